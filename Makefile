@@ -1,0 +1,78 @@
+# Everything a newcomer, a developer or CI does here. `make` alone lists it.
+
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+LOCKS := deploy/requirements
+STAMP := $(VENV)/.installed
+# Two workers: each has a PostgreSQL and a Redis of its own.
+WORKERS ?= 2
+PYTEST_ARGS ?=
+
+# pip asks no questions, and a version notice is nobody's business here.
+export PIP_NO_INPUT := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo serve test lint format bench soak lock servers clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## make .venv with everything in it (Python 3.11 or newer)
+
+# Made once: another Python laid over an environment that exists would break it.
+$(BIN)/python:
+	@python=$$(deploy/scripts/find-python.sh) && echo "$$python -m venv $(VENV)" && "$$python" -m venv --clear $(VENV)
+
+$(STAMP): $(LOCKS)/dev.txt setup.cfg pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --require-hashes -r $(LOCKS)/dev.txt
+	$(BIN)/python -m pip install -qq --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(STAMP) ## the whole story in a minute, in a throw-away directory
+	$(BIN)/python deploy/demo.py
+
+serve: $(STAMP) ## run the vault on https://localhost:8443 with a lasting data directory
+	$(BIN)/strongroom serve
+
+test: $(STAMP) servers lint ## lint, types, import contracts, then all tests on real PostgreSQL and Redis
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
+
+servers:
+	@deploy/scripts/install-test-servers.sh
+
+lint: $(STAMP) ## style, types, import contracts, and the deployment files
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/shellcheck deploy/scripts/*.sh .ci/run
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml
+
+format: $(STAMP) ## let ruff format and mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP) ## measure, side by side in one run
+	$(BIN)/python -m tests.bench
+
+soak: $(STAMP) ## hours under load and failures
+	$(BIN)/pytest tests/soak
+
+# The locks name no index: whoever installs from them says where from, and the hashes say what. Python 3.11 resolves
+# them, because what only the oldest supported version needs would otherwise be missing.
+LOCK = CUSTOM_COMPILE_COMMAND="make lock" PIP_FIND_LINKS= $(BIN)/pip-compile --quiet --generate-hashes --strip-extras \
+	--allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options $(UPGRADE)
+
+lock: $(STAMP) ## solve the dependencies anew (UPGRADE=--upgrade takes newer versions)
+	@$(BIN)/python -c 'import sys; sys.exit("make lock needs Python 3.11." if sys.version_info[:2] != (3, 11) else 0)'
+	$(LOCK) --all-build-deps --extra server --extra dev -o $(LOCKS)/dev.txt pyproject.toml
+	$(LOCK) -c $(LOCKS)/dev.txt --extra server -o $(LOCKS)/server.txt pyproject.toml
+	$(LOCK) -c $(LOCKS)/dev.txt -o $(LOCKS)/base.txt pyproject.toml
+	$(LOCK) -c $(LOCKS)/dev.txt --only-build-deps --build-deps-for wheel -o $(LOCKS)/build.txt pyproject.toml
+
+clean: ## remove what was built; data directories stay
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find vault tests deploy -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,10 @@
+#!/bin/sh
+# Run once by PostgreSQL's image, on an empty data directory: the vault's own role, which is no superuser.
+set -eu
+
+psql --no-psqlrc --set ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbname postgres \
+    --set password="$(cat /run/secrets/postgres_password)" <<'SQL'
+CREATE ROLE strongroom LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD :'password';
+CREATE DATABASE strongroom OWNER strongroom;
+REVOKE ALL ON DATABASE strongroom FROM PUBLIC;
+SQL

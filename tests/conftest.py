@@ -1,0 +1,144 @@
+"""What every test can ask for: databases, a Redis, and the rule that unit tests open no sockets."""
+
+from __future__ import annotations
+
+import _socket
+import os
+import secrets
+import shutil
+import socket
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, Protocol
+
+import hypothesis
+import pytest
+import pytest_socket
+
+from tests.servers import Postgres, Redis, database_name
+
+Kind = Literal["sqlite", "postgresql"]
+KINDS: tuple[Kind, ...] = ("sqlite", "postgresql")
+
+UNIT_TESTS = Path(__file__).parent / "unit"
+
+# `ci` says the same thing each time it runs; `explore` looks for what nobody has found yet.
+hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
+hypothesis.settings.register_profile("explore", max_examples=2000, deadline=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+class FreshDatabase(Protocol):
+    """Makes databases that are gone when the test is over."""
+
+    def __call__(self, kind: Kind, *, migrated: bool = True) -> str:
+        """The URL of a new database without rows: with the newest schema, or with nothing at all."""
+        ...
+
+
+@pytest.fixture(autouse=True)
+def _no_sockets_in_unit_tests(request: pytest.FixtureRequest) -> Iterator[None]:
+    if not request.path.is_relative_to(UNIT_TESTS):
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        pytest_socket.disable_socket(allow_unix_socket=False)
+        patch.setattr(socket, "socketpair", _socketpair)
+        try:
+            yield
+        finally:
+            pytest_socket.enable_socket()
+
+
+def _socketpair(*arguments: int) -> tuple[socket.socket, socket.socket]:
+    # An asyncio loop wakes itself through a pair of sockets, which reaches nobody outside the process.
+    first, second = _socket.socketpair(*arguments)
+    return _adopt(first), _adopt(second)
+
+
+# The class as it was before pytest-socket put its guard in this one's place.
+_Socket = socket.socket
+
+
+def _adopt(raw: _socket.socket) -> socket.socket:
+    return _Socket(raw.family, raw.type, raw.proto, raw.detach())
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """This worker's PostgreSQL. A test that stops it need not start it again."""
+    with Postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[Redis]:
+    """This worker's Redis. A test that stops it need not start it again if others use `redis_url`."""
+    with Redis() as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url(redis_server: Redis) -> str:
+    """The URL of an empty Redis that answers."""
+    redis_server.ensure_running()
+    redis_server.flush()
+    return redis_server.url
+
+
+@pytest.fixture
+def fresh_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FreshDatabase]:
+    """A maker of databases, as many as a test needs."""
+    made: list[tuple[Postgres, str]] = []
+
+    def make(kind: Kind, *, migrated: bool = True) -> str:
+        # Asked for only here: a test on SQLite alone starts no PostgreSQL.
+        if kind == "sqlite":
+            template = request.getfixturevalue("_sqlite_template") if migrated else None
+            return _new_sqlite(tmp_path, template)
+        server: Postgres = request.getfixturevalue("postgres")
+        server.ensure_running()
+        url = server.create_database(template=request.getfixturevalue("_postgres_template") if migrated else None)
+        made.append((server, url))
+        return url
+
+    yield make
+    for server, url in made:
+        server.ensure_running()
+        server.drop_database(url)
+
+
+def _new_sqlite(folder: Path, template: Path | None) -> str:
+    path = folder / f"strongroom-{secrets.token_hex(4)}.db"
+    if template is not None:
+        shutil.copyfile(template, path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture(params=KINDS)
+def database_url(request: pytest.FixtureRequest, fresh_database: FreshDatabase) -> str:
+    """The URL of a migrated database without rows; the test runs once on each kind."""
+    return fresh_database(request.param)
+
+
+@pytest.fixture(scope="session")
+def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from vault.storage import migrate
+
+    path = tmp_path_factory.mktemp("template") / "strongroom.db"
+    migrate(f"sqlite:///{path}")
+    connection = sqlite3.connect(path)
+    # What still lies in the write-ahead log would be left behind by a copy of the file.
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def _postgres_template(postgres: Postgres) -> str:
+    from vault.storage import migrate
+
+    url = postgres.create_database()
+    migrate(url)
+    return database_name(url)

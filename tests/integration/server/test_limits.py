@@ -1,0 +1,221 @@
+"""Clients that stall, swarm or stay: what each costs, and that good ones are served meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.integration.server.conftest import SHORT_LIMITS, TOY, Dial, Raw, eventually, get, request, stored
+from tests.serving import RunningServer
+
+POST = b"POST /store HTTP/1.1\r\nHost: localhost\r\n"
+GET_LIVE = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+def tcp(server: RunningServer) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", server.port), timeout=5)
+
+
+def seconds_until_closed(client: socket.socket) -> float:
+    started = time.monotonic()
+    with contextlib.suppress(ConnectionError):
+        while client.recv(65536):
+            pass
+    return time.monotonic() - started
+
+
+def memory_mib(pid: int) -> float:
+    for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    raise AssertionError("This system does not tell the memory of a process.")
+
+
+def test_a_client_that_never_starts_tls_is_dropped_in_time(server: RunningServer) -> None:
+    with tcp(server) as silent:
+        assert 0.4 < seconds_until_closed(silent) < 1.5
+
+
+def test_a_client_that_never_sends_a_header_is_dropped_in_time(dial: Dial) -> None:
+    assert 0.5 < seconds_until_closed(dial().socket) < 2.5
+
+
+def test_a_client_that_drips_its_header_is_dropped_in_time(dial: Dial) -> None:
+    raw = dial()
+    started = time.monotonic()
+    with contextlib.suppress(OSError):
+        for byte in b"GET /livez HTTP/1.1\r\nHost: localhost\r\nX-Slow: " + b"a" * 1000:
+            raw.send(bytes([byte]))
+            time.sleep(0.05)
+    assert time.monotonic() - started < 2.5
+
+
+def test_the_header_timer_ends_with_the_first_request(dial: Dial) -> None:
+    raw = dial()
+    raw.send(GET_LIVE)
+    assert raw.reply().status == 200
+    time.sleep(1.3)
+    raw.send(GET_LIVE)
+    assert raw.reply().status == 200
+
+
+def test_a_client_that_does_not_answer_the_tls_goodbye_is_let_go(dial: Dial, server: RunningServer) -> None:
+    raw = dial()
+    raw.send(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    descriptor = raw.socket.detach()
+    with socket.socket(fileno=descriptor) as bare:
+        bare.settimeout(5)
+        assert seconds_until_closed(bare) < 2.0
+
+
+def test_plain_http_to_the_tls_port_gets_no_answer(server: RunningServer) -> None:
+    with tcp(server) as plain:
+        plain.sendall(GET_LIVE)
+        received = b""
+        with contextlib.suppress(ConnectionError):
+            while data := plain.recv(65536):
+                received += data
+    assert b"HTTP" not in received
+
+
+def test_a_body_that_stalls_is_answered_408_and_its_connection_closed(dial: Dial, server: RunningServer) -> None:
+    request(server, "POST", "/store", body=b"whole")
+    raw = dial()
+    raw.send(POST + b"Content-Length: 100\r\n\r\nstump")
+    started = time.monotonic()
+    assert raw.reply().status == 408
+    assert 1.0 < time.monotonic() - started < 2.5
+    assert raw.is_closed()
+    assert stored(server).read_bytes() == b"whole"
+
+
+def test_a_client_that_does_not_read_its_answer_is_dropped_in_time(dial: Dial, server: RunningServer) -> None:
+    raw = dial()
+    raw.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    size = 24_000_000
+    raw.send(f"GET /repeat/x/{size} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    time.sleep(2.0)
+    received = 0
+    with contextlib.suppress(OSError):
+        while data := raw.socket.recv(1024 * 1024):
+            received += len(data)
+    assert received < size
+
+
+def test_stalled_uploads_do_not_keep_others_from_reading(dial: Dial, server: RunningServer) -> None:
+    stalled = [dial() for _ in range(40)]
+    for raw in stalled:
+        raw.send(POST + b"Content-Length: 1000000\r\n\r\nstump")
+    started = time.monotonic()
+    assert all(get(server, "/readyz").status == 200 for _ in range(5))
+    assert time.monotonic() - started < 1.0
+    assert {raw.reply().status for raw in stalled} == {408}
+
+
+def test_bodies_over_the_buffers_are_answered_503_and_the_rest_are_whole(dial: Dial, server: RunningServer) -> None:
+    size = 1_400_000
+    senders = [dial() for _ in range(5)]
+    for raw in senders:
+        raw.send(POST + b"Content-Length: %d\r\n\r\n" % size + b"x" * (size - 1))
+    time.sleep(0.2)
+    for raw in senders:
+        raw.send(b"x")
+    replies = [raw.reply() for raw in senders]
+    assert sorted({reply.status for reply in replies}) == [200, 503]
+    assert all(reply.json()["size"] == size for reply in replies if reply.status == 200)
+    assert all(reply.headers["retry-after"] == "1" for reply in replies if reply.status == 503)
+    assert request(server, "POST", "/store", body=b"x" * size).status == 200
+
+
+def test_requests_past_the_cap_are_answered_503_with_retry_after(server: RunningServer) -> None:
+    with ThreadPoolExecutor(24) as pool:
+        replies = list(pool.map(lambda _: get(server, "/slow/0.3"), range(24)))
+    refused = [reply for reply in replies if reply.status == 503]
+    assert len(replies) - len(refused) >= 12
+    assert refused
+    for reply in refused:
+        assert (reply.headers["retry-after"], reply.json()["code"]) == ("1", "unavailable")
+    assert get(server, "/readyz").status == 200
+
+
+def test_a_client_that_leaves_does_not_make_room_while_its_thread_works(dial: Dial, server: RunningServer) -> None:
+    for _ in range(12):
+        raw = dial()
+        raw.send(b"GET /slow/0.5 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        raw.close()
+    time.sleep(0.2)
+    assert get(server, "/readyz").status == 503
+    assert eventually(lambda: get(server, "/readyz").status == 200, within_seconds=8)
+
+
+def test_many_logins_wait_shortly_or_are_refused_while_reads_go_on(server: RunningServer) -> None:
+    seconds: list[float] = []
+    with ThreadPoolExecutor(30) as pool:
+        logins = [pool.submit(request, server, "POST", "/login", body=b"{}") for _ in range(30)]
+        time.sleep(0.2)
+        while not all(login.done() for login in logins):
+            started = time.monotonic()
+            assert get(server, "/readyz").status == 200
+            seconds.append(time.monotonic() - started)
+    statuses = [login.result().status for login in logins]
+    assert set(statuses) == {200, 503}
+    # One thread, 0.3 s each, 2 s of patience.
+    assert 5 <= statuses.count(200) <= 9
+    assert sorted(seconds)[len(seconds) // 2] < 0.2
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    limits = SHORT_LIMITS | {"STRONGROOM_HEADER_TIMEOUT_SECONDS": "20", "STRONGROOM_HANDSHAKE_TIMEOUT_SECONDS": "20"}
+    with RunningServer(tmp_path_factory.mktemp("small"), limits, factory=TOY) as running:
+        yield running
+
+
+def test_past_the_cap_the_oldest_that_owes_its_header_makes_room(small: RunningServer) -> None:
+    with contextlib.ExitStack() as stack:
+        half_open = [stack.enter_context(tcp(small)) for _ in range(200)]
+        assert get(small, "/readyz").status == 200
+        assert seconds_until_closed(half_open[0]) < 1.0
+        half_open[-1].settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            half_open[-1].recv(1)
+
+
+def test_half_open_connections_cost_little_memory(small: RunningServer) -> None:
+    pid = get(small, "/pid").json()["pid"]
+    before = memory_mib(pid)
+    with contextlib.ExitStack() as stack:
+        for _ in range(58):
+            stack.callback(Raw(small).close)
+        assert memory_mib(pid) - before < 58 * 0.25
+
+
+def test_an_answer_that_is_dropped_midway_never_reaches_the_next_user(server: RunningServer) -> None:
+    """ATTACKS 32, with a letter for each user."""
+    wrong: list[str] = []
+
+    def user(letter: str) -> None:
+        for turn in range(12):
+            raw = Raw(server)
+            raw.send(f"GET /repeat/{letter}/300000 HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            if turn % 2:
+                raw.socket.recv(1000)
+            else:
+                reply = raw.reply()
+                if reply.status == 200 and set(reply.body.decode()) != {letter}:
+                    wrong.append(letter)
+            raw.close()
+
+    threads = [threading.Thread(target=user, args=(letter,)) for letter in "abcd"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong

@@ -1,0 +1,444 @@
+"""Real PostgreSQL and Redis processes for the tests: loopback only, free ports, nothing left behind.
+
+A small process, the undertaker, watches over each server through a pipe: when the test run dies without a word
+(`kill -9`, a timeout that ends the interpreter), the pipe closes and it stops the server and removes its files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Self
+from urllib.parse import quote
+
+import psycopg
+import redis as redis_py
+from psycopg import sql
+
+START_SECONDS = 30.0
+STOP_SECONDS = 10.0
+_FIRST_WITH_STRATEGY = 15
+
+_UNDERTAKER = """
+import os, shutil, signal, sys, time
+
+def send(pid, number):
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return False
+    return True
+
+living = {}
+for line in sys.stdin:
+    order, pid, number = line.split()
+    if order == "watch":
+        living[int(pid)] = int(number)
+    else:
+        living.pop(int(pid), None)
+for pid, number in living.items():
+    send(pid, signal.SIGCONT)
+    send(pid, number)
+deadline = time.monotonic() + 5
+while time.monotonic() < deadline and any([send(pid, 0) for pid in living]):
+    time.sleep(0.02)
+for pid in living:
+    send(pid, signal.SIGKILL)
+shutil.rmtree(sys.argv[1], ignore_errors=True)
+"""
+
+
+class ServerError(Exception):
+    """A server did not start, or its programs are not installed; the message holds what it printed."""
+
+
+class _Undertaker:
+    """Buries what a dead test run leaves: the processes it was told to watch, and one directory."""
+
+    def __init__(self, directory: Path) -> None:
+        # A session of its own: Ctrl-C at the terminal must not end it before it has done its work.
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", _UNDERTAKER, str(directory)],
+            stdin=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def watch(self, pid: int, with_signal: signal.Signals) -> None:
+        """From now on, stop `pid` with that signal if this process dies."""
+        self._tell(f"watch {pid} {int(with_signal)}")
+
+    def release(self, pid: int) -> None:
+        """`pid` has been stopped; its number may by now be another's."""
+        self._tell(f"release {pid} 0")
+
+    def dismiss(self) -> None:
+        """Close the pipe: stop what is still watched, remove the directory, and end."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(STOP_SECONDS)
+
+    def _tell(self, line: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(line + "\n")
+        self._process.stdin.flush()
+
+
+class _Server:
+    """What both have in common: one child process, its directory, its port, its log."""
+
+    stop_signal = signal.SIGTERM
+    last_word = signal.SIGKILL
+    """What the undertaker sends."""
+
+    def __init__(self, name: str) -> None:
+        # Not in pytest's temporary folder: its path is closed to the user that PostgreSQL runs as, and too long
+        # for a Unix socket.
+        self.directory = Path(tempfile.mkdtemp(prefix=f"sr-{name}-"))
+        self.port = free_port()
+        self._user = _unprivileged_user()
+        if self._user is not None:
+            os.chown(self.directory, self._user.pw_uid, self._user.pw_gid)
+        self._undertaker = _Undertaker(self.directory)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    @property
+    def running(self) -> bool:
+        """Whether the process lives (a hung one does)."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Start it, on the same port and data as before, and wait until it answers."""
+        assert not self.running, "It runs already."
+        # Whoever took the port while the server was down is seen here, and not as a test that fails strangely.
+        _wait_until(lambda: _port_is_free(self.port), f"port {self.port} is taken", STOP_SECONDS)
+        with self._log_path.open("ab") as log:
+            self._process = self._spawn(self._command(), log.fileno())
+        self._undertaker.watch(self._process.pid, self.last_word)
+        _wait_until(self._answers, lambda: f"{self._command()[0]} did not start:\n{self._log()}", START_SECONDS)
+
+    def ensure_running(self) -> None:
+        """Undo whatever the last test did to it."""
+        if self.running:
+            self.resume()
+        else:
+            self.start()
+
+    def stop(self) -> None:
+        """Stop it in good order; its data stay."""
+        self._end(self.stop_signal)
+
+    def kill(self) -> None:
+        """Stop it as a crash would."""
+        self._end(signal.SIGKILL)
+
+    def hang(self) -> None:
+        """Freeze it: connections stay open and are even accepted, and nothing answers. `resume` ends it."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on after `hang`."""
+        self._signal(signal.SIGCONT)
+
+    def close(self) -> None:
+        """Stop it for good and remove its files; may be called again."""
+        self.kill()
+        self._undertaker.dismiss()
+
+    def _command(self) -> list[str]:
+        raise NotImplementedError
+
+    def _answers(self) -> bool:
+        raise NotImplementedError
+
+    @property
+    def _log_path(self) -> Path:
+        return self.directory / "server.log"
+
+    def _log(self) -> str:
+        return self._log_path.read_text(errors="replace")[-4000:]
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self._process is not None, "It has not been started."
+        self._process.send_signal(number)
+
+    def _end(self, number: signal.Signals) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.send_signal(signal.SIGCONT)
+        process.send_signal(number)
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(STOP_SECONDS)
+        self._undertaker.release(process.pid)
+
+    def _spawn(self, command: list[str], output: int) -> subprocess.Popen[bytes]:
+        # PostgreSQL refuses to run as root, and Redis has no need to.
+        user = self._user
+        return subprocess.Popen(
+            command,
+            cwd=self.directory,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            env=_plain_environment(),
+            user=None if user is None else user.pw_uid,
+            group=None if user is None else user.pw_gid,
+            extra_groups=None if user is None else [],
+        )
+
+
+class Postgres(_Server):
+    """One PostgreSQL cluster. It writes without fsync unless `durable`, which is right for all but crash tests."""
+
+    stop_signal = signal.SIGINT
+    last_word = signal.SIGQUIT
+    username = "strongroom"
+
+    def __init__(self, *, durable: bool = False, settings: Mapping[str, str] | None = None) -> None:
+        super().__init__("pg")
+        self.durable = durable
+        self.password = secrets.token_hex(16)
+        self._settings = dict(settings or {})
+        self._programs = _postgres_programs()
+        try:
+            self._initialise()
+            self._version = int((self.directory / "data" / "PG_VERSION").read_text())
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+
+    def kill(self) -> None:
+        """Stop it as a crash would: every backend dies in mid-work, and the next start recovers from the log."""
+        # SIGQUIT is PostgreSQL's own crash: SIGKILL would leave backends that finish what they were at.
+        self._end(signal.SIGQUIT)
+
+    def hang(self) -> None:
+        """Freeze it and all of its backends."""
+        assert self._process is not None, "It has not been started."
+        for pid in [self._process.pid, *_children(self._process.pid)]:
+            os.kill(pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on after `hang`."""
+        assert self._process is not None, "It has not been started."
+        for pid in [*_children(self._process.pid), self._process.pid]:
+            os.kill(pid, signal.SIGCONT)
+
+    def url(self, database: str = "postgres", *, unix_socket: bool = False) -> str:
+        """The URL of a database, over loopback or over the Unix socket."""
+        if unix_socket:
+            where = f"/{database}?host={quote(str(self.directory), safe='')}&port={self.port}"
+        else:
+            where = f"127.0.0.1:{self.port}/{database}"
+        return f"postgresql://{self.username}:{self.password}@{where}"
+
+    def create_database(self, *, template: str | None = None) -> str:
+        """Make a database, empty or like `template` (a name), and return its URL."""
+        name = f"t_{secrets.token_hex(8)}"
+        query = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
+        if template is not None:
+            query += sql.SQL(" TEMPLATE {}").format(sql.Identifier(template))
+        if self._version >= _FIRST_WITH_STRATEGY:
+            # Without fsync a copy of the files takes 0.05 s, and PostgreSQL's default way 0.2 s.
+            query += sql.SQL(" STRATEGY FILE_COPY")
+        self.execute(query)
+        return self.url(name)
+
+    def drop_database(self, url: str) -> None:
+        """Remove a database; whoever is still connected is thrown out."""
+        query = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
+        self.execute(query.format(sql.Identifier(database_name(url))))
+
+    def execute(self, query: sql.SQL | sql.Composed, *, database: str = "postgres") -> None:
+        """Run one statement as the superuser, outside any transaction."""
+        with psycopg.connect(self.url(database), autocommit=True) as connection:
+            connection.execute(query)
+
+    def _initialise(self) -> None:
+        password_file = self.directory / "password"
+        password_file.write_text(self.password + "\n")
+        if self._user is not None:
+            os.chown(password_file, self._user.pw_uid, self._user.pw_gid)
+        command = [str(self._programs / "initdb"), "--pgdata=data", f"--username={self.username}"]
+        command += ["--pwfile=password", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync"]
+        with self._log_path.open("ab") as log:
+            code = self._spawn(command, log.fileno()).wait(START_SECONDS)
+        if code != 0:
+            raise ServerError(f"initdb failed:\n{self._log()}")
+        password_file.unlink()
+
+    def _command(self) -> list[str]:
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "port": str(self.port),
+            "unix_socket_directories": str(self.directory),
+            "max_connections": "200",
+            "shared_buffers": "32MB",
+            "log_min_messages": "warning",
+        }
+        if not self.durable:
+            settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+        settings |= self._settings
+        command = [str(self._programs / "postgres"), "-D", "data"]
+        for name, value in settings.items():
+            command += ["-c", f"{name}={value}"]
+        return command
+
+    def _answers(self) -> bool:
+        if not self.running:
+            raise ServerError(f"PostgreSQL ended at once:\n{self._log()}")
+        try:
+            psycopg.connect(self.url(), connect_timeout=2).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+
+class Redis(_Server):
+    """One Redis without persistence, as in production: `noeviction`, and a password."""
+
+    def __init__(self, *, settings: Mapping[str, str] | None = None) -> None:
+        super().__init__("redis")
+        self.password = secrets.token_hex(16)
+        self._program = _find("redis-server")
+        self._settings = dict(settings or {})
+        try:
+            self._write_configuration()
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def url(self) -> str:
+        """Its URL, with the password."""
+        return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
+
+    def flush(self) -> None:
+        """Forget everything."""
+        with self.client() as client:
+            client.flushall()
+
+    def client(self) -> redis_py.Redis:
+        """A client for looking into it, or for tampering."""
+        return redis_py.Redis.from_url(self.url, socket_timeout=5, socket_connect_timeout=5)
+
+    def _write_configuration(self) -> None:
+        # A file, because the password would be seen by everybody on a command line.
+        settings = {
+            "bind": "127.0.0.1",
+            "port": str(self.port),
+            "save": '""',
+            "appendonly": "no",
+            "maxmemory": "64mb",
+            "maxmemory-policy": "noeviction",
+            "requirepass": self.password,
+            "daemonize": "no",
+            "loglevel": "warning",
+        }
+        lines = [f"{name} {value}" for name, value in (settings | self._settings).items()]
+        path = self.directory / "redis.conf"
+        path.touch(mode=0o600)
+        path.write_text("\n".join(lines) + "\n")
+        if self._user is not None:
+            os.chown(path, self._user.pw_uid, self._user.pw_gid)
+
+    def _command(self) -> list[str]:
+        return [self._program, str(self.directory / "redis.conf")]
+
+    def _answers(self) -> bool:
+        if not self.running:
+            raise ServerError(f"Redis ended at once:\n{self._log()}")
+        with self.client() as client, contextlib.suppress(redis_py.RedisError):
+            return bool(client.ping())
+        return False
+
+
+def free_port() -> int:
+    """A loopback port that nobody listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def database_name(url: str) -> str:
+    """The database's name in a URL that `Postgres.url` made."""
+    return url.split("?")[0].rpartition("/")[2]
+
+
+def _port_is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        # As the servers do: connections of the last run that linger in TIME_WAIT are no hindrance.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _wait_until(condition: Callable[[], bool], complaint: str | Callable[[], str], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise ServerError(complaint if isinstance(complaint, str) else complaint())
+        time.sleep(0.02)
+
+
+def _children(pid: int) -> list[int]:
+    with contextlib.suppress(FileNotFoundError):
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
+
+
+def _unprivileged_user() -> pwd.struct_passwd | None:
+    """Whom servers run as when the tests run as root; nobody special otherwise."""
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        with contextlib.suppress(KeyError):
+            return pwd.getpwnam(name)
+    raise ServerError("The tests run as root, and there is no user `postgres` or `nobody` to run PostgreSQL as.")
+
+
+def _plain_environment() -> dict[str, str]:
+    """No PG… or STRONGROOM_… of the developer's changes what a server does."""
+    return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
+
+
+def _find(program: str) -> str:
+    found = shutil.which(program)
+    if found is None:
+        raise ServerError(f"{program} is not installed; `make test` installs it on Debian and Ubuntu.")
+    return found
+
+
+def _postgres_programs() -> Path:
+    """The folder of initdb and postgres: Debian's newest, which is not on PATH, or else PATH's."""
+    versions = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb")]
+    if versions:
+        return max(versions, key=lambda path: int(path.parent.name))
+    return Path(_find("initdb")).resolve().parent

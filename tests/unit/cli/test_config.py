@@ -1,0 +1,91 @@
+"""Where settings come from, and which files are refused."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from vault.cli.config import CliSettings, load
+from vault.errors import SettingsError
+
+
+@pytest.fixture
+def project(home: Path) -> Path:
+    return home / "project" / ".strongroom.toml"
+
+
+@pytest.fixture
+def user_file(home: Path) -> Path:
+    path = home / ".config" / "strongroom" / "config.toml"
+    path.parent.mkdir(parents=True)
+    return path
+
+
+def settings(**flags: str) -> CliSettings:
+    return load(flags, os.environ, Path.cwd())
+
+
+def test_the_first_that_has_a_setting_gives_it(project: Path, user_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert settings().url == "https://localhost:8443"
+    user_file.write_text('url = "https://user.test"\nformat = "yaml"\n')
+    assert settings().url == "https://user.test"
+    project.write_text('url = "https://project.test"\nenvironment = "dev"\n')
+    assert settings().url == "https://project.test"
+    monkeypatch.setenv("STRONGROOM_URL", "https://environment.test/")
+    assert settings().url == "https://environment.test"
+    assert settings(url="https://flag.test").url == "https://flag.test"
+    assert (settings().environment, settings().format) == ("dev", "yaml")
+    monkeypatch.setenv("STRONGROOM_ENVIRONMENT", "prod")
+    assert settings(format="json") == CliSettings("https://environment.test", None, "prod", "json")
+
+
+def test_a_ca_file_is_found_beside_its_file(project: Path) -> None:
+    project.write_text('ca_file = "ca.pem"\n')
+    assert settings().ca_file == str(project.parent / "ca.pem")
+
+
+def test_the_nearest_project_file_holds(project: Path) -> None:
+    project.write_text('environment = "far"\n')
+    Path(".strongroom.toml").write_text('environment = "near"\n')
+    assert settings().environment == "near"
+
+
+def test_the_users_file_may_be_named(user_file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "other.toml").write_text('environment = "named"\n')
+    monkeypatch.setenv("STRONGROOM_CONFIG", str(tmp_path / "other.toml"))
+    assert settings().environment == "named"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ('token = "srm_t_canary"', "holds a token"),
+        ('tokem = "srm_t_canary"', "holds 'tokem'"),
+        ("url = 5", "not a text"),
+        ('format = "json"', "holds 'format'"),
+        ("url = ", "cannot be read"),
+        ('[server]\nurl = "x"', "holds 'server'"),
+    ],
+)
+def test_a_project_file_that_cannot_be_used_is_refused(project: Path, text: str, sentence: str) -> None:
+    project.write_text(text)
+    with pytest.raises(SettingsError, match=sentence) as caught:
+        settings()
+    assert str(project) in str(caught.value)
+    assert "canary" not in str(caught.value)
+
+
+def test_a_token_in_the_users_file_is_refused_too(user_file: Path) -> None:
+    user_file.write_text('token = "srm_t_canary"')
+    with pytest.raises(SettingsError, match="holds a token"):
+        settings()
+
+
+def test_another_persons_project_file_is_refused(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.write_text('url = "https://evil.test"\n')
+    owner = project.stat().st_uid
+    monkeypatch.setattr("vault.cli.config._TRUSTED_OWNERS", frozenset({owner + 1}))
+    with pytest.raises(SettingsError, match="belongs to another user"):
+        settings()

@@ -1,0 +1,120 @@
+"""Where a login's token rests."""
+
+from __future__ import annotations
+
+import stat
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from vault.cli import keychain
+from vault.errors import SettingsError
+
+URL, OTHER = "https://vault.test", "https://other.test"
+
+
+class Backend:
+    """A keychain that can be broken."""
+
+    def __init__(self) -> None:
+        self.held: dict[tuple[str, str], str] = {}
+        self.works = True
+
+    def set_password(self, service: str, name: str, secret: str) -> None:
+        if not self.works:
+            raise RuntimeError("no backend")
+        self.held[service, name] = secret
+
+    def get_password(self, service: str, name: str) -> str | None:
+        return self.held.get((service, name))
+
+    def delete_password(self, service: str, name: str) -> None:
+        del self.held[service, name]
+
+
+@pytest.fixture
+def backend(home: Path, monkeypatch: pytest.MonkeyPatch) -> Backend:
+    monkeypatch.delenv("STRONGROOM_NO_KEYCHAIN")
+    found = Backend()
+    monkeypatch.setitem(
+        sys.modules, "keyring", SimpleNamespace(**{n: getattr(found, n) for n in dir(found) if "_p" in n})
+    )
+    return found
+
+
+@pytest.fixture
+def token_file(home: Path) -> Path:
+    return home / ".local" / "state" / "strongroom" / "tokens.json"
+
+
+def test_a_token_goes_into_the_keychain(backend: Backend, token_file: Path) -> None:
+    assert keychain.save(URL, "srm_s_x") == "the keychain"
+    assert keychain.load(URL) == "srm_s_x"
+    assert not token_file.exists()
+    keychain.forget(URL)
+    assert keychain.load(URL) == ""
+
+
+def test_a_token_goes_to_no_other_server(home: Path) -> None:
+    keychain.save(URL, "srm_s_x")
+    assert keychain.load(OTHER) == ""
+
+
+def test_without_a_keychain_it_goes_into_a_file_of_the_owners(backend: Backend, token_file: Path) -> None:
+    backend.works = False
+    assert keychain.save(URL, "srm_s_x") == str(token_file)
+    assert stat.S_IMODE(token_file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(token_file.parent.stat().st_mode) == 0o700
+    assert keychain.load(URL) == "srm_s_x"
+
+
+def test_a_keychain_that_keeps_nothing_is_not_relied_on(backend: Backend, token_file: Path) -> None:
+    sys.modules["keyring"].set_password = lambda *_: None  # type: ignore[attr-defined] # a namespace stands in
+    assert keychain.save(URL, "srm_s_x") == str(token_file)
+
+
+def test_the_keychain_can_be_switched_off(backend: Backend, token_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STRONGROOM_NO_KEYCHAIN", "1")
+    keychain.save(URL, "srm_s_x")
+    assert backend.held == {}
+    assert token_file.exists()
+
+
+def test_a_later_keychain_takes_over_from_the_file(backend: Backend, token_file: Path) -> None:
+    backend.works = False
+    keychain.save(URL, "srm_s_old")
+    backend.works = True
+    keychain.save(URL, "srm_s_new")
+    assert keychain.load(URL) == "srm_s_new"
+    assert "srm_s_old" not in token_file.read_text()
+
+
+def test_one_server_is_forgotten_and_the_others_kept(home: Path) -> None:
+    keychain.save(URL, "srm_s_x")
+    keychain.save(OTHER, "srm_s_y")
+    keychain.forget(URL)
+    assert (keychain.load(URL), keychain.load(OTHER)) == ("", "srm_s_y")
+
+
+def test_a_file_that_others_can_read_is_refused(token_file: Path) -> None:
+    keychain.save(URL, "srm_s_x")
+    token_file.chmod(0o644)
+    with pytest.raises(SettingsError, match="can be read by others"):
+        keychain.load(URL)
+
+
+def test_a_link_in_the_files_place_is_refused(token_file: Path, tmp_path: Path) -> None:
+    keychain.save(URL, "srm_s_x")
+    token_file.rename(tmp_path / "elsewhere")
+    token_file.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(SettingsError, match="cannot be opened"):
+        keychain.load(URL)
+
+
+def test_a_damaged_file_says_what_to_do(token_file: Path) -> None:
+    keychain.save(URL, "srm_s_x")
+    token_file.write_text("{")
+    with pytest.raises(SettingsError, match="log in again"):
+        keychain.load(URL)

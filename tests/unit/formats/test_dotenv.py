@@ -1,0 +1,128 @@
+"""dotenv: what is read, what is refused, and that python-dotenv agrees."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import time
+
+import pytest
+from dotenv.parser import parse_stream
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vault.errors import FormatError
+from vault.formats import FORMATS
+from vault.model.environment import Variable
+
+DOTENV = FORMATS["dotenv"]
+
+
+def read(text: str) -> dict[str, str]:
+    return {variable.name: variable.value for variable in DOTENV.parse(text).variables}
+
+
+def write(value: str) -> str:
+    return DOTENV.render([Variable("A", value)]).text
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("A=1\nB=2\n", {"A": "1", "B": "2"}),
+        ("A=1\r\nB=2\r\n", {"A": "1", "B": "2"}),
+        ("export A=1", {"A": "1"}),
+        ("export=1", {"export": "1"}),
+        ("\ufeffA=1", {"A": "1"}),
+        ("# note\n\n  A = x # note\n", {"A": "x"}),
+        ("A=x#y", {"A": "x#y"}),
+        ("A= # note", {"A": ""}),
+        ("A=#x", {"A": "#x"}),
+        ("A=", {"A": ""}),
+        ("A='$B ${B}'", {"A": "$B ${B}"}),
+        ("A=${B}", {"A": "${B}"}),
+        ("A='one\ntwo' # note\nB=2", {"A": "one\ntwo", "B": "2"}),
+        (r"A='it\'s \n'", {"A": r"it's \n"}),
+        (r'A="\"\n\t\\n\x"', {"A": '"\n\t\\n\\x'}),
+        (r"A=C:\new", {"A": r"C:\new"}),
+        ("'A'=1", {"A": "1"}),
+        ("A=a=b==", {"A": "a=b=="}),
+    ],
+)
+def test_reads(text: str, values: dict[str, str]) -> None:
+    assert read(text) == values
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("A='canary-5c1", 1),
+        ('\n\nA="canary-5c1\n', 3),
+        ("A=1\nB='x' canary-5c1", 2),
+        ("A='1\n2'\n=canary-5c1", 3),
+        ("A=1\ncanary-5c1", 2),
+        ("A=1\r\nB=2\r\ncanary-5c1 and more", 3),
+        ("A=1\n\x01=canary-5c1", 2),
+        ("'A\nB'=canary-5c1", 1),
+        ("A=\ud800", 1),
+        ("A" * 257 + "=canary-5c1", 1),
+    ],
+)
+def test_refuses_with_the_line_and_without_the_value(text: str, line: int) -> None:
+    with pytest.raises(FormatError, match=f"^Line {line}: ") as caught:
+        read(text)
+    assert "canary" not in str(caught.value)
+
+
+def test_of_two_equal_names_the_last_wins_with_a_warning() -> None:
+    parsed = DOTENV.parse("A=1\nB=2\nA=3")
+    assert {variable.name: variable.value for variable in parsed.variables} == {"A": "3", "B": "2"}
+    assert parsed.warnings == ("A stands on line 1 and again on line 3; the last wins.",)
+
+
+def test_names_are_equal_after_composition() -> None:
+    assert list(read("caf\u00e9=1\ncafe\u0301=2")) == ["caf\u00e9"]
+
+
+@pytest.mark.parametrize(
+    ("value", "line"),
+    [
+        ("postgres://u:p@h:5432/d", "A=postgres://u:p@h:5432/d\n"),
+        ("a=b", "A='a=b'\n"),
+        ("$HOME `x`", "A='$HOME `x`'\n"),
+        ("one\ntwo", "A='one\ntwo'\n"),
+        ("it's", 'A="it\'s"\n'),
+        ("a\r\nb", 'A="a\\r\\nb"\n'),
+        ("C:\\new", 'A="C:\\\\new"\n'),
+    ],
+)
+def test_writes_the_plainest_form_that_carries_the_value(value: str, line: str) -> None:
+    assert write(value) == line
+
+
+@pytest.mark.parametrize("text", ["A=x" + " " * 1_000_000 + "y", "A='" + "\\'" * 500_000, "A=1\n" * 100_000])
+def test_a_hostile_megabyte_is_read_or_refused_at_once(text: str) -> None:
+    started = time.monotonic()
+    with contextlib.suppress(FormatError):
+        read(text)
+    # The library's parser took some 2,000 s for the first of these.
+    assert time.monotonic() - started < 5
+
+
+WORDS = ["A", "B", "x", "export ", "export", "A=", "\nB='", "A='x'", 'B="y"\n', "${A}"]
+SIGNS = ["=", " = ", "=\n", "'", '"', "'\n", '"\n', "\\", "\\n", "\\'", '\\"', "#", " #", "$"]
+SPACES = [" ", "\t", "\n", "\r\n", "\r", "\n\n", "\u00a0", "\x0b", "\x85"]
+PIECES = st.sampled_from([*WORDS, *SIGNS, *SPACES])
+
+
+@settings(deadline=None, max_examples=1500)
+@given(text=st.lists(PIECES, max_size=14).map("".join))
+def test_agrees_with_python_dotenv(text: str) -> None:
+    bindings = list(parse_stream(io.StringIO(text, newline="")))
+    is_clean = not any(binding.error or (binding.key and binding.value is None) for binding in bindings)
+    expected = {binding.key: binding.value for binding in bindings if binding.key}
+    if is_clean and all(name.isprintable() for name in expected):
+        assert read(text) == expected
+    else:
+        with pytest.raises(FormatError):
+            read(text)

@@ -1,0 +1,66 @@
+"""JSON over HTTPS: `/api/v1`, one file a resource. A call is parsed, handed to a service, and answered."""
+
+from __future__ import annotations
+
+from flask import Flask, jsonify
+from flask_smorest import Api
+
+from vault import __version__
+from vault.api import (
+    calls,
+    environments,
+    health,
+    me,
+    problems,
+    revisions,
+    sessions,
+    tokens,
+    transfer,
+    values,
+    variables,
+)
+from vault.api.schemas import ProblemSchema
+
+RESOURCES = (sessions, me, environments, variables, values, revisions, tokens, transfer)
+
+
+class StrongroomApi(Api):
+    """flask-smorest's Api with our problems in place of its own errors."""
+
+    ERROR_SCHEMA = ProblemSchema
+    DEFAULT_ERROR_RESPONSE_CONTENT_TYPE = "application/problem+json"
+
+    def _register_error_handlers(self) -> None:
+        """`problems.register` answers every error."""
+
+
+def register(app: Flask) -> None:
+    """Give `app` the API, its description and its errors."""
+    app.config |= {
+        "API_TITLE": "Strongroom",
+        "API_VERSION": __version__,
+        "OPENAPI_VERSION": "3.1.0",
+        "OPENAPI_URL_PREFIX": None,
+    }
+    api = StrongroomApi(app)
+    api.spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer"})
+    for resource in RESOURCES:
+        api.register_blueprint(resource.blueprint, url_prefix=calls.PREFIX)
+    app.register_blueprint(health.blueprint)
+    problems.register(app)
+    calls.guard(app)
+    _describe(app, api)
+
+
+def _describe(app: Flask, api: Api) -> None:
+    # The description is the same for everybody and for ever: it is made once, at the first question.
+    document: dict[str, object] = {}
+
+    @calls.public
+    def openapi() -> object:
+        """The OpenAPI 3.1 description of this API."""
+        if not document:
+            document.update(api.spec.to_dict(), security=[{"bearer": []}])
+        return jsonify(document)
+
+    app.add_url_rule(f"{calls.PREFIX}/openapi.json", "openapi", openapi)

@@ -1,0 +1,168 @@
+"""What every call shares: who asks, where it is carried out, and the transaction that a write lives in."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import functools
+import json
+from collections.abc import Callable
+from typing import Any, cast
+from urllib.parse import quote
+
+from flask import Flask, Response, current_app, g, request
+
+from vault.api.problems import request_id
+from vault.auth import Presented, authenticate
+from vault.errors import InvalidInput, Unavailable
+from vault.model.principal import Principal
+from vault.services import Services
+from vault.services.idempotency import Call, KeptAnswer
+from vault.services.variables import Precondition
+from vault.storage import Stale, UnitOfWork
+
+PREFIX = "/api/v1"
+_TRIES = 8
+_KEPT_HEADERS = ("ETag", "Location")
+_PUBLIC = "_strongroom_public"
+
+View = Callable[..., Any]
+
+
+def public(view: View) -> View:
+    """Mark a call that needs no credential. Everything else under `/api/v1` does."""
+    setattr(view, _PUBLIC, True)
+    return view
+
+
+def guard(app: Flask) -> None:
+    """Ask for a credential before anything under `/api/v1` runs; an address that is not there needs one too."""
+
+    @app.before_request
+    def require_credential() -> None:
+        if not request.path.startswith(PREFIX + "/"):
+            return
+        view = app.view_functions.get(request.endpoint or "")
+        if getattr(view, _PUBLIC, False):
+            return
+        presented = Presented(request.headers.get("Authorization", ""), address(), request_id())
+        g.principal = authenticate(services(), presented)
+
+
+def services() -> Services:
+    """The verbs of this vault."""
+    return cast(Services, current_app.extensions["strongroom"].services)
+
+
+def principal() -> Principal:
+    """Who asks."""
+    return cast(Principal, g.principal)
+
+
+def address() -> str:
+    """Where the request came from: the peer, or what a named proxy says of it."""
+    return request.remote_addr or ""
+
+
+def writes(view: View) -> View:
+    """Run `view` in one transaction, which it is given as `unit`, and keep its answer for a retry.
+
+    The transaction is run again when another writer was first; with an Idempotency-Key the answer is stored in
+    it, and the same call with the same key gets that answer, with `Idempotency-Replayed: true`.
+    """
+
+    @functools.wraps(view)
+    def run(*args: Any, **kwargs: Any) -> Response:
+        for _ in range(_TRIES):
+            try:
+                with services().storage.write() as unit:
+                    return _answer(unit, lambda unit: current_app.make_response(view(*args, unit=unit, **kwargs)))
+            except Stale:
+                continue
+        raise Unavailable("Many others write to this at the same time; ask again.")
+
+    return run
+
+
+def _answer(unit: UnitOfWork, view: Callable[[UnitOfWork], Response]) -> Response:
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        return view(unit)
+    call = Call(request.method, request.full_path, key, _fingerprint())
+    claim = services().idempotency.claim(unit, principal(), call)
+    if isinstance(claim, KeptAnswer):
+        return _replay(claim)
+    response = view(unit)
+    headers = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
+    answer = KeptAnswer(response.status_code, headers, response.get_data(as_text=True))
+    services().idempotency.keep(unit, claim, answer)
+    return response
+
+
+def _fingerprint() -> bytes:
+    conditions = "\n".join(request.headers.get(name, "") for name in ("If-Match", "If-None-Match"))
+    return conditions.encode("utf-8", "surrogateescape") + b"\0" + request.get_data()
+
+
+def _replay(kept: KeptAnswer) -> Response:
+    response = Response(kept.text, kept.status, mimetype="application/json")
+    response.headers.update(kept.headers)
+    response.headers["Idempotency-Replayed"] = "true"
+    return response
+
+
+def precondition() -> Precondition:
+    """`If-Match` and `If-None-Match: *` (RFC 9110, section 13). Raises `InvalidInput` on what is neither."""
+    match, none = request.headers.get("If-Match"), request.headers.get("If-None-Match")
+    if none is not None and none.strip() != "*":
+        raise InvalidInput("A write takes If-None-Match only as *.", path="If-None-Match")
+    return Precondition(_unquoted(match) if match is not None else None, none is not None)
+
+
+def known_etags() -> tuple[str, ...]:
+    """The ETags of answers that the caller has already."""
+    given = request.headers.get("If-None-Match", "")
+    return tuple(_unquoted(part) for part in given.split(",")) if given else ()
+
+
+def _unquoted(tag: str) -> str:
+    return tag.strip().removeprefix("W/").strip('"')
+
+
+def quoted(etag: str) -> str:
+    """An ETag as the header wants it."""
+    return f'"{etag}"'
+
+
+def page_limit(arguments: dict[str, Any]) -> int:
+    """How many items were asked for, and one more: it tells whether there is a next page."""
+    return int(arguments["limit"]) + 1
+
+
+def page(items: list[Any], arguments: dict[str, Any], place: Callable[[Any], list[Any]]) -> tuple[dict[str, Any], dict[str, str]]:
+    """One page of `items`, of which there may be one more than asked for, and the `Link` header (RFC 8288)."""
+    limit = int(arguments["limit"])
+    if len(items) <= limit:
+        return {"items": items, "next": None}, {}
+    following = _cursor(place(items[limit - 1]))
+    pairs = [(name, value) for name, value in request.args.items(multi=True) if name != "cursor"]
+    query = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in [*pairs, ("cursor", following)])
+    return {"items": items[:limit], "next": following}, {"Link": f'<{request.path}?{query}>; rel="next"'}
+
+
+def place_of(arguments: dict[str, Any], *kinds: type) -> list[Any] | None:
+    """The place that the cursor stands for, as values of `kinds`; None without one. Raises `InvalidInput`."""
+    text = arguments.get("cursor")
+    if not text:
+        return None
+    try:
+        place = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    except (binascii.Error, ValueError) as error:
+        raise InvalidInput("This cursor is not one of ours.", path="cursor") from error
+    if not isinstance(place, list) or [type(part) for part in place] != list(kinds):
+        raise InvalidInput("This cursor is not one of ours.", path="cursor")
+    return place
+
+
+def _cursor(place: list[Any]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")

@@ -1,0 +1,113 @@
+"""`/environments`: list, make, rename, copy, delete, bring back; and `/globals`, which are simply there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vault.api.calls import page, page_limit, place_of, principal, services, writes
+from vault.api.parser import StrictBlueprint
+from vault.api.schemas import (
+    ChangeEnvironmentBody,
+    CopyBody,
+    CreateEnvironmentBody,
+    EnvironmentPage,
+    EnvironmentQuery,
+    EnvironmentSchema,
+    UndeleteBody,
+)
+from vault.api.variables import variable_of
+from vault.model.environment import Environment
+from vault.services.environments import GLOBALS
+from vault.storage import UnitOfWork
+
+blueprint = StrictBlueprint("environments", __name__, description="Named sets of variables.")
+
+
+@blueprint.route("/environments", methods=["GET"])
+@blueprint.arguments(EnvironmentQuery, location="query")
+@blueprint.response(200, EnvironmentPage)
+def list_environments(query: dict[str, Any]) -> Any:
+    """My environments, in order of name."""
+    after = place_of(query, str)
+    deleted, name = query["deleted"], query["name"]
+    found = services().environments.list(
+        principal(), name=name, deleted=deleted, after=after[0] if after else "", limit=page_limit(query)
+    )
+    body, headers = page(found, query, lambda item: [item.id if deleted else item.name])
+    return body, headers
+
+
+@blueprint.route("/environments", methods=["POST"])
+@writes
+@blueprint.arguments(CreateEnvironmentBody)
+@blueprint.response(201, EnvironmentSchema)
+def create_environment(body: dict[str, Any], unit: UnitOfWork) -> Any:
+    """Make an environment, with its first variables where they are given."""
+    verbs = services()
+    facts = {"description": body["description"], "max_versions": body["max_versions"]}
+    row = verbs.environments.create(unit, principal(), body["name"], **facts)
+    if body["variables"] is not None:
+        row = verbs.variables.fill(unit, principal(), row, [variable_of(item) for item in body["variables"]])
+    return verbs.environments.view(unit, row), {"Location": f"/api/v1/environments/{row.id}"}
+
+
+@blueprint.route("/environments/<env>", methods=["GET"])
+@blueprint.response(200, EnvironmentSchema)
+def get_environment(env: str) -> Environment:
+    """One environment, without its values."""
+    return services().environments.get(principal(), env)
+
+
+@blueprint.route("/globals", methods=["GET"])
+@blueprint.response(200, EnvironmentSchema)
+def get_globals() -> Environment:
+    """My globals, without their values."""
+    return services().environments.get(principal(), GLOBALS)
+
+
+@blueprint.route("/environments/<env>", methods=["PATCH"])
+@writes
+@blueprint.arguments(ChangeEnvironmentBody)
+@blueprint.response(200, EnvironmentSchema)
+def change_environment(body: dict[str, Any], env: str, unit: UnitOfWork) -> Environment:
+    """Change a name, a description or a rule."""
+    row = services().environments.change(unit, principal(), env, body)
+    return services().environments.view(unit, row)
+
+
+@blueprint.route("/globals", methods=["PATCH"])
+@writes
+@blueprint.arguments(ChangeEnvironmentBody(exclude=["name"]))
+@blueprint.response(200, EnvironmentSchema)
+def change_globals(body: dict[str, Any], unit: UnitOfWork) -> Environment:
+    """Change a description or a rule of my globals."""
+    row = services().environments.change(unit, principal(), GLOBALS, body)
+    return services().environments.view(unit, row)
+
+
+@blueprint.route("/environments/<env>", methods=["DELETE"])
+@writes
+@blueprint.response(204)
+def delete_environment(env: str, unit: UnitOfWork) -> None:
+    """Delete an environment; for 30 days it can be brought back."""
+    services().environments.delete(unit, principal(), env)
+
+
+@blueprint.route("/environments/<env>/undelete", methods=["POST"])
+@writes
+@blueprint.arguments(UndeleteBody)
+@blueprint.response(200, EnvironmentSchema)
+def undelete_environment(body: dict[str, Any], env: str, unit: UnitOfWork) -> Environment:
+    """Bring a deleted environment back, by its id or its name, perhaps under a new name."""
+    row = services().environments.undelete(unit, principal(), env, body["name"])
+    return services().environments.view(unit, row)
+
+
+@blueprint.route("/environments/<env>/copy", methods=["POST"])
+@writes
+@blueprint.arguments(CopyBody)
+@blueprint.response(201, EnvironmentSchema)
+def copy_environment(body: dict[str, Any], env: str, unit: UnitOfWork) -> Any:
+    """Make a new environment with the current variables of this one."""
+    row = services().variables.copy(unit, principal(), env, body["name"])
+    return services().environments.view(unit, row), {"Location": f"/api/v1/environments/{row.id}"}

@@ -1,0 +1,59 @@
+"""`…/revisions` and `…/rollback`: what an environment was, and how to go back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vault.api.both import both
+from vault.api.calls import page, page_limit, place_of, principal, quoted, services, writes
+from vault.api.parser import StrictBlueprint
+from vault.api.schemas import (
+    DiffAnswer,
+    DiffQuery,
+    Page,
+    RevisionAnswer,
+    RevisionPage,
+    RollbackBody,
+    WrittenAnswer,
+)
+from vault.model.environment import Revision
+from vault.storage import UnitOfWork
+
+blueprint = StrictBlueprint("revisions", __name__, description="History.")
+
+
+@both(blueprint, "/revisions", "GET")
+@blueprint.arguments(Page, location="query")
+@blueprint.response(200, RevisionPage)
+def list_revisions(query: dict[str, Any], env: str | None = None) -> Any:
+    """All revisions, the newest first."""
+    before = place_of(query, int)
+    found = services().history.list(principal(), env, before[0] if before else None, page_limit(query))
+    return page(found, query, lambda item: [item.number])
+
+
+@both(blueprint, "/revisions/<int:number>", "GET")
+@blueprint.response(200, RevisionAnswer)
+def get_revision(number: int, env: str | None = None) -> Revision:
+    """One revision with its variables."""
+    return services().history.get(principal(), env, number)
+
+
+@both(blueprint, "/revisions/<int:number>/diff", "GET")
+@blueprint.arguments(DiffQuery, location="query")
+@blueprint.response(200, DiffAnswer)
+def diff_revisions(query: dict[str, Any], number: int, env: str | None = None) -> dict[str, Any]:
+    """How a revision differs from the one before it, or from any other."""
+    against = query["against"] if query["against"] is not None else max(number - 1, 0)
+    changes = services().history.diff(principal(), env, number, against)
+    return {"from_": against, "to": number, "changes": changes}
+
+
+@both(blueprint, "/rollback", "POST")
+@writes
+@blueprint.arguments(RollbackBody)
+@blueprint.response(200, WrittenAnswer)
+def roll_back(body: dict[str, Any], unit: UnitOfWork, env: str | None = None) -> Any:
+    """Write an older revision again, as a new one."""
+    written = services().history.rollback(unit, principal(), env, body["revision"])
+    return {"revision": written.revision}, {"ETag": quoted(written.etag)}

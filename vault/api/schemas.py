@@ -1,0 +1,374 @@
+"""The shapes of what comes in and goes out (marshmallow); OpenAPI is made from them. Unknown fields are refused."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import json
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, validate
+
+from vault.model.environment import VariableType
+from vault.model.policy import Permission
+from vault.services.environments import MAX_VERSIONS_DEFAULT
+from vault.services.tokens import DEFAULT_TTL_SECONDS, GRANTS_MAX
+
+PAGE_DEFAULT = 50
+PAGE_MOST = 200
+_TEN_YEARS_SECONDS = 10 * 366 * 86_400
+
+
+class Moment(fields.Field[str]):
+    """Microseconds since 1970 → RFC 3339 in UTC, as `2026-11-22T09:00:00Z`."""
+
+    def _serialize(self, value: int | None, attr: str | None, obj: Any, **_: Any) -> str | None:
+        return moment(value)
+
+
+def moment(us: int | None) -> str | None:
+    """A time as RFC 3339 in UTC; microseconds only where they are not zero."""
+    if us is None:
+        return None
+    start = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+    return (start + datetime.timedelta(microseconds=us)).isoformat().replace("+00:00", "Z")
+
+
+class Text(fields.String):
+    """A value: text as it is, and any other JSON value (which a Vault client wrote) as its JSON text."""
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **_: Any) -> str:
+        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _network(text: str) -> None:
+    try:
+        ipaddress.ip_network(text)
+    except ValueError as error:
+        raise ValidationError("This is no network, as 10.0.0.0/8 is one.") from error
+
+
+class Page(Schema):
+    """What every list takes."""
+
+    cursor = fields.String(load_default=None, metadata={"description": "Where the page before has ended (its `next`)."})
+    limit = fields.Integer(load_default=PAGE_DEFAULT, validate=validate.Range(1, PAGE_MOST))
+
+
+class VariableSchema(Schema):
+    """A variable with all its attributes."""
+
+    name = fields.String(required=True)
+    value = Text(required=True)
+    type = fields.Enum(VariableType, by_value=True, load_default=VariableType.DEFAULT)
+    enabled = fields.Boolean(load_default=True, truthy={True}, falsy={False})
+    literal = fields.Boolean(load_default=False, truthy={True}, falsy={False})
+    description = fields.String(load_default="")
+
+
+class VariableBody(Schema):
+    """A variable whose name is in the address."""
+
+    value = fields.String(required=True)
+    type = fields.Enum(VariableType, by_value=True, load_default=VariableType.DEFAULT)
+    enabled = fields.Boolean(load_default=True, truthy={True}, falsy={False})
+    literal = fields.Boolean(load_default=False, truthy={True}, falsy={False})
+    description = fields.String(load_default="")
+
+
+class AttributesBody(Schema):
+    """The attributes of a variable that a merge sets; those that are absent stay."""
+
+    value = fields.String()
+    type = fields.Enum(VariableType, by_value=True)
+    enabled = fields.Boolean(truthy={True}, falsy={False})
+    literal = fields.Boolean(truthy={True}, falsy={False})
+    description = fields.String()
+
+
+class Merged(fields.Field[Any]):
+    """In a merge: text is a value, an object sets attributes, null removes."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> dict[str, Any]:
+        if isinstance(value, str):
+            return {"value": value}
+        if not isinstance(value, dict):
+            raise ValidationError("A variable is text, an object with its attributes, or null to remove it.")
+        loaded: dict[str, Any] = AttributesBody().load(value)
+        return loaded
+
+
+class PatchVariablesBody(Schema):
+    variables = fields.Dict(
+        fields.String(), Merged(allow_none=True), required=True,
+        metadata={"description": "Name → text, an object with attributes, or null to remove it."},
+    )  # fmt: skip
+
+
+class PutVariablesBody(Schema):
+    variables = fields.List(fields.Nested(VariableSchema), required=True)
+
+
+class VariablesAnswer(Schema):
+    variables = fields.List(fields.Nested(VariableSchema))
+    revision = fields.Integer(allow_none=True)
+
+
+class VariableAnswer(VariableSchema):
+    revision = fields.Integer(allow_none=True)
+
+
+class WrittenAnswer(Schema):
+    revision = fields.Integer(allow_none=True)
+
+
+class EnvironmentSchema(Schema):
+    """An environment without its values."""
+
+    id = fields.String()
+    name = fields.String()
+    kind = fields.String()
+    sealing = fields.String()
+    revision = fields.Integer(allow_none=True)
+    description = fields.String()
+    max_versions = fields.Integer()
+    cas_required = fields.Boolean()
+    delete_version_after_seconds = fields.Integer()
+    created_at = Moment(attribute="created_us")
+    updated_at = Moment(attribute="updated_us")
+    deleted_at = Moment(attribute="deleted_us", allow_none=True)
+
+
+class EnvironmentPage(Schema):
+    items = fields.List(fields.Nested(EnvironmentSchema))
+    next = fields.String(allow_none=True)
+
+
+class EnvironmentQuery(Page):
+    name = fields.String(load_default=None)
+    deleted = fields.Boolean(load_default=False)
+
+
+class CreateEnvironmentBody(Schema):
+    name = fields.String(required=True)
+    description = fields.String(load_default="")
+    max_versions = fields.Integer(load_default=MAX_VERSIONS_DEFAULT, strict=True)
+    variables = fields.List(fields.Nested(VariableSchema), load_default=None)
+
+
+class ChangeEnvironmentBody(Schema):
+    name = fields.String()
+    description = fields.String()
+    max_versions = fields.Integer(strict=True)
+    cas_required = fields.Boolean(truthy={True}, falsy={False})
+    delete_version_after_seconds = fields.Integer(strict=True)
+
+
+class UndeleteBody(Schema):
+    name = fields.String(load_default=None)
+
+
+class CopyBody(Schema):
+    name = fields.String(required=True)
+
+
+class RollbackBody(Schema):
+    revision = fields.Integer(required=True, strict=True, validate=validate.Range(min=1))
+
+
+class RevisionSchema(Schema):
+    """A revision without its variables."""
+
+    id = fields.String()
+    number = fields.Integer()
+    created_at = Moment(attribute="created_us")
+    created_by = fields.String()
+    deletion_at = Moment(attribute="deletion_us", allow_none=True)
+    destroyed = fields.Boolean()
+
+
+class RevisionPage(Schema):
+    items = fields.List(fields.Nested(RevisionSchema))
+    next = fields.String(allow_none=True)
+
+
+class RevisionAnswer(RevisionSchema):
+    variables = fields.List(fields.Nested(VariableSchema))
+
+
+class DiffQuery(Schema):
+    against = fields.Integer(load_default=None, validate=validate.Range(min=0))
+
+
+class ChangeSchema(Schema):
+    name = fields.String()
+    kind = fields.String()
+    before = fields.Nested(VariableSchema, allow_none=True)
+    after = fields.Nested(VariableSchema, allow_none=True)
+
+
+class DiffAnswer(Schema):
+    from_ = fields.Integer(data_key="from")
+    to = fields.Integer()
+    changes = fields.List(fields.Nested(ChangeSchema))
+
+
+class ValuesAnswer(Schema):
+    values = fields.Dict(fields.String(), fields.String())
+    warnings = fields.List(fields.String())
+    revision = fields.Integer(allow_none=True)
+
+
+class GrantBody(Schema):
+    """Permissions on exactly one of an environment (by name or id), a path prefix, or the globals."""
+
+    environment = fields.String()
+    environment_id = fields.String()
+    path = fields.String()
+    globals = fields.Boolean(truthy={True}, falsy={False})
+    permissions = fields.List(fields.Enum(Permission, by_value=True), required=True, validate=validate.Length(1))
+
+
+class GrantSchema(Schema):
+    environment_id = fields.String()
+    path = fields.String()
+    globals = fields.Boolean()
+    permissions = fields.List(fields.String())
+
+
+class TokenBody(Schema):
+    name = fields.String(required=True, validate=validate.Length(1, 256))
+    grants = fields.List(fields.Nested(GrantBody), required=True, validate=validate.Length(1, GRANTS_MAX))
+    ttl_seconds = fields.Integer(
+        load_default=DEFAULT_TTL_SECONDS, allow_none=True, strict=True, validate=validate.Range(1, _TEN_YEARS_SECONDS)
+    )
+    max_ttl_seconds = fields.Integer(
+        load_default=None, allow_none=True, strict=True, validate=validate.Range(1, _TEN_YEARS_SECONDS)
+    )
+    renewable = fields.Boolean(load_default=False, truthy={True}, falsy={False})
+    uses = fields.Integer(load_default=None, allow_none=True, strict=True, validate=validate.Range(1, 1_000_000_000))
+    networks = fields.List(fields.String(validate=_network), load_default=list, validate=validate.Length(max=64))
+    metadata = fields.Dict(
+        fields.String(validate=validate.Length(1, 128)),
+        fields.String(validate=validate.Length(max=512)),
+        load_default=dict,
+        validate=validate.Length(max=64),
+    )
+
+
+class TokenSchema(Schema):
+    """A token without its secret."""
+
+    id = fields.String()
+    accessor = fields.String()
+    name = fields.String()
+    grants = fields.List(fields.Nested(GrantSchema))
+    parent_id = fields.String(allow_none=True)
+    created_at = fields.String()
+    expires_at = fields.String(allow_none=True)
+    max_ttl_seconds = fields.Integer(allow_none=True)
+    renewable = fields.Boolean()
+    uses_left = fields.Integer(allow_none=True)
+    networks = fields.List(fields.String())
+    metadata = fields.Dict()
+    last_used_at = fields.String(allow_none=True)
+
+
+class TokenAnswer(TokenSchema):
+    """A token with its secret, which is told this once."""
+
+    secret = fields.String()
+
+
+class TokenPage(Schema):
+    items = fields.List(fields.Nested(TokenSchema))
+    next = fields.String(allow_none=True)
+
+
+class RotateBody(Schema):
+    overlap_seconds = fields.Integer(load_default=0, strict=True)
+
+
+class LoginBody(Schema):
+    username = fields.String(required=True, validate=validate.Length(max=1024))
+    password = fields.String(required=True)
+
+
+class PasswordBody(Schema):
+    password = fields.String(required=True)
+
+
+class ChangePasswordBody(Schema):
+    current_password = fields.String(required=True)
+    new_password = fields.String(required=True)
+
+
+class UserSchema(Schema):
+    id = fields.String()
+    username = fields.String(attribute="name")
+    role = fields.String()
+    created_at = Moment(attribute="created_us")
+
+
+class NewSessionAnswer(Schema):
+    """A session with its secret, which is told this once."""
+
+    id = fields.String(attribute="row.id")
+    secret = fields.String()
+    user = fields.Nested(UserSchema)
+    created_at = Moment(attribute="row.created_us")
+    expires_at = Moment(attribute="row.expires_us")
+    idle_seconds = fields.Integer(attribute="row.idle_seconds")
+
+
+class SessionSchema(Schema):
+    id = fields.String()
+    kind = fields.String()
+    created_at = Moment(attribute="created_us")
+    last_seen_at = Moment(attribute="seen_us")
+    expires_at = Moment(attribute="expires_us")
+    address = fields.String()
+    agent = fields.String()
+    current = fields.Boolean()
+
+
+class SessionPage(Schema):
+    items = fields.List(fields.Nested(SessionSchema))
+    next = fields.String(allow_none=True)
+
+
+class ImportBody(Schema):
+    environment = fields.String(required=True, allow_none=True)
+    format = fields.String(required=True)
+    text = fields.String(required=True)
+    mode = fields.String(load_default="merge", validate=validate.OneOf(["merge", "replace"]))
+    dry_run = fields.Boolean(load_default=False, truthy={True}, falsy={False})
+
+
+class PlanSchema(Schema):
+    added = fields.List(fields.String())
+    changed = fields.List(fields.String())
+    removed = fields.List(fields.String())
+    unchanged = fields.List(fields.String())
+
+
+class ImportAnswer(Schema):
+    plan = fields.Nested(PlanSchema)
+    revision = fields.Integer(allow_none=True)
+    warnings = fields.List(fields.String())
+
+
+class ExportQuery(Schema):
+    format = fields.String(load_default="dotenv")
+
+
+class ProblemSchema(Schema):
+    """An error, as RFC 9457 has it. `code` is stable and meant for programs."""
+
+    type = fields.String()
+    title = fields.String()
+    status = fields.Integer()
+    detail = fields.String()
+    code = fields.String()
+    path = fields.String(metadata={"description": "The field that is at fault."})
+    request_id = fields.String()

@@ -1,0 +1,80 @@
+"""`/tokens`: service tokens. A secret is in exactly one answer."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from vault.api.calls import page, page_limit, place_of, principal, services, writes
+from vault.api.parser import StrictBlueprint
+from vault.api.schemas import Page, RotateBody, TokenAnswer, TokenBody, TokenPage, TokenSchema, moment
+from vault.model.policy import Grant
+from vault.services.tokens import GrantRequest, TokenRequest, TokenView
+from vault.storage import UnitOfWork
+
+blueprint = StrictBlueprint("tokens", __name__, description="Scoped credentials for services.")
+
+
+@blueprint.route("/tokens", methods=["GET"])
+@blueprint.arguments(Page, location="query")
+@blueprint.response(200, TokenPage)
+def list_tokens(query: dict[str, Any]) -> Any:
+    """My tokens; for a token, itself and those that it made."""
+    place = place_of(query, int, str)
+    found = services().tokens.list(principal(), (place[0], place[1]) if place else None, page_limit(query))
+    body, headers = page(found, query, lambda view: [view.row.created_us, view.row.id])
+    return {**body, "items": [_shown(view) for view in body["items"]]}, headers
+
+
+@blueprint.route("/tokens", methods=["POST"])
+@writes
+@blueprint.arguments(TokenBody)
+@blueprint.response(201, TokenAnswer)
+def create_token(body: dict[str, Any], unit: UnitOfWork) -> Any:
+    """Make a token. Its secret is in this answer and nowhere else."""
+    grants = [GrantRequest(**{**grant, "permissions": frozenset(grant["permissions"])}) for grant in body.pop("grants")]
+    view = services().tokens.create(unit, principal(), TokenRequest(grants=grants, **body))
+    return _shown(view), {"Location": f"/api/v1/tokens/{view.row.id}"}
+
+
+@blueprint.route("/tokens/<token_id>", methods=["GET"])
+@blueprint.response(200, TokenSchema)
+def get_token(token_id: str) -> dict[str, Any]:
+    """One token."""
+    return _shown(services().tokens.get(principal(), token_id))
+
+
+@blueprint.route("/tokens/<token_id>/rotate", methods=["POST"])
+@writes
+@blueprint.arguments(RotateBody)
+@blueprint.response(200, TokenAnswer)
+def rotate_token(body: dict[str, Any], token_id: str, unit: UnitOfWork) -> dict[str, Any]:
+    """Give a token a new secret; the old one goes on for the overlap."""
+    return _shown(services().tokens.rotate(unit, principal(), token_id, body["overlap_seconds"]))
+
+
+@blueprint.route("/tokens/<token_id>", methods=["DELETE"])
+@writes
+@blueprint.response(204)
+def revoke_token(token_id: str, unit: UnitOfWork) -> None:
+    """End a token and all that it made, at once."""
+    services().tokens.revoke(unit, principal(), token_id)
+
+
+def _shown(view: TokenView) -> dict[str, Any]:
+    row = view.row
+    shown = {name: getattr(row, name) for name in ("id", "accessor", "name", "parent_id", "max_ttl_seconds", "uses_left")}
+    shown |= {"renewable": bool(row.renewable), "grants": [_shown_grant(grant) for grant in view.grants]}
+    shown |= {"networks": json.loads(row.networks), "metadata": json.loads(row.metadata)}
+    shown |= {"created_at": moment(row.created_us), "expires_at": moment(row.expires_us)}
+    shown["last_used_at"] = moment(row.last_used_us)
+    return shown if view.secret is None else shown | {"secret": view.secret}
+
+
+def _shown_grant(grant: Grant) -> dict[str, Any]:
+    where: dict[str, Any] = {"globals": True}
+    if grant.environment_id is not None:
+        where = {"environment_id": grant.environment_id}
+    elif grant.path is not None:
+        where = {"path": grant.path}
+    return {**where, "permissions": sorted(grant.permissions)}

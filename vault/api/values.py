@@ -1,0 +1,82 @@
+"""`…/values`: the flat map that a service uses. The hot path: its query is read by hand, its answer written as is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from flask import Response, request
+
+from vault.api.both import both
+from vault.api.calls import known_etags, principal, quoted, services
+from vault.api.parser import StrictBlueprint
+from vault.api.schemas import ValuesAnswer
+from vault.errors import InvalidInput
+from vault.model.environment import Variable
+from vault.services.transfer import format_named
+from vault.services.values import Answer, Question
+
+blueprint = StrictBlueprint("values", __name__, description="What a service uses.")
+
+_SWITCHES = {"true": True, "1": True, "false": False, "0": False}
+_NAMES_MOST = 5000
+_PARAMETERS = [
+    {"name": "globals", "in": "query", "schema": {"type": "boolean", "default": True},
+     "description": "Whether the globals stand beneath."},
+    {"name": "resolve", "in": "query", "schema": {"type": "boolean", "default": True},
+     "description": "Whether {{references}} are resolved."},
+    {"name": "names", "in": "query", "schema": {"type": "string"}, "description": "Only these, split by commas."},
+    {"name": "format", "in": "query", "schema": {"type": "string"},
+     "description": "Answer as text in this format; warnings then come in X-Strongroom-Warnings."},
+]  # fmt: skip
+
+
+@both(blueprint, "/values", "GET")
+@blueprint.response(200, ValuesAnswer)
+@blueprint.doc(parameters=_PARAMETERS)
+def read_values(env: str | None = None) -> Response:
+    """The values of an environment over its globals, references resolved, disabled ones left out."""
+    question = _question(request.args)
+    answer = services().values.read(principal(), env, question, known_etags())
+    headers = {"ETag": quoted(answer.etag)}
+    if answer.values is None:
+        return Response(status=304, headers=headers)
+    if question.format:
+        return _as_text(answer, question.format, headers)
+    body = {"values": answer.values.values, "warnings": answer.values.warnings, "revision": answer.revision}
+    return Response(json.dumps(body, ensure_ascii=False), headers=headers, mimetype="application/json")
+
+
+def text_response(text: str, warnings: tuple[str, ...], media_type: str, headers: dict[str, str]) -> Response:
+    """A text with its warnings in a header, as a JSON array in ASCII."""
+    if warnings:
+        headers = {**headers, "X-Strongroom-Warnings": json.dumps(warnings)}
+    return Response(text, headers=headers, content_type=f"{media_type}; charset=utf-8")
+
+
+def _as_text(answer: Answer, name: str, headers: dict[str, str]) -> Response:
+    assert answer.values is not None  # noqa: S101 - asked by the caller just before.
+    chosen = format_named(name)
+    rendered = chosen.render([Variable(name, value) for name, value in answer.values.values.items()])
+    return text_response(rendered.text, answer.values.warnings + rendered.warnings, chosen.media_type, headers)
+
+
+def _question(query: Mapping[str, str]) -> Question:
+    if not query:
+        return Question()
+    unknown = set(query) - {"globals", "resolve", "names", "format"}
+    if unknown:
+        raise InvalidInput("Unknown field.", path=min(unknown))
+    names = tuple(query["names"].split(",")) if query.get("names") else None
+    if names is not None and len(names) > _NAMES_MOST:
+        raise InvalidInput(f"At most {_NAMES_MOST} names at once.", path="names")
+    if query.get("format"):
+        format_named(query["format"])
+    return Question(_switch(query, "globals"), _switch(query, "resolve"), names, query.get("format", ""))
+
+
+def _switch(query: Mapping[str, str], name: str) -> bool:
+    text = query.get(name, "true").lower()
+    if text not in _SWITCHES:
+        raise InvalidInput("This is true or false.", path=name)
+    return _SWITCHES[text]

@@ -1,0 +1,90 @@
+"""`…/variables`: the full records of an environment or of the globals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response
+
+from vault.api.both import both
+from vault.api.calls import known_etags, precondition, principal, quoted, services, writes
+from vault.api.parser import StrictBlueprint
+from vault.api.schemas import (
+    PatchVariablesBody,
+    PutVariablesBody,
+    VariableAnswer,
+    VariableBody,
+    VariablesAnswer,
+    WrittenAnswer,
+)
+from vault.model.environment import Variable
+from vault.services.variables import Written
+from vault.storage import UnitOfWork
+
+blueprint = StrictBlueprint("variables", __name__, description="Variables with all their attributes.")
+
+
+@both(blueprint, "/variables", "GET")
+@blueprint.response(200, VariablesAnswer)
+def read_variables(env: str | None = None) -> Any:
+    """All variables, in order, with the ETag that a replacing write must name."""
+    snapshot = services().variables.read(principal(), env)
+    headers = {"ETag": quoted(snapshot.etag)}
+    if snapshot.etag in known_etags():
+        return Response(status=304, headers=headers)
+    return {"variables": snapshot.variables, "revision": snapshot.revision}, headers
+
+
+@both(blueprint, "/variables", "PUT")
+@writes
+@blueprint.arguments(PutVariablesBody)
+@blueprint.response(200, WrittenAnswer)
+def replace_variables(body: dict[str, Any], unit: UnitOfWork, env: str | None = None) -> Any:
+    """Replace all variables. Needs If-Match, or If-None-Match: * where there is no revision yet."""
+    variables = [variable_of(item) for item in body["variables"]]
+    return _written(services().variables.replace(unit, principal(), env, variables, precondition()))
+
+
+@both(blueprint, "/variables", "PATCH")
+@writes
+@blueprint.arguments(PatchVariablesBody)
+@blueprint.response(200, WrittenAnswer)
+def patch_variables(body: dict[str, Any], unit: UnitOfWork, env: str | None = None) -> Any:
+    """Merge changes, all in one revision; null removes."""
+    return _written(services().variables.patch(unit, principal(), env, body["variables"], precondition()))
+
+
+@both(blueprint, "/variables/<name>", "GET")
+@blueprint.response(200, VariableAnswer)
+def read_variable(name: str, env: str | None = None) -> Any:
+    """One variable."""
+    variable, snapshot = services().variables.read_one(principal(), env, name)
+    record = {attribute: getattr(variable, attribute) for attribute in Variable.__slots__}
+    return {**record, "revision": snapshot.revision}, {"ETag": quoted(snapshot.etag)}
+
+
+@both(blueprint, "/variables/<name>", "PUT")
+@writes
+@blueprint.arguments(VariableBody)
+@blueprint.response(200, WrittenAnswer)
+def put_variable(body: dict[str, Any], name: str, unit: UnitOfWork, env: str | None = None) -> Any:
+    """Set one variable as a whole."""
+    variable = variable_of({"name": name, **body})
+    return _written(services().variables.put_one(unit, principal(), env, variable, precondition()))
+
+
+@both(blueprint, "/variables/<name>", "DELETE")
+@writes
+@blueprint.response(200, WrittenAnswer)
+def delete_variable(name: str, unit: UnitOfWork, env: str | None = None) -> Any:
+    """Take one variable out."""
+    return _written(services().variables.delete_one(unit, principal(), env, name, precondition()))
+
+
+def variable_of(item: dict[str, Any]) -> Variable:
+    """A variable as the schema has loaded it."""
+    return Variable(**item)
+
+
+def _written(written: Written) -> tuple[dict[str, Any], dict[str, str]]:
+    return {"revision": written.revision}, {"ETag": quoted(written.etag)}

@@ -1,0 +1,126 @@
+"""The only place that wires: settings → storage, keyring, services → a Flask app."""
+
+from __future__ import annotations
+
+import uuid
+
+from flask import Flask
+
+from vault import api
+from vault.errors import KeyringError, StorageError
+from vault.jobs import Jobs
+from vault.keys import PROVIDERS, FileProvider, Guarded, Keyring
+from vault.services import Services
+from vault.services.instance import Instance, create
+from vault.settings import Settings
+from vault.storage import NoCache, RedisCache, SessionCache, Storage, first_rows, migrate, schema_state
+
+_PASSWORD_CALLS = frozenset(
+    {
+        ("POST", "/api/v1/sessions"),
+        ("POST", "/api/v1/sessions/step-up"),
+        ("PUT", "/api/v1/me/password"),
+        ("DELETE", "/api/v1/me"),
+    }
+)
+
+
+class Room:
+    """What a Flask app keeps of its vault: the verbs, and the jobs that run beside the requests."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self._jobs = Jobs(services)
+
+    def start(self) -> None:
+        """Start the background work; after the fork, in the worker."""
+        self._jobs.start()
+
+    def stop(self) -> None:
+        """Stop it, and give all connections back."""
+        self._jobs.stop()
+        self.services.storage.close()
+
+
+def create_app(settings: Settings) -> Flask:
+    """The Flask app over an existing vault. Raises what `open_vault` raises."""
+    return build_app(open_vault(settings))
+
+
+def build_app(services: Services) -> Flask:
+    """The Flask app over services that are open already."""
+    app = Flask("strongroom", static_folder=None)
+    app.url_map.strict_slashes = False
+    app.extensions["strongroom"] = Room(services)
+    api.register(app)
+    return app
+
+
+def takes_password(method: str, path: str) -> bool:
+    """Whether a call hashes a password: these get a small pool of their own, so that reads never wait for them."""
+    return (method, path.rstrip("/")) in _PASSWORD_CALLS
+
+
+def open_vault(settings: Settings) -> Services:
+    """Open the vault that the settings name.
+
+    Raises `StorageError` when there is none or its schema is another release's, `KeyringError` when the keyring
+    is missing, unsafe or another vault's, `DatabaseUnavailable`.
+    """
+    storage = Storage(settings.database_url, pool_size=settings.threads + settings.login_threads + 2)
+    try:
+        _check_schema(storage)
+        with storage.read() as unit:
+            rows = first_rows(unit.connection)
+        if rows is None:
+            raise StorageError("The database holds no vault yet: `strongroom db upgrade` makes one.")
+        instance = Instance.open(storage, _keyring(settings, rows.state.instance_id))
+    except BaseException:
+        storage.close()
+        raise
+    cache: SessionCache = RedisCache(settings.redis_url) if settings.redis_url else NoCache()
+    return Services.wire(settings, storage, instance, cache)
+
+
+def prepare_vault(settings: Settings) -> bool:
+    """Migrate the database, and make a new vault where there is none; whether one was made.
+
+    The keyring is made only together with a new vault, and never over a file that is there. Raises as
+    `open_vault` does.
+    """
+    migrate(settings.database_url)
+    storage = Storage(settings.database_url, pool_size=1)
+    try:
+        with storage.read() as unit:
+            if first_rows(unit.connection) is not None:
+                return False
+        _create_vault(settings, storage)
+        return True
+    finally:
+        storage.close()
+
+
+def _create_vault(settings: Settings, storage: Storage) -> None:
+    instance_id = str(uuid.uuid4())
+    if settings.keyring.exists() or settings.keyring.is_symlink():
+        raise KeyringError(
+            f"The database is empty, but there is a keyring at {settings.keyring}. If that vault's database is "
+            "elsewhere, set STRONGROOM_DATABASE_URL; if it is gone, move the keyring away to start a new vault."
+        )
+    provider = FileProvider.create(settings.keyring, instance_id)
+    keyring = Keyring(instance_id, {provider.name: Guarded(provider)})
+    create(storage, keyring, instance_id, provider.name, provider.create_version())
+
+
+def _keyring(settings: Settings, instance_id: str) -> Keyring:
+    providers = {name: Guarded(make(settings, instance_id)) for name, make in PROVIDERS.items()}
+    return Keyring(instance_id, providers, ttl_seconds=settings.key_cache_seconds)
+
+
+def _check_schema(storage: Storage) -> None:
+    with storage.read() as unit:
+        state = schema_state(unit.connection)
+    if state == "newer":
+        raise StorageError("The database was made by a newer release of Strongroom: run that release.")
+    if state != "current":
+        raise StorageError("The database has no schema, or an older one: run `strongroom db upgrade` first.")

@@ -1,0 +1,32 @@
+"""Credential → Principal. `METHODS` are asked in turn; the first that knows the credential's shape decides.
+
+To add a method: write one file with a function of the `Method` shape, and add it to the tuple.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from vault.auth.presented import Presented
+from vault.auth.service_token import service_token
+from vault.auth.session import api_session
+from vault.errors import NotAuthenticated
+from vault.model.principal import Principal
+from vault.services import Services
+
+Method = Callable[[Services, Presented], Principal | None]
+
+METHODS: tuple[Method, ...] = (service_token, api_session)
+
+
+def authenticate(services: Services, presented: Presented) -> Principal:
+    """Who presents this credential. Raises `NotAuthenticated` (every cause looks the same) and `VaultLocked`."""
+    services.instance.require_unlocked()
+    for method in METHODS:
+        principal = method(services, presented)
+        if principal is not None:
+            return principal
+    raise NotAuthenticated()
+
+
+__all__ = ["METHODS", "Method", "Presented", "authenticate"]

@@ -1,0 +1,15 @@
+"""Sessions of the API and the command: `Authorization: Bearer srm_s_…`. A browser's session is refused here."""
+
+from __future__ import annotations
+
+from vault.auth.presented import Presented
+from vault.model.principal import Principal
+from vault.services import Services
+
+
+def api_session(services: Services, presented: Presented) -> Principal | None:
+    """The session's principal; None for what is not shaped like a session."""
+    text = presented.bearer
+    if not text.startswith("srm_s_"):
+        return None
+    return services.sessions.authenticate(text, "api", presented.address, presented.request_id)

@@ -1,0 +1,95 @@
+"""What every command gets: its flags, the settings that follow from them, and the client."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from vault.errors import NotAuthenticated, StrongroomError
+
+if TYPE_CHECKING:
+    from vault.cli.config import CliSettings
+    from vault.client import Client, Transport
+    from vault.client.sets import VariableSet
+
+
+class CliError(StrongroomError):
+    """Something on this side of the wire stands in the way; the message says what to do."""
+
+    code = "command"
+
+
+@dataclass
+class Cli:
+    """One run of the command. Tests give a `transport` and say whether there is a person to ask."""
+
+    flags: dict[str, str] = field(default_factory=dict)
+    transport: Transport | None = None
+    is_interactive: bool | None = None
+
+    @cached_property
+    def settings(self) -> CliSettings:
+        """Flags over environment over project file over user config over defaults."""
+        from vault.cli.config import load
+
+        return load(self.flags, os.environ, Path.cwd())
+
+    @cached_property
+    def client(self) -> Client:
+        """A client with the credential that this run acts with. Raises `NotAuthenticated` where there is none."""
+        from vault.cli import keychain
+        from vault.client.client import token_from
+
+        token = token_from(os.environ) or keychain.load(self.settings.url)
+        if not token:
+            raise NotAuthenticated(f"There is no credential for {self.settings.url}.")
+        return self.make_client(token)
+
+    def make_client(self, token: str) -> Client:
+        """A client for the server of the settings."""
+        from vault.client import Client
+
+        return Client(self.settings.url, token, self.settings.ca_file, transport=self.transport)
+
+    def environment_name(self, environment: str | None) -> str:
+        """The environment that was named, or that the settings name. Raises `CliError` where none is."""
+        name = environment or self.settings.environment
+        if not name:
+            raise CliError("Say which environment: -e NAME.")
+        return name
+
+    def chosen_name(self, environment: str | None, use_globals: bool) -> str | None:
+        """The environment's name, or None for the globals. Raises `UsageError` for both at once."""
+        if use_globals and environment:
+            raise click.UsageError("-e and --globals exclude each other.")
+        if use_globals:
+            return None
+        if not (environment or self.settings.environment):
+            raise CliError("Say which environment: -e NAME, or --globals.")
+        return self.environment_name(environment)
+
+    def chosen_set(self, environment: str | None, use_globals: bool) -> VariableSet:
+        """The set of variables that `-e` or `--globals` names."""
+        name = self.chosen_name(environment, use_globals)
+        return self.client.globals if name is None else self.client.environment(name)
+
+    def can_ask(self) -> bool:
+        """Whether a person sits at a terminal."""
+        return sys.stdin.isatty() if self.is_interactive is None else self.is_interactive
+
+
+def say(sentence: str) -> None:
+    """Words go to stderr, so that stdout holds data alone."""
+    click.echo(sentence, err=True)
+
+
+def warn(sentences: tuple[str, ...] | list[str]) -> None:
+    """Say each warning, on a line of its own."""
+    for sentence in sentences:
+        say(f"Warning: {sentence}")

@@ -1,0 +1,221 @@
+"""`strongroom doctor`: what stands between here and a server, check by check, and what to do about each."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import click
+
+from vault.cli.context import Cli
+from vault.cli.options import connection_options, format_option, pass_cli
+from vault.cli.render import as_row, print_rows
+from vault.client.transport import (
+    CONNECT_TIMEOUT_SECONDS,
+    Address,
+    HttpsTransport,
+    Request,
+    Response,
+    explain_certificate,
+    explain_connect,
+    make_tls_context,
+)
+from vault.errors import SettingsError, TransportError
+
+Verdict = Literal["ok", "warning", "bad", "skipped"]
+
+# A renewal that works happens weeks before the end (30 days of 90, as ACME clients do).
+_EXPIRY_WARNING_DAYS = 14
+# Half a year, as browsers' preload lists ask at the least.
+_HSTS_MIN_SECONDS = 180 * 86400
+# Wide enough for a slow answer, far below the life of any session or token.
+_CLOCK_MAX_SECONDS = 30
+
+# X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED: the expiry check speaks of those.
+_TIME_CODES = frozenset({9, 10})
+_NAME_CODES = frozenset({62, 64})
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found, in a sentence that says what to do."""
+
+    check: str
+    verdict: Verdict
+    sentence: str
+
+
+@click.command()
+@click.option("--server", metavar="URL", help="The server's address (by default the one of the settings).")
+@click.option("--database", is_flag=True, help="Operators, on the host: check the vault's database and keys instead.")
+@format_option
+@connection_options
+@pass_cli
+def doctor(cli: Cli, server: str | None, database: bool) -> None:
+    """Check the way to a server: certificate, protocol, HSTS, health and clock. Exits 1 where something is bad.
+
+    No credential is sent.
+    """
+    if database:
+        from vault.cli.root import load
+
+        findings: list[Finding] = list(load("vault.cli.db:host_doctor")())
+    else:
+        url = (server or cli.settings.url).rstrip("/")
+        findings = list(examine(url, cli.settings.ca_file))
+    print_rows(cli, [as_row(finding) for finding in findings], ("check", "verdict", "sentence"))
+    if any(finding.verdict == "bad" for finding in findings):
+        raise click.exceptions.Exit(1)
+
+
+def examine(url: str, ca_file: str | None) -> Iterator[Finding]:
+    """Every check of a server, in the order in which a connection comes about."""
+    address = Address.parse(url, plain_http=False)
+    try:
+        version, certificate = _look(address, _unverified())
+    except OSError as error:
+        yield Finding("connection", "bad", str(explain_connect(error, address)))
+        return
+    yield Finding("connection", "ok", f"{address} accepts connections.")
+    yield _protocol(version)
+    certificate_findings = [_chain(address, ca_file), _name(address, certificate), _expiry(certificate)]
+    yield from certificate_findings
+    if any(finding.verdict == "bad" for finding in certificate_findings):
+        yield Finding("health", "skipped", "Nothing is asked of a server whose certificate is not right.")
+        return
+    yield from _ask(url, ca_file, address)
+
+
+def _unverified() -> ssl.SSLContext:
+    """For looking at a certificate that may be wrong. Nothing is ever sent over such a connection."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _look(address: Address, context: ssl.SSLContext) -> tuple[str, bytes]:
+    """A handshake and nothing more: the protocol's version and the server's certificate in DER."""
+    with (
+        socket.create_connection((address.host, address.port), CONNECT_TIMEOUT_SECONDS) as plain,
+        context.wrap_socket(plain, server_hostname=address.host) as connection,
+    ):
+        return connection.version() or "unknown", connection.getpeercert(binary_form=True) or b""
+
+
+def _protocol(version: str) -> Finding:
+    if version == "TLSv1.3":
+        return Finding("protocol", "ok", "TLS 1.3.")
+    if version == "TLSv1.2":
+        return Finding("protocol", "ok", "TLS 1.2; 1.3 would be better: see what ends TLS in front of the server.")
+    return Finding("protocol", "bad", f"{version} is broken: have what ends TLS speak 1.2 or newer.")
+
+
+def _chain(address: Address, ca_file: str | None) -> Finding:
+    try:
+        context = make_tls_context(ca_file)
+    except SettingsError as error:
+        return Finding("chain", "bad", error.message)
+    context.check_hostname = False
+    try:
+        _look(address, context)
+    except ssl.SSLCertVerificationError as error:
+        if error.verify_code not in _TIME_CODES:
+            sentence = explain_certificate(error.verify_code, error.verify_message, str(address), address.host)
+            return Finding("chain", "bad", sentence)
+    except OSError as error:
+        return Finding("chain", "bad", str(explain_connect(error, address)))
+    return Finding("chain", "ok", f"The certificate is signed by an authority of {ca_file or 'this system'}.")
+
+
+def _name(address: Address, certificate: bytes) -> Finding:
+    """The name alone: the certificate is taken as its own authority, so that only its name can be wrong."""
+    context = ssl.create_default_context(cadata=certificate)
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    try:
+        _look(address, context)
+    except ssl.SSLCertVerificationError as error:
+        if error.verify_code in _NAME_CODES:
+            sentence = explain_certificate(error.verify_code, error.verify_message, str(address), address.host)
+            return Finding("name", "bad", sentence)
+    except OSError as error:
+        return Finding("name", "bad", str(explain_connect(error, address)))
+    return Finding("name", "ok", f"The certificate is made out to {address.host}.")
+
+
+def _expiry(certificate: bytes) -> Finding:
+    from cryptography.x509 import load_der_x509_certificate
+
+    found = load_der_x509_certificate(certificate)
+    begin, end = found.not_valid_before_utc, found.not_valid_after_utc
+    left_days = (end.timestamp() - time.time()) / 86400
+    if begin.timestamp() > time.time():
+        return Finding(
+            "expiry", "bad", f"The certificate begins on {begin:%Y-%m-%d}. Is the clock of this machine right?"
+        )
+    if left_days < 0:
+        return Finding("expiry", "bad", f"The certificate expired on {end:%Y-%m-%d}: renew it, and have it loaded.")
+    verdict: Verdict = "ok" if left_days > _EXPIRY_WARNING_DAYS else "warning"
+    advice = "" if verdict == "ok" else " Renew it now, and find out why that did not happen by itself."
+    return Finding("expiry", verdict, f"The certificate holds until {end:%Y-%m-%d}, {left_days:.0f} days more.{advice}")
+
+
+def _ask(url: str, ca_file: str | None, address: Address) -> Iterator[Finding]:
+    transport = HttpsTransport(url, ca_file=ca_file)
+    try:
+        live = transport.send(Request("GET", "/livez"))
+        yield _health("alive", live, "The process runs.", "Look at its log, and at what stands before it.")
+        yield _hsts(address, live)
+        yield _clock(live)
+        ready = transport.send(Request("GET", "/readyz"))
+        advice = "Look at its log: the database or the master key's provider may be out of reach."
+        yield _health("ready", ready, "It serves requests.", advice)
+    except TransportError as error:
+        yield Finding("health", "bad", error.message)
+    finally:
+        transport.close()
+
+
+def _health(check: str, response: Response, good: str, advice: str) -> Finding:
+    if response.status == 200:
+        return Finding(check, "ok", good)
+    return Finding(check, "bad", f"The server answers {response.status}. {advice}")
+
+
+def _hsts(address: Address, response: Response) -> Finding:
+    if address.is_loopback:
+        return Finding("HSTS", "ok", "Not wanted here: it would cover every port of this machine.")
+    directives = response.headers.get("strict-transport-security", "").lower().replace('"', "").split(";")
+    ages = [item.strip().removeprefix("max-age=") for item in directives if item.strip().startswith("max-age=")]
+    if not ages or not ages[0].isdigit():
+        return Finding(
+            "HSTS",
+            "warning",
+            "The server does not tell browsers to stay with HTTPS. It does so with a certificate that is given to it "
+            "(STRONGROOM_TLS_CERT), not with its local authority's; behind a proxy, the proxy may drop the header.",
+        )
+    if int(ages[0]) < _HSTS_MIN_SECONDS:
+        return Finding("HSTS", "warning", f"Browsers forget it after {ages[0]} s; half a year is the least to ask for.")
+    return Finding("HSTS", "ok", "Browsers are told to stay with HTTPS.")
+
+
+def _clock(response: Response) -> Finding:
+    from email.utils import parsedate_to_datetime
+
+    try:
+        there = parsedate_to_datetime(response.headers["date"]).timestamp()
+    except (KeyError, ValueError):
+        return Finding("clock", "warning", "The server does not tell its time, so the clocks were not compared.")
+    apart_seconds = abs(time.time() - there)
+    if apart_seconds <= _CLOCK_MAX_SECONDS:
+        return Finding("clock", "ok", f"The clocks are within {max(1, round(apart_seconds))} s of each other.")
+    return Finding(
+        "clock",
+        "bad",
+        f"The clocks are {apart_seconds:.0f} s apart, so sessions and certificates end at the wrong time. "
+        "Set up time synchronisation (NTP) on the machine that is wrong.",
+    )

@@ -1,0 +1,61 @@
+"""Options that many commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from vault.cli.context import Cli
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+OUTPUT_FORMATS = ("table", "json", "yaml")
+
+
+def _remember(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    if value is not None and parameter.name:
+        context.ensure_object(Cli).flags[parameter.name] = value
+
+
+def connection_options(function: F) -> F:
+    """`--url` and `--ca-file`, which may stand before or after a command's name."""
+    url = click.option("--url", metavar="URL", expose_value=False, callback=_remember, help="The server's address.")
+    ca_file = click.option(
+        "--ca-file",
+        metavar="FILE",
+        expose_value=False,
+        callback=_remember,
+        help="The authorities to trust instead of the system's (PEM).",
+    )
+    return url(ca_file(function))
+
+
+def format_option(function: F) -> F:
+    """`--format table|json|yaml`."""
+    option = click.option(
+        "--format",
+        type=click.Choice(OUTPUT_FORMATS),
+        expose_value=False,
+        callback=_remember,
+        help="How data is printed.",
+    )
+    return option(function)
+
+
+def environment_option(function: F) -> F:
+    """`-e NAME` alone."""
+    option = click.option("-e", "--env", "environment", metavar="NAME", help="The environment, by name or id.")
+    return option(function)
+
+
+def set_options(function: F) -> F:
+    """`-e NAME` or `--globals`."""
+    use_globals = click.option("--globals", "use_globals", is_flag=True, help="The globals instead of an environment.")
+    return environment_option(use_globals(function))
+
+
+show_option = click.option("--show", is_flag=True, help="Show the values.")
+
+pass_cli = click.make_pass_decorator(Cli, ensure=True)

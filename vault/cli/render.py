@@ -1,0 +1,84 @@
+"""Data on stdout, as a table for people or as JSON or YAML for programs."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import click
+
+from vault.cli.context import Cli
+
+_WIDE_COLUMNS = 10_000
+"""Into a pipe, nothing is cut or wrapped."""
+
+
+def print_rows(cli: Cli, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    """Print rows: all of their fields as JSON or YAML, `columns` of them as a table."""
+    if cli.settings.format == "table":
+        _print_table(rows, columns)
+    else:
+        print_data(cli, [dict(row) for row in rows])
+
+
+def print_data(cli: Cli, data: Any) -> None:
+    """Print one value as YAML where that is asked for, else as JSON."""
+    if cli.settings.format == "yaml":
+        import yaml
+
+        click.echo(yaml.safe_dump(_plain(data), sort_keys=False, allow_unicode=True), nl=False)
+    else:
+        click.echo(json.dumps(_plain(data), ensure_ascii=False, indent=2))
+
+
+def as_row(answer: Any) -> dict[str, Any]:
+    """The fields of an answer of the SDK's."""
+    return {item.name: getattr(answer, item.name) for item in dataclasses.fields(answer)}
+
+
+def _plain(value: Any) -> Any:
+    """What JSON and YAML know."""
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if dataclasses.is_dataclass(value):
+        return _plain(as_row(value))
+    # An enum of ours is a `str` too, which YAML would not write.
+    return str(value) if isinstance(value, str) else value
+
+
+def _print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    # Imported here because it takes longer than the rest of the command together.
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column.replace("_", " ").upper(), overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(_cell(row[column])) for column in columns))
+    is_terminal = sys.stdout.isatty()
+    Console(file=sys.stdout, highlight=False, width=None if is_terminal else _WIDE_COLUMNS).print(table)
+
+
+def _cell(value: Any) -> str:
+    from vault.formats.base import shown
+
+    if value is None or value == "":
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M:%SZ")
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_cell, value)) or "-"
+    # A value may hold what steers a terminal; in a table it is shown, not obeyed.
+    return shown(str(value))

@@ -1,0 +1,140 @@
+"""`strongroom` itself: which file holds which command, and how an error becomes a sentence and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from vault import __version__
+from vault.cli.context import Cli, CliError
+from vault.cli.options import connection_options, format_option
+from vault.errors import BadLogin, NotAuthenticated, StrongroomError, TransportError
+
+EXIT_HERE = 1
+"""What went wrong is on this side: the call as typed, a file, a setting, the way to the server."""
+
+EXIT_THERE = 2
+"""The server was reached, and refused or failed."""
+
+EXIT_INTERRUPTED = 130
+"""128 + SIGINT, as a shell reports it."""
+
+# Each command: where it is, and its line in the help, which is printed without importing it.
+COMMANDS = {
+    "login": ("vault.cli.session:login", "Log in with name and password."),
+    "logout": ("vault.cli.session:logout", "End the session and forget its token."),
+    "env": ("vault.cli.env:env", "List, create, rename, copy, delete and undelete environments."),
+    "set": ("vault.cli.variables:set_variables", "Set variables."),
+    "get": ("vault.cli.variables:get_variables", "Print a value, or list the names."),
+    "unset": ("vault.cli.variables:unset_variables", "Remove variables."),
+    "export": ("vault.cli.transfer:export_variables", "Write variables as dotenv, JSON, YAML or shell."),
+    "import": ("vault.cli.transfer:import_variables", "Read variables from a dotenv or JSON file."),
+    "history": ("vault.cli.history:history", "List the revisions."),
+    "diff": ("vault.cli.history:diff", "Show what a revision changed."),
+    "rollback": ("vault.cli.history:rollback", "Go back to an older revision, by a new one."),
+    "run": ("vault.cli.run:run", "Run a program with the values in its environment."),
+    "token": ("vault.cli.tokens:token", "Create, list, rotate and revoke service tokens."),
+    "doctor": ("vault.cli.doctor:doctor", "Check the way to a server, and say what to do."),
+    "serve": ("vault.cli.serve:serve", "Operators: serve the vault."),
+    "db": ("vault.cli.db:db", "Operators: look after the database."),
+    "user": ("vault.cli.user:user", "Operators: look after accounts."),
+}
+
+
+class Root(click.Group):
+    """A group that imports a command when it is called, and not before."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, in the order of the map."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        found = load(COMMANDS[cmd_name][0])
+        if not isinstance(found, click.Command):
+            raise TypeError(f"{COMMANDS[cmd_name][0]} is no command.")
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands in the help, from the map alone."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> NoReturn:  # type: ignore[override] # we always leave by exit code
+        """Run, and exit 0, 1 or 2. An error is one sentence on stderr, never a traceback."""
+        extra["standalone_mode"] = False
+        try:
+            code = super().main(args, prog_name, **extra)
+        except click.exceptions.Exit as leave:
+            code = leave.exit_code
+        except click.Abort as abort:
+            code = _tell("Stopped.", EXIT_INTERRUPTED if isinstance(abort.__cause__, KeyboardInterrupt) else EXIT_HERE)
+        except click.ClickException as error:
+            # Click's own code for a wrong call is 2, which here means the server.
+            error.show()
+            code = EXIT_HERE
+        except StrongroomError as error:
+            code = _tell(_sentence(error), _code(error))
+        except Exception as error:  # The last resort: a bug must not print a secret either.
+            code = _tell(_unexpected(error), EXIT_HERE)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def load(place: str) -> Any:
+    """The object at `module:name`. Raises `CliError` where the server's libraries are not installed."""
+    module_name, _, name = place.partition(":")
+    try:
+        return getattr(import_module(module_name), name)
+    except ModuleNotFoundError as error:
+        raise CliError(
+            f"This command needs the server ({error.name} is missing): pip install 'strongroom[server]'."
+        ) from error
+
+
+def _tell(sentence: str, code: int) -> int:
+    click.echo(f"strongroom: {sentence}", err=True)
+    return code
+
+
+def _sentence(error: StrongroomError) -> str:
+    where = getattr(error, "path", "")
+    sentence = f"{error.message} (at {where})" if where else error.message
+    if isinstance(error, NotAuthenticated) and not isinstance(error, BadLogin):
+        sentence += " Log in with 'strongroom login', or set STRONGROOM_TOKEN."
+    return sentence
+
+
+def _code(error: StrongroomError) -> int:
+    # Only what the server said carries a request; a transport error carries one too, but no answer.
+    return EXIT_THERE if error.request is not None and not isinstance(error, TransportError) else EXIT_HERE
+
+
+def _unexpected(error: Exception) -> str:
+    """Where it happened and what kind it is. Not its text, which may quote a value."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f"{Path(trace.tb_frame.f_code.co_filename).name} line {trace.tb_lineno}" if trace else "an unknown place"
+    return f"An unexpected {type(error).__name__} in {place}. This is a fault of strongroom's; please report it."
+
+
+@click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="strongroom %(version)s")
+@format_option
+@connection_options
+@click.pass_context
+def root(context: click.Context) -> None:
+    """An encrypted vault for environment variables.
+
+    Where a setting comes from, the first that has it: the flag, the environment (STRONGROOM_URL,
+    STRONGROOM_CA_FILE, STRONGROOM_ENVIRONMENT, STRONGROOM_TOKEN), the project file .strongroom.toml (looked for
+    upwards from here), the user's strongroom/config.toml, the default.
+    """
+    context.ensure_object(Cli)

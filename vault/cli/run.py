@@ -1,0 +1,97 @@
+"""`strongroom run`: a program with the values in its environment, in place of this process.
+
+The values go from the server's answer into the new process's environment; no file ever holds them.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from vault.cli.context import Cli, CliError, say, warn
+from vault.cli.options import connection_options, environment_option, pass_cli
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# A shell's own codes (POSIX, Shell Command Language 2.8.2).
+EXIT_NOT_EXECUTABLE = 126
+EXIT_NOT_FOUND = 127
+
+_CREDENTIALS = (b"STRONGROOM_TOKEN", b"STRONGROOM_TOKEN_FILE", b"STRONGROOM_PASSWORD", b"STRONGROOM_PASSWORD_FILE")
+
+
+@click.command(context_settings={"allow_interspersed_args": False})
+@environment_option
+@click.option("--only", metavar="A,B", help="Only these variables.")
+@click.option("--no-globals", is_flag=True, help="Leave the globals out.")
+@click.option("--keep-token", is_flag=True, help="Leave STRONGROOM_TOKEN in the program's environment.")
+@click.argument("command", metavar="-- COMMAND [ARGUMENT]...", nargs=-1, required=True, type=click.UNPROCESSED)
+@connection_options
+@pass_cli
+def run(
+    cli: Cli, environment: str | None, only: str | None, no_globals: bool, keep_token: bool, command: tuple[str, ...]
+) -> None:
+    """Run COMMAND with the values of an environment added to its own.
+
+    It takes this process's place, so signals reach it and its exit code is ours: 126 where it cannot be executed,
+    127 where it is not found.
+    """
+    wanted = None if only is None else [name for name in only.split(",") if name]
+    values = cli.client.values(cli.environment_name(environment), wanted, globals=not no_globals)
+    warn(values.warnings)
+    missing = [name for name in wanted or () if name not in values]
+    if missing:
+        raise CliError(f"There is no value of {', '.join(missing)} here.")
+    cli.client.close()
+    _replace_process(command, merged_environment(os.environb, values, keep_token=keep_token))
+
+
+def merged_environment(
+    inherited: Mapping[bytes, bytes], values: Mapping[str, str], *, keep_token: bool
+) -> dict[bytes, bytes]:
+    """The inherited environment, less our own credentials, under `values`. Raises `CliError` for a value that no
+    environment can hold; a name that none can hold is left out with a warning."""
+    merged = {name: value for name, value in inherited.items() if keep_token or name not in _CREDENTIALS}
+    for name, value in values.items():
+        if "\0" in value:
+            raise CliError(
+                f"The value of {name} holds a NUL character, which no environment can carry. "
+                "Leave it out with --only, or disable it."
+            )
+        if "=" in name:
+            warn([f"{name} is left out: a name with '=' cannot stand in an environment."])
+            continue
+        # Bytes, because the locale's encoding may not know every letter.
+        merged[name.encode()] = value.encode()
+    return merged
+
+
+def _replace_process(command: tuple[str, ...], environment: dict[bytes, bytes]) -> NoReturn:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Python ignores these two, and what is ignored stays ignored in the new program.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    program = command[0]
+    try:
+        os.execvpe(program, command, environment)  # noqa: S606 - running a program without a shell is the purpose.
+    except (FileNotFoundError, NotADirectoryError):
+        say(f"strongroom: The program {program} was not found.")
+        raise click.exceptions.Exit(EXIT_NOT_FOUND) from None
+    except (OSError, ValueError) as error:
+        say(f"strongroom: The program {program} cannot be executed: {_reason(error)}.")
+        raise click.exceptions.Exit(EXIT_NOT_EXECUTABLE) from None
+
+
+def _reason(error: OSError | ValueError) -> str:
+    if not isinstance(error, OSError):
+        return "its name or an argument holds a NUL character"
+    if error.errno == errno.E2BIG:
+        return "the values are larger than this system lets an environment be (on Linux, 128 KiB each)"
+    return error.strerror or type(error).__name__

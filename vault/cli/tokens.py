@@ -1,0 +1,171 @@
+"""`strongroom token`: what services log in with."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vault.cli.context import Cli, CliError, say
+from vault.cli.files import write_private
+from vault.cli.options import connection_options, format_option, pass_cli
+from vault.cli.render import as_row, print_data, print_rows
+
+if TYPE_CHECKING:
+    from vault.client import Grant, NewToken, Token
+
+PERMISSIONS = ("list", "read", "create", "update", "delete", "history", "delegate")
+
+_UNITS_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def _as_seconds(_context: click.Context, _parameter: click.Parameter, text: str | None) -> int | None:
+    """`90`, `30m`, `12h` or `30d` in seconds."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"([0-9]{1,9})([smhd]?)", text)
+    if match is None:
+        raise click.BadParameter(f"{text!r} is no duration; write 90, 30m, 12h or 30d.")
+    return int(match[1]) * _UNITS_SECONDS[match[2] or "s"]
+
+
+output_option = click.option(
+    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the secret here, mode 0600."
+)
+
+
+@click.group()
+def token() -> None:
+    """Create, list, rotate and revoke service tokens."""
+
+
+@token.command()
+@click.argument("name")
+@click.option("-e", "--env", "environments", metavar="NAME", multiple=True, help="Grant this environment.")
+@click.option("--path", "paths", metavar="PATH", multiple=True, help="Grant this path and all below it (* for all).")
+@click.option("--globals", "use_globals", is_flag=True, help="Grant the globals.")
+@click.option("--allow", "permissions", type=click.Choice(PERMISSIONS), multiple=True, help="By default: read.")
+@click.option("--ttl", metavar="TIME", callback=_as_seconds, help="How long it lives, as 30d.")
+@click.option("--max-ttl", metavar="TIME", callback=_as_seconds, help="How long renewing can keep it alive.")
+@click.option("--renewable", is_flag=True, default=None, help="Whether it can be renewed.")
+@click.option("--uses", type=click.IntRange(1), help="How many calls it is good for.")
+@click.option("--network", "networks", metavar="CIDR", multiple=True, help="Only from here, as 10.0.0.0/8.")
+@output_option
+@click.option("--force", is_flag=True, help="Replace FILE where it exists.")
+@format_option
+@connection_options
+@pass_cli
+def create(
+    cli: Cli,
+    /,
+    name: str,
+    environments: tuple[str, ...],
+    paths: tuple[str, ...],
+    use_globals: bool,
+    permissions: tuple[str, ...],
+    networks: tuple[str, ...],
+    output: Path | None,
+    force: bool,
+    **limits: Any,
+) -> None:
+    """Create a token NAME, and print its secret, which is told this once."""
+    grants = _grants(environments, paths, use_globals, permissions or ("read",))
+    if not grants:
+        raise click.UsageError("A token needs something to be good for: -e NAME, --path PATH or --globals.")
+    _refuse_existing(output, force)
+    made = cli.client.tokens.create(
+        name,
+        grants,
+        ttl_seconds=limits["ttl"],
+        max_ttl_seconds=limits["max_ttl"],
+        renewable=limits["renewable"],
+        uses=limits["uses"],
+        networks=networks or None,
+    )
+    _hand_over(cli, made, output, force)
+
+
+def _grants(
+    environments: tuple[str, ...], paths: tuple[str, ...], use_globals: bool, permissions: tuple[str, ...]
+) -> list[Grant]:
+    from vault.client import Grant
+
+    found = [Grant(permissions, environment=environment) for environment in environments]
+    found += [Grant(permissions, path=path) for path in paths]
+    return found + ([Grant(permissions, globals=True)] if use_globals else [])
+
+
+@token.command("list")
+@format_option
+@connection_options
+@pass_cli
+def list_tokens(cli: Cli) -> None:
+    """List the tokens, without their secrets."""
+    rows = [as_row(item) for item in cli.client.tokens.list()]
+    if cli.settings.format == "table":
+        rows = [row | {"grants": [_describe(grant) for grant in row["grants"]]} for row in rows]
+    print_rows(cli, rows, ("id", "name", "grants", "expires_at", "uses_left", "last_used_at"))
+
+
+def _describe(grant: Grant) -> str:
+    place = "globals" if grant.globals else grant.path or grant.environment_id or "?"
+    return f"{place} ({' '.join(grant.permissions)})"
+
+
+@token.command()
+@click.argument("token_name", metavar="ID|NAME")
+@click.option(
+    "--overlap", metavar="TIME", callback=_as_seconds, default="0", help="How long the old secret works on, as 1h."
+)
+@output_option
+@click.option("--force", is_flag=True, help="Replace FILE where it exists.")
+@format_option
+@connection_options
+@pass_cli
+def rotate(cli: Cli, token_name: str, overlap: int, output: Path | None, force: bool) -> None:
+    """Give a token a new secret, and print it; it is told this once."""
+    _refuse_existing(output, force)
+    made = cli.client.tokens.rotate(_find(cli, token_name).id, overlap_seconds=overlap)
+    _hand_over(cli, made, output, force)
+
+
+@token.command()
+@click.argument("token_names", metavar="ID|NAME...", nargs=-1, required=True)
+@connection_options
+@pass_cli
+def revoke(cli: Cli, token_names: tuple[str, ...]) -> None:
+    """End tokens and all of their children at once."""
+    found = [_find(cli, token_name) for token_name in token_names]
+    for item in found:
+        cli.client.tokens.revoke(item.id)
+        say(f"Revoked {item.name} ({item.id}).")
+
+
+def _find(cli: Cli, wanted: str) -> Token:
+    """The token of that id, or else the only one of that name."""
+    tokens = cli.client.tokens.list()
+    found = [item for item in tokens if item.id == wanted] or [item for item in tokens if item.name == wanted]
+    if not found:
+        raise CliError(f"There is no token {wanted}.")
+    if len(found) > 1:
+        raise CliError(f"There are {len(found)} tokens named {wanted}; give the id: {', '.join(i.id for i in found)}.")
+    return found[0]
+
+
+def _refuse_existing(output: Path | None, force: bool) -> None:
+    """Asked before the secret is made: afterwards there would be nowhere to put it."""
+    if output is not None and not force and output.exists():
+        raise CliError(f"The file {output} exists already; --force replaces it.")
+
+
+def _hand_over(cli: Cli, made: NewToken, output: Path | None, force: bool) -> None:
+    say(f"{made.token.name} has the id {made.token.id}. Its secret is told this once.")
+    if output is not None:
+        write_private(output, made.secret + "\n", replace=force)
+        say(f"Wrote {output}, for you alone to read.")
+    elif cli.settings.format == "table":
+        click.echo(made.secret)
+    else:
+        print_data(cli, {**as_row(made.token), "secret": made.secret})

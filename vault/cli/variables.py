@@ -1,0 +1,117 @@
+"""`strongroom set`, `get` and `unset`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from vault.cli.context import Cli, CliError, say, warn
+from vault.cli.files import read_secret
+from vault.cli.options import connection_options, format_option, pass_cli, set_options, show_option
+from vault.cli.render import as_row, print_data, print_rows
+
+
+@click.command("set")
+@click.argument("assignments", metavar="NAME[=-|=@FILE|=VALUE]...", nargs=-1, required=True)
+@set_options
+@click.option("--type", "kind", type=click.Choice(["default", "secret"]), help="How pages show it.")
+@click.option("--enabled/--disabled", default=None, help="Whether services get it.")
+@click.option("--literal/--no-literal", default=None, help="Whether {{references}} in it are left alone.")
+@click.option("--description", default=None, help="What it is for.")
+@connection_options
+@pass_cli
+def set_variables(
+    cli: Cli,
+    /,
+    assignments: tuple[str, ...],
+    environment: str | None,
+    use_globals: bool,
+    kind: str | None,
+    **given: Any,
+) -> None:
+    """Set variables, all in one revision.
+
+    NAME alone asks for the value; NAME=- reads it from stdin, NAME=@FILE from a file; NAME=VALUE works, with a
+    warning. Text of one line loses its line end; text of several lines is kept as it is.
+    """
+    if sum(assignment.partition("=")[2] == "-" for assignment in assignments) > 1:
+        raise click.UsageError("Only one value can come from stdin.")
+    chosen = cli.chosen_set(environment, use_globals)
+    attributes = {name: value for name, value in {"type": kind, **given}.items() if value is not None}
+    changes = {}
+    for assignment in assignments:
+        name, sign, value = assignment.partition("=")
+        changes[name] = {"value": read_secret(cli, value if sign else None, f"the value of {name}"), **attributes}
+    say(f"Set {', '.join(changes)}: revision {chosen.patch(changes)}.")
+
+
+@click.command("get")
+@click.argument("name", required=False)
+@set_options
+@click.option("--resolve", is_flag=True, help="As a service gets it: globals beneath, references resolved.")
+@show_option
+@format_option
+@connection_options
+@pass_cli
+def get_variables(
+    cli: Cli, name: str | None, environment: str | None, use_globals: bool, resolve: bool, show: bool
+) -> None:
+    """Print the bare value of NAME; without a NAME, list the names (and with --show the values).
+
+    The value is as it is stored; --resolve gives what a service gets. A line end follows it on a terminal only.
+    """
+    if name is not None:
+        _print_one(cli, name, environment, use_globals, resolve)
+        return
+    chosen = cli.chosen_set(environment, use_globals)
+    if resolve:
+        values = chosen.values()
+        warn(values.warnings)
+        rows: list[dict[str, Any]] = [{"name": item, "value": value} for item, value in values.items()]
+        columns = ["name"]
+    else:
+        rows = [as_row(variable) | {"value": variable.text} for variable in chosen.variables()]
+        columns = ["name", "type", "enabled", "literal", "description"]
+    if show:
+        columns.insert(1, "value")
+    else:
+        rows = [{field: item for field, item in row.items() if field != "value"} for row in rows]
+    print_rows(cli, rows, columns)
+
+
+def _print_one(cli: Cli, name: str, environment: str | None, use_globals: bool, resolve: bool) -> None:
+    chosen = cli.chosen_set(environment, use_globals)
+    if resolve:
+        values = chosen.values([name])
+        warn(values.warnings)
+        if name not in values:
+            raise CliError(f"There is no value of {name} here.")
+        row: dict[str, Any] = {"name": name, "value": values[name]}
+    else:
+        variable = chosen.variable(name)
+        row = as_row(variable) | {"value": variable.text}
+    if cli.settings.format == "table":
+        click.echo(row["value"], nl=sys.stdout.isatty())
+    else:
+        print_data(cli, row)
+
+
+@click.command("unset")
+@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@set_options
+@connection_options
+@pass_cli
+def unset_variables(cli: Cli, names: tuple[str, ...], environment: str | None, use_globals: bool) -> None:
+    """Remove variables, all in one revision. History keeps them until it is pruned."""
+    chosen = cli.chosen_set(environment, use_globals)
+    if len(names) == 1:
+        revision = chosen.unset(names[0])
+    else:
+        held = chosen.variables()
+        missing = set(names) - {variable.name for variable in held}
+        if missing:
+            raise CliError(f"Not here, so nothing was removed: {', '.join(sorted(missing))}.")
+        revision = chosen.patch(dict.fromkeys(names), etag=held.etag)
+    say(f"Removed {', '.join(names)}: revision {revision}.")

@@ -1,0 +1,48 @@
+"""The SDK: `from vault.client import Client`.
+
+    with Client() as client:                        # STRONGROOM_URL, STRONGROOM_TOKEN, STRONGROOM_CA_FILE
+        password = client.values("prod")["DB_PASSWORD"]
+
+Layers, from the top: `client.py` gathers the groups; `sets.py`, `groups.py` say each call once; `caller.py` adds
+credential, retries and errors; `transport.py` moves bytes. Errors are the classes of `vault.errors`.
+"""
+
+from __future__ import annotations
+
+from vault.client.answers import (
+    Change,
+    Environment,
+    Grant,
+    ImportPlan,
+    NewSession,
+    NewToken,
+    Revision,
+    Session,
+    Token,
+    User,
+    Values,
+    Variables,
+)
+from vault.client.client import Client
+from vault.client.transport import HttpsTransport, Request, Response, Transport, WsgiTransport
+
+__all__ = [
+    "Change",
+    "Client",
+    "Environment",
+    "Grant",
+    "HttpsTransport",
+    "ImportPlan",
+    "NewSession",
+    "NewToken",
+    "Request",
+    "Response",
+    "Revision",
+    "Session",
+    "Token",
+    "Transport",
+    "User",
+    "Values",
+    "Variables",
+    "WsgiTransport",
+]

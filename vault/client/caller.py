@@ -1,0 +1,215 @@
+"""One call: the credential goes with it, it is repeated where that is safe, and a refusal becomes an exception."""
+
+from __future__ import annotations
+
+import json
+import random
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar, cast
+from urllib.parse import quote, urlencode
+
+from vault import __version__
+from vault.client.answers import not_ours
+from vault.client.problems import error_from, retry_after_seconds
+from vault.client.transport import ConnectionLost, Request, Response, Transport, Unreachable
+from vault.errors import InvalidInput, NotFound, SettingsError, StrongroomError, TransportError
+
+T = TypeVar("T")
+
+BASE = "/api/v1"
+ATTEMPTS = 4
+RETRY_BUDGET_SECONDS = 15.0
+"""All pauses of one call together: longer, and its caller should decide."""
+
+CACHED_ANSWERS = 64
+_PAGE_SIZE = 200
+_RETRIED_STATUS = frozenset({429, 502, 503, 504})
+_SAFE_METHODS = frozenset({"GET", "HEAD"})
+
+
+class Caller:
+    """Makes calls over `transport` as the holder of `token`. Used by many threads at once.
+
+    A read is repeated after a lost connection, 429, 502, 503 and 504, and so is a write: it carries an
+    `Idempotency-Key`, the same for each repetition. A login is repeated only where nothing was sent, for the
+    server takes no key there, and each try may count against its owner.
+    """
+
+    def __init__(self, transport: Transport, token: str) -> None:
+        self.transport = transport
+        self._token = ""
+        self._lock = threading.Lock()
+        self._cache: OrderedDict[str, tuple[str, Any]] = OrderedDict()
+        self._ids: dict[str, str] = {}
+        self.use_token(token)
+
+    def use_token(self, token: str) -> None:
+        """Act as the holder of `token` from now on; what the former one was told is forgotten."""
+        if not all("!" <= character <= "~" for character in token):
+            raise SettingsError("The token holds a space, a line break or a letter that no token has.")
+        with self._lock:
+            self._token = token
+            self._cache.clear()
+            self._ids.clear()
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        is_login: bool = False,
+    ) -> Response:
+        """The answer to one call, whose status is a success or 304. Raises the error that any other stands for."""
+        request = self._build(method, BASE + path + _query(query), body, headers or {}, is_login)
+        pauses = _Pauses()
+        while True:
+            try:
+                response = self.transport.send(request)
+            except TransportError as error:
+                error.request = (request.method, request.path)
+                if not _may_repeat(error, is_login):
+                    raise
+                pauses.take_or_raise(error)
+                continue
+            if 200 <= response.status < 300 or response.status == 304:
+                return response
+            refusal = error_from(request, response)
+            if is_login or response.status not in _RETRIED_STATUS:
+                raise refusal
+            pauses.take_or_raise(refusal, retry_after_seconds(response))
+
+    def send_json(self, method: str, path: str, body: Any = None, **options: Any) -> Any:
+        """The JSON of the answer to `send`."""
+        return read_json(self.send(method, path, body, **options))
+
+    def send_to(self, environment: str | None, method: str, suffix: str, body: Any = None, **options: Any) -> Response:
+        """`send` below an environment, given by name or id, or below the globals where it is None."""
+        if environment is None:
+            return self.send(method, "/globals" + suffix, body, **options)
+        if "/" not in environment:
+            return self.send(method, f"/environments/{segment(environment)}{suffix}", body, **options)
+        known_id = self._ids.get(environment)
+        if known_id is not None:
+            try:
+                return self.send(method, f"/environments/{known_id}{suffix}", body, **options)
+            except NotFound:
+                # The name may stand for a new environment by now.
+                self._ids.pop(environment, None)
+        return self.send(method, f"/environments/{self.find_id(environment)}{suffix}", body, **options)
+
+    def find_id(self, name: str) -> str:
+        """The id of the living environment `name`: a name that holds `/` cannot stand in an address."""
+        for item in self.pages("/environments", {"name": name}):
+            if isinstance(item, dict) and item.get("name") == name:
+                self._ids[name] = str(item["id"])
+                return self._ids[name]
+        raise NotFound()
+
+    def read_cached(
+        self, environment: str | None, suffix: str, read: Callable[[Any], T], query: Mapping[str, str]
+    ) -> T:
+        """A GET whose answer is kept, and used again for as long as the server says that it still holds."""
+        key = json.dumps([environment, suffix, query])
+        with self._lock:
+            kept = self._cache.get(key)
+            token = self._token
+        headers = {"If-None-Match": kept[0]} if kept else {}
+        response = self.send_to(environment, "GET", suffix, query=query, headers=headers)
+        if response.status == 304:
+            if kept is None:
+                raise not_ours()
+            return cast("T", kept[1])
+        answer = read(read_json(response))
+        self._keep(key, response.headers.get("etag"), answer, token)
+        return answer
+
+    def pages(self, path: str, query: Mapping[str, str] | None = None) -> Iterator[Any]:
+        """The items of a list, page after page."""
+        asked = {**(query or {}), "limit": str(_PAGE_SIZE)}
+        while True:
+            page = self.send_json("GET", path, query=asked)
+            if not isinstance(page, dict) or not isinstance(page.get("items"), list):
+                raise not_ours()
+            yield from page["items"]
+            if not page.get("next"):
+                return
+            asked["cursor"] = str(page["next"])
+
+    def _build(self, method: str, path: str, body: Any, headers: Mapping[str, str], is_login: bool) -> Request:
+        sent = {
+            "Accept": "application/json, application/problem+json, */*",
+            "User-Agent": f"strongroom-python/{__version__}",
+        }
+        if self._token:
+            sent["Authorization"] = f"Bearer {self._token}"
+        if method not in _SAFE_METHODS and not is_login:
+            sent["Idempotency-Key"] = secrets.token_hex(16)
+        data = None
+        if body is not None:
+            data = json.dumps(body).encode()
+            sent["Content-Type"] = "application/json"
+        return Request(method, path, {**sent, **headers}, data)
+
+    def _keep(self, key: str, etag: str | None, answer: Any, token: str) -> None:
+        with self._lock:
+            # An answer to the former token's question must not reach the holder of the new one.
+            if etag is None or token != self._token:
+                self._cache.pop(key, None)
+                return
+            self._cache[key] = (etag, answer)
+            self._cache.move_to_end(key)
+            while len(self._cache) > CACHED_ANSWERS:
+                self._cache.popitem(last=False)
+
+
+class _Pauses:
+    """The pauses of one call: each longer than the last, with jitter, within a budget for all of them."""
+
+    def __init__(self) -> None:
+        self._tries = 1
+        self._left_seconds = RETRY_BUDGET_SECONDS
+
+    def take_or_raise(self, error: StrongroomError, retry_after: int | None = None) -> None:
+        """Pause before the next try; where the call has had its tries or its time, raise `error` instead."""
+        # Full jitter: a thousand services that lost one server must not come back in step.
+        pause_seconds = random.uniform(0.05, 0.2 * 2**self._tries)  # noqa: S311 - spreads load, guards nothing.
+        if retry_after is not None:
+            pause_seconds += retry_after
+        if self._tries >= ATTEMPTS or pause_seconds > self._left_seconds:
+            raise error
+        self._tries += 1
+        self._left_seconds -= pause_seconds
+        time.sleep(pause_seconds)
+
+
+def _may_repeat(error: TransportError, is_login: bool) -> bool:
+    return isinstance(error, Unreachable) or (isinstance(error, ConnectionLost) and not is_login)
+
+
+def read_json(response: Response) -> Any:
+    """The JSON of an answer. Raises `TransportError` where it is none."""
+    try:
+        return json.loads(response.body)
+    except (ValueError, RecursionError) as error:
+        raise not_ours() from error
+
+
+def segment(name: str) -> str:
+    """`name` as one segment of an address. Raises `InvalidInput` for the names that no address can hold."""
+    if name in ("", ".", "..") or "/" in name:
+        raise InvalidInput("This name cannot stand in an address.", path="name")
+    try:
+        return quote(name, safe="")
+    except UnicodeEncodeError as error:
+        raise InvalidInput("A name has no half surrogate pairs.", path="name") from error
+
+
+def _query(query: Mapping[str, str] | None) -> str:
+    return "?" + urlencode(query, quote_via=quote) if query else ""

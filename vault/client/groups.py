@@ -1,0 +1,136 @@
+"""The calls that are not about one set of variables: environments as a whole, tokens and sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from vault.client.answers import Environment, Grant, NewToken, Session, Token, variable_as_json
+from vault.client.caller import Caller, read_json, segment
+from vault.errors import NotFound
+from vault.model.environment import Variable
+
+
+class Environments:
+    """A person's environments, each given by its name or id."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    def list(self, *, name: str | None = None, deleted: bool = False) -> list[Environment]:
+        """All of them, or the one of that `name`; with `deleted`, those whose deletion can still be undone."""
+        query = {} if name is None else {"name": name}
+        if deleted:
+            query["deleted"] = "true"
+        return [Environment.from_json(item) for item in self._caller.pages("/environments", query)]
+
+    def get(self, environment: str) -> Environment:
+        """One environment. Raises `NotFound`, for one that was not granted too."""
+        return Environment.from_json(read_json(self._caller.send_to(environment, "GET", "")))
+
+    def create(self, name: str, *, variables: Iterable[Variable] = (), **attributes: Any) -> Environment:
+        """Make an environment; `attributes`: `description`, `max_versions`. Raises `NameTaken`."""
+        body = {"name": name, **attributes}
+        held = [variable_as_json(variable) for variable in variables]
+        if held:
+            body["variables"] = held
+        return Environment.from_json(self._caller.send_json("POST", "/environments", body))
+
+    def update(self, environment: str, **attributes: Any) -> Environment:
+        """Change any of `name`, `description`, `max_versions`, `cas_required`, `delete_version_after_seconds`."""
+        return Environment.from_json(read_json(self._caller.send_to(environment, "PATCH", "", attributes)))
+
+    def rename(self, environment: str, name: str) -> Environment:
+        """Give an environment another name; its id stays."""
+        return self.update(environment, name=name)
+
+    def copy(self, environment: str, name: str) -> Environment:
+        """Make an environment `name` with the current variables of another as its first revision."""
+        return Environment.from_json(read_json(self._caller.send_to(environment, "POST", "/copy", {"name": name})))
+
+    def delete(self, environment: str) -> None:
+        """Delete an environment; within 30 days `undelete` brings it back."""
+        self._caller.send_to(environment, "DELETE", "")
+
+    def undelete(self, environment: str, *, name: str | None = None) -> Environment:
+        """Bring back the environment of that id, or the one last deleted of that name; under a new `name` where
+        its own is taken by now."""
+        body = {} if name is None else {"name": name}
+        address = self._last_deleted(environment) if "/" in environment else segment(environment)
+        return Environment.from_json(self._caller.send_json("POST", f"/environments/{address}/undelete", body))
+
+    def _last_deleted(self, name: str) -> str:
+        found = [
+            item for item in self.list(name=name, deleted=True) if item.deleted_at is not None and item.name == name
+        ]
+        if not found:
+            raise NotFound()
+        return max(found, key=lambda item: str(item.deleted_at)).id
+
+
+class Tokens:
+    """The service tokens of the caller."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    def list(self) -> list[Token]:
+        """All tokens that the caller may see, without their secrets."""
+        return [Token.from_json(item) for item in self._caller.pages("/tokens")]
+
+    def get(self, token_id: str) -> Token:
+        """One token. Raises `NotFound`."""
+        return Token.from_json(self._caller.send_json("GET", f"/tokens/{segment(token_id)}"))
+
+    def create(
+        self,
+        name: str,
+        grants: Iterable[Grant],
+        *,
+        ttl_seconds: int | None = None,
+        max_ttl_seconds: int | None = None,
+        renewable: bool | None = None,
+        uses: int | None = None,
+        networks: Iterable[str] | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> NewToken:
+        """Make a token; its secret is in this answer and never again. What is None is left to the server."""
+        body: dict[str, Any] = {
+            "ttl_seconds": ttl_seconds,
+            "max_ttl_seconds": max_ttl_seconds,
+            "renewable": renewable,
+            "uses": uses,
+            "networks": None if networks is None else [*networks],
+            "metadata": None if metadata is None else dict(metadata),
+        }
+        given = {field: value for field, value in body.items() if value is not None}
+        given |= {"name": name, "grants": [grant.as_json() for grant in grants]}
+        return NewToken.from_json(self._caller.send_json("POST", "/tokens", given))
+
+    def rotate(self, token_id: str, *, overlap_seconds: int = 0) -> NewToken:
+        """Give a token a new secret; the old one works for `overlap_seconds` more."""
+        body = {"overlap_seconds": overlap_seconds}
+        return NewToken.from_json(self._caller.send_json("POST", f"/tokens/{segment(token_id)}/rotate", body))
+
+    def revoke(self, token_id: str) -> None:
+        """End a token and all of its children at once."""
+        self._caller.send("DELETE", f"/tokens/{segment(token_id)}")
+
+
+class Sessions:
+    """The living sessions of a person."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    def list(self) -> list[Session]:
+        """All of them; `current` marks this one."""
+        return [Session.from_json(item) for item in self._caller.pages("/sessions")]
+
+    def revoke(self, session_id: str) -> None:
+        """End one session."""
+        self._caller.send("DELETE", f"/sessions/{segment(session_id)}")
+
+    def revoke_all(self) -> None:
+        """End all sessions, this one too."""
+        self._caller.send("DELETE", "/sessions")

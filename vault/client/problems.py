@@ -1,0 +1,106 @@
+"""RFC 9457 problems → the exception classes of `vault.errors`, by `code`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from vault import errors
+from vault.client.transport import Request, Response
+
+RETRY_AFTER_MAX_SECONDS = 3600
+
+
+def error_from(request: Request, response: Response) -> errors.StrongroomError:
+    """The error that `response`, whose status is no success, stands for; the request is attached to it."""
+    problem = _problem_in(response)
+    error = _foreign(response) if problem is None else _build(response, problem)
+    error.request_id = response.headers.get("x-request-id", "")
+    error.request = (request.method, request.path)
+    return error
+
+
+def retry_after_seconds(response: Response) -> int | None:
+    """The seconds of `Retry-After`, if it is there and in seconds (its date form is never sent by us)."""
+    text = response.headers.get("retry-after", "")
+    return min(int(text), RETRY_AFTER_MAX_SECONDS) if text.isascii() and text.isdigit() else None
+
+
+def _problem_in(response: Response) -> dict[str, Any] | None:
+    if response.headers.get("content-type", "").partition(";")[0].strip() != "application/problem+json":
+        return None
+    try:
+        problem = json.loads(response.body)
+    except (ValueError, RecursionError):
+        return None
+    return problem if isinstance(problem, dict) and isinstance(problem.get("code"), str) else None
+
+
+def _build(response: Response, problem: dict[str, Any]) -> errors.StrongroomError:
+    kind = _BY_CODE.get(problem["code"]) or _BY_STATUS.get(response.status, errors.ServerError)
+    detail = problem.get("detail") or problem.get("title")
+    sentence = detail if isinstance(detail, str) else None
+    if issubclass(kind, errors.ServerError):
+        request_id = problem.get("request_id") or response.headers.get("x-request-id", "unknown")
+        return kind(f"{sentence or kind.sentence} Its operator can look for the request id {request_id}.")
+    if issubclass(kind, errors.InvalidInput):
+        path = problem.get("path")
+        return kind(sentence, path=path if isinstance(path, str) else "")
+    if issubclass(kind, errors.TooManyRequests | errors.Unavailable):
+        return kind(sentence, retry_after_seconds=retry_after_seconds(response) or 1)
+    return kind(sentence)
+
+
+def _foreign(response: Response) -> errors.StrongroomError:
+    """The error for an answer that is not a problem of ours: a proxy's, or another server's."""
+    status = response.status
+    if 300 <= status < 400:
+        return errors.TransportError(
+            "The server answered with a redirect, which is not followed: give its final address."
+        )
+    if status in (502, 503, 504):
+        wait_seconds = retry_after_seconds(response) or 1
+        return errors.Unavailable(
+            f"What stands before the server answered {status}: the server does not answer it just now.",
+            retry_after_seconds=wait_seconds,
+        )
+    return errors.TransportError(f"The answer ({status}) is not one of a Strongroom server. Is the address right?")
+
+
+def _tree(root: type[errors.StrongroomError]) -> Iterator[type[errors.StrongroomError]]:
+    yield root
+    for child in root.__subclasses__():
+        yield from _tree(child)
+
+
+# What arises on this side alone is no answer of a server's, whatever its code says.
+_LOCAL = (
+    errors.SettingsError,
+    errors.TransportError,
+    errors.IntegrityError,
+    errors.KeyProviderError,
+    errors.StorageError,
+)
+
+# The first class that has a code stands for it: a parent comes before the children that share its code.
+_BY_CODE: dict[str, type[errors.StrongroomError]] = {}
+for _kind in _tree(errors.StrongroomError):
+    if _kind is not errors.StrongroomError and not issubclass(_kind, _LOCAL):
+        _BY_CODE.setdefault(_kind.code, _kind)
+
+# For codes that this release does not know yet.
+_BY_STATUS: dict[int, type[errors.StrongroomError]] = {
+    400: errors.InvalidInput,
+    401: errors.NotAuthenticated,
+    403: errors.Forbidden,
+    404: errors.NotFound,
+    405: errors.MethodNotAllowed,
+    409: errors.Conflict,
+    412: errors.PreconditionFailed,
+    413: errors.TooLarge,
+    422: errors.InvalidInput,
+    428: errors.PreconditionRequired,
+    429: errors.TooManyRequests,
+    503: errors.Unavailable,
+}

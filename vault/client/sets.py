@@ -1,0 +1,161 @@
+"""One set of variables, an environment's or the globals: its values, variables and history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from vault.client.answers import (
+    Change,
+    Revision,
+    Values,
+    Variables,
+    not_ours,
+    read_variable,
+    read_variables,
+    variable_as_json,
+)
+from vault.client.caller import Caller, read_json, segment
+from vault.client.transport import Response
+from vault.errors import NotFound
+from vault.model.environment import Variable
+
+if TYPE_CHECKING:
+    from vault.formats import Rendered
+
+
+class VariableSet:
+    """All calls on one environment (by name or id), or on the globals where `environment` is None.
+
+    Nothing is asked of the server before a method is called. Each write answers the number of the revision
+    that holds it.
+    """
+
+    def __init__(self, caller: Caller, environment: str | None) -> None:
+        self._caller = caller
+        self._environment = environment
+
+    def __repr__(self) -> str:
+        return f"VariableSet({self._environment or 'globals'!r})"
+
+    def values(self, names: Iterable[str] | None = None, *, resolve: bool = True, globals: bool = True) -> Values:
+        """The flat map that a service uses; an unchanged one costs the server no opening (ETag)."""
+        query = {} if resolve else {"resolve": "false"}
+        if not globals:
+            query["globals"] = "false"
+        wanted = None if names is None else list(names)
+        if wanted is not None and _fit_query(wanted):
+            query["names"] = ",".join(wanted)
+        found = self._caller.read_cached(self._environment, "/values", Values.from_json, query)
+        return found if wanted is None or "names" in query else found.only(wanted)
+
+    def variables(self) -> Variables:
+        """All variables with their attributes, as stored, in order."""
+        response = self._send("GET", "/variables")
+        data = read_json(response)
+        try:
+            return Variables(read_variables(data["variables"]), data["revision"], response.headers.get("etag", ""))
+        except (KeyError, TypeError) as error:
+            raise not_ours() from error
+
+    def variable(self, name: str) -> Variable:
+        """One variable. Raises `NotFound`."""
+        if _fits_address(name):
+            return read_variable(read_json(self._send("GET", f"/variables/{segment(name)}")))
+        for variable in self.variables():
+            if variable.name == name:
+                return variable
+        raise NotFound(f"There is no variable {name} here.")
+
+    def set(self, name: str, value: str, **attributes: Any) -> int:
+        """Set one value, and of `type`, `enabled`, `literal` and `description` those that are given."""
+        return self.patch({name: {"value": value, **attributes}})
+
+    def unset(self, name: str) -> int:
+        """Remove one variable. Raises `NotFound`."""
+        if _fits_address(name):
+            return _revision(self._send("DELETE", f"/variables/{segment(name)}"))
+        self.variable(name)
+        return self.patch({name: None})
+
+    def patch(self, changes: Mapping[str, str | Mapping[str, Any] | None], *, etag: str | None = None) -> int:
+        """Change several variables in one revision: text or attributes set, None removes. With `etag`, only if
+        nobody wrote in the meantime: else raises `PreconditionFailed`."""
+        headers = {"If-Match": etag} if etag else {}
+        return _revision(self._send("PATCH", "/variables", {"variables": dict(changes)}, headers=headers))
+
+    def replace(self, variables: Iterable[Variable], *, etag: str = "") -> int:
+        """Replace all variables of the state that `etag` names; without one, of a set that has no revision yet.
+        Raises `PreconditionFailed` where that is not the current state."""
+        headers = {"If-Match": etag} if etag else {"If-None-Match": "*"}
+        body = {"variables": [variable_as_json(variable) for variable in variables]}
+        return _revision(self._send("PUT", "/variables", body, headers=headers))
+
+    def revisions(self, *, at_most: int | None = None) -> list[Revision]:
+        """The history, newest first, without values."""
+        found = []
+        query: dict[str, str] = {"limit": str(min(at_most or 200, 200))}
+        while True:
+            page = read_json(self._send("GET", "/revisions", query=query))
+            if not isinstance(page, dict) or not isinstance(page.get("items"), list):
+                raise not_ours()
+            found += [Revision.from_json(item) for item in page["items"]]
+            if not page.get("next") or (at_most is not None and len(found) >= at_most):
+                return found[:at_most]
+            query["cursor"] = str(page["next"])
+
+    def revision(self, number: int) -> Revision:
+        """One revision with its variables."""
+        return Revision.from_json(read_json(self._send("GET", f"/revisions/{number}")))
+
+    def diff(self, number: int, *, against: int | None = None) -> list[Change]:
+        """What `number` changed since the one before it, or since `against` (0: since there was nothing)."""
+        query = {} if against is None else {"against": str(against)}
+        data = read_json(self._send("GET", f"/revisions/{number}/diff", query=query))
+        if not isinstance(data, dict) or not isinstance(data.get("changes"), list):
+            raise not_ours()
+        return [Change.from_json(item) for item in data["changes"]]
+
+    def rollback(self, number: int) -> int:
+        """Make a new revision with the variables of `number`."""
+        return _revision(self._send("POST", "/rollback", {"revision": number}))
+
+    def export(self, format: str) -> Rendered:
+        """The set's own enabled variables as text, references as written."""
+        return _read_text(self._send("GET", "/export", query={"format": format}))
+
+    def render(self, format: str, *, resolve: bool = True, globals: bool = True) -> Rendered:
+        """The `values` as text."""
+        query = {"format": format, "resolve": str(resolve).lower(), "globals": str(globals).lower()}
+        return _read_text(self._send("GET", "/values", query=query))
+
+    def _send(self, method: str, suffix: str, body: Any = None, **options: Any) -> Response:
+        return self._caller.send_to(self._environment, method, suffix, body, **options)
+
+
+def _fit_query(names: list[str]) -> bool:
+    """Whether `?names=A,B` can ask for these; else all are fetched and the others dropped here."""
+    return bool(names) and not any("," in name or not name for name in names)
+
+
+def _fits_address(name: str) -> bool:
+    return name not in ("", ".", "..") and "/" not in name
+
+
+def _revision(response: Response) -> int:
+    data = read_json(response)
+    if not isinstance(data, dict) or not isinstance(data.get("revision"), int):
+        raise not_ours()
+    return int(data["revision"])
+
+
+def _read_text(response: Response) -> Rendered:
+    import json
+
+    from vault.formats import Rendered
+
+    try:
+        warnings = json.loads(response.headers.get("x-strongroom-warnings", "[]"))
+        return Rendered(response.body.decode(), tuple(map(str, warnings)))
+    except (ValueError, TypeError) as error:
+        raise not_ours() from error

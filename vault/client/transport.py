@@ -1,0 +1,356 @@
+"""How bytes reach the server: the `Transport` seam, HTTPS on the standard library, and an app with no socket."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import os
+import select
+import socket
+import ssl
+import sys
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from urllib.parse import unquote, urlsplit
+
+from vault.errors import SettingsError, TransportError
+
+CONNECT_TIMEOUT_SECONDS = 5.0
+READ_TIMEOUT_SECONDS = 30.0
+
+ANSWER_MAX_BYTES = 64 * 1024 * 1024
+"""Far above the largest honest answer: 4 MiB of values, of which JSON may escape every byte sixfold."""
+
+_IDLE_SECONDS = 4.0
+"""The server closes a connection after 5 s without a request; one second is left for the way."""
+
+_IDLE_CONNECTIONS = 8
+_LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request; `path` starts below the server's address. `repr` hides what may be secret."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One whole answer; header names are in lower case. `repr` hides the body."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes = field(default=b"", repr=False)
+
+
+class Transport(Protocol):
+    """Moves one request to the server and its answer back. Used by many threads at once."""
+
+    def send(self, request: Request) -> Response:
+        """The server's answer, whatever its status. Raises `TransportError` where there is none."""
+
+    def close(self) -> None:
+        """Let go of connections. The transport may be used again afterwards."""
+
+
+class Unreachable(TransportError):
+    """Nothing was sent: asking again cannot do anything twice."""
+
+
+class ConnectionLost(TransportError):
+    """The request was sent, at least in part, and no answer came: what it did is not known."""
+
+
+class HttpsTransport:
+    """HTTP/1.1 over TLS, which is always verified, on connections that are kept for the next request.
+
+    `ca_file`: the PEM file of the authorities to trust instead of the system's. `plain_http` allows an `http://`
+    address, on this machine only. Redirects are never followed. Raises `SettingsError` for an unusable address
+    or CA file.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        ca_file: str | os.PathLike[str] | None = None,
+        connect_timeout_seconds: float = CONNECT_TIMEOUT_SECONDS,
+        read_timeout_seconds: float = READ_TIMEOUT_SECONDS,
+        plain_http: bool = False,
+    ) -> None:
+        self._address = Address.parse(url, plain_http)
+        self._tls = make_tls_context(ca_file) if self._address.is_tls else None
+        self._connect_timeout_seconds = connect_timeout_seconds
+        self._read_timeout_seconds = read_timeout_seconds
+        self._lock = threading.Lock()
+        self._idle: list[_Connection] = []
+
+    def __repr__(self) -> str:
+        return f"HttpsTransport({self._address})"
+
+    def send(self, request: Request) -> Response:
+        """The server's answer. Raises `Unreachable`, `ConnectionLost`, or a bare `TransportError`."""
+        connection = self._take() or self._connect()
+        try:
+            response = self._exchange(connection.http, request)
+        except BaseException:
+            # Whatever broke the exchange, Ctrl-C too: a late answer must never meet the next request.
+            connection.http.close()
+            raise
+        self._give_back(connection)
+        return response
+
+    def close(self) -> None:
+        """Close the connections that wait for a request."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.http.close()
+
+    def _connect(self) -> _Connection:
+        host, port = self._address.host, self._address.port
+        if self._tls is None:
+            http_connection = http.client.HTTPConnection(host, port, timeout=self._connect_timeout_seconds)
+        else:
+            http_connection = http.client.HTTPSConnection(
+                host, port, timeout=self._connect_timeout_seconds, context=self._tls
+            )
+        try:
+            http_connection.connect()
+        except (OSError, UnicodeError) as error:
+            http_connection.close()
+            raise explain_connect(error, self._address) from error
+        http_connection.sock.settimeout(self._read_timeout_seconds)
+        return _Connection(http_connection)
+
+    def _exchange(self, connection: http.client.HTTPConnection, request: Request) -> Response:
+        try:
+            connection.request(request.method, self._address.prefix + request.path, request.body, dict(request.headers))
+            answer = connection.getresponse()
+            # An answer that ends where the connection ends cannot be told from one that was cut short.
+            if answer.length is None and not answer.chunked:
+                raise TransportError(f"{self._address} does not say how long its answer is.")
+            body = answer.read(ANSWER_MAX_BYTES + 1)
+        except TimeoutError as error:
+            raise ConnectionLost(
+                f"{self._address} did not answer within {self._read_timeout_seconds:g} s; "
+                "it may be overloaded, or something on the way drops the connection."
+            ) from error
+        except (OSError, http.client.RemoteDisconnected, http.client.IncompleteRead) as error:
+            raise ConnectionLost(f"{self._address} closed the connection before its answer was complete.") from error
+        except http.client.HTTPException as error:
+            raise TransportError(f"{self._address} does not answer as an HTTP server does.") from error
+        if len(body) > ANSWER_MAX_BYTES:
+            raise TransportError(
+                f"{self._address} sent more than {ANSWER_MAX_BYTES} bytes, which is no answer of ours."
+            )
+        # `read` with a limit tells nothing of a body that is shorter than announced.
+        if False:
+            raise ConnectionLost(f"{self._address} closed the connection before its answer was complete.")
+        return Response(answer.status, {name.lower(): value for name, value in answer.getheaders()}, body)
+
+    def _take(self) -> _Connection | None:
+        while True:
+            with self._lock:
+                if not self._idle:
+                    return None
+                connection = self._idle.pop()
+            if connection.is_usable():
+                return connection
+            connection.http.close()
+
+    def _give_back(self, connection: _Connection) -> None:
+        # `http.client` has dropped the socket by itself where the server said that it closes.
+        if connection.http.sock is None:
+            return
+        connection.idle_since = time.monotonic()
+        with self._lock:
+            if len(self._idle) < _IDLE_CONNECTIONS:
+                self._idle.append(connection)
+                return
+        connection.http.close()
+
+
+class _Connection:
+    """A connection, the process that opened it, and since when it has had nothing to do."""
+
+    def __init__(self, http_connection: http.client.HTTPConnection) -> None:
+        self.http = http_connection
+        self.idle_since = time.monotonic()
+        self._process_id = os.getpid()
+
+    def is_usable(self) -> bool:
+        """Whether it is ours (a fork shares the socket with its parent), recent, and silent: an idle connection
+        that has bytes to read was closed by the server, or holds an answer that nobody asked for."""
+        if self._process_id != os.getpid() or time.monotonic() - self.idle_since > _IDLE_SECONDS:
+            return False
+        poll = select.poll()
+        poll.register(self.http.sock, select.POLLIN)
+        return not poll.poll(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A server's address, taken apart. `prefix` is the path under which a proxy may serve it."""
+
+    is_tls: bool
+    host: str
+    port: int
+    prefix: str
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.is_tls else 'http'}://{host}:{self.port}{self.prefix}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether it is this machine itself."""
+        return self.host in _LOOPBACK_HOSTS
+
+    @classmethod
+    def parse(cls, url: str, plain_http: bool) -> Address:
+        """Take `url` apart. Raises `SettingsError`; an `http://` one needs `plain_http`, and to be loopback."""
+        try:
+            parts = urlsplit(url)
+            host, port = parts.hostname, parts.port
+        except ValueError as error:
+            raise SettingsError(f"The server's address cannot be read: {error}.") from error
+        if not all("!" <= character <= "~" for character in url):
+            raise SettingsError("The server's address holds a space or a letter that no address has.")
+        if parts.scheme not in ("https", "http") or not host:
+            raise SettingsError("The server's address looks like https://vault.example:8443.")
+        if parts.username is not None or parts.query or parts.fragment:
+            raise SettingsError("The server's address holds no user, password, question mark or '#'.")
+        if parts.scheme == "http":
+            _check_plain(host, plain_http)
+        is_tls = parts.scheme == "https"
+        return cls(is_tls, host, port or (443 if is_tls else 80), parts.path.rstrip("/"))
+
+
+def _check_plain(host: str, plain_http: bool) -> None:
+    if host not in _LOOPBACK_HOSTS:
+        raise SettingsError("The server's address starts with http://: values would travel in the clear. Use https://.")
+    if not plain_http:
+        raise SettingsError(
+            "The server's address starts with http://. On this machine itself, plain_http=True allows it."
+        )
+
+
+def make_tls_context(ca_file: str | os.PathLike[str] | None) -> ssl.SSLContext:
+    """A context that verifies chain and name, TLS 1.2 or newer. Raises `SettingsError` for an unusable CA file."""
+    try:
+        context = ssl.create_default_context(cafile=os.fspath(ca_file) if ca_file else None)
+    except ssl.SSLError as error:
+        raise SettingsError(f"The CA file {ca_file} holds no certificate in PEM form.") from error
+    except OSError as error:
+        raise SettingsError(f"The CA file {ca_file} cannot be read: {error.strerror}.") from error
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # The server speaks HTTP/2 as well, at more than twice the cost of what is spoken here.
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+# OpenSSL's X509_V_ERR_* numbers, from x509_vfy.h.
+_NOT_YET_VALID, _EXPIRED = 9, 10
+_NAME_MISMATCHES = frozenset({62, 64})
+
+
+def explain_connect(error: Exception, address: Address) -> TransportError:
+    """Why no connection came about, and what to do. Whether asking again may help is told by the class."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return TransportError(explain_certificate(error.verify_code, error.verify_message, str(address), address.host))
+    if isinstance(error, ssl.SSLEOFError):
+        return Unreachable(f"{address} closed the connection during the TLS handshake; it may be starting, or full.")
+    if isinstance(error, ssl.SSLError):
+        return TransportError(f"{address} does not speak TLS as expected ({error.reason}). Is the port right?")
+    if isinstance(error, TimeoutError):
+        return Unreachable(f"{address} did not accept a connection in time. Is the address right, and a firewall open?")
+    if isinstance(error, ConnectionRefusedError):
+        return Unreachable(f"{address} refused the connection. Is the server running, and the port right?")
+    if isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN:
+        return Unreachable(f"The host name {address.host} cannot be looked up just now.")
+    if isinstance(error, UnicodeError | socket.gaierror):
+        return TransportError(f"The host name {address.host} was not found. Is it spelt right?")
+    reason = getattr(error, "strerror", None) or type(error).__name__
+    return Unreachable(f"{address} could not be reached: {reason}.")
+
+
+def explain_certificate(verify_code: int, verify_message: str, url: str, host: str) -> str:
+    """A sentence for why a certificate was refused, by OpenSSL's number, and what to do about it."""
+    if verify_code in _NAME_MISMATCHES:
+        return (
+            f"The certificate of {url} is not made out to {host}. "
+            "Use a name that it lists, or have the server's certificate issued for this one."
+        )
+    if verify_code == _EXPIRED:
+        return f"The certificate of {url} has expired. The server's operator has to renew it."
+    if verify_code == _NOT_YET_VALID:
+        return f"The certificate of {url} is not valid yet. Is the clock of this machine right?"
+    return (
+        f"The certificate of {url} is not trusted ({verify_message}). "
+        "Give the CA file of its authority: ca_file, --ca-file or STRONGROOM_CA_FILE."
+    )
+
+
+class WsgiTransport:
+    """Calls a WSGI app in this process, with no socket: for tests of an app, and of what uses this SDK."""
+
+    def __init__(self, app: Any, *, remote_address: str = "127.0.0.1") -> None:
+        self._app = app
+        self._remote_address = remote_address
+
+    def send(self, request: Request) -> Response:
+        """The app's answer, collected whole."""
+        started: list[tuple[str, list[tuple[str, str]]]] = []
+
+        def start_response(status: str, headers: list[tuple[str, str]], _exc_info: Any = None) -> Any:
+            started.append((status, headers))
+            return lambda _data: None
+
+        chunks: Iterable[bytes] = self._app(self._environ(request), start_response)
+        try:
+            body = b"".join(chunks)
+        finally:
+            close = getattr(chunks, "close", None)
+            if close is not None:
+                close()
+        status, headers = started[-1]
+        return Response(int(status.split()[0]), {name.lower(): value for name, value in headers}, body)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _environ(self, request: Request) -> dict[str, Any]:
+        path, _, query = request.path.partition("?")
+        body = request.body or b""
+        environ = {
+            "REQUEST_METHOD": request.method,
+            "SCRIPT_NAME": "",
+            # PEP 3333: the decoded path, its bytes shown as Latin-1.
+            "PATH_INFO": unquote(path, "latin-1"),
+            "QUERY_STRING": query,
+            "SERVER_NAME": "localhost",
+            "SERVER_PORT": "443",
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            "REMOTE_ADDR": self._remote_address,
+            "HTTP_HOST": "localhost",
+            "CONTENT_LENGTH": str(len(body)),
+            "wsgi.version": (1, 0),
+            "wsgi.url_scheme": "https",
+            "wsgi.input": io.BytesIO(body),
+            "wsgi.errors": sys.stderr,
+            "wsgi.multithread": True,
+            "wsgi.multiprocess": False,
+            "wsgi.run_once": False,
+        }
+        for name, value in request.headers.items():
+            key = name.upper().replace("-", "_")
+            environ["CONTENT_TYPE" if key == "CONTENT_TYPE" else f"HTTP_{key}"] = value
+        return environ

@@ -1,0 +1,68 @@
+"""Bytes in, bytes out: sealing, contexts, passwords, tokens and MACs. It knows no database and no HTTP.
+
+from vault.crypto import context, seal, open_blob
+
+blob = seal(key, context.revision(instance_id, environment_id, revision_id, number), plaintext, padded=True)
+"""
+
+from vault.crypto import context
+from vault.crypto.context import Context
+from vault.crypto.digest import keyed_digest
+from vault.crypto.envelope import (
+    BlobType,
+    Header,
+    SealedBlob,
+    Suite,
+    as_sealed,
+    key_id_of,
+    parse_header,
+)
+from vault.crypto.mac import RowFormat, check_row_mac, encode_row, row_mac
+from vault.crypto.password import (
+    PasswordParameters,
+    check_new_password,
+    dummy_hash,
+    hash_password,
+    needs_rehash,
+    verify_password,
+)
+from vault.crypto.seal import Key, derive_user_key, new_key, open_blob, seal
+from vault.crypto.secret import Secret
+from vault.crypto.token import MintedToken, ParsedToken, TokenKind, digest, from_parts, matches, mint, parse
+
+__all__ = [
+    "BlobType",
+    "Context",
+    "Header",
+    "Key",
+    "MintedToken",
+    "ParsedToken",
+    "PasswordParameters",
+    "RowFormat",
+    "SealedBlob",
+    "Secret",
+    "Suite",
+    "TokenKind",
+    "as_sealed",
+    "check_new_password",
+    "check_row_mac",
+    "context",
+    "derive_user_key",
+    "digest",
+    "dummy_hash",
+    "encode_row",
+    "from_parts",
+    "hash_password",
+    "key_id_of",
+    "keyed_digest",
+    "matches",
+    "mint",
+    "needs_rehash",
+    "new_key",
+    "open_blob",
+    "parse",
+    "parse_header",
+    "row_mac",
+    "seal",
+    "verify_password",
+]

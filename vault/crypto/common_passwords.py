@@ -1,0 +1,95 @@
+"""What anybody would guess first: common words, keyboard walks, sequences and repetitions of at least twelve letters.
+
+Lists of leaked passwords hold mostly short ones. The long ones among them are made by a few rules, and it is the
+rules that are written down here: take the known pieces out, and see whether anything of its own is left.
+"""
+
+from __future__ import annotations
+
+import re
+
+WORDS = (
+    "abcd", "access", "account", "admin", "administrator", "alpha", "amazon", "andrea", "angel", "apple", "april",
+    "august", "autumn", "babygirl", "baseball", "basketball", "batman", "beautiful", "bitcoin", "bonjour", "butterfly",
+    "changeme", "changeit", "charlie", "cheese", "chocolate", "christmas", "cloud", "company", "computer", "cookie",
+    "correct", "battery", "staple", "cowboys", "database", "december", "default", "demo", "diamond", "docker",
+    "dragon", "england", "enter", "facebook", "family", "february", "flower", "football", "forever", "freedom",
+    "friday", "friends", "fuckyou", "google", "guest", "hacker", "hallo", "hannah", "happy", "harley", "hello",
+    "hockey", "horse", "hunter", "iloveyou", "instagram", "internet", "january", "jasmine", "jennifer", "jessica",
+    "jesus", "jordan", "july", "june", "justin", "killer", "letmein", "linux", "liverpool", "login", "london",
+    "loveme", "lovely", "loveyou", "manager", "march", "master", "matrix", "michael", "michelle", "microsoft",
+    "monday", "money", "monkey", "mother", "mustang", "mynameis", "mypassword", "naruto", "nicole", "ninja",
+    "november", "october", "office", "operator", "oracle", "orange", "pa55word", "passphrase", "password", "passwort",
+    "pass", "peanut", "pepper", "pokemon", "postgres", "princess", "private", "purple", "qazwsx", "qwerty", "qwertz",
+    "azerty", "rainbow", "root", "samsung", "saturday", "secret", "secure", "security", "september", "server",
+    "service", "shadow", "soccer", "spring", "starwars", "strongroom", "summer", "sunday", "sunshine",
+    "super", "superman", "superuser", "system", "temp", "temporary", "test", "testing", "thursday", "tigger",
+    "trustno", "tuesday", "user", "username", "vault", "wednesday", "welcome", "whatever", "winter", "wizard",
+    "word", "zxcvbn",
+)  # fmt: skip
+
+_WALKS = (
+    "qwertyuiop", "asdfghjkl", "zxcvbnm", "qwertzuiop", "yxcvbnm", "azertyuiop", "qsdfghjklm", "wxcvbn",
+    "01234567890", "abcdefghijklmnopqrstuvwxyz", "!@#$%^&*()", "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik,9ol.0p;/",
+    "qazwsxedcrfvtgbyhnujmikolp", "1q2w3e4r5t6y7u8i9o0p", "q1w2e3r4t5y6u7i8o9p0", "a1b2c3d4e5f6g7h8i9",
+)  # fmt: skip
+
+_LEET = str.maketrans({"@": "a", "4": "a", "3": "e", "1": "i", "!": "i", "0": "o", "$": "s", "5": "s", "7": "t"})
+
+WALK_CHARACTERS = 4
+"""Four keys in a row are a walk; three are in many honest words."""
+
+DISTINCT_CHARACTERS = 5
+UNIT_CHARACTERS = 8
+DIGITS_ONLY_CHARACTERS = 20
+"""Fewer digits than this, with nothing else, are a telephone number, a date or a card."""
+
+LETTERS_LEFT = 4
+MARKS_LEFT = 8
+"""Beside a known word, fewer letters than four and fewer different digits and marks than eight are decoration."""
+
+
+def is_guessable(folded: str) -> bool:
+    """Whether a password, already folded by case, is made of known pieces and next to nothing else."""
+    if len(set(folded)) < DISTINCT_CHARACTERS or _repeats(folded):
+        return True
+    if folded.isdigit() and len(folded) < DIGITS_ONLY_CHARACTERS:
+        return True
+    # Walks go first: read as letters, the digits of one would hide it.
+    without_walks = _WALK_PATTERN.sub(" ", folded)
+    walked = without_walks != folded
+    return any(_is_decorated(text, walked) for text in (without_walks, without_walks.translate(_LEET)))
+
+
+def _repeats(text: str) -> bool:
+    """Whether the text is one unit of up to eight characters again and again, the last time perhaps cut."""
+    return any(
+        (text[:size] * (len(text) // size + 1)).startswith(text)
+        for size in range(1, min(UNIT_CHARACTERS, len(text) // 2) + 1)
+    )
+
+
+def _is_decorated(text: str, walked: bool) -> bool:
+    """Whether a known word stands there (or a walk over the keyboard stood there), with little beside it."""
+    left_over = _WORD_PATTERN.sub(" ", text)
+    if left_over == text and not walked:
+        return False
+    letters = sum(character.isalpha() for character in left_over)
+    marks = {character for character in left_over if not character.isalpha() and not character.isspace()}
+    return letters < LETTERS_LEFT and len(marks) < MARKS_LEFT
+
+
+def _pieces_of_walks() -> set[str]:
+    pieces: set[str] = set()
+    for walk in (*_WALKS, *(walk[::-1] for walk in _WALKS)):
+        pieces.update(walk[start : start + WALK_CHARACTERS] for start in range(len(walk) - WALK_CHARACTERS + 1))
+    return pieces
+
+
+def _any_of(pieces: set[str]) -> str:
+    # The longest first, or "pass" would leave "word" behind.
+    return "|".join(re.escape(piece) for piece in sorted(pieces, key=lambda piece: (-len(piece), piece)))
+
+
+_WORD_PATTERN = re.compile(_any_of(set(WORDS)))
+_WALK_PATTERN = re.compile(_any_of(_pieces_of_walks()))

@@ -1,0 +1,123 @@
+"""dotenv (`.env`): `NAME=value` lines, as python-dotenv reads them without interpolation.
+
+The parser is our own because python-dotenv 1.2 takes time that grows with the square of a line's spaces: a line
+of 1 MiB would hold a server for half an hour. A property test keeps the two in step. Of what is written, three
+forms exist, the plainest that carries the value:
+
+    NAME=plain               letters, digits and a few signs
+    NAME='with $ and "'      no quote, backslash or carriage return: literal for every dotenv reader that we know
+    NAME="it's \\r\\n"         the rest, with escapes
+
+A raw carriage return is never written: a file opened in text mode would hand it out as a line feed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from vault.errors import FormatError
+from vault.formats.base import BYTE_ORDER_MARK, Collector, ParsedFile, Rendered, shown, writable
+from vault.model.environment import Variable
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+_PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,-]*")
+_ESCAPES = {"\\": "\\\\", '"': '\\"', "\r": "\\r", "\n": "\\n"}
+_NEEDS_ESCAPES = re.compile(r"['\\\r]")
+
+_BLANK = re.compile(r"\s*")
+_LINE_END = re.compile(r"\r\n|\n|\r")
+
+# One statement, from its first character to the end of its (last) line. The possessive quantifiers keep it linear.
+_STATEMENT = re.compile(
+    r"""
+    (?:export[^\S\r\n]++)?+
+    (?:
+        (?=\#)
+        |
+        (?:'(?P<quoted_name>[^']++)'|(?P<name>(?!')[^=\#\s]++))
+        [^\S\r\n]*+
+        (?P<assignment>
+            =[^\S\r\n]*+
+            (?:
+                (?<=[^\S\r\n])(?=\#)
+                | '(?P<single>(?:\\.|[^'\\])*+)'
+                | "(?P<double>(?:\\.|[^"\\])*+)"
+                | (?!['"])(?P<bare>[^\r\n]*+)
+            )
+        )?+
+    )
+    [^\S\r\n]*+(?:\#[^\r\n]*+)?(?:\r\n|\n|\r|\Z)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_COMMENT_AFTER_BARE = re.compile(r"\s#")
+_SINGLE_ESCAPE = re.compile(r"\\([\\'])")
+_DOUBLE_ESCAPE = re.compile(r"\\([\\'\"abfnrtv])")
+_ESCAPED = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+
+
+class DotenvFormat:
+    """`NAME=value` lines; see the top of this file."""
+
+    name = "dotenv"
+    media_type = "text/plain"
+    suffix = ".env"
+    can_parse = True
+
+    def parse(self, text: str) -> ParsedFile:
+        """Read `text` as python-dotenv does with `interpolate=False`, but refuse what it would skip."""
+        collector = Collector()
+        for statement, line in _statements(text.removeprefix(BYTE_ORDER_MARK)):
+            name = statement["quoted_name"] or statement["name"]
+            if name is None:
+                continue
+            if statement["assignment"] is None:
+                raise FormatError(f"Line {line}: a name stands here without '=' and a value.")
+            collector.add(name, _value(statement), line)
+        return collector.finish()
+
+    def render(self, variables: Sequence[Variable]) -> Rendered:
+        """One line a variable (more where a value has line feeds); unfit names are left out with a warning."""
+        warnings: list[str] = []
+        lines = []
+        for variable in writable(variables, warnings):
+            if _NAME.fullmatch(variable.name):
+                lines.append(f"{variable.name}={_quote(variable.text)}\n")
+            else:
+                warnings.append(f"{shown(variable.name)} is left out: a dotenv file cannot carry this name.")
+        return Rendered("".join(lines), tuple(warnings))
+
+
+def _statements(text: str) -> Iterator[tuple[re.Match[str], int]]:
+    """Each statement or comment, with the number of the line where it starts."""
+    position, line = 0, 1
+    while True:
+        blank = _BLANK.match(text, position)
+        if blank:
+            position, line = blank.end(), line + len(_LINE_END.findall(blank[0]))
+        if position == len(text):
+            return
+        statement = _STATEMENT.match(text, position)
+        if statement is None:
+            raise FormatError(f"Line {line}: this is not NAME=value; look for a missing quote.")
+        yield statement, line
+        position, line = statement.end(), line + len(_LINE_END.findall(statement[0]))
+
+
+def _value(statement: re.Match[str]) -> str:
+    if statement["single"] is not None:
+        return _SINGLE_ESCAPE.sub(r"\1", statement["single"])
+    if statement["double"] is not None:
+        return _DOUBLE_ESCAPE.sub(lambda escape: _ESCAPED.get(escape[1], escape[1]), statement["double"])
+    bare = statement["bare"] or ""
+    comment = _COMMENT_AFTER_BARE.search(bare)
+    return bare[: comment.start()].rstrip() if comment else bare.rstrip()
+
+
+def _quote(value: str) -> str:
+    if _PLAIN.fullmatch(value):
+        return value
+    if not _NEEDS_ESCAPES.search(value):
+        return f"'{value}'"
+    return '"' + "".join(_ESCAPES.get(character, character) for character in value) + '"'

@@ -1,0 +1,31 @@
+"""Purge: what was deleted is gone for good after its time, and what nobody can use any more goes too."""
+
+from __future__ import annotations
+
+from vault.services import Services
+from vault.services.clock import DAY_US, SECOND_US
+from vault.services.throttle import REMEMBERED_US, WINDOW_US
+
+ENDED_KEPT_US = DAY_US
+"""Ended sessions and tokens stay for a day, so that somebody can still see what they were."""
+CHANGES_KEPT_US = 90 * DAY_US
+LAPSED_KEPT_US = 600 * SECOND_US
+
+
+def purge(services: Services) -> dict[str, int]:
+    """Delete all that is past its time, each kind in a transaction of its own; how many of each kind."""
+    now = services.clock()
+    deleted_before = now - services.settings.purge_after_days * DAY_US
+    done: dict[str, int] = {}
+    with services.storage.write() as unit:
+        done["environments"] = unit.environments.purge(deleted_before)
+    with services.storage.write() as unit:
+        done["sessions"] = unit.sessions.purge(now - ENDED_KEPT_US)
+        done["tokens"] = unit.tokens.purge(now - ENDED_KEPT_US)
+    with services.storage.write() as unit:
+        done["kept_answers"] = unit.idempotency.purge(now)
+        done["throttle"] = unit.throttle.purge(now - WINDOW_US)
+        done["addresses"] = unit.known_addresses.purge(now - REMEMBERED_US)
+        done["changes"] = unit.changes.purge(now - CHANGES_KEPT_US)
+        done["workers"] = unit.workers.purge(now - LAPSED_KEPT_US)
+    return done

@@ -1,0 +1,225 @@
+"""The `file` provider: master keys in a keyring file on this machine.
+
+    {"format": 1, "instance": "<the vault's id>",
+     "versions": [{"ref": "<uuid>", "state": "enabled|disabled|destroyed", "created": "<time>", "key": "<base64>"}]}
+
+The file is the vault: whoever holds it and the database reads everything. It is made for a new vault only, is bound
+to that vault's instance id, and is refused when anybody else could have read or led it elsewhere (`safefile.py`).
+A destroyed version stays as a line without its key, so that destroying may be repeated.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import secrets
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Self
+
+from vault.crypto.envelope import uuid_bytes
+from vault.crypto.seal import KEY_BYTES, decrypt, encrypt
+from vault.errors import BlobError, KeyProviderError, KeyringError
+from vault.keys import safefile
+from vault.keys.provider import Capabilities
+
+FORMAT = 1
+
+
+class State(StrEnum):
+    """What one version may be used for."""
+
+    ENABLED = "enabled"
+    DISABLED = "disabled"
+    DESTROYED = "destroyed"
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    ref: str
+    state: State
+    created: str
+    key: bytes = field(repr=False)
+
+
+_Versions = dict[str, _Version]
+
+
+class FileProvider:
+    """Master keys in one file. Every call sees what other processes have written since."""
+
+    name = "file"
+
+    def __init__(self, path: Path | str, instance_id: str) -> None:
+        """Open the keyring of the vault `instance_id`. Raises `KeyringError` with what is wrong and what to do."""
+        self.path = Path(path)
+        self.instance_id = instance_id
+        self._seen: tuple[tuple[int, int, int, int], _Versions] | None = None
+        self.probe()
+
+    @classmethod
+    def create(cls, path: Path | str, instance_id: str) -> Self:
+        """Make the keyring of a new vault, with no version in it yet. Raises `KeyringError` where a file exists."""
+        path = Path(path)
+        safefile.make_directory(path.parent)
+        try:
+            safefile.write_new(path, _dump(instance_id, {}))
+        except FileExistsError as error:
+            raise KeyringError(
+                f"There is a keyring at {path} already, and a keyring is never replaced. If this is a new vault, move "
+                "that file away or point STRONGROOM_KEYRING elsewhere; if not, the vault's database is missing."
+            ) from error
+        except OSError as error:
+            raise KeyringError(f"The keyring {path} cannot be made: {error.strerror}.") from error
+        return cls(path, instance_id)
+
+    def create_version(self) -> str:
+        """A new random key of 256 bits; its ref is a new UUID."""
+        ref = str(uuid.uuid4())
+        created = datetime.now(UTC).isoformat(timespec="seconds")
+        with self._changing() as versions:
+            versions[ref] = _Version(ref, State.ENABLED, created, secrets.token_bytes(KEY_BYTES))
+        return ref
+
+    def wrap(self, ref: str, key: bytes, context: bytes) -> bytes:
+        """Cobblestone-256 under the version's key, bound to the context."""
+        return encrypt(self._usable(ref).key, context, key)
+
+    def unwrap(self, ref: str, wrapped: bytes, context: bytes) -> bytes:
+        """The inverse. Raises `BlobError` on another version, another context or changed bytes."""
+        return decrypt(self._usable(ref).key, context, wrapped)
+
+    def disable(self, ref: str) -> None:
+        """Refuse this version until it is enabled."""
+        self._set_state(ref, State.DISABLED)
+
+    def enable(self, ref: str) -> None:
+        """Undo `disable`."""
+        self._set_state(ref, State.ENABLED)
+
+    def destroy(self, ref: str) -> None:
+        """Take the key out of the file. Copies of the file, and old blocks of the disk, may still hold it."""
+        with self._changing() as versions:
+            if ref in versions:
+                versions[ref] = replace(versions[ref], state=State.DESTROYED, key=b"")
+
+    def probe(self) -> None:
+        """Read the keyring where it has changed. Raises `KeyringError`."""
+        self._versions()
+
+    def capabilities(self) -> Capabilities:
+        """The file binds contexts, and answers at once."""
+        return Capabilities(context=True, local=True)
+
+    def _usable(self, ref: str) -> _Version:
+        version = _known(self._versions(), ref, self.path)
+        if version.state is not State.ENABLED:
+            raise KeyProviderError(f"The master key version {ref} is {version.state}.")
+        return version
+
+    def _set_state(self, ref: str, state: State) -> None:
+        with self._changing() as versions:
+            version = _known(versions, ref, self.path)
+            if version.state is State.DESTROYED:
+                raise KeyProviderError(f"The master key version {ref} is destroyed; nothing brings it back.")
+            versions[ref] = replace(version, state=state)
+
+    def _versions(self) -> _Versions:
+        """The versions, read anew when the file's inode, times or size have changed."""
+        seen = self._seen
+        try:
+            now = safefile.fingerprint(self.path)
+        except OSError:
+            # Reading finds the same trouble, and has a sentence for it.
+            now = (0, 0, 0, 0)
+        if seen is not None and seen[0] == now:
+            return seen[1]
+        # The fingerprint is older than what is read: a change in between is seen at the next call.
+        versions = _parse(safefile.read(self.path), self.path, self.instance_id)
+        self._seen = (now, versions)
+        return versions
+
+    @contextmanager
+    def _changing(self) -> Iterator[_Versions]:
+        """The versions as they are under the lock; what the caller makes of them is written."""
+        try:
+            with safefile.locked(self.path):
+                versions = _parse(safefile.read(self.path), self.path, self.instance_id)
+                before = dict(versions)
+                yield versions
+                if versions != before:
+                    safefile.replace(self.path, _dump(self.instance_id, versions))
+        except OSError as error:
+            raise KeyringError(f"The keyring {self.path} cannot be written: {error.strerror}.") from error
+
+
+def instance_of(path: Path | str) -> str:
+    """The id of the vault that a keyring belongs to, to tell people. Raises `KeyringError`."""
+    path = Path(path)
+    return _header(safefile.read(path), path)[0]
+
+
+def _known(versions: _Versions, ref: str, path: Path) -> _Version:
+    if ref not in versions:
+        raise KeyProviderError(f"The keyring {path} does not know the master key version {ref}; is it an old copy?")
+    return versions[ref]
+
+
+def _dump(instance_id: str, versions: _Versions) -> bytes:
+    rows = [
+        {
+            "ref": version.ref,
+            "state": version.state.value,
+            "created": version.created,
+            "key": base64.b64encode(version.key).decode("ascii"),
+        }
+        for version in versions.values()
+    ]
+    return json.dumps({"format": FORMAT, "instance": instance_id, "versions": rows}, indent=1).encode() + b"\n"
+
+
+def _parse(content: bytes, path: Path, instance_id: str) -> _Versions:
+    instance, rows = _header(content, path)
+    if instance != instance_id:
+        raise KeyringError(
+            f"The keyring {path} belongs to another vault ({instance}; this one is {instance_id}). "
+            "Point STRONGROOM_KEYRING at this vault's own keyring, or restore that from its backup."
+        )
+    try:
+        versions = [_version(row) for row in rows]
+    except (KeyError, TypeError, ValueError, binascii.Error, BlobError):
+        raise _corrupt(path) from None
+    return {version.ref: version for version in versions}
+
+
+def _header(content: bytes, path: Path) -> tuple[str, list[Any]]:
+    # Raised from None throughout: what could not be parsed is key material, and belongs in no traceback.
+    try:
+        document = json.loads(content)
+        format_, instance, rows = document["format"], document["instance"], document["versions"]
+    except (KeyError, TypeError, ValueError, RecursionError):
+        raise _corrupt(path) from None
+    if format_ != FORMAT:
+        raise KeyringError(f"The keyring {path} has the format {format_!r}, which this release does not know.")
+    if not isinstance(instance, str) or not isinstance(rows, list):
+        raise _corrupt(path)
+    return instance, rows
+
+
+def _version(row: dict[str, str]) -> _Version:
+    uuid_bytes(row["ref"])
+    state = State(row["state"])
+    key = base64.b64decode(row["key"], validate=True)
+    if len(key) != (0 if state is State.DESTROYED else KEY_BYTES):
+        raise ValueError("A version has no key of 256 bits.")
+    return _Version(row["ref"], state, row["created"], key)
+
+
+def _corrupt(path: Path) -> KeyringError:
+    return KeyringError(f"The keyring {path} is damaged: it is not what Strongroom wrote. Restore it from its backup.")

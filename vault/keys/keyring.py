@@ -1,0 +1,207 @@
+"""`Keyring`: wraps and unwraps user keys and data keys, and remembers them for a while.
+
+    master key (provider) ── wraps ──> user key ── wraps ──> data key ── seals ──> revisions
+                                          │ derived: see `derive_user_key`
+
+The cache is keyed by SHA-256 of the wrapped bytes with SHA-256 of the associated data, so a row that was swapped
+misses it. A cached key never stands for permission: it is asked for after the service has said yes.
+"""
+
+from __future__ import annotations
+
+import random
+import secrets
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import islice
+
+from vault.crypto import context as contexts
+from vault.crypto.context import Context
+from vault.crypto.envelope import HEADER_BYTES, BlobType, Header, SealedBlob, Suite, parse_header
+from vault.crypto.seal import KEY_BYTES, Key, derive_user_key, open_blob, seal
+from vault.errors import BlobError, KeyProviderError
+from vault.keys.provider import Provider
+
+CACHE_ENTRIES = 10_000
+"""About 5 MB, and the keys of as many environments as one worker serves in five minutes."""
+
+SWEEP_ENTRIES = 8
+"""How many of the oldest are looked at with each that comes: more leave than come, so the expired do not linger."""
+
+JITTER = 0.1
+"""Entries live up to a tenth longer, so that keys that were loaded together do not all expire together."""
+
+
+@dataclass(frozen=True, slots=True)
+class MasterKey:
+    """One version of the master key: its own UUID, whose provider, and the provider's name for it."""
+
+    id: str
+    provider: str
+    ref: str
+
+
+class Keyring:
+    """The keys of one vault in one process. Thread-safe; make it after the fork."""
+
+    def __init__(
+        self,
+        instance_id: str,
+        providers: Mapping[str, Provider],
+        ttl_seconds: float = 300,
+        clock: Callable[[], float] = time.monotonic,
+        chance: Callable[[], float] = random.random,
+        max_entries: int = CACHE_ENTRIES,
+    ) -> None:
+        self._instance_id = instance_id
+        self._providers = providers
+        self._cache = _Cache(ttl_seconds, clock, chance, max_entries)
+
+    def new_unwrapped_user_key(self) -> bytes:
+        """The 256 random bits that `wrap_user_key` wraps."""
+        return secrets.token_bytes(KEY_BYTES)
+
+    def wrap_user_key(self, master: MasterKey, owner_id: str | None, user_key_id: str, unwrapped: bytes) -> SealedBlob:
+        """A blob of type 3 and suite 2; an owner of `None` is the system.
+
+        It is unwrapped once before it is returned: a device that wraps what it cannot unwrap must not be believed.
+        """
+        header = Header(Suite.PROVIDER, BlobType.USER_KEY, 0, master.id).pack()
+        bound = self._user_key_context(owner_id, user_key_id).associated_data(header)
+        provider = self._provider(master)
+        wrapped = provider.wrap(master.ref, unwrapped, bound)
+        if not secrets.compare_digest(provider.unwrap(master.ref, wrapped, bound), unwrapped):
+            raise KeyProviderError(f"The key provider {master.provider} does not unwrap what it has just wrapped.")
+        return SealedBlob(header + wrapped)
+
+    def unwrapped_user_key(self, master: MasterKey, owner_id: str | None, user_key_id: str, blob: bytes) -> bytes:
+        """What `wrap_user_key` was given, for rewrapping. Never cached. Raises `BlobError`."""
+        header = parse_header(blob)
+        expected = (Suite.PROVIDER, BlobType.USER_KEY, master.id)
+        if (header.suite, header.type, header.key_id) != expected:
+            raise BlobError()
+        bound = self._user_key_context(owner_id, user_key_id).associated_data(blob)
+        return self._provider(master).unwrap(master.ref, blob[HEADER_BYTES:], bound)
+
+    def user_key(self, master: MasterKey, owner_id: str | None, user_key_id: str, blob: bytes) -> Key:
+        """The user key in use: unwrapped, derived, and cached. Raises `BlobError`, and what the provider raises."""
+        context = self._user_key_context(owner_id, user_key_id)
+
+        def load() -> Key:
+            unwrapped = self.unwrapped_user_key(master, owner_id, user_key_id, blob)
+            return derive_user_key(unwrapped, self._instance_id, owner_id, user_key_id)
+
+        if parse_header(blob).key_id != master.id:
+            raise BlobError()
+        return self._cache.get(blob, context, load)
+
+    def wrap_data_key(self, user_key: Key, owner_id: str, environment_id: str, data_key: Key) -> SealedBlob:
+        """A blob of type 2: the data key under its owner's user key."""
+        context = contexts.data_key(self._instance_id, owner_id, environment_id, data_key.id)
+        return seal(user_key, context, data_key.secret)
+
+    def data_key(self, user_key: Key, owner_id: str, environment_id: str, data_key_id: str, blob: bytes) -> Key:
+        """The data key, cached. Raises `BlobError`, also where the blob is not under exactly this user key."""
+        if parse_header(blob).key_id != user_key.id:
+            raise BlobError()
+        return self.data_key_lazily(lambda: user_key, owner_id, environment_id, data_key_id, blob)
+
+    def data_key_lazily(
+        self,
+        load_user_key: Callable[[], Key],
+        owner_id: str,
+        environment_id: str,
+        data_key_id: str,
+        blob: bytes,
+    ) -> Key:
+        """As `data_key`; `load_user_key` is called only where the data key is not cached.
+
+        A hot read thus neither looks the user key up nor unwraps it.
+        """
+        context = contexts.data_key(self._instance_id, owner_id, environment_id, data_key_id)
+        return self._cache.get(blob, context, lambda: Key(data_key_id, open_blob(load_user_key(), context, blob)))
+
+    def purge(self) -> None:
+        """Forget every key, those that are being loaded at this moment too. For the lock, and for erasure."""
+        self._cache.purge()
+
+    def _user_key_context(self, owner_id: str | None, user_key_id: str) -> Context:
+        return contexts.user_key(self._instance_id, owner_id, user_key_id)
+
+    def _provider(self, master: MasterKey) -> Provider:
+        try:
+            return self._providers[master.provider]
+        except KeyError:
+            raise KeyProviderError(
+                f"A master key is held by the provider {master.provider!r}, which this server is not set up for."
+            ) from None
+
+
+class _Cache:
+    """Keys by their wrapped bytes and context, for a time; one load at a time for each, and no failure kept."""
+
+    def __init__(
+        self, ttl_seconds: float, clock: Callable[[], float], chance: Callable[[], float], max_entries: int
+    ) -> None:
+        self._ttl_seconds = ttl_seconds
+        self._clock = clock
+        self._chance = chance
+        self._max_entries = max_entries
+        self._lock = threading.Lock()
+        self._entries: dict[bytes, tuple[float, Key]] = {}
+        self._loading: dict[bytes, Future[Key]] = {}
+
+    def get(self, blob: bytes, context: Context, load: Callable[[], Key]) -> Key:
+        """The key in a blob, as it was loaded before for the very same bytes and place, or loaded now."""
+        name = sha256(blob).digest() + sha256(context.associated_data(blob)).digest()
+        # Reading a dict is atomic in CPython; only changing it takes the lock.
+        found = self._entries.get(name)
+        if found is not None and self._clock() < found[0]:
+            return found[1]
+        return self._load_once(name, load)
+
+    def purge(self) -> None:
+        """Forget all; what is being loaded now is given to those who wait for it, and not kept."""
+        with self._lock:
+            self._entries = {}
+            self._loading = {}
+
+    def _load_once(self, name: bytes, load: Callable[[], Key]) -> Key:
+        with self._lock:
+            future = self._loading.get(name)
+            if mine := future is None:
+                future = self._loading[name] = Future()
+        assert future is not None
+        if not mine:
+            return future.result()
+        try:
+            key = load()
+        except BaseException as error:
+            self._finish(name, future, None)
+            future.set_exception(error)
+            raise
+        self._finish(name, future, key)
+        future.set_result(key)
+        return key
+
+    def _finish(self, name: bytes, future: Future[Key], key: Key | None) -> None:
+        with self._lock:
+            # After a purge another load, or none, stands in this one's place: its key is not kept.
+            if self._loading.get(name) is not future:
+                return
+            del self._loading[name]
+            if key is not None:
+                self._keep(name, key)
+
+    def _keep(self, name: bytes, key: Key) -> None:
+        now = self._clock()
+        self._entries.pop(name, None)
+        self._entries[name] = (now + self._ttl_seconds * (1 + JITTER * self._chance()), key)
+        # The oldest stand first: let go of the expired among them, and of the oldest where there are too many.
+        for oldest, (expires, _) in list(islice(self._entries.items(), SWEEP_ENTRIES)):
+            if expires <= now or len(self._entries) > self._max_entries:
+                del self._entries[oldest]

@@ -1,0 +1,216 @@
+"""What operators see: structured logs (structlog) and Prometheus metrics. Neither ever carries a secret."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import re
+import shutil
+import sys
+import traceback
+from collections.abc import MutableMapping
+from pathlib import Path
+from typing import Any, TextIO
+
+import structlog
+
+from vault.errors import StrongroomError
+
+MASK = "***"
+
+MASKED_NAMES = frozenset(
+    "authorization cookie key new_password password passphrase secret set_cookie token value values variables".split()
+)
+"""Names of fields whose content is never logged, whoever asks for it."""
+
+_TOKEN = re.compile(r"srm_([a-z])_[0-9A-Za-z]+")
+
+_TELLING_ERRORS = (StrongroomError, OSError, ImportError)
+"""Errors whose message cannot quote what a caller sent: our own sentences, the system's, the importer's."""
+
+
+# -- Logs ------------------------------------------------------------------------------------------------------
+
+
+def configure(*, level: str = "info", style: str = "json", stream: TextIO | None = None) -> None:
+    """Send all logs of this process, the standard library's too, to `stream` (stderr) as JSON or for a console."""
+    stream = sys.stderr if stream is None else stream
+    number = logging.getLevelNamesMapping()[level.upper()]
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    ending: list[structlog.typing.Processor] = [render_exception, mask_secrets, _renderer(style)]
+    structlog.configure(
+        processors=[*shared, *ending],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.WriteLoggerFactory(file=stream),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *ending],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    # Below warning, libraries describe their own work, with the caller's data in it (statements, headers).
+    root.setLevel(max(number, logging.WARNING))
+
+
+def _renderer(style: str) -> structlog.typing.Processor:
+    if style == "console":
+        # Its default traceback shows local variables, which is where the secrets are.
+        return structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    return structlog.processors.JSONRenderer()
+
+
+def mask_secrets(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """A structlog processor: hides fields with a telling name, and anything that looks like a token of ours."""
+    for name, content in event.items():
+        event[name] = MASK if _is_masked(name) else _masked(content)
+    return event
+
+
+def _is_masked(name: str) -> bool:
+    return name in MASKED_NAMES or name.lower().replace("-", "_") in MASKED_NAMES
+
+
+def _masked(content: Any) -> Any:
+    if isinstance(content, str):
+        return _TOKEN.sub(rf"srm_\1_{MASK}", content) if "srm_" in content else content
+    if isinstance(content, bytes):
+        return _masked(content.decode("utf-8", "replace"))
+    if isinstance(content, dict):
+        return {name: MASK if _is_masked(str(name)) else _masked(inner) for name, inner in content.items()}
+    if isinstance(content, list | tuple | set | frozenset):
+        return [_masked(inner) for inner in content]
+    if content is None or isinstance(content, int | float):
+        return content
+    return _masked(str(content))
+
+
+def render_exception(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """A structlog processor: `exc_info` → text with frames and types, without locals and without quoted input."""
+    info = event.pop("exc_info", None)
+    if info is True:
+        info = sys.exc_info()
+    error = info[1] if isinstance(info, tuple) else info
+    if isinstance(error, BaseException):
+        event["exception"] = describe(error)
+    return event
+
+
+def describe(error: BaseException) -> str:
+    """The traceback of `error` and of what caused it.
+
+    The message of a foreign exception is left out: `int("hunter2")` would put a password into the log.
+    """
+    parts: list[str] = []
+    seen: set[int] = set()
+    following: BaseException | None = error
+    while following is not None and id(following) not in seen:
+        seen.add(id(following))
+        parts.append(_describe_one(following))
+        following = following.__cause__ or (None if following.__suppress_context__ else following.__context__)
+    return "\nwhich came after\n".join(parts)
+
+
+def _describe_one(error: BaseException) -> str:
+    said = str(error) if isinstance(error, _TELLING_ERRORS) else "(message withheld)"
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    return f"{frames}{type(error).__module__}.{type(error).__qualname__}: {said}"
+
+
+# -- Metrics ---------------------------------------------------------------------------------------------------
+
+_DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+_METHODS = frozenset("GET HEAD POST PUT PATCH DELETE OPTIONS".split())
+
+
+def use_metrics_directory(directory: Path) -> None:
+    """Let all processes of this server share their counts through files in `directory`, which is emptied.
+
+    Must come before the first use of `metrics()`: prometheus_client reads the variable when it is imported.
+    """
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True, mode=0o700)
+    os.environ[_DIRECTORY_VARIABLE] = str(directory)
+
+
+class Metrics:
+    """Every metric of the server. Labels come from closed sets, never from what a caller sent."""
+
+    def __init__(self) -> None:
+        # Imported late, so that `use_metrics_directory` can come first, and the command never pays for it.
+        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "strongroom_requests", "Answers by method, route and status.",
+            ("method", "route", "status"), registry=self.registry,
+        )  # fmt: skip
+        self.durations = Histogram(
+            "strongroom_request_duration_seconds", "From the full header to the answer, by method and route.",
+            ("method", "route"), registry=self.registry,
+            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15),
+        )  # fmt: skip
+        self.refusals = Counter(
+            "strongroom_refusals", "Connections and requests that the front door turned away, by cause.",
+            ("cause",), registry=self.registry,
+        )  # fmt: skip
+        self.integrity_errors = Counter(
+            "strongroom_integrity_errors", "Stored bytes that are not what this vault stored: wake somebody up.",
+            ("kind",), registry=self.registry,
+        )  # fmt: skip
+        self.logins = Counter("strongroom_logins", "Logins by outcome.", ("outcome",), registry=self.registry)
+        self.in_flight = Gauge(
+            "strongroom_requests_in_flight", "Requests that hold or wait for a thread, looked at each second.",
+            registry=self.registry, multiprocess_mode="livesum",
+        )  # fmt: skip
+        self.connections = Gauge(
+            "strongroom_connections", "Open connections, looked at each second.",
+            registry=self.registry, multiprocess_mode="livesum",
+        )  # fmt: skip
+        self._seen: dict[tuple[str, str, int], tuple[Any, Any]] = {}
+
+    def record_request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count one answer."""
+        # Looking labels up anew costs more than the counting.
+        pair = self._seen.get((method, route, status))
+        if pair is None:
+            known = method if method in _METHODS else "OTHER"
+            pair = self.requests.labels(known, route, str(status)), self.durations.labels(known, route)
+            if known == method:
+                self._seen[method, route, status] = pair
+        pair[0].inc()
+        pair[1].observe(seconds)
+
+    def scrape(self) -> bytes:
+        """The metrics of all processes of this server, in Prometheus' text format."""
+        from prometheus_client import CollectorRegistry, generate_latest
+        from prometheus_client.multiprocess import MultiProcessCollector
+
+        if _DIRECTORY_VARIABLE not in os.environ:
+            return generate_latest(self.registry)
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry)
+
+
+@functools.cache
+def metrics() -> Metrics:
+    """The metrics of this process."""
+    return Metrics()
+
+
+def forget_process(pid: int) -> None:
+    """Take the gauges of a process that has ended out of the sums; its counts stay."""
+    if _DIRECTORY_VARIABLE in os.environ:
+        from prometheus_client.multiprocess import mark_process_dead
+
+        mark_process_dead(pid)  # type: ignore[no-untyped-call]

@@ -1,0 +1,196 @@
+"""From ASGI to WSGI: whole bodies in, whole answers out, Flask in bounded pools of threads.
+
+a2wsgi was tried first, and lost data: see DESIGN 10. Here the front door has read the body before a thread is taken,
+so a thread never waits for a client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import io
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+import structlog
+
+from vault.server.refusal import Answer, Refusal, busy, failed
+
+Scope = Mapping[str, Any]
+Environ = dict[str, Any]
+WSGIApp = Callable[..., Iterable[bytes]]
+
+log = structlog.get_logger(__name__)
+
+_FRAMING = frozenset({b"content-length", b"transfer-encoding", b"trailer", b"te", b"expect"})
+"""How the body came is over when it has come. Werkzeug takes a body for empty that still says it is chunked."""
+
+_PASSWORD_WAIT_SECONDS = 2.0
+"""How long a login waits for its turn. Waiting longer would only move the queue from the client to us."""
+
+
+def make_environ(scope: Scope, headers: Mapping[bytes, bytes], body: bytes, request_id: str) -> Environ:
+    """The WSGI environ (PEP 3333) of one request, with `headers` already joined and cleaned by the front door."""
+    raw_path: bytes = scope["raw_path"]
+    path = unquote_to_bytes(raw_path) if b"%" in raw_path else raw_path
+    query = scope["query_string"].decode("latin-1")
+    raw = raw_path.decode("latin-1")
+    uri = f"{raw}?{query}" if query else raw
+    host, port = scope["server"]
+    environ: Environ = {
+        "REQUEST_METHOD": scope["method"],
+        "SCRIPT_NAME": "",
+        "PATH_INFO": path.decode("latin-1"),
+        "QUERY_STRING": query,
+        "RAW_URI": uri,
+        "REQUEST_URI": uri,
+        "SERVER_NAME": host,
+        "SERVER_PORT": str(port),
+        "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
+        # The counted length, not the announced one: a chunked body announces none.
+        "CONTENT_LENGTH": str(len(body)),
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scope["scheme"],
+        "wsgi.input": io.BytesIO(body),
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+        # `a%2Fb` and `a/b` look the same in PATH_INFO; here they can be told apart.
+        "strongroom.raw_path": raw,
+        "strongroom.request_id": request_id,
+    }
+    for name, value in headers.items():
+        if name == b"content-type":
+            environ["CONTENT_TYPE"] = value.decode("latin-1")
+        elif name not in _FRAMING:
+            environ["HTTP_" + name.decode("latin-1").upper().replace("-", "_")] = value.decode("latin-1")
+    return environ
+
+
+def collect(app: WSGIApp, environ: Environ) -> Answer:
+    """Call the application and gather its whole answer."""
+    started: list[tuple[str, list[tuple[str, str]], str]] = []
+    parts: list[bytes] = []
+
+    def start_response(status: str, headers: list[tuple[str, str]], _exc_info: object = None) -> Callable[..., None]:
+        # Nothing has been sent yet, so an application that starts again after an error may do so.
+        started[:] = [(status, headers, _route(environ))]
+        return parts.append
+
+    result = app(environ, start_response)
+    try:
+        parts.extend(result)
+    finally:
+        if hasattr(result, "close"):
+            result.close()
+    status, headers, route = started[0]
+    fields = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+    return Answer(int(status[:3]), fields, b"".join(parts), route)
+
+
+def _route(environ: Environ) -> str:
+    # Flask keeps its request in the environ for as long as its context lasts. The rule is the pattern that matched,
+    # so it holds nothing that a caller sent.
+    rule = getattr(environ.get("werkzeug.request"), "url_rule", None)
+    return str(rule.rule) if rule is not None else "(unmatched)"
+
+
+class Lane:
+    """A pool of threads with a bound on the requests that use it or wait for it."""
+
+    def __init__(self, app: WSGIApp, *, threads: int, limit: int, name: str) -> None:
+        self.in_flight = 0
+        self._app = app
+        self._limit = limit
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._full = f"{name}_full"
+
+    async def run(self, environ: Environ) -> Answer:
+        """The application's answer. Raises `Refusal` when the lane is full, or the application failed altogether."""
+        if self.in_flight >= self._limit:
+            raise busy(self._full)
+        self.in_flight += 1
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Answer | Refusal] = loop.create_future()
+        try:
+            self._pool.submit(self._work, contextvars.copy_context(), environ, answer, loop)
+        except BaseException:
+            self._left()
+            raise
+        outcome = await answer
+        if isinstance(outcome, Refusal):
+            raise outcome
+        return outcome
+
+    def stop(self) -> None:
+        """Start nothing more; what runs may finish."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _work(
+        self,
+        context: contextvars.Context,
+        environ: Environ,
+        answer: asyncio.Future[Answer | Refusal],
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        outcome: Answer | Refusal | None = None
+        # A client that left while its request stood in the queue has cancelled the future.
+        if not answer.cancelled():
+            try:
+                outcome = context.run(self._call, environ)
+            except BaseException:
+                log.exception("application_failed", request_id=environ["strongroom.request_id"])
+                outcome = failed()
+        # The loop is closed when the worker's graceful time ran out before this call did.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(self._finish, answer, outcome)
+
+    def _call(self, environ: Environ) -> Answer:
+        structlog.contextvars.bind_contextvars(request_id=environ["strongroom.request_id"])
+        return collect(self._app, environ)
+
+    def _finish(self, answer: asyncio.Future[Answer | Refusal], outcome: Answer | Refusal | None) -> None:
+        # Only now is the place free: a client that leaves early must not make room for another while its thread works.
+        self._left()
+        if outcome is not None and not answer.done():
+            answer.set_result(outcome)
+
+    def _left(self) -> None:
+        self.in_flight -= 1
+
+
+class PasswordLane(Lane):
+    """The lane of calls that hash a password.
+
+    Each hash takes 64 MiB, so the threads of this pool are the bound on memory; all others wait outside, briefly.
+    """
+
+    def __init__(self, app: WSGIApp, *, threads: int, limit: int) -> None:
+        # There are as many turns as threads, so whoever has a turn also has a place.
+        super().__init__(app, threads=threads, limit=threads, name="login")
+        self._turns = asyncio.Semaphore(threads)
+        self._waiting = 0
+        self._waiting_limit = limit
+
+    async def run(self, environ: Environ) -> Answer:
+        """As `Lane.run`, after waiting for a turn; 503 when it does not come in two seconds."""
+        if self._waiting >= self._waiting_limit:
+            raise busy(self._full)
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(_PASSWORD_WAIT_SECONDS):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise busy("login_waited") from None
+        finally:
+            self._waiting -= 1
+        return await super().run(environ)
+
+    def _left(self) -> None:
+        super()._left()
+        self._turns.release()

@@ -1,0 +1,176 @@
+"""One connection: gunicorn's ASGI protocol with what it lacks.
+
+Each override here leans on the inside of gunicorn 27.0.1, which is why that version is pinned exactly; for each there
+is a test in tests/integration/server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import socket
+import ssl
+from typing import TYPE_CHECKING, Any
+
+from gunicorn.asgi import protocol as gunicorn_protocol
+from gunicorn.asgi.parser import ParseError
+from gunicorn.http2.errors import HTTP2ErrorCode
+
+from vault.errors import InvalidInput, TooLarge
+from vault.observe import metrics
+from vault.server.refusal import Refusal
+
+if TYPE_CHECKING:
+    from vault.server.worker import Worker
+
+# Which server this is, and in which version, is nobody's business.
+gunicorn_protocol._CACHED_SERVER_HEADER = b""
+
+_TLS_SHUTDOWN_SECONDS = 1.0
+
+_SENTENCES = {
+    400: "The request is malformed.",
+    414: "The request line is too long.",
+    426: "This server speaks version 13 of the WebSocket protocol.",
+    431: "The request's header is too large.",
+    501: "The request's transfer coding is not supported.",
+}
+
+
+class Connection(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc]  # gunicorn ships no types
+    """One client's connection, from before its TLS handshake to its end."""
+
+    def __init__(self, worker: Worker) -> None:
+        super().__init__(worker)
+        self.last_active_seconds: float = worker.loop.time()
+        self._admission: asyncio.Task[None] | None = None
+        # It runs from the connect on, so a slow handshake and a slow header share one limit.
+        self._header_timer = worker.loop.call_later(
+            worker.settings.header_timeout_seconds, self.give_up, "header_timeout"
+        )
+        self._write_timer: asyncio.TimerHandle | None = None
+
+    # -- Coming in --
+
+    def admit(self, client: socket.socket, context: ssl.SSLContext | None) -> None:
+        """Start with the TLS handshake, if there is one; `connection_made` follows."""
+        self._admission = self.worker.loop.create_task(self._admit(client, context))
+
+    async def _admit(self, client: socket.socket, context: ssl.SSLContext | None) -> None:
+        limits: dict[str, Any] = {}
+        if context is not None:
+            limits["ssl"] = context
+            limits["ssl_handshake_timeout"] = self.worker.settings.handshake_timeout_seconds
+            limits["ssl_shutdown_timeout"] = _TLS_SHUTDOWN_SECONDS
+        try:
+            await self.worker.loop.connect_accepted_socket(lambda: self, client, **limits)
+        except (OSError, asyncio.CancelledError):
+            # The client spoke no TLS, left, took too long, or was given up: none of that is news.
+            metrics().refusals.labels("handshake").inc()
+            self._forget()
+
+    def _prove(self) -> None:
+        """The client has sent a full header."""
+        self._header_timer.cancel()
+        self.worker.unproven.pop(self, None)
+
+    def _on_headers_complete(self) -> bool:
+        # Here, and not in the door, because gunicorn closes the connection after an error of its parser.
+        if sum(name == b"host" for name, _ in self._callback_parser.headers) != 1:
+            raise ParseError("Host")
+        self._prove()
+        return bool(super()._on_headers_complete())
+
+    def _start_http2_stream(self, request: Any, *rest: Any) -> None:
+        self._prove()
+        super()._start_http2_stream(request, *rest)
+
+    async def _serve_http2_request(self, request: Any, h2_conn: Any, *rest: Any) -> None:
+        # gunicorn would answer 500, with Python's message about the codec, to what latin-1 cannot hold.
+        texts = [request.uri, *(value for _, value in request.headers)]
+        if not request.uri.isascii() or any(not _is_latin_1(text) for text in texts):
+            await h2_conn.reset_stream(request.stream.stream_id, HTTP2ErrorCode.PROTOCOL_ERROR)
+            return
+        await super()._serve_http2_request(request, h2_conn, *rest)
+
+    def data_received(self, data: bytes) -> None:
+        """Note that the client is there, and go on."""
+        self.last_active_seconds = self.worker.loop.time()
+        super().data_received(data)
+
+    # -- Going out --
+
+    def _will_close(self, request: Any, response_requires_close: bool) -> bool:
+        # Announced while draining, so that no client sends its next request into a closing connection.
+        return bool(self.worker.draining or super()._will_close(request, response_requires_close))
+
+    def _send_error_response(self, status: int, _message: str, extra_headers: Any = ()) -> None:
+        # gunicorn's own text may quote the request, and with it a token.
+        if self._closed:
+            return
+        code = TooLarge.code if status in (414, 431) else InvalidInput.code if status < 500 else "internal"
+        sentence = _SENTENCES.get(status, "The server failed to answer.")
+        request_id = secrets.token_hex(12)
+        answer = Refusal(status, code, sentence, cause="malformed").answer(request_id)
+        metrics().refusals.labels("malformed").inc()
+        metrics().record_request("OTHER", answer.route, status, 0.0)
+        fields = [*self.worker.asgi.complete(answer, request_id), (b"connection", b"close")]
+        fields += [(name.encode(), value.encode()) for name, value in extra_headers]
+        lines = b"".join(name + b": " + value + b"\r\n" for name, value in fields)
+        phrase = gunicorn_protocol._REASON_PHRASES.get(status, "Error").encode()
+        self._safe_write(b"HTTP/1.1 %d %s\r\n%s\r\n%s" % (status, phrase, lines, answer.body))
+
+    def pause_writing(self) -> None:
+        """The client does not read. It has as long as for a body; then the memory of its answer is taken back."""
+        super().pause_writing()
+        self._write_timer = self.worker.loop.call_later(
+            self.worker.settings.body_timeout_seconds, self.give_up, "write_timeout"
+        )
+
+    def resume_writing(self) -> None:
+        """The client reads again."""
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+        super().resume_writing()
+
+    # -- Leaving --
+
+    def close_if_idle(self, since_seconds: float) -> None:
+        """Close, in the way of its protocol, when nothing is under way and nothing came after `since_seconds`."""
+        if self.transport is None or self._websocket or self.last_active_seconds > since_seconds:
+            return
+        if self.reader is not None:
+            connection = getattr(self, "_h2_conn", None)
+            if connection is not None and not self._h2_tasks and not connection.streams:
+                self.worker.background(connection.close())
+        elif self._awaiting_request and not self._finishing_calls:
+            self._close_transport()
+            self._request_ready.set()
+
+    def give_up(self, cause: str) -> None:
+        """End the connection now, whatever state it is in."""
+        metrics().refusals.labels(cause).inc()
+        if self.transport is not None:
+            self.transport.abort()
+        elif self._admission is not None:
+            self._admission.cancel()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of everything that waits on this connection."""
+        super().connection_lost(exc)
+        self._forget()
+        if self._request_ready is not None:
+            # Otherwise the task that waits for the next request would be left to wait for its cancellation.
+            self._request_ready.set()
+
+    def _forget(self) -> None:
+        self._header_timer.cancel()
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+        self.worker.unproven.pop(self, None)
+        self.worker.guests.pop(self, None)
+
+
+def _is_latin_1(text: str) -> bool:
+    # Every character of latin-1 fits one byte, and str.isascii answers for nearly all.
+    return text.isascii() or max(text) <= "\xff"

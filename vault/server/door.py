@@ -1,0 +1,260 @@
+"""The front door: an ASGI application that bounds what comes in before any thread is taken.
+
+connection → worker's protocol → Door ─┬─ /livez, refusals      answered here
+                                       ├─ intake (whole body) → bridge (lane of threads) → Flask
+                                       └─ websocket → `websocket_app`, where there is one
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import ipaddress
+import re
+import secrets
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import structlog
+
+from vault.observe import metrics
+from vault.server.bridge import Lane, PasswordLane, WSGIApp, make_environ
+from vault.server.intake import Intake, Message, Receive
+from vault.server.refusal import Answer, ClientGone, Headers, Refusal, bad_request, draining, stranger
+from vault.settings import Network, Settings
+
+Scope = MutableMapping[str, Any]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+TakesPassword = Callable[[str, str], bool]
+
+log = structlog.get_logger(__name__)
+
+SECURITY_HEADERS: Headers = [
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"),
+]
+"""On every answer; one that the application has set itself (a page's own policy) is left as it is."""
+
+_HSTS = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
+
+_HOST = re.compile(rb"[A-Za-z0-9._\-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
+
+_FORWARDED = frozenset({b"forwarded", b"x-real-ip"})
+_FORWARDED_PREFIX = b"x-forwarded-"
+_NEVER_FROM_CLIENTS = frozenset({b"proxy", b"x-request-id"})
+_CERTIFICATE_PREFIXES = (b"x-client-cert", b"x-ssl-", b"ssl-client-", b"x-tls-client")
+
+_LIVE = Answer(200, [(b"content-type", b"application/json")], b'{"status":"ok"}', "/livez")
+
+_SERVICE_RESTART = 1012  # RFC 6455's registry of close codes
+_POLICY_VIOLATION = 1008
+
+
+class Door:
+    """The ASGI application of one worker. Set `draining` when the worker is about to stop."""
+
+    def __init__(
+        self,
+        app: WSGIApp,
+        settings: Settings,
+        *,
+        takes_password: TakesPassword = lambda _method, _path: False,
+        websocket_app: ASGIApp | None = None,
+    ) -> None:
+        self.draining = False
+        limit = settings.max_requests_in_flight
+        self.calls = Lane(app, threads=settings.threads, limit=limit, name="calls")
+        # The memory for hashing is one budget for the whole server.
+        login_threads = max(1, settings.login_threads // settings.workers)
+        self.logins = PasswordLane(app, threads=login_threads, limit=limit)
+        self.intake = Intake(buffered_bytes=settings.buffered_bytes, timeout_seconds=settings.body_timeout_seconds)
+        self._settings = settings
+        self._takes_password = takes_password
+        self._websocket_app = websocket_app
+        self._sockets: set[Send] = set()
+        self._added = list(SECURITY_HEADERS)
+        if settings.tls_cert is not None or settings.plain_http:
+            # Not with the local authority: it would cover every port of localhost.
+            self._added.append(_HSTS)
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that hold a thread or wait for one."""
+        return self.calls.in_flight + self.logins.in_flight
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI connection scope."""
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await self._websocket(scope, receive, send)
+
+    # -- HTTP --
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        request_id = secrets.token_hex(12)
+        try:
+            answer = await self._answer(scope, receive, request_id)
+        except ClientGone:
+            metrics().refusals.labels("client_gone").inc()
+            return
+        except Refusal as refusal:
+            metrics().refusals.labels(refusal.cause).inc()
+            answer = refusal.answer(request_id)
+        headers = self.complete(answer, request_id)
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": "http.response.body", "body": answer.body})
+        self._record(scope, answer, request_id, time.perf_counter() - started)
+
+    async def _answer(self, scope: Scope, receive: Receive, request_id: str) -> Answer:
+        method, raw_path = scope["method"], scope["raw_path"]
+        headers = joined(scope["headers"])
+        if not _HOST.fullmatch(headers.get(b"host", b"")):
+            raise bad_request("A request needs exactly one valid Host.", cause="no_host")
+        if not raw_path.startswith(b"/"):
+            raise bad_request("The request target must be a path.")
+        if raw_path in (b"/livez", b"/readyz") and method in ("GET", "HEAD"):
+            if self.draining and raw_path == b"/readyz":
+                raise draining()
+            if raw_path == b"/livez":
+                return _LIVE
+        elif self._settings.plain_http and not self._from_proxy(scope):
+            raise stranger()
+        body = await self._body(scope, headers, receive)
+        try:
+            return await self._ask(scope, headers, body or b"", request_id)
+        finally:
+            if body is not None:
+                self.intake.release(body)
+
+    async def _body(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> bytes | None:
+        # Over HTTP/1 these two announce a body; over HTTP/2 only its end says that there was none.
+        announced = b"content-length" in headers or b"transfer-encoding" in headers
+        if announced or scope["http_version"] == "2":
+            return await self.intake.read(receive)
+        return None
+
+    async def _ask(self, scope: Scope, headers: dict[bytes, bytes], body: bytes, request_id: str) -> Answer:
+        trusted = self._from_proxy(scope)
+        peer = _peer(scope)
+        address = _client_address(peer, headers, self._settings.trusted_proxies) if trusted else peer
+        forwarded = drop_claims(headers)
+        environ = make_environ(scope, headers, body, request_id)
+        environ["REMOTE_ADDR"] = address
+        # Ignored here; the operators' routes refuse such a request outright.
+        environ["strongroom.forwarded_by_stranger"] = forwarded and not trusted
+        lane = self.logins if self._takes_password(scope["method"], environ["PATH_INFO"]) else self.calls
+        return await lane.run(environ)
+
+    def _from_proxy(self, scope: Scope) -> bool:
+        return is_proxy(_peer(scope), self._settings.trusted_proxies)
+
+    def complete(self, answer: Answer, request_id: str) -> Headers:
+        """The headers that go out: the application's, and what every answer has."""
+        headers = answer.headers
+        present = {name for name, _ in headers}
+        added = [field for field in self._added if field[0] not in present]
+        # 304 repeats the length of what it stands for, or none; 204 has none.
+        if b"content-length" not in present and answer.status not in (204, 304):
+            added.append((b"content-length", str(len(answer.body)).encode()))
+        return [*headers, *added, (b"x-request-id", request_id.encode())]
+
+    def _record(self, scope: Scope, answer: Answer, request_id: str, seconds: float) -> None:
+        metrics().record_request(scope["method"], answer.route, answer.status, seconds)
+        # The route, not the path: a path may hold a name, a query string a value.
+        log.info(
+            "request",
+            method=scope["method"],
+            route=answer.route,
+            status=answer.status,
+            ms=round(seconds * 1000, 2),
+            request_id=request_id,
+            peer=_peer(scope),
+        )
+
+    # -- WebSockets --
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        stranger_came = self._settings.plain_http and not self._from_proxy(scope)
+        if self._websocket_app is None or self.draining or stranger_came:
+            # Before it is accepted, closing answers the handshake with 403.
+            await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
+            return
+        self._sockets.add(send)
+        try:
+            await self._websocket_app(scope, receive, send)
+        finally:
+            self._sockets.discard(send)
+
+    async def close_websockets(self) -> None:
+        """Ask every WebSocket's client to come back: another worker will take it."""
+        message = {"type": "websocket.close", "code": _SERVICE_RESTART, "reason": "restarting"}
+        await asyncio.gather(*(send(dict(message)) for send in self._sockets), return_exceptions=True)
+
+    def stop(self) -> None:
+        """Take no more threads."""
+        self.calls.stop()
+        self.logins.stop()
+
+
+def _peer(scope: Scope) -> str:
+    # There is none when the client was gone before its connection was looked at.
+    return str(scope["client"][0]) if scope["client"] else ""
+
+
+def joined(fields: Headers) -> dict[bytes, bytes]:
+    """Header fields by name, repeated ones joined: `Cookie` with `; ` (RFC 9113, 8.2.3), others with `, `."""
+    headers: dict[bytes, bytes] = {}
+    for name, value in fields:
+        if name in headers:
+            headers[name] += (b"; " if name == b"cookie" else b", ") + value
+        else:
+            headers[name] = value
+    return headers
+
+
+def drop_claims(headers: dict[bytes, bytes]) -> bool:
+    """Remove what only a proxy or this server may say. Returns whether the sender spoke for somebody else."""
+    forwarded = False
+    for name in list(headers):
+        # Nearly every name fails on its first letter.
+        if name[0] not in b"fpsx":
+            continue
+        if name in _FORWARDED or name.startswith(_FORWARDED_PREFIX):
+            forwarded = True
+            del headers[name]
+        elif name in _NEVER_FROM_CLIENTS or name.startswith(_CERTIFICATE_PREFIXES):
+            del headers[name]
+    return forwarded
+
+
+@functools.lru_cache(maxsize=4096)
+def is_proxy(address: str, networks: tuple[Network, ...]) -> bool:
+    """Whether `address` belongs to a proxy that the operator has named."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed in network for network in networks)
+
+
+def _client_address(peer: str, headers: dict[bytes, bytes], networks: tuple[Network, ...]) -> str:
+    # From the right: each proxy appends whom it heard, and what stands left of the first stranger is hearsay.
+    for part in reversed(headers.get(b"x-forwarded-for", b"").split(b",")):
+        address = part.strip().decode("latin-1")
+        try:
+            ipaddress.ip_address(address)
+        except ValueError:
+            return peer
+        peer = address
+        if not is_proxy(address, networks):
+            return peer
+    return peer

@@ -1,0 +1,101 @@
+"""How request bodies come in: whole, within a deadline, and bounded in memory taken all together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from vault.server.refusal import ClientGone, Refusal, busy, too_large, too_slow
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+
+BODY_LIMIT_BYTES = 1536 * 1024
+"""1.5 MiB: a whole environment (1 MiB) with the escapes and names that JSON adds."""
+
+_FLOOR_BYTES = 16 * 1024
+"""What an upload is charged before it has sent anything: it holds a task and the server's own buffers."""
+
+
+class Intake:
+    """Reads bodies for one worker. `held_bytes` is what the bodies in memory are charged with now."""
+
+    def __init__(self, *, buffered_bytes: int, timeout_seconds: float, limit_bytes: int = BODY_LIMIT_BYTES) -> None:
+        self.held_bytes = 0
+        self._buffered_bytes = buffered_bytes
+        self._timeout_seconds = timeout_seconds
+        self._limit_bytes = limit_bytes
+
+    async def read(self, receive: Receive) -> bytes:
+        """The whole body; give it back with `release` when its answer is made.
+
+        Raises `Refusal` when it is too large, too slow, or one too many, and `ClientGone`. What cannot be kept is
+        still read to its end within the deadline: a client that is answered in the middle of its body often never
+        sees the answer, and over HTTP/2 may hang.
+        """
+        upload = _Upload(self)
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                while await upload.take(receive):
+                    pass
+        except TimeoutError:
+            upload.refuse(too_slow(self._timeout_seconds))
+        except BaseException:
+            upload.drop()
+            raise
+        return upload.finish()
+
+    def release(self, body: bytes) -> None:
+        """Stop charging for `body`."""
+        self.held_bytes -= len(body) + _FLOOR_BYTES
+
+
+class _Upload:
+    """One body on its way in."""
+
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._charged = 0
+        self._refusal: Refusal | None = None
+        self._charge(_FLOOR_BYTES)
+
+    async def take(self, receive: Receive) -> bool:
+        """Take the next piece; false after the last one."""
+        message = await receive()
+        if message["type"] != "http.request":
+            raise ClientGone
+        chunk: bytes = message.get("body", b"")
+        self._size += len(chunk)
+        if self._size > self._intake._limit_bytes:
+            self.refuse(too_large(self._intake._limit_bytes))
+        if chunk and self._refusal is None and self._charge(len(chunk)):
+            self._chunks.append(chunk)
+        return bool(message.get("more_body", False))
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Keep nothing of this body; the first reason is the one that is told."""
+        self._refusal = self._refusal or refusal
+        self.drop()
+
+    def drop(self) -> None:
+        """Hand back what the body was charged with."""
+        self._chunks.clear()
+        self._intake.held_bytes -= self._charged
+        self._charged = 0
+
+    def finish(self) -> bytes:
+        """The body, or the reason why there is none."""
+        if self._refusal is not None:
+            raise self._refusal
+        return b"".join(self._chunks)
+
+    def _charge(self, size: int) -> bool:
+        if self._intake.held_bytes + size > self._intake._buffered_bytes:
+            self.refuse(busy("buffers_full"))
+            return False
+        self._intake.held_bytes += size
+        self._charged += size
+        return True

@@ -1,0 +1,56 @@
+"""The metrics listener: plain HTTP on an address of its own, for Prometheus and nobody else.
+
+Every worker listens on it; whichever answers adds up the counts of all, from the files that they share. So it needs no
+thread in the parent, which forks, and it works while any worker does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+
+from vault.observe import metrics
+
+_REQUEST_SECONDS = 5.0
+_REQUEST_BYTES = 8 * 1024
+
+
+@contextlib.asynccontextmanager
+async def serve_metrics(listener: socket.socket | None) -> AsyncIterator[None]:
+    """Answer on `listener`, if there is one, for as long as the context lasts."""
+    if listener is None:
+        yield
+        return
+    # A copy, because the server closes the socket that it is given.
+    server = await asyncio.start_server(_answer, sock=listener.dup(), limit=_REQUEST_BYTES)
+    try:
+        yield
+    finally:
+        server.close()
+
+
+def open_listener(bind: str) -> socket.socket:
+    """The listening socket for `host:port`. Raises `OSError` when the address is taken."""
+    host, _, port = bind.rpartition(":")
+    host = host.strip("[]")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, int(port)), family=family)
+
+
+async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+        async with asyncio.timeout(_REQUEST_SECONDS):
+            request = await reader.readuntil(b"\r\n\r\n")
+            status, body = b"404 Not Found", b""
+            if request.startswith(b"GET /metrics "):
+                # Adding up the files takes milliseconds, and the loop has clients to serve.
+                status, body = b"200 OK", await asyncio.to_thread(metrics().scrape)
+            kind = b"text/plain; version=0.0.4; charset=utf-8"
+            writer.write(
+                b"HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s"
+                % (status, kind, len(body), body)
+            )
+            await writer.drain()
+    writer.close()

@@ -1,0 +1,97 @@
+"""Answers that the front door gives by itself, before or instead of the application's."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import NamedTuple
+
+from vault.errors import Forbidden, InvalidInput, TooLarge, Unavailable
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class Answer(NamedTuple):
+    """One whole answer. `route` is the pattern that matched, for logs and metrics; never the path itself."""
+
+    status: int
+    headers: Headers
+    body: bytes
+    route: str
+
+
+class ClientGone(Exception):
+    """The client left before its request was whole: there is nobody to answer, and nothing to do."""
+
+
+class Refusal(Exception):
+    """The door turns a request away. `cause` names it in the metrics."""
+
+    def __init__(self, status: int, code: str, detail: str, *, cause: str, retry_after_seconds: int = 0) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.cause = cause
+        self.retry_after_seconds = retry_after_seconds
+
+    def answer(self, request_id: str) -> Answer:
+        """The refusal as RFC 9457 wants it."""
+        problem = {
+            "type": f"urn:strongroom:problem:{self.code}",
+            "title": HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "detail": self.detail,
+            "code": self.code,
+            "request_id": request_id,
+        }
+        headers = [(b"content-type", b"application/problem+json")]
+        if self.retry_after_seconds:
+            headers.append((b"retry-after", str(self.retry_after_seconds).encode()))
+        return Answer(self.status, headers, json.dumps(problem).encode(), "(refused)")
+
+
+def bad_request(detail: str, cause: str = "bad_request") -> Refusal:
+    """400: what came is no request that can be understood in one way only."""
+    return Refusal(HTTPStatus.BAD_REQUEST, InvalidInput.code, detail, cause=cause)
+
+
+def too_large(limit_bytes: int) -> Refusal:
+    """413: the body is over the limit, in whatever framing."""
+    detail = f"A request body may have {limit_bytes} bytes at most."
+    return Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, TooLarge.code, detail, cause="body_too_large")
+
+
+def too_slow(timeout_seconds: float) -> Refusal:
+    """408: the body did not arrive in time."""
+    detail = f"The request body did not arrive within {timeout_seconds:g} seconds."
+    return Refusal(HTTPStatus.REQUEST_TIMEOUT, InvalidInput.code, detail, cause="body_timeout")
+
+
+def busy(cause: str) -> Refusal:
+    """503: as much as this worker can hold is under way already."""
+    return Refusal(
+        HTTPStatus.SERVICE_UNAVAILABLE, Unavailable.code, "Too much is under way: ask again in a moment.",
+        cause=cause, retry_after_seconds=1,
+    )  # fmt: skip
+
+
+def draining() -> Refusal:
+    """503 for the readiness probe of a worker that is about to stop."""
+    return Refusal(
+        HTTPStatus.SERVICE_UNAVAILABLE, Unavailable.code, "This server is stopping.",
+        cause="draining", retry_after_seconds=1,
+    )  # fmt: skip
+
+
+def stranger() -> Refusal:
+    """403: plain HTTP from somebody who is not the proxy that ends TLS."""
+    detail = "This server takes plain HTTP from its proxies only."
+    return Refusal(HTTPStatus.FORBIDDEN, Forbidden.code, detail, cause="plain_http")
+
+
+def failed() -> Refusal:
+    """500 when not even the application's own error handling answered."""
+    return Refusal(
+        HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "The server failed to answer.", cause="application_failed"
+    )

@@ -1,0 +1,247 @@
+"""`serve(settings)`: gunicorn with the settings found right, the parent that forks, and what each worker builds."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import mmap
+import os
+import resource
+import socket
+import ssl
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import structlog
+from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
+from gunicorn.errors import HaltServer
+from gunicorn.glogging import Logger
+
+from vault import observe
+from vault.server import authority, hardening
+from vault.server.door import ASGIApp, Door
+from vault.server.metrics import open_listener
+from vault.server.worker import Worker
+from vault.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+FACTORY = "vault.app:create_app"
+"""`module:function`: makes the Flask app from the settings. The module's `takes_password(method, path)` tells which
+calls hash a password, and its `websocket_app(app)`, if it has one, makes the ASGI application for WebSockets."""
+
+_HEAVY = ("flask", "flask_smorest", "marshmallow", "sqlalchemy", "psycopg", "redis", "argon2", "prometheus_client")
+"""Imported once, before the fork: each takes long to import, and starts no thread and opens no connection."""
+
+_DESCRIPTORS_BESIDE_CONNECTIONS = 256
+
+_RELOAD_SECONDS = 20.0
+
+
+class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
+    """The application as gunicorn knows it: its settings, and how a worker builds what it serves."""
+
+    def __init__(self, settings: Settings, factory: str = FACTORY) -> None:
+        self.settings = settings
+        self.factory = factory
+        self.metrics_socket: socket.socket | None = None
+        self.tls = _tls_files(settings)
+        self._flask: Any = None
+        # One byte that parent and workers share: the whole server is stopping, and not only some of its workers.
+        self._stopping = mmap.mmap(-1, 1)
+        super().__init__(prog="strongroom")
+
+    def load_config(self) -> None:
+        """Hand our settings to gunicorn."""
+        for name, value in _options(self.settings, self.tls).items():
+            self.cfg.set(name, value)
+
+    def reload(self) -> None:
+        """SIGHUP: the settings come from the environment, which stays; the certificate may have to be renewed."""
+        try:
+            _tls_files(self.settings)
+        except Exception:
+            log.exception("certificate_not_renewed")
+
+    def run(self) -> NoReturn:
+        """Serve until told to stop."""
+        _Parent(self).run()
+        sys.exit(0)
+
+    def announce_stop(self) -> None:
+        """Tell all workers that the server stops, before they are told one by one."""
+        self._stopping[0] = 1
+
+    def is_stopping(self) -> bool:
+        """Whether the whole server is stopping."""
+        return self._stopping[0] == 1
+
+    # -- In each worker --
+
+    def load(self) -> Door:
+        """Make the Flask app, after the fork: its pools, connections and keys belong to this worker alone."""
+        module_name, _, name = self.factory.partition(":")
+        module = importlib.import_module(module_name)
+        self._flask = getattr(module, name)(self.settings)
+        make_websocket_app: Callable[[Any], ASGIApp] | None = getattr(module, "websocket_app", None)
+        return Door(
+            self._flask,
+            self.settings,
+            takes_password=getattr(module, "takes_password", lambda _method, _path: False),
+            websocket_app=make_websocket_app(self._flask) if make_websocket_app else None,
+        )
+
+    def start_application(self) -> None:
+        """Start the application's background threads in this worker."""
+        self._life("start")
+
+    def stop_application(self) -> None:
+        """Stop them."""
+        self._life("stop")
+
+    def _life(self, event: str) -> None:
+        room = getattr(self._flask, "extensions", {}).get("strongroom")
+        if room is not None:
+            getattr(room, event)()
+
+
+class _Parent(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
+    """gunicorn's parent process, which tells a stop from a reload, and reloads without a gap."""
+
+    _reloading_from_age: int | None = None
+
+    def stop(self, graceful: bool = True) -> None:
+        self.app.announce_stop()
+        super().stop(graceful)
+
+    def reload(self) -> None:
+        self._reloading_from_age = self.worker_age
+        try:
+            super().reload()
+        except HaltServer as error:
+            # gunicorn would take the whole server down with the new workers.
+            log.critical("reload_failed", reason=str(error.reason), hint="The workers of before go on.")
+        finally:
+            self._reloading_from_age = None
+
+    def manage_workers(self) -> None:
+        if self._reloading_from_age is not None:
+            self._await_new_workers(self._reloading_from_age)
+        super().manage_workers()
+
+    def _await_new_workers(self, age: int) -> None:
+        """Wait until the workers younger than `age` serve: until then the old ones must."""
+        end_seconds = time.monotonic() + _RELOAD_SECONDS
+        while time.monotonic() < end_seconds:
+            self.reap_workers()
+            young = [worker for worker in self.WORKERS.values() if worker.age > age]
+            # Until its first sign of life, the file's time is the clock's; then it is seconds since the boot.
+            if all(worker.tmp.last_update() <= time.monotonic() for worker in young):
+                return
+            time.sleep(0.02)
+
+
+class _Log(Logger):  # type: ignore[misc]  # gunicorn ships no types
+    """gunicorn's log, handed on to the root logger, which `observe.configure` has set up."""
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        self.error_log.handlers.clear()
+        self.error_log.propagate = True
+
+
+def serve(settings: Settings, *, factory: str = FACTORY) -> NoReturn:
+    """Run the server in the foreground until SIGTERM or SIGINT; ends the process.
+
+    `factory` names the function that makes the Flask app in each worker; see `FACTORY`. Raises `SettingsError` where
+    the certificate cannot be had, and `OSError` where the metrics' address is taken.
+    """
+    hardening.forbid_memory_dumps()
+    observe.configure(level=settings.log_level, style=settings.log_format)
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _raise_descriptor_limit(settings.max_connections + _DESCRIPTORS_BESIDE_CONNECTIONS)
+    metrics_socket = _prepare_metrics(settings)
+    server = Server(settings, factory)
+    server.metrics_socket = metrics_socket
+    for name in _HEAVY:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    ca_file = server.tls.ca_file if server.tls else None
+    log.info("serving", bind=settings.bind, tls=server.tls is not None, ca_file=str(ca_file) if ca_file else None)
+    server.run()
+
+
+def ca_file(settings: Settings) -> Path | None:
+    """Where clients find the local authority's certificate; None when the operator has brought a certificate."""
+    if settings.plain_http or settings.tls_cert is not None:
+        return None
+    return settings.data_dir / "tls" / "ca.pem"
+
+
+def _tls_files(settings: Settings) -> authority.TlsFiles | None:
+    if settings.plain_http:
+        return None
+    if settings.tls_cert is not None and settings.tls_key is not None:
+        return authority.TlsFiles(settings.tls_cert, settings.tls_key, None)
+    return authority.ensure(settings.data_dir / "tls")
+
+
+def _prepare_metrics(settings: Settings) -> socket.socket | None:
+    if not settings.metrics_bind:
+        return None
+    # One folder for each address: two servers may share a data directory, but no address.
+    folder = settings.bind.replace(":", "-").replace("[", "").replace("]", "")
+    observe.use_metrics_directory(settings.data_dir / "metrics" / folder)
+    return open_listener(settings.metrics_bind)
+
+
+def _raise_descriptor_limit(wanted: int) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < wanted:
+        limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, limit), hard))
+
+
+def _ssl_context(_config: Any, make_default: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+    context = make_default()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    return context
+
+
+def _child_exit(_parent: Any, worker: Any) -> None:
+    observe.forget_process(worker.pid)
+
+
+def _options(settings: Settings, tls: authority.TlsFiles | None) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "bind": settings.bind,
+        "workers": settings.workers,
+        "worker_class": Worker,
+        "logger_class": _Log,
+        "loglevel": settings.log_level,
+        "proc_name": "strongroom",
+        "graceful_timeout": settings.graceful_timeout_seconds,
+        "keepalive": 5,
+        # The C parser takes bare line feeds and folded headers, a way to smuggle requests, and saves 4 µs.
+        "http_parser": "python",
+        "http_protocols": "h2,h1" if tls else "h1",
+        # gunicorn's default trusts everybody on this machine to say which scheme they came by.
+        "forwarded_allow_ips": ",".join(str(network) for network in settings.trusted_proxies),
+        "forwarder_headers": "",
+        "limit_request_line": 8190,
+        "control_socket_disable": True,
+        "asgi_loop": "asyncio",
+        "asgi_lifespan": "off",
+        "child_exit": _child_exit,
+        "ssl_context": _ssl_context,
+    }
+    if tls is not None:
+        options |= {"certfile": str(tls.certificate), "keyfile": str(tls.key)}
+    if os.access("/dev/shm", os.W_OK):  # noqa: S108  # on a read-only root this is the only place for heartbeats
+        options["worker_tmp_dir"] = "/dev/shm"  # noqa: S108
+    return options

@@ -1,0 +1,188 @@
+"""gunicorn's ASGI worker with what it lacks: limits on connections, time limits, and a drain in the right order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import os
+import socket
+import ssl
+import sys
+from asyncio import sslproto
+from collections.abc import Coroutine
+from typing import Any
+
+from gunicorn import sock as gunicorn_sock
+from gunicorn.arbiter import Arbiter
+from gunicorn.workers.gasgi import ASGIWorker
+
+from vault.errors import StrongroomError
+from vault.observe import metrics
+from vault.server.connection import Connection
+from vault.server.metrics import serve_metrics
+from vault.settings import Settings
+
+# asyncio gives each TLS connection a read buffer of 256 KiB, zeroed and so really there: 500 MiB for 2,000 idle
+# clients. Two TLS records are enough.
+sslproto.SSLProtocol.max_size = 32 * 1024
+
+_LAME_DUCK_SECONDS = 1.0
+"""How long a server that is told to stop still takes new connections, so that a balancer sees `/readyz` fail first."""
+
+_IDLE_GRACE_SECONDS = 1.0
+"""How long a connection must have been silent before a drain closes it: a busy client is told on its next answer."""
+
+_ACCEPT_PAUSE_SECONDS = 0.5
+
+
+class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no types
+    """One process that serves. `self.app` is the `run.Server`, `self.asgi` its `Door`."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.settings: Settings = self.app.settings
+        self.draining = False
+        self.guests: dict[Connection, None] = {}
+        # Those that have not sent a full header yet, the oldest first.
+        self.unproven: dict[Connection, None] = {}
+        self._stopping = asyncio.Event()
+        self._context: ssl.SSLContext | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    # -- Starting --
+
+    def load_wsgi(self) -> None:
+        """Build the application, and everything else that may fail, while failing still stops the server."""
+        try:
+            self._context = gunicorn_sock.ssl_context(self.cfg) if self.cfg.is_ssl else None
+            super().load_wsgi()
+            self.app.start_application()
+        except (StrongroomError, OSError) as error:
+            self.log.critical("This worker cannot start: %s", error)
+            sys.exit(Arbiter.APP_LOAD_ERROR)
+
+    def handle_exit_signal(self) -> None:
+        """SIGTERM: stop, but let what is under way finish."""
+        self._stopping.set()
+
+    def handle_quit_signal(self) -> None:
+        """SIGINT or SIGQUIT: stop now."""
+        super().handle_quit_signal()
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Serve until told to stop; then stop the application's own threads, and the process."""
+        try:
+            super().run()
+        finally:
+            self.asgi.stop()
+            self.app.stop_application()
+        logging.shutdown()
+        # Taking the interpreter down in order takes 0.4 s with all that is imported, and would wait for every thread
+        # that is still in a call after its time.
+        os._exit(0)
+
+    async def _serve(self) -> None:
+        for listener in self.sockets:
+            self._listen(listener.sock)
+        async with serve_metrics(self.app.metrics_socket):
+            await self._beat()
+            if not self._quick_shutdown:
+                await self._drain()
+        for guest in list(self.guests):
+            guest.give_up("stopped")
+
+    async def _beat(self) -> None:
+        """Tell the parent each second that this worker lives, until it is to stop."""
+        while not self._stopping.is_set() and self.ppid == os.getppid():
+            self._tick()
+            await self._pause(1.0)
+
+    def _tick(self) -> None:
+        self.notify()
+        metrics().in_flight.set(self.asgi.in_flight)
+        metrics().connections.set(len(self.guests))
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+
+    # -- Letting in --
+
+    def _listen(self, listener: socket.socket) -> None:
+        self.loop.add_reader(listener, self._accept, listener)
+
+    def _accept(self, listener: socket.socket) -> None:
+        # One at a time: whoever takes all that wait leaves nothing for the other workers.
+        try:
+            client, _ = listener.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return
+        except OSError as error:
+            self.log.warning("No connection can be taken just now: %s", errno.errorcode.get(error.errno or 0, "?"))
+            self.loop.remove_reader(listener)
+            self.loop.call_later(_ACCEPT_PAUSE_SECONDS, self._resume, listener)
+            return
+        if len(self.guests) >= self.settings.max_connections and not self._make_room():
+            metrics().refusals.labels("connections").inc()
+            client.close()
+            return
+        client.setblocking(False)
+        guest = Connection(self)
+        self.guests[guest] = self.unproven[guest] = None
+        guest.admit(client, self._context)
+
+    def _resume(self, listener: socket.socket) -> None:
+        if listener.fileno() >= 0 and not self.draining:
+            self._listen(listener)
+
+    def _make_room(self) -> bool:
+        """Give up the connection that has owed its header for the longest time, if any does."""
+        oldest = next(iter(self.unproven), None)
+        if oldest is None:
+            return False
+        oldest.give_up("connections")
+        # Its end comes with the loop's next turn; its place is free now.
+        del self.unproven[oldest], self.guests[oldest]
+        return True
+
+    def background(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Run `work` beside everything else, and hold on to it until it is done."""
+        task = self.loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # -- Stopping --
+
+    async def _drain(self) -> None:
+        """Not ready → no new connections → idle ones closed, WebSockets told → requests finished; all in time."""
+        # A second is left for the application's own end, before the parent loses patience.
+        end_seconds = self.loop.time() + max(1.0, self.cfg.graceful_timeout - 1.0)
+        self.asgi.draining = True
+        if self.app.is_stopping():
+            # On a reload this would only take the other, ready workers out of their balancer.
+            await self._keep_going(_LAME_DUCK_SECONDS)
+        self.draining = True
+        for listener in self.sockets:
+            self.loop.remove_reader(listener.sock)
+            listener.close()
+        self.background(self.asgi.close_websockets())
+        await self._see_off(end_seconds)
+
+    async def _keep_going(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        self.notify()
+
+    async def _see_off(self, end_seconds: float) -> None:
+        started_seconds = self.loop.time()
+        while self.guests and self.loop.time() < end_seconds and not self._quick_shutdown:
+            now_seconds = self.loop.time()
+            for guest in list(self.guests):
+                guest.close_if_idle(now_seconds - _IDLE_GRACE_SECONDS)
+            if now_seconds - started_seconds > 2 * _IDLE_GRACE_SECONDS:
+                # HTTP/2 connections with work under way learn from this that they are to end.
+                self.alive = False
+            self._tick()
+            await asyncio.sleep(0.05)

@@ -1,0 +1,191 @@
+"""People: their accounts, their passwords, and the one function that every door which takes a password calls."""
+
+from __future__ import annotations
+
+import uuid
+
+from vault.crypto import (
+    PasswordParameters,
+    check_new_password,
+    context,
+    dummy_hash,
+    hash_password,
+    needs_rehash,
+    verify_password,
+)
+from vault.errors import BadLogin, InvalidInput, NameTaken, NotFound, SecondFactorRequired
+from vault.model.environment import EnvironmentKind
+from vault.model.principal import Principal, Role
+from vault.services import audit
+from vault.services.clock import Clock
+from vault.services.environments import Environments
+from vault.services.instance import Instance
+from vault.services.sessions import Sessions
+from vault.services.throttle import Throttle, fold_username
+from vault.settings import Settings
+from vault.storage import Record, Storage, UnitOfWork
+
+_PURPOSE = "password"
+USERNAME_MAX_CHARACTERS = 64
+_SECOND_FACTORS = ("totp", "passkey")
+
+
+class Accounts:
+    """The people of this vault."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        storage: Storage,
+        instance: Instance,
+        throttle: Throttle,
+        sessions: Sessions,
+        environments: Environments,
+        clock: Clock,
+    ) -> None:
+        self._storage = storage
+        self._instance = instance
+        self._throttle = throttle
+        self._sessions = sessions
+        self._environments = environments
+        self._clock = clock
+        self.parameters = PasswordParameters(
+            settings.argon2_memory_kib, settings.argon2_passes, settings.argon2_lanes
+        )
+
+    def authenticate(self, username: str, password: str, address: str) -> Record:
+        """The user whose name and password these are.
+
+        Throttles before anything is hashed; unknown and disabled users cost the same hash and get the same
+        answer. Raises `BadLogin`, `TooManyRequests`, `SecondFactorRequired`, `VaultLocked`.
+        """
+        self._instance.require_unlocked()
+        folded = fold_username(username)
+        with self._storage.write() as unit:
+            user = unit.users.by_name(folded)
+            attempt = self._throttle.admit(unit, folded, address, user.id if user else None)
+            phc = self._stored_hash(unit, user)
+        right = verify_password(phc or dummy_hash(self.parameters), password)
+        if user is None or phc is None or not right or user.state != "active":
+            raise BadLogin()
+        with self._storage.write() as unit:
+            self._throttle.succeeded(unit, attempt, user.id)
+            if needs_rehash(phc, self.parameters):
+                self._set_hash(unit, user.id, hash_password(password, self.parameters))
+            factors = [kind for kind in _SECOND_FACTORS if unit.credentials.of_user(user.id, kind)]
+        if factors:
+            raise SecondFactorRequired()
+        return user
+
+    def add(self, unit: UnitOfWork, principal: Principal, name: str, password: str, role: Role = Role.USER) -> Record:
+        """Make an account with its user key and its globals. For operators. Raises `NameTaken`, `InvalidInput`."""
+        principal.require_operator()
+        name, folded = _checked_name(name)
+        check_new_password(password, name)
+        if unit.users.by_name(folded) is not None:
+            raise NameTaken("There is an account of this name.")
+        user_id, now = str(uuid.uuid4()), self._clock()
+        row = {"id": user_id, "name": name, "name_folded": folded, "created_us": now}
+        unit.users.add(**row, role=str(role), state="active")
+        self._instance.add_user_key(unit, user_id)
+        self._set_hash(unit, user_id, hash_password(password, self.parameters))
+        self._environments.add_row(unit, user_id, EnvironmentKind.GLOBALS, "globals")
+        audit.record(unit, principal, "user.add", user_id=user_id)
+        return _existing(unit.users.by_id(user_id))
+
+    def list(self, principal: Principal) -> list[Record]:
+        """All accounts. For operators."""
+        principal.require_operator()
+        with self._storage.read() as unit:
+            return unit.users.list()
+
+    def set_state(self, unit: UnitOfWork, principal: Principal, name: str, *, active: bool) -> None:
+        """Enable or disable an account; disabling ends its sessions. For operators."""
+        principal.require_operator()
+        user = self._named(unit, name)
+        unit.users.next_change(user.id)
+        unit.users.change(user, state="active" if active else "disabled")
+        if not active:
+            self._sessions.revoke_all(unit, user.id)
+        audit.record(unit, principal, "user.enable" if active else "user.disable", user_id=user.id)
+
+    def set_role(self, unit: UnitOfWork, principal: Principal, name: str, role: Role) -> None:
+        """Change what an account may do. For operators. Its sessions end, so that none keeps the old role."""
+        principal.require_operator()
+        user = self._named(unit, name)
+        unit.users.change(user, role=str(role))
+        self._sessions.revoke_all(unit, user.id)
+        audit.record(unit, principal, "user.role", user_id=user.id)
+
+    def set_password(self, unit: UnitOfWork, principal: Principal, name: str, password: str) -> None:
+        """Give an account a new password, as an operator. All its sessions end."""
+        principal.require_operator()
+        user = self._named(unit, name)
+        check_new_password(password, user.name)
+        self._set_hash(unit, user.id, hash_password(password, self.parameters))
+        self._sessions.revoke_all(unit, user.id)
+        audit.record(unit, principal, "user.password", user_id=user.id)
+
+    def change_password(self, principal: Principal, current: str, new: str) -> None:
+        """Change one's own password, with the current one. One's other sessions end."""
+        principal.require_person()
+        check_new_password(new, principal.username)
+        user = self.authenticate(principal.username, current, principal.address)
+        phc = hash_password(new, self.parameters)
+        with self._storage.write() as unit:
+            unit.users.next_change(user.id)
+            self._set_hash(unit, user.id, phc)
+            self._sessions.revoke_all(unit, user.id, but=principal.id)
+            audit.record(unit, principal, "password.change")
+
+    def delete(self, principal: Principal, password: str) -> None:
+        """Delete one's own account: its keys go, so nothing that they sealed can be read again."""
+        principal.require_person()
+        user = self.authenticate(principal.username, password, principal.address)
+        with self._storage.write() as unit:
+            unit.users.next_change(user.id)
+            self._sessions.revoke_all(unit, user.id)
+            audit.record(unit, principal, "user.erase")
+            unit.environments.shred_all(user.id)
+            unit.users.remove(user)
+
+    def me(self, principal: Principal) -> Record:
+        """One's own account."""
+        principal.require_person()
+        with self._storage.read() as unit:
+            return _existing(unit.users.by_id(principal.user_id))
+
+    def _named(self, unit: UnitOfWork, name: str) -> Record:
+        return _existing(unit.users.by_name(fold_username(name)), "There is no account of this name.")
+
+    def _stored_hash(self, unit: UnitOfWork, user: Record | None) -> str | None:
+        # The same statement runs for a user who does not exist: its time would tell.
+        found = unit.credentials.of_user(user.id if user else "", _PURPOSE)
+        if user is None or not found:
+            return None
+        # The place is made of the id that was asked for: a hash moved from another user's row does not open.
+        place = context.system_secret(self._instance.id, _PURPOSE, user.id)
+        return self._instance.open_blob(place, found[0].user_key_id, found[0].blob).decode()
+
+    def _set_hash(self, unit: UnitOfWork, user_id: str, phc: str) -> None:
+        blob = self._instance.seal(context.system_secret(self._instance.id, _PURPOSE, user_id), phc.encode())
+        sealed = {"user_key_id": self._instance.system_key_id, "blob": blob}
+        found = unit.credentials.of_user(user_id, _PURPOSE)
+        if found:
+            unit.credentials.change(found[0], **sealed)
+            return
+        row = {"id": str(uuid.uuid4()), "user_id": user_id, "kind": _PURPOSE, "label": "", "counter": 0}
+        unit.credentials.add(**row, **sealed, created_us=self._clock())
+
+
+def _checked_name(name: str) -> tuple[str, str]:
+    folded = fold_username(name)
+    if not 1 <= len(folded) <= USERNAME_MAX_CHARACTERS or not folded.isprintable() or any(map(str.isspace, folded)):
+        raise InvalidInput("A username has 1 to 64 printable characters and no spaces.", path="username")
+    return name.strip(), folded
+
+
+def _existing(row: Record | None, message: str | None = None) -> Record:
+    if row is None:
+        raise NotFound(message)
+    return row

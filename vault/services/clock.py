@@ -1,0 +1,17 @@
+"""The time, in the one unit that is stored: microseconds since 1970 (UTC)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+Clock = Callable[[], int]
+"""What tells a service the time, so that a test can tell it another."""
+
+SECOND_US = 1_000_000
+DAY_US = 86_400 * SECOND_US
+
+
+def now_us() -> int:
+    """Now, in microseconds since 1970."""
+    return time.time_ns() // 1000

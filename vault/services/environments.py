@@ -1,0 +1,318 @@
+"""Environments as things: list, make, rename, copy, delete, bring back. What is in them: `services/variables.py`."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from vault.crypto import keyed_digest
+from vault.errors import InvalidInput, NameTaken, NotFound, QuotaExceeded
+from vault.model.environment import (
+    DESCRIPTION_MAX_CHARACTERS,
+    Environment,
+    EnvironmentKind,
+    Sealing,
+    Variable,
+    check_environment_name,
+    looks_like_id,
+)
+from vault.model.policy import GLOBALS_TARGET, Permission, Target, allows, require
+from vault.model.principal import Principal
+from vault.services import audit
+from vault.services.clock import Clock
+from vault.services.instance import Instance
+from vault.services.sealing import Sealer
+from vault.settings import Settings
+from vault.storage import Asked, Record, Storage, UnitOfWork
+
+GLOBALS: None = None
+"""The reference that means a user's globals, where another names an environment."""
+
+MAX_VERSIONS_DEFAULT = 100
+MAX_VERSIONS_MOST = 1000
+DELETE_AFTER_MOST_SECONDS = 10 * 366 * 86_400
+
+
+class Environments:
+    """Every user's environments. A reference is an environment's id, its name, or `GLOBALS`."""
+
+    def __init__(
+        self, settings: Settings, storage: Storage, instance: Instance, sealer: Sealer, clock: Clock
+    ) -> None:
+        self._settings = settings
+        self._storage = storage
+        self._instance = instance
+        self._sealer = sealer
+        self._clock = clock
+
+    def find(self, unit: UnitOfWork, principal: Principal, reference: str | None, permission: Permission) -> Record:
+        """The living environment that `reference` means, if `principal` holds `permission` on it.
+
+        Raises `NotGranted` for what was not granted, whether it exists or not, and `NotFound` for what is not there.
+        """
+        row = self._look_up(unit, principal, reference)
+        ask(unit, principal, permission, target_of(row, reference))
+        if row is None or row.deleted_us is not None:
+            raise NotFound()
+        return row
+
+    def list(
+        self, principal: Principal, *, name: str | None = None, deleted: bool = False, after: str = "", limit: int
+    ) -> list[Environment]:
+        """The environments that `principal` may list, in order of name (deleted ones: of id), after a place."""
+        with self._storage.read() as unit:
+            found: list[Record] = []
+            while len(found) < limit:
+                page = unit.environments.page(principal.user_id, deleted=deleted, name=name, after=after, limit=limit)
+                found += [row for row in page if allows(principal, Permission.LIST, target_of(row))]
+                if len(page) < limit:
+                    break
+                after = page[-1].id if deleted else page[-1].name
+            return [self.view(unit, row) for row in found[:limit]]
+
+    def get(self, principal: Principal, reference: str | None) -> Environment:
+        """One environment, without its values. Raises `NotFound`."""
+        with self._storage.read() as unit:
+            return self.view(unit, self.find(unit, principal, reference, Permission.LIST))
+
+    def etag(self, environment: Record | Any) -> str:
+        """The ETag of an environment's own variables: it depends on nothing else, and tells nothing of them."""
+        parts = (environment.id, environment.current_revision_id or "", str(environment.state_generation))
+        return keyed_digest(self._instance.secret("digest"), "variables etag", *parts)[:16].hex()
+
+    def create(
+        self,
+        unit: UnitOfWork,
+        principal: Principal,
+        name: str,
+        *,
+        description: str = "",
+        max_versions: int = MAX_VERSIONS_DEFAULT,
+    ) -> Record:
+        """Make an empty environment. Raises `NotGranted`, `NameTaken`, `QuotaExceeded`, `InvalidInput`."""
+        name = check_environment_name(name)
+        ask(unit, principal, Permission.CREATE, Target(EnvironmentKind.ENVIRONMENT, name))
+        seq = unit.users.next_change(principal.user_id)
+        self._check_room(unit, principal, name)
+        facts = {"description": _checked_description(description), "max_versions": _checked_versions(max_versions)}
+        row = self.add_row(unit, principal.user_id, EnvironmentKind.ENVIRONMENT, name, **facts)
+        unit.changes.add(principal.user_id, seq, "environment.create", row.id, None, row.created_us)
+        audit.record(unit, principal, "environment.create", environment_id=row.id)
+        return row
+
+    def add_row(
+        self,
+        unit: UnitOfWork,
+        owner_id: str,
+        kind: EnvironmentKind,
+        name: str,
+        *,
+        description: str = "",
+        max_versions: int = MAX_VERSIONS_DEFAULT,
+    ) -> Record:
+        """Store an environment with its first data key. For services: permission was asked there."""
+        environment_id, now = str(uuid.uuid4()), self._clock()
+        fresh = {"current_revision_id": None, "metadata_blob": None, "deleted_us": None}
+        counters = {"last_number": 0, "bytes_stored": 0, "state_generation": 0, "metadata_generation": 0}
+        rules = {"max_versions": max_versions, "cas_required": False, "delete_version_after_seconds": 0}
+        unit.environments.add(
+            id=environment_id,
+            owner_id=owner_id,
+            kind=str(kind),
+            name=name,
+            sealing=str(Sealing.SERVER),
+            created_us=now,
+            updated_us=now,
+            **fresh,
+            **counters,
+            **rules,
+        )
+        self._sealer.add_data_key(unit, owner_id, environment_id)
+        row = _existing(unit.environments.by_id(owner_id, environment_id))
+        if not description:
+            return row
+        unit.environments.change(row, **self._described(unit, row, description))
+        return _existing(unit.environments.by_id(owner_id, environment_id))
+
+    def change(self, unit: UnitOfWork, principal: Principal, reference: str | None, wishes: Mapping[str, Any]) -> Record:
+        """Change its name, description or rules. Raises `NotFound`, `NameTaken`, `InvalidInput`."""
+        row = self.find(unit, principal, reference, Permission.UPDATE)
+        seq, now = unit.users.next_change(principal.user_id), self._clock()
+        columns: dict[str, Any] = {"updated_us": now, "state_generation": row.state_generation + 1}
+        if "name" in wishes and wishes["name"] != row.name:
+            columns["name"] = self._checked_new_name(unit, principal, row, wishes["name"])
+        if "max_versions" in wishes:
+            columns["max_versions"] = _checked_versions(wishes["max_versions"])
+        if "cas_required" in wishes:
+            columns["cas_required"] = wishes["cas_required"]
+        if "delete_version_after_seconds" in wishes:
+            columns["delete_version_after_seconds"] = _checked_seconds(wishes["delete_version_after_seconds"])
+        if "description" in wishes:
+            columns |= self._described(unit, row, _checked_description(wishes["description"]))
+        keeps = columns.get("max_versions", row.max_versions)
+        columns["bytes_stored"] = row.bytes_stored - unit.revisions.drop_up_to(row.id, row.last_number - keeps)
+        unit.environments.change(row, **columns)
+        unit.changes.add(principal.user_id, seq, "environment.change", row.id, None, now)
+        audit.record(unit, principal, "environment.change", environment_id=row.id)
+        return _existing(unit.environments.by_id(row.owner_id, row.id))
+
+    def delete(self, unit: UnitOfWork, principal: Principal, reference: str) -> None:
+        """Delete an environment; for 30 days it can be brought back. Raises `NotFound`."""
+        row = self.find(unit, principal, reference, Permission.DELETE)
+        if row.kind == EnvironmentKind.GLOBALS:
+            raise InvalidInput("The globals cannot be deleted; take their variables out instead.")
+        seq, now = unit.users.next_change(principal.user_id), self._clock()
+        unit.environments.change(row, deleted_us=now, state_generation=row.state_generation + 1)
+        unit.changes.add(principal.user_id, seq, "environment.delete", row.id, None, now)
+        audit.record(unit, principal, "environment.delete", environment_id=row.id)
+
+    def undelete(self, unit: UnitOfWork, principal: Principal, reference: str, new_name: str | None) -> Record:
+        """Bring a deleted environment back, by its id or (the one deleted last) by its name, perhaps under another."""
+        row = self._look_up_deleted(unit, principal, reference)
+        ask(unit, principal, Permission.UPDATE, target_of(row, reference))
+        if row is None:
+            raise NotFound()
+        seq, now = unit.users.next_change(principal.user_id), self._clock()
+        name = row.name if new_name is None else check_environment_name(new_name)
+        ask(unit, principal, Permission.CREATE, Target(EnvironmentKind.ENVIRONMENT, name))
+        if unit.environments.by_name(principal.user_id, name) is not None:
+            raise NameTaken("Another environment has this name by now; bring this one back under a new name.")
+        columns = {"deleted_us": None, "name": name, "state_generation": row.state_generation + 1}
+        unit.environments.change(row, **columns, updated_us=now)
+        unit.changes.add(principal.user_id, seq, "environment.undelete", row.id, None, now)
+        audit.record(unit, principal, "environment.undelete", environment_id=row.id)
+        return _existing(unit.environments.by_id(row.owner_id, row.id))
+
+    def view(self, unit: UnitOfWork, row: Record) -> Environment:
+        """What may be told of an environment to whoever may list it."""
+        current = unit.revisions.by_id(row.current_revision_id) if row.current_revision_id else None
+        return Environment(
+            id=row.id,
+            owner_id=row.owner_id,
+            kind=EnvironmentKind(row.kind),
+            name=row.name,
+            sealing=Sealing(row.sealing),
+            revision=current.number if current else None,
+            description=self._sealer.open_metadata(unit, row).get("description", ""),
+            max_versions=row.max_versions,
+            cas_required=bool(row.cas_required),
+            delete_version_after_seconds=row.delete_version_after_seconds,
+            created_us=row.created_us,
+            updated_us=row.updated_us,
+            deleted_us=row.deleted_us,
+        )
+
+    def store(
+        self, unit: UnitOfWork, principal: Principal, environment: Record, seq: int, variables: Sequence[Variable]
+    ) -> Record:
+        """Store all variables as the next revision and make it current. For services: permission was asked there.
+
+        `seq` comes from `Users.next_change`, which holds all else of the user's back until this is stored.
+        """
+        number, revision_id, now = environment.last_number + 1, str(uuid.uuid4()), self._clock()
+        blob = self._sealer.seal_revision(unit, environment, revision_id, number, variables)
+        self._check_bytes(unit, environment.owner_id, len(blob))
+        data_key = _existing(unit.data_keys.active(environment.id))
+        after = environment.delete_version_after_seconds
+        unit.revisions.add(
+            id=revision_id,
+            environment_id=environment.id,
+            number=number,
+            data_key_id=data_key.id,
+            blob=blob,
+            size=len(blob),
+            created_us=now,
+            created_by=principal.label,
+            deletion_us=now + after * 1_000_000 if after else None,
+            destroyed=False,
+            generation=1,
+        )
+        freed = unit.revisions.drop_up_to(environment.id, number - environment.max_versions)
+        state = {"last_number": number, "state_generation": environment.state_generation + 1, "updated_us": now}
+        size = environment.bytes_stored + len(blob) - freed
+        unit.environments.change(environment, current_revision_id=revision_id, bytes_stored=size, **state)
+        unit.changes.add(environment.owner_id, seq, "revision.write", environment.id, number, now)
+        audit.record(
+            unit, principal, "revision.write", environment_id=environment.id, revision=number, blob=bytes(blob)
+        )
+        return _existing(unit.environments.by_id(environment.owner_id, environment.id))
+
+    def _look_up(self, unit: UnitOfWork, principal: Principal, reference: str | None) -> Record | None:
+        if reference is None:
+            return unit.environments.globals(principal.user_id)
+        if looks_like_id(reference):
+            return unit.environments.by_id(principal.user_id, reference.lower())
+        return unit.environments.by_name(principal.user_id, reference)
+
+    def _look_up_deleted(self, unit: UnitOfWork, principal: Principal, reference: str) -> Record | None:
+        if looks_like_id(reference):
+            row = unit.environments.by_id(principal.user_id, reference.lower())
+            return row if row is not None and row.deleted_us is not None else None
+        return unit.environments.latest_deleted(principal.user_id, reference)
+
+    def _described(self, unit: UnitOfWork, row: Record, description: str) -> dict[str, Any]:
+        generation = row.metadata_generation + 1
+        metadata = self._sealer.open_metadata(unit, row) | {"description": description}
+        blob = self._sealer.seal_metadata(unit, row.owner_id, row.id, generation, metadata)
+        return {"metadata_blob": blob, "metadata_generation": generation}
+
+    def _check_room(self, unit: UnitOfWork, principal: Principal, name: str) -> None:
+        if unit.environments.by_name(principal.user_id, name) is not None:
+            raise NameTaken("You have an environment of this name.")
+        if unit.environments.count(principal.user_id) >= self._settings.quota_environments:
+            raise QuotaExceeded("You have as many environments as this vault allows (deleted ones count for 30 days).")
+
+    def _check_bytes(self, unit: UnitOfWork, owner_id: str, more: int) -> None:
+        if unit.environments.bytes_stored(owner_id) + more > self._settings.quota_bytes:
+            raise QuotaExceeded(
+                "Your environments and their history are as large as this vault allows. Lower max_versions of an "
+                "environment to let go of old revisions."
+            )
+
+    def _checked_new_name(self, unit: UnitOfWork, principal: Principal, row: Record, name: str) -> str:
+        if row.kind == EnvironmentKind.GLOBALS:
+            raise InvalidInput("The globals have no name of their own.", path="name")
+        name = check_environment_name(name)
+        # A new name is a new place: whoever moves it there must be allowed to make it there.
+        ask(unit, principal, Permission.CREATE, Target(EnvironmentKind.ENVIRONMENT, name))
+        if unit.environments.by_name(principal.user_id, name) is not None:
+            raise NameTaken("You have an environment of this name.")
+        return name
+
+
+def ask(unit: UnitOfWork, principal: Principal, permission: Permission, target: Target) -> None:
+    """`require`, noted in the unit of work: a kept answer is given again only to whom all of it is granted still."""
+    require(principal, permission, target)
+    unit.asked.append(Asked(str(permission), str(target.kind), target.name, target.id))
+
+
+def target_of(row: Record | None, reference: str | None = None) -> Target:
+    """What a permission is asked for: the row itself, or the name that was asked for where there is no row."""
+    if row is None:
+        return GLOBALS_TARGET if reference is None else Target(EnvironmentKind.ENVIRONMENT, reference)
+    return Target(EnvironmentKind(row.kind), row.name, row.id)
+
+
+def _existing(row: Record | None) -> Record:
+    if row is None:
+        raise NotFound()
+    return row
+
+
+def _checked_description(text: str) -> str:
+    if len(text) > DESCRIPTION_MAX_CHARACTERS:
+        raise InvalidInput(f"A description has at most {DESCRIPTION_MAX_CHARACTERS} characters.", path="description")
+    return text
+
+
+def _checked_versions(number: int) -> int:
+    if not 1 <= number <= MAX_VERSIONS_MOST:
+        raise InvalidInput(f"max_versions is from 1 to {MAX_VERSIONS_MOST}.", path="max_versions")
+    return number
+
+
+def _checked_seconds(number: int) -> int:
+    if not 0 <= number <= DELETE_AFTER_MOST_SECONDS:
+        raise InvalidInput("This time is from 0 (never) to ten years.", path="delete_version_after_seconds")
+    return number

@@ -1,0 +1,98 @@
+"""Older revisions: list them, read one, compare two, go back to one (by writing it again)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vault.errors import NotFound
+from vault.model.environment import Revision, Variable
+from vault.model.policy import Permission
+from vault.model.principal import Principal
+from vault.services.environments import Environments
+from vault.services.sealing import Sealer
+from vault.services.variables import Variables, Written
+from vault.storage import Record, Storage, UnitOfWork
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """How one variable differs: `before` is None where it was added, `after` where it was removed."""
+
+    name: str
+    before: Variable | None
+    after: Variable | None
+
+    @property
+    def kind(self) -> str:
+        """`added`, `removed` or `changed`."""
+        if self.before is None:
+            return "added"
+        return "removed" if self.after is None else "changed"
+
+
+class History:
+    """The revisions of environments. Reading an older one needs `history`, going back to it `update` too."""
+
+    def __init__(self, storage: Storage, environments: Environments, variables: Variables, sealer: Sealer) -> None:
+        self._storage = storage
+        self._environments = environments
+        self._variables = variables
+        self._sealer = sealer
+
+    def list(self, principal: Principal, reference: str | None, before: int | None, limit: int) -> list[Revision]:
+        """The revisions, the newest first, older than number `before`; facts only."""
+        with self._storage.read() as unit:
+            row = self._environments.find(unit, principal, reference, Permission.HISTORY)
+            return [_facts(revision) for revision in unit.revisions.page(row.id, before, limit)]
+
+    def get(self, principal: Principal, reference: str | None, number: int) -> Revision:
+        """One revision with its variables. Raises `NotFound`, `RevisionDeleted`."""
+        with self._storage.read() as unit:
+            environment = self._environments.find(unit, principal, reference, Permission.HISTORY)
+            revision = self._numbered(unit, environment, number)
+            return _facts(revision, self._sealer.open_stored(unit, environment, revision))
+
+    def diff(self, principal: Principal, reference: str | None, number: int, against: int) -> list[Change]:
+        """How revision `number` differs from revision `against` (0 is the empty one before the first)."""
+        with self._storage.read() as unit:
+            environment = self._environments.find(unit, principal, reference, Permission.HISTORY)
+            after, before = self._open(unit, environment, number), self._open(unit, environment, against)
+        return compare(before, after)
+
+    def rollback(self, unit: UnitOfWork, principal: Principal, reference: str | None, number: int) -> Written:
+        """Write revision `number` again as a new one. Raises `NotFound`, `RevisionDeleted`."""
+        environment = self._environments.find(unit, principal, reference, Permission.HISTORY)
+        old = self._sealer.open_stored(unit, environment, self._numbered(unit, environment, number))
+        return self._variables.write(unit, principal, reference, lambda _: old, always=True)
+
+    def _open(self, unit: UnitOfWork, environment: Record, number: int) -> tuple[Variable, ...]:
+        if number == 0:
+            return ()
+        return self._sealer.open_stored(unit, environment, self._numbered(unit, environment, number))
+
+    def _numbered(self, unit: UnitOfWork, environment: Record, number: int) -> Record:
+        revision = unit.revisions.by_number(environment.id, number)
+        if revision is None:
+            raise NotFound("There is no revision of this number (any more).")
+        return revision
+
+
+def compare(before: Sequence[Variable], after: Sequence[Variable]) -> list[Change]:
+    """What was added, removed and changed, in the order of `after`, then of `before`."""
+    old, new = {item.name: item for item in before}, {item.name: item for item in after}
+    found = [Change(name, old.get(name), item) for name, item in new.items() if old.get(name) != item]
+    return found + [Change(name, item, None) for name, item in old.items() if name not in new]
+
+
+def _facts(row: Record, variables: tuple[Variable, ...] | None = None) -> Revision:
+    return Revision(
+        row.id,
+        row.environment_id,
+        row.number,
+        row.created_us,
+        row.created_by,
+        row.deletion_us,
+        bool(row.destroyed),
+        variables,
+    )

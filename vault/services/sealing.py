@@ -1,0 +1,179 @@
+"""Variables ↔ sealed blobs: where the keys of one environment meet its rows.
+
+A revision's plaintext is `{"v":1,"variables":[{name, value, type, enabled, literal, description}, …]}`, in order,
+padded, never compressed. Every verb that needs plaintext comes through `open_revision`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from vault.crypto import Key, SealedBlob, as_sealed, context, key_id_of, new_key, open_blob, seal
+from vault.errors import BlobError, ClientSealed, IntegrityError, InvalidInput, RevisionDeleted, TooLarge
+from vault.model.environment import ENVIRONMENT_MAX_BYTES, Sealing, Variable, VariableType
+from vault.services.clock import now_us
+from vault.services.instance import Instance
+from vault.storage import Facts, Record, UnitOfWork
+
+_VERSION = 1
+_TYPES = {str(kind): kind for kind in VariableType}
+
+
+class Sealer:
+    """Seals and opens revisions and metadata with the keys of their environment."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+
+    def add_data_key(self, unit: UnitOfWork, owner_id: str, environment_id: str) -> None:
+        """Make and store the first data key of a new environment."""
+        user_key = unit.user_keys.active(owner_id)
+        data_key = new_key()
+        wrapped = self._instance.keyring.wrap_data_key(
+            self._instance.user_key(owner_id, user_key), owner_id, environment_id, data_key
+        )
+        unit.data_keys.add(
+            id=data_key.id,
+            environment_id=environment_id,
+            owner_id=owner_id,
+            user_key_id=user_key.id,
+            state="active",
+            blob=wrapped,
+            generation=1,
+            created_us=now_us(),
+        )
+
+    def seal_revision(
+        self, unit: UnitOfWork, environment: Record, revision_id: str, number: int, variables: Sequence[Variable]
+    ) -> SealedBlob:
+        """Seal all variables as one revision under the active data key. Raises `TooLarge` above 1 MiB."""
+        place = context.revision(self._instance.id, environment.id, revision_id, number)
+        return seal(self._active_key(unit, environment), place, encode(variables), padded=True)
+
+    def open_revision(
+        self,
+        environment: Facts | Record,
+        revision: Facts | Record,
+        blob: bytes | None,
+        data_key: Facts | Record | None,
+        user_key: Facts | Record | None,
+    ) -> tuple[Variable, ...]:
+        """The variables of a revision, from checked rows that the caller may have.
+
+        Raises `ClientSealed`, `RevisionDeleted`, or `BlobError` when the rows do not belong together.
+        """
+        if environment.sealing != Sealing.SERVER:
+            raise ClientSealed()
+        if is_gone(revision):
+            raise RevisionDeleted()
+        if blob is None or data_key is None or user_key is None:
+            raise BlobError()
+        place = context.revision(self._instance.id, environment.id, revision.id, revision.number)
+        key = self._unwrap(environment.owner_id, environment.id, data_key, user_key)
+        return decode(open_blob(key, place, blob))
+
+    def open_stored(self, unit: UnitOfWork, environment: Record, revision: Record) -> tuple[Variable, ...]:
+        """`open_revision` for rows that were read one by one."""
+        data_key = unit.data_keys.by_id(revision.data_key_id) if revision.data_key_id else None
+        user_key = unit.user_keys.by_id(data_key.user_key_id) if data_key else None
+        return self.open_revision(environment, revision, revision.blob, data_key, user_key)
+
+    def seal_metadata(
+        self, unit: UnitOfWork, owner_id: str, environment_id: str, generation: int, metadata: dict[str, Any]
+    ) -> SealedBlob:
+        """Seal what an owner says of an environment (its description, custom metadata)."""
+        row = unit.data_keys.active(environment_id)
+        if row is None:
+            raise IntegrityError()
+        place = context.metadata(self._instance.id, environment_id, generation)
+        key = self._unwrap_row(unit, owner_id, environment_id, row)
+        return seal(key, place, json.dumps(metadata, ensure_ascii=False).encode(), padded=True)
+
+    def open_metadata(self, unit: UnitOfWork, environment: Record) -> dict[str, Any]:
+        """What `seal_metadata` has sealed; empty where nothing was."""
+        if environment.metadata_blob is None:
+            return {}
+        blob = as_sealed(environment.metadata_blob)
+        place = context.metadata(self._instance.id, environment.id, environment.metadata_generation)
+        data_key = unit.data_keys.by_id(key_id_of(blob))
+        if data_key is None:
+            raise BlobError()
+        key = self._unwrap_row(unit, environment.owner_id, environment.id, data_key)
+        metadata: dict[str, Any] = json.loads(open_blob(key, place, blob))
+        return metadata
+
+    def _active_key(self, unit: UnitOfWork, environment: Record) -> Key:
+        if environment.sealing != Sealing.SERVER:
+            raise ClientSealed()
+        row = unit.data_keys.active(environment.id)
+        if row is None:
+            raise IntegrityError()
+        return self._unwrap_row(unit, environment.owner_id, environment.id, row)
+
+    def _unwrap_row(self, unit: UnitOfWork, owner_id: str, environment_id: str, data_key: Record) -> Key:
+        user_key = unit.user_keys.by_id(data_key.user_key_id)
+        if user_key is None:
+            raise BlobError()
+        return self._unwrap(owner_id, environment_id, data_key, user_key)
+
+    def _unwrap(
+        self, owner_id: str, environment_id: str, data_key: Facts | Record, user_key: Facts | Record
+    ) -> Key:
+        # Owner and environment are those that were asked for, never those of the key's own row.
+        return self._instance.keyring.data_key_lazily(
+            lambda: self._instance.user_key(owner_id, user_key),
+            owner_id,
+            environment_id,
+            data_key.id,
+            as_sealed(data_key.blob),
+        )
+
+
+def is_gone(revision: Facts | Record) -> bool:
+    """Whether a revision's values may no longer be read: destroyed, or past its time of deletion."""
+    return revision.destroyed or (revision.deletion_us is not None and revision.deletion_us <= now_us())
+
+
+def encode(variables: Sequence[Variable]) -> bytes:
+    """A revision's plaintext. Raises `InvalidInput` on a name that stands twice, `TooLarge` above 1 MiB."""
+    seen: set[str] = set()
+    for position, variable in enumerate(variables):
+        if variable.name in seen:
+            raise InvalidInput("This name stands twice.", path=f"variables.{position}.name")
+        seen.add(variable.name)
+    records = [
+        {
+            "name": variable.name,
+            "value": variable.value,
+            "type": str(variable.type),
+            "enabled": variable.enabled,
+            "literal": variable.literal,
+            "description": variable.description,
+        }
+        for variable in variables
+    ]
+    document = {"v": _VERSION, "variables": records}
+    plaintext = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    if len(plaintext) > ENVIRONMENT_MAX_BYTES:
+        raise TooLarge("An environment holds at most 1 MiB.", path="variables")
+    return plaintext
+
+
+def decode(plaintext: bytes) -> tuple[Variable, ...]:
+    """The inverse of `encode`. Raises `BlobError` for a version that this release does not know."""
+    document = json.loads(plaintext)
+    if document["v"] != _VERSION:
+        raise BlobError()
+    return tuple(
+        Variable(
+            record["name"],
+            record["value"],
+            _TYPES[record["type"]],
+            record["enabled"],
+            record["literal"],
+            record["description"],
+        )
+        for record in document["variables"]
+    )

@@ -1,0 +1,197 @@
+"""Sessions: the database is the truth, Redis holds a short sealed copy.
+
+    authenticate: copy in Redis (opened, younger than 30 s) ── else ──► database ──► a new copy
+    revoke:       database ──► commit ──► a tombstone over the copy, so that a late fill cannot bring it back
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+from vault.crypto import TokenKind, context, digest, key_id_of, keyed_digest, matches, mint, parse
+from vault.errors import BlobError, NotAuthenticated, NotFound
+from vault.model.principal import Principal, PrincipalKind, Role
+from vault.services import audit
+from vault.services.clock import SECOND_US, Clock
+from vault.services.instance import Instance
+from vault.services.touches import Touches
+from vault.settings import Settings
+from vault.storage import REVOKED, HotReads, Record, SessionCache, Storage, UnitOfWork
+
+CACHE_LIFE_US = 30 * SECOND_US
+AGENT_MAX_CHARACTERS = 256
+_PURPOSE = "session"
+
+
+@dataclass(frozen=True, slots=True)
+class NewSession:
+    """A session that has just begun. `secret` is told once."""
+
+    row: Record
+    user: Record
+    secret: str = field(repr=False)
+
+
+class Sessions:
+    """Logged-in people."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        storage: Storage,
+        hot: HotReads,
+        instance: Instance,
+        cache: SessionCache,
+        touches: Touches,
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._storage = storage
+        self._hot = hot
+        self._instance = instance
+        self._cache = cache
+        self._touches = touches
+        self._clock = clock
+
+    def begin(self, unit: UnitOfWork, user: Record, kind: str, address: str, agent: str, request_id: str) -> NewSession:
+        """Start a session for a user who has just proven who they are."""
+        minted = mint(TokenKind.SESSION)
+        now, key = self._clock(), self._instance.secret("token")
+        unit.sessions.add(
+            id=minted.id,
+            user_id=user.id,
+            kind=kind,
+            digest=digest(key, minted.text),
+            digest_key_id=key.id,
+            authenticated_us=now,
+            factors="password",
+            created_us=now,
+            seen_us=now,
+            idle_seconds=self._settings.session_idle_seconds,
+            expires_us=now + self._settings.session_absolute_seconds * SECOND_US,
+            address=address,
+            agent=agent[:AGENT_MAX_CHARACTERS],
+            revoked_us=None,
+        )
+        row = unit.sessions.by_id(minted.id)
+        if row is None:
+            raise NotFound()
+        audit.record(unit, _principal(row, user, address, request_id), "session.begin")
+        return NewSession(row, user, minted.text)
+
+    def replace(self, unit: UnitOfWork, principal: Principal, user: Record, agent: str) -> NewSession:
+        """A fresh session in place of the one that asked: after a step-up its old id is worth nothing."""
+        old = self._own(unit, principal, principal.id)
+        self._revoke(unit, old)
+        return self.begin(unit, user, old.kind, principal.address, agent, principal.request_id)
+
+    def authenticate(self, text: str, kind: str, address: str, request_id: str) -> Principal:
+        """Who holds this session secret. Raises `NotAuthenticated`; every cause looks the same."""
+        parsed = parse(text)
+        if parsed.kind is not TokenKind.SESSION:
+            raise NotAuthenticated()
+        found = self._cached(parsed.id) or self._stored(parsed.id)
+        session, user = found or (None, None)
+        if not self._is_secret(text, session) or session is None or user is None:
+            raise NotAuthenticated()
+        now = self._clock()
+        idle = now - session.seen_us > session.idle_seconds * SECOND_US
+        if session.kind != kind or idle or session.expires_us <= now or session.revoked_us is not None:
+            raise NotAuthenticated()
+        if user.state != "active":
+            raise NotAuthenticated()
+        self._touches.session(session.id, session.seen_us, now)
+        return _principal(session, user, address, request_id)
+
+    def list(self, principal: Principal) -> list[Record]:
+        """One's own living sessions."""
+        principal.require_person()
+        with self._storage.read() as unit:
+            living = unit.sessions.living(principal.user_id, self._clock())
+        now = self._clock()
+        return [row for row in living if now - row.seen_us <= row.idle_seconds * SECOND_US]
+
+    def revoke(self, unit: UnitOfWork, principal: Principal, session_id: str) -> None:
+        """End one of one's own sessions. Raises `NotFound`."""
+        principal.require_person()
+        self._revoke(unit, self._own(unit, principal, session_id))
+        audit.record(unit, principal, "session.revoke")
+
+    def revoke_own(self, unit: UnitOfWork, principal: Principal) -> None:
+        """End all of one's own sessions, this one too."""
+        principal.require_person()
+        self.revoke_all(unit, principal.user_id)
+        audit.record(unit, principal, "session.revoke_all")
+
+    def revoke_all(self, unit: UnitOfWork, user_id: str, *, but: str | None = None) -> None:
+        """End a user's sessions, but for one. For other services: permission was asked there."""
+        for row in unit.sessions.living(user_id, self._clock()):
+            if row.id != but:
+                self._revoke(unit, row)
+
+    def _own(self, unit: UnitOfWork, principal: Principal, session_id: str) -> Record:
+        row = unit.sessions.by_id(session_id)
+        if row is None or row.user_id != principal.user_id or row.revoked_us is not None:
+            raise NotFound()
+        return row
+
+    def _revoke(self, unit: UnitOfWork, row: Record) -> None:
+        unit.sessions.change(row, revoked_us=self._clock())
+        unit.after_commit(lambda: self._cache.bury(self._cache_key(row.id)))
+
+    def _is_secret(self, text: str, session: Any) -> bool:
+        key_id = session.digest_key_id if session else ""
+        key = self._instance.secret_by_id("token", key_id) or self._instance.secret("token")
+        return matches(key, text, session.digest if session else None)
+
+    def _stored(self, session_id: str) -> tuple[Any, Any] | None:
+        found = self._hot.session(session_id)
+        if found is not None and found[0].revoked_us is None:
+            self._fill(*found)
+        return found
+
+    def _cached(self, session_id: str) -> tuple[Any, Any] | None:
+        blob = self._cache.get(self._cache_key(session_id))
+        if blob is None:
+            return None
+        if blob == REVOKED:
+            raise NotAuthenticated()
+        try:
+            place = context.cache_entry(self._instance.id, _PURPOSE, session_id)
+            copy = json.loads(self._instance.open_blob(place, key_id_of(blob), blob))
+        except BlobError:
+            # Whoever can write to Redis can make this a miss, and no more than that.
+            return None
+        age = self._clock() - copy["filled_us"]
+        if not 0 <= age <= CACHE_LIFE_US:
+            return None
+        session = SimpleNamespace(**copy["session"])
+        session.digest = bytes.fromhex(session.digest)
+        return session, SimpleNamespace(**copy["user"])
+
+    def _fill(self, session: Any, user: Any) -> None:
+        names = ("id", "digest_key_id", "kind", "authenticated_us", "seen_us", "idle_seconds", "expires_us", "revoked_us")
+        facts = {name: getattr(session, name) for name in names} | {"digest": session.digest.hex()}
+        person = {name: getattr(user, name) for name in ("id", "name", "role", "state")}
+        copy = {"filled_us": self._clock(), "session": facts, "user": person}
+        place = context.cache_entry(self._instance.id, _PURPOSE, session.id)
+        self._cache.fill(self._cache_key(session.id), self._instance.seal(place, json.dumps(copy).encode()))
+
+    def _cache_key(self, session_id: str) -> str:
+        return "strongroom:" + keyed_digest(self._instance.secret("digest"), "session cache", session_id).hex()
+
+
+def _principal(session: Any, user: Any, address: str, request_id: str) -> Principal:
+    return Principal(
+        PrincipalKind.SESSION,
+        session.id,
+        user.id,
+        user.name,
+        Role(user.role),
+        authenticated_us=session.authenticated_us,
+        address=address,
+        request_id=request_id,
+    )

@@ -1,0 +1,124 @@
+"""Slows down whoever guesses at passwords, without ever locking out whom the account belongs to.
+
+| what is counted                | past this many failures in 15 minutes | what happens                        |
+|--------------------------------|---------------------------------------|-------------------------------------|
+| one account from one address   | 10                                    | refused until the window has passed |
+| one account from anywhere      | 20                                    | one attempt at a time, ever slower  |
+| one address at any account     | 50                                    | one attempt at a time, ever slower  |
+| all accounts from anywhere     | 1,000                                 | each address at most every 2 s      |
+
+The last three never touch an address from which the account's owner has logged in within 30 days. An attempt is
+counted before its password is looked at and taken back when it was right, so that many at once do not slip by.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import unicodedata
+from dataclasses import dataclass
+
+from vault.crypto import keyed_digest
+from vault.errors import TooManyRequests
+from vault.services.clock import DAY_US, SECOND_US, Clock
+from vault.services.instance import Instance
+from vault.storage import Record, UnitOfWork
+
+WINDOW_US = 15 * 60 * SECOND_US
+PAIR_FAILURES = 10
+ACCOUNT_FAILURES = 20
+ADDRESS_FAILURES = 50
+OVERALL_FAILURES = 1000
+SLOWEST_SECONDS = 60
+OVERALL_SECONDS = 2
+REMEMBERED_US = 30 * DAY_US
+
+
+def fold_username(name: str) -> str:
+    """The one form under which a name is looked up and counted: case, space and NFKC variants are the same."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold()).strip()
+
+
+def fold_address(address: str) -> str:
+    """An IPv4 address itself, the /64 of an IPv6 one: whoever has one address of it has them all."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv6Address):
+        mapped = parsed.ipv4_mapped
+        return str(mapped) if mapped else str(ipaddress.ip_network((parsed, 64), strict=False))
+    return str(parsed)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt to log in, as the buckets that it is counted in (keyed digests, nothing in the clear)."""
+
+    pair: bytes
+    account: bytes
+    address: bytes
+    overall: bytes
+
+    @property
+    def buckets(self) -> list[bytes]:
+        """All four."""
+        return [self.pair, self.account, self.address, self.overall]
+
+
+class Throttle:
+    """Counts failures in the database: they hold across workers, restarts and a Redis that is gone."""
+
+    def __init__(self, instance: Instance, clock: Clock) -> None:
+        self._instance = instance
+        self._clock = clock
+
+    def admit(self, unit: UnitOfWork, username_folded: str, address: str, user_id: str | None) -> Attempt:
+        """Count an attempt before its password is looked at. Raises `TooManyRequests`."""
+        attempt = self._attempt(username_folded, fold_address(address))
+        counters = unit.throttle.read(attempt.buckets)
+        now = self._clock()
+        known = user_id is not None and unit.known_addresses.has(user_id, attempt.address, now - REMEMBERED_US)
+        wait_us = max(_refusals(attempt, counters, now, known=known))
+        if wait_us > 0:
+            raise TooManyRequests(
+                "Too many failed attempts: wait before you try again.",
+                retry_after_seconds=-(-wait_us // SECOND_US),
+            )
+        for bucket in attempt.buckets:
+            unit.throttle.fail(bucket, now, WINDOW_US)
+        return attempt
+
+    def succeeded(self, unit: UnitOfWork, attempt: Attempt, user_id: str) -> None:
+        """Take the attempt back, and remember the address as one of the owner's."""
+        unit.throttle.clear(attempt.pair)
+        for bucket in (attempt.account, attempt.address, attempt.overall):
+            unit.throttle.take_back(bucket)
+        unit.known_addresses.note(user_id, attempt.address, self._clock())
+
+    def _attempt(self, account: str, address: str) -> Attempt:
+        def bucket(kind: str, *parts: str) -> bytes:
+            return keyed_digest(self._instance.secret("digest"), f"throttle {kind}", *parts)
+
+        return Attempt(bucket("pair", account, address), bucket("account", account), bucket("address", address), bucket("overall"))
+
+
+def _refusals(attempt: Attempt, counters: dict[bytes, Record], now: int, *, known: bool) -> list[int]:
+    """How long each rule makes this attempt wait, in microseconds; 0 where it does not."""
+    living = {bucket: row for bucket, row in counters.items() if row.window_us > now - WINDOW_US}
+    pair = living.get(attempt.pair)
+    waits = [pair.window_us + WINDOW_US - now if pair and pair.failures >= PAIR_FAILURES else 0]
+    if known:
+        return waits
+    waits.append(_slowed(living.get(attempt.account), ACCOUNT_FAILURES, now))
+    waits.append(_slowed(living.get(attempt.address), ADDRESS_FAILURES, now))
+    overall, address = living.get(attempt.overall), living.get(attempt.address)
+    if overall and address and overall.failures >= OVERALL_FAILURES:
+        waits.append(address.last_us + OVERALL_SECONDS * SECOND_US - now)
+    return waits
+
+
+def _slowed(row: Record | None, threshold: int, now: int) -> int:
+    if row is None or row.failures < threshold:
+        return 0
+    seconds = min(SLOWEST_SECONDS, 2 ** min(row.failures - threshold, 10))
+    return int(row.last_us) + seconds * SECOND_US - now

@@ -1,0 +1,321 @@
+"""Service tokens: made by people (or, with `delegate`, by tokens), scoped by grants, revoked with all they made."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from vault.crypto import TokenKind, digest, matches, mint, parse
+from vault.errors import InvalidInput, MacError, NotAuthenticated, NotFound, NotGranted, QuotaExceeded
+from vault.model.policy import Grant, Permission, make_grant
+from vault.model.principal import Principal, PrincipalKind, Role
+from vault.services import audit
+from vault.services.clock import SECOND_US, Clock
+from vault.services.environments import Environments
+from vault.services.instance import Instance
+from vault.services.touches import Touches
+from vault.settings import Settings
+from vault.storage import HotReads, Record, Storage, UnitOfWork
+
+DEFAULT_TTL_SECONDS = 90 * 86_400
+"""A token that was forgotten ends by itself. None is for one that shall never end."""
+OVERLAP_MAX_SECONDS = 86_400
+GRANTS_MAX = 64
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRequest:
+    """What a new token shall be. A grant may name an environment (`environment`) in place of its id."""
+
+    name: str
+    grants: Sequence[GrantRequest]
+    ttl_seconds: int | None = DEFAULT_TTL_SECONDS
+    max_ttl_seconds: int | None = None
+    renewable: bool = False
+    uses: int | None = None
+    networks: Sequence[str] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class GrantRequest:
+    """A grant that is asked for: `permissions` on exactly one of the others. `environment` is a name or an id."""
+
+    permissions: frozenset[Permission]
+    environment: str | None = None
+    environment_id: str | None = None
+    path: str | None = None
+    globals: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TokenView:
+    """A token as it is shown, and its secret where it has just been made."""
+
+    row: Record
+    grants: tuple[Grant, ...]
+    secret: str | None = field(default=None, repr=False)
+
+
+class Tokens:
+    """The service tokens of all people."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        storage: Storage,
+        hot: HotReads,
+        instance: Instance,
+        environments: Environments,
+        touches: Touches,
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._storage = storage
+        self._hot = hot
+        self._instance = instance
+        self._environments = environments
+        self._touches = touches
+        self._clock = clock
+
+    def authenticate(self, text: str, address: str, request_id: str) -> Principal:
+        """Who holds this token; one use of a counted token is spent. Raises `NotAuthenticated` for every cause."""
+        parsed = parse(text)
+        if parsed.kind is not TokenKind.SERVICE:
+            raise NotAuthenticated()
+        found = self._hot.token(parsed.id)
+        token, user, grants, last_used_us = found or (None, None, [], None)
+        if not self._is_secret(text, token) or token is None or user is None:
+            raise NotAuthenticated()
+        now = self._clock()
+        if not _is_living(token, now) or user.state != "active" or not _is_at_home(token, address):
+            raise NotAuthenticated()
+        if token.uses_left is not None:
+            self._spend(token.id)
+        self._touches.token(token.id, last_used_us, now)
+        return Principal(
+            PrincipalKind.TOKEN,
+            token.id,
+            token.user_id,
+            user.name,
+            Role.USER,
+            tuple(map(_grant, grants)),
+            address=address,
+            request_id=request_id,
+        )
+
+    def create(self, unit: UnitOfWork, principal: Principal, request: TokenRequest) -> TokenView:
+        """Make a token. One that a token makes never reaches wider or lives longer than its maker.
+
+        Raises `NotGranted`, `NotFound` for an environment that is not there, `QuotaExceeded`, `InvalidInput`.
+        """
+        grants = tuple(
+            self._granted(unit, principal, wish, f"grants.{position}") for position, wish in enumerate(request.grants)
+        )
+        if not 1 <= len(grants) <= GRANTS_MAX:
+            raise InvalidInput(f"A token has 1 to {GRANTS_MAX} grants.", path="grants")
+        seq = unit.users.next_change(principal.user_id)
+        if unit.tokens.count(principal.user_id) >= self._settings.quota_tokens:
+            raise QuotaExceeded("You have as many tokens as this vault allows; revoke one first.")
+        minted, now = mint(TokenKind.SERVICE), self._clock()
+        request = self._within_parent(unit, principal, request, now)
+        unit.tokens.add(
+            id=minted.id,
+            accessor=str(uuid.uuid4()),
+            user_id=principal.user_id,
+            parent_id=principal.id if principal.kind is PrincipalKind.TOKEN else None,
+            created_us=now,
+            created_by=principal.label,
+            expires_us=_expiry(request, now),
+            uses_left=request.uses,
+            revoked_us=None,
+            last_used_us=None,
+            **self._secret_columns(minted.text),
+            **_asked_columns(request),
+        )
+        self._add_grants(unit, minted.id, grants)
+        unit.changes.add(principal.user_id, seq, "token.create", None, None, now)
+        audit.record(unit, principal, "token.create")
+        return replace(self._view(unit, _existing(unit.tokens.by_id(minted.id))), secret=minted.text)
+
+    def list(self, principal: Principal, after: tuple[int, str] | None, limit: int) -> list[TokenView]:
+        """A person's tokens; for a token, itself and those that it made. The oldest first."""
+        with self._storage.read() as unit:
+            if principal.kind is PrincipalKind.TOKEN:
+                rows = [_existing(unit.tokens.by_id(principal.id)), *unit.tokens.children([principal.id])]
+                return [self._view(unit, row) for row in rows]
+            rows = unit.tokens.page(principal.user_id, after, limit)
+            grants = unit.grants.of_tokens([row.id for row in rows])
+        return [TokenView(row, tuple(_grant(grant) for grant in grants if grant.token_id == row.id)) for row in rows]
+
+    def get(self, principal: Principal, token_id: str) -> TokenView:
+        """One token. Raises `NotFound`, for another person's too."""
+        with self._storage.read() as unit:
+            return self._view(unit, self._visible(unit, principal, token_id))
+
+    def rotate(self, unit: UnitOfWork, principal: Principal, token_id: str, overlap_seconds: int) -> TokenView:
+        """Give a token a new secret; the old one goes on for `overlap_seconds`. Raises `NotFound`."""
+        row = self._visible(unit, principal, token_id)
+        if not 0 <= overlap_seconds <= OVERLAP_MAX_SECONDS:
+            raise InvalidInput("An overlap lasts from 0 seconds to a day.", path="overlap_seconds")
+        unit.users.next_change(row.user_id)
+        minted = mint(TokenKind.SERVICE, row.id)
+        until = self._clock() + overlap_seconds * SECOND_US if overlap_seconds else None
+        previous = (row.digest, row.digest_key_id) if overlap_seconds else (None, None)
+        changed = self._secret_columns(minted.text) | {"previous_until_us": until}
+        unit.tokens.change(row, **changed | {"previous_digest": previous[0], "previous_digest_key_id": previous[1]})
+        audit.record(unit, principal, "token.rotate")
+        return replace(self._view(unit, _existing(unit.tokens.by_id(row.id))), secret=minted.text)
+
+    def revoke(self, unit: UnitOfWork, principal: Principal, token_id: str) -> None:
+        """End a token and all that it made, and that those made, at once. Raises `NotFound`."""
+        row = self._visible(unit, principal, token_id)
+        seq, now = unit.users.next_change(row.user_id), self._clock()
+        generation = [row]
+        while generation:
+            for token in generation:
+                unit.tokens.change(token, revoked_us=now)
+            generation = unit.tokens.children([token.id for token in generation])
+        unit.changes.add(row.user_id, seq, "token.revoke", None, None, now)
+        audit.record(unit, principal, "token.revoke")
+
+    def _granted(self, unit: UnitOfWork, principal: Principal, wish: GrantRequest, where: str) -> Grant:
+        environment_id = wish.environment_id
+        if wish.environment is not None:
+            if environment_id is not None:
+                raise InvalidInput("Name the environment or give its id, not both.", path=where)
+            environment_id = self._environments.find(unit, principal, wish.environment, Permission.DELEGATE).id
+        grant = make_grant(
+            wish.permissions, environment_id=environment_id, path=wish.path, globals=wish.globals, where=where
+        )
+        if principal.grants is None:
+            if grant.environment_id is not None:
+                self._environments.find(unit, principal, grant.environment_id, Permission.DELEGATE)
+            return grant
+        # A token holds no rights but its grants: what it gives on lies wholly within one that it may delegate.
+        if any(Permission.DELEGATE in own.permissions and grant.is_within(own) for own in principal.grants):
+            return grant
+        raise NotGranted()
+
+    def _within_parent(
+        self, unit: UnitOfWork, principal: Principal, request: TokenRequest, now: int
+    ) -> TokenRequest:
+        if principal.kind is not PrincipalKind.TOKEN:
+            return request
+        parent = _existing(unit.tokens.by_id(principal.id, lock=True))
+        if not _is_living(parent, now):
+            raise NotAuthenticated()
+        if parent.uses_left is not None:
+            raise InvalidInput("A token whose uses are counted makes no other tokens.")
+        if not _networks_within(request.networks, json.loads(parent.networks)):
+            raise InvalidInput("A token may be used only where its maker may.", path="networks")
+        if parent.expires_us is None:
+            return replace(request, networks=request.networks or json.loads(parent.networks))
+        left = max(1, (parent.expires_us - now) // SECOND_US)
+        wishes = (request.ttl_seconds, request.max_ttl_seconds)
+        ttl, most = (min(left, wish) if wish is not None else left for wish in wishes)
+        networks = request.networks or json.loads(parent.networks)
+        return replace(request, ttl_seconds=ttl, max_ttl_seconds=most, networks=networks)
+
+    def _visible(self, unit: UnitOfWork, principal: Principal, token_id: str) -> Record:
+        row = unit.tokens.by_id(token_id)
+        if row is None or row.user_id != principal.user_id or row.revoked_us is not None:
+            raise NotFound()
+        if principal.kind is PrincipalKind.TOKEN and principal.id not in (row.id, row.parent_id):
+            raise NotFound()
+        return row
+
+    def _view(self, unit: UnitOfWork, row: Record) -> TokenView:
+        return TokenView(row, tuple(map(_grant, unit.grants.of_tokens([row.id]))))
+
+    def _add_grants(self, unit: UnitOfWork, token_id: str, grants: Sequence[Grant]) -> None:
+        for grant in grants:
+            scope = {"environment_id": grant.environment_id, "path": grant.path, "globals": grant.globals}
+            permissions = ",".join(sorted(grant.permissions))
+            unit.grants.add(id=str(uuid.uuid4()), token_id=token_id, **scope, permissions=permissions)
+
+    def _secret_columns(self, text: str) -> dict[str, Any]:
+        key = self._instance.secret("token")
+        return {"digest": digest(key, text), "digest_key_id": key.id}
+
+    def _is_secret(self, text: str, token: Any) -> bool:
+        key_id = token.digest_key_id if token else ""
+        active = self._instance.secret("token")
+        key = self._instance.secret_by_id("token", key_id) or active
+        right = matches(key, text, token.digest if token else None)
+        # The second comparison is made in every case, so that its time does not tell a rotated token.
+        old = bool(token and token.previous_until_us and token.previous_until_us > self._clock())
+        old_key = self._instance.secret_by_id("token", token.previous_digest_key_id or "") if old else None
+        was_right = matches(old_key or active, text, token.previous_digest if old else None)
+        return right or was_right
+
+    def _spend(self, token_id: str) -> None:
+        """Spend one use, exactly once however many ask at the same time."""
+        with self._storage.write() as unit:
+            row = unit.tokens.by_id(token_id, lock=True)
+            if row is None or not _is_living(row, self._clock()):
+                raise NotAuthenticated()
+            unit.tokens.change(row, uses_left=row.uses_left - 1)
+
+
+def _existing(row: Record | None) -> Record:
+    if row is None:
+        raise NotFound()
+    return row
+
+
+def _grant(row: Any) -> Grant:
+    try:
+        permissions = frozenset(Permission(part) for part in row.permissions.split(","))
+    except ValueError as error:
+        raise MacError() from error
+    return Grant(permissions, row.environment_id, row.path, bool(row.globals))
+
+
+def _is_living(token: Any, now: int) -> bool:
+    if token.revoked_us is not None or (token.expires_us is not None and token.expires_us <= now):
+        return False
+    return token.uses_left is None or token.uses_left > 0
+
+
+def _is_at_home(token: Any, address: str) -> bool:
+    networks = json.loads(token.networks)
+    if not networks:
+        return True
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+    return any((mapped or parsed) in ipaddress.ip_network(network) for network in networks)
+
+
+def _networks_within(inner: Sequence[str], outer: Sequence[str]) -> bool:
+    if not outer:
+        return True
+    wide = [ipaddress.ip_network(network) for network in outer]
+    return all(any(_is_subnet(ipaddress.ip_network(network), other) for other in wide) for network in inner)
+
+
+def _is_subnet(inner: Any, outer: Any) -> bool:
+    return inner.version == outer.version and inner.subnet_of(outer)
+
+
+def _expiry(request: TokenRequest, now: int) -> int | None:
+    limits = [seconds for seconds in (request.ttl_seconds, request.max_ttl_seconds) if seconds is not None]
+    return now + min(limits) * SECOND_US if limits else None
+
+
+def _asked_columns(request: TokenRequest) -> dict[str, Any]:
+    return {
+        "name": request.name,
+        "ttl_seconds": request.ttl_seconds,
+        "max_ttl_seconds": request.max_ttl_seconds,
+        "renewable": request.renewable,
+        "networks": json.dumps(list(request.networks)),
+        "metadata": json.dumps(dict(request.metadata), sort_keys=True),
+    }

@@ -1,0 +1,126 @@
+"""Connections to SQLite or PostgreSQL, set up so that an acknowledged commit is a stored one."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import URL, Engine, make_url
+from sqlalchemy.pool import QueuePool
+
+from vault.errors import DatabaseUnavailable, SettingsError
+
+_SQLITE_BUSY_SECONDS = 5.0
+_POOL_WAIT_SECONDS = 5.0
+_CONNECT_SECONDS = 2
+_DEAD_PEER_MILLISECONDS = 3000
+
+_UNAVAILABLE_CLASSES = frozenset({"08", "53", "57", "58", "XX"})
+"""SQLSTATE classes: connection, resources, operator intervention, system error, internal error."""
+_READ_ONLY = "25006"
+_AGAIN = frozenset({"40001", "40P01", "55P03"})
+"""Serialisation failure, deadlock, lock not available: the same work may be tried again."""
+
+
+def parse_url(url: str) -> URL:
+    """The database's address, with the driver that Strongroom ships with. Raises `SettingsError`."""
+    try:
+        parsed = make_url(url)
+    except sa.exc.ArgumentError as error:
+        # The text itself may hold a password, so it is not repeated.
+        raise SettingsError("STRONGROOM_DATABASE_URL is no database address.") from error
+    drivers = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
+    kind = parsed.drivername.split("+")[0]
+    if kind not in drivers:
+        raise SettingsError("STRONGROOM_DATABASE_URL must start with sqlite:/// or postgresql://.")
+    return parsed.set(drivername=drivers[kind])
+
+
+def make_engine(url: URL, *, pool_size: int, autocommit: bool) -> Engine:
+    """An engine of its own for reads (`autocommit`) or for transactions."""
+    sqlite = url.get_backend_name() == "sqlite"
+    options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": _POOL_WAIT_SECONDS}
+    if sqlite:
+        options["connect_args"] = {"timeout": _SQLITE_BUSY_SECONDS, "check_same_thread": False}
+        options["isolation_level"] = "AUTOCOMMIT"
+        options["poolclass"] = QueuePool
+    else:
+        # PgBouncer in transaction mode cannot keep prepared statements; the timeouts find a dead peer.
+        options["connect_args"] = {
+            "prepare_threshold": None,
+            "connect_timeout": _CONNECT_SECONDS,
+            "tcp_user_timeout": _DEAD_PEER_MILLISECONDS,
+        }
+        options["pool_pre_ping"] = not autocommit
+        if autocommit:
+            options["isolation_level"] = "AUTOCOMMIT"
+    if autocommit:
+        options["pool_reset_on_return"] = None
+    engine = sa.create_engine(url, **options)
+    event.listen(engine, "connect", _prepare_sqlite if sqlite else _prepare_postgresql)
+    if sqlite and not autocommit:
+        event.listen(engine, "begin", _begin_immediate)
+    return engine
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    # RELIABILITY, by power cuts: only FULL kept every acknowledged commit (NORMAL lost up to 778).
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON", "trusted_schema=OFF"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_immediate(connection: sa.Connection) -> None:
+    # A transaction that starts by reading and then writes can fail half-way with "database is locked".
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _prepare_postgresql(connection: Any, record: Any) -> None:
+    def note(diagnostic: Any) -> None:
+        # A cancelled wait for the standby is acknowledged as a success, with only this warning: the row is
+        # gone after a failover (RELIABILITY 1).
+        if diagnostic.sqlstate == "01000" and "synchronous replication" in (diagnostic.message_primary or ""):
+            record.info["unsafe_commit"] = True
+
+    connection.add_notice_handler(note)
+
+
+@contextmanager
+def translated(*, engine: Engine | None = None) -> Iterator[None]:
+    """Turn a database that does not answer into `DatabaseUnavailable`; every other error passes."""
+    try:
+        yield
+    except (sa.exc.TimeoutError, sa.exc.DBAPIError, sqlite3.Error) as error:
+        if is_unavailable(error):
+            raise DatabaseUnavailable() from error
+        raise
+    except Exception as error:
+        # A driver's own error comes through unwrapped where a raw connection is used.
+        if type(error).__module__.startswith("psycopg") and is_unavailable(error):
+            if engine is not None:
+                engine.dispose()
+            raise DatabaseUnavailable() from error
+        raise
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Whether the database is out of reach or takes no writes, rather than refusing this very statement."""
+    if isinstance(error, sa.exc.TimeoutError):
+        return True
+    cause: Any = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+    if isinstance(cause, sqlite3.OperationalError):
+        name = getattr(cause, "sqlite_errorname", "")
+        return name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_READONLY"))
+    state = getattr(cause, "sqlstate", None)
+    if state is None:
+        return type(cause).__name__ in ("OperationalError", "InterfaceError", "ConnectionTimeout")
+    return state[:2] in _UNAVAILABLE_CLASSES or state == _READ_ONLY
+
+
+def may_try_again(error: BaseException) -> bool:
+    """Whether the same transaction may succeed when it is run again from its start."""
+    cause: Any = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+    return getattr(cause, "sqlstate", None) in _AGAIN

@@ -1,0 +1,126 @@
+"""Rows of keys at every level, of the vault's own secrets, and of the one row that says what is active."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select, update
+
+from vault.errors import MacError
+from vault.storage.repository import Record, Repository
+from vault.storage.signed import SignedTable
+from vault.storage.tables import data_keys, destroyed_keys, master_keys, system_secrets, user_keys, vault_state
+
+
+class MasterKeys(Repository):
+    """Versions of the master key: where each one lives, never the key."""
+
+    signed = SignedTable(master_keys)
+
+    def by_id(self, key_id: str) -> Record | None:
+        """The version with this id."""
+        return self.one(master_keys.c.id == key_id)
+
+    def list(self) -> list[Record]:
+        """All versions, the oldest first."""
+        return self.all(select(master_keys).order_by(master_keys.c.version))
+
+
+class UserKeys(Repository):
+    """User keys, wrapped by a master key; the one without an owner is the system key."""
+
+    signed = SignedTable(user_keys)
+
+    def by_id(self, key_id: str) -> Record | None:
+        """The key with this id."""
+        return self.one(user_keys.c.id == key_id)
+
+    def active(self, owner_id: str) -> Record:
+        """The key that wraps this owner's new data keys. A user without one was not made by this vault."""
+        found = self.one(user_keys.c.owner_id == owner_id, user_keys.c.state == "active")
+        if found is None:
+            raise MacError()
+        return found
+
+
+class DataKeys(Repository):
+    """Data keys, wrapped by their owner's user key."""
+
+    signed = SignedTable(data_keys)
+
+    def by_id(self, key_id: str) -> Record | None:
+        """The key with this id."""
+        return self.one(data_keys.c.id == key_id)
+
+    def active(self, environment_id: str) -> Record | None:
+        """The key that seals this environment's new revisions."""
+        return self.one(data_keys.c.environment_id == environment_id, data_keys.c.state == "active")
+
+
+class SystemSecrets(Repository):
+    """Keys that belong to the vault itself, sealed under the system key."""
+
+    signed = SignedTable(system_secrets)
+
+    def list(self) -> list[Record]:
+        """All secrets, the oldest first."""
+        return self.all(select(system_secrets).order_by(system_secrets.c.created_us))
+
+
+class DestroyedKeys(Repository):
+    """Which keys are gone for good."""
+
+    signed = SignedTable(destroyed_keys)
+
+
+class VaultState(Repository):
+    """The one row that says which vault this is and what is active. The lock flag carries no MAC."""
+
+    signed = SignedTable(vault_state, uncovered=("locked",))
+
+    def get(self) -> Record:
+        """The row. Raises `MacError` when it is gone or was not written by this vault."""
+        found = self.one(vault_state.c.id == 1)
+        if found is None:
+            raise MacError()
+        return found
+
+    def fence(self) -> Record:
+        """The row, held against a flip of the active version until this transaction ends."""
+        # Plain reads of PostgreSQL would let a reference to the old version commit after the flip.
+        row = self._connection.execute(select(vault_state).with_for_update(read=True)).one_or_none()
+        if row is None:
+            raise MacError()
+        return self.checked(row)
+
+    def set_locked(self, locked: bool) -> None:
+        """Set the flag that every worker polls."""
+        self._connection.execute(update(vault_state).values(locked=locked))
+
+
+@dataclass(frozen=True, slots=True)
+class FirstRows:
+    """What opens a vault, read before there is a key to check a row with: the MAC key is among the secrets."""
+
+    state: Record
+    system_key: Record
+    master_key: Record
+    secrets: tuple[Record, ...]
+
+
+def first_rows(connection: Connection) -> FirstRows | None:
+    """The rows that open the vault; None where the database holds none, or not all of them."""
+    state = connection.execute(select(vault_state)).one_or_none()
+    if state is None:
+        return None
+    system_key = connection.execute(select(user_keys).where(user_keys.c.id == state.active_system_key_id)).one_or_none()
+    if system_key is None:
+        return None
+    master_key = connection.execute(select(master_keys).where(master_keys.c.id == system_key.master_key_id)).one()
+    secrets = connection.execute(select(system_secrets).order_by(system_secrets.c.created_us)).all()
+    return FirstRows(state, system_key, master_key, tuple(secrets))
+
+
+def holds_vault(connection: Connection) -> bool:
+    """Whether the database holds a vault."""
+    return connection.execute(select(vault_state.c.id)).first() is not None

@@ -1,0 +1,96 @@
+"""What all repositories share: rows that are signed as they are written and checked as they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from sqlalchemy import Connection, Row, Select, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.sql import ColumnElement
+
+from vault.storage.signed import RowSigner, SignedTable
+
+Record = Row[Any]
+"""A row whose MAC has been checked; columns are its attributes."""
+
+
+class Stale(Exception):
+    """Another writer changed the row first. The unit of work is to be run again from its start."""
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenRow:
+    """What the audit keeps of a row that was written: enough to see later that an older state was put back."""
+
+    table: str
+    id: str
+    row_version: int
+    mac: bytes
+
+
+class Repository:
+    """A table of signed rows, seen through one connection."""
+
+    signed: ClassVar[SignedTable]
+
+    def __init__(self, connection: Connection, signer: RowSigner, journal: list[WrittenRow]) -> None:
+        self._connection = connection
+        self._signer = signer
+        self._journal = journal
+
+    def add(self, **values: Any) -> None:
+        """Insert one row and sign it. Every column without a default must be given."""
+        table = self.signed.table
+        row = {column.name: values.pop(column.name, None) for column in table.columns}
+        if values:
+            raise TypeError(f"{table.name} has no column {', '.join(values)}")
+        row["row_version"] = 1
+        for column in table.columns:
+            if row[column.name] is None and column.server_default is not None:
+                del row[column.name]
+        signature = self._signer.sign(self.signed, row)
+        try:
+            self._connection.execute(insert(table), signature)
+        except IntegrityError as error:
+            # Somebody else was first with the same name; run again, the unit of work will see it and say so.
+            raise Stale(table.name) from error
+        self._note(signature)
+
+    def change(self, record: Record, **changes: Any) -> None:
+        """Change a row that was read before, and sign it again. Raises `Stale` when it has changed since."""
+        table, before = self.signed.table, record._mapping
+        after = {**before, **changes, "row_version": record.row_version + 1}
+        signature = self._signer.sign(self.signed, after)
+        written = {name: signature[name] for name in (*changes, "row_version", "mac_key_id", "mac")}
+        statement = update(table).where(*self._key_is(record), table.c.row_version == record.row_version)
+        if self._connection.execute(statement.values(written)).rowcount != 1:
+            raise Stale(table.name)
+        self._note(signature)
+
+    def remove(self, record: Record) -> None:
+        """Delete a row that was read before."""
+        self._connection.execute(self.signed.table.delete().where(*self._key_is(record)))
+
+    def one(self, *conditions: ColumnElement[bool], lock: bool = False) -> Record | None:
+        """The only row that meets `conditions`, or None. `lock` holds it until the transaction ends."""
+        statement = select(self.signed.table).where(*conditions)
+        row = self._connection.execute(statement.with_for_update() if lock else statement).one_or_none()
+        return row and self.checked(row)
+
+    def all(self, statement: Select[Any]) -> list[Record]:
+        """All rows of a statement that selects whole rows of this table."""
+        return [self.checked(row) for row in self._connection.execute(statement)]
+
+    def checked(self, row: Record) -> Record:
+        """The row itself. Raises `MacError` when this vault did not write it."""
+        self._signer.check(self.signed, self.signed.ordered(row._mapping))
+        return row
+
+    def _note(self, row: Mapping[str, Any]) -> None:
+        table = self.signed.table.name
+        self._journal.append(WrittenRow(table, str(row[self.signed.key_names[0]]), row["row_version"], row["mac"]))
+
+    def _key_is(self, record: Record) -> Iterable[ColumnElement[bool]]:
+        return [self.signed.table.c[name] == record._mapping[name] for name in self.signed.key_names]

@@ -1,0 +1,218 @@
+"""One transaction, or one view for reading, with a repository for every noun."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from vault.errors import OutcomeUnknown, StorageError
+from vault.storage import keys, upkeep
+from vault.storage.engine import is_unavailable, make_engine, parse_url, translated
+from vault.storage.environments import Environments
+from vault.storage.repository import WrittenRow
+from vault.storage.revisions import Revisions
+from vault.storage.sessions import Sessions
+from vault.storage.signed import RowSigner
+from vault.storage.tokens import Grants, Tokens
+from vault.storage.users import Credentials, KnownAddresses, Users
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A permission that was asked for in this unit of work; asked again before its answer is replayed."""
+
+    permission: str
+    kind: str
+    name: str
+    id: str | None
+
+
+class UnitOfWork:
+    """All repositories over one connection. `after_commit` takes what must only happen once it is stored."""
+
+    def __init__(self, connection: Connection, signer: RowSigner | None) -> None:
+        self.connection = connection
+        self._signer = signer
+        self.journal: list[WrittenRow] = []
+        self.asked: list[Asked] = []
+        self.abandoned = False
+        self._after: list[Callable[[], None]] = []
+
+    def use_signer(self, signer: RowSigner) -> None:
+        """Sign and check with these keys from now on: for the transaction that makes a new vault."""
+        self._signer = signer
+
+    def after_commit(self, action: Callable[[], None]) -> None:
+        """Run `action` once this unit of work is stored, and not at all when it is not."""
+        self._after.append(action)
+
+    def abandon(self) -> None:
+        """Store nothing of this unit of work, although it ends without an error."""
+        self.abandoned = True
+
+    def run_after_commit(self) -> None:
+        """What `after_commit` has gathered, in order."""
+        for action in self._after:
+            action()
+
+    @property
+    def signer(self) -> RowSigner:
+        """The MAC keys. Raises `StorageError` before the vault's secrets have been opened."""
+        if self._signer is None:
+            raise StorageError("The vault's own secrets have not been opened yet.")
+        return self._signer
+
+    @cached_property
+    def users(self) -> Users:
+        return Users(self.connection, self.signer, self.journal)
+
+    @cached_property
+    def credentials(self) -> Credentials:
+        return Credentials(self.connection, self.signer, self.journal)
+
+    @cached_property
+    def sessions(self) -> Sessions:
+        return Sessions(self.connection, self.signer, self.journal)
+
+    @cached_property
+    def tokens(self) -> Tokens:
+        return Tokens(self.connection, self.signer, self.journal)
+
+    @cached_property
+    def grants(self) -> Grants:
+        return Grants(self.connection, self.signer, self.journal)
+
+    @cached_property
+    def environments(self) -> Environments:
+        return Environments(self.connection, self.signer, self.journal)
+
+    @cached_property
+    def revisions(self) -> Revisions:
+        return Revisions(self.connection, self.signer, self.journal)
+
+    @cached_property
+    def master_keys(self) -> keys.MasterKeys:
+        return keys.MasterKeys(self.connection, self.signer, self.journal)
+
+    @cached_property
+    def user_keys(self) -> keys.UserKeys:
+        return keys.UserKeys(self.connection, self.signer, self.journal)
+
+    @cached_property
+    def data_keys(self) -> keys.DataKeys:
+        return keys.DataKeys(self.connection, self.signer, self.journal)
+
+    @cached_property
+    def destroyed_keys(self) -> keys.DestroyedKeys:
+        return keys.DestroyedKeys(self.connection, self.signer, self.journal)
+
+    @cached_property
+    def system_secrets(self) -> keys.SystemSecrets:
+        return keys.SystemSecrets(self.connection, self.signer, self.journal)
+
+    @cached_property
+    def state(self) -> keys.VaultState:
+        return keys.VaultState(self.connection, self.signer, self.journal)
+
+    @property
+    def known_addresses(self) -> KnownAddresses:
+        return KnownAddresses(self.connection)
+
+    @property
+    def changes(self) -> upkeep.Changes:
+        return upkeep.Changes(self.connection)
+
+    @property
+    def audit_events(self) -> upkeep.AuditEvents:
+        return upkeep.AuditEvents(self.connection)
+
+    @property
+    def throttle(self) -> upkeep.Throttle:
+        return upkeep.Throttle(self.connection)
+
+    @property
+    def idempotency(self) -> upkeep.Idempotency:
+        return upkeep.Idempotency(self.connection)
+
+    @property
+    def workers(self) -> upkeep.Workers:
+        return upkeep.Workers(self.connection)
+
+    @property
+    def leases(self) -> upkeep.Leases:
+        return upkeep.Leases(self.connection)
+
+
+class Storage:
+    """The database. Reads and transactions have engines of their own; nothing connects before the first use."""
+
+    def __init__(self, url: str, *, pool_size: int = 8) -> None:
+        self.url = parse_url(url)
+        self.reading = make_engine(self.url, pool_size=pool_size, autocommit=True)
+        self.writing = make_engine(self.url, pool_size=pool_size, autocommit=False)
+        self.signer: RowSigner | None = None
+        # SQLite has one writer. Its own wait polls with sleeps and lets late-comers pass: 50 writers would starve.
+        self._turn = threading.Lock() if self.url.get_backend_name() == "sqlite" else None
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether the database is a SQLite file."""
+        return self._turn is not None
+
+    @contextmanager
+    def read(self) -> Iterator[UnitOfWork]:
+        """A view for reading: each statement sees what is committed. Raises `DatabaseUnavailable`."""
+        with translated(), self.reading.connect() as connection:
+            yield UnitOfWork(connection, self.signer)
+
+    @contextmanager
+    def write(self) -> Iterator[UnitOfWork]:
+        """One transaction: stored as a whole when the block ends, not at all when it raises.
+
+        Raises `DatabaseUnavailable` when nothing was stored, and `OutcomeUnknown` when the connection broke
+        during the commit.
+        """
+        turn = self._turn
+        if turn is not None:
+            turn.acquire()
+        try:
+            with translated(), self.writing.connect() as connection:
+                transaction = connection.begin()
+                unit = UnitOfWork(connection, self.signer)
+                try:
+                    yield unit
+                except BaseException:
+                    transaction.rollback()
+                    raise
+                if unit.abandoned:
+                    transaction.rollback()
+                    return
+                _commit(connection, transaction)
+        finally:
+            if turn is not None:
+                turn.release()
+        unit.run_after_commit()
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self.reading.dispose()
+        self.writing.dispose()
+
+
+def _commit(connection: Connection, transaction: sa.RootTransaction) -> None:
+    info = connection.connection.record_info if connection.connection is not None else {}
+    try:
+        transaction.commit()
+    except sa.exc.DBAPIError as error:
+        # SQLite says clearly that it did not commit; over a network nobody knows.
+        if connection.dialect.name == "postgresql" and is_unavailable(error):
+            raise OutcomeUnknown() from error
+        raise
+    if info and info.pop("unsafe_commit", False):
+        raise OutcomeUnknown("The standby did not confirm the change: it may be lost if the primary fails now.")

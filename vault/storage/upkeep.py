@@ -1,0 +1,133 @@
+"""Rows without authority that keep the service going: changes, throttle counters, answers kept for a retry,
+workers and leases."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from vault.storage.repository import Record
+from vault.storage.tables import audit_events, changes, idempotency, leases, throttle, workers
+from vault.storage.upsert import upsert
+
+
+class _Plain:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+
+class Changes(_Plain):
+    """The feed of what changed for a user; its numbers never skip."""
+
+    def add(self, user_id: str, seq: int, kind: str, environment_id: str | None, revision: int | None, at_us: int) -> None:
+        """Note one change under the number that `Users.next_change` gave."""
+        row = {"user_id": user_id, "seq": seq, "kind": kind, "at_us": at_us}
+        self._connection.execute(insert(changes), {**row, "environment_id": environment_id, "revision": revision})
+
+    def purge(self, before_us: int) -> int:
+        """Forget changes older than `before_us`."""
+        return self._connection.execute(delete(changes).where(changes.c.at_us < before_us)).rowcount
+
+
+class AuditEvents(_Plain):
+    """What was done, by whom. Rows are written in the transaction of what they tell of."""
+
+    def add(self, **values: object) -> None:
+        """Write one event."""
+        self._connection.execute(insert(audit_events), values)
+
+
+class Throttle(_Plain):
+    """Failure counters. A bucket is a keyed digest of what is counted."""
+
+    def read(self, buckets: list[bytes]) -> dict[bytes, Record]:
+        """The counters of these buckets that exist."""
+        found = self._connection.execute(select(throttle).where(throttle.c.bucket.in_(buckets)))
+        return {bytes(row.bucket): row for row in found}
+
+    def fail(self, bucket: bytes, now_us: int, window_us: int) -> None:
+        """Count one failure. A counter whose window has passed starts again."""
+        row = {"bucket": bucket, "failures": 1, "window_us": now_us, "last_us": now_us}
+        statement = upsert(self._connection, throttle).values(row)
+        fresh = throttle.c.window_us > now_us - window_us
+        self._connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["bucket"],
+                set_={"failures": throttle.c.failures + 1, "last_us": now_us},
+                where=fresh,
+            )
+        )
+        stale = (throttle.c.bucket == bucket) & (throttle.c.window_us <= now_us - window_us)
+        self._connection.execute(update(throttle).where(stale).values(failures=1, window_us=now_us, last_us=now_us))
+
+    def take_back(self, bucket: bytes) -> None:
+        """Take one failure back that turned out to be none."""
+        counted = (throttle.c.bucket == bucket) & (throttle.c.failures > 0)
+        self._connection.execute(update(throttle).where(counted).values(failures=throttle.c.failures - 1))
+
+    def clear(self, bucket: bytes) -> None:
+        """Forget a counter, after a success."""
+        self._connection.execute(delete(throttle).where(throttle.c.bucket == bucket))
+
+    def purge(self, before_us: int) -> int:
+        """Forget counters that have not moved since `before_us`."""
+        return self._connection.execute(delete(throttle).where(throttle.c.last_us < before_us)).rowcount
+
+
+class Idempotency(_Plain):
+    """Answers kept for a retry, each under a keyed digest of who asked what with which key."""
+
+    def claim(self, scope: bytes, row_id: str, fingerprint: bytes, now_us: int, expires_us: int) -> bool:
+        """Reserve `scope` for this transaction; False when an answer is there already.
+
+        While another transaction holds the same scope, PostgreSQL makes this one wait for its end.
+        """
+        self._connection.execute(
+            delete(idempotency).where(idempotency.c.scope == scope, idempotency.c.expires_us <= now_us)
+        )
+        row = {"scope": scope, "row_id": row_id, "fingerprint": fingerprint}
+        statement = upsert(self._connection, idempotency).values(**row, created_us=now_us, expires_us=expires_us)
+        return self._connection.execute(statement.on_conflict_do_nothing(index_elements=["scope"])).rowcount == 1
+
+    def find(self, scope: bytes) -> Record | None:
+        """The answer kept under `scope`."""
+        return self._connection.execute(select(idempotency).where(idempotency.c.scope == scope)).one_or_none()
+
+    def keep(self, scope: bytes, user_key_id: str, blob: bytes) -> None:
+        """Store the sealed answer under a scope that this transaction has claimed."""
+        kept = update(idempotency).where(idempotency.c.scope == scope)
+        self._connection.execute(kept.values(blob=blob, user_key_id=user_key_id))
+
+    def purge(self, now_us: int) -> int:
+        """Forget answers that nobody may ask for any more."""
+        return self._connection.execute(delete(idempotency).where(idempotency.c.expires_us <= now_us)).rowcount
+
+
+class Workers(_Plain):
+    """Which workers live, and which master key version each of them knows."""
+
+    def beat(self, worker_id: str, host: str, pid: int, knows: str, now_us: int, lease_us: int) -> None:
+        """Renew a worker's lease."""
+        row = {"id": worker_id, "host": host, "pid": pid, "started_us": now_us}
+        renewed = {"knows_master_key_id": knows, "lease_until_us": now_us + lease_us}
+        statement = upsert(self._connection, workers).values(**row, **renewed)
+        self._connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=renewed))
+
+    def leave(self, worker_id: str) -> None:
+        """Take a worker off the list when it ends in good order."""
+        self._connection.execute(delete(workers).where(workers.c.id == worker_id))
+
+    def purge(self, before_us: int) -> int:
+        """Forget workers whose lease lapsed before `before_us`."""
+        return self._connection.execute(delete(workers).where(workers.c.lease_until_us < before_us)).rowcount
+
+
+class Leases(_Plain):
+    """Who runs a job just now: at most one, and nobody for ever."""
+
+    def take(self, name: str, holder: str, now_us: int, length_us: int) -> bool:
+        """Take or renew the lease `name`; False while somebody else holds it."""
+        row = {"holder": holder, "until_us": now_us + length_us}
+        statement = upsert(self._connection, leases).values(name=name, **row)
+        free = (leases.c.until_us <= now_us) | (leases.c.holder == holder)
+        taken = statement.on_conflict_do_update(index_elements=["name"], set_=row, where=free)
+        return self._connection.execute(taken).rowcount == 1

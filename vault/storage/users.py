@@ -1,0 +1,85 @@
+"""Rows of users, their credentials, and the addresses that they have logged in from."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, delete, func, select, update
+
+from vault.errors import NotFound
+from vault.storage.repository import Record, Repository
+from vault.storage.signed import SignedTable
+from vault.storage.tables import credentials, known_addresses, users
+from vault.storage.upsert import upsert
+
+
+class Users(Repository):
+    """People. `change_seq` only counts, and is left out of the MAC: it moves with every write."""
+
+    signed = SignedTable(users, uncovered=("change_seq",))
+
+    def by_id(self, user_id: str) -> Record | None:
+        """The user with this id."""
+        return self.one(users.c.id == user_id)
+
+    def by_name(self, name_folded: str) -> Record | None:
+        """The user with this folded name."""
+        return self.one(users.c.name_folded == name_folded)
+
+    def list(self) -> list[Record]:
+        """All users by name."""
+        return self.all(select(users).order_by(users.c.name_folded))
+
+    def count(self) -> int:
+        """How many users there are."""
+        return self._connection.execute(select(func.count()).select_from(users)).scalar_one()
+
+    def next_change(self, user_id: str) -> int:
+        """Take the user's next change number, and with it the lock on all that is the user's.
+
+        Every unit of work that writes something of a user's starts here: one order of locks, no deadlock.
+        """
+        statement = update(users).where(users.c.id == user_id).values(change_seq=users.c.change_seq + 1)
+        number = self._connection.execute(statement.returning(users.c.change_seq)).scalar_one_or_none()
+        if number is None:
+            raise NotFound()
+        return int(number)
+
+
+class Credentials(Repository):
+    """What a person proves themselves with; the proof itself is a sealed blob."""
+
+    signed = SignedTable(credentials, uncovered=("used_us",))
+
+    def of_user(self, user_id: str, kind: str) -> list[Record]:
+        """A user's credentials of one kind."""
+        return self.all(select(credentials).where(credentials.c.user_id == user_id, credentials.c.kind == kind))
+
+
+class KnownAddresses:
+    """Where a user has logged in from: such an address is not slowed by what others do to the account."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def note(self, user_id: str, address: bytes, now_us: int) -> None:
+        """Remember a success from `address` (a keyed digest)."""
+        row = {"user_id": user_id, "address": address, "succeeded_us": now_us}
+        self._connection.execute(
+            upsert(self._connection, known_addresses)
+            .values(row)
+            .on_conflict_do_update(index_elements=["user_id", "address"], set_={"succeeded_us": now_us})
+        )
+
+    def has(self, user_id: str, address: bytes, since_us: int) -> bool:
+        """Whether the user has logged in from `address` since `since_us`."""
+        statement = select(known_addresses.c.succeeded_us).where(
+            known_addresses.c.user_id == user_id,
+            known_addresses.c.address == address,
+            known_addresses.c.succeeded_us >= since_us,
+        )
+        return self._connection.execute(statement).first() is not None
+
+    def purge(self, before_us: int) -> int:
+        """Forget successes older than `before_us`."""
+        return self._connection.execute(
+            delete(known_addresses).where(known_addresses.c.succeeded_us < before_us)
+        ).rowcount
