@@ -82,6 +82,16 @@ def open_vault(settings: Settings) -> Services:
     return Services.wire(settings, storage, instance, cache)
 
 
+def is_empty(settings: Settings) -> bool:
+    """Whether the database has no schema at all yet. Raises `DatabaseUnavailable`."""
+    storage = Storage(settings.database_url, pool_size=1)
+    try:
+        with storage.read() as unit:
+            return schema_state(unit.connection) == "empty"
+    finally:
+        storage.close()
+
+
 def prepare_vault(settings: Settings) -> bool:
     """Migrate the database, and make a new vault where there is none; whether one was made.
 

@@ -1,42 +1,42 @@
 """Every error that Strongroom raises on purpose. This file knows no HTTP: `api/problems.py` gives statuses.
 
-    StrongroomError
-    ├── SettingsError               a setting is missing or unusable
-    ├── InvalidInput                the caller sent what cannot be accepted; `path` says where
-    │   ├── BadJson                 the body is no JSON, or not one that is taken
-    │   ├── FormatError             a file's text cannot be read or written in its format
-    │   ├── QuotaExceeded           the caller has reached a limit of the operator's
-    │   ├── ResolutionTooLarge      references expand past their bound
-    │   └── TooLarge                a body, an environment or a value is over its size limit
-    ├── NotAuthenticated            no credential, or one that is not valid (all causes look the same)
-    │   ├── BadLogin                a wrong name or password (all causes look the same)
-    │   └── SecondFactorRequired    the password was right, and is not enough
-    ├── Forbidden                   the credential is good, and this call is not for its kind
-    │   └── StepUpRequired          a recent password is needed first
-    ├── NotFound                    no such thing, or one that the caller was not granted
-    │   ├── NotGranted              told as NotFound by our own face, as "permission denied" by Vault's
-    │   └── RevisionDeleted         the revision is deleted or destroyed
-    ├── MethodNotAllowed            the address exists and takes other methods
-    ├── Conflict                    the state does not allow it
-    │   ├── NameTaken               another living environment or user has this name
-    │   ├── PreconditionFailed      If-Match names a revision that is no longer current
-    │   ├── PreconditionRequired    this write must say which revision it replaces
-    │   ├── IdempotencyMismatch     the Idempotency-Key was used for a different request
-    │   └── ClientSealed            the values are sealed by their owner's device
-    ├── TooManyRequests             slow down; `retry_after_seconds`
-    ├── Unavailable                 not now; `retry_after_seconds`
-    │   ├── DatabaseUnavailable     the database does not answer or takes no writes
-    │   ├── KeyProviderUnavailable  the master key's provider does not answer
-    │   ├── VaultLocked             the operator has locked the vault
-    │   └── OutcomeUnknown          the write may or may not have happened; ask again with the same key
-    ├── IntegrityError              stored bytes are not what this vault stored; nothing more is told
-    │   ├── BlobError               a blob does not open
-    │   └── MacError                a row of authority was not written by this vault
-    ├── KeyProviderError            the provider refuses, and asking again will not help
-    │   └── KeyringError            the keyring file is missing, another vault's, or not safe to use
-    ├── StorageError                the database cannot be used as it is (schema, contents)
-    ├── TransportError              the SDK could not reach the server, or did not understand it
-    └── ServerError                 the server failed; its request id is in the message
+StrongroomError
+├── SettingsError               a setting is missing or unusable
+├── InvalidInput                the caller sent what cannot be accepted; `path` says where
+│   ├── BadJson                 the body is no JSON, or not one that is taken
+│   ├── FormatError             a file's text cannot be read or written in its format
+│   ├── QuotaExceeded           the caller has reached a limit of the operator's
+│   ├── ResolutionTooLarge      references expand past their bound
+│   └── TooLarge                a body, an environment or a value is over its size limit
+├── NotAuthenticated            no credential, or one that is not valid (all causes look the same)
+│   ├── BadLogin                a wrong name or password (all causes look the same)
+│   └── SecondFactorRequired    the password was right, and is not enough
+├── Forbidden                   the credential is good, and this call is not for its kind
+│   └── StepUpRequired          a recent password is needed first
+├── NotFound                    no such thing, or one that the caller was not granted
+│   ├── NotGranted              told as NotFound by our own face, as "permission denied" by Vault's
+│   └── RevisionDeleted         the revision is deleted or destroyed
+├── MethodNotAllowed            the address exists and takes other methods
+├── Conflict                    the state does not allow it
+│   ├── NameTaken               another living environment or user has this name
+│   ├── PreconditionFailed      If-Match names a revision that is no longer current
+│   ├── PreconditionRequired    this write must say which revision it replaces
+│   ├── IdempotencyMismatch     the Idempotency-Key was used for a different request
+│   └── ClientSealed            the values are sealed by their owner's device
+├── TooManyRequests             slow down; `retry_after_seconds`
+├── Unavailable                 not now; `retry_after_seconds`
+│   ├── DatabaseUnavailable     the database does not answer or takes no writes
+│   ├── KeyProviderUnavailable  the master key's provider does not answer
+│   ├── VaultLocked             the operator has locked the vault
+│   └── OutcomeUnknown          the write may or may not have happened; ask again with the same key
+├── IntegrityError              stored bytes are not what this vault stored; nothing more is told
+│   ├── BlobError               a blob does not open
+│   └── MacError                a row of authority was not written by this vault
+├── KeyProviderError            the provider refuses, and asking again will not help
+│   └── KeyringError            the keyring file is missing, another vault's, or not safe to use
+├── StorageError                the database cannot be used as it is (schema, contents)
+├── TransportError              the SDK could not reach the server, or did not understand it
+└── ServerError                 the server failed; its request id is in the message
 """
 
 from __future__ import annotations

@@ -98,7 +98,18 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
 
 
 CLIENT_NAMES = frozenset(
-    {"URL", "TOKEN", "CA_FILE", "ENVIRONMENT", "PROFILE", "CONFIG", "PASSWORD", "USERNAME", "NO_KEYCHAIN"}
+    {
+        "URL",
+        "TOKEN",
+        "CA_FILE",
+        "ENVIRONMENT",
+        "PROFILE",
+        "CONFIG",
+        "PASSWORD",
+        "USERNAME",
+        "NO_KEYCHAIN",
+        "ENVIRONMENT",
+    }
 )
 """Names that belong to the command and the SDK; the server leaves them alone."""
 

@@ -24,7 +24,7 @@ from vault.api.schemas import ProblemSchema
 RESOURCES = (sessions, me, environments, variables, values, revisions, tokens, transfer)
 
 
-class StrongroomApi(Api):
+class StrongroomApi(Api):  # type: ignore[misc]  # flask-smorest ships no types
     """flask-smorest's Api with our problems in place of its own errors."""
 
     ERROR_SCHEMA = ProblemSchema

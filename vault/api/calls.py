@@ -139,14 +139,18 @@ def page_limit(arguments: dict[str, Any]) -> int:
     return int(arguments["limit"]) + 1
 
 
-def page(items: list[Any], arguments: dict[str, Any], place: Callable[[Any], list[Any]]) -> tuple[dict[str, Any], dict[str, str]]:
+def page(
+    items: list[Any], arguments: dict[str, Any], place: Callable[[Any], list[Any]]
+) -> tuple[dict[str, Any], dict[str, str]]:
     """One page of `items`, of which there may be one more than asked for, and the `Link` header (RFC 8288)."""
     limit = int(arguments["limit"])
     if len(items) <= limit:
         return {"items": items, "next": None}, {}
     following = _cursor(place(items[limit - 1]))
     pairs = [(name, value) for name, value in request.args.items(multi=True) if name != "cursor"]
-    query = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in [*pairs, ("cursor", following)])
+    query = "&".join(
+        f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in [*pairs, ("cursor", following)]
+    )
     return {"items": items[:limit], "next": following}, {"Link": f'<{request.path}?{query}>; rel="next"'}
 
 

@@ -8,6 +8,7 @@ from vault.api.calls import page, page_limit, place_of, principal, services, wri
 from vault.api.parser import StrictBlueprint
 from vault.api.schemas import (
     ChangeEnvironmentBody,
+    ChangeGlobalsBody,
     CopyBody,
     CreateEnvironmentBody,
     EnvironmentPage,
@@ -77,7 +78,7 @@ def change_environment(body: dict[str, Any], env: str, unit: UnitOfWork) -> Envi
 
 @blueprint.route("/globals", methods=["PATCH"])
 @writes
-@blueprint.arguments(ChangeEnvironmentBody(exclude=["name"]))
+@blueprint.arguments(ChangeGlobalsBody)
 @blueprint.response(200, EnvironmentSchema)
 def change_globals(body: dict[str, Any], unit: UnitOfWork) -> Environment:
     """Change a description or a rule of my globals."""

@@ -12,6 +12,7 @@ from webargs.flaskparser import FlaskParser
 
 from vault.errors import BadJson, InvalidInput
 
+
 class StrictParser(FlaskParser):
     """webargs' parser with our errors and our JSON."""
 
@@ -32,7 +33,7 @@ class StrictParser(FlaskParser):
         raise InvalidInput(sentence, path=path) from error
 
 
-class StrictBlueprint(Blueprint):
+class StrictBlueprint(Blueprint):  # type: ignore[misc]  # flask-smorest ships no types
     """flask-smorest's blueprint with our parser."""
 
     ARGUMENTS_PARSER = StrictParser()

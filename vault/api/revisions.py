@@ -28,7 +28,7 @@ blueprint = StrictBlueprint("revisions", __name__, description="History.")
 def list_revisions(query: dict[str, Any], env: str | None = None) -> Any:
     """All revisions, the newest first."""
     before = place_of(query, int)
-    found = services().history.list(principal(), env, before[0] if before else None, page_limit(query))
+    found = services().history.revisions(principal(), env, before[0] if before else None, page_limit(query))
     return page(found, query, lambda item: [item.number])
 
 

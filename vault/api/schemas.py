@@ -19,7 +19,7 @@ PAGE_MOST = 200
 _TEN_YEARS_SECONDS = 10 * 366 * 86_400
 
 
-class Moment(fields.Field[str]):
+class Moment(fields.Field[Any]):
     """Microseconds since 1970 → RFC 3339 in UTC, as `2026-11-22T09:00:00Z`."""
 
     def _serialize(self, value: int | None, attr: str | None, obj: Any, **_: Any) -> str | None:
@@ -162,6 +162,11 @@ class ChangeEnvironmentBody(Schema):
     max_versions = fields.Integer(strict=True)
     cas_required = fields.Boolean(truthy={True}, falsy={False})
     delete_version_after_seconds = fields.Integer(strict=True)
+
+
+class ChangeGlobalsBody(ChangeEnvironmentBody):
+    class Meta:
+        exclude = ("name",)
 
 
 class UndeleteBody(Schema):

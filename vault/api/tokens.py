@@ -63,7 +63,9 @@ def revoke_token(token_id: str, unit: UnitOfWork) -> None:
 
 def _shown(view: TokenView) -> dict[str, Any]:
     row = view.row
-    shown = {name: getattr(row, name) for name in ("id", "accessor", "name", "parent_id", "max_ttl_seconds", "uses_left")}
+    shown = {
+        name: getattr(row, name) for name in ("id", "accessor", "name", "parent_id", "max_ttl_seconds", "uses_left")
+    }
     shown |= {"renewable": bool(row.renewable), "grants": [_shown_grant(grant) for grant in view.grants]}
     shown |= {"networks": json.loads(row.networks), "metadata": json.loads(row.metadata)}
     shown |= {"created_at": moment(row.created_us), "expires_at": moment(row.expires_us)}

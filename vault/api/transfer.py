@@ -25,9 +25,7 @@ def import_file(body: dict[str, Any], unit: UnitOfWork) -> Imported:
     """Read a file's text into an environment (null: the globals) as one revision; a dry run only shows the plan."""
     replace_all = body["mode"] == "replace"
     where = (body["environment"], body["format"], body["text"])
-    return services().transfer.import_text(
-        unit, principal(), *where, replace_all=replace_all, dry_run=body["dry_run"]
-    )
+    return services().transfer.import_text(unit, principal(), *where, replace_all=replace_all, dry_run=body["dry_run"])
 
 
 @both(blueprint, "/export", "GET")

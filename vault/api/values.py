@@ -55,7 +55,7 @@ def text_response(text: str, warnings: tuple[str, ...], media_type: str, headers
 
 
 def _as_text(answer: Answer, name: str, headers: dict[str, str]) -> Response:
-    assert answer.values is not None  # noqa: S101 - asked by the caller just before.
+    assert answer.values is not None
     chosen = format_named(name)
     rendered = chosen.render([Variable(name, value) for name, value in answer.values.values.items()])
     return text_response(rendered.text, answer.values.warnings + rendered.warnings, chosen.media_type, headers)

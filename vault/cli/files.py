@@ -64,3 +64,11 @@ def _ask(cli: Cli, what: str) -> str:
     if not cli.can_ask():
         raise CliError(f"There is no terminal to ask for {what}: give it as - (stdin) or @FILE.")
     return str(click.prompt(what[0].upper() + what[1:], hide_input=True, err=True, default="", show_default=False))
+
+
+def read_new_secret(cli: Cli, given: str | None, what: str) -> str:
+    """As `read_secret`, but a person at a terminal types it twice: nobody sees what they type."""
+    secret = read_secret(cli, given, what)
+    if given is None and _ask(cli, f"{what}, once more") != secret:
+        raise CliError("The two entries differ.")
+    return secret

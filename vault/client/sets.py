@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from vault.client.answers import (
     Change,
@@ -22,6 +23,8 @@ from vault.model.environment import Variable
 
 if TYPE_CHECKING:
     from vault.formats import Rendered
+
+_NAMES_MAX_CHARACTERS = 2000
 
 
 class VariableSet:
@@ -135,7 +138,9 @@ class VariableSet:
 
 def _fit_query(names: list[str]) -> bool:
     """Whether `?names=A,B` can ask for these; else all are fetched and the others dropped here."""
-    return bool(names) and not any("," in name or not name for name in names)
+    # Servers and proxies bound the first line of a request, often to 4 KiB.
+    is_short = sum(len(quote(name)) + 3 for name in names) < _NAMES_MAX_CHARACTERS
+    return bool(names) and is_short and not any("," in name or not name for name in names)
 
 
 def _fits_address(name: str) -> bool:

@@ -152,7 +152,7 @@ class HttpsTransport:
                 f"{self._address} sent more than {ANSWER_MAX_BYTES} bytes, which is no answer of ours."
             )
         # `read` with a limit tells nothing of a body that is shorter than announced.
-        if False:
+        if answer.length:
             raise ConnectionLost(f"{self._address} closed the connection before its answer was complete.")
         return Response(answer.status, {name.lower(): value for name, value in answer.getheaders()}, body)
 

@@ -106,5 +106,5 @@ def _guarded(name: str, run: Callable[[], None]) -> None:
         run()
     except StrongroomError as error:
         log.warning("job_failed", job=name, error=type(error).__name__)
-    except Exception as error:
-        log.error("job_failed", job=name, error=type(error).__name__, exc_info=True)
+    except Exception:
+        log.exception("job_failed", job=name)

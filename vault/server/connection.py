@@ -147,6 +147,29 @@ class Connection(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc]  # gunic
             self._close_transport()
             self._request_ready.set()
 
+    def _close_transport(self) -> None:
+        # asyncio gives a TLS connection that it closes one second, also for what is not sent yet: a client on a slow
+        # line would get half of its answer.
+        if self.transport is None or self._closed or not self._unsent_bytes():
+            super()._close_transport()
+            return
+        self._closed = True
+        self.worker.background(self._close_when_sent())
+
+    async def _close_when_sent(self) -> None:
+        end_seconds = self.worker.loop.time() + self.worker.settings.body_timeout_seconds
+        while self._unsent_bytes() and self.worker.loop.time() < end_seconds:
+            await asyncio.sleep(0.05)
+        self.transport.close()
+
+    def _unsent_bytes(self) -> int:
+        if self.transport.is_closing():
+            return 0
+        # The transport of TLS counts what it has not encrypted yet; most waits in the one below it.
+        below = getattr(getattr(self.transport, "_ssl_protocol", None), "_transport", None)
+        waiting = self.transport.get_write_buffer_size() + (below.get_write_buffer_size() if below is not None else 0)
+        return int(waiting)
+
     def give_up(self, cause: str) -> None:
         """End the connection now, whatever state it is in."""
         metrics().refusals.labels(cause).inc()

@@ -51,6 +51,8 @@ _FORWARDED_PREFIX = b"x-forwarded-"
 _NEVER_FROM_CLIENTS = frozenset({b"proxy", b"x-request-id"})
 _CERTIFICATE_PREFIXES = (b"x-client-cert", b"x-ssl-", b"ssl-client-", b"x-tls-client")
 
+_SLICE_BYTES = 64 * 1024
+
 _LIVE = Answer(200, [(b"content-type", b"application/json")], b'{"status":"ok"}', "/livez")
 
 _SERVICE_RESTART = 1012  # RFC 6455's registry of close codes
@@ -111,7 +113,7 @@ class Door:
             answer = refusal.answer(request_id)
         headers = self.complete(answer, request_id)
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        await send({"type": "http.response.body", "body": answer.body})
+        await _send_body(send, answer.body)
         self._record(scope, answer, request_id, time.perf_counter() - started)
 
     async def _answer(self, scope: Scope, receive: Receive, request_id: str) -> Answer:
@@ -203,6 +205,14 @@ class Door:
         """Take no more threads."""
         self.calls.stop()
         self.logins.stop()
+
+
+async def _send_body(send: Send, body: bytes) -> None:
+    # In one piece, all of a large answer would lie in asyncio's TLS buffer, where no limit counts it.
+    for start in range(0, len(body) - _SLICE_BYTES, _SLICE_BYTES):
+        await send({"type": "http.response.body", "body": body[start : start + _SLICE_BYTES], "more_body": True})
+    rest = body if len(body) <= _SLICE_BYTES else body[-(len(body) % _SLICE_BYTES or _SLICE_BYTES) :]
+    await send({"type": "http.response.body", "body": rest})
 
 
 def _peer(scope: Scope) -> str:

@@ -49,9 +49,7 @@ class Accounts:
         self._sessions = sessions
         self._environments = environments
         self._clock = clock
-        self.parameters = PasswordParameters(
-            settings.argon2_memory_kib, settings.argon2_passes, settings.argon2_lanes
-        )
+        self.parameters = PasswordParameters(settings.argon2_memory_kib, settings.argon2_passes, settings.argon2_lanes)
 
     def authenticate(self, username: str, password: str, address: str) -> Record:
         """The user whose name and password these are.

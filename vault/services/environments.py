@@ -24,7 +24,7 @@ from vault.services.clock import Clock
 from vault.services.instance import Instance
 from vault.services.sealing import Sealer
 from vault.settings import Settings
-from vault.storage import Asked, Record, Storage, UnitOfWork
+from vault.storage import Asked, Facts, Record, Storage, UnitOfWork
 
 GLOBALS: None = None
 """The reference that means a user's globals, where another names an environment."""
@@ -37,9 +37,7 @@ DELETE_AFTER_MOST_SECONDS = 10 * 366 * 86_400
 class Environments:
     """Every user's environments. A reference is an environment's id, its name, or `GLOBALS`."""
 
-    def __init__(
-        self, settings: Settings, storage: Storage, instance: Instance, sealer: Sealer, clock: Clock
-    ) -> None:
+    def __init__(self, settings: Settings, storage: Storage, instance: Instance, sealer: Sealer, clock: Clock) -> None:
         self._settings = settings
         self._storage = storage
         self._instance = instance
@@ -95,8 +93,14 @@ class Environments:
         ask(unit, principal, Permission.CREATE, Target(EnvironmentKind.ENVIRONMENT, name))
         seq = unit.users.next_change(principal.user_id)
         self._check_room(unit, principal, name)
-        facts = {"description": _checked_description(description), "max_versions": _checked_versions(max_versions)}
-        row = self.add_row(unit, principal.user_id, EnvironmentKind.ENVIRONMENT, name, **facts)
+        row = self.add_row(
+            unit,
+            principal.user_id,
+            EnvironmentKind.ENVIRONMENT,
+            name,
+            description=_checked_description(description),
+            max_versions=_checked_versions(max_versions),
+        )
         unit.changes.add(principal.user_id, seq, "environment.create", row.id, None, row.created_us)
         audit.record(unit, principal, "environment.create", environment_id=row.id)
         return row
@@ -135,7 +139,9 @@ class Environments:
         unit.environments.change(row, **self._described(unit, row, description))
         return _existing(unit.environments.by_id(owner_id, environment_id))
 
-    def change(self, unit: UnitOfWork, principal: Principal, reference: str | None, wishes: Mapping[str, Any]) -> Record:
+    def change(
+        self, unit: UnitOfWork, principal: Principal, reference: str | None, wishes: Mapping[str, Any]
+    ) -> Record:
         """Change its name, description or rules. Raises `NotFound`, `NameTaken`, `InvalidInput`."""
         row = self.find(unit, principal, reference, Permission.UPDATE)
         seq, now = unit.users.next_change(principal.user_id), self._clock()
@@ -287,7 +293,7 @@ def ask(unit: UnitOfWork, principal: Principal, permission: Permission, target: 
     unit.asked.append(Asked(str(permission), str(target.kind), target.name, target.id))
 
 
-def target_of(row: Record | None, reference: str | None = None) -> Target:
+def target_of(row: Record | Facts | None, reference: str | None = None) -> Target:
     """What a permission is asked for: the row itself, or the name that was asked for where there is no row."""
     if row is None:
         return GLOBALS_TARGET if reference is None else Target(EnvironmentKind.ENVIRONMENT, reference)

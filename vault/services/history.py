@@ -40,7 +40,7 @@ class History:
         self._variables = variables
         self._sealer = sealer
 
-    def list(self, principal: Principal, reference: str | None, before: int | None, limit: int) -> list[Revision]:
+    def revisions(self, principal: Principal, reference: str | None, before: int | None, limit: int) -> list[Revision]:
         """The revisions, the newest first, older than number `before`; facts only."""
         with self._storage.read() as unit:
             row = self._environments.find(unit, principal, reference, Permission.HISTORY)

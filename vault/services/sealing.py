@@ -118,9 +118,7 @@ class Sealer:
             raise BlobError()
         return self._unwrap(owner_id, environment_id, data_key, user_key)
 
-    def _unwrap(
-        self, owner_id: str, environment_id: str, data_key: Facts | Record, user_key: Facts | Record
-    ) -> Key:
+    def _unwrap(self, owner_id: str, environment_id: str, data_key: Facts | Record, user_key: Facts | Record) -> Key:
         # Owner and environment are those that were asked for, never those of the key's own row.
         return self._instance.keyring.data_key_lazily(
             lambda: self._instance.user_key(owner_id, user_key),

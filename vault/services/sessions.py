@@ -1,7 +1,7 @@
 """Sessions: the database is the truth, Redis holds a short sealed copy.
 
-    authenticate: copy in Redis (opened, younger than 30 s) ── else ──► database ──► a new copy
-    revoke:       database ──► commit ──► a tombstone over the copy, so that a late fill cannot bring it back
+authenticate: copy in Redis (opened, younger than 30 s) ── else ──► database ──► a new copy
+revoke:       database ──► commit ──► a tombstone over the copy, so that a late fill cannot bring it back
 """
 
 from __future__ import annotations
@@ -173,7 +173,16 @@ class Sessions:
         return session, SimpleNamespace(**copy["user"])
 
     def _fill(self, session: Any, user: Any) -> None:
-        names = ("id", "digest_key_id", "kind", "authenticated_us", "seen_us", "idle_seconds", "expires_us", "revoked_us")
+        names = (
+            "id",
+            "digest_key_id",
+            "kind",
+            "authenticated_us",
+            "seen_us",
+            "idle_seconds",
+            "expires_us",
+            "revoked_us",
+        )
         facts = {name: getattr(session, name) for name in names} | {"digest": session.digest.hex()}
         person = {name: getattr(user, name) for name in ("id", "name", "role", "state")}
         copy = {"filled_us": self._clock(), "session": facts, "user": person}

@@ -99,21 +99,23 @@ class Throttle:
         def bucket(kind: str, *parts: str) -> bytes:
             return keyed_digest(self._instance.secret("digest"), f"throttle {kind}", *parts)
 
-        return Attempt(bucket("pair", account, address), bucket("account", account), bucket("address", address), bucket("overall"))
+        return Attempt(
+            bucket("pair", account, address), bucket("account", account), bucket("address", address), bucket("overall")
+        )
 
 
 def _refusals(attempt: Attempt, counters: dict[bytes, Record], now: int, *, known: bool) -> list[int]:
     """How long each rule makes this attempt wait, in microseconds; 0 where it does not."""
     living = {bucket: row for bucket, row in counters.items() if row.window_us > now - WINDOW_US}
     pair = living.get(attempt.pair)
-    waits = [pair.window_us + WINDOW_US - now if pair and pair.failures >= PAIR_FAILURES else 0]
+    waits: list[int] = [int(pair.window_us) + WINDOW_US - now if pair and pair.failures >= PAIR_FAILURES else 0]
     if known:
         return waits
     waits.append(_slowed(living.get(attempt.account), ACCOUNT_FAILURES, now))
     waits.append(_slowed(living.get(attempt.address), ADDRESS_FAILURES, now))
     overall, address = living.get(attempt.overall), living.get(attempt.address)
     if overall and address and overall.failures >= OVERALL_FAILURES:
-        waits.append(address.last_us + OVERALL_SECONDS * SECOND_US - now)
+        waits.append(int(address.last_us) + OVERALL_SECONDS * SECOND_US - now)
     return waits
 
 
@@ -121,4 +123,4 @@ def _slowed(row: Record | None, threshold: int, now: int) -> int:
     if row is None or row.failures < threshold:
         return 0
     seconds = min(SLOWEST_SECONDS, 2 ** min(row.failures - threshold, 10))
-    return int(row.last_us) + seconds * SECOND_US - now
+    return int(row.last_us) + int(seconds) * SECOND_US - now

@@ -201,9 +201,7 @@ class Tokens:
             return grant
         raise NotGranted()
 
-    def _within_parent(
-        self, unit: UnitOfWork, principal: Principal, request: TokenRequest, now: int
-    ) -> TokenRequest:
+    def _within_parent(self, unit: UnitOfWork, principal: Principal, request: TokenRequest, now: int) -> TokenRequest:
         if principal.kind is not PrincipalKind.TOKEN:
             return request
         parent = _existing(unit.tokens.by_id(principal.id, lock=True))
@@ -302,7 +300,7 @@ def _networks_within(inner: Sequence[str], outer: Sequence[str]) -> bool:
 
 
 def _is_subnet(inner: Any, outer: Any) -> bool:
-    return inner.version == outer.version and inner.subnet_of(outer)
+    return inner.version == outer.version and bool(inner.subnet_of(outer))
 
 
 def _expiry(request: TokenRequest, now: int) -> int | None:

@@ -100,9 +100,7 @@ def format_named(name: str, *, parse: bool = False) -> Format:
     return found
 
 
-def merged(
-    current: Sequence[Variable], incoming: Sequence[Variable], *, replace_all: bool
-) -> tuple[Variable, ...]:
+def merged(current: Sequence[Variable], incoming: Sequence[Variable], *, replace_all: bool) -> tuple[Variable, ...]:
     """`incoming` over `current`: a name that exists keeps its type, description and flags, and is enabled."""
     old = {variable.name: variable for variable in current}
     new = {
@@ -117,6 +115,8 @@ def merged(
 def plan_of(before: Sequence[Variable], after: Sequence[Variable]) -> Plan:
     """What leads from `before` to `after`, by name."""
     changes = compare(before, after)
-    named = {kind: tuple(item.name for item in changes if item.kind == kind) for kind in ("added", "changed", "removed")}
+    named = {
+        kind: tuple(item.name for item in changes if item.kind == kind) for kind in ("added", "changed", "removed")
+    }
     touched = {item.name for item in changes}
     return Plan(**named, unchanged=tuple(item.name for item in after if item.name not in touched))

@@ -1,6 +1,6 @@
 """What a service uses: an environment over its globals, flat, resolved. The hot path: one statement, then the keys.
 
-    layers (one statement) → permission → availability → ETag → open → resolve
+layers (one statement) → permission → availability → ETag → open → resolve
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class ValuesReader:
         Raises `NotGranted`, `NotFound`, `RevisionDeleted`, `ClientSealed`, `ResolutionTooLarge`.
         """
         own, beneath = self._layers(principal, reference)
-        require(principal, Permission.READ, target_of(own and own.environment, reference))
+        require(principal, Permission.READ, target_of(own.environment if own else None, reference))
         if own is None:
             raise NotFound()
         # Availability comes before the ETag: a deletion whose time has come must not hide behind a 304.
@@ -92,9 +92,7 @@ class ValuesReader:
     def _open(self, layer: Layer) -> tuple[Variable, ...]:
         if layer.revision is None:
             return ()
-        return self._sealer.open_revision(
-            layer.environment, layer.revision, layer.blob, layer.data_key, layer.user_key
-        )
+        return self._sealer.open_revision(layer.environment, layer.revision, layer.blob, layer.data_key, layer.user_key)
 
     def _etag(self, layers: Sequence[Layer], question: Question, warnings: Sequence[str]) -> str:
         """A keyed digest of all that the answer depends on; it tells nothing of the plaintext."""

@@ -212,9 +212,7 @@ class Variables:
         return Snapshot(self._sealer.open_stored(unit, environment, revision), revision.number, etag)
 
 
-def merge(
-    current: Iterable[Variable], changes: Mapping[str, Mapping[str, Any] | None]
-) -> tuple[Variable, ...]:
+def merge(current: Iterable[Variable], changes: Mapping[str, Mapping[str, Any] | None]) -> tuple[Variable, ...]:
     """`current` with `changes`: those that stay keep their place, new ones come last, None takes one out."""
     merged = {variable.name: variable for variable in current}
     for raw, attributes in changes.items():

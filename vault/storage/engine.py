@@ -113,7 +113,9 @@ def is_unavailable(error: BaseException) -> bool:
     cause: Any = error.orig if isinstance(error, sa.exc.DBAPIError) else error
     if isinstance(cause, sqlite3.OperationalError):
         name = getattr(cause, "sqlite_errorname", "")
-        return name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_READONLY"))
+        return name.startswith(
+            ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_READONLY")
+        )
     state = getattr(cause, "sqlstate", None)
     if state is None:
         return type(cause).__name__ in ("OperationalError", "InterfaceError", "ConnectionTimeout")

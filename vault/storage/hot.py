@@ -106,7 +106,7 @@ class _Statement:
 
     def _split(self, row: Sequence[Any]) -> list[Any]:
         signer = self._storage.signer
-        assert signer is not None, "The vault's secrets are opened before anything is served."  # noqa: S101
+        assert signer is not None, "The vault's secrets are opened before anything is served."
         parts: list[Any] = []
         for place, signed in self._parts:
             values = row[place]

@@ -60,7 +60,7 @@ class Repository:
 
     def change(self, record: Record, **changes: Any) -> None:
         """Change a row that was read before, and sign it again. Raises `Stale` when it has changed since."""
-        table, before = self.signed.table, record._mapping
+        table, before = self.signed.table, record._asdict()
         after = {**before, **changes, "row_version": record.row_version + 1}
         signature = self._signer.sign(self.signed, after)
         written = {name: signature[name] for name in (*changes, "row_version", "mac_key_id", "mac")}
@@ -85,7 +85,7 @@ class Repository:
 
     def checked(self, row: Record) -> Record:
         """The row itself. Raises `MacError` when this vault did not write it."""
-        self._signer.check(self.signed, self.signed.ordered(row._mapping))
+        self._signer.check(self.signed, self.signed.ordered(row._asdict()))
         return row
 
     def _note(self, row: Mapping[str, Any]) -> None:

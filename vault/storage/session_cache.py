@@ -41,7 +41,7 @@ REVOKED = _TOMBSTONE
 class NoCache:
     """The embedded default: every session is read from the database."""
 
-    def get(self, key: str) -> bytes | None:  # noqa: ARG002 - nothing is kept.
+    def get(self, key: str) -> bytes | None:
         return None
 
     def fill(self, key: str, blob: bytes) -> None:
@@ -78,7 +78,8 @@ class RedisCache:
         try:
             return self._redis.get(key)  # type: ignore[return-value] # The stubs allow for the async client too.
         except self._errors as error:
-            return self._fail(error)
+            self._fail(error)
+            return None
 
     def fill(self, key: str, blob: bytes) -> None:
         """Store a sealed copy unless there is one, or a tombstone."""

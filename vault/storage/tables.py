@@ -8,6 +8,8 @@ to move data that is under a MAC.
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -37,7 +39,7 @@ metadata = MetaData(
 )
 
 
-def _uuid(name: str, *items: SchemaItem, **options: bool) -> Column[str]:
+def _uuid(name: str, *items: SchemaItem, **options: Any) -> Column[str]:
     return Column(name, String(36), *items, **options)
 
 

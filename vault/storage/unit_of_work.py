@@ -206,7 +206,7 @@ class Storage:
 
 
 def _commit(connection: Connection, transaction: sa.RootTransaction) -> None:
-    info = connection.connection.record_info if connection.connection is not None else {}
+    info = connection.connection.record_info
     try:
         transaction.commit()
     except sa.exc.DBAPIError as error:

@@ -18,7 +18,9 @@ class _Plain:
 class Changes(_Plain):
     """The feed of what changed for a user; its numbers never skip."""
 
-    def add(self, user_id: str, seq: int, kind: str, environment_id: str | None, revision: int | None, at_us: int) -> None:
+    def add(
+        self, user_id: str, seq: int, kind: str, environment_id: str | None, revision: int | None, at_us: int
+    ) -> None:
         """Note one change under the number that `Users.next_change` gave."""
         row = {"user_id": user_id, "seq": seq, "kind": kind, "at_us": at_us}
         self._connection.execute(insert(changes), {**row, "environment_id": environment_id, "revision": revision})

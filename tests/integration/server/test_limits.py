@@ -98,7 +98,7 @@ def test_a_body_that_stalls_is_answered_408_and_its_connection_closed(dial: Dial
 
 def test_a_client_that_does_not_read_its_answer_is_dropped_in_time(dial: Dial, server: RunningServer) -> None:
     raw = dial()
-    raw.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    # More than the kernel's buffers on both sides take in.
     size = 24_000_000
     raw.send(f"GET /repeat/x/{size} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
     time.sleep(2.0)
@@ -107,6 +107,16 @@ def test_a_client_that_does_not_read_its_answer_is_dropped_in_time(dial: Dial, s
         while data := raw.socket.recv(1024 * 1024):
             received += len(data)
     assert received < size
+
+
+def test_a_slow_client_gets_all_of_its_answer_though_the_connection_is_to_close(dial: Dial) -> None:
+    """asyncio's TLS would cut it off a second after the last byte was written."""
+    raw = dial()
+    raw.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    raw.send(b"GET /repeat/x/400000 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    time.sleep(1.3)
+    raw.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024 * 1024)
+    assert len(raw.reply().body) == 400_000
 
 
 def test_stalled_uploads_do_not_keep_others_from_reading(dial: Dial, server: RunningServer) -> None:

@@ -37,7 +37,7 @@ def test_values_pass_on_what_is_asked(client: Client, server: FakeTransport) -> 
     client.values("prod", ["A", "B"], resolve=False, globals=False)
 
 
-@pytest.mark.parametrize(("names", "found"), [(["A,B"], {"A,B": "1"}), ([], {})])
+@pytest.mark.parametrize(("names", "found"), [(["A,B"], {"A,B": "1"}), ([], {}), (["A", "X" * 3000], {"A": "2"})])
 def test_names_that_the_address_cannot_list_are_picked_here(
     names: list[str], found: dict[str, str], client: Client, server: FakeTransport
 ) -> None:

@@ -1,0 +1,92 @@
+"""`strongroom doctor --database`: what stands between the settings of this host and a vault that opens."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from vault.cli import host
+from vault.cli.doctor import Finding, Verdict
+from vault.errors import StrongroomError
+
+if TYPE_CHECKING:
+    from vault.settings import Settings
+
+_CERTIFICATE_WARNING_DAYS = 14
+
+
+def host_doctor() -> Iterator[Finding]:
+    """Every check, in the order in which a start comes about; the first that fails ends it."""
+    try:
+        found = host.settings()
+    except StrongroomError as error:
+        yield Finding("settings", "bad", error.message)
+        return
+    yield Finding("settings", "ok", "Every STRONGROOM_ variable is known and usable.")
+    yield _keyring_place(found)
+    for check, look in (("database", _database), ("vault", _vault), ("certificate", _certificate)):
+        finding = _told(check, look, found)
+        yield finding
+        if finding.verdict == "bad":
+            return
+
+
+def _told(check: str, look: Callable[[Settings], Finding], found: Settings) -> Finding:
+    try:
+        return look(found)
+    except StrongroomError as error:
+        return Finding(check, "bad", error.message)
+
+
+def _keyring_place(found: Settings) -> Finding:
+    if host.is_beside_data(found):
+        return Finding("keyring", "warning", host.beside_data(found))
+    return Finding("keyring", "ok", f"The keyring {found.keyring} lies apart from the data.")
+
+
+def _database(found: Settings) -> Finding:
+    from vault.storage import Storage, schema_state
+
+    storage = Storage(found.database_url, pool_size=1)
+    try:
+        with storage.read() as unit:
+            state = schema_state(unit.connection)
+    finally:
+        storage.close()
+    if state == "current":
+        return Finding("database", "ok", "The database answers and has this release's schema.")
+    advice = "Install the release that made it." if state == "newer" else "Run 'strongroom db upgrade'."
+    return Finding("database", "bad", f"The database's schema is {state}. {advice}")
+
+
+def _vault(found: Settings) -> Finding:
+    from vault.app import open_vault
+
+    services = open_vault(found)
+    try:
+        with services.storage.read() as unit:
+            people = unit.users.count()
+    finally:
+        services.storage.close()
+    if services.instance.locked:
+        return Finding("vault", "warning", "The keyring opens the vault, and an operator keeps it locked.")
+    return Finding("vault", "ok", f"The keyring opens the vault; it has {people} accounts.")
+
+
+def _certificate(found: Settings) -> Finding:
+    from cryptography import x509
+
+    if found.plain_http:
+        return Finding("certificate", "skipped", "A proxy ends TLS.")
+    if found.tls_cert is None:
+        return Finding("certificate", "ok", "The local authority makes one for localhost when the server starts.")
+    try:
+        certificate = x509.load_pem_x509_certificate(found.tls_cert.read_bytes())
+    except (OSError, ValueError) as error:
+        return Finding("certificate", "bad", f"{found.tls_cert} cannot be read as a certificate: {error}.")
+    left = certificate.not_valid_after_utc - datetime.datetime.now(datetime.UTC)
+    if left.total_seconds() <= 0:
+        return Finding("certificate", "bad", f"{found.tls_cert} has expired: put a new one in its place.")
+    verdict: Verdict = "warning" if left.days < _CERTIFICATE_WARNING_DAYS else "ok"
+    return Finding("certificate", verdict, f"{found.tls_cert} is good for {left.days} more days.")

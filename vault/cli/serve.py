@@ -1,0 +1,45 @@
+"""`strongroom serve`: make the vault ready, then serve it in the foreground."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from vault.cli import host
+from vault.cli.context import say
+
+if TYPE_CHECKING:
+    from vault.settings import Settings
+
+
+@click.command()
+@click.option("--bind", metavar="HOST:PORT", help="Where to listen (STRONGROOM_BIND; 127.0.0.1:8443).")
+@click.option("--workers", type=click.IntRange(1, 64), help="How many processes answer (STRONGROOM_WORKERS; 2).")
+def serve(bind: str | None, workers: int | None) -> None:
+    """Serve the vault over HTTPS until told to stop.
+
+    Every setting is an environment variable; see the README. An embedded or empty database is set up first.
+    """
+    from vault.server import ca_file
+    from vault.server import serve as run
+
+    found = host.settings()
+    changes = {"bind": bind, "workers": workers}
+    found = found.with_changes(**{name: value for name, value in changes.items() if value is not None})
+    _make_ready(found)
+    host.warn_of_neighbours(found)
+    say(f"Strongroom serves {'http' if found.plain_http else 'https'}://{found.bind}")
+    certificate = ca_file(found)
+    if certificate is not None:
+        say(f"Clients find its authority's certificate in {certificate}")
+    run(found)
+
+
+def _make_ready(found: Settings) -> None:
+    from vault.app import is_empty, open_vault, prepare_vault
+
+    if (found.embedded or is_empty(found)) and prepare_vault(found):
+        say(f"A new vault was made. Its keyring is {found.keyring}: keep a copy of it apart from the data.")
+    # A vault that cannot be opened is told of here, once, and not by each worker that starts and dies.
+    open_vault(found).storage.close()

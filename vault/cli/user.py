@@ -1,0 +1,137 @@
+"""`strongroom user`: accounts, by the operator on the host."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from vault.cli import host
+from vault.cli.context import Cli, say
+from vault.cli.files import read_new_secret
+from vault.cli.options import format_option, pass_cli
+from vault.cli.render import print_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vault.services import Services
+    from vault.storage import UnitOfWork
+
+_CALIBRATION_SECONDS = 0.5
+
+password_option = click.option(
+    "--password",
+    "password_source",
+    metavar="-|@FILE",
+    help="Read the password from standard input (-) or from a file; by default it is asked for.",
+)
+generate_option = click.option("--generate", is_flag=True, help="Make up a password and print it.")
+
+
+@click.group()
+def user() -> None:
+    """Look after accounts."""
+
+
+@user.command()
+@click.argument("name")
+@click.option("--operator", "is_operator", is_flag=True, help="The account may do operators' work.")
+@password_option
+@generate_option
+@pass_cli
+def add(cli: Cli, name: str, is_operator: bool, password_source: str | None, generate: bool) -> None:
+    """Make an account."""
+    from vault.model.principal import Role
+
+    password = _password(cli, password_source, generate=generate)
+    role = Role.OPERATOR if is_operator else Role.USER
+    _change(lambda vault, unit: vault.accounts.add(unit, host.operator(), name, password, role))
+    say(f"The account {name} is made.")
+    if generate:
+        click.echo(password)
+
+
+@user.command("list")
+@format_option
+@pass_cli
+def list_users(cli: Cli) -> None:
+    """List all accounts."""
+    with host.opened_vault() as vault:
+        rows = vault.accounts.list(host.operator())
+    accounts = [{"username": row.name, "role": row.role, "state": row.state, "id": row.id} for row in rows]
+    print_rows(cli, accounts, ["username", "role", "state", "id"])
+
+
+@user.command()
+@click.argument("name")
+def disable(name: str) -> None:
+    """Disable an account and end its sessions; its tokens stop too, and nothing is lost."""
+    _change(lambda vault, unit: vault.accounts.set_state(unit, host.operator(), name, active=False))
+    say(f"The account {name} is disabled.")
+
+
+@user.command()
+@click.argument("name")
+def enable(name: str) -> None:
+    """Enable an account again."""
+    _change(lambda vault, unit: vault.accounts.set_state(unit, host.operator(), name, active=True))
+    say(f"The account {name} is enabled.")
+
+
+@user.command()
+@click.argument("name")
+@password_option
+@generate_option
+@pass_cli
+def passwd(cli: Cli, name: str, password_source: str | None, generate: bool) -> None:
+    """Give an account a new password, and end its sessions."""
+    password = _password(cli, password_source, generate=generate)
+    _change(lambda vault, unit: vault.accounts.set_password(unit, host.operator(), name, password))
+    say(f"The account {name} has a new password.")
+    if generate:
+        click.echo(password)
+
+
+@user.command()
+@click.argument("name")
+@click.argument("role", type=click.Choice(["user", "operator"]))
+def role(name: str, role: str) -> None:
+    """Say what an account may do, and end its sessions."""
+    from vault.model.principal import Role
+
+    _change(lambda vault, unit: vault.accounts.set_role(unit, host.operator(), name, Role(role)))
+    say(f"The account {name} has the role {role}.")
+
+
+@user.command()
+@click.option("--seconds", type=click.FloatRange(0.05, 5), default=_CALIBRATION_SECONDS, help="What a login may take.")
+def calibrate(seconds: float) -> None:
+    """Find the Argon2id cost that takes about so long on this machine, and print its settings."""
+    from vault.crypto import PasswordParameters, hash_password
+
+    memory_kib, passes = host.settings().argon2_memory_kib, 2
+    while passes < 16:
+        start = time.perf_counter()
+        hash_password("a password of usual length", PasswordParameters(memory_kib, passes, 1))
+        taken = time.perf_counter() - start
+        say(f"{memory_kib // 1024} MiB, {passes} passes: {taken:.2f} s")
+        if taken * (passes + 1) / passes > seconds:
+            break
+        passes += 1
+    click.echo(f"STRONGROOM_ARGON2_MEMORY_KIB={memory_kib}")
+    click.echo(f"STRONGROOM_ARGON2_PASSES={passes}")
+
+
+def _password(cli: Cli, source: str | None, *, generate: bool) -> str:
+    if generate:
+        # 20 bytes are beyond guessing, and short enough to be typed once.
+        return secrets.token_urlsafe(20)
+    return read_new_secret(cli, source, "the new password")
+
+
+def _change(work: Callable[[Services, UnitOfWork], object]) -> None:
+    with host.opened_vault() as vault, vault.storage.write() as unit:
+        work(vault, unit)
