@@ -11,6 +11,7 @@ from vault.errors import KeyringError, StorageError
 from vault.jobs import Jobs
 from vault.keys import PROVIDERS, FileProvider, Guarded, Keyring
 from vault.services import Services
+from vault.services.clock import Clock, now_us
 from vault.services.instance import Instance, create
 from vault.settings import Settings
 from vault.storage import NoCache, RedisCache, SessionCache, Storage, first_rows, migrate, schema_state
@@ -61,7 +62,7 @@ def takes_password(method: str, path: str) -> bool:
     return (method, path.rstrip("/")) in _PASSWORD_CALLS
 
 
-def open_vault(settings: Settings) -> Services:
+def open_vault(settings: Settings, clock: Clock = now_us) -> Services:
     """Open the vault that the settings name.
 
     Raises `StorageError` when there is none or its schema is another release's, `KeyringError` when the keyring
@@ -79,7 +80,7 @@ def open_vault(settings: Settings) -> Services:
         storage.close()
         raise
     cache: SessionCache = RedisCache(settings.redis_url) if settings.redis_url else NoCache()
-    return Services.wire(settings, storage, instance, cache)
+    return Services.wire(settings, storage, instance, cache, clock)
 
 
 def is_empty(settings: Settings) -> bool:

@@ -108,7 +108,6 @@ CLIENT_NAMES = frozenset(
         "PASSWORD",
         "USERNAME",
         "NO_KEYCHAIN",
-        "ENVIRONMENT",
     }
 )
 """Names that belong to the command and the SDK; the server leaves them alone."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Flask, jsonify
+from flask import Flask
 from flask_smorest import Api
 
 from vault import __version__
@@ -12,6 +12,7 @@ from vault.api import (
     health,
     me,
     problems,
+    reference,
     revisions,
     sessions,
     tokens,
@@ -49,18 +50,4 @@ def register(app: Flask) -> None:
     app.register_blueprint(health.blueprint)
     problems.register(app)
     calls.guard(app)
-    _describe(app, api)
-
-
-def _describe(app: Flask, api: Api) -> None:
-    # The description is the same for everybody and for ever: it is made once, at the first question.
-    document: dict[str, object] = {}
-
-    @calls.public
-    def openapi() -> object:
-        """The OpenAPI 3.1 description of this API."""
-        if not document:
-            document.update(api.spec.to_dict(), security=[{"bearer": []}])
-        return jsonify(document)
-
-    app.add_url_rule(f"{calls.PREFIX}/openapi.json", "openapi", openapi)
+    reference.register(app, api)

@@ -20,6 +20,7 @@ blueprint = StrictBlueprint("values", __name__, description="What a service uses
 
 _SWITCHES = {"true": True, "1": True, "false": False, "0": False}
 _NAMES_MOST = 5000
+_WARNINGS_BYTES = 3 * 1024
 _PARAMETERS = [
     {"name": "globals", "in": "query", "schema": {"type": "boolean", "default": True},
      "description": "Whether the globals stand beneath."},
@@ -48,10 +49,21 @@ def read_values(env: str | None = None) -> Response:
 
 
 def text_response(text: str, warnings: tuple[str, ...], media_type: str, headers: dict[str, str]) -> Response:
-    """A text with its warnings in a header, as a JSON array in ASCII."""
+    """A text with its warnings in a header, as a JSON array in ASCII; past 3 KiB it ends with how many more there are."""
     if warnings:
-        headers = {**headers, "X-Strongroom-Warnings": json.dumps(warnings)}
+        headers = {**headers, "X-Strongroom-Warnings": _bounded(warnings)}
     return Response(text, headers=headers, content_type=f"{media_type}; charset=utf-8")
+
+
+def _bounded(warnings: tuple[str, ...]) -> str:
+    # Proxies stop at 4 to 8 KiB for a field, and so would the whole answer.
+    told, left = [], _WARNINGS_BYTES
+    for warning in warnings:
+        left -= len(json.dumps(warning)) + 2
+        if left < 0:
+            return json.dumps([*told, f"There are {len(warnings) - len(told)} more warnings."])
+        told.append(warning)
+    return json.dumps(told)
 
 
 def _as_text(answer: Answer, name: str, headers: dict[str, str]) -> Response:

@@ -40,6 +40,8 @@ _SENTENCES = {
 class Connection(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc]  # gunicorn ships no types
     """One client's connection, from before its TLS handshake to its end."""
 
+    _closed: bool
+
     def __init__(self, worker: Worker) -> None:
         super().__init__(worker)
         self.last_active_seconds: float = worker.loop.time()
@@ -158,7 +160,8 @@ class Connection(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc]  # gunic
 
     async def _close_when_sent(self) -> None:
         end_seconds = self.worker.loop.time() + self.worker.settings.body_timeout_seconds
-        while self._unsent_bytes() and self.worker.loop.time() < end_seconds:
+        # A transport tells nobody when its buffer is empty.
+        while self._unsent_bytes() and self.worker.loop.time() < end_seconds:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
         self.transport.close()
 

@@ -1,0 +1,218 @@
+"""Environ in, answer out, and threads that are counted."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import pytest
+
+from vault.server.bridge import Environ, Lane, PasswordLane, collect, make_environ
+from vault.server.refusal import Answer, Refusal
+
+ENVIRON: Environ = {"strongroom.request_id": "r"}
+SCOPE = {
+    "method": "POST",
+    "raw_path": b"/a%2Fb/%C3%BC",
+    "query_string": b"q=%20",
+    "scheme": "https",
+    "http_version": "1.1",
+    "server": ("127.0.0.1", 8443),
+}
+
+Start = Callable[..., Callable[[bytes], None]]
+
+
+def hello(_environ: Environ, start: Start) -> list[bytes]:
+    start("200 OK", [("Content-Type", "text/plain")])
+    return [b"hel", b"lo"]
+
+
+def test_the_environ_tells_the_true_length_and_the_raw_path() -> None:
+    environ = make_environ(SCOPE, {b"host": b"h", b"content-length": b"99"}, b"abc", "r")
+    assert environ["CONTENT_LENGTH"] == "3"
+    assert environ["wsgi.input"].read() == b"abc"
+    assert environ["PATH_INFO"] == "/a/b/\xc3\xbc"
+    assert environ["strongroom.raw_path"] == "/a%2Fb/%C3%BC"
+    assert environ["RAW_URI"] == "/a%2Fb/%C3%BC?q=%20"
+    assert environ["strongroom.request_id"] == "r"
+
+
+def test_how_the_body_was_framed_is_not_passed_on() -> None:
+    environ = make_environ(SCOPE, {b"transfer-encoding": b"chunked", b"te": b"trailers", b"expect": b"x"}, b"", "r")
+    assert not [name for name in environ if name.startswith("HTTP_")]
+
+
+def test_headers_become_variables() -> None:
+    environ = make_environ(SCOPE, {b"content-type": b"text/plain", b"if-match": b'"1"'}, b"", "r")
+    assert (environ["CONTENT_TYPE"], environ["HTTP_IF_MATCH"]) == ("text/plain", '"1"')
+
+
+def test_an_answer_is_collected_whole() -> None:
+    assert collect(hello, dict(ENVIRON)) == Answer(200, [(b"content-type", b"text/plain")], b"hello", "(unmatched)")
+
+
+def test_what_is_written_by_the_old_callable_comes_first() -> None:
+    def old(_environ: Environ, start: Start) -> list[bytes]:
+        start("200 OK", [])(b"a")
+        return [b"b"]
+
+    assert collect(old, dict(ENVIRON)).body == b"ab"
+
+
+def test_an_application_may_start_again_after_an_error() -> None:
+    def twice(_environ: Environ, start: Start) -> list[bytes]:
+        start("200 OK", [])
+        start("500 OH NO", [], (ValueError, ValueError(), None))
+        return []
+
+    assert collect(twice, dict(ENVIRON)).status == 500
+
+
+def test_an_answer_is_closed_also_when_it_breaks() -> None:
+    closed: list[bool] = []
+
+    class Broken:
+        def __iter__(self) -> Iterator[bytes]:
+            raise ValueError
+
+        def close(self) -> None:
+            closed.append(True)
+
+    def broken(_environ: Environ, start: Start) -> Iterable[bytes]:
+        start("200 OK", [])
+        return Broken()
+
+    with pytest.raises(ValueError):
+        collect(broken, dict(ENVIRON))
+    assert closed == [True]
+
+
+def run(lane: Lane, *calls: float) -> list[Any]:
+    async def all_of_them() -> list[Any]:
+        try:
+            return list(await asyncio.gather(*(lane.run(dict(ENVIRON)) for _ in calls), return_exceptions=True))
+        finally:
+            lane.stop()
+
+    return asyncio.run(all_of_them())
+
+
+def slow(_environ: Environ, start: Start) -> list[bytes]:
+    time.sleep(0.05)
+    start("200 OK", [])
+    return []
+
+
+def test_a_lane_runs_on_its_own_threads_within_the_callers_context() -> None:
+    variable = contextvars.ContextVar("variable", default="")
+    seen: list[tuple[str, str]] = []
+
+    def look(_environ: Environ, start: Start) -> list[bytes]:
+        seen.append((variable.get(), threading.current_thread().name))
+        variable.set("changed")
+        start("200 OK", [])
+        return []
+
+    async def call() -> str:
+        variable.set("the caller's")
+        await Lane(look, threads=1, limit=1, name="calls").run(dict(ENVIRON))
+        return variable.get()
+
+    assert asyncio.run(call()) == "the caller's"
+    assert seen == [("the caller's", "calls_0")]
+
+
+def test_a_full_lane_refuses_and_is_free_again_afterwards() -> None:
+    lane = Lane(slow, threads=1, limit=2, name="calls")
+    outcomes = run(lane, 1, 2, 3)
+    assert [outcome.status for outcome in outcomes] == [200, 200, 503]
+    assert outcomes[2].cause == "calls_full"
+    assert lane.in_flight == 0
+
+
+def test_an_application_that_raises_is_answered_500_and_gives_its_place_back() -> None:
+    def broken(_environ: Environ, _start: Start) -> list[bytes]:
+        raise ValueError("canary")
+
+    lane = Lane(broken, threads=1, limit=1, name="calls")
+    (outcome,) = run(lane, 1)
+    assert (outcome.status, "canary" in str(outcome)) == (500, False)
+    assert lane.in_flight == 0
+
+
+def test_a_client_that_leaves_keeps_its_place_until_its_thread_is_done() -> None:
+    lane = Lane(slow, threads=1, limit=1, name="calls")
+
+    async def leave() -> None:
+        call = asyncio.create_task(lane.run(dict(ENVIRON)))
+        await asyncio.sleep(0.01)
+        call.cancel()
+        await asyncio.sleep(0)
+        assert lane.in_flight == 1
+        with pytest.raises(Refusal):
+            await lane.run(dict(ENVIRON))
+        await asyncio.sleep(0.1)
+        assert lane.in_flight == 0
+        lane.stop()
+
+    asyncio.run(leave())
+
+
+def test_a_call_whose_client_left_before_its_turn_is_never_made() -> None:
+    calls: list[int] = []
+
+    def count(environ: Environ, start: Start) -> list[bytes]:
+        calls.append(1)
+        return slow(environ, start)
+
+    lane = Lane(count, threads=1, limit=5, name="calls")
+
+    async def leave() -> None:
+        first = asyncio.create_task(lane.run(dict(ENVIRON)))
+        second = asyncio.create_task(lane.run(dict(ENVIRON)))
+        await asyncio.sleep(0.01)
+        second.cancel()
+        await first
+        await asyncio.sleep(0.05)
+        lane.stop()
+
+    asyncio.run(leave())
+    assert calls == [1]
+    assert lane.in_flight == 0
+
+
+def test_no_more_logins_run_at_once_than_there_are_threads() -> None:
+    now: list[int] = []
+    most: list[int] = []
+
+    def hashing(environ: Environ, start: Start) -> list[bytes]:
+        now.append(1)
+        most.append(len(now))
+        answer = slow(environ, start)
+        now.pop()
+        return answer
+
+    lane = PasswordLane(hashing, threads=2, limit=10)
+    assert [outcome.status for outcome in run(lane, *range(8))] == [200] * 8
+    assert max(most) == 2
+    assert lane.in_flight == 0
+
+
+def test_a_login_that_waits_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vault.server.bridge._PASSWORD_WAIT_SECONDS", 0.02)
+    lane = PasswordLane(slow, threads=1, limit=10)
+    outcomes = run(lane, 1, 2)
+    assert [outcome.status for outcome in outcomes] == [200, 503]
+    assert (outcomes[1].cause, outcomes[1].retry_after_seconds) == ("login_waited", 1)
+
+
+def test_only_so_many_logins_wait() -> None:
+    lane = PasswordLane(slow, threads=1, limit=2)
+    outcomes = run(lane, *range(5))
+    assert sorted(outcome.status for outcome in outcomes) == [200, 200, 200, 503, 503]
+    assert {outcome.cause for outcome in outcomes if isinstance(outcome, Refusal)} == {"login_full"}

@@ -1,0 +1,248 @@
+"""What the front door answers itself, and what it hands on."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vault.server.bridge import Environ
+from vault.server.door import ASGIApp, Door, Scope, drop_claims, joined
+from vault.server.intake import Message, Receive
+from vault.server.refusal import Answer, Headers
+from vault.settings import Settings
+
+
+def settings(**changes: Any) -> Settings:
+    base = Settings(data_dir=Path("data"), keyring=Path("keyring"), database_url="sqlite://", threads=1)
+    return base.with_changes(**changes)
+
+
+class Application:
+    """A WSGI application that remembers what it was asked."""
+
+    def __init__(self, status: str = "200 OK", headers: list[tuple[str, str]] | None = None, body: bytes = b"") -> None:
+        self.asked: list[Environ] = []
+        self._answer = status, headers or [], body
+
+    def __call__(self, environ: Environ, start: Any) -> list[bytes]:
+        self.asked.append(environ)
+        status, headers, body = self._answer
+        start(status, headers)
+        return [body]
+
+
+def scope(
+    path: str = "/x", headers: Headers | None = None, method: str = "GET", client: str = "192.0.2.7", **more: Any
+) -> Scope:
+    fields = [(b"host", b"localhost")] if headers is None else headers
+    return {
+        "type": "http", "http_version": "1.1", "method": method, "scheme": "https", "raw_path": path.encode(),
+        "query_string": b"", "headers": fields, "client": (client, 5), "server": ("127.0.0.1", 8443),
+    } | more  # fmt: skip
+
+
+async def nothing_more() -> Message:
+    return {"type": "http.disconnect"}
+
+
+def ask(door: Door, asked: Scope, receive: Receive = nothing_more) -> tuple[int, dict[str, str], bytes]:
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def serve() -> None:
+        await door(asked, receive, send)
+        door.stop()
+
+    asyncio.run(serve())
+    if not sent:
+        return 0, {}, b""
+    headers = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+    return sent[0]["status"], headers, b"".join(message["body"] for message in sent[1:])
+
+
+def test_life_is_answered_without_the_application() -> None:
+    application = Application()
+    status, _, body = ask(Door(application, settings()), scope("/livez"))
+    assert (status, body, application.asked) == (200, b'{"status":"ok"}', [])
+
+
+def test_readiness_is_the_applications_until_the_door_drains() -> None:
+    application = Application()
+    assert ask(Door(application, settings()), scope("/readyz"))[0] == 200
+    assert len(application.asked) == 1
+    draining = Door(application, settings())
+    draining.draining = True
+    status, headers, _ = ask(draining, scope("/readyz"))
+    assert (status, headers["retry-after"], len(application.asked)) == (503, "1", 1)
+
+
+@pytest.mark.parametrize("host", [None, b"", b"a b", b"a/b", b"a,b", b"[::1", b"a:123456"])
+def test_a_request_without_a_valid_host_is_refused(host: bytes | None) -> None:
+    application = Application()
+    fields = [] if host is None else [(b"host", host)]
+    status, headers, body = ask(Door(application, settings()), scope(headers=fields))
+    assert (status, headers["content-type"]) == (400, "application/problem+json")
+    problem = json.loads(body)
+    assert problem["type"] == "urn:strongroom:problem:invalid_input"
+    assert problem["request_id"] == headers["x-request-id"]
+    assert not application.asked
+
+
+@pytest.mark.parametrize("host", [b"localhost", b"localhost:8443", b"vault.example.org", b"127.0.0.1:1", b"[::1]:8443"])
+def test_a_valid_host_is_let_through(host: bytes) -> None:
+    assert ask(Door(Application(), settings()), scope(headers=[(b"host", host)]))[0] == 200
+
+
+def test_a_client_that_leaves_in_mid_body_gets_no_answer_and_the_application_no_request() -> None:
+    application = Application()
+    fields = [(b"host", b"h"), (b"content-length", b"5")]
+    assert ask(Door(application, settings()), scope(headers=fields, method="POST")) == (0, {}, b"")
+    assert not application.asked
+
+
+def test_buffers_are_free_again_after_the_answer() -> None:
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"abc"}
+
+    application = Application()
+    door = Door(application, settings())
+    fields = [(b"host", b"h"), (b"content-length", b"3")]
+    assert ask(door, scope(headers=fields, method="POST"), receive)[0] == 200
+    assert application.asked[0]["CONTENT_LENGTH"] == "3"
+    assert door.intake.held_bytes == 0
+
+
+def test_calls_that_take_a_password_go_to_their_own_lane() -> None:
+    names: list[str] = []
+
+    def application(_environ: Environ, start: Any) -> list[bytes]:
+        import threading
+
+        names.append(threading.current_thread().name)
+        start("200 OK", [])
+        return []
+
+    def takes_password(method: str, path: str) -> bool:
+        return (method, path) == ("POST", "/login")
+
+    for path in ("/login", "/other"):
+        ask(Door(application, settings(), takes_password=takes_password), scope(path, method="POST"))
+    assert [name.split("_")[0] for name in names] == ["login", "calls"]
+
+
+def test_the_memory_for_hashing_is_divided_among_the_workers() -> None:
+    assert Door(Application(), settings(workers=2, login_threads=4)).logins._turns._value == 2
+    assert Door(Application(), settings(workers=4, login_threads=2)).logins._turns._value == 1
+
+
+def test_headers_of_the_application_stand_and_ours_are_added() -> None:
+    answer = Answer(200, [(b"content-security-policy", b"script-src 'self'")], b"abc", "/x")
+    headers = Door(Application(), settings()).complete(answer, "r")
+    assert headers.count((b"content-security-policy", b"script-src 'self'")) == 1
+    assert len([1 for name, _ in headers if name == b"content-security-policy"]) == 1
+    assert (b"content-length", b"3") in headers
+    assert (b"cache-control", b"no-store") in headers
+
+
+def test_an_answer_that_has_no_body_is_given_no_length() -> None:
+    for status in (204, 304):
+        headers = Door(Application(), settings()).complete(Answer(status, [], b"", "/x"), "r")
+        assert b"content-length" not in dict(headers)
+
+
+def test_hsts_comes_with_the_operators_own_certificate_only() -> None:
+    own = settings(tls_cert=Path("c"), tls_key=Path("k"))
+    assert "strict-transport-security" in ask(Door(Application(), own), scope())[1]
+    assert "strict-transport-security" not in ask(Door(Application(), settings()), scope())[1]
+
+
+@pytest.mark.parametrize("size", [0, 1, 65_536, 65_537, 131_072, 200_001])
+def test_an_answer_of_any_size_arrives_whole(size: int) -> None:
+    body = bytes(number % 251 for number in range(size))
+    assert ask(Door(Application(body=body), settings()), scope())[2] == body
+
+
+PROXIES = (ipaddress.ip_network("10.0.0.0/8"),)
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "address"),
+    [
+        ("10.0.0.1", b"203.0.113.9", "203.0.113.9"),
+        ("10.0.0.1", b"198.51.100.1, 203.0.113.9, 10.0.0.2", "203.0.113.9"),
+        ("10.0.0.1", b"10.0.0.3, 10.0.0.2", "10.0.0.3"),
+        ("10.0.0.1", b"203.0.113.9, nonsense", "10.0.0.1"),
+        ("10.0.0.1", b"nonsense, 203.0.113.9", "203.0.113.9"),
+        ("203.0.113.1", b"198.51.100.1", "203.0.113.1"),
+    ],
+)
+def test_the_client_is_the_last_whom_a_trusted_proxy_heard(peer: str, forwarded: bytes, address: str) -> None:
+    application = Application()
+    fields = [(b"host", b"h"), (b"x-forwarded-for", forwarded)]
+    ask(Door(application, settings(trusted_proxies=PROXIES)), scope(headers=fields, client=peer))
+    (environ,) = application.asked
+    assert environ["REMOTE_ADDR"] == address
+    assert "HTTP_X_FORWARDED_FOR" not in environ
+    assert environ["strongroom.forwarded_by_stranger"] is (peer == "203.0.113.1")
+
+
+def test_only_proxies_and_probes_may_use_plain_http() -> None:
+    behind = settings(plain_http=True, trusted_proxies=PROXIES)
+    for client, path, expected in [("203.0.113.1", "/x", 403), ("203.0.113.1", "/livez", 200), ("10.0.0.1", "/x", 200)]:
+        assert ask(Door(Application(), behind), scope(path, client=client))[0] == expected
+
+
+def test_repeated_fields_are_joined_each_in_its_way() -> None:
+    fields = [(b"cookie", b"a=1"), (b"accept", b"x"), (b"cookie", b"b=2"), (b"accept", b"y")]
+    assert joined(fields) == {b"cookie": b"a=1; b=2", b"accept": b"x, y"}
+
+
+def test_claims_are_dropped_and_ordinary_headers_stay() -> None:
+    names = [b"x-forwarded-for", b"forwarded", b"x-real-ip", b"x-client-cert", b"ssl-client-verify", b"x-request-id"]
+    headers = dict.fromkeys([*names, b"x-strongroom", b"prefer", b"sec-fetch-site"], b"v")
+    assert drop_claims(headers) is True
+    assert set(headers) == {b"x-strongroom", b"prefer", b"sec-fetch-site"}
+    assert drop_claims({b"x-client-cert": b"v"}) is False
+
+
+def websocket(door: Door, client: str = "192.0.2.7") -> list[Message]:
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    asyncio.run(_serve_and_stop(door, scope(client=client, type="websocket"), send))
+    return sent
+
+
+async def _serve_and_stop(door: Door, asked: Scope, send: Any) -> None:
+    await door(asked, nothing_more, send)
+    door.stop()
+
+
+def accepting() -> ASGIApp:
+    async def accept(_scope: Scope, _receive: Receive, send: Any) -> None:
+        await send({"type": "websocket.accept"})
+
+    return accept
+
+
+def test_a_websocket_is_closed_where_nothing_serves_it_or_the_door_drains() -> None:
+    refused = [{"type": "websocket.close", "code": 1008}]
+    assert websocket(Door(Application(), settings())) == refused
+    draining = Door(Application(), settings(), websocket_app=accepting())
+    draining.draining = True
+    assert websocket(draining) == refused
+    behind = settings(plain_http=True, trusted_proxies=PROXIES)
+    assert websocket(Door(Application(), behind, websocket_app=accepting())) == refused
+
+
+def test_a_websocket_is_handed_to_what_serves_it() -> None:
+    assert websocket(Door(Application(), settings(), websocket_app=accepting())) == [{"type": "websocket.accept"}]

@@ -1,0 +1,166 @@
+"""A vault for tests, in this process: `make_vault`, and short words for what tests do in one.
+
+    vault = make_vault(tmp_path, database_url, clock=FakeClock())
+    ada = add_person(vault, "ada")
+    environment = add_environment(vault, ada, "prod", A="1", B="{{A}}")
+    token = add_token(vault, ada, grant("read", environment="prod"))
+    values(vault, as_token(vault, token.secret), "prod")
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from vault import settings
+from vault.app import open_vault, prepare_vault
+from vault.errors import Unavailable
+from vault.model.environment import Variable
+from vault.model.policy import Permission
+from vault.model.principal import Principal, Role, host_operator
+from vault.services import Services
+from vault.services.clock import SECOND_US, Clock, now_us
+from vault.services.sessions import NewSession
+from vault.services.tokens import GrantRequest, TokenRequest, TokenView
+from vault.services.values import Question
+from vault.services.variables import Precondition
+from vault.storage import Record, Stale, UnitOfWork
+
+PASSWORD = "lantern gravel ninefold otter"
+ADDRESS = "192.0.2.10"
+HOST = host_operator("test")
+_TRIES = 8
+
+T = TypeVar("T")
+
+
+class FakeClock:
+    """A time that stands still until it is told to move on."""
+
+    def __init__(self, start_us: int | None = None) -> None:
+        self.us = now_us() if start_us is None else start_us
+
+    def __call__(self) -> int:
+        return self.us
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self.us += int(seconds * SECOND_US)
+
+
+def make_settings(tmp_path: Path, database_url: str, **changes: Any) -> settings.Settings:
+    """Settings with the keyring in a folder of its own, and Argon2 at the floor that this vault accepts."""
+    floor = {"STRONGROOM_ARGON2_MEMORY_KIB": "19456", "STRONGROOM_ARGON2_PASSES": "2"}
+    # Two vaults in one test each get a keyring of their own.
+    folder = tmp_path / f"keys-{secrets.token_hex(4)}"
+    places = {"STRONGROOM_DATA_DIR": str(tmp_path / "data"), "STRONGROOM_KEYRING": str(folder / "master.json")}
+    return settings.load({**places, **floor, "STRONGROOM_DATABASE_URL": database_url}).with_changes(**changes)
+
+
+def make_vault(tmp_path: Path, database_url: str, *, clock: Clock = now_us, **changes: Any) -> Services:
+    """A new vault in an empty database, opened. `changes` are settings, as `quota_environments=3`.
+
+    Whoever wants its connections closed calls `vault.storage.close()`.
+    """
+    chosen = make_settings(tmp_path, database_url, **changes)
+    prepare_vault(chosen)
+    return open_vault(chosen, clock)
+
+
+def reopened(vault: Services, clock: Clock = now_us) -> Services:
+    """The same vault as another worker sees it: nothing cached, connections of its own."""
+    return open_vault(vault.settings, clock)
+
+
+def write(vault: Services, action: Callable[[UnitOfWork], T]) -> T:
+    """Run `action` in one transaction, again from its start while others are faster, as the API does."""
+    for _ in range(_TRIES):
+        try:
+            with vault.storage.write() as unit:
+                return action(unit)
+        except Stale:
+            continue
+    raise Unavailable("Many others write to this at the same time; ask again.")
+
+
+def add_person(vault: Services, name: str = "ada", role: Role = Role.USER) -> Principal:
+    """A person with `PASSWORD`, and the principal of a session of theirs."""
+    write(vault, lambda unit: vault.accounts.add(unit, HOST, name, PASSWORD, role))
+    return as_session(vault, log_in(vault, name).secret)
+
+
+def log_in(vault: Services, name: str, kind: str = "api", address: str = ADDRESS) -> NewSession:
+    """A session for a person, without the password's hashing."""
+
+    def begin(unit: UnitOfWork) -> NewSession:
+        user = unit.users.by_name(name)
+        assert user is not None
+        return vault.sessions.begin(unit, user, kind, address, "test", "request")
+
+    return write(vault, begin)
+
+
+def as_session(vault: Services, secret: str, kind: str = "api", address: str = ADDRESS) -> Principal:
+    """Who holds this session secret."""
+    return vault.sessions.authenticate(secret, kind, address, "request")
+
+
+def as_token(vault: Services, secret: str | None, address: str = ADDRESS) -> Principal:
+    """Who holds this token secret."""
+    assert secret is not None
+    return vault.tokens.authenticate(secret, address, "request")
+
+
+def grant(permissions: str, **scope: Any) -> GrantRequest:
+    """A grant that is asked for: `grant("list,read", environment="prod")`, `path=`, `globals=True`."""
+    return GrantRequest(frozenset(map(Permission, permissions.split(","))), **scope)
+
+
+def add_token(vault: Services, principal: Principal, *grants: GrantRequest, **wishes: Any) -> TokenView:
+    """A token with its secret."""
+    request = TokenRequest(wishes.pop("name", "service"), grants, **wishes)
+    return write(vault, lambda unit: vault.tokens.create(unit, principal, request))
+
+
+def add_environment(vault: Services, principal: Principal, environment: str, /, **variables: str) -> Record:
+    """A new environment, with a first revision where there are variables."""
+
+    def create(unit: UnitOfWork) -> Record:
+        row = vault.environments.create(unit, principal, environment)
+        filled = [Variable(name, value) for name, value in variables.items()]
+        return vault.variables.fill(unit, principal, row, filled) if filled else row
+
+    return write(vault, create)
+
+
+def patch(vault: Services, principal: Principal, reference: str | None, /, **changes: Any) -> int | None:
+    """Merge changes (a text is a value, None removes, a dict sets attributes); the revision's number."""
+    merged = {name: {"value": change} if isinstance(change, str) else change for name, change in changes.items()}
+    return write(vault, lambda unit: vault.variables.patch(unit, principal, reference, merged)).revision
+
+
+def put(vault: Services, principal: Principal, reference: str | None, *variables: Variable) -> int | None:
+    """Replace all variables, whatever is there; the revision's number."""
+    readable = vault.variables.read(principal, reference).revision is not None
+    precondition = Precondition(match="*") if readable else Precondition(none=True)
+    return write(
+        vault, lambda unit: vault.variables.replace(unit, principal, reference, variables, precondition)
+    ).revision
+
+
+def values(vault: Services, principal: Principal, reference: str | None, **question: Any) -> dict[str, str]:
+    """The values that a service would get."""
+    found = vault.values.read(principal, reference, Question(**question)).values
+    assert found is not None
+    return found.values
+
+
+def run_sql(vault: Services, sql: str, **parameters: Any) -> list[Any]:
+    """What somebody does who can write to the database and holds no key. Rows, where there are any."""
+    with vault.storage.writing.begin() as connection:
+        result = connection.execute(sa.text(sql), parameters)
+        return list(result) if result.returns_rows else []

@@ -1,0 +1,158 @@
+"""The API's description: `openapi.json` for programs, and a page that reads it for people. Both are public."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, Response, jsonify, render_template_string
+from flask_smorest import Api
+
+from vault.api.calls import PREFIX, public
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_METHODS = ("get", "post", "put", "patch", "delete")
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a body or an answer."""
+
+    name: str
+    type: str
+    needed: bool
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A body or an answer, and its fields."""
+
+    title: str
+    fields: list[Field]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """What stands in the address, the query or a header."""
+
+    name: str
+    place: str
+    needed: bool
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One call."""
+
+    method: str
+    path: str
+    summary: str
+    parameters: list[Parameter]
+    shapes: list[Shape]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The calls of one resource."""
+
+    name: str
+    description: str
+    calls: list[Operation] = field(default_factory=list)
+
+
+class Reference:
+    """The description of one app: it is the same for everybody and for ever, so it is made once, when first asked for."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """OpenAPI 3.1."""
+        document: dict[str, Any] = self._api.spec.to_dict()
+        return document | {"security": [{"bearer": []}]}
+
+    @cached_property
+    def groups(self) -> list[Group]:
+        """The calls by resource, in the order of the document."""
+        groups = {tag["name"]: Group(tag["name"], tag.get("description", "")) for tag in self.document["tags"]}
+        for path, item in self.document["paths"].items():
+            for method in _METHODS:
+                if method in item:
+                    operation = item[method]
+                    shared = item.get("parameters", [])
+                    groups[operation["tags"][0]].calls.append(self._operation(method, path, operation, shared))
+        return list(groups.values())
+
+    def _operation(self, method: str, path: str, operation: Mapping[str, Any], shared: list[Any]) -> Operation:
+        parameters = [
+            Parameter(item["name"], item["in"], item.get("required", False), item.get("description", ""))
+            for item in [*shared, *operation.get("parameters", [])]
+        ]
+        return Operation(method.upper(), path, operation.get("summary", ""), parameters, list(self._shapes(operation)))
+
+    def _shapes(self, operation: Mapping[str, Any]) -> Iterator[Shape]:
+        body = operation.get("requestBody")
+        if body:
+            yield Shape("Body", self._fields(body))
+        for status, answer in operation.get("responses", {}).items():
+            fields = self._fields(answer) if status.startswith("2") else []
+            if fields:
+                yield Shape(f"Answer {status}", fields)
+
+    def _fields(self, holder: Mapping[str, Any]) -> list[Field]:
+        for media in holder.get("content", {}).values():
+            schema = self._resolved(media.get("schema", {}))
+            needed = schema.get("required", [])
+            return [
+                Field(name, self._type(inner), name in needed, self._resolved(inner).get("description", ""))
+                for name, inner in schema.get("properties", {}).items()
+            ]
+        return []
+
+    def _type(self, schema: Mapping[str, Any]) -> str:
+        resolved = self._resolved(schema)
+        if "enum" in resolved:
+            return " | ".join(map(str, resolved["enum"]))
+        kind = resolved.get("type", "any")
+        text = " or ".join(kind) if isinstance(kind, list) else str(kind)
+        return f"{text} of {self._type(resolved['items'])}" if "items" in resolved else text
+
+    def _resolved(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+        name = schema.get("$ref", "").rpartition("/")[2]
+        return self.document["components"]["schemas"][name] if name else schema
+
+
+def register(app: Flask, api: Api) -> None:
+    """Serve the description of `api`, and the page."""
+    reference = Reference(api)
+    style = (_TEMPLATES / "reference.css").read_text()
+    page = (_TEMPLATES / "reference.html").read_text()
+    style_hash = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    document_url = f"{PREFIX}/openapi.json"
+
+    @public
+    def openapi() -> Response:
+        """The OpenAPI 3.1 description of this API."""
+        return jsonify(reference.document)
+
+    @public
+    def read_reference() -> Response:
+        """The same for people."""
+        info = reference.document["info"]
+        text = render_template_string(page, **info, groups=reference.groups, style=style, document_url=document_url)
+        response = Response(text, mimetype="text/html")
+        # Only this very style sheet, and nothing else: no script, no image, no frame.
+        policy = f"default-src 'none'; style-src 'sha256-{style_hash}'; frame-ancestors 'none'; base-uri 'none'"
+        response.headers["Content-Security-Policy"] = policy
+        return response
+
+    app.add_url_rule(document_url, "openapi", openapi)
+    app.add_url_rule(f"{PREFIX}/reference", "reference", read_reference)
