@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,9 @@ class Settings:
 
     data_dir: Path
     keyring: Path
-    database_url: str
-    redis_url: str = ""
+    # Both may hold a password, and a repr ends up in tracebacks.
+    database_url: str = field(repr=False)
+    redis_url: str = field(default="", repr=False)
     bind: str = "127.0.0.1:8443"
     metrics_bind: str = ""
     workers: int = 2
@@ -37,7 +38,6 @@ class Settings:
     tls_key: Path | None = None
     plain_http: bool = False
     trusted_proxies: tuple[Network, ...] = ()
-    operator_networks: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
     max_connections: int = 2000
     max_requests_in_flight: int = 64
     body_timeout_seconds: float = 15.0
@@ -89,7 +89,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         "keyring": Path(given.pop("keyring", "") or _default_keyring(environ)).absolute(),
         "database_url": given.pop("database_url", "") or f"sqlite:///{data_dir / 'strongroom.db'}",
     }
-    types = {field.name: str(field.type) for field in fields(Settings)}
+    types = {item.name: str(item.type) for item in fields(Settings)}
     for name, text in given.items():
         values[name] = _convert(name, types[name], text)
     settings = Settings(**values)
@@ -114,7 +114,7 @@ CLIENT_NAMES = frozenset(
 
 
 def _gather(environ: Mapping[str, str]) -> dict[str, str]:
-    known = {field.name for field in fields(Settings)}
+    known = {item.name for item in fields(Settings)}
     given: dict[str, str] = {}
     for variable, text in environ.items():
         if not variable.startswith(PREFIX):
@@ -175,6 +175,8 @@ def _check(settings: Settings) -> None:
         raise SettingsError("Argon2id below 19 MiB, two passes and one lane is too weak to start with.")
     if settings.argon2_memory_kib > 1024 * 1024 or settings.argon2_passes > 16 or settings.argon2_lanes > 16:
         raise SettingsError("Argon2id above 1 GiB, 16 passes or 16 lanes would let a few logins stop the server.")
+    if "\n" in settings.security_contact or "\r" in settings.security_contact:
+        raise SettingsError("STRONGROOM_SECURITY_CONTACT is one line, as mailto:security@example.org.")
     if settings.log_format not in ("json", "console"):
         raise SettingsError("STRONGROOM_LOG_FORMAT is json or console.")
     if settings.log_level not in ("debug", "info", "warning", "error"):

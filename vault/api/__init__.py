@@ -14,6 +14,7 @@ from vault.api import (
     problems,
     reference,
     revisions,
+    security_txt,
     sessions,
     tokens,
     transfer,
@@ -48,6 +49,7 @@ def register(app: Flask) -> None:
     for resource in RESOURCES:
         api.register_blueprint(resource.blueprint, url_prefix=calls.PREFIX)
     app.register_blueprint(health.blueprint)
+    app.register_blueprint(security_txt.blueprint)
     problems.register(app)
     calls.guard(app)
     reference.register(app, api)

@@ -68,7 +68,7 @@ class Group:
 
 
 class Reference:
-    """The description of one app: it is the same for everybody and for ever, so it is made once, when first asked for."""
+    """The description of one app. It is the same for everybody, so it is made once, when it is first asked for."""
 
     def __init__(self, api: Api) -> None:
         self._api = api

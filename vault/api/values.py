@@ -49,7 +49,7 @@ def read_values(env: str | None = None) -> Response:
 
 
 def text_response(text: str, warnings: tuple[str, ...], media_type: str, headers: dict[str, str]) -> Response:
-    """A text with its warnings in a header, as a JSON array in ASCII; past 3 KiB it ends with how many more there are."""
+    """A text with its warnings in a header, as a JSON array in ASCII; past 3 KiB it says how many more there are."""
     if warnings:
         headers = {**headers, "X-Strongroom-Warnings": _bounded(warnings)}
     return Response(text, headers=headers, content_type=f"{media_type}; charset=utf-8")
@@ -57,7 +57,8 @@ def text_response(text: str, warnings: tuple[str, ...], media_type: str, headers
 
 def _bounded(warnings: tuple[str, ...]) -> str:
     # Proxies stop at 4 to 8 KiB for a field, and so would the whole answer.
-    told, left = [], _WARNINGS_BYTES
+    told: list[str] = []
+    left = _WARNINGS_BYTES
     for warning in warnings:
         left -= len(json.dumps(warning)) + 2
         if left < 0:

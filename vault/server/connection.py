@@ -193,8 +193,7 @@ class Connection(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc]  # gunic
         self._header_timer.cancel()
         if self._write_timer is not None:
             self._write_timer.cancel()
-        self.worker.unproven.pop(self, None)
-        self.worker.guests.pop(self, None)
+        self.worker.forget(self)
 
 
 def _is_latin_1(text: str) -> bool:

@@ -25,6 +25,7 @@ from vault import observe
 from vault.server import authority, hardening
 from vault.server.door import ASGIApp, Door
 from vault.server.metrics import open_listener
+from vault.server.shares import Shares
 from vault.server.worker import Worker
 from vault.settings import Settings
 
@@ -51,6 +52,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
         self.metrics_socket: socket.socket | None = None
         self.tls = _tls_files(settings)
         self._flask: Any = None
+        self.shares = Shares()
         # One byte that parent and workers share: the whole server is stopping, and not only some of its workers.
         self._stopping = mmap.mmap(-1, 1)
         super().__init__(prog="strongroom")
@@ -213,7 +215,8 @@ def _ssl_context(_config: Any, make_default: Callable[[], ssl.SSLContext]) -> ss
     return context
 
 
-def _child_exit(_parent: Any, worker: Any) -> None:
+def _child_exit(parent: Any, worker: Any) -> None:
+    parent.app.shares.leave(worker.age)
     observe.forget_process(worker.pid)
 
 

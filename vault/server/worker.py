@@ -36,6 +36,9 @@ _IDLE_GRACE_SECONDS = 1.0
 
 _ACCEPT_PAUSE_SECONDS = 0.5
 
+_YIELD_SECONDS = 0.002
+"""How long a worker leaves a new connection to those that have fewer. One that is free takes it at once."""
+
 
 class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no types
     """One process that serves. `self.app` is the `run.Server`, `self.asgi` its `Door`."""
@@ -48,6 +51,7 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no types
         # Those that have not sent a full header yet, the oldest first.
         self.unproven: dict[Connection, None] = {}
         self._stopping = asyncio.Event()
+        self._yielded = False
         self._context: ssl.SSLContext | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -85,6 +89,7 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no types
         os._exit(0)
 
     async def _serve(self) -> None:
+        self.app.shares.tell(self.age, 0)
         for listener in self.sockets:
             self._listen(listener.sock)
         async with serve_metrics(self.app.metrics_socket):
@@ -115,6 +120,10 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no types
         self.loop.add_reader(listener, self._accept, listener)
 
     def _accept(self, listener: socket.socket) -> None:
+        if self._leave_to_others():
+            self.loop.remove_reader(listener)
+            self.loop.call_later(_YIELD_SECONDS, self._resume, listener)
+            return
         # One at a time: whoever takes all that wait leaves nothing for the other workers.
         try:
             client, _ = listener.accept()
@@ -132,7 +141,20 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no types
         client.setblocking(False)
         guest = Connection(self)
         self.guests[guest] = self.unproven[guest] = None
+        self.app.shares.tell(self.age, len(self.guests))
         guest.admit(client, self._context)
+
+    def _leave_to_others(self) -> bool:
+        # Once only, for those that have fewer may be stuck.
+        self._yielded = not self._yielded and len(self.guests) > self.app.shares.least()
+        return self._yielded
+
+    def forget(self, guest: Connection) -> None:
+        """The guest is gone."""
+        self.unproven.pop(guest, None)
+        self.guests.pop(guest, None)
+        if not self.draining:
+            self.app.shares.tell(self.age, len(self.guests))
 
     def _resume(self, listener: socket.socket) -> None:
         if listener.fileno() >= 0 and not self.draining:
@@ -145,7 +167,7 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no types
             return False
         oldest.give_up("connections")
         # Its end comes with the loop's next turn; its place is free now.
-        del self.unproven[oldest], self.guests[oldest]
+        self.forget(oldest)
         return True
 
     def background(self, work: Coroutine[Any, Any, Any]) -> None:
@@ -165,6 +187,7 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no types
             # On a reload this would only take the other, ready workers out of their balancer.
             await self._keep_going(_LAME_DUCK_SECONDS)
         self.draining = True
+        self.app.shares.leave(self.age)
         for listener in self.sockets:
             self.loop.remove_reader(listener.sock)
             listener.close()

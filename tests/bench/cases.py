@@ -1,0 +1,199 @@
+"""The measurements. What is compared takes turns in short phases, because the machine is never as quiet as one hopes."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from tests.bench.clients import Address, Clients, Count, request
+from tests.bench.factory import ANSWERS_VARIABLE
+from tests.bench.stores import SIZES, Store
+from tests.bench.table import Line, at_least, at_most_seconds, within
+from tests.serving import RunningServer
+
+READERS = 4
+_ROUNDS = 5
+_PHASE_SECONDS = 0.7
+_WRITE_SECONDS = 3.0
+_PAIRS = 2000
+_LOGINS = 12
+_STARTS = 5
+_RUNS = 15
+
+_TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
+_FACTORY = "tests.bench.factory:create_app"
+
+
+class Measured:
+    """A running server, and what one phase of load on it took."""
+
+    def __init__(self, name: str, store: Store, directory: Path, clients: Clients, stack: ExitStack) -> None:
+        self.name = name
+        self.store = store
+        self.clients = clients
+        answers = directory / "answers"
+        answers.mkdir()
+        env = {**store.env, ANSWERS_VARIABLE: str(answers)}
+        self.server = stack.enter_context(RunningServer(directory, env, factory=_FACTORY))
+        self.address = Address(self.server.port, self.server.ca_file)
+        for size in SIZES:
+            (answers / f"{size}.json").write_bytes(clients.fetch(self.address, self.values(size)))
+
+    def values(self, size: int) -> bytes:
+        """The request for the values of the environment with `size` variables."""
+        return request("GET", f"/api/v1/environments/of-{size}/values", token=self.store.token)
+
+    def constant(self, size: int) -> bytes:
+        """The request for the same bytes from the bare route."""
+        return request("GET", f"/constant/{size}", token=self.store.token)
+
+    def phase(self, text: bytes) -> tuple[Count, float]:
+        """Load for a moment: what was answered, and the processor time of the workers for each answer in µs."""
+        before = self._worker_seconds()
+        count = self.clients.ask(self.address, [text], _PHASE_SECONDS, clients=READERS)
+        return count, (self._worker_seconds() - before) / count.requests * 1e6
+
+    def _worker_seconds(self) -> float:
+        parent = self.server.process.pid
+        workers = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+        return sum(_processor_seconds(pid) for pid in workers)
+
+
+def _processor_seconds(pid: str) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS_A_SECOND
+
+
+def _in_turn(phases: Sequence[Callable[[], tuple[Count, float]]]) -> list[list[tuple[float, float]]]:
+    """The rate and the processor time of each phase, in rounds; one round before is not counted."""
+    rounds = []
+    for _ in range(_ROUNDS + 1):
+        found = [phase() for phase in phases]
+        rounds.append([(count.per_second, microseconds) for count, microseconds in found])
+    return rounds[1:]
+
+
+def _median(rounds: list[list[tuple[float, float]]], phase: int, what: int) -> float:
+    return statistics.median(found[phase][what] for found in rounds)
+
+
+def _rate_ratio(rounds: list[list[tuple[float, float]]], phase: int, base: int) -> float:
+    # Round by round, so that a disturbance of one round counts once and not in both sums.
+    return statistics.median(found[phase][0] / found[base][0] for found in rounds)
+
+
+# -- Reads --
+
+
+def values_and_constant(server: Measured) -> list[Line]:
+    """`values` with a token, against a route that answers the same bytes."""
+    lines = []
+    for size in SIZES:
+        values, constant = server.values(size), server.constant(size)
+        rounds = _in_turn([lambda text=values: server.phase(text), lambda text=constant: server.phase(text)])  # type: ignore[misc]
+        figures = " against ".join(
+            f"{_median(rounds, phase, 0):,.0f}/s ({_median(rounds, phase, 1):.0f} µs)" for phase in (0, 1)
+        )
+        case = f"values of {size} variables against a constant route"
+        limit = 0.6 if size == SIZES[0] else None
+        ratio = _rate_ratio(rounds, 0, 1)
+        lines.append(
+            at_least(case, server.name, figures, ratio, limit) if limit else Line(case, server.name, figures, ratio)
+        )
+    return lines
+
+
+def stored_environments(servers: Sequence[Measured]) -> list[Line]:
+    """The same read beside few and many stored environments, against the fewest."""
+    rounds = _in_turn([lambda server=server: server.phase(server.values(SIZES[0])) for server in servers])  # type: ignore[misc]
+    base = _median(rounds, 0, 0)
+    lines = []
+    for number, server in enumerate(servers[1:], start=1):
+        figures = f"{_median(rounds, number, 0):,.0f}/s ({_median(rounds, number, 1):.0f} µs)"
+        figures += f" against {base:,.0f}/s ({_median(rounds, 0, 1):.0f} µs) with {servers[0].store.environments}"
+        case = f"values with {server.store.environments:,} environments stored"
+        lines.append(within(case, server.name, figures, _rate_ratio(rounds, number, 0), 0.1))
+    return lines
+
+
+def another_and_never(server: Measured) -> list[Line]:
+    """The time of the refusal of another person's environment, against that of an id that nobody has."""
+    paths = [f"/api/v1/environments/{name}/values" for name in (server.store.others_id, uuid.uuid4())]
+    asked = [request("GET", path, token=server.store.token) for path in paths]
+    # Each stands before the other as often as behind it.
+    first, second, third, fourth = server.clients.time(server.address, [*asked, *reversed(asked)], _PAIRS // 2)
+    another, never = statistics.median(first + fourth), statistics.median(second + third)
+    figures = f"median {another * 1e6:.0f} µs against {never * 1e6:.0f} µs, {_PAIRS:,} of each in turn"
+    return [within("another's id against one that never was", server.name, figures, another / never, 0.05)]
+
+
+# -- Writes and logins --
+
+
+def writes(server: Measured) -> list[Line]:
+    """PATCH of one variable, one new revision each."""
+    lines = []
+    for clients in (1, 8):
+        bodies = [{"variables": {f"N{number % clients}": str(number)}} for number in range(200 * clients)]
+        texts = [_json("PATCH", "/api/v1/environments/written/variables", body, server) for body in bodies]
+        count = server.clients.ask(server.address, texts, _WRITE_SECONDS, clients=clients)
+        lines.append(Line(f"writes, {clients} at once", server.name, f"{count.per_second:,.0f}/s"))
+    return lines
+
+
+def _json(method: str, path: str, body: object, server: Measured) -> bytes:
+    return request(method, path, token=server.store.writer, body=json.dumps(body).encode())
+
+
+def logins(server: Measured) -> list[Line]:
+    """Logins, one after the other, with the default parameters of Argon2id."""
+    body = {"username": server.store.user, "password": server.store.password}
+    text = request("POST", "/api/v1/sessions", body=json.dumps(body).encode())
+    times = server.clients.time(server.address, [text], _LOGINS)[0]
+    return [Line("login", server.name, f"median {statistics.median(times) * 1e3:.0f} ms")]
+
+
+# -- Starts --
+
+
+def run_true(server: Measured) -> list[Line]:
+    """`strongroom run -- true`, against a Python that becomes `true` and does nothing else."""
+    env = {
+        **os.environ,
+        "STRONGROOM_URL": server.server.url,
+        "STRONGROOM_CA_FILE": str(server.server.ca_file),
+        "STRONGROOM_TOKEN": server.store.token,
+        "PYTHONPATH": server.server.env["PYTHONPATH"],
+    }
+    run = [sys.executable, "-m", "vault", "run", "-e", f"of-{SIZES[0]}", "--", "true"]
+    bare = [sys.executable, "-c", "import os; os.execvp('true', ['true'])"]
+    times = [(_seconds(run, env), _seconds(bare, env)) for _ in range(_RUNS)]
+    whole, python = (statistics.median(column) for column in zip(*times, strict=True))
+    own = whole - python
+    figures = f"{whole * 1e3:.0f} ms, of these {python * 1e3:.0f} ms a bare Python: {own * 1e3:.0f} ms of its own"
+    return [at_most_seconds("strongroom run -- true", server.name, figures, own, 0.2)]
+
+
+def _seconds(command: list[str], env: dict[str, str]) -> float:
+    started = time.perf_counter()
+    subprocess.run(command, env=env, check=True, stdin=subprocess.DEVNULL)
+    return time.perf_counter() - started
+
+
+def start(name: str, store: Store, directory: Path) -> list[Line]:
+    """From the start of `strongroom serve` over a vault that exists to the first 200 of `/livez`."""
+    times = []
+    for _ in range(_STARTS):
+        with RunningServer(directory, store.env) as server:
+            times.append(server.start_seconds)
+    median = statistics.median(times)
+    figures = f"median {median:.2f} s of {_STARTS}, longest {max(times):.2f} s"
+    return [at_most_seconds("start of the server", name, figures, median, 1.5)]

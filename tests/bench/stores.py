@@ -1,0 +1,140 @@
+"""The vaults that are measured: one person with environments of several sizes, and any number of others' beside."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Table, insert
+
+from tests.vaults import PASSWORD, add_environment, add_person, add_token, grant, patch
+from vault import settings
+from vault.app import open_vault, prepare_vault
+from vault.crypto import Key, context, new_key, seal
+from vault.model.environment import EnvironmentKind, Variable
+from vault.model.principal import Principal
+from vault.services import Services
+from vault.services.clock import now_us
+from vault.services.sealing import encode
+from vault.storage import UnitOfWork
+from vault.storage.environments import Environments
+from vault.storage.keys import DataKeys
+from vault.storage.revisions import Revisions
+from vault.storage.signed import SignedTable
+
+SIZES = (20, 50, 500)
+"""Variables in the environments that are read."""
+
+PERSON = "ada"
+_ENVIRONMENTS_A_PERSON = 1000
+_BATCH = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A prepared vault: its settings as environment variables, and what a client must know of it."""
+
+    env: dict[str, str]
+    environments: int
+    token: str
+    writer: str
+    others_id: str
+    user: str = PERSON
+    password: str = PASSWORD
+
+
+def prepare(directory: Path, database_url: str, *, environments: int = 10) -> Store:
+    """Make a vault that holds about `environments` environments in all, with MACs and seals as the real ones have."""
+    env = {
+        "STRONGROOM_DATA_DIR": str(directory / "data"),
+        "STRONGROOM_KEYRING": str(directory / "keys" / "master.json"),
+        "STRONGROOM_DATABASE_URL": database_url,
+    }
+    chosen = settings.load(env)
+    chosen.data_dir.mkdir(parents=True)
+    prepare_vault(chosen)
+    vault = open_vault(chosen)
+    try:
+        person = _add_reader(vault)
+        other = add_person(vault, "eve")
+        others = add_environment(vault, other, "secret", A="1")
+        read = [grant("read", path="*"), grant("read", globals=True)]
+        token = add_token(vault, person, *read).secret
+        writer = add_token(vault, person, grant("read,update", path="*")).secret
+        with vault.storage.write() as unit:
+            _fill(vault, unit, environments - len(SIZES) - 2)
+    finally:
+        vault.storage.close()
+    assert token is not None
+    assert writer is not None
+    return Store(env, environments, token, writer, others.id)
+
+
+def _add_reader(vault: Services) -> Principal:
+    person = add_person(vault, PERSON)
+    patch(vault, person, None, REGION="eu-north-1", LOG_LEVEL="info", DOMAIN="example.org", TEAM="platform")
+    for size in SIZES:
+        add_environment(vault, person, f"of-{size}", **dict(_variables(size)))
+    add_environment(vault, person, "written", COUNTER="0")
+    return person
+
+
+def _variables(count: int) -> Iterator[tuple[str, str]]:
+    for number in range(count):
+        # One in five refers to another, as in life.
+        host = "{{REGION}}.{{DOMAIN}}" if number % 5 == 0 else f"host-{number}.example.org"
+        yield f"SERVICE_{number:03}_URL", f"postgresql://app:p4ss-{number:06}@{host}:5432/service"
+
+
+def _fill(vault: Services, unit: UnitOfWork, count: int) -> None:
+    """Add other people with `count` environments of one variable each. Row by row this would take minutes."""
+    for number, start in enumerate(range(0, count, _ENVIRONMENTS_A_PERSON)):
+        user_id = str(uuid.uuid4())
+        name = f"person-{number}"
+        unit.users.add(id=user_id, name=name, name_folded=name, role="user", state="active", created_us=now_us())
+        vault.instance.add_user_key(unit, user_id)
+        vault.environments.add_row(unit, user_id, EnvironmentKind.GLOBALS, "globals")
+        _fill_person(vault, unit, user_id, min(_ENVIRONMENTS_A_PERSON, count - start))
+
+
+def _fill_person(vault: Services, unit: UnitOfWork, owner_id: str, count: int) -> None:
+    row = unit.user_keys.active(owner_id)
+    user_key = vault.instance.user_key(owner_id, row)
+    made = [_environment(vault, owner_id, user_key, f"env-{number}") for number in range(count)]
+    tables = (Environments.signed, DataKeys.signed, Revisions.signed)
+    for signed, rows in zip(tables, zip(*made, strict=True), strict=True):
+        _insert(unit, signed, list(rows))
+
+
+def _environment(vault: Services, owner_id: str, user_key: Key, name: str) -> tuple[dict[str, Any], ...]:
+    """The rows of one environment: itself, its data key, its revision."""
+    now, environment_id, revision_id, data_key = now_us(), str(uuid.uuid4()), str(uuid.uuid4()), new_key()
+    wrapped = vault.instance.keyring.wrap_data_key(user_key, owner_id, environment_id, data_key)
+    place = context.revision(vault.instance.id, environment_id, revision_id, 1)
+    blob = seal(data_key, place, encode([Variable("NAME", "value")]), padded=True)
+    environment = {
+        "id": environment_id, "owner_id": owner_id, "kind": "environment", "name": name, "sealing": "server",
+        "current_revision_id": revision_id, "last_number": 1, "bytes_stored": len(blob), "state_generation": 1,
+        "metadata_generation": 0, "max_versions": 100, "cas_required": False, "delete_version_after_seconds": 0,
+        "created_us": now, "updated_us": now,
+    }  # fmt: skip
+    key = {
+        "id": data_key.id, "environment_id": environment_id, "owner_id": owner_id, "user_key_id": user_key.id,
+        "state": "active", "blob": wrapped, "generation": 1, "created_us": now,
+    }  # fmt: skip
+    revision = {
+        "id": revision_id, "environment_id": environment_id, "number": 1, "data_key_id": data_key.id, "blob": blob,
+        "size": len(blob), "created_us": now, "created_by": "bench", "destroyed": False, "generation": 1,
+    }  # fmt: skip
+    return environment, key, revision
+
+
+def _insert(unit: UnitOfWork, signed: SignedTable, rows: list[dict[str, Any]]) -> None:
+    table: Table = signed.table
+    blank = dict.fromkeys(column.name for column in table.columns)
+    whole = [unit.signer.sign(signed, {**blank, **row, "row_version": 1}) for row in rows]
+    for start in range(0, len(whole), _BATCH):
+        unit.connection.execute(insert(table), whole[start : start + _BATCH])

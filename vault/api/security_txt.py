@@ -1,0 +1,26 @@
+"""`/.well-known/security.txt` (RFC 9116): how to report a weakness of this server, where its operator has said so."""
+
+from __future__ import annotations
+
+import datetime
+
+from flask import Blueprint, Response
+
+from vault.api.calls import services
+from vault.errors import NotFound
+
+blueprint = Blueprint("security_txt", __name__)
+
+# Section 2.5.5 asks for less than a year, so that nobody trusts a forgotten file.
+_GOOD_FOR_DAYS = 180
+
+
+@blueprint.get("/.well-known/security.txt")
+def security_txt() -> Response:
+    """The contact of the settings, and until when it holds. Raises `NotFound` where none is set."""
+    contact = services().settings.security_contact
+    if not contact:
+        raise NotFound()
+    today = datetime.datetime.now(datetime.UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    expires = (today + datetime.timedelta(days=_GOOD_FOR_DAYS)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return Response(f"Contact: {contact}\nExpires: {expires}\n", content_type="text/plain; charset=utf-8")
