@@ -1,10 +1,10 @@
 """A vault for tests, in this process: `make_vault`, and short words for what tests do in one.
 
-    vault = make_vault(tmp_path, database_url, clock=FakeClock())
-    ada = add_person(vault, "ada")
-    environment = add_environment(vault, ada, "prod", A="1", B="{{A}}")
-    token = add_token(vault, ada, grant("read", environment="prod"))
-    values(vault, as_token(vault, token.secret), "prod")
+vault = make_vault(tmp_path, database_url, clock=FakeClock())
+ada = add_person(vault, "ada")
+environment = add_environment(vault, ada, "prod", A="1", B="{{A}}")
+token = add_token(vault, ada, grant("read", environment="prod"))
+values(vault, as_token(vault, token.secret), "prod")
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from vault import settings
 from vault.app import open_vault, prepare_vault
 from vault.errors import Unavailable
 from vault.model.environment import Variable
-from vault.model.policy import Permission
+from vault.model.grant import Permission
 from vault.model.principal import Principal, Role, host_operator
 from vault.services import Services
 from vault.services.clock import SECOND_US, Clock, now_us

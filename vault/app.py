@@ -51,7 +51,8 @@ def create_app(settings: Settings) -> Flask:
 def build_app(services: Services) -> Flask:
     """The Flask app over services that are open already."""
     app = Flask("strongroom", static_folder=None)
-    app.url_map.strict_slashes = False
+    # Werkzeug would answer with redirects, which few clients follow.
+    app.url_map.strict_slashes = app.url_map.merge_slashes = False
     app.extensions["strongroom"] = Room(services)
     api.register(app)
     return app

@@ -14,7 +14,7 @@ from flask import Flask, Response, current_app, g, request
 
 from vault.api.problems import request_id
 from vault.auth import Presented, authenticate
-from vault.errors import InvalidInput, Unavailable
+from vault.errors import InvalidInput, NotFound, Unavailable
 from vault.model.principal import Principal
 from vault.services import Services
 from vault.services.idempotency import Call, KeptAnswer
@@ -47,6 +47,20 @@ def guard(app: Flask) -> None:
             return
         presented = Presented(request.headers.get("Authorization", ""), address(), request_id())
         g.principal = authenticate(services(), presented)
+        _check_address()
+
+
+def _check_address() -> None:
+    """Refuse addresses that could be read in two ways, and those that no database can look up."""
+    raw_path, _, raw_query = request.environ.get("RAW_URI", "").partition("?")
+    if "%2f" in raw_path.lower():
+        # It arrives decoded: `prod%2Fvalues` would be taken for the values of `prod`. No name here holds a slash.
+        raise NotFound()
+    if not raw_query.isascii():
+        raise InvalidInput("What stands behind the question mark is percent-encoded.")
+    for name, text in (request.view_args or {}).items():
+        if isinstance(text, str) and "\0" in text:
+            raise InvalidInput("A name has no control characters.", path=name)
 
 
 def services() -> Services:
@@ -151,7 +165,8 @@ def page(
     query = "&".join(
         f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in [*pairs, ("cursor", following)]
     )
-    return {"items": items[:limit], "next": following}, {"Link": f'<{request.path}?{query}>; rel="next"'}
+    # A header field is ASCII; the path has arrived decoded.
+    return {"items": items[:limit], "next": following}, {"Link": f'<{quote(request.path)}?{query}>; rel="next"'}
 
 
 def place_of(arguments: dict[str, Any], *kinds: type) -> list[Any] | None:
@@ -161,11 +176,18 @@ def place_of(arguments: dict[str, Any], *kinds: type) -> list[Any] | None:
         return None
     try:
         place = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-    except (binascii.Error, ValueError) as error:
+    except (binascii.Error, ValueError, RecursionError) as error:
         raise InvalidInput("This cursor is not one of ours.", path="cursor") from error
-    if not isinstance(place, list) or [type(part) for part in place] != list(kinds):
+    if not isinstance(place, list) or [type(part) for part in place] != list(kinds) or not all(map(_can_be, place)):
         raise InvalidInput("This cursor is not one of ours.", path="cursor")
     return place
+
+
+def _can_be(part: Any) -> bool:
+    # What no database can compare with was never in a cursor of ours.
+    if isinstance(part, int):
+        return 0 <= part < 2**63
+    return not any(character == "\0" or "\ud800" <= character <= "\udfff" for character in part)
 
 
 def _cursor(place: list[Any]) -> str:

@@ -21,7 +21,13 @@ class StrictParser(FlaskParser):
     def load_json(self, req: Request, schema: ma.Schema) -> Any:
         """The body, whatever its Content-Type says; an empty one is an empty object."""
         body = req.get_data()
-        return parse_json(body) if body else {}
+        if not body:
+            return {}
+        document = parse_json(body)
+        # In UTF-8, only an escape can smuggle half a surrogate pair in.
+        if b"\\u" in body:
+            refuse_half_surrogates(document)
+        return document
 
     def handle_error(self, error: ma.ValidationError, req: Any, schema: Any, **_: Any) -> NoReturn:
         """Tell the first fault and where it is."""
@@ -29,7 +35,7 @@ class StrictParser(FlaskParser):
         for location in ("json", "query"):
             if isinstance(messages, dict) and set(messages) == {location}:
                 messages = messages[location]
-        path, sentence = _first_fault(messages)
+        path, sentence = first_fault(messages)
         raise InvalidInput(sentence, path=path) from error
 
 
@@ -65,10 +71,29 @@ def _no_constant(name: str) -> NoReturn:
     raise BadJson(f"The body holds {name}, which is no JSON.")
 
 
-def _first_fault(messages: Any, path: str = "") -> tuple[str, str]:
-    if isinstance(messages, dict):
-        name, inner = next(iter(messages.items()))
-        # marshmallow's own steps: "_schema" is the object itself, and a Dict tells key from value.
-        step = "" if name in ("_schema", "value", "key") and path else str(name)
-        return _first_fault(inner, f"{path}.{step}".strip(".") if step else path)
-    return path, str(messages[0] if isinstance(messages, list) else messages)
+def refuse_half_surrogates(document: Any) -> None:
+    """Raise `InvalidInput` for text that no UTF-8 can carry, with its path."""
+    todo: list[tuple[str, Any]] = [("", document)]
+    while todo:
+        path, item = todo.pop()
+        if isinstance(item, dict):
+            todo += [(f"{path}.{name}".strip("."), part) for name, inner in item.items() for part in (name, inner)]
+        elif isinstance(item, list):
+            todo += [(f"{path}.{position}".strip("."), inner) for position, inner in enumerate(item)]
+        elif isinstance(item, str) and any("\ud800" <= character <= "\udfff" for character in item):
+            raise InvalidInput("Half a surrogate pair is not text.", path=path)
+
+
+def first_fault(messages: Any) -> tuple[str, str]:
+    """The path and the sentence of the first fault in marshmallow's messages."""
+    path: list[str | int] = []
+    is_wrapped = False
+    while isinstance(messages, dict):
+        name, messages = next(iter(messages.items()))
+        # marshmallow's own steps: "_schema" is the object itself, and below a name of a Dict, "key" and "value" tell
+        # the one from the other. The Dicts here are fields of the body.
+        in_dict = name in ("key", "value") and len(path) == 2 and isinstance(path[1], str) and not is_wrapped
+        is_wrapped |= in_dict
+        if name != "_schema" and not in_dict:
+            path.append(name)
+    return ".".join(map(str, path)), str(messages[0] if isinstance(messages, list) else messages)

@@ -8,6 +8,7 @@ from vault.api.both import both
 from vault.api.calls import page, page_limit, place_of, principal, quoted, services, writes
 from vault.api.parser import StrictBlueprint
 from vault.api.schemas import (
+    REVISION_MOST,
     DiffAnswer,
     DiffQuery,
     Page,
@@ -21,6 +22,8 @@ from vault.storage import UnitOfWork
 
 blueprint = StrictBlueprint("revisions", __name__, description="History.")
 
+_NUMBER = f"int(max={REVISION_MOST}):number"
+
 
 @both(blueprint, "/revisions", "GET")
 @blueprint.arguments(Page, location="query")
@@ -32,14 +35,14 @@ def list_revisions(query: dict[str, Any], env: str | None = None) -> Any:
     return page(found, query, lambda item: [item.number])
 
 
-@both(blueprint, "/revisions/<int:number>", "GET")
+@both(blueprint, f"/revisions/<{_NUMBER}>", "GET")
 @blueprint.response(200, RevisionAnswer)
 def get_revision(number: int, env: str | None = None) -> Revision:
     """One revision with its variables."""
     return services().history.get(principal(), env, number)
 
 
-@both(blueprint, "/revisions/<int:number>/diff", "GET")
+@both(blueprint, f"/revisions/<{_NUMBER}>/diff", "GET")
 @blueprint.arguments(DiffQuery, location="query")
 @blueprint.response(200, DiffAnswer)
 def diff_revisions(query: dict[str, Any], number: int, env: str | None = None) -> dict[str, Any]:

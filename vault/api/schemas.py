@@ -5,18 +5,22 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import json
+import unicodedata
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate
 
 from vault.model.environment import VariableType
-from vault.model.policy import Permission
+from vault.model.grant import Permission
 from vault.services.environments import MAX_VERSIONS_DEFAULT
 from vault.services.tokens import DEFAULT_TTL_SECONDS, GRANTS_MAX
 
 PAGE_DEFAULT = 50
 PAGE_MOST = 200
 _TEN_YEARS_SECONDS = 10 * 366 * 86_400
+
+REVISION_MOST = 2**63 - 1
+"""What a database can hold; there are never as many."""
 
 
 class Moment(fields.Field[Any]):
@@ -39,6 +43,11 @@ class Text(fields.String):
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **_: Any) -> str:
         return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _one_line(text: str) -> None:
+    if any(unicodedata.category(character) == "Cc" for character in text):
+        raise ValidationError("A name has no control characters.")
 
 
 def _network(text: str) -> None:
@@ -145,7 +154,7 @@ class EnvironmentPage(Schema):
 
 
 class EnvironmentQuery(Page):
-    name = fields.String(load_default=None)
+    name = fields.String(load_default=None, validate=_one_line)
     deleted = fields.Boolean(load_default=False)
 
 
@@ -178,7 +187,7 @@ class CopyBody(Schema):
 
 
 class RollbackBody(Schema):
-    revision = fields.Integer(required=True, strict=True, validate=validate.Range(min=1))
+    revision = fields.Integer(required=True, strict=True, validate=validate.Range(1, REVISION_MOST))
 
 
 class RevisionSchema(Schema):
@@ -202,7 +211,7 @@ class RevisionAnswer(RevisionSchema):
 
 
 class DiffQuery(Schema):
-    against = fields.Integer(load_default=None, validate=validate.Range(min=0))
+    against = fields.Integer(load_default=None, validate=validate.Range(0, REVISION_MOST))
 
 
 class ChangeSchema(Schema):
@@ -227,7 +236,7 @@ class ValuesAnswer(Schema):
 class GrantBody(Schema):
     """Permissions on exactly one of an environment (by name or id), a path prefix, or the globals."""
 
-    environment = fields.String()
+    environment = fields.String(validate=_one_line)
     environment_id = fields.String()
     path = fields.String()
     globals = fields.Boolean(truthy={True}, falsy={False})
@@ -242,7 +251,7 @@ class GrantSchema(Schema):
 
 
 class TokenBody(Schema):
-    name = fields.String(required=True, validate=validate.Length(1, 256))
+    name = fields.String(required=True, validate=[validate.Length(1, 256), _one_line])
     grants = fields.List(fields.Nested(GrantBody), required=True, validate=validate.Length(1, GRANTS_MAX))
     ttl_seconds = fields.Integer(
         load_default=DEFAULT_TTL_SECONDS, allow_none=True, strict=True, validate=validate.Range(1, _TEN_YEARS_SECONDS)
@@ -295,7 +304,7 @@ class RotateBody(Schema):
 
 
 class LoginBody(Schema):
-    username = fields.String(required=True, validate=validate.Length(max=1024))
+    username = fields.String(required=True, validate=[validate.Length(max=1024), _one_line])
     password = fields.String(required=True)
 
 
@@ -343,7 +352,7 @@ class SessionPage(Schema):
 
 
 class ImportBody(Schema):
-    environment = fields.String(required=True, allow_none=True)
+    environment = fields.String(required=True, allow_none=True, validate=_one_line)
     format = fields.String(required=True)
     text = fields.String(required=True)
     mode = fields.String(load_default="merge", validate=validate.OneOf(["merge", "replace"]))

@@ -11,18 +11,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vault.errors import NotAuthenticated, StrongroomError
+from vault.cli.words import CliError
+from vault.errors import NotAuthenticated
 
 if TYPE_CHECKING:
     from vault.cli.config import CliSettings
     from vault.client import Client, Transport
     from vault.client.sets import VariableSet
-
-
-class CliError(StrongroomError):
-    """Something on this side of the wire stands in the way; the message says what to do."""
-
-    code = "command"
 
 
 @dataclass
@@ -82,14 +77,3 @@ class Cli:
     def can_ask(self) -> bool:
         """Whether a person sits at a terminal."""
         return sys.stdin.isatty() if self.is_interactive is None else self.is_interactive
-
-
-def say(sentence: str) -> None:
-    """Words go to stderr, so that stdout holds data alone."""
-    click.echo(sentence, err=True)
-
-
-def warn(sentences: tuple[str, ...] | list[str]) -> None:
-    """Say each warning, on a line of its own."""
-    for sentence in sentences:
-        say(f"Warning: {sentence}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from vault.cli import host
-from vault.cli.context import say
+from vault.cli.words import say
 
 
 @click.group()

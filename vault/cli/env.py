@@ -6,9 +6,10 @@ from typing import Any
 
 import click
 
-from vault.cli.context import Cli, say
+from vault.cli.context import Cli
 from vault.cli.options import connection_options, format_option, pass_cli
 from vault.cli.render import as_row, print_rows
+from vault.cli.words import say
 
 _COLUMNS = ("name", "revision", "updated_at", "description")
 

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vault.cli.context import Cli, CliError, say
+from vault.cli.context import Cli
 from vault.cli.options import connection_options, format_option, pass_cli, set_options, show_option
 from vault.cli.render import as_row, print_rows
+from vault.cli.words import CliError, say
 
 if TYPE_CHECKING:
     from vault.client import Change

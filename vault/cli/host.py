@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from vault.cli.context import say
+from vault.cli.words import say
 
 if TYPE_CHECKING:
     from vault.model.principal import Principal

@@ -11,8 +11,9 @@ from typing import Any, NoReturn
 import click
 
 from vault import __version__
-from vault.cli.context import Cli, CliError
+from vault.cli.context import Cli
 from vault.cli.options import connection_options, format_option
+from vault.cli.words import CliError
 from vault.errors import BadLogin, NotAuthenticated, StrongroomError, TransportError
 
 EXIT_HERE = 1

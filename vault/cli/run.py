@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from vault.cli.context import Cli, CliError, say, warn
+from vault.cli.context import Cli
 from vault.cli.options import connection_options, environment_option, pass_cli
+from vault.cli.words import CliError, say, warn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vault.cli import host
-from vault.cli.context import say
+from vault.cli.words import say
 
 if TYPE_CHECKING:
     from vault.settings import Settings

@@ -7,9 +7,11 @@ import os
 import click
 
 from vault.cli import keychain
-from vault.cli.context import Cli, CliError, say
-from vault.cli.files import read_secret, read_text
+from vault.cli.asking import read_secret
+from vault.cli.context import Cli
+from vault.cli.files import read_text
 from vault.cli.options import connection_options, pass_cli
+from vault.cli.words import CliError, say
 from vault.errors import NotAuthenticated, SettingsError
 
 

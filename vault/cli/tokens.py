@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vault.cli.context import Cli, CliError, say
+from vault.cli.context import Cli
 from vault.cli.files import write_private
 from vault.cli.options import connection_options, format_option, pass_cli
 from vault.cli.render import as_row, print_data, print_rows
+from vault.cli.words import CliError, say
 
 if TYPE_CHECKING:
     from vault.client import Grant, NewToken, Token

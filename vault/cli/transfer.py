@@ -6,10 +6,11 @@ from pathlib import Path
 
 import click
 
-from vault.cli.context import Cli, say, warn
+from vault.cli.context import Cli
 from vault.cli.files import read_text, write_private
 from vault.cli.options import connection_options, pass_cli, set_options
 from vault.cli.render import print_data
+from vault.cli.words import say, warn
 
 # By name here, so that the help is printed without importing the formats.
 _FORMATS = ("dotenv", "json", "yaml", "shell")

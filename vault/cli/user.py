@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from vault.cli import host
-from vault.cli.context import Cli, say
-from vault.cli.files import read_new_secret
+from vault.cli.asking import read_new_secret
+from vault.cli.context import Cli
 from vault.cli.options import format_option, pass_cli
 from vault.cli.render import print_rows
+from vault.cli.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,10 +7,11 @@ from typing import Any
 
 import click
 
-from vault.cli.context import Cli, CliError, say, warn
-from vault.cli.files import read_secret
+from vault.cli.asking import read_secret
+from vault.cli.context import Cli
 from vault.cli.options import connection_options, format_option, pass_cli, set_options, show_option
 from vault.cli.render import as_row, print_data, print_rows
+from vault.cli.words import CliError, say, warn
 
 
 @click.command("set")

@@ -336,6 +336,8 @@ class WsgiTransport:
             # PEP 3333: the decoded path, its bytes shown as Latin-1.
             "PATH_INFO": unquote(path, "latin-1"),
             "QUERY_STRING": query,
+            # As our server does: an encoded slash can be told from a real one.
+            "RAW_URI": request.path,
             "SERVER_NAME": "localhost",
             "SERVER_PORT": "443",
             "SERVER_PROTOCOL": "HTTP/1.1",

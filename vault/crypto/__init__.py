@@ -17,6 +17,7 @@ from vault.crypto.envelope import (
     key_id_of,
     parse_header,
 )
+from vault.crypto.key import Key, new_key
 from vault.crypto.mac import RowFormat, check_row_mac, encode_row, row_mac
 from vault.crypto.password import (
     PasswordParameters,
@@ -26,7 +27,7 @@ from vault.crypto.password import (
     needs_rehash,
     verify_password,
 )
-from vault.crypto.seal import Key, derive_user_key, new_key, open_blob, seal
+from vault.crypto.seal import derive_user_key, open_blob, seal
 from vault.crypto.secret import Secret
 from vault.crypto.token import MintedToken, ParsedToken, TokenKind, digest, from_parts, matches, mint, parse
 

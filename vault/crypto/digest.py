@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import struct
 
+from vault.crypto.key import Key
 from vault.crypto.prf import hmac_sha256
-from vault.crypto.seal import Key
 
 _U32 = struct.Struct(">I")
 _LABEL = b"SRM1 digest"

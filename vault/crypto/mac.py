@@ -19,8 +19,8 @@ import hmac
 import struct
 from collections.abc import Mapping, Sequence
 
+from vault.crypto.key import Key
 from vault.crypto.prf import hmac_sha256
-from vault.crypto.seal import Key
 from vault.errors import MacError
 
 FORMAT = 1

@@ -7,11 +7,6 @@ AES-256-GCM. What bare AES-GCM lacks, it has: key commitment, bound context, and
 
 from __future__ import annotations
 
-import secrets
-import uuid
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NoReturn
-
 from cryptography.cobblestone import Cobblestone256Decryptor, Cobblestone256Encryptor
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.hashes import SHA512
@@ -19,46 +14,13 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from vault.crypto.context import SYSTEM_OWNER_ID, Context
 from vault.crypto.envelope import FLAG_PADDED, HEADER_BYTES, Header, SealedBlob, Suite, parse_header, uuid_bytes
-from vault.crypto.prf import pads
+from vault.crypto.key import KEY_BYTES, Key
 from vault.errors import BlobError
 
-if TYPE_CHECKING:
-    from hashlib import _Hash as Hash
-
-KEY_BYTES = 32
 PADDING_STEP_BYTES = 256
 """The length of a padded plaintext tells an onlooker its size to 256 bytes, and no closer."""
 
 _USER_KEY_LABEL = b"SRM1 user-key"
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """256 bits and the UUID of this exact version. Its `repr` hides the bits, and it does not pickle."""
-
-    id: str
-    secret: bytes = field(repr=False)
-    _pads: tuple[Hash, Hash] | None = field(default=None, init=False, repr=False, compare=False)
-
-    @property
-    def pads(self) -> tuple[Hash, Hash]:
-        """What HMAC makes of this key before it has seen a message: made once, at the first use (`prf.py`)."""
-        if self._pads is None:
-            object.__setattr__(self, "_pads", pads(self.secret))
-        return self._pads or pads(self.secret)
-
-    def __post_init__(self) -> None:
-        uuid_bytes(self.id)
-        if len(self.secret) != KEY_BYTES:
-            raise BlobError()
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("A key does not leave its process.")
-
-
-def new_key(id: str | None = None) -> Key:
-    """A random key, with a random id unless one is given."""
-    return Key(id or str(uuid.uuid4()), secrets.token_bytes(KEY_BYTES))
 
 
 def derive_user_key(unwrapped: bytes, instance_id: str, owner_id: str | None, user_key_id: str) -> Key:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from vault.crypto.digest import keyed_digest
-from vault.crypto.seal import Key
+from vault.crypto.key import Key
 from vault.errors import NotAuthenticated
 
 ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase

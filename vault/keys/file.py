@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from vault.crypto.envelope import uuid_bytes
-from vault.crypto.seal import KEY_BYTES, decrypt, encrypt
+from vault.crypto.key import KEY_BYTES
+from vault.crypto.seal import decrypt, encrypt
 from vault.errors import BlobError, KeyProviderError, KeyringError
 from vault.keys import safefile
 from vault.keys.provider import Capabilities

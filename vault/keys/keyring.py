@@ -22,7 +22,8 @@ from itertools import islice
 from vault.crypto import context as contexts
 from vault.crypto.context import Context
 from vault.crypto.envelope import HEADER_BYTES, BlobType, Header, SealedBlob, Suite, parse_header
-from vault.crypto.seal import KEY_BYTES, Key, derive_user_key, open_blob, seal
+from vault.crypto.key import KEY_BYTES, Key
+from vault.crypto.seal import derive_user_key, open_blob, seal
 from vault.errors import BlobError, KeyProviderError
 from vault.keys.provider import Provider
 

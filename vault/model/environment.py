@@ -24,7 +24,13 @@ RESOLVED_MAX_BYTES = 4 * 1024 * 1024
 RESOLVE_PASSES = 19
 """As Postman's runtime does (postman-collection 5.3)."""
 
+RESOLVE_LOOK_UPS = 250_000
+"""5,000 references that each need all passes are 95,000; this many take a tenth of a second."""
+
 _REFERENCE = re.compile(r"\{\{([^{}]*?)\}\}")
+# Half surrogate pairs stand in for the braces of literal text while the rest is expanded: no stored text holds any.
+_SHIELD = str.maketrans("{}", "\ud800\ud801")
+_UNSHIELD = str.maketrans("\ud800\ud801", "{}")
 _UUID_SHAPED = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 
 
@@ -151,43 +157,56 @@ def looks_like_id(reference: str) -> bool:
     return _UUID_SHAPED.fullmatch(reference) is not None
 
 
+def canonical(reference: str) -> str:
+    """An environment's id or name as it is stored: ids in lower case, names in NFC."""
+    return reference.lower() if looks_like_id(reference) else unicodedata.normalize("NFC", reference)
+
+
 def resolve(layers: Iterable[Iterable[Variable]], *, expand: bool = True) -> Values:
     """Flatten layers, the lowest first, into `{name: text}` and expand `{{NAME}}` as Postman does.
 
     Case-sensitive and not trimmed; an upper layer wins, for references inside lower ones too; at most 19
-    passes; loops and unknown names stay as written and are named in `warnings`. Raises `ResolutionTooLarge`
-    as soon as all values together pass 4 MiB. Source of the rules: postman-collection 5.3, by trying.
+    passes; loops and unknown names stay as written and are named in `warnings`; the text of a literal variable
+    is never expanded, wherever it is inserted. Raises `ResolutionTooLarge` as soon as all values and warnings
+    together pass 4 MiB. Source of the rules: postman-collection 5.3, by trying.
     """
     variables = {variable.name: variable for layer in layers for variable in layer if variable.enabled}
-    texts = {name: variable.text for name, variable in variables.items()}
     if not expand:
-        return Values(texts)
+        return Values({name: variable.text for name, variable in variables.items()})
+    texts = {name: item.text.translate(_SHIELD) if item.literal else item.text for name, item in variables.items()}
     budget = _Budget(sum(map(len, texts.values())))
     resolved: dict[str, str] = {}
     warnings: list[str] = []
-    for name, variable in variables.items():
-        if variable.literal or "{{" not in texts[name]:
-            resolved[name] = texts[name]
-            continue
-        resolved[name] = _expand(texts[name], texts, budget)
-        warnings.extend(_residue(name, resolved[name], texts))
+    for name, text in texts.items():
+        expanded = _expand(text, texts, budget) if "{{" in text else text
+        for warning in _residue(name, expanded, texts):
+            budget.spend(len(warning))
+            warnings.append(warning)
+        resolved[name] = expanded.translate(_UNSHIELD)
     return Values(resolved, tuple(warnings))
 
 
 class _Budget:
-    """Counts characters as they are made, so that an expansion stops while it runs, not afterwards."""
+    """Counts characters and look-ups as they are made, so that an expansion stops while it runs, not afterwards."""
 
     def __init__(self, spent: int) -> None:
         self._left = RESOLVED_MAX_BYTES - spent
+        self._look_ups_left = RESOLVE_LOOK_UPS
 
     def spend(self, characters: int) -> None:
         self._left -= characters
         if self._left < 0:
             raise ResolutionTooLarge()
 
+    def look_up(self) -> None:
+        self._look_ups_left -= 1
+        if self._look_ups_left < 0:
+            raise ResolutionTooLarge("The references in this environment take too much work to resolve.")
+
 
 def _expand(text: str, texts: Mapping[str, str], budget: _Budget) -> str:
     def replace(match: re.Match[str]) -> str:
+        budget.look_up()
         found = texts.get(match[1])
         if found is None:
             return match[0]
@@ -206,5 +225,5 @@ def _expand(text: str, texts: Mapping[str, str], budget: _Budget) -> str:
 
 def _residue(name: str, text: str, texts: Mapping[str, str]) -> Iterable[str]:
     for reference in dict.fromkeys(_REFERENCE.findall(text)):
-        cause = "does not end: it refers back to itself" if reference in texts else "is unknown"
+        cause = f"does not end within {RESOLVE_PASSES} passes" if reference in texts else "is unknown"
         yield f"In {name}: the reference {{{{{reference}}}}} {cause}."

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from vault.errors import Forbidden, StepUpRequired
-from vault.model.policy import Grant
+from vault.model.grant import Grant
 
 STEP_UP_SECONDS = 300
 """How long a password counts as recent. Long enough for one task, short enough for a desk left alone."""

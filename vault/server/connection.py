@@ -63,7 +63,6 @@ class Connection(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc]  # gunic
         if context is not None:
             limits["ssl"] = context
             limits["ssl_handshake_timeout"] = self.worker.settings.handshake_timeout_seconds
-            limits["ssl_shutdown_timeout"] = _TLS_SHUTDOWN_SECONDS
         try:
             await self.worker.loop.connect_accepted_socket(lambda: self, client, **limits)
         except (OSError, asyncio.CancelledError):

@@ -49,7 +49,7 @@ class Services:
         cls, settings: Settings, storage: Storage, instance: Instance, cache: SessionCache, clock: Clock = now_us
     ) -> Services:
         """Hand each verb its collaborators."""
-        hot, sealer, touches = HotReads(storage), Sealer(instance), Touches(storage)
+        hot, sealer, touches = HotReads(storage), Sealer(instance, clock), Touches(storage)
         environments = Environments(settings, storage, instance, sealer, clock)
         variables = Variables(storage, environments, sealer)
         sessions = Sessions(settings, storage, hot, instance, cache, touches, clock)

@@ -14,10 +14,12 @@ from vault.model.environment import (
     EnvironmentKind,
     Sealing,
     Variable,
+    canonical,
     check_environment_name,
     looks_like_id,
 )
-from vault.model.policy import GLOBALS_TARGET, Permission, Target, allows, require
+from vault.model.grant import GLOBALS_TARGET, Permission, Target
+from vault.model.policy import allows, require
 from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.clock import Clock
@@ -247,15 +249,14 @@ class Environments:
     def _look_up(self, unit: UnitOfWork, principal: Principal, reference: str | None) -> Record | None:
         if reference is None:
             return unit.environments.globals(principal.user_id)
-        if looks_like_id(reference):
-            return unit.environments.by_id(principal.user_id, reference.lower())
-        return unit.environments.by_name(principal.user_id, reference)
+        find = unit.environments.by_id if looks_like_id(reference) else unit.environments.by_name
+        return find(principal.user_id, canonical(reference))
 
     def _look_up_deleted(self, unit: UnitOfWork, principal: Principal, reference: str) -> Record | None:
         if looks_like_id(reference):
-            row = unit.environments.by_id(principal.user_id, reference.lower())
+            row = unit.environments.by_id(principal.user_id, canonical(reference))
             return row if row is not None and row.deleted_us is not None else None
-        return unit.environments.latest_deleted(principal.user_id, reference)
+        return unit.environments.latest_deleted(principal.user_id, canonical(reference))
 
     def _described(self, unit: UnitOfWork, row: Record, description: str) -> dict[str, Any]:
         generation = row.metadata_generation + 1
@@ -296,7 +297,7 @@ def ask(unit: UnitOfWork, principal: Principal, permission: Permission, target: 
 def target_of(row: Record | Facts | None, reference: str | None = None) -> Target:
     """What a permission is asked for: the row itself, or the name that was asked for where there is no row."""
     if row is None:
-        return GLOBALS_TARGET if reference is None else Target(EnvironmentKind.ENVIRONMENT, reference)
+        return GLOBALS_TARGET if reference is None else Target(EnvironmentKind.ENVIRONMENT, canonical(reference))
     return Target(EnvironmentKind(row.kind), row.name, row.id)
 
 

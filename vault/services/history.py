@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from vault.errors import NotFound
 from vault.model.environment import Revision, Variable
-from vault.model.policy import Permission
+from vault.model.grant import Permission
 from vault.model.principal import Principal
 from vault.services.environments import Environments
 from vault.services.sealing import Sealer

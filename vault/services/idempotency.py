@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from vault.crypto import context, keyed_digest
 from vault.errors import IdempotencyMismatch, InvalidInput, NotFound
 from vault.model.environment import EnvironmentKind
-from vault.model.policy import Permission, Target, require
+from vault.model.grant import Permission, Target
+from vault.model.policy import require
 from vault.model.principal import Principal
 from vault.services.clock import DAY_US, Clock
 from vault.services.environments import target_of

@@ -13,7 +13,7 @@ import secrets
 import uuid
 
 from vault.crypto import Context, Key, SealedBlob, as_sealed, context, new_key, open_blob, seal
-from vault.errors import BlobError, IntegrityError, KeyringError, StorageError, VaultLocked
+from vault.errors import BlobError, IntegrityError, KeyringError, MacError, StorageError, VaultLocked
 from vault.keys import Keyring, MasterKey
 from vault.services.clock import now_us
 from vault.storage import Facts, FirstRows, Record, RowSigner, Storage, UnitOfWork, first_rows, holds_vault
@@ -33,6 +33,7 @@ class Instance:
         self.locked = False
         self._masters: dict[str, MasterKey] = {}
         self._active_master_id = ""
+        self._active_version = 0
         self._system_keys: dict[str, Key] = {}
         self._active_system_id = ""
         self._secrets: dict[str, dict[str, Key]] = {}
@@ -59,10 +60,8 @@ class Instance:
     def refresh(self, unit: UnitOfWork) -> None:
         """Read the state that operators change: what is active, and whether the vault is locked."""
         state = unit.state.get()
-        if state.active_master_key_id not in self._masters or state.active_master_key_id != self._active_master_id:
-            rows = unit.master_keys.list()
-            self._masters = {row.id: MasterKey(row.id, row.provider, row.ref) for row in rows}
-            self._active_master_id = state.active_master_key_id
+        if state.active_master_key_id != self._active_master_id:
+            self._learn_masters(unit, state.active_master_key_id)
         if state.locked and not self.locked:
             self.keyring.purge()
         self.locked = state.locked
@@ -119,6 +118,15 @@ class Instance:
         key_id = str(uuid.uuid4())
         blob = self.keyring.wrap_user_key(self.active_master, owner_id, key_id, secrets.token_bytes(KEY_BYTES))
         _add_user_key_row(unit, key_id, owner_id, master.id, master.version, blob)
+
+    def _learn_masters(self, unit: UnitOfWork, active_id: str) -> None:
+        rows = {row.id: row for row in unit.master_keys.list()}
+        active = rows.get(active_id)
+        # A state row put back to an older version, with its old MAC, must not lead back to a key that may be lost.
+        if active is None or active.version < self._active_version:
+            raise MacError()
+        self._masters = {row.id: MasterKey(row.id, row.provider, row.ref) for row in rows.values()}
+        self._active_master_id, self._active_version = active_id, active.version
 
     def _open_system_key(self, rows: FirstRows) -> None:
         master, row = rows.master_key, rows.system_key

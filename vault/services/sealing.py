@@ -13,7 +13,7 @@ from typing import Any
 from vault.crypto import Key, SealedBlob, as_sealed, context, key_id_of, new_key, open_blob, seal
 from vault.errors import BlobError, ClientSealed, IntegrityError, InvalidInput, RevisionDeleted, TooLarge
 from vault.model.environment import ENVIRONMENT_MAX_BYTES, Sealing, Variable, VariableType
-from vault.services.clock import now_us
+from vault.services.clock import Clock, now_us
 from vault.services.instance import Instance
 from vault.storage import Facts, Record, UnitOfWork
 
@@ -24,8 +24,13 @@ _TYPES = {str(kind): kind for kind in VariableType}
 class Sealer:
     """Seals and opens revisions and metadata with the keys of their environment."""
 
-    def __init__(self, instance: Instance) -> None:
+    def __init__(self, instance: Instance, clock: Clock) -> None:
         self._instance = instance
+        self._clock = clock
+
+    def is_gone(self, revision: Facts | Record) -> bool:
+        """Whether a revision's values may no longer be read: destroyed, or past its time of deletion."""
+        return revision.destroyed or (revision.deletion_us is not None and revision.deletion_us <= self._clock())
 
     def add_data_key(self, unit: UnitOfWork, owner_id: str, environment_id: str) -> None:
         """Make and store the first data key of a new environment."""
@@ -66,7 +71,7 @@ class Sealer:
         """
         if environment.sealing != Sealing.SERVER:
             raise ClientSealed()
-        if is_gone(revision):
+        if self.is_gone(revision):
             raise RevisionDeleted()
         if blob is None or data_key is None or user_key is None:
             raise BlobError()
@@ -127,11 +132,6 @@ class Sealer:
             data_key.id,
             as_sealed(data_key.blob),
         )
-
-
-def is_gone(revision: Facts | Record) -> bool:
-    """Whether a revision's values may no longer be read: destroyed, or past its time of deletion."""
-    return revision.destroyed or (revision.deletion_us is not None and revision.deletion_us <= now_us())
 
 
 def encode(variables: Sequence[Variable]) -> bytes:

@@ -11,7 +11,7 @@ from typing import Any
 
 from vault.crypto import TokenKind, digest, matches, mint, parse
 from vault.errors import InvalidInput, MacError, NotAuthenticated, NotFound, NotGranted, QuotaExceeded
-from vault.model.policy import Grant, Permission, make_grant
+from vault.model.grant import Grant, Permission, make_grant
 from vault.model.principal import Principal, PrincipalKind, Role
 from vault.services import audit
 from vault.services.clock import SECOND_US, Clock

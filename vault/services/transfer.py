@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from vault.errors import InvalidInput, NotFound, NotGranted
 from vault.formats import FORMATS, Format, Rendered
 from vault.model.environment import Variable
-from vault.model.policy import Permission
+from vault.model.grant import Permission
 from vault.model.principal import Principal
 from vault.services.environments import GLOBALS, Environments
 from vault.services.history import compare

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from vault.crypto import keyed_digest
 from vault.errors import NotFound, RevisionDeleted
 from vault.model.environment import EnvironmentKind, Sealing, Values, Variable, looks_like_id, resolve
-from vault.model.policy import GLOBALS_TARGET, Permission, allows, require
+from vault.model.grant import GLOBALS_TARGET, Permission
+from vault.model.policy import allows, require
 from vault.model.principal import Principal
 from vault.services.environments import target_of
 from vault.services.instance import Instance

@@ -9,10 +9,11 @@ from typing import Any
 
 from vault.errors import InvalidInput, NotFound, PreconditionFailed, PreconditionRequired
 from vault.model.environment import DESCRIPTION_MAX_CHARACTERS, Variable, VariableType, check_variable_name
-from vault.model.policy import Permission, require
+from vault.model.grant import Permission
+from vault.model.policy import require
 from vault.model.principal import Principal
 from vault.services.environments import Environments, target_of
-from vault.services.sealing import Sealer, is_gone
+from vault.services.sealing import Sealer
 from vault.storage import Record, Storage, UnitOfWork
 
 Edit = Callable[[tuple[Variable, ...]], tuple[Variable, ...]]
@@ -141,7 +142,7 @@ class Variables:
         """Make a new environment with the current variables of another as its first revision."""
         source = self._environments.find(unit, principal, reference, Permission.READ)
         created = self._environments.create(unit, principal, new_name, max_versions=source.max_versions)
-        return self.fill(unit, principal, created, self.current(unit, source))
+        return self.fill(unit, principal, created, self._snapshot(unit, source).variables)
 
     def write(
         self, unit: UnitOfWork, principal: Principal, reference: str | None, edit: Edit, *, always: bool = False
@@ -198,7 +199,7 @@ class Variables:
         if environment.current_revision_id is None:
             return None
         revision = unit.revisions.by_id(environment.current_revision_id)
-        if revision is None or is_gone(revision):
+        if revision is None or self._sealer.is_gone(revision):
             return None
         return revision
 

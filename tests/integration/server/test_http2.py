@@ -117,7 +117,7 @@ def test_a_path_that_is_no_ascii_costs_its_stream_only(client: Http2) -> None:
 
 def test_the_header_timer_ends_with_the_first_stream(client: Http2) -> None:
     assert client.ask("GET", "/livez").status == 200
-    time.sleep(1.3)
+    time.sleep(1.9)
     assert client.ask("GET", "/livez").status == 200
 
 
@@ -125,4 +125,4 @@ def test_a_connection_without_a_stream_is_dropped_in_time(client: Http2) -> None
     started = time.monotonic()
     with pytest.raises(ConnectionError):
         client.listen()
-    assert time.monotonic() - started < 2.5
+    assert time.monotonic() - started < 3.0

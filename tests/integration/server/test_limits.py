@@ -40,11 +40,11 @@ def memory_mib(pid: int) -> float:
 
 def test_a_client_that_never_starts_tls_is_dropped_in_time(server: RunningServer) -> None:
     with tcp(server) as silent:
-        assert 0.4 < seconds_until_closed(silent) < 1.5
+        assert 0.4 < seconds_until_closed(silent) < 1.4
 
 
 def test_a_client_that_never_sends_a_header_is_dropped_in_time(dial: Dial) -> None:
-    assert 0.5 < seconds_until_closed(dial().socket) < 2.5
+    assert 1.0 < seconds_until_closed(dial().socket) < 3.0
 
 
 def test_a_client_that_drips_its_header_is_dropped_in_time(dial: Dial) -> None:
@@ -54,14 +54,14 @@ def test_a_client_that_drips_its_header_is_dropped_in_time(dial: Dial) -> None:
         for byte in b"GET /livez HTTP/1.1\r\nHost: localhost\r\nX-Slow: " + b"a" * 1000:
             raw.send(bytes([byte]))
             time.sleep(0.05)
-    assert time.monotonic() - started < 2.5
+    assert time.monotonic() - started < 3.0
 
 
 def test_the_header_timer_ends_with_the_first_request(dial: Dial) -> None:
     raw = dial()
     raw.send(GET_LIVE)
     assert raw.reply().status == 200
-    time.sleep(1.3)
+    time.sleep(1.9)
     raw.send(GET_LIVE)
     assert raw.reply().status == 200
 
@@ -194,7 +194,7 @@ def test_half_open_connections_cost_little_memory(small: RunningServer) -> None:
     with contextlib.ExitStack() as stack:
         for _ in range(58):
             stack.callback(Raw(small).close)
-        assert memory_mib(pid) - before < 58 * 0.25
+        assert memory_mib(pid) - before < 58 * 0.15
 
 
 def test_an_answer_that_is_dropped_midway_never_reaches_the_next_user(server: RunningServer) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from vault.cli.context import CliError
 from vault.cli.run import merged_environment
+from vault.cli.words import CliError
 
 CHILD = """
 import json, sys

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vault.crypto import Key
-from vault.crypto.prf import hmac_sha256, pads
+from vault.crypto.key import pads
+from vault.crypto.prf import hmac_sha256
 
 
 @given(st.uuids().map(str), st.binary(min_size=32, max_size=32), st.binary(max_size=200))

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from tests.vectors import make, reference
 from vault.crypto import Key, context, derive_user_key, encode_row, open_blob, row_mac, seal
-from vault.crypto.prf import pads
+from vault.crypto.key import pads
 from vault.crypto.seal import encrypt
 
 VECTORS = Path(__file__).parents[2] / "vectors"
