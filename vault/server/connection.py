@@ -10,7 +10,8 @@ import asyncio
 import secrets
 import socket
 import ssl
-from typing import TYPE_CHECKING, Any
+from collections.abc import Coroutine
+from typing import Any, Protocol
 
 from gunicorn.asgi import protocol as gunicorn_protocol
 from gunicorn.asgi.parser import ParseError
@@ -18,10 +19,9 @@ from gunicorn.http2.errors import HTTP2ErrorCode
 
 from vault.errors import InvalidInput, TooLarge
 from vault.observe import metrics
+from vault.server.door import Door
 from vault.server.refusal import Refusal
-
-if TYPE_CHECKING:
-    from vault.server.worker import Worker
+from vault.settings import Settings
 
 # Which server this is, and in which version, is nobody's business.
 gunicorn_protocol._CACHED_SERVER_HEADER = b""
@@ -37,12 +37,28 @@ _SENTENCES = {
 }
 
 
+class Host(Protocol):
+    """What a connection asks of the worker that it belongs to."""
+
+    loop: asyncio.AbstractEventLoop
+    settings: Settings
+    asgi: Door
+    draining: bool
+    unproven: dict[Connection, None]
+
+    def background(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Run `work` beside everything else."""
+
+    def forget(self, guest: Connection) -> None:
+        """The connection is gone."""
+
+
 class Connection(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc]  # gunicorn ships no types
     """One client's connection, from before its TLS handshake to its end."""
 
     _closed: bool
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Host) -> None:
         super().__init__(worker)
         self.last_active_seconds: float = worker.loop.time()
         self._admission: asyncio.Task[None] | None = None
@@ -63,6 +79,7 @@ class Connection(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc]  # gunic
         if context is not None:
             limits["ssl"] = context
             limits["ssl_handshake_timeout"] = self.worker.settings.handshake_timeout_seconds
+            limits["ssl_shutdown_timeout"] = _TLS_SHUTDOWN_SECONDS
         try:
             await self.worker.loop.connect_accepted_socket(lambda: self, client, **limits)
         except (OSError, asyncio.CancelledError):

@@ -10,6 +10,7 @@ import os
 import socket
 import ssl
 import sys
+import time
 from asyncio import sslproto
 from collections.abc import Coroutine
 from typing import Any
@@ -18,7 +19,7 @@ from gunicorn import sock as gunicorn_sock
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.gasgi import ASGIWorker
 
-from vault.errors import StrongroomError
+from vault.errors import StrongroomError, Unavailable
 from vault.observe import metrics
 from vault.server.connection import Connection
 from vault.server.metrics import serve_metrics
@@ -33,6 +34,9 @@ _LAME_DUCK_SECONDS = 1.0
 
 _IDLE_GRACE_SECONDS = 1.0
 """How long a connection must have been silent before a drain closes it: a busy client is told on its next answer."""
+
+_BOOT_PAUSE_SECONDS = 1.0
+"""Between two tries of a worker to start."""
 
 _ACCEPT_PAUSE_SECONDS = 0.5
 
@@ -63,6 +67,11 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no types
             self._context = gunicorn_sock.ssl_context(self.cfg) if self.cfg.is_ssl else None
             super().load_wsgi()
             self.app.start_application()
+        except Unavailable as error:
+            # The database is away, say. Halting the server for that would need somebody to start it again.
+            self.log.warning("This worker cannot start yet: %s", error)
+            time.sleep(_BOOT_PAUSE_SECONDS)
+            sys.exit(1)
         except (StrongroomError, OSError) as error:
             self.log.critical("This worker cannot start: %s", error)
             sys.exit(Arbiter.APP_LOAD_ERROR)
