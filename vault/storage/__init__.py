@@ -4,12 +4,11 @@ from vault.storage.hot import Facts, HotReads, Layer
 from vault.storage.keys import FirstRows, first_rows, holds_vault
 from vault.storage.migrate import migrate, schema_state
 from vault.storage.repository import Record, Stale, WrittenRow
-from vault.storage.session_cache import REVOKED, NoCache, RedisCache, SessionCache
+from vault.storage.session_cache import NoCache, RedisCache, SessionCache
 from vault.storage.signed import RowSigner
 from vault.storage.unit_of_work import Asked, Storage, UnitOfWork
 
 __all__ = [
-    "REVOKED",
     "Asked",
     "Facts",
     "FirstRows",

@@ -13,11 +13,16 @@ from sqlalchemy.engine import URL, Engine, make_url
 from sqlalchemy.pool import QueuePool
 
 from vault.errors import DatabaseUnavailable, SettingsError
+from vault.storage.repository import Stale
 
 _SQLITE_BUSY_SECONDS = 5.0
 _POOL_WAIT_SECONDS = 5.0
 _CONNECT_SECONDS = 2
 _DEAD_PEER_MILLISECONDS = 3000
+
+_ANSWER_SECONDS = 20.0
+"""How long PostgreSQL may take over one statement. A server that hangs with its sockets open is found by no timeout
+of its own: `statement_timeout` does not even bound a commit that waits for a standby."""
 
 _UNAVAILABLE_CLASSES = frozenset({"08", "53", "57", "58", "XX"})
 """SQLSTATE classes: connection, resources, operator intervention, system error, internal error."""
@@ -40,8 +45,8 @@ def parse_url(url: str) -> URL:
     return parsed.set(drivername=drivers[kind])
 
 
-def make_engine(url: URL, *, pool_size: int, autocommit: bool) -> Engine:
-    """An engine of its own for reads (`autocommit`) or for transactions."""
+def make_engine(url: URL, *, pool_size: int, autocommit: bool, bounded: bool = True) -> Engine:
+    """An engine of its own for reads (`autocommit`) or for transactions; `bounded` gives each statement 20 s."""
     sqlite = url.get_backend_name() == "sqlite"
     options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": _POOL_WAIT_SECONDS}
     if sqlite:
@@ -62,6 +67,8 @@ def make_engine(url: URL, *, pool_size: int, autocommit: bool) -> Engine:
         options["pool_reset_on_return"] = None
     engine = sa.create_engine(url, **options)
     event.listen(engine, "connect", _prepare_sqlite if sqlite else _prepare_postgresql)
+    if not sqlite and bounded:
+        event.listen(engine, "do_connect", _connect_bounded)
     if sqlite and not autocommit:
         event.listen(engine, "begin", _begin_immediate)
     return engine
@@ -78,6 +85,15 @@ def _begin_immediate(connection: sa.Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
+def _connect_bounded(_dialect: object, _record: object, arguments: list[Any], options: dict[str, Any]) -> Any:
+    # psycopg takes 63 ms to import, and the embedded default does without it.
+    from vault.storage.bounded import BoundedConnection
+
+    connection = BoundedConnection.connect(*arguments, **options)
+    connection.answer_seconds = _ANSWER_SECONDS
+    return connection
+
+
 def _prepare_postgresql(connection: Any, record: Any) -> None:
     def note(diagnostic: Any) -> None:
         # A cancelled wait for the standby is acknowledged as a success, with only this warning: the row is
@@ -89,19 +105,14 @@ def _prepare_postgresql(connection: Any, record: Any) -> None:
 
 
 @contextmanager
-def translated(*, engine: Engine | None = None) -> Iterator[None]:
-    """Turn a database that does not answer into `DatabaseUnavailable`; every other error passes."""
+def translated() -> Iterator[None]:
+    """Turn a database that does not answer into `DatabaseUnavailable`, and a deadlock into `Stale`."""
     try:
         yield
-    except (sa.exc.TimeoutError, sa.exc.DBAPIError, sqlite3.Error) as error:
+    except (sa.exc.TimeoutError, sa.exc.DBAPIError) as error:
+        if may_try_again(error):
+            raise Stale() from error
         if is_unavailable(error):
-            raise DatabaseUnavailable() from error
-        raise
-    except Exception as error:
-        # A driver's own error comes through unwrapped where a raw connection is used.
-        if type(error).__module__.startswith("psycopg") and is_unavailable(error):
-            if engine is not None:
-                engine.dispose()
             raise DatabaseUnavailable() from error
         raise
 

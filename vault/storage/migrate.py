@@ -22,8 +22,8 @@ def migrate(url: str) -> None:
     """Bring the database to this release's schema. Raises `StorageError` when it is newer than this release."""
     parsed = parse_url(url)
     if parsed.get_backend_name() == "sqlite" and parsed.database:
-        Path(parsed.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    engine = make_engine(parsed, pool_size=1, autocommit=False)
+        _make_private(Path(parsed.database))
+    engine = make_engine(parsed, pool_size=1, autocommit=False, bounded=False)
     try:
         with translated(), engine.begin() as connection:
             if connection.dialect.name == "postgresql":
@@ -32,6 +32,12 @@ def migrate(url: str) -> None:
             command.upgrade(_config(connection), "head")
     finally:
         engine.dispose()
+
+
+def _make_private(path: Path) -> None:
+    """Make the file of a new embedded database for nobody else's eyes; SQLite gives its log the same mode."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.touch(mode=0o600)
 
 
 def schema_state(connection: sa.Connection) -> str:

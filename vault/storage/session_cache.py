@@ -7,6 +7,7 @@ so that a dead one costs next to nothing. Only tombstones are always tried.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Protocol
 
 import structlog
@@ -26,16 +27,13 @@ class SessionCache(Protocol):
     """Where sealed copies of sessions may lie. No method raises: a cache that fails is a cache that misses."""
 
     def get(self, key: str) -> bytes | None:
-        """The sealed copy under `key`, `REVOKED`, or None."""
+        """What lies under `key`: a sealed copy, a tombstone (which opens as nothing), or None."""
 
     def fill(self, key: str, blob: bytes) -> None:
         """Store a sealed copy unless there is one, or a tombstone."""
 
-    def bury(self, key: str) -> None:
-        """Put a tombstone over the copy."""
-
-
-REVOKED = _TOMBSTONE
+    def bury(self, keys: Sequence[str]) -> None:
+        """Put a tombstone over each of the copies."""
 
 
 class NoCache:
@@ -47,7 +45,7 @@ class NoCache:
     def fill(self, key: str, blob: bytes) -> None:
         """Keep nothing."""
 
-    def bury(self, key: str) -> None:
+    def bury(self, keys: Sequence[str]) -> None:
         """There is nothing to bury."""
 
 
@@ -72,7 +70,7 @@ class RedisCache:
         self._rests_until = 0.0
 
     def get(self, key: str) -> bytes | None:
-        """The sealed copy under `key`, `REVOKED`, or None."""
+        """What lies under `key`: a sealed copy, a tombstone (which opens as nothing), or None."""
         if time.monotonic() < self._rests_until:
             return None
         try:
@@ -90,10 +88,15 @@ class RedisCache:
         except self._errors as error:
             self._fail(error)
 
-    def bury(self, key: str) -> None:
-        """Put a tombstone over the copy; tried even while Redis rests, because a stale copy may live there."""
+    def bury(self, keys: Sequence[str]) -> None:
+        """Put a tombstone over each copy; tried even while Redis rests, because stale copies may live there."""
+        if not keys:
+            return
         try:
-            self._redis.set(key, _TOMBSTONE, ex=TOMBSTONE_SECONDS)
+            with self._redis.pipeline(transaction=False) as pipeline:
+                for key in keys:
+                    pipeline.set(key, _TOMBSTONE, ex=TOMBSTONE_SECONDS)
+                pipeline.execute()
         except self._errors as error:
             self._fail(error)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete, or_, select
+from typing import Any
+
+from sqlalchemy import Select, delete, or_, select
 
 from vault.storage.repository import Record, Repository
 from vault.storage.signed import SignedTable
@@ -14,19 +16,25 @@ class Sessions(Repository):
 
     signed = SignedTable(sessions)
 
-    def by_id(self, session_id: str) -> Record | None:
+    def by_id(self, session_id: str, *, lock: bool = False) -> Record | None:
         """The session with this public id."""
-        return self.one(sessions.c.id == session_id)
+        return self.one(sessions.c.id == session_id, lock=lock)
 
     def living(self, user_id: str, now_us: int) -> list[Record]:
         """A user's sessions that are neither revoked nor past their absolute limit, the newest first."""
-        return self.all(
-            select(sessions)
-            .where(sessions.c.user_id == user_id, sessions.c.revoked_us.is_(None), sessions.c.expires_us > now_us)
-            .order_by(sessions.c.created_us.desc(), sessions.c.id)
-        )
+        return self.all(_living(user_id, now_us).order_by(sessions.c.created_us.desc(), sessions.c.id))
+
+    def hold_living(self, user_id: str, now_us: int) -> list[Record]:
+        """The same, held until the transaction ends; in order of id, as all who lock several do."""
+        return self.all(_living(user_id, now_us).order_by(sessions.c.id).with_for_update())
 
     def purge(self, before_us: int) -> int:
         """Delete sessions that ended before `before_us`, and say how many."""
         ended = or_(sessions.c.expires_us < before_us, sessions.c.revoked_us < before_us)
         return self._connection.execute(delete(sessions).where(ended)).rowcount
+
+
+def _living(user_id: str, now_us: int) -> Select[Any]:
+    return select(sessions).where(
+        sessions.c.user_id == user_id, sessions.c.revoked_us.is_(None), sessions.c.expires_us > now_us
+    )

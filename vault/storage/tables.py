@@ -347,7 +347,6 @@ idempotency = Table(
     metadata,
     # A keyed digest of principal, method, path and the caller's key.
     Column("scope", LargeBinary(32), primary_key=True),
-    _uuid("row_id", nullable=False),
     Column("fingerprint", LargeBinary(32), nullable=False),
     Column("blob", LargeBinary, nullable=True),
     Column("user_key_id", String(36), nullable=True),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete, func, select, tuple_, update
+from sqlalchemy import delete, func, or_, select, tuple_, update
 
 from vault.storage.repository import Record, Repository
 from vault.storage.signed import SignedTable
@@ -20,9 +20,16 @@ class Tokens(Repository):
         """The token with this public id."""
         return self.one(tokens.c.id == token_id, lock=lock)
 
-    def page(self, user_id: str, after: tuple[int, str] | None, limit: int) -> list[Record]:
-        """A user's tokens that are not revoked, the oldest first, after a place in that order."""
+    def page(
+        self, user_id: str, after: tuple[int, str] | None, limit: int, *, of_token: str | None = None
+    ) -> list[Record]:
+        """A user's tokens that are not revoked, the oldest first, after a place in that order.
+
+        With `of_token` only that token and those that it has made.
+        """
         statement = select(tokens).where(tokens.c.user_id == user_id, tokens.c.revoked_us.is_(None))
+        if of_token is not None:
+            statement = statement.where(or_(tokens.c.id == of_token, tokens.c.parent_id == of_token))
         if after is not None:
             statement = statement.where(tuple_(tokens.c.created_us, tokens.c.id) > tuple_(*after))
         return self.all(statement.order_by(tokens.c.created_us, tokens.c.id).limit(limit))

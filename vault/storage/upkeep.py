@@ -78,7 +78,7 @@ class Throttle(_Plain):
 class Idempotency(_Plain):
     """Answers kept for a retry, each under a keyed digest of who asked what with which key."""
 
-    def claim(self, scope: bytes, row_id: str, fingerprint: bytes, now_us: int, expires_us: int) -> bool:
+    def claim(self, scope: bytes, fingerprint: bytes, now_us: int, expires_us: int) -> bool:
         """Reserve `scope` for this transaction; False when an answer is there already.
 
         While another transaction holds the same scope, PostgreSQL makes this one wait for its end.
@@ -86,9 +86,11 @@ class Idempotency(_Plain):
         self._connection.execute(
             delete(idempotency).where(idempotency.c.scope == scope, idempotency.c.expires_us <= now_us)
         )
-        row = {"scope": scope, "row_id": row_id, "fingerprint": fingerprint}
+        row = {"scope": scope, "fingerprint": fingerprint}
         statement = upsert(self._connection, idempotency).values(**row, created_us=now_us, expires_us=expires_us)
-        return self._connection.execute(statement.on_conflict_do_nothing(index_elements=["scope"])).rowcount == 1
+        claimed = statement.on_conflict_do_nothing(index_elements=["scope"]).returning(idempotency.c.scope)
+        # SQLAlchemy tells no count of an INSERT's rows over psycopg: it says -1.
+        return self._connection.execute(claimed).one_or_none() is not None
 
     def find(self, scope: bytes) -> Record | None:
         """The answer kept under `scope`."""
@@ -131,5 +133,5 @@ class Leases(_Plain):
         row = {"holder": holder, "until_us": now_us + length_us}
         statement = upsert(self._connection, leases).values(name=name, **row)
         free = (leases.c.until_us <= now_us) | (leases.c.holder == holder)
-        taken = statement.on_conflict_do_update(index_elements=["name"], set_=row, where=free)
-        return self._connection.execute(taken).rowcount == 1
+        taken = statement.on_conflict_do_update(index_elements=["name"], set_=row, where=free).returning(leases.c.name)
+        return self._connection.execute(taken).one_or_none() is not None

@@ -16,13 +16,13 @@ class Users(Repository):
 
     signed = SignedTable(users, uncovered=("change_seq",))
 
-    def by_id(self, user_id: str) -> Record | None:
+    def by_id(self, user_id: str, *, lock: bool = False) -> Record | None:
         """The user with this id."""
-        return self.one(users.c.id == user_id)
+        return self.one(users.c.id == user_id, lock=lock)
 
-    def by_name(self, name_folded: str) -> Record | None:
+    def by_name(self, name_folded: str, *, lock: bool = False) -> Record | None:
         """The user with this folded name."""
-        return self.one(users.c.name_folded == name_folded)
+        return self.one(users.c.name_folded == name_folded, lock=lock)
 
     def list(self) -> list[Record]:
         """All users by name."""

@@ -47,7 +47,6 @@ def upgrade() -> None:
     op.create_table(
         "idempotency",
         sa.Column("scope", sa.LargeBinary(length=32), nullable=False),
-        sa.Column("row_id", sa.String(length=36), nullable=False),
         sa.Column("fingerprint", sa.LargeBinary(length=32), nullable=False),
         sa.Column("blob", sa.LargeBinary(), nullable=True),
         sa.Column("user_key_id", sa.String(length=36), nullable=True),
