@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCKS := deploy/requirements
 STAMP := $(VENV)/.installed
+NODE_CLIENTS := tests/interop/node
+NODE_STAMP := $(NODE_CLIENTS)/node_modules/.package-lock.json
 # Two workers: each has a PostgreSQL and a Redis of its own.
 WORKERS ?= 2
 PYTEST_ARGS ?=
@@ -36,11 +38,16 @@ demo: $(STAMP) ## the whole story in a minute, in a throw-away directory
 serve: $(STAMP) ## run the vault on https://localhost:8443 with a lasting data directory
 	$(BIN)/strongroom serve
 
-test: $(STAMP) servers lint ## lint, types, import contracts, then all tests on real PostgreSQL and Redis
+test: $(STAMP) servers $(NODE_STAMP) lint ## lint, types, import contracts, then all tests on real PostgreSQL and Redis
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
 
 servers:
 	@deploy/scripts/install-test-servers.sh
+
+# Clients of other languages that the tests run, as the lock has them; npm leaves the stamp itself.
+$(NODE_STAMP): $(NODE_CLIENTS)/package-lock.json | servers
+	cd $(NODE_CLIENTS) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
 
 lint: $(STAMP) ## style, types, import contracts, and the deployment files
 	$(BIN)/ruff check .
@@ -66,10 +73,14 @@ soak: $(STAMP) ## hours under load and failures
 LOCK = CUSTOM_COMPILE_COMMAND="make lock" PIP_FIND_LINKS= $(BIN)/pip-compile --quiet --generate-hashes --strip-extras \
 	--allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options $(UPGRADE)
 
+# The optional key providers; providers.txt is the server with all of them.
+PROVIDERS = --extra awskms --extra pkcs11
+
 lock: $(STAMP) ## solve the dependencies anew (UPGRADE=--upgrade takes newer versions)
 	@$(BIN)/python -c 'import sys; sys.exit("make lock needs Python 3.11." if sys.version_info[:2] != (3, 11) else 0)'
-	$(LOCK) --all-build-deps --extra server --extra dev -o $(LOCKS)/dev.txt pyproject.toml
+	$(LOCK) --all-build-deps --extra server $(PROVIDERS) --extra dev -o $(LOCKS)/dev.txt pyproject.toml
 	$(LOCK) -c $(LOCKS)/dev.txt --extra server -o $(LOCKS)/server.txt pyproject.toml
+	$(LOCK) -c $(LOCKS)/dev.txt --extra server $(PROVIDERS) -o $(LOCKS)/providers.txt pyproject.toml
 	$(LOCK) -c $(LOCKS)/dev.txt -o $(LOCKS)/base.txt pyproject.toml
 	$(LOCK) -c $(LOCKS)/dev.txt --only-build-deps --build-deps-for wheel -o $(LOCKS)/build.txt pyproject.toml
 

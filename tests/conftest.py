@@ -8,15 +8,18 @@ import secrets
 import shutil
 import socket
 import sqlite3
+import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TextIO, cast
 
 import hypothesis
 import pytest
 import pytest_socket
+import structlog
 
 from tests.servers import Postgres, Redis, database_name
+from vault import observe
 
 Kind = Literal["sqlite", "postgresql"]
 KINDS: tuple[Kind, ...] = ("sqlite", "postgresql")
@@ -35,6 +38,31 @@ class FreshDatabase(Protocol):
     def __call__(self, kind: Kind, *, migrated: bool = True) -> str:
         """The URL of a new database without rows: with the newest schema, or with nothing at all."""
         ...
+
+
+class _Stderr:
+    """Whatever standard error is just now: pytest puts another in its place for each test."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_in_the_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Logs as the server writes them, anew for each test: a logger that is kept would write where nobody reads.
+
+    Without this, structlog's own default would draw every traceback with all locals, which takes seconds.
+    """
+    configure = structlog.configure
+    monkeypatch.setattr(
+        structlog, "configure", lambda **options: configure(**options | {"cache_logger_on_first_use": False})
+    )
+    observe.configure(level="debug", stream=cast(TextIO, _Stderr()))
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(autouse=True)

@@ -239,13 +239,13 @@ class Postgres(_Server):
         """Freeze it and all of its backends."""
         assert self._process is not None, "It has not been started."
         for pid in [self._process.pid, *_children(self._process.pid)]:
-            os.kill(pid, signal.SIGSTOP)
+            _send(pid, signal.SIGSTOP)
 
     def resume(self) -> None:
         """Let it go on after `hang`."""
         assert self._process is not None, "It has not been started."
         for pid in [*_children(self._process.pid), self._process.pid]:
-            os.kill(pid, signal.SIGCONT)
+            _send(pid, signal.SIGCONT)
 
     def url(self, database: str = "postgres", *, unix_socket: bool = False) -> str:
         """The URL of a database, over loopback or over the Unix socket."""
@@ -412,6 +412,12 @@ def _children(pid: int) -> list[int]:
     with contextlib.suppress(FileNotFoundError):
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     return []
+
+
+def _send(pid: int, number: signal.Signals) -> None:
+    # A backend may have ended since it was listed.
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
 
 
 def _unprivileged_user() -> pwd.struct_passwd | None:

@@ -134,14 +134,22 @@ def _required(*extras: str) -> list[Requirement]:
     return [Requirement(line) for text in texts for line in text.split("\n") if line]
 
 
-@pytest.mark.parametrize(("lock", "extras"), [("base", ()), ("server", ("server",)), ("dev", ("server", "dev"))])
+@pytest.mark.parametrize(
+    ("lock", "extras"),
+    [
+        ("base", ()),
+        ("server", ("server",)),
+        ("providers", ("server", "awskms", "pkcs11")),
+        ("dev", ("server", "awskms", "pkcs11", "dev")),
+    ],
+)
 def test_a_lock_meets_every_requirement_of_setup_cfg(lock: str, extras: tuple[str, ...]) -> None:
     locked = _locked(lock)
     for requirement in _required(*extras):
         assert locked[canonicalize_name(requirement.name)] in requirement.specifier, requirement
 
 
-@pytest.mark.parametrize("lock", ["base", "server", "build"])
+@pytest.mark.parametrize("lock", ["base", "server", "providers", "build"])
 def test_every_lock_says_what_the_widest_one_says(lock: str) -> None:
     assert _locked(lock).items() <= _locked("dev").items()
 

@@ -10,7 +10,8 @@ values(vault, as_token(vault, token.secret), "prod")
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -71,9 +72,19 @@ def make_vault(tmp_path: Path, database_url: str, *, clock: Clock = now_us, **ch
     return open_vault(chosen, clock)
 
 
-def reopened(vault: Services, clock: Clock = now_us) -> Services:
-    """The same vault as another worker sees it: nothing cached, connections of its own."""
-    return open_vault(vault.settings, clock)
+def reopened(vault: Services, clock: Clock = now_us, **changes: Any) -> Services:
+    """The same vault as another worker sees it, perhaps with other settings: nothing cached, own connections."""
+    return open_vault(vault.settings.with_changes(**changes), clock)
+
+
+@contextmanager
+def opened_again(vault: Services, clock: Clock = now_us, **changes: Any) -> Iterator[Services]:
+    """`reopened`, and closed when the block ends."""
+    again = reopened(vault, clock, **changes)
+    try:
+        yield again
+    finally:
+        again.storage.close()
 
 
 def write(vault: Services, action: Callable[[UnitOfWork], T]) -> T:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
+from typing import Any
 
 from flask import Flask
 
-from vault import api
+from vault import api, kv
 from vault.errors import KeyringError, StorageError
 from vault.jobs import Jobs
-from vault.keys import PROVIDERS, FileProvider, Guarded, Keyring
+from vault.keys import Keyring, Providers, keyring_file
 from vault.services import Services
 from vault.services.clock import Clock, now_us
-from vault.services.instance import Instance, create
+from vault.services.founding import create
+from vault.services.instance import Instance
 from vault.settings import Settings
 from vault.storage import NoCache, RedisCache, SessionCache, Storage, first_rows, migrate, schema_state
 
@@ -43,28 +46,41 @@ class Room:
         self.services.storage.close()
 
 
+class _Application(Flask):
+    """Flask, less what this application has no use for."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """No view is a coroutine, and Flask would look for it at four places of every request."""
+        return func
+
+
 def create_app(settings: Settings) -> Flask:
     """The Flask app over an existing vault. Raises what `open_vault` raises."""
-    return build_app(open_vault(settings))
+    return build_app(open_vault(settings, as_worker=True))
 
 
 def build_app(services: Services) -> Flask:
     """The Flask app over services that are open already."""
-    app = Flask("strongroom", static_folder=None)
+    app = _Application("strongroom", static_folder=None)
     # Werkzeug would answer with redirects, which few clients follow.
     app.url_map.strict_slashes = app.url_map.merge_slashes = False
     app.extensions["strongroom"] = Room(services)
     api.register(app)
+    kv.register(app)
     return app
 
 
 def takes_password(method: str, path: str) -> bool:
     """Whether a call hashes a password: these get a small pool of their own, so that reads never wait for them."""
-    return (method, path.rstrip("/")) in _PASSWORD_CALLS
+    # As Werkzeug looks at it: `//api/v1/sessions` is a login too.
+    path = "/" + path.strip("/")
+    if path.startswith(kv.LOGIN_PATH):
+        return method.upper() in ("POST", "PUT")
+    return (method.upper(), path) in _PASSWORD_CALLS
 
 
-def open_vault(settings: Settings, clock: Clock = now_us) -> Services:
-    """Open the vault that the settings name.
+def open_vault(settings: Settings, clock: Clock = now_us, *, as_worker: bool = False) -> Services:
+    """Open the vault that the settings name; a worker heeds its lock, and comes up locked without its key provider.
 
     Raises `StorageError` when there is none or its schema is another release's, `KeyringError` when the keyring
     is missing, unsafe or another vault's, `DatabaseUnavailable`.
@@ -76,7 +92,8 @@ def open_vault(settings: Settings, clock: Clock = now_us) -> Services:
             rows = first_rows(unit.connection)
         if rows is None:
             raise StorageError("The database holds no vault yet: `strongroom db upgrade` makes one.")
-        instance = Instance.open(storage, _keyring(settings, rows.state.instance_id))
+        open_instance = Instance.follow if as_worker else Instance.open
+        instance = open_instance(storage, _keyring(settings, rows.state.instance_id))
     except BaseException:
         storage.close()
         raise
@@ -113,20 +130,20 @@ def prepare_vault(settings: Settings) -> bool:
 
 
 def _create_vault(settings: Settings, storage: Storage) -> None:
-    instance_id = str(uuid.uuid4())
-    if settings.keyring.exists() or settings.keyring.is_symlink():
+    instance_id, name = str(uuid.uuid4()), settings.key_provider
+    place = keyring_file(settings, name)
+    if place is not None and (place.exists() or place.is_symlink()):
         raise KeyringError(
-            f"The database is empty, but there is a keyring at {settings.keyring}. If that vault's database is "
+            f"The database is empty, but there is a keyring at {place}. If that vault's database is "
             "elsewhere, set STRONGROOM_DATABASE_URL; if it is gone, move the keyring away to start a new vault."
         )
-    provider = FileProvider.create(settings.keyring, instance_id)
-    keyring = Keyring(instance_id, {provider.name: Guarded(provider)})
-    create(storage, keyring, instance_id, provider.name, provider.create_version())
+    providers = Providers(settings, instance_id)
+    ref = providers.found(name).create_version()
+    create(storage, Keyring(instance_id, providers), instance_id, name, ref)
 
 
 def _keyring(settings: Settings, instance_id: str) -> Keyring:
-    providers = {name: Guarded(make(settings, instance_id)) for name, make in PROVIDERS.items()}
-    return Keyring(instance_id, providers, ttl_seconds=settings.key_cache_seconds)
+    return Keyring(instance_id, Providers(settings, instance_id), ttl_seconds=settings.key_cache_seconds)
 
 
 def _check_schema(storage: Storage) -> None:

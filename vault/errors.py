@@ -28,9 +28,11 @@ StrongroomError
 │   ├── DatabaseUnavailable     the database does not answer or takes no writes
 │   ├── KeyProviderUnavailable  the master key's provider does not answer
 │   ├── VaultLocked             the operator has locked the vault
+│   ├── AuditUnavailable        the read cannot be recorded, so it is not answered
 │   └── OutcomeUnknown          the write may or may not have happened; ask again with the same key
 ├── IntegrityError              stored bytes are not what this vault stored; nothing more is told
 │   ├── BlobError               a blob does not open
+│   ├── SignatureError          a checkpoint of the audit is not signed by this vault
 │   └── MacError                a row of authority was not written by this vault
 ├── KeyProviderError            the provider refuses, and asking again will not help
 │   └── KeyringError            the keyring file is missing, another vault's, or not safe to use
@@ -262,6 +264,13 @@ class VaultLocked(Unavailable):
     sentence = "The vault is locked."
 
 
+class AuditUnavailable(Unavailable):
+    """The read cannot be recorded: the audit's spool is full, or its disk takes no writes."""
+
+    code = "audit_unavailable"
+    sentence = "The audit cannot be written just now, and nothing is read without it."
+
+
 class OutcomeUnknown(Unavailable):
     """The write may or may not have happened; the same Idempotency-Key makes asking again safe."""
 
@@ -280,6 +289,12 @@ class BlobError(IntegrityError):
     """A blob does not open: wrong key, wrong place, or changed bytes; one message for all causes."""
 
     sentence = "The sealed data does not open."
+
+
+class SignatureError(IntegrityError):
+    """A checkpoint of the audit is not signed by this vault, or is none."""
+
+    sentence = "This is no checkpoint that this vault has signed."
 
 
 class MacError(IntegrityError):

@@ -20,7 +20,10 @@ from vault.errors import StrongroomError
 MASK = "***"
 
 MASKED_NAMES = frozenset(
-    "authorization cookie key new_password password passphrase secret set_cookie token value values variables".split()
+    (
+        "api_key authorization client_token cookie key new_password password passphrase secret secret_id "
+        "set_cookie token value values variables x_api_key x_vault_token"
+    ).split()
 )
 """Names of fields whose content is never logged, whoever asks for it."""
 
@@ -168,6 +171,10 @@ class Metrics:
             ("kind",), registry=self.registry,
         )  # fmt: skip
         self.logins = Counter("strongroom_logins", "Logins by outcome.", ("outcome",), registry=self.registry)
+        self.spool_bytes = Gauge(
+            "strongroom_audit_spool_bytes", "Reads on this host that are not in the database yet.",
+            registry=self.registry, multiprocess_mode="livesum",
+        )  # fmt: skip
         self.in_flight = Gauge(
             "strongroom_requests_in_flight", "Requests that hold or wait for a thread, looked at each second.",
             registry=self.registry, multiprocess_mode="livesum",

@@ -7,7 +7,9 @@ trailing newline. Giving both is an error, because nobody could tell which one w
 from __future__ import annotations
 
 import ipaddress
+import math
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -51,10 +53,33 @@ class Settings:
     argon2_passes: int = 3
     argon2_lanes: int = 1
     key_cache_seconds: int = 300
+    key_destroy_wait_days: int = 7
+    reseal_grace_hours: int = 24
+    rotate_user_keys_days: int = 0
+    rotate_data_keys_days: int = 0
+    rotate_system_key_days: int = 0
+    operator_networks: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
+    key_provider: str = "file"
+    passphrase: str = field(default="", repr=False)
+    aws_kms_key_id: str = ""
+    aws_kms_region: str = ""
+    aws_kms_endpoint: str = ""
+    pkcs11_module: Path | None = None
+    pkcs11_token: str = ""
+    pkcs11_pin: str = field(default="", repr=False)
+    transit_url: str = ""
+    transit_token: str = field(default="", repr=False)
+    transit_token_file: Path | None = None
+    transit_mount: str = "transit"
+    transit_namespace: str = ""
+    transit_ca_file: Path | None = None
     quota_environments: int = 1000
     quota_tokens: int = 1000
     quota_bytes: int = 256 * 1024 * 1024
     purge_after_days: int = 30
+    spool_bytes: int = 256 * 1024 * 1024
+    audit_forward: str = ""
+    audit_keep_days: int = 0
     security_contact: str = ""
     log_level: str = "info"
     log_format: str = "json"
@@ -69,10 +94,35 @@ class Settings:
         return replace(self, **changes)
 
 
+SPOOL_LEAST_BYTES = 1024 * 1024
+FORWARD_TARGET = re.compile(r"|stdout|file:/.+|syslog(:(\[[0-9a-fA-F:]+\]|[\w.-]+)(:\d{1,5})?)?")
+"""Where the audit may be forwarded to; nothing is nowhere."""
+
 BOOLEANS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
 
-SECRET_SETTINGS = frozenset({"database_url", "redis_url"})
-"""Settings that may carry a password; these take the `_FILE` form."""
+KEY_PROVIDERS = ("file", "passphrase", "awskms", "pkcs11", "transit")
+"""Who may hold the master key, as in `vault.keys.PROVIDERS`, which stands above this file."""
+
+_MAY_BE_ZERO = frozenset(
+    {
+        "audit_keep_days",
+        "key_cache_seconds",
+        "key_destroy_wait_days",
+        "reseal_grace_hours",
+        "rotate_user_keys_days",
+        "rotate_data_keys_days",
+        "rotate_system_key_days",
+        "quota_environments",
+        "quota_tokens",
+        "quota_bytes",
+    }
+)
+
+SECRET_SETTINGS = frozenset({"database_url", "redis_url", "passphrase", "pkcs11_pin"})
+"""Settings that may carry a password; these take the `_FILE` form.
+
+`transit_token_file` is a setting of its own: agents renew tokens by writing the file anew, so it is read again later.
+"""
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:
@@ -83,6 +133,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     """
     environ = os.environ if environ is None else environ
     given = _gather(environ)
+    _add_credential(given, environ)
     data_dir = Path(given.pop("data_dir", "") or _default_data_dir(environ)).absolute()
     values: dict[str, Any] = {
         "data_dir": data_dir,
@@ -133,6 +184,17 @@ def _gather(environ: Mapping[str, str]) -> dict[str, str]:
     return given
 
 
+def _add_credential(given: dict[str, str], environ: Mapping[str, str]) -> None:
+    """The passphrase that systemd (`LoadCredential=passphrase:…`) has laid ready for this service."""
+    directory = environ.get("CREDENTIALS_DIRECTORY", "")
+    credential = Path(directory, "passphrase")
+    if not directory or not credential.exists():
+        return
+    if "passphrase" in given:
+        raise SettingsError("STRONGROOM_PASSPHRASE and the credential named passphrase are both set; keep one.")
+    given["passphrase"] = read_secret_file("CREDENTIALS_DIRECTORY", str(credential))
+
+
 def read_secret_file(variable: str, path: str) -> str:
     """The content of the file that `variable` names, less one trailing newline. Raises `SettingsError`."""
     try:
@@ -160,10 +222,8 @@ def _convert(name: str, kind: str, text: str) -> Any:
 
 
 def _check(settings: Settings) -> None:
-    positive = ("workers", "threads", "login_threads", "max_connections", "max_requests_in_flight", "purge_after_days")
-    for name in positive:
-        if getattr(settings, name) < 1:
-            raise SettingsError(f"{PREFIX}{name.upper()} must be at least 1.")
+    for each in fields(settings):
+        _check_number(each.name, getattr(settings, each.name))
     if (settings.tls_cert is None) != (settings.tls_key is None):
         raise SettingsError("STRONGROOM_TLS_CERT and STRONGROOM_TLS_KEY go together; one of them is missing.")
     if settings.plain_http and not settings.trusted_proxies:
@@ -177,10 +237,31 @@ def _check(settings: Settings) -> None:
         raise SettingsError("Argon2id above 1 GiB, 16 passes or 16 lanes would let a few logins stop the server.")
     if "\n" in settings.security_contact or "\r" in settings.security_contact:
         raise SettingsError("STRONGROOM_SECURITY_CONTACT is one line, as mailto:security@example.org.")
+    _check_key_provider(settings)
+    if settings.spool_bytes < SPOOL_LEAST_BYTES:
+        raise SettingsError(f"STRONGROOM_SPOOL_BYTES must be at least {SPOOL_LEAST_BYTES}.")
+    if not FORWARD_TARGET.fullmatch(settings.audit_forward):
+        raise SettingsError("STRONGROOM_AUDIT_FORWARD is stdout, file:/a/path, syslog, or syslog:host:port.")
     if settings.log_format not in ("json", "console"):
         raise SettingsError("STRONGROOM_LOG_FORMAT is json or console.")
     if settings.log_level not in ("debug", "info", "warning", "error"):
         raise SettingsError("STRONGROOM_LOG_LEVEL is debug, info, warning or error.")
+
+
+def _check_key_provider(settings: Settings) -> None:
+    if settings.key_provider not in KEY_PROVIDERS:
+        raise SettingsError(f"STRONGROOM_KEY_PROVIDER is one of {', '.join(KEY_PROVIDERS)}.")
+    if settings.transit_token and settings.transit_token_file:
+        raise SettingsError("STRONGROOM_TRANSIT_TOKEN and its _FILE form are both set; keep one.")
+
+
+def _check_number(name: str, value: Any) -> None:
+    least = 0 if name in _MAY_BE_ZERO else 1
+    if type(value) is int and value < least:
+        raise SettingsError(f"{PREFIX}{name.upper()} must be at least {least}.")
+    # Written so that what is no number (nan) fails it too.
+    if type(value) is float and not 0 < value < math.inf:
+        raise SettingsError(f"{PREFIX}{name.upper()} must be more than 0.")
 
 
 def _default_data_dir(environ: Mapping[str, str]) -> Path:

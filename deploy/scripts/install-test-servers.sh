@@ -15,6 +15,15 @@ have_postgres || missing="$missing postgresql"
 # Debian keeps haproxy in /usr/sbin, which is not on every user's PATH.
 PATH="$PATH:/usr/sbin" have haproxy || missing="$missing haproxy"
 have curl || missing="$missing curl"
+# A token for the key provider that speaks PKCS#11; its library comes along.
+have softhsm2-util || missing="$missing softhsm2"
+# Whoever gets an encrypted export has this program, or one like it.
+have age || missing="$missing age"
+# Its parser of environment files reads ours back; nothing of it is started.
+[ -x /usr/lib/systemd/user-environment-generators/30-systemd-environment-d-generator ] || missing="$missing systemd"
+# newman and other clients come from Node's registry (see the Makefile).
+have node || missing="$missing nodejs"
+have npm || missing="$missing npm"
 [ -n "$missing" ] || exit 0
 
 give_up() {

@@ -14,13 +14,12 @@ from flask import Flask
 
 from tests.conftest import KINDS
 from tests.servers import Postgres
-from vault import settings
-from vault.app import build_app, open_vault, prepare_vault
+from tests.vaults import PASSWORD, log_in, make_vault
+from vault.app import build_app
 from vault.client import Request, Response, WsgiTransport
 from vault.model.principal import host_operator
 from vault.services import Services
 
-PASSWORD = "lantern gravel ninefold otter"
 PREFIX = "/api/v1"
 
 _numbers = itertools.count(1)
@@ -60,13 +59,11 @@ class Caller:
     username: str = ""
     session_id: str = ""
 
-    def __call__(
-        self, method: str, path: str, body: Any = None, *, raw: bytes | None = None, **headers: str
-    ) -> Answer:
+    def __call__(self, method: str, path: str, body: Any = None, *, raw: bytes | None = None, **headers: str) -> Answer:
         """Make one call below `/api/v1`; header names take `_` for `-`."""
         return self.at(method, PREFIX + path, body, raw=raw, **headers)
 
-    def at(self, method: str, path: str, body: Any = None, *, raw: bytes | None = None, **headers: str) -> Answer:
+    def at(self, method: str, path: str, body: Any = None, *, raw: bytes | None = None, **headers: Any) -> Answer:
         """Make one call at an address of the whole app. `path` goes as it is: percent-encode it yourself."""
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         if self.secret:
@@ -75,7 +72,7 @@ class Caller:
         found: Response = WsgiTransport(self.app).send(Request(method, path, sent, data))
         return Answer(found.status, found.headers, found.body)
 
-    def ok(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
+    def ok(self, method: str, path: str, body: Any = None, **headers: Any) -> Any:
         """The JSON of a call that must succeed; None where there is none."""
         answer = self(method, path, body, **headers)
         assert 200 <= answer.status < 300, (answer.status, answer.body)
@@ -111,26 +108,13 @@ class Vault:
         username = f"{name}-{next(_numbers)}"
         with self.services.storage.write() as unit:
             user = self.services.accounts.add(unit, host_operator("test"), username, PASSWORD)
-        with self.services.storage.write() as unit:
-            session = self.services.sessions.begin(unit, user, "api", "127.0.0.1", "test", "")
+        session = log_in(self.services, username, address="127.0.0.1")
         return Caller(self.app, session.secret, user.id, username, session.row.id)
 
 
-def open_for_tests(folder: Path, database_url: str, **more: str) -> Vault:
+def open_for_tests(folder: Path, database_url: str, **changes: Any) -> Vault:
     """A new vault in a migrated database without rows."""
-    chosen = settings.load(
-        {
-            "STRONGROOM_DATA_DIR": str(folder),
-            "STRONGROOM_KEYRING": str(folder / "keys" / "master.json"),
-            "STRONGROOM_DATABASE_URL": database_url,
-            # The floor: these tests are not about how long a hash takes.
-            "STRONGROOM_ARGON2_MEMORY_KIB": "19456",
-            "STRONGROOM_ARGON2_PASSES": "2",
-            **more,
-        }
-    )
-    prepare_vault(chosen)
-    services = open_vault(chosen)
+    services = make_vault(folder, database_url, **changes)
     return Vault(build_app(services), services)
 
 

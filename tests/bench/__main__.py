@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.bench import cases
+from tests.bench import audit, cases
 from tests.bench.cases import Measured
 from tests.bench.clients import Clients
-from tests.bench.stores import Store, prepare
+from tests.bench.stores import SIZES, Store, prepare
 from tests.bench.table import Line, show
 from tests.servers import Postgres
 
@@ -51,6 +51,12 @@ def _measure(name: str, directory: Path, make_url: Callable[[Path], str], client
     with ExitStack() as stack:
         first = Measured(name, *stores[0], clients, stack)
         yield from cases.values_and_constant(first)
+        yield from cases.vaults_face(first)
+        # A second server over the same vault, for one comparison.
+        with ExitStack() as brief:
+            silent = Measured(name, *stores[0], clients, brief, cases.UNAUDITED_FACTORY)
+            yield from cases.values_and_constant(silent, SIZES[:1], ", reads not recorded")
+            yield from audit.cost(first, silent)
         others = [Measured(name, *store, clients, stack) for store in stores[1:]]
         yield from cases.stored_environments([first, *others])
         yield from cases.another_and_never(first)
@@ -59,6 +65,7 @@ def _measure(name: str, directory: Path, make_url: Callable[[Path], str], client
         yield from cases.logins(first)
         yield from cases.run_true(first)
     yield from cases.start(name, *stores[0])
+    yield from audit.verification(name, stores[0][0])
 
 
 def _sqlite_url(folder: Path) -> str:

@@ -1,4 +1,4 @@
-"""The measurements. What is compared takes turns in short phases, because the machine is never as quiet as one hopes."""
+"""The measurements. What is compared takes turns in short phases: the machine is never as quiet as one hopes."""
 
 from __future__ import annotations
 
@@ -29,20 +29,29 @@ _STARTS = 5
 _RUNS = 15
 
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
-_FACTORY = "tests.bench.factory:create_app"
+FACTORY = "tests.bench.factory:create_app"
+UNAUDITED_FACTORY = "tests.bench.factory:create_unaudited_app"
 
 
 class Measured:
     """A running server, and what one phase of load on it took."""
 
-    def __init__(self, name: str, store: Store, directory: Path, clients: Clients, stack: ExitStack) -> None:
+    def __init__(
+        self,
+        name: str,
+        store: Store,
+        directory: Path,
+        clients: Clients,
+        stack: ExitStack,
+        factory: str = FACTORY,
+    ) -> None:
         self.name = name
         self.store = store
         self.clients = clients
         answers = directory / "answers"
-        answers.mkdir()
+        answers.mkdir(exist_ok=True)
         env = {**store.env, ANSWERS_VARIABLE: str(answers)}
-        self.server = stack.enter_context(RunningServer(directory, env, factory=_FACTORY))
+        self.server = stack.enter_context(RunningServer(directory, env, factory=factory))
         self.address = Address(self.server.port, self.server.ca_file)
         for size in SIZES:
             (answers / f"{size}.json").write_bytes(clients.fetch(self.address, self.values(size)))
@@ -93,21 +102,37 @@ def _rate_ratio(rounds: list[list[tuple[float, float]]], phase: int, base: int) 
 # -- Reads --
 
 
-def values_and_constant(server: Measured) -> list[Line]:
+def values_and_constant(server: Measured, sizes: Sequence[int] = SIZES, remark: str = "") -> list[Line]:
     """`values` with a token, against a route that answers the same bytes."""
     lines = []
-    for size in SIZES:
+    for size in sizes:
         values, constant = server.values(size), server.constant(size)
         rounds = _in_turn([lambda text=values: server.phase(text), lambda text=constant: server.phase(text)])  # type: ignore[misc]
         figures = " against ".join(
             f"{_median(rounds, phase, 0):,.0f}/s ({_median(rounds, phase, 1):.0f} µs)" for phase in (0, 1)
         )
-        case = f"values of {size} variables against a constant route"
-        limit = 0.6 if size == SIZES[0] else None
+        case = f"values of {size} variables against a constant route{remark}"
+        limit = 0.6 if size == SIZES[0] and not remark else None
         ratio = _rate_ratio(rounds, 0, 1)
         lines.append(
             at_least(case, server.name, figures, ratio, limit) if limit else Line(case, server.name, figures, ratio)
         )
+    return lines
+
+
+def vaults_face(server: Measured) -> list[Line]:
+    """An environment as a Vault client reads it, against the same read through our own face."""
+    lines = []
+    for size in SIZES:
+        theirs = request("GET", f"/v1/secret/data/of-{size}", token=server.store.token)
+        path = f"/api/v1/environments/of-{size}/values?globals=false&resolve=false"
+        ours = request("GET", path, token=server.store.token)
+        rounds = _in_turn([lambda text=theirs: server.phase(text), lambda text=ours: server.phase(text)])  # type: ignore[misc]
+        figures = " against ".join(
+            f"{_median(rounds, phase, 0):,.0f}/s ({_median(rounds, phase, 1):.0f} µs)" for phase in (0, 1)
+        )
+        case = f"{size} variables through /v1 against /api/v1"
+        lines.append(at_least(case, server.name, figures, _rate_ratio(rounds, 0, 1), 0.9))
     return lines
 
 

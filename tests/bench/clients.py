@@ -9,7 +9,7 @@ import multiprocessing
 import socket
 import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -106,7 +106,7 @@ def request(method: str, path: str, *, token: str = "", body: bytes = b"") -> by
 
 def _obey(orders: Connection) -> None:
     line = _Line()
-    work = {"ask": line.ask, "time": line.time, "fetch": line.fetch}
+    work: dict[str, Callable[..., Any]] = {"ask": line.ask, "time": line.time, "fetch": line.fetch}
     while (order := orders.recv()) is not None:
         name, address, *arguments = order
         try:

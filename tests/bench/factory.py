@@ -15,7 +15,7 @@ from vault.settings import Settings
 ANSWERS_VARIABLE = "BENCH_ANSWERS"
 """Names the directory of the answers that the constant route gives, `<variables>.json` each."""
 
-__all__ = ["create_app", "takes_password"]
+__all__ = ["create_app", "create_unaudited_app", "takes_password"]
 
 
 def create_app(settings: Settings) -> Flask:
@@ -27,6 +27,18 @@ def create_app(settings: Settings) -> Flask:
         return Response(_answer(variables), mimetype="application/json")
 
     return app
+
+
+def create_unaudited_app(settings: Settings) -> Flask:
+    """The same, but no read is recorded: shows what waiting for the disk costs, which no real server leaves out."""
+    app = create_app(settings)
+    app.extensions["strongroom"].services.values._reads = _Nobody()
+    return app
+
+
+class _Nobody:
+    def read(self, *_: object, **__: object) -> None:
+        """Record nothing."""
 
 
 @functools.cache

@@ -2,127 +2,206 @@
 
 from __future__ import annotations
 
-import io
 import json
-import subprocess
-from collections.abc import Callable
+import time
 from pathlib import Path
 
-import dotenv
 import pytest
-import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.contract.format_readers import READERS
 from vault.errors import FormatError
-from vault.formats import FORMATS
-from vault.model.environment import Variable
+from vault.formats import FORMATS, refuse
+from vault.model.environment import Variable, VariableType
+
+# A template holds no values, so nothing of these is for it but what says otherwise.
+WITH_VALUES = sorted(READERS)
+READABLE = [name for name in WITH_VALUES if FORMATS[name].can_parse]
+FULL_RECORDS = ["postman", "postman-newman"]
 
 NAMES = st.from_regex(r"[A-Z][A-Z0-9_]{2,12}", fullmatch=True).filter(
     lambda name: name not in {"PPID", "UID", "EUID", "RANDOM", "LINENO", "OPTIND", "SECONDS", "GROUPS", "SHLVL"}
 )
-# Half of the characters are those that some format gives a meaning to.
-CHARACTERS = st.one_of(
-    st.sampled_from("'\"\\$`#=!{}%&*|>-?:,[]@~ \t\r\n\v\f\a\b\0\x1b\x7f\x85\xa0\u2028\u2029\ufeff\U0001f511ntr"),
-    st.characters(exclude_categories=["Cs"]),
+SIGNS = "'\"\\$`#=!{}%&*|>-?:,[]@~ \t\r\n\v\f\a\b\0\x1b\x7fntr" + (
+    "\x85\xa0\u2028\u2029\ufeff\ufdd0\ufffe\uffff\U0010ffff\U0001f511"
 )
+# Half of the characters are those that some format gives a meaning to.
+CHARACTERS = st.one_of(st.sampled_from(SIGNS), st.characters(exclude_categories=["Cs"]))
 VALUES = st.one_of(
     st.text(CHARACTERS, max_size=30),
     st.sampled_from(["", "no", "null", "~", "012", "1e3", "0x1F", "1_000", "2026-01-01", "=", "<<", "- a", "'", '"']),
 )
 ENVIRONMENTS = st.dictionaries(NAMES, VALUES, max_size=12)
-
-
-def read_with_python_dotenv(text: str, folder: Path) -> dict[str, str | None]:
-    path = folder / "file.env"
-    path.write_bytes(text.encode())
-    from_file = dotenv.dotenv_values(path, interpolate=False)
-    assert from_file == dotenv.dotenv_values(stream=io.StringIO(text, newline=""), interpolate=False)
-    return dict(from_file)
-
-
-def read_with_sh(text: str, folder: Path) -> dict[str, str | None]:
-    path = folder / "file.sh"
-    path.write_bytes(text.encode())
-    found = subprocess.run(
-        ["/bin/sh", "-c", '. "$1" && exec env -0', "sh", str(path)], env={"PATH": "/bin:/usr/bin"}, capture_output=True
-    )
-    assert (found.returncode, found.stderr) == (0, b"")
-    pairs = (entry.decode().split("=", 1) for entry in found.stdout.split(b"\0") if entry)
-    return {name: value for name, value in pairs if name not in ("PATH", "PWD", "OLDPWD", "_")}
-
-
-READERS: dict[str, Callable[[str, Path], dict[str, str | None]]] = {
-    "dotenv": read_with_python_dotenv,
-    "json": lambda text, _: json.loads(text),
-    "yaml": lambda text, _: yaml.safe_load(text),
-    "shell": read_with_sh,
-}
+RECORDS = st.builds(
+    Variable,
+    NAMES,
+    VALUES,
+    st.sampled_from(VariableType),
+    st.booleans(),
+    description=st.text(CHARACTERS, max_size=12),
+)
 
 
 def variables_of(values: dict[str, str]) -> list[Variable]:
     return [Variable(name, value) for name, value in values.items()]
 
 
-@pytest.fixture(params=sorted(FORMATS))
-def name(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+def refusal_of(name: str, text: str) -> str:
+    """What the format says against this text; nothing where it takes it."""
+    try:
+        FORMATS[name].parse(text)
+    except FormatError as error:
+        return error.message
+    return ""
 
 
+def named_in(warnings: tuple[str, ...]) -> set[str]:
+    return {warning.split(" ", 1)[0] for warning in warnings}
+
+
+def test_every_format_with_values_has_a_reader_here() -> None:
+    assert set(FORMATS) == {*READERS, "template"}
+
+
+@pytest.mark.parametrize("name", WITH_VALUES)
 @settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(values=ENVIRONMENTS)
 def test_what_is_written_reads_back_the_same(name: str, tmp_path: Path, values: dict[str, str]) -> None:
     rendered = FORMATS[name].render(variables_of(values))
-    left_out = {key for key in values if any(key in warning for warning in rendered.warnings)}
-    # Only a shell has to leave anything out, and only what no environment can hold.
-    assert left_out == {key for key, value in values.items() if name == "shell" and "\0" in value}
+    left_out = named_in(rendered.warnings)
+    # A format leaves out what its readers could not take, and nothing else.
+    assert left_out == {key for key, value in values.items() if READERS[name].cannot_carry(value)}
     kept = {key: value for key, value in values.items() if key not in left_out}
-    assert READERS[name](rendered.text, tmp_path) == kept
+    assert READERS[name].read(rendered.text, tmp_path) == kept
 
 
-@settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.parametrize("name", WITH_VALUES)
+def test_each_sign_that_some_format_gives_a_meaning_to_reads_back_the_same(name: str, tmp_path: Path) -> None:
+    around = ("{}", "x{}", "{}x", "x {} x")
+    values = {f"V{ord(sign)}_{place}": text.format(sign) for sign in SIGNS for place, text in enumerate(around)}
+    rendered = FORMATS[name].render(variables_of(values))
+    kept = {key: value for key, value in values.items() if not READERS[name].cannot_carry(value)}
+    assert named_in(rendered.warnings) == set(values) - set(kept)
+    assert READERS[name].read(rendered.text, tmp_path) == kept
+
+
+@pytest.mark.parametrize("name", READABLE)
+@settings(deadline=None, max_examples=80)
 @given(values=ENVIRONMENTS)
 def test_what_is_written_can_be_imported_again(name: str, values: dict[str, str]) -> None:
-    if FORMATS[name].can_parse:
-        parsed = FORMATS[name].parse(FORMATS[name].render(variables_of(values)).text)
-        assert parsed.variables == tuple(variables_of(values))
-        assert parsed.warnings == ()
-    else:
-        with pytest.raises(FormatError, match="can be exported, not imported"):
-            FORMATS[name].parse("A=1")
+    rendered = FORMATS[name].render(variables_of(values))
+    parsed = FORMATS[name].parse(rendered.text)
+    left_out = named_in(rendered.warnings)
+    assert parsed.variables == tuple(variable for variable in variables_of(values) if variable.name not in left_out)
+    assert parsed.warnings == ()
 
 
-@pytest.mark.parametrize("unfit", ["A B", "A=B", "1 2", "Ä", "A\u202eB", "-x", "'quoted'", "A#B", "{{A}}"])
+@pytest.mark.parametrize("name", FULL_RECORDS)
+@settings(deadline=None, max_examples=80)
+@given(variables=st.lists(RECORDS, max_size=8, unique_by=lambda variable: variable.name))
+def test_a_full_record_comes_back_with_type_flag_and_description(name: str, variables: list[Variable]) -> None:
+    assert FORMATS[name].parse(FORMATS[name].render(variables).text).variables == tuple(variables)
+
+
+@pytest.mark.parametrize("name", sorted(set(FORMATS) - set(READABLE)))
+def test_what_cannot_be_imported_says_so(name: str) -> None:
+    with pytest.raises(FormatError, match="can be exported, not imported"):
+        FORMATS[name].parse("A=1")
+
+
+@pytest.mark.parametrize("name", WITH_VALUES)
+@pytest.mark.parametrize("unfit", ["A B", "A=B", "1 2", "Ä", "A\u202eB", "'quoted'", "A#B", "{{A}}"])
 def test_a_name_that_a_format_cannot_carry_is_left_out_and_named(name: str, unfit: str, tmp_path: Path) -> None:
     rendered = FORMATS[name].render(variables_of({unfit: "canary-5c1", "KEPT": "1"}))
-    if name in ("json", "yaml"):
-        assert READERS[name](rendered.text, tmp_path) == {unfit: "canary-5c1", "KEPT": "1"}
+    if READERS[name].takes_any_name:
+        assert READERS[name].read(rendered.text, tmp_path) == {unfit: "canary-5c1", "KEPT": "1"}
     else:
-        assert READERS[name](rendered.text, tmp_path) == {"KEPT": "1"}
+        assert READERS[name].read(rendered.text, tmp_path) == {"KEPT": "1"}
         assert unfit.replace("\u202e", "\\u202e") in rendered.warnings[0]
-        assert "canary-5c1" not in rendered.warnings[0]
+        assert "canary-5c1" not in rendered.text + rendered.warnings[0]
 
 
-def test_a_disabled_variable_is_left_out_and_named(name: str) -> None:
-    rendered = FORMATS[name].render([Variable("OFF", "canary-5c1", enabled=False)])
-    assert "canary-5c1" not in rendered.text
-    assert rendered.warnings == ("OFF is left out: it is disabled.",)
+@pytest.mark.parametrize("name", sorted(FORMATS))
+def test_a_disabled_variable_is_written_as_such_or_left_out_and_named(name: str) -> None:
+    off = Variable("OFF", "canary-5c1", enabled=False)
+    rendered = FORMATS[name].render([off])
+    if FORMATS[name].keeps_disabled:
+        assert FORMATS[name].parse(rendered.text).variables == (off,)
+        assert rendered.warnings == ()
+    else:
+        assert "canary-5c1" not in rendered.text
+        assert rendered.warnings == ("OFF is left out: it is disabled.",)
 
 
+@pytest.mark.parametrize("name", sorted(FORMATS))
 def test_half_a_surrogate_pair_is_left_out_and_named(name: str) -> None:
     rendered = FORMATS[name].render([Variable("HALF", "\ud800")])
     rendered.text.encode()
     assert "HALF is left out" in rendered.warnings[0]
 
 
+@pytest.mark.parametrize("name", READABLE)
+def test_half_a_surrogate_pair_is_refused(name: str) -> None:
+    with pytest.raises(FormatError):
+        FORMATS[name].parse(FORMATS[name].render([Variable("A", "x")]).text.replace("A", "A\ud800"))
+
+
+@pytest.mark.parametrize("name", WITH_VALUES)
 def test_no_variables_make_a_text_that_reads_back_empty(name: str, tmp_path: Path) -> None:
-    assert READERS[name](FORMATS[name].render([]).text, tmp_path) == {}
+    assert READERS[name].read(FORMATS[name].render([]).text, tmp_path) == {}
 
 
+@pytest.mark.parametrize("name", WITH_VALUES)
 def test_a_json_value_is_written_as_its_json_text(name: str, tmp_path: Path) -> None:
-    text = FORMATS[name].render([Variable("PORT", 5432), Variable("MAP", {"ä": [True, None]})]).text
-    assert READERS[name](text, tmp_path) == {"PORT": "5432", "MAP": '{"ä": [true, null]}'}
+    port, mapping = Variable("PORT", 5432), Variable("MAP", {"ä": [True, None]})
+    text = FORMATS[name].render([port, mapping]).text
+    assert READERS[name].read(text, tmp_path) == {"PORT": "5432", "MAP": mapping.text}
+    assert json.loads(mapping.text) == {"ä": [True, None]}
 
 
+@pytest.mark.parametrize("name", sorted(FORMATS))
 def test_a_repr_hides_the_text(name: str) -> None:
-    assert "canary-5c1" not in repr(FORMATS[name].render([Variable("A", "canary-5c1")]))
+    rendered = FORMATS[name].render([Variable("A", "canary-5c1")])
+    assert "canary-5c1" not in repr(rendered)
+    if FORMATS[name].can_parse:
+        assert "canary-5c1" not in repr(FORMATS[name].parse(rendered.text))
+
+
+@pytest.mark.parametrize("name", READABLE)
+@settings(deadline=None, max_examples=120)
+@given(text=st.text(CHARACTERS, max_size=60))
+def test_any_text_is_read_or_refused_in_a_sentence(name: str, text: str) -> None:
+    assert (refusal_of(name, text) or ".").endswith(".")
+
+
+@pytest.mark.parametrize("name", READABLE)
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "[" * 300_000,
+        '{"a":' * 60_000,
+        "A=x" + " " * 300_000 + "y",
+        "A: x" + " " * 300_000 + "y",
+        "A='" + "\\'" * 150_000,
+        'A="' + "\\\n" * 150_000,
+        "#" * 300_000,
+        "\n" * 300_000,
+        "? " * 100_000,
+        "- " * 100_000,
+        "A=1\n" * 30_000,
+        "kind: Secret\ndata:\n" + "  A: eA==\n" * 15_000,
+    ],
+    ids=range(12),
+)
+def test_a_hostile_file_is_read_or_refused_at_once(name: str, hostile: str) -> None:
+    started = time.monotonic()
+    assert len(refusal_of(name, hostile)) < 300
+    # What takes the square of its length would take minutes.
+    assert time.monotonic() - started < 5
+
+
+def test_a_strict_export_refuses_and_names_what_it_would_warn_of() -> None:
+    refuse(())
+    with pytest.raises(FormatError, match=r"^Nothing is exported, .* A is left out: x\. .* There are 2 more\.$"):
+        refuse(["A is left out: x."] * 7)

@@ -3,35 +3,40 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.contract.makers import FACTORIES, INSTANCE
 from tests.contract.opaque_provider import OpaqueProvider
 from vault.crypto import Key, SealedBlob, context, new_key, open_blob, parse_header, seal
 from vault.errors import BlobError, KeyProviderError, KeyProviderUnavailable
-from vault.keys import PROVIDERS, FileProvider, Guarded, Keyring, MasterKey, Provider
+from vault.keys import PROVIDERS, Guarded, Keyring, MasterKey, Provider
 
-INSTANCE = str(uuid.uuid4())
 SECRET = bytes(range(32))
 PLACE = b"SRM1 a place"
 
-FACTORIES: dict[str, Callable[[Path], Provider]] = {
-    "file": lambda folder: FileProvider.create(folder / "keys" / "master.json", INSTANCE),
-    "opaque": lambda _: OpaqueProvider(),
-}
+REWRAPS = [
+    ("file", "passphrase"),
+    ("passphrase", "awskms"),
+    ("awskms", "pkcs11"),
+    ("pkcs11", "transit"),
+    ("transit", "file"),
+    ("file", "awskms"),
+    ("transit", "pkcs11"),
+    ("file", "opaque"),
+    ("opaque", "file"),
+]
+"""Each provider is left and reached, by those that bind a context to those that do not, and the other way round."""
 
 
 @pytest.fixture(params=FACTORIES)
-def provider(request: pytest.FixtureRequest, tmp_path: Path) -> Provider:
-    return FACTORIES[request.param](tmp_path)
-
-
-@pytest.fixture
-def providers(tmp_path: Path) -> dict[str, Provider]:
-    return {name: make(tmp_path) for name, make in FACTORIES.items()}
+def provider(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Provider]:
+    with ExitStack() as stack:
+        yield FACTORIES[request.param](stack, tmp_path)
 
 
 @dataclass
@@ -81,8 +86,10 @@ def test_every_provider_of_ours_is_in_this_suite() -> None:
     assert set(PROVIDERS) <= set(FACTORIES)
 
 
-def test_its_name_is_the_one_that_it_is_registered_by(providers: dict[str, Provider]) -> None:
-    assert {provider.name for provider in providers.values()} == set(providers)
+@pytest.mark.parametrize("name", FACTORIES)
+def test_its_name_is_the_one_that_it_is_registered_by(name: str, tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        assert FACTORIES[name](stack, tmp_path).name == name
 
 
 def test_it_unwraps_what_it_wrapped(provider: Provider) -> None:
@@ -219,16 +226,16 @@ def test_after_a_rewrap_to_the_next_version_an_old_revision_opens(provider: Prov
     assert mine.read(keyring_of(provider), new) == b"old values"
 
 
-@pytest.mark.parametrize(("source", "target"), [("file", "opaque"), ("opaque", "file")])
-def test_after_a_rewrap_to_another_provider_an_old_revision_opens(
-    providers: dict[str, Provider], source: str, target: str
-) -> None:
-    both = keyring_of(*providers.values())
-    old, new = new_master(providers[source]), new_master(providers[target])
-    mine = owned(both, old)
-    rewrap(both, mine, old, new)
-    providers[source].destroy(old.ref)
-    assert mine.read(keyring_of(providers[target]), new) == b"old values"
+@pytest.mark.parametrize(("source", "target"), REWRAPS)
+def test_after_a_rewrap_to_another_provider_an_old_revision_opens(source: str, target: str, tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        before, after = (FACTORIES[name](stack, tmp_path) for name in (source, target))
+        both = keyring_of(before, after)
+        old, new = new_master(before), new_master(after)
+        mine = owned(both, old)
+        rewrap(both, mine, old, new)
+        before.destroy(old.ref)
+        assert mine.read(keyring_of(after), new) == b"old values"
 
 
 def test_a_vault_with_several_owners_keeps_them_apart_through_a_rewrap(provider: Provider) -> None:

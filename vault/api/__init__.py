@@ -7,10 +7,13 @@ from flask_smorest import Api
 
 from vault import __version__
 from vault.api import (
+    audit,
     calls,
     environments,
     health,
     me,
+    operator_keys,
+    operators,
     problems,
     reference,
     revisions,
@@ -23,7 +26,7 @@ from vault.api import (
 )
 from vault.api.schemas import ProblemSchema
 
-RESOURCES = (sessions, me, environments, variables, values, revisions, tokens, transfer)
+RESOURCES = (sessions, me, environments, variables, values, revisions, tokens, transfer, audit, operator_keys)
 
 
 class StrongroomApi(Api):  # type: ignore[misc]  # flask-smorest ships no types
@@ -52,4 +55,5 @@ def register(app: Flask) -> None:
     app.register_blueprint(security_txt.blueprint)
     problems.register(app)
     calls.guard(app)
+    operators.guard(app)
     reference.register(app, api)

@@ -39,8 +39,8 @@ def list_environments(query: dict[str, Any]) -> Any:
 
 
 @blueprint.route("/environments", methods=["POST"])
-@writes
 @blueprint.arguments(CreateEnvironmentBody)
+@writes
 @blueprint.response(201, EnvironmentSchema)
 def create_environment(body: dict[str, Any], unit: UnitOfWork) -> Any:
     """Make an environment, with its first variables where they are given."""
@@ -67,8 +67,8 @@ def get_globals() -> Environment:
 
 
 @blueprint.route("/environments/<env>", methods=["PATCH"])
-@writes
 @blueprint.arguments(ChangeEnvironmentBody)
+@writes
 @blueprint.response(200, EnvironmentSchema)
 def change_environment(body: dict[str, Any], env: str, unit: UnitOfWork) -> Environment:
     """Change a name, a description or a rule."""
@@ -77,8 +77,8 @@ def change_environment(body: dict[str, Any], env: str, unit: UnitOfWork) -> Envi
 
 
 @blueprint.route("/globals", methods=["PATCH"])
-@writes
 @blueprint.arguments(ChangeGlobalsBody)
+@writes
 @blueprint.response(200, EnvironmentSchema)
 def change_globals(body: dict[str, Any], unit: UnitOfWork) -> Environment:
     """Change a description or a rule of my globals."""
@@ -95,8 +95,8 @@ def delete_environment(env: str, unit: UnitOfWork) -> None:
 
 
 @blueprint.route("/environments/<env>/undelete", methods=["POST"])
-@writes
 @blueprint.arguments(UndeleteBody)
+@writes
 @blueprint.response(200, EnvironmentSchema)
 def undelete_environment(body: dict[str, Any], env: str, unit: UnitOfWork) -> Environment:
     """Bring a deleted environment back, by its id or its name, perhaps under a new name."""
@@ -105,8 +105,8 @@ def undelete_environment(body: dict[str, Any], env: str, unit: UnitOfWork) -> En
 
 
 @blueprint.route("/environments/<env>/copy", methods=["POST"])
-@writes
 @blueprint.arguments(CopyBody)
+@writes
 @blueprint.response(201, EnvironmentSchema)
 def copy_environment(body: dict[str, Any], env: str, unit: UnitOfWork) -> Any:
     """Make a new environment with the current variables of this one."""

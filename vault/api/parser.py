@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, NoReturn
 
 import marshmallow as ma
@@ -10,7 +9,8 @@ from flask import Request
 from flask_smorest import Blueprint
 from webargs.flaskparser import FlaskParser
 
-from vault.errors import BadJson, InvalidInput
+from vault.errors import InvalidInput
+from vault.model.strict_json import parse_json, refuse_half_surrogates
 
 
 class StrictParser(FlaskParser):
@@ -43,45 +43,6 @@ class StrictBlueprint(Blueprint):  # type: ignore[misc]  # flask-smorest ships n
     """flask-smorest's blueprint with our parser."""
 
     ARGUMENTS_PARSER = StrictParser()
-
-
-def parse_json(body: bytes) -> Any:
-    """JSON by RFC 8259 in UTF-8: no NaN, no name twice in an object. Raises `BadJson`."""
-    try:
-        return json.loads(body.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_constant)
-    except UnicodeDecodeError as error:
-        raise BadJson("The body is not UTF-8.") from error
-    except json.JSONDecodeError as error:
-        raise BadJson(f"The body is no JSON: {error.msg}, at line {error.lineno}, column {error.colno}.") from error
-    except RecursionError as error:
-        raise BadJson("The body nests too deep.") from error
-    except ValueError as error:
-        # Python refuses numbers of more than 4,300 digits.
-        raise BadJson("The body has a number that is too long.") from error
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise BadJson("The body has an object in which a name stands twice.")
-    return found
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise BadJson(f"The body holds {name}, which is no JSON.")
-
-
-def refuse_half_surrogates(document: Any) -> None:
-    """Raise `InvalidInput` for text that no UTF-8 can carry, with its path."""
-    todo: list[tuple[str, Any]] = [("", document)]
-    while todo:
-        path, item = todo.pop()
-        if isinstance(item, dict):
-            todo += [(f"{path}.{name}".strip("."), part) for name, inner in item.items() for part in (name, inner)]
-        elif isinstance(item, list):
-            todo += [(f"{path}.{position}".strip("."), inner) for position, inner in enumerate(item)]
-        elif isinstance(item, str) and any("\ud800" <= character <= "\udfff" for character in item):
-            raise InvalidInput("Half a surrogate pair is not text.", path=path)
 
 
 def first_fault(messages: Any) -> tuple[str, str]:

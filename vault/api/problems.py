@@ -11,6 +11,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from vault import errors
+from vault.api import refusals
 from vault.errors import StrongroomError
 from vault.observe import metrics
 
@@ -41,7 +42,8 @@ def register(app: Flask) -> None:
 
 
 def problem(error: StrongroomError) -> Response:
-    """The answer to one of our own errors."""
+    """The answer to one of our own errors; the audit hears of it first."""
+    error = refusals.audited(error, request_id())
     status = next((status for kind, status in STATUSES if isinstance(error, kind)), None)
     if status is None:
         return _failure(error)

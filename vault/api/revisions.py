@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from vault.api.both import both
-from vault.api.calls import page, page_limit, place_of, principal, quoted, services, writes
+from vault.api.calls import page, page_limit, place_of, precondition, principal, quoted, services, writes
 from vault.api.parser import StrictBlueprint
 from vault.api.schemas import (
     REVISION_MOST,
@@ -53,10 +53,10 @@ def diff_revisions(query: dict[str, Any], number: int, env: str | None = None) -
 
 
 @both(blueprint, "/rollback", "POST")
-@writes
 @blueprint.arguments(RollbackBody)
+@writes
 @blueprint.response(200, WrittenAnswer)
 def roll_back(body: dict[str, Any], unit: UnitOfWork, env: str | None = None) -> Any:
     """Write an older revision again, as a new one."""
-    written = services().history.rollback(unit, principal(), env, body["revision"])
+    written = services().history.rollback(unit, principal(), env, body["revision"], precondition())
     return {"revision": written.revision}, {"ETag": quoted(written.etag)}

@@ -10,7 +10,15 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate
 
-from vault.model.environment import VariableType
+from vault.errors import InvalidInput
+from vault.model import strict_json
+from vault.model.environment import (
+    DESCRIPTION_MAX_CHARACTERS,
+    VARIABLES_MOST,
+    VariableType,
+    check_variable_name,
+    normal,
+)
 from vault.model.grant import Permission
 from vault.services.environments import MAX_VERSIONS_DEFAULT
 from vault.services.tokens import DEFAULT_TTL_SECONDS, GRANTS_MAX
@@ -21,6 +29,8 @@ _TEN_YEARS_SECONDS = 10 * 366 * 86_400
 
 REVISION_MOST = 2**63 - 1
 """What a database can hold; there are never as many."""
+
+_DESCRIPTION = validate.Length(max=DESCRIPTION_MAX_CHARACTERS)
 
 
 class Moment(fields.Field[Any]):
@@ -42,7 +52,32 @@ class Text(fields.String):
     """A value: text as it is, and any other JSON value (which a Vault client wrote) as its JSON text."""
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **_: Any) -> str:
-        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        return value if isinstance(value, str) else strict_json.dumps(value)
+
+
+class Switch(fields.Boolean):
+    """true or false, and nothing that only looks like it: Python takes 1 for True."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> bool:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return value
+
+
+class Reference(fields.String):
+    """A name or an id to look for, in the form that names are stored in."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> str:
+        text = normal(super()._deserialize(value, attr, data), path=attr or "")
+        _one_line(text)
+        return text
+
+
+def _variable_name(text: str) -> None:
+    try:
+        check_variable_name(text)
+    except InvalidInput as error:
+        raise ValidationError(error.message) from error
 
 
 def _one_line(text: str) -> None:
@@ -67,12 +102,12 @@ class Page(Schema):
 class VariableSchema(Schema):
     """A variable with all its attributes."""
 
-    name = fields.String(required=True)
+    name = fields.String(required=True, validate=_variable_name)
     value = Text(required=True)
     type = fields.Enum(VariableType, by_value=True, load_default=VariableType.DEFAULT)
-    enabled = fields.Boolean(load_default=True, truthy={True}, falsy={False})
-    literal = fields.Boolean(load_default=False, truthy={True}, falsy={False})
-    description = fields.String(load_default="")
+    enabled = Switch(load_default=True)
+    literal = Switch(load_default=False)
+    description = fields.String(load_default="", validate=_DESCRIPTION)
 
 
 class VariableBody(Schema):
@@ -80,8 +115,8 @@ class VariableBody(Schema):
 
     value = fields.String(required=True)
     type = fields.Enum(VariableType, by_value=True, load_default=VariableType.DEFAULT)
-    enabled = fields.Boolean(load_default=True, truthy={True}, falsy={False})
-    literal = fields.Boolean(load_default=False, truthy={True}, falsy={False})
+    enabled = Switch(load_default=True)
+    literal = Switch(load_default=False)
     description = fields.String(load_default="")
 
 
@@ -90,9 +125,13 @@ class AttributesBody(Schema):
 
     value = fields.String()
     type = fields.Enum(VariableType, by_value=True)
-    enabled = fields.Boolean(truthy={True}, falsy={False})
-    literal = fields.Boolean(truthy={True}, falsy={False})
+    enabled = Switch()
+    literal = Switch()
     description = fields.String()
+
+
+_ATTRIBUTES = AttributesBody()
+"""Made once: a schema takes longer to make than to use, and a merge may hold thousands."""
 
 
 class Merged(fields.Field[Any]):
@@ -103,19 +142,40 @@ class Merged(fields.Field[Any]):
             return {"value": value}
         if not isinstance(value, dict):
             raise ValidationError("A variable is text, an object with its attributes, or null to remove it.")
-        loaded: dict[str, Any] = AttributesBody().load(value)
+        loaded: dict[str, Any] = _ATTRIBUTES.load(value)
         return loaded
 
 
+class FewPairs(fields.Dict):
+    """A mapping whose size is looked at before its items are."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        _refuse_many(value)
+        return super()._deserialize(value, attr, data, **kwargs)  # type: ignore[no-untyped-call]  # it has no types
+
+
+class FewItems(fields.List[Any]):
+    """A list whose length is looked at before its items are."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        _refuse_many(value)
+        return super()._deserialize(value, attr, data, **kwargs)
+
+
+def _refuse_many(value: Any) -> None:
+    if isinstance(value, list | dict) and len(value) > VARIABLES_MOST:
+        raise ValidationError(f"An environment holds at most {VARIABLES_MOST} variables.")
+
+
 class PatchVariablesBody(Schema):
-    variables = fields.Dict(
+    variables = FewPairs(
         fields.String(), Merged(allow_none=True), required=True,
         metadata={"description": "Name → text, an object with attributes, or null to remove it."},
     )  # fmt: skip
 
 
 class PutVariablesBody(Schema):
-    variables = fields.List(fields.Nested(VariableSchema), required=True)
+    variables = FewItems(fields.Nested(VariableSchema), required=True)
 
 
 class VariablesAnswer(Schema):
@@ -154,7 +214,7 @@ class EnvironmentPage(Schema):
 
 
 class EnvironmentQuery(Page):
-    name = fields.String(load_default=None, validate=_one_line)
+    name = Reference(load_default=None)
     deleted = fields.Boolean(load_default=False)
 
 
@@ -162,14 +222,14 @@ class CreateEnvironmentBody(Schema):
     name = fields.String(required=True)
     description = fields.String(load_default="")
     max_versions = fields.Integer(load_default=MAX_VERSIONS_DEFAULT, strict=True)
-    variables = fields.List(fields.Nested(VariableSchema), load_default=None)
+    variables = FewItems(fields.Nested(VariableSchema), load_default=None)
 
 
 class ChangeEnvironmentBody(Schema):
     name = fields.String()
     description = fields.String()
     max_versions = fields.Integer(strict=True)
-    cas_required = fields.Boolean(truthy={True}, falsy={False})
+    cas_required = Switch()
     delete_version_after_seconds = fields.Integer(strict=True)
 
 
@@ -236,10 +296,10 @@ class ValuesAnswer(Schema):
 class GrantBody(Schema):
     """Permissions on exactly one of an environment (by name or id), a path prefix, or the globals."""
 
-    environment = fields.String(validate=_one_line)
+    environment = Reference()
     environment_id = fields.String()
     path = fields.String()
-    globals = fields.Boolean(truthy={True}, falsy={False})
+    globals = Switch()
     permissions = fields.List(fields.Enum(Permission, by_value=True), required=True, validate=validate.Length(1))
 
 
@@ -259,7 +319,7 @@ class TokenBody(Schema):
     max_ttl_seconds = fields.Integer(
         load_default=None, allow_none=True, strict=True, validate=validate.Range(1, _TEN_YEARS_SECONDS)
     )
-    renewable = fields.Boolean(load_default=False, truthy={True}, falsy={False})
+    renewable = Switch(load_default=False)
     uses = fields.Integer(load_default=None, allow_none=True, strict=True, validate=validate.Range(1, 1_000_000_000))
     networks = fields.List(fields.String(validate=_network), load_default=list, validate=validate.Length(max=64))
     metadata = fields.Dict(
@@ -352,11 +412,11 @@ class SessionPage(Schema):
 
 
 class ImportBody(Schema):
-    environment = fields.String(required=True, allow_none=True, validate=_one_line)
+    environment = Reference(required=True, allow_none=True)
     format = fields.String(required=True)
     text = fields.String(required=True)
     mode = fields.String(load_default="merge", validate=validate.OneOf(["merge", "replace"]))
-    dry_run = fields.Boolean(load_default=False, truthy={True}, falsy={False})
+    dry_run = Switch(load_default=False)
 
 
 class PlanSchema(Schema):
@@ -374,6 +434,9 @@ class ImportAnswer(Schema):
 
 class ExportQuery(Schema):
     format = fields.String(load_default="dotenv")
+    strict = fields.Boolean(
+        load_default=False, metadata={"description": "Refuse where the format cannot carry everything."}
+    )
 
 
 class ProblemSchema(Schema):
@@ -386,3 +449,72 @@ class ProblemSchema(Schema):
     code = fields.String()
     path = fields.String(metadata={"description": "The field that is at fault."})
     request_id = fields.String()
+
+
+class MomentText(fields.Field[Any]):
+    """RFC 3339 → microseconds since 1970."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> int:
+        try:
+            found = datetime.datetime.fromisoformat(str(value))
+        except ValueError as error:
+            raise ValidationError("This is no time, as 2026-11-22T09:00:00Z is one.") from error
+        if found.tzinfo is None:
+            raise ValidationError("A time says its zone, as Z.")
+        return int((found - datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)) / datetime.timedelta(microseconds=1))
+
+
+class AuditQuery(Page):
+    """Which events are asked for."""
+
+    user = fields.String(load_default=None, metadata={"description": "Whose trail: a username, or the id of a user."})
+    actor = fields.String(load_default=None, metadata={"description": "As session:…, token:…, host:…"})
+    action = fields.String(load_default=None)
+    result = fields.String(load_default=None, metadata={"description": "ok, unchanged, or why it was refused."})
+    environment_id = fields.UUID(load_default=None)
+    since = MomentText(load_default=None)
+    until = MomentText(load_default=None)
+    variable = fields.String(
+        load_default=None,
+        metadata={"description": "A variable's name: what changed it, asked for it, or read all of what held it."},
+    )
+
+
+class Details(fields.Field[Any]):
+    """The JSON object that an event keeps as text."""
+
+    def _serialize(self, value: str | None, attr: str | None, obj: Any, **_: Any) -> Any:
+        return json.loads(value) if value else {}
+
+
+class OwnAuditSchema(Schema):
+    """An event of one's own trail. Where somebody else acted, their address is not told."""
+
+    id = fields.String()
+    at = Moment(attribute="at_us")
+    action = fields.String()
+    result = fields.String()
+    actor = fields.String()
+    environment_id = fields.String(allow_none=True)
+    revision = fields.Integer(allow_none=True)
+    address = fields.String()
+    request_id = fields.String()
+    details = Details()
+
+
+class OwnAuditPage(Schema):
+    items = fields.List(fields.Nested(OwnAuditSchema))
+    next = fields.String(allow_none=True)
+
+
+class AuditSchema(OwnAuditSchema):
+    """An event as operators see it."""
+
+    sequence = fields.Integer(allow_none=True)
+    user_id = fields.String(allow_none=True)
+    actor_id = fields.String(allow_none=True)
+
+
+class AuditPage(Schema):
+    items = fields.List(fields.Nested(AuditSchema))
+    next = fields.String(allow_none=True)

@@ -22,6 +22,7 @@ blueprint = StrictBlueprint("sessions", __name__, description="Logging in and ou
 @public
 @blueprint.arguments(LoginBody)
 @blueprint.response(201, NewSessionAnswer)
+@blueprint.doc(security=[])
 def log_in(body: dict[str, Any]) -> NewSession:
     """Log in with a username and a password."""
     user = _authenticated(body["username"], body["password"])

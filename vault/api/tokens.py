@@ -27,13 +27,13 @@ def list_tokens(query: dict[str, Any]) -> Any:
 
 
 @blueprint.route("/tokens", methods=["POST"])
-@writes
 @blueprint.arguments(TokenBody)
+@writes
 @blueprint.response(201, TokenAnswer)
 def create_token(body: dict[str, Any], unit: UnitOfWork) -> Any:
     """Make a token. Its secret is in this answer and nowhere else."""
-    grants = [GrantRequest(**{**grant, "permissions": frozenset(grant["permissions"])}) for grant in body.pop("grants")]
-    view = services().tokens.create(unit, principal(), TokenRequest(grants=grants, **body))
+    grants = [GrantRequest(**{**grant, "permissions": frozenset(grant["permissions"])}) for grant in body["grants"]]
+    view = services().tokens.create(unit, principal(), TokenRequest(**{**body, "grants": grants}))
     return _shown(view), {"Location": f"/api/v1/tokens/{view.row.id}"}
 
 
@@ -45,8 +45,8 @@ def get_token(token_id: str) -> dict[str, Any]:
 
 
 @blueprint.route("/tokens/<token_id>/rotate", methods=["POST"])
-@writes
 @blueprint.arguments(RotateBody)
+@writes
 @blueprint.response(200, TokenAnswer)
 def rotate_token(body: dict[str, Any], token_id: str, unit: UnitOfWork) -> dict[str, Any]:
     """Give a token a new secret; the old one goes on for the overlap."""

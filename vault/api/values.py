@@ -7,17 +7,20 @@ from collections.abc import Mapping
 
 from flask import Response, request
 
-from vault.api.both import both
+from vault.api.both import bare, both
 from vault.api.calls import known_etags, principal, quoted, services
 from vault.api.parser import StrictBlueprint
 from vault.api.schemas import ValuesAnswer
 from vault.errors import InvalidInput
-from vault.model.environment import Variable
+from vault.formats import Source, refuse
+from vault.model.environment import EnvironmentKind, Variable
 from vault.services.transfer import format_named
 from vault.services.values import Answer, Question
 
 blueprint = StrictBlueprint("values", __name__, description="What a service uses.")
 
+_NO_QUERY: Mapping[str, str] = {}
+_JSON = json.JSONEncoder(ensure_ascii=False).encode
 _SWITCHES = {"true": True, "1": True, "false": False, "0": False}
 _NAMES_MOST = 5000
 _WARNINGS_BYTES = 3 * 1024
@@ -29,23 +32,30 @@ _PARAMETERS = [
     {"name": "names", "in": "query", "schema": {"type": "string"}, "description": "Only these, split by commas."},
     {"name": "format", "in": "query", "schema": {"type": "string"},
      "description": "Answer as text in this format; warnings then come in X-Strongroom-Warnings."},
+    {"name": "strict", "in": "query", "schema": {"type": "boolean", "default": False},
+     "description": "With a format: refuse where there would be a warning."},
 ]  # fmt: skip
 
 
 @both(blueprint, "/values", "GET")
+@bare
 @blueprint.response(200, ValuesAnswer)
 @blueprint.doc(parameters=_PARAMETERS)
 def read_values(env: str | None = None) -> Response:
     """The values of an environment over its globals, references resolved, disabled ones left out."""
-    question = _question(request.args)
-    answer = services().values.read(principal(), env, question, known_etags())
+    # Most ask for everything, and Werkzeug takes an empty query apart like any other.
+    query = request.args if request.environ.get("QUERY_STRING") else _NO_QUERY
+    question = _question(query)
+    is_strict = _switch(query, "strict", "false")
+    # Whoever insists gets no 304 for a text that was taken with its warnings before.
+    answer = services().values.read(principal(), env, question, () if is_strict else known_etags())
     headers = {"ETag": quoted(answer.etag)}
     if answer.values is None:
         return Response(status=304, headers=headers)
     if question.format:
-        return _as_text(answer, question.format, headers)
+        return _as_text(answer, question.format, headers, _source(env), strict=is_strict)
     body = {"values": answer.values.values, "warnings": answer.values.warnings, "revision": answer.revision}
-    return Response(json.dumps(body, ensure_ascii=False), headers=headers, mimetype="application/json")
+    return Response(_JSON(body), headers=headers, mimetype="application/json")
 
 
 def text_response(text: str, warnings: tuple[str, ...], media_type: str, headers: dict[str, str]) -> Response:
@@ -67,17 +77,24 @@ def _bounded(warnings: tuple[str, ...]) -> str:
     return json.dumps(told)
 
 
-def _as_text(answer: Answer, name: str, headers: dict[str, str]) -> Response:
+def _as_text(answer: Answer, name: str, headers: dict[str, str], source: Source, *, strict: bool) -> Response:
     assert answer.values is not None
     chosen = format_named(name)
-    rendered = chosen.render([Variable(name, value) for name, value in answer.values.values.items()])
-    return text_response(rendered.text, answer.values.warnings + rendered.warnings, chosen.media_type, headers)
+    rendered = chosen.render([Variable(name, value) for name, value in answer.values.values.items()], source)
+    warnings = answer.values.warnings + rendered.warnings
+    if strict:
+        refuse(warnings)
+    return text_response(rendered.text, warnings, chosen.media_type, headers)
+
+
+def _source(env: str | None) -> Source:
+    return Source("globals", EnvironmentKind.GLOBALS) if env is None else Source(env)
 
 
 def _question(query: Mapping[str, str]) -> Question:
     if not query:
         return Question()
-    unknown = set(query) - {"globals", "resolve", "names", "format"}
+    unknown = set(query) - {"globals", "resolve", "names", "format", "strict"}
     if unknown:
         raise InvalidInput("Unknown field.", path=min(unknown))
     names = tuple(query["names"].split(",")) if query.get("names") else None
@@ -88,8 +105,8 @@ def _question(query: Mapping[str, str]) -> Question:
     return Question(_switch(query, "globals"), _switch(query, "resolve"), names, query.get("format", ""))
 
 
-def _switch(query: Mapping[str, str], name: str) -> bool:
-    text = query.get(name, "true").lower()
+def _switch(query: Mapping[str, str], name: str, default: str = "true") -> bool:
+    text = query.get(name, default).lower()
     if text not in _SWITCHES:
         raise InvalidInput("This is true or false.", path=name)
     return _SWITCHES[text]

@@ -36,8 +36,8 @@ def read_variables(env: str | None = None) -> Any:
 
 
 @both(blueprint, "/variables", "PUT")
-@writes
 @blueprint.arguments(PutVariablesBody)
+@writes
 @blueprint.response(200, WrittenAnswer)
 def replace_variables(body: dict[str, Any], unit: UnitOfWork, env: str | None = None) -> Any:
     """Replace all variables. Needs If-Match, or If-None-Match: * where there is no revision yet."""
@@ -46,8 +46,8 @@ def replace_variables(body: dict[str, Any], unit: UnitOfWork, env: str | None = 
 
 
 @both(blueprint, "/variables", "PATCH")
-@writes
 @blueprint.arguments(PatchVariablesBody)
+@writes
 @blueprint.response(200, WrittenAnswer)
 def patch_variables(body: dict[str, Any], unit: UnitOfWork, env: str | None = None) -> Any:
     """Merge changes, all in one revision; null removes."""
@@ -64,8 +64,8 @@ def read_variable(name: str, env: str | None = None) -> Any:
 
 
 @both(blueprint, "/variables/<name>", "PUT")
-@writes
 @blueprint.arguments(VariableBody)
+@writes
 @blueprint.response(200, WrittenAnswer)
 def put_variable(body: dict[str, Any], name: str, unit: UnitOfWork, env: str | None = None) -> Any:
     """Set one variable as a whole."""

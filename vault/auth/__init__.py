@@ -7,26 +7,32 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from vault.auth.apikey import api_key
+from vault.auth.basic import basic
 from vault.auth.presented import Presented
 from vault.auth.service_token import service_token
 from vault.auth.session import api_session
+from vault.auth.vault_token import vault_token
 from vault.errors import NotAuthenticated
 from vault.model.principal import Principal
 from vault.services import Services
 
 Method = Callable[[Services, Presented], Principal | None]
 
-METHODS: tuple[Method, ...] = (service_token, api_session)
+METHODS: tuple[Method, ...] = (service_token, api_session, basic, api_key)
+
+VAULT_METHODS: tuple[Method, ...] = (vault_token,)
+"""What the Vault-compatible face takes."""
 
 
-def authenticate(services: Services, presented: Presented) -> Principal:
+def authenticate(services: Services, presented: Presented, methods: tuple[Method, ...] = METHODS) -> Principal:
     """Who presents this credential. Raises `NotAuthenticated` (every cause looks the same) and `VaultLocked`."""
     services.instance.require_unlocked()
-    for method in METHODS:
+    for method in methods:
         principal = method(services, presented)
         if principal is not None:
             return principal
     raise NotAuthenticated()
 
 
-__all__ = ["METHODS", "Method", "Presented", "authenticate"]
+__all__ = ["METHODS", "VAULT_METHODS", "Method", "Presented", "authenticate"]

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "LIST"})
+"""Calls that change nothing."""
+
 _SCHEME = "bearer "
 
 
 @dataclass(frozen=True, slots=True)
 class Presented:
-    """The Authorization field, where the request came from, and its id."""
+    """The fields that may hold a credential, where the request came from, its id, and whether it only reads."""
 
     authorization: str = field(repr=False)
     address: str
     request_id: str
+    method: str = "GET"
+    api_key: str = field(default="", repr=False)
+    vault_token: str = field(default="", repr=False)
 
     @property
     def bearer(self) -> str:

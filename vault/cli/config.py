@@ -1,8 +1,9 @@
 """Where the command's settings come from: flag > environment > project file > user config > default.
 
 The project file, `.strongroom.toml`, lies in the project and is looked for upwards from where the command is
-called. It never holds a token: it gets committed. Nor can it lead a token astray: tokens are kept by the address
-of the server that gave them, so a file that points elsewhere finds none. A file of another person's is refused.
+called. It never holds a token: it gets committed. Nor can it lead one astray, though whoever edits the project edits
+it too: stored tokens are kept by the address of the server that gave them, and a token or password in the environment
+goes to no address that the project file alone names. A file of another person's is refused.
 """
 
 from __future__ import annotations
@@ -32,22 +33,30 @@ class CliSettings:
     ca_file: str | None = None
     environment: str = ""
     format: str = "table"
+    url_is_the_projects: bool = False
+    """Whether only the project file names this address: no credential of the environment's goes there."""
 
 
 def load(flags: Mapping[str, str], environ: Mapping[str, str], folder: Path) -> CliSettings:
     """Gather the settings for a command that is called in `folder`. Raises `SettingsError` for a file that cannot
     be used, in a sentence that names it."""
-    found: dict[str, str] = {}
     user_file = user_config(environ)
-    if user_file.is_file():
-        found |= _read(user_file, _USER_KEYS)
+    own = _read(user_file, _USER_KEYS) if user_file.is_file() else {}
     project_file = find_project_file(folder)
-    if project_file is not None:
-        found |= _read(project_file, _PROJECT_KEYS)
-    found |= {key: environ[name] for key, name in _ENVIRONMENT.items() if environ.get(name)}
-    found |= {key: flags[key] for key in ("url", "ca_file", "format") if key in flags}
-    found["url"] = found.get("url", DEFAULT_URL).rstrip("/")
-    return CliSettings(**found)
+    project = _read(project_file, _PROJECT_KEYS) if project_file is not None else {}
+    given = {key: environ[name] for key, name in _ENVIRONMENT.items() if environ.get(name)}
+    given |= {key: flags[key] for key in ("url", "ca_file", "format") if key in flags}
+    address = (given.get("url") or project.get("url") or own.get("url") or DEFAULT_URL).rstrip("/")
+    is_the_projects = "url" in project and not _is_told(address, given, own)
+    if "url" in given and not _is_told(given["url"].rstrip("/"), project):
+        # An authority that the project trusts may not vouch for a server that somebody else has named.
+        project.pop("ca_file", None)
+    found = own | project | given | {"url": address}
+    return CliSettings(**found, url_is_the_projects=is_the_projects)
+
+
+def _is_told(address: str, *sources: Mapping[str, str]) -> bool:
+    return any(source.get("url", "").rstrip("/") == address for source in sources)
 
 
 def user_config(environ: Mapping[str, str]) -> Path:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vault.cli.words import CliError
-from vault.errors import NotAuthenticated
+from vault.errors import NotAuthenticated, SettingsError
 
 if TYPE_CHECKING:
     from vault.cli.config import CliSettings
@@ -41,10 +41,22 @@ class Cli:
         from vault.cli import keychain
         from vault.client.client import token_from
 
-        token = token_from(os.environ) or keychain.load(self.settings.url)
+        token = token_from(os.environ)
+        if token:
+            self.refuse_project_address("STRONGROOM_TOKEN")
+        token = token or keychain.load(self.settings.url)
         if not token:
             raise NotAuthenticated(f"There is no credential for {self.settings.url}.")
         return self.make_client(token)
+
+    def refuse_project_address(self, credential: str) -> None:
+        """Raise `SettingsError` where the address comes from the project file alone: whoever edits the project could
+        have a credential of the environment's sent to themselves."""
+        if self.settings.url_is_the_projects:
+            raise SettingsError(
+                f"{credential} is not sent to {self.settings.url}, because only the project's .strongroom.toml names "
+                "this address. If it is right, set STRONGROOM_URL to it too, or give --url."
+            )
 
     def make_client(self, token: str) -> Client:
         """A client for the server of the settings."""

@@ -18,11 +18,11 @@ def upgrade() -> None:
     """Bring the database to this release's schema; make the vault where there is none yet."""
     from vault.app import prepare_vault
 
-    found = host.settings()
+    found = host.vault_settings()
     made = prepare_vault(found)
     host.warn_of_neighbours(found)
     if made:
-        say(f"A new vault was made. Its keyring is {found.keyring}: keep a copy of it apart from the data.")
+        host.tell_of_new_vault(found)
     say("The database has this release's schema.")
 
 

@@ -34,11 +34,27 @@ def write_private(path: Path, text: str, *, replace: bool) -> None:
 
 def read_text(place: str) -> str:
     """The text of a file, or of stdin for `-`, with its line ends as they are. Raises `CliError`."""
-    name = "stdin" if place == "-" else place
     try:
-        data = sys.stdin.buffer.read() if place == "-" else Path(place).read_bytes()
-        return data.decode()
-    except OSError as error:
-        raise CliError(f"The file {name} cannot be read: {error.strerror}.") from error
+        return read_bytes(place).decode()
     except UnicodeDecodeError as error:
-        raise CliError(f"{name} is not UTF-8 text (byte {error.start}).") from error
+        raise CliError(f"{_shown(place)} is not UTF-8 text (byte {error.start}).") from error
+
+
+def read_bytes(place: str, *, at_most: int | None = None) -> bytes:
+    """The bytes of a file, or of stdin for `-`. Raises `CliError`, also past `at_most` bytes."""
+    limit = -1 if at_most is None else at_most + 1
+    try:
+        if place == "-":
+            data = sys.stdin.buffer.read(limit)
+        else:
+            with Path(place).open("rb") as file:
+                data = file.read(limit)
+    except OSError as error:
+        raise CliError(f"The file {_shown(place)} cannot be read: {error.strerror}.") from error
+    if at_most is not None and len(data) > at_most:
+        raise CliError(f"{_shown(place)} holds more than {at_most // 2**20} MiB, which no server takes.")
+    return data
+
+
+def _shown(place: str) -> str:
+    return "stdin" if place == "-" else place

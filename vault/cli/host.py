@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import getpass
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+import click
 
 from vault.cli.words import say
 
@@ -28,12 +31,26 @@ def settings() -> Settings:
     return found
 
 
+def vault_settings() -> Settings:
+    """The settings, with the keyring's passphrase asked for where it is needed, not given, and somebody is there."""
+    from vault.keys import keyring_file
+
+    found = settings()
+    place = keyring_file(found, "passphrase")
+    exists = place is not None and place.exists()
+    if found.passphrase or not sys.stdin.isatty() or not (exists or found.key_provider == "passphrase"):
+        return found
+    # A new one is typed twice: nobody sees what they type.
+    words = "Passphrase of the keyring"
+    return found.with_changes(passphrase=click.prompt(words, hide_input=True, err=True, confirmation_prompt=not exists))
+
+
 @contextmanager
 def opened_vault() -> Iterator[Services]:
     """The vault that the settings name, opened on this host. Raises what `open_vault` raises."""
     from vault.app import open_vault
 
-    services = open_vault(settings())
+    services = open_vault(vault_settings())
     try:
         yield services
     finally:
@@ -65,3 +82,14 @@ def warn_of_neighbours(found: Settings) -> None:
     """Warn when the keyring lies beside the data."""
     if is_beside_data(found):
         say(f"Warning: {beside_data(found)}")
+
+
+def tell_of_new_vault(found: Settings) -> None:
+    """Say where the master key of the vault that was just made is, and what to do about it."""
+    from vault.keys import keyring_file
+
+    place = keyring_file(found, found.key_provider)
+    if place is None:
+        say(f"A new vault was made. Its master key is held by {found.key_provider}: see to its backup there.")
+    else:
+        say(f"A new vault was made. Its keyring is {place}: keep a copy of it apart from the data.")

@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from vault.settings import Settings
 
 _CERTIFICATE_WARNING_DAYS = 14
+_FAULTS_NAMED = 20
 
 
 def host_doctor() -> Iterator[Finding]:
     """Every check, in the order in which a start comes about; the first that fails ends it."""
     try:
-        found = host.settings()
+        found = host.vault_settings()
     except StrongroomError as error:
         yield Finding("settings", "bad", error.message)
         return
@@ -30,6 +31,7 @@ def host_doctor() -> Iterator[Finding]:
         yield finding
         if finding.verdict == "bad":
             return
+    yield from _sweep(found)
 
 
 def _told(check: str, look: Callable[[Settings], Finding], found: Settings) -> Finding:
@@ -72,6 +74,30 @@ def _vault(found: Settings) -> Finding:
     if services.instance.locked:
         return Finding("vault", "warning", "The keyring opens the vault, and an operator keeps it locked.")
     return Finding("vault", "ok", f"The keyring opens the vault; it has {people} accounts.")
+
+
+def _sweep(found: Settings) -> Iterator[Finding]:
+    """Every row and every blob, and then the audit: all of it is looked at, whatever is found."""
+    from vault.app import open_vault
+    from vault.services.sweep import Sweep
+
+    services = open_vault(found)
+    try:
+        sweep = Sweep(services.storage, services.instance)
+        for check, look in (("macs", sweep.macs), ("references", sweep.references), ("blobs", sweep.blobs)):
+            swept = look()
+            yield _swept(check, f"{swept.count:,} {swept.what}.", swept.faults)
+        report = services.verifier.verify()
+        yield _swept("audit", f"{report.size:,} events and {report.rows:,} rows agree with the tree.", report.faults)
+    finally:
+        services.storage.close()
+
+
+def _swept(check: str, sentence: str, faults: list[str]) -> Finding:
+    if not faults:
+        return Finding(check, "ok", sentence)
+    more = f" And {len(faults) - _FAULTS_NAMED} more." if len(faults) > _FAULTS_NAMED else ""
+    return Finding(check, "bad", " ".join(faults[:_FAULTS_NAMED]) + more)
 
 
 def _certificate(found: Settings) -> Finding:

@@ -33,8 +33,8 @@ COMMANDS = {
     "set": ("vault.cli.variables:set_variables", "Set variables."),
     "get": ("vault.cli.variables:get_variables", "Print a value, or list the names."),
     "unset": ("vault.cli.variables:unset_variables", "Remove variables."),
-    "export": ("vault.cli.transfer:export_variables", "Write variables as dotenv, JSON, YAML or shell."),
-    "import": ("vault.cli.transfer:import_variables", "Read variables from a dotenv or JSON file."),
+    "export": ("vault.cli.transfer:export_variables", "Write variables to a file: dotenv, JSON, Postman and more."),
+    "import": ("vault.cli.transfer:import_variables", "Read variables from such a file."),
     "history": ("vault.cli.history:history", "List the revisions."),
     "diff": ("vault.cli.history:diff", "Show what a revision changed."),
     "rollback": ("vault.cli.history:rollback", "Go back to an older revision, by a new one."),
@@ -44,6 +44,10 @@ COMMANDS = {
     "serve": ("vault.cli.serve:serve", "Operators: serve the vault."),
     "db": ("vault.cli.db:db", "Operators: look after the database."),
     "user": ("vault.cli.user:user", "Operators: look after accounts."),
+    "audit": ("vault.cli.audit:audit", "Operators: who did what; verify, export and prune the record of it."),
+    "keys": ("vault.cli.keys:keys", "Operators: rotate and destroy the vault's keys."),
+    "lock": ("vault.cli.locks:lock", "Operators: make every worker forget its keys at once."),
+    "unlock": ("vault.cli.locks:unlock", "Operators: let the workers go on."),
 }
 
 

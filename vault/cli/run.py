@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import signal
 import sys
 from typing import TYPE_CHECKING, NoReturn
@@ -81,7 +82,11 @@ def _replace_process(command: tuple[str, ...], environment: dict[bytes, bytes]) 
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     program = command[0]
     try:
-        os.execvpe(program, command, environment)  # noqa: S606 - running a program without a shell is the purpose.
+        # Looked up on the PATH of whoever calls: one that comes from the vault must not choose the program.
+        path = program if "/" in program else shutil.which(program)
+        if path is None:
+            raise FileNotFoundError
+        os.execve(path, command, environment)  # noqa: S606 - running a program without a shell is the purpose.
     except (FileNotFoundError, NotADirectoryError):
         say(f"strongroom: The program {program} was not found.")
         raise click.exceptions.Exit(EXIT_NOT_FOUND) from None

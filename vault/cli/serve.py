@@ -24,7 +24,7 @@ def serve(bind: str | None, workers: int | None) -> None:
     from vault.server import ca_file
     from vault.server import serve as run
 
-    found = host.settings()
+    found = host.vault_settings()
     changes = {"bind": bind, "workers": workers}
     found = found.with_changes(**{name: value for name, value in changes.items() if value is not None})
     _make_ready(found)
@@ -40,6 +40,9 @@ def _make_ready(found: Settings) -> None:
     from vault.app import is_empty, open_vault, prepare_vault
 
     if (found.embedded or is_empty(found)) and prepare_vault(found):
-        say(f"A new vault was made. Its keyring is {found.keyring}: keep a copy of it apart from the data.")
+        host.tell_of_new_vault(found)
     # A vault that cannot be opened is told of here, once, and not by each worker that starts and dies.
-    open_vault(found).storage.close()
+    vault = open_vault(found, as_worker=True)
+    if vault.instance.locked:
+        say("The vault is locked: by an operator ('strongroom unlock'), or until its key provider answers.")
+    vault.storage.close()

@@ -29,6 +29,8 @@ def login(cli: Cli, username: str | None, password: str | None) -> None:
     say(f"Logging in to {cli.settings.url}.")
     username = username or os.environ.get("STRONGROOM_USERNAME") or _ask_name(cli)
     secret = _password_from_environment() if password is None else None
+    if secret is not None:
+        cli.refuse_project_address("STRONGROOM_PASSWORD")
     client = cli.make_client("")
     session = client.login(username, read_secret(cli, password, "the password") if secret is None else secret)
     place = keychain.save(cli.settings.url, session.secret)

@@ -1,29 +1,54 @@
-"""`strongroom export` and `import`: files of other programs."""
+"""`strongroom export` and `import`: files of other programs, and age files for other people."""
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path
 
 import click
 
 from vault.cli.context import Cli
-from vault.cli.files import read_text, write_private
+from vault.cli.files import read_bytes, write_private
 from vault.cli.options import connection_options, pass_cli, set_options
 from vault.cli.render import print_data
-from vault.cli.words import say, warn
+from vault.cli.words import CliError, say, warn
 
-# By name here, so that the help is printed without importing the formats.
-_FORMATS = ("dotenv", "json", "yaml", "shell")
-_IMPORTABLE = ("dotenv", "json")
-_BY_SUFFIX = {".env": "dotenv", ".json": "json", ".yaml": "yaml", ".yml": "yaml", ".sh": "shell"}
+# By name here, so that the help is printed without importing the formats; a test keeps them in step.
+FORMATS = (
+    "dotenv", "json", "yaml", "shell", "postman", "postman-newman", "kubernetes", "docker", "systemd", "template",
+)  # fmt: skip
+IMPORTABLE = tuple(name for name in FORMATS if name not in ("shell", "template"))
+
+# The longest fitting end of a file's name tells its format.
+_BY_END = {
+    ".env": "dotenv",
+    ".json": "json",
+    ".yaml": "yaml",
+    ".yml": "yaml",
+    ".sh": "shell",
+    ".postman_environment.json": "postman",
+    ".postman_globals.json": "postman",
+    ".secret.yaml": "kubernetes",
+    ".secret.yml": "kubernetes",
+    ".docker.env": "docker",
+    ".env.example": "template",
+}
+_AGE_END = ".age"
+
+_FILE_MOST_BYTES = 16 * 2**20
+"""What is read into memory before anybody looks at it: far above what a server takes, in UTF-16 and armor too."""
 
 
 @click.command("export")
 @set_options
-@click.option("--format", "file_format", type=click.Choice(_FORMATS), help="By default told by FILE, else dotenv.")
+@click.option("--format", "file_format", type=click.Choice(FORMATS), help="By default told by FILE, else dotenv.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write here, mode 0600.")
 @click.option("--force", is_flag=True, help="Replace FILE where it exists.")
 @click.option("--resolve", is_flag=True, help="As services get them: globals beneath, references resolved.")
+@click.option("--strict", is_flag=True, help="Refuse where there would be a warning.")
+@click.option("-r", "--recipient", "recipients", multiple=True, metavar="age1…", help="Encrypt for this key (age).")
+@click.option("--passphrase", "asks_passphrase", is_flag=True, help="Encrypt with a passphrase (age), which it asks.")
+@click.option("--passphrase-file", metavar="FILE|-", help="Encrypt with the passphrase in FILE.")
 @connection_options
 @pass_cli
 def export_variables(
@@ -34,25 +59,40 @@ def export_variables(
     output: Path | None,
     force: bool,
     resolve: bool,
+    strict: bool,
+    recipients: tuple[str, ...],
+    asks_passphrase: bool,
+    passphrase_file: str | None,
 ) -> None:
-    """Write the enabled variables to stdout or FILE. What a format cannot carry is left out with a warning."""
+    """Write the variables to stdout or FILE. What a format cannot carry is left out with a warning.
+
+    Encrypted, the file is of age's, which any age program opens; it is made on this side, and the server learns
+    neither the passphrase nor for whom it is.
+    """
+    from vault.cli.sealing import recipients_from, sealed
+
     chosen = cli.chosen_set(environment, use_globals)
+    # Before anything is fetched: a mistyped key, or two passphrases that differ, cost nothing.
+    readers = recipients_from(cli, recipients, passphrase_file, asks=asks_passphrase)
     name = file_format or _format_of(output) or "dotenv"
-    rendered = chosen.render(name) if resolve else chosen.export(name)
+    rendered = chosen.render(name, strict=strict) if resolve else chosen.export(name, strict=strict)
     warn(rendered.warnings)
+    text = sealed(rendered.text, readers) if readers else rendered.text
     if output is None:
-        click.echo(rendered.text, nl=False)
+        click.echo(text, nl=False)
     else:
-        write_private(output, rendered.text, replace=force)
+        write_private(output, text, replace=force)
         say(f"Wrote {output}, for you alone to read.")
 
 
 @click.command("import")
 @click.argument("file", metavar="FILE|-")
 @set_options
-@click.option("--format", "file_format", type=click.Choice(_IMPORTABLE), help="By default told by FILE, else dotenv.")
+@click.option("--format", "file_format", type=click.Choice(IMPORTABLE), help="By default told by FILE, else dotenv.")
 @click.option("--replace", is_flag=True, help="Remove the variables that FILE does not hold.")
 @click.option("--dry-run", is_flag=True, help="Only tell what would be done.")
+@click.option("-i", "--identity", metavar="FILE|-", help="The key that opens an age file, as age-keygen writes it.")
+@click.option("--passphrase-file", metavar="FILE|-", help="The passphrase of an age file; by default it is asked for.")
 @connection_options
 @pass_cli
 def import_variables(
@@ -63,12 +103,17 @@ def import_variables(
     file_format: str | None,
     replace: bool,
     dry_run: bool,
+    identity: str | None,
+    passphrase_file: str | None,
 ) -> None:
     """Read variables from FILE (or stdin for -), all in one revision. An environment that is not there is made."""
     name = cli.chosen_name(environment, use_globals)
     chosen_format = file_format or (_format_of(Path(file)) if file != "-" else None) or "dotenv"
+    if chosen_format not in IMPORTABLE:
+        raise CliError(f"Files of {chosen_format} are written only; give the variables as dotenv or JSON.")
+    text = _text_of(cli, file, identity, passphrase_file)
     mode = "replace" if replace else "merge"
-    plan = cli.client.import_text(name, chosen_format, read_text(file), mode=mode, dry_run=dry_run)  # type: ignore[arg-type] # one of the two words
+    plan = cli.client.import_text(name, chosen_format, text, mode=mode, dry_run=dry_run)  # type: ignore[arg-type] # one of the two words
     warn(plan.warnings)
     lists = {"added": plan.added, "changed": plan.changed, "removed": plan.removed, "unchanged": plan.unchanged}
     if cli.settings.format == "table":
@@ -85,4 +130,33 @@ def import_variables(
 
 
 def _format_of(path: Path | None) -> str | None:
-    return None if path is None else "dotenv" if path.name.startswith(".env") else _BY_SUFFIX.get(path.suffix)
+    if path is None:
+        return None
+    name = path.name.removesuffix(_AGE_END)
+    fitting = [end for end in _BY_END if name.endswith(end)]
+    if fitting:
+        return _BY_END[max(fitting, key=len)]
+    return "dotenv" if name.startswith(".env") else None
+
+
+def _text_of(cli: Cli, file: str, identity: str | None, passphrase_file: str | None) -> str:
+    """What is in the file, opened if it is age's, in whatever Unicode it is written."""
+    from vault.cli.sealing import opened
+
+    data = opened(cli, read_bytes(file, at_most=_FILE_MOST_BYTES), identity, passphrase_file)
+    encoding = _encoding_of(data)
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        name = "stdin" if file == "-" else file
+        raise CliError(f"{name} is not {encoding.upper()} text (byte {error.start}).") from error
+
+
+def _encoding_of(data: bytes) -> str:
+    """UTF-16 where the file says so or cannot be anything else (Windows writes it), else UTF-8."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    # The first character of every file that is imported here is of ASCII, and none is NUL.
+    return {(False, True): "utf-16-le", (True, False): "utf-16-be"}.get(
+        (data[:1] == b"\0", data[1:2] == b"\0"), "utf-8"
+    )

@@ -123,13 +123,14 @@ class Client:
         return User.from_json(self._caller.send_json("GET", "/me"))
 
     def change_password(self, current_password: str, new_password: str) -> None:
-        """Change the password; all other sessions end."""
+        """Change the password; all other sessions end. Never repeated by itself once sent: by then the current
+        password may be another."""
         body = {"current_password": current_password, "new_password": new_password}
-        self._caller.send("PUT", "/me/password", body)
+        self._caller.send("PUT", "/me/password", body, is_login=True)
 
     def delete_me(self, password: str) -> None:
-        """Delete the account and shred all that it holds. There is no way back."""
-        self._caller.send("DELETE", "/me", {"password": password})
+        """Delete the account and shred all that it holds. There is no way back. Never repeated by itself once sent."""
+        self._caller.send("DELETE", "/me", {"password": password}, is_login=True)
 
     def _adopt(self, path: str, body: Mapping[str, str]) -> NewSession:
         session = NewSession.from_json(self._caller.send_json("POST", path, body, is_login=True))

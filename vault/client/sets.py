@@ -123,14 +123,16 @@ class VariableSet:
         """Make a new revision with the variables of `number`."""
         return _revision(self._send("POST", "/rollback", {"revision": number}))
 
-    def export(self, format: str) -> Rendered:
-        """The set's own enabled variables as text, references as written."""
-        return _read_text(self._send("GET", "/export", query={"format": format}))
+    def export(self, format: str, *, strict: bool = False) -> Rendered:
+        """The set's own variables as text, references as written. What the format cannot carry is left out with a
+        warning; `strict` raises `FormatError` instead."""
+        query = {"format": format} | ({"strict": "true"} if strict else {})
+        return _read_text(self._send("GET", "/export", query=query))
 
-    def render(self, format: str, *, resolve: bool = True, globals: bool = True) -> Rendered:
-        """The `values` as text."""
+    def render(self, format: str, *, resolve: bool = True, globals: bool = True, strict: bool = False) -> Rendered:
+        """The `values` as text; `strict` as for `export`, for references that do not resolve too."""
         query = {"format": format, "resolve": str(resolve).lower(), "globals": str(globals).lower()}
-        return _read_text(self._send("GET", "/values", query=query))
+        return _read_text(self._send("GET", "/values", query=query | ({"strict": "true"} if strict else {})))
 
     def _send(self, method: str, suffix: str, body: Any = None, **options: Any) -> Response:
         return self._caller.send_to(self._environment, method, suffix, body, **options)

@@ -27,9 +27,19 @@ from vault.crypto.password import (
     needs_rehash,
     verify_password,
 )
-from vault.crypto.seal import derive_user_key, open_blob, seal
+from vault.crypto.seal import derive_user_key, key_check_value, open_blob, seal
 from vault.crypto.secret import Secret
-from vault.crypto.token import MintedToken, ParsedToken, TokenKind, digest, from_parts, matches, mint, parse
+from vault.crypto.token import (
+    MintedToken,
+    ParsedToken,
+    TokenKind,
+    digest,
+    from_parts,
+    matches,
+    mint,
+    parse,
+    same_digest,
+)
 
 __all__ = [
     "BlobType",
@@ -54,6 +64,7 @@ __all__ = [
     "encode_row",
     "from_parts",
     "hash_password",
+    "key_check_value",
     "key_id_of",
     "keyed_digest",
     "matches",
@@ -64,6 +75,7 @@ __all__ = [
     "parse",
     "parse_header",
     "row_mac",
+    "same_digest",
     "seal",
     "verify_password",
 ]

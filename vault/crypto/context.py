@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 
 from vault.crypto.envelope import HEADER_BYTES, BlobType, uuid_bytes
 
@@ -35,6 +36,8 @@ class Context:
         return PREFIX + blob_or_header[:HEADER_BYTES] + self.tail
 
 
+# These two are made for every layer of every read, and an id is looked up sooner than it is encoded.
+@lru_cache(maxsize=8192)
 def revision(instance_id: str, environment_id: str, revision_id: str, number: int) -> Context:
     """One revision of an environment."""
     return Context(BlobType.REVISION, _ids(instance_id, environment_id, revision_id) + _U64.pack(number))
@@ -45,6 +48,7 @@ def client_revision(instance_id: str, environment_id: str, revision_id: str, num
     return Context(BlobType.CLIENT_REVISION, _ids(instance_id, environment_id, revision_id) + _U64.pack(number))
 
 
+@lru_cache(maxsize=8192)
 def data_key(instance_id: str, owner_id: str, environment_id: str, data_key_id: str) -> Context:
     """A data key of an environment, under its owner's user key."""
     return Context(BlobType.DATA_KEY, _ids(instance_id, owner_id, environment_id, data_key_id))

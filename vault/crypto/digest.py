@@ -16,15 +16,12 @@ def keyed_digest(key: Key, purpose: str, *parts: bytes | str) -> bytes:
 
     Each part carries its kind and its length, so that ("ab", "c") and ("a", "bc") differ, and text and bytes too.
     """
-    message = [_LABEL, *_framed(purpose)]
-    for part in parts:
-        message += _framed(part)
-    return hmac_sha256(key, b"".join(message))
+    return hmac_sha256(key, _LABEL + b"".join(map(_framed, (purpose, *parts))))
 
 
-def _framed(part: bytes | str) -> tuple[bytes, bytes, bytes]:
+def _framed(part: bytes | str) -> bytes:
     if isinstance(part, str):
         # A request may carry lone surrogates, and their digest is as good as any other.
         raw = part.encode("utf-8", "surrogatepass")
-        return b"s", _U32.pack(len(raw)), raw
-    return b"b", _U32.pack(len(part)), part
+        return b"s" + _U32.pack(len(raw)) + raw
+    return b"b" + _U32.pack(len(part)) + part

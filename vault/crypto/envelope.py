@@ -80,10 +80,15 @@ class Header:
 def parse_header(blob: bytes) -> Header:
     """Read a blob's header. Raises `BlobError`, before any crypto, on anything this version does not know."""
     try:
-        magic, format_, suite_number, type_number, flags, raw_id = _LAYOUT.unpack_from(blob)
+        return _parse_header(blob[:HEADER_BYTES])
     except (struct.error, TypeError):
         # Too short; or no bytes at all, which SQLite lets somebody put into a column of them.
         raise BlobError() from None
+
+
+@lru_cache(maxsize=8192)
+def _parse_header(header: bytes) -> Header:
+    magic, format_, suite_number, type_number, flags, raw_id = _LAYOUT.unpack(header)
     suite, type_ = _SUITES.get(suite_number), _TYPES.get(type_number)
     if magic != MAGIC or format_ != FORMAT or suite is None or type_ is None:
         raise BlobError()

@@ -7,6 +7,7 @@ imports this room in an installation that has no server and no `argon2`.
 
 from __future__ import annotations
 
+import base64
 import re
 import secrets
 import unicodedata
@@ -115,8 +116,15 @@ def check_new_password(password: str, username: str) -> None:
 
 @lru_cache(maxsize=8)
 def dummy_hash(parameters: PasswordParameters) -> str:
-    """A PHC string that no password matches: what an unknown user's login is checked against, at the same cost."""
-    return hash_password(secrets.token_urlsafe(32), parameters)
+    """A PHC string that no password matches: what an unknown user's login is checked against, at the same cost.
+
+    Its hash is chance and nothing was hashed for it: the first unknown name must not cost more than the second.
+    """
+    costs = f"m={parameters.memory_kib},t={parameters.passes},p={parameters.lanes}"
+    salt, chance = (
+        base64.b64encode(secrets.token_bytes(size)).decode().rstrip("=") for size in (SALT_BYTES, HASH_BYTES)
+    )
+    return f"$argon2id$v={ARGON2_VERSION}${costs}${salt}${chance}"
 
 
 def _encode(password: str) -> bytes:

@@ -13,12 +13,15 @@ from cryptography.hazmat.primitives.hashes import SHA512
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from vault.crypto.context import SYSTEM_OWNER_ID, Context
+from vault.crypto.digest import keyed_digest
 from vault.crypto.envelope import FLAG_PADDED, HEADER_BYTES, Header, SealedBlob, Suite, parse_header, uuid_bytes
 from vault.crypto.key import KEY_BYTES, Key
 from vault.errors import BlobError
 
 PADDING_STEP_BYTES = 256
 """The length of a padded plaintext tells an onlooker its size to 256 bytes, and no closer."""
+
+CHECK_VALUE_BYTES = 16
 
 _USER_KEY_LABEL = b"SRM1 user-key"
 
@@ -31,6 +34,11 @@ def derive_user_key(unwrapped: bytes, instance_id: str, owner_id: str | None, us
     ids = (instance_id, owner_id or SYSTEM_OWNER_ID, user_key_id)
     info = _USER_KEY_LABEL + b"".join(map(uuid_bytes, ids))
     return Key(user_key_id, HKDFExpand(SHA512(), KEY_BYTES, info).derive(unwrapped))
+
+
+def key_check_value(key: Key) -> bytes:
+    """16 bytes that tell this key from any other, and nothing of it: it is random and of 256 bits."""
+    return keyed_digest(key, "key check value", key.id)[:CHECK_VALUE_BYTES]
 
 
 def seal(key: Key, context: Context, plaintext: bytes, *, padded: bool = False) -> SealedBlob:

@@ -26,7 +26,7 @@ SECRET_CHARACTERS = 43
 CHECKSUM_CHARACTERS = 6
 """62**6 is more than 2**32."""
 
-_SHAPE = re.compile(r"srm_([ts])_([0-9A-Za-z]{12})[0-9A-Za-z]{49}", re.ASCII)
+_SHAPE = re.compile(r"srm_([tsw])_([0-9A-Za-z]{12})[0-9A-Za-z]{49}", re.ASCII)
 _ID = re.compile(r"[0-9A-Za-z]{12}", re.ASCII)
 _SECRET = re.compile(r"[0-9A-Za-z]{43}", re.ASCII)
 _NO_DIGEST = bytes(32)
@@ -37,6 +37,7 @@ class TokenKind(StrEnum):
 
     SERVICE = "t"
     SESSION = "s"
+    WRAPPING = "w"
 
 
 _KINDS = {kind.value: kind for kind in TokenKind}
@@ -90,8 +91,13 @@ def digest(key: Key, text: str) -> bytes:
 
 def matches(key: Key, text: str, stored_digest: bytes | None) -> bool:
     """Whether this is the stored token, in constant time; without one a dummy is compared, so that it takes as long."""
-    same = hmac.compare_digest(digest(key, text), _NO_DIGEST if stored_digest is None else stored_digest)
-    return same and stored_digest is not None
+    return same_digest(digest(key, text), stored_digest)
+
+
+def same_digest(given: bytes, stored: bytes | None) -> bool:
+    """Whether two digests are the same, in constant time; `matches` for who has the digest already."""
+    same = hmac.compare_digest(given, _NO_DIGEST if stored is None else stored)
+    return same and stored is not None
 
 
 def _checksum(body: str) -> str:

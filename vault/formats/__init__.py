@@ -1,6 +1,7 @@
 """Text ↔ variables: one file a format, and `FORMATS`, which knows them by name.
 
-    text ── parse ──► variables ── render ──► text
+    text ── parse ──► what it states of each variable
+    variables ── render ──► text
 
 What a format writes, its own readers read back the same, for any value. What a format cannot carry is left out
 and named in a warning; it is never changed in silence. A new format is one new file and one line here.
@@ -8,14 +9,30 @@ and named in a warning; it is never changed in silence. A new format is one new 
 
 from __future__ import annotations
 
-from vault.formats.base import Format, ParsedFile, Rendered
+from vault.formats.base import UNNAMED, Format, ParsedFile, Rendered, Source, refuse
+from vault.formats.docker import DockerFormat
 from vault.formats.dotenv import DotenvFormat
 from vault.formats.json import JsonFormat
+from vault.formats.kubernetes import KubernetesFormat
+from vault.formats.postman import PostmanFormat
 from vault.formats.shell import ShellFormat
+from vault.formats.systemd import SystemdFormat
+from vault.formats.template import TemplateFormat
 from vault.formats.yaml import YamlFormat
 
-FORMATS: dict[str, Format] = {
-    format_.name: format_ for format_ in (DotenvFormat(), JsonFormat(), YamlFormat(), ShellFormat())
-}
+_ALL: tuple[Format, ...] = (
+    DotenvFormat(),
+    JsonFormat(),
+    YamlFormat(),
+    ShellFormat(),
+    PostmanFormat("postman"),
+    PostmanFormat("postman-newman", is_for_newman=True),
+    KubernetesFormat(),
+    DockerFormat(),
+    SystemdFormat(),
+    TemplateFormat(),
+)
 
-__all__ = ["FORMATS", "Format", "ParsedFile", "Rendered"]
+FORMATS: dict[str, Format] = {format_.name: format_ for format_ in _ALL}
+
+__all__ = ["FORMATS", "UNNAMED", "Format", "ParsedFile", "Rendered", "Source", "refuse"]

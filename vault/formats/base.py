@@ -2,29 +2,54 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 from vault.errors import FormatError, InvalidInput
-from vault.model.environment import Variable, check_variable_name
+from vault.model.environment import EnvironmentKind, Variable, check_variable_name
 
 BYTE_ORDER_MARK = "\ufeff"
 """Windows editors put it first; it belongs to the encoding and not to the first name."""
 
+_TOLD_MOST = 5
+_HALF = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where variables come from, for the formats that write it down: an environment's id and name, or globals."""
+
+    name: str = "environment"
+    kind: EnvironmentKind = EnvironmentKind.ENVIRONMENT
+    id: str = ""
+
+
+UNNAMED = Source()
+
 
 @dataclass(frozen=True, slots=True)
 class ParsedFile:
-    """What a text held, in its order, and a sentence for each thing that its author may not have meant."""
+    """What a text held, in its order, and a sentence for each thing that its author may not have meant.
 
-    variables: tuple[Variable, ...]
+    `stated` has for each name the attributes of `Variable` that the file gave it, and no others: whoever merges
+    the file into variables that exist keeps theirs for the rest.
+    """
+
+    stated: Mapping[str, Mapping[str, Any]] = field(repr=False)
     warnings: tuple[str, ...] = ()
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        """The variables that the file makes where there are none yet."""
+        return tuple(replace(Variable(name, ""), **attributes) for name, attributes in self.stated.items())
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A text full of values, hence hidden in `repr`, and a sentence for each variable that it leaves out."""
+    """A text full of values, hence hidden in `repr`, and a sentence for each thing that it cannot carry."""
 
     text: str = field(repr=False)
     warnings: tuple[str, ...] = ()
@@ -49,58 +74,95 @@ class Format(Protocol):
     def can_parse(self) -> bool:
         """Whether this format can be read as well as written."""
 
-    def parse(self, text: str) -> ParsedFile:
-        """Read `text`. Raises `FormatError`, with the line's number and never a value."""
+    @property
+    def keeps_disabled(self) -> bool:
+        """Whether a disabled variable can be written as what it is. Others leave it out with a warning."""
 
-    def render(self, variables: Sequence[Variable]) -> Rendered:
-        """Write the enabled ones of `variables`, in order; what cannot be written is named in `warnings`."""
+    def parse(self, text: str) -> ParsedFile:
+        """Read `text`. Raises `FormatError`, which says where and never quotes a value."""
+
+    def render(self, variables: Sequence[Variable], source: Source = ...) -> Rendered:
+        """Write `variables`, in order; what cannot be written is named in `warnings`."""
 
 
 class Collector:
-    """Gathers variables while a text is read: the last of two equal names wins, and a warning says so."""
+    """Gathers variables while a text is read: the last of two equal names wins, and a warning says so.
+
+    A place is how a person finds it again, as `line 3`.
+    """
 
     def __init__(self) -> None:
-        self._lines: dict[str, int] = {}
-        self._variables: dict[str, Variable] = {}
+        self._places: dict[str, str] = {}
+        self._stated: dict[str, dict[str, Any]] = {}
         self.warnings: list[str] = []
 
-    def add(self, name: str, value: str, line: int) -> None:
-        """Take one variable, or raise `FormatError` if its name or value could never be stored."""
-        name = checked_name(name, line)
-        if not is_encodable(value):
-            raise FormatError(f"Line {line}: the value of {name} holds half a surrogate pair, which is not text.")
-        if name in self._lines:
-            self.warnings.append(f"{name} stands on line {self._lines[name]} and again on line {line}; the last wins.")
-        self._lines[name] = line
-        self._variables[name] = Variable(name, value)
+    def add(self, name: str, value: str, place: str) -> None:
+        """Take a name and its value: what stands in a file of such lines is enabled. Raises `FormatError`."""
+        self.state(name, {"value": value, "enabled": True}, place)
+
+    def state(self, name: str, attributes: dict[str, Any], place: str) -> None:
+        """Take what a file states of one variable, or raise `FormatError` if it could never be stored."""
+        name = checked_name(name, place)
+        for what in ("value", "description"):
+            if not is_encodable(attributes.get(what, "")):
+                raise error_at(place, f"the {what} of {shown(name)} holds half a surrogate pair, which is not text")
+        if name in self._places:
+            self.warnings.append(f"{shown(name)} stands on {self._places[name]} and again on {place}; the last wins.")
+        self._places[name] = place
+        self._stated[name] = attributes
+
+    def add_once(self, name: str, value: str, place: str) -> None:
+        """As `add`, for formats that give a name that stands twice no meaning."""
+        known = self._places.get(checked_name(name, place))
+        if known is not None:
+            raise error_at(place, f"{shown(name)} stands here again; it is on {known} already")
+        self.add(name, value, place)
 
     def finish(self) -> ParsedFile:
         """All that was taken, in the order of first appearance."""
-        return ParsedFile(tuple(self._variables.values()), tuple(self.warnings))
+        return ParsedFile(self._stated, tuple(self.warnings))
 
 
-def checked_name(name: str, line: int) -> str:
-    """`name` in NFC, or `FormatError` with the number of its line."""
+def error_at(place: str, sentence: str) -> FormatError:
+    """`Line 3: this is not NAME=value.` from a place and what is wrong there."""
+    return FormatError(f"{place[0].upper()}{place[1:]}: {sentence}.")
+
+
+def checked_name(name: str, place: str) -> str:
+    """`name` in NFC, or `FormatError` with its place."""
     try:
         return check_variable_name(name)
     except InvalidInput as error:
-        raise FormatError(f"Line {line}: {error.message}") from error
+        raise error_at(place, error.message.removesuffix(".")) from error
 
 
 def is_encodable(text: str) -> bool:
     """Whether UTF-8 can carry `text`: a lone surrogate is the one thing that a `str` holds and UTF-8 does not."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)
+    return _HALF.search(text) is None
 
 
-def writable(variables: Iterable[Variable], warnings: list[str]) -> Iterable[Variable]:
+def writable(variables: Iterable[Variable], warnings: list[str], *, keeps_disabled: bool = False) -> Iterable[Variable]:
     """The variables that any text could carry; the others are named in `warnings`."""
     for variable in variables:
-        if not variable.enabled:
-            warnings.append(f"{shown(variable.name)} is left out: it is disabled.")
-        elif not is_encodable(variable.name + variable.text):
-            warnings.append(f"{shown(variable.name)} is left out: it holds half a surrogate pair, which is not text.")
+        if not variable.enabled and not keeps_disabled:
+            warnings.append(left_out(variable, "it is disabled"))
+        elif not is_encodable(variable.name + variable.text + variable.description):
+            warnings.append(left_out(variable, "it holds half a surrogate pair, which is not text"))
         else:
             yield variable
+
+
+def left_out(variable: Variable, cause: str) -> str:
+    """The warning for a variable that a text does not carry."""
+    return f"{shown(variable.name)} is left out: {cause}."
+
+
+def refuse(warnings: Sequence[str]) -> None:
+    """What a strict export does: raise `FormatError` where there is anything to warn of."""
+    if warnings:
+        more = len(warnings) - _TOLD_MOST
+        told = " ".join(warnings[:_TOLD_MOST]) + (f" There are {more} more." if more > 0 else "")
+        raise FormatError(f"Nothing is exported, because strict was asked for. {told}")
 
 
 def shown(name: str) -> str:

@@ -16,8 +16,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from vault.errors import FormatError
-from vault.formats.base import BYTE_ORDER_MARK, Collector, ParsedFile, Rendered, shown, writable
+from vault.formats.base import (
+    BYTE_ORDER_MARK,
+    UNNAMED,
+    Collector,
+    ParsedFile,
+    Rendered,
+    Source,
+    error_at,
+    left_out,
+    writable,
+)
 from vault.model.environment import Variable
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
@@ -64,6 +73,7 @@ class DotenvFormat:
     media_type = "text/plain"
     suffix = ".env"
     can_parse = True
+    keeps_disabled = False
 
     def parse(self, text: str) -> ParsedFile:
         """Read `text` as python-dotenv does with `interpolate=False`, but refuse what it would skip."""
@@ -73,20 +83,25 @@ class DotenvFormat:
             if name is None:
                 continue
             if statement["assignment"] is None:
-                raise FormatError(f"Line {line}: a name stands here without '=' and a value.")
-            collector.add(name, _value(statement), line)
+                raise error_at(f"line {line}", "a name stands here without '=' and a value")
+            collector.add(name, _value(statement), f"line {line}")
         return collector.finish()
 
-    def render(self, variables: Sequence[Variable]) -> Rendered:
+    def render(self, variables: Sequence[Variable], source: Source = UNNAMED) -> Rendered:
         """One line a variable (more where a value has line feeds); unfit names are left out with a warning."""
         warnings: list[str] = []
         lines = []
         for variable in writable(variables, warnings):
-            if _NAME.fullmatch(variable.name):
+            if carries(variable.name):
                 lines.append(f"{variable.name}={_quote(variable.text)}\n")
             else:
-                warnings.append(f"{shown(variable.name)} is left out: a dotenv file cannot carry this name.")
+                warnings.append(left_out(variable, "a dotenv file cannot carry this name"))
         return Rendered("".join(lines), tuple(warnings))
+
+
+def carries(name: str) -> bool:
+    """Whether every reader of dotenv files that we know takes this name."""
+    return _NAME.fullmatch(name) is not None
 
 
 def _statements(text: str) -> Iterator[tuple[re.Match[str], int]]:
@@ -100,7 +115,7 @@ def _statements(text: str) -> Iterator[tuple[re.Match[str], int]]:
             return
         statement = _STATEMENT.match(text, position)
         if statement is None:
-            raise FormatError(f"Line {line}: this is not NAME=value; look for a missing quote.")
+            raise error_at(f"line {line}", "this is not NAME=value; look for a missing quote")
         yield statement, line
         position, line = statement.end(), line + len(_LINE_END.findall(statement[0]))
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from vault.errors import FormatError
-from vault.formats.base import BYTE_ORDER_MARK, Collector, ParsedFile, Rendered, checked_name, writable
+from vault.formats.base import BYTE_ORDER_MARK, UNNAMED, Collector, ParsedFile, Rendered, Source, shown, writable
 from vault.model.environment import Variable
 
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -25,22 +25,18 @@ class JsonFormat:
     media_type = "application/json"
     suffix = ".json"
     can_parse = True
+    keeps_disabled = False
 
     def parse(self, text: str) -> ParsedFile:
         """Read one object. Raises `FormatError` for anything else, and for a name that stands twice."""
         collector = Collector()
-        seen: dict[str, int] = {}
         for name, value, written, line in _members(text.removeprefix(BYTE_ORDER_MARK)):
-            name = checked_name(name, line)
-            if name in seen:
-                raise FormatError(f"Line {line}: {name} stands here again; it is on line {seen[name]} already.")
-            seen[name] = line
             if not isinstance(value, str):
-                collector.warnings.append(f"{name} is not a string; its JSON text is taken as the value.")
-            collector.add(name, value if isinstance(value, str) else written, line)
+                collector.warnings.append(f"{shown(name)} is not a string; its JSON text is taken as the value.")
+            collector.add_once(name, value if isinstance(value, str) else written, f"line {line}")
         return collector.finish()
 
-    def render(self, variables: Sequence[Variable]) -> Rendered:
+    def render(self, variables: Sequence[Variable], source: Source = UNNAMED) -> Rendered:
         """One object, two spaces deep, characters beyond ASCII as they are."""
         warnings: list[str] = []
         values = {variable.name: variable.text for variable in writable(variables, warnings)}

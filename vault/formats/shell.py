@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 
 from vault.errors import FormatError
-from vault.formats.base import ParsedFile, Rendered, shown, writable
+from vault.formats.base import UNNAMED, ParsedFile, Rendered, Source, left_out, writable
 from vault.model.environment import Variable
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -30,19 +30,20 @@ class ShellFormat:
     media_type = "application/x-sh"
     suffix = ".sh"
     can_parse = False
+    keeps_disabled = False
 
     def parse(self, text: str) -> ParsedFile:
         """Always raises `FormatError`: reading it would mean running it."""
         raise FormatError("Shell can be exported, not imported: give the variables as dotenv or JSON.")
 
-    def render(self, variables: Sequence[Variable]) -> Rendered:
+    def render(self, variables: Sequence[Variable], source: Source = UNNAMED) -> Rendered:
         """One `export` a variable; what no shell can hold is left out with a warning."""
         warnings: list[str] = []
         lines = []
         for variable in writable(variables, warnings):
             obstacle = _obstacle(variable)
             if obstacle:
-                warnings.append(f"{shown(variable.name)} is left out: {obstacle}.")
+                warnings.append(left_out(variable, obstacle))
             else:
                 lines.append(f"export {variable.name}={_quote(variable.text)}\n")
         return Rendered("".join(lines), tuple(warnings))

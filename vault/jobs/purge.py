@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from vault.services import Services
+from vault.model.principal import vault_itself
+from vault.services import Services, audit
 from vault.services.clock import DAY_US, SECOND_US
 from vault.services.throttle import REMEMBERED_US, WINDOW_US
 
@@ -19,11 +20,14 @@ def purge(services: Services) -> dict[str, int]:
     done: dict[str, int] = {}
     with services.storage.write() as unit:
         done["environments"] = unit.environments.purge(deleted_before)
+        if done["environments"]:
+            audit.record(unit, vault_itself("purge"), "environment.purge")
     with services.storage.write() as unit:
         done["sessions"] = unit.sessions.purge(now - ENDED_KEPT_US)
         done["tokens"] = unit.tokens.purge(now - ENDED_KEPT_US)
     with services.storage.write() as unit:
         done["kept_answers"] = unit.idempotency.purge(now)
+        done["wrapped_answers"] = unit.wrapped_answers.purge(now)
         done["throttle"] = unit.throttle.purge(now - WINDOW_US)
         done["addresses"] = unit.known_addresses.purge(now - REMEMBERED_US)
         done["changes"] = unit.changes.purge(now - CHANGES_KEPT_US)

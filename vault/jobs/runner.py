@@ -1,11 +1,17 @@
-"""The thread that runs the jobs of one worker.
+"""The threads that run the jobs of one worker.
 
-| job    | every     | who runs it                                             |
-|--------|-----------|---------------------------------------------------------|
-| watch  | 0.5 s     | each worker: is the vault locked, what is active?       |
-| beat   | 5 s       | each worker: I live, and I know this master key version |
-| touch  | 10 s      | each worker: when its sessions and tokens were last used |
-| purge  | 10 min    | one worker, under a lease                               |
+| job    | every     | who runs it                                                                |
+|--------|-----------|----------------------------------------------------------------------------|
+| watch  | 0.5 s     | each worker, in a thread of its own: is the vault locked? It waits for nobody |
+| learn  | 0.5 s     | each worker: what is new about keys, can I use it?                         |
+| beat   | 5 s       | each worker, and at once when it has learned: I live, and this is what I know |
+| touch  | 10 s      | each worker: when its sessions and tokens were last used                   |
+| purge  | 10 min    | one worker, under a lease                                                  |
+| rewrap | 1 min     | one worker, under a lease: what a rotation has left behind                 |
+| age    | 10 min    | one worker, under a lease: rotate keys by age, where that is set           |
+| prune  | 1 day     | one worker, under a lease: events that are past their time                 |
+| drain  | 1 s       | each worker: its reads go from the spool into the database                 |
+| sequence | 1 s     | one worker, under a lease: events get their places in the audit's tree     |
 """
 
 from __future__ import annotations
@@ -20,8 +26,13 @@ from dataclasses import dataclass
 
 import structlog
 
-from vault.errors import StrongroomError
+from vault.errors import StrongroomError, VaultLocked
+from vault.jobs.drain import drain
+from vault.jobs.prune import prune
 from vault.jobs.purge import purge
+from vault.jobs.rewrap import rewrap
+from vault.jobs.rotate_by_age import rotate_by_age
+from vault.jobs.sequence import sequence
 from vault.services import Services
 from vault.services.clock import SECOND_US
 
@@ -31,8 +42,12 @@ WATCH_SECONDS = 0.5
 BEAT_SECONDS = 5.0
 TOUCH_SECONDS = 10.0
 PURGE_SECONDS = 600.0
+REWRAP_SECONDS = 60.0
+AGE_SECONDS = 600.0
+PRUNE_SECONDS = 86_400.0
+AUDIT_SECONDS = 1.0
 WORKER_LEASE_US = 20 * SECOND_US
-PURGE_LEASE_US = 300 * SECOND_US
+CHORE_LEASE_US = 300 * SECOND_US
 
 
 @dataclass(slots=True)
@@ -49,51 +64,86 @@ class Jobs:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._worker_id = str(uuid.uuid4())
+        self._told = (0, 0)
         self._ends = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._jobs = [
-            _Job("watch", WATCH_SECONDS, self._watch),
-            _Job("beat", BEAT_SECONDS, self._beat),
-            _Job("touch", TOUCH_SECONDS, services.touches.flush, due=time.monotonic() + TOUCH_SECONDS),
-            _Job("purge", PURGE_SECONDS, self._purge, due=time.monotonic() + BEAT_SECONDS),
+        now = time.monotonic()
+        # A thread each: a provider that hangs must not keep a worker from seeing the lock, nor a long chore its lease
+        # from being renewed.
+        self._threads = [
+            self._thread("watch", _Job("watch", WATCH_SECONDS, self._watch)),
+            self._thread("learn", _Job("learn", WATCH_SECONDS, self._learn), _Job("beat", BEAT_SECONDS, self._beat)),
+            self._thread(
+                "chores",
+                _Job("touch", TOUCH_SECONDS, services.touches.flush, due=now + TOUCH_SECONDS),
+                _Job("purge", PURGE_SECONDS, self._chore("purge", purge), due=now + BEAT_SECONDS),
+                _Job("rewrap", REWRAP_SECONDS, self._chore("rewrap", rewrap), due=now + BEAT_SECONDS),
+                _Job("age", AGE_SECONDS, self._chore("age", rotate_by_age), due=now + BEAT_SECONDS),
+                _Job("prune", PRUNE_SECONDS, self._chore("prune", prune), due=now + REWRAP_SECONDS),
+            ),
+            self._thread(
+                "audit",
+                _Job("drain", AUDIT_SECONDS, lambda: drain(services)),
+                _Job("sequence", AUDIT_SECONDS, lambda: sequence(services, self._worker_id)),
+            ),
         ]
 
     def start(self) -> None:
-        """Start the thread."""
-        self._thread = threading.Thread(target=self._loop, name="jobs", daemon=True)
-        self._thread.start()
+        """Start the threads."""
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
-        """Stop the thread, write what was gathered, and take this worker off the list."""
+        """Stop the threads, write what was gathered, and take this worker off the list."""
         self._ends.set()
-        if self._thread is not None:
-            self._thread.join(timeout=5)
-        for last in (self._services.touches.flush, self._leave):
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join(timeout=5)
+        for last in (self._services.touches.flush, self._services.reads.close, self._leave):
             _guarded("stop", last)
 
-    def _loop(self) -> None:
+    def _thread(self, name: str, *jobs: _Job) -> threading.Thread:
+        return threading.Thread(target=self._loop, args=(jobs,), name=name, daemon=True)
+
+    def _loop(self, jobs: tuple[_Job, ...]) -> None:
         while not self._ends.wait(WATCH_SECONDS):
-            for job in self._jobs:
+            for job in jobs:
                 if time.monotonic() >= job.due:
                     job.due = time.monotonic() + job.every_seconds
                     _guarded(job.name, job.run)
 
     def _watch(self) -> None:
         with self._services.storage.read() as unit:
-            self._services.instance.refresh(unit)
+            self._services.instance.heed_lock(unit)
+
+    def _learn(self) -> None:
+        instance = self._services.instance
+        with self._services.storage.read() as unit:
+            instance.refresh(unit)
+        if instance.locked:
+            return
+        try:
+            instance.prove()
+        finally:
+            if instance.knows != self._told:
+                # Whoever rotates a key waits for this.
+                self._beat()
 
     def _beat(self) -> None:
-        now, knows = self._services.clock(), self._services.instance.active_master.id
+        now, knows = self._services.clock(), self._services.instance.knows
         with self._services.storage.write() as unit:
-            unit.workers.beat(self._worker_id, socket.gethostname(), os.getpid(), knows, now, WORKER_LEASE_US)
+            unit.workers.beat(self._worker_id, socket.gethostname(), os.getpid(), *knows, now, WORKER_LEASE_US)
+        self._told = knows
 
-    def _purge(self) -> None:
-        with self._services.storage.write() as unit:
-            if not unit.leases.take("purge", self._worker_id, self._services.clock(), PURGE_LEASE_US):
-                return
-        done = {kind: count for kind, count in purge(self._services).items() if count}
-        if done:
-            log.info("purged", **done)
+    def _chore(self, name: str, run: Callable[[Services], dict[str, int]]) -> Callable[[], None]:
+        def run_under_lease() -> None:
+            with self._services.storage.write() as unit:
+                if not unit.leases.take(name, self._worker_id, self._services.clock(), CHORE_LEASE_US):
+                    return
+            done = {kind: count for kind, count in run(self._services).items() if count}
+            if done:
+                log.info("done", job=name, **done)
+
+        return run_under_lease
 
     def _leave(self) -> None:
         with self._services.storage.write() as unit:
@@ -104,6 +154,9 @@ def _guarded(name: str, run: Callable[[], None]) -> None:
     """A job that fails is told of and tried again at its next turn; the thread goes on."""
     try:
         run()
+    except VaultLocked:
+        # Everybody knows, and it is to be so.
+        return
     except StrongroomError as error:
         log.warning("job_failed", job=name, error=type(error).__name__)
     except Exception:

@@ -5,7 +5,8 @@
 
 The file is the vault: whoever holds it and the database reads everything. It is made for a new vault only, is bound
 to that vault's instance id, and is refused when anybody else could have read or led it elsewhere (`safefile.py`).
-A destroyed version stays as a line without its key, so that destroying may be repeated.
+A destroyed version stays as a line without its key, so that destroying may be repeated. `KeyringFile` is what this
+provider shares with `passphrase`, whose file differs only in how it is written.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ import binascii
 import json
 import secrets
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from vault.crypto.envelope import uuid_bytes
 from vault.crypto.key import KEY_BYTES
@@ -42,50 +44,43 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class _Version:
+class Version:
+    """One line of the keyring."""
+
     ref: str
     state: State
     created: str
     key: bytes = field(repr=False)
 
 
-_Versions = dict[str, _Version]
+Versions = dict[str, Version]
 
 
-class FileProvider:
+class KeyringFile(ABC):
     """Master keys in one file. Every call sees what other processes have written since."""
 
-    name = "file"
+    name: ClassVar[str]
 
-    def __init__(self, path: Path | str, instance_id: str) -> None:
-        """Open the keyring of the vault `instance_id`. Raises `KeyringError` with what is wrong and what to do."""
-        self.path = Path(path)
+    def __init__(self, path: Path, instance_id: str) -> None:
+        self.path = path
         self.instance_id = instance_id
-        self._seen: tuple[tuple[int, int, int, int], _Versions] | None = None
+        self._seen: tuple[tuple[int, int, int, int], Versions] | None = None
         self.probe()
 
-    @classmethod
-    def create(cls, path: Path | str, instance_id: str) -> Self:
-        """Make the keyring of a new vault, with no version in it yet. Raises `KeyringError` where a file exists."""
-        path = Path(path)
-        safefile.make_directory(path.parent)
-        try:
-            safefile.write_new(path, _dump(instance_id, {}))
-        except FileExistsError as error:
-            raise KeyringError(
-                f"There is a keyring at {path} already, and a keyring is never replaced. If this is a new vault, move "
-                "that file away or point STRONGROOM_KEYRING elsewhere; if not, the vault's database is missing."
-            ) from error
-        except OSError as error:
-            raise KeyringError(f"The keyring {path} cannot be made: {error.strerror}.") from error
-        return cls(path, instance_id)
+    @abstractmethod
+    def _encode(self, versions: Versions) -> bytes:
+        """The content of the file."""
+
+    @abstractmethod
+    def _decode(self, content: bytes) -> Versions:
+        """The inverse. Raises `KeyringError` on what is damaged or another vault's."""
 
     def create_version(self) -> str:
         """A new random key of 256 bits; its ref is a new UUID."""
         ref = str(uuid.uuid4())
         created = datetime.now(UTC).isoformat(timespec="seconds")
         with self._changing() as versions:
-            versions[ref] = _Version(ref, State.ENABLED, created, secrets.token_bytes(KEY_BYTES))
+            versions[ref] = Version(ref, State.ENABLED, created, secrets.token_bytes(KEY_BYTES))
         return ref
 
     def wrap(self, ref: str, key: bytes, context: bytes) -> bytes:
@@ -118,7 +113,7 @@ class FileProvider:
         """The file binds contexts, and answers at once."""
         return Capabilities(context=True, local=True)
 
-    def _usable(self, ref: str) -> _Version:
+    def _usable(self, ref: str) -> Version:
         version = _known(self._versions(), ref, self.path)
         if version.state is not State.ENABLED:
             raise KeyProviderError(f"The master key version {ref} is {version.state}.")
@@ -131,7 +126,7 @@ class FileProvider:
                 raise KeyProviderError(f"The master key version {ref} is destroyed; nothing brings it back.")
             versions[ref] = replace(version, state=state)
 
-    def _versions(self) -> _Versions:
+    def _versions(self) -> Versions:
         """The versions, read anew when the file's inode, times or size have changed."""
         seen = self._seen
         try:
@@ -142,38 +137,75 @@ class FileProvider:
         if seen is not None and seen[0] == now:
             return seen[1]
         # The fingerprint is older than what is read: a change in between is seen at the next call.
-        versions = _parse(safefile.read(self.path), self.path, self.instance_id)
+        versions = self._decode(safefile.read(self.path))
         self._seen = (now, versions)
         return versions
 
     @contextmanager
-    def _changing(self) -> Iterator[_Versions]:
+    def _changing(self) -> Iterator[Versions]:
         """The versions as they are under the lock; what the caller makes of them is written."""
         try:
             with safefile.locked(self.path):
-                versions = _parse(safefile.read(self.path), self.path, self.instance_id)
+                versions = self._decode(safefile.read(self.path))
                 before = dict(versions)
                 yield versions
                 if versions != before:
-                    safefile.replace(self.path, _dump(self.instance_id, versions))
+                    safefile.replace(self.path, self._encode(versions))
         except OSError as error:
             raise KeyringError(f"The keyring {self.path} cannot be written: {error.strerror}.") from error
 
 
-def instance_of(path: Path | str) -> str:
-    """The id of the vault that a keyring belongs to, to tell people. Raises `KeyringError`."""
-    path = Path(path)
-    return _header(safefile.read(path), path)[0]
+class FileProvider(KeyringFile):
+    """Master keys in one file, as they are."""
+
+    name = "file"
+
+    def __init__(self, path: Path | str, instance_id: str) -> None:
+        """Open the keyring of the vault `instance_id`. Raises `KeyringError` with what is wrong and what to do."""
+        super().__init__(Path(path), instance_id)
+
+    @classmethod
+    def create(cls, path: Path | str, instance_id: str) -> Self:
+        """Make the keyring of a new vault, with no version in it yet. Raises `KeyringError` where a file exists."""
+        path = Path(path)
+        write_new(path, _dump(instance_id, {}))
+        return cls(path, instance_id)
+
+    def _encode(self, versions: Versions) -> bytes:
+        return _dump(self.instance_id, versions)
+
+    def _decode(self, content: bytes) -> Versions:
+        instance, rows = _header(content, self.path)
+        check_instance(self.path, instance, self.instance_id)
+        return from_rows(rows, self.path)
 
 
-def _known(versions: _Versions, ref: str, path: Path) -> _Version:
-    if ref not in versions:
-        raise KeyProviderError(f"The keyring {path} does not know the master key version {ref}; is it an old copy?")
-    return versions[ref]
+def write_new(path: Path, content: bytes) -> None:
+    """Make a keyring's directory and file. Raises `KeyringError` where there is a file, in whatever state."""
+    safefile.make_directory(path.parent)
+    try:
+        safefile.write_new(path, content)
+    except FileExistsError as error:
+        raise KeyringError(
+            f"There is a keyring at {path} already, and a keyring is never replaced. If this is a new vault, move "
+            "that file away or point STRONGROOM_KEYRING elsewhere; if not, the vault's database is missing."
+        ) from error
+    except OSError as error:
+        raise KeyringError(f"The keyring {path} cannot be made: {error.strerror}.") from error
 
 
-def _dump(instance_id: str, versions: _Versions) -> bytes:
-    rows = [
+def check_instance(path: Path, instance: str, instance_id: str) -> None:
+    """Raise `KeyringError` where a keyring is another vault's."""
+    if instance != instance_id:
+        raise KeyringError(
+            f"The keyring {path} belongs to another vault ({instance}; this one is {instance_id}). "
+            "Point STRONGROOM_KEYRING at this vault's own keyring, or restore that from its backup."
+        )
+
+
+def to_rows(versions: Versions) -> list[dict[str, str]]:
+    """The versions as they stand in JSON."""
+    return [
         {
             "ref": version.ref,
             "state": version.state.value,
@@ -182,21 +214,37 @@ def _dump(instance_id: str, versions: _Versions) -> bytes:
         }
         for version in versions.values()
     ]
-    return json.dumps({"format": FORMAT, "instance": instance_id, "versions": rows}, indent=1).encode() + b"\n"
 
 
-def _parse(content: bytes, path: Path, instance_id: str) -> _Versions:
-    instance, rows = _header(content, path)
-    if instance != instance_id:
-        raise KeyringError(
-            f"The keyring {path} belongs to another vault ({instance}; this one is {instance_id}). "
-            "Point STRONGROOM_KEYRING at this vault's own keyring, or restore that from its backup."
-        )
+def from_rows(rows: list[Any], path: Path) -> Versions:
+    """The inverse. Raises `KeyringError`."""
     try:
         versions = [_version(row) for row in rows]
     except (KeyError, TypeError, ValueError, binascii.Error, BlobError):
-        raise _corrupt(path) from None
+        raise damaged(path) from None
     return {version.ref: version for version in versions}
+
+
+def damaged(path: Path) -> KeyringError:
+    """What to raise on a file that Strongroom has not written so."""
+    return KeyringError(f"The keyring {path} is damaged: it is not what Strongroom wrote. Restore it from its backup.")
+
+
+def instance_of(path: Path | str) -> str:
+    """The id of the vault that a keyring belongs to, to tell people. Raises `KeyringError`."""
+    path = Path(path)
+    return _header(safefile.read(path), path)[0]
+
+
+def _known(versions: Versions, ref: str, path: Path) -> Version:
+    if ref not in versions:
+        raise KeyProviderError(f"The keyring {path} does not know the master key version {ref}; is it an old copy?")
+    return versions[ref]
+
+
+def _dump(instance_id: str, versions: Versions) -> bytes:
+    document = {"format": FORMAT, "instance": instance_id, "versions": to_rows(versions)}
+    return json.dumps(document, indent=1).encode() + b"\n"
 
 
 def _header(content: bytes, path: Path) -> tuple[str, list[Any]]:
@@ -205,22 +253,18 @@ def _header(content: bytes, path: Path) -> tuple[str, list[Any]]:
         document = json.loads(content)
         format_, instance, rows = document["format"], document["instance"], document["versions"]
     except (KeyError, TypeError, ValueError, RecursionError):
-        raise _corrupt(path) from None
+        raise damaged(path) from None
     if format_ != FORMAT:
         raise KeyringError(f"The keyring {path} has the format {format_!r}, which this release does not know.")
     if not isinstance(instance, str) or not isinstance(rows, list):
-        raise _corrupt(path)
+        raise damaged(path)
     return instance, rows
 
 
-def _version(row: dict[str, str]) -> _Version:
+def _version(row: dict[str, str]) -> Version:
     uuid_bytes(row["ref"])
     state = State(row["state"])
     key = base64.b64decode(row["key"], validate=True)
     if len(key) != (0 if state is State.DESTROYED else KEY_BYTES):
         raise ValueError("A version has no key of 256 bits.")
-    return _Version(row["ref"], state, row["created"], key)
-
-
-def _corrupt(path: Path) -> KeyringError:
-    return KeyringError(f"The keyring {path} is damaged: it is not what Strongroom wrote. Restore it from its backup.")
+    return Version(row["ref"], state, row["created"], key)

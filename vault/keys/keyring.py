@@ -23,9 +23,10 @@ from vault.crypto import context as contexts
 from vault.crypto.context import Context
 from vault.crypto.envelope import HEADER_BYTES, BlobType, Header, SealedBlob, Suite, parse_header
 from vault.crypto.key import KEY_BYTES, Key
-from vault.crypto.seal import derive_user_key, open_blob, seal
-from vault.errors import BlobError, KeyProviderError
+from vault.crypto.seal import derive_user_key, key_check_value, open_blob, seal
+from vault.errors import BlobError, KeyProviderError, KeyProviderUnavailable, KeyringError
 from vault.keys.provider import Provider
+from vault.keys.providers import Providers
 
 CACHE_ENTRIES = 10_000
 """About 5 MB, and the keys of as many environments as one worker serves in five minutes."""
@@ -62,6 +63,25 @@ class Keyring:
         self._providers = providers
         self._cache = _Cache(ttl_seconds, clock, chance, max_entries)
 
+    def provider(self, name: str) -> Provider:
+        """The provider of this name. Raises `KeyProviderError` where this server is not set up for it."""
+        try:
+            return self._providers[name]
+        except KeyError:
+            raise KeyProviderError(
+                f"A master key is held by the provider {name!r}, which this server is not set up for."
+            ) from None
+
+    def create_version(self, name: str, *, first: bool) -> str:
+        """Make a master key version and return its ref. `first`: this vault has had none with this provider yet."""
+        if first and isinstance(self._providers, Providers) and name in set(self._providers):
+            try:
+                return self._providers.found(name).create_version()
+            except KeyringError:
+                # An earlier attempt has made its file and got no further; another vault's is refused below.
+                return self.provider(name).create_version()
+        return self.provider(name).create_version()
+
     def new_unwrapped_user_key(self) -> bytes:
         """The 256 random bits that `wrap_user_key` wraps."""
         return secrets.token_bytes(KEY_BYTES)
@@ -73,7 +93,7 @@ class Keyring:
         """
         header = Header(Suite.PROVIDER, BlobType.USER_KEY, 0, master.id).pack()
         bound = self._user_key_context(owner_id, user_key_id).associated_data(header)
-        provider = self._provider(master)
+        provider = self.provider(master.provider)
         wrapped = provider.wrap(master.ref, unwrapped, bound)
         if not secrets.compare_digest(provider.unwrap(master.ref, wrapped, bound), unwrapped):
             raise KeyProviderError(f"The key provider {master.provider} does not unwrap what it has just wrapped.")
@@ -86,15 +106,35 @@ class Keyring:
         if (header.suite, header.type, header.key_id) != expected:
             raise BlobError()
         bound = self._user_key_context(owner_id, user_key_id).associated_data(blob)
-        return self._provider(master).unwrap(master.ref, blob[HEADER_BYTES:], bound)
+        return self.provider(master.provider).unwrap(master.ref, blob[HEADER_BYTES:], bound)
 
-    def user_key(self, master: MasterKey, owner_id: str | None, user_key_id: str, blob: bytes) -> Key:
-        """The user key in use: unwrapped, derived, and cached. Raises `BlobError`, and what the provider raises."""
+    def derived_user_key(
+        self, owner_id: str | None, user_key_id: str, unwrapped: bytes, check_value: bytes | None = None
+    ) -> Key:
+        """The user key in use. Raises `KeyProviderUnavailable` where the provider has unwrapped a wrong key."""
+        key = derive_user_key(unwrapped, self._instance_id, owner_id, user_key_id)
+        if check_value is not None and not secrets.compare_digest(key_check_value(key), check_value):
+            # Nothing is ever sealed with it; the device may come to its senses.
+            raise KeyProviderUnavailable("The master key's provider gave a wrong key.")
+        return key
+
+    def user_key(
+        self,
+        master: MasterKey,
+        owner_id: str | None,
+        user_key_id: str,
+        blob: bytes,
+        check_value: bytes | None = None,
+    ) -> Key:
+        """The user key in use: unwrapped, derived, checked and cached.
+
+        Raises `BlobError`, what the provider raises, and what `derived_user_key` raises.
+        """
         context = self._user_key_context(owner_id, user_key_id)
 
         def load() -> Key:
             unwrapped = self.unwrapped_user_key(master, owner_id, user_key_id, blob)
-            return derive_user_key(unwrapped, self._instance_id, owner_id, user_key_id)
+            return self.derived_user_key(owner_id, user_key_id, unwrapped, check_value)
 
         if parse_header(blob).key_id != master.id:
             raise BlobError()
@@ -132,14 +172,6 @@ class Keyring:
 
     def _user_key_context(self, owner_id: str | None, user_key_id: str) -> Context:
         return contexts.user_key(self._instance_id, owner_id, user_key_id)
-
-    def _provider(self, master: MasterKey) -> Provider:
-        try:
-            return self._providers[master.provider]
-        except KeyError:
-            raise KeyProviderError(
-                f"A master key is held by the provider {master.provider!r}, which this server is not set up for."
-            ) from None
 
 
 class _Cache:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Set
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from vault.errors import InvalidInput, ResolutionTooLarge
+from vault.model import strict_json
 
 ENVIRONMENT_MAX_BYTES = 1024 * 1024
 """The whole plaintext of a revision, in bytes."""
+
+VARIABLES_MOST = 10_000
+"""In one environment. More fit into 1 MiB, but no program reads as many, and each costs work in every answer."""
 
 NAME_MAX_CHARACTERS = 256
 DESCRIPTION_MAX_CHARACTERS = 4096
@@ -73,7 +76,7 @@ class Variable:
     @property
     def text(self) -> str:
         """The value as text: itself for a string, else its JSON."""
-        return self.value if isinstance(self.value, str) else json.dumps(self.value, ensure_ascii=False)
+        return self.value if isinstance(self.value, str) else strict_json.dumps(self.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +122,20 @@ class Values:
 
     values: dict[str, str]
     warnings: tuple[str, ...] = ()
+    warned: tuple[str, ...] = ()
+    """Which variable each of the first warnings is about."""
+
+    def about(self, names: Container[str]) -> tuple[str, ...]:
+        """The warnings that are about one of `names`."""
+        return tuple(text for name, text in zip(self.warned, self.warnings, strict=False) if name in names)
 
     def __repr__(self) -> str:
         """Names only: the values are the secret."""
         return f"Values(names={list(self.values)!r})"
+
+
+Live = tuple[str, Any, bool]
+"""What resolving needs of an enabled variable: its name, its value, and whether it is literal."""
 
 
 def check_environment_name(name: str, *, path: str = "name") -> str:
@@ -142,8 +155,17 @@ def check_variable_name(name: str, *, path: str = "name") -> str:
     return _check_name(name, path)
 
 
+def normal(name: str, *, path: str = "name") -> str:
+    """`name` in NFC. Raises `InvalidInput` for what is longer than any name, before it is normalised: the time
+    that this takes grows with the square of a run of combining characters."""
+    # No character decomposes into more than four, so no name is longer than that before it is composed.
+    if len(name) > 4 * NAME_MAX_CHARACTERS:
+        raise InvalidInput(f"A name has 1 to {NAME_MAX_CHARACTERS} characters.", path=path)
+    return unicodedata.normalize("NFC", name)
+
+
 def _check_name(name: str, path: str) -> str:
-    name = unicodedata.normalize("NFC", name)
+    name = normal(name, path=path)
     if not 1 <= len(name) <= NAME_MAX_CHARACTERS:
         raise InvalidInput(f"A name has 1 to {NAME_MAX_CHARACTERS} characters.", path=path)
     # Cc are control characters and Cs lone surrogates, which no UTF-8 can carry.
@@ -159,7 +181,7 @@ def looks_like_id(reference: str) -> bool:
 
 def canonical(reference: str) -> str:
     """An environment's id or name as it is stored: ids in lower case, names in NFC."""
-    return reference.lower() if looks_like_id(reference) else unicodedata.normalize("NFC", reference)
+    return reference.lower() if looks_like_id(reference) else normal(reference)
 
 
 def resolve(layers: Iterable[Iterable[Variable]], *, expand: bool = True) -> Values:
@@ -170,20 +192,39 @@ def resolve(layers: Iterable[Iterable[Variable]], *, expand: bool = True) -> Val
     is never expanded, wherever it is inserted. Raises `ResolutionTooLarge` as soon as all values and warnings
     together pass 4 MiB. Source of the rules: postman-collection 5.3, by trying.
     """
-    variables = {variable.name: variable for layer in layers for variable in layer if variable.enabled}
-    if not expand:
-        return Values({name: variable.text for name, variable in variables.items()})
-    texts = {name: item.text.translate(_SHIELD) if item.literal else item.text for name, item in variables.items()}
-    budget = _Budget(sum(map(len, texts.values())))
-    resolved: dict[str, str] = {}
+    enabled = ([(item.name, item.value, item.literal) for item in layer if item.enabled] for layer in layers)
+    return resolve_live(enabled, expand=expand)
+
+
+def resolve_live(layers: Iterable[Iterable[Live]], *, expand: bool = True) -> Values:
+    """`resolve` for the hot path, where a `Variable` for each name would cost as much as all the rest."""
+    texts: dict[str, str] = {}
+    literal_names: set[str] = set()
+    for layer in layers:
+        for name, value, is_literal in layer:
+            texts[name] = value if isinstance(value, str) else strict_json.dumps(value)
+            if is_literal:
+                literal_names.add(name)
+            elif literal_names:
+                literal_names.discard(name)
+    referring = [name for name, text in texts.items() if "{{" in text and name not in literal_names]
+    return _expanded(texts, referring, literal_names) if expand and referring else Values(texts)
+
+
+def _expanded(texts: Mapping[str, str], referring: Iterable[str], literal_names: Set[str]) -> Values:
+    resolved = dict(texts)
     warnings: list[str] = []
-    for name, text in texts.items():
-        expanded = _expand(text, texts, budget) if "{{" in text else text
-        for warning in _residue(name, expanded, texts):
+    warned: list[str] = []
+    shielded = {name: text.translate(_SHIELD) if name in literal_names else text for name, text in texts.items()}
+    budget = _Budget(sum(map(len, shielded.values())))
+    for name in referring:
+        expanded = _expand(texts[name], shielded, budget)
+        for warning in _residue(name, expanded, shielded):
             budget.spend(len(warning))
             warnings.append(warning)
-        resolved[name] = expanded.translate(_UNSHIELD)
-    return Values(resolved, tuple(warnings))
+            warned.append(name)
+        resolved[name] = expanded.translate(_UNSHIELD) if literal_names else expanded
+    return Values(resolved, tuple(warnings), tuple(warned))
 
 
 class _Budget:

@@ -18,6 +18,7 @@ class PrincipalKind(StrEnum):
     SESSION = "session"
     TOKEN = "token"  # noqa: S105 - a kind, not a credential.
     HOST = "host"
+    VAULT = "vault"
 
 
 class Role(StrEnum):
@@ -43,11 +44,21 @@ class Principal:
     authenticated_us: int = 0
     address: str = ""
     request_id: str = ""
+    header_writes: bool = False
+    """Whether a token may write although it came as a Basic or API-key credential."""
+
+    by_replaced_secret: bool = False
+    """Whether a rotation has replaced the secret that was presented: it works on for a while, and makes nothing."""
 
     @property
     def label(self) -> str:
         """How revisions and the audit name who acted, as `session:3kTMd9…`."""
         return f"{self.kind}:{self.id}"
+
+    def require_current_secret(self) -> None:
+        """Raise `Forbidden` for a secret that was replaced: who stole it must not outlive the rotation with it."""
+        if self.by_replaced_secret:
+            raise Forbidden("This secret was replaced by a rotation: use the new one to make, renew or rotate tokens.")
 
     def require_person(self) -> None:
         """Raise `Forbidden` unless a person's session acts: tokens never touch accounts and sessions."""
@@ -65,6 +76,11 @@ class Principal:
         self.require_person()
         if now_us - self.authenticated_us > STEP_UP_SECONDS * 1_000_000:
             raise StepUpRequired()
+
+
+def vault_itself(job: str) -> Principal:
+    """The vault, where nobody asked for what it does: a job that purges, the founding."""
+    return Principal(PrincipalKind.VAULT, job, user_id="", username=job, role=Role.OPERATOR)
 
 
 def host_operator(name: str) -> Principal:

@@ -110,7 +110,7 @@ class Door:
             return
         except Refusal as refusal:
             metrics().refusals.labels(refusal.cause).inc()
-            answer = refusal.answer(request_id)
+            answer = refusal.answer(request_id, scope["raw_path"])
         headers = self.complete(answer, request_id)
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await _send_body(send, answer.body)

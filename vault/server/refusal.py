@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from vault.errors import Forbidden, InvalidInput, TooLarge, Unavailable
+
+_VAULT_PREFIX = b"/v1/"
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -35,8 +37,10 @@ class Refusal(Exception):
         self.cause = cause
         self.retry_after_seconds = retry_after_seconds
 
-    def answer(self, request_id: str) -> Answer:
-        """The refusal as RFC 9457 wants it."""
+    def answer(self, request_id: str, raw_path: bytes = b"") -> Answer:
+        """The refusal as RFC 9457 wants it, or, where a Vault client speaks, as those read it."""
+        if raw_path.startswith(_VAULT_PREFIX):
+            return self._finished([(b"content-type", b"application/json")], {"errors": [self.detail]})
         problem = {
             "type": f"urn:strongroom:problem:{self.code}",
             "title": HTTPStatus(self.status).phrase,
@@ -45,10 +49,12 @@ class Refusal(Exception):
             "code": self.code,
             "request_id": request_id,
         }
-        headers = [(b"content-type", b"application/problem+json")]
+        return self._finished([(b"content-type", b"application/problem+json")], problem)
+
+    def _finished(self, headers: Headers, document: dict[str, Any]) -> Answer:
         if self.retry_after_seconds:
             headers.append((b"retry-after", str(self.retry_after_seconds).encode()))
-        return Answer(self.status, headers, json.dumps(problem).encode(), "(refused)")
+        return Answer(self.status, headers, json.dumps(document).encode(), "(refused)")
 
 
 def bad_request(detail: str, cause: str = "bad_request") -> Refusal:

@@ -226,7 +226,8 @@ def _options(settings: Settings, tls: authority.TlsFiles | None) -> dict[str, An
         "workers": settings.workers,
         "worker_class": Worker,
         "logger_class": _Log,
-        "loglevel": settings.log_level,
+        # On debug, gunicorn logs every path, and a path may hold a name.
+        "loglevel": "info" if settings.log_level == "debug" else settings.log_level,
         "proc_name": "strongroom",
         "graceful_timeout": settings.graceful_timeout_seconds,
         "keepalive": 5,

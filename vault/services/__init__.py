@@ -8,11 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vault.services.accounts import Accounts
+from vault.services.audit import AuditTree, Forwarder, ReadLog, Trail, Verifier
 from vault.services.clock import Clock, now_us
 from vault.services.environments import Environments
 from vault.services.history import History
 from vault.services.idempotency import Idempotency
 from vault.services.instance import Instance
+from vault.services.key_services import KeyServices
+from vault.services.metadata import Metadata
 from vault.services.sealing import Sealer
 from vault.services.sessions import Sessions
 from vault.services.throttle import Throttle
@@ -21,8 +24,10 @@ from vault.services.touches import Touches
 from vault.services.transfer import Transfer
 from vault.services.values import ValuesReader
 from vault.services.variables import Variables
+from vault.services.versions import Versions
+from vault.services.wrapping import Wrapping
 from vault.settings import Settings
-from vault.storage import HotReads, SessionCache, Storage
+from vault.storage import HotReads, SessionCache, Spool, Storage
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,16 @@ class Services:
     variables: Variables
     values: ValuesReader
     history: History
+    metadata: Metadata
+    versions: Versions
+    wrapping: Wrapping
+    keys: KeyServices
     transfer: Transfer
+    reads: ReadLog
+    trail: Trail
+    audit_tree: AuditTree
+    verifier: Verifier
+    forwarder: Forwarder
     idempotency: Idempotency
     touches: Touches
     clock: Clock
@@ -50,8 +64,12 @@ class Services:
     ) -> Services:
         """Hand each verb its collaborators."""
         hot, sealer, touches = HotReads(storage), Sealer(instance, clock), Touches(storage)
-        environments = Environments(settings, storage, instance, sealer, clock)
-        variables = Variables(storage, environments, sealer)
+        tree = AuditTree(instance)
+        spool = Spool(settings.data_dir / "spool" / instance.id, settings.spool_bytes)
+        reads = ReadLog(storage, instance, tree, spool, clock)
+        environments = Environments(settings, storage, instance, sealer, reads, clock)
+        variables = Variables(storage, environments, sealer, reads)
+        values, metadata = ValuesReader(hot, instance, sealer, reads), Metadata(storage, environments, sealer, clock)
         sessions = Sessions(settings, storage, hot, instance, cache, touches, clock)
         throttle = Throttle(instance, clock)
         return cls(
@@ -60,12 +78,21 @@ class Services:
             instance=instance,
             accounts=Accounts(settings, storage, instance, throttle, sessions, environments, clock),
             sessions=sessions,
-            tokens=Tokens(settings, storage, hot, instance, environments, touches, clock),
+            tokens=Tokens(settings, storage, hot, instance, environments, touches, reads, clock),
             environments=environments,
             variables=variables,
-            values=ValuesReader(hot, instance, sealer),
-            history=History(storage, environments, variables, sealer),
-            transfer=Transfer(environments, variables),
+            values=values,
+            metadata=metadata,
+            versions=Versions(storage, instance, environments, metadata, values, sealer, reads, clock),
+            wrapping=Wrapping(settings, storage, instance, clock),
+            keys=KeyServices.wire(settings, storage, instance, sealer, sessions, clock),
+            history=History(storage, environments, variables, sealer, reads),
+            transfer=Transfer(environments, variables, reads),
+            reads=reads,
+            trail=Trail(storage, instance, reads, clock),
+            audit_tree=tree,
+            verifier=Verifier(storage, tree),
+            forwarder=Forwarder(settings.audit_forward, storage, tree, clock),
             idempotency=Idempotency(instance, clock),
             touches=touches,
             clock=clock,

@@ -15,12 +15,12 @@ from vault.crypto import (
 )
 from vault.errors import BadLogin, InvalidInput, NameTaken, NotFound, SecondFactorRequired
 from vault.model.environment import EnvironmentKind
-from vault.model.principal import Principal, Role
+from vault.model.principal import Principal, Role, vault_itself
 from vault.services import audit
 from vault.services.clock import Clock
 from vault.services.environments import Environments
 from vault.services.instance import Instance
-from vault.services.sessions import Sessions
+from vault.services.sessions import Sessions, hold
 from vault.services.throttle import Throttle, fold_username
 from vault.settings import Settings
 from vault.storage import Record, Storage, UnitOfWork
@@ -67,9 +67,12 @@ class Accounts:
         if user is None or phc is None or not right or user.state != "active":
             raise BadLogin()
         with self._storage.write() as unit:
+            # Or an old password's hash would be written over a new one's.
+            hold(unit, user)
             self._throttle.succeeded(unit, attempt, user.id)
             if needs_rehash(phc, self.parameters):
                 self._set_hash(unit, user.id, hash_password(password, self.parameters))
+                audit.record(unit, vault_itself("rehash"), "password.rehash", user_id=user.id)
             factors = [kind for kind in _SECOND_FACTORS if unit.credentials.of_user(user.id, kind)]
         if factors:
             raise SecondFactorRequired()
@@ -85,7 +88,7 @@ class Accounts:
         user_id, now = str(uuid.uuid4()), self._clock()
         row = {"id": user_id, "name": name, "name_folded": folded, "created_us": now}
         unit.users.add(**row, role=str(role), state="active")
-        self._instance.add_user_key(unit, user_id)
+        self._instance.add_user_key(unit, user_id, self._clock())
         self._set_hash(unit, user_id, hash_password(password, self.parameters))
         self._environments.add_row(unit, user_id, EnvironmentKind.GLOBALS, "globals")
         audit.record(unit, principal, "user.add", user_id=user_id)
@@ -101,7 +104,6 @@ class Accounts:
         """Enable or disable an account; disabling ends its sessions. For operators."""
         principal.require_operator()
         user = self._named(unit, name)
-        unit.users.next_change(user.id)
         unit.users.change(user, state="active" if active else "disabled")
         if not active:
             self._sessions.revoke_all(unit, user.id)
@@ -120,7 +122,7 @@ class Accounts:
         principal.require_operator()
         user = self._named(unit, name)
         check_new_password(password, user.name)
-        self._set_hash(unit, user.id, hash_password(password, self.parameters))
+        self._replace_hash(unit, user, hash_password(password, self.parameters))
         self._sessions.revoke_all(unit, user.id)
         audit.record(unit, principal, "user.password", user_id=user.id)
 
@@ -131,8 +133,8 @@ class Accounts:
         user = self.authenticate(principal.username, current, principal.address)
         phc = hash_password(new, self.parameters)
         with self._storage.write() as unit:
-            unit.users.next_change(user.id)
-            self._set_hash(unit, user.id, phc)
+            hold(unit, user)
+            self._replace_hash(unit, user, phc)
             self._sessions.revoke_all(unit, user.id, but=principal.id)
             audit.record(unit, principal, "password.change")
 
@@ -141,11 +143,12 @@ class Accounts:
         principal.require_person()
         user = self.authenticate(principal.username, password, principal.address)
         with self._storage.write() as unit:
-            unit.users.next_change(user.id)
+            hold(unit, user)
             self._sessions.revoke_all(unit, user.id)
-            audit.record(unit, principal, "user.erase")
             unit.environments.shred_all(user.id)
             unit.users.remove(user)
+            audit.record(unit, principal, "user.erase")
+            audit.forget(unit, user.id)
 
     def me(self, principal: Principal) -> Record:
         """One's own account."""
@@ -154,7 +157,7 @@ class Accounts:
             return _existing(unit.users.by_id(principal.user_id))
 
     def _named(self, unit: UnitOfWork, name: str) -> Record:
-        return _existing(unit.users.by_name(fold_username(name)), "There is no account of this name.")
+        return _existing(unit.users.by_name(fold_username(name), lock=True), "There is no account of this name.")
 
     def _stored_hash(self, unit: UnitOfWork, user: Record | None) -> str | None:
         # The same statement runs for a user who does not exist: its time would tell.
@@ -164,6 +167,11 @@ class Accounts:
         # The place is made of the id that was asked for: a hash moved from another user's row does not open.
         place = context.system_secret(self._instance.id, _PURPOSE, user.id)
         return self._instance.open_blob(place, found[0].user_key_id, found[0].blob).decode()
+
+    def _replace_hash(self, unit: UnitOfWork, user: Record, phc: str) -> None:
+        self._set_hash(unit, user.id, phc)
+        # A new version of the user's row: a login that has looked at the old password ends nowhere (`hold`).
+        unit.users.change(user)
 
     def _set_hash(self, unit: UnitOfWork, user_id: str, phc: str) -> None:
         blob = self._instance.seal(context.system_secret(self._instance.id, _PURPOSE, user_id), phc.encode())

@@ -39,8 +39,17 @@ DELETE_AFTER_MOST_SECONDS = 10 * 366 * 86_400
 class Environments:
     """Every user's environments. A reference is an environment's id, its name, or `GLOBALS`."""
 
-    def __init__(self, settings: Settings, storage: Storage, instance: Instance, sealer: Sealer, clock: Clock) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        storage: Storage,
+        instance: Instance,
+        sealer: Sealer,
+        reads: audit.ReadLog,
+        clock: Clock,
+    ) -> None:
         self._settings = settings
+        self._reads = reads
         self._storage = storage
         self._instance = instance
         self._sealer = sealer
@@ -61,6 +70,7 @@ class Environments:
         self, principal: Principal, *, name: str | None = None, deleted: bool = False, after: str = "", limit: int
     ) -> list[Environment]:
         """The environments that `principal` may list, in order of name (deleted ones: of id), after a place."""
+        name = canonical(name) if name is not None else None
         with self._storage.read() as unit:
             found: list[Record] = []
             while len(found) < limit:
@@ -69,12 +79,16 @@ class Environments:
                 if len(page) < limit:
                     break
                 after = page[-1].id if deleted else page[-1].name
-            return [self.view(unit, row) for row in found[:limit]]
+            views = [self.view(unit, row) for row in found[:limit]]
+        self._reads.read(principal, "environment.list")
+        return views
 
     def get(self, principal: Principal, reference: str | None) -> Environment:
         """One environment, without its values. Raises `NotFound`."""
         with self._storage.read() as unit:
-            return self.view(unit, self.find(unit, principal, reference, Permission.LIST))
+            view = self.view(unit, self.find(unit, principal, reference, Permission.LIST))
+        self._reads.read(principal, "environment.read", view.id)
+        return view
 
     def etag(self, environment: Record | Any) -> str:
         """The ETag of an environment's own variables: it depends on nothing else, and tells nothing of them."""
@@ -101,7 +115,7 @@ class Environments:
             EnvironmentKind.ENVIRONMENT,
             name,
             description=_checked_description(description),
-            max_versions=_checked_versions(max_versions),
+            max_versions=checked_versions(max_versions),
         )
         unit.changes.add(principal.user_id, seq, "environment.create", row.id, None, row.created_us)
         audit.record(unit, principal, "environment.create", environment_id=row.id)
@@ -138,7 +152,7 @@ class Environments:
         row = _existing(unit.environments.by_id(owner_id, environment_id))
         if not description:
             return row
-        unit.environments.change(row, **self._described(unit, row, description))
+        unit.environments.change(row, **self.telling(unit, row, description=description))
         return _existing(unit.environments.by_id(owner_id, environment_id))
 
     def change(
@@ -146,18 +160,22 @@ class Environments:
     ) -> Record:
         """Change its name, description or rules. Raises `NotFound`, `NameTaken`, `InvalidInput`."""
         row = self.find(unit, principal, reference, Permission.UPDATE)
+        _ask_rules(unit, principal, row, wishes)
         seq, now = unit.users.next_change(principal.user_id), self._clock()
         columns: dict[str, Any] = {"updated_us": now, "state_generation": row.state_generation + 1}
         if "name" in wishes and wishes["name"] != row.name:
             columns["name"] = self._checked_new_name(unit, principal, row, wishes["name"])
         if "max_versions" in wishes:
-            columns["max_versions"] = _checked_versions(wishes["max_versions"])
+            columns["max_versions"] = checked_versions(wishes["max_versions"])
         if "cas_required" in wishes:
             columns["cas_required"] = wishes["cas_required"]
         if "delete_version_after_seconds" in wishes:
-            columns["delete_version_after_seconds"] = _checked_seconds(wishes["delete_version_after_seconds"])
+            columns["delete_version_after_seconds"] = checked_seconds(wishes["delete_version_after_seconds"])
+        told: dict[str, Any] = {name: wishes[name] for name in ("custom_metadata",) if name in wishes}
         if "description" in wishes:
-            columns |= self._described(unit, row, _checked_description(wishes["description"]))
+            told["description"] = _checked_description(wishes["description"])
+        if told:
+            columns |= self.telling(unit, row, **told)
         keeps = columns.get("max_versions", row.max_versions)
         columns["bytes_stored"] = row.bytes_stored - unit.revisions.drop_up_to(row.id, row.last_number - keeps)
         unit.environments.change(row, **columns)
@@ -186,6 +204,8 @@ class Environments:
         ask(unit, principal, Permission.CREATE, Target(EnvironmentKind.ENVIRONMENT, name))
         if unit.environments.by_name(principal.user_id, name) is not None:
             raise NameTaken("Another environment has this name by now; bring this one back under a new name.")
+        if name != row.name:
+            self._ask_to_move(unit, principal, row)
         columns = {"deleted_us": None, "name": name, "state_generation": row.state_generation + 1}
         unit.environments.change(row, **columns, updated_us=now)
         unit.changes.add(principal.user_id, seq, "environment.undelete", row.id, None, now)
@@ -212,11 +232,18 @@ class Environments:
         )
 
     def store(
-        self, unit: UnitOfWork, principal: Principal, environment: Record, seq: int, variables: Sequence[Variable]
+        self,
+        unit: UnitOfWork,
+        principal: Principal,
+        environment: Record,
+        seq: int,
+        variables: Sequence[Variable],
+        before: Sequence[Variable] = (),
     ) -> Record:
         """Store all variables as the next revision and make it current. For services: permission was asked there.
 
-        `seq` comes from `Users.next_change`, which holds all else of the user's back until this is stored.
+        `before` are the variables that they replace. `seq` comes from `Users.next_change`, which holds all else of
+        the user's back until this is stored.
         """
         number, revision_id, now = environment.last_number + 1, str(uuid.uuid4()), self._clock()
         blob = self._sealer.seal_revision(unit, environment, revision_id, number, variables)
@@ -241,9 +268,9 @@ class Environments:
         size = environment.bytes_stored + len(blob) - freed
         unit.environments.change(environment, current_revision_id=revision_id, bytes_stored=size, **state)
         unit.changes.add(environment.owner_id, seq, "revision.write", environment.id, number, now)
-        audit.record(
-            unit, principal, "revision.write", environment_id=environment.id, revision=number, blob=bytes(blob)
-        )
+        names = audit.changes(self._instance.secret("digest"), before, variables)
+        written = {"environment_id": environment.id, "revision": number, "blob": bytes(blob), "names": names}
+        audit.record(unit, principal, "revision.write", **written)
         return _existing(unit.environments.by_id(environment.owner_id, environment.id))
 
     def _look_up(self, unit: UnitOfWork, principal: Principal, reference: str | None) -> Record | None:
@@ -258,9 +285,10 @@ class Environments:
             return row if row is not None and row.deleted_us is not None else None
         return unit.environments.latest_deleted(principal.user_id, canonical(reference))
 
-    def _described(self, unit: UnitOfWork, row: Record, description: str) -> dict[str, Any]:
+    def telling(self, unit: UnitOfWork, row: Record, **told: Any) -> dict[str, Any]:
+        """The columns of `row` with `told` in its sealed metadata. For services: permission was asked there."""
         generation = row.metadata_generation + 1
-        metadata = self._sealer.open_metadata(unit, row) | {"description": description}
+        metadata = self._sealer.open_metadata(unit, row) | told
         blob = self._sealer.seal_metadata(unit, row.owner_id, row.id, generation, metadata)
         return {"metadata_blob": blob, "metadata_generation": generation}
 
@@ -277,15 +305,29 @@ class Environments:
                 "environment to let go of old revisions."
             )
 
+    @staticmethod
+    def _ask_to_move(unit: UnitOfWork, principal: Principal, row: Record) -> None:
+        # A new name is a new place, where others may read: to move there is to read all, write it anew, and delete.
+        for permission in (Permission.READ, Permission.HISTORY, Permission.DELETE):
+            ask(unit, principal, permission, target_of(row))
+
     def _checked_new_name(self, unit: UnitOfWork, principal: Principal, row: Record, name: str) -> str:
         if row.kind == EnvironmentKind.GLOBALS:
             raise InvalidInput("The globals have no name of their own.", path="name")
         name = check_environment_name(name)
-        # A new name is a new place: whoever moves it there must be allowed to make it there.
+        self._ask_to_move(unit, principal, row)
         ask(unit, principal, Permission.CREATE, Target(EnvironmentKind.ENVIRONMENT, name))
         if unit.environments.by_name(principal.user_id, name) is not None:
             raise NameTaken("You have an environment of this name.")
         return name
+
+
+def _ask_rules(unit: UnitOfWork, principal: Principal, row: Record, wishes: Mapping[str, Any]) -> None:
+    """A rule that lets go of revisions is a deletion."""
+    fewer = wishes.get("max_versions", row.max_versions) < row.max_versions
+    after = wishes.get("delete_version_after_seconds", row.delete_version_after_seconds)
+    if fewer or after != row.delete_version_after_seconds:
+        ask(unit, principal, Permission.DELETE, target_of(row))
 
 
 def ask(unit: UnitOfWork, principal: Principal, permission: Permission, target: Target) -> None:
@@ -313,13 +355,15 @@ def _checked_description(text: str) -> str:
     return text
 
 
-def _checked_versions(number: int) -> int:
+def checked_versions(number: int) -> int:
+    """The number itself. Raises `InvalidInput` for more versions than are kept, and for none."""
     if not 1 <= number <= MAX_VERSIONS_MOST:
         raise InvalidInput(f"max_versions is from 1 to {MAX_VERSIONS_MOST}.", path="max_versions")
     return number
 
 
-def _checked_seconds(number: int) -> int:
+def checked_seconds(number: int) -> int:
+    """The number itself. Raises `InvalidInput` for a time that is not from 0 to ten years."""
     if not 0 <= number <= DELETE_AFTER_MOST_SECONDS:
         raise InvalidInput("This time is from 0 (never) to ten years.", path="delete_version_after_seconds")
     return number

@@ -9,9 +9,10 @@ from vault.errors import NotFound
 from vault.model.environment import Revision, Variable
 from vault.model.grant import Permission
 from vault.model.principal import Principal
-from vault.services.environments import Environments
+from vault.services.audit import ReadLog
+from vault.services.environments import Environments, ask, target_of
 from vault.services.sealing import Sealer
-from vault.services.variables import Variables, Written
+from vault.services.variables import NO_PRECONDITION, Precondition, Variables, Written
 from vault.storage import Record, Storage, UnitOfWork
 
 
@@ -34,8 +35,11 @@ class Change:
 class History:
     """The revisions of environments. Reading an older one needs `history`, going back to it `update` too."""
 
-    def __init__(self, storage: Storage, environments: Environments, variables: Variables, sealer: Sealer) -> None:
+    def __init__(
+        self, storage: Storage, environments: Environments, variables: Variables, sealer: Sealer, reads: ReadLog
+    ) -> None:
         self._storage = storage
+        self._reads = reads
         self._environments = environments
         self._variables = variables
         self._sealer = sealer
@@ -44,32 +48,59 @@ class History:
         """The revisions, the newest first, older than number `before`; facts only."""
         with self._storage.read() as unit:
             row = self._environments.find(unit, principal, reference, Permission.HISTORY)
-            return [_facts(revision) for revision in unit.revisions.page(row.id, before, limit)]
+            found = [_facts(revision) for revision in unit.revisions.page(row.id, before, limit)]
+        self._reads.read(principal, "revision.list", row.id)
+        return found
 
     def get(self, principal: Principal, reference: str | None, number: int) -> Revision:
         """One revision with its variables. Raises `NotFound`, `RevisionDeleted`."""
         with self._storage.read() as unit:
             environment = self._environments.find(unit, principal, reference, Permission.HISTORY)
             revision = self._numbered(unit, environment, number)
-            return _facts(revision, self._sealer.open_stored(unit, environment, revision))
+            self._ask_current(unit, principal, environment, revision)
+            found = _facts(revision, self._sealer.open_stored(unit, environment, revision))
+        self._reads.read(principal, "revision.read", environment.id, number)
+        return found
 
     def diff(self, principal: Principal, reference: str | None, number: int, against: int) -> list[Change]:
         """How revision `number` differs from revision `against` (0 is the empty one before the first)."""
         with self._storage.read() as unit:
             environment = self._environments.find(unit, principal, reference, Permission.HISTORY)
-            after, before = self._open(unit, environment, number), self._open(unit, environment, against)
+            after = self._open(unit, principal, environment, number)
+            before = self._open(unit, principal, environment, against)
+        for read in {number, against} - {0}:
+            self._reads.read(principal, "revision.read", environment.id, read)
         return compare(before, after)
 
-    def rollback(self, unit: UnitOfWork, principal: Principal, reference: str | None, number: int) -> Written:
+    def rollback(
+        self,
+        unit: UnitOfWork,
+        principal: Principal,
+        reference: str | None,
+        number: int,
+        precondition: Precondition = NO_PRECONDITION,
+    ) -> Written:
         """Write revision `number` again as a new one. Raises `NotFound`, `RevisionDeleted`."""
         environment = self._environments.find(unit, principal, reference, Permission.HISTORY)
-        old = self._sealer.open_stored(unit, environment, self._numbered(unit, environment, number))
-        return self._variables.write(unit, principal, reference, lambda _: old, always=True)
 
-    def _open(self, unit: UnitOfWork, environment: Record, number: int) -> tuple[Variable, ...]:
+        def old(_: tuple[Variable, ...]) -> tuple[Variable, ...]:
+            # Only under the user's lock: a revision that is destroyed in the meantime must stay so.
+            return self._sealer.open_stored(unit, environment, self._numbered(unit, environment, number))
+
+        return self._variables.write(unit, principal, reference, old, precondition, always=True)
+
+    def _open(self, unit: UnitOfWork, principal: Principal, environment: Record, number: int) -> tuple[Variable, ...]:
         if number == 0:
             return ()
-        return self._sealer.open_stored(unit, environment, self._numbered(unit, environment, number))
+        revision = self._numbered(unit, environment, number)
+        self._ask_current(unit, principal, environment, revision)
+        return self._sealer.open_stored(unit, environment, revision)
+
+    @staticmethod
+    def _ask_current(unit: UnitOfWork, principal: Principal, environment: Record, revision: Record) -> None:
+        """`history` is for older revisions: the current one is for whoever may read."""
+        if revision.id == environment.current_revision_id:
+            ask(unit, principal, Permission.READ, target_of(environment))
 
     def _numbered(self, unit: UnitOfWork, environment: Record, number: int) -> Record:
         revision = unit.revisions.by_number(environment.id, number)

@@ -7,10 +7,9 @@ none. Before an answer is given again, its permissions are asked again.
 from __future__ import annotations
 
 import json
-import uuid
 from dataclasses import dataclass, field
 
-from vault.crypto import context, keyed_digest
+from vault.crypto import Context, context
 from vault.errors import IdempotencyMismatch, InvalidInput, NotFound
 from vault.model.environment import EnvironmentKind
 from vault.model.grant import Permission, Target
@@ -50,7 +49,7 @@ class Claim:
     """A key that this transaction has reserved; `keep` stores the answer under it."""
 
     scope: bytes
-    row_id: str
+    fingerprint: bytes
 
 
 class Idempotency:
@@ -68,18 +67,22 @@ class Idempotency:
         """
         if not 1 <= len(call.key) <= KEY_MAX_CHARACTERS:
             raise InvalidInput("An Idempotency-Key has 1 to 255 characters.", path="Idempotency-Key")
-        scope = self._digest("idempotency scope", principal.label, call.method, call.path, call.key)
-        fingerprint = self._digest("idempotency fingerprint", call.body)
-        claim, now = Claim(scope, str(uuid.uuid4())), self._clock()
-        if unit.idempotency.claim(scope, claim.row_id, fingerprint, now, now + KEPT_US):
+        scopes = self._instance.digests("idempotency scope", principal.label, call.method, call.path, call.key)
+        fingerprints = self._instance.digests("idempotency fingerprint", call.body)
+        claim, *earlier = [Claim(*pair) for pair in zip(scopes, fingerprints, strict=True)]
+        for before in earlier:
+            # Kept before the digest key was changed: the same call must not happen twice because of that.
+            row = unit.idempotency.find(before.scope)
+            if row is not None and row.blob is not None:
+                return self._answered(unit, principal, before, row)
+        now = self._clock()
+        if unit.idempotency.claim(claim.scope, claim.fingerprint, now, now + KEPT_US):
             return claim
-        row = unit.idempotency.find(scope)
+        row = unit.idempotency.find(claim.scope)
         if row is None or row.blob is None:
             # The first call has failed in the meantime, and left nothing behind.
             raise IdempotencyMismatch("A call with this Idempotency-Key is under way; ask again.")
-        if bytes(row.fingerprint) != fingerprint:
-            raise IdempotencyMismatch()
-        return self._open(unit, principal, row)
+        return self._answered(unit, principal, claim, row)
 
     def keep(self, unit: UnitOfWork, claim: Claim, answer: KeptAnswer) -> None:
         """Store the answer with what was asked for it, in the transaction of the change."""
@@ -89,19 +92,23 @@ class Idempotency:
             "text": answer.text,
             "asked": [[asked.permission, asked.kind, asked.name, asked.id] for asked in unit.asked],
         }
-        place = context.stored_answer(self._instance.id, _PURPOSE, claim.row_id)
-        blob = self._instance.seal(place, json.dumps(document).encode())
+        blob = self._instance.seal(self._place(claim), json.dumps(document).encode())
         unit.idempotency.keep(claim.scope, self._instance.system_key_id, blob)
 
-    def _open(self, unit: UnitOfWork, principal: Principal, row: Record) -> KeptAnswer:
-        place = context.stored_answer(self._instance.id, _PURPOSE, row.row_id)
-        document = json.loads(self._instance.open_blob(place, row.user_key_id, row.blob))
+    def _answered(self, unit: UnitOfWork, principal: Principal, claim: Claim, row: Record) -> KeptAnswer:
+        if bytes(row.fingerprint) != claim.fingerprint:
+            raise IdempotencyMismatch()
+        return self._open(unit, principal, claim, row)
+
+    def _open(self, unit: UnitOfWork, principal: Principal, claim: Claim, row: Record) -> KeptAnswer:
+        document = json.loads(self._instance.open_blob(self._place(claim), row.user_key_id, row.blob))
         for asked in document["asked"]:
             _ask_again(unit, principal, Asked(*asked))
         return KeptAnswer(document["status"], document["headers"], document["text"])
 
-    def _digest(self, purpose: str, *parts: str | bytes) -> bytes:
-        return keyed_digest(self._instance.secret("digest"), purpose, *parts)
+    def _place(self, claim: Claim) -> Context:
+        # What was asked, never what the row says of itself: an answer moved to another's key does not open.
+        return context.stored_answer(self._instance.id, _PURPOSE, (claim.scope + claim.fingerprint).hex())
 
 
 def _ask_again(unit: UnitOfWork, principal: Principal, asked: Asked) -> None:

@@ -12,8 +12,9 @@ from typing import Any
 
 from vault.crypto import Key, SealedBlob, as_sealed, context, key_id_of, new_key, open_blob, seal
 from vault.errors import BlobError, ClientSealed, IntegrityError, InvalidInput, RevisionDeleted, TooLarge
-from vault.model.environment import ENVIRONMENT_MAX_BYTES, Sealing, Variable, VariableType
-from vault.services.clock import Clock, now_us
+from vault.model import strict_json
+from vault.model.environment import ENVIRONMENT_MAX_BYTES, VARIABLES_MOST, Live, Sealing, Variable, VariableType
+from vault.services.clock import Clock
 from vault.services.instance import Instance
 from vault.storage import Facts, Record, UnitOfWork
 
@@ -47,7 +48,7 @@ class Sealer:
             state="active",
             blob=wrapped,
             generation=1,
-            created_us=now_us(),
+            created_us=self._clock(),
         )
 
     def seal_revision(
@@ -69,6 +70,27 @@ class Sealer:
 
         Raises `ClientSealed`, `RevisionDeleted`, or `BlobError` when the rows do not belong together.
         """
+        return decode(self._open(environment, revision, blob, data_key, user_key))
+
+    def open_live(
+        self,
+        environment: Facts,
+        revision: Facts,
+        blob: bytes | None,
+        data_key: Facts | None,
+        user_key: Facts | None,
+    ) -> list[Live]:
+        """As `open_revision`, for who only wants what is enabled, and fast."""
+        return decode_live(self._open(environment, revision, blob, data_key, user_key))
+
+    def _open(
+        self,
+        environment: Facts | Record,
+        revision: Facts | Record,
+        blob: bytes | None,
+        data_key: Facts | Record | None,
+        user_key: Facts | Record | None,
+    ) -> bytes:
         if environment.sealing != Sealing.SERVER:
             raise ClientSealed()
         if self.is_gone(revision):
@@ -77,12 +99,15 @@ class Sealer:
             raise BlobError()
         place = context.revision(self._instance.id, environment.id, revision.id, revision.number)
         key = self._unwrap(environment.owner_id, environment.id, data_key, user_key)
-        return decode(open_blob(key, place, blob))
+        return open_blob(key, place, blob)
 
     def open_stored(self, unit: UnitOfWork, environment: Record, revision: Record) -> tuple[Variable, ...]:
         """`open_revision` for rows that were read one by one."""
-        data_key = unit.data_keys.by_id(revision.data_key_id) if revision.data_key_id else None
-        user_key = unit.user_keys.by_id(data_key.user_key_id) if data_key else None
+        data_key, user_key = _keys_of(unit, revision.data_key_id)
+        if user_key is None:
+            # Between one statement and the next, a rotation may have moved it to other keys.
+            revision = unit.revisions.by_id(revision.id) or revision
+            data_key, user_key = _keys_of(unit, revision.data_key_id)
         return self.open_revision(environment, revision, revision.blob, data_key, user_key)
 
     def seal_metadata(
@@ -100,12 +125,28 @@ class Sealer:
         """What `seal_metadata` has sealed; empty where nothing was."""
         if environment.metadata_blob is None:
             return {}
+        data_key, user_key = _keys_of(unit, key_id_of(environment.metadata_blob))
+        if user_key is None:
+            # As in `open_stored`.
+            environment = unit.environments.by_id(environment.owner_id, environment.id) or environment
+            data_key, user_key = _keys_of(unit, key_id_of(environment.metadata_blob))
+        if data_key is None or user_key is None:
+            raise BlobError()
         blob = as_sealed(environment.metadata_blob)
         place = context.metadata(self._instance.id, environment.id, environment.metadata_generation)
-        data_key = unit.data_keys.by_id(key_id_of(blob))
-        if data_key is None:
-            raise BlobError()
-        key = self._unwrap_row(unit, environment.owner_id, environment.id, data_key)
+        key = self._unwrap(environment.owner_id, environment.id, data_key, user_key)
+        metadata: dict[str, Any] = json.loads(open_blob(key, place, blob))
+        return metadata
+
+    def metadata_under(
+        self, environment: Facts, data_key: Facts | None, user_key: Facts | None
+    ) -> dict[str, Any] | None:
+        """`open_metadata` where the keys are at hand already; None where the metadata is under another key."""
+        blob = as_sealed(environment.metadata_blob)
+        if data_key is None or user_key is None or key_id_of(blob) != data_key.id:
+            return None
+        place = context.metadata(self._instance.id, environment.id, environment.metadata_generation)
+        key = self._unwrap(environment.owner_id, environment.id, data_key, user_key)
         metadata: dict[str, Any] = json.loads(open_blob(key, place, blob))
         return metadata
 
@@ -130,12 +171,19 @@ class Sealer:
             owner_id,
             environment_id,
             data_key.id,
-            as_sealed(data_key.blob),
+            data_key.blob,
         )
+
+
+def _keys_of(unit: UnitOfWork, data_key_id: str | None) -> tuple[Record | None, Record | None]:
+    data_key = unit.data_keys.by_id(data_key_id) if data_key_id else None
+    return data_key, unit.user_keys.by_id(data_key.user_key_id) if data_key else None
 
 
 def encode(variables: Sequence[Variable]) -> bytes:
     """A revision's plaintext. Raises `InvalidInput` on a name that stands twice, `TooLarge` above 1 MiB."""
+    if len(variables) > VARIABLES_MOST:
+        raise TooLarge(f"An environment holds at most {VARIABLES_MOST} variables.", path="variables")
     seen: set[str] = set()
     for position, variable in enumerate(variables):
         if variable.name in seen:
@@ -153,7 +201,7 @@ def encode(variables: Sequence[Variable]) -> bytes:
         for variable in variables
     ]
     document = {"v": _VERSION, "variables": records}
-    plaintext = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    plaintext = strict_json.dumps(document).encode()
     if len(plaintext) > ENVIRONMENT_MAX_BYTES:
         raise TooLarge("An environment holds at most 1 MiB.", path="variables")
     return plaintext
@@ -161,9 +209,6 @@ def encode(variables: Sequence[Variable]) -> bytes:
 
 def decode(plaintext: bytes) -> tuple[Variable, ...]:
     """The inverse of `encode`. Raises `BlobError` for a version that this release does not know."""
-    document = json.loads(plaintext)
-    if document["v"] != _VERSION:
-        raise BlobError()
     return tuple(
         Variable(
             record["name"],
@@ -173,5 +218,18 @@ def decode(plaintext: bytes) -> tuple[Variable, ...]:
             record["literal"],
             record["description"],
         )
-        for record in document["variables"]
+        for record in _records(plaintext)
     )
+
+
+def decode_live(plaintext: bytes) -> list[Live]:
+    """What `resolve_live` needs of the enabled variables in a revision's plaintext. Raises as `decode`."""
+    return [(record["name"], record["value"], record["literal"]) for record in _records(plaintext) if record["enabled"]]
+
+
+def _records(plaintext: bytes) -> list[dict[str, Any]]:
+    document = strict_json.loads(plaintext.decode())
+    if document["v"] != _VERSION:
+        raise BlobError()
+    records: list[dict[str, Any]] = document["variables"]
+    return records

@@ -7,19 +7,20 @@ revoke:       database ──► commit ──► a tombstone over the copy, so 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
 from vault.crypto import TokenKind, context, digest, key_id_of, keyed_digest, matches, mint, parse
-from vault.errors import BlobError, NotAuthenticated, NotFound
+from vault.errors import BadLogin, BlobError, NotAuthenticated, NotFound
 from vault.model.principal import Principal, PrincipalKind, Role
 from vault.services import audit
 from vault.services.clock import SECOND_US, Clock
 from vault.services.instance import Instance
 from vault.services.touches import Touches
 from vault.settings import Settings
-from vault.storage import REVOKED, HotReads, Record, SessionCache, Storage, UnitOfWork
+from vault.storage import HotReads, Record, SessionCache, Storage, UnitOfWork
 
 CACHE_LIFE_US = 30 * SECOND_US
 AGENT_MAX_CHARACTERS = 256
@@ -57,7 +58,8 @@ class Sessions:
         self._clock = clock
 
     def begin(self, unit: UnitOfWork, user: Record, kind: str, address: str, agent: str, request_id: str) -> NewSession:
-        """Start a session for a user who has just proven who they are."""
+        """Start a session for a user who has just proven who they are. Raises `BadLogin` as `hold` does."""
+        hold(unit, user)
         minted = mint(TokenKind.SESSION)
         now, key = self._clock(), self._instance.secret("token")
         unit.sessions.add(
@@ -84,8 +86,9 @@ class Sessions:
 
     def replace(self, unit: UnitOfWork, principal: Principal, user: Record, agent: str) -> NewSession:
         """A fresh session in place of the one that asked: after a step-up its old id is worth nothing."""
+        hold(unit, user)
         old = self._own(unit, principal, principal.id)
-        self._revoke(unit, old)
+        self._revoke(unit, [old])
         return self.begin(unit, user, old.kind, principal.address, agent, principal.request_id)
 
     def authenticate(self, text: str, kind: str, address: str, request_id: str) -> Principal:
@@ -117,7 +120,7 @@ class Sessions:
     def revoke(self, unit: UnitOfWork, principal: Principal, session_id: str) -> None:
         """End one of one's own sessions. Raises `NotFound`."""
         principal.require_person()
-        self._revoke(unit, self._own(unit, principal, session_id))
+        self._revoke(unit, [self._own(unit, principal, session_id)])
         audit.record(unit, principal, "session.revoke")
 
     def revoke_own(self, unit: UnitOfWork, principal: Principal) -> None:
@@ -128,19 +131,21 @@ class Sessions:
 
     def revoke_all(self, unit: UnitOfWork, user_id: str, *, but: str | None = None) -> None:
         """End a user's sessions, but for one. For other services: permission was asked there."""
-        for row in unit.sessions.living(user_id, self._clock()):
-            if row.id != but:
-                self._revoke(unit, row)
+        self._revoke(unit, [row for row in unit.sessions.hold_living(user_id, self._clock()) if row.id != but])
 
     def _own(self, unit: UnitOfWork, principal: Principal, session_id: str) -> Record:
-        row = unit.sessions.by_id(session_id)
+        row = unit.sessions.by_id(session_id, lock=True)
         if row is None or row.user_id != principal.user_id or row.revoked_us is not None:
             raise NotFound()
         return row
 
-    def _revoke(self, unit: UnitOfWork, row: Record) -> None:
-        unit.sessions.change(row, revoked_us=self._clock())
-        unit.after_commit(lambda: self._cache.bury(self._cache_key(row.id)))
+    def _revoke(self, unit: UnitOfWork, rows: Iterable[Record]) -> None:
+        keys = []
+        for row in rows:
+            unit.sessions.change(row, revoked_us=self._clock())
+            keys.append(self._cache_key(row.id))
+        # All at once: a Redis that hangs must not be waited for once a session.
+        unit.after_commit(lambda: self._cache.bury(keys))
 
     def _is_secret(self, text: str, session: Any) -> bool:
         key_id = session.digest_key_id if session else ""
@@ -157,13 +162,14 @@ class Sessions:
         blob = self._cache.get(self._cache_key(session_id))
         if blob is None:
             return None
-        if blob == REVOKED:
-            raise NotAuthenticated()
         try:
+            if key_id_of(blob) != self._instance.system_key_id:
+                # Of before a rotation. One that follows a leak must not leave a way in through Redis.
+                return None
             place = context.cache_entry(self._instance.id, _PURPOSE, session_id)
             copy = json.loads(self._instance.open_blob(place, key_id_of(blob), blob))
         except BlobError:
-            # Whoever can write to Redis can make this a miss, and no more than that.
+            # A tombstone, or what somebody else has written to Redis: both are a miss, and no more than that.
             return None
         age = self._clock() - copy["filled_us"]
         if not 0 <= age <= CACHE_LIFE_US:
@@ -191,6 +197,16 @@ class Sessions:
 
     def _cache_key(self, session_id: str) -> str:
         return "strongroom:" + keyed_digest(self._instance.secret("digest"), "session cache", session_id).hex()
+
+
+def hold(unit: UnitOfWork, user: Record) -> None:
+    """Hold the user's row until the transaction ends, with it all that is the user's.
+
+    Raises `BadLogin` when the account has changed since its password was looked at: what was right may be so no more.
+    """
+    now = unit.users.by_id(user.id, lock=True)
+    if now is None or now.row_version != user.row_version:
+        raise BadLogin()
 
 
 def _principal(session: Any, user: Any, address: str, request_id: str) -> Principal:

@@ -77,7 +77,8 @@ class Throttle:
         attempt = self._attempt(username_folded, fold_address(address))
         counters = unit.throttle.read(attempt.buckets)
         now = self._clock()
-        known = user_id is not None and unit.known_addresses.has(user_id, attempt.address, now - REMEMBERED_US)
+        # The same statement runs for a user who does not exist: its time would tell.
+        known = unit.known_addresses.has(user_id or "", attempt.address, now - REMEMBERED_US)
         wait_us = max(_refusals(attempt, counters, now, known=known))
         if wait_us > 0:
             raise TooManyRequests(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import json
 import uuid
@@ -9,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from vault.crypto import TokenKind, digest, matches, mint, parse
+from vault.crypto import TokenKind, digest, mint, parse, same_digest
 from vault.errors import InvalidInput, MacError, NotAuthenticated, NotFound, NotGranted, QuotaExceeded
 from vault.model.grant import Grant, Permission, make_grant
 from vault.model.principal import Principal, PrincipalKind, Role
@@ -24,7 +25,13 @@ from vault.storage import HotReads, Record, Storage, UnitOfWork
 DEFAULT_TTL_SECONDS = 90 * 86_400
 """A token that was forgotten ends by itself. None is for one that shall never end."""
 OVERLAP_MAX_SECONDS = 86_400
+LOGIN_TTL_SECONDS = 3600
+LOGIN_MAX_TTL_SECONDS = 86_400
 GRANTS_MAX = 64
+LOGINS_MOST = 50
+"""Children that one token has by logging in; the oldest one ends for the next."""
+HEADER_WRITES = "header_writes"
+"""The name in a token's metadata that lets it write as a Basic or API-key credential, where its value is `true`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +79,11 @@ class Tokens:
         instance: Instance,
         environments: Environments,
         touches: Touches,
+        reads: audit.ReadLog,
         clock: Clock,
     ) -> None:
         self._settings = settings
+        self._reads = reads
         self._storage = storage
         self._hot = hot
         self._instance = instance
@@ -89,7 +98,8 @@ class Tokens:
             raise NotAuthenticated()
         found = self._hot.token(parsed.id)
         token, user, grants, last_used_us = found or (None, None, [], None)
-        if not self._is_secret(text, token) or token is None or user is None:
+        is_current, was_replaced = self._match(text, token)
+        if not (is_current or was_replaced) or token is None or user is None:
             raise NotAuthenticated()
         now = self._clock()
         if not _is_living(token, now) or user.state != "active" or not _is_at_home(token, address):
@@ -97,6 +107,7 @@ class Tokens:
         if token.uses_left is not None:
             self._spend(token.id)
         self._touches.token(token.id, last_used_us, now)
+        self._renew_digest(text, token)
         return Principal(
             PrincipalKind.TOKEN,
             token.id,
@@ -106,6 +117,8 @@ class Tokens:
             tuple(map(_grant, grants)),
             address=address,
             request_id=request_id,
+            header_writes=_writes_by_header(token),
+            by_replaced_secret=not is_current,
         )
 
     def create(self, unit: UnitOfWork, principal: Principal, request: TokenRequest) -> TokenView:
@@ -113,15 +126,77 @@ class Tokens:
 
         Raises `NotGranted`, `NotFound` for an environment that is not there, `QuotaExceeded`, `InvalidInput`.
         """
+        principal.require_current_secret()
         grants = tuple(
             self._granted(unit, principal, wish, f"grants.{position}") for position, wish in enumerate(request.grants)
         )
         if not 1 <= len(grants) <= GRANTS_MAX:
             raise InvalidInput(f"A token has 1 to {GRANTS_MAX} grants.", path="grants")
-        seq = unit.users.next_change(principal.user_id)
-        if unit.tokens.count(principal.user_id) >= self._settings.quota_tokens:
+        return self._add(unit, principal, request, grants)
+
+    def log_in(self, unit: UnitOfWork, principal: Principal) -> TokenView:
+        """A short-lived child with all that the token itself may do, for clients that log in with a role.
+
+        Raises `InvalidInput` for a token whose uses are counted, `QuotaExceeded`.
+        """
+        principal.require_current_secret()
+        parent = _existing(unit.tokens.by_id(principal.id))
+        self._end_oldest_login(unit, principal)
+        request = TokenRequest(
+            parent.name,
+            (),
+            ttl_seconds=LOGIN_TTL_SECONDS,
+            max_ttl_seconds=LOGIN_MAX_TTL_SECONDS,
+            renewable=True,
+            metadata=json.loads(parent.metadata),
+        )
+        return self._add(unit, principal, request, principal.grants or ())
+
+    def _end_oldest_login(self, unit: UnitOfWork, principal: Principal) -> None:
+        """Keep the children of one role below their bound, or a read-only token could use up its owner's quota."""
+        unit.users.next_change(principal.user_id)
+        living = [row for row in unit.tokens.children([principal.id]) if _is_living(row, self._clock())]
+        for row in sorted(living, key=lambda row: (row.created_us, row.id))[: max(0, len(living) + 1 - LOGINS_MOST)]:
+            unit.tokens.change(row, revoked_us=self._clock())
+
+    def of_accessor(self, principal: Principal, accessor: str) -> TokenView:
+        """The token that an accessor names. Raises `NotFound`, for another person's too."""
+        with self._storage.read() as unit:
+            row = unit.tokens.by_accessor(principal.user_id, accessor)
+            return self._view(unit, self._visible(unit, principal, row.id if row is not None else ""))
+
+    def of_secret(self, principal: Principal, text: str) -> TokenView:
+        """The living token whose secret this is. Raises `NotFound`, for another person's too."""
+        token_id = _id_in(text)
+        with self._storage.read() as unit:
+            row = unit.tokens.by_id(token_id)
+            if not self._is_secret(text, row) or row is None or not _is_living(row, self._clock()):
+                raise NotFound()
+            return self._view(unit, self._visible(unit, principal, token_id))
+
+    def renew(self, unit: UnitOfWork, principal: Principal, token_id: str, seconds: int | None) -> TokenView:
+        """Let a token live for `seconds` from now (None: its ttl), within its max ttl and its maker's own life.
+
+        Raises `NotFound`, `InvalidInput` for a token that is not renewable.
+        """
+        principal.require_current_secret()
+        unit.users.next_change(principal.user_id)
+        row, now = self._visible(unit, principal, token_id), self._clock()
+        if not _is_living(row, now):
+            raise NotFound()
+        if not row.renewable:
+            raise InvalidInput("This token is not renewable.")
+        if row.expires_us is not None:
+            maker = unit.tokens.by_id(row.parent_id) if row.parent_id else None
+            unit.tokens.change(row, expires_us=_renewed(row, maker, seconds, now))
+            audit.record(unit, principal, "token.renew")
+        return self._view(unit, _existing(unit.tokens.by_id(row.id)))
+
+    def _add(self, unit: UnitOfWork, principal: Principal, request: TokenRequest, grants: Sequence[Grant]) -> TokenView:
+        seq, now = unit.users.next_change(principal.user_id), self._clock()
+        if unit.tokens.count(principal.user_id, now) >= self._settings.quota_tokens:
             raise QuotaExceeded("You have as many tokens as this vault allows; revoke one first.")
-        minted, now = mint(TokenKind.SERVICE), self._clock()
+        minted = mint(TokenKind.SERVICE)
         request = self._within_parent(unit, principal, request, now)
         unit.tokens.add(
             id=minted.id,
@@ -145,11 +220,10 @@ class Tokens:
     def list(self, principal: Principal, after: tuple[int, str] | None, limit: int) -> list[TokenView]:
         """A person's tokens; for a token, itself and those that it made. The oldest first."""
         with self._storage.read() as unit:
-            if principal.kind is PrincipalKind.TOKEN:
-                rows = [_existing(unit.tokens.by_id(principal.id)), *unit.tokens.children([principal.id])]
-                return [self._view(unit, row) for row in rows]
-            rows = unit.tokens.page(principal.user_id, after, limit)
+            made_by = principal.id if principal.kind is PrincipalKind.TOKEN else None
+            rows = unit.tokens.page(principal.user_id, after, limit, of_token=made_by)
             grants = unit.grants.of_tokens([row.id for row in rows])
+        self._reads.read(principal, "token.list")
         return [TokenView(row, tuple(_grant(grant) for grant in grants if grant.token_id == row.id)) for row in rows]
 
     def get(self, principal: Principal, token_id: str) -> TokenView:
@@ -158,7 +232,9 @@ class Tokens:
             return self._view(unit, self._visible(unit, principal, token_id))
 
     def rotate(self, unit: UnitOfWork, principal: Principal, token_id: str, overlap_seconds: int) -> TokenView:
-        """Give a token a new secret; the old one goes on for `overlap_seconds`. Raises `NotFound`."""
+        """Give a token a new secret; the old one goes on for `overlap_seconds`. Without an overlap, what the token
+        has made ends too: that is how one rotates after a leak. Raises `NotFound`, `Forbidden`, `InvalidInput`."""
+        principal.require_current_secret()
         row = self._visible(unit, principal, token_id)
         if not 0 <= overlap_seconds <= OVERLAP_MAX_SECONDS:
             raise InvalidInput("An overlap lasts from 0 seconds to a day.", path="overlap_seconds")
@@ -168,6 +244,8 @@ class Tokens:
         previous = (row.digest, row.digest_key_id) if overlap_seconds else (None, None)
         changed = self._secret_columns(minted.text) | {"previous_until_us": until}
         unit.tokens.change(row, **changed | {"previous_digest": previous[0], "previous_digest_key_id": previous[1]})
+        if not overlap_seconds:
+            self._revoke_below(unit, [row.id])
         audit.record(unit, principal, "token.rotate")
         return replace(self._view(unit, _existing(unit.tokens.by_id(row.id))), secret=minted.text)
 
@@ -175,13 +253,17 @@ class Tokens:
         """End a token and all that it made, and that those made, at once. Raises `NotFound`."""
         row = self._visible(unit, principal, token_id)
         seq, now = unit.users.next_change(row.user_id), self._clock()
-        generation = [row]
+        unit.tokens.change(row, revoked_us=now)
+        self._revoke_below(unit, [row.id])
+        unit.changes.add(row.user_id, seq, "token.revoke", None, None, now)
+        audit.record(unit, principal, "token.revoke")
+
+    def _revoke_below(self, unit: UnitOfWork, token_ids: Sequence[str]) -> None:
+        now, generation = self._clock(), unit.tokens.children(token_ids)
         while generation:
             for token in generation:
                 unit.tokens.change(token, revoked_us=now)
             generation = unit.tokens.children([token.id for token in generation])
-        unit.changes.add(row.user_id, seq, "token.revoke", None, None, now)
-        audit.record(unit, principal, "token.revoke")
 
     def _granted(self, unit: UnitOfWork, principal: Principal, wish: GrantRequest, where: str) -> Grant:
         environment_id = wish.environment_id
@@ -192,9 +274,9 @@ class Tokens:
         grant = make_grant(
             wish.permissions, environment_id=environment_id, path=wish.path, globals=wish.globals, where=where
         )
+        if grant.environment_id is not None:
+            self._environments.find(unit, principal, grant.environment_id, Permission.DELEGATE)
         if principal.grants is None:
-            if grant.environment_id is not None:
-                self._environments.find(unit, principal, grant.environment_id, Permission.DELEGATE)
             return grant
         # A token holds no rights but its grants: what it gives on lies wholly within one that it may delegate.
         if any(Permission.DELEGATE in own.permissions and grant.is_within(own) for own in principal.grants):
@@ -213,7 +295,9 @@ class Tokens:
             raise InvalidInput("A token may be used only where its maker may.", path="networks")
         if parent.expires_us is None:
             return replace(request, networks=request.networks or json.loads(parent.networks))
-        left = max(1, (parent.expires_us - now) // SECOND_US)
+        left = (parent.expires_us - now) // SECOND_US
+        if left < 1:
+            raise NotAuthenticated()
         wishes = (request.ttl_seconds, request.max_ttl_seconds)
         ttl, most = (min(left, wish) if wish is not None else left for wish in wishes)
         networks = request.networks or json.loads(parent.networks)
@@ -240,16 +324,31 @@ class Tokens:
         key = self._instance.secret("token")
         return {"digest": digest(key, text), "digest_key_id": key.id}
 
+    def _renew_digest(self, text: str, token: Any) -> None:
+        """After a reseal, only whoever holds the token can make its digest under the new key."""
+        key = self._instance.secret("token")
+        if token.digest_key_id == key.id:
+            return
+        old = self._instance.secret_by_id("token", token.digest_key_id)
+        # A secret that a rotation of the token has replaced, and that still works for a while, stays the replaced one.
+        if old is not None and same_digest(digest(old, text), token.digest):
+            self._touches.token_digest(token.id, token.digest, {"digest": digest(key, text), "digest_key_id": key.id})
+
     def _is_secret(self, text: str, token: Any) -> bool:
+        return any(self._match(text, token))
+
+    def _match(self, text: str, token: Any) -> tuple[bool, bool]:
+        """Whether this is the token's secret, and whether it is the one that a rotation has just replaced."""
         key_id = token.digest_key_id if token else ""
-        active = self._instance.secret("token")
-        key = self._instance.secret_by_id("token", key_id) or active
-        right = matches(key, text, token.digest if token else None)
+        key = self._instance.secret_by_id("token", key_id) or self._instance.secret("token")
+        given = digest(key, text)
+        right = same_digest(given, token.digest if token else None)
         # The second comparison is made in every case, so that its time does not tell a rotated token.
         old = bool(token and token.previous_until_us and token.previous_until_us > self._clock())
         old_key = self._instance.secret_by_id("token", token.previous_digest_key_id or "") if old else None
-        was_right = matches(old_key or active, text, token.previous_digest if old else None)
-        return right or was_right
+        given_then = given if old_key is None or old_key is key else digest(old_key, text)
+        was_right = same_digest(given_then, token.previous_digest if old else None)
+        return right, was_right
 
     def _spend(self, token_id: str) -> None:
         """Spend one use, exactly once however many ask at the same time."""
@@ -267,11 +366,15 @@ def _existing(row: Record | None) -> Record:
 
 
 def _grant(row: Any) -> Grant:
+    return Grant(_permissions(row.permissions), row.environment_id, row.path, bool(row.globals))
+
+
+@functools.lru_cache(maxsize=256)
+def _permissions(text: str) -> frozenset[Permission]:
     try:
-        permissions = frozenset(Permission(part) for part in row.permissions.split(","))
+        return frozenset(Permission(part) for part in text.split(","))
     except ValueError as error:
         raise MacError() from error
-    return Grant(permissions, row.environment_id, row.path, bool(row.globals))
 
 
 def _is_living(token: Any, now: int) -> bool:
@@ -281,7 +384,7 @@ def _is_living(token: Any, now: int) -> bool:
 
 
 def _is_at_home(token: Any, address: str) -> bool:
-    networks = json.loads(token.networks)
+    networks = _networks(token.networks)
     if not networks:
         return True
     try:
@@ -289,7 +392,12 @@ def _is_at_home(token: Any, address: str) -> bool:
     except ValueError:
         return False
     mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
-    return any((mapped or parsed) in ipaddress.ip_network(network) for network in networks)
+    return any((mapped or parsed) in network for network in networks)
+
+
+@functools.lru_cache(maxsize=1024)
+def _networks(text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    return tuple(map(ipaddress.ip_network, json.loads(text)))
 
 
 def _networks_within(inner: Sequence[str], outer: Sequence[str]) -> bool:
@@ -301,6 +409,31 @@ def _networks_within(inner: Sequence[str], outer: Sequence[str]) -> bool:
 
 def _is_subnet(inner: Any, outer: Any) -> bool:
     return inner.version == outer.version and bool(inner.subnet_of(outer))
+
+
+def _writes_by_header(token: Any) -> bool:
+    # Nearly no token says anything of it, and this is asked in each request.
+    return HEADER_WRITES in token.metadata and json.loads(token.metadata).get(HEADER_WRITES) == "true"
+
+
+def _id_in(text: str) -> str:
+    try:
+        return parse(text).id
+    except NotAuthenticated:
+        raise NotFound() from None
+
+
+def _renewed(row: Record, maker: Record | None, seconds: int | None, now: int) -> int:
+    """When the token ends now. Without a max ttl no single renewal goes beyond its ttl."""
+    ttl = row.ttl_seconds or DEFAULT_TTL_SECONDS
+    wish = ttl if seconds is None else seconds
+    # What the token has made lives as long as it was to live: a renewal never takes that back.
+    limits = [now + (wish if row.max_ttl_seconds is not None else min(wish, ttl)) * SECOND_US]
+    if row.max_ttl_seconds is not None:
+        limits.append(row.created_us + row.max_ttl_seconds * SECOND_US)
+    if maker is not None and maker.expires_us is not None:
+        limits.append(maker.expires_us)
+    return max(int(row.expires_us), int(min(limits)))
 
 
 def _expiry(request: TokenRequest, now: int) -> int | None:

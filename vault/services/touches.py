@@ -7,7 +7,10 @@ dies is at most a minute of "last used".
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
+from typing import Any
 
+from vault.errors import MacError
 from vault.services.clock import SECOND_US
 from vault.storage import Stale, Storage
 
@@ -25,6 +28,7 @@ class Touches:
         self._lock = threading.Lock()
         self._tokens: dict[str, int] = {}
         self._sessions: dict[str, int] = {}
+        self._digests: dict[str, tuple[bytes, dict[str, Any]]] = {}
 
     def token(self, token_id: str, last_used_us: int | None, now_us: int) -> None:
         """A token was used."""
@@ -34,11 +38,20 @@ class Touches:
         """A session was used."""
         self._note(self._sessions, session_id, seen_us, now_us)
 
+    def token_digest(self, token_id: str, before: bytes, columns: dict[str, Any]) -> None:
+        """A token was used whose digest a retired key has made: it gets one under the active key."""
+        with self._lock:
+            if len(self._digests) < _MOST:
+                self._digests[token_id] = (before, columns)
+
     def flush(self) -> None:
         """Write what was gathered. Raises `DatabaseUnavailable`; it is tried again with the next flush."""
         with self._lock:
             tokens, self._tokens = self._tokens, {}
             sessions, self._sessions = self._sessions, {}
+            # One that is lost is made again when the token is used the next time.
+            digests, self._digests = self._digests, {}
+        self._write_digests(digests)
         if not tokens and not sessions:
             return
         try:
@@ -55,14 +68,18 @@ class Touches:
             for token_id, used_us in sorted(tokens.items()):
                 unit.tokens.touch(token_id, used_us)
             for session_id, seen_us in sorted(sessions.items()):
-                row = unit.sessions.by_id(session_id)
-                if row is None or row.revoked_us is not None or row.seen_us >= seen_us:
-                    continue
-                try:
-                    unit.sessions.change(row, seen_us=seen_us)
-                except Stale:
-                    # Somebody else has just written it, and later than this.
-                    continue
+                # A row that others change just now, or that is not ours, must not hold the rest back.
+                with suppress(Stale, MacError):
+                    row = unit.sessions.by_id(session_id)
+                    if row is not None and row.revoked_us is None and row.seen_us < seen_us:
+                        unit.sessions.change(row, seen_us=seen_us)
+
+    def _write_digests(self, digests: dict[str, tuple[bytes, dict[str, Any]]]) -> None:
+        for token_id, (before, columns) in sorted(digests.items()):
+            with suppress(Stale, MacError), self._storage.write() as unit:
+                row = unit.tokens.by_id(token_id)
+                if row is not None and row.revoked_us is None and row.digest == before:
+                    unit.tokens.change(row, **columns)
 
     def _note(self, gathered: dict[str, int], key: str, before_us: int | None, now_us: int) -> None:
         if before_us is not None and now_us - before_us < STEP_US:

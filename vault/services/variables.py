@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from vault.errors import InvalidInput, NotFound, PreconditionFailed, PreconditionRequired
-from vault.model.environment import DESCRIPTION_MAX_CHARACTERS, Variable, VariableType, check_variable_name
-from vault.model.grant import Permission
+from vault.errors import IntegrityError, InvalidInput, NotFound, PreconditionFailed, PreconditionRequired
+from vault.model.environment import DESCRIPTION_MAX_CHARACTERS, Variable, VariableType, check_variable_name, normal
+from vault.model.grant import Permission, Target
 from vault.model.policy import require
 from vault.model.principal import Principal
+from vault.services import audit
+from vault.services.audit import ReadLog
 from vault.services.environments import Environments, target_of
 from vault.services.sealing import Sealer
 from vault.storage import Record, Storage, UnitOfWork
@@ -32,11 +33,13 @@ NO_PRECONDITION = Precondition()
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The current variables, the number of their revision (None before the first write), and their ETag."""
+    """The current variables, the number of their revision (None before the first write), their ETag, and whose they
+    are."""
 
     variables: tuple[Variable, ...]
     revision: int | None
     etag: str
+    target: Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,21 +54,26 @@ class Written:
 class Variables:
     """The current variables of environments."""
 
-    def __init__(self, storage: Storage, environments: Environments, sealer: Sealer) -> None:
+    def __init__(self, storage: Storage, environments: Environments, sealer: Sealer, reads: ReadLog) -> None:
         self._storage = storage
         self._environments = environments
         self._sealer = sealer
+        self._reads = reads
 
-    def read(self, principal: Principal, reference: str | None) -> Snapshot:
-        """All current variables, in order. Raises `NotFound`, `RevisionDeleted`."""
+    def read(
+        self, principal: Principal, reference: str | None, *, action: str = "variables.read", names: Iterable[str] = ()
+    ) -> Snapshot:
+        """All current variables, in order. The audit gets `action` and `names`. Raises `NotFound`, `RevisionDeleted`."""
         with self._storage.read() as unit:
             row = self._environments.find(unit, principal, reference, Permission.READ)
-            return self._snapshot(unit, row)
+            snapshot = self._snapshot(unit, row)
+        self._reads.read(principal, action, row.id, snapshot.revision, names=names)
+        return snapshot
 
     def read_one(self, principal: Principal, reference: str | None, name: str) -> tuple[Variable, Snapshot]:
         """One variable and the snapshot that it is of. Raises `NotFound`."""
-        snapshot = self.read(principal, reference)
-        name = _normal(name)
+        name = normal(name)
+        snapshot = self.read(principal, reference, names=[name])
         for variable in snapshot.variables:
             if variable.name == name:
                 return variable, snapshot
@@ -80,7 +88,7 @@ class Variables:
         precondition: Precondition,
     ) -> Written:
         """Replace all variables. Raises `PreconditionRequired` without a precondition, `PreconditionFailed`."""
-        row = self._for_update(unit, principal, reference)
+        row = self._environments.find(unit, principal, reference, Permission.UPDATE)
         if precondition == NO_PRECONDITION:
             raise PreconditionRequired()
         return self._write(unit, principal, row, precondition, lambda _: tuple(map(checked, variables)))
@@ -95,9 +103,9 @@ class Variables:
     ) -> Written:
         """Merge changes, all in one revision: None removes, a mapping sets the attributes that it names.
 
-        Raises `InvalidInput` for a new variable without a value.
+        Raises `InvalidInput` for a new variable without a value, `PreconditionRequired` where `cas_required` is set.
         """
-        row = self._for_update(unit, principal, reference)
+        row = self._for_update(unit, principal, reference, precondition)
         return self._write(unit, principal, row, precondition, lambda current: merge(current, changes))
 
     def put_one(
@@ -122,8 +130,8 @@ class Variables:
         precondition: Precondition = NO_PRECONDITION,
     ) -> Written:
         """Take one variable out. Raises `NotFound` when it is not there."""
-        row = self._for_update(unit, principal, reference)
-        name = _normal(name)
+        row = self._for_update(unit, principal, reference, precondition)
+        name = normal(name)
 
         def without(current: tuple[Variable, ...]) -> tuple[Variable, ...]:
             left = tuple(variable for variable in current if variable.name != name)
@@ -142,22 +150,31 @@ class Variables:
         """Make a new environment with the current variables of another as its first revision."""
         source = self._environments.find(unit, principal, reference, Permission.READ)
         created = self._environments.create(unit, principal, new_name, max_versions=source.max_versions)
-        return self.fill(unit, principal, created, self._snapshot(unit, source).variables)
+        snapshot = self._snapshot(unit, source)
+        audit.record(unit, principal, "environment.copy", environment_id=source.id, revision=snapshot.revision)
+        return self.fill(unit, principal, created, snapshot.variables)
 
     def write(
-        self, unit: UnitOfWork, principal: Principal, reference: str | None, edit: Edit, *, always: bool = False
+        self,
+        unit: UnitOfWork,
+        principal: Principal,
+        reference: str | None,
+        edit: Edit,
+        precondition: Precondition = NO_PRECONDITION,
+        *,
+        always: bool = False,
     ) -> Written:
         """Apply `edit` to the current variables. `always` stores a revision even where nothing changes."""
-        row = self._for_update(unit, principal, reference)
-        return self._write(unit, principal, row, NO_PRECONDITION, edit, always=always)
+        row = self._for_update(unit, principal, reference, precondition)
+        return self._write(unit, principal, row, precondition, edit, always=always)
 
-    def current(self, unit: UnitOfWork, environment: Record) -> tuple[Variable, ...]:
-        """The current variables for a writer; empty before the first write and after a deletion."""
-        revision = self._readable(unit, environment)
-        return self._sealer.open_stored(unit, environment, revision) if revision is not None else ()
-
-    def _for_update(self, unit: UnitOfWork, principal: Principal, reference: str | None) -> Record:
-        return self._environments.find(unit, principal, reference, Permission.UPDATE)
+    def _for_update(
+        self, unit: UnitOfWork, principal: Principal, reference: str | None, precondition: Precondition
+    ) -> Record:
+        row = self._environments.find(unit, principal, reference, Permission.UPDATE)
+        if row.cas_required and precondition == NO_PRECONDITION:
+            raise PreconditionRequired("This environment takes no change that does not say what it replaces: If-Match.")
+        return row
 
     def _write(
         self,
@@ -169,6 +186,7 @@ class Variables:
         *,
         always: bool = False,
     ) -> Written:
+        """`edit` gets the current variables: none before the first write, and none after a deletion."""
         seq = unit.users.next_change(principal.user_id)
         # Only now that the user's lock is held: the row that was found before may have moved on.
         environment = unit.environments.by_id(found.owner_id, found.id)
@@ -176,41 +194,45 @@ class Variables:
             raise NotFound()
         # A rename while this write waited for its turn may have led out of what was granted.
         require(principal, Permission.UPDATE, target_of(environment))
-        before = self.current(unit, environment)
-        self._check(unit, environment, precondition)
+        current = self._readable(unit, environment)
+        self._check(environment, current, precondition)
+        before = self._sealer.open_stored(unit, environment, current) if current is not None else ()
         after = edit(before)
-        if after == before and environment.current_revision_id is not None and not always:
-            current = unit.revisions.by_id(environment.current_revision_id)
-            number = current.number if current else None
-            return Written(number, self._environments.etag(environment), changed=False)
-        environment = self._environments.store(unit, principal, environment, seq, after)
+        if current is not None and after == before and not always:
+            # Told all the same: whoever may not read could find a value out by writing guesses.
+            audit.record(unit, principal, "revision.unchanged", environment_id=environment.id, revision=current.number)
+            return Written(current.number, self._environments.etag(environment), changed=False)
+        environment = self._environments.store(unit, principal, environment, seq, after, before)
         return Written(environment.last_number, self._environments.etag(environment), changed=True)
 
-    def _check(self, unit: UnitOfWork, environment: Record, precondition: Precondition) -> None:
-        readable = self._readable(unit, environment) is not None
-        if precondition.none and readable:
+    def _check(self, environment: Record, current: Record | None, precondition: Precondition) -> None:
+        if precondition.none and current is not None:
             raise PreconditionFailed("There is a revision already: read it, and send its ETag in If-Match.")
         if precondition.match is None:
             return
-        if not readable or precondition.match not in ("*", self._environments.etag(environment)):
+        if current is None or precondition.match not in ("*", self._environments.etag(environment)):
             raise PreconditionFailed()
 
     def _readable(self, unit: UnitOfWork, environment: Record) -> Record | None:
+        revision = self._current(unit, environment)
+        return None if revision is None or self._sealer.is_gone(revision) else revision
+
+    def _current(self, unit: UnitOfWork, environment: Record) -> Record | None:
         if environment.current_revision_id is None:
             return None
         revision = unit.revisions.by_id(environment.current_revision_id)
-        if revision is None or self._sealer.is_gone(revision):
-            return None
+        if revision is None:
+            # Nobody here deletes a current revision: whoever did must not pass for an empty environment.
+            raise IntegrityError()
         return revision
 
     def _snapshot(self, unit: UnitOfWork, environment: Record) -> Snapshot:
         etag = self._environments.etag(environment)
-        if environment.current_revision_id is None:
-            return Snapshot((), None, etag)
-        revision = unit.revisions.by_id(environment.current_revision_id)
+        revision = self._current(unit, environment)
         if revision is None:
-            raise NotFound()
-        return Snapshot(self._sealer.open_stored(unit, environment, revision), revision.number, etag)
+            return Snapshot((), None, etag, target_of(environment))
+        opened = self._sealer.open_stored(unit, environment, revision)
+        return Snapshot(opened, revision.number, etag, target_of(environment))
 
 
 def merge(current: Iterable[Variable], changes: Mapping[str, Mapping[str, Any] | None]) -> tuple[Variable, ...]:
@@ -239,7 +261,3 @@ def checked(variable: Variable) -> Variable:
             f"A description has at most {DESCRIPTION_MAX_CHARACTERS} characters.", path=f"variables.{name}.description"
         )
     return replace(variable, name=name, type=VariableType(variable.type))
-
-
-def _normal(name: str) -> str:
-    return unicodedata.normalize("NFC", name)

@@ -1,30 +1,41 @@
 """The database and the session cache. What is secret passes through here only as sealed bytes."""
 
+from vault.storage.audit import About, Held, Placed, Search
 from vault.storage.hot import Facts, HotReads, Layer
-from vault.storage.keys import FirstRows, first_rows, holds_vault
+from vault.storage.keys import FirstRows, Watched, first_rows, holds_vault, set_locked, watched
 from vault.storage.migrate import migrate, schema_state
 from vault.storage.repository import Record, Stale, WrittenRow
 from vault.storage.session_cache import NoCache, RedisCache, SessionCache
 from vault.storage.signed import RowSigner
+from vault.storage.spool import Spool, SpoolFile
 from vault.storage.unit_of_work import Asked, Storage, UnitOfWork
 
 __all__ = [
+    "About",
     "Asked",
     "Facts",
     "FirstRows",
+    "Held",
     "HotReads",
     "Layer",
     "NoCache",
+    "Placed",
     "Record",
     "RedisCache",
     "RowSigner",
+    "Search",
     "SessionCache",
+    "Spool",
+    "SpoolFile",
     "Stale",
     "Storage",
     "UnitOfWork",
+    "Watched",
     "WrittenRow",
     "first_rows",
     "holds_vault",
     "migrate",
     "schema_state",
+    "set_locked",
+    "watched",
 ]

@@ -15,7 +15,7 @@ from sqlalchemy.pool import QueuePool
 from vault.errors import DatabaseUnavailable, SettingsError
 from vault.storage.repository import Stale
 
-_SQLITE_BUSY_SECONDS = 5.0
+SQLITE_BUSY_SECONDS = 5.0
 _POOL_WAIT_SECONDS = 5.0
 _CONNECT_SECONDS = 2
 _DEAD_PEER_MILLISECONDS = 3000
@@ -50,7 +50,7 @@ def make_engine(url: URL, *, pool_size: int, autocommit: bool, bounded: bool = T
     sqlite = url.get_backend_name() == "sqlite"
     options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": _POOL_WAIT_SECONDS}
     if sqlite:
-        options["connect_args"] = {"timeout": _SQLITE_BUSY_SECONDS, "check_same_thread": False}
+        options["connect_args"] = {"timeout": SQLITE_BUSY_SECONDS, "check_same_thread": False}
         options["isolation_level"] = "AUTOCOMMIT"
         options["poolclass"] = QueuePool
     else:

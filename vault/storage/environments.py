@@ -49,6 +49,17 @@ class Environments(Repository):
             statement = statement.where(order > after)
         return self.all(statement.order_by(order).limit(limit))
 
+    def below(self, owner_id: str, prefix: str) -> list[Record]:
+        """The owner's living environments whose names start with `prefix`, in order of name."""
+        statement = select(environments).where(
+            environments.c.owner_id == owner_id,
+            environments.c.kind == "environment",
+            environments.c.deleted_us.is_(None),
+            environments.c.name.startswith(prefix, autoescape=True),
+        )
+        # SQLite's LIKE takes `a` for `A`, and PostgreSQL orders names by the locale.
+        return sorted((row for row in self.all(statement) if row.name.startswith(prefix)), key=lambda row: row.name)
+
     def count(self, owner_id: str) -> int:
         """How many environments of the owner's are stored, deleted ones that can be brought back included."""
         statement = select(func.count()).where(
@@ -71,8 +82,14 @@ class Environments(Repository):
         """Delete for good all that an owner has, deleted or not."""
         return self._shred(environments.c.owner_id == owner_id)
 
+    def shred(self, environment_id: str) -> None:
+        """Delete one environment for good, with its keys and all that they sealed."""
+        self._shred(environments.c.id == environment_id)
+
     def _shred(self, which: ColumnElement[bool]) -> int:
         # What refers goes before what is referred to: a key that still seals something cannot be deleted.
+        for row in self._connection.execute(select(environments.c.id, environments.c.row_version).where(which)):
+            self._note_gone(row._mapping)
         ids = select(environments.c.id).where(which)
         self._connection.execute(delete(revisions).where(revisions.c.environment_id.in_(ids)))
         self._connection.execute(delete(data_keys).where(data_keys.c.environment_id.in_(ids)))

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select, update
 
 from vault.errors import MacError
 from vault.storage.repository import Record, Repository
-from vault.storage.signed import SignedTable
+from vault.storage.signed import RowSigner, SignedTable
 from vault.storage.tables import data_keys, destroyed_keys, master_keys, system_secrets, user_keys, vault_state
 
 
@@ -20,6 +20,10 @@ class MasterKeys(Repository):
     def by_id(self, key_id: str) -> Record | None:
         """The version with this id."""
         return self.one(master_keys.c.id == key_id)
+
+    def by_version(self, version: int) -> Record | None:
+        """The version of this number."""
+        return self.one(master_keys.c.version == version)
 
     def list(self) -> list[Record]:
         """All versions, the oldest first."""
@@ -41,6 +45,10 @@ class UserKeys(Repository):
         if found is None:
             raise MacError()
         return found
+
+    def of_system(self) -> list[Record]:
+        """The system keys, active or not, the oldest first."""
+        return self.all(select(user_keys).where(user_keys.c.owner_id.is_(None)).order_by(user_keys.c.created_us))
 
 
 class DataKeys(Repository):
@@ -72,6 +80,12 @@ class DestroyedKeys(Repository):
 
     signed = SignedTable(destroyed_keys)
 
+    def masters(self) -> list[Record]:
+        """The versions of the master key among them, in the order in which they went."""
+        return self.all(
+            select(destroyed_keys).where(destroyed_keys.c.kind == "master").order_by(destroyed_keys.c.destroyed_us)
+        )
+
 
 class VaultState(Repository):
     """The one row that says which vault this is and what is active. The lock flag carries no MAC."""
@@ -93,9 +107,12 @@ class VaultState(Repository):
             raise MacError()
         return self.checked(row)
 
-    def set_locked(self, locked: bool) -> None:
-        """Set the flag that every worker polls."""
-        self._connection.execute(update(vault_state).values(locked=locked))
+    def hold(self) -> Record:
+        """The row, held alone until this transaction ends: nobody writes under the fence meanwhile."""
+        found = self.one(vault_state.c.id == 1, lock=True)
+        if found is None:
+            raise MacError()
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,22 +120,53 @@ class FirstRows:
     """What opens a vault, read before there is a key to check a row with: the MAC key is among the secrets."""
 
     state: Record
-    system_key: Record
-    master_key: Record
+    system_keys: tuple[Record, ...]
+    masters: tuple[Record, ...]
     secrets: tuple[Record, ...]
+
+    def check(self, signer: RowSigner) -> None:
+        """Raise `MacError` unless this vault wrote all of it."""
+        for signed, rows in (
+            (VaultState.signed, (self.state,)),
+            (UserKeys.signed, self.system_keys),
+            (MasterKeys.signed, self.masters),
+            (SystemSecrets.signed, self.secrets),
+        ):
+            for row in rows:
+                signer.check(signed, signed.ordered(row._asdict()))
 
 
 def first_rows(connection: Connection) -> FirstRows | None:
-    """The rows that open the vault; None where the database holds none, or not all of them."""
+    """The rows that open the vault; None where the database holds none."""
     state = connection.execute(select(vault_state)).one_or_none()
     if state is None:
         return None
-    system_key = connection.execute(select(user_keys).where(user_keys.c.id == state.active_system_key_id)).one_or_none()
-    if system_key is None:
-        return None
-    master_key = connection.execute(select(master_keys).where(master_keys.c.id == system_key.master_key_id)).one()
+    # What refers is read before what it refers to: a key that comes in between is there, and none goes unnoticed.
     secrets = connection.execute(select(system_secrets).order_by(system_secrets.c.created_us)).all()
-    return FirstRows(state, system_key, master_key, tuple(secrets))
+    system_keys = connection.execute(
+        select(user_keys).where(user_keys.c.owner_id.is_(None)).order_by(user_keys.c.created_us)
+    ).all()
+    masters = connection.execute(select(master_keys).order_by(master_keys.c.version)).all()
+    return FirstRows(state, tuple(system_keys), tuple(masters), tuple(secrets))
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What every worker polls, read without a key: whether the vault is locked, and whether anything is new."""
+
+    locked: bool
+    row_version: int
+
+
+def watched(connection: Connection) -> Watched | None:
+    """What every worker polls; None where the database holds no vault."""
+    row = connection.execute(select(vault_state.c.locked, vault_state.c.row_version)).one_or_none()
+    return row and Watched(bool(row.locked), row.row_version)
+
+
+def set_locked(connection: Connection, locked: bool) -> None:
+    """Set the flag that every worker polls. It needs no key: a vault must lock while its provider is away."""
+    connection.execute(update(vault_state).values(locked=locked))
 
 
 def holds_vault(connection: Connection) -> bool:

@@ -22,7 +22,10 @@ class Stale(Exception):
 
 @dataclass(frozen=True, slots=True)
 class WrittenRow:
-    """What the audit keeps of a row that was written: enough to see later that an older state was put back."""
+    """What the audit keeps of a row that was written: enough to see later that an older state was put back.
+
+    A row that was deleted leaves the version that would have come next, and no MAC. Parts of a key are split by "/".
+    """
 
     table: str
     id: str
@@ -72,6 +75,7 @@ class Repository:
     def remove(self, record: Record) -> None:
         """Delete a row that was read before."""
         self._connection.execute(self.signed.table.delete().where(*self._key_is(record)))
+        self._note_gone(record._mapping)
 
     def one(self, *conditions: ColumnElement[bool], lock: bool = False) -> Record | None:
         """The only row that meets `conditions`, or None. `lock` holds it until the transaction ends."""
@@ -89,8 +93,13 @@ class Repository:
         return row
 
     def _note(self, row: Mapping[str, Any]) -> None:
-        table = self.signed.table.name
-        self._journal.append(WrittenRow(table, str(row[self.signed.key_names[0]]), row["row_version"], row["mac"]))
+        self._journal.append(WrittenRow(self.signed.table.name, self._key_text(row), row["row_version"], row["mac"]))
+
+    def _note_gone(self, row: Mapping[Any, Any]) -> None:
+        self._journal.append(WrittenRow(self.signed.table.name, self._key_text(row), row["row_version"] + 1, b""))
+
+    def _key_text(self, row: Mapping[Any, Any]) -> str:
+        return "/".join(str(row[name]) for name in self.signed.key_names)
 
     def _key_is(self, record: Record) -> Iterable[ColumnElement[bool]]:
         return [self.signed.table.c[name] == record._mapping[name] for name in self.signed.key_names]

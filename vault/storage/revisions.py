@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sqlalchemy import delete, func, select
 
 from vault.storage.repository import Record, Repository
@@ -28,6 +30,16 @@ class Revisions(Repository):
         if before is not None:
             statement = statement.where(revisions.c.number < before)
         return self.all(statement.order_by(revisions.c.number.desc()).limit(limit))
+
+    def numbered(self, environment_id: str, numbers: Collection[int]) -> list[Record]:
+        """Those of an environment's revisions that have one of these numbers, in order."""
+        statement = select(revisions).where(revisions.c.environment_id == environment_id)
+        return self.all(statement.where(revisions.c.number.in_(numbers)).order_by(revisions.c.number))
+
+    def facts(self, environment_id: str) -> list[Record]:
+        """All of an environment's revisions, the oldest first, without their blobs."""
+        statement = select(*self.signed.columns).where(revisions.c.environment_id == environment_id)
+        return self.all(statement.order_by(revisions.c.number))
 
     def drop_up_to(self, environment_id: str, number: int) -> int:
         """Delete an environment's revisions up to `number`, and say how many bytes that has freed."""

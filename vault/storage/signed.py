@@ -6,12 +6,13 @@ What they can do is put an old row back together with its old MAC; the audit fin
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Column, Table
 
-from vault.crypto import Key, RowFormat
+from vault.crypto import Key, RowFormat, keyed_digest
 from vault.errors import MacError
 
 _SIGNATURE = ("mac_key_id", "mac")
@@ -27,6 +28,11 @@ class RowSigner:
         self._keys = {key.id: key for key in (active, *retired)}
         self._memo: dict[tuple[Any, ...], None] = {}
 
+    @property
+    def active(self) -> Key:
+        """The key that signs."""
+        return self._active
+
     def sign(self, signed: SignedTable, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return `values` with `mac_key_id` and `mac` for the row that they make."""
         key, columns = signed.split(values)
@@ -41,14 +47,34 @@ class RowSigner:
         entry = (signed.table.name, *row)
         if entry in self._memo:
             return
+        self.verify(signed, row)
+        if len(self._memo) >= _MEMO_ENTRIES:
+            self._memo.clear()
+        self._memo[entry] = None
+
+    def verify(self, signed: SignedTable, row: Sequence[Any]) -> None:
+        """As `check`, for whoever remembers by themselves what was checked."""
         key = self._keys.get(row[-2])
         if key is None:
             raise MacError()
         width = len(signed.key_names)
         signed.format.check(key, tuple(row[:width]), tuple(row[width:-2]), row[-1])
-        if len(self._memo) >= _MEMO_ENTRIES:
-            self._memo.clear()
-        self._memo[entry] = None
+
+    @property
+    def key_id(self) -> str:
+        """The key that signs."""
+        return self._active.id
+
+    def stamp(self, data: bytes) -> tuple[str, bytes]:
+        """The id of the active key and its MAC over `data`: for what is no row of columns."""
+        return self._active.id, keyed_digest(self._active, "stamp", data)
+
+    def vouches(self, data: bytes, key_id: str | None, mac: bytes | None) -> bool | None:
+        """Whether `mac` is this vault's over `data`; None where its key is not known (any more)."""
+        key = self._keys.get(key_id or "")
+        if key is None:
+            return None
+        return mac is not None and hmac.compare_digest(keyed_digest(key, "stamp", data), mac)
 
 
 class SignedTable:

@@ -43,11 +43,16 @@ def _uuid(name: str, *items: SchemaItem, **options: Any) -> Column[str]:
     return Column(name, String(36), *items, **options)
 
 
-def _signature() -> list[Column[object]]:
-    """What every row of authority carries: which key signed it, the MAC, and how often it has changed."""
+def _signature(*, proven: bool = True) -> list[Column[object]]:
+    """What every row of authority carries: which key signed it, the MAC, and how often it has changed.
+
+    The foreign key is the proof that nothing is signed with a key that goes. The rows that the MAC key itself hangs
+    on do without it (`proven=False`): they would refer in a circle, and are written under the fence.
+    """
+    signed_by = [ForeignKey("system_secrets.id", ondelete="RESTRICT")] if proven else []
     return [
         Column("row_version", BigInteger, nullable=False),
-        Column("mac_key_id", String(36), nullable=False),
+        Column("mac_key_id", String(36), *signed_by, nullable=False),
         Column("mac", LargeBinary(32), nullable=False),
     ]
 
@@ -61,7 +66,9 @@ vault_state = Table(
     _uuid("active_system_key_id", ForeignKey("user_keys.id", ondelete="RESTRICT"), nullable=False),
     Column("created_us", BigInteger, nullable=False),
     Column("locked", Boolean, nullable=False, server_default=text("false")),
-    *_signature(),
+    # What was made before this moment is sealed anew: a reseal is under way. None where none is.
+    Column("reseal_from_us", BigInteger, nullable=True),
+    *_signature(proven=False),
     CheckConstraint("id = 1", name="one_row"),
 )
 
@@ -75,7 +82,10 @@ master_keys = Table(
     Column("state", String(16), nullable=False),
     Column("created_us", BigInteger, nullable=False),
     Column("changed_us", BigInteger, nullable=False),
-    *_signature(),
+    # What every worker unwraps to prove that it can use this version, and the SHA-256 of what comes out.
+    Column("canary", LargeBinary, nullable=False),
+    Column("canary_digest", LargeBinary(32), nullable=False),
+    *_signature(proven=False),
     CheckConstraint("state IN ('pending','active','retiring','disabled')", name="state"),
 )
 
@@ -89,7 +99,7 @@ users = Table(
     Column("state", String(16), nullable=False),
     Column("created_us", BigInteger, nullable=False),
     Column("change_seq", BigInteger, nullable=False, server_default=text("0")),
-    *_signature(),
+    *_signature(proven=False),
     CheckConstraint("role IN ('user','operator')", name="role"),
     CheckConstraint("state IN ('active','disabled')", name="state"),
 )
@@ -104,10 +114,12 @@ user_keys = Table(
     Column("master_version", Integer, nullable=False),
     Column("state", String(16), nullable=False),
     Column("blob", LargeBinary, nullable=False),
+    # A digest under the key itself: a provider that gives a wrong key is found out before the key is used.
+    Column("check_value", LargeBinary(16), nullable=False),
     Column("generation", BigInteger, nullable=False),
     Column("created_us", BigInteger, nullable=False),
-    *_signature(),
-    CheckConstraint("state IN ('active','retired')", name="state"),
+    *_signature(proven=False),
+    CheckConstraint("state IN ('pending','active','retired')", name="state"),
     Index("ix_user_keys_rewrap", "master_version", "id"),
     Index(
         "uq_user_keys_active",
@@ -127,8 +139,9 @@ system_secrets = Table(
     _uuid("user_key_id", ForeignKey("user_keys.id", ondelete="RESTRICT"), nullable=False),
     Column("blob", LargeBinary, nullable=False),
     Column("created_us", BigInteger, nullable=False),
-    *_signature(),
-    CheckConstraint("state IN ('active','retired')", name="state"),
+    Column("changed_us", BigInteger, nullable=False),
+    *_signature(proven=False),
+    CheckConstraint("state IN ('pending','active','retired')", name="state"),
     Index("ix_system_secrets_purpose", "purpose"),
 )
 
@@ -139,7 +152,11 @@ destroyed_keys = Table(
     Column("kind", String(16), nullable=False),
     Column("provider", String(32), nullable=True),
     Column("ref", Text, nullable=True),
+    Column("version", Integer, nullable=True),
+    Column("created_us", BigInteger, nullable=True),
     Column("destroyed_us", BigInteger, nullable=False),
+    # When the provider said that the key is gone; until then it is asked again.
+    Column("confirmed_us", BigInteger, nullable=True),
     *_signature(),
 )
 
@@ -160,6 +177,7 @@ credentials = Table(
     *_signature(),
     CheckConstraint("kind IN ('password','totp','passkey','recovery','federated')", name="kind"),
     Index("ix_credentials_user", "user_id", "kind"),
+    Index("ix_credentials_user_key", "user_key_id"),
 )
 
 sessions = Table(
@@ -323,10 +341,12 @@ changes = Table(
 audit_events = Table(
     "audit_events",
     metadata,
+    # The columns of `vault.model.event.Event`, in its order.
     _uuid("id", primary_key=True),
-    Column("sequence", BigInteger, nullable=True, unique=True),
     Column("at_us", BigInteger, nullable=False),
+    # Neither of these has a foreign key: the audit outlives the account.
     _uuid("user_id", nullable=True),
+    _uuid("actor_id", nullable=True),
     Column("actor", String(80), nullable=False),
     Column("action", String(64), nullable=False),
     Column("result", String(32), nullable=False),
@@ -334,12 +354,51 @@ audit_events = Table(
     Column("revision", BigInteger, nullable=True),
     Column("blob_sha256", LargeBinary(32), nullable=True),
     Column("request_id", String(36), nullable=False),
-    Column("address", String(64), nullable=False),
+    Column("details", Text, nullable=False),
     # Ids, versions and MACs of the rows of authority that the event wrote, as JSON.
     Column("rows", Text, nullable=False),
-    Column("leaf", LargeBinary(32), nullable=True),
+    Column("address", String(64), nullable=False),
+    Column("names", Text, nullable=False),
+    Column("salt", LargeBinary(16), nullable=True),
+    Column("commitment", LargeBinary(32), nullable=False),
+    # Its place in the tree; nothing until it has one, at most about a second long.
+    Column("sequence", BigInteger, nullable=True, unique=True),
+    # Over the leaf, and over its place once it has one: it tells which event was changed, where the root tells only
+    # that one was.
+    Column("mac_key_id", String(36), nullable=False),
+    Column("mac", LargeBinary(32), nullable=False),
     Index("ix_audit_events_user", "user_id", "at_us"),
     Index("ix_audit_events_at", "at_us"),
+    Index(
+        "ix_audit_events_waiting",
+        "at_us",
+        "id",
+        sqlite_where=text("sequence IS NULL"),
+        postgresql_where=text("sequence IS NULL"),
+    ),
+)
+
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("size", BigInteger, nullable=False),
+    # The right edge of the tree: see `crypto/merkle.py`.
+    Column("edge", LargeBinary, nullable=False),
+    # The newest checkpoint, signed: what vouches for the other columns.
+    Column("note", Text, nullable=False),
+    # Up to where events have been forwarded.
+    Column("forwarded", BigInteger, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+)
+
+audit_pruned = Table(
+    "audit_pruned",
+    metadata,
+    # The hashes of pruned leaves, one after the other, from place `first` on: the tree stays whole.
+    Column("first", BigInteger, primary_key=True, autoincrement=False),
+    Column("hashes", LargeBinary, nullable=False),
+    *_signature(),
 )
 
 idempotency = Table(
@@ -359,11 +418,13 @@ wrapped_answers = Table(
     "wrapped_answers",
     metadata,
     Column("scope", LargeBinary(32), primary_key=True),
-    _uuid("row_id", nullable=False),
+    # Whose answer it is: it goes with its person.
+    _uuid("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
     Column("user_key_id", String(36), nullable=False),
     Column("blob", LargeBinary, nullable=False),
     Column("created_us", BigInteger, nullable=False),
     Column("expires_us", BigInteger, nullable=False),
+    Index("ix_wrapped_answers_user", "user_id"),
     Index("ix_wrapped_answers_expires", "expires_us"),
 )
 
@@ -392,7 +453,10 @@ workers = Table(
     _uuid("id", primary_key=True),
     Column("host", String(256), nullable=False),
     Column("pid", Integer, nullable=False),
-    _uuid("knows_master_key_id", nullable=False),
+    # The highest version of the master key that this worker has unwrapped a canary with, and the row version of
+    # `vault_state` up to which it has learned everything.
+    Column("knows_version", Integer, nullable=False),
+    Column("state_version", BigInteger, nullable=False),
     Column("started_us", BigInteger, nullable=False),
     Column("lease_until_us", BigInteger, nullable=False),
 )

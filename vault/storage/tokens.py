@@ -20,6 +20,10 @@ class Tokens(Repository):
         """The token with this public id."""
         return self.one(tokens.c.id == token_id, lock=lock)
 
+    def by_accessor(self, user_id: str, accessor: str) -> Record | None:
+        """The user's token with this accessor, which names it to those who may not have it."""
+        return self.one(tokens.c.accessor == accessor, tokens.c.user_id == user_id)
+
     def page(
         self, user_id: str, after: tuple[int, str] | None, limit: int, *, of_token: str | None = None
     ) -> list[Record]:
@@ -38,9 +42,10 @@ class Tokens(Repository):
         """The tokens that these tokens have made and that are not revoked."""
         return self.all(select(tokens).where(tokens.c.parent_id.in_(token_ids), tokens.c.revoked_us.is_(None)))
 
-    def count(self, user_id: str) -> int:
-        """How many tokens of the user's are not revoked."""
-        statement = select(func.count()).where(tokens.c.user_id == user_id, tokens.c.revoked_us.is_(None))
+    def count(self, user_id: str, now_us: int) -> int:
+        """How many tokens of the user's are living."""
+        living = tokens.c.expires_us.is_(None) | (tokens.c.expires_us > now_us)
+        statement = select(func.count()).where(tokens.c.user_id == user_id, tokens.c.revoked_us.is_(None), living)
         return self._connection.execute(statement).scalar_one()
 
     def touch(self, token_id: str, used_us: int) -> None:

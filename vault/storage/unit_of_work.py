@@ -11,9 +11,10 @@ from functools import cached_property
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from vault.errors import OutcomeUnknown, StorageError
-from vault.storage import keys, upkeep
-from vault.storage.engine import is_unavailable, make_engine, parse_url, translated
+from vault.errors import DatabaseUnavailable, OutcomeUnknown, VaultLocked
+from vault.storage import audit, keys, upkeep
+from vault.storage.driver import DriverConnections
+from vault.storage.engine import SQLITE_BUSY_SECONDS, is_unavailable, make_engine, parse_url, translated
 from vault.storage.environments import Environments
 from vault.storage.repository import WrittenRow
 from vault.storage.revisions import Revisions
@@ -63,9 +64,9 @@ class UnitOfWork:
 
     @property
     def signer(self) -> RowSigner:
-        """The MAC keys. Raises `StorageError` before the vault's secrets have been opened."""
+        """The MAC keys. Raises `VaultLocked` while the vault's secrets are not open."""
         if self._signer is None:
-            raise StorageError("The vault's own secrets have not been opened yet.")
+            raise VaultLocked()
         return self._signer
 
     @cached_property
@@ -128,9 +129,17 @@ class UnitOfWork:
     def changes(self) -> upkeep.Changes:
         return upkeep.Changes(self.connection)
 
+    @cached_property
+    def audit_events(self) -> audit.AuditEvents:
+        return audit.AuditEvents(self.connection, self.signer)
+
     @property
-    def audit_events(self) -> upkeep.AuditEvents:
-        return upkeep.AuditEvents(self.connection)
+    def audit_head(self) -> audit.AuditHead:
+        return audit.AuditHead(self.connection)
+
+    @cached_property
+    def audit_pruned(self) -> audit.AuditPruned:
+        return audit.AuditPruned(self.connection, self.signer, self.journal)
 
     @property
     def throttle(self) -> upkeep.Throttle:
@@ -139,6 +148,10 @@ class UnitOfWork:
     @property
     def idempotency(self) -> upkeep.Idempotency:
         return upkeep.Idempotency(self.connection)
+
+    @property
+    def wrapped_answers(self) -> upkeep.WrappedAnswers:
+        return upkeep.WrappedAnswers(self.connection)
 
     @property
     def workers(self) -> upkeep.Workers:
@@ -156,6 +169,7 @@ class Storage:
         self.url = parse_url(url)
         self.reading = make_engine(self.url, pool_size=pool_size, autocommit=True)
         self.writing = make_engine(self.url, pool_size=pool_size, autocommit=False)
+        self.driver = DriverConnections(self.reading)
         self.signer: RowSigner | None = None
         # SQLite has one writer. Its own wait polls with sleeps and lets late-comers pass: 50 writers would starve.
         self._turn = threading.Lock() if self.url.get_backend_name() == "sqlite" else None
@@ -180,7 +194,7 @@ class Storage:
         """
         turn = self._turn
         if turn is not None:
-            turn.acquire()
+            _take(turn)
         try:
             with translated(), self.writing.connect() as connection:
                 transaction = connection.begin()
@@ -201,8 +215,15 @@ class Storage:
 
     def close(self) -> None:
         """Give all connections back."""
+        self.driver.close()
         self.reading.dispose()
         self.writing.dispose()
+
+
+def _take(turn: threading.Lock) -> None:
+    # As long as SQLite's own wait for another process: whoever waits longer holds a thread that reads could use.
+    if not turn.acquire(timeout=SQLITE_BUSY_SECONDS):
+        raise DatabaseUnavailable("Many others write at the same time; ask again.")
 
 
 def _commit(connection: Connection, transaction: sa.RootTransaction) -> None:

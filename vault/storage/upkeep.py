@@ -3,10 +3,10 @@ workers and leases."""
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from vault.storage.repository import Record
-from vault.storage.tables import audit_events, changes, idempotency, leases, throttle, workers
+from vault.storage.tables import changes, idempotency, leases, throttle, workers, wrapped_answers
 from vault.storage.upsert import upsert
 
 
@@ -30,20 +30,14 @@ class Changes(_Plain):
         return self._connection.execute(delete(changes).where(changes.c.at_us < before_us)).rowcount
 
 
-class AuditEvents(_Plain):
-    """What was done, by whom. Rows are written in the transaction of what they tell of."""
-
-    def add(self, **values: object) -> None:
-        """Write one event."""
-        self._connection.execute(insert(audit_events), values)
-
-
 class Throttle(_Plain):
     """Failure counters. A bucket is a keyed digest of what is counted."""
 
     def read(self, buckets: list[bytes]) -> dict[bytes, Record]:
         """The counters of these buckets that exist."""
-        found = self._connection.execute(select(throttle).where(throttle.c.bucket.in_(buckets)))
+        statement = select(throttle).where(throttle.c.bucket.in_(buckets)).order_by(throttle.c.bucket)
+        # Held until this attempt is counted, or many guesses at once would all see the same count.
+        found = self._connection.execute(statement.with_for_update())
         return {bytes(row.bucket): row for row in found}
 
     def fail(self, bucket: bytes, now_us: int, window_us: int) -> None:
@@ -106,13 +100,49 @@ class Idempotency(_Plain):
         return self._connection.execute(delete(idempotency).where(idempotency.c.expires_us <= now_us)).rowcount
 
 
-class Workers(_Plain):
-    """Which workers live, and which master key version each of them knows."""
+class WrappedAnswers(_Plain):
+    """Answers that one reader may fetch once, each under a keyed digest of that reader's token."""
 
-    def beat(self, worker_id: str, host: str, pid: int, knows: str, now_us: int, lease_us: int) -> None:
+    def add(self, **values: object) -> None:
+        """Store one."""
+        self._connection.execute(insert(wrapped_answers), values)
+
+    def kept(self, user_id: str, now_us: int) -> tuple[int, int]:
+        """How many answers of a person's wait for their readers, and how many bytes these are."""
+        size = func.coalesce(func.sum(func.length(wrapped_answers.c.blob)), 0)
+        living = (wrapped_answers.c.user_id == user_id) & (wrapped_answers.c.expires_us > now_us)
+        row = self._connection.execute(select(func.count(), size).where(living)).one()
+        return int(row[0]), int(row[1])
+
+    def find(self, scope: bytes, now_us: int) -> Record | None:
+        """The answer kept under `scope`, unless its time has passed."""
+        living = (wrapped_answers.c.scope == scope) & (wrapped_answers.c.expires_us > now_us)
+        return self._connection.execute(select(wrapped_answers).where(living)).one_or_none()
+
+    def take(self, scope: bytes, now_us: int) -> Record | None:
+        """Take the answer out: of any number who ask at the same time one gets it, and nobody ever after."""
+        living = (wrapped_answers.c.scope == scope) & (wrapped_answers.c.expires_us > now_us)
+        return self._connection.execute(delete(wrapped_answers).where(living).returning(wrapped_answers)).one_or_none()
+
+    def purge(self, now_us: int) -> int:
+        """Forget answers that were not fetched in time."""
+        return self._connection.execute(delete(wrapped_answers).where(wrapped_answers.c.expires_us <= now_us)).rowcount
+
+
+class Workers(_Plain):
+    """Which workers live, and what each of them has learned of the vault's keys."""
+
+    def living(self, now_us: int) -> list[Record]:
+        """Those whose lease has not lapsed."""
+        return list(self._connection.execute(select(workers).where(workers.c.lease_until_us > now_us)))
+
+    def beat(
+        self, worker_id: str, host: str, pid: int, knows_version: int, state_version: int, now_us: int, lease_us: int
+    ) -> None:
         """Renew a worker's lease."""
         row = {"id": worker_id, "host": host, "pid": pid, "started_us": now_us}
-        renewed = {"knows_master_key_id": knows, "lease_until_us": now_us + lease_us}
+        learned = {"knows_version": knows_version, "state_version": state_version}
+        renewed = {**learned, "lease_until_us": now_us + lease_us}
         statement = upsert(self._connection, workers).values(**row, **renewed)
         self._connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=renewed))
 

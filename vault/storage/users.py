@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import Connection, delete, func, select, update
 
 from vault.errors import NotFound
+from vault.storage.keys import VaultState
 from vault.storage.repository import Record, Repository
 from vault.storage.signed import SignedTable
 from vault.storage.tables import credentials, known_addresses, users
@@ -28,9 +31,18 @@ class Users(Repository):
         """All users by name."""
         return self.all(select(users).order_by(users.c.name_folded))
 
+    def known(self, ids: set[str]) -> set[str]:
+        """Those of `ids` that are somebody's."""
+        return set(self._connection.execute(select(users.c.id).where(users.c.id.in_(ids))).scalars())
+
     def count(self) -> int:
         """How many users there are."""
         return self._connection.execute(select(func.count()).select_from(users)).scalar_one()
+
+    def change(self, record: Record, **changes: Any) -> None:
+        """As for every row; under the fence, because no foreign key refuses a signature with a key that is gone."""
+        VaultState(self._connection, self._signer, self._journal).fence()
+        super().change(record, **changes)
 
     def next_change(self, user_id: str) -> int:
         """Take the user's next change number, and with it the lock on all that is the user's.

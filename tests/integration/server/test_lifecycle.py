@@ -233,6 +233,16 @@ def test_a_worker_that_is_killed_is_replaced(tmp_path: Path) -> None:
         assert eventually(lambda: _pid_or_none(server) not in (None, killed))
 
 
+def test_a_worker_that_cannot_start_just_now_tries_again(tmp_path: Path) -> None:
+    with RunningServer(tmp_path, SHORT_LIMITS, factory=TOY) as server:
+        (killed,) = pids(server)
+        (server.data_dir / "not-yet").touch()
+        os.kill(killed, signal.SIGKILL)
+        assert eventually(lambda: "cannot start yet" in server.log)
+        (server.data_dir / "not-yet").unlink()
+        assert eventually(lambda: _pid_or_none(server) not in (None, killed))
+
+
 def _pid_or_none(server: RunningServer) -> int | None:
     try:
         pid: int = get(server, "/pid").json()["pid"]

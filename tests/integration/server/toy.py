@@ -9,7 +9,7 @@ import time
 
 from flask import Flask, Response, jsonify, request
 
-from vault.errors import KeyringError
+from vault.errors import DatabaseUnavailable, KeyringError
 from vault.settings import Settings
 
 
@@ -30,6 +30,8 @@ def create_app(settings: Settings) -> Flask:
     """The toy."""
     if (settings.data_dir / "refuse-to-start").exists():
         raise KeyringError("The toy was told not to start.")
+    if (settings.data_dir / "not-yet").exists():
+        raise DatabaseUnavailable
     app = Flask("toy")
     app.extensions["strongroom"] = Room(settings)
     _add_probes(app)

@@ -54,7 +54,7 @@ def test_a_row_of_ours_passes() -> None:
 
 
 @pytest.mark.parametrize("position", range(4))
-@pytest.mark.parametrize("forged", ["o-2", 4, b"\x00\x02", None, "", b"", "3", -3, 1.5, object()], ids=repr)
+@pytest.mark.parametrize("forged", ["o-2", 4, b"\x00\x02", None, "", b"", "3", -3, 1.5, ...], ids=repr)
 def test_a_changed_column_is_refused(position: int, forged: Any) -> None:
     changed = [*ROW[:position], forged, *ROW[position + 1 :]]
     if forged is ROW[position]:

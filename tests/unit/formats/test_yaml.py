@@ -1,17 +1,73 @@
-"""YAML: strings stay strings for a reader of any YAML version."""
+"""YAML: strings stay strings for a reader of any YAML version; what is read is the text as it was written."""
 
 from __future__ import annotations
 
 import pytest
 
+from vault.errors import FormatError
 from vault.formats import FORMATS
 from vault.model.environment import Variable
+
+YAML = FORMATS["yaml"]
+
+
+def read(text: str) -> dict[str, str]:
+    return {variable.name: variable.value for variable in YAML.parse(text).variables}
 
 
 @pytest.mark.parametrize("value", ["no", "012", "1e3", "2026-01-01", "~", "", "x"])
 def test_every_value_is_quoted(value: str) -> None:
-    assert FORMATS["yaml"].render([Variable("A", value)]).text == f'"A": "{value}"\n'
+    assert YAML.render([Variable("A", value)]).text == f'"A": "{value}"\n'
 
 
 def test_a_long_value_stays_on_one_line() -> None:
-    assert FORMATS["yaml"].render([Variable("A", "word " * 1000)]).text.count("\n") == 1
+    assert YAML.render([Variable("A", "word " * 1000)]).text.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("{}", {}),
+        ("\ufeffA: x # note\nB: 'y'\n", {"A": "x", "B": "y"}),
+        ("---\nA: |\n  one\n  two\n...\n", {"A": "one\ntwo\n"}),
+        ('{"A": "\\u00e9", B: !!str 1}', {"A": "é", "B": "1"}),
+        ("no: 012\n1: 1.10\nA: ~\nB:\n", {"no": "012", "1": "1.10", "A": "~", "B": ""}),
+    ],
+)
+def test_reads(text: str, values: dict[str, str]) -> None:
+    assert read(text) == values
+
+
+def test_what_other_readers_take_for_something_else_is_named() -> None:
+    assert YAML.parse("A: no\nB: 'no'\nC: x").warnings == ("A is not a string; it is taken as it is written.",)
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("", "Line 1"),
+        ("- canary-5c1", "Line 1"),
+        ("canary-5c1", "Line 1"),
+        ("A: 1\nB: [canary-5c1]", "Line 2"),
+        ("A: 1\nA: canary-5c1", "Line 2"),
+        ("A: &x canary-5c1\nB: *x", "Line 2"),
+        ("a: &a [x]\nb: &b [*a, *a]", "Line 2"),
+        ("<<: {A: canary-5c1}", "Line 1"),
+        ("A: !!binary canary-5c1", "Line 1"),
+        ("A: !!python/object/apply:os.system [id]", "Line 1"),
+        ("A: 1\n---\nB: canary-5c1", "Line 2"),
+        ('A: "canary-5c1', "Line 1"),
+        ("A: \x00canary-5c1", "The text"),
+        ("[a]: canary-5c1", "Line 1"),
+        ("'': canary-5c1", "Line 1"),
+    ],
+)
+def test_refuses_with_the_line_and_without_the_value(text: str, place: str) -> None:
+    with pytest.raises(FormatError, match=f"^{place}: ") as caught:
+        read(text)
+    assert "canary" not in str(caught.value)
+
+
+def test_a_secret_is_told_its_format() -> None:
+    with pytest.raises(FormatError, match="format kubernetes"):
+        read("kind: Secret\ndata: {A: eA==}")

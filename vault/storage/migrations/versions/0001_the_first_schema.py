@@ -12,9 +12,9 @@ def upgrade() -> None:
     op.create_table(
         "audit_events",
         sa.Column("id", sa.String(length=36), nullable=False),
-        sa.Column("sequence", sa.BigInteger(), nullable=True),
         sa.Column("at_us", sa.BigInteger(), nullable=False),
         sa.Column("user_id", sa.String(length=36), nullable=True),
+        sa.Column("actor_id", sa.String(length=36), nullable=True),
         sa.Column("actor", sa.String(length=80), nullable=False),
         sa.Column("action", sa.String(length=64), nullable=False),
         sa.Column("result", sa.String(length=32), nullable=False),
@@ -22,27 +22,38 @@ def upgrade() -> None:
         sa.Column("revision", sa.BigInteger(), nullable=True),
         sa.Column("blob_sha256", sa.LargeBinary(length=32), nullable=True),
         sa.Column("request_id", sa.String(length=36), nullable=False),
-        sa.Column("address", sa.String(length=64), nullable=False),
+        sa.Column("details", sa.Text(), nullable=False),
         sa.Column("rows", sa.Text(), nullable=False),
-        sa.Column("leaf", sa.LargeBinary(length=32), nullable=True),
+        sa.Column("address", sa.String(length=64), nullable=False),
+        sa.Column("names", sa.Text(), nullable=False),
+        sa.Column("salt", sa.LargeBinary(length=16), nullable=True),
+        sa.Column("commitment", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("sequence", sa.BigInteger(), nullable=True),
+        sa.Column("mac_key_id", sa.String(length=36), nullable=False),
+        sa.Column("mac", sa.LargeBinary(length=32), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_events")),
         sa.UniqueConstraint("sequence", name=op.f("uq_audit_events_sequence")),
     )
     with op.batch_alter_table("audit_events", schema=None) as batch_op:
         batch_op.create_index("ix_audit_events_at", ["at_us"], unique=False)
         batch_op.create_index("ix_audit_events_user", ["user_id", "at_us"], unique=False)
+        batch_op.create_index(
+            "ix_audit_events_waiting",
+            ["at_us", "id"],
+            unique=False,
+            sqlite_where=sa.text("sequence IS NULL"),
+            postgresql_where=sa.text("sequence IS NULL"),
+        )
 
     op.create_table(
-        "destroyed_keys",
-        sa.Column("key_id", sa.String(length=36), nullable=False),
-        sa.Column("kind", sa.String(length=16), nullable=False),
-        sa.Column("provider", sa.String(length=32), nullable=True),
-        sa.Column("ref", sa.Text(), nullable=True),
-        sa.Column("destroyed_us", sa.BigInteger(), nullable=False),
-        sa.Column("row_version", sa.BigInteger(), nullable=False),
-        sa.Column("mac_key_id", sa.String(length=36), nullable=False),
-        sa.Column("mac", sa.LargeBinary(length=32), nullable=False),
-        sa.PrimaryKeyConstraint("key_id", name=op.f("pk_destroyed_keys")),
+        "audit_head",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("edge", sa.LargeBinary(), nullable=False),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.Column("forwarded", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("id = 1", name=op.f("ck_audit_head_one_row")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_head")),
     )
     op.create_table(
         "idempotency",
@@ -73,6 +84,8 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("created_us", sa.BigInteger(), nullable=False),
         sa.Column("changed_us", sa.BigInteger(), nullable=False),
+        sa.Column("canary", sa.LargeBinary(), nullable=False),
+        sa.Column("canary_digest", sa.LargeBinary(length=32), nullable=False),
         sa.Column("row_version", sa.BigInteger(), nullable=False),
         sa.Column("mac_key_id", sa.String(length=36), nullable=False),
         sa.Column("mac", sa.LargeBinary(length=32), nullable=False),
@@ -113,24 +126,12 @@ def upgrade() -> None:
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("host", sa.String(length=256), nullable=False),
         sa.Column("pid", sa.Integer(), nullable=False),
-        sa.Column("knows_master_key_id", sa.String(length=36), nullable=False),
+        sa.Column("knows_version", sa.Integer(), nullable=False),
+        sa.Column("state_version", sa.BigInteger(), nullable=False),
         sa.Column("started_us", sa.BigInteger(), nullable=False),
         sa.Column("lease_until_us", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_workers")),
     )
-    op.create_table(
-        "wrapped_answers",
-        sa.Column("scope", sa.LargeBinary(length=32), nullable=False),
-        sa.Column("row_id", sa.String(length=36), nullable=False),
-        sa.Column("user_key_id", sa.String(length=36), nullable=False),
-        sa.Column("blob", sa.LargeBinary(), nullable=False),
-        sa.Column("created_us", sa.BigInteger(), nullable=False),
-        sa.Column("expires_us", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("scope", name=op.f("pk_wrapped_answers")),
-    )
-    with op.batch_alter_table("wrapped_answers", schema=None) as batch_op:
-        batch_op.create_index("ix_wrapped_answers_expires", ["expires_us"], unique=False)
-
     op.create_table(
         "changes",
         sa.Column("user_id", sa.String(length=36), nullable=False),
@@ -145,6 +146,170 @@ def upgrade() -> None:
     with op.batch_alter_table("changes", schema=None) as batch_op:
         batch_op.create_index("ix_changes_at", ["at_us"], unique=False)
 
+    op.create_table(
+        "known_addresses",
+        sa.Column("user_id", sa.String(length=36), nullable=False),
+        sa.Column("address", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("succeeded_us", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_known_addresses_user_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("user_id", "address", name=op.f("pk_known_addresses")),
+    )
+    op.create_table(
+        "user_keys",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("owner_id", sa.String(length=36), nullable=True),
+        sa.Column("master_key_id", sa.String(length=36), nullable=False),
+        sa.Column("master_version", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("blob", sa.LargeBinary(), nullable=False),
+        sa.Column("check_value", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("generation", sa.BigInteger(), nullable=False),
+        sa.Column("created_us", sa.BigInteger(), nullable=False),
+        sa.Column("row_version", sa.BigInteger(), nullable=False),
+        sa.Column("mac_key_id", sa.String(length=36), nullable=False),
+        sa.Column("mac", sa.LargeBinary(length=32), nullable=False),
+        sa.CheckConstraint("state IN ('pending','active','retired')", name=op.f("ck_user_keys_state")),
+        sa.ForeignKeyConstraint(
+            ["master_key_id"], ["master_keys.id"], name=op.f("fk_user_keys_master_key_id"), ondelete="RESTRICT"
+        ),
+        sa.ForeignKeyConstraint(["owner_id"], ["users.id"], name=op.f("fk_user_keys_owner_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_user_keys")),
+    )
+    with op.batch_alter_table("user_keys", schema=None) as batch_op:
+        batch_op.create_index("ix_user_keys_rewrap", ["master_version", "id"], unique=False)
+        batch_op.create_index(
+            "uq_user_keys_active",
+            ["owner_id"],
+            unique=True,
+            sqlite_where=sa.text("state = 'active'"),
+            postgresql_where=sa.text("state = 'active'"),
+        )
+
+    op.create_table(
+        "wrapped_answers",
+        sa.Column("scope", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("user_id", sa.String(length=36), nullable=False),
+        sa.Column("user_key_id", sa.String(length=36), nullable=False),
+        sa.Column("blob", sa.LargeBinary(), nullable=False),
+        sa.Column("created_us", sa.BigInteger(), nullable=False),
+        sa.Column("expires_us", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_wrapped_answers_user_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("scope", name=op.f("pk_wrapped_answers")),
+    )
+    with op.batch_alter_table("wrapped_answers", schema=None) as batch_op:
+        batch_op.create_index("ix_wrapped_answers_expires", ["expires_us"], unique=False)
+        batch_op.create_index("ix_wrapped_answers_user", ["user_id"], unique=False)
+
+    op.create_table(
+        "system_secrets",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("purpose", sa.String(length=32), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("user_key_id", sa.String(length=36), nullable=False),
+        sa.Column("blob", sa.LargeBinary(), nullable=False),
+        sa.Column("created_us", sa.BigInteger(), nullable=False),
+        sa.Column("changed_us", sa.BigInteger(), nullable=False),
+        sa.Column("row_version", sa.BigInteger(), nullable=False),
+        sa.Column("mac_key_id", sa.String(length=36), nullable=False),
+        sa.Column("mac", sa.LargeBinary(length=32), nullable=False),
+        sa.CheckConstraint("state IN ('pending','active','retired')", name=op.f("ck_system_secrets_state")),
+        sa.ForeignKeyConstraint(
+            ["user_key_id"], ["user_keys.id"], name=op.f("fk_system_secrets_user_key_id"), ondelete="RESTRICT"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_system_secrets")),
+    )
+    with op.batch_alter_table("system_secrets", schema=None) as batch_op:
+        batch_op.create_index("ix_system_secrets_purpose", ["purpose"], unique=False)
+
+    op.create_table(
+        "vault_state",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("instance_id", sa.String(length=36), nullable=False),
+        sa.Column("active_master_key_id", sa.String(length=36), nullable=False),
+        sa.Column("active_system_key_id", sa.String(length=36), nullable=False),
+        sa.Column("created_us", sa.BigInteger(), nullable=False),
+        sa.Column("locked", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
+        sa.Column("reseal_from_us", sa.BigInteger(), nullable=True),
+        sa.Column("row_version", sa.BigInteger(), nullable=False),
+        sa.Column("mac_key_id", sa.String(length=36), nullable=False),
+        sa.Column("mac", sa.LargeBinary(length=32), nullable=False),
+        sa.CheckConstraint("id = 1", name=op.f("ck_vault_state_one_row")),
+        sa.ForeignKeyConstraint(
+            ["active_master_key_id"],
+            ["master_keys.id"],
+            name=op.f("fk_vault_state_active_master_key_id"),
+            ondelete="RESTRICT",
+        ),
+        sa.ForeignKeyConstraint(
+            ["active_system_key_id"],
+            ["user_keys.id"],
+            name=op.f("fk_vault_state_active_system_key_id"),
+            ondelete="RESTRICT",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_vault_state")),
+    )
+    op.create_table(
+        "audit_pruned",
+        sa.Column("first", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("hashes", sa.LargeBinary(), nullable=False),
+        sa.Column("row_version", sa.BigInteger(), nullable=False),
+        sa.Column("mac_key_id", sa.String(length=36), nullable=False),
+        sa.Column("mac", sa.LargeBinary(length=32), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["mac_key_id"], ["system_secrets.id"], name=op.f("fk_audit_pruned_mac_key_id"), ondelete="RESTRICT"
+        ),
+        sa.PrimaryKeyConstraint("first", name=op.f("pk_audit_pruned")),
+    )
+    op.create_table(
+        "credentials",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("user_id", sa.String(length=36), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("label", sa.String(length=256), nullable=False),
+        sa.Column("lookup", sa.LargeBinary(length=32), nullable=True),
+        sa.Column("user_key_id", sa.String(length=36), nullable=False),
+        sa.Column("blob", sa.LargeBinary(), nullable=False),
+        sa.Column("counter", sa.BigInteger(), nullable=False),
+        sa.Column("created_us", sa.BigInteger(), nullable=False),
+        sa.Column("used_us", sa.BigInteger(), nullable=True),
+        sa.Column("row_version", sa.BigInteger(), nullable=False),
+        sa.Column("mac_key_id", sa.String(length=36), nullable=False),
+        sa.Column("mac", sa.LargeBinary(length=32), nullable=False),
+        sa.CheckConstraint(
+            "kind IN ('password','totp','passkey','recovery','federated')", name=op.f("ck_credentials_kind")
+        ),
+        sa.ForeignKeyConstraint(
+            ["mac_key_id"], ["system_secrets.id"], name=op.f("fk_credentials_mac_key_id"), ondelete="RESTRICT"
+        ),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_credentials_user_id"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["user_key_id"], ["user_keys.id"], name=op.f("fk_credentials_user_key_id"), ondelete="RESTRICT"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_credentials")),
+        sa.UniqueConstraint("lookup", name=op.f("uq_credentials_lookup")),
+    )
+    with op.batch_alter_table("credentials", schema=None) as batch_op:
+        batch_op.create_index("ix_credentials_user", ["user_id", "kind"], unique=False)
+        batch_op.create_index("ix_credentials_user_key", ["user_key_id"], unique=False)
+
+    op.create_table(
+        "destroyed_keys",
+        sa.Column("key_id", sa.String(length=36), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("provider", sa.String(length=32), nullable=True),
+        sa.Column("ref", sa.Text(), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=True),
+        sa.Column("created_us", sa.BigInteger(), nullable=True),
+        sa.Column("destroyed_us", sa.BigInteger(), nullable=False),
+        sa.Column("confirmed_us", sa.BigInteger(), nullable=True),
+        sa.Column("row_version", sa.BigInteger(), nullable=False),
+        sa.Column("mac_key_id", sa.String(length=36), nullable=False),
+        sa.Column("mac", sa.LargeBinary(length=32), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["mac_key_id"], ["system_secrets.id"], name=op.f("fk_destroyed_keys_mac_key_id"), ondelete="RESTRICT"
+        ),
+        sa.PrimaryKeyConstraint("key_id", name=op.f("pk_destroyed_keys")),
+    )
     op.create_table(
         "environments",
         sa.Column("id", sa.String(length=36), nullable=False),
@@ -169,6 +334,9 @@ def upgrade() -> None:
         sa.Column("mac", sa.LargeBinary(length=32), nullable=False),
         sa.CheckConstraint("kind IN ('environment','globals')", name=op.f("ck_environments_kind")),
         sa.CheckConstraint("sealing IN ('server','client')", name=op.f("ck_environments_sealing")),
+        sa.ForeignKeyConstraint(
+            ["mac_key_id"], ["system_secrets.id"], name=op.f("fk_environments_mac_key_id"), ondelete="RESTRICT"
+        ),
         sa.ForeignKeyConstraint(["owner_id"], ["users.id"], name=op.f("fk_environments_owner_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_environments")),
     )
@@ -182,14 +350,6 @@ def upgrade() -> None:
             postgresql_where=sa.text("deleted_us IS NULL"),
         )
 
-    op.create_table(
-        "known_addresses",
-        sa.Column("user_id", sa.String(length=36), nullable=False),
-        sa.Column("address", sa.LargeBinary(length=32), nullable=False),
-        sa.Column("succeeded_us", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_known_addresses_user_id"), ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("user_id", "address", name=op.f("pk_known_addresses")),
-    )
     op.create_table(
         "sessions",
         sa.Column("id", sa.String(length=12), nullable=False),
@@ -210,6 +370,9 @@ def upgrade() -> None:
         sa.Column("mac_key_id", sa.String(length=36), nullable=False),
         sa.Column("mac", sa.LargeBinary(length=32), nullable=False),
         sa.CheckConstraint("kind IN ('web','api')", name=op.f("ck_sessions_kind")),
+        sa.ForeignKeyConstraint(
+            ["mac_key_id"], ["system_secrets.id"], name=op.f("fk_sessions_mac_key_id"), ondelete="RESTRICT"
+        ),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_sessions_user_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sessions")),
     )
@@ -243,6 +406,9 @@ def upgrade() -> None:
         sa.Column("row_version", sa.BigInteger(), nullable=False),
         sa.Column("mac_key_id", sa.String(length=36), nullable=False),
         sa.Column("mac", sa.LargeBinary(length=32), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["mac_key_id"], ["system_secrets.id"], name=op.f("fk_tokens_mac_key_id"), ondelete="RESTRICT"
+        ),
         sa.ForeignKeyConstraint(["parent_id"], ["tokens.id"], name=op.f("fk_tokens_parent_id"), ondelete="CASCADE"),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_tokens_user_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_tokens")),
@@ -251,64 +417,6 @@ def upgrade() -> None:
     with op.batch_alter_table("tokens", schema=None) as batch_op:
         batch_op.create_index("ix_tokens_parent", ["parent_id"], unique=False)
         batch_op.create_index("ix_tokens_user", ["user_id", "created_us"], unique=False)
-
-    op.create_table(
-        "user_keys",
-        sa.Column("id", sa.String(length=36), nullable=False),
-        sa.Column("owner_id", sa.String(length=36), nullable=True),
-        sa.Column("master_key_id", sa.String(length=36), nullable=False),
-        sa.Column("master_version", sa.Integer(), nullable=False),
-        sa.Column("state", sa.String(length=16), nullable=False),
-        sa.Column("blob", sa.LargeBinary(), nullable=False),
-        sa.Column("generation", sa.BigInteger(), nullable=False),
-        sa.Column("created_us", sa.BigInteger(), nullable=False),
-        sa.Column("row_version", sa.BigInteger(), nullable=False),
-        sa.Column("mac_key_id", sa.String(length=36), nullable=False),
-        sa.Column("mac", sa.LargeBinary(length=32), nullable=False),
-        sa.CheckConstraint("state IN ('active','retired')", name=op.f("ck_user_keys_state")),
-        sa.ForeignKeyConstraint(
-            ["master_key_id"], ["master_keys.id"], name=op.f("fk_user_keys_master_key_id"), ondelete="RESTRICT"
-        ),
-        sa.ForeignKeyConstraint(["owner_id"], ["users.id"], name=op.f("fk_user_keys_owner_id"), ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_user_keys")),
-    )
-    with op.batch_alter_table("user_keys", schema=None) as batch_op:
-        batch_op.create_index("ix_user_keys_rewrap", ["master_version", "id"], unique=False)
-        batch_op.create_index(
-            "uq_user_keys_active",
-            ["owner_id"],
-            unique=True,
-            sqlite_where=sa.text("state = 'active'"),
-            postgresql_where=sa.text("state = 'active'"),
-        )
-
-    op.create_table(
-        "credentials",
-        sa.Column("id", sa.String(length=36), nullable=False),
-        sa.Column("user_id", sa.String(length=36), nullable=False),
-        sa.Column("kind", sa.String(length=16), nullable=False),
-        sa.Column("label", sa.String(length=256), nullable=False),
-        sa.Column("lookup", sa.LargeBinary(length=32), nullable=True),
-        sa.Column("user_key_id", sa.String(length=36), nullable=False),
-        sa.Column("blob", sa.LargeBinary(), nullable=False),
-        sa.Column("counter", sa.BigInteger(), nullable=False),
-        sa.Column("created_us", sa.BigInteger(), nullable=False),
-        sa.Column("used_us", sa.BigInteger(), nullable=True),
-        sa.Column("row_version", sa.BigInteger(), nullable=False),
-        sa.Column("mac_key_id", sa.String(length=36), nullable=False),
-        sa.Column("mac", sa.LargeBinary(length=32), nullable=False),
-        sa.CheckConstraint(
-            "kind IN ('password','totp','passkey','recovery','federated')", name=op.f("ck_credentials_kind")
-        ),
-        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_credentials_user_id"), ondelete="CASCADE"),
-        sa.ForeignKeyConstraint(
-            ["user_key_id"], ["user_keys.id"], name=op.f("fk_credentials_user_key_id"), ondelete="RESTRICT"
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_credentials")),
-        sa.UniqueConstraint("lookup", name=op.f("uq_credentials_lookup")),
-    )
-    with op.batch_alter_table("credentials", schema=None) as batch_op:
-        batch_op.create_index("ix_credentials_user", ["user_id", "kind"], unique=False)
 
     op.create_table(
         "data_keys",
@@ -326,6 +434,9 @@ def upgrade() -> None:
         sa.CheckConstraint("state IN ('active','retired')", name=op.f("ck_data_keys_state")),
         sa.ForeignKeyConstraint(
             ["environment_id"], ["environments.id"], name=op.f("fk_data_keys_environment_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["mac_key_id"], ["system_secrets.id"], name=op.f("fk_data_keys_mac_key_id"), ondelete="RESTRICT"
         ),
         sa.ForeignKeyConstraint(
             ["user_key_id"], ["user_keys.id"], name=op.f("fk_data_keys_user_key_id"), ondelete="RESTRICT"
@@ -347,6 +458,9 @@ def upgrade() -> None:
         sa.Column("row_version", sa.BigInteger(), nullable=False),
         sa.Column("mac_key_id", sa.String(length=36), nullable=False),
         sa.Column("mac", sa.LargeBinary(length=32), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["mac_key_id"], ["system_secrets.id"], name=op.f("fk_grants_mac_key_id"), ondelete="RESTRICT"
+        ),
         sa.ForeignKeyConstraint(["token_id"], ["tokens.id"], name=op.f("fk_grants_token_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_grants")),
     )
@@ -365,53 +479,10 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["environment_id"], ["environments.id"], name=op.f("fk_layers_environment_id"), ondelete="CASCADE"
         ),
+        sa.ForeignKeyConstraint(
+            ["mac_key_id"], ["system_secrets.id"], name=op.f("fk_layers_mac_key_id"), ondelete="RESTRICT"
+        ),
         sa.PrimaryKeyConstraint("environment_id", "position", name=op.f("pk_layers")),
-    )
-    op.create_table(
-        "system_secrets",
-        sa.Column("id", sa.String(length=36), nullable=False),
-        sa.Column("purpose", sa.String(length=32), nullable=False),
-        sa.Column("state", sa.String(length=16), nullable=False),
-        sa.Column("user_key_id", sa.String(length=36), nullable=False),
-        sa.Column("blob", sa.LargeBinary(), nullable=False),
-        sa.Column("created_us", sa.BigInteger(), nullable=False),
-        sa.Column("row_version", sa.BigInteger(), nullable=False),
-        sa.Column("mac_key_id", sa.String(length=36), nullable=False),
-        sa.Column("mac", sa.LargeBinary(length=32), nullable=False),
-        sa.CheckConstraint("state IN ('active','retired')", name=op.f("ck_system_secrets_state")),
-        sa.ForeignKeyConstraint(
-            ["user_key_id"], ["user_keys.id"], name=op.f("fk_system_secrets_user_key_id"), ondelete="RESTRICT"
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_system_secrets")),
-    )
-    with op.batch_alter_table("system_secrets", schema=None) as batch_op:
-        batch_op.create_index("ix_system_secrets_purpose", ["purpose"], unique=False)
-
-    op.create_table(
-        "vault_state",
-        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("instance_id", sa.String(length=36), nullable=False),
-        sa.Column("active_master_key_id", sa.String(length=36), nullable=False),
-        sa.Column("active_system_key_id", sa.String(length=36), nullable=False),
-        sa.Column("created_us", sa.BigInteger(), nullable=False),
-        sa.Column("locked", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
-        sa.Column("row_version", sa.BigInteger(), nullable=False),
-        sa.Column("mac_key_id", sa.String(length=36), nullable=False),
-        sa.Column("mac", sa.LargeBinary(length=32), nullable=False),
-        sa.CheckConstraint("id = 1", name=op.f("ck_vault_state_one_row")),
-        sa.ForeignKeyConstraint(
-            ["active_master_key_id"],
-            ["master_keys.id"],
-            name=op.f("fk_vault_state_active_master_key_id"),
-            ondelete="RESTRICT",
-        ),
-        sa.ForeignKeyConstraint(
-            ["active_system_key_id"],
-            ["user_keys.id"],
-            name=op.f("fk_vault_state_active_system_key_id"),
-            ondelete="RESTRICT",
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_vault_state")),
     )
     op.create_table(
         "revisions",
@@ -434,6 +505,9 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(
             ["environment_id"], ["environments.id"], name=op.f("fk_revisions_environment_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["mac_key_id"], ["system_secrets.id"], name=op.f("fk_revisions_mac_key_id"), ondelete="RESTRICT"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_revisions")),
         sa.UniqueConstraint("environment_id", "number", name=op.f("uq_revisions_environment_id_number")),

@@ -1,0 +1,269 @@
+"""Canaries put through every call, its failures and its crash, on a real server: where do they come out?"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import signal
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from tests.api.crashing import CRASH
+from tests.api.test_matrix import CASES, PERMISSIONS, Case, World
+from tests.serving import RunningServer, free_port
+from tests.vaults import HOST
+from vault import settings
+from vault.app import open_vault, prepare_vault
+
+# Long, so that a part of one is found too; none is a word of the product's own.
+PASSWORD = "canaryPasswordQ7wZ-quetzal-91"
+NEW_PASSWORD = "canaryNewPasswordX4-toucan-55"
+VALUE = "canaryValueK3vP-heron-28"
+DESCRIPTION = "canaryDescriptionM8-ibis-77"
+NAME = "CANARY_NAME_R2_STORK_63"
+
+ENVIRONMENT = {
+    "STRONGROOM_WORKERS": "1",
+    "STRONGROOM_ARGON2_MEMORY_KIB": "19456",
+    "STRONGROOM_ARGON2_PASSES": "2",
+    "STRONGROOM_LOG_LEVEL": "debug",
+}
+
+PLAIN_FIELDS = {"name", "username", "environment", "path", "metadata"}
+"""Where a text is a plain name or label, which the README says of them."""
+
+
+@dataclass
+class Flight:
+    """What came back, and where the server may have left something."""
+
+    server: RunningServer
+    metrics_port: int
+    secrets: set[str] = field(default_factory=set)
+    wrong: list[tuple[str, int, bytes]] = field(default_factory=list)
+    """Answers that hold a canary and should not."""
+    statuses: list[int] = field(default_factory=list)
+    metrics: str = ""
+    while_running: bytes = b""
+    """The data directory before the stop."""
+
+    def call(
+        self, method: str, path: str, body: Any = None, *, secret: str = "", raw: bytes | None = None,
+        may_tell: bool = False, **headers: Any
+    ) -> Any:  # fmt: skip
+        """One call; unless it `may_tell`, no canary may be in its answer."""
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        if secret:
+            sent["Authorization"] = f"Bearer {secret}"
+        data = raw if body is None else json.dumps(body).encode()
+        connection = self.server.connect()
+        try:
+            connection.request(method, "/api/v1" + path, data, sent)
+            answer = connection.getresponse()
+            told = answer.read() + str(answer.getheaders()).encode()
+            text = told.partition(b"[('")[0]
+        finally:
+            connection.close()
+        self.statuses.append(answer.status)
+        forbidden = (VALUE, DESCRIPTION, PASSWORD, NEW_PASSWORD, *self.secrets)
+        may_tell = may_tell or (method == "GET" and answer.status == 200)
+        if not may_tell and any(canary.encode() in told for canary in forbidden):
+            self.wrong.append((f"{method} {path}", answer.status, told))
+        return json.loads(text) if text.startswith(b"{") else {}
+
+
+def leaves(body: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The place of every field and item in a body."""
+    items = body.items() if isinstance(body, dict) else enumerate(body) if isinstance(body, list) else ()
+    for key, inner in items:
+        yield (*path, key)
+        yield from leaves(inner, (*path, key))
+
+
+def replaced(body: Any, path: tuple[Any, ...], value: Any) -> Any:
+    if not path:
+        return value
+    copy = dict(body) if isinstance(body, dict) else list(body)
+    copy[path[0]] = replaced(body[path[0]], path[1:], value)
+    return copy
+
+
+def variants(case: Case) -> Iterator[Any]:
+    """The body with something wrong, or a canary, in each of its places."""
+    for path in leaves(case.body):
+        plain = any(step in PLAIN_FIELDS for step in path)
+        wrongs: list[Any] = [[VALUE], {"x": VALUE}, {NAME: [VALUE]}, f"{VALUE}\ud800", f"{VALUE}\0"]
+        for wrong in wrongs if plain else [VALUE, *wrongs]:
+            yield replaced(case.body, path, wrong)
+        yield replaced(case.body, path[:-1], VALUE)
+    if isinstance(case.body, dict):
+        yield {**case.body, "unknown": VALUE}
+
+
+def fly(flight: Flight) -> None:
+    """Everything that a person does, with canaries."""
+    call = flight.call
+    login = {"username": "ada", "password": PASSWORD}
+
+    def log_in(password: str = PASSWORD) -> str:
+        made = call("POST", "/sessions", {**login, "password": password}, may_tell=True)
+        flight.secrets.add(made["secret"])
+        return str(made["secret"])
+
+    ada = log_in()
+    variables = [{"name": NAME, "value": VALUE, "type": "secret", "description": DESCRIPTION}]
+    body = {"name": "canaries", "description": "plain", "variables": variables}
+    env = call("POST", "/environments", body, secret=ada)["id"]
+    gone = call("POST", "/environments", {**body, "name": "gone"}, secret=ada)["id"]
+    call("DELETE", f"/environments/{gone}", secret=ada)
+    call("PATCH", f"/environments/{env}", {"description": DESCRIPTION}, secret=ada, may_tell=True)
+    for place in (f"/environments/{env}", "/globals"):
+        call("PATCH", f"{place}/variables", {"variables": {NAME: VALUE, "B": VALUE, "A": VALUE}}, secret=ada)
+        call("PUT", f"{place}/variables/{NAME}", {"value": VALUE, "description": DESCRIPTION}, secret=ada)
+        call("PUT", f"{place}/variables", {"variables": variables}, secret=ada, If_Match="*", Idempotency_Key="k")
+        call("DELETE", f"{place}/variables/{NAME}", secret=ada)
+        call("POST", f"{place}/rollback", {"revision": 1}, secret=ada)
+        for path in ("/variables", "/values", "/values?format=dotenv", "/export", "/revisions/1", "/revisions/1/diff"):
+            call("GET", place + path, secret=ada, may_tell=True)
+    grant = {"environment_id": env, "permissions": PERMISSIONS}
+    made = call("POST", "/tokens", {"name": "t", "grants": [grant]}, secret=ada, may_tell=True, Idempotency_Key="k")
+    service = made["secret"]
+    flight.secrets.add(service)
+    call("GET", f"/environments/{env}/values", secret=service, may_tell=True)
+    for text in (f"{NAME}={VALUE}\n", f"= {VALUE}", f"{VALUE}", f"A='{VALUE}", f'A="{VALUE}\\x', f"A={VALUE} {VALUE}"):
+        for kind in ("dotenv", "json"):
+            call("POST", "/import", {"environment": env, "format": kind, "text": text}, secret=ada)
+    for text in (f'{{"{NAME}": "{VALUE}"', f'{{"A": {VALUE}}}', f'["{VALUE}"]', f'{{"A": {{"B": "{VALUE}"}}}}'):
+        call("POST", "/import", {"environment": env, "format": "json", "text": text}, secret=ada)
+    world = World(env, "canaries", gone, made["id"], "0" * 12)
+    _go_wrong(flight, world, ada, service)
+    # Passwords and tokens that are refused.
+    for password in (PASSWORD + "x", VALUE, VALUE * 60, f"{PASSWORD}\ud800", f"{PASSWORD}\0"):
+        call("POST", "/sessions", {**login, "password": password})
+        call("POST", "/sessions", {"username": PASSWORD, "password": password})
+        call("DELETE", "/me", {"password": password}, secret=ada)
+    for presented in (VALUE, service[:-1], service + "0", service[:-1] + "0", f"{service} {ada}"):
+        call("GET", "/me", secret=presented)
+    call("GET", "/me", Authorization=f"Basic {base64.b64encode(f'ada:{PASSWORD}'.encode()).decode()}")
+    call("GET", f"/environments/{env}", secret=ada, Cookie=f"session={VALUE}", may_tell=True)
+    call("PUT", "/me/password", {"current_password": PASSWORD, "new_password": NEW_PASSWORD}, secret=ada)
+
+
+def _go_wrong(flight: Flight, world: World, ada: str, service: str) -> None:
+    for (method, rule), case in CASES.items():
+        path = world.fill(case.path)
+        matched: dict[str, Any] = {"If_Match": case.if_match} if case.if_match else {}
+        # Every call crashes, as a person's and as a service's, with the canaries in hand.
+        full = json.dumps(world.fill(case.body) if case.body else {}).replace('"2"', f'"{VALUE}"')
+        for secret in (ada, service):
+            headers = {**matched, CRASH.replace("-", "_"): "1"}
+            flight.call(method, path, raw=full.encode(), secret=secret, **headers)
+        broken = (VALUE, f'{{"{VALUE}', f'{{"a": {VALUE}}}', f'"{VALUE}"\xff')
+        for raw in (text.encode("latin-1") for text in broken):
+            if case.body is not None:
+                flight.call(method, path, raw=raw, secret=ada, **matched)
+        if rule in ("/me", "/me/password", "/sessions", "/sessions/step-up"):
+            continue
+        for body in variants(case) if case.body is not None else ():
+            told = method == "PATCH" and rule in ("/environments/<env>", "/globals")
+            flight.call(method, path, world.fill(body), secret=ada, may_tell=told, **matched)
+        if method == "GET":
+            for name in ("limit", "cursor", "format", "globals", "resolve", "against", "deleted", "unknown"):
+                flight.call("GET", f"{path.partition('?')[0]}?{name}={VALUE}", secret=ada)
+        flight.call(method, path + "/" + quote(VALUE), secret=ada)
+
+
+@pytest.fixture(scope="module")
+def flight(tmp_path_factory: pytest.TempPathFactory) -> Flight:
+    """A server through which all canaries have flown; it has stopped."""
+    folder = tmp_path_factory.mktemp("canaries")
+    port = free_port()
+    places = {
+        "STRONGROOM_DATA_DIR": str(folder / "data"),
+        "STRONGROOM_KEYRING": str(folder / "keys" / "master.json"),
+        "STRONGROOM_METRICS_BIND": f"127.0.0.1:{port}",
+        **ENVIRONMENT,
+    }
+    (folder / "data").mkdir()
+    chosen = settings.load(places)
+    prepare_vault(chosen)
+    services = open_vault(chosen)
+    with services.storage.write() as unit:
+        services.accounts.add(unit, HOST, "ada", PASSWORD)
+    services.storage.close()
+    with RunningServer(folder, places, factory="tests.api.crashing:create_app") as server:
+        found = Flight(server, port)
+        fly(found)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            found.metrics = answer.read().decode()
+        # Before the stop: what lies in the write-ahead log must be sealed too.
+        files = [path for path in sorted(server.data_dir.rglob("*")) if path.is_file()]
+        found.while_running = b"".join(path.read_bytes() for path in files)
+        server.stop(signal.SIGTERM)
+    return found
+
+
+def forms(canary: str) -> list[bytes]:
+    """A canary as it may have been written."""
+    raw = canary.encode()
+    hexadecimal = raw.hex().encode()
+    return [raw, hexadecimal, hexadecimal.upper(), base64.b64encode(raw)[:-4], canary.encode("utf-16-le")]
+
+
+def leaked(flight: Flight, data: bytes) -> list[str]:
+    # Of a token, its id may be told; its secret part begins behind that.
+    tokens = [secret[18:61] for secret in flight.secrets]
+    canaries = [PASSWORD, NEW_PASSWORD, VALUE, DESCRIPTION, NAME, *tokens]
+    return [canary for canary in canaries if any(form in data for form in forms(canary))]
+
+
+def test_the_flight_went_everywhere(flight: Flight) -> None:
+    # Otherwise the tests below find nothing because nothing was there.
+    assert {200, 201, 204, 400, 401, 404, 422, 500} <= set(flight.statuses)
+    assert flight.statuses.count(500) >= len(CASES)
+    assert len(flight.secrets) >= 2
+    assert flight.server.log.count("request_failed") >= len(CASES)
+
+
+def test_no_answer_holds_a_canary_that_it_should_not(flight: Flight) -> None:
+    assert flight.wrong == []
+
+
+def test_no_canary_is_in_the_logs(flight: Flight) -> None:
+    assert leaked(flight, flight.server.log.encode()) == []
+
+
+def test_no_canary_is_in_the_metrics(flight: Flight) -> None:
+    assert "strongroom_requests_total" in flight.metrics
+    assert leaked(flight, flight.metrics.encode()) == []
+
+
+def test_no_canary_is_in_any_file(flight: Flight) -> None:
+    files = [path for path in flight.server.directory.rglob("*") if path.is_file()]
+    assert {"strongroom.db", "master.json"} <= {path.name for path in files}
+    assert {path.name: leaked(flight, path.read_bytes()) for path in files if leaked(flight, path.read_bytes())} == {}
+    assert leaked(flight, flight.while_running) == []
+
+
+def test_the_log_names_no_path_and_no_query(flight: Flight) -> None:
+    routes = set(re.findall(r'"route": "([^"]*)"', flight.server.log))
+    assert routes
+    assert not [route for route in routes if "?" in route or re.search(r"[0-9a-f]{8}-", route)]
+
+
+def test_crashes_are_logged_with_their_place_and_without_locals(flight: Flight) -> None:
+    crashes = [json.loads(line) for line in flight.server.log.splitlines() if "request_failed" in line]
+    assert all("crashing.py" in crash["exception"] for crash in crashes)
+    assert {crash["error"] for crash in crashes} == {"RuntimeError"}
+
+
+def test_a_search_for_canaries_finds_one_that_is_there(flight: Flight, tmp_path: Path) -> None:
+    for form in forms(VALUE):
+        assert leaked(flight, b"...." + form + b"....") == [VALUE]

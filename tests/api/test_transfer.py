@@ -1,0 +1,75 @@
+"""`POST /import`: plans, merges and replacements."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.api.conftest import Caller
+
+TEXT = "A=new\nC=3\n"
+
+
+def send(ada: Caller, environment: str | None = "prod", **more: Any) -> Any:
+    return ada.ok("POST", "/import", {"environment": environment, "format": "dotenv", "text": TEXT, **more})
+
+
+@pytest.mark.parametrize(
+    ("mode", "after", "removed"),
+    [("merge", {"A": "new", "B": "2", "C": "3"}, []), ("replace", {"A": "new", "C": "3"}, ["B"])],
+)
+def test_an_import_tells_its_plan_and_is_one_revision(
+    ada: Caller, mode: str, after: dict[str, str], removed: list[str]
+) -> None:
+    ada.make("prod", A="1", B="2")
+    plan = {"added": ["C"], "changed": ["A"], "removed": removed, "unchanged": [] if removed else ["B"]}
+    dry = send(ada, mode=mode, dry_run=True)
+    assert (dry["plan"], dry["revision"]) == (plan, None)
+    assert ada.ok("GET", "/environments/prod/values")["values"] == {"A": "1", "B": "2"}
+    assert send(ada, mode=mode) == {"plan": plan, "revision": 2, "warnings": []}
+    assert ada.ok("GET", "/environments/prod/values")["values"] == after
+
+
+def test_an_import_makes_what_is_not_there(ada: Caller) -> None:
+    assert send(ada, "team/new", dry_run=True)["plan"]["added"] == ["A", "C"]
+    assert ada.ok("GET", "/environments")["items"] == []
+    assert send(ada, "team/new")["revision"] == 1
+    assert [item["name"] for item in ada.ok("GET", "/environments")["items"]] == ["team/new"]
+
+
+def test_null_means_the_globals_and_an_id_the_environment(ada: Caller) -> None:
+    made = ada.make("prod", A="1")
+    assert send(ada, None)["revision"] == 1
+    assert send(ada, made["id"])["revision"] == 2
+    assert ada.ok("GET", "/globals/values")["values"] == {"A": "new", "C": "3"}
+
+
+def test_what_was_set_by_hand_stays(ada: Caller) -> None:
+    ada.make("prod")
+    ada.ok("PUT", "/environments/prod/variables/A", {"value": "1", "type": "secret", "description": "d"})
+    send(ada)
+    assert ada.ok("GET", "/environments/prod/variables/A") == {
+        "name": "A", "value": "new", "type": "secret", "enabled": True, "literal": False, "description": "d",
+        "revision": 2,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("wish", "code"),
+    [
+        ({"format": "ini"}, "invalid_input"), ({"format": "shell"}, "invalid_input"),
+        ({"format": None}, "invalid_input"), ({"text": 5}, "invalid_input"), ({"mode": "append"}, "invalid_input"),
+        ({"dry_run": 1}, "invalid_input"), ({"environment": ".."}, "invalid_input"),
+        ({"environment": "a\0b"}, "invalid_input"), ({"environment": 5}, "invalid_input"),
+        ({"text": "A=\ud800"}, "invalid_input"), ({"text": "no sense"}, "bad_format"),
+        ({"text": "'"}, "bad_format"), ({"format": "json", "text": "[" * 100_000}, "bad_format"),
+        ({"format": "json", "text": '{"A": NaN}'}, "bad_format"), ({"format": "json", "text": ""}, "bad_format"),
+        ({"format": "json", "text": '{"a":' * 20_000}, "bad_format"),
+    ],
+)  # fmt: skip
+def test_an_import_that_cannot_be_read_stores_nothing(ada: Caller, wish: dict[str, Any], code: str) -> None:
+    body = {"environment": "prod", "format": "dotenv", "text": TEXT, **wish}
+    answer = ada("POST", "/import", body)
+    assert (answer.status, answer.code) == (422, code)
+    assert ada.ok("GET", "/environments")["items"] == []

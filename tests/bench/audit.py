@@ -1,0 +1,53 @@
+"""The audit: what it costs reads, and how fast it is verified."""
+
+from __future__ import annotations
+
+import uuid
+
+from tests.bench.cases import Measured, _in_turn, _median, _rate_ratio
+from tests.bench.stores import SIZES, Store
+from tests.bench.table import Line, at_least
+from vault import settings
+from vault.app import open_vault
+from vault.services import Services
+from vault.services.audit.record import event_id, salted
+from vault.services.clock import now_us
+
+_EVENTS = 300_000
+_BATCH = 5000
+_VERIFIED_A_SECOND = 100_000
+_KEPT_OF_READS = 0.85
+
+
+def cost(recorded: Measured, silent: Measured) -> list[Line]:
+    """Reads that are recorded, against the same reads on a server that records none."""
+    text = recorded.values(SIZES[0])
+    rounds = _in_turn([lambda: recorded.phase(text), lambda: silent.phase(text)])
+    figures = " against ".join(
+        f"{_median(rounds, phase, 0):,.0f}/s ({_median(rounds, phase, 1):.0f} µs)" for phase in (0, 1)
+    )
+    case = "reads that are audited against reads that are not"
+    return [at_least(case, recorded.name, figures, _rate_ratio(rounds, 0, 1), _KEPT_OF_READS)]
+
+
+def verification(name: str, store: Store) -> list[Line]:
+    """`audit verify` over many events."""
+    vault = open_vault(settings.load(store.env))
+    try:
+        _fill(vault, _EVENTS)
+        report = vault.verifier.verify()
+    finally:
+        vault.storage.close()
+    assert not report.faults, report.faults
+    rate = report.size / report.seconds
+    figures = f"{rate:,.0f} events a second, {report.size:,} in all"
+    return [at_least("audit verify", name, figures, rate / _VERIFIED_A_SECOND, 1.0)]
+
+
+def _fill(vault: Services, count: int) -> None:
+    place, request = str(uuid.uuid4()), str(uuid.uuid4())
+    facts = [place, place, "token:aaaaaaaaaaaa", "values.read", "ok", place, 1, None, request, "", "", "192.0.2.1", ""]
+    for _ in range(0, count, _BATCH):
+        events = [salted([str(event_id()), now_us(), *facts], is_forgotten=False) for _ in range(_BATCH)]
+        with vault.storage.write() as unit:
+            vault.audit_tree.append(unit, events)

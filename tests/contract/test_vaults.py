@@ -1,0 +1,135 @@
+"""A whole vault on each provider: made, opened by another worker, read; and refused where its keys are not at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from moto import mock_aws
+
+from tests.conftest import FreshDatabase
+from tests.contract.makers import PASSPHRASE, REGION
+from tests.contract.softhsm import PIN, soft_hsm
+from tests.contract.transit_server import TOKEN, transit_server
+from tests.vaults import add_environment, add_person, add_token, as_token, grant, make_settings, make_vault, values
+from vault.app import open_vault, prepare_vault
+from vault.crypto.password import FLOOR
+from vault.errors import KeyProviderError, KeyringError
+from vault.keys import PROVIDERS
+from vault.keys import passphrase as passphrase_room
+from vault.services import Services
+
+
+def _awskms(stack: ExitStack, folder: Path) -> dict[str, Any]:
+    patch = stack.enter_context(pytest.MonkeyPatch.context())
+    patch.setenv("AWS_ACCESS_KEY_ID", "test")
+    patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    stack.enter_context(mock_aws())
+    return {"aws_kms_region": REGION}
+
+
+def _pkcs11(stack: ExitStack, folder: Path) -> dict[str, Any]:
+    token = stack.enter_context(soft_hsm(folder / "softhsm"))
+    return {"pkcs11_module": Path(token.module), "pkcs11_token": token.label, "pkcs11_pin": PIN}
+
+
+def _transit(stack: ExitStack, folder: Path) -> dict[str, Any]:
+    server = stack.enter_context(transit_server(folder / "transit"))
+    return {"transit_url": server.url, "transit_token": TOKEN, "transit_ca_file": server.ca_file}
+
+
+SETTINGS: dict[str, Callable[[ExitStack, Path], dict[str, Any]]] = {
+    "file": lambda *_: {},
+    "passphrase": lambda *_: {"passphrase": PASSPHRASE},
+    "awskms": _awskms,
+    "pkcs11": _pkcs11,
+    "transit": _transit,
+}
+
+
+@pytest.fixture(autouse=True)
+def _cheaper(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One test elsewhere pays the passphrase's true cost."""
+    monkeypatch.setattr(passphrase_room, "COST", FLOOR)
+
+
+@pytest.fixture
+def database(fresh_database: FreshDatabase) -> str:
+    return fresh_database("sqlite")
+
+
+@pytest.fixture(params=SETTINGS)
+def chosen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, Any]]:
+    """Settings under which a provider works."""
+    with ExitStack() as stack:
+        yield {"key_provider": request.param, **SETTINGS[request.param](stack, tmp_path)}
+
+
+def close(*vaults: Services) -> None:
+    for vault in vaults:
+        vault.storage.close()
+
+
+def test_every_provider_of_ours_is_in_this_suite() -> None:
+    assert set(SETTINGS) == set(PROVIDERS)
+
+
+def test_a_vault_on_it_is_made_opened_by_another_worker_and_read(
+    chosen: dict[str, Any], tmp_path: Path, database: str
+) -> None:
+    vault = make_vault(tmp_path, database, **chosen)
+    ada = add_person(vault)
+    add_environment(vault, ada, "prod", A="1")
+    token = add_token(vault, ada, grant("read", environment="prod"))
+    another = open_vault(vault.settings)
+    with vault.storage.read() as unit:
+        assert {row.provider for row in unit.master_keys.list()} == {chosen["key_provider"]}
+    assert values(another, as_token(another, token.secret), "prod") == {"A": "1"}
+    close(vault, another)
+
+
+def test_a_vault_goes_on_when_another_provider_is_chosen_for_new_versions(
+    chosen: dict[str, Any], tmp_path: Path, database: str
+) -> None:
+    vault = make_vault(tmp_path, database, **chosen)
+    other = "awskms" if chosen["key_provider"] == "file" else "file"
+    reopened = open_vault(vault.settings.with_changes(key_provider=other))
+    add_environment(reopened, add_person(reopened), "prod", A="1")
+    close(vault, reopened)
+
+
+def test_only_what_keeps_a_file_here_makes_one(chosen: dict[str, Any], tmp_path: Path, database: str) -> None:
+    vault = make_vault(tmp_path, database, **chosen)
+    made = [path.name for path in vault.settings.keyring.parent.glob("*.json")]
+    expected = {"file": ["master.json"], "passphrase": ["master.passphrase.json"]}
+    assert made == expected.get(chosen["key_provider"], [])
+    close(vault)
+
+
+@pytest.mark.parametrize("name", ["file", "passphrase"])
+def test_an_empty_database_beside_a_keyring_makes_no_vault(name: str, tmp_path: Path, database: str) -> None:
+    settings = make_settings(tmp_path, database, key_provider=name, passphrase=PASSPHRASE)
+    place = settings.keyring if name == "file" else passphrase_room.path_beside(settings.keyring)
+    place.parent.mkdir(mode=0o700)
+    place.write_text("{}")
+    with pytest.raises(KeyringError, match="The database is empty"):
+        prepare_vault(settings)
+    assert place.read_text() == "{}"
+
+
+@pytest.mark.parametrize("name", [name for name in PROVIDERS if name not in ("file", "awskms")])
+def test_a_provider_that_is_not_set_up_makes_no_vault_and_says_what_is_missing(
+    name: str, tmp_path: Path, database: str
+) -> None:
+    with pytest.raises(KeyProviderError, match="STRONGROOM_"):
+        prepare_vault(make_settings(tmp_path, database, key_provider=name))
+
+
+def test_the_wrong_passphrase_does_not_open_the_vault(tmp_path: Path, database: str) -> None:
+    vault = make_vault(tmp_path, database, key_provider="passphrase", passphrase=PASSPHRASE)
+    with pytest.raises(KeyringError, match="The passphrase does not open"):
+        open_vault(vault.settings.with_changes(passphrase="not the one at all"))
+    close(vault)

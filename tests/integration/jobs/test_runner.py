@@ -1,0 +1,117 @@
+"""Jobs: one holder of a lease at a time, nobody for ever, and what fails is tried again."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from tests.vaults import FakeClock, add_token, as_token, grant, opened_again, run_sql, write
+from vault.jobs import Jobs
+from vault.jobs.runner import CHORE_LEASE_US
+from vault.model.principal import Principal
+from vault.services import Services
+
+LENGTH_US = 60_000_000
+
+
+def take(vault: Services, holder: str, name: str = "purge") -> bool:
+    return write(vault, lambda unit: unit.leases.take(name, holder, vault.clock(), LENGTH_US))
+
+
+def test_a_lease_has_one_holder_until_it_lapses(vault: Services, clock: FakeClock) -> None:
+    assert take(vault, "one")
+    assert not take(vault, "two")
+    assert take(vault, "two", "another")
+    clock.advance(59)
+    assert take(vault, "one")
+    clock.advance(59)
+    assert not take(vault, "two")
+    clock.advance(1)
+    assert take(vault, "two")
+    assert not take(vault, "one")
+
+
+def test_of_many_at_once_one_gets_the_lease(vault: Services) -> None:
+    taken: list[bool] = []
+    start = threading.Barrier(8)
+
+    def work(number: int) -> None:
+        start.wait()
+        taken.append(take(vault, f"worker-{number}"))
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(taken) == [False] * 7 + [True]
+
+
+def test_a_chore_is_done_by_one_worker_at_a_time(vault: Services, clock: FakeClock) -> None:
+    done: list[str] = []
+
+    def chore(_: Services) -> dict[str, int]:
+        done.append("done")
+        return {}
+
+    with opened_again(vault, clock) as other:
+        first, second = Jobs(vault)._chore("purge", chore), Jobs(other)._chore("purge", chore)
+        first()
+        second()
+        assert done == ["done"]
+        clock.advance(CHORE_LEASE_US / 1_000_000)
+        second()
+        assert done == ["done"] * 2
+
+
+def test_a_worker_is_listed_while_it_lives_and_writes_what_it_gathered_as_it_goes(
+    vault: Services, ada: Principal
+) -> None:
+    token = add_token(vault, ada, grant("read", path="*"))
+    jobs = Jobs(vault)
+    jobs.start()
+    try:
+        assert within_seconds(5, lambda: run_sql(vault, "SELECT 1 FROM workers"))
+        as_token(vault, token.secret)
+    finally:
+        jobs.stop()
+    assert run_sql(vault, "SELECT 1 FROM workers") == []
+    assert vault.tokens.get(ada, token.row.id).row.last_used_us == vault.clock()
+
+
+def within_seconds(seconds: float, condition: object) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():  # type: ignore[operator] # Any call that tells truth.
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_the_lock_is_seen_by_a_running_worker(vault: Services) -> None:
+    jobs = Jobs(vault)
+    jobs.start()
+    try:
+        run_sql(vault, "UPDATE vault_state SET locked = true")
+        assert within_seconds(5, lambda: vault.instance.locked)
+        run_sql(vault, "UPDATE vault_state SET locked = false")
+        assert within_seconds(5, lambda: not vault.instance.locked)
+    finally:
+        jobs.stop()
+
+
+def test_a_flush_that_fails_is_tried_again(vault: Services, ada: Principal, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = add_token(vault, ada, grant("read", path="*"))
+    as_token(vault, token.secret)
+
+    def fail(*_: object) -> None:
+        raise RuntimeError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(vault.touches, "_write", fail)
+        with pytest.raises(RuntimeError):
+            vault.touches.flush()
+    vault.touches.flush()
+    assert vault.tokens.get(ada, token.row.id).row.last_used_us == vault.clock()

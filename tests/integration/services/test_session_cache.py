@@ -1,0 +1,205 @@
+"""Sessions with Redis before the database: it makes nobody, keeps nobody, and is not waited for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+import redis as redis_py
+
+from tests.integration.storage.spy import statements
+from tests.servers import Redis
+from tests.vaults import FakeClock, as_session, log_in, write
+from vault.app import open_vault
+from vault.errors import NotAuthenticated
+from vault.model.principal import Principal
+from vault.services import Services
+from vault.services.sessions import NewSession
+
+pytestmark = pytest.mark.xdist_group("redis")
+
+
+@pytest.fixture
+def vault(copied_vault: Callable[[Any], Any], redis_url: str, clock: FakeClock) -> Iterator[Services]:
+    """On SQLite alone: what is looked at here is Redis."""
+    made = open_vault(copied_vault("sqlite").with_changes(redis_url=redis_url), clock)
+    yield made
+    made.storage.close()
+
+
+@pytest.fixture
+def redis(redis_server: Redis) -> Iterator[redis_py.Redis]:
+    with redis_server.client() as client:
+        yield client
+
+
+def entries(redis: redis_py.Redis) -> dict[bytes, bytes]:
+    return {key: redis.get(key) for key in redis.scan_iter()}  # type: ignore[misc] # Async stubs.
+
+
+def filled(vault: Services, redis: redis_py.Redis, name: str = "ada") -> tuple[NewSession, bytes]:
+    """A session with its copy in Redis, and the key of that copy."""
+    before = set(entries(redis))
+    session = log_in(vault, name)
+    as_session(vault, session.secret)
+    [key] = set(entries(redis)) - before
+    return session, key
+
+
+def reads(vault: Services, secret: str) -> int:
+    """How many statements the database was asked."""
+    with statements(vault) as seen:
+        as_session(vault, secret)
+    return len(seen)
+
+
+def revoke(vault: Services, principal: Principal, session: NewSession) -> None:
+    write(vault, lambda unit: vault.sessions.revoke(unit, principal, session.row.id))
+
+
+def test_the_second_use_asks_no_database(vault: Services, redis: redis_py.Redis) -> None:
+    session = log_in(vault, "ada")
+    assert reads(vault, session.secret) == 1
+    assert reads(vault, session.secret) == 0
+
+
+def test_a_copy_tells_nothing_of_its_session(vault: Services, redis: redis_py.Redis) -> None:
+    session, key = filled(vault, redis)
+    text = key + entries(redis)[key]
+    for told in (session.row.id, session.secret, session.user.id, "ada"):
+        assert told.encode() not in text
+    assert 0 < redis.ttl(key) <= 30
+
+
+def test_a_copy_older_than_thirty_seconds_is_a_miss(vault: Services, redis: redis_py.Redis, clock: FakeClock) -> None:
+    session, key = filled(vault, redis)
+    redis.persist(key)
+    clock.advance(30)
+    assert reads(vault, session.secret) == 0
+    clock.advance(1)
+    assert reads(vault, session.secret) == 1
+
+
+def test_a_copy_from_the_future_is_a_miss(vault: Services, redis: redis_py.Redis, clock: FakeClock) -> None:
+    clock.advance(60)
+    session, _ = filled(vault, redis)
+    clock.advance(-60)
+    assert reads(vault, session.secret) == 1
+
+
+@pytest.mark.parametrize("forged", [b"", b"x", b"SRM" + bytes(200), b'{"filled_us":0}', b"revoked"])
+def test_what_somebody_writes_into_redis_is_a_miss_and_no_more(
+    vault: Services, redis: redis_py.Redis, forged: bytes
+) -> None:
+    session, key = filled(vault, redis)
+    redis.set(key, forged)
+    assert reads(vault, session.secret) == 1
+
+
+def test_a_copy_of_another_session_makes_nobody(vault: Services, redis: redis_py.Redis, ada: Principal) -> None:
+    session, key = filled(vault, redis)
+    _, bobs_key = filled(vault, redis, "bob")
+    redis.set(key, entries(redis)[bobs_key])
+    assert as_session(vault, session.secret).user_id == ada.user_id
+    revoke(vault, ada, session)
+    redis.set(key, entries(redis)[bobs_key])
+    with pytest.raises(NotAuthenticated):
+        as_session(vault, session.secret)
+
+
+def test_a_flipped_byte_makes_nobody(vault: Services, redis: redis_py.Redis) -> None:
+    session, key = filled(vault, redis)
+    whole = entries(redis)[key]
+    for position in range(0, len(whole), 7):
+        redis.set(key, whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :])
+        as_session(vault, session.secret)
+
+
+def test_a_tombstone_lies_over_the_copy_and_beats_a_late_fill(
+    vault: Services, redis: redis_py.Redis, ada: Principal
+) -> None:
+    session, key = filled(vault, redis)
+    found = vault.sessions._hot.session(session.row.id)
+    assert found is not None
+    revoke(vault, ada, session)
+    # A reader that had asked the database before the revocation fills only now.
+    vault.sessions._fill(*found)
+    assert entries(redis)[key] == b"revoked"
+    assert redis.ttl(key) > 60
+    with pytest.raises(NotAuthenticated):
+        as_session(vault, session.secret)
+
+
+def test_what_fails_to_be_revoked_gets_no_tombstone(vault: Services, redis: redis_py.Redis, ada: Principal) -> None:
+    session, key = filled(vault, redis)
+
+    def fail() -> None:
+        with vault.storage.write() as unit:
+            vault.sessions.revoke(unit, ada, session.row.id)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert entries(redis)[key] != b"revoked"
+    as_session(vault, session.secret)
+
+
+def test_many_sessions_are_buried_at_once(vault: Services, redis: redis_py.Redis, ada: Principal) -> None:
+    made = [filled(vault, redis) for _ in range(10)]
+    write(vault, lambda unit: vault.sessions.revoke_own(unit, ada))
+    assert {entries(redis)[key] for _, key in made} == {b"revoked"}
+
+
+def timed(call: Callable[[], object]) -> float:
+    started = time.monotonic()
+    call()
+    return time.monotonic() - started
+
+
+@pytest.mark.parametrize("fault", ["kill", "hang"])
+def test_without_redis_the_database_answers_and_nobody_waits_a_second(
+    vault: Services, redis_server: Redis, ada: Principal, fault: str
+) -> None:
+    sessions = [log_in(vault, "ada") for _ in range(20)]
+    as_session(vault, sessions[0].secret)
+    getattr(redis_server, fault)()
+    try:
+        for session in sessions[:5]:
+            assert timed(partial(as_session, vault, session.secret)) < 1
+        assert timed(lambda: revoke(vault, ada, sessions[0])) < 1
+        with pytest.raises(NotAuthenticated):
+            as_session(vault, sessions[0].secret)
+        # All of a person's sessions together are waited for once.
+        assert timed(lambda: write(vault, lambda unit: vault.sessions.revoke_own(unit, ada))) < 1
+        for session in sessions:
+            with pytest.raises(NotAuthenticated):
+                as_session(vault, session.secret)
+    finally:
+        redis_server.ensure_running()
+
+
+def test_a_session_revoked_while_redis_hung_lives_thirty_seconds_at_most(
+    vault: Services, redis: redis_py.Redis, redis_server: Redis, ada: Principal, clock: FakeClock
+) -> None:
+    session, _ = filled(vault, redis)
+    redis_server.hang()
+    revoke(vault, ada, session)
+    redis_server.resume()
+    clock.advance(31)
+    for _ in range(2):
+        with pytest.raises(NotAuthenticated):
+            as_session(vault, session.secret)
+
+
+def test_redis_is_used_again_after_it_came_back(vault: Services, redis_server: Redis) -> None:
+    session = log_in(vault, "ada")
+    redis_server.kill()
+    as_session(vault, session.secret)
+    redis_server.start()
+    # It is left alone for two seconds after a failure.
+    vault.sessions._cache._rests_until = 0.0  # type: ignore[attr-defined] # The protocol does not tell of it.
+    as_session(vault, session.secret)
+    assert reads(vault, session.secret) == 0

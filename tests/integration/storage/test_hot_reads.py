@@ -1,0 +1,85 @@
+"""The hot read: at most two statements, whatever there is to read, each by an index."""
+
+from __future__ import annotations
+
+import uuid
+
+import sqlalchemy as sa
+
+from tests.integration.storage.spy import statements
+from tests.vaults import add_environment, add_token, as_session, as_token, grant, log_in, patch, run_sql, values, write
+from vault.model.environment import Variable
+from vault.model.principal import Principal
+from vault.services import Services
+from vault.services.values import Question
+from vault.storage import Record, UnitOfWork
+
+
+def stock(vault: Services, owner: Principal, template: Record, count: int) -> None:
+    """Many more environments of the owner's; only their rows matter."""
+    row = {name: value for name, value in template._mapping.items() if name not in ("mac", "mac_key_id", "row_version")}
+    row |= {"current_revision_id": None, "metadata_blob": None}
+
+    def add(unit: UnitOfWork) -> None:
+        for number in range(count):
+            unit.environments.add(**row | {"id": str(uuid.uuid4()), "name": f"other/{number:05}"})
+
+    write(vault, add)
+
+
+def test_values_with_a_token_take_two_statements_whatever_there_is_to_read(vault: Services, ada: Principal) -> None:
+    small = add_environment(vault, ada, "small", A="1")
+    many = {f"NAME_{number}": "x" * 20 for number in range(500)}
+    add_environment(vault, ada, "large", **many)
+    patch(vault, ada, None, G="{{H}}", H="2")
+    grants = [grant("read", path=f"team/{number}") for number in range(60)]
+    token = add_token(vault, ada, grant("read", path="*"), grant("read", globals=True), *grants)
+    for reference in ("small", "large", small.id):
+        with statements(vault) as seen:
+            assert values(vault, as_token(vault, token.secret), reference)["G"] == "2"
+        assert len(seen) == 2, seen
+
+
+def test_values_with_a_session_take_two_statements(vault: Services, ada: Principal) -> None:
+    add_environment(vault, ada, "prod", A="1")
+    secret = log_in(vault, "ada").secret
+    with statements(vault) as seen:
+        values(vault, as_session(vault, secret), "prod")
+        vault.values.read(ada, None, Question())
+    assert len(seen) == 3, seen
+
+
+def test_an_answer_that_is_known_takes_the_same_two_statements(vault: Services, ada: Principal) -> None:
+    add_environment(vault, ada, "prod", A="1")
+    token = add_token(vault, ada, grant("read", path="*"))
+    etag = vault.values.read(as_token(vault, token.secret), "prod", Question()).etag
+    with statements(vault) as seen:
+        assert vault.values.read(as_token(vault, token.secret), "prod", Question(), [etag]).values is None
+    assert len(seen) == 2, seen
+
+
+def test_the_hot_reads_use_their_indexes_among_a_thousand_environments(vault: Services, ada: Principal) -> None:
+    template = add_environment(vault, ada, "prod", A="1")
+    stock(vault, ada, template, 1000)
+    token = add_token(vault, ada, grant("read", path="*"))
+    run_sql(vault, "ANALYZE")
+    with statements(vault) as seen:
+        values(vault, as_token(vault, token.secret), "prod")
+        values(vault, as_token(vault, token.secret), template.id)
+    explain = "EXPLAIN QUERY PLAN " if vault.storage.is_sqlite else "EXPLAIN "
+    with vault.storage.reading.connect() as connection:
+        for statement in seen:
+            plan = "\n".join(
+                str(tuple(row)) for row in connection.execute(sa.text(explain + statement.replace(":", r"\:")))
+            )
+            assert "SCAN environments" not in plan, plan
+            assert "Seq Scan on environments" not in plan, plan
+            if "FROM environments" in statement:
+                assert "uq_environments_living" in plan, plan
+
+
+def test_two_facts_of_one_person_are_read_by_name_or_id(vault: Services, ada: Principal) -> None:
+    row = add_environment(vault, ada, "Caf\u00e9", A="1")
+    for reference in (row.id, row.id.upper(), "Caf\u00e9", "Cafe\u0301"):
+        assert values(vault, ada, reference) == {"A": "1"}
+        assert vault.variables.read(ada, reference).variables == (Variable("A", "1"),)

@@ -1,0 +1,118 @@
+"""The schema that migrations make is the one in `tables.py`, and a newer one is left alone."""
+
+from __future__ import annotations
+
+import stat
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from tests.vaults import make_settings
+from vault.app import open_vault
+from vault.errors import StorageError
+from vault.storage import Storage, migrate, schema_state
+from vault.storage.tables import metadata
+
+KINDS = ("sqlite", "postgresql")
+
+
+def test_the_migrations_make_the_tables_as_they_are_described(database_url: str) -> None:
+    storage = Storage(database_url)
+    with storage.reading.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        assert compare_metadata(context, metadata) == []
+    storage.close()
+
+
+def test_unique_names_among_the_living_only_are_in_the_database_itself(database_url: str) -> None:
+    storage = Storage(database_url)
+    with storage.reading.connect() as connection:
+        indexes = {index["name"]: index for index in sa.inspect(connection).get_indexes("environments")}
+    storage.close()
+    index = indexes["uq_environments_living"]
+    assert index["unique"]
+    assert any("deleted_us IS NULL" in str(option) for option in index["dialect_options"].values())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_empty_database_is_migrated_and_again_without_harm(fresh_database: Any, kind: str) -> None:
+    url = fresh_database(kind, migrated=False)
+    storage = Storage(url)
+    with storage.reading.connect() as connection:
+        assert schema_state(connection) == "empty"
+    for _ in range(2):
+        migrate(url)
+        with storage.reading.connect() as connection:
+            assert schema_state(connection) == "current"
+    storage.close()
+
+
+def test_two_hosts_may_migrate_at_once(fresh_database: Any) -> None:
+    url, failed = fresh_database("postgresql", migrated=False), []
+
+    def run() -> None:
+        try:
+            migrate(url)
+        except Exception as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+
+
+def test_a_newer_schema_is_refused_with_a_sentence(tmp_path: Path, database_url: str) -> None:
+    storage = Storage(database_url)
+    with storage.writing.begin() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999_from_the_future'"))
+    storage.close()
+    with pytest.raises(StorageError, match="newer release"):
+        migrate(database_url)
+    with pytest.raises(StorageError, match="newer release"):
+        open_vault(make_settings(tmp_path, database_url))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_database_without_a_vault_says_what_to_do(tmp_path: Path, fresh_database: Any, kind: str) -> None:
+    for migrated in (False, True):
+        with pytest.raises(StorageError, match="db upgrade"):
+            open_vault(make_settings(tmp_path, fresh_database(kind, migrated=migrated)))
+
+
+def test_an_embedded_database_is_for_nobody_elses_eyes(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "strongroom.db"
+    migrate(f"sqlite:///{path}")
+    storage = Storage(f"sqlite:///{path}")
+    with storage.writing.begin() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = version_num"))
+        modes = {each.name: stat.S_IMODE(each.stat().st_mode) for each in path.parent.iterdir()}
+    storage.close()
+    assert modes == {"strongroom.db": 0o600, "strongroom.db-wal": 0o600, "strongroom.db-shm": 0o600}
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_sqlite_is_set_up_to_keep_what_it_has_acknowledged(fresh_database: Any) -> None:
+    storage = Storage(fresh_database("sqlite"))
+    for engine in (storage.reading, storage.writing):
+        with engine.connect() as connection:
+            found = {
+                name: connection.execute(sa.text(f"PRAGMA {name}")).scalar_one()
+                for name in ("journal_mode", "synchronous", "foreign_keys", "secure_delete", "trusted_schema")
+            }
+        # 2 is FULL.
+        assert found == {
+            "journal_mode": "wal",
+            "synchronous": 2,
+            "foreign_keys": 1,
+            "secure_delete": 1,
+            "trusted_schema": 0,
+        }
+    storage.close()

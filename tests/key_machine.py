@@ -1,0 +1,225 @@
+"""A state machine over everything that may happen to keys, with crashes between any two transactions.
+
+What is checked after each step: all that was acknowledged opens, for both workers, and nothing shredded does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from tests.rotating import Worker, open_everything
+from tests.vaults import HOST, PASSWORD, add_environment, add_person, patch, values
+from vault.app import open_vault
+from vault.errors import Conflict, NotFound, StrongroomError, VaultLocked
+from vault.model.principal import Principal
+from vault.services import Services
+from vault.services.locking import lock, unlock
+from vault.settings import Settings
+from vault.storage import UnitOfWork
+
+_CRASH_BEFORE = st.one_of(st.none(), st.integers(0, 12))
+
+
+class Crashed(BaseException):
+    """The process has ended here, as by SIGKILL: no handler runs that a dead process would not run."""
+
+
+class KeyMachine(RuleBasedStateMachine):
+    """One operator's process and two workers."""
+
+    copy: ClassVar[Callable[[], Settings]]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.settings = type(self).copy()
+        self.operator = open_vault(self.settings)
+        self.workers = [Worker(open_vault(self.settings, as_worker=True)) for _ in range(2)]
+        self.stored: dict[Principal, dict[str, dict[str, str]]] = {}
+        self.erased: list[Principal] = []
+        self.count = 0
+        self.is_locked = False
+
+    @initialize()
+    def begin(self) -> None:
+        self._all_learn()
+        self.join()
+
+    # -- What people do, at one worker or the other --
+
+    @precondition(lambda self: not self.is_locked and len(self.stored) < 3)
+    @rule()
+    def join(self) -> None:
+        self.count += 1
+        person = add_person(self.operator, f"person-{self.count}")
+        self.stored[person] = {}
+
+    @precondition(lambda self: not self.is_locked and self.stored)
+    @rule(at=st.integers(0, 1), choice=st.integers(0, 9))
+    def create(self, at: int, choice: int) -> None:
+        person, name = self._person(choice), f"env-{choice % 3}"
+        if name not in self.stored[person]:
+            add_environment(self._worker(at), person, name, A="0")
+            self.stored[person][name] = {"A": "0"}
+
+    @precondition(lambda self: not self.is_locked and any(self.stored.values()))
+    @rule(at=st.integers(0, 1), choice=st.integers(0, 9))
+    def write(self, at: int, choice: int) -> None:
+        self.count += 1
+        person = self._person(choice)
+        for name in sorted(self.stored[person])[:1]:
+            patch(self._worker(at), person, name, A=str(self.count))
+            self.stored[person][name] = {"A": str(self.count)}
+
+    @precondition(lambda self: not self.is_locked and len(self.stored) > 1)
+    @rule(choice=st.integers(0, 9))
+    def erase(self, choice: int) -> None:
+        person = self._person(choice)
+        self.operator.accounts.delete(person, PASSWORD)
+        del self.stored[person]
+        self.erased.append(person)
+
+    # -- What operators do, and where they crash --
+
+    @rule(crash=_CRASH_BEFORE)
+    def rotate_master(self, crash: int | None) -> None:
+        self._attempt(crash, lambda: self.operator.keys.master.rotate(HOST, wait_seconds=0))
+
+    @rule(crash=_CRASH_BEFORE)
+    def rewrap(self, crash: int | None) -> None:
+        self._attempt(crash, lambda: self.operator.keys.rewrapping.run(HOST))
+
+    @precondition(lambda self: self.stored)
+    @rule(crash=_CRASH_BEFORE, choice=st.integers(0, 9))
+    def rotate_person(self, crash: int | None, choice: int) -> None:
+        name = self._person(choice).username
+        self._attempt(crash, lambda: self.operator.keys.people.rotate(HOST, name))
+
+    @rule(crash=_CRASH_BEFORE)
+    def rotate_system(self, crash: int | None) -> None:
+        self._attempt(crash, lambda: self.operator.keys.system.rotate(HOST))
+
+    @rule(crash=_CRASH_BEFORE)
+    def reseal(self, crash: int | None) -> None:
+        self._attempt(crash, lambda: self.operator.keys.reseal.run(HOST))
+
+    @rule(crash=_CRASH_BEFORE, version=st.integers(1, 4), destroys=st.booleans())
+    def let_go(self, crash: int | None, version: int, destroys: bool) -> None:
+        master = self.operator.keys.master
+        if destroys:
+            self._attempt(crash, lambda: master.destroy(HOST, version, now=True))
+        else:
+            self._attempt(crash, lambda: master.retire(HOST, version))
+
+    @rule(locks=st.booleans())
+    def lock_or_unlock(self, locks: bool) -> None:
+        (lock if locks else unlock)(self.operator.storage, HOST)
+        self.is_locked = locks
+        self._all_learn()
+
+    @rule(at=st.integers(0, 1))
+    def worker_starts_again(self, at: int) -> None:
+        self.workers[at].leave()
+        self.workers[at] = Worker(open_vault(self.settings, as_worker=True))
+        self.workers[at].learn()
+
+    @rule(at=st.integers(0, 1))
+    def worker_learns(self, at: int) -> None:
+        self.workers[at].learn()
+
+    # -- What must hold --
+
+    @invariant()
+    def all_that_was_acknowledged_opens(self) -> None:
+        for worker in self.workers:
+            for person, environments in self.stored.items():
+                for name, expected in environments.items():
+                    self._check(worker.services, person, name, expected)
+
+    @invariant()
+    def nothing_shredded_opens(self) -> None:
+        with self.operator.storage.read() as unit:
+            for person in self.erased:
+                assert unit.users.by_id(person.user_id) is None
+        for person in self.erased:
+            for worker in self.workers:
+                try:
+                    values(worker.services, person, "env-0")
+                except (NotFound, VaultLocked):
+                    continue
+                raise AssertionError("What was shredded was read.")
+
+    def teardown(self) -> None:
+        if self.is_locked:
+            unlock(self.operator.storage, HOST)
+        self._start_operator_again()
+        self.operator.keys.reseal.run(HOST) if self._is_resealing() else None
+        open_everything(self.operator)
+        for worker in self.workers:
+            worker.leave()
+        self.operator.storage.close()
+
+    def _check(self, services: Services, person: Principal, name: str, expected: dict[str, str]) -> None:
+        try:
+            assert values(services, person, name) == expected
+        except VaultLocked:
+            assert self.is_locked
+
+    def _person(self, choice: int) -> Principal:
+        people = sorted(self.stored, key=lambda person: person.username)
+        return people[choice % len(people)]
+
+    def _worker(self, at: int) -> Services:
+        return self.workers[at].services
+
+    def _is_resealing(self) -> bool:
+        return self.operator.keys.reseal.status(HOST).began_us is not None
+
+    def _all_learn(self) -> None:
+        for worker in self.workers:
+            worker.watch()
+            worker.learn()
+            worker._jobs._beat()
+
+    def _attempt(self, crash: int | None, action: Callable[[], Any]) -> None:
+        """Do it, with workers that learn as they go; at a crash, a new process takes its place."""
+        try:
+            with self._transactions(self.operator, crash):
+                action()
+        except (Conflict, NotFound):
+            pass
+        except Crashed:
+            self._start_operator_again()
+        except StrongroomError as error:
+            raise AssertionError(f"{type(error).__name__}: {error}") from error
+        self._all_learn()
+
+    @contextmanager
+    def _transactions(self, operator: Services, crash: int | None) -> Iterator[None]:
+        """Let the workers learn after each transaction of the operator's, and crash in front of one of them."""
+        begin, left = operator.storage.write, crash
+
+        @contextmanager
+        def write() -> Iterator[UnitOfWork]:
+            nonlocal left
+            if left == 0:
+                raise Crashed
+            left = None if left is None else left - 1
+            with begin() as unit:
+                yield unit
+            for worker in self.workers:
+                worker.learn()
+
+        operator.storage.write = write  # type: ignore[method-assign]
+        try:
+            yield
+        finally:
+            operator.storage.write = begin  # type: ignore[method-assign]
+
+    def _start_operator_again(self) -> None:
+        self.operator.storage.close()
+        self.operator = open_vault(self.settings)

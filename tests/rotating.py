@@ -1,0 +1,146 @@
+"""Words for tests of rotation: workers that learn when they are told to, a second provider, everything opened."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+
+from sqlalchemy import select
+
+from tests.contract.opaque_provider import OpaqueProvider
+from vault.app import open_vault
+from vault.errors import StrongroomError
+from vault.jobs import Jobs
+from vault.jobs.runner import WORKER_LEASE_US
+from vault.keys import FileProvider, Keyring, Provider
+from vault.services import Services
+from vault.services.clock import Clock, now_us
+from vault.services.instance import Instance
+from vault.settings import Settings
+from vault.storage import NoCache, RowSigner, Storage, first_rows
+from vault.storage.authority import REPOSITORIES
+from vault.storage.tables import credentials, data_keys, environments, revisions, user_keys
+
+
+class Worker:
+    """A worker without threads: it learns, and tells that it lives, when the test says so."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self._jobs = Jobs(services)
+
+    def learn(self) -> None:
+        """One turn of its jobs; what the key provider does not do is told in the worker's row."""
+        with suppress(StrongroomError):
+            self._jobs._learn()
+
+    def watch(self) -> None:
+        """Look at the lock."""
+        self._jobs._watch()
+
+    def leave(self) -> None:
+        """End in good order."""
+        self._jobs.stop()
+        self.services.storage.close()
+
+    def die(self) -> None:
+        """End without a word."""
+        self.services.storage.close()
+
+
+@contextmanager
+def worker(vault: Services, clock: Clock = now_us) -> Iterator[Worker]:
+    """A second worker of a vault, which has told that it lives."""
+    found = Worker(open_vault(vault.settings, clock, as_worker=True))
+    found.learn()
+    try:
+        yield found
+    finally:
+        found.leave()
+
+
+def opened_with(
+    settings: Settings, opaque: OpaqueProvider, clock: Clock = now_us, *, as_worker: bool = False
+) -> Services:
+    """A vault whose master keys may lie in its keyring file or in a device that fails on demand."""
+    storage = Storage(settings.database_url, pool_size=8)
+    with storage.read() as unit:
+        rows = first_rows(unit.connection)
+    assert rows is not None
+    instance_id = rows.state.instance_id
+    providers: Mapping[str, Provider] = {"file": FileProvider(settings.keyring, instance_id), "opaque": opaque}
+    open_instance = Instance.follow if as_worker else Instance.open
+    try:
+        instance = open_instance(storage, Keyring(instance_id, providers, ttl_seconds=settings.key_cache_seconds))
+    except StrongroomError:
+        storage.close()
+        raise
+    return Services.wire(settings, storage, instance, NoCache(), clock)
+
+
+def open_everything(vault: Services) -> int:
+    """Open every revision, description and password there is, after checking every row; how many. Raises otherwise."""
+    opened = 0
+    with vault.storage.read() as unit:
+        signer: RowSigner = unit.signer
+        for repository in REPOSITORIES:
+            for row in unit.connection.execute(select(*repository.signed.columns)):
+                signer.check(repository.signed, list(row))
+        for row in unit.user_keys.all(select(user_keys).where(user_keys.c.owner_id.is_not(None))):
+            vault.instance.user_key(row.owner_id, row)
+        places = {row.id: row for row in unit.environments.all(select(environments))}
+        for row in places.values():
+            vault.environments.view(unit, row)
+        for row in unit.data_keys.all(select(data_keys)):
+            assert row.environment_id in places
+        for row in unit.revisions.all(select(revisions)):
+            vault.history._sealer.open_stored(unit, places[row.environment_id], row)
+            opened += 1
+        for row in unit.credentials.all(select(credentials)):
+            user = unit.users.by_id(row.user_id)
+            assert user is not None
+            assert (vault.accounts._stored_hash(unit, user) or "").startswith("$argon2id$")
+    return opened
+
+
+LEASE_SECONDS = WORKER_LEASE_US / 1_000_000
+
+
+def start_command(vault: Services, *words: str) -> subprocess.Popen[bytes]:
+    """`strongroom …` on this vault, in a process of its own that a test may kill."""
+    env = {
+        **{name: text for name, text in os.environ.items() if not name.startswith("STRONGROOM_")},
+        "STRONGROOM_DATA_DIR": str(vault.settings.data_dir),
+        "STRONGROOM_KEYRING": str(vault.settings.keyring),
+        "STRONGROOM_DATABASE_URL": vault.settings.database_url,
+        "PYTHONPATH": os.getcwd(),
+    }
+    command = [sys.executable, "-m", "vault", *words]
+    return subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+
+def kill_somewhere(
+    vault: Services, words: Sequence[str], left: Callable[[], int], *, times: int, chance: random.Random
+) -> int:
+    """Start a command and kill it by SIGKILL in its midst, `times` times; how often it was killed at work."""
+    killed = 0
+    for _ in range(times):
+        before = left()
+        process = start_command(vault, *words)
+        try:
+            end = time.monotonic() + 60
+            while process.poll() is None and left() == before and time.monotonic() < end:
+                time.sleep(0.01)
+            time.sleep(chance.uniform(0, 0.2))
+            killed += process.poll() is None
+            process.kill()
+        finally:
+            process.kill()
+            _, told = process.communicate()
+        assert b"Traceback" not in told, told.decode()
+    return killed

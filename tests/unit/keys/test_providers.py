@@ -1,0 +1,157 @@
+"""Choosing a provider: by settings, made when first asked for, with a sentence for what is missing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vault.errors import KeyProviderError, KeyringError, SettingsError
+from vault.keys import PROVIDERS, Guarded, Providers, keyring_file
+from vault.settings import KEY_PROVIDERS, Settings, load
+
+INSTANCE = str(uuid.uuid4())
+PASSPHRASE = "lantern gravel ninefold otter"
+
+
+def settings(tmp_path: Path, **given: str) -> Settings:
+    places = {"DATA_DIR": str(tmp_path / "data"), "KEYRING": str(tmp_path / "keys" / "master.json")}
+    return load({f"STRONGROOM_{name}": value for name, value in {**places, **given}.items()})
+
+
+def test_the_settings_name_every_provider() -> None:
+    assert set(KEY_PROVIDERS) == set(PROVIDERS)
+
+
+def test_a_provider_is_made_once_and_guarded(tmp_path: Path) -> None:
+    providers = Providers(settings(tmp_path), INSTANCE)
+    made = providers.found("file")
+    assert isinstance(made, Guarded)
+    assert providers["file"] is made
+
+
+def test_one_that_is_not_used_need_not_be_set_up(tmp_path: Path) -> None:
+    providers = Providers(settings(tmp_path), INSTANCE)
+    assert set(providers) == set(PROVIDERS)
+    assert len(providers) == len(PROVIDERS)
+    providers.found("file").create_version()
+
+
+def test_one_that_could_not_be_made_is_tried_again(tmp_path: Path) -> None:
+    providers = Providers(settings(tmp_path), INSTANCE)
+    with pytest.raises(KeyringError, match="missing"):
+        _ = providers["file"]
+    Providers(settings(tmp_path), INSTANCE).found("file")
+    assert providers["file"].name == "file"
+
+
+def test_a_name_that_no_provider_has_is_a_key_error(tmp_path: Path) -> None:
+    with pytest.raises(KeyError):
+        _ = Providers(settings(tmp_path), INSTANCE)["cloud"]
+
+
+def test_a_beginning_never_replaces_a_keyring(tmp_path: Path) -> None:
+    Providers(settings(tmp_path), INSTANCE).found("file")
+    with pytest.raises(KeyringError, match="never replaced"):
+        Providers(settings(tmp_path), INSTANCE).found("file")
+
+
+def test_only_two_keep_a_file_on_this_machine_and_not_the_same(tmp_path: Path) -> None:
+    found = {name: keyring_file(settings(tmp_path), name) for name in PROVIDERS}
+    assert {name for name, path in found.items() if path} == {"file", "passphrase"}
+    assert found["file"] != found["passphrase"]
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "missing"),
+    [
+        ("passphrase", {}, "STRONGROOM_PASSPHRASE_FILE"),
+        ("pkcs11", {}, "STRONGROOM_PKCS11_MODULE"),
+        ("pkcs11", {"PKCS11_MODULE": "/m.so"}, "STRONGROOM_PKCS11_TOKEN"),
+        ("pkcs11", {"PKCS11_MODULE": "/m.so", "PKCS11_TOKEN": "t"}, "STRONGROOM_PKCS11_PIN"),
+        ("transit", {}, "STRONGROOM_TRANSIT_URL"),
+        ("transit", {"TRANSIT_URL": "https://transit.example"}, "STRONGROOM_TRANSIT_TOKEN"),
+        ("transit", {"TRANSIT_URL": "https://h", "TRANSIT_TOKEN_FILE": "/nowhere"}, "STRONGROOM_TRANSIT_TOKEN_FILE"),
+        ("transit", {"TRANSIT_URL": "https://h", "TRANSIT_TOKEN": "t", "TRANSIT_CA_FILE": "/nowhere"}, "CA_FILE"),
+    ],
+)
+def test_a_setting_that_it_needs_is_named(tmp_path: Path, name: str, given: dict[str, str], missing: str) -> None:
+    with pytest.raises((KeyProviderError, SettingsError), match=missing):
+        _ = Providers(settings(tmp_path, **given), INSTANCE)[name]
+
+
+def test_transit_reads_its_token_from_the_file_each_time(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("s.first\n")
+    given = {"TRANSIT_URL": "https://transit.example", "TRANSIT_TOKEN_FILE": str(token)}
+    provider: Any = PROVIDERS["transit"](settings(tmp_path, **given), INSTANCE)
+    token.write_text("s.second\n")
+    assert provider._server._renewed()
+    assert not provider._server._renewed()
+
+
+def run(program: str, *arguments: str) -> str:
+    words = [sys.executable, "-c", program, *arguments]
+    return subprocess.run(words, capture_output=True, text=True, check=True, timeout=60).stdout.strip()
+
+
+def test_optional_packages_are_not_imported_until_they_are_chosen() -> None:
+    program = "import sys, vault.app, vault.keys; print({'boto3', 'botocore', 'pkcs11', 'argon2'} & set(sys.modules))"
+    assert run(program) == "set()"
+
+
+@pytest.mark.parametrize(("name", "package"), [("awskms", "boto3"), ("pkcs11", "pkcs11")])
+def test_a_missing_package_is_named_with_what_to_type(tmp_path: Path, name: str, package: str) -> None:
+    program = """
+import sys
+sys.modules[sys.argv[2]] = None
+from vault.errors import KeyProviderError
+from vault.keys import PROVIDERS
+from vault.settings import load
+try:
+    PROVIDERS[sys.argv[1]](load({"HOME": sys.argv[3]}), "")
+except KeyProviderError as error:
+    print(error)
+"""
+    assert run(program, name, package, str(tmp_path)).endswith(f"pip install 'strongroom[{name}]'.")
+
+
+# -- The settings themselves -------------------------------------------------------------------------------------
+
+
+def test_a_provider_that_there_is_not_is_refused_with_the_names(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="file, passphrase, awskms, pkcs11, transit"):
+        settings(tmp_path, KEY_PROVIDER="cloud")
+
+
+def test_the_passphrase_and_the_pin_may_come_from_files(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text(f"{PASSPHRASE}\n")
+    found = settings(tmp_path, PASSPHRASE_FILE=str(secret), PKCS11_PIN_FILE=str(secret))
+    assert (found.passphrase, found.pkcs11_pin) == (PASSPHRASE, PASSPHRASE)
+
+
+def test_the_passphrase_may_be_a_credential_of_systemd(tmp_path: Path) -> None:
+    (tmp_path / "passphrase").write_text(f"{PASSPHRASE}\n")
+    environ = {"HOME": str(tmp_path), "CREDENTIALS_DIRECTORY": str(tmp_path)}
+    assert load(environ).passphrase == PASSPHRASE
+    with pytest.raises(SettingsError, match="both set"):
+        load({**environ, "STRONGROOM_PASSPHRASE": "another"})
+
+
+def test_other_credentials_are_nobody_s_passphrase(tmp_path: Path) -> None:
+    assert load({"HOME": str(tmp_path), "CREDENTIALS_DIRECTORY": str(tmp_path)}).passphrase == ""
+
+
+def test_a_token_for_transit_given_twice_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="TRANSIT_TOKEN"):
+        settings(tmp_path, TRANSIT_TOKEN="a", TRANSIT_TOKEN_FILE="/b")
+
+
+def test_no_secret_is_in_the_repr_of_the_settings(tmp_path: Path) -> None:
+    found = settings(tmp_path, PASSPHRASE="canary1", PKCS11_PIN="canary2", TRANSIT_TOKEN="canary3")
+    assert "canary" not in repr(found)

@@ -1,0 +1,40 @@
+"""Who acts, and what only some may."""
+
+from __future__ import annotations
+
+import pytest
+
+from vault.errors import Forbidden, StepUpRequired
+from vault.model.principal import STEP_UP_SECONDS, Principal, PrincipalKind, Role, host_operator
+
+NOW_US = 1_800_000_000_000_000
+
+
+def principal(kind: PrincipalKind, role: Role = Role.USER, authenticated_us: int = NOW_US) -> Principal:
+    return Principal(kind, "id", "user", "ada", role, authenticated_us=authenticated_us)
+
+
+def test_a_token_is_no_person() -> None:
+    with pytest.raises(Forbidden):
+        principal(PrincipalKind.TOKEN).require_person()
+    principal(PrincipalKind.SESSION).require_person()
+
+
+def test_an_operators_token_is_no_operator() -> None:
+    with pytest.raises(Forbidden):
+        principal(PrincipalKind.TOKEN, Role.OPERATOR).require_operator()
+    with pytest.raises(Forbidden):
+        principal(PrincipalKind.SESSION).require_operator()
+    principal(PrincipalKind.SESSION, Role.OPERATOR).require_operator()
+    host_operator("root").require_operator()
+
+
+def test_a_password_counts_as_recent_for_five_minutes() -> None:
+    session = principal(PrincipalKind.SESSION)
+    session.require_recent_password(NOW_US + STEP_UP_SECONDS * 1_000_000)
+    with pytest.raises(StepUpRequired):
+        session.require_recent_password(NOW_US + STEP_UP_SECONDS * 1_000_000 + 1)
+
+
+def test_the_label_says_kind_and_id() -> None:
+    assert principal(PrincipalKind.TOKEN).label == "token:id"

@@ -1,0 +1,71 @@
+"""JSON from outside: strict as it is taken, and given back as it was written."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vault.errors import BadJson, InvalidInput
+from vault.model.strict_json import DEPTH_MOST, Number, dumps, loads, parse_json, parse_written
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1.0", "1e5", "1E+2", "-0", "-0.0", "0.10", "12345678901234567890123456789", "1e400", "1e-400", "0", "-7", "3.14"],
+)
+def test_a_number_is_written_as_it_was_read(text: str) -> None:
+    assert dumps(parse_written(text.encode())) == text
+    assert dumps(loads(dumps(parse_written(text.encode())))) == text
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(st.characters(exclude_categories=["Cs"])) | st.floats(
+            allow_nan=False, allow_infinity=False
+        ),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner),
+        max_leaves=20,
+    )
+)  # fmt: skip
+def test_any_document_is_written_as_it_was_read(document: object) -> None:
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    assert dumps(parse_written(text.encode())) == text
+
+
+def test_text_that_looks_like_a_place_is_left_alone() -> None:
+    document = parse_written(b'{"a":"0","b":1e5,"c":"\\ud83d\\ude000"}')
+    assert dumps(document) == '{"a":"0","b":1e5,"c":"\U0001f6000"}'
+
+
+def test_numbers_are_equal_where_they_are_written_alike() -> None:
+    assert parse_written(b"[1e5]") == [Number("1e5")] != parse_written(b"[1E5]")
+
+
+def test_what_is_no_json_cannot_be_written() -> None:
+    with pytest.raises(TypeError):
+        dumps({"a": object()})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"{", b"NaN", b"[Infinity]", b'{"a":1,"a":2}', b"\xff", b"[" * 100_000, b"1" * 5000, b"", b"01", b"'a'"],
+)
+def test_what_is_not_strictly_json_is_refused(body: bytes) -> None:
+    for parse in (parse_json, parse_written):
+        with pytest.raises(BadJson):
+            parse(body)
+
+
+@pytest.mark.parametrize("body", [b'"\\ud800"', b'{"\\udfff":1}', b'[["a\\udc00"]]'])
+def test_half_a_surrogate_pair_is_refused(body: bytes) -> None:
+    with pytest.raises(InvalidInput, match="surrogate"):
+        parse_written(body)
+
+
+def test_what_nests_too_deep_is_refused() -> None:
+    parse_written(b"[" * DEPTH_MOST + b"1" + b"]" * DEPTH_MOST)
+    with pytest.raises(InvalidInput, match="deep"):
+        parse_written(b"[" * (DEPTH_MOST + 1) + b"1" + b"]" * (DEPTH_MOST + 1))

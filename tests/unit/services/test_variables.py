@@ -1,0 +1,73 @@
+"""Merging changes into variables, and what may be stored at all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vault.errors import InvalidInput
+from vault.model.environment import Variable, VariableType
+from vault.services.history import compare
+from vault.services.variables import checked, merge
+
+CURRENT = (
+    Variable("A", "1"),
+    Variable("B", "2", VariableType.SECRET, enabled=False, literal=True, description="d"),
+    Variable("C", "3"),
+)
+
+
+def test_what_stays_keeps_its_place_and_what_is_new_comes_last() -> None:
+    merged = merge(CURRENT, {"Z": {"value": "z"}, "B": {"value": "two"}, "A": None})
+    assert [variable.name for variable in merged] == ["B", "C", "Z"]
+
+
+def test_only_what_is_named_changes() -> None:
+    [_, changed, _] = merge(CURRENT, {"B": {"value": "two"}})
+    assert changed == Variable("B", "two", VariableType.SECRET, enabled=False, literal=True, description="d")
+    assert merge(CURRENT, {"B": {}}) == CURRENT
+    assert merge(CURRENT, {"NO": None}) == CURRENT
+
+
+def test_a_new_one_needs_a_value() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        merge(CURRENT, {"Z": {"enabled": False}})
+    assert caught.value.path == "variables.Z.value"
+
+
+def test_two_forms_of_one_name_are_one_variable() -> None:
+    merged = merge((), {"caf\u00e9": {"value": "1"}, "cafe\u0301": {"value": "2"}})
+    assert merged == (Variable("caf\u00e9", "2"),)
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        Variable("", "1"),
+        Variable("a\x00", "1"),
+        Variable("A", "\ud800"),
+        Variable("A", "1", description="\udfff"),
+        Variable("A", "1", description="x" * 4097),
+    ],
+)
+def test_these_cannot_be_stored(variable: Variable) -> None:
+    with pytest.raises(InvalidInput):
+        checked(variable)
+
+
+NAMES = st.sampled_from("ABCDE")
+SETS = st.lists(st.builds(Variable, NAMES, st.sampled_from("12")), unique_by=lambda item: item.name).map(tuple)
+
+
+@given(SETS, SETS)
+def test_a_comparison_leads_from_the_one_to_the_other(
+    before: tuple[Variable, ...], after: tuple[Variable, ...]
+) -> None:
+    changes: dict[str, Any] = {}
+    for change in compare(before, after):
+        assert change.before != change.after
+        changes[change.name] = None if change.after is None else {"value": change.after.value}
+    assert set(merge(before, changes)) == set(after)

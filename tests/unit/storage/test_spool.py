@@ -1,0 +1,227 @@
+"""The spool: what was acknowledged is there, whoever dies and whatever the disk does."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import threading
+import uuid
+from pathlib import Path
+
+import pytest
+
+from vault.crypto import SealedBlob
+from vault.errors import AuditUnavailable
+from vault.storage import Spool, SpoolFile
+
+MOST = 1 << 24
+
+
+def blob(text: str = "a sealed record") -> SealedBlob:
+    return SealedBlob(text.encode())
+
+
+def append(spool: Spool, count: int = 1) -> list[bytes]:
+    ids = [uuid.uuid4().bytes for _ in range(count)]
+    for record_id in ids:
+        spool.append(record_id, blob())
+    return ids
+
+
+def held(spool: Spool) -> list[bytes]:
+    """The ids of what the spool gives to be drained; all of it is given back."""
+    found = []
+    for file in spool.take():
+        found += [record_id for record_id, _ in file.records()]
+        spool.drained(file)
+    return found
+
+
+def left_behind(directory: Path) -> list[bytes]:
+    """The ids of what another process finds."""
+    found = []
+    for file in Spool(directory, MOST).left_behind():
+        found += [record_id for record_id, _ in file.records()]
+        file.remove()
+    return found
+
+
+def fail_writes(patch: pytest.MonkeyPatch, number: int) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    patch.setattr(os, "pwrite", refuse)
+
+
+def test_records_are_given_in_order_and_once(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, MOST)
+    ids = append(spool, 3)
+    assert held(spool) == ids
+    assert held(spool) == []
+
+
+def test_a_drained_file_is_used_again_and_shows_nothing_of_before(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, MOST)
+    for _ in range(6):
+        ids = append(spool, 5)
+        assert held(spool) == ids
+    assert len(list(tmp_path.iterdir())) == 2
+    last = append(spool, 1)
+    del spool
+    assert held_after_death(tmp_path) == last
+
+
+def held_after_death(directory: Path) -> list[bytes]:
+    """What stands in the files of a process that did not close them: its locks die with it, so they are opened here."""
+    found = []
+    for path in sorted(directory.glob("*.spool")):
+        copy = path.with_name(f"copy-of-{path.name}")
+        copy.write_bytes(path.read_bytes())
+        file = SpoolFile.adopt(copy)
+        assert file is not None
+        found += [record_id for record_id, _ in file.records()]
+        file.remove()
+    return found
+
+
+def test_what_waits_while_the_database_is_away_stays_in_order(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, MOST)
+    ids = []
+    for _ in range(5):
+        ids += append(spool, 2)
+        spool.take()
+    assert len(list(tmp_path.iterdir())) == 3
+    assert held(spool) + held(spool) == ids
+
+
+def test_a_living_worker_s_files_are_left_alone(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, MOST)
+    append(spool)
+    assert left_behind(tmp_path) == []
+    assert len(held(spool)) == 1
+
+
+def test_a_dead_worker_s_files_are_found_and_removed(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, MOST)
+    ids = append(spool, 3)
+    spool.close()
+    assert left_behind(tmp_path) == ids
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_spool_leaves_no_file_behind(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, MOST)
+    append(spool)
+    held(spool)
+    spool.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_torn_tail_is_no_record(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, MOST)
+    ids = append(spool, 3)
+    spool.close()
+    path = next(tmp_path.glob("*.spool"))
+    content = bytearray(path.read_bytes())
+    end = content.rindex(blob())
+    content[end + 4 : end + 8] = bytes(4)
+    path.write_bytes(content)
+    assert left_behind(tmp_path) == ids[:2]
+
+
+def test_a_record_that_was_damaged_on_the_disk_does_not_hide_those_behind_it(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, MOST)
+    ids = append(spool, 3)
+    spool.close()
+    path = next(tmp_path.glob("*.spool"))
+    content = bytearray(path.read_bytes())
+    content[content.index(blob())] ^= 1
+    path.write_bytes(content)
+    assert left_behind(tmp_path) == ids[1:]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EROFS])
+def test_a_disk_that_takes_no_writes_refuses_and_recovers(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = Spool(tmp_path, MOST)
+    ids = append(spool, 2)
+    with monkeypatch.context() as patch:
+        fail_writes(patch, number)
+        for _ in range(2):
+            with pytest.raises(AuditUnavailable):
+                append(spool)
+    ids += append(spool, 2)
+    assert held(spool) == ids
+
+
+def test_a_directory_that_is_gone_refuses_and_recovers(tmp_path: Path) -> None:
+    place = tmp_path / "spool"
+    place.write_text("a file stands where the directory should be")
+    spool = Spool(place, MOST)
+    with pytest.raises(AuditUnavailable):
+        append(spool)
+    place.unlink()
+    assert held(spool) == [] != append(spool)
+    assert len(held(spool)) == 1
+
+
+def test_a_full_spool_refuses_until_it_is_drained(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, 600)
+    stored = []
+    with contextlib.suppress(AuditUnavailable):
+        while made := append(spool):
+            stored += made
+    assert 5 <= len(stored) <= 20
+    assert held(spool) == stored
+    assert append(spool)
+
+
+def test_many_at_once_are_all_there(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, MOST)
+    ids: list[bytes] = []
+    drained: list[bytes] = []
+    threads = [threading.Thread(target=lambda: ids.extend(append(spool, 40))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        drained += held(spool)
+    drained += held(spool)
+    assert len(ids) == 320
+    assert sorted(drained) == sorted(ids)
+
+
+def test_those_who_wait_together_are_written_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool = Spool(tmp_path, MOST)
+    append(spool)
+    writes = []
+    arrived, leave = threading.Event(), threading.Event()
+    real = os.pwrite
+
+    def slow(descriptor: int, data: bytes, offset: int) -> int:
+        writes.append(offset)
+        arrived.set()
+        leave.wait(5)
+        return real(descriptor, data, offset)
+
+    monkeypatch.setattr(os, "pwrite", slow)
+    threads = [threading.Thread(target=append, args=(spool,)) for _ in range(5)]
+    threads[0].start()
+    arrived.wait(5)
+    for thread in threads[1:]:
+        thread.start()
+    while len(spool._batch.records) < 4:
+        pass
+    leave.set()
+    for thread in threads:
+        thread.join()
+    assert len(writes) == 2
+    assert len(held(spool)) == 6
+
+
+def test_files_are_for_nobody_else(tmp_path: Path) -> None:
+    place = tmp_path / "spool"
+    append(Spool(place, MOST))
+    assert place.stat().st_mode & 0o777 == 0o700
+    assert next(place.glob("*.spool")).stat().st_mode & 0o777 == 0o600

@@ -1,0 +1,151 @@
+"""Settings: what is read, what is refused, and that every refusal names its variable."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from vault.errors import SettingsError
+from vault.settings import Settings, load
+
+HOME = {"HOME": "/home/ada"}
+
+
+def refusal(**given: str) -> str:
+    with pytest.raises(SettingsError) as caught:
+        load({**HOME, **given})
+    return str(caught.value)
+
+
+def test_without_any_setting_there_is_an_embedded_vault() -> None:
+    settings = load(HOME)
+    assert settings.database_url == "sqlite:////home/ada/.local/share/strongroom/strongroom.db"
+    assert settings.embedded
+
+
+def test_the_keyring_does_not_lie_beside_the_database_by_default() -> None:
+    settings = load(HOME)
+    assert not settings.keyring.is_relative_to(settings.data_dir)
+    assert not settings.data_dir.is_relative_to(settings.keyring.parent)
+
+
+def test_the_xdg_folders_are_used() -> None:
+    settings = load({**HOME, "XDG_DATA_HOME": "/d", "XDG_CONFIG_HOME": "/c"})
+    assert settings.data_dir == Path("/d/strongroom")
+    assert settings.keyring == Path("/c/strongroom/keyring/master.json")
+
+
+def test_the_database_lies_in_the_data_directory() -> None:
+    assert load({**HOME, "STRONGROOM_DATA_DIR": "/srv/x"}).database_url == "sqlite:////srv/x/strongroom.db"
+
+
+def test_values_are_read_as_their_kind() -> None:
+    settings = load(
+        {
+            **HOME,
+            "STRONGROOM_WORKERS": "3",
+            "STRONGROOM_BODY_TIMEOUT_SECONDS": "2.5",
+            "STRONGROOM_PLAIN_HTTP": "yes",
+            "STRONGROOM_TRUSTED_PROXIES": "10.0.0.0/8, 192.0.2.1",
+        }
+    )
+    assert (settings.workers, settings.body_timeout_seconds, settings.plain_http) == (3, 2.5, True)
+    assert [str(network) for network in settings.trusted_proxies] == ["10.0.0.0/8", "192.0.2.1/32"]
+
+
+def test_a_name_that_no_setting_has_is_refused() -> None:
+    assert "STRONGROOM_WORKRES" in refusal(STRONGROOM_WORKRES="2")
+
+
+def test_names_of_the_command_are_left_alone() -> None:
+    load({**HOME, "STRONGROOM_TOKEN": "srm_t_x", "STRONGROOM_URL": "https://x", "STRONGROOM_PASSWORD_FILE": "/x"})
+
+
+def test_other_peoples_variables_are_left_alone() -> None:
+    load({**HOME, "WORKERS": "many", "strongroom_workers": "x"})
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [
+        ("STRONGROOM_WORKERS", "many"),
+        ("STRONGROOM_WORKERS", "0"),
+        ("STRONGROOM_THREADS", "-1"),
+        ("STRONGROOM_PLAIN_HTTP", "perhaps"),
+        ("STRONGROOM_TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("STRONGROOM_BODY_TIMEOUT_SECONDS", "soon"),
+        ("STRONGROOM_LOG_FORMAT", "xml"),
+        ("STRONGROOM_LOG_LEVEL", "loud"),
+        ("STRONGROOM_TLS_CERT", "/cert.pem"),
+        ("STRONGROOM_SESSION_IDLE_SECONDS", "0"),
+        ("STRONGROOM_QUOTA_BYTES", "-1"),
+        ("STRONGROOM_BODY_TIMEOUT_SECONDS", "nan"),
+        ("STRONGROOM_HANDSHAKE_TIMEOUT_SECONDS", "-1"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_refused_with_its_name(variable: str, text: str) -> None:
+    assert variable in refusal(**{variable: text})
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("MEMORY_KIB", "1024"),
+        ("MEMORY_KIB", str(2 * 1024 * 1024)),
+        ("PASSES", "1"),
+        ("PASSES", "99"),
+        ("LANES", "99"),
+    ],
+)
+def test_argon2_stays_between_too_weak_and_too_dear(name: str, text: str) -> None:
+    assert "Argon2id" in refusal(**{f"STRONGROOM_ARGON2_{name}": text})
+
+
+def test_plain_http_needs_the_proxys_addresses() -> None:
+    assert "STRONGROOM_TRUSTED_PROXIES" in refusal(STRONGROOM_PLAIN_HTTP="1")
+
+
+def test_a_secret_is_read_from_its_file_less_one_newline(tmp_path: Path) -> None:
+    path = tmp_path / "url"
+    path.write_text("postgresql://ada:pass@db/strongroom\n\n")
+    settings = load({**HOME, "STRONGROOM_DATABASE_URL_FILE": str(path)})
+    assert settings.database_url == "postgresql://ada:pass@db/strongroom\n"
+    assert not settings.embedded
+
+
+def test_a_secret_given_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "url"
+    path.write_text("redis://one")
+    given = {"STRONGROOM_REDIS_URL": "redis://two", "STRONGROOM_REDIS_URL_FILE": str(path)}
+    for order in (given, dict(reversed(given.items()))):
+        assert "STRONGROOM_REDIS_URL" in refusal(**order)
+
+
+def test_a_secrets_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    assert "STRONGROOM_REDIS_URL_FILE" in refusal(STRONGROOM_REDIS_URL_FILE=str(tmp_path / "none"))
+    (tmp_path / "latin").write_bytes(b"\xff\xfe")
+    assert "STRONGROOM_REDIS_URL_FILE" in refusal(STRONGROOM_REDIS_URL_FILE=str(tmp_path / "latin"))
+
+
+def test_only_secrets_have_a_file_form() -> None:
+    assert "STRONGROOM_WORKERS_FILE" in refusal(STRONGROOM_WORKERS_FILE="/x")
+
+
+def test_no_refusal_repeats_a_password() -> None:
+    assert "hunter2" not in refusal(STRONGROOM_DATABASE_URL="redis://:hunter2@x", STRONGROOM_NO="1")
+
+
+def test_settings_cannot_be_changed_but_copied() -> None:
+    settings = load(HOME)
+    assert settings.with_changes(workers=7).workers == 7
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        settings.workers = 7  # type: ignore[misc]
+    assert isinstance(settings, Settings)
+    assert settings.workers == 2
+
+
+def test_the_repr_of_settings_hides_where_passwords_stand() -> None:
+    settings = load({**HOME, "STRONGROOM_DATABASE_URL": "postgresql://ada:hunter2@db/x"})
+    assert "hunter2" not in repr(settings)

@@ -1,0 +1,54 @@
+"""`/audit`: my own trail. `/operator/audit`: everybody's, for operators who have just given their password."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vault.api.calls import page, page_limit, place_of, principal, services
+from vault.api.parser import StrictBlueprint
+from vault.api.schemas import AuditPage, AuditQuery, OwnAuditPage, Page
+from vault.services.audit.trail import Cursor, Seen
+from vault.storage import Search
+
+blueprint = StrictBlueprint("audit", __name__, description="Who did what.")
+
+
+@blueprint.route("/audit", methods=["GET"])
+@blueprint.arguments(Page, location="query")
+@blueprint.response(200, OwnAuditPage)
+def own_trail(query: dict[str, Any]) -> Any:
+    """What was done with what is mine, the newest first."""
+    found = services().trail.own(principal(), _before(query), page_limit(query))
+    return _page(found, query)
+
+
+@blueprint.route("/operator/audit", methods=["GET"])
+@blueprint.arguments(AuditQuery, location="query")
+@blueprint.response(200, AuditPage)
+def search_audit(query: dict[str, Any]) -> Any:
+    """What was done by anybody, the newest first; `variable` looks for one variable by its name."""
+    trail = services().trail
+    search = Search(
+        user_id=trail.user_id(principal(), query["user"]) if query["user"] is not None else None,
+        actor=query["actor"],
+        action=query["action"],
+        result=query["result"],
+        environment_id=str(query["environment_id"]) if query["environment_id"] is not None else None,
+        since_us=query["since"],
+        until_us=query["until"],
+    )
+    found = trail.search(principal(), search, _before(query), page_limit(query), variable=query["variable"])
+    return _page(found, query)
+
+
+def _before(query: dict[str, Any]) -> Cursor | None:
+    place = place_of(query, int, str)
+    return (place[0], place[1]) if place else None
+
+
+def _page(found: list[Seen], query: dict[str, Any]) -> Any:
+    answer, headers = page(found, query, lambda seen: [seen.event.at_us, seen.event.id])
+    return {
+        **answer,
+        "items": [{**seen.event._asdict(), "sequence": seen.sequence} for seen in answer["items"]],
+    }, headers

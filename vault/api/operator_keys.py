@@ -1,0 +1,170 @@
+"""`/operator/keys`: the vault's keys, for an operator who has just given their password, from named networks.
+
+Long work is done in slices: a call works for a few seconds and says whether anything is left; the next goes on.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import Schema, fields, validate
+
+from vault.api.calls import principal, services
+from vault.api.parser import StrictBlueprint
+from vault.api.schemas import Moment, Reference, Switch
+from vault.errors import InvalidInput
+from vault.model.principal import Principal
+from vault.services.rewrapping import Pace
+from vault.services.rotation import KeyStatus
+
+SLICE_SECONDS = 5.0
+WAIT_SECONDS = 10.0
+"""How long a call waits for the workers; after that it answers 503, and the next one goes on."""
+
+blueprint = StrictBlueprint("operator-keys", __name__, description="The vault's keys, for operators.")
+
+
+class VersionSchema(Schema):
+    """One version of the master key."""
+
+    version = fields.Integer()
+    provider = fields.String()
+    state = fields.String()
+    created_at = Moment(attribute="created_us")
+    changed_at = Moment(attribute="changed_us")
+    destroyable_at = Moment(attribute="destroyable_us")
+    user_keys = fields.Integer()
+    workers = fields.Integer()
+
+
+class WorkerSchema(Schema):
+    """A living worker."""
+
+    host = fields.String()
+    pid = fields.Integer()
+    knows_version = fields.Integer()
+    locked = fields.Boolean(attribute="is_locked")
+
+
+class KeysAnswer(Schema):
+    """All versions, and the workers that have to know them."""
+
+    versions = fields.List(fields.Nested(VersionSchema))
+    workers = fields.List(fields.Nested(WorkerSchema))
+
+
+class RotateMasterBody(Schema):
+    """The master key (perhaps with another provider), a person's key, or the system key."""
+
+    provider = fields.String(load_default=None, allow_none=True, validate=validate.Length(min=1, max=32))
+    user = Reference(load_default=None, allow_none=True, validate=validate.Length(min=1, max=256))
+    system = Switch(load_default=False)
+
+
+class SliceBody(Schema):
+    """How fast a slice of work may go."""
+
+    max_per_second = fields.Integer(load_default=None, allow_none=True, strict=True, validate=validate.Range(min=1))
+
+
+class SliceAnswer(Schema):
+    """How much of the work this call has done, what is left, and the keys that do not open."""
+
+    done = fields.Integer()
+    left = fields.Integer()
+    broken = fields.List(fields.String())
+
+
+class ResealAnswer(Schema):
+    """Whether all is sealed anew, and which tokens still wait for their next use."""
+
+    finished = fields.Boolean()
+    tokens_left = fields.Integer()
+    tokens_refused_at = Moment(attribute="refused_us")
+
+
+class RetireBody(Schema):
+    """`undo` enables a retired version again."""
+
+    undo = Switch(load_default=False)
+
+
+class DestroyBody(Schema):
+    """`now` leaves the waiting time out; it asks twice: `confirm` is the version's number once more."""
+
+    now = Switch(load_default=False)
+    confirm = fields.Integer(load_default=None, allow_none=True, strict=True)
+
+
+@blueprint.route("/operator/keys", methods=["GET"])
+@blueprint.response(200, KeysAnswer)
+def status() -> KeyStatus:
+    """Each version: its provider, state and age, how many user keys it wraps, and how many workers know it."""
+    return services().keys.master.status(_operator())
+
+
+@blueprint.route("/operator/keys/rotate", methods=["POST"])
+@blueprint.arguments(RotateMasterBody)
+@blueprint.response(200, KeysAnswer)
+def rotate(body: dict[str, Any]) -> KeyStatus:
+    """Make a new key the active one; 503 while a worker cannot use it yet."""
+    operator, keys = _operator(), services().keys
+    if sum(map(bool, body.values())) > 1:
+        raise InvalidInput("Name one of provider, user and system.")
+    if body["user"] is not None:
+        keys.people.rotate(operator, body["user"])
+    elif body["system"]:
+        keys.system.rotate(operator, wait_seconds=WAIT_SECONDS)
+    else:
+        keys.master.rotate(operator, body["provider"], wait_seconds=WAIT_SECONDS)
+    return keys.master.status(operator)
+
+
+@blueprint.route("/operator/keys/rewrap", methods=["POST"])
+@blueprint.arguments(SliceBody)
+@blueprint.response(200, SliceAnswer)
+def rewrap(body: dict[str, Any]) -> dict[str, Any]:
+    """Move user keys under the active version for a few seconds; call it until nothing is left."""
+    operator, rewrapping = _operator(), services().keys.rewrapping
+    done = rewrapping.run(operator, Pace(body["max_per_second"], SLICE_SECONDS))
+    return {"done": done.done, "left": rewrapping.left(operator), "broken": done.broken}
+
+
+@blueprint.route("/operator/keys/reseal", methods=["POST"])
+@blueprint.arguments(SliceBody)
+@blueprint.response(200, ResealAnswer)
+def reseal(body: dict[str, Any]) -> dict[str, Any]:
+    """Seal everything anew, for a few seconds; call it until it is finished. It ends every session, this one too."""
+    operator, resealing = _operator(), services().keys.reseal
+    finished = resealing.run(operator, Pace(body["max_per_second"], SLICE_SECONDS))
+    found = resealing.status(operator)
+    return {"finished": finished, "tokens_left": found.tokens_left, "refused_us": found.refused_us}
+
+
+@blueprint.route("/operator/keys/<int:version>/retire", methods=["POST"])
+@blueprint.arguments(RetireBody)
+@blueprint.response(200, KeysAnswer)
+def retire(body: dict[str, Any], version: int) -> KeyStatus:
+    """Disable a version that nothing refers to, or enable it again."""
+    operator, master = _operator(), services().keys.master
+    (master.restore if body["undo"] else master.retire)(operator, version)
+    return master.status(operator)
+
+
+@blueprint.route("/operator/keys/<int:version>/destroy", methods=["POST"])
+@blueprint.arguments(DestroyBody)
+@blueprint.response(200, KeysAnswer)
+def destroy(body: dict[str, Any], version: int) -> KeyStatus:
+    """Destroy a version for good; 409 while anything refers to it or its time has not come."""
+    operator, master = _operator(), services().keys.master
+    if body["now"] and body["confirm"] != version:
+        raise InvalidInput("To destroy a version at once, give its number in confirm too.", path="confirm")
+    master.destroy(operator, version, now=body["now"])
+    return master.status(operator)
+
+
+def _operator() -> Principal:
+    who = principal()
+    who.require_operator()
+    who.require_recent_password(services().clock())
+    return who

@@ -1,0 +1,15 @@
+"""API keys, as many tools call them: a service token in `X-API-Key`."""
+
+from __future__ import annotations
+
+from vault.auth.header_token import header_token
+from vault.auth.presented import Presented
+from vault.model.principal import Principal
+from vault.services import Services
+
+
+def api_key(services: Services, presented: Presented) -> Principal | None:
+    """The principal of the token in `X-API-Key`; None without one. Raises `NotAuthenticated`."""
+    if not presented.api_key:
+        return None
+    return header_token(services, presented, presented.api_key)

@@ -1,0 +1,18 @@
+"""What a Vault client sends: a service token or an API session in `X-Vault-Token`, else as a bearer credential."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from vault.auth.presented import Presented
+from vault.auth.service_token import service_token
+from vault.auth.session import api_session
+from vault.model.principal import Principal
+from vault.services import Services
+
+
+def vault_token(services: Services, presented: Presented) -> Principal | None:
+    """The principal of the token or the session; None for what is shaped like neither."""
+    if presented.vault_token:
+        presented = replace(presented, authorization=f"Bearer {presented.vault_token}")
+    return service_token(services, presented) or api_session(services, presented)

@@ -1,0 +1,230 @@
+"""`strongroom audit`: who did what, and the proof that nobody has changed the record of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+from vault.cli import host
+from vault.cli.context import Cli
+from vault.cli.options import format_option, pass_cli
+from vault.cli.render import print_rows
+from vault.cli.words import CliError, say
+
+if TYPE_CHECKING:
+    from vault.services import Services
+    from vault.services.audit.trail import Seen
+    from vault.services.audit.verify import Report
+
+_COLUMNS = ("at", "action", "result", "actor", "environment_id", "revision", "address")
+_PAGE = 500
+_FOLLOW_SECONDS = 1.0
+_PROGRESS_SECONDS = 0.2
+_LATE_US = 10_000_000
+"""What a spool holds is in the database a second later, and may be older than what is there already."""
+_BROKEN = 1
+
+
+@click.group()
+def audit() -> None:
+    """Read the audit, and prove that it is whole."""
+
+
+@audit.command()
+@click.option("-n", "--lines", type=click.IntRange(0, _PAGE), default=20, help="How many events to begin with.")
+@click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until Ctrl-C.")
+@format_option
+@pass_cli
+def tail(cli: Cli, lines: int, follow: bool) -> None:
+    """Print the newest events."""
+    from vault.storage import Search
+
+    with _opened() as vault:
+        found = vault.trail.search(host.operator(), Search(), None, lines) if lines else []
+        _print(cli, list(reversed(found)))
+        seen = {item.event.id for item in found}
+        since_us = found[0].event.at_us if found else vault.clock()
+        while follow:
+            time.sleep(_FOLLOW_SECONDS)
+            fresh = vault.trail.look(host.operator(), Search(since_us=since_us), _PAGE)
+            new = [item for item in reversed(fresh) if item.event.id not in seen]
+            _print_lines(new)
+            seen.update(item.event.id for item in new)
+            if new:
+                since_us = new[-1].event.at_us - _LATE_US
+
+
+@audit.command()
+@click.option("--user", metavar="NAME", help="Whose trail, by name or id.")
+@click.option("--actor", metavar="KIND:ID", help="Who acted, as token:3kTMd9….")
+@click.option("--action", help="What was done, as values.read or refused.")
+@click.option("--result", help="ok, unchanged, or why it was refused.")
+@click.option("--environment", "environment_id", metavar="ID", help="With which environment.")
+@click.option("--variable", metavar="NAME", help="What changed this variable, asked for it, or read all that held it.")
+@click.option("--since", type=click.DateTime(), help="From this time (UTC) on.")
+@click.option("--until", type=click.DateTime(), help="Before this time (UTC).")
+@click.option("-n", "--lines", type=click.IntRange(1), default=_PAGE, help="How many at most.")
+@format_option
+@pass_cli
+def search(cli: Cli, /, lines: int, user: str | None, variable: str | None, **asked: Any) -> None:
+    """Print the events that are asked for, the newest first."""
+    from vault.storage import Search
+
+    since, until = (_microseconds(asked.pop(name)) for name in ("since", "until"))
+    with _opened() as vault:
+        user_id = vault.trail.user_id(host.operator(), user) if user is not None else None
+        wanted = Search(user_id=user_id, since_us=since, until_us=until, **asked)
+        _print(cli, vault.trail.search(host.operator(), wanted, None, lines, variable=variable))
+
+
+@audit.command()
+@click.option(
+    "--checkpoint",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A checkpoint that was kept elsewhere (`strongroom audit checkpoint`).",
+)
+def verify(checkpoint: Path | None) -> None:
+    """Prove that no event was changed, moved, added or removed, and that no old row was put back.
+
+    Without a checkpoint from elsewhere, a whole database that was put back to an older state is not seen.
+    """
+    note = checkpoint.read_text(encoding="utf-8") if checkpoint is not None else None
+    with _opened() as vault:
+        report = vault.verifier.verify(note, _progress())
+    _tell(report)
+    if report.faults:
+        raise click.exceptions.Exit(_BROKEN)
+    if note is None:
+        say("Whether the whole database is an older one, only a checkpoint tells that was kept elsewhere.")
+
+
+@audit.command()
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="A file; else standard output.")
+@click.option("--from", "first", type=click.IntRange(0), default=0, metavar="PLACE", help="From this place on.")
+def export(output: Path | None, first: int) -> None:
+    """Write all events as JSON Lines, in order, and the signed checkpoint as the last line."""
+    with _opened() as vault, _written(output) as file:
+        count = 0
+        for seen in vault.trail.export(host.operator(), first):
+            file.write(_line(seen) + "\n")
+            count += 1
+        with vault.storage.read() as unit:
+            note = vault.audit_tree.checkpoint(unit)
+        file.write(json.dumps({"checkpoint": note}, ensure_ascii=False) + "\n")
+    say(f"{count} events.")
+
+
+@audit.command()
+@click.option("--older-than", "days", type=click.IntRange(1), required=True, metavar="DAYS", help="Their age.")
+def prune(days: int) -> None:
+    """Delete old events. Their hashes stay, and so does what rows of authority are compared with."""
+    with _opened() as vault:
+        before = datetime.now(UTC) - timedelta(days=days)
+        count = vault.trail.prune(host.operator(), int(before.timestamp() * 1_000_000))
+    say(f"{count} events were pruned; the audit verifies as before.")
+
+
+@audit.command()
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="A file; else standard output.")
+@click.option("--key", is_flag=True, help="Print the public key that checkpoints are checked with.")
+def checkpoint(output: Path | None, key: bool) -> None:
+    """Write the newest signed checkpoint. Keep it where whoever breaks in here cannot reach."""
+    with _opened() as vault:
+        if key:
+            click.echo(vault.audit_tree.verifier_key)
+            return
+        with vault.storage.read() as unit:
+            note = vault.audit_tree.checkpoint(unit)
+    with _written(output) as file:
+        file.write(note)
+
+
+@contextmanager
+def _opened() -> Iterator[Services]:
+    """The vault, with everything in its place that this host knows of."""
+    from vault.errors import Unavailable
+
+    with host.opened_vault() as vault:
+        try:
+            vault.reads.drain_left_behind()
+            with vault.storage.write() as unit:
+                vault.audit_tree.sequence(unit)
+        except Unavailable as error:
+            say(f"Warning: the newest events may be missing: {error.message}")
+        try:
+            yield vault
+        finally:
+            vault.reads.close()
+
+
+@contextmanager
+def _written(path: Path | None) -> Iterator[IO[str]]:
+    if path is None:
+        yield sys.stdout
+        return
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            path.chmod(0o600)
+            yield file
+    except FileExistsError as error:
+        raise CliError(f"{path} exists already; it is not overwritten.") from error
+
+
+def _print(cli: Cli, found: Sequence[Seen]) -> None:
+    print_rows(cli, [_document(seen) for seen in found], _COLUMNS)
+
+
+def _print_lines(found: Sequence[Seen]) -> None:
+    for seen in found:
+        document = _document(seen)
+        click.echo("  ".join(str(document[name]) for name in _COLUMNS if document[name] not in (None, "")))
+
+
+def _document(seen: Seen) -> dict[str, Any]:
+    from vault.services.audit.forward import as_document
+
+    return as_document(seen.event, seen.sequence)
+
+
+def _line(seen: Seen) -> str:
+    from vault.services.audit.forward import as_document
+
+    return json.dumps(as_document(seen.event, seen.sequence, commitments=True), ensure_ascii=False)
+
+
+def _microseconds(moment: datetime | None) -> int | None:
+    return int(moment.replace(tzinfo=UTC).timestamp() * 1_000_000) if moment is not None else None
+
+
+def _progress() -> Callable[[int, int], None]:
+    """A line on stderr that counts, where somebody looks at it."""
+    started = told = time.monotonic()
+
+    def tell(done: int, total: int) -> None:
+        nonlocal told
+        now = time.monotonic()
+        if now - told >= _PROGRESS_SECONDS and sys.stderr.isatty():
+            told = now
+            click.echo(f"\r{done:,} of {total:,} events, {done / (now - started):,.0f} a second", err=True, nl=False)
+            if done >= total:
+                click.echo(err=True)
+
+    return tell
+
+
+def _tell(report: Report) -> None:
+    for fault in report.faults:
+        click.echo(fault)
+    rate = report.size / report.seconds if report.seconds else 0
+    told = [f"{report.size:,} events in the tree"]
+    told += [f"{count:,} {what}" for count, what in ((report.pruned, "pruned"), (report.erased, "erased")) if count]
+    say(f"{', '.join(told)}; {report.rows:,} rows compared; {rate:,.0f} events a second.")
+    say("The audit is whole." if not report.faults else f"The audit is broken in {len(report.faults)} places.")

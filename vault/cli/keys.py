@@ -1,0 +1,189 @@
+"""`strongroom keys`: the vault's keys, by the operator on the host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vault.cli import host
+from vault.cli.context import Cli
+from vault.cli.options import format_option, pass_cli
+from vault.cli.progress import progress_bar
+from vault.cli.render import print_data, print_rows
+from vault.cli.words import CliError, say
+
+if TYPE_CHECKING:
+    from vault.services.rewrapping import Progress
+    from vault.services.rotation import KeyStatus
+
+_COLUMNS = ["version", "provider", "state", "age_days", "user_keys", "workers", "note"]
+
+pace_option = click.option(
+    "--max-per-second", type=click.IntRange(1), metavar="N", help="Go no faster, to leave room for everything else."
+)
+
+
+@click.group()
+def keys() -> None:
+    """Look after the master key and the keys beneath it."""
+
+
+@keys.command()
+@format_option
+@pass_cli
+def status(cli: Cli) -> None:
+    """Show each version: its provider, state and age, how many user keys it wraps, and which workers know it."""
+    with host.opened_vault() as vault:
+        found = vault.keys.master.status(host.operator())
+    if cli.settings.format == "table":
+        print_rows(cli, list(_rows(found)), _COLUMNS)
+        for worker in found.workers:
+            knows = "is locked" if worker.is_locked else f"knows version {worker.knows_version}"
+            say(f"Worker {worker.pid} on {worker.host} {knows}.")
+    else:
+        print_data(cli, {"versions": list(_rows(found)), "workers": found.workers})
+
+
+@keys.command()
+@click.option("--provider", metavar="NAME", help="Make the new version with this provider, and move there.")
+@click.option("--user", "username", metavar="NAME", help="A new key for this person, instead of the master key.")
+@click.option("--system", "is_system", is_flag=True, help="A new system key, instead of the master key.")
+def rotate(provider: str | None, username: str | None, is_system: bool) -> None:
+    """Make a new key the active one: the master key's, a person's, or the vault's own."""
+    if sum(map(bool, (provider, username, is_system))) > 1:
+        raise click.UsageError("--provider, --user and --system exclude each other.")
+    if username or is_system:
+        _rotate_beneath(username)
+        return
+    with host.opened_vault() as vault:
+        say("Waiting until every worker can use the new version.")
+        version = vault.keys.master.rotate(host.operator(), provider)
+        left = vault.keys.rewrapping.left(host.operator())
+    say(f"Version {version} of the master key is active.")
+    if left:
+        say(f"{left:,} keys are still under older ones: `strongroom keys rewrap` moves them, or a worker does in time.")
+
+
+@keys.command()
+@pace_option
+def rewrap(max_per_second: int | None) -> None:
+    """Move every user key under the active version; it may be stopped and started again at any time."""
+    from vault.services.rewrapping import Pace
+
+    with host.opened_vault() as vault, watched("Rewrapping") as progress:
+        done = vault.keys.rewrapping.run(host.operator(), Pace(max_per_second), progress)
+    say(f"{done.done:,} keys were rewrapped.")
+    if done.broken:
+        raise CliError(f"{len(done.broken)} keys do not open, and stay where they are: {', '.join(done.broken[:20])}.")
+
+
+@keys.command()
+@click.argument("version", type=click.IntRange(1))
+@click.option("--undo", is_flag=True, help="Enable a retired version again, as a backup may need.")
+def retire(version: int, undo: bool) -> None:
+    """Disable a version that nothing refers to any more; its provider refuses it from then on."""
+    with host.opened_vault() as vault:
+        if undo:
+            vault.keys.master.restore(host.operator(), version)
+        else:
+            vault.keys.master.retire(host.operator(), version)
+    say(f"Version {version} is {'enabled again' if undo else 'disabled'}.")
+
+
+@keys.command()
+@click.argument("version", type=click.IntRange(1))
+@click.option("--now", "at_once", is_flag=True, help="Leave the waiting time (STRONGROOM_KEY_DESTROY_WAIT_DAYS) out.")
+@pass_cli
+def destroy(cli: Cli, version: int, at_once: bool) -> None:
+    """Destroy a version for good; refused while anything refers to it. Backups that need it are lost with it."""
+    if at_once:
+        _ask_twice(cli, version)
+    with host.opened_vault() as vault:
+        vault.keys.master.destroy(host.operator(), version, now=at_once)
+    say(f"Version {version} is destroyed.")
+
+
+@keys.command()
+@pace_option
+@click.option("--yes", is_flag=True, help="Do not ask whether to begin.")
+@pass_cli
+def reseal(cli: Cli, max_per_second: int | None, yes: bool) -> None:
+    """Seal everything under new keys, the vault's own too: the answer to a leaked master key.
+
+    Rotate first, so that the new keys lie under a new version. Every session ends at once; a service token goes on
+    when it is used within STRONGROOM_RESEAL_GRACE_HOURS, and is refused for good when it is not.
+    """
+    from vault.services.rewrapping import Pace
+
+    with host.opened_vault() as vault:
+        before = vault.keys.reseal.status(host.operator())
+        if before.began_us is None and not yes:
+            if not cli.can_ask():
+                raise CliError("A reseal ends every session: say --yes where there is no terminal to ask at.")
+            click.confirm("Every session will end, and everything is sealed anew. Begin", abort=True, err=True)
+        with watched("Resealing") as progress:
+            vault.keys.reseal.run(host.operator(), Pace(max_per_second), progress)
+        after = vault.keys.reseal.status(host.operator())
+    say("Everything is sealed and signed anew; the old keys are refused.")
+    if after.tokens_left and after.refused_us is not None:
+        until = f"{datetime.fromtimestamp(after.refused_us / 1e6, UTC):%Y-%m-%d %H:%M}Z"
+        say(f"{after.tokens_left:,} service tokens have not been used since; they are refused from {until} on.")
+    say("What the old keys had opened may be known: tell people to change their values.")
+
+
+def _rotate_beneath(username: str | None) -> None:
+    with host.opened_vault() as vault:
+        if username:
+            vault.keys.people.rotate(host.operator(), username)
+        else:
+            vault.keys.system.rotate(host.operator())
+    say(f"{username} has a new key." if username else "The vault has a new system key.")
+
+
+@contextmanager
+def watched(what: str) -> Iterator[Progress]:
+    """A progress bar, and after Ctrl-C a sentence that says how it stands."""
+    counted = [0]
+    try:
+        with progress_bar(what) as report:
+
+            def progress(done: int, total: int) -> None:
+                counted[0] = done
+                report(done, total)
+
+            yield progress
+    except KeyboardInterrupt:
+        say(f"{counted[0]:,} are done, and stay so. The same command goes on with the rest.")
+        raise
+
+
+def _ask_twice(cli: Cli, version: int) -> None:
+    if not cli.can_ask():
+        raise CliError("--now asks twice, and there is no terminal to ask at.")
+    click.confirm(f"Backups that need version {version} can never be opened again. Destroy it", abort=True, err=True)
+    again = click.prompt("Type the number of the version once more", type=int, err=True)
+    if again != version:
+        raise CliError("The two numbers differ; nothing was destroyed.")
+
+
+def _rows(found: KeyStatus) -> Iterator[dict[str, Any]]:
+    now = datetime.now(UTC)
+    for each in found.versions:
+        created = datetime.fromtimestamp(each.created_us / 1e6, UTC)
+        note = ""
+        if each.destroyable_us is not None:
+            note = f"may be destroyed from {datetime.fromtimestamp(each.destroyable_us / 1e6, UTC):%Y-%m-%d %H:%M}Z"
+        yield {
+            "version": each.version,
+            "provider": each.provider,
+            "state": each.state,
+            "created_at": created,
+            "age_days": (now - created).days,
+            "user_keys": each.user_keys,
+            "workers": f"{each.workers} of {len(found.workers)}",
+            "note": note,
+        }

@@ -1,0 +1,77 @@
+"""age files (https://age-encryption.org/v1): how somebody hands an environment to somebody else by another way.
+
+    file ─ armor? ─ header ─ nonce ─ chunks
+                      │                └ ChaCha20-Poly1305 of 64 KiB each        stream.py
+                      └ stanzas: the file key, wrapped once for each recipient   x25519.py, passphrase.py
+                        and an HMAC over all of it, under the file key           header.py
+
+The primitives are those of `cryptography`; the format is the C2SP's, whose test vectors are run over every line here.
+It is written out because the one library for Python picks the work factor of a passphrase by the clock: the same call
+costs 1 GiB on one machine and 2 GiB on the next, where other implementations refuse what it has written.
+
+    text = encrypt(b"A=1\\n", [X25519Recipient.from_text("age1…")])
+    decrypt(text, [Passphrase("…")])
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+
+from vault.crypto.age import armor, header, stream
+from vault.crypto.age.header import Identity, Recipient
+from vault.crypto.age.passphrase import WORK_FACTOR_MOST, Passphrase
+from vault.crypto.age.x25519 import X25519Identity, X25519Recipient, identities_from
+from vault.errors import FormatError
+
+_FILE_KEY_BYTES = 16
+
+
+def encrypt(plaintext: bytes, recipients: Sequence[Recipient]) -> bytes:
+    """An armored age file that each of `recipients` can open; a passphrase stands alone. Raises `FormatError`."""
+    if not recipients:
+        raise FormatError("An age file is for somebody: name a recipient or give a passphrase.")
+    file_key = secrets.token_bytes(_FILE_KEY_BYTES)
+    head = header.build(file_key, [recipient.wrap(file_key) for recipient in recipients])
+    return armor.enarmored(head + stream.seal(file_key, plaintext))
+
+
+def decrypt(data: bytes, identities: Sequence[Identity]) -> bytes:
+    """What an age file holds, armored or not.
+
+    Raises `FormatError`: it is no age file, it is for somebody else, it was changed, or it asks for more work than
+    2^20 steps of scrypt, which is refused before anything is computed. Nothing is released before all is proven.
+    """
+    parsed = header.parse(armor.dearmored(data) if armor.is_armored(data) else data)
+    for identity in identities:
+        file_key = identity.unwrap(parsed.stanzas)
+        if file_key is not None:
+            parsed.check_mac(file_key)
+            return stream.open_sealed(file_key, parsed.payload)
+    raise FormatError("This age file is not for that identity, or the passphrase is another one.")
+
+
+def is_age(data: bytes) -> bool:
+    """Whether these bytes begin as an age file does."""
+    return armor.is_armored(data) or data.startswith(header.MAGIC)
+
+
+def takes_passphrase(data: bytes) -> bool:
+    """Whether this age file opens with a passphrase. Raises `FormatError`."""
+    parsed = header.parse(armor.dearmored(data) if armor.is_armored(data) else data)
+    return any(stanza.kind == Passphrase.kind for stanza in parsed.stanzas)
+
+
+__all__ = [
+    "WORK_FACTOR_MOST",
+    "Identity",
+    "Passphrase",
+    "Recipient",
+    "X25519Identity",
+    "X25519Recipient",
+    "decrypt",
+    "encrypt",
+    "identities_from",
+    "is_age",
+    "takes_passphrase",
+]

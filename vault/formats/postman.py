@@ -1,0 +1,189 @@
+"""Postman's environment and globals files, as the app exports them, as newman does, and as its API wraps them.
+
+    {"id": …, "name": "prod", "values": [{"key": "K", "value": "v", "type": "secret", "enabled": true}],
+     "_postman_variable_scope": "environment", "_postman_exported_at": …, "_postman_exported_using": …}
+
+A full record: type, flag and description travel too. What a file does not state it leaves as it is stored: newman
+writes every type as `any` and drops `enabled`. newman also ignores `enabled: false` and honours `disabled: true`, so
+a file that is meant for it (`postman-newman`) says both; the app knows only the former.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from vault import __version__
+from vault.errors import BadJson, FormatError
+from vault.formats.base import (
+    BYTE_ORDER_MARK,
+    UNNAMED,
+    Collector,
+    ParsedFile,
+    Rendered,
+    Source,
+    checked_name,
+    error_at,
+    shown,
+    writable,
+)
+from vault.model import strict_json
+from vault.model.environment import EnvironmentKind, Variable, VariableType
+
+# Anything else (`any`, `text`, `string`, nothing) states no type: newman flattens `secret` to `any`.
+_STATED_TYPES = {"default": VariableType.DEFAULT, "secret": VariableType.SECRET}
+_REFERENCE = re.compile(r"\{\{[^{}]*?\}\}")
+
+
+class PostmanFormat:
+    """One environment or the globals; see the top of this file."""
+
+    media_type = "application/json"
+    can_parse = True
+    keeps_disabled = True
+
+    def __init__(self, name: str, *, is_for_newman: bool = False) -> None:
+        self.name = name
+        self.suffix = f".{name.replace('-', '_')}_environment.json"
+        self._is_for_newman = is_for_newman
+
+    def parse(self, text: str) -> ParsedFile:
+        """Read an environment, globals, the API's wrapper of either, or a bare array of variables.
+
+        Of equal names the last enabled one is taken, as Postman does. Raises `FormatError` with the entry's number.
+        """
+        collector = Collector()
+        for entry in _effective(_entries(text.removeprefix(BYTE_ORDER_MARK), collector.warnings), collector.warnings):
+            collector.state(entry.name, entry.stated, entry.place)
+        return collector.finish()
+
+    def render(self, variables: Sequence[Variable], source: Source = UNNAMED) -> Rendered:
+        """A file for the app, or for newman; the scope is `globals` for globals."""
+        warnings: list[str] = []
+        values = []
+        for variable in writable(variables, warnings, keeps_disabled=True):
+            if variable.literal and _REFERENCE.search(variable.text):
+                warnings.append(f"{shown(variable.name)} is literal here; Postman will resolve the references in it.")
+            values.append(self._value(variable))
+        is_globals = source.kind == EnvironmentKind.GLOBALS
+        content = {
+            "id": source.id or str(uuid.uuid4()),
+            "name": "Globals" if is_globals else source.name,
+            "values": values,
+            "_postman_variable_scope": "globals" if is_globals else "environment",
+            "_postman_exported_at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "_postman_exported_using": f"Strongroom/{__version__}",
+        }
+        return Rendered(json.dumps(content, ensure_ascii=False, indent=2) + "\n", tuple(warnings))
+
+    def _value(self, variable: Variable) -> dict[str, Any]:
+        value = {
+            "key": variable.name,
+            "value": variable.text,
+            "type": str(variable.type),
+            # Always: the app's import has failed without it.
+            "enabled": variable.enabled,
+        }
+        if variable.description:
+            value["description"] = variable.description
+        if self._is_for_newman and not variable.enabled:
+            value["disabled"] = True
+        return value
+
+
+class _Entry(NamedTuple):
+    """One element of `values`: what it states of the variable of that name."""
+
+    name: str
+    stated: dict[str, Any]
+    place: str
+
+    @property
+    def is_enabled(self) -> bool:
+        return bool(self.stated.get("enabled", True))
+
+
+def _effective(entries: Iterable[_Entry], warnings: list[str]) -> Iterable[_Entry]:
+    """One entry a name, in the order of first appearance: the last enabled one, or the last where none is."""
+    chosen: dict[str, _Entry] = {}
+    for entry in entries:
+        before = chosen.get(entry.name)
+        if before is not None:
+            warnings.append(
+                f"{shown(entry.name)} is {before.place} and {entry.place} too; the last enabled one is taken."
+            )
+        if before is None or entry.is_enabled or not before.is_enabled:
+            chosen[entry.name] = entry
+    return chosen.values()
+
+
+def _entries(text: str, warnings: list[str]) -> Iterator[_Entry]:
+    for number, raw in enumerate(_list_of(_load(text)), 1):
+        place = f"entry {number}"
+        if not isinstance(raw, dict):
+            raise error_at(place, "an object with a key and a value is expected")
+        name = raw.get("key")
+        if name is None or name == "":
+            # The app keeps its last, empty row in some exports.
+            warnings.append(f"Entry {number} is left out: it has no key.")
+        elif isinstance(name, str):
+            yield _Entry(checked_name(name, place), _stated(raw, name, place, warnings), place)
+        else:
+            raise error_at(place, "its key is not a text")
+
+
+def _list_of(content: Any) -> list[Any]:
+    """The array of variables, wherever this file has it."""
+    if isinstance(content, dict) and "values" not in content:
+        content = next((content[word] for word in ("environment", "globals") if word in content), content)
+    values = content.get("values") if isinstance(content, dict) else content
+    if isinstance(values, list):
+        return values
+    if isinstance(content, dict) and "info" in content and "item" in content:
+        raise FormatError("This is a Postman collection; an environment or globals file is expected.")
+    raise FormatError("This is no Postman environment or globals file: it has no array of values.")
+
+
+def _stated(raw: Mapping[str, Any], name: str, place: str, warnings: list[str]) -> dict[str, Any]:
+    stated: dict[str, Any] = {}
+    if "value" in raw:
+        # Numbers as they were written, null as "null": what Postman makes of them where it can.
+        stated["value"] = raw["value"] if isinstance(raw["value"], str) else strict_json.dumps(raw["value"])
+        if not isinstance(raw["value"], str):
+            warnings.append(f"{shown(name)} is not a string; its JSON text is taken as the value.")
+    else:
+        warnings.append(f"{shown(name)} has no value in this file; a stored one stays.")
+    kind = VariableType.SECRET if raw.get("secret") is True else _STATED_TYPES.get(str(raw.get("type")))
+    if kind is not None:
+        stated["type"] = kind
+    is_enabled = _flag(raw, place)
+    if is_enabled is not None:
+        stated["enabled"] = is_enabled
+    description = raw.get("description")
+    if isinstance(description, dict):
+        description = description.get("content")
+    if isinstance(description, str):
+        stated["description"] = description
+    return stated
+
+
+def _flag(raw: Mapping[str, Any], place: str) -> bool | None:
+    """Whether it is enabled, or None where the file does not say. Either flag can turn it off."""
+    for word in ("enabled", "disabled"):
+        if not isinstance(raw.get(word, True), bool):
+            raise error_at(place, f"{word} is true or false")
+    if "enabled" not in raw and "disabled" not in raw:
+        return None
+    return raw.get("enabled", True) and not raw.get("disabled", False)
+
+
+def _load(text: str) -> Any:
+    try:
+        # Half surrogate pairs go through to be refused where all else is.
+        return strict_json.parse_written(text.encode(errors="surrogatepass"))
+    except BadJson as error:
+        raise FormatError(error.message.replace("The body", "The file")) from None

@@ -1,0 +1,39 @@
+"""A template, written only: the names without their values, to be committed beside a program that needs them.
+
+It is a dotenv file of empty values, with each variable's description above it as a comment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vault.errors import FormatError
+from vault.formats.base import UNNAMED, ParsedFile, Rendered, Source, left_out, shown, writable
+from vault.formats.dotenv import carries
+from vault.model.environment import Variable
+
+
+class TemplateFormat:
+    """Names without values; see the top of this file."""
+
+    name = "template"
+    media_type = "text/plain"
+    suffix = ".env.example"
+    can_parse = False
+    keeps_disabled = False
+
+    def parse(self, text: str) -> ParsedFile:
+        """Always raises `FormatError`: there is nothing in it to take."""
+        raise FormatError("A template can be exported, not imported: it holds no values.")
+
+    def render(self, variables: Sequence[Variable], source: Source = UNNAMED) -> Rendered:
+        """`NAME=` lines; names that dotenv cannot carry are left out with a warning."""
+        warnings: list[str] = []
+        lines = []
+        for variable in writable(variables, warnings):
+            if carries(variable.name):
+                lines += [f"# {shown(line)}".rstrip() + "\n" for line in variable.description.splitlines()]
+                lines.append(f"{variable.name}=\n")
+            else:
+                warnings.append(left_out(variable, "a dotenv file cannot carry this name"))
+        return Rendered("".join(lines), tuple(warnings))

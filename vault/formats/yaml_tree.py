@@ -1,0 +1,87 @@
+"""How a YAML document becomes a small tree of texts: what the formats that are written in YAML read.
+
+Scalars stay as they were written: no reader's idea of `no`, `012` or `1e3` comes between. What makes YAML costly or
+dangerous to read is refused: aliases (a few lines can stand for gigabytes), tags, merge keys, deep nesting, and a
+second document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from vault.errors import FormatError
+from vault.formats.base import error_at
+from vault.formats.tree import Mapping, Node, Scalar, Sequence
+
+DEPTH_MOST = 16
+"""A Secret with all its metadata is five deep."""
+
+_TEXT_TAG = "tag:yaml.org,2002:str"
+_MERGE_TAG = "tag:yaml.org,2002:merge"
+# libyaml takes a tenth of a second for a megabyte, PyYAML's own parser several seconds; both read the same.
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_RESOLVER: Any = yaml.resolver.Resolver()
+
+
+def read_tree(text: str) -> Node:
+    """The one document in `text`. Raises `FormatError`, without quoting anything."""
+    try:
+        events = yaml.parse(text, Loader=_LOADER)
+        first = _after_start(events)
+        if isinstance(first, yaml.StreamEndEvent):
+            raise error_at("line 1", "there is no YAML document here")
+        root = _node(first, events, 0)
+        next(events)
+        if not isinstance(following := next(events), yaml.StreamEndEvent):
+            raise error_at(_place(following), "a second document begins here; give one at a time")
+    except yaml.YAMLError as error:
+        # The library's own message is not passed on: it may quote a part of a value.
+        mark = getattr(error, "problem_mark", None)
+        raise error_at(f"line {mark.line + 1}" if mark else "the text", "this is not YAML") from None
+    except UnicodeEncodeError:
+        raise FormatError("The text holds half a surrogate pair, which is not text.") from None
+    return root
+
+
+def _after_start(events: Iterator[Any]) -> Any:
+    next(events)
+    event = next(events)
+    return next(events) if isinstance(event, yaml.DocumentStartEvent) else event
+
+
+def _node(event: Any, events: Iterator[Any], depth: int) -> Node:
+    place = _place(event)
+    if isinstance(event, yaml.AliasEvent):
+        raise error_at(place, "an alias (*name) stands here; write the value out")
+    if depth > DEPTH_MOST:
+        raise error_at(place, f"this is nested more than {DEPTH_MOST} deep")
+    if event.tag is not None and event.tag not in (_TEXT_TAG, "!"):
+        raise error_at(place, "a tag (!name) stands here, which is not taken")
+    if isinstance(event, yaml.ScalarEvent):
+        return _scalar(event, place)
+    if isinstance(event, yaml.SequenceStartEvent):
+        while not isinstance(event := next(events), yaml.SequenceEndEvent):
+            _node(event, events, depth + 1)
+        return Sequence(place)
+    items = []
+    while not isinstance(event := next(events), yaml.MappingEndEvent):
+        key = _node(event, events, depth + 1)
+        if not isinstance(key, Scalar):
+            raise error_at(key.place, "a key is a text")
+        items.append((key, _node(next(events), events, depth + 1)))
+    return Mapping(tuple(items), place)
+
+
+def _scalar(event: Any, place: str) -> Scalar:
+    # An untagged plain scalar means what the resolver makes of it; a quoted one is text whatever it looks like.
+    tag = _RESOLVER.resolve(yaml.ScalarNode, event.value, (True, False)) if event.implicit[0] else _TEXT_TAG
+    if tag == _MERGE_TAG:
+        raise error_at(place, "a merge key (<<) stands here; write out what it means")
+    return Scalar(event.value, tag == _TEXT_TAG, place)
+
+
+def _place(event: Any) -> str:
+    return f"line {event.start_mark.line + 1}"

@@ -1,0 +1,15 @@
+"""Prune: events past their time go, where the operator has set one; verification stays whole."""
+
+from __future__ import annotations
+
+from vault.model.principal import vault_itself
+from vault.services import Services
+from vault.services.clock import DAY_US
+
+
+def prune(services: Services) -> dict[str, int]:
+    """Delete events that are older than `audit_keep_days`; how many."""
+    days = services.settings.audit_keep_days
+    if not days:
+        return {}
+    return {"events": services.trail.prune(vault_itself("prune"), services.clock() - days * DAY_US)}

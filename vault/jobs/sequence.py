@@ -1,0 +1,24 @@
+"""Sequence: events that were stored with changes get their places in the tree, and what is new is forwarded."""
+
+from __future__ import annotations
+
+from vault.services import Services
+from vault.services.clock import SECOND_US
+
+LEASE = "sequence"
+LEASE_US = 10 * SECOND_US
+
+
+def sequence(services: Services, worker_id: str) -> None:
+    """Give places and forward, unless another worker does. Nothing is written where there is nothing to do."""
+    if services.instance.locked:
+        return
+    with services.storage.read() as unit:
+        is_waiting = unit.audit_events.has_waiting()
+    if not is_waiting and not services.forwarder.has_work():
+        return
+    with services.storage.write() as unit:
+        if not unit.leases.take(LEASE, worker_id, services.clock(), LEASE_US):
+            return
+        services.audit_tree.sequence(unit)
+    services.forwarder.forward()

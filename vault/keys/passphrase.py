@@ -1,0 +1,161 @@
+"""The `passphrase` provider: the keyring file, sealed under a passphrase that somebody keeps elsewhere.
+
+    {"format": 1, "instance": "<the vault's id>",
+     "argon2id": {"memory_kib": 262144, "passes": 3, "lanes": 4, "salt": "<base64>"},
+     "sealed": "<base64 of Cobblestone-256 over the versions>"}
+
+Whoever copies the file and the database still has to guess the passphrase, at 256 MiB and about a second a guess.
+The passphrase is asked for once, when the provider is opened, and is not kept: only the key is.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import secrets
+import unicodedata
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+from vault.crypto.envelope import uuid_bytes
+from vault.crypto.key import KEY_BYTES
+from vault.crypto.password import SALT_BYTES, PasswordParameters, check_new_password
+from vault.crypto.seal import decrypt, encrypt
+from vault.errors import BlobError, InvalidInput, KeyProviderUnavailable, KeyringError
+from vault.keys import safefile
+from vault.keys.file import KeyringFile, Versions, check_instance, damaged, from_rows, to_rows, write_new
+
+FORMAT = 1
+COST = PasswordParameters(memory_kib=256 * 1024, passes=3, lanes=4)
+"""Paid once a worker and start: four times a login's memory, because who has the file guesses at home, unseen."""
+
+MAXIMUM_PASSPHRASE_BYTES = 1024
+
+
+def path_beside(keyring: Path) -> Path:
+    """Where this provider's file lies: beside the `file` provider's, since a vault on its way has both."""
+    return keyring.with_name(f"{keyring.stem}.passphrase{keyring.suffix}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Lock:
+    """What turns a passphrase into the file's key; all of it is public."""
+
+    parameters: PasswordParameters
+    salt: bytes
+
+    def key(self, passphrase: str) -> bytes:
+        from argon2 import exceptions, low_level
+
+        cost = self.parameters
+        try:
+            return low_level.hash_secret_raw(
+                _normalised(passphrase),
+                self.salt,
+                time_cost=cost.passes,
+                memory_cost=cost.memory_kib,
+                parallelism=cost.lanes,
+                hash_len=KEY_BYTES,
+                type=low_level.Type.ID,
+            )
+        except exceptions.HashingError as error:
+            raise KeyProviderUnavailable(
+                f"There is no memory for the passphrase's {cost.memory_kib // 1024} MiB just now."
+            ) from error
+
+
+class PassphraseProvider(KeyringFile):
+    """Master keys in one file under a passphrase."""
+
+    name = "passphrase"
+
+    def __init__(self, path: Path | str, instance_id: str, passphrase: str, *, key: bytes | None = None) -> None:
+        """Open the keyring of the vault `instance_id`. Raises `KeyringError` with what is wrong and what to do.
+
+        With `key`, which `create` has at hand, the passphrase is not paid for again.
+        """
+        path = Path(path)
+        self._lock = _parse(safefile.read(path), path, instance_id)[0]
+        self._key = key or self._lock.key(passphrase)
+        super().__init__(path, instance_id)
+
+    @classmethod
+    def create(
+        cls, path: Path | str, instance_id: str, passphrase: str, cost: PasswordParameters | None = None
+    ) -> Self:
+        """Make the keyring with no version in it yet. Raises `KeyringError`, also on a passphrase that is too weak."""
+        path = Path(path)
+        try:
+            check_new_password(passphrase, "")
+        except InvalidInput as error:
+            raise KeyringError(f"This is no good passphrase. {error.message}") from error
+        lock = _Lock(cost or COST, secrets.token_bytes(SALT_BYTES))
+        key = lock.key(passphrase)
+        write_new(path, _dump(instance_id, lock, key, {}))
+        return cls(path, instance_id, passphrase, key=key)
+
+    def _encode(self, versions: Versions) -> bytes:
+        return _dump(self.instance_id, self._lock, self._key, versions)
+
+    def _decode(self, content: bytes) -> Versions:
+        lock, sealed = _parse(content, self.path, self.instance_id)
+        if lock != self._lock:
+            raise KeyringError(f"The keyring {self.path} was sealed anew since it was opened: restart Strongroom.")
+        try:
+            rows = json.loads(decrypt(self._key, _place(self.instance_id), sealed))
+        except BlobError:
+            raise KeyringError(
+                f"The passphrase does not open the keyring {self.path}. Check STRONGROOM_PASSPHRASE_FILE, or the "
+                "credential named passphrase; if it is right, the file is damaged: restore it from its backup."
+            ) from None
+        return from_rows(rows, self.path)
+
+
+def _normalised(passphrase: str) -> bytes:
+    """NFC, so that the same keys pressed on another system make the same bytes; then UTF-8. Raises `KeyringError`."""
+    # Normalising is itself work that grows with the square of the length, so the raw length is looked at first.
+    if len(passphrase) > 4 * MAXIMUM_PASSPHRASE_BYTES:
+        raise KeyringError(f"A passphrase has between 1 and {MAXIMUM_PASSPHRASE_BYTES} bytes.")
+    try:
+        raw = unicodedata.normalize("NFC", passphrase).encode()
+    except UnicodeEncodeError:
+        raise KeyringError("The passphrase holds half of a surrogate pair, which is no text.") from None
+    if not 0 < len(raw) <= MAXIMUM_PASSPHRASE_BYTES:
+        raise KeyringError(f"A passphrase has between 1 and {MAXIMUM_PASSPHRASE_BYTES} bytes.")
+    return raw
+
+
+def _place(instance_id: str) -> bytes:
+    return b"SRM1 passphrase keyring" + uuid_bytes(instance_id)
+
+
+def _dump(instance_id: str, lock: _Lock, key: bytes, versions: Versions) -> bytes:
+    sealed = encrypt(key, _place(instance_id), json.dumps(to_rows(versions)).encode())
+    document = {
+        "format": FORMAT,
+        "instance": instance_id,
+        "argon2id": {**asdict(lock.parameters), "salt": base64.b64encode(lock.salt).decode("ascii")},
+        "sealed": base64.b64encode(sealed).decode("ascii"),
+    }
+    return json.dumps(document, indent=1).encode() + b"\n"
+
+
+def _parse(content: bytes, path: Path, instance_id: str) -> tuple[_Lock, bytes]:
+    """The lock and what it locks. Raises `KeyringError` before any memory is taken for parameters out of range."""
+    try:
+        document = json.loads(content)
+        format_, instance, given = document["format"], document["instance"], dict(document["argon2id"])
+        salt = base64.b64decode(given.pop("salt"), validate=True)
+        sealed = base64.b64decode(document["sealed"], validate=True)
+        parameters = PasswordParameters(**given)
+        usable = all(type(number) is int for number in given.values()) and parameters.in_range()
+    except (KeyError, TypeError, ValueError, binascii.Error, RecursionError):
+        raise damaged(path) from None
+    if format_ != FORMAT:
+        raise KeyringError(f"The keyring {path} has the format {format_!r}, which this release does not know.")
+    if not usable or len(salt) != SALT_BYTES:
+        raise KeyringError(f"The keyring {path} asks for Argon2id parameters that this release does not accept.")
+    check_instance(path, instance, instance_id)
+    return _Lock(parameters, salt), sealed

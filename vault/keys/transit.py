@@ -1,0 +1,338 @@
+"""The `transit` provider: OpenBao's or HashiCorp Vault's Transit engine, one of its keys for each master version.
+
+    create     POST keys/{ref}           derived, so that each context has a key of its own
+    wrap       POST encrypt/{ref}        context, key_version 1 → "vault:v1:" ‖ base64
+    unwrap     POST decrypt/{ref}
+    disable    POST keys/{ref}/rotate, and a lowest version of 2 in keys/{ref}/config: Transit then refuses version 1
+    destroy    POST keys/{ref}/config deletion_allowed, DELETE keys/{ref}
+
+Our context travels as Transit's `context`; its `associated_data` cannot be rewrapped. Only what follows "vault:v1:" is
+stored, decoded: base64 has several spellings for the same bytes, and one flipped bit would otherwise go unnoticed.
+
+The policy that the token needs (`create` on encrypt would let a mistake make a new key, so it is left out):
+
+    path "transit/keys/strongroom-*"    { capabilities = ["create", "read", "update", "delete"] }
+    path "transit/encrypt/strongroom-*" { capabilities = ["update"] }
+    path "transit/decrypt/strongroom-*" { capabilities = ["update"] }
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import queue
+import re
+import ssl
+import uuid
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from vault.errors import BlobError, KeyProviderError, KeyProviderUnavailable
+from vault.keys.provider import Capabilities
+
+TIMEOUT_SECONDS = 2.0
+"""For connecting, and for each read: less than the guard's budget of 3 s."""
+
+MAXIMUM_ANSWER_BYTES = 64 * 1024
+MAXIMUM_WRAPPED_BYTES = 4096
+KEPT_CONNECTIONS = 4
+"""As many as the guard has threads."""
+
+_PREFIX = "vault:v1:"
+_REF = re.compile(r"strongroom-[0-9a-f-]{36}", re.ASCII)
+_MOUNT = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*", re.ASCII)
+_TOO_EARLY = {HTTPStatus.PRECONDITION_FAILED, HTTPStatus.TOO_MANY_REQUESTS}
+"""A replica that lags behind, and a rate limit or a standby: asking again may help."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where Transit is. `token` gives the token as it is now; it is asked again after a refusal."""
+
+    url: str
+    token: Callable[[], str]
+    mount: str = "transit"
+    namespace: str = ""
+    ca_file: Path | None = None
+
+
+class TransitProvider:
+    """Master keys in a Transit engine. Thread-safe."""
+
+    name = "transit"
+
+    def __init__(self, place: Place) -> None:
+        """Asks nobody yet. Raises `KeyProviderError` on a place that cannot be one."""
+        self._server = _Server(place)
+        self._derived: set[str] = set()
+
+    def create_version(self) -> str:
+        """A new Transit key, which can be neither exported nor backed up in plain; its name."""
+        ref = f"strongroom-{uuid.uuid4()}"
+        wanted = {"type": "aes256-gcm96", "derived": True, "exportable": False, "allow_plaintext_backup": False}
+        self._server.ask("POST", f"keys/{ref}", wanted)
+        return ref
+
+    def wrap(self, ref: str, key: bytes, context: bytes) -> bytes:
+        """Transit's ciphertext under a key that it derives for this context."""
+        self._require_derived(ref)
+        wanted = {"plaintext": _text(key), "context": _text(context), "key_version": 1}
+        try:
+            answer = self._server.ask("POST", f"encrypt/{ref}", wanted)
+        except _Refused:
+            raise self._why(ref) or KeyProviderError(f"Transit refuses to encrypt under {ref}.") from None
+        ciphertext = str(answer.get("ciphertext"))
+        if not ciphertext.startswith(_PREFIX):
+            raise KeyProviderError("Transit encrypted under another version of its key than the first.")
+        return _bytes(ciphertext.removeprefix(_PREFIX))
+
+    def unwrap(self, ref: str, wrapped: bytes, context: bytes) -> bytes:
+        """The inverse. Raises `BlobError` on another version, another context or changed bytes."""
+        if not 0 < len(wrapped) <= MAXIMUM_WRAPPED_BYTES:
+            raise BlobError()
+        wanted = {"ciphertext": _PREFIX + _text(wrapped), "context": _text(context)}
+        try:
+            answer = self._server.ask("POST", f"decrypt/{_checked(ref)}", wanted)
+        except _Refused:
+            # Transit has one status for everything: whether it is the key or the bytes, the key's own state tells.
+            raise self._why(ref) or BlobError() from None
+        return _bytes(answer.get("plaintext"))
+
+    def disable(self, ref: str) -> None:
+        """Let Transit refuse the key's first version, which is the only one that is used."""
+        if self._known(ref).get("latest_version") == 1:
+            self._server.ask("POST", f"keys/{ref}/rotate", {})
+        self._configure(ref, {"min_decryption_version": 2, "min_encryption_version": 2})
+
+    def enable(self, ref: str) -> None:
+        """Allow it again."""
+        self._known(ref)
+        self._configure(ref, {"min_decryption_version": 1, "min_encryption_version": 1})
+
+    def destroy(self, ref: str) -> None:
+        """Delete the Transit key. A snapshot of that server may still hold it."""
+        self._derived.discard(ref)
+        if self._read(ref) is None:
+            return
+        self._configure(ref, {"deletion_allowed": True})
+        try:
+            self._server.ask("DELETE", f"keys/{ref}")
+        except _Refused:
+            # Somebody else may have been faster.
+            if self._read(ref) is not None:
+                raise KeyProviderError(f"Transit refuses to delete {ref}.") from None
+
+    def probe(self) -> None:
+        """Whether the server is unsealed and takes our token: it looks the token up."""
+        self._server.ask("GET", "auth/token/lookup-self", of_engine=False)
+
+    def capabilities(self) -> Capabilities:
+        """Deriving by context binds it; the server is a network away."""
+        return Capabilities(context=True, local=False)
+
+    def _require_derived(self, ref: str) -> None:
+        """Encrypting under a missing name makes a new key there, where the policy lets it: so look first, once."""
+        if ref not in self._derived:
+            if not self._known(ref).get("derived"):
+                raise KeyProviderError(f"The Transit key {ref} is not derived, so it would bind no context.")
+            self._derived.add(ref)
+
+    def _why(self, ref: str) -> KeyProviderError | None:
+        found = self._read(ref)
+        if found is None:
+            self._derived.discard(ref)
+            return _unknown(ref)
+        if found.get("min_decryption_version", 1) != 1:
+            return KeyProviderError(f"The Transit key {ref} is disabled.")
+        return None
+
+    def _known(self, ref: str) -> dict[str, Any]:
+        found = self._read(ref)
+        if found is None:
+            raise _unknown(ref)
+        return found
+
+    def _read(self, ref: str) -> dict[str, Any] | None:
+        try:
+            return self._server.ask("GET", f"keys/{_checked(ref)}")
+        except _Missing:
+            return None
+
+    def _configure(self, ref: str, wanted: dict[str, Any]) -> None:
+        try:
+            self._server.ask("POST", f"keys/{ref}/config", wanted)
+        except _Refused:
+            raise self._why(ref) or KeyProviderError(f"Transit refuses to configure {ref}.") from None
+
+
+class _Refused(KeyProviderError):
+    """Status 400: Transit's answer to whatever it cannot do."""
+
+    sentence = "Transit refuses the request (400)."
+
+
+class _Missing(KeyProviderError):
+    """Status 404, for a key as for an engine."""
+
+    sentence = "There is no Transit engine at STRONGROOM_TRANSIT_MOUNT (404)."
+
+
+_Idle = queue.LifoQueue[http.client.HTTPSConnection]
+
+
+class _Server:
+    """JSON over HTTPS, on connections that are kept open."""
+
+    def __init__(self, place: Place) -> None:
+        parts = urlsplit(place.url)
+        if parts.scheme != "https" or not parts.hostname or parts.path.strip("/") or parts.query or parts.username:
+            raise KeyProviderError("STRONGROOM_TRANSIT_URL is https://host:port: keys travel to it, so TLS is a must.")
+        if not _MOUNT.fullmatch(place.mount):
+            raise KeyProviderError("STRONGROOM_TRANSIT_MOUNT is the path that the engine is mounted at, as transit.")
+        if not _is_header(place.namespace or "none"):
+            raise KeyProviderError("STRONGROOM_TRANSIT_NAMESPACE holds what cannot be sent in a header.")
+        self._place = place
+        self._host, self._port = parts.hostname, parts.port or 443
+        self._tls = _tls_context(place.ca_file)
+        self._token = self._read_token()
+        self._idle: _Idle = queue.LifoQueue(KEPT_CONNECTIONS)
+        weakref.finalize(self, _close, self._idle)
+
+    def ask(
+        self, method: str, path: str, body: dict[str, Any] | None = None, *, of_engine: bool = True
+    ) -> dict[str, Any]:
+        """The answer's `data`. Raises `_Refused`, `_Missing`, `KeyProviderError`, `KeyProviderUnavailable`."""
+        target = f"/v1/{self._place.mount}/{path}" if of_engine else f"/v1/{path}"
+        status, content = self._send(method, target, body)
+        if status == HTTPStatus.FORBIDDEN and self._renewed():
+            status, content = self._send(method, target, body)
+        _check(status)
+        if not content:
+            return {}
+        try:
+            return dict(json.loads(content).get("data") or {})
+        except (AttributeError, TypeError, ValueError, RecursionError):
+            raise KeyProviderError("What answers at STRONGROOM_TRANSIT_URL is no Transit.") from None
+
+    def _read_token(self) -> str:
+        token = self._place.token()
+        # http.client would quote what it cannot send in its own error.
+        if not _is_header(token):
+            raise KeyProviderError("STRONGROOM_TRANSIT_TOKEN_FILE (or _TOKEN) holds no token.")
+        return token
+
+    def _renewed(self) -> bool:
+        """Whether the token is another one by now: agents write a new one into its file before the old expires."""
+        before, self._token = self._token, self._read_token()
+        return before != self._token
+
+    def _send(self, method: str, target: str, body: dict[str, Any] | None) -> tuple[int, bytes]:
+        """Status and content. An idle connection may have been closed meanwhile, so that one is tried once more."""
+        connection = self._kept()
+        if connection is not None:
+            try:
+                return self._exchange(connection, method, target, body)
+            except TimeoutError:
+                connection.close()
+                raise KeyProviderUnavailable() from None
+            except (OSError, http.client.HTTPException):
+                connection.close()
+        connection = http.client.HTTPSConnection(self._host, self._port, timeout=TIMEOUT_SECONDS, context=self._tls)
+        try:
+            return self._exchange(connection, method, target, body)
+        except ssl.SSLCertVerificationError as error:
+            connection.close()
+            raise KeyProviderError(
+                f"The certificate at STRONGROOM_TRANSIT_URL is not trusted ({error.verify_message}). "
+                "Name its authority's file in STRONGROOM_TRANSIT_CA_FILE."
+            ) from None
+        except (OSError, http.client.HTTPException):
+            connection.close()
+            raise KeyProviderUnavailable() from None
+
+    def _exchange(
+        self, connection: http.client.HTTPSConnection, method: str, target: str, body: dict[str, Any] | None
+    ) -> tuple[int, bytes]:
+        headers = {"X-Vault-Token": self._token, "X-Vault-Request": "true", "Content-Type": "application/json"}
+        if self._place.namespace:
+            headers["X-Vault-Namespace"] = self._place.namespace
+        connection.request(method, target, None if body is None else json.dumps(body), headers)
+        answer = connection.getresponse()
+        content = answer.read(MAXIMUM_ANSWER_BYTES + 1)
+        if len(content) > MAXIMUM_ANSWER_BYTES:
+            raise http.client.HTTPException("The answer is too long.")
+        if answer.will_close:
+            connection.close()
+        else:
+            self._keep(connection)
+        return answer.status, content
+
+    def _kept(self) -> http.client.HTTPSConnection | None:
+        try:
+            return self._idle.get_nowait()
+        except queue.Empty:
+            return None
+
+    def _keep(self, connection: http.client.HTTPSConnection) -> None:
+        try:
+            self._idle.put_nowait(connection)
+        except queue.Full:
+            connection.close()
+
+
+def _close(idle: _Idle) -> None:
+    while not idle.empty():
+        idle.get().close()
+
+
+def _check(status: int) -> None:
+    if status < HTTPStatus.MULTIPLE_CHOICES:
+        return
+    if status in _TOO_EARLY or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise KeyProviderUnavailable()
+    if status == HTTPStatus.NOT_FOUND:
+        raise _Missing()
+    if status == HTTPStatus.BAD_REQUEST:
+        raise _Refused()
+    if status == HTTPStatus.FORBIDDEN:
+        raise KeyProviderError("Transit denies it (403): the token has expired, or its policy does not allow this.")
+    raise KeyProviderError(f"Transit answered {status}: STRONGROOM_TRANSIT_URL has to lead to an active server.")
+
+
+def _tls_context(ca_file: Path | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise KeyProviderError(f"STRONGROOM_TRANSIT_CA_FILE, {ca_file}, cannot be used: {error}.") from error
+
+
+def _is_header(text: str) -> bool:
+    return bool(text) and text.isascii() and text.isprintable()
+
+
+def _checked(ref: str) -> str:
+    if not _REF.fullmatch(ref):
+        raise _unknown(ref)
+    return ref
+
+
+def _unknown(ref: str) -> KeyProviderError:
+    return KeyProviderError(f"Transit has no master key version {ref}.")
+
+
+def _text(raw: bytes) -> str:
+    return base64.b64encode(raw).decode("ascii")
+
+
+def _bytes(text: Any) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (TypeError, ValueError):
+        # From None: what came back may be key material.
+        raise KeyProviderError("What answers at STRONGROOM_TRANSIT_URL is no Transit.") from None

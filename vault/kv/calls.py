@@ -1,0 +1,267 @@
+"""What every call of the Vault-compatible face shares: who asks, the envelope, bodies, transactions, wrapping."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from flask import Blueprint, Flask, Response, current_app, g, request
+from werkzeug.exceptions import HTTPException
+
+from vault.auth import VAULT_METHODS, Presented, authenticate
+from vault.errors import InvalidInput, Unavailable
+from vault.kv import problems
+from vault.kv.duration import seconds_of
+from vault.model.environment import check_environment_name
+from vault.model.principal import Principal
+from vault.model.strict_json import dumps, parse_written
+from vault.observe import metrics
+from vault.services import Services
+from vault.services.wrapping import Wrapped, check_ttl
+from vault.storage import Stale, UnitOfWork
+
+PREFIX = "/v1"
+WRITES = ("POST", "PUT")
+LISTS = ("LIST",)
+_TRIES = 8
+_PUBLIC = "_strongroom_public"
+_WRAP_FIELD = "HTTP_X_VAULT_WRAP_TTL"
+_TWO_READINGS = ("%2f", "%5c", "%2e", "%00")
+_YES = frozenset({"1", "t", "true"})
+
+View = Callable[..., Any]
+T = TypeVar("T")
+
+
+def new_blueprint(name: str) -> Blueprint:
+    """A blueprint under `/v1` whose errors are told as Vault tells them, and whose answers may be wrapped."""
+    blueprint = Blueprint(f"kv.{name}".replace(".", "_"), __name__, url_prefix=PREFIX)
+    problems.register(blueprint)
+    blueprint.after_request(_wrapped_if_wanted)
+    return blueprint
+
+
+def public(view: View) -> View:
+    """Mark a call that needs no credential. Everything else under `/v1` does."""
+    setattr(view, _PUBLIC, True)
+    return view
+
+
+def guard(app: Flask) -> None:
+    """Ask for a credential before anything under `/v1` runs; an address that is not there needs one too."""
+
+    @app.before_request
+    def require_vault_credential() -> Response | None:
+        if request.path != PREFIX and not request.path.startswith(PREFIX + "/"):
+            return None
+        try:
+            _admit(app)
+        except Exception as error:
+            return problems.told(error)
+        return None
+
+
+def _admit(app: Flask) -> None:
+    # The environ itself, and once: each step through Flask's stand-ins costs more than the look-up behind it.
+    environ = request.environ
+    is_public = getattr(app.view_functions.get(request.endpoint or ""), _PUBLIC, False)
+    # OPTIONS is answered for all calls of an address, not only for the public one.
+    if not is_public or environ["REQUEST_METHOD"] == "OPTIONS":
+        presented = Presented(
+            environ.get("HTTP_AUTHORIZATION", ""),
+            environ.get("REMOTE_ADDR", ""),
+            environ.get("strongroom.request_id", ""),
+            method=environ["REQUEST_METHOD"],
+            vault_token=environ.get("HTTP_X_VAULT_TOKEN", ""),
+        )
+        g.principal = authenticate(services(), presented, VAULT_METHODS)
+    if isinstance(request.routing_exception, HTTPException):
+        raise request.routing_exception
+    raw_path, _, raw_query = environ.get("RAW_URI", "").partition("?")
+    if "%" in raw_path and any(part in raw_path.lower() for part in _TWO_READINGS):
+        raise InvalidInput("Slashes and dots of a path are written as they are, not percent-encoded.")
+    _check_utf8(environ["PATH_INFO"])
+    if not raw_query.isascii():
+        raise InvalidInput("What stands behind the question mark is percent-encoded.")
+    if _WRAP_FIELD in environ:
+        g.wrap_seconds = wrap_seconds()
+
+
+def _check_utf8(path_info: str) -> None:
+    # Werkzeug puts the same sign in the place of whatever is no UTF-8: two paths would become one.
+    if path_info.isascii():
+        return
+    try:
+        path_info.encode("latin-1").decode()
+    except UnicodeError:
+        raise InvalidInput("A path is UTF-8.") from None
+
+
+def services() -> Services:
+    """The verbs of this vault."""
+    return cast(Services, current_app.extensions["strongroom"].services)
+
+
+def principal() -> Principal:
+    """Who asks."""
+    return cast(Principal, g.principal)
+
+
+def credential() -> str:
+    """The credential itself, which the answers about it repeat."""
+    bearer = Presented(request.headers.get("Authorization", ""), "", "").bearer
+    return request.headers.get("X-Vault-Token", "") or bearer
+
+
+def address() -> str:
+    """Where the request came from: the peer, or what a named proxy says of it."""
+    return request.remote_addr or ""
+
+
+def request_id() -> str:
+    """The id that the front door gave this request."""
+    return str(request.environ.get("strongroom.request_id", ""))
+
+
+def named(path: str) -> str:
+    """The environment that a path means: its name, slashes and all. Raises `InvalidInput` for what is no name.
+
+    What is authorised is this name and what is stored under it, so there is no second spelling of a path.
+    """
+    return check_environment_name(path, path="path")
+
+
+def body() -> dict[str, Any]:
+    """The JSON object in the body, whatever its Content-Type says; an empty one is an empty object."""
+    data = request.get_data()
+    if not data:
+        return {}
+    document = parse_written(data)
+    if not isinstance(document, dict):
+        raise InvalidInput("The body is a JSON object.")
+    return document
+
+
+def mapping(document: dict[str, Any], name: str) -> dict[str, Any]:
+    """A field that is an object; an empty one where it is absent or null. Raises `InvalidInput`."""
+    found = document.get(name)
+    if found is None:
+        return {}
+    if not isinstance(found, dict):
+        raise InvalidInput("This is a JSON object.", path=name)
+    return found
+
+
+def text(document: dict[str, Any], name: str) -> str:
+    """A field that is a text. Raises `InvalidInput` where it is absent or something else."""
+    found = document.get(name)
+    if not isinstance(found, str) or not found:
+        raise InvalidInput(f"missing {name}")
+    return found
+
+
+def flag(value: Any) -> bool:
+    """Whether a query's text says yes, as Go reads it: 1, t or true."""
+    return str(value).lower() in _YES
+
+
+def is_list() -> bool:
+    """Whether a GET asks for a list: `?list=true`, for clients that cannot send LIST."""
+    return request.method in LISTS or flag(request.args.get("list", ""))
+
+
+def transaction(action: Callable[[UnitOfWork], T]) -> T:
+    """Run `action` in one transaction, again from its start while others are faster."""
+    for _ in range(_TRIES):
+        try:
+            with services().storage.write() as unit:
+                return action(unit)
+        except Stale:
+            continue
+    raise Unavailable("Many others write to this at the same time; ask again.")
+
+
+def envelope(
+    data: Any = None,
+    *,
+    auth: Any = None,
+    wrap_info: Any = None,
+    warnings: Any = None,
+    status: int = 200,
+    twice: bool = False,
+) -> Response:
+    """An answer as every Vault client reads it. `twice`: the data stands beside the envelope's fields too."""
+    document = {
+        **(data if twice else {}),
+        "request_id": request_id(),
+        "lease_id": "",
+        "renewable": False,
+        "lease_duration": 0,
+        "data": data,
+        "wrap_info": wrap_info,
+        "warnings": list(warnings) if warnings else None,
+        "auth": auth,
+    }
+    return Response(dumps(document), status, content_type=problems.MEDIA_TYPE)
+
+
+def plain(document: dict[str, Any], status: int = 200) -> Response:
+    """An answer without the envelope."""
+    return Response(json.dumps(document), status, content_type=problems.MEDIA_TYPE)
+
+
+def nothing() -> Response:
+    """204."""
+    return Response(status=204, content_type=problems.MEDIA_TYPE)
+
+
+def moment(us: int | None) -> str:
+    """A time as RFC 3339 in UTC; an empty text for none."""
+    if us is None:
+        return ""
+    start = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+    return (start + datetime.timedelta(microseconds=us)).isoformat().replace("+00:00", "Z")
+
+
+def count_login(outcome: str) -> None:
+    """Count a login."""
+    metrics().logins.labels(outcome=outcome).inc()
+
+
+# -- Wrapping --
+
+
+def wrap_seconds() -> int | None:
+    """For how long the answer shall be wrapped; None where it shall not. Raises `InvalidInput`."""
+    seconds = seconds_of(request.environ.get(_WRAP_FIELD, ""), "X-Vault-Wrap-TTL")
+    if not seconds:
+        return None
+    check_ttl(seconds)
+    return seconds
+
+
+def wrap_info(wrapped: Wrapped, wrapped_accessor: str = "") -> dict[str, Any]:
+    """What is told of a wrapped answer in its stead."""
+    return {
+        "token": wrapped.token,
+        "accessor": wrapped.accessor,
+        "ttl": wrapped.ttl_seconds,
+        "creation_time": moment(wrapped.created_us),
+        "creation_path": wrapped.path,
+        "wrapped_accessor": wrapped_accessor,
+    }
+
+
+def _wrapped_if_wanted(response: Response) -> Response:
+    seconds, holder = g.get("wrap_seconds"), g.get("principal")
+    if seconds is None or holder is None or response.status_code != 200 or request.method == "HEAD":
+        return response
+    answer, path = response.get_data(as_text=True), request.path.removeprefix(PREFIX + "/")
+    try:
+        wrapped = transaction(lambda unit: services().wrapping.wrap(unit, holder, answer, path, seconds))
+    except Exception as error:
+        return problems.told(error)
+    accessor = (json.loads(answer).get("auth") or {}).get("accessor", "")
+    return envelope(wrap_info=wrap_info(wrapped, accessor))

@@ -1,0 +1,157 @@
+"""KV version 2, `secret/data/…` and what goes with it: an environment as a map, in versions."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from flask import Response, request
+
+from vault.errors import InvalidInput
+from vault.kv import calls, problems
+from vault.kv.calls import WRITES, body, envelope, mapping, named, nothing, principal, services, transaction
+from vault.services.versions import Edit, Found, Version, Wanted, merged, replaced
+
+blueprint = calls.new_blueprint("data")
+
+MERGE_PATCH = "application/merge-patch+json"
+VERSION_MOST = 2**63 - 1
+"""What a database can hold; there are never as many."""
+VERSIONS_MOST = 1000
+
+
+@blueprint.route("/secret/data/<path:path>", methods=["GET"])
+def read(path: str) -> Response:
+    """A version, the current one unless `?version=` names another; with `?resolve=true` its references resolved."""
+    found = services().versions.read(principal(), named(path), _wanted(), known_etags())
+    return _answer(found, lambda values: {"data": values, "metadata": _version(found.version)})
+
+
+@blueprint.route("/secret/subkeys/<path:path>", methods=["GET"])
+def subkeys(path: str) -> Response:
+    """The names of a version, nested objects included, without any value."""
+    depth = _number(request.args.get("depth", "0"), "depth")
+    found = services().versions.read(principal(), named(path), _wanted(), known_etags())
+    return _answer(
+        found,
+        lambda values: {
+            "subkeys": None if values is None else _names(values, depth),
+            "metadata": _version(found.version),
+        },
+    )
+
+
+@blueprint.route("/secret/data/<path:path>", methods=WRITES)
+def write(path: str) -> Response:
+    """A new version with exactly these values."""
+    data, cas = _written()
+    return _store(path, lambda current: replaced(current, data), cas)
+
+
+@blueprint.route("/secret/data/<path:path>", methods=["PATCH"])
+def patch(path: str) -> Response:
+    """A new version: the current one with a JSON merge patch (RFC 7396) applied."""
+    if request.mimetype != MERGE_PATCH:
+        raise problems.WrongMediaType()
+    data, cas = _written()
+    return _store(path, lambda current: merged(current, data), cas, create=False)
+
+
+@blueprint.route("/secret/data/<path:path>", methods=["DELETE"])
+def delete_current(path: str) -> Response:
+    """Hide the current version."""
+    return _change("delete", path, None)
+
+
+@blueprint.route("/secret/<any(delete, undelete, destroy):verb>/<path:path>", methods=WRITES)
+def change(verb: str, path: str) -> Response:
+    """Hide versions, bring them back, or remove their values for good."""
+    return _change(verb, path, _numbers())
+
+
+def _store(path: str, edit: Edit, cas: int | None, *, create: bool = True) -> Response:
+    name = named(path)
+    written = transaction(lambda unit: services().versions.write(unit, principal(), name, edit, cas=cas, create=create))
+    return envelope(_version(written))
+
+
+def _change(verb: str, path: str, numbers: Collection[int] | None) -> Response:
+    name, act = named(path), getattr(services().versions, verb)
+    transaction(lambda unit: act(unit, principal(), name, numbers))
+    return nothing()
+
+
+def _answer(found: Found, shape: Any) -> Response:
+    if found.is_gone:
+        # A plain 404 would say that there never was anything; the whole envelope says what became of it.
+        response = envelope(shape(None), status=404)
+    elif found.values is None:
+        response = Response(status=304)
+    else:
+        response = envelope(shape(found.values), warnings=found.warnings)
+    return answer_etag(response, found)
+
+
+def answer_etag(response: Response, found: Found) -> Response:
+    """The answer with the version's ETag."""
+    response.headers["ETag"] = f'"{found.etag}"'
+    return response
+
+
+def _version(version: Version) -> dict[str, Any]:
+    return {
+        "version": version.number,
+        "created_time": calls.moment(version.created_us),
+        "deletion_time": calls.moment(version.deletion_us),
+        "destroyed": version.destroyed,
+        "custom_metadata": version.custom_metadata,
+    }
+
+
+def _names(values: Any, depth: int) -> Any:
+    if not isinstance(values, dict) or not values:
+        return None
+    if depth == 1:
+        return dict.fromkeys(values)
+    return {name: _names(value, depth - 1 if depth else 0) for name, value in values.items()}
+
+
+def _wanted() -> Wanted:
+    if not request.args:
+        return Wanted()
+    version = request.args.get("version", "")
+    return Wanted(_number(version, "version") if version else 0, calls.flag(request.args.get("resolve", "")))
+
+
+def known_etags() -> Collection[str]:
+    """The ETags of answers that the caller has already."""
+    given = request.headers.get("If-None-Match", "")
+    return [part.strip().removeprefix("W/").strip('"') for part in given.split(",")] if given else ()
+
+
+def _written() -> tuple[dict[str, Any], int | None]:
+    """The values and the check-and-set number of a write."""
+    document = body()
+    data = document.get("data")
+    if not isinstance(data, dict):
+        raise InvalidInput("no data provided" if data is None else "data is a JSON object")
+    cas = mapping(document, "options").get("cas")
+    return data, None if cas is None else _number(cas, "cas")
+
+
+def _numbers() -> list[int]:
+    given = body().get("versions")
+    if not isinstance(given, list) or not given:
+        raise InvalidInput("no version number provided")
+    if len(given) > VERSIONS_MOST:
+        raise InvalidInput(f"At most {VERSIONS_MOST} versions at once.", path="versions")
+    return [_number(item, "versions") for item in given]
+
+
+def _number(value: Any, path: str) -> int:
+    """A number that a client may have sent as text. Raises `InvalidInput`."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= VERSION_MOST:
+        raise InvalidInput("This is a whole number, and not below 0.", path=path)
+    return value

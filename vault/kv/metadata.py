@@ -1,0 +1,135 @@
+"""KV version 2, `secret/metadata/…` and `secret/config`: names by folder, rules, a client's own metadata."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response, request
+
+from vault.errors import InvalidInput, MethodNotAllowed, NotFound
+from vault.kv import calls, problems
+from vault.kv.calls import WRITES, body, envelope, mapping, named, nothing, principal, services, transaction
+from vault.kv.data import MERGE_PATCH
+from vault.kv.duration import seconds_of, text_of
+from vault.services.metadata import Told
+from vault.storage import Record
+
+blueprint = calls.new_blueprint("metadata")
+
+
+@blueprint.route("/secret/metadata", methods=["LIST", "GET"], defaults={"path": ""})
+@blueprint.route("/secret/metadata/<path:path>", methods=["LIST", "GET"])
+def read(path: str) -> Response:
+    """All that is known beside the values; or, as a list, the names below a folder."""
+    if calls.is_list():
+        return names(path)
+    if not path:
+        raise MethodNotAllowed()
+    return envelope(_told(services().metadata.get(principal(), named(path))))
+
+
+@blueprint.route("/secret/metadata/<path:path>", methods=WRITES)
+def write(path: str) -> Response:
+    """Set rules and metadata, before there is any version too."""
+    name, wishes = named(path), _wishes()
+    transaction(lambda unit: services().metadata.set(unit, principal(), name, wishes))
+    return nothing()
+
+
+@blueprint.route("/secret/metadata/<path:path>", methods=["PATCH"])
+def patch(path: str) -> Response:
+    """Set some; null takes a pair out of the custom metadata."""
+    if request.mimetype != MERGE_PATCH:
+        raise problems.WrongMediaType()
+    name, wishes = named(path), _wishes()
+    transaction(lambda unit: services().metadata.patch(unit, principal(), name, wishes))
+    return nothing()
+
+
+@blueprint.route("/secret/metadata/<path:path>", methods=["DELETE"])
+def erase(path: str) -> Response:
+    """Delete it for good, with all its versions."""
+    name = named(path)
+    transaction(lambda unit: services().metadata.erase(unit, principal(), name))
+    return nothing()
+
+
+@blueprint.route("/secret/config", methods=["GET"])
+def read_config() -> Response:
+    """What new paths start with."""
+    found = services().metadata.defaults(principal())
+    after = text_of(found.delete_version_after_seconds)
+    rules = {"max_versions": found.max_versions, "cas_required": found.cas_required, "delete_version_after": after}
+    return envelope(rules)
+
+
+@blueprint.route("/secret/config", methods=WRITES)
+def write_config() -> Response:
+    """Change what new paths start with."""
+    wishes = _wishes()
+    wishes.pop("custom_metadata", None)
+    transaction(lambda unit: services().metadata.set_defaults(unit, principal(), wishes))
+    return nothing()
+
+
+def names(path: str) -> Response:
+    """The names below a folder; with or without a slash at its end. Raises `NotFound` for an empty one."""
+    folder = path.removesuffix("/")
+    found = services().metadata.names(principal(), named(folder) if folder else "")
+    if not found:
+        raise NotFound()
+    return envelope({"keys": found})
+
+
+def _told(told: Told) -> dict[str, Any]:
+    row = told.environment
+    return {
+        "versions": {str(revision.number): _facts(revision) for revision in told.revisions},
+        "current_version": row.last_number,
+        "oldest_version": told.revisions[0].number if told.revisions else 0,
+        "created_time": calls.moment(row.created_us),
+        "updated_time": calls.moment(row.updated_us),
+        "max_versions": row.max_versions,
+        "cas_required": bool(row.cas_required),
+        "delete_version_after": text_of(row.delete_version_after_seconds),
+        "custom_metadata": told.custom_metadata,
+    }
+
+
+def _facts(revision: Record) -> dict[str, Any]:
+    return {
+        "created_time": calls.moment(revision.created_us),
+        "deletion_time": calls.moment(revision.deletion_us),
+        "destroyed": bool(revision.destroyed),
+    }
+
+
+def _wishes() -> dict[str, Any]:
+    """What the body asks for, by the names that services know. What it does not name, or names as null, stays."""
+    document = body()
+    wishes: dict[str, Any] = {}
+    if document.get("max_versions") is not None:
+        wishes["max_versions"] = _whole(document["max_versions"])
+    if document.get("cas_required") is not None:
+        wishes["cas_required"] = _switch(document["cas_required"])
+    if document.get("delete_version_after") is not None:
+        after = seconds_of(document["delete_version_after"], "delete_version_after")
+        wishes["delete_version_after_seconds"] = after
+    if "custom_metadata" in document:
+        wishes["custom_metadata"] = mapping(document, "custom_metadata")
+    return wishes
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InvalidInput("This is a whole number.", path="max_versions")
+    return value
+
+
+def _switch(value: Any) -> bool:
+    switches = {True: True, False: False, "true": True, "false": False}
+    if not isinstance(value, bool | str) or value not in switches:
+        raise InvalidInput("This is true or false.", path="cas_required")
+    return switches[value]

@@ -1,0 +1,52 @@
+"""KV version 1 at `kv/…`: the same environments, as maps without versions."""
+
+from __future__ import annotations
+
+from flask import Response, request
+
+from vault.errors import InvalidInput, MethodNotAllowed, NotFound
+from vault.kv import calls
+from vault.kv.calls import WRITES, body, envelope, named, nothing, principal, services, transaction
+from vault.kv.data import answer_etag, known_etags
+from vault.kv.metadata import names
+from vault.services.versions import Wanted, replaced
+
+blueprint = calls.new_blueprint("one")
+
+
+@blueprint.route("/kv", methods=["LIST", "GET"], defaults={"path": ""})
+@blueprint.route("/kv/<path:path>", methods=["LIST", "GET"])
+def read(path: str) -> Response:
+    """The map; or, as a list, the names below a folder."""
+    if calls.is_list():
+        return names(path)
+    if not path:
+        raise MethodNotAllowed()
+    wanted = Wanted(resolve=calls.flag(request.args.get("resolve", "")))
+    found = services().versions.read(principal(), named(path), wanted, known_etags())
+    if found.is_gone:
+        raise NotFound()
+    response = envelope(found.values, warnings=found.warnings) if found.values is not None else Response(status=304)
+    return answer_etag(response, found)
+
+
+@blueprint.route("/kv/<path:path>", methods=WRITES)
+def write(path: str) -> Response:
+    """Exactly these values."""
+    name, values = named(path), body()
+    if not values:
+        raise InvalidInput("missing data fields")
+    transaction(
+        lambda unit: services().versions.write(
+            unit, principal(), name, lambda current: replaced(current, values), cas=None
+        )
+    )
+    return nothing()
+
+
+@blueprint.route("/kv/<path:path>", methods=["DELETE"])
+def delete(path: str) -> Response:
+    """Delete it; our own face can bring it back for a time."""
+    name = named(path)
+    transaction(lambda unit: services().metadata.delete(unit, principal(), name))
+    return nothing()

@@ -1,0 +1,191 @@
+"""`sys/…`: health, seal status and leader for everybody; mounts and capabilities for those with a token."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Response, request
+
+from vault import __version__
+from vault.errors import InvalidInput, NotFound, NotGranted
+from vault.kv import calls
+from vault.kv.calls import WRITES, body, envelope, plain, principal, public, services
+from vault.model.environment import check_environment_name
+from vault.model.grant import Permission
+from vault.model.policy import allows
+from vault.services.metadata import EVERYWHERE
+
+blueprint = calls.new_blueprint("system")
+
+_DAY_SECONDS = 86_400
+_PATHS_MOST = 100
+
+
+@blueprint.route("/sys/health", methods=["GET"])
+@public
+def health() -> Response:
+    """Whether the vault is open: 200, or 503 while it is locked; the query may ask for other codes."""
+    sealed = services().instance.locked
+    facts = {
+        "initialized": True,
+        "sealed": sealed,
+        "standby": False,
+        "performance_standby": False,
+        "replication_performance_mode": "disabled",
+        "replication_dr_mode": "disabled",
+        "server_time_utc": int(time.time()),
+        **_identity(),
+    }
+    return plain(facts, _code("sealedcode", 503) if sealed else _code("activecode", 200))
+
+
+@blueprint.route("/sys/seal-status", methods=["GET"])
+@public
+def seal_status() -> Response:
+    """Whether the vault is open, as `vault status` asks."""
+    shares = {"t": 1, "n": 1, "progress": 0, "nonce": ""}
+    facts = {"type": "shamir", "initialized": True, "sealed": services().instance.locked, "migration": False}
+    kind = {"recovery_seal": False, "storage_type": "strongroom", "build_date": ""}
+    return plain({**facts, **shares, **kind, **_identity()})
+
+
+@blueprint.route("/sys/init", methods=["GET"])
+@public
+def initialised() -> Response:
+    """A vault that answers has been made."""
+    return plain({"initialized": True})
+
+
+@blueprint.route("/sys/leader", methods=["GET"])
+@public
+def leader() -> Response:
+    """Every worker answers for itself."""
+    addresses = {"leader_address": "", "leader_cluster_address": ""}
+    return plain({"ha_enabled": False, "is_self": True, **addresses, "performance_standby": False})
+
+
+@blueprint.route("/sys/mounts", methods=["GET"])
+def mounts() -> Response:
+    """Where the environments are."""
+    return envelope({f"{name}/": _mount(name) for name in _VERSIONS}, twice=True)
+
+
+@blueprint.route("/sys/mounts/<mount>", methods=["GET"])
+def mount(mount: str) -> Response:
+    """One of them."""
+    if mount not in _VERSIONS:
+        raise NotFound()
+    return envelope(_mount(mount), twice=True)
+
+
+@blueprint.route("/sys/internal/ui/mounts", methods=["GET"])
+def visible_mounts() -> Response:
+    """Where the environments are, as the `vault kv` command asks."""
+    return envelope({"secret": {f"{name}/": _mount(name) for name in _VERSIONS}, "auth": {}})
+
+
+@blueprint.route("/sys/internal/ui/mounts/<path:path>", methods=["GET"])
+def mount_of(path: str) -> Response:
+    """Which of them a path lies in."""
+    name = path.partition("/")[0]
+    if name not in _VERSIONS:
+        raise NotGranted()
+    return envelope({**_mount(name), "path": f"{name}/"})
+
+
+@blueprint.route("/sys/capabilities-self", methods=WRITES)
+def capabilities() -> Response:
+    """What this token may do at some paths."""
+    paths = body().get("paths") or body().get("path")
+    paths = [paths] if isinstance(paths, str) else paths
+    if not isinstance(paths, list) or not paths or not all(isinstance(path, str) for path in paths):
+        raise InvalidInput("paths must be supplied")
+    if len(paths) > _PATHS_MOST:
+        raise InvalidInput(f"At most {_PATHS_MOST} paths at once.", path="paths")
+    found: dict[str, Any] = {path: _capabilities(path) for path in paths}
+    return envelope(found | {"capabilities": found[paths[0]]}, twice=True)
+
+
+_VERSIONS = {"secret": "2", "kv": "1"}
+
+_Words = Mapping[Permission, tuple[str, ...]]
+
+_ALLOW: Mapping[str, _Words] = {
+    "secret/data": {
+        Permission.CREATE: ("create",),
+        Permission.READ: ("read",),
+        Permission.UPDATE: ("update", "patch"),
+        Permission.DELETE: ("delete",),
+    },
+    "secret/metadata": {
+        Permission.CREATE: ("create",),
+        Permission.LIST: ("read", "list"),
+        Permission.UPDATE: ("update", "patch"),
+        Permission.DELETE: ("delete",),
+    },
+    "secret/subkeys": {Permission.READ: ("read",)},
+    "secret/delete": {Permission.DELETE: ("update",)},
+    "secret/undelete": {Permission.UPDATE: ("update",)},
+    "secret/destroy": {Permission.DELETE: ("update",)},
+    "kv": {
+        Permission.CREATE: ("create",),
+        Permission.READ: ("read",),
+        Permission.LIST: ("list",),
+        Permission.UPDATE: ("update",),
+        Permission.DELETE: ("delete",),
+    },
+}
+"""Which of Vault's words each permission allows, by the part of the path before the environment's name."""
+
+_CONFIG: _Words = {Permission.LIST: ("read",), Permission.UPDATE: ("update",)}
+_OWN = ("auth/token/lookup-self", "auth/token/renew-self", "auth/token/revoke-self", "sys/capabilities-self")
+
+
+def _capabilities(path: str) -> list[str]:
+    if path in _OWN:
+        return ["read", "update"]
+    if path == "secret/config":
+        held = frozenset(permission for permission in Permission if allows(principal(), permission, EVERYWHERE))
+        return _words(_CONFIG, held)
+    for prefix, words in _ALLOW.items():
+        if path.startswith(prefix + "/"):
+            try:
+                name = check_environment_name(path.removeprefix(prefix + "/").removesuffix("/"))
+            except InvalidInput:
+                return ["deny"]
+            return _words(words, services().metadata.permissions(principal(), name))
+    return ["deny"]
+
+
+def _words(allowed: _Words, held: frozenset[Permission]) -> list[str]:
+    return sorted({word for permission in held for word in allowed.get(permission, ())}) or ["deny"]
+
+
+def _identity() -> dict[str, str]:
+    return {"version": __version__, "cluster_name": "strongroom", "cluster_id": services().instance.id}
+
+
+def _mount(name: str) -> dict[str, Any]:
+    times = {"default_lease_ttl": 0, "max_lease_ttl": 0, "force_no_cache": False}
+    plugin = {"plugin_version": "", "running_plugin_version": "", "running_sha256": "", "deprecation_status": ""}
+    return {
+        "type": "kv",
+        "description": "environments",
+        "accessor": f"kv_{name}",
+        "uuid": services().instance.id,
+        "config": times,
+        # Go clients want the number as a text, and panic on any other.
+        "options": {"version": _VERSIONS[name]},
+        "local": False,
+        "seal_wrap": False,
+        "external_entropy_access": False,
+        **plugin,
+    }
+
+
+def _code(name: str, otherwise: int) -> int:
+    """A status that the query asks for in place of ours, as load balancers want it."""
+    asked = request.args.get(name, "")
+    return int(asked) if asked.isascii() and asked.isdigit() and 200 <= int(asked[:4]) <= 599 else otherwise

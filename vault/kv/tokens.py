@@ -1,0 +1,267 @@
+"""`auth/token/…`: what a token is, how long it lives, and what it makes. A session is told of as a token too."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from flask import Response
+
+from vault.errors import InvalidInput, NotFound, NotGranted
+from vault.kv import calls
+from vault.kv.calls import WRITES, body, credential, envelope, mapping, nothing, principal, services, text, transaction
+from vault.kv.duration import seconds_of
+from vault.kv.policies import EVERYTHING, grants_of, policies_of
+from vault.model.principal import PrincipalKind
+from vault.services.clock import SECOND_US
+from vault.services.tokens import TokenRequest, TokenView
+from vault.storage import Record
+
+blueprint = calls.new_blueprint("tokens")
+
+_NOT_OFFERED = ("id", "no_parent", "period", "entity_alias")
+_ACCESSORS_MOST = 10_000
+
+
+@blueprint.route("/auth/token/lookup-self", methods=["GET", *WRITES])
+def look_up_self() -> Response:
+    """The credential of this very call."""
+    if principal().kind is PrincipalKind.TOKEN:
+        return _told(services().tokens.get(principal(), principal().id), credential())
+    return envelope(_facts_of_session(_own_session()))
+
+
+@blueprint.route("/auth/token/lookup", methods=WRITES)
+def look_up() -> Response:
+    """A token whose secret the caller knows."""
+    secret = text(body(), "token")
+    return look_up_self() if secret == credential() else _told(_of_secret(secret), secret)
+
+
+@blueprint.route("/auth/token/lookup-accessor", methods=WRITES)
+def look_up_accessor() -> Response:
+    """A token by its accessor: everything but its secret."""
+    return _told(_of_accessor(text(body(), "accessor")), "")
+
+
+@blueprint.route("/auth/token/accessors", methods=["LIST", "GET"])
+def list_accessors() -> Response:
+    """The accessors of a person's tokens; for a token, its own and those of what it made."""
+    found = services().tokens.list(principal(), None, _ACCESSORS_MOST)
+    if not found:
+        raise NotFound()
+    return envelope({"keys": [view.row.accessor for view in found]})
+
+
+@blueprint.route("/auth/token/create", methods=WRITES)
+def create() -> Response:
+    """A child of this token (or a token of this person) with no more than the caller may give on."""
+    document = body()
+    for name in _NOT_OFFERED:
+        if document.get(name):
+            raise InvalidInput("This is not offered here.", path=name)
+    if document.get("type") not in (None, "", "service", "default"):
+        raise InvalidInput("Only service tokens are offered here.", path="type")
+    request = TokenRequest(
+        name=_name(document),
+        grants=grants_of(document.get("policies"), principal()),
+        metadata=_metadata(document),
+        renewable=document.get("renewable", True) is True,
+        uses=_uses(document),
+        max_ttl_seconds=_seconds(document, "explicit_max_ttl"),
+        **_ttl(document),
+    )
+    made = transaction(lambda unit: services().tokens.create(unit, principal(), request))
+    return envelope(auth=auth_of_token(made))
+
+
+@blueprint.route("/auth/token/renew-self", methods=WRITES)
+def renew_self() -> Response:
+    """Let the token of this call live on."""
+    if principal().kind is not PrincipalKind.TOKEN:
+        raise InvalidInput("A session is not renewable: it lives on while it is used, and ends at its time.")
+    return _renewed(principal().id, credential())
+
+
+@blueprint.route("/auth/token/renew", methods=WRITES)
+def renew() -> Response:
+    """Let a token live on whose secret the caller knows."""
+    secret = text(body(), "token")
+    return renew_self() if secret == credential() else _renewed(_of_secret(secret).row.id, secret)
+
+
+@blueprint.route("/auth/token/renew-accessor", methods=WRITES)
+def renew_accessor() -> Response:
+    """Let a token live on that an accessor names."""
+    return _renewed(_of_accessor(text(body(), "accessor")).row.id, "")
+
+
+@blueprint.route("/auth/token/revoke-self", methods=WRITES)
+def revoke_self() -> Response:
+    """End the credential of this call."""
+    service = services().tokens if principal().kind is PrincipalKind.TOKEN else services().sessions
+    transaction(lambda unit: service.revoke(unit, principal(), principal().id))
+    return nothing()
+
+
+@blueprint.route("/auth/token/revoke", methods=WRITES)
+def revoke() -> Response:
+    """End a token whose secret the caller knows, with all that it made."""
+    secret = text(body(), "token")
+    return revoke_self() if secret == credential() else _revoked(_of_secret(secret))
+
+
+@blueprint.route("/auth/token/revoke-accessor", methods=WRITES)
+def revoke_accessor() -> Response:
+    """End a token that an accessor names, with all that it made."""
+    return _revoked(_of_accessor(text(body(), "accessor")))
+
+
+def auth_of_token(view: TokenView, secret: str | None = None) -> dict[str, Any]:
+    """A token as a login tells it."""
+    row = view.row
+    return _auth(
+        client_token=view.secret if secret is None else secret,
+        accessor=row.accessor,
+        policies=policies_of(view.grants),
+        metadata=json.loads(row.metadata),
+        lease_duration=_left_seconds(row.expires_us),
+        renewable=bool(row.renewable),
+        orphan=row.parent_id is None,
+        num_uses=row.uses_left or 0,
+    )
+
+
+def auth_of_session(row: Record, user: Record, secret: str) -> dict[str, Any]:
+    """A session as a login tells it. It lives on while it is used, so there is nothing to renew."""
+    return _auth(
+        client_token=secret,
+        accessor=row.id,
+        policies=policies_of(EVERYTHING),
+        metadata={"username": user.name},
+        lease_duration=_left_seconds(row.expires_us),
+        renewable=False,
+        orphan=True,
+        num_uses=0,
+    )
+
+
+def _auth(*, policies: list[str], **facts: Any) -> dict[str, Any]:
+    always = {"entity_id": "", "token_type": "service", "mfa_requirement": None}
+    return {**facts, "policies": policies, "token_policies": policies, **always}
+
+
+def _told(view: TokenView, secret: str) -> Response:
+    row = view.row
+    facts = {
+        "id": secret,
+        "accessor": row.accessor,
+        "policies": policies_of(view.grants),
+        "path": "auth/token/create",
+        "meta": json.loads(row.metadata) or None,
+        "display_name": row.name,
+        "num_uses": row.uses_left or 0,
+        "orphan": row.parent_id is None,
+        "creation_ttl": row.ttl_seconds or 0,
+        "explicit_max_ttl": row.max_ttl_seconds or 0,
+        "renewable": bool(row.renewable),
+    }
+    return envelope(facts | _times(row))
+
+
+def _facts_of_session(row: Record) -> dict[str, Any]:
+    facts = {
+        "id": credential(),
+        "accessor": row.id,
+        "policies": policies_of(EVERYTHING),
+        "path": f"auth/userpass/login/{principal().username}",
+        "meta": {"username": principal().username},
+        "display_name": principal().username,
+        "num_uses": 0,
+        "orphan": True,
+        "creation_ttl": (row.expires_us - row.created_us) // SECOND_US,
+        "explicit_max_ttl": 0,
+        "renewable": False,
+    }
+    return facts | _times(row)
+
+
+def _times(row: Record) -> dict[str, Any]:
+    return {
+        "creation_time": row.created_us // SECOND_US,
+        "issue_time": calls.moment(row.created_us),
+        "expire_time": calls.moment(row.expires_us) if row.expires_us is not None else None,
+        "ttl": _left_seconds(row.expires_us),
+        "entity_id": "",
+        "type": "service",
+    }
+
+
+def _left_seconds(expires_us: int | None) -> int:
+    """How long it lives; 0 for ever, as Vault has it."""
+    return 0 if expires_us is None else max(1, (expires_us - services().clock()) // SECOND_US)
+
+
+def _own_session() -> Record:
+    found = next((row for row in services().sessions.list(principal()) if row.id == principal().id), None)
+    if found is None:
+        raise NotGranted()
+    return found
+
+
+def _of_secret(secret: str) -> TokenView:
+    try:
+        return services().tokens.of_secret(principal(), secret)
+    except NotFound:
+        # Vault, too, does not tell a bad token from another's.
+        raise NotGranted() from None
+
+
+def _of_accessor(accessor: str) -> TokenView:
+    try:
+        return services().tokens.of_accessor(principal(), accessor)
+    except NotFound:
+        raise NotGranted() from None
+
+
+def _renewed(token_id: str, secret: str) -> Response:
+    seconds = _seconds(body(), "increment")
+    view = transaction(lambda unit: services().tokens.renew(unit, principal(), token_id, seconds))
+    return envelope(auth=auth_of_token(view, secret))
+
+
+def _revoked(view: TokenView) -> Response:
+    transaction(lambda unit: services().tokens.revoke(unit, principal(), view.row.id))
+    return nothing()
+
+
+def _seconds(document: dict[str, Any], name: str) -> int | None:
+    """A duration of the body; None where it is absent or zero, which is how Vault says "as you like"."""
+    found = document.get(name)
+    return None if found is None else seconds_of(found, name) or None
+
+
+def _ttl(document: dict[str, Any]) -> dict[str, Any]:
+    seconds = _seconds(document, "ttl") or _seconds(document, "lease")
+    return {} if seconds is None else {"ttl_seconds": seconds}
+
+
+def _name(document: dict[str, Any]) -> str:
+    name = document.get("display_name") or "token"
+    if not isinstance(name, str) or len(name) > 256 or not name.isprintable():
+        raise InvalidInput("A name has at most 256 printable characters.", path="display_name")
+    return name
+
+
+def _uses(document: dict[str, Any]) -> int | None:
+    uses = document.get("num_uses") or None
+    if uses is not None and (isinstance(uses, bool) or not isinstance(uses, int) or not 1 <= uses <= 1_000_000_000):
+        raise InvalidInput("This is a whole number, and not below 0.", path="num_uses")
+    return uses
+
+
+def _metadata(document: dict[str, Any]) -> dict[str, str]:
+    pairs = mapping(document, "meta")
+    if len(pairs) > 64 or not all(isinstance(value, str) for value in pairs.values()):
+        raise InvalidInput("This is a map of at most 64 texts.", path="meta")
+    return pairs

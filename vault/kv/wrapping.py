@@ -1,0 +1,63 @@
+"""`sys/wrapping/…`: answers that one reader may fetch once. A wrapping token is good for these calls alone."""
+
+from __future__ import annotations
+
+from flask import Response, g
+
+from vault.errors import InvalidInput
+from vault.kv import calls, problems
+from vault.kv.calls import WRITES, body, credential, envelope, principal, public, services, transaction
+
+blueprint = calls.new_blueprint("wrapping")
+
+DEFAULT_SECONDS = 300
+
+
+@blueprint.route("/sys/wrapping/wrap", methods=WRITES)
+def wrap() -> Response:
+    """Wrap the body itself; for how long is in X-Vault-Wrap-TTL."""
+    answer, seconds = envelope(body()).get_data(as_text=True), calls.wrap_seconds() or DEFAULT_SECONDS
+    wrapped = transaction(
+        lambda unit: services().wrapping.wrap(unit, principal(), answer, "sys/wrapping/wrap", seconds)
+    )
+    # It is wrapped by now.
+    g.wrap_seconds = None
+    return envelope(wrap_info=calls.wrap_info(wrapped))
+
+
+@blueprint.route("/sys/wrapping/unwrap", methods=WRITES)
+@public
+def unwrap() -> Response:
+    """The answer that was wrapped, exactly as it was; once."""
+    services().instance.require_unlocked()
+    token = _wrapping_token()
+    answer = transaction(lambda unit: services().wrapping.unwrap(unit, token, calls.address(), calls.request_id()))
+    return Response(answer, content_type=problems.MEDIA_TYPE)
+
+
+@blueprint.route("/sys/wrapping/rewrap", methods=WRITES)
+@public
+def rewrap() -> Response:
+    """The same answer under a new token; the old one is spent."""
+    services().instance.require_unlocked()
+    token = _wrapping_token()
+    wrapped = transaction(lambda unit: services().wrapping.rewrap(unit, token, calls.address(), calls.request_id()))
+    return envelope(wrap_info=calls.wrap_info(wrapped))
+
+
+@blueprint.route("/sys/wrapping/lookup", methods=WRITES)
+@public
+def look_up() -> Response:
+    """Where a wrapped answer comes from and since when it waits; the answer stays."""
+    services().instance.require_unlocked()
+    wrapped = services().wrapping.look_up(_wrapping_token())
+    facts = {"creation_path": wrapped.path, "creation_ttl": wrapped.ttl_seconds}
+    return envelope({**facts, "creation_time": calls.moment(wrapped.created_us)})
+
+
+def _wrapping_token() -> str:
+    """In the body, or in the place of the token of other calls."""
+    token = body().get("token") or credential()
+    if not isinstance(token, str) or not token:
+        raise InvalidInput("missing token")
+    return token

@@ -1,0 +1,149 @@
+"""JSON as it is taken from outside, and given back as it was written.
+
+RFC 8259 in UTF-8: no NaN, no name twice in an object, no half surrogate pair, nothing that nests too deep. A number
+that Python would write differently (`1e5`, `0.10`, `-0`) is kept as its text: values are somebody else's, and what
+reads them may tell the difference.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from vault.errors import BadJson, InvalidInput
+
+_NAME_TOLD_CHARACTERS = 256
+
+DEPTH_MOST = 100
+"""How deep a value may nest. Python's own reader and writer fail at about a thousand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number whose text Python would not write again as it was."""
+
+    text: str
+
+
+# Half a surrogate pair is in no text that was taken, so it can mark the place of a number.
+_PLACE = re.compile('"\ud800([0-9]+)"')
+_HALF = re.compile("[\ud800-\udfff]")
+
+
+def parse_json(body: bytes) -> Any:
+    """What `body` says, with numbers as Python has them. Raises `BadJson`."""
+    return _parsed(body, _PLAIN)
+
+
+def parse_written(body: bytes) -> Any:
+    """What `body` says, with every number as it was written. Raises `BadJson`, and `InvalidInput` for what cannot be
+    kept: half a surrogate pair, or more than 100 levels."""
+    document = _parsed(body, _WRITTEN)
+    refuse_half_surrogates(document)
+    return document
+
+
+def loads(text: str) -> Any:
+    """The inverse of `dumps`."""
+    return _TRUSTED.decode(text)
+
+
+def dumps(document: Any) -> str:
+    """JSON without spaces, numbers as they were written."""
+    try:
+        return _COMPACT(document)
+    except TypeError:
+        # There are such numbers, which is rare.
+        return _with_numbers(document)
+
+
+def _with_numbers(document: Any) -> str:
+    numbers: list[str] = []
+
+    def place(item: Any) -> str:
+        if not isinstance(item, Number):
+            raise TypeError(f"{type(item).__name__} is no JSON.")
+        numbers.append(item.text)
+        return f"\ud800{len(numbers) - 1}"
+
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"), default=place)
+    return _PLACE.sub(lambda match: numbers[int(match[1])], text)
+
+
+def refuse_half_surrogates(document: Any) -> None:
+    """Raise `InvalidInput` for text that no UTF-8 can carry, with its path; and for what nests too deep."""
+    todo: list[tuple[_Step, Any]] = [(_Step(None, "", 0), document)]
+    while todo:
+        step, item = todo.pop()
+        if step.depth > DEPTH_MOST:
+            raise InvalidInput(f"A value nests at most {DEPTH_MOST} levels deep.")
+        if isinstance(item, dict):
+            for name, inner in item.items():
+                below = _Step(step, name, step.depth + 1)
+                todo += [(below, name), (below, inner)]
+        elif isinstance(item, list):
+            todo += [(_Step(step, position, step.depth + 1), inner) for position, inner in enumerate(item)]
+        elif isinstance(item, str) and _HALF.search(item):
+            raise InvalidInput("Half a surrogate pair is not text.", path=step.path)
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One step into a document. The path is put together only when it is told: a long name stands over many items."""
+
+    above: _Step | None
+    name: str | int
+    depth: int
+
+    @property
+    def path(self) -> str:
+        """The way from the document to here; each name cut to what a person can read."""
+        steps: list[str] = []
+        step: _Step | None = self
+        while step is not None and step.above is not None:
+            steps.append(str(step.name)[:_NAME_TOLD_CHARACTERS])
+            step = step.above
+        return ".".join(reversed(steps))
+
+
+def _parsed(body: bytes, decoder: json.JSONDecoder) -> Any:
+    try:
+        return decoder.decode(body.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise BadJson("The body is not UTF-8.") from error
+    except json.JSONDecodeError as error:
+        raise BadJson(f"The body is no JSON: {error.msg}, at line {error.lineno}, column {error.colno}.") from error
+    except RecursionError as error:
+        raise BadJson("The body nests too deep.") from error
+    except ValueError as error:
+        # Python refuses numbers of more than 4,300 digits.
+        raise BadJson("The body has a number that is too long.") from error
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise BadJson("The body has an object in which a name stands twice.")
+    return found
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise BadJson(f"The body holds {name}, which is no JSON.")
+
+
+def _as_written(kind: Callable[[str], float]) -> Callable[[str], Any]:
+    def read(text: str) -> Any:
+        number = kind(text)
+        return number if repr(number) == text else Number(text)
+
+    return read
+
+
+_NUMBERS: dict[str, Any] = {"parse_int": _as_written(int), "parse_float": _as_written(float)}
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_PLAIN = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_constant)
+_WRITTEN = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_constant, **_NUMBERS)
+_TRUSTED = json.JSONDecoder(**_NUMBERS)

@@ -1,0 +1,29 @@
+"""The audit: what was done, by whom, in a tree that nobody can change unseen.
+
+    a change ──── record(), in its own transaction ─────────────────────┐
+    a read ─ ReadLog ─► spool on this host ─ drain, a second later ─────┼─► events ─► AuditTree ─► signed checkpoint
+    a refusal without a known caller ─ gathered by address and minute ──┘       └─► Forwarder, Trail, Verifier
+
+An event holds ids, times and results, and the id, version and MAC of every row of authority that was written. It never
+holds a value, a password, a token or a body, and a variable's name only as a keyed digest.
+"""
+
+from vault.services.audit.forward import Forwarder
+from vault.services.audit.reads import ReadLog
+from vault.services.audit.record import changes, digests, forget, record
+from vault.services.audit.trail import Trail
+from vault.services.audit.tree import AuditTree
+from vault.services.audit.verify import Report, Verifier
+
+__all__ = [
+    "AuditTree",
+    "Forwarder",
+    "ReadLog",
+    "Report",
+    "Trail",
+    "Verifier",
+    "changes",
+    "digests",
+    "forget",
+    "record",
+]

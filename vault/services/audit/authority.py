@@ -1,0 +1,99 @@
+"""Rows of authority against the audit: an old row that was put back with its old MAC passes every other check."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from vault.storage import UnitOfWork
+from vault.storage.authority import REPOSITORIES, standing
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What the newest event about a row says of it. `mac` is empty where the row was deleted."""
+
+    row_version: int
+    mac: str
+    mac_key_id: str
+
+
+class Standing(NamedTuple):
+    """A row as it stands in its table."""
+
+    table: str
+    key: str
+    row_version: int
+    mac_key_id: str
+    mac: bytes
+
+    def __str__(self) -> str:
+        return f"The row {self.key} of {self.table}"
+
+
+class Authority:
+    """Gathers what events tell of rows, and compares it with what stands in the tables."""
+
+    def __init__(self) -> None:
+        self._told: dict[tuple[str, str], _Told] = {}
+        self.compared = 0
+
+    def note(self, rows: str) -> None:
+        """Remember the rows of one event, as `Event.rows` has them."""
+        mac_key_id, *written = json.loads(rows)
+        for table, key, row_version, mac in written:
+            before = self._told.get((table, key))
+            if before is None or row_version >= before.row_version:
+                self._told[table, key] = _Told(row_version, mac, mac_key_id)
+
+    def is_needed(self, rows: str, standing_keys: set[tuple[str, str]]) -> bool:
+        """Whether an event is the newest about a row that stands, or tells that one was deleted: it must be kept."""
+        _, *written = json.loads(rows)
+        return any(
+            not mac or ((table, key) in standing_keys and self._told[table, key].row_version == row_version)
+            for table, key, row_version, mac in written
+        )
+
+    def suspects(self, unit: UnitOfWork) -> tuple[list[str], list[Standing]]:
+        """What is wrong with rows that events tell of, and the rows of which none has told so far."""
+        faults: list[str] = []
+        untold: list[Standing] = []
+        for repository in REPOSITORIES:
+            table = repository.signed.table.name
+            for found in standing(unit.connection, repository.signed):
+                self.compared += 1
+                row = Standing(table, *found)
+                told = self._told.get((table, row.key))
+                if told is None:
+                    untold.append(row)
+                elif (sentence := _fault(row, told)) is not None:
+                    faults.append(sentence)
+        return faults, untold
+
+    def untold(self, row: Standing) -> str | None:
+        """What is wrong with a row if still no event tells of it."""
+        if (row.table, row.key) in self._told:
+            return None
+        return f"{row} stands there, and no event tells of it: it was put back after its events were pruned."
+
+
+def _fault(row: Standing, told: _Told) -> str | None:
+    if not told.mac and row.row_version < told.row_version:
+        return f"{row} was deleted, and has been put back."
+    if row.row_version < told.row_version:
+        return f"{row} was put back to version {row.row_version}; the newest that was written is {told.row_version}."
+    # One that was signed anew, with another key, is the same row.
+    is_same_key = row.row_version == told.row_version and row.mac_key_id == told.mac_key_id
+    if is_same_key and bytes(row.mac).hex() != told.mac:
+        return f"{row} is of version {row.row_version}, and not the one that was written as this version."
+    return None
+
+
+def standing_keys(unit: UnitOfWork) -> set[tuple[str, str]]:
+    """Table and key of every row of authority."""
+    return {
+        (repository.signed.table.name, key)
+        for repository in REPOSITORIES
+        for key, *_ in standing(unit.connection, repository.signed)
+    }

@@ -1,0 +1,226 @@
+"""Reads and refusals: recorded on this host's disk before the answer leaves, in the database a second later.
+
+    read ─► sealed ─► spool, one write for all who wait ─► the answer leaves
+                        └─ drain ─► place in the tree, row in the database
+
+So reads go on while the database takes no writes; when the spool is full or its disk fails, they are refused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import structlog
+
+from vault.crypto import as_sealed, context, key_id_of
+from vault.errors import (
+    BlobError,
+    Forbidden,
+    IntegrityError,
+    NotAuthenticated,
+    NotGranted,
+    StrongroomError,
+    TooManyRequests,
+    Unavailable,
+)
+from vault.model.event import OK, REFUSED
+from vault.model.principal import Principal
+from vault.observe import metrics
+from vault.services.audit.record import compact, digests, event_id, salted
+from vault.services.audit.refusals import Gathered, Refusals
+from vault.services.audit.tree import AuditTree
+from vault.services.clock import Clock, now_us
+from vault.services.instance import Instance
+from vault.storage import Spool, SpoolFile, Storage
+
+log = structlog.get_logger(__name__)
+
+_RECENT_MOST = 50_000
+"""Reads that this process need not open again in order to drain them: about 30 MB at most."""
+_BATCH = 2000
+
+
+class ReadLog:
+    """The audit of what changes nothing."""
+
+    def __init__(self, storage: Storage, instance: Instance, tree: AuditTree, spool: Spool, clock: Clock) -> None:
+        self._storage = storage
+        self._instance = instance
+        self._tree = tree
+        self._spool = spool
+        self._refusals = Refusals(clock)
+        self._recent: dict[bytes, list[Any]] = {}
+
+    def read(
+        self,
+        principal: Principal,
+        action: str,
+        environment_id: str | None = None,
+        revision: int | None = None,
+        *,
+        result: str = OK,
+        names: Iterable[str] = (),
+        layers: Sequence[tuple[str, int | None]] = (),
+    ) -> None:
+        """Record one read; call it last, before the answer leaves. Raises `AuditUnavailable`.
+
+        `names` are the variables that were asked for one by one, `layers` what else the answer was made of:
+        environment and revision of each.
+        """
+        key = self._instance.secret("digest")
+        details = compact({"layers": layers}) if layers else ""
+        self._keep(principal, action, result, environment_id, revision, details, " ".join(digests(key, names)))
+
+    def turned_away(
+        self,
+        error: StrongroomError,
+        principal: Principal | None,
+        *,
+        address: str,
+        request_id: str,
+        call: str,
+        environment_id: str | None = None,
+    ) -> None:
+        """Record a refusal, or stored bytes that are not this vault's; any other error is none of the audit's.
+
+        A stranger's are gathered: the first of a minute is recorded at once, the others when it is over. Raises
+        `AuditUnavailable` for a known caller.
+        """
+        code = _code(error)
+        if code is None:
+            return
+        if principal is not None:
+            self._keep(principal, REFUSED, code, environment_id, None, compact({"call": call}), "")
+            return
+        gathered = self._refusals.note(address, code, call)
+        if gathered is not None:
+            with contextlib.suppress(Unavailable):
+                self._keep_gathered(gathered, request_id)
+
+    def drain(self) -> int:
+        """Bring this process's reads into the database; how many. Raises what the database raises."""
+        for gathered in self._refusals.finished():
+            self._keep_gathered(gathered)
+        count = 0
+        for file in self._spool.take():
+            count += self._drain(file)
+            self._spool.drained(file)
+        return count
+
+    def drain_left_behind(self) -> int:
+        """The same for the files of workers that have died."""
+        count = 0
+        for file in self._spool.left_behind():
+            try:
+                count += self._drain(file)
+                file.remove()
+            except BaseException:
+                file.close()
+                raise
+        return count
+
+    def close(self) -> None:
+        """Bring in what can be brought in, and let go of the files."""
+        try:
+            for gathered in self._refusals.finished(all_minutes=True):
+                self._keep_gathered(gathered)
+            if not self._instance.locked:
+                self.drain()
+        finally:
+            self._spool.close()
+
+    @property
+    def waiting_bytes(self) -> int:
+        """How much lies in the spool."""
+        return self._spool.waiting_bytes()
+
+    def _keep(
+        self,
+        principal: Principal,
+        action: str,
+        result: str,
+        environment_id: str | None,
+        revision: int | None,
+        details: str,
+        names: str,
+    ) -> None:
+        person = principal.user_id or None
+        who = (now_us(), person, person, principal.label, action, result, environment_id, revision, None)
+        self._append([*who, principal.request_id, details, "", principal.address, names])
+
+    def _keep_gathered(self, gathered: Gathered, request_id: str = "") -> None:
+        details = compact({"call": gathered.call, "count": gathered.count})
+        who = (gathered.at_us, None, None, "nobody", REFUSED, gathered.code, None, None, None)
+        self._append([*who, request_id, details, "", gathered.address, ""])
+
+    def _append(self, facts: list[Any]) -> None:
+        """`facts` are an event's, less its id, salt and commitment."""
+        record_id = event_id()
+        place = context.audit_record(self._instance.id, str(record_id))
+        blob = self._instance.seal(place, compact(facts).encode())
+        # Opening what was sealed here a second ago would cost as much as sealing it.
+        if len(self._recent) < _RECENT_MOST:
+            self._recent[record_id.bytes] = facts
+        try:
+            self._spool.append(record_id.bytes, blob)
+        except BaseException:
+            self._recent.pop(record_id.bytes, None)
+            raise
+
+    def _drain(self, file: SpoolFile) -> int:
+        count, is_retry, file.is_new = 0, not file.is_new, False
+        for batch in self._batches(file):
+            count += len(batch)
+            self._store(batch, is_retry=is_retry)
+            for record_id, _ in batch:
+                self._recent.pop(record_id, None)
+        return count
+
+    def _batches(self, file: SpoolFile) -> Iterator[list[tuple[bytes, list[Any]]]]:
+        batch: list[tuple[bytes, list[Any]]] = []
+        for record_id, blob in file.records():
+            facts = self._recent.get(record_id) or self._open(record_id, blob)
+            if facts is not None:
+                batch.append((record_id, facts))
+            if len(batch) == _BATCH:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
+
+    def _open(self, record_id: bytes, blob: bytes) -> list[Any] | None:
+        event_id = str(uuid.UUID(bytes=record_id))
+        try:
+            sealed = as_sealed(blob)
+            place = context.audit_record(self._instance.id, event_id)
+            facts: list[Any] = json.loads(self._instance.open_blob(place, key_id_of(sealed), sealed))
+        except BlobError:
+            metrics().integrity_errors.labels(kind="spool").inc()
+            log.error("audit_record_does_not_open", event_id=event_id)  # noqa: TRY400 - a BlobError tells nothing more.
+            return None
+        return facts
+
+    def _store(self, batch: Sequence[tuple[bytes, list[Any]]], *, is_retry: bool) -> None:
+        facts = {str(uuid.UUID(bytes=record_id)): read for record_id, read in batch}
+        with self._storage.write() as unit:
+            # What was drained before, by whoever did not live to say so, is there already.
+            for known in unit.audit_events.known(list(facts)) if is_retry else ():
+                del facts[known]
+            people = {read[1] for read in facts.values() if read[1] is not None}
+            gone = people - unit.users.known(people)
+            events = [salted([event_id, *read], is_forgotten=read[1] in gone) for event_id, read in facts.items()]
+            if events:
+                self._tree.append(unit, events)
+
+
+def _code(error: StrongroomError) -> str | None:
+    """What the audit calls a refusal; None for an error that is none."""
+    if isinstance(error, NotGranted):
+        return "not_granted"
+    if isinstance(error, IntegrityError):
+        return "integrity"
+    return error.code if isinstance(error, NotAuthenticated | Forbidden | TooManyRequests) else None

@@ -1,0 +1,120 @@
+"""How an event comes about: with the change that it tells of, in one transaction."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import time
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from vault.crypto import Key, keyed_digest
+from vault.crypto.merkle import leaf_hash
+from vault.model.environment import Variable
+from vault.model.event import GONE, OK, Event, commit, leaf_data
+from vault.model.principal import Principal
+from vault.services.clock import now_us
+from vault.storage import Placed, UnitOfWork
+
+_SALT_BYTES = 16
+_NAME_DIGEST_BYTES = 12
+"""Enough that no two names of a vault share a digest by chance; short, because an event may hold hundreds."""
+
+
+def record(
+    unit: UnitOfWork,
+    principal: Principal,
+    action: str,
+    *,
+    user_id: str | None = None,
+    environment_id: str | None = None,
+    revision: int | None = None,
+    blob: bytes | None = None,
+    names: Iterable[str] = (),
+    details: Mapping[str, Any] | None = None,
+) -> None:
+    """Store one event with all rows of authority that this unit of work has written so far.
+
+    `user_id` is whose trail it belongs to, where that is not the principal's own. `names` are `digests`.
+    """
+    names_text = " ".join(names)
+    salt = secrets.token_bytes(_SALT_BYTES)
+    event = Event(
+        id=str(event_id()),
+        at_us=now_us(),
+        user_id=user_id or principal.user_id or None,
+        actor_id=principal.user_id or None,
+        actor=principal.label,
+        action=action,
+        result=OK,
+        environment_id=environment_id,
+        revision=revision,
+        blob_sha256=hashlib.sha256(blob).digest() if blob is not None else None,
+        request_id=principal.request_id,
+        details=compact(details) if details else "",
+        rows=_journal(unit),
+        address=principal.address,
+        names=names_text,
+        salt=salt,
+        commitment=commit(salt, principal.address, names_text),
+    )
+    unit.audit_events.add([Placed(event, hash_of(event), None)])
+    unit.journal.clear()
+
+
+def event_id() -> uuid.UUID:
+    """A new id (UUIDv7, RFC 9562): what comes later sorts later, so that an index grows at its end."""
+    milliseconds = time.time_ns() // 1_000_000
+    raw = bytearray(milliseconds.to_bytes(6, "big") + os.urandom(10))
+    raw[6] = 0x70 | raw[6] & 0x0F
+    raw[8] = 0x80 | raw[8] & 0x3F
+    return uuid.UUID(bytes=bytes(raw))
+
+
+def forget(unit: UnitOfWork, user_id: str) -> int:
+    """Erase addresses and names from a person's events; how many. For an erasure, which asks for permission itself.
+
+    What their leaves have committed to stays, so the tree stays whole. Only a recorded `user.erase` explains the gap.
+    """
+    return unit.audit_events.forget(user_id)
+
+
+def hash_of(event: Sequence[Any]) -> bytes:
+    """The hash of an event's leaf."""
+    return leaf_hash(leaf_data(event))
+
+
+def salted(read: Sequence[Any], *, is_forgotten: bool) -> Event:
+    """The event of a read out of what the spool held, with a fresh salt; without anything to erase if forgotten."""
+    address, names = read[-2:]
+    salt = secrets.token_bytes(_SALT_BYTES)
+    event = Event._make([*read, salt, commit(salt, address, names)])
+    return event._replace(address="", names="", salt=None) if is_forgotten else event
+
+
+def digests(key: Key, names: Iterable[str]) -> list[str]:
+    """What stands for variables' names: whoever knows a name and has the key finds it, and nobody learns one."""
+    return [keyed_digest(key, "audit name", name)[:_NAME_DIGEST_BYTES].hex() for name in names]
+
+
+def changes(key: Key, before: Sequence[Variable], after: Sequence[Variable]) -> list[str]:
+    """Digests of the names whose variables differ; those that are gone are marked."""
+    old, new = {item.name: item for item in before}, {item.name: item for item in after}
+    changed = [name for name, item in new.items() if old.get(name) != item]
+    gone = [name for name in old if name not in new]
+    return digests(key, changed) + [GONE + digest for digest in digests(key, gone)]
+
+
+def compact(document: Any) -> str:
+    """JSON without spaces."""
+    return json.dumps(document, separators=(",", ":"))
+
+
+def _journal(unit: UnitOfWork) -> str:
+    if not unit.journal:
+        return ""
+    rows = [[row.table, row.id, row.row_version, row.mac.hex()] for row in unit.journal]
+    return compact([unit.signer.key_id, *rows])

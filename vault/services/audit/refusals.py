@@ -1,0 +1,55 @@
+"""Refusals without a known caller, gathered by address and minute: a flood of them must not flood the audit."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from vault.services.clock import SECOND_US, Clock
+from vault.services.throttle import fold_address
+
+MINUTE_US = 60 * SECOND_US
+_MOST = 10_000
+"""Different ones that are counted at the same time; beyond that, addresses are not told apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """How often an address was refused with this code by this call; `at_us` is when the minute began."""
+
+    at_us: int
+    address: str
+    code: str
+    call: str
+    count: int
+
+
+class Refusals:
+    """The counters of this process."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._counts: dict[tuple[int, str, str, str], int] = {}
+
+    def note(self, address: str, code: str, call: str) -> Gathered | None:
+        """Count one; what is to be recorded at once, where it is the first of its kind in this minute."""
+        now = self._clock()
+        folded = fold_address(address)
+        with self._lock:
+            key = (now - now % MINUTE_US, folded, code, call)
+            if key not in self._counts and len(self._counts) >= _MOST:
+                key = (key[0], "", code, call)
+            count = self._counts[key] = self._counts.get(key, 0) + 1
+        return Gathered(now, key[1], code, call, 1) if count == 1 else None
+
+    def finished(self, *, all_minutes: bool = False) -> Iterator[Gathered]:
+        """What is left to record of the minutes that are over: all but the first of each kind."""
+        now = self._clock()
+        with self._lock:
+            over = [key for key in self._counts if all_minutes or key[0] + MINUTE_US <= now]
+            counts = [(key, self._counts.pop(key)) for key in over]
+        for (minute, address, code, call), count in counts:
+            if count > 1:
+                yield Gathered(minute, address, code, call, count - 1)

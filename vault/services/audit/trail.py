@@ -1,0 +1,174 @@
+"""Who did what: a person's own trail, an operator's search over all, export, a prune that keeps verification whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from vault.crypto.merkle import HASH_BYTES
+from vault.errors import InvalidInput
+from vault.model.event import ERASED, GONE, Event
+from vault.model.principal import Principal, PrincipalKind
+from vault.services.audit.authority import Authority, standing_keys
+from vault.services.audit.reads import ReadLog
+from vault.services.audit.record import digests, hash_of, record
+from vault.services.clock import DAY_US, Clock
+from vault.services.instance import Instance
+from vault.services.throttle import fold_username
+from vault.storage import About, Held, Record, Search, Storage
+
+_PLACE = len(Event._fields)
+PRUNE_LEAST_DAYS = 1
+_RUN_MOST = 1024
+"""Hashes in one row of what was pruned: 32 KiB."""
+
+Cursor = tuple[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """An event and its place in the tree (None before it has one)."""
+
+    event: Event
+    sequence: int | None
+
+
+class Trail:
+    """The audit, for those who may read it."""
+
+    def __init__(self, storage: Storage, instance: Instance, reads: ReadLog, clock: Clock) -> None:
+        self._storage = storage
+        self._instance = instance
+        self._reads = reads
+        self._clock = clock
+
+    def own(self, principal: Principal, before: Cursor | None, limit: int) -> list[Seen]:
+        """A person's own trail, the newest first. Where somebody else acted, their address is theirs."""
+        principal.require_person()
+        with self._storage.read() as unit:
+            rows = unit.audit_events.page(Search(user_id=principal.user_id), before, limit)
+        self._reads.read(principal, "audit.read")
+        return [_for_owner(_seen(row)) for row in rows]
+
+    def search(
+        self, principal: Principal, search: Search, before: Cursor | None, limit: int, *, variable: str | None = None
+    ) -> list[Seen]:
+        """All events that are asked for, the newest first. For operators, with a recent password.
+
+        `variable` is a name: what changed it, what asked for it, and what read all of a revision that held it.
+        """
+        self._require(principal)
+        if variable is not None:
+            search = replace(search, about=self._about(variable))
+        with self._storage.read() as unit:
+            rows = unit.audit_events.page(search, before, limit)
+        self._reads.read(principal, "audit.search", names=[variable] if variable is not None else ())
+        return [_seen(row) for row in rows]
+
+    def look(self, principal: Principal, search: Search, limit: int) -> list[Seen]:
+        """`search` again and again, for whoever follows the trail: the first look was recorded, and is enough."""
+        self._require(principal)
+        with self._storage.read() as unit:
+            return [_seen(row) for row in unit.audit_events.page(search, None, limit)]
+
+    def user_id(self, principal: Principal, reference: str) -> str:
+        """The id of a person by name; an id stays what it is, because whoever was erased has no name any more."""
+        self._require(principal)
+        with self._storage.read() as unit:
+            user = unit.users.by_name(fold_username(reference))
+        return user.id if user is not None else reference
+
+    def export(self, principal: Principal, first: int = 0) -> Iterator[Seen]:
+        """All events that have a place, in order, from place `first` on. For operators."""
+        self._require(principal)
+        self._reads.read(principal, "audit.export")
+        with self._storage.read() as unit:
+            for rows in unit.audit_events.in_order(first):
+                for row in rows:
+                    yield Seen(Event(*row[:_PLACE]), row[_PLACE])
+
+    def prune(self, principal: Principal, before_us: int) -> int:
+        """Delete events from before `before_us`, and keep the hashes of their leaves; how many. For operators.
+
+        What is still needed stays: the newest event about each row of authority, deletions, and erasures.
+        Raises `InvalidInput` for a time within the last day.
+        """
+        self._require(principal)
+        if before_us > self._clock() - PRUNE_LEAST_DAYS * DAY_US:
+            raise InvalidInput("Events of the last day stay.", path="before")
+        doomed = list(self._doomed(before_us))
+        if doomed:
+            with self._storage.write() as unit:
+                record(unit, principal, "audit.prune", details={"before_us": before_us, "count": len(doomed)})
+        for first, hashes in _runs(doomed):
+            with self._storage.write() as unit:
+                unit.audit_events.remove(first, first + len(hashes) // HASH_BYTES)
+                unit.audit_pruned.add(first=first, hashes=hashes)
+        return len(doomed)
+
+    def _doomed(self, before_us: int) -> Iterator[tuple[int, bytes]]:
+        """Place and hash of each event that may go."""
+        authority, old = Authority(), []
+        with self._storage.read() as unit:
+            for rows in unit.audit_events.in_order():
+                for row in rows:
+                    event = Event(*row[:_PLACE])
+                    if event.rows:
+                        authority.note(event.rows)
+                    if event.at_us < before_us and event.action != ERASED:
+                        old.append((row[_PLACE], hash_of(event), event.rows))
+            stands = standing_keys(unit)
+        # What is not the newest about a row now never becomes it again, so nobody need be kept waiting meanwhile.
+        return ((place, leaf) for place, leaf, rows in old if not rows or not authority.is_needed(rows, stands))
+
+    def _require(self, principal: Principal) -> None:
+        principal.require_operator()
+        if principal.kind is PrincipalKind.SESSION:
+            principal.require_recent_password(self._clock())
+
+    def _about(self, variable: str) -> About:
+        """Where a variable of this name is to be looked for."""
+        keys = self._instance.secrets_of("digest")
+        wanted = tuple(digest for key in keys for digest in digests(key, [variable]))
+        with self._storage.read() as unit:
+            writes = unit.audit_events.writes_of(wanted)
+        return About(wanted, tuple(_holdings(writes, wanted)))
+
+
+def _holdings(writes: Sequence[Record], wanted: tuple[str, ...]) -> Iterator[Held]:
+    """From when to when each environment held the variable, by the events that changed it."""
+    since: dict[str, Record] = {}
+    for write in writes:
+        is_gone = any(GONE + digest in write.names.split() for digest in wanted)
+        if not is_gone:
+            since.setdefault(write.environment_id, write)
+        elif (first := since.pop(write.environment_id, None)) is not None:
+            yield Held(write.environment_id, first.revision, write.revision, first.at_us, write.at_us)
+    for first in since.values():
+        yield Held(first.environment_id, first.revision, None, first.at_us, None)
+
+
+def _runs(doomed: Sequence[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
+    """Hashes of events that stand next to each other, put together: the first place, and all hashes."""
+    run: list[bytes] = []
+    first = 0
+    for place, leaf in doomed:
+        if run and (place != first + len(run) or len(run) == _RUN_MOST):
+            yield first, b"".join(run)
+            run = []
+        if not run:
+            first = place
+        run.append(leaf)
+    if run:
+        yield first, b"".join(run)
+
+
+def _seen(row: Record) -> Seen:
+    return Seen(Event(*row[:_PLACE]), row.sequence)
+
+
+def _for_owner(seen: Seen) -> Seen:
+    event = seen.event
+    if event.actor_id == event.user_id:
+        return seen
+    return Seen(event._replace(address="", request_id=""), seen.sequence)

@@ -1,0 +1,128 @@
+"""The tree: every event gets a place in it, in one order for the whole vault, and a signed checkpoint vouches for all.
+
+Whoever adds to the tree holds its head row, so that no two events ever get one place; the lease of the job only keeps
+workers from waiting for each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import structlog
+
+from vault.crypto.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint, verifier_key
+from vault.crypto.key import Key
+from vault.crypto.merkle import EMPTY_ROOT, Frontier
+from vault.errors import IntegrityError
+from vault.model.event import Event
+from vault.observe import metrics
+from vault.services.audit.record import hash_of
+from vault.services.instance import Instance
+from vault.storage import Placed, Record, UnitOfWork
+
+log = structlog.get_logger(__name__)
+
+PURPOSE = "checkpoint"
+"""The system secret whose 32 bytes are the Ed25519 seed that signs checkpoints."""
+
+_EVENT_COLUMNS = len(Event._fields)
+
+
+def origin_of(instance_id: str) -> str:
+    """What checkpoints call this vault."""
+    return f"strongroom/{instance_id}"
+
+
+def plant(unit: UnitOfWork, instance_id: str, key: Key) -> None:
+    """Begin the tree of a new vault."""
+    unit.audit_head.add(b"", sign_checkpoint(key, Checkpoint(origin_of(instance_id), 0, EMPTY_ROOT)))
+
+
+class AuditTree:
+    """The tree of one vault."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+        self.origin = origin_of(instance.id)
+        self._trusted = ("", b"")
+        self._largest = 0
+        self._told_of: set[str] = set()
+
+    @property
+    def verifier_key(self) -> str:
+        """The public key that checkpoints are checked with, as tools for signed notes take it."""
+        return verifier_key(self.origin, self._instance.secret(PURPOSE))
+
+    def checkpoint(self, unit: UnitOfWork) -> str:
+        """The newest signed checkpoint. Raises `IntegrityError` where the head was tampered with."""
+        note, _ = self.head(unit)
+        return note
+
+    def open(self, note: str) -> Checkpoint:
+        """The checkpoint that a note of this vault holds. Raises `SignatureError`."""
+        return open_checkpoint(note, self.origin, self._instance.secrets_of(PURPOSE))
+
+    def head(self, unit: UnitOfWork, *, lock: bool = False) -> tuple[str, Frontier]:
+        """The signed note, and the tree's edge that it vouches for. Raises `IntegrityError`, `SignatureError`."""
+        row = unit.audit_head.get(lock=lock)
+        if row is None:
+            raise IntegrityError()
+        frontier = Frontier.unpack(row.size, row.edge)
+        if (row.note, row.edge) != self._trusted:
+            found = self.open(row.note)
+            if (found.size, found.root) != (frontier.size, frontier.root()):
+                raise IntegrityError()
+        # This process has seen a larger tree: somebody has put an older head back.
+        if frontier.size < self._largest:
+            raise IntegrityError()
+        return row.note, frontier
+
+    def append(self, unit: UnitOfWork, events: Sequence[Event]) -> None:
+        """Store new events, each at its place."""
+        _, frontier = self.head(unit, lock=True)
+        unit.audit_events.add(_placed(frontier, [(event, hash_of(event)) for event in events]))
+        self._grow(unit, frontier)
+
+    def sequence(self, unit: UnitOfWork) -> int:
+        """Give places to the events that were stored with changes; how many.
+
+        An event that this vault did not write gets none: it is left where it is, and told of.
+        """
+        _, frontier = self.head(unit, lock=True)
+        count, after = 0, None
+        while page := unit.audit_events.waiting(after):
+            genuine = [pair for row in page if (pair := self._genuine(unit, row)) is not None]
+            unit.audit_events.place(_placed(frontier, genuine))
+            count, after = count + len(genuine), (page[-1].at_us, page[-1].id)
+        if count:
+            self._grow(unit, frontier)
+        return count
+
+    def _genuine(self, unit: UnitOfWork, row: Record) -> tuple[Event, bytes] | None:
+        event = Event(*row[:_EVENT_COLUMNS])
+        leaf = hash_of(event)
+        if unit.audit_events.vouched(Placed(event, leaf, None), row.mac_key_id, row.mac):
+            return event, leaf
+        if event.id not in self._told_of:
+            self._told_of.add(event.id)
+            metrics().integrity_errors.labels(kind="audit").inc()
+            log.error("audit_event_forged", event_id=event.id)
+        return None
+
+    def _grow(self, unit: UnitOfWork, frontier: Frontier) -> None:
+        checkpoint = Checkpoint(self.origin, frontier.size, frontier.root())
+        note = sign_checkpoint(self._instance.secret(PURPOSE), checkpoint)
+        unit.audit_head.move(frontier.size, frontier.pack(), note)
+
+        def remember() -> None:
+            self._trusted, self._largest = (note, frontier.pack()), frontier.size
+
+        unit.after_commit(remember)
+
+
+def _placed(frontier: Frontier, events: Sequence[tuple[Event, bytes]]) -> list[Placed]:
+    placed = []
+    for event, leaf in events:
+        placed.append(Placed(event, leaf, frontier.size))
+        frontier.add(leaf)
+    return placed

@@ -1,0 +1,281 @@
+"""`audit verify`: is the trail the one that was written, and is any row of authority older than the trail says?
+
+    every event ─► leaf ─► root of the tree  =  the root that the newest checkpoint, and the one that is given, sign
+    rows that events have written           ─►  what stands in the tables
+
+Roots tell that something was changed. Which event it was, the MAC of each tells, so these are only asked when a root
+is wrong.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from vault.crypto.checkpoint import Checkpoint
+from vault.crypto.merkle import HASH_BYTES, Frontier
+from vault.errors import IntegrityError, InvalidInput, MacError, SignatureError
+from vault.model.event import Event, commit
+from vault.services.audit.authority import Authority
+from vault.services.audit.record import hash_of
+from vault.services.audit.tree import AuditTree
+from vault.services.clock import SECOND_US
+from vault.storage import Placed, Storage, UnitOfWork
+
+_ID, _USER, _ACTOR, _ROWS, _ADDRESS, _NAMES, _SALT, _COMMITMENT = map(
+    Event._fields.index, ("id", "user_id", "actor_id", "rows", "address", "names", "salt", "commitment")
+)
+_PLACE = len(Event._fields)
+_UNLIKE_OURS = (TypeError, ValueError, AttributeError)
+"""What comes of a column of SQLite that somebody has put a value of another type into."""
+_NEAR = 1000
+"""How many places around a bad event are tried for the one that it belongs in."""
+
+Progress = Callable[[int, int], None]
+"""Is told how many events have been looked at, and how many there are."""
+
+
+@dataclass(slots=True)
+class Report:
+    """What was looked at, and what is wrong, the first thing first."""
+
+    size: int = 0
+    pruned: int = 0
+    erased: int = 0
+    waiting: int = 0
+    rows: int = 0
+    seconds: float = 0.0
+    faults: list[str] = field(default_factory=list)
+
+
+class Verifier:
+    """Verifies the trail of one vault."""
+
+    def __init__(self, storage: Storage, tree: AuditTree) -> None:
+        self._storage = storage
+        self._tree = tree
+
+    def verify(self, exported: str | None = None, progress: Progress = lambda _done, _all: None) -> Report:
+        """Look at everything. `exported` is a checkpoint that was kept elsewhere.
+
+        Raises `InvalidInput` for a checkpoint that this vault has not signed.
+        """
+        started = time.perf_counter()
+        report, authority = Report(), Authority()
+        kept = self._exported(exported)
+        with self._storage.read() as unit:
+            size = self._walk(unit, kept, authority, report, progress)
+            self._compare(unit, size, authority, report)
+        report.seconds = time.perf_counter() - started
+        return report
+
+    def _exported(self, note: str | None) -> Checkpoint | None:
+        try:
+            return self._tree.open(note) if note is not None else None
+        except SignatureError as error:
+            raise InvalidInput("This file is no checkpoint that this vault has signed.", path="checkpoint") from error
+
+    def _walk(
+        self, unit: UnitOfWork, kept: Checkpoint | None, authority: Authority, report: Report, progress: Progress
+    ) -> int:
+        """Hash every event up to the head, and compare roots; how many events the head has."""
+        try:
+            note, edge = self._tree.head(unit)
+            head = self._tree.open(note)
+        except IntegrityError:
+            report.faults.append("The head of the tree is missing, or this vault has not signed it.")
+            head, edge = None, Frontier()
+        walk = _Walk(unit, authority, report, {mark.size: mark for mark in (head, kept) if mark is not None})
+        for rows in unit.audit_events.in_order(0, edge.size):
+            walk.events(rows)
+            progress(walk.frontier.size, edge.size)
+            if walk.is_broken:
+                break
+        walk.end(edge.size)
+        report.size = edge.size
+        if walk.has_wrong_root or walk.is_broken:
+            named = _first_changed(unit, edge.size)
+            if named is None and walk.has_wrong_root:
+                named = _OTHER_HISTORY.format(size=walk.wrong_size)
+            report.faults[:0] = [named] if named is not None else []
+        if kept is not None and kept.size > edge.size:
+            report.faults.append(_CUT.format(here=edge.size, there=kept.size))
+        self._check_erased(unit, walk.erased, report)
+        return edge.size
+
+    def _check_erased(self, unit: UnitOfWork, erased: dict[tuple[str | None, str | None], str], report: Report) -> None:
+        known = unit.audit_events.erasures()
+        for people, event_id in erased.items():
+            if known.isdisjoint(people):
+                report.faults.append(f"Address and names of event {event_id} are gone, and nobody was erased.")
+
+    def _compare(self, unit: UnitOfWork, size: int, authority: Authority, report: Report) -> None:
+        """Compare the tables with all that has been noted, and with what has no place yet."""
+        report.waiting = self._note_newest(unit, size, authority, report.faults)
+        self._check_behind_head(unit, report)
+        suspects, untold = authority.suspects(unit)
+        report.faults += suspects
+        report.rows = authority.compared
+        # A row that came since the last look came with its event.
+        self._note_newest(unit, size, authority, [])
+        report.faults += [sentence for row in untold if (sentence := authority.untold(row)) is not None]
+
+    def _note_newest(self, unit: UnitOfWork, size: int, authority: Authority, faults: list[str]) -> int:
+        """Note the events behind place `size`, and those without a place; how many these are."""
+        for rows in unit.audit_events.in_order(size):
+            _note_all(rows, authority)
+        after, count = None, 0
+        while page := unit.audit_events.waiting(after):
+            for row in page:
+                event = Event(*row[:_PLACE])
+                if unit.audit_events.vouched(Placed(event, hash_of(event), None), row.mac_key_id, row.mac):
+                    count += 1
+                    if event.rows:
+                        authority.note(event.rows)
+                else:
+                    faults.append(f"Event {event.id} has no place yet, and this vault did not write it so.")
+            after = (page[-1].at_us, page[-1].id)
+        return count
+
+    def _check_behind_head(self, unit: UnitOfWork, report: Report) -> None:
+        last = unit.audit_events.last_place()
+        row = unit.audit_head.get()
+        if row is not None and last is not None and last >= row.size:
+            report.faults.append(f"Event {last} stands behind the head of the tree, which has {row.size} events.")
+
+
+class _Walk:
+    """One way through the events, in order."""
+
+    def __init__(self, unit: UnitOfWork, authority: Authority, report: Report, marks: dict[int, Checkpoint]) -> None:
+        self.frontier = Frontier()
+        self.erased: dict[tuple[str | None, str | None], str] = {}
+        """Whom events without a salt are about and by, with one such event each."""
+        self.is_broken = False
+        self.has_wrong_root = False
+        self.wrong_size = 0
+        self._unit = unit
+        self._authority = authority
+        self._report = report
+        self._marks = marks
+        self._pruned = self._runs(0)
+
+    def events(self, rows: Sequence[Sequence[Any]]) -> None:
+        """Add rows of events, which come in order of their places."""
+        frontier, marks = self.frontier, self._marks
+        for row in rows:
+            if row[_PLACE] != frontier.size and not self._fill(row[_PLACE]):
+                self._break(f"Event {frontier.size} is missing.")
+                return
+            if frontier.size in marks:
+                self._check_root()
+            try:
+                self._add(row)
+            except _UNLIKE_OURS:
+                self._break(f"Event {row[_PLACE]} is not as it was written.")
+                return
+
+    def _add(self, row: Sequence[Any]) -> None:
+        salt = row[_SALT]
+        if salt is None:
+            self._report.erased += 1
+            self.erased.setdefault((row[_USER], row[_ACTOR]), row[_ID])
+        elif commit(salt, row[_ADDRESS], row[_NAMES]) != row[_COMMITMENT]:
+            self._report.faults.append(f"{_named(row)}: its address or its names were changed.")
+        self.frontier.add(hash_of(row))
+        if row[_ROWS]:
+            self._authority.note(row[_ROWS])
+
+    def end(self, size: int) -> None:
+        """All events have been added: there must be `size` of them."""
+        if self.is_broken:
+            return
+        if self._fill(size):
+            self._check_root()
+        else:
+            self._break(f"Event {self.frontier.size} is missing.")
+
+    def _fill(self, place: int) -> bool:
+        """Add the hashes of what was pruned before `place`; whether nothing is missing."""
+        while self.frontier.size < place:
+            hashes = next(self._pruned, None)
+            if hashes is None:
+                # Somebody may be pruning at this very moment.
+                self._pruned = self._runs(self.frontier.size)
+                hashes = next(self._pruned, None)
+            if hashes is None:
+                return False
+            for start in range(0, len(hashes), HASH_BYTES):
+                self._check_root()
+                self.frontier.add(hashes[start : start + HASH_BYTES])
+                self._report.pruned += 1
+        return self.frontier.size == place
+
+    def _runs(self, place: int) -> Iterator[bytes]:
+        try:
+            runs = {row.first: bytes(row.hashes) for row in self._unit.audit_pruned.list(place)}
+        except MacError:
+            self._report.faults.append("The hashes of pruned events were changed.")
+            return
+        while self.frontier.size in runs:
+            yield runs[self.frontier.size]
+
+    def _check_root(self) -> None:
+        mark = self._marks.get(self.frontier.size)
+        if mark is not None and mark.root != self.frontier.root() and not self.has_wrong_root:
+            self.has_wrong_root, self.wrong_size = True, mark.size
+
+    def _break(self, sentence: str) -> None:
+        self.is_broken = True
+        self._report.faults.append(sentence)
+
+
+def _first_changed(unit: UnitOfWork, size: int) -> str | None:
+    """Names the first event whose MAC is wrong for its place; None where every MAC is right."""
+    unknown: str | None = None
+    for rows in unit.audit_events.in_order(0, size):
+        for *columns, place, mac_key_id, mac in rows:
+            event = Event(*columns)
+            try:
+                placed = Placed(event, hash_of(event), place)
+            except _UNLIKE_OURS:
+                return f"Event {place} is not as it was written."
+            is_ours = unit.audit_events.vouched(placed, mac_key_id, mac)
+            if is_ours is None and unknown is None:
+                unknown = f"{_named([*event, place])} or a later one is not as it was written."
+            if is_ours is False:
+                return _misplaced(unit, placed, size, mac_key_id, mac)
+    return unknown
+
+
+def _misplaced(unit: UnitOfWork, found: Placed, size: int, mac_key_id: str, mac: bytes) -> str:
+    assert found.sequence is not None
+    name = _named([*found.event, found.sequence])
+    for other in range(max(0, found.sequence - _NEAR), min(size, found.sequence + _NEAR)):
+        if unit.audit_events.vouched(Placed(found.event, found.leaf, other), mac_key_id, mac):
+            return f"{name} belongs in place {other}: events were moved, added or removed."
+    return f"{name} is not as it was written, or was never written here."
+
+
+def _note_all(rows: Sequence[Sequence[Any]], authority: Authority) -> None:
+    for row in rows:
+        if row[_ROWS]:
+            authority.note(row[_ROWS])
+
+
+def _named(row: Sequence[Any]) -> str:
+    moment = datetime.fromtimestamp(row[1] / SECOND_US, UTC)
+    return f"Event {row[_PLACE]} ({row[_ID]}, {row[5]}, {moment:%Y-%m-%d %H:%M:%SZ})"
+
+
+_OTHER_HISTORY = (
+    "The first {size} events are not those that the checkpoint was made of, and each is this vault's own: an older "
+    "database was put in place and used since."
+)
+_CUT = (
+    "There are {here} events, and the checkpoint was made of {there}: the end of the trail was cut, or the whole "
+    "database is an older one."
+)

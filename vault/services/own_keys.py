@@ -1,0 +1,146 @@
+"""`OwnKeys`: all keys of the vault's own that one process holds, read and opened as a whole.
+
+    master key versions ─unwrap→ system keys ─open→ system secrets: mac, token, digest, …
+
+A process learns a new whole when anything in it has changed, and throws the whole away when the vault is locked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from vault.crypto import Key, as_sealed, context, key_check_value, open_blob
+from vault.errors import BlobError, KeyProviderUnavailable, KeyringError, MacError, StorageError
+from vault.keys import Keyring, MasterKey
+from vault.storage import FirstRows, Record, RowSigner
+
+SECRET_PURPOSES = ("mac", "token", "digest", "checkpoint")
+"""What the vault's own keys are for: MACs of rows, digests of tokens, every other keyed digest, and the signature
+under the audit's checkpoints."""
+
+CANARY_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class OwnKeys:
+    """The vault's own keys, as of one version of its state row."""
+
+    state: Record
+    masters: Mapping[str, Record]
+    system_keys: Mapping[str, Key] = field(repr=False)
+    secrets: Mapping[str, Mapping[str, Key]] = field(repr=False)
+    active_secrets: Mapping[str, Key] = field(repr=False)
+    signer: RowSigner = field(repr=False)
+
+    @property
+    def active_master(self) -> Record:
+        """The version that wraps new user keys."""
+        return self.masters[self.state.active_master_key_id]
+
+    @property
+    def system_key(self) -> Key:
+        """The key that seals what belongs to the vault itself."""
+        return self.system_keys[self.state.active_system_key_id]
+
+
+def master_key(row: Record) -> MasterKey:
+    """A version as the keyring takes it."""
+    return MasterKey(row.id, row.provider, row.ref)
+
+
+def open_own_keys(rows: FirstRows, keyring: Keyring, before: OwnKeys | None) -> OwnKeys:
+    """Open all that `before` has not opened yet, and check every row with the keys that came of it.
+
+    Raises `KeyringError` where the keyring is another vault's, `MacError` for rows that this vault did not write,
+    and what the provider raises.
+    """
+    masters = {row.id: row for row in rows.masters}
+    active = masters.get(rows.state.active_master_key_id)
+    # A state row put back to an older version, with its old MAC, must not lead back to a key that may be lost.
+    if active is None or (before is not None and active.version < before.active_master.version):
+        raise MacError()
+    system_keys = _open_system_keys(rows, keyring, masters, before)
+    own, active_secrets = _open_secrets(rows, system_keys, before)
+    signer = RowSigner(active_secrets["mac"], own["mac"].values())
+    rows.check(signer)
+    if before is not None and (before.active_secrets["mac"], before.secrets["mac"]) == (signer.active, own["mac"]):
+        # The same keys: what it has checked already need not be checked again.
+        signer = before.signer
+    return OwnKeys(rows.state, masters, system_keys, own, active_secrets, signer)
+
+
+def new_user_key_columns(
+    keyring: Keyring, master: MasterKey, version: int, owner_id: str | None, key_id: str
+) -> dict[str, Any]:
+    """A new user key (for None a system key) under a version of the master key, as the columns that hold it."""
+    unwrapped = keyring.new_unwrapped_user_key()
+    return {
+        "id": key_id,
+        "owner_id": owner_id,
+        "master_key_id": master.id,
+        "master_version": version,
+        "blob": keyring.wrap_user_key(master, owner_id, key_id, unwrapped),
+        "check_value": key_check_value(keyring.derived_user_key(owner_id, key_id, unwrapped)),
+    }
+
+
+def make_canary(keyring: Keyring, master: MasterKey) -> dict[str, bytes]:
+    """What a new version is proven with, by each worker: the columns of its row."""
+    canary = secrets.token_bytes(CANARY_BYTES)
+    blob = keyring.wrap_user_key(master, None, master.id, canary)
+    return {"canary": bytes(blob), "canary_digest": hashlib.sha256(canary).digest()}
+
+
+def check_canary(keyring: Keyring, row: Record) -> None:
+    """Return when this process can unwrap with a version. Raises what the provider raises, `BlobError`."""
+    canary = keyring.unwrapped_user_key(master_key(row), None, row.id, row.canary)
+    if not secrets.compare_digest(hashlib.sha256(canary).digest(), bytes(row.canary_digest)):
+        raise KeyProviderUnavailable("The master key's provider gave a wrong key.")
+
+
+def _open_system_keys(
+    rows: FirstRows, keyring: Keyring, masters: Mapping[str, Record], before: OwnKeys | None
+) -> dict[str, Key]:
+    known = before.system_keys if before is not None else {}
+    opened: dict[str, Key] = {}
+    for row in rows.system_keys:
+        master = masters.get(row.master_key_id)
+        if master is None:
+            raise MacError()
+        try:
+            opened[row.id] = known.get(row.id) or keyring.user_key(
+                master_key(master), None, row.id, as_sealed(row.blob), row.check_value
+            )
+        except BlobError as error:
+            raise KeyringError(
+                "The keyring does not open this database: it belongs to another vault. Point STRONGROOM_KEYRING at "
+                "this vault's keyring, or STRONGROOM_DATABASE_URL at the other database."
+            ) from error
+    if rows.state.active_system_key_id not in opened:
+        raise StorageError("The vault's system key is not there: the database is damaged.")
+    return opened
+
+
+def _open_secrets(
+    rows: FirstRows, system_keys: Mapping[str, Key], before: OwnKeys | None
+) -> tuple[dict[str, dict[str, Key]], dict[str, Key]]:
+    own: dict[str, dict[str, Key]] = {}
+    active: dict[str, Key] = {}
+    for row in rows.secrets:
+        key = before.secrets.get(row.purpose, {}).get(row.id) if before is not None else None
+        if key is None:
+            system_key = system_keys.get(row.user_key_id)
+            if system_key is None:
+                raise BlobError()
+            place = context.system_secret(rows.state.instance_id, row.purpose, row.id)
+            key = Key(row.id, open_blob(system_key, place, row.blob))
+        own.setdefault(row.purpose, {})[row.id] = key
+        if row.state == "active":
+            active[row.purpose] = key
+    if not set(SECRET_PURPOSES) <= set(active):
+        raise StorageError("The vault's own secrets are not all there: the database is damaged.")
+    return own, active

@@ -1,0 +1,63 @@
+"""All tables whose rows carry authority, in one list: for what has to look at every one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import Column, Connection, Row, select, tuple_
+
+from vault.storage.environments import Environments
+from vault.storage.keys import DataKeys, DestroyedKeys, MasterKeys, SystemSecrets, UserKeys, VaultState
+from vault.storage.repository import Repository
+from vault.storage.revisions import Revisions
+from vault.storage.sessions import Sessions
+from vault.storage.signed import SignedTable
+from vault.storage.tokens import Grants, Tokens
+from vault.storage.users import Credentials, Users
+
+REPOSITORIES: tuple[type[Repository], ...] = (
+    VaultState,
+    MasterKeys,
+    UserKeys,
+    SystemSecrets,
+    DestroyedKeys,
+    Users,
+    Credentials,
+    Sessions,
+    Tokens,
+    Grants,
+    Environments,
+    DataKeys,
+    Revisions,
+)
+"""In the order in which they are relied on."""
+
+_AT_ONCE = 5000
+
+
+def standing(connection: Connection, signed: SignedTable) -> Iterator[tuple[str, int, str, bytes]]:
+    """Key (its parts split by "/"), version, MAC's key and MAC of every row that stands in a table."""
+    table = signed.table
+    width = len(signed.key_names)
+    for row in _pages(connection, signed, [table.c.row_version, table.c.mac_key_id, table.c.mac]):
+        key = str(row[0]) if width == 1 else "/".join(map(str, row[:width]))
+        yield key, row[width], row[width + 1], row[width + 2]
+
+
+def rows(connection: Connection, signed: SignedTable) -> Iterator[list[Any]]:
+    """Every row of a table, in the order that `RowSigner.check` takes them in."""
+    for row in _pages(connection, signed, signed.columns[len(signed.key_names) :]):
+        yield list(row)
+
+
+def _pages(connection: Connection, signed: SignedTable, columns: Sequence[Column[Any]]) -> Iterator[Row[Any]]:
+    """All rows in order of their keys, page by page: no long transaction, and no table in memory."""
+    key = [signed.table.c[name] for name in signed.key_names]
+    statement = select(*key, *columns).order_by(*key).limit(_AT_ONCE)
+    page = connection.execute(statement).all()
+    while page:
+        yield from page
+        if len(page) < _AT_ONCE:
+            return
+        page = connection.execute(statement.where(tuple_(*key) > tuple(page[-1][: len(key)]))).all()
