@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from sqlalchemy import select
 
@@ -118,7 +119,7 @@ def start_command(vault: Services, *words: str) -> subprocess.Popen[bytes]:
         "STRONGROOM_DATA_DIR": str(vault.settings.data_dir),
         "STRONGROOM_KEYRING": str(vault.settings.keyring),
         "STRONGROOM_DATABASE_URL": vault.settings.database_url,
-        "PYTHONPATH": os.getcwd(),
+        "PYTHONPATH": str(Path.cwd()),
     }
     command = [sys.executable, "-m", "vault", *words]
     return subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)

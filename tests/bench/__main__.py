@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.bench import audit, cases
+from tests.bench import audit, cases, keys
 from tests.bench.cases import Measured
 from tests.bench.clients import Clients
 from tests.bench.stores import SIZES, Store, prepare
@@ -65,6 +65,8 @@ def _measure(name: str, directory: Path, make_url: Callable[[Path], str], client
         yield from cases.logins(first)
         yield from cases.run_true(first)
     yield from cases.start(name, *stores[0])
+    _say(f"{name}: rewraps")
+    yield from keys.rewraps(name, directory, make_url)
     yield from audit.verification(name, stores[0][0])
 
 

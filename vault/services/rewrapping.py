@@ -1,7 +1,7 @@
 """Rewrapping: every user key leaves the versions of before for the active one. The key itself stays the same.
 
     read a batch ─► unwrap, check, wrap, unwrap again ─► one transaction: fence, compare-and-swap, MAC, audit
-         ▲                outside of any transaction                                │
+         ▲                outside of any transaction                  │ in a thread, beside the next batch
          └──────────────────── from the next id on, round and round ────────────────┘
 
 Nothing is remembered of what is done: the query is the state, so it goes on after any crash, runs beside writers, and
@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from vault.crypto import as_sealed
@@ -21,6 +22,7 @@ from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.instance import Instance
 from vault.services.own_keys import master_key
+from vault.services.waiting import again
 from vault.storage import Record, Stale, Storage
 from vault.storage.key_walk import Change, change_many, count_outdated, outdated_user_keys, outdated_versions, unchanged
 from vault.storage.keys import UserKeys
@@ -117,12 +119,18 @@ class Rewrapping:
         """Move what there is, once round; whether anything was moved."""
         with self._storage.read() as unit:
             versions = outdated_versions(unit, target.version)
-        before = walk.done
-        for version in versions:
-            for batch in self._batches(version, pace.batch):
-                walk.add(self._move(principal, target, batch, broken))
+        before, stored = walk.done, None
+        # While the database stores one batch, the next is unwrapped and wrapped.
+        with ThreadPoolExecutor(1, "rewrap") as writer:
+            for batch in (batch for version in versions for batch in self._batches(version, pace.batch)):
+                changes = self._rewrapped_all(target, batch, broken)
+                if stored is not None:
+                    walk.add(stored.result())
+                stored = writer.submit(self._store, principal, target, changes)
                 if walk.is_over():
-                    return True
+                    break
+            if stored is not None:
+                walk.add(stored.result())
         return walk.done > before
 
     def _batches(self, version: int, size: int) -> Iterator[list[Record]]:
@@ -142,7 +150,7 @@ class Rewrapping:
             else:
                 wrapped, after = True, ""
 
-    def _move(self, principal: Principal, target: Record, batch: list[Record], broken: set[str]) -> int:
+    def _rewrapped_all(self, target: Record, batch: list[Record], broken: set[str]) -> list[Change]:
         changes: list[Change] = []
         for row in batch:
             try:
@@ -150,11 +158,7 @@ class Rewrapping:
             except BlobError:
                 # One key that does not open must not keep the others on a version that is to go.
                 broken.add(row.id)
-        try:
-            self._store(principal, target, changes)
-        except Stale:
-            changes = self._store_those_unchanged(principal, target, changes)
-        return len(changes)
+        return changes
 
     def _rewrapped(self, target: Record, row: Record) -> dict[str, object]:
         keyring = self._instance.keyring
@@ -167,7 +171,16 @@ class Rewrapping:
         moved = {"master_key_id": target.id, "master_version": target.version}
         return {**moved, "blob": blob, "generation": row.generation + 1}
 
-    def _store(self, principal: Principal, target: Record, changes: list[Change]) -> None:
+    def _store(self, principal: Principal, target: Record, changes: list[Change]) -> int:
+        if not changes:
+            return 0
+        try:
+            self._store_all(principal, target, changes)
+            return len(changes)
+        except Stale:
+            return again(lambda: self._store_those_unchanged(principal, target, changes))
+
+    def _store_all(self, principal: Principal, target: Record, changes: list[Change]) -> None:
         with self._storage.write() as unit:
             # Under the fence: a version that is active no more may be disabled the next moment.
             if unit.state.fence().active_master_key_id != target.id:
@@ -175,15 +188,15 @@ class Rewrapping:
             change_many(unit, UserKeys, changes)
             audit.record(unit, principal, "keys.rewrap", details={"version": target.version, "keys": len(changes)})
 
-    def _store_those_unchanged(self, principal: Principal, target: Record, changes: list[Change]) -> list[Change]:
+    def _store_those_unchanged(self, principal: Principal, target: Record, changes: list[Change]) -> int:
         """Another walk, or an erasure, has touched some of them: they are done, or gone."""
         with self._storage.write() as unit:
             if unit.state.fence().active_master_key_id != target.id:
                 # The next rotation has come: what is left to do is counted against its version.
-                return []
+                return 0
             same = unchanged(unit, UserKeys, [row for row, _ in changes])
             left = [change for change in changes if change[0].id in same]
             change_many(unit, UserKeys, left)
             if left:
                 audit.record(unit, principal, "keys.rewrap", details={"version": target.version, "keys": len(left)})
-            return left
+            return len(left)

@@ -38,7 +38,7 @@ class SystemRotation:
         self._clock = clock
 
     def rotate(self, principal: Principal, *, wait_seconds: float | None = None) -> None:
-        """A new system key, or the one that an earlier call has left pending. Raises `Unavailable` for a slow worker."""
+        """A new system key, or the one that an earlier call left pending. Raises `Unavailable` for a slow worker."""
         principal.require_operator()
         again(lambda: self._prepare_key(principal))
         self._waiting.for_all(wait_seconds)

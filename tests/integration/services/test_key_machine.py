@@ -22,4 +22,4 @@ def test_whatever_happens_to_keys_everything_acknowledged_opens(copied_vault: Co
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    run_state_machine_as_test(machine, settings=chosen)  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(machine, settings=chosen)

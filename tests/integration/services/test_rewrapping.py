@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -22,11 +21,11 @@ CROWD = 2000
 
 
 @pytest.fixture
-def crowded(vault: Services) -> Iterator[Services]:
+def crowded(vault: Services) -> Services:
     """A vault with many accounts, whose keys are all under the version of before."""
     add_crowd(vault, CROWD)
     vault.keys.master.rotate(HOST, wait_seconds=0)
-    yield vault
+    return vault
 
 
 def left(vault: Services) -> int:
@@ -56,7 +55,7 @@ def test_two_at_once_share_the_work(crowded: Services) -> None:
     done: list[int] = []
     with opened_again(crowded) as other:
         threads = [
-            threading.Thread(target=lambda each=each: done.append(each.keys.rewrapping.run(HOST, Pace(20_000)).done))  # type: ignore[misc]
+            threading.Thread(target=lambda each=each: done.append(each.keys.rewrapping.run(HOST, Pace(20_000)).done))
             for each in (crowded, other)
         ]
         for thread in threads:

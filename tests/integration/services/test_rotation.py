@@ -288,7 +288,7 @@ def test_a_wrong_key_from_the_provider_is_never_used_to_write(tmp_path: Path, da
     vault.keys.master.rotate(HOST, "opaque", wait_seconds=0)
     vault.keys.rewrapping.run(HOST)
     right = opaque.unwrap
-    opaque.unwrap = lambda ref, wrapped, context: bytes(32)  # type: ignore[method-assign] # The device goes mad.
+    opaque.unwrap = lambda *_: bytes(32)  # type: ignore[method-assign] # The device goes mad.
     with pytest.raises(KeyProviderUnavailable, match="wrong key"):
         add_environment(vault, ada, "prod", A="1")
     with pytest.raises(KeyProviderError, match="does not unwrap"):

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.cli.conftest import Strongroom
+from tests.unit.client.fake_transport import FakeTransport
 from vault.cli.config import CliSettings, load
 from vault.errors import SettingsError
 
@@ -89,3 +91,47 @@ def test_another_persons_project_file_is_refused(project: Path, monkeypatch: pyt
     monkeypatch.setattr("vault.cli.config._TRUSTED_OWNERS", frozenset({owner + 1}))
     with pytest.raises(SettingsError, match="belongs to another user"):
         settings()
+
+
+def test_a_token_of_the_environment_goes_to_no_address_that_the_project_alone_names(
+    strongroom: Strongroom, project: Path, server: FakeTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Whoever edits a project edits this file too: in CI a fork could have the token sent to itself.
+    project.write_text('url = "https://evil.test"\n')
+    result = strongroom("get", "-e", "prod", "PASSWORD")
+    assert result.exit_code == 1
+    assert "STRONGROOM_TOKEN is not sent to https://evil.test" in result.stderr
+    assert server.requests == []
+
+
+def test_a_password_of_the_environment_goes_to_no_such_address_either(
+    anonymous: Strongroom, project: Path, server: FakeTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.write_text('url = "https://evil.test"\n')
+    monkeypatch.setenv("STRONGROOM_PASSWORD", "a password")
+    result = anonymous("login", "ada")
+    assert result.exit_code == 1
+    assert "STRONGROOM_PASSWORD is not sent to https://evil.test" in result.stderr
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("teller", ["environment", "user file", "flag"])
+def test_an_address_that_somebody_else_names_too_gets_the_token(
+    teller: str, project: Path, user_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.write_text('url = "https://vault.test"\n')
+    if teller == "environment":
+        monkeypatch.setenv("STRONGROOM_URL", "https://vault.test/")
+    if teller == "user file":
+        user_file.write_text('url = "https://vault.test"\n')
+    found = settings(url="https://vault.test") if teller == "flag" else settings()
+    assert not found.url_is_the_projects
+
+
+def test_an_authority_of_the_projects_vouches_for_its_own_address_only(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.write_text('url = "https://project.test"\nca_file = "evil.pem"\n')
+    assert settings().ca_file == str(project.parent / "evil.pem")
+    monkeypatch.setenv("STRONGROOM_URL", "https://vault.test")
+    assert settings().ca_file is None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from vault.errors import BadJson, InvalidInput
-from vault.model.strict_json import DEPTH_MOST, Number, dumps, loads, parse_json, parse_written
+from vault.model.strict_json import DEPTH_MOST, Number, dumps, loads, parse_json, parse_written, refuse_half_surrogates
 
 
 @pytest.mark.parametrize(
@@ -69,3 +70,21 @@ def test_what_nests_too_deep_is_refused() -> None:
     parse_written(b"[" * DEPTH_MOST + b"1" + b"]" * DEPTH_MOST)
     with pytest.raises(InvalidInput, match="deep"):
         parse_written(b"[" * (DEPTH_MOST + 1) + b"1" + b"]" * (DEPTH_MOST + 1))
+
+
+def test_a_long_name_over_many_items_takes_no_memory_for_each_of_them() -> None:
+    # Unauthenticated callers send bodies too: with a copy of the path for each item, this one took a gigabyte.
+    document = {"K" * 200_000: [1] * 20_000}
+    tracemalloc.start()
+    try:
+        refuse_half_surrogates(document)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 30 * 1024 * 1024
+
+
+def test_a_path_is_told_with_each_name_cut() -> None:
+    with pytest.raises(InvalidInput) as refusal:
+        refuse_half_surrogates({"K" * 1000: [1, {"inner": "\ud800"}]})
+    assert refusal.value.path == f"{'K' * 256}.1.inner"

@@ -1,0 +1,41 @@
+"""Rewraps per second with the file provider, nothing else going on, and how that grows with the number of accounts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.bench.table import Line
+from tests.crowds import add_crowd
+from tests.vaults import HOST, make_vault
+from vault.keys import instance_of
+
+ACCOUNTS = (1_000, 10_000, 100_000)
+TARGET_A_SECOND = 5_000
+
+
+def rewraps(name: str, directory: Path, make_url: Callable[[Path], str]) -> list[Line]:
+    """One line for each number of accounts; the target is PostgreSQL's."""
+    return [_line(name, directory / f"keys-{count}", make_url, count) for count in ACCOUNTS]
+
+
+def _line(name: str, folder: Path, make_url: Callable[[Path], str], count: int) -> Line:
+    folder.mkdir(parents=True)
+    vault = make_vault(folder, make_url(folder))
+    try:
+        assert instance_of(vault.settings.keyring) == vault.instance.id, "It is the file provider that is measured."
+        add_crowd(vault, count)
+        vault.keys.master.rotate(HOST, wait_seconds=0)
+        started, processor = time.perf_counter(), time.process_time()
+        done = vault.keys.rewrapping.run(HOST).done
+        seconds, processor = time.perf_counter() - started, time.process_time() - processor
+    finally:
+        vault.reads.close()
+        vault.storage.close()
+    rate = done / seconds
+    figures = f"{rate:,.0f}/s ({processor / done * 1e6:.0f} µs of this process for each)"
+    case = f"rewraps of {count:,} user keys"
+    if name != "PostgreSQL":
+        return Line(case, name, figures)
+    return Line(case, name, figures, None, f"≥ {TARGET_A_SECOND:,}/s", rate >= TARGET_A_SECOND)
