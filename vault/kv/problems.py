@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 from http import HTTPStatus
+from typing import cast
 
 import structlog
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException
 
 from vault import errors
 from vault.errors import InvalidInput, StrongroomError
 from vault.observe import metrics
+from vault.services import Services
 
 log = structlog.get_logger(__name__)
 
@@ -70,9 +72,11 @@ def register(blueprint: Blueprint) -> None:
 
 
 def told(error: Exception) -> Response:
-    """The answer to an error; one that was not raised on purpose is a bare 500."""
+    """The answer to an error, of which the audit hears first; one that was not raised on purpose is a bare 500."""
     if isinstance(error, HTTPException):
         error = _translated(error)
+    if isinstance(error, StrongroomError):
+        error = _audited(error)
     status = next((status for kind, status in STATUSES if isinstance(error, kind)), None)
     if status is None or not isinstance(error, StrongroomError):
         return _failure(error)
@@ -90,6 +94,18 @@ def told(error: Exception) -> Response:
 def refusal(status: int, *sentences: str) -> Response:
     """An answer that holds errors alone."""
     return Response(json.dumps({"errors": list(sentences)}), int(status), content_type=MEDIA_TYPE)
+
+
+def _audited(error: StrongroomError) -> StrongroomError:
+    """The error to answer with: itself, or the one that says why it cannot be recorded."""
+    services = cast(Services, current_app.extensions["strongroom"].services)
+    address, request_id = request.remote_addr or "", str(request.environ.get("strongroom.request_id", ""))
+    call = request.endpoint or ""
+    try:
+        services.reads.turned_away(error, g.get("principal"), address=address, request_id=request_id, call=call)
+    except errors.Unavailable as unavailable:
+        return unavailable
+    return error
 
 
 def _translated(error: HTTPException) -> Exception:

@@ -69,7 +69,10 @@ class Services:
         reads = ReadLog(storage, instance, tree, spool, clock)
         environments = Environments(settings, storage, instance, sealer, reads, clock)
         variables = Variables(storage, environments, sealer, reads)
-        values, metadata = ValuesReader(hot, instance, sealer, reads), Metadata(storage, environments, sealer, clock)
+        values, metadata = (
+            ValuesReader(hot, instance, sealer, reads),
+            Metadata(storage, environments, sealer, reads, clock),
+        )
         sessions = Sessions(settings, storage, hot, instance, cache, touches, clock)
         throttle = Throttle(instance, clock)
         return cls(

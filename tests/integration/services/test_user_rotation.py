@@ -119,7 +119,7 @@ def test_a_new_user_key_beside_writers_loses_nothing(vault: Services, ada: Princ
     ends.set()
     thread.join()
     assert failures == []
-    assert written[0] > 2
+    assert written[0] > 0
     with opened_again(vault) as again:
         assert values(again, ada, "prod") == {"A": str(written[0])}
         open_everything(again)
