@@ -197,7 +197,7 @@ class Variables:
         current = self._readable(unit, environment)
         self._check(environment, current, precondition)
         before = self._sealer.open_stored(unit, environment, current) if current is not None else ()
-        after = edit(before)
+        after = _typed(before, edit(before))
         if current is not None and after == before and not always:
             # Told all the same: whoever may not read could find a value out by writing guesses.
             audit.record(unit, principal, "revision.unchanged", environment_id=environment.id, revision=current.number)
@@ -248,6 +248,22 @@ def merge(current: Iterable[Variable], changes: Mapping[str, Mapping[str, Any] |
             raise InvalidInput("A new variable needs a value.", path=f"variables.{raw}.value")
         merged[name] = checked(replace(before or Variable(name, ""), **attributes))
     return tuple(merged.values())
+
+
+def _typed(before: Sequence[Variable], after: tuple[Variable, ...]) -> tuple[Variable, ...]:
+    """`after`, where the JSON text of what was no text stays what it was.
+
+    Our face shows the number 5 as the text 5. Whoever reads all variables and writes them back must not change it.
+    """
+    typed = {variable.name: variable for variable in before if not isinstance(variable.value, str)}
+    if not typed:
+        return after
+    return tuple(
+        replace(variable, value=typed[variable.name].value)
+        if variable.name in typed and variable.value == typed[variable.name].text
+        else variable
+        for variable in after
+    )
 
 
 def checked(variable: Variable) -> Variable:

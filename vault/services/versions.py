@@ -156,7 +156,7 @@ class Versions:
         now = self._clock()
 
         def hide(row: Record) -> dict[str, Any] | None:
-            return None
+            return None if self._sealer.is_gone(row) else {"deletion_us": now}
 
         self._change(unit, principal, name, numbers, Permission.DELETE, "revision.delete", hide)
 

@@ -48,6 +48,16 @@ def test_our_own_face_shows_the_json_text_of_what_is_no_string(ada: Caller, kv: 
     assert ada.ok("GET", "/environments/prod/values")["values"] == {"A": "1.0", "B": '{"c":[1e5]}', "D": "x"}
 
 
+def test_a_value_that_is_no_string_survives_a_round_trip_through_our_own_face(ada: Caller, kv: Kv) -> None:
+    kv("POST", "secret/data/prod", b'{"data":{"A":1.0,"B":{"c":[1e5]},"D":true}}')
+    read = ada("GET", "/environments/prod/variables")
+    variables = [item | {"description": "seen"} for item in read.json["variables"]]
+    ada.ok("PUT", "/environments/prod/variables", {"variables": variables}, If_Match=read.etag)
+    assert b'"data":{"A":1.0,"B":{"c":[1e5]},"D":true}' in kv("GET", "secret/data/prod").body
+    ada.ok("PATCH", "/environments/prod/variables", {"variables": {"D": "false"}})
+    assert kv.get("prod")["D"] == "false"
+
+
 def test_each_write_is_a_new_version_even_of_the_same_values(kv: Kv) -> None:
     assert [kv.put("prod", {"A": "1"}).data["version"] for _ in range(3)] == [1, 2, 3]
 

@@ -236,7 +236,7 @@ def _clear(kv: Kv) -> None:
         kv("DELETE", f"secret/metadata/{path}")
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(SEQUENCES)
 def test_random_calls_are_answered_as_by_a_plain_model(person: Caller, sequence: list[tuple[Any, ...]]) -> None:
     kv = kv_of(person)
@@ -305,7 +305,7 @@ def _agree(person: Caller, kv: Kv, path: str) -> None:
     assert kv("GET", f"kv/{path}").data == theirs.data["data"]
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(OURS, min_size=2, max_size=10))
 def test_the_faces_never_disagree(person: Caller, sequence: list[tuple[str, str, Any]]) -> None:
     kv = kv_of(person)
