@@ -230,14 +230,23 @@ def _check(settings: Settings) -> None:
         raise SettingsError(
             "STRONGROOM_PLAIN_HTTP needs STRONGROOM_TRUSTED_PROXIES: the addresses of the proxy that ends TLS."
         )
+    _check_argon2(settings)
+    _check_key_provider(settings)
+    _check_telling(settings)
+
+
+def _check_argon2(settings: Settings) -> None:
     # The floor is OWASP's second recommendation for Argon2id (19 MiB, t=2, p=1), 2026.
     if settings.argon2_memory_kib < 19 * 1024 or settings.argon2_passes < 2 or settings.argon2_lanes < 1:
         raise SettingsError("Argon2id below 19 MiB, two passes and one lane is too weak to start with.")
     if settings.argon2_memory_kib > 1024 * 1024 or settings.argon2_passes > 16 or settings.argon2_lanes > 16:
         raise SettingsError("Argon2id above 1 GiB, 16 passes or 16 lanes would let a few logins stop the server.")
+
+
+def _check_telling(settings: Settings) -> None:
+    """What the server says of itself: its contact, its audit and its logs."""
     if "\n" in settings.security_contact or "\r" in settings.security_contact:
         raise SettingsError("STRONGROOM_SECURITY_CONTACT is one line, as mailto:security@example.org.")
-    _check_key_provider(settings)
     if settings.spool_bytes < SPOOL_LEAST_BYTES:
         raise SettingsError(f"STRONGROOM_SPOOL_BYTES must be at least {SPOOL_LEAST_BYTES}.")
     if not FORWARD_TARGET.fullmatch(settings.audit_forward):

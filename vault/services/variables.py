@@ -63,7 +63,7 @@ class Variables:
     def read(
         self, principal: Principal, reference: str | None, *, action: str = "variables.read", names: Iterable[str] = ()
     ) -> Snapshot:
-        """All current variables, in order. The audit gets `action` and `names`. Raises `NotFound`, `RevisionDeleted`."""
+        """All current variables, in order. The audit gets `action`, `names`. Raises `NotFound`, `RevisionDeleted`."""
         with self._storage.read() as unit:
             row = self._environments.find(unit, principal, reference, Permission.READ)
             snapshot = self._snapshot(unit, row)

@@ -40,10 +40,14 @@ def test_a_read_of_a_hung_server_ends_as_unavailable_and_works_again_afterwards(
 
 
 def test_a_commit_that_hangs_is_told_as_unknown(storage: Storage, postgres: Postgres) -> None:
-    try:
-        with pytest.raises(OutcomeUnknown), storage.write() as unit:
+    def write_and_hang() -> None:
+        with storage.write() as unit:
             unit.connection.execute(sa.text("SELECT 1"))
             postgres.hang()
+
+    try:
+        with pytest.raises(OutcomeUnknown):
+            write_and_hang()
     finally:
         postgres.resume()
     _ask(storage)

@@ -38,7 +38,7 @@ def connect(transport: Transport, timeout_seconds: float = 5.0) -> Connection:
         loop=loop, settings=settings, cfg=SimpleNamespace(), log=None, asgi=None, guests={}, unproven={},
         background=lambda work: tasks.add(loop.create_task(work)),
     )  # fmt: skip
-    connection = Connection(worker)  # type: ignore[arg-type]  # a worker without a process
+    connection = Connection(worker)  # a worker without a process
     connection._header_timer.cancel()
     connection.transport = transport
     return connection
