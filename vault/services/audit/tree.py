@@ -72,8 +72,10 @@ class AuditTree:
             found = self.open(row.note)
             if (found.size, found.root) != (frontier.size, frontier.root()):
                 raise IntegrityError()
-        # This process has seen a larger tree: somebody has put an older head back.
         if frontier.size < self._largest:
+            # This process has seen a larger tree: somebody has put an older head back. Nothing is built upon it.
+            metrics().integrity_errors.labels(kind="audit").inc()
+            log.error("audit_head_is_older", size=frontier.size, seen=self._largest)
             raise IntegrityError()
         return row.note, frontier
 
