@@ -141,6 +141,7 @@ def test_reading_history_and_going_back_are_granted_apart(vault: Services, ada: 
     reader = as_token(vault, add_token(vault, ada, grant("history", path="prod")).secret)
     writer = as_token(vault, add_token(vault, ada, grant("update", path="prod")).secret)
     both = as_token(vault, add_token(vault, ada, grant("update,history", path="prod")).secret)
+    patch(vault, ada, "prod", A="2")
     assert vault.history.get(reader, "prod", 1).number == 1
     for call in (
         lambda: rollback(vault, reader, 1),
@@ -149,4 +150,4 @@ def test_reading_history_and_going_back_are_granted_apart(vault: Services, ada: 
     ):
         with pytest.raises(NotGranted):
             call()
-    assert rollback(vault, both, 1) == 2
+    assert rollback(vault, both, 1) == 3

@@ -123,7 +123,7 @@ def test_a_grant_by_id_follows_a_rename_and_one_by_path_does_not(vault: Services
 
 def test_a_rename_needs_the_right_to_create_at_the_new_place(vault: Services, ada: Principal) -> None:
     add_environment(vault, ada, "team/a")
-    who = with_token(vault, ada, grant("update,create", path="team"))
+    who = with_token(vault, ada, grant("read,update,create,delete,history", path="team"))
     with pytest.raises(NotGranted):
         write(vault, lambda unit: vault.environments.change(unit, who, "team/a", {"name": "other/a"}))
     write(vault, lambda unit: vault.environments.change(unit, who, "team/a", {"name": "team/b"}))
