@@ -268,7 +268,7 @@ def _kill_and_resume(vault: Services, ada: Principal, bob: Principal) -> None:
     def progress() -> int:
         return int(run_sql(vault, "SELECT COUNT(*) FROM audit_events")[0][0])
 
-    words = ("keys", "reseal", "--yes", "--max-per-second", "400")
+    words = ("keys", "reseal", "--yes", "--max-per-second", "100")
     assert kill_somewhere(vault, words, progress, times=3, chance=random.Random(11)) >= 1
     began = ids(vault, "SELECT reseal_from_us FROM vault_state")
     assert began != {None}
