@@ -22,7 +22,7 @@ from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.instance import Instance
 from vault.services.own_keys import master_key
-from vault.services.waiting import again
+from vault.services.waiting import again, patiently
 from vault.storage import Record, Stale, Storage
 from vault.storage.key_walk import Change, change_many, count_outdated, outdated_user_keys, outdated_versions, unchanged
 from vault.storage.keys import UserKeys
@@ -175,7 +175,7 @@ class Rewrapping:
         if not changes:
             return 0
         try:
-            self._store_all(principal, target, changes)
+            patiently(lambda: self._store_all(principal, target, changes))
             return len(changes)
         except Stale:
             return again(lambda: self._store_those_unchanged(principal, target, changes))

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from vault.errors import Unavailable
+from vault.errors import DatabaseUnavailable, Unavailable
 from vault.services.clock import Clock
 from vault.services.instance import HOLDS_NOTHING
 from vault.storage import Record, Stale, Storage, UnitOfWork
@@ -20,6 +20,8 @@ WAIT_SECONDS = 30.0
 """Longer than a worker's lease: whoever does not answer by then lives, and cannot use the new key."""
 
 _POLL_SECONDS = 0.1
+_PATIENT_TRIES = 5
+_PATIENT_SECONDS = 1.0
 _TRIES = 8
 
 T = TypeVar("T")
@@ -70,6 +72,17 @@ class Waiting:
 
     def _behind(self, unit: UnitOfWork, state_version: int) -> list[Record]:
         return [row for row in unit.workers.living(self._clock()) if row.state_version < state_version]
+
+
+def patiently(action: Callable[[], T]) -> T:
+    """What `action` returns, tried again while the database takes no writes: long work outlasts a short outage, and
+    on SQLite a crowd of writers. Raises `DatabaseUnavailable` after the last try."""
+    for _ in range(_PATIENT_TRIES):
+        try:
+            return action()
+        except DatabaseUnavailable:
+            time.sleep(_PATIENT_SECONDS)
+    return action()
 
 
 def again(action: Callable[[], T]) -> T:

@@ -15,7 +15,7 @@ from sqlalchemy.pool import QueuePool
 from vault.errors import DatabaseUnavailable, SettingsError
 from vault.storage.repository import Stale
 
-SQLITE_BUSY_SECONDS = 5.0
+SQLITE_BUSY_SECONDS = 10.0
 _POOL_WAIT_SECONDS = 5.0
 _CONNECT_SECONDS = 2
 _DEAD_PEER_MILLISECONDS = 3000
