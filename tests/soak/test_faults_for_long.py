@@ -155,7 +155,7 @@ def test_a_session_revoked_while_redis_hung_lives_thirty_seconds_at_most(tmp_pat
         stack.redis.hang()
         person.ok("DELETE", f"/sessions/{victim}")
         stack.redis.resume()
-        # DESIGN 6: its copy in Redis may still be believed, and no longer than this.
+        # Its copy in Redis may still be believed, and no longer than this.
         time.sleep(31)
         assert {stack.caller(other.secret)("GET", "/me").status for _ in range(8)} == {401}
 

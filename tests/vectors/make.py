@@ -48,7 +48,7 @@ def blobs() -> dict[str, Any]:
     for size in (0, 1, 255, 256, 16 * 1024 - 1, 16 * 1024):
         vectors.append(_blob("revision", number, arguments, tail, b"\x80" * size, padded=True))
     return {
-        "origin": "Ours: tests/vectors/reference.py, from DESIGN 4 and https://c2sp.org/chunked-encryption",
+        "origin": "Ours: tests/vectors/reference.py, from the layout in vault/crypto/envelope.py and https://c2sp.org/chunked-encryption",
         "key": KEY.hex(),
         "key_id": KEY_ID,
         "vectors": vectors,

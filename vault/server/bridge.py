@@ -1,7 +1,7 @@
 """From ASGI to WSGI: whole bodies in, whole answers out, Flask in bounded pools of threads.
 
-a2wsgi was tried first, and lost data: see DESIGN 10. Here the front door has read the body before a thread is taken,
-so a thread never waits for a client.
+a2wsgi was tried first, and lost data: a chunked body reached Flask empty, and one too large was cut in silence. Here
+the front door has read the body before a thread is taken, so a thread never waits for a client.
 """
 
 from __future__ import annotations

@@ -75,7 +75,7 @@ def make_engine(url: URL, *, pool_size: int, autocommit: bool, bounded: bool = T
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
-    # RELIABILITY, by power cuts: only FULL kept every acknowledged commit (NORMAL lost up to 778).
+    # By power cuts: only FULL kept every acknowledged commit (NORMAL lost up to 778).
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON", "trusted_schema=OFF"):
         connection.execute(f"PRAGMA {pragma}")
 
@@ -97,7 +97,7 @@ def _connect_bounded(_dialect: object, _record: object, arguments: list[Any], op
 def _prepare_postgresql(connection: Any, record: Any) -> None:
     def note(diagnostic: Any) -> None:
         # A cancelled wait for the standby is acknowledged as a success, with only this warning: the row is
-        # gone after a failover (RELIABILITY 1).
+        # gone after a failover.
         if diagnostic.sqlstate == "01000" and "synchronous replication" in (diagnostic.message_primary or ""):
             record.info["unsafe_commit"] = True
 

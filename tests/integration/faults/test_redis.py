@@ -13,7 +13,7 @@ from tests.servers import Redis
 
 pytestmark = pytest.mark.xdist_group("faults")
 
-# DESIGN 6: no request waits longer than this for Redis.
+# No request waits longer than this for Redis.
 _WAIT_SECONDS = 1.0
 
 

@@ -198,7 +198,7 @@ def test_half_open_connections_cost_little_memory(small: RunningServer) -> None:
 
 
 def test_an_answer_that_is_dropped_midway_never_reaches_the_next_user(server: RunningServer) -> None:
-    """ATTACKS 32, with a letter for each user."""
+    """A connection dropped in mid-answer, then the next user's request, with a letter for each user."""
     wrong: list[str] = []
 
     def user(letter: str) -> None:
