@@ -66,6 +66,14 @@ def _logs_as_in_the_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
+def _umask_as_it_was() -> Iterator[None]:
+    """The operators' commands make files for their own account alone; other tests must not inherit that."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+@pytest.fixture(autouse=True)
 def _no_sockets_in_unit_tests(request: pytest.FixtureRequest) -> Iterator[None]:
     if not request.path.is_relative_to(UNIT_TESTS):
         yield

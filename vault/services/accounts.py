@@ -21,7 +21,8 @@ from vault.services.clock import Clock
 from vault.services.environments import Environments
 from vault.services.instance import Instance
 from vault.services.sessions import Sessions, hold
-from vault.services.throttle import Throttle, fold_username
+from vault.services.throttle import Attempt, Throttle, fold_username
+from vault.services.waiting import again
 from vault.settings import Settings
 from vault.storage import Record, Storage, UnitOfWork
 
@@ -59,13 +60,23 @@ class Accounts:
         """
         self._instance.require_unlocked()
         folded = fold_username(username)
-        with self._storage.write() as unit:
-            user = unit.users.by_name(folded)
-            attempt = self._throttle.admit(unit, folded, address, user.id if user else None)
-            phc = self._stored_hash(unit, user)
+        user, attempt, phc = again(lambda: self._admit(folded, address))
         right = verify_password(phc or dummy_hash(self.parameters), password)
         if user is None or phc is None or not right or user.state != "active":
             raise BadLogin()
+        known, stored = user, phc
+        if again(lambda: self._succeed(known, attempt, stored, password)):
+            raise SecondFactorRequired()
+        return user
+
+    def _admit(self, folded: str, address: str) -> tuple[Record | None, Attempt, str | None]:
+        with self._storage.write() as unit:
+            user = unit.users.by_name(folded)
+            attempt = self._throttle.admit(unit, folded, address, user.id if user else None)
+            return user, attempt, self._stored_hash(unit, user)
+
+    def _succeed(self, user: Record, attempt: Attempt, phc: str, password: str) -> list[str]:
+        """Note a right password; the second factors that are still to come."""
         with self._storage.write() as unit:
             # Or an old password's hash would be written over a new one's.
             hold(unit, user)
@@ -73,10 +84,7 @@ class Accounts:
             if needs_rehash(phc, self.parameters):
                 self._set_hash(unit, user.id, hash_password(password, self.parameters))
                 audit.record(unit, vault_itself("rehash"), "password.rehash", user_id=user.id)
-            factors = [kind for kind in _SECOND_FACTORS if unit.credentials.of_user(user.id, kind)]
-        if factors:
-            raise SecondFactorRequired()
-        return user
+            return [kind for kind in _SECOND_FACTORS if unit.credentials.of_user(user.id, kind)]
 
     def add(self, unit: UnitOfWork, principal: Principal, name: str, password: str, role: Role = Role.USER) -> Record:
         """Make an account with its user key and its globals. For operators. Raises `NameTaken`, `InvalidInput`."""

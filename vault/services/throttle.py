@@ -61,8 +61,8 @@ class Attempt:
 
     @property
     def buckets(self) -> list[bytes]:
-        """All four."""
-        return [self.pair, self.account, self.address, self.overall]
+        """All four, in the one order in which every transaction locks them."""
+        return sorted([self.pair, self.account, self.address, self.overall])
 
 
 class Throttle:
@@ -91,9 +91,11 @@ class Throttle:
 
     def succeeded(self, unit: UnitOfWork, attempt: Attempt, user_id: str) -> None:
         """Take the attempt back, and remember the address as one of the owner's."""
-        unit.throttle.clear(attempt.pair)
-        for bucket in (attempt.account, attempt.address, attempt.overall):
-            unit.throttle.take_back(bucket)
+        for bucket in attempt.buckets:
+            if bucket == attempt.pair:
+                unit.throttle.clear(bucket)
+            else:
+                unit.throttle.take_back(bucket)
         unit.known_addresses.note(user_id, attempt.address, self._clock())
 
     def _attempt(self, account: str, address: str) -> Attempt:

@@ -225,6 +225,9 @@ def test_every_worker_goes_on_reading_and_writing_while_it_runs(
     vault: Services, ada: Principal, bob: Principal, clock: FakeClock
 ) -> None:
     fill(vault, ada, bob)
+    # More than are written meanwhile, or the revision that is read would be dropped for its age.
+    with vault.storage.write() as unit:
+        vault.environments.change(unit, ada, "prod", {"max_versions": 1000})
     ends, failures, written, reads = threading.Event(), [], [0], [0]
     with worker(vault, clock) as other:
 
