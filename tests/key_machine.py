@@ -156,8 +156,10 @@ class KeyMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         if self.is_locked:
             unlock(self.operator.storage, HOST)
+            self._all_learn()
         self._start_operator_again()
-        self.operator.keys.reseal.run(HOST) if self._is_resealing() else None
+        if self._is_resealing():
+            self._attempt(None, lambda: self.operator.keys.reseal.run(HOST))
         open_everything(self.operator)
         for worker in self.workers:
             worker.leave()
