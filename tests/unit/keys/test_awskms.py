@@ -21,7 +21,7 @@ from vault.errors import BlobError, KeyProviderError, KeyProviderUnavailable
 from vault.keys.awskms import AwsKmsProvider
 
 SECRET = bytes(range(32))
-PLACE = b"SRM1 a place with names in it: ada"
+PLACE = b"SRM1 a place with names in it: zoe"
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -55,7 +55,7 @@ def test_what_cloudtrail_shows_is_a_uuid_and_a_digest_and_no_name(provider: AwsK
             assert UUID.fullmatch(arguments["EncryptionContext"].pop("strongroom-vault"))
             assert DIGEST.fullmatch(arguments["EncryptionContext"].pop("strongroom-context"))
             assert arguments["EncryptionContext"] == {}
-    assert "ada" not in str([arguments for name, arguments in kms.calls])
+    assert "zoe" not in str([arguments for name, arguments in kms.calls])
 
 
 def test_every_version_is_a_kms_key_of_its_own_and_its_ref_is_the_arn(provider: AwsKmsProvider) -> None:
