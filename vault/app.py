@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Flask
 
-from vault import api, kv
+from vault import api, kv, web
 from vault.errors import KeyringError, StorageError
 from vault.jobs import Jobs
 from vault.keys import Keyring, Providers, keyring_file
@@ -67,6 +67,7 @@ def build_app(services: Services) -> Flask:
     app.extensions["strongroom"] = Room(services)
     api.register(app)
     kv.register(app)
+    web.register(app)
     return app
 
 
@@ -76,6 +77,8 @@ def takes_password(method: str, path: str) -> bool:
     path = "/" + path.strip("/")
     if path.startswith(kv.LOGIN_PATH):
         return method.upper() in ("POST", "PUT")
+    if method.upper() == "POST" and path in web.PASSWORD_PATHS:
+        return True
     return (method.upper(), path) in _PASSWORD_CALLS
 
 

@@ -13,16 +13,15 @@ from urllib.parse import quote
 from flask import Flask, Response, current_app, g, request
 
 from vault.auth import Presented, authenticate
-from vault.errors import InvalidInput, NotFound, Unavailable
+from vault.errors import InvalidInput, NotFound
 from vault.model.environment import normal
 from vault.model.principal import Principal
 from vault.services import Services
 from vault.services.idempotency import Call, KeptAnswer
 from vault.services.variables import Precondition
-from vault.storage import Stale, UnitOfWork
+from vault.storage import UnitOfWork
 
 PREFIX = "/api/v1"
-_TRIES = 8
 _KEPT_HEADERS = ("ETag", "Location")
 _PUBLIC = "_strongroom_public"
 
@@ -105,13 +104,10 @@ def writes(view: View) -> View:
 
     @functools.wraps(view)
     def run(*args: Any, **kwargs: Any) -> Response:
-        for _ in range(_TRIES):
-            try:
-                with services().storage.write() as unit:
-                    return _answer(unit, lambda unit: current_app.make_response(view(*args, unit=unit, **kwargs)))
-            except Stale:
-                continue
-        raise Unavailable("Many others write to this at the same time; ask again.")
+        def answer(unit: UnitOfWork) -> Response:
+            return _answer(unit, lambda unit: current_app.make_response(view(*args, unit=unit, **kwargs)))
+
+        return services().storage.transaction(answer)
 
     return run
 

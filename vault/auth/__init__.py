@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from vault.auth.apikey import api_key
 from vault.auth.basic import basic
+from vault.auth.cookie import COOKIE, web_session
 from vault.auth.presented import Presented
 from vault.auth.service_token import service_token
 from vault.auth.session import api_session
@@ -24,6 +25,9 @@ METHODS: tuple[Method, ...] = (service_token, api_session, basic, api_key)
 VAULT_METHODS: tuple[Method, ...] = (vault_token,)
 """What the Vault-compatible face takes."""
 
+WEB_METHODS: tuple[Method, ...] = (web_session,)
+"""What the pages take: their cookie and nothing else."""
+
 
 def authenticate(services: Services, presented: Presented, methods: tuple[Method, ...] = METHODS) -> Principal:
     """Who presents this credential. Raises `NotAuthenticated` (every cause looks the same) and `VaultLocked`."""
@@ -35,4 +39,4 @@ def authenticate(services: Services, presented: Presented, methods: tuple[Method
     raise NotAuthenticated()
 
 
-__all__ = ["METHODS", "VAULT_METHODS", "Method", "Presented", "authenticate"]
+__all__ = ["COOKIE", "METHODS", "VAULT_METHODS", "WEB_METHODS", "Method", "Presented", "authenticate"]

@@ -20,6 +20,7 @@ class Presented:
     method: str = "GET"
     api_key: str = field(default="", repr=False)
     vault_token: str = field(default="", repr=False)
+    cookie: str = field(default="", repr=False)
 
     @property
     def bearer(self) -> str:

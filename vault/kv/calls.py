@@ -11,7 +11,7 @@ from flask import Blueprint, Flask, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException
 
 from vault.auth import VAULT_METHODS, Presented, authenticate
-from vault.errors import InvalidInput, Unavailable
+from vault.errors import InvalidInput
 from vault.kv import problems
 from vault.kv.duration import seconds_of
 from vault.model.environment import check_environment_name
@@ -20,12 +20,11 @@ from vault.model.strict_json import dumps, parse_written
 from vault.observe import metrics
 from vault.services import Services
 from vault.services.wrapping import Wrapped, check_ttl
-from vault.storage import Stale, UnitOfWork
+from vault.storage import UnitOfWork
 
 PREFIX = "/v1"
 WRITES = ("POST", "PUT")
 LISTS = ("LIST",)
-_TRIES = 8
 _PUBLIC = "_strongroom_public"
 _WRAP_FIELD = "HTTP_X_VAULT_WRAP_TTL"
 _TWO_READINGS = ("%2f", "%5c", "%2e", "%00")
@@ -174,13 +173,7 @@ def is_list() -> bool:
 
 def transaction(action: Callable[[UnitOfWork], T]) -> T:
     """Run `action` in one transaction, again from its start while others are faster."""
-    for _ in range(_TRIES):
-        try:
-            with services().storage.write() as unit:
-                return action(unit)
-        except Stale:
-            continue
-    raise Unavailable("Many others write to this at the same time; ask again.")
+    return services().storage.transaction(action)
 
 
 def envelope(

@@ -7,21 +7,26 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from vault.errors import DatabaseUnavailable, OutcomeUnknown, VaultLocked
+from vault.errors import DatabaseUnavailable, OutcomeUnknown, Unavailable, VaultLocked
 from vault.storage import audit, keys, upkeep
 from vault.storage.driver import DriverConnections
 from vault.storage.engine import SQLITE_BUSY_SECONDS, is_unavailable, make_engine, parse_url, translated
 from vault.storage.environments import Environments
-from vault.storage.repository import WrittenRow
+from vault.storage.repository import Stale, WrittenRow
 from vault.storage.revisions import Revisions
 from vault.storage.sessions import Sessions
 from vault.storage.signed import RowSigner
 from vault.storage.tokens import Grants, Tokens
 from vault.storage.users import Credentials, KnownAddresses, Users
+
+T = TypeVar("T")
+
+_TRIES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +189,19 @@ class Storage:
         """A view for reading: each statement sees what is committed. Raises `DatabaseUnavailable`."""
         with translated(), self.reading.connect() as connection:
             yield UnitOfWork(connection, self.signer)
+
+    def transaction(self, action: Callable[[UnitOfWork], T]) -> T:
+        """What `action` returns, run in one transaction and again from its start while other writers are faster.
+
+        Raises `Unavailable` when they stay so, and as `write` does.
+        """
+        for _ in range(_TRIES):
+            try:
+                with self.write() as unit:
+                    return action(unit)
+            except Stale:
+                continue
+        raise Unavailable("Many others write to this at the same time; ask again.")
 
     @contextmanager
     def write(self) -> Iterator[UnitOfWork]:

@@ -1,0 +1,107 @@
+"""Visitors of the pages: a browser's cookies and headers, without the browser, on the app itself."""
+
+from __future__ import annotations
+
+import html
+import itertools
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from tests.api.conftest import Vault, open_for_tests
+from tests.conftest import KINDS
+from tests.servers import Postgres
+from tests.vaults import PASSWORD, add_person
+
+ORIGIN = "https://localhost:8443"
+SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
+
+_numbers = itertools.count(1)
+_TOKEN = re.compile(r'name="csrf_token" value="([0-9a-f]+)"')
+
+
+@dataclass
+class Visitor:
+    """Somebody with a browser. `token` is the CSRF token of the page that was loaded last."""
+
+    client: FlaskClient
+    username: str = ""
+    token: str = field(default="", repr=False)
+
+    def get(self, path: str, **headers: str) -> TestResponse:
+        """Load a page."""
+        answer = self.client.get(path, base_url=ORIGIN, headers=_dashed(headers))
+        found = _TOKEN.search(answer.text)
+        self.token = found[1] if found else self.token
+        return answer
+
+    def post(self, path: str, fields: dict[str, Any] | None = None, **headers: str) -> TestResponse:
+        """Send a form of the page that was loaded last."""
+        data = {"csrf_token": self.token, **(fields or {})}
+        return self.client.post(path, base_url=ORIGIN, data=data, headers=SAME_ORIGIN | _dashed(headers))
+
+    def log_in(self, password: str = PASSWORD) -> TestResponse:
+        """Log in through the page, and load the first one for its token."""
+        self.get("/login")
+        answer = self.post("/login", {"username": self.username, "password": password})
+        self.get("/environments")
+        return answer
+
+
+def _dashed(headers: dict[str, str]) -> dict[str, str]:
+    return {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+def words(answer: TestResponse) -> str:
+    """What a page says, without its markup."""
+    return html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", answer.text)))
+
+
+@pytest.fixture(scope="session", params=KINDS)
+def vault(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vault]:
+    """A vault on each kind of database, for all tests here: its people are new in each test."""
+    folder = tmp_path_factory.mktemp("vault")
+    url = f"sqlite:///{folder / 'strongroom.db'}"
+    server: Postgres | None = None
+    if request.param == "postgresql":
+        server = request.getfixturevalue("postgres")
+        server.ensure_running()
+        url = server.create_database()
+    made = open_for_tests(folder, url)
+    yield made
+    made.services.storage.close()
+    if server is not None:
+        server.ensure_running()
+        server.drop_database(url)
+
+
+@pytest.fixture
+def visitor(vault: Vault) -> Visitor:
+    """Somebody who is not logged in."""
+    return Visitor(vault.app.test_client())
+
+
+@pytest.fixture
+def ada(vault: Vault) -> Visitor:
+    """A person, logged in."""
+    return newcomer(vault, "ada")
+
+
+@pytest.fixture
+def bob(vault: Vault) -> Visitor:
+    """Another person, logged in."""
+    return newcomer(vault, "bob")
+
+
+def newcomer(vault: Vault, name: str) -> Visitor:
+    """A new person, logged in through the page; the name gets a number, because all tests share the vault."""
+    username = f"{name}-{next(_numbers)}"
+    add_person(vault.services, username)
+    visitor = Visitor(vault.app.test_client(), username)
+    assert visitor.log_in().status_code == 303
+    return visitor

@@ -1,0 +1,90 @@
+"""Logging in through the page, and out again."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.api.conftest import Vault
+from tests.web.conftest import Visitor, newcomer, words
+
+COOKIE = "__Host-strongroom"
+
+
+def test_a_login_leads_to_the_page_that_was_asked_for(vault: Vault, ada: Visitor) -> None:
+    stranger = Visitor(vault.app.test_client(), ada.username)
+    answer = stranger.get("/environments?q=prod")
+    assert answer.headers["Location"] == "/login?next=/environments%3Fq%3Dprod"
+    stranger.get(answer.headers["Location"])
+    fields = {"username": ada.username, "password": "lantern gravel ninefold otter", "next": "/environments?q=prod"}
+    assert stranger.post("/login", fields).headers["Location"] == "/environments?q=prod"
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    ["//evil.example", "https://evil.example", "/\\evil.example", "\\\\evil", "javascript:alert(1)", "/\tevil", "/a b",
+     "/\n/evil", "", "environments", "/%0d%0aSet-Cookie:a=b\r\n", "/\u2028evil"],
+)  # fmt: skip
+def test_a_login_never_leads_to_another_site(ada: Visitor, wanted: str) -> None:
+    ada.client.delete_cookie(COOKIE, domain="localhost")
+    ada.get("/login")
+    fields = {"username": ada.username, "password": "lantern gravel ninefold otter", "next": wanted}
+    assert ada.post("/login", fields).headers["Location"] == "/"
+    assert ada.client.get("/login", query_string={"next": wanted}, base_url="https://localhost:8443").headers[
+        "Location"
+    ] == "/"  # fmt: skip
+
+
+def test_a_wrong_password_is_told_beside_the_field_and_keeps_the_name(visitor: Visitor, ada: Visitor) -> None:
+    visitor.get("/login")
+    answer = visitor.post("/login", {"username": ada.username, "password": "wrong"})
+    assert answer.status_code == 401
+    assert "The username or the password is wrong." in words(answer)
+    assert f'value="{ada.username}"' in answer.text
+    assert 'wrong"' not in answer.text
+    assert "Set-Cookie" not in answer.headers
+
+
+def test_an_unknown_name_gets_the_same_page(visitor: Visitor, ada: Visitor) -> None:
+    visitor.get("/login")
+    known = visitor.post("/login", {"username": ada.username, "password": "wrong"})
+    unknown = visitor.post("/login", {"username": "nobody-here", "password": "wrong"})
+    assert known.status_code == unknown.status_code
+    assert known.text.replace(ada.username, "") == unknown.text.replace("nobody-here", "")
+
+
+def test_each_login_makes_a_new_session(vault: Vault, ada: Visitor) -> None:
+    first = ada.client.get_cookie(COOKIE, domain="localhost")
+    fixed = Visitor(vault.app.test_client(), ada.username)
+    assert first
+    # The id that an attacker planted before the login is not the one after it.
+    fixed.client.set_cookie(COOKIE, first.value, domain="localhost", secure=True)
+    ada.post("/logout")
+    fixed.log_in()
+    second = fixed.client.get_cookie(COOKIE, domain="localhost")
+    assert second
+    assert second.value != first.value
+
+
+def test_the_cookie_is_the_strictest_that_there_is(ada: Visitor) -> None:
+    cookie = ada.client.get_cookie(COOKIE, domain="localhost")
+    assert cookie
+    assert (cookie.secure, cookie.http_only, cookie.same_site, cookie.path) == (True, True, "Strict", "/")
+
+
+def test_logging_out_ends_the_session_on_the_server(vault: Vault, ada: Visitor) -> None:
+    kept = ada.client.get_cookie(COOKIE, domain="localhost")
+    answer = ada.post("/logout")
+    assert answer.headers["Clear-Site-Data"] == '"cache", "cookies", "storage"'
+    thief = Visitor(vault.app.test_client())
+    assert kept
+    thief.client.set_cookie(COOKIE, kept.value, domain="localhost", secure=True)
+    assert thief.get("/environments").headers["Location"] == "/login?next=/environments"
+
+
+def test_a_session_revoked_elsewhere_is_gone_at_the_next_click(vault: Vault) -> None:
+    ada = newcomer(vault, "ada")
+    elsewhere = Visitor(vault.app.test_client(), ada.username)
+    elsewhere.log_in()
+    elsewhere.post("/logout")
+    assert ada.get("/environments").status_code == 200
+    assert elsewhere.get("/environments").status_code == 303

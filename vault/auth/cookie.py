@@ -1,0 +1,17 @@
+"""Sessions of a browser: the cookie `__Host-strongroom`. A session of the API is refused here, and a bearer ignored."""
+
+from __future__ import annotations
+
+from vault.auth.presented import Presented
+from vault.model.principal import Principal
+from vault.services import Services
+
+COOKIE = "__Host-strongroom"
+"""The prefix makes the browser refuse it without Secure, from a subdomain, or for a part of the site (RFC 6265bis)."""
+
+
+def web_session(services: Services, presented: Presented) -> Principal | None:
+    """The principal of the session in the cookie; None without one. Raises `NotAuthenticated`."""
+    if not presented.cookie:
+        return None
+    return services.sessions.authenticate(presented.cookie, "web", presented.address, presented.request_id)

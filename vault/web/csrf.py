@@ -1,0 +1,56 @@
+"""Who sent a form: this site's own page, in the session that the page was made for.
+
+Two proofs are asked of every call that may change something, the login too: the browser says that the page is of this
+very origin (`Sec-Fetch-Site`, or `Origin` from a browser that does not send it), and the form holds a token that is
+bound to the session. Before there is a session, it is bound to a random cookie of the login page.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+
+from flask import Response, g, request
+
+from vault.crypto import keyed_digest
+from vault.errors import Forbidden
+from vault.services import Services
+
+FIELD = "csrf_token"
+HEADER = "X-CSRF-Token"
+SAFE_METHODS = frozenset({"GET", "HEAD"})
+LOGIN_COOKIE = "__Host-strongroom-login"
+
+_LOGIN_MARK_BYTES = 32
+
+
+def prepare(services: Services) -> None:
+    """Decide what this request's token is bound to: its session, else the login page's cookie, else a new one."""
+    principal = g.get("principal")
+    mark = request.cookies.get(LOGIN_COOKIE, "")
+    g.new_login_mark = ""
+    if principal is None and not mark:
+        g.new_login_mark = mark = secrets.token_urlsafe(_LOGIN_MARK_BYTES)
+    purpose, subject = ("csrf", principal.id) if principal is not None else ("csrf login", mark)
+    g.csrf_token = keyed_digest(services.instance.secret("digest"), purpose, subject).hex()
+
+
+def token() -> str:
+    """The token for the forms of the page that is being made; empty where there is none (a vault that is locked)."""
+    return str(g.get("csrf_token", ""))
+
+
+def check() -> None:
+    """Raise `Forbidden` unless the call comes from a page of this origin and holds its token."""
+    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
+    same = site == "same-origin" if site is not None else origin == f"https://{request.host}"
+    given = request.headers.get(HEADER) or request.form.get(FIELD, "")
+    if not same or not hmac.compare_digest(given.encode(), token().encode()):
+        raise Forbidden("This form is of another page or an older session. Go back, load the page again, and retry.")
+
+
+def remember(response: Response) -> Response:
+    """Set the login page's cookie when the page was made with a new one."""
+    if g.get("new_login_mark"):
+        response.set_cookie(LOGIN_COOKIE, g.new_login_mark, secure=True, httponly=True, samesite="Strict")
+    return response

@@ -1,0 +1,56 @@
+"""The list of environments: find one, make one, bring a deleted one back."""
+
+from __future__ import annotations
+
+from flask import Response, request
+
+from vault.errors import Conflict, InvalidInput
+from vault.model.environment import Environment
+from vault.storage import UnitOfWork
+from vault.web.pages import field, new_blueprint, principal, render, see, services, transaction
+from vault.web.problems import audited, status_of
+
+blueprint = new_blueprint("environments")
+
+
+@blueprint.get("/environments")
+def list_environments() -> Response:
+    """All my environments, or those whose name holds what is looked for."""
+    return _list()
+
+
+@blueprint.post("/environments")
+def create_environment() -> Response:
+    """Make an empty environment, and open it."""
+
+    def create(unit: UnitOfWork) -> str:
+        row = services().environments.create(unit, principal(), field("name"), description=field("description"))
+        return str(row.id)
+
+    try:
+        return see(f"/environments/{transaction(create)}", "created")
+    except (InvalidInput, Conflict) as error:
+        audited(error)
+        return _list(status_of(error), error=error.message, name=field("name"), description=field("description"))
+
+
+@blueprint.post("/environments/<env>/undelete")
+def undelete_environment(env: str) -> Response:
+    """Bring a deleted environment back, under another name where its own is taken."""
+    name = field("name") or None
+    transaction(lambda unit: services().environments.undelete(unit, principal(), env, name))
+    return see(f"/environments/{env}", "undeleted")
+
+
+def _list(status: int = 200, **told: str) -> Response:
+    looked_for = request.args.get("q", "").strip()
+    living = [item for item in _all(deleted=False) if looked_for.casefold() in item.name.casefold()]
+    deleted = sorted(_all(deleted=True), key=lambda item: item.deleted_us or 0, reverse=True)
+    days = services().settings.purge_after_days
+    return render("environments.html", status, living=living, deleted=deleted, days=days, q=looked_for, **told)
+
+
+def _all(*, deleted: bool) -> list[Environment]:
+    # As many as one may have: the quota bounds the list.
+    limit = services().settings.quota_environments
+    return services().environments.list(principal(), deleted=deleted, limit=limit)

@@ -1,0 +1,66 @@
+"""The pages' guard: a session for every page that is not marked public, and both CSRF proofs for every change."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from flask import Flask, Response, g, request
+
+from vault.auth import COOKIE, WEB_METHODS, Presented, authenticate
+from vault.errors import NotAuthenticated
+from vault.web import csrf, pages, problems
+
+BLUEPRINTS = "web_"
+"""What the names of all pages' blueprints begin with."""
+
+PASSWORD_PATHS = frozenset({"/login"})
+"""Forms that hold a password: they get the small pool of the logins."""
+
+
+def register(app: Flask) -> None:
+    """Guard every page of `app`."""
+
+    @app.before_request
+    def admit_to_page() -> Response | None:
+        if not (request.blueprint or "").startswith(BLUEPRINTS):
+            return None
+        try:
+            return _admit(app)
+        except Exception as error:
+            return problems.told(error)
+
+    app.after_request(csrf.remember)
+
+
+def _admit(app: Flask) -> Response | None:
+    is_public = pages.is_public(app.view_functions.get(request.endpoint or ""))
+    try:
+        g.principal = _who()
+    except NotAuthenticated:
+        if not is_public:
+            return to_login()
+    csrf.prepare(pages.services())
+    if request.method not in csrf.SAFE_METHODS:
+        csrf.check()
+    return None
+
+
+def _who() -> object:
+    environ = request.environ
+    presented = Presented(
+        # A bearer token is no credential here: pages answer to their cookie alone.
+        "",
+        environ.get("REMOTE_ADDR", ""),
+        environ.get("strongroom.request_id", ""),
+        method=environ["REQUEST_METHOD"],
+        cookie=request.cookies.get(COOKIE, ""),
+    )
+    return authenticate(pages.services(), presented, WEB_METHODS)
+
+
+def to_login() -> Response:
+    """Send the browser to the login, from where it comes back to the page that it asked for."""
+    if pages.wants_json():
+        return problems.told(NotAuthenticated("You are logged out: log in again, then retry."))
+    wanted = request.full_path.rstrip("?") if request.method == "GET" else "/"
+    return pages.see(f"/login?next={quote(wanted, safe='/')}" if wanted != "/" else "/login")

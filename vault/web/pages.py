@@ -1,0 +1,81 @@
+"""What every page shares: its blueprint, who asks, how it is rendered, and the transaction that a change lives in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from flask import Blueprint, Response, current_app, g, make_response, redirect, render_template, request
+
+from vault.model.principal import Principal, Role
+from vault.services import Services
+from vault.storage import UnitOfWork
+from vault.web import assets, csrf, headers, problems, said
+
+View = Callable[..., Any]
+T = TypeVar("T")
+
+_PUBLIC = "_strongroom_public_page"
+
+
+def new_blueprint(name: str) -> Blueprint:
+    """A blueprint whose answers carry the pages' headers, and whose errors are told as pages."""
+    blueprint = Blueprint(f"web_{name}", __name__, template_folder="templates")
+    problems.register(blueprint)
+    blueprint.after_request(headers.protect)
+    return blueprint
+
+
+def public(view: View) -> View:
+    """Mark a page that needs no session. Every other one does."""
+    setattr(view, _PUBLIC, True)
+    return view
+
+
+def is_public(view: View | None) -> bool:
+    """Whether a view was marked so."""
+    return bool(getattr(view, _PUBLIC, False))
+
+
+def services() -> Services:
+    """The verbs of this vault."""
+    return cast(Services, current_app.extensions["strongroom"].services)
+
+
+def principal() -> Principal:
+    """Who asks."""
+    return cast(Principal, g.principal)
+
+
+def transaction(action: Callable[[UnitOfWork], T]) -> T:
+    """Run `action` in one transaction, again from its start while others are faster."""
+    return services().storage.transaction(action)
+
+
+def render(template: str, status: int = 200, **told: Any) -> Response:
+    """A page. What every page needs is added: who asks, the CSRF token, and what the last step has said."""
+    asking: Principal | None = g.get("principal")
+    shared = {
+        "me": asking,
+        "is_operator": asking is not None and asking.role is Role.OPERATOR,
+        "csrf_token": csrf.token(),
+        "asset": assets.url,
+        "said": said.sentence(request.args.get("said", "")),
+    }
+    return make_response(render_template(template, **shared, **told), status)
+
+
+def see(path: str, what: str = "") -> Response:
+    """Send the browser to another page (303, so that it asks with GET), which tells `what` has been done."""
+    separator = "&" if "?" in path else "?"
+    return cast(Response, redirect(f"{path}{separator}said={what}" if what else path, code=303))
+
+
+def field(name: str) -> str:
+    """A field of the form that was sent; an empty text where it is absent."""
+    return request.form.get(name, "")
+
+
+def wants_json() -> bool:
+    """Whether one of our scripts asks, and not the browser itself."""
+    return request.headers.get("Accept", "") == "application/json"

@@ -1,0 +1,17 @@
+"""What the last step has done, told on the next page. The address holds a word, never the sentence itself."""
+
+from __future__ import annotations
+
+_SENTENCES = {
+    "logged-out": "You are logged out.",
+    "created": "The environment is there.",
+    "renamed": "The environment has its new name.",
+    "copied": "The copy is there.",
+    "deleted": "The environment is deleted. It can be brought back for 30 days.",
+    "undeleted": "The environment is back.",
+}
+
+
+def sentence(word: str) -> str:
+    """The sentence that a word stands for; nothing for a word that is none of ours."""
+    return _SENTENCES.get(word, "")
