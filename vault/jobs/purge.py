@@ -12,16 +12,17 @@ ENDED_KEPT_US = DAY_US
 CHANGES_KEPT_US = 90 * DAY_US
 LAPSED_KEPT_US = 600 * SECOND_US
 
+_SHRED_AT_ONCE = 200
+"""Environments in one transaction and one event: each may have thousands of revisions, and writers wait meanwhile."""
+
 
 def purge(services: Services) -> dict[str, int]:
     """Delete all that is past its time, each kind in a transaction of its own; how many of each kind."""
     now = services.clock()
     deleted_before = now - services.settings.purge_after_days * DAY_US
-    done: dict[str, int] = {}
-    with services.storage.write() as unit:
-        done["environments"] = unit.environments.purge(deleted_before)
-        if done["environments"]:
-            audit.record(unit, vault_itself("purge"), "environment.purge")
+    done = {"environments": 0}
+    while some := _shred_some(services, deleted_before):
+        done["environments"] += some
     with services.storage.write() as unit:
         done["sessions"] = unit.sessions.purge(now - ENDED_KEPT_US)
         done["tokens"] = unit.tokens.purge(now - ENDED_KEPT_US)
@@ -33,3 +34,12 @@ def purge(services: Services) -> dict[str, int]:
         done["changes"] = unit.changes.purge(now - CHANGES_KEPT_US)
         done["workers"] = unit.workers.purge(now - LAPSED_KEPT_US)
     return done
+
+
+def _shred_some(services: Services, deleted_before_us: int) -> int:
+    """Shred environments whose time has passed; how many."""
+    with services.storage.write() as unit:
+        done = unit.shredding.deleted_before(deleted_before_us, services.clock(), _SHRED_AT_ONCE)
+        if done.environments:
+            audit.record(unit, vault_itself("purge"), "environment.purge", details={"data_keys": done.data_keys})
+        return done.environments

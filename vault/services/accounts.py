@@ -153,7 +153,7 @@ class Accounts:
         with self._storage.write() as unit:
             hold(unit, user)
             self._sessions.revoke_all(unit, user.id)
-            unit.environments.shred_all(user.id)
+            unit.shredding.person(user.id, self._clock())
             unit.users.remove(user)
             audit.record(unit, principal, "user.erase")
             audit.forget(unit, user.id)

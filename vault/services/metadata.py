@@ -142,7 +142,7 @@ class Metadata:
         if row is None:
             return
         seq = unit.users.next_change(principal.user_id)
-        unit.environments.shred(row.id)
+        unit.shredding.environment(row.id, self._clock())
         unit.changes.add(principal.user_id, seq, "environment.erase", row.id, None, self._clock())
         audit.record(unit, principal, "environment.erase", environment_id=row.id)
 

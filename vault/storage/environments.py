@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import func, select
 from sqlalchemy.sql import ColumnElement
 
 from vault.storage.repository import Record, Repository
 from vault.storage.signed import SignedTable
-from vault.storage.tables import data_keys, environments, revisions
+from vault.storage.tables import environments
 
 
 class Environments(Repository):
@@ -73,27 +73,6 @@ class Environments(Repository):
             environments.c.owner_id == owner_id
         )
         return int(self._connection.execute(statement).scalar_one())
-
-    def purge(self, before_us: int) -> int:
-        """Delete for good what was deleted before `before_us`: its keys go with it, so its revisions are shredded."""
-        return self._shred(environments.c.deleted_us < before_us)
-
-    def shred_all(self, owner_id: str) -> int:
-        """Delete for good all that an owner has, deleted or not."""
-        return self._shred(environments.c.owner_id == owner_id)
-
-    def shred(self, environment_id: str) -> None:
-        """Delete one environment for good, with its keys and all that they sealed."""
-        self._shred(environments.c.id == environment_id)
-
-    def _shred(self, which: ColumnElement[bool]) -> int:
-        # What refers goes before what is referred to: a key that still seals something cannot be deleted.
-        for row in self._connection.execute(select(environments.c.id, environments.c.row_version).where(which)):
-            self._note_gone(row._mapping)
-        ids = select(environments.c.id).where(which)
-        self._connection.execute(delete(revisions).where(revisions.c.environment_id.in_(ids)))
-        self._connection.execute(delete(data_keys).where(data_keys.c.environment_id.in_(ids)))
-        return self._connection.execute(delete(environments).where(which)).rowcount
 
     @staticmethod
     def _named(owner_id: str, name: str) -> tuple[ColumnElement[bool], ...]:

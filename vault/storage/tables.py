@@ -145,19 +145,28 @@ system_secrets = Table(
     Index("ix_system_secrets_purpose", "purpose"),
 )
 
+# Keys that are gone for good, so that no older backup brings them back. A key that another one has replaced is not
+# here: what it sealed is still wanted, and an older backup may need it.
 destroyed_keys = Table(
     "destroyed_keys",
     metadata,
     _uuid("key_id", primary_key=True),
+    # master, user or data.
     Column("kind", String(16), nullable=False),
+    # Whose key it was, and for a data key which environment's: an older backup may hold keys of theirs that had been
+    # replaced before the erasure. Ids are never used again, and have no row to refer to any more.
+    _uuid("owner_id", nullable=True),
+    _uuid("environment_id", nullable=True),
     Column("provider", String(32), nullable=True),
     Column("ref", Text, nullable=True),
     Column("version", Integer, nullable=True),
     Column("created_us", BigInteger, nullable=True),
     Column("destroyed_us", BigInteger, nullable=False),
-    # When the provider said that the key is gone; until then it is asked again.
+    # When the provider said that the key is gone; until then it is asked again. Other keys than the master's go with
+    # their row, and nobody need be asked.
     Column("confirmed_us", BigInteger, nullable=True),
     *_signature(),
+    CheckConstraint("kind IN ('master','user','data')", name="kind"),
 )
 
 credentials = Table(

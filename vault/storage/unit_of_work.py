@@ -20,6 +20,7 @@ from vault.storage.environments import Environments
 from vault.storage.repository import Stale, WrittenRow
 from vault.storage.revisions import Revisions
 from vault.storage.sessions import Sessions
+from vault.storage.shredding import Shredding
 from vault.storage.signed import RowSigner
 from vault.storage.tokens import Grants, Tokens
 from vault.storage.users import Credentials, KnownAddresses, Users
@@ -117,6 +118,10 @@ class UnitOfWork:
     @cached_property
     def destroyed_keys(self) -> keys.DestroyedKeys:
         return keys.DestroyedKeys(self.connection, self.signer, self.journal)
+
+    @property
+    def shredding(self) -> Shredding:
+        return Shredding(self.connection, self.signer, self.journal)
 
     @cached_property
     def system_secrets(self) -> keys.SystemSecrets:

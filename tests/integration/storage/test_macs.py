@@ -39,11 +39,20 @@ def fill(unit: UnitOfWork) -> None:
 
 
 def made_up(column: sa.Column[Any]) -> Any:
+    if allowed := allowed_in(column):
+        return allowed[0]
     if isinstance(column.type, sa.Integer | sa.Boolean):
         return True if isinstance(column.type, sa.Boolean) else 1
     if isinstance(column.type, sa.LargeBinary):
         return bytes(32)
     return str(uuid.uuid4())[: getattr(column.type, "length", None) or 36]
+
+
+def allowed_in(column: sa.Column[Any]) -> list[str]:
+    """The only values that a check allows in the column; none where there is no such check."""
+    checks = [str(check.sqltext) for check in column.table.constraints if isinstance(check, sa.CheckConstraint)]
+    mine = [check for check in checks if check.startswith(f"{column.name} IN")]
+    return re.findall(r"'(\w+)'", mine[0]) if mine else []
 
 
 def allow_anything(connection: sa.Connection) -> None:
@@ -58,10 +67,8 @@ def allow_anything(connection: sa.Connection) -> None:
 def forgeries(column: sa.Column[Any], value: Any) -> list[Any]:
     """Other values that the column takes."""
     others: list[Any] = [None] if column.nullable and value is not None else []
-    checks = [str(check.sqltext) for check in column.table.constraints if isinstance(check, sa.CheckConstraint)]
-    for check in checks:
-        if check.startswith(f"{column.name} IN"):
-            return others + [allowed for allowed in re.findall(r"'(\w+)'", check) if allowed != value]
+    if allowed := allowed_in(column):
+        return others + [each for each in allowed if each != value]
     if isinstance(column.type, sa.Boolean):
         return [*others, not value]
     if isinstance(column.type, sa.Integer):

@@ -296,6 +296,8 @@ def upgrade() -> None:
         "destroyed_keys",
         sa.Column("key_id", sa.String(length=36), nullable=False),
         sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("owner_id", sa.String(length=36), nullable=True),
+        sa.Column("environment_id", sa.String(length=36), nullable=True),
         sa.Column("provider", sa.String(length=32), nullable=True),
         sa.Column("ref", sa.Text(), nullable=True),
         sa.Column("version", sa.Integer(), nullable=True),
@@ -305,6 +307,7 @@ def upgrade() -> None:
         sa.Column("row_version", sa.BigInteger(), nullable=False),
         sa.Column("mac_key_id", sa.String(length=36), nullable=False),
         sa.Column("mac", sa.LargeBinary(length=32), nullable=False),
+        sa.CheckConstraint("kind IN ('master','user','data')", name=op.f("ck_destroyed_keys_kind")),
         sa.ForeignKeyConstraint(
             ["mac_key_id"], ["system_secrets.id"], name=op.f("fk_destroyed_keys_mac_key_id"), ondelete="RESTRICT"
         ),
