@@ -7,7 +7,8 @@ from flask import Response, request
 from vault.errors import Conflict, InvalidInput
 from vault.model.environment import Environment
 from vault.storage import UnitOfWork
-from vault.web.pages import field, new_blueprint, principal, render, see, services, transaction
+from vault.web.blueprint import new_blueprint
+from vault.web.pages import field, principal, render, see, services, transaction
 from vault.web.problems import audited, status_of
 
 blueprint = new_blueprint("environments")

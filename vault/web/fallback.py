@@ -6,7 +6,8 @@ from flask import Flask, Response
 from werkzeug.routing import BaseConverter
 
 from vault.errors import NotFound
-from vault.web.pages import new_blueprint, see
+from vault.web.blueprint import new_blueprint
+from vault.web.pages import see
 
 blueprint = new_blueprint("fallback")
 

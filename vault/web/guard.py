@@ -9,6 +9,7 @@ from flask import Flask, Response, g, request
 from vault.auth import COOKIE, WEB_METHODS, Presented, authenticate
 from vault.errors import NotAuthenticated
 from vault.web import csrf, pages, problems
+from vault.web.blueprint import is_public
 
 BLUEPRINTS = "web_"
 """What the names of all pages' blueprints begin with."""
@@ -33,11 +34,11 @@ def register(app: Flask) -> None:
 
 
 def _admit(app: Flask) -> Response | None:
-    is_public = pages.is_public(app.view_functions.get(request.endpoint or ""))
+    is_open = is_public(app.view_functions.get(request.endpoint or ""))
     try:
         g.principal = _who()
     except NotAuthenticated:
-        if not is_public:
+        if not is_open:
             return to_login()
     csrf.prepare(pages.services())
     if request.method not in csrf.SAFE_METHODS:

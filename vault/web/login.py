@@ -12,7 +12,8 @@ from vault.observe import metrics
 from vault.services.sessions import NewSession
 from vault.storage import Record
 from vault.web import problems
-from vault.web.pages import field, new_blueprint, principal, public, render, see, services, transaction
+from vault.web.blueprint import new_blueprint, public
+from vault.web.pages import field, principal, render, see, services, transaction
 
 blueprint = new_blueprint("login")
 

@@ -1,40 +1,18 @@
-"""What every page shares: its blueprint, who asks, how it is rendered, and the transaction that a change lives in."""
+"""What every page shares: who asks, how it is rendered, and the transaction that a change lives in."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-from flask import Blueprint, Response, current_app, g, make_response, redirect, render_template, request
+from flask import Response, current_app, g, make_response, redirect, render_template, request
 
 from vault.model.principal import Principal, Role
 from vault.services import Services
 from vault.storage import UnitOfWork
-from vault.web import assets, csrf, headers, problems, said
+from vault.web import assets, csrf, said
 
-View = Callable[..., Any]
 T = TypeVar("T")
-
-_PUBLIC = "_strongroom_public_page"
-
-
-def new_blueprint(name: str) -> Blueprint:
-    """A blueprint whose answers carry the pages' headers, and whose errors are told as pages."""
-    blueprint = Blueprint(f"web_{name}", __name__, template_folder="templates")
-    problems.register(blueprint)
-    blueprint.after_request(headers.protect)
-    return blueprint
-
-
-def public(view: View) -> View:
-    """Mark a page that needs no session. Every other one does."""
-    setattr(view, _PUBLIC, True)
-    return view
-
-
-def is_public(view: View | None) -> bool:
-    """Whether a view was marked so."""
-    return bool(getattr(view, _PUBLIC, False))
 
 
 def services() -> Services:
