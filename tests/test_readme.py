@@ -12,8 +12,10 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from flask import Flask
 
 from tests.serving import RunningServer
+from vault import kv
 from vault.settings import SECRET_SETTINGS, Settings
 
 ROOT = Path(__file__).parent.parent
@@ -79,6 +81,22 @@ def test_the_table_of_settings_names_every_setting_and_no_other() -> None:
     assert told == {item.name for item in fields(Settings)}
     with_file = {name.lower() for row in rows for name in re.findall(r"`([A-Z0-9_]+)` \(`_FILE`\)", row)}
     assert with_file == set(SECRET_SETTINGS)
+
+
+def test_the_table_of_vaults_calls_names_every_call_and_no_other() -> None:
+    table = README.split("<!-- vault calls:")[1].split("Beyond Vault")[0]
+    told: set[str] = set()
+    for line in table.splitlines():
+        names = re.findall(r"`([a-z/-]+)`", line.split("|")[1]) if line.startswith("| `") else []
+        # A name that ends in a slash stands before all that follow it.
+        prefix = names.pop(0) if names and names[0].endswith("/") else ""
+        told |= {prefix + name for name in names}
+    app = Flask("routes")
+    kv.register(app)
+    rules = (rule.rule.removeprefix("/v1/") for rule in app.url_map.iter_rules() if rule.rule.startswith("/v1/"))
+    verbs = {f"secret/{verb}" for verb in ("delete", "undelete", "destroy")}
+    offered = {re.sub(r"/<.*", "", rule) for rule in rules} - {"secret"} | verbs
+    assert told == offered
 
 
 def test_every_link_into_the_repository_leads_somewhere() -> None:

@@ -23,7 +23,8 @@ def create_app(settings: Settings) -> Flask:
     services = made.extensions["strongroom"].services
     for verbs in (
         services.accounts, services.sessions, services.tokens, services.environments, services.variables,
-        services.values, services.history, services.transfer, services.idempotency,
+        services.values, services.history, services.transfer, services.idempotency, services.versions,
+        services.metadata, services.wrapping,
     ):  # fmt: skip
         for name, method in inspect.getmembers(type(verbs), inspect.isfunction):
             # Otherwise no call would come further than its credential.

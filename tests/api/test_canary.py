@@ -36,6 +36,9 @@ ENVIRONMENT = {
     "STRONGROOM_LOG_LEVEL": "debug",
 }
 
+CRASHING: dict[str, Any] = {CRASH.replace("-", "_"): "1"}
+"""The header that lets a call fail inside the first service that it reaches."""
+
 PLAIN_FIELDS = {"name", "username", "environment", "path", "metadata"}
 """Where a text is a plain name or label, which the README says of them."""
 
@@ -56,7 +59,7 @@ class Flight:
 
     def call(
         self, method: str, path: str, body: Any = None, *, secret: str = "", raw: bytes | None = None,
-        may_tell: bool = False, **headers: Any
+        may_tell: bool = False, face: str = "/api/v1", **headers: Any
     ) -> Any:  # fmt: skip
         """One call; unless it `may_tell`, no canary may be in its answer."""
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -65,7 +68,7 @@ class Flight:
         data = raw if body is None else json.dumps(body).encode()
         connection = self.server.connect()
         try:
-            connection.request(method, "/api/v1" + path, data, sent)
+            connection.request(method, face + path, data, sent)
             answer = connection.getresponse()
             told = answer.read() + str(answer.getheaders()).encode()
             text = told.partition(b"[('")[0]
@@ -144,6 +147,8 @@ def fly(flight: Flight) -> None:
         call("POST", "/import", {"environment": env, "format": "json", "text": text}, secret=ada)
     world = World(env, "canaries", gone, made["id"], "0" * 12)
     _go_wrong(flight, world, ada, service)
+    _with_other_credentials(flight, env, service)
+    _through_vaults_face(flight, ada)
     # Passwords and tokens that are refused.
     for password in (PASSWORD + "x", VALUE, VALUE * 60, f"{PASSWORD}\ud800", f"{PASSWORD}\0"):
         call("POST", "/sessions", {**login, "password": password})
@@ -163,8 +168,7 @@ def _go_wrong(flight: Flight, world: World, ada: str, service: str) -> None:
         # Every call crashes, as a person's and as a service's, with the canaries in hand.
         full = json.dumps(world.fill(case.body) if case.body else {}).replace('"2"', f'"{VALUE}"')
         for secret in (ada, service):
-            headers = {**matched, CRASH.replace("-", "_"): "1"}
-            flight.call(method, path, raw=full.encode(), secret=secret, **headers)
+            flight.call(method, path, raw=full.encode(), secret=secret, **matched, **CRASHING)
         broken = (VALUE, f'{{"{VALUE}', f'{{"a": {VALUE}}}', f'"{VALUE}"\xff')
         for raw in (text.encode("latin-1") for text in broken):
             if case.body is not None:
@@ -178,6 +182,71 @@ def _go_wrong(flight: Flight, world: World, ada: str, service: str) -> None:
             for name in ("limit", "cursor", "format", "globals", "resolve", "against", "deleted", "unknown"):
                 flight.call("GET", f"{path.partition('?')[0]}?{name}={VALUE}", secret=ada)
         flight.call(method, path + "/" + quote(VALUE), secret=ada)
+
+
+def basic(secret: str) -> str:
+    """A token as it travels in Basic credentials."""
+    return base64.b64encode(f"token:{secret}".encode()).decode()
+
+
+def _with_other_credentials(flight: Flight, env: str, service: str) -> None:
+    shapes: list[dict[str, Any]] = [
+        {"Authorization": f"Basic {basic(service)}"}, {"X_API_Key": service}, {"Authorization": basic(service)},
+        {"Authorization": f"Basic {basic(service)[:-4]}"}, {"X_API_Key": service[:-1]}, {"X_Vault_Token": service},
+    ]  # fmt: skip
+    for headers in shapes:
+        flight.call("GET", f"/environments/{env}/values", may_tell=True, **headers)
+        flight.call("PATCH", f"/environments/{env}/variables", {"variables": {NAME: VALUE}}, **headers)
+        flight.call("GET", f"/environments/{env}/values", **headers, **CRASHING)
+
+
+def _through_vaults_face(flight: Flight, ada: str) -> None:
+    """Everything that a Vault client does, with canaries; each call fails and crashes too."""
+
+    def call(method: str, path: str, body: Any = None, *, secret: str = ada, **more: Any) -> Any:
+        headers = {"X_Vault_Token": secret} if secret else {}
+        return flight.call(method, path, body, face="/v1", **more | headers)
+
+    data, merge = {"data": {NAME: VALUE, "nested": {NAME: [VALUE]}}}, {"Content_Type": "application/merge-patch+json"}
+    calls: list[tuple[str, str, Any, dict[str, Any]]] = [
+        ("PUT", "/secret/data/kv/one", data, {}),
+        ("PATCH", "/secret/data/kv/one", data, merge),
+        ("GET", "/secret/data/kv/one", None, {"may_tell": True}),
+        ("GET", "/secret/data/kv/one?resolve=true", None, {"may_tell": True}),
+        ("GET", "/secret/subkeys/kv/one", None, {"may_tell": True}),
+        ("POST", "/secret/metadata/kv/one", {"custom_metadata": {"k": DESCRIPTION}}, {}),
+        ("GET", "/secret/metadata/kv/one", None, {"may_tell": True}),
+        ("LIST", "/secret/metadata/kv", None, {}),
+        ("DELETE", "/secret/data/kv/one", None, {}),
+        ("PUT", "/kv/kv/two", {NAME: VALUE}, {}),
+        ("GET", "/kv/kv/two", None, {"may_tell": True}),
+    ]
+    for method, path, body, more in calls:
+        call(method, path, body, **more)
+        call(method, path, body, **more, **CRASHING)
+        call(method, path, body, secret=VALUE, **{**more, "may_tell": False})
+        if body is not None:
+            for raw in (f'{{"data": {VALUE}', f'{{"data": "{VALUE}", "options": "{VALUE}"}}', f'["{VALUE}"]'):
+                call(method, path, raw=raw.encode(), **more)
+    role = call("POST", "/auth/token/create", {"policies": ["path:kv:read,delegate"]}, may_tell=True)["auth"]
+    flight.secrets.add(role["client_token"])
+    login = {"role_id": role["client_token"][6:18], "secret_id": role["client_token"][18:61]}
+    flight.secrets.add(call("POST", "/auth/approle/login", login, may_tell=True)["auth"]["client_token"])
+    call("POST", "/auth/approle/login", {**login, "secret_id": VALUE})
+    call("POST", "/auth/approle/login", {**login, "role_id": VALUE})
+    person = call("POST", "/auth/userpass/login/ada", {"password": PASSWORD}, secret="", may_tell=True)["auth"]
+    flight.secrets.add(person["client_token"])
+    for wrong in ({"password": NEW_PASSWORD}, {"password": [VALUE]}, {"password": f"{PASSWORD}\ud800"}):
+        call("POST", "/auth/userpass/login/ada", wrong)
+    call("POST", f"/auth/userpass/login/{PASSWORD}", {"password": PASSWORD})
+    wrapped = call("POST", "/sys/wrapping/wrap", {NAME: VALUE}, may_tell=True, X_Vault_Wrap_TTL="60")["wrap_info"]
+    flight.secrets.add(wrapped["token"])
+    for is_first in (True, False):
+        # The second time it is spent, and the answer says so without the token.
+        call("POST", "/sys/wrapping/unwrap", {"token": wrapped["token"]}, secret="", may_tell=is_first)
+    call("POST", "/auth/token/lookup", {"token": role["client_token"]}, may_tell=True)
+    call("POST", "/auth/token/lookup", {"token": role["client_token"][:-1]})
+    call("POST", "/auth/token/revoke-self", secret=person["client_token"])
 
 
 @pytest.fixture(scope="module")
@@ -220,7 +289,8 @@ def forms(canary: str) -> list[bytes]:
 def leaked(flight: Flight, data: bytes) -> list[str]:
     # Of a token, its id may be told; its secret part begins behind that.
     tokens = [secret[18:61] for secret in flight.secrets]
-    canaries = [PASSWORD, NEW_PASSWORD, VALUE, DESCRIPTION, NAME, *tokens]
+    travelling = [basic(secret) for secret in flight.secrets]
+    canaries = [PASSWORD, NEW_PASSWORD, VALUE, DESCRIPTION, NAME, *tokens, *travelling]
     return [canary for canary in canaries if any(form in data for form in forms(canary))]
 
 

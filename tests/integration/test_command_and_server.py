@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import dotenv
 import pytest
 
 from tests.serving import RunningServer
@@ -92,6 +94,37 @@ def test_a_shell_takes_an_export_as_it_is(shell: Shell, tmp_path: Path) -> None:
     found = subprocess.run(["sh", "-c", '. ./x.sh; printf %s "$A"'], cwd=tmp_path, capture_output=True, text=True)
     assert found.stdout == "$(touch pwned) `id`\n'\"\\\n"
     assert not (tmp_path / "pwned").exists()
+
+
+def test_an_age_file_goes_to_somebody_else_and_back(shell: Shell, tmp_path: Path) -> None:
+    shell("env", "create", "age-test")
+    shell("set", "-e", "age-test", "A=-", stdin="it's\n{{B}}")
+    made = subprocess.run(["age-keygen", "-o", "key"], cwd=tmp_path, capture_output=True, text=True)
+    public = made.stderr.split()[-1]
+    assert shell("export", "-e", "age-test", "-r", public, "-o", "x.env.age").returncode == 0
+    opened = subprocess.run(["age", "-d", "-i", "key", "x.env.age"], cwd=tmp_path, capture_output=True, text=True)
+    assert dotenv.dotenv_values(stream=io.StringIO(opened.stdout), interpolate=False) == {"A": "it's\n{{B}}"}
+    found = shell("import", "-e", "age-copy", "x.env.age", "-i", "key")
+    assert (found.returncode, found.stdout) == (0, "added\tA\n")
+
+
+def test_a_dry_run_of_an_import_stores_nothing(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "x.env").write_text("A='canary'\n")
+    found = shell("import", "-e", "dry-run-test", "--dry-run", "x.env")
+    assert (found.returncode, found.stdout) == (0, "added\tA\n")
+    assert "canary" not in found.stdout + found.stderr
+    assert "dry-run-test" not in shell("env", "list").stdout
+
+
+@pytest.mark.parametrize("count", [1, 100_000], ids=["a value of 10 MB", "100,000 variables"])
+def test_a_postman_file_that_is_too_large_is_told_and_stores_nothing(shell: Shell, tmp_path: Path, count: int) -> None:
+    values = [{"key": f"V{number}", "value": "x" * (10_000_000 // count)} for number in range(count)]
+    (tmp_path / "x.json").write_text(json.dumps({"values": values}))
+    found = shell("import", "-e", "large-test", "--format", "postman", "x.json")
+    assert found.returncode == 2
+    assert "Nothing of x.json was stored: it is too large for an environment" in found.stderr
+    assert "Traceback" not in found.stderr
+    assert "large-test" not in shell("env", "list").stdout
 
 
 def test_the_doctor_finds_a_new_server_well(shell: Shell) -> None:

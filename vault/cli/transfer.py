@@ -12,6 +12,7 @@ from vault.cli.files import read_bytes, write_private
 from vault.cli.options import connection_options, pass_cli, set_options
 from vault.cli.render import print_data
 from vault.cli.words import CliError, say, warn
+from vault.errors import TooLarge
 
 # By name here, so that the help is printed without importing the formats; a test keeps them in step.
 FORMATS = (
@@ -113,7 +114,12 @@ def import_variables(
         raise CliError(f"Files of {chosen_format} are written only; give the variables as dotenv or JSON.")
     text = _text_of(cli, file, identity, passphrase_file)
     mode = "replace" if replace else "merge"
-    plan = cli.client.import_text(name, chosen_format, text, mode=mode, dry_run=dry_run)  # type: ignore[arg-type] # one of the two words
+    try:
+        plan = cli.client.import_text(name, chosen_format, text, mode=mode, dry_run=dry_run)  # type: ignore[arg-type] # one of the two words
+    except TooLarge:
+        # The server speaks of a body; whoever imports has a file.
+        say(f"Nothing of {file} was stored: it is too large for an environment, which holds 1 MiB in all.")
+        raise
     warn(plan.warnings)
     lists = {"added": plan.added, "changed": plan.changed, "removed": plan.removed, "unchanged": plan.unchanged}
     if cli.settings.format == "table":

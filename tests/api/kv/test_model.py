@@ -250,36 +250,63 @@ def test_random_calls_are_answered_as_by_a_plain_model(person: Caller, sequence:
 
 # -- Two faces --
 
+_texts = st.dictionaries(_names, st.text(max_size=8), min_size=1, max_size=3)
 OURS = st.one_of(
     st.tuples(st.just("kv"), _path, _values),
     st.tuples(st.just("v1"), _path, _values.filter(bool)),
+    st.tuples(st.just("merge"), _path, _values),
     st.tuples(
         st.just("patch"), _path, st.dictionaries(_names, st.text(max_size=8) | st.none(), min_size=1, max_size=3)
     ),
+    st.tuples(st.just("replace"), _path, _texts),
+    st.tuples(st.just("import"), _path, _texts),
     st.tuples(st.just("disable"), _path, _names),
     st.tuples(st.just("delete"), _path, st.none()),
     st.tuples(st.just("undelete"), _path, st.integers(1, 4)),
+    st.tuples(st.just("destroy"), _path, st.integers(1, 4)),
     st.tuples(st.just("rollback"), _path, st.integers(1, 4)),
+    st.tuples(st.just("remove"), _path, st.none()),
+    st.tuples(st.just("erase"), _path, st.none()),
 )
 
 
-def _do(person: Caller, kv: Kv, verb: str, path: str, what: Any) -> None:
-    environment = person.ok("GET", f"/environments?name={path}")["items"]
-    ours = f"/environments/{environment[0]['id']}" if environment else None
+def _through_vaults_face(kv: Kv, verb: str, path: str, what: Any) -> None:
     if verb == "kv":
         kv.put(path, what)
     elif verb == "v1":
         kv("PUT", f"kv/{path}", what)
+    elif verb == "merge":
+        kv("PATCH", f"secret/data/{path}", {"data": what}, **MERGE)
     elif verb == "delete":
         kv("DELETE", f"secret/data/{path}")
-    elif verb == "undelete":
-        kv("POST", f"secret/undelete/{path}", {"versions": [what]})
-    elif ours is not None and verb == "patch":
+    elif verb in ("undelete", "destroy"):
+        kv("POST", f"secret/{verb}/{path}", {"versions": [what]})
+    elif verb == "erase":
+        kv("DELETE", f"secret/metadata/{path}")
+
+
+def _through_our_face(person: Caller, ours: str, verb: str, path: str, what: Any) -> None:
+    if verb == "patch":
         person("PATCH", f"{ours}/variables", {"variables": what})
-    elif ours is not None and verb == "disable":
+    elif verb == "disable":
         person("PATCH", f"{ours}/variables", {"variables": {what: {"enabled": False}}})
-    elif ours is not None and verb == "rollback":
+    elif verb == "replace":
+        variables = [{"name": name, "value": value} for name, value in what.items()]
+        person("PUT", f"{ours}/variables", {"variables": variables}, If_Match="*")
+    elif verb == "import":
+        text = json.dumps(what)
+        person("POST", "/import", {"environment": path, "format": "json", "text": text, "mode": "replace"})
+    elif verb == "rollback":
         person("POST", f"{ours}/rollback", {"revision": what})
+    elif verb == "remove":
+        person("DELETE", ours)
+
+
+def _do(person: Caller, kv: Kv, verb: str, path: str, what: Any) -> None:
+    _through_vaults_face(kv, verb, path, what)
+    environment = person.ok("GET", f"/environments?name={path}")["items"]
+    if environment:
+        _through_our_face(person, f"/environments/{environment[0]['id']}", verb, path, what)
 
 
 def _agree(person: Caller, kv: Kv, path: str) -> None:

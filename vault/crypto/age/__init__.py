@@ -6,8 +6,10 @@
                         and an HMAC over all of it, under the file key           header.py
 
 The primitives are those of `cryptography`; the format is the C2SP's, whose test vectors are run over every line here.
-It is written out because the one library for Python picks the work factor of a passphrase by the clock: the same call
-costs 1 GiB on one machine and 2 GiB on the next, where other implementations refuse what it has written.
+It is written out because pyrage 1.4, the one library for Python, takes no work factor for a passphrase: it picks one by
+the clock. The same call on the same machine wrote 18, 19 and 20, and 20 is already 1 GiB; a faster machine writes 21,
+which the cap here would refuse. Its cap on reading moves with the clock as well. Only the recipients with a key could
+have come from it, and the header, its MAC and the chunks would still be needed for the passphrase.
 
     text = encrypt(b"A=1\\n", [X25519Recipient.from_text("age1…")])
     decrypt(text, [Passphrase("…")])
