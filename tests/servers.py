@@ -12,7 +12,6 @@ import pwd
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,8 @@ from urllib.parse import quote
 import psycopg
 import redis as redis_py
 from psycopg import sql
+
+from tests.ports import free_port, is_free
 
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
@@ -128,7 +129,7 @@ class _Server:
         """Start it, on the same port and data as before, and wait until it answers."""
         assert not self.running, "It runs already."
         # Whoever took the port while the server was down is seen here, and not as a test that fails strangely.
-        _wait_until(lambda: _port_is_free(self.port), f"port {self.port} is taken", STOP_SECONDS)
+        _wait_until(lambda: is_free(self.port), f"port {self.port} is taken", STOP_SECONDS)
         with self._log_path.open("ab") as log:
             self._process = self._spawn(self._command(), log.fileno())
         self._undertaker.watch(self._process.pid, self.last_word)
@@ -377,27 +378,9 @@ class Redis(_Server):
         return False
 
 
-def free_port() -> int:
-    """A loopback port that nobody listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def database_name(url: str) -> str:
     """The database's name in a URL that `Postgres.url` made."""
     return url.split("?")[0].rpartition("/")[2]
-
-
-def _port_is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        # As the servers do: connections of the last run that linger in TIME_WAIT are no hindrance.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 def _wait_until(condition: Callable[[], bool], complaint: str | Callable[[], str], seconds: float) -> None:

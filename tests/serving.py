@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -14,6 +13,8 @@ from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from types import TracebackType
+
+from tests.ports import free_port
 
 _START_SECONDS = 20.0
 _PROGRAM = "import sys; from vault import server, settings; server.serve(settings.load(), factory=sys.argv[1])"
@@ -114,10 +115,3 @@ class RunningServer:
             return connection.getresponse().status == 200
         finally:
             connection.close()
-
-
-def free_port() -> int:
-    """A port of the loopback address that nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port

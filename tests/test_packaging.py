@@ -33,7 +33,8 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.servers import Postgres, free_port
+from tests.ports import free_port
+from tests.servers import Postgres
 from tests.serving import RunningServer
 from vault import __version__, settings
 from vault.observe import Metrics

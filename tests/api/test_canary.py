@@ -17,7 +17,8 @@ import pytest
 
 from tests.api.crashing import CRASH
 from tests.api.test_matrix import CASES, PERMISSIONS, Case, World
-from tests.serving import RunningServer, free_port
+from tests.ports import free_port
+from tests.serving import RunningServer
 from tests.vaults import HOST
 from vault import settings
 from vault.app import open_vault, prepare_vault

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -150,6 +150,22 @@ def writable(variables: Iterable[Variable], warnings: list[str], *, keeps_disabl
             warnings.append(left_out(variable, "it holds half a surrogate pair, which is not text"))
         else:
             yield variable
+
+
+def lines(
+    variables: Iterable[Variable], obstacle: Callable[[Variable], str], line: Callable[[Variable], str]
+) -> Rendered:
+    """What `line` makes of each variable, one behind the other. Those that meet an `obstacle`, which says why the
+    format cannot carry them, are left out with a warning."""
+    warnings: list[str] = []
+    text = []
+    for variable in writable(variables, warnings):
+        cause = obstacle(variable)
+        if cause:
+            warnings.append(left_out(variable, cause))
+        else:
+            text.append(line(variable))
+    return Rendered("".join(text), tuple(warnings))
 
 
 def left_out(variable: Variable, cause: str) -> str:

@@ -10,22 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from vault.formats.base import (
-    BYTE_ORDER_MARK,
-    UNNAMED,
-    Collector,
-    ParsedFile,
-    Rendered,
-    Source,
-    error_at,
-    left_out,
-    writable,
-)
+from vault.formats.base import BYTE_ORDER_MARK, UNNAMED, Collector, ParsedFile, Rendered, Source, error_at, lines
 from vault.model.environment import Variable
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
-_LINE_MOST_BYTES = 64 * 1024 - 2
-"""bufio.Scanner's buffer, less the line's end."""
+_LINE_MOST_BYTES = 64 * 1024 - 1
+"""bufio.Scanner's buffer, which takes the line's end too, and is never full."""
 
 
 class DockerFormat:
@@ -55,19 +45,14 @@ class DockerFormat:
 
     def render(self, variables: Sequence[Variable], source: Source = UNNAMED) -> Rendered:
         """One line a variable; what needs quoting is left out with a warning, for there is none."""
-        warnings: list[str] = []
-        lines = []
-        for variable in writable(variables, warnings):
-            line = f"{variable.name}={variable.text}"
-            obstacle = _obstacle(variable, line)
-            if obstacle:
-                warnings.append(left_out(variable, obstacle))
-            else:
-                lines.append(line + "\n")
-        return Rendered("".join(lines), tuple(warnings))
+        return lines(variables, _obstacle, _line)
 
 
-def _obstacle(variable: Variable, line: str) -> str:
+def _line(variable: Variable) -> str:
+    return f"{variable.name}={variable.text}\n"
+
+
+def _obstacle(variable: Variable) -> str:
     if not _NAME.fullmatch(variable.name):
         return "a Docker env-file cannot carry this name"
     if "\n" in variable.text:
@@ -76,6 +61,6 @@ def _obstacle(variable: Variable, line: str) -> str:
         return "its value ends in a carriage return, which a Docker env-file loses"
     if "\0" in variable.text:
         return "its value holds a NUL character, which no process's environment can hold"
-    if len(line.encode()) > _LINE_MOST_BYTES:
+    if len(_line(variable).encode()) > _LINE_MOST_BYTES:
         return "its value is longer than the 64 KiB that docker reads in a line"
     return ""

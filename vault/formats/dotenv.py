@@ -16,17 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from vault.formats.base import (
-    BYTE_ORDER_MARK,
-    UNNAMED,
-    Collector,
-    ParsedFile,
-    Rendered,
-    Source,
-    error_at,
-    left_out,
-    writable,
-)
+from vault.formats.base import BYTE_ORDER_MARK, UNNAMED, Collector, ParsedFile, Rendered, Source, error_at, lines
 from vault.model.environment import Variable
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
@@ -89,19 +79,12 @@ class DotenvFormat:
 
     def render(self, variables: Sequence[Variable], source: Source = UNNAMED) -> Rendered:
         """One line a variable (more where a value has line feeds); unfit names are left out with a warning."""
-        warnings: list[str] = []
-        lines = []
-        for variable in writable(variables, warnings):
-            if carries(variable.name):
-                lines.append(f"{variable.name}={_quote(variable.text)}\n")
-            else:
-                warnings.append(left_out(variable, "a dotenv file cannot carry this name"))
-        return Rendered("".join(lines), tuple(warnings))
+        return lines(variables, obstacle, lambda variable: f"{variable.name}={_quote(variable.text)}\n")
 
 
-def carries(name: str) -> bool:
-    """Whether every reader of dotenv files that we know takes this name."""
-    return _NAME.fullmatch(name) is not None
+def obstacle(variable: Variable) -> str:
+    """What keeps a variable out of a dotenv file: a name that not every reader we know takes. Any value fits."""
+    return "" if _NAME.fullmatch(variable.name) else "a dotenv file cannot carry this name"
 
 
 def _statements(text: str) -> Iterator[tuple[re.Match[str], int]]:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 
 from vault.errors import FormatError
-from vault.formats.base import UNNAMED, ParsedFile, Rendered, Source, left_out, writable
+from vault.formats.base import UNNAMED, ParsedFile, Rendered, Source, lines
 from vault.model.environment import Variable
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -38,15 +38,7 @@ class ShellFormat:
 
     def render(self, variables: Sequence[Variable], source: Source = UNNAMED) -> Rendered:
         """One `export` a variable; what no shell can hold is left out with a warning."""
-        warnings: list[str] = []
-        lines = []
-        for variable in writable(variables, warnings):
-            obstacle = _obstacle(variable)
-            if obstacle:
-                warnings.append(left_out(variable, obstacle))
-            else:
-                lines.append(f"export {variable.name}={_quote(variable.text)}\n")
-        return Rendered("".join(lines), tuple(warnings))
+        return lines(variables, _obstacle, lambda variable: f"export {variable.name}={_quote(variable.text)}\n")
 
 
 def _obstacle(variable: Variable) -> str:

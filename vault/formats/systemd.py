@@ -17,17 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from vault.formats.base import (
-    BYTE_ORDER_MARK,
-    UNNAMED,
-    Collector,
-    ParsedFile,
-    Rendered,
-    Source,
-    error_at,
-    left_out,
-    writable,
-)
+from vault.formats.base import BYTE_ORDER_MARK, UNNAMED, Collector, ParsedFile, Rendered, Source, error_at, lines
 from vault.model.environment import Variable
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -61,15 +51,7 @@ class SystemdFormat:
 
     def render(self, variables: Sequence[Variable], source: Source = UNNAMED) -> Rendered:
         """One line a variable (more where a value has line feeds); what systemd refuses is left out with a warning."""
-        warnings: list[str] = []
-        lines = []
-        for variable in writable(variables, warnings):
-            obstacle = _obstacle(variable)
-            if obstacle:
-                warnings.append(left_out(variable, obstacle))
-            else:
-                lines.append(f'{variable.name}="{_NEEDS_ESCAPE.sub(_escaped, variable.text)}"\n')
-        return Rendered("".join(lines), tuple(warnings))
+        return lines(variables, _obstacle, _line)
 
 
 def _statements(text: str) -> Iterator[tuple[str, str, int]]:
@@ -122,6 +104,10 @@ def _unescaped(escape: re.Match[str]) -> str:
 
 def _escaped(character: re.Match[str]) -> str:
     return "\\" + character[0]
+
+
+def _line(variable: Variable) -> str:
+    return f'{variable.name}="{_NEEDS_ESCAPE.sub(_escaped, variable.text)}"\n'
 
 
 def _obstacle(variable: Variable) -> str:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vault.errors import FormatError
-from vault.formats.base import UNNAMED, ParsedFile, Rendered, Source, left_out, shown, writable
-from vault.formats.dotenv import carries
+from vault.formats.base import UNNAMED, ParsedFile, Rendered, Source, lines, shown
+from vault.formats.dotenv import obstacle
 from vault.model.environment import Variable
 
 
@@ -28,12 +28,9 @@ class TemplateFormat:
 
     def render(self, variables: Sequence[Variable], source: Source = UNNAMED) -> Rendered:
         """`NAME=` lines; names that dotenv cannot carry are left out with a warning."""
-        warnings: list[str] = []
-        lines = []
-        for variable in writable(variables, warnings):
-            if carries(variable.name):
-                lines += [f"# {shown(line)}".rstrip() + "\n" for line in variable.description.splitlines()]
-                lines.append(f"{variable.name}=\n")
-            else:
-                warnings.append(left_out(variable, "a dotenv file cannot carry this name"))
-        return Rendered("".join(lines), tuple(warnings))
+        return lines(variables, obstacle, _lines)
+
+
+def _lines(variable: Variable) -> str:
+    comments = [f"# {shown(line)}".rstrip() + "\n" for line in variable.description.splitlines()]
+    return "".join(comments) + f"{variable.name}=\n"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.serving import free_port
+from tests.ports import free_port
 from vault import settings
 from vault.app import prepare_vault
 

@@ -7,9 +7,10 @@ import os
 import signal
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -52,10 +53,10 @@ def together(*work: Callable[[], None]) -> None:
         raise errors[0]
 
 
-class Writer:
+class Writer(ABC):
     """Writes to an environment of its own, with a key for each write, until all are answered."""
 
-    verb = ""
+    verb: ClassVar[str]
 
     def __init__(self, stack: Stack, person: Caller) -> None:
         self.told: list[int] = []
@@ -72,12 +73,13 @@ class Writer:
                 assert reply.status == 200, reply
                 self.told.append(reply.json["revision"])
 
+    @abstractmethod
     def write(self, caller: Caller, number: int) -> Reply:
-        raise NotImplementedError
+        """One write, and its answer."""
 
+    @abstractmethod
     def size(self, revision: int) -> int:
         """How many variables a revision holds."""
-        raise NotImplementedError
 
 
 class Poster(Writer):

@@ -23,7 +23,8 @@ import pytest
 
 from tests.integration.server.conftest import HANDSHAKE, SHORT_LIMITS, TOY, Raw, Reply, eventually, get
 from tests.integration.server.http2_client import Http2
-from tests.serving import RunningServer, free_port
+from tests.ports import free_port
+from tests.serving import RunningServer
 
 TWO_WORKERS = SHORT_LIMITS | {"STRONGROOM_WORKERS": "2"}
 
