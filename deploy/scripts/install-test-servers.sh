@@ -21,6 +21,8 @@ have softhsm2-util || missing="$missing softhsm2"
 have age || missing="$missing age"
 # Its parser of environment files reads ours back; nothing of it is started.
 [ -x /usr/lib/systemd/user-environment-generators/30-systemd-environment-d-generator ] || missing="$missing systemd"
+# The browser that walks through the pages; playwright brings none.
+have chromium || missing="$missing chromium"
 # newman and other clients come from Node's registry (see the Makefile).
 have node || missing="$missing nodejs"
 have npm || missing="$missing npm"
