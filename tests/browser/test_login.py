@@ -1,0 +1,60 @@
+"""Logging in and out, in a browser."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import expect
+
+from tests.browser.conftest import OpenTab
+from tests.browser.places import Place
+from tests.browser.tabs import COOKIE, Tab
+
+
+def test_a_person_logs_in_and_out(place: Place, tab: Tab) -> None:
+    ada = place.newcomer()
+    tab.go("/environments")
+    tab.inspect("login")
+    tab.log_in(ada)
+    expect(tab.page.get_by_text("There is no environment yet.")).to_be_visible()
+    tab.inspect("environments-empty")
+    tab.page.get_by_role("button", name="Log out").click()
+    expect(tab.page.get_by_role("status")).to_have_text("You are logged out.")
+    assert not [cookie for cookie in tab.context.cookies() if cookie.get("name") == COOKIE]
+
+
+def test_the_same_on_sqlite(small_place: Place, open_tab: OpenTab) -> None:
+    tab = open_tab(small_place)
+    tab.log_in(small_place.newcomer())
+    expect(tab.page.get_by_role("heading", name="Environments")).to_be_visible()
+
+
+def test_a_wrong_password_is_told_beside_the_field(place: Place, tab: Tab) -> None:
+    tab.expects_status(401)
+    ada = place.newcomer()
+    tab.go("/login")
+    tab.page.get_by_label("Username").fill(ada.username)
+    tab.page.get_by_label("Password").fill("wrong")
+    tab.page.keyboard.press("Enter")
+    expect(tab.page.get_by_role("alert")).to_have_text("The username or the password is wrong.")
+    expect(tab.page.get_by_label("Password")).to_be_focused()
+    tab.inspect("login-wrong")
+
+
+def test_the_back_button_shows_nothing_after_a_logout(place: Place, open_tab: OpenTab) -> None:
+    tab = open_tab(place, place.newcomer())
+    tab.go("/environments")
+    tab.page.get_by_role("button", name="Log out").click()
+    expect(tab.page.get_by_role("heading", name="Log in")).to_be_visible()
+    tab.page.go_back()
+    expect(tab.page).to_have_url(re.compile(r"/login\?next="))
+
+
+def test_a_tab_hears_all_that_a_page_does_wrong(tab: Tab) -> None:
+    for complaint in ("CSP report: img-src", "violates the following", "uncaught: .*noSuchName", "request failed"):
+        tab.expects(complaint)
+    tab.go("/login")
+    tab.page.evaluate("document.body.append(Object.assign(new Image(), { src: 'https://elsewhere.example/x' }))")
+    tab.page.evaluate("setTimeout(() => noSuchName)")
+    expect(tab.page.get_by_role("heading")).to_be_visible()
+    tab.page.wait_for_timeout(200)
