@@ -10,9 +10,10 @@ StrongroomError
 │   └── TooLarge                a body, an environment or a value is over its size limit
 ├── NotAuthenticated            no credential, or one that is not valid (all causes look the same)
 │   ├── BadLogin                a wrong name or password (all causes look the same)
-│   └── SecondFactorRequired    the password was right, and is not enough
+│   ├── SecondFactorRequired    the password was right, and is not enough
+│   └── BadSecondFactor         a second factor that is not taken (all causes look the same)
 ├── Forbidden                   the credential is good, and this call is not for its kind
-│   └── StepUpRequired          a recent password is needed first
+│   └── StepUpRequired          a recent login is needed first
 ├── NotFound                    no such thing, or one that the caller was not granted
 │   ├── NotGranted              told as NotFound by our own face, as "permission denied" by Vault's
 │   └── RevisionDeleted         the revision is deleted or destroyed
@@ -43,7 +44,7 @@ StrongroomError
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class StrongroomError(Exception):
@@ -130,14 +131,36 @@ class BadLogin(NotAuthenticated):
 
 
 class SecondFactorRequired(NotAuthenticated):
-    """The password was right, and the account has a second factor. `challenge_id` continues the login."""
+    """The password was right, and the account has a second factor. `challenge_id` continues the login.
+
+    `kinds` are those that will be taken ("totp", "passkey", "recovery"), until `expires_us`; `passkey` is what a
+    browser needs to ask for one. Without a `challenge_id` there is no way on.
+    """
 
     code = "second_factor_required"
     sentence = "This account needs its second factor."
 
-    def __init__(self, message: str | None = None, *, challenge_id: str = "") -> None:
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        challenge_id: str = "",
+        kinds: tuple[str, ...] = (),
+        expires_us: int = 0,
+        passkey: dict[str, Any] | None = None,
+    ) -> None:
         super().__init__(message)
         self.challenge_id = challenge_id
+        self.kinds = kinds
+        self.expires_us = expires_us
+        self.passkey = passkey
+
+
+class BadSecondFactor(NotAuthenticated):
+    """The second factor is wrong or used, or its challenge unknown, over or another's; every cause looks the same."""
+
+    code = "bad_second_factor"
+    sentence = "The second factor was not accepted. Try it again; after a few attempts or minutes, log in anew."
 
 
 class Forbidden(StrongroomError):
@@ -148,10 +171,10 @@ class Forbidden(StrongroomError):
 
 
 class StepUpRequired(Forbidden):
-    """The session is good, and this call needs a password given more recently."""
+    """The session is good, and this call needs one that has proven itself more recently, with all its factors."""
 
     code = "step_up_required"
-    sentence = "Give your password again first."
+    sentence = "Prove again first that it is you, with your password and your second factor if you have one."
 
 
 class NotFound(StrongroomError):

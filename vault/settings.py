@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from vault.errors import SettingsError
 
@@ -32,6 +33,7 @@ class Settings:
     database_url: str = field(repr=False)
     redis_url: str = field(default="", repr=False)
     bind: str = "127.0.0.1:8443"
+    public_url: str = ""
     metrics_bind: str = ""
     workers: int = 2
     threads: int = 4
@@ -89,6 +91,17 @@ class Settings:
         """Whether the database is the built-in SQLite file, which `serve` may set up and upgrade by itself."""
         return self.database_url.startswith("sqlite")
 
+    @property
+    def origin(self) -> str:
+        """Where browsers find this vault. It is a setting, because whoever sends a request chooses its Host."""
+        port = self.bind.rpartition(":")[2]
+        return self.public_url or ("https://localhost" if port == "443" else f"https://localhost:{port}")
+
+    @property
+    def public_host(self) -> str:
+        """The name in `origin`."""
+        return urlsplit(self.origin).hostname or ""
+
     def with_changes(self, **changes: Any) -> Settings:
         """A copy with some settings changed, as command-line flags do."""
         return replace(self, **changes)
@@ -97,6 +110,8 @@ class Settings:
 SPOOL_LEAST_BYTES = 1024 * 1024
 FORWARD_TARGET = re.compile(r"|stdout|file:/.+|syslog(:(\[[0-9a-fA-F:]+\]|[\w.-]+)(:\d{1,5})?)?")
 """Where the audit may be forwarded to; nothing is nowhere."""
+
+ORIGIN = re.compile(r"https://([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(:[1-9]\d{0,4})?")
 
 BOOLEANS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
 
@@ -230,9 +245,18 @@ def _check(settings: Settings) -> None:
         raise SettingsError(
             "STRONGROOM_PLAIN_HTTP needs STRONGROOM_TRUSTED_PROXIES: the addresses of the proxy that ends TLS."
         )
+    _check_public_url(settings.public_url)
     _check_argon2(settings)
     _check_key_provider(settings)
     _check_telling(settings)
+
+
+def _check_public_url(url: str) -> None:
+    # Exactly as a browser writes an origin, because passkeys are compared with it letter by letter.
+    if url and (not ORIGIN.fullmatch(url) or url.endswith(":443")):
+        raise SettingsError(
+            "STRONGROOM_PUBLIC_URL is https://, a name in lower case and, unless it is 443, a port; nothing behind it."
+        )
 
 
 def _check_argon2(settings: Settings) -> None:

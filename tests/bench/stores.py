@@ -101,7 +101,15 @@ def _fill(vault: Services, unit: UnitOfWork, count: int) -> None:
     for number, start in enumerate(range(0, count, _ENVIRONMENTS_A_PERSON)):
         user_id = str(uuid.uuid4())
         name = f"person-{number}"
-        unit.users.add(id=user_id, name=name, name_folded=name, role="user", state="active", created_us=now_us())
+        unit.users.add(
+            id=user_id,
+            name=name,
+            name_folded=name,
+            role="user",
+            state="active",
+            second_factor=False,
+            created_us=now_us(),
+        )
         vault.instance.add_user_key(unit, user_id)
         vault.environments.add_row(unit, user_id, EnvironmentKind.GLOBALS, "globals")
         _fill_person(vault, unit, user_id, min(_ENVIRONMENTS_A_PERSON, count - start))

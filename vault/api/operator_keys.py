@@ -166,5 +166,5 @@ def destroy(body: dict[str, Any], version: int) -> KeyStatus:
 def _operator() -> Principal:
     who = principal()
     who.require_operator()
-    who.require_recent_password(services().clock())
+    who.require_recent_proof(services().clock())
     return who

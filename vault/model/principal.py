@@ -9,7 +9,10 @@ from vault.errors import Forbidden, StepUpRequired
 from vault.model.grant import Grant
 
 STEP_UP_SECONDS = 300
-"""How long a password counts as recent. Long enough for one task, short enough for a desk left alone."""
+"""How long a proof counts as recent. Long enough for one task, short enough for a desk left alone."""
+
+BEYOND_PASSWORD = frozenset({"totp", "passkey", "recovery"})
+"""What a session may have proven besides the password, or in its stead."""
 
 
 class PrincipalKind(StrEnum):
@@ -42,6 +45,12 @@ class Principal:
     role: Role = Role.USER
     grants: tuple[Grant, ...] | None = None
     authenticated_us: int = 0
+    factors: tuple[str, ...] = ()
+    """What a session has proven: `password`, and those of `BEYOND_PASSWORD`."""
+
+    has_second_factor: bool = False
+    """Whether the account asks for more than its password."""
+
     address: str = ""
     request_id: str = ""
     header_writes: bool = False
@@ -71,10 +80,15 @@ class Principal:
         if self.role is not Role.OPERATOR:
             raise Forbidden("This call is for operators.")
 
-    def require_recent_password(self, now_us: int) -> None:
-        """Raise `StepUpRequired` unless the password was given within the last five minutes."""
+    def require_recent_proof(self, now_us: int) -> None:
+        """Raise `StepUpRequired` unless the session has proven who it is within the last five minutes.
+
+        Where the account has a second factor, a password alone proves nothing.
+        """
         self.require_person()
         if now_us - self.authenticated_us > STEP_UP_SECONDS * 1_000_000:
+            raise StepUpRequired()
+        if self.has_second_factor and not BEYOND_PASSWORD & set(self.factors):
             raise StepUpRequired()
 
 

@@ -11,10 +11,12 @@ from vault.services.accounts import Accounts
 from vault.services.audit import AuditTree, Forwarder, ReadLog, Trail, Verifier
 from vault.services.clock import Clock, now_us
 from vault.services.environments import Environments
+from vault.services.factors import Challenges, Factors, Passkeys, RecoveryCodes, Totp
 from vault.services.history import History
 from vault.services.idempotency import Idempotency
 from vault.services.instance import Instance
 from vault.services.key_services import KeyServices
+from vault.services.logins import Logins
 from vault.services.metadata import Metadata
 from vault.services.sealing import Sealer
 from vault.services.sessions import Sessions
@@ -39,6 +41,8 @@ class Services:
     instance: Instance
     accounts: Accounts
     sessions: Sessions
+    logins: Logins
+    factors: Factors
     tokens: Tokens
     environments: Environments
     variables: Variables
@@ -75,12 +79,21 @@ class Services:
         )
         sessions = Sessions(settings, storage, hot, instance, cache, touches, clock)
         throttle = Throttle(instance, clock)
+        accounts = Accounts(settings, storage, instance, throttle, sessions, environments, clock)
+        proofs = (
+            Challenges(instance, clock),
+            Totp(instance, clock),
+            Passkeys(settings, instance, clock),
+            RecoveryCodes(instance, clock),
+        )
         return cls(
             settings=settings,
             storage=storage,
             instance=instance,
-            accounts=Accounts(settings, storage, instance, throttle, sessions, environments, clock),
+            accounts=accounts,
             sessions=sessions,
+            logins=Logins(storage, accounts, sessions, throttle, *proofs),
+            factors=Factors(storage, sessions, *proofs, clock),
             tokens=Tokens(settings, storage, hot, instance, environments, touches, reads, clock),
             environments=environments,
             variables=variables,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
+from dataclasses import replace
 
 from vault.crypto import (
     PasswordParameters,
     check_new_password,
-    context,
     dummy_hash,
     hash_password,
     needs_rehash,
@@ -18,7 +19,9 @@ from vault.model.environment import EnvironmentKind
 from vault.model.principal import Principal, Role, vault_itself
 from vault.services import audit
 from vault.services.clock import Clock
+from vault.services.credentials import PASSWORD, opened, sealed
 from vault.services.environments import Environments
+from vault.services.factors.kinds import is_required
 from vault.services.instance import Instance
 from vault.services.sessions import Sessions, hold
 from vault.services.throttle import Attempt, Throttle, fold_username
@@ -26,9 +29,7 @@ from vault.services.waiting import again
 from vault.settings import Settings
 from vault.storage import Record, Storage, UnitOfWork
 
-_PURPOSE = "password"
 USERNAME_MAX_CHARACTERS = 64
-_SECOND_FACTORS = ("totp", "passkey")
 
 
 class Accounts:
@@ -53,10 +54,22 @@ class Accounts:
         self.parameters = PasswordParameters(settings.argon2_memory_kib, settings.argon2_passes, settings.argon2_lanes)
 
     def authenticate(self, username: str, password: str, address: str) -> Record:
-        """The user whose name and password these are.
+        """The user whose name and password these are, where the password is all that the account asks for.
+
+        For doors that can ask for nothing more; the others go through `logins.py`. Raises as `prove_password` does, and
+        `SecondFactorRequired`.
+        """
+        user = self.prove_password(username, password, address)
+        with self._storage.read() as unit:
+            if is_required(unit, user):
+                raise SecondFactorRequired()
+        return user
+
+    def prove_password(self, username: str, password: str, address: str) -> Record:
+        """The user whose name and password these are; they may have a second factor to prove yet.
 
         Throttles before anything is hashed; unknown and disabled users cost the same hash and get the same
-        answer. Raises `BadLogin`, `TooManyRequests`, `SecondFactorRequired`, `VaultLocked`.
+        answer. Raises `BadLogin`, `TooManyRequests`, `VaultLocked`.
         """
         self._instance.require_unlocked()
         folded = fold_username(username)
@@ -65,8 +78,7 @@ class Accounts:
         if user is None or phc is None or not right or user.state != "active":
             raise BadLogin()
         known, stored = user, phc
-        if again(lambda: self._succeed(known, attempt, stored, password)):
-            raise SecondFactorRequired()
+        again(lambda: self._succeed(known, attempt, stored, password))
         return user
 
     def _admit(self, folded: str, address: str) -> tuple[Record | None, Attempt, str | None]:
@@ -75,16 +87,15 @@ class Accounts:
             attempt = self._throttle.admit(unit, folded, address, user.id if user else None)
             return user, attempt, self._stored_hash(unit, user)
 
-    def _succeed(self, user: Record, attempt: Attempt, phc: str, password: str) -> list[str]:
-        """Note a right password; the second factors that are still to come."""
+    def _succeed(self, user: Record, attempt: Attempt, phc: str, password: str) -> None:
         with self._storage.write() as unit:
             # Or an old password's hash would be written over a new one's.
             hold(unit, user)
-            self._throttle.succeeded(unit, attempt, user.id)
+            # Half a proof makes no address the owner's: it would be free of what slows down guesses at the other half.
+            self._throttle.succeeded(unit, attempt, user.id, is_whole=not is_required(unit, user))
             if needs_rehash(phc, self.parameters):
                 self._set_hash(unit, user.id, hash_password(password, self.parameters))
                 audit.record(unit, vault_itself("rehash"), "password.rehash", user_id=user.id)
-            return [kind for kind in _SECOND_FACTORS if unit.credentials.of_user(user.id, kind)]
 
     def add(self, unit: UnitOfWork, principal: Principal, name: str, password: str, role: Role = Role.USER) -> Record:
         """Make an account with its user key and its globals. For operators. Raises `NameTaken`, `InvalidInput`."""
@@ -95,7 +106,7 @@ class Accounts:
             raise NameTaken("There is an account of this name.")
         user_id, now = str(uuid.uuid4()), self._clock()
         row = {"id": user_id, "name": name, "name_folded": folded, "created_us": now}
-        unit.users.add(**row, role=str(role), state="active")
+        unit.users.add(**row, role=str(role), state="active", second_factor=False)
         self._instance.add_user_key(unit, user_id, self._clock())
         self._set_hash(unit, user_id, hash_password(password, self.parameters))
         self._environments.add_row(unit, user_id, EnvironmentKind.GLOBALS, "globals")
@@ -135,10 +146,11 @@ class Accounts:
         audit.record(unit, principal, "user.password", user_id=user.id)
 
     def change_password(self, principal: Principal, current: str, new: str) -> None:
-        """Change one's own password, with the current one. One's other sessions end."""
-        principal.require_person()
-        check_new_password(new, principal.username)
-        user = self.authenticate(principal.username, current, principal.address)
+        """Change one's own password, with the current one. One's other sessions end.
+
+        Raises `StepUpRequired` where the account has a second factor that was not proven just now.
+        """
+        user = self._prove_again(principal, current, lambda: check_new_password(new, principal.username))
         phc = hash_password(new, self.parameters)
         with self._storage.write() as unit:
             hold(unit, user)
@@ -147,9 +159,11 @@ class Accounts:
             audit.record(unit, principal, "password.change")
 
     def delete(self, principal: Principal, password: str) -> None:
-        """Delete one's own account: its keys go, so nothing that they sealed can be read again."""
-        principal.require_person()
-        user = self.authenticate(principal.username, password, principal.address)
+        """Delete one's own account: its keys go, so nothing that they sealed can be read again.
+
+        Raises `StepUpRequired` as `change_password` does.
+        """
+        user = self._prove_again(principal, password)
         with self._storage.write() as unit:
             hold(unit, user)
             self._sessions.revoke_all(unit, user.id)
@@ -164,17 +178,27 @@ class Accounts:
         with self._storage.read() as unit:
             return _existing(unit.users.by_id(principal.user_id))
 
+    def _prove_again(self, principal: Principal, password: str, check: Callable[[], None] = lambda: None) -> Record:
+        """The user of a session who gives their password once more; with a second factor, both are to be recent."""
+        principal.require_person()
+        check()
+        if principal.has_second_factor:
+            principal.require_recent_proof(self._clock())
+        user = self.prove_password(principal.username, password, principal.address)
+        if user.second_factor:
+            # What was cached of the session may not know of it yet.
+            replace(principal, has_second_factor=True).require_recent_proof(self._clock())
+        return user
+
     def _named(self, unit: UnitOfWork, name: str) -> Record:
         return _existing(unit.users.by_name(fold_username(name), lock=True), "There is no account of this name.")
 
     def _stored_hash(self, unit: UnitOfWork, user: Record | None) -> str | None:
         # The same statement runs for a user who does not exist: its time would tell.
-        found = unit.credentials.of_user(user.id if user else "", _PURPOSE)
+        found = unit.credentials.of_user(user.id if user else "", PASSWORD)
         if user is None or not found:
             return None
-        # The place is made of the id that was asked for: a hash moved from another user's row does not open.
-        place = context.system_secret(self._instance.id, _PURPOSE, user.id)
-        return self._instance.open_blob(place, found[0].user_key_id, found[0].blob).decode()
+        return opened(self._instance, PASSWORD, user.id, found[0]).decode()
 
     def _replace_hash(self, unit: UnitOfWork, user: Record, phc: str) -> None:
         self._set_hash(unit, user.id, phc)
@@ -182,14 +206,14 @@ class Accounts:
         unit.users.change(user)
 
     def _set_hash(self, unit: UnitOfWork, user_id: str, phc: str) -> None:
-        blob = self._instance.seal(context.system_secret(self._instance.id, _PURPOSE, user_id), phc.encode())
-        sealed = {"user_key_id": self._instance.system_key_id, "blob": blob}
-        found = unit.credentials.of_user(user_id, _PURPOSE)
+        found = unit.credentials.of_user(user_id, PASSWORD)
+        credential_id = found[0].id if found else str(uuid.uuid4())
+        columns = sealed(self._instance, PASSWORD, user_id, credential_id, phc.encode())
         if found:
-            unit.credentials.change(found[0], **sealed)
+            unit.credentials.change(found[0], **columns)
             return
-        row = {"id": str(uuid.uuid4()), "user_id": user_id, "kind": _PURPOSE, "label": "", "counter": 0}
-        unit.credentials.add(**row, **sealed, created_us=self._clock())
+        row = {"id": credential_id, "user_id": user_id, "kind": PASSWORD, "label": "", "counter": 0}
+        unit.credentials.add(**row, **columns, created_us=self._clock())
 
 
 def _checked_name(name: str) -> tuple[str, str]:

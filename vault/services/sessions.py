@@ -34,6 +34,8 @@ class NewSession:
     row: Record
     user: Record
     secret: str = field(repr=False)
+    recovery_codes_left: int | None = None
+    """Where it began with a recovery code, how many are left; whoever logs in is to be told."""
 
 
 class Sessions:
@@ -57,8 +59,20 @@ class Sessions:
         self._touches = touches
         self._clock = clock
 
-    def begin(self, unit: UnitOfWork, user: Record, kind: str, address: str, agent: str, request_id: str) -> NewSession:
-        """Start a session for a user who has just proven who they are. Raises `BadLogin` as `hold` does."""
+    def begin(
+        self,
+        unit: UnitOfWork,
+        user: Record,
+        kind: str,
+        address: str,
+        agent: str,
+        request_id: str,
+        factors: str = "password",
+    ) -> NewSession:
+        """Start a session for a user who has just proven who they are, with `factors`.
+
+        Raises `BadLogin` as `hold` does.
+        """
         hold(unit, user)
         minted = mint(TokenKind.SESSION)
         now, key = self._clock(), self._instance.secret("token")
@@ -69,7 +83,7 @@ class Sessions:
             digest=digest(key, minted.text),
             digest_key_id=key.id,
             authenticated_us=now,
-            factors="password",
+            factors=factors,
             created_us=now,
             seen_us=now,
             idle_seconds=self._settings.session_idle_seconds,
@@ -81,15 +95,18 @@ class Sessions:
         row = unit.sessions.by_id(minted.id)
         if row is None:
             raise NotFound()
-        audit.record(unit, _principal(row, user, address, request_id), "session.begin")
+        details = {"factors": factors, "kind": kind}
+        audit.record(unit, _principal(row, user, address, request_id), "session.begin", details=details)
         return NewSession(row, user, minted.text)
 
-    def replace(self, unit: UnitOfWork, principal: Principal, user: Record, agent: str) -> NewSession:
+    def replace(
+        self, unit: UnitOfWork, principal: Principal, user: Record, agent: str, factors: str = "password"
+    ) -> NewSession:
         """A fresh session in place of the one that asked: after a step-up its old id is worth nothing."""
         hold(unit, user)
         old = self._own(unit, principal, principal.id)
         self._revoke(unit, [old])
-        return self.begin(unit, user, old.kind, principal.address, agent, principal.request_id)
+        return self.begin(unit, user, old.kind, principal.address, agent, principal.request_id, factors)
 
     def authenticate(self, text: str, kind: str, address: str, request_id: str) -> Principal:
         """Who holds this session secret. Raises `NotAuthenticated`; every cause looks the same."""
@@ -184,13 +201,14 @@ class Sessions:
             "digest_key_id",
             "kind",
             "authenticated_us",
+            "factors",
             "seen_us",
             "idle_seconds",
             "expires_us",
             "revoked_us",
         )
         facts = {name: getattr(session, name) for name in names} | {"digest": session.digest.hex()}
-        person = {name: getattr(user, name) for name in ("id", "name", "role", "state")}
+        person = {name: getattr(user, name) for name in ("id", "name", "role", "state", "second_factor")}
         copy = {"filled_us": self._clock(), "session": facts, "user": person}
         place = context.cache_entry(self._instance.id, _PURPOSE, session.id)
         self._cache.fill(self._cache_key(session.id), self._instance.seal(place, json.dumps(copy).encode()))
@@ -217,6 +235,8 @@ def _principal(session: Any, user: Any, address: str, request_id: str) -> Princi
         user.name,
         Role(user.role),
         authenticated_us=session.authenticated_us,
+        factors=tuple(session.factors.split()),
+        has_second_factor=user.second_factor,
         address=address,
         request_id=request_id,
     )

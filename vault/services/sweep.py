@@ -14,9 +14,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Table, select
 
-from vault.crypto import as_sealed, context
+from vault.crypto import as_sealed
 from vault.errors import IntegrityError, KeyProviderUnavailable, MacError
 from vault.model.environment import Sealing
+from vault.services.credentials import opened
 from vault.services.instance import Instance
 from vault.services.sealing import Sealer
 from vault.storage import Record, Storage, UnitOfWork
@@ -79,8 +80,7 @@ class Sweep:
             for row in _pages(unit, user_keys):
                 self._try(swept, f"The user key {row.id}", self._instance.user_key, row.owner_id, row)
             for row in _pages(unit, credentials):
-                if row.kind == "password":
-                    self._try(swept, f"The password of user {row.user_id}", self._open_password, row)
+                self._try(swept, f"The {row.kind} of user {row.user_id}", self._open_credential, row)
             for row in _pages(unit, environments):
                 self._try(swept, f"What belongs to environment {row.id}", self._environment, unit, swept, row)
         return swept
@@ -109,9 +109,8 @@ class Sweep:
             as_sealed(data_key.blob),
         )
 
-    def _open_password(self, row: Record) -> None:
-        place = context.system_secret(self._instance.id, row.kind, row.user_id)
-        self._instance.open_blob(place, row.user_key_id, row.blob)
+    def _open_credential(self, row: Record) -> None:
+        opened(self._instance, row.kind, row.user_id, row)
 
     def _try(self, swept: Swept, what: str, look: Callable[..., Any], *arguments: Any) -> None:
         swept.count += 1

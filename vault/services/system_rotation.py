@@ -15,6 +15,7 @@ from vault.errors import IntegrityError
 from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.clock import DAY_US, Clock
+from vault.services.credentials import place_of
 from vault.services.instance import Instance
 from vault.services.rewrapping import FULL_SPEED, Pace, Progress, Walk, no_progress
 from vault.services.waiting import Waiting, again
@@ -150,8 +151,7 @@ class SystemRotation:
         return context.system_secret(self._instance.id, row.purpose, row.id)
 
     def _credential_place(self, row: Record) -> Context:
-        # As `accounts.py` seals it: a hash is bound to its user.
-        return context.system_secret(self._instance.id, row.kind, row.user_id)
+        return place_of(self._instance.id, row.kind, row.user_id, row.id)
 
 
 def _existing(row: Record | None) -> Record:

@@ -1,4 +1,4 @@
-"""Slows down whoever guesses at passwords, without ever locking out whom the account belongs to.
+"""Slows down whoever guesses at passwords and codes, without ever locking out whom the account belongs to.
 
 | what is counted                | past this many failures in 15 minutes | what happens                        |
 |--------------------------------|---------------------------------------|-------------------------------------|
@@ -6,9 +6,13 @@
 | one account from anywhere      | 20                                    | one attempt at a time, ever slower  |
 | one address at any account     | 50                                    | one attempt at a time, ever slower  |
 | all accounts from anywhere     | 1,000                                 | each address at most every 2 s      |
+| one account's second factor    | 100 in a day                          | refused until the day has passed    |
 
-The last three never touch an address from which the account's owner has logged in within 30 days. An attempt is
+All but the first never touch an address from which the account's owner has logged in within 30 days. An attempt is
 counted before its password is looked at and taken back when it was right, so that many at once do not slip by.
+
+Second factors have counters of their own for the account, which a right password does not clear: whoever knows it could
+begin anew for ever. A code is one of a million and three are good at a time: 100 guesses a day find one in ten years.
 """
 
 from __future__ import annotations
@@ -24,10 +28,12 @@ from vault.services.instance import Instance
 from vault.storage import Record, UnitOfWork
 
 WINDOW_US = 15 * 60 * SECOND_US
+LONGEST_WINDOW_US = DAY_US
 PAIR_FAILURES = 10
 ACCOUNT_FAILURES = 20
 ADDRESS_FAILURES = 50
 OVERALL_FAILURES = 1000
+DAILY_FACTOR_FAILURES = 100
 SLOWEST_SECONDS = 60
 OVERALL_SECONDS = 2
 REMEMBERED_US = 30 * DAY_US
@@ -58,11 +64,14 @@ class Attempt:
     account: bytes
     address: bytes
     overall: bytes
+    daily: bytes | None = None
+    """For a second factor: all that failed for the account within a day."""
 
     @property
     def buckets(self) -> list[bytes]:
-        """All four, in the one order in which every transaction locks them."""
-        return sorted([self.pair, self.account, self.address, self.overall])
+        """All of them, in the one order in which every transaction locks them."""
+        daily = [self.daily] if self.daily else []
+        return sorted([self.pair, self.account, self.address, self.overall, *daily])
 
 
 class Throttle:
@@ -74,7 +83,38 @@ class Throttle:
 
     def admit(self, unit: UnitOfWork, username_folded: str, address: str, user_id: str | None) -> Attempt:
         """Count an attempt before its password is looked at. Raises `TooManyRequests`."""
-        attempt = self._attempt(username_folded, fold_address(address))
+        address = fold_address(address)
+        attempt = Attempt(
+            self._bucket("pair", username_folded, address),
+            self._bucket("account", username_folded),
+            self._bucket("address", address),
+            self._bucket("overall"),
+        )
+        return self._admit(unit, attempt, user_id)
+
+    def admit_factor(self, unit: UnitOfWork, user_id: str, address: str) -> Attempt:
+        """Count an attempt before its second factor is looked at. Raises `TooManyRequests`."""
+        address = fold_address(address)
+        attempt = Attempt(
+            self._bucket("factor pair", user_id, address),
+            self._bucket("factor account", user_id),
+            self._bucket("address", address),
+            self._bucket("overall"),
+            self._bucket("factor daily", user_id),
+        )
+        return self._admit(unit, attempt, user_id)
+
+    def succeeded(self, unit: UnitOfWork, attempt: Attempt, user_id: str, *, is_whole: bool = True) -> None:
+        """Take the attempt back, and remember the address as one of the owner's if it was all that was to be proven."""
+        for bucket in attempt.buckets:
+            if bucket == attempt.pair:
+                unit.throttle.clear(bucket)
+            else:
+                unit.throttle.take_back(bucket)
+        if is_whole:
+            unit.known_addresses.note(user_id, attempt.address, self._clock())
+
+    def _admit(self, unit: UnitOfWork, attempt: Attempt, user_id: str | None) -> Attempt:
         counters = unit.throttle.read(attempt.buckets)
         now = self._clock()
         # The same statement runs for a user who does not exist: its time would tell.
@@ -86,40 +126,33 @@ class Throttle:
                 retry_after_seconds=-(-wait_us // SECOND_US),
             )
         for bucket in attempt.buckets:
-            unit.throttle.fail(bucket, now, WINDOW_US)
+            unit.throttle.fail(bucket, now, DAY_US if bucket == attempt.daily else WINDOW_US)
         return attempt
 
-    def succeeded(self, unit: UnitOfWork, attempt: Attempt, user_id: str) -> None:
-        """Take the attempt back, and remember the address as one of the owner's."""
-        for bucket in attempt.buckets:
-            if bucket == attempt.pair:
-                unit.throttle.clear(bucket)
-            else:
-                unit.throttle.take_back(bucket)
-        unit.known_addresses.note(user_id, attempt.address, self._clock())
-
-    def _attempt(self, account: str, address: str) -> Attempt:
-        def bucket(kind: str, *parts: str) -> bytes:
-            return keyed_digest(self._instance.secret("digest"), f"throttle {kind}", *parts)
-
-        return Attempt(
-            bucket("pair", account, address), bucket("account", account), bucket("address", address), bucket("overall")
-        )
+    def _bucket(self, kind: str, *parts: str) -> bytes:
+        return keyed_digest(self._instance.secret("digest"), f"throttle {kind}", *parts)
 
 
 def _refusals(attempt: Attempt, counters: dict[bytes, Record], now: int, *, known: bool) -> list[int]:
     """How long each rule makes this attempt wait, in microseconds; 0 where it does not."""
     living = {bucket: row for bucket, row in counters.items() if row.window_us > now - WINDOW_US}
-    pair = living.get(attempt.pair)
-    waits: list[int] = [int(pair.window_us) + WINDOW_US - now if pair and pair.failures >= PAIR_FAILURES else 0]
+    waits: list[int] = [_refused(living.get(attempt.pair), PAIR_FAILURES, WINDOW_US, now)]
     if known:
         return waits
+    if attempt.daily:
+        waits.append(_refused(counters.get(attempt.daily), DAILY_FACTOR_FAILURES, DAY_US, now))
     waits.append(_slowed(living.get(attempt.account), ACCOUNT_FAILURES, now))
     waits.append(_slowed(living.get(attempt.address), ADDRESS_FAILURES, now))
     overall, address = living.get(attempt.overall), living.get(attempt.address)
     if overall and address and overall.failures >= OVERALL_FAILURES:
         waits.append(int(address.last_us) + OVERALL_SECONDS * SECOND_US - now)
     return waits
+
+
+def _refused(row: Record | None, threshold: int, window_us: int, now: int) -> int:
+    if row is None or row.failures < threshold:
+        return 0
+    return max(0, int(row.window_us) + window_us - now)
 
 
 def _slowed(row: Record | None, threshold: int, now: int) -> int:

@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from vault.storage.repository import Record, Repository, Stale, WrittenRow
 from vault.storage.tables import (
+    challenges,
     credentials,
     data_keys,
     idempotency,
@@ -144,5 +145,5 @@ def is_sealing(unit: UnitOfWork, system_key_id: str) -> bool:
         unit.connection.execute(
             select(table.c.user_key_id).where(table.c.user_key_id == system_key_id).limit(1)
         ).first()
-        for table in (system_secrets, credentials, idempotency, wrapped_answers)
+        for table in (system_secrets, credentials, challenges, idempotency, wrapped_answers)
     )

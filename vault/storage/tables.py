@@ -97,6 +97,9 @@ users = Table(
     Column("name_folded", String(1024), nullable=False, unique=True),
     Column("role", String(16), nullable=False),
     Column("state", String(16), nullable=False),
+    # Whether the password alone is not enough. It stands here, under the MAC, and not only in the rows of the factors:
+    # whoever deletes those locks the account, and does not open it.
+    Column("second_factor", Boolean, nullable=False),
     Column("created_us", BigInteger, nullable=False),
     Column("change_seq", BigInteger, nullable=False, server_default=text("0")),
     *_signature(proven=False),
@@ -408,6 +411,26 @@ audit_pruned = Table(
     Column("first", BigInteger, primary_key=True, autoincrement=False),
     Column("hashes", LargeBinary, nullable=False),
     *_signature(),
+)
+
+challenges = Table(
+    "challenges",
+    metadata,
+    _uuid("id", primary_key=True),
+    Column("purpose", String(16), nullable=False),
+    # Nobody, while somebody signs in with a passkey and has not said yet who they are.
+    _uuid("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=True),
+    # What was proven so far, and by whom: sealed and bound to this row, so that nobody else can write it.
+    Column("user_key_id", String(36), nullable=False),
+    Column("blob", LargeBinary, nullable=False),
+    # A keyed digest of where it was asked for; None where a password or a session stands behind it.
+    Column("address", LargeBinary(32), nullable=True),
+    Column("attempts_left", Integer, nullable=False),
+    Column("expires_us", BigInteger, nullable=False),
+    CheckConstraint("purpose IN ('login','step-up','totp','passkey')", name="purpose"),
+    Index("ix_challenges_user", "user_id", "purpose"),
+    Index("ix_challenges_address", "address"),
+    Index("ix_challenges_expires", "expires_us"),
 )
 
 idempotency = Table(

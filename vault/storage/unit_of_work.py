@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from vault.errors import DatabaseUnavailable, OutcomeUnknown, Unavailable, VaultLocked
 from vault.storage import audit, keys, upkeep
+from vault.storage.challenges import Challenges
 from vault.storage.driver import DriverConnections
 from vault.storage.engine import SQLITE_BUSY_SECONDS, is_unavailable, make_engine, parse_url, translated
 from vault.storage.environments import Environments
@@ -130,6 +131,10 @@ class UnitOfWork:
     @cached_property
     def state(self) -> keys.VaultState:
         return keys.VaultState(self.connection, self.signer, self.journal)
+
+    @property
+    def challenges(self) -> Challenges:
+        return Challenges(self.connection)
 
     @property
     def known_addresses(self) -> KnownAddresses:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, select, update
@@ -63,7 +64,17 @@ class Credentials(Repository):
 
     def of_user(self, user_id: str, kind: str) -> list[Record]:
         """A user's credentials of one kind."""
-        return self.all(select(credentials).where(credentials.c.user_id == user_id, credentials.c.kind == kind))
+        theirs = (credentials.c.user_id == user_id) & (credentials.c.kind == kind)
+        return self.all(select(credentials).where(theirs).order_by(credentials.c.created_us, credentials.c.id))
+
+    def by_lookup(self, digests: Sequence[bytes]) -> Record | None:
+        """The credential that is found by one of these keyed digests of the same thing."""
+        return self.one(credentials.c.lookup.in_(digests))
+
+    def with_lookup(self, after: str, limit: int) -> list[Record]:
+        """Credentials that are found by a digest, in order of id, behind `after`."""
+        found = credentials.c.lookup.is_not(None) & (credentials.c.id > after)
+        return self.all(select(credentials).where(found).order_by(credentials.c.id).limit(limit))
 
 
 class KnownAddresses:

@@ -256,7 +256,9 @@ def test_a_purged_environment_that_was_put_back_is_named(vault: Services, ada: P
 
 def test_a_row_of_which_no_event_tells_is_named(vault: Services) -> None:
     with vault.storage.write() as unit:
-        unit.users.add(id="u", name="eve", name_folded="eve", role="operator", state="active", created_us=1)
+        unit.users.add(
+            id="u", name="eve", name_folded="eve", role="operator", state="active", second_factor=False, created_us=1
+        )
     assert fault(vault).startswith("The row u of users stands there, and no event tells of it")
 
 

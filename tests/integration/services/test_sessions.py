@@ -122,7 +122,7 @@ def test_a_step_up_replaces_the_session_and_is_recent(vault: Services, clock: Fa
     fresh = write(vault, lambda unit: vault.sessions.replace(unit, principal, vault.accounts.me(principal), "test"))
     assert ended(vault, old.secret)
     assert fresh.row.id != old.row.id
-    as_session(vault, fresh.secret).require_recent_password(clock())
+    as_session(vault, fresh.secret).require_recent_proof(clock())
 
 
 def test_each_kind_of_session_is_refused_at_the_others_door(vault: Services) -> None:

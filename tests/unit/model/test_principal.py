@@ -31,9 +31,9 @@ def test_an_operators_token_is_no_operator() -> None:
 
 def test_a_password_counts_as_recent_for_five_minutes() -> None:
     session = principal(PrincipalKind.SESSION)
-    session.require_recent_password(NOW_US + STEP_UP_SECONDS * 1_000_000)
+    session.require_recent_proof(NOW_US + STEP_UP_SECONDS * 1_000_000)
     with pytest.raises(StepUpRequired):
-        session.require_recent_password(NOW_US + STEP_UP_SECONDS * 1_000_000 + 1)
+        session.require_recent_proof(NOW_US + STEP_UP_SECONDS * 1_000_000 + 1)
 
 
 def test_the_label_says_kind_and_id() -> None:

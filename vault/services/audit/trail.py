@@ -124,7 +124,7 @@ class Trail:
     def _require(self, principal: Principal) -> None:
         principal.require_operator()
         if principal.kind is PrincipalKind.SESSION:
-            principal.require_recent_password(self._clock())
+            principal.require_recent_proof(self._clock())
 
     def _about(self, variable: str) -> About:
         """Where a variable of this name is to be looked for."""

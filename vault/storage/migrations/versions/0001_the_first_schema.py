@@ -111,6 +111,7 @@ def upgrade() -> None:
         sa.Column("name_folded", sa.String(length=1024), nullable=False),
         sa.Column("role", sa.String(length=16), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("second_factor", sa.Boolean(), nullable=False),
         sa.Column("created_us", sa.BigInteger(), nullable=False),
         sa.Column("change_seq", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("row_version", sa.BigInteger(), nullable=False),
@@ -132,6 +133,25 @@ def upgrade() -> None:
         sa.Column("lease_until_us", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_workers")),
     )
+    op.create_table(
+        "challenges",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("purpose", sa.String(length=16), nullable=False),
+        sa.Column("user_id", sa.String(length=36), nullable=True),
+        sa.Column("user_key_id", sa.String(length=36), nullable=False),
+        sa.Column("blob", sa.LargeBinary(), nullable=False),
+        sa.Column("address", sa.LargeBinary(length=32), nullable=True),
+        sa.Column("attempts_left", sa.Integer(), nullable=False),
+        sa.Column("expires_us", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("purpose IN ('login','step-up','totp','passkey')", name=op.f("ck_challenges_purpose")),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_challenges_user_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_challenges")),
+    )
+    with op.batch_alter_table("challenges", schema=None) as batch_op:
+        batch_op.create_index("ix_challenges_address", ["address"], unique=False)
+        batch_op.create_index("ix_challenges_expires", ["expires_us"], unique=False)
+        batch_op.create_index("ix_challenges_user", ["user_id", "purpose"], unique=False)
+
     op.create_table(
         "changes",
         sa.Column("user_id", sa.String(length=36), nullable=False),
