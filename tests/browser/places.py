@@ -19,7 +19,8 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from tests.serving import RunningServer, free_port
+from tests.ports import free_port
+from tests.serving import RunningServer
 from tests.vaults import PASSWORD, add_person, log_in
 from vault import settings
 from vault.app import open_vault, prepare_vault
