@@ -24,6 +24,7 @@ _LEARN_SECONDS = 0.5
 class Outcome:
     """What one process has seen: the seconds of each call, failures, and the last acknowledged value."""
 
+    kind: str
     seconds: list[float] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     last: str = ""
@@ -74,7 +75,7 @@ def percentile(outcomes: list[Outcome], part: float) -> float:
 
 
 def _work(settings: Settings, person: Principal, kind: str, ends: Event, pipe: Any) -> None:
-    worker, outcome, count = Worker(open_vault(settings, as_worker=True)), Outcome(), 0
+    worker, outcome, count = Worker(open_vault(settings, as_worker=True)), Outcome(kind), 0
     worker.learn()
     pipe.send("ready")
     learned = time.monotonic()
