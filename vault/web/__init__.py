@@ -4,6 +4,7 @@
 |-----------------|------------------------------------------------------------------------|
 | login.py        | logging in and out                                                     |
 | environments.py | the list; make, rename, copy, delete, bring back                       |
+| tokens.py       | service tokens: make, show once, rotate, revoke                        |
 
 guard.py lets in; csrf.py and headers.py keep out; problems.py tells what went wrong; assets.py serves what pages load.
 A page is a form and a table that work without a script; the modules in `static/` make them quicker to use.
@@ -13,10 +14,10 @@ from __future__ import annotations
 
 from flask import Flask
 
-from vault.web import assets, environments, fallback, filters, guard, login
+from vault.web import assets, environments, fallback, filters, guard, login, tokens
 from vault.web.guard import PASSWORD_PATHS
 
-_FILES = (login, environments, fallback)
+_FILES = (login, environments, tokens, fallback)
 
 
 def register(app: Flask) -> None:

@@ -7,6 +7,8 @@ import datetime
 from flask import Flask, g
 from markupsafe import Markup
 
+from vault.web.once import once_field
+
 _START = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _FIELD = Markup('<input type="hidden" name="csrf_token" value="{}">')
 
@@ -15,6 +17,7 @@ def register(app: Flask) -> None:
     """Give `app`'s templates these words."""
     app.add_template_filter(moment)
     app.add_template_global(csrf_field)
+    app.add_template_global(once_field)
 
 
 def moment(us: int | None) -> Markup:

@@ -9,6 +9,11 @@ _SENTENCES = {
     "copied": "The copy is there.",
     "deleted": "The environment is deleted. It can be brought back for 30 days.",
     "undeleted": "The environment is back.",
+    "token-made-before": "This form was sent before: the token is here, and its secret was shown then. "
+    "Rotate it if you have missed it.",
+    "token-rotated-before": "This form was sent before: the new secret was shown then. Rotate again if you have missed "
+    "it.",
+    "token-revoked": "The token is revoked, and all that it has made.",
 }
 
 

@@ -1,0 +1,134 @@
+"""The form of a new token: what was filled in, what is wrong with it, and what is asked of the services.
+
+A row of the form is one grant: `on-0` says of what kind it is, `where-0` names it, each `may-0` is a permission.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from werkzeug.datastructures import MultiDict
+
+from vault.errors import InvalidInput
+from vault.model.environment import Environment, normal
+from vault.model.grant import Permission
+from vault.services.clock import DAY_US, SECOND_US
+from vault.services.tokens import GRANTS_MAX, GrantRequest, TokenRequest
+
+_DAY_SECONDS = DAY_US // SECOND_US
+_NAME_MAX_CHARACTERS = 256
+_NETWORKS_MAX = 64
+_USES_MAX = 1_000_000_000
+
+LIVES = {
+    "3600": "1 hour",
+    str(_DAY_SECONDS): "1 day",
+    str(7 * _DAY_SECONDS): "7 days",
+    str(30 * _DAY_SECONDS): "30 days",
+    str(90 * _DAY_SECONDS): "90 days",
+    str(365 * _DAY_SECONDS): "1 year",
+    "": "never",
+}
+"""When a token ends, by what the form sends."""
+
+USUAL_LIFE = str(90 * _DAY_SECONDS)
+KINDS = {"environment": "Environment", "path": "Path and all below", "globals": "Globals"}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One grant as it was filled in."""
+
+    kind: str = "environment"
+    where: str = ""
+    may: frozenset[str] = frozenset({Permission.LIST, Permission.READ})
+
+
+@dataclass(frozen=True, slots=True)
+class TokenForm:
+    """The form as it was filled in."""
+
+    name: str = ""
+    rows: tuple[Row, ...] = (Row(),)
+    ttl: str = USUAL_LIFE
+    networks: str = ""
+    uses: str = ""
+
+    @classmethod
+    def sent(cls, form: MultiDict[str, str]) -> TokenForm:
+        """What a browser has sent."""
+        count = sum(f"on-{number}" in form for number in range(GRANTS_MAX))
+        rows = tuple(
+            Row(form.get(f"on-{number}", ""), form.get(f"where-{number}", ""), frozenset(form.getlist(f"may-{number}")))
+            for number in range(count)
+        )
+        plain = {field: form.get(field, "") for field in ("name", "ttl", "networks", "uses")}
+        return cls(rows=rows or (Row(),), **plain)
+
+    def with_row(self) -> TokenForm:
+        """The same with one more row to fill in."""
+        rows = (*self.rows, Row()) if len(self.rows) < GRANTS_MAX else self.rows
+        return TokenForm(self.name, rows, self.ttl, self.networks, self.uses)
+
+    def request(self, environments: Iterable[Environment]) -> TokenRequest:
+        """What is asked of the services. Raises `InvalidInput`, whose path is a field, or `grants.` and a row."""
+        if self.ttl not in LIVES:
+            raise InvalidInput("Choose one of these.", path="ttl")
+        ids = {environment.name: environment.id for environment in environments}
+        return TokenRequest(
+            _name(self.name),
+            [_grant(row, ids, f"grants.{number}") for number, row in enumerate(self.rows)],
+            ttl_seconds=int(self.ttl) if self.ttl else None,
+            uses=_uses(self.uses),
+            networks=_networks(self.networks),
+        )
+
+
+def _name(text: str) -> str:
+    name = text.strip()
+    if not 1 <= len(name) <= _NAME_MAX_CHARACTERS or any(unicodedata.category(letter) == "Cc" for letter in name):
+        raise InvalidInput(f"A name has 1 to {_NAME_MAX_CHARACTERS} characters in one line.", path="name")
+    return name
+
+
+def _grant(row: Row, ids: dict[str, str], where: str) -> GrantRequest:
+    try:
+        may = frozenset(map(Permission, row.may))
+    except ValueError:
+        raise InvalidInput("Choose from these permissions.", path=where) from None
+    if not may:
+        raise InvalidInput("Choose at least one permission.", path=where)
+    named = row.where.strip()
+    if row.kind == "globals":
+        return GrantRequest(may, globals=True)
+    if row.kind == "path":
+        return GrantRequest(may, path=named)
+    if row.kind != "environment":
+        raise InvalidInput("Choose what the token may reach.", path=where)
+    found = ids.get(normal(named, path=where))
+    if found is None:
+        raise InvalidInput("There is no environment of this name.", path=where)
+    return GrantRequest(may, environment_id=found)
+
+
+def _uses(text: str) -> int | None:
+    if not text.strip():
+        return None
+    if not text.strip().isascii() or not text.strip().isdigit() or not 1 <= int(text[:12]) <= _USES_MAX:
+        raise InvalidInput("Give a number from 1, or leave this empty.", path="uses")
+    return int(text)
+
+
+def _networks(text: str) -> tuple[str, ...]:
+    found = tuple(text.replace(",", " ").split())
+    if len(found) > _NETWORKS_MAX:
+        raise InvalidInput(f"A token has at most {_NETWORKS_MAX} networks.", path="networks")
+    for network in found:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError:
+            raise InvalidInput(f"{network[:64]} is no network, as 10.0.0.0/8 is one.", path="networks") from None
+    return found

@@ -1,0 +1,144 @@
+"""Service tokens: make one, see its secret this once, give it a new one, end it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import Any
+
+from flask import Response, request
+
+from vault.errors import Conflict, InvalidInput
+from vault.model.environment import Environment
+from vault.model.grant import Grant, Permission
+from vault.services.tokens import TokenView
+from vault.storage import UnitOfWork
+from vault.web import cursor
+from vault.web.blueprint import new_blueprint
+from vault.web.once import Before, once
+from vault.web.pages import field, principal, render, see, services, transaction
+from vault.web.problems import audited, status_of
+from vault.web.token_form import KINDS, LIVES, TokenForm
+
+blueprint = new_blueprint("tokens")
+
+_PAGE = 50
+
+
+@blueprint.get("/tokens")
+def list_tokens() -> Response:
+    """My tokens, and those that they have made."""
+    found = services().tokens.list(principal(), cursor.decode(request.args.get("after", "")), _PAGE + 1)
+    shown, names = found[:_PAGE], _names()
+    last = (shown[-1].row.created_us, shown[-1].row.id) if len(found) > _PAGE else None
+    after = cursor.encode(last) if last else ""
+    return render("tokens.html", tokens=[_shown(view, names) for view in shown], after=after)
+
+
+@blueprint.get("/tokens/new")
+def new_token() -> Response:
+    """The form of a new token."""
+    return _form(TokenForm())
+
+
+@blueprint.post("/tokens")
+def create_token() -> Response:
+    """Make a token; its secret is on this answer, and on no other page."""
+    form, environments = TokenForm.sent(request.form), _environments()
+    if field("do") == "row":
+        return _form(form.with_row())
+
+    def create(unit: UnitOfWork) -> TokenView | Before:
+        wanted = form.request(environments)
+        return once(unit, lambda unit: services().tokens.create(unit, principal(), wanted), lambda made: made.row.id)
+
+    try:
+        made = transaction(create)
+    except (InvalidInput, Conflict) as error:
+        audited(error)
+        return _form(form, status_of(error), {_place(error): error.message})
+    return _told(made, "token-made-before")
+
+
+@blueprint.get("/tokens/<token_id>")
+def show_token(token_id: str) -> Response:
+    """One token."""
+    return render("token.html", token=_shown(services().tokens.get(principal(), token_id), _names()))
+
+
+@blueprint.post("/tokens/<token_id>/rotate")
+def rotate_token(token_id: str) -> Response:
+    """Give a token a new secret; the old one works on for the overlap."""
+    overlap = int(field("overlap")) if field("overlap") in ("3600", "86400") else 0
+
+    def rotate(unit: UnitOfWork) -> TokenView | Before:
+        tokens = services().tokens
+        return once(unit, lambda unit: tokens.rotate(unit, principal(), token_id, overlap), lambda made: made.row.id)
+
+    return _told(transaction(rotate), "token-rotated-before")
+
+
+@blueprint.post("/tokens/<token_id>/revoke")
+def revoke_token(token_id: str) -> Response:
+    """End a token, and all that it has made."""
+    transaction(lambda unit: services().tokens.revoke(unit, principal(), token_id))
+    return see("/tokens", "token-revoked")
+
+
+def _told(made: TokenView | Before, word: str) -> Response:
+    if isinstance(made, Before):
+        return see(f"/tokens/{made.id}", word)
+    shown = _shown(made, _names())
+    return render(
+        "token_made.html",
+        201,
+        token=shown,
+        secret=made.secret,
+        origin=request.host_url.rstrip("/"),
+        **_example(made, shown),
+    )
+
+
+def _form(form: TokenForm, status: int = 200, faults: dict[str, str] | None = None) -> Response:
+    choices = {"lives": LIVES, "kinds": KINDS, "permissions": [str(permission) for permission in Permission]}
+    names = [environment.name for environment in _environments()]
+    return render("token_new.html", status, form=form, faults=faults or {}, names=names, **choices)
+
+
+def _place(error: InvalidInput | Conflict) -> str:
+    """The field, or the row of grants, that an error is about; the whole form where it is none of these."""
+    path = ".".join(getattr(error, "path", "").split(".")[:2])
+    return path if path in ("name", "ttl", "networks", "uses") or path.startswith("grants.") else "form"
+
+
+def _environments() -> list[Environment]:
+    limit = services().settings.quota_environments
+    return services().environments.list(principal(), deleted=False, limit=limit)
+
+
+def _names() -> dict[str, str]:
+    return {environment.id: environment.name for environment in _environments()}
+
+
+def _shown(view: TokenView, names: dict[str, str]) -> dict[str, Any]:
+    row, now = view.row, services().clock()
+    is_over = (row.expires_us is not None and row.expires_us <= now) or row.uses_left == 0
+    grants = [{"where": _where(grant, names), "may": sorted(grant.permissions)} for grant in view.grants]
+    return {"row": row, "grants": grants, "networks": json.loads(row.networks), "is_over": is_over}
+
+
+def _where(grant: Grant, names: dict[str, str]) -> str:
+    if grant.globals:
+        return "globals"
+    if grant.environment_id is not None:
+        return names.get(grant.environment_id, "a deleted environment")
+    return "every environment" if grant.path == "*" else f"{grant.path} and all below"
+
+
+def _example(made: TokenView, shown: dict[str, Any]) -> dict[str, str]:
+    """What the lines for a service name: an environment of the token, for a shell, for Python, and by its id."""
+    for grant, told in zip(made.grants, shown["grants"], strict=True):
+        if grant.environment_id is not None:
+            name = told["where"]
+            return {"quoted": shlex.quote(name), "text": json.dumps(name), "example_id": grant.environment_id}
+    return {"quoted": "NAME", "text": '"NAME"', "example_id": "NAME"}
