@@ -73,8 +73,8 @@ soak: $(STAMP) ## hours under load and failures
 LOCK = CUSTOM_COMPILE_COMMAND="make lock" PIP_FIND_LINKS= $(BIN)/pip-compile --quiet --generate-hashes --strip-extras \
 	--allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options $(UPGRADE)
 
-# The optional key providers; providers.txt is the server with all of them.
-PROVIDERS = --extra awskms --extra pkcs11
+# What is optional: key providers, buckets for backups; providers.txt is the server with all of it.
+PROVIDERS = --extra awskms --extra pkcs11 --extra s3
 
 lock: $(STAMP) ## solve the dependencies anew (UPGRADE=--upgrade takes newer versions)
 	@$(BIN)/python -c 'import sys; sys.exit("make lock needs Python 3.11." if sys.version_info[:2] != (3, 11) else 0)'

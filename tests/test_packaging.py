@@ -140,8 +140,8 @@ def _required(*extras: str) -> list[Requirement]:
     [
         ("base", ()),
         ("server", ("server",)),
-        ("providers", ("server", "awskms", "pkcs11")),
-        ("dev", ("server", "awskms", "pkcs11", "dev")),
+        ("providers", ("server", "awskms", "pkcs11", "s3")),
+        ("dev", ("server", "awskms", "pkcs11", "s3", "dev")),
     ],
 )
 def test_a_lock_meets_every_requirement_of_setup_cfg(lock: str, extras: tuple[str, ...]) -> None:

@@ -13,6 +13,7 @@ from vault.errors import KeyringError, StorageError
 from vault.jobs import Jobs
 from vault.keys import Keyring, Providers, keyring_file
 from vault.services import Services
+from vault.services.backup import Restorer
 from vault.services.clock import Clock, now_us
 from vault.services.founding import create
 from vault.services.instance import Instance
@@ -143,6 +144,11 @@ def _create_vault(settings: Settings, storage: Storage) -> None:
     providers = Providers(settings, instance_id)
     ref = providers.found(name).create_version()
     create(storage, Keyring(instance_id, providers), instance_id, name, ref)
+
+
+def restorer(settings: Settings, clock: Clock = now_us) -> Restorer:
+    """What restores archives into the database that the settings name, which holds no vault yet."""
+    return Restorer(settings.database_url, lambda instance_id: _keyring(settings, instance_id), clock)
 
 
 def _keyring(settings: Settings, instance_id: str) -> Keyring:

@@ -38,6 +38,8 @@ StrongroomError
 ├── KeyProviderError            the provider refuses, and asking again will not help
 │   └── KeyringError            the keyring file is missing, another vault's, or not safe to use
 ├── StorageError                the database cannot be used as it is (schema, contents)
+├── BackupError                 an archive, or a place where archives lie, cannot be used
+│   └── ErasedListError         a list of erased keys is not as this vault has signed it
 ├── TransportError              the SDK could not reach the server, or did not understand it
 └── ServerError                 the server failed; its request id is in the message
 """
@@ -342,6 +344,18 @@ class StorageError(StrongroomError):
     """The database cannot be used as it is."""
 
     code = "bad_storage"
+
+
+class BackupError(StrongroomError):
+    """An archive, or a place where archives lie, cannot be used."""
+
+    code = "bad_backup"
+
+
+class ErasedListError(BackupError):
+    """The list of erased keys that lies beside archives is not as this vault has signed it."""
+
+    code = "bad_erased_list"
 
 
 class TransportError(StrongroomError):

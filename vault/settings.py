@@ -82,6 +82,11 @@ class Settings:
     spool_bytes: int = 256 * 1024 * 1024
     audit_forward: str = ""
     audit_keep_days: int = 0
+    backup_to: str = ""
+    backup_key: Path | None = None
+    backup_recipients: str = ""
+    backup_keep_days: int = 14
+    backup_keep_recent_hours: int = 24
     security_contact: str = ""
     log_level: str = "info"
     log_format: str = "json"
@@ -108,6 +113,11 @@ class Settings:
 
 
 SPOOL_LEAST_BYTES = 1024 * 1024
+BACKUP_KEEP_MOST_DAYS = 30
+"""What somebody has had erased is in no backup after so long: archives with key tables are kept no longer."""
+
+BACKUP_PLACE = re.compile(r"dir:/.*|s3://[^/,]+(/[^,]*)?")
+
 FORWARD_TARGET = re.compile(r"|stdout|file:/.+|syslog(:(\[[0-9a-fA-F:]+\]|[\w.-]+)(:\d{1,5})?)?")
 """Where the audit may be forwarded to; nothing is nowhere."""
 
@@ -249,6 +259,7 @@ def _check(settings: Settings) -> None:
     _check_argon2(settings)
     _check_key_provider(settings)
     _check_telling(settings)
+    _check_backup(settings)
 
 
 def _check_public_url(url: str) -> None:
@@ -279,6 +290,17 @@ def _check_telling(settings: Settings) -> None:
         raise SettingsError("STRONGROOM_LOG_FORMAT is json or console.")
     if settings.log_level not in ("debug", "info", "warning", "error"):
         raise SettingsError("STRONGROOM_LOG_LEVEL is debug, info, warning or error.")
+
+
+def _check_backup(settings: Settings) -> None:
+    places = [place.strip() for place in settings.backup_to.split(",") if place.strip()]
+    if not all(map(BACKUP_PLACE.fullmatch, places)):
+        raise SettingsError("STRONGROOM_BACKUP_TO is a list of dir:/an/absolute/path and s3://bucket/prefix.")
+    if settings.backup_keep_days > BACKUP_KEEP_MOST_DAYS:
+        raise SettingsError(
+            f"STRONGROOM_BACKUP_KEEP_DAYS is at most {BACKUP_KEEP_MOST_DAYS}: until the last archive is gone, what was "
+            "erased can be read in it."
+        )
 
 
 def _check_key_provider(settings: Settings) -> None:

@@ -45,6 +45,7 @@ COMMANDS = {
     "db": ("vault.cli.db:db", "Operators: look after the database."),
     "user": ("vault.cli.user:user", "Operators: look after accounts."),
     "audit": ("vault.cli.audit:audit", "Operators: who did what; verify, export and prune the record of it."),
+    "backup": ("vault.cli.backup:backup", "Operators: make, verify and list backups, and restore one."),
     "keys": ("vault.cli.keys:keys", "Operators: rotate and destroy the vault's keys."),
     "lock": ("vault.cli.locks:lock", "Operators: make every worker forget its keys at once."),
     "unlock": ("vault.cli.locks:unlock", "Operators: let the workers go on."),

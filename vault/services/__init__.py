@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from vault.services.accounts import Accounts
 from vault.services.audit import AuditTree, Forwarder, ReadLog, Trail, Verifier
+from vault.services.backup import Backups
 from vault.services.clock import Clock, now_us
 from vault.services.environments import Environments
 from vault.services.factors import Challenges, Factors, Passkeys, RecoveryCodes, Totp
@@ -58,6 +59,7 @@ class Services:
     audit_tree: AuditTree
     verifier: Verifier
     forwarder: Forwarder
+    backups: Backups
     idempotency: Idempotency
     touches: Touches
     clock: Clock
@@ -109,6 +111,7 @@ class Services:
             audit_tree=tree,
             verifier=Verifier(storage, tree),
             forwarder=Forwarder(settings.audit_forward, storage, tree, clock),
+            backups=Backups(settings, storage, instance, tree, clock),
             idempotency=Idempotency(instance, clock),
             touches=touches,
             clock=clock,

@@ -9,7 +9,8 @@ Clock = Callable[[], int]
 """What tells a service the time, so that a test can tell it another."""
 
 SECOND_US = 1_000_000
-DAY_US = 86_400 * SECOND_US
+HOUR_US = 3600 * SECOND_US
+DAY_US = 24 * HOUR_US
 
 
 def now_us() -> int:

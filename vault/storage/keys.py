@@ -86,6 +86,14 @@ class DestroyedKeys(Repository):
             select(destroyed_keys).where(destroyed_keys.c.kind == "master").order_by(destroyed_keys.c.destroyed_us)
         )
 
+    def erased(self) -> list[Record]:
+        """The keys of people and environments that are gone for good."""
+        return self.all(select(destroyed_keys).where(destroyed_keys.c.kind != "master"))
+
+    def known(self, ids: set[str]) -> set[str]:
+        """Those of `ids` that are here."""
+        return set(self._connection.execute(select(destroyed_keys.c.key_id)).scalars()) & ids
+
 
 class VaultState(Repository):
     """The one row that says which vault this is and what is active. The lock flag carries no MAC."""

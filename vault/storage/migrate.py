@@ -40,6 +40,11 @@ def _make_private(path: Path) -> None:
     path.touch(mode=0o600)
 
 
+def schema_revision(connection: sa.Connection) -> str:
+    """The migration that the database stands at; empty where there is no schema."""
+    return MigrationContext.configure(connection).get_current_revision() or ""
+
+
 def schema_state(connection: sa.Connection) -> str:
     """`current`, `empty`, `older` (an upgrade is needed) or `newer` (made by a later release)."""
     revision = MigrationContext.configure(connection).get_current_revision()

@@ -48,6 +48,12 @@ class Tokens(Repository):
         statement = select(func.count()).where(tokens.c.user_id == user_id, tokens.c.revoked_us.is_(None), living)
         return self._connection.execute(statement).scalar_one()
 
+    def living(self, now_us: int) -> int:
+        """How many tokens of anybody's are living."""
+        living = tokens.c.expires_us.is_(None) | (tokens.c.expires_us > now_us)
+        statement = select(func.count()).where(tokens.c.revoked_us.is_(None), living)
+        return self._connection.execute(statement).scalar_one()
+
     def touch(self, token_id: str, used_us: int) -> None:
         """Note when a token was last used."""
         self._connection.execute(update(tokens).where(tokens.c.id == token_id).values(last_used_us=used_us))

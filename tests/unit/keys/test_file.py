@@ -98,7 +98,7 @@ def test_a_version_that_another_process_made_is_seen_at_once(provider: FileProvi
 def test_the_file_is_parsed_again_only_when_it_changed(provider: FileProvider, monkeypatch: pytest.MonkeyPatch) -> None:
     ref = provider.create_version()
     provider.probe()
-    monkeypatch.setattr("vault.keys.safefile.read", lambda _: pytest.fail("the file was read"))
+    monkeypatch.setattr("vault.keys.safefile.read", lambda *_: pytest.fail("the file was read"))
     provider.wrap(ref, SECRET, b"")
 
 

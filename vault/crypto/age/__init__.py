@@ -18,7 +18,8 @@ have come from it, and the header, its MAC and the chunks would still be needed 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 from vault.crypto.age import armor, header, stream
 from vault.crypto.age.header import Identity, Recipient
@@ -28,14 +29,22 @@ from vault.errors import FormatError
 
 _FILE_KEY_BYTES = 16
 
+_HEAD_BYTES = 64 * 1024
+"""Where the header of a stream has ended: a hundred recipients take a quarter of it."""
+
 
 def encrypt(plaintext: bytes, recipients: Sequence[Recipient]) -> bytes:
     """An armored age file that each of `recipients` can open; a passphrase stands alone. Raises `FormatError`."""
+    return armor.enarmored(b"".join(encrypt_stream([plaintext], recipients)))
+
+
+def encrypt_stream(plaintext: Iterable[bytes], recipients: Sequence[Recipient]) -> Iterator[bytes]:
+    """A binary age file, piece by piece, for what is too large to hold in memory. Raises `FormatError`."""
     if not recipients:
         raise FormatError("An age file is for somebody: name a recipient or give a passphrase.")
     file_key = secrets.token_bytes(_FILE_KEY_BYTES)
-    head = header.build(file_key, [recipient.wrap(file_key) for recipient in recipients])
-    return armor.enarmored(head + stream.seal(file_key, plaintext))
+    yield header.build(file_key, [recipient.wrap(file_key) for recipient in recipients])
+    yield from stream.seal(file_key, plaintext)
 
 
 def decrypt(data: bytes, identities: Sequence[Identity]) -> bytes:
@@ -44,12 +53,26 @@ def decrypt(data: bytes, identities: Sequence[Identity]) -> bytes:
     Raises `FormatError`: it is no age file, it is for somebody else, it was changed, or it asks for more work than
     2^20 steps of scrypt, which is refused before anything is computed. Nothing is released before all is proven.
     """
-    parsed = header.parse(armor.dearmored(data) if armor.is_armored(data) else data)
+    return b"".join(decrypt_stream([armor.dearmored(data) if armor.is_armored(data) else data], identities))
+
+
+def decrypt_stream(sealed: Iterable[bytes], identities: Sequence[Identity]) -> Iterator[bytes]:
+    """What a binary age file holds, each chunk once it is proven. Raises `FormatError` as `decrypt` does.
+
+    That the end is there is known at the end only: whoever acts on a stream reads all of it first.
+    """
+    source = iter(sealed)
+    start = b""
+    for piece in source:
+        start += piece
+        if len(start) >= _HEAD_BYTES:
+            break
+    parsed = header.parse(start)
     for identity in identities:
         file_key = identity.unwrap(parsed.stanzas)
         if file_key is not None:
             parsed.check_mac(file_key)
-            return stream.open_sealed(file_key, parsed.payload)
+            return stream.open_sealed(file_key, chain([parsed.payload], source))
     raise FormatError("This age file is not for that identity, or the passphrase is another one.")
 
 
@@ -72,7 +95,9 @@ __all__ = [
     "X25519Identity",
     "X25519Recipient",
     "decrypt",
+    "decrypt_stream",
     "encrypt",
+    "encrypt_stream",
     "identities_from",
     "is_age",
     "takes_passphrase",

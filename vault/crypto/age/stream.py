@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
@@ -16,28 +16,39 @@ _CHUNK_BYTES = 64 * 1024
 _TAG_BYTES = 16
 
 
-def seal(file_key: bytes, plaintext: bytes) -> bytes:
+def seal(file_key: bytes, plaintext: Iterable[bytes]) -> Iterator[bytes]:
     """A nonce and the chunks; there is one even for nothing."""
     nonce = secrets.token_bytes(_NONCE_BYTES)
+    yield nonce
     cipher = _cipher(file_key, nonce)
-    chunks = [cipher.encrypt(number, chunk, None) for number, chunk in _numbered(plaintext, _CHUNK_BYTES)]
-    return nonce + b"".join(chunks)
+    for place, chunk in _placed(plaintext, _CHUNK_BYTES):
+        yield cipher.encrypt(place, chunk, None)
 
 
-def open_sealed(file_key: bytes, data: bytes) -> bytes:
-    """The plaintext, once all of it is proven. Raises `FormatError`."""
-    nonce, sealed = data[:_NONCE_BYTES], data[_NONCE_BYTES:]
-    if len(nonce) < _NONCE_BYTES:
-        raise bad_header()
-    cipher = _cipher(file_key, nonce)
-    try:
-        chunks = [cipher.decrypt(number, chunk, None) for number, chunk in _numbered(sealed, _CHUNK_BYTES + _TAG_BYTES)]
-    except InvalidTag:
-        raise _damaged() from None
-    if len(chunks) > 1 and not chunks[-1]:
-        # An empty last chunk is a second spelling of the same text; only an empty text has one.
-        raise _damaged()
-    return b"".join(chunks)
+def open_sealed(file_key: bytes, sealed: Iterable[bytes]) -> Iterator[bytes]:
+    """The plaintext, each chunk once it is proven; whether the last one is missing is known at the end only.
+
+    Raises `FormatError`.
+    """
+    source = iter(sealed)
+    start = b""
+    while len(start) < _NONCE_BYTES:
+        piece = next(source, None)
+        if piece is None:
+            raise bad_header()
+        start += piece
+    cipher = _cipher(file_key, start[:_NONCE_BYTES])
+    is_first = True
+    for place, chunk in _placed(_after(start[_NONCE_BYTES:], source), _CHUNK_BYTES + _TAG_BYTES):
+        try:
+            opened = cipher.decrypt(place, chunk, None)
+        except InvalidTag:
+            raise _damaged() from None
+        if not opened and not is_first:
+            # An empty last chunk is a second spelling of the same text; only an empty text has one.
+            raise _damaged()
+        is_first = False
+        yield opened
 
 
 def _damaged() -> FormatError:
@@ -48,8 +59,18 @@ def _cipher(file_key: bytes, nonce: bytes) -> ChaCha20Poly1305:
     return ChaCha20Poly1305(hkdf(file_key, nonce, b"payload"))
 
 
-def _numbered(data: bytes, size: int) -> Iterator[tuple[bytes, bytes]]:
-    """Each chunk with its nonce: an 11-byte counter, and 1 for the last."""
-    last = max(0, (len(data) - 1) // size)
-    for number in range(last + 1):
-        yield number.to_bytes(11, "big") + bytes([number == last]), data[number * size : (number + 1) * size]
+def _after(first: bytes, others: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from others
+
+
+def _placed(pieces: Iterable[bytes], size: int) -> Iterator[tuple[bytes, bytes]]:
+    """Each chunk with its nonce: an 11-byte counter, and 1 for the last, which is known by what does not follow."""
+    waiting, number = bytearray(), 0
+    for piece in pieces:
+        waiting += piece
+        while len(waiting) > size:
+            yield number.to_bytes(11, "big") + b"\0", bytes(waiting[:size])
+            del waiting[:size]
+            number += 1
+    yield number.to_bytes(11, "big") + b"\1", bytes(waiting)

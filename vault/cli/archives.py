@@ -1,0 +1,117 @@
+"""Which archive is meant on the command line, where it lies, and what it is opened with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from vault.cli.files import read_text
+from vault.cli.words import CliError, warn
+
+if TYPE_CHECKING:
+    from vault.services.backup import Archive, Opener, Place
+    from vault.settings import Settings
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_LATEST = "latest"
+
+
+def archive_options(function: F) -> F:
+    """`ARCHIVE`, where it lies, and what it is opened with."""
+    for decorate in (
+        click.option(
+            "-i", "--identity", metavar="FILE", help="The age identity, where archives are for age recipients."
+        ),
+        click.option(
+            "--key",
+            "key_path",
+            type=click.Path(dir_okay=False, path_type=Path),
+            help="The backup key; by default STRONGROOM_BACKUP_KEY, or backup.key beside the keyring.",
+        ),
+        click.option(
+            "--from",
+            "addresses",
+            metavar="PLACE",
+            multiple=True,
+            help="Look here (dir:/path, s3://bucket/prefix) and not in STRONGROOM_BACKUP_TO.",
+        ),
+        click.argument("archive", metavar="ARCHIVE|latest"),
+    ):
+        function = decorate(function)
+    return function
+
+
+@contextmanager
+def found_archive(
+    found: Settings, archive: str, addresses: Sequence[str], key_path: Path | None, identity: str | None
+) -> Iterator[tuple[Archive, list[Place]]]:
+    """The archive that is meant, and the places whose lists of erased keys count for it."""
+    from vault.services.backup import Archive, place_at
+
+    opener = _opener(found, key_path, identity)
+    path = Path(archive).absolute()
+    if "/" in archive or path.is_file():
+        others = places_of(found, addresses) if addresses or found.backup_to else []
+        beside = place_at(f"dir:{path.parent}")
+        yield Archive(path, opener), [beside, *(place for place in others if place.address != beside.address)]
+        return
+    places = places_of(found, addresses)
+    place, name = _latest(found, places) if archive == _LATEST else _holder(places, archive)
+    with place.fetched(name) as local:
+        yield Archive(local, opener), places
+
+
+def _opener(found: Settings, key_path: Path | None, identity: str | None) -> Opener:
+    """The backup key where there is one, and the identities that are given."""
+    from vault.crypto.age import identities_from
+    from vault.keys import backup as backup_key
+    from vault.services.backup import Opener, key_file
+
+    path = key_path or key_file(found)
+    is_given = key_path is not None or found.backup_key is not None
+    known = backup_key.read(path) if is_given or path.exists() else None
+    return Opener(known, identities_from(read_text(identity)) if identity else ())
+
+
+def places_of(found: Settings, addresses: Sequence[str]) -> list[Place]:
+    """The places that are named, or else those of the settings. Raises `CliError` where there is none."""
+    from vault.services.backup import places_at
+
+    places = places_at(",".join(addresses) or found.backup_to)
+    if not places:
+        raise CliError("Say where archives lie: --from dir:/path, or STRONGROOM_BACKUP_TO.")
+    return places
+
+
+def _latest(found: Settings, places: list[Place]) -> tuple[Place, str]:
+    """The newest archive, in the first place that has it."""
+    from vault.services.backup import held_in, keeping
+
+    held, failed = held_in(places, keeping(found))
+    warn([told.error for told in failed])
+    if not held:
+        raise CliError("There is no archive in any of these places.")
+    if len({each.name.vault for each in held}) > 1:
+        raise CliError(
+            "There are archives of more than one vault: name the one that you mean (`strongroom backup list`)."
+        )
+    newest = [each for each in held if each.name == held[0].name]
+    place = next(place for place in places if place.address in {each.place for each in newest})
+    return place, str(held[0].name)
+
+
+def _holder(places: list[Place], name: str) -> tuple[Place, str]:
+    from vault.errors import BackupError
+
+    for place in places:
+        try:
+            if any(file.name == name for file in place.stored()):
+                return place, name
+        except BackupError as error:
+            warn([error.message])
+    raise CliError(f"There is no archive {name} in any of these places: `strongroom backup list` lists them.")

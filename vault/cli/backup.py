@@ -1,0 +1,196 @@
+"""`strongroom backup`: archives of the whole vault, and how one becomes a vault again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vault.cli import host
+from vault.cli.archives import archive_options, found_archive, places_of
+from vault.cli.context import Cli
+from vault.cli.options import format_option, pass_cli
+from vault.cli.progress import progress_bar
+from vault.cli.render import print_rows
+from vault.cli.words import CliError, say, warn
+
+if TYPE_CHECKING:
+    from vault.services.backup import Contents, Held, Proof, Restored, Told
+
+_COLUMNS = ["created_at", "kind", "size", "expires_at", "place", "name"]
+_FAULTS_NAMED = 20
+
+
+@click.group()
+def backup() -> None:
+    """Make, verify and list backups, and restore one."""
+
+
+@backup.command()
+def key() -> None:
+    """Make the backup key, which seals and opens archives. It opens nothing else, and is never replaced."""
+    from vault.keys import backup as backup_key
+    from vault.services.backup import key_file
+
+    path = key_file(host.settings())
+    made = backup_key.make(path)
+    say(f"The backup key {made.id} is in {path}.")
+    say("Keep a copy where neither this machine nor the archives are: without it no archive can be opened.")
+
+
+@backup.command()
+@click.option("--if-changed", is_flag=True, help="Only where the newest archive lacks something; kept for hours.")
+def create(if_changed: bool) -> None:
+    """Put an archive of this moment into every place of STRONGROOM_BACKUP_TO, and delete what is past its time."""
+    from vault.services.backup import Kind
+
+    kind = Kind.RECENT if if_changed else Kind.DAILY
+    with host.opened_vault() as vault:
+        made = vault.backups.create(host.operator(), kind, only_if_changed=if_changed)
+    if made.name:
+        click.echo(made.name)
+        say(f"An archive of {made.rows:,} rows, {_size(made.size_bytes)}.")
+    elif not made.places:
+        say("Nothing has changed since the newest archive.")
+    _tell_places(made.places)
+
+
+@backup.command("list")
+@click.option("--from", "addresses", metavar="PLACE", multiple=True, help="Look here, and not in STRONGROOM_BACKUP_TO.")
+@format_option
+@pass_cli
+def list_archives(cli: Cli, addresses: Sequence[str]) -> None:
+    """List the archives in every place, the newest first. It needs no keyring and no database."""
+    from vault.services.backup import held_in, keeping
+
+    found = host.settings()
+    held, failed = held_in(places_of(found, addresses), keeping(found))
+    print_rows(cli, list(map(_row, held)), _COLUMNS)
+    if not held and not failed:
+        say("There is no archive in any of these places.")
+    _tell_places(failed)
+
+
+@backup.command()
+@archive_options
+@click.option("--keys", "opens", is_flag=True, help="Restore it into a throw-away database, and open every blob.")
+def verify(archive: str, opens: bool, **where: Any) -> None:
+    """Read an archive to its end, and prove that it is whole; with --keys, that this keyring opens all of it."""
+    from vault.app import restorer
+
+    found = host.vault_settings() if opens else host.settings()
+    with found_archive(found, archive, **where) as (opened, _), progress_bar("Reading") as progress:
+        if opens:
+            contents, proof = restorer(found).drill(host.operator(), opened, progress)
+        else:
+            contents, proof = opened.verify(progress), None
+    say(f"{opened.name} is whole.")
+    say(_of_when(contents))
+    if proof is None:
+        say("Whether a keyring opens what is in it, --keys tells.")
+        return
+    _tell_proof(proof)
+    if proof.faults:
+        raise CliError(f"{len(proof.faults):,} things in the archive are broken, and were when it was made.")
+
+
+@backup.command()
+@archive_options
+@click.option("--without-erased-list", is_flag=True, help="Heed no list of erased keys: erased people come back.")
+@click.option("--despite-faults", is_flag=True, help="Restore also what was broken when the archive was made.")
+def restore(archive: str, without_erased_list: bool, despite_faults: bool, **where: Any) -> None:
+    """Restore an archive into the empty database of STRONGROOM_DATABASE_URL, and open everything in it.
+
+    It is stored as a whole once everything is proven, or not at all: after a restore that was cut short, start it
+    again.
+    """
+    from vault.app import restorer
+
+    found = host.vault_settings()
+    options = {"without_list": without_erased_list, "despite_faults": despite_faults}
+    with found_archive(found, archive, **where) as (opened, places):
+        say(f"Restoring {opened.name}; nothing is stored before everything in it has proven itself.")
+        with progress_bar("Restoring") as progress:
+            restored = restorer(found).restore(host.operator(), opened, places, progress, **options)
+    _tell_restored(restored)
+
+
+def _tell_places(places: Sequence[Told]) -> None:
+    """What became of each place; raises where one has failed."""
+    for told in places:
+        warn(told.warnings)
+        if told.is_stored:
+            gone = f" {len(told.deleted)} past their time were deleted." if told.deleted else ""
+            say(f"{told.place}: stored.{gone}")
+    failed = [told for told in places if told.error]
+    for told in failed:
+        say(f"{told.place}: FAILED. {told.error}")
+    if failed:
+        raise CliError(f"{len(failed)} of the places failed: {', '.join(told.place for told in failed)}.")
+
+
+def _tell_proof(proof: Proof) -> None:
+    say(f"{proof.rows:,} rows are this vault's, {proof.blobs:,} blobs were opened, {proof.events:,} events verified.")
+    for fault in proof.faults[:_FAULTS_NAMED]:
+        say(f"Broken: {fault}")
+
+
+def _tell_restored(restored: Restored) -> None:
+    say("RESTORED. " + _of_when(restored.contents))
+    _tell_proof(restored.proof)
+    if restored.people_dropped or restored.environments_dropped:
+        say(
+            f"Erased again, as was done since: {restored.people_dropped} people, "
+            f"{restored.environments_dropped} environments."
+        )
+    warn(restored.warnings)
+    say("What is so now:")
+    say("- What was written after that moment is not here.")
+    say("- Every session has ended; people log in again, with the passwords of that moment.")
+    say(
+        f"- {restored.living_tokens:,} service tokens live, as they did then. Revoke those again that were revoked "
+        "since, and disable those accounts again that were disabled since."
+    )
+    say("- The audit goes on behind that moment: checkpoints that were exported later no longer agree with it.")
+    if restored.is_locked:
+        say("- The vault is LOCKED, as it was then: `strongroom unlock`.")
+    say("Next: start the server, `strongroom doctor --database`, `strongroom backup create`.")
+
+
+def _of_when(contents: Contents) -> str:
+    head = contents.head
+    at = datetime.fromtimestamp(head.created_us // 1_000_000, UTC)
+    return (
+        f"It is the vault {head.instance_id} as it was at {at:%Y-%m-%d %H:%M:%S} UTC ({_ago(at)} ago), "
+        f"{contents.rows:,} rows, written by release {head.release}."
+    )
+
+
+def _ago(at: datetime) -> str:
+    minutes = max(0, int((datetime.now(UTC) - at).total_seconds() // 60))
+    if minutes < 120:
+        return f"{minutes} minutes"
+    return f"{minutes // 60} hours" if minutes < 2 * 24 * 60 else f"{minutes // (24 * 60)} days"
+
+
+def _row(held: Held) -> dict[str, Any]:
+    return {
+        "created_at": datetime.fromtimestamp(held.name.created_us // 1_000_000, UTC),
+        "kind": str(held.name.kind),
+        "size": _size(held.size_bytes),
+        "size_bytes": held.size_bytes,
+        "expires_at": datetime.fromtimestamp(held.until_us // 1_000_000, UTC),
+        "place": held.place,
+        "vault": held.name.vault,
+        "name": str(held.name),
+    }
+
+
+def _size(count: int) -> str:
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:,.0f} {unit}"
+        count //= 1000
+    return f"{count:,} GB"

@@ -1,0 +1,41 @@
+"""Backups: archives of one moment, in places apart; and how one becomes a vault again.
+
+    Backups.create   snapshot ─► archive ─► every place, with the list of what was erased beside it
+    Restorer         archive ─► proven ─► empty target, less what was erased since ─► everything opened ─► stored
+
+| file        | what it knows                                                        |
+|-------------|----------------------------------------------------------------------|
+| archive.py  | the lines: tables, rows, counts, the vault's stamp                   |
+| seals.py    | the outer seal: a backup key, or age recipients                      |
+| names.py    | what an archive is called, and until when it is kept                 |
+| places.py   | a directory; bucket.py: S3                                           |
+| erased.py   | the signed list of erased keys that lies in every place              |
+| backups.py  | making them; restore.py: restoring one, and the drill that tries it  |
+"""
+
+from vault.services.backup.archive import Archive, Contents
+from vault.services.backup.backups import Backups, Held, Made, Told, held_in, keeping, key_file
+from vault.services.backup.names import Kind
+from vault.services.backup.places import Place, place_at, places_at
+from vault.services.backup.restore import Proof, Restored, Restorer
+from vault.services.backup.seals import Opener
+
+__all__ = [
+    "Archive",
+    "Backups",
+    "Contents",
+    "Held",
+    "Kind",
+    "Made",
+    "Opener",
+    "Place",
+    "Proof",
+    "Restored",
+    "Restorer",
+    "Told",
+    "held_in",
+    "keeping",
+    "key_file",
+    "place_at",
+    "places_at",
+]

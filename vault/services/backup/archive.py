@@ -1,0 +1,245 @@
+"""An archive: all rows of one moment as lines of JSON, sealed as one stream (`seals.py`).
+
+    {"strongroom_backup": 1, "instance_id": …, "schema": …, "release": …, "created_us": …}
+    {"table": "vault_state", "columns": ["id", …]}
+    [1, "…", …]                                        one line a row; bytes are base64
+    {"table": …}
+    …
+    {"end": {"vault_state": 1, …}, "stamp": ["<id of a MAC key>", "<MAC over the SHA-256 of all lines above>"]}
+
+Values stay sealed under the vault's own keys. The outer seal hides names and keeps the archive whole; the stamp tells
+that this very vault made it, which a seal for a public key cannot.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection
+
+from vault.errors import BackupError
+from vault.services.backup.seals import Opener
+from vault.storage import FirstRows, RowSigner
+from vault.storage.snapshot import as_records, kept_tables, read_rows
+
+FORMAT = 1
+
+_STAMPED = b"SRM1 backup archive"
+_LINE_MOST = 64 * 1024 * 1024
+"""Far above the longest row: an archive that somebody forged for a recipient must not fill the memory."""
+_OWN = ("vault_state", "master_keys", "user_keys", "system_secrets")
+"""The tables with the rows that open the vault; of user keys, those without an owner."""
+_OWN_MOST = 10_000
+
+Told = Callable[[int, int], None]
+"""Is told how many bytes of an archive have been read, and how many there are."""
+
+
+def _nobody(_done: int, _all: int) -> None:
+    """Nobody is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What an archive is of. The time is microseconds since 1970."""
+
+    instance_id: str
+    schema: str
+    release: str
+    created_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Which table the rows that follow are of, and their columns."""
+
+    table: str
+    columns: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Contents:
+    """What a reading to the proven end of an archive has found."""
+
+    head: Head
+    counts: dict[str, int] = field(default_factory=dict)
+    own: dict[Rows, list[list[Any]]] = field(default_factory=dict)
+    digest: bytes = b""
+    stamp: tuple[str, bytes] = ("", b"")
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are in all tables."""
+        return sum(self.counts.values())
+
+    def first_rows(self) -> FirstRows:
+        """The rows that open the vault, as the database would give them. Raises `BackupError`."""
+        found = {rows.table: as_records(rows.table, rows.columns, own) for rows, own in self.own.items()}
+        if len(found.get("vault_state", ())) != 1:
+            raise BackupError("The archive does not hold the state of one vault.")
+        system_keys, masters, secrets = (
+            tuple(found.get(name, ())) for name in ("user_keys", "master_keys", "system_secrets")
+        )
+        return FirstRows(found["vault_state"][0], system_keys, masters, secrets)
+
+    def is_stamped_by(self, signer: RowSigner) -> bool:
+        """Whether the vault with these keys made this very archive."""
+        key_id, mac = self.stamp
+        return bool(signer.vouches(_STAMPED + self.digest, key_id, mac))
+
+
+def lines_of(connection: Connection, head: Head, signer: RowSigner, contents: Contents) -> Iterator[bytes]:
+    """The lines of an archive of what a snapshot's connection sees; `contents` is filled on the way."""
+    digest = hashlib.sha256()
+    for document in _documents(connection, head, contents):
+        line = _line(document)
+        digest.update(line)
+        yield line
+    contents.digest = digest.digest()
+    contents.stamp = signer.stamp(_STAMPED + contents.digest)
+    yield _line({"end": contents.counts, "stamp": [contents.stamp[0], contents.stamp[1].hex()]})
+
+
+def _documents(connection: Connection, head: Head, contents: Contents) -> Iterator[Any]:
+    yield {"strongroom_backup": FORMAT, **asdict(head)}
+    for table in kept_tables():
+        yield {"table": table.name, "columns": [column.name for column in table.columns]}
+        contents.counts[table.name] = 0
+        for row in read_rows(connection, table):
+            contents.counts[table.name] += 1
+            yield row
+
+
+class Archive:
+    """An archive in a local file. Every reading starts at its beginning; `verify` comes before any other."""
+
+    def __init__(self, path: Path, opener: Opener) -> None:
+        self.name = path.name
+        self._path = path
+        self._opener = opener
+
+    def verify(self, told: Told = _nobody) -> Contents:
+        """Read all of it to its proven end. Raises `BackupError` with what is wrong, and about where."""
+        return self.read(lambda _table, _rows: None, told)
+
+    def read(self, take: Callable[[Rows, Iterator[list[Any]]], None], told: Told = _nobody) -> Contents:
+        """Hand each table with its rows to `take`, and return what was read once its end is proven.
+
+        Raises as `verify`, and what `take` raises.
+        """
+        reader = _Reader(self.name)
+        for table, rows in groupby(self._rows(reader, told), key=lambda pair: pair[0]):
+            take(table, (row for _, row in rows))
+        return reader.contents
+
+    def _rows(self, reader: _Reader, told: Told) -> Iterator[tuple[Rows, list[Any]]]:
+        for line in self._lines(told):
+            try:
+                row = reader.line(line)
+            except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+                raise BackupError(f"{self.name} has lines that no archive of Strongroom has.") from error
+            if row is not None:
+                yield reader.table, row
+        if not reader.is_ended:
+            raise BackupError(f"{self.name} has no end: it is not whole.")
+
+    def _lines(self, told: Told) -> Iterator[bytes]:
+        size = self._size()
+        with self._path.open("rb") as file:
+            rest = b""
+            for piece in self._opener.opened(file, self.name):
+                told(file.tell(), size)
+                *whole, rest = (rest + piece).split(b"\n")
+                yield from whole
+                if len(rest) > _LINE_MOST:
+                    raise BackupError(f"{self.name} has a line that is longer than any of Strongroom's.")
+        if rest:
+            raise BackupError(f"{self.name} ends in the middle of a line.")
+
+    def _size(self) -> int:
+        try:
+            return self._path.stat().st_size
+        except OSError as error:
+            raise BackupError(f"{self._path} cannot be read: {error.strerror}.") from error
+
+
+class _Reader:
+    """Understands the lines of an archive, one after the other, and holds them to what its end says."""
+
+    def __init__(self, name: str) -> None:
+        self.is_ended = False
+        self._name = name
+        self._digest = hashlib.sha256()
+        self._contents: Contents | None = None
+        self._table: Rows | None = None
+
+    @property
+    def contents(self) -> Contents:
+        """What has been found so far. Raises `ValueError` before the first line."""
+        if self._contents is None:
+            raise ValueError("Nothing was read.")
+        return self._contents
+
+    @property
+    def table(self) -> Rows:
+        """Which table the rows are of. Raises `ValueError` before the first one."""
+        if self._table is None:
+            raise ValueError("There are rows before the first table.")
+        return self._table
+
+    def line(self, line: bytes) -> list[Any] | None:
+        """The row of a line; None for one that holds none."""
+        if self.is_ended:
+            raise BackupError(f"{self._name} goes on behind its end.")
+        document = json.loads(line)
+        if isinstance(document, dict) and "end" in document:
+            self._end(document)
+            return None
+        self._digest.update(line + b"\n")
+        if isinstance(document, list):
+            return self._row(document)
+        if self._contents is None:
+            self._begin(document)
+        else:
+            self._next_table(Rows(document["table"], tuple(document["columns"])))
+        return None
+
+    def _begin(self, document: dict[str, Any]) -> None:
+        if document.pop("strongroom_backup") != FORMAT:
+            raise BackupError(f"{self._name} is an archive of a newer release of Strongroom: restore it with that.")
+        self._contents = Contents(Head(**document))
+
+    def _next_table(self, table: Rows) -> None:
+        if table.table in self.contents.counts:
+            raise BackupError(f"{self._name} has the table {table.table} twice.")
+        self.contents.counts[table.table] = 0
+        self._table = table
+
+    def _row(self, row: list[Any]) -> list[Any]:
+        table = self.table
+        if len(row) != len(table.columns):
+            raise ValueError("A row does not fit its table.")
+        self.contents.counts[table.table] += 1
+        if table.table in _OWN and (table.table != "user_keys" or row[table.columns.index("owner_id")] is None):
+            own = self.contents.own.setdefault(table, [])
+            if len(own) >= _OWN_MOST:
+                raise ValueError("No vault has so many keys of its own.")
+            own.append(row)
+        return row
+
+    def _end(self, document: dict[str, Any]) -> None:
+        if document["end"] != self.contents.counts:
+            raise BackupError(f"{self._name} does not hold the rows that its end speaks of.")
+        key_id, mac = document["stamp"]
+        self.contents.digest, self.contents.stamp = self._digest.digest(), (key_id, bytes.fromhex(mac))
+        self.is_ended = True
+
+
+def _line(document: Any) -> bytes:
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"

@@ -1,0 +1,261 @@
+"""Making backups: one archive of one moment, put into every place, and every place told of what was erased.
+
+    snapshot ─sealed─► archive in a temporary directory, read once to its end
+                          └► each place: list of erased keys ─► archive ─► what is past its time goes
+
+A place that fails does not keep the others from getting theirs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory, gettempdir
+
+from vault import __version__
+from vault.crypto.age import X25519Recipient
+from vault.errors import BackupError, ErasedListError, IntegrityError, StrongroomError, Unavailable
+from vault.keys import backup as backup_key
+from vault.model.principal import Principal
+from vault.services import audit
+from vault.services.audit.tree import AuditTree
+from vault.services.backup.archive import Archive, Contents, Head, lines_of
+from vault.services.backup.erased import ErasedList, fetched_list, list_name
+from vault.services.backup.names import ArchiveName, Keeping, Kind, archives_in, short_id
+from vault.services.backup.places import Place, places_at
+from vault.services.backup.seals import AgeSeal, KeySeal, Seal
+from vault.services.clock import Clock
+from vault.services.instance import Instance
+from vault.services.own_keys import master_key, open_own_keys
+from vault.settings import Settings
+from vault.storage import Storage, first_rows, schema_revision
+from vault.storage.snapshot import changes_mark, snapshot
+
+
+@dataclass(slots=True)
+class Told:
+    """What became of one place: what it was given and what went, or why not."""
+
+    place: str
+    error: str = ""
+    warnings: list[str] = field(default_factory=list)
+    deleted: list[str] = field(default_factory=list)
+    is_stored: bool = False
+
+
+@dataclass(slots=True)
+class Made:
+    """An archive that was made, or an empty name where nothing had changed; and what became of each place."""
+
+    name: str
+    size_bytes: int
+    rows: int
+    places: list[Told]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An archive that lies in a place, and until when."""
+
+    name: ArchiveName
+    place: str
+    size_bytes: int
+    until_us: int
+
+
+class Backups:
+    """The backups of one vault."""
+
+    def __init__(self, settings: Settings, storage: Storage, instance: Instance, tree: AuditTree, clock: Clock) -> None:
+        self._settings = settings
+        self._storage = storage
+        self._instance = instance
+        self._tree = tree
+        self._clock = clock
+        self._keeping = keeping(settings)
+
+    def create(self, principal: Principal, kind: Kind, *, only_if_changed: bool = False) -> Made:
+        """Make an archive and put it into every place; or into none where all have the newest change already.
+
+        What goes wrong with a place is told in its `Told`. Raises `BackupError` where there is no archive at all, and
+        `KeyringError` for a backup key that is missing or unsafe.
+        """
+        principal.require_operator()
+        places, seal = configured_places(self._settings), seal_of(self._settings)
+        self._settle()
+        told: list[Told] = []
+        if only_if_changed:
+            places, told = self._behind(places)
+            if not places:
+                return Made("", 0, 0, told)
+        with TemporaryDirectory(prefix="strongroom-backup-") as folder:
+            name, contents = self._write(Path(folder), seal, kind)
+            path = Path(folder, str(name))
+            told += [self._store(place, name, path) for place in places]
+            made = Made(str(name), path.stat().st_size, contents.rows, told)
+        self._record(principal, made)
+        return made
+
+    def tell_erased(self, principal: Principal) -> list[Told]:
+        """Tell every place which keys are gone for good, as after an erasure."""
+        principal.require_operator()
+        return [_told(place, self._put_list) for place in places_at(self._settings.backup_to)]
+
+    def held(self, principal: Principal) -> tuple[list[Held], list[Told]]:
+        """This vault's archives in every place, and the places that cannot be asked."""
+        principal.require_operator()
+        places = places_at(self._settings.backup_to)
+        return held_in(places, self._keeping, short_id(self._instance.id))
+
+    # -- Its steps --
+
+    def _settle(self) -> None:
+        """Give events their places, so that the archive has a mark. A database that takes no writes does without."""
+        with contextlib.suppress(Unavailable, IntegrityError):
+            with self._storage.read() as unit:
+                has_waiting = unit.audit_events.has_waiting()
+            if has_waiting:
+                with self._storage.write() as unit:
+                    self._tree.sequence(unit)
+
+    def _behind(self, places: list[Place]) -> tuple[list[Place], list[Told]]:
+        """The places that lack the newest change, and what is wrong with those that cannot be asked."""
+        with self._storage.read() as unit:
+            mark = changes_mark(unit.connection)
+        behind, told = [], []
+        for place in places:
+            try:
+                found = archives_in((file.name for file in place.stored()), short_id(self._instance.id))
+            except BackupError as error:
+                told.append(Told(place.address, error.message))
+                continue
+            if not found or mark == "x" or found[-1].mark != mark:
+                behind.append(place)
+        return behind, told
+
+    def _write(self, folder: Path, seal: Seal, kind: Kind) -> tuple[ArchiveName, Contents]:
+        """Write the archive of this moment into a folder, and read it to its end where this host can."""
+        now = self._clock()
+        with snapshot(self._storage) as connection:
+            rows = first_rows(connection)
+            if rows is None:
+                raise BackupError("The database holds no vault any more.")
+            # The keys of this very moment: a rotation may have replaced those that this process has learned.
+            signer = open_own_keys(rows, self._instance.keyring, None).signer
+            head = Head(self._instance.id, schema_revision(connection), __version__, now)
+            name = ArchiveName(short_id(head.instance_id), now, kind, changes_mark(connection), seal.suffix)
+            contents = Contents(head)
+            _write_file(folder / str(name), seal.sealed(lines_of(connection, head, signer, contents)))
+        if isinstance(seal, KeySeal):
+            read = Archive(folder / str(name), seal.opener).verify()
+            if (read.digest, read.counts) != (contents.digest, contents.counts):
+                raise BackupError("The archive does not read as it was written: a disk or its memory is broken.")
+        return name, contents
+
+    def _store(self, place: Place, name: ArchiveName, path: Path) -> Told:
+        def store(place: Place, told: Told) -> None:
+            # The list first: no archive ever lies beside one that is older than itself.
+            self._put_list(place, told)
+            place.put(str(name), path)
+            told.is_stored = True
+            self._thin(place, name, told)
+
+        return _told(place, store)
+
+    def _thin(self, place: Place, made: ArchiveName, told: Told) -> None:
+        """Delete what is past its time, of this vault's own archives alone."""
+        own = archives_in((file.name for file in place.stored()), made.vault)
+        for name in self._keeping.past(own, made, self._clock()):
+            place.delete(str(name))
+            told.deleted.append(str(name))
+
+    def _put_list(self, place: Place, told: Told) -> None:
+        """Bring the list of a place up to date. What it knows and the database does not, as after a restore, stays."""
+        instance, own = self._instance, self._instance.own_keys
+        with self._storage.read() as unit:
+            known = ErasedList.of(unit, self._clock())
+        data = fetched_list(place, instance.id)
+        if data is not None:
+            masters = {row.id: master_key(row) for row in own.masters.values()}
+            try:
+                known.add(ErasedList.opened(data, instance.id, instance.keyring, masters, place.address))
+            except ErasedListError as error:
+                told.warnings.append(f"{error.message} It was replaced: find out who writes there.")
+        with TemporaryDirectory(prefix="strongroom-backup-") as folder:
+            path = Path(folder, "list")
+            _write_file(path, iter([known.signed(instance.id, instance.keyring, own)]))
+            place.put(list_name(instance.id), path)
+
+    def _record(self, principal: Principal, made: Made) -> None:
+        stored = [told.place for told in made.places if told.is_stored]
+        try:
+            with self._storage.write() as unit:
+                audit.record(unit, principal, "backup.create", details={"name": made.name, "places": stored})
+        except Unavailable as error:
+            # A backup of a database that takes no writes is wanted more than any other.
+            made.places[0].warnings.append(f"The backup is not in the audit: {error.message}")
+
+
+def keeping(settings: Settings) -> Keeping:
+    """How long the settings keep archives."""
+    return Keeping(settings.backup_keep_days, settings.backup_keep_recent_hours)
+
+
+def configured_places(settings: Settings) -> list[Place]:
+    """The places that the settings name. Raises `BackupError` where they name none."""
+    places = places_at(settings.backup_to)
+    if not places:
+        raise BackupError("No place is set: STRONGROOM_BACKUP_TO=dir:/path,s3://bucket/prefix names them.")
+    return places
+
+
+def key_file(settings: Settings) -> Path:
+    """Where the backup key lies."""
+    return settings.backup_key or backup_key.path_beside(settings.keyring)
+
+
+def seal_of(settings: Settings) -> Seal:
+    """What the settings seal archives with. Raises `FormatError`, `KeyringError`."""
+    recipients = [text.strip() for text in settings.backup_recipients.split(",") if text.strip()]
+    if recipients:
+        return AgeSeal([X25519Recipient.from_text(text) for text in recipients])
+    return KeySeal(backup_key.read(key_file(settings)))
+
+
+def held_in(places: list[Place], kept: Keeping, vault: str | None = None) -> tuple[list[Held], list[Told]]:
+    """The archives in some places, the newest first, of one vault or of all; and the places that cannot be asked."""
+    found: list[Held] = []
+    failed: list[Told] = []
+    for place in places:
+        try:
+            sizes = {file.name: file.size_bytes for file in place.stored()}
+        except BackupError as error:
+            failed.append(Told(place.address, error.message))
+            continue
+        found += [
+            Held(name, place.address, sizes[str(name)], kept.until_us(name)) for name in archives_in(sizes, vault)
+        ]
+    return sorted(found, key=lambda held: held.name.created_us, reverse=True), failed
+
+
+def _told(place: Place, work: Callable[[Place, Told], None]) -> Told:
+    told = Told(place.address)
+    try:
+        work(place, told)
+    except (StrongroomError, OSError) as error:
+        told.error = error.message if isinstance(error, StrongroomError) else f"{place.address}: {error.strerror}."
+    return told
+
+
+def _write_file(path: Path, pieces: Iterator[bytes]) -> None:
+    try:
+        with path.open("xb") as file:
+            for piece in pieces:
+                file.write(piece)
+    except OSError as error:
+        raise BackupError(
+            f"The archive cannot be written to {gettempdir()} before it is copied: {error.strerror}. "
+            "TMPDIR names another directory."
+        ) from error

@@ -1,0 +1,88 @@
+"""A bucket of S3's kind, by boto3; credentials, region and endpoint are those that AWS's SDK finds by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from vault.errors import BackupError, NotFound
+from vault.services.backup.places import Stored
+
+CONNECT_SECONDS = 5
+READ_SECONDS = 60
+TRIES = 3
+
+_MISSING = frozenset({"404", "NoSuchKey"})
+
+T = TypeVar("T")
+
+
+class BucketPlace:
+    """A bucket, or what lies under a prefix of one. An object appears whole or not at all."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address.rstrip("/")
+        parts = urlsplit(address)
+        self._bucket, prefix = parts.netloc, parts.path.strip("/")
+        self._prefix = f"{prefix}/" if prefix else ""
+        if not self._bucket:
+            raise BackupError(f"{address} names no bucket: write s3://bucket or s3://bucket/prefix.")
+
+    def stored(self) -> list[Stored]:
+        """All objects, in order of name; what lies in deeper folders is none of ours."""
+        start = len(self._prefix)
+        found = [Stored(item["Key"][start:], item["Size"]) for item in self._asked(self._list)]
+        return sorted((file for file in found if file.name and "/" not in file.name), key=lambda file: file.name)
+
+    def put(self, name: str, source: Path) -> None:
+        """Upload; where it is large, in parts that S3 puts together at the end."""
+        self._asked(lambda: self._client.upload_file(str(source), self._bucket, self._prefix + name))
+
+    @contextmanager
+    def fetched(self, name: str) -> Iterator[Path]:
+        """A copy in a temporary directory."""
+        with TemporaryDirectory(prefix="strongroom-backup-") as folder:
+            path = Path(folder, name)
+            self._asked(lambda: self._client.download_file(self._bucket, self._prefix + name, str(path)), name)
+            yield path
+
+    def delete(self, name: str) -> None:
+        """Delete an object."""
+        self._asked(lambda: self._client.delete_object(Bucket=self._bucket, Key=self._prefix + name))
+
+    def _list(self) -> list[dict[str, Any]]:
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix)
+        return [item for page in pages for item in page.get("Contents", [])]
+
+    @cached_property
+    def _client(self) -> Any:
+        import boto3
+        from botocore.config import Config
+
+        retries = {"mode": "standard", "total_max_attempts": TRIES}
+        config = Config(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS, retries=retries)
+        return boto3.session.Session().client("s3", config=config)
+
+    def _asked(self, ask: Callable[[], T], name: str = "") -> T:
+        """What S3 answers. Raises `BackupError` with what it said, and `NotFound`."""
+        try:
+            from boto3.exceptions import Boto3Error
+            from botocore.exceptions import BotoCoreError, ClientError
+        except ModuleNotFoundError as error:
+            raise BackupError("A bucket needs boto3: pip install 'strongroom[s3]'.") from error
+        try:
+            return ask()
+        except ClientError as error:
+            if name and error.response.get("Error", {}).get("Code") in _MISSING:
+                raise NotFound(f"There is no file {name} in {self.address}.") from error
+            raise self._unusable(error) from error
+        except (BotoCoreError, Boto3Error, OSError) as error:
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: Exception) -> BackupError:
+        return BackupError(f"{self.address} cannot be used: {error}")

@@ -1,0 +1,179 @@
+"""The list of erased keys that lies beside the archives of a place: what a restore drops before it opens anything.
+
+    {"list": "<JSON: format, vault, time, and one row a key>", "mac": "<MAC over it, under a key of its own>",
+     "key_id": …, "wraps": [{"master_key_id": …, "provider": …, "ref": …, "blob": "<that key, wrapped>"}, …]}
+
+It is signed under a key that the master key wraps, and not under one of the vault's own: an archive from before a
+reseal knows none of those of today, and its list must be trusted all the same. Whoever writes to the place can put an
+older list back, which its time tells, or take it away, which a restore says loudly; nobody can write another one.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hmac
+import json
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from vault.crypto import Key, keyed_digest
+from vault.errors import BackupError, BlobError, ErasedListError, KeyProviderError, KeyProviderUnavailable, NotFound
+from vault.keys import Keyring, MasterKey
+from vault.services.backup.names import short_id
+from vault.services.backup.places import Place
+from vault.services.own_keys import OwnKeys, master_key
+from vault.storage import UnitOfWork
+
+FORMAT = 1
+_PURPOSE = "erased keys"
+_MOST_BYTES = 256 * 1024 * 1024
+
+
+class Erased(NamedTuple):
+    """One key that is gone for good, as `destroyed_keys` has it."""
+
+    key_id: str
+    kind: str
+    owner_id: str | None
+    environment_id: str | None
+    created_us: int | None
+    destroyed_us: int
+
+
+@dataclass(slots=True)
+class ErasedList:
+    """Keys that are gone for good, by their ids, as of a time in microseconds since 1970."""
+
+    made_us: int
+    keys: dict[str, Erased] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, unit: UnitOfWork, now_us: int) -> ErasedList:
+        """What the database knows of."""
+        rows = (Erased(*(getattr(row, name) for name in Erased._fields)) for row in unit.destroyed_keys.erased())
+        return cls(now_us, {row.key_id: row for row in rows})
+
+    def add(self, other: ErasedList) -> None:
+        """Take over what another list knows: nothing ever leaves it."""
+        self.keys = other.keys | self.keys
+
+    @property
+    def people(self) -> dict[str, int]:
+        """Who was erased, and when."""
+        found = (row for row in self.keys.values() if row.kind == "user")
+        return {row.owner_id: row.destroyed_us for row in found if row.owner_id}
+
+    @property
+    def environments(self) -> dict[str, int]:
+        """Which environments were erased, and when."""
+        found = (row for row in self.keys.values() if row.kind == "data")
+        return {row.environment_id: row.destroyed_us for row in found if row.environment_id}
+
+    def signed(self, instance_id: str, keyring: Keyring, own: OwnKeys) -> bytes:
+        """The list as it lies in a place. Raises what the key provider raises."""
+        rows = sorted(self.keys.values(), key=lambda row: (row.destroyed_us, row.key_id))
+        head = {"format": FORMAT, "instance_id": instance_id, "made_us": self.made_us}
+        text = json.dumps({**head, "erased": [list(row) for row in rows]}, separators=(",", ":"))
+        key_id, unwrapped = str(uuid.uuid4()), keyring.new_unwrapped_user_key()
+        key = keyring.derived_user_key(None, key_id, unwrapped)
+        wraps = list(_wraps(keyring, own, key_id, unwrapped))
+        document = {"list": text, "mac": _mac(key, text).hex(), "key_id": key_id, "wraps": wraps}
+        return json.dumps(document, indent=1).encode() + b"\n"
+
+    @classmethod
+    def opened(
+        cls, data: bytes, instance_id: str, keyring: Keyring, known: Mapping[str, MasterKey], where: str
+    ) -> ErasedList:
+        """The list in a file. `known` are the versions of the master key that are this vault's.
+
+        Raises `ErasedListError` where this vault did not sign it so, and what the key provider raises.
+        """
+        try:
+            document = json.loads(data)
+            text, mac = document["list"], bytes.fromhex(document["mac"])
+            key = _unwrapped(document, keyring, known)
+            if key is None or not hmac.compare_digest(_mac(key, text), mac):
+                raise ErasedListError(f"The list of erased keys in {where} is not as this vault has signed it.")
+            body = json.loads(text)
+            rows = [Erased(*row) for row in body["erased"]]
+            if (body["format"], body["instance_id"]) != (FORMAT, instance_id):
+                raise ErasedListError(f"The list of erased keys in {where} is another vault's, or of a newer release.")
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise ErasedListError(f"The list of erased keys in {where} is damaged.") from error
+        return cls(body["made_us"], {row.key_id: row for row in rows})
+
+
+def list_name(instance_id: str) -> str:
+    """What the list of a vault is called in every place."""
+    return f"strongroom-{short_id(instance_id)}-erased.json"
+
+
+def fetched_list(place: Place, instance_id: str) -> bytes | None:
+    """The list that lies in a place, unread; None where there is none. Raises `BackupError`."""
+    try:
+        with place.fetched(list_name(instance_id)) as path:
+            if path.stat().st_size > _MOST_BYTES:
+                raise ErasedListError(f"The list of erased keys in {place.address} is larger than any of Strongroom's.")
+            return path.read_bytes()
+    except NotFound:
+        return None
+    except OSError as error:
+        raise BackupError(f"{place.address} cannot be read: {error.strerror}.") from error
+
+
+def _wraps(keyring: Keyring, own: OwnKeys, key_id: str, unwrapped: bytes) -> Iterator[dict[str, str]]:
+    """The list's key under each version that an archive may still know; where an older one fails, it does without."""
+    active_id = own.state.active_master_key_id
+    for row in own.masters.values():
+        if row.id != active_id and row.state != "retiring":
+            continue
+        master = master_key(row)
+        try:
+            blob = keyring.wrap_user_key(master, None, key_id, unwrapped)
+        except (KeyProviderError, KeyProviderUnavailable):
+            if row.id == active_id:
+                raise
+            continue
+        place = {"master_key_id": master.id, "provider": master.provider, "ref": master.ref}
+        yield {**place, "blob": base64.b64encode(blob).decode()}
+
+
+def _unwrapped(document: Any, keyring: Keyring, known: Mapping[str, MasterKey]) -> Key | None:
+    """The key of a list, by the first version that unwraps it; None where none does."""
+    key_id = document["key_id"]
+    for wrap in document["wraps"]:
+        master = known.get(wrap["master_key_id"]) or _local(wrap, keyring)
+        if master is None:
+            continue
+        with contextlib.suppress(BlobError, KeyProviderError):
+            unwrapped = keyring.unwrapped_user_key(master, None, key_id, base64.b64decode(wrap["blob"], validate=True))
+            return keyring.derived_user_key(None, key_id, unwrapped)
+    return None
+
+
+def _local(wrap: Mapping[str, str], keyring: Keyring) -> MasterKey | None:
+    """A version that is newer than the archive, where only this machine's own keyring can have it.
+
+    A reference into somebody's cloud could name a key of theirs, so there it is not believed.
+    """
+    try:
+        is_local = keyring.provider(wrap["provider"]).capabilities().local
+    except KeyProviderError:
+        return None
+    return MasterKey(wrap["master_key_id"], wrap["provider"], wrap["ref"]) if is_local else None
+
+
+def _mac(key: Key, text: str) -> bytes:
+    return keyed_digest(key, _PURPOSE, text)
+
+
+def merged(lists: Iterable[ErasedList]) -> ErasedList:
+    """What any of the lists knows."""
+    whole = ErasedList(0)
+    for each in lists:
+        whole.add(each)
+        whole.made_us = max(whole.made_us, each.made_us)
+    return whole

@@ -1,0 +1,288 @@
+"""How an archive becomes a vault again, or nothing at all.
+
+    read to its proven end ─► opened with the keyring, made by this vault? ─► empty target?
+      └► one transaction: rows ─► what was erased since goes ─► every row, blob and event proven ─► stored
+
+Before the last step nothing is stored: a fault, a full disk or a power cut leaves the target as empty as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from vault.errors import BackupError, ErasedListError, StorageError
+from vault.keys import Keyring, MasterKey
+from vault.model.event import ERASED
+from vault.model.principal import Principal
+from vault.services import audit
+from vault.services.audit.tree import AuditTree
+from vault.services.audit.verify import Verifier
+from vault.services.backup.archive import Archive, Contents, Rows, Told
+from vault.services.backup.erased import Erased, ErasedList, fetched_list, merged
+from vault.services.backup.names import archives_in, short_id
+from vault.services.backup.places import Place
+from vault.services.clock import Clock
+from vault.services.instance import Instance
+from vault.services.own_keys import master_key, open_own_keys
+from vault.services.sweep import Sweep
+from vault.storage import Storage, UnitOfWork, migrate, schema_revision, schema_state
+from vault.storage.snapshot import Uncommitted, has_rows, kept_tables, write_rows
+
+_FAULTS_NAMED = 20
+
+
+@dataclass(slots=True)
+class Proof:
+    """What opening everything has shown: how many rows, blobs and events were looked at, and what is wrong."""
+
+    rows: int = 0
+    blobs: int = 0
+    events: int = 0
+    faults: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Restored:
+    """What a restore did, and the state that the vault is in now."""
+
+    contents: Contents
+    proof: Proof
+    people_dropped: int = 0
+    environments_dropped: int = 0
+    living_tokens: int = 0
+    is_locked: bool = False
+    warnings: list[str] = field(default_factory=list)
+
+
+class Restorer:
+    """Proves archives, and restores them into the database that `url` names."""
+
+    def __init__(self, url: str, keyring_of: Callable[[str], Keyring], clock: Clock) -> None:
+        """`keyring_of` opens the keyring of the vault with an id, and raises what it raises for another's."""
+        self._url = url
+        self._keyring_of = keyring_of
+        self._clock = clock
+
+    def drill(self, principal: Principal, archive: Archive, told: Told) -> tuple[Contents, Proof]:
+        """Restore into a throw-away database, open everything, and throw it away.
+
+        Raises `BackupError` for an archive that is not whole or not this vault's, and what the keyring raises.
+        """
+        principal.require_operator()
+        contents = archive.verify(told)
+        keyring, _ = self._origin(archive, contents)
+        with TemporaryDirectory(prefix="strongroom-backup-") as folder:
+            url = f"sqlite:///{Path(folder, 'drill.db')}"
+            migrate(url)
+            storage = Storage(url, pool_size=1)
+            try:
+                with storage.write() as unit:
+                    proof = _Load(unit, storage, keyring, archive, contents).prove(told)
+                    unit.abandon()
+            finally:
+                storage.close()
+        return contents, proof
+
+    def restore(
+        self,
+        principal: Principal,
+        archive: Archive,
+        places: Sequence[Place],
+        told: Told,
+        *,
+        without_list: bool = False,
+        despite_faults: bool = False,
+    ) -> Restored:
+        """Restore into the empty target, and drop what the lists in `places` know to be erased.
+
+        Raises `BackupError` and stores nothing where anything is wrong; `without_list` goes on with no list at all,
+        `despite_faults` with rows and blobs that were broken when the archive was made, and names them.
+        """
+        principal.require_operator()
+        contents = archive.verify(told)
+        keyring, masters = self._origin(archive, contents)
+        restored = Restored(contents, Proof())
+        erased = ErasedList(0) if without_list else self._lists(places, contents, keyring, masters, restored)
+        if without_list:
+            restored.warnings.append(f"{_NO_LIST} Nobody looked for a list, as was asked for.")
+        storage = self._target(contents)
+        try:
+            with storage.write() as unit:
+                load = _Load(unit, storage, keyring, archive, contents)
+                restored.people_dropped, restored.environments_dropped = load.drop(principal, erased, self._clock())
+                restored.proof = load.prove(told)
+                if restored.proof.faults and not despite_faults:
+                    raise BackupError(_faulty(restored.proof.faults))
+                self._note(unit, principal, archive, restored)
+        finally:
+            storage.close()
+        return restored
+
+    def _origin(self, archive: Archive, contents: Contents) -> tuple[Keyring, dict[str, MasterKey]]:
+        """The keyring that opens the archive's vault, once that vault has proven to have made the archive."""
+        rows = contents.first_rows()
+        if rows.state.instance_id != contents.head.instance_id:
+            raise BackupError(f"{archive.name} says that it is of another vault than it is.")
+        keyring = self._keyring_of(contents.head.instance_id)
+        own = open_own_keys(rows, keyring, None)
+        if not contents.is_stamped_by(own.signer):
+            raise BackupError(f"{archive.name} was not made by the vault that it holds: somebody has put it together.")
+        return keyring, {row.id: master_key(row) for row in rows.masters}
+
+    def _lists(
+        self,
+        places: Sequence[Place],
+        contents: Contents,
+        keyring: Keyring,
+        masters: Mapping[str, MasterKey],
+        restored: Restored,
+    ) -> ErasedList:
+        """What the lists of all places know. Raises `ErasedListError` for one that this vault has not signed."""
+        found: list[ErasedList] = []
+        for place in places:
+            try:
+                data = fetched_list(place, contents.head.instance_id)
+                names = [file.name for file in place.stored()]
+            except ErasedListError:
+                raise
+            except BackupError as error:
+                restored.warnings.append(f"The list of erased keys there could not be asked: {error.message}")
+                continue
+            if data is None:
+                continue
+            try:
+                one = ErasedList.opened(data, contents.head.instance_id, keyring, masters, place.address)
+            except ErasedListError as error:
+                raise ErasedListError(f"{error.message} {_BAD_LIST}") from error
+            newest = archives_in(names, short_id(contents.head.instance_id))
+            if one.made_us < max([contents.head.created_us, *(name.created_us for name in newest)]):
+                restored.warnings.append(f"The list of erased keys in {place.address} {_OLD_LIST}")
+            found.append(one)
+        if not found:
+            restored.warnings.append(_NO_LIST)
+        return merged(found)
+
+    def _target(self, contents: Contents) -> Storage:
+        """The target, with a schema and without a row. Raises `BackupError`."""
+        storage = Storage(self._url, pool_size=1)
+        try:
+            if not _is_missing(storage):
+                with storage.read() as unit:
+                    state = schema_state(unit.connection)
+                    if state != "empty" and (state != "current" or has_rows(unit.connection)):
+                        raise BackupError(_NOT_EMPTY)
+            migrate(self._url)
+            with storage.read() as unit:
+                schema = schema_revision(unit.connection)
+            if schema != contents.head.schema:
+                raise BackupError(
+                    f"The archive has the schema {contents.head.schema} of release {contents.head.release}, and this "
+                    f"release has {schema}: restore with that release, and upgrade then."
+                )
+        except BaseException:
+            storage.close()
+            raise
+        return storage
+
+    def _note(self, unit: UnitOfWork, principal: Principal, archive: Archive, restored: Restored) -> None:
+        """Say in the audit that it goes on from here, and look at the state that the vault is in."""
+        dropped = {"people": restored.people_dropped, "environments": restored.environments_dropped}
+        details = {"archive": archive.name, "created_us": restored.contents.head.created_us, **dropped}
+        audit.record(unit, principal, "backup.restore", details=details)
+        restored.living_tokens = unit.tokens.living(self._clock())
+        restored.is_locked = bool(unit.state.get().locked)
+
+
+class _Load:
+    """An archive's rows in a transaction that is not stored yet."""
+
+    def __init__(
+        self, unit: UnitOfWork, storage: Storage, keyring: Keyring, archive: Archive, contents: Contents
+    ) -> None:
+        """Write the rows, and open the vault that they are."""
+        if has_rows(unit.connection):
+            raise BackupError(_NOT_EMPTY)
+        self._unit = unit
+        self._tables = {table.name: table for table in kept_tables()}
+        # What is read now is the very archive that was proven before.
+        if archive.read(self._take).digest != contents.digest:
+            raise BackupError(f"{archive.name} was changed while it was read.")
+        self._uncommitted = Uncommitted(storage, unit.connection)
+        self._instance = Instance.open(self._uncommitted, keyring)
+        assert self._uncommitted.signer is not None
+        unit.use_signer(self._uncommitted.signer)
+
+    def drop(self, principal: Principal, erased: ErasedList, now_us: int) -> tuple[int, int]:
+        """Erase people and environments again that were erased after the archive was made; how many of each."""
+        unit, people, environments = self._unit, 0, 0
+        for user_id, destroyed_us in erased.people.items():
+            user = unit.users.by_id(user_id)
+            if user is None:
+                continue
+            unit.shredding.person(user_id, destroyed_us)
+            unit.users.remove(user)
+            audit.record(unit, principal, ERASED, user_id=user_id)
+            audit.forget(unit, user_id)
+            people += 1
+        for environment_id, destroyed_us in erased.environments.items():
+            if unit.shredding.environment(environment_id, destroyed_us).environments:
+                audit.record(unit, principal, "environment.erase", environment_id=environment_id)
+                environments += 1
+        self._remember(erased.keys.values())
+        return people, environments
+
+    def prove(self, told: Told) -> Proof:
+        """Check every row, reference and event, and open everything that is sealed."""
+        sweep = Sweep(self._uncommitted, self._instance)
+        macs, references, blobs = sweep.macs(), sweep.references(), sweep.blobs()
+        report = Verifier(self._uncommitted, AuditTree(self._instance)).verify(progress=told)
+        faults = macs.faults + references.faults + blobs.faults + report.faults
+        return Proof(macs.count, blobs.count, report.size, faults)
+
+    def _take(self, rows: Rows, values: Iterator[list[Any]]) -> None:
+        table = self._tables.get(rows.table)
+        if table is None:
+            raise StorageError(f"The archive has a table {rows.table} that this release does not know.")
+        write_rows(self._unit.connection, table, rows.columns, values)
+
+    def _remember(self, keys: Iterable[Erased]) -> None:
+        """The database knows again what the lists know."""
+        wanted = {row.key_id: row for row in keys}
+        known = self._unit.destroyed_keys.known(set(wanted))
+        missing = [row for key_id, row in wanted.items() if key_id not in known]
+        self._unit.destroyed_keys.add_many([{**row._asdict(), "confirmed_us": row.destroyed_us} for row in missing])
+
+
+def _is_missing(storage: Storage) -> bool:
+    """Whether the target is a file that is not there yet: only migrating makes it, for nobody else's eyes."""
+    return storage.is_sqlite and not Path(storage.url.database or "").exists()
+
+
+def _faulty(faults: list[str]) -> str:
+    more = f" And {len(faults) - _FAULTS_NAMED} more." if len(faults) > _FAULTS_NAMED else ""
+    return (
+        f"The archive is whole, and not all in it opens, so nothing was restored: {' '.join(faults[:_FAULTS_NAMED])}"
+        f"{more} With --despite-faults the rest is restored."
+    )
+
+
+_NOT_EMPTY = (
+    "The target is not empty, so nothing was written to it: move it away, or name another database in "
+    "STRONGROOM_DATABASE_URL."
+)
+_NO_LIST = (
+    "There is no list of erased keys beside the archive: people and environments that were erased after it was made "
+    "ARE BACK. Erase them again."
+)
+_BAD_LIST = (
+    "Somebody may want erased people back: find a list that this vault has signed, at another place or in an older "
+    "copy, or restore with --without-erased-list."
+)
+_OLD_LIST = (
+    "is older than the newest archive there: it was put back, or a backup was cut short. Who was erased in between is "
+    "back, unless the list of another place knows of it."
+)
