@@ -18,7 +18,9 @@ def login(vault: Vault, username: str, password: str) -> tuple[int, dict[str, ob
 def test_a_login_answers_a_session_that_works(vault: Vault, ada: Caller) -> None:
     status, session = login(vault, ada.username, PASSWORD)
     assert status == 201
-    assert set(session) == {"id", "secret", "user", "created_at", "expires_at", "idle_seconds"}
+    fields = {"id", "secret", "user", "created_at", "expires_at", "idle_seconds", "factors", "recovery_codes_left"}
+    assert set(session) == fields
+    assert (session["factors"], session["recovery_codes_left"]) == (["password"], None)
     assert str(session["secret"]).startswith("srm_s_")
     me = vault.anyone(str(session["secret"])).ok("GET", "/me")
     assert me == session["user"]

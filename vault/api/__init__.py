@@ -10,6 +10,7 @@ from vault.api import (
     audit,
     calls,
     environments,
+    factors,
     health,
     me,
     operator_keys,
@@ -26,7 +27,19 @@ from vault.api import (
 )
 from vault.api.schemas import ProblemSchema
 
-RESOURCES = (sessions, me, environments, variables, values, revisions, tokens, transfer, audit, operator_keys)
+RESOURCES = (
+    sessions,
+    me,
+    factors,
+    environments,
+    variables,
+    values,
+    revisions,
+    tokens,
+    transfer,
+    audit,
+    operator_keys,
+)
 
 
 class StrongroomApi(Api):  # type: ignore[misc]  # flask-smorest ships no types

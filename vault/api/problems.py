@@ -12,6 +12,7 @@ from werkzeug.exceptions import HTTPException
 
 from vault import errors
 from vault.api import refusals
+from vault.api.schemas import ChallengeAnswer
 from vault.errors import StrongroomError
 from vault.observe import metrics
 
@@ -33,6 +34,8 @@ STATUSES: tuple[tuple[type[StrongroomError], HTTPStatus], ...] = (
 )
 """The first line that fits decides, so a narrower class stands above a wider one."""
 
+_CHALLENGE = ChallengeAnswer()
+
 
 def register(app: Flask) -> None:
     """Answer every error of `app` as a problem."""
@@ -50,13 +53,22 @@ def problem(error: StrongroomError) -> Response:
     if isinstance(error, errors.NotGranted):
         # Whether it exists is not told: the answer is that for a thing that never was.
         error = errors.NotFound()
-    response = _respond(status, error.code, error.message, path=getattr(error, "path", ""))
+    response = _respond(status, error.code, error.message, **_members(error))
     seconds = getattr(error, "retry_after_seconds", None)
     if seconds is not None:
         response.headers["Retry-After"] = str(seconds)
     if status is HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = "Bearer"
     return response
+
+
+def _members(error: StrongroomError) -> dict[str, Any]:
+    """What else a problem says (RFC 9457, section 3.2)."""
+    if isinstance(error, errors.SecondFactorRequired) and error.challenge_id:
+        challenge = {"id": error.challenge_id, "kinds": error.kinds, "expires_us": error.expires_us}
+        return {"challenge": _CHALLENGE.dump({**challenge, "passkey": error.passkey})}
+    path = getattr(error, "path", "")
+    return {"path": path} if path else {}
 
 
 def _http(error: HTTPException) -> Response:
@@ -90,15 +102,14 @@ def request_id() -> str:
     return str(request.environ.get("strongroom.request_id", ""))
 
 
-def _respond(status: HTTPStatus, code: str, detail: str, *, path: str = "") -> Response:
+def _respond(status: HTTPStatus, code: str, detail: str, **members: Any) -> Response:
     body: dict[str, Any] = {
         "type": f"urn:strongroom:problem:{code}",
         "title": status.phrase,
         "status": int(status),
         "detail": detail,
         "code": code,
+        **members,
+        "request_id": request_id(),
     }
-    if path:
-        body["path"] = path
-    body["request_id"] = request_id()
     return Response(json.dumps(body), status, mimetype="application/problem+json")

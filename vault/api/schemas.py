@@ -27,6 +27,8 @@ PAGE_DEFAULT = 50
 PAGE_MOST = 200
 _TEN_YEARS_SECONDS = 10 * 366 * 86_400
 
+OPTIONS = {"description": "What the browser's `PublicKeyCredential.parse…OptionsFromJSON()` takes."}
+
 REVISION_MOST = 2**63 - 1
 """What a database can hold; there are never as many."""
 
@@ -393,6 +395,12 @@ class NewSessionAnswer(Schema):
     created_at = Moment(attribute="row.created_us")
     expires_at = Moment(attribute="row.expires_us")
     idle_seconds = fields.Integer(attribute="row.idle_seconds")
+    factors = fields.List(
+        fields.String(), metadata={"description": "What was proven: password, totp, passkey, recovery."}
+    )
+    recovery_codes_left = fields.Integer(
+        allow_none=True, metadata={"description": "Where it began with a recovery code, how many are left."}
+    )
 
 
 class SessionSchema(Schema):
@@ -439,6 +447,15 @@ class ExportQuery(Schema):
     )
 
 
+class ChallengeAnswer(Schema):
+    """What is to be completed, until when, and with which kinds of factors."""
+
+    id = fields.String()
+    kinds = fields.List(fields.String(), metadata={"description": "Of totp, passkey and recovery."})
+    expires_at = Moment(attribute="expires_us")
+    passkey = fields.Dict(allow_none=True, metadata=OPTIONS)
+
+
 class ProblemSchema(Schema):
     """An error, as RFC 9457 has it. `code` is stable and meant for programs."""
 
@@ -448,6 +465,7 @@ class ProblemSchema(Schema):
     detail = fields.String()
     code = fields.String()
     path = fields.String(metadata={"description": "The field that is at fault."})
+    challenge = fields.Nested(ChallengeAnswer, metadata={"description": "With second_factor_required: how to go on."})
     request_id = fields.String()
 
 

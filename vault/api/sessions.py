@@ -1,4 +1,8 @@
-"""`/sessions`: log in, log out, see where one is logged in. The two calls that take a password stand first."""
+"""`/sessions`: log in, prove oneself again, log out, see where one is logged in.
+
+An account with a second factor is answered with 401 `second_factor_required` and a `challenge`, which the call below
+`/challenges/{id}` completes.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +13,12 @@ from flask import request
 from vault.api.calls import address, principal, public, services, writes
 from vault.api.parser import StrictBlueprint
 from vault.api.problems import request_id
-from vault.api.schemas import LoginBody, NewSessionAnswer, PasswordBody, SessionPage
-from vault.errors import BadLogin, SecondFactorRequired, StrongroomError, TooManyRequests
-from vault.observe import metrics
+from vault.api.schemas import ChallengeAnswer, LoginBody, NewSessionAnswer, PasswordBody, SessionPage
+from vault.api.schemas_factors import ProofBody
+from vault.services.factors import Challenge
+from vault.services.logins import Proof, Visit
 from vault.services.sessions import NewSession
-from vault.storage import Record, UnitOfWork
+from vault.storage import UnitOfWork
 
 blueprint = StrictBlueprint("sessions", __name__, description="Logging in and out.")
 
@@ -24,21 +29,50 @@ blueprint = StrictBlueprint("sessions", __name__, description="Logging in and ou
 @blueprint.response(201, NewSessionAnswer)
 @blueprint.doc(security=[])
 def log_in(body: dict[str, Any]) -> NewSession:
-    """Log in with a username and a password."""
-    user = _authenticated(body["username"], body["password"])
-    with services().storage.write() as unit:
-        return services().sessions.begin(unit, user, "api", address(), _agent(), request_id())
+    """Log in with a username and a password; where that is not enough, 401 with a challenge."""
+    return services().logins.begin(body["username"], body["password"], _visit())
+
+
+@blueprint.route("/sessions/challenges", methods=["POST"])
+@public
+@blueprint.response(201, ChallengeAnswer)
+@blueprint.doc(security=[])
+def sign_in() -> Challenge:
+    """Begin to sign in with a passkey alone."""
+    return services().logins.begin_passkey(_visit())
+
+
+@blueprint.route("/sessions/challenges/<challenge_id>", methods=["POST"])
+@public
+@blueprint.arguments(ProofBody)
+@blueprint.response(201, NewSessionAnswer)
+@blueprint.doc(security=[])
+def complete_log_in(body: dict[str, Any], challenge_id: str) -> NewSession:
+    """Complete a login with exactly one of a code, a recovery code and what a passkey has signed."""
+    return services().logins.complete(challenge_id, Proof(**body), _visit())
 
 
 @blueprint.route("/sessions/step-up", methods=["POST"])
 @blueprint.arguments(PasswordBody)
 @blueprint.response(201, NewSessionAnswer)
 def step_up(body: dict[str, Any]) -> NewSession:
-    """Give the password again: a fresh session takes the place of the one that asks."""
-    principal().require_person()
-    user = _authenticated(principal().username, body["password"])
-    with services().storage.write() as unit:
-        return services().sessions.replace(unit, principal(), user, _agent())
+    """Give the password again: a fresh session takes the place of the one that asks, or 401 with a challenge."""
+    return services().logins.step_up(principal(), body["password"], _visit())
+
+
+@blueprint.route("/sessions/step-up/challenges", methods=["POST"])
+@blueprint.response(201, ChallengeAnswer)
+def step_up_with_passkey() -> Challenge:
+    """Begin to step up with a passkey alone."""
+    return services().logins.begin_passkey_step_up(principal(), _visit())
+
+
+@blueprint.route("/sessions/step-up/challenges/<challenge_id>", methods=["POST"])
+@blueprint.arguments(ProofBody)
+@blueprint.response(201, NewSessionAnswer)
+def complete_step_up(body: dict[str, Any], challenge_id: str) -> NewSession:
+    """Complete a step-up, as a login; only the session that began it can."""
+    return services().logins.complete_step_up(principal(), challenge_id, Proof(**body), _visit())
 
 
 @blueprint.route("/sessions", methods=["GET"])
@@ -66,17 +100,5 @@ def revoke_sessions(unit: UnitOfWork) -> None:
     services().sessions.revoke_own(unit, principal())
 
 
-def _authenticated(username: str, password: str) -> Record:
-    outcome = "ok"
-    try:
-        return services().accounts.authenticate(username, password, address())
-    except StrongroomError as error:
-        refusals = {BadLogin: "refused", TooManyRequests: "throttled", SecondFactorRequired: "second_factor"}
-        outcome = refusals.get(type(error), "failed")
-        raise
-    finally:
-        metrics().logins.labels(outcome=outcome).inc()
-
-
-def _agent() -> str:
-    return request.headers.get("User-Agent", "")
+def _visit() -> Visit:
+    return Visit("api", address(), request.headers.get("User-Agent", ""), request_id())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,19 +14,29 @@ from vault.cli.context import Cli
 from vault.cli.files import read_text
 from vault.cli.options import connection_options, pass_cli
 from vault.cli.words import CliError, say
-from vault.errors import NotAuthenticated, SettingsError
+from vault.errors import BadSecondFactor, NotAuthenticated, SecondFactorRequired, SettingsError
+
+if TYPE_CHECKING:
+    from vault.client import Client, NewSession
+
+_TRIES = 3
+_CODE = re.compile(r"[0-9]{3} ?[0-9]{3}")
 
 
 @click.command()
 @click.argument("username", required=False)
 @click.option("--password", metavar="-|@FILE", help="Read the password from stdin or a file instead of asking.")
+@click.option("--code", metavar="-|@FILE", help="Read the code of the second factor, or a recovery code, likewise.")
 @connection_options
 @pass_cli
-def login(cli: Cli, username: str | None, password: str | None) -> None:
+def login(cli: Cli, username: str | None, password: str | None, code: str | None) -> None:
     """Log in with name and password, and keep the session's token.
 
-    Name and password may come from STRONGROOM_USERNAME and STRONGROOM_PASSWORD (or STRONGROOM_PASSWORD_FILE).
+    Name and password may come from STRONGROOM_USERNAME and STRONGROOM_PASSWORD (or STRONGROOM_PASSWORD_FILE). Where the
+    account has a second factor, its code is asked for; a recovery code does as well.
     """
+    if (password, code) == ("-", "-"):
+        raise CliError("Standard input holds the password or the code, not both: give one of them as @FILE.")
     # The address is told before the password is asked for: a project file may have chosen it.
     say(f"Logging in to {cli.settings.url}.")
     username = username or os.environ.get("STRONGROOM_USERNAME") or _ask_name(cli)
@@ -32,7 +44,11 @@ def login(cli: Cli, username: str | None, password: str | None) -> None:
     if secret is not None:
         cli.refuse_project_address("STRONGROOM_PASSWORD")
     client = cli.make_client("")
-    session = client.login(username, read_secret(cli, password, "the password") if secret is None else secret)
+    secret = read_secret(cli, password, "the password") if secret is None else secret
+    try:
+        session = client.login(username, secret)
+    except SecondFactorRequired as required:
+        session = _with_second_factor(cli, client, required, code)
     place = keychain.save(cli.settings.url, session.secret)
     say(f"Logged in as {session.user.username}. The session's token rests in {place}.")
 
@@ -59,6 +75,36 @@ def logout(cli: Cli, ends_all: bool) -> None:
         say("The session had ended already; its token is forgotten.")
     else:
         say("Logged out everywhere." if ends_all else "Logged out.")
+
+
+def _with_second_factor(cli: Cli, client: Client, required: SecondFactorRequired, given: str | None) -> NewSession:
+    """The session that the account's second factor completes; a person may mistype its code."""
+    if not required.challenge_id:
+        raise required
+    if not {"totp", "recovery"} & set(required.kinds):
+        raise CliError(
+            "This account's second factor is a passkey: log in in a browser, and make a service token there."
+        )
+    tries = 1
+    while True:
+        code = read_secret(cli, given, "the code of the second factor").strip()
+        try:
+            session = _complete(client, required.challenge_id, code)
+        except BadSecondFactor:
+            if given is not None or tries == _TRIES:
+                raise
+            say("That code was not accepted. Each works once: wait for the next one.")
+            tries += 1
+        else:
+            if session.recovery_codes_left is not None:
+                say(f"That was a recovery code; {session.recovery_codes_left} are left.")
+            return session
+
+
+def _complete(client: Client, challenge_id: str, code: str) -> NewSession:
+    if _CODE.fullmatch(code):
+        return client.complete_login(challenge_id, code=code)
+    return client.complete_login(challenge_id, recovery_code=code)
 
 
 def _ask_name(cli: Cli) -> str:

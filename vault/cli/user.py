@@ -96,6 +96,14 @@ def passwd(cli: Cli, name: str, password_source: str | None, generate: bool) -> 
         click.echo(password)
 
 
+@user.command("reset-factors")
+@click.argument("name")
+def reset_factors(name: str) -> None:
+    """Take all second factors off an account whose person has lost them, and end its sessions."""
+    _change(lambda vault, unit: vault.factors.reset(unit, host.operator(), name))
+    say(f"The account {name} needs its password alone now.")
+
+
 @user.command()
 @click.argument("name")
 @click.argument("role", type=click.Choice(["user", "operator"]))

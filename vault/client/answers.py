@@ -1,9 +1,10 @@
-"""What the server answers, as frozen dataclasses. Fields that a newer server adds are ignored."""
+"""What the server answers, as frozen dataclasses. Fields that a newer server adds are ignored; one that an older server
+does not know has a default."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from datetime import datetime
 from typing import Any, ClassVar, Self
 
@@ -20,7 +21,8 @@ class _Answer:
     def from_json(cls, data: Any) -> Self:
         """Read `data`. Raises `TransportError` where a field is missing or a time is none."""
         try:
-            return cls(**{item.name: _convert(str(item.type), data[item.name]) for item in fields(cls)})
+            told = [item for item in fields(cls) if item.default is MISSING or item.name in data]
+            return cls(**{item.name: _convert(str(item.type), data[item.name]) for item in told})
         except (KeyError, TypeError, ValueError) as error:
             raise not_ours() from error
 
@@ -64,6 +66,9 @@ class NewSession(_Answer):
     created_at: datetime
     expires_at: datetime
     idle_seconds: int
+    factors: tuple[str, ...] = ("password",)
+    recovery_codes_left: int | None = None
+    """Where it began with a recovery code, how many are left."""
 
 
 @dataclass(frozen=True, slots=True)

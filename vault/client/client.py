@@ -6,10 +6,10 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from vault.client.answers import ImportPlan, NewSession, User, Values
-from vault.client.caller import Caller
+from vault.client.caller import Caller, segment
 from vault.client.groups import Environments, Sessions, Tokens
 from vault.client.sets import VariableSet
 from vault.client.transport import READ_TIMEOUT_SECONDS, HttpsTransport, Transport
@@ -103,13 +103,31 @@ class Client:
         return ImportPlan.from_json(self._caller.send_json("POST", "/import", body))
 
     def login(self, username: str, password: str) -> NewSession:
-        """Open a session and act in it from now on. Raises `BadLogin`. Never repeated by itself once sent."""
+        """Open a session and act in it from now on. Never repeated by itself once sent.
+
+        Raises `BadLogin`, and `SecondFactorRequired`, whose `challenge_id` goes to `complete_login`.
+        """
         self._caller.use_token("")
         return self._adopt("/sessions", {"username": username, "password": password})
 
+    def complete_login(
+        self, challenge_id: str, *, code: str = "", recovery_code: str = "", passkey: Mapping[str, Any] | None = None
+    ) -> NewSession:
+        """Go on with a login that has asked for a second factor; give one. Raises `BadSecondFactor`."""
+        proof = _proof(code, recovery_code, passkey)
+        return self._adopt(f"/sessions/challenges/{segment(challenge_id)}", proof)
+
     def step_up(self, password: str) -> NewSession:
-        """Prove the password again: a fresh session takes the place of this one."""
+        """Prove the password again: a fresh session takes the place of this one. Raises as `login` does; then
+        `complete_step_up` goes on."""
         return self._adopt("/sessions/step-up", {"password": password})
+
+    def complete_step_up(
+        self, challenge_id: str, *, code: str = "", recovery_code: str = "", passkey: Mapping[str, Any] | None = None
+    ) -> NewSession:
+        """Go on with a step-up, as `complete_login` does with a login."""
+        proof = _proof(code, recovery_code, passkey)
+        return self._adopt(f"/sessions/step-up/challenges/{segment(challenge_id)}", proof)
 
     def logout(self) -> None:
         """End the session that this client acts in."""
@@ -132,10 +150,15 @@ class Client:
         """Delete the account and shred all that it holds. There is no way back. Never repeated by itself once sent."""
         self._caller.send("DELETE", "/me", {"password": password}, is_login=True)
 
-    def _adopt(self, path: str, body: Mapping[str, str]) -> NewSession:
+    def _adopt(self, path: str, body: Mapping[str, Any]) -> NewSession:
         session = NewSession.from_json(self._caller.send_json("POST", path, body, is_login=True))
         self._caller.use_token(session.secret)
         return session
+
+
+def _proof(code: str, recovery_code: str, passkey: Mapping[str, Any] | None) -> dict[str, Any]:
+    given = {"code": code, "recovery_code": recovery_code, "passkey": passkey}
+    return {name: value for name, value in given.items() if value}
 
 
 def token_from(environ: Mapping[str, str]) -> str:

@@ -47,9 +47,23 @@ def _build(response: Response, problem: dict[str, Any]) -> errors.StrongroomErro
     if issubclass(kind, errors.InvalidInput):
         path = problem.get("path")
         return kind(sentence, path=path if isinstance(path, str) else "")
+    if issubclass(kind, errors.SecondFactorRequired):
+        return _second_factor(sentence, problem.get("challenge"))
     if issubclass(kind, errors.TooManyRequests | errors.Unavailable):
         return kind(sentence, retry_after_seconds=retry_after_seconds(response) or 1)
     return kind(sentence)
+
+
+def _second_factor(sentence: str | None, challenge: Any) -> errors.SecondFactorRequired:
+    if not isinstance(challenge, dict) or not isinstance(challenge.get("id"), str):
+        return errors.SecondFactorRequired(sentence)
+    kinds, passkey = challenge.get("kinds"), challenge.get("passkey")
+    return errors.SecondFactorRequired(
+        sentence,
+        challenge_id=challenge["id"],
+        kinds=tuple(map(str, kinds)) if isinstance(kinds, list) else (),
+        passkey=passkey if isinstance(passkey, dict) else None,
+    )
 
 
 def _foreign(response: Response) -> errors.StrongroomError:

@@ -82,12 +82,8 @@ class Services:
         sessions = Sessions(settings, storage, hot, instance, cache, touches, clock)
         throttle = Throttle(instance, clock)
         accounts = Accounts(settings, storage, instance, throttle, sessions, environments, clock)
-        proofs = (
-            Challenges(instance, clock),
-            Totp(instance, clock),
-            Passkeys(settings, instance, clock),
-            RecoveryCodes(instance, clock),
-        )
+        passkeys = Passkeys(settings, instance, clock)
+        proofs = (Challenges(instance, clock), Totp(instance, clock), passkeys, RecoveryCodes(instance, clock))
         return cls(
             settings=settings,
             storage=storage,
@@ -103,7 +99,7 @@ class Services:
             metadata=metadata,
             versions=Versions(storage, instance, environments, metadata, values, sealer, reads, clock),
             wrapping=Wrapping(settings, storage, instance, clock),
-            keys=KeyServices.wire(settings, storage, instance, sealer, sessions, clock),
+            keys=KeyServices.wire(settings, storage, instance, sealer, sessions, passkeys, clock),
             history=History(storage, environments, variables, sealer, reads),
             transfer=Transfer(environments, variables, reads),
             reads=reads,

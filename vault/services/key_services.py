@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vault.services.clock import Clock
+from vault.services.factors import Passkeys
 from vault.services.instance import Instance
 from vault.services.resealing import Resealing
 from vault.services.rewrapping import Rewrapping
@@ -38,6 +39,7 @@ class KeyServices:
         instance: Instance,
         sealer: Sealer,
         sessions: Sessions,
+        passkeys: Passkeys,
         clock: Clock,
     ) -> KeyServices:
         """Hand each its collaborators."""
@@ -53,5 +55,5 @@ class KeyServices:
             people=people,
             system=system,
             secrets=secrets,
-            reseal=Resealing(settings, storage, instance, sessions, people, system, secrets, waiting, clock),
+            reseal=Resealing(settings, storage, instance, sessions, passkeys, people, system, secrets, waiting, clock),
         )

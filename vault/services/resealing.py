@@ -5,6 +5,7 @@
 | system   | the system key                                     | the active one is of before                |
 | secrets  | the keys for MACs, tokens, digests and checkpoints | the active ones are of before              |
 | sessions | all end                                            | a living one's digest is of before         |
+| passkeys | the digests that they are found by                 | made by a retired key                      |
 | answers  | kept and wrapped answers                           | under a retired system key                 |
 | people   | every user key                                     | the active one is of before                |
 | data     | every data key, then every revision                | active, or seals something, and of before  |
@@ -29,6 +30,7 @@ from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.audit.tree import AuditTree
 from vault.services.clock import SECOND_US, Clock
+from vault.services.factors import Kind, Passkeys
 from vault.services.instance import Instance
 from vault.services.rewrapping import BATCH, FULL_SPEED, Pace, Progress, Walk, no_progress
 from vault.services.secret_rotation import SecretRotation
@@ -87,6 +89,7 @@ class Resealing:
         storage: Storage,
         instance: Instance,
         sessions: Sessions,
+        passkeys: Passkeys,
         people: UserRotation,
         system: SystemRotation,
         secrets: SecretRotation,
@@ -97,6 +100,7 @@ class Resealing:
         self._storage = storage
         self._instance = instance
         self._sessions = sessions
+        self._passkeys = passkeys
         self._people = people
         self._system = system
         self._secrets = secrets
@@ -135,6 +139,7 @@ class Resealing:
         walk = Walk(pace, total, progress)
         try:
             self._end_sessions(walk)
+            self._look_up_anew(principal, walk)
             self._seal_answers(principal, walk)
             self._seal_people(principal, before_us, walk)
             self._seal_data(principal, before_us, walk)
@@ -181,6 +186,20 @@ class Resealing:
     def _end_sessions_of(self, user_id: str) -> None:
         with self._storage.write() as unit:
             self._sessions.revoke_all(unit, user_id)
+
+    def _look_up_anew(self, principal: Principal, walk: Walk) -> None:
+        after: str | None = ""
+        while after is not None:
+            after = again(lambda after=after: self._look_some_up_anew(principal, after))  # type: ignore[misc]
+            _go_on(walk)
+
+    def _look_some_up_anew(self, principal: Principal, after: str) -> str | None:
+        with self._storage.write() as unit:
+            rows = unit.credentials.with_lookup(after, BATCH)
+            done = sum(self._passkeys.look_up_anew(unit, row) for row in rows if row.kind == Kind.PASSKEY)
+            if done:
+                audit.record(unit, principal, "keys.reseal", details={"passkeys": done})
+            return rows[-1].id if rows else None
 
     def _seal_answers(self, principal: Principal, walk: Walk) -> None:
         for purpose in ANSWERS:

@@ -37,6 +37,11 @@ class NewSession:
     recovery_codes_left: int | None = None
     """Where it began with a recovery code, how many are left; whoever logs in is to be told."""
 
+    @property
+    def factors(self) -> tuple[str, ...]:
+        """What was proven."""
+        return tuple(self.row.factors.split())
+
 
 class Sessions:
     """Logged-in people."""

@@ -1,0 +1,71 @@
+"""`/me/factors`: my second factors. Whatever changes them needs a session that has just proven itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vault.api.calls import principal, services
+from vault.api.parser import StrictBlueprint
+from vault.api.schemas_factors import (
+    AddedAnswer,
+    ConfirmPasskeyBody,
+    ConfirmTotpBody,
+    FactorsAnswer,
+    NewPasskeyAnswer,
+    NewTotpAnswer,
+    RecoveryCodesAnswer,
+)
+from vault.services.factors import Added, FactorList, PasskeyEnrolment, TotpEnrolment
+
+blueprint = StrictBlueprint("factors", __name__, description="My second factors.")
+
+
+@blueprint.route("/me/factors", methods=["GET"])
+@blueprint.response(200, FactorsAnswer)
+def list_factors() -> FactorList:
+    """My second factors, and how many recovery codes are left."""
+    return services().factors.list(principal())
+
+
+@blueprint.route("/me/factors/totp", methods=["POST"])
+@blueprint.response(201, NewTotpAnswer)
+def begin_totp() -> TotpEnrolment:
+    """Begin to add an authenticator app."""
+    return services().factors.begin_totp(principal())
+
+
+@blueprint.route("/me/factors/totp/<enrolment_id>", methods=["POST"])
+@blueprint.arguments(ConfirmTotpBody)
+@blueprint.response(201, AddedAnswer)
+def confirm_totp(body: dict[str, Any], enrolment_id: str) -> Added:
+    """Add the app, with a code that it shows."""
+    return services().factors.confirm_totp(principal(), enrolment_id, body["code"], body["name"])
+
+
+@blueprint.route("/me/factors/passkeys", methods=["POST"])
+@blueprint.response(201, NewPasskeyAnswer)
+def begin_passkey() -> PasskeyEnrolment:
+    """Begin to add a passkey."""
+    return services().factors.begin_passkey(principal())
+
+
+@blueprint.route("/me/factors/passkeys/<enrolment_id>", methods=["POST"])
+@blueprint.arguments(ConfirmPasskeyBody)
+@blueprint.response(201, AddedAnswer)
+def confirm_passkey(body: dict[str, Any], enrolment_id: str) -> Added:
+    """Add the passkey that the browser has made."""
+    return services().factors.confirm_passkey(principal(), enrolment_id, body["passkey"], body["name"])
+
+
+@blueprint.route("/me/factors/recovery-codes", methods=["POST"])
+@blueprint.response(201, RecoveryCodesAnswer)
+def new_recovery_codes() -> dict[str, Any]:
+    """Ten new recovery codes in place of the old ones."""
+    return {"recovery_codes": services().factors.new_recovery_codes(principal())}
+
+
+@blueprint.route("/me/factors/<factor_id>", methods=["DELETE"])
+@blueprint.response(204)
+def remove_factor(factor_id: str) -> None:
+    """Remove a factor; with the last one, the password alone logs in again."""
+    services().factors.remove(principal(), factor_id)
