@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 from pathlib import Path
 
 import click
@@ -12,29 +11,13 @@ from vault.cli.files import read_bytes, write_private
 from vault.cli.options import connection_options, pass_cli, set_options
 from vault.cli.render import print_data
 from vault.cli.words import CliError, say, warn
-from vault.errors import TooLarge
+from vault.errors import FormatError, TooLarge
 
 # By name here, so that the help is printed without importing the formats; a test keeps them in step.
 FORMATS = (
     "dotenv", "json", "yaml", "shell", "postman", "postman-newman", "kubernetes", "docker", "systemd", "template",
 )  # fmt: skip
 IMPORTABLE = tuple(name for name in FORMATS if name not in ("shell", "template"))
-
-# The longest fitting end of a file's name tells its format.
-_BY_END = {
-    ".env": "dotenv",
-    ".json": "json",
-    ".yaml": "yaml",
-    ".yml": "yaml",
-    ".sh": "shell",
-    ".postman_environment.json": "postman",
-    ".postman_globals.json": "postman",
-    ".secret.yaml": "kubernetes",
-    ".secret.yml": "kubernetes",
-    ".docker.env": "docker",
-    ".env.example": "template",
-}
-_AGE_END = ".age"
 
 _FILE_MOST_BYTES = 16 * 2**20
 """What is read into memory before anybody looks at it: far above what a server takes, in UTF-16 and armor too."""
@@ -138,31 +121,18 @@ def import_variables(
 def _format_of(path: Path | None) -> str | None:
     if path is None:
         return None
-    name = path.name.removesuffix(_AGE_END)
-    fitting = [end for end in _BY_END if name.endswith(end)]
-    if fitting:
-        return _BY_END[max(fitting, key=len)]
-    return "dotenv" if name.startswith(".env") else None
+    from vault.formats.files import format_of
+
+    return format_of(path.name)
 
 
 def _text_of(cli: Cli, file: str, identity: str | None, passphrase_file: str | None) -> str:
     """What is in the file, opened if it is age's, in whatever Unicode it is written."""
     from vault.cli.sealing import opened
+    from vault.formats.files import text_of
 
     data = opened(cli, read_bytes(file, at_most=_FILE_MOST_BYTES), identity, passphrase_file)
-    encoding = _encoding_of(data)
     try:
-        return data.decode(encoding)
-    except UnicodeDecodeError as error:
-        name = "stdin" if file == "-" else file
-        raise CliError(f"{name} is not {encoding.upper()} text (byte {error.start}).") from error
-
-
-def _encoding_of(data: bytes) -> str:
-    """UTF-16 where the file says so or cannot be anything else (Windows writes it), else UTF-8."""
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16"
-    # The first character of every file that is imported here is of ASCII, and none is NUL.
-    return {(False, True): "utf-16-le", (True, False): "utf-16-be"}.get(
-        (data[:1] == b"\0", data[1:2] == b"\0"), "utf-8"
-    )
+        return text_of(data)
+    except FormatError as error:
+        raise CliError(error.message.replace("This file", "stdin" if file == "-" else file)) from error

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Container, Iterable, Mapping, Set
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -78,6 +78,22 @@ class Variable:
         """The value as text: itself for a string, else its JSON."""
         return self.value if isinstance(self.value, str) else strict_json.dumps(self.value)
 
+    @property
+    def outline(self) -> Outline:
+        """All but the value."""
+        return Outline(self.name, self.type, self.enabled, self.literal, self.description)
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """A variable without its value: what a list of them tells."""
+
+    name: str
+    type: VariableType
+    enabled: bool
+    literal: bool
+    description: str
+
 
 @dataclass(frozen=True, slots=True)
 class Environment:
@@ -124,6 +140,8 @@ class Values:
     warnings: tuple[str, ...] = ()
     warned: tuple[str, ...] = ()
     """Which variable each of the first warnings is about."""
+    referring: tuple[str, ...] = field(default=(), compare=False)
+    """Which variables may hold a reference: the others are as they were stored."""
 
     def about(self, names: Container[str]) -> tuple[str, ...]:
         """The warnings that are about one of `names`."""
@@ -211,7 +229,7 @@ def resolve_live(layers: Iterable[Iterable[Live]], *, expand: bool = True) -> Va
     return _expanded(texts, referring, literal_names) if expand and referring else Values(texts)
 
 
-def _expanded(texts: Mapping[str, str], referring: Iterable[str], literal_names: Set[str]) -> Values:
+def _expanded(texts: Mapping[str, str], referring: Sequence[str], literal_names: Set[str]) -> Values:
     resolved = dict(texts)
     warnings: list[str] = []
     warned: list[str] = []
@@ -224,7 +242,7 @@ def _expanded(texts: Mapping[str, str], referring: Iterable[str], literal_names:
             warnings.append(warning)
             warned.append(name)
         resolved[name] = expanded.translate(_UNSHIELD) if literal_names else expanded
-    return Values(resolved, tuple(warnings), tuple(warned))
+    return Values(resolved, tuple(warnings), tuple(warned), tuple(referring))
 
 
 class _Budget:

@@ -62,14 +62,19 @@ class History:
         self._reads.read(principal, "revision.read", environment.id, number)
         return found
 
-    def diff(self, principal: Principal, reference: str | None, number: int, against: int) -> list[Change]:
-        """How revision `number` differs from revision `against` (0 is the empty one before the first)."""
+    def diff(
+        self, principal: Principal, reference: str | None, number: int, against: int, *, action: str = "revision.read"
+    ) -> list[Change]:
+        """How revision `number` differs from revision `against` (0 is the empty one before the first).
+
+        The audit gets `action` for each of the two: `revision.compare` from who tells of no value.
+        """
         with self._storage.read() as unit:
             environment = self._environments.find(unit, principal, reference, Permission.HISTORY)
             after = self._open(unit, principal, environment, number)
             before = self._open(unit, principal, environment, against)
         for read in {number, against} - {0}:
-            self._reads.read(principal, "revision.read", environment.id, read)
+            self._reads.read(principal, action, environment.id, read)
         return compare(before, after)
 
     def rollback(
@@ -80,12 +85,14 @@ class History:
         number: int,
         precondition: Precondition = NO_PRECONDITION,
     ) -> Written:
-        """Write revision `number` again as a new one. Raises `NotFound`, `RevisionDeleted`."""
+        """Write revision `number` (0 is the empty one) again as a new one. Raises `NotFound`, `RevisionDeleted`."""
         environment = self._environments.find(unit, principal, reference, Permission.HISTORY)
 
         def old(_: tuple[Variable, ...]) -> tuple[Variable, ...]:
             # Only under the user's lock: a revision that is destroyed in the meantime must stay so.
-            return self._sealer.open_stored(unit, environment, self._numbered(unit, environment, number))
+            return (
+                self._sealer.open_stored(unit, environment, self._numbered(unit, environment, number)) if number else ()
+            )
 
         return self._variables.write(unit, principal, reference, old, precondition, always=True)
 

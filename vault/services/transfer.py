@@ -13,9 +13,10 @@ from vault.model.grant import Permission
 from vault.model.policy import allows
 from vault.model.principal import Principal
 from vault.services.audit import ReadLog
+from vault.services.editing import merge
 from vault.services.environments import GLOBALS, Environments, ask, target_of
 from vault.services.history import compare
-from vault.services.variables import NO_PRECONDITION, Precondition, Variables, merge
+from vault.services.variables import NO_PRECONDITION, Precondition, Variables
 from vault.storage import UnitOfWork
 
 FILE_MAX_CHARACTERS = 4 * ENVIRONMENT_MAX_BYTES

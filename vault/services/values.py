@@ -150,7 +150,8 @@ def current_of(layer: Layer) -> Facts | None:
 
 def _chosen(resolved: Values, names: tuple[str, ...] | None, warnings: list[str]) -> Values:
     if names is None:
-        return Values(resolved.values, (*warnings, *resolved.warnings))
+        warned = ("",) * len(warnings) + resolved.warned
+        return Values(resolved.values, (*warnings, *resolved.warnings), warned, resolved.referring)
     missing = [f"There is no variable {name} here." for name in names if name not in resolved.values]
     chosen = {name: resolved.values[name] for name in names if name in resolved.values}
     return Values(chosen, (*warnings, *resolved.about(chosen), *missing))

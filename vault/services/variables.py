@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from vault.errors import IntegrityError, InvalidInput, NotFound, PreconditionFailed, PreconditionRequired
-from vault.model.environment import DESCRIPTION_MAX_CHARACTERS, Variable, VariableType, check_variable_name, normal
+from vault.errors import IntegrityError, NotFound, PreconditionFailed, PreconditionRequired, RevisionDeleted
+from vault.model.environment import Environment, Outline, Variable, normal
 from vault.model.grant import Permission, Target
 from vault.model.policy import require
 from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.audit import ReadLog
+from vault.services.editing import RowEdit, checked, edited, merge, typed
 from vault.services.environments import Environments, target_of
 from vault.services.sealing import Sealer
 from vault.storage import Record, Storage, UnitOfWork
@@ -43,6 +44,18 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class Listing:
+    """An environment, its current variables without their values, and the ETag that a write of them names: none where
+    there is nothing to read."""
+
+    environment: Environment
+    outlines: tuple[Outline, ...]
+    etag: str
+    is_deleted: bool = False
+    """Whether there is a current revision that cannot be read any more."""
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
     """Where a write has led: the current revision and its ETag. `changed` is False when there was nothing to do."""
 
@@ -69,6 +82,19 @@ class Variables:
             snapshot = self._snapshot(unit, row)
         self._reads.read(principal, action, row.id, snapshot.revision, names=names)
         return snapshot
+
+    def list(self, principal: Principal, reference: str | None) -> Listing:
+        """All current variables without their values. Raises `NotFound`, `ClientSealed`."""
+        with self._storage.read() as unit:
+            row = self._environments.find(unit, principal, reference, Permission.READ)
+            view, etag = self._environments.view(unit, row), self._environments.etag(row)
+            try:
+                outlines = tuple(variable.outline for variable in self._snapshot(unit, row).variables)
+                listing = Listing(view, outlines, etag if view.revision else "")
+            except RevisionDeleted:
+                listing = Listing(view, (), "", is_deleted=True)
+        self._reads.read(principal, "variables.list", row.id, view.revision)
+        return listing
 
     def read_one(self, principal: Principal, reference: str | None, name: str) -> tuple[Variable, Snapshot]:
         """One variable and the snapshot that it is of. Raises `NotFound`."""
@@ -107,6 +133,17 @@ class Variables:
         """
         row = self._for_update(unit, principal, reference, precondition)
         return self._write(unit, principal, row, precondition, lambda current: merge(current, changes))
+
+    def edit(
+        self,
+        unit: UnitOfWork,
+        principal: Principal,
+        reference: str | None,
+        edits: Sequence[RowEdit],
+        precondition: Precondition = NO_PRECONDITION,
+    ) -> Written:
+        """Apply what a person did to the rows, all in one revision. Raises as `edited` and `patch` do."""
+        return self.write(unit, principal, reference, lambda current: edited(current, edits), precondition)
 
     def put_one(
         self,
@@ -197,7 +234,7 @@ class Variables:
         current = self._readable(unit, environment)
         self._check(environment, current, precondition)
         before = self._sealer.open_stored(unit, environment, current) if current is not None else ()
-        after = _typed(before, edit(before))
+        after = typed(before, edit(before))
         if current is not None and after == before and not always:
             # Told all the same: whoever may not read could find a value out by writing guesses.
             audit.record(unit, principal, "revision.unchanged", environment_id=environment.id, revision=current.number)
@@ -233,47 +270,3 @@ class Variables:
             return Snapshot((), None, etag, target_of(environment))
         opened = self._sealer.open_stored(unit, environment, revision)
         return Snapshot(opened, revision.number, etag, target_of(environment))
-
-
-def merge(current: Iterable[Variable], changes: Mapping[str, Mapping[str, Any] | None]) -> tuple[Variable, ...]:
-    """`current` with `changes`: those that stay keep their place, new ones come last, None takes one out."""
-    merged = {variable.name: variable for variable in current}
-    for raw, attributes in changes.items():
-        name = check_variable_name(raw, path=f"variables.{raw}")
-        if attributes is None:
-            merged.pop(name, None)
-            continue
-        before = merged.get(name)
-        if before is None and "value" not in attributes:
-            raise InvalidInput("A new variable needs a value.", path=f"variables.{raw}.value")
-        merged[name] = checked(replace(before or Variable(name, ""), **attributes))
-    return tuple(merged.values())
-
-
-def _typed(before: Sequence[Variable], after: tuple[Variable, ...]) -> tuple[Variable, ...]:
-    """`after`, where the JSON text of what was no text stays what it was.
-
-    Our face shows the number 5 as the text 5. Whoever reads all variables and writes them back must not change it.
-    """
-    typed = {variable.name: variable for variable in before if not isinstance(variable.value, str)}
-    if not typed:
-        return after
-    return tuple(
-        replace(variable, value=typed[variable.name].value)
-        if variable.name in typed and variable.value == typed[variable.name].text
-        else variable
-        for variable in after
-    )
-
-
-def checked(variable: Variable) -> Variable:
-    """The variable with its name in NFC. Raises `InvalidInput` for what cannot be stored."""
-    name = check_variable_name(variable.name)
-    for what, text in (("value", variable.value), ("description", variable.description)):
-        if isinstance(text, str) and any("\ud800" <= character <= "\udfff" for character in text):
-            raise InvalidInput("Half a surrogate pair is not text.", path=f"variables.{name}.{what}")
-    if len(variable.description) > DESCRIPTION_MAX_CHARACTERS:
-        raise InvalidInput(
-            f"A description has at most {DESCRIPTION_MAX_CHARACTERS} characters.", path=f"variables.{name}.description"
-        )
-    return replace(variable, name=name, type=VariableType(variable.type))

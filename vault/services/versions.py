@@ -29,12 +29,12 @@ from vault.model.policy import require
 from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.clock import Clock
+from vault.services.editing import checked
 from vault.services.environments import Environments, ask, target_of
 from vault.services.instance import Instance
 from vault.services.metadata import Metadata
 from vault.services.sealing import Sealer
 from vault.services.values import ValuesReader, current_of
-from vault.services.variables import checked
 from vault.storage import Facts, Layer, Record, Stale, Storage, UnitOfWork
 
 Edit = Callable[[tuple[Variable, ...]], tuple[Variable, ...]]

@@ -3,10 +3,16 @@
 | file            | pages                                                                  |
 |-----------------|------------------------------------------------------------------------|
 | login.py        | logging in and out                                                     |
-| environments.py | the list; make, rename, copy, delete, bring back                       |
+| environments.py | the list of environments; make one, bring one back                     |
+| variables.py    | one environment as a table, and what the table's script asks for       |
+| variable.py     | one variable as a form                                                 |
+| settings.py     | rename, describe, copy, delete an environment                          |
+| history.py      | older revisions, and what differs between two                          |
+| files.py        | import and export                                                      |
 | tokens.py       | service tokens: make, show once, rotate, revoke                        |
 
-guard.py lets in; csrf.py and headers.py keep out; problems.py tells what went wrong; assets.py serves what pages load.
+environment.py and both.py hold what the pages of one environment share. guard.py lets in; csrf.py and headers.py keep
+out; problems.py tells what went wrong; assets.py serves what pages load.
 A page is a form and a table that work without a script; the modules in `static/` make them quicker to use.
 """
 
@@ -14,16 +20,31 @@ from __future__ import annotations
 
 from flask import Flask
 
-from vault.web import assets, environments, fallback, filters, guard, login, tokens
+from vault.web import (
+    assets,
+    environments,
+    fallback,
+    files,
+    filters,
+    guard,
+    history,
+    login,
+    settings,
+    tokens,
+    uploads,
+    variable,
+    variables,
+)
 from vault.web.guard import PASSWORD_PATHS
 
-_FILES = (login, environments, tokens, fallback)
+_FILES = (login, environments, variables, variable, settings, history, files, tokens, fallback)
 
 
 def register(app: Flask) -> None:
     """Give `app` the pages."""
     fallback.prepare(app)
     filters.register(app)
+    uploads.register(app)
     for file in _FILES:
         app.register_blueprint(file.blueprint)
     assets.register(app)

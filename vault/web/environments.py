@@ -8,6 +8,7 @@ from vault.errors import Conflict, InvalidInput
 from vault.model.environment import Environment
 from vault.storage import UnitOfWork
 from vault.web.blueprint import new_blueprint
+from vault.web.both import home
 from vault.web.pages import field, principal, render, see, services, transaction
 from vault.web.problems import audited, status_of
 
@@ -29,7 +30,7 @@ def create_environment() -> Response:
         return str(row.id)
 
     try:
-        return see(f"/environments/{transaction(create)}", "created")
+        return see(home(transaction(create)), "created")
     except (InvalidInput, Conflict) as error:
         audited(error)
         return _list(status_of(error), error=error.message, name=field("name"), description=field("description"))
@@ -39,16 +40,22 @@ def create_environment() -> Response:
 def undelete_environment(env: str) -> Response:
     """Bring a deleted environment back, under another name where its own is taken."""
     name = field("name") or None
-    transaction(lambda unit: services().environments.undelete(unit, principal(), env, name))
-    return see(f"/environments/{env}", "undeleted")
+    try:
+        transaction(lambda unit: services().environments.undelete(unit, principal(), env, name))
+        return see(home(env), "undeleted")
+    except (InvalidInput, Conflict) as error:
+        audited(error)
+        return _list(status_of(error), clash=env, clash_error=error.message, clash_name=field("name"))
 
 
 def _list(status: int = 200, **told: str) -> Response:
     looked_for = request.args.get("q", "").strip()
     living = [item for item in _all(deleted=False) if looked_for.casefold() in item.name.casefold()]
     deleted = sorted(_all(deleted=True), key=lambda item: item.deleted_us or 0, reverse=True)
+    undo = next((item for item in deleted if item.id == request.args.get("undo")), None)
     days = services().settings.purge_after_days
-    return render("environments.html", status, living=living, deleted=deleted, days=days, q=looked_for, **told)
+    shown = {"living": living, "deleted": deleted, "undo": undo, "days": days, "q": looked_for}
+    return render("environments.html", status, **shown, **told)
 
 
 def _all(*, deleted: bool) -> list[Environment]:

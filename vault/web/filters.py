@@ -16,6 +16,7 @@ _FIELD = Markup('<input type="hidden" name="csrf_token" value="{}">')
 def register(app: Flask) -> None:
     """Give `app`'s templates these words."""
     app.add_template_filter(moment)
+    app.add_template_filter(author)
     app.add_template_global(csrf_field)
     app.add_template_global(once_field)
 
@@ -27,6 +28,12 @@ def moment(us: int | None) -> Markup:
     time = _START + datetime.timedelta(microseconds=us)
     machine, shown = time.strftime("%Y-%m-%dT%H:%M:%SZ"), time.strftime("%Y-%m-%d %H:%M UTC")
     return Markup('<time datetime="{}">{}</time>').format(machine, shown)
+
+
+def author(label: str) -> str:
+    """Who made a revision, from its label: only its owner and their tokens do."""
+    kind, _, token_id = label.partition(":")
+    return f"token {token_id}" if kind == "token" else "you"
 
 
 def csrf_field() -> Markup:

@@ -14,8 +14,8 @@ from vault.web.blueprint import is_public
 BLUEPRINTS = "web_"
 """What the names of all pages' blueprints begin with."""
 
-PASSWORD_PATHS = frozenset({"/login"})
-"""Forms that hold a password: they get the small pool of the logins."""
+PASSWORD_PATHS = frozenset({"/login", "/export/passphrase"})
+"""Forms whose password is hashed: they get the small pool of the logins."""
 
 
 def register(app: Flask) -> None:

@@ -52,16 +52,16 @@ def _answer(error: Exception) -> Response:
         return _failure(error)
     if isinstance(error, errors.NotGranted):
         error = errors.NotFound()
-    response = _page(status_of(error), error.code, error.message)
+    response = _page(status_of(error), error.code, error.message, getattr(error, "path", ""))
     seconds = getattr(error, "retry_after_seconds", None)
     if seconds is not None:
         response.headers["Retry-After"] = str(seconds)
     return response
 
 
-def _page(status: int, code: str, sentence: str) -> Response:
+def _page(status: int, code: str, sentence: str, path: str = "") -> Response:
     if pages.wants_json():
-        response = jsonify({"code": code, "message": sentence})
+        response = jsonify({"code": code, "message": sentence, "path": path})
         response.status_code = status
         return response
     return pages.render("error.html", status, sentence=sentence, request_id=_request_id())
@@ -92,6 +92,8 @@ def _translated(error: Exception) -> Exception:
         return errors.NotFound("There is no such page.")
     if error.code == HTTPStatus.METHOD_NOT_ALLOWED:
         return errors.MethodNotAllowed()
+    if error.code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return errors.TooLarge("This is larger than any environment can be.")
     if error.code < HTTPStatus.INTERNAL_SERVER_ERROR:
         return errors.InvalidInput()
     return error

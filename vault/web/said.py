@@ -5,7 +5,11 @@ from __future__ import annotations
 _SENTENCES = {
     "logged-out": "You are logged out.",
     "created": "The environment is there.",
-    "renamed": "The environment has its new name.",
+    "saved": "Saved.",
+    "none-chosen": "Nothing was chosen, so nothing was deleted.",
+    "changed": "The settings are saved.",
+    "imported": "The file is imported.",
+    "rolled-back": "The older revision is back, as a new one.",
     "copied": "The copy is there.",
     "deleted": "The environment is deleted. It can be brought back for 30 days.",
     "undeleted": "The environment is back.",

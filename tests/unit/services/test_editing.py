@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from vault.errors import InvalidInput
 from vault.model.environment import Variable, VariableType
+from vault.services.editing import checked, merge
 from vault.services.history import compare
-from vault.services.variables import checked, merge
 
 CURRENT = (
     Variable("A", "1"),

@@ -1,0 +1,94 @@
+"""What becomes of variables: changes by name, a person's edits row by row, and what may be stored at all."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from vault.errors import InvalidInput
+from vault.model.environment import DESCRIPTION_MAX_CHARACTERS, Variable, VariableType, check_variable_name
+
+
+@dataclass(frozen=True, slots=True)
+class RowEdit:
+    """What became of one row of an editor: `name` is what it was (None for a new row), `attributes` are those that were
+    changed, the name among them where it was renamed (None for a row that was taken out)."""
+
+    name: str | None
+    attributes: Mapping[str, Any] | None
+
+
+def merge(current: Iterable[Variable], changes: Mapping[str, Mapping[str, Any] | None]) -> tuple[Variable, ...]:
+    """`current` with `changes`: those that stay keep their place, new ones come last, None takes one out."""
+    merged = {variable.name: variable for variable in current}
+    for raw, attributes in changes.items():
+        name = check_variable_name(raw, path=f"variables.{raw}")
+        if attributes is None:
+            merged.pop(name, None)
+            continue
+        before = merged.get(name)
+        if before is None and "value" not in attributes:
+            raise InvalidInput("A new variable needs a value.", path=f"variables.{raw}.value")
+        merged[name] = checked(replace(before or Variable(name, ""), **attributes))
+    return tuple(merged.values())
+
+
+def edited(current: Iterable[Variable], edits: Sequence[RowEdit]) -> tuple[Variable, ...]:
+    """`current` after a person's edits: what is renamed keeps its place, what is new comes last.
+
+    Raises `InvalidInput`, whose path begins with the position of the edit.
+    """
+    # New rows go by their position, which is no name.
+    rows: dict[str | int, Variable] = {variable.name: variable for variable in current}
+    for position, edit in enumerate(edits):
+        key = position if edit.name is None else edit.name
+        if edit.name is not None and key not in rows:
+            raise InvalidInput("This variable is not there any more.", path=f"{position}.name")
+        if edit.attributes is None:
+            del rows[key]
+            continue
+        try:
+            rows[key] = checked(replace(rows.get(key, Variable("", "")), **edit.attributes))
+        except InvalidInput as error:
+            raise InvalidInput(error.message, path=f"{position}.{error.path.rpartition('.')[2]}") from error
+    _refuse_doubles(rows, edits)
+    return tuple(rows.values())
+
+
+def _refuse_doubles(rows: Mapping[str | int, Variable], edits: Sequence[RowEdit]) -> None:
+    count = Counter(variable.name for variable in rows.values())
+    for position, edit in reversed(list(enumerate(edits))):
+        variable = rows.get(position if edit.name is None else edit.name)
+        if edit.attributes is not None and variable is not None and count[variable.name] > 1:
+            raise InvalidInput("Another variable here has this name.", path=f"{position}.name")
+
+
+def typed(before: Sequence[Variable], after: tuple[Variable, ...]) -> tuple[Variable, ...]:
+    """`after`, where the JSON text of what was no text stays what it was.
+
+    Our face shows the number 5 as the text 5. Whoever reads all variables and writes them back must not change it.
+    """
+    typed = {variable.name: variable for variable in before if not isinstance(variable.value, str)}
+    if not typed:
+        return after
+    return tuple(
+        replace(variable, value=typed[variable.name].value)
+        if variable.name in typed and variable.value == typed[variable.name].text
+        else variable
+        for variable in after
+    )
+
+
+def checked(variable: Variable) -> Variable:
+    """The variable with its name in NFC. Raises `InvalidInput` for what cannot be stored."""
+    name = check_variable_name(variable.name)
+    for what, text in (("value", variable.value), ("description", variable.description)):
+        if isinstance(text, str) and any("\ud800" <= character <= "\udfff" for character in text):
+            raise InvalidInput("Half a surrogate pair is not text.", path=f"variables.{name}.{what}")
+    if len(variable.description) > DESCRIPTION_MAX_CHARACTERS:
+        raise InvalidInput(
+            f"A description has at most {DESCRIPTION_MAX_CHARACTERS} characters.", path=f"variables.{name}.description"
+        )
+    return replace(variable, name=name, type=VariableType(variable.type))

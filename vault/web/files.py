@@ -1,0 +1,173 @@
+"""Files in and out: an import shows its plan before it is applied; an export is a download."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from flask import Response, request
+
+from vault.crypto import age
+from vault.errors import Conflict, FormatError, InvalidInput, StrongroomError
+from vault.formats import FORMATS, Format, ParsedFile
+from vault.formats.files import ENCRYPTED_END, format_of, text_of
+from vault.model.environment import Environment, EnvironmentKind
+from vault.services.environments import GLOBALS
+from vault.services.transfer import Imported, format_named, parse_file
+from vault.services.variables import NO_PRECONDITION, Precondition
+from vault.storage import UnitOfWork
+from vault.web import problems
+from vault.web.blueprint import new_blueprint
+from vault.web.both import both, called, home
+from vault.web.environment import frame, read_before
+from vault.web.pages import field, principal, render, see, services, transaction
+
+blueprint = new_blueprint("files")
+
+_HARD_PATH = "/export/passphrase"
+"""It works as hard as a login: a quarter of a GiB for a second."""
+
+READABLE = tuple(name for name, item in FORMATS.items() if item.can_parse)
+
+_UNFIT = re.compile(r"[^\w.-]+")
+
+
+@both(blueprint, "/import", "GET")
+def show_import(env: str | None = GLOBALS) -> Response:
+    """Where a file is chosen, or a text put in."""
+    return _import_form(env)
+
+
+@both(blueprint, "/import", "POST")
+def import_file(env: str | None = GLOBALS) -> Response:
+    """Tell what an import would do; apply it when that was said. The form brings the text again: nothing is kept."""
+    listing = services().variables.list(principal(), env)
+    text = ""
+    try:
+        text = _text()
+        chosen = field("format") or format_of(_file_name()) or "dotenv"
+        parsed = parse_file(chosen, text)
+        if "apply" in request.form:
+            return _applied(env, parsed)
+        plan = transaction(lambda unit: _imported(unit, env, parsed, NO_PRECONDITION, dry_run=True))
+    except (InvalidInput, Conflict) as error:
+        return _import_form(env, error, text if not _file_name() else "")
+    packed = base64.b64encode(text.encode()).decode()
+    about: dict[str, Any] = {
+        "imported": plan,
+        "packed": packed,
+        "format": chosen,
+        "mode": field("mode"),
+    }
+    return render("plan.html", **frame(listing.environment, "import"), **about, etag=listing.etag)
+
+
+@both(blueprint, "/export", "GET")
+def show_export(env: str | None = GLOBALS) -> Response:
+    """What an export may be, with a word of warning."""
+    return _export_form(env)
+
+
+@both(blueprint, "/export", "POST")
+def export_file(env: str | None = GLOBALS) -> Response:
+    """The file as a download: as it is, or for the keys of those who may open it."""
+
+    def recipients() -> list[age.Recipient]:
+        keys = field("recipients").replace(",", " ").split()
+        if not keys and "sealed" in request.form:
+            raise FormatError("Name at least one key: they begin with age1.")
+        return [age.X25519Recipient.from_text(key) for key in keys]
+
+    return _exported(env, recipients, "recipients")
+
+
+@blueprint.post(_HARD_PATH)
+def export_with_passphrase() -> Response:
+    """The same under a passphrase."""
+
+    def passphrase() -> list[age.Recipient]:
+        if field("passphrase") != field("again"):
+            raise FormatError("The two passphrases differ.")
+        return [age.Passphrase(field("passphrase"))]
+
+    return _exported(field("environment") or GLOBALS, passphrase, "passphrase")
+
+
+def _applied(env: str | None, parsed: ParsedFile) -> Response:
+    known = read_before(field("etag"))
+    transaction(lambda unit: _imported(unit, env, parsed, known, dry_run=False))
+    return see(home(env), "imported")
+
+
+def _imported(unit: UnitOfWork, env: str | None, parsed: ParsedFile, known: Precondition, *, dry_run: bool) -> Imported:
+    modes = {"replace_all": field("mode") == "replace", "dry_run": dry_run}
+    return services().transfer.import_file(unit, principal(), env, parsed, known, **modes)
+
+
+def _file_name() -> str:
+    file = request.files.get("file")
+    return file.filename or "" if file is not None else ""
+
+
+def _text() -> str:
+    """What is to be read: what the plan's form brought back, a file, or what was put into the field."""
+    if field("packed"):
+        try:
+            return base64.b64decode(field("packed"), validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError) as error:
+            raise InvalidInput("This form is damaged: start the import again.") from error
+    if not _file_name():
+        # Forms send every line end as two characters.
+        return field("text").replace("\r\n", "\n")
+    data = request.files["file"].read()
+    if age.is_age(data):
+        raise FormatError("This file is encrypted with age: open it first, or let `strongroom import` do both.")
+    return text_of(data)
+
+
+def _import_form(env: str | None, error: StrongroomError | None = None, text: str = "") -> Response:
+    environment = services().environments.get(principal(), env)
+    about: dict[str, Any] = {"formats": READABLE, "text": text, "format": field("format"), "mode": field("mode")}
+    if error is None:
+        return render("import.html", **frame(environment, "import"), **about)
+    problems.audited(error)
+    status = problems.status_of(error)
+    return render("import.html", status, **frame(environment, "import"), **about, error=error.message)
+
+
+def _exported(env: str | None, readers: Callable[[], Sequence[age.Recipient]], wrong: str) -> Response:
+    try:
+        chosen, sealed_for = format_named(field("format")), readers()
+        rendered = services().transfer.export_text(principal(), env, chosen.name)
+    except InvalidInput as error:
+        problems.audited(error)
+        return _export_form(env, problems.status_of(error), error=error.message, wrong=error.path or wrong)
+    if rendered.warnings and "anyway" not in request.form:
+        return _export_form(env, warnings=rendered.warnings)
+    content, name = rendered.text.encode(), _name_of(services().environments.get(principal(), env), chosen)
+    if sealed_for:
+        return _download(age.encrypt(content, sealed_for), name + ENCRYPTED_END, "application/octet-stream")
+    return _download(content, name, f"{chosen.media_type}; charset=utf-8")
+
+
+def _name_of(environment: Environment, chosen: Format) -> str:
+    """What the file is called: Postman has another end for globals."""
+    end = chosen.suffix
+    if environment.kind is EnvironmentKind.GLOBALS:
+        end = end.replace("_environment.json", "_globals.json")
+    return _UNFIT.sub("-", called(environment)) + end
+
+
+def _download(content: bytes, name: str, content_type: str) -> Response:
+    response = Response(content, content_type=content_type)
+    response.headers.set("Content-Disposition", "attachment", filename=name)
+    return response
+
+
+def _export_form(env: str | None, status: int = 200, **told: Any) -> Response:
+    environment = services().environments.get(principal(), env)
+    about: dict[str, Any] = {"formats": tuple(FORMATS), "format": field("format") or "dotenv", "hard_path": _HARD_PATH}
+    return render("export.html", status, **frame(environment, "export"), **about, **told)

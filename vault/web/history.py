@@ -1,0 +1,58 @@
+"""Older revisions of an environment: the list, what differs between two, and the way back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response, request
+
+from vault.errors import InvalidInput
+from vault.services.environments import GLOBALS
+from vault.web.blueprint import new_blueprint
+from vault.web.both import both
+from vault.web.environment import REVISION_MOST, frame
+from vault.web.pages import principal, render, services
+
+blueprint = new_blueprint("history")
+
+_PAGE = 50
+
+
+@both(blueprint, "/history", "GET")
+def show_history(env: str | None = GLOBALS) -> Response:
+    """The revisions, the newest first."""
+    environment = services().environments.get(principal(), env)
+    before = min(request.args.get("before", REVISION_MOST, type=int), REVISION_MOST)
+    found = services().history.revisions(principal(), env, before, _PAGE + 1)
+    now = services().clock()
+    shown = [(revision, revision.is_readable(now)) for revision in found[:_PAGE]]
+    more = shown[-1][0].number if len(found) > _PAGE else 0
+    return render("history.html", **frame(environment, "history"), revisions=shown, more=more)
+
+
+@both(blueprint, "/diff", "GET")
+def show_diff(env: str | None = GLOBALS) -> Response:
+    """What differs between two revisions, by name; without their values."""
+    return _diff(env, _number("from"), _number("to"), with_values=False)
+
+
+@both(blueprint, "/diff", "POST")
+def show_diff_with_values(env: str | None = GLOBALS) -> Response:
+    """The same with the values, which were asked for."""
+    return _diff(env, _number("from"), _number("to"), with_values=True)
+
+
+def _diff(env: str | None, older: int, newer: int, *, with_values: bool) -> Response:
+    older, newer = sorted((older, newer))
+    environment = services().environments.get(principal(), env)
+    action = "revision.read" if with_values else "revision.compare"
+    changes = services().history.diff(principal(), env, newer, older, action=action)
+    about: dict[str, Any] = {"older": older, "newer": newer, "changes": changes, "with_values": with_values}
+    return render("diff.html", **frame(environment, "history"), **about)
+
+
+def _number(name: str) -> int:
+    number = request.values.get(name, type=int)
+    if number is None or not 0 <= number <= REVISION_MOST:
+        raise InvalidInput("Choose two revisions to compare.", path=name)
+    return number

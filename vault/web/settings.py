@@ -1,0 +1,87 @@
+"""What an environment is called and how it is kept: its settings, a copy of it, its deletion."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response, request
+
+from vault.errors import Conflict, InvalidInput
+from vault.services.environments import GLOBALS, MAX_VERSIONS_MOST
+from vault.storage import UnitOfWork
+from vault.web import problems
+from vault.web.blueprint import new_blueprint
+from vault.web.both import both, home
+from vault.web.environment import frame
+from vault.web.pages import field, principal, render, see, services, transaction
+
+blueprint = new_blueprint("settings")
+
+
+@both(blueprint, "/settings", "GET")
+def show_settings(env: str | None = GLOBALS) -> Response:
+    """The settings as they are."""
+    return _page(env)
+
+
+@both(blueprint, "/settings", "POST")
+def change_settings(env: str | None = GLOBALS) -> Response:
+    """Change them all at once."""
+    try:
+        wishes = _wishes(named=env is not GLOBALS)
+        transaction(lambda unit: services().environments.change(unit, principal(), env, wishes))
+        return see(f"{home(env)}/settings", "changed")
+    except (InvalidInput, Conflict) as error:
+        return _page(env, error, "name")
+
+
+@blueprint.post("/environments/<env>/copy")
+def copy_environment(env: str) -> Response:
+    """Make another environment of its variables, and open that."""
+
+    def copy(unit: UnitOfWork) -> str:
+        return str(services().variables.copy(unit, principal(), env, field("copy")).id)
+
+    try:
+        return see(home(transaction(copy)), "copied")
+    except (InvalidInput, Conflict) as error:
+        return _page(env, error, "copy")
+
+
+@blueprint.post("/environments/<env>/delete")
+def delete_environment(env: str) -> Response:
+    """Delete it; the list of environments offers the undo."""
+    transaction(lambda unit: services().environments.delete(unit, principal(), env))
+    return see(f"/environments?undo={env}", "deleted")
+
+
+def _wishes(*, named: bool) -> dict[str, Any]:
+    versions = request.form.get("max_versions", type=int)
+    if versions is None:
+        raise InvalidInput(f"This is a number from 1 to {MAX_VERSIONS_MOST}.", path="max_versions")
+    wishes = {
+        "description": field("description"),
+        "max_versions": versions,
+        "cas_required": "cas_required" in request.form,
+    }
+    return {"name": field("name"), **wishes} if named else wishes
+
+
+def _page(env: str | None, error: InvalidInput | Conflict | None = None, wrong: str = "") -> Response:
+    """The settings with what was typed into them; `wrong` is the field that an error without a path is about."""
+    environment = services().environments.get(principal(), env)
+    typed: dict[str, Any] = {
+        "name": environment.name,
+        "description": environment.description,
+        "max_versions": environment.max_versions,
+        "cas_required": environment.cas_required,
+        "copy": f"{environment.name} copy",
+    }
+    if error is None:
+        return render("settings.html", **frame(environment, "settings"), typed=typed)
+    problems.audited(error)
+    path = getattr(error, "path", "") if wrong != "copy" else ""
+    typed |= {name: field(name) for name in typed if name in request.form}
+    typed["cas_required"] = "cas_required" in request.form if wrong != "copy" else environment.cas_required
+    told = {"error": error.message, "wrong": path or wrong}
+    return render("settings.html", problems.status_of(error), **frame(environment, "settings"), typed=typed, **told)

@@ -1,0 +1,318 @@
+// The table of one environment, edited in place and saved as one revision.
+
+import { copy } from "./clipboard.js";
+import { Row, element } from "./row.js";
+import { Refusal, ask } from "./wire.js";
+
+const at = (id) => document.getElementById(id);
+const form = at("table");
+const table = form.querySelector("table");
+const search = at("q");
+const { home } = form.dataset;
+const touched = new Set();
+let { etag } = form.dataset;
+let revision = Number(form.dataset.revision);
+let isStale = false;
+let isBusy = false;
+
+const allRows = () => [...table.tBodies].flatMap((body) => [...body.rows]);
+const changed = () => allRows().map((tr) => Row.of(tr)).filter((row) => touched.has(row) && row.isChanged);
+
+// -- What is told --
+
+function say(sentence) {
+  at("say").textContent = sentence;
+  tell();
+}
+
+function tell() {
+  const count = [...touched].filter((row) => row.isChanged).length;
+  at("count").textContent = count ? `${count} unsaved change${count === 1 ? "" : "s"}.` : "";
+  at("save").hidden = at("discard").hidden = !count;
+  if (count) at("undo-saved").hidden = true;
+  at("unsaved").hidden = !count && !at("say").textContent;
+  document.title = document.title.replace(/^• /, "");
+  if (count) document.title = `• ${document.title}`;
+}
+
+async function trying(action) {
+  try {
+    return await action();
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    say(error.message);
+  }
+}
+
+// -- Rows --
+
+function touch(row) {
+  touched.add(row);
+  tell();
+}
+
+function blank() {
+  const last = at("new-rows").lastElementChild;
+  if (last && !Row.of(last).isChanged) return Row.of(last);
+  const row = Row.fresh();
+  at("new-rows").append(row.tr);
+  row.open();
+  return row;
+}
+
+function undo(row) {
+  touched.delete(row);
+  if (row.was) {
+    row.undo();
+    row.tr.querySelector("a").focus();
+  } else {
+    row.tr.remove();
+    blank().open("name");
+  }
+  tell();
+}
+
+function remove(row) {
+  row.remove();
+  touch(row);
+}
+
+async function valueOf(row) {
+  if (row.isShown) return row.now.value;
+  const { values } = await ask(`${home}/values`, { name: row.was.name });
+  return values[row.was.name];
+}
+
+function reveal(row, field) {
+  return trying(async () => {
+    const value = await valueOf(row);
+    row.show(value);
+    if (field) row.field(field)?.focus();
+    else row.tr.querySelector("a")?.focus();
+  });
+}
+
+function copyValue(row) {
+  return trying(async () => {
+    const value = valueOf(row);
+    await copy(value, () => say("The clipboard is cleared.")).catch(async (error) => {
+      await value;
+      throw new Refusal({ message: `The browser does not allow copying here (${error.name}).` });
+    });
+    say(`${row.now.name} is copied. The clipboard is cleared in 30 seconds.`);
+  });
+}
+
+const actions = {
+  reveal: (row) => reveal(row, "value"),
+  copy: copyValue,
+  delete: (row) => { remove(row); row.tr.querySelector("[data-do]").focus(); },
+  undo,
+};
+
+table.addEventListener("click", (event) => {
+  const tr = event.target.closest("tbody tr");
+  if (!tr || event.target.closest(".pick")) return;
+  const row = Row.of(tr);
+  const button = event.target.closest("[data-do]");
+  if (button) return void actions[button.dataset.do](row);
+  if (event.target.closest(".dots")) {
+    event.preventDefault();
+    return void reveal(row);
+  }
+  const isLink = event.target.closest("a");
+  if (row.isEditing || (isLink && (event.ctrlKey || event.metaKey || event.shiftKey))) return;
+  event.preventDefault();
+  if (!isLink && String(getSelection())) return;
+  const cell = event.target.closest("td, th").className;
+  row.open({ value: "value", type: "type", use: "enabled", about: "description" }[cell] ?? "name");
+});
+
+table.addEventListener("input", (event) => {
+  if (!event.target.dataset.is) return;
+  const row = Row.of(event.target.closest("tr"));
+  row.typed(event.target);
+  touch(row);
+  blank();
+});
+
+table.addEventListener("keydown", (event) => {
+  if (!event.target.dataset.is || event.isComposing) return;
+  const row = Row.of(event.target.closest("tr"));
+  if (event.key === "Escape") {
+    event.preventDefault();
+    undo(row);
+  } else if (event.key === "Enter" && !event.shiftKey) {
+    event.preventDefault();
+    if (row.was || !row.isChanged) save();
+    else blank().open("name");
+  }
+});
+
+// A block of lines, pasted into a row that is empty yet.
+table.addEventListener("paste", (event) => {
+  const text = event.clipboardData.getData("text/plain");
+  const row = event.target.dataset.is && Row.of(event.target.closest("tr"));
+  const isBlock = text.includes("=") && (text.trim().includes("\n") || event.target.dataset.is === "name");
+  if (!row || row.was || row.isChanged || !isBlock) return;
+  event.preventDefault();
+  trying(async () => {
+    const read = await ask("/lines", { text });
+    for (const given of read.rows) take(given);
+    blank().open("name");
+    say([`${read.rows.length} rows are read; nothing is saved yet.`, ...read.warnings].join(" "));
+  });
+});
+
+// A pasted line changes the row that has its name, and else makes a new one.
+function take(given) {
+  const found = allRows().map((tr) => Row.of(tr)).find((row) => row.now.name === given.name && !row.isGone);
+  const row = found ?? Row.fresh();
+  row.now.name = given.name;
+  row.now.value = given.value;
+  row.draw();
+  if (!found) at("new-rows").insertBefore(row.tr, at("new-rows").lastElementChild);
+  touch(row);
+}
+
+// -- Saving --
+
+async function save() {
+  const rows = changed();
+  if (isBusy || !rows.length) return;
+  isBusy = at("save").disabled = true;
+  const focused = rows.find((row) => row.tr.contains(document.activeElement));
+  try {
+    const sent = { etag, revision, edits: rows.map((row) => row.edit) };
+    saved(rows, await ask(`${home}/save`, sent));
+    focused?.tr.querySelector("a")?.focus();
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    refused(rows, error.told);
+  } finally {
+    isBusy = at("save").disabled = false;
+  }
+}
+
+function saved(rows, told) {
+  touched.clear();
+  // Others' changes are not on this page yet.
+  if (isStale) return location.assign(`${home}?said=saved`);
+  const undoing = at("undo-saved").querySelector("form").elements;
+  undoing.revision.value = revision;
+  undoing.etag.value = etag = told.etag;
+  revision = told.revision;
+  for (const row of rows) row.isGone ? row.tr.remove() : settle(row);
+  at("undo-saved").hidden = !told.changed;
+  at("nothing")?.remove();
+  at("state").textContent = `Revision ${revision} · ${at("rows").rows.length} variables · changed just now`;
+  say(`Saved as revision ${revision}.`);
+}
+
+function settle(row) {
+  if (!row.was) at("rows").append(row.tr);
+  row.settle();
+}
+
+function refused(rows, told) {
+  if (told.code === "precondition_failed") return conflict(told);
+  const [, position, field] = /^(\d+)\.(\w+)/.exec(told.path ?? "") ?? [];
+  const row = rows[position];
+  if (!row) return say(told.message);
+  row.open(field);
+  if (!row.fault(field, told.message)) return say(`${row.now.name}: ${told.message}`);
+  say("Nothing is saved yet: one row cannot be saved as it is.");
+}
+
+function conflict(told) {
+  const isSettings = told.revision === revision && !isStale;
+  ({ etag, revision } = told);
+  isStale = true;
+  // Its settings have changed, and none of its variables: once more, on top of these.
+  if (isSettings) return void queueMicrotask(save);
+  at("load-theirs").hidden = false;
+  const mine = new Set(changed().map((row) => row.was?.name ?? row.now.name));
+  const theirs = told.changes.slice(0, 10).map((change) => `${change.name} was ${change.kind}${mine.has(change.name) ? " (by you too)" : ""}`);
+  if (told.changes.length > 10) theirs.push(`${told.changes.length - 10} more`);
+  const what = theirs.length ? `: ${theirs.join(", ")}` : "";
+  say(`Somebody has saved revision ${revision} in the meantime${what}. What you typed is still here: save again to put it on top.`);
+}
+
+// -- The whole table --
+
+at("save").addEventListener("click", save);
+at("discard").addEventListener("click", () => {
+  for (const row of [...touched]) row.was ? row.undo() : row.tr.remove();
+  touched.clear();
+  blank();
+  say("Everything is as it was saved.");
+});
+at("load-theirs").addEventListener("click", () => { touched.clear(); location.assign(home); });
+
+at("show-all").addEventListener("click", (event) => trying(async () => {
+  const button = event.currentTarget;
+  const rows = [...at("rows").rows].map((tr) => Row.of(tr));
+  if (button.ariaPressed === "true") {
+    for (const row of rows) row.hide();
+  } else {
+    const { values } = await ask(`${home}/values`, {});
+    for (const row of rows) if (Object.hasOwn(values, row.was.name)) row.show(values[row.was.name]);
+  }
+  button.ariaPressed = button.ariaPressed === "true" ? "false" : "true";
+}));
+
+at("references").addEventListener("click", (event) => {
+  event.preventDefault();
+  trying(async () => {
+    const { resolved, warnings } = await ask(`${home}/references`, {});
+    const rows = [...at("rows").rows].map((tr) => Row.of(tr));
+    for (const row of rows) {
+      const name = row.was.name;
+      const broken = warnings.filter((warning) => warning.name === name).map(({ text }) => ({ kind: "broken", text }));
+      const notes = broken.length || !Object.hasOwn(resolved, name) ? broken : [{ kind: "resolved", text: resolved[name] }];
+      if (!notes.length && !row.notes.length) continue;
+      row.notes = notes;
+      row.draw();
+    }
+    const told = warnings.filter((warning) => !rows.some((row) => row.was.name === warning.name));
+    const broken = warnings.length - told.length;
+    const count = Object.keys(resolved).length;
+    const summary = count ? `${count} variable${count === 1 ? " refers" : "s refer"} to others; ${broken} reference${broken === 1 ? " is" : "s are"} broken.` : "No variable refers to another one.";
+    say([summary, ...told.map(({ text }) => text)].join(" "));
+  });
+});
+
+at("pick-all").addEventListener("change", (event) => {
+  for (const box of form.querySelectorAll("#rows tr:not([hidden]) .pick input:not([hidden])")) box.checked = event.target.checked;
+});
+at("delete-chosen")?.addEventListener("click", (event) => {
+  event.preventDefault();
+  const chosen = [...form.querySelectorAll("#rows .pick input:checked")];
+  for (const box of chosen) remove(Row.of(box.closest("tr")));
+  at("pick-all").checked = false;
+  if (!chosen.length) say("Choose rows first.");
+});
+
+if (!search.defaultValue) {
+  const find = () => {
+    const wanted = search.value.trim().toLowerCase();
+    for (const tr of at("rows").rows) {
+      const name = tr.querySelector(".name a")?.textContent.toLowerCase();
+      tr.hidden = Boolean(wanted && name !== undefined && !name.includes(wanted));
+    }
+  };
+  search.addEventListener("input", find);
+  search.form.addEventListener("submit", (event) => { event.preventDefault(); find(); });
+  find();
+}
+
+form.addEventListener("submit", (event) => event.preventDefault());
+addEventListener("keydown", (event) => {
+  if (!(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== "s") return;
+  event.preventDefault();
+  if (changed().length) save();
+  else say("Nothing has changed since the last save.");
+});
+addEventListener("beforeunload", (event) => { if (changed().length) event.preventDefault(); });
+
+blank();

@@ -1,0 +1,193 @@
+// One row of the table: what the server has, what is typed over it, and how both are drawn.
+
+const BLANK = { name: "", value: "", type: "default", enabled: true, literal: false, description: "" };
+const known = new WeakMap();
+const part = (id) => document.getElementById(id).content.firstElementChild.cloneNode(true);
+
+export class Row {
+  static of(tr) {
+    return known.get(tr) ?? new Row(tr, was(tr));
+  }
+
+  // A row that nobody has saved yet.
+  static fresh(given = {}) {
+    const row = new Row(part("light"), null, { ...BLANK, ...given });
+    row.draw();
+    return row;
+  }
+
+  constructor(tr, before, now = { ...before }) {
+    Object.assign(this, { tr, was: before, now, isGone: false, isEditing: false, notes: [] });
+    known.set(tr, this);
+  }
+
+  get changes() {
+    return Object.keys(BLANK).filter((key) => this.now[key] !== (this.was ?? BLANK)[key]);
+  }
+
+  get isChanged() {
+    return this.isGone || this.changes.length > 0;
+  }
+
+  get isShown() {
+    return this.now.value !== undefined;
+  }
+
+  // What the server is told: only what has changed.
+  get edit() {
+    if (this.isGone) return { name: this.was.name, attributes: null };
+    const keys = this.was ? this.changes : Object.keys(BLANK);
+    return { name: this.was?.name ?? null, attributes: Object.fromEntries(keys.map((key) => [key, this.now[key]])) };
+  }
+
+  // The stored value has been asked for; what is typed over it stays.
+  show(value) {
+    if (!this.was) return;
+    this.was.value = value;
+    this.now.value ??= value;
+    this.draw();
+  }
+
+  hide() {
+    if (!this.was) return;
+    if (this.now.value === this.was.value) delete this.now.value;
+    delete this.was.value;
+    this.draw();
+  }
+
+  open(field) {
+    if (this.isGone) return;
+    if (!this.isEditing) {
+      this.isEditing = true;
+      this.draw();
+    }
+    this.field(field)?.focus();
+  }
+
+  undo() {
+    this.now = { ...this.was };
+    this.isGone = this.isEditing = false;
+    this.draw();
+  }
+
+  remove() {
+    this.undo();
+    this.isGone = true;
+    this.draw();
+  }
+
+  // The server has it as it is now.
+  settle() {
+    this.was = { ...this.now };
+    this.isEditing = false;
+    this.notes = [];
+    this.draw();
+  }
+
+  field(name) {
+    return this.tr.querySelector(`[data-is=${name}]`);
+  }
+
+  // Take over what was typed into one field.
+  typed(input) {
+    const key = input.dataset.is;
+    this.now[key] = input.type === "checkbox" ? input.checked : input.value;
+    if (key === "value") this.now.value = meant(input, this.was);
+    this.fault(key, "");
+    this.mark();
+  }
+
+  fault(key, sentence) {
+    const input = this.field(key);
+    const note = input?.parentElement.querySelector(".fault");
+    if (!note) return false;
+    note.id ||= crypto.randomUUID();
+    note.textContent = sentence;
+    note.hidden = !sentence;
+    input.toggleAttribute("aria-invalid", false);
+    if (sentence) input.setAttribute("aria-invalid", "true");
+    input.setAttribute("aria-describedby", note.id);
+    return true;
+  }
+
+  draw() {
+    const drawn = part(this.isEditing ? "edit" : "light");
+    this.tr.replaceChildren(...drawn.children);
+    this.isEditing ? this.#fillInputs() : this.#fillText();
+    this.mark();
+  }
+
+  mark() {
+    this.tr.className = "";
+    const marks = { editing: this.isEditing, off: !this.now.enabled, gone: this.isGone, changed: this.isChanged };
+    for (const [word, is] of Object.entries(marks)) this.tr.classList.toggle(word, is);
+    this.tr.querySelector(".state")?.remove();
+    if (!this.isChanged) return;
+    const state = element("span", "state tag", this.isGone ? "deleted" : this.was ? "changed" : "new");
+    this.tr.querySelector(".name").append(state);
+  }
+
+  #fillInputs() {
+    for (const input of this.tr.querySelectorAll("[data-is]")) {
+      const value = this.now[input.dataset.is];
+      if (input.type === "checkbox") input.checked = value;
+      else input.value = value ?? "";
+    }
+    const value = this.field("value");
+    if (!this.isShown) value.placeholder = "Hidden. Left empty, it stays.";
+    this.tr.querySelector("[data-do=reveal]").hidden = this.isShown || !this.was;
+    this.tr.querySelector("[data-do=delete]").hidden = !this.was;
+  }
+
+  #fillText() {
+    const { name, value, type, enabled, literal, description } = this.now;
+    const find = (selector) => this.tr.querySelector(selector);
+    const link = find("a");
+    link.textContent = name || "(no name)";
+    link.href = `?edit=${encodeURIComponent(name)}`;
+    for (const hidden of this.tr.querySelectorAll(".hidden")) hidden.append(name);
+    const pick = find("input");
+    pick.value = name;
+    pick.ariaLabel += name;
+    pick.hidden = !this.was || this.isGone;
+    if (value !== undefined) find(".dots").replaceWith(element("code", "shown", value));
+    for (const note of this.notes) find(".value").append(element("p", note.kind, note.text));
+    find(".type").textContent = type;
+    find(".use").textContent = (enabled ? "on" : "off") + (literal ? ", literal" : "");
+    find(".about").textContent = description;
+    if (this.isGone || !this.was) find("[data-do=copy]").remove();
+    if (this.isGone) {
+      const undo = find("[data-do=delete]");
+      undo.dataset.do = "undo";
+      undo.firstChild.textContent = "Undo";
+    }
+  }
+}
+
+// What a row that the server has drawn says of itself.
+function was(tr) {
+  const text = (selector) => tr.querySelector(selector).textContent;
+  const use = text(".use");
+  const flags = { enabled: use.startsWith("on"), literal: use.endsWith("literal") };
+  return { name: text(".name a"), type: text(".type"), ...flags, description: text(".about") };
+}
+
+// The value that is meant: an untouched one is what the server has, line ends and all, although a field knows only one
+// kind; and what was never shown is only replaced by something.
+function meant(input, before) {
+  const typed = input.value;
+  if (!before) return typed;
+  if (before.value === undefined) return typed || undefined;
+  const probe = document.createElement("textarea");
+  probe.value = before.value;
+  if (typed === probe.value) return before.value;
+  const isCrlf = before.value.includes("\r\n") && !/[^\r]\n|^\n/.test(before.value);
+  return isCrlf ? typed.replaceAll("\n", "\r\n") : typed;
+}
+
+export function element(kind, className, text) {
+  const made = document.createElement(kind);
+  made.className = className;
+  made.textContent = text;
+  return made;
+}

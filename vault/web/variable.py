@@ -1,0 +1,110 @@
+"""The page of one variable: how rows are edited, added and deleted where no script runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response, request
+
+from vault.errors import Conflict, InvalidInput, NotFound, PreconditionFailed
+from vault.model.environment import Environment, Outline, Variable, VariableType
+from vault.services.editing import RowEdit, edited
+from vault.services.environments import GLOBALS
+from vault.services.variables import Listing, Written
+from vault.storage import UnitOfWork
+from vault.web import problems
+from vault.web.blueprint import new_blueprint
+from vault.web.both import both, home
+from vault.web.environment import changed_since, frame, read_before
+from vault.web.pages import field, principal, render, see, services, transaction
+from vault.web.rows import as_meant
+
+blueprint = new_blueprint("variable")
+
+
+def show(env: str | None, name: str) -> Response:
+    """The form of one variable, without its value."""
+    listing = services().variables.list(principal(), env)
+    outline = next((item for item in listing.outlines if item.name == name), None)
+    if outline is None:
+        raise NotFound("There is no variable of this name.")
+    return _form(listing.environment, outline, was=name, **_read(listing))
+
+
+@both(blueprint, "/variable", "POST")
+def save_variable(env: str | None = GLOBALS) -> Response:
+    """Save the form of one variable, or show its value and keep what was typed."""
+    if "show" in request.form:
+        return _shown(env)
+    try:
+        transaction(lambda unit: _saved(unit, env))
+        return see(home(env), "saved")
+    except (InvalidInput, Conflict) as error:
+        problems.audited(error)
+        told: dict[str, Any] = {"error": error.message, "wrong": getattr(error, "path", "").rpartition(".")[2]}
+        if isinstance(error, PreconditionFailed):
+            told |= changed_since(env, request.form.get("revision", type=int))
+        return _form(_environment(env), _typed(), problems.status_of(error), **_kept() | told)
+
+
+@both(blueprint, "/delete-variables", "POST")
+def delete_variables(env: str | None = GLOBALS) -> Response:
+    """Take the chosen variables out, all in one revision."""
+    edits = [RowEdit(name, None) for name in request.form.getlist("pick")]
+    if not edits:
+        return see(home(env), "none-chosen")
+    known = read_before(field("etag"))
+    transaction(lambda unit: services().variables.edit(unit, principal(), env, edits, known))
+    return see(home(env), "saved")
+
+
+def _saved(unit: UnitOfWork, env: str | None) -> Written:
+    was, typed = field("was") or None, _typed()
+    attributes = {name: getattr(typed, name) for name in Outline.__slots__}
+
+    def edit(current: tuple[Variable, ...]) -> tuple[Variable, ...]:
+        before = next((variable.text for variable in current if variable.name == was), "")
+        # An empty field may mean a value that was never shown: only who has seen it can empty it.
+        if was is None or "shown" in request.form or field("value"):
+            attributes["value"] = as_meant(field("value"), before)
+        return edited(current, [RowEdit(was, attributes)])
+
+    return services().variables.write(unit, principal(), env, edit, read_before(field("etag")))
+
+
+def _shown(env: str | None) -> Response:
+    """The same form with the stored value; what else was typed stays."""
+    is_from_table = field("show") == "from table"
+    variable, _ = services().variables.read_one(principal(), env, field("name" if is_from_table else "was"))
+    shown = {"value": variable.text, "is_shown": True}
+    if not is_from_table:
+        return _form(_environment(env), _typed(), **_kept() | shown)
+    listing = services().variables.list(principal(), env)
+    return _form(listing.environment, variable.outline, was=variable.name, **_read(listing) | shown)
+
+
+def _form(environment: Environment, outline: Outline, status: int = 200, **told: Any) -> Response:
+    return render("variable.html", status, **frame(environment, "variables"), outline=outline, **told)
+
+
+def _environment(env: str | None) -> Environment:
+    return services().environments.get(principal(), env)
+
+
+def _read(listing: Listing) -> dict[str, Any]:
+    return {"etag": listing.etag, "revision": listing.environment.revision or 0, "value": "", "is_shown": False}
+
+
+def _typed() -> Outline:
+    kind = VariableType.SECRET if field("type") == VariableType.SECRET else VariableType.DEFAULT
+    return Outline(field("name"), kind, "enabled" in request.form, "literal" in request.form, field("description"))
+
+
+def _kept() -> dict[str, Any]:
+    return {
+        "was": field("was"),
+        "etag": field("etag"),
+        "revision": request.form.get("revision", 0, type=int),
+        "value": field("value"),
+        "is_shown": "shown" in request.form,
+    }

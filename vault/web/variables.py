@@ -1,0 +1,101 @@
+"""One environment as a table, and what its script asks for: values, references, a block of lines read, a save."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response, jsonify, request
+
+from vault.errors import InvalidInput, PreconditionFailed
+from vault.services.environments import GLOBALS
+from vault.services.transfer import parse_file
+from vault.services.values import Question
+from vault.services.variables import NO_PRECONDITION
+from vault.web import problems, rows, variable
+from vault.web.blueprint import new_blueprint
+from vault.web.both import both, home
+from vault.web.environment import REVISION_MOST, changed_since, frame, read_before
+from vault.web.pages import field, principal, render, see, services, transaction, wants_json
+
+blueprint = new_blueprint("variables")
+
+UNDONE_BY_ROLLBACK = frozenset({"saved", "rolled-back", "imported"})
+"""What the last step may have done, where going back one revision undoes it."""
+
+
+@both(blueprint, "", "GET")
+def show_table(env: str | None = GLOBALS) -> Response:
+    """All variables without their values; or the form of one, where its name is in the address."""
+    if "edit" in request.args:
+        return variable.show(env, request.args["edit"])
+    listing = services().variables.list(principal(), env)
+    looked_for = request.args.get("q", "").strip()
+    found = [item for item in listing.outlines if looked_for.casefold() in item.name.casefold()]
+    revision = listing.environment.revision or 0
+    may_undo = request.args.get("said") in UNDONE_BY_ROLLBACK and revision > 0
+    about: dict[str, Any] = {"listing": listing, "outlines": found, "q": looked_for, "may_undo": may_undo}
+    return render("variables.html", **frame(listing.environment, "variables"), **about)
+
+
+@both(blueprint, "/save", "POST")
+def save_rows(env: str | None = GLOBALS) -> Response:
+    """Save all edits of the table as one revision. For its script; a form saves one variable at a time."""
+    document = rows.sent()
+    edits, known = rows.edits_of(document), read_before(rows.text_of(document, "etag"))
+    try:
+        written = transaction(lambda unit: services().variables.edit(unit, principal(), env, edits, known))
+    except PreconditionFailed as error:
+        problems.audited(error)
+        return _conflict(env, error, document.get("revision"))
+    return jsonify({"revision": written.revision, "etag": written.etag, "changed": written.changed})
+
+
+@both(blueprint, "/values", "POST")
+def show_values(env: str | None = GLOBALS) -> Response:
+    """One value, or all of them: each asked for, and told to the audit. For the table's script."""
+    name = rows.sent().get("name")
+    if isinstance(name, str):
+        one, snapshot = services().variables.read_one(principal(), env, name)
+        values = {one.name: one.text}
+    else:
+        snapshot = services().variables.read(principal(), env)
+        values = {item.name: item.text for item in snapshot.variables}
+    return jsonify({"values": values, "etag": snapshot.etag})
+
+
+@both(blueprint, "/references", "POST")
+def show_references(env: str | None = GLOBALS) -> Response:
+    """What the variables that hold references resolve to, and which of these are broken."""
+    values = services().values.read(principal(), env, Question()).values
+    assert values is not None
+    resolved = {name: values.values[name] for name in values.referring}
+    if wants_json():
+        told = [{"name": name, "text": text} for name, text in zip(values.warned, values.warnings, strict=True)]
+        return jsonify({"resolved": resolved, "warnings": told})
+    environment = services().environments.get(principal(), env)
+    return render("references.html", **frame(environment, "variables"), resolved=resolved, warnings=values.warnings)
+
+
+@blueprint.post("/lines")
+def read_lines() -> Response:
+    """Read a block of dotenv lines into rows that nobody has saved yet. For the table's script."""
+    parsed = parse_file("dotenv", rows.text_of(rows.sent(), "text"))
+    found = [{"name": item.name, "value": item.text} for item in parsed.variables]
+    return jsonify({"rows": found, "warnings": parsed.warnings})
+
+
+@both(blueprint, "/rollback", "POST")
+def roll_back(env: str | None = GLOBALS) -> Response:
+    """Write an older revision again as a new one; the form of an undo says which revision it undoes."""
+    number = request.form.get("revision", type=int)
+    if number is None or not 0 <= number <= REVISION_MOST:
+        raise InvalidInput("Say which revision to go back to.", path="revision")
+    known = read_before(field("etag")) if "etag" in request.form else NO_PRECONDITION
+    transaction(lambda unit: services().history.rollback(unit, principal(), env, number, known))
+    return see(home(env), "rolled-back")
+
+
+def _conflict(env: str | None, error: PreconditionFailed, revision: Any) -> Response:
+    response = jsonify({"code": error.code, "message": error.message, **changed_since(env, revision)})
+    response.status_code = problems.status_of(error)
+    return response
