@@ -21,12 +21,15 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.ports import free_port
 from tests.serving import RunningServer
-from tests.vaults import PASSWORD, add_person, log_in
+from tests.vaults import HOST, PASSWORD, add_person, log_in, write
 from vault import settings
 from vault.app import open_vault, prepare_vault
 from vault.model.principal import Principal, Role
 from vault.server import authority
 from vault.services import Services
+from vault.services.audit import record
+from vault.services.clock import SECOND_US
+from vault.storage import UnitOfWork
 
 _numbers = itertools.count(1)
 
@@ -85,6 +88,16 @@ class Place:
     def cookie(self, person: Person) -> str:
         """The secret of a new session for the pages, without the login page and its hashing."""
         return log_in(self.vault, person.username, "web", "127.0.0.1").secret
+
+    def age(self, person: Person) -> None:
+        """Have all sessions of a person be as if they had proven themselves an hour ago."""
+
+        def change(unit: UnitOfWork) -> None:
+            for row in unit.sessions.hold_living(person.principal.user_id, self.vault.clock()):
+                unit.sessions.change(row, authenticated_us=row.authenticated_us - 3600 * SECOND_US)
+            record(unit, HOST, "test.age", user_id=person.principal.user_id)
+
+        write(self.vault, change)
 
 
 @contextmanager

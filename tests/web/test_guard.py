@@ -14,7 +14,7 @@ from tests.web.conftest import ORIGIN, SAME_ORIGIN, Visitor, newcomer
 from vault.web.csrf import LOGIN_COOKIE
 from vault.web.headers import POLICY
 
-PUBLIC = {("GET", "/login"), ("POST", "/login")}
+PUBLIC = {("GET", "/login"), ("POST", "/login"), ("POST", "/login/second"), ("POST", "/login/passkey")}
 """All pages that may be asked for without a session."""
 
 

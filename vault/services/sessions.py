@@ -151,6 +151,12 @@ class Sessions:
         self.revoke_all(unit, principal.user_id)
         audit.record(unit, principal, "session.revoke_all")
 
+    def revoke_others(self, unit: UnitOfWork, principal: Principal) -> None:
+        """End all of one's own sessions but the one that asks."""
+        principal.require_person()
+        self.revoke_all(unit, principal.user_id, but=principal.id)
+        audit.record(unit, principal, "session.revoke_all")
+
     def revoke_all(self, unit: UnitOfWork, user_id: str, *, but: str | None = None) -> None:
         """End a user's sessions, but for one. For other services: permission was asked there."""
         self._revoke(unit, [row for row in unit.sessions.hold_living(user_id, self._clock()) if row.id != but])

@@ -2,7 +2,8 @@
 
 | file            | pages                                                                  |
 |-----------------|------------------------------------------------------------------------|
-| login.py        | logging in and out                                                     |
+| login.py        | logging in and out, with a second factor or a passkey                  |
+| prove.py        | stepping up: the proof once more, before something grave               |
 | environments.py | the list of environments; make one, bring one back                     |
 | variables.py    | one environment as a table, and what the table's script asks for       |
 | variable.py     | one variable as a form                                                 |
@@ -10,6 +11,9 @@
 | history.py      | older revisions, and what differs between two                          |
 | files.py        | import and export                                                      |
 | tokens.py       | service tokens: make, show once, rotate, revoke                        |
+| security.py     | how one logs in, where, and what happened                              |
+| account.py      | another password; the end of the account                               |
+| factors.py      | authenticator apps, passkeys, recovery codes                           |
 
 environment.py and both.py hold what the pages of one environment share. guard.py lets in; csrf.py and headers.py keep
 out; problems.py tells what went wrong; assets.py serves what pages load.
@@ -21,14 +25,18 @@ from __future__ import annotations
 from flask import Flask
 
 from vault.web import (
+    account,
     assets,
     environments,
+    factors,
     fallback,
     files,
     filters,
     guard,
     history,
     login,
+    prove,
+    security,
     settings,
     tokens,
     uploads,
@@ -37,7 +45,10 @@ from vault.web import (
 )
 from vault.web.guard import PASSWORD_PATHS
 
-_FILES = (login, environments, variables, variable, settings, history, files, tokens, fallback)
+_FILES = (
+    login, prove, environments, variables, variable, settings, history, files, tokens, security, account, factors,
+    fallback,
+)  # fmt: skip
 
 
 def register(app: Flask) -> None:

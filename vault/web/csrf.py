@@ -40,10 +40,10 @@ def token() -> str:
     return str(g.get("csrf_token", ""))
 
 
-def check() -> None:
+def check(services: Services) -> None:
     """Raise `Forbidden` unless the call comes from a page of this origin and holds its token."""
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
-    same = site == "same-origin" if site is not None else origin == f"https://{request.host}"
+    same = site == "same-origin" if site is not None else origin == services.settings.origin
     given = request.headers.get(HEADER) or request.form.get(FIELD, "")
     if not same or not hmac.compare_digest(given.encode(), token().encode()):
         raise Forbidden("This form is of another page or an older session. Go back, load the page again, and retry.")

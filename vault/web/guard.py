@@ -42,7 +42,7 @@ def _admit(app: Flask) -> Response | None:
             return to_login()
     csrf.prepare(pages.services())
     if request.method not in csrf.SAFE_METHODS:
-        csrf.check()
+        csrf.check(pages.services())
     return None
 
 
@@ -63,5 +63,5 @@ def to_login() -> Response:
     """Send the browser to the login, from where it comes back to the page that it asked for."""
     if pages.wants_json():
         return problems.told(NotAuthenticated("You are logged out: log in again, then retry."))
-    wanted = request.full_path.rstrip("?") if request.method == "GET" else "/"
+    wanted = pages.here()
     return pages.see(f"/login?next={quote(wanted, safe='/')}" if wanted != "/" else "/login")

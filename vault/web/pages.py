@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar, cast
 
 from flask import Response, current_app, g, make_response, redirect, render_template, request
+from werkzeug.exceptions import HTTPException
 
 from vault.model.principal import Principal, Role
 from vault.services import Services
@@ -13,6 +15,9 @@ from vault.storage import UnitOfWork
 from vault.web import assets, csrf, said
 
 T = TypeVar("T")
+
+FALLBACK = "web_fallback.nothing"
+"""The view of addresses that are nobody's: as a page it is none."""
 
 
 def services() -> Services:
@@ -47,6 +52,20 @@ def see(path: str, what: str = "") -> Response:
     """Send the browser to another page (303, so that it asks with GET), which tells `what` has been done."""
     separator = "&" if "?" in path else "?"
     return cast(Response, redirect(f"{path}{separator}said={what}" if what else path, code=303))
+
+
+def here() -> str:
+    """The page that is asked for; for a form that was sent, the page that it stands on."""
+    if request.method == "GET":
+        return request.full_path.rstrip("?")
+    adapter, path = current_app.url_map.bind(""), request.path
+    while path:
+        with suppress(HTTPException):
+            endpoint, _ = adapter.match(path, "GET")
+            if endpoint != FALLBACK:
+                return path
+        path = path.rpartition("/")[0]
+    return "/"
 
 
 def field(name: str) -> str:

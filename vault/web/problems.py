@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 from typing import cast
+from urllib.parse import quote
 
 import structlog
 from flask import Blueprint, Response, current_app, g, jsonify, request
@@ -52,6 +53,8 @@ def _answer(error: Exception) -> Response:
         return _failure(error)
     if isinstance(error, errors.NotGranted):
         error = errors.NotFound()
+    if isinstance(error, errors.StepUpRequired) and not pages.wants_json():
+        return pages.see(f"/prove?next={quote(pages.here(), safe='/')}")
     response = _page(status_of(error), error.code, error.message, getattr(error, "path", ""))
     seconds = getattr(error, "retry_after_seconds", None)
     if seconds is not None:

@@ -18,6 +18,14 @@ _SENTENCES = {
     "token-rotated-before": "This form was sent before: the new secret was shown then. Rotate again if you have missed "
     "it.",
     "token-revoked": "The token is revoked, and all that it has made.",
+    "session-ended": "The session is ended.",
+    "sessions-ended": "Your other sessions are ended.",
+    "password-changed": "Your password is changed. Your other sessions are ended.",
+    "account-gone": "Your account is deleted, with all that was in it.",
+    "factor-added": "The second factor is added.",
+    "factor-removed": "The second factor is removed.",
+    "enrolment-over": "That step is over: begin it again where something is missing below.",
+    "recovery-used": "You are logged in with a recovery code, which is spent now. See below how many are left.",
 }
 
 

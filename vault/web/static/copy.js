@@ -1,4 +1,4 @@
-// Buttons that copy the text of another element: <button data-copies="its id" hidden>.
+// Buttons that copy the text of another element, <button data-copies="its id" hidden>, or print the page: data-prints.
 
 import { copy } from "./clipboard.js";
 
@@ -15,4 +15,9 @@ export async function toClipboard(text, button) {
 for (const button of document.querySelectorAll("[data-copies]")) {
   button.hidden = false;
   button.addEventListener("click", () => toClipboard(document.getElementById(button.dataset.copies).textContent, button));
+}
+
+for (const button of document.querySelectorAll("[data-prints]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => print());
 }

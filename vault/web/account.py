@@ -1,0 +1,70 @@
+"""My account: another password, and its end."""
+
+from __future__ import annotations
+
+from flask import Response
+
+from vault.errors import BadLogin, InvalidInput, StrongroomError, TooManyRequests
+from vault.web.blueprint import new_blueprint
+from vault.web.pages import field, principal, render, see, services
+from vault.web.problems import audited, status_of
+from vault.web.proving import forgotten
+
+blueprint = new_blueprint("account")
+
+
+@blueprint.get("/security/password")
+def show_password() -> Response:
+    """The form of a new password."""
+    _require_both_factors()
+    return _password_page()
+
+
+@blueprint.post("/security/password")
+def change_password() -> Response:
+    """Change my password; my other sessions end."""
+    if field("new") != field("again"):
+        return _password_page(422, {"again": "The two are not the same."})
+    try:
+        services().accounts.change_password(principal(), field("current"), field("new"))
+    except (InvalidInput, BadLogin, TooManyRequests) as error:
+        return _password_page(status_of(error), {"new" if isinstance(error, InvalidInput) else "current": _told(error)})
+    return see("/security", "password-changed")
+
+
+@blueprint.get("/security/delete")
+def show_delete() -> Response:
+    """What the end of an account means."""
+    _require_both_factors()
+    return _delete_page()
+
+
+@blueprint.post("/security/delete")
+def delete_account() -> Response:
+    """Delete my account with all that is in it, for good."""
+    if field("username") != principal().username:
+        return _delete_page(422, {"username": "This is not the name of your account."})
+    try:
+        services().accounts.delete(principal(), field("password"))
+    except (BadLogin, TooManyRequests) as error:
+        return _delete_page(status_of(error), {"password": _told(error)})
+    return forgotten(see("/login", "account-gone"))
+
+
+def _require_both_factors() -> None:
+    """Ask before the form is filled in for what the service will ask for."""
+    if principal().has_second_factor:
+        principal().require_recent_proof(services().clock())
+
+
+def _told(error: StrongroomError) -> str:
+    audited(error)
+    return "This is not your password." if isinstance(error, BadLogin) else error.message
+
+
+def _password_page(status: int = 200, faults: dict[str, str] | None = None) -> Response:
+    return render("password.html", status, faults=faults or {})
+
+
+def _delete_page(status: int = 200, faults: dict[str, str] | None = None) -> Response:
+    return render("delete_account.html", status, faults=faults or {})

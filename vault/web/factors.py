@@ -1,0 +1,103 @@
+"""Second factors: an authenticator app, passkeys, recovery codes."""
+
+from __future__ import annotations
+
+import segno
+from flask import Response, jsonify
+from markupsafe import Markup
+
+from vault.errors import InvalidInput, NotFound
+from vault.services.factors import Added, TotpEnrolment
+from vault.web.blueprint import new_blueprint
+from vault.web.pages import field, principal, render, see, services
+from vault.web.problems import audited, status_of
+from vault.web.proving import passkey_sent
+
+blueprint = new_blueprint("factors")
+
+_HOME = "/security"
+
+
+@blueprint.post("/security/totp")
+def begin_totp() -> Response:
+    """Begin to add an authenticator app."""
+    return see(f"/security/totp/{services().factors.begin_totp(principal()).id}")
+
+
+@blueprint.get("/security/totp/<enrolment_id>")
+def show_totp(enrolment_id: str) -> Response:
+    """The code to scan, while it waits for the app's first answer."""
+    return _totp_page(services().factors.pending_totp(principal(), enrolment_id))
+
+
+@blueprint.post("/security/totp/<enrolment_id>")
+def confirm_totp(enrolment_id: str) -> Response:
+    """Add the app, which shows that it has the secret."""
+    factors = services().factors
+    try:
+        added = factors.confirm_totp(principal(), enrolment_id, field("code").replace(" ", ""), field("name"))
+    except InvalidInput as error:
+        audited(error)
+        pending = factors.pending_totp(principal(), enrolment_id)
+        return _totp_page(pending, status_of(error), {error.path or "code": error.message})
+    except NotFound as error:
+        # Sent again, or too late: what is there stands on the page.
+        audited(error)
+        return see(_HOME, "enrolment-over")
+    return _added(added)
+
+
+@blueprint.post("/security/passkeys/begin")
+def begin_passkey() -> Response:
+    """What the browser needs to make a passkey; for our script."""
+    enrolment = services().factors.begin_passkey(principal())
+    return jsonify({"id": enrolment.id, "options": enrolment.options})
+
+
+@blueprint.post("/security/passkeys")
+def confirm_passkey() -> Response:
+    """Add the passkey that the browser has made."""
+    factors, credential = services().factors, passkey_sent()
+    try:
+        return _added(factors.confirm_passkey(principal(), field("challenge"), credential, field("name")))
+    except NotFound as error:
+        audited(error)
+        return see(_HOME, "enrolment-over")
+
+
+@blueprint.post("/security/factors/<factor_id>/remove")
+def remove_factor(factor_id: str) -> Response:
+    """Take a factor off the account."""
+    services().factors.remove(principal(), factor_id)
+    return see(_HOME, "factor-removed")
+
+
+@blueprint.post("/security/recovery-codes")
+def new_recovery_codes() -> Response:
+    """Ten new codes in place of the old ones; they are on this answer, and on no other page."""
+    return _codes(services().factors.new_recovery_codes(principal()), "")
+
+
+def _added(added: Added) -> Response:
+    if added.recovery_codes:
+        return _codes(added.recovery_codes, added.factor.name)
+    return see(_HOME, "factor-added")
+
+
+def _codes(codes: tuple[str, ...], added: str) -> Response:
+    return render("recovery_codes.html", 201, codes=codes, added=added)
+
+
+def _totp_page(enrolment: TotpEnrolment, status: int = 200, faults: dict[str, str] | None = None) -> Response:
+    shown = {"qr": _drawn(enrolment.uri), "secret": _grouped(enrolment.secret), "id": enrolment.id}
+    return render("totp.html", status, faults=faults or {}, name=field("name"), **shown)
+
+
+def _drawn(uri: str) -> Markup:
+    """The QR code as a picture in the page itself: what is in it, no other request ever names."""
+    drawing = segno.make(uri, error="m").svg_inline(scale=5, border=3, svgclass=None, lineclass=None)
+    return Markup(drawing)  # noqa: S704 - segno writes numbers and its own words, and nothing of the text it draws.
+
+
+def _grouped(secret: str) -> str:
+    return " ".join(secret[at : at + 4] for at in range(0, len(secret), 4))

@@ -1,0 +1,58 @@
+"""Stepping up: whoever does something grave proves once more who they are, and comes back to where they were."""
+
+from __future__ import annotations
+
+from flask import Response, request
+
+from vault.errors import BadLogin, BadSecondFactor, InvalidInput, SecondFactorRequired, TooManyRequests
+from vault.web.blueprint import new_blueprint
+from vault.web.pages import field, principal, render, services
+from vault.web.problems import audited, status_of
+from vault.web.proving import Step, local, proof, proven, second_page, told_to_script, visit
+
+blueprint = new_blueprint("prove")
+
+PATH = "/prove"
+
+
+@blueprint.get(PATH)
+def show_prove() -> Response:
+    """Ask for the password again."""
+    return _page(local(request.args.get("next", "")))
+
+
+@blueprint.post(PATH)
+def prove() -> Response:
+    """Take the password; a fresh session takes the place of the one that asks."""
+    wanted = local(field("next"))
+    try:
+        return proven(services().logins.step_up(principal(), field("password"), visit()), wanted)
+    except SecondFactorRequired as needed:
+        if needed.challenge_id:
+            return second_page(Step.asked(needed, wanted), "/prove/second", PATH)
+        error: BadLogin | TooManyRequests | SecondFactorRequired = needed
+    except (BadLogin, TooManyRequests) as refused:
+        error = refused
+    audited(error)
+    return _page(wanted, status_of(error), error.message)
+
+
+@blueprint.post("/prove/passkey")
+def begin_passkey() -> Response:
+    """Ask for a passkey in the place of all else; for our script."""
+    return told_to_script(services().logins.begin_passkey_step_up(principal(), visit()))
+
+
+@blueprint.post("/prove/second")
+def prove_second() -> Response:
+    """Take what is still missing."""
+    step = Step.sent()
+    try:
+        return proven(services().logins.complete_step_up(principal(), step.challenge, proof(), visit()), step.wanted)
+    except (BadSecondFactor, InvalidInput) as error:
+        return second_page(step, "/prove/second", PATH, error)
+
+
+def _page(wanted: str, status: int = 200, error: str = "") -> Response:
+    has_passkey = any(factor.kind == "passkey" for factor in services().factors.list(principal()).items)
+    return render("prove.html", status, wanted=wanted, error=error, has_passkey=has_passkey)
