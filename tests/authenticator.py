@@ -40,7 +40,7 @@ class Authenticator:
         data = self._data(wrong.get("rp_id", options["rp"]["id"]), _PRESENT | _VERIFIED | _ATTESTED)
         data += _AAGUID + len(self.id).to_bytes(2, "big") + self.id + self._public_key()
         attestation = cbor2.dumps({"fmt": "none", "attStmt": {}, "authData": data})
-        client = _client("webauthn.create", options["challenge"], origin, **wrong)
+        client = _client("webauthn.create", options, origin, wrong)
         return self._credential({"clientDataJSON": encoded(client), "attestationObject": encoded(attestation)})
 
     def get(
@@ -50,7 +50,7 @@ class Authenticator:
         if self.counter:
             self.counter += 1
         data = self._data(wrong.get("rp_id", options["rpId"]), _PRESENT | (_VERIFIED if verified else 0))
-        client = _client("webauthn.get", options["challenge"], origin, **wrong)
+        client = _client("webauthn.get", options, origin, wrong)
         signature = self.key.sign(data + hashlib.sha256(client).digest(), ec.ECDSA(hashes.SHA256()))
         response = {
             "clientDataJSON": encoded(client),
@@ -85,6 +85,7 @@ def decoded(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
-def _client(kind: str, challenge: str, origin: str, **wrong: Any) -> bytes:
-    facts = {"type": wrong.get("type", kind), "challenge": wrong.get("challenge", challenge), "origin": origin}
+def _client(kind: str, options: Mapping[str, Any], origin: str, wrong: Mapping[str, Any]) -> bytes:
+    challenge = wrong.get("challenge", options["challenge"])
+    facts = {"type": wrong.get("type", kind), "challenge": challenge, "origin": origin}
     return json.dumps({**facts, "crossOrigin": wrong.get("cross_origin", False)}).encode()

@@ -247,7 +247,8 @@ def _principal(session: Any, user: Any, address: str, request_id: str) -> Princi
         Role(user.role),
         authenticated_us=session.authenticated_us,
         factors=tuple(session.factors.split()),
-        has_second_factor=user.second_factor,
+        # SQLite's driver has no booleans.
+        has_second_factor=bool(user.second_factor),
         address=address,
         request_id=request_id,
     )

@@ -1,0 +1,77 @@
+"""Second factors for tests: an account that has one, codes as an app would show them, and logins that use them.
+
+app = add_totp(vault, "ada")
+required = asked(vault, "ada")                                   # the challenge after the password
+session = vault.logins.complete(required.challenge_id, Proof(code=app.code(vault)), WEB)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pyotp
+import pytest
+
+from tests.authenticator import Authenticator
+from tests.vaults import ADDRESS, PASSWORD, as_session, log_in
+from vault.errors import SecondFactorRequired
+from vault.model.principal import Principal
+from vault.services import Services
+from vault.services.clock import SECOND_US
+from vault.services.logins import Proof, Visit
+
+WEB = Visit("web", ADDRESS, "test", "request")
+API = Visit("api", ADDRESS, "test", "request")
+
+
+@dataclass
+class App:
+    """An authenticator app with its account's secret, and the recovery codes that came with it."""
+
+    id: str
+    secret: str = field(repr=False)
+    recovery_codes: tuple[str, ...] = field(default=(), repr=False)
+
+    def code(self, vault: Services, *, steps: int = 0) -> str:
+        """What it shows, now or so many steps later."""
+        return pyotp.TOTP(self.secret).at(vault.clock() // SECOND_US, counter_offset=steps)
+
+
+def fresh(vault: Services, name: str, kind: str = "api") -> Principal:
+    """A session that has just begun, without its proofs."""
+    return as_session(vault, log_in(vault, name, kind).secret, kind)
+
+
+def add_totp(vault: Services, name: str, by: Principal | None = None) -> App:
+    """An authenticator app for an account. Its present code is used up by that, as every code that was taken."""
+    principal = by or fresh(vault, name)
+    begun = vault.factors.begin_totp(principal)
+    added = vault.factors.confirm_totp(principal, begun.id, pyotp.TOTP(begun.secret).at(vault.clock() // SECOND_US))
+    return App(added.factor.id, begun.secret, added.recovery_codes)
+
+
+def add_passkey(vault: Services, name: str, by: Principal | None = None) -> Authenticator:
+    """A passkey for an account."""
+    principal, device = by or fresh(vault, name), Authenticator()
+    begun = vault.factors.begin_passkey(principal)
+    vault.factors.confirm_passkey(principal, begun.id, device.create(begun.options))
+    return device
+
+
+def asked(vault: Services, name: str, visit: Visit = WEB) -> SecondFactorRequired:
+    """What a right password is answered with."""
+    with pytest.raises(SecondFactorRequired) as caught:
+        vault.logins.begin(name, PASSWORD, visit)
+    return caught.value
+
+
+def with_code(vault: Services, name: str, app: App, visit: Visit = WEB) -> Principal:
+    """A session that was begun with password and code."""
+    begun = vault.logins.complete(asked(vault, name, visit).challenge_id, Proof(code=app.code(vault)), visit)
+    return as_session(vault, begun.secret, visit.kind)
+
+
+def sessions_of(vault: Services, principal: Principal) -> int:
+    """How many living sessions a person has."""
+    with vault.storage.read() as unit:
+        return len(unit.sessions.living(principal.user_id, vault.clock()))
