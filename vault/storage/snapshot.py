@@ -1,7 +1,7 @@
 """All rows of one moment, out of either database and into either: what a backup is made of.
 
-Left out is what must not come back to life, or means nothing elsewhere: sessions, answers kept for a retry, wrapped
-answers, throttle counters, known addresses, workers and leases.
+Left out is what must not come back to life, or means nothing elsewhere: sessions, challenges, answers kept for a retry,
+wrapped answers, throttle counters, known addresses, workers and leases.
 """
 
 from __future__ import annotations
@@ -23,7 +23,18 @@ from vault.storage.signed import RowSigner
 from vault.storage.tables import audit_events, metadata
 from vault.storage.unit_of_work import Storage, UnitOfWork
 
-LEFT_OUT = frozenset({"sessions", "idempotency", "wrapped_answers", "throttle", "known_addresses", "workers", "leases"})
+LEFT_OUT = frozenset(
+    {
+        "sessions",
+        "challenges",
+        "idempotency",
+        "wrapped_answers",
+        "throttle",
+        "known_addresses",
+        "workers",
+        "leases",
+    }
+)
 
 _SMALL_ROWS = 1000
 _LARGE_ROWS = 32
