@@ -62,8 +62,8 @@ format: $(STAMP) ## let ruff format and mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(STAMP) ## measure, side by side in one run
-	$(BIN)/python -m tests.bench
+bench: $(STAMP) ## measure, side by side in one run (BENCH="reads audit": these alone)
+	BENCH="$(BENCH)" $(BIN)/python -m tests.bench
 
 soak: $(STAMP) ## hours under load and failures
 	$(BIN)/pytest tests/soak

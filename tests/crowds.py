@@ -29,10 +29,12 @@ def add_crowd(vault: Services, count: int, prefix: str = "crowd") -> list[str]:
 
 def _add(vault: Services, unit: UnitOfWork, prefix: str, numbers: range) -> list[str]:
     now, master = now_us(), vault.instance.own_keys.active_master
-    people, keys = [], []
+    people: list[dict[str, Any]] = []
+    keys: list[dict[str, Any]] = []
     for number in numbers:
         user_id, name = str(uuid.uuid4()), f"{prefix}-{number}"
-        people.append({"id": user_id, "name": name, "name_folded": name, "role": "user", "state": "active"})
+        person = {"id": user_id, "name": name, "name_folded": name, "role": "user", "state": "active"}
+        people.append({**person, "second_factor": False})
         columns = new_user_key_columns(
             vault.instance.keyring, vault.instance.active_master, master.version, user_id, str(uuid.uuid4())
         )

@@ -1,33 +1,39 @@
 """`make bench`: measure everything once, on SQLite and on PostgreSQL, and print one table.
 
+`make bench BENCH="reads audit"` measures these alone; the words are in `GROUPS`.
+
 Real servers over TLS on this machine's loopback address; nothing is kept. Rates are of client and server together on
 this machine's processors; the microseconds in brackets are the workers' own processor time for a request.
 """
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import ExitStack
 from pathlib import Path
 
 from tests.bench import audit, cases, keys
 from tests.bench.cases import Measured
 from tests.bench.clients import Clients
-from tests.bench.stores import SIZES, Store, prepare
+from tests.bench.stores import Store, prepare
 from tests.bench.table import Line, show
 from tests.servers import Postgres
 
 _STORED = (10, 1_000, 100_000)
-_CLIENTS = 8
+_CLIENTS = 32
+
+GROUPS = ("reads", "audit", "stored", "refusals", "writes", "imports", "logins", "starts", "rewraps", "verify")
 
 
 def main() -> None:
     """Measure, and print."""
     started = time.monotonic()
+    wanted = _wanted(os.environ.get("BENCH", "").split())
     # Whoever ends it early, also by `timeout`, must not find its servers still there.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with ExitStack() as stack:
@@ -37,40 +43,63 @@ def main() -> None:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="strongroom-bench-")))
         postgres = stack.enter_context(Postgres(durable=True, settings={"shared_buffers": "128MB"}))
         lines: list[Line] = []
-        lines += _measure("SQLite", directory / "sqlite", _sqlite_url, clients)
-        lines += _measure("PostgreSQL", directory / "postgresql", lambda _: postgres.create_database(), clients)
+        lines += _measure("SQLite", directory / "sqlite", _sqlite_url, clients, wanted)
+        lines += _measure("PostgreSQL", directory / "postgresql", lambda _: postgres.create_database(), clients, wanted)
     show(sorted(lines, key=lambda line: _order(line, lines)))
-    print(f"Measured in {time.monotonic() - started:.0f} s with {cases.READERS} readers at once.")
+    print(f"Measured in {time.monotonic() - started:.0f} s, with {cases.READERS} readers at once where none are named.")
 
 
-def _measure(name: str, directory: Path, make_url: Callable[[Path], str], clients: Clients) -> Iterator[Line]:
-    stores: list[tuple[Store, Path]] = []
-    for number in _STORED:
+def _wanted(words: Sequence[str]) -> frozenset[str]:
+    unknown = sorted(set(words) - set(GROUPS))
+    if unknown:
+        sys.exit(f"BENCH knows no {', '.join(unknown)}; there are {', '.join(GROUPS)}.")
+    return frozenset(words or GROUPS)
+
+
+def _measure(
+    name: str, directory: Path, make_url: Callable[[Path], str], clients: Clients, wanted: Set[str]
+) -> Iterator[Line]:
+    stores = list(_stores(name, directory, make_url, _STORED if "stored" in wanted else _STORED[:1]))
+    with ExitStack() as stack:
+        first = Measured(name, *stores[0], clients, stack)
+        for group, measure in _GROUPS_OF_ONE.items():
+            if group in wanted:
+                _say(f"{name}: {group}")
+                yield from measure(first)
+        if "stored" in wanted:
+            _say(f"{name}: stored")
+            yield from cases.stored_environments([first, *(Measured(name, *one, clients, stack) for one in stores[1:])])
+    if "starts" in wanted:
+        _say(f"{name}: starts")
+        yield from cases.start(name, *stores[0])
+    if "rewraps" in wanted:
+        _say(f"{name}: rewraps")
+        yield from keys.rewraps(name, directory, make_url)
+    if "verify" in wanted:
+        _say(f"{name}: verify")
+        yield from audit.verification(name, stores[0][0])
+
+
+def _stores(
+    name: str, directory: Path, make_url: Callable[[Path], str], counts: Sequence[int]
+) -> Iterator[tuple[Store, Path]]:
+    for number in counts:
         folder = directory / str(number)
         folder.mkdir(parents=True)
         _say(f"{name}: a vault with {number:,} environments")
-        stores.append((prepare(folder, make_url(folder), environments=number), folder))
-    _say(f"{name}: reads")
-    with ExitStack() as stack:
-        first = Measured(name, *stores[0], clients, stack)
-        yield from cases.values_and_constant(first)
-        yield from cases.vaults_face(first)
-        # A second server over the same vault, for one comparison.
-        with ExitStack() as brief:
-            silent = Measured(name, *stores[0], clients, brief, cases.UNAUDITED_FACTORY)
-            yield from cases.values_and_constant(silent, SIZES[:1], ", reads not recorded")
-            yield from audit.cost(first, silent)
-        others = [Measured(name, *store, clients, stack) for store in stores[1:]]
-        yield from cases.stored_environments([first, *others])
-        yield from cases.another_and_never(first)
-        _say(f"{name}: writes, logins, starts")
-        yield from cases.writes(first)
-        yield from cases.logins(first)
-        yield from cases.run_true(first)
-    yield from cases.start(name, *stores[0])
-    _say(f"{name}: rewraps")
-    yield from keys.rewraps(name, directory, make_url)
-    yield from audit.verification(name, stores[0][0])
+        yield prepare(folder, make_url(folder), environments=number), folder
+
+
+_GROUPS_OF_ONE: dict[str, Callable[[Measured], list[Line]]] = {
+    "reads": lambda server: [*cases.values_and_constant(server), *cases.vaults_face(server)],
+    "audit": audit.cost,
+    "refusals": cases.another_and_never,
+    "writes": cases.writes,
+    "imports": cases.imports,
+    "logins": cases.logins,
+    "starts": cases.run_true,
+}
+"""What one running server is enough for."""
 
 
 def _sqlite_url(folder: Path) -> str:
@@ -85,7 +114,7 @@ def _order(line: Line, lines: list[Line]) -> int:
 def _say(what: str) -> None:
     # To whoever waits at a terminal; the table alone goes to a file.
     if sys.stderr.isatty():
-        print(what, file=sys.stderr, flush=True)
+        print(f"{time.strftime('%X')} {what}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -21,12 +21,14 @@ from tests.serving import RunningServer
 
 READERS = 4
 _ROUNDS = 5
-_PHASE_SECONDS = 0.7
-_WRITE_SECONDS = 3.0
-_PAIRS = 2000
-_LOGINS = 12
-_STARTS = 5
-_RUNS = 15
+_PHASE_SECONDS = 0.4
+_WRITE_SECONDS = 2.0
+_PAIRS = 1000
+_IMPORTED = 5000
+_IMPORTS = 3
+_LOGINS = 10
+_STARTS = 3
+_RUNS = 10
 
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 FACTORY = "tests.bench.factory:create_app"
@@ -47,6 +49,7 @@ class Measured:
     ) -> None:
         self.name = name
         self.store = store
+        self.directory = directory
         self.clients = clients
         answers = directory / "answers"
         answers.mkdir(exist_ok=True)
@@ -64,10 +67,10 @@ class Measured:
         """The request for the same bytes from the bare route."""
         return request("GET", f"/constant/{size}", token=self.store.token)
 
-    def phase(self, text: bytes) -> tuple[Count, float]:
+    def phase(self, text: bytes, clients: int = READERS) -> tuple[Count, float]:
         """Load for a moment: what was answered, and the processor time of the workers for each answer in µs."""
         before = self._worker_seconds()
-        count = self.clients.ask(self.address, [text], _PHASE_SECONDS, clients=READERS)
+        count = self.clients.ask(self.address, [text], _PHASE_SECONDS, clients=clients)
         return count, (self._worker_seconds() - before) / count.requests * 1e6
 
     def _worker_seconds(self) -> float:
@@ -81,7 +84,7 @@ def _processor_seconds(pid: str) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICKS_A_SECOND
 
 
-def _in_turn(phases: Sequence[Callable[[], tuple[Count, float]]]) -> list[list[tuple[float, float]]]:
+def in_turn(phases: Sequence[Callable[[], tuple[Count, float]]]) -> list[list[tuple[float, float]]]:
     """The rate and the processor time of each phase, in rounds; one round before is not counted."""
     rounds = []
     for _ in range(_ROUNDS + 1):
@@ -90,11 +93,11 @@ def _in_turn(phases: Sequence[Callable[[], tuple[Count, float]]]) -> list[list[t
     return rounds[1:]
 
 
-def _median(rounds: list[list[tuple[float, float]]], phase: int, what: int) -> float:
+def median_of(rounds: list[list[tuple[float, float]]], phase: int, what: int) -> float:
     return statistics.median(found[phase][what] for found in rounds)
 
 
-def _rate_ratio(rounds: list[list[tuple[float, float]]], phase: int, base: int) -> float:
+def rate_ratio(rounds: list[list[tuple[float, float]]], phase: int, base: int) -> float:
     # Round by round, so that a disturbance of one round counts once and not in both sums.
     return statistics.median(found[phase][0] / found[base][0] for found in rounds)
 
@@ -102,18 +105,18 @@ def _rate_ratio(rounds: list[list[tuple[float, float]]], phase: int, base: int) 
 # -- Reads --
 
 
-def values_and_constant(server: Measured, sizes: Sequence[int] = SIZES, remark: str = "") -> list[Line]:
+def values_and_constant(server: Measured) -> list[Line]:
     """`values` with a token, against a route that answers the same bytes."""
     lines = []
-    for size in sizes:
+    for size in SIZES:
         values, constant = server.values(size), server.constant(size)
-        rounds = _in_turn([lambda text=values: server.phase(text), lambda text=constant: server.phase(text)])  # type: ignore[misc]
+        rounds = in_turn([lambda text=values: server.phase(text), lambda text=constant: server.phase(text)])  # type: ignore[misc]
         figures = " against ".join(
-            f"{_median(rounds, phase, 0):,.0f}/s ({_median(rounds, phase, 1):.0f} µs)" for phase in (0, 1)
+            f"{median_of(rounds, phase, 0):,.0f}/s ({median_of(rounds, phase, 1):.0f} µs)" for phase in (0, 1)
         )
-        case = f"values of {size} variables against a constant route{remark}"
-        limit = 0.6 if size == SIZES[0] and not remark else None
-        ratio = _rate_ratio(rounds, 0, 1)
+        case = f"values of {size} variables against a constant route"
+        limit = 0.6 if size == SIZES[0] else None
+        ratio = rate_ratio(rounds, 0, 1)
         lines.append(
             at_least(case, server.name, figures, ratio, limit) if limit else Line(case, server.name, figures, ratio)
         )
@@ -123,29 +126,29 @@ def values_and_constant(server: Measured, sizes: Sequence[int] = SIZES, remark: 
 def vaults_face(server: Measured) -> list[Line]:
     """An environment as a Vault client reads it, against the same read through our own face."""
     lines = []
-    for size in SIZES:
+    for size in (SIZES[0], SIZES[-1]):
         theirs = request("GET", f"/v1/secret/data/of-{size}", token=server.store.token)
         path = f"/api/v1/environments/of-{size}/values?globals=false&resolve=false"
         ours = request("GET", path, token=server.store.token)
-        rounds = _in_turn([lambda text=theirs: server.phase(text), lambda text=ours: server.phase(text)])  # type: ignore[misc]
+        rounds = in_turn([lambda text=theirs: server.phase(text), lambda text=ours: server.phase(text)])  # type: ignore[misc]
         figures = " against ".join(
-            f"{_median(rounds, phase, 0):,.0f}/s ({_median(rounds, phase, 1):.0f} µs)" for phase in (0, 1)
+            f"{median_of(rounds, phase, 0):,.0f}/s ({median_of(rounds, phase, 1):.0f} µs)" for phase in (0, 1)
         )
         case = f"{size} variables through /v1 against /api/v1"
-        lines.append(at_least(case, server.name, figures, _rate_ratio(rounds, 0, 1), 0.9))
+        lines.append(at_least(case, server.name, figures, rate_ratio(rounds, 0, 1), 0.9))
     return lines
 
 
 def stored_environments(servers: Sequence[Measured]) -> list[Line]:
     """The same read beside few and many stored environments, against the fewest."""
-    rounds = _in_turn([lambda server=server: server.phase(server.values(SIZES[0])) for server in servers])  # type: ignore[misc]
-    base = _median(rounds, 0, 0)
+    rounds = in_turn([lambda server=server: server.phase(server.values(SIZES[0])) for server in servers])  # type: ignore[misc]
+    base = median_of(rounds, 0, 0)
     lines = []
     for number, server in enumerate(servers[1:], start=1):
-        figures = f"{_median(rounds, number, 0):,.0f}/s ({_median(rounds, number, 1):.0f} µs)"
-        figures += f" against {base:,.0f}/s ({_median(rounds, 0, 1):.0f} µs) with {servers[0].store.environments}"
+        figures = f"{median_of(rounds, number, 0):,.0f}/s ({median_of(rounds, number, 1):.0f} µs)"
+        figures += f" against {base:,.0f}/s ({median_of(rounds, 0, 1):.0f} µs) with {servers[0].store.environments}"
         case = f"values with {server.store.environments:,} environments stored"
-        lines.append(within(case, server.name, figures, _rate_ratio(rounds, number, 0), 0.1))
+        lines.append(within(case, server.name, figures, rate_ratio(rounds, number, 0), 0.1))
     return lines
 
 
@@ -178,6 +181,18 @@ def _json(method: str, path: str, body: object, server: Measured) -> bytes:
     return request(method, path, token=server.store.writer, body=json.dumps(body).encode())
 
 
+def imports(server: Measured) -> list[Line]:
+    """A Postman file of 5,000 variables into an environment that is not there yet, and over it again."""
+    values = [{"key": f"VARIABLE_{number:04}", "value": "x" * 20, "enabled": True} for number in range(_IMPORTED)]
+    body = {"format": "postman", "text": json.dumps({"values": values})}
+    targets = [f"imported-{number}" for number in range(_IMPORTS)]
+    texts = [_json("POST", "/api/v1/import", {"environment": name, **body}, server) for name in targets]
+    times = [_seconds_of(lambda text=text: server.clients.fetch(server.address, text)) for text in (*texts, *texts)]  # type: ignore[misc]
+    figures = f"median {statistics.median(times):.2f} s of {len(times)}, longest {max(times):.2f} s"
+    case = f"import of {_IMPORTED:,} variables"
+    return [at_most_seconds(case, server.name, figures, statistics.median(times), 1.0)]
+
+
 def logins(server: Measured) -> list[Line]:
     """Logins, one after the other, with the default parameters of Argon2id."""
     body = {"username": server.store.user, "password": server.store.password}
@@ -208,8 +223,12 @@ def run_true(server: Measured) -> list[Line]:
 
 
 def _seconds(command: list[str], env: dict[str, str]) -> float:
+    return _seconds_of(lambda: subprocess.run(command, env=env, check=True, stdin=subprocess.DEVNULL))
+
+
+def _seconds_of(action: Callable[[], object]) -> float:
     started = time.perf_counter()
-    subprocess.run(command, env=env, check=True, stdin=subprocess.DEVNULL)
+    action()
     return time.perf_counter() - started
 
 

@@ -65,7 +65,7 @@ def prepare(directory: Path, database_url: str, *, environments: int = 10) -> St
         others = add_environment(vault, other, "secret", A="1")
         read = [grant("read", path="*"), grant("read", globals=True)]
         token = add_token(vault, person, *read).secret
-        writer = add_token(vault, person, grant("read,update", path="*")).secret
+        writer = add_token(vault, person, grant("read,create,update", path="*")).secret
         missing = environments - len(SIZES) - 2
         if missing <= _ONE_BY_ONE_MOST:
             for number in range(missing):

@@ -18,7 +18,8 @@ from urllib.parse import unquote_to_bytes
 
 import structlog
 
-from vault.server.refusal import Answer, Refusal, busy, failed
+from vault.server.refusal import Answer, Refusal, busy, failed, unrecorded
+from vault.storage import hold, when_settled
 
 Scope = Mapping[str, Any]
 Environ = dict[str, Any]
@@ -139,6 +140,7 @@ class Lane:
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         outcome: Answer | Refusal | None = None
+        receipts = context.run(hold)
         # A client that left while its request stood in the queue has cancelled the future.
         if not answer.cancelled():
             try:
@@ -146,6 +148,15 @@ class Lane:
             except BaseException:
                 log.exception("application_failed", request_id=environ["strongroom.request_id"])
                 outcome = failed()
+        # The thread is done; the answer stays until the disk has the record of what it tells.
+        when_settled(receipts, lambda is_stored: self._hand_over(answer, outcome if is_stored else unrecorded(), loop))
+
+    def _hand_over(
+        self,
+        answer: asyncio.Future[Answer | Refusal],
+        outcome: Answer | Refusal | None,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
         # The loop is closed when the worker's graceful time ran out before this call did.
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(self._finish, answer, outcome)

@@ -6,7 +6,7 @@ import json
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-from vault.errors import Forbidden, InvalidInput, TooLarge, Unavailable
+from vault.errors import AuditUnavailable, Forbidden, InvalidInput, TooLarge, Unavailable
 
 _VAULT_PREFIX = b"/v1/"
 
@@ -79,6 +79,14 @@ def busy(cause: str) -> Refusal:
     return Refusal(
         HTTPStatus.SERVICE_UNAVAILABLE, Unavailable.code, "Too much is under way: ask again in a moment.",
         cause=cause, retry_after_seconds=1,
+    )  # fmt: skip
+
+
+def unrecorded() -> Refusal:
+    """503: the answer is made, and cannot leave, because the disk has not taken the record of it."""
+    return Refusal(
+        HTTPStatus.SERVICE_UNAVAILABLE, AuditUnavailable.code, AuditUnavailable.sentence,
+        cause="audit_unavailable", retry_after_seconds=1,
     )  # fmt: skip
 
 

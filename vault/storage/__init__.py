@@ -4,6 +4,7 @@ from vault.storage.audit import About, Held, Placed, Search
 from vault.storage.hot import Facts, HotReads, Layer
 from vault.storage.keys import FirstRows, Watched, first_rows, holds_vault, set_locked, watched
 from vault.storage.migrate import migrate, schema_revision, schema_state
+from vault.storage.receipts import hold, when_settled
 from vault.storage.repository import Record, Stale, WrittenRow
 from vault.storage.session_cache import NoCache, RedisCache, SessionCache
 from vault.storage.signed import RowSigner
@@ -33,10 +34,12 @@ __all__ = [
     "Watched",
     "WrittenRow",
     "first_rows",
+    "hold",
     "holds_vault",
     "migrate",
     "schema_revision",
     "schema_state",
     "set_locked",
     "watched",
+    "when_settled",
 ]

@@ -13,6 +13,7 @@ import pytest
 
 from vault.server.bridge import Environ, Lane, PasswordLane, collect, make_environ
 from vault.server.refusal import Answer, Refusal
+from vault.storage.receipts import Batch, is_held
 
 ENVIRON: Environ = {"strongroom.request_id": "r"}
 SCOPE = {
@@ -142,6 +143,39 @@ def test_an_application_that_raises_is_answered_500_and_gives_its_place_back() -
     lane = Lane(broken, threads=1, limit=1, name="calls")
     (outcome,) = run(lane, 1)
     assert (outcome.status, "canary" in str(outcome)) == (500, False)
+    assert lane.in_flight == 0
+
+
+@pytest.mark.parametrize("is_stored", [True, False])
+def test_an_answer_stays_until_its_record_is_on_the_disk_and_takes_no_thread_meanwhile(is_stored: bool) -> None:
+    batches: list[Batch] = []
+
+    def read(environ: Environ, start: Start) -> list[bytes]:
+        batches.append(Batch())
+        assert is_held(batches[-1])
+        return hello(environ, start)
+
+    lane = Lane(read, threads=1, limit=5, name="calls")
+
+    async def both() -> None:
+        calls = [asyncio.create_task(lane.run(dict(ENVIRON))) for _ in range(2)]
+        # With one thread, the second call is only made because the first one does not wait there.
+        done, _ = await asyncio.wait(calls, timeout=0.2)
+        assert (done, len(batches)) == (set(), 2)
+        assert lane.in_flight == 2
+        batches[1].settle(is_stored=True)
+        batches[0].settle(is_stored=is_stored)
+        first, second = await asyncio.gather(*calls, return_exceptions=True)
+        lane.stop()
+        assert isinstance(second, Answer)
+        assert second.status == 200
+        if is_stored:
+            assert first == second
+        else:
+            assert isinstance(first, Refusal)
+            assert (first.status, first.code) == (503, "audit_unavailable")
+
+    asyncio.run(both())
     assert lane.in_flight == 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import errno
 import os
 import threading
@@ -13,7 +14,7 @@ import pytest
 
 from vault.crypto import SealedBlob
 from vault.errors import AuditUnavailable
-from vault.storage import Spool, SpoolFile
+from vault.storage import Spool, SpoolFile, hold, when_settled
 
 MOST = 1 << 24
 
@@ -218,6 +219,49 @@ def test_those_who_wait_together_are_written_together(tmp_path: Path, monkeypatc
         thread.join()
     assert len(writes) == 2
     assert len(held(spool)) == 6
+
+
+@pytest.mark.parametrize("is_broken", [False, True])
+def test_whoever_holds_a_receipt_goes_on_and_hears_how_it_went(
+    is_broken: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = Spool(tmp_path, MOST)
+    first = append(spool)
+    arrived, leave = threading.Event(), threading.Event()
+    real = os.pwrite
+
+    def slow(descriptor: int, data: bytes, offset: int) -> int:
+        arrived.set()
+        leave.wait(5)
+        if is_broken:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return real(descriptor, data, offset)
+
+    monkeypatch.setattr(os, "pwrite", slow)
+
+    def attempt() -> None:
+        with contextlib.suppress(AuditUnavailable):
+            append(spool)
+
+    threads = [threading.Thread(target=attempt) for _ in range(2)]
+    threads[0].start()
+    arrived.wait(5)
+    threads[1].start()
+    while len(spool._batch.records) < 1:
+        pass
+    context, heard, ids = contextvars.copy_context(), list[bool](), list[bytes]()
+    receipts = context.run(hold)
+    ids += context.run(append, spool, 2)
+    when_settled(receipts, heard.append)
+    assert (len(receipts), heard) == (2, [])
+    leave.set()
+    for thread in threads:
+        thread.join()
+    assert heard == [not is_broken]
+    monkeypatch.undo()
+    stored = held(spool)
+    assert set(first) <= set(stored)
+    assert (set(ids) <= set(stored)) != is_broken
 
 
 def test_files_are_for_nobody_else(tmp_path: Path) -> None:

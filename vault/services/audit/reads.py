@@ -66,7 +66,8 @@ class ReadLog:
         names: Iterable[str] = (),
         layers: Sequence[tuple[str, int | None]] = (),
     ) -> None:
-        """Record one read; call it last, before the answer leaves. Raises `AuditUnavailable`.
+        """Record one read; call it last, before the answer leaves. Raises `AuditUnavailable`, or whoever holds the
+        answer back does (`vault.storage.receipts`).
 
         `names` are the variables that were asked for one by one, `layers` what else the answer was made of:
         environment and revision of each.
@@ -166,10 +167,11 @@ class ReadLog:
         if len(self._recent) < _RECENT_MOST:
             self._recent[record_id.bytes] = facts
         try:
-            self._spool.append(record_id.bytes, blob)
+            receipt = self._spool.append(record_id.bytes, blob)
         except BaseException:
             self._recent.pop(record_id.bytes, None)
             raise
+        receipt.then(lambda is_stored: None if is_stored else self._recent.pop(record_id.bytes, None))
 
     def _drain(self, file: SpoolFile) -> int:
         count, is_retry, file.is_new = 0, not file.is_new, False
