@@ -1,7 +1,7 @@
 // The table of one environment, edited in place and saved as one revision.
 
 import { copy } from "./clipboard.js";
-import { Row, element } from "./row.js";
+import { Row, watch } from "./row.js";
 import { Refusal, ask } from "./wire.js";
 
 const at = (id) => document.getElementById(id);
@@ -282,16 +282,21 @@ at("references").addEventListener("click", (event) => {
   });
 });
 
+const chosen = () => [...form.querySelectorAll("#rows .pick input:checked")];
+const offerDeletion = () => at("delete-chosen")?.toggleAttribute("hidden", !chosen().length);
 at("pick-all").addEventListener("change", (event) => {
-  for (const box of form.querySelectorAll("#rows tr:not([hidden]) .pick input:not([hidden])")) box.checked = event.target.checked;
+  const boxes = form.querySelectorAll("#rows tr:not([hidden]) .pick input:not([hidden])");
+  for (const box of boxes) box.checked = event.target.checked;
 });
+table.addEventListener("change", offerDeletion);
 at("delete-chosen")?.addEventListener("click", (event) => {
   event.preventDefault();
-  const chosen = [...form.querySelectorAll("#rows .pick input:checked")];
-  for (const box of chosen) remove(Row.of(box.closest("tr")));
+  for (const box of chosen()) remove(Row.of(box.closest("tr")));
   at("pick-all").checked = false;
-  if (!chosen.length) say("Choose rows first.");
+  offerDeletion();
+  at("save").focus();
 });
+offerDeletion();
 
 if (!search.defaultValue) {
   const find = () => {
@@ -303,7 +308,6 @@ if (!search.defaultValue) {
   };
   search.addEventListener("input", find);
   search.form.addEventListener("submit", (event) => { event.preventDefault(); find(); });
-  find();
 }
 
 form.addEventListener("submit", (event) => event.preventDefault());
@@ -315,4 +319,5 @@ addEventListener("keydown", (event) => {
 });
 addEventListener("beforeunload", (event) => { if (changed().length) event.preventDefault(); });
 
+for (const tr of at("rows").rows) watch(tr);
 blank();

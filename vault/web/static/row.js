@@ -2,7 +2,24 @@
 
 const BLANK = { name: "", value: "", type: "default", enabled: true, literal: false, description: "" };
 const known = new WeakMap();
-const part = (id) => document.getElementById(id).content.firstElementChild.cloneNode(true);
+const clone = (id) => document.getElementById(id).content.cloneNode(true);
+const part = (id) => clone(id).firstElementChild;
+
+// Rows get their buttons when they come into view: five thousand rows would have ten thousand of them.
+const seen = new IntersectionObserver((entries) => {
+  for (const entry of entries) if (entry.isIntersecting) dress(entry.target);
+}, { rootMargin: "300px" });
+
+export const watch = (tr) => seen.observe(tr);
+
+function dress(tr) {
+  seen.unobserve(tr);
+  const cell = tr.querySelector(".do");
+  if (cell.childElementCount) return;
+  const name = tr.querySelector(".name a").textContent;
+  cell.append(clone("do"));
+  for (const hidden of cell.querySelectorAll(".hidden")) hidden.append(name);
+}
 
 export class Row {
   static of(tr) {
@@ -122,6 +139,8 @@ export class Row {
     const marks = { editing: this.isEditing, off: !this.now.enabled, gone: this.isGone, changed: this.isChanged };
     for (const [word, is] of Object.entries(marks)) this.tr.classList.toggle(word, is);
     this.tr.querySelector(".state")?.remove();
+    const undo = this.tr.querySelector("[data-do=undo]");
+    if (undo) undo.hidden = !this.was && !this.isChanged;
     if (!this.isChanged) return;
     const state = element("span", "state tag", this.isGone ? "deleted" : this.was ? "changed" : "new");
     this.tr.querySelector(".name").append(state);
@@ -133,8 +152,7 @@ export class Row {
       if (input.type === "checkbox") input.checked = value;
       else input.value = value ?? "";
     }
-    const value = this.field("value");
-    if (!this.isShown) value.placeholder = "Hidden. Left empty, it stays.";
+    if (!this.isShown) this.field("value").placeholder = "Hidden. Left empty, it stays.";
     this.tr.querySelector("[data-do=reveal]").hidden = this.isShown || !this.was;
     this.tr.querySelector("[data-do=delete]").hidden = !this.was;
   }
@@ -145,15 +163,16 @@ export class Row {
     const link = find("a");
     link.textContent = name || "(no name)";
     link.href = `?edit=${encodeURIComponent(name)}`;
-    for (const hidden of this.tr.querySelectorAll(".hidden")) hidden.append(name);
+    dress(this.tr);
+    find(".dots").ariaLabel += name;
     const pick = find("input");
     pick.value = name;
     pick.ariaLabel += name;
     pick.hidden = !this.was || this.isGone;
     if (value !== undefined) find(".dots").replaceWith(element("code", "shown", value));
     for (const note of this.notes) find(".value").append(element("p", note.kind, note.text));
-    find(".type").textContent = type;
-    find(".use").textContent = (enabled ? "on" : "off") + (literal ? ", literal" : "");
+    find(".type").textContent = type === "default" ? "" : type;
+    find(".use").textContent = [enabled ? "" : "off", literal ? "literal" : ""].filter(Boolean).join(", ");
     find(".about").textContent = description;
     if (this.isGone || !this.was) find("[data-do=copy]").remove();
     if (this.isGone) {
@@ -168,8 +187,8 @@ export class Row {
 function was(tr) {
   const text = (selector) => tr.querySelector(selector).textContent;
   const use = text(".use");
-  const flags = { enabled: use.startsWith("on"), literal: use.endsWith("literal") };
-  return { name: text(".name a"), type: text(".type"), ...flags, description: text(".about") };
+  const flags = { enabled: !use.startsWith("off"), literal: use.endsWith("literal") };
+  return { name: text(".name a"), type: text(".type") || "default", ...flags, description: text(".about") };
 }
 
 // The value that is meant: an untouched one is what the server has, line ends and all, although a field knows only one
@@ -185,7 +204,7 @@ function meant(input, before) {
   return isCrlf ? typed.replaceAll("\n", "\r\n") : typed;
 }
 
-export function element(kind, className, text) {
+function element(kind, className, text) {
   const made = document.createElement(kind);
   made.className = className;
   made.textContent = text;
