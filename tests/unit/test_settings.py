@@ -149,3 +149,29 @@ def test_settings_cannot_be_changed_but_copied() -> None:
 def test_the_repr_of_settings_hides_where_passwords_stand() -> None:
     settings = load({**HOME, "STRONGROOM_DATABASE_URL": "postgresql://ada:hunter2@db/x"})
     assert "hunter2" not in repr(settings)
+
+
+def test_browsers_find_the_vault_where_the_setting_says_and_else_on_this_machine() -> None:
+    assert (load(HOME).origin, load(HOME).public_host) == ("https://localhost:8443", "localhost")
+    assert load({**HOME, "STRONGROOM_BIND": "[::]:443"}).origin == "https://localhost"
+    named = load({**HOME, "STRONGROOM_PUBLIC_URL": "https://vault.example.org:9443"})
+    assert (named.origin, named.public_host) == ("https://vault.example.org:9443", "vault.example.org")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://vault.example",
+        "https://vault.example/",
+        "https://vault.example/path",
+        "https://ada@vault.example",
+        "https://Vault.Example",
+        "https://vault.example:443",
+        "https://vault.example:0",
+        "https://",
+        "https://vault.example\n",
+        "vault.example",
+    ],
+)
+def test_a_public_address_is_written_as_browsers_write_an_origin(url: str) -> None:
+    assert "STRONGROOM_PUBLIC_URL" in refusal(STRONGROOM_PUBLIC_URL=url)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.crowds import add_crowd
+from tests.factors import WEB, add_passkey, add_totp, asked, with_code
 from tests.rotating import kill_somewhere, open_everything, start_command, worker
 from tests.vaults import (
     ADDRESS,
@@ -30,12 +31,13 @@ from tests.vaults import (
     write,
 )
 from vault.crypto import key_id_of, parse
-from vault.errors import Conflict, MacError, NotAuthenticated, StrongroomError
+from vault.errors import BadSecondFactor, Conflict, MacError, NotAuthenticated, StrongroomError
 from vault.model.environment import Variable
 from vault.model.principal import Principal
 from vault.services import Services
 from vault.services.clock import now_us
 from vault.services.idempotency import Call, Claim, KeptAnswer
+from vault.services.logins import Proof
 from vault.services.own_keys import OwnKeys
 from vault.services.rewrapping import Pace
 from vault.storage import NoCache, RowSigner, UnitOfWork
@@ -326,3 +328,25 @@ def test_an_entry_of_the_cache_under_the_leaked_system_key_is_no_session(vault: 
     assert vault.sessions._cached(parse(session).id) is None
     with pytest.raises(NotAuthenticated):
         as_session(vault, session)
+
+
+def test_second_factors_come_through_and_are_found_by_the_new_key_alone(
+    vault: Services, ada: Principal, clock: FakeClock
+) -> None:
+    app = add_totp(vault, "ada")
+    clock.advance(30)
+    device = add_passkey(vault, "ada", by=with_code(vault, "ada", app))
+    begun = asked(vault, "ada")
+    old_and_new(vault)
+    # Half a login ends with the sessions.
+    with pytest.raises(BadSecondFactor):
+        vault.logins.complete(begun.challenge_id, Proof(recovery_code=app.recovery_codes[0]), WEB)
+    clock.advance(vault.settings.reseal_grace_hours * 3600 + 60)
+    assert vault.keys.secrets.drop_overdue(HOST) > 0
+    with opened_again(vault, clock) as again:
+        challenge = again.logins.begin_passkey(WEB)
+        assert challenge.passkey is not None
+        again.logins.complete(challenge.id, Proof(passkey=device.get(challenge.passkey)), WEB)
+        with_code(again, "ada", app)
+        recovery = Proof(recovery_code=app.recovery_codes[0])
+        again.logins.complete(asked(again, "ada").challenge_id, recovery, WEB)

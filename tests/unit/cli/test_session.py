@@ -121,3 +121,65 @@ def test_a_project_file_that_points_elsewhere_finds_no_token(anonymous: Strongro
     Path(".strongroom.toml").write_text('url = "https://evil.test"\n')
     assert anonymous("env", "list").exit_code == 1
     assert server.requests == []
+
+
+CHALLENGE = {"id": "c1", "kinds": ["totp", "recovery"], "expires_at": "2026-11-22T09:00:00Z", "passkey": None}
+
+
+@pytest.fixture
+def asking(server: FakeTransport) -> FakeTransport:
+    """A server that asks for a second factor."""
+    server.on("POST", "/sessions", problem(401, "second_factor_required", "It needs more.", challenge=CHALLENGE))
+    return server.on("POST", "/sessions/challenges/c1", answer(NEW_SESSION, 201))
+
+
+def test_a_second_factor_is_asked_for(anonymous: Strongroom, asking: FakeTransport) -> None:
+    result = anonymous("login", "ada", answers="correct horse\n123 456\n")
+    assert result.exit_code == 0, result.output
+    assert asking.sent == {"code": "123 456"}
+    assert keychain.load(URL) == "srm_s_secret"
+    assert "123 456" not in result.output
+
+
+def test_what_is_no_code_is_a_recovery_code(anonymous: Strongroom, asking: FakeTransport) -> None:
+    left = {**NEW_SESSION, "recovery_codes_left": 7}
+    asking.on("POST", "/sessions/challenges/c1", answer(left, 201))
+    result = anonymous("login", "ada", answers="correct horse\nabcd-efgh-jkmn\n")
+    assert asking.sent == {"recovery_code": "abcd-efgh-jkmn"}
+    assert "recovery code; 7 are left" in result.stderr
+
+
+def test_a_code_that_was_mistyped_is_asked_for_three_times(anonymous: Strongroom, asking: FakeTransport) -> None:
+    asking.on("POST", "/sessions/challenges/c1", problem(401, "bad_second_factor", "Not accepted."))
+    result = anonymous("login", "ada", answers="correct horse\n111111\n222222\n333333\n")
+    assert result.exit_code == 2
+    assert asking.sent == {"code": "333333"}
+    assert keychain.load(URL) is None or keychain.load(URL) == ""
+
+
+def test_a_code_comes_from_stdin_or_a_file(
+    anonymous: Strongroom, asking: FakeTransport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "password").write_text("correct horse\n")
+    result = anonymous("login", "ada", "--password", f"@{tmp_path}/password", "--code", "-", stdin="123456\n")
+    assert result.exit_code == 0, result.output
+    assert asking.sent == {"code": "123456"}
+
+
+def test_one_standard_input_does_not_hold_both(anonymous: Strongroom, asking: FakeTransport) -> None:
+    result = anonymous("login", "ada", "--password", "-", "--code", "-", stdin="x\n")
+    assert (result.exit_code, asking.calls) == (1, [])
+
+
+def test_without_a_terminal_no_code_is_asked_for(anonymous: Strongroom, asking: FakeTransport) -> None:
+    result = anonymous("login", "ada", "--password", "-", stdin="correct horse\n")
+    assert result.exit_code == 1
+    assert "no terminal to ask for the code" in result.stderr
+
+
+def test_an_account_with_a_passkey_alone_is_sent_to_a_browser(anonymous: Strongroom, server: FakeTransport) -> None:
+    challenge = {**CHALLENGE, "kinds": ["passkey"]}
+    server.on("POST", "/sessions", problem(401, "second_factor_required", challenge=challenge))
+    result = anonymous("login", "ada", answers="correct horse\n")
+    assert result.exit_code == 1
+    assert "log in in a browser" in result.stderr

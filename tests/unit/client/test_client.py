@@ -257,3 +257,24 @@ def test_a_variable_of_an_unknown_shape_is_not_ours(client: Client, server: Fake
     server.on("GET", "/globals/variables", answer({"variables": [{"name": "A"}], "revision": 1}))
     with pytest.raises(TransportError):
         client.globals.variables()
+
+
+def test_a_login_goes_on_with_its_second_factor(client: Client, server: FakeTransport) -> None:
+    told = {**NEW_SESSION, "factors": ["password", "recovery"], "recovery_codes_left": 3}
+    server.on("POST", "/sessions/challenges/c1", answer(told, 201))
+    server.on("POST", "/sessions/step-up/challenges/c2", answer(NEW_SESSION, 201))
+    session = client.complete_login("c1", recovery_code="abcd")
+    assert server.sent == {"recovery_code": "abcd"}
+    assert (session.factors, session.recovery_codes_left) == (("password", "recovery"), 3)
+    client.complete_step_up("c2", passkey={"id": "x"})
+    assert server.sent == {"passkey": {"id": "x"}}
+    # It acts in the new session.
+    client.complete_step_up("c2", code="123456")
+    assert server.sent_headers["Authorization"] == f"Bearer {NEW_SESSION['secret']}"
+
+
+def test_an_older_server_that_tells_no_factors_is_understood(client: Client, server: FakeTransport) -> None:
+    older = {name: value for name, value in NEW_SESSION.items() if name not in ("factors", "recovery_codes_left")}
+    server.on("POST", "/sessions", answer(older, 201))
+    session = client.login("ada", "x")
+    assert (session.factors, session.recovery_codes_left) == (("password",), None)

@@ -114,3 +114,17 @@ def test_a_success_that_is_not_ours_is_told_as_such(body: bytes, client: Client,
 def test_a_problem_that_cannot_be_read_is_not_ours(body: bytes, client: Client, server: FakeTransport) -> None:
     error = raised(client, server, Response(404, {"content-type": "application/problem+json"}, body))
     assert type(error) is errors.TransportError
+
+
+def test_a_second_factor_that_is_asked_for_says_how_to_go_on(client: Client, server: FakeTransport) -> None:
+    challenge = {"id": "c1", "kinds": ["totp", "passkey"], "expires_at": "2026-11-22T09:00:00Z", "passkey": {"x": 1}}
+    error = raised(client, server, problem(401, "second_factor_required", challenge=challenge))
+    assert isinstance(error, errors.SecondFactorRequired)
+    assert (error.challenge_id, error.kinds, error.passkey) == ("c1", ("totp", "passkey"), {"x": 1})
+
+
+@pytest.mark.parametrize("challenge", [None, 1, [], {}, {"id": 1}, {"id": "c1", "kinds": 1, "passkey": 1}])
+def test_a_challenge_of_another_shape_does_no_harm(challenge: object, client: Client, server: FakeTransport) -> None:
+    error = raised(client, server, problem(401, "second_factor_required", challenge=challenge))
+    assert isinstance(error, errors.SecondFactorRequired)
+    assert (error.kinds, error.passkey) == ((), None)
