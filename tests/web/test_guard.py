@@ -107,6 +107,19 @@ def test_every_answer_carries_the_pages_headers(ada: Visitor, path: str) -> None
     assert "camera=()" in headers["Permissions-Policy"]
 
 
+def test_what_no_database_can_look_up_is_refused_on_every_page(vault: Vault, ada: Visitor) -> None:
+    for method, rule in pages(vault):
+        if "<" in rule and "fallback" not in rule and method != "HEAD":
+            path = re.sub(r"<[^>]*>", "%00", rule)
+            answer = ada.client.open(
+                path, method=method, base_url=ORIGIN, data={"csrf_token": ada.token}, headers=SAME_ORIGIN
+            )
+            assert answer.status_code in (404, 422), (method, rule, answer.status_code)
+    ada.client.delete_cookie("__Host-strongroom", domain="localhost")
+    ada.get("/login")
+    assert ada.post("/login", {"username": "a\0b", "password": PASSWORD}).status_code == 401
+
+
 def test_an_address_that_is_no_page_says_so(ada: Visitor) -> None:
     answer = ada.get("/nothing/here")
     assert (answer.status_code, "no such page" in answer.text) == (404, True)

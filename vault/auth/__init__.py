@@ -10,6 +10,7 @@ from collections.abc import Callable
 from vault.auth.apikey import api_key
 from vault.auth.basic import basic
 from vault.auth.cookie import COOKIE, web_session
+from vault.auth.networks import require_named_network
 from vault.auth.presented import Presented
 from vault.auth.service_token import service_token
 from vault.auth.session import api_session
@@ -39,4 +40,13 @@ def authenticate(services: Services, presented: Presented, methods: tuple[Method
     raise NotAuthenticated()
 
 
-__all__ = ["COOKIE", "METHODS", "VAULT_METHODS", "WEB_METHODS", "Method", "Presented", "authenticate"]
+__all__ = [
+    "COOKIE",
+    "METHODS",
+    "VAULT_METHODS",
+    "WEB_METHODS",
+    "Method",
+    "Presented",
+    "authenticate",
+    "require_named_network",
+]

@@ -26,6 +26,9 @@ class Users(Repository):
 
     def by_name(self, name_folded: str, *, lock: bool = False) -> Record | None:
         """The user with this folded name."""
+        if "\0" in name_folded:
+            # PostgreSQL refuses to look for it, and nobody is called so.
+            return None
         return self.one(users.c.name_folded == name_folded, lock=lock)
 
     def list(self) -> list[Record]:

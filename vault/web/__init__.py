@@ -14,6 +14,7 @@
 | security.py     | how one logs in, where, and what happened                              |
 | account.py      | another password; the end of the account                               |
 | factors.py      | authenticator apps, passkeys, recovery codes                           |
+| operator_….py   | for operators: keys and the lock, people, the audit                    |
 
 environment.py and both.py hold what the pages of one environment share. guard.py lets in; csrf.py and headers.py keep
 out; problems.py tells what went wrong; assets.py serves what pages load.
@@ -35,6 +36,9 @@ from vault.web import (
     guard,
     history,
     login,
+    operator_audit,
+    operator_keys,
+    operator_people,
     prove,
     security,
     settings,
@@ -47,7 +51,7 @@ from vault.web.guard import PASSWORD_PATHS
 
 _FILES = (
     login, prove, environments, variables, variable, settings, history, files, tokens, security, account, factors,
-    fallback,
+    operator_keys, operator_people, operator_audit, fallback,
 )  # fmt: skip
 
 

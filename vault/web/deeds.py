@@ -62,24 +62,34 @@ _WORDS = {
     "version.read": "Values read",
     REFUSED: "Refused",
 }
+ACTIONS = sorted(_WORDS)
+"""The actions that have words here; others are searched for by their names all the same."""
+
 _ACTORS = {"session": "a session", "token": "a token", "host": "the operator on the host", "vault": "the vault itself"}
 
 
-def told(seen: Seen, me: str, session: str = "") -> dict[str, Any]:
-    """One event for a page. `me` is whose page it is, `session` the label of the session that looks."""
+def told(seen: Seen, me: str, session: str) -> dict[str, Any]:
+    """One event for its own person. `session` is the label of the session that looks."""
+    event = seen.event
+    return _facts(seen) | {"who": _who(event.actor, event.actor_id == me, session)}
+
+
+def for_operator(seen: Seen, names: dict[str, str]) -> dict[str, Any]:
+    """One event for an operator, who knows everybody's name."""
+    event = seen.event
+    person = names.get(event.user_id or "", event.user_id or "–")
+    return _facts(seen) | {"who": event.actor, "person": person, "sequence": seen.sequence, "action": event.action}
+
+
+def _facts(seen: Seen) -> dict[str, Any]:
     event = seen.event
     return {
         "at_us": event.at_us,
         "what": _WORDS.get(event.action, event.action),
-        "action": event.action,
         "call": json.loads(event.details).get("call", "") if event.action == REFUSED and event.details else "",
         "trouble": "" if event.result in (OK, UNCHANGED) else event.result.replace("_", " "),
-        "environment": event.environment_id,
         "revision": event.revision,
-        "who": _who(event.actor, event.actor_id == me, session),
         "address": event.address,
-        "sequence": seen.sequence,
-        "user": event.user_id,
     }
 
 

@@ -7,7 +7,7 @@ from urllib.parse import quote
 from flask import Flask, Response, g, request
 
 from vault.auth import COOKIE, WEB_METHODS, Presented, authenticate
-from vault.errors import NotAuthenticated
+from vault.errors import InvalidInput, NotAuthenticated, NotFound
 from vault.web import csrf, pages, problems
 from vault.web.blueprint import is_public
 
@@ -43,7 +43,16 @@ def _admit(app: Flask) -> Response | None:
     csrf.prepare(pages.services())
     if request.method not in csrf.SAFE_METHODS:
         csrf.check(pages.services())
+    _check_address()
     return None
+
+
+def _check_address() -> None:
+    """Refuse what no database can look up."""
+    if any("\0" in str(value) for value in (request.view_args or {}).values()):
+        raise NotFound("There is no such page.")
+    if any("\0" in value for value in request.args.values()):
+        raise InvalidInput("An address has no control characters.")
 
 
 def _who() -> object:

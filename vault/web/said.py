@@ -26,6 +26,13 @@ _SENTENCES = {
     "factor-removed": "The second factor is removed.",
     "enrolment-over": "That step is over: begin it again where something is missing below.",
     "recovery-used": "You are logged in with a recovery code, which is spent now. See below how many are left.",
+    "key-rotated": "A new version is active. Rewrap what the older ones hold.",
+    "key-rewrapping": "Some are rewrapped, and some are left: go on.",
+    "key-rewrapped": "Every user key is under the active version.",
+    "key-broken": "Some user keys do not open: strongroom keys rewrap names them, on the host.",
+    "key-retired": "The version is retired.",
+    "key-restored": "The version is enabled again.",
+    "person-changed": "The account is changed.",
 }
 
 

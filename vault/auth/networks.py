@@ -1,0 +1,24 @@
+"""Operators come from named networks only, whatever their credential."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from vault.errors import Forbidden
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def require_named_network(environ: Mapping[str, Any], address: str, networks: Iterable[Network]) -> None:
+    """Raise `Forbidden` for a call from elsewhere, and for one whose origin a stranger claims to know."""
+    if environ.get("strongroom.forwarded_by_stranger"):
+        raise Forbidden("This call came through a proxy that is not among STRONGROOM_TRUSTED_PROXIES.")
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError as error:
+        raise Forbidden("Operators' calls are taken from named networks only.") from error
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    if not any((mapped or found) in network for network in networks):
+        raise Forbidden("Operators' calls are taken from the networks of STRONGROOM_OPERATOR_NETWORKS only.")

@@ -1,0 +1,63 @@
+"""Operators' page of the audit: search by person, action, variable and time."""
+
+from __future__ import annotations
+
+import datetime
+
+from flask import Response, request
+
+from vault.errors import InvalidInput
+from vault.storage import Search
+from vault.web import cursor, deeds
+from vault.web.operators import new_operator_blueprint
+from vault.web.pages import principal, render, services
+from vault.web.problems import audited, status_of
+
+blueprint = new_operator_blueprint("audit")
+
+_PAGE = 50
+_FIELDS = ("person", "action", "variable", "since", "until")
+
+
+@blueprint.get("/operator/audit")
+def search_audit() -> Response:
+    """What was done by anybody, the newest first."""
+    asked = {name: request.args.get(name, "").strip() for name in _FIELDS}
+    try:
+        search, before = _search(asked), cursor.decode(request.args.get("before", ""))
+    except InvalidInput as error:
+        audited(error)
+        return _page(asked, [], "", status_of(error), {error.path: error.message})
+    found = services().trail.search(principal(), search, before, _PAGE + 1, variable=asked["variable"] or None)
+    names = {person.id: person.name for person in services().accounts.list(principal())}
+    shown = [deeds.for_operator(seen, names) for seen in found[:_PAGE]]
+    last = found[_PAGE - 1].event if len(found) > _PAGE else None
+    return _page(asked, shown, cursor.encode((last.at_us, last.id)) if last else "")
+
+
+def _page(
+    asked: dict[str, str], events: list[dict[str, object]], before: str, status: int = 200,
+    faults: dict[str, str] | None = None,
+) -> Response:  # fmt: skip
+    told = {"asked": asked, "events_shown": events, "before": before, "faults": faults or {}, "actions": deeds.ACTIONS}
+    return render("operator_audit.html", status, tab="audit", **told)
+
+
+def _search(asked: dict[str, str]) -> Search:
+    return Search(
+        user_id=services().trail.user_id(principal(), asked["person"]) if asked["person"] else None,
+        action=asked["action"] or None,
+        since_us=_time(asked["since"], "since"),
+        until_us=_time(asked["until"], "until"),
+    )
+
+
+def _time(text: str, path: str) -> int | None:
+    """A time as browsers write it, taken as UTC, in microseconds."""
+    if not text:
+        return None
+    try:
+        moment = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidInput("Write a time as 2026-11-22T09:00.", path=path) from None
+    return int(moment.replace(tzinfo=datetime.UTC).timestamp()) * 1_000_000
