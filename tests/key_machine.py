@@ -1,21 +1,27 @@
 """A state machine over everything that may happen to keys, with crashes between any two transactions.
 
-What is checked after each step: all that was acknowledged opens, for both workers, and nothing shredded does.
+What is checked after each step: all that was acknowledged opens, for both workers, and nothing shredded does. A restore
+goes back to what was acknowledged when its archive was made, less what was shredded since, and on from there.
 """
 
 from __future__ import annotations
 
+import copy
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, ClassVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from tests.backups import make, newest, restored
 from tests.rotating import Worker, open_everything
 from tests.vaults import HOST, PASSWORD, add_environment, add_person, patch, values
 from vault.app import open_vault
 from vault.errors import Conflict, NotFound, StrongroomError, VaultLocked
+from vault.keys import backup as backup_key
 from vault.model.principal import Principal
 from vault.services import Services
 from vault.services.locking import lock, unlock
@@ -33,16 +39,20 @@ class KeyMachine(RuleBasedStateMachine):
     """One operator's process and two workers."""
 
     copy: ClassVar[Callable[[], Settings]]
+    empty: ClassVar[Callable[[], str]]
 
     def __init__(self) -> None:
         super().__init__()
-        self.settings = type(self).copy()
+        self.settings = _with_backups(type(self).copy())
         self.operator = open_vault(self.settings)
         self.workers = [Worker(open_vault(self.settings, as_worker=True)) for _ in range(2)]
         self.stored: dict[Principal, dict[str, dict[str, str]]] = {}
         self.erased: list[Principal] = []
         self.count = 0
         self.is_locked = False
+        self.archive: Path | None = None
+        self.stored_then = copy.deepcopy(self.stored)
+        self.was_locked = self.has_let_go = False
 
     @initialize()
     def begin(self) -> None:
@@ -80,6 +90,7 @@ class KeyMachine(RuleBasedStateMachine):
     def erase(self, choice: int) -> None:
         person = self._person(choice)
         self.operator.accounts.delete(person, PASSWORD)
+        assert not any(told.error for told in self.operator.backups.tell_erased(HOST))
         del self.stored[person]
         self.erased.append(person)
 
@@ -109,11 +120,41 @@ class KeyMachine(RuleBasedStateMachine):
 
     @rule(crash=_CRASH_BEFORE, version=st.integers(1, 4), destroys=st.booleans())
     def let_go(self, crash: int | None, version: int, destroys: bool) -> None:
-        master = self.operator.keys.master
+        master, self.has_let_go = self.operator.keys.master, True
         if destroys:
             self._attempt(crash, lambda: master.destroy(HOST, version, now=True))
         else:
             self._attempt(crash, lambda: master.retire(HOST, version))
+
+    @rule()
+    def back_up(self) -> None:
+        make(self.operator)
+        self.archive, self.stored_then = newest(self.operator), copy.deepcopy(self.stored)
+        self.was_locked, self.has_let_go = self.is_locked, False
+
+    @precondition(lambda self: self.archive is not None)
+    @rule()
+    def restore(self) -> None:
+        url = type(self).empty()
+        try:
+            assert not restored(self.operator, url, self.archive).warnings
+        except StrongroomError as error:
+            # An archive needs the versions of its time: who lets one go at once, lets go of older archives.
+            if not self.has_let_go:
+                raise AssertionError(f"{type(error).__name__}: {error}") from error
+            return
+        for worker in self.workers:
+            worker.leave()
+        self.settings = self.settings.with_changes(database_url=url)
+        self.stored = {
+            person: environments
+            for person, environments in copy.deepcopy(self.stored_then).items()
+            if person not in self.erased
+        }
+        self.is_locked = self.was_locked
+        self._start_operator_again()
+        self.workers = [Worker(open_vault(self.settings, as_worker=True)) for _ in range(2)]
+        self._all_learn()
 
     @rule(locks=st.booleans())
     def lock_or_unlock(self, locks: bool) -> None:
@@ -225,3 +266,13 @@ class KeyMachine(RuleBasedStateMachine):
     def _start_operator_again(self) -> None:
         self.operator.storage.close()
         self.operator = open_vault(self.settings)
+
+
+def _with_backups(settings: Settings) -> Settings:
+    """The settings with a place for archives and a key of its own."""
+    folder = settings.keyring.parent.parent / f"backups-{secrets.token_hex(4)}"
+    place = folder / "place"
+    place.mkdir(mode=0o700, parents=True)
+    key = folder / "keys" / "backup.key"
+    backup_key.make(key)
+    return settings.with_changes(backup_to=f"dir:{place}", backup_key=key)

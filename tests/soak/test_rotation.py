@@ -96,7 +96,8 @@ def test_hundreds_of_histories(tmp_path: Path, fresh_database: FreshDatabase) ->
         prepare_vault(chosen)
         return chosen
 
-    machine = type("Machine", (KeyMachine,), {"copy": staticmethod(begin)})
+    makers = {"copy": begin, "empty": lambda: fresh_database("sqlite")}
+    machine = type("Machine", (KeyMachine,), {name: staticmethod(maker) for name, maker in makers.items()})
     chosen = settings(
         max_examples=300,
         stateful_step_count=30,

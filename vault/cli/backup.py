@@ -148,7 +148,7 @@ def _tell_restored(restored: Restored) -> None:
     warn(restored.warnings)
     say("What is so now:")
     say("- What was written after that moment is not here.")
-    say("- Every session has ended; people log in again, with the passwords of that moment.")
+    say("- Every session has ended; people log in again, with the passwords and second factors of that moment.")
     say(
         f"- {restored.living_tokens:,} service tokens live, as they did then. Revoke those again that were revoked "
         "since, and disable those accounts again that were disabled since."

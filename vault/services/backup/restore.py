@@ -114,10 +114,10 @@ class Restorer:
             with storage.write() as unit:
                 load = _Load(unit, storage, keyring, archive, contents)
                 restored.people_dropped, restored.environments_dropped = load.drop(principal, erased, self._clock())
+                self._note(unit, principal, archive, restored)
                 restored.proof = load.prove(told)
                 if restored.proof.faults and not despite_faults:
                     raise BackupError(_faulty(restored.proof.faults))
-                self._note(unit, principal, archive, restored)
         finally:
             storage.close()
         return restored
