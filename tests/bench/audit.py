@@ -16,7 +16,7 @@ from vault.services.audit.record import event_id, salted
 from vault.services.clock import now_us
 
 _CLIENTS = (1, 8, 32)
-_EVENTS = 200_000
+_EVENTS = 150_000
 _BATCH = 5000
 _VERIFIED_A_SECOND = 100_000
 _KEPT_OF_READS = 0.85

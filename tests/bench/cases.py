@@ -28,7 +28,7 @@ _IMPORTED = 5000
 _IMPORTS = 3
 _LOGINS = 10
 _STARTS = 3
-_RUNS = 10
+_RUNS = 6
 
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 FACTORY = "tests.bench.factory:create_app"

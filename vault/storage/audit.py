@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -131,25 +131,39 @@ class AuditEvents:
             .where(audit_events.c.sequence >= bindparam("first"), audit_events.c.sequence < bindparam("end"))
             .order_by(audit_events.c.sequence)
         )
-        compiled = f"{statement.compile(dialect=self._connection.dialect)} LIMIT {_BATCH}"
-        end = 2**63 - 1 if limit is None else first + limit
+        compiled = str(statement.compile(dialect=self._connection.dialect))
         is_sqlite = self._connection.dialect.name == "sqlite"
         cursor = self._connection.connection.cursor()
 
         def fetch(place: int) -> Sequence[Sequence[Any]]:
-            cursor.execute(compiled, (place, end) if is_sqlite else {"first": place, "end": end})
+            until = min(place + _BATCH, end)
+            cursor.execute(compiled, (place, until) if is_sqlite else {"first": place, "end": until})
             rows: Sequence[Sequence[Any]] = cursor.fetchall()
             return rows
 
-        # Pages by place rather than one long cursor: no snapshot is held for minutes. While one is looked at,
-        # PostgreSQL works on the next; SQLite would only take the time from this very process.
+        # Pages between two places rather than one long cursor: no snapshot is held for minutes. A LIMIT would not do:
+        # where PostgreSQL has no statistics yet, it sorts all that is left for every page. While one page is looked
+        # at, it works on the next; SQLite would only take the time from this very process.
+        end = 2**63 - 1 if limit is None else first + limit
+        place: int | None = first
+        coming: Future[Sequence[Sequence[Any]]] | None = None
         with ThreadPoolExecutor(1) as ahead, closing(cursor):
-            rows = fetch(first)
-            while rows:
-                following = rows[-1][_WIDTH] + 1
-                coming = None if is_sqlite else ahead.submit(fetch, following)
-                yield rows
-                rows = coming.result() if coming is not None else fetch(following)
+            while place is not None and place < end:
+                rows, following = coming.result() if coming is not None else fetch(place), place + _BATCH
+                # Places that are far apart, because of a prune or a forgery, are not walked through one page at a time.
+                has_more = following < end
+                place = self._first_place(following, end) if has_more and not rows else following
+                coming = ahead.submit(fetch, following) if has_more and rows and not is_sqlite else None
+                if rows:
+                    yield rows
+
+    def _first_place(self, first: int, end: int) -> int | None:
+        """The lowest place from `first` on that an event has."""
+        between = (audit_events.c.sequence >= first, audit_events.c.sequence < end)
+        place: int | None = self._connection.execute(
+            select(func.min(audit_events.c.sequence)).where(*between)
+        ).scalar_one()
+        return place
 
     def last_place(self) -> int | None:
         """The highest place that an event has."""

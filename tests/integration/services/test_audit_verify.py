@@ -60,6 +60,25 @@ def fault(vault: Services, note: str | None = None) -> str:
     return faults[0]
 
 
+def test_pages_cover_every_place_also_where_many_are_missing(vault: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vault.storage.audit._BATCH", 7)
+    assert verify(vault).faults == []
+    run_sql(vault, "DELETE FROM audit_events WHERE sequence BETWEEN 5 AND 30")
+    with vault.storage.read() as unit:
+        places = [row[-3] for rows in unit.audit_events.in_order() for row in rows]
+    assert places == [*range(5), *range(31, verify(vault).size)]
+
+
+@pytest.mark.parametrize("place", [2**40, 2**63 - 2])
+def test_an_event_that_was_moved_far_away_is_named_at_once(vault: Services, place: int) -> None:
+    last = verify(vault).size - 1
+    run_sql(vault, "UPDATE audit_events SET sequence = :place WHERE sequence = :last", place=place, last=last)
+    report = verify(vault)
+    assert report.seconds < 10
+    assert any(f"Event {last} is missing." in fault for fault in report.faults)
+    assert any(f"Event {place} stands behind the head" in fault for fault in report.faults)
+
+
 def test_a_whole_audit_verifies(vault: Services) -> None:
     report = verify(vault, checkpoint(vault))
     assert report.faults == []
