@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from tests.backups import make, newest, restored
 from tests.rotating import Worker, open_everything
-from tests.vaults import HOST, PASSWORD, add_environment, add_person, patch, values
+from tests.vaults import HOST, add_environment, add_person, erase_oneself, patch, values
 from vault.app import open_vault
 from vault.errors import Conflict, NotFound, StrongroomError, VaultLocked
 from vault.keys import backup as backup_key
@@ -89,7 +89,7 @@ class KeyMachine(RuleBasedStateMachine):
     @rule(choice=st.integers(0, 9))
     def erase(self, choice: int) -> None:
         person = self._person(choice)
-        self.operator.accounts.delete(person, PASSWORD)
+        erase_oneself(self.operator, person)
         assert not any(told.error for told in self.operator.backups.tell_erased(HOST))
         del self.stored[person]
         self.erased.append(person)

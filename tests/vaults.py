@@ -25,6 +25,7 @@ from vault.model.grant import Permission
 from vault.model.principal import Principal, Role, host_operator
 from vault.services import Services
 from vault.services.clock import SECOND_US, Clock, now_us
+from vault.services.erasure import ErasureReport
 from vault.services.sessions import NewSession
 from vault.services.tokens import GrantRequest, TokenRequest, TokenView
 from vault.services.values import Question
@@ -124,6 +125,18 @@ def as_token(vault: Services, secret: str | None, address: str = ADDRESS) -> Pri
     """Who holds this token secret."""
     assert secret is not None
     return vault.tokens.authenticate(secret, address, "request")
+
+
+def change_password(vault: Services, who: Principal, current: str, new: str) -> None:
+    """Change one's own password, as the API does."""
+    proof = vault.accounts.prepare_password(who, current, new)
+    write(vault, lambda unit: vault.accounts.change_password(unit, who, proof))
+
+
+def erase_oneself(vault: Services, who: Principal, password: str = PASSWORD) -> ErasureReport:
+    """Delete one's own account, as the API does."""
+    proof = vault.accounts.prove(who, password)
+    return write(vault, lambda unit: vault.erasure.own(unit, who, proof))
 
 
 def grant(permissions: str, **scope: Any) -> GrantRequest:

@@ -202,3 +202,64 @@ def test_the_same_call_eight_times_at_once_happens_once(ada: Caller, prod: str) 
     assert {(answer.status, answer.body) for answer in answers} == {(200, b'{"revision":2}\n')}
     assert sum("idempotency-replayed" not in answer.headers for answer in answers) == 1
     assert ada.ok("GET", "/environments/prod")["revision"] == 2
+
+
+NEW = "another gravel lantern otter"
+
+
+def test_a_password_is_changed_once_and_the_answer_given_again(vault: Vault, ada: Caller) -> None:
+    body = {"current_password": PASSWORD, "new_password": NEW}
+    first, again = (ada("PUT", "/me/password", body, Idempotency_Key="k") for _ in range(2))
+    assert (first.status, again.status) == (204, 204)
+    assert (first.headers.get("idempotency-replayed"), again.headers["idempotency-replayed"]) == (None, "true")
+    # Without the key, or with another, it is what it is: the current password is another by now.
+    assert ada("PUT", "/me/password", body).code == "bad_login"
+    assert ada("PUT", "/me/password", body, Idempotency_Key="other").code == "bad_login"
+    login = vault.anyone()("POST", "/sessions", {"username": ada.username, "password": NEW})
+    assert login.status == 201
+
+
+def test_the_key_of_a_password_for_another_one_is_a_conflict(vault: Vault, ada: Caller) -> None:
+    body = {"current_password": PASSWORD, "new_password": NEW}
+    ada.ok("PUT", "/me/password", body, Idempotency_Key="k")
+    answer = ada("PUT", "/me/password", {**body, "new_password": NEW + "!"}, Idempotency_Key="k")
+    assert (answer.status, answer.code) == (409, "idempotency_mismatch")
+    assert ada("PUT", "/me/password", body, Idempotency_Key="").status == 422
+
+
+def test_a_wrong_password_is_not_kept_and_is_throttled_with_a_key_too(
+    vault: Vault, ada: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object) -> bytes:
+        raise AssertionError("Whoever knows no password makes nobody hash for a key.")
+
+    monkeypatch.setattr("vault.services.idempotency.slow_digest", never)
+    body = {"current_password": "wrong password!", "new_password": NEW}
+    answers = [ada("PUT", "/me/password", body, Idempotency_Key="k") for _ in range(12)]
+    assert {answer.code for answer in answers} == {"bad_login", "too_many_requests"}
+
+
+def test_an_erasure_with_a_key_leaves_nothing_to_ask_for(vault: Vault, ada: Caller) -> None:
+    body = {"password": PASSWORD}
+    assert ada("DELETE", "/me", body, Idempotency_Key="k").status == 200
+    assert ada("DELETE", "/me", body, Idempotency_Key="k").code == "not_authenticated"
+    with vault.services.storage.read() as unit:
+        assert unit.connection.exec_driver_sql(f"SELECT 1 FROM idempotency WHERE user_id = '{ada.id}'").all() == []
+
+
+def test_the_same_password_change_four_times_at_once_happens_once(ada: Caller) -> None:
+    answers: list[Answer] = []
+    start = threading.Barrier(4)
+    body = {"current_password": PASSWORD, "new_password": NEW}
+
+    def call() -> None:
+        start.wait()
+        answers.append(ada("PUT", "/me/password", body, Idempotency_Key="k"))
+
+    threads = [threading.Thread(target=call) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {answer.status for answer in answers} == {204}
+    assert sum("idempotency-replayed" not in answer.headers for answer in answers) == 1

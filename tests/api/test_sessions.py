@@ -122,6 +122,8 @@ def test_a_deleted_account_is_gone_with_all_that_was_in_it(vault: Vault, ada: Ca
     made = ada.make("prod", A="1")
     service = ada.token({"environment": "prod", "permissions": ["read"]})
     assert ada("DELETE", "/me", {"password": "wrong"}).code == "bad_login"
-    assert ada("DELETE", "/me", {"password": PASSWORD}).status == 204
+    told = ada.ok("DELETE", "/me", {"password": PASSWORD})
+    assert [told[name] for name in ("environments", "revisions", "user_keys", "data_keys", "tokens")] == [1, 1, 1, 2, 1]
+    assert [place["place"] for place in told["remains"]] == ["backups", "database", "memory", "audit"]
     assert {ada("GET", "/me").status, service("GET", f"/environments/{made['id']}/values").status} == {401}
     assert login(vault, ada.username, PASSWORD)[0] == 401

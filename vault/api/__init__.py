@@ -14,6 +14,7 @@ from vault.api import (
     health,
     me,
     operator_keys,
+    operator_users,
     operators,
     problems,
     reference,
@@ -39,6 +40,7 @@ RESOURCES = (
     transfer,
     audit,
     operator_keys,
+    operator_users,
 )
 
 

@@ -13,11 +13,11 @@ from urllib.parse import quote
 from flask import Flask, Response, current_app, g, request
 
 from vault.auth import Presented, authenticate
-from vault.errors import InvalidInput, NotFound
+from vault.errors import BadLogin, InvalidInput, NotFound, Unavailable
 from vault.model.environment import normal
 from vault.model.principal import Principal
 from vault.services import Services
-from vault.services.idempotency import Call, KeptAnswer
+from vault.services.idempotency import Call, Claim, KeptAnswer
 from vault.services.variables import Precondition
 from vault.storage import UnitOfWork
 
@@ -104,27 +104,81 @@ def writes(view: View) -> View:
 
     @functools.wraps(view)
     def run(*args: Any, **kwargs: Any) -> Response:
-        def answer(unit: UnitOfWork) -> Response:
-            return _answer(unit, lambda unit: current_app.make_response(view(*args, unit=unit, **kwargs)))
-
-        return services().storage.transaction(answer)
+        return services().storage.transaction(
+            lambda unit: _answer(unit, lambda: current_app.make_response(view(*args, unit=unit, **kwargs)))
+        )
 
     return run
 
 
-def _answer(unit: UnitOfWork, view: Callable[[UnitOfWork], Response]) -> Response:
+def proven(prove: Callable[[Any], Any]) -> Callable[[View], View]:
+    """As `writes`, for a call that takes a password: `prove` looks at the body before the transaction, because that
+    takes long; what it returns comes to the view as `proof`.
+
+    An answer that is kept is given before the password is looked at: it may be the one that this very call replaced.
+    """
+
+    def decorate(view: View) -> View:
+        @functools.wraps(view)
+        def run(body: Any) -> Response:
+            def answer(unit: UnitOfWork, proof: Any) -> Response:
+                return current_app.make_response(view(body, unit=unit, proof=proof))
+
+            key = request.headers.get("Idempotency-Key")
+            if key is not None:
+                return _proven_once(_call(key, has_password=True), lambda: prove(body), answer)
+            proof = prove(body)
+            return services().storage.transaction(lambda unit: answer(unit, proof))
+
+        return run
+
+    return decorate
+
+
+def _proven_once(call: Call, prove: Callable[[], Any], answer: Callable[[UnitOfWork, Any], Response]) -> Response:
+    is_kept, proof = _is_kept(call), None
+    try:
+        # The password first: whoever has stolen a session, and knows none, must not make this vault hash at will.
+        proof = None if is_kept else prove()
+    except BadLogin:
+        # The same call, a moment ahead of this one, may have changed the password.
+        is_kept = _is_kept(call)
+        if not is_kept:
+            raise
+    claims = services().idempotency.claims(principal(), call)
+
+    def first(unit: UnitOfWork) -> Response:
+        if is_kept:
+            # Its day has ended between the one look and the other; no password is looked at inside a transaction.
+            raise Unavailable("The answer to this Idempotency-Key has just ended; ask again.")
+        return answer(unit, proof)
+
+    return services().storage.transaction(lambda unit: _once(unit, call, claims, lambda: first(unit)))
+
+
+def _is_kept(call: Call) -> bool:
+    with services().storage.read() as unit:
+        return services().idempotency.is_kept(unit, principal(), call)
+
+
+def _answer(unit: UnitOfWork, view: Callable[[], Response]) -> Response:
     key = request.headers.get("Idempotency-Key")
-    if key is None:
-        return view(unit)
-    call = Call(request.method, request.full_path, key, _fingerprint())
-    claim = services().idempotency.claim(unit, principal(), call)
+    return view() if key is None else _once(unit, _call(key), None, view)
+
+
+def _once(unit: UnitOfWork, call: Call, claims: list[Claim] | None, view: Callable[[], Response]) -> Response:
+    claim = services().idempotency.claim(unit, principal(), call, claims)
     if isinstance(claim, KeptAnswer):
         return _replay(claim)
-    response = view(unit)
+    response = view()
     headers = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
     answer = KeptAnswer(response.status_code, headers, response.get_data(as_text=True))
-    services().idempotency.keep(unit, claim, answer)
+    services().idempotency.keep(unit, principal(), claim, answer)
     return response
+
+
+def _call(key: str, *, has_password: bool = False) -> Call:
+    return Call(request.method, request.full_path, key, _fingerprint(), has_password)
 
 
 def _fingerprint() -> bytes:

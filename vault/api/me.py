@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from vault.api.calls import principal, services
+from vault.api.calls import principal, proven, services
 from vault.api.parser import StrictBlueprint
-from vault.api.schemas import ChangePasswordBody, PasswordBody, UserSchema
-from vault.storage import Record
+from vault.api.schemas import ChangePasswordBody, ErasureAnswer, PasswordBody, UserSchema
+from vault.services.accounts import NewPassword
+from vault.services.erasure import ErasureReport
+from vault.storage import Record, UnitOfWork
 
 blueprint = StrictBlueprint("me", __name__, description="My account.")
 
@@ -19,17 +21,27 @@ def me() -> Record:
     return services().accounts.me(principal())
 
 
+def _new_password(body: dict[str, Any]) -> NewPassword:
+    return services().accounts.prepare_password(principal(), body["current_password"], body["new_password"])
+
+
 @blueprint.route("/me/password", methods=["PUT"])
 @blueprint.arguments(ChangePasswordBody)
+@proven(_new_password)
 @blueprint.response(204)
-def change_password(body: dict[str, Any]) -> None:
+def change_password(_body: dict[str, Any], unit: UnitOfWork, proof: NewPassword) -> None:
     """Change my password; my other sessions end."""
-    services().accounts.change_password(principal(), body["current_password"], body["new_password"])
+    services().accounts.change_password(unit, principal(), proof)
+
+
+def _proven_account(body: dict[str, Any]) -> Record:
+    return services().accounts.prove(principal(), body["password"])
 
 
 @blueprint.route("/me", methods=["DELETE"])
 @blueprint.arguments(PasswordBody)
-@blueprint.response(204)
-def delete_me(body: dict[str, Any]) -> None:
-    """Delete my account with all that is in it, for good."""
-    services().accounts.delete(principal(), body["password"])
+@proven(_proven_account)
+@blueprint.response(200, ErasureAnswer)
+def delete_me(_body: dict[str, Any], unit: UnitOfWork, proof: Record) -> ErasureReport:
+    """Delete my account with all that is in it, for good. No answer is kept: asked again, it is a 401."""
+    return services().erasure.own(unit, principal(), proof)

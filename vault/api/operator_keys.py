@@ -9,11 +9,11 @@ from typing import Any
 
 from marshmallow import Schema, fields, validate
 
-from vault.api.calls import principal, services
+from vault.api.calls import services
+from vault.api.operators import operator
 from vault.api.parser import StrictBlueprint
 from vault.api.schemas import Moment, Reference, Switch
 from vault.errors import InvalidInput
-from vault.model.principal import Principal
 from vault.services.rewrapping import Pace
 from vault.services.rotation import KeyStatus
 
@@ -100,7 +100,7 @@ class DestroyBody(Schema):
 @blueprint.response(200, KeysAnswer)
 def status() -> KeyStatus:
     """Each version: its provider, state and age, how many user keys it wraps, and how many workers know it."""
-    return services().keys.master.status(_operator())
+    return services().keys.master.status(operator())
 
 
 @blueprint.route("/operator/keys/rotate", methods=["POST"])
@@ -108,16 +108,16 @@ def status() -> KeyStatus:
 @blueprint.response(200, KeysAnswer)
 def rotate(body: dict[str, Any]) -> KeyStatus:
     """Make a new key the active one; 503 while a worker cannot use it yet."""
-    operator, keys = _operator(), services().keys
+    who, keys = operator(), services().keys
     if sum(map(bool, body.values())) > 1:
         raise InvalidInput("Name one of provider, user and system.")
     if body["user"] is not None:
-        keys.people.rotate(operator, body["user"])
+        keys.people.rotate(who, body["user"])
     elif body["system"]:
-        keys.system.rotate(operator, wait_seconds=WAIT_SECONDS)
+        keys.system.rotate(who, wait_seconds=WAIT_SECONDS)
     else:
-        keys.master.rotate(operator, body["provider"], wait_seconds=WAIT_SECONDS)
-    return keys.master.status(operator)
+        keys.master.rotate(who, body["provider"], wait_seconds=WAIT_SECONDS)
+    return keys.master.status(who)
 
 
 @blueprint.route("/operator/keys/rewrap", methods=["POST"])
@@ -125,9 +125,9 @@ def rotate(body: dict[str, Any]) -> KeyStatus:
 @blueprint.response(200, SliceAnswer)
 def rewrap(body: dict[str, Any]) -> dict[str, Any]:
     """Move user keys under the active version for a few seconds; call it until nothing is left."""
-    operator, rewrapping = _operator(), services().keys.rewrapping
-    done = rewrapping.run(operator, Pace(body["max_per_second"], SLICE_SECONDS))
-    return {"done": done.done, "left": rewrapping.left(operator), "broken": done.broken}
+    who, rewrapping = operator(), services().keys.rewrapping
+    done = rewrapping.run(who, Pace(body["max_per_second"], SLICE_SECONDS))
+    return {"done": done.done, "left": rewrapping.left(who), "broken": done.broken}
 
 
 @blueprint.route("/operator/keys/reseal", methods=["POST"])
@@ -135,9 +135,9 @@ def rewrap(body: dict[str, Any]) -> dict[str, Any]:
 @blueprint.response(200, ResealAnswer)
 def reseal(body: dict[str, Any]) -> dict[str, Any]:
     """Seal everything anew, for a few seconds; call it until it is finished. It ends every session, this one too."""
-    operator, resealing = _operator(), services().keys.reseal
-    finished = resealing.run(operator, Pace(body["max_per_second"], SLICE_SECONDS))
-    found = resealing.status(operator)
+    who, resealing = operator(), services().keys.reseal
+    finished = resealing.run(who, Pace(body["max_per_second"], SLICE_SECONDS))
+    found = resealing.status(who)
     return {"finished": finished, "tokens_left": found.tokens_left, "refused_us": found.refused_us}
 
 
@@ -146,9 +146,9 @@ def reseal(body: dict[str, Any]) -> dict[str, Any]:
 @blueprint.response(200, KeysAnswer)
 def retire(body: dict[str, Any], version: int) -> KeyStatus:
     """Disable a version that nothing refers to, or enable it again."""
-    operator, master = _operator(), services().keys.master
-    (master.restore if body["undo"] else master.retire)(operator, version)
-    return master.status(operator)
+    who, master = operator(), services().keys.master
+    (master.restore if body["undo"] else master.retire)(who, version)
+    return master.status(who)
 
 
 @blueprint.route("/operator/keys/<int:version>/destroy", methods=["POST"])
@@ -156,15 +156,8 @@ def retire(body: dict[str, Any], version: int) -> KeyStatus:
 @blueprint.response(200, KeysAnswer)
 def destroy(body: dict[str, Any], version: int) -> KeyStatus:
     """Destroy a version for good; 409 while anything refers to it or its time has not come."""
-    operator, master = _operator(), services().keys.master
+    who, master = operator(), services().keys.master
     if body["now"] and body["confirm"] != version:
         raise InvalidInput("To destroy a version at once, give its number in confirm too.", path="confirm")
-    master.destroy(operator, version, now=body["now"])
-    return master.status(operator)
-
-
-def _operator() -> Principal:
-    who = principal()
-    who.require_operator()
-    who.require_recent_proof(services().clock())
-    return who
+    master.destroy(who, version, now=body["now"])
+    return master.status(who)

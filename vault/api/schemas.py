@@ -386,6 +386,29 @@ class UserSchema(Schema):
     created_at = Moment(attribute="created_us")
 
 
+class RemainsSchema(Schema):
+    """A place that still holds some of what was erased; `until` is null where nobody here can tell."""
+
+    place = fields.String()
+    until = Moment(attribute="until_us", allow_none=True)
+    sentence = fields.String()
+
+
+class ErasureAnswer(Schema):
+    """What an erasure took, in numbers, and what remains where. Names are not among it."""
+
+    user_id = fields.String()
+    erased_at = Moment(attribute="erased_us")
+    environments = fields.Integer()
+    revisions = fields.Integer()
+    user_keys = fields.Integer()
+    data_keys = fields.Integer()
+    sessions = fields.Integer()
+    tokens = fields.Integer()
+    audit_events = fields.Integer()
+    remains = fields.List(fields.Nested(RemainsSchema))
+
+
 class NewSessionAnswer(Schema):
     """A session with its secret, which is told this once."""
 

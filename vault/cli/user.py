@@ -11,9 +11,10 @@ import click
 from vault.cli import host
 from vault.cli.asking import read_new_secret
 from vault.cli.context import Cli
+from vault.cli.erasure import print_erasure
 from vault.cli.options import format_option, pass_cli
 from vault.cli.render import print_rows
-from vault.cli.words import say
+from vault.cli.words import CliError, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,8 +71,10 @@ def list_users(cli: Cli) -> None:
 @click.argument("name")
 def disable(name: str) -> None:
     """Disable an account and end its sessions; its tokens stop too, and nothing is lost."""
-    _change(lambda vault, unit: vault.accounts.set_state(unit, host.operator(), name, active=False))
-    say(f"The account {name} is disabled.")
+    with host.opened_vault() as vault:
+        vault.storage.transaction(lambda unit: vault.accounts.set_state(unit, host.operator(), name, active=False))
+        say(f"The account {name} is disabled.")
+        _warn_without_operator(vault)
 
 
 @user.command()
@@ -111,8 +114,31 @@ def role(name: str, role: str) -> None:
     """Say what an account may do, and end its sessions."""
     from vault.model.principal import Role
 
-    _change(lambda vault, unit: vault.accounts.set_role(unit, host.operator(), name, Role(role)))
-    say(f"The account {name} has the role {role}.")
+    with host.opened_vault() as vault:
+        vault.storage.transaction(lambda unit: vault.accounts.set_role(unit, host.operator(), name, Role(role)))
+        say(f"The account {name} has the role {role}.")
+        _warn_without_operator(vault)
+
+
+@user.command()
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask for the name once more.")
+@format_option
+@pass_cli
+def erase(cli: Cli, name: str, yes: bool) -> None:
+    """Erase a person for good: keys, environments, sessions and tokens. Nothing brings them back.
+
+    The report says in numbers what went, and where copies remain until when.
+    """
+    with host.opened_vault() as vault:
+        found = vault.accounts.get(host.operator(), name)
+        confirmed = found.name if yes else _typed_again(cli, found.name)
+        report = vault.storage.transaction(
+            lambda unit: vault.erasure.person(unit, host.operator(), found.id, confirmed)
+        )
+        say(f"The account {found.name} is erased.")
+        print_erasure(cli, report)
+        _warn_without_operator(vault)
 
 
 @user.command()
@@ -134,6 +160,22 @@ def calibrate(seconds: float) -> None:
     click.echo(f"STRONGROOM_ARGON2_PASSES={passes}")
 
 
+def _typed_again(cli: Cli, name: str) -> str:
+    if not cli.can_ask():
+        raise CliError("An erasure asks for the name once more: say --yes where there is no terminal to ask at.")
+    say(f"Everything that {name} has is shredded. No backup that this vault restores brings it back.")
+    typed = str(click.prompt("Type the name once more", err=True, default="", show_default=False))
+    if typed != name:
+        raise CliError("The two names differ; nothing was erased.")
+    return typed
+
+
+def _warn_without_operator(vault: Services) -> None:
+    """Nobody can then rotate keys or look after accounts over HTTPS; whoever has a shell here still can."""
+    if not vault.accounts.has_operator(host.operator()):
+        say("Warning: no active operator is left. `strongroom user role NAME operator` makes one.")
+
+
 def _password(cli: Cli, source: str | None, *, generate: bool) -> str:
     if generate:
         # 20 bytes are beyond guessing, and short enough to be typed once.
@@ -142,5 +184,5 @@ def _password(cli: Cli, source: str | None, *, generate: bool) -> str:
 
 
 def _change(work: Callable[[Services, UnitOfWork], object]) -> None:
-    with host.opened_vault() as vault, vault.storage.write() as unit:
-        work(vault, unit)
+    with host.opened_vault() as vault:
+        vault.storage.transaction(lambda unit: work(vault, unit))

@@ -34,6 +34,8 @@ def _convert(kind: str, value: Any) -> Any:
         return datetime.fromisoformat(value)
     if kind.startswith("tuple[Grant"):
         return tuple(Grant.from_json(item) for item in value)
+    if kind.startswith("tuple[Remains"):
+        return tuple(Remains.from_json(item) for item in value)
     if kind.startswith("tuple"):
         return tuple(value)
     if kind == "User":
@@ -54,6 +56,31 @@ class User(_Answer):
     username: str
     role: str
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Remains(_Answer):
+    """A place that still holds some of what was erased; `until` is None where nobody can tell."""
+
+    place: str
+    until: datetime | None
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class ErasureReport(_Answer):
+    """What an erasure took, in numbers, and what remains where."""
+
+    user_id: str
+    erased_at: datetime
+    environments: int
+    revisions: int
+    user_keys: int
+    data_keys: int
+    sessions: int
+    tokens: int
+    audit_events: int
+    remains: tuple[Remains, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from vault.client.answers import ImportPlan, NewSession, User, Values
+from vault.client.answers import ErasureReport, ImportPlan, NewSession, User, Values
 from vault.client.caller import Caller, segment
 from vault.client.groups import Environments, Sessions, Tokens
 from vault.client.sets import VariableSet
@@ -141,14 +141,14 @@ class Client:
         return User.from_json(self._caller.send_json("GET", "/me"))
 
     def change_password(self, current_password: str, new_password: str) -> None:
-        """Change the password; all other sessions end. Never repeated by itself once sent: by then the current
-        password may be another."""
+        """Change the password; all other sessions end."""
         body = {"current_password": current_password, "new_password": new_password}
-        self._caller.send("PUT", "/me/password", body, is_login=True)
+        self._caller.send("PUT", "/me/password", body)
 
-    def delete_me(self, password: str) -> None:
-        """Delete the account and shred all that it holds. There is no way back. Never repeated by itself once sent."""
-        self._caller.send("DELETE", "/me", {"password": password}, is_login=True)
+    def delete_me(self, password: str) -> ErasureReport:
+        """Delete the account and shred all that it holds; what went, and what remains where. There is no way back.
+        Never repeated by itself once sent."""
+        return ErasureReport.from_json(self._caller.send_json("DELETE", "/me", {"password": password}, is_login=True))
 
     def _adopt(self, path: str, body: Mapping[str, Any]) -> NewSession:
         session = NewSession.from_json(self._caller.send_json("POST", path, body, is_login=True))

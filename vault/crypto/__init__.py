@@ -20,11 +20,13 @@ from vault.crypto.envelope import (
 from vault.crypto.key import Key, new_key
 from vault.crypto.mac import RowFormat, check_row_mac, encode_row, row_mac
 from vault.crypto.password import (
+    SALT_BYTES,
     PasswordParameters,
     check_new_password,
     dummy_hash,
     hash_password,
     needs_rehash,
+    slow_digest,
     verify_password,
 )
 from vault.crypto.seal import derive_user_key, key_check_value, open_blob, seal
@@ -42,6 +44,7 @@ from vault.crypto.token import (
 )
 
 __all__ = [
+    "SALT_BYTES",
     "BlobType",
     "Context",
     "Header",
@@ -77,5 +80,6 @@ __all__ = [
     "row_mac",
     "same_digest",
     "seal",
+    "slow_digest",
     "verify_password",
 ]

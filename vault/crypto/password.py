@@ -79,6 +79,24 @@ def hash_password(password: str, parameters: PasswordParameters) -> str:
     return phc.decode("ascii")
 
 
+def slow_digest(data: bytes, salt: bytes, parameters: PasswordParameters) -> bytes:
+    """A digest of what holds a password, from which it is as dear to guess as from its hash; `salt` of 16 bytes.
+
+    Raises `Unavailable` as `hash_password` does.
+    """
+    from argon2 import exceptions, low_level
+
+    costs = {
+        "time_cost": parameters.passes,
+        "memory_cost": parameters.memory_kib,
+        "parallelism": parameters.lanes,
+    }
+    try:
+        return low_level.hash_secret_raw(data, salt, hash_len=HASH_BYTES, type=low_level.Type.ID, **costs)
+    except exceptions.HashingError as error:
+        raise Unavailable("The server has no memory for a password check just now.") from error
+
+
 def verify_password(phc: str, password: str) -> bool:
     """Whether the password is the one. Raises `BlobError`, with nothing allocated, on a PHC string not of our making.
 

@@ -7,11 +7,12 @@ purpose: a process that holds keys loads no code by name.
 
 from vault.keys.file import FileProvider, instance_of
 from vault.keys.guard import Guarded
-from vault.keys.keyring import Keyring, MasterKey
+from vault.keys.keyring import JITTER, Keyring, MasterKey
 from vault.keys.provider import Capabilities, Provider
 from vault.keys.providers import PROVIDERS, ProviderFactory, Providers, keyring_file
 
 __all__ = [
+    "JITTER",
     "PROVIDERS",
     "Capabilities",
     "FileProvider",

@@ -12,6 +12,7 @@ from vault.services.audit import AuditTree, Forwarder, ReadLog, Trail, Verifier
 from vault.services.backup import Backups
 from vault.services.clock import Clock, now_us
 from vault.services.environments import Environments
+from vault.services.erasure import Erasure, UnknownArchives
 from vault.services.factors import Challenges, Factors, Passkeys, RecoveryCodes, Totp
 from vault.services.history import History
 from vault.services.idempotency import Idempotency
@@ -41,6 +42,7 @@ class Services:
     storage: Storage
     instance: Instance
     accounts: Accounts
+    erasure: Erasure
     sessions: Sessions
     logins: Logins
     factors: Factors
@@ -81,7 +83,7 @@ class Services:
         )
         sessions = Sessions(settings, storage, hot, instance, cache, touches, clock)
         throttle = Throttle(instance, clock)
-        accounts = Accounts(settings, storage, instance, throttle, sessions, environments, clock)
+        accounts = Accounts(settings, storage, instance, throttle, sessions, environments, reads, clock)
         passkeys = Passkeys(settings, instance, clock)
         proofs = (Challenges(instance, clock), Totp(instance, clock), passkeys, RecoveryCodes(instance, clock))
         return cls(
@@ -89,6 +91,7 @@ class Services:
             storage=storage,
             instance=instance,
             accounts=accounts,
+            erasure=Erasure(settings, storage, sessions, UnknownArchives(), clock),
             sessions=sessions,
             logins=Logins(storage, accounts, sessions, throttle, *proofs),
             factors=Factors(storage, sessions, *proofs, clock),
@@ -108,7 +111,7 @@ class Services:
             verifier=Verifier(storage, tree),
             forwarder=Forwarder(settings.audit_forward, storage, tree, clock),
             backups=Backups(settings, storage, instance, tree, clock),
-            idempotency=Idempotency(instance, clock),
+            idempotency=Idempotency(instance, accounts.parameters, clock),
             touches=touches,
             clock=clock,
         )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 from vault.crypto import (
     PasswordParameters,
@@ -15,7 +15,7 @@ from vault.crypto import (
     verify_password,
 )
 from vault.errors import BadLogin, InvalidInput, NameTaken, NotFound, SecondFactorRequired
-from vault.model.environment import EnvironmentKind
+from vault.model.environment import EnvironmentKind, looks_like_id
 from vault.model.principal import Principal, Role, vault_itself
 from vault.services import audit
 from vault.services.clock import Clock
@@ -23,6 +23,7 @@ from vault.services.credentials import PASSWORD, opened, sealed
 from vault.services.environments import Environments
 from vault.services.factors.kinds import is_required
 from vault.services.instance import Instance
+from vault.services.people import find_person, held_as_found, keep_an_operator
 from vault.services.sessions import Sessions, hold
 from vault.services.throttle import Attempt, Throttle, fold_username
 from vault.services.waiting import again
@@ -30,6 +31,14 @@ from vault.settings import Settings
 from vault.storage import Record, Storage, UnitOfWork
 
 USERNAME_MAX_CHARACTERS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class NewPassword:
+    """A person who has just proven who they are, and the hash of their next password."""
+
+    user: Record
+    phc: str = field(repr=False)
 
 
 class Accounts:
@@ -43,6 +52,7 @@ class Accounts:
         throttle: Throttle,
         sessions: Sessions,
         environments: Environments,
+        reads: audit.ReadLog,
         clock: Clock,
     ) -> None:
         self._storage = storage
@@ -50,6 +60,7 @@ class Accounts:
         self._throttle = throttle
         self._sessions = sessions
         self._environments = environments
+        self._reads = reads
         self._clock = clock
         self.parameters = PasswordParameters(settings.argon2_memory_kib, settings.argon2_passes, settings.argon2_lanes)
 
@@ -119,67 +130,71 @@ class Accounts:
         with self._storage.read() as unit:
             return unit.users.list()
 
-    def set_state(self, unit: UnitOfWork, principal: Principal, name: str, *, active: bool) -> None:
-        """Enable or disable an account; disabling ends its sessions. For operators."""
+    def page(self, principal: Principal, after: str, limit: int, *, username: str | None = None) -> Sequence[Record]:
+        """Accounts in order of their folded names, behind `after`; or the one of that name. For operators."""
         principal.require_operator()
-        user = self._named(unit, name)
+        with self._storage.read() as unit:
+            rows = unit.users.page(after, limit, None if username is None else fold_username(username))
+        self._reads.read(principal, "user.list")
+        return rows
+
+    def get(self, principal: Principal, reference: str) -> Record:
+        """An account by name or id. For operators. Raises `NotFound`."""
+        principal.require_operator()
+        with self._storage.read() as unit:
+            found = find_person(unit, reference)
+        self._reads.read(principal, "user.read", account=found.id)
+        return found
+
+    def set_state(self, unit: UnitOfWork, principal: Principal, reference: str, *, active: bool) -> Record:
+        """Enable or disable an account, by name or id; disabling ends its sessions. For operators.
+
+        Raises `NotFound`, and `Conflict` as `keep_an_operator` does.
+        """
+        principal.require_operator()
+        found = find_person(unit, reference)
+        if not active:
+            keep_an_operator(unit, principal, found, may_be_oneself=False)
+        user = held_as_found(unit, found)
         unit.users.change(user, state="active" if active else "disabled")
         if not active:
             self._sessions.revoke_all(unit, user.id)
         audit.record(unit, principal, "user.enable" if active else "user.disable", user_id=user.id)
+        return find_person(unit, user.id)
 
-    def set_role(self, unit: UnitOfWork, principal: Principal, name: str, role: Role) -> None:
-        """Change what an account may do. For operators. Its sessions end, so that none keeps the old role."""
+    def set_role(self, unit: UnitOfWork, principal: Principal, reference: str, role: Role) -> Record:
+        """Change what an account may do, by name or id. For operators. Its sessions end, so that none keeps the old
+        role. Raises as `set_state`."""
         principal.require_operator()
-        user = self._named(unit, name)
+        found = find_person(unit, reference)
+        if role is not Role.OPERATOR:
+            keep_an_operator(unit, principal, found, may_be_oneself=False)
+        user = held_as_found(unit, found)
         unit.users.change(user, role=str(role))
         self._sessions.revoke_all(unit, user.id)
-        audit.record(unit, principal, "user.role", user_id=user.id)
+        audit.record(unit, principal, "user.role", user_id=user.id, details={"role": str(role)})
+        return find_person(unit, user.id)
 
-    def set_password(self, unit: UnitOfWork, principal: Principal, name: str, password: str) -> None:
+    def has_operator(self, principal: Principal) -> bool:
+        """Whether there is an active operator. For operators: whoever takes the last one away is to be told."""
+        principal.require_operator()
+        with self._storage.read() as unit:
+            return unit.users.has_operator()
+
+    def set_password(self, unit: UnitOfWork, principal: Principal, reference: str, password: str) -> None:
         """Give an account a new password, as an operator. All its sessions end."""
         principal.require_operator()
-        user = self._named(unit, name)
+        user = held_as_found(unit, find_person(unit, reference))
         check_new_password(password, user.name)
         self._replace_hash(unit, user, hash_password(password, self.parameters))
         self._sessions.revoke_all(unit, user.id)
         audit.record(unit, principal, "user.password", user_id=user.id)
 
-    def change_password(self, principal: Principal, current: str, new: str) -> None:
-        """Change one's own password, with the current one. One's other sessions end.
+    def prove(self, principal: Principal, password: str, check: Callable[[], None] = lambda: None) -> Record:
+        """One's own account, now that the password was given once more; with a second factor, both are to be recent.
 
-        Raises `StepUpRequired` where the account has a second factor that was not proven just now.
+        Raises as `prove_password` does, and `StepUpRequired`; before that, what `check` raises.
         """
-        user = self._prove_again(principal, current, lambda: check_new_password(new, principal.username))
-        phc = hash_password(new, self.parameters)
-        with self._storage.write() as unit:
-            hold(unit, user)
-            self._replace_hash(unit, user, phc)
-            self._sessions.revoke_all(unit, user.id, but=principal.id)
-            audit.record(unit, principal, "password.change")
-
-    def delete(self, principal: Principal, password: str) -> None:
-        """Delete one's own account: its keys go, so nothing that they sealed can be read again.
-
-        Raises `StepUpRequired` as `change_password` does.
-        """
-        user = self._prove_again(principal, password)
-        with self._storage.write() as unit:
-            hold(unit, user)
-            self._sessions.revoke_all(unit, user.id)
-            unit.shredding.person(user.id, self._clock())
-            unit.users.remove(user)
-            audit.record(unit, principal, "user.erase")
-            audit.forget(unit, user.id)
-
-    def me(self, principal: Principal) -> Record:
-        """One's own account."""
-        principal.require_person()
-        with self._storage.read() as unit:
-            return _existing(unit.users.by_id(principal.user_id))
-
-    def _prove_again(self, principal: Principal, password: str, check: Callable[[], None] = lambda: None) -> Record:
-        """The user of a session who gives their password once more; with a second factor, both are to be recent."""
         principal.require_person()
         check()
         if principal.has_second_factor:
@@ -190,8 +205,28 @@ class Accounts:
             replace(principal, has_second_factor=True).require_recent_proof(self._clock())
         return user
 
-    def _named(self, unit: UnitOfWork, name: str) -> Record:
-        return _existing(unit.users.by_name(fold_username(name), lock=True), "There is no account of this name.")
+    def prepare_password(self, principal: Principal, current: str, new: str) -> NewPassword:
+        """What changes one's own password: proven with the current one, and hashed before any transaction.
+
+        Raises `InvalidInput` for what may not become a password, and as `prove`.
+        """
+        principal.require_person()
+        user = self.prove(principal, current, lambda: check_new_password(new, principal.username))
+        return NewPassword(user, hash_password(new, self.parameters))
+
+    def change_password(self, unit: UnitOfWork, principal: Principal, new: NewPassword) -> None:
+        """Change one's own password. One's other sessions end. Raises `BadLogin` if another was set meanwhile."""
+        principal.require_person()
+        hold(unit, new.user)
+        self._replace_hash(unit, new.user, new.phc)
+        self._sessions.revoke_all(unit, new.user.id, but=principal.id)
+        audit.record(unit, principal, "password.change")
+
+    def me(self, principal: Principal) -> Record:
+        """One's own account."""
+        principal.require_person()
+        with self._storage.read() as unit:
+            return _existing(unit.users.by_id(principal.user_id))
 
     def _stored_hash(self, unit: UnitOfWork, user: Record | None) -> str | None:
         # The same statement runs for a user who does not exist: its time would tell.
@@ -220,10 +255,12 @@ def _checked_name(name: str) -> tuple[str, str]:
     folded = fold_username(name)
     if not 1 <= len(folded) <= USERNAME_MAX_CHARACTERS or not folded.isprintable() or any(map(str.isspace, folded)):
         raise InvalidInput("A username has 1 to 64 printable characters and no spaces.", path="username")
+    if looks_like_id(folded):
+        raise InvalidInput("A username cannot look like a UUID.", path="username")
     return name.strip(), folded
 
 
-def _existing(row: Record | None, message: str | None = None) -> Record:
+def _existing(row: Record | None) -> Record:
     if row is None:
-        raise NotFound(message)
+        raise NotFound()
     return row

@@ -6,10 +6,12 @@ none. Before an answer is given again, its permissions are asked again.
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from vault.crypto import Context, context
+from vault.crypto import SALT_BYTES, Context, PasswordParameters, context, slow_digest
 from vault.errors import IdempotencyMismatch, InvalidInput, NotFound
 from vault.model.environment import EnvironmentKind
 from vault.model.grant import Permission, Target
@@ -22,18 +24,30 @@ from vault.services.instance import Instance
 from vault.storage import Asked, Record, UnitOfWork
 
 KEPT_US = DAY_US
+KEPT_MOST = 10_000
+KEPT_MOST_BYTES = 32 * 1024 * 1024
+"""Of one person's: a write every nine seconds, all day. A retry comes within minutes of its call."""
+
 KEY_MAX_CHARACTERS = 255
 _PURPOSE = "idempotency"
+_LARGE_BYTES = 64 * 1024
+_LOOK_BELOW = 4
+"""Of 256: once in 64 times."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An unsafe call as its caller sent it; `body` is every byte that decides what it does."""
+    """An unsafe call as its caller sent it; `body` is every byte that decides what it does.
+
+    Where `body` holds a password, its fingerprint takes as long as a password's hash: whoever has the database and
+    the keys must not find it faster here than there. Then `claims` is asked for outside of any transaction.
+    """
 
     method: str
     path: str
     key: str
     body: bytes = field(repr=False)
+    has_password: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,37 +61,51 @@ class KeptAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A key that this transaction has reserved; `keep` stores the answer under it."""
+    """A key, and what was asked with it; once it is reserved, `keep` stores the answer under it."""
 
     scope: bytes
     fingerprint: bytes
 
 
 class Idempotency:
-    """Keeps answers sealed under the system key for a day."""
+    """Keeps answers sealed under the system key for a day, and no more of one person's than `KEPT_MOST`."""
 
-    def __init__(self, instance: Instance, clock: Clock) -> None:
+    def __init__(self, instance: Instance, parameters: PasswordParameters, clock: Clock) -> None:
         self._instance = instance
+        self._parameters = parameters
         self._clock = clock
 
-    def claim(self, unit: UnitOfWork, principal: Principal, call: Call) -> Claim | KeptAnswer:
-        """Reserve the key, or give the answer that is kept under it.
+    def claims(self, principal: Principal, call: Call) -> list[Claim]:
+        """The claim to reserve, and behind it those that older digest keys would have made. Raises `InvalidInput`."""
+        scopes = self._scopes(principal, call)
+        body = call.body
+        if call.has_password:
+            salt = hashlib.sha256("\n".join((principal.label, call.method, call.path, call.key)).encode()).digest()
+            body = slow_digest(body, salt[:SALT_BYTES], self._parameters)
+        fingerprints = self._instance.digests("idempotency fingerprint", body)
+        return [Claim(*pair) for pair in zip(scopes, fingerprints, strict=True)]
+
+    def is_kept(self, unit: UnitOfWork, principal: Principal, call: Call) -> bool:
+        """Whether there is an answer under the key, for this request or for another. Raises `InvalidInput`."""
+        rows = [unit.idempotency.find(scope) for scope in self._scopes(principal, call)]
+        return any(row is not None and row.expires_us > self._clock() for row in rows)
+
+    def claim(
+        self, unit: UnitOfWork, principal: Principal, call: Call, claims: Sequence[Claim] | None = None
+    ) -> Claim | KeptAnswer:
+        """Reserve the key, or give the answer that is kept under it. `claims` are those of `claims`, if made already.
 
         Raises `IdempotencyMismatch` when the key was used for a different request, and what the permissions of
         the first call raise when they are gone.
         """
-        if not 1 <= len(call.key) <= KEY_MAX_CHARACTERS:
-            raise InvalidInput("An Idempotency-Key has 1 to 255 characters.", path="Idempotency-Key")
-        scopes = self._instance.digests("idempotency scope", principal.label, call.method, call.path, call.key)
-        fingerprints = self._instance.digests("idempotency fingerprint", call.body)
-        claim, *earlier = [Claim(*pair) for pair in zip(scopes, fingerprints, strict=True)]
+        claim, *earlier = claims or self.claims(principal, call)
         for before in earlier:
             # Kept before the digest key was changed: the same call must not happen twice because of that.
             row = unit.idempotency.find(before.scope)
             if row is not None and row.blob is not None:
                 return self._answered(unit, principal, before, row)
         now = self._clock()
-        if unit.idempotency.claim(claim.scope, claim.fingerprint, now, now + KEPT_US):
+        if unit.idempotency.claim(claim.scope, claim.fingerprint, principal.user_id, now, now + KEPT_US):
             return claim
         row = unit.idempotency.find(claim.scope)
         if row is None or row.blob is None:
@@ -85,8 +113,11 @@ class Idempotency:
             raise IdempotencyMismatch("A call with this Idempotency-Key is under way; ask again.")
         return self._answered(unit, principal, claim, row)
 
-    def keep(self, unit: UnitOfWork, claim: Claim, answer: KeptAnswer) -> None:
-        """Store the answer with what was asked for it, in the transaction of the change."""
+    def keep(self, unit: UnitOfWork, principal: Principal, claim: Claim, answer: KeptAnswer) -> None:
+        """Store the answer with what was asked for it, in the transaction of the change.
+
+        Past what is kept of one person's, their oldest answers go: a retry of such a call happens again.
+        """
         document = {
             "status": answer.status,
             "headers": answer.headers,
@@ -95,6 +126,14 @@ class Idempotency:
         }
         blob = self._instance.seal(self._place(claim), json.dumps(document).encode())
         unit.idempotency.keep(claim.scope, self._instance.system_key_id, blob)
+        # Looked at now and then, as nobody can foresee, and for every large one: to add all up takes milliseconds.
+        if len(blob) > _LARGE_BYTES or claim.scope[0] < _LOOK_BELOW:
+            unit.idempotency.trim(principal.user_id, KEPT_MOST, KEPT_MOST_BYTES)
+
+    def _scopes(self, principal: Principal, call: Call) -> list[bytes]:
+        if not 1 <= len(call.key) <= KEY_MAX_CHARACTERS:
+            raise InvalidInput("An Idempotency-Key has 1 to 255 characters.", path="Idempotency-Key")
+        return self._instance.digests("idempotency scope", principal.label, call.method, call.path, call.key)
 
     def _answered(self, unit: UnitOfWork, principal: Principal, claim: Claim, row: Record) -> KeptAnswer:
         if bytes(row.fingerprint) != claim.fingerprint:

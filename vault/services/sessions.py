@@ -157,9 +157,11 @@ class Sessions:
         self.revoke_all(unit, principal.user_id, but=principal.id)
         audit.record(unit, principal, "session.revoke_all")
 
-    def revoke_all(self, unit: UnitOfWork, user_id: str, *, but: str | None = None) -> None:
-        """End a user's sessions, but for one. For other services: permission was asked there."""
-        self._revoke(unit, [row for row in unit.sessions.hold_living(user_id, self._clock()) if row.id != but])
+    def revoke_all(self, unit: UnitOfWork, user_id: str, *, but: str | None = None) -> int:
+        """End a user's sessions, but for one; how many. For other services: permission was asked there."""
+        rows = [row for row in unit.sessions.hold_living(user_id, self._clock()) if row.id != but]
+        self._revoke(unit, rows)
+        return len(rows)
 
     def _own(self, unit: UnitOfWork, principal: Principal, session_id: str) -> Record:
         row = unit.sessions.by_id(session_id, lock=True)

@@ -438,11 +438,14 @@ idempotency = Table(
     metadata,
     # A keyed digest of principal, method, path and the caller's key.
     Column("scope", LargeBinary(32), primary_key=True),
+    # Whose answer it is: it goes with its person, and nobody may have any number of them.
+    _uuid("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
     Column("fingerprint", LargeBinary(32), nullable=False),
     Column("blob", LargeBinary, nullable=True),
     Column("user_key_id", String(36), nullable=True),
     Column("created_us", BigInteger, nullable=False),
     Column("expires_us", BigInteger, nullable=False),
+    Index("ix_idempotency_user", "user_id", "created_us"),
     Index("ix_idempotency_expires", "expires_us"),
 )
 

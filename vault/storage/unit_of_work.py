@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
@@ -29,6 +29,10 @@ from vault.storage.users import Credentials, KnownAddresses, Users
 T = TypeVar("T")
 
 _TRIES = 8
+
+
+_LOG_WAIT_MILLISECONDS = 500
+"""Writers wait as long as this does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +244,20 @@ class Storage:
             if turn is not None:
                 turn.release()
         unit.run_after_commit()
+
+    def empty_log(self) -> None:
+        """Write SQLite's log into its file and empty it, so that nothing deleted lies there.
+
+        Readers and writers may be in the way: then it is left for another time. PostgreSQL sees to its own log.
+        """
+        if not self.is_sqlite:
+            return
+        with suppress(DatabaseUnavailable), translated(), self.reading.connect() as connection:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={_LOG_WAIT_MILLISECONDS}")
+            try:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+            finally:
+                connection.exec_driver_sql(f"PRAGMA busy_timeout={int(SQLITE_BUSY_SECONDS * 1000)}")
 
     def close(self) -> None:
         """Give all connections back."""

@@ -72,7 +72,7 @@ class Throttle(_Plain):
 class Idempotency(_Plain):
     """Answers kept for a retry, each under a keyed digest of who asked what with which key."""
 
-    def claim(self, scope: bytes, fingerprint: bytes, now_us: int, expires_us: int) -> bool:
+    def claim(self, scope: bytes, fingerprint: bytes, user_id: str, now_us: int, expires_us: int) -> bool:
         """Reserve `scope` for this transaction; False when an answer is there already.
 
         While another transaction holds the same scope, PostgreSQL makes this one wait for its end.
@@ -80,7 +80,7 @@ class Idempotency(_Plain):
         self._connection.execute(
             delete(idempotency).where(idempotency.c.scope == scope, idempotency.c.expires_us <= now_us)
         )
-        row = {"scope": scope, "fingerprint": fingerprint}
+        row = {"scope": scope, "fingerprint": fingerprint, "user_id": user_id}
         statement = upsert(self._connection, idempotency).values(**row, created_us=now_us, expires_us=expires_us)
         claimed = statement.on_conflict_do_nothing(index_elements=["scope"]).returning(idempotency.c.scope)
         # SQLAlchemy tells no count of an INSERT's rows over psycopg: it says -1.
@@ -94,6 +94,22 @@ class Idempotency(_Plain):
         """Store the sealed answer under a scope that this transaction has claimed."""
         kept = update(idempotency).where(idempotency.c.scope == scope)
         self._connection.execute(kept.values(blob=blob, user_key_id=user_key_id))
+
+    def trim(self, user_id: str, most: int, most_bytes: int) -> None:
+        """Forget a person's oldest answers, so that no more than `most` and no more than `most_bytes` are left."""
+        newest_first = (idempotency.c.created_us.desc(), idempotency.c.scope)
+        size = func.length(func.coalesce(idempotency.c.blob, b""))
+        ranked = (
+            select(
+                idempotency.c.scope,
+                func.row_number().over(order_by=newest_first).label("number"),
+                func.sum(size).over(order_by=newest_first).label("bytes"),
+            )
+            .where(idempotency.c.user_id == user_id)
+            .subquery()
+        )
+        past = select(ranked.c.scope).where((ranked.c.number > most) | (ranked.c.bytes > most_bytes))
+        self._connection.execute(delete(idempotency).where(idempotency.c.scope.in_(past)))
 
     def purge(self, now_us: int) -> int:
         """Forget answers that nobody may ask for any more."""

@@ -14,6 +14,8 @@ from vault.storage.signed import SignedTable
 from vault.storage.tables import credentials, known_addresses, users
 from vault.storage.upsert import upsert
 
+_OPERATING = (users.c.role == "operator", users.c.state == "active")
+
 
 class Users(Repository):
     """People. `change_seq` only counts, and is left out of the MAC: it moves with every write."""
@@ -34,6 +36,21 @@ class Users(Repository):
     def list(self) -> list[Record]:
         """All users by name."""
         return self.all(select(users).order_by(users.c.name_folded))
+
+    def page(self, after: str, limit: int, name_folded: str | None = None) -> Sequence[Record]:
+        """Users in order of their folded names, behind `after`; or the one of that name."""
+        statement = select(users).where(users.c.name_folded > after)
+        if name_folded is not None:
+            statement = statement.where(users.c.name_folded == name_folded)
+        return self.all(statement.order_by(users.c.name_folded).limit(limit))
+
+    def hold_operators(self) -> Sequence[Record]:
+        """The active operators, held until the transaction ends; in order of id, as all who lock several do."""
+        return self.all(select(users).where(*_OPERATING).order_by(users.c.id).with_for_update())
+
+    def has_operator(self) -> bool:
+        """Whether there is an active operator."""
+        return self._connection.execute(select(users.c.id).where(*_OPERATING).limit(1)).first() is not None
 
     def known(self, ids: set[str]) -> set[str]:
         """Those of `ids` that are somebody's."""

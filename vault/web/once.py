@@ -48,7 +48,7 @@ def once(unit: UnitOfWork, make: Callable[[UnitOfWork], T], id_of: Callable[[T],
     if isinstance(claim, KeptAnswer):
         return Before(claim.text)
     made = make(unit)
-    idempotency.keep(unit, claim, KeptAnswer(201, {}, id_of(made)))
+    idempotency.keep(unit, principal(), claim, KeptAnswer(201, {}, id_of(made)))
     return made
 
 

@@ -19,6 +19,8 @@ from tests.vaults import (
     add_token,
     as_session,
     as_token,
+    change_password,
+    erase_oneself,
     grant,
     log_in,
     opened_again,
@@ -283,7 +285,7 @@ def test_no_session_begins_after_the_password_has_changed(vault: Services, ada: 
 
 def test_a_new_password_ends_the_other_sessions(vault: Services, ada: Principal) -> None:
     other, mine = log_in(vault, "ada"), log_in(vault, "ada")
-    vault.accounts.change_password(as_session(vault, mine.secret), PASSWORD, OTHER_PASSWORD)
+    change_password(vault, as_session(vault, mine.secret), PASSWORD, OTHER_PASSWORD)
     as_session(vault, mine.secret)
     with pytest.raises(NotAuthenticated):
         as_session(vault, other.secret)
@@ -293,10 +295,10 @@ def test_a_new_password_ends_the_other_sessions(vault: Services, ada: Principal)
 
 def test_a_new_password_needs_the_current_one_and_is_looked_at(vault: Services, ada: Principal) -> None:
     with pytest.raises(BadLogin):
-        vault.accounts.change_password(ada, "wrong password!", OTHER_PASSWORD)
+        change_password(vault, ada, "wrong password!", OTHER_PASSWORD)
     for weak in ("short", "password1234", "x" * 1025):
         with pytest.raises(InvalidInput):
-            vault.accounts.change_password(ada, PASSWORD, weak)
+            change_password(vault, ada, PASSWORD, weak)
     vault.accounts.authenticate("ada", PASSWORD, ADDRESS)
 
 
@@ -359,8 +361,8 @@ def test_a_token_never_touches_accounts(vault: Services, ada: Principal) -> None
     principal = as_token(vault, add_token(vault, ada, grant("read", path="*")).secret)
     for call in (
         lambda: vault.accounts.me(principal),
-        lambda: vault.accounts.change_password(principal, PASSWORD, OTHER_PASSWORD),
-        lambda: vault.accounts.delete(principal, PASSWORD),
+        lambda: change_password(vault, principal, PASSWORD, OTHER_PASSWORD),
+        lambda: erase_oneself(vault, principal, PASSWORD),
         lambda: vault.sessions.list(principal),
     ):
         with pytest.raises(Forbidden):
@@ -372,8 +374,8 @@ def test_an_erased_person_leaves_no_key_and_no_environment(vault: Services, ada:
     add_environment(vault, bob, "prod", A="2")
     token = add_token(vault, ada, grant("read", path="*"))
     with pytest.raises(BadLogin):
-        vault.accounts.delete(ada, "wrong password!")
-    vault.accounts.delete(ada, PASSWORD)
+        erase_oneself(vault, ada, "wrong password!")
+    erase_oneself(vault, ada, PASSWORD)
     for table, column in (
         ("users", "id"),
         ("user_keys", "owner_id"),

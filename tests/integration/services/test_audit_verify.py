@@ -11,6 +11,7 @@ from tests.vaults import (
     add_environment,
     add_token,
     as_token,
+    change_password,
     grant,
     opened_again,
     patch,
@@ -290,7 +291,7 @@ def test_each_verb_tells_of_every_row_that_it_writes(vault: Services, ada: Princ
     write(vault, lambda unit: vault.history.rollback(unit, ada, "live", 1))
     write(vault, lambda unit: vault.environments.delete(unit, ada, "copied"))
     write(vault, lambda unit: vault.environments.undelete(unit, ada, "copied", None))
-    vault.accounts.change_password(ada, "lantern gravel ninefold otter", "another gravel lantern otter")
+    change_password(vault, ada, "lantern gravel ninefold otter", "another gravel lantern otter")
     write(vault, lambda unit: vault.accounts.set_role(unit, HOST, "ada", "operator"))  # type: ignore[arg-type]
     settle(vault)
     assert verify(vault).faults == []

@@ -49,7 +49,7 @@ def keep(vault: Services, who: Principal) -> None:
     def run(unit: Any) -> None:
         claim = vault.idempotency.claim(unit, who, Call("POST", "/x", "key", b"canary-value-9d"))
         assert not isinstance(claim, KeptAnswer)
-        vault.idempotency.keep(unit, claim, KeptAnswer(200, {}, "canary-answer-9d"))
+        vault.idempotency.keep(unit, who, claim, KeptAnswer(200, {}, "canary-answer-9d"))
 
     write(vault, run)
 

@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from tests.vaults import FakeClock, add_environment, add_token, as_token, grant, patch, run_sql, values, write
+from vault.crypto import PasswordParameters, slow_digest
 from vault.errors import BlobError, IdempotencyMismatch, InvalidInput, NotFound, NotGranted
 from vault.model.principal import Principal
 from vault.services import Services
@@ -24,7 +25,7 @@ def run(vault: Services, who: Principal, call: Call = CALL, text: str = "canary-
         if isinstance(claim, KeptAnswer):
             return claim
         vault.variables.patch(unit, who, "prod", {"A": {"value": "2"}})
-        vault.idempotency.keep(unit, claim, KeptAnswer(200, {"ETag": "x"}, text))
+        vault.idempotency.keep(unit, who, claim, KeptAnswer(200, {"ETag": "x"}, text))
         return None
 
     return write(vault, work)
@@ -142,3 +143,83 @@ def test_ten_at_once_happen_once(vault: Services, ada: Principal) -> None:
     assert outcomes.count(None) == 1
     assert len(outcomes) == 10
     assert vault.variables.read(ada, "prod").revision == 2
+
+
+def keep_one(vault: Services, who: Principal, number: int, text: str = "") -> None:
+    def work(unit: UnitOfWork) -> None:
+        claim = vault.idempotency.claim(unit, who, Call("POST", "/x", f"key-{number}", b""))
+        assert not isinstance(claim, KeptAnswer)
+        vault.idempotency.keep(unit, who, claim, KeptAnswer(200, {}, text))
+
+    write(vault, work)
+
+
+def kept_by(vault: Services, who: Principal) -> list[int]:
+    """Sizes of the answers that are kept for somebody, the oldest first."""
+    sql = "SELECT length(blob) FROM idempotency WHERE user_id = :id ORDER BY created_us"
+    return [row[0] for row in run_sql(vault, sql, id=who.user_id)]
+
+
+def test_past_so_many_the_oldest_answers_of_a_person_go(
+    vault: Services, ada: Principal, bob: Principal, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vault.services.idempotency.KEPT_MOST", 5)
+    monkeypatch.setattr("vault.services.idempotency._LOOK_BELOW", 256)
+    keep_one(vault, bob, 0)
+    for number in range(12):
+        clock.advance(1)
+        keep_one(vault, ada, number)
+        assert len(kept_by(vault, ada)) == min(number + 1, 5)
+    with vault.storage.read() as unit:
+        calls = [Call("POST", "/x", f"key-{number}", b"") for number in range(12)]
+        assert [vault.idempotency.is_kept(unit, ada, call) for call in calls] == [False] * 7 + [True] * 5
+    assert len(kept_by(vault, bob)) == 1
+
+
+def test_past_so_many_bytes_too_and_a_large_answer_is_always_looked_at(
+    vault: Services, ada: Principal, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vault.services.idempotency.KEPT_MOST_BYTES", 300_000)
+    monkeypatch.setattr("vault.services.idempotency._LOOK_BELOW", 0)
+    for number in range(6):
+        clock.advance(1)
+        keep_one(vault, ada, number, "x" * 100_000)
+    assert len(kept_by(vault, ada)) == 2
+    assert sum(kept_by(vault, ada)) <= 300_000
+
+
+def test_most_keeps_are_not_added_up_and_enough_are(vault: Services, ada: Principal, clock: FakeClock) -> None:
+    for number in range(400):
+        clock.advance(0.001)
+        keep_one(vault, ada, number)
+    assert len(kept_by(vault, ada)) == 400
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("vault.services.idempotency.KEPT_MOST", 5)
+        for number in range(400, 1000):
+            keep_one(vault, ada, number)
+            if len(kept_by(vault, ada)) < 100:
+                return
+    raise AssertionError("Nobody has looked in 600 times.")
+
+
+def test_a_fingerprint_of_a_password_costs_as_much_to_guess_as_its_hash(
+    vault: Services, ada: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = Call("PUT", "/api/v1/me/password", "key", b'{"new_password": "x"}', has_password=True)
+    plain = Call(call.method, call.path, call.key, call.body)
+    hashed: list[bytes] = []
+
+    def counted(data: bytes, salt: bytes, parameters: PasswordParameters) -> bytes:
+        hashed.append(salt)
+        assert parameters == vault.accounts.parameters
+        return slow_digest(data, salt, parameters)
+
+    monkeypatch.setattr("vault.services.idempotency.slow_digest", counted)
+    first, second = vault.idempotency.claims(ada, call), vault.idempotency.claims(ada, call)
+    assert first == second
+    assert len(hashed) == 2
+    assert first[0].scope == vault.idempotency.claims(ada, plain)[0].scope
+    assert first[0].fingerprint != vault.idempotency.claims(ada, plain)[0].fingerprint
+    # Two people with one password, or one person twice, do not show that it is one.
+    vault.idempotency.claims(ada, Call(call.method, call.path, "other", call.body, has_password=True))
+    assert len(set(hashed)) == 2

@@ -184,7 +184,7 @@ def test_a_kept_answer_is_still_given_for_the_same_call(vault: Services, ada: Pr
     def first(unit: UnitOfWork) -> None:
         claimed = claim(unit)
         assert isinstance(claimed, Claim)
-        vault.idempotency.keep(unit, claimed, answer)
+        vault.idempotency.keep(unit, ada, claimed, answer)
 
     write(vault, first)
     vault.keys.reseal.run(HOST)

@@ -65,15 +65,19 @@ class ReadLog:
         result: str = OK,
         names: Iterable[str] = (),
         layers: Sequence[tuple[str, int | None]] = (),
+        account: str = "",
     ) -> None:
         """Record one read; call it last, before the answer leaves. Raises `AuditUnavailable`, or whoever holds the
         answer back does (`vault.storage.receipts`).
 
         `names` are the variables that were asked for one by one, `layers` what else the answer was made of:
-        environment and revision of each.
+        environment and revision of each; `account` is whose account was looked at, by id.
         """
         key = self._instance.secret("digest")
-        details = compact({"layers": layers}) if layers else ""
+        told: dict[str, Any] = {"layers": layers} if layers else {}
+        if account:
+            told["account"] = account
+        details = compact(told) if told else ""
         self._keep(principal, action, result, environment_id, revision, details, " ".join(digests(key, names)))
 
     def turned_away(

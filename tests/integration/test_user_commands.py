@@ -1,0 +1,93 @@
+"""`strongroom user`, as an operator on the host runs it: what takes an account away is asked about and told of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from tests.conftest import FreshDatabase
+from tests.vaults import add_environment, add_person, add_token, grant, make_vault, opened_again
+from vault.cli import root
+from vault.cli.context import Cli
+from vault.model.principal import Principal, Role
+from vault.services import Services
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def vault(tmp_path: Path, fresh_database: FreshDatabase) -> Iterator[Services]:
+    made = make_vault(tmp_path, fresh_database("sqlite"))
+    yield made
+    made.reads.close()
+    made.storage.close()
+
+
+@pytest.fixture
+def ada(vault: Services) -> Principal:
+    made = add_person(vault)
+    add_environment(vault, made, "canary-environment", CANARY_NAME="canary-value")
+    add_token(vault, made, grant("read", path="*"))
+    return made
+
+
+@pytest.fixture
+def run(vault: Services) -> Run:
+    """Runs the command on this vault's host; `answers` are typed at its prompts."""
+
+    def invoke(*arguments: str, answers: str | None = None) -> Result:
+        chosen = vault.settings
+        env = {
+            "STRONGROOM_DATA_DIR": str(chosen.data_dir),
+            "STRONGROOM_KEYRING": str(chosen.keyring),
+            "STRONGROOM_DATABASE_URL": chosen.database_url,
+        }
+        cli = Cli(is_interactive=answers is not None)
+        return CliRunner(env=env).invoke(root, arguments, obj=cli, input=answers)
+
+    return invoke
+
+
+def test_an_erasure_asks_for_the_name_once_more(run: Run, ada: Principal) -> None:
+    refused = run("user", "erase", "ada", answers="adda\n")
+    assert (refused.exit_code, "nothing was erased" in refused.stderr) == (1, True)
+    assert run("user", "erase", "ada").exit_code == 1
+    assert "ada" in run("user", "list").stdout
+    done = run("user", "erase", "ADA", answers="ada\n")
+    assert done.exit_code == 0
+    assert "The account ada is erased." in done.stderr
+    assert "Remains in backups, until nobody here knows" in done.stderr
+    assert [line.split() for line in done.stdout.splitlines()[1:4]] == [
+        ["environments", "1"], ["revisions", "1"], ["user", "keys", "1"],
+    ]  # fmt: skip
+    assert "ada" not in run("user", "list").stdout
+    assert run("user", "erase", "ada", "--yes").exit_code == 1
+
+
+def test_its_report_is_there_for_programs(run: Run, vault: Services, ada: Principal) -> None:
+    done = run("user", "erase", ada.user_id, "--yes", "--format", "json")
+    told = json.loads(done.stdout)
+    assert (told["user_id"], told["data_keys"], told["tokens"]) == (ada.user_id, 2, 1)
+    assert told["erased_at"].endswith("Z")
+    assert {place["place"]: place["until"] is None for place in told["remains"]} == {
+        "backups": True, "database": False, "memory": False, "audit": True,
+    }  # fmt: skip
+    assert "anary" not in done.output
+    with opened_again(vault) as other:
+        assert other.verifier.verify().faults == []
+
+
+@pytest.mark.parametrize(
+    "call", [("disable", "root"), ("role", "root", "user"), ("erase", "root", "--yes")], ids=lambda call: call[0]
+)
+def test_the_last_operator_goes_with_a_warning(run: Run, vault: Services, call: tuple[str, ...]) -> None:
+    add_person(vault, "root", Role.OPERATOR)
+    add_person(vault, "second", Role.OPERATOR)
+    assert "Warning" not in run("user", "disable", "second").stderr
+    done = run("user", *call)
+    assert done.exit_code == 0
+    assert "Warning: no active operator is left." in done.stderr

@@ -1,0 +1,98 @@
+"""`/operator/users`: people's accounts, for an operator who has just given their password, from named networks.
+
+A person is addressed by id or name; a name with a slash in it by id alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import Schema, fields, validate
+
+from vault.api.calls import page, page_limit, place_of, services, writes
+from vault.api.operators import operator
+from vault.api.parser import StrictBlueprint
+from vault.api.schemas import ErasureAnswer, Page, Reference, UserSchema
+from vault.model.principal import Role
+from vault.services.erasure import ErasureReport
+from vault.storage import Record, UnitOfWork
+
+blueprint = StrictBlueprint("operator-users", __name__, description="People's accounts, for operators.")
+
+
+class AccountSchema(UserSchema):
+    """An account as operators see it."""
+
+    state = fields.String()
+
+
+class AccountPage(Schema):
+    items = fields.List(fields.Nested(AccountSchema))
+    next = fields.String(allow_none=True)
+
+
+class AccountQuery(Page):
+    username = Reference(load_default=None, metadata={"description": "The account of this name alone."})
+
+
+class RoleBody(Schema):
+    role = fields.Enum(Role, by_value=True, required=True)
+
+
+class EraseBody(Schema):
+    """`confirm` is the username once more: nothing brings an erased account back."""
+
+    confirm = fields.String(required=True, validate=validate.Length(max=1024))
+
+
+@blueprint.route("/operator/users", methods=["GET"])
+@blueprint.arguments(AccountQuery, location="query")
+@blueprint.response(200, AccountPage)
+def list_accounts(query: dict[str, Any]) -> Any:
+    """All accounts, by name."""
+    place = place_of(query, str)
+    found = services().accounts.page(
+        operator(), place[0] if place else "", page_limit(query), username=query["username"]
+    )
+    return page(list(found), query, lambda row: [row.name_folded])
+
+
+@blueprint.route("/operator/users/<user>", methods=["GET"])
+@blueprint.response(200, AccountSchema)
+def get_account(user: str) -> Record:
+    """One account."""
+    return services().accounts.get(operator(), user)
+
+
+@blueprint.route("/operator/users/<user>/disable", methods=["POST"])
+@writes
+@blueprint.response(200, AccountSchema)
+def disable_account(user: str, unit: UnitOfWork) -> Record:
+    """Disable an account: its sessions end, its tokens stop, and nothing is lost. 409 for the last operator's."""
+    return services().accounts.set_state(unit, operator(), user, active=False)
+
+
+@blueprint.route("/operator/users/<user>/enable", methods=["POST"])
+@writes
+@blueprint.response(200, AccountSchema)
+def enable_account(user: str, unit: UnitOfWork) -> Record:
+    """Enable an account again."""
+    return services().accounts.set_state(unit, operator(), user, active=True)
+
+
+@blueprint.route("/operator/users/<user>/role", methods=["PUT"])
+@blueprint.arguments(RoleBody)
+@writes
+@blueprint.response(200, AccountSchema)
+def set_role(body: dict[str, Any], user: str, unit: UnitOfWork) -> Record:
+    """Say what an account may do; its sessions end. 409 where no operator would be left."""
+    return services().accounts.set_role(unit, operator(), user, body["role"])
+
+
+@blueprint.route("/operator/users/<user>/erase", methods=["POST"])
+@blueprint.arguments(EraseBody)
+@writes
+@blueprint.response(200, ErasureAnswer)
+def erase_account(body: dict[str, Any], user: str, unit: UnitOfWork) -> ErasureReport:
+    """Erase a person for good: keys, environments, sessions and tokens. 409 for the last operator and for oneself."""
+    return services().erasure.person(unit, operator(), user, body["confirm"])
