@@ -389,7 +389,7 @@ def test_the_report_holds_no_name(vault: Services, ada: Principal) -> None:
 def test_every_table_is_looked_at_here() -> None:
     # A new table with somebody's rows must be thought of: whose are they, and do they go with their person?
     known = {"users", "user_keys", "data_keys", "environments", "revisions", "layers", "credentials", "sessions"}
-    known |= {"tokens", "grants", "changes", "idempotency", "wrapped_answers", "known_addresses"}
+    known |= {"tokens", "grants", "changes", "idempotency", "wrapped_answers", "known_addresses", "challenges"}
     others = {"vault_state", "master_keys", "system_secrets", "destroyed_keys", "audit_events", "audit_head"}
     others |= {"audit_pruned", "throttle", "workers", "leases"}
     assert set(metadata.tables) == known | others
