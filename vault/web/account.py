@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Response
 
-from vault.errors import BadLogin, InvalidInput, StrongroomError, TooManyRequests
+from vault.errors import BadLogin, Conflict, InvalidInput, StrongroomError, TooManyRequests
 from vault.web.blueprint import new_blueprint
 from vault.web.pages import field, principal, render, see, services
 from vault.web.problems import audited, status_of
@@ -26,7 +26,8 @@ def change_password() -> Response:
     if field("new") != field("again"):
         return _password_page(422, {"again": "The two are not the same."})
     try:
-        services().accounts.change_password(principal(), field("current"), field("new"))
+        proof = services().accounts.prepare_password(principal(), field("current"), field("new"))
+        services().storage.transaction(lambda unit: services().accounts.change_password(unit, principal(), proof))
     except (InvalidInput, BadLogin, TooManyRequests) as error:
         return _password_page(status_of(error), {"new" if isinstance(error, InvalidInput) else "current": _told(error)})
     return see("/security", "password-changed")
@@ -45,9 +46,13 @@ def delete_account() -> Response:
     if field("username") != principal().username:
         return _delete_page(422, {"username": "This is not the name of your account."})
     try:
-        services().accounts.delete(principal(), field("password"))
+        proof = services().accounts.prove(principal(), field("password"))
+        services().storage.transaction(lambda unit: services().erasure.own(unit, principal(), proof))
     except (BadLogin, TooManyRequests) as error:
         return _delete_page(status_of(error), {"password": _told(error)})
+    except Conflict as error:
+        # The last operator stays.
+        return _delete_page(status_of(error), {"username": _told(error)})
     return forgotten(see("/login", "account-gone"))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.factors import API, WEB, App, add_passkey, add_totp, asked, fresh, sessions_of, with_code
-from tests.vaults import HOST, PASSWORD, FakeClock, as_session, log_in, write
+from tests.vaults import HOST, PASSWORD, FakeClock, as_session, change_password, erase_oneself, log_in, write
 from vault.errors import BadSecondFactor, Conflict, Forbidden, InvalidInput, NotAuthenticated, NotFound, StepUpRequired
 from vault.model.principal import Principal
 from vault.services import Services
@@ -99,8 +99,8 @@ def test_a_copy_of_the_session_that_does_not_know_the_factor_yet_is_not_enough(v
     for attempt in (
         lambda: vault.factors.begin_totp(stale),
         lambda: vault.factors.new_recovery_codes(stale),
-        lambda: vault.accounts.change_password(stale, PASSWORD, "velvet anchor sixteen plums"),
-        lambda: vault.accounts.delete(stale, PASSWORD),
+        lambda: change_password(vault, stale, PASSWORD, "velvet anchor sixteen plums"),
+        lambda: erase_oneself(vault, stale, PASSWORD),
     ):
         with pytest.raises(StepUpRequired):
             attempt()

@@ -10,7 +10,18 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.factors import API, WEB, App, add_passkey, add_totp, asked, fresh, sessions_of, with_code
-from tests.vaults import ADDRESS, HOST, PASSWORD, FakeClock, as_session, log_in, run_sql, write
+from tests.vaults import (
+    ADDRESS,
+    HOST,
+    PASSWORD,
+    FakeClock,
+    as_session,
+    change_password,
+    erase_oneself,
+    log_in,
+    run_sql,
+    write,
+)
 from vault.errors import (
     BadLogin,
     BadSecondFactor,
@@ -379,8 +390,8 @@ def test_a_session_with_a_password_alone_is_not_recent_enough_for_an_account_wit
     with pytest.raises(StepUpRequired):
         stolen.require_recent_proof(clock())
     for attempt in (
-        lambda: vault.accounts.change_password(stolen, PASSWORD, NEW_PASSWORD),
-        lambda: vault.accounts.delete(stolen, PASSWORD),
+        lambda: change_password(vault, stolen, PASSWORD, NEW_PASSWORD),
+        lambda: erase_oneself(vault, stolen, PASSWORD),
         lambda: vault.factors.begin_totp(stolen),
         lambda: vault.factors.begin_passkey(stolen),
         lambda: vault.factors.remove(stolen, app.id),
@@ -395,15 +406,15 @@ def test_with_both_proofs_the_password_is_changed_and_the_account_deleted(
 ) -> None:
     principal = with_code(vault, "ada", app)
     with pytest.raises(BadLogin):
-        vault.accounts.change_password(principal, "wrong password!", NEW_PASSWORD)
-    vault.accounts.change_password(principal, PASSWORD, NEW_PASSWORD)
+        change_password(vault, principal, "wrong password!", NEW_PASSWORD)
+    change_password(vault, principal, PASSWORD, NEW_PASSWORD)
     clock.advance(301)
     with pytest.raises(StepUpRequired):
-        vault.accounts.delete(principal, NEW_PASSWORD)
+        erase_oneself(vault, principal, NEW_PASSWORD)
     with pytest.raises(SecondFactorRequired) as caught:
         vault.logins.step_up(principal, NEW_PASSWORD, WEB)
     begun = vault.logins.complete_step_up(principal, caught.value.challenge_id, Proof(code=app.code(vault)), WEB)
-    vault.accounts.delete(as_session(vault, begun.secret, "web"), NEW_PASSWORD)
+    erase_oneself(vault, as_session(vault, begun.secret, "web"), NEW_PASSWORD)
     with pytest.raises(BadLogin):
         vault.logins.begin("ada", NEW_PASSWORD, WEB)
 
