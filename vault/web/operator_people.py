@@ -47,7 +47,7 @@ def reset_factors(user_id: str) -> Response:
     return _change(user_id, lambda unit, name: services().factors.reset(unit, principal(), name))
 
 
-def _change(user_id: str, action: Callable[[UnitOfWork, str], None]) -> Response:
+def _change(user_id: str, action: Callable[[UnitOfWork, str], object]) -> Response:
     name = _other(user_id).name
     transaction(lambda unit: action(unit, name))
     return see(_HOME, "person-changed")

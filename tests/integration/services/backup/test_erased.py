@@ -12,7 +12,17 @@ import pytest
 from tests.backups import backed_up, make, newest, opened_at, restored
 from tests.conftest import KINDS, FreshDatabase, Kind
 from tests.rotating import open_everything
-from tests.vaults import HOST, PASSWORD, FakeClock, add_environment, add_person, opened_again, patch, run_sql, values
+from tests.vaults import (
+    HOST,
+    FakeClock,
+    add_environment,
+    add_person,
+    erase_oneself,
+    opened_again,
+    patch,
+    run_sql,
+    values,
+)
 from vault.errors import ErasedListError, Forbidden, NotFound
 from vault.model.principal import Principal
 from vault.services import Services, audit
@@ -37,7 +47,7 @@ def lists(vault: Services) -> list[Path]:
 
 
 def erase(vault: Services, person: Principal) -> None:
-    vault.accounts.delete(person, PASSWORD)
+    erase_oneself(vault, person)
     assert [told.error for told in vault.backups.tell_erased(HOST)] == ["", ""]
 
 
