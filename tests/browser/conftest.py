@@ -12,33 +12,20 @@ All run in one group, in one process: they share the servers and the browser.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
+from tests.browser.chromium import chromium
 from tests.browser.places import Authority, Person, Place, open_place
 from tests.browser.tabs import Tab, Watch
 from tests.servers import Postgres, Redis
 
 _HERE = Path(__file__).parent
 _TIMEOUT_MS = 10_000
-_NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
-_ARGUMENTS = (
-    # The tests run as root in containers, where Chromium's own sandbox does not start.
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-)
-
 # Without motion, so that no test meets a colour on its way to another.
 _OPTIONS: dict[str, Any] = {
     "viewport": {"width": 1440, "height": 800},
@@ -70,14 +57,9 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 @pytest.fixture(scope="package")
 def browser(authority: Authority) -> Iterator[Browser]:
-    """Debian's Chromium. It trusts the key of our servers and no other; every other fault of a certificate counts."""
-    program = next((found for name in _NAMES if (found := shutil.which(name))), None)
-    assert program, "Chromium is not installed; `make test` installs it on Debian and Ubuntu."
-    trust = f"--ignore-certificate-errors-spki-list={authority.key_hash}"
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=program, args=[*_ARGUMENTS, trust])
+    """One for all tests here."""
+    with chromium(authority.key_hash) as launched:
         yield launched
-        launched.close()
 
 
 @pytest.fixture(scope="package")
