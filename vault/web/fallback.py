@@ -15,7 +15,7 @@ blueprint = new_blueprint("fallback")
 class PagePath(BaseConverter):
     """A path of any length that no other face answers."""
 
-    regex = r"(?!(api|v1|livez|readyz|static|\.well-known)(/|$)).+"
+    regex = r"(?!(?i:api|v1|livez|readyz|static|\.well-known)(/|$)).+"
     part_isolating = False
 
 
