@@ -91,14 +91,17 @@ def search(cli: Cli, /, lines: int, user: str | None, variable: str | None, **as
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A checkpoint that was kept elsewhere (`strongroom audit checkpoint`).",
 )
-def verify(checkpoint: Path | None) -> None:
+@click.option(
+    "--trust-file", is_flag=True, help="Take the checkpoint for what it says: its key was replaced by a reseal since."
+)
+def verify(checkpoint: Path | None, trust_file: bool) -> None:
     """Prove that no event was changed, moved, added or removed, and that no old row was put back.
 
     Without a checkpoint from elsewhere, a whole database that was put back to an older state is not seen.
     """
     note = checkpoint.read_text(encoding="utf-8") if checkpoint is not None else None
     with _opened() as vault:
-        report = vault.verifier.verify(note, _progress())
+        report = vault.verifier.verify(note, _progress(), is_trusted=trust_file)
     _tell(report)
     if report.faults:
         raise click.exceptions.Exit(_BROKEN)

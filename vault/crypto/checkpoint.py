@@ -75,6 +75,17 @@ def read_checkpoint(note: str, origin: str, public_keys: Iterable[bytes]) -> Che
     raise SignatureError()
 
 
+def unproven_checkpoint(note: str, origin: str) -> Checkpoint:
+    """What a note says of `origin`, whoever has signed it: for one that is trusted for where it has lain.
+
+    Raises `SignatureError` for what is no checkpoint of `origin`, or bears no signature of that name at all.
+    """
+    text, _, signatures = note.partition("\n\n")
+    if not any(line.startswith(f"{_SIGNATURE_START}{origin} ") for line in signatures.splitlines()):
+        raise SignatureError()
+    return _parse(text + "\n", origin)
+
+
 def verifier_key(origin: str, key: Key) -> str:
     """The public half in the form that tools for signed notes take: `name+hash+base64`."""
     public = Ed25519PrivateKey.from_private_bytes(key.secret).public_key().public_bytes_raw()

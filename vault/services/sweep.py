@@ -21,6 +21,7 @@ from vault.services.credentials import opened
 from vault.services.instance import Instance
 from vault.services.sealing import Sealer
 from vault.storage import Record, Storage, UnitOfWork
+from vault.storage.audit import AuditPruned
 from vault.storage.authority import REPOSITORIES, rows
 from vault.storage.tables import credentials, data_keys, environments, layers, revisions, user_keys, users
 
@@ -49,8 +50,7 @@ class Sweep:
         """Check the MAC of every row of authority."""
         swept = Swept("rows of authority carry this vault's MAC")
         with self._storage.read() as unit:
-            for repository in REPOSITORIES:
-                signed = repository.signed
+            for signed in [*(each.signed for each in REPOSITORIES), AuditPruned.signed]:
                 for row in rows(unit.connection, signed):
                     swept.count += 1
                     try:

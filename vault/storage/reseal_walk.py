@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Select, Table, bindparam, func, select, update
 
+from vault.storage.audit import AuditPruned
 from vault.storage.authority import REPOSITORIES
 from vault.storage.repository import Record, Repository
 from vault.storage.tables import (
@@ -26,8 +27,8 @@ ANSWERS = {"idempotency": idempotency, "wrapping": wrapped_answers}
 
 
 def repositories() -> tuple[type[Repository], ...]:
-    """Every table of signed rows but the state's, which is one row and signed last."""
-    return tuple(each for each in REPOSITORIES if each.signed.table.name != "vault_state")
+    """Every table of signed rows but the state's, which is one row and signed last; the audit's own among them."""
+    return (*(each for each in REPOSITORIES if each.signed.table.name != "vault_state"), AuditPruned)
 
 
 def signed_before(

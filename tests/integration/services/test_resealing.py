@@ -31,7 +31,7 @@ from tests.vaults import (
     write,
 )
 from vault.crypto import key_id_of, parse
-from vault.errors import BadSecondFactor, Conflict, MacError, NotAuthenticated, StrongroomError
+from vault.errors import BadSecondFactor, Conflict, InvalidInput, MacError, NotAuthenticated, StrongroomError
 from vault.model.environment import Variable
 from vault.model.principal import Principal
 from vault.services import Services
@@ -350,3 +350,54 @@ def test_second_factors_come_through_and_are_found_by_the_new_key_alone(
         with_code(again, "ada", app)
         recovery = Proof(recovery_code=app.recovery_codes[0])
         again.logins.complete(asked(again, "ada").challenge_id, recovery, WEB)
+
+
+def in_order(vault: Services) -> str:
+    """Give every event its place; the newest checkpoint."""
+    vault.reads.drain()
+    with vault.storage.write() as unit:
+        vault.audit_tree.sequence(unit)
+        return vault.audit_tree.checkpoint(unit)
+
+
+def test_a_pruned_trail_is_signed_anew_and_verifies(
+    vault: Services, ada: Principal, bob: Principal, clock: FakeClock
+) -> None:
+    fill(vault, ada, bob)
+    for _ in range(20):
+        values(vault, ada, "prod")
+    in_order(vault)
+    clock.advance(3 * 24 * HOURS)
+    assert vault.trail.prune(HOST, clock() - 24 * HOURS * 1_000_000) > 10
+    before, after = old_and_new(vault)
+    assert ids(vault, "SELECT mac_key_id FROM audit_pruned") == {after.active_secrets["mac"].id}
+    assert before.active_secrets["mac"].id not in ids(vault, "SELECT id FROM system_secrets")
+    in_order(vault)
+    with opened_again(vault, clock) as again:
+        report = again.verifier.verify()
+        assert (report.faults, report.pruned > 10) == ([], True)
+        for _ in range(20):
+            values(again, ada, "prod")
+        in_order(again)
+        clock.advance(3 * 24 * HOURS)
+        assert again.trail.prune(HOST, clock() - 24 * HOURS * 1_000_000) > 10
+        assert again.verifier.verify().faults == []
+
+
+def test_a_checkpoint_of_before_a_reseal_says_what_to_do(vault: Services, ada: Principal, bob: Principal) -> None:
+    fill(vault, ada, bob)
+    kept = in_order(vault)
+    vault.keys.reseal.run(HOST)
+    newer = in_order(vault)
+    assert vault.verifier.verify(newer).faults == []
+    with pytest.raises(InvalidInput, match=r"before a reseal.*--trust-file.*strongroom audit checkpoint"):
+        vault.verifier.verify(kept)
+    assert vault.verifier.verify(kept, is_trusted=True).faults == []
+    size, root = kept.splitlines()[1:3]
+    other_root = kept.replace(root, "A" * 43 + "=")
+    assert "not as it was written" in vault.verifier.verify(other_root, is_trusted=True).faults[0]
+    longer = kept.replace(f"\n{size}\n", f"\n{int(size) + 10_000}\n")
+    assert "the end of the trail was cut" in vault.verifier.verify(longer, is_trusted=True).faults[0]
+    for other in ("", "no checkpoint", kept.replace(vault.instance.id, bob.user_id), kept.partition("\n\n")[0]):
+        with pytest.raises(InvalidInput, match="no checkpoint that this vault has signed"):
+            vault.verifier.verify(other, is_trusted=True)

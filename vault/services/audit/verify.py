@@ -9,13 +9,14 @@ is wrong.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from vault.crypto.checkpoint import Checkpoint
+from vault.crypto.checkpoint import Checkpoint, unproven_checkpoint
 from vault.crypto.merkle import HASH_BYTES, Frontier
 from vault.errors import IntegrityError, InvalidInput, MacError, SignatureError
 from vault.model.event import Event, commit
@@ -58,24 +59,38 @@ class Verifier:
         self._storage = storage
         self._tree = tree
 
-    def verify(self, exported: str | None = None, progress: Progress = lambda _done, _all: None) -> Report:
-        """Look at everything. `exported` is a checkpoint that was kept elsewhere.
+    def verify(
+        self,
+        exported: str | None = None,
+        progress: Progress = lambda _done, _all: None,
+        *,
+        is_trusted: bool = False,
+    ) -> Report:
+        """Look at everything. `exported` is a checkpoint that was kept elsewhere; `is_trusted` takes it for what it
+        says, whichever key has signed it.
 
-        Raises `InvalidInput` for a checkpoint that this vault has not signed.
+        Raises `InvalidInput` for a checkpoint that this vault has not signed with a key that it still goes by.
         """
         started = time.perf_counter()
         report, authority = Report(), Authority()
-        kept = self._exported(exported)
+        kept = self._exported(exported, is_trusted)
         with self._storage.read() as unit:
             size = self._walk(unit, kept, authority, report, progress)
             self._compare(unit, size, authority, report)
         report.seconds = time.perf_counter() - started
         return report
 
-    def _exported(self, note: str | None) -> Checkpoint | None:
+    def _exported(self, note: str | None, is_trusted: bool) -> Checkpoint | None:
+        if note is None:
+            return None
         try:
-            return self._tree.open(note) if note is not None else None
+            return self._tree.open(note)
         except SignatureError as error:
+            with contextlib.suppress(SignatureError):
+                found = unproven_checkpoint(note, self._tree.origin)
+                if is_trusted:
+                    return found
+                raise InvalidInput(_REPLACED, path="checkpoint") from error
             raise InvalidInput("This file is no checkpoint that this vault has signed.", path="checkpoint") from error
 
     def _walk(
@@ -271,6 +286,11 @@ def _named(row: Sequence[Any]) -> str:
     return f"Event {row[_PLACE]} ({row[_ID]}, {row[5]}, {moment:%Y-%m-%d %H:%M:%SZ})"
 
 
+_REPLACED = (
+    "This checkpoint names this vault, and is not signed with a key that it still goes by. If it was made before a "
+    "reseal, that is so: the reseal has replaced the key, and whoever leaked it can sign anything. Where the file has "
+    "lain out of everybody's reach, compare it with --trust-file; then keep a new one: `strongroom audit checkpoint`."
+)
 _OTHER_HISTORY = (
     "The first {size} events are not those that the checkpoint was made of, and each is this vault's own: an older "
     "database was put in place and used since."
