@@ -18,7 +18,7 @@ from vault.services.clock import Clock, now_us
 from vault.services.founding import create
 from vault.services.instance import Instance
 from vault.settings import Settings
-from vault.storage import NoCache, RedisCache, SessionCache, Storage, first_rows, migrate, schema_state
+from vault.storage import NoCache, RedisCache, SessionCache, Stale, Storage, first_rows, migrate, schema_state
 
 _PASSWORD_CALLS = frozenset(
     {
@@ -127,13 +127,12 @@ def prepare_vault(settings: Settings) -> bool:
         with storage.read() as unit:
             if first_rows(unit.connection) is not None:
                 return False
-        _create_vault(settings, storage)
-        return True
+        return _create_vault(settings, storage)
     finally:
         storage.close()
 
 
-def _create_vault(settings: Settings, storage: Storage) -> None:
+def _create_vault(settings: Settings, storage: Storage) -> bool:
     instance_id, name = str(uuid.uuid4()), settings.key_provider
     place = keyring_file(settings, name)
     if place is not None and (place.exists() or place.is_symlink()):
@@ -143,7 +142,22 @@ def _create_vault(settings: Settings, storage: Storage) -> None:
         )
     providers = Providers(settings, instance_id)
     ref = providers.found(name).create_version()
-    create(storage, Keyring(instance_id, providers), instance_id, name, ref)
+    try:
+        create(storage, Keyring(instance_id, providers), instance_id, name, ref)
+    except (Stale, StorageError):
+        with storage.read() as unit:
+            if first_rows(unit.connection) is None:
+                raise
+        if place is None:
+            # Another host was first, and its master key lies where this host finds it too.
+            return False
+        # Made by this very call, for a vault that is not: it would only be taken for the keyring that is missing here.
+        place.unlink()
+        raise StorageError(
+            f"Another host has made the vault in this database at the same time. Copy its keyring to {place}, then "
+            "start again."
+        ) from None
+    return True
 
 
 def restorer(settings: Settings, clock: Clock = now_us) -> Restorer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,17 +11,18 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
-from tests.conftest import FreshDatabase
+from tests.conftest import KINDS, FreshDatabase, Kind
 from tests.contract.makers import PASSPHRASE, REGION
 from tests.contract.softhsm import PIN, soft_hsm
 from tests.contract.transit_server import TOKEN, transit_server
 from tests.vaults import add_environment, add_person, add_token, as_token, grant, make_settings, make_vault, values
+from vault import app
 from vault.app import open_vault, prepare_vault
 from vault.crypto.password import FLOOR
-from vault.errors import KeyProviderError, KeyringError
-from vault.keys import PROVIDERS
+from vault.errors import KeyProviderError, KeyringError, StorageError
+from vault.keys import PROVIDERS, keyring_file
 from vault.keys import passphrase as passphrase_room
-from vault.services import Services
+from vault.services import Services, founding
 
 
 def _awskms(stack: ExitStack, folder: Path) -> dict[str, Any]:
@@ -133,3 +135,44 @@ def test_the_wrong_passphrase_does_not_open_the_vault(tmp_path: Path, database: 
     with pytest.raises(KeyringError, match="The passphrase does not open"):
         open_vault(vault.settings.with_changes(passphrase="not the one at all"))
     close(vault)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_hosts_that_make_the_vault_at_once_make_one(
+    chosen: dict[str, Any],
+    tmp_path: Path,
+    kind: Kind,
+    fresh_database: FreshDatabase,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    database = fresh_database(kind)
+    hosts = [make_settings(tmp_path / name, database, **chosen) for name in ("first", "second")]
+    make, barrier, outcomes = founding.create, threading.Barrier(2), dict[int, object]()
+
+    def together(*arguments: Any) -> None:
+        barrier.wait(10)
+        make(*arguments)
+
+    def prepare(number: int) -> None:
+        try:
+            outcomes[number] = prepare_vault(hosts[number])
+        except Exception as error:
+            outcomes[number] = error
+
+    monkeypatch.setattr(app, "create", together)
+    threads = [threading.Thread(target=prepare, args=(number,)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    [winner] = [number for number, outcome in outcomes.items() if outcome is True]
+    loser = 1 - winner
+    place = keyring_file(hosts[loser], hosts[loser].key_provider)
+    if place is None:
+        assert outcomes[loser] is False
+        open_vault(hosts[loser]).storage.close()
+    else:
+        assert isinstance(outcomes[loser], StorageError), outcomes
+        assert f"Copy its keyring to {place}, then start again." in str(outcomes[loser])
+        assert not place.exists()
+    open_vault(hosts[winner]).storage.close()

@@ -10,6 +10,7 @@ The keys that a version wraps move to the next by `rewrapping.py`, at any time a
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.exc import IntegrityError as ForeignKeyError
@@ -155,11 +156,15 @@ class MasterRotation:
     def _insert(self, principal: Principal, provider: str, ref: str) -> str:
         now, key_id = self._clock(), str(uuid.uuid4())
         with self._storage.read() as unit:
-            taken = [row.version for row in [*unit.master_keys.list(), *unit.destroyed_keys.masters()]]
-        row = {"id": key_id, "version": max(taken) + 1, "provider": provider, "ref": ref, "state": "pending"}
+            taken = [*unit.master_keys.list(), *unit.destroyed_keys.masters()]
+        _require_new(taken, provider, ref)
+        version = max(row.version for row in taken) + 1
+        row = {"id": key_id, "version": version, "provider": provider, "ref": ref, "state": "pending"}
         canary = make_canary(self._instance.keyring, MasterKey(key_id, provider, ref))
         with self._storage.write() as unit:
             state = unit.state.hold()
+            # Once more, now that nobody else adds one: two hosts may have been given the same key at the same time.
+            _require_new(unit.master_keys.list(), provider, ref)
             unit.master_keys.add(**row, **canary, created_us=now, changed_us=now)
             # A new version of the state's row is what tells the workers that there is something to learn.
             unit.state.change(state)
@@ -259,3 +264,14 @@ def _existing(row: Record | None) -> Record:
     if row is None:
         raise NotFound("There is no such version of the master key.")
     return row
+
+
+def _require_new(rows: Sequence[Record], provider: str, ref: str) -> None:
+    """Raise `Conflict` for a key that is a version already: to rotate to it would rotate nothing, and to destroy the
+    old version would destroy the new one."""
+    for row in rows:
+        if (row.provider, row.ref) == (provider, ref):
+            raise Conflict(
+                f"The key that {provider} gives for a new version is version {row.version} already. Where a setting "
+                "names the key (STRONGROOM_AWS_KMS_KEY_ID), name another one there, or none."
+            )

@@ -236,6 +236,29 @@ def test_moving_to_another_provider_is_a_rotation(tmp_path: Path, database_url: 
         each.storage.close()
 
 
+def test_a_key_that_is_a_version_already_is_no_new_version(tmp_path: Path, database_url: str) -> None:
+    # As where a setting names the key: the provider gives the same one each time.
+    first = make_vault(tmp_path, database_url)
+    opaque = OpaqueProvider()
+    vault = opened_with(first.settings, opaque)
+    assert vault.keys.master.rotate(HOST, "opaque", wait_seconds=0) == 2
+    ref = next(iter(opaque._keys))
+    opaque.create_version = lambda: ref  # type: ignore[method-assign] # The fault that is to be met.
+    before = vault.keys.master.status(HOST)
+    with pytest.raises(Conflict, match="is version 2 already"):
+        vault.keys.master.rotate(HOST, wait_seconds=0)
+    vault.keys.master.rotate(HOST, "file", wait_seconds=0)
+    vault.keys.rewrapping.run(HOST)
+    vault.keys.master.destroy(HOST, 2, now=True)
+    # Nor does one that was destroyed come again.
+    with pytest.raises(Conflict, match="is version 2 already"):
+        vault.keys.master.rotate(HOST, "opaque", wait_seconds=0)
+    assert len(before.versions) == 2
+    assert [each.state for each in vault.keys.master.status(HOST).versions] == ["retiring", "destroyed", "active"]
+    for each in (first, vault):
+        each.storage.close()
+
+
 def test_moving_to_a_passphrase_makes_its_file(tmp_path: Path, fresh_database: FreshDatabase) -> None:
     vault = make_vault(tmp_path, fresh_database("sqlite"), passphrase="correct horse battery staple moon")
     ada = add_person(vault)
