@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import OpenTab
 from tests.browser.places import Authority, Place, open_place
+from tests.vaults import add_environment
 from vault.model.principal import Role
 
 
@@ -46,13 +47,30 @@ def test_an_operator_disables_a_person_who_is_gone_at_the_next_click(place: Plac
     hers.go("/environments")
     tab = open_tab(place, place.newcomer("root", Role.OPERATOR))
     tab.go("/operator/people")
-    row = tab.page.get_by_role("row", name=ada.username)
-    row.get_by_text("Change").click()
+    tab.page.get_by_label("Find by the whole name").fill(ada.username)
+    tab.page.keyboard.press("Enter")
     tab.inspect("operator-people")
-    row.get_by_role("button", name="Disable").click()
-    expect(tab.page.get_by_role("row", name=ada.username)).to_contain_text("disabled")
+    tab.page.get_by_role("link", name=ada.username).click()
+    tab.inspect("operator-person")
+    tab.page.get_by_role("button", name="Disable").click()
+    expect(tab.page.get_by_text("disabled", exact=True)).to_be_visible()
     hers.page.get_by_role("link", name="Tokens").click()
     expect(hers.page.get_by_role("heading", name="Log in")).to_be_visible()
+
+
+def test_an_operator_erases_a_person_whose_name_they_type(place: Place, open_tab: OpenTab) -> None:
+    ada = place.newcomer()
+    add_environment(place.vault, ada.principal, "prod", A="1")
+    tab = open_tab(place, place.newcomer("root", Role.OPERATOR))
+    tab.expects_status(422)
+    tab.go(f"/operator/people/{ada.principal.user_id}")
+    for typed in ("somebody", ada.username):
+        if not tab.page.get_by_label("Type the username").is_visible():
+            tab.page.get_by_text("Erase…").click()
+        tab.page.get_by_label("Type the username").fill(typed)
+        tab.page.get_by_role("button", name=f"Erase {ada.username}").click()
+    expect(tab.page.get_by_role("heading", name=f"{ada.username} is erased")).to_be_visible()
+    tab.inspect("operator-erased")
 
 
 def test_an_operator_finds_what_a_person_did(place: Place, open_tab: OpenTab) -> None:

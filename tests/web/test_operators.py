@@ -49,7 +49,7 @@ def test_a_form_that_has_to_wait_for_a_proof_leads_back_to_its_page(
 ) -> None:
     monkeypatch.setattr("vault.model.principal.STEP_UP_SECONDS", -1)
     assert root.post("/operator/keys/1/retire").headers["Location"] == "/prove?next=/operator/keys"
-    assert root.post("/operator/people/x/state").headers["Location"] == "/prove?next=/operator/people"
+    assert root.post("/operator/people/x/state").headers["Location"] == "/prove?next=/operator/people/x"
 
 
 def test_nobody_changes_their_own_account(vault: Vault, root: Visitor) -> None:

@@ -1,34 +1,44 @@
-"""Operators' page of the accounts: disable, enable, change the role, take lost second factors off."""
+"""Operators' pages of the accounts: disable, enable, change the role, take lost second factors off, erase."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from flask import Response
+from flask import Response, request
 
-from vault.errors import Conflict, InvalidInput, NotFound
+from vault.errors import Conflict, InvalidInput
 from vault.model.principal import Role
-from vault.storage import Record, UnitOfWork
+from vault.storage import UnitOfWork
 from vault.web.operators import new_operator_blueprint
 from vault.web.pages import field, principal, render, see, services, transaction
+from vault.web.problems import audited, status_of
 
 blueprint = new_operator_blueprint("people")
 
 _HOME = "/operator/people"
+_PAGE = 100
 
 
 @blueprint.get(_HOME)
 def list_people() -> Response:
-    """All accounts."""
-    return render("operator_people.html", people=services().accounts.list(principal()), tab="people")
+    """All accounts, by name; or the one of a name."""
+    wanted = request.args.get("name", "").strip()
+    found = services().accounts.page(principal(), request.args.get("after", ""), _PAGE + 1, username=wanted or None)
+    after = found[_PAGE - 1].name_folded if len(found) > _PAGE else ""
+    return render("operator_people.html", people=found[:_PAGE], after=after, wanted=wanted, tab="people")
+
+
+@blueprint.get("/operator/people/<user_id>")
+def show_person(user_id: str) -> Response:
+    """One account."""
+    return _person(user_id)
 
 
 @blueprint.post("/operator/people/<user_id>/state")
 def set_state(user_id: str) -> Response:
     """Disable an account, which ends its sessions, or enable it again."""
-    is_active = field("state") == "active"
-    accounts = services().accounts
-    return _change(user_id, lambda unit, name: accounts.set_state(unit, principal(), name, active=is_active))
+    accounts, is_active = services().accounts, field("state") == "active"
+    return _change(user_id, lambda unit: accounts.set_state(unit, principal(), user_id, active=is_active))
 
 
 @blueprint.post("/operator/people/<user_id>/role")
@@ -38,26 +48,35 @@ def set_role(user_id: str) -> Response:
         role = Role(field("role"))
     except ValueError:
         raise InvalidInput("A role is user or operator.", path="role") from None
-    return _change(user_id, lambda unit, name: services().accounts.set_role(unit, principal(), name, role))
+    return _change(user_id, lambda unit: services().accounts.set_role(unit, principal(), user_id, role))
 
 
 @blueprint.post("/operator/people/<user_id>/reset-factors")
 def reset_factors(user_id: str) -> Response:
     """Take all second factors off an account whose person has lost them; its sessions end."""
-    return _change(user_id, lambda unit, name: services().factors.reset(unit, principal(), name))
+    name = services().accounts.get(principal(), user_id).name
+    return _change(user_id, lambda unit: services().factors.reset(unit, principal(), name))
 
 
-def _change(user_id: str, action: Callable[[UnitOfWork, str], object]) -> Response:
-    name = _other(user_id).name
-    transaction(lambda unit: action(unit, name))
-    return see(_HOME, "person-changed")
+@blueprint.post("/operator/people/<user_id>/erase")
+def erase(user_id: str) -> Response:
+    """Erase a person for good, with the name typed once more; what is told then is told this once."""
+    name = services().accounts.get(principal(), user_id).name
+    try:
+        report = transaction(lambda unit: services().erasure.person(unit, principal(), user_id, field("confirm")))
+    except InvalidInput as error:
+        audited(error)
+        return _person(user_id, status_of(error), {"confirm": error.message})
+    return render("operator_erased.html", report=report, name=name, tab="people")
 
 
-def _other(user_id: str) -> Record:
-    """Somebody else's account. Raises `Conflict` for one's own: nobody locks themselves out by a click."""
+def _change(user_id: str, action: Callable[[UnitOfWork], object]) -> Response:
     if user_id == principal().user_id:
         raise Conflict("This is your own account: another operator changes it, or the command on the host.")
-    for person in services().accounts.list(principal()):
-        if person.id == user_id:
-            return person
-    raise NotFound()
+    transaction(action)
+    return see(f"{_HOME}/{user_id}", "person-changed")
+
+
+def _person(user_id: str, status: int = 200, faults: dict[str, str] | None = None) -> Response:
+    person = services().accounts.get(principal(), user_id)
+    return render("operator_person.html", status, person=person, faults=faults or {}, tab="people")
