@@ -2,14 +2,16 @@
 ARG PYTHON_IMAGE=python:3.13-slim-trixie
 
 FROM ${PYTHON_IMAGE} AS build
+# Which lock is installed: server, or providers where the master key lies in AWS KMS or in an HSM (boto3, python-pkcs11).
+ARG LOCK=server
 WORKDIR /src
-COPY deploy/requirements/build.txt deploy/requirements/server.txt ./
+COPY deploy/requirements/build.txt deploy/requirements/server.txt deploy/requirements/providers.txt ./
 # Only wheels with known hashes: nothing is compiled, and no package's own code runs while it is installed.
 RUN python -m venv /opt/build \
     && /opt/build/bin/pip install --no-cache-dir --only-binary :all: --require-hashes -r build.txt \
     && python -m venv --without-pip /opt/strongroom \
     && /opt/build/bin/pip --python /opt/strongroom/bin/python install \
-        --no-cache-dir --only-binary :all: --require-hashes -r server.txt
+        --no-cache-dir --only-binary :all: --require-hashes -r "${LOCK}.txt"
 COPY pyproject.toml setup.cfg README.md LICENSE ./
 COPY vault vault
 RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \

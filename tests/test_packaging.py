@@ -192,6 +192,17 @@ def test_nothing_but_what_is_needed_can_get_into_the_image() -> None:
     assert {word.rpartition("/")[0] if word.startswith("deploy/") else word for word in copied} == allowed
 
 
+def test_the_image_takes_the_lock_that_is_chosen() -> None:
+    assert re.findall(r"^ARG LOCK=(\w+)$", DOCKERFILE, re.MULTILINE) == ["server"]
+    copied = re.findall(r"deploy/requirements/(\w+)\.txt", DOCKERFILE)
+    assert {"server", "providers"} < set(copied)
+    assert '-r "${LOCK}.txt"' in DOCKERFILE
+    # What the larger lock adds is what the providers need, and all that the server needs is in it.
+    pins = {name: set(re.findall(r"^[\w.-]+==\S+", (LOCKS / f"{name}.txt").read_text(), re.M)) for name in copied}
+    assert pins["server"] < pins["providers"]
+    assert {pin.partition("==")[0] for pin in pins["providers"] - pins["server"]} >= {"boto3", "python-pkcs11"}
+
+
 # -- The secrets, the proxy ------------------------------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.conftest import FreshDatabase
-from tests.vaults import add_environment, add_person, add_token, grant, make_vault, opened_again
+from tests.vaults import add_environment, add_person, add_token, grant, log_in, make_vault, opened_again
 from vault.cli import root
 from vault.cli.context import Cli
 from vault.model.principal import Principal, Role
@@ -91,3 +91,32 @@ def test_the_last_operator_goes_with_a_warning(run: Run, vault: Services, call: 
     done = run("user", *call)
     assert done.exit_code == 0
     assert "Warning: no active operator is left." in done.stderr
+
+
+def logins(run: Run) -> tuple[str, str]:
+    """What the doctor says of where logins come from."""
+    found = json.loads(run("doctor", "--database", "--format", "json").stdout)
+    [finding] = [each for each in found if each["check"] == "logins"]
+    return finding["verdict"], finding["sentence"]
+
+
+def test_the_doctor_sees_a_proxy_that_is_not_named(run: Run, vault: Services) -> None:
+    for name in ("ada", "bob"):
+        add_person(vault, name)
+    assert logins(run)[0] == "ok"
+    add_person(vault, "cleo")
+    verdict, sentence = logins(run)
+    assert verdict == "warning"
+    assert "The last 3 logins, of 3 people, all came from 192.0.2.10." in sentence
+    assert "STRONGROOM_TRUSTED_PROXIES" in sentence
+    log_in(vault, "ada", address="192.0.2.11")
+    assert logins(run)[0] == "ok"
+
+
+def test_the_doctor_says_nothing_where_a_proxy_is_named(
+    run: Run, vault: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("ada", "bob", "cleo"):
+        add_person(vault, name)
+    monkeypatch.setenv("STRONGROOM_TRUSTED_PROXIES", "192.0.2.10")
+    assert logins(run)[0] == "ok"

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 _CERTIFICATE_WARNING_DAYS = 14
 _FAULTS_NAMED = 20
+_LOGINS_LOOKED_AT = 200
+_PEOPLE_AT_LEAST = 3
+"""As many people as seldom share one machine."""
 
 
 def host_doctor() -> Iterator[Finding]:
@@ -26,7 +29,8 @@ def host_doctor() -> Iterator[Finding]:
         return
     yield Finding("settings", "ok", "Every STRONGROOM_ variable is known and usable.")
     yield _keyring_place(found)
-    for check, look in (("database", _database), ("vault", _vault), ("certificate", _certificate)):
+    looks = (("database", _database), ("vault", _vault), ("certificate", _certificate), ("logins", _logins))
+    for check, look in looks:
         finding = _told(check, look, found)
         yield finding
         if finding.verdict == "bad":
@@ -74,6 +78,30 @@ def _vault(found: Settings) -> Finding:
     if services.instance.locked:
         return Finding("vault", "warning", "The keyring opens the vault, and an operator keeps it locked.")
     return Finding("vault", "ok", f"The keyring opens the vault; it has {people} accounts.")
+
+
+def _logins(found: Settings) -> Finding:
+    """Whether everybody seems to come from one address: a proxy that nobody has named."""
+    from vault.app import open_vault
+    from vault.storage import Search
+
+    services = open_vault(found)
+    try:
+        with services.storage.read() as unit:
+            rows = unit.audit_events.page(Search(action="session.begin"), None, _LOGINS_LOOKED_AT)
+    finally:
+        services.storage.close()
+    told = [row for row in rows if row.address]
+    addresses, people = {row.address for row in told}, {row.user_id for row in told}
+    if len(addresses) != 1 or len(people) < _PEOPLE_AT_LEAST or found.trusted_proxies:
+        return Finding("logins", "ok", "Nothing speaks for a proxy that is not named.")
+    return Finding(
+        "logins",
+        "warning",
+        f"The last {len(told)} logins, of {len(people)} people, all came from {addresses.pop()}. If that is a proxy, "
+        "name it in STRONGROOM_TRUSTED_PROXIES: as it is, wrong passwords of anybody slow down and refuse everybody "
+        "behind it, and the audit has no other address.",
+    )
 
 
 def _sweep(found: Settings) -> Iterator[Finding]:
