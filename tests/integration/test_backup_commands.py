@@ -255,3 +255,17 @@ def test_the_command_starts_in_a_process_of_its_own(vault: Services, ada: Princi
     _, told = process.communicate(timeout=30)
     assert (process.returncode, b"Say where archives lie" in told) == (1, True)
     assert values(vault, ada, "prod") == {"A": "1"}
+
+
+def test_an_erasure_tells_the_places_and_names_the_archives(run: Run, ada: Principal, tmp_path: Path) -> None:
+    run("backup", "key")
+    name = run("backup", "create").stdout.strip()
+    erased = run("user", "erase", "ada", "--yes")
+    assert erased.exit_code == 0, erased.stderr
+    assert erased.stderr.count("The archive of 20") == 2
+    assert f"Remains in dir:{tmp_path}/a, until" in erased.stderr
+    fresh = {"STRONGROOM_DATA_DIR": str(tmp_path / "new"), "STRONGROOM_DATABASE_URL": ""}
+    done = run("backup", "restore", name, **fresh)
+    assert "Erased again, as they had been: 1 people" in done.stderr
+    assert "no such account" in run("user", "disable", "ada", **fresh).stderr
+    assert run("backup", "drop-erased", **fresh).stderr == "Nothing that was erased is back.\n"

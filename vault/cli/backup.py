@@ -17,7 +17,7 @@ from vault.cli.render import print_rows
 from vault.cli.words import CliError, say, warn
 
 if TYPE_CHECKING:
-    from vault.services.backup import Contents, Held, Proof, Restored, Told
+    from vault.services.backup import Contents, Dropped, Held, Proof, Restored, Told
 
 _COLUMNS = ["created_at", "kind", "size", "expires_at", "place", "name"]
 _FAULTS_NAMED = 20
@@ -117,6 +117,17 @@ def restore(archive: str, without_erased_list: bool, despite_faults: bool, **whe
     _tell_restored(restored)
 
 
+@backup.command("drop-erased")
+def drop_erased() -> None:
+    """Erase again whom the places' lists know to be erased: after the database was restored by its own means."""
+    with host.opened_vault() as vault:
+        dropped, told = vault.backups.drop_erased(host.operator())
+    _tell_dropped(dropped)
+    if not dropped.people and not dropped.environments:
+        say("Nothing that was erased is back.")
+    _tell_places(told)
+
+
 def _tell_places(places: Sequence[Told]) -> None:
     """What became of each place; raises where one has failed."""
     for told in places:
@@ -140,11 +151,7 @@ def _tell_proof(proof: Proof) -> None:
 def _tell_restored(restored: Restored) -> None:
     say("RESTORED. " + _of_when(restored.contents))
     _tell_proof(restored.proof)
-    if restored.people_dropped or restored.environments_dropped:
-        say(
-            f"Erased again, as was done since: {restored.people_dropped} people, "
-            f"{restored.environments_dropped} environments."
-        )
+    _tell_dropped(restored.dropped)
     warn(restored.warnings)
     say("What is so now:")
     say("- What was written after that moment is not here.")
@@ -157,6 +164,11 @@ def _tell_restored(restored: Restored) -> None:
     if restored.is_locked:
         say("- The vault is LOCKED, as it was then: `strongroom unlock`.")
     say("Next: start the server, `strongroom doctor --database`, `strongroom backup create`.")
+
+
+def _tell_dropped(dropped: Dropped) -> None:
+    if dropped.people or dropped.environments:
+        say(f"Erased again, as they had been: {dropped.people} people, {dropped.environments} environments.")
 
 
 def _of_when(contents: Contents) -> str:

@@ -14,7 +14,7 @@ from vault.cli.context import Cli
 from vault.cli.erasure import print_erasure
 from vault.cli.options import format_option, pass_cli
 from vault.cli.render import print_rows
-from vault.cli.words import CliError, say
+from vault.cli.words import CliError, say, warn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -137,7 +137,12 @@ def erase(cli: Cli, name: str, yes: bool) -> None:
             lambda unit: vault.erasure.person(unit, host.operator(), found.id, confirmed)
         )
         say(f"The account {found.name} is erased.")
+        report, told = vault.backups.after_erasure(host.operator(), report)
         print_erasure(cli, report)
+        for place in told:
+            warn(place.warnings)
+            if place.error:
+                say(f"Warning: {place.place} does not know of it until the next backup: {place.error}")
         _warn_without_operator(vault)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from vault.services.accounts import Accounts
 from vault.services.audit import AuditTree, Forwarder, ReadLog, Trail, Verifier
-from vault.services.backup import Backups
+from vault.services.backup import Backups, KnownArchives
 from vault.services.clock import Clock, now_us
 from vault.services.environments import Environments
 from vault.services.erasure import Erasure, UnknownArchives
@@ -86,12 +86,13 @@ class Services:
         accounts = Accounts(settings, storage, instance, throttle, sessions, environments, reads, clock)
         passkeys = Passkeys(settings, instance, clock)
         proofs = (Challenges(instance, clock), Totp(instance, clock), passkeys, RecoveryCodes(instance, clock))
+        archives = KnownArchives(settings) if settings.backup_to else UnknownArchives()
         return cls(
             settings=settings,
             storage=storage,
             instance=instance,
             accounts=accounts,
-            erasure=Erasure(settings, storage, sessions, UnknownArchives(), clock),
+            erasure=Erasure(settings, storage, sessions, archives, clock),
             sessions=sessions,
             logins=Logins(storage, accounts, sessions, throttle, *proofs),
             factors=Factors(storage, sessions, *proofs, clock),

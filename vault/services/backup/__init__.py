@@ -10,13 +10,17 @@
 | names.py    | what an archive is called, and until when it is kept                 |
 | places.py   | a directory; bucket.py: S3                                           |
 | erased.py   | the signed list of erased keys that lies in every place              |
+| drop.py     | erasing again whom such a list knows                                 |
+| remains.py  | what of an erased person remains in archives, for the report         |
 | backups.py  | making them; restore.py: restoring one, and the drill that tries it  |
 """
 
 from vault.services.backup.archive import Archive, Contents
-from vault.services.backup.backups import Backups, Held, Made, Told, held_in, keeping, key_file
-from vault.services.backup.names import Kind
+from vault.services.backup.backups import Backups, Made, Told, held_in, keeping, key_file
+from vault.services.backup.drop import Dropped
+from vault.services.backup.names import Held, Kind
 from vault.services.backup.places import Place, place_at, places_at
+from vault.services.backup.remains import KnownArchives
 from vault.services.backup.restore import Proof, Restored, Restorer
 from vault.services.backup.seals import Opener
 
@@ -24,8 +28,10 @@ __all__ = [
     "Archive",
     "Backups",
     "Contents",
+    "Dropped",
     "Held",
     "Kind",
+    "KnownArchives",
     "Made",
     "Opener",
     "Place",

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
 
@@ -22,11 +23,14 @@ from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.audit.tree import AuditTree
 from vault.services.backup.archive import Archive, Contents, Head, lines_of
-from vault.services.backup.erased import ErasedList, fetched_list, list_name
-from vault.services.backup.names import ArchiveName, Keeping, Kind, archives_in, short_id
+from vault.services.backup.drop import Dropped, drop_erased
+from vault.services.backup.erased import ErasedList, fetched_list, list_name, merged
+from vault.services.backup.names import ArchiveName, Held, Keeping, Kind, archives_in, short_id
 from vault.services.backup.places import Place, places_at
+from vault.services.backup.remains import of_archives
 from vault.services.backup.seals import AgeSeal, KeySeal, Seal
 from vault.services.clock import Clock
+from vault.services.erasure import ErasureReport
 from vault.services.instance import Instance
 from vault.services.own_keys import master_key, open_own_keys
 from vault.settings import Settings
@@ -53,16 +57,6 @@ class Made:
     size_bytes: int
     rows: int
     places: list[Told]
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """An archive that lies in a place, and until when."""
-
-    name: ArchiveName
-    place: str
-    size_bytes: int
-    until_us: int
 
 
 class Backups:
@@ -102,6 +96,28 @@ class Backups:
         """Tell every place which keys are gone for good, as after an erasure."""
         principal.require_operator()
         return [_told(place, self._put_list) for place in places_at(self._settings.backup_to)]
+
+    def after_erasure(self, principal: Principal, report: ErasureReport) -> tuple[ErasureReport, list[Told]]:
+        """Tell every place of an erasure; its report with every archive that holds the person, and what was told."""
+        told = self.tell_erased(principal)
+        held, failed = self.held(principal)
+        asked = {each.place for each in told} - {each.place for each in failed}
+        others = tuple(each for each in report.remains if each.place not in asked)
+        return replace(report, remains=(*of_archives(held, report.erased_us), *others)), told
+
+    def drop_erased(self, principal: Principal) -> tuple[Dropped, list[Told]]:
+        """Erase again what the lists of the places know, as after a restore by the database's own means."""
+        principal.require_operator()
+        lists, told = [], []
+        for place in configured_places(self._settings):
+            found: list[ErasedList] = []
+            told.append(_told(place, partial(self._gather, found)))
+            lists += found
+        known = merged(lists)
+        with self._storage.write() as unit:
+            dropped = drop_erased(unit, principal, known)
+            audit.record(unit, principal, "backup.drop", details=asdict(dropped))
+        return dropped, told
 
     def held(self, principal: Principal) -> tuple[list[Held], list[Told]]:
         """This vault's archives in every place, and the places that cannot be asked."""
@@ -187,6 +203,14 @@ class Backups:
             path = Path(folder, "list")
             _write_file(path, iter([known.signed(instance.id, instance.keyring, own)]))
             place.put(list_name(instance.id), path)
+
+    def _gather(self, found: list[ErasedList], place: Place, told: Told) -> None:
+        data = fetched_list(place, self._instance.id)
+        if data is None:
+            told.warnings.append(f"There is no list of erased keys in {place.address}.")
+            return
+        masters = {row.id: master_key(row) for row in self._instance.own_keys.masters.values()}
+        found.append(ErasedList.opened(data, self._instance.id, self._instance.keyring, masters, place.address))
 
     def _record(self, principal: Principal, made: Made) -> None:
         stored = [told.place for told in made.places if told.is_stored]

@@ -80,6 +80,16 @@ def archives_in(names: Iterable[str], vault: str | None = None) -> list[ArchiveN
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """An archive that lies in a place, and until when."""
+
+    name: ArchiveName
+    place: str
+    size_bytes: int
+    until_us: int
+
+
+@dataclass(frozen=True, slots=True)
 class Keeping:
     """How long archives are kept."""
 

@@ -8,21 +8,21 @@ Before the last step nothing is stored: a fault, a full disk or a power cut leav
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from vault.errors import BackupError, ErasedListError, StorageError
 from vault.keys import Keyring, MasterKey
-from vault.model.event import ERASED
 from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.audit.tree import AuditTree
 from vault.services.audit.verify import Verifier
 from vault.services.backup.archive import Archive, Contents, Rows, Told
-from vault.services.backup.erased import Erased, ErasedList, fetched_list, merged
+from vault.services.backup.drop import Dropped, drop_erased
+from vault.services.backup.erased import ErasedList, fetched_list, merged
 from vault.services.backup.names import archives_in, short_id
 from vault.services.backup.places import Place
 from vault.services.clock import Clock
@@ -51,8 +51,7 @@ class Restored:
 
     contents: Contents
     proof: Proof
-    people_dropped: int = 0
-    environments_dropped: int = 0
+    dropped: Dropped = field(default_factory=Dropped)
     living_tokens: int = 0
     is_locked: bool = False
     warnings: list[str] = field(default_factory=list)
@@ -113,7 +112,7 @@ class Restorer:
         try:
             with storage.write() as unit:
                 load = _Load(unit, storage, keyring, archive, contents)
-                restored.people_dropped, restored.environments_dropped = load.drop(principal, erased, self._clock())
+                restored.dropped = drop_erased(unit, principal, erased)
                 self._note(unit, principal, archive, restored)
                 restored.proof = load.prove(told)
                 if restored.proof.faults and not despite_faults:
@@ -190,8 +189,8 @@ class Restorer:
 
     def _note(self, unit: UnitOfWork, principal: Principal, archive: Archive, restored: Restored) -> None:
         """Say in the audit that it goes on from here, and look at the state that the vault is in."""
-        dropped = {"people": restored.people_dropped, "environments": restored.environments_dropped}
-        details = {"archive": archive.name, "created_us": restored.contents.head.created_us, **dropped}
+        moment = {"archive": archive.name, "created_us": restored.contents.head.created_us}
+        details = {**moment, **asdict(restored.dropped)}
         audit.record(unit, principal, "backup.restore", details=details)
         restored.living_tokens = unit.tokens.living(self._clock())
         restored.is_locked = bool(unit.state.get().locked)
@@ -216,25 +215,6 @@ class _Load:
         assert self._uncommitted.signer is not None
         unit.use_signer(self._uncommitted.signer)
 
-    def drop(self, principal: Principal, erased: ErasedList, now_us: int) -> tuple[int, int]:
-        """Erase people and environments again that were erased after the archive was made; how many of each."""
-        unit, people, environments = self._unit, 0, 0
-        for user_id, destroyed_us in erased.people.items():
-            user = unit.users.by_id(user_id)
-            if user is None:
-                continue
-            unit.shredding.person(user_id, destroyed_us)
-            unit.users.remove(user)
-            audit.record(unit, principal, ERASED, user_id=user_id)
-            audit.forget(unit, user_id)
-            people += 1
-        for environment_id, destroyed_us in erased.environments.items():
-            if unit.shredding.environment(environment_id, destroyed_us).environments:
-                audit.record(unit, principal, "environment.erase", environment_id=environment_id)
-                environments += 1
-        self._remember(erased.keys.values())
-        return people, environments
-
     def prove(self, told: Told) -> Proof:
         """Check every row, reference and event, and open everything that is sealed."""
         sweep = Sweep(self._uncommitted, self._instance)
@@ -248,13 +228,6 @@ class _Load:
         if table is None:
             raise StorageError(f"The archive has a table {rows.table} that this release does not know.")
         write_rows(self._unit.connection, table, rows.columns, values)
-
-    def _remember(self, keys: Iterable[Erased]) -> None:
-        """The database knows again what the lists know."""
-        wanted = {row.key_id: row for row in keys}
-        known = self._unit.destroyed_keys.known(set(wanted))
-        missing = [row for key_id, row in wanted.items() if key_id not in known]
-        self._unit.destroyed_keys.add_many([{**row._asdict(), "confirmed_us": row.destroyed_us} for row in missing])
 
 
 def _is_missing(storage: Storage) -> bool:

@@ -28,6 +28,7 @@ from vault.model.principal import Principal
 from vault.services import Services, audit
 from vault.services.backup import Kind as Keep
 from vault.services.backup.erased import list_name
+from vault.services.clock import DAY_US
 from vault.storage import Storage, first_rows, schema_state
 
 
@@ -60,7 +61,7 @@ def test_an_older_archive_does_not_bring_a_person_back(
     erase(backed, ada)
     url = fresh_database(kind)
     done = restored(backed, url, path, clock=clock)
-    assert (done.people_dropped, done.environments_dropped, done.warnings) == (1, 0, [])
+    assert (done.dropped.people, done.dropped.environments, done.warnings) == (1, 0, [])
     with opened_at(backed.settings, url, clock) as again:
         with again.storage.read() as unit:
             assert unit.users.by_id(ada.user_id) is None
@@ -83,7 +84,7 @@ def test_without_a_list_the_restore_says_so_and_without_any_doubt(
         path.unlink()
     url = fresh_database("sqlite")
     done = restored(backed, url, clock=clock)
-    assert (done.people_dropped, len(done.warnings)) == (0, 1)
+    assert (done.dropped.people, len(done.warnings)) == (0, 1)
     assert "no list of erased keys" in done.warnings[0]
     assert "ARE BACK" in done.warnings[0]
 
@@ -93,11 +94,11 @@ def test_one_list_is_enough_and_a_place_that_is_gone_is_told(
 ) -> None:
     erase(backed, ada)
     lists(backed)[0].unlink()
-    assert restored(backed, fresh_database("sqlite"), clock=clock).people_dropped == 1
+    assert restored(backed, fresh_database("sqlite"), clock=clock).dropped.people == 1
     path = newest(backed)
     lists(backed)[1].parent.rename(lists(backed)[1].parent.with_name("away"))
     done = restored(backed, fresh_database("sqlite"), path, clock=clock)
-    assert done.people_dropped == 0
+    assert done.dropped.people == 0
     assert "is not there" in done.warnings[0]
     assert "no list of erased keys" in done.warnings[1]
 
@@ -151,7 +152,7 @@ def test_a_list_from_after_a_reseal_and_a_rotation_counts_for_an_archive_from_be
         vault.keys.reseal.run(HOST)
         erase(vault, ada)
     done = restored(backed, fresh_database("sqlite"), path)
-    assert (done.people_dropped, done.warnings) == (1, [])
+    assert (done.dropped.people, done.warnings) == (1, [])
 
 
 def test_an_environment_that_was_erased_stays_erased(
@@ -165,7 +166,7 @@ def test_an_environment_that_was_erased_stays_erased(
     backed.backups.tell_erased(HOST)
     url = fresh_database("sqlite")
     done = restored(backed, url, path, clock=clock)
-    assert (done.people_dropped, done.environments_dropped) == (0, 1)
+    assert (done.dropped.people, done.dropped.environments) == (0, 1)
     with opened_at(backed.settings, url, clock) as again, pytest.raises(NotFound):
         values(again, bob, "prod")
 
@@ -180,7 +181,7 @@ def test_what_a_list_knows_survives_a_restore_and_the_next_backup(
     restored(backed, url, path, clock=clock, without_list=True)
     with opened_at(backed.settings, url, clock) as again:
         make(again)
-    assert restored(backed, fresh_database("sqlite"), path, clock=clock).people_dropped == 1
+    assert restored(backed, fresh_database("sqlite"), path, clock=clock).dropped.people == 1
 
 
 def test_a_backup_replaces_a_list_that_is_not_its_own_and_says_so(backed: Services) -> None:
@@ -198,7 +199,7 @@ def test_who_was_erased_before_the_archive_was_made_is_not_in_it(
     clock.advance(1)
     make(backed)
     done = restored(backed, fresh_database("sqlite"), clock=clock)
-    assert (done.people_dropped, done.proof.faults) == (0, [])
+    assert (done.dropped.people, done.proof.faults) == (0, [])
 
 
 def test_the_archives_that_may_still_hold_somebody_are_told_with_their_time(
@@ -219,3 +220,57 @@ def test_a_person_does_not_tell_the_places(backed: Services, ada: Principal) -> 
             call(ada)
     with pytest.raises(Forbidden):
         backed.backups.create(ada, Keep.DAILY)
+
+
+def test_the_report_of_an_erasure_names_each_archive_and_its_time(
+    backed: Services, bob: Principal, clock: FakeClock
+) -> None:
+    clock.advance(60)
+    report = backed.storage.transaction(lambda unit: backed.erasure.person(unit, HOST, bob.user_id, "bob"))
+    places = backed.settings.backup_to.split(",")
+    until_us = report.erased_us + 14 * DAY_US
+    assert [(each.place, each.until_us) for each in report.remains[:2]] == [(place, until_us) for place in places]
+    exact, told = backed.backups.after_erasure(HOST, report)
+    assert [each.error for each in told] == ["", ""]
+    assert sorted(each.place for each in exact.remains[:2]) == places
+    assert all(each.until_us == until_us - 60 * 1_000_000 for each in exact.remains[:2])
+    assert all("The archive of" in each.sentence and "drops it again" in each.sentence for each in exact.remains[:2])
+    assert exact.remains[2:] == report.remains[2:]
+
+
+def test_a_place_that_is_away_is_told_of_an_erasure_by_its_next_backup(
+    backed: Services, ada: Principal, fresh_database: FreshDatabase, clock: FakeClock
+) -> None:
+    path, place = newest(backed, 1), lists(backed)[1].parent
+    place.rename(place.with_name("away"))
+    report = backed.storage.transaction(lambda unit: backed.erasure.person(unit, HOST, ada.user_id, "ada"))
+    exact, told = backed.backups.after_erasure(HOST, report)
+    assert [bool(each.error) for each in told] == [False, True]
+    assert f"dir:{place}" in {each.place for each in exact.remains}
+    place.with_name("away").rename(place)
+    make(backed)
+    lists(backed)[0].unlink()
+    assert restored(backed, fresh_database("sqlite"), path, clock=clock).dropped.people == 1
+
+
+def test_a_database_that_was_put_back_by_its_own_means_drops_what_the_lists_know(
+    backed: Services, ada: Principal, bob: Principal, fresh_database: FreshDatabase, clock: FakeClock
+) -> None:
+    path = newest(backed)
+    erase(backed, ada)
+    url = fresh_database("sqlite")
+    restored(backed, url, path, clock=clock, without_list=True)
+    with opened_at(backed.settings, url, clock) as again:
+        with pytest.raises(Forbidden):
+            again.backups.drop_erased(bob)
+        dropped, told = again.backups.drop_erased(HOST)
+        assert (dropped.people, [each.error for each in told]) == (1, ["", ""])
+        assert again.backups.drop_erased(HOST)[0].people == 0
+        assert again.verifier.verify().faults == []
+        assert open_everything(again) == 1
+    lists(backed)[0].unlink()
+    lists(backed)[1].write_text("{}")
+    with opened_at(backed.settings, url, clock) as again:
+        _, told = again.backups.drop_erased(HOST)
+    assert "no list of erased keys" in told[0].warnings[0]
+    assert "is damaged" in told[1].error

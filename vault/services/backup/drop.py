@@ -1,0 +1,54 @@
+"""Erasing again whom a list of erased keys knows: for a database that an older copy has brought back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from vault.model.event import ERASED
+from vault.model.principal import Principal
+from vault.services import audit
+from vault.services.backup.erased import Erased, ErasedList
+from vault.storage import UnitOfWork
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """How many people and environments were erased again."""
+
+    people: int = 0
+    environments: int = 0
+
+
+def drop_erased(unit: UnitOfWork, principal: Principal, erased: ErasedList) -> Dropped:
+    """Shred every person and environment of the list that is there, as at the erasure, and note all of its keys.
+
+    The caller has asked for permission, and records the keys that are noted.
+    """
+    people = sum(_drop_person(unit, principal, user_id, at_us) for user_id, at_us in erased.people.items())
+    environments = 0
+    for environment_id, at_us in erased.environments.items():
+        if unit.shredding.environment(environment_id, at_us).data_keys:
+            audit.record(unit, principal, "environment.erase", environment_id=environment_id)
+            environments += 1
+    _remember(unit, erased.keys.values())
+    return Dropped(people, environments)
+
+
+def _drop_person(unit: UnitOfWork, principal: Principal, user_id: str, at_us: int) -> bool:
+    user = unit.users.by_id(user_id)
+    if user is None:
+        return False
+    unit.shredding.person(user_id, at_us)
+    unit.users.remove(user)
+    audit.forget(unit, user_id)
+    audit.record(unit, principal, ERASED, user_id=user_id)
+    return True
+
+
+def _remember(unit: UnitOfWork, keys: Iterable[Erased]) -> None:
+    """The database knows again what the list knows."""
+    wanted = {row.key_id: row for row in keys}
+    known = unit.destroyed_keys.known(set(wanted))
+    missing = [row for key_id, row in wanted.items() if key_id not in known]
+    unit.destroyed_keys.add_many([{**row._asdict(), "confirmed_us": row.destroyed_us} for row in missing])

@@ -1,0 +1,45 @@
+"""What of somebody who was erased remains in archives: where, of which moment, and until when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from vault.services.backup.names import Held
+from vault.services.backup.places import places_at
+from vault.services.clock import DAY_US, HOUR_US, SECOND_US
+from vault.services.erasure import Remains
+from vault.settings import Settings
+from vault.storage import UnitOfWork
+
+_DROPPED = "A restore drops it again, by the list of erased keys beside the archive."
+_HOLDS = "Whoever holds it with what opens it and with the master key can read what was erased."
+
+
+class KnownArchives:
+    """What the settings tell of every place, without asking it: an erasure's transaction waits for no network."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def remains(self, unit: UnitOfWork, erased_us: int) -> tuple[Remains, ...]:
+        """One for each place: when the last archive that holds what is erased now may be gone at the latest."""
+        days, hours = self._settings.backup_keep_days, self._settings.backup_keep_recent_hours
+        until_us = erased_us + max(days * DAY_US, hours * HOUR_US)
+        sentence = f"Archives from before this moment hold it. {_HOLDS} {_DROPPED}"
+        return tuple(Remains(place.address, until_us, sentence) for place in places_at(self._settings.backup_to))
+
+
+def of_archives(held: Iterable[Held], erased_us: int) -> tuple[Remains, ...]:
+    """One for each archive that was made before."""
+    return tuple(
+        Remains(
+            each.place, each.until_us, f"The archive of {_moment(each.name.created_us)} holds it. {_HOLDS} {_DROPPED}"
+        )
+        for each in held
+        if each.name.created_us <= erased_us
+    )
+
+
+def _moment(at_us: int) -> str:
+    return f"{datetime.fromtimestamp(at_us // SECOND_US, UTC):%Y-%m-%d %H:%M:%SZ}"
