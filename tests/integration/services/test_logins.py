@@ -186,9 +186,9 @@ def test_a_challenge_that_was_moved_to_another_id_or_purpose_does_not_open(vault
     run_sql(vault, "UPDATE challenges SET id = :other WHERE id = :id", other=other, id=required.challenge_id)
     with pytest.raises(BlobError):
         vault.logins.complete(other, Proof(code=app.code(vault)), WEB)
-    run_sql(vault, "UPDATE challenges SET purpose = 'step-up'")
+    run_sql(vault, "UPDATE challenges SET id = :id, purpose = 'step-up'", id=required.challenge_id)
     with pytest.raises(BlobError):
-        vault.logins.complete_step_up(fresh(vault, "ada"), other, Proof(code=app.code(vault)), API)
+        vault.logins.complete_step_up(fresh(vault, "ada"), required.challenge_id, Proof(code=app.code(vault)), API)
 
 
 def test_who_deletes_the_factors_by_sql_locks_the_account_and_does_not_open_it(

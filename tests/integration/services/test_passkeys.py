@@ -9,7 +9,7 @@ import pytest
 
 from tests.authenticator import Authenticator, decoded, encoded
 from tests.factors import API, WEB, add_passkey, add_totp, asked, fresh, sessions_of
-from tests.vaults import FakeClock, add_token, as_session, as_token, grant, run_sql
+from tests.vaults import HOST, FakeClock, add_token, as_session, as_token, grant, run_sql, write
 from vault.crypto import context
 from vault.errors import (
     BadSecondFactor,
@@ -140,6 +140,24 @@ def test_a_sign_in_takes_nothing_but_a_passkey(vault: Services, ada: Principal, 
     for proof in (Proof(code=app.code(vault)), Proof(recovery_code=app.recovery_codes[0])):
         with pytest.raises(BadSecondFactor):
             vault.logins.complete(vault.logins.begin_passkey(WEB).id, proof, WEB)
+
+
+def test_a_step_up_that_began_with_a_passkey_takes_nothing_but_a_passkey(
+    vault: Services, ada: Principal, clock: FakeClock
+) -> None:
+    app = add_totp(vault, "ada")
+    clock.advance(30)
+    stolen = fresh(vault, "ada")
+    for proof in (Proof(code=app.code(vault)), Proof(recovery_code=app.recovery_codes[0])):
+        challenge = vault.logins.begin_passkey_step_up(stolen, API)
+        with pytest.raises(BadSecondFactor):
+            vault.logins.complete_step_up(stolen, challenge.id, proof, API)
+
+
+def test_a_disabled_account_does_not_sign_in(vault: Services, device: Authenticator) -> None:
+    write(vault, lambda unit: vault.accounts.set_state(unit, HOST, "ada", active=False))
+    with pytest.raises(BadSecondFactor):
+        sign_in(vault, device)
 
 
 def test_anothers_passkey_completes_nothing(vault: Services, device: Authenticator, bob: Principal) -> None:

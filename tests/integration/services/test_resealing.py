@@ -339,6 +339,7 @@ def test_second_factors_come_through_and_are_found_by_the_new_key_alone(
     begun = asked(vault, "ada")
     old_and_new(vault)
     # Half a login ends with the sessions.
+    assert ids(vault, "SELECT id FROM challenges") == set()
     with pytest.raises(BadSecondFactor):
         vault.logins.complete(begun.challenge_id, Proof(recovery_code=app.recovery_codes[0]), WEB)
     clock.advance(vault.settings.reseal_grace_hours * 3600 + 60)
