@@ -114,6 +114,6 @@ def test_the_operator_takes_the_factors_off(strongroom: Command, account: Accoun
     assert strongroom("env", "list").returncode == 2
     assert strongroom(*LOGIN).returncode == 0
     unknown = strongroom("user", "reset-factors", "nobody")
-    assert (unknown.returncode, "no account" in unknown.stderr) == (1, True)
+    assert (unknown.returncode, "no such account" in unknown.stderr) == (1, True)
     verified = strongroom("audit", "verify")
     assert verified.returncode == 0, verified.stdout + verified.stderr

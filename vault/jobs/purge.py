@@ -5,7 +5,7 @@ from __future__ import annotations
 from vault.model.principal import vault_itself
 from vault.services import Services, audit
 from vault.services.clock import DAY_US, SECOND_US
-from vault.services.throttle import LONGEST_WINDOW_US, REMEMBERED_US
+from vault.services.throttle import REMEMBERED_US
 
 ENDED_KEPT_US = DAY_US
 """Ended sessions and tokens stay for a day, so that somebody can still see what they were."""
@@ -30,7 +30,7 @@ def purge(services: Services) -> dict[str, int]:
         done["kept_answers"] = unit.idempotency.purge(now)
         done["wrapped_answers"] = unit.wrapped_answers.purge(now)
         done["challenges"] = unit.challenges.purge(now)
-        done["throttle"] = unit.throttle.purge(now - LONGEST_WINDOW_US)
+        done["throttle"] = unit.throttle.purge(now)
         done["addresses"] = unit.known_addresses.purge(now - REMEMBERED_US)
         done["changes"] = unit.changes.purge(now - CHANGES_KEPT_US)
         done["workers"] = unit.workers.purge(now - LAPSED_KEPT_US)

@@ -28,7 +28,6 @@ from vault.services.instance import Instance
 from vault.storage import Record, UnitOfWork
 
 WINDOW_US = 15 * 60 * SECOND_US
-LONGEST_WINDOW_US = DAY_US
 PAIR_FAILURES = 10
 ACCOUNT_FAILURES = 20
 ADDRESS_FAILURES = 50

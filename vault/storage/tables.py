@@ -471,7 +471,9 @@ throttle = Table(
     Column("failures", Integer, nullable=False),
     Column("window_us", BigInteger, nullable=False),
     Column("last_us", BigInteger, nullable=False),
-    Index("ix_throttle_last", "last_us"),
+    # From when on it counts no more, whatever happens: its window after the last failure.
+    Column("ends_us", BigInteger, nullable=False),
+    Index("ix_throttle_ends", "ends_us"),
 )
 
 known_addresses = Table(

@@ -42,18 +42,18 @@ class Throttle(_Plain):
 
     def fail(self, bucket: bytes, now_us: int, window_us: int) -> None:
         """Count one failure. A counter whose window has passed starts again."""
-        row = {"bucket": bucket, "failures": 1, "window_us": now_us, "last_us": now_us}
-        statement = upsert(self._connection, throttle).values(row)
+        times = {"last_us": now_us, "ends_us": now_us + window_us}
+        statement = upsert(self._connection, throttle).values(bucket=bucket, failures=1, window_us=now_us, **times)
         fresh = throttle.c.window_us > now_us - window_us
         self._connection.execute(
             statement.on_conflict_do_update(
                 index_elements=["bucket"],
-                set_={"failures": throttle.c.failures + 1, "last_us": now_us},
+                set_={"failures": throttle.c.failures + 1, **times},
                 where=fresh,
             )
         )
         stale = (throttle.c.bucket == bucket) & (throttle.c.window_us <= now_us - window_us)
-        self._connection.execute(update(throttle).where(stale).values(failures=1, window_us=now_us, last_us=now_us))
+        self._connection.execute(update(throttle).where(stale).values(failures=1, window_us=now_us, **times))
 
     def take_back(self, bucket: bytes) -> None:
         """Take one failure back that turned out to be none."""
@@ -64,9 +64,9 @@ class Throttle(_Plain):
         """Forget a counter, after a success."""
         self._connection.execute(delete(throttle).where(throttle.c.bucket == bucket))
 
-    def purge(self, before_us: int) -> int:
-        """Forget counters that have not moved since `before_us`."""
-        return self._connection.execute(delete(throttle).where(throttle.c.last_us < before_us)).rowcount
+    def purge(self, now_us: int) -> int:
+        """Forget counters whose window has passed since they last moved."""
+        return self._connection.execute(delete(throttle).where(throttle.c.ends_us < now_us)).rowcount
 
 
 class Idempotency(_Plain):

@@ -19,8 +19,8 @@ from vault.services.factors.kinds import Kind, factors_of
 from vault.services.factors.passkeys import Passkeys
 from vault.services.factors.recovery import RecoveryCodes
 from vault.services.factors.totp import Totp
+from vault.services.people import find_person, held_as_found
 from vault.services.sessions import Sessions
-from vault.services.throttle import fold_username
 from vault.services.waiting import again
 from vault.storage import Record, Storage, UnitOfWork
 
@@ -200,12 +200,13 @@ class Factors:
         principal.require_recent_proof(self._clock())
         return again(lambda: self._new_recovery_codes(principal))
 
-    def reset(self, unit: UnitOfWork, principal: Principal, username: str) -> None:
-        """Take all factors off an account whose person has lost them, as an operator. All its sessions end."""
+    def reset(self, unit: UnitOfWork, principal: Principal, reference: str) -> None:
+        """Take all factors off an account whose person has lost them, by name or id, as an operator.
+
+        All its sessions end. Raises `NotFound`.
+        """
         principal.require_operator()
-        user = unit.users.by_name(fold_username(username), lock=True)
-        if user is None:
-            raise NotFound("There is no account of this name.")
+        user = held_as_found(unit, find_person(unit, reference))
         for row in factors_of(unit, user.id):
             unit.credentials.remove(row)
         self._recovery.drop(unit, user.id)

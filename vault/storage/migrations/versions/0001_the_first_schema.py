@@ -86,10 +86,11 @@ def upgrade() -> None:
         sa.Column("failures", sa.Integer(), nullable=False),
         sa.Column("window_us", sa.BigInteger(), nullable=False),
         sa.Column("last_us", sa.BigInteger(), nullable=False),
+        sa.Column("ends_us", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("bucket", name=op.f("pk_throttle")),
     )
     with op.batch_alter_table("throttle", schema=None) as batch_op:
-        batch_op.create_index("ix_throttle_last", ["last_us"], unique=False)
+        batch_op.create_index("ix_throttle_ends", ["ends_us"], unique=False)
 
     op.create_table(
         "users",
