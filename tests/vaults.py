@@ -124,7 +124,7 @@ def as_session(vault: Services, secret: str, kind: str = "api", address: str = A
 def as_token(vault: Services, secret: str | None, address: str = ADDRESS) -> Principal:
     """Who holds this token secret."""
     assert secret is not None
-    return vault.tokens.authenticate(secret, address, "request")
+    return vault.token_holders.authenticate(secret, address, "request")
 
 
 def change_password(vault: Services, who: Principal, current: str, new: str) -> None:

@@ -45,7 +45,7 @@ def approle() -> Response:
     role_id, secret_id = text(document, "role_id"), text(document, "secret_id")
     try:
         secret = from_parts(TokenKind.SERVICE, role_id, secret_id)
-        g.principal = services().tokens.authenticate(secret, calls.address(), calls.request_id())
+        g.principal = services().token_holders.authenticate(secret, calls.address(), calls.request_id())
     except NotAuthenticated:
         calls.count_login("refused")
         raise InvalidInput("invalid role or secret ID") from None

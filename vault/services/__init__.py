@@ -23,6 +23,7 @@ from vault.services.metadata import Metadata
 from vault.services.sealing import Sealer
 from vault.services.sessions import Sessions
 from vault.services.throttle import Throttle
+from vault.services.token_holders import TokenHolders
 from vault.services.tokens import Tokens
 from vault.services.touches import Touches
 from vault.services.transfer import Transfer
@@ -47,6 +48,7 @@ class Services:
     logins: Logins
     factors: Factors
     tokens: Tokens
+    token_holders: TokenHolders
     environments: Environments
     variables: Variables
     values: ValuesReader
@@ -87,6 +89,7 @@ class Services:
         passkeys = Passkeys(settings, instance, clock)
         proofs = (Challenges(instance, clock), Totp(instance, clock), passkeys, RecoveryCodes(instance, clock))
         archives = KnownArchives(settings) if settings.backup_to else UnknownArchives()
+        holders = TokenHolders(storage, hot, instance, touches, clock)
         return cls(
             settings=settings,
             storage=storage,
@@ -96,7 +99,8 @@ class Services:
             sessions=sessions,
             logins=Logins(storage, accounts, sessions, throttle, *proofs),
             factors=Factors(storage, sessions, *proofs, clock),
-            tokens=Tokens(settings, storage, hot, instance, environments, touches, reads, clock),
+            tokens=Tokens(settings, storage, holders, instance, environments, reads, clock),
+            token_holders=holders,
             environments=environments,
             variables=variables,
             values=values,

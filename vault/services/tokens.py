@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import ipaddress
 import json
 import uuid
@@ -10,17 +9,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from vault.crypto import TokenKind, digest, mint, parse, same_digest
-from vault.errors import InvalidInput, MacError, NotAuthenticated, NotFound, NotGranted, QuotaExceeded
+from vault.crypto import TokenKind, digest, mint, parse
+from vault.errors import InvalidInput, NotAuthenticated, NotFound, NotGranted, QuotaExceeded
 from vault.model.grant import Grant, Permission, make_grant
-from vault.model.principal import Principal, PrincipalKind, Role
+from vault.model.principal import Principal, PrincipalKind
 from vault.services import audit
 from vault.services.clock import SECOND_US, Clock
 from vault.services.environments import Environments
 from vault.services.instance import Instance
-from vault.services.touches import Touches
+from vault.services.token_holders import TokenHolders, grant_of, is_living
 from vault.settings import Settings
-from vault.storage import HotReads, Record, Storage, UnitOfWork
+from vault.storage import Record, Storage, UnitOfWork
 
 DEFAULT_TTL_SECONDS = 90 * 86_400
 """A token that was forgotten ends by itself. None is for one that shall never end."""
@@ -30,8 +29,6 @@ LOGIN_MAX_TTL_SECONDS = 86_400
 GRANTS_MAX = 64
 LOGINS_MOST = 50
 """Children that one token has by logging in; the oldest one ends for the next."""
-HEADER_WRITES = "header_writes"
-"""The name in a token's metadata that lets it write as a Basic or API-key credential, where its value is `true`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,51 +72,19 @@ class Tokens:
         self,
         settings: Settings,
         storage: Storage,
-        hot: HotReads,
+        holders: TokenHolders,
         instance: Instance,
         environments: Environments,
-        touches: Touches,
         reads: audit.ReadLog,
         clock: Clock,
     ) -> None:
         self._settings = settings
         self._reads = reads
         self._storage = storage
-        self._hot = hot
+        self._holders = holders
         self._instance = instance
         self._environments = environments
-        self._touches = touches
         self._clock = clock
-
-    def authenticate(self, text: str, address: str, request_id: str) -> Principal:
-        """Who holds this token; one use of a counted token is spent. Raises `NotAuthenticated` for every cause."""
-        parsed = parse(text)
-        if parsed.kind is not TokenKind.SERVICE:
-            raise NotAuthenticated()
-        found = self._hot.token(parsed.id)
-        token, user, grants, last_used_us = found or (None, None, [], None)
-        is_current, was_replaced = self._match(text, token)
-        if not (is_current or was_replaced) or token is None or user is None:
-            raise NotAuthenticated()
-        now = self._clock()
-        if not _is_living(token, now) or user.state != "active" or not _is_at_home(token, address):
-            raise NotAuthenticated()
-        if token.uses_left is not None:
-            self._spend(token.id)
-        self._touches.token(token.id, last_used_us, now)
-        self._renew_digest(text, token)
-        return Principal(
-            PrincipalKind.TOKEN,
-            token.id,
-            token.user_id,
-            user.name,
-            Role.USER,
-            tuple(map(_grant, grants)),
-            address=address,
-            request_id=request_id,
-            header_writes=_writes_by_header(token),
-            by_replaced_secret=not is_current,
-        )
 
     def create(self, unit: UnitOfWork, principal: Principal, request: TokenRequest) -> TokenView:
         """Make a token. One that a token makes never reaches wider or lives longer than its maker.
@@ -155,7 +120,7 @@ class Tokens:
     def _end_oldest_login(self, unit: UnitOfWork, principal: Principal) -> None:
         """Keep the children of one role below their bound, or a read-only token could use up its owner's quota."""
         unit.users.next_change(principal.user_id)
-        living = [row for row in unit.tokens.children([principal.id]) if _is_living(row, self._clock())]
+        living = [row for row in unit.tokens.children([principal.id]) if is_living(row, self._clock())]
         for row in sorted(living, key=lambda row: (row.created_us, row.id))[: max(0, len(living) + 1 - LOGINS_MOST)]:
             unit.tokens.change(row, revoked_us=self._clock())
 
@@ -170,7 +135,7 @@ class Tokens:
         token_id = _id_in(text)
         with self._storage.read() as unit:
             row = unit.tokens.by_id(token_id)
-            if not self._is_secret(text, row) or row is None or not _is_living(row, self._clock()):
+            if not self._holders.is_secret(text, row) or row is None or not is_living(row, self._clock()):
                 raise NotFound()
             return self._view(unit, self._visible(unit, principal, token_id))
 
@@ -182,7 +147,7 @@ class Tokens:
         principal.require_current_secret()
         unit.users.next_change(principal.user_id)
         row, now = self._visible(unit, principal, token_id), self._clock()
-        if not _is_living(row, now):
+        if not is_living(row, now):
             raise NotFound()
         if not row.renewable:
             raise InvalidInput("This token is not renewable.")
@@ -224,7 +189,7 @@ class Tokens:
             rows = unit.tokens.page(principal.user_id, after, limit, of_token=made_by)
             grants = unit.grants.of_tokens([row.id for row in rows])
         self._reads.read(principal, "token.list")
-        return [TokenView(row, tuple(_grant(grant) for grant in grants if grant.token_id == row.id)) for row in rows]
+        return [TokenView(row, tuple(grant_of(grant) for grant in grants if grant.token_id == row.id)) for row in rows]
 
     def get(self, principal: Principal, token_id: str) -> TokenView:
         """One token. Raises `NotFound`, for another person's too."""
@@ -287,7 +252,7 @@ class Tokens:
         if principal.kind is not PrincipalKind.TOKEN:
             return request
         parent = _existing(unit.tokens.by_id(principal.id, lock=True))
-        if not _is_living(parent, now):
+        if not is_living(parent, now):
             raise NotAuthenticated()
         if parent.uses_left is not None:
             raise InvalidInput("A token whose uses are counted makes no other tokens.")
@@ -312,7 +277,7 @@ class Tokens:
         return row
 
     def _view(self, unit: UnitOfWork, row: Record) -> TokenView:
-        return TokenView(row, tuple(map(_grant, unit.grants.of_tokens([row.id]))))
+        return TokenView(row, tuple(map(grant_of, unit.grants.of_tokens([row.id]))))
 
     def _add_grants(self, unit: UnitOfWork, token_id: str, grants: Sequence[Grant]) -> None:
         for grant in grants:
@@ -324,80 +289,11 @@ class Tokens:
         key = self._instance.secret("token")
         return {"digest": digest(key, text), "digest_key_id": key.id}
 
-    def _renew_digest(self, text: str, token: Any) -> None:
-        """After a reseal, only whoever holds the token can make its digest under the new key."""
-        key = self._instance.secret("token")
-        if token.digest_key_id == key.id:
-            return
-        old = self._instance.secret_by_id("token", token.digest_key_id)
-        # A secret that a rotation of the token has replaced, and that still works for a while, stays the replaced one.
-        if old is not None and same_digest(digest(old, text), token.digest):
-            self._touches.token_digest(token.id, token.digest, {"digest": digest(key, text), "digest_key_id": key.id})
-
-    def _is_secret(self, text: str, token: Any) -> bool:
-        return any(self._match(text, token))
-
-    def _match(self, text: str, token: Any) -> tuple[bool, bool]:
-        """Whether this is the token's secret, and whether it is the one that a rotation has just replaced."""
-        key_id = token.digest_key_id if token else ""
-        key = self._instance.secret_by_id("token", key_id) or self._instance.secret("token")
-        given = digest(key, text)
-        right = same_digest(given, token.digest if token else None)
-        # The second comparison is made in every case, so that its time does not tell a rotated token.
-        old = bool(token and token.previous_until_us and token.previous_until_us > self._clock())
-        old_key = self._instance.secret_by_id("token", token.previous_digest_key_id or "") if old else None
-        given_then = given if old_key is None or old_key is key else digest(old_key, text)
-        was_right = same_digest(given_then, token.previous_digest if old else None)
-        return right, was_right
-
-    def _spend(self, token_id: str) -> None:
-        """Spend one use, exactly once however many ask at the same time."""
-        with self._storage.write() as unit:
-            row = unit.tokens.by_id(token_id, lock=True)
-            if row is None or not _is_living(row, self._clock()):
-                raise NotAuthenticated()
-            unit.tokens.change(row, uses_left=row.uses_left - 1)
-
 
 def _existing(row: Record | None) -> Record:
     if row is None:
         raise NotFound()
     return row
-
-
-def _grant(row: Any) -> Grant:
-    return Grant(_permissions(row.permissions), row.environment_id, row.path, bool(row.globals))
-
-
-@functools.lru_cache(maxsize=256)
-def _permissions(text: str) -> frozenset[Permission]:
-    try:
-        return frozenset(Permission(part) for part in text.split(","))
-    except ValueError as error:
-        raise MacError() from error
-
-
-def _is_living(token: Any, now: int) -> bool:
-    if token.revoked_us is not None or (token.expires_us is not None and token.expires_us <= now):
-        return False
-    return token.uses_left is None or token.uses_left > 0
-
-
-def _is_at_home(token: Any, address: str) -> bool:
-    networks = _networks(token.networks)
-    if not networks:
-        return True
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
-    return any((mapped or parsed) in network for network in networks)
-
-
-@functools.lru_cache(maxsize=1024)
-def _networks(text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
-    return tuple(map(ipaddress.ip_network, json.loads(text)))
 
 
 def _networks_within(inner: Sequence[str], outer: Sequence[str]) -> bool:
@@ -409,11 +305,6 @@ def _networks_within(inner: Sequence[str], outer: Sequence[str]) -> bool:
 
 def _is_subnet(inner: Any, outer: Any) -> bool:
     return inner.version == outer.version and bool(inner.subnet_of(outer))
-
-
-def _writes_by_header(token: Any) -> bool:
-    # Nearly no token says anything of it, and this is asked in each request.
-    return HEADER_WRITES in token.metadata and json.loads(token.metadata).get(HEADER_WRITES) == "true"
 
 
 def _id_in(text: str) -> str:
