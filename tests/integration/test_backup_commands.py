@@ -257,6 +257,22 @@ def test_the_command_starts_in_a_process_of_its_own(vault: Services, ada: Princi
     assert values(vault, ada, "prod") == {"A": "1"}
 
 
+def test_the_doctor_looks_at_the_backups(run: Run, ada: Principal, tmp_path: Path) -> None:
+    def finding(**changes: str) -> tuple[str, str]:
+        told = json.loads(run("doctor", "--database", "--format", "json", **changes).stdout)
+        return next((each["verdict"], each["sentence"]) for each in told if each["check"] == "backups")
+
+    assert finding(STRONGROOM_BACKUP_TO="")[0] == "skipped"
+    assert finding() == ("warning", f"No archive of the last 26 hours lies in dir:{tmp_path}/a, dir:{tmp_path}/b.")
+    run("backup", "key")
+    name = run("backup", "create").stdout.strip()
+    assert finding()[0] == "ok"
+    (tmp_path / "b" / name).rename(tmp_path / "b" / name.replace(name.split("-")[2], "20200101T000000.000000Z"))
+    assert finding() == ("warning", f"No archive of the last 26 hours lies in dir:{tmp_path}/b.")
+    (tmp_path / "a").rename(tmp_path / "away")
+    assert finding()[0] == "bad"
+
+
 def test_an_erasure_tells_the_places_and_names_the_archives(run: Run, ada: Principal, tmp_path: Path) -> None:
     run("backup", "key")
     name = run("backup", "create").stdout.strip()

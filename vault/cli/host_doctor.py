@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ _FAULTS_NAMED = 20
 _LOGINS_LOOKED_AT = 200
 _PEOPLE_AT_LEAST = 3
 """As many people as seldom share one machine."""
+_BACKUP_SECONDS = 26 * 3600
+"""A daily backup, and two hours for one that is late."""
 
 
 def host_doctor() -> Iterator[Finding]:
@@ -35,6 +38,7 @@ def host_doctor() -> Iterator[Finding]:
         yield finding
         if finding.verdict == "bad":
             return
+    yield _told("backups", _backups, found)
     yield from _sweep(found)
 
 
@@ -126,6 +130,33 @@ def _swept(check: str, sentence: str, faults: list[str]) -> Finding:
         return Finding(check, "ok", sentence)
     more = f" And {len(faults) - _FAULTS_NAMED} more." if len(faults) > _FAULTS_NAMED else ""
     return Finding(check, "bad", " ".join(faults[:_FAULTS_NAMED]) + more)
+
+
+def _backups(found: Settings) -> Finding:
+    from vault.services.backup import held_in, keeping, places_at
+    from vault.services.backup.names import short_id
+    from vault.storage import Storage, first_rows
+
+    if not found.backup_to:
+        return Finding(
+            "backups", "skipped", "STRONGROOM_BACKUP_TO is not set: what copies there are, nobody here knows."
+        )
+    storage = Storage(found.database_url, pool_size=1)
+    try:
+        with storage.read() as unit:
+            rows = first_rows(unit.connection)
+    finally:
+        storage.close()
+    places = places_at(found.backup_to)
+    held, failed = held_in(places, keeping(found), short_id(rows.state.instance_id) if rows else None)
+    if failed:
+        return Finding("backups", "bad", " ".join(told.error for told in failed))
+    late_us = (time.time() - _BACKUP_SECONDS) * 1_000_000
+    fresh = {each.place for each in held if each.name.created_us > late_us}
+    late = [place.address for place in places if place.address not in fresh]
+    if late:
+        return Finding("backups", "warning", f"No archive of the last 26 hours lies in {', '.join(late)}.")
+    return Finding("backups", "ok", f"Every place has an archive of the last 26 hours; there are {len(held)} in all.")
 
 
 def _certificate(found: Settings) -> Finding:
