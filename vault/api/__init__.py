@@ -26,7 +26,7 @@ from vault.api import (
     values,
     variables,
 )
-from vault.api.schemas import ProblemSchema
+from vault.api.schemas.problems import ProblemSchema
 
 RESOURCES = (
     sessions,

@@ -6,7 +6,8 @@ from typing import Any
 
 from vault.api.calls import page, page_limit, place_of, principal, services
 from vault.api.parser import StrictBlueprint
-from vault.api.schemas import AuditPage, AuditQuery, OwnAuditPage, Page
+from vault.api.schemas.audit import AuditPage, AuditQuery, OwnAuditPage
+from vault.api.schemas.parts import Page
 from vault.services.audit.trail import Cursor, Seen
 from vault.storage import Search
 

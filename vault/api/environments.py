@@ -6,7 +6,7 @@ from typing import Any
 
 from vault.api.calls import page, page_limit, place_of, principal, services, writes
 from vault.api.parser import StrictBlueprint
-from vault.api.schemas import (
+from vault.api.schemas.environments import (
     ChangeEnvironmentBody,
     ChangeGlobalsBody,
     CopyBody,

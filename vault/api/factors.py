@@ -6,7 +6,7 @@ from typing import Any
 
 from vault.api.calls import principal, services
 from vault.api.parser import StrictBlueprint
-from vault.api.schemas_factors import (
+from vault.api.schemas.factors import (
     AddedAnswer,
     ConfirmPasskeyBody,
     ConfirmTotpBody,

@@ -12,7 +12,7 @@ from marshmallow import Schema, fields, validate
 from vault.api.calls import services
 from vault.api.operators import operator
 from vault.api.parser import StrictBlueprint
-from vault.api.schemas import Moment, Reference, Switch
+from vault.api.schemas.parts import Moment, Reference, Switch
 from vault.errors import InvalidInput
 from vault.services.rewrapping import Pace
 from vault.services.rotation import KeyStatus

@@ -12,7 +12,8 @@ from marshmallow import Schema, fields, validate
 from vault.api.calls import page, page_limit, place_of, services, writes
 from vault.api.operators import operator
 from vault.api.parser import StrictBlueprint
-from vault.api.schemas import ErasureAnswer, Page, Reference, UserSchema
+from vault.api.schemas.parts import Page, Reference
+from vault.api.schemas.people import ErasureAnswer, UserSchema
 from vault.model.principal import Role
 from vault.services.erasure import ErasureReport
 from vault.storage import Record, UnitOfWork

@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException
 
 from vault import errors
 from vault.api import refusals
-from vault.api.schemas import ChallengeAnswer
+from vault.api.schemas.sessions import ChallengeAnswer
 from vault.errors import StrongroomError
 from vault.observe import metrics
 

@@ -7,16 +7,9 @@ from typing import Any
 from vault.api.both import both
 from vault.api.calls import page, page_limit, place_of, precondition, principal, quoted, services, writes
 from vault.api.parser import StrictBlueprint
-from vault.api.schemas import (
-    REVISION_MOST,
-    DiffAnswer,
-    DiffQuery,
-    Page,
-    RevisionAnswer,
-    RevisionPage,
-    RollbackBody,
-    WrittenAnswer,
-)
+from vault.api.schemas.parts import REVISION_MOST, Page
+from vault.api.schemas.revisions import DiffAnswer, DiffQuery, RevisionAnswer, RevisionPage, RollbackBody
+from vault.api.schemas.variables import WrittenAnswer
 from vault.model.environment import Revision
 from vault.storage import UnitOfWork
 

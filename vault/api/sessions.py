@@ -13,8 +13,9 @@ from flask import request
 from vault.api.calls import address, principal, public, services, writes
 from vault.api.parser import StrictBlueprint
 from vault.api.problems import request_id
-from vault.api.schemas import ChallengeAnswer, LoginBody, NewSessionAnswer, PasswordBody, SessionPage
-from vault.api.schemas_factors import ProofBody
+from vault.api.schemas.factors import ProofBody
+from vault.api.schemas.people import PasswordBody
+from vault.api.schemas.sessions import ChallengeAnswer, LoginBody, NewSessionAnswer, SessionPage
 from vault.services.factors import Challenge
 from vault.services.logins import Proof, Visit
 from vault.services.sessions import NewSession

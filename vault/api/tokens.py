@@ -7,7 +7,8 @@ from typing import Any
 
 from vault.api.calls import page, page_limit, place_of, principal, services, writes
 from vault.api.parser import StrictBlueprint
-from vault.api.schemas import Page, RotateBody, TokenAnswer, TokenBody, TokenPage, TokenSchema, moment
+from vault.api.schemas.parts import Page, moment
+from vault.api.schemas.tokens import RotateBody, TokenAnswer, TokenBody, TokenPage, TokenSchema
 from vault.model.grant import Grant
 from vault.services.tokens import GrantRequest, TokenRequest, TokenView
 from vault.storage import UnitOfWork

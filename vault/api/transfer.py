@@ -9,7 +9,7 @@ from flask import Response
 from vault.api.both import both
 from vault.api.calls import precondition, principal, services, writes
 from vault.api.parser import StrictBlueprint
-from vault.api.schemas import ExportQuery, ImportAnswer, ImportBody
+from vault.api.schemas.transfer import ExportQuery, ImportAnswer, ImportBody
 from vault.api.values import text_response
 from vault.formats import ParsedFile
 from vault.services.transfer import format_named, parse_file

@@ -10,7 +10,7 @@ from flask import Response, request
 from vault.api.both import bare, both
 from vault.api.calls import known_etags, principal, quoted, services
 from vault.api.parser import StrictBlueprint
-from vault.api.schemas import ValuesAnswer
+from vault.api.schemas.variables import ValuesAnswer
 from vault.errors import InvalidInput
 from vault.formats import Source, refuse
 from vault.model.environment import EnvironmentKind, Variable

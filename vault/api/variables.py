@@ -9,7 +9,7 @@ from flask import Response
 from vault.api.both import both
 from vault.api.calls import known_etags, precondition, principal, quoted, services, writes
 from vault.api.parser import StrictBlueprint
-from vault.api.schemas import (
+from vault.api.schemas.variables import (
     PatchVariablesBody,
     PutVariablesBody,
     VariableAnswer,

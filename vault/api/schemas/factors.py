@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields, validate
 
-from vault.api.schemas import OPTIONS, Moment
+from vault.api.schemas.parts import Moment
+from vault.api.schemas.sessions import OPTIONS
 from vault.services.factors.enrolment import NAME_MAX_CHARACTERS
 
 _CODE = validate.Length(1, 64)

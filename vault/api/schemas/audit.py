@@ -1,0 +1,66 @@
+"""The shapes of the audit."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from marshmallow import Schema, fields
+
+from vault.api.schemas.parts import Moment, MomentText, Page
+
+
+class AuditQuery(Page):
+    """Which events are asked for."""
+
+    user = fields.String(load_default=None, metadata={"description": "Whose trail: a username, or the id of a user."})
+    actor = fields.String(load_default=None, metadata={"description": "As session:…, token:…, host:…"})
+    action = fields.String(load_default=None)
+    result = fields.String(load_default=None, metadata={"description": "ok, unchanged, or why it was refused."})
+    environment_id = fields.UUID(load_default=None)
+    since = MomentText(load_default=None)
+    until = MomentText(load_default=None)
+    variable = fields.String(
+        load_default=None,
+        metadata={"description": "A variable's name: what changed it, asked for it, or read all of what held it."},
+    )
+
+
+class Details(fields.Field[Any]):
+    """The JSON object that an event keeps as text."""
+
+    def _serialize(self, value: str | None, attr: str | None, obj: Any, **_: Any) -> Any:
+        return json.loads(value) if value else {}
+
+
+class OwnAuditSchema(Schema):
+    """An event of one's own trail. Where somebody else acted, their address is not told."""
+
+    id = fields.String()
+    at = Moment(attribute="at_us")
+    action = fields.String()
+    result = fields.String()
+    actor = fields.String()
+    environment_id = fields.String(allow_none=True)
+    revision = fields.Integer(allow_none=True)
+    address = fields.String()
+    request_id = fields.String()
+    details = Details()
+
+
+class OwnAuditPage(Schema):
+    items = fields.List(fields.Nested(OwnAuditSchema))
+    next = fields.String(allow_none=True)
+
+
+class AuditSchema(OwnAuditSchema):
+    """An event as operators see it."""
+
+    sequence = fields.Integer(allow_none=True)
+    user_id = fields.String(allow_none=True)
+    actor_id = fields.String(allow_none=True)
+
+
+class AuditPage(Schema):
+    items = fields.List(fields.Nested(AuditSchema))
+    next = fields.String(allow_none=True)

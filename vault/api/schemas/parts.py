@@ -1,0 +1,83 @@
+"""What shapes of several resources share: times, texts, names, switches, pages."""
+
+from __future__ import annotations
+
+import datetime
+import unicodedata
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, validate
+
+from vault.model import strict_json
+from vault.model.environment import normal
+
+PAGE_DEFAULT = 50
+PAGE_MOST = 200
+
+REVISION_MOST = 2**63 - 1
+"""What a database can hold; there are never as many."""
+
+
+class Moment(fields.Field[Any]):
+    """Microseconds since 1970 → RFC 3339 in UTC, as `2026-11-22T09:00:00Z`."""
+
+    def _serialize(self, value: int | None, attr: str | None, obj: Any, **_: Any) -> str | None:
+        return moment(value)
+
+
+def moment(us: int | None) -> str | None:
+    """A time as RFC 3339 in UTC; microseconds only where they are not zero."""
+    if us is None:
+        return None
+    start = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+    return (start + datetime.timedelta(microseconds=us)).isoformat().replace("+00:00", "Z")
+
+
+class Text(fields.String):
+    """A value: text as it is, and any other JSON value (which a Vault client wrote) as its JSON text."""
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **_: Any) -> str:
+        return value if isinstance(value, str) else strict_json.dumps(value)
+
+
+class Switch(fields.Boolean):
+    """true or false, and nothing that only looks like it: Python takes 1 for True."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> bool:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return value
+
+
+class Reference(fields.String):
+    """A name or an id to look for, in the form that names are stored in."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> str:
+        text = normal(super()._deserialize(value, attr, data), path=attr or "")
+        one_line(text)
+        return text
+
+
+def one_line(text: str) -> None:
+    if any(unicodedata.category(character) == "Cc" for character in text):
+        raise ValidationError("A name has no control characters.")
+
+
+class Page(Schema):
+    """What every list takes."""
+
+    cursor = fields.String(load_default=None, metadata={"description": "Where the page before has ended (its `next`)."})
+    limit = fields.Integer(load_default=PAGE_DEFAULT, validate=validate.Range(1, PAGE_MOST))
+
+
+class MomentText(fields.Field[Any]):
+    """RFC 3339 → microseconds since 1970."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> int:
+        try:
+            found = datetime.datetime.fromisoformat(str(value))
+        except ValueError as error:
+            raise ValidationError("This is no time, as 2026-11-22T09:00:00Z is one.") from error
+        if found.tzinfo is None:
+            raise ValidationError("A time says its zone, as Z.")
+        return int((found - datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)) / datetime.timedelta(microseconds=1))

@@ -1,0 +1,46 @@
+"""The shapes of accounts: who one is, another password, and what an erasure took."""
+
+from __future__ import annotations
+
+from marshmallow import Schema, fields
+
+from vault.api.schemas.parts import Moment
+
+
+class PasswordBody(Schema):
+    password = fields.String(required=True)
+
+
+class ChangePasswordBody(Schema):
+    current_password = fields.String(required=True)
+    new_password = fields.String(required=True)
+
+
+class UserSchema(Schema):
+    id = fields.String()
+    username = fields.String(attribute="name")
+    role = fields.String()
+    created_at = Moment(attribute="created_us")
+
+
+class RemainsSchema(Schema):
+    """A place that still holds some of what was erased; `until` is null where nobody here can tell."""
+
+    place = fields.String()
+    until = Moment(attribute="until_us", allow_none=True)
+    sentence = fields.String()
+
+
+class ErasureAnswer(Schema):
+    """What an erasure took, in numbers, and what remains where. Names are not among it."""
+
+    user_id = fields.String()
+    erased_at = Moment(attribute="erased_us")
+    environments = fields.Integer()
+    revisions = fields.Integer()
+    user_keys = fields.Integer()
+    data_keys = fields.Integer()
+    sessions = fields.Integer()
+    tokens = fields.Integer()
+    audit_events = fields.Integer()
+    remains = fields.List(fields.Nested(RemainsSchema))

@@ -1,0 +1,20 @@
+"""The shape of an error."""
+
+from __future__ import annotations
+
+from marshmallow import Schema, fields
+
+from vault.api.schemas.sessions import ChallengeAnswer
+
+
+class ProblemSchema(Schema):
+    """An error, as RFC 9457 has it. `code` is stable and meant for programs."""
+
+    type = fields.String()
+    title = fields.String()
+    status = fields.Integer()
+    detail = fields.String()
+    code = fields.String()
+    path = fields.String(metadata={"description": "The field that is at fault."})
+    challenge = fields.Nested(ChallengeAnswer, metadata={"description": "With second_factor_required: how to go on."})
+    request_id = fields.String()

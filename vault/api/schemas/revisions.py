@@ -1,0 +1,49 @@
+"""The shapes of history: revisions, their differences, the way back."""
+
+from __future__ import annotations
+
+from marshmallow import Schema, fields, validate
+
+from vault.api.schemas.parts import REVISION_MOST, Moment
+from vault.api.schemas.variables import VariableSchema
+
+
+class RollbackBody(Schema):
+    revision = fields.Integer(required=True, strict=True, validate=validate.Range(1, REVISION_MOST))
+
+
+class RevisionSchema(Schema):
+    """A revision without its variables."""
+
+    id = fields.String()
+    number = fields.Integer()
+    created_at = Moment(attribute="created_us")
+    created_by = fields.String()
+    deletion_at = Moment(attribute="deletion_us", allow_none=True)
+    destroyed = fields.Boolean()
+
+
+class RevisionPage(Schema):
+    items = fields.List(fields.Nested(RevisionSchema))
+    next = fields.String(allow_none=True)
+
+
+class RevisionAnswer(RevisionSchema):
+    variables = fields.List(fields.Nested(VariableSchema))
+
+
+class DiffQuery(Schema):
+    against = fields.Integer(load_default=None, validate=validate.Range(0, REVISION_MOST))
+
+
+class ChangeSchema(Schema):
+    name = fields.String()
+    kind = fields.String()
+    before = fields.Nested(VariableSchema, allow_none=True)
+    after = fields.Nested(VariableSchema, allow_none=True)
+
+
+class DiffAnswer(Schema):
+    from_ = fields.Integer(data_key="from")
+    to = fields.Integer()
+    changes = fields.List(fields.Nested(ChangeSchema))
