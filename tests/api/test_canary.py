@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import pyotp
 import pytest
 
 from tests.api.crashing import CRASH
-from tests.api.test_matrix import CASES, PERMISSIONS, Case, World
+from tests.api.test_matrix import ALL_CASES, PERMISSIONS, Case, World
 from tests.ports import free_port
 from tests.serving import RunningServer
 from tests.vaults import HOST
@@ -51,6 +52,8 @@ class Flight:
     server: RunningServer
     metrics_port: int
     secrets: set[str] = field(default_factory=set)
+    factors: set[str] = field(default_factory=set)
+    """What an authenticator app holds, and recovery codes."""
     wrong: list[tuple[str, int, bytes]] = field(default_factory=list)
     """Answers that hold a canary and should not."""
     statuses: list[int] = field(default_factory=list)
@@ -76,7 +79,7 @@ class Flight:
         finally:
             connection.close()
         self.statuses.append(answer.status)
-        forbidden = (VALUE, DESCRIPTION, PASSWORD, NEW_PASSWORD, *self.secrets)
+        forbidden = (VALUE, DESCRIPTION, PASSWORD, NEW_PASSWORD, *self.secrets, *self.factors)
         may_tell = may_tell or (method == "GET" and answer.status == 200)
         if not may_tell and any(canary.encode() in told for canary in forbidden):
             self.wrong.append((f"{method} {path}", answer.status, told))
@@ -160,10 +163,30 @@ def fly(flight: Flight) -> None:
     call("GET", "/me", Authorization=f"Basic {base64.b64encode(f'ada:{PASSWORD}'.encode()).decode()}")
     call("GET", f"/environments/{env}", secret=ada, Cookie=f"session={VALUE}", may_tell=True)
     call("PUT", "/me/password", {"current_password": PASSWORD, "new_password": NEW_PASSWORD}, secret=ada)
+    _with_second_factor(flight, ada)
+
+
+def _with_second_factor(flight: Flight, ada: str) -> None:
+    begun = flight.call("POST", "/me/factors/totp", secret=ada, may_tell=True)
+    code = pyotp.TOTP(begun["secret"]).now()
+    for wrong in (VALUE[:20], "000000"):
+        flight.call("POST", f"/me/factors/totp/{begun['id']}", {"code": wrong}, secret=ada)
+    added = flight.call("POST", f"/me/factors/totp/{begun['id']}", {"code": code}, secret=ada, may_tell=True)
+    flight.factors |= {begun["secret"], *added["recovery_codes"]}
+    login = {"username": "ada", "password": NEW_PASSWORD}
+    challenge = flight.call("POST", "/sessions", login)["challenge"]["id"]
+    used, spare = added["recovery_codes"][:2]
+    for proof in ({"recovery_code": VALUE[:20]}, {"code": used}, {"recovery_code": used, "code": spare}, {"x": spare}):
+        flight.call("POST", f"/sessions/challenges/{challenge}", proof)
+    made = flight.call("POST", f"/sessions/challenges/{challenge}", {"recovery_code": used}, may_tell=True)
+    flight.secrets.add(made["secret"])
+    flight.call("POST", f"/sessions/challenges/{challenge}", {"recovery_code": used})
+    flight.call("POST", f"/sessions/challenges/{challenge}", {"recovery_code": spare}, **CRASHING)
+    flight.call("GET", "/me/factors", secret=made["secret"])
 
 
 def _go_wrong(flight: Flight, world: World, ada: str, service: str) -> None:
-    for (method, rule), case in CASES.items():
+    for (method, rule), case in ALL_CASES.items():
         path = world.fill(case.path)
         matched: dict[str, Any] = {"If_Match": case.if_match} if case.if_match else {}
         # Every call crashes, as a person's and as a service's, with the canaries in hand.
@@ -291,16 +314,16 @@ def leaked(flight: Flight, data: bytes) -> list[str]:
     # Of a token, its id may be told; its secret part begins behind that.
     tokens = [secret[18:61] for secret in flight.secrets]
     travelling = [basic(secret) for secret in flight.secrets]
-    canaries = [PASSWORD, NEW_PASSWORD, VALUE, DESCRIPTION, NAME, *tokens, *travelling]
+    canaries = [PASSWORD, NEW_PASSWORD, VALUE, DESCRIPTION, NAME, *tokens, *travelling, *flight.factors]
     return [canary for canary in canaries if any(form in data for form in forms(canary))]
 
 
 def test_the_flight_went_everywhere(flight: Flight) -> None:
     # Otherwise the tests below find nothing because nothing was there.
     assert {200, 201, 204, 400, 401, 404, 422, 500} <= set(flight.statuses)
-    assert flight.statuses.count(500) >= len(CASES)
-    assert len(flight.secrets) >= 2
-    assert flight.server.log.count("request_failed") >= len(CASES)
+    assert flight.statuses.count(500) >= len(ALL_CASES)
+    assert (len(flight.secrets) >= 3, len(flight.factors)) == (True, 11)
+    assert flight.server.log.count("request_failed") >= len(ALL_CASES)
 
 
 def test_no_answer_holds_a_canary_that_it_should_not(flight: Flight) -> None:

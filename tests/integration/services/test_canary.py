@@ -10,13 +10,15 @@ from typing import Any
 
 import pytest
 
+from tests.factors import WEB, add_totp, asked
 from tests.servers import Postgres, _postgres_programs, database_name
-from tests.vaults import PASSWORD, add_environment, add_token, grant, log_in, patch, run_sql, values, write
+from tests.vaults import PASSWORD, add_environment, add_token, as_session, grant, log_in, patch, run_sql, values, write
 from vault.errors import StrongroomError
 from vault.model.environment import Variable
 from vault.model.principal import Principal
 from vault.services import Services
 from vault.services.idempotency import Call, KeptAnswer
+from vault.services.logins import Proof
 
 CANARIES = ("canary-value-9d", "CANARY_NAME_9d", "canary-description-9d", "canary-answer-9d")
 
@@ -42,7 +44,15 @@ def go_through_everything(vault: Services, who: Principal) -> list[str]:
         vault.accounts.authenticate("ada", "canary-value-9d wrong", "192.0.2.1")
     token, session = add_token(vault, who, grant("read", path="*")).secret, log_in(vault, "ada").secret
     assert token is not None
-    return [*CANARIES, PASSWORD, token[18:61], session[18:61]]
+    app = add_totp(vault, "ada")
+    waiting = vault.factors.begin_totp(as_session(vault, recovered(vault, app.recovery_codes[0]), "web"))
+    factors = [app.secret, waiting.secret, *app.recovery_codes]
+    return [*CANARIES, PASSWORD, token[18:61], session[18:61], *factors]
+
+
+def recovered(vault: Services, code: str) -> str:
+    """The secret of a session that a recovery code has completed."""
+    return vault.logins.complete(asked(vault, "ada").challenge_id, Proof(recovery_code=code), WEB).secret
 
 
 def keep(vault: Services, who: Principal) -> None:
