@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 
 from tests.factors import API, WEB, App, add_passkey, add_totp, asked, fresh, sessions_of, with_code
-from tests.vaults import HOST, PASSWORD, FakeClock, as_session, change_password, erase_oneself, log_in, write
+from tests.vaults import HOST, PASSWORD, FakeClock, as_session, change_password, erase_oneself, log_in, run_sql, write
 from vault.errors import BadSecondFactor, Conflict, Forbidden, InvalidInput, NotAuthenticated, NotFound, StepUpRequired
 from vault.model.principal import Principal
+from vault.observe import metrics
 from vault.services import Services
 from vault.services.factors.challenges import ENROLMENT_LIFE_SECONDS
 from vault.services.factors.enrolment import FACTORS_MOST
 from vault.services.logins import Proof
+from vault.services.sweep import Sweep
 
 
 def test_the_first_factor_comes_with_ten_recovery_codes_and_ends_other_sessions(
@@ -271,3 +275,32 @@ def test_an_operator_takes_lost_factors_off_an_account(vault: Services, ada: Pri
     vault.logins.begin("ada", PASSWORD, WEB)
     with pytest.raises(NotFound):
         write(vault, lambda unit: vault.factors.reset(unit, HOST, "nobody"))
+
+
+# -- In the database --
+
+
+def test_a_factor_whose_seal_was_broken_is_named_by_the_sweep(vault: Services, ada: Principal) -> None:
+    app = add_totp(vault, "ada")
+    sweep = Sweep(vault.storage, vault.instance)
+    assert sweep.blobs().faults == []
+    run_sql(
+        vault,
+        "UPDATE credentials SET blob = (SELECT blob FROM credentials WHERE kind = 'recovery') WHERE id = :id",
+        id=app.id,
+    )
+    assert sweep.blobs().faults == [f"The totp of user {ada.user_id} does not open."]
+
+
+def test_logins_are_counted_by_their_outcome(vault: Services, ada: Principal) -> None:
+    def counted(outcome: str) -> float:
+        return metrics().registry.get_sample_value("strongroom_logins_total", {"outcome": outcome}) or 0.0
+
+    app, outcomes = add_totp(vault, "ada"), ("ok", "refused", "second_factor")
+    before = [counted(outcome) for outcome in outcomes]
+    for code in ("nonsense", app.recovery_codes[0]):
+        with suppress(BadSecondFactor):
+            recover(vault, code)
+    assert [counted(outcome) for outcome in outcomes] == [
+        count + added for count, added in zip(before, (1, 1, 2), strict=True)
+    ]

@@ -3,13 +3,14 @@
     kinds.py       which there are, and whether an account asks for one
     totp.py, passkeys.py, recovery.py   how each of them is made, sealed and checked
     challenges.py  what was proven so far, until the rest of it is
-    enrolment.py   `Factors`: a person adds and removes them
+    enrolment.py   `Factors`: a person adds and removes them; factor.py   what they are told of them
 
 `logins.py`, one floor up, makes sessions of what they prove.
 """
 
 from vault.services.factors.challenges import Challenge, Challenges
-from vault.services.factors.enrolment import Added, Factor, FactorList, Factors, PasskeyEnrolment, TotpEnrolment
+from vault.services.factors.enrolment import Factors
+from vault.services.factors.factor import Added, Factor, FactorList, PasskeyEnrolment, TotpEnrolment
 from vault.services.factors.kinds import Kind
 from vault.services.factors.passkeys import Passkeys
 from vault.services.factors.recovery import RecoveryCodes

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from vault.errors import BadSecondFactor, Conflict, InvalidInput, NotFound
@@ -15,6 +15,7 @@ from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.clock import Clock
 from vault.services.factors.challenges import Challenges, Purpose, Sealed
+from vault.services.factors.factor import Added, Factor, FactorList, PasskeyEnrolment, TotpEnrolment
 from vault.services.factors.kinds import Kind, factors_of
 from vault.services.factors.passkeys import Passkeys
 from vault.services.factors.recovery import RecoveryCodes
@@ -27,53 +28,6 @@ from vault.storage import Record, Storage, UnitOfWork
 FACTORS_MOST = 20
 NAME_MAX_CHARACTERS = 64
 _DEFAULT_NAMES = {Kind.TOTP: "Authenticator app", Kind.PASSKEY: "Passkey"}
-
-
-@dataclass(frozen=True, slots=True)
-class Factor:
-    """A second factor, as its person sees it."""
-
-    id: str
-    kind: str
-    name: str
-    created_us: int
-    used_us: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class FactorList:
-    """All second factors of a person's, and whether the account asks for one."""
-
-    items: tuple[Factor, ...]
-    recovery_codes_left: int
-    required: bool
-
-
-@dataclass(frozen=True, slots=True)
-class TotpEnrolment:
-    """A secret that waits for a first code of the app that it was given to."""
-
-    id: str
-    expires_us: int
-    secret: str = field(repr=False)
-    uri: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class PasskeyEnrolment:
-    """What a browser needs to make a passkey."""
-
-    id: str
-    expires_us: int
-    options: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Added:
-    """A factor that was added; with the first one ten recovery codes, which are told this once."""
-
-    factor: Factor
-    recovery_codes: tuple[str, ...] = field(default=(), repr=False)
 
 
 class Factors:
