@@ -45,6 +45,24 @@ class Visitor:
         data = {"csrf_token": self.token, **(fields or {})}
         return self.client.post(path, base_url=ORIGIN, data=data, headers=SAME_ORIGIN | _dashed(headers))
 
+    def ask(self, path: str, body: Any) -> TestResponse:
+        """Ask as a script of the page does."""
+        headers = SAME_ORIGIN | {"Accept": "application/json", "X-CSRF-Token": self.token}
+        return self.client.post(path, base_url=ORIGIN, json=body, headers=headers)
+
+    def make(self, name: str = "prod", **variables: str) -> str:
+        """A new environment with these variables as its first revision; the path of its page."""
+        path = self.post("/environments", {"name": name}).headers["Location"].partition("?")[0]
+        edits = [{"name": None, "attributes": {"name": key, "value": value}} for key, value in variables.items()]
+        if edits:
+            assert self.ask(f"{path}/save", {"etag": "", "revision": 0, "edits": edits}).status_code == 200
+        return path
+
+    def stored(self, path: str) -> dict[str, str]:
+        """The values at that path, as its page is told them."""
+        found: dict[str, str] = self.ask(f"{path}/values", {}).json["values"]  # type: ignore[index] # It answers JSON.
+        return found
+
     def log_in(self, password: str = PASSWORD) -> TestResponse:
         """Log in through the page, and load the first one for its token."""
         self.get("/login")
@@ -55,6 +73,13 @@ class Visitor:
 
 def _dashed(headers: dict[str, str]) -> dict[str, str]:
     return {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+def etag_of(answer: TestResponse) -> str:
+    """The ETag that the forms of a page hold."""
+    found = re.search(r'name="etag" value="([0-9a-f]*)"', answer.text)
+    assert found
+    return found[1]
 
 
 def words(answer: TestResponse) -> str:

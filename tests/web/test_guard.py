@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 
 import pytest
@@ -131,6 +132,10 @@ def test_what_pages_load_is_public_and_kept_by_its_content(client: FlaskClient, 
     answer = client.get(sheet[1], base_url=ORIGIN)
     assert (answer.status_code, answer.mimetype) == (200, "text/css")
     assert "immutable" in answer.headers["Cache-Control"]
+    small = client.get(sheet[1], base_url=ORIGIN, headers={"Accept-Encoding": "gzip, br"})
+    assert (small.headers["Content-Encoding"], gzip.decompress(small.data)) == ("gzip", answer.data)
+    plain = client.get(sheet[1], base_url=ORIGIN, headers={"Accept-Encoding": "gzip;q=0"})
+    assert "Content-Encoding" not in plain.headers
     assert client.get(sheet[1].replace(".css", ".html"), base_url=ORIGIN).status_code == 404
     assert client.get("/static/0/strongroom.css", base_url=ORIGIN).status_code == 404
 

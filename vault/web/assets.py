@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 from functools import cache
 from pathlib import Path
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 
 from vault.errors import NotFound
 
@@ -18,6 +19,12 @@ _FOR_GOOD = "public, max-age=31536000, immutable"
 @cache
 def _files() -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(_FOLDER.iterdir()) if path.suffix in _TYPES}
+
+
+@cache
+def _small() -> dict[str, bytes]:
+    """The same, compressed. Pages are not: what is secret in them could be told from their length."""
+    return {name: gzip.compress(content, mtime=0) for name, content in _files().items()}
 
 
 @cache
@@ -40,6 +47,10 @@ def register(app: Flask) -> None:
 def _serve(build: str, name: str) -> Response:
     if build != _build() or name not in _files():
         raise NotFound()
-    response = Response(_files()[name], mimetype=_TYPES[Path(name).suffix])
+    takes_gzip = request.accept_encodings["gzip"] > 0
+    response = Response((_small() if takes_gzip else _files())[name], mimetype=_TYPES[Path(name).suffix])
+    response.headers["Vary"] = "Accept-Encoding"
+    if takes_gzip:
+        response.headers["Content-Encoding"] = "gzip"
     response.headers["Cache-Control"] = _FOR_GOOD
     return response

@@ -7,6 +7,7 @@ import binascii
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from flask import Response, request
 
@@ -120,6 +121,8 @@ def _text() -> str:
         except (binascii.Error, UnicodeDecodeError) as error:
             raise InvalidInput("This form is damaged: start the import again.") from error
     if not _file_name():
+        if not field("text").strip():
+            raise InvalidInput("Choose a file, or put its text into the field.")
         # Forms send every line end as two characters.
         return field("text").replace("\r\n", "\n")
     data = request.files["file"].read()
@@ -163,7 +166,9 @@ def _name_of(environment: Environment, chosen: Format) -> str:
 
 def _download(content: bytes, name: str, content_type: str) -> Response:
     response = Response(content, content_type=content_type)
-    response.headers.set("Content-Disposition", "attachment", filename=name)
+    # RFC 6266: the name in full, and one for what knows only ASCII.
+    names = {"filename": name.encode("ascii", "ignore").decode(), "filename*": f"UTF-8''{quote(name, safe='')}"}
+    response.headers.set("Content-Disposition", "attachment", **names)
     return response
 
 

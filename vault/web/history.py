@@ -22,7 +22,7 @@ _PAGE = 50
 def show_history(env: str | None = GLOBALS) -> Response:
     """The revisions, the newest first."""
     environment = services().environments.get(principal(), env)
-    before = min(request.args.get("before", REVISION_MOST, type=int), REVISION_MOST)
+    before = max(0, min(request.args.get("before", REVISION_MOST, type=int), REVISION_MOST))
     found = services().history.revisions(principal(), env, before, _PAGE + 1)
     now = services().clock()
     shown = [(revision, revision.is_readable(now)) for revision in found[:_PAGE]]

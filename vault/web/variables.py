@@ -10,7 +10,6 @@ from vault.errors import InvalidInput, PreconditionFailed
 from vault.services.environments import GLOBALS
 from vault.services.transfer import parse_file
 from vault.services.values import Question
-from vault.services.variables import NO_PRECONDITION
 from vault.web import problems, rows, variable
 from vault.web.blueprint import new_blueprint
 from vault.web.both import both, home
@@ -90,7 +89,8 @@ def roll_back(env: str | None = GLOBALS) -> Response:
     number = request.form.get("revision", type=int)
     if number is None or not 0 <= number <= REVISION_MOST:
         raise InvalidInput("Say which revision to go back to.", path="revision")
-    known = read_before(field("etag")) if "etag" in request.form else NO_PRECONDITION
+    etag = field("etag") if "etag" in request.form else services().variables.list(principal(), env).etag
+    known = read_before(etag)
     transaction(lambda unit: services().history.rollback(unit, principal(), env, number, known))
     return see(home(env), "rolled-back")
 

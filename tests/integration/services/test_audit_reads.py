@@ -78,6 +78,8 @@ def test_every_kind_of_read_is_in_the_trail(vault: Services, ada: Principal, pro
     values(vault, ada, "prod")
     vault.variables.read(ada, "prod")
     vault.variables.read_one(ada, "prod", "A")
+    vault.variables.list(ada, "prod")
+    vault.history.diff(ada, "prod", 2, 1, action="revision.compare")
     vault.history.get(ada, "prod", 1)
     vault.history.diff(ada, "prod", 2, 1)
     vault.history.revisions(ada, "prod", None, 10)
@@ -91,6 +93,9 @@ def test_every_kind_of_read_is_in_the_trail(vault: Services, ada: Principal, pro
             ("values.read", prod, 2),
             ("variables.read", prod, 2),
             ("variables.read", prod, 2),
+            ("variables.list", prod, 2),
+            ("revision.compare", prod, 1),
+            ("revision.compare", prod, 2),
             ("revision.read", prod, 1),
             ("revision.read", prod, 1),
             ("revision.read", prod, 2),

@@ -52,6 +52,14 @@ def test_two_revisions_differ_by_name(vault: Services, ada: Principal) -> None:
     assert vault.history.diff(ada, "prod", 2, 2) == []
 
 
+def test_a_rollback_to_nothing_is_a_revision_without_variables(vault: Services, ada: Principal) -> None:
+    add_environment(vault, ada, "prod", A="1")
+    assert rollback(vault, ada, 0) == 2
+    assert values(vault, ada, "prod") == {}
+    assert rollback(vault, ada, 1) == 3
+    assert values(vault, ada, "prod") == {"A": "1"}
+
+
 def test_a_rollback_is_a_new_revision(vault: Services, ada: Principal) -> None:
     add_environment(vault, ada, "prod", A="1")
     patch(vault, ada, "prod", A="2", B="3")
@@ -64,7 +72,9 @@ def test_a_rollback_is_a_new_revision(vault: Services, ada: Principal) -> None:
 def test_there_is_no_way_to_a_revision_that_never_was(vault: Services, ada: Principal) -> None:
     add_environment(vault, ada, "prod", A="1")
     patch(vault, ada, "prod", A="2")
-    for number in (0, 3, -1, 10**12):
+    with pytest.raises(NotFound):
+        vault.history.get(ada, "prod", 0)
+    for number in (3, -1, 10**12):
         for call in (rollback, lambda vault, who, number: vault.history.get(who, "prod", number)):
             with pytest.raises(NotFound):
                 call(vault, ada, number)

@@ -1,4 +1,4 @@
-"""Merging changes into variables, and what may be stored at all."""
+"""Merging changes into variables, the edits of rows, and what may be stored at all."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from vault.errors import InvalidInput
 from vault.model.environment import Variable, VariableType
-from vault.services.editing import checked, merge
+from vault.services.editing import RowEdit, checked, edited, merge
 from vault.services.history import compare
 
 CURRENT = (
@@ -71,3 +71,36 @@ def test_a_comparison_leads_from_the_one_to_the_other(
         assert change.before != change.after
         changes[change.name] = None if change.after is None else {"value": change.after.value}
     assert set(merge(before, changes)) == set(after)
+
+
+def test_a_renamed_row_keeps_its_place_and_all_else_that_it_has() -> None:
+    [_, renamed, _] = edited(CURRENT, [RowEdit("B", {"name": "Z"})])
+    assert renamed == Variable("Z", "2", VariableType.SECRET, enabled=False, literal=True, description="d")
+
+
+def test_names_can_be_exchanged_and_taken_over() -> None:
+    exchanged = edited(CURRENT, [RowEdit("A", {"name": "B"}), RowEdit("B", {"name": "A"})])
+    assert [(item.name, item.value) for item in exchanged] == [("B", "1"), ("A", "2"), ("C", "3")]
+    taken = edited(
+        CURRENT, [RowEdit("A", {"name": "Z"}), RowEdit(None, {"name": "A", "value": "new"}), RowEdit("C", None)]
+    )
+    assert [(item.name, item.value) for item in taken] == [("Z", "1"), ("B", "2"), ("A", "new")]
+
+
+@pytest.mark.parametrize(
+    ("edits", "path"),
+    [
+        ([RowEdit("A", {"value": "x"}), RowEdit("B", {"name": "C"})], "1.name"),
+        ([RowEdit(None, {"name": "N"}), RowEdit(None, {"name": "N"})], "1.name"),
+        ([RowEdit(None, {"name": "caf\u00e9"}), RowEdit(None, {"name": "cafe\u0301"})], "1.name"),
+        ([RowEdit("A", None), RowEdit("A", {"value": "x"})], "1.name"),
+        ([RowEdit("NO", None)], "0.name"),
+        ([RowEdit(None, {"value": "x"})], "0.name"),
+        ([RowEdit("A", {"value": "\ud800"})], "0.value"),
+        ([RowEdit("A", {"description": "x" * 4097})], "0.description"),
+    ],
+)
+def test_an_edit_that_cannot_be_is_named_by_its_position(edits: list[RowEdit], path: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        edited(CURRENT, edits)
+    assert caught.value.path == path

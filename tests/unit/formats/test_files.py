@@ -1,0 +1,41 @@
+"""What a file's name and bytes tell."""
+
+from __future__ import annotations
+
+import pytest
+
+from vault.errors import FormatError
+from vault.formats.files import format_of, text_of
+
+
+@pytest.mark.parametrize(
+    ("name", "format_name"),
+    [
+        (".env", "dotenv"),
+        (".env.local", "dotenv"),
+        ("prod.env", "dotenv"),
+        ("prod.env.example", "template"),
+        ("prod.docker.env", "docker"),
+        ("prod.postman_environment.json", "postman"),
+        ("My.postman_globals.json", "postman"),
+        ("prod.json", "json"),
+        ("prod.json.age", "json"),
+        ("app.secret.yaml", "kubernetes"),
+        ("app.yml", "yaml"),
+        ("app.txt", None),
+        ("", None),
+    ],
+)
+def test_a_name_tells_the_format(name: str, format_name: str | None) -> None:
+    assert format_of(name) == format_name
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-le", "utf-16-be"])
+def test_every_unicode_is_read(encoding: str) -> None:
+    assert text_of("A=größe\n".encode(encoding)) == "A=größe\n"
+
+
+@pytest.mark.parametrize("data", [b"\xff", b"A=\xe9", b"\xff\xfeA"])
+def test_what_is_no_text_is_told_without_quoting_it(data: bytes) -> None:
+    with pytest.raises(FormatError, match=r"This file is not UTF-(8|16) text \(byte \d+\)\."):
+        text_of(data)
