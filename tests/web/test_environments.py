@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from tests.api.conftest import Vault
 from tests.web.conftest import Visitor, words
 
 HOSTILE = '"><script>alert(1)</script>{{"xy"*3}}'
@@ -50,3 +53,14 @@ def test_no_text_of_a_person_becomes_markup(ada: Visitor) -> None:
     assert HOSTILE in words(answer)
     searched = ada.client.get("/environments", query_string={"q": HOSTILE}, base_url="https://localhost:8443")
     assert "<script>alert" not in searched.text
+
+
+def test_no_page_shows_what_python_prints_of_an_object(vault: Vault, ada: Visitor) -> None:
+    place = ada.post("/environments", {"name": "prod"}).headers["Location"].partition("?")[0]
+    rules = [rule for rule in vault.app.url_map.iter_rules() if rule.endpoint.startswith("web_")]
+    pages = {rule.rule.replace("/environments/<env>", place) for rule in rules if "GET" in (rule.methods or ())}
+    shown = {page: ada.get(page) for page in pages if "<" not in page}
+    assert [
+        page for page, answer in shown.items() if re.search(r" at 0x[0-9a-f]+|built-in|None\b", words(answer))
+    ] == []
+    assert sum(answer.status_code == 200 for answer in shown.values()) > 12
