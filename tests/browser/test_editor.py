@@ -221,6 +221,20 @@ def test_what_cannot_be_saved_is_told_beside_its_field(tab: Tab, place: Place, a
     assert "API_KEY" in stored(place, ada)
 
 
+def test_whoever_had_to_log_in_again_loses_nothing(tab: Tab, place: Place, ada: Person) -> None:
+    tab.expects_status(401)
+    tab.expects_status(403)
+    row(tab, "API_KEY").get_by_role("link").click()
+    edited(tab).get_by_label("Value").fill("mine")
+    place.vault.storage.transaction(lambda unit: place.vault.sessions.revoke_all(unit, ada.principal.user_id))
+    button(tab, "Save").click()
+    expect(say(tab)).to_have_text("You are logged out: log in again, then retry.")
+    tab.become(ada)
+    button(tab, "Save").click()
+    expect(say(tab)).to_have_text("Saved as revision 2.")
+    assert stored(place, ada)["API_KEY"] == "mine"
+
+
 def test_leaving_with_unsaved_changes_asks_first(tab: Tab) -> None:
     asked: list[str] = []
 

@@ -77,11 +77,12 @@ def _page(env: str | None, error: InvalidInput | Conflict | None = None, wrong: 
         "cas_required": environment.cas_required,
         "copy": f"{environment.name} copy",
     }
+    shown = frame(environment, "settings") | {"days": services().settings.purge_after_days, "typed": typed}
     if error is None:
-        return render("settings.html", **frame(environment, "settings"), typed=typed)
+        return render("settings.html", **shown)
     problems.audited(error)
     path = getattr(error, "path", "") if wrong != "copy" else ""
     typed |= {name: field(name) for name in typed if name in request.form}
     typed["cas_required"] = "cas_required" in request.form if wrong != "copy" else environment.cas_required
     told = {"error": error.message, "wrong": path or wrong}
-    return render("settings.html", problems.status_of(error), **frame(environment, "settings"), typed=typed, **told)
+    return render("settings.html", problems.status_of(error), **shown, **told)

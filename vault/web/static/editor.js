@@ -205,6 +205,7 @@ function saved(rows, told) {
   for (const row of rows) row.isGone ? row.tr.remove() : settle(row);
   at("undo-saved").hidden = !told.changed;
   at("nothing")?.remove();
+  at("references").parentElement.hidden = false;
   at("state").textContent = `Revision ${revision} · ${at("rows").rows.length} variables · changed just now`;
   say(`Saved as revision ${revision}.`);
 }
