@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, BrowserType, sync_playwright
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 _ARGUMENTS = (
@@ -25,12 +26,18 @@ _ARGUMENTS = (
 @contextmanager
 def chromium(key_hash: str) -> Iterator[Browser]:
     """A browser that trusts the server's key with this hash and no other; all else that it knows of TLS counts."""
+    with sync_playwright() as playwright, launched(playwright.chromium, key_hash) as browser:
+        yield browser
+
+
+@contextmanager
+def launched(kind: BrowserType, key_hash: str, **options: Any) -> Iterator[Browser]:
+    """The same, where Playwright runs already; `options` are its own."""
     program = next((found for name in _NAMES if (found := shutil.which(name))), None)
     assert program, "Chromium is not installed; `make test` installs it on Debian and Ubuntu."
     trust = f"--ignore-certificate-errors-spki-list={key_hash}"
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=program, args=[*_ARGUMENTS, trust])
-        try:
-            yield launched
-        finally:
-            launched.close()
+    browser = kind.launch(executable_path=program, args=[*_ARGUMENTS, trust], **options)
+    try:
+        yield browser
+    finally:
+        browser.close()

@@ -37,7 +37,7 @@ _OPTIONS: dict[str, Any] = {
 class OpenTab(Protocol):
     """Opens tabs that are closed, and asked for their complaints, when the test is over."""
 
-    def __call__(self, place: Place, person: Person | None = None, **options: Any) -> Tab:
+    def __call__(self, place: Place, person: Person | None = None, *, browser: Browser = ..., **options: Any) -> Tab:
         """A tab with a cookie jar of its own, logged in as `person`; `options` are Playwright's for a context."""
         ...
 
@@ -97,7 +97,7 @@ def open_tab(browser: Browser) -> Iterator[OpenTab]:
     """A maker of tabs, as many as a test needs."""
     tabs: list[Tab] = []
 
-    def make(place: Place, person: Person | None = None, **options: Any) -> Tab:
+    def make(place: Place, person: Person | None = None, *, browser: Browser = browser, **options: Any) -> Tab:
         context = browser.new_context(**_OPTIONS | options)
         context.set_default_timeout(_TIMEOUT_MS)
         watch = Watch()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
+from tests.browser.chromium import launched
 from tests.browser.conftest import OpenTab
-from tests.browser.places import Place
+from tests.browser.places import Authority, Place
 from tests.browser.tabs import COOKIE, Tab
+from tests.vaults import write
 
 
 def test_a_person_logs_in_and_out(place: Place, tab: Tab) -> None:
@@ -48,6 +50,22 @@ def test_the_back_button_shows_nothing_after_a_logout(place: Place, open_tab: Op
     expect(tab.page.get_by_role("heading", name="Log in")).to_be_visible()
     tab.page.go_back()
     expect(tab.page).to_have_url(re.compile(r"/login\?next="))
+
+
+def test_nor_does_it_in_a_browser_that_keeps_pages_whole(
+    place: Place, browser: Browser, authority: Authority, open_tab: OpenTab
+) -> None:
+    ada = place.newcomer()
+    # Playwright turns this cache off, which people's browsers have.
+    keeping = {"ignore_default_args": ["--disable-back-forward-cache"]}
+    with launched(browser.browser_type, authority.key_hash, **keeping) as other:
+        tab = open_tab(place, ada, browser=other)
+        tab.go("/environments")
+        tab.go("/tokens")
+        write(place.vault, lambda unit: place.vault.sessions.revoke_all(unit, ada.principal.user_id))
+        tab.page.evaluate("history.back()")
+        expect(tab.page).to_have_url(re.compile(r"/login\?next="))
+        tab.context.close()
 
 
 def test_a_tab_hears_all_that_a_page_does_wrong(tab: Tab) -> None:
