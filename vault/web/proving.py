@@ -90,7 +90,8 @@ def proven(session: NewSession, wanted: str) -> Response:
 def forgotten(response: Response) -> Response:
     """Have the browser forget the site, with all that it has kept of it."""
     response.delete_cookie(COOKIE, secure=True, httponly=True, samesite="Strict")
-    response.headers["Clear-Site-Data"] = '"cache", "cookies", "storage"'
+    # Not "cookies": that would take those of everything else on this host with it, at any port.
+    response.headers["Clear-Site-Data"] = '"cache", "storage"'
     return response
 
 
