@@ -34,7 +34,7 @@ from vault.services.erasure import ErasureReport
 from vault.services.instance import Instance
 from vault.services.own_keys import master_key, open_own_keys
 from vault.settings import Settings
-from vault.storage import Storage, first_rows, schema_revision
+from vault.storage import Storage, UnitOfWork, first_rows, schema_revision
 from vault.storage.snapshot import changes_mark, snapshot
 
 
@@ -114,10 +114,13 @@ class Backups:
             told.append(_told(place, partial(self._gather, found)))
             lists += found
         known = merged(lists)
-        with self._storage.write() as unit:
+
+        def drop(unit: UnitOfWork) -> Dropped:
             dropped = drop_erased(unit, principal, known)
             audit.record(unit, principal, "backup.drop", details=asdict(dropped))
-        return dropped, told
+            return dropped
+
+        return self._storage.transaction(drop), told
 
     def held(self, principal: Principal) -> tuple[list[Held], list[Told]]:
         """This vault's archives in every place, and the places that cannot be asked."""

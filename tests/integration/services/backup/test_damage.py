@@ -16,7 +16,7 @@ from tests.vaults import HOST, FakeClock, add_environment, add_person, as_sessio
 from vault.app import restorer
 from vault.crypto import new_key
 from vault.crypto.age import X25519Recipient, identities_from
-from vault.errors import BackupError, KeyringError
+from vault.errors import BackupError, KeyringError, StorageError
 from vault.keys import backup as backup_key
 from vault.services import Services
 from vault.services.backup import Archive, Opener, key_file
@@ -265,3 +265,9 @@ def test_rows_of_sessions_are_in_no_archive(filled: Services) -> None:
     with newest(filled).open("rb") as file:
         text = b"".join(Opener(backup_key.read(key_file(filled.settings))).opened(file, "archive"))
     assert person.id.encode() not in text.replace(b"session:" + person.id.encode(), b"")
+
+
+def test_a_database_that_somebody_has_put_text_into_says_so(filled: Services) -> None:
+    run_sql(filled, "UPDATE revisions SET blob = 'text' WHERE number = 1")
+    with pytest.raises(StorageError, match="A row of revisions holds what this vault did not write"):
+        make(filled)
