@@ -151,8 +151,14 @@ def test_a_list_from_after_a_reseal_and_a_rotation_counts_for_an_archive_from_be
         vault.keys.rewrapping.run(HOST)
         vault.keys.reseal.run(HOST)
         erase(vault, ada)
-    done = restored(backed, fresh_database("sqlite"), path)
+        with vault.storage.read() as unit:
+            known = {row.key_id for row in unit.destroyed_keys.erased()}
+    url = fresh_database("sqlite")
+    done = restored(backed, url, path)
     assert (done.dropped.people, done.warnings) == (1, [])
+    # Keys that the archive has never heard of are known again: the next place to be told hears of them.
+    with opened_at(backed.settings, url) as again, again.storage.read() as unit:
+        assert {row.key_id for row in unit.destroyed_keys.erased()} > known
 
 
 def test_an_environment_that_was_erased_stays_erased(

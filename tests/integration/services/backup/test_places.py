@@ -22,7 +22,7 @@ from vault.services import Services
 from vault.services.backup import Kind, place_at, places_at
 from vault.services.backup.bucket import BucketPlace
 from vault.services.backup.erased import list_name
-from vault.services.backup.names import archives_in
+from vault.services.backup.names import ArchiveName, Keeping, archives_in
 from vault.services.clock import DAY_US, HOUR_US
 
 ROOT_WRITES_ANYWHERE = "root writes where the mode forbids it, so the directory is replaced by a file"
@@ -103,6 +103,16 @@ def test_a_disk_that_fails_to_flush_stores_nothing(vault: Services, monkeypatch:
     assert names(folder(vault, 0)) == before
 
 
+def test_a_name_comes_by_renaming_alone(vault: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_self: Path, _target: Path) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(Path, "replace", broken)
+    made = vault.backups.create(HOST, Kind.DAILY)
+    assert all("Input/output error" in told.error for told in made.places)
+    assert names(folder(vault, 0)) == names(folder(vault, 1)) == []
+
+
 def test_what_a_crash_has_cut_short_is_no_archive_and_goes_after_a_day(vault: Services) -> None:
     made = make(vault)
     young, old = (folder(vault, 0) / f".{made.name}.{number}.partial" for number in ("aa", "bb"))
@@ -179,6 +189,12 @@ def test_the_last_good_archive_stays_while_backups_fail(
     shutil.copy(folder(vault, 0) / name, folder(vault, 0) / future)
     made = make(vault)
     assert {made.name, future} < set(names(folder(vault, 0)))
+
+
+def test_an_archive_that_took_longer_than_its_time_stays_until_there_is_another() -> None:
+    made = ArchiveName("1f0c9a52b0e4", 0, Kind.RECENT, "x", ".srb")
+    other = ArchiveName("1f0c9a52b0e4", 1, Kind.RECENT, "x", ".srb")
+    assert Keeping(1, 1).past([made, other], made, 2 * HOUR_US) == [other]
 
 
 def test_times_are_told_as_they_are_kept(vault: Services, clock: FakeClock) -> None:
