@@ -398,3 +398,14 @@ def test_every_table_is_looked_at_here() -> None:
 def test_the_vault_itself_erases_nobody_by_accident(vault: Services, ada: Principal) -> None:
     with pytest.raises(InvalidInput):
         erase(vault, vault_itself("purge"), "ada", "bob")
+
+
+def test_a_session_s_copy_in_redis_is_buried(vault: Services, ada: Principal, redis_url: str) -> None:
+    with opened_again(vault, redis_url=redis_url) as first, opened_again(vault, redis_url=redis_url) as second:
+        session = log_in(first, "ada")
+        for worker in (first, second):
+            assert as_session(worker, session.secret).user_id == ada.user_id
+        erase(first, HOST, "ada")
+        for worker in (first, second):
+            with pytest.raises(NotAuthenticated):
+                as_session(worker, session.secret)
