@@ -40,6 +40,7 @@ COMMANDS = {
     "rollback": ("vault.cli.history:rollback", "Go back to an older revision, by a new one."),
     "run": ("vault.cli.run:run", "Run a program with the values in its environment."),
     "token": ("vault.cli.tokens:token", "Create, list, rotate and revoke service tokens."),
+    "account": ("vault.cli.account:account", "Show or delete your own account, change its password."),
     "doctor": ("vault.cli.doctor:doctor", "Check the way to a server, and say what to do."),
     "serve": ("vault.cli.serve:serve", "Operators: serve the vault."),
     "db": ("vault.cli.db:db", "Operators: look after the database."),

@@ -1,0 +1,70 @@
+"""`strongroom account`: one's own account: who one is, another password, and the end of it."""
+
+from __future__ import annotations
+
+import click
+
+from vault.cli import keychain
+from vault.cli.asking import read_new_secret, read_secret
+from vault.cli.context import Cli
+from vault.cli.erasure import print_erasure
+from vault.cli.options import connection_options, format_option, pass_cli
+from vault.cli.render import as_row, print_rows
+from vault.cli.words import CliError, say
+
+_SECRET = "-|@FILE"  # noqa: S105 - how a secret is given, not one.
+
+
+@click.group()
+def account() -> None:
+    """Look after your own account."""
+
+
+@account.command()
+@format_option
+@connection_options
+@pass_cli
+def show(cli: Cli) -> None:
+    """Show who you are logged in as."""
+    print_rows(cli, [as_row(cli.client.me())], ["username", "role", "id", "created_at"])
+
+
+@account.command()
+@click.option("--current", metavar=_SECRET, help="Read the current password from stdin or a file.")
+@click.option("--new", metavar=_SECRET, help="Read the new one from stdin or a file.")
+@connection_options
+@pass_cli
+def password(cli: Cli, current: str | None, new: str | None) -> None:
+    """Change your password; your other sessions end."""
+    given = read_secret(cli, current, "the current password")
+    cli.client.change_password(given, read_new_secret(cli, new, "the new password"))
+    say("Your password is changed. Your other sessions have ended.")
+
+
+@account.command()
+@click.option("--password", metavar=_SECRET, help="Read the password from stdin or a file.")
+@click.option("--yes", is_flag=True, help="Do not ask for the name.")
+@format_option
+@connection_options
+@pass_cli
+def delete(cli: Cli, password: str | None, yes: bool) -> None:
+    """Delete your account and shred all that is in it. Nothing brings it back.
+
+    The report says in numbers what went, and where copies remain until when.
+    """
+    client = cli.client
+    name = client.me().username
+    if not yes:
+        _confirm(cli, name)
+    report = client.delete_me(read_secret(cli, password, "the password"))
+    keychain.forget(cli.settings.url)
+    say(f"The account {name} is gone.")
+    print_erasure(cli, report)
+
+
+def _confirm(cli: Cli, name: str) -> None:
+    if not cli.can_ask():
+        raise CliError("A deletion asks for your name: say --yes where there is no terminal to ask at.")
+    say("Your environments, their history and your tokens are shredded.")
+    if click.prompt(f"Type {name} to go on", err=True, default="", show_default=False) != name:
+        raise CliError("That is not the name; nothing was deleted.")
