@@ -142,7 +142,11 @@ class Variables:
         edits: Sequence[RowEdit],
         precondition: Precondition = NO_PRECONDITION,
     ) -> Written:
-        """Apply what a person did to the rows, all in one revision. Raises as `edited` and `patch` do."""
+        """Apply what a person did to the rows, all in one revision. Raises as `edited` and `patch` do.
+
+        It needs `read` too: what it raises tells which names are there.
+        """
+        self._environments.find(unit, principal, reference, Permission.READ)
         return self.write(unit, principal, reference, lambda current: edited(current, edits), precondition)
 
     def put_one(

@@ -19,6 +19,7 @@ from vault.errors import Forbidden, NotAuthenticated, NotFound, NotGranted, Prec
 from vault.formats import ParsedFile
 from vault.model.principal import Principal
 from vault.services import Services
+from vault.services.editing import RowEdit
 from vault.services.tokens import LOGINS_MOST, GrantRequest, TokenRequest
 from vault.services.transfer import Imported, parse_file
 
@@ -69,6 +70,21 @@ def test_an_import_whose_plan_tells_what_is_there_needs_read(vault: Services, ad
     writer = token(vault, ada, grant("update", path="prod"))
     with pytest.raises(NotGranted):
         import_file(vault, writer, parse_file("dotenv", "PASSWORD=guess\n"), **{mode: True})
+    assert values(vault, ada, "prod") == {"PASSWORD": "hunter2"}
+
+
+def test_names_and_edits_of_rows_need_read(vault: Services, ada: Principal) -> None:
+    add_environment(vault, ada, "prod", PASSWORD="hunter2")
+    writer = token(vault, ada, grant("list,update,history,delete", path="prod"))
+    with pytest.raises(NotGranted):
+        vault.variables.list(writer, "prod")
+    edits = [RowEdit("PASSWORD", {"name": "TAKEN"})]
+    with pytest.raises(NotGranted):
+        write(vault, lambda unit: vault.variables.edit(unit, writer, "prod", edits))
+    reader = token(vault, ada, grant("read", path="prod"))
+    assert [item.name for item in vault.variables.list(reader, "prod").outlines] == ["PASSWORD"]
+    with pytest.raises(NotGranted):
+        write(vault, lambda unit: vault.variables.edit(unit, reader, "prod", edits))
     assert values(vault, ada, "prod") == {"PASSWORD": "hunter2"}
 
 
