@@ -17,7 +17,6 @@ from vault.kv.duration import seconds_of
 from vault.model.environment import check_environment_name
 from vault.model.principal import Principal
 from vault.model.strict_json import dumps, parse_written
-from vault.observe import metrics
 from vault.services import Services
 from vault.services.wrapping import Wrapped, check_ttl
 from vault.storage import UnitOfWork
@@ -216,11 +215,6 @@ def moment(us: int | None) -> str:
         return ""
     start = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
     return (start + datetime.timedelta(microseconds=us)).isoformat().replace("+00:00", "Z")
-
-
-def count_login(outcome: str) -> None:
-    """Count a login."""
-    metrics().logins.labels(outcome=outcome).inc()
 
 
 # -- Wrapping --

@@ -19,6 +19,7 @@ from vault.model.environment import EnvironmentKind, looks_like_id
 from vault.model.principal import Principal, Role, vault_itself
 from vault.services import audit
 from vault.services.clock import Clock
+from vault.services.counting import counted
 from vault.services.credentials import PASSWORD, opened, sealed
 from vault.services.environments import Environments
 from vault.services.factors.kinds import is_required
@@ -70,11 +71,12 @@ class Accounts:
         For doors that can ask for nothing more; the others go through `logins.py`. Raises as `prove_password` does, and
         `SecondFactorRequired`.
         """
-        user = self.prove_password(username, password, address)
-        with self._storage.read() as unit:
-            if is_required(unit, user):
-                raise SecondFactorRequired()
-        return user
+        with counted():
+            user = self.prove_password(username, password, address)
+            with self._storage.read() as unit:
+                if is_required(unit, user):
+                    raise SecondFactorRequired()
+            return user
 
     def prove_password(self, username: str, password: str, address: str) -> Record:
         """The user whose name and password these are; they may have a second factor to prove yet.

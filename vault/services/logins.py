@@ -10,8 +10,7 @@ any number who try at once one gets it. Whatever is wrong looks the same, and st
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,13 +20,11 @@ from vault.errors import (
     InvalidInput,
     NotFound,
     SecondFactorRequired,
-    StrongroomError,
-    TooManyRequests,
 )
 from vault.model.principal import Principal, vault_itself
-from vault.observe import metrics
 from vault.services import audit
 from vault.services.accounts import Accounts
+from vault.services.counting import counted
 from vault.services.factors.challenges import Challenge, Challenges, Purpose, Sealed
 from vault.services.factors.kinds import Kind, is_required, offered
 from vault.services.factors.passkeys import Passkeys
@@ -37,14 +34,6 @@ from vault.services.sessions import NewSession, Sessions, hold
 from vault.services.throttle import Attempt, Throttle
 from vault.services.waiting import again
 from vault.storage import Record, Storage, UnitOfWork
-
-_OUTCOMES: tuple[tuple[type[StrongroomError], str], ...] = (
-    (BadLogin, "refused"),
-    (BadSecondFactor, "refused"),
-    (TooManyRequests, "throttled"),
-    (SecondFactorRequired, "second_factor"),
-    (StrongroomError, "failed"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +90,7 @@ class Logins:
 
     def begin(self, username: str, password: str, visit: Visit) -> NewSession:
         """A session for a name and a password. Raises `BadLogin`, `TooManyRequests`, `SecondFactorRequired`."""
-        with _counted():
+        with counted():
             user = self._accounts.prove_password(username, password, visit.address)
             return self._begin_or_ask(user, visit, None)
 
@@ -111,7 +100,7 @@ class Logins:
 
     def complete(self, challenge_id: str, proof: Proof, visit: Visit) -> NewSession:
         """The session that a challenge was for. Raises `BadSecondFactor`, `TooManyRequests`."""
-        with _counted():
+        with counted():
             return self._complete(Purpose.LOGIN, challenge_id, proof, visit, None)
 
     # -- Stepping up --
@@ -119,7 +108,7 @@ class Logins:
     def step_up(self, principal: Principal, password: str, visit: Visit) -> NewSession:
         """A fresh session in place of the one that asks, for its person's password. Raises as `begin` does."""
         principal.require_person()
-        with _counted():
+        with counted():
             user = self._accounts.prove_password(principal.username, password, visit.address)
             return self._begin_or_ask(user, visit, principal)
 
@@ -131,7 +120,7 @@ class Logins:
     def complete_step_up(self, principal: Principal, challenge_id: str, proof: Proof, visit: Visit) -> NewSession:
         """The fresh session that a challenge was for. Raises as `complete` does."""
         principal.require_person()
-        with _counted():
+        with counted():
             return self._complete(Purpose.STEP_UP, challenge_id, proof, visit, principal)
 
     # -- A challenge --
@@ -282,19 +271,3 @@ class _Claim:
 def _door(visit: Visit) -> Principal:
     """Who acts before anybody is known."""
     return replace(vault_itself("login"), address=visit.address, request_id=visit.request_id)
-
-
-@contextmanager
-def _counted() -> Iterator[None]:
-    """Count a login by its outcome."""
-    outcome = "ok"
-    try:
-        yield
-    except StrongroomError as error:
-        outcome = next(name for kind, name in _OUTCOMES if isinstance(error, kind))
-        raise
-    except BaseException:
-        outcome = "failed"
-        raise
-    finally:
-        metrics().logins.labels(outcome=outcome).inc()
