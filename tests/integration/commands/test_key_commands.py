@@ -3,46 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
-from tests.conftest import FreshDatabase
+from tests.integration.commands.conftest import Run
 from tests.rotating import open_everything
-from tests.vaults import HOST, add_environment, add_person, make_vault, opened_again, run_sql
-from vault.cli import root
-from vault.cli.context import Cli
+from tests.vaults import HOST, add_environment, add_person, opened_again, run_sql
 from vault.services import Services
 
-Run = Callable[..., Result]
 
-
-@pytest.fixture
-def vault(tmp_path: Path, fresh_database: FreshDatabase) -> Iterator[Services]:
-    made = make_vault(tmp_path, fresh_database("sqlite"))
-    add_environment(made, add_person(made), "prod", A="1")
-    yield made
-    made.reads.close()
-    made.storage.close()
-
-
-@pytest.fixture
-def run(vault: Services) -> Run:
-    """Runs the command on this vault's host; `answers` are typed at its prompts."""
-
-    def invoke(*arguments: str, answers: str | None = None) -> Result:
-        chosen = vault.settings
-        env = {
-            "STRONGROOM_DATA_DIR": str(chosen.data_dir),
-            "STRONGROOM_KEYRING": str(chosen.keyring),
-            "STRONGROOM_DATABASE_URL": chosen.database_url,
-        }
-        cli = Cli(is_interactive=answers is not None)
-        return CliRunner(env=env).invoke(root, arguments, obj=cli, input=answers)
-
-    return invoke
+@pytest.fixture(autouse=True)
+def prod(vault: Services) -> None:
+    """There is something to rewrap: a person with an environment."""
+    add_environment(vault, add_person(vault), "prod", A="1")
 
 
 def versions(run: Run) -> list[tuple[int, str, int]]:

@@ -3,28 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
-from tests.conftest import FreshDatabase
-from tests.vaults import add_environment, add_person, add_token, grant, log_in, make_vault, opened_again
-from vault.cli import root
-from vault.cli.context import Cli
+from tests.integration.commands.conftest import Run
+from tests.vaults import add_environment, add_person, add_token, grant, log_in, opened_again
 from vault.model.principal import Principal, Role
 from vault.services import Services
-
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def vault(tmp_path: Path, fresh_database: FreshDatabase) -> Iterator[Services]:
-    made = make_vault(tmp_path, fresh_database("sqlite"))
-    yield made
-    made.reads.close()
-    made.storage.close()
 
 
 @pytest.fixture
@@ -33,23 +18,6 @@ def ada(vault: Services) -> Principal:
     add_environment(vault, made, "canary-environment", CANARY_NAME="canary-value")
     add_token(vault, made, grant("read", path="*"))
     return made
-
-
-@pytest.fixture
-def run(vault: Services) -> Run:
-    """Runs the command on this vault's host; `answers` are typed at its prompts."""
-
-    def invoke(*arguments: str, answers: str | None = None) -> Result:
-        chosen = vault.settings
-        env = {
-            "STRONGROOM_DATA_DIR": str(chosen.data_dir),
-            "STRONGROOM_KEYRING": str(chosen.keyring),
-            "STRONGROOM_DATABASE_URL": chosen.database_url,
-        }
-        cli = Cli(is_interactive=answers is not None)
-        return CliRunner(env=env).invoke(root, arguments, obj=cli, input=answers)
-
-    return invoke
 
 
 def test_an_erasure_asks_for_the_name_once_more(run: Run, ada: Principal) -> None:

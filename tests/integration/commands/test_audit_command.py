@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from tests.conftest import FreshDatabase
-from tests.vaults import add_environment, add_person, make_vault, patch, run_sql, values
-from vault.cli import root
+from tests.integration.commands.conftest import Run
+from tests.vaults import add_environment, add_person, patch, run_sql, values
 from vault.model.principal import Principal
 from vault.services import Services
-
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def vault(tmp_path: Path, fresh_database: FreshDatabase) -> Iterator[Services]:
-    made = make_vault(tmp_path, fresh_database("sqlite"))
-    yield made
-    made.reads.close()
-    made.storage.close()
 
 
 @pytest.fixture
@@ -34,22 +22,6 @@ def ada(vault: Services) -> Principal:
     values(vault, person, "prod")
     vault.reads.drain()
     return person
-
-
-@pytest.fixture
-def run(vault: Services) -> Run:
-    """Runs the command on this vault's host."""
-
-    def invoke(*arguments: str) -> Result:
-        chosen = vault.settings
-        env = {
-            "STRONGROOM_DATA_DIR": str(chosen.data_dir),
-            "STRONGROOM_KEYRING": str(chosen.keyring),
-            "STRONGROOM_DATABASE_URL": chosen.database_url,
-        }
-        return CliRunner(env=env).invoke(root, arguments)
-
-    return invoke
 
 
 def rows(result: Result) -> list[dict[str, object]]:
