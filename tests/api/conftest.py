@@ -118,9 +118,8 @@ def open_for_tests(folder: Path, database_url: str, **changes: Any) -> Vault:
     return Vault(build_app(services), services)
 
 
-@pytest.fixture(scope="session", params=KINDS)
-def vault(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vault]:
-    """A vault on each kind of database."""
+def vault_of_session(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vault]:
+    """A vault on the kind of database that `request` asks for, for all tests that share it."""
     folder = tmp_path_factory.mktemp("vault")
     url = f"sqlite:///{folder / 'strongroom.db'}"
     server: Postgres | None = None
@@ -134,6 +133,12 @@ def vault(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     if server is not None:
         server.ensure_running()
         server.drop_database(url)
+
+
+@pytest.fixture(scope="session", params=KINDS)
+def vault(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vault]:
+    """A vault on each kind of database."""
+    yield from vault_of_session(request, tmp_path_factory)
 
 
 @pytest.fixture

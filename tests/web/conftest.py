@@ -13,9 +13,8 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from tests.api.conftest import Vault, open_for_tests
+from tests.api.conftest import Vault, vault_of_session
 from tests.conftest import KINDS
-from tests.servers import Postgres
 from tests.vaults import PASSWORD, add_person
 
 ORIGIN = "https://localhost:8443"
@@ -90,19 +89,7 @@ def words(answer: TestResponse) -> str:
 @pytest.fixture(scope="session", params=KINDS)
 def vault(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vault]:
     """A vault on each kind of database, for all tests here: its people are new in each test."""
-    folder = tmp_path_factory.mktemp("vault")
-    url = f"sqlite:///{folder / 'strongroom.db'}"
-    server: Postgres | None = None
-    if request.param == "postgresql":
-        server = request.getfixturevalue("postgres")
-        server.ensure_running()
-        url = server.create_database()
-    made = open_for_tests(folder, url)
-    yield made
-    made.services.storage.close()
-    if server is not None:
-        server.ensure_running()
-        server.drop_database(url)
+    yield from vault_of_session(request, tmp_path_factory)
 
 
 @pytest.fixture
