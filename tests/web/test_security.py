@@ -11,6 +11,7 @@ import pytest
 from tests.api.conftest import Vault
 from tests.vaults import PASSWORD
 from tests.web.conftest import ORIGIN, Visitor, newcomer, words
+from vault.errors import VaultLocked
 
 COOKIE = "__Host-strongroom"
 NEW_PASSWORD = "harbour velvet thirty moss"
@@ -160,6 +161,20 @@ def test_a_recovery_code_logs_in_once_and_the_others_are_counted(vault: Vault, a
     assert third.post("/login/second", fields | {"recovery_code": codes[3]}).status_code == 401
 
 
+def test_new_codes_are_told_once_and_a_reload_makes_no_others(vault: Vault, ada: Visitor) -> None:
+    secret, old = with_app(ada)
+    other, fields = challenged(vault, ada)
+    other.post("/login/second", fields | {"code": next_code(secret)})
+    found = re.search(r'name="once" value="([^"]+)"', other.get("/security").text)
+    assert found
+    codes = _CODE.findall(other.post("/security/recovery-codes", {"once": found[1]}).text)
+    assert (len(codes), set(codes) & set(old)) == (10, set())
+    again = other.post("/security/recovery-codes", {"once": found[1]})
+    assert again.headers["Location"] == "/security?said=codes-before"
+    third, fields = challenged(vault, ada)
+    assert third.post("/login/second", fields | {"recovery_code": codes[0]}).status_code == 303
+
+
 def test_a_second_step_alone_is_worth_nothing(vault: Vault, ada: Visitor, visitor: Visitor) -> None:
     secret, _ = with_app(ada)
     _, fields = challenged(vault, ada)
@@ -288,3 +303,13 @@ def test_nobody_sees_anothers_activity(vault: Vault, ada: Visitor) -> None:
     ada.post("/environments", {"name": "prod"})
     assert "Environment made" in words(ada.get("/security"))
     assert "Environment made" not in words(newcomer(vault, "bob").get("/security"))
+
+
+def test_a_vault_that_is_locked_says_so_on_a_page(vault: Vault, ada: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    def locked() -> None:
+        raise VaultLocked()
+
+    monkeypatch.setattr(vault.services.instance, "require_unlocked", locked)
+    for path in ("/security", "/login"):
+        answer = ada.get(path)
+        assert (answer.status_code, "The vault is locked." in words(answer)) == (503, True)

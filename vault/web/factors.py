@@ -9,7 +9,8 @@ from markupsafe import Markup
 from vault.errors import InvalidInput, NotFound
 from vault.services.factors import Added, TotpEnrolment
 from vault.web.blueprint import new_blueprint
-from vault.web.pages import field, principal, render, see, services
+from vault.web.once import Before, once
+from vault.web.pages import field, principal, render, see, services, transaction
 from vault.web.problems import audited, status_of
 from vault.web.proving import passkey_sent
 
@@ -75,6 +76,10 @@ def remove_factor(factor_id: str) -> Response:
 @blueprint.post("/security/recovery-codes")
 def new_recovery_codes() -> Response:
     """Ten new codes in place of the old ones; they are on this answer, and on no other page."""
+    principal().require_recent_proof(services().clock())
+    if isinstance(transaction(lambda unit: once(unit, lambda _: None, lambda _: "codes")), Before):
+        # A reload must not take away what somebody has just written down.
+        return see(_HOME, "codes-before")
     return _codes(services().factors.new_recovery_codes(principal()), "")
 
 

@@ -22,6 +22,7 @@ _SENTENCES = {
     "sessions-ended": "Your other sessions are ended.",
     "password-changed": "Your password is changed. Your other sessions are ended.",
     "account-gone": "Your account is deleted, with all that was in it.",
+    "codes-before": "This form was sent before: the new codes were shown then. Make new ones if you have missed them.",
     "factor-added": "The second factor is added.",
     "factor-removed": "The second factor is removed.",
     "enrolment-over": "That step is over: begin it again where something is missing below.",
