@@ -132,9 +132,10 @@ class KeyMachine(RuleBasedStateMachine):
         self.archive, self.stored_then = newest(self.operator), copy.deepcopy(self.stored)
         self.was_locked, self.has_let_go = self.is_locked, False
 
-    @precondition(lambda self: self.archive is not None)
-    @rule()
-    def restore(self) -> None:
+    @rule(from_now=st.booleans())
+    def restore(self, from_now: bool) -> None:
+        if from_now or self.archive is None:
+            self.back_up()
         url = type(self).empty()
         try:
             assert not restored(self.operator, url, self.archive).warnings

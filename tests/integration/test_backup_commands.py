@@ -111,6 +111,23 @@ def test_an_archive_by_its_path_with_nothing_but_the_keys(run: Run, ada: Princip
     assert "Warning: There is no list of erased keys beside the archive" in done.stderr
 
 
+def test_a_host_writes_for_a_recipient_what_it_cannot_read(run: Run, ada: Principal, tmp_path: Path) -> None:
+    # The pair of tests/unit/crypto/test_age.py.
+    recipient = {"STRONGROOM_BACKUP_RECIPIENTS": "age12p4af6qdpk6fzzacvfkwhuu59q3kpau9mqxsqk8hja9696ml6d6q7mvkjy"}
+    made = run("backup", "create", **recipient)
+    assert made.exit_code == 0, made.stderr
+    assert made.stdout.strip().endswith(".srb.age")
+    refused = run("backup", "verify", "latest", **recipient)
+    assert "is for age recipients: say where an identity is with --identity." in refused.stderr
+    identity = tmp_path / "key.txt"
+    identity.write_text("AGE-SECRET-KEY-1P3H69H598NMCZNXJK4MHGPPU0PRLZRUUA7YUGHMJ9THNHY7CGUASUFEKCZ\n")
+    for words in (["verify", "latest", "--keys"], ["restore", "latest"]):
+        fresh = {"STRONGROOM_DATA_DIR": str(tmp_path / "new"), "STRONGROOM_DATABASE_URL": ""}
+        done = run("backup", *words, "-i", str(identity), **recipient, **fresh)
+        assert done.exit_code == 0, done.stderr
+        assert "blobs were opened" in done.stderr
+
+
 def test_a_place_that_fails_is_the_exit_code_and_the_last_word(run: Run, ada: Principal, tmp_path: Path) -> None:
     run("backup", "key")
     (tmp_path / "b").rmdir()
@@ -129,7 +146,7 @@ def test_a_place_that_fails_is_the_exit_code_and_the_last_word(run: Run, ada: Pr
 @pytest.mark.parametrize(
     ("words", "changes", "told"),
     [
-        (["create"], {}, "The backup key file"),
+        (["create"], {}, "backup.key: `strongroom backup key` makes one."),
         (["create"], {"STRONGROOM_BACKUP_TO": ""}, "STRONGROOM_BACKUP_TO=dir:/path,s3://bucket/prefix"),
         (["create"], {"STRONGROOM_BACKUP_TO": "ftp://x"}, "dir:/an/absolute/path and s3://bucket/prefix"),
         (["create"], {"STRONGROOM_BACKUP_RECIPIENTS": "age1x"}, "This is no recipient"),

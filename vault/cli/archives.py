@@ -73,8 +73,9 @@ def _opener(found: Settings, key_path: Path | None, identity: str | None) -> Ope
     from vault.services.backup import Opener, key_file
 
     path = key_path or key_file(found)
-    is_given = key_path is not None or found.backup_key is not None
-    known = backup_key.read(path) if is_given or path.exists() else None
+    # Where no file is named, there need be none: archives may be for age recipients alone.
+    is_named = key_path is not None or (found.backup_key is not None and not identity)
+    known = backup_key.read(path) if is_named or path.exists() else None
     return Opener(known, identities_from(read_text(identity)) if identity else ())
 
 

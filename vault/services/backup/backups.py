@@ -244,11 +244,17 @@ def key_file(settings: Settings) -> Path:
 
 
 def seal_of(settings: Settings) -> Seal:
-    """What the settings seal archives with. Raises `FormatError`, `KeyringError`."""
+    """What the settings seal archives with. Raises `BackupError`, `FormatError`, `KeyringError`."""
     recipients = [text.strip() for text in settings.backup_recipients.split(",") if text.strip()]
     if recipients:
         return AgeSeal([X25519Recipient.from_text(text) for text in recipients])
-    return KeySeal(backup_key.read(key_file(settings)))
+    path = key_file(settings)
+    if not path.exists() and not path.is_symlink():
+        raise BackupError(
+            f"There is no backup key at {path}: `strongroom backup key` makes one. If there was one, put it back: the "
+            "archives that it has sealed need it."
+        )
+    return KeySeal(backup_key.read(path))
 
 
 def held_in(places: list[Place], kept: Keeping, vault: str | None = None) -> tuple[list[Held], list[Told]]:
