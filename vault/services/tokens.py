@@ -92,11 +92,12 @@ class Tokens:
         Raises `NotGranted`, `NotFound` for an environment that is not there, `QuotaExceeded`, `InvalidInput`.
         """
         principal.require_current_secret()
+        # Counted first: each grant may cost a look into the database, and other writers wait meanwhile.
+        if not 1 <= len(request.grants) <= GRANTS_MAX:
+            raise InvalidInput(f"A token has 1 to {GRANTS_MAX} grants.", path="grants")
         grants = tuple(
             self._granted(unit, principal, wish, f"grants.{position}") for position, wish in enumerate(request.grants)
         )
-        if not 1 <= len(grants) <= GRANTS_MAX:
-            raise InvalidInput(f"A token has 1 to {GRANTS_MAX} grants.", path="grants")
         return self._add(unit, principal, request, grants)
 
     def log_in(self, unit: UnitOfWork, principal: Principal) -> TokenView:
@@ -123,6 +124,8 @@ class Tokens:
         living = [row for row in unit.tokens.children([principal.id]) if is_living(row, self._clock())]
         for row in sorted(living, key=lambda row: (row.created_us, row.id))[: max(0, len(living) + 1 - LOGINS_MOST)]:
             unit.tokens.change(row, revoked_us=self._clock())
+            # Whoever looks for what a token has made walks through living ones: nothing may be left below this one.
+            self._revoke_below(unit, [row.id])
 
     def of_accessor(self, principal: Principal, accessor: str) -> TokenView:
         """The token that an accessor names. Raises `NotFound`, for another person's too."""
