@@ -21,6 +21,7 @@ blueprint = calls.new_blueprint("tokens")
 
 _NOT_OFFERED = ("id", "no_parent", "period", "entity_alias")
 _ACCESSORS_MOST = 10_000
+_META_PAIRS_MOST, _META_NAME_MOST, _META_VALUE_MOST = 64, 128, 512
 
 
 @blueprint.route("/auth/token/lookup-self", methods=["GET", *WRITES])
@@ -262,6 +263,15 @@ def _uses(document: dict[str, Any]) -> int | None:
 
 def _metadata(document: dict[str, Any]) -> dict[str, str]:
     pairs = mapping(document, "meta")
-    if len(pairs) > 64 or not all(isinstance(value, str) for value in pairs.values()):
-        raise InvalidInput("This is a map of at most 64 texts.", path="meta")
+    # As on our own face: a row of a token is read in every request that shows it.
+    fits = all(
+        isinstance(value, str) and 1 <= len(name) <= _META_NAME_MOST and len(value) <= _META_VALUE_MOST
+        for name, value in pairs.items()
+    )
+    if len(pairs) > _META_PAIRS_MOST or not fits:
+        raise InvalidInput(
+            f"This is a map of at most {_META_PAIRS_MOST} texts, of {_META_VALUE_MOST} characters at most each, under "
+            f"names of at most {_META_NAME_MOST}.",
+            path="meta",
+        )
     return pairs

@@ -208,7 +208,8 @@ def test_a_token_without_delegate_makes_none(ada: Caller) -> None:
     [
         {"policies": ["root"]}, {"policies": "admin"}, {"policies": ["path:a:everything"]}, {"policies": [1]},
         {"policies": ["default"]}, {"no_parent": True}, {"id": "mine"}, {"period": "1h"}, {"type": "batch"},
-        {"num_uses": -1}, {"ttl": "soon"}, {"meta": {"a": 1}}, {"display_name": "a\nb"},
+        {"num_uses": -1}, {"ttl": "soon"}, {"meta": {"a": 1}}, {"meta": {"a": "b" * 513}}, {"meta": {"a" * 129: "b"}},
+        {"meta": {"": "b"}}, {"display_name": "a\nb"},
     ],
 )  # fmt: skip
 def test_what_is_not_offered_is_refused_and_not_ignored(service: Kv, body: dict[str, Any]) -> None:
