@@ -24,6 +24,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from vault.errors import BackupError
+from vault.services.backup.names import ArchiveName, short_id
 from vault.services.backup.seals import Opener
 from vault.storage import FirstRows, RowSigner
 from vault.storage.snapshot import as_records, kept_tables, read_rows
@@ -125,8 +126,19 @@ class Archive:
         self._opener = opener
 
     def verify(self, told: Told = _nobody) -> Contents:
-        """Read all of it to its proven end. Raises `BackupError` with what is wrong, and about where."""
-        return self.read(lambda _table, _rows: None, told)
+        """Read all of it to its proven end. Raises `BackupError` with what is wrong, and about where.
+
+        Whoever can write to a place could give an older archive the name of a newer one, and nothing in it would be
+        wrong: what it says of itself must be what its name says. A name of somebody's own says nothing.
+        """
+        contents = self.read(lambda _table, _rows: None, told)
+        named, head = ArchiveName.parse(self.name), contents.head
+        if named is not None and (named.vault, named.created_us) != (short_id(head.instance_id), head.created_us):
+            raise BackupError(
+                f"{self.name} is the archive of another moment, or of another vault, than its name says: somebody has "
+                "renamed it. Find out who, and restore the archive that you mean."
+            )
+        return contents
 
     def read(self, take: Callable[[Rows, Iterator[list[Any]]], None], told: Told = _nobody) -> Contents:
         """Hand each table with its rows to `take`, and return what was read once its end is proven.

@@ -271,3 +271,22 @@ def test_a_database_that_somebody_has_put_text_into_says_so(filled: Services) ->
     run_sql(filled, "UPDATE revisions SET blob = 'text' WHERE number = 1")
     with pytest.raises(StorageError, match="A row of revisions holds what this vault did not write"):
         make(filled)
+
+
+def test_an_older_archive_under_the_name_of_a_newer_one_is_refused(
+    filled: Services, clock: FakeClock, fresh_database: FreshDatabase, tmp_path: Path
+) -> None:
+    """It needs no key: whoever writes to the place would choose the past that `latest` brings back."""
+    older = newest(filled)
+    clock.advance(3600)
+    make(filled)
+    latest = newest(filled)
+    assert latest != older
+    older.replace(latest)
+    url = fresh_database("sqlite")
+    with pytest.raises(BackupError, match="renamed"):
+        restored(filled, url, latest)
+    with pytest.raises(BackupError, match="renamed"):
+        archive(filled, latest).verify()
+    own = latest.rename(tmp_path / "a name of my own.srb")
+    assert restored(filled, url, own).proof.faults == []
