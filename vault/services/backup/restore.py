@@ -107,7 +107,7 @@ class Restorer:
         restored = Restored(contents, Proof())
         erased = ErasedList(0) if without_list else self._lists(places, contents, keyring, masters, restored)
         if without_list:
-            restored.warnings.append(f"{_NO_LIST} Nobody looked for a list, as was asked for.")
+            restored.warnings.append(f"No list of erased keys was heeded, as was asked for: {_ARE_BACK}")
         storage = self._target(contents)
         try:
             with storage.write() as unit:
@@ -247,10 +247,11 @@ _NOT_EMPTY = (
     "The target is not empty, so nothing was written to it: move it away, or name another database in "
     "STRONGROOM_DATABASE_URL."
 )
-_NO_LIST = (
-    "There is no list of erased keys beside the archive: people and environments that were erased after it was made "
-    "ARE BACK. Erase them again."
+_ARE_BACK = (
+    "people and environments that were erased after the archive was made ARE BACK. Erase them again, or let "
+    "`strongroom backup drop-erased` do it where a place has a list."
 )
+_NO_LIST = f"There is no list of erased keys beside the archive: {_ARE_BACK}"
 _BAD_LIST = (
     "Somebody may want erased people back: find a list that this vault has signed, at another place or in an older "
     "copy, or restore with --without-erased-list."
