@@ -8,7 +8,8 @@
 | archive.py  | the lines: tables, rows, counts, the vault's stamp                   |
 | seals.py    | the outer seal: a backup key, or age recipients                      |
 | names.py    | what an archive is called, and until when it is kept                 |
-| places.py   | a directory; bucket.py: S3                                           |
+| place.py    | what every place can do; directory.py and bucket.py (S3) are such    |
+| places.py   | which place an address means                                         |
 | erased.py   | the signed list of erased keys that lies in every place              |
 | drop.py     | erasing again whom such a list knows                                 |
 | remains.py  | what of an erased person remains in archives, for the report         |
@@ -19,7 +20,8 @@ from vault.services.backup.archive import Archive, Contents
 from vault.services.backup.backups import Backups, Made, Told, held_in, keeping, key_file
 from vault.services.backup.drop import Dropped
 from vault.services.backup.names import Held, Kind
-from vault.services.backup.places import Place, place_at, places_at
+from vault.services.backup.place import Place
+from vault.services.backup.places import place_at, places_at
 from vault.services.backup.remains import KnownArchives
 from vault.services.backup.restore import Proof, Restored, Restorer
 from vault.services.backup.seals import Opener

@@ -26,7 +26,8 @@ from vault.services.backup.archive import Archive, Contents, Head, lines_of
 from vault.services.backup.drop import Dropped, drop_erased
 from vault.services.backup.erased import ErasedList, fetched_list, list_name, merged
 from vault.services.backup.names import ArchiveName, Held, Keeping, Kind, archives_in, short_id
-from vault.services.backup.places import Place, places_at
+from vault.services.backup.place import Place
+from vault.services.backup.places import places_at
 from vault.services.backup.remains import of_archives
 from vault.services.backup.seals import AgeSeal, KeySeal, Seal
 from vault.services.clock import Clock

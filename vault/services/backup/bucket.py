@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from vault.errors import BackupError, NotFound
-from vault.services.backup.places import Stored
+from vault.services.backup.place import Stored
 
 CONNECT_SECONDS = 5
 READ_SECONDS = 60

@@ -23,7 +23,7 @@ from vault.crypto import Key, keyed_digest
 from vault.errors import BackupError, BlobError, ErasedListError, KeyProviderError, KeyProviderUnavailable, NotFound
 from vault.keys import Keyring, MasterKey
 from vault.services.backup.names import short_id
-from vault.services.backup.places import Place
+from vault.services.backup.place import Place
 from vault.services.own_keys import OwnKeys, master_key
 from vault.storage import UnitOfWork
 

@@ -2,50 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-import shutil
-import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
-from vault.errors import BackupError, NotFound
+from vault.errors import BackupError
+from vault.services.backup.directory import DIRECTORY, DirectoryPlace
+from vault.services.backup.place import Place
 
-DIRECTORY, BUCKET = "dir:", "s3://"
-
-_FILE_MODE = 0o600
-_ABANDONED_SECONDS = 86_400
-"""A copy that nobody has touched for a day was cut short by a crash."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A file in a place."""
-
-    name: str
-    size_bytes: int
-
-
-class Place(Protocol):
-    """Holds files by name. Every method raises `BackupError`, with a sentence, where the place cannot be used."""
-
-    address: str
-    """As the settings name it."""
-
-    def stored(self) -> list[Stored]:
-        """All files, in order of name."""
-
-    def put(self, name: str, source: Path) -> None:
-        """Store a copy under `name`, whole or not at all."""
-
-    def fetched(self, name: str) -> AbstractContextManager[Path]:
-        """A local file that holds it, for as long as the block lasts. Raises `NotFound`."""
-
-    def delete(self, name: str) -> None:
-        """Delete a file; one that is gone already is no fault."""
+BUCKET = "s3://"
 
 
 def place_at(address: str) -> Place:
@@ -63,77 +26,3 @@ def place_at(address: str) -> Place:
 def places_at(addresses: str) -> list[Place]:
     """The places that a setting names, split by commas."""
     return [place_at(address.strip()) for address in addresses.split(",") if address.strip()]
-
-
-class DirectoryPlace:
-    """A directory that somebody has made for it: an empty mount point must not be taken for the disk behind it."""
-
-    def __init__(self, path: Path) -> None:
-        self.address = f"{DIRECTORY}{path}"
-        self._path = path
-
-    def stored(self) -> list[Stored]:
-        """All files, in order of name."""
-        try:
-            found = [entry for entry in os.scandir(self._path) if entry.is_file(follow_symlinks=False)]
-            files = [Stored(entry.name, entry.stat(follow_symlinks=False).st_size) for entry in found]
-        except OSError as error:
-            raise self._unusable(error, "read") from error
-        return sorted((file for file in files if not file.name.startswith(".")), key=lambda file: file.name)
-
-    def put(self, name: str, source: Path) -> None:
-        """Copy, flush to the disk, and only then give it its name."""
-        partial = self._path / f".{name}.{secrets.token_hex(4)}.partial"
-        try:
-            try:
-                with source.open("rb") as read, open(partial, "xb", opener=_private) as written:
-                    shutil.copyfileobj(read, written)
-                    written.flush()
-                    os.fsync(written.fileno())
-                partial.replace(self._path / name)
-                _sync_directory(self._path)
-            finally:
-                partial.unlink(missing_ok=True)
-            self._sweep()
-        except OSError as error:
-            raise self._unusable(error, "written to") from error
-
-    @contextmanager
-    def fetched(self, name: str) -> Iterator[Path]:
-        """The file itself."""
-        path = self._path / name
-        if not path.is_file():
-            raise NotFound(f"There is no file {name} in {self.address}.")
-        yield path
-
-    def delete(self, name: str) -> None:
-        """Delete a file."""
-        try:
-            (self._path / name).unlink(missing_ok=True)
-        except OSError as error:
-            raise self._unusable(error, "written to") from error
-
-    def _sweep(self) -> None:
-        """Remove copies that a crash has cut short."""
-        for partial in self._path.glob(".strongroom-*.partial"):
-            if time.time() - partial.stat().st_mtime > _ABANDONED_SECONDS:
-                partial.unlink(missing_ok=True)
-
-    def _unusable(self, error: OSError, how: str) -> BackupError:
-        if isinstance(error, FileNotFoundError):
-            return BackupError(
-                f"{self.address} is not there: make the directory (mode 0700), or mount what belongs there."
-            )
-        return BackupError(f"{self.address} cannot be {how}: {error.strerror}.")
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, _FILE_MODE)
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

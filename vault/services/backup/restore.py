@@ -24,7 +24,7 @@ from vault.services.backup.archive import Archive, Contents, Rows, Told
 from vault.services.backup.drop import Dropped, drop_erased
 from vault.services.backup.erased import ErasedList, fetched_list, merged
 from vault.services.backup.names import archives_in, short_id
-from vault.services.backup.places import Place
+from vault.services.backup.place import Place
 from vault.services.clock import Clock
 from vault.services.instance import Instance
 from vault.services.own_keys import master_key, open_own_keys

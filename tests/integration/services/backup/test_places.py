@@ -68,7 +68,7 @@ def test_a_full_disk_leaves_no_half_archive_under_its_name(vault: Services, monk
         target.write(b"half of it")  # type: ignore[attr-defined]
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("vault.services.backup.places.shutil.copyfileobj", full)
+    monkeypatch.setattr("vault.services.backup.directory.shutil.copyfileobj", full)
     made = vault.backups.create(HOST, Kind.DAILY)
     assert all("cannot be written to: No space left on device." in told.error for told in made.places)
     assert names(folder(vault, 0)) == names(folder(vault, 1)) == []
@@ -97,7 +97,7 @@ def test_a_disk_that_fails_to_flush_stores_nothing(vault: Services, monkeypatch:
     def broken(_descriptor: int) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr("vault.services.backup.places.os.fsync", broken)
+    monkeypatch.setattr("vault.services.backup.directory.os.fsync", broken)
     made = vault.backups.create(HOST, Kind.DAILY)
     assert all("Input/output error" in told.error for told in made.places)
     assert names(folder(vault, 0)) == before
@@ -180,7 +180,7 @@ def test_the_last_good_archive_stays_while_backups_fail(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr("vault.services.backup.places.shutil.copyfileobj", full)
+        patch.setattr("vault.services.backup.directory.shutil.copyfileobj", full)
         made = vault.backups.create(HOST, Kind.DAILY)
         assert all(told.error and not told.deleted for told in made.places)
     assert name in names(folder(vault, 0))
