@@ -6,6 +6,7 @@ from contextlib import suppress
 
 import pytest
 
+from tests.authenticator import Authenticator
 from tests.factors import API, WEB, App, add_passkey, add_totp, asked, fresh, sessions_of, with_code
 from tests.vaults import HOST, PASSWORD, FakeClock, as_session, change_password, erase_oneself, log_in, run_sql, write
 from vault.errors import BadSecondFactor, Conflict, Forbidden, InvalidInput, NotAuthenticated, NotFound, StepUpRequired
@@ -38,6 +39,16 @@ def test_the_second_factor_comes_with_none_and_ends_nothing(vault: Services, ada
     add_passkey(vault, "ada", by=principal)
     assert vault.factors.list(principal).recovery_codes_left == 10
     assert sessions_of(vault, ada) == 2
+
+
+def test_the_first_factor_ends_what_was_begun_with_a_password_alone(vault: Services, ada: Principal) -> None:
+    principal, device = fresh(vault, "ada"), Authenticator()
+    # Somebody else has a copy of this very session's cookie, and begins as well.
+    stolen = vault.factors.begin_passkey(principal)
+    add_totp(vault, "ada", by=principal)
+    with pytest.raises(NotFound):
+        vault.factors.confirm_passkey(principal, stolen.id, device.create(stolen.options))
+    assert [item.kind for item in vault.factors.list(principal).items] == ["totp"]
 
 
 def test_a_factor_has_the_name_that_it_was_given(vault: Services, ada: Principal, clock: FakeClock) -> None:

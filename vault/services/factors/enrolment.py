@@ -239,6 +239,8 @@ class Factors:
             codes = self._recovery.renew(unit, user.id)
             # They have proven a password alone, which somebody else may know: that is why people add a factor.
             self._sessions.revoke_all(unit, user.id, but=principal.id)
+            # Nor may what was begun with that password add another one, for whoever shares this session's cookie.
+            unit.challenges.drop_of(user.id)
         audit.record(unit, principal, "factor.add", details={"kind": str(kind), "id": row_id})
         return Added(Factor(row_id, str(kind), name, self._clock(), None), codes)
 
