@@ -235,6 +235,23 @@ def test_whoever_had_to_log_in_again_loses_nothing(tab: Tab, place: Place, ada: 
     assert stored(place, ada)["API_KEY"] == "mine"
 
 
+def test_what_one_person_typed_is_never_saved_in_anothers_account(tab: Tab, place: Place, ada: Person) -> None:
+    bob = place.newcomer("bob")
+    for person in (ada, bob):
+        patch(place.vault, person.principal, None, API_KEY=f"key of {person.username}")
+    tab.go("/globals")
+    row(tab, "API_KEY").get_by_role("link").click()
+    edited(tab).get_by_label("Value").fill("what ada typed")
+    # At another tab of the same browser Ada has logged out, and Bob has logged in.
+    tab.become(bob)
+    tab.expects_status(403)
+    button(tab, "Save").click()
+    expect(say(tab)).to_contain_text("This form is of another page or an older session.")
+    for person in (ada, bob):
+        found = place.vault.variables.read(person.principal, None).variables
+        assert [item.text for item in found] == [f"key of {person.username}"]
+
+
 def test_leaving_with_unsaved_changes_asks_first(tab: Tab) -> None:
     asked: list[str] = []
 

@@ -27,11 +27,13 @@ async function send(path, body) {
   }
 }
 
-// The token of the session that this browser has now; whether it is another one.
+// The token of the session that this browser has now; whether it is another one. Of the same person: what stands on this
+// page must not get into the account of whoever else has logged in since.
 async function renew() {
   const page = await fetch(location.pathname).then((answer) => answer.text(), () => "");
   const found = /name="csrf_token" value="([0-9a-f]+)"/.exec(page)?.[1];
-  if (!found || found === token) return false;
+  const person = /data-person="([0-9a-f-]+)"/.exec(page)?.[1];
+  if (!found || found === token || person !== document.querySelector("[data-person]").dataset.person) return false;
   token = found;
   for (const field of document.querySelectorAll("input[name=csrf_token]")) field.value = found;
   return true;
