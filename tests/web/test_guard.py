@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import gzip
 import re
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from werkzeug.routing import Rule
+from werkzeug.routing import MapAdapter, Rule
 
 from tests.api.conftest import Vault
 from tests.vaults import PASSWORD
@@ -119,6 +120,32 @@ def test_what_no_database_can_look_up_is_refused_on_every_page(vault: Vault, ada
     ada.client.delete_cookie("__Host-strongroom", domain="localhost")
     ada.get("/login")
     assert ada.post("/login", {"username": "a\0b", "password": PASSWORD}).status_code == 401
+
+
+def test_a_form_of_more_fields_than_any_page_has_is_not_read(visitor: Visitor) -> None:
+    visitor.get("/login")
+    for count, status in ((10_000, 403), (10_200, 413)):
+        body = b"a&" * count
+        content = "application/x-www-form-urlencoded"
+        answer = visitor.client.post("/login", base_url=ORIGIN, data=body, content_type=content, headers=SAME_ORIGIN)
+        assert answer.status_code == status, count
+
+
+def test_a_form_at_an_endless_address_is_not_looked_for_part_by_part(
+    vault: Vault, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = 0
+    match: Any = MapAdapter.match
+
+    def counted(*given: Any, **named: Any) -> Any:
+        nonlocal count
+        count += 1
+        return match(*given, **named)
+
+    monkeypatch.setattr(MapAdapter, "match", counted)
+    answer = visitor.client.post("/a" * 2000, base_url=ORIGIN, headers=SAME_ORIGIN)
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/login")
+    assert count < 10
 
 
 def test_an_address_that_is_no_page_says_so(ada: Visitor) -> None:

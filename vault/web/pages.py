@@ -18,6 +18,8 @@ T = TypeVar("T")
 
 FALLBACK = "web_fallback.nothing"
 """The view of addresses that are nobody's: as a page it is none."""
+_DEEPEST_PAGE = 8
+"""No page's address has as many parts."""
 
 
 def services() -> Services:
@@ -59,7 +61,8 @@ def here() -> str:
     if request.method == "GET":
         return request.full_path.rstrip("?")
     adapter, path = current_app.url_map.bind(""), request.path
-    while path:
+    # Strangers ask too, and a path of thousands of parts would be looked up as often.
+    while path and path.count("/") <= _DEEPEST_PAGE:
         with suppress(HTTPException):
             endpoint, _ = adapter.match(path, "GET")
             if endpoint != FALLBACK:
