@@ -193,9 +193,18 @@ class Backups:
 
     def _put_list(self, place: Place, told: Told) -> None:
         """Bring the list of a place up to date. What it knows and the database does not, as after a restore, stays."""
-        instance, own = self._instance, self._instance.own_keys
+        put = self._put_newest_list(place, told)
+        # Somebody may have been erased meanwhile, and the list that tells of it lie beneath this older one by now.
+        while not self._known_erased().keys.keys() <= put.keys.keys():
+            put = self._put_newest_list(place, told)
+
+    def _known_erased(self) -> ErasedList:
         with self._storage.read() as unit:
-            known = ErasedList.of(unit, self._clock())
+            return ErasedList.of(unit, self._clock())
+
+    def _put_newest_list(self, place: Place, told: Told) -> ErasedList:
+        instance, own = self._instance, self._instance.own_keys
+        known = self._known_erased()
         data = fetched_list(place, instance.id)
         if data is not None:
             masters = {row.id: master_key(row) for row in own.masters.values()}
@@ -207,6 +216,7 @@ class Backups:
             path = Path(folder, "list")
             _write_file(path, iter([known.signed(instance.id, instance.keyring, own)]))
             place.put(list_name(instance.id), path)
+        return known
 
     def _gather(self, found: list[ErasedList], place: Place, told: Told) -> None:
         data = fetched_list(place, self._instance.id)

@@ -28,6 +28,7 @@ from vault.model.principal import Principal
 from vault.services import Services, audit
 from vault.services.backup import Kind as Keep
 from vault.services.backup.erased import list_name
+from vault.services.backup.places import DirectoryPlace
 from vault.services.clock import DAY_US
 from vault.storage import Storage, first_rows, schema_state
 
@@ -187,6 +188,29 @@ def test_what_a_list_knows_survives_a_restore_and_the_next_backup(
     restored(backed, url, path, clock=clock, without_list=True)
     with opened_at(backed.settings, url, clock) as again:
         make(again)
+    assert restored(backed, fresh_database("sqlite"), path, clock=clock).dropped.people == 1
+
+
+def test_a_backup_that_knows_less_never_has_the_last_word_on_a_list(
+    backed: Services,
+    ada: Principal,
+    fresh_database: FreshDatabase,
+    clock: FakeClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The backup has asked the database already when somebody is erased, and puts its list last."""
+    path, put = newest(backed), DirectoryPlace.put
+    waiting = [ada]
+
+    def put_later(place: DirectoryPlace, name: str, source: Path) -> None:
+        if waiting and name == list_name(backed.instance.id):
+            erase(backed, waiting.pop())
+        put(place, name, source)
+
+    monkeypatch.setattr(DirectoryPlace, "put", put_later)
+    make(backed)
+    assert waiting == []
+    lists(backed)[1].unlink()
     assert restored(backed, fresh_database("sqlite"), path, clock=clock).dropped.people == 1
 
 
