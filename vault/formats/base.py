@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from vault.errors import FormatError, InvalidInput
-from vault.model.environment import EnvironmentKind, Variable, check_variable_name
+from vault.errors import FormatError, InvalidInput, TooLarge
+from vault.model.environment import VARIABLES_MOST, EnvironmentKind, Variable, check_variable_name
 
 BYTE_ORDER_MARK = "\ufeff"
 """Windows editors put it first; it belongs to the encoding and not to the first name."""
@@ -79,7 +79,8 @@ class Format(Protocol):
         """Whether a disabled variable can be written as what it is. Others leave it out with a warning."""
 
     def parse(self, text: str) -> ParsedFile:
-        """Read `text`. Raises `FormatError`, which says where and never quotes a value."""
+        """Read `text`. Raises `FormatError`, which says where and never quotes a value, and `TooLarge` where it has
+        more variables than any environment."""
 
     def render(self, variables: Sequence[Variable], source: Source = ...) -> Rendered:
         """Write `variables`, in order; what cannot be written is named in `warnings`."""
@@ -94,6 +95,7 @@ class Collector:
     def __init__(self) -> None:
         self._places: dict[str, str] = {}
         self._stated: dict[str, dict[str, Any]] = {}
+        self._count = 0
         self.warnings: list[str] = []
 
     def add(self, name: str, value: str, place: str) -> None:
@@ -101,8 +103,11 @@ class Collector:
         self.state(name, {"value": value, "enabled": True}, place)
 
     def state(self, name: str, attributes: dict[str, Any], place: str) -> None:
-        """Take what a file states of one variable, or raise `FormatError` if it could never be stored."""
+        """Take what a file states of one variable. Raises `FormatError` if it could never be stored, `TooLarge`."""
         name = checked_name(name, place)
+        self._count += 1
+        if self._count > VARIABLES_MOST:
+            raise too_many()
         for what in ("value", "description"):
             if not is_encodable(attributes.get(what, "")):
                 raise error_at(place, f"the {what} of {shown(name)} holds half a surrogate pair, which is not text")
@@ -121,6 +126,14 @@ class Collector:
     def finish(self) -> ParsedFile:
         """All that was taken, in the order of first appearance."""
         return ParsedFile(self._stated, tuple(self.warnings))
+
+
+def too_many() -> TooLarge:
+    """What to raise as soon as a text has more variables than can be stored, one name over and over included.
+
+    Each costs work and perhaps a warning: a megabyte holds 700,000 of them, which kept a server busy for 20 s.
+    """
+    return TooLarge(f"An environment holds at most {VARIABLES_MOST} variables.", path="text")
 
 
 def error_at(place: str, sentence: str) -> FormatError:

@@ -29,14 +29,17 @@ from vault.formats.base import (
     checked_name,
     error_at,
     shown,
+    too_many,
     writable,
 )
 from vault.model import strict_json
-from vault.model.environment import EnvironmentKind, Variable, VariableType
+from vault.model.environment import VARIABLES_MOST, EnvironmentKind, Variable, VariableType
 
 # Anything else (`any`, `text`, `string`, nothing) states no type: newman flattens `secret` to `any`.
 _STATED_TYPES = {"default": VariableType.DEFAULT, "secret": VariableType.SECRET}
 _REFERENCE = re.compile(r"\{\{[^{}]*?\}\}")
+_ENTRIES_MOST = 2 * VARIABLES_MOST
+"""Some may stand twice, and some be empty rows."""
 
 
 class PostmanFormat:
@@ -122,7 +125,10 @@ def _effective(entries: Iterable[_Entry], warnings: list[str]) -> Iterable[_Entr
 
 
 def _entries(text: str, warnings: list[str]) -> Iterator[_Entry]:
-    for number, raw in enumerate(_list_of(_load(text)), 1):
+    entries = _list_of(_load(text))
+    if len(entries) > _ENTRIES_MOST:
+        raise too_many()
+    for number, raw in enumerate(entries, 1):
         place = f"entry {number}"
         if not isinstance(raw, dict):
             raise error_at(place, "an object with a key and a value is expected")

@@ -13,11 +13,15 @@ from typing import Any
 import yaml
 
 from vault.errors import FormatError
-from vault.formats.base import error_at
+from vault.formats.base import error_at, too_many
 from vault.formats.tree import Mapping, Node, Scalar, Sequence
+from vault.model.environment import VARIABLES_MOST
 
 DEPTH_MOST = 16
 """A Secret with all its metadata is five deep."""
+
+EVENTS_MOST = 10 * VARIABLES_MOST
+"""A name and its value are two, and the metadata of a Secret may say five more of each. Read in a second."""
 
 _TEXT_TAG = "tag:yaml.org,2002:str"
 _MERGE_TAG = "tag:yaml.org,2002:merge"
@@ -29,7 +33,7 @@ _RESOLVER: Any = yaml.resolver.Resolver()
 def read_tree(text: str) -> Node:
     """The one document in `text`. Raises `FormatError`, without quoting anything."""
     try:
-        events = yaml.parse(text, Loader=_LOADER)
+        events = _bounded(yaml.parse(text, Loader=_LOADER))
         first = _after_start(events)
         if isinstance(first, yaml.StreamEndEvent):
             raise error_at("line 1", "there is no YAML document here")
@@ -44,6 +48,13 @@ def read_tree(text: str) -> Node:
     except UnicodeEncodeError:
         raise FormatError("The text holds half a surrogate pair, which is not text.") from None
     return root
+
+
+def _bounded(events: Iterator[Any]) -> Iterator[Any]:
+    for number, event in enumerate(events):
+        if number > EVENTS_MOST:
+            raise too_many()
+        yield event
 
 
 def _after_start(events: Iterator[Any]) -> Any:

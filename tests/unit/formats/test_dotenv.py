@@ -11,7 +11,7 @@ from dotenv.parser import parse_stream
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vault.errors import FormatError
+from vault.errors import FormatError, TooLarge
 from vault.formats import FORMATS
 from vault.model.environment import Variable
 
@@ -103,7 +103,7 @@ def test_writes_the_plainest_form_that_carries_the_value(value: str, line: str) 
 @pytest.mark.parametrize("text", ["A=x" + " " * 1_000_000 + "y", "A='" + "\\'" * 500_000, "A=1\n" * 100_000])
 def test_a_hostile_megabyte_is_read_or_refused_at_once(text: str) -> None:
     started = time.monotonic()
-    with contextlib.suppress(FormatError):
+    with contextlib.suppress(FormatError, TooLarge):
         read(text)
     # The library's parser took some 2,000 s for the first of these.
     assert time.monotonic() - started < 5
