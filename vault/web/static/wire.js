@@ -32,7 +32,7 @@ async function send(path, body) {
 async function renew() {
   const page = await fetch(location.pathname).then((answer) => answer.text(), () => "");
   const found = /name="csrf_token" value="([0-9a-f]+)"/.exec(page)?.[1];
-  const person = /data-person="([0-9a-f-]+)"/.exec(page)?.[1];
+  const person = /data-person="([0-9a-f]+)"/.exec(page)?.[1];
   if (!found || found === token || person !== document.querySelector("[data-person]").dataset.person) return false;
   token = found;
   for (const field of document.querySelectorAll("input[name=csrf_token]")) field.value = found;
