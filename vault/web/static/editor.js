@@ -10,6 +10,7 @@ const table = form.querySelector("table");
 const search = at("q");
 const { home } = form.dataset;
 const touched = new Set();
+const REDRAWN_MOST = 100;
 let { etag } = form.dataset;
 let revision = Number(form.dataset.revision);
 let isStale = false;
@@ -17,6 +18,7 @@ let isBusy = false;
 
 const allRows = () => [...table.tBodies].flatMap((body) => [...body.rows]);
 const changed = () => allRows().map((tr) => Row.of(tr)).filter((row) => touched.has(row) && row.isChanged);
+const byName = () => new Map(allRows().map((tr) => Row.of(tr)).filter((row) => !row.isGone).map((row) => [row.now.name, row]));
 
 // -- What is told --
 
@@ -158,21 +160,26 @@ table.addEventListener("paste", (event) => {
   event.preventDefault();
   trying(async () => {
     const read = await ask("/lines", { text });
-    for (const given of read.rows) take(given);
+    take(read.rows);
     blank().open("name");
     say([`${read.rows.length} rows are read; nothing is saved yet.`, ...read.warnings].join(" "));
   });
 });
 
 // A pasted line changes the row that has its name, and else makes a new one.
-function take(given) {
-  const found = allRows().map((tr) => Row.of(tr)).find((row) => row.now.name === given.name && !row.isGone);
-  const row = found ?? Row.fresh();
-  row.now.name = given.name;
-  row.now.value = given.value;
-  row.draw();
-  if (!found) at("new-rows").insertBefore(row.tr, at("new-rows").lastElementChild);
-  touch(row);
+function take(lines) {
+  const known = byName();
+  const added = [];
+  for (const { name, value } of lines) {
+    const found = known.get(name);
+    const row = found ?? Row.fresh({ name });
+    row.now.value = value;
+    row.draw();
+    if (!found) added.push(row.tr);
+    touched.add(row);
+  }
+  at("new-rows").lastElementChild.before(...added);
+  tell();
 }
 
 // -- Saving --
@@ -196,8 +203,8 @@ async function save() {
 
 function saved(rows, told) {
   touched.clear();
-  // Others' changes are not on this page yet.
-  if (isStale) return location.assign(`${home}?said=saved`);
+  // Others' changes are not on this page yet; and so many of one's own are drawn sooner by the server.
+  if (isStale || rows.length > REDRAWN_MOST) return location.assign(`${home}?said=saved`);
   const undoing = at("undo-saved").querySelector("form").elements;
   undoing.revision.value = revision;
   undoing.etag.value = etag = told.etag;

@@ -15,9 +15,8 @@ export const watch = (tr) => seen.observe(tr);
 function dress(tr) {
   seen.unobserve(tr);
   const cell = tr.querySelector(".do");
-  if (cell.childElementCount) return;
   const name = tr.querySelector(".name a").textContent;
-  cell.append(clone("do"));
+  cell.replaceChildren(clone("do"));
   for (const hidden of cell.querySelectorAll(".hidden")) hidden.append(name);
 }
 
@@ -29,12 +28,14 @@ export class Row {
   // A row that nobody has saved yet.
   static fresh(given = {}) {
     const row = new Row(part("light"), null, { ...BLANK, ...given });
+    // A form looks for its first submit button whenever it gets another one.
+    row.tr.querySelector(".dots").type = "button";
     row.draw();
     return row;
   }
 
   constructor(tr, before, now = { ...before }) {
-    Object.assign(this, { tr, was: before, now, isGone: false, isEditing: false, notes: [] });
+    Object.assign(this, { tr, was: before, now, kind: "light", isGone: false, isEditing: false, notes: [] });
     known.set(tr, this);
   }
 
@@ -127,9 +128,11 @@ export class Row {
     return true;
   }
 
+  // Cells are kept where they can be: in a form of five thousand buttons, to take one out costs a walk through all.
   draw() {
-    const drawn = part(this.isEditing ? "edit" : "light");
-    this.tr.replaceChildren(...drawn.children);
+    const kind = this.isEditing ? "edit" : "light";
+    if (this.kind !== kind) this.tr.replaceChildren(...part(kind).children);
+    this.kind = kind;
     this.isEditing ? this.#fillInputs() : this.#fillText();
     this.mark();
   }
@@ -163,14 +166,18 @@ export class Row {
     const link = find("a");
     link.textContent = name || "(no name)";
     link.href = `?edit=${encodeURIComponent(name)}`;
-    dress(this.tr);
-    find(".dots").ariaLabel += name;
     const pick = find("input");
     pick.value = name;
-    pick.ariaLabel += name;
+    pick.ariaLabel = `Choose ${name}`;
     pick.hidden = !this.was || this.isGone;
-    if (value !== undefined) find(".dots").replaceWith(element("code", "shown", value));
+    const dots = find(".dots");
+    dots.value = name;
+    dots.ariaLabel = `Show ${name}`;
+    dots.hidden = value !== undefined;
+    while (dots.nextSibling) dots.nextSibling.remove();
+    if (value !== undefined) dots.after(element("code", "shown", value));
     for (const note of this.notes) find(".value").append(element("p", note.kind, note.text));
+    dress(this.tr);
     find(".type").textContent = type === "default" ? "" : type;
     find(".use").textContent = [enabled ? "" : "off", literal ? "literal" : ""].filter(Boolean).join(", ");
     find(".about").textContent = description;
