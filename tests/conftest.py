@@ -11,7 +11,7 @@ import sqlite3
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, Protocol, TextIO, cast
+from typing import Any, Literal, Protocol, TextIO, cast
 
 import hypothesis
 import pytest
@@ -30,6 +30,16 @@ UNIT_TESTS = Path(__file__).parent / "unit"
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
 hypothesis.settings.register_profile("explore", max_examples=2000, deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep groups of tests together where `--dist loadgroup` asks for it."""
+    if config.getvalue("dist") != "loadgroup":
+        return None
+    from tests.groups import GroupScheduling
+
+    return GroupScheduling(config, log)
 
 
 class FreshDatabase(Protocol):

@@ -7,13 +7,12 @@
 | `open_tab`    | opens tabs: `open_tab(place)`, `open_tab(place, ada)`, with Playwright's options |
 | `tab`         | a tab of a stranger at `place`                                                |
 
-All run in one group, in one process: they share the servers and the browser.
+All run in one group (tests/groups.py), in one process: they share the servers and the browser.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
@@ -24,7 +23,6 @@ from tests.browser.places import Authority, Person, Place, open_place
 from tests.browser.tabs import Tab, Watch
 from tests.servers import Postgres, Redis
 
-_HERE = Path(__file__).parent
 _TIMEOUT_MS = 10_000
 # Without motion, so that no test meets a colour on its way to another.
 _OPTIONS: dict[str, Any] = {
@@ -40,13 +38,6 @@ class OpenTab(Protocol):
     def __call__(self, place: Place, person: Person | None = None, *, browser: Browser = ..., **options: Any) -> Tab:
         """A tab with a cookie jar of its own, logged in as `person`; `options` are Playwright's for a context."""
         ...
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One group: one worker has the browser."""
-    for item in items:
-        if item.path.is_relative_to(_HERE):
-            item.add_marker(pytest.mark.xdist_group("browser"))
 
 
 @pytest.fixture(scope="package")
