@@ -20,7 +20,7 @@ def group_of(nodeid: str) -> str:
     return next((group for path, group in _GROUPS.items() if nodeid.startswith(path)), nodeid)
 
 
-class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc] - it has no types.
+class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc]  # It has no types.
     """One worker for each group, and whoever is free for all others."""
 
     def _split_scope(self, nodeid: str) -> str:
