@@ -9,20 +9,41 @@ forms exist, the plainest that carries the value:
     NAME="it's \\r\\n"         the rest, with escapes
 
 A raw carriage return is never written: a file opened in text mode would hand it out as a line feed.
+
+Between double quotes some readers expand `$NAME`, and a shell or Ruby's dotenv runs `$(command)`. No form keeps a value
+from them that needs escapes and has such a sign: it is written, and a warning says so.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from vault.formats.base import BYTE_ORDER_MARK, UNNAMED, Collector, ParsedFile, Rendered, Source, error_at, lines
+from vault.formats.base import (
+    BYTE_ORDER_MARK,
+    UNNAMED,
+    Collector,
+    ParsedFile,
+    Rendered,
+    Source,
+    error_at,
+    is_encodable,
+    lines,
+    shown,
+)
 from vault.model.environment import Variable
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,-]*")
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\r": "\\r", "\n": "\\n"}
 _NEEDS_ESCAPES = re.compile(r"['\\\r]")
+_EXPANDED = re.compile(r"[$`]")
+
+_EXPOSED = (
+    "holds $ or ` beside a quote, a backslash or a carriage return: a shell that reads this file, and readers that expand "
+    "variables, change it or run what it says. Export it as shell, or read it without interpolation."
+)
 
 _BLANK = re.compile(r"\s*")
 _LINE_END = re.compile(r"\r\n|\n|\r")
@@ -79,7 +100,16 @@ class DotenvFormat:
 
     def render(self, variables: Sequence[Variable], source: Source = UNNAMED) -> Rendered:
         """One line a variable (more where a value has line feeds); unfit names are left out with a warning."""
-        return lines(variables, obstacle, lambda variable: f"{variable.name}={_quote(variable.text)}\n")
+        rendered = lines(variables, obstacle, lambda variable: f"{variable.name}={_quote(variable.text)}\n")
+        exposed = [f"{shown(variable.name)} {_EXPOSED}" for variable in variables if _is_exposed(variable)]
+        return replace(rendered, warnings=(*rendered.warnings, *exposed))
+
+
+def _is_exposed(variable: Variable) -> bool:
+    """Whether it is written between double quotes with a sign that some readers expand there."""
+    text = variable.text
+    is_written = variable.enabled and is_encodable(variable.name + text) and not obstacle(variable)
+    return is_written and bool(_NEEDS_ESCAPES.search(text) and _EXPANDED.search(text))
 
 
 def obstacle(variable: Variable) -> str:

@@ -100,6 +100,16 @@ def test_writes_the_plainest_form_that_carries_the_value(value: str, line: str) 
     assert write(value) == line
 
 
+@pytest.mark.parametrize("value", ["'$(id)'", "\\$(id)", "it's `id`", "$A\r"])
+def test_what_no_quotes_can_keep_from_a_shell_is_warned_of(value: str) -> None:
+    """Somebody who may write one variable could else have commands run wherever such a file is read by a shell."""
+    (warning,) = FORMATS["dotenv"].render([Variable("A", value)]).warnings
+    assert "change it or run" in warning
+    assert value not in warning
+    for kept in ("$(id)", "`id`\n$A", "it's", "C:\\new"):
+        assert FORMATS["dotenv"].render([Variable("A", kept)]).warnings == ()
+
+
 @pytest.mark.parametrize("text", ["A=x" + " " * 1_000_000 + "y", "A='" + "\\'" * 500_000, "A=1\n" * 100_000])
 def test_a_hostile_megabyte_is_read_or_refused_at_once(text: str) -> None:
     started = time.monotonic()
