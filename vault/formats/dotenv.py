@@ -41,8 +41,8 @@ _NEEDS_ESCAPES = re.compile(r"['\\\r]")
 _EXPANDED = re.compile(r"[$`]")
 
 _EXPOSED = (
-    "holds $ or ` beside a quote, a backslash or a carriage return: a shell that reads this file, and readers that expand "
-    "variables, change it or run what it says. Export it as shell, or read it without interpolation."
+    "holds $ or ` beside a quote, a backslash or a carriage return: a shell that reads this file, and readers that "
+    "expand variables, change it or run what it says. Export it as shell, or read it without interpolation."
 )
 
 _BLANK = re.compile(r"\s*")
