@@ -170,6 +170,14 @@ def test_a_broken_block_says_which_line(tab: Tab) -> None:
     expect(say(tab)).to_contain_text("Line 2")
 
 
+def test_a_block_too_long_for_the_table_is_for_the_import(tab: Tab) -> None:
+    blank(tab).get_by_label("Name").focus()
+    block = "".join(f"NAME_{number}=1\n" for number in range(501))
+    tab.page.evaluate("(text) => navigator.clipboard.writeText(text)", block)
+    tab.page.keyboard.press("Control+V")
+    expect(say(tab)).to_contain_text("Import takes them")
+
+
 def test_what_others_saved_meanwhile_is_told_and_nothing_typed_is_lost(tab: Tab, place: Place, ada: Person) -> None:
     tab.expects_status(409)
     row(tab, "API_KEY").get_by_role("link").click()

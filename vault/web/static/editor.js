@@ -11,6 +11,7 @@ const search = at("q");
 const { home } = form.dataset;
 const touched = new Set();
 const REDRAWN_MOST = 100;
+const PASTED_MOST = 500;
 let { etag } = form.dataset;
 let revision = Number(form.dataset.revision);
 let isStale = false;
@@ -158,6 +159,10 @@ table.addEventListener("paste", (event) => {
   const isBlock = text.includes("=") && (text.trim().includes("\n") || event.target.dataset.is === "name");
   if (!row || row.was || row.isChanged || !isBlock) return;
   event.preventDefault();
+  // Each row more makes the browser look through all of them.
+  if (text.trim().split("\n").length > PASTED_MOST) {
+    return say(`More than ${PASTED_MOST} lines are too many for the table. Import takes them, and shows what would change.`);
+  }
   trying(async () => {
     const read = await ask("/lines", { text });
     take(read.rows);
