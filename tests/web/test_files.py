@@ -170,6 +170,19 @@ def test_an_export_for_a_key_opens_with_that_key(ada: Visitor, place: str) -> No
     assert json.loads(age.decrypt(answer.data, [identity])) == {"A": "canary-1", "B": "2"}
 
 
+def test_an_export_is_for_no_more_keys_than_can_be_read_again(
+    ada: Visitor, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    known = age.X25519Recipient.from_text(PUBLIC)
+    monkeypatch.setattr(age.X25519Recipient, "from_text", lambda text: read.append(text) or known)
+    for count, status in ((age.RECIPIENTS_MOST, 200), (age.RECIPIENTS_MOST + 1, 422)):
+        read.clear()
+        sent = {"format": "json", "sealed": "yes", "recipients": f"{PUBLIC} " * count}
+        answer = ada.post(f"{place}/export", sent)
+        assert (answer.status_code, len(read)) == (status, count if status == 200 else 0)
+
+
 def test_an_export_with_a_passphrase_works_as_hard_as_a_login(ada: Visitor, place: str) -> None:
     sent = {"environment": place.rpartition("/")[2], "format": "dotenv", "passphrase": "lantern", "again": "lantern"}
     assert "/export/passphrase" in PASSWORD_PATHS

@@ -80,6 +80,9 @@ def export_file(env: str | None = GLOBALS) -> Response:
         keys = field("recipients").replace(",", " ").split()
         if not keys and "sealed" in request.form:
             raise FormatError("Name at least one key: they begin with age1.")
+        if len(keys) > age.RECIPIENTS_MOST:
+            # To read 24,000 of them and to encrypt for each took ten seconds.
+            raise FormatError(f"Name at most {age.RECIPIENTS_MOST} keys.")
         return [age.X25519Recipient.from_text(key) for key in keys]
 
     return _exported(env, recipients, "recipients")

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vault.crypto import age
-from vault.crypto.age import Passphrase, X25519Identity, X25519Recipient
+from vault.crypto.age import Passphrase, X25519Identity, X25519Recipient, header, stream
 from vault.errors import FormatError
 
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "age.json").read_text())["vectors"]
@@ -142,8 +142,17 @@ def test_what_is_no_passphrase_is_refused(words: str) -> None:
 
 
 def test_more_than_a_hundred_recipients_are_refused() -> None:
+    recipient, file_key = X25519Recipient.from_text(PUBLIC), bytes(16)
+    crowded = header.build(file_key, [recipient.wrap(file_key)] * 101) + b"".join(stream.seal(file_key, [b"x"]))
     with pytest.raises(FormatError, match="more than 100"):
-        age.decrypt(age.encrypt(b"x", [X25519Recipient.from_text(PUBLIC)] * 101), [X25519Identity.from_text(SECRET)])
+        age.decrypt(crowded, [X25519Identity.from_text(SECRET)])
+
+
+def test_what_would_not_open_again_is_not_made() -> None:
+    recipients = [X25519Recipient.from_text(PUBLIC)] * age.RECIPIENTS_MOST
+    assert age.decrypt(age.encrypt(b"x", recipients), [X25519Identity.from_text(SECRET)]) == b"x"
+    with pytest.raises(FormatError, match="at most 100"):
+        age.encrypt(b"x", [*recipients, recipients[0]])
 
 
 MISTYPED = PUBLIC[:9] + "q" + PUBLIC[10:]

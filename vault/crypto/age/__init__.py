@@ -22,12 +22,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 from vault.crypto.age import armor, header, stream
-from vault.crypto.age.header import Identity, Recipient
+from vault.crypto.age.header import STANZAS_MOST, Identity, Recipient
 from vault.crypto.age.passphrase import WORK_FACTOR_MOST, Passphrase
 from vault.crypto.age.x25519 import X25519Identity, X25519Recipient, identities_from
 from vault.errors import FormatError
 
 _FILE_KEY_BYTES = 16
+
+RECIPIENTS_MOST = STANZAS_MOST
+"""What is for more, nothing here would open again."""
 
 _HEAD_BYTES = 64 * 1024
 """Where the header of a stream has ended: a hundred recipients take a quarter of it."""
@@ -42,6 +45,8 @@ def encrypt_stream(plaintext: Iterable[bytes], recipients: Sequence[Recipient]) 
     """A binary age file, piece by piece, for what is too large to hold in memory. Raises `FormatError`."""
     if not recipients:
         raise FormatError("An age file is for somebody: name a recipient or give a passphrase.")
+    if len(recipients) > RECIPIENTS_MOST:
+        raise FormatError(f"An age file is for at most {RECIPIENTS_MOST} recipients.")
     file_key = secrets.token_bytes(_FILE_KEY_BYTES)
     yield header.build(file_key, [recipient.wrap(file_key) for recipient in recipients])
     yield from stream.seal(file_key, plaintext)
@@ -88,6 +93,7 @@ def takes_passphrase(data: bytes) -> bool:
 
 
 __all__ = [
+    "RECIPIENTS_MOST",
     "WORK_FACTOR_MOST",
     "Identity",
     "Passphrase",

@@ -32,7 +32,7 @@ _STANZA = re.compile(
 )
 _MAC_LINE = re.compile(rb"--- ([A-Za-z0-9+/]{43})\n")
 _COLUMNS = 64
-_STANZAS_MOST = 100
+STANZAS_MOST = 100
 """Each costs a look with each identity; nobody hands an environment to more people than this."""
 
 _ALONE = "scrypt"
@@ -93,8 +93,8 @@ def parse(data: bytes) -> Header:
     position = len(_VERSION_LINE)
     while found := _STANZA.match(data, position):
         stanzas.append(_stanza(found))
-        if len(stanzas) > _STANZAS_MOST:
-            raise FormatError(f"This age file has more than {_STANZAS_MOST} recipients.")
+        if len(stanzas) > STANZAS_MOST:
+            raise FormatError(f"This age file has more than {STANZAS_MOST} recipients.")
         position = found.end()
     end = _MAC_LINE.match(data, position)
     if end is None or not stanzas:
