@@ -175,7 +175,12 @@ def test_an_export_is_for_no_more_keys_than_can_be_read_again(
 ) -> None:
     read: list[str] = []
     known = age.X25519Recipient.from_text(PUBLIC)
-    monkeypatch.setattr(age.X25519Recipient, "from_text", lambda text: read.append(text) or known)
+
+    def from_text(text: str) -> age.X25519Recipient:
+        read.append(text)
+        return known
+
+    monkeypatch.setattr(age.X25519Recipient, "from_text", from_text)
     for count, status in ((age.RECIPIENTS_MOST, 200), (age.RECIPIENTS_MOST + 1, 422)):
         read.clear()
         sent = {"format": "json", "sealed": "yes", "recipients": f"{PUBLIC} " * count}
