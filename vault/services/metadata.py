@@ -182,7 +182,12 @@ class Metadata:
         ask(unit, principal, Permission.UPDATE, EVERYWHERE)
         unit.users.next_change(principal.user_id)
         row = self._globals(unit, principal)
-        rules = asdict(self.defaults_of(unit, principal)) | self._checked(unit, principal, wishes)
+        before = asdict(self.defaults_of(unit, principal))
+        rules = before | self._checked(unit, principal, wishes)
+        # As for one environment: a rule that lets go of revisions is a deletion.
+        after = "delete_version_after_seconds"
+        if rules["max_versions"] < before["max_versions"] or rules[after] != before[after]:
+            ask(unit, principal, Permission.DELETE, EVERYWHERE)
         unit.environments.change(row, **self._environments.telling(unit, row, **{_DEFAULTS: rules}))
         audit.record(unit, principal, "defaults.change", environment_id=row.id)
 

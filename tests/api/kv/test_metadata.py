@@ -215,7 +215,16 @@ def test_the_config_takes_a_grant_on_everything(ada: Caller) -> None:
     assert part("GET", "secret/config").errors == ["permission denied"]
     assert part("POST", "secret/config", {"max_versions": 3}).errors == ["permission denied"]
     whole = kv_of(ada.token({"path": "*", "permissions": ["list", "update"]}))
-    assert whole("POST", "secret/config", {"max_versions": 3}).status == 204
+    assert whole("POST", "secret/config", {"max_versions": 300, "cas_required": True}).status == 204
+
+
+def test_a_config_that_lets_go_of_versions_takes_the_right_to_delete(ada: Caller) -> None:
+    writer = kv_of(ada.token({"path": "*", "permissions": ["list", "create", "read", "update"]}))
+    for body in ({"max_versions": 3}, {"delete_version_after": "1s"}):
+        assert writer("POST", "secret/config", body).errors == ["permission denied"]
+        assert kv_of(ada)("POST", "secret/config", body).status == 204
+        # What stays as it is takes nothing away.
+        assert writer("POST", "secret/config", body).status == 204
 
 
 @pytest.mark.parametrize("body", [{"max_versions": 1001}, {"delete_version_after": "x"}, {"cas_required": 3}])
