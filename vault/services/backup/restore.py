@@ -123,11 +123,15 @@ class Restorer:
 
     def _origin(self, archive: Archive, contents: Contents) -> tuple[Keyring, dict[str, MasterKey]]:
         """The keyring that opens the archive's vault, once that vault has proven to have made the archive."""
-        rows = contents.first_rows()
-        if rows.state.instance_id != contents.head.instance_id:
-            raise BackupError(f"{archive.name} says that it is of another vault than it is.")
-        keyring = self._keyring_of(contents.head.instance_id)
-        own = open_own_keys(rows, keyring, None)
+        try:
+            rows = contents.first_rows()
+            if rows.state.instance_id != contents.head.instance_id:
+                raise BackupError(f"{archive.name} says that it is of another vault than it is.")
+            keyring = self._keyring_of(contents.head.instance_id)
+            own = open_own_keys(rows, keyring, None)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            # Nothing is proven yet: whoever holds the backup key may have written anything here.
+            raise BackupError(f"{archive.name} has rows that no vault of this release has.") from error
         if not contents.is_stamped_by(own.signer):
             raise BackupError(f"{archive.name} was not made by the vault that it holds: somebody has put it together.")
         return keyring, {row.id: master_key(row) for row in rows.masters}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import uuid
 from collections.abc import Callable, Iterator
@@ -140,6 +141,12 @@ def rewritten(vault: Services, change: Callable[[list[bytes]], list[bytes]]) -> 
     return b"".join(KeySeal(key).sealed([b"".join(line + b"\n" for line in change(lines))]))
 
 
+def _with_objects(line: bytes, table: bytes, lines: list[bytes]) -> bytes:
+    """The line; where it is the table's first row, one with an object in every column."""
+    head = next(number for number, each in enumerate(lines) if each.startswith(b'{"table":"' + table))
+    return json.dumps([{}] * len(json.loads(line))).encode() if line is lines[head + 1] else line
+
+
 def test_lines_that_somebody_has_rewritten_are_not_this_vault_s(
     filled: Services, refused: Callable[[bytes], str], tmp_path: Path, fresh_database: FreshDatabase
 ) -> None:
@@ -166,6 +173,15 @@ def test_lines_that_somebody_has_rewritten_are_not_this_vault_s(
     assert "newer release" in attempt(
         lambda lines: [lines[0].replace(b'"strongroom_backup":1', b'"strongroom_backup":2'), *lines[1:]]
     )
+    for table in (b"vault_state", b"master_keys", b"user_keys", b"system_secrets"):
+        for column in (b'"id"', b'"mac"', b'"mac_key_id"'):
+
+            def renamed(lines: list[bytes], table: bytes = table, column: bytes = column) -> list[bytes]:
+                start = b'{"table":"' + table
+                return [line.replace(column, b'"other"') if line.startswith(start) else line for line in lines]
+
+            assert attempt(renamed)
+        assert attempt(lambda lines, table=table: [_with_objects(line, table, lines) for line in lines])  # type: ignore[misc]
     # Row for row genuine, and yet not what the vault has put together.
     assert "somebody has put it together" in attempt(
         lambda lines: [lines[0].replace(b'"release":"', b'"release":"9'), *lines[1:]]
