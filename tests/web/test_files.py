@@ -188,13 +188,29 @@ def test_an_export_is_for_no_more_keys_than_can_be_read_again(
         assert (answer.status_code, len(read)) == (status, count if status == 200 else 0)
 
 
-def test_an_export_with_a_passphrase_works_as_hard_as_a_login(ada: Visitor, place: str) -> None:
+def test_an_export_with_a_passphrase_opens_with_it(ada: Visitor, place: str) -> None:
     sent = {"environment": place.rpartition("/")[2], "format": "dotenv", "passphrase": "lantern", "again": "lantern"}
-    assert "/export/passphrase" in PASSWORD_PATHS
     answer = ada.post("/export/passphrase", sent)
     assert age.decrypt(answer.data, [age.Passphrase("lantern")]) == b"A=canary-1\nB=2\n"
     of_globals = ada.post("/export/passphrase", sent | {"environment": ""})
     assert "Globals.env.age" in of_globals.headers["Content-Disposition"]
+
+
+def test_exports_with_a_passphrase_come_one_at_a_time_and_take_no_logins_place(
+    ada: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "/export/passphrase" not in PASSWORD_PATHS
+    sent = {"format": "dotenv", "passphrase": "lantern", "again": "lantern"}
+    meanwhile: list[int] = []
+    wrap = age.Passphrase.wrap
+
+    def slow_wrap(self: age.Passphrase, file_key: bytes) -> Any:
+        meanwhile.append(ada.post("/export/passphrase", sent).status_code)
+        return wrap(self, file_key)
+
+    monkeypatch.setattr(age.Passphrase, "wrap", slow_wrap)
+    assert ada.post("/export/passphrase", sent).status_code == 200
+    assert meanwhile == [503]
 
 
 @pytest.mark.parametrize(

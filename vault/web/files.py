@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import quote
@@ -12,7 +13,7 @@ from urllib.parse import quote
 from flask import Response, request
 
 from vault.crypto import age
-from vault.errors import Conflict, FormatError, InvalidInput, StrongroomError
+from vault.errors import Conflict, FormatError, InvalidInput, StrongroomError, Unavailable
 from vault.formats import FORMATS, Format, ParsedFile
 from vault.formats.files import ENCRYPTED_END, format_of, text_of
 from vault.model.environment import Environment, EnvironmentKind
@@ -29,7 +30,9 @@ from vault.web.pages import field, principal, render, see, services, transaction
 blueprint = new_blueprint("files")
 
 _HARD_PATH = "/export/passphrase"
-"""It works as hard as a login: a quarter of a GiB for a second."""
+_ONE_AT_A_TIME = threading.Lock()
+"""Of each worker: a passphrase takes a quarter of a GiB for a second. Not in the pool of the logins, which whoever is
+logged in could fill then, without any throttle, until nobody else logged in."""
 
 READABLE = tuple(name for name, item in FORMATS.items() if item.can_parse)
 
@@ -97,7 +100,12 @@ def export_with_passphrase() -> Response:
             raise FormatError("The two passphrases differ.")
         return [age.Passphrase(field("passphrase"))]
 
-    return _exported(field("environment") or GLOBALS, passphrase, "passphrase")
+    if not _ONE_AT_A_TIME.acquire(blocking=False):
+        raise Unavailable("Another file is being encrypted at this moment: go back, and try again.")
+    try:
+        return _exported(field("environment") or GLOBALS, passphrase, "passphrase")
+    finally:
+        _ONE_AT_A_TIME.release()
 
 
 def _applied(env: str | None, parsed: ParsedFile) -> Response:

@@ -14,7 +14,7 @@ from vault.web.blueprint import is_public
 BLUEPRINTS = "web_"
 """What the names of all pages' blueprints begin with."""
 
-PASSWORD_PATHS = frozenset({"/login", "/prove", "/security/password", "/security/delete", "/export/passphrase"})
+PASSWORD_PATHS = frozenset({"/login", "/prove", "/security/password", "/security/delete"})
 """Forms whose password is hashed: they get the small pool of the logins."""
 
 
