@@ -34,6 +34,7 @@ from vault.errors import (
     BadLogin,
     DatabaseUnavailable,
     Forbidden,
+    IntegrityError,
     MacError,
     NotFound,
     NotGranted,
@@ -438,6 +439,22 @@ def test_a_prune_keeps_verification_whole(vault: Services, ada: Principal, prod:
     patch(vault, ada, "prod", A="x")
     put_back_row(vault, "environments", before)
     assert "was put back" in vault.verifier.verify(kept).faults[0]
+
+
+def test_a_prune_does_not_take_the_traces_of_whoever_changed_an_event(
+    vault: Services, ada: Principal, prod: str, clock: FakeClock
+) -> None:
+    """An event that is made old would go with the old ones, and nothing would tell any more which one it was."""
+    drain(vault)
+    sequence(vault, ada.user_id)
+    before = vault.verifier.verify().size
+    run_sql(vault, "UPDATE audit_events SET at_us = 1 WHERE sequence = 2")
+    clock.advance(10 * 86_400)
+    with pytest.raises(IntegrityError, match=r"Nothing was pruned: Event 2 "):
+        vault.trail.prune(HOST, clock() - 2 * 86_400 * 10**6)
+    report = vault.verifier.verify()
+    assert (report.size, report.pruned) == (before, 0)
+    assert report.faults[0].startswith("Event 2 ")
 
 
 def test_what_was_pruned_cannot_be_forged(vault: Services, ada: Principal, prod: str, clock: FakeClock) -> None:

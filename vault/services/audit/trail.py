@@ -6,12 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from vault.crypto.merkle import HASH_BYTES
-from vault.errors import InvalidInput
+from vault.errors import IntegrityError, InvalidInput
 from vault.model.event import ERASED, GONE, Event
 from vault.model.principal import Principal, PrincipalKind
 from vault.services.audit.authority import Authority, standing_keys
 from vault.services.audit.reads import ReadLog
 from vault.services.audit.record import digests, hash_of, record
+from vault.services.audit.tree import AuditTree
+from vault.services.audit.verify import Verifier
 from vault.services.clock import DAY_US, Clock
 from vault.services.instance import Instance
 from vault.services.throttle import fold_username
@@ -91,11 +93,15 @@ class Trail:
         """Delete events from before `before_us`, and keep the hashes of their leaves; how many. For operators.
 
         What is still needed stays: the newest event about each row of authority, deletions, and erasures.
-        Raises `InvalidInput` for a time within the last day.
+        Raises `InvalidInput` for a time within the last day, `IntegrityError` where an event is not as it was written.
         """
         self._require(principal)
         if before_us > self._clock() - PRUNE_LEAST_DAYS * DAY_US:
             raise InvalidInput("Events of the last day stay.", path="before")
+        # An event whose time somebody has put back would go, and with it what tells which one was changed.
+        faults = Verifier(self._storage, AuditTree(self._instance)).faults_of_events()
+        if faults:
+            raise IntegrityError(f"Nothing was pruned: {faults[0]} `strongroom audit verify` tells all that is wrong.")
         doomed = list(self._doomed(before_us))
         if doomed:
             with self._storage.write() as unit:

@@ -80,6 +80,13 @@ class Verifier:
         report.seconds = time.perf_counter() - started
         return report
 
+    def faults_of_events(self) -> list[str]:
+        """What is wrong with the events up to the head of the tree, the first thing first; other rows aside."""
+        report = Report()
+        with self._storage.read() as unit:
+            self._walk(unit, None, Authority(), report, lambda _done, _all: None)
+        return report.faults
+
     def _exported(self, note: str | None, is_trusted: bool) -> Checkpoint | None:
         if note is None:
             return None
