@@ -74,8 +74,11 @@ class Walk:
         self._total = max(self._total, self.done)
         self._progress(self.done, self._total)
         if self._pace.per_second is not None:
-            ahead = self.done / self._pace.per_second - (time.monotonic() - self._started)
-            time.sleep(max(0.0, ahead))
+            passed = time.monotonic() - self._started
+            ahead = self.done / self._pace.per_second - passed
+            # Not beyond the time that was given: somebody waits for the answer, on a thread that others need.
+            left = ahead if self._pace.seconds is None else self._pace.seconds - passed
+            time.sleep(max(0.0, min(ahead, left)))
 
 
 @dataclass(frozen=True, slots=True)
