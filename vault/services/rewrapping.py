@@ -31,6 +31,8 @@ BATCH = 500
 """Rows in one transaction: enough to share its fsync, few enough that SQLite's writers wait a few milliseconds."""
 
 _BATCHES_A_SECOND = 5
+_STEP_MOST_SECONDS = 1.0
+"""What a batch of `Pace.batch` takes at the slowest pace. Not every walk goes by so small steps."""
 
 Progress = Callable[[int, int], None]
 """Is told how many are done and how many there were to do."""
@@ -76,8 +78,8 @@ class Walk:
         if self._pace.per_second is not None:
             passed = time.monotonic() - self._started
             ahead = self.done / self._pace.per_second - passed
-            # Not beyond the time that was given: somebody waits for the answer, on a thread that others need.
-            left = ahead if self._pace.seconds is None else self._pace.seconds - passed
+            # Not far beyond the time that was given: somebody waits for the answer, on a thread that others need.
+            left = ahead if self._pace.seconds is None else self._pace.seconds - passed + _STEP_MOST_SECONDS
             time.sleep(max(0.0, min(ahead, left)))
 
 

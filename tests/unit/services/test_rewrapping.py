@@ -7,7 +7,7 @@ import time
 from vault.services.rewrapping import Pace, Walk, no_progress
 
 
-def test_a_slow_pace_never_waits_beyond_the_time_that_was_given() -> None:
+def test_a_slow_pace_never_waits_far_beyond_the_time_that_was_given() -> None:
     """Five hundred at once at one a second would hold a thread of the server for eight minutes."""
     started = time.monotonic()
     walk = Walk(Pace(per_second=1, seconds=0.1), 500, no_progress)
