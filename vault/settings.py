@@ -121,6 +121,9 @@ BACKUP_PLACE = re.compile(r"dir:/.*|s3://[^/,]+(/[^,]*)?")
 FORWARD_TARGET = re.compile(r"|stdout|file:/.+|syslog(:(\[[0-9a-fA-F:]+\]|[\w.-]+)(:\d{1,5})?)?")
 """Where the audit may be forwarded to; nothing is nowhere."""
 
+LISTENER = re.compile(r"(\[[\w:.%]+\]|[\w.-]*):\d{1,5}")
+"""Where to listen, as `127.0.0.1:8443`, `[::1]:8443` or, on every address, `:8443`."""
+
 ORIGIN = re.compile(r"https://([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(:[1-9]\d{0,4})?")
 
 BOOLEANS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
@@ -169,7 +172,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     for name, text in given.items():
         values[name] = _convert(name, types[name], text)
     settings = Settings(**values)
-    _check(settings)
+    check(settings)
     return settings
 
 
@@ -246,7 +249,8 @@ def _convert(name: str, kind: str, text: str) -> Any:
     return text
 
 
-def _check(settings: Settings) -> None:
+def check(settings: Settings) -> None:
+    """Raise `SettingsError` where a value cannot be used."""
     for each in fields(settings):
         _check_number(each.name, getattr(settings, each.name))
     if (settings.tls_cert is None) != (settings.tls_key is None):
@@ -255,11 +259,19 @@ def _check(settings: Settings) -> None:
         raise SettingsError(
             "STRONGROOM_PLAIN_HTTP needs STRONGROOM_TRUSTED_PROXIES: the addresses of the proxy that ends TLS."
         )
+    _check_addresses(settings)
     _check_public_url(settings.public_url)
     _check_argon2(settings)
     _check_key_provider(settings)
     _check_telling(settings)
     _check_backup(settings)
+
+
+def _check_addresses(settings: Settings) -> None:
+    # gunicorn takes a name without a port too, and would listen on 8000.
+    for name, bind in (("BIND", settings.bind), ("METRICS_BIND", settings.metrics_bind)):
+        if (bind or name == "BIND") and (not LISTENER.fullmatch(bind) or int(bind.rpartition(":")[2]) > 65535):
+            raise SettingsError(f"{PREFIX}{name} is {bind!r}; it is a host and a port, as 127.0.0.1:8443.")
 
 
 def _check_public_url(url: str) -> None:

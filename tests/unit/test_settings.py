@@ -70,6 +70,11 @@ def test_other_peoples_variables_are_left_alone() -> None:
 @pytest.mark.parametrize(
     ("variable", "text"),
     [
+        ("STRONGROOM_BIND", "18443"),
+        ("STRONGROOM_BIND", "localhost"),
+        ("STRONGROOM_BIND", ""),
+        ("STRONGROOM_BIND", "127.0.0.1:84430"),
+        ("STRONGROOM_METRICS_BIND", "9464"),
         ("STRONGROOM_WORKERS", "many"),
         ("STRONGROOM_WORKERS", "0"),
         ("STRONGROOM_THREADS", "-1"),
@@ -149,6 +154,11 @@ def test_settings_cannot_be_changed_but_copied() -> None:
 def test_the_repr_of_settings_hides_where_passwords_stand() -> None:
     settings = load({**HOME, "STRONGROOM_DATABASE_URL": "postgresql://ada:hunter2@db/x"})
     assert "hunter2" not in repr(settings)
+
+
+@pytest.mark.parametrize("bind", ["127.0.0.1:8443", "vault.internal:443", "[::1]:8443", "[fe80::1%eth0]:1", ":8443"])
+def test_a_listener_is_a_host_and_a_port(bind: str) -> None:
+    assert load({**HOME, "STRONGROOM_BIND": bind}).bind == bind
 
 
 def test_browsers_find_the_vault_where_the_setting_says_and_else_on_this_machine() -> None:

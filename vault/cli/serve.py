@@ -23,10 +23,12 @@ def serve(bind: str | None, workers: int | None) -> None:
     """
     from vault.server import ca_file
     from vault.server import serve as run
+    from vault.settings import check
 
     found = host.vault_settings()
     changes = {"bind": bind, "workers": workers}
     found = found.with_changes(**{name: value for name, value in changes.items() if value is not None})
+    check(found)
     _make_ready(found)
     host.warn_of_neighbours(found)
     say(f"Strongroom serves {'http' if found.plain_http else 'https'}://{found.bind}")
