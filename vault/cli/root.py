@@ -14,7 +14,7 @@ from vault import __version__
 from vault.cli.context import Cli
 from vault.cli.options import connection_options, format_option
 from vault.cli.words import CliError
-from vault.errors import BadLogin, NotAuthenticated, StrongroomError, TransportError
+from vault.errors import BadLogin, BadSecondFactor, NotAuthenticated, StrongroomError, TransportError
 
 EXIT_HERE = 1
 """What went wrong is on this side: the call as typed, a file, a setting, the way to the server."""
@@ -89,6 +89,9 @@ class Root(click.Group):
             code = EXIT_HERE
         except StrongroomError as error:
             code = _tell(_sentence(error), _code(error))
+        except ModuleNotFoundError as error:
+            # A command imports its heavy half when it runs.
+            code = _tell(_unexpected(error) if _is_ours(error) else _missing(error), EXIT_HERE)
         except Exception as error:  # The last resort: a bug must not print a secret either.
             code = _tell(_unexpected(error), EXIT_HERE)
         sys.exit(code if isinstance(code, int) else 0)
@@ -100,9 +103,15 @@ def load(place: str) -> Any:
     try:
         return getattr(import_module(module_name), name)
     except ModuleNotFoundError as error:
-        raise CliError(
-            f"This command needs the server ({error.name} is missing): pip install 'strongroom[server]'."
-        ) from error
+        raise CliError(_missing(error)) from error
+
+
+def _missing(error: ModuleNotFoundError) -> str:
+    return f"This command needs the server ({error.name} is missing): pip install 'strongroom[server]'."
+
+
+def _is_ours(error: ModuleNotFoundError) -> bool:
+    return (error.name or "vault").partition(".")[0] == "vault"
 
 
 def _tell(sentence: str, code: int) -> int:
@@ -113,7 +122,7 @@ def _tell(sentence: str, code: int) -> int:
 def _sentence(error: StrongroomError) -> str:
     where = getattr(error, "path", "")
     sentence = f"{error.message} (at {where})" if where else error.message
-    if isinstance(error, NotAuthenticated) and not isinstance(error, BadLogin):
+    if isinstance(error, NotAuthenticated) and not isinstance(error, BadLogin | BadSecondFactor):
         sentence += " Log in with 'strongroom login', or set STRONGROOM_TOKEN."
     return sentence
 

@@ -125,6 +125,13 @@ def test_a_command_whose_libraries_are_missing_says_what_to_install(
     assert "pip install 'strongroom[server]'" in result.stderr
 
 
+def test_so_does_one_that_finds_it_out_as_it_runs(strongroom: Strongroom, server: FakeTransport) -> None:
+    server.on("GET", LIST, ModuleNotFoundError("No module named 'gunicorn'", name="gunicorn"))
+    assert "(gunicorn is missing): pip install 'strongroom[server]'" in strongroom("env", "list").stderr
+    server.on("GET", LIST, ModuleNotFoundError("No module named 'vault.x'", name="vault.x"))
+    assert "unexpected ModuleNotFoundError" in strongroom("env", "list").stderr
+
+
 def test_the_server_is_told_before_or_after_the_command(anonymous: Strongroom) -> None:
     for arguments in (("--url", "https://a.test", "env", "list"), ("env", "list", "--url", "https://a.test")):
         assert "for https://a.test" in anonymous(*arguments).stderr

@@ -154,6 +154,7 @@ def test_a_code_that_was_mistyped_is_asked_for_three_times(anonymous: Strongroom
     result = anonymous("login", "ada", answers="correct horse\n111111\n222222\n333333\n")
     assert result.exit_code == 2
     assert asking.sent == {"code": "333333"}
+    assert "STRONGROOM_TOKEN" not in result.stderr
     assert keychain.load(URL) is None or keychain.load(URL) == ""
 
 
