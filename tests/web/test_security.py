@@ -106,6 +106,17 @@ def test_a_new_password_takes_the_place_of_the_old_one(vault: Vault, ada: Visito
     assert other.log_in(NEW_PASSWORD).status_code == 303
 
 
+def test_a_new_password_ends_copies_of_the_very_cookie_that_changed_it(vault: Vault, ada: Visitor) -> None:
+    thief = Visitor(vault.app.test_client(), ada.username)
+    cookie = ada.client.get_cookie(COOKIE, domain="localhost")
+    assert cookie
+    thief.client.set_cookie(COOKIE, cookie.value, domain="localhost", secure=True)
+    assert thief.get("/environments").status_code == 200
+    ada.post("/security/password", {"current": PASSWORD, "new": NEW_PASSWORD, "again": NEW_PASSWORD})
+    assert thief.get("/environments").headers["Location"].startswith("/login")
+    assert ada.get("/environments").status_code == 200
+
+
 @pytest.mark.parametrize(
     ("fields", "status", "sentence"),
     [

@@ -216,13 +216,17 @@ class Accounts:
         user = self.prove(principal, current, lambda: check_new_password(new, principal.username))
         return NewPassword(user, hash_password(new, self.parameters))
 
-    def change_password(self, unit: UnitOfWork, principal: Principal, new: NewPassword) -> None:
-        """Change one's own password. One's other sessions end. Raises `BadLogin` if another was set meanwhile."""
+    def change_password(self, unit: UnitOfWork, principal: Principal, new: NewPassword) -> Record:
+        """Change one's own password; the account as it is then. One's other sessions end.
+
+        Raises `BadLogin` if another password was set meanwhile.
+        """
         principal.require_person()
         hold(unit, new.user)
         self._replace_hash(unit, new.user, new.phc)
         self._sessions.revoke_all(unit, new.user.id, but=principal.id)
         audit.record(unit, principal, "password.change")
+        return _existing(unit.users.by_id(new.user.id))
 
     def me(self, principal: Principal) -> Record:
         """One's own account."""

@@ -5,10 +5,13 @@ from __future__ import annotations
 from flask import Response
 
 from vault.errors import BadLogin, Conflict, InvalidInput, StrongroomError, TooManyRequests
+from vault.services.accounts import NewPassword
+from vault.services.sessions import NewSession
+from vault.storage import UnitOfWork
 from vault.web.blueprint import new_blueprint
-from vault.web.pages import field, principal, render, see, services
+from vault.web.pages import field, principal, render, see, services, transaction
 from vault.web.problems import audited, status_of
-from vault.web.proving import forgotten
+from vault.web.proving import forgotten, visit, with_session
 
 blueprint = new_blueprint("account")
 
@@ -22,15 +25,16 @@ def show_password() -> Response:
 
 @blueprint.post("/security/password")
 def change_password() -> Response:
-    """Change my password; my other sessions end."""
+    """Change my password; my other sessions end, and this one goes on under another secret."""
     if field("new") != field("again"):
         return _password_page(422, {"again": "The two are not the same."})
     try:
         proof = services().accounts.prepare_password(principal(), field("current"), field("new"))
-        services().storage.transaction(lambda unit: services().accounts.change_password(unit, principal(), proof))
+        begun = transaction(lambda unit: _changed(unit, proof))
     except (InvalidInput, BadLogin, TooManyRequests) as error:
         return _password_page(status_of(error), {"new" if isinstance(error, InvalidInput) else "current": _told(error)})
-    return see("/security", "password-changed")
+    response = see("/security", "password-changed")
+    return response if begun is None else with_session(response, begun)
 
 
 @blueprint.get("/security/delete")
@@ -54,6 +58,13 @@ def delete_account() -> Response:
         # The last operator stays.
         return _delete_page(status_of(error), {"username": _told(error)})
     return forgotten(see("/login", "account-gone"))
+
+
+def _changed(unit: UnitOfWork, proof: NewPassword) -> NewSession | None:
+    user = services().accounts.change_password(unit, principal(), proof)
+    # Whoever fears for the account changes the password, and a copy of this very session's cookie must end with it. A
+    # second factor had to be proven a moment ago, in a session that began with that: a password does not renew it.
+    return None if user.second_factor else services().sessions.replace(unit, principal(), user, visit().agent)
 
 
 def _require_both_factors() -> None:

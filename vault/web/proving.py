@@ -82,6 +82,11 @@ def visit() -> Visit:
 def proven(session: NewSession, wanted: str) -> Response:
     """Go on with a new session. Whoever has spent a recovery code is told where the others are counted."""
     response = pages.see("/security", "recovery-used") if session.recovery_codes_left is not None else pages.see(wanted)
+    return with_session(response, session)
+
+
+def with_session(response: Response, session: NewSession) -> Response:
+    """The answer, with the cookie of a session that has just begun."""
     # The cookie goes with the browser; how long it counts, the server decides.
     response.set_cookie(COOKIE, session.secret, secure=True, httponly=True, samesite="Strict")
     return response
