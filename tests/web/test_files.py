@@ -196,6 +196,11 @@ def test_an_export_with_a_passphrase_opens_with_it(ada: Visitor, place: str) -> 
     assert "Globals.env.age" in of_globals.headers["Content-Disposition"]
 
 
+def test_an_export_of_what_no_database_can_look_up_is_refused(ada: Visitor) -> None:
+    sent = {"format": "dotenv", "passphrase": "lantern", "again": "lantern", "environment": "a\0b"}
+    assert ada.post("/export/passphrase", sent).status_code == 404
+
+
 def test_exports_with_a_passphrase_come_one_at_a_time_and_take_no_logins_place(
     ada: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:

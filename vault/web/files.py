@@ -13,10 +13,10 @@ from urllib.parse import quote
 from flask import Response, request
 
 from vault.crypto import age
-from vault.errors import Conflict, FormatError, InvalidInput, StrongroomError, Unavailable
+from vault.errors import Conflict, FormatError, InvalidInput, NotFound, StrongroomError, Unavailable
 from vault.formats import FORMATS, Format, ParsedFile
 from vault.formats.files import ENCRYPTED_END, format_of, text_of
-from vault.model.environment import Environment, EnvironmentKind
+from vault.model.environment import Environment, EnvironmentKind, looks_like_id
 from vault.services.environments import GLOBALS
 from vault.services.transfer import Imported, format_named, parse_file
 from vault.services.variables import NO_PRECONDITION, Precondition
@@ -100,10 +100,14 @@ def export_with_passphrase() -> Response:
             raise FormatError("The two passphrases differ.")
         return [age.Passphrase(field("passphrase"))]
 
+    environment = field("environment")
+    if environment and not looks_like_id(environment):
+        # The form names it by its id; what no database can look up is none.
+        raise NotFound()
     if not _ONE_AT_A_TIME.acquire(blocking=False):
         raise Unavailable("Another file is being encrypted at this moment: go back, and try again.")
     try:
-        return _exported(field("environment") or GLOBALS, passphrase, "passphrase")
+        return _exported(environment or GLOBALS, passphrase, "passphrase")
     finally:
         _ONE_AT_A_TIME.release()
 
