@@ -17,7 +17,7 @@ from tests.vaults import HOST, FakeClock, add_environment, add_person, as_sessio
 from vault.app import restorer
 from vault.crypto import new_key
 from vault.crypto.age import X25519Recipient, identities_from
-from vault.errors import BackupError, KeyringError, StorageError
+from vault.errors import BackupError, KeyringError, StorageError, StrongroomError
 from vault.keys import backup as backup_key
 from vault.services import Services
 from vault.services.backup import Archive, Opener, key_file
@@ -160,7 +160,7 @@ def test_lines_that_somebody_has_rewritten_are_not_this_vault_s(
     def refused_by_origin(data: bytes) -> str:
         newest(filled).write_bytes(data)
         url = fresh_database("sqlite", migrated=False)
-        with pytest.raises(BackupError) as caught:
+        with pytest.raises(StrongroomError) as caught:
             restored(filled, url)
         assert not Path(url.removeprefix("sqlite:///")).exists()
         return caught.value.message
