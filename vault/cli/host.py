@@ -7,11 +7,12 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from vault.cli.words import say
+from vault.cli.words import CliError, say
 
 if TYPE_CHECKING:
     from vault.model.principal import Principal
@@ -50,11 +51,24 @@ def opened_vault() -> Iterator[Services]:
     """The vault that the settings name, opened on this host. Raises what `open_vault` raises."""
     from vault.app import open_vault
 
-    services = open_vault(vault_settings())
+    found = vault_settings()
+    refuse_absent(found)
+    services = open_vault(found)
     try:
         yield services
     finally:
         services.storage.close()
+
+
+def refuse_absent(found: Settings) -> None:
+    """Raise `CliError` where the embedded database was never made: SQLite only says that it cannot be opened."""
+    url = found.database_url.partition("?")[0]
+    place = Path(url.removeprefix("sqlite:///"))
+    if url.startswith("sqlite:////") and not place.exists():
+        raise CliError(
+            f"There is no vault at {place} yet: 'strongroom serve' makes one. If yours is elsewhere, set "
+            "STRONGROOM_DATA_DIR or STRONGROOM_DATABASE_URL, as for the server."
+        )
 
 
 def operator() -> Principal:

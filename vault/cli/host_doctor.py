@@ -58,6 +58,7 @@ def _keyring_place(found: Settings) -> Finding:
 def _database(found: Settings) -> Finding:
     from vault.storage import Storage, schema_state
 
+    host.refuse_absent(found)
     storage = Storage(found.database_url, pool_size=1)
     try:
         with storage.read() as unit:

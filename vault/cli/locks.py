@@ -43,6 +43,7 @@ def _database() -> Iterator[Storage]:
     from vault.storage import Storage
 
     found = host.vault_settings()
+    host.refuse_absent(found)
     try:
         storage = open_vault(found).storage
     except (KeyProviderError, KeyProviderUnavailable) as error:

@@ -10,6 +10,7 @@ import click
 import pytest
 
 from vault.cli import host
+from vault.cli.words import CliError
 from vault.keys import keyring_file
 
 PASSPHRASE = "lantern gravel ninefold otter"
@@ -73,3 +74,16 @@ def test_a_new_vault_s_operator_is_told_where_its_master_key_is(
     monkeypatch.setenv("STRONGROOM_KEY_PROVIDER", provider)
     host.tell_of_new_vault(host.settings())
     assert told in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("keyring")
+def test_a_vault_that_was_never_made_is_told_from_a_database_that_does_not_answer(tmp_path: Path) -> None:
+    with pytest.raises(CliError, match="There is no vault at "), host.opened_vault():
+        pass
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("url", ["postgresql://ada@db/x", "sqlite://", "sqlite:///here.db"])
+@pytest.mark.usefixtures("keyring")
+def test_what_may_be_there_is_left_to_the_database(url: str) -> None:
+    host.refuse_absent(host.settings().with_changes(database_url=url))
