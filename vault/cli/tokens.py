@@ -106,12 +106,21 @@ def list_tokens(cli: Cli) -> None:
     """List the tokens, without their secrets."""
     rows = [as_row(item) for item in cli.client.tokens.list()]
     if cli.settings.format == "table":
-        rows = [row | {"grants": [_describe(grant) for grant in row["grants"]]} for row in rows]
+        names = _environment_names(cli, rows)
+        rows = [row | {"grants": [_describe(grant, names) for grant in row["grants"]]} for row in rows]
     print_rows(cli, rows, ("id", "name", "grants", "expires_at", "uses_left", "last_used_at"))
 
 
-def _describe(grant: Grant) -> str:
-    place = "globals" if grant.globals else grant.path or grant.environment_id or "?"
+def _environment_names(cli: Cli, rows: list[dict[str, Any]]) -> dict[str, str]:
+    """What people call the environments of the grants; one that was deleted stays an id."""
+    if not any(grant.environment_id for row in rows for grant in row["grants"]):
+        return {}
+    return {environment.id: environment.name for environment in cli.client.environments.list()}
+
+
+def _describe(grant: Grant, names: dict[str, str]) -> str:
+    environment = names.get(grant.environment_id or "", grant.environment_id)
+    place = "globals" if grant.globals else grant.path or environment or "?"
     return f"{place} ({' '.join(grant.permissions)})"
 
 

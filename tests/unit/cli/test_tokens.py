@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.cli.conftest import Strongroom
-from tests.unit.client.fake_transport import TOKEN, FakeTransport, answer, page
+from tests.unit.client.fake_transport import ENVIRONMENT, TOKEN, FakeTransport, answer, page
 from vault.client import Response
 
 LIST = "/tokens?limit=200"
@@ -76,9 +76,15 @@ def test_all_of_it_as_json(strongroom: Strongroom, making: FakeTransport) -> Non
 
 
 def test_a_list_shows_what_each_is_good_for(strongroom: Strongroom, making: FakeTransport) -> None:
+    making.on("GET", "/environments?limit=200", page(ENVIRONMENT))
     stdout = strongroom("token", "list").stdout
     assert "aaaabbbbcccc" in stdout
-    assert f"{TOKEN['grants'][0]['environment_id']} (read)" in stdout
+    assert "prod (read)" in stdout
+
+
+def test_an_environment_that_is_gone_keeps_its_id_there(strongroom: Strongroom, making: FakeTransport) -> None:
+    making.on("GET", "/environments?limit=200", page())
+    assert f"{TOKEN['grants'][0]['environment_id']} (read)" in strongroom("token", "list").stdout
 
 
 @pytest.mark.parametrize("wanted", ["aaaabbbbcccc", "web"])
