@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from vault.crypto.age import Recipient
 
 WHAT = "the file's passphrase"
+HOW = "give --passphrase-file FILE, or - for stdin"
 
 
 def recipients_from(cli: Cli, keys: Sequence[str], passphrase_file: str | None, *, asks: bool) -> tuple[Recipient, ...]:
@@ -27,7 +28,7 @@ def recipients_from(cli: Cli, keys: Sequence[str], passphrase_file: str | None, 
 
     if keys:
         return tuple(map(X25519Recipient.from_text, keys))
-    return (Passphrase(read_new_secret(cli, _given(passphrase_file), WHAT)),)
+    return (Passphrase(read_new_secret(cli, _given(passphrase_file), WHAT, HOW)),)
 
 
 def sealed(text: str, readers: Sequence[Recipient]) -> str:
@@ -50,7 +51,7 @@ def opened(cli: Cli, data: bytes, identity: str | None, passphrase_file: str | N
         if identity is None:
             raise CliError("This age file is for a key: say which file holds yours with --identity.")
         return age.decrypt(data, age.identities_from(read_text(identity)))
-    return age.decrypt(data, [age.Passphrase(read_secret(cli, _given(passphrase_file), WHAT))])
+    return age.decrypt(data, [age.Passphrase(read_secret(cli, _given(passphrase_file), WHAT, HOW))])
 
 
 def _given(file: str | None) -> str | None:

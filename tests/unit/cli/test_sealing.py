@@ -73,7 +73,7 @@ def test_a_server_sees_neither_passphrase_nor_recipient(strongroom: Strongroom, 
         (["-r", PUBLIC, "--passphrase"], "not for both"),
         (["-r", "age1mistyped"], "no recipient"),
         (["-r", "AGE-SECRET-KEY-1X"], "no recipient"),
-        (["--passphrase"], "no terminal"),
+        (["--passphrase"], "no terminal to ask for the file's passphrase: give --passphrase-file FILE"),
     ],
 )
 def test_a_mistake_costs_no_call(
