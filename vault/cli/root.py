@@ -14,7 +14,7 @@ from vault import __version__
 from vault.cli.context import Cli
 from vault.cli.options import connection_options, format_option
 from vault.cli.words import CliError
-from vault.errors import BadLogin, BadSecondFactor, NotAuthenticated, StrongroomError, TransportError
+from vault.errors import BadLogin, BadSecondFactor, NotAuthenticated, NotFound, StrongroomError, TransportError
 
 EXIT_HERE = 1
 """What went wrong is on this side: the call as typed, a file, a setting, the way to the server."""
@@ -124,6 +124,8 @@ def _sentence(error: StrongroomError) -> str:
     sentence = f"{error.message} (at {where})" if where else error.message
     if isinstance(error, NotAuthenticated) and not isinstance(error, BadLogin | BadSecondFactor):
         sentence += " Log in with 'strongroom login', or set STRONGROOM_TOKEN."
+    if isinstance(error, NotFound) and error.message == NotFound.sentence:
+        sentence += " Is the name right? 'strongroom env list' shows what you may reach."
     return sentence
 
 

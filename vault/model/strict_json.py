@@ -115,7 +115,8 @@ def _parsed(body: bytes, decoder: json.JSONDecoder) -> Any:
     except UnicodeDecodeError as error:
         raise BadJson("The body is not UTF-8.") from error
     except json.JSONDecodeError as error:
-        raise BadJson(f"The body is no JSON: {error.msg}, at line {error.lineno}, column {error.colno}.") from error
+        what = error.msg.removesuffix(" at").removesuffix(" starting")
+        raise BadJson(f"The body is no JSON: {what}, at line {error.lineno}, column {error.colno}.") from error
     except RecursionError as error:
         raise BadJson("The body nests too deep.") from error
     except ValueError as error:

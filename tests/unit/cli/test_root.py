@@ -72,6 +72,11 @@ def test_no_credential_says_how_to_get_one(anonymous: Strongroom) -> None:
     assert "strongroom login" in result.stderr
 
 
+def test_what_is_not_there_says_where_to_look(strongroom: Strongroom, server: FakeTransport) -> None:
+    server.on("GET", LIST, problem(404, "not_found", "There is no such thing here."))
+    assert "'strongroom env list'" in strongroom("env", "list").stderr
+
+
 def test_a_field_that_is_refused_is_named(strongroom: Strongroom, server: FakeTransport) -> None:
     server.on("POST", "/environments", problem(422, "invalid_input", "No.", path="name"))
     assert "No. (at name)" in strongroom("env", "create", "x").stderr
