@@ -11,7 +11,7 @@ _SENTENCES = {
     "imported": "The file is imported.",
     "rolled-back": "The older revision is back, as a new one.",
     "copied": "The copy is there.",
-    "deleted": "The environment is deleted. It can be brought back for 30 days.",
+    "deleted": "The environment is deleted. Until it is purged, it can be brought back.",
     "undeleted": "The environment is back.",
     "token-made-before": "This form was sent before: the token is here, and its secret was shown then. "
     "Rotate it if you have missed it.",
