@@ -82,7 +82,7 @@ def _vault(found: Settings) -> Finding:
         services.storage.close()
     if services.instance.locked:
         return Finding("vault", "warning", "The keyring opens the vault, and an operator keeps it locked.")
-    return Finding("vault", "ok", f"The keyring opens the vault; it has {people} accounts.")
+    return Finding("vault", "ok", f"The keyring opens the vault; accounts: {people}.")
 
 
 def _logins(found: Settings) -> Finding:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 from typing import TYPE_CHECKING
 
 import click
@@ -31,11 +33,28 @@ def serve(bind: str | None, workers: int | None) -> None:
     check(found)
     _make_ready(found)
     host.warn_of_neighbours(found)
-    say(f"Strongroom serves {'http' if found.plain_http else 'https'}://{found.bind}")
+    if is_taken(found.bind):
+        # Not the end: after a crash, workers of the old server may hold it for a moment, and gunicorn tries for 5 s.
+        say(f"{found.bind} is taken by another program; it has 5 seconds to leave. Another port: --bind HOST:PORT.")
+    else:
+        say(f"Strongroom serves {'http' if found.plain_http else 'https'}://{found.bind}")
     certificate = ca_file(found)
     if certificate is not None:
         say(f"Clients find its authority's certificate in {certificate}")
     run(found)
+
+
+def is_taken(bind: str) -> bool:
+    """Whether somebody listens at `host:port` already."""
+    name, _, port = bind.rpartition(":")
+    name = name.strip("[]")
+    with socket.socket(socket.AF_INET6 if ":" in name else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((name, int(port)))
+        except OSError as error:
+            return error.errno == errno.EADDRINUSE
+    return False
 
 
 def _make_ready(found: Settings) -> None:
