@@ -21,7 +21,11 @@ def print_erasure(cli: Cli, report: Any) -> None:
         return
     print_rows(cli, [{"erased": name.replace("_", " "), "count": found[name]} for name in _COUNTS], ["erased", "count"])
     for place in found["remains"]:
-        until = f"until {place['until']:%Y-%m-%d %H:%M}Z" if place["until"] is not None else "until nobody here knows"
+        until = (
+            f"until {place['until']:%Y-%m-%d %H:%M}Z"
+            if place["until"] is not None
+            else "for how long nobody here knows"
+        )
         say(f"Remains in {place['place']}, {until}: {place['sentence']}")
 
 

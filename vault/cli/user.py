@@ -178,7 +178,7 @@ def _typed_again(cli: Cli, name: str) -> str:
 def _warn_without_operator(vault: Services) -> None:
     """Nobody can then rotate keys or look after accounts over HTTPS; whoever has a shell here still can."""
     if not vault.accounts.has_operator(host.operator()):
-        say("Warning: no active operator is left. `strongroom user role NAME operator` makes one.")
+        say("Warning: there is no active operator now. `strongroom user role NAME operator` makes one.")
 
 
 def _password(cli: Cli, source: str | None, *, generate: bool) -> str:

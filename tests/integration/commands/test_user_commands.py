@@ -28,7 +28,7 @@ def test_an_erasure_asks_for_the_name_once_more(run: Run, ada: Principal) -> Non
     done = run("user", "erase", "ADA", answers="ada\n")
     assert done.exit_code == 0
     assert "The account ada is erased." in done.stderr
-    assert "Remains in backups, until nobody here knows" in done.stderr
+    assert "Remains in backups, for how long nobody here knows" in done.stderr
     assert [line.split() for line in done.stdout.splitlines()[1:4]] == [
         ["environments", "1"], ["revisions", "1"], ["user", "keys", "1"],
     ]  # fmt: skip
@@ -58,7 +58,7 @@ def test_the_last_operator_goes_with_a_warning(run: Run, vault: Services, call: 
     assert "Warning" not in run("user", "disable", "second").stderr
     done = run("user", *call)
     assert done.exit_code == 0
-    assert "Warning: no active operator is left." in done.stderr
+    assert "Warning: there is no active operator now." in done.stderr
 
 
 def logins(run: Run) -> tuple[str, str]:
