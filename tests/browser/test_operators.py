@@ -49,6 +49,7 @@ def test_an_operator_disables_a_person_who_is_gone_at_the_next_click(place: Plac
     tab.go("/operator/people")
     tab.page.get_by_label("Find by the whole name").fill(ada.username)
     tab.page.keyboard.press("Enter")
+    tab.page.wait_for_url("**/operator/people?*")
     tab.inspect("operator-people")
     tab.page.get_by_role("link", name=ada.username).click()
     tab.inspect("operator-person")

@@ -7,6 +7,7 @@ import importlib
 import mmap
 import os
 import resource
+import signal
 import socket
 import ssl
 import sys
@@ -26,7 +27,7 @@ from vault.server import authority, hardening
 from vault.server.door import ASGIApp, Door
 from vault.server.metrics import open_listener
 from vault.server.shares import Shares
-from vault.server.worker import Worker
+from vault.server.worker import STOPS, Worker
 from vault.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -129,6 +130,18 @@ class _Parent(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
             log.critical("reload_failed", reason=str(error.reason), hint="The workers of before go on.")
         finally:
             self._reloading_from_age = None
+
+    def spawn_worker(self) -> Any:
+        """Start a worker, which takes no stop before it can heed one (`Worker.init_signals`).
+
+        The handlers that it has inherited are the parent's: a stop that came to these was lost, and the parent
+        waited for the whole of the graceful time.
+        """
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+        try:
+            return super().spawn_worker()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
 
     def manage_workers(self) -> None:
         if self._reloading_from_age is not None:

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import logging
 import os
+import signal
 import socket
 import ssl
 import sys
@@ -43,6 +44,9 @@ _ACCEPT_PAUSE_SECONDS = 0.5
 _YIELD_SECONDS = 0.002
 """How long a worker leaves a new connection to those that have fewer. One that is free takes it at once."""
 
+STOPS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT})
+"""What the parent tells a worker to stop with."""
+
 
 class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no types
     """One process that serves. `self.app` is the `run.Server`, `self.asgi` its `Door`."""
@@ -60,6 +64,11 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no types
         self._tasks: set[asyncio.Task[Any]] = set()
 
     # -- Starting --
+
+    def init_signals(self) -> None:
+        """Heed signals from now on, those too that came since the fork."""
+        super().init_signals()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
 
     def load_wsgi(self) -> None:
         """Build the application, and everything else that may fail, while failing still stops the server."""

@@ -9,6 +9,8 @@ import signal
 import socket
 import ssl
 import stat
+import subprocess
+import sys
 import threading
 import time
 import urllib.request
@@ -307,3 +309,25 @@ def test_connections_that_stay_are_spread_over_the_workers(tmp_path: Path) -> No
             raw.close()
         assert min(counts.values()) >= 4
         assert len(counts) == 2
+
+
+def test_a_stop_right_after_the_fork_is_not_lost(tmp_path: Path) -> None:
+    # The workers are held between the fork and their own handlers, where a stop once went to the parent's.
+    slow = "import time; from gunicorn import util; util._setproctitle = lambda title: time.sleep('worker' in title)"
+    serve = f"{slow}; import sys; from vault import server, settings; server.serve(settings.load(), factory={TOY!r})"
+    env = {name: value for name, value in os.environ.items() if not name.startswith("STRONGROOM_")} | {
+        "STRONGROOM_DATA_DIR": str(tmp_path / "data"),
+        "STRONGROOM_KEYRING": str(tmp_path / "keys" / "master.json"),
+        "STRONGROOM_BIND": f"127.0.0.1:{free_port()}",
+    }
+    log = tmp_path / "log"
+    with log.open("wb") as told:
+        process = subprocess.Popen([sys.executable, "-c", serve], env=env, stdout=told, stderr=told)
+    try:
+        assert eventually(lambda: "Using worker" in log.read_text())
+        time.sleep(0.3)
+        process.terminate()
+        assert process.wait(15) == 0
+    finally:
+        process.kill()
+        process.wait()
