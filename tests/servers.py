@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Self
@@ -96,7 +97,7 @@ class _Undertaker:
         self._process.stdin.flush()
 
 
-class _Server:
+class _Server(ABC):
     """What both have in common: one child process, its directory, its port, its log."""
 
     stop_signal = signal.SIGTERM
@@ -163,11 +164,13 @@ class _Server:
         self.kill()
         self._undertaker.dismiss()
 
+    @abstractmethod
     def _command(self) -> list[str]:
-        raise NotImplementedError
+        """What starts it."""
 
+    @abstractmethod
     def _answers(self) -> bool:
-        raise NotImplementedError
+        """Whether it is ready."""
 
     @property
     def _log_path(self) -> Path:
