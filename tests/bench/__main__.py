@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.bench import audit, cases, keys
+from tests.bench import audit, cases, keys, pages
 from tests.bench.cases import Measured
 from tests.bench.clients import Clients
 from tests.bench.stores import Store, prepare
@@ -27,7 +27,9 @@ from tests.servers import Postgres
 _STORED = (10, 1_000, 100_000)
 _CLIENTS = 32
 
-GROUPS = ("reads", "audit", "stored", "refusals", "writes", "imports", "logins", "starts", "rewraps", "verify")
+GROUPS = (
+    "reads", "audit", "stored", "refusals", "writes", "imports", "pages", "logins", "starts", "rewraps", "verify",
+)  # fmt: skip
 
 
 def main() -> None:
@@ -96,6 +98,7 @@ _GROUPS_OF_ONE: dict[str, Callable[[Measured], list[Line]]] = {
     "refusals": cases.another_and_never,
     "writes": cases.writes,
     "imports": cases.imports,
+    "pages": pages.first_paint,
     "logins": cases.logins,
     "starts": cases.run_true,
 }

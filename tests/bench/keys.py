@@ -11,7 +11,7 @@ from tests.crowds import add_crowd
 from tests.vaults import HOST, make_vault
 from vault.keys import instance_of
 
-ACCOUNTS = (1_000, 20_000)
+ACCOUNTS = (1_000, 100_000)
 TARGET_A_SECOND = 5_000
 
 
