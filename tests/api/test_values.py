@@ -48,12 +48,17 @@ def test_a_question_narrows_the_values(ada: Caller, prod: dict[str, Any], query:
     ("query", "path"),
     [
         ("globals=maybe", "globals"), ("resolve=", "resolve"), ("format=ini", "format"), ("format=%00", "format"),
-        ("extra=1", "extra"), ("names=" + "a," * 5000, "names"),
+        ("extra=1", "extra"), ("names=" + ",".join(f"n{number}" for number in range(1001)), "names"),
     ],
 )  # fmt: skip
 def test_a_question_that_cannot_be_is_refused(ada: Caller, prod: dict[str, Any], query: str, path: str) -> None:
     answer = ada("GET", f"/environments/prod/values?{query}")
     assert (answer.status, answer.json["path"]) == (422, path)
+
+
+def test_a_name_that_is_asked_for_often_counts_once(ada: Caller, prod: dict[str, Any]) -> None:
+    found = ada.ok("GET", "/environments/prod/values?names=A," + "B," * 4000 + "A")
+    assert found["values"].keys() == {"A", "B"}
 
 
 def test_disabled_variables_are_left_out(ada: Caller, prod: dict[str, Any]) -> None:

@@ -22,7 +22,7 @@ blueprint = StrictBlueprint("values", __name__, description="What a service uses
 _NO_QUERY: Mapping[str, str] = {}
 _JSON = json.JSONEncoder(ensure_ascii=False).encode
 _SWITCHES = {"true": True, "1": True, "false": False, "0": False}
-_NAMES_MOST = 5000
+_NAMES_MOST = 1000
 _WARNINGS_BYTES = 3 * 1024
 _PARAMETERS = [
     {"name": "globals", "in": "query", "schema": {"type": "boolean", "default": True},
@@ -97,7 +97,7 @@ def _question(query: Mapping[str, str]) -> Question:
     unknown = set(query) - {"globals", "resolve", "names", "format", "strict"}
     if unknown:
         raise InvalidInput("Unknown field.", path=min(unknown))
-    names = tuple(query["names"].split(",")) if query.get("names") else None
+    names = tuple(dict.fromkeys(query["names"].split(","))) if query.get("names") else None
     if names is not None and len(names) > _NAMES_MOST:
         raise InvalidInput(f"At most {_NAMES_MOST} names at once.", path="names")
     if query.get("format"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from vault.crypto import (
@@ -131,6 +131,12 @@ class Accounts:
         principal.require_operator()
         with self._storage.read() as unit:
             return unit.users.list()
+
+    def names(self, principal: Principal, user_ids: Iterable[str]) -> dict[str, str]:
+        """The names of those of these accounts that are there, by id. For operators."""
+        principal.require_operator()
+        with self._storage.read() as unit:
+            return {user_id: row.name for user_id, row in unit.users.named(user_ids).items()}
 
     def page(self, principal: Principal, after: str, limit: int, *, username: str | None = None) -> Sequence[Record]:
         """Accounts in order of their folded names, behind `after`; or the one of that name. For operators."""

@@ -33,6 +33,8 @@ GLOBALS: None = None
 
 MAX_VERSIONS_DEFAULT = 100
 MAX_VERSIONS_MOST = 1000
+_STEP_LEAST = 500
+"""Environments that a list looks at in one step."""
 DELETE_AFTER_MOST_SECONDS = 10 * 366 * 86_400
 
 
@@ -73,13 +75,15 @@ class Environments:
         name = canonical(name) if name is not None else None
         with self._storage.read() as unit:
             found: list[Record] = []
+            # A short page for a token that may list little must not become a statement for each row.
+            step = max(limit, _STEP_LEAST)
             while len(found) < limit:
-                page = unit.environments.page(principal.user_id, deleted=deleted, name=name, after=after, limit=limit)
+                page = unit.environments.page(principal.user_id, deleted=deleted, name=name, after=after, limit=step)
                 found += [row for row in page if allows(principal, Permission.LIST, target_of(row))]
-                if len(page) < limit:
+                if len(page) < step:
                     break
                 after = page[-1].id if deleted else page[-1].name
-            views = [self.view(unit, row) for row in found[:limit]]
+            views = list(self.views(unit, found[:limit]))
         self._reads.read(principal, "environment.list")
         return views
 
@@ -214,22 +218,15 @@ class Environments:
 
     def view(self, unit: UnitOfWork, row: Record) -> Environment:
         """What may be told of an environment to whoever may list it."""
-        current = unit.revisions.by_id(row.current_revision_id) if row.current_revision_id else None
-        return Environment(
-            id=row.id,
-            owner_id=row.owner_id,
-            kind=EnvironmentKind(row.kind),
-            name=row.name,
-            sealing=Sealing(row.sealing),
-            revision=current.number if current else None,
-            description=self._sealer.open_metadata(unit, row).get("description", ""),
-            max_versions=row.max_versions,
-            cas_required=bool(row.cas_required),
-            delete_version_after_seconds=row.delete_version_after_seconds,
-            created_us=row.created_us,
-            updated_us=row.updated_us,
-            deleted_us=row.deleted_us,
-        )
+        return self.views(unit, [row])[0]
+
+    def views(self, unit: UnitOfWork, rows: Sequence[Record]) -> Sequence[Environment]:
+        """`view` of many, with no more statements than for one."""
+        revisions = unit.revisions.named(row.current_revision_id for row in rows if row.current_revision_id)
+        metadata = self._sealer.open_metadata_of(unit, rows)
+        return [
+            _view(row, revisions.get(row.current_revision_id), told) for row, told in zip(rows, metadata, strict=True)
+        ]
 
     def store(
         self,
@@ -367,3 +364,21 @@ def checked_seconds(number: int) -> int:
     if not 0 <= number <= DELETE_AFTER_MOST_SECONDS:
         raise InvalidInput("This time is from 0 (never) to ten years.", path="delete_version_after_seconds")
     return number
+
+
+def _view(row: Record, current: Record | None, metadata: Mapping[str, Any]) -> Environment:
+    return Environment(
+        id=row.id,
+        owner_id=row.owner_id,
+        kind=EnvironmentKind(row.kind),
+        name=row.name,
+        sealing=Sealing(row.sealing),
+        revision=current.number if current else None,
+        description=metadata.get("description", ""),
+        max_versions=row.max_versions,
+        cas_required=bool(row.cas_required),
+        delete_version_after_seconds=row.delete_version_after_seconds,
+        created_us=row.created_us,
+        updated_us=row.updated_us,
+        deleted_us=row.deleted_us,
+    )

@@ -138,8 +138,22 @@ class Sealer:
         metadata: dict[str, Any] = json.loads(open_blob(key, place, blob))
         return metadata
 
+    def open_metadata_of(self, unit: UnitOfWork, environments: Sequence[Record]) -> list[dict[str, Any]]:
+        """`open_metadata` of many environments, with no more statements than for one."""
+        key_ids = {row.id: key_id_of(row.metadata_blob) for row in environments if row.metadata_blob is not None}
+        data_keys = unit.data_keys.named(key_ids.values())
+        user_keys = unit.user_keys.named(key.user_key_id for key in data_keys.values())
+        opened = []
+        for row in environments:
+            data_key = data_keys.get(key_ids.get(row.id, ""))
+            user_key = user_keys.get(data_key.user_key_id) if data_key is not None else None
+            # Where a rotation has replaced a key meanwhile, this one is read by itself.
+            metadata = self.metadata_under(row, data_key, user_key) if row.metadata_blob is not None else {}
+            opened.append(self.open_metadata(unit, row) if metadata is None else metadata)
+        return opened
+
     def metadata_under(
-        self, environment: Facts, data_key: Facts | None, user_key: Facts | None
+        self, environment: Facts | Record, data_key: Facts | Record | None, user_key: Facts | Record | None
     ) -> dict[str, Any] | None:
         """`open_metadata` where the keys are at hand already; None where the metadata is under another key."""
         blob = as_sealed(environment.metadata_blob)

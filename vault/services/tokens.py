@@ -27,6 +27,8 @@ OVERLAP_MAX_SECONDS = 86_400
 LOGIN_TTL_SECONDS = 3600
 LOGIN_MAX_TTL_SECONDS = 86_400
 GRANTS_MAX = 64
+ENDED_MOST = 200
+"""Ended tokens that stay for each person until the purge, so that somebody can still see what they were."""
 LOGINS_MOST = 50
 """Children that one token has by logging in; the oldest one ends for the next."""
 
@@ -160,10 +162,17 @@ class Tokens:
             audit.record(unit, principal, "token.renew")
         return self._view(unit, _existing(unit.tokens.by_id(row.id)))
 
+    def _make_room(self, unit: UnitOfWork, user_id: str, now: int) -> None:
+        """Raise `QuotaExceeded` for one living token too many. Of those that have ended the oldest make room."""
+        living, ended = unit.tokens.counts(user_id, now)
+        if living >= self._settings.quota_tokens:
+            raise QuotaExceeded("You have as many tokens as this vault allows; revoke one first.")
+        if ended > ENDED_MOST:
+            unit.tokens.trim_ended(user_id, ENDED_MOST, now)
+
     def _add(self, unit: UnitOfWork, principal: Principal, request: TokenRequest, grants: Sequence[Grant]) -> TokenView:
         seq, now = unit.users.next_change(principal.user_id), self._clock()
-        if unit.tokens.count(principal.user_id, now) >= self._settings.quota_tokens:
-            raise QuotaExceeded("You have as many tokens as this vault allows; revoke one first.")
+        self._make_room(unit, principal.user_id, now)
         minted = mint(TokenKind.SERVICE)
         request = self._within_parent(unit, principal, request, now)
         unit.tokens.add(
@@ -190,9 +199,20 @@ class Tokens:
         with self._storage.read() as unit:
             made_by = principal.id if principal.kind is PrincipalKind.TOKEN else None
             rows = unit.tokens.page(principal.user_id, after, limit, of_token=made_by)
-            grants = unit.grants.of_tokens([row.id for row in rows])
+            stored = unit.grants.of_tokens([row.id for row in rows])
         self._reads.read(principal, "token.list")
-        return [TokenView(row, tuple(grant_of(grant) for grant in grants if grant.token_id == row.id)) for row in rows]
+        grants: dict[str, list[Grant]] = {row.id: [] for row in rows}
+        for grant in stored:
+            grants[grant.token_id].append(grant_of(grant))
+        return [TokenView(row, tuple(grants[row.id])) for row in rows]
+
+    def accessors(self, principal: Principal, limit: int) -> Sequence[str]:
+        """The accessors of a person's living tokens; for a token, its own and those of what it made."""
+        with self._storage.read() as unit:
+            made_by = principal.id if principal.kind is PrincipalKind.TOKEN else None
+            rows = unit.tokens.living_of(principal.user_id, self._clock(), limit, of_token=made_by)
+        self._reads.read(principal, "token.list")
+        return [row.accessor for row in rows]
 
     def get(self, principal: Principal, token_id: str) -> TokenView:
         """One token. Raises `NotFound`, for another person's too."""

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, delete, func, insert, or_, select, tuple_, update
 from sqlalchemy.sql import ColumnElement
 
-from vault.model.event import ERASED, Event
+from vault.model.event import ERASED, FOLDED, Event
 from vault.storage.repository import Record, Repository
 from vault.storage.signed import RowSigner, SignedTable
 from vault.storage.tables import audit_events, audit_head, audit_pruned
@@ -180,7 +180,10 @@ class AuditEvents:
         return list(self._connection.execute(ordered.limit(limit)))
 
     def writes_of(self, name_digests: tuple[str, ...]) -> list[Record]:
-        """The events that changed a variable with one of these digests, the oldest first, with what they did to it."""
+        """The events that changed a variable with one of these digests, the oldest first, with what they did to it.
+
+        With them all that may have: events about so many variables that they do not name each.
+        """
         statement = select(*_COLUMNS, audit_events.c.sequence).where(
             _names(name_digests), audit_events.c.blob_sha256.is_not(None)
         )
@@ -272,7 +275,8 @@ def _conditions(search: Search) -> list[ColumnElement[bool]]:
 
 
 def _names(digests: tuple[str, ...]) -> ColumnElement[bool]:
-    return or_(*(audit_events.c.names.contains(digest) for digest in digests))
+    """Events that name one of these variables, and those that were about too many to name each."""
+    return or_(audit_events.c.names.contains(FOLDED), *(audit_events.c.names.contains(digest) for digest in digests))
 
 
 def _read_whole(held: Held) -> ColumnElement[bool]:

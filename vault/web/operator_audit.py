@@ -29,7 +29,7 @@ def search_audit() -> Response:
         audited(error)
         return _page(asked, [], "", status_of(error), {error.path: error.message})
     found = services().trail.search(principal(), search, before, _PAGE + 1, variable=asked["variable"] or None)
-    names = {person.id: person.name for person in services().accounts.list(principal())}
+    names = services().accounts.names(principal(), (seen.event.user_id for seen in found if seen.event.user_id))
     shown = [deeds.for_operator(seen, names) for seen in found[:_PAGE]]
     last = found[_PAGE - 1].event if len(found) > _PAGE else None
     return _page(asked, shown, cursor.encode((last.at_us, last.id)) if last else "")

@@ -8,6 +8,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,33 @@ def test_a_name_that_is_known_finds_what_touched_and_what_read_it(vault: Service
         ("values.read", 1, True),
         ("revision.write", 2, True),
     ]
+
+
+def test_an_event_stays_small_whatever_is_asked_for(vault: Services, ada: Principal, prod: str) -> None:
+    asked = tuple(f"n{number}" for number in range(4000))
+    values(vault, ada, "prod", names=("A",) * 4000)
+    values(vault, ada, "prod", names=asked)
+    far = replace(ada, id="s" * 500, address="1" * 500, request_id="r" * 500)
+    vault.reads.read(far, "values.read", prod, 1, names=asked, layers=[(prod, 1)] * 4000, account="a" * 9000)
+    vault.reads.turned_away(NotGranted(), far, address="a" * 500, request_id="r" * 500, call="c" * 90_000)
+    vault.reads.turned_away(BadLogin(), None, address="a" * 500, request_id="r" * 500, call="c" * 90_000)
+    found = events(vault)
+    assert len(found) >= 5
+    for event in found:
+        assert len(event.names) <= 256 * 25 + 80
+        assert len(event.details) <= 4096
+        assert (len(event.actor) <= 80, len(event.address) <= 64, len(event.request_id) <= 36) == (True,) * 3
+    assert {len(event.names) for event in found if event.action == "values.read"} == {24, 256 * 25 + 5 + 1 + 64}
+
+
+def test_a_read_or_write_of_too_many_names_to_keep_is_found_for_each_of_them(vault: Services, ada: Principal) -> None:
+    many = {f"N{number:03}": "1" for number in range(300)}
+    add_environment(vault, ada, "big", **many)
+    values(vault, ada, "big")
+    values(vault, ada, "big", names=tuple(many))
+    for name in ("N000", "N299"):
+        actions = [event.action for event in events(vault, variable=name)]
+        assert actions == ["revision.write", "values.read", "values.read"], name
 
 
 def test_a_name_in_the_globals_finds_reads_of_what_lies_above(vault: Services, ada: Principal, prod: str) -> None:

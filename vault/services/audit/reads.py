@@ -30,7 +30,19 @@ from vault.errors import (
 from vault.model.event import OK, REFUSED
 from vault.model.principal import Principal
 from vault.observe import metrics
-from vault.services.audit.record import compact, digests, event_id, salted
+from vault.services.audit.record import (
+    ADDRESS_MOST,
+    CALL_MOST,
+    LABEL_MOST,
+    REQUEST_ID_MOST,
+    bounded_details,
+    clipped,
+    compact,
+    digests,
+    event_id,
+    folded,
+    salted,
+)
 from vault.services.audit.refusals import Gathered, Refusals
 from vault.services.audit.tree import AuditTree
 from vault.services.clock import Clock, now_us
@@ -42,6 +54,7 @@ log = structlog.get_logger(__name__)
 _RECENT_MOST = 50_000
 """Reads that this process need not open again in order to drain them: about 30 MB at most."""
 _BATCH = 2000
+_LAYERS_MOST = 32
 
 
 class ReadLog:
@@ -74,11 +87,13 @@ class ReadLog:
         environment and revision of each; `account` is whose account was looked at, by id.
         """
         key = self._instance.secret("digest")
-        told: dict[str, Any] = {"layers": layers} if layers else {}
-        if account:
-            told["account"] = account
-        details = compact(told) if told else ""
-        self._keep(principal, action, result, environment_id, revision, details, " ".join(digests(key, names)))
+        told: dict[str, Any] = {"account": account} if account else {}
+        if layers:
+            told["layers"] = layers[:_LAYERS_MOST]
+        if len(layers) > _LAYERS_MOST:
+            told["more_layers"] = len(layers) - _LAYERS_MOST
+        details = bounded_details(told)
+        self._keep(principal, action, result, environment_id, revision, details, folded(digests(key, names)))
 
     def turned_away(
         self,
@@ -98,8 +113,9 @@ class ReadLog:
         code = _code(error)
         if code is None:
             return
+        call = clipped(call, CALL_MOST)
         if principal is not None:
-            self._keep(principal, REFUSED, code, environment_id, None, compact({"call": call}), "")
+            self._keep(principal, REFUSED, code, environment_id, None, bounded_details({"call": call}), "")
             return
         gathered = self._refusals.note(address, code, call)
         if gathered is not None:
@@ -154,13 +170,16 @@ class ReadLog:
         names: str,
     ) -> None:
         person = principal.user_id or None
-        who = (now_us(), person, person, principal.label, action, result, environment_id, revision, None)
-        self._append([*who, principal.request_id, details, "", principal.address, names])
+        label = clipped(principal.label, LABEL_MOST)
+        who = (now_us(), person, person, label, action, result, environment_id, revision, None)
+        request_id = clipped(principal.request_id, REQUEST_ID_MOST)
+        self._append([*who, request_id, details, "", clipped(principal.address, ADDRESS_MOST), names])
 
     def _keep_gathered(self, gathered: Gathered, request_id: str = "") -> None:
-        details = compact({"call": gathered.call, "count": gathered.count})
+        details = bounded_details({"call": gathered.call, "count": gathered.count})
         who = (gathered.at_us, None, None, "nobody", REFUSED, gathered.code, None, None, None)
-        self._append([*who, request_id, details, "", gathered.address, ""])
+        request_id = clipped(request_id, REQUEST_ID_MOST)
+        self._append([*who, request_id, details, "", clipped(gathered.address, ADDRESS_MOST), ""])
 
     def _append(self, facts: list[Any]) -> None:
         """`facts` are an event's, less its id, salt and commitment."""

@@ -14,7 +14,7 @@ from typing import Any
 from vault.crypto import Key, keyed_digest
 from vault.crypto.merkle import leaf_hash
 from vault.model.environment import Variable
-from vault.model.event import GONE, OK, Event, commit, leaf_data
+from vault.model.event import FOLDED, GONE, OK, Event, commit, leaf_data
 from vault.model.principal import Principal
 from vault.services.clock import now_us
 from vault.storage import Placed, UnitOfWork
@@ -22,6 +22,11 @@ from vault.storage import Placed, UnitOfWork
 _SALT_BYTES = 16
 _NAME_DIGEST_BYTES = 12
 """Enough that no two names of a vault share a digest by chance; short, because an event may hold hundreds."""
+
+NAMES_MOST = 256
+LABEL_MOST, ADDRESS_MOST, REQUEST_ID_MOST, CALL_MOST = 80, 64, 36, 128
+DETAILS_MOST = 4096
+"""Characters. The widths of the columns for the others; together an event that is forwarded has about 12 KiB."""
 
 
 def record(
@@ -40,26 +45,26 @@ def record(
 
     `user_id` is whose trail it belongs to, where that is not the principal's own. `names` are `digests`.
     """
-    names_text = " ".join(names)
-    salt = secrets.token_bytes(_SALT_BYTES)
+    names_text = folded(names)
+    address, salt = clipped(principal.address, ADDRESS_MOST), secrets.token_bytes(_SALT_BYTES)
     event = Event(
         id=str(event_id()),
         at_us=now_us(),
         user_id=user_id or principal.user_id or None,
         actor_id=principal.user_id or None,
-        actor=principal.label,
+        actor=clipped(principal.label, LABEL_MOST),
         action=action,
         result=OK,
         environment_id=environment_id,
         revision=revision,
         blob_sha256=hashlib.sha256(blob).digest() if blob is not None else None,
-        request_id=principal.request_id,
-        details=compact(details) if details else "",
+        request_id=clipped(principal.request_id, REQUEST_ID_MOST),
+        details=bounded_details(details or {}),
         rows=_journal(unit),
-        address=principal.address,
+        address=address,
         names=names_text,
         salt=salt,
-        commitment=commit(salt, principal.address, names_text),
+        commitment=commit(salt, address, names_text),
     )
     unit.audit_events.add([Placed(event, hash_of(event), None)])
     unit.journal.clear()
@@ -97,7 +102,7 @@ def salted(read: Sequence[Any], *, is_forgotten: bool) -> Event:
 
 def digests(key: Key, names: Iterable[str]) -> list[str]:
     """What stands for variables' names: whoever knows a name and has the key finds it, and nobody learns one."""
-    return [keyed_digest(key, "audit name", name)[:_NAME_DIGEST_BYTES].hex() for name in names]
+    return [keyed_digest(key, "audit name", name)[:_NAME_DIGEST_BYTES].hex() for name in dict.fromkeys(names)]
 
 
 def changes(key: Key, before: Sequence[Variable], after: Sequence[Variable]) -> list[str]:
@@ -106,6 +111,35 @@ def changes(key: Key, before: Sequence[Variable], after: Sequence[Variable]) -> 
     changed = [name for name, item in new.items() if old.get(name) != item]
     gone = [name for name in old if name not in new]
     return digests(key, changed) + [GONE + digest for digest in digests(key, gone)]
+
+
+def folded(digests_of_names: Iterable[str]) -> str:
+    """The digests as an event keeps them: each once, at most `NAMES_MOST`, then a count and a digest of all."""
+    found = list(dict.fromkeys(digests_of_names))
+    if len(found) <= NAMES_MOST:
+        return " ".join(found)
+    whole = hashlib.sha256(" ".join(sorted(found)).encode()).hexdigest()
+    return " ".join([*found[:NAMES_MOST], f"{FOLDED}{len(found)}:{whole}"])
+
+
+def clipped(text: str, most: int) -> str:
+    """A text that fits its column. PostgreSQL would refuse a longer one, or a NUL, and with it the whole change."""
+    return text.replace("\0", "")[:most]
+
+
+def bounded_details(details: Mapping[str, Any]) -> str:
+    """Details as JSON. Past `DETAILS_MOST` characters the short entries stay, and a count and a digest of all."""
+    text = compact(details) if details else ""
+    if len(text) <= DETAILS_MOST:
+        return text
+    kept: dict[str, Any] = {"cut": len(text), "sha256": hashlib.sha256(text.encode()).hexdigest()}
+    left = DETAILS_MOST - len(compact(kept))
+    for name, value in sorted(details.items(), key=lambda item: len(compact(item))):
+        left -= len(compact({name: value}))
+        if left < 0:
+            break
+        kept[name] = value
+    return compact(kept)
 
 
 def compact(document: Any) -> str:
