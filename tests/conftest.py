@@ -42,6 +42,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return GroupScheduling(config, log)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In a worker of xdist: the order in which tests are handed out."""
+    if hasattr(config, "workerinput"):
+        from tests.groups import start_order
+
+        items.sort(key=lambda item: start_order(item.nodeid))
+
+
 class FreshDatabase(Protocol):
     """Makes databases that are gone when the test is over."""
 

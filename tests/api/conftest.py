@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from tests.conftest import KINDS
+from tests.conftest import KINDS, Kind
+from tests.passwords import each_password_is_hashed_once as each_password_is_hashed_once
 from tests.servers import Postgres
 from tests.vaults import PASSWORD, log_in, make_vault
 from vault.app import build_app
@@ -118,12 +119,14 @@ def open_for_tests(folder: Path, database_url: str, **changes: Any) -> Vault:
     return Vault(build_app(services), services)
 
 
-def vault_of_session(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vault]:
-    """A vault on the kind of database that `request` asks for, for all tests that share it."""
+def vault_of_session(
+    kind: Kind, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Vault]:
+    """A vault on that kind of database, for all tests that share it."""
     folder = tmp_path_factory.mktemp("vault")
     url = f"sqlite:///{folder / 'strongroom.db'}"
     server: Postgres | None = None
-    if request.param == "postgresql":
+    if kind == "postgresql":
         server = request.getfixturevalue("postgres")
         server.ensure_running()
         url = server.create_database()
@@ -135,10 +138,21 @@ def vault_of_session(request: pytest.FixtureRequest, tmp_path_factory: pytest.Te
         server.drop_database(url)
 
 
+@pytest.fixture(scope="session")
+def _sqlite_vault(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vault]:
+    yield from vault_of_session("sqlite", request, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def _postgresql_vault(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vault]:
+    yield from vault_of_session("postgresql", request, tmp_path_factory)
+
+
 @pytest.fixture(scope="session", params=KINDS)
-def vault(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vault]:
-    """A vault on each kind of database."""
-    yield from vault_of_session(request, tmp_path_factory)
+def vault(request: pytest.FixtureRequest) -> Vault:
+    """A vault on each kind of database. Both stay until the end: tests change between them in every file."""
+    found: Vault = request.getfixturevalue(f"_{request.param}_vault")
+    return found
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.conftest import KINDS, Kind
+from tests.passwords import each_password_is_hashed_once as each_password_is_hashed_once
 from tests.servers import Postgres
 from tests.vaults import FakeClock, add_person, make_vault
 from vault.app import open_vault

@@ -1,10 +1,10 @@
-"""Tests that belong together have one group; all others go to any worker."""
+"""Tests that belong together have one group, and the longest groups start first."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.groups import group_of
+from tests.groups import group_of, start_order
 
 
 @pytest.mark.parametrize(
@@ -13,9 +13,18 @@ from tests.groups import group_of
         ("tests/browser/test_login.py::test_a", "browser"),
         ("tests/browser/test_attacks.py::test_b[//{}]", "browser"),
         ("tests/integration/faults/test_redis.py::test_c", "faults"),
-        ("tests/integration/services/test_session_cache.py::test_d", "redis"),
-        ("tests/unit/test_groups.py::test_e[a@b]", "tests/unit/test_groups.py::test_e[a@b]"),
+        ("tests/unit/test_groups.py::test_e[a::b]", "tests/unit/test_groups.py"),
     ],
 )
 def test_a_group_goes_by_the_path(nodeid: str, group: str) -> None:
     assert group_of(nodeid) == group
+
+
+def test_the_longest_start_first_and_unit_tests_last() -> None:
+    ids = [
+        "tests/unit/test_a.py::test_a",
+        "tests/web/test_b.py::test_b",
+        "tests/integration/faults/test_c.py::test_c",
+        "tests/browser/test_d.py::test_d",
+    ]
+    assert sorted(ids, key=start_order) == list(reversed(ids))

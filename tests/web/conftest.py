@@ -15,6 +15,7 @@ from werkzeug.test import TestResponse
 
 from tests.api.conftest import Vault, vault_of_session
 from tests.conftest import KINDS
+from tests.passwords import each_password_is_hashed_once as each_password_is_hashed_once
 from tests.vaults import PASSWORD, add_person
 
 ORIGIN = "https://localhost:8443"
@@ -86,10 +87,21 @@ def words(answer: TestResponse) -> str:
     return html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", answer.text)))
 
 
+@pytest.fixture(scope="session")
+def _sqlite_vault(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vault]:
+    yield from vault_of_session("sqlite", request, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def _postgresql_vault(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vault]:
+    yield from vault_of_session("postgresql", request, tmp_path_factory)
+
+
 @pytest.fixture(scope="session", params=KINDS)
-def vault(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vault]:
+def vault(request: pytest.FixtureRequest) -> Vault:
     """A vault on each kind of database, for all tests here: its people are new in each test."""
-    yield from vault_of_session(request, tmp_path_factory)
+    found: Vault = request.getfixturevalue(f"_{request.param}_vault")
+    return found
 
 
 @pytest.fixture

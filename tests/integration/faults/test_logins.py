@@ -15,8 +15,6 @@ import pytest
 from tests.integration.faults.conftest import Caller, Load, Reply, Stack, running_stack
 from tests.vaults import PASSWORD
 
-pytestmark = pytest.mark.xdist_group("faults")
-
 MIB = 1024 * 1024
 HASH_MIB = 64
 LOGIN_THREADS = 2

@@ -12,8 +12,6 @@ import pytest
 from tests.integration.faults.conftest import Load, Stack, eventually
 from tests.servers import Postgres
 
-pytestmark = pytest.mark.xdist_group("faults")
-
 
 @pytest.fixture(autouse=True)
 def postgres(stack: Stack) -> Iterator[Postgres]:

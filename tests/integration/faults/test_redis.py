@@ -11,8 +11,6 @@ import pytest
 from tests.integration.faults.conftest import Load, Stack
 from tests.servers import Redis
 
-pytestmark = pytest.mark.xdist_group("faults")
-
 # No request waits longer than this for Redis.
 _WAIT_SECONDS = 1.0
 

@@ -29,8 +29,6 @@ from tests.integration.faults.dying import MOMENTS
 from tests.serving import RunningServer
 from tests.vaults import PASSWORD
 
-pytestmark = pytest.mark.xdist_group("faults")
-
 WRITES = 15
 
 

@@ -19,8 +19,6 @@ from vault.model.principal import Principal
 from vault.services import Services
 from vault.services.sessions import NewSession
 
-pytestmark = pytest.mark.xdist_group("redis")
-
 
 @pytest.fixture
 def vault(copied_vault: Callable[[Any], Any], redis_url: str, clock: FakeClock) -> Iterator[Services]:

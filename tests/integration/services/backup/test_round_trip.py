@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import sqlalchemy as sa
 
 from tests.backups import archive, backed_up, make, nobody, opened_at, restored
 from tests.conftest import KINDS, FreshDatabase, Kind
+from tests.patience import eventually
 from tests.rotating import open_everything
 from tests.vaults import (
     HOST,
@@ -161,11 +161,11 @@ def test_a_backup_while_four_writers_run_is_of_one_moment(
         for writer in writers:
             writer.start()
         try:
-            _wait_for(writers, 2)
+            _wait_for(writers, [2] * 4)
             before = [writer.count for writer in writers]
             make(backed)
             after = [writer.count for writer in writers]
-            _wait_for(writers, 1 + max(after))
+            _wait_for(writers, [count + 1 for count in after])
         finally:
             for writer in writers:
                 writer.stop.set()
@@ -181,10 +181,13 @@ def test_a_backup_while_four_writers_run_is_of_one_moment(
             assert before[number] <= int(found) <= after[number] + 1
 
 
-def _wait_for(writers: list[Writer], count: int) -> None:
-    end = time.monotonic() + 60
-    while any(writer.count < count and writer.error is None for writer in writers) and time.monotonic() < end:
-        time.sleep(0.01)
+def _wait_for(writers: list[Writer], counts: list[int]) -> None:
+    """Wait until every writer has come to its count: SQLite is not fair, and lets some wait for long."""
+
+    def are_there() -> bool:
+        return all(writer.count >= count or writer.error for writer, count in zip(writers, counts, strict=True))
+
+    assert eventually(are_there, 60)
 
 
 def test_the_drill_opens_everything_and_leaves_nothing(

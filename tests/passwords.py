@@ -1,0 +1,48 @@
+"""Argon2 costs most of what a test of the application costs, and nearly all people in tests have the same password.
+
+A test that asks for `each_password_is_hashed_once` gets the true answer of Argon2 from memory where it was computed
+before. The checks of a hash's cost and of its salt (tests/unit/crypto/test_password.py) do not ask for it; neither do
+servers in processes of their own.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import pytest
+from argon2 import exceptions, low_level
+
+_hash_secret = low_level.hash_secret
+_verify_secret = low_level.verify_secret
+
+
+@pytest.fixture(autouse=True)
+def each_password_is_hashed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remember hashes and checks for the whole run."""
+    monkeypatch.setattr(low_level, "hash_secret", _remembered_hash)
+    monkeypatch.setattr(low_level, "verify_secret", _remembered_check)
+
+
+def _remembered_hash(secret: bytes, salt: bytes, **costs: Any) -> bytes:
+    # The salt of the first time stands in the hash, so that the hash fits its password whatever the salt.
+    return _hash_of(secret, tuple(sorted(costs.items())))
+
+
+@cache
+def _hash_of(secret: bytes, costs: tuple[tuple[str, Any], ...]) -> bytes:
+    return _hash_secret(secret, b"the same for all", **dict(costs))
+
+
+def _remembered_check(phc: bytes, secret: bytes, kind: low_level.Type) -> bool:
+    if not _fits(phc, secret, kind):
+        raise exceptions.VerifyMismatchError("The password does not match.")
+    return True
+
+
+@cache
+def _fits(phc: bytes, secret: bytes, kind: low_level.Type) -> bool:
+    try:
+        return _verify_secret(phc, secret, kind)
+    except exceptions.VerifyMismatchError:
+        return False
