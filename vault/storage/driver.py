@@ -12,7 +12,8 @@ from typing import Any
 from sqlalchemy.engine import Engine
 
 from vault.errors import DatabaseUnavailable
-from vault.storage.engine import is_unavailable
+from vault.storage.engine import ends_connections, is_unavailable, unavailable
+from vault.storage.renewal import Renewal
 
 _PLAN_IS_GONE = frozenset({"0A000", "26000"})
 """SQLSTATEs of a prepared statement whose table has changed, or that somebody has deallocated."""
@@ -21,20 +22,21 @@ _PLAN_IS_GONE = frozenset({"0A000", "26000"})
 class DriverConnections:
     """Runs statements on open connections; thread-safe. Make the first call after the fork."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, renewal: Renewal) -> None:
         self._engine = engine
+        self._renewal = renewal
         self._is_postgresql = engine.dialect.name == "postgresql"
-        # The most recently used last; adding to a list and taking from its end are atomic.
-        self._idle: list[Any] = []
+        # Each with the generation that it is of, the most recently used last. Adding to a list and taking from its
+        # end are atomic.
+        self._idle: list[tuple[int, Any]] = []
 
     def fetch(self, sql: str, parameters: Any) -> list[Sequence[Any]]:
         """All rows of a read. Raises `DatabaseUnavailable`."""
-        try:
-            connection = self._idle.pop()
-        except IndexError:
+        idle = self._taken()
+        if idle is None:
             return self._fetch(self._open(), sql, parameters)
         try:
-            return self._fetch(connection, sql, parameters)
+            return self._fetch(idle, sql, parameters)
         except Exception as error:
             if not isinstance(error, DatabaseUnavailable) and getattr(error, "sqlstate", None) not in _PLAN_IS_GONE:
                 raise
@@ -47,12 +49,24 @@ class DriverConnections:
         """Close all that are idle."""
         while True:
             try:
-                connection = self._idle.pop()
+                _, connection = self._idle.pop()
             except IndexError:
                 return
             connection.close()
 
-    def _fetch(self, connection: Any, sql: str, parameters: Any) -> list[Sequence[Any]]:
+    def _taken(self) -> tuple[int, Any] | None:
+        """An idle connection that is not out of date."""
+        while True:
+            try:
+                generation, connection = self._idle.pop()
+            except IndexError:
+                return None
+            if generation == self._renewal.generation:
+                return generation, connection
+            connection.close()
+
+    def _fetch(self, taken: tuple[int, Any], sql: str, parameters: Any) -> list[Sequence[Any]]:
+        connection = taken[1]
         try:
             # In PostgreSQL's binary format a blob of 3 KB comes as it is, and not as 6 KB of hexadecimal digits.
             cursor = connection.cursor(binary=True) if self._is_postgresql else connection.cursor()
@@ -60,13 +74,16 @@ class DriverConnections:
             rows: list[Sequence[Any]] = cursor.fetchall()
         except BaseException as error:
             connection.close()
+            if ends_connections(error):
+                self._renewal.renew()
             if isinstance(error, Exception) and is_unavailable(error):
-                raise DatabaseUnavailable() from error
+                raise unavailable(error) from error
             raise
-        self._idle.append(connection)
+        self._idle.append(taken)
         return rows
 
-    def _open(self) -> Any:
+    def _open(self) -> tuple[int, Any]:
+        generation = self._renewal.generation
         try:
             pooled = self._engine.raw_connection()
             connection: Any = pooled.dbapi_connection
@@ -75,9 +92,9 @@ class DriverConnections:
                 connection.prepare_threshold = 0
         except Exception as error:
             if is_unavailable(error):
-                raise DatabaseUnavailable() from error
+                raise unavailable(error) from error
             raise
-        return connection
+        return generation, connection
 
 
 def _is_direct(connection: Any) -> bool:

@@ -14,11 +14,11 @@ from sqlalchemy.pool import QueuePool
 
 from vault.errors import DatabaseUnavailable, SettingsError
 from vault.storage.repository import Stale
+from vault.storage.session_limits import CLIENT_SIDE, ORDINARY, SessionLimits, application_name, limit_session
 
 SQLITE_BUSY_SECONDS = 10.0
 _POOL_WAIT_SECONDS = 5.0
 _CONNECT_SECONDS = 2
-_DEAD_PEER_MILLISECONDS = 3000
 
 _ANSWER_SECONDS = 20.0
 """How long PostgreSQL may take over one statement. A server that hangs with its sockets open is found by no timeout
@@ -26,9 +26,19 @@ of its own: `statement_timeout` does not even bound a commit that waits for a st
 
 _UNAVAILABLE_CLASSES = frozenset({"08", "53", "57", "58", "XX"})
 """SQLSTATE classes: connection, resources, operator intervention, system error, internal error."""
-_READ_ONLY = "25006"
-_AGAIN = frozenset({"40001", "40P01", "55P03"})
-"""Serialisation failure, deadlock, lock not available: the same work may be tried again."""
+_AGAIN = frozenset({"40001", "40P01"})
+"""Serialisation failure, deadlock: the same work may be tried again at once."""
+
+_REFUSED = {
+    "25006": "The database takes no writes just now. Nothing was stored.",
+    "25P03": "The database ended this change, because it had stood still for too long. Nothing was stored.",
+    "25P04": "The database ended this change, because it had taken too long. Nothing was stored.",
+    "55P03": "Another change holds what this one needs, and has not ended in time. Nothing was stored.",
+}
+"""SQLSTATEs of a transaction that is certainly not stored, and may be asked for again later."""
+
+_CONNECTION_IS_OVER = frozenset({"25006", "25P03", "25P04", "57P01", "57P02", "57P03", "57P05"})
+"""SQLSTATEs after which a connection is of no use: its server was demoted, stops or starts, or has ended it."""
 
 
 def parse_url(url: str) -> URL:
@@ -45,8 +55,13 @@ def parse_url(url: str) -> URL:
     return parsed.set(drivername=drivers[kind])
 
 
-def make_engine(url: URL, *, pool_size: int, autocommit: bool, bounded: bool = True) -> Engine:
-    """An engine of its own for reads (`autocommit`) or for transactions; `bounded` gives each statement 20 s."""
+def make_engine(
+    url: URL, *, pool_size: int, autocommit: bool, bounded: bool = True, limits: SessionLimits = ORDINARY
+) -> Engine:
+    """An engine of its own for reads (`autocommit`) or for transactions.
+
+    `bounded` gives each statement 20 s. Each session of PostgreSQL has its `limits`.
+    """
     sqlite = url.get_backend_name() == "sqlite"
     options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": _POOL_WAIT_SECONDS}
     if sqlite:
@@ -54,12 +69,8 @@ def make_engine(url: URL, *, pool_size: int, autocommit: bool, bounded: bool = T
         options["isolation_level"] = "AUTOCOMMIT"
         options["poolclass"] = QueuePool
     else:
-        # PgBouncer in transaction mode cannot keep prepared statements; the timeouts find a dead peer.
-        options["connect_args"] = {
-            "prepare_threshold": None,
-            "connect_timeout": _CONNECT_SECONDS,
-            "tcp_user_timeout": _DEAD_PEER_MILLISECONDS,
-        }
+        # PgBouncer in transaction mode cannot keep prepared statements.
+        options["connect_args"] = {"prepare_threshold": None, "connect_timeout": _CONNECT_SECONDS, **CLIENT_SIDE}
         options["pool_pre_ping"] = not autocommit
         if autocommit:
             options["isolation_level"] = "AUTOCOMMIT"
@@ -67,6 +78,8 @@ def make_engine(url: URL, *, pool_size: int, autocommit: bool, bounded: bool = T
         options["pool_reset_on_return"] = None
     engine = sa.create_engine(url, **options)
     event.listen(engine, "connect", _prepare_sqlite if sqlite else _prepare_postgresql)
+    if not sqlite:
+        event.listen(engine, "connect", lambda connection, _record: limit_session(connection, limits))
     if not sqlite and bounded:
         event.listen(engine, "do_connect", _connect_bounded)
     if sqlite and not autocommit:
@@ -89,6 +102,7 @@ def _connect_bounded(_dialect: object, _record: object, arguments: list[Any], op
     # psycopg takes 63 ms to import, and the embedded default does without it.
     from vault.storage.bounded import BoundedConnection
 
+    options.setdefault("application_name", application_name())
     connection = BoundedConnection.connect(*arguments, **options)
     connection.answer_seconds = _ANSWER_SECONDS
     return connection
@@ -113,27 +127,50 @@ def translated() -> Iterator[None]:
         if may_try_again(error):
             raise Stale() from error
         if is_unavailable(error):
-            raise DatabaseUnavailable() from error
+            raise unavailable(error) from error
         raise
+
+
+def unavailable(error: BaseException) -> DatabaseUnavailable:
+    """What a caller is told of an error that `is_unavailable`."""
+    return DatabaseUnavailable(_REFUSED.get(_state(error) or "", ""))
 
 
 def is_unavailable(error: BaseException) -> bool:
     """Whether the database is out of reach or takes no writes, rather than refusing this very statement."""
     if isinstance(error, sa.exc.TimeoutError):
         return True
-    cause: Any = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+    cause = _cause(error)
     if isinstance(cause, sqlite3.OperationalError):
         name = getattr(cause, "sqlite_errorname", "")
         return name.startswith(
             ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_READONLY")
         )
-    state = getattr(cause, "sqlstate", None)
+    state = _state(error)
     if state is None:
         return type(cause).__name__ in ("OperationalError", "InterfaceError", "ConnectionTimeout")
-    return state[:2] in _UNAVAILABLE_CLASSES or state == _READ_ONLY
+    return state[:2] in _UNAVAILABLE_CLASSES or state in _REFUSED
+
+
+def is_refused(error: BaseException) -> bool:
+    """Whether PostgreSQL says that the transaction is not stored, whenever that was."""
+    return _state(error) in _REFUSED
+
+
+def ends_connections(error: BaseException) -> bool:
+    """Whether connections to the same server are of no use after this error."""
+    return _state(error) in _CONNECTION_IS_OVER
 
 
 def may_try_again(error: BaseException) -> bool:
     """Whether the same transaction may succeed when it is run again from its start."""
-    cause: Any = error.orig if isinstance(error, sa.exc.DBAPIError) else error
-    return getattr(cause, "sqlstate", None) in _AGAIN
+    return _state(error) in _AGAIN
+
+
+def _state(error: BaseException) -> str | None:
+    state: str | None = getattr(_cause(error), "sqlstate", None)
+    return state
+
+
+def _cause(error: BaseException) -> BaseException | None:
+    return error.orig if isinstance(error, sa.exc.DBAPIError) else error

@@ -12,6 +12,7 @@ from alembic.script import ScriptDirectory
 
 from vault.errors import StorageError
 from vault.storage.engine import make_engine, parse_url, translated
+from vault.storage.session_limits import UPGRADE
 
 _FOLDER = Path(__file__).parent / "migrations"
 _LOCK_NUMBER = 0x53524D31
@@ -23,7 +24,7 @@ def migrate(url: str) -> None:
     parsed = parse_url(url)
     if parsed.get_backend_name() == "sqlite" and parsed.database:
         _make_private(Path(parsed.database))
-    engine = make_engine(parsed, pool_size=1, autocommit=False, bounded=False)
+    engine = make_engine(parsed, pool_size=1, autocommit=False, bounded=False, limits=UPGRADE)
     try:
         with translated(), engine.begin() as connection:
             if connection.dialect.name == "postgresql":

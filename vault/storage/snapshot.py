@@ -19,6 +19,7 @@ from sqlalchemy.exc import DatabaseError
 from vault.errors import StorageError
 from vault.storage.engine import translated
 from vault.storage.repository import Record
+from vault.storage.session_limits import LONG
 from vault.storage.signed import RowSigner
 from vault.storage.tables import audit_events, metadata
 from vault.storage.unit_of_work import Storage, UnitOfWork
@@ -60,6 +61,9 @@ def snapshot(storage: Storage) -> Iterator[Connection]:
         begin = "BEGIN" if storage.is_sqlite else "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
         connection.exec_driver_sql(begin)
         try:
+            if not storage.is_sqlite:
+                # Between two pages an archive is written, to a disk that may be slow.
+                connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = '{LONG.idle_seconds}s'")
             yield connection
         finally:
             connection.exec_driver_sql("ROLLBACK")

@@ -16,10 +16,19 @@ from vault.errors import DatabaseUnavailable, OutcomeUnknown, Unavailable, Vault
 from vault.storage import audit, keys, upkeep
 from vault.storage.challenges import Challenges
 from vault.storage.driver import DriverConnections
-from vault.storage.engine import SQLITE_BUSY_SECONDS, is_unavailable, make_engine, parse_url, translated
+from vault.storage.engine import (
+    SQLITE_BUSY_SECONDS,
+    is_refused,
+    is_unavailable,
+    make_engine,
+    parse_url,
+    translated,
+)
 from vault.storage.environments import Environments
+from vault.storage.renewal import Renewal
 from vault.storage.repository import Stale, WrittenRow
 from vault.storage.revisions import Revisions
+from vault.storage.session_limits import ORDINARY, SessionLimits
 from vault.storage.sessions import Sessions
 from vault.storage.shredding import Shredding
 from vault.storage.signed import RowSigner
@@ -184,11 +193,14 @@ class UnitOfWork:
 class Storage:
     """The database. Reads and transactions have engines of their own; nothing connects before the first use."""
 
-    def __init__(self, url: str, *, pool_size: int = 8) -> None:
+    def __init__(self, url: str, *, pool_size: int = 8, limits: SessionLimits = ORDINARY) -> None:
         self.url = parse_url(url)
-        self.reading = make_engine(self.url, pool_size=pool_size, autocommit=True)
-        self.writing = make_engine(self.url, pool_size=pool_size, autocommit=False)
-        self.driver = DriverConnections(self.reading)
+        self.reading = make_engine(self.url, pool_size=pool_size, autocommit=True, limits=limits)
+        self.writing = make_engine(self.url, pool_size=pool_size, autocommit=False, limits=limits)
+        renewal = Renewal()
+        renewal.watch(self.reading)
+        renewal.watch(self.writing)
+        self.driver = DriverConnections(self.reading, renewal)
         self.signer: RowSigner | None = None
         # SQLite has one writer. Its own wait polls with sleeps and lets late-comers pass: 50 writers would starve.
         self._turn = threading.Lock() if self.url.get_backend_name() == "sqlite" else None
@@ -278,7 +290,7 @@ def _commit(connection: Connection, transaction: sa.RootTransaction) -> None:
         transaction.commit()
     except sa.exc.DBAPIError as error:
         # SQLite says clearly that it did not commit; over a network nobody knows.
-        if connection.dialect.name == "postgresql" and is_unavailable(error):
+        if connection.dialect.name == "postgresql" and is_unavailable(error) and not is_refused(error):
             raise OutcomeUnknown() from error
         raise
     if info and info.pop("unsafe_commit", False):

@@ -24,7 +24,7 @@ def storage(fresh_database: FreshDatabase) -> Iterator[Storage]:
 
 
 def only_connection(storage: Storage) -> Any:
-    (connection,) = storage.driver._idle
+    ((_, connection),) = storage.driver._idle
     return connection
 
 

@@ -53,6 +53,8 @@ def test_any_other_address_is_refused_without_repeating_it(url: str) -> None:
         wrapped(postgres_error("57P01")),
         wrapped(postgres_error("08006")),
         wrapped(postgres_error("25006")),
+        wrapped(postgres_error("25P03")),
+        wrapped(postgres_error("55P03")),
         wrapped(postgres_error(None)),
         wrapped(psycopg.errors.ConnectionTimeout()),
     ],
@@ -69,6 +71,12 @@ def test_an_error_of_ours_is_not_the_databases(error: Exception) -> None:
 def test_an_unavailable_database_is_told_as_such() -> None:
     with pytest.raises(DatabaseUnavailable), translated():
         raise wrapped(postgres_error("57P01"))
+
+
+@pytest.mark.parametrize(("state", "said"), [("25006", "no writes"), ("25P03", "stood still"), ("55P03", "holds what")])
+def test_what_is_certainly_not_stored_is_told_with_its_reason(state: str, said: str) -> None:
+    with pytest.raises(DatabaseUnavailable, match=f"{said}.*Nothing was stored"), translated():
+        raise wrapped(postgres_error(state))
 
 
 @pytest.mark.parametrize("state", ["40001", "40P01"])

@@ -30,6 +30,7 @@ from vault.services.instance import Instance
 from vault.services.own_keys import master_key, open_own_keys
 from vault.services.sweep import Sweep
 from vault.storage import Storage, UnitOfWork, migrate, schema_revision, schema_state
+from vault.storage.session_limits import LONG
 from vault.storage.snapshot import Uncommitted, has_rows, kept_tables, write_rows
 
 _FAULTS_NAMED = 20
@@ -171,7 +172,7 @@ class Restorer:
 
     def _target(self, contents: Contents) -> Storage:
         """The target, with a schema and without a row. Raises `BackupError`."""
-        storage = Storage(self._url, pool_size=1)
+        storage = Storage(self._url, pool_size=1, limits=LONG)
         try:
             if not _is_missing(storage):
                 with storage.read() as unit:
