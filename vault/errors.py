@@ -23,6 +23,7 @@ StrongroomError
 │   ├── PreconditionFailed      If-Match names a revision that is no longer current
 │   ├── PreconditionRequired    this write must say which revision it replaces
 │   ├── IdempotencyMismatch     the Idempotency-Key was used for a different request
+│   ├── NewerFormat             a newer release of Strongroom wrote it, in a form that this one does not know
 │   └── ClientSealed            the values are sealed by their owner's device
 ├── TooManyRequests             slow down; `retry_after_seconds`
 ├── Unavailable                 not now; `retry_after_seconds`
@@ -237,6 +238,13 @@ class IdempotencyMismatch(Conflict):
 
     code = "idempotency_mismatch"
     sentence = "This Idempotency-Key was used for a different request."
+
+
+class NewerFormat(Conflict):
+    """A newer release stored this in a form that this release does not know. Nothing is damaged."""
+
+    code = "newer_format"
+    sentence = "A newer release of Strongroom wrote this, and this release cannot read it: upgrade this server."
 
 
 class ClientSealed(Conflict):
