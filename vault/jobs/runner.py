@@ -12,6 +12,7 @@
 | prune  | 1 day     | one worker, under a lease: events that are past their time                 |
 | drain  | 1 s       | each worker: its reads go from the spool into the database                 |
 | sequence | 1 s     | one worker, under a lease: events get their places in the audit's tree     |
+| forward | 1 s      | one worker, under a lease: events go to where the settings say             |
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ import structlog
 
 from vault.errors import StrongroomError, VaultLocked
 from vault.jobs.drain import drain
+from vault.jobs.forward import forward
 from vault.jobs.prune import prune
 from vault.jobs.purge import purge
 from vault.jobs.rewrap import rewrap
@@ -85,6 +87,7 @@ class Jobs:
                 _Job("drain", AUDIT_SECONDS, lambda: drain(services)),
                 _Job("sequence", AUDIT_SECONDS, lambda: sequence(services, self._worker_id)),
             ),
+            self._thread("forward", _Job("forward", AUDIT_SECONDS, lambda: forward(services, self._worker_id))),
         ]
 
     def start(self) -> None:
@@ -98,7 +101,8 @@ class Jobs:
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join(timeout=5)
-        for last in (self._services.touches.flush, self._services.reads.close, self._leave):
+        services = self._services
+        for last in (services.touches.flush, services.reads.close, services.forwarder.close, self._leave):
             _guarded("stop", last)
 
     def _thread(self, name: str, *jobs: _Job) -> threading.Thread:
