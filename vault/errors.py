@@ -30,6 +30,7 @@ StrongroomError
 │   ├── DatabaseUnavailable     the database does not answer or takes no writes
 │   ├── KeyProviderUnavailable  the master key's provider does not answer
 │   ├── VaultLocked             the operator has locked the vault
+│   ├── NewerRowFormat          a newer release writes rows that this process cannot check
 │   ├── AuditUnavailable        the read cannot be recorded, so it is not answered
 │   └── OutcomeUnknown          the write may or may not have happened; ask again with the same key
 ├── IntegrityError              stored bytes are not what this vault stored; nothing more is told
@@ -295,6 +296,16 @@ class VaultLocked(Unavailable):
 
     code = "vault_locked"
     sentence = "The vault is locked."
+
+
+class NewerRowFormat(Unavailable):
+    """A newer release writes rows of a format that this process does not know. A new process learns it."""
+
+    code = "newer_row_format"
+    sentence = (
+        "A newer release of Strongroom has begun to write rows that this process cannot check. A server starts its "
+        "workers again by itself; run a command again."
+    )
 
 
 class AuditUnavailable(Unavailable):

@@ -68,6 +68,8 @@ def _database(found: Settings) -> Finding:
         storage.close()
     if state == "current":
         return Finding("database", "ok", "The database answers and has this release's schema.")
+    if state == "accepted":
+        return Finding("database", "ok", "The database answers. Its schema is newer, and lets this release use it.")
     advice = "Install the release that made it." if state == "newer" else "Run 'strongroom db upgrade'."
     return Finding("database", "bad", f"The database's schema is {state}. {advice}")
 

@@ -18,6 +18,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import threading
 import time
@@ -27,7 +28,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from vault.errors import StrongroomError, VaultLocked
+from vault.errors import NewerRowFormat, StrongroomError, VaultLocked
 from vault.jobs.drain import drain
 from vault.jobs.forward import forward
 from vault.jobs.prune import prune
@@ -60,11 +61,17 @@ class _Job:
     due: float = 0.0
 
 
+def _end_this_process() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 class Jobs:
     """Starts with the worker (after the fork) and stops with it."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, end_worker: Callable[[], None] = _end_this_process) -> None:
+        """`end_worker` ends this process in good order, so that its parent starts a new one."""
         self._services = services
+        self._end_worker = end_worker
         self._worker_id = str(uuid.uuid4())
         self._told = (0, 0)
         self._ends = threading.Event()
@@ -121,8 +128,13 @@ class Jobs:
 
     def _learn(self) -> None:
         instance = self._services.instance
-        with self._services.storage.read() as unit:
-            instance.refresh(unit)
+        try:
+            with self._services.storage.read() as unit:
+                instance.refresh(unit)
+        except NewerRowFormat as error:
+            log.warning("worker_ends", reason=error.message)
+            self._end_worker()
+            raise
         if instance.locked:
             return
         try:
