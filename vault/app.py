@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from flask import Flask
 
-from vault import api, kv, web
+from vault import api, http, kv, web
 from vault.errors import KeyringError, StorageError
 from vault.jobs import Jobs
 from vault.keys import Keyring, Providers, keyring_file
@@ -18,18 +18,7 @@ from vault.services.clock import Clock, now_us
 from vault.services.founding import create
 from vault.services.instance import Instance
 from vault.settings import Settings
-from vault.storage import (
-    NoCache,
-    RedisCache,
-    SessionCache,
-    Stale,
-    Storage,
-    adopt,
-    first_rows,
-    migrate,
-    require_usable,
-    schema_state,
-)
+from vault.storage import NoCache, RedisCache, SessionCache, Stale, Storage, first_rows, migrate, schema_state
 
 _PASSWORD_CALLS = frozenset(
     {
@@ -39,6 +28,9 @@ _PASSWORD_CALLS = frozenset(
         ("DELETE", "/api/v1/me"),
     }
 )
+
+
+BodyLimit = Callable[[str, str, Mapping[bytes, bytes]], int]
 
 
 class Room:
@@ -76,11 +68,18 @@ def build_app(services: Services) -> Flask:
     app = _Application("strongroom", static_folder=None)
     # Werkzeug would answer with redirects, which few clients follow.
     app.url_map.strict_slashes = app.url_map.merge_slashes = False
+    http.prepare(app)
     app.extensions["strongroom"] = Room(services)
     api.register(app)
     kv.register(app)
     web.register(app)
+    http.register(app)
     return app
+
+
+def body_limit(app: Flask) -> BodyLimit:
+    """What tells the front door how many bytes the body of a request may have."""
+    return http.routes_of(app).body_limit
 
 
 def takes_password(method: str, path: str) -> bool:
@@ -102,10 +101,8 @@ def open_vault(settings: Settings, clock: Clock = now_us, *, as_worker: bool = F
     """
     storage = Storage(settings.database_url, pool_size=settings.threads + settings.login_threads + 2)
     try:
+        _check_schema(storage)
         with storage.read() as unit:
-            require_usable(unit.connection)
-            # Before the first statement is made: it changes what the tables are.
-            adopt(unit.connection)
             rows = first_rows(unit.connection)
         if rows is None:
             raise StorageError("The database holds no vault yet: `strongroom db upgrade` makes one.")
@@ -180,3 +177,12 @@ def restorer(settings: Settings, clock: Clock = now_us) -> Restorer:
 
 def _keyring(settings: Settings, instance_id: str) -> Keyring:
     return Keyring(instance_id, Providers(settings, instance_id), ttl_seconds=settings.key_cache_seconds)
+
+
+def _check_schema(storage: Storage) -> None:
+    with storage.read() as unit:
+        state = schema_state(unit.connection)
+    if state == "newer":
+        raise StorageError("The database was made by a newer release of Strongroom: run that release.")
+    if state != "current":
+        raise StorageError("The database has no schema, or an older one: run `strongroom db upgrade` first.")

@@ -154,3 +154,12 @@ def test_long_lists_come_in_pages(ada: Visitor, monkeypatch: pytest.MonkeyPatch)
     assert following
     assert "three" in words(ada.get(following[1]))
     assert ada.client.get("/tokens?after=nonsense", base_url=ORIGIN).status_code == 422
+
+
+@pytest.mark.parametrize(
+    "uses", ["٣", "1_0", "0" * 12 + "1" * 5000, "000000000001" + "9" * 5000, "1" * 12, "+1", "1e1"]
+)
+def test_a_number_of_uses_is_a_few_ascii_digits(ada: Visitor, uses: str) -> None:
+    fields = {"name": "t", "ttl": "", "uses": uses, "on-0": "path", "where-0": "a", "may-0": "list"}
+    answer = ada.post("/tokens", fields)
+    assert (answer.status_code, "Give a number from 1" in words(answer)) == (422, True)

@@ -27,21 +27,23 @@ from vault.api import (
     variables,
 )
 from vault.api.schemas.problems import ProblemSchema
+from vault.http import classify
+from vault.model.budgets import RouteClass
 
-RESOURCES = (
-    sessions,
-    me,
-    factors,
-    environments,
-    variables,
-    values,
-    revisions,
-    tokens,
-    transfer,
-    audit,
-    operator_keys,
-    operator_users,
-)
+RESOURCES = {
+    sessions: RouteClass.SESSION,
+    me: RouteClass.SESSION,
+    factors: RouteClass.SESSION,
+    environments: RouteClass.TOKEN,
+    variables: RouteClass.TOKEN,
+    values: RouteClass.TOKEN,
+    revisions: RouteClass.TOKEN,
+    tokens: RouteClass.TOKEN,
+    transfer: RouteClass.TOKEN,
+    audit: RouteClass.TOKEN,
+    operator_keys: RouteClass.OPERATOR,
+    operator_users: RouteClass.OPERATOR,
+}
 
 
 class StrongroomApi(Api):  # type: ignore[misc]  # flask-smorest ships no types
@@ -64,7 +66,8 @@ def register(app: Flask) -> None:
     }
     api = StrongroomApi(app)
     api.spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer"})
-    for resource in RESOURCES:
+    for resource, route_class in RESOURCES.items():
+        classify(resource.blueprint, route_class)
         api.register_blueprint(resource.blueprint, url_prefix=calls.PREFIX)
     app.register_blueprint(health.blueprint)
     app.register_blueprint(security_txt.blueprint)

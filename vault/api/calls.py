@@ -14,6 +14,7 @@ from flask import Flask, Response, current_app, g, request
 
 from vault.auth import Presented, authenticate
 from vault.errors import BadLogin, InvalidInput, NotFound, Unavailable
+from vault.http import is_public
 from vault.model.environment import normal
 from vault.model.principal import Principal
 from vault.services import Services
@@ -23,15 +24,8 @@ from vault.storage import UnitOfWork
 
 PREFIX = "/api/v1"
 _KEPT_HEADERS = ("ETag", "Location")
-_PUBLIC = "_strongroom_public"
 
 View = Callable[..., Any]
-
-
-def public(view: View) -> View:
-    """Mark a call that needs no credential. Everything else under `/api/v1` does."""
-    setattr(view, _PUBLIC, True)
-    return view
 
 
 def guard(app: Flask) -> None:
@@ -43,7 +37,7 @@ def guard(app: Flask) -> None:
             return
         view = app.view_functions.get(request.endpoint or "")
         # OPTIONS is answered for all calls of an address, not only for the public one.
-        if getattr(view, _PUBLIC, False) and request.method != "OPTIONS":
+        if is_public(view) and request.method != "OPTIONS":
             return
         # The environ itself, and once: each step through Flask's stand-ins costs more than the look-up behind it.
         environ = request.environ

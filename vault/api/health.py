@@ -8,11 +8,13 @@ from flask import Blueprint
 
 from vault.api.calls import services
 from vault.errors import VaultLocked
+from vault.http import public
 
 blueprint = Blueprint("health", __name__)
 
 
 @blueprint.get("/readyz")
+@public
 def ready() -> dict[str, Any]:
     """Ready: the vault is unlocked and its database answers. Raises `VaultLocked`, `DatabaseUnavailable`."""
     if services().instance.locked:

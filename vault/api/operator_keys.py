@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, fields
 
 from vault.api.calls import services
 from vault.api.operators import operator
 from vault.api.parser import StrictBlueprint
-from vault.api.schemas.parts import Moment, Reference, Switch
+from vault.api.schemas.bounded import Body, BoundedText, WholeNumber
+from vault.api.schemas.parts import REVISION_MOST, Moment, Reference, Switch
 from vault.errors import InvalidInput
 from vault.services.rewrapping import Pace
 from vault.services.rotation import KeyStatus
@@ -20,6 +21,8 @@ from vault.services.rotation import KeyStatus
 SLICE_SECONDS = 5.0
 WAIT_SECONDS = 10.0
 """How long a call waits for the workers; after that it answers 503, and the next one goes on."""
+
+_RATE_MOST = 1_000_000
 
 blueprint = StrictBlueprint("operator-keys", __name__, description="The vault's keys, for operators.")
 
@@ -53,18 +56,18 @@ class KeysAnswer(Schema):
     workers = fields.List(fields.Nested(WorkerSchema))
 
 
-class RotateMasterBody(Schema):
+class RotateMasterBody(Body):
     """The master key (perhaps with another provider), a person's key, or the system key."""
 
-    provider = fields.String(load_default=None, allow_none=True, validate=validate.Length(min=1, max=32))
-    user = Reference(load_default=None, allow_none=True, validate=validate.Length(min=1, max=256))
+    provider = BoundedText(least=1, most=32, load_default=None, allow_none=True)
+    user = Reference(least=1, load_default=None, allow_none=True)
     system = Switch(load_default=False)
 
 
-class SliceBody(Schema):
+class SliceBody(Body):
     """How fast a slice of work may go."""
 
-    max_per_second = fields.Integer(load_default=None, allow_none=True, strict=True, validate=validate.Range(min=1))
+    max_per_second = WholeNumber(least=1, most=_RATE_MOST, load_default=None, allow_none=True)
 
 
 class SliceAnswer(Schema):
@@ -83,17 +86,17 @@ class ResealAnswer(Schema):
     tokens_refused_at = Moment(attribute="refused_us")
 
 
-class RetireBody(Schema):
+class RetireBody(Body):
     """`undo` enables a retired version again."""
 
     undo = Switch(load_default=False)
 
 
-class DestroyBody(Schema):
+class DestroyBody(Body):
     """`now` leaves the waiting time out; it asks twice: `confirm` is the version's number once more."""
 
     now = Switch(load_default=False)
-    confirm = fields.Integer(load_default=None, allow_none=True, strict=True)
+    confirm = WholeNumber(most=REVISION_MOST, load_default=None, allow_none=True)
 
 
 @blueprint.route("/operator/keys", methods=["GET"])

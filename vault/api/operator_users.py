@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, fields
 
 from vault.api.calls import page, page_limit, place_of, services, writes
 from vault.api.operators import operator
 from vault.api.parser import StrictBlueprint
-from vault.api.schemas.parts import Page, Reference
+from vault.api.schemas.bounded import Body, BoundedText
+from vault.api.schemas.parts import NAME_MOST, Page, Reference
 from vault.api.schemas.people import ErasureAnswer, UserSchema
 from vault.model.principal import Role
 from vault.services.erasure import ErasureReport
@@ -36,14 +37,14 @@ class AccountQuery(Page):
     username = Reference(load_default=None, metadata={"description": "The account of this name alone."})
 
 
-class RoleBody(Schema):
+class RoleBody(Body):
     role = fields.Enum(Role, by_value=True, required=True)
 
 
-class EraseBody(Schema):
+class EraseBody(Body):
     """`confirm` is the username once more: nothing brings an erased account back."""
 
-    confirm = fields.String(required=True, validate=validate.Length(max=1024))
+    confirm = BoundedText(most=NAME_MOST, required=True)
 
 
 @blueprint.route("/operator/users", methods=["GET"])

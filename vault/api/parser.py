@@ -10,7 +10,8 @@ from flask_smorest import Blueprint
 from webargs.flaskparser import FlaskParser
 
 from vault.errors import InvalidInput
-from vault.model.strict_json import parse_json, refuse_half_surrogates
+from vault.http import budget
+from vault.model.strict_json import parse_json
 
 
 class StrictParser(FlaskParser):
@@ -23,11 +24,7 @@ class StrictParser(FlaskParser):
         body = req.get_data()
         if not body:
             return {}
-        document = parse_json(body)
-        # In UTF-8, only an escape can smuggle half a surrogate pair in.
-        if b"\\u" in body:
-            refuse_half_surrogates(document)
-        return document
+        return parse_json(body, budget().json_items)
 
     def handle_error(self, error: ma.ValidationError, req: Any, schema: Any, **_: Any) -> NoReturn:
         """Tell the first fault and where it is."""

@@ -13,7 +13,8 @@ from typing import Any
 from flask import Flask, Response, jsonify, render_template_string
 from flask_smorest import Api
 
-from vault.api.calls import PREFIX, public
+from vault.api.calls import PREFIX
+from vault.http import public
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _METHODS = ("get", "post", "put", "patch", "delete")

@@ -8,6 +8,7 @@ from flask import Blueprint, Response
 
 from vault.api.calls import services
 from vault.errors import NotFound
+from vault.http import public
 
 blueprint = Blueprint("security_txt", __name__)
 
@@ -16,6 +17,7 @@ _GOOD_FOR_DAYS = 180
 
 
 @blueprint.get("/.well-known/security.txt")
+@public
 def security_txt() -> Response:
     """The contact of the settings, and until when it holds. Raises `NotFound` where none is set."""
     contact = services().settings.security_contact

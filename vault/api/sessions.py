@@ -10,12 +10,13 @@ from typing import Any
 
 from flask import request
 
-from vault.api.calls import address, principal, public, services, writes
+from vault.api.calls import address, principal, services, writes
 from vault.api.parser import StrictBlueprint
 from vault.api.problems import request_id
 from vault.api.schemas.factors import ProofBody
 from vault.api.schemas.people import PasswordBody
 from vault.api.schemas.sessions import ChallengeAnswer, LoginBody, NewSessionAnswer, SessionPage
+from vault.http import public
 from vault.services.factors import Challenge
 from vault.services.logins import Proof, Visit
 from vault.services.sessions import NewSession

@@ -11,8 +11,10 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from vault.errors import FormatError
+from vault.errors import BadJson, FormatError, TooLarge
 from vault.formats.base import BYTE_ORDER_MARK, UNNAMED, Collector, ParsedFile, Rendered, Source, shown, writable
+from vault.model import json_scan
+from vault.model.budgets import FILE_ITEMS_MOST
 from vault.model.environment import Variable
 
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -30,6 +32,7 @@ class JsonFormat:
     def parse(self, text: str) -> ParsedFile:
         """Read one object. Raises `FormatError` for anything else, and for a name that stands twice."""
         collector = Collector()
+        _check_size(text)
         for name, value, written, line in _members(text.removeprefix(BYTE_ORDER_MARK)):
             if not isinstance(value, str):
                 collector.warnings.append(f"{shown(name)} is not a string; its JSON text is taken as the value.")
@@ -41,6 +44,13 @@ class JsonFormat:
         warnings: list[str] = []
         values = {variable.name: variable.text for variable in writable(variables, warnings)}
         return Rendered(json.dumps(values, ensure_ascii=False, indent=2) + "\n", tuple(warnings))
+
+
+def _check_size(text: str) -> None:
+    try:
+        json_scan.check(text.encode(errors="surrogatepass"), FILE_ITEMS_MOST)
+    except (BadJson, TooLarge) as error:
+        raise FormatError(error.message.replace("The body", "The file")) from None
 
 
 def _members(text: str) -> Iterator[tuple[str, Any, str, int]]:
@@ -71,8 +81,6 @@ def _decode(text: str, position: int) -> tuple[Any, int]:
     except json.JSONDecodeError as error:
         # The decoder's own message is not passed on: it may quote a character of a value.
         raise _error(text, max(error.pos, position), "this is not JSON") from None
-    except RecursionError:
-        raise _error(text, position, "this is nested too deeply") from None
 
 
 def _refuse(_text: str) -> Any:

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from vault import __version__
-from vault.errors import BadJson, FormatError
+from vault.errors import BadJson, FormatError, TooLarge
 from vault.formats.base import (
     BYTE_ORDER_MARK,
     UNNAMED,
@@ -33,6 +33,7 @@ from vault.formats.base import (
     writable,
 )
 from vault.model import strict_json
+from vault.model.budgets import FILE_ITEMS_MOST
 from vault.model.environment import VARIABLES_MOST, EnvironmentKind, Variable, VariableType
 
 # Anything else (`any`, `text`, `string`, nothing) states no type: newman flattens `secret` to `any`.
@@ -190,6 +191,6 @@ def _flag(raw: Mapping[str, Any], place: str) -> bool | None:
 def _load(text: str) -> Any:
     try:
         # Half surrogate pairs go through to be refused where all else is.
-        return strict_json.parse_written(text.encode(errors="surrogatepass"))
-    except BadJson as error:
+        return strict_json.parse_written(text.encode(errors="surrogatepass"), FILE_ITEMS_MOST)
+    except (BadJson, TooLarge) as error:
         raise FormatError(error.message.replace("The body", "The file")) from None

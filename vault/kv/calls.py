@@ -12,8 +12,10 @@ from werkzeug.exceptions import HTTPException
 
 from vault.auth import VAULT_METHODS, Presented, authenticate
 from vault.errors import InvalidInput
+from vault.http import budget, classify, is_public
 from vault.kv import problems
 from vault.kv.duration import seconds_of
+from vault.model.budgets import RouteClass
 from vault.model.environment import check_environment_name
 from vault.model.principal import Principal
 from vault.model.strict_json import dumps, parse_written
@@ -24,9 +26,10 @@ from vault.storage import UnitOfWork
 PREFIX = "/v1"
 WRITES = ("POST", "PUT")
 LISTS = ("LIST",)
-_PUBLIC = "_strongroom_public"
 _WRAP_FIELD = "HTTP_X_VAULT_WRAP_TTL"
 _TWO_READINGS = ("%2f", "%5c", "%2e", "%00")
+_TEXT_MOST = 4096
+"""Passwords, tokens, accessors: none is longer."""
 _YES = frozenset({"1", "t", "true"})
 
 View = Callable[..., Any]
@@ -38,13 +41,8 @@ def new_blueprint(name: str) -> Blueprint:
     blueprint = Blueprint(f"kv.{name}".replace(".", "_"), __name__, url_prefix=PREFIX)
     problems.register(blueprint)
     blueprint.after_request(_wrapped_if_wanted)
+    classify(blueprint, RouteClass.VAULT)
     return blueprint
-
-
-def public(view: View) -> View:
-    """Mark a call that needs no credential. Everything else under `/v1` does."""
-    setattr(view, _PUBLIC, True)
-    return view
 
 
 def guard(app: Flask) -> None:
@@ -64,9 +62,8 @@ def guard(app: Flask) -> None:
 def _admit(app: Flask) -> None:
     # The environ itself, and once: each step through Flask's stand-ins costs more than the look-up behind it.
     environ = request.environ
-    is_public = getattr(app.view_functions.get(request.endpoint or ""), _PUBLIC, False)
     # OPTIONS is answered for all calls of an address, not only for the public one.
-    if not is_public or environ["REQUEST_METHOD"] == "OPTIONS":
+    if not is_public(app.view_functions.get(request.endpoint or "")) or environ["REQUEST_METHOD"] == "OPTIONS":
         presented = Presented(
             environ.get("HTTP_AUTHORIZATION", ""),
             environ.get("REMOTE_ADDR", ""),
@@ -136,7 +133,7 @@ def body() -> dict[str, Any]:
     data = request.get_data()
     if not data:
         return {}
-    document = parse_written(data)
+    document = parse_written(data, budget().json_items)
     if not isinstance(document, dict):
         raise InvalidInput("The body is a JSON object.")
     return document
@@ -153,10 +150,23 @@ def mapping(document: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def text(document: dict[str, Any], name: str) -> str:
-    """A field that is a text. Raises `InvalidInput` where it is absent or something else."""
+    """A field that is a text. Raises `InvalidInput` where it is absent, too long or something else."""
     found = document.get(name)
     if not isinstance(found, str) or not found:
         raise InvalidInput(f"missing {name}")
+    if len(found) > _TEXT_MOST:
+        raise InvalidInput(f"This is a text of at most {_TEXT_MOST} characters.", path=name)
+    return found
+
+
+def texts(found: Any, name: str, *, items_most: int, characters_most: int) -> list[str]:
+    """A list of texts, its length asked first. Raises `InvalidInput` at the first item that is none."""
+    if not isinstance(found, list):
+        raise InvalidInput("This is a list of texts.", path=name)
+    if len(found) > items_most:
+        raise InvalidInput(f"At most {items_most} {name} are taken at once.", path=name)
+    if not all(isinstance(item, str) and len(item) <= characters_most for item in found):
+        raise InvalidInput(f"This is a list of texts of at most {characters_most} characters.", path=name)
     return found
 
 

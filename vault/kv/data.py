@@ -10,6 +10,7 @@ from flask import Response, request
 from vault.errors import InvalidInput
 from vault.kv import calls, problems
 from vault.kv.calls import WRITES, body, envelope, mapping, named, nothing, principal, services, transaction
+from vault.model.digits import whole_number
 from vault.services.versions import Edit, Found, Version, Wanted, merged, replaced
 
 blueprint = calls.new_blueprint("data")
@@ -150,8 +151,8 @@ def _numbers() -> list[int]:
 
 def _number(value: Any, path: str) -> int:
     """A number that a client may have sent as text. Raises `InvalidInput`."""
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
-        value = int(value)
+    if isinstance(value, str):
+        value = whole_number(value, VERSION_MOST)
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= VERSION_MOST:
         raise InvalidInput("This is a whole number, and not below 0.", path=path)
     return value

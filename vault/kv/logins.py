@@ -6,8 +6,9 @@ from flask import Response, g, request
 
 from vault.crypto import TokenKind, from_parts
 from vault.errors import InvalidInput, NotAuthenticated
+from vault.http import public
 from vault.kv import calls
-from vault.kv.calls import WRITES, body, envelope, public, services, text, transaction
+from vault.kv.calls import WRITES, body, envelope, services, text, transaction
 from vault.kv.tokens import auth_of_session, auth_of_token
 from vault.services.counting import counted
 

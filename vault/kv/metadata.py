@@ -11,6 +11,8 @@ from vault.kv import calls, problems
 from vault.kv.calls import WRITES, body, envelope, mapping, named, nothing, principal, services, transaction
 from vault.kv.data import MERGE_PATCH
 from vault.kv.duration import seconds_of, text_of
+from vault.model.digits import whole_number
+from vault.services.environments import MAX_VERSIONS_MOST
 from vault.services.metadata import Told
 from vault.storage import Record
 
@@ -121,8 +123,8 @@ def _wishes() -> dict[str, Any]:
 
 
 def _whole(value: Any) -> int:
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
-        return int(value)
+    if isinstance(value, str):
+        value = whole_number(value, MAX_VERSIONS_MOST)
     if isinstance(value, bool) or not isinstance(value, int):
         raise InvalidInput("This is a whole number.", path="max_versions")
     return value

@@ -11,12 +11,15 @@ from collections.abc import Iterable
 from typing import Any
 
 from vault.errors import InvalidInput
+from vault.kv.calls import texts
 from vault.model.grant import Grant, Permission
 from vault.model.principal import Principal
-from vault.services.tokens import GrantRequest
+from vault.services.tokens import GRANTS_MAX, GrantRequest
 
 DEFAULT = "default"
 """What every token of Vault's has; it stands for nothing here."""
+
+_POLICY_CHARACTERS_MOST = 2048
 
 _ALL = frozenset(Permission)
 EVERYTHING = (Grant(_ALL, path="*"), Grant(_ALL, globals=True))
@@ -31,14 +34,14 @@ def policies_of(grants: Iterable[Grant]) -> list[str]:
 def grants_of(policies: Any, principal: Principal) -> tuple[GrantRequest, ...]:
     """The grants that policies ask for; without any, all that `principal` can give on. Raises `InvalidInput`."""
     if policies is None:
-        given = EVERYTHING if principal.grants is None else principal.grants
-        own = [grant for grant in given if Permission.DELEGATE in grant.permissions]
+        held = EVERYTHING if principal.grants is None else principal.grants
+        own = [grant for grant in held if Permission.DELEGATE in grant.permissions]
         return tuple(GrantRequest(g.permissions, None, g.environment_id, g.path, g.globals) for g in own)
     if isinstance(policies, str):
         policies = [policies]
-    if not isinstance(policies, list) or not all(isinstance(policy, str) for policy in policies):
-        raise InvalidInput("This is a list of texts.", path="policies")
-    return tuple(_grant(policy) for policy in policies if policy != DEFAULT)
+    # Vault's own "default" may stand beside as many as a token can have.
+    given = texts(policies, "policies", items_most=GRANTS_MAX + 1, characters_most=_POLICY_CHARACTERS_MOST)
+    return tuple(_grant(policy) for policy in given if policy != DEFAULT)
 
 
 def _policy(grant: Grant) -> str:

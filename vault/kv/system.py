@@ -10,8 +10,10 @@ from flask import Response, request
 
 from vault import __version__
 from vault.errors import InvalidInput, NotFound, NotGranted
+from vault.http import public
 from vault.kv import calls
-from vault.kv.calls import WRITES, body, envelope, plain, principal, public, services
+from vault.kv.calls import WRITES, body, envelope, plain, principal, services, texts
+from vault.model.digits import whole_number
 from vault.model.environment import check_environment_name
 from vault.model.grant import Permission
 from vault.model.policy import allows
@@ -21,6 +23,10 @@ blueprint = calls.new_blueprint("system")
 
 _DAY_SECONDS = 86_400
 _PATHS_MOST = 100
+_PATH_CHARACTERS_MOST = 2048
+_CODE_LEAST, _CODE_MOST = 200, 599
+_WITHOUT_BODY = frozenset({204, 205, 304})
+"""After these a client reads no body (RFC 9110), and would take one for the next answer."""
 
 
 @blueprint.route("/sys/health", methods=["GET"])
@@ -38,7 +44,8 @@ def health() -> Response:
         "server_time_utc": int(time.time()),
         **_identity(),
     }
-    return plain(facts, _code("sealedcode", 503) if sealed else _code("activecode", 200))
+    status = _code("sealedcode", 503) if sealed else _code("activecode", 200)
+    return Response(status=status) if status in _WITHOUT_BODY else plain(facts, status)
 
 
 @blueprint.route("/sys/seal-status", methods=["GET"])
@@ -100,10 +107,9 @@ def capabilities() -> Response:
     """What this token may do at some paths."""
     paths = body().get("paths") or body().get("path")
     paths = [paths] if isinstance(paths, str) else paths
-    if not isinstance(paths, list) or not paths or not all(isinstance(path, str) for path in paths):
+    if not isinstance(paths, list) or not paths:
         raise InvalidInput("paths must be supplied")
-    if len(paths) > _PATHS_MOST:
-        raise InvalidInput(f"At most {_PATHS_MOST} paths at once.", path="paths")
+    paths = texts(paths, "paths", items_most=_PATHS_MOST, characters_most=_PATH_CHARACTERS_MOST)
     found: dict[str, Any] = {path: _capabilities(path) for path in paths}
     return envelope(found | {"capabilities": found[paths[0]]}, twice=True)
 
@@ -187,5 +193,5 @@ def _mount(name: str) -> dict[str, Any]:
 
 def _code(name: str, otherwise: int) -> int:
     """A status that the query asks for in place of ours, as load balancers want it."""
-    asked = request.args.get(name, "")
-    return int(asked) if asked.isascii() and asked.isdigit() and 200 <= int(asked[:4]) <= 599 else otherwise
+    code = whole_number(request.args.get(name, ""), _CODE_MOST)
+    return otherwise if code is None or code < _CODE_LEAST else code

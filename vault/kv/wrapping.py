@@ -5,8 +5,9 @@ from __future__ import annotations
 from flask import Response, g
 
 from vault.errors import InvalidInput
+from vault.http import public
 from vault.kv import calls, problems
-from vault.kv.calls import WRITES, body, credential, envelope, principal, public, services, transaction
+from vault.kv.calls import WRITES, body, credential, envelope, principal, services, transaction
 
 blueprint = calls.new_blueprint("wrapping")
 

@@ -1,8 +1,8 @@
 """JSON as it is taken from outside, and given back as it was written.
 
-RFC 8259 in UTF-8: no NaN, no name twice in an object, no half surrogate pair, nothing that nests too deep. A number
-that Python would write differently (`1e5`, `0.10`, `-0`) is kept as its text: values are somebody else's, and what
-reads them may tell the difference.
+RFC 8259 in UTF-8: no NaN, no name twice in an object, no half surrogate pair, no more items and levels than the caller
+allows. A number that Python would write differently (`1e5`, `0.10`, `-0`) is kept as its text: values are somebody
+else's, and what reads them may tell the difference.
 """
 
 from __future__ import annotations
@@ -14,11 +14,9 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from vault.errors import BadJson, InvalidInput
+from vault.model import json_scan
 
 _NAME_TOLD_CHARACTERS = 256
-
-DEPTH_MOST = 100
-"""How deep a value may nest. Python's own reader and writer fail at about a thousand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +29,23 @@ class Number:
 # Half a surrogate pair is in no text that was taken, so it can mark the place of a number.
 _PLACE = re.compile('"\ud800([0-9]+)"')
 _HALF = re.compile("[\ud800-\udfff]")
+_HALF_ESCAPED = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F]"
+)
+"""A high half without a low one behind it, or a low half without a high one before it, as JSON escapes them."""
 
 
-def parse_json(body: bytes) -> Any:
-    """What `body` says, with numbers as Python has them. Raises `BadJson`."""
-    return _parsed(body, _PLAIN)
+def parse_json(body: bytes, items_most: int) -> Any:
+    """What `body` says, with numbers as Python has them.
+
+    Raises `TooLarge` for more than `items_most` items, `BadJson`, and `InvalidInput` for half a surrogate pair.
+    """
+    return _parsed(body, items_most, _PLAIN)
 
 
-def parse_written(body: bytes) -> Any:
-    """What `body` says, with every number as it was written. Raises `BadJson`, and `InvalidInput` for what cannot be
-    kept: half a surrogate pair, or more than 100 levels."""
-    document = _parsed(body, _WRITTEN)
-    refuse_half_surrogates(document)
-    return document
+def parse_written(body: bytes, items_most: int) -> Any:
+    """As `parse_json`, with every number as it was written."""
+    return _parsed(body, items_most, _WRITTEN)
 
 
 def loads(text: str) -> Any:
@@ -73,21 +75,18 @@ def _with_numbers(document: Any) -> str:
     return _PLACE.sub(lambda match: numbers[int(match[1])], text)
 
 
-def refuse_half_surrogates(document: Any) -> None:
-    """Raise `InvalidInput` for text that no UTF-8 can carry, with its path; and for what nests too deep."""
-    todo: list[tuple[_Step, Any]] = [(_Step(None, "", 0), document)]
-    while todo:
-        step, item = todo.pop()
-        if step.depth > DEPTH_MOST:
-            raise InvalidInput(f"A value nests at most {DEPTH_MOST} levels deep.")
-        if isinstance(item, dict):
-            for name, inner in item.items():
-                below = _Step(step, name, step.depth + 1)
-                todo += [(below, name), (below, inner)]
-        elif isinstance(item, list):
-            todo += [(_Step(step, position, step.depth + 1), inner) for position, inner in enumerate(item)]
-        elif isinstance(item, str) and _HALF.search(item):
-            raise InvalidInput("Half a surrogate pair is not text.", path=step.path)
+def _refuse_half_surrogates(item: Any, step: _Step) -> None:
+    """Raise `InvalidInput` for text that no UTF-8 can carry, with its path."""
+    if isinstance(item, str) and _HALF.search(item):
+        raise InvalidInput("Half a surrogate pair is not text.", path=step.path)
+    if isinstance(item, dict):
+        for name, inner in item.items():
+            below = _Step(step, name)
+            _refuse_half_surrogates(name, below)
+            _refuse_half_surrogates(inner, below)
+    elif isinstance(item, list):
+        for position, inner in enumerate(item):
+            _refuse_half_surrogates(inner, _Step(step, position))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +95,6 @@ class _Step:
 
     above: _Step | None
     name: str | int
-    depth: int
 
     @property
     def path(self) -> str:
@@ -109,19 +107,22 @@ class _Step:
         return ".".join(reversed(steps))
 
 
-def _parsed(body: bytes, decoder: json.JSONDecoder) -> Any:
+def _parsed(body: bytes, items_most: int, decoder: json.JSONDecoder) -> Any:
+    json_scan.check(body, items_most)
     try:
-        return decoder.decode(body.decode("utf-8"))
+        document = decoder.decode(body.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise BadJson("The body is not UTF-8.") from error
     except json.JSONDecodeError as error:
         what = error.msg.removesuffix(" at").removesuffix(" starting")
         raise BadJson(f"The body is no JSON: {what}, at line {error.lineno}, column {error.colno}.") from error
-    except RecursionError as error:
-        raise BadJson("The body nests too deep.") from error
     except ValueError as error:
         # Python refuses numbers of more than 4,300 digits.
         raise BadJson("The body has a number that is too long.") from error
+    # UTF-8 has no half pairs, so only an escape can bring one in.
+    if _HALF_ESCAPED.search(body):
+        _refuse_half_surrogates(document, _Step(None, ""))
+    return document
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

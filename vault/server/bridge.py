@@ -37,7 +37,6 @@ _PASSWORD_WAIT_SECONDS = 2.0
 def make_environ(scope: Scope, headers: Mapping[bytes, bytes], body: bytes, request_id: str) -> Environ:
     """The WSGI environ (PEP 3333) of one request, with `headers` already joined and cleaned by the front door."""
     raw_path: bytes = scope["raw_path"]
-    path = unquote_to_bytes(raw_path) if b"%" in raw_path else raw_path
     query = scope["query_string"].decode("latin-1")
     raw = raw_path.decode("latin-1")
     uri = f"{raw}?{query}" if query else raw
@@ -45,7 +44,7 @@ def make_environ(scope: Scope, headers: Mapping[bytes, bytes], body: bytes, requ
     environ: Environ = {
         "REQUEST_METHOD": scope["method"],
         "SCRIPT_NAME": "",
-        "PATH_INFO": path.decode("latin-1"),
+        "PATH_INFO": path_info(raw_path),
         "QUERY_STRING": query,
         "RAW_URI": uri,
         "REQUEST_URI": uri,
@@ -71,6 +70,11 @@ def make_environ(scope: Scope, headers: Mapping[bytes, bytes], body: bytes, requ
         elif name not in _FRAMING:
             environ["HTTP_" + name.decode("latin-1").upper().replace("-", "_")] = value.decode("latin-1")
     return environ
+
+
+def path_info(raw_path: bytes) -> str:
+    """The path as WSGI has it: decoded once, and each byte a character."""
+    return (unquote_to_bytes(raw_path) if b"%" in raw_path else raw_path).decode("latin-1")
 
 
 def collect(app: WSGIApp, environ: Environ) -> Answer:

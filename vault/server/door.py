@@ -13,13 +13,15 @@ import ipaddress
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 import structlog
 
+from vault.model.budgets import BODY_MOST_BYTES
+from vault.model.digits import whole_number
 from vault.observe import metrics
-from vault.server.bridge import Lane, PasswordLane, WSGIApp, make_environ
+from vault.server.bridge import Lane, PasswordLane, WSGIApp, make_environ, path_info
 from vault.server.intake import Intake, Message, Receive
 from vault.server.refusal import Answer, ClientGone, Headers, Refusal, bad_request, draining, stranger
 from vault.settings import Network, Settings
@@ -28,6 +30,8 @@ Scope = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 TakesPassword = Callable[[str, str], bool]
+BodyLimit = Callable[[str, str, Mapping[bytes, bytes]], int]
+"""How many bytes a request may bring, by its method, its WSGI path and its headers."""
 
 log = structlog.get_logger(__name__)
 
@@ -52,11 +56,17 @@ _NEVER_FROM_CLIENTS = frozenset({b"proxy", b"x-request-id"})
 _CERTIFICATE_PREFIXES = (b"x-client-cert", b"x-ssl-", b"ssl-client-", b"x-tls-client")
 
 _SLICE_BYTES = 64 * 1024
+_ANNOUNCED_MOST = 10**18
 
 _LIVE = Answer(200, [(b"content-type", b"application/json")], b'{"status":"ok"}', "/livez")
 
 _SERVICE_RESTART = 1012  # RFC 6455's registry of close codes
 _POLICY_VIOLATION = 1008
+
+
+def any_body(_method: str, _path_info: str, _headers: Mapping[bytes, bytes]) -> int:
+    """A body limit that knows no routes."""
+    return BODY_MOST_BYTES
 
 
 class Door:
@@ -68,6 +78,7 @@ class Door:
         settings: Settings,
         *,
         takes_password: TakesPassword = lambda _method, _path: False,
+        body_limit: BodyLimit = any_body,
         websocket_app: ASGIApp | None = None,
     ) -> None:
         self.draining = False
@@ -79,6 +90,7 @@ class Door:
         self.intake = Intake(buffered_bytes=settings.buffered_bytes, timeout_seconds=settings.body_timeout_seconds)
         self._settings = settings
         self._takes_password = takes_password
+        self._body_limit = body_limit
         self._websocket_app = websocket_app
         self._sockets: set[Send] = set()
         self._added = list(SECURITY_HEADERS)
@@ -140,9 +152,10 @@ class Door:
     async def _body(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> bytes | None:
         # Over HTTP/1 these two announce a body; over HTTP/2 only its end says that there was none.
         announced = b"content-length" in headers or b"transfer-encoding" in headers
-        if announced or scope["http_version"] == "2":
-            return await self.intake.read(receive)
-        return None
+        if not announced and scope["http_version"] != "2":
+            return None
+        limit_bytes = self._body_limit(scope["method"], path_info(scope["raw_path"]), headers)
+        return await self.intake.read(receive, limit_bytes, _announced_bytes(headers))
 
     async def _ask(self, scope: Scope, headers: dict[bytes, bytes], body: bytes, request_id: str) -> Answer:
         trusted = self._from_proxy(scope)
@@ -218,6 +231,12 @@ async def _send_body(send: Send, body: bytes) -> None:
 def _peer(scope: Scope) -> str:
     # There is none when the client was gone before its connection was looked at.
     return str(scope["client"][0]) if scope["client"] else ""
+
+
+def _announced_bytes(headers: Mapping[bytes, bytes]) -> int:
+    # What is no number announces nothing: the bytes are counted as they come.
+    text = headers.get(b"content-length", b"").decode("latin-1")
+    return whole_number(text, _ANNOUNCED_MOST) or 0
 
 
 def joined(fields: Headers) -> dict[bytes, bytes]:

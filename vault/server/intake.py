@@ -11,9 +11,6 @@ from vault.server.refusal import ClientGone, Refusal, busy, too_large, too_slow
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 
-BODY_LIMIT_BYTES = 1536 * 1024
-"""1.5 MiB: a whole environment (1 MiB) with the escapes and names that JSON adds."""
-
 _FLOOR_BYTES = 16 * 1024
 """What an upload is charged before it has sent anything: it holds a task and the server's own buffers."""
 
@@ -21,20 +18,23 @@ _FLOOR_BYTES = 16 * 1024
 class Intake:
     """Reads bodies for one worker. `held_bytes` is what the bodies in memory are charged with now."""
 
-    def __init__(self, *, buffered_bytes: int, timeout_seconds: float, limit_bytes: int = BODY_LIMIT_BYTES) -> None:
+    def __init__(self, *, buffered_bytes: int, timeout_seconds: float) -> None:
         self.held_bytes = 0
         self._buffered_bytes = buffered_bytes
         self._timeout_seconds = timeout_seconds
-        self._limit_bytes = limit_bytes
 
-    async def read(self, receive: Receive) -> bytes:
+    async def read(self, receive: Receive, limit_bytes: int, announced_bytes: int = 0) -> bytes:
         """The whole body; give it back with `release` when its answer is made.
+
+        `announced_bytes` is what Content-Length says: of a body that is announced too large, nothing is kept.
 
         Raises `Refusal` when it is too large, too slow, or one too many, and `ClientGone`. What cannot be kept is
         still read to its end within the deadline: a client that is answered in the middle of its body often never
         sees the answer, and over HTTP/2 may hang.
         """
-        upload = _Upload(self)
+        upload = _Upload(self, limit_bytes)
+        if announced_bytes > limit_bytes:
+            upload.refuse(too_large(limit_bytes))
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 while await upload.take(receive):
@@ -54,8 +54,9 @@ class Intake:
 class _Upload:
     """One body on its way in."""
 
-    def __init__(self, intake: Intake) -> None:
+    def __init__(self, intake: Intake, limit_bytes: int) -> None:
         self._intake = intake
+        self._limit_bytes = limit_bytes
         self._chunks: list[bytes] = []
         self._size = 0
         self._charged = 0
@@ -69,8 +70,8 @@ class _Upload:
             raise ClientGone
         chunk: bytes = message.get("body", b"")
         self._size += len(chunk)
-        if self._size > self._intake._limit_bytes:
-            self.refuse(too_large(self._intake._limit_bytes))
+        if self._size > self._limit_bytes:
+            self.refuse(too_large(self._limit_bytes))
         if chunk and self._refusal is None and self._charge(len(chunk)):
             self._chunks.append(chunk)
         return bool(message.get("more_body", False))

@@ -24,7 +24,7 @@ from gunicorn.glogging import Logger
 
 from vault import observe
 from vault.server import authority, hardening
-from vault.server.door import ASGIApp, Door
+from vault.server.door import ASGIApp, BodyLimit, Door, any_body
 from vault.server.metrics import open_listener
 from vault.server.shares import Shares
 from vault.server.worker import STOPS, Worker
@@ -91,10 +91,12 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
         module = importlib.import_module(module_name)
         self._flask = getattr(module, name)(self.settings)
         make_websocket_app: Callable[[Any], ASGIApp] | None = getattr(module, "websocket_app", None)
+        make_body_limit: Callable[[Any], BodyLimit] | None = getattr(module, "body_limit", None)
         return Door(
             self._flask,
             self.settings,
             takes_password=getattr(module, "takes_password", lambda _method, _path: False),
+            body_limit=make_body_limit(self._flask) if make_body_limit else any_body,
             websocket_app=make_websocket_app(self._flask) if make_websocket_app else None,
         )
 

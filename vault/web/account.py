@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Response
 
 from vault.errors import BadLogin, Conflict, InvalidInput, StrongroomError, TooManyRequests
+from vault.model.budgets import RouteClass
 from vault.services.accounts import NewPassword
 from vault.services.sessions import NewSession
 from vault.storage import UnitOfWork
@@ -13,7 +14,7 @@ from vault.web.pages import field, principal, render, see, services, transaction
 from vault.web.problems import audited, status_of
 from vault.web.proving import forgotten, visit, with_session
 
-blueprint = new_blueprint("account")
+blueprint = new_blueprint("account", RouteClass.SESSION)
 
 
 @blueprint.get("/security/password")

@@ -10,6 +10,7 @@ from pathlib import Path
 from flask import Flask, Response, request
 
 from vault.errors import NotFound
+from vault.http import public
 
 _FOLDER = Path(__file__).parent / "static"
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -44,6 +45,7 @@ def register(app: Flask) -> None:
     app.add_url_rule("/static/<build>/<name>", "asset", _serve, methods=["GET"])
 
 
+@public
 def _serve(build: str, name: str) -> Response:
     if build != _build() or name not in _files():
         raise NotFound()

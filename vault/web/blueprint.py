@@ -1,4 +1,4 @@
-"""What the pages of one file are registered on, and the mark of those that need no session."""
+"""What the pages of one file are registered on."""
 
 from __future__ import annotations
 
@@ -7,27 +7,17 @@ from typing import Any
 
 from flask import Blueprint
 
+from vault.http import classify
+from vault.model.budgets import RouteClass
 from vault.web import headers, problems
 
 View = Callable[..., Any]
 
-_PUBLIC = "_strongroom_public_page"
 
-
-def new_blueprint(name: str) -> Blueprint:
+def new_blueprint(name: str, route_class: RouteClass = RouteClass.PAGES) -> Blueprint:
     """A blueprint whose answers carry the pages' headers, and whose errors are told as pages."""
     blueprint = Blueprint(f"web_{name}", __name__, template_folder="templates")
     problems.register(blueprint)
     blueprint.after_request(headers.protect)
+    classify(blueprint, route_class)
     return blueprint
-
-
-def public(view: View) -> View:
-    """Mark a page that needs no session. Every other one does."""
-    setattr(view, _PUBLIC, True)
-    return view
-
-
-def is_public(view: View | None) -> bool:
-    """Whether a view was marked so."""
-    return bool(getattr(view, _PUBLIC, False))

@@ -7,6 +7,7 @@ from flask import Response, jsonify
 from markupsafe import Markup
 
 from vault.errors import InvalidInput, NotFound
+from vault.model.budgets import RouteClass
 from vault.services.factors import Added, TotpEnrolment
 from vault.web.blueprint import new_blueprint
 from vault.web.once import Before, once
@@ -14,7 +15,7 @@ from vault.web.pages import field, principal, render, see, services, transaction
 from vault.web.problems import audited, status_of
 from vault.web.proving import passkey_sent
 
-blueprint = new_blueprint("factors")
+blueprint = new_blueprint("factors", RouteClass.SESSION)
 
 _HOME = "/security"
 

@@ -6,10 +6,11 @@ from flask import Flask, Response
 from werkzeug.routing import BaseConverter
 
 from vault.errors import NotFound
+from vault.model.budgets import RouteClass
 from vault.web.blueprint import new_blueprint
 from vault.web.pages import see
 
-blueprint = new_blueprint("fallback")
+blueprint = new_blueprint("fallback", RouteClass.PUBLIC)
 
 
 class PagePath(BaseConverter):

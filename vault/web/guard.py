@@ -8,8 +8,8 @@ from flask import Flask, Response, g, request
 
 from vault.auth import COOKIE, WEB_METHODS, Presented, authenticate
 from vault.errors import InvalidInput, NotAuthenticated, NotFound
+from vault.http import is_public
 from vault.web import csrf, pages, problems
-from vault.web.blueprint import is_public
 
 BLUEPRINTS = "web_"
 """What the names of all pages' blueprints begin with."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Response, request
+from flask import Response
 
 from vault.errors import InvalidInput
 from vault.services.environments import GLOBALS
 from vault.web.blueprint import new_blueprint
 from vault.web.both import both
 from vault.web.environment import REVISION_MOST, frame
-from vault.web.pages import principal, render, services
+from vault.web.pages import number, principal, render, services
 
 blueprint = new_blueprint("history")
 
@@ -22,7 +22,7 @@ _PAGE = 50
 def show_history(env: str | None = GLOBALS) -> Response:
     """The revisions, the newest first."""
     environment = services().environments.get(principal(), env)
-    before = max(0, min(request.args.get("before", REVISION_MOST, type=int), REVISION_MOST))
+    before = REVISION_MOST if (asked := number("before", REVISION_MOST)) is None else asked
     found = services().history.revisions(principal(), env, before, _PAGE + 1)
     now = services().clock()
     shown = [(revision, revision.is_readable(now)) for revision in found[:_PAGE]]
@@ -52,7 +52,7 @@ def _diff(env: str | None, older: int, newer: int, *, with_values: bool) -> Resp
 
 
 def _number(name: str) -> int:
-    number = request.values.get(name, type=int)
-    if number is None or not 0 <= number <= REVISION_MOST:
+    found = number(name, REVISION_MOST)
+    if found is None:
         raise InvalidInput("Choose two revisions to compare.", path=name)
-    return number
+    return found

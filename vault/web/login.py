@@ -5,12 +5,14 @@ from __future__ import annotations
 from flask import Response, g, request
 
 from vault.errors import BadLogin, BadSecondFactor, InvalidInput, SecondFactorRequired, TooManyRequests
-from vault.web.blueprint import new_blueprint, public
+from vault.http import public
+from vault.model.budgets import RouteClass
+from vault.web.blueprint import new_blueprint
 from vault.web.pages import field, principal, render, see, services, transaction
 from vault.web.problems import audited, status_of
 from vault.web.proving import Step, forgotten, local, proof, proven, second_page, told_to_script, visit
 
-blueprint = new_blueprint("login")
+blueprint = new_blueprint("login", RouteClass.SESSION)
 
 
 @blueprint.get("/login")

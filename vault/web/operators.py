@@ -5,13 +5,14 @@ from __future__ import annotations
 from flask import Blueprint, request
 
 from vault.auth import require_named_network
+from vault.model.budgets import RouteClass
 from vault.web.blueprint import new_blueprint
 from vault.web.pages import principal, services
 
 
 def new_operator_blueprint(name: str) -> Blueprint:
     """A blueprint that nobody else comes to."""
-    blueprint = new_blueprint(f"operator_{name}")
+    blueprint = new_blueprint(f"operator_{name}", RouteClass.OPERATOR)
     blueprint.before_request(_admit)
     return blueprint
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 from flask import Response, current_app, g, make_response, redirect, render_template, request
 from werkzeug.exceptions import HTTPException
 
+from vault.model.digits import whole_number
 from vault.model.principal import Principal, Role
 from vault.services import Services
 from vault.storage import UnitOfWork
@@ -74,6 +75,11 @@ def here() -> str:
 def field(name: str) -> str:
     """A field of the form that was sent; an empty text where it is absent."""
     return request.form.get(name, "")
+
+
+def number(name: str, most: int) -> int | None:
+    """A number of the form or the address, from 0 to `most`; None where it is absent or something else."""
+    return whole_number(request.values.get(name, ""), most)
 
 
 def wants_json() -> bool:

@@ -11,6 +11,7 @@ from flask import Response, jsonify, request
 
 from vault.auth import COOKIE
 from vault.errors import BadSecondFactor, InvalidInput, SecondFactorRequired
+from vault.http import budget
 from vault.model.strict_json import parse_json
 from vault.services.factors import Challenge
 from vault.services.logins import Proof, Visit
@@ -62,7 +63,7 @@ def proof() -> Proof:
 
 def passkey_sent() -> dict[str, Any]:
     """What the browser has said of a passkey. Raises `InvalidInput`."""
-    found = parse_json(pages.field("passkey").encode())
+    found = parse_json(pages.field("passkey").encode(), budget().json_items)
     if not isinstance(found, dict):
         raise InvalidInput("This is no passkey's answer.", path="passkey")
     return found

@@ -8,6 +8,7 @@ from typing import Any
 from flask import request
 
 from vault.errors import InvalidInput
+from vault.http import budget
 from vault.model import strict_json
 from vault.model.environment import VARIABLES_MOST, VariableType
 from vault.services.editing import RowEdit
@@ -24,7 +25,7 @@ _KINDS: Mapping[str, type] = {
 
 def sent() -> dict[str, Any]:
     """The JSON object that a script has sent. Raises `InvalidInput`."""
-    document = strict_json.parse_written(request.get_data())
+    document = strict_json.parse_written(request.get_data(), budget().json_items)
     if not isinstance(document, dict):
         raise InvalidInput("An object is expected.")
     return document

@@ -6,11 +6,12 @@ from typing import Any
 
 from flask import Response, request
 
+from vault.model.budgets import RouteClass
 from vault.web import agents, cursor, deeds
 from vault.web.blueprint import new_blueprint
 from vault.web.pages import principal, render, see, services, transaction
 
-blueprint = new_blueprint("security")
+blueprint = new_blueprint("security", RouteClass.SESSION)
 
 _RECENT = 8
 _LOOKED_AT = 60

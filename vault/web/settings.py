@@ -13,7 +13,7 @@ from vault.web import problems
 from vault.web.blueprint import new_blueprint
 from vault.web.both import both, home
 from vault.web.environment import frame
-from vault.web.pages import field, principal, render, see, services, transaction
+from vault.web.pages import field, number, principal, render, see, services, transaction
 
 blueprint = new_blueprint("settings")
 
@@ -56,7 +56,7 @@ def delete_environment(env: str) -> Response:
 
 
 def _wishes(*, named: bool) -> dict[str, Any]:
-    versions = request.form.get("max_versions", type=int)
+    versions = number("max_versions", MAX_VERSIONS_MOST)
     if versions is None:
         raise InvalidInput(f"This is a number from 1 to {MAX_VERSIONS_MOST}.", path="max_versions")
     wishes = {

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from werkzeug.datastructures import MultiDict
 
 from vault.errors import InvalidInput
+from vault.model.digits import whole_number
 from vault.model.environment import Environment, normal
 from vault.model.grant import Permission
 from vault.services.clock import DAY_US, SECOND_US
@@ -117,9 +118,10 @@ def _grant(row: Row, ids: dict[str, str], where: str) -> GrantRequest:
 def _uses(text: str) -> int | None:
     if not text.strip():
         return None
-    if not text.strip().isascii() or not text.strip().isdigit() or not 1 <= int(text[:12]) <= _USES_MAX:
+    uses = whole_number(text.strip(), _USES_MAX)
+    if not uses:
         raise InvalidInput("Give a number from 1, or leave this empty.", path="uses")
-    return int(text)
+    return uses
 
 
 def _networks(text: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import Any
 from flask import Response, request
 
 from vault.errors import Conflict, InvalidInput
+from vault.model.budgets import RouteClass
 from vault.model.environment import Environment
 from vault.model.grant import Grant, Permission
 from vault.services.tokens import TokenView
@@ -20,7 +21,7 @@ from vault.web.pages import field, principal, render, see, services, transaction
 from vault.web.problems import audited, status_of
 from vault.web.token_form import KINDS, LIVES, TokenForm
 
-blueprint = new_blueprint("tokens")
+blueprint = new_blueprint("tokens", RouteClass.SESSION)
 
 _PAGE = 50
 

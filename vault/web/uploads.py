@@ -9,12 +9,12 @@ from flask import Flask, Request
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 
-from vault.model.environment import VARIABLES_MOST
+from vault.http import budget
 
 _FORM_MOST_BYTES = 2 * 1024 * 1024
 """Above what the front door lets in, which is what bounds a form."""
-_FIELDS_MOST = VARIABLES_MOST + 100
-"""The largest form is that of the table: one field for each variable that is chosen, and a few of its own."""
+_PARTS_MOST = 1000
+"""Only an import sends parts, and few of them."""
 
 
 def register(app: Flask) -> None:
@@ -30,13 +30,19 @@ class _BoundedParser(FormDataParser):
         # A form is read before anybody is known, for its token. Werkzeug counts the parts of a multipart form alone: in
         # 1.5 MiB there is room for 750,000 empty fields here, which take it two seconds.
         data = stream.read()
-        if data.count(b"&") >= _FIELDS_MOST:
+        if data.count(b"&") >= budget().form_fields:
             raise RequestEntityTooLarge()
         return super()._parse_urlencoded(io.BytesIO(data), mimetype, content_length, options)
 
 
 class _RequestInMemory(Request):
     form_data_parser_class = _BoundedParser
+
+    def make_form_data_parser(self) -> FormDataParser:
+        """The parser of this request's form, with the bounds of its route."""
+        parser = super().make_form_data_parser()
+        parser.max_form_parts = min(_PARTS_MOST, budget().form_fields)
+        return parser
 
     def _get_file_stream(
         self,

@@ -15,8 +15,8 @@ from vault.storage import UnitOfWork
 from vault.web import problems
 from vault.web.blueprint import new_blueprint
 from vault.web.both import both, home
-from vault.web.environment import changed_since, frame, read_before
-from vault.web.pages import field, principal, render, see, services, transaction
+from vault.web.environment import REVISION_MOST, changed_since, frame, read_before
+from vault.web.pages import field, number, principal, render, see, services, transaction
 from vault.web.rows import as_meant
 
 blueprint = new_blueprint("variable")
@@ -43,7 +43,7 @@ def save_variable(env: str | None = GLOBALS) -> Response:
         problems.audited(error)
         told: dict[str, Any] = {"error": error.message, "wrong": getattr(error, "path", "").rpartition(".")[2]}
         if isinstance(error, PreconditionFailed):
-            told |= changed_since(env, request.form.get("revision", type=int))
+            told |= changed_since(env, number("revision", REVISION_MOST))
         return _form(_environment(env), _typed(), problems.status_of(error), **_kept() | told)
 
 
@@ -104,7 +104,7 @@ def _kept() -> dict[str, Any]:
     return {
         "was": field("was"),
         "etag": field("etag"),
-        "revision": request.form.get("revision", 0, type=int),
+        "revision": number("revision", REVISION_MOST) or 0,
         "value": field("value"),
         "is_shown": "shown" in request.form,
     }

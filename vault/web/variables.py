@@ -14,7 +14,7 @@ from vault.web import problems, rows, variable
 from vault.web.blueprint import new_blueprint
 from vault.web.both import both, home
 from vault.web.environment import REVISION_MOST, changed_since, frame, read_before
-from vault.web.pages import field, principal, render, see, services, transaction, wants_json
+from vault.web.pages import field, number, principal, render, see, services, transaction, wants_json
 
 blueprint = new_blueprint("variables")
 
@@ -86,12 +86,12 @@ def read_lines() -> Response:
 @both(blueprint, "/rollback", "POST")
 def roll_back(env: str | None = GLOBALS) -> Response:
     """Write an older revision again as a new one; the form of an undo says which revision it undoes."""
-    number = request.form.get("revision", type=int)
-    if number is None or not 0 <= number <= REVISION_MOST:
+    wanted = number("revision", REVISION_MOST)
+    if wanted is None:
         raise InvalidInput("Say which revision to go back to.", path="revision")
     etag = field("etag") if "etag" in request.form else services().variables.list(principal(), env).etag
     known = read_before(etag)
-    transaction(lambda unit: services().history.rollback(unit, principal(), env, number, known))
+    transaction(lambda unit: services().history.rollback(unit, principal(), env, wanted, known))
     return see(home(env), "rolled-back")
 
 

@@ -49,7 +49,6 @@ def test_reads(text: str, values: dict[str, str]) -> None:
         ('{"A": "\\ud800"}', 1),
         ('{"": "canary-5c1"}', 1),
         ('{"a\\u0000b": "canary-5c1"}', 1),
-        ('{"A": ' + "[" * 100_000, 1),
         ('{\n"A": "1",\n"A": "canary-5c1"}', 3),
         ('{"\u00e9": "1", "e\\u0301": "canary-5c1"}', 1),
     ],
@@ -58,6 +57,20 @@ def test_refuses_with_the_line_and_without_the_value(text: str, line: int) -> No
     with pytest.raises(FormatError, match=f"^Line {line}(, column [0-9]+)?: ") as caught:
         read(text)
     assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ('{"A": ' + "[" * 100_000, "nests more than 100 levels"),
+        ('{"A": [' + "[]," * 150_000 + "[]]}", "holds more than 150000 JSON items"),
+        ('{"A": [' + "1," * 300_000 + "1]}", "holds more than 150000 JSON items"),
+        ("{" + '"a":"",' * 200_000 + '"b":""}', "holds more than 150000 JSON items"),
+    ],
+)
+def test_refuses_what_is_deep_or_has_many_items_before_it_reads_them(text: str, sentence: str) -> None:
+    with pytest.raises(FormatError, match=f"^The file {sentence}"):
+        read(text)
 
 
 def test_a_value_that_is_no_string_is_named_in_a_warning() -> None:

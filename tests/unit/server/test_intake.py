@@ -30,20 +30,20 @@ def sender(pieces: Iterable[bytes | None], *, stall: bool = False) -> Receive:
     return receive
 
 
-def make(limit: int = 100, buffered: int = 10 * FLOOR_BYTES) -> Intake:
-    return Intake(buffered_bytes=buffered, timeout_seconds=0.05, limit_bytes=limit)
+def make(buffered: int = 10 * FLOOR_BYTES) -> Intake:
+    return Intake(buffered_bytes=buffered, timeout_seconds=0.05)
 
 
-def refusal_of(intake: Intake, receive: Receive) -> Refusal:
+def refusal_of(intake: Intake, receive: Receive, limit: int = 100, announced: int = 0) -> Refusal:
     with pytest.raises(Refusal) as raised:
-        asyncio.run(intake.read(receive))
+        asyncio.run(intake.read(receive, limit, announced))
     assert intake.held_bytes == 0
     return raised.value
 
 
 def test_a_body_in_pieces_comes_out_whole_and_is_charged_until_released() -> None:
     intake = make()
-    body = asyncio.run(intake.read(sender([b"a", b"", b"bc"])))
+    body = asyncio.run(intake.read(sender([b"a", b"", b"bc"]), 100))
     assert body == b"abc"
     assert intake.held_bytes == FLOOR_BYTES + 3
     intake.release(body)
@@ -51,27 +51,27 @@ def test_a_body_in_pieces_comes_out_whole_and_is_charged_until_released() -> Non
 
 
 def test_a_body_of_the_limit_is_taken_and_one_byte_more_is_not() -> None:
-    assert asyncio.run(make(limit=4).read(sender([b"ab", b"cd"]))) == b"abcd"
-    assert refusal_of(make(limit=4), sender([b"ab", b"cd", b"e"])).status == 413
+    assert asyncio.run(make().read(sender([b"ab", b"cd"]), 4)) == b"abcd"
+    assert refusal_of(make(), sender([b"ab", b"cd", b"e"]), 4).status == 413
 
 
 def test_surplus_is_read_to_its_end_before_the_refusal() -> None:
     left = [b"x"] * 50
     receive = sender(left)
-    assert refusal_of(make(limit=4), receive).status == 413
+    assert refusal_of(make(), receive, 4).status == 413
     with pytest.raises(TimeoutError):
         asyncio.run(asyncio.wait_for(receive(), 0.01))
 
 
 def test_a_stalled_body_is_too_slow_and_a_stalled_surplus_too_large() -> None:
     assert refusal_of(make(), sender([b"a"], stall=True)).status == 408
-    assert refusal_of(make(limit=1), sender([b"ab"], stall=True)).status == 413
+    assert refusal_of(make(), sender([b"ab"], stall=True), 1).status == 413
 
 
 def test_a_client_that_leaves_is_gone_and_charged_no_longer() -> None:
     intake = make()
     with pytest.raises(ClientGone):
-        asyncio.run(intake.read(sender([b"a", None])))
+        asyncio.run(intake.read(sender([b"a", None]), 100))
     assert intake.held_bytes == 0
 
 
@@ -79,7 +79,7 @@ def test_a_cancelled_upload_is_charged_no_longer() -> None:
     intake = make()
 
     async def leave() -> None:
-        upload = asyncio.create_task(intake.read(sender([b"a"], stall=True)))
+        upload = asyncio.create_task(intake.read(sender([b"a"], stall=True), 100))
         await asyncio.sleep(0.01)
         assert intake.held_bytes == FLOOR_BYTES + 1
         upload.cancel()
@@ -94,7 +94,7 @@ def test_an_upload_costs_something_before_it_sends_anything() -> None:
     intake = make(buffered=2 * FLOOR_BYTES)
 
     async def three() -> list[object]:
-        uploads = [intake.read(sender([], stall=True)) for _ in range(3)]
+        uploads = [intake.read(sender([], stall=True), 100) for _ in range(3)]
         return list(await asyncio.gather(*uploads, return_exceptions=True))
 
     outcomes = asyncio.run(three())
@@ -102,5 +102,21 @@ def test_an_upload_costs_something_before_it_sends_anything() -> None:
 
 
 def test_the_body_that_passes_the_budget_is_refused_with_retry_after() -> None:
-    refusal = refusal_of(make(limit=10_000, buffered=FLOOR_BYTES + 5), sender([b"abc", b"def"]))
+    refusal = refusal_of(make(buffered=FLOOR_BYTES + 5), sender([b"abc", b"def"]), 10_000)
     assert (refusal.status, refusal.retry_after_seconds, refusal.cause) == (503, 1, "buffers_full")
+
+
+def test_of_a_body_that_is_announced_too_large_no_byte_is_kept() -> None:
+    intake, kept = make(), []
+    messages = [{"type": "http.request", "body": b"x" * 10, "more_body": more} for more in (True, True, False)]
+
+    async def receive() -> Message:
+        kept.append(intake.held_bytes)
+        return messages.pop(0)
+
+    assert refusal_of(intake, receive, 29, announced=30).status == 413
+    assert kept == [0, 0, 0]
+
+
+def test_a_body_that_announces_less_than_it_sends_is_counted_all_the_same() -> None:
+    assert refusal_of(make(), sender([b"ab", b"cd", b"e"]), 4, announced=3).status == 413

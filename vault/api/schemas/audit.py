@@ -7,20 +7,28 @@ from typing import Any
 
 from marshmallow import Schema, fields
 
-from vault.api.schemas.parts import Moment, MomentText, Page
+from vault.api.schemas.bounded import BoundedText
+from vault.api.schemas.parts import NAME_MOST, Moment, MomentText, Page
+
+_WORD_MOST = 128
 
 
 class AuditQuery(Page):
     """Which events are asked for."""
 
-    user = fields.String(load_default=None, metadata={"description": "Whose trail: a username, or the id of a user."})
-    actor = fields.String(load_default=None, metadata={"description": "As session:…, token:…, host:…"})
-    action = fields.String(load_default=None)
-    result = fields.String(load_default=None, metadata={"description": "ok, unchanged, or why it was refused."})
+    user = BoundedText(
+        most=NAME_MOST, load_default=None, metadata={"description": "Whose trail: a username, or the id of a user."}
+    )
+    actor = BoundedText(most=NAME_MOST, load_default=None, metadata={"description": "As session:…, token:…, host:…"})
+    action = BoundedText(most=_WORD_MOST, load_default=None)
+    result = BoundedText(
+        most=_WORD_MOST, load_default=None, metadata={"description": "ok, unchanged, or why it was refused."}
+    )
     environment_id = fields.UUID(load_default=None)
     since = MomentText(load_default=None)
     until = MomentText(load_default=None)
-    variable = fields.String(
+    variable = BoundedText(
+        most=NAME_MOST,
         load_default=None,
         metadata={"description": "A variable's name: what changed it, asked for it, or read all of what held it."},
     )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields
 
-from vault.api.schemas.parts import Moment, Page, Reference, Switch
-from vault.api.schemas.variables import FewItems, VariableSchema
-from vault.services.environments import MAX_VERSIONS_DEFAULT
+from vault.api.schemas.bounded import Body, BoundedList, BoundedText, WholeNumber
+from vault.api.schemas.parts import NAME_MOST, Moment, Page, Reference, Switch
+from vault.api.schemas.variables import VariableSchema
+from vault.model.environment import DESCRIPTION_MAX_CHARACTERS, VARIABLES_MOST
+from vault.services.environments import DELETE_AFTER_MOST_SECONDS, MAX_VERSIONS_DEFAULT, MAX_VERSIONS_MOST
 
 
 class EnvironmentSchema(Schema):
@@ -36,19 +38,19 @@ class EnvironmentQuery(Page):
     deleted = fields.Boolean(load_default=False)
 
 
-class CreateEnvironmentBody(Schema):
-    name = fields.String(required=True)
-    description = fields.String(load_default="")
-    max_versions = fields.Integer(load_default=MAX_VERSIONS_DEFAULT, strict=True)
-    variables = FewItems(fields.Nested(VariableSchema), load_default=None)
+class CreateEnvironmentBody(Body):
+    name = BoundedText(most=NAME_MOST, required=True)
+    description = BoundedText(most=DESCRIPTION_MAX_CHARACTERS, load_default="")
+    max_versions = WholeNumber(least=1, most=MAX_VERSIONS_MOST, load_default=MAX_VERSIONS_DEFAULT)
+    variables = BoundedList(fields.Nested(VariableSchema), most=VARIABLES_MOST, load_default=None)
 
 
-class ChangeEnvironmentBody(Schema):
-    name = fields.String()
-    description = fields.String()
-    max_versions = fields.Integer(strict=True)
+class ChangeEnvironmentBody(Body):
+    name = BoundedText(most=NAME_MOST)
+    description = BoundedText(most=DESCRIPTION_MAX_CHARACTERS)
+    max_versions = WholeNumber(least=1, most=MAX_VERSIONS_MOST)
     cas_required = Switch()
-    delete_version_after_seconds = fields.Integer(strict=True)
+    delete_version_after_seconds = WholeNumber(most=DELETE_AFTER_MOST_SECONDS)
 
 
 class ChangeGlobalsBody(ChangeEnvironmentBody):
@@ -56,9 +58,9 @@ class ChangeGlobalsBody(ChangeEnvironmentBody):
         exclude = ("name",)
 
 
-class UndeleteBody(Schema):
-    name = fields.String(load_default=None)
+class UndeleteBody(Body):
+    name = BoundedText(most=NAME_MOST, load_default=None)
 
 
-class CopyBody(Schema):
-    name = fields.String(required=True)
+class CopyBody(Body):
+    name = BoundedText(most=NAME_MOST, required=True)

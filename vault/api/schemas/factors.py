@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, fields
 
+from vault.api.schemas.bounded import Body, BoundedMap, BoundedText
 from vault.api.schemas.parts import Moment
 from vault.api.schemas.sessions import OPTIONS
 from vault.services.factors.enrolment import NAME_MAX_CHARACTERS
 
-_CODE = validate.Length(1, 64)
+_CODE_MOST = 64
+_PASSKEY_NAMES_MOST = 32
 _PASSKEY = {"description": "The browser's credential as JSON (WebAuthn, level 3: `PublicKeyCredential.toJSON()`)."}
 
 
-class ProofBody(Schema):
+class ProofBody(Body):
     """Exactly one of them."""
 
-    code = fields.String(validate=_CODE)
-    recovery_code = fields.String(validate=_CODE)
-    passkey = fields.Dict(metadata=_PASSKEY)
+    code = BoundedText(least=1, most=_CODE_MOST)
+    recovery_code = BoundedText(least=1, most=_CODE_MOST)
+    passkey = BoundedMap(most=_PASSKEY_NAMES_MOST, metadata=_PASSKEY)
 
 
 class FactorSchema(Schema):
@@ -55,20 +57,20 @@ class NewPasskeyAnswer(Schema):
     expires_at = Moment(attribute="expires_us")
 
 
-class _Named(Schema):
-    name = fields.String(load_default="", validate=validate.Length(max=NAME_MAX_CHARACTERS))
+class _Named(Body):
+    name = BoundedText(most=NAME_MAX_CHARACTERS, load_default="")
 
 
 class ConfirmTotpBody(_Named):
     """A code that the app shows."""
 
-    code = fields.String(required=True, validate=_CODE)
+    code = BoundedText(least=1, most=_CODE_MOST, required=True)
 
 
 class ConfirmPasskeyBody(_Named):
     """What the browser has made."""
 
-    passkey = fields.Dict(required=True, metadata=_PASSKEY)
+    passkey = BoundedMap(most=_PASSKEY_NAMES_MOST, required=True, metadata=_PASSKEY)
 
 
 class RecoveryCodesAnswer(Schema):

@@ -6,13 +6,23 @@ import datetime
 import unicodedata
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, validate
+from marshmallow import ValidationError, fields
 
+from vault.api.schemas.bounded import Body, BoundedText, WholeNumber
 from vault.model import strict_json
-from vault.model.environment import normal
+from vault.model.environment import NAME_MAX_CHARACTERS, normal
 
 PAGE_DEFAULT = 50
 PAGE_MOST = 200
+
+NAME_MOST = 4 * NAME_MAX_CHARACTERS
+"""No character is stored as less than a quarter of what it was sent as, so no name is sent longer."""
+
+PASSWORD_MOST = 4096
+"""No password of 1,024 bytes has more characters, in whatever form it is sent."""
+
+_CURSOR_MOST = 4096
+_MOMENT_MOST = 64
 
 REVISION_MOST = 2**63 - 1
 """What a database can hold; there are never as many."""
@@ -33,7 +43,7 @@ def moment(us: int | None) -> str | None:
     return (start + datetime.timedelta(microseconds=us)).isoformat().replace("+00:00", "Z")
 
 
-class Text(fields.String):
+class Text(BoundedText):
     """A value: text as it is, and any other JSON value (which a Vault client wrote) as its JSON text."""
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **_: Any) -> str:
@@ -49,8 +59,11 @@ class Switch(fields.Boolean):
         return value
 
 
-class Reference(fields.String):
+class Reference(BoundedText):
     """A name or an id to look for, in the form that names are stored in."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(most=NAME_MOST, **options)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> str:
         text = normal(super()._deserialize(value, attr, data), path=attr or "")
@@ -63,11 +76,13 @@ def one_line(text: str) -> None:
         raise ValidationError("A name has no control characters.")
 
 
-class Page(Schema):
+class Page(Body):
     """What every list takes."""
 
-    cursor = fields.String(load_default=None, metadata={"description": "Where the page before has ended (its `next`)."})
-    limit = fields.Integer(load_default=PAGE_DEFAULT, validate=validate.Range(1, PAGE_MOST))
+    cursor = BoundedText(
+        most=_CURSOR_MOST, load_default=None, metadata={"description": "Where the page before has ended (its `next`)."}
+    )
+    limit = WholeNumber(least=1, most=PAGE_MOST, load_default=PAGE_DEFAULT)
 
 
 class MomentText(fields.Field[Any]):
@@ -75,9 +90,9 @@ class MomentText(fields.Field[Any]):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> int:
         try:
-            found = datetime.datetime.fromisoformat(str(value))
+            found = datetime.datetime.fromisoformat(str(value)[:_MOMENT_MOST])
         except ValueError as error:
             raise ValidationError("This is no time, as 2026-11-22T09:00:00Z is one.") from error
         if found.tzinfo is None:
             raise ValidationError("A time says its zone, as Z.")
-        return int((found - datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)) / datetime.timedelta(microseconds=1))
+        return (found - datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)) // datetime.timedelta(microseconds=1)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields
 
-from vault.api.schemas.parts import Moment
+from vault.api.schemas.bounded import Body, BoundedText
+from vault.api.schemas.parts import PASSWORD_MOST, Moment
 
 
-class PasswordBody(Schema):
-    password = fields.String(required=True)
+class PasswordBody(Body):
+    password = BoundedText(most=PASSWORD_MOST, required=True)
 
 
-class ChangePasswordBody(Schema):
-    current_password = fields.String(required=True)
-    new_password = fields.String(required=True)
+class ChangePasswordBody(Body):
+    current_password = BoundedText(most=PASSWORD_MOST, required=True)
+    new_password = BoundedText(most=PASSWORD_MOST, required=True)
 
 
 class UserSchema(Schema):

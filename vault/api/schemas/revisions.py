@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, fields
 
+from vault.api.schemas.bounded import Body, WholeNumber
 from vault.api.schemas.parts import REVISION_MOST, Moment
 from vault.api.schemas.variables import VariableSchema
 
 
-class RollbackBody(Schema):
-    revision = fields.Integer(required=True, strict=True, validate=validate.Range(1, REVISION_MOST))
+class RollbackBody(Body):
+    revision = WholeNumber(least=1, most=REVISION_MOST, required=True)
 
 
 class RevisionSchema(Schema):
@@ -32,8 +33,8 @@ class RevisionAnswer(RevisionSchema):
     variables = fields.List(fields.Nested(VariableSchema))
 
 
-class DiffQuery(Schema):
-    against = fields.Integer(load_default=None, validate=validate.Range(0, REVISION_MOST))
+class DiffQuery(Body):
+    against = WholeNumber(most=REVISION_MOST, load_default=None)
 
 
 class ChangeSchema(Schema):

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, fields
 
-from vault.api.schemas.parts import Moment, one_line
+from vault.api.schemas.bounded import Body, BoundedText
+from vault.api.schemas.parts import NAME_MOST, PASSWORD_MOST, Moment, one_line
 from vault.api.schemas.people import UserSchema
 
 OPTIONS = {"description": "What the browser's `PublicKeyCredential.parse…OptionsFromJSON()` takes."}
 
 
-class LoginBody(Schema):
-    username = fields.String(required=True, validate=[validate.Length(max=1024), one_line])
-    password = fields.String(required=True)
+class LoginBody(Body):
+    username = BoundedText(most=NAME_MOST, required=True, validate=[one_line])
+    password = BoundedText(most=PASSWORD_MOST, required=True)
 
 
 class NewSessionAnswer(Schema):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ipaddress
 
-from marshmallow import Schema, ValidationError, fields, validate
+from marshmallow import Schema, ValidationError, fields
 
-from vault.api.schemas.parts import Reference, Switch, one_line
+from vault.api.schemas.bounded import Body, BoundedList, BoundedMap, BoundedText, WholeNumber
+from vault.api.schemas.parts import NAME_MOST, Reference, Switch, one_line
 from vault.model.grant import Permission
-from vault.services.tokens import DEFAULT_TTL_SECONDS, GRANTS_MAX
+from vault.services.tokens import DEFAULT_TTL_SECONDS, GRANTS_MAX, OVERLAP_MAX_SECONDS
 
+_ID_MOST = 64
+_NETWORK_MOST = 64
 _TEN_YEARS_SECONDS = 10 * 366 * 86_400
 
 
@@ -20,14 +23,14 @@ def _network(text: str) -> None:
         raise ValidationError("This is no network, as 10.0.0.0/8 is one.") from error
 
 
-class GrantBody(Schema):
+class GrantBody(Body):
     """Permissions on exactly one of an environment (by name or id), a path prefix, or the globals."""
 
     environment = Reference()
-    environment_id = fields.String()
-    path = fields.String()
+    environment_id = BoundedText(most=_ID_MOST)
+    path = BoundedText(most=NAME_MOST)
     globals = Switch()
-    permissions = fields.List(fields.Enum(Permission, by_value=True), required=True, validate=validate.Length(1))
+    permissions = BoundedList(fields.Enum(Permission, by_value=True), least=1, most=len(Permission), required=True)
 
 
 class GrantSchema(Schema):
@@ -37,24 +40,15 @@ class GrantSchema(Schema):
     permissions = fields.List(fields.String())
 
 
-class TokenBody(Schema):
-    name = fields.String(required=True, validate=[validate.Length(1, 256), one_line])
-    grants = fields.List(fields.Nested(GrantBody), required=True, validate=validate.Length(1, GRANTS_MAX))
-    ttl_seconds = fields.Integer(
-        load_default=DEFAULT_TTL_SECONDS, allow_none=True, strict=True, validate=validate.Range(1, _TEN_YEARS_SECONDS)
-    )
-    max_ttl_seconds = fields.Integer(
-        load_default=None, allow_none=True, strict=True, validate=validate.Range(1, _TEN_YEARS_SECONDS)
-    )
+class TokenBody(Body):
+    name = BoundedText(least=1, most=256, required=True, validate=[one_line])
+    grants = BoundedList(fields.Nested(GrantBody), least=1, most=GRANTS_MAX, required=True)
+    ttl_seconds = WholeNumber(least=1, most=_TEN_YEARS_SECONDS, load_default=DEFAULT_TTL_SECONDS, allow_none=True)
+    max_ttl_seconds = WholeNumber(least=1, most=_TEN_YEARS_SECONDS, load_default=None, allow_none=True)
     renewable = Switch(load_default=False)
-    uses = fields.Integer(load_default=None, allow_none=True, strict=True, validate=validate.Range(1, 1_000_000_000))
-    networks = fields.List(fields.String(validate=_network), load_default=list, validate=validate.Length(max=64))
-    metadata = fields.Dict(
-        fields.String(validate=validate.Length(1, 128)),
-        fields.String(validate=validate.Length(max=512)),
-        load_default=dict,
-        validate=validate.Length(max=64),
-    )
+    uses = WholeNumber(least=1, most=1_000_000_000, load_default=None, allow_none=True)
+    networks = BoundedList(BoundedText(most=_NETWORK_MOST, validate=[_network]), most=64, load_default=list)
+    metadata = BoundedMap(BoundedText(least=1, most=128), BoundedText(most=512), most=64, load_default=dict)
 
 
 class TokenSchema(Schema):
@@ -86,5 +80,5 @@ class TokenPage(Schema):
     next = fields.String(allow_none=True)
 
 
-class RotateBody(Schema):
-    overlap_seconds = fields.Integer(load_default=0, strict=True)
+class RotateBody(Body):
+    overlap_seconds = WholeNumber(most=OVERLAP_MAX_SECONDS, load_default=0)

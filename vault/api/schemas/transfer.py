@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields, validate
 
+from vault.api.schemas.bounded import Body, BoundedText
 from vault.api.schemas.parts import Reference, Switch
+from vault.model.budgets import BODY_MOST_BYTES
+
+_WORD_MOST = 64
 
 
-class ImportBody(Schema):
+class ImportBody(Body):
     environment = Reference(required=True, allow_none=True)
-    format = fields.String(required=True)
-    text = fields.String(required=True)
-    mode = fields.String(load_default="merge", validate=validate.OneOf(["merge", "replace"]))
+    format = BoundedText(most=_WORD_MOST, required=True)
+    text = BoundedText(most=BODY_MOST_BYTES, required=True)
+    mode = BoundedText(most=_WORD_MOST, load_default="merge", validate=[validate.OneOf(["merge", "replace"])])
     dry_run = Switch(load_default=False)
 
 
@@ -28,8 +32,8 @@ class ImportAnswer(Schema):
     warnings = fields.List(fields.String())
 
 
-class ExportQuery(Schema):
-    format = fields.String(load_default="dotenv")
+class ExportQuery(Body):
+    format = BoundedText(most=_WORD_MOST, load_default="dotenv")
     strict = fields.Boolean(
         load_default=False, metadata={"description": "Refuse where the format cannot carry everything."}
     )

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, validate
+from marshmallow import Schema, ValidationError, fields
 
-from vault.api.schemas.parts import Switch, Text
+from vault.api.schemas.bounded import Body, BoundedList, BoundedMap, BoundedText
+from vault.api.schemas.parts import NAME_MOST, Switch, Text
 from vault.errors import InvalidInput
-from vault.model.environment import DESCRIPTION_MAX_CHARACTERS, VARIABLES_MOST, VariableType, check_variable_name
-
-_DESCRIPTION = validate.Length(max=DESCRIPTION_MAX_CHARACTERS)
+from vault.model.environment import (
+    DESCRIPTION_MAX_CHARACTERS,
+    ENVIRONMENT_MAX_BYTES,
+    VARIABLES_MOST,
+    VariableType,
+    check_variable_name,
+)
 
 
 def _variable_name(text: str) -> None:
@@ -20,35 +25,35 @@ def _variable_name(text: str) -> None:
         raise ValidationError(error.message) from error
 
 
-class VariableSchema(Schema):
+class VariableSchema(Body):
     """A variable with all its attributes."""
 
-    name = fields.String(required=True, validate=_variable_name)
-    value = Text(required=True)
+    name = BoundedText(most=NAME_MOST, required=True, validate=[_variable_name])
+    value = Text(most=ENVIRONMENT_MAX_BYTES, required=True)
     type = fields.Enum(VariableType, by_value=True, load_default=VariableType.DEFAULT)
     enabled = Switch(load_default=True)
     literal = Switch(load_default=False)
-    description = fields.String(load_default="", validate=_DESCRIPTION)
+    description = BoundedText(most=DESCRIPTION_MAX_CHARACTERS, load_default="")
 
 
-class VariableBody(Schema):
+class VariableBody(Body):
     """A variable whose name is in the address."""
 
-    value = fields.String(required=True)
+    value = BoundedText(most=ENVIRONMENT_MAX_BYTES, required=True)
     type = fields.Enum(VariableType, by_value=True, load_default=VariableType.DEFAULT)
     enabled = Switch(load_default=True)
     literal = Switch(load_default=False)
-    description = fields.String(load_default="")
+    description = BoundedText(most=DESCRIPTION_MAX_CHARACTERS, load_default="")
 
 
-class AttributesBody(Schema):
+class AttributesBody(Body):
     """The attributes of a variable that a merge sets; those that are absent stay."""
 
-    value = fields.String()
+    value = BoundedText(most=ENVIRONMENT_MAX_BYTES)
     type = fields.Enum(VariableType, by_value=True)
     enabled = Switch()
     literal = Switch()
-    description = fields.String()
+    description = BoundedText(most=DESCRIPTION_MAX_CHARACTERS)
 
 
 _ATTRIBUTES = AttributesBody()
@@ -67,36 +72,15 @@ class Merged(fields.Field[Any]):
         return loaded
 
 
-class FewPairs(fields.Dict):
-    """A mapping whose size is looked at before its items are."""
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
-        _refuse_many(value)
-        return super()._deserialize(value, attr, data, **kwargs)  # type: ignore[no-untyped-call]  # it has no types
-
-
-class FewItems(fields.List[Any]):
-    """A list whose length is looked at before its items are."""
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
-        _refuse_many(value)
-        return super()._deserialize(value, attr, data, **kwargs)
-
-
-def _refuse_many(value: Any) -> None:
-    if isinstance(value, list | dict) and len(value) > VARIABLES_MOST:
-        raise ValidationError(f"An environment holds at most {VARIABLES_MOST} variables.")
-
-
-class PatchVariablesBody(Schema):
-    variables = FewPairs(
-        fields.String(), Merged(allow_none=True), required=True,
+class PatchVariablesBody(Body):
+    variables = BoundedMap(
+        BoundedText(most=NAME_MOST), Merged(allow_none=True), most=VARIABLES_MOST, required=True,
         metadata={"description": "Name → text, an object with attributes, or null to remove it."},
     )  # fmt: skip
 
 
-class PutVariablesBody(Schema):
-    variables = FewItems(fields.Nested(VariableSchema), required=True)
+class PutVariablesBody(Body):
+    variables = BoundedList(fields.Nested(VariableSchema), most=VARIABLES_MOST, required=True)
 
 
 class VariablesAnswer(Schema):
