@@ -251,6 +251,11 @@ class Postgres(_Server):
         for pid in [*_children(self._process.pid), self._process.pid]:
             _send(pid, signal.SIGCONT)
 
+    @staticmethod
+    def program(name: str) -> str:
+        """The path of one of PostgreSQL's programs, as `psql` or `pg_dump`."""
+        return str(_postgres_programs() / name)
+
     def url(self, database: str = "postgres", *, unix_socket: bool = False) -> str:
         """The URL of a database, over loopback or over the Unix socket."""
         if unix_socket:

@@ -18,7 +18,18 @@ from vault.services.clock import Clock, now_us
 from vault.services.founding import create
 from vault.services.instance import Instance
 from vault.settings import Settings
-from vault.storage import NoCache, RedisCache, SessionCache, Stale, Storage, first_rows, migrate, schema_state
+from vault.storage import (
+    NoCache,
+    RedisCache,
+    SessionCache,
+    Stale,
+    Storage,
+    adopt,
+    first_rows,
+    migrate,
+    require_usable,
+    schema_state,
+)
 
 _PASSWORD_CALLS = frozenset(
     {
@@ -101,8 +112,10 @@ def open_vault(settings: Settings, clock: Clock = now_us, *, as_worker: bool = F
     """
     storage = Storage(settings.database_url, pool_size=settings.threads + settings.login_threads + 2)
     try:
-        _check_schema(storage)
         with storage.read() as unit:
+            require_usable(unit.connection)
+            # Before the first statement is made: it changes what the tables are.
+            adopt(unit.connection)
             rows = first_rows(unit.connection)
         if rows is None:
             raise StorageError("The database holds no vault yet: `strongroom db upgrade` makes one.")
@@ -177,12 +190,3 @@ def restorer(settings: Settings, clock: Clock = now_us) -> Restorer:
 
 def _keyring(settings: Settings, instance_id: str) -> Keyring:
     return Keyring(instance_id, Providers(settings, instance_id), ttl_seconds=settings.key_cache_seconds)
-
-
-def _check_schema(storage: Storage) -> None:
-    with storage.read() as unit:
-        state = schema_state(unit.connection)
-    if state == "newer":
-        raise StorageError("The database was made by a newer release of Strongroom: run that release.")
-    if state != "current":
-        raise StorageError("The database has no schema, or an older one: run `strongroom db upgrade` first.")

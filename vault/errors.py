@@ -23,12 +23,14 @@ StrongroomError
 │   ├── PreconditionFailed      If-Match names a revision that is no longer current
 │   ├── PreconditionRequired    this write must say which revision it replaces
 │   ├── IdempotencyMismatch     the Idempotency-Key was used for a different request
+│   ├── NewerFormat             a newer release of Strongroom wrote it, in a form that this one does not know
 │   └── ClientSealed            the values are sealed by their owner's device
 ├── TooManyRequests             slow down; `retry_after_seconds`
 ├── Unavailable                 not now; `retry_after_seconds`
 │   ├── DatabaseUnavailable     the database does not answer or takes no writes
 │   ├── KeyProviderUnavailable  the master key's provider does not answer
 │   ├── VaultLocked             the operator has locked the vault
+│   ├── NewerRowFormat          a newer release writes rows that this process cannot check
 │   ├── AuditUnavailable        the read cannot be recorded, so it is not answered
 │   └── OutcomeUnknown          the write may or may not have happened; ask again with the same key
 ├── IntegrityError              stored bytes are not what this vault stored; nothing more is told
@@ -239,6 +241,13 @@ class IdempotencyMismatch(Conflict):
     sentence = "This Idempotency-Key was used for a different request."
 
 
+class NewerFormat(Conflict):
+    """A newer release stored this in a form that this release does not know. Nothing is damaged."""
+
+    code = "newer_format"
+    sentence = "A newer release of Strongroom wrote this, and this release cannot read it: upgrade this server."
+
+
 class ClientSealed(Conflict):
     """The values are sealed by their owner's device; the server cannot read them."""
 
@@ -287,6 +296,16 @@ class VaultLocked(Unavailable):
 
     code = "vault_locked"
     sentence = "The vault is locked."
+
+
+class NewerRowFormat(Unavailable):
+    """A newer release writes rows of a format that this process does not know. A new process learns it."""
+
+    code = "newer_row_format"
+    sentence = (
+        "A newer release of Strongroom has begun to write rows that this process cannot check. A server starts its "
+        "workers again by itself; run a command again."
+    )
 
 
 class AuditUnavailable(Unavailable):

@@ -175,6 +175,26 @@ class Metrics:
             "strongroom_audit_spool_bytes", "Reads on this host that are not in the database yet.",
             registry=self.registry, multiprocess_mode="livesum",
         )  # fmt: skip
+        self.forward_waiting = Gauge(
+            "strongroom_audit_forward_waiting", "Audit events that have not been forwarded.",
+            registry=self.registry, multiprocess_mode="livemax",
+        )  # fmt: skip
+        self.forward_oldest = Gauge(
+            "strongroom_audit_forward_oldest_seconds", "How old the oldest event is that has not been forwarded.",
+            registry=self.registry, multiprocess_mode="livemax",
+        )  # fmt: skip
+        self.forward_failures = Counter(
+            "strongroom_audit_forward_failures", "Tries to forward audit events that failed.", registry=self.registry
+        )
+        self.forward_cut = Counter(
+            "strongroom_audit_forward_cut", "Audit events that were forwarded cut, with the hash of the whole.",
+            registry=self.registry,
+        )  # fmt: skip
+        self.spool_set_aside = Counter(
+            "strongroom_audit_spool_set_aside",
+            "Records of the spool that no drain could store, kept in files.",
+            registry=self.registry,
+        )
         self.in_flight = Gauge(
             "strongroom_requests_in_flight", "Requests that hold or wait for a thread, looked at each second.",
             registry=self.registry, multiprocess_mode="livesum",

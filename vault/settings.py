@@ -81,6 +81,7 @@ class Settings:
     purge_after_days: int = 30
     spool_bytes: int = 256 * 1024 * 1024
     audit_forward: str = ""
+    audit_forward_ca_file: Path | None = None
     audit_keep_days: int = 0
     backup_to: str = ""
     backup_key: Path | None = None
@@ -118,7 +119,9 @@ BACKUP_KEEP_MOST_DAYS = 30
 
 BACKUP_PLACE = re.compile(r"dir:/.*|s3://[^/,]+(/[^,]*)?")
 
-FORWARD_TARGET = re.compile(r"|stdout|file:/.+|syslog(:(\[[0-9a-fA-F:]+\]|[\w.-]+)(:\d{1,5})?)?")
+FORWARD_TARGET = re.compile(
+    r"|stdout|file:/.+|syslog|syslog(\+tcp|\+tls)?:(?P<host>\[[0-9a-fA-F:.]+\]|[\w.-]+)(:(?P<port>\d{1,5}))?"
+)
 """Where the audit may be forwarded to; nothing is nowhere."""
 
 LISTENER = re.compile(r"(\[[\w:.%]+\]|[\w.-]*):\d{1,5}")
@@ -296,12 +299,39 @@ def _check_telling(settings: Settings) -> None:
         raise SettingsError("STRONGROOM_SECURITY_CONTACT is one line, as mailto:security@example.org.")
     if settings.spool_bytes < SPOOL_LEAST_BYTES:
         raise SettingsError(f"STRONGROOM_SPOOL_BYTES must be at least {SPOOL_LEAST_BYTES}.")
-    if not FORWARD_TARGET.fullmatch(settings.audit_forward):
-        raise SettingsError("STRONGROOM_AUDIT_FORWARD is stdout, file:/a/path, syslog, or syslog:host:port.")
+    _check_forward(settings.audit_forward, settings.audit_forward_ca_file)
     if settings.log_format not in ("json", "console"):
         raise SettingsError("STRONGROOM_LOG_FORMAT is json or console.")
     if settings.log_level not in ("debug", "info", "warning", "error"):
         raise SettingsError("STRONGROOM_LOG_LEVEL is debug, info, warning or error.")
+
+
+def _check_forward(target: str, ca_file: Path | None) -> None:
+    found = FORWARD_TARGET.fullmatch(target)
+    if found is None:
+        raise SettingsError(
+            "STRONGROOM_AUDIT_FORWARD is stdout, file:/a/path, syslog, or syslog:, syslog+tcp: or syslog+tls:host:port."
+        )
+    if found["port"] is not None and not 1 <= int(found["port"]) <= 65535:
+        raise SettingsError("STRONGROOM_AUDIT_FORWARD has a port that does not exist: ports go from 1 to 65535.")
+    try:
+        (found["host"] or "").encode("idna")
+    except UnicodeError as error:
+        raise SettingsError(f"STRONGROOM_AUDIT_FORWARD names a host that cannot exist: {found['host']}.") from error
+    if ca_file is None:
+        return
+    if not target.startswith("syslog+tls:"):
+        raise SettingsError(
+            "STRONGROOM_AUDIT_FORWARD_CA_FILE is for STRONGROOM_AUDIT_FORWARD=syslog+tls:host:port only."
+        )
+    import ssl
+
+    try:
+        ssl.create_default_context(cafile=str(ca_file))
+    except OSError as error:
+        raise SettingsError(
+            f"STRONGROOM_AUDIT_FORWARD_CA_FILE names {ca_file}, which holds no certificates that can be read: {error}"
+        ) from error
 
 
 def _check_backup(settings: Settings) -> None:

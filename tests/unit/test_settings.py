@@ -185,3 +185,35 @@ def test_browsers_find_the_vault_where_the_setting_says_and_else_on_this_machine
 )
 def test_a_public_address_is_written_as_browsers_write_an_origin(url: str) -> None:
     assert "STRONGROOM_PUBLIC_URL" in refusal(STRONGROOM_PUBLIC_URL=url)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "stdout", "file:/var/log/audit", "syslog", "syslog:logs", "syslog:[::1]:514", "syslog+tcp:10.0.0.1:601",
+        "syslog+tls:logs.example",
+    ],
+)  # fmt: skip
+def test_the_audit_goes_where_it_can_go(target: str) -> None:
+    assert load({**HOME, "STRONGROOM_AUDIT_FORWARD": target}).audit_forward == target
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "syslog+udp:logs:514", "https://logs", "syslog+tls:", "syslog+tls", "syslog:logs:0", "syslog:logs:65536",
+        "syslog:logs:abc", "file:relative", f"syslog:{'a' * 64}.example", "syslog:a..b", "syslog:logs:514/x",
+    ],
+)  # fmt: skip
+def test_where_the_audit_cannot_go_is_refused(target: str) -> None:
+    assert refusal(STRONGROOM_AUDIT_FORWARD=target).startswith("STRONGROOM_AUDIT_FORWARD ")
+
+
+def test_the_authorities_of_a_receiver_are_read_before_anything_is_served(tmp_path: Path) -> None:
+    (tmp_path / "no.pem").write_text("no certificate")
+    for path in (tmp_path / "absent.pem", tmp_path / "no.pem", tmp_path):
+        told = refusal(STRONGROOM_AUDIT_FORWARD="syslog+tls:logs", STRONGROOM_AUDIT_FORWARD_CA_FILE=str(path))
+        assert told.startswith(f"STRONGROOM_AUDIT_FORWARD_CA_FILE names {path}, ")
+    assert "syslog+tls" in refusal(
+        STRONGROOM_AUDIT_FORWARD="syslog:logs", STRONGROOM_AUDIT_FORWARD_CA_FILE=str(tmp_path)
+    )

@@ -38,6 +38,7 @@ def host_doctor() -> Iterator[Finding]:
         yield finding
         if finding.verdict == "bad":
             return
+    yield _told("forwarding", _forwarding, found)
     yield _told("backups", _backups, found)
     yield from _sweep(found)
 
@@ -67,6 +68,8 @@ def _database(found: Settings) -> Finding:
         storage.close()
     if state == "current":
         return Finding("database", "ok", "The database answers and has this release's schema.")
+    if state == "accepted":
+        return Finding("database", "ok", "The database answers. Its schema is newer, and lets this release use it.")
     advice = "Install the release that made it." if state == "newer" else "Run 'strongroom db upgrade'."
     return Finding("database", "bad", f"The database's schema is {state}. {advice}")
 
@@ -107,6 +110,24 @@ def _logins(found: Settings) -> Finding:
         "name it in STRONGROOM_TRUSTED_PROXIES: as it is, wrong passwords of anybody slow down and refuse everybody "
         "behind it, and the audit has no other address.",
     )
+
+
+def _forwarding(found: Settings) -> Finding:
+    """Whether audit events leave for where the settings say."""
+    from vault.app import open_vault
+    from vault.services.audit import STUCK_US, stuck
+
+    if not found.audit_forward:
+        return Finding("forwarding", "skipped", "STRONGROOM_AUDIT_FORWARD is not set: the audit stays in the database.")
+    services = open_vault(found)
+    try:
+        backlog, now_us = services.forwarder.look(), services.clock()
+    finally:
+        services.storage.close()
+    if backlog is None or now_us - backlog.oldest_us < STUCK_US:
+        return Finding("forwarding", "ok", f"Audit events are forwarded to {found.audit_forward}.")
+    advice = "The server's log says why (audit_forward_failed); nothing is lost meanwhile."
+    return Finding("forwarding", "warning", f"{stuck(found.audit_forward, backlog, now_us)} {advice}")
 
 
 def _sweep(found: Settings) -> Iterator[Finding]:

@@ -12,11 +12,13 @@
 | prune  | 1 day     | one worker, under a lease: events that are past their time                 |
 | drain  | 1 s       | each worker: its reads go from the spool into the database                 |
 | sequence | 1 s     | one worker, under a lease: events get their places in the audit's tree     |
+| forward | 1 s      | one worker, under a lease: events go to where the settings say             |
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import threading
 import time
@@ -26,8 +28,9 @@ from dataclasses import dataclass
 
 import structlog
 
-from vault.errors import StrongroomError, VaultLocked
+from vault.errors import NewerRowFormat, StrongroomError, VaultLocked
 from vault.jobs.drain import drain
+from vault.jobs.forward import forward
 from vault.jobs.prune import prune
 from vault.jobs.purge import purge
 from vault.jobs.rewrap import rewrap
@@ -58,11 +61,17 @@ class _Job:
     due: float = 0.0
 
 
+def _end_this_process() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 class Jobs:
     """Starts with the worker (after the fork) and stops with it."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, end_worker: Callable[[], None] = _end_this_process) -> None:
+        """`end_worker` ends this process in good order, so that its parent starts a new one."""
         self._services = services
+        self._end_worker = end_worker
         self._worker_id = str(uuid.uuid4())
         self._told = (0, 0)
         self._ends = threading.Event()
@@ -85,6 +94,7 @@ class Jobs:
                 _Job("drain", AUDIT_SECONDS, lambda: drain(services)),
                 _Job("sequence", AUDIT_SECONDS, lambda: sequence(services, self._worker_id)),
             ),
+            self._thread("forward", _Job("forward", AUDIT_SECONDS, lambda: forward(services, self._worker_id))),
         ]
 
     def start(self) -> None:
@@ -98,7 +108,8 @@ class Jobs:
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join(timeout=5)
-        for last in (self._services.touches.flush, self._services.reads.close, self._leave):
+        services = self._services
+        for last in (services.touches.flush, services.reads.close, services.forwarder.close, self._leave):
             _guarded("stop", last)
 
     def _thread(self, name: str, *jobs: _Job) -> threading.Thread:
@@ -117,8 +128,13 @@ class Jobs:
 
     def _learn(self) -> None:
         instance = self._services.instance
-        with self._services.storage.read() as unit:
-            instance.refresh(unit)
+        try:
+            with self._services.storage.read() as unit:
+                instance.refresh(unit)
+        except NewerRowFormat as error:
+            log.warning("worker_ends", reason=error.message)
+            self._end_worker()
+            raise
         if instance.locked:
             return
         try:

@@ -1,4 +1,4 @@
-"""Sequence: events that were stored with changes get their places in the tree, and what is new is forwarded."""
+"""Sequence: events that were stored with changes get their places in the tree."""
 
 from __future__ import annotations
 
@@ -10,15 +10,13 @@ LEASE_US = 10 * SECOND_US
 
 
 def sequence(services: Services, worker_id: str) -> None:
-    """Give places and forward, unless another worker does. Nothing is written where there is nothing to do."""
+    """Give places, unless another worker does. Nothing is written where there is nothing to do."""
     if services.instance.locked:
         return
     with services.storage.read() as unit:
-        is_waiting = unit.audit_events.has_waiting()
-    if not is_waiting and not services.forwarder.has_work():
-        return
+        if not unit.audit_events.has_waiting():
+            return
     with services.storage.write() as unit:
         if not unit.leases.take(LEASE, worker_id, services.clock(), LEASE_US):
             return
         services.audit_tree.sequence(unit)
-    services.forwarder.forward()

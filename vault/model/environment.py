@@ -60,7 +60,10 @@ class Sealing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """One name and its value. `value` is a string, or any JSON value where a Vault client wrote one."""
+    """One name and its value. `value` is a string, or any JSON value where a Vault client wrote one.
+
+    `others` are members that a newer release stored and this one does not know. Every edit keeps them.
+    """
 
     name: str
     value: Any
@@ -68,6 +71,7 @@ class Variable:
     enabled: bool = True
     literal: bool = False
     description: str = ""
+    others: tuple[tuple[str, Any], ...] = ()
 
     def __repr__(self) -> str:
         """Never the value: a repr ends up in logs and tracebacks."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vault.services import audit
 from vault.services.accounts import Accounts
 from vault.services.audit import AuditTree, Forwarder, ReadLog, Trail, Verifier
 from vault.services.backup import Backups, KnownArchives
@@ -76,6 +77,7 @@ class Services:
         hot, sealer, touches = HotReads(storage), Sealer(instance, clock), Touches(storage)
         tree = AuditTree(instance)
         spool = Spool(settings.data_dir / "spool" / instance.id, settings.spool_bytes)
+        target = audit.target_of(settings.audit_forward, settings.audit_forward_ca_file, audit.shorter)
         reads = ReadLog(storage, instance, tree, spool, clock)
         environments = Environments(settings, storage, instance, sealer, reads, clock)
         variables = Variables(storage, environments, sealer, reads)
@@ -114,7 +116,7 @@ class Services:
             trail=Trail(storage, instance, reads, clock),
             audit_tree=tree,
             verifier=Verifier(storage, tree),
-            forwarder=Forwarder(settings.audit_forward, storage, tree, clock),
+            forwarder=Forwarder(target, settings.audit_forward, storage, clock),
             backups=Backups(settings, storage, instance, tree, clock),
             idempotency=Idempotency(instance, accounts.parameters, clock),
             touches=touches,

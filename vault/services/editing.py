@@ -81,6 +81,15 @@ def typed(before: Sequence[Variable], after: tuple[Variable, ...]) -> tuple[Vari
     )
 
 
+def keeping_others(before: Iterable[Variable], after: Iterable[Variable]) -> tuple[Variable, ...]:
+    """`after`, where each variable that was there keeps what only a newer release knows of it.
+
+    A caller that replaces all variables can only send back what this release shows.
+    """
+    others = {variable.name: variable.others for variable in before if variable.others}
+    return tuple(replace(variable, others=others.get(variable.name, ())) if others else variable for variable in after)
+
+
 def checked(variable: Variable) -> Variable:
     """The variable with its name in NFC. Raises `InvalidInput` for what cannot be stored."""
     name = check_variable_name(variable.name)

@@ -13,7 +13,7 @@ from vault.services.audit.tree import PURPOSE as CHECKPOINT
 from vault.services.audit.tree import plant
 from vault.services.clock import now_us
 from vault.services.own_keys import SECRET_PURPOSES, make_canary, new_user_key_columns
-from vault.storage import RowSigner, Storage, holds_vault
+from vault.storage import RowSigner, Storage, holds_vault, set_locked
 
 
 def create(storage: Storage, keyring: Keyring, instance_id: str, provider: str, ref: str) -> None:
@@ -40,5 +40,6 @@ def create(storage: Storage, keyring: Keyring, instance_id: str, provider: str, 
             unit.system_secrets.add(**row, user_key_id=system_id, blob=blob)
         active = {"active_master_key_id": master.id, "active_system_key_id": system_id}
         plant(unit, instance_id, own[CHECKPOINT])
+        set_locked(unit.connection, False, now)
         unit.state.add(id=1, instance_id=instance_id, created_us=now, reseal_from_us=None, **active)
         audit.record(unit, vault_itself("founding"), "vault.create")

@@ -19,6 +19,7 @@ from vault.model.policy import require
 from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.clock import DAY_US, Clock
+from vault.services.documents import read_document
 from vault.services.environments import target_of
 from vault.services.instance import Instance
 from vault.storage import Asked, Record, UnitOfWork
@@ -141,7 +142,7 @@ class Idempotency:
         return self._open(unit, principal, claim, row)
 
     def _open(self, unit: UnitOfWork, principal: Principal, claim: Claim, row: Record) -> KeptAnswer:
-        document = json.loads(self._instance.open_blob(self._place(claim), row.user_key_id, row.blob))
+        document = read_document(self._instance.open_blob(self._place(claim), row.user_key_id, row.blob))
         for asked in document["asked"]:
             _ask_again(unit, principal, Asked(*asked))
         # The answer may hold a secret, and is given out once more.

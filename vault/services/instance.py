@@ -18,11 +18,12 @@ import threading
 import uuid
 
 from vault.crypto import Context, Key, SealedBlob, as_sealed, keyed_digest, open_blob, seal
-from vault.errors import BlobError, IntegrityError, KeyProviderUnavailable, StorageError, VaultLocked
+from vault.errors import BlobError, IntegrityError, KeyProviderUnavailable, NewerRowFormat, StorageError, VaultLocked
 from vault.keys import Keyring, MasterKey
 from vault.services.clock import now_us
 from vault.services.own_keys import OwnKeys, check_canary, master_key, new_user_key_columns, open_own_keys
 from vault.storage import Facts, Record, Storage, UnitOfWork, Watched, first_rows, watched
+from vault.storage.row_formats import RowFormats, numbers_of
 
 IN_USE = ("pending", "active")
 """The states of a master key version that a worker must be able to use before it counts as knowing it."""
@@ -236,4 +237,14 @@ class Instance:
         with self._mutex:
             if self._epoch != epoch or (self._keys and self._keys.state.row_version > keys.state.row_version):
                 return
+            keys.signer.on_unknown_format = self._look_up_format
             self._keys, self._storage.signer = keys, keys.signer
+
+    def _look_up_format(self, table: str, number: int) -> None:
+        """Raise `NewerRowFormat` where the catalogue knows a row format that this process does not."""
+        if table == RowFormats.signed.table.name:
+            # The catalogue's own rows have one format for ever.
+            return
+        with self._storage.read() as unit:
+            if number in numbers_of(unit.row_formats.list()).get(table, ()):
+                raise NewerRowFormat()

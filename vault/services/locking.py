@@ -11,6 +11,7 @@ from __future__ import annotations
 from vault.errors import StorageError
 from vault.model.principal import Principal
 from vault.services import audit
+from vault.services.clock import now_us
 from vault.services.waiting import again
 from vault.storage import Storage, set_locked, watched
 
@@ -32,7 +33,7 @@ def _set(storage: Storage, principal: Principal, *, locked: bool) -> bool:
         if found is None:
             raise StorageError("The database holds no vault.")
         if found.locked != locked:
-            set_locked(unit.connection, locked)
+            set_locked(unit.connection, locked, now_us())
             if storage.signer is not None:
                 audit.record(unit, principal, "vault.lock" if locked else "vault.unlock")
         return found.locked != locked

@@ -17,6 +17,7 @@ from vault.model.policy import allows, require
 from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.clock import Clock
+from vault.services.documents import known_members
 from vault.services.environments import (
     MAX_VERSIONS_DEFAULT,
     Environments,
@@ -175,14 +176,15 @@ class Metadata:
 
     def defaults_of(self, unit: UnitOfWork, principal: Principal) -> Defaults:
         """What new environments start with. For services: permission was asked there."""
-        return Defaults(**self._sealer.open_metadata(unit, self._globals(unit, principal)).get(_DEFAULTS, {}))
+        return known_members(Defaults, self._stored_defaults(unit, self._globals(unit, principal)))
 
     def set_defaults(self, unit: UnitOfWork, principal: Principal, wishes: Mapping[str, Any]) -> None:
         """Change what new environments start with; those that are there stay as they are."""
         ask(unit, principal, Permission.UPDATE, EVERYWHERE)
         unit.users.next_change(principal.user_id)
         row = self._globals(unit, principal)
-        before = asdict(self.defaults_of(unit, principal))
+        # What only a newer release knows of them stays.
+        before = self._stored_defaults(unit, row) | asdict(self.defaults_of(unit, principal))
         rules = before | self._checked(unit, principal, wishes)
         # As for one environment: a rule that lets go of revisions is a deletion.
         after = "delete_version_after_seconds"
@@ -190,6 +192,9 @@ class Metadata:
             ask(unit, principal, Permission.DELETE, EVERYWHERE)
         unit.environments.change(row, **self._environments.telling(unit, row, **{_DEFAULTS: rules}))
         audit.record(unit, principal, "defaults.change", environment_id=row.id)
+
+    def _stored_defaults(self, unit: UnitOfWork, globals_: Record) -> dict[str, Any]:
+        return dict(self._sealer.open_metadata(unit, globals_).get(_DEFAULTS, {}))
 
     def _globals(self, unit: UnitOfWork, principal: Principal) -> Record:
         row = unit.environments.globals(principal.user_id)

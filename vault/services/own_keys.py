@@ -14,9 +14,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vault.crypto import Key, as_sealed, context, key_check_value, open_blob
-from vault.errors import BlobError, KeyProviderUnavailable, KeyringError, MacError, StorageError
+from vault.errors import BlobError, KeyProviderUnavailable, KeyringError, MacError, NewerRowFormat, StorageError
 from vault.keys import Keyring, MasterKey
 from vault.storage import FirstRows, Record, RowSigner
+from vault.storage.authority import SIGNED_TABLES
+from vault.storage.row_formats import numbers_of, unknown_to
 
 SECRET_PURPOSES = ("mac", "token", "digest", "checkpoint")
 """What the vault's own keys are for: MACs of rows, digests of tokens, every other keyed digest, and the signature
@@ -56,7 +58,7 @@ def open_own_keys(rows: FirstRows, keyring: Keyring, before: OwnKeys | None) -> 
     """Open all that `before` has not opened yet, and check every row with the keys that came of it.
 
     Raises `KeyringError` where the keyring is another vault's, `MacError` for rows that this vault did not write,
-    and what the provider raises.
+    `NewerRowFormat` where this process cannot check all rows any more, and what the provider raises.
     """
     masters = {row.id: row for row in rows.masters}
     active = masters.get(rows.state.active_master_key_id)
@@ -65,10 +67,14 @@ def open_own_keys(rows: FirstRows, keyring: Keyring, before: OwnKeys | None) -> 
         raise MacError()
     system_keys = _open_system_keys(rows, keyring, masters, before)
     own, active_secrets = _open_secrets(rows, system_keys, before)
-    signer = RowSigner(active_secrets["mac"], own["mac"].values())
+    signer = RowSigner(active_secrets["mac"], own["mac"].values(), numbers_of(rows.formats))
+    # The catalogue first: it tells a row of a newer release's from a forgery.
+    rows.check_catalogue(signer)
+    if unknown_to(SIGNED_TABLES, rows.formats):
+        raise NewerRowFormat()
     rows.check(signer)
-    if before is not None and (before.active_secrets["mac"], before.secrets["mac"]) == (signer.active, own["mac"]):
-        # The same keys: what it has checked already need not be checked again.
+    if before is not None and before.signer.is_like(signer):
+        # The same keys and formats: what it has checked already need not be checked again.
         signer = before.signer
     return OwnKeys(rows.state, masters, system_keys, own, active_secrets, signer)
 

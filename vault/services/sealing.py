@@ -1,7 +1,8 @@
 """Variables ↔ sealed blobs: where the keys of one environment meet its rows.
 
 A revision's plaintext is `{"v":1,"variables":[{name, value, type, enabled, literal, description}, …]}`, in order,
-padded, never compressed. Every verb that needs plaintext comes through `open_revision`.
+padded, never compressed. In version 2 a variable may have more members: a release keeps those that it does not know,
+and it writes version 2 only where there are any. Every verb that needs plaintext comes through `open_revision`.
 """
 
 from __future__ import annotations
@@ -11,14 +12,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from vault.crypto import Key, SealedBlob, as_sealed, context, key_id_of, new_key, open_blob, seal
-from vault.errors import BlobError, ClientSealed, IntegrityError, InvalidInput, RevisionDeleted, TooLarge
+from vault.errors import BlobError, ClientSealed, IntegrityError, InvalidInput, NewerFormat, RevisionDeleted, TooLarge
 from vault.model import strict_json
 from vault.model.environment import ENVIRONMENT_MAX_BYTES, VARIABLES_MOST, Live, Sealing, Variable, VariableType
 from vault.services.clock import Clock
+from vault.services.documents import read_document
 from vault.services.instance import Instance
 from vault.storage import Facts, Record, UnitOfWork
 
-_VERSION = 1
+_PLAIN, _WITH_OTHERS = 1, 2
+"""Versions of a revision's plaintext: with the members of `_MEMBERS` alone, and with more of them."""
+_MEMBERS = frozenset({"name", "value", "type", "enabled", "literal", "description"})
 _TYPES = {str(kind): kind for kind in VariableType}
 
 
@@ -135,8 +139,7 @@ class Sealer:
         blob = as_sealed(environment.metadata_blob)
         place = context.metadata(self._instance.id, environment.id, environment.metadata_generation)
         key = self._unwrap(environment.owner_id, environment.id, data_key, user_key)
-        metadata: dict[str, Any] = json.loads(open_blob(key, place, blob))
-        return metadata
+        return read_document(open_blob(key, place, blob))
 
     def open_metadata_of(self, unit: UnitOfWork, environments: Sequence[Record]) -> list[dict[str, Any]]:
         """`open_metadata` of many environments, with no more statements than for one."""
@@ -161,8 +164,7 @@ class Sealer:
             return None
         place = context.metadata(self._instance.id, environment.id, environment.metadata_generation)
         key = self._unwrap(environment.owner_id, environment.id, data_key, user_key)
-        metadata: dict[str, Any] = json.loads(open_blob(key, place, blob))
-        return metadata
+        return read_document(open_blob(key, place, blob))
 
     def _active_key(self, unit: UnitOfWork, environment: Record) -> Key:
         if environment.sealing != Sealing.SERVER:
@@ -195,7 +197,10 @@ def _keys_of(unit: UnitOfWork, data_key_id: str | None) -> tuple[Record | None, 
 
 
 def encode(variables: Sequence[Variable]) -> bytes:
-    """A revision's plaintext. Raises `InvalidInput` on a name that stands twice, `TooLarge` above 1 MiB."""
+    """A revision's plaintext, in the oldest version that can hold it.
+
+    Raises `InvalidInput` on a name that stands twice, `TooLarge` above 1 MiB.
+    """
     if len(variables) > VARIABLES_MOST:
         raise TooLarge(f"An environment holds at most {VARIABLES_MOST} variables.", path="variables")
     seen: set[str] = set()
@@ -211,10 +216,12 @@ def encode(variables: Sequence[Variable]) -> bytes:
             "enabled": variable.enabled,
             "literal": variable.literal,
             "description": variable.description,
+            **dict(variable.others),
         }
         for variable in variables
     ]
-    document = {"v": _VERSION, "variables": records}
+    version = _WITH_OTHERS if any(variable.others for variable in variables) else _PLAIN
+    document = {"v": version, "variables": records}
     plaintext = strict_json.dumps(document).encode()
     if len(plaintext) > ENVIRONMENT_MAX_BYTES:
         raise TooLarge("An environment holds at most 1 MiB.", path="variables")
@@ -222,7 +229,7 @@ def encode(variables: Sequence[Variable]) -> bytes:
 
 
 def decode(plaintext: bytes) -> tuple[Variable, ...]:
-    """The inverse of `encode`. Raises `BlobError` for a version that this release does not know."""
+    """The inverse of `encode`. Raises `NewerFormat` for a version that this release does not know."""
     return tuple(
         Variable(
             record["name"],
@@ -231,6 +238,7 @@ def decode(plaintext: bytes) -> tuple[Variable, ...]:
             record["enabled"],
             record["literal"],
             record["description"],
+            _others(record),
         )
         for record in _records(plaintext)
     )
@@ -243,7 +251,14 @@ def decode_live(plaintext: bytes) -> list[Live]:
 
 def _records(plaintext: bytes) -> list[dict[str, Any]]:
     document = strict_json.loads(plaintext.decode())
-    if document["v"] != _VERSION:
-        raise BlobError()
+    if document["v"] not in (_PLAIN, _WITH_OTHERS):
+        raise NewerFormat()
     records: list[dict[str, Any]] = document["variables"]
     return records
+
+
+def _others(record: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
+    # Every record has all members of `_MEMBERS`, so a longer one has others.
+    if len(record) == len(_MEMBERS):
+        return ()
+    return tuple((name, value) for name, value in record.items() if name not in _MEMBERS)

@@ -13,10 +13,11 @@ from types import SimpleNamespace
 from typing import Any
 
 from vault.crypto import TokenKind, context, digest, key_id_of, keyed_digest, matches, mint, parse
-from vault.errors import BadLogin, BlobError, NotAuthenticated, NotFound
+from vault.errors import BadLogin, BlobError, NewerFormat, NotAuthenticated, NotFound
 from vault.model.principal import Principal, PrincipalKind, Role
 from vault.services import audit
 from vault.services.clock import SECOND_US, Clock
+from vault.services.documents import read_document
 from vault.services.instance import Instance
 from vault.services.touches import Touches
 from vault.settings import Settings
@@ -25,6 +26,18 @@ from vault.storage import HotReads, Record, SessionCache, Storage, UnitOfWork
 CACHE_LIFE_US = 30 * SECOND_US
 AGENT_MAX_CHARACTERS = 256
 _PURPOSE = "session"
+_CACHED_OF_SESSION = (
+    "id",
+    "digest_key_id",
+    "kind",
+    "authenticated_us",
+    "factors",
+    "seen_us",
+    "idle_seconds",
+    "expires_us",
+    "revoked_us",
+)
+_CACHED_OF_USER = ("id", "name", "role", "state", "second_factor")
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,31 +210,23 @@ class Sessions:
                 # Of before a rotation. One that follows a leak must not leave a way in through Redis.
                 return None
             place = context.cache_entry(self._instance.id, _PURPOSE, session_id)
-            copy = json.loads(self._instance.open_blob(place, key_id_of(blob), blob))
-        except BlobError:
-            # A tombstone, or what somebody else has written to Redis: both are a miss, and no more than that.
+            copy = read_document(self._instance.open_blob(place, key_id_of(blob), blob))
+        except (BlobError, NewerFormat):
+            # A tombstone, what somebody else has written to Redis, or a newer release's copy: all are a miss.
             return None
         age = self._clock() - copy["filled_us"]
         if not 0 <= age <= CACHE_LIFE_US:
+            return None
+        if not (copy["session"].keys() >= set(_CACHED_OF_SESSION) and copy["user"].keys() >= set(_CACHED_OF_USER)):
+            # An older release filled it, and did not know all that is looked at here.
             return None
         session = SimpleNamespace(**copy["session"])
         session.digest = bytes.fromhex(session.digest)
         return session, SimpleNamespace(**copy["user"])
 
     def _fill(self, session: Any, user: Any) -> None:
-        names = (
-            "id",
-            "digest_key_id",
-            "kind",
-            "authenticated_us",
-            "factors",
-            "seen_us",
-            "idle_seconds",
-            "expires_us",
-            "revoked_us",
-        )
-        facts = {name: getattr(session, name) for name in names} | {"digest": session.digest.hex()}
-        person = {name: getattr(user, name) for name in ("id", "name", "role", "state", "second_factor")}
+        facts = {name: getattr(session, name) for name in _CACHED_OF_SESSION} | {"digest": session.digest.hex()}
+        person = {name: getattr(user, name) for name in _CACHED_OF_USER}
         copy = {"filled_us": self._clock(), "session": facts, "user": person}
         place = context.cache_entry(self._instance.id, _PURPOSE, session.id)
         self._cache.fill(self._cache_key(session.id), self._instance.seal(place, json.dumps(copy).encode()))

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy import Table, select
 
 from vault.crypto import as_sealed
-from vault.errors import IntegrityError, KeyProviderUnavailable, MacError
+from vault.errors import IntegrityError, KeyProviderUnavailable, MacError, NewerFormat
 from vault.model.environment import Sealing
 from vault.services.credentials import opened
 from vault.services.instance import Instance
@@ -119,6 +119,8 @@ class Sweep:
         except KeyProviderUnavailable:
             # Nobody can tell whether it is broken; and to go on would tell the same of everything.
             raise
+        except NewerFormat:
+            swept.faults.append(f"{what} was written by a newer release: let that release look at it.")
         except Exception:
             # Whatever it is: SQLite lets somebody put text where bytes were.
             swept.faults.append(f"{what} does not open.")

@@ -13,7 +13,7 @@ from vault.model.policy import require
 from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.audit import ReadLog
-from vault.services.editing import RowEdit, checked, edited, merge, typed
+from vault.services.editing import RowEdit, checked, edited, keeping_others, merge, typed
 from vault.services.environments import Environments, target_of
 from vault.services.sealing import Sealer
 from vault.storage import Record, Storage, UnitOfWork
@@ -117,7 +117,9 @@ class Variables:
         row = self._environments.find(unit, principal, reference, Permission.UPDATE)
         if precondition == NO_PRECONDITION:
             raise PreconditionRequired()
-        return self._write(unit, principal, row, precondition, lambda _: tuple(map(checked, variables)))
+        return self._write(
+            unit, principal, row, precondition, lambda current: keeping_others(current, map(checked, variables))
+        )
 
     def patch(
         self,

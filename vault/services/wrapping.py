@@ -18,6 +18,7 @@ from vault.errors import InvalidInput, NotAuthenticated, QuotaExceeded
 from vault.model.principal import Principal, PrincipalKind
 from vault.services import audit
 from vault.services.clock import SECOND_US, Clock
+from vault.services.documents import read_document
 from vault.services.instance import Instance
 from vault.settings import Settings
 from vault.storage import Record, Storage, UnitOfWork
@@ -109,8 +110,7 @@ class Wrapping:
         return row
 
     def _open(self, scope: bytes, row: Record) -> dict[str, Any]:
-        document: dict[str, Any] = json.loads(self._instance.open_blob(self._place(scope), row.user_key_id, row.blob))
-        return document
+        return read_document(self._instance.open_blob(self._place(scope), row.user_key_id, row.blob))
 
     def _scope(self, token: str) -> bytes:
         return keyed_digest(self._instance.secret("digest"), "wrapping token", token)

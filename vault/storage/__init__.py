@@ -1,17 +1,20 @@
 """The database and the session cache. What is secret passes through here only as sealed bytes."""
 
+from vault.storage.adopting import adopt
 from vault.storage.audit import About, Held, Placed, Search
 from vault.storage.hot import Facts, HotReads, Layer
 from vault.storage.keys import FirstRows, Watched, first_rows, holds_vault, set_locked, watched
-from vault.storage.migrate import migrate, schema_revision, schema_state
+from vault.storage.migrate import migrate
 from vault.storage.receipts import hold, when_settled
 from vault.storage.repository import Record, Stale, WrittenRow
+from vault.storage.schema import SCHEMA_NUMBER, require_usable, schema_revision, schema_state
 from vault.storage.session_cache import NoCache, RedisCache, SessionCache
 from vault.storage.signed import RowSigner
 from vault.storage.spool import Spool, SpoolFile
 from vault.storage.unit_of_work import Asked, Storage, UnitOfWork
 
 __all__ = [
+    "SCHEMA_NUMBER",
     "About",
     "Asked",
     "Facts",
@@ -33,10 +36,12 @@ __all__ = [
     "UnitOfWork",
     "Watched",
     "WrittenRow",
+    "adopt",
     "first_rows",
     "hold",
     "holds_vault",
     "migrate",
+    "require_usable",
     "schema_revision",
     "schema_state",
     "set_locked",

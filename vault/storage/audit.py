@@ -165,6 +165,12 @@ class AuditEvents:
         ).scalar_one()
         return place
 
+    def time_of(self, place: int) -> int | None:
+        """When the event happened that has the lowest place from `place` on; None where there is none."""
+        behind = select(audit_events.c.at_us).where(audit_events.c.sequence >= place)
+        found: int | None = self._connection.execute(behind.order_by(audit_events.c.sequence).limit(1)).scalar()
+        return found
+
     def last_place(self) -> int | None:
         """The highest place that an event has."""
         place: int | None = self._connection.execute(select(func.max(audit_events.c.sequence))).scalar_one()
@@ -234,7 +240,7 @@ class AuditHead:
 
     def forwarded(self, place: int) -> None:
         """Events before `place` have been forwarded."""
-        self._connection.execute(update(audit_head).values(forwarded=place))
+        self._connection.execute(update(audit_head).where(audit_head.c.forwarded < place).values(forwarded=place))
 
 
 class AuditPruned(Repository):

@@ -7,16 +7,19 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Row, select, tuple_
 
+from vault.storage.audit import AuditPruned
 from vault.storage.environments import Environments
 from vault.storage.keys import DataKeys, DestroyedKeys, MasterKeys, SystemSecrets, UserKeys, VaultState
 from vault.storage.repository import Repository
 from vault.storage.revisions import Revisions
+from vault.storage.row_formats import RowFormats
 from vault.storage.sessions import Sessions
 from vault.storage.signed import SignedTable
 from vault.storage.tokens import Grants, Tokens
 from vault.storage.users import Credentials, Users
 
 REPOSITORIES: tuple[type[Repository], ...] = (
+    RowFormats,
     VaultState,
     MasterKeys,
     UserKeys,
@@ -32,6 +35,11 @@ REPOSITORIES: tuple[type[Repository], ...] = (
     Revisions,
 )
 """In the order in which they are relied on."""
+
+_SIGNED: tuple[SignedTable, ...] = (*(each.signed for each in REPOSITORIES), AuditPruned.signed)
+
+SIGNED_TABLES = {signed.table.name: signed for signed in _SIGNED}
+"""Every table of signed rows by its name, the audit's own among them."""
 
 _AT_ONCE = 5000
 

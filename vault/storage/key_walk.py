@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Table, Update, bindparam, column, func, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from vault.storage.repository import Record, Repository, Stale, WrittenRow
+from vault.storage.repository import SIGNATURE, Record, Repository, Stale, WrittenRow, signed_values
 from vault.storage.tables import (
     challenges,
     credentials,
@@ -35,11 +35,12 @@ def change_many(unit: UnitOfWork, repository: type[Repository], changes: Sequenc
         return
     signed = repository.signed
     table = signed.table
-    names = (*changes[0][1], "row_version", "mac_key_id", "mac")
+    names = (*changes[0][1], *SIGNATURE)
     parameters = []
     for record, columns in changes:
         before = record._asdict()
-        after = unit.signer.sign(signed, {**before, **columns, "row_version": record.row_version + 1})
+        changed = {**before, **columns, "row_version": record.row_version + 1}
+        after = signed_values(unit.connection, unit.signer, signed, changed)
         parameters.append(
             {f"new_{name}": after[name] for name in names}
             | {f"old_{name}": before[name] for name in (*signed.key_names, "row_version")}

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, select
 
 from vault.errors import MacError
 from vault.storage.repository import Record, Repository
+from vault.storage.row_formats import RowFormats
 from vault.storage.signed import RowSigner, SignedTable
-from vault.storage.tables import data_keys, destroyed_keys, master_keys, system_secrets, user_keys, vault_state
+from vault.storage.tables import (
+    data_keys,
+    destroyed_keys,
+    lock_flag,
+    master_keys,
+    row_formats,
+    system_secrets,
+    user_keys,
+    vault_state,
+)
+from vault.storage.upsert import upsert
 
 
 class MasterKeys(Repository):
@@ -96,9 +107,9 @@ class DestroyedKeys(Repository):
 
 
 class VaultState(Repository):
-    """The one row that says which vault this is and what is active. The lock flag carries no MAC."""
+    """The one row that says which vault this is and what is active."""
 
-    signed = SignedTable(vault_state, uncovered=("locked",))
+    signed = SignedTable(vault_state)
 
     def get(self) -> Record:
         """The row. Raises `MacError` when it is gone or was not written by this vault."""
@@ -131,17 +142,27 @@ class FirstRows:
     system_keys: tuple[Record, ...]
     masters: tuple[Record, ...]
     secrets: tuple[Record, ...]
+    formats: tuple[Record, ...] = ()
+    """The catalogue of row formats."""
+
+    def check_catalogue(self, signer: RowSigner) -> None:
+        """Raise `MacError` unless this vault wrote the catalogue of row formats."""
+        _check_all(signer, RowFormats.signed, self.formats)
 
     def check(self, signer: RowSigner) -> None:
-        """Raise `MacError` unless this vault wrote all of it."""
+        """Raise `MacError` unless this vault wrote the rows beside the catalogue."""
         for signed, rows in (
             (VaultState.signed, (self.state,)),
             (UserKeys.signed, self.system_keys),
             (MasterKeys.signed, self.masters),
             (SystemSecrets.signed, self.secrets),
         ):
-            for row in rows:
-                signer.check(signed, signed.ordered(row._asdict()))
+            _check_all(signer, signed, rows)
+
+
+def _check_all(signer: RowSigner, signed: SignedTable, rows: tuple[Record, ...]) -> None:
+    for row in rows:
+        signer.check(signed, signed.ordered(row._asdict()))
 
 
 def first_rows(connection: Connection) -> FirstRows | None:
@@ -150,12 +171,13 @@ def first_rows(connection: Connection) -> FirstRows | None:
     if state is None:
         return None
     # What refers is read before what it refers to: a key that comes in between is there, and none goes unnoticed.
+    formats = connection.execute(select(row_formats).order_by(row_formats.c.number)).all()
     secrets = connection.execute(select(system_secrets).order_by(system_secrets.c.created_us)).all()
     system_keys = connection.execute(
         select(user_keys).where(user_keys.c.owner_id.is_(None)).order_by(user_keys.c.created_us)
     ).all()
     masters = connection.execute(select(master_keys).order_by(master_keys.c.version)).all()
-    return FirstRows(state, tuple(system_keys), tuple(masters), tuple(secrets))
+    return FirstRows(state, tuple(system_keys), tuple(masters), tuple(secrets), tuple(formats))
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,14 +189,17 @@ class Watched:
 
 
 def watched(connection: Connection) -> Watched | None:
-    """What every worker polls; None where the database holds no vault."""
-    row = connection.execute(select(vault_state.c.locked, vault_state.c.row_version)).one_or_none()
-    return row and Watched(bool(row.locked), row.row_version)
+    """What every worker polls; None where the database holds no vault. It waits for nobody's row locks."""
+    flag = select(lock_flag.c.locked).where(lock_flag.c.id == 1).scalar_subquery()
+    row = connection.execute(select(flag, vault_state.c.row_version)).one_or_none()
+    return row and Watched(bool(row[0]), row[1])
 
 
-def set_locked(connection: Connection, locked: bool) -> None:
+def set_locked(connection: Connection, locked: bool, now_us: int) -> None:
     """Set the flag that every worker polls. It needs no key: a vault must lock while its provider is away."""
-    connection.execute(update(vault_state).values(locked=locked))
+    flag = {"locked": locked, "changed_us": now_us}
+    statement = upsert(connection, lock_flag).values(id=1, **flag)
+    connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=flag))
 
 
 def holds_vault(connection: Connection) -> bool:

@@ -2,37 +2,82 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 
-from vault.errors import StorageError
+from vault.errors import DatabaseUnavailable, StorageError
 from vault.storage.engine import make_engine, parse_url, translated
+from vault.storage.repository import Stale
+from vault.storage.schema import newer_sentence, schema_revision, schema_state
 from vault.storage.session_limits import UPGRADE
 
 _FOLDER = Path(__file__).parent / "migrations"
 _LOCK_NUMBER = 0x53524D31
 """An arbitrary number ("SRM1") for PostgreSQL's advisory lock: two hosts may start at once."""
 
+_LOCK_NOT_AVAILABLE = "55P03"
+_LOCK_WAIT_SECONDS = 3
+_TRIES = 8
+_PAUSE_SECONDS = 0.5
+"""Between two tries, and so much longer each time. All tries together take less than a minute."""
+
+_IN_THE_WAY = (
+    "Other transactions held the tables for a minute, so the schema was not changed. Find the long ones with "
+    "`SELECT pid, xact_start, query FROM pg_stat_activity ORDER BY xact_start`, end them, and run the upgrade again."
+)
+
 
 def migrate(url: str) -> None:
-    """Bring the database to this release's schema. Raises `StorageError` when it is newer than this release."""
+    """Bring the database to this release's schema; one of a newer release that lets us use it stays as it is.
+
+    Raises `StorageError` for a newer one that does not, and where other transactions are in the way for too long.
+    """
     parsed = parse_url(url)
     if parsed.get_backend_name() == "sqlite" and parsed.database:
         _make_private(Path(parsed.database))
     engine = make_engine(parsed, pool_size=1, autocommit=False, bounded=False, limits=UPGRADE)
     try:
-        with translated(), engine.begin() as connection:
-            if connection.dialect.name == "postgresql":
-                connection.execute(sa.text("SELECT pg_advisory_xact_lock(:number)"), {"number": _LOCK_NUMBER})
-            _refuse_newer(connection)
-            command.upgrade(_config(connection), "head")
+        for attempt in range(_TRIES):
+            if _is_upgraded(engine):
+                return
+            time.sleep(_PAUSE_SECONDS * (attempt + 1))
     finally:
         engine.dispose()
+    raise StorageError(_IN_THE_WAY)
+
+
+def _is_upgraded(engine: sa.Engine) -> bool:
+    """Upgrade in one transaction; False where another transaction was in the way."""
+    try:
+        with translated(), engine.begin() as connection:
+            _upgrade(connection)
+    except Stale:
+        return False
+    except DatabaseUnavailable as error:
+        if not isinstance(error.__cause__, sa.exc.DBAPIError) or _sqlstate(error.__cause__) != _LOCK_NOT_AVAILABLE:
+            raise
+        return False
+    return True
+
+
+def _sqlstate(error: sa.exc.DBAPIError) -> str | None:
+    return getattr(error.orig, "sqlstate", None)
+
+
+def _upgrade(connection: sa.Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(:number)"), {"number": _LOCK_NUMBER})
+        # A table that waits for its lock makes every later reader of it wait too: try again rather than hold them up.
+        connection.execute(sa.text(f"SET LOCAL lock_timeout = '{_LOCK_WAIT_SECONDS}s'"))
+    state = schema_state(connection)
+    if state == "newer":
+        raise StorageError(newer_sentence(schema_revision(connection)))
+    if state in ("empty", "older"):
+        command.upgrade(alembic_config(connection), "head")
 
 
 def _make_private(path: Path) -> None:
@@ -41,34 +86,10 @@ def _make_private(path: Path) -> None:
     path.touch(mode=0o600)
 
 
-def schema_revision(connection: sa.Connection) -> str:
-    """The migration that the database stands at; empty where there is no schema."""
-    return MigrationContext.configure(connection).get_current_revision() or ""
-
-
-def schema_state(connection: sa.Connection) -> str:
-    """`current`, `empty`, `older` (an upgrade is needed) or `newer` (made by a later release)."""
-    revision = MigrationContext.configure(connection).get_current_revision()
-    if revision is None:
-        return "empty"
-    scripts = ScriptDirectory.from_config(_config())
-    if revision == scripts.get_current_head():
-        return "current"
-    known = {script.revision for script in scripts.walk_revisions()}
-    return "older" if revision in known else "newer"
-
-
-def _refuse_newer(connection: sa.Connection) -> None:
-    if schema_state(connection) == "newer":
-        raise StorageError(
-            "The database was made by a newer release of Strongroom. Install that release, or restore a backup."
-        )
-
-
-def _config(connection: sa.Connection | None = None) -> Config:
+def alembic_config(connection: sa.Connection) -> Config:
+    """Alembic's settings, for migrations in the transaction of `connection`."""
     config = Config()
     config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
-    if connection is not None:
-        config.attributes["connection"] = connection
+    config.attributes["connection"] = connection
     return config

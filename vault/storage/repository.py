@@ -10,7 +10,12 @@ from sqlalchemy import Connection, Row, Select, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql import ColumnElement
 
-from vault.storage.signed import RowSigner, SignedTable
+from vault.errors import Conflict
+from vault.storage.signed import FormatNotOpen, RowSigner, SignedTable
+from vault.storage.tables import workers
+
+SIGNATURE = ("row_version", "row_format", "mac_key_id", "mac")
+"""What is written with every change of a row of authority."""
 
 _IDS_AT_ONCE = 500
 
@@ -60,10 +65,12 @@ class Repository:
         if values:
             raise TypeError(f"{table.name} has no column {', '.join(values)}")
         row["row_version"] = 1
+        for name, before in self.signed.before.items():
+            row[name] = before if row[name] is None else row[name]
         for column in table.columns:
             if row[column.name] is None and column.server_default is not None:
                 del row[column.name]
-        return self._signer.sign(self.signed, row)
+        return signed_values(self._connection, self._signer, self.signed, row)
 
     def _insert(self, *rows: dict[str, Any]) -> None:
         table = self.signed.table
@@ -76,11 +83,14 @@ class Repository:
             self._note(row)
 
     def change(self, record: Record, **changes: Any) -> None:
-        """Change a row that was read before, and sign it again. Raises `Stale` when it has changed since."""
+        """Change a row that was read before, and sign it again. Raises `Stale` when it has changed since.
+
+        Raises `Conflict` where a value needs a column that a living worker of an older release cannot check.
+        """
         table, before = self.signed.table, record._asdict()
         after = {**before, **changes, "row_version": record.row_version + 1}
-        signature = self._signer.sign(self.signed, after)
-        written = {name: signature[name] for name in (*changes, "row_version", "mac_key_id", "mac")}
+        signature = signed_values(self._connection, self._signer, self.signed, after)
+        written = {name: signature[name] for name in (*changes, *SIGNATURE)}
         statement = update(table).where(*self._key_is(record), table.c.row_version == record.row_version)
         if self._connection.execute(statement.values(written)).rowcount != 1:
             raise Stale(table.name)
@@ -134,3 +144,25 @@ class Repository:
 
     def _key_is(self, record: Record) -> Iterable[ColumnElement[bool]]:
         return [self.signed.table.c[name] == record._mapping[name] for name in self.signed.key_names]
+
+
+def signed_values(
+    connection: Connection, signer: RowSigner, signed: SignedTable, values: Mapping[str, Any]
+) -> dict[str, Any]:
+    """`RowSigner.sign`, which raises `Conflict` where a worker of an older release could not check the row."""
+    try:
+        return signer.sign(signed, values)
+    except FormatNotOpen as error:
+        raise _not_open(connection, error.number) from error
+
+
+def _not_open(connection: Connection, number: int) -> Conflict:
+    """Says which workers of an older release stand in the way of row format `number`."""
+    older = select(workers).where(workers.c.row_format < number).order_by(workers.c.host, workers.c.pid)
+    names = [f"{row.host} (process {row.pid}, release {row.release or '0.1.0'})" for row in connection.execute(older)]
+    if not names:
+        return Conflict("The upgrade to this release is not finished yet. Try again in a minute.")
+    return Conflict(
+        "This needs a column that an older release cannot check, and workers of one still run: "
+        f"{', '.join(names)}. Stop them to finish the upgrade, then try again."
+    )

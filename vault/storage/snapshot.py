@@ -1,7 +1,8 @@
 """All rows of one moment, out of either database and into either: what a backup is made of.
 
 Left out is what must not come back to life, or means nothing elsewhere: sessions, challenges, answers kept for a retry,
-wrapped answers, throttle counters, known addresses, workers and leases.
+wrapped answers, throttle counters, known addresses, workers and leases; and `schema_readers`, which the migrations
+of the target write.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from vault.storage.engine import translated
 from vault.storage.repository import Record
 from vault.storage.session_limits import LONG
 from vault.storage.signed import RowSigner
-from vault.storage.tables import audit_events, metadata
+from vault.storage.tables import audit_events, metadata, schema_readers
 from vault.storage.unit_of_work import Storage, UnitOfWork
 
 LEFT_OUT = frozenset(
@@ -34,6 +35,7 @@ LEFT_OUT = frozenset(
         "known_addresses",
         "workers",
         "leases",
+        "schema_readers",
     }
 )
 
@@ -110,8 +112,9 @@ def as_records(name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]])
 
 
 def has_rows(connection: Connection) -> bool:
-    """Whether any table of the schema holds anything."""
-    return any(connection.execute(select(1).select_from(table).limit(1)).first() for table in metadata.sorted_tables)
+    """Whether any table of the schema holds anything that its migrations have not written."""
+    tables = [table for table in metadata.sorted_tables if table is not schema_readers]
+    return any(connection.execute(select(1).select_from(table).limit(1)).first() for table in tables)
 
 
 def changes_mark(connection: Connection) -> str:

@@ -60,6 +60,8 @@ class SpoolFile:
         self.is_sound = True
         self.is_new = True
         """Whether nobody has tried to drain it."""
+        self.is_known = True
+        """Whether it is of this format, or empty. Another one is a newer release's."""
         self._descriptor = descriptor
         # A file that nobody closes is let go of with its object, and then found by whoever looks for those.
         self._let_go = weakref.finalize(self, os.close, descriptor)
@@ -155,6 +157,8 @@ class SpoolFile:
         """The end of the last whole record: a record behind a damaged one still counts, a torn tail does not."""
         header = os.pread(self._descriptor, _HEADER_BYTES, 0)
         self._seed = zlib.crc32(header[len(_MAGIC) :])
+        # A worker that died while it made the file has left zeros.
+        self.is_known = header.startswith(_MAGIC) or not any(header)
         if header.startswith(_MAGIC):
             size = os.fstat(self._descriptor).st_size
             self.end = max((end for *_, is_whole, end in self._scan(size) if is_whole), default=_HEADER_BYTES)
@@ -185,6 +189,7 @@ class Spool:
         self._current: SpoolFile | None = None
         self._spare: SpoolFile | None = None
         self._closed: list[SpoolFile] = []
+        self._foreign: set[Path] = set()
 
     def append(self, record_id: bytes, blob: SealedBlob) -> Batch:
         """Store one record; when this returns it is on the disk, unless its receipt is held (see `receipts.py`).
@@ -235,8 +240,15 @@ class Spool:
         """Files of workers that have died. Remove each when it is drained, or close it."""
         own = {file.path for file in (self._current, self._spare, *self._closed) if file is not None}
         for path in sorted(self._directory.glob(f"*{_SUFFIX}")):
-            if path not in own and (file := SpoolFile.adopt(path)) is not None:
+            if path in own or path in self._foreign or (file := SpoolFile.adopt(path)) is None:
+                continue
+            if file.is_known:
                 yield file
+                continue
+            # The release that knows the format brings it in. Deleting it here would lose reads.
+            file.close()
+            self._foreign.add(path)
+            log.warning("audit_spool_of_newer_release", file=path.name)
 
     def waiting_bytes(self) -> int:
         """How much lies here that is not in the database yet, to the last batch."""

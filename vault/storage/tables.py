@@ -2,8 +2,7 @@
 PostgreSQL, and the MACs cover the same bytes on both.
 
 Columns that carry authority are covered by `mac` (see `storage/signed.py`); what is secret is only ever a
-sealed blob. Tables that later capabilities need are here from the first migration on, so that none of them has
-to move data that is under a MAC.
+sealed blob. How to add a column: docs/contributing/adding-a-column.md.
 """
 
 from __future__ import annotations
@@ -52,6 +51,8 @@ def _signature(*, proven: bool = True) -> list[Column[object]]:
     signed_by = [ForeignKey("system_secrets.id", ondelete="RESTRICT")] if proven else []
     return [
         Column("row_version", BigInteger, nullable=False),
+        # Which columns the MAC covers: see `storage/signed.py`. Not under the MAC itself.
+        Column("row_format", Integer, nullable=False, server_default=text("1")),
         Column("mac_key_id", String(36), *signed_by, nullable=False),
         Column("mac", LargeBinary(32), nullable=False),
     ]
@@ -65,11 +66,47 @@ vault_state = Table(
     _uuid("active_master_key_id", ForeignKey("master_keys.id", ondelete="RESTRICT"), nullable=False),
     _uuid("active_system_key_id", ForeignKey("user_keys.id", ondelete="RESTRICT"), nullable=False),
     Column("created_us", BigInteger, nullable=False),
-    Column("locked", Boolean, nullable=False, server_default=text("false")),
     # What was made before this moment is sealed anew: a reseal is under way. None where none is.
     Column("reseal_from_us", BigInteger, nullable=True),
     *_signature(proven=False),
     CheckConstraint("id = 1", name="one_row"),
+)
+
+# Whether an operator keeps the vault locked. A table of its own: setting the flag must not wait for a transaction that
+# holds the state's row. It carries no MAC: a vault must lock while no key can be had.
+lock_flag = Table(
+    "lock_flag",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("locked", Boolean, nullable=False),
+    Column("changed_us", BigInteger, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+)
+
+# The row formats after the first that may be written, by table: each stands here once every living worker knows it.
+# A release that does not know one in its code learns its columns from here. The format of these rows never changes.
+row_formats = Table(
+    "row_formats",
+    metadata,
+    # `<table>.<number>`.
+    Column("id", String(80), primary_key=True),
+    Column("table_name", String(64), nullable=False),
+    Column("number", Integer, nullable=False),
+    # JSON: the columns that it adds to the format before, and what each of them held before it existed.
+    Column("columns", Text, nullable=False),
+    Column("opened_us", BigInteger, nullable=False),
+    # When a walk over the whole table found no row of an older format. None while rows are to be signed again.
+    Column("settled_us", BigInteger, nullable=True),
+    *_signature(),
+)
+
+# Which releases may use a schema that is newer than their own: for each migration, the number of the oldest migration
+# that a release must know to read and write beside it.
+schema_readers = Table(
+    "schema_readers",
+    metadata,
+    Column("revision", String(32), primary_key=True),
+    Column("oldest_reader", Integer, nullable=False),
 )
 
 master_keys = Table(
@@ -187,7 +224,6 @@ credentials = Table(
     Column("created_us", BigInteger, nullable=False),
     Column("used_us", BigInteger, nullable=True),
     *_signature(),
-    CheckConstraint("kind IN ('password','totp','passkey','recovery','federated')", name="kind"),
     Index("ix_credentials_user", "user_id", "kind"),
     Index("ix_credentials_user_key", "user_key_id"),
 )
@@ -210,7 +246,6 @@ sessions = Table(
     Column("agent", String(256), nullable=False),
     Column("revoked_us", BigInteger, nullable=True),
     *_signature(),
-    CheckConstraint("kind IN ('web','api')", name="kind"),
     Index("ix_sessions_user", "user_id", "created_us"),
     Index("ix_sessions_expires", "expires_us"),
 )
@@ -381,6 +416,7 @@ audit_events = Table(
     Column("mac", LargeBinary(32), nullable=False),
     Index("ix_audit_events_user", "user_id", "at_us"),
     Index("ix_audit_events_at", "at_us"),
+    Index("ix_audit_events_actor", "actor_id", "at_us"),
     Index(
         "ix_audit_events_waiting",
         "at_us",
@@ -427,7 +463,6 @@ challenges = Table(
     Column("address", LargeBinary(32), nullable=True),
     Column("attempts_left", Integer, nullable=False),
     Column("expires_us", BigInteger, nullable=False),
-    CheckConstraint("purpose IN ('login','step-up','totp','passkey')", name="purpose"),
     Index("ix_challenges_user", "user_id", "purpose"),
     Index("ix_challenges_address", "address"),
     Index("ix_challenges_expires", "expires_us"),
@@ -445,7 +480,10 @@ idempotency = Table(
     Column("user_key_id", String(36), nullable=True),
     Column("created_us", BigInteger, nullable=False),
     Column("expires_us", BigInteger, nullable=False),
+    # The token or session whose answer it is: one token must not push out what others of its person have kept.
+    Column("holder", String(12), nullable=True),
     Index("ix_idempotency_user", "user_id", "created_us"),
+    Index("ix_idempotency_holder", "user_id", "holder", "created_us"),
     Index("ix_idempotency_expires", "expires_us"),
 )
 
@@ -459,7 +497,10 @@ wrapped_answers = Table(
     Column("blob", LargeBinary, nullable=False),
     Column("created_us", BigInteger, nullable=False),
     Column("expires_us", BigInteger, nullable=False),
+    # The topmost token above the one that asked; None for a session.
+    Column("token_id", String(12), nullable=True),
     Index("ix_wrapped_answers_user", "user_id"),
+    Index("ix_wrapped_answers_token", "token_id"),
     Index("ix_wrapped_answers_expires", "expires_us"),
 )
 
@@ -496,6 +537,9 @@ workers = Table(
     Column("state_version", BigInteger, nullable=False),
     Column("started_us", BigInteger, nullable=False),
     Column("lease_until_us", BigInteger, nullable=False),
+    # Its release, and the newest row format in its code: one that a living worker does not know is not written.
+    Column("release", String(32), nullable=False, server_default=text("''")),
+    Column("row_format", Integer, nullable=False, server_default=text("1")),
 )
 
 leases = Table(

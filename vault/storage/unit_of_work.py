@@ -28,6 +28,7 @@ from vault.storage.environments import Environments
 from vault.storage.renewal import Renewal
 from vault.storage.repository import Stale, WrittenRow
 from vault.storage.revisions import Revisions
+from vault.storage.row_formats import RowFormats
 from vault.storage.session_limits import ORDINARY, SessionLimits
 from vault.storage.sessions import Sessions
 from vault.storage.shredding import Shredding
@@ -144,6 +145,10 @@ class UnitOfWork:
     @cached_property
     def state(self) -> keys.VaultState:
         return keys.VaultState(self.connection, self.signer, self.journal)
+
+    @cached_property
+    def row_formats(self) -> RowFormats:
+        return RowFormats(self.connection, self.signer, self.journal)
 
     @property
     def challenges(self) -> Challenges:

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
+from vault import __version__
 from vault.storage.repository import Record
+from vault.storage.schema import SCHEMA_NUMBER
 from vault.storage.tables import changes, idempotency, leases, throttle, workers, wrapped_answers
 from vault.storage.upsert import upsert
 
@@ -155,8 +157,9 @@ class Workers(_Plain):
     def beat(
         self, worker_id: str, host: str, pid: int, knows_version: int, state_version: int, now_us: int, lease_us: int
     ) -> None:
-        """Renew a worker's lease."""
+        """Renew a worker's lease; the row says of which release the worker is, and which row formats it knows."""
         row = {"id": worker_id, "host": host, "pid": pid, "started_us": now_us}
+        row |= {"release": __version__, "row_format": SCHEMA_NUMBER}
         learned = {"knows_version": knows_version, "state_version": state_version}
         renewed = {**learned, "lease_until_us": now_us + lease_us}
         statement = upsert(self._connection, workers).values(**row, **renewed)

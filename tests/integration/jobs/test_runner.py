@@ -94,9 +94,9 @@ def test_the_lock_is_seen_by_a_running_worker(vault: Services) -> None:
     jobs = Jobs(vault)
     jobs.start()
     try:
-        run_sql(vault, "UPDATE vault_state SET locked = true")
+        run_sql(vault, "UPDATE lock_flag SET locked = true")
         assert within_seconds(5, lambda: vault.instance.locked)
-        run_sql(vault, "UPDATE vault_state SET locked = false")
+        run_sql(vault, "UPDATE lock_flag SET locked = false")
         assert within_seconds(5, lambda: not vault.instance.locked)
     finally:
         jobs.stop()

@@ -391,7 +391,7 @@ def test_every_table_is_looked_at_here() -> None:
     known = {"users", "user_keys", "data_keys", "environments", "revisions", "layers", "credentials", "sessions"}
     known |= {"tokens", "grants", "changes", "idempotency", "wrapped_answers", "known_addresses", "challenges"}
     others = {"vault_state", "master_keys", "system_secrets", "destroyed_keys", "audit_events", "audit_head"}
-    others |= {"audit_pruned", "throttle", "workers", "leases"}
+    others |= {"audit_pruned", "throttle", "workers", "leases", "lock_flag", "row_formats", "schema_readers"}
     assert set(metadata.tables) == known | others
 
 

@@ -84,7 +84,7 @@ def test_only_operators_lock_and_unlock(vault: Services, ada: Principal) -> None
     for call in (lock, unlock):
         with pytest.raises(Forbidden):
             call(vault.storage, ada)
-    assert [row.locked for row in run_sql(vault, "SELECT locked FROM vault_state")] in ([0], [False])
+    assert [row.locked for row in run_sql(vault, "SELECT locked FROM lock_flag")] in ([0], [False])
 
 
 def test_both_are_in_the_audit(vault: Services) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vault.errors import BlobError, InvalidInput, TooLarge
+from vault.errors import InvalidInput, NewerFormat, TooLarge
 from vault.model.environment import ENVIRONMENT_MAX_BYTES, Variable, VariableType
 from vault.services.sealing import decode, encode
 
@@ -41,8 +43,35 @@ def test_bytes_are_counted_and_not_characters() -> None:
 
 
 def test_a_later_releases_plaintext_is_refused() -> None:
-    with pytest.raises(BlobError):
-        decode(b'{"v":2,"variables":[]}')
+    for version in (0, 3, 4, "2"):
+        with pytest.raises(NewerFormat):
+            decode(f'{{"v":{json.dumps(version)},"variables":[]}}'.encode())
+
+
+OTHERS = st.dictionaries(st.sampled_from(["expires_at", "rotate_days", "x"]), VALUES, max_size=3)
+
+
+@given(VARIABLES, OTHERS)
+def test_members_that_are_not_known_are_kept_in_version_2(variables: list[Variable], others: dict[str, Any]) -> None:
+    given = [replace(variable, others=tuple(others.items())) for variable in variables]
+    plaintext = encode(given)
+    assert decode(plaintext) == tuple(given)
+    assert json.loads(plaintext)["v"] == (2 if variables and others else 1)
+    if others:
+        assert encode([replace(variable, others=()) for variable in given]) == encode(variables)
+
+
+def test_version_2_is_as_the_design_has_it() -> None:
+    assert encode([Variable("A", "1", others=(("expires_at", 5),)), Variable("B", "2")]) == (
+        b'{"v":2,"variables":[{"name":"A","value":"1","type":"default","enabled":true,"literal":false,'
+        b'"description":"","expires_at":5},{"name":"B","value":"2","type":"default","enabled":true,"literal":false,'
+        b'"description":""}]}'
+    )
+
+
+def test_members_that_are_not_known_count_as_bytes() -> None:
+    with pytest.raises(TooLarge):
+        encode([Variable("A", "1", others=(("note", "x" * ENVIRONMENT_MAX_BYTES),))])
 
 
 def test_the_plaintext_is_as_the_design_has_it() -> None:

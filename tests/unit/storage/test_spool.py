@@ -269,3 +269,19 @@ def test_files_are_for_nobody_else(tmp_path: Path) -> None:
     append(Spool(place, MOST))
     assert place.stat().st_mode & 0o777 == 0o700
     assert next(place.glob("*.spool")).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_file_of_another_format_is_left_alone(tmp_path: Path) -> None:
+    for name, header in (("a", b"SRMSPL2\n"), ("b", b"\xff" * 16), ("c", b"SRM")):
+        (tmp_path / f"{name}.spool").write_bytes(header + b"sealed by a newer release" * 8)
+    spool = Spool(tmp_path, MOST)
+    for _ in range(2):
+        assert list(spool.left_behind()) == []
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_a_file_whose_maker_died_before_its_header_is_found_and_empty(tmp_path: Path) -> None:
+    (tmp_path / "a.spool").write_bytes(bytes(1 << 20))
+    (tmp_path / "b.spool").write_bytes(b"")
+    assert left_behind(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []

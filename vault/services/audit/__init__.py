@@ -8,14 +8,16 @@ An event holds ids, times and results, and the id, version and MAC of every row 
 holds a value, a password, a token or a body, and a variable's name only as a keyed digest.
 """
 
-from vault.services.audit.forward import Forwarder
+from vault.services.audit.forward import STUCK_US, Forwarder, shorter, stuck
 from vault.services.audit.reads import ReadLog
 from vault.services.audit.record import changes, digests, forget, record
+from vault.services.audit.targets import target_of
 from vault.services.audit.trail import Trail
 from vault.services.audit.tree import AuditTree
 from vault.services.audit.verify import Report, Verifier
 
 __all__ = [
+    "STUCK_US",
     "AuditTree",
     "Forwarder",
     "ReadLog",
@@ -26,4 +28,7 @@ __all__ = [
     "digests",
     "forget",
     "record",
+    "shorter",
+    "stuck",
+    "target_of",
 ]

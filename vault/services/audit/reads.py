@@ -12,6 +12,7 @@ import contextlib
 import json
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -21,13 +22,14 @@ from vault.errors import (
     BlobError,
     Forbidden,
     IntegrityError,
+    NewerFormat,
     NotAuthenticated,
     NotGranted,
     StrongroomError,
     TooManyRequests,
     Unavailable,
 )
-from vault.model.event import OK, REFUSED
+from vault.model.event import OK, REFUSED, Event
 from vault.model.principal import Principal
 from vault.observe import metrics
 from vault.services.audit.record import (
@@ -55,6 +57,9 @@ _RECENT_MOST = 50_000
 """Reads that this process need not open again in order to drain them: about 30 MB at most."""
 _BATCH = 2000
 _LAYERS_MOST = 32
+_FACTS = len(Event._fields) - 3
+"""In a record: an event's, less its id, salt and commitment."""
+_DETAILS = Event._fields.index("details") - 1
 
 
 class ReadLog:
@@ -67,6 +72,7 @@ class ReadLog:
         self._spool = spool
         self._refusals = Refusals(clock)
         self._recent: dict[bytes, list[Any]] = {}
+        self._kept_for_newer: set[Path] = set()
 
     def read(
         self,
@@ -139,6 +145,12 @@ class ReadLog:
             try:
                 count += self._drain(file)
                 file.remove()
+            except NewerFormat:
+                # Only a newer release can read all of it, so the file waits for one. What could be read is stored.
+                file.close()
+                if file.path not in self._kept_for_newer:
+                    self._kept_for_newer.add(file.path)
+                    log.warning("audit_spool_of_newer_release", file=file.path.name)
             except BaseException:
                 file.close()
                 raise
@@ -207,8 +219,13 @@ class ReadLog:
 
     def _batches(self, file: SpoolFile) -> Iterator[list[tuple[bytes, list[Any]]]]:
         batch: list[tuple[bytes, list[Any]]] = []
+        is_newer = False
         for record_id, blob in file.records():
-            facts = self._recent.get(record_id) or self._open(record_id, blob)
+            try:
+                facts = self._recent.get(record_id) or self._open(record_id, blob)
+            except NewerFormat:
+                is_newer = True
+                continue
             if facts is not None:
                 batch.append((record_id, facts))
             if len(batch) == _BATCH:
@@ -216,18 +233,20 @@ class ReadLog:
                 batch = []
         if batch:
             yield batch
+        if is_newer:
+            raise NewerFormat()
 
     def _open(self, record_id: bytes, blob: bytes) -> list[Any] | None:
         event_id = str(uuid.UUID(bytes=record_id))
         try:
             sealed = as_sealed(blob)
             place = context.audit_record(self._instance.id, event_id)
-            facts: list[Any] = json.loads(self._instance.open_blob(place, key_id_of(sealed), sealed))
+            document = json.loads(self._instance.open_blob(place, key_id_of(sealed), sealed))
         except BlobError:
             metrics().integrity_errors.labels(kind="spool").inc()
             log.error("audit_record_does_not_open", event_id=event_id)  # noqa: TRY400 - a BlobError tells nothing more.
             return None
-        return facts
+        return _known_facts(document)
 
     def _store(self, batch: Sequence[tuple[bytes, list[Any]]], *, is_retry: bool) -> None:
         facts = {str(uuid.UUID(bytes=record_id)): read for record_id, read in batch}
@@ -240,6 +259,20 @@ class ReadLog:
             events = [salted([event_id, *read], is_forgotten=read[1] in gone) for event_id, read in facts.items()]
             if events:
                 self._tree.append(unit, events)
+
+
+def _known_facts(document: Any) -> list[Any]:
+    """The facts in a record. A newer release may have added some at the end: they go into the event's details.
+
+    Raises `NewerFormat` for a record that is another thing altogether.
+    """
+    if not isinstance(document, list) or len(document) < _FACTS:
+        raise NewerFormat()
+    facts, more = document[:_FACTS], document[_FACTS:]
+    if more:
+        details = json.loads(facts[_DETAILS]) if facts[_DETAILS] else {}
+        facts[_DETAILS] = bounded_details({**details, "more": more})
+    return facts
 
 
 def _code(error: StrongroomError) -> str | None:

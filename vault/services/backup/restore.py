@@ -29,7 +29,7 @@ from vault.services.clock import Clock
 from vault.services.instance import Instance
 from vault.services.own_keys import master_key, open_own_keys
 from vault.services.sweep import Sweep
-from vault.storage import Storage, UnitOfWork, migrate, schema_revision, schema_state
+from vault.storage import Storage, UnitOfWork, migrate, schema_revision, schema_state, watched
 from vault.storage.session_limits import LONG
 from vault.storage.snapshot import Uncommitted, has_rows, kept_tables, write_rows
 
@@ -198,7 +198,8 @@ class Restorer:
         details = {**moment, **asdict(restored.dropped)}
         audit.record(unit, principal, "backup.restore", details=details)
         restored.living_tokens = unit.tokens.living(self._clock())
-        restored.is_locked = bool(unit.state.get().locked)
+        found = watched(unit.connection)
+        restored.is_locked = found is not None and found.locked
 
 
 class _Load:

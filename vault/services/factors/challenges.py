@@ -21,6 +21,7 @@ from vault.crypto import Context, context, keyed_digest
 from vault.errors import BadSecondFactor, TooManyRequests
 from vault.model.environment import looks_like_id
 from vault.services.clock import SECOND_US, Clock
+from vault.services.documents import known_members, read_document
 from vault.services.instance import Instance
 from vault.services.throttle import fold_address
 from vault.storage import Record, UnitOfWork
@@ -124,7 +125,7 @@ class Challenges:
         if row is None:
             raise BadSecondFactor()
         plain = self._instance.open_blob(self._place(purpose, row.id), row.user_key_id, row.blob)
-        facts = Sealed(**json.loads(plain))
+        facts = known_members(Sealed, read_document(plain))
         # The column is there to be searched, and whoever writes to the database may write to it.
         if facts.expires_us <= self._clock():
             raise BadSecondFactor()

@@ -19,6 +19,7 @@ from vault.crypto import keyed_digest
 from vault.errors import BadSecondFactor, Conflict, InvalidInput
 from vault.services.clock import Clock
 from vault.services.credentials import opened, sealed
+from vault.services.documents import read_document
 from vault.services.factors.kinds import Kind
 from vault.services.instance import Instance
 from vault.settings import Settings
@@ -155,7 +156,7 @@ class Passkeys:
         row = self._row(unit, assertion)
         if row is None or row.user_id != user.id:
             raise BadSecondFactor()
-        stored = json.loads(opened(self._instance, Kind.PASSKEY, user.id, row))
+        stored = read_document(opened(self._instance, Kind.PASSKEY, user.id, row))
         try:
             parsed = parse_authentication_credential_json(dict(assertion))
             _refuse_foreign_frame(parsed.response.client_data_json)
@@ -182,7 +183,7 @@ class Passkeys:
 
     def look_up_anew(self, unit: UnitOfWork, row: Record) -> bool:
         """Let a row be found by a digest under the active key; whether it was not. For a reseal."""
-        stored = json.loads(opened(self._instance, Kind.PASSKEY, row.user_id, row))
+        stored = read_document(opened(self._instance, Kind.PASSKEY, row.user_id, row))
         lookup = self._digest(_bytes(stored["id"]))
         if lookup == bytes(row.lookup):
             return False
@@ -201,7 +202,7 @@ class Passkeys:
         from webauthn.helpers.structs import PublicKeyCredentialDescriptor
 
         rows = unit.credentials.of_user(user_id, Kind.PASSKEY)
-        blobs = [json.loads(opened(self._instance, Kind.PASSKEY, user_id, row)) for row in rows]
+        blobs = [read_document(opened(self._instance, Kind.PASSKEY, user_id, row)) for row in rows]
         return [PublicKeyCredentialDescriptor(id=_bytes(stored["id"])) for stored in blobs]
 
     def _rp_id(self) -> str:

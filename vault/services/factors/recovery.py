@@ -14,6 +14,7 @@ from vault.crypto import Key, keyed_digest, new_key
 from vault.errors import BadSecondFactor
 from vault.services.clock import Clock
 from vault.services.credentials import opened, sealed
+from vault.services.documents import VERSION, read_document
 from vault.services.factors.kinds import Kind
 from vault.services.instance import Instance
 from vault.storage import Record, UnitOfWork
@@ -79,10 +80,10 @@ def _digest(key: Key, user_id: str, code: str) -> bytes:
 
 
 def _written(key: Key, digests: list[bytes]) -> bytes:
-    facts = {"v": 1, "key_id": key.id, "key": key.secret.hex(), "digests": [digest.hex() for digest in digests]}
+    facts = {"v": VERSION, "key_id": key.id, "key": key.secret.hex(), "digests": [digest.hex() for digest in digests]}
     return json.dumps(facts).encode()
 
 
 def _read(plain: bytes) -> tuple[Key, list[bytes]]:
-    facts = json.loads(plain)
+    facts = read_document(plain)
     return Key(facts["key_id"], bytes.fromhex(facts["key"])), [bytes.fromhex(text) for text in facts["digests"]]

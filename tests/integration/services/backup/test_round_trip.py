@@ -105,7 +105,8 @@ def test_sessions_end_and_nothing_left_out_comes_back(
         with pytest.raises(NotAuthenticated):
             again.sessions.authenticate(secret, "api", "192.0.2.1", "request")
         with again.storage.reading.connect() as connection:
-            for name in LEFT_OUT:
+            # What the target's own migrations have written is there before any archive.
+            for name in LEFT_OUT - {"schema_readers"}:
                 assert connection.execute(sa.select(metadata.tables[name])).all() == []
 
 
