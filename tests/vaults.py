@@ -22,7 +22,7 @@ from vault.app import open_vault, prepare_vault
 from vault.errors import Unavailable
 from vault.model.environment import Variable
 from vault.model.grant import Permission
-from vault.model.principal import Principal, Role, host_operator
+from vault.model.principal import Principal, PrincipalKind, Role, host_operator
 from vault.services import Services
 from vault.services.clock import SECOND_US, Clock, now_us
 from vault.services.erasure import ErasureReport
@@ -181,6 +181,17 @@ def values(vault: Services, principal: Principal, reference: str | None, **quest
     found = vault.values.read(principal, reference, Question(**question)).values
     assert found is not None
     return found.values
+
+
+def wrap(vault: Services, principal: Principal, answer: str, path: str, ttl_seconds: int) -> str:
+    """The wrapping token of an answer, as the Vault face wraps it."""
+    token_id = principal.id if principal.kind is PrincipalKind.TOKEN else None
+
+    def both(unit: UnitOfWork) -> str:
+        reserved = vault.wrapping.reserve(unit, principal.user_id, token_id, path, ttl_seconds)
+        return vault.wrapping.fill(unit, principal, reserved, answer).token
+
+    return write(vault, both)
 
 
 def run_sql(vault: Services, sql: str, **parameters: Any) -> list[Any]:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import datetime
 import json
 from collections.abc import Callable
+from contextlib import suppress
+from http import HTTPStatus
 from typing import Any, TypeVar, cast
 
 from flask import Blueprint, Flask, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException
 
 from vault.auth import VAULT_METHODS, Presented, authenticate
-from vault.errors import InvalidInput
+from vault.errors import InvalidInput, StrongroomError
 from vault.http import budget, classify, is_public
 from vault.kv import problems
 from vault.kv.duration import seconds_of
 from vault.model.budgets import RouteClass
 from vault.model.environment import check_environment_name
-from vault.model.principal import Principal
+from vault.model.principal import Principal, PrincipalKind
 from vault.model.strict_json import dumps, parse_written
 from vault.services import Services
 from vault.services.wrapping import Wrapped, check_ttl
@@ -30,6 +32,7 @@ _WRAP_FIELD = "HTTP_X_VAULT_WRAP_TTL"
 _TWO_READINGS = ("%2f", "%5c", "%2e", "%00")
 _TEXT_MOST = 4096
 """Passwords, tokens, accessors: none is longer."""
+_CHANGE_NOTHING = frozenset({"GET", "HEAD", "OPTIONS", "LIST"})
 _YES = frozenset({"1", "t", "true"})
 
 View = Callable[..., Any]
@@ -82,6 +85,9 @@ def _admit(app: Flask) -> None:
         raise InvalidInput("What stands behind the question mark is percent-encoded.")
     if _WRAP_FIELD in environ:
         g.wrap_seconds = wrap_seconds()
+        # Before the call runs: one that changes something must not find out afterwards that there is no room.
+        if "principal" in g and environ["REQUEST_METHOD"] not in _CHANGE_NOTHING:
+            reserve_wrap(principal().user_id, _token_id(principal()))
 
 
 def _check_utf8(path_info: str) -> None:
@@ -251,14 +257,59 @@ def wrap_info(wrapped: Wrapped, wrapped_accessor: str = "") -> dict[str, Any]:
     }
 
 
+def reserve_wrap(user_id: str, token_id: str | None, seconds: int | None = None) -> None:
+    """Hold room for the answer of this call, if it shall be wrapped. For a login, which knows who asks by itself.
+
+    Raises `QuotaExceeded`.
+    """
+    g.wrap_seconds = seconds or g.get("wrap_seconds")
+    if not g.wrap_seconds or "wrap_reserved" in g:
+        return
+    path = request.path.removeprefix(PREFIX + "/")
+    g.wrap_reserved = transaction(
+        lambda unit: services().wrapping.reserve(unit, user_id, token_id, path, g.wrap_seconds)
+    )
+
+
+def _token_id(who: Principal) -> str | None:
+    return who.id if who.kind is PrincipalKind.TOKEN else None
+
+
 def _wrapped_if_wanted(response: Response) -> Response:
-    seconds, holder = g.get("wrap_seconds"), g.get("principal")
-    if seconds is None or holder is None or response.status_code != 200 or request.method == "HEAD":
+    holder = g.get("principal")
+    if not g.get("wrap_seconds") or holder is None:
         return response
-    answer, path = response.get_data(as_text=True), request.path.removeprefix(PREFIX + "/")
+    # Only a JSON object can be wrapped: neither an error, nor 204, nor the answers to HEAD and OPTIONS.
+    if response.status_code != 200 or request.method in ("HEAD", "OPTIONS") or not response.is_json:
+        _release()
+        return response
+    answer = response.get_data(as_text=True)
     try:
-        wrapped = transaction(lambda unit: services().wrapping.wrap(unit, holder, answer, path, seconds))
+        reserve_wrap(holder.user_id, _token_id(holder))
+        wrapped = transaction(lambda unit: services().wrapping.fill(unit, holder, g.wrap_reserved, answer))
     except Exception as error:
-        return problems.told(error)
-    accessor = (json.loads(answer).get("auth") or {}).get("accessor", "")
-    return envelope(wrap_info=wrap_info(wrapped, accessor))
+        _release()
+        return _unwrapped(error, answer)
+    return envelope(wrap_info=wrap_info(wrapped, _accessor(answer)))
+
+
+def _release() -> None:
+    if "wrap_reserved" in g:
+        # It ends by itself in minutes, and must not hide what the call has answered.
+        with suppress(StrongroomError):
+            transaction(lambda unit: services().wrapping.release(unit, g.wrap_reserved))
+
+
+def _unwrapped(error: Exception, answer: str) -> Response:
+    """The answer where wrapping has failed. After a change it is one that no client tries again by itself."""
+    told = problems.told(error)
+    if request.method in _CHANGE_NOTHING or g.get("changes_nothing"):
+        return told
+    sentence = "The call was carried out, but its answer could not be wrapped and is lost."
+    if accessor := _accessor(answer):
+        sentence += f" It made a token with the accessor {accessor}: revoke it."
+    return problems.refusal(HTTPStatus.BAD_REQUEST, sentence, *json.loads(told.get_data())["errors"])
+
+
+def _accessor(answer: str) -> str:
+    return str((json.loads(answer).get("auth") or {}).get("accessor", ""))

@@ -21,6 +21,7 @@ def userpass(user: str) -> Response:
     """A session of the API for a name and a password."""
     person = services().accounts.authenticate(user, text(body(), "password"), calls.address())
     agent = request.headers.get("User-Agent", "")
+    calls.reserve_wrap(person.id, None)
     begun = transaction(
         lambda unit: services().sessions.begin(unit, person, "api", calls.address(), agent, calls.request_id())
     )
@@ -39,6 +40,7 @@ def approle() -> Response:
         with counted():
             secret = from_parts(TokenKind.SERVICE, role_id, secret_id)
             g.principal = services().token_holders.authenticate(secret, calls.address(), calls.request_id())
+            calls.reserve_wrap(g.principal.user_id, g.principal.id)
             made = transaction(lambda unit: services().tokens.log_in(unit, g.principal))
     except NotAuthenticated:
         raise InvalidInput("invalid role or secret ID") from None

@@ -7,7 +7,7 @@ from flask import Response, g
 from vault.errors import InvalidInput
 from vault.http import public
 from vault.kv import calls, problems
-from vault.kv.calls import WRITES, body, credential, envelope, principal, services, transaction
+from vault.kv.calls import WRITES, body, credential, envelope, services, transaction
 
 blueprint = calls.new_blueprint("wrapping")
 
@@ -17,13 +17,10 @@ DEFAULT_SECONDS = 300
 @blueprint.route("/sys/wrapping/wrap", methods=WRITES)
 def wrap() -> Response:
     """Wrap the body itself; for how long is in X-Vault-Wrap-TTL."""
-    answer, seconds = envelope(body()).get_data(as_text=True), calls.wrap_seconds() or DEFAULT_SECONDS
-    wrapped = transaction(
-        lambda unit: services().wrapping.wrap(unit, principal(), answer, "sys/wrapping/wrap", seconds)
-    )
-    # It is wrapped by now.
-    g.wrap_seconds = None
-    return envelope(wrap_info=calls.wrap_info(wrapped))
+    document = body()
+    g.wrap_seconds = g.get("wrap_seconds") or DEFAULT_SECONDS
+    g.changes_nothing = True
+    return envelope(document)
 
 
 @blueprint.route("/sys/wrapping/unwrap", methods=WRITES)

@@ -3,6 +3,8 @@
 Stored: the answer sealed under the system key, beneath a keyed digest of the token. The row is deleted by the very
 statement that reads it, so that of any number who ask at once one gets the answer. A second reader thus learns that
 somebody else was first, which is what wrapping is for.
+
+    reserve (is there room?) ─► the call runs ─► fill, or release where it gave no answer
 """
 
 from __future__ import annotations
@@ -10,23 +12,41 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from vault.crypto import Context, TokenKind, context, keyed_digest, mint, parse
-from vault.errors import InvalidInput, NotAuthenticated, QuotaExceeded
+from vault.errors import InvalidInput, NotAuthenticated, QuotaExceeded, Unavailable
 from vault.model.principal import Principal, PrincipalKind
 from vault.services import audit
 from vault.services.clock import SECOND_US, Clock
 from vault.services.documents import read_document
 from vault.services.instance import Instance
 from vault.settings import Settings
-from vault.storage import Record, Storage, UnitOfWork
+from vault.storage import RESERVED, Record, Storage, UnitOfWork
 
 TTL_MOST_SECONDS = 86_400
 """A day, as for answers that are kept for a retry."""
-ANSWERS_MOST = 1000
-"""How many may wait for their readers, for each person."""
+ANSWER_MOST_BYTES = 1024 * 1024
+RESERVED_BYTES = 64 * 1024
+"""What is held free for the answer of a call that changes something, before it runs: such answers are short."""
+RESERVED_SECONDS = 300
+"""A call has ended by then, or its worker has died."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How many answers may wait for their readers, and how many bytes."""
+
+    count: int
+    bytes: int
+
+
+OF_ONE_TOKEN = Share(100, 4 * 1024 * 1024)
+"""With all that it has made."""
+OF_ALL_TOKENS = Share(800, 32 * 1024 * 1024)
+OF_SESSIONS = Share(200, 8 * 1024 * 1024)
+"""Of each person's: no number of tokens takes from their owner what these are for."""
 
 _PURPOSE = "wrapping"
 _SPENT = "The wrapping token is not valid, has been used, or has expired."
@@ -52,27 +72,73 @@ class Wrapping:
         self._instance = instance
         self._clock = clock
 
-    def wrap(self, unit: UnitOfWork, principal: Principal, answer: str, path: str, ttl_seconds: int) -> Wrapped:
-        """Keep `answer`, which `principal` was given at `path`. Raises `InvalidInput`, `QuotaExceeded`."""
+    def reserve(self, unit: UnitOfWork, user_id: str, token_id: str | None, path: str, ttl_seconds: int) -> Wrapped:
+        """Hold room for the answer of a call that is about to run, for a session or for a token.
+
+        Raises `InvalidInput`, `QuotaExceeded`.
+        """
         check_ttl(ttl_seconds)
         now = self._clock()
-        count, kept_bytes = unit.wrapped_answers.kept(principal.user_id, now)
-        if count >= ANSWERS_MOST or kept_bytes + len(answer) > self._settings.quota_bytes:
-            raise QuotaExceeded("As many wrapped answers as this vault allows wait for their readers.")
-        minted = mint(TokenKind.WRAPPING)
-        made = Wrapped(str(uuid.uuid4()), path, now, ttl_seconds, minted.text)
-        document = {"answer": answer, "accessor": made.accessor, "path": path, "ttl": ttl_seconds, "created": now}
-        scope = self._scope(minted.text)
-        unit.wrapped_answers.add(
-            scope=scope,
-            user_id=principal.user_id,
-            user_key_id=self._instance.system_key_id,
-            blob=self._instance.seal(self._place(scope), json.dumps(document).encode()),
-            created_us=now,
-            expires_us=now + ttl_seconds * SECOND_US,
-        )
+        # Held until the end: of many calls at once none may see room that another one has taken.
+        unit.users.by_id(user_id, lock=True)
+        unit.wrapped_answers.purge_of(user_id, now)
+        topmost = unit.tokens.topmost(token_id) if token_id is not None else None
+        self._check_room(unit, user_id, topmost, RESERVED_BYTES)
+        made = Wrapped(str(uuid.uuid4()), path, now, ttl_seconds, mint(TokenKind.WRAPPING).text)
+        reserved = {"created_us": RESERVED, "expires_us": now + RESERVED_SECONDS * SECOND_US, "token_id": topmost}
+        scope = self._scope(made.token)
+        unit.wrapped_answers.add(scope=scope, user_id=user_id, **self._sealed(scope, made, ""), **reserved)
+        return made
+
+    def fill(self, unit: UnitOfWork, principal: Principal, reserved: Wrapped, answer: str) -> Wrapped:
+        """Keep `answer` in the room that was reserved. Raises `InvalidInput` for one too large, `QuotaExceeded`."""
+        size, scope = len(answer.encode()), self._scope(reserved.token)
+        if size > ANSWER_MOST_BYTES:
+            raise InvalidInput(f"This answer has {size} bytes; at most {ANSWER_MOST_BYTES} are wrapped.")
+        if size > RESERVED_BYTES:
+            unit.users.by_id(principal.user_id, lock=True)
+            topmost = unit.tokens.topmost(principal.id) if principal.kind is PrincipalKind.TOKEN else None
+            self._check_room(unit, principal.user_id, topmost, size - RESERVED_BYTES, more=0)
+        made = replace(reserved, created_us=self._clock())
+        times = {"created_us": made.created_us, "expires_us": made.created_us + made.ttl_seconds * SECOND_US}
+        if not unit.wrapped_answers.fill(scope, **self._sealed(scope, made, answer), **times):
+            raise Unavailable("The room that was held for this answer is gone: the call took too long.")
         audit.record(unit, principal, "wrapping.wrap")
         return made
+
+    def release(self, unit: UnitOfWork, reserved: Wrapped) -> None:
+        """Give the room back: there is no answer to wrap."""
+        unit.wrapped_answers.release(self._scope(reserved.token))
+
+    def _check_room(
+        self, unit: UnitOfWork, user_id: str, topmost: str | None, more_bytes: int, *, more: int = 1
+    ) -> None:
+        stored = unit.wrapped_answers.room(user_id, RESERVED_BYTES)
+        shares = [(OF_SESSIONS, [stored.get(None, (0, 0))], "your sessions")]
+        if topmost is not None:
+            of_tokens = [room for token_id, room in stored.items() if token_id is not None]
+            shares = [
+                (OF_ONE_TOKEN, [stored.get(topmost, (0, 0))], "this token"),
+                (OF_ALL_TOKENS, of_tokens, "your tokens"),
+            ]
+        for share, rooms, whose in shares:
+            count, size = sum(room[0] for room in rooms) + more, sum(room[1] for room in rooms) + more_bytes
+            if count > share.count or size > min(share.bytes, self._settings.quota_bytes):
+                raise QuotaExceeded(
+                    f"As many wrapped answers of {whose} as this vault allows wait for their readers: {share.count}, "
+                    f"or {share.bytes // 1024} KiB. They go when they are unwrapped or their time is over."
+                )
+
+    def _sealed(self, scope: bytes, made: Wrapped, answer: str) -> dict[str, Any]:
+        document = {
+            "answer": answer,
+            "accessor": made.accessor,
+            "path": made.path,
+            "ttl": made.ttl_seconds,
+            "created": made.created_us,
+        }
+        blob = self._instance.seal(self._place(scope), json.dumps(document).encode())
+        return {"user_key_id": self._instance.system_key_id, "blob": blob}
 
     def unwrap(self, unit: UnitOfWork, token: str, address: str, request_id: str) -> str:
         """The answer, and nothing of it is left. Raises `InvalidInput`; every cause looks the same."""
@@ -85,8 +151,15 @@ class Wrapping:
         """The same answer under a new token, for as long again; the old token is spent."""
         scope, row = self._found(unit, token, unit.wrapped_answers.take)
         document = self._open(scope, row)
-        reader = _reader(row, token, address, request_id)
-        return self.wrap(unit, reader, document["answer"], document["path"], document["ttl"])
+        made = Wrapped(
+            str(uuid.uuid4()), document["path"], self._clock(), document["ttl"], mint(TokenKind.WRAPPING).text
+        )
+        times = {"created_us": made.created_us, "expires_us": made.created_us + made.ttl_seconds * SECOND_US}
+        scope, whose = self._scope(made.token), {"user_id": row.user_id, "token_id": row.token_id}
+        # It takes the place of the old one, so there is room.
+        unit.wrapped_answers.add(scope=scope, **self._sealed(scope, made, document["answer"]), **whose, **times)
+        audit.record(unit, _reader(row, token, address, request_id), "wrapping.wrap")
+        return made
 
     def look_up(self, token: str) -> Wrapped:
         """What is known of a wrapping token that has not been used. Raises `InvalidInput`."""

@@ -12,8 +12,10 @@ from vault.storage.session_cache import NoCache, RedisCache, SessionCache
 from vault.storage.signed import RowSigner
 from vault.storage.spool import Spool, SpoolFile
 from vault.storage.unit_of_work import Asked, Storage, UnitOfWork
+from vault.storage.upkeep import RESERVED
 
 __all__ = [
+    "RESERVED",
     "SCHEMA_NUMBER",
     "About",
     "Asked",

@@ -49,6 +49,14 @@ class Tokens(Repository):
             statement = statement.where(or_(tokens.c.id == of_token, tokens.c.parent_id == of_token))
         return self.all(statement.order_by(tokens.c.created_us, tokens.c.id).limit(limit))
 
+    def topmost(self, token_id: str) -> str:
+        """The token that a person has made, above this one or this one itself."""
+        above = select(tokens.c.id, tokens.c.parent_id).where(tokens.c.id == token_id).cte("above", recursive=True)
+        # UNION drops what was seen already, so that a circle that somebody has written has an end.
+        above = above.union(select(tokens.c.id, tokens.c.parent_id).where(tokens.c.id == above.c.parent_id))
+        found: str | None = self._connection.execute(select(above.c.id).where(above.c.parent_id.is_(None))).scalar()
+        return token_id if found is None else found
+
     def children(self, token_ids: Sequence[str]) -> list[Record]:
         """The tokens that these tokens have made and that are not revoked."""
         return self.all(select(tokens).where(tokens.c.parent_id.in_(token_ids), tokens.c.revoked_us.is_(None)))

@@ -3,13 +3,17 @@ workers and leases."""
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, case, delete, func, insert, select, update
+from sqlalchemy.sql import ColumnElement
 
 from vault import __version__
 from vault.storage.repository import Record
 from vault.storage.schema import SCHEMA_NUMBER
 from vault.storage.tables import changes, idempotency, leases, throttle, workers, wrapped_answers
 from vault.storage.upsert import upsert
+
+RESERVED = 0
+"""Stands in `wrapped_answers.created_us` while the call whose answer is to be wrapped has not ended."""
 
 
 class _Plain:
@@ -125,26 +129,49 @@ class WrappedAnswers(_Plain):
         """Store one."""
         self._connection.execute(insert(wrapped_answers), values)
 
-    def kept(self, user_id: str, now_us: int) -> tuple[int, int]:
-        """How many answers of a person's wait for their readers, and how many bytes these are."""
-        size = func.coalesce(func.sum(func.length(wrapped_answers.c.blob)), 0)
-        living = (wrapped_answers.c.user_id == user_id) & (wrapped_answers.c.expires_us > now_us)
-        row = self._connection.execute(select(func.count(), size).where(living)).one()
-        return int(row[0]), int(row[1])
+    def room(self, user_id: str, reserved_bytes: int) -> dict[str | None, tuple[int, int]]:
+        """How many answers are stored for each of a person's topmost tokens (None: for sessions), and their bytes.
+
+        One whose call has not ended yet counts as `reserved_bytes`.
+        """
+        blob = func.length(wrapped_answers.c.blob)
+        size = func.sum(case((wrapped_answers.c.created_us == RESERVED, reserved_bytes), else_=blob))
+        statement = select(wrapped_answers.c.token_id, func.count(), size).where(wrapped_answers.c.user_id == user_id)
+        rows = self._connection.execute(statement.group_by(wrapped_answers.c.token_id))
+        return {row[0]: (int(row[1]), int(row[2])) for row in rows}
+
+    def fill(self, scope: bytes, **values: object) -> bool:
+        """Store the answer that a reservation was made for; False where that is gone."""
+        reserved = (wrapped_answers.c.scope == scope) & (wrapped_answers.c.created_us == RESERVED)
+        return self._connection.execute(update(wrapped_answers).where(reserved).values(values)).rowcount == 1
+
+    def release(self, scope: bytes) -> None:
+        """Forget a reservation."""
+        reserved = (wrapped_answers.c.scope == scope) & (wrapped_answers.c.created_us == RESERVED)
+        self._connection.execute(delete(wrapped_answers).where(reserved))
+
+    def purge_of(self, user_id: str, now_us: int) -> None:
+        """Forget those of a person that were not fetched in time."""
+        ended = (wrapped_answers.c.user_id == user_id) & (wrapped_answers.c.expires_us <= now_us)
+        self._connection.execute(delete(wrapped_answers).where(ended))
 
     def find(self, scope: bytes, now_us: int) -> Record | None:
         """The answer kept under `scope`, unless its time has passed."""
-        living = (wrapped_answers.c.scope == scope) & (wrapped_answers.c.expires_us > now_us)
-        return self._connection.execute(select(wrapped_answers).where(living)).one_or_none()
+        return self._connection.execute(select(wrapped_answers).where(_waiting(scope, now_us))).one_or_none()
 
     def take(self, scope: bytes, now_us: int) -> Record | None:
         """Take the answer out: of any number who ask at the same time one gets it, and nobody ever after."""
-        living = (wrapped_answers.c.scope == scope) & (wrapped_answers.c.expires_us > now_us)
-        return self._connection.execute(delete(wrapped_answers).where(living).returning(wrapped_answers)).one_or_none()
+        taken = delete(wrapped_answers).where(_waiting(scope, now_us)).returning(wrapped_answers)
+        return self._connection.execute(taken).one_or_none()
 
     def purge(self, now_us: int) -> int:
         """Forget answers that were not fetched in time."""
         return self._connection.execute(delete(wrapped_answers).where(wrapped_answers.c.expires_us <= now_us)).rowcount
+
+
+def _waiting(scope: bytes, now_us: int) -> ColumnElement[bool]:
+    is_stored = wrapped_answers.c.created_us != RESERVED
+    return (wrapped_answers.c.scope == scope) & (wrapped_answers.c.expires_us > now_us) & is_stored
 
 
 class Workers(_Plain):

@@ -166,7 +166,7 @@ def test_an_answer_goes_with_its_person(vault: Vault) -> None:
 
 def test_as_many_as_may_wait_wait(kv: Kv, monkeypatch: pytest.MonkeyPatch) -> None:
     kv.put("prod", {})
-    monkeypatch.setattr(wrapping, "ANSWERS_MOST", 2)
+    monkeypatch.setattr(wrapping, "OF_SESSIONS", wrapping.Share(2, 1 << 20))
     tokens = [_wrapped(kv)["token"] for _ in range(2)]
     assert kv("GET", "secret/data/prod", X_Vault_Wrap_TTL="60").status == 400
     kv("POST", "sys/wrapping/unwrap", {"token": tokens[0]})

@@ -12,7 +12,7 @@ import pytest
 
 from tests.factors import WEB, add_totp, asked
 from tests.integration.storage.spy import statements
-from tests.vaults import FakeClock, add_environment, log_in, opened_again, run_sql, values, write
+from tests.vaults import FakeClock, add_environment, log_in, opened_again, run_sql, values, wrap, write
 from vault.crypto import Context, SealedBlob
 from vault.errors import NewerFormat
 from vault.formats import FORMATS
@@ -200,17 +200,17 @@ def test_a_kept_answer_with_more_members_is_given_and_one_of_a_higher_version_is
 
 
 def test_a_wrapped_answer_of_a_higher_version_is_refused_and_waits(vault: Services, ada: Principal) -> None:
-    def wrap(unit: UnitOfWork) -> str:
-        return vault.wrapping.wrap(unit, ada, "answer", "path", 60).token
+    def wrapped() -> str:
+        return wrap(vault, ada, "answer", "path", 60)
 
     def unwrap(token: str) -> str:
         return write(vault, lambda unit: vault.wrapping.unwrap(unit, token, "192.0.2.1", "request"))
 
     with as_newer(vault, with_more):
-        plain = write(vault, wrap)
+        plain = wrapped()
     assert unwrap(plain) == "answer"
     with as_newer(vault, of_higher_version):
-        later = write(vault, wrap)
+        later = wrapped()
     with pytest.raises(NewerFormat):
         unwrap(later)
     # The transaction that would have used it up was undone: a newer server still gives it out.

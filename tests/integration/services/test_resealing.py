@@ -28,6 +28,7 @@ from tests.vaults import (
     put,
     run_sql,
     values,
+    wrap,
     write,
 )
 from vault.crypto import key_id_of, parse
@@ -195,7 +196,7 @@ def test_a_kept_answer_is_still_given_for_the_same_call(vault: Services, ada: Pr
 
 
 def test_a_wrapped_answer_can_still_be_fetched_once(vault: Services, ada: Principal) -> None:
-    token = write(vault, lambda unit: vault.wrapping.wrap(unit, ada, "secret", "secret/data/prod", 600)).token
+    token = wrap(vault, ada, "secret", "secret/data/prod", 600)
     vault.keys.reseal.run(HOST)
     assert write(vault, lambda unit: vault.wrapping.unwrap(unit, token, ADDRESS, "r")) == "secret"
     with pytest.raises(StrongroomError):
