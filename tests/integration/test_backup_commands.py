@@ -290,7 +290,7 @@ def test_the_doctor_looks_at_the_backups(run: Run, ada: Principal, tmp_path: Pat
     run("backup", "key")
     name = run("backup", "create").stdout.strip()
     assert finding()[0] == "ok"
-    (tmp_path / "b" / name).rename(tmp_path / "b" / name.replace(name.split("-")[2], "20200101T000000.000000Z"))
+    (tmp_path / "b" / name).rename(tmp_path / "b" / name.replace(name.split("-")[3], "20200101T000000.000000Z"))
     assert finding() == ("warning", f"No archive of the last 26 hours lies in dir:{tmp_path}/b.")
     (tmp_path / "a").rename(tmp_path / "away")
     assert finding()[0] == "bad"

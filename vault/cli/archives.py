@@ -14,6 +14,7 @@ from vault.cli.words import CliError, warn
 
 if TYPE_CHECKING:
     from vault.services.backup import Archive, Opener, Place
+    from vault.services.backup.names import ArchiveName
     from vault.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -90,8 +91,9 @@ def places_of(found: Settings, addresses: Sequence[str]) -> list[Place]:
 
 
 def _latest(found: Settings, places: list[Place]) -> tuple[Place, str]:
-    """The newest archive, in the first place that has it."""
+    """The newest archive by its counter, in the first place that has it."""
     from vault.services.backup import held_in, keeping
+    from vault.services.clock import now_us
 
     held, failed = held_in(places, keeping(found))
     warn([told.error for told in failed])
@@ -101,9 +103,25 @@ def _latest(found: Settings, places: list[Place]) -> tuple[Place, str]:
         raise CliError(
             "There are archives of more than one vault: name the one that you mean (`strongroom backup list`)."
         )
-    newest = [each for each in held if each.name == held[0].name]
-    place = next(place for place in places if place.address in {each.place for each in newest})
-    return place, str(held[0].name)
+    newest = held[0].name
+    _doubt_dates(newest, [each.name for each in held], now_us())
+    having = {each.place for each in held if each.name == newest}
+    return next(place for place in places if place.address in having), str(newest)
+
+
+def _doubt_dates(newest: ArchiveName, names: list[ArchiveName], now_us: int) -> None:
+    """Say which dates disagree with the counters. Raises `CliError` where only dates could tell which is newest."""
+    from vault.services.backup import ahead
+
+    if future := ahead([newest], now_us):
+        if not newest.generation:
+            raise CliError(
+                f"{newest} is dated in the future, and archives of release 0.1.0 have no counter that tells which one "
+                "is the newest: name the one that you mean (`strongroom backup list`)."
+            )
+        warn([f"{newest} is the newest by its counter, and is dated in the future: a clock was wrong."])
+    elif future := ahead(names, newest.created_us):
+        warn([f"{future[0]} has a later date than {newest}, which is the newest by its counter: a clock was wrong."])
 
 
 def _holder(places: list[Place], name: str) -> tuple[Place, str]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = ["created_at", "kind", "size", "expires_at", "place", "name"]
 _FAULTS_NAMED = 20
+_CLOCKS_DIFFER_MINUTES = 5
 
 
 @click.group()
@@ -42,13 +43,14 @@ def key() -> None:
 
 @backup.command()
 @click.option("--if-changed", is_flag=True, help="Only where the newest archive lacks something; kept for hours.")
-def create(if_changed: bool) -> None:
+@click.option("--trust-clock", is_flag=True, help="Delete by dates alone, however long the gaps between archives.")
+def create(if_changed: bool, trust_clock: bool) -> None:
     """Put an archive of this moment into every place of STRONGROOM_BACKUP_TO, and delete what is past its time."""
     from vault.services.backup import Kind
 
     kind = Kind.RECENT if if_changed else Kind.DAILY
     with host.opened_vault() as vault:
-        made = vault.backups.create(host.operator(), kind, only_if_changed=if_changed)
+        made = vault.backups.create(host.operator(), kind, only_if_changed=if_changed, trust_clock=trust_clock)
     if made.name:
         click.echo(made.name)
         say(f"An archive of {made.rows:,} rows, {_size(made.size_bytes)}.")
@@ -175,16 +177,18 @@ def _of_when(contents: Contents) -> str:
     head = contents.head
     at = datetime.fromtimestamp(head.created_us // 1_000_000, UTC)
     return (
-        f"It is the vault {head.instance_id} as it was at {at:%Y-%m-%d %H:%M:%S} UTC ({_ago(at)} ago), "
+        f"It is the vault {head.instance_id} as it was at {at:%Y-%m-%d %H:%M:%S} UTC ({_ago(at)}), "
         f"{contents.rows:,} rows, written by release {head.release}."
     )
 
 
 def _ago(at: datetime) -> str:
-    minutes = max(0, int((datetime.now(UTC) - at).total_seconds() // 60))
+    minutes = int((datetime.now(UTC) - at).total_seconds() // 60)
+    if minutes < -_CLOCKS_DIFFER_MINUTES:
+        return "in the future: a clock was wrong, or is wrong now"
     if minutes < 120:
-        return f"{minutes} minutes"
-    return f"{minutes // 60} hours" if minutes < 2 * 24 * 60 else f"{minutes // (24 * 60)} days"
+        return f"{max(0, minutes)} minutes ago"
+    return f"{minutes // 60} hours ago" if minutes < 2 * 24 * 60 else f"{minutes // (24 * 60)} days ago"
 
 
 def _row(held: Held) -> dict[str, Any]:

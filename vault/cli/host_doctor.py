@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from vault.cli.doctor import Finding, Verdict
 from vault.errors import StrongroomError
 
 if TYPE_CHECKING:
+    from vault.services.backup import Held
     from vault.settings import Settings
 
 _CERTIFICATE_WARNING_DAYS = 14
@@ -19,8 +19,6 @@ _FAULTS_NAMED = 20
 _LOGINS_LOOKED_AT = 200
 _PEOPLE_AT_LEAST = 3
 """As many people as seldom share one machine."""
-_BACKUP_SECONDS = 26 * 3600
-"""A daily backup, and two hours for one that is late."""
 
 
 def host_doctor() -> Iterator[Finding]:
@@ -173,11 +171,27 @@ def _backups(found: Settings) -> Finding:
     held, failed = held_in(places, keeping(found), short_id(rows.state.instance_id) if rows else None)
     if failed:
         return Finding("backups", "bad", " ".join(told.error for told in failed))
-    late_us = (time.time() - _BACKUP_SECONDS) * 1_000_000
-    fresh = {each.place for each in held if each.name.created_us > late_us}
-    late = [place.address for place in places if place.address not in fresh]
+    return _backup_dates([place.address for place in places], held)
+
+
+def _backup_dates(places: list[str], held: list[Held]) -> Finding:
+    """Whether each place's newest archive, by its counter, is of the last day; `held` is newest first."""
+    from vault.services.backup import ahead
+    from vault.services.backup.keeping import LATE_US
+    from vault.services.clock import now_us
+
+    now = now_us()
+    newest = {each.place: each.name for each in reversed(held)}
+    late = [place for place in places if place not in newest or newest[place].created_us <= now - LATE_US]
     if late:
         return Finding("backups", "warning", f"No archive of the last 26 hours lies in {', '.join(late)}.")
+    if future := ahead(newest.values(), now):
+        return Finding(
+            "backups",
+            "warning",
+            f"{future[0]} is the newest archive and is dated in the future: a clock was wrong when it was made, or is "
+            "wrong now. Look at the clock of each host that makes backups.",
+        )
     return Finding("backups", "ok", f"Every place has an archive of the last 26 hours; there are {len(held)} in all.")
 
 

@@ -7,7 +7,8 @@
 |-------------|----------------------------------------------------------------------|
 | archive.py  | the lines: tables, rows, counts, the vault's stamp                   |
 | seals.py    | the outer seal: a backup key, or age recipients                      |
-| names.py    | what an archive is called, and until when it is kept                 |
+| names.py    | what an archive is called, and which is newer                        |
+| keeping.py  | how long archives are kept, and how far their dates can be trusted   |
 | place.py    | what every place can do; directory.py and bucket.py (S3) are such    |
 | places.py   | which place an address means                                         |
 | erased.py   | the signed list of erased keys that lies in every place              |
@@ -19,6 +20,7 @@
 from vault.services.backup.archive import Archive, Contents
 from vault.services.backup.backups import Backups, Made, Told, held_in, keeping, key_file
 from vault.services.backup.drop import Dropped
+from vault.services.backup.keeping import ahead
 from vault.services.backup.names import Held, Kind
 from vault.services.backup.place import Place
 from vault.services.backup.places import place_at, places_at
@@ -41,6 +43,7 @@ __all__ = [
     "Restored",
     "Restorer",
     "Told",
+    "ahead",
     "held_in",
     "keeping",
     "key_file",

@@ -1,6 +1,6 @@
 """An archive: all rows of one moment as lines of JSON, sealed as one stream (`seals.py`).
 
-    {"strongroom_backup": 1, "instance_id": …, "schema": …, "release": …, "created_us": …}
+    {"strongroom_backup": 1, "instance_id": …, "schema": …, "release": …, "created_us": …, "generation": …}
     {"table": "vault_state", "columns": ["id", …]}
     [1, "…", …]                                        one line a row; bytes are base64
     {"table": …}
@@ -48,12 +48,13 @@ def _nobody(_done: int, _all: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What an archive is of. The time is microseconds since 1970."""
+    """What an archive is of. The time is microseconds since 1970; release 0.1.0 wrote no generation."""
 
     instance_id: str
     schema: str
     release: str
     created_us: int
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +134,8 @@ class Archive:
         """
         contents = self.read(lambda _table, _rows: None, told)
         named, head = ArchiveName.parse(self.name), contents.head
-        if named is not None and (named.vault, named.created_us) != (short_id(head.instance_id), head.created_us):
+        said = (short_id(head.instance_id), head.generation, head.created_us)
+        if named is not None and (named.vault, named.generation, named.created_us) != said:
             raise BackupError(
                 f"{self.name} is the archive of another moment, or of another vault, than its name says: somebody has "
                 "renamed it. Find out who, and restore the archive that you mean."

@@ -25,7 +25,8 @@ from vault.services.audit.tree import AuditTree
 from vault.services.backup.archive import Archive, Contents, Head, lines_of
 from vault.services.backup.drop import Dropped, drop_erased
 from vault.services.backup.erased import ErasedList, fetched_list, list_name, merged
-from vault.services.backup.names import ArchiveName, Held, Keeping, Kind, archives_in, short_id
+from vault.services.backup.keeping import Keeping, doubts
+from vault.services.backup.names import GENERATION_MOST, ArchiveName, Held, Kind, archives_in, short_id
 from vault.services.backup.place import Place
 from vault.services.backup.places import places_at
 from vault.services.backup.remains import of_archives
@@ -36,7 +37,7 @@ from vault.services.instance import Instance
 from vault.services.own_keys import master_key, open_own_keys
 from vault.settings import Settings
 from vault.storage import Storage, UnitOfWork, first_rows, schema_revision
-from vault.storage.snapshot import changes_mark, snapshot
+from vault.storage.snapshot import changes_mark, events_placed, snapshot
 
 
 @dataclass(slots=True)
@@ -60,6 +61,15 @@ class Made:
     places: list[Told]
 
 
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """This vault's archives in a place, the oldest first; or why the place cannot be asked."""
+
+    place: Place
+    names: list[ArchiveName]
+    error: str = ""
+
+
 class Backups:
     """The backups of one vault."""
 
@@ -71,8 +81,12 @@ class Backups:
         self._clock = clock
         self._keeping = keeping(settings)
 
-    def create(self, principal: Principal, kind: Kind, *, only_if_changed: bool = False) -> Made:
+    def create(
+        self, principal: Principal, kind: Kind, *, only_if_changed: bool = False, trust_clock: bool = False
+    ) -> Made:
         """Make an archive and put it into every place; or into none where all have the newest change already.
+
+        `trust_clock` deletes by the dates of archives alone, however long the gaps between them.
 
         What goes wrong with a place is told in its `Told`. Raises `BackupError` where there is no archive at all, and
         `KeyringError` for a backup key that is missing or unsafe.
@@ -80,15 +94,16 @@ class Backups:
         principal.require_operator()
         places, seal = configured_places(self._settings), seal_of(self._settings)
         self._settle()
+        listed = [self._listed(place) for place in places]
         told: list[Told] = []
         if only_if_changed:
-            places, told = self._behind(places)
+            places, told = self._behind(listed)
             if not places:
                 return Made("", 0, 0, told)
         with TemporaryDirectory(prefix="strongroom-backup-") as folder:
-            name, contents = self._write(Path(folder), seal, kind)
+            name, contents = self._write(Path(folder), seal, kind, _newest(listed))
             path = Path(folder, str(name))
-            told += [self._store(place, name, path) for place in places]
+            told += [self._store(place, name, path, trust_clock=trust_clock) for place in places]
             made = Made(str(name), path.stat().st_size, contents.rows, told)
         self._record(principal, made)
         return made
@@ -96,7 +111,7 @@ class Backups:
     def tell_erased(self, principal: Principal) -> list[Told]:
         """Tell every place which keys are gone for good, as after an erasure."""
         principal.require_operator()
-        return [_told(place, self._put_list) for place in places_at(self._settings.backup_to)]
+        return [_told(place, self._put_list_alone) for place in places_at(self._settings.backup_to)]
 
     def after_erasure(self, principal: Principal, report: ErasureReport) -> tuple[ErasureReport, list[Told]]:
         """Tell every place of an erasure; its report with every archive that holds the person, and what was told."""
@@ -104,7 +119,7 @@ class Backups:
         held, failed = self.held(principal)
         asked = {each.place for each in told} - {each.place for each in failed}
         others = tuple(each for each in report.remains if each.place not in asked)
-        return replace(report, remains=(*of_archives(held, report.erased_us), *others)), told
+        return replace(report, remains=(*of_archives(held, report.erased_us, self._clock()), *others)), told
 
     def drop_erased(self, principal: Principal) -> tuple[Dropped, list[Told]]:
         """Erase again what the lists of the places know, as after a restore by the database's own means."""
@@ -140,23 +155,27 @@ class Backups:
                 with self._storage.write() as unit:
                     self._tree.sequence(unit)
 
-    def _behind(self, places: list[Place]) -> tuple[list[Place], list[Told]]:
+    def _listed(self, place: Place) -> _Listed:
+        try:
+            names = [file.name for file in place.stored()]
+        except BackupError as error:
+            return _Listed(place, [], error.message)
+        return _Listed(place, archives_in(names, short_id(self._instance.id)))
+
+    def _behind(self, listed: list[_Listed]) -> tuple[list[Place], list[Told]]:
         """The places that lack the newest change, and what is wrong with those that cannot be asked."""
         with self._storage.read() as unit:
             mark = changes_mark(unit.connection)
-        behind, told = [], []
-        for place in places:
-            try:
-                found = archives_in((file.name for file in place.stored()), short_id(self._instance.id))
-            except BackupError as error:
-                told.append(Told(place.address, error.message))
-                continue
-            if not found or mark == "x" or found[-1].mark != mark:
-                behind.append(place)
+        told = [Told(each.place.address, each.error) for each in listed if each.error]
+        asked = [each for each in listed if not each.error]
+        behind = [each.place for each in asked if mark == "x" or not each.names or each.names[-1].mark != mark]
         return behind, told
 
-    def _write(self, folder: Path, seal: Seal, kind: Kind) -> tuple[ArchiveName, Contents]:
-        """Write the archive of this moment into a folder, and read it to its end where this host can."""
+    def _write(self, folder: Path, seal: Seal, kind: Kind, newest: int) -> tuple[ArchiveName, Contents]:
+        """Write the archive of this moment into a folder, and read it to its end where this host can.
+
+        `newest` is the highest counter that any place has.
+        """
         now = self._clock()
         with snapshot(self._storage) as connection:
             rows = first_rows(connection)
@@ -164,8 +183,11 @@ class Backups:
                 raise BackupError("The database holds no vault any more.")
             # The keys of this very moment: a rotation may have replaced those that this process has learned.
             signer = open_own_keys(rows, self._instance.keyring, None).signer
-            head = Head(self._instance.id, schema_revision(connection), __version__, now)
-            name = ArchiveName(short_id(head.instance_id), now, kind, changes_mark(connection), seal.suffix)
+            # The audit grows between two backups, so that the counter does too while the newest place is away.
+            generation = 1 + max(newest, events_placed(connection))
+            head = Head(self._instance.id, schema_revision(connection), __version__, now, generation)
+            mark = changes_mark(connection)
+            name = ArchiveName(short_id(head.instance_id), now, kind, mark, seal.suffix, generation)
             contents = Contents(head)
             _write_file(folder / str(name), seal.sealed(lines_of(connection, head, signer, contents)))
         if isinstance(seal, KeySeal):
@@ -174,37 +196,45 @@ class Backups:
                 raise BackupError("The archive does not read as it was written: a disk or its memory is broken.")
         return name, contents
 
-    def _store(self, place: Place, name: ArchiveName, path: Path) -> Told:
+    def _store(self, place: Place, name: ArchiveName, path: Path, *, trust_clock: bool) -> Told:
         def store(place: Place, told: Told) -> None:
             # The list first: no archive ever lies beside one that is older than itself.
-            self._put_list(place, told)
+            self._put_list(place, told, name.generation)
             place.put(str(name), path)
             told.is_stored = True
-            self._thin(place, name, told)
+            self._thin(place, name, told, trust_clock=trust_clock)
 
         return _told(place, store)
 
-    def _thin(self, place: Place, made: ArchiveName, told: Told) -> None:
+    def _thin(self, place: Place, made: ArchiveName, told: Told, *, trust_clock: bool) -> None:
         """Delete what is past its time, of this vault's own archives alone."""
-        own = archives_in((file.name for file in place.stored()), made.vault)
-        for name in self._keeping.past(own, made, self._clock()):
+        own, now = archives_in((file.name for file in place.stored()), made.vault), self._clock()
+        past = self._keeping.past(own, made, now, trust_clock=trust_clock)
+        for name in past.deleted:
             place.delete(str(name))
             told.deleted.append(str(name))
+        told.warnings += doubts(place.address, own, made, past, now)
 
-    def _put_list(self, place: Place, told: Told) -> None:
+    def _put_list_alone(self, place: Place, told: Told) -> None:
+        """The list without an archive: it knows more than all that lie there."""
+        listed = self._listed(place)
+        self._put_list(place, told, _newest([listed]))
+
+    def _put_list(self, place: Place, told: Told, generation: int) -> None:
         """Bring the list of a place up to date. What it knows and the database does not, as after a restore, stays."""
-        put = self._put_newest_list(place, told)
+        put = self._put_newest_list(place, told, generation)
         # Somebody may have been erased meanwhile, and the list that tells of it lie beneath this older one by now.
         while not self._known_erased().keys.keys() <= put.keys.keys():
-            put = self._put_newest_list(place, told)
+            put = self._put_newest_list(place, told, generation)
 
     def _known_erased(self) -> ErasedList:
         with self._storage.read() as unit:
             return ErasedList.of(unit, self._clock())
 
-    def _put_newest_list(self, place: Place, told: Told) -> ErasedList:
+    def _put_newest_list(self, place: Place, told: Told, generation: int) -> ErasedList:
         instance, own = self._instance, self._instance.own_keys
         known = self._known_erased()
+        known.generation = generation
         data = fetched_list(place, instance.id)
         if data is not None:
             masters = {row.id: master_key(row) for row in own.masters.values()}
@@ -281,7 +311,15 @@ def held_in(places: list[Place], kept: Keeping, vault: str | None = None) -> tup
         found += [
             Held(name, place.address, sizes[str(name)], kept.until_us(name)) for name in archives_in(sizes, vault)
         ]
-    return sorted(found, key=lambda held: held.name.created_us, reverse=True), failed
+    return sorted(found, key=lambda held: held.name.order, reverse=True), failed
+
+
+def _newest(listed: list[_Listed]) -> int:
+    """The highest counter in some places. Raises `BackupError` where none can follow."""
+    newest = max((name for each in listed for name in each.names), key=lambda name: name.generation, default=None)
+    if newest is not None and newest.generation >= GENERATION_MOST:
+        raise BackupError(f"No archive can be newer than {newest}: somebody has put it there. Move it away.")
+    return newest.generation if newest is not None else 0
 
 
 def _told(place: Place, work: Callable[[Place, Told], None]) -> Told:

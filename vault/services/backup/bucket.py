@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from vault.errors import BackupError, NotFound
-from vault.services.backup.place import Stored
+from vault.services.backup.place import FILES_MOST, Stored, too_many
 
 CONNECT_SECONDS = 5
 READ_SECONDS = 60
@@ -57,7 +58,10 @@ class BucketPlace:
 
     def _list(self) -> list[dict[str, Any]]:
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix)
-        return [item for page in pages for item in page.get("Contents", [])]
+        items = list(islice((item for page in pages for item in page.get("Contents", [])), FILES_MOST + 1))
+        if len(items) > FILES_MOST:
+            raise too_many(self.address)
+        return items
 
     @cached_property
     def _client(self) -> Any:

@@ -8,10 +8,11 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
 from vault.errors import BackupError, NotFound
-from vault.services.backup.place import Stored
+from vault.services.backup.place import FILES_MOST, Stored, too_many
 
 DIRECTORY = "dir:"
 """What the address of such a place begins with."""
@@ -31,7 +32,11 @@ class DirectoryPlace:
     def stored(self) -> list[Stored]:
         """All files, in order of name."""
         try:
-            found = [entry for entry in os.scandir(self._path) if entry.is_file(follow_symlinks=False)]
+            with os.scandir(self._path) as entries:
+                listed = list(islice(entries, FILES_MOST + 1))
+            if len(listed) > FILES_MOST:
+                raise too_many(self.address)
+            found = [entry for entry in listed if entry.is_file(follow_symlinks=False)]
             files = [Stored(entry.name, entry.stat(follow_symlinks=False).st_size) for entry in found]
         except OSError as error:
             raise self._unusable(error, "read") from error

@@ -1,11 +1,11 @@
 """The list of erased keys that lies beside the archives of a place: what a restore drops before it opens anything.
 
-    {"list": "<JSON: format, vault, time, and one row a key>", "mac": "<MAC over it, under a key of its own>",
+    {"list": "<JSON: format, vault, time, counter, and one row a key>", "mac": "<MAC over it, under a key of its own>",
      "key_id": …, "wraps": [{"master_key_id": …, "provider": …, "ref": …, "blob": "<that key, wrapped>"}, …]}
 
 It is signed under a key that the master key wraps, and not under one of the vault's own: an archive from before a
 reseal knows none of those of today, and its list must be trusted all the same. Whoever writes to the place can put an
-older list back, which its time tells, or take it away, which a restore says loudly; nobody can write another one.
+older list back, which its counter tells, or take it away, which a restore says loudly; nobody can write another one.
 """
 
 from __future__ import annotations
@@ -45,10 +45,14 @@ class Erased(NamedTuple):
 
 @dataclass(slots=True)
 class ErasedList:
-    """Keys that are gone for good, by their ids, as of a time in microseconds since 1970."""
+    """Keys that are gone for good, by their ids, as of a time in microseconds since 1970.
+
+    `generation` is the counter of the newest archive that the list is newer than; release 0.1.0 wrote none.
+    """
 
     made_us: int
     keys: dict[str, Erased] = field(default_factory=dict)
+    generation: int = 0
 
     @classmethod
     def of(cls, unit: UnitOfWork, now_us: int) -> ErasedList:
@@ -59,6 +63,12 @@ class ErasedList:
     def add(self, other: ErasedList) -> None:
         """Take over what another list knows: nothing ever leaves it."""
         self.keys = other.keys | self.keys
+
+    def is_older_than(self, generation: int, created_us: int) -> bool:
+        """Whether an archive is newer than this list. The clock is asked only where neither has a counter."""
+        if self.generation or generation:
+            return self.generation < generation
+        return self.made_us < created_us
 
     @property
     def people(self) -> dict[str, int]:
@@ -75,7 +85,7 @@ class ErasedList:
     def signed(self, instance_id: str, keyring: Keyring, own: OwnKeys) -> bytes:
         """The list as it lies in a place. Raises what the key provider raises."""
         rows = sorted(self.keys.values(), key=lambda row: (row.destroyed_us, row.key_id))
-        head = {"format": FORMAT, "instance_id": instance_id, "made_us": self.made_us}
+        head = {"format": FORMAT, "instance_id": instance_id, "made_us": self.made_us, "generation": self.generation}
         text = json.dumps({**head, "erased": [list(row) for row in rows]}, separators=(",", ":"))
         key_id, unwrapped = str(uuid.uuid4()), keyring.new_unwrapped_user_key()
         key = keyring.derived_user_key(None, key_id, unwrapped)
@@ -103,7 +113,7 @@ class ErasedList:
                 raise ErasedListError(f"The list of erased keys in {where} is another vault's, or of a newer release.")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ErasedListError(f"The list of erased keys in {where} is damaged.") from error
-        return cls(body["made_us"], {row.key_id: row for row in rows})
+        return cls(body["made_us"], {row.key_id: row for row in rows}, body.get("generation", 0))
 
 
 def list_name(instance_id: str) -> str:

@@ -1,14 +1,17 @@
-"""What an archive is called: whose it is, of which moment, how long it is kept.
+"""What an archive is called: whose it is, which is newer, of which moment, how long it is kept.
 
-    strongroom-1f0c9a52b0e4-20261122T124843.123456Z-daily-7d3e90b1a2c4.srb
-    strongroom-1f0c9a52b0e4-20261122T125000.000000Z-recent-x.srb.age
-               │            │                       │      │ └ under a backup key, or for age recipients
-               │            │                       │      └ the mark of its newest change (`changes_mark`)
-               │            │                       └ kept for days, or for hours
-               │            └ the moment (UTC)
+    strongroom-1f0c9a52b0e4-g000000004711-20261122T124843.123456Z-daily-7d3e90b1a2c4.srb
+    strongroom-1f0c9a52b0e4-g000000004712-20261122T125000.000000Z-recent-x.srb.age
+               │            │             │                       │      │ └ under a backup key, or for age recipients
+               │            │             │                       │      └ the mark of its newest change
+               │            │             │                       └ kept for days, or for hours
+               │            │             └ the moment (UTC), by the clock of the host that made it
+               │            └ its counter: an archive that was made later has a higher one, whatever the clock says
                └ the first twelve digits of the vault's id
 
-So a listing of a place tells all that the next backup, and whoever looks for one at night, needs.
+Release 0.1.0 wrote no counters. Its archives count as older than all others, and among themselves by their moments.
+
+So a listing of a place tells all that the next backup needs, and a person who looks for one at night.
 """
 
 from __future__ import annotations
@@ -19,12 +22,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from vault.services.clock import DAY_US, HOUR_US, SECOND_US
+from vault.services.clock import SECOND_US
 
 _PATTERN = re.compile(
-    r"strongroom-([0-9a-f]{12})-(\d{8}T\d{6}\.\d{6}Z)-(daily|recent)-([0-9a-f]{12}|x)(\.srb|\.srb\.age)", re.ASCII
+    r"strongroom-([0-9a-f]{12})(?:-g(\d{12,15}))?-(\d{8}T\d{6}\.\d{6}Z)-(daily|recent)-([0-9a-f]{12}|x)(\.srb|\.srb\.age)",
+    re.ASCII,
 )
 _MOMENT = "%Y%m%dT%H%M%S.%fZ"
+
+GENERATION_MOST = 10**15 - 1
+"""The highest counter that a name can hold."""
 
 KEY_SUFFIX = ".srb"
 AGE_SUFFIX = ".srb.age"
@@ -39,13 +46,14 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ArchiveName:
-    """The name of an archive, taken apart. The time is microseconds since 1970."""
+    """The name of an archive, taken apart. The time is microseconds since 1970; generation 0 means no counter."""
 
     vault: str
     created_us: int
     kind: Kind
     mark: str
     suffix: str
+    generation: int = 0
 
     @classmethod
     def parse(cls, text: str) -> ArchiveName | None:
@@ -53,19 +61,25 @@ class ArchiveName:
         found = _PATTERN.fullmatch(text)
         if found is None:
             return None
-        vault, moment, kind, mark, suffix = found.groups()
+        vault, generation, moment, kind, mark, suffix = found.groups()
         try:
             at = datetime.strptime(moment, _MOMENT).replace(tzinfo=UTC)
         except ValueError:
             return None
         created_us = int(at.timestamp()) * SECOND_US + at.microsecond
-        return cls(vault, created_us, Kind(kind), mark, suffix)
+        return cls(vault, created_us, Kind(kind), mark, suffix, int(generation or 0))
+
+    @property
+    def order(self) -> tuple[int, int, str]:
+        """What sorts archives of one vault, the oldest first."""
+        return self.generation, self.created_us, str(self)
 
     def __str__(self) -> str:
         moment = datetime.fromtimestamp(self.created_us // SECOND_US, UTC).replace(
             microsecond=self.created_us % SECOND_US
         )
-        return f"strongroom-{self.vault}-{moment.strftime(_MOMENT)}-{self.kind}-{self.mark}{self.suffix}"
+        counter = f"-g{self.generation:012}" if self.generation else ""
+        return f"strongroom-{self.vault}{counter}-{moment.strftime(_MOMENT)}-{self.kind}-{self.mark}{self.suffix}"
 
 
 def short_id(instance_id: str) -> str:
@@ -76,7 +90,7 @@ def short_id(instance_id: str) -> str:
 def archives_in(names: Iterable[str], vault: str | None = None) -> list[ArchiveName]:
     """The archives among the names of a place, the oldest first; of one vault, or of all."""
     found = [name for text in names if (name := ArchiveName.parse(text)) is not None]
-    return sorted((name for name in found if vault in (None, name.vault)), key=lambda name: name.created_us)
+    return sorted((name for name in found if vault in (None, name.vault)), key=lambda name: name.order)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,20 +101,3 @@ class Held:
     place: str
     size_bytes: int
     until_us: int
-
-
-@dataclass(frozen=True, slots=True)
-class Keeping:
-    """How long archives are kept."""
-
-    days: int
-    recent_hours: int
-
-    def until_us(self, name: ArchiveName) -> int:
-        """When an archive may go."""
-        kept_us = self.days * DAY_US if name.kind is Kind.DAILY else self.recent_hours * HOUR_US
-        return name.created_us + kept_us
-
-    def past(self, names: Iterable[ArchiveName], made: ArchiveName, now_us: int) -> list[ArchiveName]:
-        """Which of a vault's archives in one place may go, now that `made` lies there: the last good one never does."""
-        return [name for name in names if name != made and self.until_us(name) <= now_us]

@@ -7,6 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from vault.errors import BackupError
+
+FILES_MOST = 100_000
+"""A place that holds more files than this is refused: it is not one of archives alone, and each backup lists it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stored:
@@ -16,6 +21,11 @@ class Stored:
     size_bytes: int
 
 
+def too_many(address: str) -> BackupError:
+    """What is wrong with a place that holds more than `FILES_MOST`."""
+    return BackupError(f"{address} holds more than {FILES_MOST:,} files: give archives a place of their own.")
+
+
 class Place(Protocol):
     """Holds files by name. Every method raises `BackupError`, with a sentence, where the place cannot be used."""
 
@@ -23,7 +33,7 @@ class Place(Protocol):
     """As the settings name it."""
 
     def stored(self) -> list[Stored]:
-        """All files, in order of name."""
+        """All files, in order of name; at most `FILES_MOST`."""
 
     def put(self, name: str, source: Path) -> None:
         """Store a copy under `name`, whole or not at all."""

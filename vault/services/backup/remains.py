@@ -13,7 +13,10 @@ from vault.settings import Settings
 from vault.storage import UnitOfWork
 
 _DROPPED = "A restore drops it again, by the list of erased keys beside the archive."
-_HOLDS = "Whoever holds it with what opens it and with the master key can read what was erased."
+_HOLDS = (
+    "Whoever holds it with what opens it and with the master key can read what was erased. It stays longer where "
+    "backups pause or the clock is set."
+)
 
 
 class KnownArchives:
@@ -30,14 +33,14 @@ class KnownArchives:
         return tuple(Remains(place.address, until_us, sentence) for place in places_at(self._settings.backup_to))
 
 
-def of_archives(held: Iterable[Held], erased_us: int) -> tuple[Remains, ...]:
-    """One for each archive that was made before."""
+def of_archives(held: Iterable[Held], erased_us: int, now_us: int) -> tuple[Remains, ...]:
+    """One for each archive that was made before; one from the future may have been, by a clock that was wrong."""
     return tuple(
         Remains(
             each.place, each.until_us, f"The archive of {_moment(each.name.created_us)} holds it. {_HOLDS} {_DROPPED}"
         )
         for each in held
-        if each.name.created_us <= erased_us
+        if each.name.created_us <= erased_us or each.name.created_us > now_us
     )
 
 

@@ -147,6 +147,7 @@ class Restorer:
     ) -> ErasedList:
         """What the lists of all places know. Raises `ErasedListError` for one that this vault has not signed."""
         found: list[ErasedList] = []
+        head = contents.head
         for place in places:
             try:
                 data = fetched_list(place, contents.head.instance_id)
@@ -162,8 +163,11 @@ class Restorer:
                 one = ErasedList.opened(data, contents.head.instance_id, keyring, masters, place.address)
             except ErasedListError as error:
                 raise ErasedListError(f"{error.message} {_BAD_LIST}") from error
-            newest = archives_in(names, short_id(contents.head.instance_id))
-            if one.made_us < max([contents.head.created_us, *(name.created_us for name in newest)]):
+            archives = archives_in(names, short_id(contents.head.instance_id))
+            newest = max(
+                [(head.generation, head.created_us), *((name.generation, name.created_us) for name in archives)]
+            )
+            if one.is_older_than(*newest):
                 restored.warnings.append(f"The list of erased keys in {place.address} {_OLD_LIST}")
             found.append(one)
         if not found:
