@@ -8,12 +8,12 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
+import psycopg
 import pytest
-import sqlalchemy as sa
+from psycopg import sql
 
 from tests.conftest import KINDS, Kind
 from tests.passwords import each_password_is_hashed_once as each_password_is_hashed_once
@@ -24,7 +24,6 @@ from vault.model.principal import Principal
 from vault.services import Services
 from vault.settings import Settings
 from vault.storage import migrate
-from vault.storage.engine import parse_url
 from vault.storage.tables import metadata
 
 
@@ -34,7 +33,8 @@ class Template:
 
     settings: Settings
     people: dict[str, Principal]
-    rows: dict[str, list[dict[str, Any]]]
+    restore: sql.Composed | None = None
+    """What brings PostgreSQL back to this state."""
 
     @property
     def path(self) -> Path:
@@ -93,17 +93,32 @@ def copied_vault(request: pytest.FixtureRequest, tmp_path: Path) -> Copy:
 
 def _restore(template: Template) -> None:
     """Put the template's rows back: far faster on PostgreSQL than to copy a database and to drop it."""
-    engine = sa.create_engine(parse_url(template.settings.database_url), poolclass=sa.pool.NullPool)
-    tables = metadata.sorted_tables
-    with engine.begin() as connection:
-        # Whoever left a transaction open is to be found, and not to be waited for.
-        connection.execute(sa.text("SET LOCAL lock_timeout = '5s'"))
-        # No foreign key is looked at, so that the order is of no account.
-        connection.execute(sa.text("SET LOCAL session_replication_role = replica"))
-        connection.execute(sa.text(f"TRUNCATE {', '.join(table.name for table in tables)}"))
+    assert template.restore is not None
+    with psycopg.connect(template.settings.database_url) as connection:
+        connection.execute(template.restore)
+
+
+def _keep_rows(url: str) -> sql.Composed:
+    """Copy all rows to a schema of their own; the statements that put them back, which go to the server in one message.
+
+    Most tables are empty before and after a test, and `DELETE` from them is far faster than `TRUNCATE`.
+    """
+    tables = [sql.Identifier(table.name) for table in metadata.sorted_tables]
+    with psycopg.connect(url) as connection:
+        connection.execute("CREATE SCHEMA kept")
         for table in tables:
-            if template.rows[table.name]:
-                connection.execute(table.insert(), template.rows[table.name])
+            connection.execute(sql.SQL("CREATE TABLE kept.{0} AS TABLE {0}").format(table))
+    locks = sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(sql.SQL(", ").join(tables))
+    steps = [
+        # A test that left a transaction open is to be found, and not to be waited for.
+        sql.SQL("SET LOCAL lock_timeout = '5s'"),
+        locks,
+        # Foreign keys are not checked, so the order of tables does not matter.
+        sql.SQL("SET LOCAL session_replication_role = replica"),
+        *(sql.SQL("DELETE FROM {}").format(table) for table in tables),
+        *(sql.SQL("INSERT INTO {0} OVERRIDING SYSTEM VALUE TABLE kept.{0}").format(table) for table in tables),
+    ]
+    return sql.SQL("; ").join(steps)
 
 
 def _people(vault: Services, request: pytest.FixtureRequest) -> dict[str, Principal]:
@@ -126,17 +141,13 @@ def _sqlite_vault(tmp_path_factory: pytest.TempPathFactory) -> Template:
 @pytest.fixture(scope="session")
 def _postgresql_vault(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Template:
     postgres.ensure_running()
-    return _make(tmp_path_factory.mktemp("vault"), postgres.create_database())
+    template = _make(tmp_path_factory.mktemp("vault"), postgres.create_database())
+    return replace(template, restore=_keep_rows(template.settings.database_url))
 
 
 def _make(folder: Path, url: str) -> Template:
     migrate(url)
     made = make_vault(folder, url)
     people = {name: add_person(made, name) for name in ("ada", "bob")}
-    with made.storage.reading.connect() as connection:
-        rows = {
-            table.name: [dict(row._mapping) for row in connection.execute(table.select())]
-            for table in metadata.sorted_tables
-        }
     made.storage.close()
-    return Template(made.settings, people, rows)
+    return Template(made.settings, people)
