@@ -14,6 +14,8 @@ from pathlib import Path
 from sqlalchemy import select
 
 from tests.contract.opaque_provider import OpaqueProvider
+from tests.patience import eventually
+from tests.undertaker import watched
 from vault.app import open_vault
 from vault.errors import StrongroomError
 from vault.jobs import Jobs
@@ -122,26 +124,25 @@ def start_command(vault: Services, *words: str) -> subprocess.Popen[bytes]:
         "PYTHONPATH": str(Path.cwd()),
     }
     command = [sys.executable, "-m", "vault", *words]
-    return subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    return watched(subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE))
 
 
 def kill_somewhere(
     vault: Services, words: Sequence[str], left: Callable[[], int], *, times: int, chance: random.Random
 ) -> int:
     """Start a command and kill it by SIGKILL in its midst, `times` times; how often it was killed at work."""
-    killed = 0
-    for _ in range(times):
-        before = left()
-        process = start_command(vault, *words)
-        try:
-            end = time.monotonic() + 60
-            while process.poll() is None and left() == before and time.monotonic() < end:
-                time.sleep(0.01)
-            time.sleep(chance.uniform(0, 0.2))
-            killed += process.poll() is None
-            process.kill()
-        finally:
-            process.kill()
-            _, told = process.communicate()
-        assert b"Traceback" not in told, told.decode()
-    return killed
+    return sum(_is_killed_at_work(vault, words, left, chance) for _ in range(times))
+
+
+def _is_killed_at_work(vault: Services, words: Sequence[str], left: Callable[[], int], chance: random.Random) -> bool:
+    before = left()
+    process = start_command(vault, *words)
+    try:
+        eventually(lambda: process.poll() is not None or left() != before, 60)
+        time.sleep(chance.uniform(0, 0.2))
+        is_at_work = process.poll() is None
+    finally:
+        process.kill()
+        _, told = process.communicate()
+    assert b"Traceback" not in told, told.decode()
+    return is_at_work

@@ -1,7 +1,6 @@
 """Real PostgreSQL and Redis processes for the tests: loopback only, free ports, nothing left behind.
 
-A small process, the undertaker, watches over each server through a pipe: when the test run dies without a word
-(`kill -9`, a timeout that ends the interpreter), the pipe closes and it stops the server and removes its files.
+An undertaker watches over each server: when the test run dies, it stops the server and removes its files.
 """
 
 from __future__ import annotations
@@ -13,9 +12,7 @@ import secrets
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -26,75 +23,17 @@ import psycopg
 import redis as redis_py
 from psycopg import sql
 
+from tests.patience import HANG_SECONDS, eventually
 from tests.ports import free_port, is_free
+from tests.undertaker import Undertaker
 
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
 _FIRST_WITH_STRATEGY = 15
 
-_UNDERTAKER = """
-import os, shutil, signal, sys, time
-
-def send(pid, number):
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        return False
-    return True
-
-living = {}
-for line in sys.stdin:
-    order, pid, number = line.split()
-    if order == "watch":
-        living[int(pid)] = int(number)
-    else:
-        living.pop(int(pid), None)
-for pid, number in living.items():
-    send(pid, signal.SIGCONT)
-    send(pid, number)
-deadline = time.monotonic() + 5
-while time.monotonic() < deadline and any([send(pid, 0) for pid in living]):
-    time.sleep(0.02)
-for pid in living:
-    send(pid, signal.SIGKILL)
-shutil.rmtree(sys.argv[1], ignore_errors=True)
-"""
-
 
 class ServerError(Exception):
     """A server did not start, or its programs are not installed; the message holds what it printed."""
-
-
-class _Undertaker:
-    """Buries what a dead test run leaves: the processes it was told to watch, and one directory."""
-
-    def __init__(self, directory: Path) -> None:
-        # A session of its own: Ctrl-C at the terminal must not end it before it has done its work.
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _UNDERTAKER, str(directory)],
-            stdin=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-
-    def watch(self, pid: int, with_signal: signal.Signals) -> None:
-        """From now on, stop `pid` with that signal if this process dies."""
-        self._tell(f"watch {pid} {int(with_signal)}")
-
-    def release(self, pid: int) -> None:
-        """`pid` has been stopped; its number may by now be another's."""
-        self._tell(f"release {pid} 0")
-
-    def dismiss(self) -> None:
-        """Close the pipe: stop what is still watched, remove the directory, and end."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(STOP_SECONDS)
-
-    def _tell(self, line: str) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(line + "\n")
-        self._process.stdin.flush()
 
 
 class _Server(ABC):
@@ -112,7 +51,7 @@ class _Server(ABC):
         self._user = _unprivileged_user()
         if self._user is not None:
             os.chown(self.directory, self._user.pw_uid, self._user.pw_gid)
-        self._undertaker = _Undertaker(self.directory)
+        self._undertaker = Undertaker(self.directory)
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -189,11 +128,9 @@ class _Server(ABC):
             return
         process.send_signal(signal.SIGCONT)
         process.send_signal(number)
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
+        if not eventually(lambda: process.poll() is not None, STOP_SECONDS):
             process.kill()
-            process.wait(STOP_SECONDS)
+            process.wait(HANG_SECONDS)
         self._undertaker.release(process.pid)
 
     def _spawn(self, command: list[str], output: int) -> subprocess.Popen[bytes]:
@@ -294,7 +231,7 @@ class Postgres(_Server):
         command = [str(self._programs / "initdb"), "--pgdata=data", f"--username={self.username}"]
         command += ["--pwfile=password", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync"]
         with self._log_path.open("ab") as log:
-            code = self._spawn(command, log.fileno()).wait(START_SECONDS)
+            code = self._spawn(command, log.fileno()).wait(HANG_SECONDS)
         if code != 0:
             raise ServerError(f"initdb failed:\n{self._log()}")
         password_file.unlink()
@@ -392,11 +329,8 @@ def database_name(url: str) -> str:
 
 
 def _wait_until(condition: Callable[[], bool], complaint: str | Callable[[], str], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise ServerError(complaint if isinstance(complaint, str) else complaint())
-        time.sleep(0.02)
+    if not eventually(condition, seconds):
+        raise ServerError(complaint if isinstance(complaint, str) else complaint())
 
 
 def _children(pid: int) -> list[int]:

@@ -14,7 +14,9 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from types import TracebackType
 
+from tests.patience import eventually
 from tests.ports import free_port
+from tests.undertaker import watched
 
 _START_SECONDS = 20.0
 _PROGRAM = "import sys; from vault import server, settings; server.serve(settings.load(), factory=sys.argv[1])"
@@ -41,7 +43,8 @@ class RunningServer:
         command = ["-c", _PROGRAM, factory] if factory else ["-m", "vault", "serve"]
         started = time.monotonic()
         with self.log_path.open("wb") as log:
-            self.process = subprocess.Popen([sys.executable, *command], env=self.env, stdout=log, stderr=log)
+            started_process = subprocess.Popen([sys.executable, *command], env=self.env, stdout=log, stderr=log)
+        self.process = watched(started_process, signal.SIGINT)
         try:
             self._await_ready()
         except BaseException:
@@ -80,12 +83,11 @@ class RunningServer:
         """Stop the server (SIGINT: at once; SIGTERM: gracefully) and return its exit code."""
         if self.process.poll() is None:
             self.send_signal(number)
-        try:
-            return self.process.wait(timeout_seconds)
-        except subprocess.TimeoutExpired:
+        if not eventually(lambda: self.process.poll() is not None, timeout_seconds):
             self.process.kill()
             self.process.wait()
-            raise AssertionError(f"The server did not stop in time:\n{self.log}") from None
+            raise AssertionError(f"The server did not stop in time:\n{self.log}")
+        return self.process.returncode
 
     def _environment(self, extra: Mapping[str, str]) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("STRONGROOM_")}
@@ -98,15 +100,15 @@ class RunningServer:
         return kept | made_up | dict(extra)
 
     def _await_ready(self) -> None:
-        end = time.monotonic() + _START_SECONDS
-        while time.monotonic() < end:
-            if self.process.poll() is not None:
-                raise AssertionError(f"The server ended with {self.process.returncode}:\n{self.log}")
-            with contextlib.suppress(OSError, HTTPException):
-                if self._is_live():
-                    return
-            time.sleep(0.02)
-        raise AssertionError(f"The server did not get ready:\n{self.log}")
+        if not eventually(self._answers, _START_SECONDS):
+            raise AssertionError(f"The server did not get ready:\n{self.log}")
+
+    def _answers(self) -> bool:
+        if self.process.poll() is not None:
+            raise AssertionError(f"The server ended with {self.process.returncode}:\n{self.log}")
+        with contextlib.suppress(OSError, HTTPException):
+            return self._is_live()
+        return False
 
     def _is_live(self) -> bool:
         connection = self.connect(timeout_seconds=2.0)

@@ -33,9 +33,11 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.patience import HANG_SECONDS, eventually, in_time
 from tests.ports import free_port
 from tests.servers import Postgres
 from tests.serving import RunningServer
+from tests.undertaker import watched
 from vault import __version__, settings
 from vault.observe import Metrics
 
@@ -52,7 +54,7 @@ def run(*command: str | Path, **options: Any) -> subprocess.CompletedProcess[str
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
-        timeout=100,
+        timeout=HANG_SECONDS,
         **options,
     )
 
@@ -274,13 +276,10 @@ def _started(command: list[str], port: int, folder: Path) -> Iterator[None]:
     """A program that runs and listens on `port`; its output goes to a file in `folder` and into a failure's message."""
     output = folder / "output.log"
     with output.open("wb") as log:
-        process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        process = watched(subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log))
     try:
-        deadline = time.monotonic() + 10
-        while not _listens(port):
-            assert process.poll() is None, output.read_text()
-            assert time.monotonic() < deadline, output.read_text()
-            time.sleep(0.02)
+        assert eventually(lambda: _listens(port) or process.poll() is not None), output.read_text()
+        assert process.poll() is None, output.read_text()
         yield
     finally:
         process.kill()
@@ -297,7 +296,7 @@ def _listens(port: int) -> bool:
 
 def _headers_seen(port: int, secrets_directory: Path, sent: dict[str, str]) -> dict[str, str]:
     context = ssl.create_default_context(cafile=str(secrets_directory / "internal_ca.pem"))
-    connection = http.client.HTTPSConnection("localhost", port, context=context, timeout=10)
+    connection = http.client.HTTPSConnection("localhost", port, context=context, timeout=HANG_SECONDS)
     try:
         connection.request("GET", "/", headers=sent)
         response = connection.getresponse()
@@ -328,13 +327,15 @@ def test_the_proxy_cuts_a_slow_caller_and_serves_the_others_meanwhile(proxy: int
     context = ssl.create_default_context(cafile=str(secrets_directory / "internal_ca.pem"))
     started = time.monotonic()
     with (
-        socket.create_connection(("127.0.0.1", proxy), timeout=10) as raw,
+        socket.create_connection(("127.0.0.1", proxy), timeout=HANG_SECONDS) as raw,
         context.wrap_socket(raw, server_hostname="localhost") as slow,
     ):
         slow.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nno more than this")
         assert _headers_seen(proxy, secrets_directory, {})
         assert b" 408 " in slow.recv(1000)
-    assert 4 < time.monotonic() - started < 8
+    seconds = time.monotonic() - started
+    assert seconds > 4
+    assert in_time(seconds, 8)
 
 
 def test_the_image_s_health_check_is_healthy_on_an_answer_and_not_without(upstream: int) -> None:

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psycopg
@@ -16,17 +15,32 @@ import sqlalchemy
 from psycopg import sql
 
 from tests.conftest import FreshDatabase, Kind
+from tests.patience import eventually
 from tests.servers import Postgres, Redis
+from tests.undertaker import watched
 
 ROOT = Path(__file__).parents[1]
 
-ORPHAN = """
-import sys
+WAITING = """
+import os, time
+from pathlib import Path
+from tests.rotating import start_command
 from tests.servers import Postgres, Redis
-server = {"pg": Postgres, "redis": Redis}[sys.argv[1]]()
-print(server._process.pid, server.directory, flush=True)
-sys.stdin.read()
+from tests.serving import RunningServer
+
+def family(pid):
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(one for child in children for one in family(int(child)))]
+
+def test_waits(postgres, redis_server, fresh_database, tmp_path):
+    with RunningServer(tmp_path):
+        told = Path(os.environ["INTERRUPTED"])
+        lines = [*map(str, family(os.getpid())), str(postgres.directory), str(redis_server.directory)]
+        told.with_suffix(".new").write_text("\\n".join(lines))
+        told.with_suffix(".new").rename(told)
+        time.sleep(600)
 """
+"""A test that starts one of each server, writes down what must not outlive its run, and waits for the run's end."""
 
 
 def test_postgres_keeps_what_was_committed_through_a_crash(postgres: Postgres) -> None:
@@ -92,29 +106,42 @@ def test_a_killed_redis_comes_back_empty_on_the_same_port(redis_server: Redis, r
         assert client.get("a") is None
 
 
-@pytest.mark.parametrize("kind", ["pg", "redis"])
-def test_a_server_dies_with_the_test_run_that_was_killed(kind: str) -> None:
-    runner = subprocess.Popen(
-        [sys.executable, "-c", ORPHAN, kind], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
-    )
-    with runner:
-        assert runner.stdout is not None
-        pid, directory = runner.stdout.readline().split()
-        runner.send_signal(signal.SIGKILL)
-    deadline = time.monotonic() + 10
-    while (Path(directory).exists() or _lives(int(pid))) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert not Path(directory).exists()
-    assert not _lives(int(pid))
+@pytest.mark.parametrize(
+    ("number", "workers"),
+    [(signal.SIGINT, "1"), (signal.SIGTERM, "0"), (signal.SIGKILL, "1")],
+    ids=lambda each: str(each),
+)
+def test_nothing_outlives_a_test_run_that_was_interrupted(number: signal.Signals, workers: str, tmp_path: Path) -> None:
+    (tmp_path / "test_waiting.py").write_text(WAITING)
+    told = tmp_path / "told"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.conftest", "-p", "no:cacheprovider"]
+    command += ["-c", str(ROOT / "setup.cfg"), "--rootdir", str(tmp_path), "--basetemp", str(tmp_path / "base")]
+    with (tmp_path / "output").open("wb") as output:
+        # A session of its own, so that SIGINT reaches its group, as Ctrl-C does.
+        run = subprocess.Popen(
+            [*command, "-n", workers, str(tmp_path / "test_waiting.py")],
+            cwd=ROOT, env=os.environ | {"INTERRUPTED": str(told)}, stdout=output, stderr=output, start_new_session=True,
+        )  # fmt: skip
+    watched(run)
+    assert eventually(lambda: told.exists() or run.poll() is not None, 30)
+    assert told.exists(), (tmp_path / "output").read_text()
+    if number == signal.SIGINT:
+        os.killpg(run.pid, number)
+    else:
+        run.send_signal(number)
+    *pids, postgres_files, redis_files = told.read_text().splitlines()
+    assert len(pids) > 5
+    assert eventually(lambda: run.poll() is not None and not any(_lives(int(pid)) for pid in pids), 20)
+    assert eventually(lambda: not Path(postgres_files).exists() and not Path(redis_files).exists())
 
 
 def _lives(pid: int) -> bool:
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        state = Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
         return False
     # Nobody reaps orphans where the container has no init: a zombie is dead enough.
-    return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    return "\nState:\tZ" not in state
 
 
 def test_a_fresh_database_has_the_schema_no_rows_and_nobody_else_s_writes(

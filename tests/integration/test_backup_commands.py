@@ -17,7 +17,9 @@ from click.testing import CliRunner, Result
 
 from tests.backups import opened_at
 from tests.conftest import KINDS, FreshDatabase, Kind
+from tests.patience import HANG_SECONDS
 from tests.rotating import open_everything, start_command
+from tests.undertaker import watched
 from tests.vaults import add_environment, add_person, add_token, grant, make_vault, values
 from vault.cli import root
 from vault.model.principal import Principal
@@ -199,13 +201,14 @@ def big(vault: Services, ada: Principal, env: dict[str, str]) -> Settings:
 def start(env: dict[str, str], *words: str) -> subprocess.Popen[bytes]:
     outside = {name: text for name, text in os.environ.items() if not name.startswith("STRONGROOM_")}
     command = [sys.executable, "-m", "vault", "backup", *words]
-    return subprocess.Popen(
+    process = subprocess.Popen(
         command,
         env={**outside, **env, "PYTHONPATH": str(Path.cwd())},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )
+    return watched(process)
 
 
 def kill_in_its_midst(process: subprocess.Popen[bytes], seconds: float) -> None:
@@ -215,14 +218,14 @@ def kill_in_its_midst(process: subprocess.Popen[bytes], seconds: float) -> None:
         process.send_signal(signal.SIGKILL)
     finally:
         process.kill()
-        _, told = process.communicate(timeout=30)
+        _, told = process.communicate(timeout=HANG_SECONDS)
     assert b"Traceback" not in told, told.decode()
 
 
 def seconds_for(env: dict[str, str], *words: str) -> float:
     began = time.monotonic()
     process = start(env, *words)
-    _, told = process.communicate(timeout=60)
+    _, told = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 0, told.decode()
     return time.monotonic() - began
 
@@ -275,7 +278,7 @@ def is_empty(url: str) -> bool:
 
 def test_the_command_starts_in_a_process_of_its_own(vault: Services, ada: Principal) -> None:
     process = start_command(vault, "backup", "list")
-    _, told = process.communicate(timeout=30)
+    _, told = process.communicate(timeout=HANG_SECONDS)
     assert (process.returncode, b"Say where archives lie" in told) == (1, True)
     assert values(vault, ada, "prod") == {"A": "1"}
 
