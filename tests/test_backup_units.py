@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import HANG_SECONDS
 from vault import settings
 
 FOLDER = Path(__file__).parents[1] / "deploy/systemd"
@@ -36,7 +37,7 @@ def test_systemd_finds_nothing_wrong(kind: str, tmp_path: Path) -> None:
         text = unit(f"{kind}.{suffix}").replace("/opt/strongroom/bin/strongroom", sys.executable)
         (tmp_path / f"{kind}.{suffix}").write_text(text)
     paths = [str(tmp_path / f"{kind}.{suffix}") for suffix in ("service", "timer")]
-    verified = subprocess.run([program, "verify", *paths], capture_output=True, text=True, timeout=60)
+    verified = subprocess.run([program, "verify", *paths], capture_output=True, text=True, timeout=HANG_SECONDS)
     # It exits 0 on keys that it does not know, so what it prints is what counts.
     assert [line for line in (verified.stdout + verified.stderr).splitlines() if "strongroom" in line] == []
 

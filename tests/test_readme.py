@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
+from tests.patience import HANG_SECONDS
 from tests.serving import RunningServer
 from vault import kv
 from vault.settings import SECRET_SETTINGS, Settings
@@ -45,7 +46,9 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
             "PASSWORD": PASSWORD,
         }
         for command in (["user", "add", "ada", "--password", "-"], ["login", "ada", "--password", "-"]):
-            subprocess.run([STRONGROOM, *command], env=found, input=PASSWORD, text=True, check=True, timeout=60)
+            subprocess.run(
+                [STRONGROOM, *command], env=found, input=PASSWORD, text=True, check=True, timeout=HANG_SECONDS
+            )
         yield found
 
 
@@ -57,7 +60,7 @@ def test_every_block_that_says_so_runs_as_it_stands(environment: dict[str, str],
         command = ["sh", "-eu", "-c", text] if language == "sh" else [sys.executable, "-W", "error", "-c", text]
         # The first block leaves the token's file behind, which the SDK's comment speaks of.
         env = environment | ({"STRONGROOM_TOKEN_FILE": "shop.token"} if language == "python" else {})
-        done = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=110)
+        done = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=HANG_SECONDS)
         assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
         assert "Traceback" not in done.stderr
 
@@ -65,7 +68,13 @@ def test_every_block_that_says_so_runs_as_it_stands(environment: dict[str, str],
 def test_the_examples_answer_what_their_comments_say(environment: dict[str, str]) -> None:
     def strongroom(*words: str, given: str = "") -> str:
         done = subprocess.run(
-            [STRONGROOM, *words], env=environment, input=given, capture_output=True, text=True, check=True, timeout=60
+            [STRONGROOM, *words],
+            env=environment,
+            input=given,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=HANG_SECONDS,
         )
         return done.stdout
 

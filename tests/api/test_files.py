@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.api.conftest import Caller
+from tests.patience import in_time
 from vault.formats import FORMATS
 
 SECRET = {"value": "s", "type": "secret", "description": "d"}
@@ -153,4 +154,4 @@ def test_an_import_of_5000_variables_takes_a_second_at_most(ada: Caller) -> None
     started = time.monotonic()
     assert take(ada, "postman", json.dumps(entries))["revision"] == 1
     # Four times the bound of `make bench`: here others run beside it.
-    assert time.monotonic() - started < 4
+    assert in_time(time.monotonic() - started, 4)

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.patience import HANG_SECONDS
+
 PIN, SO_PIN = "271828", "31415926"
 PLACES = (
     "/usr/lib/softhsm/libsofthsm2.so",
@@ -53,7 +55,9 @@ def soft_hsm(folder: Path, label: str = "strongroom") -> Iterator[SoftHsm]:
         f"directories.tokendir = {folder}/tokens\nobjectstore.backend = file\nlog.level = ERROR\n"
     )
     words = ["softhsm2-util", "--init-token", "--free", "--label", label, "--pin", PIN, "--so-pin", SO_PIN]
-    subprocess.run(words, env={**os.environ, **store.environment}, check=True, capture_output=True, timeout=30)
+    subprocess.run(
+        words, env={**os.environ, **store.environment}, check=True, capture_output=True, timeout=HANG_SECONDS
+    )
     before = os.environ.get("SOFTHSM2_CONF")
     os.environ.update(store.environment)
     try:

@@ -21,6 +21,7 @@ from pkcs11.mechanisms import GCMParams
 import vault.keys.pkcs11 as room
 from tests.contract.makers import INSTANCE
 from tests.contract.softhsm import PIN, SoftHsm, soft_hsm
+from tests.patience import HANG_SECONDS
 from vault.errors import BlobError, KeyProviderError, KeyProviderUnavailable
 from vault.keys import Guarded
 from vault.keys.pkcs11 import Pkcs11Provider
@@ -75,7 +76,9 @@ print(codes, provider.unwrap(ref, wrapped, b"place") == bytes(32))
 def test_after_a_fork_each_child_opens_a_session_of_its_own_and_the_parent_s_goes_on(token: SoftHsm) -> None:
     """SoftHSM would let a child use the parent's; other devices do not."""
     words = [sys.executable, "-c", FORKING, token.module, token.label, PIN, INSTANCE]
-    found = subprocess.run(words, env={**os.environ, **token.environment}, capture_output=True, text=True, timeout=60)
+    found = subprocess.run(
+        words, env={**os.environ, **token.environment}, capture_output=True, text=True, timeout=HANG_SECONDS
+    )
     assert found.stdout.strip() == "[0, 0, 0] True", found.stderr
 
 
@@ -105,7 +108,7 @@ def test_a_version_made_by_another_process_is_found(provider: Pkcs11Provider, to
     )
     words = [sys.executable, "-c", program, token.module, token.label, PIN, INSTANCE]
     ref = subprocess.run(
-        words, env={**os.environ, **token.environment}, capture_output=True, text=True, check=True, timeout=60
+        words, env={**os.environ, **token.environment}, capture_output=True, text=True, check=True, timeout=HANG_SECONDS
     ).stdout.strip()
     assert provider.unwrap(ref, provider.wrap(ref, SECRET, PLACE), PLACE) == SECRET
 
@@ -225,7 +228,9 @@ def test_two_tokens_of_one_label_are_refused(tmp_path: Path) -> None:
     with ExitStack() as stack:
         store = stack.enter_context(soft_hsm(tmp_path / "softhsm"))
         words = ["softhsm2-util", "--init-token", "--free", "--label", store.label, "--pin", PIN, "--so-pin", PIN]
-        subprocess.run(words, env={**os.environ, **store.environment}, check=True, capture_output=True, timeout=30)
+        subprocess.run(
+            words, env={**os.environ, **store.environment}, check=True, capture_output=True, timeout=HANG_SECONDS
+        )
         with pytest.raises(KeyProviderError, match="Several tokens"):
             open_token(store).probe()
 

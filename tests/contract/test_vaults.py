@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from tests.conftest import KINDS, FreshDatabase, Kind
 from tests.contract.makers import PASSPHRASE, REGION
 from tests.contract.softhsm import PIN, soft_hsm
 from tests.contract.transit_server import TOKEN, transit_server
+from tests.patience import HANG_SECONDS
 from tests.vaults import add_environment, add_person, add_token, as_token, grant, make_settings, make_vault, values
 from vault import app
 from vault.app import open_vault, prepare_vault
@@ -22,6 +24,7 @@ from vault.crypto.password import FLOOR
 from vault.errors import KeyProviderError, KeyringError, StorageError
 from vault.keys import PROVIDERS, keyring_file
 from vault.keys import passphrase as passphrase_room
+from vault.keys.guard import Guarded, Limits
 from vault.services import Services, founding
 
 
@@ -56,6 +59,13 @@ SETTINGS: dict[str, Callable[[ExitStack, Path], dict[str, Any]]] = {
 def _cheaper(monkeypatch: pytest.MonkeyPatch) -> None:
     """One test elsewhere pays the passphrase's true cost."""
     monkeypatch.setattr(passphrase_room, "COST", FLOOR)
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine may take longer for a key than a request would wait; tests of the guard have its budget."""
+    patient = partialmethod(Guarded.__init__, limits=Limits(budget_seconds=HANG_SECONDS))
+    monkeypatch.setattr(Guarded, "__init__", patient)
 
 
 @pytest.fixture
@@ -150,7 +160,7 @@ def test_two_hosts_that_make_the_vault_at_once_make_one(
     make, barrier, outcomes = founding.create, threading.Barrier(2), dict[int, object]()
 
     def together(*arguments: Any) -> None:
-        barrier.wait(10)
+        barrier.wait(HANG_SECONDS)
         make(*arguments)
 
     def prepare(number: int) -> None:
@@ -164,7 +174,7 @@ def test_two_hosts_that_make_the_vault_at_once_make_one(
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join()
     [winner] = [number for number, outcome in outcomes.items() if outcome is True]
     loser = 1 - winner
     place = keyring_file(hosts[loser], hosts[loser].key_provider)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import eventually
 from tests.serving import RunningServer
 from tests.vaults import PASSWORD, add_environment, add_token, as_session, grant, log_in
 from vault import settings
@@ -98,15 +99,13 @@ def test_nothing_that_was_answered_is_missing_after_a_kill(place: Place) -> None
     for reader in readers:
         reader.start()
     time.sleep(1.7)
+    assert eventually(lambda: len(answered) > 50)
     _kill(server)
     for reader in readers:
         reader.join()
-    assert len(answered) > 50
     assert list((place.folder / "data" / "spool").rglob("*.spool")), "Something must have been on its way."
     with RunningServer(place.folder, place.environ):
-        end = time.monotonic() + _WAIT_SECONDS
-        while time.monotonic() < end and not set(answered) <= set(told := place.told()):
-            time.sleep(0.2)
+        assert eventually(lambda: set(answered) <= set(place.told()), _WAIT_SECONDS)
     told = place.told()
     assert set(answered) <= set(told)
     assert len(told) == len(set(told)), "Nothing is told twice."

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from tests.interop.conftest import Place
+from tests.patience import HANG_SECONDS
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "deploy" / "examples"
@@ -37,7 +38,7 @@ def client(vault_server: Place) -> Any:
 
 def _run(place: Place, *command: str, **env: str) -> str:
     done = subprocess.run(
-        command, env={**place.env, **env}, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT
+        command, env={**place.env, **env}, capture_output=True, text=True, timeout=HANG_SECONDS, check=False, cwd=ROOT
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -83,7 +84,7 @@ def test_the_script_for_github_actions_runs(vault_server: Place, client: Any, tm
 def test_the_workflow_is_one_that_github_takes() -> None:
     check = Path(sys.executable).with_name("check-jsonschema")
     command: list[str | Path] = [check, "--builtin-schema", "vendor.github-workflows", EXAMPLES / "github-actions.yaml"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANG_SECONDS, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

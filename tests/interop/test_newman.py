@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from tests.patience import HANG_SECONDS
 from tests.serving import RunningServer
 from vault import settings
 from vault.app import open_vault, prepare_vault
@@ -121,7 +122,12 @@ def run_newman(folder: Path, echo: Echo, ca_file: Path, *arguments: str) -> None
     (folder / "c.json").write_text(json.dumps(collection))
     environ = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(folder), "NODE_EXTRA_CA_CERTS": str(ca_file)}
     found = subprocess.run(
-        [NEWMAN, "run", "c.json", *arguments], cwd=folder, env=environ, capture_output=True, text=True, timeout=60
+        [NEWMAN, "run", "c.json", *arguments],
+        cwd=folder,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=HANG_SECONDS,
     )
     assert found.returncode == 0, found.stdout + found.stderr
 

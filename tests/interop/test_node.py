@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.interop.conftest import Place
+from tests.patience import HANG_SECONDS
 
 NODE = Path(__file__).parent / "node"
 
@@ -16,6 +17,6 @@ NODE = Path(__file__).parent / "node"
 def test_a_client_from_node_makes_its_journey(vault_server: Place, client: str) -> None:
     script = NODE / f"journey-{client}.mjs"
     done = subprocess.run(
-        ["node", str(script)], env=vault_server.env, capture_output=True, text=True, timeout=60, check=False
+        ["node", str(script)], env=vault_server.env, capture_output=True, text=True, timeout=HANG_SECONDS, check=False
     )
     assert done.returncode == 0, done.stderr

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.faults.conftest import Caller, Load, Stack, eventually, running_stack
+from tests.integration.faults.conftest import Caller, Load, Stack, running_stack
+from tests.patience import eventually
 
 pytestmark = pytest.mark.timeout(900)
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.patience import HANG_SECONDS, eventually
 from tests.servers import Postgres, Redis
 from tests.serving import RunningServer
 from tests.vaults import HOST, PASSWORD
@@ -45,7 +46,7 @@ class Reply:
 class Caller:
     """One keep-alive connection with a credential. Not for several threads at once."""
 
-    def __init__(self, server: RunningServer, secret: str = "", timeout_seconds: float = 20.0) -> None:
+    def __init__(self, server: RunningServer, secret: str = "", timeout_seconds: float = HANG_SECONDS) -> None:
         self._server = server
         self._timeout_seconds = timeout_seconds
         self._connection: HTTPConnection | None = None
@@ -101,15 +102,17 @@ class Caller:
     ) -> Reply:
         """A write with an Idempotency-Key, sent again with the same key until there is an answer, as the SDK does."""
         key = secrets.token_hex(8)
-        end = time.monotonic() + within_seconds
-        while True:
+        answers: list[Reply] = []
+
+        def is_answered() -> bool:
             with contextlib.suppress(OSError, HTTPException):
-                reply = self(method, path, body, Idempotency_Key=key, **headers)
-                if reply.status not in (429, 503):
-                    return reply
-                assert "retry-after" in reply.headers
-            assert time.monotonic() < end, "There was no answer in time."
-            time.sleep(0.05)
+                answers.append(self(method, path, body, Idempotency_Key=key, **headers))
+                assert answers[-1].status not in (429, 503) or "retry-after" in answers[-1].headers
+                return answers[-1].status not in (429, 503)
+            return False
+
+        assert eventually(is_answered, within_seconds), "There was no answer in time."
+        return answers[-1]
 
 
 @dataclass
@@ -184,7 +187,7 @@ def add_people(environ: dict[str, str], count: int) -> None:
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A server on PostgreSQL and Redis; whoever breaks one of them mends it."""
-    with running_stack(tmp_path_factory.mktemp("stack")) as made:
+    with running_stack(tmp_path_factory.mktemp("stack"), people=2) as made:
         yield made
 
 
@@ -226,13 +229,3 @@ class Load:
             if reply is not None:
                 self.replies.append(reply)
             time.sleep(self._pause_seconds)
-
-
-def eventually(condition: Callable[[], bool], within_seconds: float = 10.0) -> bool:
-    """Whether `condition` becomes true in time."""
-    end = time.monotonic() + within_seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.05)
-    return condition()

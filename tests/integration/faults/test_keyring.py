@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import HANG_SECONDS
 from tests.ports import free_port
 from vault import settings
 from vault.app import prepare_vault
@@ -89,7 +90,7 @@ def test_serve_refuses_and_says_what_to_do(
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=HANG_SECONDS,
     )
     assert ran.returncode not in (0, -9)
     assert not ran.stdout

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.faults.conftest import Caller, Load, Reply, Stack, running_stack
+from tests.patience import HANG_SECONDS, eventually, in_time
 from tests.vaults import PASSWORD
 
 MIB = 1024 * 1024
@@ -49,7 +50,7 @@ def test_two_hundred_logins_at_once_take_bounded_memory_and_reads_go_on(heavy: S
             peaks_mib.append(resident_mib(heavy))
 
     def log_in(number: int) -> None:
-        with Caller(heavy.server, timeout_seconds=60) as caller:
+        with Caller(heavy.server, timeout_seconds=HANG_SECONDS) as caller:
             body = {"username": f"ada-{number % 5}" if number % 5 else "ada", "password": PASSWORD}
             replies.append(caller("POST", "/sessions", body))
 
@@ -62,6 +63,7 @@ def test_two_hundred_logins_at_once_take_bounded_memory_and_reads_go_on(heavy: S
             thread.start()
         for thread in threads:
             thread.join()
+        assert eventually(lambda: len(load.replies) > 10)
     going.set()
     watcher.join()
     statuses = Counter(reply.status for reply in replies)
@@ -73,9 +75,8 @@ def test_two_hundred_logins_at_once_take_bounded_memory_and_reads_go_on(heavy: S
     # Two hashes, and room for what 200 connections and their answers take; unbounded it would be 12 GiB.
     assert max(peaks_mib) < before_mib + LOGIN_THREADS * HASH_MIB + 120
     assert (load.statuses(), load.broken) == ({200}, [])
-    assert len(load.replies) > 10
     # 200 TLS handshakes on the same processors come first; without a pool of their own reads would wait for 20 s.
-    assert load.slowest_seconds < 5
+    assert in_time(load.slowest_seconds, 5)
 
 
 def test_a_stop_lets_logins_and_writes_under_way_finish(heavy: Stack) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.integration.faults.conftest import Load, Stack
+from tests.patience import eventually, in_time
 from tests.servers import Redis
 
 # No request waits longer than this for Redis.
@@ -41,10 +42,10 @@ def test_reads_go_on_and_nobody_waits(stack: Stack, redis: Redis, how: str) -> N
         time.sleep(2.7)
         redis.ensure_running()
         time.sleep(1.0)
+        assert eventually(lambda: len(load.replies) > 100)
     assert (load.statuses(), load.broken) == ({200}, [])
-    assert len(load.replies) > 100
     # What this machine does to a request without any fault is not Redis's.
-    assert load.slowest_seconds < _WAIT_SECONDS + calm.slowest_seconds
+    assert in_time(load.slowest_seconds, _WAIT_SECONDS + calm.slowest_seconds)
 
 
 @pytest.mark.parametrize("how", ["kill", "hang"])
@@ -59,7 +60,7 @@ def test_logins_and_revocations_work_without_redis(stack: Stack, redis: Redis, h
     assert victim in {item["id"] for item in listed}
     revoked = person("DELETE", f"/sessions/{victim}")
     assert revoked.status == 204
-    assert revoked.seconds < _WAIT_SECONDS + 0.5
+    assert in_time(revoked.seconds, _WAIT_SECONDS + 0.5)
     # Both workers are asked: each connection may lie with the one or the other.
     asked = [other, *(stack.caller(other.secret) for _ in range(6))]
     assert {caller("GET", "/me").status for caller in asked} == {401}
@@ -96,10 +97,11 @@ def test_a_token_is_refused_at_once_whatever_redis_does(stack: Stack, redis: Red
 
 
 def test_nothing_in_redis_tells_a_secret(stack: Stack, redis: Redis) -> None:
-    person = stack.log_in()
+    # No part of this name can stand in hexadecimal digits by chance.
+    person = stack.log_in("ada-1")
     person.ok("GET", "/me")
     with redis.client() as client:
         keys = [bytes(key) for key in client.scan_iter()]
         contents = b"".join(keys + [bytes(client.get(key) or b"") for key in keys])
     assert keys
-    assert not [word for word in (person.secret, person.secret[6:18], "ada") if word.encode() in contents]
+    assert not [word for word in (person.secret, person.secret[6:18], "ada-1") if word.encode() in contents]

@@ -22,10 +22,10 @@ from tests.integration.faults.conftest import (
     Reply,
     Stack,
     add_people,
-    eventually,
     running_stack,
 )
 from tests.integration.faults.dying import MOMENTS
+from tests.patience import HANG_SECONDS, eventually
 from tests.serving import RunningServer
 from tests.vaults import PASSWORD
 
@@ -218,7 +218,7 @@ def test_fifty_who_patch_at_once_all_find_their_change_there(two_workers: Runnin
         told: list[int] = []
 
         def patch(number: int) -> None:
-            with Caller(two_workers, person.secret, timeout_seconds=60) as caller:
+            with Caller(two_workers, person.secret, timeout_seconds=HANG_SECONDS) as caller:
                 caller("GET", "/me")
                 start.wait()
                 body = {"variables": {f"V{number}": str(number)}}
@@ -248,5 +248,5 @@ def test_reloads_under_traffic_fail_no_request(stack: Stack) -> None:
             stack.server.send_signal(signal.SIGHUP)
             time.sleep(1.0)
         assert eventually(lambda: not before & set(stack.workers()))
+        assert eventually(lambda: len(load.replies) > 50)
     assert (load.statuses(), load.broken) == ({200}, [])
-    assert len(load.replies) > 50

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
 
+from tests.patience import eventually
 from tests.vaults import FakeClock, add_token, as_token, grant, opened_again, run_sql, write
 from vault.jobs import Jobs
 from vault.jobs.runner import CHORE_LEASE_US
@@ -73,7 +73,7 @@ def test_a_worker_is_listed_while_it_lives_and_writes_what_it_gathered_as_it_goe
     jobs = Jobs(vault)
     jobs.start()
     try:
-        assert within_seconds(5, lambda: run_sql(vault, "SELECT 1 FROM workers"))
+        assert eventually(lambda: run_sql(vault, "SELECT 1 FROM workers") != [])
         as_token(vault, token.secret)
     finally:
         jobs.stop()
@@ -81,23 +81,14 @@ def test_a_worker_is_listed_while_it_lives_and_writes_what_it_gathered_as_it_goe
     assert vault.tokens.get(ada, token.row.id).row.last_used_us == vault.clock()
 
 
-def within_seconds(seconds: float, condition: object) -> bool:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():  # type: ignore[operator] # Any call that tells truth.
-            return True
-        time.sleep(0.02)
-    return False
-
-
 def test_the_lock_is_seen_by_a_running_worker(vault: Services) -> None:
     jobs = Jobs(vault)
     jobs.start()
     try:
         run_sql(vault, "UPDATE lock_flag SET locked = true")
-        assert within_seconds(5, lambda: vault.instance.locked)
+        assert eventually(lambda: vault.instance.locked)
         run_sql(vault, "UPDATE lock_flag SET locked = false")
-        assert within_seconds(5, lambda: not vault.instance.locked)
+        assert eventually(lambda: not vault.instance.locked)
     finally:
         jobs.stop()
 

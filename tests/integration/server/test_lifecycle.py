@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import signal
@@ -23,10 +24,12 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.integration.server.conftest import HANDSHAKE, SHORT_LIMITS, TOY, Raw, Reply, eventually, get
+from tests.integration.server.conftest import HANDSHAKE, SHORT_LIMITS, TOY, Raw, Reply, get
 from tests.integration.server.http2_client import Http2
+from tests.patience import HANG_SECONDS, eventually, in_time, slowness
 from tests.ports import free_port
 from tests.serving import RunningServer
+from tests.undertaker import watched
 
 TWO_WORKERS = SHORT_LIMITS | {"STRONGROOM_WORKERS": "2"}
 
@@ -100,7 +103,7 @@ def reloaded(tmp_path_factory: pytest.TempPathFactory) -> Reload:
         for _ in range(3):
             server.send_signal(signal.SIGHUP)
             time.sleep(1.0)
-        assert eventually(lambda: not before & pids(server))
+        assert eventually(lambda: not before & pids(server) and load.answers > 50)
         load.stop()
         for _ in range(5):
             get(server, "/echo/canary?q=canary")
@@ -113,7 +116,6 @@ def reloaded(tmp_path_factory: pytest.TempPathFactory) -> Reload:
 
 def test_sighup_each_second_under_load_fails_no_request(reloaded: Reload) -> None:
     assert reloaded.load.failures == []
-    assert reloaded.load.answers > 50
 
 
 def test_sighup_replaces_the_workers(reloaded: Reload) -> None:
@@ -148,32 +150,37 @@ class Stop(NamedTuple):
     exit_code: int
     seconds: float
     told_to_stop: bool
+    times: float
+    """How many times longer than on a quiet machine everything took."""
 
 
 @pytest.fixture(scope="module")
 def stopped(tmp_path_factory: pytest.TempPathFactory) -> Stop:
-    with RunningServer(tmp_path_factory.mktemp("stopped"), TWO_WORKERS, factory=TOY) as server:
+    # What is asked while the server stops must be answered before it has: on a busy machine it stops more slowly.
+    times = slowness()
+    limits = {"TOY_LAME_DUCK_SECONDS": str(times), "STRONGROOM_GRACEFUL_TIMEOUT_SECONDS": str(math.ceil(8 * times))}
+    with RunningServer(tmp_path_factory.mktemp("stopped"), TWO_WORKERS | limits, factory=TOY) as server:
         workers = pids(server)
         idle, idle_2, busy_2 = Raw(server), Http2(server), Http2(server)
         idle.send(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert (idle.reply().status, idle_2.ask("GET", "/livez").status) == (200, 200)
         with ThreadPoolExecutor(6) as pool:
-            replies = [pool.submit(get, server, "/slow/1.5") for _ in range(6)]
-            stream = busy_2.start("GET", "/slow/1.5")
+            replies = [pool.submit(get, server, f"/slow/{1.5 * times:.1f}") for _ in range(6)]
+            stream = busy_2.start("GET", f"/slow/{1.5 * times:.1f}")
             busy_2.send(stream, b"")
-            time.sleep(0.2)
+            time.sleep(0.2 * times)
             started = time.monotonic()
             server.send_signal(signal.SIGTERM)
-            assert eventually(lambda: get(server, "/readyz").status == 503, within_seconds=0.9)
+            assert eventually(lambda: get(server, "/readyz").status == 503, within_seconds=0.9 * times)
             readiness, liveness, fresh = get(server, "/readyz"), get(server, "/livez"), get(server, "/pid")
             streamed = busy_2.reply(stream).status
             in_flight = [reply.result().status for reply in replies]
-        exit_code = server.stop(signal.SIGTERM)
+        exit_code = server.stop(signal.SIGTERM, 40 * times)
         seconds = time.monotonic() - started
         for raw in (idle, idle_2.raw, busy_2.raw):
             raw.close()
         told = all((server.data_dir / f"stopped-{pid}").exists() for pid in workers)
-        return Stop(in_flight, streamed, readiness, liveness.status, fresh.status, exit_code, seconds, told)
+        return Stop(in_flight, streamed, readiness, liveness.status, fresh.status, exit_code, seconds, told, times)
 
 
 def test_sigterm_finishes_all_that_is_in_flight(stopped: Stop) -> None:
@@ -196,7 +203,7 @@ def test_life_and_new_requests_go_on_while_readiness_fails(stopped: Stop) -> Non
 def test_idle_connections_do_not_hold_up_the_stop(stopped: Stop) -> None:
     # A second to be noticed, another of silence, a third for the TLS goodbye; 8 would be the limit.
     assert stopped.exit_code == 0
-    assert stopped.seconds < 5.0
+    assert in_time(stopped.seconds, 5.0 * stopped.times)
 
 
 def test_the_application_is_told_to_stop(stopped: Stop) -> None:
@@ -225,7 +232,8 @@ def test_a_request_that_outlasts_the_graceful_time_is_cut_off(tmp_path: Path) ->
         time.sleep(0.3)
         started = time.monotonic()
         server.stop(signal.SIGTERM)
-        assert time.monotonic() - started < 5.0
+        # Without the limit it would take the twenty seconds of the request.
+        assert in_time(time.monotonic() - started, 5.0)
         assert isinstance(endless.exception(), OSError | HTTPException)
 
 
@@ -322,12 +330,12 @@ def test_a_stop_right_after_the_fork_is_not_lost(tmp_path: Path) -> None:
     }
     log = tmp_path / "log"
     with log.open("wb") as told:
-        process = subprocess.Popen([sys.executable, "-c", serve], env=env, stdout=told, stderr=told)
+        process = watched(subprocess.Popen([sys.executable, "-c", serve], env=env, stdout=told, stderr=told))
     try:
         assert eventually(lambda: "Using worker" in log.read_text())
         time.sleep(0.3)
         process.terminate()
-        assert process.wait(15) == 0
+        assert process.wait(HANG_SECONDS) == 0
     finally:
         process.kill()
         process.wait()

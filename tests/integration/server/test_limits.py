@@ -6,21 +6,22 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from tests.integration.server.conftest import SHORT_LIMITS, TOY, Dial, Raw, eventually, get, request, stored
+from tests.integration.server.conftest import Dial, Raw, get, request, stored
+from tests.patience import eventually, in_time
 from tests.serving import RunningServer
 
 POST = b"POST /store HTTP/1.1\r\nHost: localhost\r\n"
 GET_LIVE = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
+GET_READY = GET_LIVE.replace(b"/livez", b"/readyz")
 
 
 def tcp(server: RunningServer) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", server.port), timeout=5)
+    return socket.create_connection(("127.0.0.1", server.port), timeout=60)
 
 
 def seconds_until_closed(client: socket.socket) -> float:
@@ -40,11 +41,15 @@ def memory_mib(pid: int) -> float:
 
 def test_a_client_that_never_starts_tls_is_dropped_in_time(server: RunningServer) -> None:
     with tcp(server) as silent:
-        assert 0.4 < seconds_until_closed(silent) < 1.4
+        seconds = seconds_until_closed(silent)
+    assert seconds > 0.4
+    assert in_time(seconds, 1.4)
 
 
 def test_a_client_that_never_sends_a_header_is_dropped_in_time(dial: Dial) -> None:
-    assert 1.0 < seconds_until_closed(dial().socket) < 3.0
+    seconds = seconds_until_closed(dial().socket)
+    assert seconds > 1.0
+    assert in_time(seconds, 3.0)
 
 
 def test_a_client_that_drips_its_header_is_dropped_in_time(dial: Dial) -> None:
@@ -54,7 +59,7 @@ def test_a_client_that_drips_its_header_is_dropped_in_time(dial: Dial) -> None:
         for byte in b"GET /livez HTTP/1.1\r\nHost: localhost\r\nX-Slow: " + b"a" * 1000:
             raw.send(bytes([byte]))
             time.sleep(0.05)
-    assert time.monotonic() - started < 3.0
+    assert in_time(time.monotonic() - started, 3.0)
 
 
 def test_the_header_timer_ends_with_the_first_request(dial: Dial) -> None:
@@ -71,8 +76,8 @@ def test_a_client_that_does_not_answer_the_tls_goodbye_is_let_go(dial: Dial, ser
     raw.send(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     descriptor = raw.socket.detach()
     with socket.socket(fileno=descriptor) as bare:
-        bare.settimeout(5)
-        assert seconds_until_closed(bare) < 2.0
+        bare.settimeout(60)
+        assert in_time(seconds_until_closed(bare), 2.0)
 
 
 def test_plain_http_to_the_tls_port_gets_no_answer(server: RunningServer) -> None:
@@ -91,7 +96,9 @@ def test_a_body_that_stalls_is_answered_408_and_its_connection_closed(dial: Dial
     raw.send(POST + b"Content-Length: 100\r\n\r\nstump")
     started = time.monotonic()
     assert raw.reply().status == 408
-    assert 1.0 < time.monotonic() - started < 2.5
+    seconds = time.monotonic() - started
+    assert seconds > 1.0
+    assert in_time(seconds, 2.5)
     assert raw.is_closed()
     assert stored(server).read_bytes() == b"whole"
 
@@ -115,13 +122,13 @@ def test_stalled_uploads_do_not_keep_others_from_reading(dial: Dial, server: Run
         raw.send(POST + b"Content-Length: 1000000\r\n\r\nstump")
     started = time.monotonic()
     assert all(get(server, "/readyz").status == 200 for _ in range(5))
-    assert time.monotonic() - started < 1.0
+    assert in_time(time.monotonic() - started, 1.0)
     assert {raw.reply().status for raw in stalled} == {408}
 
 
-def test_bodies_over_the_buffers_are_answered_503_and_the_rest_are_whole(dial: Dial, server: RunningServer) -> None:
+def test_bodies_over_the_buffers_are_answered_503_and_the_rest_are_whole(dial: Dial, patient: RunningServer) -> None:
     size = 1_400_000
-    senders = [dial() for _ in range(5)]
+    senders = [dial(patient) for _ in range(5)]
     for raw in senders:
         raw.send(POST + b"Content-Length: %d\r\n\r\n" % size + b"x" * (size - 1))
     time.sleep(0.2)
@@ -131,28 +138,34 @@ def test_bodies_over_the_buffers_are_answered_503_and_the_rest_are_whole(dial: D
     assert sorted({reply.status for reply in replies}) == [200, 503]
     assert all(reply.json()["size"] == size for reply in replies if reply.status == 200)
     assert all(reply.headers["retry-after"] == "1" for reply in replies if reply.status == 503)
-    assert request(server, "POST", "/store", body=b"x" * size).status == 200
+    assert request(patient, "POST", "/store", body=b"x" * size).status == 200
 
 
-def test_requests_past_the_cap_are_answered_503_with_retry_after(server: RunningServer) -> None:
-    with ThreadPoolExecutor(24) as pool:
-        replies = list(pool.map(lambda _: get(server, "/slow/0.3"), range(24)))
+def test_requests_past_the_cap_are_answered_503_with_retry_after(dial: Dial, patient: RunningServer) -> None:
+    # Connected first: on a busy machine the first would be answered before the last has shaken hands.
+    callers = [dial(patient) for _ in range(24)]
+    for caller in callers:
+        caller.send(b"GET /slow/0.3 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    replies = [caller.reply() for caller in callers]
     refused = [reply for reply in replies if reply.status == 503]
     assert len(replies) - len(refused) >= 12
     assert refused
     for reply in refused:
         assert (reply.headers["retry-after"], reply.json()["code"]) == ("1", "unavailable")
-    assert get(server, "/readyz").status == 200
+    assert get(patient, "/readyz").status == 200
 
 
-def test_a_client_that_leaves_does_not_make_room_while_its_thread_works(dial: Dial, server: RunningServer) -> None:
-    for _ in range(12):
-        raw = dial()
+def test_a_client_that_leaves_does_not_make_room_while_its_thread_works(dial: Dial, patient: RunningServer) -> None:
+    asking = dial(patient)
+    leaving = [dial(patient) for _ in range(12)]
+    for raw in leaving:
         raw.send(b"GET /slow/0.5 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    for raw in leaving:
         raw.close()
     time.sleep(0.2)
-    assert get(server, "/readyz").status == 503
-    assert eventually(lambda: get(server, "/readyz").status == 200, within_seconds=8)
+    asking.send(GET_READY)
+    assert asking.reply().status == 503
+    assert eventually(lambda: get(patient, "/readyz").status == 200, within_seconds=8)
 
 
 def test_many_logins_wait_shortly_or_are_refused_while_reads_go_on(server: RunningServer) -> None:
@@ -166,34 +179,27 @@ def test_many_logins_wait_shortly_or_are_refused_while_reads_go_on(server: Runni
             seconds.append(time.monotonic() - started)
     statuses = [login.result().status for login in logins]
     assert set(statuses) == {200, 503}
-    # One thread, 0.3 s each, 2 s of patience.
-    assert 5 <= statuses.count(200) <= 9
-    assert sorted(seconds)[len(seconds) // 2] < 0.2
+    # One thread, 0.3 s each, 2 s of patience: seven and what the time of the calls themselves allows.
+    assert in_time(statuses.count(200), 10)
+    assert in_time(sorted(seconds)[len(seconds) // 2], 0.2)
 
 
-@pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    limits = SHORT_LIMITS | {"STRONGROOM_HEADER_TIMEOUT_SECONDS": "20", "STRONGROOM_HANDSHAKE_TIMEOUT_SECONDS": "20"}
-    with RunningServer(tmp_path_factory.mktemp("small"), limits, factory=TOY) as running:
-        yield running
-
-
-def test_past_the_cap_the_oldest_that_owes_its_header_makes_room(small: RunningServer) -> None:
+def test_past_the_cap_the_oldest_that_owes_its_header_makes_room(patient: RunningServer) -> None:
     with contextlib.ExitStack() as stack:
-        half_open = [stack.enter_context(tcp(small)) for _ in range(200)]
-        assert get(small, "/readyz").status == 200
-        assert seconds_until_closed(half_open[0]) < 1.0
+        half_open = [stack.enter_context(tcp(patient)) for _ in range(200)]
+        assert get(patient, "/readyz").status == 200
+        assert in_time(seconds_until_closed(half_open[0]), 1.0)
         half_open[-1].settimeout(0.3)
         with pytest.raises(TimeoutError):
             half_open[-1].recv(1)
 
 
-def test_half_open_connections_cost_little_memory(small: RunningServer) -> None:
-    pid = get(small, "/pid").json()["pid"]
+def test_half_open_connections_cost_little_memory(patient: RunningServer) -> None:
+    pid = get(patient, "/pid").json()["pid"]
     before = memory_mib(pid)
     with contextlib.ExitStack() as stack:
         for _ in range(58):
-            stack.callback(Raw(small).close)
+            stack.callback(Raw(patient).close)
         assert memory_mib(pid) - before < 58 * 0.15
 
 

@@ -10,6 +10,7 @@ import time
 from flask import Flask, Response, jsonify, request
 
 from vault.errors import DatabaseUnavailable, KeyringError
+from vault.server import worker
 from vault.settings import Settings
 
 
@@ -32,6 +33,8 @@ def create_app(settings: Settings) -> Flask:
         raise KeyringError("The toy was told not to start.")
     if (settings.data_dir / "not-yet").exists():
         raise DatabaseUnavailable
+    # How long it goes on answering after it was told to stop: longer where a busy machine asks slowly.
+    worker._LAME_DUCK_SECONDS = float(os.environ.get("TOY_LAME_DUCK_SECONDS", worker._LAME_DUCK_SECONDS))
     app = Flask("toy")
     app.extensions["strongroom"] = Room(settings)
     _add_probes(app)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.opaque_provider import OpaqueProvider
+from tests.patience import eventually, in_time
 from tests.rotating import Worker, opened_with, worker
 from tests.vaults import (
     ADDRESS,
@@ -31,15 +32,6 @@ from vault.jobs import Jobs
 from vault.model.principal import Principal
 from vault.services import Services
 from vault.services.locking import lock, unlock
-
-
-def within(seconds: float, condition: Callable[[], bool]) -> bool:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return False
 
 
 def is_locked(vault: Services, ada: Principal) -> bool:
@@ -103,11 +95,11 @@ def test_every_running_worker_is_locked_within_a_second_without_redis(vault: Ser
     try:
         lock(vault.storage, HOST)
         start = time.monotonic()
-        assert within(5, lambda: all(is_locked(each, ada) for each in running))
-        # Half a second between two looks; the rest is for a machine that is busy with other tests.
-        assert time.monotonic() - start < 1.5
+        assert eventually(lambda: all(is_locked(each, ada) for each in running))
+        # Half a second between two looks.
+        assert in_time(time.monotonic() - start, 1.5)
         unlock(vault.storage, HOST)
-        assert within(5, lambda: not any(is_locked(each, ada) for each in running))
+        assert eventually(lambda: not any(is_locked(each, ada) for each in running))
     finally:
         for one, its_jobs in zip(running, jobs, strict=True):
             its_jobs.stop()

@@ -11,6 +11,7 @@ import pytest
 
 from tests.crowds import add_crowd
 from tests.factors import WEB, add_passkey, add_totp, asked, with_code
+from tests.patience import HANG_SECONDS
 from tests.rotating import kill_somewhere, open_everything, start_command, worker
 from tests.vaults import (
     ADDRESS,
@@ -279,7 +280,7 @@ def _kill_and_resume(vault: Services, ada: Principal, bob: Principal) -> None:
     began = ids(vault, "SELECT reseal_from_us FROM vault_state")
     assert began != {None}
     process = start_command(vault, "keys", "reseal")
-    told = process.communicate(timeout=60)[1].decode()
+    told = process.communicate(timeout=HANG_SECONDS)[1].decode()
     assert "sealed and signed anew" in told, told
     assert ids(vault, "SELECT reseal_from_us FROM vault_state") == {None}
     with opened_again(vault) as again:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.patience import HANG_SECONDS
 from vault.crypto import age
 from vault.crypto.age import Passphrase, X25519Identity, X25519Recipient, header, stream
 from vault.errors import FormatError
@@ -76,7 +77,7 @@ def test_debians_age_opens_our_passphrase_file(tmp_path: Path) -> None:
     # age asks a terminal and nothing else, so it gets one.
     subprocess.run(
         ["script", "-qec", "age -d -o x x.age", "/dev/null"],
-        input=b"correct horse\n", cwd=tmp_path, capture_output=True, check=True, timeout=30,
+        input=b"correct horse\n", cwd=tmp_path, capture_output=True, check=True, timeout=HANG_SECONDS,
     )  # fmt: skip
     assert (tmp_path / "x").read_bytes() == b"canary"
 

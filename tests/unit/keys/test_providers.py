@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.patience import HANG_SECONDS
 from vault.errors import KeyProviderError, KeyringError, SettingsError
 from vault.keys import PROVIDERS, Guarded, Providers, keyring_file
 from vault.settings import KEY_PROVIDERS, Settings, load
@@ -96,7 +97,7 @@ def test_transit_reads_its_token_from_the_file_each_time(tmp_path: Path) -> None
 
 def run(program: str, *arguments: str) -> str:
     words = [sys.executable, "-c", program, *arguments]
-    return subprocess.run(words, capture_output=True, text=True, check=True, timeout=60).stdout.strip()
+    return subprocess.run(words, capture_output=True, text=True, check=True, timeout=HANG_SECONDS).stdout.strip()
 
 
 def test_optional_packages_are_not_imported_until_they_are_chosen() -> None:
