@@ -1,0 +1,154 @@
+"""The databases of every earlier release are upgraded with a stop, and all that was in them is there and works."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyotp
+import pytest
+
+from tests.backups import nobody
+from tests.conftest import KINDS, FreshDatabase, Kind
+from tests.releases.conftest import Upgraded
+from tests.releases.kept import Asker, Kept
+from tests.releases.running import Release
+from tests.vaults import HOST, run_sql
+from vault.app import open_vault, restorer
+from vault.errors import BadLogin, BadSecondFactor, SecondFactorRequired
+from vault.jobs.drain import drain
+from vault.keys import backup as backup_key
+from vault.services.backup import Archive, Opener, places_at
+from vault.services.clock import SECOND_US
+from vault.services.logins import Proof, Visit
+from vault.services.sweep import Sweep
+
+VISIT = Visit("api", "127.0.0.1", "test", "request")
+
+
+def test_everything_opens_and_verifies(upgraded: Upgraded) -> None:
+    sweep = Sweep(upgraded.vault.storage, upgraded.vault.instance)
+    parts = [sweep.macs(), sweep.references(), sweep.blobs()]
+    assert [part.faults for part in parts] == [[], [], []]
+    assert all(part.count > 5 for part in parts)
+    # The checkpoint that the release signed: its tree is the beginning of this one.
+    note = (upgraded.kept.folder / "checkpoint.txt").read_text()
+    report = upgraded.vault.verifier.verify(note)
+    assert report.faults == []
+    assert report.size > 50
+
+
+def test_the_commands_of_a_host_say_that_all_is_well(upgraded: Upgraded, this_release: Release) -> None:
+    env = upgraded.kept.env
+    assert "current" in this_release.command(env, "db", "status")
+    assert this_release.run(env, "doctor", "--database").returncode == 0
+    this_release.command(env, "audit", "verify", "--checkpoint", str(upgraded.kept.folder / "checkpoint.txt"))
+
+
+def test_every_read_is_answered_as_by_the_release_itself(upgraded: Upgraded) -> None:
+    assert upgraded.ask.wrong_reads() == []
+
+
+def test_every_token_may_do_what_it_could_and_no_more(upgraded: Upgraded) -> None:
+    facts = upgraded.kept.facts["tokens"]["counted"]
+    for left in range(facts["uses_left"]):
+        assert upgraded.ask.call(facts["secret"], "GET", facts["path"]).status == 200, left
+    assert upgraded.ask.wrong_tokens() == ["counted: 401"]
+
+
+def test_people_log_in_as_before(upgraded: Upgraded) -> None:
+    people, logins = upgraded.kept.facts["people"], upgraded.vault.logins
+    assert logins.begin("bob", people["bob"]["password"], VISIT).user.role == "user"
+    refused = [("bob", people["bob"]["former_password"]), ("carol", people["carol"]["password"])]
+    for name, password in [*refused, *((name, "whatever it was") for name in upgraded.kept.facts["erased_people"])]:
+        with pytest.raises(BadLogin):
+            logins.begin(name, password, VISIT)
+
+
+def test_second_factors_are_asked_for_and_taken(upgraded: Upgraded) -> None:
+    ada, logins = upgraded.kept.facts["people"]["ada"], upgraded.vault.logins
+
+    def asked() -> str:
+        with pytest.raises(SecondFactorRequired) as caught:
+            logins.begin("ada", ada["password"], VISIT)
+        return caught.value.challenge_id
+
+    code = pyotp.TOTP(ada["totp_secret"]).at(upgraded.clock() // SECOND_US)
+    # A login that the release began, and that this one completes.
+    begun = logins.complete(ada["open_challenge"], Proof(code=code), VISIT)
+    assert (begun.user.role, begun.factors) == ("operator", ("password", "totp"))
+    with pytest.raises(BadSecondFactor):
+        logins.complete(asked(), Proof(recovery_code=ada["used_recovery_code"]), VISIT)
+    done = logins.complete(asked(), Proof(recovery_code=ada["recovery_codes"][0]), VISIT)
+    assert done.recovery_codes_left == len(ada["recovery_codes"]) - 1
+
+
+def test_answers_that_were_kept_are_given_once_more(upgraded: Upgraded) -> None:
+    facts = upgraded.kept.facts["idempotency"]
+    secret = upgraded.kept.token(facts["as"])
+    answer = upgraded.ask.call(secret, facts["method"], facts["path"], facts["body"], Idempotency_Key=facts["key"])
+    assert (answer.json, answer.etag, answer.headers["idempotency-replayed"]) == (facts["json"], facts["etag"], "true")
+
+
+def test_an_answer_that_was_wrapped_is_unwrapped_once(upgraded: Upgraded) -> None:
+    facts = upgraded.kept.facts["wrapped"]
+    path = "/v1/sys/wrapping/unwrap"
+    assert upgraded.ask.call("", "POST", path, {"token": facts["token"]}).json["data"]["data"] == facts["data"]
+    assert upgraded.ask.call("", "POST", path, {"token": facts["token"]}).status == 400
+
+
+def test_reads_that_a_killed_worker_left_in_its_spool_are_brought_in_once(upgraded: Upgraded) -> None:
+    for _ in range(2):
+        drain(upgraded.vault)
+    rows = run_sql(upgraded.vault, "SELECT request_id FROM audit_events WHERE action = 'values.read'")
+    found = [row.request_id for row in rows]
+    assert [found.count(request_id) for request_id in upgraded.kept.facts["spooled"]] == [1] * len(
+        upgraded.kept.facts["spooled"]
+    )
+    assert upgraded.vault.verifier.verify().faults == []
+
+
+def test_a_release_that_is_too_old_for_the_schema_says_so(
+    upgraded: Upgraded, unpacked_releases: dict[str, Release]
+) -> None:
+    if upgraded.kept.release != "0.1.0":
+        return
+    old = unpacked_releases["0.1.0"]
+    assert old.version == "0.1.0"
+    for words in (("serve",), ("user", "list"), ("db", "upgrade")):
+        done = old.run(upgraded.kept.env, *words)
+        assert done.returncode == 1
+        assert "newer release of Strongroom" in done.stderr
+
+
+# -- Archives --
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_archive_is_restored_into_either_database(
+    upgraded: Upgraded, kind: Kind, fresh_database: FreshDatabase
+) -> None:
+    kept = upgraded.kept
+    found = kept.settings.with_changes(database_url=fresh_database(kind, migrated=False))
+    done = restorer(found, upgraded.clock).restore(HOST, _archive(kept), places_at(found.backup_to), nobody)
+    assert (done.proof.faults, done.warnings, done.is_locked) == ([], [], False)
+    again = open_vault(found, upgraded.clock)
+    try:
+        ask = Asker(kept, again)
+        assert ask.wrong_reads(sessions=False) == []
+        assert ask.wrong_tokens() == []
+        assert again.verifier.verify((kept.folder / "checkpoint.txt").read_text()).faults == []
+        [(locked,)] = run_sql(again, "SELECT locked FROM lock_flag")
+        assert not locked
+    finally:
+        again.reads.close()
+        again.storage.close()
+
+
+def test_an_archive_opens_in_a_drill(upgraded: Upgraded) -> None:
+    contents, proof = restorer(upgraded.kept.settings).drill(HOST, _archive(upgraded.kept), nobody)
+    assert (contents.head.release, contents.head.schema) == (upgraded.kept.release, upgraded.kept.facts["schema"])
+    assert (proof.faults, proof.rows > 50, proof.blobs > 20) == ([], True, True)
+
+
+def _archive(kept: Kept) -> Archive:
+    return Archive(Path(kept.archive), Opener(backup_key.read(kept.folder / "keys" / "backup.txt")))
