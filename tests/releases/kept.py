@@ -1,4 +1,4 @@
-"""What a release has left behind (`make.py`), unpacked and ready to be upgraded, and the questions that are put to it."""
+"""What a release has left behind (`make.py`), unpacked to be upgraded, and the questions that are put to it."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class Asker:
     def call(self, secret: str, method: str, path: str, body: Any = None, **headers: str) -> Answer:
         """One call, below `/api/v1` unless the path begins with `/v1`."""
         whole = path if path.startswith("/v1/") else f"/api/v1{path}"
-        return Caller(self._app, secret).at(method, whole, body, **headers)
+        return Caller(self._app, secret).at(method, whole, body, raw=None, **headers)
 
     def wrong_reads(self, *, sessions: bool = True) -> list[str]:
         """The reads that are answered otherwise than by the release; more members in an answer are no difference."""

@@ -27,6 +27,7 @@ from vault.errors import BackupError
 from vault.services.backup.names import ArchiveName, short_id
 from vault.services.backup.seals import Opener
 from vault.storage import FirstRows, RowSigner
+from vault.storage.other_schema import Part, as_here
 from vault.storage.snapshot import as_records, kept_tables, read_rows
 
 FORMAT = 1
@@ -34,7 +35,7 @@ FORMAT = 1
 _STAMPED = b"SRM1 backup archive"
 _LINE_MOST = 64 * 1024 * 1024
 """Far above the longest row: an archive that somebody forged for a recipient must not fill the memory."""
-_OWN = ("vault_state", "master_keys", "user_keys", "system_secrets")
+_OWN = ("vault_state", "master_keys", "user_keys", "system_secrets", "row_formats")
 """The tables with the rows that open the vault; of user keys, those without an owner."""
 _OWN_MOST = 10_000
 
@@ -82,13 +83,17 @@ class Contents:
 
     def first_rows(self) -> FirstRows:
         """The rows that open the vault, as the database would give them. Raises `BackupError`."""
-        found = {rows.table: as_records(rows.table, rows.columns, own) for rows, own in self.own.items()}
+        found = {
+            part.table: as_records(part.table, part.columns, part.rows)
+            for rows, own in self.own.items()
+            for part in as_here(self.head.schema, Part(rows.table, rows.columns, own))
+        }
         if len(found.get("vault_state", ())) != 1:
             raise BackupError("The archive does not hold the state of one vault.")
-        system_keys, masters, secrets = (
-            tuple(found.get(name, ())) for name in ("user_keys", "master_keys", "system_secrets")
+        system_keys, masters, secrets, formats = (
+            tuple(found.get(name, ())) for name in ("user_keys", "master_keys", "system_secrets", "row_formats")
         )
-        return FirstRows(found["vault_state"][0], system_keys, masters, secrets)
+        return FirstRows(found["vault_state"][0], system_keys, masters, secrets, formats)
 
     def is_stamped_by(self, signer: RowSigner) -> bool:
         """Whether the vault with these keys made this very archive."""
@@ -225,7 +230,8 @@ class _Reader:
         return None
 
     def _begin(self, document: dict[str, Any]) -> None:
-        if document.pop("strongroom_backup") != FORMAT:
+        # A member that is not known may say how the rest is to be read.
+        if document.pop("strongroom_backup") != FORMAT or document.keys() - Head.__slots__:
             raise BackupError(f"{self._name} is an archive of a newer release of Strongroom: restore it with that.")
         self._contents = Contents(Head(**document))
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from vault.errors import BackupError, ErasedListError, StorageError
+from vault.errors import BackupError, ErasedListError, NewerRowFormat, StorageError
 from vault.keys import Keyring, MasterKey
 from vault.model.principal import Principal
 from vault.services import audit
@@ -29,7 +29,8 @@ from vault.services.clock import Clock
 from vault.services.instance import Instance
 from vault.services.own_keys import master_key, open_own_keys
 from vault.services.sweep import Sweep
-from vault.storage import Storage, UnitOfWork, migrate, schema_revision, schema_state, watched
+from vault.storage import Storage, UnitOfWork, migrate, schema_state, watched
+from vault.storage.other_schema import Part, as_here
 from vault.storage.session_limits import LONG
 from vault.storage.snapshot import Uncommitted, has_rows, kept_tables, write_rows
 
@@ -130,6 +131,10 @@ class Restorer:
                 raise BackupError(f"{archive.name} says that it is of another vault than it is.")
             keyring = self._keyring_of(contents.head.instance_id)
             own = open_own_keys(rows, keyring, None)
+        except NewerRowFormat as error:
+            raise _newer(archive, contents, "Its rows have formats that this release does not know.") from error
+        except StorageError as error:
+            raise _newer(archive, contents, error.message) from error
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             # Nothing is proven yet: whoever holds the backup key may have written anything here.
             raise BackupError(f"{archive.name} has rows that no vault of this release has.") from error
@@ -184,13 +189,6 @@ class Restorer:
                     if state != "empty" and (state != "current" or has_rows(unit.connection)):
                         raise BackupError(_NOT_EMPTY)
             migrate(self._url)
-            with storage.read() as unit:
-                schema = schema_revision(unit.connection)
-            if schema != contents.head.schema:
-                raise BackupError(
-                    f"The archive has the schema {contents.head.schema} of release {contents.head.release}, and this "
-                    f"release has {schema}: restore with that release, and upgrade then."
-                )
         except BaseException:
             storage.close()
             raise
@@ -216,9 +214,14 @@ class _Load:
         if has_rows(unit.connection):
             raise BackupError(_NOT_EMPTY)
         self._unit = unit
+        self._schema = contents.head.schema
         self._tables = {table.name: table for table in kept_tables()}
         # What is read now is the very archive that was proven before.
-        if archive.read(self._take).digest != contents.digest:
+        try:
+            digest = archive.read(self._take).digest
+        except StorageError as error:
+            raise _newer(archive, contents, error.message) from error
+        if digest != contents.digest:
             raise BackupError(f"{archive.name} was changed while it was read.")
         self._uncommitted = Uncommitted(storage, unit.connection)
         self._instance = Instance.open(self._uncommitted, keyring)
@@ -234,10 +237,17 @@ class _Load:
         return Proof(macs.count, blobs.count, report.size, faults)
 
     def _take(self, rows: Rows, values: Iterator[list[Any]]) -> None:
-        table = self._tables.get(rows.table)
-        if table is None:
-            raise StorageError(f"The archive has a table {rows.table} that this release does not know.")
-        write_rows(self._unit.connection, table, rows.columns, values)
+        for part in as_here(self._schema, Part(rows.table, rows.columns, values)):
+            table = self._tables.get(part.table)
+            if table is None:
+                raise StorageError(f"The archive has a table that this release does not know: {part.table}.")
+            write_rows(self._unit.connection, table, part.columns, part.rows)
+
+
+def _newer(archive: Archive, contents: Contents, why: str) -> BackupError:
+    """What to do about an archive that holds what this release does not know, or that somebody has put together."""
+    made = f"{archive.name} was made by release {contents.head.release}, with the schema {contents.head.schema}."
+    return BackupError(f"{made} {why} Restore it with that release or a newer one.")
 
 
 def _is_missing(storage: Storage) -> bool:

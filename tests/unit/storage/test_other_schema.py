@@ -1,0 +1,66 @@
+"""Rows of archives of older and newer schemas, as rows of this one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from vault.errors import StorageError
+from vault.storage.other_schema import Part, as_here
+from vault.storage.schema import SCHEMA, SCHEMA_NUMBER
+from vault.storage.snapshot import LEFT_OUT
+
+NEWER = f"{SCHEMA_NUMBER + 1:04}"
+NAMES = ("id", "owner_id", "name")
+
+
+def parts(schema: str, table: str, columns: Sequence[str], *rows: Sequence[Any]) -> list[tuple[str, Any, Any]]:
+    """What becomes of rows, with every row read."""
+    found = as_here(schema, Part(table, tuple(columns), iter(rows)))
+    return [(part.table, part.columns, [tuple(row) for row in part.rows]) for part in found]
+
+
+@pytest.mark.parametrize("locked", [True, False, 1, 0])
+def test_the_lock_of_0001_becomes_a_row_of_its_own(locked: Any) -> None:
+    state, flag = parts("0001", "vault_state", ("id", "locked", "created_us"), (1, locked, 5))
+    assert state == ("vault_state", ("id", "created_us", "row_format"), [(1, 5, 1)])
+    assert flag == ("lock_flag", ("id", "locked", "changed_us"), [(1, locked, 0)])
+
+
+def test_rows_of_0001_have_the_first_format() -> None:
+    assert parts("0001", "tokens", ("id", "mac"), ("a", "m"), ("b", "n")) == [
+        ("tokens", ("id", "mac", "row_format"), [("a", "m", 1), ("b", "n", 1)])
+    ]
+
+
+def test_a_table_without_signed_rows_stays_as_it_is() -> None:
+    assert parts("0001", "audit_events", ("id", "at_us"), ("a", 1)) == [("audit_events", ("id", "at_us"), [("a", 1)])]
+
+
+def test_rows_of_this_schema_stay_as_they_are() -> None:
+    rows = [("a", 2, "m")]
+    assert parts(SCHEMA, "tokens", ("id", "row_format", "mac"), *rows)[0][2][0][:3] == rows[0]
+    assert parts(SCHEMA, "vault_state", ("id", "row_format"), (1, 1))[0][0] == "vault_state"
+
+
+@pytest.mark.parametrize("schema", [NEWER, "9999", "from_the_future"])
+def test_of_a_newer_schema_empty_columns_and_tables_are_left(schema: str) -> None:
+    rows = [("a", "o", "n", None, None), ("b", "o", "m", None, None)]
+    assert parts(schema, "environments", (*NAMES, "expires_us", "base_ids"), *rows) == [
+        ("environments", NAMES, [("a", "o", "n"), ("b", "o", "m")])
+    ]
+    assert parts(schema, "tickets", ("id",)) == []
+
+
+@pytest.mark.parametrize("value", [0, "", False, "x"])
+def test_a_value_that_only_a_newer_release_knows_is_refused_and_named(value: Any) -> None:
+    with pytest.raises(StorageError, match=r"does not know: environments\.expires_us"):
+        parts(NEWER, "environments", (*NAMES, "expires_us"), ("a", "o", "n", None), ("b", "o", "m", value))
+
+
+@pytest.mark.parametrize("table", ["tickets", "oauth_clients", min(LEFT_OUT)])
+def test_a_row_of_a_table_that_only_a_newer_release_keeps_is_refused_and_named(table: str) -> None:
+    with pytest.raises(StorageError, match=f"does not know: {table}"):
+        parts(NEWER, table, ("id",), ("a",))

@@ -1,0 +1,91 @@
+"""Rows of an archive that another release made, as rows of this release's schema.
+
+A migration that only expands needs no step: the database fills new columns in, as it does when it is upgraded. Any
+other has a step here, which does to rows what the migration does to tables; rows of an older schema run through all
+steps after it. Of a newer schema only what this release knows is taken, and anything else is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
+from typing import Any, NamedTuple
+
+from vault.errors import StorageError
+from vault.storage.authority import SIGNED_TABLES
+from vault.storage.schema import SCHEMA_NUMBER
+from vault.storage.signed import FIRST_FORMAT
+from vault.storage.snapshot import kept_tables
+
+
+class Part(NamedTuple):
+    """Rows of one table, as `read_rows` reads them, and their columns."""
+
+    table: str
+    columns: tuple[str, ...]
+    rows: Iterable[Sequence[Any]]
+
+
+Step = Callable[[Part], Iterator[Part]]
+
+
+def as_here(schema: str, part: Part) -> Iterator[Part]:
+    """The rows of `part`, of an archive with another schema perhaps, as rows of this schema.
+
+    Raises `StorageError` for what only a newer release knows.
+    """
+    number = int(schema) if schema.isdecimal() else SCHEMA_NUMBER + 1
+    parts: Iterable[Part] = [part]
+    for step in (step for before, step in sorted(_STEPS.items()) if before >= number):
+        parts = chain.from_iterable(map(step, parts))
+    for each in parts:
+        yield from _known(each) if number > SCHEMA_NUMBER else [_completed(each)]
+
+
+def _split_lock_flag(part: Part) -> Iterator[Part]:
+    """0001 to 0002: `vault_state.locked` becomes a table of its own."""
+    if part.table != "vault_state" or "locked" not in part.columns:
+        yield part
+        return
+    place = part.columns.index("locked")
+    rows = list(part.rows)
+    yield Part(part.table, _without(part.columns, place), [_without(row, place) for row in rows])
+    yield Part("lock_flag", ("id", "locked", "changed_us"), [(1, row[place], 0) for row in rows])
+
+
+_STEPS: dict[int, Step] = {1: _split_lock_flag}
+"""By the number of the schema that each one leads away from."""
+
+
+def _completed(part: Part) -> Part:
+    """With the columns of signed tables that came later: a MAC is checked before the database could fill them in."""
+    signed = SIGNED_TABLES.get(part.table)
+    if signed is None:
+        return part
+    later = {"row_format": FIRST_FORMAT, **signed.before}
+    added = {name: value for name, value in later.items() if name not in part.columns}
+    return Part(part.table, (*part.columns, *added), ((*row, *added.values()) for row in part.rows))
+
+
+def _known(part: Part) -> Iterator[Part]:
+    """Without tables that are empty and columns that hold nothing, where a newer release has added them."""
+    table = next((table for table in kept_tables() if table.name == part.table), None)
+    if table is None:
+        for _ in part.rows:
+            raise StorageError(f"The archive has rows of a table that this release does not know: {part.table}.")
+        return
+    unknown = [place for place, name in enumerate(part.columns) if name not in table.columns]
+    known = [place for place, name in enumerate(part.columns) if name in table.columns]
+    names = ", ".join(f"{part.table}.{part.columns[place]}" for place in unknown)
+
+    def rows() -> Iterator[Sequence[Any]]:
+        for row in part.rows:
+            if any(row[place] is not None for place in unknown):
+                raise StorageError(f"The archive has values in columns that this release does not know: {names}.")
+            yield [row[place] for place in known]
+
+    yield Part(part.table, tuple(part.columns[place] for place in known), rows())
+
+
+def _without(values: Sequence[Any], place: int) -> tuple[Any, ...]:
+    return (*values[:place], *values[place + 1 :])
