@@ -11,14 +11,15 @@ from vault.api.schemas.bounded import Body, BoundedList, BoundedMap, BoundedText
 
 
 class Counted(fields.Field[Any]):
-    """Takes everything but `bad`, and counts what it was asked."""
+    """Takes everything but `bad`, and notes what it was asked."""
 
-    def __init__(self) -> None:
+    # marshmallow copies the fields inside of a list or a map, so the notes are a list of the test's own.
+    def __init__(self, asked: list[Any]) -> None:
         super().__init__()
-        self.asked = 0
+        self.asked = asked
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> Any:
-        self.asked += 1
+        self.asked.append(value)
         if value == "bad":
             raise ValidationError("bad")
         return value
@@ -31,19 +32,19 @@ def fault(field: fields.Field[Any], value: Any) -> Any:
 
 
 def test_of_a_list_that_is_too_long_no_item_is_looked_at() -> None:
-    inner = Counted()
-    field = BoundedList(inner, most=3)
-    assert field.deserialize(["a"] * 3) == ["a"] * 3
-    asked = field.inner.asked
+    asked: list[Any] = []
+    field = BoundedList(Counted(asked), most=3)
+    assert field.deserialize(["a"] * 3) == ["a"] * 3 == asked
     assert fault(field, ["a"] * 4) == ["At most 3 items are taken here."]
-    assert field.inner.asked == asked == 3
+    assert len(asked) == 3
 
 
 def test_of_a_map_that_is_too_long_no_name_is_looked_at() -> None:
-    field = BoundedMap(Counted(), Counted(), most=3)
+    asked: list[Any] = []
+    field = BoundedMap(Counted(asked), Counted(asked), most=3)
     assert field.deserialize({"a": 1, "b": 2, "c": 3}) == {"a": 1, "b": 2, "c": 3}
     assert fault(field, dict.fromkeys("abcd")) == ["At most 3 names are taken here."]
-    assert (field.key_field.asked, field.value_field.asked) == (3, 3)
+    assert len(asked) == 6
 
 
 def test_of_a_text_that_is_too_long_no_validator_is_asked() -> None:
@@ -55,17 +56,18 @@ def test_of_a_text_that_is_too_long_no_validator_is_asked() -> None:
 
 
 def test_the_first_fault_ends_a_list_and_a_map() -> None:
-    listed = BoundedList(Counted(), most=10)
+    asked: list[Any] = []
+    listed = BoundedList(Counted(asked), most=10)
     assert fault(listed, ["a", "bad", "bad", "bad"]) == {1: ["bad"]}
-    assert listed.inner.asked == 2
-    mapped = BoundedMap(Counted(), Counted(), most=10)
+    assert asked == ["a", "bad"]
+    mapped = BoundedMap(Counted(asked), Counted(asked), most=10)
     assert fault(mapped, {"a": 1, "b": "bad", "bad": "bad"}) == {"b": {"value": ["bad"]}}
     assert fault(mapped, {"a": 1, "bad": "bad"}) == {"bad": {"key": ["bad"]}}
 
 
 @pytest.mark.parametrize("value", ["abc", {"a": 1}, 5, None, True, ("a",)])
 def test_a_list_is_a_list(value: Any) -> None:
-    assert fault(BoundedList(Counted(), most=3), value)
+    assert fault(BoundedList(Counted([]), most=3), value)
 
 
 @pytest.mark.parametrize("value", ["abc", ["a"], 5, None])
