@@ -13,9 +13,11 @@ from urllib.parse import quote
 from flask import Flask, Response, current_app, g, request
 
 from vault.auth import Presented, authenticate
-from vault.errors import BadLogin, InvalidInput, NotFound, Unavailable
-from vault.http import is_public
+from vault.errors import BadLogin, InvalidInput, NotFound, NotGranted, Unavailable
+from vault.http import is_large, is_public
 from vault.model.environment import normal
+from vault.model.grant import Permission
+from vault.model.policy import allows_anywhere
 from vault.model.principal import Principal
 from vault.services import Services
 from vault.services.idempotency import Call, Claim, KeptAnswer
@@ -87,6 +89,26 @@ def principal() -> Principal:
 def address() -> str:
     """Where the request came from: the peer, or what a named proxy says of it."""
     return request.remote_addr or ""
+
+
+def asked_first(*permissions: Permission, anywhere: bool = False) -> Callable[[View], View]:
+    """Ask for one of `permissions` before a large body is parsed; the service asks again.
+
+    On what the address names, or with `anywhere` on any environment: there, the body says which one.
+    """
+
+    def decorate(view: View) -> View:
+        @functools.wraps(view)
+        def run(*args: Any, **kwargs: Any) -> Any:
+            if is_large() and anywhere and not allows_anywhere(principal(), permissions):
+                raise NotGranted()
+            if is_large() and not anywhere:
+                services().environments.require(principal(), kwargs.get("env"), permissions)
+            return view(*args, **kwargs)
+
+        return run
+
+    return decorate
 
 
 def writes(view: View) -> View:

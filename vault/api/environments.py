@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from vault.api.calls import page, page_limit, place_of, principal, services, writes
+from vault.api.calls import asked_first, page, page_limit, place_of, principal, services, writes
 from vault.api.parser import StrictBlueprint
 from vault.api.schemas.environments import (
     ChangeEnvironmentBody,
@@ -18,6 +18,7 @@ from vault.api.schemas.environments import (
 )
 from vault.api.variables import variable_of
 from vault.model.environment import Environment
+from vault.model.grant import Permission
 from vault.services.environments import GLOBALS
 from vault.storage import UnitOfWork
 
@@ -39,6 +40,7 @@ def list_environments(query: dict[str, Any]) -> Any:
 
 
 @blueprint.route("/environments", methods=["POST"])
+@asked_first(Permission.CREATE, anywhere=True)
 @blueprint.arguments(CreateEnvironmentBody)
 @writes
 @blueprint.response(201, EnvironmentSchema)

@@ -7,11 +7,12 @@ from typing import Any
 from flask import Response
 
 from vault.api.both import both
-from vault.api.calls import precondition, principal, services, writes
+from vault.api.calls import asked_first, precondition, principal, services, writes
 from vault.api.parser import StrictBlueprint
 from vault.api.schemas.transfer import ExportQuery, ImportAnswer, ImportBody
 from vault.api.values import text_response
 from vault.formats import ParsedFile
+from vault.model.grant import Permission
 from vault.services.transfer import format_named, parse_file
 from vault.storage import UnitOfWork
 
@@ -19,10 +20,12 @@ blueprint = StrictBlueprint("transfer", __name__, description="Files in and out.
 
 
 @blueprint.route("/import", methods=["POST"])
+@asked_first(Permission.UPDATE, Permission.CREATE, anywhere=True)
 @blueprint.arguments(ImportBody)
 @blueprint.response(200, ImportAnswer)
 def import_file(body: dict[str, Any]) -> Any:
     """Read a file's text into an environment (null: the globals) as one revision; a dry run only shows the plan."""
+    services().environments.require(principal(), body["environment"], (Permission.UPDATE, Permission.CREATE))
     # Before the transaction: others wait while that lasts.
     return _store(body, parse_file(body["format"], body["text"]))
 

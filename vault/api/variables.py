@@ -7,7 +7,7 @@ from typing import Any
 from flask import Response
 
 from vault.api.both import both
-from vault.api.calls import known_etags, precondition, principal, quoted, services, writes
+from vault.api.calls import asked_first, known_etags, precondition, principal, quoted, services, writes
 from vault.api.parser import StrictBlueprint
 from vault.api.schemas.variables import (
     PatchVariablesBody,
@@ -18,6 +18,7 @@ from vault.api.schemas.variables import (
     WrittenAnswer,
 )
 from vault.model.environment import Variable
+from vault.model.grant import Permission
 from vault.services.variables import Written
 from vault.storage import UnitOfWork
 
@@ -36,6 +37,7 @@ def read_variables(env: str | None = None) -> Any:
 
 
 @both(blueprint, "/variables", "PUT")
+@asked_first(Permission.UPDATE)
 @blueprint.arguments(PutVariablesBody)
 @writes
 @blueprint.response(200, WrittenAnswer)
@@ -46,6 +48,7 @@ def replace_variables(body: dict[str, Any], unit: UnitOfWork, env: str | None = 
 
 
 @both(blueprint, "/variables", "PATCH")
+@asked_first(Permission.UPDATE)
 @blueprint.arguments(PatchVariablesBody)
 @writes
 @blueprint.response(200, WrittenAnswer)
@@ -64,6 +67,7 @@ def read_variable(name: str, env: str | None = None) -> Any:
 
 
 @both(blueprint, "/variables/<name>", "PUT")
+@asked_first(Permission.UPDATE)
 @blueprint.arguments(VariableBody)
 @writes
 @blueprint.response(200, WrittenAnswer)

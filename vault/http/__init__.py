@@ -5,6 +5,6 @@ routes.py knows which budget a request has; the front door and the faces ask it 
 
 from __future__ import annotations
 
-from vault.http.routes import Routes, budget, classify, is_public, prepare, public, register, routes_of
+from vault.http.routes import Routes, budget, classify, is_large, is_public, prepare, public, register, routes_of
 
-__all__ = ["Routes", "budget", "classify", "is_public", "prepare", "public", "register", "routes_of"]
+__all__ = ["Routes", "budget", "classify", "is_large", "is_public", "prepare", "public", "register", "routes_of"]

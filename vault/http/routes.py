@@ -94,6 +94,11 @@ def budget() -> Budget:
     return BUDGETS[routes_of(current_app).class_of(request.endpoint)]
 
 
+def is_large() -> bool:
+    """Whether the request brings more than a public one could: what it costs to read is asked for first."""
+    return (request.content_length or 0) > BUDGETS[RouteClass.PUBLIC].body_bytes
+
+
 def classify(blueprint: Blueprint, route_class: RouteClass) -> None:
     """Give all routes of `blueprint` a class, but for its public views."""
     setattr(blueprint, _CLASS, route_class)

@@ -14,11 +14,12 @@ from werkzeug.exceptions import HTTPException
 
 from vault.auth import VAULT_METHODS, Presented, authenticate
 from vault.errors import InvalidInput, StrongroomError
-from vault.http import budget, classify, is_public
+from vault.http import budget, classify, is_large, is_public
 from vault.kv import problems
 from vault.kv.duration import seconds_of
 from vault.model.budgets import RouteClass
 from vault.model.environment import check_environment_name
+from vault.model.grant import Permission
 from vault.model.principal import Principal, PrincipalKind
 from vault.model.strict_json import dumps, parse_written
 from vault.services import Services
@@ -132,6 +133,12 @@ def named(path: str) -> str:
     What is authorised is this name and what is stored under it, so there is no second spelling of a path.
     """
     return check_environment_name(path, path="path")
+
+
+def may_write(name: str) -> None:
+    """Raise `NotGranted` before a large body for the environment `name` is parsed in vain; the service asks again."""
+    if is_large():
+        services().environments.require(principal(), name, (Permission.CREATE, Permission.UPDATE))
 
 
 def body() -> dict[str, Any]:

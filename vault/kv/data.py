@@ -45,7 +45,7 @@ def subkeys(path: str) -> Response:
 @blueprint.route("/secret/data/<path:path>", methods=WRITES)
 def write(path: str) -> Response:
     """A new version with exactly these values."""
-    data, cas = _written()
+    data, cas = _written(path)
     return _store(path, lambda current: replaced(current, data), cas)
 
 
@@ -54,7 +54,7 @@ def patch(path: str) -> Response:
     """A new version: the current one with a JSON merge patch (RFC 7396) applied."""
     if request.mimetype != MERGE_PATCH:
         raise problems.WrongMediaType()
-    data, cas = _written()
+    data, cas = _written(path)
     return _store(path, lambda current: merged(current, data), cas, create=False)
 
 
@@ -130,8 +130,9 @@ def known_etags() -> Collection[str]:
     return [part.strip().removeprefix("W/").strip('"') for part in given.split(",")] if given else ()
 
 
-def _written() -> tuple[dict[str, Any], int | None]:
+def _written(path: str) -> tuple[dict[str, Any], int | None]:
     """The values and the check-and-set number of a write."""
+    calls.may_write(named(path))
     document = body()
     data = document.get("data")
     if not isinstance(data, dict):

@@ -33,7 +33,9 @@ def read(path: str) -> Response:
 @blueprint.route("/kv/<path:path>", methods=WRITES)
 def write(path: str) -> Response:
     """Exactly these values."""
-    name, values = named(path), body()
+    name = named(path)
+    calls.may_write(name)
+    values = body()
     if not values:
         raise InvalidInput("missing data fields")
     transaction(

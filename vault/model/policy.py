@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from vault.errors import NotGranted
 from vault.model.grant import Permission, Target
 from vault.model.principal import Principal
@@ -13,6 +15,13 @@ def allows(principal: Principal, permission: Permission, target: Target) -> bool
     if principal.grants is None:
         return True
     return any(permission in grant.permissions and grant.covers(target) for grant in principal.grants)
+
+
+def allows_anywhere(principal: Principal, permissions: Iterable[Permission]) -> bool:
+    """Whether `principal` holds one of `permissions` on anything at all."""
+    if principal.grants is None:
+        return True
+    return any(permission in grant.permissions for grant in principal.grants for permission in permissions)
 
 
 def require(principal: Principal, permission: Permission, target: Target) -> None:

@@ -22,6 +22,7 @@ from vault.model.budgets import BODY_MOST_BYTES
 from vault.model.digits import whole_number
 from vault.observe import metrics
 from vault.server.bridge import Lane, PasswordLane, WSGIApp, make_environ, path_info
+from vault.server.head import check_head
 from vault.server.intake import Intake, Message, Receive
 from vault.server.refusal import Answer, ClientGone, Headers, Refusal, bad_request, draining, stranger
 from vault.settings import Network, Settings
@@ -135,6 +136,7 @@ class Door:
             raise bad_request("A request needs exactly one valid Host.", cause="no_host")
         if not raw_path.startswith(b"/"):
             raise bad_request("The request target must be a path.")
+        check_head(scope["query_string"], headers)
         if raw_path in (b"/livez", b"/readyz") and method in ("GET", "HEAD"):
             if self.draining and raw_path == b"/readyz":
                 raise draining()

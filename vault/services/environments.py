@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from vault.crypto import keyed_digest
-from vault.errors import InvalidInput, NameTaken, NotFound, QuotaExceeded
+from vault.errors import InvalidInput, NameTaken, NotFound, NotGranted, QuotaExceeded
 from vault.model.environment import (
     DESCRIPTION_MAX_CHARACTERS,
     Environment,
@@ -67,6 +67,18 @@ class Environments:
         if row is None or row.deleted_us is not None:
             raise NotFound()
         return row
+
+    def require(self, principal: Principal, reference: str | None, permissions: Collection[Permission]) -> None:
+        """Raise `NotGranted` unless `principal` holds one of `permissions` on what `reference` means, there or not.
+
+        For a call whose input costs much to read: it is asked here first, and where it is carried out again.
+        """
+        if principal.grants is None:
+            return
+        with self._storage.read() as unit:
+            target = target_of(self._look_up(unit, principal, reference), reference)
+        if not any(allows(principal, permission, target) for permission in permissions):
+            raise NotGranted()
 
     def list(
         self, principal: Principal, *, name: str | None = None, deleted: bool = False, after: str = "", limit: int
