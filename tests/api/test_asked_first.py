@@ -23,8 +23,17 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     sizes: list[int] = []
     parse: Any = strict_json._parsed
     members: Any = json_format._members
-    monkeypatch.setattr(strict_json, "_parsed", lambda body, *rest: (sizes.append(len(body)), parse(body, *rest))[1])
-    monkeypatch.setattr(json_format, "_members", lambda text: (sizes.append(len(text)), members(text))[1])
+
+    def parse_counted(body: bytes, *rest: Any) -> Any:
+        sizes.append(len(body))
+        return parse(body, *rest)
+
+    def members_counted(text: str) -> Any:
+        sizes.append(len(text))
+        return members(text)
+
+    monkeypatch.setattr(strict_json, "_parsed", parse_counted)
+    monkeypatch.setattr(json_format, "_members", members_counted)
     return sizes
 
 
