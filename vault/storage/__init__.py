@@ -6,6 +6,7 @@ from vault.storage.hot import Facts, HotReads, Layer
 from vault.storage.keys import FirstRows, Watched, first_rows, holds_vault, set_locked, watched
 from vault.storage.migrate import migrate
 from vault.storage.receipts import hold, when_settled
+from vault.storage.refused import is_about_the_rows
 from vault.storage.repository import Record, Stale, WrittenRow
 from vault.storage.schema import SCHEMA_NUMBER, require_usable, schema_revision, schema_state
 from vault.storage.session_cache import NoCache, RedisCache, SessionCache
@@ -42,6 +43,7 @@ __all__ = [
     "first_rows",
     "hold",
     "holds_vault",
+    "is_about_the_rows",
     "migrate",
     "require_usable",
     "schema_revision",

@@ -1,6 +1,7 @@
 """The spool: sealed records on this host's own disk, there before an answer leaves, and in the database a moment later.
 
     spool/<instance id>/<random>.spool     one or two files of each worker
+    spool/<instance id>/set-aside/         records that no drain could store, each in a file
 
     file   = "SRMSPL1\\n" ‖ epoch (8) ‖ record … ‖ zeros
     record = u32 length of the blob ‖ u32 CRC-32 of epoch ‖ id ‖ blob ‖ id (16) ‖ blob
@@ -19,13 +20,17 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 import secrets
 import struct
 import threading
+import uuid
 import weakref
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import structlog
 
@@ -48,6 +53,10 @@ _KEPT_BYTES = 8 * _STEP_BYTES
 _CLOSED_MOST = 2
 """While the database is away, two files wait for it and a third grows: there is no use in a file for each try."""
 _SUFFIX = ".spool"
+SET_ASIDE = "set-aside"
+"""The folder of records that no drain could store, each in a file: the sealed record as it was."""
+_LIKELY = re.compile(rb"\x00\x00(?:\x00[^\x00]|[^\x00].).{20}", re.DOTALL)
+"""The start of a record of less than 64 KiB, by its length alone."""
 
 
 class SpoolFile:
@@ -164,17 +173,48 @@ class SpoolFile:
             self.end = max((end for *_, is_whole, end in self._scan(size) if is_whole), default=_HEADER_BYTES)
 
     def _scan(self, end: int) -> Iterator[tuple[bytes, bytes, bool, int]]:
-        """Id, blob, whether they are whole, and where they end, as far as lengths make sense."""
+        """Id, blob, whether they are whole, and where they end.
+
+        Behind a record that is not whole its length is worth nothing either: the next whole one is looked for.
+        """
         start = _HEADER_BYTES
         with os.fdopen(os.dup(self._descriptor), "rb", buffering=_STEP_BYTES) as file:
-            file.seek(start)
             while start + _RECORD.size < end:
-                length, checksum, record_id = _RECORD.unpack(file.read(_RECORD.size))
-                start += _RECORD.size + length
-                if not 0 < length <= _BLOB_MOST_BYTES or start > end:
+                found = self._record_at(file, start, end)
+                if found is not None:
+                    start = found[2]
+                    yield found[0], found[1], True, start
+                    continue
+                following = self._next_whole(file, start + 1, end)
+                if following is None and not any(_read_at(file, start, _RECORD.size)):
                     return
-                blob = file.read(length)
-                yield record_id, blob, zlib.crc32(blob, zlib.crc32(record_id, self._seed)) == checksum, start
+                yield b"", b"", False, start
+                if following is None:
+                    return
+                start = following
+
+    def _record_at(self, file: BinaryIO, start: int, end: int) -> tuple[bytes, bytes, int] | None:
+        """Id, blob and end of the record that starts here; None where there is no whole one."""
+        length, checksum, record_id = _RECORD.unpack(_read_at(file, start, _RECORD.size))
+        stop = start + _RECORD.size + length
+        if not 0 < length <= _BLOB_MOST_BYTES or stop > end:
+            return None
+        blob = file.read(length)
+        is_whole = zlib.crc32(blob, zlib.crc32(record_id, self._seed)) == checksum
+        return (record_id, blob, stop) if is_whole else None
+
+    def _next_whole(self, file: BinaryIO, start: int, end: int) -> int | None:
+        """Where the first whole record from `start` on begins."""
+        while start + _RECORD.size < end:
+            # Pages overlap by a header, so that none is cut in two.
+            page = _read_at(file, start, min(_STEP_BYTES + _RECORD.size, end - start))
+            place = 0
+            while (likely := _LIKELY.search(page, place)) is not None:
+                place = likely.start() + 1
+                if self._record_at(file, start + likely.start(), end) is not None:
+                    return start + likely.start()
+            start += _STEP_BYTES
+        return None
 
 
 class Spool:
@@ -196,6 +236,9 @@ class Spool:
 
         Raises `AuditUnavailable`.
         """
+        if len(blob) > _BLOB_MOST_BYTES:
+            log.error("audit_record_too_large", bytes=len(blob))
+            raise AuditUnavailable("The record of this read is too large for the audit, so it is not answered.")
         with self._gathering:
             batch = self._batch
             batch.records.append((record_id, blob))
@@ -250,6 +293,27 @@ class Spool:
             self._foreign.add(path)
             log.warning("audit_spool_of_newer_release", file=path.name)
 
+    def set_aside(self, record_id: bytes, blob: bytes, reason: str) -> None:
+        """Keep a record that nothing can be done with in a file of its own, so that the others are drained.
+
+        Raises `OSError` where it cannot be kept.
+        """
+        folder = self._directory / SET_ASIDE
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = folder / f"{uuid.UUID(bytes=record_id)}.record"
+        with suppress(FileExistsError):
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_DSYNC, 0o600)
+            try:
+                _write_all(descriptor, blob, 0)
+            except BaseException:
+                path.unlink(missing_ok=True)
+                raise
+            finally:
+                os.close(descriptor)
+            _sync_directory(folder)
+            metrics().spool_set_aside.inc()
+            log.error("audit_record_set_aside", file=path.name, reason=reason)
+
     def waiting_bytes(self) -> int:
         """How much lies here that is not in the database yet, to the last batch."""
         return sum(file.end for file in (self._current, *self._closed) if file is not None)
@@ -283,6 +347,11 @@ class Spool:
         if self._current is not None and not self._current.is_sound:
             self._closed.append(self._current)
             self._current = None
+
+
+def _read_at(file: BinaryIO, start: int, size: int) -> bytes:
+    file.seek(start)
+    return file.read(size)
 
 
 def _write_all(descriptor: int, data: bytes, offset: int) -> None:

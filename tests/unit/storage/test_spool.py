@@ -8,6 +8,7 @@ import errno
 import os
 import threading
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -285,3 +286,60 @@ def test_a_file_whose_maker_died_before_its_header_is_found_and_empty(tmp_path: 
     (tmp_path / "b.spool").write_bytes(b"")
     assert left_behind(tmp_path) == []
     assert list(tmp_path.iterdir()) == []
+
+
+def damaged(path: Path, change: Callable[[bytearray, list[int]], None], blobs: list[bytes]) -> None:
+    """Change a file of the spool; `change` gets its bytes and where each record's header starts."""
+    content = bytearray(path.read_bytes())
+    change(content, [content.index(each) - 24 for each in blobs])
+    path.write_bytes(content)
+
+
+def _too_long(content: bytearray, starts: list[int]) -> None:
+    content[starts[1] : starts[1] + 4] = (2 << 20).to_bytes(4, "big")
+
+
+def _wrong_but_likely(content: bytearray, starts: list[int]) -> None:
+    content[starts[1] : starts[1] + 4] = (40).to_bytes(4, "big")
+
+
+def _zero(content: bytearray, starts: list[int]) -> None:
+    content[starts[1] : starts[1] + 24] = bytes(24)
+
+
+def _huge(content: bytearray, starts: list[int]) -> None:
+    content[starts[1] : starts[1] + 4] = b"\xff" * 4
+
+
+@pytest.mark.parametrize("change", [_too_long, _wrong_but_likely, _zero, _huge])
+def test_a_damaged_length_hides_nothing_behind_it(
+    tmp_path: Path, change: Callable[[bytearray, list[int]], None]
+) -> None:
+    spool = Spool(tmp_path, MOST)
+    ids, blobs = [uuid.uuid4().bytes for _ in range(5)], [os.urandom(300 + number) for number in range(5)]
+    for record_id, each in zip(ids, blobs, strict=True):
+        spool.append(record_id, SealedBlob(each))
+    spool.close()
+    damaged(next(tmp_path.glob("*.spool")), change, blobs)
+    assert left_behind(tmp_path) == [ids[0], *ids[2:]]
+
+
+def test_a_record_that_is_too_large_is_refused_and_hides_nothing(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, MOST)
+    before = append(spool)
+    with pytest.raises(AuditUnavailable, match="too large"):
+        spool.append(uuid.uuid4().bytes, SealedBlob(bytes((1 << 20) + 1)))
+    after = append(spool, 2)
+    assert held(spool) == [*before, *after]
+    spool.close()
+
+
+def test_what_is_set_aside_lies_in_a_file_of_its_own_once(tmp_path: Path) -> None:
+    spool, record_id = Spool(tmp_path, MOST), uuid.uuid4().bytes
+    for _ in range(2):
+        spool.set_aside(record_id, b"sealed", "test")
+    (path,) = (tmp_path / "set-aside").iterdir()
+    assert (path.name, path.read_bytes(), path.stat().st_mode & 0o777) == (
+        f"{uuid.UUID(bytes=record_id)}.record", b"sealed", 0o600,
+    )  # fmt: skip
+    assert left_behind(tmp_path) == []

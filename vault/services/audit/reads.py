@@ -49,7 +49,7 @@ from vault.services.audit.refusals import Gathered, Refusals
 from vault.services.audit.tree import AuditTree
 from vault.services.clock import Clock, now_us
 from vault.services.instance import Instance
-from vault.storage import Spool, SpoolFile, Storage
+from vault.storage import Spool, SpoolFile, Storage, is_about_the_rows
 
 log = structlog.get_logger(__name__)
 
@@ -60,6 +60,9 @@ _LAYERS_MOST = 32
 _FACTS = len(Event._fields) - 3
 """In a record: an event's, less its id, salt and commitment."""
 _DETAILS = Event._fields.index("details") - 1
+
+_Read = tuple[bytes, list[Any]]
+"""The id of a record and its facts."""
 
 
 class ReadLog:
@@ -211,14 +214,30 @@ class ReadLog:
     def _drain(self, file: SpoolFile) -> int:
         count, is_retry, file.is_new = 0, not file.is_new, False
         for batch in self._batches(file):
-            count += len(batch)
-            self._store(batch, is_retry=is_retry)
+            count += self._store_what_can_be(batch, is_retry=is_retry)
             for record_id, _ in batch:
                 self._recent.pop(record_id, None)
         return count
 
-    def _batches(self, file: SpoolFile) -> Iterator[list[tuple[bytes, list[Any]]]]:
-        batch: list[tuple[bytes, list[Any]]] = []
+    def _store_what_can_be(self, batch: Sequence[_Read], *, is_retry: bool) -> int:
+        """Store a batch, less what the database will never take, which is set aside; how many were stored."""
+        try:
+            self._store(batch, is_retry=is_retry)
+        except Exception as error:
+            if not is_about_the_rows(error):
+                raise
+            if len(batch) > 1:
+                half = len(batch) // 2
+                parts = (batch[:half], batch[half:])
+                return sum(self._store_what_can_be(part, is_retry=is_retry) for part in parts)
+            ((record_id, facts),) = batch
+            place = context.audit_record(self._instance.id, str(uuid.UUID(bytes=record_id)))
+            self._spool.set_aside(record_id, self._instance.seal(place, compact(facts).encode()), type(error).__name__)
+            return 0
+        return len(batch)
+
+    def _batches(self, file: SpoolFile) -> Iterator[list[_Read]]:
+        batch: list[_Read] = []
         is_newer = False
         for record_id, blob in file.records():
             try:
@@ -226,8 +245,11 @@ class ReadLog:
             except NewerFormat:
                 is_newer = True
                 continue
-            if facts is not None:
-                batch.append((record_id, facts))
+            except (BlobError, ValueError, TypeError, KeyError) as error:
+                metrics().integrity_errors.labels(kind="spool").inc()
+                self._spool.set_aside(record_id, blob, type(error).__name__)
+                continue
+            batch.append((record_id, facts))
             if len(batch) == _BATCH:
                 yield batch
                 batch = []
@@ -236,19 +258,14 @@ class ReadLog:
         if is_newer:
             raise NewerFormat()
 
-    def _open(self, record_id: bytes, blob: bytes) -> list[Any] | None:
-        event_id = str(uuid.UUID(bytes=record_id))
-        try:
-            sealed = as_sealed(blob)
-            place = context.audit_record(self._instance.id, event_id)
-            document = json.loads(self._instance.open_blob(place, key_id_of(sealed), sealed))
-        except BlobError:
-            metrics().integrity_errors.labels(kind="spool").inc()
-            log.error("audit_record_does_not_open", event_id=event_id)  # noqa: TRY400 - a BlobError tells nothing more.
-            return None
-        return _known_facts(document)
+    def _open(self, record_id: bytes, blob: bytes) -> list[Any]:
+        sealed, place = as_sealed(blob), context.audit_record(self._instance.id, str(uuid.UUID(bytes=record_id)))
+        facts = _known_facts(json.loads(self._instance.open_blob(place, key_id_of(sealed), sealed)))
+        if not all(fact is None or isinstance(fact, str | int) for fact in facts):
+            raise TypeError("A fact of an event is a text, a number or nothing.")
+        return facts
 
-    def _store(self, batch: Sequence[tuple[bytes, list[Any]]], *, is_retry: bool) -> None:
+    def _store(self, batch: Sequence[_Read], *, is_retry: bool) -> None:
         facts = {str(uuid.UUID(bytes=record_id)): read for record_id, read in batch}
         with self._storage.write() as unit:
             # What was drained before, by whoever did not live to say so, is there already.
