@@ -2,54 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
 
 from vault.cli import host
 from vault.cli.words import say
-from vault.errors import KeyProviderError, KeyProviderUnavailable
+from vault.errors import StrongroomError
 
 if TYPE_CHECKING:
+    from vault.services.locking import LockChange
+    from vault.settings import Settings
     from vault.storage import Storage
 
 
 @click.command()
 def lock() -> None:
     """Lock the vault: within a second every worker forgets all keys and answers 503, until `unlock`."""
-    from vault.services.locking import lock as lock_vault
-
-    with _database() as storage:
-        changed = lock_vault(storage, host.operator())
-    say("The vault is locked." if changed else "The vault was locked already.")
+    _change_and_record(locked=True)
 
 
 @click.command()
 def unlock() -> None:
     """Unlock the vault; its workers ask the key provider, and go on."""
-    from vault.services.locking import unlock as unlock_vault
-
-    with _database() as storage:
-        changed = unlock_vault(storage, host.operator())
-    say("The vault is unlocked." if changed else "The vault was not locked.")
+    _change_and_record(locked=False)
 
 
-@contextmanager
-def _database() -> Iterator[Storage]:
-    """The database, with the vault's keys where they can be had: to lock needs none, and must not wait for them."""
-    from vault.app import open_vault
-    from vault.storage import Storage
+def _change_and_record(*, locked: bool) -> None:
+    change = _change(locked=locked)
+    if change.changed and not change.warning:
+        _record(locked=locked)
 
-    found = host.vault_settings()
+
+def _change(*, locked: bool) -> LockChange:
+    """Write the flag, and say so. It needs no key, so it waits neither for the key provider nor for a passphrase."""
+    from vault.services import locking
+
+    found = host.settings()
     host.refuse_absent(found)
+    storage = _storage(found)
     try:
-        storage = open_vault(found).storage
-    except (KeyProviderError, KeyProviderUnavailable) as error:
-        say(f"Warning: this will not be in the audit, because the vault does not open here: {error.message}")
-        storage = Storage(found.database_url, pool_size=1)
-    try:
-        yield storage
+        change = (locking.lock if locked else locking.unlock)(storage, host.operator())
     finally:
         storage.close()
+    if locked:
+        say("The vault is locked." if change.changed else "The vault was locked already.")
+    else:
+        say("The vault is unlocked." if change.changed else "The vault was not locked.")
+    if change.warning:
+        say(f"Warning: {change.warning}")
+    return change
+
+
+def _record(*, locked: bool) -> None:
+    """Write it into the audit, with the vault's keys where they can be had."""
+    from vault.app import open_vault
+    from vault.services import locking
+
+    try:
+        storage = open_vault(host.vault_settings()).storage
+    except StrongroomError as error:
+        say(f"Warning: this is not in the audit, because the vault does not open here: {error.message}")
+        return
+    try:
+        assert storage.signer is not None
+        if refused := locking.record(storage, storage.signer, host.operator(), locked=locked):
+            say(f"Warning: {refused}")
+    finally:
+        storage.close()
+
+
+def _storage(found: Settings) -> Storage:
+    from vault.storage import Storage
+
+    return Storage(found.database_url, pool_size=1)

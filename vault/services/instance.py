@@ -23,6 +23,7 @@ from vault.keys import Keyring, MasterKey
 from vault.services.clock import now_us
 from vault.services.own_keys import OwnKeys, check_canary, master_key, new_user_key_columns, open_own_keys
 from vault.storage import Facts, Record, Storage, UnitOfWork, Watched, first_rows, watched
+from vault.storage.lock_flag import with_marker
 from vault.storage.row_formats import RowFormats, numbers_of
 
 IN_USE = ("pending", "active")
@@ -219,7 +220,7 @@ class Instance:
         found = watched(unit.connection)
         if found is None:
             raise StorageError("The database holds no vault any more.")
-        return found
+        return with_marker(self._storage.url, found)
 
     def _purge(self) -> None:
         with self._mutex:

@@ -73,5 +73,5 @@ def show_lock() -> Response:
 @blueprint.post("/operator/lock")
 def lock_vault() -> Response:
     """Lock the vault. This answer is the last one: from now on every worker answers that it is locked."""
-    lock(services().storage, principal())
-    return render("operator_lock.html", is_locked=True, tab="lock")
+    change = lock(services().storage, principal())
+    return render("operator_lock.html", is_locked=True, warning=change.warning, tab="lock")

@@ -95,7 +95,7 @@ def test_a_vault_can_be_locked_while_nothing_opens_it(run: Run, vault: Services)
     vault.settings.keyring.rename(vault.settings.keyring.with_suffix(".away"))
     locked = run("lock")
     assert locked.exit_code == 0
-    assert "will not be in the audit" in locked.stderr
+    assert "not in the audit, because the vault does not open here" in locked.stderr
     vault.settings.keyring.with_suffix(".away").rename(vault.settings.keyring)
     with vault.storage.read() as unit:
         assert vault.instance.heed_lock(unit)

@@ -47,8 +47,8 @@ def test_a_locked_worker_holds_no_key_and_refuses_everything(vault: Services, ad
     token = add_token(vault, ada, grant("read", path="*")).secret
     with worker(vault) as other:
         assert values(other.services, ada, "prod") == {"A": "1"}
-        assert lock(vault.storage, HOST)
-        assert not lock(vault.storage, HOST)
+        assert lock(vault.storage, HOST).changed
+        assert not lock(vault.storage, HOST).changed
         other.watch()
         instance = other.services.instance
         assert instance._keys is None
