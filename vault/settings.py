@@ -43,7 +43,11 @@ class Settings:
     plain_http: bool = False
     trusted_proxies: tuple[Network, ...] = ()
     max_connections: int = 2000
-    max_requests_in_flight: int = 64
+    max_requests_in_flight: int = 128
+    max_requests_in_flight_per_caller: int = 32
+    threads_per_caller: int = 0
+    calls_per_second_per_caller: float = 1000.0
+    least_bytes_per_second: int = 8 * 1024
     body_timeout_seconds: float = 15.0
     handshake_timeout_seconds: float = 5.0
     header_timeout_seconds: float = 5.0
@@ -98,6 +102,11 @@ class Settings:
         return self.database_url.startswith("sqlite")
 
     @property
+    def buffered_bytes_per_caller(self) -> int:
+        """What one caller, and one connection, may make a worker hold: a quarter, and at least two large bodies."""
+        return max(self.buffered_bytes // 4, 4 * 1024 * 1024)
+
+    @property
     def origin(self) -> str:
         """Where browsers find this vault. It is a setting, because whoever sends a request chooses its Host."""
         port = self.bind.rpartition(":")[2]
@@ -136,6 +145,7 @@ KEY_PROVIDERS = ("file", "passphrase", "awskms", "pkcs11", "transit")
 
 _MAY_BE_ZERO = frozenset(
     {
+        "threads_per_caller",
         "audit_keep_days",
         "key_cache_seconds",
         "key_destroy_wait_days",

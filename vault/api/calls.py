@@ -51,6 +51,7 @@ def guard(app: Flask) -> None:
             api_key=environ.get("HTTP_X_API_KEY", ""),
         )
         g.principal = authenticate(services(), presented)
+        environ["strongroom.person"] = g.principal.user_id
         _check_address()
 
 

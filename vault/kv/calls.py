@@ -76,6 +76,7 @@ def _admit(app: Flask) -> None:
             vault_token=environ.get("HTTP_X_VAULT_TOKEN", ""),
         )
         g.principal = authenticate(services(), presented, VAULT_METHODS)
+        environ["strongroom.person"] = g.principal.user_id
     if isinstance(request.routing_exception, HTTPException):
         raise request.routing_exception
     raw_path, _, raw_query = environ.get("RAW_URI", "").partition("?")

@@ -9,15 +9,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import functools
 import io
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import structlog
 
+from vault.server.callers import Callers, Place
+from vault.server.fair_pool import FairPool, Job
 from vault.server.refusal import Answer, Refusal, busy, failed, unrecorded
 from vault.storage import hold, when_settled
 
@@ -34,8 +36,11 @@ _PASSWORD_WAIT_SECONDS = 2.0
 """How long a login waits for its turn. Waiting longer would only move the queue from the client to us."""
 
 
-def make_environ(scope: Scope, headers: Mapping[bytes, bytes], body: bytes, request_id: str) -> Environ:
-    """The WSGI environ (PEP 3333) of one request, with `headers` already joined and cleaned by the front door."""
+def make_environ(scope: Scope, headers: Mapping[bytes, bytes], request_id: str) -> Environ:
+    """The WSGI environ (PEP 3333) of one request; `give_body` completes it.
+
+    The front door has joined and cleaned `headers`.
+    """
     raw_path: bytes = scope["raw_path"]
     query = scope["query_string"].decode("latin-1")
     raw = raw_path.decode("latin-1")
@@ -51,11 +56,8 @@ def make_environ(scope: Scope, headers: Mapping[bytes, bytes], body: bytes, requ
         "SERVER_NAME": host,
         "SERVER_PORT": str(port),
         "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
-        # The counted length, not the announced one: a chunked body announces none.
-        "CONTENT_LENGTH": str(len(body)),
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": scope["scheme"],
-        "wsgi.input": io.BytesIO(body),
         "wsgi.errors": sys.stderr,
         "wsgi.multithread": True,
         "wsgi.multiprocess": True,
@@ -75,6 +77,13 @@ def make_environ(scope: Scope, headers: Mapping[bytes, bytes], body: bytes, requ
 def path_info(raw_path: bytes) -> str:
     """The path as WSGI has it: decoded once, and each byte a character."""
     return (unquote_to_bytes(raw_path) if b"%" in raw_path else raw_path).decode("latin-1")
+
+
+def give_body(environ: Environ, body: bytes) -> None:
+    """Put the whole body into `environ`."""
+    # The counted length, not the announced one: a chunked body announces none.
+    environ["CONTENT_LENGTH"] = str(len(body))
+    environ["wsgi.input"] = io.BytesIO(body)
 
 
 def collect(app: WSGIApp, environ: Environ) -> Answer:
@@ -106,35 +115,51 @@ def _route(environ: Environ) -> str:
 
 
 class Lane:
-    """A pool of threads with a bound on the requests that use it or wait for it."""
+    """A pool of threads, and the callers that use it or wait for it."""
 
-    def __init__(self, app: WSGIApp, *, threads: int, limit: int, name: str) -> None:
-        self.in_flight = 0
+    def __init__(self, app: WSGIApp, callers: Callers, *, threads: int, threads_per_caller: int) -> None:
+        self.callers = callers
         self._app = app
-        self._limit = limit
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
-        self._full = f"{name}_full"
+        self._pool = FairPool(threads, per_caller=threads_per_caller, name=callers.name)
 
-    async def run(self, environ: Environ) -> Answer:
-        """The application's answer. Raises `Refusal` when the lane is full, or the application failed altogether."""
-        if self.in_flight >= self._limit:
-            raise busy(self._full)
-        self.in_flight += 1
+    async def run(self, environ: Environ, place: Place) -> Answer:
+        """The application's answer, which is charged to `place`.
+
+        Raises `Refusal` when the lane or the caller has too much under way, or the application failed altogether.
+        """
+        place.admit()
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Answer | Refusal] = loop.create_future()
+        job = functools.partial(self._work, contextvars.copy_context(), environ, answer, loop, place)
+        # A client that leaves early must not make room for another while its thread works.
+        place.hold()
         try:
-            self._pool.submit(self._work, contextvars.copy_context(), environ, answer, loop)
+            self._pool.submit(place.caller.key, job)
         except BaseException:
-            self._left()
+            place.leave()
             raise
-        outcome = await answer
+        try:
+            outcome = await self._outcome(answer, place, job)
+        except BaseException:
+            self._take_back(place, job)
+            raise
         if isinstance(outcome, Refusal):
             raise outcome
         return outcome
 
     def stop(self) -> None:
         """Start nothing more; what runs may finish."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._pool.stop()
+
+    async def _outcome(self, answer: asyncio.Future[Answer | Refusal], _place: Place, _job: Job) -> Answer | Refusal:
+        return await answer
+
+    def _take_back(self, place: Place, job: Job) -> bool:
+        """Withdraw a call that no thread has begun; false when one has."""
+        if not self._pool.withdraw(place.caller.key, job):
+            return False
+        place.leave()
+        return True
 
     def _work(
         self,
@@ -142,70 +167,56 @@ class Lane:
         environ: Environ,
         answer: asyncio.Future[Answer | Refusal],
         loop: asyncio.AbstractEventLoop,
+        place: Place,
     ) -> None:
         outcome: Answer | Refusal | None = None
         receipts = context.run(hold)
         # A client that left while its request stood in the queue has cancelled the future.
         if not answer.cancelled():
-            try:
-                outcome = context.run(self._call, environ)
-            except BaseException:
-                log.exception("application_failed", request_id=environ["strongroom.request_id"])
-                outcome = failed()
+            outcome = place.why_not_now() or self._outcome_of(context, environ)
+            if isinstance(outcome, Answer):
+                place.charge(len(outcome.body))
         # The thread is done; the answer stays until the disk has the record of what it tells.
-        when_settled(receipts, lambda is_stored: self._hand_over(answer, outcome if is_stored else unrecorded(), loop))
+        when_settled(
+            receipts, lambda is_stored: self._hand_over(answer, outcome if is_stored else unrecorded(), loop, place)
+        )
+
+    def _outcome_of(self, context: contextvars.Context, environ: Environ) -> Answer | Refusal:
+        try:
+            return context.run(self._call, environ)
+        except BaseException:
+            log.exception("application_failed", request_id=environ["strongroom.request_id"])
+            return failed()
 
     def _hand_over(
         self,
         answer: asyncio.Future[Answer | Refusal],
         outcome: Answer | Refusal | None,
         loop: asyncio.AbstractEventLoop,
+        place: Place,
     ) -> None:
         # The loop is closed when the worker's graceful time ran out before this call did.
         with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(self._finish, answer, outcome)
+            loop.call_soon_threadsafe(self._finish, answer, outcome, place)
 
     def _call(self, environ: Environ) -> Answer:
         structlog.contextvars.bind_contextvars(request_id=environ["strongroom.request_id"])
         return collect(self._app, environ)
 
-    def _finish(self, answer: asyncio.Future[Answer | Refusal], outcome: Answer | Refusal | None) -> None:
-        # Only now is the place free: a client that leaves early must not make room for another while its thread works.
-        self._left()
+    def _finish(self, answer: asyncio.Future[Answer | Refusal], outcome: Answer | Refusal | None, place: Place) -> None:
+        place.leave()
         if outcome is not None and not answer.done():
             answer.set_result(outcome)
-
-    def _left(self) -> None:
-        self.in_flight -= 1
 
 
 class PasswordLane(Lane):
     """The lane of calls that hash a password.
 
-    Each hash takes 64 MiB, so the threads of this pool are the bound on memory; all others wait outside, briefly.
+    Each hash takes 64 MiB, so the threads of this pool are the bound on memory; all others wait for a turn, briefly.
     """
 
-    def __init__(self, app: WSGIApp, *, threads: int, limit: int) -> None:
-        # There are as many turns as threads, so whoever has a turn also has a place.
-        super().__init__(app, threads=threads, limit=threads, name="login")
-        self._turns = asyncio.Semaphore(threads)
-        self._waiting = 0
-        self._waiting_limit = limit
-
-    async def run(self, environ: Environ) -> Answer:
-        """As `Lane.run`, after waiting for a turn; 503 when it does not come in two seconds."""
-        if self._waiting >= self._waiting_limit:
-            raise busy(self._full)
-        self._waiting += 1
-        try:
-            async with asyncio.timeout(_PASSWORD_WAIT_SECONDS):
-                await self._turns.acquire()
-        except TimeoutError:
-            raise busy("login_waited") from None
-        finally:
-            self._waiting -= 1
-        return await super().run(environ)
-
-    def _left(self) -> None:
-        super()._left()
-        self._turns.release()
+    async def _outcome(self, answer: asyncio.Future[Answer | Refusal], place: Place, job: Job) -> Answer | Refusal:
+        done, _ = await asyncio.wait((answer,), timeout=_PASSWORD_WAIT_SECONDS)
+        if not done and self._take_back(place, job):
+            raise busy("login_waited")
+        return await answer

@@ -14,12 +14,15 @@ from collections.abc import Coroutine
 from typing import Any, Protocol
 
 from gunicorn.asgi import protocol as gunicorn_protocol
-from gunicorn.asgi.parser import ParseError
+from gunicorn.asgi.parser import LimitRequestHeaders, ParseError
 from gunicorn.http2.errors import HTTP2ErrorCode
 
 from vault.errors import InvalidInput, TooLarge
 from vault.observe import metrics
+from vault.server.budget import Budget
 from vault.server.door import Door
+from vault.server.http2 import HEADER_LIST_BYTES
+from vault.server.outlet import WIRE
 from vault.server.refusal import Refusal
 from vault.settings import Settings
 
@@ -27,6 +30,9 @@ from vault.settings import Settings
 gunicorn_protocol._CACHED_SERVER_HEADER = b""
 
 _TLS_SHUTDOWN_SECONDS = 1.0
+
+_UNREAD_BYTES = 64 * 1024
+"""What is read ahead of a connection's calls, as pipelined requests, before its client must wait."""
 
 _SENTENCES = {
     400: "The request is malformed.",
@@ -54,13 +60,16 @@ class Host(Protocol):
 
 
 class Connection(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc]  # gunicorn ships no types
-    """One client's connection, from before its TLS handshake to its end."""
+    """One client's connection, from before its TLS handshake to its end. Over HTTP/1 it is its answers' `Wire`."""
 
+    is_shared = False
     _closed: bool
 
     def __init__(self, worker: Host) -> None:
         super().__init__(worker)
+        self._max_buffer_size = _UNREAD_BYTES
         self.last_active_seconds: float = worker.loop.time()
+        self.budget = Budget(worker.settings.buffered_bytes_per_caller)
         self._admission: asyncio.Task[None] | None = None
         # It runs from the connect on, so a slow handshake and a slow header share one limit.
         self._header_timer = worker.loop.call_later(
@@ -94,8 +103,11 @@ class Connection(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc]  # gunic
 
     def _on_headers_complete(self) -> bool:
         # Here, and not in the door, because gunicorn closes the connection after an error of its parser.
-        if sum(name == b"host" for name, _ in self._callback_parser.headers) != 1:
+        headers = self._callback_parser.headers
+        if sum(name == b"host" for name, _ in headers) != 1:
             raise ParseError("Host")
+        if sum(len(name) + len(value) for name, value in headers) > HEADER_LIST_BYTES:
+            raise LimitRequestHeaders("total")
         self._prove()
         return bool(super()._on_headers_complete())
 
@@ -110,6 +122,16 @@ class Connection(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc]  # gunic
             await h2_conn.reset_stream(request.stream.stream_id, HTTP2ErrorCode.PROTOCOL_ERROR)
             return
         await super()._serve_http2_request(request, h2_conn, *rest)
+
+    def _build_http_scope(self, *arguments: Any) -> dict[str, Any]:
+        scope: dict[str, Any] = super()._build_http_scope(*arguments)
+        scope[WIRE] = self
+        return scope
+
+    def _build_http2_scope(self, request: Any, *rest: Any) -> dict[str, Any]:
+        scope: dict[str, Any] = super()._build_http2_scope(request, *rest)
+        scope[WIRE] = _Stream(self, request.stream.stream_id)
+        return scope
 
     def data_received(self, data: bytes) -> None:
         """Note that the client is there, and go on."""
@@ -138,12 +160,29 @@ class Connection(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc]  # gunic
         phrase = gunicorn_protocol._REASON_PHRASES.get(status, "Error").encode()
         self._safe_write(b"HTTP/1.1 %d %s\r\n%s\r\n%s" % (status, phrase, lines, answer.body))
 
+    async def cut(self) -> None:
+        """End this answer, and with it the connection: over HTTP/1 nothing else tells the client that it is cut."""
+        self.give_up("write_timeout")
+
+    async def cut_stream(self, stream_id: int) -> None:
+        """End the answer on one stream."""
+        await self._h2_conn.cut(stream_id)
+
     def pause_writing(self) -> None:
-        """The client does not read. It has as long as for a body; then the memory of its answer is taken back."""
+        """The client does not read; when that goes on, the connection ends. Answers have their own limit: `Outlet`."""
         super().pause_writing()
+        self._watch_writing()
+
+    def _watch_writing(self) -> None:
         self._write_timer = self.worker.loop.call_later(
-            self.worker.settings.body_timeout_seconds, self.give_up, "write_timeout"
+            self.worker.settings.body_timeout_seconds, self._end_if_stuck, self.unsent_bytes()
         )
+
+    def _end_if_stuck(self, before_bytes: int) -> None:
+        if self.unsent_bytes() < before_bytes:
+            self._watch_writing()
+        else:
+            self.give_up("write_timeout")
 
     def resume_writing(self) -> None:
         """The client reads again."""
@@ -168,7 +207,7 @@ class Connection(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc]  # gunic
     def _close_transport(self) -> None:
         # asyncio gives a TLS connection that it closes one second, also for what is not sent yet: a client on a slow
         # line would get half of its answer.
-        if self.transport is None or self._closed or not self._unsent_bytes():
+        if self.transport is None or self._closed or not self.unsent_bytes():
             super()._close_transport()
             return
         self._closed = True
@@ -177,12 +216,13 @@ class Connection(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc]  # gunic
     async def _close_when_sent(self) -> None:
         end_seconds = self.worker.loop.time() + self.worker.settings.body_timeout_seconds
         # A transport tells nobody when its buffer is empty.
-        while self._unsent_bytes() and self.worker.loop.time() < end_seconds:  # noqa: ASYNC110
+        while self.unsent_bytes() and self.worker.loop.time() < end_seconds:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
         self.transport.close()
 
-    def _unsent_bytes(self) -> int:
-        if self.transport.is_closing():
+    def unsent_bytes(self) -> int:
+        """How much of what was written is not with the kernel yet."""
+        if self.transport is None or self.transport.is_closing():
             return 0
         # The transport of TLS counts what it has not encrypted yet; most waits in the one below it.
         below = getattr(getattr(self.transport, "_ssl_protocol", None), "_transport", None)
@@ -210,6 +250,24 @@ class Connection(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc]  # gunic
         if self._write_timer is not None:
             self._write_timer.cancel()
         self.worker.forget(self)
+
+
+class _Stream:
+    """One HTTP/2 stream as the door sees it."""
+
+    is_shared = True
+    __slots__ = ("_connection", "_stream_id", "budget")
+
+    def __init__(self, connection: Connection, stream_id: int) -> None:
+        self._connection = connection
+        self._stream_id = stream_id
+        self.budget = connection.budget
+
+    def unsent_bytes(self) -> int:
+        return self._connection.unsent_bytes()
+
+    async def cut(self) -> None:
+        await self._connection.cut_stream(self._stream_id)
 
 
 def _is_latin_1(text: str) -> bool:

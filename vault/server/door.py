@@ -1,7 +1,7 @@
 """The front door: an ASGI application that bounds what comes in before any thread is taken.
 
 connection → worker's protocol → Door ─┬─ /livez, refusals      answered here
-                                       ├─ intake (whole body) → bridge (lane of threads) → Flask
+                                       ├─ place of the caller → intake (whole body) → bridge (lane of threads) → Flask
                                        └─ websocket → `websocket_app`, where there is one
 """
 
@@ -21,14 +21,16 @@ import structlog
 from vault.model.budgets import BODY_MOST_BYTES
 from vault.model.digits import whole_number
 from vault.observe import metrics
-from vault.server.bridge import Lane, PasswordLane, WSGIApp, make_environ, path_info
+from vault.server.bridge import Environ, Lane, PasswordLane, WSGIApp, give_body, make_environ, path_info
+from vault.server.budget import Budget
+from vault.server.callers import Callers, Credentials, Limits, Place, network_of
 from vault.server.head import check_head
-from vault.server.intake import Intake, Message, Receive
+from vault.server.intake import Intake, Receive
+from vault.server.outlet import UNLIMITED_WIRE, WIRE, Outlet, Send, Wire
 from vault.server.refusal import Answer, ClientGone, Headers, Refusal, bad_request, draining, stranger
 from vault.settings import Network, Settings
 
 Scope = MutableMapping[str, Any]
-Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 TakesPassword = Callable[[str, str], bool]
 BodyLimit = Callable[[str, str, Mapping[bytes, bytes]], int]
@@ -56,8 +58,13 @@ _FORWARDED_PREFIX = b"x-forwarded-"
 _NEVER_FROM_CLIENTS = frozenset({b"proxy", b"x-request-id"})
 _CERTIFICATE_PREFIXES = (b"x-client-cert", b"x-ssl-", b"ssl-client-", b"x-tls-client")
 
-_SLICE_BYTES = 64 * 1024
 _ANNOUNCED_MOST = 10**18
+
+_CALL_BYTES = 16 * 1024
+"""What a call is charged before anything else: its task, and the server's own buffers."""
+
+_HEADER_COPIES = 4
+"""A header is held as it came, decoded, in the ASGI scope, and in the WSGI environ."""
 
 _LIVE = Answer(200, [(b"content-type", b"application/json")], b'{"status":"ok"}', "/livez")
 
@@ -68,6 +75,22 @@ _POLICY_VIOLATION = 1008
 def any_body(_method: str, _path_info: str, _headers: Mapping[bytes, bytes]) -> int:
     """A body limit that knows no routes."""
     return BODY_MOST_BYTES
+
+
+_PROBES = (b"/livez", b"/readyz")
+_NOT_ACCEPTED = (401, 403)
+
+
+class _Call:
+    """What the door knows of one call; `place` is None until its caller is known."""
+
+    __slots__ = ("headers", "place", "request_id", "wire")
+
+    def __init__(self, request_id: str, headers: dict[bytes, bytes], wire: Wire) -> None:
+        self.request_id = request_id
+        self.headers = headers
+        self.wire = wire
+        self.place: Place | None = None
 
 
 class Door:
@@ -83,12 +106,14 @@ class Door:
         websocket_app: ASGIApp | None = None,
     ) -> None:
         self.draining = False
-        limit = settings.max_requests_in_flight
-        self.calls = Lane(app, threads=settings.threads, limit=limit, name="calls")
+        self.budget = Budget(settings.buffered_bytes)
+        self.calls = self._lane(Lane, app, settings, "calls", settings.threads)
         # The memory for hashing is one budget for the whole server.
         login_threads = max(1, settings.login_threads // settings.workers)
-        self.logins = PasswordLane(app, threads=login_threads, limit=limit)
-        self.intake = Intake(buffered_bytes=settings.buffered_bytes, timeout_seconds=settings.body_timeout_seconds)
+        self.logins = self._lane(PasswordLane, app, settings, "login", login_threads)
+        self.intake = Intake(timeout_seconds=settings.body_timeout_seconds)
+        self._outlet = Outlet(settings.body_timeout_seconds, settings.least_bytes_per_second)
+        self._credentials = Credentials()
         self._settings = settings
         self._takes_password = takes_password
         self._body_limit = body_limit
@@ -99,10 +124,19 @@ class Door:
             # Not with the local authority: it would cover every port of localhost.
             self._added.append(_HSTS)
 
+    def _lane(self, kind: type[Lane], app: WSGIApp, settings: Settings, name: str, threads: int) -> Lane:
+        limits = Limits(
+            settings.max_requests_in_flight, settings.max_requests_in_flight_per_caller,
+            settings.calls_per_second_per_caller, settings.buffered_bytes_per_caller,
+        )  # fmt: skip
+        callers = Callers(name, limits, self.budget, time.monotonic)
+        per_caller = settings.threads_per_caller or max(1, threads // 2)
+        return kind(app, callers, threads=threads, threads_per_caller=per_caller)
+
     @property
     def in_flight(self) -> int:
-        """Requests that hold a thread or wait for one."""
-        return self.calls.in_flight + self.logins.in_flight
+        """Calls that hold a thread, wait for one, or whose answer is not sent yet."""
+        return self.calls.callers.in_flight + self.logins.callers.in_flight
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection scope."""
@@ -115,61 +149,83 @@ class Door:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
-        request_id = secrets.token_hex(12)
+        call = _Call(secrets.token_hex(12), joined(scope["headers"]), scope.get(WIRE, UNLIMITED_WIRE))
         try:
-            answer = await self._answer(scope, receive, request_id)
-        except ClientGone:
-            metrics().refusals.labels("client_gone").inc()
-            return
-        except Refusal as refusal:
-            metrics().refusals.labels(refusal.cause).inc()
-            answer = refusal.answer(request_id, scope["raw_path"])
-        headers = self.complete(answer, request_id)
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        await _send_body(send, answer.body)
-        self._record(scope, answer, request_id, time.perf_counter() - started)
+            try:
+                answer = await self._answer(scope, receive, call)
+            except ClientGone:
+                metrics().refusals.labels("client_gone").inc()
+                return
+            except Refusal as refusal:
+                metrics().refusals.labels(refusal.cause).inc()
+                answer = refusal.answer(call.request_id, scope["raw_path"], call.headers.get(b"accept", b""))
+            is_sent = await self._outlet.send(send, answer, self.complete(answer, call.request_id), call.wire)
+        finally:
+            if call.place is not None:
+                call.place.leave()
+        if not is_sent:
+            metrics().refusals.labels("write_timeout").inc()
+        self._record(scope, answer, call.request_id, time.perf_counter() - started)
 
-    async def _answer(self, scope: Scope, receive: Receive, request_id: str) -> Answer:
+    async def _answer(self, scope: Scope, receive: Receive, call: _Call) -> Answer:
         method, raw_path = scope["method"], scope["raw_path"]
-        headers = joined(scope["headers"])
-        if not _HOST.fullmatch(headers.get(b"host", b"")):
+        if not _HOST.fullmatch(call.headers.get(b"host", b"")):
             raise bad_request("A request needs exactly one valid Host.", cause="no_host")
         if not raw_path.startswith(b"/"):
             raise bad_request("The request target must be a path.")
-        check_head(scope["query_string"], headers)
-        if raw_path in (b"/livez", b"/readyz") and method in ("GET", "HEAD"):
+        check_head(scope["query_string"], call.headers)
+        if raw_path in _PROBES and method in ("GET", "HEAD"):
             if self.draining and raw_path == b"/readyz":
                 raise draining()
             if raw_path == b"/livez":
                 return _LIVE
         elif self._settings.plain_http and not self._from_proxy(scope):
             raise stranger()
-        body = await self._body(scope, headers, receive)
-        try:
-            return await self._ask(scope, headers, body or b"", request_id)
-        finally:
-            if body is not None:
-                self.intake.release(body)
+        return await self._ask(scope, receive, call)
 
-    async def _body(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> bytes | None:
-        # Over HTTP/1 these two announce a body; over HTTP/2 only its end says that there was none.
-        announced = b"content-length" in headers or b"transfer-encoding" in headers
-        if not announced and scope["http_version"] != "2":
-            return None
-        limit_bytes = self._body_limit(scope["method"], path_info(scope["raw_path"]), headers)
-        return await self.intake.read(receive, limit_bytes, _announced_bytes(headers))
-
-    async def _ask(self, scope: Scope, headers: dict[bytes, bytes], body: bytes, request_id: str) -> Answer:
+    async def _ask(self, scope: Scope, receive: Receive, call: _Call) -> Answer:
+        headers = call.headers
         trusted = self._from_proxy(scope)
         peer = _peer(scope)
         address = _client_address(peer, headers, self._settings.trusted_proxies) if trusted else peer
+        header_bytes = sum(map(len, headers)) + sum(map(len, headers.values())) + len(scope["raw_path"])
         forwarded = drop_claims(headers)
-        environ = make_environ(scope, headers, body, request_id)
+        environ = make_environ(scope, headers, call.request_id)
         environ["REMOTE_ADDR"] = address
         # Ignored here; the operators' routes refuse such a request outright.
         environ["strongroom.forwarded_by_stranger"] = forwarded and not trusted
         lane = self.logins if self._takes_password(scope["method"], environ["PATH_INFO"]) else self.calls
-        return await lane.run(environ)
+        digest = self._credentials.digest(headers)
+        key = self._caller(scope["raw_path"], digest, address)
+        place = call.place = lane.callers.place(key, call.wire.budget)
+        refusal = place.take(_CALL_BYTES + _HEADER_COPIES * header_bytes)
+        if refusal is not None:
+            raise refusal
+        give_body(environ, await self._body(scope, headers, receive, place))
+        answer = await lane.run(environ, place)
+        self._learn(digest, environ, answer)
+        return answer
+
+    async def _body(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, place: Place) -> bytes:
+        # Over HTTP/1 these two announce a body; over HTTP/2 only its end says that there was none.
+        announced = b"content-length" in headers or b"transfer-encoding" in headers
+        if not announced and scope["http_version"] != "2":
+            return b""
+        limit_bytes = self._body_limit(scope["method"], path_info(scope["raw_path"]), headers)
+        return await self.intake.read(receive, place, limit_bytes, _announced_bytes(headers))
+
+    def _caller(self, raw_path: bytes, digest: bytes, address: str) -> str:
+        # A flood from the address of a balancer must not make its probes fail.
+        if raw_path in _PROBES:
+            return f"probe:{network_of(address)}"
+        return self._credentials.caller(digest, address)
+
+    def _learn(self, digest: bytes, environ: Environ, answer: Answer) -> None:
+        person = environ.get("strongroom.person")
+        if person:
+            self._credentials.learn(digest, person)
+        elif answer.status in _NOT_ACCEPTED:
+            self._credentials.forget(digest)
 
     def _from_proxy(self, scope: Scope) -> bool:
         return is_proxy(_peer(scope), self._settings.trusted_proxies)
@@ -220,14 +276,6 @@ class Door:
         """Take no more threads."""
         self.calls.stop()
         self.logins.stop()
-
-
-async def _send_body(send: Send, body: bytes) -> None:
-    # In one piece, all of a large answer would lie in asyncio's TLS buffer, where no limit counts it.
-    for start in range(0, len(body) - _SLICE_BYTES, _SLICE_BYTES):
-        await send({"type": "http.response.body", "body": body[start : start + _SLICE_BYTES], "more_body": True})
-    rest = body if len(body) <= _SLICE_BYTES else body[-(len(body) % _SLICE_BYTES or _SLICE_BYTES) :]
-    await send({"type": "http.response.body", "body": rest})
 
 
 def _peer(scope: Scope) -> str:

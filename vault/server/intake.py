@@ -1,4 +1,4 @@
-"""How request bodies come in: whole, within a deadline, and bounded in memory taken all together."""
+"""How request bodies come in: whole, within a deadline, and charged to the caller from the first byte on."""
 
 from __future__ import annotations
 
@@ -6,25 +6,21 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from vault.server.refusal import ClientGone, Refusal, busy, too_large, too_slow
+from vault.server.callers import Place
+from vault.server.refusal import ClientGone, Refusal, too_large, too_slow
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 
-_FLOOR_BYTES = 16 * 1024
-"""What an upload is charged before it has sent anything: it holds a task and the server's own buffers."""
-
 
 class Intake:
-    """Reads bodies for one worker. `held_bytes` is what the bodies in memory are charged with now."""
+    """Reads bodies for one worker."""
 
-    def __init__(self, *, buffered_bytes: int, timeout_seconds: float) -> None:
-        self.held_bytes = 0
-        self._buffered_bytes = buffered_bytes
+    def __init__(self, *, timeout_seconds: float) -> None:
         self._timeout_seconds = timeout_seconds
 
-    async def read(self, receive: Receive, limit_bytes: int, announced_bytes: int = 0) -> bytes:
-        """The whole body; give it back with `release` when its answer is made.
+    async def read(self, receive: Receive, place: Place, limit_bytes: int, announced_bytes: int = 0) -> bytes:
+        """The whole body, which is charged to `place`.
 
         `announced_bytes` is what Content-Length says: of a body that is announced too large, nothing is kept.
 
@@ -32,7 +28,7 @@ class Intake:
         still read to its end within the deadline: a client that is answered in the middle of its body often never
         sees the answer, and over HTTP/2 may hang.
         """
-        upload = _Upload(self, limit_bytes)
+        upload = _Upload(place, limit_bytes)
         if announced_bytes > limit_bytes:
             upload.refuse(too_large(limit_bytes))
         try:
@@ -46,22 +42,17 @@ class Intake:
             raise
         return upload.finish()
 
-    def release(self, body: bytes) -> None:
-        """Stop charging for `body`."""
-        self.held_bytes -= len(body) + _FLOOR_BYTES
-
 
 class _Upload:
     """One body on its way in."""
 
-    def __init__(self, intake: Intake, limit_bytes: int) -> None:
-        self._intake = intake
+    def __init__(self, place: Place, limit_bytes: int) -> None:
+        self._place = place
         self._limit_bytes = limit_bytes
         self._chunks: list[bytes] = []
         self._size = 0
         self._charged = 0
         self._refusal: Refusal | None = None
-        self._charge(_FLOOR_BYTES)
 
     async def take(self, receive: Receive) -> bool:
         """Take the next piece; false after the last one."""
@@ -84,7 +75,7 @@ class _Upload:
     def drop(self) -> None:
         """Hand back what the body was charged with."""
         self._chunks.clear()
-        self._intake.held_bytes -= self._charged
+        self._place.give_back(self._charged)
         self._charged = 0
 
     def finish(self) -> bytes:
@@ -94,9 +85,9 @@ class _Upload:
         return b"".join(self._chunks)
 
     def _charge(self, size: int) -> bool:
-        if self._intake.held_bytes + size > self._intake._buffered_bytes:
-            self.refuse(busy("buffers_full"))
+        refusal = self._place.take(size)
+        if refusal is not None:
+            self.refuse(refusal)
             return False
-        self._intake.held_bytes += size
         self._charged += size
         return True

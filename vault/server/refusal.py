@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from vault.errors import AuditUnavailable, Forbidden, InvalidInput, TooLarge, Unavailable
+from vault.errors import AuditUnavailable, Forbidden, InvalidInput, TooLarge, TooManyRequests, Unavailable
 
 _VAULT_PREFIX = b"/v1/"
 
@@ -37,10 +37,12 @@ class Refusal(Exception):
         self.cause = cause
         self.retry_after_seconds = retry_after_seconds
 
-    def answer(self, request_id: str, raw_path: bytes = b"") -> Answer:
-        """The refusal as RFC 9457 wants it, or, where a Vault client speaks, as those read it."""
+    def answer(self, request_id: str, raw_path: bytes = b"", accept: bytes = b"") -> Answer:
+        """The refusal as RFC 9457 wants it; for a Vault client as those read it; for a browser as a sentence."""
         if raw_path.startswith(_VAULT_PREFIX):
-            return self._finished([(b"content-type", b"application/json")], {"errors": [self.detail]})
+            return self._finished([(b"content-type", b"application/json")], json.dumps({"errors": [self.detail]}))
+        if b"text/html" in accept:
+            return self._finished([(b"content-type", b"text/plain; charset=utf-8")], self.detail)
         problem = {
             "type": f"urn:strongroom:problem:{self.code}",
             "title": HTTPStatus(self.status).phrase,
@@ -49,12 +51,12 @@ class Refusal(Exception):
             "code": self.code,
             "request_id": request_id,
         }
-        return self._finished([(b"content-type", b"application/problem+json")], problem)
+        return self._finished([(b"content-type", b"application/problem+json")], json.dumps(problem))
 
-    def _finished(self, headers: Headers, document: dict[str, Any]) -> Answer:
+    def _finished(self, headers: Headers, text: str) -> Answer:
         if self.retry_after_seconds:
             headers.append((b"retry-after", str(self.retry_after_seconds).encode()))
-        return Answer(self.status, headers, json.dumps(document).encode(), "(refused)")
+        return Answer(self.status, headers, text.encode(), "(refused)")
 
 
 def bad_request(detail: str, cause: str = "bad_request") -> Refusal:
@@ -78,6 +80,15 @@ def busy(cause: str) -> Refusal:
     """503: as much as this worker can hold is under way already."""
     return Refusal(
         HTTPStatus.SERVICE_UNAVAILABLE, Unavailable.code, "Too much is under way: ask again in a moment.",
+        cause=cause, retry_after_seconds=1,
+    )  # fmt: skip
+
+
+def too_many(cause: str) -> Refusal:
+    """429: this caller has as much under way as one caller may have."""
+    return Refusal(
+        HTTPStatus.TOO_MANY_REQUESTS, TooManyRequests.code,
+        "You have too many calls under way, or make them too fast: wait for answers, then retry.",
         cause=cause, retry_after_seconds=1,
     )  # fmt: skip
 

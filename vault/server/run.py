@@ -25,6 +25,7 @@ from gunicorn.glogging import Logger
 from vault import observe
 from vault.server import authority, hardening
 from vault.server.door import ASGIApp, BodyLimit, Door, any_body
+from vault.server.http2 import HEADER_LIST_BYTES
 from vault.server.metrics import open_listener
 from vault.server.shares import Shares
 from vault.server.worker import STOPS, Worker
@@ -253,6 +254,8 @@ def _options(settings: Settings, tls: authority.TlsFiles | None) -> dict[str, An
         "forwarded_allow_ips": ",".join(str(network) for network in settings.trusted_proxies),
         "forwarder_headers": "",
         "limit_request_line": 8190,
+        "limit_request_fields": 64,
+        "http2_max_header_list_size": HEADER_LIST_BYTES,
         "control_socket_disable": True,
         "asgi_loop": "asyncio",
         "asgi_lifespan": "off",

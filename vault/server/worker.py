@@ -41,6 +41,9 @@ _BOOT_PAUSE_SECONDS = 1.0
 
 _ACCEPT_PAUSE_SECONDS = 0.5
 
+_SEND_BUFFER_BYTES = 128 * 1024
+"""What the kernel holds for each client that reads slowly. It doubles this, and would take 4 MiB by itself."""
+
 _YIELD_SECONDS = 0.002
 """How long a worker leaves a new connection to those that have fewer. One that is free takes it at once."""
 
@@ -157,6 +160,7 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no types
             client.close()
             return
         client.setblocking(False)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
         guest = Connection(self)
         self.guests[guest] = self.unproven[guest] = None
         self.app.shares.tell(self.age, len(self.guests))

@@ -40,6 +40,8 @@ def _admit(app: Flask) -> Response | None:
     except NotAuthenticated:
         if not is_open:
             return to_login()
+    else:
+        request.environ["strongroom.person"] = pages.principal().user_id
     csrf.prepare(pages.services())
     if request.method not in csrf.SAFE_METHODS:
         csrf.check(pages.services())

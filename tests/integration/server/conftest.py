@@ -20,10 +20,12 @@ TOY = "tests.integration.server.toy:create_app"
 SHORT_LIMITS = {
     "STRONGROOM_WORKERS": "1",
     "STRONGROOM_THREADS": "4",
+    "STRONGROOM_THREADS_PER_CALLER": "4",
     "STRONGROOM_LOGIN_THREADS": "1",
     "STRONGROOM_MAX_CONNECTIONS": "60",
     "STRONGROOM_MAX_REQUESTS_IN_FLIGHT": "12",
     "STRONGROOM_BODY_TIMEOUT_SECONDS": "1.5",
+    "STRONGROOM_LEAST_BYTES_PER_SECOND": "65536",
     "STRONGROOM_HANDSHAKE_TIMEOUT_SECONDS": "0.7",
     "STRONGROOM_HEADER_TIMEOUT_SECONDS": "1.6",
     "STRONGROOM_BUFFERED_BYTES": str(4 * 1024 * 1024),
@@ -45,10 +47,12 @@ class Reply(NamedTuple):
 class Raw:
     """A TLS connection whose every byte the test decides."""
 
-    def __init__(self, server: RunningServer, *, alpn: str = "http/1.1", timeout_seconds: float = 60.0) -> None:
+    def __init__(
+        self, server: RunningServer, *, alpn: str = "http/1.1", timeout_seconds: float = 60.0, source: str = "127.0.0.1"
+    ) -> None:
         context = server.context()
         context.set_alpn_protocols([alpn])
-        tcp = socket.create_connection(("127.0.0.1", server.port), timeout=timeout_seconds)
+        tcp = socket.create_connection(("127.0.0.1", server.port), timeout_seconds, (source, 0))
         self.socket = context.wrap_socket(tcp, server_hostname="localhost")
 
     def send(self, data: bytes) -> None:

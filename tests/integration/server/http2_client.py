@@ -15,8 +15,8 @@ from tests.serving import RunningServer
 class Http2:
     """A client connection with one stream at a time."""
 
-    def __init__(self, server: RunningServer) -> None:
-        self.raw = Raw(server, alpn="h2")
+    def __init__(self, server: RunningServer, *, source: str = "127.0.0.1") -> None:
+        self.raw = Raw(server, alpn="h2", source=source)
         assert self.raw.socket.selected_alpn_protocol() == "h2"
         # What a test sends on purpose would be refused by a client that validates it.
         config = h2.config.H2Configuration(

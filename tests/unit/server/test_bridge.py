@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from vault.server.bridge import Environ, Lane, PasswordLane, collect, make_environ
+from tests.unit.server.lanes import call, make_lane
+from vault.server.bridge import Environ, Lane, PasswordLane, collect, give_body, make_environ
 from vault.server.refusal import Answer, Refusal
 from vault.storage.receipts import Batch, is_held
 
@@ -34,7 +35,8 @@ def hello(_environ: Environ, start: Start) -> list[bytes]:
 
 
 def test_the_environ_tells_the_true_length_and_the_raw_path() -> None:
-    environ = make_environ(SCOPE, {b"host": b"h", b"content-length": b"99"}, b"abc", "r")
+    environ = make_environ(SCOPE, {b"host": b"h", b"content-length": b"99"}, "r")
+    give_body(environ, b"abc")
     assert environ["CONTENT_LENGTH"] == "3"
     assert environ["wsgi.input"].read() == b"abc"
     assert environ["PATH_INFO"] == "/a/b/\xc3\xbc"
@@ -44,12 +46,12 @@ def test_the_environ_tells_the_true_length_and_the_raw_path() -> None:
 
 
 def test_how_the_body_was_framed_is_not_passed_on() -> None:
-    environ = make_environ(SCOPE, {b"transfer-encoding": b"chunked", b"te": b"trailers", b"expect": b"x"}, b"", "r")
+    environ = make_environ(SCOPE, {b"transfer-encoding": b"chunked", b"te": b"trailers", b"expect": b"x"}, "r")
     assert not [name for name in environ if name.startswith("HTTP_")]
 
 
 def test_headers_become_variables() -> None:
-    environ = make_environ(SCOPE, {b"content-type": b"text/plain", b"if-match": b'"1"'}, b"", "r")
+    environ = make_environ(SCOPE, {b"content-type": b"text/plain", b"if-match": b'"1"'}, "r")
     assert (environ["CONTENT_TYPE"], environ["HTTP_IF_MATCH"]) == ("text/plain", '"1"')
 
 
@@ -96,7 +98,7 @@ def test_an_answer_is_closed_also_when_it_breaks() -> None:
 def run(lane: Lane, *calls: float) -> list[Any]:
     async def all_of_them() -> list[Any]:
         try:
-            return list(await asyncio.gather(*(lane.run(dict(ENVIRON)) for _ in calls), return_exceptions=True))
+            return list(await asyncio.gather(*(call(lane, dict(ENVIRON)) for _ in calls), return_exceptions=True))
         finally:
             lane.stop()
 
@@ -119,31 +121,31 @@ def test_a_lane_runs_on_its_own_threads_within_the_callers_context() -> None:
         start("200 OK", [])
         return []
 
-    async def call() -> str:
+    async def ask() -> str:
         variable.set("the caller's")
-        await Lane(look, threads=1, limit=1, name="calls").run(dict(ENVIRON))
+        await call(make_lane(look, threads=1, limit=1), dict(ENVIRON))
         return variable.get()
 
-    assert asyncio.run(call()) == "the caller's"
+    assert asyncio.run(ask()) == "the caller's"
     assert seen == [("the caller's", "calls_0")]
 
 
 def test_a_full_lane_refuses_and_is_free_again_afterwards() -> None:
-    lane = Lane(slow, threads=1, limit=2, name="calls")
+    lane = make_lane(slow, threads=1, limit=2)
     outcomes = run(lane, 1, 2, 3)
     assert [outcome.status for outcome in outcomes] == [200, 200, 503]
     assert outcomes[2].cause == "calls_full"
-    assert lane.in_flight == 0
+    assert lane.callers.in_flight == 0
 
 
 def test_an_application_that_raises_is_answered_500_and_gives_its_place_back() -> None:
     def broken(_environ: Environ, _start: Start) -> list[bytes]:
         raise ValueError("canary")
 
-    lane = Lane(broken, threads=1, limit=1, name="calls")
+    lane = make_lane(broken, threads=1, limit=1)
     (outcome,) = run(lane, 1)
     assert (outcome.status, "canary" in str(outcome)) == (500, False)
-    assert lane.in_flight == 0
+    assert lane.callers.in_flight == 0
 
 
 @pytest.mark.parametrize("is_stored", [True, False])
@@ -155,14 +157,14 @@ def test_an_answer_stays_until_its_record_is_on_the_disk_and_takes_no_thread_mea
         assert is_held(batches[-1])
         return hello(environ, start)
 
-    lane = Lane(read, threads=1, limit=5, name="calls")
+    lane = make_lane(read, threads=1, limit=5)
 
     async def both() -> None:
-        calls = [asyncio.create_task(lane.run(dict(ENVIRON))) for _ in range(2)]
+        calls = [asyncio.create_task(call(lane, dict(ENVIRON))) for _ in range(2)]
         # With one thread, the second call is only made because the first one does not wait there.
         done, _ = await asyncio.wait(calls, timeout=0.2)
         assert (done, len(batches)) == (set(), 2)
-        assert lane.in_flight == 2
+        assert lane.callers.in_flight == 2
         batches[1].settle(is_stored=True)
         batches[0].settle(is_stored=is_stored)
         first, second = await asyncio.gather(*calls, return_exceptions=True)
@@ -176,22 +178,22 @@ def test_an_answer_stays_until_its_record_is_on_the_disk_and_takes_no_thread_mea
             assert (first.status, first.code) == (503, "audit_unavailable")
 
     asyncio.run(both())
-    assert lane.in_flight == 0
+    assert lane.callers.in_flight == 0
 
 
 def test_a_client_that_leaves_keeps_its_place_until_its_thread_is_done() -> None:
-    lane = Lane(slow, threads=1, limit=1, name="calls")
+    lane = make_lane(slow, threads=1, limit=1)
 
     async def leave() -> None:
-        call = asyncio.create_task(lane.run(dict(ENVIRON)))
+        leaving = asyncio.create_task(call(lane, dict(ENVIRON)))
         await asyncio.sleep(0.01)
-        call.cancel()
+        leaving.cancel()
         await asyncio.sleep(0)
-        assert lane.in_flight == 1
+        assert lane.callers.in_flight == 1
         with pytest.raises(Refusal):
-            await lane.run(dict(ENVIRON))
+            await call(lane, dict(ENVIRON))
         await asyncio.sleep(0.1)
-        assert lane.in_flight == 0
+        assert lane.callers.in_flight == 0
         lane.stop()
 
     asyncio.run(leave())
@@ -204,11 +206,11 @@ def test_a_call_whose_client_left_before_its_turn_is_never_made() -> None:
         calls.append(1)
         return slow(environ, start)
 
-    lane = Lane(count, threads=1, limit=5, name="calls")
+    lane = make_lane(count, threads=1, limit=5)
 
     async def leave() -> None:
-        first = asyncio.create_task(lane.run(dict(ENVIRON)))
-        second = asyncio.create_task(lane.run(dict(ENVIRON)))
+        first = asyncio.create_task(call(lane, dict(ENVIRON)))
+        second = asyncio.create_task(call(lane, dict(ENVIRON)))
         await asyncio.sleep(0.01)
         second.cancel()
         await first
@@ -217,7 +219,7 @@ def test_a_call_whose_client_left_before_its_turn_is_never_made() -> None:
 
     asyncio.run(leave())
     assert calls == [1]
-    assert lane.in_flight == 0
+    assert lane.callers.in_flight == 0
 
 
 def test_no_more_logins_run_at_once_than_there_are_threads() -> None:
@@ -231,22 +233,22 @@ def test_no_more_logins_run_at_once_than_there_are_threads() -> None:
         now.pop()
         return answer
 
-    lane = PasswordLane(hashing, threads=2, limit=10)
+    lane = make_lane(hashing, threads=2, limit=10, kind=PasswordLane)
     assert [outcome.status for outcome in run(lane, *range(8))] == [200] * 8
     assert max(most) == 2
-    assert lane.in_flight == 0
+    assert lane.callers.in_flight == 0
 
 
 def test_a_login_that_waits_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vault.server.bridge._PASSWORD_WAIT_SECONDS", 0.02)
-    lane = PasswordLane(slow, threads=1, limit=10)
+    lane = make_lane(slow, threads=1, limit=10, kind=PasswordLane)
     outcomes = run(lane, 1, 2)
     assert [outcome.status for outcome in outcomes] == [200, 503]
     assert (outcomes[1].cause, outcomes[1].retry_after_seconds) == ("login_waited", 1)
 
 
-def test_only_so_many_logins_wait() -> None:
-    lane = PasswordLane(slow, threads=1, limit=2)
+def test_only_so_many_logins_run_or_wait() -> None:
+    lane = make_lane(slow, threads=1, limit=2, kind=PasswordLane)
     outcomes = run(lane, *range(5))
-    assert sorted(outcome.status for outcome in outcomes) == [200, 200, 200, 503, 503]
-    assert {outcome.cause for outcome in outcomes if isinstance(outcome, Refusal)} == {"login_full"}
+    assert sorted(outcome.status for outcome in outcomes) == [200, 200, 503, 503, 503]
+    assert {outcome.cause for outcome in outcomes if isinstance(outcome, Refusal)} == {"calls_full"}

@@ -32,7 +32,9 @@ class Transport:
 
 def connect(transport: Transport, timeout_seconds: float = 5.0) -> Connection:
     loop = asyncio.get_running_loop()
-    settings = SimpleNamespace(header_timeout_seconds=60, body_timeout_seconds=timeout_seconds)
+    settings = SimpleNamespace(
+        header_timeout_seconds=60, body_timeout_seconds=timeout_seconds, buffered_bytes_per_caller=1
+    )
     tasks: set[Any] = set()
     worker = SimpleNamespace(
         loop=loop, settings=settings, cfg=SimpleNamespace(), log=None, asgi=None, guests={}, unproven={},

@@ -116,7 +116,7 @@ def test_buffers_are_free_again_after_the_answer() -> None:
     fields = [(b"host", b"h"), (b"content-length", b"3")]
     assert ask(door, scope(headers=fields, method="POST"), receive)[0] == 200
     assert application.asked[0]["CONTENT_LENGTH"] == "3"
-    assert door.intake.held_bytes == 0
+    assert door.budget.held_bytes == 0
 
 
 def test_calls_that_take_a_password_go_to_their_own_lane() -> None:
@@ -138,8 +138,8 @@ def test_calls_that_take_a_password_go_to_their_own_lane() -> None:
 
 
 def test_the_memory_for_hashing_is_divided_among_the_workers() -> None:
-    assert Door(Application(), settings(workers=2, login_threads=4)).logins._turns._value == 2
-    assert Door(Application(), settings(workers=4, login_threads=2)).logins._turns._value == 1
+    assert Door(Application(), settings(workers=2, login_threads=4)).logins._pool._most == 2
+    assert Door(Application(), settings(workers=4, login_threads=2)).logins._pool._most == 1
 
 
 def test_headers_of_the_application_stand_and_ours_are_added() -> None:

@@ -1,0 +1,37 @@
+"""Lanes and places for unit tests, without a door."""
+
+from __future__ import annotations
+
+import time
+
+from vault.server.bridge import Environ, Lane, WSGIApp
+from vault.server.budget import Budget
+from vault.server.callers import Callers, Limits, Place
+from vault.server.refusal import Answer
+
+MUCH = 1 << 30
+
+
+def callers(limit: int, *, worker_bytes: int = MUCH, limits: Limits | None = None) -> Callers:
+    """Callers of a lane; without `limits`, one caller may have all that the lane allows."""
+    limits = limits or Limits(limit, limit, 1e9, MUCH)
+    return Callers("calls", limits, Budget(worker_bytes), time.monotonic)
+
+
+def make_lane(app: WSGIApp, *, threads: int, limit: int, kind: type[Lane] = Lane, per_caller: int = 0) -> Lane:
+    """A lane of `kind` in which one caller may use all threads, or `per_caller` of them."""
+    return kind(app, callers(limit), threads=threads, threads_per_caller=per_caller or threads)
+
+
+def place_in(lane: Lane, caller: str = "a") -> Place:
+    """A place for one call of `caller`."""
+    return lane.callers.place(caller, Budget(MUCH))
+
+
+async def call(lane: Lane, environ: Environ, caller: str = "a") -> Answer:
+    """Make one call, and give its place back when its answer is there."""
+    place = place_in(lane, caller)
+    try:
+        return await lane.run(environ, place)
+    finally:
+        place.leave()

@@ -1,0 +1,196 @@
+"""Who a call counts for, and what one caller may have under way."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.server.lanes import MUCH
+from vault.server.budget import Budget
+from vault.server.callers import Callers, Credentials, Limits, Place, network_of
+from vault.server.refusal import Refusal
+
+
+class Clock:
+    """A clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def make(
+    in_flight: int = 100,
+    per_caller: int = 100,
+    per_second: float = 1e6,
+    caller_bytes: int = MUCH,
+    worker_bytes: int = MUCH,
+) -> tuple[Callers, Clock]:
+    clock = Clock()
+    limits = Limits(in_flight, per_caller, per_second, caller_bytes)
+    return Callers("calls", limits, Budget(worker_bytes), clock), clock
+
+
+def enter(callers: Callers, key: str, connection_bytes: int = MUCH) -> Place:
+    place = callers.place(key, Budget(connection_bytes))
+    place.admit()
+    return place
+
+
+def refused(callers: Callers, key: str) -> tuple[int, str, int]:
+    with pytest.raises(Refusal) as raised:
+        enter(callers, key)
+    return raised.value.status, raised.value.cause, raised.value.retry_after_seconds
+
+
+def test_one_caller_may_have_so_many_calls_under_way_and_others_are_served() -> None:
+    callers, _ = make(per_caller=2)
+    first, _second = enter(callers, "a"), enter(callers, "a")
+    assert refused(callers, "a") == (429, "caller_in_flight", 1)
+    enter(callers, "b").leave()
+    first.leave()
+    enter(callers, "a")
+
+
+def test_all_callers_together_may_have_so_many_calls_under_way() -> None:
+    callers, _ = make(in_flight=2)
+    for key in "ab":
+        enter(callers, key)
+    assert refused(callers, "c") == (503, "calls_full", 1)
+
+
+def test_a_place_is_free_when_all_who_hold_it_have_left() -> None:
+    callers, _ = make(per_caller=1)
+    place = enter(callers, "a")
+    place.hold()
+    place.leave()
+    assert refused(callers, "a")[0] == 429
+    place.leave()
+    assert callers.in_flight == 0
+    enter(callers, "a")
+
+
+def test_a_caller_makes_two_seconds_worth_of_calls_at_once_and_then_so_many_a_second() -> None:
+    callers, clock = make(per_second=10)
+    for _ in range(20):
+        enter(callers, "a").leave()
+    assert refused(callers, "a") == (429, "caller_rate", 1)
+    enter(callers, "b").leave()
+    clock.now += 0.35
+    for _ in range(3):
+        enter(callers, "a").leave()
+    assert refused(callers, "a")[1] == "caller_rate"
+    clock.now += 3600
+    for _ in range(20):
+        enter(callers, "a").leave()
+    assert refused(callers, "a")[1] == "caller_rate"
+
+
+def test_unsent_answers_keep_a_caller_from_making_more_and_not_others() -> None:
+    callers, _ = make(caller_bytes=100)
+    first = enter(callers, "a")
+    first.charge(100)
+    why = enter(callers, "a").why_not_now()
+    assert why is not None
+    assert (why.status, why.cause) == (429, "caller_bytes")
+    assert enter(callers, "b").why_not_now() is None
+    first.leave()
+    assert enter(callers, "a").why_not_now() is None
+
+
+def test_unsent_answers_of_all_callers_are_bounded_too_and_refused_with_503() -> None:
+    callers, _ = make(worker_bytes=100)
+    enter(callers, "a").charge(60)
+    enter(callers, "b").charge(60)
+    why = enter(callers, "c").why_not_now()
+    assert why is not None
+    assert (why.status, why.cause, why.retry_after_seconds) == (503, "answers_full", 1)
+
+
+def test_one_connection_holds_so_many_bytes_whoever_calls_on_it() -> None:
+    callers, _ = make()
+    connection = Budget(100)
+    callers.place("a", connection).charge(100)
+    assert callers.place("b", connection).why_not_now() is not None
+    assert callers.place("b", Budget(100)).why_not_now() is None
+
+
+def test_everything_that_a_place_was_charged_comes_back() -> None:
+    callers, _ = make()
+    connection = Budget(MUCH)
+    place = callers.place("a", connection)
+    assert place.take(10) is None
+    place.charge(90)
+    place.give_back(4)
+    assert (callers.worker_budget.held_bytes, place.caller.budget.held_bytes, connection.held_bytes) == (96, 96, 96)
+    place.leave()
+    assert (callers.worker_budget.held_bytes, place.caller.budget.held_bytes, connection.held_bytes) == (0, 0, 0)
+
+
+def test_callers_with_nothing_under_way_are_forgotten_and_busy_ones_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vault.server.callers._CALLERS_MOST", 3)
+    callers, _ = make(per_caller=1)
+    enter(callers, "busy")
+    for number in range(50):
+        enter(callers, f"idle-{number}").leave()
+    assert len(callers._callers) == 3
+    assert refused(callers, "busy")[1] == "caller_in_flight"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("192.0.2.1", "192.0.2.1", True),
+        ("192.0.2.1", "192.0.2.2", False),
+        ("2001:db8::1", "2001:db8:0:0:ffff::9", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("::ffff:192.0.2.1", "192.0.2.1", True),
+        ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
+        ("", "not an address", True),
+    ],
+)
+def test_an_ipv6_address_counts_by_its_first_64_bits(one: str, other: str, same: bool) -> None:
+    assert (network_of(one) == network_of(other)) is same
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {b"authorization": b"Bearer srm_t_x"},
+        {b"x-vault-token": b"srm_t_x"},
+        {b"x-api-key": b"srm_t_x"},
+        {b"cookie": b"a=b; __Host-strongroom=srm_s_x; c=d"},
+    ],
+)
+def test_a_credential_counts_for_its_person_once_it_was_accepted(headers: dict[bytes, bytes]) -> None:
+    credentials = Credentials()
+    digest = credentials.digest(headers)
+    assert credentials.caller(digest, "192.0.2.1") == "new:address:192.0.2.1"
+    credentials.learn(digest, "ada")
+    assert credentials.caller(digest, "198.51.100.7") == "person:ada"
+    credentials.forget(digest)
+    assert credentials.caller(digest, "192.0.2.1") == "new:address:192.0.2.1"
+
+
+def test_without_a_credential_a_call_counts_for_its_address() -> None:
+    credentials = Credentials()
+    for headers in ({}, {b"cookie": b"a=b"}):
+        assert credentials.caller(credentials.digest(headers), "192.0.2.1") == "address:192.0.2.1"
+
+
+def test_other_cookies_do_not_change_whose_a_call_is() -> None:
+    digest = Credentials().digest
+    keep = Credentials()
+    one = keep.digest({b"cookie": b"__Host-strongroom=x"})
+    assert keep.digest({b"cookie": b"lang=de; __Host-strongroom=x; y=z"}) == one
+    assert digest({b"cookie": b"__Host-strongroom=x"}) != one
+
+
+def test_only_so_many_credentials_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vault.server.callers._CREDENTIALS_MOST", 2)
+    credentials = Credentials()
+    digests = [credentials.digest({b"authorization": b"%d" % number}) for number in range(3)]
+    for digest in digests:
+        credentials.learn(digest, "ada")
+    assert [credentials.caller(digest, "x")[:6] for digest in digests] == ["new:ad", "person", "person"]
