@@ -28,6 +28,7 @@ from vault.storage import (
     first_rows,
     migrate,
     require_usable,
+    require_whole,
     schema_state,
 )
 
@@ -114,6 +115,8 @@ def open_vault(settings: Settings, clock: Clock = now_us, *, as_worker: bool = F
     try:
         with storage.read() as unit:
             require_usable(unit.connection)
+            if as_worker:
+                require_whole(unit.connection)
             # Before the first statement is made: it changes what the tables are.
             adopt(unit.connection)
             rows = first_rows(unit.connection)

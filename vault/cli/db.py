@@ -23,17 +23,68 @@ def upgrade() -> None:
     host.warn_of_neighbours(found)
     if made:
         host.tell_of_new_vault(found)
-    say("The database has this release's schema.")
+    say(_upgraded(found.database_url))
 
 
 @db.command()
-def status() -> None:
-    """Say whether the schema is current, empty, older or newer than this release."""
-    from vault.storage import Storage, schema_state
+@click.pass_context
+def status(context: click.Context) -> None:
+    """Compare the schema with this release's, and say what is missing and what to do.
 
-    storage = Storage(host.settings().database_url, pool_size=1)
+    The first line of the output is one word: current, accepted (newer, and usable), empty, older or newer. The exit
+    code is 0 where this release can serve the database as it is.
+    """
+    from vault import __version__
+    from vault.services.clock import now_us
+    from vault.storage import Storage, schema_revision, schema_state
+    from vault.storage.inspection import Inspected, inspect_schema
+    from vault.storage.later_formats import format_states, worker_words
+    from vault.storage.schema import ADVICE, SCHEMA, newer_sentence
+
+    found = host.settings()
+    host.refuse_absent(found)
+    storage = Storage(found.database_url, pool_size=1)
     try:
         with storage.read() as unit:
-            click.echo(schema_state(unit.connection))
+            state, revision = schema_state(unit.connection), schema_revision(unit.connection)
+            usable = state in _USABLE
+            inspected = inspect_schema(unit.connection) if usable else Inspected()
+            whole = usable and not inspected.faults
+            formats = format_states(unit.connection, now_us()) if whole else []
+            living = unit.workers.living(now_us()) if whole else []
     finally:
         storage.close()
+    click.echo(state)
+    say(f"This is release {__version__} with schema {SCHEMA}. The database has {revision or 'none'}.")
+    for sentence in inspected.faults:
+        say(sentence)
+    if inspected.faults:
+        say(ADVICE)
+    elif state == "newer":
+        say(newer_sentence(revision))
+    elif not usable:
+        say("Run `strongroom db upgrade`.")
+    for each in formats:
+        say(each.sentence)
+    for worker in living:
+        say(f"A worker runs on {worker_words(worker)}.")
+    if inspected.extra_tables and state == "current":
+        say(f"These tables are not Strongroom's: {', '.join(inspected.extra_tables)}.")
+    context.exit(0 if whole else 1)
+
+
+_USABLE = ("current", "accepted")
+
+
+def _upgraded(database_url: str) -> str:
+    from vault.storage import Storage, schema_revision, schema_state
+
+    storage = Storage(database_url, pool_size=1)
+    try:
+        with storage.read() as unit:
+            state, revision = schema_state(unit.connection), schema_revision(unit.connection)
+    finally:
+        storage.close()
+    if state == "accepted":
+        return f"A newer release's schema ({revision}) is there, and lets this release use it. Nothing was changed."
+    return "The database has this release's schema."

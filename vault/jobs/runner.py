@@ -9,6 +9,8 @@
 | purge  | 10 min    | one worker, under a lease                                                  |
 | rewrap | 1 min     | one worker, under a lease: what a rotation has left behind                 |
 | age    | 10 min    | one worker, under a lease: rotate keys by age, where that is set           |
+| formats | 5 s      | one worker, under a lease, where a format waits: may it be written now?     |
+| sign   | 1 min     | one worker, under a lease, after an upgrade: rows of older formats         |
 | prune  | 1 day     | one worker, under a lease: events that are past their time                 |
 | drain  | 1 s       | each worker: its reads go from the spool into the database                 |
 | sequence | 1 s     | one worker, under a lease: events get their places in the audit's tree     |
@@ -36,6 +38,7 @@ from vault.jobs.purge import purge
 from vault.jobs.rewrap import rewrap
 from vault.jobs.rotate_by_age import rotate_by_age
 from vault.jobs.sequence import sequence
+from vault.jobs.upgrade import open_formats, sign_again
 from vault.services import Services
 from vault.services.clock import SECOND_US
 
@@ -47,6 +50,7 @@ TOUCH_SECONDS = 10.0
 PURGE_SECONDS = 600.0
 REWRAP_SECONDS = 60.0
 AGE_SECONDS = 600.0
+FORMATS_SECONDS = 5.0
 PRUNE_SECONDS = 86_400.0
 AUDIT_SECONDS = 1.0
 WORKER_LEASE_US = 20 * SECOND_US
@@ -86,6 +90,8 @@ class Jobs:
                 _Job("touch", TOUCH_SECONDS, services.touches.flush, due=now + TOUCH_SECONDS),
                 _Job("purge", PURGE_SECONDS, self._chore("purge", purge), due=now + BEAT_SECONDS),
                 _Job("rewrap", REWRAP_SECONDS, self._chore("rewrap", rewrap), due=now + BEAT_SECONDS),
+                _Job("formats", FORMATS_SECONDS, self._formats, due=now + BEAT_SECONDS),
+                _Job("sign", REWRAP_SECONDS, self._sign, due=now + BEAT_SECONDS),
                 _Job("age", AGE_SECONDS, self._chore("age", rotate_by_age), due=now + BEAT_SECONDS),
                 _Job("prune", PRUNE_SECONDS, self._chore("prune", prune), due=now + REWRAP_SECONDS),
             ),
@@ -149,6 +155,14 @@ class Jobs:
         with self._services.storage.write() as unit:
             unit.workers.beat(self._worker_id, socket.gethostname(), os.getpid(), *knows, now, WORKER_LEASE_US)
         self._told = knows
+
+    def _formats(self) -> None:
+        if self._services.upgrading.has_closed():
+            self._chore("formats", open_formats)()
+
+    def _sign(self) -> None:
+        if self._services.upgrading.has_formats():
+            self._chore("sign", sign_again)()
 
     def _chore(self, name: str, run: Callable[[Services], dict[str, int]]) -> Callable[[], None]:
         def run_under_lease() -> None:

@@ -28,6 +28,7 @@ from vault.services.token_holders import TokenHolders
 from vault.services.tokens import Tokens
 from vault.services.touches import Touches
 from vault.services.transfer import Transfer
+from vault.services.upgrading import Upgrading
 from vault.services.values import ValuesReader
 from vault.services.variables import Variables
 from vault.services.versions import Versions
@@ -66,6 +67,7 @@ class Services:
     forwarder: Forwarder
     backups: Backups
     idempotency: Idempotency
+    upgrading: Upgrading
     touches: Touches
     clock: Clock
 
@@ -119,6 +121,7 @@ class Services:
             forwarder=Forwarder(target, settings.audit_forward, storage, clock),
             backups=Backups(settings, storage, instance, tree, clock),
             idempotency=Idempotency(instance, accounts.parameters, clock),
+            upgrading=Upgrading(storage, instance, clock),
             touches=touches,
             clock=clock,
         )

@@ -85,6 +85,20 @@ def unchanged(unit: UnitOfWork, repository: type[Repository], records: Sequence[
     }
 
 
+def of_older_format(
+    unit: UnitOfWork, repository: type[Repository], number: int, after: Any, limit: int
+) -> list[Record]:
+    """Rows of a format before `number`, in order of their id, behind `after`; not checked, and without what the MAC
+    leaves out."""
+    signed = repository.signed
+    (name,) = signed.key_names
+    key = signed.table.c[name]
+    statement = select(*signed.columns).where(signed.table.c.row_format < number)
+    if after is not None:
+        statement = statement.where(key > after)
+    return list(unit.connection.execute(statement.order_by(key).limit(limit)))
+
+
 def references(unit: UnitOfWork) -> dict[str, int]:
     """How many user keys each version of the master key wraps, by its id."""
     statement = select(user_keys.c.master_key_id, func.count().label("wrapped")).group_by(user_keys.c.master_key_id)

@@ -20,7 +20,7 @@ _LOCK_NUMBER = 0x53524D31
 """An arbitrary number ("SRM1") for PostgreSQL's advisory lock: two hosts may start at once."""
 
 _LOCK_NOT_AVAILABLE = "55P03"
-_LOCK_WAIT_SECONDS = 3
+_LOCK_WAIT_SECONDS = 3.0
 _TRIES = 8
 _PAUSE_SECONDS = 0.5
 """Between two tries, and so much longer each time. All tries together take less than a minute."""
@@ -72,7 +72,7 @@ def _upgrade(connection: sa.Connection) -> None:
     if connection.dialect.name == "postgresql":
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(:number)"), {"number": _LOCK_NUMBER})
         # A table that waits for its lock makes every later reader of it wait too: try again rather than hold them up.
-        connection.execute(sa.text(f"SET LOCAL lock_timeout = '{_LOCK_WAIT_SECONDS}s'"))
+        connection.execute(sa.text(f"SET LOCAL lock_timeout = '{round(_LOCK_WAIT_SECONDS * 1000)}ms'"))
     state = schema_state(connection)
     if state == "newer":
         raise StorageError(newer_sentence(schema_revision(connection)))

@@ -28,7 +28,12 @@ ANSWERS = {"idempotency": idempotency, "wrapping": wrapped_answers}
 
 def repositories() -> tuple[type[Repository], ...]:
     """Every table of signed rows but the state's, which is one row and signed last; the audit's own among them."""
-    return (*(each for each in REPOSITORIES if each.signed.table.name != "vault_state"), AuditPruned)
+    return tuple(each for each in every_repository() if each.signed.table.name != "vault_state")
+
+
+def every_repository() -> tuple[type[Repository], ...]:
+    """Every table of signed rows, the audit's own among them."""
+    return (*REPOSITORIES, AuditPruned)
 
 
 def signed_before(

@@ -12,11 +12,15 @@ from __future__ import annotations
 from sqlalchemy import Connection, inspect, select, text
 
 from vault.errors import StorageError
+from vault.storage.inspection import inspect_schema
 from vault.storage.tables import schema_readers
 
 SCHEMA = "0002"
 """The newest migration of this release. Row formats up to its number are in this release's code."""
 SCHEMA_NUMBER = int(SCHEMA)
+
+ADVICE = "Put it back as it was, or restore a backup into an empty database; `strongroom db status` names everything."
+_FAULTS_NAMED = 5
 
 
 def schema_revision(connection: Connection) -> str:
@@ -46,6 +50,16 @@ def require_usable(connection: Connection) -> str:
     if state not in ("current", "accepted"):
         raise StorageError("The database has no schema, or an older one: run `strongroom db upgrade` first.")
     return state
+
+
+def require_whole(connection: Connection) -> None:
+    """Raise `StorageError` where something of the schema is missing, or was changed by hand."""
+    faults = inspect_schema(connection).faults
+    if faults:
+        more = f" And {len(faults) - _FAULTS_NAMED} more." if len(faults) > _FAULTS_NAMED else ""
+        raise StorageError(
+            f"The database's schema is not as its migrations made it. {' '.join(faults[:_FAULTS_NAMED])}{more} {ADVICE}"
+        )
 
 
 def newer_sentence(revision: str) -> str:

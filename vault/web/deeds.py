@@ -64,6 +64,7 @@ _WORDS = {
     "revision.unchanged": "Saved without a change",
     "revision.undelete": "Revision brought back",
     "revision.write": "Variables saved",
+    "schema.open_formats": "Row formats of a new release opened",
     "session.begin": "Logged in",
     "session.challenge": "Password right, second factor asked for",
     "session.revoke": "Session ended",

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import stat
+import sys
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from tests.vaults import make_settings
+from tests.integration.storage.test_upgrade import transaction
+from tests.vaults import make_settings, make_vault
 from vault.app import open_vault
 from vault.errors import StorageError
 from vault.storage import Storage, migrate, schema_state
+from vault.storage.migrate import alembic_config
 from vault.storage.tables import metadata
 
 KINDS = ("sqlite", "postgresql")
@@ -69,15 +73,73 @@ def test_two_hosts_may_migrate_at_once(fresh_database: Any) -> None:
     assert failed == []
 
 
-def test_a_newer_schema_is_refused_with_a_sentence(tmp_path: Path, database_url: str) -> None:
+@pytest.mark.parametrize(
+    "newer",
+    [
+        ("0099", "UPDATE schema_readers SET revision = '0099', oldest_reader = 99"),
+        ("0099", "UPDATE schema_readers SET oldest_reader = 1"),
+        ("0099", "DELETE FROM schema_readers"),
+        ("0099", "DROP TABLE schema_readers"),
+        ("9999_from_the_future", "UPDATE schema_readers SET oldest_reader = 99"),
+    ],
+)
+def test_a_newer_schema_without_consent_is_refused_with_a_sentence(
+    tmp_path: Path, database_url: str, newer: tuple[str, str]
+) -> None:
+    change_schema(database_url, *newer)
+    for call in (migrate, lambda url: open_vault(make_settings(tmp_path, url))):
+        with pytest.raises(StorageError, match="Run that newer release, or restore a backup"):
+            call(database_url)
+
+
+@pytest.mark.parametrize("oldest_reader", [1, 2])
+def test_a_newer_schema_with_consent_is_used_and_left_as_it_is(
+    tmp_path: Path, database_url: str, oldest_reader: int
+) -> None:
+    make_vault(tmp_path, database_url).storage.close()
+    change_schema(
+        database_url, "0099", f"INSERT INTO schema_readers (revision, oldest_reader) VALUES ('0099', {oldest_reader})"
+    )
     storage = Storage(database_url)
-    with storage.writing.begin() as connection:
-        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999_from_the_future'"))
-    storage.close()
-    with pytest.raises(StorageError, match="newer release"):
+    with storage.reading.connect() as connection:
+        assert schema_state(connection) == "accepted"
         migrate(database_url)
-    with pytest.raises(StorageError, match="newer release"):
-        open_vault(make_settings(tmp_path, database_url))
+        assert schema_state(connection) == "accepted"
+    storage.close()
+
+
+def change_schema(url: str, revision: str, statement: str) -> None:
+    """The database as a migration of a later release might leave it."""
+    storage = Storage(url)
+    with storage.writing.begin() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision})
+        connection.execute(sa.text(statement))
+    storage.close()
+
+
+def test_an_upgrade_beside_a_long_transaction_waits_and_does_not_hang(
+    fresh_database: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = fresh_database("postgresql", migrated=False)
+    with transaction(url) as connection:
+        command.upgrade(alembic_config(connection), "0001")
+    module = sys.modules[migrate.__module__]
+    monkeypatch.setattr(module, "_LOCK_WAIT_SECONDS", 0.2)
+    monkeypatch.setattr(module, "_PAUSE_SECONDS", 0.05)
+    with transaction(url) as other:
+        other.execute(sa.text("LOCK TABLE users IN ACCESS SHARE MODE"))
+        with pytest.raises(StorageError, match="Other transactions held the tables"):
+            migrate(url)
+        # Nobody is kept waiting by an upgrade that has given up.
+        other.execute(sa.text("SELECT count(*) FROM sessions"))
+        thread = threading.Thread(target=migrate, args=(url,))
+        thread.start()
+        thread.join(0.5)
+        assert thread.is_alive()
+    thread.join(30)
+    assert not thread.is_alive()
+    with transaction(url) as connection:
+        assert schema_state(connection) == "current"
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,0 +1,170 @@
+"""This release and the next one on one database: both ways, and with a column that only the next one knows."""
+
+from __future__ import annotations
+
+import secrets
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from tests.conftest import KINDS, Kind
+from tests.next_release import COLUMN, NEXT, Release, next_release, this_release
+from vault.storage.engine import parse_url
+
+BEGIN = """
+import os
+from vault import settings
+from vault.app import open_vault, prepare_vault
+from vault.errors import StrongroomError
+from vault.jobs import Jobs
+from vault.model.principal import Role, host_operator
+from vault.services.sweep import Sweep
+
+HOST = host_operator("test")
+found = settings.load(dict(os.environ))
+
+def row(vault, name="ada"):
+    with vault.storage.read() as unit:
+        return unit.users.by_name(name)
+
+def change(vault, **columns):
+    with vault.storage.write() as unit:
+        unit.users.change(unit.users.by_name("ada"), **columns)
+
+def add(vault, name):
+    with vault.storage.write() as unit:
+        vault.accounts.add(unit, HOST, name, "lantern gravel ninefold otter", Role.USER)
+
+def faults(vault):
+    sweep = Sweep(vault.storage, vault.instance)
+    return sweep.macs().faults + sweep.references().faults + sweep.blobs().faults + vault.verifier.verify().faults
+
+"""
+OPEN = "vault = open_vault(found)\n"
+
+
+@pytest.fixture(scope="module")
+def newer(tmp_path_factory: pytest.TempPathFactory) -> Release:
+    return next_release(tmp_path_factory.mktemp("next"))
+
+
+class Place:
+    """A vault that processes of both releases open."""
+
+    def __init__(self, folder: Path, url: str, newer: Release) -> None:
+        self.url = url
+        self._newer = newer
+        self.environment = {
+            "STRONGROOM_DATABASE_URL": url,
+            "STRONGROOM_DATA_DIR": str(folder / "data"),
+            "STRONGROOM_KEYRING": str(folder / f"keys-{secrets.token_hex(4)}" / "master.json"),
+            "STRONGROOM_ARGON2_MEMORY_KIB": "19456",
+            "STRONGROOM_ARGON2_PASSES": "2",
+        }
+
+    def here(self, code: str) -> str:
+        """Run code with this release."""
+        return this_release().run(BEGIN + code, self.environment)
+
+    def there(self, code: str) -> str:
+        """Run code with the next release."""
+        return self._newer.run(BEGIN + code, self.environment)
+
+    def sql(self, statement: str, **parameters: object) -> list[tuple[object, ...]]:
+        """Whoever can write to the database."""
+        engine = sa.create_engine(parse_url(self.url), poolclass=sa.pool.NullPool)
+        with engine.begin() as connection:
+            result = connection.execute(sa.text(statement), parameters)
+            return [tuple(row) for row in result] if result.returns_rows else []
+
+
+@pytest.fixture(params=KINDS)
+def place(request: pytest.FixtureRequest, tmp_path: Path, fresh_database: Callable[..., str], newer: Release) -> Place:
+    """A vault of this release with ada in it, which the next release has upgraded while a worker of this one runs."""
+    kind: Kind = request.param
+    made = Place(tmp_path, fresh_database(kind), newer)
+    made.here("prepare_vault(found)\n" + OPEN + "add(vault, 'ada')")
+    made.sql(
+        "INSERT INTO workers (id, host, pid, knows_version, state_version, started_us, lease_until_us, release,"
+        " row_format) VALUES ('w', 'web-1', 7, 1, 1, 0, :until, '0.1.1', 2)",
+        until=time.time_ns() // 1000 + 600_000_000,
+    )
+    made.there("prepare_vault(found)")
+    return made
+
+
+def test_back_and_forth_keeps_what_a_column_means(place: Place) -> None:
+    written = f"""
+try:
+    change(vault, {COLUMN}="kept")
+except StrongroomError as error:
+    print(error)
+print(vault.upgrading.open(HOST), row(vault).row_format)
+"""
+    refused, opened = place.there(OPEN + written).splitlines()
+    assert "web-1 (process 7, release 0.1.1)" in refused
+    assert opened == "0 1"
+    place.sql("DELETE FROM workers")
+    assert place.there(OPEN + f"print(vault.upgrading.open(HOST)); change(vault, {COLUMN}='kept')") == "1"
+    # The way back: this release checks the row, changes it, and adds one of its own.
+    told = place.here(
+        OPEN
+        + "change(vault, name='Ada L.'); add(vault, 'bob')\n"
+        + f"print(row(vault).row_format, row(vault).{COLUMN}, row(vault, 'bob').row_format, faults(vault))"
+    )
+    assert told == f"{NEXT} kept 1 []"
+    # And forward again.
+    told = place.there(
+        OPEN + f"print(row(vault).name, row(vault).{COLUMN}, repr(row(vault, 'bob').{COLUMN}), faults(vault))\n"
+        "print(vault.upgrading.sign_again(HOST), row(vault, 'bob').row_format, faults(vault))"
+    )
+    assert told.splitlines() == ["Ada L. kept '' []", f"1 {NEXT} []"]
+    # What somebody without the keys puts into the newer column is found by both.
+    place.sql(f"UPDATE users SET {COLUMN} = 'forged' WHERE name_folded = 'bob'")
+    for run in (place.here, place.there):
+        assert "was not written by this vault" in run(OPEN + "print(faults(vault))")
+
+
+@pytest.mark.parametrize("place", ["postgresql"], indirect=True)
+def test_a_process_that_was_frozen_during_the_upgrade_ends_itself(place: Place) -> None:
+    place.sql("DELETE FROM workers")
+    frozen = """
+jobs = Jobs(vault, end_worker=lambda: print("ended"))
+jobs._learn()
+print("ready", flush=True)
+input()
+for call in (lambda: row(vault), jobs._learn):
+    try:
+        call()
+    except StrongroomError as error:
+        print(type(error).__name__)
+"""
+    with _process(place, frozen) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        # Its lease has lapsed: it is taken for dead.
+        place.sql("DELETE FROM workers")
+        place.there(OPEN + f"vault.upgrading.open(HOST); change(vault, {COLUMN}='kept')")
+        output, errors = process.communicate("\n", timeout=60)
+    # Between them stands what the log says.
+    told = [line for line in output.splitlines() if " " not in line]
+    assert told == ["NewerRowFormat", "ended", "NewerRowFormat"], errors
+    assert place.here(OPEN + f"print(row(vault).{COLUMN})") == "kept"
+
+
+@contextmanager
+def _process(place: Place, code: str) -> Iterator[subprocess.Popen[str]]:
+    process = this_release().start(BEGIN + "vault = open_vault(found, as_worker=True)\n" + code, place.environment)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()

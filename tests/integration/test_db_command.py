@@ -1,0 +1,78 @@
+"""`strongroom db status` and `db upgrade`: what they say of a database, and what to do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from tests.conftest import FreshDatabase
+from tests.integration.storage.test_upgrade import at_revision, transaction
+from tests.vaults import make_vault, run_sql
+from vault.cli import root
+from vault.services import Services
+
+
+@pytest.fixture
+def vault(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
+    made = make_vault(tmp_path, database_url)
+    made.storage.close()
+    for name, value in (("DATABASE_URL", database_url), ("DATA_DIR", tmp_path), ("KEYRING", made.settings.keyring)):
+        monkeypatch.setenv(f"STRONGROOM_{name}", str(value))
+    yield made
+    made.storage.close()
+
+
+def status() -> Result:
+    return CliRunner().invoke(root, ["db", "status"])
+
+
+def test_a_whole_schema_is_current_and_its_workers_are_told(vault: Services) -> None:
+    run_sql(
+        vault,
+        "INSERT INTO workers (id, host, pid, knows_version, state_version, started_us, lease_until_us, release,"
+        " row_format) VALUES ('w', 'web-1', 7, 1, 1, 0, :until, '0.1.1', 2)",
+        until=time.time_ns() // 1000 + 600_000_000,
+    )
+    told = status()
+    assert (told.exit_code, told.stdout) == (0, "current\n")
+    assert "A worker runs on web-1 (process 7, release 0.1.1)." in told.stderr
+
+
+def test_what_is_missing_is_named_with_what_to_do(vault: Services) -> None:
+    run_sql(vault, "DROP INDEX ix_tokens_user")
+    run_sql(vault, "CREATE TABLE notes (id integer)")
+    told = status()
+    assert (told.exit_code, told.stdout) == (1, "current\n")
+    for sentence in ("The index ix_tokens_user of tokens is missing.", "restore a backup", "not Strongroom's: notes."):
+        assert sentence in told.stderr
+
+
+def test_a_newer_schema_is_accepted_or_not(vault: Services) -> None:
+    run_sql(vault, "UPDATE alembic_version SET version_num = '0099'")
+    told = status()
+    assert (told.exit_code, told.stdout) == (1, "newer\n")
+    assert "Run that newer release, or restore a backup" in told.stderr
+    run_sql(vault, "INSERT INTO schema_readers (revision, oldest_reader) VALUES ('0099', 2)")
+    told = status()
+    assert (told.exit_code, told.stdout) == (0, "accepted\n")
+    upgraded = CliRunner().invoke(root, ["db", "upgrade"])
+    assert upgraded.exit_code == 0
+    assert "Nothing was changed" in upgraded.stderr
+
+
+def test_an_older_schema_asks_for_an_upgrade(
+    tmp_path: Path, fresh_database: FreshDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = fresh_database("sqlite", migrated=False)
+    monkeypatch.setenv("STRONGROOM_DATABASE_URL", url)
+    monkeypatch.setenv("STRONGROOM_DATA_DIR", str(tmp_path))
+    with transaction(url):
+        assert status().stdout == "empty\n"
+    at_revision(url, "0001")
+    told = status()
+    assert (told.exit_code, told.stdout) == (1, "older\n")
+    assert "strongroom db upgrade" in told.stderr

@@ -1,0 +1,156 @@
+"""The end of an upgrade: row formats are opened, and old rows are signed again.
+
+    migration ─► the last worker of the older release goes ─► open: new rows are of the new format
+                                                                └► rows of older formats are signed again, in batches
+
+While a worker of an older release lives, nobody writes what it could not check. Nothing is remembered of what is done:
+a row that is not done yet has an older `row_format`, so a walk goes on after any crash, and two at once share the work.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vault.errors import MacError
+from vault.model.principal import Principal
+from vault.services import audit
+from vault.services.clock import Clock
+from vault.services.instance import Instance
+from vault.services.rewrapping import FULL_SPEED, Pace, Walk, no_progress
+from vault.services.waiting import again
+from vault.storage import SCHEMA_NUMBER, Record, Storage, UnitOfWork
+from vault.storage.key_walk import change_many, of_older_format, unchanged
+from vault.storage.later_formats import FormatStatus, format_states, later_formats
+from vault.storage.repository import Repository
+from vault.storage.reseal_walk import every_repository
+from vault.storage.signed import FIRST_FORMAT, SignedTable
+
+
+class Upgrading:
+    """Opens row formats, and signs rows of older ones again. For operators."""
+
+    def __init__(self, storage: Storage, instance: Instance, clock: Clock) -> None:
+        self._storage = storage
+        self._instance = instance
+        self._clock = clock
+
+    def has_closed(self) -> bool:
+        """Whether this release has formats that are not open, as far as this process has learned. Asks no database."""
+        signer = self._storage.signer
+        return signer is not None and any(
+            number not in signer.open_formats.get(signed.table.name, ()) for signed, number in later_formats()
+        )
+
+    def has_formats(self) -> bool:
+        """Whether this release has any format after the first: or nothing is ever signed again. Asks no database."""
+        return next(later_formats(), None) is not None
+
+    def status(self, principal: Principal) -> list[FormatStatus]:
+        """Every format after the first that this release knows, and how it stands."""
+        principal.require_operator()
+        with self._storage.read() as unit:
+            return format_states(unit.connection, self._clock())
+
+    def open(self, principal: Principal) -> int:
+        """Open every format that all living workers know; how many."""
+        principal.require_operator()
+        opened = again(lambda: self._open(principal))
+        if opened:
+            self._instance.learn()
+        return opened
+
+    def sign_again(self, principal: Principal, pace: Pace = FULL_SPEED) -> int:
+        """Sign rows of older formats with the newest open one; how many rows."""
+        principal.require_operator()
+        walk = Walk(pace, 0, no_progress)
+        for repository in every_repository():
+            number = self._unsettled(repository.signed)
+            if number is not None and not walk.is_over():
+                self._sign_table(principal, repository, number, pace, walk)
+        return walk.done
+
+    def _open(self, principal: Principal) -> int:
+        with self._storage.write() as unit:
+            # Held alone: all workers learn the formats with this row's next version, as they learn keys.
+            state = unit.state.hold()
+            stored = {row.id for row in unit.row_formats.list()}
+            known = min((row.row_format for row in unit.workers.living(self._clock())), default=SCHEMA_NUMBER)
+            chosen = [
+                (signed, number)
+                for signed, number in later_formats()
+                if number <= known and f"{signed.table.name}.{number}" not in stored
+            ]
+            for signed, number in chosen:
+                unit.row_formats.open(signed.table.name, number, signed.added_by(number), self._clock())
+            if chosen:
+                unit.state.change(state)
+                formats = [f"{signed.table.name}.{number}" for signed, number in chosen]
+                audit.record(unit, principal, "schema.open_formats", details={"formats": formats})
+            return len(chosen)
+
+    def _unsettled(self, signed: SignedTable) -> int | None:
+        """The format that a table's rows should have; None where all have it, or an older release still writes."""
+        signer = self._storage.signer
+        number = signer.writes(signed) if signer is not None else FIRST_FORMAT
+        if number == FIRST_FORMAT:
+            return None
+        with self._storage.read() as unit:
+            row = next(
+                (row for row in unit.row_formats.list() if (row.table_name, row.number) == (signed.table.name, number)),
+                None,
+            )
+            older = [each for each in unit.workers.living(self._clock()) if each.row_format < number]
+        if row is None or (row.settled_us is not None and not older):
+            return None
+        if older:
+            # An older release runs again, and makes rows of its own format: look for them when it has gone.
+            if row.settled_us is not None:
+                self._settle(signed, number, None)
+            return None
+        return number
+
+    def _sign_table(
+        self, principal: Principal, repository: type[Repository], number: int, pace: Pace, walk: Walk
+    ) -> None:
+        after: Any = None
+        done = 0
+        while not walk.is_over():
+            with self._storage.read() as unit:
+                rows = of_older_format(unit, repository, number, after, pace.batch)
+            if not rows:
+                break
+            signed = again(lambda rows=rows: self._sign_some(principal, repository, rows))  # type: ignore[misc]
+            done += signed
+            walk.add(signed)
+            after = rows[-1]._mapping[repository.signed.key_names[0]]
+        else:
+            return
+        if not done:
+            # A whole walk found nothing to do.
+            self._settle(repository.signed, number, self._clock())
+
+    def _sign_some(self, principal: Principal, repository: type[Repository], rows: list[Record]) -> int:
+        with self._storage.write() as unit:
+            # Under the fence: a key that a reseal refuses at this moment must not sign here.
+            unit.state.fence()
+            whole = [row for row in rows if _is_whole(unit, repository.signed, row)]
+            same = unchanged(unit, repository, whole)
+            (name,) = repository.signed.key_names
+            left = [row for row in whole if row._mapping[name] in same]
+            change_many(unit, repository, [(row, {}) for row in left])
+            if left:
+                audit.record(unit, principal, "keys.sign", details={repository.signed.table.name: len(left)})
+            return len(left)
+
+    def _settle(self, signed: SignedTable, number: int, now_us: int | None) -> None:
+        with self._storage.write() as unit:
+            unit.row_formats.settle(signed.table.name, number, now_us)
+
+
+def _is_whole(unit: UnitOfWork, signed: SignedTable, row: Record) -> bool:
+    """Whether this vault wrote the row: one that it did not write keeps its fault, which `doctor` names."""
+    try:
+        unit.signer.check(signed, signed.ordered(row._asdict()))
+    except MacError:
+        return False
+    return True

@@ -1,0 +1,153 @@
+"""The live database compared with the tables of this release: what is missing, or is not as it should be.
+
+It asks the database's own catalogue, in three statements. A schema that somebody has edited by hand, or an index that
+was dropped, is found here and not by the first request that needs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Table, UniqueConstraint
+
+from vault.storage.tables import metadata
+
+_NOT_OURS = frozenset({"alembic_version"})
+
+_SQLITE_COLUMNS = """
+SELECT m.name, c.name, c.type, c."notnull" OR c.pk > 0, c.pk > 0
+FROM sqlite_master m JOIN pragma_table_info(m.name) c WHERE m.type = 'table' AND substr(m.name, 1, 7) <> 'sqlite_'
+"""
+_SQLITE_INDEXES = """
+SELECT m.name, i.name, i."unique", i.partial, group_concat(c.name, ',')
+FROM sqlite_master m JOIN pragma_index_list(m.name) i JOIN pragma_index_info(i.name) c
+WHERE m.type = 'table' AND i.origin <> 'pk' GROUP BY m.name, i.name
+"""
+_SQLITE_FOREIGN_KEYS = """
+SELECT m.name, f."from", f."table", f.on_delete FROM sqlite_master m JOIN pragma_foreign_key_list(m.name) f
+WHERE m.type = 'table'
+"""
+_POSTGRESQL_COLUMNS = """
+SELECT t.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
+       EXISTS (SELECT FROM pg_index i WHERE i.indrelid = t.oid AND i.indisprimary AND a.attnum = ANY (i.indkey))
+FROM pg_class t JOIN pg_attribute a ON a.attrelid = t.oid
+WHERE t.relkind IN ('r', 'p') AND t.relnamespace = current_schema()::regnamespace AND a.attnum > 0
+      AND NOT a.attisdropped
+"""
+_POSTGRESQL_INDEXES = """
+SELECT t.relname, c.relname, i.indisunique, i.indpred IS NOT NULL,
+       (SELECT string_agg(a.attname, ',' ORDER BY k.place) FROM unnest(i.indkey) WITH ORDINALITY k (number, place)
+        JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = k.number)
+FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid
+WHERE t.relnamespace = current_schema()::regnamespace AND NOT i.indisprimary AND i.indisvalid
+"""
+_POSTGRESQL_FOREIGN_KEYS = """
+SELECT t.relname, a.attname, r.relname,
+       CASE k.confdeltype WHEN 'c' THEN 'CASCADE' WHEN 'r' THEN 'RESTRICT' ELSE 'NO ACTION' END
+FROM pg_constraint k JOIN pg_class t ON t.oid = k.conrelid JOIN pg_class r ON r.oid = k.confrelid
+JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = k.conkey[1]
+WHERE k.contype = 'f' AND t.relnamespace = current_schema()::regnamespace
+"""
+
+_KINDS = {
+    "character varying": "text",
+    "varchar": "text",
+    "text": "text",
+    "bigint": "integer",
+    "integer": "integer",
+    "boolean": "boolean",
+    "bytea": "bytes",
+    "blob": "bytes",
+}
+"""Declared types of both databases by what they hold. Lengths are the code's concern, not the database's."""
+
+
+@dataclass(slots=True)
+class Inspected:
+    """What is wrong with the schema, as sentences, and which tables are none of this release's."""
+
+    faults: list[str] = field(default_factory=list)
+    extra_tables: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Live:
+    columns: dict[str, dict[str, tuple[str, bool, bool]]] = field(default_factory=dict)
+    indexes: dict[str, set[tuple[tuple[str, ...], bool, bool]]] = field(default_factory=dict)
+    foreign_keys: dict[str, set[tuple[str, str, str]]] = field(default_factory=dict)
+
+
+def inspect_schema(connection: Connection) -> Inspected:
+    """Compare what is there with what this release needs. What is there beside it is no fault."""
+    live = _read(connection)
+    found = Inspected(extra_tables=sorted(set(live.columns) - set(metadata.tables) - _NOT_OURS))
+    for table in metadata.sorted_tables:
+        if table.name in live.columns:
+            found.faults += [*_columns(live, table), *_indexes(live, table), *_foreign_keys(live, table)]
+        else:
+            found.faults.append(f"The table {table.name} is missing.")
+    return found
+
+
+def _read(connection: Connection) -> _Live:
+    if connection.dialect.name == "sqlite":
+        statements = (_SQLITE_COLUMNS, _SQLITE_INDEXES, _SQLITE_FOREIGN_KEYS)
+    else:
+        statements = (_POSTGRESQL_COLUMNS, _POSTGRESQL_INDEXES, _POSTGRESQL_FOREIGN_KEYS)
+    columns, indexes, foreign_keys = (connection.execute(sa.text(each)).all() for each in statements)
+    live = _Live()
+    for table, name, kind, is_required, is_key in columns:
+        live.columns.setdefault(table, {})[name] = (_kind(kind), bool(is_required), bool(is_key))
+    for table, _, is_unique, is_partial, names in indexes:
+        live.indexes.setdefault(table, set()).add((tuple((names or "").split(",")), bool(is_unique), bool(is_partial)))
+    for table, name, target, on_delete in foreign_keys:
+        live.foreign_keys.setdefault(table, set()).add((name, target, on_delete))
+    return live
+
+
+def _columns(live: _Live, table: Table) -> Iterator[str]:
+    for column in table.columns:
+        there = live.columns[table.name].get(column.name)
+        if there is None:
+            yield f"The column {table.name}.{column.name} is missing."
+            continue
+        kind, is_required, is_key = there
+        wanted = _kind(column.type.compile())
+        if kind != wanted:
+            yield f"The column {table.name}.{column.name} holds {kind} instead of {wanted}."
+        if is_required == column.nullable:
+            yield f"The column {table.name}.{column.name} {'must not' if is_required else 'may'} be NULL."
+        if is_key != column.primary_key:
+            yield f"The primary key of {table.name} is another one."
+
+
+def _indexes(live: _Live, table: Table) -> Iterator[str]:
+    there = live.indexes.get(table.name, set())
+    for name, wanted in _wanted_indexes(table):
+        if wanted not in there:
+            yield f"The {'unique index' if wanted[1] else 'index'} {name} of {table.name} is missing."
+
+
+def _wanted_indexes(table: Table) -> Iterator[tuple[Any, tuple[tuple[str, ...], bool, bool]]]:
+    for index in table.indexes:
+        names = tuple(column.name for column in index.columns)
+        yield index.name, (names, bool(index.unique), index.dialect_kwargs.get("sqlite_where") is not None)
+    for constraint in table.constraints:
+        if isinstance(constraint, UniqueConstraint):
+            yield constraint.name, (tuple(column.name for column in constraint.columns), True, False)
+
+
+def _foreign_keys(live: _Live, table: Table) -> Iterator[str]:
+    there = live.foreign_keys.get(table.name, set())
+    for key in table.foreign_keys:
+        target = key.column.table.name
+        if (key.parent.name, target, key.ondelete) not in there:
+            yield f"The foreign key from {table.name}.{key.parent.name} to {target} is missing."
+
+
+def _kind(declared: str) -> str:
+    name = declared.partition("(")[0].strip().lower()
+    return _KINDS.get(name, name)
