@@ -18,7 +18,7 @@ from vault.errors import BlobError, KeyProviderUnavailable, KeyringError, MacErr
 from vault.keys import Keyring, MasterKey
 from vault.storage import FirstRows, Record, RowSigner
 from vault.storage.authority import SIGNED_TABLES
-from vault.storage.row_formats import numbers_of, unknown_to
+from vault.storage.row_formats import check_adopted, numbers_of, unknown_to
 
 SECRET_PURPOSES = ("mac", "token", "digest", "checkpoint")
 """What the vault's own keys are for: MACs of rows, digests of tokens, every other keyed digest, and the signature
@@ -58,7 +58,8 @@ def open_own_keys(rows: FirstRows, keyring: Keyring, before: OwnKeys | None) -> 
     """Open all that `before` has not opened yet, and check every row with the keys that came of it.
 
     Raises `KeyringError` where the keyring is another vault's, `MacError` for rows that this vault did not write,
-    `NewerRowFormat` where this process cannot check all rows any more, and what the provider raises.
+    `StorageError` where the catalogue of row formats is another than this process has adopted, `NewerRowFormat` where
+    this process cannot check all rows any more, and what the provider raises.
     """
     masters = {row.id: row for row in rows.masters}
     active = masters.get(rows.state.active_master_key_id)
@@ -72,6 +73,7 @@ def open_own_keys(rows: FirstRows, keyring: Keyring, before: OwnKeys | None) -> 
     rows.check_catalogue(signer)
     if unknown_to(SIGNED_TABLES, rows.formats):
         raise NewerRowFormat()
+    check_adopted(SIGNED_TABLES, rows.formats)
     rows.check(signer)
     if before is not None and before.signer.is_like(signer):
         # The same keys and formats: what it has checked already need not be checked again.

@@ -20,7 +20,8 @@ from vault.storage.tables import row_formats
 def adopt(connection: Connection) -> list[str]:
     """Add all formats of the catalogue that this release does not know to its tables; their ids.
 
-    Nothing is checked here, because no key is open yet: `FirstRows.check` proves that this vault wrote the catalogue.
+    Nothing is checked here, because no key is open yet: `open_own_keys` proves that this vault wrote the catalogue, and
+    that what was taken here is what it says.
     Raises `StorageError` for a format that does not follow from what this release knows.
     """
     statement = select(row_formats).order_by(row_formats.c.number)

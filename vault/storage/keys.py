@@ -192,7 +192,8 @@ def watched(connection: Connection) -> Watched | None:
     """What every worker polls; None where the database holds no vault. It waits for nobody's row locks."""
     flag = select(lock_flag.c.locked).where(lock_flag.c.id == 1).scalar_subquery()
     row = connection.execute(select(flag, vault_state.c.row_version)).one_or_none()
-    return row and Watched(bool(row[0]), row[1])
+    # A flag that is gone is no consent to open.
+    return row and Watched(row[0] is None or bool(row[0]), row[1])
 
 
 def set_locked(connection: Connection, locked: bool, now_us: int) -> None:

@@ -55,12 +55,28 @@ def unknown_to(tables: Mapping[str, SignedTable], rows: Sequence[Record]) -> lis
     return [row.id for row in rows if row.table_name in tables and row.number not in tables[row.table_name].layouts]
 
 
+def check_adopted(tables: Mapping[str, SignedTable], rows: Iterable[Record]) -> None:
+    """Raise `StorageError` unless the formats of this process have the columns that these checked rows name.
+
+    A process adopts formats before it has a key to check the catalogue with, so the database could have shown it other
+    columns, or other values of before, than it shows now.
+    """
+    for row in rows:
+        signed = tables.get(row.table_name)
+        if signed is not None and row.number in signed.layouts and signed.added_by(row.number) != added_by(row):
+            raise StorageError(f"Row format {row.id} has other columns in the database than in this process.")
+
+
 def added_by(row: Record) -> dict[str, Before]:
     """The columns that a format adds. Raises `StorageError` for a row that no release has written."""
     try:
         added = json.loads(row.columns)
-    except ValueError:
+    except (ValueError, RecursionError):
         added = None
-    if not isinstance(added, dict) or not all(isinstance(value, Before) for value in added.values()):
+    if (
+        not isinstance(added, dict)
+        or not isinstance(row.number, int)
+        or not all(isinstance(value, Before) for value in added.values())
+    ):
         raise StorageError(f"The catalogue of row formats is damaged at {row.id}: restore a backup.")
     return added

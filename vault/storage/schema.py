@@ -28,8 +28,9 @@ def schema_revision(connection: Connection) -> str:
     # Looked for first: on PostgreSQL a failed statement would end the transaction that may be under way.
     if not inspect(connection).has_table("alembic_version"):
         return ""
-    found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
-    return str(found or "")
+    # Several are named together, which is no migration of any release.
+    found = connection.execute(text("SELECT version_num FROM alembic_version ORDER BY version_num")).scalars()
+    return " and ".join(str(revision) for revision in found)
 
 
 def schema_state(connection: Connection) -> str:
@@ -76,4 +77,5 @@ def _oldest_reader(connection: Connection, revision: str) -> int:
         return SCHEMA_NUMBER + 1
     reader = select(schema_readers.c.oldest_reader).where(schema_readers.c.revision == revision)
     found = connection.execute(reader).scalar_one_or_none()
-    return SCHEMA_NUMBER + 1 if found is None else int(found)
+    # SQLite lets somebody put text into a column of numbers.
+    return found if isinstance(found, int) else SCHEMA_NUMBER + 1

@@ -192,8 +192,8 @@ class SignedTable:
         return [self.table.columns[name] for name in self.order]
 
     def added_by(self, number: int) -> dict[str, Before]:
-        """The columns that a format after the first adds to the one before it, with what they held before."""
-        earlier = max(each for each in self._columns if each < number)
+        """The columns that a format adds to the one before it, with what they held before; none for the first."""
+        earlier = max((each for each in self._columns if each < number), default=number)
         return {name: self.before[name] for name in self._columns[number][len(self._columns[earlier]) :]}
 
     def split(self, values: Mapping[str, Any], number: int) -> tuple[tuple[Any, ...], tuple[Any, ...]]:

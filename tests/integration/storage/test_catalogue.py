@@ -1,0 +1,120 @@
+"""Somebody who writes to the database and holds no key forges the catalogue of row formats, and what stands beside it.
+
+A process adopts formats before it has a key, so these rows are read twice: what was adopted is held against what this
+vault has signed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from tests.vaults import run_sql, write
+from vault.errors import StorageError
+from vault.services import Services
+from vault.services.own_keys import open_own_keys
+from vault.storage import first_rows, schema_state, watched
+from vault.storage.adopting import adopt
+from vault.storage.signed import SignedTable
+from vault.storage.tables import users
+
+TRUE = {"must_change": False}
+
+
+def users_with(added: dict[str, Any]) -> SignedTable:
+    """The table of users in a process that has adopted format 3 with these columns."""
+    copy = users.to_metadata(sa.MetaData())
+    for name in added:
+        copy.append_column(sa.Column(name, sa.Boolean))
+    return SignedTable(copy, uncovered=("change_seq",), added={3: added})
+
+
+@pytest.mark.parametrize(
+    ("adopted", "is_refused"),
+    [(TRUE, False), ({"must_change": True}, True), ({"must_change": None}, True), ({**TRUE, "more": 0}, True)],
+)
+def test_a_process_that_was_shown_another_catalogue_opens_no_vault(
+    vault: Services, monkeypatch: pytest.MonkeyPatch, adopted: dict[str, Any], is_refused: bool
+) -> None:
+    write(vault, lambda unit: unit.row_formats.open("users", 3, TRUE, 5))
+    with vault.storage.read() as unit:
+        rows = first_rows(unit.connection)
+    assert rows is not None
+    monkeypatch.setattr("vault.services.own_keys.SIGNED_TABLES", {"users": users_with(adopted)})
+    if not is_refused:
+        assert open_own_keys(rows, vault.instance.keyring, None).state == rows.state
+        return
+    with pytest.raises(StorageError, match="other columns in the database than in this process"):
+        open_own_keys(rows, vault.instance.keyring, None)
+
+
+@pytest.mark.parametrize(
+    ("number", "columns"),
+    [
+        ("1", '{"role":"operator"}'),
+        ("0", '{"change_seq":0}'),
+        ("3", "[" * 100_000),
+        ("3", '["change_seq"]'),
+        ("3", '{"change_seq":0.5}'),
+        ("3", '{"mac":null}'),
+        ("3", '{"no_such_column":1}'),
+    ],
+)
+def test_a_forged_row_of_the_catalogue_is_refused_with_a_sentence(vault: Services, number: str, columns: str) -> None:
+    forge(vault, number, columns)
+    with vault.storage.read() as unit, pytest.raises(StorageError):
+        adopt(unit.connection)
+
+
+# PostgreSQL takes no text there.
+@pytest.mark.parametrize("vault", ["sqlite"], indirect=True)
+def test_a_forged_number_that_is_none_is_refused_with_a_sentence(vault: Services) -> None:
+    forge(vault, "'x'", '{"change_seq":0}')
+    with vault.storage.read() as unit, pytest.raises(StorageError, match="damaged at users"):
+        adopt(unit.connection)
+
+
+def forge(vault: Services, number: str, columns: str) -> None:
+    key = "(SELECT mac_key_id FROM users LIMIT 1)"
+    run_sql(
+        vault,
+        "INSERT INTO row_formats (id, table_name, number, columns, opened_us, row_version, mac_key_id, mac)"
+        f" VALUES ('users', 'users', {number}, :columns, 1, 1, {key}, :mac)",
+        columns=columns,
+        mac=bytes(32),
+    )
+
+
+def test_a_vault_whose_lock_flag_is_gone_is_locked(vault: Services) -> None:
+    run_sql(vault, "DELETE FROM lock_flag")
+    with vault.storage.read() as unit:
+        found = watched(unit.connection)
+    assert found is not None
+    assert found.locked
+
+
+# Nothing puts the revision of a shared server back.
+@pytest.mark.parametrize("vault", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "INSERT INTO alembic_version VALUES ('0003')",
+        "UPDATE alembic_version SET version_num = '9999'",
+        "UPDATE alembic_version SET version_num = 'x'",
+    ],
+)
+def test_a_revision_that_no_release_has_made_is_newer(vault: Services, sql: str) -> None:
+    run_sql(vault, sql)
+    with vault.storage.read() as unit:
+        assert schema_state(unit.connection) == "newer"
+
+
+# PostgreSQL takes no text there.
+@pytest.mark.parametrize("vault", ["sqlite"], indirect=True)
+def test_a_reader_that_is_no_number_lets_nobody_in(vault: Services) -> None:
+    run_sql(vault, "UPDATE alembic_version SET version_num = '0003'")
+    run_sql(vault, "INSERT INTO schema_readers VALUES ('0003', 'two')")
+    with vault.storage.read() as unit:
+        assert schema_state(unit.connection) == "newer"
