@@ -23,6 +23,8 @@ _PUBLIC = "_strongroom_public"
 _CLASS = "_strongroom_route_class"
 _CREDENTIALS = (b"authorization", b"x-vault-token", b"x-api-key", b"cookie")
 _NUMBER_MOST = 2**31 - 1
+DIGITS_MOST = 19
+"""Those of 2^63 - 1, the largest number of a database."""
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -33,7 +35,7 @@ class _Digits(IntegerConverter):
     Werkzeug's own converter reads digits of every script, and fails on more than 4,300 of them.
     """
 
-    regex = "[0-9]{1,19}"
+    regex = f"[0-9]{{1,{DIGITS_MOST}}}"
 
     def __init__(self, url_map: Map, **options: Any) -> None:
         super().__init__(url_map, **{"max": _NUMBER_MOST, **options})
