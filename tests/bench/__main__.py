@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.bench import audit, cases, keys, pages
+from tests.bench import audit, cases, intake, keys, pages
 from tests.bench.cases import Measured
 from tests.bench.clients import Clients
 from tests.bench.stores import Store, prepare
@@ -29,6 +29,7 @@ _CLIENTS = 32
 
 GROUPS = (
     "reads", "audit", "stored", "refusals", "writes", "imports", "pages", "logins", "starts", "rewraps", "verify",
+    "intake",
 )  # fmt: skip
 
 
@@ -38,6 +39,9 @@ def main() -> None:
     wanted = _wanted(os.environ.get("BENCH", "").split())
     # Whoever ends it early, also by `timeout`, must not find its servers still there.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    if wanted == {"intake"}:
+        show(intake.bodies())
+        return
     with ExitStack() as stack:
         # Before everything else: they are forked.
         clients = Clients(_CLIENTS)
@@ -47,6 +51,7 @@ def main() -> None:
         lines: list[Line] = []
         lines += _measure("SQLite", directory / "sqlite", _sqlite_url, clients, wanted)
         lines += _measure("PostgreSQL", directory / "postgresql", lambda _: postgres.create_database(), clients, wanted)
+    lines += intake.bodies() if "intake" in wanted else []
     show(sorted(lines, key=lambda line: _order(line, lines)))
     print(f"Measured in {time.monotonic() - started:.0f} s, with {cases.READERS} readers at once where none are named.")
 
