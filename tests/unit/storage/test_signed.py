@@ -124,14 +124,6 @@ def test_a_key_is_found_by_its_exact_id() -> None:
         RowSigner(twin).check(GRANTS, signed_row(RowSigner(key)))
 
 
-def test_the_memo_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vault.storage.signed._MEMO_ENTRIES", 10)
-    signer = RowSigner(new_key())
-    for number in range(1, 35):
-        signer.check(GRANTS, GRANTS.ordered(signer.sign(GRANTS, ROW | {"row_version": number})))
-        assert len(signer._memo) <= 10
-
-
 def test_an_uncovered_column_is_not_under_the_mac() -> None:
     signed = SignedTable(tokens, uncovered=("last_used_us",))
     assert "last_used_us" not in signed.order
