@@ -81,6 +81,7 @@ class Settings:
     transit_ca_file: Path | None = None
     quota_environments: int = 1000
     quota_tokens: int = 1000
+    quota_sessions: int = 100
     quota_bytes: int = 256 * 1024 * 1024
     purge_after_days: int = 30
     spool_bytes: int = 256 * 1024 * 1024

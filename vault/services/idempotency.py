@@ -16,7 +16,7 @@ from vault.errors import IdempotencyMismatch, InvalidInput, NotFound
 from vault.model.environment import EnvironmentKind
 from vault.model.grant import Permission, Target
 from vault.model.policy import require
-from vault.model.principal import Principal
+from vault.model.principal import Principal, PrincipalKind
 from vault.services import audit
 from vault.services.clock import DAY_US, Clock
 from vault.services.documents import read_document
@@ -28,6 +28,11 @@ KEPT_US = DAY_US
 KEPT_MOST = 10_000
 KEPT_MOST_BYTES = 32 * 1024 * 1024
 """Of one person's: a write every nine seconds, all day. A retry comes within minutes of its call."""
+
+OF_TOKEN_MOST = KEPT_MOST // 4
+OF_TOKEN_MOST_BYTES = KEPT_MOST_BYTES // 4
+"""Of one token with all that it has made: it must not push out what its person's others have kept."""
+ANSWER_MOST_BYTES = 4 * 1024 * 1024
 
 KEY_MAX_CHARACTERS = 255
 _PURPOSE = "idempotency"
@@ -106,7 +111,8 @@ class Idempotency:
             if row is not None and row.blob is not None:
                 return self._answered(unit, principal, before, row)
         now = self._clock()
-        if unit.idempotency.claim(claim.scope, claim.fingerprint, principal.user_id, now, now + KEPT_US):
+        holder = _holder(unit, principal)
+        if unit.idempotency.claim(claim.scope, claim.fingerprint, principal.user_id, holder, now, now + KEPT_US):
             return claim
         row = unit.idempotency.find(claim.scope)
         if row is None or row.blob is None:
@@ -125,10 +131,16 @@ class Idempotency:
             "text": answer.text,
             "asked": [[asked.permission, asked.kind, asked.name, asked.id] for asked in unit.asked],
         }
-        blob = self._instance.seal(self._place(claim), json.dumps(document).encode())
+        text = json.dumps(document).encode()
+        if len(text) > ANSWER_MOST_BYTES:
+            # The change is undone with this transaction, so nothing has happened without an answer to tell of it.
+            raise InvalidInput("The answer to this call is too large to be kept: send it without an Idempotency-Key.")
+        blob = self._instance.seal(self._place(claim), text)
         unit.idempotency.keep(claim.scope, self._instance.system_key_id, blob)
         # Looked at now and then, as nobody can foresee, and for every large one: to add all up takes milliseconds.
         if len(blob) > _LARGE_BYTES or claim.scope[0] < _LOOK_BELOW:
+            if (holder := _holder(unit, principal)) is not None:
+                unit.idempotency.trim(principal.user_id, OF_TOKEN_MOST, OF_TOKEN_MOST_BYTES, holder=holder)
             unit.idempotency.trim(principal.user_id, KEPT_MOST, KEPT_MOST_BYTES)
 
     def _scopes(self, principal: Principal, call: Call) -> list[bytes]:
@@ -152,6 +164,11 @@ class Idempotency:
     def _place(self, claim: Claim) -> Context:
         # What was asked, never what the row says of itself: an answer moved to another's key does not open.
         return context.stored_answer(self._instance.id, _PURPOSE, (claim.scope + claim.fingerprint).hex())
+
+
+def _holder(unit: UnitOfWork, principal: Principal) -> str | None:
+    """Under whose name an answer counts: the topmost token above the one that asks; None for a session."""
+    return unit.tokens.topmost(principal.id) if principal.kind is PrincipalKind.TOKEN else None
 
 
 def _ask_again(unit: UnitOfWork, principal: Principal, asked: Asked) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from vault.crypto import TokenKind, context, digest, key_id_of, keyed_digest, matches, mint, parse
 from vault.errors import BadLogin, BlobError, NewerFormat, NotAuthenticated, NotFound
-from vault.model.principal import Principal, PrincipalKind, Role
+from vault.model.principal import Principal, PrincipalKind, Role, vault_itself
 from vault.services import audit
 from vault.services.clock import SECOND_US, Clock
 from vault.services.documents import read_document
@@ -25,6 +25,9 @@ from vault.storage import HotReads, Record, SessionCache, Storage, UnitOfWork
 
 CACHE_LIFE_US = 30 * SECOND_US
 AGENT_MAX_CHARACTERS = 256
+ENDED_MOST = 200
+"""Ended sessions that stay for each person until the purge, so that somebody can still see what they were."""
+_TOLD_MOST = 10
 _PURPOSE = "session"
 _CACHED_OF_SESSION = (
     "id",
@@ -92,6 +95,7 @@ class Sessions:
         Raises `BadLogin` as `hold` does.
         """
         hold(unit, user)
+        self._make_room(unit, user)
         minted = mint(TokenKind.SESSION)
         now, key = self._clock(), self._instance.secret("token")
         unit.sessions.add(
@@ -116,6 +120,20 @@ class Sessions:
         details = {"factors": factors, "kind": kind}
         audit.record(unit, _principal(row, user, address, request_id), "session.begin", details=details)
         return NewSession(row, user, minted.text)
+
+    def _make_room(self, unit: UnitOfWork, user: Record) -> None:
+        """End the session that was not used for longest where a person has as many as they may; a login is not refused
+        for it. Of those that have ended the oldest go."""
+        now = self._clock()
+        living, ended = unit.sessions.counts(user.id, now)
+        if living >= self._settings.quota_sessions:
+            rows = sorted(unit.sessions.hold_living(user.id, now), key=lambda row: (row.seen_us, row.id))
+            over = rows[: living - self._settings.quota_sessions + 1]
+            self._revoke(unit, over)
+            details = {"because": "limit", "sessions": [row.id for row in over[:_TOLD_MOST]]}
+            audit.record(unit, vault_itself("login"), "session.revoke", user_id=user.id, details=details)
+        if ended > ENDED_MOST:
+            unit.sessions.trim_ended(user.id, ENDED_MOST, now)
 
     def replace(
         self, unit: UnitOfWork, principal: Principal, user: Record, agent: str, factors: str = "password"

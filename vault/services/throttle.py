@@ -18,6 +18,7 @@ begin anew for ever. A code is one of a million and three are good at a time: 10
 from __future__ import annotations
 
 import ipaddress
+import secrets
 import unicodedata
 from dataclasses import dataclass
 
@@ -35,6 +36,9 @@ OVERALL_FAILURES = 1000
 DAILY_FACTOR_FAILURES = 100
 SLOWEST_SECONDS = 60
 OVERALL_SECONDS = 2
+COUNTERS_MOST = 100_000
+"""All together: about 20 MB. A password is hashed for each attempt, so to push one out takes longer than it lives."""
+_LOOK_EVERY = 256
 REMEMBERED_US = 30 * DAY_US
 
 
@@ -126,6 +130,8 @@ class Throttle:
             )
         for bucket in attempt.buckets:
             unit.throttle.fail(bucket, now, DAY_US if bucket == attempt.daily else WINDOW_US)
+        if secrets.randbelow(_LOOK_EVERY) == 0:
+            unit.throttle.trim(COUNTERS_MOST)
         return attempt
 
     def _bucket(self, kind: str, *parts: str) -> bytes:

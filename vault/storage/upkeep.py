@@ -12,6 +12,10 @@ from vault.storage.schema import SCHEMA_NUMBER
 from vault.storage.tables import changes, idempotency, leases, throttle, workers, wrapped_answers
 from vault.storage.upsert import upsert
 
+CHANGES_MOST = 10_000
+"""Of each person, and a few more until somebody looks again."""
+_LOOK_EVERY = 256
+_TRIM_AT_ONCE = 5000
 RESERVED = 0
 """Stands in `wrapped_answers.created_us` while the call whose answer is to be wrapped has not ended."""
 
@@ -30,6 +34,9 @@ class Changes(_Plain):
         """Note one change under the number that `Users.next_change` gave."""
         row = {"user_id": user_id, "seq": seq, "kind": kind, "at_us": at_us}
         self._connection.execute(insert(changes), {**row, "environment_id": environment_id, "revision": revision})
+        if seq % _LOOK_EVERY == 0:
+            old = (changes.c.user_id == user_id) & (changes.c.seq <= seq - CHANGES_MOST)
+            self._connection.execute(delete(changes).where(old))
 
     def purge(self, before_us: int) -> int:
         """Forget changes older than `before_us`."""
@@ -61,6 +68,12 @@ class Throttle(_Plain):
         stale = (throttle.c.bucket == bucket) & (throttle.c.window_us <= now_us - window_us)
         self._connection.execute(update(throttle).where(stale).values(failures=1, window_us=now_us, **times))
 
+    def trim(self, most: int) -> None:
+        """Forget the counters that end first, so that no more than `most` are left."""
+        newest_first = select(throttle.c.bucket).order_by(throttle.c.ends_us.desc(), throttle.c.bucket)
+        past = newest_first.limit(_TRIM_AT_ONCE).offset(most)
+        self._connection.execute(delete(throttle).where(throttle.c.bucket.in_(past)))
+
     def take_back(self, bucket: bytes) -> None:
         """Take one failure back that turned out to be none."""
         counted = (throttle.c.bucket == bucket) & (throttle.c.failures > 0)
@@ -78,7 +91,9 @@ class Throttle(_Plain):
 class Idempotency(_Plain):
     """Answers kept for a retry, each under a keyed digest of who asked what with which key."""
 
-    def claim(self, scope: bytes, fingerprint: bytes, user_id: str, now_us: int, expires_us: int) -> bool:
+    def claim(
+        self, scope: bytes, fingerprint: bytes, user_id: str, holder: str | None, now_us: int, expires_us: int
+    ) -> bool:
         """Reserve `scope` for this transaction; False when an answer is there already.
 
         While another transaction holds the same scope, PostgreSQL makes this one wait for its end.
@@ -86,7 +101,7 @@ class Idempotency(_Plain):
         self._connection.execute(
             delete(idempotency).where(idempotency.c.scope == scope, idempotency.c.expires_us <= now_us)
         )
-        row = {"scope": scope, "fingerprint": fingerprint, "user_id": user_id}
+        row = {"scope": scope, "fingerprint": fingerprint, "user_id": user_id, "holder": holder}
         statement = upsert(self._connection, idempotency).values(**row, created_us=now_us, expires_us=expires_us)
         claimed = statement.on_conflict_do_nothing(index_elements=["scope"]).returning(idempotency.c.scope)
         # SQLAlchemy tells no count of an INSERT's rows over psycopg: it says -1.
@@ -101,8 +116,12 @@ class Idempotency(_Plain):
         kept = update(idempotency).where(idempotency.c.scope == scope)
         self._connection.execute(kept.values(blob=blob, user_key_id=user_key_id))
 
-    def trim(self, user_id: str, most: int, most_bytes: int) -> None:
-        """Forget a person's oldest answers, so that no more than `most` and no more than `most_bytes` are left."""
+    def trim(self, user_id: str, most: int, most_bytes: int, *, holder: str | None = None) -> None:
+        """Forget a person's oldest answers, or those of one token of theirs with all that it has made, so that no
+        more than `most` and no more than `most_bytes` are left."""
+        theirs = idempotency.c.user_id == user_id
+        if holder is not None:
+            theirs &= idempotency.c.holder == holder
         newest_first = (idempotency.c.created_us.desc(), idempotency.c.scope)
         size = func.length(func.coalesce(idempotency.c.blob, b""))
         ranked = (
@@ -111,7 +130,7 @@ class Idempotency(_Plain):
                 func.row_number().over(order_by=newest_first).label("number"),
                 func.sum(size).over(order_by=newest_first).label("bytes"),
             )
-            .where(idempotency.c.user_id == user_id)
+            .where(theirs)
             .subquery()
         )
         past = select(ranked.c.scope).where((ranked.c.number > most) | (ranked.c.bytes > most_bytes))

@@ -97,6 +97,11 @@ class Credentials(Repository):
         return self.all(select(credentials).where(found).order_by(credentials.c.id).limit(limit))
 
 
+KNOWN_ADDRESSES_MOST = 100
+"""Of each person: the places from which they have logged in last."""
+_TRIM_AT_ONCE = 1000
+
+
 class KnownAddresses:
     """Where a user has logged in from: such an address is not slowed by what others do to the account."""
 
@@ -111,6 +116,12 @@ class KnownAddresses:
             .values(row)
             .on_conflict_do_update(index_elements=["user_id", "address"], set_={"succeeded_us": now_us})
         )
+        theirs = known_addresses.c.user_id == user_id
+        newest_first = (known_addresses.c.succeeded_us.desc(), known_addresses.c.address)
+        # SQLite takes no OFFSET without a LIMIT.
+        past = select(known_addresses.c.address).where(theirs).order_by(*newest_first).limit(_TRIM_AT_ONCE)
+        gone = known_addresses.c.address.in_(past.offset(KNOWN_ADDRESSES_MOST))
+        self._connection.execute(delete(known_addresses).where(theirs, gone))
 
     def has(self, user_id: str, address: bytes, since_us: int) -> bool:
         """Whether the user has logged in from `address` since `since_us`."""

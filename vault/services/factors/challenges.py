@@ -32,6 +32,11 @@ ENROLMENT_LIFE_SECONDS = 10 * 60
 ATTEMPTS = 5
 FROM_ADDRESS_MOST = 200
 """Sign-ins that one address may have begun without any credential; many people may share it."""
+OF_PERSON_MOST = 20
+OF_STRANGERS_MOST = 10_000
+"""All together, from all addresses: about 10 MB."""
+_LOOK_EVERY = 64
+"""To look through 10,000 takes milliseconds."""
 _CHALLENGE_BYTES = 32
 """WebAuthn, section 13.4.3, asks for 16 at least."""
 
@@ -104,7 +109,15 @@ class Challenges:
             attempts_left=ATTEMPTS,
             expires_us=facts.expires_us,
         )
+        self._trim(unit, facts.user_id)
         return challenge_id, facts.expires_us
+
+    def _trim(self, unit: UnitOfWork, user_id: str) -> None:
+        """Keep what was begun last: a flood of logins that nobody completes shortens their lives, and refuses none."""
+        if user_id:
+            unit.challenges.trim(user_id, OF_PERSON_MOST)
+        elif secrets.randbelow(_LOOK_EVERY) == 0:
+            unit.challenges.trim(None, OF_STRANGERS_MOST)
 
     def attempt(self, unit: UnitOfWork, purpose: Purpose, challenge_id: str) -> Sealed:
         """What a challenge holds, after an attempt was counted off it. Raises `BadSecondFactor`."""

@@ -1,0 +1,59 @@
+"""What bounds the rows of each table, and when rows go. A table that is not here fails a test.
+
+Who may add rows is in the first word: `person` (or a token of theirs), `stranger`, `operator`, `vault` itself.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Bound(NamedTuple):
+    """How many rows there can be, and when they go."""
+
+    who: str
+    most: str
+    goes: str
+
+
+ROW_BOUNDS: dict[str, Bound] = {
+    "audit_events": Bound("stranger", "one for each call, at most about 12 KiB; strangers' are gathered by minute and "
+                          "address, 256 told apart", "AUDIT_KEEP_DAYS; by default never"),
+    "audit_head": Bound("vault", "1", "never"),
+    "audit_pruned": Bound("vault", "1 for 1,024 pruned events", "never"),
+    "challenges": Bound("stranger", "20 for each person; 200 for each address and 10,000 in all without one",
+                        "when used, after 5 or 10 minutes, and the oldest for a new one"),
+    "changes": Bound("person", "10,000 for each person, looked at every 256", "after 90 days"),
+    "credentials": Bound("person", "1 password and 20 second factors for each person", "with their factor or person"),
+    "data_keys": Bound("person", "1 for each environment, and those that still seal a revision", "after rotation"),
+    "destroyed_keys": Bound("person", "1 for each key that was destroyed, so QUOTA_ENVIRONMENTS in PURGE_AFTER_DAYS "
+                            "for each person", "never: no older backup may bring the key back"),
+    "environments": Bound("person", "QUOTA_ENVIRONMENTS for each person, deleted ones included",
+                          "PURGE_AFTER_DAYS after deletion"),
+    "grants": Bound("person", "64 for each token", "with their token"),
+    "idempotency": Bound("person", "10,000 and 32 MiB for each person, a quarter of it for one token with all that it "
+                         "has made; an answer has at most 4 MiB", "after a day, and the oldest for a new one"),
+    "known_addresses": Bound("person", "100 for each person", "30 days after the last login from there"),
+    "layers": Bound("vault", "0: nothing writes them", "with their environment"),
+    "leases": Bound("vault", "1 for each job", "never"),
+    "lock_flag": Bound("vault", "1", "never"),
+    "master_keys": Bound("operator", "1 for each version", "when it is destroyed"),
+    "revisions": Bound("person", "max_versions (1,000 at most) for each environment, QUOTA_BYTES for each person",
+                       "for a newer one, or with their environment"),
+    "row_formats": Bound("vault", "1 for each format of a signed table", "never"),
+    "schema_readers": Bound("vault", "1 for each migration", "never"),
+    "sessions": Bound("person", "QUOTA_SESSIONS that live and 200 that have ended for each person",
+                      "a day after their end"),
+    "system_secrets": Bound("operator", "1 for each purpose, and 1 for each rotation of it", "after rotation"),
+    "throttle": Bound("stranger", "100,000 in all, looked at every 256 attempts; 5 for each attempt",
+                      "15 minutes after the last failure, a day for second factors"),
+    "tokens": Bound("person", "QUOTA_TOKENS that live and 200 that have ended for each person",
+                    "a day after their end"),
+    "user_keys": Bound("operator", "1 for each person, and those that still wrap a key", "after rotation"),
+    "users": Bound("operator", "as many as operators add", "by erasure"),
+    "vault_state": Bound("vault", "1", "never"),
+    "workers": Bound("vault", "1 for each process", "10 minutes after it has died"),
+    "wrapped_answers": Bound("person", "100 and 4 MiB for a token with all that it has made, 800 and 32 MiB for all "
+                             "tokens of a person, 200 and 8 MiB for their sessions; an answer has at most 1 MiB",
+                             "when unwrapped, and after their time (a day at most)"),
+}  # fmt: skip
