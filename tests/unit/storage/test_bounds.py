@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from vault.services import idempotency, sessions, throttle, tokens, wrapping
@@ -48,6 +50,12 @@ def test_every_table_says_what_bounds_its_rows() -> None:
 def test_the_numbers_are_those_of_the_code(table: str, numbers: list[int]) -> None:
     for number in numbers:
         assert f"{number:,}" in ROW_BOUNDS[table].most
+
+
+def test_the_page_of_limits_says_the_same() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "limits.md").read_text()
+    for table, bound in ROW_BOUNDS.items():
+        assert f"| `{table}` | {bound.who} | {bound.most} | {bound.goes} |" in page
 
 
 def test_the_settings_that_bound_rows_exist() -> None:
