@@ -1,8 +1,6 @@
 """All rows of one moment, out of either database and into either: what a backup is made of.
 
-Left out is what must not come back to life, or means nothing elsewhere: sessions, challenges, answers kept for a retry,
-wrapped answers, throttle counters, known addresses, workers and leases; and `schema_readers`, which the migrations
-of the target write.
+Left out is what must not come back to life, or means nothing elsewhere: `table_facts.py` says of each table.
 """
 
 from __future__ import annotations
@@ -22,22 +20,11 @@ from vault.storage.engine import translated
 from vault.storage.repository import Record
 from vault.storage.session_limits import LONG
 from vault.storage.signed import RowSigner
+from vault.storage.table_facts import TABLE_FACTS
 from vault.storage.tables import audit_events, audit_head, metadata, schema_readers
 from vault.storage.unit_of_work import Storage, UnitOfWork
 
-LEFT_OUT = frozenset(
-    {
-        "sessions",
-        "challenges",
-        "idempotency",
-        "wrapped_answers",
-        "throttle",
-        "known_addresses",
-        "workers",
-        "leases",
-        "schema_readers",
-    }
-)
+LEFT_OUT = frozenset(name for name, facts in TABLE_FACTS.items() if not facts.is_kept)
 
 _SMALL_ROWS = 1000
 _LARGE_ROWS = 32

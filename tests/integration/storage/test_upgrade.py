@@ -157,16 +157,16 @@ def test_new_kinds_need_no_new_table(fresh_database: Callable[..., str], kind: K
 
 
 def test_released_migrations_never_change() -> None:
-    files = {script.revision: Path(script.path) for script in _scripts()}
+    files = {script.revision: Path(script.path) for script in scripts()}
     for revision, digest in FROZEN.items():
         assert hashlib.sha256(files[revision].read_bytes()).hexdigest() == digest, revision
 
 
 def test_the_newest_migration_is_the_one_that_the_code_names() -> None:
-    scripts = _scripts()
-    assert [script.revision for script in scripts] == [f"{number:04}" for number in range(1, int(SCHEMA) + 1)]
+    assert [script.revision for script in scripts()] == [f"{number:04}" for number in range(1, int(SCHEMA) + 1)]
 
 
-def _scripts() -> list[Any]:
+def scripts() -> list[Any]:
+    """All migrations, the oldest first."""
     folder = ScriptDirectory(str(Path(migrate.__globals__["__file__"]).parent / "migrations"))
     return sorted(folder.walk_revisions(), key=lambda script: script.revision)

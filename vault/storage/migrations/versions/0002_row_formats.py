@@ -2,7 +2,7 @@
 
 Migrations after this one run while an older release serves, so they only expand: each new column is nullable or has a
 server default, nothing is dropped or renamed, and no existing column changes. One that cannot do so raises its oldest
-reader (`schema_readers`). `tests/integration/storage/test_migrations.py` holds each of them to that.
+reader (`schema_readers`). `tests/integration/storage/test_expand_only.py` holds each of them to that.
 """
 
 import sqlalchemy as sa

@@ -1,0 +1,74 @@
+"""What becomes of each table's rows, in one place: four questions that every table answers.
+
+| question                                | answers                                                                  |
+|-----------------------------------------|--------------------------------------------------------------------------|
+| Is each row under a MAC?                | `is_signed`                                                              |
+| What does a reseal do?                  | `Reseal`                                                                 |
+| Does a row go when its person is erased?| `goes_with_person`: by a chain of foreign keys with ON DELETE CASCADE    |
+| Does a backup keep it?                  | `is_kept`: not what must not come back to life, or means nothing elsewhere |
+
+`tests/unit/storage/test_table_facts.py` compares the answers with the tables.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Reseal(Enum):
+    """What a reseal does to the rows of a table, beside signing those that are signed."""
+
+    NOTHING = "nothing"
+    """They hold nothing that is sealed or digested under a key of the vault's, or it may stay."""
+    SEALS = "seals"
+    """Blobs are sealed anew, or keys wrapped anew."""
+    ENDS = "ends"
+    """They are deleted, or end."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableFacts:
+    """A table's answers."""
+
+    is_signed: bool
+    reseal: Reseal
+    goes_with_person: bool
+    is_kept: bool
+
+
+_SIGNED, _PLAIN = True, False
+_PERSONS, _VAULTS = True, False
+_KEPT, _LEFT_OUT = True, False
+
+TABLE_FACTS = {
+    "vault_state": TableFacts(_SIGNED, Reseal.NOTHING, _VAULTS, _KEPT),
+    "lock_flag": TableFacts(_PLAIN, Reseal.NOTHING, _VAULTS, _KEPT),
+    "row_formats": TableFacts(_SIGNED, Reseal.NOTHING, _VAULTS, _KEPT),
+    "schema_readers": TableFacts(_PLAIN, Reseal.NOTHING, _VAULTS, _LEFT_OUT),
+    "master_keys": TableFacts(_SIGNED, Reseal.NOTHING, _VAULTS, _KEPT),
+    "users": TableFacts(_SIGNED, Reseal.NOTHING, _PERSONS, _KEPT),
+    "user_keys": TableFacts(_SIGNED, Reseal.SEALS, _PERSONS, _KEPT),
+    "system_secrets": TableFacts(_SIGNED, Reseal.SEALS, _VAULTS, _KEPT),
+    "destroyed_keys": TableFacts(_SIGNED, Reseal.NOTHING, _VAULTS, _KEPT),
+    "credentials": TableFacts(_SIGNED, Reseal.SEALS, _PERSONS, _KEPT),
+    "sessions": TableFacts(_SIGNED, Reseal.ENDS, _PERSONS, _LEFT_OUT),
+    "tokens": TableFacts(_SIGNED, Reseal.NOTHING, _PERSONS, _KEPT),
+    "grants": TableFacts(_SIGNED, Reseal.NOTHING, _PERSONS, _KEPT),
+    "environments": TableFacts(_SIGNED, Reseal.SEALS, _PERSONS, _KEPT),
+    "layers": TableFacts(_SIGNED, Reseal.NOTHING, _PERSONS, _KEPT),
+    "data_keys": TableFacts(_SIGNED, Reseal.SEALS, _PERSONS, _KEPT),
+    "revisions": TableFacts(_SIGNED, Reseal.SEALS, _PERSONS, _KEPT),
+    "changes": TableFacts(_PLAIN, Reseal.NOTHING, _PERSONS, _KEPT),
+    # The audit outlives the account; its events are under the tree's own MACs.
+    "audit_events": TableFacts(_SIGNED, Reseal.NOTHING, _VAULTS, _KEPT),
+    "audit_head": TableFacts(_PLAIN, Reseal.NOTHING, _VAULTS, _KEPT),
+    "audit_pruned": TableFacts(_SIGNED, Reseal.NOTHING, _VAULTS, _KEPT),
+    "challenges": TableFacts(_PLAIN, Reseal.ENDS, _PERSONS, _LEFT_OUT),
+    "idempotency": TableFacts(_PLAIN, Reseal.SEALS, _PERSONS, _LEFT_OUT),
+    "wrapped_answers": TableFacts(_PLAIN, Reseal.SEALS, _PERSONS, _LEFT_OUT),
+    "throttle": TableFacts(_PLAIN, Reseal.NOTHING, _VAULTS, _LEFT_OUT),
+    "known_addresses": TableFacts(_PLAIN, Reseal.NOTHING, _PERSONS, _LEFT_OUT),
+    "workers": TableFacts(_PLAIN, Reseal.NOTHING, _VAULTS, _LEFT_OUT),
+    "leases": TableFacts(_PLAIN, Reseal.NOTHING, _VAULTS, _LEFT_OUT),
+}
