@@ -30,7 +30,7 @@ _CREDENTIALS_MOST = 20_000
 _BURST_SECONDS = 2.0
 """How many seconds' worth of calls a caller may make at once."""
 
-_COOKIE = b"__Host-strongroom="
+_COOKIE = b"__Host-strongroom"
 
 
 class Limits(NamedTuple):
@@ -200,7 +200,8 @@ class Credentials:
 
     def learn(self, digest: bytes, person: str) -> None:
         """The application has accepted this credential as `person`'s."""
-        if digest in self._people:
+        if not digest or digest in self._people:
+            # What has no digest is no credential that this class knows: all strangers would count as this person.
             return
         if len(self._people) >= _CREDENTIALS_MOST:
             del self._people[next(iter(self._people))]
@@ -212,8 +213,12 @@ class Credentials:
 
 
 def _session(cookies: bytes) -> bytes:
-    _, found, rest = cookies.partition(_COOKIE)
-    return rest.partition(b";")[0] if found else b""
+    # The first of this name with blanks around it, as Werkzeug reads it.
+    for field in cookies.split(b";"):
+        name, _, value = field.partition(b"=")
+        if name.strip() == _COOKIE:
+            return value.strip()
+    return b""
 
 
 @functools.lru_cache(maxsize=4096)

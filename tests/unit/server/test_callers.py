@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from werkzeug.sansio.http import parse_cookie
 
 from tests.unit.server.lanes import MUCH
 from vault.server.budget import Budget
@@ -194,3 +195,26 @@ def test_only_so_many_credentials_are_remembered(monkeypatch: pytest.MonkeyPatch
     for digest in digests:
         credentials.learn(digest, "ada")
     assert [credentials.caller(digest, "x")[:6] for digest in digests] == ["new:ad", "person", "person"]
+
+
+@pytest.mark.parametrize(
+    "cookies",
+    [
+        b"__Host-strongroom =x",
+        b"\t__Host-strongroom\t=\tx",
+        b"a=b;__Host-strongroom= x ",
+        b"x__Host-strongroom=y; __Host-strongroom=x",
+        b"__Host-strongroom=x; __Host-strongroom=y",
+    ],
+)
+def test_the_session_is_the_one_that_the_application_reads(cookies: bytes) -> None:
+    assert parse_cookie(cookies.decode())["__Host-strongroom"].strip() == "x"
+    credentials = Credentials()
+    credentials.learn(credentials.digest({b"cookie": b"__Host-strongroom=x"}), "ada")
+    assert credentials.caller(credentials.digest({b"cookie": cookies}), "192.0.2.1") == "person:ada"
+
+
+def test_nobody_without_a_credential_ever_counts_as_a_person() -> None:
+    credentials = Credentials()
+    credentials.learn(credentials.digest({b"cookie": b"other=x"}), "mallory")
+    assert credentials.caller(credentials.digest({}), "192.0.2.1") == "address:192.0.2.1"
