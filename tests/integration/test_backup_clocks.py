@@ -223,13 +223,20 @@ def test_an_archive_under_the_counter_of_a_newer_one_is_refused(commands: Comman
     assert "somebody has renamed it" in refused.stderr
 
 
-def test_a_counter_that_none_can_follow_is_named(commands: Commands) -> None:
-    name = commands.create().stdout.strip()
-    forged = name.replace(name.split("-")[2], f"g{GENERATION_MOST}")
+@pytest.mark.parametrize("moment", ["20200101T000000.000000Z", "20990101T000000.000000Z"])
+def test_a_counter_that_none_can_follow_is_named_and_keeps_no_place_from_its_backup(
+    commands: Commands, moment: str
+) -> None:
+    vault_id = commands.create().stdout.split("-")[1]
+    forged = f"strongroom-{vault_id}-g{GENERATION_MOST}-{moment}-daily-x.srb"
     (commands.places[0] / forged).write_bytes(b"")
-    refused = commands("backup", "create")
-    assert refused.exit_code != 0
-    assert f"No archive can be newer than {forged}" in refused.stderr
+    for _ in range(2):
+        made = commands.create()
+        name = made.stdout.strip()
+        assert all((place / name).stat().st_size for place in commands.places)
+        assert (f"{forged} in dir:{commands.places[0]} counts as newer" in made.stderr) == moment.startswith("2099")
+        assert commands.archives(1)[-1] == name
+    assert (commands.archives()[-1] == forged) == moment.startswith("2099")
 
 
 def test_a_list_of_erased_keys_is_older_by_its_counter_and_not_by_a_clock(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -132,6 +133,17 @@ def test_nothing_goes_before_its_real_time_by_clocks_that_leap(made: list[tuple[
         real[names[-1]] = real_us
         for name in deleted(names, names[-1].created_us):
             assert real_us - real[name] >= (24 if name.kind is Kind.RECENT else 72) * HOUR_US
+
+
+@pytest.mark.parametrize("start_us", [0, -40 * DAY_US, -DAY_US, YEAR_US])
+@pytest.mark.parametrize("generation", [100, 0])
+def test_names_that_somebody_has_put_there_make_no_archive_go_before_its_date(start_us: int, generation: int) -> None:
+    good = [named(number, NOW_US - (60 - number) * HOUR_US) for number in range(1, 60)]
+    put = [named(generation + number, NOW_US + start_us + number * 25 * HOUR_US) for number in range(30)]
+    made = named(1000, NOW_US)
+    names = archives_in(map(str, [*good, *put, made]))
+    past = KEEPING.past(names, made, NOW_US)
+    assert not set(good) & set(past.deleted)
 
 
 @given(st.lists(st.integers(1, LATE_US), min_size=1, max_size=50))

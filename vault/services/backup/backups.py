@@ -184,7 +184,7 @@ class Backups:
             # The keys of this very moment: a rotation may have replaced those that this process has learned.
             signer = open_own_keys(rows, self._instance.keyring, None).signer
             # The audit grows between two backups, so that the counter does too while the newest place is away.
-            generation = 1 + max(newest, events_placed(connection))
+            generation = min(1 + max(newest, events_placed(connection)), GENERATION_MOST)
             head = Head(self._instance.id, schema_revision(connection), __version__, now, generation)
             mark = changes_mark(connection)
             name = ArchiveName(short_id(head.instance_id), now, kind, mark, seal.suffix, generation)
@@ -209,6 +209,11 @@ class Backups:
     def _thin(self, place: Place, made: ArchiveName, told: Told, *, trust_clock: bool) -> None:
         """Delete what is past its time, of this vault's own archives alone."""
         own, now = archives_in((file.name for file in place.stored()), made.vault), self._clock()
+        if own and own[-1] != made:
+            told.warnings.append(
+                f"{own[-1]} in {place.address} counts as newer than the archive that was just made: somebody has put "
+                "it there, or another host makes backups at this moment. `latest` means that one while it lies there."
+            )
         past = self._keeping.past(own, made, now, trust_clock=trust_clock)
         for name in past.deleted:
             place.delete(str(name))
@@ -315,11 +320,8 @@ def held_in(places: list[Place], kept: Keeping, vault: str | None = None) -> tup
 
 
 def _newest(listed: list[_Listed]) -> int:
-    """The highest counter in some places. Raises `BackupError` where none can follow."""
-    newest = max((name for each in listed for name in each.names), key=lambda name: name.generation, default=None)
-    if newest is not None and newest.generation >= GENERATION_MOST:
-        raise BackupError(f"No archive can be newer than {newest}: somebody has put it there. Move it away.")
-    return newest.generation if newest is not None else 0
+    """The highest counter in some places."""
+    return max((name.generation for each in listed for name in each.names), default=0)
 
 
 def _told(place: Place, work: Callable[[Place, Told], None]) -> Told:

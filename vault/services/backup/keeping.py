@@ -8,6 +8,9 @@ archives of a place in the order of their counters: only gaps that a schedule of
     counts            1 day       1 day       0                           0
 
 So a clock that leaps makes no archive older, and one that was always right deletes as its owner asked.
+
+Who can write to a place can put files there whose names make gaps. They can make no archive go before its own date
+says so: gaps alone decide only about archives that are dated in the future.
 """
 
 from __future__ import annotations
@@ -51,9 +54,10 @@ class Keeping:
         past = Past([], [])
         for name, age_us in zip(names, _ages(names, now_us), strict=True):
             by_date = self.until_us(name) <= now_us
+            is_old = age_us >= self._kept_us(name) and (by_date or name.created_us > now_us)
             if name == made:
                 continue
-            if age_us >= self._kept_us(name) or (by_date and trust_clock):
+            if is_old or (by_date and trust_clock):
                 past.deleted.append(name)
             elif by_date:
                 past.doubtful.append(name)
