@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.patience import eventually
 from tests.ports import free_port
 from tests.releases.running import LOW_COST, Caller, Release
 from tests.serving import RunningServer
@@ -45,10 +46,8 @@ class Fleet:
         port = free_port()
         server = release.serve(self._folder, self.env | {"STRONGROOM_BIND": f"127.0.0.1:{port}"})
         self.logs.append(server.log_path)
-        end = time.monotonic() + _READY_SECONDS
-        while _status(server, "/readyz") != 200:
-            assert time.monotonic() < end, f"The server did not get ready:\n{server.log}"
-            time.sleep(0.05)
+        is_ready = eventually(lambda: _status(server, "/readyz") == 200, _READY_SECONDS)
+        assert is_ready, f"The server did not get ready:\n{server.log}"
         self._ready = [*self._ready, server]
         return server
 

@@ -21,10 +21,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.patience import HANG_SECONDS
 from tests.serving import RunningServer
 
 CHECKOUT = Path(__file__).parents[2]
-_COMMAND_SECONDS = 100
 LOW_COST = {"STRONGROOM_ARGON2_MEMORY_KIB": "19456", "STRONGROOM_ARGON2_PASSES": "2"}
 """The lowest cost of Argon2id that a vault takes."""
 
@@ -64,7 +64,7 @@ class Release:
             input=given or "",
             capture_output=True,
             text=True,
-            timeout=_COMMAND_SECONDS,
+            timeout=HANG_SECONDS,
         )
 
     def serve(self, folder: Path, env: Mapping[str, str]) -> RunningServer:

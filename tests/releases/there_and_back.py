@@ -10,13 +10,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
 import sqlalchemy as sa
 
+from tests.patience import eventually
 from tests.releases.rolling import Fleet, Load
 from tests.releases.running import Release
 from tests.releases.story import PASSWORDS
@@ -124,9 +124,7 @@ class Journey:
         with engine.connect() as connection:
             return [tuple(row) for row in connection.execute(statement, parameters)]
 
-    @staticmethod
-    def _wait(is_so: Callable[[], bool], what: str) -> None:
-        end = time.monotonic() + _OPENS_SECONDS
-        while not is_so():
-            assert time.monotonic() < end, f"Waited in vain for {what}."
-            time.sleep(0.1)
+    def _wait(self, is_so: Callable[[], bool], what: str) -> None:
+        # What has failed already says more than the time that runs out.
+        assert eventually(lambda: bool(self._load.failures) or is_so(), _OPENS_SECONDS), f"Waited in vain for {what}."
+        assert self._load.failures == []
