@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from flask import Flask
@@ -12,6 +12,7 @@ from vault import api, http, kv, web
 from vault.errors import KeyringError, StorageError
 from vault.jobs import Jobs
 from vault.keys import Keyring, Providers, keyring_file
+from vault.model.budgets import BodyLimit
 from vault.services import Services
 from vault.services.backup import Restorer
 from vault.services.clock import Clock, now_us
@@ -40,9 +41,6 @@ _PASSWORD_CALLS = frozenset(
         ("DELETE", "/api/v1/me"),
     }
 )
-
-
-BodyLimit = Callable[[str, str, Mapping[bytes, bytes]], int]
 
 
 class Room:
@@ -90,7 +88,7 @@ def build_app(services: Services) -> Flask:
 
 
 def body_limit(app: Flask) -> BodyLimit:
-    """What tells the front door how many bytes the body of a request may have."""
+    """The function that tells the front door how many bytes a body may have."""
     return http.routes_of(app).body_limit
 
 
@@ -117,7 +115,7 @@ def open_vault(settings: Settings, clock: Clock = now_us, *, as_worker: bool = F
             require_usable(unit.connection)
             if as_worker:
                 require_whole(unit.connection)
-            # Before the first statement is made: it changes what the tables are.
+            # Before the first statement is built: this adds columns to the tables.
             adopt(unit.connection)
             rows = first_rows(unit.connection)
         if rows is None:

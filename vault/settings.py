@@ -104,7 +104,7 @@ class Settings:
 
     @property
     def buffered_bytes_per_caller(self) -> int:
-        """What one caller, and one connection, may make a worker hold: a quarter, and at least two large bodies."""
+        """Memory that a worker holds for one caller or one connection: a quarter, but at least two large bodies."""
         return max(self.buffered_bytes // 4, 4 * 1024 * 1024)
 
     @property
@@ -321,19 +321,20 @@ def _check_forward(target: str, ca_file: Path | None) -> None:
     found = FORWARD_TARGET.fullmatch(target)
     if found is None:
         raise SettingsError(
-            "STRONGROOM_AUDIT_FORWARD is stdout, file:/a/path, syslog, or syslog:, syslog+tcp: or syslog+tls:host:port."
+            "STRONGROOM_AUDIT_FORWARD must be stdout, file:/path, syslog, syslog:host:port, syslog+tcp:host:port or "
+            "syslog+tls:host:port."
         )
     if found["port"] is not None and not 1 <= int(found["port"]) <= 65535:
-        raise SettingsError("STRONGROOM_AUDIT_FORWARD has a port that does not exist: ports go from 1 to 65535.")
+        raise SettingsError("STRONGROOM_AUDIT_FORWARD has a bad port: use a number from 1 to 65535.")
     try:
         (found["host"] or "").encode("idna")
     except UnicodeError as error:
-        raise SettingsError(f"STRONGROOM_AUDIT_FORWARD names a host that cannot exist: {found['host']}.") from error
+        raise SettingsError(f"STRONGROOM_AUDIT_FORWARD has a bad host name: {found['host']}.") from error
     if ca_file is None:
         return
     if not target.startswith("syslog+tls:"):
         raise SettingsError(
-            "STRONGROOM_AUDIT_FORWARD_CA_FILE is for STRONGROOM_AUDIT_FORWARD=syslog+tls:host:port only."
+            "STRONGROOM_AUDIT_FORWARD_CA_FILE works only with STRONGROOM_AUDIT_FORWARD=syslog+tls:host:port."
         )
     import ssl
 
@@ -341,7 +342,7 @@ def _check_forward(target: str, ca_file: Path | None) -> None:
         ssl.create_default_context(cafile=str(ca_file))
     except OSError as error:
         raise SettingsError(
-            f"STRONGROOM_AUDIT_FORWARD_CA_FILE names {ca_file}, which holds no certificates that can be read: {error}"
+            f"STRONGROOM_AUDIT_FORWARD_CA_FILE names {ca_file}, but no certificates can be read from it: {error}"
         ) from error
 
 

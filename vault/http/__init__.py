@@ -1,7 +1,4 @@
-"""What the faces share of HTTP, beneath them: the classes of routes.
-
-routes.py knows which budget a request has; the front door and the faces ask it alone.
-"""
+"""HTTP code that `api`, `kv` and `web` share: the classes of routes and their budgets."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Routes and their classes: which budget a request has, by the route that Werkzeug itself finds for it.
+"""The class of each route, which decides the budget of a request. Werkzeug's own routing finds the route.
 
-A blueprint has a class (`classify`), and a view that needs no credential is marked (`public`), whatever its blueprint.
-What has neither is public, which is the smallest budget; a test fails on such a route.
+`classify` gives all routes of a blueprint a class. `public` marks a view that needs no credential; the mark counts more
+than the blueprint's class. A route with neither is public, the smallest budget, and a test fails.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from werkzeug.routing import IntegerConverter, Map
 from vault.model.budgets import BUDGETS, Budget, RouteClass
 
 BODILESS_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "LIST"})
-"""No route reads a body with these, so a body that comes with them gets the smallest budget."""
+"""No route reads the body of these methods, so such a body has the smallest budget."""
 
 _EXTENSION = "strongroom.routes"
 _PUBLIC = "_strongroom_public"
@@ -24,15 +24,15 @@ _CLASS = "_strongroom_route_class"
 _CREDENTIALS = (b"authorization", b"x-vault-token", b"x-api-key", b"cookie")
 _NUMBER_MOST = 2**31 - 1
 DIGITS_MOST = 19
-"""Those of 2^63 - 1, the largest number of a database."""
+"""The digits of 2^63 - 1, the largest number in a database column."""
 
 View = TypeVar("View", bound=Callable[..., Any])
 
 
 class _Digits(IntegerConverter):
-    """A number in an address: ASCII digits, as many as a database can hold.
+    """A number in a path: ASCII digits, at most `DIGITS_MOST`.
 
-    Werkzeug's own converter reads digits of every script, and fails on more than 4,300 of them.
+    Werkzeug's own converter accepts digits of every script and fails on more than 4,300 digits.
     """
 
     regex = f"[0-9]{{1,{DIGITS_MOST}}}"
@@ -42,25 +42,25 @@ class _Digits(IntegerConverter):
 
 
 class Routes:
-    """The routes of one app, once all of them are registered."""
+    """The route classes of one app. Make it after all routes are registered."""
 
     def __init__(self, app: Flask) -> None:
         self._adapter = app.url_map.bind("")
         self._classes = {rule.endpoint: _class_of(app, rule.endpoint) for rule in app.url_map.iter_rules()}
 
     def class_of(self, endpoint: str | None) -> RouteClass:
-        """The class of an endpoint; public for what is none."""
+        """The class of an endpoint. An unknown endpoint is public."""
         return self._classes.get(endpoint or "") or RouteClass.PUBLIC
 
     def unclassified(self) -> list[str]:
-        """The endpoints that nobody has given a class."""
+        """The endpoints without a class, for a test."""
         return [endpoint for endpoint, found in self._classes.items() if found is None]
 
     def body_limit(self, method: str, path_info: str, headers: Mapping[bytes, bytes]) -> int:
         """How many bytes the body of a request may have. `path_info` is WSGI's (PEP 3333).
 
-        Decided before the body is read and before the credential is checked, so a request without any credential has
-        the budget of a public one.
+        This runs before the body is read and before the credential is checked. A request without a credential has the
+        public limit.
         """
         if method in BODILESS_METHODS or not any(name in headers for name in _CREDENTIALS):
             return BUDGETS[RouteClass.PUBLIC].body_bytes
@@ -68,7 +68,7 @@ class Routes:
 
     def _endpoint(self, method: str, path_info: str) -> str | None:
         try:
-            # As Werkzeug decodes it when it binds to an environ.
+            # Decode the path the way Werkzeug does.
             endpoint, _ = self._adapter.match(path_info.encode("latin-1").decode(errors="replace"), method)
         except HTTPException:
             return None
@@ -76,33 +76,33 @@ class Routes:
 
 
 def prepare(app: Flask) -> None:
-    """Have `app` read numbers in addresses as this file says; before any route is registered."""
+    """Install the number converter of this file. Call it before any route is registered."""
     app.url_map.converters["int"] = _Digits
 
 
 def register(app: Flask) -> Routes:
-    """Note the classes of the routes of `app`; after the last one is registered."""
+    """Store the classes of all routes. Call it after the last route is registered."""
     routes = app.extensions[_EXTENSION] = Routes(app)
     return routes
 
 
 def routes_of(app: Flask) -> Routes:
-    """What `register` has noted."""
+    """The `Routes` that `register` stored."""
     return cast(Routes, app.extensions[_EXTENSION])
 
 
 def budget() -> Budget:
-    """The budget of the request that is being answered."""
+    """The budget of the current request."""
     return BUDGETS[routes_of(current_app).class_of(request.endpoint)]
 
 
 def is_large() -> bool:
-    """Whether the request brings more than a public one could: what it costs to read is asked for first."""
+    """Whether the body is larger than the public limit: then check permission before parsing it."""
     return (request.content_length or 0) > BUDGETS[RouteClass.PUBLIC].body_bytes
 
 
 def classify(blueprint: Blueprint, route_class: RouteClass) -> None:
-    """Give all routes of `blueprint` a class, but for its public views."""
+    """Give all routes of `blueprint` a class. Public views stay public."""
     setattr(blueprint, _CLASS, route_class)
 
 
@@ -113,7 +113,7 @@ def public(view: View) -> View:
 
 
 def is_public(view: Callable[..., Any] | None) -> bool:
-    """Whether a view was marked so."""
+    """Whether a view is marked as public."""
     return bool(getattr(view, _PUBLIC, False))
 
 

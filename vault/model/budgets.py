@@ -1,13 +1,12 @@
-"""What one call may cost, by the class of its route: the one table of budgets.
+"""The limits of one call, by the class of its route.
 
-The front door (`server`) bounds the bytes of a body before it keeps any, the faces (`api`, `kv`, `web`) bound the items
-of its JSON and the fields of its form before they make any object. docs/reference/limits.md states the same table for
-readers; a test compares the two.
+The front door (`server`) checks the bytes of a body before it keeps any of it. `api`, `kv` and `web` check JSON items
+and form fields before they parse. docs/reference/limits.md has the same table; a test compares the two.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -15,29 +14,29 @@ KIB = 1024
 
 
 class RouteClass(StrEnum):
-    """What a route is for, which decides what a call of it may cost."""
+    """What a route is for. It decides the budget of a call."""
 
     PUBLIC = "public"
-    """Answered without a valid credential: logins, unwrapping, health, the login page. Also what no route answers."""
+    """Needs no valid credential: logins, unwrapping, health, the login page. Also addresses without a route."""
     SESSION = "session"
-    """A person's own account, as calls and as pages: sessions, password, second factors; the pages of tokens."""
+    """A person's own account, in the API and as pages: sessions, password, second factors. Also the token pages."""
     TOKEN = "token"  # noqa: S105 - the name of a class of routes.
-    """Environments and what belongs to them, for sessions and service tokens."""
+    """Environments and everything in them, in the API, for sessions and service tokens."""
     OPERATOR = "operator"
-    """What operators alone may do, as calls and as pages."""
+    """For operators only, in the API and as pages."""
     PAGES = "pages"
-    """Pages, their forms and scripts."""
+    """All other pages, with their forms and scripts."""
     VAULT = "vault"
-    """What Vault clients call under `/v1`."""
+    """The calls of Vault clients under `/v1`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """The most that one call of a class may bring."""
+    """The limits of one call."""
 
     body_bytes: int
     json_items: int
-    """Commas and opening brackets outside of strings: never fewer than the values that a parser would make."""
+    """Commas and opening brackets outside of strings: never fewer than the values that a parser makes."""
     form_fields: int
 
 
@@ -45,10 +44,10 @@ _LARGE_BYTES = 1536 * KIB
 """A whole environment (1 MiB) with the escapes and names that JSON adds."""
 
 _LARGE_ITEMS = 150_000
-"""10,000 new rows with all attributes, in place of 10,000 old ones, are 120,000 in the script of the table."""
+"""Replacing 10,000 rows by 10,000 new ones on the page of variables sends 120,000 items."""
 
 _TABLE_FIELDS = 10_100
-"""The largest form is that of the table: one field for each variable that is chosen, and a few of its own."""
+"""The largest form is the page of variables: one field for each selected variable, and a few more."""
 
 BUDGETS: Mapping[RouteClass, Budget] = {
     RouteClass.PUBLIC: Budget(16 * KIB, json_items=256, form_fields=64),
@@ -62,8 +61,11 @@ BUDGETS: Mapping[RouteClass, Budget] = {
 BODY_MOST_BYTES = max(budget.body_bytes for budget in BUDGETS.values())
 
 FILE_ITEMS_MOST = _LARGE_ITEMS
-"""How many JSON items a file that is imported may hold."""
+"""JSON items in an imported file."""
 
 QUERY_FIELDS_MOST = 64
 COOKIES_MOST = 200
-"""Browsers send a host's cookies of every port: on `localhost` that can be many."""
+"""Browsers send the cookies of all ports of a host, which can be many on `localhost`."""
+
+BodyLimit = Callable[[str, str, Mapping[bytes, bytes]], int]
+"""How many bytes the body of a request may have, by its method, its WSGI path and its headers."""

@@ -1,13 +1,13 @@
-"""Numbers that a caller writes as text: ASCII digits, and no more of them than the largest number has.
+"""Reads numbers that a caller sent as text: ASCII digits only, and no more digits than the largest number has.
 
-`int` reads digits of every script, underscores and spaces, and raises on more than 4,300 digits.
+`int` also accepts digits of other scripts, underscores and spaces, and raises on more than 4,300 digits.
 """
 
 from __future__ import annotations
 
 
 def whole_number(text: str, most: int) -> int | None:
-    """The number that `text` spells, from 0 to `most`; None for every other text."""
+    """The number in `text`, if it is from 0 to `most`; otherwise None."""
     if not text.isascii() or not text.isdigit() or len(text) > len(str(most)):
         return None
     number = int(text)

@@ -62,7 +62,7 @@ class Sealing(StrEnum):
 class Variable:
     """One name and its value. `value` is a string, or any JSON value where a Vault client wrote one.
 
-    `others` are members that a newer release stored and this one does not know. Every edit keeps them.
+    `others` are members from a newer release that this one does not know. Every edit keeps them.
     """
 
     name: str

@@ -29,7 +29,7 @@ GONE = "-"
 """Stands before the digest of a variable that was removed."""
 
 FOLDED = "+"
-"""Stands before how many digests there were in all, and the SHA-256 of them, where only the first are kept."""
+"""Marks an event with too many digests: `+<count>:<SHA-256 of all>` follows the first ones."""
 
 _LABEL = "SRM1 audit event"
 
@@ -56,9 +56,9 @@ class Event(NamedTuple):
     """The rows of authority that it wrote, as JSON: `[key id, [table, id, row_version, mac], …]`; or nothing."""
     address: str
     names: str
-    """Keyed digests of the names of variables that it is about, in hexadecimal, split by spaces.
+    """Keyed digests of the names of its variables, in hexadecimal, separated by spaces.
 
-    Of more than 256 only the first are here, and behind them `+<how many in all>:<SHA-256 of all, sorted>`.
+    An event has at most 256; then `+<count of all>:<SHA-256 of all, sorted>` follows.
     """
     salt: bytes | None
     """None once the address and the names have been erased."""

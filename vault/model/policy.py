@@ -18,7 +18,7 @@ def allows(principal: Principal, permission: Permission, target: Target) -> bool
 
 
 def allows_anywhere(principal: Principal, permissions: Iterable[Permission]) -> bool:
-    """Whether `principal` holds one of `permissions` on anything at all."""
+    """Whether `principal` holds one of `permissions` on any target."""
     if principal.grants is None:
         return True
     return any(permission in grant.permissions for grant in principal.grants for permission in permissions)

@@ -1,8 +1,7 @@
-"""JSON as it is taken from outside, and given back as it was written.
+"""Strict JSON from outside, and JSON that is written back exactly as it was read.
 
-RFC 8259 in UTF-8: no NaN, no name twice in an object, no half surrogate pair, no more items and levels than the caller
-allows. A number that Python would write differently (`1e5`, `0.10`, `-0`) is kept as its text: values are somebody
-else's, and what reads them may tell the difference.
+RFC 8259 in UTF-8, without NaN, duplicate names, half surrogate pairs, or more items and levels than allowed. A number
+that Python would write differently (`1e5`, `0.10`, `-0`) is kept as text, because another program may tell them apart.
 """
 
 from __future__ import annotations
@@ -32,11 +31,11 @@ _HALF = re.compile("[\ud800-\udfff]")
 _HALF_ESCAPED = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F]"
 )
-"""A high half without a low one behind it, or a low half without a high one before it, as JSON escapes them."""
+"""An escaped high surrogate without a low one after it, or a low one without a high one before it."""
 
 
 def parse_json(body: bytes, items_most: int) -> Any:
-    """What `body` says, with numbers as Python has them.
+    """The value in `body`, with Python's numbers.
 
     Raises `TooLarge` for more than `items_most` items, `BadJson`, and `InvalidInput` for half a surrogate pair.
     """
@@ -44,7 +43,7 @@ def parse_json(body: bytes, items_most: int) -> Any:
 
 
 def parse_written(body: bytes, items_most: int) -> Any:
-    """As `parse_json`, with every number as it was written."""
+    """Like `parse_json`, but every number stays as it was written."""
     return _parsed(body, items_most, _WRITTEN)
 
 
@@ -76,7 +75,7 @@ def _with_numbers(document: Any) -> str:
 
 
 def _refuse_half_surrogates(item: Any, step: _Step) -> None:
-    """Raise `InvalidInput` for text that no UTF-8 can carry, with its path."""
+    """Raise `InvalidInput` for half a surrogate pair, with the path of the text."""
     if isinstance(item, str) and _HALF.search(item):
         raise InvalidInput("Half a surrogate pair is not text.", path=step.path)
     if isinstance(item, dict):
@@ -119,7 +118,7 @@ def _parsed(body: bytes, items_most: int, decoder: json.JSONDecoder) -> Any:
     except ValueError as error:
         # Python refuses numbers of more than 4,300 digits.
         raise BadJson("The body has a number that is too long.") from error
-    # UTF-8 has no half pairs, so only an escape can bring one in.
+    # UTF-8 cannot hold half a pair, so look only for escapes.
     if _HALF_ESCAPED.search(body):
         _refuse_half_surrogates(document, _Step(None, ""))
     return document

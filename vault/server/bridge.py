@@ -18,12 +18,12 @@ from urllib.parse import unquote_to_bytes
 
 import structlog
 
-from vault.server.callers import Callers, Place
+from vault.server.asgi import Scope
+from vault.server.callers import Callers, Slot
 from vault.server.fair_pool import FairPool, Job
 from vault.server.refusal import Answer, Refusal, busy, failed, unrecorded
 from vault.storage import hold, when_settled
 
-Scope = Mapping[str, Any]
 Environ = dict[str, Any]
 WSGIApp = Callable[..., Iterable[bytes]]
 
@@ -37,9 +37,9 @@ _PASSWORD_WAIT_SECONDS = 2.0
 
 
 def make_environ(scope: Scope, headers: Mapping[bytes, bytes], request_id: str) -> Environ:
-    """The WSGI environ (PEP 3333) of one request; `give_body` completes it.
+    """The WSGI environ (PEP 3333) of one request, without its body: `give_body` adds that.
 
-    The front door has joined and cleaned `headers`.
+    `headers` are joined and cleaned already.
     """
     raw_path: bytes = scope["raw_path"]
     query = scope["query_string"].decode("latin-1")
@@ -75,12 +75,12 @@ def make_environ(scope: Scope, headers: Mapping[bytes, bytes], request_id: str) 
 
 
 def path_info(raw_path: bytes) -> str:
-    """The path as WSGI has it: decoded once, and each byte a character."""
+    """The path as WSGI wants it: percent-decoded once, each byte as one character (PEP 3333)."""
     return (unquote_to_bytes(raw_path) if b"%" in raw_path else raw_path).decode("latin-1")
 
 
 def give_body(environ: Environ, body: bytes) -> None:
-    """Put the whole body into `environ`."""
+    """Add the body to `environ`."""
     # The counted length, not the announced one: a chunked body announces none.
     environ["CONTENT_LENGTH"] = str(len(body))
     environ["wsgi.input"] = io.BytesIO(body)
@@ -115,33 +115,33 @@ def _route(environ: Environ) -> str:
 
 
 class Lane:
-    """A pool of threads, and the callers that use it or wait for it."""
+    """A pool of threads, and the callers that use it."""
 
     def __init__(self, app: WSGIApp, callers: Callers, *, threads: int, threads_per_caller: int) -> None:
         self.callers = callers
         self._app = app
         self._pool = FairPool(threads, per_caller=threads_per_caller, name=callers.name)
 
-    async def run(self, environ: Environ, place: Place) -> Answer:
-        """The application's answer, which is charged to `place`.
+    async def run(self, environ: Environ, slot: Slot) -> Answer:
+        """The application's answer. Its bytes are charged to `slot`.
 
-        Raises `Refusal` when the lane or the caller has too much under way, or the application failed altogether.
+        Raises `Refusal` when the lane or the caller has too many calls in progress, or the application failed.
         """
-        place.admit()
+        slot.admit()
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Answer | Refusal] = loop.create_future()
-        job = functools.partial(self._work, contextvars.copy_context(), environ, answer, loop, place)
-        # A client that leaves early must not make room for another while its thread works.
-        place.hold()
+        job = functools.partial(self._work, contextvars.copy_context(), environ, answer, loop, slot)
+        # A client that disconnects early still holds its slot while its thread works.
+        slot.retain()
         try:
-            self._pool.submit(place.caller.key, job)
+            self._pool.submit(slot.caller.key, job)
         except BaseException:
-            place.leave()
+            slot.release()
             raise
         try:
-            outcome = await self._outcome(answer, place, job)
+            outcome = await self._outcome(answer, slot, job)
         except BaseException:
-            self._take_back(place, job)
+            self._take_back(slot, job)
             raise
         if isinstance(outcome, Refusal):
             raise outcome
@@ -151,14 +151,14 @@ class Lane:
         """Start nothing more; what runs may finish."""
         self._pool.stop()
 
-    async def _outcome(self, answer: asyncio.Future[Answer | Refusal], _place: Place, _job: Job) -> Answer | Refusal:
+    async def _outcome(self, answer: asyncio.Future[Answer | Refusal], _slot: Slot, _job: Job) -> Answer | Refusal:
         return await answer
 
-    def _take_back(self, place: Place, job: Job) -> bool:
-        """Withdraw a call that no thread has begun; false when one has."""
-        if not self._pool.withdraw(place.caller.key, job):
+    def _take_back(self, slot: Slot, job: Job) -> bool:
+        """Withdraw a call that no thread has started. Returns False if one has."""
+        if not self._pool.withdraw(slot.caller.key, job):
             return False
-        place.leave()
+        slot.release()
         return True
 
     def _work(
@@ -167,18 +167,18 @@ class Lane:
         environ: Environ,
         answer: asyncio.Future[Answer | Refusal],
         loop: asyncio.AbstractEventLoop,
-        place: Place,
+        slot: Slot,
     ) -> None:
         outcome: Answer | Refusal | None = None
         receipts = context.run(hold)
         # A client that left while its request stood in the queue has cancelled the future.
         if not answer.cancelled():
-            outcome = place.why_not_now() or self._outcome_of(context, environ)
+            outcome = slot.refusal_if_full() or self._outcome_of(context, environ)
             if isinstance(outcome, Answer):
-                place.charge(len(outcome.body))
+                slot.charge(len(outcome.body))
         # The thread is done; the answer stays until the disk has the record of what it tells.
         when_settled(
-            receipts, lambda is_stored: self._hand_over(answer, outcome if is_stored else unrecorded(), loop, place)
+            receipts, lambda is_stored: self._hand_over(answer, outcome if is_stored else unrecorded(), loop, slot)
         )
 
     def _outcome_of(self, context: contextvars.Context, environ: Environ) -> Answer | Refusal:
@@ -193,18 +193,18 @@ class Lane:
         answer: asyncio.Future[Answer | Refusal],
         outcome: Answer | Refusal | None,
         loop: asyncio.AbstractEventLoop,
-        place: Place,
+        slot: Slot,
     ) -> None:
         # The loop is closed when the worker's graceful time ran out before this call did.
         with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(self._finish, answer, outcome, place)
+            loop.call_soon_threadsafe(self._finish, answer, outcome, slot)
 
     def _call(self, environ: Environ) -> Answer:
         structlog.contextvars.bind_contextvars(request_id=environ["strongroom.request_id"])
         return collect(self._app, environ)
 
-    def _finish(self, answer: asyncio.Future[Answer | Refusal], outcome: Answer | Refusal | None, place: Place) -> None:
-        place.leave()
+    def _finish(self, answer: asyncio.Future[Answer | Refusal], outcome: Answer | Refusal | None, slot: Slot) -> None:
+        slot.release()
         if outcome is not None and not answer.done():
             answer.set_result(outcome)
 
@@ -212,11 +212,11 @@ class Lane:
 class PasswordLane(Lane):
     """The lane of calls that hash a password.
 
-    Each hash takes 64 MiB, so the threads of this pool are the bound on memory; all others wait for a turn, briefly.
+    Each hash takes 64 MiB, so the number of threads limits the memory. Other calls wait at most two seconds for a turn.
     """
 
-    async def _outcome(self, answer: asyncio.Future[Answer | Refusal], place: Place, job: Job) -> Answer | Refusal:
+    async def _outcome(self, answer: asyncio.Future[Answer | Refusal], slot: Slot, job: Job) -> Answer | Refusal:
         done, _ = await asyncio.wait((answer,), timeout=_PASSWORD_WAIT_SECONDS)
-        if not done and self._take_back(place, job):
+        if not done and self._take_back(slot, job):
             raise busy("login_waited")
         return await answer

@@ -1,7 +1,7 @@
-"""Who calls, and how much each caller may have under way in this worker at once.
+"""Who is calling, and how much each caller may do at once in this worker.
 
-A caller is a person, once a credential of theirs has been accepted by this worker. Before that, and without a
-credential, it is the network that the call comes from: one IPv4 address, or the first 64 bits of an IPv6 address.
+A caller is a person, once this worker has accepted one of their credentials. Before that, and without a credential,
+the caller is the network of the call: one IPv4 address, or the first 64 bits of an IPv6 address.
 
     credential → digest ─┬─ accepted before → the person it belongs to
                          ├─ not yet         → "new", and the network
@@ -18,23 +18,23 @@ from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from typing import NamedTuple
 
-from vault.server.budget import Budget
+from vault.server.memory import MemoryBudget
 from vault.server.refusal import Refusal, busy, too_many
 
 _CALLERS_MOST = 10_000
-"""Callers that are remembered, about 400 bytes each. Those with nothing under way are forgotten, the oldest first."""
+"""Callers kept in memory, about 400 bytes each. Past this number the oldest idle caller is dropped."""
 
 _CREDENTIALS_MOST = 20_000
-"""Credentials whose person is remembered, about 250 bytes each."""
+"""Credentials kept in memory with their person, about 250 bytes each."""
 
 _BURST_SECONDS = 2.0
-"""How many seconds' worth of calls a caller may make at once."""
+"""A caller may make this many seconds' worth of calls at once."""
 
 _COOKIE = b"__Host-strongroom"
 
 
 class Limits(NamedTuple):
-    """What one lane allows: in all, and to each caller. `per_second` is the rate of calls of one caller."""
+    """The limits of one lane: in all, and for each caller. `per_second` is calls per second of one caller."""
 
     in_flight: int
     in_flight_per_caller: int
@@ -43,27 +43,27 @@ class Limits(NamedTuple):
 
 
 class Caller:
-    """What one caller has under way."""
+    """One caller: its calls in progress, and the memory held for it."""
 
     __slots__ = ("budget", "calls_left", "counted_seconds", "in_flight", "key")
 
     def __init__(self, key: str, limits: Limits, now_seconds: float) -> None:
         self.key = key
         self.in_flight = 0
-        self.budget = Budget(limits.bytes_per_caller)
+        self.budget = MemoryBudget(limits.bytes_per_caller)
         self.calls_left = limits.per_second * _BURST_SECONDS
         self.counted_seconds = now_seconds
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is under way."""
+        """Whether no call is in progress and no memory is held."""
         return not self.in_flight and not self.budget.held_bytes
 
 
 class Callers:
     """All callers of one lane."""
 
-    def __init__(self, name: str, limits: Limits, worker_budget: Budget, clock: Callable[[], float]) -> None:
+    def __init__(self, name: str, limits: Limits, worker_budget: MemoryBudget, clock: Callable[[], float]) -> None:
         self.name = name
         self.limits = limits
         self.worker_budget = worker_budget
@@ -71,18 +71,18 @@ class Callers:
         self._clock = clock
         self._callers: collections.OrderedDict[str, Caller] = collections.OrderedDict()
 
-    def place(self, key: str, connection_budget: Budget) -> Place:
-        """A place for one call of the caller `key`; it counts from `Place.admit` on."""
+    def slot(self, key: str, connection_budget: MemoryBudget) -> Slot:
+        """A slot for one call of the caller `key`. It counts as a call in progress after `Slot.admit`."""
         caller = self._callers.get(key)
         if caller is None:
             if len(self._callers) >= _CALLERS_MOST:
                 self._forget_one()
             caller = self._callers[key] = Caller(key, self.limits, self._clock())
         self._callers.move_to_end(key)
-        return Place(self, caller, connection_budget)
+        return Slot(self, caller, connection_budget)
 
     def admit(self, caller: Caller) -> None:
-        """Count one call more. Raises `Refusal` when the caller, or the lane, has no place."""
+        """Count one more call. Raises `Refusal` when the caller or the lane has too many."""
         limits = self.limits
         if self.in_flight >= limits.in_flight:
             raise busy(f"{self.name}_full")
@@ -99,25 +99,28 @@ class Callers:
         caller.in_flight += 1
         self.in_flight += 1
 
-    def left(self, caller: Caller) -> None:
-        """One call has ended."""
+    def ended(self, caller: Caller) -> None:
+        """Count one call fewer."""
         caller.in_flight -= 1
         self.in_flight -= 1
 
     def _forget_one(self) -> None:
-        # At most `in_flight` callers are busy, and those who hold a body besides; nearly always it is the first.
+        # Only callers with a call or a body in progress are busy, so the loop nearly always ends at the first one.
         for key, caller in self._callers.items():
             if caller.is_idle:
                 del self._callers[key]
                 return
 
 
-class Place:
-    """The place of one call: it lasts until its thread is done and the last byte of its answer has gone."""
+class Slot:
+    """One call of a caller, until its thread is done and the last byte of its answer is sent.
+
+    It is counted by its holders: `retain` adds one, `release` removes one, and the last one gives everything back.
+    """
 
     __slots__ = ("_budgets", "_callers", "_held_bytes", "_holders", "_is_admitted", "caller")
 
-    def __init__(self, callers: Callers, caller: Caller, connection_budget: Budget) -> None:
+    def __init__(self, callers: Callers, caller: Caller, connection_budget: MemoryBudget) -> None:
         self.caller = caller
         self._callers = callers
         self._budgets = (callers.worker_budget, caller.budget, connection_budget)
@@ -126,7 +129,7 @@ class Place:
         self._is_admitted = False
 
     def take(self, size: int) -> Refusal | None:
-        """Charge `size` bytes of a body, or tell why there is no room for them."""
+        """Charge `size` bytes of a body. Returns a refusal, and charges nothing, where they do not fit."""
         worker, caller, connection = self._budgets
         if not worker.has_room(size):
             return busy("buffers_full")
@@ -136,51 +139,51 @@ class Place:
         return None
 
     def give_back(self, size: int) -> None:
-        """Hold `size` bytes of the body no more."""
+        """Stop charging for `size` bytes of a body."""
         self.charge(-size)
 
     def charge(self, size: int) -> None:
-        """Charge an answer of `size` bytes that has been made."""
+        """Charge `size` bytes of a finished answer."""
         self._held_bytes += size
         for budget in self._budgets:
             budget.charge(size)
 
     def admit(self) -> None:
-        """Count as a call under way. Raises `Refusal`."""
+        """Count as a call in progress. Raises `Refusal`."""
         self._callers.admit(self.caller)
         self._is_admitted = True
 
-    def why_not_now(self) -> Refusal | None:
-        """Why no further answer may be made for this caller: too many of the earlier ones wait to be sent."""
+    def refusal_if_full(self) -> Refusal | None:
+        """A refusal when too many earlier answers still wait to be sent; otherwise None."""
         worker, caller, connection = self._budgets
         if caller.is_full or connection.is_full:
             return too_many("caller_bytes")
         return busy("answers_full") if worker.is_full else None
 
-    def hold(self) -> None:
-        """Somebody more needs the place."""
+    def retain(self) -> None:
+        """Add a holder."""
         self._holders += 1
 
-    def leave(self) -> None:
-        """Somebody needs the place no more; the last one gives everything back."""
+    def release(self) -> None:
+        """Remove a holder. The last one gives everything back."""
         self._holders -= 1
         if self._holders:
             return
         self.charge(-self._held_bytes)
         if self._is_admitted:
-            self._callers.left(self.caller)
+            self._callers.ended(self.caller)
 
 
 class Credentials:
-    """Which person each credential belongs to, as far as this worker has seen it accepted."""
+    """The person of each credential that this worker has seen accepted."""
 
     def __init__(self) -> None:
-        # Only digests are kept, under a key that ends with this process.
+        # Only digests are kept, under a key that this process never stores.
         self._key = secrets.token_bytes(32)
         self._people: dict[bytes, str] = {}
 
     def digest(self, headers: Mapping[bytes, bytes]) -> bytes:
-        """The digest of what these headers present, or nothing."""
+        """The digest of the credentials in these headers; empty if there are none."""
         parts = (
             headers.get(b"authorization", b""),
             headers.get(b"x-vault-token", b""),
@@ -192,23 +195,23 @@ class Credentials:
         return blake2b(b"\0".join(parts), key=self._key, digest_size=16).digest()
 
     def caller(self, digest: bytes, address: str) -> str:
-        """The key of the caller that presents this credential from `address`."""
+        """The caller's key, for a call with this credential from `address`."""
         person = self._people.get(digest)
         if person is not None:
             return person
         return f"new:{network_of(address)}" if digest else network_of(address)
 
     def learn(self, digest: bytes, person: str) -> None:
-        """The application has accepted this credential as `person`'s."""
+        """Note that the application accepted this credential as `person`'s."""
         if not digest or digest in self._people:
-            # What has no digest is no credential that this class knows: all strangers would count as this person.
+            # Without a digest there is no credential here, and all strangers would count as this person.
             return
         if len(self._people) >= _CREDENTIALS_MOST:
             del self._people[next(iter(self._people))]
         self._people[digest] = f"person:{person}"
 
     def forget(self, digest: bytes) -> None:
-        """The application has not accepted this credential: who presents it must not use up the person's share."""
+        """Note that the application refused this credential: calls with it must not use up the person's share."""
         self._people.pop(digest, None)
 
 
@@ -223,7 +226,7 @@ def _session(cookies: bytes) -> bytes:
 
 @functools.lru_cache(maxsize=4096)
 def network_of(address: str) -> str:
-    """The network that an address stands for: itself, or for IPv6 its first 64 bits."""
+    """The network of an address: an IPv4 address itself, or the first 64 bits of an IPv6 address."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

@@ -19,9 +19,9 @@ from gunicorn.http2.errors import HTTP2ErrorCode
 
 from vault.errors import InvalidInput, TooLarge
 from vault.observe import metrics
-from vault.server.budget import Budget
 from vault.server.door import Door
 from vault.server.http2 import HEADER_LIST_BYTES
+from vault.server.memory import MemoryBudget
 from vault.server.outlet import WIRE
 from vault.server.refusal import Refusal
 from vault.settings import Settings
@@ -32,7 +32,7 @@ gunicorn_protocol._CACHED_SERVER_HEADER = b""
 _TLS_SHUTDOWN_SECONDS = 1.0
 
 _UNREAD_BYTES = 64 * 1024
-"""What is read ahead of a connection's calls, as pipelined requests, before its client must wait."""
+"""Bytes of pipelined requests that are read ahead; after that the client must wait."""
 
 _SENTENCES = {
     400: "The request is malformed.",
@@ -60,7 +60,7 @@ class Host(Protocol):
 
 
 class Connection(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc]  # gunicorn ships no types
-    """One client's connection, from before its TLS handshake to its end. Over HTTP/1 it is its answers' `Wire`."""
+    """One client's connection, from before its TLS handshake to its end. For HTTP/1 it is also the `Wire`."""
 
     is_shared = False
     _closed: bool
@@ -69,7 +69,7 @@ class Connection(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc]  # gunic
         super().__init__(worker)
         self._max_buffer_size = _UNREAD_BYTES
         self.last_active_seconds: float = worker.loop.time()
-        self.budget = Budget(worker.settings.buffered_bytes_per_caller)
+        self.budget = MemoryBudget(worker.settings.buffered_bytes_per_caller)
         self._admission: asyncio.Task[None] | None = None
         # It runs from the connect on, so a slow handshake and a slow header share one limit.
         self._header_timer = worker.loop.call_later(
@@ -161,15 +161,15 @@ class Connection(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc]  # gunic
         self._safe_write(b"HTTP/1.1 %d %s\r\n%s\r\n%s" % (status, phrase, lines, answer.body))
 
     async def cut(self) -> None:
-        """End this answer, and with it the connection: over HTTP/1 nothing else tells the client that it is cut."""
+        """Close the connection. HTTP/1 has no other way to tell the client that its answer is incomplete."""
         self.give_up("write_timeout")
 
     async def cut_stream(self, stream_id: int) -> None:
-        """End the answer on one stream."""
+        """Reset one HTTP/2 stream."""
         await self._h2_conn.cut(stream_id)
 
     def pause_writing(self) -> None:
-        """The client does not read; when that goes on, the connection ends. Answers have their own limit: `Outlet`."""
+        """The client does not read. Close the connection if that lasts; `Outlet` also limits each answer."""
         super().pause_writing()
         self._watch_writing()
 
@@ -221,7 +221,7 @@ class Connection(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc]  # gunic
         self.transport.close()
 
     def unsent_bytes(self) -> int:
-        """How much of what was written is not with the kernel yet."""
+        """Bytes that were written but that the kernel has not taken yet."""
         if self.transport is None or self.transport.is_closing():
             return 0
         # The transport of TLS counts what it has not encrypted yet; most waits in the one below it.
@@ -253,7 +253,7 @@ class Connection(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc]  # gunic
 
 
 class _Stream:
-    """One HTTP/2 stream as the door sees it."""
+    """The `Wire` of one HTTP/2 stream."""
 
     is_shared = True
     __slots__ = ("_connection", "_stream_id", "budget")

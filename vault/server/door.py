@@ -1,7 +1,7 @@
 """The front door: an ASGI application that bounds what comes in before any thread is taken.
 
 connection → worker's protocol → Door ─┬─ /livez, refusals      answered here
-                                       ├─ place of the caller → intake (whole body) → bridge (lane of threads) → Flask
+                                       ├─ slot of the caller  → intake (whole body) → bridge (lane of threads) → Flask
                                        └─ websocket → `websocket_app`, where there is one
 """
 
@@ -13,28 +13,24 @@ import ipaddress
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import structlog
 
-from vault.model.budgets import BODY_MOST_BYTES
+from vault.model.budgets import BODY_MOST_BYTES, BodyLimit
 from vault.model.digits import whole_number
 from vault.observe import metrics
-from vault.server.bridge import Environ, Lane, PasswordLane, WSGIApp, give_body, make_environ, path_info
-from vault.server.budget import Budget
-from vault.server.callers import Callers, Credentials, Limits, Place, network_of
+from vault.server.asgi import ASGIApp, Receive, Scope, Send
+from vault.server.bridge import Environ, Lane, PasswordLane, WSGIApp, give_body, make_environ
+from vault.server.callers import Callers, Credentials, Limits, Slot, network_of
 from vault.server.head import check_head
-from vault.server.intake import Intake, Receive
-from vault.server.outlet import UNLIMITED_WIRE, WIRE, Outlet, Send, Wire
+from vault.server.intake import Intake
+from vault.server.memory import MemoryBudget
+from vault.server.outlet import UNLIMITED_WIRE, WIRE, Outlet, Wire
 from vault.server.refusal import Answer, ClientGone, Headers, Refusal, bad_request, draining, stranger
 from vault.settings import Network, Settings
 
-Scope = MutableMapping[str, Any]
-ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 TakesPassword = Callable[[str, str], bool]
-BodyLimit = Callable[[str, str, Mapping[bytes, bytes]], int]
-"""How many bytes a request may bring, by its method, its WSGI path and its headers."""
 
 log = structlog.get_logger(__name__)
 
@@ -61,10 +57,10 @@ _CERTIFICATE_PREFIXES = (b"x-client-cert", b"x-ssl-", b"ssl-client-", b"x-tls-cl
 _ANNOUNCED_MOST = 10**18
 
 _CALL_BYTES = 16 * 1024
-"""What a call is charged before anything else: its task, and the server's own buffers."""
+"""Charged for every call: its task, and the server's own buffers."""
 
 _HEADER_COPIES = 4
-"""A header is held as it came, decoded, in the ASGI scope, and in the WSGI environ."""
+"""A header is in memory four times: as received, decoded, in the ASGI scope, and in the WSGI environ."""
 
 _LIVE = Answer(200, [(b"content-type", b"application/json")], b'{"status":"ok"}', "/livez")
 
@@ -73,7 +69,7 @@ _POLICY_VIOLATION = 1008
 
 
 def any_body(_method: str, _path_info: str, _headers: Mapping[bytes, bytes]) -> int:
-    """A body limit that knows no routes."""
+    """The body limit of an application without route classes."""
     return BODY_MOST_BYTES
 
 
@@ -82,15 +78,15 @@ _NOT_ACCEPTED = (401, 403)
 
 
 class _Call:
-    """What the door knows of one call; `place` is None until its caller is known."""
+    """One call in the door. `slot` is None until the caller is known."""
 
-    __slots__ = ("headers", "place", "request_id", "wire")
+    __slots__ = ("headers", "request_id", "slot", "wire")
 
     def __init__(self, request_id: str, headers: dict[bytes, bytes], wire: Wire) -> None:
         self.request_id = request_id
         self.headers = headers
         self.wire = wire
-        self.place: Place | None = None
+        self.slot: Slot | None = None
 
 
 class Door:
@@ -106,7 +102,7 @@ class Door:
         websocket_app: ASGIApp | None = None,
     ) -> None:
         self.draining = False
-        self.budget = Budget(settings.buffered_bytes)
+        self.budget = MemoryBudget(settings.buffered_bytes)
         self.calls = self._lane(Lane, app, settings, "calls", settings.threads)
         # The memory for hashing is one budget for the whole server.
         login_threads = max(1, settings.login_threads // settings.workers)
@@ -135,7 +131,7 @@ class Door:
 
     @property
     def in_flight(self) -> int:
-        """Calls that hold a thread, wait for one, or whose answer is not sent yet."""
+        """Calls that use a thread, wait for one, or whose answer is not sent yet."""
         return self.calls.callers.in_flight + self.logins.callers.in_flight
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -161,8 +157,8 @@ class Door:
                 answer = refusal.answer(call.request_id, scope["raw_path"], call.headers.get(b"accept", b""))
             is_sent = await self._outlet.send(send, answer, self.complete(answer, call.request_id), call.wire)
         finally:
-            if call.place is not None:
-                call.place.leave()
+            if call.slot is not None:
+                call.slot.release()
         if not is_sent:
             metrics().refusals.labels("write_timeout").inc()
         self._record(scope, answer, call.request_id, time.perf_counter() - started)
@@ -197,25 +193,27 @@ class Door:
         lane = self.logins if self._takes_password(scope["method"], environ["PATH_INFO"]) else self.calls
         digest = self._credentials.digest(headers)
         key = self._caller(scope["raw_path"], digest, address)
-        place = call.place = lane.callers.place(key, call.wire.budget)
-        refusal = place.take(_CALL_BYTES + _HEADER_COPIES * header_bytes)
+        slot = call.slot = lane.callers.slot(key, call.wire.budget)
+        refusal = slot.take(_CALL_BYTES + _HEADER_COPIES * header_bytes)
         if refusal is not None:
             raise refusal
-        give_body(environ, await self._body(scope, headers, receive, place))
-        answer = await lane.run(environ, place)
+        give_body(environ, await self._body(scope, environ["PATH_INFO"], headers, receive, slot))
+        answer = await lane.run(environ, slot)
         self._learn(digest, environ, answer)
         return answer
 
-    async def _body(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, place: Place) -> bytes:
+    async def _body(
+        self, scope: Scope, path_info: str, headers: dict[bytes, bytes], receive: Receive, slot: Slot
+    ) -> bytes:
         # Over HTTP/1 these two announce a body; over HTTP/2 only its end says that there was none.
         announced = b"content-length" in headers or b"transfer-encoding" in headers
         if not announced and scope["http_version"] != "2":
             return b""
-        limit_bytes = self._body_limit(scope["method"], path_info(scope["raw_path"]), headers)
-        return await self.intake.read(receive, place, limit_bytes, _announced_bytes(headers))
+        limit_bytes = self._body_limit(scope["method"], path_info, headers)
+        return await self.intake.read(receive, slot, limit_bytes, _announced_bytes(headers))
 
     def _caller(self, raw_path: bytes, digest: bytes, address: str) -> str:
-        # A flood from the address of a balancer must not make its probes fail.
+        # Probes are counted apart, so that a flood through a load balancer does not make its probes fail.
         if raw_path in _PROBES:
             return f"probe:{network_of(address)}"
         return self._credentials.caller(digest, address)
@@ -284,7 +282,7 @@ def _peer(scope: Scope) -> str:
 
 
 def _announced_bytes(headers: Mapping[bytes, bytes]) -> int:
-    # What is no number announces nothing: the bytes are counted as they come.
+    # Ignore a Content-Length that is not a number: the bytes are counted as they arrive.
     text = headers.get(b"content-length", b"").decode("latin-1")
     return whole_number(text, _ANNOUNCED_MOST) or 0
 

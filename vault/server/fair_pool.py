@@ -1,4 +1,4 @@
-"""Threads that serve callers in turns, so that nobody waits behind all the calls of somebody else."""
+"""A thread pool that serves callers in turn, so that no caller waits for all calls of another."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ log = structlog.get_logger(__name__)
 
 
 class FairPool:
-    """At most `threads` jobs run at once, and of one caller at most `per_caller`.
+    """Runs at most `threads` jobs at once, and at most `per_caller` of one caller.
 
     Each caller has a queue. Threads take one job from each caller's queue in turn.
     """
@@ -29,11 +29,11 @@ class FairPool:
         self._changed = threading.Condition(threading.Lock())
         self._waiting: dict[str, collections.deque[Job]] = {}
         self._running: dict[str, int] = {}
-        # Callers with a job that may start now, each once, in the order of their turns.
+        # Callers with a job that may start now, each once, in order.
         self._ready: collections.deque[str] = collections.deque()
 
     def submit(self, caller: str, job: Job) -> None:
-        """Run `job` when it is the caller's turn. Raises `RuntimeError` after `stop`."""
+        """Queue `job` for its caller's turn. Raises `RuntimeError` after `stop`."""
         with self._changed:
             if self._stopped:
                 raise RuntimeError("This pool has been stopped.")
@@ -46,7 +46,7 @@ class FairPool:
                 self._make_ready(caller)
 
     def withdraw(self, caller: str, job: Job) -> bool:
-        """Take `job` back; false when it runs or has run."""
+        """Remove a waiting job. Returns False if it has started."""
         with self._changed:
             queue = self._waiting.get(caller)
             if queue is None or job not in queue:
@@ -59,7 +59,7 @@ class FairPool:
             return True
 
     def stop(self) -> None:
-        """Start nothing more; running jobs may finish."""
+        """Start no more jobs. Running jobs may finish."""
         with self._changed:
             self._stopped = True
             self._waiting.clear()
@@ -92,7 +92,7 @@ class FairPool:
                 job()
             except BaseException:
                 log.exception("job_failed")
-            # Otherwise an idle thread would hold on to the last request.
+            # Otherwise an idle thread keeps the last request in memory.
             del job
 
     def _next(self) -> tuple[str, Job]:
@@ -112,6 +112,6 @@ class FairPool:
             self._running[caller] = running
         else:
             del self._running[caller]
-        # It was at its bound, so its queue has not been in the ring.
+        # This caller was at its limit, so it is not in `_ready`.
         if running == self._per_caller - 1 and caller in self._waiting:
             self._ready.append(caller)

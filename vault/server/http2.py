@@ -1,9 +1,8 @@
-"""HTTP/2 as gunicorn and h2 speak it, with bounds on what a client may make them do.
+"""HTTP/2 from gunicorn and h2, with limits that they lack.
 
-What they bound themselves (gunicorn 27.0.1, h2 4.4.1), each with a test in tests/integration/server/test_floods.py:
-resets (200 in ten seconds), PING, SETTINGS and empty DATA (1,000 in ten seconds), streams at once (100), windows that
-overflow or grow by nothing, header lists. They count neither WINDOW_UPDATE nor PRIORITY, and let a header block that
-never ends grow to a mebibyte.
+gunicorn 27.0.1 and h2 4.4.1 limit resets (200 in ten seconds), PING, SETTINGS and empty DATA (1,000 in ten seconds),
+concurrent streams (100), bad window updates, and header lists. They do not count WINDOW_UPDATE and PRIORITY frames, and
+they let an endless header block grow to 1 MiB. tests/integration/server/test_floods.py tests each limit.
 """
 
 from __future__ import annotations
@@ -17,23 +16,23 @@ from gunicorn.http2.async_connection import CONTROL_FRAME_RATE_LIMIT, AsyncHTTP2
 from gunicorn.http2.errors import HTTP2ErrorCode
 
 HEADER_LIST_BYTES = 32 * 1024
-"""The most that all fields of one header may have, over HTTP/1 and HTTP/2."""
+"""The most bytes in all fields of one header, over HTTP/1 and HTTP/2."""
 
 _CUTS_MOST = 8
-"""Answers that a client may leave unread on one connection before the connection is ended too."""
+"""After this many unread answers on one connection, the connection is closed too."""
 
 _BYTES_PER_FRAME = 1024
 _FRAMES_PER_REQUEST = 8
 
-# A header block comes in one frame and, at 16 KiB a frame, this many that continue it.
+# CONTINUATION frames (16 KiB each) that may follow the first frame of a header block.
 h2.frame_buffer.CONTINUATION_BACKLOG = 3
 
 
 class BoundedHttp2(AsyncHTTP2Connection):  # type: ignore[misc]  # gunicorn ships no types
-    """A connection that counts every frame that carries no request.
+    """A connection that limits WINDOW_UPDATE and PRIORITY frames.
 
-    WINDOW_UPDATE and PRIORITY come with what a client asks for and receives, so each request and each kibibyte that
-    was sent earns some; the rest counts as gunicorn counts PING.
+    A client sends some of these with each request and each answer, so each request and each KiB sent allows a few.
+    Any frame beyond that counts like a PING.
     """
 
     def __init__(self, *arguments: Any) -> None:
@@ -52,7 +51,7 @@ class BoundedHttp2(AsyncHTTP2Connection):  # type: ignore[misc]  # gunicorn ship
         return super()._handle_event(event)
 
     def _write_locked(self) -> bool:
-        # What h2 has queued is nearly all DATA.
+        # Nearly all bytes that h2 has queued are DATA.
         self._earn(len(self.h2_conn._data_to_send) * 2 / _BYTES_PER_FRAME)
         return bool(super()._write_locked())
 
@@ -60,7 +59,7 @@ class BoundedHttp2(AsyncHTTP2Connection):  # type: ignore[misc]  # gunicorn ship
         self._frames_earned = min(self._frames_earned + frames, float(CONTROL_FRAME_RATE_LIMIT))
 
     async def cut(self, stream_id: int) -> None:
-        """Reset a stream whose client does not read; end the connection where that happens again and again."""
+        """Reset a stream whose client does not read. Close the connection after `_CUTS_MOST` of these."""
         self._cuts += 1
         await self.abort_stream(stream_id, HTTP2ErrorCode.CANCEL)
         if self._cuts >= _CUTS_MOST:

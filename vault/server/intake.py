@@ -1,16 +1,12 @@
-"""How request bodies come in: whole, within a deadline, and charged to the caller from the first byte on."""
+"""Reads request bodies: whole, before a deadline, and charged to the caller from the first byte."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
 
-from vault.server.callers import Place
+from vault.server.asgi import Receive
+from vault.server.callers import Slot
 from vault.server.refusal import ClientGone, Refusal, too_large, too_slow
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
 
 
 class Intake:
@@ -19,16 +15,16 @@ class Intake:
     def __init__(self, *, timeout_seconds: float) -> None:
         self._timeout_seconds = timeout_seconds
 
-    async def read(self, receive: Receive, place: Place, limit_bytes: int, announced_bytes: int = 0) -> bytes:
-        """The whole body, which is charged to `place`.
+    async def read(self, receive: Receive, slot: Slot, limit_bytes: int, announced_bytes: int = 0) -> bytes:
+        """The whole body. Its bytes are charged to `slot`.
 
-        `announced_bytes` is what Content-Length says: of a body that is announced too large, nothing is kept.
+        `announced_bytes` is the Content-Length. If it is too large, nothing of the body is kept.
 
         Raises `Refusal` when it is too large, too slow, or one too many, and `ClientGone`. What cannot be kept is
         still read to its end within the deadline: a client that is answered in the middle of its body often never
         sees the answer, and over HTTP/2 may hang.
         """
-        upload = _Upload(place, limit_bytes)
+        upload = _Upload(slot, limit_bytes)
         if announced_bytes > limit_bytes:
             upload.refuse(too_large(limit_bytes))
         try:
@@ -46,8 +42,8 @@ class Intake:
 class _Upload:
     """One body on its way in."""
 
-    def __init__(self, place: Place, limit_bytes: int) -> None:
-        self._place = place
+    def __init__(self, slot: Slot, limit_bytes: int) -> None:
+        self._slot = slot
         self._limit_bytes = limit_bytes
         self._chunks: list[bytes] = []
         self._size = 0
@@ -75,7 +71,7 @@ class _Upload:
     def drop(self) -> None:
         """Hand back what the body was charged with."""
         self._chunks.clear()
-        self._place.give_back(self._charged)
+        self._slot.give_back(self._charged)
         self._charged = 0
 
     def finish(self) -> bytes:
@@ -85,7 +81,7 @@ class _Upload:
         return b"".join(self._chunks)
 
     def _charge(self, size: int) -> bool:
-        refusal = self._place.take(size)
+        refusal = self._slot.take(size)
         if refusal is not None:
             self.refuse(refusal)
             return False

@@ -1,63 +1,60 @@
-"""How answers go out: in slices, and within a time that depends on their size."""
+"""Sends answers in slices, within a time that depends on their size."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Protocol
+from typing import Protocol
 
-from vault.server.budget import Budget
+from vault.server.asgi import Send
+from vault.server.memory import MemoryBudget
 from vault.server.refusal import Answer, Headers
 
-Message = MutableMapping[str, Any]
-Send = Callable[[Message], Awaitable[None]]
-
 WIRE = "strongroom.wire"
-"""The name in the ASGI scope under which the connection hands over its `Wire`."""
+"""The key of the connection's `Wire` in the ASGI scope."""
 
 _SLICE_BYTES = 64 * 1024
 _LOOK_SECONDS = 0.02
 
 
 class Wire(Protocol):
-    """What the door asks of the connection that a call came on."""
+    """What the door needs from the connection of a call."""
 
     @property
-    def budget(self) -> Budget:
-        """The memory that is held for this connection."""
+    def budget(self) -> MemoryBudget:
+        """The memory held for this connection."""
 
     is_shared: bool
-    """Whether other answers go out on the same connection at the same time."""
+    """Whether other answers may be sent on the same connection at the same time."""
 
     def unsent_bytes(self) -> int:
-        """How much of what was written is not with the kernel yet."""
+        """Bytes that were written but that the kernel has not taken yet."""
 
     async def cut(self) -> None:
         """End this answer now: its stream over HTTP/2, its connection over HTTP/1."""
 
 
 class _UnlimitedWire:
-    """A connection that takes everything at once."""
+    """A connection that takes everything at once, for callers without a real one."""
 
-    budget = Budget(sys.maxsize)
+    budget = MemoryBudget(sys.maxsize)
     is_shared = False
 
     def unsent_bytes(self) -> int:
         return 0
 
     async def cut(self) -> None:
-        """There is nothing to end."""
+        """Does nothing."""
 
 
 UNLIMITED_WIRE: Wire = _UnlimitedWire()
 
 
 class Outlet:
-    """Sends answers to clients that may read slowly, or not at all.
+    """Sends answers to clients that may read slowly or not at all.
 
-    The whole answer, and each slice of it, may take `patience_seconds`, and besides as long as
-    `least_bytes_per_second` needs for it.
+    The whole answer, and each slice of it, may take `patience_seconds` plus the time that it takes at
+    `least_bytes_per_second`.
     """
 
     def __init__(self, patience_seconds: float, least_bytes_per_second: int) -> None:
@@ -66,7 +63,7 @@ class Outlet:
         self._least_bytes_per_second = least_bytes_per_second
 
     async def send(self, send: Send, answer: Answer, headers: Headers, wire: Wire) -> bool:
-        """Send `answer`; false when its client was too slow and has been cut off."""
+        """Send `answer`. Returns False when the client was too slow and was cut off."""
         is_written = False
         try:
             async with asyncio.timeout(self._slice_seconds) as limit:
@@ -77,7 +74,7 @@ class Outlet:
                     await self._flush(wire, limit)
         except TimeoutError:
             if is_written and wire.is_shared:
-                # What is unsent may belong to the answers that came after this one.
+                # The unsent bytes may belong to later answers on this connection.
                 return True
             await wire.cut()
             return False
@@ -85,7 +82,7 @@ class Outlet:
 
     async def _write(self, send: Send, body: bytes, limit: asyncio.Timeout) -> None:
         end_seconds = self._end(len(body))
-        # In one piece, all of a large answer would lie in asyncio's TLS buffer.
+        # A large answer in one piece would fill asyncio's TLS buffer.
         for start in range(0, len(body) - _SLICE_BYTES, _SLICE_BYTES):
             await send({"type": "http.response.body", "body": body[start : start + _SLICE_BYTES], "more_body": True})
             self._extend(limit, end_seconds)
@@ -96,7 +93,7 @@ class Outlet:
         unsent_bytes = wire.unsent_bytes()
         end_seconds = self._end(unsent_bytes)
         self._extend(limit, end_seconds)
-        # A transport tells nobody when its buffer is empty.
+        # asyncio has no event for an empty buffer, so poll.
         while left_bytes := wire.unsent_bytes():
             if left_bytes < unsent_bytes:
                 unsent_bytes = left_bytes

@@ -38,7 +38,7 @@ class Refusal(Exception):
         self.retry_after_seconds = retry_after_seconds
 
     def answer(self, request_id: str, raw_path: bytes = b"", accept: bytes = b"") -> Answer:
-        """The refusal as RFC 9457 wants it; for a Vault client as those read it; for a browser as a sentence."""
+        """The refusal as a problem document (RFC 9457); as Vault's `errors` under /v1; as plain text for a browser."""
         if raw_path.startswith(_VAULT_PREFIX):
             return self._finished([(b"content-type", b"application/json")], json.dumps({"errors": [self.detail]}))
         if b"text/html" in accept:
@@ -85,10 +85,10 @@ def busy(cause: str) -> Refusal:
 
 
 def too_many(cause: str) -> Refusal:
-    """429: this caller has as much under way as one caller may have."""
+    """429: this caller has reached its limit."""
     return Refusal(
         HTTPStatus.TOO_MANY_REQUESTS, TooManyRequests.code,
-        "You have too many calls under way, or make them too fast: wait for answers, then retry.",
+        "You have too many calls in progress, or send them too fast. Wait for answers, then try again.",
         cause=cause, retry_after_seconds=1,
     )  # fmt: skip
 

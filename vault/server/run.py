@@ -23,8 +23,10 @@ from gunicorn.errors import HaltServer
 from gunicorn.glogging import Logger
 
 from vault import observe
+from vault.model.budgets import BodyLimit
 from vault.server import authority, hardening
-from vault.server.door import ASGIApp, BodyLimit, Door, any_body
+from vault.server.asgi import ASGIApp
+from vault.server.door import Door, any_body
 from vault.server.http2 import HEADER_LIST_BYTES
 from vault.server.metrics import open_listener
 from vault.server.shares import Shares

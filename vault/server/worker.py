@@ -42,7 +42,7 @@ _BOOT_PAUSE_SECONDS = 1.0
 _ACCEPT_PAUSE_SECONDS = 0.5
 
 _SEND_BUFFER_BYTES = 128 * 1024
-"""What the kernel holds for each client that reads slowly. It doubles this, and would take 4 MiB by itself."""
+"""The kernel's send buffer for each client. Linux doubles this value; its default grows to 4 MiB."""
 
 _YIELD_SECONDS = 0.002
 """How long a worker leaves a new connection to those that have fewer. One that is free takes it at once."""

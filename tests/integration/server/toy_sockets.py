@@ -5,9 +5,7 @@ from __future__ import annotations
 from flask import Flask
 
 from tests.integration.server.toy import create_app
-from vault.server.door import ASGIApp, Scope
-from vault.server.intake import Receive
-from vault.server.outlet import Send
+from vault.server.asgi import ASGIApp, Receive, Scope, Send
 
 __all__ = ["create_app", "websocket_app"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 from vault.server.bridge import Environ, Lane, WSGIApp
-from vault.server.budget import Budget
-from vault.server.callers import Callers, Limits, Place
+from vault.server.callers import Callers, Limits, Slot
+from vault.server.memory import MemoryBudget
 from vault.server.refusal import Answer
 
 MUCH = 1 << 30
@@ -15,7 +15,7 @@ MUCH = 1 << 30
 def callers(limit: int, *, worker_bytes: int = MUCH, limits: Limits | None = None) -> Callers:
     """Callers of a lane; without `limits`, one caller may have all that the lane allows."""
     limits = limits or Limits(limit, limit, 1e9, MUCH)
-    return Callers("calls", limits, Budget(worker_bytes), time.monotonic)
+    return Callers("calls", limits, MemoryBudget(worker_bytes), time.monotonic)
 
 
 def make_lane(app: WSGIApp, *, threads: int, limit: int, kind: type[Lane] = Lane, per_caller: int = 0) -> Lane:
@@ -23,15 +23,15 @@ def make_lane(app: WSGIApp, *, threads: int, limit: int, kind: type[Lane] = Lane
     return kind(app, callers(limit), threads=threads, threads_per_caller=per_caller or threads)
 
 
-def place_in(lane: Lane, caller: str = "a") -> Place:
-    """A place for one call of `caller`."""
-    return lane.callers.place(caller, Budget(MUCH))
+def slot_in(lane: Lane, caller: str = "a") -> Slot:
+    """A slot for one call of `caller`."""
+    return lane.callers.slot(caller, MemoryBudget(MUCH))
 
 
 async def call(lane: Lane, environ: Environ, caller: str = "a") -> Answer:
-    """Make one call, and give its place back when its answer is there."""
-    place = place_in(lane, caller)
+    """Make one call, and give its slot back when its answer is there."""
+    slot = slot_in(lane, caller)
     try:
-        return await lane.run(environ, place)
+        return await lane.run(environ, slot)
     finally:
-        place.leave()
+        slot.release()

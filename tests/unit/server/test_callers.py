@@ -6,8 +6,8 @@ import pytest
 from werkzeug.sansio.http import parse_cookie
 
 from tests.unit.server.lanes import MUCH
-from vault.server.budget import Budget
-from vault.server.callers import Callers, Credentials, Limits, Place, network_of
+from vault.server.callers import Callers, Credentials, Limits, Slot, network_of
+from vault.server.memory import MemoryBudget
 from vault.server.refusal import Refusal
 
 
@@ -30,13 +30,13 @@ def make(
 ) -> tuple[Callers, Clock]:
     clock = Clock()
     limits = Limits(in_flight, per_caller, per_second, caller_bytes)
-    return Callers("calls", limits, Budget(worker_bytes), clock), clock
+    return Callers("calls", limits, MemoryBudget(worker_bytes), clock), clock
 
 
-def enter(callers: Callers, key: str, connection_bytes: int = MUCH) -> Place:
-    place = callers.place(key, Budget(connection_bytes))
-    place.admit()
-    return place
+def enter(callers: Callers, key: str, connection_bytes: int = MUCH) -> Slot:
+    slot = callers.slot(key, MemoryBudget(connection_bytes))
+    slot.admit()
+    return slot
 
 
 def refused(callers: Callers, key: str) -> tuple[int, str, int]:
@@ -49,8 +49,8 @@ def test_one_caller_may_have_so_many_calls_under_way_and_others_are_served() -> 
     callers, _ = make(per_caller=2)
     first, _second = enter(callers, "a"), enter(callers, "a")
     assert refused(callers, "a") == (429, "caller_in_flight", 1)
-    enter(callers, "b").leave()
-    first.leave()
+    enter(callers, "b").release()
+    first.release()
     enter(callers, "a")
 
 
@@ -63,11 +63,11 @@ def test_all_callers_together_may_have_so_many_calls_under_way() -> None:
 
 def test_a_place_is_free_when_all_who_hold_it_have_left() -> None:
     callers, _ = make(per_caller=1)
-    place = enter(callers, "a")
-    place.hold()
-    place.leave()
+    slot = enter(callers, "a")
+    slot.retain()
+    slot.release()
     assert refused(callers, "a")[0] == 429
-    place.leave()
+    slot.release()
     assert callers.in_flight == 0
     enter(callers, "a")
 
@@ -75,16 +75,16 @@ def test_a_place_is_free_when_all_who_hold_it_have_left() -> None:
 def test_a_caller_makes_two_seconds_worth_of_calls_at_once_and_then_so_many_a_second() -> None:
     callers, clock = make(per_second=10)
     for _ in range(20):
-        enter(callers, "a").leave()
+        enter(callers, "a").release()
     assert refused(callers, "a") == (429, "caller_rate", 1)
-    enter(callers, "b").leave()
+    enter(callers, "b").release()
     clock.now += 0.35
     for _ in range(3):
-        enter(callers, "a").leave()
+        enter(callers, "a").release()
     assert refused(callers, "a")[1] == "caller_rate"
     clock.now += 3600
     for _ in range(20):
-        enter(callers, "a").leave()
+        enter(callers, "a").release()
     assert refused(callers, "a")[1] == "caller_rate"
 
 
@@ -92,41 +92,41 @@ def test_unsent_answers_keep_a_caller_from_making_more_and_not_others() -> None:
     callers, _ = make(caller_bytes=100)
     first = enter(callers, "a")
     first.charge(100)
-    why = enter(callers, "a").why_not_now()
+    why = enter(callers, "a").refusal_if_full()
     assert why is not None
     assert (why.status, why.cause) == (429, "caller_bytes")
-    assert enter(callers, "b").why_not_now() is None
-    first.leave()
-    assert enter(callers, "a").why_not_now() is None
+    assert enter(callers, "b").refusal_if_full() is None
+    first.release()
+    assert enter(callers, "a").refusal_if_full() is None
 
 
 def test_unsent_answers_of_all_callers_are_bounded_too_and_refused_with_503() -> None:
     callers, _ = make(worker_bytes=100)
     enter(callers, "a").charge(60)
     enter(callers, "b").charge(60)
-    why = enter(callers, "c").why_not_now()
+    why = enter(callers, "c").refusal_if_full()
     assert why is not None
     assert (why.status, why.cause, why.retry_after_seconds) == (503, "answers_full", 1)
 
 
 def test_one_connection_holds_so_many_bytes_whoever_calls_on_it() -> None:
     callers, _ = make()
-    connection = Budget(100)
-    callers.place("a", connection).charge(100)
-    assert callers.place("b", connection).why_not_now() is not None
-    assert callers.place("b", Budget(100)).why_not_now() is None
+    connection = MemoryBudget(100)
+    callers.slot("a", connection).charge(100)
+    assert callers.slot("b", connection).refusal_if_full() is not None
+    assert callers.slot("b", MemoryBudget(100)).refusal_if_full() is None
 
 
 def test_everything_that_a_place_was_charged_comes_back() -> None:
     callers, _ = make()
-    connection = Budget(MUCH)
-    place = callers.place("a", connection)
-    assert place.take(10) is None
-    place.charge(90)
-    place.give_back(4)
-    assert (callers.worker_budget.held_bytes, place.caller.budget.held_bytes, connection.held_bytes) == (96, 96, 96)
-    place.leave()
-    assert (callers.worker_budget.held_bytes, place.caller.budget.held_bytes, connection.held_bytes) == (0, 0, 0)
+    connection = MemoryBudget(MUCH)
+    slot = callers.slot("a", connection)
+    assert slot.take(10) is None
+    slot.charge(90)
+    slot.give_back(4)
+    assert (callers.worker_budget.held_bytes, slot.caller.budget.held_bytes, connection.held_bytes) == (96, 96, 96)
+    slot.release()
+    assert (callers.worker_budget.held_bytes, slot.caller.budget.held_bytes, connection.held_bytes) == (0, 0, 0)
 
 
 def test_callers_with_nothing_under_way_are_forgotten_and_busy_ones_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,7 +134,7 @@ def test_callers_with_nothing_under_way_are_forgotten_and_busy_ones_are_not(monk
     callers, _ = make(per_caller=1)
     enter(callers, "busy")
     for number in range(50):
-        enter(callers, f"idle-{number}").leave()
+        enter(callers, f"idle-{number}").release()
     assert len(callers._callers) == 3
     assert refused(callers, "busy")[1] == "caller_in_flight"
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from vault.server.asgi import ASGIApp, Message, Receive, Scope
 from vault.server.bridge import Environ
-from vault.server.door import ASGIApp, Door, Scope, drop_claims, joined
-from vault.server.intake import Message, Receive
+from vault.server.door import Door, drop_claims, joined
 from vault.server.refusal import Answer, Headers
 from vault.settings import Settings
 

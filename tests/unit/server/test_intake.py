@@ -8,9 +8,10 @@ from collections.abc import Iterable
 import pytest
 
 from tests.unit.server.lanes import MUCH, callers
-from vault.server.budget import Budget
-from vault.server.callers import Place
-from vault.server.intake import Intake, Message, Receive
+from vault.server.asgi import Message, Receive
+from vault.server.callers import Slot
+from vault.server.intake import Intake
+from vault.server.memory import MemoryBudget
 from vault.server.refusal import ClientGone, Refusal
 
 
@@ -34,32 +35,32 @@ def sender(pieces: Iterable[bytes | None], *, stall: bool = False) -> Receive:
 INTAKE = Intake(timeout_seconds=0.05)
 
 
-def new_place(buffered: int = MUCH) -> Place:
-    return callers(9, worker_bytes=buffered).place("a", Budget(MUCH))
+def new_slot(buffered: int = MUCH) -> Slot:
+    return callers(9, worker_bytes=buffered).slot("a", MemoryBudget(MUCH))
 
 
-def held(place: Place) -> int:
-    return place.caller.budget.held_bytes
+def held(slot: Slot) -> int:
+    return slot.caller.budget.held_bytes
 
 
-def refusal_of(receive: Receive, limit: int = 100, announced: int = 0, place: Place | None = None) -> Refusal:
-    place = place or new_place()
+def refusal_of(receive: Receive, limit: int = 100, announced: int = 0, slot: Slot | None = None) -> Refusal:
+    slot = slot or new_slot()
     with pytest.raises(Refusal) as raised:
-        asyncio.run(INTAKE.read(receive, place, limit, announced))
-    assert held(place) == 0
+        asyncio.run(INTAKE.read(receive, slot, limit, announced))
+    assert held(slot) == 0
     return raised.value
 
 
 def test_a_body_in_pieces_comes_out_whole_and_is_charged_until_the_place_is_left() -> None:
-    place = new_place()
-    assert asyncio.run(INTAKE.read(sender([b"a", b"", b"bc"]), place, 100)) == b"abc"
-    assert held(place) == 3
-    place.leave()
-    assert held(place) == 0
+    slot = new_slot()
+    assert asyncio.run(INTAKE.read(sender([b"a", b"", b"bc"]), slot, 100)) == b"abc"
+    assert held(slot) == 3
+    slot.release()
+    assert held(slot) == 0
 
 
 def test_a_body_of_the_limit_is_taken_and_one_byte_more_is_not() -> None:
-    assert asyncio.run(INTAKE.read(sender([b"ab", b"cd"]), new_place(), 4)) == b"abcd"
+    assert asyncio.run(INTAKE.read(sender([b"ab", b"cd"]), new_slot(), 4)) == b"abcd"
     assert refusal_of(sender([b"ab", b"cd", b"e"]), 4).status == 413
 
 
@@ -77,41 +78,41 @@ def test_a_stalled_body_is_too_slow_and_a_stalled_surplus_too_large() -> None:
 
 
 def test_a_client_that_leaves_is_gone_and_charged_no_longer() -> None:
-    place = new_place()
+    slot = new_slot()
     with pytest.raises(ClientGone):
-        asyncio.run(INTAKE.read(sender([b"a", None]), place, 100))
-    assert held(place) == 0
+        asyncio.run(INTAKE.read(sender([b"a", None]), slot, 100))
+    assert held(slot) == 0
 
 
 def test_a_cancelled_upload_is_charged_no_longer() -> None:
-    place = new_place()
+    slot = new_slot()
 
     async def leave() -> None:
-        upload = asyncio.create_task(INTAKE.read(sender([b"a"], stall=True), place, 100))
+        upload = asyncio.create_task(INTAKE.read(sender([b"a"], stall=True), slot, 100))
         await asyncio.sleep(0.01)
-        assert held(place) == 1
+        assert held(slot) == 1
         upload.cancel()
         with pytest.raises(asyncio.CancelledError):
             await upload
 
     asyncio.run(leave())
-    assert held(place) == 0
+    assert held(slot) == 0
 
 
 def test_the_body_that_passes_the_budget_is_refused_with_retry_after() -> None:
-    refusal = refusal_of(sender([b"abc", b"def"]), 10_000, place=new_place(buffered=5))
+    refusal = refusal_of(sender([b"abc", b"def"]), 10_000, slot=new_slot(buffered=5))
     assert (refusal.status, refusal.retry_after_seconds, refusal.cause) == (503, 1, "buffers_full")
 
 
 def test_of_a_body_that_is_announced_too_large_no_byte_is_kept() -> None:
-    place, kept = new_place(), []
+    slot, kept = new_slot(), []
     messages = [{"type": "http.request", "body": b"x" * 10, "more_body": more} for more in (True, True, False)]
 
     async def receive() -> Message:
-        kept.append(held(place))
+        kept.append(held(slot))
         return messages.pop(0)
 
-    assert refusal_of(receive, 29, announced=30, place=place).status == 413
+    assert refusal_of(receive, 29, announced=30, slot=slot).status == 413
     assert kept == [0, 0, 0]
 
 

@@ -1,12 +1,12 @@
-"""Memory that is held for clients: bodies on their way in, answers on their way out."""
+"""The memory that a worker holds for clients: request bodies and unsent answers."""
 
 from __future__ import annotations
 
 import threading
 
 
-class Budget:
-    """A number of bytes with a limit. Threads and the event loop charge it alike."""
+class MemoryBudget:
+    """Counts bytes against a limit. Threads and the event loop both charge it."""
 
     __slots__ = ("_lock", "held_bytes", "limit_bytes")
 
@@ -17,19 +17,19 @@ class Budget:
 
     @property
     def is_full(self) -> bool:
-        """Whether nothing more fits."""
+        """Whether the limit is reached."""
         return self.held_bytes >= self.limit_bytes
 
     def has_room(self, size: int) -> bool:
-        """Whether `size` bytes more would stay within the limit."""
+        """Whether `size` more bytes stay within the limit."""
         return self.held_bytes + size <= self.limit_bytes
 
     def charge(self, size: int) -> None:
-        """Hold `size` bytes more, also past the limit: an answer that is made is in memory already."""
+        """Count `size` more bytes, even past the limit: a finished answer is in memory already."""
         with self._lock:
             self.held_bytes += size
 
     def release(self, size: int) -> None:
-        """Hold `size` bytes less."""
+        """Count `size` fewer bytes."""
         with self._lock:
             self.held_bytes -= size
