@@ -31,6 +31,7 @@ StrongroomError
 │   ├── KeyProviderUnavailable  the master key's provider does not answer
 │   ├── VaultLocked             the operator has locked the vault
 │   ├── NewerRowFormat          a newer release writes rows that this process cannot check
+│   ├── NotReady                this worker cannot read, record or write; the reasons say why
 │   ├── AuditUnavailable        the read cannot be recorded, so it is not answered
 │   └── OutcomeUnknown          the write may or may not have happened; ask again with the same key
 ├── IntegrityError              stored bytes are not what this vault stored; nothing more is told
@@ -306,6 +307,17 @@ class NewerRowFormat(Unavailable):
         "A newer release of Strongroom has begun to write rows that this process cannot check. A server starts its "
         "workers again by itself; run a command again."
     )
+
+
+class NotReady(Unavailable):
+    """This worker cannot do its work. `reasons` are codes with a sentence each."""
+
+    code = "not_ready"
+    sentence = "This server cannot do its work just now."
+
+    def __init__(self, reasons: dict[str, str]) -> None:
+        super().__init__(" ".join(reasons.values()))
+        self.reasons = reasons
 
 
 class AuditUnavailable(Unavailable):

@@ -203,6 +203,14 @@ class Metrics:
             "strongroom_connections", "Open connections, looked at each second.",
             registry=self.registry, multiprocess_mode="livesum",
         )  # fmt: skip
+        self.not_ready = Gauge(
+            "strongroom_not_ready", "Whether a worker cannot do its work, by reason.",
+            ("reason",), registry=self.registry, multiprocess_mode="livemax",
+        )  # fmt: skip
+        self.degraded = Gauge(
+            "strongroom_degraded", "What a worker does without, by reason.",
+            ("reason",), registry=self.registry, multiprocess_mode="livemax",
+        )  # fmt: skip
         self._seen: dict[tuple[str, str, int], tuple[Any, Any]] = {}
 
     def record_request(self, method: str, route: str, status: int, seconds: float) -> None:

@@ -255,19 +255,23 @@ def test_a_write_that_many_others_hinder_is_told_to_come_back(
     assert 1 < len(tries) < 20
 
 
-def test_readiness_asks_the_database(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_readiness_says_why_the_database_is_of_no_use(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
     assert json.loads(vault.anyone().at("GET", "/readyz").body) == {"status": "ok"}
 
     def fail(_self: Storage) -> None:
         raise DatabaseUnavailable()
 
     monkeypatch.setattr(Storage, "read", fail)
+    # Nobody who asks makes it look again: a job does.
+    assert vault.anyone().at("GET", "/readyz").status == 200
+    vault.services.readiness.check()
     answer = vault.anyone().at("GET", "/readyz")
-    assert (answer.status, answer.code, "retry-after" in answer.headers) == (503, "database_unavailable", True)
+    assert (answer.status, answer.code, "retry-after" in answer.headers) == (503, "not_ready", True)
+    assert list(json.loads(answer.body)["reasons"]) == ["database_held"]
 
 
 def test_a_locked_vault_answers_nobody(vault: Vault, ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(type(vault.services.instance), "locked", property(lambda _: True))
+    monkeypatch.setattr(vault.services.instance, "_flag", True)
     for answer in (
         ada("GET", "/me"),
         vault.anyone().at("GET", "/readyz"),

@@ -7,8 +7,9 @@ from typing import Any
 from flask import Blueprint
 
 from vault.api.calls import services
-from vault.errors import VaultLocked
+from vault.errors import NotReady, VaultLocked
 from vault.http import public
+from vault.services.readiness import LOCKED, SENTENCES
 
 blueprint = Blueprint("health", __name__)
 
@@ -16,9 +17,11 @@ blueprint = Blueprint("health", __name__)
 @blueprint.get("/readyz")
 @public
 def ready() -> dict[str, Any]:
-    """Ready: the vault is unlocked and its database answers. Raises `VaultLocked`, `DatabaseUnavailable`."""
-    if services().instance.locked:
+    """Ready: this worker can read, record and write. Raises `VaultLocked`, `NotReady` with the reasons."""
+    health = services().readiness.now()
+    if LOCKED in health.reasons:
         raise VaultLocked()
-    with services().storage.read() as unit:
-        unit.state.get()
-    return {"status": "ok"}
+    if not health.ready:
+        raise NotReady({reason: SENTENCES[reason] for reason in health.reasons})
+    degraded = {reason: SENTENCES[reason] for reason in health.degraded}
+    return {"status": "degraded", "degraded": degraded} if degraded else {"status": "ok"}

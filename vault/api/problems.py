@@ -67,6 +67,8 @@ def _members(error: StrongroomError) -> dict[str, Any]:
     if isinstance(error, errors.SecondFactorRequired) and error.challenge_id:
         challenge = {"id": error.challenge_id, "kinds": error.kinds, "expires_us": error.expires_us}
         return {"challenge": _CHALLENGE.dump({**challenge, "passkey": error.passkey})}
+    if isinstance(error, errors.NotReady):
+        return {"reasons": error.reasons}
     path = getattr(error, "path", "")
     return {"path": path} if path else {}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import ssl
 import time
@@ -172,7 +173,7 @@ def _ask(url: str, ca_file: str | None, address: Address) -> Iterator[Finding]:
         yield _hsts(address, live)
         yield _clock(live)
         ready = transport.send(Request("GET", "/readyz"))
-        advice = "Look at its log: the database or the master key's provider may be out of reach."
+        advice = _said(ready) or "Look at its log: the database or the master key's provider may be out of reach."
         yield _health("ready", ready, "It serves requests.", advice)
     except TransportError as error:
         yield Finding("health", "bad", error.message)
@@ -184,6 +185,15 @@ def _health(check: str, response: Response, good: str, advice: str) -> Finding:
     if response.status == 200:
         return Finding(check, "ok", good)
     return Finding(check, "bad", f"The server answers {response.status}. {advice}")
+
+
+def _said(response: Response) -> str:
+    """What the server itself says is wrong."""
+    try:
+        detail = json.loads(response.body)["detail"]
+    except (ValueError, KeyError, TypeError):
+        return ""
+    return str(detail)
 
 
 def _hsts(address: Address, response: Response) -> Finding:

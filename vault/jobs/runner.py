@@ -14,6 +14,7 @@
 | prune  | 1 day     | one worker, under a lease: events that are past their time                 |
 | drain  | 1 s       | each worker: its reads go from the spool into the database                 |
 | sequence | 1 s     | one worker, under a lease: events get their places in the audit's tree     |
+| ready  | 5 s       | each worker: can I read, record and write now?                             |
 | forward | 1 s      | one worker, under a lease: events go to where the settings say             |
 """
 
@@ -30,7 +31,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from vault.errors import NewerRowFormat, StrongroomError, VaultLocked
+from vault.errors import DatabaseUnavailable, NewerRowFormat, StrongroomError, VaultLocked
 from vault.jobs.drain import drain
 from vault.jobs.forward import forward
 from vault.jobs.prune import prune
@@ -84,6 +85,8 @@ class Jobs:
         # from being renewed.
         self._threads = [
             self._thread("watch", _Job("watch", WATCH_SECONDS, self._watch)),
+            self._thread("ready", _Job("ready", WATCH_SECONDS, services.readiness.turn)),
+            self._thread("tell", _Job("tell", AUDIT_SECONDS, services.readiness.publish)),
             self._thread("learn", _Job("learn", WATCH_SECONDS, self._learn), _Job("beat", BEAT_SECONDS, self._beat)),
             self._thread(
                 "chores",
@@ -129,8 +132,12 @@ class Jobs:
                     _guarded(job.name, job.run)
 
     def _watch(self) -> None:
-        with self._services.storage.read() as unit:
-            self._services.instance.heed_lock(unit)
+        try:
+            with self._services.storage.read() as unit:
+                self._services.instance.heed_lock(unit)
+        except DatabaseUnavailable as error:
+            self._services.readiness.lost(error)
+            raise
 
     def _learn(self) -> None:
         instance = self._services.instance

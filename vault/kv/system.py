@@ -32,19 +32,26 @@ _WITHOUT_BODY = frozenset({204, 205, 304})
 @blueprint.route("/sys/health", methods=["GET"])
 @public
 def health() -> Response:
-    """Whether the vault is open: 200, or 503 while it is locked; the query may ask for other codes."""
+    """Whether the vault is open: 200, or 503 while it is locked; the query may ask for other codes.
+
+    A host that is not ready for another reason answers as a standby, 429: clients and balancers then go to another.
+    """
     sealed = services().instance.locked
+    standby = not sealed and not services().readiness.now().ready
     facts = {
         "initialized": True,
         "sealed": sealed,
-        "standby": False,
+        "standby": standby,
         "performance_standby": False,
         "replication_performance_mode": "disabled",
         "replication_dr_mode": "disabled",
         "server_time_utc": int(time.time()),
         **_identity(),
     }
-    status = _code("sealedcode", 503) if sealed else _code("activecode", 200)
+    if sealed:
+        status = _code("sealedcode", 503)
+    else:
+        status = _code("standbycode", 429) if standby and not _standby_is_fine() else _code("activecode", 200)
     return Response(status=status) if status in _WITHOUT_BODY else plain(facts, status)
 
 
@@ -195,3 +202,8 @@ def _code(name: str, otherwise: int) -> int:
     """A status that the query asks for in place of ours, as load balancers want it."""
     code = whole_number(request.args.get(name, ""), _CODE_MOST)
     return otherwise if code is None or code < _CODE_LEAST else code
+
+
+def _standby_is_fine() -> bool:
+    """Whether the query asks for the active code from a standby too."""
+    return request.args.get("standbyok", "false").lower() in ("", "true", "1")

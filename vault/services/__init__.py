@@ -21,6 +21,7 @@ from vault.services.instance import Instance
 from vault.services.key_services import KeyServices
 from vault.services.logins import Logins
 from vault.services.metadata import Metadata
+from vault.services.readiness import Readiness
 from vault.services.sealing import Sealer
 from vault.services.sessions import Sessions
 from vault.services.throttle import Throttle
@@ -65,6 +66,7 @@ class Services:
     audit_tree: AuditTree
     verifier: Verifier
     forwarder: Forwarder
+    readiness: Readiness
     backups: Backups
     idempotency: Idempotency
     upgrading: Upgrading
@@ -80,6 +82,7 @@ class Services:
         tree = AuditTree(instance)
         spool = Spool(settings.data_dir / "spool" / instance.id, settings.spool_bytes)
         target = audit.target_of(settings.audit_forward, settings.audit_forward_ca_file, audit.shorter)
+        forwarder = Forwarder(target, settings.audit_forward, storage, clock)
         reads = ReadLog(storage, instance, tree, spool, clock)
         environments = Environments(settings, storage, instance, sealer, reads, clock)
         variables = Variables(storage, environments, sealer, reads)
@@ -118,7 +121,8 @@ class Services:
             trail=Trail(storage, instance, reads, clock),
             audit_tree=tree,
             verifier=Verifier(storage, tree),
-            forwarder=Forwarder(target, settings.audit_forward, storage, clock),
+            forwarder=forwarder,
+            readiness=Readiness(settings, storage, instance, reads, cache, forwarder),
             backups=Backups(settings, storage, instance, tree, clock),
             idempotency=Idempotency(instance, accounts.parameters, clock),
             upgrading=Upgrading(storage, instance, clock),

@@ -122,6 +122,11 @@ class Instance:
         """Whether the operator keeps it locked, or its keys are not open."""
         return self._flag or self._keys is None
 
+    @property
+    def is_flagged(self) -> bool:
+        """Whether the operator keeps it locked."""
+        return self._flag
+
     def require_unlocked(self) -> None:
         """Raise `VaultLocked` while the vault is locked."""
         if self.locked:

@@ -26,6 +26,10 @@ _TOMBSTONE = b"revoked"
 class SessionCache(Protocol):
     """Where sealed copies of sessions may lie. No method raises: a cache that fails is a cache that misses."""
 
+    @property
+    def rests(self) -> bool:
+        """Whether it has failed a moment ago, and is not asked for a while."""
+
     def get(self, key: str) -> bytes | None:
         """What lies under `key`: a sealed copy, a tombstone (which opens as nothing), or None."""
 
@@ -38,6 +42,8 @@ class SessionCache(Protocol):
 
 class NoCache:
     """The embedded default: every session is read from the database."""
+
+    rests = False
 
     def get(self, key: str) -> bytes | None:
         return None
@@ -68,6 +74,11 @@ class RedisCache:
             health_check_interval=0,
         )
         self._rests_until = 0.0
+
+    @property
+    def rests(self) -> bool:
+        """Whether Redis has failed a moment ago."""
+        return time.monotonic() < self._rests_until
 
     def get(self, key: str) -> bytes | None:
         """What lies under `key`: a sealed copy, a tombstone (which opens as nothing), or None."""

@@ -48,6 +48,8 @@ _RECORD = struct.Struct(">II16s")
 _BLOB_MOST_BYTES = 1 << 20
 _STEP_BYTES = 1 << 20
 """A file grows by a mebibyte of zeros: about three thousand reads."""
+_ROOM_BYTES = 64 << 10
+"""Room for some two hundred reads: without it a worker is not ready."""
 _KEPT_BYTES = 8 * _STEP_BYTES
 """What a file has grown beyond this is given back when it starts again."""
 _CLOSED_MOST = 2
@@ -138,6 +140,10 @@ class SpoolFile:
             self.is_sound = False
             raise
         self.end += len(data)
+
+    def make_room(self, size: int) -> None:
+        """Take the disk's blocks for `size` more bytes. Raises `OSError`."""
+        self._prepare(self.end + size)
 
     def records(self) -> Iterator[tuple[bytes, bytes]]:
         """Id and blob of each record, in order; one that was damaged on the disk is left out, and told of."""
@@ -313,6 +319,15 @@ class Spool:
             _sync_directory(folder)
             metrics().spool_set_aside.inc()
             log.error("audit_record_set_aside", file=path.name, reason=reason)
+
+    def make_room(self) -> None:
+        """Take the disk's blocks for the next records, as writing them would. Raises `OSError`."""
+        with self._writing:
+            if self.waiting_bytes() + _ROOM_BYTES > self._most_bytes:
+                raise OSError(errno.ENOSPC, "The spool is full.")
+            if self._current is None:
+                self._current = SpoolFile.create(self._directory)
+            self._current.make_room(_ROOM_BYTES)
 
     def waiting_bytes(self) -> int:
         """How much lies here that is not in the database yet, to the last batch."""

@@ -230,3 +230,7 @@ class Leases(_Plain):
         free = (leases.c.until_us <= now_us) | (leases.c.holder == holder)
         taken = statement.on_conflict_do_update(index_elements=["name"], set_=row, where=free).returning(leases.c.name)
         return self._connection.execute(taken).one_or_none() is not None
+
+    def give_back(self, name: str) -> None:
+        """Delete the lease `name`."""
+        self._connection.execute(delete(leases).where(leases.c.name == name))

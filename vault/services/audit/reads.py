@@ -169,6 +169,10 @@ class ReadLog:
         finally:
             self._spool.close()
 
+    def make_room(self) -> None:
+        """Make sure that the next reads can be recorded. Raises `OSError` where there is no room."""
+        self._spool.make_room()
+
     @property
     def waiting_bytes(self) -> int:
         """How much lies in the spool."""

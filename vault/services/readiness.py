@@ -1,0 +1,228 @@
+"""Whether this worker can read, record and write now. A job looks every few seconds; whoever asks gets what it saw.
+
+So a stranger's question costs no database call, and a look that hangs is told as one: what was seen too long ago counts
+as not ready. The lock is looked at anew for each answer, because it lies in memory.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import sqlalchemy.exc
+import structlog
+
+from vault.errors import StrongroomError, Unavailable
+from vault.observe import metrics
+from vault.services.audit.forward import Forwarder
+from vault.services.audit.reads import ReadLog
+from vault.services.instance import Instance
+from vault.settings import Settings
+from vault.storage import SessionCache, Storage
+from vault.storage.probe import (
+    FULL,
+    HELD,
+    READ_ONLY,
+    SCHEMA,
+    UNREACHABLE,
+    cause_of,
+    fits_schema,
+    revision,
+    write_something,
+)
+
+log = structlog.get_logger(__name__)
+
+EVERY_SECONDS = 5.0
+_AGAIN_SECONDS = 1.0
+"""Between two looks while something is wrong: a host that is well again is wanted back soon."""
+OVERDUE_SECONDS = 12.0
+"""What was seen longer ago says nothing: the job hangs, as behind a row that somebody holds."""
+_SCHEMA_SECONDS = 600.0
+_PROVIDER_SECONDS = 30.0
+_NO_SESSION = "readiness"
+
+LOCKED, KEYS, SPOOL, OVERDUE, FAILED = "locked", "keys_unavailable", "spool_full", "check_overdue", "check_failed"
+REDIS_AWAY, KEYS_AWAY, FORWARD = "redis_away", "key_provider_away", "audit_forward_stuck"
+
+SENTENCES = {
+    LOCKED: "The vault is locked.",
+    KEYS: "The master key's provider is out of reach, and kept keys have expired.",
+    UNREACHABLE: "The database does not answer.",
+    READ_ONLY: "The database takes no writes.",
+    HELD: "A write to the database does not finish: another process holds what it needs.",
+    FULL: "The disk of the database is full.",
+    SCHEMA: "The database does not have the schema of this release: see `strongroom db status`.",
+    SPOOL: "Reads cannot be recorded: the spool, or the disk that it lies on, is full or takes no writes.",
+    OVERDUE: "The last check has not ended in time.",
+    FAILED: "The last check failed. The log says why.",
+    REDIS_AWAY: "Redis does not answer. Sessions are read from the database.",
+    KEYS_AWAY: "The master key's provider does not answer. Kept keys are used until they expire.",
+    FORWARD: "Audit events are not forwarded. The log says why; none is lost.",
+}
+"""Every reason, in words for a stranger."""
+
+NOT_READY = (LOCKED, KEYS, UNREACHABLE, READ_ONLY, HELD, FULL, SCHEMA, SPOOL, OVERDUE, FAILED)
+DEGRADED = (REDIS_AWAY, KEYS_AWAY, FORWARD)
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What keeps this worker from its work, and what it does without; and how long ago that was seen."""
+
+    reasons: tuple[str, ...]
+    degraded: tuple[str, ...]
+    age_seconds: float
+
+    @property
+    def ready(self) -> bool:
+        """Whether this worker can do its work."""
+        return not self.reasons
+
+
+class Readiness:
+    """Looks, and tells. `turn` is for the job, `now` for everybody."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        storage: Storage,
+        instance: Instance,
+        reads: ReadLog,
+        cache: SessionCache,
+        forwarder: Forwarder,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._key_cache_seconds = settings.key_cache_seconds
+        self._storage = storage
+        self._instance = instance
+        self._reads = reads
+        self._cache = cache
+        self._forwarder = forwarder
+        self._clock = clock
+        self._holder = str(uuid.uuid4())
+        self._checking = threading.Lock()
+        self._seen: tuple[float, tuple[str, ...]] | None = None
+        self._schema: tuple[str, float] | None = None
+        self._redis_away = False
+        self._provider_asked = float("-inf")
+        self._provider_away_since: float | None = None
+
+    def now(self) -> Health:
+        """What was seen last. A caller waits for a look only where no job has begun one in time."""
+        if self._is_overdue():
+            self.check()
+        seen_at, found = self._seen or (float("-inf"), ())
+        overdue = (OVERDUE,) if self._is_overdue() else ()
+        return Health((*self._keys(), *found, *overdue), self._degraded(), self._clock() - seen_at)
+
+    def _is_overdue(self) -> bool:
+        return self._seen is None or self._clock() - self._seen[0] > OVERDUE_SECONDS
+
+    def turn(self) -> None:
+        """For the job, twice a second: look when it is time."""
+        seen = self._seen
+        if seen is None or self._clock() - seen[0] >= (_AGAIN_SECONDS if seen[1] else EVERY_SECONDS):
+            self.check()
+
+    def lost(self, error: Unavailable) -> None:
+        """The job that watches the lock has met this error of the database: no look is needed to know."""
+        if not self._instance.is_flagged:
+            self._seen = (self._clock(), (cause_of(error),))
+
+    def check(self) -> None:
+        """Look, and remember. Raises nothing; one look at a time."""
+        if not self._checking.acquire(blocking=False):
+            return
+        try:
+            found = self._look()
+        except Exception:
+            log.exception("readiness_check_failed")
+            found = (FAILED,)
+        finally:
+            self._checking.release()
+        self._seen = (self._clock(), found)
+
+    def publish(self) -> None:
+        """Put what is so now into the metrics."""
+        health = self.now()
+        for reason in NOT_READY:
+            metrics().not_ready.labels(reason).set(reason in health.reasons)
+        for reason in DEGRADED:
+            metrics().degraded.labels(reason).set(reason in health.degraded)
+
+    # -- Its looks --
+
+    def _look(self) -> tuple[str, ...]:
+        found = []
+        if not self._instance.locked:
+            # A locked vault has no keys to check rows with; what keeps it from its work is known.
+            found += [reason for reason in (self._database(), self._spool()) if reason]
+        self._ask_provider()
+        # One that rests is asked again here, so that this is known without any traffic.
+        self._cache.get(_NO_SESSION)
+        self._redis_away = self._cache.rests
+        return tuple(found)
+
+    def _database(self) -> str:
+        try:
+            if not self._has_schema():
+                return SCHEMA
+            write_something(self._storage, self._holder)
+        except Unavailable as error:
+            return "" if self._instance.locked else cause_of(error)
+        except sqlalchemy.exc.DBAPIError as error:
+            log.error("readiness_schema", error=type(error.orig).__name__)  # noqa: TRY400 - the statement is ours.
+            return SCHEMA
+        return ""
+
+    def _has_schema(self) -> bool:
+        now, found = self._clock(), revision(self._storage)
+        if self._schema is not None and self._schema[0] == found and now - self._schema[1] < _SCHEMA_SECONDS:
+            return True
+        self._schema = (found, now) if fits_schema(self._storage) else None
+        return self._schema is not None
+
+    def _spool(self) -> str:
+        try:
+            self._reads.make_room()
+        except OSError as error:
+            log.warning("audit_spool_has_no_room", error=error.strerror)
+            return SPOOL
+        return ""
+
+    def _ask_provider(self) -> None:
+        """Ask a provider that is not on this machine now and then, and more often while it is away."""
+        now = self._clock()
+        if self._instance.locked or (
+            self._provider_away_since is None and now - self._provider_asked < _PROVIDER_SECONDS
+        ):
+            return
+        self._provider_asked = now
+        try:
+            provider = self._instance.keyring.provider(self._instance.active_master.provider)
+            if not provider.capabilities().local:
+                provider.probe()
+        except StrongroomError:
+            self._provider_away_since = self._provider_away_since or now
+        else:
+            self._provider_away_since = None
+
+    def _keys(self) -> tuple[str, ...]:
+        if self._instance.is_flagged:
+            return (LOCKED,)
+        if self._instance.locked or self._away_seconds() > self._key_cache_seconds:
+            return (KEYS,)
+        return ()
+
+    def _degraded(self) -> tuple[str, ...]:
+        away = 0 < self._away_seconds() <= self._key_cache_seconds
+        so = {REDIS_AWAY: self._redis_away, KEYS_AWAY: away, FORWARD: self._forwarder.trouble() is not None}
+        return tuple(reason for reason, is_so in so.items() if is_so)
+
+    def _away_seconds(self) -> float:
+        since = self._provider_away_since
+        return 0.0 if since is None else max(1e-3, self._clock() - since)
