@@ -11,9 +11,12 @@ from alembic.config import Config
 
 from vault.errors import DatabaseUnavailable, StorageError
 from vault.storage.engine import make_engine, parse_url, translated
+from vault.storage.later_formats import worker_words
 from vault.storage.repository import Stale
-from vault.storage.schema import newer_sentence, schema_revision, schema_state
+from vault.storage.schema import SCHEMA, newer_sentence, schema_revision, schema_state
 from vault.storage.session_limits import UPGRADE
+from vault.storage.tables import schema_readers
+from vault.storage.upkeep import Workers
 
 _FOLDER = Path(__file__).parent / "migrations"
 _LOCK_NUMBER = 0x53524D31
@@ -34,7 +37,8 @@ _IN_THE_WAY = (
 def migrate(url: str) -> None:
     """Bring the database to this release's schema; one of a newer release that lets us use it stays as it is.
 
-    Raises `StorageError` for a newer one that does not, and where other transactions are in the way for too long.
+    Raises `StorageError` for a newer one that does not, while a worker runs that could not use the new schema, and
+    where other transactions are in the way for too long.
     """
     parsed = parse_url(url)
     if parsed.get_backend_name() == "sqlite" and parsed.database:
@@ -78,6 +82,20 @@ def _upgrade(connection: sa.Connection) -> None:
         raise StorageError(newer_sentence(schema_revision(connection)))
     if state in ("empty", "older"):
         command.upgrade(alembic_config(connection), "head")
+        _refuse_old_workers(connection)
+
+
+def _refuse_old_workers(connection: sa.Connection) -> None:
+    """Raise `StorageError`, which undoes the upgrade, while a worker runs that the new schema would break."""
+    newest = sa.select(schema_readers.c.oldest_reader).where(schema_readers.c.revision == SCHEMA)
+    oldest_reader = connection.execute(newest).scalar_one()
+    living = Workers(connection).living(time.time_ns() // 1000)
+    old = sorted(worker_words(row) for row in living if row.row_format < oldest_reader)
+    if old:
+        raise StorageError(
+            f"Servers of a release that cannot use the new schema still run: {', '.join(old)}. Nothing was changed. "
+            "Stop them, then run the upgrade again; one that was killed counts for 20 more seconds."
+        )
 
 
 def _make_private(path: Path) -> None:

@@ -14,6 +14,8 @@ from alembic import command
 from alembic.script import ScriptDirectory
 
 from tests.conftest import KINDS, Kind
+from vault.errors import StorageError
+from vault.services.clock import SECOND_US, now_us
 from vault.storage import migrate
 from vault.storage.engine import make_engine, parse_url
 from vault.storage.migrate import alembic_config
@@ -81,6 +83,12 @@ def fill(url: str) -> None:
                 connection.execute(table.insert(), [_row(table, number) for number in range(1, count + 1)])
 
 
+def set_leases(url: str, until_us: int) -> None:
+    """Let the leases of all workers end at a moment."""
+    with transaction(url) as connection:
+        connection.execute(sa.text("UPDATE workers SET lease_until_us = :until"), {"until": until_us})
+
+
 def _row(table: sa.Table, number: int) -> dict[str, Any]:
     return {column.name: _value(table, column, number) for column in table.columns}
 
@@ -143,6 +151,21 @@ def test_an_upgrade_that_fails_half_way_changes_nothing(
     with pytest.raises(sa.exc.DBAPIError):
         migrate(url)
     assert contents(url) == before
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_upgrade_while_a_server_runs_that_it_would_break(fresh_database: Callable[..., str], kind: Kind) -> None:
+    url = fresh_database(kind, migrated=False)
+    at_revision(url, "0001")
+    fill(url)
+    set_leases(url, now_us() + 20 * SECOND_US)
+    before = contents(url)
+    with pytest.raises(StorageError, match=r"worke-1 \(process 1, release 0\.1\.0\).*Nothing was changed"):
+        migrate(url)
+    assert contents(url) == before
+    set_leases(url, now_us() - 1)
+    migrate(url)
+    assert set(contents(url)) > set(before)
 
 
 @pytest.mark.parametrize("kind", KINDS)
