@@ -76,7 +76,7 @@ def test_two_hosts_may_migrate_at_once(fresh_database: Any) -> None:
 @pytest.mark.parametrize(
     "newer",
     [
-        ("0099", "UPDATE schema_readers SET revision = '0099', oldest_reader = 99"),
+        ("0099", "INSERT INTO schema_readers (revision, oldest_reader) VALUES ('0099', 99)"),
         ("0099", "UPDATE schema_readers SET oldest_reader = 1"),
         ("0099", "DELETE FROM schema_readers"),
         ("0099", "DROP TABLE schema_readers"),

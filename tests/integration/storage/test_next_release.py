@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +15,8 @@ import pytest
 import sqlalchemy as sa
 
 from tests.conftest import KINDS, Kind
-from tests.next_release import COLUMN, NEXT, Release, next_release, this_release
+from tests.releases.running import CHECKOUT, Release
+from tests.releases.synthetic import COLUMN, NUMBER, next_release
 from vault.storage.engine import parse_url
 
 BEGIN = """
@@ -28,13 +31,16 @@ from vault.services.sweep import Sweep
 HOST = host_operator("test")
 found = settings.load(dict(os.environ))
 
+def find(unit, name):
+    return unit.environments.globals(unit.users.by_name(name).id)
+
 def row(vault, name="ada"):
     with vault.storage.read() as unit:
-        return unit.users.by_name(name)
+        return find(unit, name)
 
 def change(vault, **columns):
     with vault.storage.write() as unit:
-        unit.users.change(unit.users.by_name("ada"), **columns)
+        unit.environments.change(find(unit, "ada"), **columns)
 
 def add(vault, name):
     with vault.storage.write() as unit:
@@ -45,6 +51,7 @@ def faults(vault):
     return sweep.macs().faults + sweep.references().faults + sweep.blobs().faults + vault.verifier.verify().faults
 
 """
+_SECONDS = 60
 OPEN = "vault = open_vault(found)\n"
 
 
@@ -68,12 +75,29 @@ class Place:
         }
 
     def here(self, code: str) -> str:
-        """Run code with this release."""
-        return this_release().run(BEGIN + code, self.environment)
+        """What code prints that runs in this release."""
+        return self._run(CHECKOUT, code)
 
     def there(self, code: str) -> str:
-        """Run code with the next release."""
-        return self._newer.run(BEGIN + code, self.environment)
+        """What code prints that runs in the next release."""
+        return self._run(self._newer.code, code)
+
+    def start(self, package: Path, code: str) -> subprocess.Popen[str]:
+        """Start a process that runs code in the release of `package`; its input and output are pipes."""
+        return subprocess.Popen(
+            [sys.executable, "-P", "-c", BEGIN + code],
+            env={**os.environ, **self.environment, "PYTHONPATH": str(package)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def _run(self, package: Path, code: str) -> str:
+        process = self.start(package, code)
+        output, errors = process.communicate(timeout=_SECONDS)
+        assert process.returncode == 0, errors
+        return output.strip()
 
     def sql(self, statement: str, **parameters: object) -> list[tuple[object, ...]]:
         """Whoever can write to the database."""
@@ -110,22 +134,22 @@ print(vault.upgrading.open(HOST), row(vault).row_format)
     assert "web-1 (process 7, release 0.1.1)" in refused
     assert opened == "0 1"
     place.sql("DELETE FROM workers")
-    assert place.there(OPEN + f"print(vault.upgrading.open(HOST)); change(vault, {COLUMN}='kept')") == "1"
-    # The way back: this release checks the row, changes it, and adds one of its own.
+    place.there(OPEN + f"vault.upgrading.open(HOST); change(vault, {COLUMN}='kept')")
+    # The way back: this release checks the row, changes it, and adds one of a format of its own.
     told = place.here(
         OPEN
-        + "change(vault, name='Ada L.'); add(vault, 'bob')\n"
-        + f"print(row(vault).row_format, row(vault).{COLUMN}, row(vault, 'bob').row_format, faults(vault))"
+        + "change(vault, max_versions=7); add(vault, 'bob')\n"
+        + f"print(row(vault).row_format, row(vault).{COLUMN}, row(vault, 'bob').row_format < {NUMBER}, faults(vault))"
     )
-    assert told == f"{NEXT} kept 1 []"
+    assert told == f"{NUMBER} kept True []"
     # And forward again.
     told = place.there(
-        OPEN + f"print(row(vault).name, row(vault).{COLUMN}, repr(row(vault, 'bob').{COLUMN}), faults(vault))\n"
-        "print(vault.upgrading.sign_again(HOST), row(vault, 'bob').row_format, faults(vault))"
+        OPEN + f"print(row(vault).max_versions, row(vault).{COLUMN}, repr(row(vault, 'bob').{COLUMN}), faults(vault))\n"
+        "vault.upgrading.sign_again(HOST); print(row(vault, 'bob').row_format, faults(vault))"
     )
-    assert told.splitlines() == ["Ada L. kept '' []", f"1 {NEXT} []"]
+    assert told.splitlines() == ["7 kept None []", f"{NUMBER} []"]
     # What somebody without the keys puts into the newer column is found by both.
-    place.sql(f"UPDATE users SET {COLUMN} = 'forged' WHERE name_folded = 'bob'")
+    place.sql(f"UPDATE environments SET {COLUMN} = 'forged'")
     for run in (place.here, place.there):
         assert "was not written by this vault" in run(OPEN + "print(faults(vault))")
 
@@ -159,7 +183,7 @@ for call in (lambda: row(vault), jobs._learn):
 
 @contextmanager
 def _process(place: Place, code: str) -> Iterator[subprocess.Popen[str]]:
-    process = this_release().start(BEGIN + "vault = open_vault(found, as_worker=True)\n" + code, place.environment)
+    process = place.start(CHECKOUT, "vault = open_vault(found, as_worker=True)\n" + code)
     try:
         yield process
     finally:
