@@ -27,6 +27,10 @@ _IDLE_SECONDS = 3.0
 """The server closes a connection after five seconds of silence."""
 
 
+Headers = dict[str, str]
+_JSON = {"Content-Type": "application/json"}
+
+
 class Target(NamedTuple):
     """A server, and the credentials that a load uses."""
 
@@ -58,7 +62,7 @@ class Session:
         self._context = ssl.create_default_context(cafile=target.ca_file)
         self._connection: http.client.HTTPSConnection | None = None
 
-    def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> tuple[int, bytes]:
+    def ask(self, method: str, path: str, headers: Headers, body: bytes | None = None) -> tuple[int, bytes]:
         """One call. Raises `OSError` and `HTTPException`."""
         if time.monotonic() - self._used_seconds > _IDLE_SECONDS:
             self.close()
@@ -68,8 +72,7 @@ class Session:
                 source_address=(self._source, 0),
             )  # fmt: skip
         try:
-            fields = {name.replace("_", "-"): value for name, value in headers.items()}
-            self._connection.request(method, path, body, fields)
+            self._connection.request(method, path, body, headers)
             answer = self._connection.getresponse()
             return answer.status, answer.read()
         except BaseException:
@@ -84,7 +87,7 @@ class Session:
             self._connection = None
 
 
-def bearer(secret: str) -> dict[str, str]:
+def bearer(secret: str) -> Headers:
     return {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"}
 
 
@@ -107,12 +110,12 @@ class Until:
     def wait(self, seconds: float) -> bool:
         return bool(self._ends.wait(seconds))
 
-    def call(self, session: Session, method: str, path: str, body: bytes | None = None, **headers: str) -> None:
+    def call(self, session: Session, method: str, path: str, headers: Headers, body: bytes | None = None) -> None:
         """Make one call, and note how it went."""
         started = time.monotonic()
         status: object
         try:
-            status, _ = session.ask(method, path, body, **headers)
+            status, _ = session.ask(method, path, headers, body)
         except (OSError, http.client.HTTPException) as error:
             status = type(error).__name__
         with self._lock:
@@ -125,10 +128,10 @@ def ordinary(target: Target, number: int, until: Until) -> None:
     secret = target.secrets["ada"]
     for turn in itertools.count():
         if number < 4:
-            until.call(session, "GET", "/api/v1/environments/prod/values", **bearer(secret))
+            until.call(session, "GET", "/api/v1/environments/prod/values", bearer(secret))
         else:
             body = json.dumps({"variables": {"W": str(turn)}}).encode()
-            until.call(session, "PATCH", f"/api/v1/environments/written-{number}/variables", body, **bearer(secret))
+            until.call(session, "PATCH", f"/api/v1/environments/written-{number}/variables", bearer(secret), body)
         if until.wait(0.05):
             return
 
@@ -138,7 +141,7 @@ def polite(target: Target, number: int, until: Until) -> None:
     session = Session(target)
     secret = target.secrets[f"polite-{number % 4}"]
     while not until.is_over():
-        until.call(session, "GET", "/api/v1/environments/prod/values", **bearer(secret))
+        until.call(session, "GET", "/api/v1/environments/prod/values", bearer(secret))
 
 
 def a1_json(target: Target, number: int, until: Until) -> None:
@@ -148,7 +151,7 @@ def a1_json(target: Target, number: int, until: Until) -> None:
     body = b'{"token":[' + item * (_BODY_BYTES // len(item) - 10) + b"0]}"
     path = ("/v1/sys/wrapping/unwrap", "/api/v1/sessions", "/v1/sys/wrapping/lookup")[number % 3]
     while not until.is_over():
-        until.call(session, "POST", path, body, Content_Type="application/json")
+        until.call(session, "POST", path, _JSON, body)
 
 
 def a2_windows(target: Target, _number: int, until: Until) -> None:
@@ -176,14 +179,14 @@ def a3_grants(target: Target, number: int, until: Until) -> None:
     )[number % 3]
     body = b'{"name":"x","%s":[' % name.encode() + item * (_BODY_BYTES // 3 - 20) + b"{}]}"
     while not until.is_over():
-        until.call(session, "POST", path, body, **bearer(target.secrets["least"]))
+        until.call(session, "POST", path, bearer(target.secrets["least"]), body)
 
 
 def a4_lists(target: Target, _number: int, until: Until) -> None:
     """A person with many tokens lists them again and again."""
     session = Session(target, STRANGER)
     while not until.is_over():
-        until.call(session, "LIST", "/v1/auth/token/accessors", **bearer(target.secrets["mallory"]))
+        until.call(session, "LIST", "/v1/auth/token/accessors", bearer(target.secrets["mallory"]))
 
 
 def a5_names(target: Target, _number: int, until: Until) -> None:
@@ -192,7 +195,7 @@ def a5_names(target: Target, _number: int, until: Until) -> None:
     names = ",".join(itertools.islice(itertools.cycle("abcdefghijklmnopqrstuvwxyz"), 3900))
     while not until.is_over():
         path = f"/api/v1/environments/big/values?names={names}"
-        until.call(session, "GET", path, **bearer(target.secrets["read"]))
+        until.call(session, "GET", path, bearer(target.secrets["read"]))
 
 
 def a6_wraps(target: Target, _number: int, until: Until) -> None:
@@ -200,8 +203,8 @@ def a6_wraps(target: Target, _number: int, until: Until) -> None:
     session = Session(target, STRANGER)
     body = json.dumps({"a": "x" * 1_400_000}).encode()
     while not until.is_over():
-        wrap = {"X_Vault_Token": target.secrets["least"], "X_Vault_Wrap_TTL": "24h"}
-        until.call(session, "POST", "/v1/sys/wrapping/wrap", body, **wrap)
+        wrap = {"X-Vault-Token": target.secrets["least"], "X-Vault-Wrap-TTL": "24h"}
+        until.call(session, "POST", "/v1/sys/wrapping/wrap", wrap, body)
 
 
 def a7_statuses(target: Target, number: int, until: Until) -> None:
@@ -211,8 +214,8 @@ def a7_statuses(target: Target, number: int, until: Until) -> None:
     for turn in itertools.count(number):
         if until.is_over():
             return
-        until.call(session, "GET", f"/v1/sys/health?activecode={codes[turn % 4]}")
-        until.call(session, "OPTIONS", "/v1/secret/data/x", X_Vault_Wrap_TTL="60")
+        until.call(session, "GET", f"/v1/sys/health?activecode={codes[turn % 4]}", {})
+        until.call(session, "OPTIONS", "/v1/secret/data/x", {"X-Vault-Wrap-TTL": "60"})
 
 
 ATTACKS: dict[Work, int] = {

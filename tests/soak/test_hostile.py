@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -26,6 +27,9 @@ _LIMIT_BYTES = 1024**3
 _ORDINARY = {ordinary: 6}
 _POLITE = {polite: 32}
 _TOKENS = 300
+_SOURCE = Path(os.environ.get("SOAK_SOURCE", Path(__file__).parents[2]))
+"""The tree that is measured. Another one, as an older commit, is measured in the same way."""
+
 _SLACK_BYTES = 64 * 1024**2
 """What an allocator keeps of what it was once given, for two workers."""
 
@@ -33,8 +37,6 @@ _SLACK_BYTES = 64 * 1024**2
 def test_no_attack_stops_ordinary_callers(tmp_path: Path, soak_seconds: float) -> None:
     seconds = soak_seconds / 2
     env = {"STRONGROOM_WORKERS": "2", "STRONGROOM_LOG_LEVEL": "warning"}
-    # Another tree than this one can be measured in the same way.
-    env |= {"PYTHONPATH": os.environ["SOAK_SOURCE"]} if "SOAK_SOURCE" in os.environ else {}
     with memory_limit(_LIMIT_BYTES) as limit, started(tmp_path, env, limit) as server:
         target = prepare(server)
         workers = set(tree(server.process.pid)) - {server.process.pid}
@@ -43,7 +45,8 @@ def test_no_attack_stops_ordinary_callers(tmp_path: Path, soak_seconds: float) -
             before_bytes = watch.now_bytes()
             attacked = run(target, seconds, ATTACKS)
             seconds_until_back = back_within(watch, before_bytes + _SLACK_BYTES, 60.0)
-            report(limit, base, attacked, watch, before_bytes, seconds_until_back)
+            after_bytes = watch.now_bytes()
+            report(limit, base, attacked, watch, (before_bytes, after_bytes), seconds_until_back)
         survived = set(tree(server.process.pid)) - {server.process.pid}
     assert (limit.kills(), survived) == (0, workers)
     assert set(base["ordinary"].statuses) == {"200"}
@@ -54,8 +57,8 @@ def test_no_attack_stops_ordinary_callers(tmp_path: Path, soak_seconds: float) -
 
 
 def started(folder: Path, env: dict[str, str], limit: Limit) -> RunningServer:
-    with limit.inside():
-        return RunningServer(folder, env)
+    with limit.inside(), contextlib.chdir(_SOURCE):
+        return RunningServer(folder, env | {"PYTHONPATH": str(_SOURCE)})
 
 
 def run(target: Target, seconds: float, works: dict[Any, int]) -> dict[str, Seen]:
@@ -78,11 +81,16 @@ def p99(seen: Seen) -> float:
 
 
 def report(
-    limit: Limit, base: dict[str, Seen], attacked: dict[str, Seen], watch: MemoryWatch, before_bytes: int, back: float
+    limit: Limit,
+    base: dict[str, Seen],
+    attacked: dict[str, Seen],
+    watch: MemoryWatch,
+    held: tuple[int, int],
+    back: float,
 ) -> None:
     lines = [
         f"limit: {limit.kind}; killed {limit.kills()}",
-        f"memory: {before_bytes >> 20} MiB before, {watch.peak_bytes >> 20} at most, back after {back:.1f} s",
+        f"memory: {held[0] >> 20} MiB before, {watch.peak_bytes >> 20} at most, {held[1] >> 20} after {back:.1f} s more",
     ]
     for phase in (base, attacked):
         for seen in phase.values():
@@ -133,11 +141,13 @@ def prepare_mallory(session: Session, secrets: dict[str, str]) -> None:
 
 def add_person(server: RunningServer, name: str) -> None:
     words = [sys.executable, "-m", "vault", "user", "add", name, "--password", "-"]
-    subprocess.run(words, env=server.env, input=PASSWORD + "\n", text=True, check=True, capture_output=True)
+    subprocess.run(
+        words, env=server.env, input=PASSWORD + "\n", text=True, check=True, capture_output=True, cwd=_SOURCE
+    )
 
 
 def ok(session: Session, method: str, path: str, body: Any, secret: str = "") -> Any:
     fields = bearer(secret) if secret else {"Content-Type": "application/json"}
-    status, answer = session.ask(method, "/api/v1" + path, json.dumps(body).encode(), **fields)
+    status, answer = session.ask(method, "/api/v1" + path, fields, json.dumps(body).encode())
     assert status in (200, 201), (status, answer[:500])
     return json.loads(answer)

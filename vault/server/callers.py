@@ -138,6 +138,11 @@ class Slot:
         self.charge(size)
         return None
 
+    @property
+    def is_charged(self) -> bool:
+        """Whether anything is charged for this call."""
+        return self._held_bytes > 0
+
     def give_back(self, size: int) -> None:
         """Stop charging for `size` bytes of a body."""
         self.charge(-size)

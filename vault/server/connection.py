@@ -162,7 +162,8 @@ class Connection(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc]  # gunic
 
     async def cut(self) -> None:
         """Close the connection. HTTP/1 has no other way to tell the client that its answer is incomplete."""
-        self.give_up("write_timeout")
+        if self.transport is not None:
+            self.transport.abort()
 
     async def cut_stream(self, stream_id: int) -> None:
         """Reset one HTTP/2 stream."""

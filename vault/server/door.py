@@ -155,7 +155,9 @@ class Door:
             except Refusal as refusal:
                 metrics().refusals.labels(refusal.cause).inc()
                 answer = refusal.answer(call.request_id, scope["raw_path"], call.headers.get(b"accept", b""))
-            is_sent = await self._outlet.send(send, answer, self.complete(answer, call.request_id), call.wire)
+            fields = self.complete(answer, call.request_id)
+            is_charged = call.slot is not None and call.slot.is_charged
+            is_sent = await self._outlet.send(send, answer, fields, call.wire, is_charged=is_charged)
         finally:
             if call.slot is not None:
                 call.slot.release()

@@ -16,6 +16,9 @@ from vault.observe import metrics
 _REQUEST_SECONDS = 5.0
 _REQUEST_BYTES = 8 * 1024
 
+_CONNECTIONS_MOST = 16
+"""At once in each worker. Prometheus needs one; adding up the files takes a thread and milliseconds for each."""
+
 
 @contextlib.asynccontextmanager
 async def serve_metrics(listener: socket.socket | None) -> AsyncIterator[None]:
@@ -23,8 +26,22 @@ async def serve_metrics(listener: socket.socket | None) -> AsyncIterator[None]:
     if listener is None:
         yield
         return
+    open_now = 0
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal open_now
+        if open_now >= _CONNECTIONS_MOST:
+            metrics().refusals.labels("metrics_connections").inc()
+            writer.transport.abort()
+            return
+        open_now += 1
+        try:
+            await _answer(reader, writer)
+        finally:
+            open_now -= 1
+
     # A copy, because the server closes the socket that it is given.
-    server = await asyncio.start_server(_answer, sock=listener.dup(), limit=_REQUEST_BYTES)
+    server = await asyncio.start_server(answer, sock=listener.dup(), limit=_REQUEST_BYTES)
     try:
         yield
     finally:

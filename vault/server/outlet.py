@@ -15,6 +15,7 @@ WIRE = "strongroom.wire"
 
 _SLICE_BYTES = 64 * 1024
 _LOOK_SECONDS = 0.02
+_UNCHARGED_SECONDS = 1.0
 
 
 class Wire(Protocol):
@@ -62,11 +63,14 @@ class Outlet:
         self._slice_seconds = patience_seconds + _SLICE_BYTES / least_bytes_per_second
         self._least_bytes_per_second = least_bytes_per_second
 
-    async def send(self, send: Send, answer: Answer, headers: Headers, wire: Wire) -> bool:
-        """Send `answer`. Returns False when the client was too slow and was cut off."""
+    async def send(self, send: Send, answer: Answer, headers: Headers, wire: Wire, *, is_charged: bool = True) -> bool:
+        """Send `answer`. Returns False when the client was too slow and was cut off.
+
+        An answer that no caller is charged for has one second.
+        """
         is_written = False
         try:
-            async with asyncio.timeout(self._slice_seconds) as limit:
+            async with asyncio.timeout(self._slice_seconds if is_charged else _UNCHARGED_SECONDS) as limit:
                 await send({"type": "http.response.start", "status": answer.status, "headers": headers})
                 await self._write(send, answer.body, limit)
                 is_written = True

@@ -37,9 +37,18 @@ def create_app(settings: Settings) -> Flask:
     worker._LAME_DUCK_SECONDS = float(os.environ.get("TOY_LAME_DUCK_SECONDS", worker._LAME_DUCK_SECONDS))
     app = Flask("toy")
     app.extensions["strongroom"] = Room(settings)
+    _add_people(app)
     _add_probes(app)
     _add_work(app, settings)
     return app
+
+
+def _add_people(app: Flask) -> None:
+    @app.before_request
+    def authenticate() -> None:
+        """Every credential is accepted, and is its person's name."""
+        if person := request.headers.get("Authorization", "").removeprefix("Bearer "):
+            request.environ["strongroom.person"] = person
 
 
 def _add_probes(app: Flask) -> None:
@@ -69,6 +78,8 @@ def _add_probes(app: Flask) -> None:
 
 
 def _add_work(app: Flask, settings: Settings) -> None:
+    @app.get("/v1/slow/<int:seconds>")
+    @app.get("/slow/<int:seconds>")
     @app.get("/slow/<float:seconds>")
     def slow(seconds: float) -> Response:
         time.sleep(seconds)
