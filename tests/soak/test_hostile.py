@@ -90,7 +90,7 @@ def report(
 ) -> None:
     lines = [
         f"limit: {limit.kind}; killed {limit.kills()}",
-        f"memory: {held[0] >> 20} MiB before, {watch.peak_bytes >> 20} at most, {held[1] >> 20} after {back:.1f} s more",
+        f"memory: {held[0] >> 20} MiB before, {watch.peak_bytes >> 20} at most, {held[1] >> 20} after {back:.1f} s",
     ]
     for phase in (base, attacked):
         for seen in phase.values():

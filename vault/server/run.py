@@ -24,7 +24,7 @@ from gunicorn.glogging import Logger
 
 from vault import observe
 from vault.model.budgets import BodyLimit
-from vault.server import authority, hardening
+from vault.server import allocator, authority, hardening
 from vault.server.asgi import ASGIApp
 from vault.server.door import Door, any_body
 from vault.server.http2 import HEADER_LIST_BYTES
@@ -181,6 +181,7 @@ def serve(settings: Settings, *, factory: str = FACTORY) -> NoReturn:
     the certificate cannot be had, and `OSError` where the metrics' address is taken.
     """
     hardening.forbid_memory_dumps()
+    allocator.give_memory_back()
     observe.configure(level=settings.log_level, style=settings.log_format)
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     _raise_descriptor_limit(settings.max_connections + _DESCRIPTORS_BESIDE_CONNECTIONS)

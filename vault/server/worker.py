@@ -27,8 +27,8 @@ from vault.server.metrics import serve_metrics
 from vault.settings import Settings
 
 # asyncio gives each TLS connection a read buffer of 256 KiB, zeroed and so really there: 500 MiB for 2,000 idle
-# clients. Two TLS records are enough.
-sslproto.SSLProtocol.max_size = 32 * 1024
+# clients. One TLS record is enough.
+sslproto.SSLProtocol.max_size = 16 * 1024
 
 _LAME_DUCK_SECONDS = 1.0
 """How long a server that is told to stop still takes new connections, so that a balancer sees `/readyz` fail first."""

@@ -58,7 +58,7 @@ def test_a_caller_with_too_much_under_way_is_told_so_in_its_own_way(
         replies = list(pool.map(lambda _: ask(server, path, "ada", **accept), range(20)))
     refused = [reply for reply in replies if reply.status == 429]
     assert len(refused) == 12
-    sentence = "You have too many calls under way, or make them too fast: wait for answers, then retry."
+    sentence = "You have too many calls in progress, or send them too fast. Wait for answers, then try again."
     for reply in refused:
         assert reply.headers["retry-after"] == "1"
         if kind == "vault":

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from vault.server.budget import Budget
-from vault.server.intake import Message
+from vault.server.asgi import Message
+from vault.server.memory import MemoryBudget
 from vault.server.outlet import Outlet
 from vault.server.refusal import Answer
 
@@ -17,7 +17,7 @@ LARGE = Answer(200, [], b"x" * 200_000, "/x")
 class Slow:
     """A connection that takes some seconds for each message, and has something unsent at the end."""
 
-    budget = Budget(1)
+    budget = MemoryBudget(1)
 
     def __init__(self, seconds: float = 0.0, *, unsent: int = 0, sends: int = 0, is_shared: bool = False) -> None:
         self.is_shared = is_shared
