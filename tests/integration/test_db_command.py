@@ -14,6 +14,7 @@ from tests.integration.storage.test_upgrade import at_revision, transaction
 from tests.vaults import make_vault, run_sql
 from vault.cli import root
 from vault.services import Services
+from vault.storage.schema import SCHEMA
 
 
 @pytest.fixture
@@ -76,3 +77,7 @@ def test_an_older_schema_asks_for_an_upgrade(
     told = status()
     assert (told.exit_code, told.stdout) == (1, "older\n")
     assert "strongroom db upgrade" in told.stderr
+    upgraded = CliRunner().invoke(root, ["db", "upgrade"])
+    assert f"The schema went from 0001 to {SCHEMA}. Start the servers of this release" in upgraded.stderr
+    again = CliRunner().invoke(root, ["db", "upgrade"])
+    assert f"this release's schema ({SCHEMA}) already" in again.stderr

@@ -19,11 +19,13 @@ def upgrade() -> None:
     from vault.app import prepare_vault
 
     found = host.vault_settings()
+    place = host.embedded_database(found)
+    before = _schema(found.database_url)[0] if place is None or place.exists() else ""
     made = prepare_vault(found)
     host.warn_of_neighbours(found)
     if made:
         host.tell_of_new_vault(found)
-    say(_upgraded(found.database_url))
+    say(_upgraded(before, *_schema(found.database_url)))
 
 
 @db.command()
@@ -76,15 +78,26 @@ def status(context: click.Context) -> None:
 _USABLE = ("current", "accepted")
 
 
-def _upgraded(database_url: str) -> str:
+def _schema(database_url: str) -> tuple[str, str]:
+    """The migration that the database is at (empty if none), and how it compares with this release."""
     from vault.storage import Storage, schema_revision, schema_state
 
     storage = Storage(database_url, pool_size=1)
     try:
         with storage.read() as unit:
-            state, revision = schema_state(unit.connection), schema_revision(unit.connection)
+            return schema_revision(unit.connection), schema_state(unit.connection)
     finally:
         storage.close()
+
+
+def _upgraded(before: str, after: str, state: str) -> str:
     if state == "accepted":
-        return f"A newer release's schema ({revision}) is there, and lets this release use it. Nothing was changed."
-    return "The database has this release's schema."
+        return f"A newer release's schema ({after}) is there, and lets this release use it. Nothing was changed."
+    if before == after:
+        return f"The database has this release's schema ({after}) already. Nothing was changed."
+    if not before:
+        return f"The database has this release's schema ({after})."
+    return (
+        f"The schema went from {before} to {after}. Start the servers of this release, run "
+        "`strongroom doctor --database`, and make a new backup."
+    )

@@ -62,13 +62,18 @@ def opened_vault() -> Iterator[Services]:
 
 def refuse_absent(found: Settings) -> None:
     """Raise `CliError` where the embedded database was never made: SQLite only says that it cannot be opened."""
-    url = found.database_url.partition("?")[0]
-    place = Path(url.removeprefix("sqlite:///"))
-    if url.startswith("sqlite:////") and not place.exists():
+    place = embedded_database(found)
+    if place is not None and not place.exists():
         raise CliError(
             f"There is no vault at {place} yet: 'strongroom serve' makes one. If yours is elsewhere, set "
             "STRONGROOM_DATA_DIR or STRONGROOM_DATABASE_URL, as for the server."
         )
+
+
+def embedded_database(found: Settings) -> Path | None:
+    """The file of a SQLite database; None for any other database."""
+    url = found.database_url.partition("?")[0]
+    return Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite:////") else None
 
 
 def operator() -> Principal:
