@@ -46,10 +46,28 @@ def test_a_whole_schema_is_current_and_its_workers_are_told(vault: Services) -> 
 def test_what_is_missing_is_named_with_what_to_do(vault: Services) -> None:
     run_sql(vault, "DROP INDEX ix_tokens_user")
     run_sql(vault, "CREATE TABLE notes (id integer)")
+    run_sql(vault, "ALTER TABLE users ADD COLUMN extra integer")
     told = status()
-    assert (told.exit_code, told.stdout) == (1, "current\n")
-    for sentence in ("The index ix_tokens_user of tokens is missing.", "restore a backup", "not Strongroom's: notes."):
+    assert (told.exit_code, told.stdout) == (1, "damaged\n")
+    remedy = "CREATE INDEX ix_tokens_user ON tokens (user_id, created_us)"
+    for sentence in (
+        f"The index ix_tokens_user of tokens is missing. Make it with `{remedy}`.",
+        "restore a backup",
+        "not Strongroom's, and do no harm: notes, users.extra.",
+    ):
         assert sentence in told.stderr
+    upgraded = CliRunner().invoke(root, ["db", "upgrade"])
+    assert upgraded.exit_code == 1
+    assert "The index ix_tokens_user of tokens is missing." in upgraded.stderr
+    run_sql(vault, remedy)
+    assert status().stdout == "current\n"
+
+
+def test_a_database_that_names_two_schemas_is_not_taken_for_a_newer_one(vault: Services) -> None:
+    run_sql(vault, "INSERT INTO alembic_version VALUES ('0001')")
+    told = status()
+    assert told.exit_code == 1
+    assert "several schemas at once" in told.stderr
 
 
 def test_a_newer_schema_is_accepted_or_not(vault: Services) -> None:
@@ -71,6 +89,7 @@ def test_an_older_schema_asks_for_an_upgrade(
     url = fresh_database("sqlite", migrated=False)
     monkeypatch.setenv("STRONGROOM_DATABASE_URL", url)
     monkeypatch.setenv("STRONGROOM_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("STRONGROOM_KEYRING", str(tmp_path / "keyring.json"))
     with transaction(url):
         assert status().stdout == "empty\n"
     at_revision(url, "0001")

@@ -33,8 +33,8 @@ def upgrade() -> None:
 def status(context: click.Context) -> None:
     """Compare the schema with this release's, and say what is missing and what to do.
 
-    The first line of the output is one word: current, accepted (newer, and usable), empty, older or newer. The exit
-    code is 0 where this release can serve the database as it is.
+    The first line of the output is one word: current, accepted (newer, and usable), damaged, empty, older or newer. The
+    exit code is 0 where this release can serve the database as it is.
     """
     from vault import __version__
     from vault.services.clock import now_us
@@ -56,7 +56,7 @@ def status(context: click.Context) -> None:
             living = unit.workers.living(now_us()) if whole else []
     finally:
         storage.close()
-    click.echo(state)
+    click.echo("damaged" if inspected.faults else state)
     say(f"This is release {__version__} with schema {SCHEMA}. The database has {revision or 'none'}.")
     for sentence in inspected.faults:
         say(sentence)
@@ -70,8 +70,8 @@ def status(context: click.Context) -> None:
         say(each.sentence)
     for worker in living:
         say(f"A worker runs on {worker_words(worker)}.")
-    if inspected.extra_tables and state == "current":
-        say(f"These tables are not Strongroom's: {', '.join(inspected.extra_tables)}.")
+    if inspected.extras and state == "current":
+        say(f"These tables and columns are not Strongroom's, and do no harm: {', '.join(inspected.extras)}.")
     context.exit(0 if whole else 1)
 
 
@@ -79,13 +79,19 @@ _USABLE = ("current", "accepted")
 
 
 def _schema(database_url: str) -> tuple[str, str]:
-    """The migration that the database is at (empty if none), and how it compares with this release."""
-    from vault.storage import Storage, schema_revision, schema_state
+    """The migration that the database is at (empty if none), and how it compares with this release.
+
+    Raises `StorageError` where the schema is not as its migrations made it.
+    """
+    from vault.storage import Storage, require_whole, schema_revision, schema_state
 
     storage = Storage(database_url, pool_size=1)
     try:
         with storage.read() as unit:
-            return schema_revision(unit.connection), schema_state(unit.connection)
+            state = schema_state(unit.connection)
+            if state in _USABLE:
+                require_whole(unit.connection)
+            return schema_revision(unit.connection), state
     finally:
         storage.close()
 

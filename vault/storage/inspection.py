@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Table, UniqueConstraint
+from sqlalchemy.schema import CreateIndex
 
 from vault.storage.tables import metadata
 
@@ -67,10 +67,10 @@ _KINDS = {
 
 @dataclass(slots=True)
 class Inspected:
-    """What is wrong with the schema, as sentences, and which tables are none of this release's."""
+    """What is wrong with the schema, as sentences, and which tables and columns this release does not have."""
 
     faults: list[str] = field(default_factory=list)
-    extra_tables: list[str] = field(default_factory=list)
+    extras: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -83,10 +83,12 @@ class _Live:
 def inspect_schema(connection: Connection) -> Inspected:
     """Compare what is there with what this release needs. What is there beside it is no fault."""
     live = _read(connection)
-    found = Inspected(extra_tables=sorted(set(live.columns) - set(metadata.tables) - _NOT_OURS))
+    found = Inspected(extras=sorted(set(live.columns) - set(metadata.tables) - _NOT_OURS))
     for table in metadata.sorted_tables:
         if table.name in live.columns:
-            found.faults += [*_columns(live, table), *_indexes(live, table), *_foreign_keys(live, table)]
+            indexes = _indexes(live, table, connection.dialect)
+            found.faults += [*_columns(live, table), *indexes, *_foreign_keys(live, table)]
+            found.extras += [f"{table.name}.{name}" for name in live.columns[table.name] if name not in table.columns]
         else:
             found.faults.append(f"The table {table.name} is missing.")
     return found
@@ -124,20 +126,18 @@ def _columns(live: _Live, table: Table) -> Iterator[str]:
             yield f"The primary key of {table.name} is another one."
 
 
-def _indexes(live: _Live, table: Table) -> Iterator[str]:
+def _indexes(live: _Live, table: Table, dialect: sa.Dialect) -> Iterator[str]:
     there = live.indexes.get(table.name, set())
-    for name, wanted in _wanted_indexes(table):
-        if wanted not in there:
-            yield f"The {'unique index' if wanted[1] else 'index'} {name} of {table.name} is missing."
-
-
-def _wanted_indexes(table: Table) -> Iterator[tuple[Any, tuple[tuple[str, ...], bool, bool]]]:
     for index in table.indexes:
         names = tuple(column.name for column in index.columns)
-        yield index.name, (names, bool(index.unique), index.dialect_kwargs.get("sqlite_where") is not None)
+        if (names, bool(index.unique), index.dialect_kwargs.get("sqlite_where") is not None) not in there:
+            statement = " ".join(str(CreateIndex(index).compile(dialect=dialect)).split())
+            yield f"The index {index.name} of {table.name} is missing. Make it with `{statement}`."
     for constraint in table.constraints:
         if isinstance(constraint, UniqueConstraint):
-            yield constraint.name, (tuple(column.name for column in constraint.columns), True, False)
+            names = tuple(column.name for column in constraint.columns)
+            if (names, True, False) not in there:
+                yield f"The unique constraint {constraint.name} of {table.name} is missing."
 
 
 def _foreign_keys(live: _Live, table: Table) -> Iterator[str]:

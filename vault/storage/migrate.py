@@ -10,10 +10,10 @@ from alembic import command
 from alembic.config import Config
 
 from vault.errors import DatabaseUnavailable, StorageError
-from vault.storage.engine import make_engine, parse_url, translated
+from vault.storage.engine import is_unavailable, make_engine, may_try_again, parse_url, translated
 from vault.storage.later_formats import worker_words
 from vault.storage.repository import Stale
-from vault.storage.schema import SCHEMA, newer_sentence, schema_revision, schema_state
+from vault.storage.schema import SCHEMA, newer_sentence, require_whole, schema_revision, schema_state
 from vault.storage.session_limits import UPGRADE
 from vault.storage.tables import schema_readers
 from vault.storage.upkeep import Workers
@@ -37,8 +37,8 @@ _IN_THE_WAY = (
 def migrate(url: str) -> None:
     """Bring the database to this release's schema; one of a newer release that lets us use it stays as it is.
 
-    Raises `StorageError` for a newer one that does not, while a worker runs that could not use the new schema, and
-    where other transactions are in the way for too long.
+    Raises `StorageError`, with nothing changed, for a newer one that does not; where somebody has changed the schema by
+    hand; while a worker runs that could not use the new schema; where other transactions are in the way for too long.
     """
     parsed = parse_url(url)
     if parsed.get_backend_name() == "sqlite" and parsed.database:
@@ -81,8 +81,24 @@ def _upgrade(connection: sa.Connection) -> None:
     if state == "newer":
         raise StorageError(newer_sentence(schema_revision(connection)))
     if state in ("empty", "older"):
-        command.upgrade(alembic_config(connection), "head")
+        _run_migrations(connection)
+        # What is refused here is undone with the transaction.
+        require_whole(connection)
         _refuse_old_workers(connection)
+
+
+def _run_migrations(connection: sa.Connection) -> None:
+    try:
+        command.upgrade(alembic_config(connection), "head")
+    except (sa.exc.OperationalError, sa.exc.ProgrammingError) as error:
+        if is_unavailable(error) or may_try_again(error):
+            raise
+        # It names tables, columns and indexes, and no value: migrations move no secrets.
+        reason = str(error.orig).strip().splitlines()[0]
+        raise StorageError(
+            f"The upgrade failed, and nothing was changed: {reason}. If somebody has changed the schema by hand, put "
+            "it back as the release that made it had it, then run the upgrade again."
+        ) from error
 
 
 def _refuse_old_workers(connection: sa.Connection) -> None:

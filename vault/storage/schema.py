@@ -19,8 +19,9 @@ SCHEMA = "0002"
 """The newest migration of this release. Row formats up to its number are in this release's code."""
 SCHEMA_NUMBER = int(SCHEMA)
 
-ADVICE = "Put it back as it was, or restore a backup into an empty database; `strongroom db status` names everything."
+ADVICE = "Put it back as it was, or restore a backup into an empty database."
 _FAULTS_NAMED = 5
+_SEVERAL = " and "
 
 
 def schema_revision(connection: Connection) -> str:
@@ -30,7 +31,7 @@ def schema_revision(connection: Connection) -> str:
         return ""
     # Several are named together, which is no migration of any release.
     found = connection.execute(text("SELECT version_num FROM alembic_version ORDER BY version_num")).scalars()
-    return " and ".join(str(revision) for revision in found)
+    return _SEVERAL.join(str(revision) for revision in found)
 
 
 def schema_state(connection: Connection) -> str:
@@ -59,12 +60,18 @@ def require_whole(connection: Connection) -> None:
     if faults:
         more = f" And {len(faults) - _FAULTS_NAMED} more." if len(faults) > _FAULTS_NAMED else ""
         raise StorageError(
-            f"The database's schema is not as its migrations made it. {' '.join(faults[:_FAULTS_NAMED])}{more} {ADVICE}"
+            f"The database's schema is not as its migrations made it. {' '.join(faults[:_FAULTS_NAMED])}{more} "
+            f"{ADVICE} `strongroom db status` names everything."
         )
 
 
 def newer_sentence(revision: str) -> str:
     """What to do about a schema that this release must not touch."""
+    if _SEVERAL in revision:
+        return (
+            f"The database names several schemas at once ({revision}), which no release does: somebody has changed the "
+            "table alembic_version by hand. Leave only the migration in it that was run last, or restore a backup."
+        )
     return (
         f"A newer release of Strongroom has made the database's schema ({revision}), and this release ({SCHEMA}) "
         "cannot use it. Run that newer release, or restore a backup from before the upgrade into an empty database."

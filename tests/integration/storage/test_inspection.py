@@ -16,7 +16,7 @@ from vault.storage.inspection import Inspected, inspect_schema
 
 ON_BOTH = {
     "DROP INDEX ix_tokens_user": "The index ix_tokens_user of tokens is missing.",
-    "DROP INDEX uq_environments_living": "The unique index uq_environments_living of environments is missing.",
+    "DROP INDEX uq_environments_living": "The index uq_environments_living of environments is missing.",
     "ALTER TABLE tokens DROP COLUMN networks": "The column tokens.networks is missing.",
     "ALTER TABLE users RENAME COLUMN second_factor TO factor": "The column users.second_factor is missing.",
     "DROP TABLE throttle": "The table throttle is missing.",
@@ -24,14 +24,14 @@ ON_BOTH = {
         "The index ix_sessions_user of sessions is missing."
     ),
     "DROP INDEX uq_user_keys_active; CREATE UNIQUE INDEX uq_user_keys_active ON user_keys (owner_id)": (
-        "The unique index uq_user_keys_active of user_keys is missing."
+        "The index uq_user_keys_active of user_keys is missing."
     ),
 }
 ON_POSTGRESQL = {
     "ALTER TABLE users ALTER COLUMN name DROP NOT NULL": "The column users.name may be NULL.",
     "ALTER TABLE tokens ALTER COLUMN expires_us SET NOT NULL": "The column tokens.expires_us must not be NULL.",
     "ALTER TABLE tokens ALTER COLUMN ttl_seconds TYPE text": "The column tokens.ttl_seconds holds text",
-    "ALTER TABLE users DROP CONSTRAINT uq_users_name_folded": "The unique index uq_users_name_folded of users",
+    "ALTER TABLE users DROP CONSTRAINT uq_users_name_folded": "The unique constraint uq_users_name_folded of users",
     "ALTER TABLE tokens DROP CONSTRAINT fk_tokens_user_id": "The foreign key from tokens.user_id to users is missing.",
     "ALTER TABLE leases DROP CONSTRAINT pk_leases": "The primary key of leases is another one.",
 }
@@ -72,14 +72,17 @@ def test_what_is_there_beside_ours_is_no_fault(database_url: str) -> None:
         "CREATE INDEX ix_notes ON tokens (name)",
         "ALTER TABLE tokens ADD COLUMN note text",
     )
-    assert found == Inspected(extra_tables=["notes"])
+    assert found == Inspected(extras=["notes", "tokens.note"])
 
 
 def test_a_worker_does_not_start_on_it(tmp_path: Path, database_url: str) -> None:
     vault = make_vault(tmp_path, database_url)
     vault.storage.close()
     inspected(database_url, "DROP INDEX ix_tokens_user")
-    with pytest.raises(StorageError, match=r"ix_tokens_user of tokens is missing\. Put it back as it was, or restore"):
+    with pytest.raises(
+        StorageError,
+        match=r"ix_tokens_user of tokens is missing\. Make it with `CREATE INDEX .*`\. Put it back as it was, or restore",
+    ):
         open_vault(vault.settings, as_worker=True)
 
 

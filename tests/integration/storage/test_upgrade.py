@@ -148,7 +148,30 @@ def test_an_upgrade_that_fails_half_way_changes_nothing(
     # The last thing that the migration makes is there already.
     with transaction(url) as connection:
         connection.execute(sa.text("CREATE INDEX ix_audit_events_actor ON audit_events (actor_id, at_us)"))
-    with pytest.raises(sa.exc.DBAPIError):
+    with pytest.raises(StorageError, match=r"nothing was changed: .*ix_audit_events_actor.* already exists"):
+        migrate(url)
+    assert contents(url) == before
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        ("DROP INDEX ix_tokens_user", "index ix_tokens_user of tokens is missing"),
+        ("DROP TABLE leases", "table leases is missing"),
+        ("ALTER TABLE users DROP COLUMN second_factor", "column users.second_factor is missing"),
+    ],
+)
+def test_a_schema_that_was_changed_by_hand_is_not_upgraded(
+    fresh_database: Callable[..., str], kind: Kind, damage: str, words: str
+) -> None:
+    url = fresh_database(kind, migrated=False)
+    at_revision(url, "0001")
+    fill(url)
+    with transaction(url) as connection:
+        connection.execute(sa.text(damage))
+    before = contents(url)
+    with pytest.raises(StorageError, match=words):
         migrate(url)
     assert contents(url) == before
 
