@@ -81,7 +81,7 @@ def test_a_worker_does_not_start_on_it(tmp_path: Path, database_url: str) -> Non
     inspected(database_url, "DROP INDEX ix_tokens_user")
     with pytest.raises(
         StorageError,
-        match=r"ix_tokens_user of tokens is missing\. Make it with `CREATE INDEX .*`\. Put it back as it was, or restore",
+        match=r"ix_tokens_user of tokens is missing\. Make it with `CREATE INDEX .*`\. Put it back as it was",
     ):
         open_vault(vault.settings, as_worker=True)
 
