@@ -83,6 +83,23 @@ def test_a_newer_schema_is_accepted_or_not(vault: Services) -> None:
     assert "Nothing was changed" in upgraded.stderr
 
 
+@pytest.mark.parametrize(
+    "contents", [b"\x00" * 9000, b"no database at all " * 500, b"SQLite format 3\x00" + b"x" * 9000]
+)
+def test_a_file_that_is_no_database_is_said_to_be_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, contents: bytes
+) -> None:
+    place = tmp_path / "strongroom.db"
+    place.write_bytes(contents)
+    monkeypatch.setenv("STRONGROOM_DATABASE_URL", f"sqlite:///{place}")
+    monkeypatch.setenv("STRONGROOM_DATA_DIR", str(tmp_path))
+    for words in (["db", "status"], ["db", "upgrade"], ["serve"]):
+        told = CliRunner().invoke(root, words)
+        assert told.exit_code == 1
+        assert "The database file is damaged, or is no SQLite database." in told.stderr
+    assert place.read_bytes() == contents
+
+
 def test_an_older_schema_asks_for_an_upgrade(
     tmp_path: Path, fresh_database: FreshDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import URL, Engine, make_url
 from sqlalchemy.pool import QueuePool
 
-from vault.errors import DatabaseUnavailable, SettingsError
+from vault.errors import DatabaseUnavailable, SettingsError, StorageError
 from vault.storage.repository import Stale
 from vault.storage.session_limits import CLIENT_SIDE, ORDINARY, SessionLimits, application_name, limit_session
 
@@ -26,6 +26,7 @@ of its own: `statement_timeout` does not even bound a commit that waits for a st
 
 _UNAVAILABLE_CLASSES = frozenset({"08", "53", "57", "58", "XX"})
 """SQLSTATE classes: connection, resources, operator intervention, system error, internal error."""
+_DAMAGED = ("SQLITE_NOTADB", "SQLITE_CORRUPT")
 _AGAIN = frozenset({"40001", "40P01"})
 """Serialisation failure, deadlock: the same work may be tried again at once."""
 
@@ -120,10 +121,16 @@ def _prepare_postgresql(connection: Any, record: Any) -> None:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn a database that does not answer into `DatabaseUnavailable`, and a deadlock into `Stale`."""
+    """Turn a database that does not answer into `DatabaseUnavailable`, a deadlock into `Stale`, and a SQLite file that
+    is damaged into `StorageError`."""
     try:
         yield
     except (sa.exc.TimeoutError, sa.exc.DBAPIError) as error:
+        if getattr(getattr(error, "orig", None), "sqlite_errorname", "").startswith(_DAMAGED):
+            raise StorageError(
+                "The database file is damaged, or is no SQLite database. Stop the servers, move it away together with "
+                "its -wal and -shm files, and restore a backup."
+            ) from error
         if may_try_again(error):
             raise Stale() from error
         if is_unavailable(error):

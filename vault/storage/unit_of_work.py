@@ -29,6 +29,7 @@ from vault.storage.renewal import Renewal
 from vault.storage.repository import Stale, WrittenRow
 from vault.storage.revisions import Revisions
 from vault.storage.row_formats import RowFormats
+from vault.storage.same_file import SameFile
 from vault.storage.session_limits import ORDINARY, SessionLimits
 from vault.storage.sessions import Sessions
 from vault.storage.shredding import Shredding
@@ -207,6 +208,7 @@ class Storage:
         renewal.watch(self.writing)
         self.driver = DriverConnections(self.reading, renewal)
         self.signer: RowSigner | None = None
+        self._file = SameFile(self.url)
         # SQLite has one writer. Its own wait polls with sleeps and lets late-comers pass: 50 writers would starve.
         self._turn = threading.Lock() if self.url.get_backend_name() == "sqlite" else None
 
@@ -246,6 +248,7 @@ class Storage:
             _take(turn)
         try:
             with translated(), self.writing.connect() as connection:
+                self._file.require()
                 transaction = connection.begin()
                 unit = UnitOfWork(connection, self.signer)
                 try:

@@ -1,0 +1,59 @@
+"""A SQLite file that was replaced under a running process takes no more writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from vault.errors import DatabaseUnavailable
+from vault.storage import Storage, migrate
+from vault.storage.upkeep import Leases
+
+
+def delete(place: Path) -> None:
+    place.unlink()
+
+
+def move(place: Path) -> None:
+    place.rename(place.with_suffix(".elsewhere"))
+
+
+def replace(place: Path) -> None:
+    new = place.with_suffix(".new")
+    new.write_bytes(place.read_bytes())
+    new.replace(place)
+
+
+@pytest.mark.parametrize("change", [delete, move, replace])
+def test_a_file_that_is_another_one_by_now_takes_no_writes(tmp_path: Path, change: Callable[[Path], None]) -> None:
+    place = tmp_path / "vault.db"
+    url = f"sqlite:///{place}"
+    migrate(url)
+    storage = Storage(url)
+    try:
+        with storage.write() as unit:
+            Leases(unit.connection).take("one", "somebody", 0, 1)
+        change(place)
+        with pytest.raises(DatabaseUnavailable, match="deleted, moved or replaced"), storage.write():
+            pytest.fail("The transaction began.")
+    finally:
+        storage.close()
+
+
+def test_a_file_that_is_moved_back_takes_writes_again(tmp_path: Path) -> None:
+    place = tmp_path / "vault.db"
+    migrate(f"sqlite:///{place}")
+    storage = Storage(f"sqlite:///{place}")
+    try:
+        with storage.write():
+            pass
+        elsewhere = place.rename(tmp_path / "elsewhere.db")
+        with pytest.raises(DatabaseUnavailable), storage.write():
+            pytest.fail("The transaction began.")
+        elsewhere.rename(place)
+        with storage.write() as unit:
+            assert Leases(unit.connection).take("one", "somebody", 0, 1)
+    finally:
+        storage.close()
