@@ -4,8 +4,11 @@ A caller is a person, once this worker has accepted one of their credentials. Be
 the caller is the network of the call: one IPv4 address, or the first 64 bits of an IPv6 address.
 
     credential → digest ─┬─ accepted before → the person it belongs to
-                         ├─ not yet         → "new", and the network
-                         └─ none            → the network
+                         └─ not yet, or none → the network: a stranger
+
+All strangers together have half of a worker's memory and of its places (three quarters for networks with one call),
+because a stranger has as many networks as they can pay for. A balancer's probes have a few places of their own, so that
+no flood makes them fail.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from typing import NamedTuple
+from weakref import WeakValueDictionary
 
 from vault.server.memory import MemoryBudget
 from vault.server.refusal import Refusal, busy, too_many
@@ -32,25 +36,75 @@ _BURST_SECONDS = 2.0
 
 _COOKIE = b"__Host-strongroom"
 
+_PERSON = "person:"
+_PROBE = "probe:"
+
+PROBES_MOST = 32
+"""Probes of all networks at once in one lane."""
+PROBES_OF_NETWORK_MOST = 4
+_PROBES_SHARE = 16
+"""Probes may hold this part of the worker's memory, beside it."""
+
 
 class Limits(NamedTuple):
-    """The limits of one lane: in all, and for each caller. `per_second` is calls per second of one caller."""
+    """The limits of one lane: in all, for each caller, and for all strangers. `per_second` is calls of one caller."""
 
     in_flight: int
     in_flight_per_caller: int
+    strangers_in_flight: int
     per_second: float
-    bytes_per_caller: int
+
+
+class Memory:
+    """The memory of a worker, as its callers share it in all lanes."""
+
+    def __init__(self, worker: MemoryBudget, bytes_per_caller: int) -> None:
+        self._worker = worker
+        self._bytes_per_caller = bytes_per_caller
+        self._strangers = MemoryBudget(worker.limit_bytes // 2)
+        self._probes = MemoryBudget(max(worker.limit_bytes // _PROBES_SHARE, 1024 * 1024))
+        # A budget lasts as long as a lane remembers its caller.
+        self._own: WeakValueDictionary[str, MemoryBudget] = WeakValueDictionary()
+
+    def own(self, key: str) -> MemoryBudget:
+        """What the caller `key` holds."""
+        budget = self._own.get(key)
+        if budget is None:
+            budget = self._own[key] = MemoryBudget(self._bytes_per_caller)
+        return budget
+
+    def common(self, key: str) -> tuple[MemoryBudget, ...]:
+        """What the caller `key` shares with others."""
+        if key.startswith(_PROBE):
+            return (self._probes,)
+        return (self._worker,) if key.startswith(_PERSON) else (self._worker, self._strangers)
+
+
+class Group:
+    """Callers who have a number of places together; a few more are for those who have none yet."""
+
+    def __init__(self, name: str, most: int, per_caller: int, *, for_first_calls: int = 0) -> None:
+        self.name = name
+        self.per_caller = per_caller
+        self.in_flight = 0
+        self._most = most
+        self._for_first_calls = for_first_calls
+
+    def is_full_for(self, caller: Caller) -> bool:
+        """Whether there is no place for one more call of this caller."""
+        return self.in_flight >= self._most + (0 if caller.in_flight else self._for_first_calls)
 
 
 class Caller:
     """One caller: its calls in progress, and the memory held for it."""
 
-    __slots__ = ("budget", "calls_left", "counted_seconds", "in_flight", "key")
+    __slots__ = ("budget", "calls_left", "counted_seconds", "group", "in_flight", "key")
 
-    def __init__(self, key: str, limits: Limits, now_seconds: float) -> None:
+    def __init__(self, key: str, group: Group, budget: MemoryBudget, limits: Limits, now_seconds: float) -> None:
         self.key = key
+        self.group = group
         self.in_flight = 0
-        self.budget = MemoryBudget(limits.bytes_per_caller)
+        self.budget = budget
         self.calls_left = limits.per_second * _BURST_SECONDS
         self.counted_seconds = now_seconds
 
@@ -63,13 +117,24 @@ class Caller:
 class Callers:
     """All callers of one lane."""
 
-    def __init__(self, name: str, limits: Limits, worker_budget: MemoryBudget, clock: Callable[[], float]) -> None:
+    def __init__(self, name: str, limits: Limits, memory: Memory, clock: Callable[[], float]) -> None:
         self.name = name
         self.limits = limits
-        self.worker_budget = worker_budget
-        self.in_flight = 0
+        self.memory = memory
+        self._persons = Group(name, limits.in_flight, limits.in_flight_per_caller)
+        # Otherwise two networks could keep out all others.
+        first = limits.strangers_in_flight // 2
+        self._strangers = Group(
+            "strangers", limits.strangers_in_flight, limits.in_flight_per_caller, for_first_calls=first
+        )
+        self._probes = Group("probes", PROBES_MOST, PROBES_OF_NETWORK_MOST)
         self._clock = clock
         self._callers: collections.OrderedDict[str, Caller] = collections.OrderedDict()
+
+    @property
+    def in_flight(self) -> int:
+        """Calls in progress, probes included."""
+        return self._persons.in_flight + self._strangers.in_flight + self._probes.in_flight
 
     def slot(self, key: str, connection_budget: MemoryBudget) -> Slot:
         """A slot for one call of the caller `key`. It counts as a call in progress after `Slot.admit`."""
@@ -77,17 +142,20 @@ class Callers:
         if caller is None:
             if len(self._callers) >= _CALLERS_MOST:
                 self._forget_one()
-            caller = self._callers[key] = Caller(key, self.limits, self._clock())
+            own = self.memory.own(key)
+            caller = self._callers[key] = Caller(key, self._group(key), own, self.limits, self._clock())
         self._callers.move_to_end(key)
         return Slot(self, caller, connection_budget)
 
     def admit(self, caller: Caller) -> None:
-        """Count one more call. Raises `Refusal` when the caller or the lane has too many."""
-        limits = self.limits
-        if self.in_flight >= limits.in_flight:
+        """Count one more call. Raises `Refusal` when the caller, its group or the lane has too many."""
+        limits, group = self.limits, caller.group
+        if group is not self._probes and self._persons.in_flight + self._strangers.in_flight >= limits.in_flight:
             raise busy(f"{self.name}_full")
-        if caller.in_flight >= limits.in_flight_per_caller:
+        if caller.in_flight >= group.per_caller:
             raise too_many("caller_in_flight")
+        if group.is_full_for(caller):
+            raise busy(f"{group.name}_full")
         now = self._clock()
         earned = (now - caller.counted_seconds) * limits.per_second
         left = min(caller.calls_left + earned, limits.per_second * _BURST_SECONDS)
@@ -97,12 +165,17 @@ class Callers:
             raise too_many("caller_rate")
         caller.calls_left = left - 1.0
         caller.in_flight += 1
-        self.in_flight += 1
+        group.in_flight += 1
+
+    def _group(self, key: str) -> Group:
+        if key.startswith(_PERSON):
+            return self._persons
+        return self._probes if key.startswith(_PROBE) else self._strangers
 
     def ended(self, caller: Caller) -> None:
         """Count one call fewer."""
         caller.in_flight -= 1
-        self.in_flight -= 1
+        caller.group.in_flight -= 1
 
     def _forget_one(self) -> None:
         # Only callers with a call or a body in progress are busy, so the loop nearly always ends at the first one.
@@ -118,23 +191,23 @@ class Slot:
     It is counted by its holders: `retain` adds one, `release` removes one, and the last one gives everything back.
     """
 
-    __slots__ = ("_budgets", "_callers", "_held_bytes", "_holders", "_is_admitted", "caller")
+    __slots__ = ("_callers", "_common", "_held_bytes", "_holders", "_is_admitted", "_own", "caller")
 
     def __init__(self, callers: Callers, caller: Caller, connection_budget: MemoryBudget) -> None:
         self.caller = caller
         self._callers = callers
-        self._budgets = (callers.worker_budget, caller.budget, connection_budget)
+        self._common = callers.memory.common(caller.key)
+        self._own = (caller.budget, connection_budget)
         self._holders = 1
         self._held_bytes = 0
         self._is_admitted = False
 
     def take(self, size: int) -> Refusal | None:
         """Charge `size` bytes of a body. Returns a refusal, and charges nothing, where they do not fit."""
-        worker, caller, connection = self._budgets
-        if not worker.has_room(size):
-            return busy("buffers_full")
-        if not (caller.has_room(size) and connection.has_room(size)):
+        if not all(budget.has_room(size) for budget in self._own):
             return too_many("caller_bytes")
+        if not all(budget.has_room(size) for budget in self._common):
+            return busy("buffers_full")
         self.charge(size)
         return None
 
@@ -150,7 +223,7 @@ class Slot:
     def charge(self, size: int) -> None:
         """Charge `size` bytes of a finished answer."""
         self._held_bytes += size
-        for budget in self._budgets:
+        for budget in (*self._common, *self._own):
             budget.charge(size)
 
     def admit(self) -> None:
@@ -160,10 +233,9 @@ class Slot:
 
     def refusal_if_full(self) -> Refusal | None:
         """A refusal when too many earlier answers still wait to be sent; otherwise None."""
-        worker, caller, connection = self._budgets
-        if caller.is_full or connection.is_full:
+        if any(budget.is_full for budget in self._own):
             return too_many("caller_bytes")
-        return busy("answers_full") if worker.is_full else None
+        return busy("answers_full") if any(budget.is_full for budget in self._common) else None
 
     def retain(self) -> None:
         """Add a holder."""
@@ -201,10 +273,7 @@ class Credentials:
 
     def caller(self, digest: bytes, address: str) -> str:
         """The caller's key, for a call with this credential from `address`."""
-        person = self._people.get(digest)
-        if person is not None:
-            return person
-        return f"new:{network_of(address)}" if digest else network_of(address)
+        return self._people.get(digest) or network_of(address)
 
     def learn(self, digest: bytes, person: str) -> None:
         """Note that the application accepted this credential as `person`'s."""
@@ -213,7 +282,7 @@ class Credentials:
             return
         if len(self._people) >= _CREDENTIALS_MOST:
             del self._people[next(iter(self._people))]
-        self._people[digest] = f"person:{person}"
+        self._people[digest] = f"{_PERSON}{person}"
 
     def forget(self, digest: bytes) -> None:
         """Note that the application refused this credential: calls with it must not use up the person's share."""
@@ -227,6 +296,11 @@ def _session(cookies: bytes) -> bytes:
         if name.strip() == _COOKIE:
             return value.strip()
     return b""
+
+
+def probe_of(address: str) -> str:
+    """The caller's key, for a probe of the server's health from `address`."""
+    return f"{_PROBE}{network_of(address)}"
 
 
 @functools.lru_cache(maxsize=4096)

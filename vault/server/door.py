@@ -22,7 +22,7 @@ from vault.model.digits import whole_number
 from vault.observe import metrics
 from vault.server.asgi import ASGIApp, Receive, Scope, Send
 from vault.server.bridge import Environ, Lane, PasswordLane, WSGIApp, give_body, make_environ
-from vault.server.callers import Callers, Credentials, Limits, Slot, network_of
+from vault.server.callers import Callers, Credentials, Limits, Memory, Slot, probe_of
 from vault.server.head import check_head
 from vault.server.intake import Intake
 from vault.server.memory import MemoryBudget
@@ -103,6 +103,7 @@ class Door:
     ) -> None:
         self.draining = False
         self.budget = MemoryBudget(settings.buffered_bytes)
+        self._memory = Memory(self.budget, settings.buffered_bytes_per_caller)
         self.calls = self._lane(Lane, app, settings, "calls", settings.threads)
         # The memory for hashing is one budget for the whole server.
         login_threads = max(1, settings.login_threads // settings.workers)
@@ -121,11 +122,15 @@ class Door:
             self._added.append(_HSTS)
 
     def _lane(self, kind: type[Lane], app: WSGIApp, settings: Settings, name: str, threads: int) -> Lane:
+        in_flight = settings.max_requests_in_flight
         limits = Limits(
-            settings.max_requests_in_flight, settings.max_requests_in_flight_per_caller,
-            settings.calls_per_second_per_caller, settings.buffered_bytes_per_caller,
-        )  # fmt: skip
-        callers = Callers(name, limits, self.budget, time.monotonic)
+            in_flight,
+            settings.max_requests_in_flight_per_caller,
+            # Nearly all who log in are strangers.
+            in_flight if kind is PasswordLane else max(1, in_flight // 2),
+            settings.calls_per_second_per_caller,
+        )
+        callers = Callers(name, limits, self._memory, time.monotonic)
         per_caller = settings.threads_per_caller or max(1, threads // 2)
         return kind(app, callers, threads=threads, threads_per_caller=per_caller)
 
@@ -194,7 +199,7 @@ class Door:
         environ["strongroom.forwarded_by_stranger"] = forwarded and not trusted
         lane = self.logins if self._takes_password(scope["method"], environ["PATH_INFO"]) else self.calls
         digest = self._credentials.digest(headers)
-        key = self._caller(scope["raw_path"], digest, address)
+        key = self._caller(scope, digest, address)
         slot = call.slot = lane.callers.slot(key, call.wire.budget)
         refusal = slot.take(_CALL_BYTES + _HEADER_COPIES * header_bytes)
         if refusal is not None:
@@ -214,10 +219,10 @@ class Door:
         limit_bytes = self._body_limit(scope["method"], path_info, headers)
         return await self.intake.read(receive, slot, limit_bytes, _announced_bytes(headers))
 
-    def _caller(self, raw_path: bytes, digest: bytes, address: str) -> str:
+    def _caller(self, scope: Scope, digest: bytes, address: str) -> str:
         # Probes are counted apart, so that a flood through a load balancer does not make its probes fail.
-        if raw_path in _PROBES:
-            return f"probe:{network_of(address)}"
+        if scope["raw_path"] in _PROBES and scope["method"] in ("GET", "HEAD"):
+            return probe_of(address)
         return self._credentials.caller(digest, address)
 
     def _learn(self, digest: bytes, environ: Environ, answer: Answer) -> None:

@@ -8,7 +8,7 @@ import threading
 class MemoryBudget:
     """Counts bytes against a limit. Threads and the event loop both charge it."""
 
-    __slots__ = ("_lock", "held_bytes", "limit_bytes")
+    __slots__ = ("__weakref__", "_lock", "held_bytes", "limit_bytes")
 
     def __init__(self, limit_bytes: int) -> None:
         self.limit_bytes = limit_bytes

@@ -148,7 +148,8 @@ def test_requests_past_the_cap_are_answered_503_with_retry_after(dial: Dial, pat
         caller.send(b"GET /slow/0.3 HTTP/1.1\r\nHost: localhost\r\n\r\n")
     replies = [caller.reply() for caller in callers]
     refused = [reply for reply in replies if reply.status == 503]
-    assert len(replies) - len(refused) >= 12
+    # Of 12 places strangers have half.
+    assert len(replies) - len(refused) >= 6
     assert refused
     for reply in refused:
         assert (reply.headers["retry-after"], reply.json()["code"]) == ("1", "unavailable")
@@ -163,9 +164,11 @@ def test_a_client_that_leaves_does_not_make_room_while_its_thread_works(dial: Di
     for raw in leaving:
         raw.close()
     time.sleep(0.2)
-    asking.send(GET_READY)
+    asking.send(GET_READY.replace(b"/readyz", b"/echo/x"))
     assert asking.reply().status == 503
-    assert eventually(lambda: get(patient, "/readyz").status == 200, within_seconds=8)
+    # Probes have places of their own.
+    assert get(patient, "/readyz").status == 200
+    assert eventually(lambda: get(patient, "/echo/x").status == 200, within_seconds=8)
 
 
 def test_many_logins_wait_shortly_or_are_refused_while_reads_go_on(server: RunningServer) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from vault.server.bridge import Environ, Lane, WSGIApp
-from vault.server.callers import Callers, Limits, Slot
+from vault.server.callers import Callers, Limits, Memory, Slot
 from vault.server.memory import MemoryBudget
 from vault.server.refusal import Answer
 
@@ -14,8 +14,8 @@ MUCH = 1 << 30
 
 def callers(limit: int, *, worker_bytes: int = MUCH, limits: Limits | None = None) -> Callers:
     """Callers of a lane; without `limits`, one caller may have all that the lane allows."""
-    limits = limits or Limits(limit, limit, 1e9, MUCH)
-    return Callers("calls", limits, MemoryBudget(worker_bytes), time.monotonic)
+    limits = limits or Limits(limit, limit, limit, 1e9)
+    return Callers("calls", limits, Memory(MemoryBudget(worker_bytes), MUCH), time.monotonic)
 
 
 def make_lane(app: WSGIApp, *, threads: int, limit: int, kind: type[Lane] = Lane, per_caller: int = 0) -> Lane:

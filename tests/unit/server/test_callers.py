@@ -6,7 +6,17 @@ import pytest
 from werkzeug.sansio.http import parse_cookie
 
 from tests.unit.server.lanes import MUCH
-from vault.server.callers import Callers, Credentials, Limits, Slot, network_of
+from vault.server.callers import (
+    PROBES_MOST,
+    PROBES_OF_NETWORK_MOST,
+    Callers,
+    Credentials,
+    Limits,
+    Memory,
+    Slot,
+    network_of,
+    probe_of,
+)
 from vault.server.memory import MemoryBudget
 from vault.server.refusal import Refusal
 
@@ -29,8 +39,8 @@ def make(
     worker_bytes: int = MUCH,
 ) -> tuple[Callers, Clock]:
     clock = Clock()
-    limits = Limits(in_flight, per_caller, per_second, caller_bytes)
-    return Callers("calls", limits, MemoryBudget(worker_bytes), clock), clock
+    limits = Limits(in_flight, per_caller, in_flight, per_second)
+    return Callers("calls", limits, Memory(MemoryBudget(worker_bytes), caller_bytes), clock), clock
 
 
 def enter(callers: Callers, key: str, connection_bytes: int = MUCH) -> Slot:
@@ -124,9 +134,10 @@ def test_everything_that_a_place_was_charged_comes_back() -> None:
     assert slot.take(10) is None
     slot.charge(90)
     slot.give_back(4)
-    assert (callers.worker_budget.held_bytes, slot.caller.budget.held_bytes, connection.held_bytes) == (96, 96, 96)
+    charged = (*callers.memory.common("a"), slot.caller.budget, connection)
+    assert [budget.held_bytes for budget in charged] == [96] * 4
     slot.release()
-    assert (callers.worker_budget.held_bytes, slot.caller.budget.held_bytes, connection.held_bytes) == (0, 0, 0)
+    assert [budget.held_bytes for budget in charged] == [0] * 4
 
 
 def test_callers_with_nothing_under_way_are_forgotten_and_busy_ones_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,11 +178,11 @@ def test_an_ipv6_address_counts_by_its_first_64_bits(one: str, other: str, same:
 def test_a_credential_counts_for_its_person_once_it_was_accepted(headers: dict[bytes, bytes]) -> None:
     credentials = Credentials()
     digest = credentials.digest(headers)
-    assert credentials.caller(digest, "192.0.2.1") == "new:address:192.0.2.1"
+    assert credentials.caller(digest, "192.0.2.1") == "address:192.0.2.1"
     credentials.learn(digest, "ada")
     assert credentials.caller(digest, "198.51.100.7") == "person:ada"
     credentials.forget(digest)
-    assert credentials.caller(digest, "192.0.2.1") == "new:address:192.0.2.1"
+    assert credentials.caller(digest, "192.0.2.1") == "address:192.0.2.1"
 
 
 def test_without_a_credential_a_call_counts_for_its_address() -> None:
@@ -194,7 +205,7 @@ def test_only_so_many_credentials_are_remembered(monkeypatch: pytest.MonkeyPatch
     digests = [credentials.digest({b"authorization": b"%d" % number}) for number in range(3)]
     for digest in digests:
         credentials.learn(digest, "ada")
-    assert [credentials.caller(digest, "x")[:6] for digest in digests] == ["new:ad", "person", "person"]
+    assert [credentials.caller(digest, "x")[:6] for digest in digests] == ["addres", "person", "person"]
 
 
 @pytest.mark.parametrize(
@@ -218,3 +229,72 @@ def test_nobody_without_a_credential_ever_counts_as_a_person() -> None:
     credentials = Credentials()
     credentials.learn(credentials.digest({b"cookie": b"other=x"}), "mallory")
     assert credentials.caller(credentials.digest({}), "192.0.2.1") == "address:192.0.2.1"
+
+
+# -- Strangers --
+
+
+def lanes(in_flight: int = 8, per_caller: int = 4, worker_bytes: int = 1000) -> tuple[Callers, Callers]:
+    """A lane of calls and one of logins, over the memory of one worker, of which each caller may have a quarter."""
+    memory = Memory(MemoryBudget(worker_bytes), worker_bytes // 4)
+    calls = Limits(in_flight, per_caller, in_flight // 2, 1e6)
+    logins = Limits(in_flight, per_caller, in_flight, 1e6)
+    return Callers("calls", calls, memory, Clock()), Callers("login", logins, memory, Clock())
+
+
+def keys_of(address: str) -> set[str]:
+    """Every key under which a stranger at one address can be known, without a credential and with made-up ones."""
+    credentials = Credentials()
+    headers: list[dict[bytes, bytes]] = [{}, {b"authorization": b"Bearer x"}, {b"cookie": b"__Host-strongroom=x"}]
+    return {credentials.caller(credentials.digest(each), address) for each in headers}
+
+
+def test_one_address_has_one_share_whatever_it_presents_and_in_whichever_lane() -> None:
+    calls, logins = lanes()
+    for key in keys_of("192.0.2.1") | keys_of("::ffff:192.0.2.1"):
+        for lane in (calls, logins):
+            lane.slot(key, MemoryBudget(MUCH)).take(100)
+    why = calls.slot("address:192.0.2.1", MemoryBudget(MUCH)).take(100)
+    assert why is not None
+    assert why.cause == "caller_bytes"
+    assert calls.slot("address:192.0.2.2", MemoryBudget(MUCH)).take(100) is None
+
+
+def test_strangers_of_any_number_of_addresses_leave_half_of_the_memory_to_people() -> None:
+    calls, logins = lanes()
+    refusals = [
+        lane.slot(f"address:192.0.2.{number}", MemoryBudget(MUCH)).take(50)
+        for number in range(20)
+        for lane in (calls, logins)
+    ]
+    assert sum(refusal is None for refusal in refusals) == 10
+    assert all(calls.slot(f"person:{name}", MemoryBudget(MUCH)).take(200) is None for name in ("ada", "bob"))
+
+
+def test_strangers_of_any_number_of_addresses_leave_half_of_the_places_to_people() -> None:
+    calls, _ = lanes()
+    for _ in range(4):
+        enter(calls, "address:192.0.2.1")
+    assert refused(calls, "address:192.0.2.1")[:2] == (429, "caller_in_flight")
+    # Half is gone, and the first call of a network has a place all the same.
+    for number in (2, 3):
+        enter(calls, f"address:192.0.2.{number}")
+        assert refused(calls, f"address:192.0.2.{number}")[:2] == (503, "strangers_full")
+    assert refused(calls, "address:192.0.2.4")[:2] == (503, "strangers_full")
+    for name in ("ada", "bob"):
+        enter(calls, f"person:{name}")
+
+
+def test_no_flood_takes_the_places_of_probes_and_no_flood_of_probes_takes_others() -> None:
+    calls, _ = lanes()
+    for number in range(8):
+        enter(calls, f"person:{number}")
+    assert refused(calls, "person:ada")[1] == "calls_full"
+    for _ in range(PROBES_OF_NETWORK_MOST):
+        assert enter(calls, probe_of("192.0.2.1")).take(50) is None
+    assert refused(calls, probe_of("192.0.2.1"))[1] == "caller_in_flight"
+    calls, _ = lanes()
+    for number in range(PROBES_MOST):
+        enter(calls, probe_of(f"192.0.2.{number}"))
+    assert refused(calls, probe_of("192.0.2.99"))[1] == "probes_full"
+    enter(calls, "address:192.0.2.99")
