@@ -53,7 +53,7 @@ def test_what_is_missing_is_named_with_what_to_do(vault: Services) -> None:
     for sentence in (
         f"The index ix_tokens_user of tokens is missing. Make it with `{remedy}`.",
         "restore a backup",
-        "not Strongroom's, and do no harm: notes, users.extra.",
+        "do not belong to Strongroom, and do no harm: notes, users.extra.",
     ):
         assert sentence in told.stderr
     upgraded = CliRunner().invoke(root, ["db", "upgrade"])
@@ -114,6 +114,6 @@ def test_an_older_schema_asks_for_an_upgrade(
     assert (told.exit_code, told.stdout) == (1, "older\n")
     assert "strongroom db upgrade" in told.stderr
     upgraded = CliRunner().invoke(root, ["db", "upgrade"])
-    assert f"The schema went from 0001 to {SCHEMA}. Start the servers of this release" in upgraded.stderr
+    assert f"The schema was upgraded from 0001 to {SCHEMA}. Start the servers of this release" in upgraded.stderr
     again = CliRunner().invoke(root, ["db", "upgrade"])
     assert f"this release's schema ({SCHEMA}) already" in again.stderr

@@ -31,17 +31,18 @@ def upgrade() -> None:
 @db.command()
 @click.pass_context
 def status(context: click.Context) -> None:
-    """Compare the schema with this release's, and say what is missing and what to do.
+    """Compare the schema with this release's. Say what is missing and what to do.
 
-    The first line of the output is one word: current, accepted (newer, and usable), damaged, empty, older or newer. The
-    exit code is 0 where this release can serve the database as it is.
+    The first line of the output is one word: current, accepted (newer but usable), damaged, empty, older or newer. The
+    exit code is 0 if this release can serve the database as it is.
     """
     from vault import __version__
     from vault.services.clock import now_us
     from vault.storage import Storage, schema_revision, schema_state
     from vault.storage.inspection import Inspected, inspect_schema
-    from vault.storage.later_formats import format_states, worker_words
-    from vault.storage.schema import ADVICE, SCHEMA, newer_sentence
+    from vault.storage.later_formats import format_states
+    from vault.storage.repository import describe_worker
+    from vault.storage.schema import ADVICE, SCHEMA, USABLE, newer_sentence
 
     found = host.settings()
     host.refuse_absent(found)
@@ -49,7 +50,7 @@ def status(context: click.Context) -> None:
     try:
         with storage.read() as unit:
             state, revision = schema_state(unit.connection), schema_revision(unit.connection)
-            usable = state in _USABLE
+            usable = state in USABLE
             inspected = inspect_schema(unit.connection) if usable else Inspected()
             whole = usable and not inspected.faults
             formats = format_states(unit.connection, now_us()) if whole else []
@@ -69,27 +70,25 @@ def status(context: click.Context) -> None:
     for each in formats:
         say(each.sentence)
     for worker in living:
-        say(f"A worker runs on {worker_words(worker)}.")
+        say(f"A worker runs on {describe_worker(worker)}.")
     if inspected.extras and state == "current":
-        say(f"These tables and columns are not Strongroom's, and do no harm: {', '.join(inspected.extras)}.")
+        say(f"These tables and columns do not belong to Strongroom, and do no harm: {', '.join(inspected.extras)}.")
     context.exit(0 if whole else 1)
 
 
-_USABLE = ("current", "accepted")
-
-
 def _schema(database_url: str) -> tuple[str, str]:
-    """The migration that the database is at (empty if none), and how it compares with this release.
+    """The newest migration in the database (empty if there is none), and the state of its schema.
 
-    Raises `StorageError` where the schema is not as its migrations made it.
+    Raises `StorageError` if the schema differs from its migrations.
     """
     from vault.storage import Storage, require_whole, schema_revision, schema_state
+    from vault.storage.schema import USABLE
 
     storage = Storage(database_url, pool_size=1)
     try:
         with storage.read() as unit:
             state = schema_state(unit.connection)
-            if state in _USABLE:
+            if state in USABLE:
                 require_whole(unit.connection)
             return schema_revision(unit.connection), state
     finally:
@@ -98,12 +97,12 @@ def _schema(database_url: str) -> tuple[str, str]:
 
 def _upgraded(before: str, after: str, state: str) -> str:
     if state == "accepted":
-        return f"A newer release's schema ({after}) is there, and lets this release use it. Nothing was changed."
+        return f"The database has a newer schema ({after}) that this release can use. Nothing was changed."
     if before == after:
         return f"The database has this release's schema ({after}) already. Nothing was changed."
     if not before:
         return f"The database has this release's schema ({after})."
     return (
-        f"The schema went from {before} to {after}. Start the servers of this release, run "
+        f"The schema was upgraded from {before} to {after}. Start the servers of this release, run "
         "`strongroom doctor --database`, and make a new backup."
     )

@@ -10,8 +10,9 @@ import click
 from vault.cli.asking import read_secret
 from vault.cli.context import Cli
 from vault.cli.options import connection_options, format_option, pass_cli, set_options, show_option
-from vault.cli.render import as_row, print_data, print_rows
+from vault.cli.render import print_data, print_rows
 from vault.cli.words import CliError, say, warn
+from vault.client.answers import variable_as_json
 
 
 @click.command("set")
@@ -73,7 +74,7 @@ def get_variables(
         rows: list[dict[str, Any]] = [{"name": item, "value": value} for item, value in values.items()]
         columns = ["name"]
     else:
-        rows = [as_row(variable) | {"value": variable.text} for variable in chosen.variables()]
+        rows = [variable_as_json(variable) for variable in chosen.variables()]
         columns = ["name", "type", "enabled", "literal", "description"]
     if show:
         columns.insert(1, "value")
@@ -92,7 +93,7 @@ def _print_one(cli: Cli, name: str, environment: str | None, use_globals: bool, 
         row: dict[str, Any] = {"name": name, "value": values[name]}
     else:
         variable = chosen.variable(name)
-        row = as_row(variable) | {"value": variable.text}
+        row = variable_as_json(variable)
     if cli.settings.format == "table":
         click.echo(row["value"], nl=sys.stdout.isatty())
     else:

@@ -332,7 +332,7 @@ def read_variables(data: Any) -> tuple[Variable, ...]:
 
 
 def variable_as_json(variable: Variable) -> dict[str, Any]:
-    """A variable as the server takes it."""
+    """A variable as the server takes it, and as the command prints it."""
     return {
         "name": variable.name,
         "value": variable.text,

@@ -1,7 +1,8 @@
-"""An older release beside or after a newer one: it takes the columns of newer row formats from the catalogue.
+"""Lets an older release work beside a newer one: it adds the columns of newer row formats to its own tables.
 
-It can then check rows of such a format, and carry the values of columns that it does not know when it changes a row.
-This changes the tables of this process, so it is done once, when the vault is opened and before any statement is made.
+The catalogue (`row_formats`) names these columns. With them, this release can check rows of a newer format, and keeps
+the values of the new columns when it changes a row. This changes the tables of the process, so it runs once, when the
+vault is opened and before any statement is built.
 """
 
 from __future__ import annotations
@@ -18,11 +19,10 @@ from vault.storage.tables import row_formats
 
 
 def adopt(connection: Connection) -> list[str]:
-    """Add all formats of the catalogue that this release does not know to its tables; their ids.
+    """Add the formats that this release does not know. Returns their ids.
 
-    Nothing is checked here, because no key is open yet: `open_own_keys` proves that this vault wrote the catalogue, and
-    that what was taken here is what it says.
-    Raises `StorageError` for a format that does not follow from what this release knows.
+    No key is open yet, so nothing is proven here: `open_own_keys` later checks the MACs of the catalogue, and that the
+    columns added here are the ones in it. Raises `StorageError` for a format that does not extend a known one.
     """
     statement = select(row_formats).order_by(row_formats.c.number)
     return [row.id for row in connection.execute(statement) if _adopted(connection, row)]
@@ -36,7 +36,10 @@ def _adopted(connection: Connection, row: Record) -> bool:
     if row.number in signed.layouts:
         known = signed.added_by(row.number)
         if known != added:
-            raise StorageError(f"Row format {row.id} has other columns in the database than in this release.")
+            raise StorageError(
+                f"Row format {row.id} has other columns in the database than in this release. Run the release that "
+                "made the database, or restore a backup."
+            )
         return False
     _append_columns(connection, signed, list(added), row.id)
     try:
@@ -51,8 +54,10 @@ def _append_columns(connection: Connection, signed: SignedTable, names: list[str
     found = {column["name"]: column for column in sa.inspect(connection).get_columns(table.name)}
     for name in names:
         if name not in found:
-            raise StorageError(f"The column {table.name}.{name} of row format {format_id} is missing.")
+            raise StorageError(
+                f"The column {table.name}.{name} of row format {format_id} is missing: restore a backup."
+            )
         if name not in table.columns:
-            told = found[name]
-            default = sa.text(told["default"]) if told["default"] is not None else None
-            table.append_column(Column(name, told["type"], nullable=told["nullable"], server_default=default))
+            stored = found[name]
+            default = sa.text(stored["default"]) if stored["default"] is not None else None
+            table.append_column(Column(name, stored["type"], nullable=stored["nullable"], server_default=default))

@@ -166,7 +166,7 @@ class AuditEvents:
         return place
 
     def time_of(self, place: int) -> int | None:
-        """When the event happened that has the lowest place from `place` on; None where there is none."""
+        """When the first event at or after `place` happened; None if there is none."""
         behind = select(audit_events.c.at_us).where(audit_events.c.sequence >= place)
         found: int | None = self._connection.execute(behind.order_by(audit_events.c.sequence).limit(1)).scalar()
         return found
@@ -188,7 +188,7 @@ class AuditEvents:
     def writes_of(self, name_digests: tuple[str, ...]) -> list[Record]:
         """The events that changed a variable with one of these digests, the oldest first, with what they did to it.
 
-        With them all that may have: events about so many variables that they do not name each.
+        Events with too many variables to name each one are included, because they may have changed it.
         """
         statement = select(*_COLUMNS, audit_events.c.sequence).where(
             _names(name_digests), audit_events.c.blob_sha256.is_not(None)
@@ -281,7 +281,7 @@ def _conditions(search: Search) -> list[ColumnElement[bool]]:
 
 
 def _names(digests: tuple[str, ...]) -> ColumnElement[bool]:
-    """Events that name one of these variables, and those that were about too many to name each."""
+    """Events that name one of these variables, and events with too many variables to name each one."""
     return or_(audit_events.c.names.contains(FOLDED), *(audit_events.c.names.contains(digest) for digest in digests))
 
 

@@ -39,7 +39,7 @@ REPOSITORIES: tuple[type[Repository], ...] = (
 _SIGNED: tuple[SignedTable, ...] = (*(each.signed for each in REPOSITORIES), AuditPruned.signed)
 
 SIGNED_TABLES = {signed.table.name: signed for signed in _SIGNED}
-"""Every table of signed rows by its name, the audit's own among them."""
+"""Every table with signed rows, by name, including the audit's."""
 
 _AT_ONCE = 5000
 

@@ -1,6 +1,6 @@
-"""What bounds the rows of each table, and when rows go. A table that is not here fails a test.
+"""How many rows each table can have, and when they are deleted. A test fails for a table that is missing here.
 
-Who may add rows is in the first word: `person` (or a token of theirs), `stranger`, `operator`, `vault` itself.
+`who` is who can add rows: a `person` (or one of their tokens), a `stranger`, an `operator`, or the `vault` itself.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Bound(NamedTuple):
-    """How many rows there can be, and when they go."""
+    """Who adds rows to a table, how many there can be, and when they are deleted."""
 
     who: str
     most: str

@@ -11,8 +11,7 @@ from sqlalchemy.sql import ColumnElement
 
 from vault.storage.repository import Record
 from vault.storage.tables import challenges
-
-_TRIM_AT_ONCE = 1000
+from vault.storage.trim import beyond
 
 
 class Challenges:
@@ -46,12 +45,10 @@ class Challenges:
         return int(self._connection.execute(select(func.count()).where(living)).scalar_one())
 
     def trim(self, user_id: str | None, most: int) -> None:
-        """Forget those of a person, or of strangers (None), that end first, so that no more than `most` are left."""
+        """Keep the `most` challenges that end last, of a person or of strangers (None). Delete the others."""
         theirs = challenges.c.user_id.is_(None) if user_id is None else challenges.c.user_id == user_id
         newest_first = select(challenges.c.id).where(theirs).order_by(challenges.c.expires_us.desc(), challenges.c.id)
-        # SQLite takes no OFFSET without a LIMIT.
-        past = newest_first.limit(_TRIM_AT_ONCE).offset(most)
-        self._connection.execute(delete(challenges).where(challenges.c.id.in_(past)))
+        self._connection.execute(delete(challenges).where(challenges.c.id.in_(beyond(most, newest_first))))
 
     def drop_of(self, user_id: str, purpose: str | None = None) -> None:
         """Forget those of a person, all or of one purpose."""

@@ -26,8 +26,7 @@ class DriverConnections:
         self._engine = engine
         self._renewal = renewal
         self._is_postgresql = engine.dialect.name == "postgresql"
-        # Each with the generation that it is of, the most recently used last. Adding to a list and taking from its
-        # end are atomic.
+        # Each with its generation, the most recently used last. Appending to a list and popping its end are atomic.
         self._idle: list[tuple[int, Any]] = []
 
     def fetch(self, sql: str, parameters: Any) -> list[Sequence[Any]]:
@@ -55,7 +54,7 @@ class DriverConnections:
             connection.close()
 
     def _taken(self) -> tuple[int, Any] | None:
-        """An idle connection that is not out of date."""
+        """An idle connection of the current generation, if there is one."""
         while True:
             try:
                 generation, connection = self._idle.pop()

@@ -28,18 +28,20 @@ _UNAVAILABLE_CLASSES = frozenset({"08", "53", "57", "58", "XX"})
 """SQLSTATE classes: connection, resources, operator intervention, system error, internal error."""
 _DAMAGED = ("SQLITE_NOTADB", "SQLITE_CORRUPT")
 _AGAIN = frozenset({"40001", "40P01"})
-"""Serialisation failure, deadlock: the same work may be tried again at once."""
+"""Serialisation failure, deadlock: try the same work again at once."""
+
+LOCK_NOT_AVAILABLE = "55P03"
 
 _REFUSED = {
-    "25006": "The database takes no writes just now. Nothing was stored.",
-    "25P03": "The database ended this change, because it had stood still for too long. Nothing was stored.",
-    "25P04": "The database ended this change, because it had taken too long. Nothing was stored.",
-    "55P03": "Another change holds what this one needs, and has not ended in time. Nothing was stored.",
+    "25006": "The database takes no writes at the moment. Nothing was stored: try again later.",
+    "25P03": "The database ended this change because it was idle for too long. Nothing was stored: try again.",
+    "25P04": "The database ended this change because it took too long. Nothing was stored: try again.",
+    LOCK_NOT_AVAILABLE: "Another change holds a lock that this one needs. Nothing was stored: try again.",
 }
-"""SQLSTATEs of a transaction that is certainly not stored, and may be asked for again later."""
+"""SQLSTATEs of a transaction that was certainly not stored. The caller may try again later."""
 
 _CONNECTION_IS_OVER = frozenset({"25006", "25P03", "25P04", "57P01", "57P02", "57P03", "57P05"})
-"""SQLSTATEs after which a connection is of no use: its server was demoted, stops or starts, or has ended it."""
+"""SQLSTATEs after which a connection is useless: its server was demoted, stops, starts, or closed it."""
 
 
 def parse_url(url: str) -> URL:
@@ -59,9 +61,9 @@ def parse_url(url: str) -> URL:
 def make_engine(
     url: URL, *, pool_size: int, autocommit: bool, bounded: bool = True, limits: SessionLimits = ORDINARY
 ) -> Engine:
-    """An engine of its own for reads (`autocommit`) or for transactions.
+    """An engine for reads (`autocommit`) or for transactions.
 
-    `bounded` gives each statement 20 s. Each session of PostgreSQL has its `limits`.
+    `bounded` gives each statement 20 s. `limits` apply to each PostgreSQL session.
     """
     sqlite = url.get_backend_name() == "sqlite"
     options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": _POOL_WAIT_SECONDS}
@@ -139,45 +141,47 @@ def translated() -> Iterator[None]:
 
 
 def unavailable(error: BaseException) -> DatabaseUnavailable:
-    """What a caller is told of an error that `is_unavailable`."""
-    return DatabaseUnavailable(_REFUSED.get(_state(error) or "", ""))
+    """The error for a caller, for an error that `is_unavailable`."""
+    return DatabaseUnavailable(_REFUSED.get(sqlstate_of(error) or "", ""))
 
 
 def is_unavailable(error: BaseException) -> bool:
     """Whether the database is out of reach or takes no writes, rather than refusing this very statement."""
     if isinstance(error, sa.exc.TimeoutError):
         return True
-    cause = _cause(error)
+    cause = driver_error(error)
     if isinstance(cause, sqlite3.OperationalError):
         name = getattr(cause, "sqlite_errorname", "")
         return name.startswith(
             ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_READONLY")
         )
-    state = _state(error)
+    state = sqlstate_of(error)
     if state is None:
         return type(cause).__name__ in ("OperationalError", "InterfaceError", "ConnectionTimeout")
     return state[:2] in _UNAVAILABLE_CLASSES or state in _REFUSED
 
 
 def is_refused(error: BaseException) -> bool:
-    """Whether PostgreSQL says that the transaction is not stored, whenever that was."""
-    return _state(error) in _REFUSED
+    """Whether this error proves that the transaction was not stored, even during a commit."""
+    return sqlstate_of(error) in _REFUSED
 
 
 def ends_connections(error: BaseException) -> bool:
-    """Whether connections to the same server are of no use after this error."""
-    return _state(error) in _CONNECTION_IS_OVER
+    """Whether all connections to the server are useless after this error."""
+    return sqlstate_of(error) in _CONNECTION_IS_OVER
 
 
 def may_try_again(error: BaseException) -> bool:
     """Whether the same transaction may succeed when it is run again from its start."""
-    return _state(error) in _AGAIN
+    return sqlstate_of(error) in _AGAIN
 
 
-def _state(error: BaseException) -> str | None:
-    state: str | None = getattr(_cause(error), "sqlstate", None)
+def sqlstate_of(error: BaseException) -> str | None:
+    """The SQLSTATE of a PostgreSQL error, also inside SQLAlchemy's; None for any other error."""
+    state: str | None = getattr(driver_error(error), "sqlstate", None)
     return state
 
 
-def _cause(error: BaseException) -> BaseException | None:
+def driver_error(error: BaseException) -> BaseException | None:
+    """The driver's own error inside SQLAlchemy's, or `error` itself."""
     return error.orig if isinstance(error, sa.exc.DBAPIError) else error

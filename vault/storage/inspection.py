@@ -1,7 +1,7 @@
-"""The live database compared with the tables of this release: what is missing, or is not as it should be.
+"""Compares the live database with the tables of this release, and names what is missing or different.
 
-It asks the database's own catalogue, in three statements. A schema that somebody has edited by hand, or an index that
-was dropped, is found here and not by the first request that needs it.
+It reads the database's own catalogue, in three statements. This finds a dropped index or a hand-edited schema before a
+request needs it.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ _KINDS = {
     "bytea": "bytes",
     "blob": "bytes",
 }
-"""Declared types of both databases by what they hold. Lengths are the code's concern, not the database's."""
+"""The declared types of both databases, by kind. Lengths are not compared: the code checks them."""
 
 
 @dataclass(slots=True)
@@ -81,7 +81,7 @@ class _Live:
 
 
 def inspect_schema(connection: Connection) -> Inspected:
-    """Compare what is there with what this release needs. What is there beside it is no fault."""
+    """Compare the database with what this release needs. Additional tables, columns and indexes are no fault."""
     live = _read(connection)
     found = Inspected(extras=sorted(set(live.columns) - set(metadata.tables) - _NOT_OURS))
     for table in metadata.sorted_tables:
@@ -112,39 +112,40 @@ def _read(connection: Connection) -> _Live:
 
 def _columns(live: _Live, table: Table) -> Iterator[str]:
     for column in table.columns:
-        there = live.columns[table.name].get(column.name)
-        if there is None:
+        stored = live.columns[table.name].get(column.name)
+        if stored is None:
             yield f"The column {table.name}.{column.name} is missing."
             continue
-        kind, is_required, is_key = there
+        kind, is_required, is_key = stored
         wanted = _kind(column.type.compile())
         if kind != wanted:
-            yield f"The column {table.name}.{column.name} holds {kind} instead of {wanted}."
+            yield f"The column {table.name}.{column.name} has the type {kind} instead of {wanted}."
         if is_required == column.nullable:
-            yield f"The column {table.name}.{column.name} {'must not' if is_required else 'may'} be NULL."
+            state = "NOT NULL, but should allow NULL" if is_required else "nullable, but should be NOT NULL"
+            yield f"The column {table.name}.{column.name} is {state}."
         if is_key != column.primary_key:
-            yield f"The primary key of {table.name} is another one."
+            yield f"The primary key of {table.name} is wrong at the column {column.name}."
 
 
 def _indexes(live: _Live, table: Table, dialect: sa.Dialect) -> Iterator[str]:
-    there = live.indexes.get(table.name, set())
+    stored = live.indexes.get(table.name, set())
     for index in table.indexes:
         names = tuple(column.name for column in index.columns)
-        if (names, bool(index.unique), index.dialect_kwargs.get("sqlite_where") is not None) not in there:
+        if (names, bool(index.unique), index.dialect_kwargs.get("sqlite_where") is not None) not in stored:
             statement = " ".join(str(CreateIndex(index).compile(dialect=dialect)).split())
             yield f"The index {index.name} of {table.name} is missing. Make it with `{statement}`."
     for constraint in table.constraints:
         if isinstance(constraint, UniqueConstraint):
             names = tuple(column.name for column in constraint.columns)
-            if (names, True, False) not in there:
+            if (names, True, False) not in stored:
                 yield f"The unique constraint {constraint.name} of {table.name} is missing."
 
 
 def _foreign_keys(live: _Live, table: Table) -> Iterator[str]:
-    there = live.foreign_keys.get(table.name, set())
+    stored = live.foreign_keys.get(table.name, set())
     for key in table.foreign_keys:
         target = key.column.table.name
-        if (key.parent.name, target, key.ondelete) not in there:
+        if (key.parent.name, target, key.ondelete) not in stored:
             yield f"The foreign key from {table.name}.{key.parent.name} to {target} is missing."
 
 

@@ -88,8 +88,8 @@ def unchanged(unit: UnitOfWork, repository: type[Repository], records: Sequence[
 def of_older_format(
     unit: UnitOfWork, repository: type[Repository], number: int, after: Any, limit: int
 ) -> list[Record]:
-    """Rows of a format before `number`, in order of their id, behind `after`; not checked, and without what the MAC
-    leaves out."""
+    """Rows of a format older than `number`, in order of id, after the id `after`. Their MACs are not checked, and they
+    have only the columns that a MAC covers."""
     signed = repository.signed
     (name,) = signed.key_names
     key = signed.table.c[name]

@@ -150,7 +150,7 @@ class FirstRows:
         _check_all(signer, RowFormats.signed, self.formats)
 
     def check(self, signer: RowSigner) -> None:
-        """Raise `MacError` unless this vault wrote the rows beside the catalogue."""
+        """Raise `MacError` unless this vault wrote all other rows."""
         for signed, rows in (
             (VaultState.signed, (self.state,)),
             (UserKeys.signed, self.system_keys),
@@ -189,10 +189,10 @@ class Watched:
 
 
 def watched(connection: Connection) -> Watched | None:
-    """What every worker polls; None where the database holds no vault. It waits for nobody's row locks."""
+    """What every worker polls; None if the database holds no vault. It waits for no row lock."""
     flag = select(lock_flag.c.locked).where(lock_flag.c.id == 1).scalar_subquery()
     row = connection.execute(select(flag, vault_state.c.row_version)).one_or_none()
-    # A flag that is gone is no consent to open.
+    # A missing flag counts as locked.
     return row and Watched(row[0] is None or bool(row[0]), row[1])
 
 

@@ -1,10 +1,9 @@
-"""The flag that locks the vault, written so that no other transaction holds it up.
+"""The flag that locks the vault. Writing it does not wait for other transactions.
 
-    PostgreSQL   a row of its own table, which no other transaction locks; it waits for no standby
-    SQLite       the same row; and where another process holds the database's only write lock, a file beside it:
-                 strongroom.db.locked
+    PostgreSQL   one row in its own table, which no other transaction locks. The commit does not wait for a standby.
+    SQLite       the same row. If another process holds the write lock, a file beside the database: strongroom.db.locked
 
-The vault is locked while either of them says so.
+The vault is locked while the row or the file says so.
 """
 
 from __future__ import annotations
@@ -24,18 +23,18 @@ from vault.storage.unit_of_work import Storage
 
 _WAIT_MILLISECONDS = 500
 _WRITE_LOCK_BYTE = 120
-"""Where SQLite's processes lock the file `-shm` to write (WAL_WRITE_LOCK, https://sqlite.org/walformat.html)."""
+"""The byte of the `-shm` file that a writer locks (WAL_WRITE_LOCK, https://sqlite.org/walformat.html)."""
 _LOCK_FIELDS = 8
 _PROC_LOCKS = Path("/proc/locks")
 
 
 def read_flag(storage: Storage) -> Watched:
-    """What every worker polls; the file beside SQLite's database counts too. Raises `StorageError` without a vault."""
+    """The flag that every worker polls, including SQLite's file. Raises `StorageError` if there is no vault."""
     try:
         with storage.read() as unit:
             found = watched(unit.connection)
     except (sa.exc.ProgrammingError, sa.exc.OperationalError) as error:
-        # There is no such table.
+        # The table is missing.
         raise StorageError("The database has no schema of this release: run `strongroom db upgrade` first.") from error
     if found is None:
         raise StorageError("The database holds no vault.")
@@ -43,13 +42,13 @@ def read_flag(storage: Storage) -> Watched:
 
 
 def with_marker(url: URL, found: Watched) -> Watched:
-    """What was read, locked where the file says so."""
+    """`found`, or locked if the file exists."""
     marker = marker_of(url)
     return Watched(True, found.row_version) if marker is not None and os.path.lexists(marker) else found
 
 
 def write_flag(storage: Storage, locked: bool, now_us: int) -> str:
-    """Set the flag within about a second. A sentence where only the file could be written; otherwise nothing.
+    """Set the flag within about a second. Returns a warning if only the file could be written, otherwise "".
 
     Raises `DatabaseUnavailable`.
     """
@@ -59,12 +58,13 @@ def write_flag(storage: Storage, locked: bool, now_us: int) -> str:
     except DatabaseUnavailable as error:
         if marker is None:
             raise
-        holder = _said_of_holder(marker.with_suffix(""))
+        holder = _holder_sentence(marker.with_suffix(""))
         if not locked:
             raise DatabaseUnavailable(f"The vault is still locked: its database takes no writes.{holder}") from error
         _make_marker(marker)
         return (
-            f"The database takes no writes, so the file {marker} locks the vault, and this is not in the audit.{holder}"
+            f"The database takes no writes, so the vault is locked by the file {marker}. The audit has no record of "
+            f"this.{holder}"
         )
     if not locked and marker is not None:
         marker.unlink(missing_ok=True)
@@ -72,7 +72,7 @@ def write_flag(storage: Storage, locked: bool, now_us: int) -> str:
 
 
 def marker_of(url: URL) -> Path | None:
-    """The file that locks a vault in SQLite; None for PostgreSQL, and where the database is no file."""
+    """The file that locks a SQLite vault; None for PostgreSQL and for a database in memory."""
     if url.get_backend_name() != "sqlite" or not url.database:
         return None
     return Path(f"{url.database}.locked")
@@ -85,14 +85,14 @@ def _write_row(storage: Storage, locked: bool, now_us: int) -> None:
         return
     with translated(), storage.writing.connect() as connection, connection.begin():
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = {_WAIT_MILLISECONDS}")
-        # A standby that is away must not hold up a lock.
+        # Do not wait for a standby.
         connection.exec_driver_sql("SET LOCAL synchronous_commit = local")
         set_locked(connection, locked, now_us)
 
 
 @contextmanager
 def _hurried_sqlite(storage: Storage) -> Iterator[sa.Connection]:
-    """A connection without a transaction that does not wait for other writers, of this process or another, for long."""
+    """A connection without a transaction that waits at most half a second for other writers."""
     with translated(), storage.reading.connect() as connection:
         connection.exec_driver_sql(f"PRAGMA busy_timeout={_WAIT_MILLISECONDS}")
         try:
@@ -115,14 +115,12 @@ def _make_marker(marker: Path) -> None:
         os.close(descriptor)
 
 
-def _said_of_holder(database: Path) -> str:
-    """Which process writes to a SQLite database just now, where the system tells."""
+def _holder_sentence(database: Path) -> str:
+    """A sentence about the process that holds a SQLite database's write lock, if /proc shows it."""
     pid = _writer(database)
     if pid is None:
         return ""
-    return (
-        f" Process {pid} holds the database: if it is frozen or does not end, end it, and run `strongroom lock` again."
-    )
+    return f" Process {pid} holds the database's write lock. If it is stuck, stop it, then run `strongroom lock` again."
 
 
 def _writer(database: Path) -> int | None:

@@ -1,4 +1,4 @@
-"""What was worked out before, kept within a number of bytes."""
+"""A cache with a limit in bytes."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 _ENTRY_BYTES = 250
-"""A place in the table, with the room that a growing table leaves free, and one in the order."""
+"""The overhead of one entry in the dict and the deque."""
 
 
 class Memo(Generic[K, V]):
-    """Values by key. When they take more than `limit_bytes`, the oldest are forgotten.
+    """Values by key. When they take more than `limit_bytes`, the oldest are dropped.
 
-    `held_bytes` counts each value as if nothing else held it, so it is never too low.
+    `held_bytes` counts each value as if it were not shared, so it is never too low. Thread-safe.
     """
 
     def __init__(self, limit_bytes: int) -> None:
@@ -36,7 +36,7 @@ class Memo(Generic[K, V]):
         return self._values.get(key, default)
 
     def put(self, key: K, value: V, size: int) -> None:
-        """Keep `value`, which with its key takes `size` bytes."""
+        """Keep `value`. `size` is the bytes of the key and the value."""
         size += _ENTRY_BYTES
         if size > self._limit_bytes:
             return
@@ -54,5 +54,5 @@ class Memo(Generic[K, V]):
 
 
 def size_of(row: Iterable[object]) -> int:
-    """The bytes of a row: those of its tuple and of each value."""
+    """The bytes of a row: of its tuple and of each value."""
     return sys.getsizeof(row) + sum(map(sys.getsizeof, row))

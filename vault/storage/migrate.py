@@ -10,9 +10,16 @@ from alembic import command
 from alembic.config import Config
 
 from vault.errors import DatabaseUnavailable, StorageError
-from vault.storage.engine import is_unavailable, make_engine, may_try_again, parse_url, translated
-from vault.storage.later_formats import worker_words
-from vault.storage.repository import Stale
+from vault.storage.engine import (
+    LOCK_NOT_AVAILABLE,
+    is_unavailable,
+    make_engine,
+    may_try_again,
+    parse_url,
+    sqlstate_of,
+    translated,
+)
+from vault.storage.repository import Stale, describe_worker
 from vault.storage.schema import SCHEMA, newer_sentence, require_whole, schema_revision, schema_state
 from vault.storage.session_limits import UPGRADE
 from vault.storage.tables import schema_readers
@@ -22,11 +29,10 @@ _FOLDER = Path(__file__).parent / "migrations"
 _LOCK_NUMBER = 0x53524D31
 """An arbitrary number ("SRM1") for PostgreSQL's advisory lock: two hosts may start at once."""
 
-_LOCK_NOT_AVAILABLE = "55P03"
 _LOCK_WAIT_SECONDS = 3.0
 _TRIES = 8
 _PAUSE_SECONDS = 0.5
-"""Between two tries, and so much longer each time. All tries together take less than a minute."""
+"""The first pause between two tries; each next one is longer by this. All tries take less than a minute."""
 
 _IN_THE_WAY = (
     "Other transactions held the tables for a minute, so the schema was not changed. Find the long ones with "
@@ -35,10 +41,10 @@ _IN_THE_WAY = (
 
 
 def migrate(url: str) -> None:
-    """Bring the database to this release's schema; one of a newer release that lets us use it stays as it is.
+    """Bring the database to this release's schema. A newer schema that this release may use is not changed.
 
-    Raises `StorageError`, with nothing changed, for a newer one that does not; where somebody has changed the schema by
-    hand; while a worker runs that could not use the new schema; where other transactions are in the way for too long.
+    Raises `StorageError`, and changes nothing, for a newer schema that it must not use, for a schema that was changed
+    by hand, while a worker runs that could not use the new schema, and if other transactions block it for too long.
     """
     parsed = parse_url(url)
     if parsed.get_backend_name() == "sqlite" and parsed.database:
@@ -55,34 +61,30 @@ def migrate(url: str) -> None:
 
 
 def _is_upgraded(engine: sa.Engine) -> bool:
-    """Upgrade in one transaction; False where another transaction was in the way."""
+    """Upgrade in one transaction. Returns False if another transaction blocked it."""
     try:
         with translated(), engine.begin() as connection:
             _upgrade(connection)
     except Stale:
         return False
     except DatabaseUnavailable as error:
-        if not isinstance(error.__cause__, sa.exc.DBAPIError) or _sqlstate(error.__cause__) != _LOCK_NOT_AVAILABLE:
+        if error.__cause__ is None or sqlstate_of(error.__cause__) != LOCK_NOT_AVAILABLE:
             raise
         return False
     return True
 
 
-def _sqlstate(error: sa.exc.DBAPIError) -> str | None:
-    return getattr(error.orig, "sqlstate", None)
-
-
 def _upgrade(connection: sa.Connection) -> None:
     if connection.dialect.name == "postgresql":
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(:number)"), {"number": _LOCK_NUMBER})
-        # A table that waits for its lock makes every later reader of it wait too: try again rather than hold them up.
+        # While ALTER TABLE waits for its lock, all later readers of the table wait behind it. So give up and try again.
         connection.execute(sa.text(f"SET LOCAL lock_timeout = '{round(_LOCK_WAIT_SECONDS * 1000)}ms'"))
     state = schema_state(connection)
     if state == "newer":
         raise StorageError(newer_sentence(schema_revision(connection)))
     if state in ("empty", "older"):
         _run_migrations(connection)
-        # What is refused here is undone with the transaction.
+        # An error here undoes the whole transaction.
         require_whole(connection)
         _refuse_old_workers(connection)
 
@@ -93,24 +95,24 @@ def _run_migrations(connection: sa.Connection) -> None:
     except (sa.exc.OperationalError, sa.exc.ProgrammingError) as error:
         if is_unavailable(error) or may_try_again(error):
             raise
-        # It names tables, columns and indexes, and no value: migrations move no secrets.
+        # The message names tables, columns and indexes, but no value: migrations move no secrets.
         reason = str(error.orig).strip().splitlines()[0]
         raise StorageError(
-            f"The upgrade failed, and nothing was changed: {reason}. If somebody has changed the schema by hand, put "
-            "it back as the release that made it had it, then run the upgrade again."
+            f"The upgrade failed, and nothing was changed: {reason}. If the schema was changed by hand, undo that "
+            "change, then run the upgrade again."
         ) from error
 
 
 def _refuse_old_workers(connection: sa.Connection) -> None:
-    """Raise `StorageError`, which undoes the upgrade, while a worker runs that the new schema would break."""
+    """Raise `StorageError`, which undoes the upgrade, while a worker runs that cannot use the new schema."""
     newest = sa.select(schema_readers.c.oldest_reader).where(schema_readers.c.revision == SCHEMA)
     oldest_reader = connection.execute(newest).scalar_one()
     living = Workers(connection).living(time.time_ns() // 1000)
-    old = sorted(worker_words(row) for row in living if row.row_format < oldest_reader)
+    old = sorted(describe_worker(row) for row in living if row.row_format < oldest_reader)
     if old:
         raise StorageError(
             f"Servers of a release that cannot use the new schema still run: {', '.join(old)}. Nothing was changed. "
-            "Stop them, then run the upgrade again; one that was killed counts for 20 more seconds."
+            "Stop them, then run the upgrade again. A killed server counts as running for 20 seconds."
         )
 
 

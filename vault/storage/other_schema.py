@@ -1,8 +1,8 @@
-"""Rows of an archive that another release made, as rows of this release's schema.
+"""Converts the rows of an archive from another release to this release's schema.
 
-A migration that only expands needs no step: the database fills new columns in, as it does when it is upgraded. Any
-other has a step here, which does to rows what the migration does to tables; rows of an older schema run through all
-steps after it. Of a newer schema only what this release knows is taken, and anything else is refused.
+A migration that only expands needs no step here: the database fills in new columns by their defaults. Any other
+migration has a step that changes rows as the migration changes tables. Rows of an older schema run through all later
+steps. From a newer schema, only the tables and columns that this release knows are taken; other values are refused.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from vault.storage.snapshot import kept_tables
 
 
 class Part(NamedTuple):
-    """Rows of one table, as `read_rows` reads them, and their columns."""
+    """Rows of one table, and their columns, in the form of `read_rows`."""
 
     table: str
     columns: tuple[str, ...]
@@ -30,9 +30,9 @@ Step = Callable[[Part], Iterator[Part]]
 
 
 def as_here(schema: str, part: Part) -> Iterator[Part]:
-    """The rows of `part`, of an archive with another schema perhaps, as rows of this schema.
+    """The rows of `part`, from an archive with the schema `schema`, as rows of this schema.
 
-    Raises `StorageError` for what only a newer release knows.
+    Raises `StorageError` for values that only a newer release knows.
     """
     number = int(schema) if schema.isdecimal() else SCHEMA_NUMBER + 1
     parts: Iterable[Part] = [part]
@@ -43,7 +43,7 @@ def as_here(schema: str, part: Part) -> Iterator[Part]:
 
 
 def _split_lock_flag(part: Part) -> Iterator[Part]:
-    """0001 to 0002: `vault_state.locked` becomes a table of its own."""
+    """0001 to 0002: `vault_state.locked` moves to its own table."""
     if part.table != "vault_state" or "locked" not in part.columns:
         yield part
         return
@@ -54,11 +54,11 @@ def _split_lock_flag(part: Part) -> Iterator[Part]:
 
 
 _STEPS: dict[int, Step] = {1: _split_lock_flag}
-"""By the number of the schema that each one leads away from."""
+"""Steps by the number of the schema that they convert from."""
 
 
 def _completed(part: Part) -> Part:
-    """With the columns of signed tables that came later: a MAC is checked before the database could fill them in."""
+    """Add later columns of signed tables: their MACs are checked before the database fills in defaults."""
     signed = SIGNED_TABLES.get(part.table)
     if signed is None:
         return part
@@ -68,7 +68,7 @@ def _completed(part: Part) -> Part:
 
 
 def _known(part: Part) -> Iterator[Part]:
-    """Without tables that are empty and columns that hold nothing, where a newer release has added them."""
+    """Drop a newer release's tables and columns if they are empty. Raises `StorageError` if they are not."""
     table = next((table for table in kept_tables() if table.name == part.table), None)
     if table is None:
         for _ in part.rows:

@@ -1,4 +1,4 @@
-"""Which errors say that a database takes its rows in general, and not these."""
+"""Tells errors about the stored values from errors of the database itself."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from sqlalchemy.exc import DBAPIError, StatementError
 
 
 def is_about_the_rows(error: BaseException) -> bool:
-    """Whether `error` is the fault of what was to be stored: too long, of a wrong type, no text."""
+    """Whether the values caused `error`: too long, of a wrong type, or not text. Trying again will not help."""
     if isinstance(error, StatementError) and error.orig is not None:
         error = error.orig
     if isinstance(error, DBAPIError):
         return False
-    # PostgreSQL's driver is imported only where it is used.
+    # Compare names, so that PostgreSQL's driver need not be imported here.
     names = {kind.__name__ for kind in type(error).__mro__}
     ours = (ValueError, TypeError, KeyError, OverflowError, sqlite3.InterfaceError, sqlite3.IntegrityError)
     return isinstance(error, ours) or "DataError" in names

@@ -1,8 +1,8 @@
-"""Which connections of the pools are out of date, and are replaced before their next use.
+"""Replaces all pooled connections after an error that concerns the whole server.
 
-One error can say something about all connections: a primary that was demoted keeps them open and refuses every write,
-and a server that ends one session has mostly ended the others too. After such an error each connection that was opened
-before is closed when a pool hands it out, and a fresh one takes its place. The address may lead to another server now.
+A demoted primary keeps its connections open and refuses every write. A server that ends one session has usually ended
+the others too. After such an error, each older connection is closed at its next checkout and a new one is opened, which
+may reach another server.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from sqlalchemy.engine import Engine, ExceptionContext
 from vault.storage.engine import ends_connections
 
 _EVERY_SECONDS = 1.0
-"""A database that stays read-only must not cost every reader a new connection for every refused write."""
+"""If a database stays read-only, refused writes must not make every reader reconnect each time."""
 
 
 class Renewal:
-    """Counts generations of connections. Only those of the current generation are handed out. Thread-safe."""
+    """Counts generations of connections. Only connections of the current generation are used. Thread-safe."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.generation = 0
@@ -32,13 +32,13 @@ class Renewal:
         self._mutex = threading.Lock()
 
     def watch(self, engine: Engine) -> None:
-        """Renew upon errors of this engine, and replace its connections."""
+        """Watch this engine for such errors, and replace its connections after one."""
         event.listen(engine, "connect", self._mark)
         event.listen(engine, "checkout", self._check)
-        event.listen(engine, "handle_error", self._heed)
+        event.listen(engine, "handle_error", self._on_error)
 
     def renew(self) -> None:
-        """Make all connections out of date, at most once a second."""
+        """Start a new generation, at most once a second."""
         with self._mutex:
             now = self._clock()
             if now - self._renewed_at >= _EVERY_SECONDS:
@@ -49,10 +49,10 @@ class Renewal:
 
     def _check(self, _connection: object, record: Any, _proxy: object) -> None:
         if record.info.get("generation") != self.generation:
-            # The pool closes this connection, opens another, and asks again.
+            # The pool closes this connection, opens another one, and calls this again.
             raise sa.exc.DisconnectionError()
 
-    def _heed(self, context: ExceptionContext) -> None:
+    def _on_error(self, context: ExceptionContext) -> None:
         if context.is_disconnect or ends_connections(context.original_exception):
             context.is_disconnect = True
             self.renew()

@@ -15,7 +15,7 @@ from vault.storage.signed import FormatNotOpen, RowSigner, SignedTable
 from vault.storage.tables import workers
 
 SIGNATURE = ("row_version", "row_format", "mac_key_id", "mac")
-"""What is written with every change of a row of authority."""
+"""The columns that every change of a signed row writes."""
 
 _IDS_AT_ONCE = 500
 
@@ -85,7 +85,7 @@ class Repository:
     def change(self, record: Record, **changes: Any) -> None:
         """Change a row that was read before, and sign it again. Raises `Stale` when it has changed since.
 
-        Raises `Conflict` where a value needs a column that a living worker of an older release cannot check.
+        Raises `Conflict` if a value needs a column that a running worker of an older release cannot check.
         """
         table, before = self.signed.table, record._asdict()
         after = {**before, **changes, "row_version": record.row_version + 1}
@@ -116,7 +116,7 @@ class Repository:
         return row and self.checked(row)
 
     def named(self, ids: Iterable[str]) -> dict[str, Record]:
-        """The rows with these ids, by id; for tables whose key is one column. Large columns may be left out of it."""
+        """The rows with these ids, by id, for tables with one key column. Columns outside the MAC are not read."""
         (name,) = self.signed.key_names
         wanted, found = list(dict.fromkeys(ids)), []
         for start in range(0, len(wanted), _IDS_AT_ONCE):
@@ -149,20 +149,25 @@ class Repository:
 def signed_values(
     connection: Connection, signer: RowSigner, signed: SignedTable, values: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """`RowSigner.sign`, which raises `Conflict` where a worker of an older release could not check the row."""
+    """`RowSigner.sign`, but raises `Conflict` if a worker of an older release could not check the row."""
     try:
         return signer.sign(signed, values)
     except FormatNotOpen as error:
         raise _not_open(connection, error.number) from error
 
 
+def describe_worker(worker: Record) -> str:
+    """Where a worker runs, and its release. Release 0.1.0 did not write its number."""
+    return f"{worker.host} (process {worker.pid}, release {worker.release or '0.1.0'})"
+
+
 def _not_open(connection: Connection, number: int) -> Conflict:
-    """Says which workers of an older release stand in the way of row format `number`."""
+    """The error that names the older workers that cannot check row format `number`."""
     older = select(workers).where(workers.c.row_format < number).order_by(workers.c.host, workers.c.pid)
-    names = [f"{row.host} (process {row.pid}, release {row.release or '0.1.0'})" for row in connection.execute(older)]
+    names = [describe_worker(row) for row in connection.execute(older)]
     if not names:
         return Conflict("The upgrade to this release is not finished yet. Try again in a minute.")
     return Conflict(
-        "This needs a column that an older release cannot check, and workers of one still run: "
-        f"{', '.join(names)}. Stop them to finish the upgrade, then try again."
+        f"Workers of an older release still run, and cannot check this change: {', '.join(names)}. "
+        "Stop them to finish the upgrade, then try again."
     )

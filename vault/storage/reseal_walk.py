@@ -32,7 +32,7 @@ def repositories() -> tuple[type[Repository], ...]:
 
 
 def every_repository() -> tuple[type[Repository], ...]:
-    """Every table of signed rows, the audit's own among them."""
+    """The repositories of all tables with signed rows, including the audit's."""
     return (*REPOSITORIES, AuditPruned)
 
 

@@ -1,7 +1,7 @@
-"""The catalogue of row formats: which formats after the first may be written, and what columns they have.
+"""The catalogue of row formats: the formats after the first that may be written, and their columns.
 
-A format is *open* once it stands here. It is opened when every living worker knows it (`services/row_formats.py`), and
-stays open. A process of an older release learns the columns of a newer format from here (`adopting.py`).
+A format in this catalogue is *open*. It is opened when every running worker knows it (`services/upgrading.py`), and
+stays open. A process of an older release reads the columns of a newer format from here (`adopting.py`).
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from vault.storage.tables import row_formats
 
 
 class RowFormats(Repository):
-    """The formats that are open. The format of these rows never changes: every release must be able to read them."""
+    """The open formats. The format of these rows never changes, so that every release can read them."""
 
     signed = SignedTable(row_formats, uncovered=("settled_us",))
 
     def list(self) -> list[Record]:
-        """All that are open, the oldest first."""
+        """All open formats, the oldest first."""
         return self.all(select(row_formats).order_by(row_formats.c.number, row_formats.c.table_name))
 
     def open(self, table: str, number: int, added: Mapping[str, Before], now_us: int) -> None:
-        """Open a format, which adds these columns to the one before it."""
+        """Open a format that adds these columns to the previous one."""
         self.add(
             id=f"{table}.{number}",
             table_name=table,
@@ -37,13 +37,13 @@ class RowFormats(Repository):
         )
 
     def settle(self, table: str, number: int, now_us: int | None) -> None:
-        """Note when no row of an older format was left; None where there may be some again."""
+        """Store when no row of an older format was left; None if there may be some again."""
         one = (row_formats.c.table_name == table) & (row_formats.c.number == number)
         self._connection.execute(update(row_formats).where(one).values(settled_us=now_us))
 
 
 def numbers_of(rows: Iterable[Record]) -> dict[str, frozenset[int]]:
-    """The numbers that these rows of the catalogue open, by table."""
+    """The open format numbers of each table."""
     found: dict[str, set[int]] = {}
     for row in rows:
         found.setdefault(row.table_name, set()).add(row.number)
@@ -51,24 +51,25 @@ def numbers_of(rows: Iterable[Record]) -> dict[str, frozenset[int]]:
 
 
 def unknown_to(tables: Mapping[str, SignedTable], rows: Sequence[Record]) -> list[str]:
-    """The ids of formats that this process cannot check. A table that it does not know at all is no concern of it."""
+    """The ids of formats that this process cannot check, of the tables that it knows."""
     return [row.id for row in rows if row.table_name in tables and row.number not in tables[row.table_name].layouts]
 
 
 def check_adopted(tables: Mapping[str, SignedTable], rows: Iterable[Record]) -> None:
     """Raise `StorageError` unless the formats of this process have the columns that these checked rows name.
 
-    A process adopts formats before it has a key to check the catalogue with, so the database could have shown it other
-    columns, or other values of before, than it shows now.
+    A process adopts formats before it has a key to check the catalogue, so it may have read a forged one then.
     """
     for row in rows:
         signed = tables.get(row.table_name)
         if signed is not None and row.number in signed.layouts and signed.added_by(row.number) != added_by(row):
-            raise StorageError(f"Row format {row.id} has other columns in the database than in this process.")
+            raise StorageError(
+                f"Row format {row.id} has other columns in the database than in this process. Start the process again."
+            )
 
 
 def added_by(row: Record) -> dict[str, Before]:
-    """The columns that a format adds. Raises `StorageError` for a row that no release has written."""
+    """The columns that a format adds, with their earlier values. Raises `StorageError` for a damaged row."""
     try:
         added = json.loads(row.columns)
     except (ValueError, RecursionError):

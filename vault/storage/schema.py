@@ -1,10 +1,10 @@
-"""Which schema this release has, and how the database's own stands to it.
+"""The schema of this release, and the state of the database's schema.
 
-empty       no schema at all                                       `db upgrade` makes one
-older       a migration of ours is missing                         `db upgrade`
-current     ours
-accepted    a newer release's, which lets this one read and write  nothing to do
-newer       a newer release's, which does not                      run that release, or restore a backup
+empty       no schema                                        run `strongroom db upgrade`
+older       a migration of this release is missing           run `strongroom db upgrade`
+current     the schema of this release                       nothing to do
+accepted    a newer schema that this release may use         nothing to do
+newer       a newer schema that this release must not use    run the newer release, or restore a backup
 """
 
 from __future__ import annotations
@@ -19,23 +19,27 @@ SCHEMA = "0002"
 """The newest migration of this release. Row formats up to its number are in this release's code."""
 SCHEMA_NUMBER = int(SCHEMA)
 
-ADVICE = "Put it back as it was, or restore a backup into an empty database."
+ADVICE = "Undo the change, or restore a backup into an empty database."
+
+USABLE = ("current", "accepted")
+"""The states in which this release can serve."""
+
 _FAULTS_NAMED = 5
 _SEVERAL = " and "
 
 
 def schema_revision(connection: Connection) -> str:
-    """The migration that the database stands at; empty where there is no schema."""
-    # Looked for first: on PostgreSQL a failed statement would end the transaction that may be under way.
+    """The newest migration in the database; empty if there is no schema."""
+    # Look for the table first: on PostgreSQL, a failed statement would abort the current transaction.
     if not inspect(connection).has_table("alembic_version"):
         return ""
-    # Several are named together, which is no migration of any release.
+    # Several numbers are joined, which matches no release.
     found = connection.execute(text("SELECT version_num FROM alembic_version ORDER BY version_num")).scalars()
     return _SEVERAL.join(str(revision) for revision in found)
 
 
 def schema_state(connection: Connection) -> str:
-    """`empty`, `older`, `current`, `accepted` or `newer`: see above."""
+    """`empty`, `older`, `current`, `accepted` or `newer`, as in the table above."""
     revision = schema_revision(connection)
     if revision in ("", SCHEMA):
         return "current" if revision else "empty"
@@ -45,44 +49,44 @@ def schema_state(connection: Connection) -> str:
 
 
 def require_usable(connection: Connection) -> str:
-    """The state of a schema that this release can serve from. Raises `StorageError` with what to do."""
+    """`current` or `accepted`. Raises `StorageError`, which says what to do, in any other state."""
     state = schema_state(connection)
     if state == "newer":
         raise StorageError(newer_sentence(schema_revision(connection)))
-    if state not in ("current", "accepted"):
-        raise StorageError("The database has no schema, or an older one: run `strongroom db upgrade` first.")
+    if state not in USABLE:
+        raise StorageError("The database has no schema, or an older one. Run `strongroom db upgrade` first.")
     return state
 
 
 def require_whole(connection: Connection) -> None:
-    """Raise `StorageError` where something of the schema is missing, or was changed by hand."""
+    """Raise `StorageError` if part of the schema is missing or was changed by hand."""
     faults = inspect_schema(connection).faults
     if faults:
-        more = f" And {len(faults) - _FAULTS_NAMED} more." if len(faults) > _FAULTS_NAMED else ""
+        more = f" There are {len(faults) - _FAULTS_NAMED} more faults." if len(faults) > _FAULTS_NAMED else ""
         raise StorageError(
-            f"The database's schema is not as its migrations made it. {' '.join(faults[:_FAULTS_NAMED])}{more} "
-            f"{ADVICE} `strongroom db status` names everything."
+            f"The database's schema differs from its migrations. {' '.join(faults[:_FAULTS_NAMED])}{more} "
+            f"{ADVICE} `strongroom db status` lists every fault."
         )
 
 
 def newer_sentence(revision: str) -> str:
-    """What to do about a schema that this release must not touch."""
+    """What to do about a newer schema that this release must not use."""
     if _SEVERAL in revision:
         return (
-            f"The database names several schemas at once ({revision}), which no release does: somebody has changed the "
-            "table alembic_version by hand. Leave only the migration in it that was run last, or restore a backup."
+            f"The table alembic_version names several schemas at once ({revision}), so it was changed by hand. Leave "
+            "only the row of the migration that ran last, or restore a backup."
         )
     return (
-        f"A newer release of Strongroom has made the database's schema ({revision}), and this release ({SCHEMA}) "
-        "cannot use it. Run that newer release, or restore a backup from before the upgrade into an empty database."
+        f"A newer release of Strongroom made the database's schema ({revision}). This release ({SCHEMA}) cannot use "
+        "it. Run that newer release, or restore a backup from before the upgrade into an empty database."
     )
 
 
 def _oldest_reader(connection: Connection, revision: str) -> int:
-    """The oldest migration that a release must know beside this one; beyond any where it names none."""
+    """The oldest migration that a release must know to use `revision`; above our own if none is stored."""
     if not inspect(connection).has_table(schema_readers.name):
         return SCHEMA_NUMBER + 1
     reader = select(schema_readers.c.oldest_reader).where(schema_readers.c.revision == revision)
     found = connection.execute(reader).scalar_one_or_none()
-    # SQLite lets somebody put text into a column of numbers.
+    # SQLite allows text in a column of numbers.
     return found if isinstance(found, int) else SCHEMA_NUMBER + 1

@@ -9,9 +9,7 @@ from sqlalchemy import Select, delete, func, or_, select
 from vault.storage.repository import Record, Repository
 from vault.storage.signed import SignedTable
 from vault.storage.tables import sessions
-
-_TRIM_AT_ONCE = 1000
-"""Deleted in one step by a login."""
+from vault.storage.trim import beyond
 
 
 class Sessions(Repository):
@@ -32,18 +30,17 @@ class Sessions(Repository):
         return self.all(_living(user_id, now_us).order_by(sessions.c.id).with_for_update())
 
     def counts(self, user_id: str, now_us: int) -> tuple[int, int]:
-        """How many of a user's sessions are living, and how many have ended and are still stored."""
+        """The numbers of a user's living sessions, and of ended ones that are still stored."""
         is_living = sessions.c.revoked_us.is_(None) & (sessions.c.expires_us > now_us)
         living = func.count().filter(is_living)
         row = self._connection.execute(select(living, func.count()).where(sessions.c.user_id == user_id)).one()
         return int(row[0]), int(row[1] - row[0])
 
     def trim_ended(self, user_id: str, most: int, now_us: int) -> None:
-        """Delete a user's sessions that have ended, but for the `most` that began last."""
+        """Delete a user's ended sessions, except the `most` newest."""
         is_over = sessions.c.revoked_us.is_not(None) | (sessions.c.expires_us <= now_us)
         ended = select(sessions.c.id).where(sessions.c.user_id == user_id, is_over)
-        # SQLite takes no OFFSET without a LIMIT.
-        past = ended.order_by(sessions.c.created_us.desc(), sessions.c.id).limit(_TRIM_AT_ONCE).offset(most)
+        past = beyond(most, ended.order_by(sessions.c.created_us.desc(), sessions.c.id))
         self._connection.execute(delete(sessions).where(sessions.c.id.in_(past)))
 
     def purge(self, before_us: int) -> int:

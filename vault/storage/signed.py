@@ -1,17 +1,17 @@
 """Rows that carry authority are signed: each has a MAC over its table, its key and its columns.
 
-Someone who can write to the database but does not hold the vault's keys can neither forge nor widen a row. What they
-can do is put an old row back together with its old MAC; the audit finds that.
+Someone who can write to the database but does not hold the vault's keys cannot forge or change a row. They can put an
+old row back with its old MAC; the audit finds that.
 
-A table's columns grow from release to release, so a row's format has a number: that of the migration that brought its
-newest covered column. `row_format` says which format signed a row.
+Releases add columns to tables, so row formats are numbered: a format has the number of the migration that added its
+newest covered column. `row_format` is the format that signed a row.
 
     format 1   id | name role state                       | the columns of migration 0001
-    format 3   id | name role state must_change_password  | and one that migration 0003 has added
+    format 3   id | name role state must_change_password  | and the column that migration 0003 added
 
-A MAC covers exactly the columns of its row's format. Every newer covered column must still hold the value that it had
-before it existed: anything else was written by someone without the keys. The number itself needs no MAC: a MAC's
-encoding holds the names of its columns, so a MAC of one format never fits another.
+A MAC covers exactly the columns of its row's format. Every newer covered column must hold its earlier value (its
+default, or NULL): any other value was written without the keys. The number needs no MAC: a MAC covers the names of its
+columns, so a MAC of one format is never valid for another.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ FIRST_FORMAT = 1
 
 _SIGNATURE = ("row_format", "mac_key_id", "mac")
 _MEMO_BYTES = 16 * 1024 * 1024
-"""For rows whose MAC has been checked once: about 20,000 of them. A checked row costs 1 µs instead of 6."""
+"""Memory for checked rows: about 20,000 rows. A row in it takes 1 µs instead of 6."""
 
 Before = None | bool | int | str
-"""What a column holds in every row of before it existed: its default, or NULL."""
+"""The value of a column in all rows that are older than it: its default, or NULL."""
 
 
 class FormatNotOpen(Exception):
-    """A value needs a column of a row format that must not be written yet. `number` is the format's."""
+    """A value needs a row format that must not be written yet. `number` is that format."""
 
     def __init__(self, table: str, column: str, number: int) -> None:
         super().__init__(f"{table}.{column} needs row format {number}, which is not open.")
@@ -50,13 +50,13 @@ class RowSigner:
     def __init__(
         self, active: Key, retired: Iterable[Key] = (), open_formats: Mapping[str, Iterable[int]] | None = None
     ) -> None:
-        """`open_formats` has, for each table, the numbers of the formats after the first that may be written."""
+        """`open_formats` are the format numbers after the first that may be written, by table."""
         self._active = active
         self._keys = {key.id: key for key in (active, *retired)}
         self._memo: Memo[tuple[Any, ...], bool] = Memo(_MEMO_BYTES)
         self.open_formats = {table: frozenset(numbers) for table, numbers in (open_formats or {}).items()}
         self.on_unknown_format: Callable[[str, int], None] = _stays_unknown
-        """Is told of a row format that this process does not know. Raises `Unavailable` if a newer release made it."""
+        """Called for an unknown row format. It raises `Unavailable` if a newer release made that format."""
 
     @property
     def active(self) -> Key:
@@ -64,15 +64,15 @@ class RowSigner:
         return self._active
 
     def is_like(self, other: RowSigner) -> bool:
-        """Whether the other one has the same keys, and writes the same formats."""
+        """Whether `other` has the same keys and the same open formats."""
         mine, theirs = ((each._active, each._keys, each.open_formats) for each in (self, other))
         return mine == theirs
 
     def sign(self, signed: SignedTable, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return `values` with `row_format`, `mac_key_id` and `mac` for the row that they make.
+        """`values` with the `row_format`, `mac_key_id` and `mac` of their row.
 
-        A row keeps its format where that is newer than the newest open one: a column that another release has added
-        stays under the MAC. Raises `FormatNotOpen`.
+        A row of a newer format keeps it, so that columns of another release stay under the MAC. Raises
+        `FormatNotOpen`.
         """
         number = max(self.writes(signed), values.get("row_format") or FIRST_FORMAT)
         key, columns = signed.split(values, number)
@@ -80,7 +80,7 @@ class RowSigner:
         return {**values, "row_format": number, "mac_key_id": self._active.id, "mac": mac}
 
     def writes(self, signed: SignedTable) -> int:
-        """The format of a new row: the newest open one of those that this release has in its own code."""
+        """The format of new rows: the newest open format in this release's own code."""
         usable = signed.own_formats & self.open_formats.get(signed.table.name, frozenset())
         return max(usable, default=FIRST_FORMAT)
 
@@ -96,7 +96,7 @@ class RowSigner:
         self._memo.put(entry, True, size_of(entry))
 
     def verify(self, signed: SignedTable, row: Sequence[Any]) -> None:
-        """The same without the memo, for a caller that has one of its own."""
+        """`check` without the memo, for a caller with its own memo."""
         layout = signed.layouts.get(row[-3])
         key = self._keys.get(row[-2])
         if layout is None:
@@ -125,7 +125,7 @@ class RowSigner:
 
 
 class Layout(NamedTuple):
-    """Where a format ends in a row that is in `SignedTable.order`, and what the columns of newer formats must hold."""
+    """One format: `end` is its end in a row in `SignedTable.order`, `rest` the values of newer columns after it."""
 
     format: RowFormat
     end: int
@@ -133,10 +133,10 @@ class Layout(NamedTuple):
 
 
 class SignedTable:
-    """Which columns of a table are covered: all, less those that carry no authority and say so here.
+    """The covered columns of a table: all except `uncovered`, which carry no authority.
 
-    `added` has, for each format after the first, its new columns and what each of them held before it existed. The
-    formats stand in one order, and each covers all columns of the one before it.
+    `added` has the new columns of each format after the first, with their earlier values. Each format covers all
+    columns of the previous one.
     """
 
     def __init__(
@@ -156,10 +156,10 @@ class SignedTable:
         for number, columns in sorted((added or {}).items()):
             self.append(number, columns)
         self.own_formats = frozenset(self._columns)
-        """The formats that this release has in its own code; the catalogue may add newer ones."""
+        """The formats in this release's own code. The catalogue may add newer ones."""
 
     def append(self, number: int, added: Mapping[str, Before]) -> None:
-        """Add a format: the newest so far, and `added`. Raises `ValueError`."""
+        """Add a format: the columns of the newest one, and `added`. Raises `ValueError`."""
         newest = self.newest
         if number <= newest or not added:
             raise ValueError(f"Row format {number} of {self.table.name} does not follow format {newest}.")
@@ -171,7 +171,7 @@ class SignedTable:
         self._lay_out()
 
     def _lay_out(self) -> None:
-        # Format 1 first, then what each format added: the columns of a format are always the beginning of a row.
+        # The columns of format 1 come first, then those of each later format. So each format is a prefix of a row.
         width = len(self.key_names)
         self.newest = max(self._columns)
         self.covered = self._columns[self.newest]
@@ -191,25 +191,25 @@ class SignedTable:
         return [self.table.columns[name] for name in self.order]
 
     def added_by(self, number: int) -> dict[str, Before]:
-        """The columns that a format adds to the one before it, with what they held before; none for the first."""
+        """The columns that a format adds to the previous one, with their earlier values. None for the first format."""
         earlier = max((each for each in self._columns if each < number), default=number)
         return {name: self.before[name] for name in self._columns[number][len(self._columns[earlier]) :]}
 
     def split(self, values: Mapping[str, Any], number: int) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-        """The primary key and what format `number` covers of `values`. Raises `FormatNotOpen`."""
+        """The primary key and the columns of format `number`, from `values`. Raises `FormatNotOpen`."""
         names = self._columns[number]
         for name in self.covered[len(names) :]:
             if values.get(name, self.before[name]) != self.before[name]:
-                raise FormatNotOpen(self.table.name, name, self._brought(name))
+                raise FormatNotOpen(self.table.name, name, self._format_with(name))
         return tuple(values[name] for name in self.key_names), tuple(values[name] for name in names)
 
     def ordered(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
         """`values` in the order that `RowSigner.check` takes them in."""
         return tuple(values[name] for name in self.order)
 
-    def _brought(self, name: str) -> int:
+    def _format_with(self, name: str) -> int:
         return min(number for number, names in self._columns.items() if name in names)
 
 
 def _stays_unknown(_table: str, _number: int) -> None:
-    """No release is known that made such a format, so the row is a forgery."""
+    """The default: no release made such a format, so the row is a forgery."""

@@ -51,7 +51,7 @@ def snapshot(storage: Storage) -> Iterator[Connection]:
         connection.exec_driver_sql(begin)
         try:
             if not storage.is_sqlite:
-                # Between two pages an archive is written, to a disk that may be slow.
+                # The archive is written between two reads, perhaps to a slow disk.
                 connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = '{LONG.idle_seconds}s'")
             yield connection
         finally:
@@ -99,7 +99,7 @@ def as_records(name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]])
 
 
 def has_rows(connection: Connection) -> bool:
-    """Whether any table of the schema holds anything that its migrations have not written."""
+    """Whether any table has rows that the migrations did not write."""
     tables = [table for table in metadata.sorted_tables if table is not schema_readers]
     return any(connection.execute(select(1).select_from(table).limit(1)).first() for table in tables)
 
@@ -120,7 +120,7 @@ def changes_mark(connection: Connection) -> str:
 
 
 def events_placed(connection: Connection) -> int:
-    """How many events the audit has in its tree; it grows with all that is done, and asks no clock."""
+    """The number of events in the audit's tree. It grows with every action and does not depend on a clock."""
     return int(connection.execute(select(audit_head.c.size)).scalar_one_or_none() or 0)
 
 

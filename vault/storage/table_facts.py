@@ -1,11 +1,11 @@
-"""What becomes of each table's rows, in one place: four questions that every table answers.
+"""Four facts about the rows of every table.
 
-| question                                | answers                                                                  |
-|-----------------------------------------|--------------------------------------------------------------------------|
-| Is each row under a MAC?                | `is_signed`                                                              |
-| What does a reseal do?                  | `Reseal`                                                                 |
-| Does a row go when its person is erased?| `goes_with_person`: by a chain of foreign keys with ON DELETE CASCADE    |
-| Does a backup keep it?                  | `is_kept`: not what must not come back to life, or means nothing elsewhere |
+| question                                       | answer                                                     |
+|------------------------------------------------|------------------------------------------------------------|
+| Does each row have a MAC?                      | `is_signed`                                                |
+| What does a reseal do to it?                   | `Reseal`                                                   |
+| Is it deleted when its person is erased?       | `goes_with_person`: by foreign keys with ON DELETE CASCADE |
+| Does a backup keep it?                         | `is_kept`: not if it must not come back, such as a session |
 
 `tests/unit/storage/test_table_facts.py` compares the answers with the tables.
 """
@@ -17,19 +17,19 @@ from enum import Enum
 
 
 class Reseal(Enum):
-    """What a reseal does to the rows of a table, beside signing those that are signed."""
+    """What a reseal does to the rows of a table, besides signing them again if they are signed."""
 
     NOTHING = "nothing"
-    """They hold nothing that is sealed or digested under a key of the vault's, or it may stay."""
+    """Nothing: no value is sealed or digested under a key of the vault, or the value may stay."""
     SEALS = "seals"
-    """Blobs are sealed anew, or keys wrapped anew."""
+    """Blobs are sealed again, or keys are wrapped again."""
     ENDS = "ends"
-    """They are deleted, or end."""
+    """The rows are deleted, or they end."""
 
 
 @dataclass(frozen=True, slots=True)
 class TableFacts:
-    """A table's answers."""
+    """The facts of one table."""
 
     is_signed: bool
     reseal: Reseal
@@ -60,7 +60,7 @@ TABLE_FACTS = {
     "data_keys": TableFacts(_SIGNED, Reseal.SEALS, _PERSONS, _KEPT),
     "revisions": TableFacts(_SIGNED, Reseal.SEALS, _PERSONS, _KEPT),
     "changes": TableFacts(_PLAIN, Reseal.NOTHING, _PERSONS, _KEPT),
-    # The audit outlives the account; its events are under the tree's own MACs.
+    # The audit stays after an erasure. The tree has MACs of its own.
     "audit_events": TableFacts(_SIGNED, Reseal.NOTHING, _VAULTS, _KEPT),
     "audit_head": TableFacts(_PLAIN, Reseal.NOTHING, _VAULTS, _KEPT),
     "audit_pruned": TableFacts(_SIGNED, Reseal.NOTHING, _VAULTS, _KEPT),

@@ -72,8 +72,8 @@ vault_state = Table(
     CheckConstraint("id = 1", name="one_row"),
 )
 
-# Whether an operator keeps the vault locked. A table of its own: setting the flag must not wait for a transaction that
-# holds the state's row. It carries no MAC: a vault must lock while no key can be had.
+# Whether an operator locked the vault. It has its own table, so that setting it does not wait for a transaction that
+# locks the row of `vault_state`. It has no MAC, because a vault must lock even while no key is available.
 lock_flag = Table(
     "lock_flag",
     metadata,
@@ -83,8 +83,8 @@ lock_flag = Table(
     CheckConstraint("id = 1", name="one_row"),
 )
 
-# The row formats after the first that may be written, by table: each stands here once every living worker knows it.
-# A release that does not know one in its code learns its columns from here. The format of these rows never changes.
+# The row formats after the first that may be written. A format is added when every running worker knows it. An older
+# release reads the columns of a newer format from here. The format of these rows never changes.
 row_formats = Table(
     "row_formats",
     metadata,
@@ -92,16 +92,16 @@ row_formats = Table(
     Column("id", String(80), primary_key=True),
     Column("table_name", String(64), nullable=False),
     Column("number", Integer, nullable=False),
-    # JSON: the columns that it adds to the format before, and what each of them held before it existed.
+    # JSON: the columns that it adds to the previous format, and the value of each in older rows.
     Column("columns", Text, nullable=False),
     Column("opened_us", BigInteger, nullable=False),
-    # When a walk over the whole table found no row of an older format. None while rows are to be signed again.
+    # When a pass over the whole table found no row of an older format. NULL while rows must be signed again.
     Column("settled_us", BigInteger, nullable=True),
     *_signature(),
 )
 
-# Which releases may use a schema that is newer than their own: for each migration, the number of the oldest migration
-# that a release must know to read and write beside it.
+# Which older releases may use the schema: for each migration, the oldest migration that a release must know to read and
+# write beside it.
 schema_readers = Table(
     "schema_readers",
     metadata,
@@ -480,7 +480,7 @@ idempotency = Table(
     Column("user_key_id", String(36), nullable=True),
     Column("created_us", BigInteger, nullable=False),
     Column("expires_us", BigInteger, nullable=False),
-    # The token or session whose answer it is: one token must not push out what others of its person have kept.
+    # The topmost token of the answer; NULL for a session. One token must not push out answers of the person's others.
     Column("holder", String(12), nullable=True),
     Index("ix_idempotency_user", "user_id", "created_us"),
     Index("ix_idempotency_holder", "user_id", "holder", "created_us"),
@@ -497,7 +497,7 @@ wrapped_answers = Table(
     Column("blob", LargeBinary, nullable=False),
     Column("created_us", BigInteger, nullable=False),
     Column("expires_us", BigInteger, nullable=False),
-    # The topmost token above the one that asked; None for a session.
+    # The topmost token above the caller; NULL for a session.
     Column("token_id", String(12), nullable=True),
     Index("ix_wrapped_answers_user", "user_id"),
     Index("ix_wrapped_answers_token", "token_id"),
@@ -537,7 +537,7 @@ workers = Table(
     Column("state_version", BigInteger, nullable=False),
     Column("started_us", BigInteger, nullable=False),
     Column("lease_until_us", BigInteger, nullable=False),
-    # Its release, and the newest row format in its code: one that a living worker does not know is not written.
+    # Its release, and the newest row format in its code. No format is written that a running worker does not know.
     Column("release", String(32), nullable=False, server_default=text("''")),
     Column("row_format", Integer, nullable=False, server_default=text("1")),
 )

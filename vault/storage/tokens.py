@@ -10,9 +10,7 @@ from sqlalchemy.sql import ColumnElement
 from vault.storage.repository import Record, Repository
 from vault.storage.signed import SignedTable
 from vault.storage.tables import grants, tokens
-
-_TRIM_AT_ONCE = 1000
-"""Deleted in one step by a call that makes a token."""
+from vault.storage.trim import beyond
 
 
 class Tokens(Repository):
@@ -93,8 +91,7 @@ class Tokens(Repository):
         """
         newest_first = (tokens.c.created_us.desc(), tokens.c.id)
         ended = select(tokens.c.id).where(tokens.c.user_id == user_id, not_(_living(now_us)))
-        # SQLite takes no OFFSET without a LIMIT.
-        past = ended.order_by(*newest_first).limit(_TRIM_AT_ONCE).offset(most)
+        past = beyond(most, ended.order_by(*newest_first))
         self._connection.execute(delete(tokens).where(tokens.c.id.in_(past)))
 
 

@@ -12,6 +12,7 @@ from vault.storage.keys import VaultState
 from vault.storage.repository import Record, Repository
 from vault.storage.signed import SignedTable
 from vault.storage.tables import credentials, known_addresses, users
+from vault.storage.trim import beyond
 from vault.storage.upsert import upsert
 
 _OPERATING = (users.c.role == "operator", users.c.state == "active")
@@ -98,8 +99,7 @@ class Credentials(Repository):
 
 
 KNOWN_ADDRESSES_MOST = 100
-"""Of each person: the places from which they have logged in last."""
-_TRIM_AT_ONCE = 1000
+"""The addresses of last logins that are kept for each person."""
 
 
 class KnownAddresses:
@@ -118,10 +118,8 @@ class KnownAddresses:
         )
         theirs = known_addresses.c.user_id == user_id
         newest_first = (known_addresses.c.succeeded_us.desc(), known_addresses.c.address)
-        # SQLite takes no OFFSET without a LIMIT.
-        past = select(known_addresses.c.address).where(theirs).order_by(*newest_first).limit(_TRIM_AT_ONCE)
-        gone = known_addresses.c.address.in_(past.offset(KNOWN_ADDRESSES_MOST))
-        self._connection.execute(delete(known_addresses).where(theirs, gone))
+        past = beyond(KNOWN_ADDRESSES_MOST, select(known_addresses.c.address).where(theirs).order_by(*newest_first))
+        self._connection.execute(delete(known_addresses).where(theirs, known_addresses.c.address.in_(past)))
 
     def has(self, user_id: str, address: bytes, since_us: int) -> bool:
         """Whether the user has logged in from `address` since `since_us`."""

@@ -28,12 +28,12 @@ ON_BOTH = {
     ),
 }
 ON_POSTGRESQL = {
-    "ALTER TABLE users ALTER COLUMN name DROP NOT NULL": "The column users.name may be NULL.",
-    "ALTER TABLE tokens ALTER COLUMN expires_us SET NOT NULL": "The column tokens.expires_us must not be NULL.",
-    "ALTER TABLE tokens ALTER COLUMN ttl_seconds TYPE text": "The column tokens.ttl_seconds holds text",
+    "ALTER TABLE users ALTER COLUMN name DROP NOT NULL": "The column users.name is nullable, but should be NOT NULL.",
+    "ALTER TABLE tokens ALTER COLUMN expires_us SET NOT NULL": "tokens.expires_us is NOT NULL, but should allow NULL.",
+    "ALTER TABLE tokens ALTER COLUMN ttl_seconds TYPE text": "The column tokens.ttl_seconds has the type text",
     "ALTER TABLE users DROP CONSTRAINT uq_users_name_folded": "The unique constraint uq_users_name_folded of users",
     "ALTER TABLE tokens DROP CONSTRAINT fk_tokens_user_id": "The foreign key from tokens.user_id to users is missing.",
-    "ALTER TABLE leases DROP CONSTRAINT pk_leases": "The primary key of leases is another one.",
+    "ALTER TABLE leases DROP CONSTRAINT pk_leases": "The primary key of leases is wrong at the column ",
 }
 
 
@@ -81,7 +81,7 @@ def test_a_worker_does_not_start_on_it(tmp_path: Path, database_url: str) -> Non
     inspected(database_url, "DROP INDEX ix_tokens_user")
     with pytest.raises(
         StorageError,
-        match=r"ix_tokens_user of tokens is missing\. Make it with `CREATE INDEX .*`\. Put it back as it was",
+        match=r"ix_tokens_user of tokens is missing\. Make it with `CREATE INDEX .*`\. Undo the change",
     ):
         open_vault(vault.settings, as_worker=True)
 

@@ -134,7 +134,7 @@ def test_a_transaction_that_stands_still_is_ended_and_the_next_gets_its_lock(
             write(other, "other")
             say(unit, "thawed")
 
-    with pytest.raises(DatabaseUnavailable, match="stood still for too long"):
+    with pytest.raises(DatabaseUnavailable, match="idle for too long"):
         stand_still()
     assert said(other) == "other"
     write(frozen, "again")

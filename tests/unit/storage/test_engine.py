@@ -73,7 +73,9 @@ def test_an_unavailable_database_is_told_as_such() -> None:
         raise wrapped(postgres_error("57P01"))
 
 
-@pytest.mark.parametrize(("state", "said"), [("25006", "no writes"), ("25P03", "stood still"), ("55P03", "holds what")])
+@pytest.mark.parametrize(
+    ("state", "said"), [("25006", "no writes"), ("25P03", "idle for too long"), ("55P03", "holds a lock")]
+)
 def test_what_is_certainly_not_stored_is_told_with_its_reason(state: str, said: str) -> None:
     with pytest.raises(DatabaseUnavailable, match=f"{said}.*Nothing was stored"), translated():
         raise wrapped(postgres_error(state))
