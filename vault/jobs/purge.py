@@ -33,7 +33,7 @@ def purge(services: Services) -> dict[str, int]:
         done["throttle"] = unit.throttle.purge(now)
         done["addresses"] = unit.known_addresses.purge(now - REMEMBERED_US)
         done["changes"] = unit.changes.purge(now - CHANGES_KEPT_US)
-        done["workers"] = unit.workers.purge(now - LAPSED_KEPT_US)
+        done["workers"] = unit.workers.purge(now - LAPSED_KEPT_US, now + LAPSED_KEPT_US)
     services.storage.empty_log()
     return done
 

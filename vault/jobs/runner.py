@@ -33,6 +33,7 @@ import structlog
 
 from vault.errors import DatabaseUnavailable, NewerRowFormat, StrongroomError, VaultLocked
 from vault.jobs.drain import drain
+from vault.jobs.elapsed import explained
 from vault.jobs.forward import forward
 from vault.jobs.prune import prune
 from vault.jobs.purge import purge
@@ -91,12 +92,12 @@ class Jobs:
             self._thread(
                 "chores",
                 _Job("touch", TOUCH_SECONDS, services.touches.flush, due=now + TOUCH_SECONDS),
-                _Job("purge", PURGE_SECONDS, self._chore("purge", purge), due=now + BEAT_SECONDS),
+                _Job("purge", PURGE_SECONDS, self._chore("purge", explained(purge)), due=now + BEAT_SECONDS),
                 _Job("rewrap", REWRAP_SECONDS, self._chore("rewrap", rewrap), due=now + BEAT_SECONDS),
                 _Job("formats", FORMATS_SECONDS, self._formats, due=now + BEAT_SECONDS),
                 _Job("sign", REWRAP_SECONDS, self._sign, due=now + BEAT_SECONDS),
-                _Job("age", AGE_SECONDS, self._chore("age", rotate_by_age), due=now + BEAT_SECONDS),
-                _Job("prune", PRUNE_SECONDS, self._chore("prune", prune), due=now + REWRAP_SECONDS),
+                _Job("age", AGE_SECONDS, self._chore("age", explained(rotate_by_age)), due=now + BEAT_SECONDS),
+                _Job("prune", PRUNE_SECONDS, self._chore("prune", explained(prune)), due=now + REWRAP_SECONDS),
             ),
             self._thread(
                 "audit",

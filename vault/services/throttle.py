@@ -27,6 +27,7 @@ from vault.errors import TooManyRequests
 from vault.services.clock import DAY_US, SECOND_US, Clock
 from vault.services.instance import Instance
 from vault.storage import Record, UnitOfWork
+from vault.storage.upkeep import CLOCKS_DIFFER_US
 
 WINDOW_US = 15 * 60 * SECOND_US
 PAIR_FAILURES = 10
@@ -140,6 +141,8 @@ class Throttle:
 
 def _refusals(attempt: Attempt, counters: dict[bytes, Record], now: int, *, known: bool) -> list[int]:
     """How long each rule makes this attempt wait, in microseconds; 0 where it does not."""
+    # A counter that begins in the future was counted by a clock that was ahead, and must refuse nobody until then.
+    counters = {bucket: row for bucket, row in counters.items() if row.window_us <= now + CLOCKS_DIFFER_US}
     living = {bucket: row for bucket, row in counters.items() if row.window_us > now - WINDOW_US}
     waits: list[int] = [_refused(living.get(attempt.pair), PAIR_FAILURES, WINDOW_US, now)]
     if known:
@@ -150,7 +153,7 @@ def _refusals(attempt: Attempt, counters: dict[bytes, Record], now: int, *, know
     waits.append(_slowed(living.get(attempt.address), ADDRESS_FAILURES, now))
     overall, address = living.get(attempt.overall), living.get(attempt.address)
     if overall and address and overall.failures >= OVERALL_FAILURES:
-        waits.append(int(address.last_us) + OVERALL_SECONDS * SECOND_US - now)
+        waits.append(min(int(address.last_us) - now, 0) + OVERALL_SECONDS * SECOND_US)
     return waits
 
 
@@ -164,4 +167,4 @@ def _slowed(row: Record | None, threshold: int, now: int) -> int:
     if row is None or row.failures < threshold:
         return 0
     seconds = min(SLOWEST_SECONDS, 2 ** min(row.failures - threshold, 10))
-    return int(row.last_us) + int(seconds) * SECOND_US - now
+    return min(int(row.last_us) - now, 0) + int(seconds) * SECOND_US

@@ -20,6 +20,10 @@ RESERVED = 0
 """Stands in `wrapped_answers.created_us` while the call whose answer is to be wrapped has not ended."""
 
 
+CLOCKS_DIFFER_US = 300 * 1_000_000
+"""As far as the clocks of two hosts may differ without anybody's fault, in microseconds."""
+
+
 class _Plain:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -57,7 +61,8 @@ class Throttle(_Plain):
         """Count one failure. A counter whose window has passed starts again."""
         times = {"last_us": now_us, "ends_us": now_us + window_us}
         statement = upsert(self._connection, throttle).values(bucket=bucket, failures=1, window_us=now_us, **times)
-        fresh = throttle.c.window_us > now_us - window_us
+        # One that begins in the future was counted by a clock that was ahead.
+        fresh = throttle.c.window_us.between(now_us - window_us + 1, now_us + CLOCKS_DIFFER_US)
         self._connection.execute(
             statement.on_conflict_do_update(
                 index_elements=["bucket"],
@@ -65,7 +70,7 @@ class Throttle(_Plain):
                 where=fresh,
             )
         )
-        stale = (throttle.c.bucket == bucket) & (throttle.c.window_us <= now_us - window_us)
+        stale = (throttle.c.bucket == bucket) & ~fresh
         self._connection.execute(update(throttle).where(stale).values(failures=1, window_us=now_us, **times))
 
     def trim(self, most: int) -> None:
@@ -215,21 +220,42 @@ class Workers(_Plain):
         """Take a worker off the list when it ends in good order."""
         self._connection.execute(delete(workers).where(workers.c.id == worker_id))
 
-    def purge(self, before_us: int) -> int:
-        """Forget workers whose lease lapsed before `before_us`."""
-        return self._connection.execute(delete(workers).where(workers.c.lease_until_us < before_us)).rowcount
+    def purge(self, before_us: int, after_us: int) -> int:
+        """Forget workers whose lease lapsed before `before_us`, or ends after `after_us`.
+
+        No worker takes so long a lease: its clock was ahead. One that lives takes another at its next beat.
+        """
+        past = (workers.c.lease_until_us < before_us) | (workers.c.lease_until_us > after_us)
+        return self._connection.execute(delete(workers).where(past)).rowcount
 
 
 class Leases(_Plain):
     """Who runs a job just now: at most one, and nobody for ever."""
 
     def take(self, name: str, holder: str, now_us: int, length_us: int) -> bool:
-        """Take or renew the lease `name`; False while somebody else holds it."""
+        """Take or renew the lease `name`; False while somebody else holds it.
+
+        One that ends later than any can was taken by a clock that was ahead, and holds nobody up.
+        """
         row = {"holder": holder, "until_us": now_us + length_us}
         statement = upsert(self._connection, leases).values(name=name, **row)
-        free = (leases.c.until_us <= now_us) | (leases.c.holder == holder)
+        free = (
+            (leases.c.until_us <= now_us)
+            | (leases.c.until_us > now_us + length_us + CLOCKS_DIFFER_US)
+            | (leases.c.holder == holder)
+        )
         taken = statement.on_conflict_do_update(index_elements=["name"], set_=row, where=free).returning(leases.c.name)
         return self._connection.execute(taken).one_or_none() is not None
+
+    def until(self, name: str) -> int | None:
+        """What `put` has stored under `name`."""
+        return self._connection.execute(select(leases.c.until_us).where(leases.c.name == name)).scalar_one_or_none()
+
+    def put(self, name: str, until_us: int) -> None:
+        """Store a number under `name`, which is no lease of a job."""
+        row = {"holder": "", "until_us": until_us}
+        statement = upsert(self._connection, leases).values(name=name, **row)
+        self._connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=row))
 
     def give_back(self, name: str) -> None:
         """Delete the lease `name`."""

@@ -82,6 +82,15 @@ def test_an_address_of_the_owners_is_touched_by_its_own_failures_only(bucket: st
     assert wait("pair", PAIR_FAILURES, known=True) > 0
 
 
+@pytest.mark.parametrize("bucket", ["pair", "account", "address", "overall", "daily"])
+@pytest.mark.parametrize("days", [1, 365])
+def test_a_counter_of_a_clock_that_was_ahead_refuses_nobody_for_long(bucket: str, days: int) -> None:
+    ahead = NOW_US + days * 86_400_000_000
+    assert wait(bucket, 10_000, last_us=ahead, window_us=ahead) <= 0
+    # One that began before the clock leapt.
+    assert wait(bucket, 10_000, last_us=ahead) <= wait(bucket, 10_000)
+
+
 def test_an_account_under_attack_is_ever_slower_up_to_a_minute() -> None:
     waits = [wait("account", ACCOUNT_FAILURES + more) for more in range(12)]
     assert waits == sorted(waits)
