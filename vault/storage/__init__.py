@@ -11,7 +11,8 @@ from vault.storage.repository import Record, Stale, WrittenRow
 from vault.storage.schema import SCHEMA_NUMBER, require_usable, require_whole, schema_revision, schema_state
 from vault.storage.session_cache import NoCache, RedisCache, SessionCache
 from vault.storage.signed import RowSigner
-from vault.storage.spool import Spool, SpoolFile
+from vault.storage.spool import Spool
+from vault.storage.spool_file import SpoolFile
 from vault.storage.unit_of_work import Asked, Storage, UnitOfWork
 from vault.storage.upkeep import RESERVED
 

@@ -343,3 +343,21 @@ def test_what_is_set_aside_lies_in_a_file_of_its_own_once(tmp_path: Path) -> Non
         f"{uuid.UUID(bytes=record_id)}.record", b"sealed", 0o600,
     )  # fmt: skip
     assert left_behind(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("first", "length"),
+    [(b"\x00\x00\xff\xff", 1 << 20), (b"\x00\x00\xff\xfe", 1 << 20), (b"\x01", 80 << 20), (b"\x01", 1 << 30)],
+)
+def test_a_file_made_to_waste_time_is_left_alone_and_holds_up_no_other(
+    tmp_path: Path, first: bytes, length: int
+) -> None:
+    spool = Spool(tmp_path, MOST)
+    ids = append(spool)
+    spool.close()
+    hostile = tmp_path / "0.spool"
+    with hostile.open("wb") as file:
+        file.write(b"SRMSPL1\n" + b"epoch  1" + (first * (length // 4) if len(first) > 1 else first))
+        file.truncate(length)
+    assert left_behind(tmp_path) == ids
+    assert hostile.exists()

@@ -1,0 +1,248 @@
+"""One file of the spool: sealed records, each with a checksum, appended and synced.
+
+    file   = "SRMSPL1\\n" ‖ epoch (8) ‖ record … ‖ zeros
+    record = u32 length of the blob ‖ u32 CRC-32 of epoch ‖ id ‖ blob ‖ id (16) ‖ blob
+
+A file that is drained gets a new epoch, which makes all that it held worthless, and is written from its start again.
+Its blocks are on the disk already, so a record costs one write that changes no metadata.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import secrets
+import struct
+import weakref
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import structlog
+
+from vault.crypto import SealedBlob
+from vault.observe import metrics
+
+log = structlog.get_logger(__name__)
+
+_MAGIC = b"SRMSPL1\n"
+_EPOCH_BYTES = 8
+HEADER_BYTES = len(_MAGIC) + _EPOCH_BYTES
+RECORD = struct.Struct(">II16s")
+BLOB_MOST_BYTES = 1 << 20
+_STEP_BYTES = 1 << 20
+"""A file grows by a mebibyte of zeros: about three thousand reads."""
+_KEPT_BYTES = 8 * _STEP_BYTES
+"""What a file has grown beyond this is given back when it starts again."""
+SUFFIX = ".spool"
+_LIKELY = re.compile(rb"\x00\x00(?:\x00[^\x00]|[^\x00].).{20}", re.DOTALL)
+"""The start of a record of less than 64 KiB, by its length alone."""
+_SEARCH_BYTES = 64 << 20
+"""How far behind damage the next record is looked for: eight times what an old epoch leaves behind a file's end."""
+_SEARCH_HASHED_BYTES = 512 << 20
+"""How much is hashed meanwhile: about a fifth of a second. A file that needs more was made to waste time."""
+
+
+class _TooDamaged(Exception):
+    """The next whole record was not found within the bounds of a search."""
+
+
+class SpoolFile:
+    """One file of records."""
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self.path = path
+        self.end = HEADER_BYTES
+        """Behind the last record that is safely on the disk."""
+        self.is_sound = True
+        self.is_new = True
+        """Whether nobody has tried to drain it."""
+        self.is_known = True
+        """Whether it is of this format, or empty. Another one is a newer release's."""
+        self._descriptor = descriptor
+        # A file that nobody closes is let go of with its object, and then found by whoever looks for those.
+        self._let_go = weakref.finalize(self, os.close, descriptor)
+        self._prepared = 0
+        self._seed = 0
+        self._hashed_bytes = 0
+
+    @classmethod
+    def create(cls, directory: Path) -> SpoolFile:
+        """A new file, locked by this process. Raises `OSError`."""
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        name = secrets.token_hex(16)
+        hidden = directory / f".{name}.new"
+        descriptor = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_DSYNC | os.O_NOFOLLOW, 0o600)
+        made = cls(directory / f"{name}{SUFFIX}", descriptor)
+        try:
+            # It gets its name only when it is locked: nobody may take it for one that was left behind.
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            made.restart()
+            hidden.rename(made.path)
+            sync_directory(directory)
+        except BaseException:
+            hidden.unlink(missing_ok=True)
+            made.close()
+            raise
+        return made
+
+    @classmethod
+    def adopt(cls, path: Path) -> SpoolFile | None:
+        """A file that a dead worker has left behind; None for one whose worker lives, or that is gone."""
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_DSYNC | os.O_NOFOLLOW)
+        except OSError:
+            return None
+        found = cls(path, descriptor)
+        found.is_new = False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            found._find_end()
+        except OSError:
+            found.close()
+            return None
+        except _TooDamaged:
+            found.is_known = False
+        return found
+
+    def restart(self) -> None:
+        """Begin anew: what the file held is nothing from now on. Raises `OSError`."""
+        if self._prepared > _KEPT_BYTES:
+            os.ftruncate(self._descriptor, _STEP_BYTES)
+            self._prepared = _STEP_BYTES
+        epoch = secrets.token_bytes(_EPOCH_BYTES)
+        self._prepare(HEADER_BYTES)
+        write_all(self._descriptor, _MAGIC + epoch, 0)
+        self._seed, self.end, self.is_new = zlib.crc32(epoch), HEADER_BYTES, True
+
+    def write(self, records: list[tuple[bytes, SealedBlob]]) -> None:
+        """Append records; when this returns they are on the disk. Raises `OSError`."""
+        parts: list[bytes] = []
+        for record_id, blob in records:
+            parts += (RECORD.pack(len(blob), zlib.crc32(blob, zlib.crc32(record_id, self._seed)), record_id), blob)
+        data = b"".join(parts)
+        try:
+            self._prepare(self.end + len(data))
+            write_all(self._descriptor, data, self.end)
+        except OSError:
+            # After a failed sync nobody knows what is on the disk: nothing more is written here.
+            self.is_sound = False
+            raise
+        self.end += len(data)
+
+    def make_room(self, size: int) -> None:
+        """Take the disk's blocks for `size` more bytes. Raises `OSError`."""
+        self._prepare(self.end + size)
+
+    def records(self) -> Iterator[tuple[bytes, bytes]]:
+        """Id and blob of each record, in order; one that was damaged on the disk is left out, and told of."""
+        try:
+            for record_id, blob, is_whole, _ in self._scan(self.end):
+                if is_whole:
+                    yield record_id, blob
+                else:
+                    self._note_damage()
+        except _TooDamaged:
+            self._note_damage()
+
+    def _note_damage(self) -> None:
+        metrics().integrity_errors.labels(kind="spool").inc()
+        log.error("audit_spool_damaged", file=self.path.name)
+
+    def remove(self) -> None:
+        """Delete the file."""
+        self.path.unlink(missing_ok=True)
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file, and of its lock."""
+        self._let_go()
+
+    def _prepare(self, size: int) -> None:
+        while self._prepared < size:
+            write_all(self._descriptor, bytes(_STEP_BYTES), self._prepared)
+            self._prepared += _STEP_BYTES
+
+    def _find_end(self) -> None:
+        """The end of the last whole record: a record behind a damaged one still counts, a torn tail does not."""
+        header = os.pread(self._descriptor, HEADER_BYTES, 0)
+        self._seed = zlib.crc32(header[len(_MAGIC) :])
+        # A worker that died while it made the file has left zeros.
+        self.is_known = header.startswith(_MAGIC) or not any(header)
+        if header.startswith(_MAGIC):
+            size = os.fstat(self._descriptor).st_size
+            self.end = max((end for *_, is_whole, end in self._scan(size) if is_whole), default=HEADER_BYTES)
+
+    def _scan(self, end: int) -> Iterator[tuple[bytes, bytes, bool, int]]:
+        """Id, blob, whether they are whole, and where they end.
+
+        Behind a record that is not whole its length is worth nothing either: the next whole one is looked for.
+        """
+        start, self._hashed_bytes = HEADER_BYTES, 0
+        with os.fdopen(os.dup(self._descriptor), "rb", buffering=_STEP_BYTES) as file:
+            while start + RECORD.size < end:
+                found = self._record_at(file, start, end)
+                if found is not None:
+                    start = found[2]
+                    yield found[0], found[1], True, start
+                    continue
+                following = self._next_whole(file, start + 1, end)
+                if following is None and not any(_read_at(file, start, RECORD.size)):
+                    return
+                yield b"", b"", False, start
+                if following is None:
+                    return
+                start = following
+
+    def _record_at(self, file: BinaryIO, start: int, end: int) -> tuple[bytes, bytes, int] | None:
+        """Id, blob and end of the record that starts here; None where there is no whole one."""
+        length, checksum, record_id = RECORD.unpack(_read_at(file, start, RECORD.size))
+        stop = start + RECORD.size + length
+        if not 0 < length <= BLOB_MOST_BYTES or stop > end:
+            return None
+        blob = file.read(length)
+        is_whole = zlib.crc32(blob, zlib.crc32(record_id, self._seed)) == checksum
+        return (record_id, blob, stop) if is_whole else None
+
+    def _next_whole(self, file: BinaryIO, start: int, end: int) -> int | None:
+        """Where the first whole record from `start` on begins. Raises `_TooDamaged`."""
+        limit = start + _SEARCH_BYTES
+        while start + RECORD.size < end:
+            if start > limit:
+                raise _TooDamaged
+            # Pages overlap by a header, so that none is cut in two.
+            page = _read_at(file, start, min(_STEP_BYTES + RECORD.size, end - start))
+            place = 0
+            while (likely := _LIKELY.search(page, place)) is not None:
+                place = likely.start() + 1
+                self._hashed_bytes += int.from_bytes(likely[0][:4])
+                if self._hashed_bytes > _SEARCH_HASHED_BYTES:
+                    raise _TooDamaged
+                if self._record_at(file, start + likely.start(), end) is not None:
+                    return start + likely.start()
+            start += _STEP_BYTES
+        return None
+
+
+def _read_at(file: BinaryIO, start: int, size: int) -> bytes:
+    file.seek(start)
+    return file.read(size)
+
+
+def write_all(descriptor: int, data: bytes, offset: int) -> None:
+    """Write all of `data` at `offset`. Raises `OSError`."""
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(descriptor, view, offset)
+        view, offset = view[written:], offset + written
+
+
+def sync_directory(directory: Path) -> None:
+    """Make the names in a folder durable. Raises `OSError`."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
