@@ -1,7 +1,7 @@
-"""JSON objects that are sealed in the database or the cache, and may have been written by another release.
+"""Sealed JSON objects in the database or the cache, which another release may have written.
 
-A member that this release does not know is left alone: a newer release adds one only where an older one may do without
-it. Where it may not, the newer release gives the object a higher version, in its member `v` (1 where there is none).
+Unknown members are ignored. If an older release must not ignore a new member, the newer release gives the object a
+higher version, in the member `v` (1 if it is absent).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ T = TypeVar("T", bound="DataclassInstance")
 
 
 def read_document(plaintext: bytes) -> dict[str, Any]:
-    """The object in `plaintext`, which was sealed. Raises `NewerFormat` for a higher version than this release's."""
+    """The JSON object in `plaintext`. Raises `NewerFormat` for a version that this release does not know."""
     document: dict[str, Any] = json.loads(plaintext)
     if document.get("v", VERSION) != VERSION:
         raise NewerFormat()
@@ -30,5 +30,5 @@ def read_document(plaintext: bytes) -> dict[str, Any]:
 
 
 def known_members(kind: type[T], document: Mapping[str, Any]) -> T:
-    """A dataclass from the members of `document` that it has."""
+    """A dataclass made from the members of `document` that are its fields."""
     return kind(**{field.name: document[field.name] for field in fields(kind) if field.name in document})

@@ -82,9 +82,9 @@ def typed(before: Sequence[Variable], after: tuple[Variable, ...]) -> tuple[Vari
 
 
 def keeping_others(before: Iterable[Variable], after: Iterable[Variable]) -> tuple[Variable, ...]:
-    """`after`, where each variable that was there keeps what only a newer release knows of it.
+    """`after`, with the members of a newer release that each variable had in `before`.
 
-    A caller that replaces all variables can only send back what this release shows.
+    A caller that replaces all variables can only send the members that this release shows.
     """
     others = {variable.name: variable.others for variable in before if variable.others}
     return tuple(replace(variable, others=others.get(variable.name, ())) if others else variable for variable in after)

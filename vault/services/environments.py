@@ -34,7 +34,7 @@ GLOBALS: None = None
 MAX_VERSIONS_DEFAULT = 100
 MAX_VERSIONS_MOST = 1000
 _STEP_LEAST = 500
-"""Environments that a list looks at in one step."""
+"""The least environments that a list reads in one statement."""
 DELETE_AFTER_MOST_SECONDS = 10 * 366 * 86_400
 
 
@@ -69,9 +69,9 @@ class Environments:
         return row
 
     def require(self, principal: Principal, reference: str | None, permissions: Collection[Permission]) -> None:
-        """Raise `NotGranted` unless `principal` holds one of `permissions` on what `reference` means, there or not.
+        """Raise `NotGranted` unless `principal` holds one of `permissions` on `reference`, whether it exists or not.
 
-        For a call whose input costs much to read: it is asked here first, and where it is carried out again.
+        For calls with a large body: this check comes before parsing it. The call itself checks again.
         """
         if principal.grants is None:
             return
@@ -87,7 +87,7 @@ class Environments:
         name = canonical(name) if name is not None else None
         with self._storage.read() as unit:
             found: list[Record] = []
-            # A short page for a token that may list little must not become a statement for each row.
+            # Read many rows at once: a token that may list few of them must not need a statement for each row.
             step = max(limit, _STEP_LEAST)
             while len(found) < limit:
                 page = unit.environments.page(principal.user_id, deleted=deleted, name=name, after=after, limit=step)
@@ -233,7 +233,7 @@ class Environments:
         return self.views(unit, [row])[0]
 
     def views(self, unit: UnitOfWork, rows: Sequence[Record]) -> Sequence[Environment]:
-        """`view` of many, with no more statements than for one."""
+        """`view` of many environments, with the same number of statements as for one."""
         revisions = unit.revisions.named(row.current_revision_id for row in rows if row.current_revision_id)
         metadata = self._sealer.open_metadata_of(unit, rows)
         return [

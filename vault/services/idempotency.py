@@ -31,7 +31,7 @@ KEPT_MOST_BYTES = 32 * 1024 * 1024
 
 OF_TOKEN_MOST = KEPT_MOST // 4
 OF_TOKEN_MOST_BYTES = KEPT_MOST_BYTES // 4
-"""Of one token with all that it has made: it must not push out what its person's others have kept."""
+"""For one token and all tokens that it made: it must not push out the answers of the person's other tokens."""
 ANSWER_MOST_BYTES = 4 * 1024 * 1024
 
 KEY_MAX_CHARACTERS = 255
@@ -133,8 +133,11 @@ class Idempotency:
         }
         text = json.dumps(document).encode()
         if len(text) > ANSWER_MOST_BYTES:
-            # The change is undone with this transaction, so nothing has happened without an answer to tell of it.
-            raise InvalidInput("The answer to this call is too large to be kept: send it without an Idempotency-Key.")
+            # This undoes the whole transaction, so nothing was changed.
+            raise InvalidInput(
+                "The answer to this call is too large to be kept, so nothing was changed. Send the call without an "
+                "Idempotency-Key."
+            )
         blob = self._instance.seal(self._place(claim), text)
         unit.idempotency.keep(claim.scope, self._instance.system_key_id, blob)
         # Looked at now and then, as nobody can foresee, and for every large one: to add all up takes milliseconds.
@@ -167,7 +170,7 @@ class Idempotency:
 
 
 def _holder(unit: UnitOfWork, principal: Principal) -> str | None:
-    """Under whose name an answer counts: the topmost token above the one that asks; None for a session."""
+    """The token whose share an answer counts in: the topmost one above the caller; None for a session."""
     return unit.tokens.topmost(principal.id) if principal.kind is PrincipalKind.TOKEN else None
 
 

@@ -124,7 +124,7 @@ class Instance:
 
     @property
     def is_flagged(self) -> bool:
-        """Whether the operator keeps it locked."""
+        """Whether an operator has locked the vault."""
         return self._flag
 
     def require_unlocked(self) -> None:
@@ -247,9 +247,9 @@ class Instance:
             self._keys, self._storage.signer = keys, keys.signer
 
     def _look_up_format(self, table: str, number: int) -> None:
-        """Raise `NewerRowFormat` where the catalogue knows a row format that this process does not."""
+        """Raise `NewerRowFormat` if the catalogue has this row format, which this process does not know."""
         if table == RowFormats.signed.table.name:
-            # The catalogue's own rows have one format for ever.
+            # The format of the catalogue's own rows never changes.
             return
         with self._storage.read() as unit:
             if number in numbers_of(unit.row_formats.list()).get(table, ()):

@@ -1,10 +1,10 @@
-"""Lock and unlock: a flag in the database that every worker looks at twice a second.
+"""Lock and unlock: a flag in the database that every worker reads twice a second.
 
-Locked, a worker purges every key that it holds, its own too, and answers 503. The flag is written first, in a
-transaction of its own that waits for no other, and needs no key: a vault can be locked while its key provider is away,
-or while a frozen host holds locks. The audit comes after that. Where it cannot be written, the lock stands and the
-caller is told. The flag carries no MAC, so who can write to the database can lock the vault, and unlock one that an
-operator has locked; they still need a credential to read anything.
+When the vault is locked, each worker drops all of its keys and answers 503. The flag is written first, in its own
+transaction, which waits for no other and needs no key. So a vault can be locked while its key provider is away, or
+while a frozen host holds locks. The audit event comes second. If it cannot be written, the vault stays locked and the
+caller gets a warning. The flag has no MAC, so anyone who can write to the database can lock and unlock the vault. They
+still need a credential to read anything.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ from vault.storage.lock_flag import read_flag, write_flag
 
 @dataclass(frozen=True, slots=True)
 class LockChange:
-    """What became of a call to lock or unlock."""
+    """The result of a call to lock or unlock."""
 
     changed: bool
-    """False where the vault was as it was asked to be."""
+    """False if the vault was in the wanted state already."""
     warning: str = ""
-    """What an operator must know."""
+    """A sentence for the operator, or empty."""
 
 
 def lock(storage: Storage, principal: Principal) -> LockChange:
-    """Lock the vault. For operators. Raises `DatabaseUnavailable` where it is not locked."""
+    """Lock the vault. For operators. Raises `DatabaseUnavailable` if it could not be locked."""
     return _set(storage, principal, locked=True)
 
 
 def unlock(storage: Storage, principal: Principal) -> LockChange:
-    """Unlock the vault. For operators. Raises `DatabaseUnavailable` where it is still locked."""
+    """Unlock the vault. For operators. Raises `DatabaseUnavailable` if it is still locked."""
     return _set(storage, principal, locked=False)
 
 
 def record(storage: Storage, signer: RowSigner, principal: Principal, *, locked: bool) -> str:
-    """Write into the audit that the vault was locked or unlocked. A sentence where that cannot be done just now."""
+    """Record in the audit that the vault was locked or unlocked. Returns a warning if that fails, otherwise ""."""
     principal.require_operator()
     try:
         with storage.write() as unit:
@@ -53,7 +53,7 @@ def record(storage: Storage, signer: RowSigner, principal: Principal, *, locked:
 
 def _set(storage: Storage, principal: Principal, *, locked: bool) -> LockChange:
     principal.require_operator()
-    # Taken now: as soon as the flag stands, this process drops its keys too.
+    # Take the signer first: once the flag is set, this process drops its keys too.
     signer = storage.signer
     if read_flag(storage).locked == locked:
         return LockChange(changed=False)

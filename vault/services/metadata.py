@@ -183,7 +183,7 @@ class Metadata:
         ask(unit, principal, Permission.UPDATE, EVERYWHERE)
         unit.users.next_change(principal.user_id)
         row = self._globals(unit, principal)
-        # What only a newer release knows of them stays.
+        # Keep the members of a newer release.
         before = self._stored_defaults(unit, row) | asdict(self.defaults_of(unit, principal))
         rules = before | self._checked(unit, principal, wishes)
         # As for one environment: a rule that lets go of revisions is a deletion.

@@ -58,8 +58,8 @@ def open_own_keys(rows: FirstRows, keyring: Keyring, before: OwnKeys | None) -> 
     """Open all that `before` has not opened yet, and check every row with the keys that came of it.
 
     Raises `KeyringError` where the keyring is another vault's, `MacError` for rows that this vault did not write,
-    `StorageError` where the catalogue of row formats is another than this process has adopted, `NewerRowFormat` where
-    this process cannot check all rows any more, and what the provider raises.
+    `StorageError` if the catalogue of row formats differs from the one that this process adopted, `NewerRowFormat` if
+    this process cannot check all rows, and what the provider raises.
     """
     masters = {row.id: row for row in rows.masters}
     active = masters.get(rows.state.active_master_key_id)
@@ -69,14 +69,14 @@ def open_own_keys(rows: FirstRows, keyring: Keyring, before: OwnKeys | None) -> 
     system_keys = _open_system_keys(rows, keyring, masters, before)
     own, active_secrets = _open_secrets(rows, system_keys, before)
     signer = RowSigner(active_secrets["mac"], own["mac"].values(), numbers_of(rows.formats))
-    # The catalogue first: it tells a row of a newer release's from a forgery.
+    # Check the catalogue first. It shows whether an unknown row is a newer release's or a forgery.
     rows.check_catalogue(signer)
     if unknown_to(SIGNED_TABLES, rows.formats):
         raise NewerRowFormat()
     check_adopted(SIGNED_TABLES, rows.formats)
     rows.check(signer)
     if before is not None and before.signer.is_like(signer):
-        # The same keys and formats: what it has checked already need not be checked again.
+        # The same keys and formats: keep the old signer, and with it the rows that it has checked.
         signer = before.signer
     return OwnKeys(rows.state, masters, system_keys, own, active_secrets, signer)
 

@@ -1,8 +1,8 @@
 """Variables ↔ sealed blobs: where the keys of one environment meet its rows.
 
 A revision's plaintext is `{"v":1,"variables":[{name, value, type, enabled, literal, description}, …]}`, in order,
-padded, never compressed. In version 2 a variable may have more members: a release keeps those that it does not know,
-and it writes version 2 only where there are any. Every verb that needs plaintext comes through `open_revision`.
+padded, never compressed. In version 2 a variable may have more members. A release keeps the ones that it does not know,
+and writes version 2 only if there are any. Every verb that needs plaintext comes through `open_revision`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from vault.services.instance import Instance
 from vault.storage import Facts, Record, UnitOfWork
 
 _PLAIN, _WITH_OTHERS = 1, 2
-"""Versions of a revision's plaintext: with the members of `_MEMBERS` alone, and with more of them."""
+"""The versions of a revision's plaintext: only the members in `_MEMBERS`, or more members."""
 _MEMBERS = frozenset({"name", "value", "type", "enabled", "literal", "description"})
 _TYPES = {str(kind): kind for kind in VariableType}
 
@@ -142,7 +142,7 @@ class Sealer:
         return read_document(open_blob(key, place, blob))
 
     def open_metadata_of(self, unit: UnitOfWork, environments: Sequence[Record]) -> list[dict[str, Any]]:
-        """`open_metadata` of many environments, with no more statements than for one."""
+        """`open_metadata` of many environments, with the same number of statements as for one."""
         key_ids = {row.id: key_id_of(row.metadata_blob) for row in environments if row.metadata_blob is not None}
         data_keys = unit.data_keys.named(key_ids.values())
         user_keys = unit.user_keys.named(key.user_key_id for key in data_keys.values())
@@ -150,7 +150,7 @@ class Sealer:
         for row in environments:
             data_key = data_keys.get(key_ids.get(row.id, ""))
             user_key = user_keys.get(data_key.user_key_id) if data_key is not None else None
-            # Where a rotation has replaced a key meanwhile, this one is read by itself.
+            # If a rotation replaced a key in between, read this environment by itself.
             metadata = self.metadata_under(row, data_key, user_key) if row.metadata_blob is not None else {}
             opened.append(self.open_metadata(unit, row) if metadata is None else metadata)
         return opened
@@ -258,7 +258,7 @@ def _records(plaintext: bytes) -> list[dict[str, Any]]:
 
 
 def _others(record: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
-    # Every record has all members of `_MEMBERS`, so a longer one has others.
+    # Every record has all of `_MEMBERS`, so the length shows whether there are others.
     if len(record) == len(_MEMBERS):
         return ()
     return tuple((name, value) for name, value in record.items() if name not in _MEMBERS)

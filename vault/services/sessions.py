@@ -26,7 +26,7 @@ from vault.storage import HotReads, Record, SessionCache, Storage, UnitOfWork
 CACHE_LIFE_US = 30 * SECOND_US
 AGENT_MAX_CHARACTERS = 256
 ENDED_MOST = 200
-"""Ended sessions that stay for each person until the purge, so that somebody can still see what they were."""
+"""Ended sessions that each person keeps until the purge, so that they can still be looked up."""
 _TOLD_MOST = 10
 _PURPOSE = "session"
 _CACHED_OF_SESSION = (
@@ -122,8 +122,8 @@ class Sessions:
         return NewSession(row, user, minted.text)
 
     def _make_room(self, unit: UnitOfWork, user: Record) -> None:
-        """End the session that was not used for longest where a person has as many as they may; a login is not refused
-        for it. Of those that have ended the oldest go."""
+        """If a person is at the limit, end their least recently used session, so that the login succeeds. Delete the
+        oldest ended sessions."""
         now = self._clock()
         living, ended = unit.sessions.counts(user.id, now)
         if living >= self._settings.quota_sessions:
@@ -230,13 +230,13 @@ class Sessions:
             place = context.cache_entry(self._instance.id, _PURPOSE, session_id)
             copy = read_document(self._instance.open_blob(place, key_id_of(blob), blob))
         except (BlobError, NewerFormat):
-            # A tombstone, what somebody else has written to Redis, or a newer release's copy: all are a miss.
+            # A tombstone, foreign data in Redis, or a newer release's copy: all count as a miss.
             return None
         age = self._clock() - copy["filled_us"]
         if not 0 <= age <= CACHE_LIFE_US:
             return None
         if not (copy["session"].keys() >= set(_CACHED_OF_SESSION) and copy["user"].keys() >= set(_CACHED_OF_USER)):
-            # An older release filled it, and did not know all that is looked at here.
+            # An older release wrote it, without all members that are needed here.
             return None
         session = SimpleNamespace(**copy["session"])
         session.digest = bytes.fromhex(session.digest)

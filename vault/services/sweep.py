@@ -120,7 +120,7 @@ class Sweep:
             # Nobody can tell whether it is broken; and to go on would tell the same of everything.
             raise
         except NewerFormat:
-            swept.faults.append(f"{what} was written by a newer release: let that release look at it.")
+            swept.faults.append(f"{what} was written by a newer release. Check it with that release.")
         except Exception:
             # Whatever it is: SQLite lets somebody put text where bytes were.
             swept.faults.append(f"{what} does not open.")

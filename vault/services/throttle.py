@@ -38,7 +38,7 @@ DAILY_FACTOR_FAILURES = 100
 SLOWEST_SECONDS = 60
 OVERALL_SECONDS = 2
 COUNTERS_MOST = 100_000
-"""All together: about 20 MB. A password is hashed for each attempt, so to push one out takes longer than it lives."""
+"""In all: about 20 MB. Each attempt hashes a password, so filling this takes longer than a counter lives."""
 _LOOK_EVERY = 256
 REMEMBERED_US = 30 * DAY_US
 

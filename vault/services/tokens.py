@@ -28,7 +28,7 @@ LOGIN_TTL_SECONDS = 3600
 LOGIN_MAX_TTL_SECONDS = 86_400
 GRANTS_MAX = 64
 ENDED_MOST = 200
-"""Ended tokens that stay for each person until the purge, so that somebody can still see what they were."""
+"""Ended tokens that each person keeps until the purge, so that they can still be looked up."""
 LOGINS_MOST = 50
 """Children that one token has by logging in; the oldest one ends for the next."""
 
@@ -163,10 +163,10 @@ class Tokens:
         return self._view(unit, _existing(unit.tokens.by_id(row.id)))
 
     def _make_room(self, unit: UnitOfWork, user_id: str, now: int) -> None:
-        """Raise `QuotaExceeded` for one living token too many. Of those that have ended the oldest make room."""
+        """Raise `QuotaExceeded` if the person has too many living tokens. Delete the oldest ended tokens."""
         living, ended = unit.tokens.counts(user_id, now)
         if living >= self._settings.quota_tokens:
-            raise QuotaExceeded("You have as many tokens as this vault allows; revoke one first.")
+            raise QuotaExceeded("You have as many tokens as this vault allows. Revoke one first.")
         if ended > ENDED_MOST:
             unit.tokens.trim_ended(user_id, ENDED_MOST, now)
 
@@ -207,7 +207,7 @@ class Tokens:
         return [TokenView(row, tuple(grants[row.id])) for row in rows]
 
     def accessors(self, principal: Principal, limit: int) -> Sequence[str]:
-        """The accessors of a person's living tokens; for a token, its own and those of what it made."""
+        """The accessors of a person's living tokens; for a token, its own and those of the tokens that it made."""
         with self._storage.read() as unit:
             made_by = principal.id if principal.kind is PrincipalKind.TOKEN else None
             rows = unit.tokens.living_of(principal.user_id, self._clock(), limit, of_token=made_by)

@@ -1,10 +1,10 @@
 """The end of an upgrade: row formats are opened, and old rows are signed again.
 
-    migration ─► the last worker of the older release goes ─► open: new rows are of the new format
+    migration ─► the last worker of the older release ends ─► open: new rows have the new format
                                                                 └► rows of older formats are signed again, in batches
 
-While a worker of an older release lives, nobody writes what it could not check. Nothing is remembered of what is done:
-a row that is not done yet has an older `row_format`, so a walk goes on after any crash, and two at once share the work.
+While a worker of an older release runs, nothing is written that it cannot check. No progress is stored: a row that
+still needs a signature has an older `row_format`. So the work continues after a crash, and two workers can share it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from vault.storage.signed import FIRST_FORMAT, SignedTable
 
 
 class Upgrading:
-    """Opens row formats, and signs rows of older ones again. For operators."""
+    """Opens row formats, and signs rows of older formats again. For operators."""
 
     def __init__(self, storage: Storage, instance: Instance, clock: Clock) -> None:
         self._storage = storage
@@ -35,24 +35,24 @@ class Upgrading:
         self._clock = clock
 
     def has_closed(self) -> bool:
-        """Whether this release has formats that are not open, as far as this process has learned. Asks no database."""
+        """Whether this release has formats that this process does not know as open. Reads no database."""
         signer = self._storage.signer
         return signer is not None and any(
             number not in signer.open_formats.get(signed.table.name, ()) for signed, number in later_formats()
         )
 
     def has_formats(self) -> bool:
-        """Whether this release has any format after the first: or nothing is ever signed again. Asks no database."""
+        """Whether this release has any format after the first. Otherwise nothing needs a new signature."""
         return next(later_formats(), None) is not None
 
     def status(self, principal: Principal) -> list[FormatStatus]:
-        """Every format after the first that this release knows, and how it stands."""
+        """Every format after the first that this release knows, with its state."""
         principal.require_operator()
         with self._storage.read() as unit:
             return format_states(unit.connection, self._clock())
 
     def open(self, principal: Principal) -> int:
-        """Open every format that all living workers know; how many."""
+        """Open every format that all running workers know. Returns how many."""
         principal.require_operator()
         opened = again(lambda: self._open(principal))
         if opened:
@@ -60,7 +60,7 @@ class Upgrading:
         return opened
 
     def sign_again(self, principal: Principal, pace: Pace = FULL_SPEED) -> int:
-        """Sign rows of older formats with the newest open one; how many rows."""
+        """Sign rows of older formats with the newest open one. Returns how many."""
         principal.require_operator()
         walk = Walk(pace, 0, no_progress)
         for repository in every_repository():
@@ -71,7 +71,7 @@ class Upgrading:
 
     def _open(self, principal: Principal) -> int:
         with self._storage.write() as unit:
-            # Held alone: all workers learn the formats with this row's next version, as they learn keys.
+            # Lock this row and change its version: all workers then read the formats again, as they do for keys.
             state = unit.state.hold()
             stored = {row.id for row in unit.row_formats.list()}
             known = min((row.row_format for row in unit.workers.living(self._clock())), default=SCHEMA_NUMBER)
@@ -89,7 +89,7 @@ class Upgrading:
             return len(chosen)
 
     def _unsettled(self, signed: SignedTable) -> int | None:
-        """The format that a table's rows should have; None where all have it, or an older release still writes."""
+        """The format that a table's rows should have; None if all have it, or if an older release still runs."""
         signer = self._storage.signer
         number = signer.writes(signed) if signer is not None else FIRST_FORMAT
         if number == FIRST_FORMAT:
@@ -103,7 +103,7 @@ class Upgrading:
         if row is None or (row.settled_us is not None and not older):
             return None
         if older:
-            # An older release runs again, and makes rows of its own format: look for them when it has gone.
+            # An older release runs again and writes rows of its own format: look for them when it has ended.
             if row.settled_us is not None:
                 self._settle(signed, number, None)
             return None
@@ -126,12 +126,12 @@ class Upgrading:
         else:
             return
         if not done:
-            # A whole walk found nothing to do.
+            # A pass over the whole table found nothing to do.
             self._settle(repository.signed, number, self._clock())
 
     def _sign_some(self, principal: Principal, repository: type[Repository], rows: list[Record]) -> int:
         with self._storage.write() as unit:
-            # Under the fence: a key that a reseal refuses at this moment must not sign here.
+            # Take the fence, so that no key is used here that a reseal is just removing.
             unit.state.fence()
             whole = [row for row in rows if _is_whole(unit, repository.signed, row)]
             same = unchanged(unit, repository, whole)
@@ -148,7 +148,7 @@ class Upgrading:
 
 
 def _is_whole(unit: UnitOfWork, signed: SignedTable, row: Record) -> bool:
-    """Whether this vault wrote the row: one that it did not write keeps its fault, which `doctor` names."""
+    """Whether this vault wrote the row. A forged row is left as it is, and `doctor` reports it."""
     try:
         unit.signer.check(signed, signed.ordered(row._asdict()))
     except MacError:

@@ -4,7 +4,7 @@ Stored: the answer sealed under the system key, beneath a keyed digest of the to
 statement that reads it, so that of any number who ask at once one gets the answer. A second reader thus learns that
 somebody else was first, which is what wrapping is for.
 
-    reserve (is there room?) ─► the call runs ─► fill, or release where it gave no answer
+    reserve (is there room?) ─► the call runs ─► fill, or release if it gave no answer
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ TTL_MOST_SECONDS = 86_400
 """A day, as for answers that are kept for a retry."""
 ANSWER_MOST_BYTES = 1024 * 1024
 RESERVED_BYTES = 64 * 1024
-"""What is held free for the answer of a call that changes something, before it runs: such answers are short."""
+"""Reserved for the answer of a call that changes something, before it runs. Such answers are short."""
 RESERVED_SECONDS = 300
-"""A call has ended by then, or its worker has died."""
+"""By then the call has ended, or its worker has died."""
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """How many answers may wait for their readers, and how many bytes."""
+    """How many answers may wait to be unwrapped, and how many bytes."""
 
     count: int
     bytes: int
 
 
 OF_ONE_TOKEN = Share(100, 4 * 1024 * 1024)
-"""With all that it has made."""
+"""For a token and all tokens that it made."""
 OF_ALL_TOKENS = Share(800, 32 * 1024 * 1024)
 OF_SESSIONS = Share(200, 8 * 1024 * 1024)
-"""Of each person's: no number of tokens takes from their owner what these are for."""
+"""For each person's sessions. The person's tokens cannot use up this share."""
 
 _PURPOSE = "wrapping"
 _SPENT = "The wrapping token is not valid, has been used, or has expired."
@@ -73,13 +73,13 @@ class Wrapping:
         self._clock = clock
 
     def reserve(self, unit: UnitOfWork, user_id: str, token_id: str | None, path: str, ttl_seconds: int) -> Wrapped:
-        """Hold room for the answer of a call that is about to run, for a session or for a token.
+        """Reserve room for the answer of a call before it runs, for a session or a token.
 
         Raises `InvalidInput`, `QuotaExceeded`.
         """
         check_ttl(ttl_seconds)
         now = self._clock()
-        # Held until the end: of many calls at once none may see room that another one has taken.
+        # Lock the person until the end, so that two calls cannot take the same room.
         unit.users.by_id(user_id, lock=True)
         unit.wrapped_answers.purge_of(user_id, now)
         topmost = unit.tokens.topmost(token_id) if token_id is not None else None
@@ -91,10 +91,10 @@ class Wrapping:
         return made
 
     def fill(self, unit: UnitOfWork, principal: Principal, reserved: Wrapped, answer: str) -> Wrapped:
-        """Keep `answer` in the room that was reserved. Raises `InvalidInput` for one too large, `QuotaExceeded`."""
+        """Store `answer` in the reserved room. Raises `InvalidInput` if it is too large, and `QuotaExceeded`."""
         size, scope = len(answer.encode()), self._scope(reserved.token)
         if size > ANSWER_MOST_BYTES:
-            raise InvalidInput(f"This answer has {size} bytes; at most {ANSWER_MOST_BYTES} are wrapped.")
+            raise InvalidInput(f"This answer has {size} bytes, and at most {ANSWER_MOST_BYTES} bytes can be wrapped.")
         if size > RESERVED_BYTES:
             unit.users.by_id(principal.user_id, lock=True)
             topmost = unit.tokens.topmost(principal.id) if principal.kind is PrincipalKind.TOKEN else None
@@ -102,12 +102,12 @@ class Wrapping:
         made = replace(reserved, created_us=self._clock())
         times = {"created_us": made.created_us, "expires_us": made.created_us + made.ttl_seconds * SECOND_US}
         if not unit.wrapped_answers.fill(scope, **self._sealed(scope, made, answer), **times):
-            raise Unavailable("The room that was held for this answer is gone: the call took too long.")
+            raise Unavailable("The reservation for this answer has expired, because the call took too long.")
         audit.record(unit, principal, "wrapping.wrap")
         return made
 
     def release(self, unit: UnitOfWork, reserved: Wrapped) -> None:
-        """Give the room back: there is no answer to wrap."""
+        """Give up the reservation, because there is no answer to wrap."""
         unit.wrapped_answers.release(self._scope(reserved.token))
 
     def _check_room(
@@ -125,8 +125,8 @@ class Wrapping:
             count, size = sum(room[0] for room in rooms) + more, sum(room[1] for room in rooms) + more_bytes
             if count > share.count or size > min(share.bytes, self._settings.quota_bytes):
                 raise QuotaExceeded(
-                    f"As many wrapped answers of {whose} as this vault allows wait for their readers: {share.count}, "
-                    f"or {share.bytes // 1024} KiB. They go when they are unwrapped or their time is over."
+                    f"Too many wrapped answers of {whose} wait to be unwrapped: at most {share.count}, or "
+                    f"{share.bytes // 1024} KiB. Unwrap some, or wait until they expire."
                 )
 
     def _sealed(self, scope: bytes, made: Wrapped, answer: str) -> dict[str, Any]:
@@ -156,7 +156,7 @@ class Wrapping:
         )
         times = {"created_us": made.created_us, "expires_us": made.created_us + made.ttl_seconds * SECOND_US}
         scope, whose = self._scope(made.token), {"user_id": row.user_id, "token_id": row.token_id}
-        # It takes the place of the old one, so there is room.
+        # It replaces the old one, so there is room.
         unit.wrapped_answers.add(scope=scope, **self._sealed(scope, made, document["answer"]), **whose, **times)
         audit.record(unit, _reader(row, token, address, request_id), "wrapping.wrap")
         return made

@@ -147,7 +147,7 @@ def test_a_later_version_of_a_revision_is_refused_and_not_taken_for_damage(
         write(vault, lambda unit: vault.variables.patch(unit, ada, "prod", {"A": {"value": "2"}}))
     faults = Sweep(vault.storage, vault.instance).blobs().faults
     assert [fault.partition(" was ")[2] for fault in faults] == [
-        "written by a newer release: let that release look at it."
+        "written by a newer release. Check it with that release."
     ]
 
 

@@ -3,8 +3,8 @@
 What has left this vault cannot be changed by whoever breaks into it: where the stream is kept elsewhere, it is the
 record that `audit verify --checkpoint` needs. Each event is sent at least once, in order; places tell of repeats.
 
-An event that is too large for its target is sent cut, with the SHA-256 of the whole line. A target that fails is tried
-again after a pause that doubles up to a minute; no event is skipped.
+An event that is too large for its target is sent cut, with the SHA-256 of the whole line. After a failure, the next try
+comes after a pause that doubles up to a minute. No event is skipped.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from vault.storage import Storage
 log = structlog.get_logger(__name__)
 
 STUCK_US = 300 * SECOND_US
-"""So long without any progress is told by readiness and `doctor`."""
+"""Readiness and `doctor` report a backlog after this long without progress."""
 
 _PLACE = len(Event._fields)
 _CHECKPOINT_US = 60 * SECOND_US
 _BATCH = 1000
 _BATCHES_MOST = 20
-"""For one call, which runs under a lease."""
+"""The most batches in one call, because it runs under a lease."""
 _PAUSE_LEAST_US, _PAUSE_MOST_US = SECOND_US, 60 * SECOND_US
 _KEPT_WHEN_CUT = (
     "sequence", "id", "at", "at_us", "action", "result", "actor", "user_id", "actor_id", "environment_id", "revision",
@@ -43,18 +43,18 @@ _KEPT_WHEN_CUT = (
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """How many events have not been forwarded, and when the oldest of them happened."""
+    """The number of events that are not forwarded yet, and the time of the oldest."""
 
     events: int
     oldest_us: int
 
     def seconds(self, now_us: int) -> float:
-        """How old the oldest is."""
+        """The age of the oldest event."""
         return max(0.0, (now_us - self.oldest_us) / SECOND_US)
 
 
 class Forwarder:
-    """Sends what is new to a target; None where nothing is forwarded."""
+    """Sends new events to a target. Without a target (None) it does nothing."""
 
     def __init__(self, target: Target | None, name: str, storage: Storage, clock: Clock) -> None:
         self._target = target
@@ -66,11 +66,11 @@ class Forwarder:
         self._pause_us = 0
         self._failure = ""
         self._seen = (-1, 0)
-        """Up to where events had been forwarded, and since when it has been so far."""
+        """The place up to which events are forwarded, and the time when it last changed."""
         self._backlog: Backlog | None = None
 
     def look(self) -> Backlog | None:
-        """How much waits; None where nothing does, or nothing is forwarded. Told to the metrics."""
+        """The backlog, which also goes to the metrics. None if there is none, or no target."""
         if self._target is None:
             return None
         now = self._clock()
@@ -88,16 +88,17 @@ class Forwarder:
         return self._backlog
 
     def trouble(self) -> str | None:
-        """What is wrong where nothing could be forwarded for minutes, by the last `look`; a sentence for operators."""
+        """A sentence for operators if nothing was forwarded for minutes, by the last `look`; otherwise None."""
         if self._backlog is None or self._clock() - self._seen[1] < STUCK_US:
             return None
-        return stuck(self._name, self._backlog, self._clock()) + (
-            f" The last try: {self._failure}" * bool(self._failure)
-        )
+        sentence = stuck(self._name, self._backlog, self._clock())
+        return f"{sentence} The last error: {self._failure}" if self._failure else sentence
 
     def forward(self) -> int:
-        """Send the events that have not been sent, or so many as one call may; how many. A target that fails is told
-        of in the log and the metrics, and is tried again later."""
+        """Send events that were not sent yet, up to the limit of one call. Returns how many.
+
+        A failure goes to the log and the metrics, and a later call tries again.
+        """
         if self._target is None or self._clock() < self._next_try_us:
             return 0
         try:
@@ -127,7 +128,7 @@ class Forwarder:
                     some = rows[start : start + _BATCH]
                     metrics().forward_cut.inc(target.send([json_line(row) for row in some]))
                     self._remember(some[-1][_PLACE] + 1)
-        # The last places may have been pruned: nothing was left to send there.
+        # The last places may have been pruned, so that nothing was sent for them.
         self._remember(end)
         self._send_checkpoint(target, head.note)
         return end - first
@@ -148,13 +149,13 @@ class Forwarder:
         metrics().forward_failures.inc()
         reason = f"{type(error).__name__}: {error}"
         if reason != self._failure:
-            # Once for each cause, and not for each try.
+            # Log each cause once, not each try.
             log.warning("audit_forward_failed", target=self._name, reason=reason)
         self._failure = reason
 
 
 def stuck(name: str, backlog: Backlog, now_us: int) -> str:
-    """The sentence that tells operators of a backlog."""
+    """A sentence for operators about a backlog."""
     minutes = int(backlog.seconds(now_us) // 60)
     return f"{backlog.events} audit events wait to be forwarded to {name}; the oldest is {minutes} minutes old."
 
@@ -196,7 +197,7 @@ def json_line(row: Sequence[Any]) -> str:
 
 
 def shorter(line: str) -> Iterator[str]:
-    """Ever shorter forms of a line: without what is long, then its place and id alone. Each has the whole's hash."""
+    """Shorter forms of a line: first without its long members, then only its place and id. Each has the line's hash."""
     document = json.loads(line)
     data = line.encode("utf-8", "backslashreplace")
     cut = {"cut_bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
@@ -208,6 +209,6 @@ def _details(text: str) -> dict[str, Any]:
     try:
         found = json.loads(text) if text else {}
     except ValueError:
-        # Somebody has changed the event; `audit verify` says so, and the events behind it still leave.
+        # The event was changed. `audit verify` reports it; the later events must still be sent.
         return {}
     return found if isinstance(found, dict) else {}

@@ -58,7 +58,7 @@ _RECENT_MOST = 50_000
 _BATCH = 2000
 _LAYERS_MOST = 32
 _FACTS = len(Event._fields) - 3
-"""In a record: an event's, less its id, salt and commitment."""
+"""Facts in a record: all fields of an event except its id, salt and commitment."""
 _DETAILS = Event._fields.index("details") - 1
 
 _Read = tuple[bytes, list[Any]]
@@ -149,7 +149,7 @@ class ReadLog:
                 count += self._drain(file)
                 file.remove()
             except NewerFormat:
-                # Only a newer release can read all of it, so the file waits for one. What could be read is stored.
+                # Keep the file for a newer release, which can read the rest. The records that could be read are stored.
                 file.close()
                 if file.path not in self._kept_for_newer:
                     self._kept_for_newer.add(file.path)
@@ -170,7 +170,7 @@ class ReadLog:
             self._spool.close()
 
     def make_room(self) -> None:
-        """Make sure that the next reads can be recorded. Raises `OSError` where there is no room."""
+        """Make sure that the next reads can be recorded. Raises `OSError` if there is no room."""
         self._spool.make_room()
 
     @property
@@ -224,7 +224,7 @@ class ReadLog:
         return count
 
     def _store_what_can_be(self, batch: Sequence[_Read], *, is_retry: bool) -> int:
-        """Store a batch, less what the database will never take, which is set aside; how many were stored."""
+        """Store a batch. Set aside records that the database can never take. Returns how many were stored."""
         try:
             self._store(batch, is_retry=is_retry)
         except Exception as error:
@@ -266,7 +266,7 @@ class ReadLog:
         sealed, place = as_sealed(blob), context.audit_record(self._instance.id, str(uuid.UUID(bytes=record_id)))
         facts = _known_facts(json.loads(self._instance.open_blob(place, key_id_of(sealed), sealed)))
         if not all(fact is None or isinstance(fact, str | int) for fact in facts):
-            raise TypeError("A fact of an event is a text, a number or nothing.")
+            raise TypeError("A fact of an event must be a string, a number or null.")
         return facts
 
     def _store(self, batch: Sequence[_Read], *, is_retry: bool) -> None:
@@ -283,9 +283,9 @@ class ReadLog:
 
 
 def _known_facts(document: Any) -> list[Any]:
-    """The facts in a record. A newer release may have added some at the end: they go into the event's details.
+    """The facts in a record. A newer release may have added some at the end; these go into the event's details.
 
-    Raises `NewerFormat` for a record that is another thing altogether.
+    Raises `NewerFormat` for a record of another form.
     """
     if not isinstance(document, list) or len(document) < _FACTS:
         raise NewerFormat()

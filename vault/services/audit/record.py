@@ -26,7 +26,7 @@ _NAME_DIGEST_BYTES = 12
 NAMES_MOST = 256
 LABEL_MOST, ADDRESS_MOST, REQUEST_ID_MOST, CALL_MOST = 80, 64, 36, 128
 DETAILS_MOST = 4096
-"""Characters. The widths of the columns for the others; together an event that is forwarded has about 12 KiB."""
+"""Characters. The others are the widths of their columns. A forwarded event has at most about 12 KiB."""
 
 
 def record(
@@ -114,7 +114,7 @@ def changes(key: Key, before: Sequence[Variable], after: Sequence[Variable]) -> 
 
 
 def folded(digests_of_names: Iterable[str]) -> str:
-    """The digests as an event keeps them: each once, at most `NAMES_MOST`, then a count and a digest of all."""
+    """Digests in an event: each once, at most `NAMES_MOST`, then the count and the SHA-256 of all."""
     found = list(dict.fromkeys(digests_of_names))
     if len(found) <= NAMES_MOST:
         return " ".join(found)
@@ -123,12 +123,12 @@ def folded(digests_of_names: Iterable[str]) -> str:
 
 
 def clipped(text: str, most: int) -> str:
-    """A text that fits its column. PostgreSQL would refuse a longer one, or a NUL, and with it the whole change."""
+    """Cut a text to the width of its column, and drop NULs. PostgreSQL would refuse the whole change otherwise."""
     return text.replace("\0", "")[:most]
 
 
 def bounded_details(details: Mapping[str, Any]) -> str:
-    """Details as JSON. Past `DETAILS_MOST` characters the short entries stay, and a count and a digest of all."""
+    """Details as JSON. If they are too long, keep the shortest entries, the length and the SHA-256 of all."""
     text = compact(details) if details else ""
     if len(text) <= DETAILS_MOST:
         return text

@@ -11,9 +11,9 @@ from vault.services.throttle import fold_address
 
 MINUTE_US = 60 * SECOND_US
 _MOST = 256
-"""Different ones that are told apart at the same time; beyond that, they are counted by call and code alone.
+"""Different refusals that are counted separately; beyond that, only by call and code.
 
-Somebody with any number of addresses thus makes about 500 events a minute in each worker, and not one for each."""
+So a flood from many addresses makes at most about 500 events a minute in each worker."""
 
 
 @dataclass(frozen=True, slots=True)

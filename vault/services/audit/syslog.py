@@ -1,8 +1,8 @@
 """Syslog: messages of RFC 5424 over UDP (RFC 5426), TCP (RFC 6587, octets counted) and TLS (RFC 5425).
 
-Syslog has no acknowledgements. Over TCP and TLS a batch counts as sent once the peer's system has acknowledged all of
-its bytes, and is sent again where the peer then closes the connection; over UDP, and to the host's own syslog, a batch
-counts as sent once it has been handed over. Every wait is bounded.
+Syslog has no acknowledgements. Over TCP and TLS a batch counts as sent when TCP has acknowledged all of its bytes. If
+the peer then closes the connection, the batch is sent again. Over UDP and to the local syslog, a batch counts as sent
+when the kernel has taken it. Every wait has a limit.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ log = structlog.get_logger(__name__)
 
 CONNECT_SECONDS = 5.0
 SEND_SECONDS = 10.0
-"""For a whole batch, until the peer's system has acknowledged it."""
+"""For a whole batch, including its TCP acknowledgement."""
 STREAM_MOST_BYTES = 256 * 1024
-"""RFC 5425, section 4.3.1, asks receivers for 2 KiB at least and 8 KiB if possible; common ones take much more."""
+"""RFC 5425, section 4.3.1, asks receivers to take at least 2 KiB, better 8 KiB. Common receivers take much more."""
 LAST_MOST_BYTES = 4 * 1024 * 1024
-"""Of the last batch, which is sent again over the next connection where the peer has closed this one."""
+"""The last batch is kept up to this size, to send it again if the peer closes the connection."""
 
 _SOCKET = "/dev/log"
 _PRIORITY = 13 * 8 + 5
@@ -40,30 +40,30 @@ _POLL_SECONDS = 0.005
 _CHUNK_BYTES = 16 * 1024
 
 Shorten = Callable[[str], Iterator[str]]
-"""Gives ever shorter forms of a line that is too long to be sent."""
+"""Gives shorter and shorter forms of a line that is too long."""
 
 
 class Datagrams:
-    """Each message in a datagram, to the host's own syslog (no address) or over UDP."""
+    """Sends each message in a datagram, to the local syslog (no address) or over UDP."""
 
     def __init__(self, address: tuple[str, int] | None, shorten: Shorten) -> None:
         self._address = address
         self._shorten = shorten
 
     def send(self, lines: Sequence[str]) -> int:
-        """Send lines; how many had to be shortened. Raises `OSError`."""
+        """Send lines. Returns how many were shortened. Raises `OSError`."""
         with self._connected() as connection:
             return sum(self._send(connection, line) for line in lines)
 
     def close(self) -> None:
-        """Nothing is kept open between batches."""
+        """Does nothing: no socket stays open between batches."""
 
     def _send(self, connection: socket.socket, line: str) -> bool:
         if _fits(connection, line):
             return False
-        # A datagram that does not even hold the shortest form is left out: it must not stop those behind it.
+        # If even the shortest form is too large, skip the event: it must not stop the later ones.
         if not any(_fits(connection, form) for form in self._shorten(line)):
-            log.error("audit_event_left_out", reason="Not even its id fits into a datagram.")
+            log.error("audit_event_left_out", reason="Even its id is too large for a datagram.")
         return True
 
     def _connected(self) -> socket.socket:
@@ -79,18 +79,25 @@ class Datagrams:
 
 
 class Stream:
-    """One connection over TCP, or TLS where there is a context, kept open between batches."""
+    """One TCP or TLS connection, which stays open between batches.
 
-    def __init__(self, host: str, port: int, context: ssl.SSLContext | None, shorten: Shorten) -> None:
+    `make_context` makes the TLS context for the first connection; without it the connection is plain TCP.
+    """
+
+    def __init__(
+        self, host: str, port: int, make_context: Callable[[], ssl.SSLContext] | None, shorten: Shorten
+    ) -> None:
         self._host = host
         self._port = port
-        self._context = context
+        # Reading all authorities of the system takes tens of milliseconds, and few processes connect.
+        self._make_context = make_context
+        self._context: ssl.SSLContext | None = None
         self._shorten = shorten
         self._connection: socket.socket | None = None
         self._last = b""
 
     def send(self, lines: Sequence[str]) -> int:
-        """Send lines; how many had to be shortened. Raises `OSError` where not all have arrived."""
+        """Send lines. Returns how many were shortened. Raises `OSError` unless all were acknowledged."""
         shortened, data = 0, bytearray()
         for line in lines:
             message = _message(line)
@@ -99,7 +106,7 @@ class Stream:
                 message = _message(next(self._shorten(line)))
             data += b"%d %b" % (len(message), message)
         if self._connection is not None and not _is_open(self._connection):
-            # What it was sent last may have lain in its buffer, unread, when it went away.
+            # The peer may have closed before it read the last batch.
             self.close()
             data[:0] = self._last
         if self._connection is None:
@@ -113,7 +120,7 @@ class Stream:
         return shortened
 
     def close(self) -> None:
-        """Close the connection. What it still held back is sent again with the batch that failed."""
+        """Close the connection. Unsent bytes are sent again with the batch that failed."""
         if self._connection is not None:
             with suppress(OSError):
                 self._connection.close()
@@ -124,8 +131,10 @@ class Stream:
         try:
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if self._context is None:
+            if self._make_context is None:
                 return plain
+            if self._context is None:
+                self._context = self._make_context()
             return self._context.wrap_socket(plain, server_hostname=self._host)
         except BaseException:
             plain.close()
@@ -133,7 +142,7 @@ class Stream:
 
 
 def _fits(connection: socket.socket, line: str) -> bool:
-    """Send a line; False where it is too large for a datagram. How much fits is known to the network alone."""
+    """Send a line. Returns False if it is too large for a datagram; the limit depends on the network."""
     try:
         connection.send(_message(line))
     except OSError as error:
@@ -151,7 +160,7 @@ def _place(address: tuple[str, int] | None) -> tuple[int, str | tuple[Any, ...]]
 
 
 def tls_context(ca_file: Path | None) -> ssl.SSLContext:
-    """The authorities of `ca_file`, or of this system, and the server's name. Raises `OSError` for a bad file."""
+    """A context that verifies the server by `ca_file` or the system's authorities. Raises `OSError` for a bad file."""
     return ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
 
 
@@ -170,14 +179,14 @@ def _deliver(connection: socket.socket, data: bytearray) -> None:
     while _unacknowledged(connection):
         _left(deadline)
         time.sleep(_POLL_SECONDS)
-    # A peer that has gone away without reading everything answers with a reset.
+    # If the peer closed without reading everything, this raises the reset.
     _is_open(connection, strict=True)
 
 
 def _left(deadline: float) -> float:
     left = deadline - time.monotonic()
     if left <= 0:
-        raise TimeoutError(errno.ETIMEDOUT, "The receiver takes no more, or acknowledges nothing.")
+        raise TimeoutError(errno.ETIMEDOUT, "The receiver did not take all data in time.")
     return left
 
 
@@ -188,7 +197,7 @@ def _unacknowledged(connection: socket.socket) -> int:
 
 
 def _is_open(connection: socket.socket, *, strict: bool = False) -> bool:
-    """Whether the peer has not closed. It has nothing to say, so what it says is dropped. `strict` raises a reset."""
+    """Whether the connection is open. Data from the peer is ignored. With `strict`, raise a reset."""
     connection.settimeout(0)
     try:
         while connection.recv(_CHUNK_BYTES):

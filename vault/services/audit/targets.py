@@ -1,10 +1,11 @@
-"""Where events are forwarded to: standard output, a file, the host's own syslog, or another's over UDP, TCP or TLS."""
+"""The targets of forwarded events: standard output, a file, the local syslog, or syslog over UDP, TCP or TLS."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -12,21 +13,21 @@ from urllib.parse import urlsplit
 from vault.services.audit.syslog import Datagrams, Shorten, Stream, tls_context
 
 _PORTS = {"syslog": 514, "syslog+tcp": 514, "syslog+tls": 6514}
-"""Of UDP (RFC 5426) and TLS (RFC 5425); TCP has none of its own, and receivers use that of UDP."""
+"""The default ports: UDP (RFC 5426), TLS (RFC 5425). TCP has no port of its own; receivers use 514."""
 
 
 class Target(Protocol):
-    """Takes lines."""
+    """Something that takes lines."""
 
     def send(self, lines: Sequence[str]) -> int:
-        """Hand lines over; how many had to be shortened. Raises `OSError` where they were not all taken."""
+        """Send lines. Returns how many were shortened. Raises `OSError` unless all were taken."""
 
     def close(self) -> None:
-        """Let go of what is open."""
+        """Close what is open."""
 
 
 class Stdout:
-    """Standard output, one event a line."""
+    """Writes to standard output, one event on each line."""
 
     def send(self, lines: Sequence[str]) -> int:
         """Write lines."""
@@ -35,11 +36,11 @@ class Stdout:
         return 0
 
     def close(self) -> None:
-        """It stays open."""
+        """Does nothing: standard output stays open."""
 
 
 class File:
-    """A file, one event a line; when `send` returns they are on the disk."""
+    """Appends to a file, one event on each line. When `send` returns, the lines are on the disk."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -54,11 +55,11 @@ class File:
         return 0
 
     def close(self) -> None:
-        """It is opened anew for each batch, so that it may be moved away."""
+        """Does nothing: the file is opened for each batch, so that it can be rotated."""
 
 
 def target_of(setting: str, ca_file: Path | None, shorten: Shorten) -> Target | None:
-    """The target that STRONGROOM_AUDIT_FORWARD names, whose form was checked; None for none. Raises `OSError`."""
+    """The target of STRONGROOM_AUDIT_FORWARD, whose form the settings have checked; None for an empty one."""
     kind, _, place = setting.partition(":")
     if not kind:
         return None
@@ -72,4 +73,4 @@ def target_of(setting: str, ca_file: Path | None, shorten: Shorten) -> Target | 
     host, port = parts.hostname or "", parts.port or _PORTS[kind]
     if kind == "syslog":
         return Datagrams((host, port), shorten)
-    return Stream(host, port, tls_context(ca_file) if kind == "syslog+tls" else None, shorten)
+    return Stream(host, port, partial(tls_context, ca_file) if kind == "syslog+tls" else None, shorten)

@@ -49,7 +49,7 @@ def _nobody(_done: int, _all: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What an archive is of. The time is microseconds since 1970; release 0.1.0 wrote no generation."""
+    """The head of an archive. Times are microseconds since 1970. Release 0.1.0 wrote no generation."""
 
     instance_id: str
     schema: str
@@ -230,7 +230,7 @@ class _Reader:
         return None
 
     def _begin(self, document: dict[str, Any]) -> None:
-        # A member that is not known may say how the rest is to be read.
+        # An unknown member may change how the rest must be read.
         if document.pop("strongroom_backup") != FORMAT or document.keys() - Head.__slots__:
             raise BackupError(f"{self._name} is an archive of a newer release of Strongroom: restore it with that.")
         self._contents = Contents(Head(**document))

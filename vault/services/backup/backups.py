@@ -63,7 +63,7 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class _Listed:
-    """This vault's archives in a place, the oldest first; or why the place cannot be asked."""
+    """This vault's archives in a place, the oldest first; or the error if the place cannot be read."""
 
     place: Place
     names: list[ArchiveName]
@@ -86,7 +86,7 @@ class Backups:
     ) -> Made:
         """Make an archive and put it into every place; or into none where all have the newest change already.
 
-        `trust_clock` deletes by the dates of archives alone, however long the gaps between them.
+        `trust_clock` deletes archives by their dates only, even if the gaps between them are long.
 
         What goes wrong with a place is told in its `Told`. Raises `BackupError` where there is no archive at all, and
         `KeyringError` for a backup key that is missing or unsafe.
@@ -174,7 +174,7 @@ class Backups:
     def _write(self, folder: Path, seal: Seal, kind: Kind, newest: int) -> tuple[ArchiveName, Contents]:
         """Write the archive of this moment into a folder, and read it to its end where this host can.
 
-        `newest` is the highest counter that any place has.
+        `newest` is the highest counter in any place.
         """
         now = self._clock()
         with snapshot(self._storage) as connection:
@@ -183,7 +183,7 @@ class Backups:
                 raise BackupError("The database holds no vault any more.")
             # The keys of this very moment: a rotation may have replaced those that this process has learned.
             signer = open_own_keys(rows, self._instance.keyring, None).signer
-            # The audit grows between two backups, so that the counter does too while the newest place is away.
+            # The audit grows between two backups, so the counter grows even while the newest place is unreachable.
             generation = min(1 + max(newest, events_placed(connection)), GENERATION_MOST)
             head = Head(self._instance.id, schema_revision(connection), __version__, now, generation)
             mark = changes_mark(connection)
@@ -211,8 +211,8 @@ class Backups:
         own, now = archives_in((file.name for file in place.stored()), made.vault), self._clock()
         if own and own[-1] != made:
             told.warnings.append(
-                f"{own[-1]} in {place.address} counts as newer than the archive that was just made: somebody has put "
-                "it there, or another host makes backups at this moment. `latest` means that one while it lies there."
+                f"{own[-1]} in {place.address} counts as newer than the archive that was just made. Somebody put it "
+                "there, or another host makes a backup at the same time. While it is there, `latest` means that one."
             )
         past = self._keeping.past(own, made, now, trust_clock=trust_clock)
         for name in past.deleted:
@@ -221,7 +221,7 @@ class Backups:
         told.warnings += doubts(place.address, own, made, past, now)
 
     def _put_list_alone(self, place: Place, told: Told) -> None:
-        """The list without an archive: it knows more than all that lie there."""
+        """Write the list without an archive: it is newer than all archives in the place."""
         listed = self._listed(place)
         self._put_list(place, told, _newest([listed]))
 

@@ -47,7 +47,7 @@ class Erased(NamedTuple):
 class ErasedList:
     """Keys that are gone for good, by their ids, as of a time in microseconds since 1970.
 
-    `generation` is the counter of the newest archive that the list is newer than; release 0.1.0 wrote none.
+    `generation` is the counter of the newest archive that is older than the list. Release 0.1.0 wrote none.
     """
 
     made_us: int
@@ -65,7 +65,7 @@ class ErasedList:
         self.keys = other.keys | self.keys
 
     def is_older_than(self, generation: int, created_us: int) -> bool:
-        """Whether an archive is newer than this list. The clock is asked only where neither has a counter."""
+        """Whether an archive is newer than this list. Times are compared only if neither has a counter."""
         if self.generation or generation:
             return self.generation < generation
         return self.made_us < created_us

@@ -1,16 +1,16 @@
-"""How long archives are kept, and how far their dates can be trusted: no clock alone decides what is deleted.
+"""How long archives are kept. No single wrong date can delete an archive.
 
-Which archive is newer is told by the counters in their names (`names.py`). How old one is, is told by the dates of all
-archives of a place in the order of their counters: only gaps that a schedule of backups explains count as time.
+The counters in the names (`names.py`) say which archive is newer. The age of an archive is the sum of the gaps between
+the dates of all later archives in the place, in the order of their counters. Only gaps of at most `LATE_US` count.
 
-    counter     41          42          43      44 (clock a year ahead)     45 (clock right again)
+    counter     41          42          43      44 (clock a year fast)      45 (clock right again)
     date        Mon         Tue         Wed     Wed, next year              Wed, five minutes later
     counts            1 day       1 day       0                           0
 
-So a clock that leaps makes no archive older, and one that was always right deletes as its owner asked.
+So a clock that jumps makes no archive older, and a clock that was always right deletes at the configured time.
 
-Who can write to a place can put files there whose names make gaps. They can make no archive go before its own date
-says so: gaps alone decide only about archives that are dated in the future.
+Someone who can write to a place can add files whose names make gaps. They still cannot make an archive go before its
+own date allows it: only for archives that are dated in the future do the gaps decide alone.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from vault.services.backup.names import ArchiveName, Kind
 from vault.services.clock import DAY_US, HOUR_US, SECOND_US
 
 LATE_US = 26 * HOUR_US
-"""A daily backup, and two hours for one that is late. A longer gap may be a clock that was set."""
+"""A day, and two hours for a late backup. A longer gap may mean that the clock was changed."""
 _CLOCKS_DIFFER_US = 300 * SECOND_US
-"""As far as the clocks of two hosts may differ without anybody's fault."""
+"""A normal difference between the clocks of two hosts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """Which archives may go, and which are kept although their dates say that they may."""
+    """The archives to delete, and those that are kept although their dates say that they expired."""
 
     deleted: list[ArchiveName]
     doubtful: list[ArchiveName]
@@ -43,13 +43,13 @@ class Keeping:
     recent_hours: int
 
     def until_us(self, name: ArchiveName) -> int:
-        """When an archive may go, if every clock is right."""
+        """When an archive expires, if every clock is right."""
         return name.created_us + self._kept_us(name)
 
     def past(self, names: Sequence[ArchiveName], made: ArchiveName, now_us: int, *, trust_clock: bool = False) -> Past:
-        """What may go of a vault's archives in one place (the oldest first), now that `made` lies there.
+        """Which of a vault's archives in one place (the oldest first) have expired, now that `made` is there.
 
-        `made` never goes, so the last good one stays. `trust_clock` believes every date.
+        `made` is never deleted, so the newest good archive stays. `trust_clock` decides by dates only.
         """
         past = Past([], [])
         for name, age_us in zip(names, _ages(names, now_us), strict=True):
@@ -68,48 +68,48 @@ class Keeping:
 
 
 def ahead(names: Iterable[ArchiveName], now_us: int) -> list[ArchiveName]:
-    """The archives that are dated in the future: the clock was wrong when they were made, or is wrong now."""
+    """The archives with a date in the future. The clock was wrong when they were made, or is wrong now."""
     return [name for name in names if name.created_us > now_us + _CLOCKS_DIFFER_US]
 
 
 def doubts(place: str, names: Sequence[ArchiveName], made: ArchiveName, past: Past, now_us: int) -> list[str]:
-    """What is strange about the dates of a place's archives, in sentences. `past` is what became of them."""
+    """Warnings about the dates of a place's archives. `past` is the result of `Keeping.past`."""
     found = []
     before = [name for name in names if name.order < made.order]
     if before and _leaps(before[-1], made):
         found.append(
-            f"The archive before this one in {place} is {before[-1]}: since then the clock was set, or no backup was "
-            "made. No archive counts as older for that time."
+            f"The previous archive in {place} is {before[-1]}. Since then the clock was changed, or backups were "
+            "missed, so that time does not count towards the age of archives."
         )
     if future := ahead([name for name in names if name not in past.deleted], now_us):
         found.append(
-            f"{place} has {len(future)} archives that are dated in the future, such as {future[-1]}: a clock was "
-            "wrong, or is wrong now."
+            f"{place} has {len(future)} archives that are dated in the future, such as {future[-1]}. A clock was "
+            "wrong, or is wrong now: check the clocks."
         )
     if past.doubtful:
         found.append(
-            f"{place} keeps {len(past.doubtful)} archives that are past their time by their dates, because the gaps "
-            "between its archives are too long to trust the clock. If the clock was right all the time, `strongroom "
-            "backup create --trust-clock` deletes them."
+            f"{place} keeps {len(past.doubtful)} archives whose dates say that they expired, because the gaps between "
+            "its archives are too long to trust the clock. If the clock was always right, delete them with "
+            "`strongroom backup create --trust-clock`."
         )
     return found
 
 
 def _leaps(before: ArchiveName, after: ArchiveName) -> bool:
-    """Whether the clock was set between two archives, as far as their dates tell: it went back, or on by over a day."""
+    """Whether the clock seems to have changed between two archives: back, or forward by more than a day."""
     return not -_CLOCKS_DIFFER_US <= after.created_us - before.created_us <= LATE_US
 
 
 def _ages(names: Sequence[ArchiveName], now_us: int) -> list[int]:
-    """The age of each archive, by the gaps that count as time: never more than has really passed since it was made,
-    unless the clock was set on by less than `LATE_US` at once."""
+    """The age of each archive: the sum of the gaps that count. It is never more than the real age, unless the clock was
+    set forward by less than `LATE_US`."""
     if not names:
         return []
     latest, is_steady, total, reached = names[0].created_us, True, 0, [0]
     for date in [*(name.created_us for name in names[1:]), now_us]:
         gap = date - latest
         if -LATE_US <= gap <= 0:
-            # The clock went back a little. Nothing counts until it is where it was.
+            # The clock went back a little. Count nothing until it has caught up.
             is_steady = False
         else:
             if is_steady and 0 < gap <= LATE_US:

@@ -1,17 +1,17 @@
-"""What an archive is called: whose it is, which is newer, of which moment, how long it is kept.
+"""The names of archives: the vault, the counter, the time, and how long the archive is kept.
 
     strongroom-1f0c9a52b0e4-g000000004711-20261122T124843.123456Z-daily-7d3e90b1a2c4.srb
     strongroom-1f0c9a52b0e4-g000000004712-20261122T125000.000000Z-recent-x.srb.age
                │            │             │                       │      │ └ under a backup key, or for age recipients
                │            │             │                       │      └ the mark of its newest change
                │            │             │                       └ kept for days, or for hours
-               │            │             └ the moment (UTC), by the clock of the host that made it
-               │            └ its counter: an archive that was made later has a higher one, whatever the clock says
+               │            │             └ the time (UTC), by the clock of the host that made it
+               │            └ its counter: a later archive has a higher one, whatever the clock says
                └ the first twelve digits of the vault's id
 
-Release 0.1.0 wrote no counters. Its archives count as older than all others, and among themselves by their moments.
+Release 0.1.0 wrote no counters. Its archives count as older than all others, and are ordered by their times.
 
-So a listing of a place tells all that the next backup needs, and a person who looks for one at night.
+So a list of the names is all that the next backup, or an operator, needs.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ArchiveName:
-    """The name of an archive, taken apart. The time is microseconds since 1970; generation 0 means no counter."""
+    """The parts of an archive's name. The time is microseconds since 1970. Generation 0 means no counter."""
 
     vault: str
     created_us: int
@@ -71,7 +71,7 @@ class ArchiveName:
 
     @property
     def order(self) -> tuple[int, int, str]:
-        """What sorts archives of one vault, the oldest first."""
+        """The key that sorts archives of one vault, the oldest first."""
         return self.generation, self.created_us, str(self)
 
     def __str__(self) -> str:

@@ -10,7 +10,7 @@ from typing import Protocol
 from vault.errors import BackupError
 
 FILES_MOST = 100_000
-"""A place that holds more files than this is refused: it is not one of archives alone, and each backup lists it."""
+"""A place with more files is refused: it is not only for archives, and each backup lists all files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +22,8 @@ class Stored:
 
 
 def too_many(address: str) -> BackupError:
-    """What is wrong with a place that holds more than `FILES_MOST`."""
-    return BackupError(f"{address} holds more than {FILES_MOST:,} files: give archives a place of their own.")
+    """The error for a place with more than `FILES_MOST` files."""
+    return BackupError(f"{address} holds more than {FILES_MOST:,} files. Use a place that holds only archives.")
 
 
 class Place(Protocol):

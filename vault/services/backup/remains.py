@@ -14,8 +14,8 @@ from vault.storage import UnitOfWork
 
 _DROPPED = "A restore drops it again, by the list of erased keys beside the archive."
 _HOLDS = (
-    "Whoever holds it with what opens it and with the master key can read what was erased. It stays longer where "
-    "backups pause or the clock is set."
+    "Anyone who has it, its backup key and the master key can read the erased data. It stays longer if backups pause "
+    "or the clock is changed."
 )
 
 
@@ -34,7 +34,7 @@ class KnownArchives:
 
 
 def of_archives(held: Iterable[Held], erased_us: int, now_us: int) -> tuple[Remains, ...]:
-    """One for each archive that was made before; one from the future may have been, by a clock that was wrong."""
+    """One for each archive that was made before the erasure, or that is dated in the future by a wrong clock."""
     return tuple(
         Remains(
             each.place, each.until_us, f"The archive of {_moment(each.name.created_us)} holds it. {_HOLDS} {_DROPPED}"

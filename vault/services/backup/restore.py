@@ -132,7 +132,7 @@ class Restorer:
             keyring = self._keyring_of(contents.head.instance_id)
             own = open_own_keys(rows, keyring, None)
         except NewerRowFormat as error:
-            raise _newer(archive, contents, "Its rows have formats that this release does not know.") from error
+            raise _newer(archive, contents, "Its rows have formats that this release cannot check.") from error
         except StorageError as error:
             raise _newer(archive, contents, error.message) from error
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -240,12 +240,12 @@ class _Load:
         for part in as_here(self._schema, Part(rows.table, rows.columns, values)):
             table = self._tables.get(part.table)
             if table is None:
-                raise StorageError(f"The archive has a table that this release does not know: {part.table}.")
+                raise StorageError(f"The archive has an unknown table: {part.table}.")
             write_rows(self._unit.connection, table, part.columns, part.rows)
 
 
 def _newer(archive: Archive, contents: Contents, why: str) -> BackupError:
-    """What to do about an archive that holds what this release does not know, or that somebody has put together."""
+    """The error for an archive with content that this release does not know, or that was forged."""
     made = f"{archive.name} was made by release {contents.head.release}, with the schema {contents.head.schema}."
     return BackupError(f"{made} {why} Restore it with that release or a newer one.")
 

@@ -34,9 +34,9 @@ FROM_ADDRESS_MOST = 200
 """Sign-ins that one address may have begun without any credential; many people may share it."""
 OF_PERSON_MOST = 20
 OF_STRANGERS_MOST = 10_000
-"""All together, from all addresses: about 10 MB."""
+"""In all, from all addresses: about 10 MB."""
 _LOOK_EVERY = 64
-"""To look through 10,000 takes milliseconds."""
+"""Trim after one in this many, because trimming 10,000 rows takes milliseconds."""
 _CHALLENGE_BYTES = 32
 """WebAuthn, section 13.4.3, asks for 16 at least."""
 
@@ -113,7 +113,7 @@ class Challenges:
         return challenge_id, facts.expires_us
 
     def _trim(self, unit: UnitOfWork, user_id: str) -> None:
-        """Keep what was begun last: a flood of logins that nobody completes shortens their lives, and refuses none."""
+        """Keep the newest challenges. A flood of unfinished logins makes them expire sooner, but refuses none."""
         if user_id:
             unit.challenges.trim(user_id, OF_PERSON_MOST)
         elif secrets.randbelow(_LOOK_EVERY) == 0:
