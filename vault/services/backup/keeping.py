@@ -78,8 +78,8 @@ def doubts(place: str, names: Sequence[ArchiveName], made: ArchiveName, past: Pa
     before = [name for name in names if name.order < made.order]
     if before and _leaps(before[-1], made):
         found.append(
-            f"The previous archive in {place} is {before[-1]}. Since then the clock was changed, or backups were "
-            "missed, so that time does not count towards the age of archives."
+            f"The previous archive in {place} is {before[-1]}. Since then the clock was set, or no backup was "
+            "made, so that time does not count towards the age of archives."
         )
     if future := ahead([name for name in names if name not in past.deleted], now_us):
         found.append(
