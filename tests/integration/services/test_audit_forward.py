@@ -179,16 +179,19 @@ def test_a_receiver_that_goes_away_with_what_it_has_not_read_gets_it_again(vault
         sending.forwarder.close()
 
 
-def _refused() -> str:
-    return f"syslog+tcp:127.0.0.1:{free_port()}"
-
-
 @pytest.mark.parametrize(
-    "target", [_refused(), "syslog+tcp:nowhere.invalid", "syslog:nowhere.invalid", "file:/nonexistent/audit.jsonl"]
+    "target",
+    [
+        "syslog+tcp:127.0.0.1:{port}",
+        "syslog+tcp:nowhere.invalid",
+        "syslog:nowhere.invalid",
+        "file:/nonexistent/audit.jsonl",
+    ],
 )
 def test_a_target_that_fails_is_named_once_and_tried_ever_more_seldom(
     vault: Services, eve: Principal, target: str, clock: FakeClock, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    target = target.format(port=free_port())
     count = placed(vault)
     before = metrics().forward_failures._value.get()
     with opened_again(vault, clock, audit_forward=target) as sending:
