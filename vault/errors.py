@@ -23,7 +23,7 @@ StrongroomError
 │   ├── PreconditionFailed      If-Match names a revision that is no longer current
 │   ├── PreconditionRequired    this write must say which revision it replaces
 │   ├── IdempotencyMismatch     the Idempotency-Key was used for a different request
-│   ├── NewerFormat             a newer release of Strongroom wrote it, in a form that this one does not know
+│   ├── NewerFormat             a newer release of Strongroom stored it, in a form that this one does not know
 │   └── ClientSealed            the values are sealed by their owner's device
 ├── TooManyRequests             slow down; `retry_after_seconds`
 ├── Unavailable                 not now; `retry_after_seconds`
@@ -246,7 +246,7 @@ class NewerFormat(Conflict):
     """A newer release stored this in a form that this release does not know. Nothing is damaged."""
 
     code = "newer_format"
-    sentence = "A newer release of Strongroom wrote this, and this release cannot read it: upgrade this server."
+    sentence = "A newer release of Strongroom wrote this, and this server cannot read it. Upgrade the server."
 
 
 class ClientSealed(Conflict):
@@ -300,20 +300,20 @@ class VaultLocked(Unavailable):
 
 
 class NewerRowFormat(Unavailable):
-    """A newer release writes rows of a format that this process does not know. A new process learns it."""
+    """A newer release writes rows in a format that this process does not know. A new process can read it."""
 
     code = "newer_row_format"
     sentence = (
-        "A newer release of Strongroom has begun to write rows that this process cannot check. A server starts its "
-        "workers again by itself; run a command again."
+        "A newer release of Strongroom now writes rows that this process cannot check. A server restarts its workers "
+        "by itself. Run a command again."
     )
 
 
 class NotReady(Unavailable):
-    """This worker cannot do its work. `reasons` are codes with a sentence each."""
+    """This worker cannot serve. `reasons` has a sentence for each code."""
 
     code = "not_ready"
-    sentence = "This server cannot do its work just now."
+    sentence = "This server cannot serve at the moment. Try again later."
 
     def __init__(self, reasons: dict[str, str]) -> None:
         super().__init__(" ".join(reasons.values()))

@@ -175,26 +175,6 @@ class Metrics:
             "strongroom_audit_spool_bytes", "Reads on this host that are not in the database yet.",
             registry=self.registry, multiprocess_mode="livesum",
         )  # fmt: skip
-        self.forward_waiting = Gauge(
-            "strongroom_audit_forward_waiting", "Audit events that have not been forwarded.",
-            registry=self.registry, multiprocess_mode="livemax",
-        )  # fmt: skip
-        self.forward_oldest = Gauge(
-            "strongroom_audit_forward_oldest_seconds", "How old the oldest event is that has not been forwarded.",
-            registry=self.registry, multiprocess_mode="livemax",
-        )  # fmt: skip
-        self.forward_failures = Counter(
-            "strongroom_audit_forward_failures", "Tries to forward audit events that failed.", registry=self.registry
-        )
-        self.forward_cut = Counter(
-            "strongroom_audit_forward_cut", "Audit events that were forwarded cut, with the hash of the whole.",
-            registry=self.registry,
-        )  # fmt: skip
-        self.spool_set_aside = Counter(
-            "strongroom_audit_spool_set_aside",
-            "Records of the spool that no drain could store, kept in files.",
-            registry=self.registry,
-        )
         self.in_flight = Gauge(
             "strongroom_requests_in_flight", "Requests that hold or wait for a thread, looked at each second.",
             registry=self.registry, multiprocess_mode="livesum",
@@ -203,15 +183,40 @@ class Metrics:
             "strongroom_connections", "Open connections, looked at each second.",
             registry=self.registry, multiprocess_mode="livesum",
         )  # fmt: skip
+        self._add_forwarding()
         self.not_ready = Gauge(
-            "strongroom_not_ready", "Whether a worker cannot do its work, by reason.",
+            "strongroom_not_ready", "1 if a worker cannot serve, by reason.",
             ("reason",), registry=self.registry, multiprocess_mode="livemax",
         )  # fmt: skip
         self.degraded = Gauge(
-            "strongroom_degraded", "What a worker does without, by reason.",
+            "strongroom_degraded", "1 if a worker serves with a limitation, by reason.",
             ("reason",), registry=self.registry, multiprocess_mode="livemax",
         )  # fmt: skip
         self._seen: dict[tuple[str, str, int], tuple[Any, Any]] = {}
+
+    def _add_forwarding(self) -> None:
+        from prometheus_client import Counter, Gauge
+
+        self.forward_waiting = Gauge(
+            "strongroom_audit_forward_waiting", "Audit events that have not been forwarded.",
+            registry=self.registry, multiprocess_mode="livemax",
+        )  # fmt: skip
+        self.forward_oldest = Gauge(
+            "strongroom_audit_forward_oldest_seconds", "The age of the oldest event that has not been forwarded.",
+            registry=self.registry, multiprocess_mode="livemax",
+        )  # fmt: skip
+        self.forward_failures = Counter(
+            "strongroom_audit_forward_failures", "Failed attempts to forward audit events.", registry=self.registry
+        )
+        self.forward_cut = Counter(
+            "strongroom_audit_forward_cut", "Audit events that were too large and were forwarded cut, with their hash.",
+            registry=self.registry,
+        )  # fmt: skip
+        self.spool_set_aside = Counter(
+            "strongroom_audit_spool_set_aside",
+            "Spool records that the database could not take, kept in files.",
+            registry=self.registry,
+        )
 
     def record_request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one answer."""

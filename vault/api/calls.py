@@ -93,9 +93,9 @@ def address() -> str:
 
 
 def asked_first(*permissions: Permission, anywhere: bool = False) -> Callable[[View], View]:
-    """Ask for one of `permissions` before a large body is parsed; the service asks again.
+    """Check one of `permissions` before a large body is parsed. The service checks again.
 
-    On what the address names, or with `anywhere` on any environment: there, the body says which one.
+    The check is on the environment in the path; with `anywhere`, on any environment, because the body names it.
     """
 
     def decorate(view: View) -> View:

@@ -110,16 +110,16 @@ def _latest(found: Settings, places: list[Place]) -> tuple[Place, str]:
 
 
 def _doubt_dates(newest: ArchiveName, names: list[ArchiveName], now_us: int) -> None:
-    """Say which dates disagree with the counters. Raises `CliError` where only dates could tell which is newest."""
+    """Warn of dates that disagree with the counters. Raises `CliError` if only dates could show the newest archive."""
     from vault.services.backup import ahead
 
     if future := ahead([newest], now_us):
         if not newest.generation:
             raise CliError(
-                f"{newest} is dated in the future, and archives of release 0.1.0 have no counter that tells which one "
-                "is the newest: name the one that you mean (`strongroom backup list`)."
+                f"{newest} is dated in the future, and archives of release 0.1.0 have no counter to compare. "
+                "Look at `strongroom backup list` and name the one that you mean."
             )
-        warn([f"{newest} is the newest by its counter, and is dated in the future: a clock was wrong."])
+        warn([f"{newest} is the newest by its counter, but it is dated in the future: a clock was wrong."])
     elif future := ahead(names, newest.created_us):
         warn([f"{future[0]} has a later date than {newest}, which is the newest by its counter: a clock was wrong."])
 

@@ -43,7 +43,9 @@ def key() -> None:
 
 @backup.command()
 @click.option("--if-changed", is_flag=True, help="Only where the newest archive lacks something; kept for hours.")
-@click.option("--trust-clock", is_flag=True, help="Delete by dates alone, however long the gaps between archives.")
+@click.option(
+    "--trust-clock", is_flag=True, help="Delete archives by their dates only, even after long gaps between backups."
+)
 def create(if_changed: bool, trust_clock: bool) -> None:
     """Put an archive of this moment into every place of STRONGROOM_BACKUP_TO, and delete what is past its time."""
     from vault.services.backup import Kind

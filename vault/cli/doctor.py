@@ -188,7 +188,7 @@ def _health(check: str, response: Response, good: str, advice: str) -> Finding:
 
 
 def _said(response: Response) -> str:
-    """What the server itself says is wrong."""
+    """The error that the server reports, or an empty string."""
     try:
         detail = json.loads(response.body)["detail"]
     except (ValueError, KeyError, TypeError):

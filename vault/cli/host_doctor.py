@@ -66,7 +66,7 @@ def _database(found: Settings) -> Finding:
     finally:
         storage.close()
     if state == "accepted":
-        return Finding("database", "ok", "The database answers. Its schema is newer, and lets this release use it.")
+        return Finding("database", "ok", "The database answers. Its schema is newer, but this release can use it.")
     return Finding("database", "ok", "The database answers and has this release's schema.")
 
 
@@ -109,7 +109,7 @@ def _logins(found: Settings) -> Finding:
 
 
 def _forwarding(found: Settings) -> Finding:
-    """Whether audit events leave for where the settings say."""
+    """Whether audit events are forwarded to the target in the settings."""
     from vault.app import open_vault
     from vault.services.audit import STUCK_US, stuck
 
@@ -122,7 +122,7 @@ def _forwarding(found: Settings) -> Finding:
         services.storage.close()
     if backlog is None or now_us - backlog.oldest_us < STUCK_US:
         return Finding("forwarding", "ok", f"Audit events are forwarded to {found.audit_forward}.")
-    advice = "The server's log says why (audit_forward_failed); nothing is lost meanwhile."
+    advice = "Look for audit_forward_failed in the server's log. No event is lost: they wait in the database."
     return Finding("forwarding", "warning", f"{stuck(found.audit_forward, backlog, now_us)} {advice}")
 
 
@@ -173,7 +173,7 @@ def _backups(found: Settings) -> Finding:
 
 
 def _backup_dates(places: list[str], held: list[Held]) -> Finding:
-    """Whether each place's newest archive, by its counter, is of the last day; `held` is newest first."""
+    """Whether the newest archive of each place, by its counter, is recent enough. `held` is newest first."""
     from vault.services.backup import ahead
     from vault.services.backup.keeping import LATE_US
     from vault.services.clock import now_us
@@ -187,8 +187,8 @@ def _backup_dates(places: list[str], held: list[Held]) -> Finding:
         return Finding(
             "backups",
             "warning",
-            f"{future[0]} is the newest archive and is dated in the future: a clock was wrong when it was made, or is "
-            "wrong now. Look at the clock of each host that makes backups.",
+            f"{future[0]} is the newest archive, and it is dated in the future: a clock was wrong then, or is wrong "
+            "now. Check the clock of each host that makes backups.",
         )
     return Finding("backups", "ok", f"Every place has an archive of the last 26 hours; there are {len(held)} in all.")
 

@@ -12,8 +12,6 @@ from vault.errors import StrongroomError
 
 if TYPE_CHECKING:
     from vault.services.locking import LockChange
-    from vault.settings import Settings
-    from vault.storage import Storage
 
 
 @click.command()
@@ -35,14 +33,16 @@ def _change_and_record(*, locked: bool) -> None:
 
 
 def _change(*, locked: bool) -> LockChange:
-    """Write the flag, and say so. It needs no key, so it waits neither for the key provider nor for a passphrase."""
+    """Write the flag and print the result. It needs no key, so it waits for no key provider and no passphrase."""
     from vault.services import locking
+    from vault.storage import Storage
 
     found = host.settings()
     host.refuse_absent(found)
-    storage = _storage(found)
+    storage = Storage(found.database_url, pool_size=1)
+    change_flag = locking.lock if locked else locking.unlock
     try:
-        change = (locking.lock if locked else locking.unlock)(storage, host.operator())
+        change = change_flag(storage, host.operator())
     finally:
         storage.close()
     if locked:
@@ -55,7 +55,7 @@ def _change(*, locked: bool) -> LockChange:
 
 
 def _record(*, locked: bool) -> None:
-    """Write it into the audit, with the vault's keys where they can be had."""
+    """Record it in the audit, which needs the vault's keys. Print a warning if they are not available."""
     from vault.app import open_vault
     from vault.services import locking
 
@@ -70,9 +70,3 @@ def _record(*, locked: bool) -> None:
             say(f"Warning: {refused}")
     finally:
         storage.close()
-
-
-def _storage(found: Settings) -> Storage:
-    from vault.storage import Storage
-
-    return Storage(found.database_url, pool_size=1)

@@ -1,4 +1,4 @@
-"""Forward: what is new in the audit goes to where the settings say, by one worker at a time."""
+"""Forward: one worker at a time sends new audit events to the target in the settings."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from vault.services.clock import SECOND_US
 
 LEASE = "forward"
 LEASE_US = 60 * SECOND_US
-"""Longer than a target may hold one batch up."""
+"""Longer than one batch may take."""
 
 
 def forward(services: Services, worker_id: str) -> None:
-    """Look what waits, and send it unless another worker does. Nothing is written where nothing waits."""
+    """Send waiting events, unless another worker does. Writes nothing if no event waits."""
     if services.forwarder.look() is None:
         return
-    # The holder keeps the lease through its pauses: one worker tries again, and not each in turn.
+    # The worker keeps the lease during its pauses, so that not every worker tries the target in turn.
     with services.storage.write() as unit:
         if not unit.leases.take(LEASE, worker_id, services.clock(), LEASE_US):
             return

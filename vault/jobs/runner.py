@@ -9,13 +9,13 @@
 | purge  | 10 min    | one worker, under a lease                                                  |
 | rewrap | 1 min     | one worker, under a lease: what a rotation has left behind                 |
 | age    | 10 min    | one worker, under a lease: rotate keys by age, where that is set           |
-| formats | 5 s      | one worker, under a lease, where a format waits: may it be written now?     |
-| sign   | 1 min     | one worker, under a lease, after an upgrade: rows of older formats         |
+| formats | 5 s      | one worker, under a lease, if a row format is not open yet                 |
+| sign   | 1 min     | one worker, under a lease, after an upgrade: signs rows of older formats   |
 | prune  | 1 day     | one worker, under a lease: events that are past their time                 |
 | drain  | 1 s       | each worker: its reads go from the spool into the database                 |
 | sequence | 1 s     | one worker, under a lease: events get their places in the audit's tree     |
 | ready  | 5 s       | each worker: can I read, record and write now?                             |
-| forward | 1 s      | one worker, under a lease: events go to where the settings say             |
+| forward | 1 s      | one worker, under a lease: sends events to the target in the settings      |
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Jobs:
     """Starts with the worker (after the fork) and stops with it."""
 
     def __init__(self, services: Services, end_worker: Callable[[], None] = _end_this_process) -> None:
-        """`end_worker` ends this process in good order, so that its parent starts a new one."""
+        """`end_worker` stops this process gracefully. Its parent then starts a new one."""
         self._services = services
         self._end_worker = end_worker
         self._worker_id = str(uuid.uuid4())

@@ -10,7 +10,7 @@ LEASE_US = 10 * SECOND_US
 
 
 def sequence(services: Services, worker_id: str) -> None:
-    """Give places, unless another worker does. Nothing is written where there is nothing to do."""
+    """Give places to new events, unless another worker does. Writes nothing if there are none."""
     if services.instance.locked:
         return
     with services.storage.read() as unit:

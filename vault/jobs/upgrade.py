@@ -1,4 +1,4 @@
-"""Upgrade: what a newer release's migration has left to do once the last worker of the older one has gone."""
+"""Upgrade: the work that is left after a migration, once the last worker of the older release has ended."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from vault.services import Services
 
 
 def open_formats(services: Services) -> dict[str, int]:
-    """Open the row formats that every living worker knows; how many."""
+    """Open the row formats that every running worker knows. Returns how many."""
     return {"opened": services.upgrading.open(PRINCIPAL)}
 
 
 def sign_again(services: Services) -> dict[str, int]:
-    """Sign rows of older formats again; how many."""
+    """Sign rows of older formats again. Returns how many."""
     return {"signed": services.upgrading.sign_again(PRINCIPAL, LEISURE)}

@@ -32,7 +32,7 @@ LISTS = ("LIST",)
 _WRAP_FIELD = "HTTP_X_VAULT_WRAP_TTL"
 _TWO_READINGS = ("%2f", "%5c", "%2e", "%00")
 _TEXT_MOST = 4096
-"""Passwords, tokens, accessors: none is longer."""
+"""No password, token or accessor is longer."""
 _CHANGE_NOTHING = frozenset({"GET", "HEAD", "OPTIONS", "LIST"})
 _YES = frozenset({"1", "t", "true"})
 
@@ -87,7 +87,7 @@ def _admit(app: Flask) -> None:
         raise InvalidInput("What stands behind the question mark is percent-encoded.")
     if _WRAP_FIELD in environ:
         g.wrap_seconds = wrap_seconds()
-        # Before the call runs: one that changes something must not find out afterwards that there is no room.
+        # Reserve before the call runs: a call that changes something must not fail afterwards for lack of room.
         if "principal" in g and environ["REQUEST_METHOD"] not in _CHANGE_NOTHING:
             reserve_wrap(principal().user_id, _token_id(principal()))
 
@@ -137,7 +137,7 @@ def named(path: str) -> str:
 
 
 def may_write(name: str) -> None:
-    """Raise `NotGranted` before a large body for the environment `name` is parsed in vain; the service asks again."""
+    """Check permission on the environment `name` before a large body is parsed. The service checks again."""
     if is_large():
         services().environments.require(principal(), name, (Permission.CREATE, Permission.UPDATE))
 
@@ -164,23 +164,23 @@ def mapping(document: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def text(document: dict[str, Any], name: str) -> str:
-    """A field that is a text. Raises `InvalidInput` where it is absent, too long or something else."""
+    """A string field. Raises `InvalidInput` if it is absent, too long or not a string."""
     found = document.get(name)
     if not isinstance(found, str) or not found:
         raise InvalidInput(f"missing {name}")
     if len(found) > _TEXT_MOST:
-        raise InvalidInput(f"This is a text of at most {_TEXT_MOST} characters.", path=name)
+        raise InvalidInput(f"This must be a string of at most {_TEXT_MOST} characters.", path=name)
     return found
 
 
 def texts(found: Any, name: str, *, items_most: int, characters_most: int) -> list[str]:
-    """A list of texts, its length asked first. Raises `InvalidInput` at the first item that is none."""
+    """A list of strings. The length is checked first. Raises `InvalidInput` for any other item."""
     if not isinstance(found, list):
         raise InvalidInput("This is a list of texts.", path=name)
     if len(found) > items_most:
-        raise InvalidInput(f"At most {items_most} {name} are taken at once.", path=name)
+        raise InvalidInput(f"Send at most {items_most} {name} at once.", path=name)
     if not all(isinstance(item, str) and len(item) <= characters_most for item in found):
-        raise InvalidInput(f"This is a list of texts of at most {characters_most} characters.", path=name)
+        raise InvalidInput(f"This must be a list of strings of at most {characters_most} characters.", path=name)
     return found
 
 
@@ -266,7 +266,7 @@ def wrap_info(wrapped: Wrapped, wrapped_accessor: str = "") -> dict[str, Any]:
 
 
 def reserve_wrap(user_id: str, token_id: str | None, seconds: int | None = None) -> None:
-    """Hold room for the answer of this call, if it shall be wrapped. For a login, which knows who asks by itself.
+    """Reserve room for the answer of this call, if the caller wants it wrapped. A login calls this itself.
 
     Raises `QuotaExceeded`.
     """
@@ -287,7 +287,7 @@ def _wrapped_if_wanted(response: Response) -> Response:
     holder = g.get("principal")
     if not g.get("wrap_seconds") or holder is None:
         return response
-    # Only a JSON object can be wrapped: neither an error, nor 204, nor the answers to HEAD and OPTIONS.
+    # Only a JSON object can be wrapped. Errors, 204, and answers to HEAD and OPTIONS cannot.
     if response.status_code != 200 or request.method in ("HEAD", "OPTIONS") or not response.is_json:
         _release()
         return response
@@ -303,19 +303,19 @@ def _wrapped_if_wanted(response: Response) -> Response:
 
 def _release() -> None:
     if "wrap_reserved" in g:
-        # It ends by itself in minutes, and must not hide what the call has answered.
+        # The reservation expires in minutes by itself, and an error here must not hide the answer.
         with suppress(StrongroomError):
             transaction(lambda unit: services().wrapping.release(unit, g.wrap_reserved))
 
 
 def _unwrapped(error: Exception, answer: str) -> Response:
-    """The answer where wrapping has failed. After a change it is one that no client tries again by itself."""
+    """The answer if wrapping failed. After a change it has a status that no client retries by itself."""
     told = problems.told(error)
     if request.method in _CHANGE_NOTHING or g.get("changes_nothing"):
         return told
     sentence = "The call was carried out, but its answer could not be wrapped and is lost."
     if accessor := _accessor(answer):
-        sentence += f" It made a token with the accessor {accessor}: revoke it."
+        sentence += f" It made a token with the accessor {accessor}. Revoke that token."
     return problems.refusal(HTTPStatus.BAD_REQUEST, sentence, *json.loads(told.get_data())["errors"])
 
 

@@ -39,7 +39,7 @@ def grants_of(policies: Any, principal: Principal) -> tuple[GrantRequest, ...]:
         return tuple(GrantRequest(g.permissions, None, g.environment_id, g.path, g.globals) for g in own)
     if isinstance(policies, str):
         policies = [policies]
-    # Vault's own "default" may stand beside as many as a token can have.
+    # Vault's "default" may come in addition to the most grants that a token can have.
     given = texts(policies, "policies", items_most=GRANTS_MAX + 1, characters_most=_POLICY_CHARACTERS_MOST)
     return tuple(_grant(policy) for policy in given if policy != DEFAULT)
 

@@ -26,15 +26,15 @@ _PATHS_MOST = 100
 _PATH_CHARACTERS_MOST = 2048
 _CODE_LEAST, _CODE_MOST = 200, 599
 _WITHOUT_BODY = frozenset({204, 205, 304})
-"""After these a client reads no body (RFC 9110), and would take one for the next answer."""
+"""Answers with these have no body (RFC 9110). A client would take one for the next answer."""
 
 
 @blueprint.route("/sys/health", methods=["GET"])
 @public
 def health() -> Response:
-    """Whether the vault is open: 200, or 503 while it is locked; the query may ask for other codes.
+    """Whether the vault is open: 200, or 503 while it is locked. The query may ask for other codes.
 
-    A host that is not ready for another reason answers as a standby, 429: clients and balancers then go to another.
+    A host that is not ready for another reason answers 429 like a standby, so clients and balancers use another host.
     """
     sealed = services().instance.locked
     standby = not sealed and not services().readiness.now().ready
@@ -205,5 +205,5 @@ def _code(name: str, otherwise: int) -> int:
 
 
 def _standby_is_fine() -> bool:
-    """Whether the query asks for the active code from a standby too."""
+    """Whether the query wants a standby to answer with the active code."""
     return request.args.get("standbyok", "false").lower() in ("", "true", "1")

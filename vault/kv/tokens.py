@@ -51,7 +51,7 @@ def list_accessors() -> Response:
     found = services().tokens.accessors(principal(), _ACCESSORS_MOST + 1)
     if not found:
         raise NotFound()
-    # Vault's clients know no pages here; what is left out is said in the place that they show.
+    # Vault's clients know no pages here, but they show warnings.
     warnings = [f"Only the oldest {_ACCESSORS_MOST} are listed."] if len(found) > _ACCESSORS_MOST else None
     return envelope({"keys": list(found[:_ACCESSORS_MOST])}, warnings=warnings)
 

@@ -40,7 +40,7 @@ _PERSON = "person:"
 _PROBE = "probe:"
 
 PROBES_MOST = 32
-"""Probes of all networks at once in one lane."""
+"""The most probes in one lane at once, from all networks."""
 PROBES_OF_NETWORK_MOST = 4
 _PROBES_SHARE = 16
 """Probes may hold this part of the worker's memory, beside it."""
@@ -63,18 +63,18 @@ class Memory:
         self._bytes_per_caller = bytes_per_caller
         self._strangers = MemoryBudget(worker.limit_bytes // 2)
         self._probes = MemoryBudget(max(worker.limit_bytes // _PROBES_SHARE, 1024 * 1024))
-        # A budget lasts as long as a lane remembers its caller.
+        # A budget exists as long as a lane keeps its caller.
         self._own: WeakValueDictionary[str, MemoryBudget] = WeakValueDictionary()
 
     def own(self, key: str) -> MemoryBudget:
-        """What the caller `key` holds."""
+        """The budget of the caller `key`."""
         budget = self._own.get(key)
         if budget is None:
             budget = self._own[key] = MemoryBudget(self._bytes_per_caller)
         return budget
 
     def common(self, key: str) -> tuple[MemoryBudget, ...]:
-        """What the caller `key` shares with others."""
+        """The budget that the caller `key` shares with others."""
         if key.startswith(_PROBE):
             return (self._probes,)
         return (self._worker,) if key.startswith(_PERSON) else (self._worker, self._strangers)
@@ -91,7 +91,7 @@ class Group:
         self._for_first_calls = for_first_calls
 
     def is_full_for(self, caller: Caller) -> bool:
-        """Whether there is no place for one more call of this caller."""
+        """Whether the group has no room for one more call of this caller."""
         return self.in_flight >= self._most + (0 if caller.in_flight else self._for_first_calls)
 
 
@@ -122,7 +122,7 @@ class Callers:
         self.limits = limits
         self.memory = memory
         self._persons = Group(name, limits.in_flight, limits.in_flight_per_caller)
-        # Otherwise two networks could keep out all others.
+        # Otherwise two networks could block all others.
         first = limits.strangers_in_flight // 2
         self._strangers = Group(
             "strangers", limits.strangers_in_flight, limits.in_flight_per_caller, for_first_calls=first
@@ -290,7 +290,7 @@ class Credentials:
 
 
 def _session(cookies: bytes) -> bytes:
-    # The first of this name with blanks around it, as Werkzeug reads it.
+    # The first cookie of this name, without spaces around it, as Werkzeug reads it.
     for field in cookies.split(b";"):
         name, _, value = field.partition(b"=")
         if name.strip() == _COOKIE:

@@ -126,7 +126,7 @@ class Door:
         limits = Limits(
             in_flight,
             settings.max_requests_in_flight_per_caller,
-            # Nearly all who log in are strangers.
+            # Before a login succeeds, its caller is a stranger.
             in_flight if kind is PasswordLane else max(1, in_flight // 2),
             settings.calls_per_second_per_caller,
         )

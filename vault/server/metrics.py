@@ -17,7 +17,7 @@ _REQUEST_SECONDS = 5.0
 _REQUEST_BYTES = 8 * 1024
 
 _CONNECTIONS_MOST = 16
-"""At once in each worker. Prometheus needs one; adding up the files takes a thread and milliseconds for each."""
+"""Scrapes at once in each worker. Prometheus needs one. Each scrape takes a thread and a few milliseconds."""
 
 
 @contextlib.asynccontextmanager

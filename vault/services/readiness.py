@@ -1,7 +1,7 @@
-"""Whether this worker can read, record and write now. A job looks every few seconds; whoever asks gets what it saw.
+"""Whether this worker can read, record and write now. A job checks every few seconds, and answers use its last result.
 
-So a stranger's question costs no database call, and a look that hangs is told as one: what was seen too long ago counts
-as not ready. The lock is looked at anew for each answer, because it lies in memory.
+So a stranger's request costs no database call. If a check hangs, its last result becomes too old, and the worker counts
+as not ready. The lock is read for each answer, because it is in memory.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ log = structlog.get_logger(__name__)
 
 EVERY_SECONDS = 5.0
 _AGAIN_SECONDS = 1.0
-"""Between two looks while something is wrong: a host that is well again is wanted back soon."""
+"""Between two checks while something is wrong, so that a host that works again is used soon."""
 OVERDUE_SECONDS = 12.0
-"""What was seen longer ago says nothing: the job hangs, as behind a row that somebody holds."""
+"""An older result is not used: the check hangs, perhaps behind a locked row."""
 _SCHEMA_SECONDS = 600.0
 _PROVIDER_SECONDS = 30.0
 _NO_SESSION = "readiness"
@@ -50,20 +50,20 @@ REDIS_AWAY, KEYS_AWAY, FORWARD = "redis_away", "key_provider_away", "audit_forwa
 
 SENTENCES = {
     LOCKED: "The vault is locked.",
-    KEYS: "The master key's provider is out of reach, and kept keys have expired.",
+    KEYS: "The master key's provider does not answer, and the cached keys have expired.",
     UNREACHABLE: "The database does not answer.",
     READ_ONLY: "The database takes no writes.",
-    HELD: "A write to the database does not finish: another process holds what it needs.",
+    HELD: "A write to the database does not finish, because another process holds a lock.",
     FULL: "The disk of the database is full.",
-    SCHEMA: "The database does not have the schema of this release: see `strongroom db status`.",
-    SPOOL: "Reads cannot be recorded: the spool, or the disk that it lies on, is full or takes no writes.",
-    OVERDUE: "The last check has not ended in time.",
+    SCHEMA: "The database does not have the schema of this release. Run `strongroom db status`.",
+    SPOOL: "Reads cannot be recorded, because the spool or its disk is full or takes no writes.",
+    OVERDUE: "The last check did not finish in time.",
     FAILED: "The last check failed. The log says why.",
     REDIS_AWAY: "Redis does not answer. Sessions are read from the database.",
-    KEYS_AWAY: "The master key's provider does not answer. Kept keys are used until they expire.",
-    FORWARD: "Audit events are not forwarded. The log says why; none is lost.",
+    KEYS_AWAY: "The master key's provider does not answer. Cached keys are used until they expire.",
+    FORWARD: "Audit events are not forwarded. The log says why. No event is lost.",
 }
-"""Every reason, in words for a stranger."""
+"""Every reason, as a sentence that reveals nothing to strangers."""
 
 NOT_READY = (LOCKED, KEYS, UNREACHABLE, READ_ONLY, HELD, FULL, SCHEMA, SPOOL, OVERDUE, FAILED)
 DEGRADED = (REDIS_AWAY, KEYS_AWAY, FORWARD)
@@ -71,7 +71,7 @@ DEGRADED = (REDIS_AWAY, KEYS_AWAY, FORWARD)
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What keeps this worker from its work, and what it does without; and how long ago that was seen."""
+    """Why this worker is not ready, what is limited, and the age of the check."""
 
     reasons: tuple[str, ...]
     degraded: tuple[str, ...]
@@ -79,12 +79,12 @@ class Health:
 
     @property
     def ready(self) -> bool:
-        """Whether this worker can do its work."""
+        """Whether this worker can serve."""
         return not self.reasons
 
 
 class Readiness:
-    """Looks, and tells. `turn` is for the job, `now` for everybody."""
+    """Runs the checks and keeps their result. The job calls `turn`; answers use `now`."""
 
     def __init__(
         self,
@@ -112,7 +112,7 @@ class Readiness:
         self._provider_away_since: float | None = None
 
     def now(self) -> Health:
-        """What was seen last. A caller waits for a look only where no job has begun one in time."""
+        """The last result. The caller runs a check only if the job did not run one in time."""
         if self._is_overdue():
             self.check()
         seen_at, found = self._seen or (float("-inf"), ())
@@ -123,18 +123,18 @@ class Readiness:
         return self._seen is None or self._clock() - self._seen[0] > OVERDUE_SECONDS
 
     def turn(self) -> None:
-        """For the job, twice a second: look when it is time."""
+        """Check if it is time. The job calls this twice a second."""
         seen = self._seen
         if seen is None or self._clock() - seen[0] >= (_AGAIN_SECONDS if seen[1] else EVERY_SECONDS):
             self.check()
 
     def lost(self, error: Unavailable) -> None:
-        """The job that watches the lock has met this error of the database: no look is needed to know."""
+        """Note an error of the database from the job that watches the lock, without a check."""
         if not self._instance.is_flagged:
             self._seen = (self._clock(), (cause_of(error),))
 
     def check(self) -> None:
-        """Look, and remember. Raises nothing; one look at a time."""
+        """Run the checks and keep the result. Raises nothing. Only one check runs at a time."""
         if not self._checking.acquire(blocking=False):
             return
         try:
@@ -147,22 +147,22 @@ class Readiness:
         self._seen = (self._clock(), found)
 
     def publish(self) -> None:
-        """Put what is so now into the metrics."""
+        """Set the metrics from the last result."""
         health = self.now()
         for reason in NOT_READY:
             metrics().not_ready.labels(reason).set(reason in health.reasons)
         for reason in DEGRADED:
             metrics().degraded.labels(reason).set(reason in health.degraded)
 
-    # -- Its looks --
+    # -- Checks --
 
     def _look(self) -> tuple[str, ...]:
         found = []
         if not self._instance.locked:
-            # A locked vault has no keys to check rows with; what keeps it from its work is known.
+            # A locked vault has no keys to check rows with, and the reason is known.
             found += [reason for reason in (self._database(), self._spool()) if reason]
         self._ask_provider()
-        # One that rests is asked again here, so that this is known without any traffic.
+        # Ask Redis here, so that its state is known without any traffic.
         self._cache.get(_NO_SESSION)
         self._redis_away = self._cache.rests
         return tuple(found)
@@ -195,7 +195,7 @@ class Readiness:
         return ""
 
     def _ask_provider(self) -> None:
-        """Ask a provider that is not on this machine now and then, and more often while it is away."""
+        """Ask a remote key provider now and then, and more often while it does not answer."""
         now = self._clock()
         if self._instance.locked or (
             self._provider_away_since is None and now - self._provider_asked < _PROVIDER_SECONDS

@@ -28,7 +28,7 @@ class SessionCache(Protocol):
 
     @property
     def rests(self) -> bool:
-        """Whether it has failed a moment ago, and is not asked for a while."""
+        """Whether the cache failed recently and is not used for a while."""
 
     def get(self, key: str) -> bytes | None:
         """What lies under `key`: a sealed copy, a tombstone (which opens as nothing), or None."""
@@ -77,7 +77,7 @@ class RedisCache:
 
     @property
     def rests(self) -> bool:
-        """Whether Redis has failed a moment ago."""
+        """Whether Redis failed recently."""
         return time.monotonic() < self._rests_until
 
     def get(self, key: str) -> bytes | None:

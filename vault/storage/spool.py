@@ -1,7 +1,7 @@
 """The spool: sealed records on this host's own disk, there before an answer leaves, and in the database a moment later.
 
     spool/<instance id>/<random>.spool     one or two files of each worker (see `spool_file.py`)
-    spool/<instance id>/set-aside/         records that no drain could store, each in a file
+    spool/<instance id>/set-aside/         records that the database could not take, each in a file
 
 A worker appends to one file while a job drains the other. Whoever comes first writes for all who came meanwhile; nobody
 lingers for more, because with half a millisecond or a whole one no more reads were answered in a second.
@@ -31,11 +31,11 @@ from vault.storage.spool_file import BLOB_MOST_BYTES, HEADER_BYTES, RECORD, SUFF
 log = structlog.get_logger(__name__)
 
 _ROOM_BYTES = 64 << 10
-"""Room for some two hundred reads: without it a worker is not ready."""
+"""Room for about two hundred reads. Without it a worker is not ready."""
 _CLOSED_MOST = 2
 """While the database is away, two files wait for it and a third grows: there is no use in a file for each try."""
 SET_ASIDE = "set-aside"
-"""The folder of records that no drain could store, each in a file: the sealed record as it was."""
+"""The folder for records that the database could not take: each sealed record in its own file."""
 
 
 class Spool:
@@ -59,7 +59,9 @@ class Spool:
         """
         if len(blob) > BLOB_MOST_BYTES:
             log.error("audit_record_too_large", bytes=len(blob))
-            raise AuditUnavailable("The record of this read is too large for the audit, so it is not answered.")
+            raise AuditUnavailable(
+                "The audit record of this read is too large, so the read is refused. Read fewer values at once."
+            )
         with self._gathering:
             batch = self._batch
             batch.records.append((record_id, blob))
@@ -115,9 +117,9 @@ class Spool:
             log.warning("audit_spool_left_alone", file=path.name, reason="another format, or too damaged to search")
 
     def set_aside(self, record_id: bytes, blob: bytes, reason: str) -> None:
-        """Keep a record that nothing can be done with in a file of its own, so that the others are drained.
+        """Move a record that cannot be stored to its own file, so that the other records are drained.
 
-        Raises `OSError` where it cannot be kept.
+        Raises `OSError` if the file cannot be written.
         """
         folder = self._directory / SET_ASIDE
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -136,7 +138,7 @@ class Spool:
             log.error("audit_record_set_aside", file=path.name, reason=reason)
 
     def make_room(self) -> None:
-        """Take the disk's blocks for the next records, as writing them would. Raises `OSError`."""
+        """Allocate disk blocks for the next records. Raises `OSError`."""
         with self._writing:
             if self.waiting_bytes() + _ROOM_BYTES > self._most_bytes:
                 raise OSError(errno.ENOSPC, "The spool is full.")

@@ -38,7 +38,7 @@ _KEPT_BYTES = 8 * _STEP_BYTES
 """What a file has grown beyond this is given back when it starts again."""
 SUFFIX = ".spool"
 _LIKELY = re.compile(rb"\x00\x00(?:\x00[^\x00]|[^\x00].).{20}", re.DOTALL)
-"""The start of a record of less than 64 KiB, by its length alone."""
+"""What can be the start of a record of less than 64 KiB, judged by its length field."""
 _SEARCH_BYTES = 64 << 20
 """How far behind damage the next record is looked for: eight times what an old epoch leaves behind a file's end."""
 _SEARCH_HASHED_BYTES = 512 << 20
@@ -60,7 +60,7 @@ class SpoolFile:
         self.is_new = True
         """Whether nobody has tried to drain it."""
         self.is_known = True
-        """Whether it is of this format, or empty. Another one is a newer release's."""
+        """Whether the file has this format, or is empty. Any other file is a newer release's."""
         self._descriptor = descriptor
         # A file that nobody closes is let go of with its object, and then found by whoever looks for those.
         self._let_go = weakref.finalize(self, os.close, descriptor)
@@ -133,7 +133,7 @@ class SpoolFile:
         self.end += len(data)
 
     def make_room(self, size: int) -> None:
-        """Take the disk's blocks for `size` more bytes. Raises `OSError`."""
+        """Allocate disk blocks for `size` more bytes. Raises `OSError`."""
         self._prepare(self.end + size)
 
     def records(self) -> Iterator[tuple[bytes, bytes]]:
@@ -169,16 +169,16 @@ class SpoolFile:
         """The end of the last whole record: a record behind a damaged one still counts, a torn tail does not."""
         header = os.pread(self._descriptor, HEADER_BYTES, 0)
         self._seed = zlib.crc32(header[len(_MAGIC) :])
-        # A worker that died while it made the file has left zeros.
+        # A worker that died while making the file leaves zeros.
         self.is_known = header.startswith(_MAGIC) or not any(header)
         if header.startswith(_MAGIC):
             size = os.fstat(self._descriptor).st_size
             self.end = max((end for *_, is_whole, end in self._scan(size) if is_whole), default=HEADER_BYTES)
 
     def _scan(self, end: int) -> Iterator[tuple[bytes, bytes, bool, int]]:
-        """Id, blob, whether they are whole, and where they end.
+        """The id and blob of each record, whether it is whole, and where it ends.
 
-        Behind a record that is not whole its length is worth nothing either: the next whole one is looked for.
+        The length of a damaged record cannot be trusted, so the next whole record is searched for.
         """
         start, self._hashed_bytes = HEADER_BYTES, 0
         with os.fdopen(os.dup(self._descriptor), "rb", buffering=_STEP_BYTES) as file:
@@ -197,7 +197,7 @@ class SpoolFile:
                 start = following
 
     def _record_at(self, file: BinaryIO, start: int, end: int) -> tuple[bytes, bytes, int] | None:
-        """Id, blob and end of the record that starts here; None where there is no whole one."""
+        """The id, blob and end of the record at `start`; None if there is no whole record."""
         length, checksum, record_id = RECORD.unpack(_read_at(file, start, RECORD.size))
         stop = start + RECORD.size + length
         if not 0 < length <= BLOB_MOST_BYTES or stop > end:
@@ -212,7 +212,7 @@ class SpoolFile:
         while start + RECORD.size < end:
             if start > limit:
                 raise _TooDamaged
-            # Pages overlap by a header, so that none is cut in two.
+            # Pages overlap by the size of a header, so that no header is missed.
             page = _read_at(file, start, min(_STEP_BYTES + RECORD.size, end - start))
             place = 0
             while (likely := _LIKELY.search(page, place)) is not None:

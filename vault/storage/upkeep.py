@@ -10,14 +10,15 @@ from vault import __version__
 from vault.storage.repository import Record
 from vault.storage.schema import SCHEMA_NUMBER
 from vault.storage.tables import changes, idempotency, leases, throttle, workers, wrapped_answers
+from vault.storage.trim import beyond
 from vault.storage.upsert import upsert
 
 CHANGES_MOST = 10_000
-"""Of each person, and a few more until somebody looks again."""
+"""The most rows for each person, and a few more until the next trim."""
 _LOOK_EVERY = 256
 _TRIM_AT_ONCE = 5000
 RESERVED = 0
-"""Stands in `wrapped_answers.created_us` while the call whose answer is to be wrapped has not ended."""
+"""The value of `wrapped_answers.created_us` for a reservation: its call has not ended yet."""
 
 
 CLOCKS_DIFFER_US = 300 * 1_000_000
@@ -74,9 +75,9 @@ class Throttle(_Plain):
         self._connection.execute(update(throttle).where(stale).values(failures=1, window_us=now_us, **times))
 
     def trim(self, most: int) -> None:
-        """Forget the counters that end first, so that no more than `most` are left."""
+        """Keep the `most` counters that end last. Delete the others."""
         newest_first = select(throttle.c.bucket).order_by(throttle.c.ends_us.desc(), throttle.c.bucket)
-        past = newest_first.limit(_TRIM_AT_ONCE).offset(most)
+        past = beyond(most, newest_first, at_once=_TRIM_AT_ONCE)
         self._connection.execute(delete(throttle).where(throttle.c.bucket.in_(past)))
 
     def take_back(self, bucket: bytes) -> None:
@@ -122,8 +123,8 @@ class Idempotency(_Plain):
         self._connection.execute(kept.values(blob=blob, user_key_id=user_key_id))
 
     def trim(self, user_id: str, most: int, most_bytes: int, *, holder: str | None = None) -> None:
-        """Forget a person's oldest answers, or those of one token of theirs with all that it has made, so that no
-        more than `most` and no more than `most_bytes` are left."""
+        """Delete a person's oldest answers past `most` answers or `most_bytes`. With `holder`, only those of one token
+        and of the tokens that it made."""
         theirs = idempotency.c.user_id == user_id
         if holder is not None:
             theirs &= idempotency.c.holder == holder
@@ -154,9 +155,9 @@ class WrappedAnswers(_Plain):
         self._connection.execute(insert(wrapped_answers), values)
 
     def room(self, user_id: str, reserved_bytes: int) -> dict[str | None, tuple[int, int]]:
-        """How many answers are stored for each of a person's topmost tokens (None: for sessions), and their bytes.
+        """The number and bytes of answers for each of a person's topmost tokens (None: for sessions).
 
-        One whose call has not ended yet counts as `reserved_bytes`.
+        A reservation counts as `reserved_bytes`.
         """
         blob = func.length(wrapped_answers.c.blob)
         size = func.sum(case((wrapped_answers.c.created_us == RESERVED, reserved_bytes), else_=blob))
@@ -165,17 +166,17 @@ class WrappedAnswers(_Plain):
         return {row[0]: (int(row[1]), int(row[2])) for row in rows}
 
     def fill(self, scope: bytes, **values: object) -> bool:
-        """Store the answer that a reservation was made for; False where that is gone."""
+        """Store an answer in its reservation. Returns False if the reservation is gone."""
         reserved = (wrapped_answers.c.scope == scope) & (wrapped_answers.c.created_us == RESERVED)
         return self._connection.execute(update(wrapped_answers).where(reserved).values(values)).rowcount == 1
 
     def release(self, scope: bytes) -> None:
-        """Forget a reservation."""
+        """Delete a reservation."""
         reserved = (wrapped_answers.c.scope == scope) & (wrapped_answers.c.created_us == RESERVED)
         self._connection.execute(delete(wrapped_answers).where(reserved))
 
     def purge_of(self, user_id: str, now_us: int) -> None:
-        """Forget those of a person that were not fetched in time."""
+        """Delete a person's answers that have expired."""
         ended = (wrapped_answers.c.user_id == user_id) & (wrapped_answers.c.expires_us <= now_us)
         self._connection.execute(delete(wrapped_answers).where(ended))
 
@@ -208,7 +209,7 @@ class Workers(_Plain):
     def beat(
         self, worker_id: str, host: str, pid: int, knows_version: int, state_version: int, now_us: int, lease_us: int
     ) -> None:
-        """Renew a worker's lease; the row says of which release the worker is, and which row formats it knows."""
+        """Renew a worker's lease. The row also has the worker's release and the newest row format that it knows."""
         row = {"id": worker_id, "host": host, "pid": pid, "started_us": now_us}
         row |= {"release": __version__, "row_format": SCHEMA_NUMBER}
         learned = {"knows_version": knows_version, "state_version": state_version}

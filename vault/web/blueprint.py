@@ -1,4 +1,4 @@
-"""What the pages of one file are registered on."""
+"""The blueprints of the pages."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def field(name: str) -> str:
 
 
 def number(name: str, most: int) -> int | None:
-    """A number of the form or the address, from 0 to `most`; None where it is absent or something else."""
+    """A number in the form or the query, from 0 to `most`; None if it is absent or not such a number."""
     return whole_number(request.values.get(name, ""), most)
 
 

@@ -14,7 +14,7 @@ from vault.http import budget
 _FORM_MOST_BYTES = 2 * 1024 * 1024
 """Above what the front door lets in, which is what bounds a form."""
 _PARTS_MOST = 1000
-"""Only an import sends parts, and few of them."""
+"""Only an import sends parts, and only a few."""
 
 
 def register(app: Flask) -> None:
@@ -39,7 +39,7 @@ class _RequestInMemory(Request):
     form_data_parser_class = _BoundedParser
 
     def make_form_data_parser(self) -> FormDataParser:
-        """The parser of this request's form, with the bounds of its route."""
+        """The parser of this request's form, with the limits of its route."""
         parser = super().make_form_data_parser()
         parser.max_form_parts = min(_PARTS_MOST, budget().form_fields)
         return parser

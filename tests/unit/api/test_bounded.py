@@ -35,7 +35,7 @@ def test_of_a_list_that_is_too_long_no_item_is_looked_at() -> None:
     asked: list[Any] = []
     field = BoundedList(Counted(asked), most=3)
     assert field.deserialize(["a"] * 3) == ["a"] * 3 == asked
-    assert fault(field, ["a"] * 4) == ["At most 3 items are taken here."]
+    assert fault(field, ["a"] * 4) == ["At most 3 items are allowed."]
     assert len(asked) == 3
 
 
@@ -43,14 +43,14 @@ def test_of_a_map_that_is_too_long_no_name_is_looked_at() -> None:
     asked: list[Any] = []
     field = BoundedMap(Counted(asked), Counted(asked), most=3)
     assert field.deserialize({"a": 1, "b": 2, "c": 3}) == {"a": 1, "b": 2, "c": 3}
-    assert fault(field, dict.fromkeys("abcd")) == ["At most 3 names are taken here."]
+    assert fault(field, dict.fromkeys("abcd")) == ["At most 3 names are allowed."]
     assert len(asked) == 6
 
 
 def test_of_a_text_that_is_too_long_no_validator_is_asked() -> None:
     asked: list[str] = []
     field = BoundedText(most=3, validate=[asked.append])
-    assert fault(field, "abcd") == ["At most 3 characters are taken here."]
+    assert fault(field, "abcd") == ["At most 3 characters are allowed."]
     assert asked == []
     assert (field.deserialize("abc"), asked) == ("abc", ["abc"])
 

@@ -1,8 +1,8 @@
-"""Fields and bodies with a bound that is checked before the work it bounds.
+"""Fields and bodies that check their limits before they do any work.
 
-marshmallow's own List and Dict load all items, and then ask the length: 500,000 empty objects took 24 seconds and
-350 MB. These look at the length first, and stop at the first fault, so that errors are few as well. Every field that
-is read from a request is one of these, or of a size that is fixed; a test walks all bodies and queries.
+marshmallow's own List and Dict load all items before they check the length: 500,000 empty objects took 24 seconds and
+350 MB. These check the length first and stop at the first error. Every field of a request is one of these or has a
+fixed size; a test checks all bodies and queries.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from vault.model.digits import whole_number
 Validator = Callable[[Any], Any]
 
 _WRITTEN_MOST = 2**63 - 1
-"""The largest number that is read from a query; which one is taken, the field says."""
+"""The largest number that is read from a query. Each field has its own limit as well."""
 
 
 class Body(Schema):
-    """A body or a query. A name that is unknown is refused before any field is looked at."""
+    """A body or a query. An unknown name is refused before any field is loaded."""
 
     @pre_load
     def refuse_unknown(self, data: Any, **_: Any) -> Any:
-        """Stop at the first unknown name: marshmallow would make an error for each."""
-        # With as many names as there are fields, marshmallow's own errors are few.
+        """Stop at the first unknown name. marshmallow would make an error for each one."""
+        # With no more names than fields, marshmallow makes only a few errors.
         if isinstance(data, Mapping) and len(data) > len(self.load_fields):
             known = {field.data_key or name for name, field in self.load_fields.items()}
             unknown = next(name for name in data if name not in known)
@@ -42,7 +42,7 @@ class BoundedText(fields.String):
         self.most = most
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> str:
-        # marshmallow asks all validators, and the others may be slow on a long text.
+        # marshmallow runs all validators, and some are slow on a long text.
         _refuse_long(value, self.most, "characters")
         return super()._deserialize(value, attr, data)
 
@@ -68,7 +68,7 @@ class BoundedList(fields.List[Any]):
 
 
 class BoundedMap(fields.Dict):
-    """An object of at most `most` names. Without `values`, what stands under them is left as it is."""
+    """An object of at most `most` names. Without `values`, its values are not checked."""
 
     def __init__(self, keys: Any = None, values: Any = None, *, most: int, **options: Any) -> None:
         super().__init__(keys, values, validate=_length(0, most), **options)
@@ -96,13 +96,13 @@ class BoundedMap(fields.Dict):
 
 
 class WholeNumber(fields.Integer):
-    """A whole number from `least` to `most`: in JSON a number, in a query ASCII digits."""
+    """A whole number from `least` to `most`: a JSON number, or ASCII digits in a query."""
 
     def __init__(self, *, most: int, least: int = 0, **options: Any) -> None:
         super().__init__(validate=validate.Range(least, most), **options)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> int:
-        # A query holds texts alone; in JSON a text is no number.
+        # A query has only strings. In JSON, a string is not a number.
         number = whole_number(value, _WRITTEN_MOST) if isinstance(value, str) and not isinstance(data, dict) else value
         if isinstance(number, bool) or not isinstance(number, int):
             raise self.make_error("invalid", input=value)
@@ -115,4 +115,4 @@ def _length(least: int, most: int) -> validate.Length:
 
 def _refuse_long(value: Any, most: int, what: str) -> None:
     if isinstance(value, str | list | dict) and len(value) > most:
-        raise ValidationError(f"At most {most} {what} are taken here.")
+        raise ValidationError(f"At most {most} {what} are allowed.")

@@ -16,10 +16,10 @@ PAGE_DEFAULT = 50
 PAGE_MOST = 200
 
 NAME_MOST = 4 * NAME_MAX_CHARACTERS
-"""No character is stored as less than a quarter of what it was sent as, so no name is sent longer."""
+"""Normalising shortens a name to no less than a quarter, so a longer name can never be valid."""
 
 PASSWORD_MOST = 4096
-"""No password of 1,024 bytes has more characters, in whatever form it is sent."""
+"""A password of 1,024 bytes never has more characters than this before it is normalised."""
 
 _CURSOR_MOST = 4096
 _MOMENT_MOST = 64
