@@ -39,10 +39,14 @@ _KEPT_BYTES = 8 * _STEP_BYTES
 SUFFIX = ".spool"
 _LIKELY = re.compile(rb"\x00\x00(?:\x00[^\x00]|[^\x00].).{20}", re.DOTALL)
 """What can be the start of a record of less than 64 KiB, judged by its length field."""
-_SEARCH_BYTES = 64 << 20
-"""How far behind damage the next record is looked for: eight times what an old epoch leaves behind a file's end."""
-_SEARCH_HASHED_BYTES = 512 << 20
-"""How much is hashed meanwhile: about a fifth of a second. A file that needs more was made to waste time."""
+_PAGE_BYTES = 64 << 10
+_WORK_MOST = 6 << 30
+"""What the searches through one file may cost, about five seconds. One that began anew on 8 MiB of old records costs
+up to 3.5 GiB: each of these looks like two records, of which one is about 60 KiB long. A file that needs more was
+made to waste time."""
+_WORK_OF_BYTE = 32
+_WORK_OF_TRY = 8192
+"""What it costs to search a byte, and to try a place that looks like a record, where hashing a byte costs 1."""
 
 
 class _TooDamaged(Exception):
@@ -66,7 +70,7 @@ class SpoolFile:
         self._let_go = weakref.finalize(self, os.close, descriptor)
         self._prepared = 0
         self._seed = 0
-        self._hashed_bytes = 0
+        self._work = 0
 
     @classmethod
     def create(cls, directory: Path) -> SpoolFile:
@@ -180,7 +184,7 @@ class SpoolFile:
 
         The length of a damaged record cannot be trusted, so the next whole record is searched for.
         """
-        start, self._hashed_bytes = HEADER_BYTES, 0
+        start, self._work = HEADER_BYTES, 0
         with os.fdopen(os.dup(self._descriptor), "rb", buffering=_STEP_BYTES) as file:
             while start + RECORD.size < end:
                 found = self._record_at(file, start, end)
@@ -208,22 +212,23 @@ class SpoolFile:
 
     def _next_whole(self, file: BinaryIO, start: int, end: int) -> int | None:
         """Where the first whole record from `start` on begins. Raises `_TooDamaged`."""
-        limit = start + _SEARCH_BYTES
         while start + RECORD.size < end:
-            if start > limit:
-                raise _TooDamaged
             # Pages overlap by the size of a header, so that no header is missed.
-            page = _read_at(file, start, min(_STEP_BYTES + RECORD.size, end - start))
+            page = _read_at(file, start, min(_PAGE_BYTES + RECORD.size, end - start))
+            self._spend(_WORK_OF_BYTE * len(page))
             place = 0
             while (likely := _LIKELY.search(page, place)) is not None:
                 place = likely.start() + 1
-                self._hashed_bytes += int.from_bytes(likely[0][:4])
-                if self._hashed_bytes > _SEARCH_HASHED_BYTES:
-                    raise _TooDamaged
+                self._spend(_WORK_OF_TRY + int.from_bytes(likely[0][:4]))
                 if self._record_at(file, start + likely.start(), end) is not None:
                     return start + likely.start()
-            start += _STEP_BYTES
+            start += _PAGE_BYTES
         return None
+
+    def _spend(self, work: int) -> None:
+        self._work += work
+        if self._work > _WORK_MOST:
+            raise _TooDamaged
 
 
 def _read_at(file: BinaryIO, start: int, size: int) -> bytes:

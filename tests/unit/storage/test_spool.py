@@ -347,11 +347,18 @@ def test_what_is_set_aside_lies_in_a_file_of_its_own_once(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("first", "length"),
-    [(b"\x00\x00\xff\xff", 1 << 20), (b"\x00\x00\xff\xfe", 1 << 20), (b"\x01", 80 << 20), (b"\x01", 1 << 30)],
+    [
+        (b"\x00\x00\xff\xff", 1 << 20),
+        (b"\x00\x00\xff\xfe", 1 << 20),
+        (b"\x00\x00\x00\x01", 1 << 20),
+        (b"\x01", 80 << 20),
+        (b"\x01", 1 << 40),
+    ],
 )
 def test_a_file_made_to_waste_time_is_left_alone_and_holds_up_no_other(
-    tmp_path: Path, first: bytes, length: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: bytes, length: int
 ) -> None:
+    monkeypatch.setattr("vault.storage.spool_file._WORK_MOST", 1 << 26)
     spool = Spool(tmp_path, MOST)
     ids = append(spool)
     spool.close()
@@ -361,3 +368,14 @@ def test_a_file_made_to_waste_time_is_left_alone_and_holds_up_no_other(
         file.truncate(length)
     assert left_behind(tmp_path) == ids
     assert hostile.exists()
+
+
+@pytest.mark.parametrize("size", [150, 240, 600])
+def test_old_records_behind_the_end_of_a_file_are_no_damage(tmp_path: Path, size: int) -> None:
+    ids = [uuid.uuid4().bytes for _ in range(7_900_000 // (size + 24))]
+    file = SpoolFile.create(tmp_path)
+    file.write([(record_id, blob("x" * size)) for record_id in ids])
+    file.restart()
+    file.write([(ids[0], blob())])
+    file.close()
+    assert left_behind(tmp_path) == ids[:1]
