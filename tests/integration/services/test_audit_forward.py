@@ -205,7 +205,8 @@ def test_a_target_that_fails_is_named_once_and_tried_ever_more_seldom(
         # 1 + 2 + 4 + … + 32 seconds, then a minute each.
         assert 6 <= metrics().forward_failures._value.get() - before <= 13
         assert metrics().forward_waiting._value.get() == count
-        assert metrics().forward_oldest._value.get() >= 399
+        # Reads are stamped by the machine's own clock, which has gone on since the fake one was set.
+        assert 300 <= metrics().forward_oldest._value.get() <= 400
         trouble = sending.forwarder.trouble()
         assert trouble is not None
         assert target in trouble
