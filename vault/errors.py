@@ -303,10 +303,8 @@ class NewerRowFormat(Unavailable):
     """A newer release writes rows in a format that this process does not know. A new process can read it."""
 
     code = "newer_row_format"
-    sentence = (
-        "A newer release of Strongroom now writes rows that this process cannot check. A server restarts its workers "
-        "by itself. Run a command again."
-    )
+    # A server restarts its workers by itself.
+    sentence = "A newer release of Strongroom now writes rows that this process cannot check. Try again."
 
 
 class NotReady(Unavailable):

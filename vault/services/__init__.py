@@ -80,29 +80,24 @@ class Services:
         """Hand each verb its collaborators."""
         hot, sealer, touches = HotReads(storage), Sealer(instance, clock), Touches(storage)
         tree = AuditTree(instance)
-        spool = Spool(settings.data_dir / "spool" / instance.id, settings.spool_bytes)
-        target = audit.target_of(settings.audit_forward, settings.audit_forward_ca_file, audit.shorter)
-        forwarder = Forwarder(target, settings.audit_forward, storage, clock)
-        reads = ReadLog(storage, instance, tree, spool, clock)
+        forwarder = _forwarder(settings, storage, clock)
+        reads = _read_log(settings, storage, instance, tree, clock)
         environments = Environments(settings, storage, instance, sealer, reads, clock)
         variables = Variables(storage, environments, sealer, reads)
-        values, metadata = (
-            ValuesReader(hot, instance, sealer, reads),
-            Metadata(storage, environments, sealer, reads, clock),
-        )
+        values = ValuesReader(hot, instance, sealer, reads)
+        metadata = Metadata(storage, environments, sealer, reads, clock)
         sessions = Sessions(settings, storage, hot, instance, cache, touches, clock)
         throttle = Throttle(instance, clock)
         accounts = Accounts(settings, storage, instance, throttle, sessions, environments, reads, clock)
         passkeys = Passkeys(settings, instance, clock)
         proofs = (Challenges(instance, clock), Totp(instance, clock), passkeys, RecoveryCodes(instance, clock))
-        archives = KnownArchives(settings) if settings.backup_to else UnknownArchives()
         holders = TokenHolders(storage, hot, instance, touches, clock)
         return cls(
             settings=settings,
             storage=storage,
             instance=instance,
             accounts=accounts,
-            erasure=Erasure(settings, storage, sessions, archives, clock),
+            erasure=Erasure(settings, storage, sessions, _archives(settings), clock),
             sessions=sessions,
             logins=Logins(storage, accounts, sessions, throttle, *proofs),
             factors=Factors(storage, sessions, *proofs, clock),
@@ -129,6 +124,20 @@ class Services:
             touches=touches,
             clock=clock,
         )
+
+
+def _read_log(settings: Settings, storage: Storage, instance: Instance, tree: AuditTree, clock: Clock) -> ReadLog:
+    spool = Spool(settings.data_dir / "spool" / instance.id, settings.spool_bytes)
+    return ReadLog(storage, instance, tree, spool, clock)
+
+
+def _forwarder(settings: Settings, storage: Storage, clock: Clock) -> Forwarder:
+    target = audit.target_of(settings.audit_forward, settings.audit_forward_ca_file, audit.shorter)
+    return Forwarder(target, settings.audit_forward, storage, clock)
+
+
+def _archives(settings: Settings) -> KnownArchives | UnknownArchives:
+    return KnownArchives(settings) if settings.backup_to else UnknownArchives()
 
 
 __all__ = ["Services"]
