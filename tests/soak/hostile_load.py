@@ -1,4 +1,4 @@
-"""Ordinary callers, polite ones and attackers, each kind in processes of its own."""
+"""Ordinary callers, polite ones and attackers, in processes of their own."""
 
 from __future__ import annotations
 
@@ -51,6 +51,12 @@ class Seen:
         self.seconds.append(seconds)
         self.statuses[str(status)] = self.statuses.get(str(status), 0) + 1
 
+    def add(self, other: Seen) -> None:
+        """What another process of the same kind has seen."""
+        self.seconds += other.seconds
+        for status, count in other.statuses.items():
+            self.statuses[status] = self.statuses.get(status, 0) + count
+
 
 class Session:
     """One keep-alive connection."""
@@ -94,6 +100,8 @@ def bearer(secret: str) -> Headers:
 # -- Loads -----------------------------------------------------------------------------------------------------
 
 Work = Callable[[Target, int, "Until"], None]
+Works = tuple[tuple[Work, int], ...]
+"""What processes do, each with how many connections."""
 
 
 class Until:
@@ -118,8 +126,12 @@ class Until:
             status, _ = session.ask(method, path, headers, body)
         except (OSError, http.client.HTTPException) as error:
             status = type(error).__name__
+        self.note(status, time.monotonic() - started)
+
+    def note(self, status: object, seconds: float) -> None:
+        """Note one call."""
         with self._lock:
-            self.seen.note(status, time.monotonic() - started)
+            self.seen.note(status, seconds)
 
 
 def ordinary(target: Target, number: int, until: Until) -> None:
@@ -157,6 +169,7 @@ def a1_json(target: Target, number: int, until: Until) -> None:
 def a2_windows(target: Target, _number: int, until: Until) -> None:
     """One read token asks for a mebibyte on 90 streams, and opens no window."""
     while not until.is_over():
+        started = time.monotonic()
         with contextlib.suppress(OSError), _http2(target) as connection:
             for stream in range(90):
                 connection.sendall(_frame(1, 5, 1 + 2 * stream, _headers("/api/v1/environments/big/values", target)))
@@ -166,6 +179,7 @@ def a2_windows(target: Target, _number: int, until: Until) -> None:
                 with contextlib.suppress(TimeoutError):
                     if not connection.recv(65536):
                         break
+        until.note("connection", time.monotonic() - started)
         until.wait(0.1)
 
 
@@ -218,10 +232,15 @@ def a7_statuses(target: Target, number: int, until: Until) -> None:
         until.call(session, "OPTIONS", "/v1/secret/data/x", {"X-Vault-Wrap-TTL": "60"})
 
 
-ATTACKS: dict[Work, int] = {
-    a1_json: 6, a2_windows: 6, a3_grants: 4, a4_lists: 4, a5_names: 4, a6_wraps: 4, a7_statuses: 4,
-}  # fmt: skip
+ATTACKS: Works = (
+    (a1_json, 6), (a2_windows, 6), (a3_grants, 4), (a4_lists, 4), (a5_names, 4), (a6_wraps, 4), (a7_statuses, 4),
+)  # fmt: skip
 """Each attack, and its connections: 32 in all."""
+
+POLITE: Works = tuple((polite, connections) for _, connections in ATTACKS)
+"""As many connections from as many processes, so that both take the same part of a machine that clients share."""
+
+ORDINARY: Works = ((ordinary, 6),)
 
 
 # -- Processes -------------------------------------------------------------------------------------------------
@@ -230,11 +249,11 @@ ATTACKS: dict[Work, int] = {
 class Loads:
     """Processes that make calls from construction until `stop`."""
 
-    def __init__(self, target: Target, works: dict[Work, int]) -> None:
+    def __init__(self, target: Target, works: Works) -> None:
         self._ends = _SPAWN.Event()
         self._pipes = []
         self._processes = []
-        for work, connections in works.items():
+        for work, connections in works:
             ours, theirs = _SPAWN.Pipe()
             arguments = (target, work, connections, self._ends, theirs)
             process = _SPAWN.Process(target=_run, args=arguments, daemon=True)
@@ -247,10 +266,13 @@ class Loads:
     def stop(self) -> dict[str, Seen]:
         """End them all, and tell what each has seen."""
         self._ends.set()
-        seen: list[Seen] = [pipe.recv() for pipe in self._pipes]
+        all_seen: dict[str, Seen] = {}
+        for pipe in self._pipes:
+            seen: Seen = pipe.recv()
+            all_seen.setdefault(seen.kind, Seen(seen.kind)).add(seen)
         for process in self._processes:
             process.join(_PATIENCE_SECONDS)
-        return {each.kind: each for each in seen}
+        return all_seen
 
 
 def _run(target: Target, work: Work, connections: int, ends: Any, pipe: Any) -> None:

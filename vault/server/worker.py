@@ -22,6 +22,7 @@ from gunicorn.workers.gasgi import ASGIWorker
 
 from vault.errors import StrongroomError, Unavailable
 from vault.observe import metrics
+from vault.server import allocator
 from vault.server.connection import Connection
 from vault.server.metrics import serve_metrics
 from vault.settings import Settings
@@ -40,6 +41,10 @@ _BOOT_PAUSE_SECONDS = 1.0
 """Between two tries of a worker to start."""
 
 _ACCEPT_PAUSE_SECONDS = 0.5
+
+_PEAK_BYTES = 1024 * 1024
+_TRIM_SECONDS = 10.0
+"""When so much less is held for clients than a while ago, free memory goes back to the system, so often at most."""
 
 _SEND_BUFFER_BYTES = 128 * 1024
 """The kernel's send buffer for each client. Linux doubles this value; its default grows to 4 MiB."""
@@ -65,6 +70,8 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no types
         self._yielded = False
         self._context: ssl.SSLContext | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._peak_bytes = 0
+        self._trimmed_seconds = 0.0
 
     # -- Starting --
 
@@ -130,6 +137,15 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no types
         self.notify()
         metrics().in_flight.set(self.asgi.in_flight)
         metrics().connections.set(len(self.guests))
+        self._trim_after_a_peak()
+
+    def _trim_after_a_peak(self) -> None:
+        # Bodies come in pieces too small to be mapped one by one; when they are freed, their heap stays.
+        held_bytes = self.asgi.budget.held_bytes
+        self._peak_bytes = max(self._peak_bytes, held_bytes)
+        if self._peak_bytes - held_bytes > _PEAK_BYTES and self.loop.time() > self._trimmed_seconds + _TRIM_SECONDS:
+            self._peak_bytes, self._trimmed_seconds = held_bytes, self.loop.time()
+            self.loop.run_in_executor(None, allocator.trim)
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.patience import HANG_SECONDS
 from tests.unit.server.lanes import call, make_lane
 from vault.server.bridge import Environ, Lane, PasswordLane, collect, give_body, make_environ
 from vault.server.refusal import Answer, Refusal
@@ -182,18 +183,28 @@ def test_an_answer_stays_until_its_record_is_on_the_disk_and_takes_no_thread_mea
 
 
 def test_a_client_that_leaves_keeps_its_place_until_its_thread_is_done() -> None:
-    lane = make_lane(slow, threads=1, limit=1)
+    begun, go = threading.Event(), threading.Event()
+
+    def wait(environ: Environ, start: Start) -> list[bytes]:
+        begun.set()
+        assert go.wait(HANG_SECONDS)
+        return hello(environ, start)
+
+    lane = make_lane(wait, threads=1, limit=1)
 
     async def leave() -> None:
         leaving = asyncio.create_task(call(lane, dict(ENVIRON)))
-        await asyncio.sleep(0.01)
+        assert await asyncio.to_thread(begun.wait, HANG_SECONDS)
         leaving.cancel()
-        await asyncio.sleep(0)
+        with pytest.raises(asyncio.CancelledError):
+            await leaving
         assert lane.callers.in_flight == 1
         with pytest.raises(Refusal):
             await call(lane, dict(ENVIRON))
-        await asyncio.sleep(0.1)
-        assert lane.callers.in_flight == 0
+        go.set()
+        async with asyncio.timeout(HANG_SECONDS):
+            while lane.callers.in_flight:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
         lane.stop()
 
     asyncio.run(leave())
