@@ -54,6 +54,9 @@ def prepare(directory: Path, database_url: str, *, environments: int = 10) -> St
         "STRONGROOM_DATA_DIR": str(directory / "data"),
         "STRONGROOM_KEYRING": str(directory / "keys" / "master.json"),
         "STRONGROOM_DATABASE_URL": database_url,
+        # One credential makes all calls here.
+        "STRONGROOM_CALLS_PER_SECOND_PER_CALLER": "1000000",
+        "STRONGROOM_MAX_REQUESTS_IN_FLIGHT_PER_CALLER": "128",
     }
     chosen = settings.load(env)
     chosen.data_dir.mkdir(parents=True)
