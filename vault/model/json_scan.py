@@ -55,4 +55,4 @@ def _depth(structure: bytes) -> int:
 
 
 def _too_many(items_most: int) -> TooLarge:
-    return TooLarge(f"The body holds more than {items_most} JSON items. Send it in parts.")
+    return TooLarge(f"The body holds more than {items_most} JSON items, the most that is taken here.")

@@ -82,6 +82,9 @@ def make_engine(
     engine = sa.create_engine(url, **options)
     event.listen(engine, "connect", _prepare_sqlite if sqlite else _prepare_postgresql)
     if not sqlite:
+        # First of all: SQLAlchemy's own first look fails on bytes where it expects text.
+        event.listen(engine, "connect", _require_utf8, insert=True)
+    if not sqlite:
         event.listen(engine, "connect", lambda connection, _record: limit_session(connection, limits))
     if not sqlite and bounded:
         event.listen(engine, "do_connect", _connect_bounded)
@@ -109,6 +112,16 @@ def _connect_bounded(_dialect: object, _record: object, arguments: list[Any], op
     connection = BoundedConnection.connect(*arguments, **options)
     connection.answer_seconds = _ANSWER_SECONDS
     return connection
+
+
+def _require_utf8(connection: Any, _record: object) -> None:
+    """Raise `StorageError` for a database that cannot hold every text."""
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise StorageError(
+            f"The database's encoding is {encoding}, and Strongroom needs UTF8. Make the database with "
+            "`CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0`."
+        )
 
 
 def _prepare_postgresql(connection: Any, record: Any) -> None:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from tests.conftest import FreshDatabase
 from tests.integration.storage.test_upgrade import at_revision, scripts, transaction
+from vault.storage.authority import SIGNED_TABLES
 
 STOPPED = {"0001", "0002"}
 """Migrations that need a stop: the first, and the one that made all others possible."""
@@ -56,15 +57,41 @@ def contractions(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
 def test_later_migrations_only_expand_or_say_that_they_do_not(fresh_database: FreshDatabase) -> None:
     url = fresh_database("postgresql", migrated=False)
     at_revision(url, max(STOPPED))
+    expected = int(max(STOPPED))
     for script in scripts():
         if script.revision in STOPPED:
             continue
         before = schema(url)
         at_revision(url, script.revision)
+        after = schema(url)
+        found = contractions(before, after)
+        # One that only expands keeps the oldest reader of the one before it; any other lets none but its own release.
+        expected = int(script.revision) if found else expected
         with transaction(url) as connection:
-            statement = sa.text("SELECT oldest_reader FROM schema_readers WHERE revision = :revision")
-            oldest = connection.execute(statement, {"revision": script.revision}).scalar_one()
-        assert oldest == int(script.revision) or contractions(before, schema(url)) == [], script.revision
+            rows = connection.execute(sa.text("SELECT revision, oldest_reader FROM schema_readers"))
+            readers = {row.revision: row.oldest_reader for row in rows}
+        assert script.revision in readers, f"{script.revision} has no row in schema_readers."
+        assert readers[script.revision] == expected, f"The oldest reader of {script.revision}, which changes {found}."
+        assert misplaced(int(script.revision), before, after) == []
+
+
+def misplaced(number: int, before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """What a migration adds to signed tables, where `added` says otherwise."""
+    found = []
+    for name in before.keys() & SIGNED_TABLES.keys():
+        signed = SIGNED_TABLES[name]
+        new = (after[name]["columns"].keys() - before[name]["columns"].keys()) & set(signed.covered)
+        told = signed.added_by(number) if number in signed.own_formats else {}
+        if new != told.keys():
+            found.append(f"{name}: migration {number:04} adds {sorted(new)}, and `added` has {sorted(told)} for it.")
+    return found
+
+
+def test_a_column_under_the_number_of_another_migration_is_seen() -> None:
+    before: dict[str, Any] = {"users": {"columns": {}}}
+    after = {"users": {"columns": dict.fromkeys(SIGNED_TABLES["users"].covered)}}
+    assert "adds ['created_us'," in misplaced(99, before, after)[0]
+    assert misplaced(99, before, before) == []
 
 
 @pytest.mark.parametrize(

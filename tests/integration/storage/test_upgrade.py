@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -200,6 +201,23 @@ def test_new_kinds_need_no_new_table(fresh_database: Callable[..., str], kind: K
     with transaction(url) as connection:
         for table, column in (("sessions", "kind"), ("credentials", "kind"), ("challenges", "purpose")):
             connection.execute(sa.text(f"UPDATE {table} SET {column} = 'new'"))
+
+
+def test_a_database_that_cannot_hold_every_text_is_refused(fresh_database: Callable[..., str]) -> None:
+    url = fresh_database("postgresql", migrated=False)
+    name = f"ascii_{secrets.token_hex(4)}"
+    engine = sa.create_engine(parse_url(url), isolation_level="AUTOCOMMIT")
+    try:
+        with engine.connect() as connection:
+            connection.execute(
+                sa.text(f"CREATE DATABASE {name} ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+            )
+        with pytest.raises(StorageError, match="encoding is SQL_ASCII, and Strongroom needs UTF8"):
+            migrate(parse_url(url).set(database=name).render_as_string(hide_password=False))
+    finally:
+        with engine.connect() as connection:
+            connection.execute(sa.text(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+        engine.dispose()
 
 
 def test_released_migrations_never_change() -> None:

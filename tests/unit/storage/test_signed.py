@@ -6,6 +6,7 @@ import hashlib
 from typing import Any
 
 import pytest
+from sqlalchemy import Column, MetaData, String, Table, text
 
 from vault.crypto import Key, new_key
 from vault.errors import MacError
@@ -77,8 +78,39 @@ def test_all_columns_are_covered_but_those_listed() -> None:
 def test_released_formats_never_change() -> None:
     for (table, number), digest in RELEASED.items():
         columns = ",".join(sorted(SIGNED_TABLES[table].layouts[number].format.columns))
-        assert hashlib.sha256(columns.encode()).hexdigest()[:16] == digest, (table, number)
+        assert hashlib.sha256(columns.encode()).hexdigest()[:16] == digest, (
+            f"A column joined or left the released format {number} of {table}. Name a new column in `added`: "
+            "docs/contributing/adding-a-column.md."
+        )
     assert {table for table, _ in RELEASED} <= set(SIGNED_TABLES)
+
+
+def defaults_that_differ(signed: SignedTable) -> list[str]:
+    """Columns whose value before they existed is not what the database puts into older rows."""
+    found = []
+    for name, before in signed.before.items():
+        default = signed.table.c[name].server_default
+        text = None if default is None else str(default.arg.text).strip("'")  # type: ignore[attr-defined]
+        if text != (None if before is None else str(before).lower()):
+            found.append(f"{signed.table.name}.{name}: `added` says {before!r}, the server default is {text!r}.")
+    return found
+
+
+def test_what_a_column_held_before_it_existed_is_its_server_default() -> None:
+    assert [fault for signed in SIGNED_TABLES.values() for fault in defaults_that_differ(signed)] == []
+
+
+@pytest.mark.parametrize(
+    ("default", "before", "is_right"),
+    [
+        (None, None, True), ("''", "", True), ("false", False, True), ("0", 0, True),
+        ("''", None, False), (None, "", False), ("true", False, False), ("1", 0, False),
+    ],
+)  # fmt: skip
+def test_another_default_is_seen(default: str | None, before: bool | int | str | None, is_right: bool) -> None:
+    new = Column("new", String, server_default=None if default is None else text(default))
+    table = Table("things", MetaData(), Column("id", String, primary_key=True), new)
+    assert (defaults_that_differ(SignedTable(table, added={3: {"new": before}})) == []) is is_right
 
 
 def test_a_row_is_accepted_as_it_was_signed() -> None:
