@@ -22,7 +22,10 @@ from vault.storage.engine import make_engine, parse_url
 from vault.storage.migrate import alembic_config
 from vault.storage.schema import SCHEMA
 
-FROZEN = {"0001": "40cb48c8fba85bf1f0e71637595c07418d2c4869a5bd9eda198c0bfb94e9fec8"}
+FROZEN = {
+    "0001": "40cb48c8fba85bf1f0e71637595c07418d2c4869a5bd9eda198c0bfb94e9fec8",
+    "0002": "a909810966f5121cae4c71217550829976a2fd1ebae30176aea8f450af488bc3",
+}
 """SHA-256 of the files of released migrations: databases have run them, so they never change."""
 
 ROWS = 3
