@@ -63,7 +63,7 @@ def write_flag(storage: Storage, locked: bool, now_us: int) -> str:
             raise DatabaseUnavailable(f"The vault is still locked: its database takes no writes.{holder}") from error
         _make_marker(marker)
         return (
-            f"The database takes no writes, so the vault is locked by the file {marker}. The audit has no record of "
+            f"The database takes no writes, so the file {marker} locks the vault. The audit has no record of "
             f"this.{holder}"
         )
     if not locked and marker is not None:
