@@ -25,6 +25,7 @@ setup: $(STAMP) ## make .venv with everything in it (Python 3.11 or newer)
 
 # Made once: another Python laid over an environment that exists would break it.
 $(BIN)/python:
+	@echo "Installing into $(VENV), once. This takes about two minutes."
 	@python=$$(deploy/scripts/find-python.sh) && echo "$$python -m venv $(VENV)" && "$$python" -m venv --clear $(VENV)
 
 $(STAMP): $(LOCKS)/dev.txt setup.cfg pyproject.toml | $(BIN)/python

@@ -78,6 +78,7 @@ def test_a_newer_schema_is_accepted_or_not(vault: Services) -> None:
     run_sql(vault, "INSERT INTO schema_readers (revision, oldest_reader) VALUES ('0099', 2)")
     told = status()
     assert (told.exit_code, told.stdout) == (0, "accepted\n")
+    assert "this release may use it. Nothing to do." in told.stderr
     upgraded = CliRunner().invoke(root, ["db", "upgrade"])
     assert upgraded.exit_code == 0
     assert "Nothing was changed" in upgraded.stderr

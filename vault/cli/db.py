@@ -65,6 +65,8 @@ def status(context: click.Context) -> None:
         say(ADVICE)
     elif state == "newer":
         say(newer_sentence(revision))
+    elif state == "accepted":
+        say("A newer release made this schema, and this release may use it. Nothing to do.")
     elif not usable:
         say("Run `strongroom db upgrade`.")
     for each in formats:

@@ -24,7 +24,6 @@ ADVICE = "Undo the change, or restore a backup into an empty database."
 USABLE = ("current", "accepted")
 """The states in which this release can serve."""
 
-_FAULTS_NAMED = 5
 _SEVERAL = " and "
 
 
@@ -59,14 +58,10 @@ def require_usable(connection: Connection) -> str:
 
 
 def require_whole(connection: Connection) -> None:
-    """Raise `StorageError` if part of the schema is missing or was changed by hand."""
+    """Raise `StorageError`, which names every fault, if part of the schema is missing or was changed by hand."""
     faults = inspect_schema(connection).faults
     if faults:
-        more = f" There are {len(faults) - _FAULTS_NAMED} more faults." if len(faults) > _FAULTS_NAMED else ""
-        raise StorageError(
-            f"The database's schema differs from its migrations. {' '.join(faults[:_FAULTS_NAMED])}{more} "
-            f"{ADVICE} `strongroom db status` lists every fault."
-        )
+        raise StorageError(f"The database's schema differs from its migrations. {' '.join(faults)} {ADVICE}")
 
 
 def newer_sentence(revision: str) -> str:
