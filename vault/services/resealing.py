@@ -45,6 +45,7 @@ from vault.storage.repository import Repository
 from vault.storage.reseal_walk import (
     ANSWERS,
     answers_before,
+    clear_ended,
     count_made_before,
     count_signed_before,
     count_tokens_under,
@@ -172,8 +173,7 @@ class Resealing:
     def _end_sessions(self, walk: Walk) -> None:
         key_id = self._instance.secret("token").id
         with self._storage.write() as unit:
-            # Half of a login is worth no more than a whole one.
-            unit.challenges.clear()
+            clear_ended(unit)
         while True:
             with self._storage.read() as unit:
                 people = people_with_sessions(unit, key_id, self._clock(), BATCH)

@@ -9,10 +9,19 @@ from sqlalchemy import Column, Connection, Row, select, tuple_
 
 from vault.storage.audit import AuditPruned
 from vault.storage.environments import Environments
+from vault.storage.identity import (
+    AccessTokens,
+    MachineCredentials,
+    OauthClients,
+    RefreshFamilies,
+    RefreshTokens,
+    Trusts,
+)
 from vault.storage.keys import DataKeys, DestroyedKeys, MasterKeys, SystemSecrets, UserKeys, VaultState
 from vault.storage.repository import Repository
 from vault.storage.revisions import Revisions
 from vault.storage.row_formats import RowFormats
+from vault.storage.sealed_keys import ClientKeySets, ClientKeySlots, ContentKeyWraps, UnlockKeys
 from vault.storage.sessions import Sessions
 from vault.storage.signed import SignedTable
 from vault.storage.tokens import Grants, Tokens
@@ -33,6 +42,16 @@ REPOSITORIES: tuple[type[Repository], ...] = (
     Environments,
     DataKeys,
     Revisions,
+    ClientKeySets,
+    ClientKeySlots,
+    UnlockKeys,
+    ContentKeyWraps,
+    OauthClients,
+    MachineCredentials,
+    RefreshFamilies,
+    RefreshTokens,
+    AccessTokens,
+    Trusts,
 )
 """In the order in which they are relied on."""
 

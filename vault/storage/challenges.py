@@ -57,10 +57,6 @@ class Challenges:
             theirs &= challenges.c.purpose == purpose
         self._connection.execute(delete(challenges).where(theirs))
 
-    def clear(self) -> int:
-        """Forget all of them; whoever was about to log in begins anew."""
-        return self._connection.execute(delete(challenges)).rowcount
-
     def purge(self, now_us: int) -> int:
         """Forget those whose time is over."""
         return self._connection.execute(delete(challenges).where(challenges.c.expires_us <= now_us)).rowcount

@@ -13,7 +13,11 @@ from vault.storage.tables import environments
 class Environments(Repository):
     """Named sets of variables, and what is known of them without opening one."""
 
-    signed = SignedTable(environments)
+    signed = SignedTable(
+        environments,
+        uncovered=("last_read_us",),
+        added={3: {"base_ids": "", "next_expiry_us": None, "require_reason": False}},
+    )
 
     def by_id(self, owner_id: str, environment_id: str) -> Record | None:
         """The owner's environment with this id, deleted or not."""

@@ -145,7 +145,7 @@ def _foreign_keys(live: _Live, table: Table) -> Iterator[str]:
     stored = live.foreign_keys.get(table.name, set())
     for key in table.foreign_keys:
         target = key.column.table.name
-        if (key.parent.name, target, key.ondelete) not in stored:
+        if (key.parent.name, target, key.ondelete or "NO ACTION") not in stored:
             yield f"The foreign key from {table.name}.{key.parent.name} to {target} is missing."
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Select, Table, bindparam, func, select, update
+from sqlalchemy import Select, Table, bindparam, delete, func, select, update
 
 from vault.storage.audit import AuditPruned
 from vault.storage.authority import REPOSITORIES
 from vault.storage.repository import Record, Repository
 from vault.storage.tables import (
+    challenges,
     data_keys,
     idempotency,
     revisions,
@@ -20,10 +21,17 @@ from vault.storage.tables import (
     user_keys,
     wrapped_answers,
 )
+from vault.storage.tables.identity import access_tokens, oauth_codes, refresh_families
+from vault.storage.tables.live import sync_tickets
 from vault.storage.unit_of_work import UnitOfWork
 
 ANSWERS = {"idempotency": idempotency, "wrapping": wrapped_answers}
 """Sealed answers, by the purpose in their context."""
+
+
+ENDED = (challenges, oauth_codes, sync_tickets, access_tokens, refresh_families)
+"""What a reseal deletes at once: half a login, and what was promised to whoever may have seen a key. Refresh tokens go
+with their families; sessions end with an entry in the audit."""
 
 
 def repositories() -> tuple[type[Repository], ...]:
@@ -113,6 +121,12 @@ def count_tokens_under(unit: UnitOfWork, digest_key_id: str, now_us: int) -> int
     """How many living tokens have their digest under another key than this one."""
     living = tokens.c.revoked_us.is_(None) & ((tokens.c.expires_us > now_us) | tokens.c.expires_us.is_(None))
     return _count(unit, select(func.count()).where(living, tokens.c.digest_key_id != digest_key_id))
+
+
+def clear_ended(unit: UnitOfWork) -> None:
+    """Delete what ends with a reseal."""
+    for table in ENDED:
+        unit.connection.execute(delete(table))
 
 
 def _count(unit: UnitOfWork, statement: Select[Any]) -> int:

@@ -15,7 +15,7 @@ from vault.errors import StorageError
 from vault.storage.inspection import inspect_schema
 from vault.storage.tables import schema_readers
 
-SCHEMA = "0002"
+SCHEMA = "0003"
 """The newest migration of this release. Row formats up to its number are in this release's code."""
 SCHEMA_NUMBER = int(SCHEMA)
 

@@ -102,7 +102,7 @@ class RowSigner:
         if layout is None:
             self.on_unknown_format(signed.table.name, row[-3])
             raise MacError()
-        if key is None or tuple(row[layout.end : -3]) != layout.rest:
+        if key is None or (layout.rest and tuple(row[layout.end : -3]) != layout.rest):
             raise MacError()
         width = len(signed.key_names)
         layout.format.check(key, tuple(row[:width]), tuple(row[width : layout.end]), row[-1])

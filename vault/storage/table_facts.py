@@ -23,6 +23,8 @@ class Reseal(Enum):
     """Nothing: no value is sealed or digested under a key of the vault, or the value may stay."""
     SEALS = "seals"
     """Blobs are sealed again, or keys are wrapped again."""
+    RENEWS = "renews"
+    """A digest needs the secret itself: it is made again at the next use. After a grace the old one is refused."""
     ENDS = "ends"
     """The rows are deleted, or they end."""
 
@@ -53,7 +55,7 @@ TABLE_FACTS = {
     "destroyed_keys": TableFacts(_SIGNED, Reseal.NOTHING, _VAULTS, _KEPT),
     "credentials": TableFacts(_SIGNED, Reseal.SEALS, _PERSONS, _KEPT),
     "sessions": TableFacts(_SIGNED, Reseal.ENDS, _PERSONS, _LEFT_OUT),
-    "tokens": TableFacts(_SIGNED, Reseal.NOTHING, _PERSONS, _KEPT),
+    "tokens": TableFacts(_SIGNED, Reseal.RENEWS, _PERSONS, _KEPT),
     "grants": TableFacts(_SIGNED, Reseal.NOTHING, _PERSONS, _KEPT),
     "environments": TableFacts(_SIGNED, Reseal.SEALS, _PERSONS, _KEPT),
     "layers": TableFacts(_SIGNED, Reseal.NOTHING, _PERSONS, _KEPT),
@@ -69,6 +71,21 @@ TABLE_FACTS = {
     "wrapped_answers": TableFacts(_PLAIN, Reseal.SEALS, _PERSONS, _LEFT_OUT),
     "throttle": TableFacts(_PLAIN, Reseal.NOTHING, _VAULTS, _LEFT_OUT),
     "known_addresses": TableFacts(_PLAIN, Reseal.NOTHING, _PERSONS, _LEFT_OUT),
+    "feed": TableFacts(_PLAIN, Reseal.NOTHING, _VAULTS, _LEFT_OUT),
+    "sync_tickets": TableFacts(_PLAIN, Reseal.ENDS, _PERSONS, _LEFT_OUT),
+    "read_marks": TableFacts(_PLAIN, Reseal.NOTHING, _PERSONS, _LEFT_OUT),
+    "client_key_sets": TableFacts(_SIGNED, Reseal.SEALS, _PERSONS, _KEPT),
+    "client_key_slots": TableFacts(_SIGNED, Reseal.SEALS, _PERSONS, _KEPT),
+    "unlock_keys": TableFacts(_SIGNED, Reseal.SEALS, _PERSONS, _KEPT),
+    "content_key_wraps": TableFacts(_SIGNED, Reseal.SEALS, _PERSONS, _KEPT),
+    "oauth_clients": TableFacts(_SIGNED, Reseal.NOTHING, _PERSONS, _KEPT),
+    "machine_credentials": TableFacts(_SIGNED, Reseal.RENEWS, _PERSONS, _KEPT),
+    "oauth_codes": TableFacts(_PLAIN, Reseal.ENDS, _PERSONS, _LEFT_OUT),
+    "refresh_families": TableFacts(_SIGNED, Reseal.ENDS, _PERSONS, _LEFT_OUT),
+    "refresh_tokens": TableFacts(_SIGNED, Reseal.ENDS, _PERSONS, _LEFT_OUT),
+    "trusts": TableFacts(_SIGNED, Reseal.NOTHING, _PERSONS, _KEPT),
+    "used_jtis": TableFacts(_PLAIN, Reseal.NOTHING, _PERSONS, _LEFT_OUT),
+    "access_tokens": TableFacts(_SIGNED, Reseal.ENDS, _PERSONS, _LEFT_OUT),
     "workers": TableFacts(_PLAIN, Reseal.NOTHING, _VAULTS, _LEFT_OUT),
     "leases": TableFacts(_PLAIN, Reseal.NOTHING, _VAULTS, _LEFT_OUT),
 }

@@ -16,7 +16,7 @@ from vault.storage.trim import beyond
 class Tokens(Repository):
     """Service tokens. When one was last used carries no authority, and is left out of the MAC."""
 
-    signed = SignedTable(tokens, uncovered=("last_used_us",))
+    signed = SignedTable(tokens, uncovered=("last_used_us",), added={3: {"may_rotate": True, "certificate_pin": None}})
 
     def by_id(self, token_id: str, *, lock: bool = False) -> Record | None:
         """The token with this public id."""

@@ -21,7 +21,7 @@ _OPERATING = (users.c.role == "operator", users.c.state == "active")
 class Users(Repository):
     """People. `change_seq` only counts, and is left out of the MAC: it moves with every write."""
 
-    signed = SignedTable(users, uncovered=("change_seq",))
+    signed = SignedTable(users, uncovered=("change_seq",), added={3: {"must_change_password": False}})
 
     def by_id(self, user_id: str, *, lock: bool = False) -> Record | None:
         """The user with this id."""

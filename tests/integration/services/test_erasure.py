@@ -391,7 +391,10 @@ def test_every_table_is_looked_at_here() -> None:
     known = {"users", "user_keys", "data_keys", "environments", "revisions", "layers", "credentials", "sessions"}
     known |= {"tokens", "grants", "changes", "idempotency", "wrapped_answers", "known_addresses", "challenges"}
     others = {"vault_state", "master_keys", "system_secrets", "destroyed_keys", "audit_events", "audit_head"}
-    others |= {"audit_pruned", "throttle", "workers", "leases", "lock_flag", "row_formats", "schema_readers"}
+    others |= {"audit_pruned", "throttle", "workers", "leases", "lock_flag", "row_formats", "schema_readers", "feed"}
+    known |= {"sync_tickets", "read_marks", "client_key_sets", "client_key_slots", "unlock_keys", "content_key_wraps"}
+    known |= {"oauth_clients", "machine_credentials", "oauth_codes", "refresh_families", "refresh_tokens", "trusts"}
+    known |= {"used_jtis", "access_tokens"}
     assert set(metadata.tables) == known | others
 
 

@@ -17,18 +17,23 @@ from vault.services import Services
 from vault.services.own_keys import open_own_keys
 from vault.storage import first_rows, schema_state, watched
 from vault.storage.adopting import adopt
-from vault.storage.signed import SignedTable
+from vault.storage.authority import SIGNED_TABLES
+from vault.storage.schema import SCHEMA_NUMBER
+from vault.storage.signed import FIRST_FORMAT, SignedTable
 from vault.storage.tables import users
 
 TRUE = {"must_change": False}
+NEXT = SCHEMA_NUMBER + 1
+_USERS = SIGNED_TABLES["users"]
+OWN = {number: _USERS.added_by(number) for number in _USERS.own_formats - {FIRST_FORMAT}}
 
 
 def users_with(added: dict[str, Any]) -> SignedTable:
-    """The table of users in a process that has adopted format 3 with these columns."""
+    """The table of users in a process that has adopted the next format with these columns."""
     copy = users.to_metadata(sa.MetaData())
     for name in added:
         copy.append_column(sa.Column(name, sa.Boolean))
-    return SignedTable(copy, uncovered=("change_seq",), added={3: added})
+    return SignedTable(copy, uncovered=("change_seq",), added={**OWN, NEXT: added})
 
 
 @pytest.mark.parametrize(
@@ -38,7 +43,7 @@ def users_with(added: dict[str, Any]) -> SignedTable:
 def test_a_process_that_was_shown_another_catalogue_opens_no_vault(
     vault: Services, monkeypatch: pytest.MonkeyPatch, adopted: dict[str, Any], is_refused: bool
 ) -> None:
-    write(vault, lambda unit: unit.row_formats.open("users", 3, TRUE, 5))
+    write(vault, lambda unit: unit.row_formats.open("users", NEXT, TRUE, 5))
     with vault.storage.read() as unit:
         rows = first_rows(unit.connection)
     assert rows is not None
@@ -55,11 +60,11 @@ def test_a_process_that_was_shown_another_catalogue_opens_no_vault(
     [
         ("1", '{"role":"operator"}'),
         ("0", '{"change_seq":0}'),
-        ("3", "[" * 100_000),
-        ("3", '["change_seq"]'),
-        ("3", '{"change_seq":0.5}'),
-        ("3", '{"mac":null}'),
-        ("3", '{"no_such_column":1}'),
+        ("99", "[" * 100_000),
+        ("99", '["change_seq"]'),
+        ("99", '{"change_seq":0.5}'),
+        ("99", '{"mac":null}'),
+        ("99", '{"no_such_column":1}'),
     ],
 )
 def test_a_forged_row_of_the_catalogue_is_refused_with_a_sentence(vault: Services, number: str, columns: str) -> None:
@@ -100,7 +105,7 @@ def test_a_vault_whose_lock_flag_is_gone_is_locked(vault: Services) -> None:
 @pytest.mark.parametrize(
     "sql",
     [
-        "INSERT INTO alembic_version VALUES ('0003')",
+        "INSERT INTO alembic_version VALUES ('0099')",
         "UPDATE alembic_version SET version_num = '9999'",
         "UPDATE alembic_version SET version_num = 'x'",
     ],
@@ -114,7 +119,7 @@ def test_a_revision_that_no_release_has_made_is_newer(vault: Services, sql: str)
 # PostgreSQL takes no text there.
 @pytest.mark.parametrize("vault", ["sqlite"], indirect=True)
 def test_a_reader_that_is_no_number_lets_nobody_in(vault: Services) -> None:
-    run_sql(vault, "UPDATE alembic_version SET version_num = '0003'")
-    run_sql(vault, "INSERT INTO schema_readers VALUES ('0003', 'two')")
+    run_sql(vault, "UPDATE alembic_version SET version_num = '0099'")
+    run_sql(vault, "INSERT INTO schema_readers VALUES ('0099', 'two')")
     with vault.storage.read() as unit:
         assert schema_state(unit.connection) == "newer"

@@ -31,11 +31,19 @@ def stocked(vault: Services, ada: Principal) -> Services:
 
 def fill(unit: UnitOfWork) -> None:
     """A made-up row in each table that has none; only its MAC is looked at."""
-    for kind in Repository.__subclasses__():
+    order = metadata.sorted_tables
+    for kind in sorted(Repository.__subclasses__(), key=lambda each: order.index(each.signed.table)):
         rows = kind(unit.connection, unit.signer, unit.journal)
         if not rows.all(sa.select(rows.signed.table)):
             names = {*rows.signed.key_names, *rows.signed.covered} - {"row_version"}
-            rows.add(**{name: made_up(rows.signed.table.columns[name]) for name in names})
+            rows.add(**{name: referred_or_made_up(unit, rows.signed.table.columns[name]) for name in names})
+
+
+def referred_or_made_up(unit: UnitOfWork, column: sa.Column[Any]) -> Any:
+    """Any value that the column takes: of one that refers, a value that is there."""
+    for key in column.foreign_keys:
+        return unit.connection.execute(sa.select(key.column).limit(1)).scalar_one()
+    return made_up(column)
 
 
 def made_up(column: sa.Column[Any]) -> Any:

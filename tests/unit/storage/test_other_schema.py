@@ -30,8 +30,15 @@ def test_the_lock_of_0001_becomes_a_row_of_its_own(locked: Any) -> None:
 
 
 def test_rows_of_0001_have_the_first_format() -> None:
-    assert parts("0001", "tokens", ("id", "mac"), ("a", "m"), ("b", "n")) == [
-        ("tokens", ("id", "mac", "row_format"), [("a", "m", 1), ("b", "n", 1)])
+    assert parts("0001", "grants", ("id", "mac"), ("a", "m"), ("b", "n")) == [
+        ("grants", ("id", "mac", "row_format"), [("a", "m", 1), ("b", "n", 1)])
+    ]
+
+
+def test_columns_that_came_later_hold_what_they_held_before() -> None:
+    columns = ("id", "row_format", "mac")
+    assert parts("0002", "users", columns, ("a", 1, "m")) == [
+        ("users", (*columns, "must_change_password"), [("a", 1, "m", False)])
     ]
 
 
@@ -48,7 +55,7 @@ def test_rows_of_this_schema_stay_as_they_are() -> None:
 @pytest.mark.parametrize("schema", [NEWER, "9999", "from_the_future"])
 def test_of_a_newer_schema_empty_columns_and_tables_are_left(schema: str) -> None:
     rows = [("a", "o", "n", None, None), ("b", "o", "m", None, None)]
-    assert parts(schema, "environments", (*NAMES, "expires_us", "base_ids"), *rows) == [
+    assert parts(schema, "environments", (*NAMES, "expires_us", "a_list"), *rows) == [
         ("environments", NAMES, [("a", "o", "n"), ("b", "o", "m")])
     ]
     assert parts(schema, "tickets", ("id",)) == []
@@ -60,7 +67,7 @@ def test_a_value_that_only_a_newer_release_knows_is_refused_and_named(value: Any
         parts(NEWER, "environments", (*NAMES, "expires_us"), ("a", "o", "n", None), ("b", "o", "m", value))
 
 
-@pytest.mark.parametrize("table", ["tickets", "oauth_clients", min(LEFT_OUT)])
+@pytest.mark.parametrize("table", ["tickets", "robots", min(LEFT_OUT)])
 def test_a_row_of_a_table_that_only_a_newer_release_keeps_is_refused_and_named(table: str) -> None:
     with pytest.raises(StorageError, match=f"does not know: {table}"):
         parts(NEWER, table, ("id",), ("a",))

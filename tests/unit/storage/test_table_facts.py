@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from vault.storage.authority import SIGNED_TABLES
+from vault.storage.reseal_walk import ENDED
 from vault.storage.snapshot import LEFT_OUT, kept_tables
 from vault.storage.table_facts import TABLE_FACTS, Reseal
 from vault.storage.tables import metadata
@@ -48,6 +49,14 @@ def test_what_is_sealed_is_sealed_again_or_ends() -> None:
     for name, table in metadata.tables.items():
         if "blob" in table.columns or "metadata_blob" in table.columns:
             assert TABLE_FACTS[name].reseal is not Reseal.NOTHING, name
+
+
+def test_what_ends_with_a_reseal_is_deleted_by_it() -> None:
+    gone = {table.name for table in ENDED}
+    ends = {name for name, facts in TABLE_FACTS.items() if facts.reseal is Reseal.ENDS}
+    # Sessions end one by one, with an entry in the audit.
+    assert ends - {"sessions"} == {name for name in ends if name in gone or goes_with(metadata.tables[name]) & gone}
+    assert gone <= ends
 
 
 def test_what_ends_with_a_reseal_does_not_come_back_from_a_backup() -> None:

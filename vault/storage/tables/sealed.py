@@ -1,0 +1,84 @@
+"""Tables of environments that only their owner's device can read. Each blob is the device's, sealed once more by us.
+
+The slots, the wraps and the manifest of a person are one set with one generation, replaced as a whole.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, LargeBinary, String, Table, UniqueConstraint
+
+from vault.storage.tables.core import metadata, signature_columns, uuid_column
+
+
+def _sealed_under() -> Column[str]:
+    """The user key of our own seal. Looked at when a transaction ends: an erasure deletes the key first and then, with
+    the person, these rows; a key alone cannot go while it seals something."""
+    return uuid_column("user_key_id", ForeignKey("user_keys.id", deferrable=True, initially="DEFERRED"), nullable=False)
+
+
+client_key_sets = Table(
+    "client_key_sets",
+    metadata,
+    uuid_column("user_id", ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    Column("generation", BigInteger, nullable=False),
+    _sealed_under(),
+    # The manifest: which environments and tokens there are, and what each may open.
+    Column("blob", LargeBinary, nullable=False),
+    Column("created_us", BigInteger, nullable=False),
+    Column("changed_us", BigInteger, nullable=False),
+    *signature_columns(),
+    Index("ix_client_key_sets_user_key", "user_key_id"),
+)
+
+# Each holds the client key under a passphrase, a recovery key or a passkey.
+client_key_slots = Table(
+    "client_key_slots",
+    metadata,
+    uuid_column("id", primary_key=True),
+    uuid_column("user_id", ForeignKey("client_key_sets.user_id", ondelete="CASCADE"), nullable=False),
+    Column("generation", BigInteger, nullable=False),
+    Column("kind", String(16), nullable=False),
+    _sealed_under(),
+    Column("blob", LargeBinary, nullable=False),
+    Column("created_us", BigInteger, nullable=False),
+    *signature_columns(),
+    Index("ix_client_key_slots_user", "user_id"),
+    Index("ix_client_key_slots_user_key", "user_key_id"),
+)
+
+# A token's own part of the manifest, sealed by the device under the unlock key, which is never sent.
+unlock_keys = Table(
+    "unlock_keys",
+    metadata,
+    uuid_column("id", primary_key=True),
+    uuid_column("user_id", ForeignKey("client_key_sets.user_id", ondelete="CASCADE"), nullable=False),
+    Column("token_id", String(12), ForeignKey("tokens.id", ondelete="CASCADE"), nullable=False, unique=True),
+    Column("generation", BigInteger, nullable=False),
+    _sealed_under(),
+    Column("blob", LargeBinary, nullable=False),
+    Column("created_us", BigInteger, nullable=False),
+    *signature_columns(),
+    Index("ix_unlock_keys_user", "user_id"),
+    Index("ix_unlock_keys_user_key", "user_key_id"),
+)
+
+# An environment's content key, for the owner (no unlock key) or for a token's.
+content_key_wraps = Table(
+    "content_key_wraps",
+    metadata,
+    uuid_column("id", primary_key=True),
+    uuid_column("user_id", ForeignKey("client_key_sets.user_id", ondelete="CASCADE"), nullable=False),
+    uuid_column("environment_id", ForeignKey("environments.id", ondelete="CASCADE"), nullable=False),
+    uuid_column("content_key_id", nullable=False),
+    uuid_column("unlock_key_id", ForeignKey("unlock_keys.id", ondelete="CASCADE"), nullable=True),
+    Column("generation", BigInteger, nullable=False),
+    _sealed_under(),
+    Column("blob", LargeBinary, nullable=False),
+    Column("created_us", BigInteger, nullable=False),
+    *signature_columns(),
+    UniqueConstraint("content_key_id", "unlock_key_id"),
+    Index("ix_content_key_wraps_user", "user_id"),
+    Index("ix_content_key_wraps_environment", "environment_id"),
+    Index("ix_content_key_wraps_unlock_key", "unlock_key_id"),
+    Index("ix_content_key_wraps_user_key", "user_key_id"),
+)
