@@ -125,7 +125,7 @@ class Wrapping:
             count, size = sum(room[0] for room in rooms) + more, sum(room[1] for room in rooms) + more_bytes
             if count > share.count or size > min(share.bytes, self._settings.quota_bytes):
                 raise QuotaExceeded(
-                    f"Too many wrapped answers of {whose} wait to be unwrapped: at most {share.count}, or "
+                    f"As many wrapped answers of {whose} wait to be unwrapped as this vault allows: {share.count}, or "
                     f"{share.bytes // 1024} KiB. Unwrap some, or wait until they expire."
                 )
 
