@@ -132,7 +132,7 @@ class Restorer:
             keyring = self._keyring_of(contents.head.instance_id)
             own = open_own_keys(rows, keyring, None)
         except NewerRowFormat as error:
-            raise _newer(archive, contents, "Its rows have formats that this release cannot check.") from error
+            raise _newer(archive, contents, "Its rows have formats that this release does not know.") from error
         except StorageError as error:
             raise _newer(archive, contents, error.message) from error
         except (KeyError, TypeError, ValueError, AttributeError) as error:
