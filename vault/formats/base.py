@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from vault.errors import FormatError, InvalidInput, TooLarge
+from vault.errors import BadJson, FormatError, InvalidInput, TooLarge
 from vault.model.environment import VARIABLES_MOST, EnvironmentKind, Variable, check_variable_name
 
 BYTE_ORDER_MARK = "\ufeff"
@@ -201,3 +201,9 @@ def shown(name: str) -> str:
         for character in name
     )
     return "".join(safe)
+
+
+def json_refusal(error: BadJson | TooLarge) -> InvalidInput:
+    """What a reader of a JSON file raises where `model/json_scan.py` refuses the text: too large stays too large."""
+    kind = TooLarge if isinstance(error, TooLarge) else FormatError
+    return kind(error.message.replace("The body", "The file"))

@@ -12,7 +12,17 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from vault.errors import BadJson, FormatError, TooLarge
-from vault.formats.base import BYTE_ORDER_MARK, UNNAMED, Collector, ParsedFile, Rendered, Source, shown, writable
+from vault.formats.base import (
+    BYTE_ORDER_MARK,
+    UNNAMED,
+    Collector,
+    ParsedFile,
+    Rendered,
+    Source,
+    json_refusal,
+    shown,
+    writable,
+)
 from vault.model import json_scan
 from vault.model.budgets import FILE_ITEMS_MOST
 from vault.model.environment import Variable
@@ -50,7 +60,7 @@ def _check_size(text: str) -> None:
     try:
         json_scan.check(text.encode(errors="surrogatepass"), FILE_ITEMS_MOST)
     except (BadJson, TooLarge) as error:
-        raise FormatError(error.message.replace("The body", "The file")) from None
+        raise json_refusal(error) from None
 
 
 def _members(text: str) -> Iterator[tuple[str, Any, str, int]]:

@@ -28,6 +28,7 @@ from vault.formats.base import (
     Source,
     checked_name,
     error_at,
+    json_refusal,
     shown,
     too_many,
     writable,
@@ -193,4 +194,4 @@ def _load(text: str) -> Any:
         # Half surrogate pairs go through to be refused where all else is.
         return strict_json.parse_written(text.encode(errors="surrogatepass"), FILE_ITEMS_MOST)
     except (BadJson, TooLarge) as error:
-        raise FormatError(error.message.replace("The body", "The file")) from None
+        raise json_refusal(error) from None

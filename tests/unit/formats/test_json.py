@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vault.errors import FormatError
+from vault.errors import FormatError, InvalidInput, TooLarge
 from vault.formats import FORMATS
 from vault.model.environment import Variable
 
@@ -60,16 +60,18 @@ def test_refuses_with_the_line_and_without_the_value(text: str, line: int) -> No
 
 
 @pytest.mark.parametrize(
-    ("text", "sentence"),
+    ("text", "kind", "sentence"),
     [
-        ('{"A": ' + "[" * 100_000, "nests more than 100 levels"),
-        ('{"A": [' + "[]," * 150_000 + "[]]}", "holds more than 150000 JSON items"),
-        ('{"A": [' + "1," * 300_000 + "1]}", "holds more than 150000 JSON items"),
-        ("{" + '"a":"",' * 200_000 + '"b":""}', "holds more than 150000 JSON items"),
+        ('{"A": ' + "[" * 100_000, FormatError, "nests more than 100 levels"),
+        ('{"A": [' + "[]," * 150_000 + "[]]}", TooLarge, "holds more than 150000 JSON items"),
+        ('{"A": [' + "1," * 300_000 + "1]}", TooLarge, "holds more than 150000 JSON items"),
+        ("{" + '"a":"",' * 200_000 + '"b":""}', TooLarge, "holds more than 150000 JSON items"),
     ],
 )
-def test_refuses_what_is_deep_or_has_many_items_before_it_reads_them(text: str, sentence: str) -> None:
-    with pytest.raises(FormatError, match=f"^The file {sentence}"):
+def test_refuses_what_is_deep_or_has_many_items_before_it_reads_them(
+    text: str, kind: type[InvalidInput], sentence: str
+) -> None:
+    with pytest.raises(kind, match=f"^The file {sentence}"):
         read(text)
 
 
