@@ -9,6 +9,7 @@ import pytest
 
 from tests.integration.server.conftest import Raw, Reply
 from tests.integration.server.http2_client import Http2
+from tests.patience import eventually
 from tests.serving import RunningServer
 from vault.model.budgets import BUDGETS, RouteClass
 
@@ -87,8 +88,16 @@ def test_a_query_of_many_fields_and_many_cookies_are_refused(real: RunningServer
         assert raw.reply().status == 400
 
 
+def health(server: RunningServer) -> int:
+    with closing(Raw(server)) as raw:
+        raw.send(b"GET /v1/sys/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        return raw.reply().status
+
+
 @pytest.mark.parametrize("code", ["02041", "03041", "204", "304", "0200" + "0" * 4400, "599"])
 def test_no_health_status_leaves_bytes_for_the_next_answer(real: RunningServer, code: str) -> None:
+    # A busy machine may make a worker wait for its own look at the database, and then it is not ready for a moment.
+    assert eventually(lambda: health(real) == 200)
     with closing(Raw(real)) as raw:
         raw.send(f"GET /v1/sys/health?activecode={code} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         assert raw.reply().status == (int(code) if len(code) == 3 else 200)
