@@ -19,7 +19,7 @@ from vault.services.instance import Instance
 from vault.services.rewrapping import FULL_SPEED, Pace, Walk, no_progress
 from vault.services.waiting import again
 from vault.storage import SCHEMA_NUMBER, Record, Storage, UnitOfWork
-from vault.storage.key_walk import change_many, of_older_format, unchanged
+from vault.storage.key_walk import of_older_format, sign_many, unchanged
 from vault.storage.later_formats import FormatStatus, format_states, later_formats
 from vault.storage.repository import Repository
 from vault.storage.reseal_walk import every_repository
@@ -137,7 +137,7 @@ class Upgrading:
             same = unchanged(unit, repository, whole)
             (name,) = repository.signed.key_names
             left = [row for row in whole if row._mapping[name] in same]
-            change_many(unit, repository, [(row, {}) for row in left])
+            sign_many(unit, repository, left)
             if left:
                 audit.record(unit, principal, "keys.sign", details={repository.signed.table.name: len(left)})
             return len(left)

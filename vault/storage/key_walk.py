@@ -31,6 +31,16 @@ Change = tuple[Record, Mapping[str, Any]]
 
 def change_many(unit: UnitOfWork, repository: type[Repository], changes: Sequence[Change]) -> None:
     """Change rows that were read before, and sign them again. Raises `Stale` when one of them has changed since."""
+    _write_many(unit, repository, changes, versions=1)
+
+
+def sign_many(unit: UnitOfWork, repository: type[Repository], records: Sequence[Record]) -> None:
+    """Sign rows again that stay as they are, with the same version: a login that is under way must not take them for
+    changed. Raises `Stale` when one of them has changed since."""
+    _write_many(unit, repository, [(record, {}) for record in records], versions=0)
+
+
+def _write_many(unit: UnitOfWork, repository: type[Repository], changes: Sequence[Change], *, versions: int) -> None:
     if not changes:
         return
     signed = repository.signed
@@ -39,7 +49,7 @@ def change_many(unit: UnitOfWork, repository: type[Repository], changes: Sequenc
     parameters = []
     for record, columns in changes:
         before = record._asdict()
-        changed = {**before, **columns, "row_version": record.row_version + 1}
+        changed = {**before, **columns, "row_version": record.row_version + versions}
         after = signed_values(unit.connection, unit.signer, signed, changed)
         parameters.append(
             {f"new_{name}": after[name] for name in names}

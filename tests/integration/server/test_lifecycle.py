@@ -159,6 +159,9 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Stop:
     # What is asked while the server stops must be answered before it has: on a busy machine it stops more slowly.
     times = slowness()
     limits = {"TOY_LAME_DUCK_SECONDS": str(times), "STRONGROOM_GRACEFUL_TIMEOUT_SECONDS": str(math.ceil(8 * times))}
+    # All calls may meet in one worker, and one caller without a credential has half of its places.
+    limits |= {"STRONGROOM_THREADS": "10", "STRONGROOM_THREADS_PER_CALLER": "10"}
+    limits |= {"STRONGROOM_MAX_REQUESTS_IN_FLIGHT": "60"}
     with RunningServer(tmp_path_factory.mktemp("stopped"), TWO_WORKERS | limits, factory=TOY) as server:
         workers = pids(server)
         idle, idle_2, busy_2 = Raw(server), Http2(server), Http2(server)

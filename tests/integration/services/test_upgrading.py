@@ -17,9 +17,10 @@ from vault.errors import Conflict, Forbidden, MacError, StorageError
 from vault.model.principal import Principal
 from vault.services import Services, upgrading
 from vault.services.rewrapping import Pace
+from vault.services.sessions import hold
 from vault.services.sweep import Sweep
 from vault.storage.authority import SIGNED_TABLES
-from vault.storage.key_walk import change_many
+from vault.storage.key_walk import sign_many
 from vault.storage.later_formats import FormatStatus
 from vault.storage.schema import SCHEMA_NUMBER
 from vault.storage.signed import FIRST_FORMAT, SignedTable
@@ -130,16 +131,32 @@ def test_rows_of_older_formats_are_signed_again_also_after_a_crash(
         calls.append(arguments[1])
         if calls.count(Tokens) == 2:
             raise RuntimeError("crash")
-        change_many(*arguments)
+        sign_many(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(upgrading, "change_many", crash)
+        patch.setattr(upgrading, "sign_many", crash)
         with pytest.raises(RuntimeError):
             vault.upgrading.sign_again(HOST, slow)
     assert formats(vault) == [1] * 7 + [NEXT] * 5
     assert vault.upgrading.sign_again(HOST) >= 7
     assert formats(vault) == [NEXT] * TOKENS
     assert Sweep(vault.storage, vault.instance).macs().faults == []
+
+
+def test_a_login_under_way_does_not_take_a_row_that_was_signed_again_for_a_changed_one(
+    vault: Services, ada: Principal
+) -> None:
+    with vault.storage.read() as unit:
+        before = unit.users.by_id(ada.user_id)
+    assert before is not None
+    vault.upgrading.open(HOST)
+    vault.upgrading.sign_again(HOST)
+    after = write(vault, lambda unit: unit.users.by_id(ada.user_id))
+    assert after is not None
+    assert (before.row_format, after.row_format) == (FIRST_FORMAT, SIGNED_TABLES["users"].newest)
+    # Raises `BadLogin` for an account that has changed since its password was checked.
+    write(vault, lambda unit: hold(unit, before))
+    assert vault.verifier.verify().faults == []
 
 
 def test_a_walk_ends_and_begins_again_after_an_older_release_has_run(

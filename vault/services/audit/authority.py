@@ -12,11 +12,18 @@ from vault.storage.authority import REPOSITORIES, standing
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """What the newest event about a row says of it. `mac` is empty where the row was deleted."""
+    """What the newest events about a row say of it. `macs` holds an empty one where the row was deleted.
+
+    A row that was signed again in a newer format keeps its version and its values, so either MAC is right.
+    """
 
     row_version: int
-    mac: str
+    macs: frozenset[str]
     mac_key_id: str
+
+    @property
+    def is_deleted(self) -> bool:
+        return "" in self.macs
 
 
 class Standing(NamedTuple):
@@ -45,7 +52,9 @@ class Authority:
         for table, key, row_version, mac in written:
             before = self._told.get((table, key))
             if before is None or row_version >= before.row_version:
-                self._told[table, key] = _Told(row_version, mac, mac_key_id)
+                is_same = before is not None and (row_version, mac_key_id) == (before.row_version, before.mac_key_id)
+                earlier = before.macs if before is not None and is_same else frozenset()
+                self._told[table, key] = _Told(row_version, earlier | {mac}, mac_key_id)
 
     def is_needed(self, rows: str, standing_keys: set[tuple[str, str]]) -> bool:
         """Whether an event is the newest about a row that stands, or tells that one was deleted: it must be kept."""
@@ -79,13 +88,13 @@ class Authority:
 
 
 def _fault(row: Standing, told: _Told) -> str | None:
-    if not told.mac and row.row_version < told.row_version:
+    if told.is_deleted and row.row_version < told.row_version:
         return f"{row} was deleted, and has been put back."
     if row.row_version < told.row_version:
         return f"{row} was put back to version {row.row_version}; the newest that was written is {told.row_version}."
     # One that was signed anew, with another key, is the same row.
     is_same_key = row.row_version == told.row_version and row.mac_key_id == told.mac_key_id
-    if is_same_key and bytes(row.mac).hex() != told.mac:
+    if is_same_key and bytes(row.mac).hex() not in told.macs:
         return f"{row} is of version {row.row_version}, and not the one that was written as this version."
     return None
 
