@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from vault import settings
 from vault.app import open_vault, prepare_vault
-from vault.errors import Unavailable
+from vault.errors import DatabaseUnavailable, Unavailable
 from vault.model.environment import Variable
 from vault.model.grant import Permission
 from vault.model.principal import Principal, PrincipalKind, Role, host_operator
@@ -192,6 +192,12 @@ def wrap(vault: Services, principal: Principal, answer: str, path: str, ttl_seco
         return vault.wrapping.fill(unit, principal, reserved, answer).token
 
     return write(vault, both)
+
+
+def reconnect(vault: Services) -> None:
+    """Let go of a connection to a database server that another test has restarted."""
+    with suppress(DatabaseUnavailable), vault.storage.read() as unit:
+        unit.connection.execute(sa.text("SELECT 1"))
 
 
 def run_sql(vault: Services, sql: str, **parameters: Any) -> list[Any]:

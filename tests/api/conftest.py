@@ -15,7 +15,7 @@ from flask import Flask
 from tests.conftest import KINDS, Kind
 from tests.passwords import each_password_is_hashed_once as each_password_is_hashed_once
 from tests.servers import Postgres
-from tests.vaults import PASSWORD, log_in, make_vault
+from tests.vaults import PASSWORD, log_in, make_vault, reconnect
 from vault.app import build_app
 from vault.client import Request, Response, WsgiTransport
 from vault.model.principal import host_operator
@@ -157,10 +157,16 @@ def vault(request: pytest.FixtureRequest) -> Vault:
 
 
 @pytest.fixture(autouse=True)
-def no_failed_logins(request: pytest.FixtureRequest) -> None:
-    """Forget the failed logins of earlier tests: all tests come from one address, and it would be slowed down."""
+def undo_what_other_tests_did(request: pytest.FixtureRequest) -> None:
+    """Start a database server that a test has stopped, and forget failed logins.
+
+    All tests come from one address, which many wrong passwords would slow down.
+    """
     if "vault" in request.fixturenames:
         found: Vault = request.getfixturevalue("vault")
+        if not found.services.storage.is_sqlite:
+            request.getfixturevalue("postgres").ensure_running()
+        reconnect(found.services)
         with found.services.storage.write() as unit:
             unit.connection.execute(throttle.delete())
 

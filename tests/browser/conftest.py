@@ -22,6 +22,7 @@ from tests.browser.chromium import chromium
 from tests.browser.places import Authority, Person, Place, open_place
 from tests.browser.tabs import Tab, Watch
 from tests.servers import Postgres, Redis
+from tests.vaults import reconnect
 
 _TIMEOUT_MS = 10_000
 # Without motion, so that no test meets a colour on its way to another.
@@ -72,6 +73,7 @@ def place(_place: Place, postgres: Postgres, redis_server: Redis) -> Place:
     # Tests that run in between may have stopped them.
     postgres.ensure_running()
     redis_server.ensure_running()
+    reconnect(_place.vault)
     return _place
 
 
