@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -104,6 +107,34 @@ def test_what_is_written_can_be_imported_again(name: str, values: dict[str, str]
 @given(variables=st.lists(RECORDS, max_size=8, unique_by=lambda variable: variable.name))
 def test_a_full_record_comes_back_with_type_flag_and_description(name: str, variables: list[Variable]) -> None:
     assert FORMATS[name].parse(FORMATS[name].render(variables).text).variables == tuple(variables)
+
+
+def lines_run(name: str, variable: Variable) -> int:
+    """How many lines of Python run, and how many functions and generators are entered, to write the variable."""
+    count = 0
+
+    def trace(_frame: FrameType, _event: str, _argument: Any) -> Any:
+        nonlocal count
+        count += 1
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        FORMATS[name].render([variable])
+    finally:
+        sys.settrace(before)
+    return count
+
+
+@pytest.mark.parametrize("name", sorted(FORMATS))
+def test_no_format_works_in_python_on_each_character_of_a_value(name: str) -> None:
+    """A file of 2 MB, which any token may ask for again and again, took 1.4 s so."""
+    FORMATS[name].render([Variable("A", "first use compiles and imports")])
+    for sign in ("x", *SIGNS):
+        variables = (Variable("A", sign * length, description="x" * length) for length in (100, 1000))
+        short, long = (lines_run(name, variable) for variable in variables)
+        assert long < short + 50, ascii(sign)
 
 
 @pytest.mark.parametrize("name", sorted(set(FORMATS) - set(READABLE)))

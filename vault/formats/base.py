@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,12 +9,12 @@ from typing import Any, Protocol
 
 from vault.errors import BadJson, FormatError, InvalidInput, TooLarge
 from vault.model.environment import VARIABLES_MOST, EnvironmentKind, Variable, check_variable_name
+from vault.model.strict_json import is_encodable
 
 BYTE_ORDER_MARK = "\ufeff"
 """Windows editors put it first; it belongs to the encoding and not to the first name."""
 
 _TOLD_MOST = 5
-_HALF = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +148,6 @@ def checked_name(name: str, place: str) -> str:
         raise error_at(place, error.message.removesuffix(".")) from error
 
 
-def is_encodable(text: str) -> bool:
-    """Whether UTF-8 can carry `text`: a lone surrogate is the one thing that a `str` holds and UTF-8 does not."""
-    return _HALF.search(text) is None
-
-
 def writable(variables: Iterable[Variable], warnings: list[str], *, keeps_disabled: bool = False) -> Iterable[Variable]:
     """The variables that any text could carry; the others are named in `warnings`."""
     for variable in variables:
@@ -196,6 +190,8 @@ def refuse(warnings: Sequence[str]) -> None:
 
 def shown(name: str) -> str:
     """A name as it may stand in a sentence: what would break a line or steer a terminal is escaped."""
+    if name.isprintable():
+        return name
     safe = (
         character if unicodedata.category(character)[0] != "C" else character.encode("unicode_escape").decode()
         for character in name

@@ -28,15 +28,16 @@ from vault.formats.base import (
     Rendered,
     Source,
     error_at,
-    is_encodable,
     lines,
     shown,
 )
 from vault.model.environment import Variable
+from vault.model.strict_json import is_encodable
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,-]*")
-_ESCAPES = {"\\": "\\\\", '"': '\\"', "\r": "\\r", "\n": "\\n"}
+# The backslash comes first: the other escapes begin with one.
+_ESCAPES = (("\\", "\\\\"), ('"', '\\"'), ("\r", "\\r"), ("\n", "\\n"))
 _NEEDS_ESCAPES = re.compile(r"['\\\r]")
 _EXPANDED = re.compile(r"[$`]")
 
@@ -148,4 +149,6 @@ def _quote(value: str) -> str:
         return value
     if not _NEEDS_ESCAPES.search(value):
         return f"'{value}'"
-    return '"' + "".join(_ESCAPES.get(character, character) for character in value) + '"'
+    for character, escape in _ESCAPES:
+        value = value.replace(character, escape)
+    return f'"{value}"'

@@ -28,7 +28,12 @@ _QUOTED = re.compile(r"""[ \t]*+(?:'([^']*+)'|"((?:[^"\\]++|\\.)*+)")""", re.DOT
 _BARE = re.compile(r"[ \t]*+((?!['\"])(?:[^\\\r\n]++|\\(?:.|\Z))*+)(?=[\r\n]|\Z)", re.DOTALL)
 _ESCAPE_IN_DOUBLE_QUOTES = re.compile(r'\\(["\\`$\n])')
 _BARE_PIECE = re.compile(r"\\([^\r\n])|\\[\r\n]?|([^\\]++)")
-_NEEDS_ESCAPE = re.compile(r'["\\`$]')
+# The backslash comes first: the escapes begin with one.
+_ESCAPED = ("\\", '"', "`", "$")
+# The 66 code points that Unicode keeps free, which systemd's `utf8_is_valid` refuses.
+_NONCHARACTER = re.compile(
+    "[\ufdd0-\ufdef" + "".join(chr(plane << 16 | low) for plane in range(17) for low in (0xFFFE, 0xFFFF)) + "]"
+)
 
 
 class SystemdFormat:
@@ -102,12 +107,11 @@ def _unescaped(escape: re.Match[str]) -> str:
     return "" if escape[1] == "\n" else escape[1]
 
 
-def _escaped(character: re.Match[str]) -> str:
-    return "\\" + character[0]
-
-
 def _line(variable: Variable) -> str:
-    return f'{variable.name}="{_NEEDS_ESCAPE.sub(_escaped, variable.text)}"\n'
+    text = variable.text
+    for character in _ESCAPED:
+        text = text.replace(character, "\\" + character)
+    return f'{variable.name}="{text}"\n'
 
 
 def _obstacle(variable: Variable) -> str:
@@ -115,12 +119,6 @@ def _obstacle(variable: Variable) -> str:
         return "systemd cannot carry this name"
     if "\0" in variable.text:
         return "its value holds a NUL character, which no process's environment can hold"
-    if any(_is_noncharacter(character) for character in variable.text):
+    if _NONCHARACTER.search(variable.text):
         return "its value holds a code point that is no character, for which systemd refuses the whole file"
     return ""
-
-
-def _is_noncharacter(character: str) -> bool:
-    """The 66 that Unicode keeps free, which systemd's `utf8_is_valid` refuses."""
-    code = ord(character)
-    return 0xFDD0 <= code <= 0xFDEF or code & 0xFFFE == 0xFFFE

@@ -7,6 +7,8 @@ written, with a warning where other readers would not take it for text.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Sequence
 
 from vault.formats.base import (
@@ -23,6 +25,13 @@ from vault.formats.base import (
 from vault.formats.tree import Mapping, Scalar
 from vault.model.environment import Variable
 
+# YAML's printable characters are fewer than JSON's, and YAML takes some that JSON allows for line breaks or a byte
+# order mark.
+_ESCAPED = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), 0x2028, 0x2029, 0xFEFF, 0xFFFE, 0xFFFF)}
+_NEEDS_ESCAPE = re.compile(f"[{''.join(map(chr, _ESCAPED))}]")
+_IMPLICIT_KEY_MOST = 1024
+"""A reader looks no farther for the colon behind a name (YAML 1.2.2, section 7.4.2)."""
+
 
 class YamlFormat:
     """One flat mapping; see the top of this file."""
@@ -35,7 +44,7 @@ class YamlFormat:
 
     def parse(self, text: str) -> ParsedFile:
         """Read one flat mapping. Raises `FormatError` for anything else, and for a name that stands twice."""
-        # Here and below imported late, because most commands never touch YAML.
+        # Imported here because most commands never read YAML.
         from vault.formats.yaml_tree import read_tree
 
         root = read_tree(text.removeprefix(BYTE_ORDER_MARK))
@@ -54,11 +63,18 @@ class YamlFormat:
 
     def render(self, variables: Sequence[Variable], source: Source = UNNAMED) -> Rendered:
         """One line a variable, whatever its length."""
-        import yaml
-
         warnings: list[str] = []
         values = {variable.name: variable.text for variable in writable(variables, warnings)}
-        text = yaml.safe_dump(
-            values, default_style='"', default_flow_style=False, allow_unicode=True, sort_keys=False, width=2**31
-        )
-        return Rendered(text if values else "{}\n", tuple(warnings))
+        members = [_member(_quote(name), _quote(value)) for name, value in values.items()]
+        return Rendered("".join(members) or "{}\n", tuple(warnings))
+
+
+def _member(name: str, value: str) -> str:
+    return f"? {name}\n: {value}\n" if len(name) > _IMPLICIT_KEY_MOST else f"{name}: {value}\n"
+
+
+def _quote(text: str) -> str:
+    """Write a double-quoted string. PyYAML's own emitter takes a second for a megabyte, this some milliseconds."""
+    # YAML reads every escape of JSON (YAML 1.2.2, section 5.7).
+    quoted = json.dumps(text, ensure_ascii=False)
+    return quoted.translate(_ESCAPED) if _NEEDS_ESCAPE.search(quoted) else quoted

@@ -74,9 +74,14 @@ def _with_numbers(document: Any) -> str:
     return _PLACE.sub(lambda match: numbers[int(match[1])], text)
 
 
+def is_encodable(text: str) -> bool:
+    """Whether UTF-8 can carry `text`: a lone surrogate is the one thing that a `str` holds and UTF-8 does not."""
+    return _HALF.search(text) is None
+
+
 def _refuse_half_surrogates(item: Any, step: _Step) -> None:
     """Raise `InvalidInput` for half a surrogate pair, with the path of the text."""
-    if isinstance(item, str) and _HALF.search(item):
+    if isinstance(item, str) and not is_encodable(item):
         raise InvalidInput("Half a surrogate pair is not text.", path=step.path)
     if isinstance(item, dict):
         for name, inner in item.items():

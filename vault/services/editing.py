@@ -9,6 +9,7 @@ from typing import Any
 
 from vault.errors import InvalidInput
 from vault.model.environment import DESCRIPTION_MAX_CHARACTERS, Variable, VariableType, check_variable_name
+from vault.model.strict_json import is_encodable
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def checked(variable: Variable) -> Variable:
     """The variable with its name in NFC. Raises `InvalidInput` for what cannot be stored."""
     name = check_variable_name(variable.name)
     for what, text in (("value", variable.value), ("description", variable.description)):
-        if isinstance(text, str) and any("\ud800" <= character <= "\udfff" for character in text):
+        if isinstance(text, str) and not is_encodable(text):
             raise InvalidInput("Half a surrogate pair is not text.", path=f"variables.{name}.{what}")
     if len(variable.description) > DESCRIPTION_MAX_CHARACTERS:
         raise InvalidInput(

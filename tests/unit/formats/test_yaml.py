@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
+import yaml
 
 from vault.errors import FormatError
 from vault.formats import FORMATS
-from vault.model.environment import Variable
+from vault.model.environment import NAME_MAX_CHARACTERS, Variable
 
 YAML = FORMATS["yaml"]
+
+Load = Callable[[str], Any]
+# PyYAML's own parser and libyaml's refuse different characters.
+LOADERS = [
+    pytest.param(yaml.safe_load, id="pyyaml"),
+    pytest.param(lambda text: yaml.load(text, yaml.CSafeLoader), id="libyaml"),
+]
 
 
 def read(text: str) -> dict[str, str]:
@@ -22,6 +33,22 @@ def test_every_value_is_quoted(value: str) -> None:
 
 def test_a_long_value_stays_on_one_line() -> None:
     assert YAML.render([Variable("A", "word " * 1000)]).text.count("\n") == 1
+
+
+@pytest.mark.parametrize("load", LOADERS)
+def test_each_character_reads_back_the_same(load: Load) -> None:
+    text = "".join(chr(code) for code in range(0x110000) if not 0xD800 <= code <= 0xDFFF)
+    values = {"A": text, "B": text[:0x3000:-1]}
+    assert load(YAML.render([Variable(name, value) for name, value in values.items()]).text) == values
+
+
+@pytest.mark.parametrize("load", LOADERS)
+@pytest.mark.parametrize("sign", ["x", '"', "\\", "\u2028", "\ufeff", "\U0001f511"], ids=ascii)
+def test_the_longest_name_reads_back_the_same(load: Load, sign: str) -> None:
+    """With escapes it is longer than the 1,024 characters in which a reader looks for the colon."""
+    name = sign * NAME_MAX_CHARACTERS
+    assert load(YAML.render([Variable(name, "x"), Variable("B", "y")]).text) == {name: "x", "B": "y"}
+    assert read(YAML.render([Variable(name, "x")]).text) == {name: "x"}
 
 
 @pytest.mark.parametrize(
