@@ -114,6 +114,21 @@ def test_an_older_schema_asks_for_an_upgrade(
     told = status()
     assert (told.exit_code, told.stdout) == (1, "older\n")
     assert "strongroom db upgrade" in told.stderr
+    with transaction(url) as connection:
+        connection.exec_driver_sql("DROP INDEX ix_tokens_user")
+        connection.exec_driver_sql("CREATE TRIGGER mine AFTER INSERT ON users BEGIN DELETE FROM users; END")
+    for words in ("status", "upgrade"):
+        told = CliRunner().invoke(root, ["db", words])
+        assert told.exit_code == 1
+        for fault in (
+            "The index ix_tokens_user of tokens is missing. Make it with",
+            "There is a trigger mine on users.",
+        ):
+            assert fault in told.stderr
+    assert status().stdout == "damaged\n"
+    with transaction(url) as connection:
+        connection.exec_driver_sql("CREATE INDEX ix_tokens_user ON tokens (user_id, created_us)")
+        connection.exec_driver_sql("DROP TRIGGER mine")
     upgraded = CliRunner().invoke(root, ["db", "upgrade"])
     assert f"The schema was upgraded from 0001 to {SCHEMA}. Start the servers of this release" in upgraded.stderr
     again = CliRunner().invoke(root, ["db", "upgrade"])

@@ -31,7 +31,7 @@ def upgrade() -> None:
 @db.command()
 @click.pass_context
 def status(context: click.Context) -> None:
-    """Compare the schema with this release's. Say what is missing and what to do.
+    """Compare the schema with what its migrations made. Say what was changed by hand and what to do.
 
     The first line of the output is one word: current, accepted (newer but usable), damaged, empty, older or newer. The
     exit code is 0 if this release can serve the database as it is.
@@ -39,10 +39,9 @@ def status(context: click.Context) -> None:
     from vault import __version__
     from vault.services.clock import now_us
     from vault.storage import Storage, schema_revision, schema_state
-    from vault.storage.inspection import Inspected, inspect_schema
     from vault.storage.later_formats import format_states
     from vault.storage.repository import describe_worker
-    from vault.storage.schema import ADVICE, SCHEMA, USABLE, newer_sentence
+    from vault.storage.schema import ADVICE, SCHEMA, USABLE, inspect_database, newer_sentence
 
     found = host.settings()
     host.refuse_absent(found)
@@ -51,7 +50,7 @@ def status(context: click.Context) -> None:
         with storage.read() as unit:
             state, revision = schema_state(unit.connection), schema_revision(unit.connection)
             usable = state in USABLE
-            inspected = inspect_schema(unit.connection) if usable else Inspected()
+            inspected = inspect_database(unit.connection)
             whole = usable and not inspected.faults
             formats = format_states(unit.connection, now_us()) if whole else []
             living = unit.workers.living(now_us()) if whole else []
@@ -73,7 +72,7 @@ def status(context: click.Context) -> None:
         say(each.sentence)
     for worker in living:
         say(f"A worker runs on {describe_worker(worker)}.")
-    if inspected.extras and state == "current":
+    if inspected.extras and state != "accepted":
         say(f"These tables and columns do not belong to Strongroom, and do no harm: {', '.join(inspected.extras)}.")
     context.exit(0 if whole else 1)
 

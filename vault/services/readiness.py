@@ -29,8 +29,8 @@ from vault.storage.probe import (
     SCHEMA,
     UNREACHABLE,
     cause_of,
-    fits_schema,
     revision,
+    schema_faults,
     write_something,
 )
 
@@ -107,6 +107,7 @@ class Readiness:
         self._checking = threading.Lock()
         self._seen: tuple[float, tuple[str, ...]] | None = None
         self._schema: tuple[str, float] | None = None
+        self._schema_faults: list[str] = []
         self._redis_away = False
         self._provider_asked = float("-inf")
         self._provider_away_since: float | None = None
@@ -183,8 +184,12 @@ class Readiness:
         now, found = self._clock(), revision(self._storage)
         if self._schema is not None and self._schema[0] == found and now - self._schema[1] < _SCHEMA_SECONDS:
             return True
-        self._schema = (found, now) if fits_schema(self._storage) else None
-        return self._schema is not None
+        faults = schema_faults(self._storage)
+        if faults and faults != self._schema_faults:
+            log.error("readiness_schema_differs", faults=faults)
+        self._schema_faults = faults
+        self._schema = None if faults else (found, now)
+        return not faults
 
     def _spool(self) -> str:
         try:

@@ -1,7 +1,11 @@
-"""Compares the live database with the tables of this release, and names what is missing or different.
+"""Compares the live database with the tables that it should have, and names each difference that matters.
 
-It reads the database's own catalogue, in three statements. This finds a dropped index or a hand-edited schema before a
-request needs it.
+| difference                                                             | answer                                   |
+|------------------------------------------------------------------------|------------------------------------------|
+| a table, column, index, constraint or default of ours is missing       | a fault                                  |
+| a trigger, rule, CHECK, foreign key or unique index on a table of ours | a fault: it can refuse or change a write |
+| a column of theirs that is NOT NULL without a default                  | a fault: no row can be added             |
+| other tables, other columns of theirs, plain indexes                   | no fault                                 |
 """
 
 from __future__ import annotations
@@ -10,145 +14,128 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
-from sqlalchemy import Connection, Table, UniqueConstraint
+from sqlalchemy import CheckConstraint, Connection, Index, MetaData, Table, UniqueConstraint
 from sqlalchemy.schema import CreateIndex
 
+from vault.storage.live_schema import CHECK, UNREADABLE, IndexShape, LiveColumn, LiveSchema, kind_of, read_schema
 from vault.storage.tables import metadata
 
 _NOT_OURS = frozenset({"alembic_version"})
-
-_SQLITE_COLUMNS = """
-SELECT m.name, c.name, c.type, c."notnull" OR c.pk > 0, c.pk > 0
-FROM sqlite_master m JOIN pragma_table_info(m.name) c WHERE m.type = 'table' AND substr(m.name, 1, 7) <> 'sqlite_'
-"""
-_SQLITE_INDEXES = """
-SELECT m.name, i.name, i."unique", i.partial, group_concat(c.name, ',')
-FROM sqlite_master m JOIN pragma_index_list(m.name) i JOIN pragma_index_info(i.name) c
-WHERE m.type = 'table' AND i.origin <> 'pk' GROUP BY m.name, i.name
-"""
-_SQLITE_FOREIGN_KEYS = """
-SELECT m.name, f."from", f."table", f.on_delete FROM sqlite_master m JOIN pragma_foreign_key_list(m.name) f
-WHERE m.type = 'table'
-"""
-_POSTGRESQL_COLUMNS = """
-SELECT t.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
-       EXISTS (SELECT FROM pg_index i WHERE i.indrelid = t.oid AND i.indisprimary AND a.attnum = ANY (i.indkey))
-FROM pg_class t JOIN pg_attribute a ON a.attrelid = t.oid
-WHERE t.relkind IN ('r', 'p') AND t.relnamespace = current_schema()::regnamespace AND a.attnum > 0
-      AND NOT a.attisdropped
-"""
-_POSTGRESQL_INDEXES = """
-SELECT t.relname, c.relname, i.indisunique, i.indpred IS NOT NULL,
-       (SELECT string_agg(a.attname, ',' ORDER BY k.place) FROM unnest(i.indkey) WITH ORDINALITY k (number, place)
-        JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = k.number)
-FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid
-WHERE t.relnamespace = current_schema()::regnamespace AND NOT i.indisprimary AND i.indisvalid
-"""
-_POSTGRESQL_FOREIGN_KEYS = """
-SELECT t.relname, a.attname, r.relname,
-       CASE k.confdeltype WHEN 'c' THEN 'CASCADE' WHEN 'r' THEN 'RESTRICT' ELSE 'NO ACTION' END
-FROM pg_constraint k JOIN pg_class t ON t.oid = k.conrelid JOIN pg_class r ON r.oid = k.confrelid
-JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = k.conkey[1]
-WHERE k.contype = 'f' AND t.relnamespace = current_schema()::regnamespace
-"""
-
-_KINDS = {
-    "character varying": "text",
-    "varchar": "text",
-    "text": "text",
-    "bigint": "integer",
-    "integer": "integer",
-    "boolean": "boolean",
-    "bytea": "bytes",
-    "blob": "bytes",
-}
-"""The declared types of both databases, by kind. Lengths are not compared: the code checks them."""
+_DROP_IT = "It does not belong to Strongroom, and can refuse or change what is written. Drop it."
 
 
 @dataclass(slots=True)
 class Inspected:
-    """What is wrong with the schema, as sentences, and which tables and columns this release does not have."""
+    """What is wrong with the schema, as sentences, and which harmless tables and columns do not belong to it."""
 
     faults: list[str] = field(default_factory=list)
     extras: list[str] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class _Live:
-    columns: dict[str, dict[str, tuple[str, bool, bool]]] = field(default_factory=dict)
-    indexes: dict[str, set[tuple[tuple[str, ...], bool, bool]]] = field(default_factory=dict)
-    foreign_keys: dict[str, set[tuple[str, str, str]]] = field(default_factory=dict)
+def inspect_schema(connection: Connection, expected: MetaData = metadata) -> Inspected:
+    """Compare the database with the tables that it should have, those of this release by default.
 
-
-def inspect_schema(connection: Connection) -> Inspected:
-    """Compare the database with what this release needs. Additional tables, columns and indexes are no fault."""
-    live = _read(connection)
-    found = Inspected(extras=sorted(set(live.columns) - set(metadata.tables) - _NOT_OURS))
-    for table in metadata.sorted_tables:
+    It takes four statements and locks no table, so it may run while the vault serves.
+    """
+    live = read_schema(connection)
+    found = Inspected(extras=sorted(set(live.columns) - set(expected.tables) - _NOT_OURS))
+    for table in expected.sorted_tables:
         if table.name in live.columns:
             indexes = _indexes(live, table, connection.dialect)
-            found.faults += [*_columns(live, table), *indexes, *_foreign_keys(live, table)]
-            found.extras += [f"{table.name}.{name}" for name in live.columns[table.name] if name not in table.columns]
+            rules = [*_foreign_keys(live, table), *_rules(live, table)]
+            found.faults += [*_columns(live, table, connection.dialect), *indexes, *rules]
+            strange = _strange_columns(live, table)
+            found.faults += [fault for name, column in strange.items() for fault in _blocking(table, name, column)]
+            found.extras += [f"{table.name}.{name}" for name, column in strange.items() if not _blocks(column)]
         else:
-            found.faults.append(f"The table {table.name} is missing.")
+            found.faults.append(
+                f"The table {table.name} is missing, and all its rows are lost. Restore a backup into an empty "
+                "database. Do not create the table by hand, because an empty one hides the loss."
+            )
     return found
 
 
-def _read(connection: Connection) -> _Live:
-    if connection.dialect.name == "sqlite":
-        statements = (_SQLITE_COLUMNS, _SQLITE_INDEXES, _SQLITE_FOREIGN_KEYS)
-    else:
-        statements = (_POSTGRESQL_COLUMNS, _POSTGRESQL_INDEXES, _POSTGRESQL_FOREIGN_KEYS)
-    columns, indexes, foreign_keys = (connection.execute(sa.text(each)).all() for each in statements)
-    live = _Live()
-    for table, name, kind, is_required, is_key in columns:
-        live.columns.setdefault(table, {})[name] = (_kind(kind), bool(is_required), bool(is_key))
-    for table, _, is_unique, is_partial, names in indexes:
-        live.indexes.setdefault(table, set()).add((tuple((names or "").split(",")), bool(is_unique), bool(is_partial)))
-    for table, name, target, on_delete in foreign_keys:
-        live.foreign_keys.setdefault(table, set()).add((name, target, on_delete))
-    return live
-
-
-def _columns(live: _Live, table: Table) -> Iterator[str]:
+def _columns(live: LiveSchema, table: Table, dialect: sa.Dialect) -> Iterator[str]:
     for column in table.columns:
         stored = live.columns[table.name].get(column.name)
         if stored is None:
             yield f"The column {table.name}.{column.name} is missing."
             continue
-        kind, is_required, is_key = stored
-        wanted = _kind(column.type.compile())
-        if kind != wanted:
-            yield f"The column {table.name}.{column.name} has the type {kind} instead of {wanted}."
-        if is_required == column.nullable:
-            state = "NOT NULL, but should allow NULL" if is_required else "nullable, but should be NOT NULL"
+        wanted = kind_of(column.type.compile(dialect))
+        if stored.kind != wanted:
+            yield f"The column {table.name}.{column.name} has the type {stored.kind} instead of {wanted}."
+        if stored.is_required == column.nullable:
+            state = "NOT NULL, but should allow NULL" if stored.is_required else "nullable, but should be NOT NULL"
             yield f"The column {table.name}.{column.name} is {state}."
-        if is_key != column.primary_key:
+        if stored.is_key != column.primary_key:
             yield f"The primary key of {table.name} is wrong at the column {column.name}."
+        if column.server_default is not None and not stored.has_default:
+            yield f"The column {table.name}.{column.name} has lost its default."
 
 
-def _indexes(live: _Live, table: Table, dialect: sa.Dialect) -> Iterator[str]:
-    stored = live.indexes.get(table.name, set())
+def _strange_columns(live: LiveSchema, table: Table) -> dict[str, LiveColumn]:
+    """The columns of the database that are not in `table`."""
+    return {name: column for name, column in live.columns[table.name].items() if name not in table.columns}
+
+
+def _blocks(column: LiveColumn) -> bool:
+    return column.is_required and not column.has_default
+
+
+def _blocking(table: Table, name: str, column: LiveColumn) -> Iterator[str]:
+    if _blocks(column):
+        yield (
+            f"The column {table.name}.{name} does not belong to Strongroom, and is NOT NULL without a default, so no "
+            "row can be added. Drop it, or give it a default."
+        )
+
+
+def _indexes(live: LiveSchema, table: Table, dialect: sa.Dialect) -> Iterator[str]:
+    stored = live.indexes.get(table.name, [])
+    shapes = {shape for _, shape in stored}
+    constraints = [each for each in table.constraints if isinstance(each, UniqueConstraint)]
     for index in table.indexes:
-        names = tuple(column.name for column in index.columns)
-        if (names, bool(index.unique), index.dialect_kwargs.get("sqlite_where") is not None) not in stored:
+        if _shape(index) not in shapes:
             statement = " ".join(str(CreateIndex(index).compile(dialect=dialect)).split())
             yield f"The index {index.name} of {table.name} is missing. Make it with `{statement}`."
-    for constraint in table.constraints:
-        if isinstance(constraint, UniqueConstraint):
-            names = tuple(column.name for column in constraint.columns)
-            if (names, True, False) not in stored:
-                yield f"The unique constraint {constraint.name} of {table.name} is missing."
+    for constraint in constraints:
+        if _shape(constraint) not in shapes:
+            yield f"The unique constraint {constraint.name} of {table.name} is missing."
+    ours = {*map(_shape, table.indexes), *map(_shape, constraints)}
+    names = {index.name for index in table.indexes}
+    for name, shape in stored:
+        # Conditions of partial indexes are not compared, so there the name tells whether it is ours.
+        if shape.is_unique and (shape not in ours or (shape.is_partial and name not in names)):
+            columns = ", ".join(shape.columns)
+            yield f"There is a unique index or constraint {name} on {table.name} ({columns}). {_DROP_IT}"
 
 
-def _foreign_keys(live: _Live, table: Table) -> Iterator[str]:
+def _shape(index: Index | UniqueConstraint) -> IndexShape:
+    names = tuple(column.name for column in index.columns)
+    if isinstance(index, UniqueConstraint):
+        return IndexShape(names, is_unique=True, is_partial=False)
+    return IndexShape(names, bool(index.unique), index.dialect_options["sqlite"]["where"] is not None)
+
+
+def _foreign_keys(live: LiveSchema, table: Table) -> Iterator[str]:
     stored = live.foreign_keys.get(table.name, set())
-    for key in table.foreign_keys:
-        target = key.column.table.name
-        if (key.parent.name, target, key.ondelete or "NO ACTION") not in stored:
-            yield f"The foreign key from {table.name}.{key.parent.name} to {target} is missing."
+    ours = {(key.parent.name, key.column.table.name, key.ondelete or "NO ACTION") for key in table.foreign_keys}
+    for column, target, _ in sorted(ours - stored):
+        yield f"The foreign key from {table.name}.{column} to {target} is missing."
+    for column, target, _ in sorted(stored - ours):
+        # A newer release may have added a column with a foreign key.
+        if column in table.columns:
+            yield f"There is a foreign key from {table.name}.{column} to {target}. {_DROP_IT}"
 
 
-def _kind(declared: str) -> str:
-    name = declared.partition("(")[0].strip().lower()
-    return _KINDS.get(name, name)
+def _rules(live: LiveSchema, table: Table) -> Iterator[str]:
+    stored = live.rules.get(table.name, set())
+    checks = [each.name for each in table.constraints if isinstance(each, CheckConstraint)]
+    ours = {(CHECK, str(name)) for name in checks if name is not None}
+    for kind, name in sorted(ours - stored):
+        yield f"The {kind} {name} of {table.name} is missing."
+    for kind, name in sorted(stored - ours):
+        if kind == UNREADABLE:
+            yield f"The database user may not read the table {table.name}. Grant it all rights on the table."
+        else:
+            yield f"There is a {kind} {name} on {table.name}. {_DROP_IT}"

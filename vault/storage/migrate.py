@@ -7,7 +7,6 @@ from pathlib import Path
 
 import sqlalchemy as sa
 from alembic import command
-from alembic.config import Config
 
 from vault.errors import DatabaseUnavailable, StorageError
 from vault.storage.engine import (
@@ -19,13 +18,13 @@ from vault.storage.engine import (
     sqlstate_of,
     translated,
 )
+from vault.storage.past_schema import alembic_config
 from vault.storage.repository import Stale, describe_worker
 from vault.storage.schema import SCHEMA, newer_sentence, require_whole, schema_revision, schema_state
 from vault.storage.session_limits import UPGRADE
 from vault.storage.tables import schema_readers
 from vault.storage.upkeep import Workers
 
-_FOLDER = Path(__file__).parent / "migrations"
 _LOCK_NUMBER = 0x53524D31
 """An arbitrary number ("SRM1") for PostgreSQL's advisory lock: two hosts may start at once."""
 
@@ -83,8 +82,10 @@ def _upgrade(connection: sa.Connection) -> None:
     if state == "newer":
         raise StorageError(newer_sentence(schema_revision(connection)))
     if state in ("empty", "older"):
+        # Name what was changed by hand before a migration fails on it.
+        require_whole(connection)
         _run_migrations(connection)
-        # An error here undoes the whole transaction.
+        # The migrations may have met a table of somebody else's. An error here undoes the whole transaction.
         require_whole(connection)
         _refuse_old_workers(connection)
 
@@ -120,12 +121,3 @@ def _make_private(path: Path) -> None:
     """Make the file of a new embedded database for nobody else's eyes; SQLite gives its log the same mode."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.touch(mode=0o600)
-
-
-def alembic_config(connection: sa.Connection) -> Config:
-    """Alembic's settings, for migrations in the transaction of `connection`."""
-    config = Config()
-    config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
-    config.attributes["connection"] = connection
-    return config

@@ -8,8 +8,7 @@ import sqlalchemy as sa
 
 from vault.errors import Unavailable
 from vault.storage.engine import LOCK_NOT_AVAILABLE, driver_error, sqlstate_of
-from vault.storage.schema import USABLE, schema_revision, schema_state
-from vault.storage.tables import metadata
+from vault.storage.schema import USABLE, inspect_database, schema_revision, schema_state
 from vault.storage.unit_of_work import Storage
 
 UNREACHABLE, READ_ONLY, HELD, FULL, SCHEMA = (
@@ -33,14 +32,12 @@ _BY_SQLITE_NAME = {
 }
 
 
-def fits_schema(storage: Storage) -> bool:
-    """Whether every table of this release exists with its columns. It runs a few dozen statements that read no row."""
+def schema_faults(storage: Storage) -> list[str]:
+    """What `serve` would refuse to start with, as sentences. It runs a few statements that lock no table."""
     with storage.read() as unit:
         if schema_state(unit.connection) not in USABLE:
-            return False
-        for table in metadata.sorted_tables:
-            unit.connection.execute(sa.select(table).limit(0))
-    return True
+            return ["The database has the schema of another release."]
+        return inspect_database(unit.connection).faults
 
 
 def revision(storage: Storage) -> str:

@@ -12,8 +12,9 @@ from __future__ import annotations
 from sqlalchemy import Connection, inspect, select, text
 
 from vault.errors import StorageError
-from vault.storage.inspection import inspect_schema
-from vault.storage.tables import schema_readers
+from vault.storage.inspection import Inspected, inspect_schema
+from vault.storage.past_schema import tables_at
+from vault.storage.tables import metadata, schema_readers
 
 SCHEMA = "0003"
 """The newest migration of this release. Row formats up to its number are in this release's code."""
@@ -57,9 +58,17 @@ def require_usable(connection: Connection) -> str:
     return state
 
 
+def inspect_database(connection: Connection) -> Inspected:
+    """Compare the schema with what its own migrations made. An older schema is compared with the older tables."""
+    state = schema_state(connection)
+    if state in ("empty", "newer"):
+        return Inspected()
+    return inspect_schema(connection, tables_at(schema_revision(connection)) if state == "older" else metadata)
+
+
 def require_whole(connection: Connection) -> None:
     """Raise `StorageError`, which names every fault, if part of the schema is missing or was changed by hand."""
-    faults = inspect_schema(connection).faults
+    faults = inspect_database(connection).faults
     if faults:
         raise StorageError(f"The database's schema differs from its migrations. {' '.join(faults)} {ADVICE}")
 

@@ -161,6 +161,8 @@ def test_a_database_out_of_reach_is_told(open_vault: Open) -> None:
         "ALTER TABLE throttle RENAME COLUMN failures TO faults",
         "ALTER TABLE challenges RENAME TO riddles",
         "UPDATE alembic_version SET version_num = '9999'",
+        "DROP INDEX ix_tokens_user",
+        "CREATE UNIQUE INDEX mine ON tokens (name)",
     ],
 )
 def test_another_schema_is_told(open_vault: Open, kind: str, statement: str) -> None:

@@ -19,7 +19,7 @@ from vault.errors import StorageError
 from vault.services.clock import SECOND_US, now_us
 from vault.storage import migrate
 from vault.storage.engine import make_engine, parse_url
-from vault.storage.migrate import alembic_config
+from vault.storage.past_schema import alembic_config
 from vault.storage.schema import SCHEMA
 
 FROZEN = {
