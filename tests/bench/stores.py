@@ -152,7 +152,7 @@ def _environment(vault: Services, owner_id: str, user_key: Key, name: str) -> tu
 
 def _insert(unit: UnitOfWork, signed: SignedTable, rows: list[dict[str, Any]]) -> None:
     table: Table = signed.table
-    blank = dict.fromkeys(column.name for column in table.columns)
+    blank = dict.fromkeys(column.name for column in table.columns) | signed.before
     whole = [unit.signer.sign(signed, {**blank, **row, "row_version": 1}) for row in rows]
     for start in range(0, len(whole), _BATCH):
         unit.connection.execute(insert(table), whole[start : start + _BATCH])
