@@ -18,7 +18,7 @@ from sqlalchemy.sql.selectable import CompoundSelect
 from vault.errors import VaultLocked
 from vault.storage.environments import Environments
 from vault.storage.keys import DataKeys, UserKeys
-from vault.storage.memo import Memo, size_of
+from vault.storage.memo import Memo, RowSize
 from vault.storage.revisions import Revisions
 from vault.storage.sessions import Sessions
 from vault.storage.signed import RowSigner, SignedTable
@@ -101,7 +101,10 @@ class _Statement:
         self._sql = str(compiled)
         self._positions = compiled.positiontup
         self._parts = parts
-        self._width = sum(len(signed.order) for signed in parts)
+        columns = [column for signed in parts for column in signed.columns]
+        self._width = len(columns)
+        self._row_size = RowSize(columns)
+        self._facts_size = sum(map(_facts_size, parts))
         self._checked: Memo[Sequence[Any], tuple[Facts | None, ...] | None] = Memo(_MEMO_BYTES)
         self._checked_by: RowSigner | None = None
 
@@ -122,7 +125,7 @@ class _Statement:
         parts = self._checked.get(row, None)
         if parts is None:
             parts = self._split(signer, row)
-            self._checked.put(row, parts, size_of(row) + sum(map(_size, parts)))
+            self._checked.put(row, parts, self._row_size.of(row) + self._facts_size)
         return parts
 
     def _split(self, signer: RowSigner, row: Sequence[Any]) -> tuple[Facts | None, ...]:
@@ -140,9 +143,10 @@ class _Statement:
         return tuple(parts)
 
 
-def _size(part: Facts | None) -> int:
-    # The values are counted with the row.
-    return 0 if part is None else sys.getsizeof(part) + sys.getsizeof(vars(part))
+def _facts_size(signed: SignedTable) -> int:
+    """The bytes of one row's `Facts`. Its values are counted with the row."""
+    facts = Facts(**dict.fromkeys(signed.order))
+    return sys.getsizeof(facts) + sys.getsizeof(vars(facts))
 
 
 def _token_statement() -> Select[Any]:

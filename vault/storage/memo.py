@@ -5,14 +5,21 @@ from __future__ import annotations
 import collections
 import sys
 import threading
-from collections.abc import Hashable, Iterable
-from typing import Generic, TypeVar
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import Boolean, Column, Integer, LargeBinary, String
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 _ENTRY_BYTES = 250
 """The overhead of one entry in the dict and the deque."""
+
+_INTEGER_BYTES = sys.getsizeof(2**63)
+
+_OWN_TEXT_LENGTH = 36
+"""Columns of at most this length hold ids and words of this program, which are ASCII. Names from people are longer."""
 
 
 class Memo(Generic[K, V]):
@@ -53,6 +60,30 @@ class Memo(Generic[K, V]):
                 del self._values[oldest]
 
 
-def size_of(row: Iterable[object]) -> int:
-    """The bytes of a row: of its tuple and of each value."""
-    return sys.getsizeof(row) + sum(map(sys.getsizeof, row))
+class RowSize:
+    """The bytes that a checked row of these columns takes, never too low.
+
+    Numbers, short texts and bytes of a declared length are counted as their column's most: measuring each value of a
+    row would take as long as its MAC. Only the others are measured.
+    """
+
+    def __init__(self, columns: Iterable[Column[Any]]) -> None:
+        most = [_most_bytes(column) for column in columns]
+        self._measured = tuple(position for position, size in enumerate(most) if size is None)
+        self._fixed = sys.getsizeof(tuple(most)) + sum(size for size in most if size is not None)
+
+    def of(self, row: Sequence[object]) -> int:
+        """The bytes of the row's tuple and of its values."""
+        return self._fixed + sum(map(sys.getsizeof, map(row.__getitem__, self._measured)))
+
+
+def _most_bytes(column: Column[Any]) -> int | None:
+    """The most bytes of a value of this column; None if it must be measured."""
+    kind = column.type
+    if isinstance(kind, Integer | Boolean):
+        return _INTEGER_BYTES
+    if isinstance(kind, String) and kind.length is not None and kind.length <= _OWN_TEXT_LENGTH:
+        return sys.getsizeof("") + kind.length
+    if isinstance(kind, LargeBinary) and kind.length is not None:
+        return sys.getsizeof(b"") + kind.length
+    return None

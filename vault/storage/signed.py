@@ -24,7 +24,7 @@ from sqlalchemy import Column, Table
 
 from vault.crypto import Key, RowFormat, keyed_digest
 from vault.errors import MacError
-from vault.storage.memo import Memo, size_of
+from vault.storage.memo import Memo, RowSize
 
 FIRST_FORMAT = 1
 
@@ -93,7 +93,7 @@ class RowSigner:
         if self._memo.get(entry, False):
             return
         self.verify(signed, row)
-        self._memo.put(entry, True, size_of(entry))
+        self._memo.put(entry, True, signed.row_size.of(row))
 
     def verify(self, signed: SignedTable, row: Sequence[Any]) -> None:
         """`check` without the memo, for a caller with its own memo."""
@@ -176,6 +176,7 @@ class SignedTable:
         self.newest = max(self._columns)
         self.covered = self._columns[self.newest]
         self.order = (*self.key_names, *self.covered, *_SIGNATURE)
+        self.row_size = RowSize(self.columns)
         self.layouts = {
             number: Layout(
                 RowFormat(self.table.name, names),

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import secrets
+import sys
 import threading
 import tracemalloc
 import uuid
 
 import pytest
+from sqlalchemy import Boolean, Column, Integer, String
 
 from vault.crypto import Key
 from vault.storage import hot
+from vault.storage.authority import SIGNED_TABLES
 from vault.storage.hot import Facts
-from vault.storage.memo import Memo, size_of
-from vault.storage.signed import RowSigner
+from vault.storage.memo import Memo, RowSize
+from vault.storage.signed import RowSigner, SignedTable
 from vault.storage.users import Users
 
 LIMIT = 4 * 1024 * 1024
@@ -86,6 +89,7 @@ def test_checked_rows_take_no_more_than_the_documented_bytes(monkeypatch: pytest
 def test_rows_of_the_hot_reads_take_no_more_than_they_are_counted_for() -> None:
     memo: Memo[tuple[object, ...], tuple[Facts, ...]] = Memo(LIMIT)
     names = list(Users.signed.order)
+    row_size, facts_size = RowSize(Users.signed.columns * 3), 3 * hot._facts_size(Users.signed)
     tracemalloc.start()
     try:
         before, _ = tracemalloc.get_traced_memory()
@@ -93,9 +97,33 @@ def test_rows_of_the_hot_reads_take_no_more_than_they_are_counted_for() -> None:
             values = user_row()
             row = tuple(values.get(name, b"") for name in names) * 3
             parts = tuple(Facts(**values) for _ in range(3))
-            memo.put(row, parts, size_of(row) + sum(map(hot._size, parts)))
+            memo.put(row, parts, row_size.of(row) + facts_size)
         held = tracemalloc.get_traced_memory()[0] - before
     finally:
         tracemalloc.stop()
     assert len(memo) < 4000
     assert LIMIT / 2 < held < LIMIT * 1.1
+
+
+LONG = {"ascii": "x", "two bytes": "ä", "four bytes": "\N{KEY}"}
+
+
+@pytest.mark.parametrize("letter", LONG.values(), ids=LONG)
+@pytest.mark.parametrize("signed", SIGNED_TABLES.values(), ids=SIGNED_TABLES)
+def test_no_row_is_larger_than_its_count(signed: SignedTable, letter: str) -> None:
+    row = tuple(largest(column, letter) for column in signed.columns)
+    # One object shared by several columns would count once in memory and several times here.
+    assert sys.getsizeof(row) + sum(map(sys.getsizeof, row)) <= signed.row_size.of(row)
+    empty = (None,) * len(row)
+    assert sys.getsizeof(empty) + sum(map(sys.getsizeof, empty)) <= signed.row_size.of(empty)
+
+
+def largest(column: Column[object], letter: str) -> object:
+    """The largest value of a column. Short texts are the program's own words; people may write any letter in others."""
+    kind = column.type
+    length: int = getattr(kind, "length", None) or 5000
+    if isinstance(kind, Integer | Boolean):
+        return 2**63 - 1
+    if isinstance(kind, String):
+        return ("x" if length <= 36 else letter) * length
+    return bytes(length)

@@ -14,6 +14,7 @@ from vault.storage.authority import SIGNED_TABLES
 from vault.storage.repository import Repository
 from vault.storage.signed import RowSigner, SignedTable
 from vault.storage.tables import grants, metadata, tokens
+from vault.storage.tables.core import signature_columns
 
 UNCOVERED = {
     "environments": {"last_read_us"},  # Tells only when.
@@ -112,7 +113,7 @@ def test_what_a_column_held_before_it_existed_is_its_server_default() -> None:
 )  # fmt: skip
 def test_another_default_is_seen(default: str | None, before: bool | int | str | None, is_right: bool) -> None:
     new = Column("new", String, server_default=None if default is None else text(default))
-    table = Table("things", MetaData(), Column("id", String, primary_key=True), new)
+    table = Table("things", MetaData(), Column("id", String, primary_key=True), new, *signature_columns(proven=False))
     assert (defaults_that_differ(SignedTable(table, added={3: {"new": before}})) == []) is is_right
 
 
