@@ -179,10 +179,8 @@ def database_url(request: pytest.FixtureRequest, fresh_database: FreshDatabase) 
 
 @pytest.fixture(scope="session")
 def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from vault.storage import migrate
-
     path = tmp_path_factory.mktemp("template") / "strongroom.db"
-    migrate(f"sqlite:///{path}")
+    _migrate(f"sqlite:///{path}")
     connection = sqlite3.connect(path)
     # What still lies in the write-ahead log would be left behind by a copy of the file.
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -192,8 +190,21 @@ def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def _postgres_template(postgres: Postgres) -> str:
+    url = postgres.create_database()
+    _migrate(url)
+    return database_name(url)
+
+
+def _migrate(url: str) -> None:
+    """Migrate a template. If the migrations are wrong, every test that needs it says why in a few words."""
+    from vault.errors import StorageError
     from vault.storage import migrate
 
-    url = postgres.create_database()
-    migrate(url)
-    return database_name(url)
+    reason = ""
+    try:
+        migrate(url)
+    except StorageError as error:
+        reason = error.message
+    if reason:
+        told = f"There is no database for any test: {reason} See tests/integration/storage/test_migrations.py."
+        pytest.fail(told, pytrace=False)

@@ -58,6 +58,11 @@ def create(if_changed: bool, trust_clock: bool) -> None:
         say(f"An archive of {made.rows:,} rows, {_size(made.size_bytes)}.")
     elif not made.places:
         say("Nothing has changed since the newest archive.")
+    if made.left_out:
+        tables = ", ".join(made.left_out)
+        say(
+            f"Warning: a newer release has rows in tables that are not in the archive: {tables}. Make it with that one."
+        )
     _tell_places(made.places)
 
 

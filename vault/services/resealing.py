@@ -41,6 +41,7 @@ from vault.services.waiting import Waiting, again
 from vault.settings import Settings
 from vault.storage import Record, Stale, Storage, UnitOfWork
 from vault.storage.key_walk import Change, change_many, data_keys_before, unchanged, users_with_key_before
+from vault.storage.newer_tables import require_every_signed_table
 from vault.storage.repository import Repository
 from vault.storage.reseal_walk import (
     ANSWERS,
@@ -123,9 +124,12 @@ class Resealing:
     def run(self, principal: Principal, pace: Pace = FULL_SPEED, progress: Progress = no_progress) -> bool:
         """Seal everything anew, or go on with it; False where the time of `pace` has passed before the end.
 
+        Raises `Conflict`, and changes nothing, if a newer release has signed rows that this one cannot sign again.
         Raises `Unavailable` when a living worker does not come to know a new key in time; asking again goes on.
         """
         principal.require_operator()
+        with self._storage.read() as unit:
+            require_every_signed_table(unit.connection)
         before_us = again(lambda: self._begin(principal))
         while self._clock() < before_us:
             # Or what this run makes would be of "before" too.

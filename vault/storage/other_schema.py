@@ -7,15 +7,17 @@ steps. From a newer schema, only the tables and columns that this release knows 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
 from vault.errors import StorageError
 from vault.storage.authority import SIGNED_TABLES
+from vault.storage.past_schema import tables_at
 from vault.storage.schema import SCHEMA_NUMBER
 from vault.storage.signed import FIRST_FORMAT
-from vault.storage.snapshot import kept_tables
+from vault.storage.snapshot import LEFT_OUT, kept_tables
+from vault.storage.tables import metadata
 
 
 class Part(NamedTuple):
@@ -40,6 +42,19 @@ def as_here(schema: str, part: Part) -> Iterator[Part]:
         parts = chain.from_iterable(map(step, parts))
     for each in parts:
         yield from _known(each) if number > SCHEMA_NUMBER else [_completed(each)]
+
+
+def left_out(schema: str, columns: Mapping[str, Sequence[str]]) -> list[str]:
+    """The tables and columns of `schema` that an archive with these columns lacks, as a release older than its
+    database makes one. An archive with a newer schema must have all that this release knows."""
+    is_older = schema.isdecimal() and int(schema) < SCHEMA_NUMBER
+    tables = tables_at(schema).tables if is_older else metadata.tables
+    kept = [table for name, table in sorted(tables.items()) if name not in LEFT_OUT]
+    missing = [table.name for table in kept if table.name not in columns]
+    for table in kept:
+        known = columns.get(table.name)
+        missing += [str(column) for column in table.columns if known is not None and column.name not in known]
+    return missing
 
 
 def _split_lock_flag(part: Part) -> Iterator[Part]:

@@ -34,8 +34,8 @@ def tables_at(revision: str) -> sa.MetaData:
             found.reflect(connection)
     except CommandError as error:
         raise StorageError(
-            f"The table alembic_version names the schema {revision}, which no release has made. Put back the number of "
-            "the migration that ran last, or restore a backup into an empty database."
+            f"No release has made the schema {revision}. If the table alembic_version was changed by hand, put back "
+            "the number of the migration that ran last, or restore a backup into an empty database."
         ) from error
     finally:
         engine.dispose()

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from vault.errors import StorageError
-from vault.storage.other_schema import Part, as_here
+from vault.storage.other_schema import Part, as_here, left_out
+from vault.storage.past_schema import tables_at
 from vault.storage.schema import SCHEMA, SCHEMA_NUMBER
 from vault.storage.snapshot import LEFT_OUT
 
@@ -71,3 +72,32 @@ def test_a_value_that_only_a_newer_release_knows_is_refused_and_named(value: Any
 def test_a_row_of_a_table_that_only_a_newer_release_keeps_is_refused_and_named(table: str) -> None:
     with pytest.raises(StorageError, match=f"does not know: {table}"):
         parts(NEWER, table, ("id",), ("a",))
+
+
+def columns_at(schema: str) -> dict[str, tuple[str, ...]]:
+    tables = tables_at(schema).tables.values()
+    return {table.name: tuple(table.columns.keys()) for table in tables if table.name not in LEFT_OUT}
+
+
+@pytest.mark.parametrize("schema", ["0001", "0002", SCHEMA])
+def test_an_archive_with_all_tables_and_columns_lacks_nothing(schema: str) -> None:
+    assert left_out(schema, columns_at(schema)) == []
+
+
+@pytest.mark.parametrize("made_by", ["0001", "0002"])
+def test_an_archive_by_an_older_release_lacks_what_that_did_not_know(made_by: str) -> None:
+    missing = left_out(SCHEMA, columns_at(made_by))
+    assert {"trusts", "unlock_keys", "environments.base_ids", "users.must_change_password"} <= set(missing)
+    assert ("row_formats" in missing) == (made_by == "0001")
+
+
+def test_a_table_of_an_older_schema_is_missed_too() -> None:
+    whole = columns_at("0002")
+    assert left_out("0002", {name: names for name, names in whole.items() if name != "grants"}) == ["grants"]
+    assert left_out("0002", whole | {"grants": whole["grants"][:-1]}) == [f"grants.{whole['grants'][-1]}"]
+
+
+def test_an_archive_with_a_newer_schema_must_have_all_that_is_known_here() -> None:
+    whole = columns_at(SCHEMA)
+    assert left_out("0099", whole | {"later": ("id",)}) == []
+    assert left_out("0099", {name: names for name, names in whole.items() if name != "trusts"}) == ["trusts"]

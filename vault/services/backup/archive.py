@@ -72,6 +72,8 @@ class Contents:
 
     head: Head
     counts: dict[str, int] = field(default_factory=dict)
+    columns: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """The columns of each table in the archive, also of those without a row."""
     own: dict[Rows, list[list[Any]]] = field(default_factory=dict)
     digest: bytes = b""
     stamp: tuple[str, bytes] = ("", b"")
@@ -239,6 +241,7 @@ class _Reader:
         if table.table in self.contents.counts:
             raise BackupError(f"{self._name} has the table {table.table} twice.")
         self.contents.counts[table.table] = 0
+        self.contents.columns[table.table] = table.columns
         self._table = table
 
     def _row(self, row: list[Any]) -> list[Any]:

@@ -37,6 +37,7 @@ from vault.services.instance import Instance
 from vault.services.own_keys import master_key, open_own_keys
 from vault.settings import Settings
 from vault.storage import Storage, UnitOfWork, first_rows, schema_revision
+from vault.storage.newer_tables import newer_tables
 from vault.storage.snapshot import changes_mark, events_placed, snapshot
 
 
@@ -59,6 +60,8 @@ class Made:
     size_bytes: int
     rows: int
     places: list[Told]
+    left_out: list[str] = field(default_factory=list)
+    """Tables with rows of a newer release, which the archive does not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,7 @@ class Backups:
             name, contents = self._write(Path(folder), seal, kind, _newest(listed))
             path = Path(folder, str(name))
             told += [self._store(place, name, path, trust_clock=trust_clock) for place in places]
-            made = Made(str(name), path.stat().st_size, contents.rows, told)
+            made = Made(str(name), path.stat().st_size, contents.rows, told, self._left_out())
         self._record(principal, made)
         return made
 
@@ -145,6 +148,10 @@ class Backups:
         return held_in(places, self._keeping, short_id(self._instance.id))
 
     # -- Its steps --
+
+    def _left_out(self) -> list[str]:
+        with self._storage.read() as unit:
+            return newer_tables(unit.connection)
 
     def _settle(self) -> None:
         """Give events their places, so that the archive has a mark. A database that takes no writes does without."""

@@ -30,7 +30,7 @@ from vault.services.instance import Instance
 from vault.services.own_keys import master_key, open_own_keys
 from vault.services.sweep import Sweep
 from vault.storage import Storage, UnitOfWork, migrate, schema_state, watched
-from vault.storage.other_schema import Part, as_here
+from vault.storage.other_schema import Part, as_here, left_out
 from vault.storage.session_limits import LONG
 from vault.storage.snapshot import Uncommitted, has_rows, kept_tables, write_rows
 
@@ -214,7 +214,11 @@ class _Load:
         if has_rows(unit.connection):
             raise BackupError(_NOT_EMPTY)
         self._unit = unit
-        self._schema = contents.head.schema
+        self._head = contents.head
+        try:
+            self._left_out = left_out(contents.head.schema, contents.columns)
+        except StorageError as error:
+            raise _newer(archive, contents, error.message) from error
         self._tables = {table.name: table for table in kept_tables()}
         # What is read now is the very archive that was proven before.
         try:
@@ -233,11 +237,22 @@ class _Load:
         sweep = Sweep(self._uncommitted, self._instance)
         macs, references, blobs = sweep.macs(), sweep.references(), sweep.blobs()
         report = Verifier(self._uncommitted, AuditTree(self._instance)).verify(progress=told)
-        faults = macs.faults + references.faults + blobs.faults + report.faults
+        faults = [*self._incomplete(), *macs.faults, *references.faults, *blobs.faults, *report.faults]
         return Proof(macs.count, blobs.count, report.size, faults)
 
+    def _incomplete(self) -> Iterator[str]:
+        """The fault of an archive that a release made which did not know all tables of its database."""
+        if self._left_out:
+            named = ", ".join(self._left_out[:_FAULTS_NAMED])
+            more = f" and {len(self._left_out) - _FAULTS_NAMED} more" if len(self._left_out) > _FAULTS_NAMED else ""
+            yield (
+                f"Release {self._head.release} made this archive of a database with the newer schema "
+                f"{self._head.schema}, and did not save what it does not know: {named}{more}. Restore an archive that "
+                "the newer release made, if there is one."
+            )
+
     def _take(self, rows: Rows, values: Iterator[list[Any]]) -> None:
-        for part in as_here(self._schema, Part(rows.table, rows.columns, values)):
+        for part in as_here(self._head.schema, Part(rows.table, rows.columns, values)):
             table = self._tables.get(part.table)
             if table is None:
                 raise StorageError(f"The archive has an unknown table: {part.table}.")
@@ -258,8 +273,8 @@ def _is_missing(storage: Storage) -> bool:
 def _faulty(faults: list[str]) -> str:
     more = f" And {len(faults) - _FAULTS_NAMED} more." if len(faults) > _FAULTS_NAMED else ""
     return (
-        f"The archive is whole, and not all in it opens, so nothing was restored: {' '.join(faults[:_FAULTS_NAMED])}"
-        f"{more} With --despite-faults the rest is restored."
+        "The archive can be read, but something in it is broken or missing, so nothing was restored: "
+        f"{' '.join(faults[:_FAULTS_NAMED])}{more} With --despite-faults the rest is restored."
     )
 
 

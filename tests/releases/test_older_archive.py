@@ -1,0 +1,39 @@
+"""An archive that 0.1.1 made of a database with a newer schema: it lacks what 0.1.1 does not know, and is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.backups import nobody
+from tests.releases.kept import Kept
+from tests.releases.running import Release
+from tests.vaults import HOST
+from vault.app import restorer
+from vault.errors import BackupError
+from vault.keys import backup as backup_key
+from vault.services.backup import Archive, Opener, places_at
+
+
+def test_an_archive_by_a_release_older_than_the_schema_is_refused_and_restored_if_asked_for(
+    tmp_path: Path, this_release: Release, unpacked_releases: dict[str, Release]
+) -> None:
+    kept = Kept.unpacked("0.1.1", "sqlite", tmp_path / "kept", str)
+    this_release.command(kept.env, "db", "upgrade")
+    folder = tmp_path / "archives"
+    folder.mkdir(mode=0o700)
+    unpacked_releases["0.1.1"].command(kept.env | {"STRONGROOM_BACKUP_TO": f"dir:{folder}"}, "backup", "create")
+    (path,) = folder.glob("*.srb")
+    archive = Archive(path, Opener(backup_key.read(kept.folder / "keys" / "backup.txt")))
+    found = kept.settings.with_changes(database_url=f"sqlite:///{tmp_path / 'restored.db'}")
+    restore, places = restorer(found, kept.clock).restore, places_at(found.backup_to)
+    with pytest.raises(BackupError, match=r"Release 0\.1\.1 made this archive .* schema 0003") as caught:
+        restore(HOST, archive, places, nobody)
+    # The kept tables that 0003 made come first.
+    assert "did not save what it does not know: client_key_sets, client_key_slots," in caught.value.message
+    assert "--despite-faults" in caught.value.message
+    _, proof = restorer(found).drill(HOST, archive, nobody)
+    assert len(proof.faults) == 1
+    done = restore(HOST, archive, places, nobody, despite_faults=True)
+    assert done.proof.faults == proof.faults
