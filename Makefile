@@ -40,6 +40,8 @@ serve: $(STAMP) ## run the vault on https://localhost:8443 with a lasting data d
 	$(BIN)/strongroom serve
 
 test: $(STAMP) servers $(NODE_STAMP) lint ## lint, types, import contracts, then all tests on real PostgreSQL and Redis
+	@# Where Python writes no bytecode, each of the hundreds of commands and servers would compile the package again.
+	$(BIN)/python -m compileall -q vault
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
 
 servers:

@@ -22,6 +22,7 @@ _GROUPS = {
 _LONGEST = (
     "browser",
     "faults",
+    "tests/releases/test_rolling.py",
     "tests/integration/server/test_lifecycle.py",
     "tests/integration/services/test_logins.py",
     "tests/integration/services/test_resealing.py",

@@ -9,6 +9,7 @@ with release.serve(folder, env) as server:
 
 from __future__ import annotations
 
+import compileall
 import contextlib
 import json
 import os
@@ -40,7 +41,16 @@ class Release:
         """The release in a wheel."""
         with zipfile.ZipFile(wheel) as file:
             file.extractall(folder)
-        return cls(folder)
+        return cls.compiled(folder)
+
+    @classmethod
+    def compiled(cls, code: Path) -> Release:
+        """The release in a folder whose files no longer change.
+
+        Where Python writes no bytecode, each of its processes would compile the package again.
+        """
+        assert compileall.compile_dir(code, quiet=1)
+        return cls(code)
 
     @property
     def version(self) -> str:

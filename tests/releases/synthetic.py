@@ -44,19 +44,23 @@ Environments.signed.own_formats |= {{{NUMBER}}}
 
 def next_release(folder: Path) -> Release:
     """The release, in a folder of its own."""
-    copied_package(folder)
+    _copy_package(folder)
     storage = folder / "vault" / "storage"
     _change(folder / "vault" / "__init__.py", r'__version__ = ".*"', f'__version__ = "{VERSION}"')
     _change(storage / "schema.py", rf'SCHEMA = "{SCHEMA}"', f'SCHEMA = "{NUMBER:04}"')
     _append(storage / "environments.py", _SIGNED)
     (storage / "migrations" / "versions" / f"{NUMBER:04}_synthetic.py").write_text(_MIGRATION)
-    return Release(folder)
+    return Release.compiled(folder)
 
 
 def copied_package(folder: Path) -> Release:
     """This checkout's own package on another path, as a wheel of it would be."""
+    _copy_package(folder)
+    return Release.compiled(folder)
+
+
+def _copy_package(folder: Path) -> None:
     shutil.copytree(CHECKOUT / "vault", folder / "vault", ignore=shutil.ignore_patterns("__pycache__"))
-    return Release(folder)
 
 
 def _change(path: Path, pattern: str, text: str) -> None:
