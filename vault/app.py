@@ -30,7 +30,7 @@ from vault.storage import (
     migrate,
     require_usable,
     require_whole,
-    schema_state,
+    schema_revision,
 )
 
 _PASSWORD_CALLS = frozenset(
@@ -129,12 +129,12 @@ def open_vault(settings: Settings, clock: Clock = now_us, *, as_worker: bool = F
     return Services.wire(settings, storage, instance, cache, clock)
 
 
-def is_empty(settings: Settings) -> bool:
-    """Whether the database has no schema at all yet. Raises `DatabaseUnavailable`."""
+def stored_schema(settings: Settings) -> str:
+    """The newest migration in the database; empty if there is no schema. Raises `DatabaseUnavailable`."""
     storage = Storage(settings.database_url, pool_size=1)
     try:
         with storage.read() as unit:
-            return schema_state(unit.connection) == "empty"
+            return schema_revision(unit.connection)
     finally:
         storage.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pyotp
@@ -15,7 +16,7 @@ from tests.releases.kept import Asker, Kept
 from tests.releases.running import Release
 from tests.vaults import HOST, run_sql
 from vault.app import open_vault, restorer
-from vault.cli import root
+from vault.cli import host, root
 from vault.cli.context import Cli
 from vault.errors import BadLogin, BadSecondFactor, SecondFactorRequired
 from vault.jobs.drain import drain
@@ -24,6 +25,7 @@ from vault.services.backup import Archive, Opener, places_at
 from vault.services.clock import SECOND_US
 from vault.services.logins import Proof, Visit
 from vault.services.sweep import Sweep
+from vault.storage.schema import SCHEMA
 
 VISIT = Visit("api", "127.0.0.1", "test", "request")
 
@@ -46,6 +48,36 @@ def test_the_commands_of_a_host_say_that_all_is_well(upgraded: Upgraded) -> None
     for words in (["db", "status"], ["doctor", "--database"], ["audit", "verify", "--checkpoint", checkpoint]):
         done = runner.invoke(root, words, obj=Cli(is_interactive=False))
         assert done.exit_code == 0, (words, done.output)
+
+
+def test_the_upgrade_is_in_the_audit(upgraded: Upgraded) -> None:
+    rows = run_sql(upgraded.vault, "SELECT actor, details FROM audit_events WHERE action = 'schema.upgrade'")
+    [(actor, details)] = rows
+    before = {"0.1.0": "0001", "0.1.1": "0002"}[upgraded.kept.release]
+    assert (actor, json.loads(details)) == (host.operator().label, {"from": before, "to": SCHEMA})
+
+
+def test_an_upgrade_on_a_host_without_the_keyring_is_done_and_says_that_the_audit_lacks_it(
+    tmp_path: Path, this_release: Release
+) -> None:
+    kept = Kept.unpacked("0.1.1", "sqlite", tmp_path, str)
+    done = this_release.run(kept.env | {"STRONGROOM_KEYRING": str(tmp_path / "none.json")}, "db", "upgrade")
+    assert done.returncode == 0, done.stderr
+    assert "Warning: the upgrade is not in the audit, because the vault does not open here: " in done.stderr
+    assert f"The schema was upgraded from 0002 to {SCHEMA}." in done.stderr
+    vault = open_vault(kept.settings, kept.clock)
+    assert run_sql(vault, "SELECT id FROM audit_events WHERE action = 'schema.upgrade'") == []
+    vault.storage.close()
+
+
+def test_a_server_that_upgrades_its_embedded_database_records_it(tmp_path: Path, this_release: Release) -> None:
+    kept = Kept.unpacked("0.1.1", "sqlite", tmp_path, str)
+    with this_release.serve(tmp_path, kept.env):
+        pass
+    vault = open_vault(kept.settings, kept.clock)
+    [(details,)] = run_sql(vault, "SELECT details FROM audit_events WHERE action = 'schema.upgrade'")
+    vault.storage.close()
+    assert json.loads(details) == {"from": "0002", "to": SCHEMA}
 
 
 def test_every_read_is_answered_as_by_the_release_itself(upgraded: Upgraded) -> None:

@@ -16,15 +16,9 @@ def db() -> None:
 @db.command()
 def upgrade() -> None:
     """Bring the database to this release's schema; make the vault where there is none yet."""
-    from vault.app import prepare_vault
-
     found = host.vault_settings()
-    place = host.embedded_database(found)
-    before = _schema(found.database_url)[0] if place is None or place.exists() else ""
-    made = prepare_vault(found)
+    before = host.prepare(found)
     host.warn_of_neighbours(found)
-    if made:
-        host.tell_of_new_vault(found)
     say(_upgraded(before, *_schema(found.database_url)))
 
 

@@ -84,6 +84,38 @@ def operator() -> Principal:
     return host_operator(os.environ.get("SUDO_USER") or getpass.getuser())
 
 
+def prepare(found: Settings) -> str:
+    """Upgrade the database, make a vault if there is none, and say so. Returns the newest migration from before.
+
+    Raises what `prepare_vault` raises.
+    """
+    from vault.app import prepare_vault, stored_schema
+    from vault.storage.schema import SCHEMA
+
+    place = embedded_database(found)
+    before = stored_schema(found) if place is None or place.exists() else ""
+    if prepare_vault(found):
+        tell_of_new_vault(found)
+    elif before and before < SCHEMA:
+        _record_upgrade(found, before)
+    return before
+
+
+def _record_upgrade(found: Settings, before: str) -> None:
+    """Record it in the audit, which needs the vault's keys. Print a warning if they are not available."""
+    from vault.app import open_vault
+    from vault.errors import StrongroomError
+
+    try:
+        services = open_vault(found)
+        try:
+            services.upgrading.record(operator(), before)
+        finally:
+            services.storage.close()
+    except StrongroomError as error:
+        say(f"Warning: the upgrade is not in the audit, because the vault does not open here: {error.message}")
+
+
 def is_beside_data(found: Settings) -> bool:
     """Whether the keyring lies in the folder of the data."""
     return found.keyring.resolve().is_relative_to(found.data_dir.resolve())

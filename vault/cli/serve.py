@@ -58,10 +58,10 @@ def is_taken(bind: str) -> bool:
 
 
 def _make_ready(found: Settings) -> None:
-    from vault.app import is_empty, open_vault, prepare_vault
+    from vault.app import open_vault, stored_schema
 
-    if (found.embedded or is_empty(found)) and prepare_vault(found):
-        host.tell_of_new_vault(found)
+    if found.embedded or not stored_schema(found):
+        host.prepare(found)
     # A vault that cannot be opened is told of here, once, and not by each worker that starts and dies.
     vault = open_vault(found, as_worker=True)
     if vault.instance.locked:

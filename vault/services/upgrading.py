@@ -23,6 +23,7 @@ from vault.storage.key_walk import of_older_format, sign_many, unchanged
 from vault.storage.later_formats import FormatStatus, format_states, later_formats
 from vault.storage.repository import Repository
 from vault.storage.reseal_walk import every_repository
+from vault.storage.schema import SCHEMA
 from vault.storage.signed import FIRST_FORMAT, SignedTable
 
 
@@ -50,6 +51,12 @@ class Upgrading:
         principal.require_operator()
         with self._storage.read() as unit:
             return format_states(unit.connection, self._clock())
+
+    def record(self, principal: Principal, before: str) -> None:
+        """Record in the audit that the schema was upgraded from the migration `before` to this release's."""
+        principal.require_operator()
+        with self._storage.write() as unit:
+            audit.record(unit, principal, "schema.upgrade", details={"from": before, "to": SCHEMA})
 
     def open(self, principal: Principal) -> int:
         """Open every format that all running workers know. Returns how many."""

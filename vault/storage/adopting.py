@@ -8,14 +8,13 @@ vault is opened and before any statement is built.
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy import Column, Connection, Table, select
+from sqlalchemy import Column, Connection, Table
 
 from vault.errors import StorageError
 from vault.storage.authority import SIGNED_TABLES
 from vault.storage.repository import Record
-from vault.storage.row_formats import added_by
+from vault.storage.row_formats import added_by, stored_formats
 from vault.storage.signed import SignedTable
-from vault.storage.tables import row_formats
 
 
 def adopt(connection: Connection) -> list[str]:
@@ -24,8 +23,7 @@ def adopt(connection: Connection) -> list[str]:
     No key is open yet, so nothing is proven here: `open_own_keys` later checks the MACs of the catalogue, and that the
     columns added here are the ones in it. Raises `StorageError` for a format that does not extend a known one.
     """
-    statement = select(row_formats).order_by(row_formats.c.number)
-    return [row.id for row in connection.execute(statement) if _adopted(connection, row)]
+    return [row.id for row in stored_formats(connection) if _adopted(connection, row)]
 
 
 def _adopted(connection: Connection, row: Record) -> bool:

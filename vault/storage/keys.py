@@ -8,14 +8,13 @@ from sqlalchemy import Connection, select
 
 from vault.errors import MacError
 from vault.storage.repository import Record, Repository
-from vault.storage.row_formats import RowFormats
+from vault.storage.row_formats import RowFormats, stored_formats
 from vault.storage.signed import RowSigner, SignedTable
 from vault.storage.tables import (
     data_keys,
     destroyed_keys,
     lock_flag,
     master_keys,
-    row_formats,
     system_secrets,
     user_keys,
     vault_state,
@@ -171,7 +170,7 @@ def first_rows(connection: Connection) -> FirstRows | None:
     if state is None:
         return None
     # What refers is read before what it refers to: a key that comes in between is there, and none goes unnoticed.
-    formats = connection.execute(select(row_formats).order_by(row_formats.c.number)).all()
+    formats = stored_formats(connection)
     secrets = connection.execute(select(system_secrets).order_by(system_secrets.c.created_us)).all()
     system_keys = connection.execute(
         select(user_keys).where(user_keys.c.owner_id.is_(None)).order_by(user_keys.c.created_us)

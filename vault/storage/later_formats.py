@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from vault.storage.authority import SIGNED_TABLES
 from vault.storage.repository import describe_worker
+from vault.storage.row_formats import stored_formats
 from vault.storage.signed import FIRST_FORMAT, SignedTable
-from vault.storage.tables import row_formats
 from vault.storage.upkeep import Workers
 
 
@@ -45,7 +45,7 @@ def later_formats() -> Iterator[tuple[SignedTable, int]]:
 
 def format_states(connection: Connection, now_us: int) -> list[FormatStatus]:
     """The state of every later format. It needs no key and checks no MAC, so use it only for display."""
-    stored = {row.id: row for row in connection.execute(select(row_formats))}
+    stored = {row.id: row for row in stored_formats(connection)}
     living = Workers(connection).living(now_us)
     found = []
     for signed, number in later_formats():

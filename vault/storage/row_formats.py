@@ -9,12 +9,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
-from sqlalchemy import select, update
+from sqlalchemy import Connection, LargeBinary, case, cast, func, select, update
 
 from vault.errors import StorageError
 from vault.storage.repository import Record, Repository
 from vault.storage.signed import Before, SignedTable
 from vault.storage.tables import row_formats
+
+_FORMATS_MOST = 500
+_BYTES_MOST = 8 * 1024
+"""Far above what releases write: under 100 formats, and 300 bytes in one value. These rows are read before any key is
+open, so nothing else bounds what someone with access to the database makes every process load."""
 
 
 class RowFormats(Repository):
@@ -24,7 +29,7 @@ class RowFormats(Repository):
 
     def list(self) -> list[Record]:
         """All open formats, the oldest first."""
-        return self.all(select(row_formats).order_by(row_formats.c.number, row_formats.c.table_name))
+        return [self.checked(row) for row in stored_formats(self._connection)]
 
     def open(self, table: str, number: int, added: Mapping[str, Before], now_us: int) -> None:
         """Open a format that adds these columns to the previous one."""
@@ -40,6 +45,33 @@ class RowFormats(Repository):
         """Store when no row of an older format was left; None if there may be some again."""
         one = (row_formats.c.table_name == table) & (row_formats.c.number == number)
         self._connection.execute(update(row_formats).where(one).values(settled_us=now_us))
+
+
+def stored_formats(connection: Connection) -> Sequence[Record]:
+    """The catalogue as it is stored, the oldest format first, with no MAC checked.
+
+    Raises `StorageError` if it is larger than any catalogue of a release. What is too large is not read.
+    """
+    bounded = []
+    for column in row_formats.columns:
+        size = func.octet_length(column)
+        if connection.dialect.name == "sqlite":
+            # SQLite counts a text in characters, and only up to its first NUL.
+            size = func.length(cast(column, LargeBinary))
+        is_number = column.type.python_type is int and connection.dialect.name != "sqlite"
+        bounded.append(column if is_number else case((size <= _BYTES_MOST, column)).label(column.name))
+    statement = select(*bounded).order_by(row_formats.c.number, row_formats.c.table_name).limit(_FORMATS_MOST + 1)
+    rows = connection.execute(statement).all()
+    is_too_large = any(row._mapping[column.name] is None for row in rows for column in _REQUIRED)
+    if len(rows) > _FORMATS_MOST or is_too_large:
+        raise StorageError(
+            f"The catalogue of row formats has over {_FORMATS_MOST:,} rows, or a value of over {_BYTES_MOST:,} bytes. "
+            "No release writes that: someone with access to the database did. Restore a backup."
+        )
+    return rows
+
+
+_REQUIRED = [column for column in row_formats.columns if not column.nullable]
 
 
 def numbers_of(rows: Iterable[Record]) -> dict[str, frozenset[int]]:
@@ -71,8 +103,9 @@ def check_adopted(tables: Mapping[str, SignedTable], rows: Iterable[Record]) -> 
 def added_by(row: Record) -> dict[str, Before]:
     """The columns that a format adds, with their earlier values. Raises `StorageError` for a damaged row."""
     try:
-        added = json.loads(row.columns)
-    except (ValueError, RecursionError):
+        # An archive's rows come here too, also unproven.
+        added = json.loads(row.columns) if len(row.columns) <= _BYTES_MOST else None
+    except (TypeError, ValueError, RecursionError):
         added = None
     if (
         not isinstance(added, dict)

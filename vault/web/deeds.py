@@ -65,6 +65,7 @@ _WORDS = {
     "revision.undelete": "Revision brought back",
     "revision.write": "Variables saved",
     "schema.open_formats": "Row formats of a new release opened",
+    "schema.upgrade": "Database schema upgraded",
     "session.begin": "Logged in",
     "session.challenge": "Password right, second factor asked for",
     "session.revoke": "Session ended",

@@ -6,6 +6,9 @@ vault has signed.
 
 from __future__ import annotations
 
+import tracemalloc
+from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,12 +18,14 @@ from tests.vaults import run_sql, write
 from vault.errors import StorageError
 from vault.services import Services
 from vault.services.own_keys import open_own_keys
-from vault.storage import first_rows, schema_state, watched
+from vault.storage import UnitOfWork, first_rows, schema_state, watched
 from vault.storage.adopting import adopt
 from vault.storage.authority import SIGNED_TABLES
+from vault.storage.later_formats import format_states
+from vault.storage.row_formats import added_by
 from vault.storage.schema import SCHEMA_NUMBER
 from vault.storage.signed import FIRST_FORMAT, SignedTable
-from vault.storage.tables import users
+from vault.storage.tables import row_formats, users
 
 TRUE = {"must_change": False}
 NEXT = SCHEMA_NUMBER + 1
@@ -123,3 +128,67 @@ def test_a_reader_that_is_no_number_lets_nobody_in(vault: Services) -> None:
     run_sql(vault, "INSERT INTO schema_readers VALUES ('0099', 'two')")
     with vault.storage.read() as unit:
         assert schema_state(unit.connection) == "newer"
+
+
+READS: dict[str, Callable[[UnitOfWork], object]] = {
+    "adopt": lambda unit: adopt(unit.connection),
+    "first_rows": lambda unit: first_rows(unit.connection),
+    "format_states": lambda unit: format_states(unit.connection, 0),
+    "list": lambda unit: unit.row_formats.list(),
+}
+"""Everything that reads the catalogue."""
+
+LARGE = 20_000_000
+
+
+def overfill(vault: Services, rows: int, **values: Any) -> None:
+    """Write rows into the catalogue without a key."""
+    [(key_id,)] = run_sql(vault, "SELECT id FROM system_secrets WHERE purpose = 'mac'")
+    row = {"table_name": "users", "number": 1, "columns": "{}", "opened_us": 1, "row_version": 1, "mac": b"m" * 32}
+    with vault.storage.writing.begin() as connection:
+        forged = [row | {"id": f"users.{number}", "mac_key_id": key_id} | values for number in range(rows)]
+        connection.execute(row_formats.insert(), forged)
+
+
+@pytest.mark.parametrize("read", READS)
+@pytest.mark.parametrize(
+    ("rows", "values"),
+    [(1, {"columns": "x" * LARGE}), (1, {"columns": "\u00e9" * 5000}), (1, {"mac": b"m" * LARGE}), (600, {})],
+    ids=["a long text", "more bytes than characters", "a long MAC", "many rows"],
+)
+def test_a_catalogue_that_is_too_large_is_not_loaded(
+    vault: Services, read: str, rows: int, values: dict[str, Any]
+) -> None:
+    overfill(vault, rows, **values)
+    with vault.storage.read() as unit:
+        tracemalloc.start()
+        try:
+            with pytest.raises(
+                StorageError, match=r"catalogue of row formats has over 500 rows, or a value of over 8,192"
+            ):
+                READS[read](unit)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert peak < LARGE / 4
+
+
+def test_a_long_text_of_an_archive_s_catalogue_is_not_parsed() -> None:
+    row: Any = SimpleNamespace(id="users.9", number=9, columns="{" + " " * 10_000 + "}")
+    with pytest.raises(StorageError, match=r"damaged at users\.9"):
+        added_by(row)
+    row.columns = '{"one": null}'
+    assert added_by(row) == {"one": None}
+
+
+def test_a_number_and_a_text_with_a_nul_that_sqlite_takes_are_refused(vault: Services) -> None:
+    if not vault.storage.is_sqlite:
+        with pytest.raises(sa.exc.DataError):
+            overfill(vault, 1, columns="{}\0" + "x" * 9000)
+        return
+    overfill(vault, 1, columns="{}\0" + "x" * 9000)
+    with vault.storage.read() as unit, pytest.raises(StorageError, match="has over 500 rows"):
+        adopt(unit.connection)
+    run_sql(vault, "UPDATE row_formats SET columns = '{}', number = zeroblob(9000)")
+    with vault.storage.read() as unit, pytest.raises(StorageError, match="has over 500 rows"):
+        adopt(unit.connection)
