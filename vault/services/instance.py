@@ -169,10 +169,17 @@ class Instance:
         """Seal under the system key."""
         return seal(self._own.system_key, place, plaintext)
 
-    def open_blob(self, place: Context, key_id: str, blob: bytes) -> bytes:
-        """Open what the system key of id `key_id` has sealed. Raises `BlobError`."""
+    def has_system_key(self, key_id: str) -> bool:
+        """Whether this process has the system key of id `key_id`."""
+        return key_id in self._own.system_keys
+
+    def open_blob(self, place: Context, key_id: str, blob: bytes, *, learns: bool = True) -> bytes:
+        """Open what the system key of id `key_id` has sealed. Raises `BlobError`.
+
+        `learns`: look in the database for a key that this process does not know.
+        """
         key = self._own.system_keys.get(key_id)
-        if key is None:
+        if key is None and learns:
             self.learn()
             key = self._own.system_keys.get(key_id)
         if key is None:

@@ -1,7 +1,7 @@
 """The spool: sealed records on this host's own disk, there before an answer leaves, and in the database a moment later.
 
     spool/<instance id>/<random>.spool     one or two files of each worker (see `spool_file.py`)
-    spool/<instance id>/set-aside/         records that the database could not take, each in a file
+    spool/<instance id>/set-aside/         files with records that the database could not take
 
 A worker appends to one file while a job drains the other. Whoever comes first writes for all who came meanwhile; nobody
 lingers for more, because with half a millisecond or a whole one no more reads were answered in a second.
@@ -13,11 +13,8 @@ other drains it; a record that is torn at its end was never answered for.
 from __future__ import annotations
 
 import errno
-import os
 import threading
-import uuid
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import structlog
@@ -26,7 +23,7 @@ from vault.crypto import SealedBlob
 from vault.errors import AuditUnavailable
 from vault.observe import metrics
 from vault.storage.receipts import Batch, is_held
-from vault.storage.spool_file import BLOB_MOST_BYTES, HEADER_BYTES, RECORD, SUFFIX, SpoolFile, sync_directory, write_all
+from vault.storage.spool_file import BLOB_MOST_BYTES, HEADER_BYTES, RECORD, SUFFIX, SpoolFile
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +32,7 @@ _ROOM_BYTES = 64 << 10
 _CLOSED_MOST = 2
 """While the database is away, two files wait for it and a third grows: there is no use in a file for each try."""
 SET_ASIDE = "set-aside"
-"""The folder for records that the database could not take: each sealed record in its own file."""
+"""The folder for files with records that the database could not take. Such a file can be moved back to be drained."""
 
 
 class Spool:
@@ -116,26 +113,17 @@ class Spool:
             self._foreign.add(path)
             log.warning("audit_spool_left_alone", file=path.name, reason="another format, or too damaged to search")
 
-    def set_aside(self, record_id: bytes, blob: bytes, reason: str) -> None:
-        """Move a record that cannot be stored to its own file, so that the other records are drained.
+    def set_aside(self, file: SpoolFile, reasons: Mapping[str, int]) -> None:
+        """Keep a drained file that holds records which cannot be stored. `reasons` counts them by their errors.
 
-        Raises `OSError` if the file cannot be written.
+        The whole file is moved at once: a file for each record cost a sync for each. Raises `OSError`.
         """
-        folder = self._directory / SET_ASIDE
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = folder / f"{uuid.UUID(bytes=record_id)}.record"
-        with suppress(FileExistsError):
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_DSYNC, 0o600)
-            try:
-                write_all(descriptor, blob, 0)
-            except BaseException:
-                path.unlink(missing_ok=True)
-                raise
-            finally:
-                os.close(descriptor)
-            sync_directory(folder)
-            metrics().spool_set_aside.inc()
-            log.error("audit_record_set_aside", file=path.name, reason=reason)
+        file.move(self._directory / SET_ASIDE)
+        with self._writing:
+            if file in self._closed:
+                self._closed.remove(file)
+        metrics().spool_set_aside.inc(sum(reasons.values()))
+        log.error("audit_records_set_aside", file=file.path.name, reasons=dict(reasons))
 
     def make_room(self) -> None:
         """Allocate disk blocks for the next records. Raises `OSError`."""

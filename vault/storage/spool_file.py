@@ -142,22 +142,30 @@ class SpoolFile:
 
     def records(self) -> Iterator[tuple[bytes, bytes]]:
         """Id and blob of each record, in order; one that was damaged on the disk is left out, and told of."""
+        damaged = 0
         try:
             for record_id, blob, is_whole, _ in self._scan(self.end):
                 if is_whole:
                     yield record_id, blob
                 else:
-                    self._note_damage()
+                    damaged += 1
         except _TooDamaged:
-            self._note_damage()
-
-    def _note_damage(self) -> None:
-        metrics().integrity_errors.labels(kind="spool").inc()
-        log.error("audit_spool_damaged", file=self.path.name)
+            damaged += 1
+        if damaged:
+            metrics().integrity_errors.labels(kind="spool").inc(damaged)
+            log.error("audit_spool_damaged", file=self.path.name, places=damaged)
 
     def remove(self) -> None:
         """Delete the file."""
         self.path.unlink(missing_ok=True)
+        self.close()
+
+    def move(self, folder: Path) -> None:
+        """Move the file to a folder beside it, without the room for further records, and close it. Raises `OSError`."""
+        folder.mkdir(mode=0o700, exist_ok=True)
+        os.ftruncate(self._descriptor, self.end)
+        self.path.rename(folder / self.path.name)
+        sync_directory(folder)
         self.close()
 
     def close(self) -> None:

@@ -30,6 +30,7 @@ from tests.vaults import (
     values,
     write,
 )
+from vault.crypto import SealedBlob, context
 from vault.errors import (
     AuditUnavailable,
     BadLogin,
@@ -48,7 +49,7 @@ from vault.model.event import Event
 from vault.model.principal import Principal, Role
 from vault.services import Services
 from vault.services.values import Question
-from vault.storage import Search
+from vault.storage import Search, SpoolFile
 
 CANARY = "canary-7c1e"
 
@@ -357,6 +358,27 @@ def test_a_spooled_record_that_was_changed_is_left_out_and_the_others_are_not(
         dying.reads._spool.close()
     drain(vault)
     assert len(events(vault, action="values.read")) == 2
+
+
+@pytest.mark.parametrize("kind", ["tiny", "of unknown keys"])
+def test_a_file_of_forged_records_costs_one_file_and_one_look_at_the_keys(
+    vault: Services, ada: Principal, prod: str, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    folder = vault.settings.data_dir / "spool" / vault.instance.id
+    file = SpoolFile.create(folder)
+    sealed = vault.instance.seal(context.audit_record(vault.instance.id, vault.instance.id), b"x")
+    # Bytes 8 to 24 of a blob are the id of its key.
+    forged = (sealed[:8] + os.urandom(16) + sealed[24:] if kind == "of unknown keys" else b"x" for _ in range(500))
+    file.write([(os.urandom(16), SealedBlob(blob)) for blob in forged])
+    file.close()
+    looks: list[None] = []
+    learn = vault.instance.learn
+    monkeypatch.setattr(vault.instance, "learn", lambda: (looks.append(None), learn())[1])
+    values(vault, ada, "prod")
+    drain(vault)
+    assert [path.name for path in (folder / "set-aside").iterdir()] == [file.path.name]
+    assert len(looks) == (1 if kind == "of unknown keys" else 0)
+    assert len(events(vault, action="values.read")) == 1
 
 
 @pytest.mark.parametrize(

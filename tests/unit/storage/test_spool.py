@@ -334,14 +334,26 @@ def test_a_record_that_is_too_large_is_refused_and_hides_nothing(tmp_path: Path)
     spool.close()
 
 
-def test_what_is_set_aside_lies_in_a_file_of_its_own_once(tmp_path: Path) -> None:
-    spool, record_id = Spool(tmp_path, MOST), uuid.uuid4().bytes
-    for _ in range(2):
-        spool.set_aside(record_id, b"sealed", "test")
+def test_a_file_that_is_set_aside_keeps_all_its_records_and_is_drained_again_when_moved_back(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, MOST)
+    ids = append(spool, 3)
+    (file,) = spool.take()
+    spool.set_aside(file, {"BlobError": 2})
     (path,) = (tmp_path / "set-aside").iterdir()
-    assert (path.name, path.read_bytes(), path.stat().st_mode & 0o777) == (
-        f"{uuid.UUID(bytes=record_id)}.record", b"sealed", 0o600,
-    )  # fmt: skip
+    assert (path.stat().st_size, path.stat().st_mode & 0o777) == (file.end, 0o600)
+    assert (spool.take(), left_behind(tmp_path)) == ([], [])
+    path.rename(tmp_path / path.name)
+    assert left_behind(tmp_path) == ids
+
+
+def test_a_file_that_was_left_behind_can_be_set_aside(tmp_path: Path) -> None:
+    dying = Spool(tmp_path, MOST)
+    append(dying)
+    dying.close()
+    spool = Spool(tmp_path, MOST)
+    for file in spool.left_behind():
+        spool.set_aside(file, {"BlobError": 1})
+    assert len(list((tmp_path / "set-aside").iterdir())) == 1
     assert left_behind(tmp_path) == []
 
 

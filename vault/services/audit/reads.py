@@ -11,7 +11,9 @@ from __future__ import annotations
 import contextlib
 import json
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +65,17 @@ _DETAILS = Event._fields.index("details") - 1
 
 _Read = tuple[bytes, list[Any]]
 """The id of a record and its facts."""
+
+
+@dataclass(slots=True)
+class _Drained:
+    """What was done with the records of one file."""
+
+    is_retry: bool
+    stored: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    """How many can never be stored, by the names of their errors."""
+    has_learnt: bool = False
 
 
 class ReadLog:
@@ -137,8 +150,7 @@ class ReadLog:
             self._keep_gathered(gathered)
         count = 0
         for file in self._spool.take():
-            count += self._drain(file)
-            self._spool.drained(file)
+            count += self._drain(file, self._spool.drained)
         return count
 
     def drain_left_behind(self) -> int:
@@ -146,8 +158,7 @@ class ReadLog:
         count = 0
         for file in self._spool.left_behind():
             try:
-                count += self._drain(file)
-                file.remove()
+                count += self._drain(file, SpoolFile.remove)
             except NewerFormat:
                 # Keep the file for a newer release, which can read the rest. The records that could be read are stored.
                 file.close()
@@ -215,43 +226,48 @@ class ReadLog:
             raise
         receipt.then(lambda is_stored: None if is_stored else self._recent.pop(record_id.bytes, None))
 
-    def _drain(self, file: SpoolFile) -> int:
-        count, is_retry, file.is_new = 0, not file.is_new, False
-        for batch in self._batches(file):
-            count += self._store_what_can_be(batch, is_retry=is_retry)
+    def _drain(self, file: SpoolFile, remove: Callable[[SpoolFile], None]) -> int:
+        """Store the file's records, and `remove` it. Returns how many were stored."""
+        drained = _Drained(is_retry=not file.is_new)
+        file.is_new = False
+        for batch in self._batches(file, drained):
+            self._store_what_can_be(batch, drained)
             for record_id, _ in batch:
                 self._recent.pop(record_id, None)
-        return count
+        if drained.refused:
+            self._spool.set_aside(file, drained.refused)
+        else:
+            remove(file)
+        return drained.stored
 
-    def _store_what_can_be(self, batch: Sequence[_Read], *, is_retry: bool) -> int:
-        """Store a batch. Set aside records that the database can never take. Returns how many were stored."""
+    def _store_what_can_be(self, batch: Sequence[_Read], drained: _Drained) -> None:
+        """Store a batch, except for records that the database can never take."""
         try:
-            self._store(batch, is_retry=is_retry)
+            self._store(batch, is_retry=drained.is_retry)
         except Exception as error:
             if not is_about_the_rows(error):
                 raise
             if len(batch) > 1:
                 half = len(batch) // 2
-                parts = (batch[:half], batch[half:])
-                return sum(self._store_what_can_be(part, is_retry=is_retry) for part in parts)
-            ((record_id, facts),) = batch
-            place = context.audit_record(self._instance.id, str(uuid.UUID(bytes=record_id)))
-            self._spool.set_aside(record_id, self._instance.seal(place, compact(facts).encode()), type(error).__name__)
-            return 0
-        return len(batch)
+                self._store_what_can_be(batch[:half], drained)
+                self._store_what_can_be(batch[half:], drained)
+            else:
+                drained.refused[type(error).__name__] += 1
+        else:
+            drained.stored += len(batch)
 
-    def _batches(self, file: SpoolFile) -> Iterator[list[_Read]]:
+    def _batches(self, file: SpoolFile, drained: _Drained) -> Iterator[list[_Read]]:
         batch: list[_Read] = []
         is_newer = False
         for record_id, blob in file.records():
             try:
-                facts = self._recent.get(record_id) or self._open(record_id, blob)
+                facts = self._recent.get(record_id) or self._open(record_id, blob, drained)
             except NewerFormat:
                 is_newer = True
                 continue
             except (BlobError, ValueError, TypeError, KeyError) as error:
                 metrics().integrity_errors.labels(kind="spool").inc()
-                self._spool.set_aside(record_id, blob, type(error).__name__)
+                drained.refused[type(error).__name__] += 1
                 continue
             batch.append((record_id, facts))
             if len(batch) == _BATCH:
@@ -262,9 +278,14 @@ class ReadLog:
         if is_newer:
             raise NewerFormat()
 
-    def _open(self, record_id: bytes, blob: bytes) -> list[Any]:
+    def _open(self, record_id: bytes, blob: bytes, drained: _Drained) -> list[Any]:
         sealed, place = as_sealed(blob), context.audit_record(self._instance.id, str(uuid.UUID(bytes=record_id)))
-        facts = _known_facts(json.loads(self._instance.open_blob(place, key_id_of(sealed), sealed)))
+        key_id = key_id_of(sealed)
+        if not self._instance.has_system_key(key_id) and not drained.has_learnt:
+            # Once is enough, because the file is older than this, and forged records must not cost a query each.
+            drained.has_learnt = True
+            self._instance.learn()
+        facts = _known_facts(json.loads(self._instance.open_blob(place, key_id, sealed, learns=False)))
         if not all(fact is None or isinstance(fact, str | int) for fact in facts):
             raise TypeError("A fact of an event must be a string, a number or null.")
         return facts
