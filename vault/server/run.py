@@ -137,7 +137,7 @@ class _Parent(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
             self._reloading_from_age = None
 
     def spawn_worker(self) -> Any:
-        """Start a worker, which takes no stop before it can heed one (`Worker.init_signals`).
+        """Start a worker, which takes no stop before it can heed one (`Worker.run`).
 
         The handlers that it has inherited are the parent's: a stop that came to these was lost, and the parent
         waited for the whole of the graceful time.
@@ -146,7 +146,9 @@ class _Parent(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
         try:
             return super().spawn_worker()
         finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
+            # A worker that cannot start comes here too.
+            if os.getpid() == self.pid:
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
 
     def manage_workers(self) -> None:
         if self._reloading_from_age is not None:

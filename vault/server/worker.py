@@ -75,11 +75,6 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no types
 
     # -- Starting --
 
-    def init_signals(self) -> None:
-        """Heed signals from now on, those too that came since the fork."""
-        super().init_signals()
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
-
     def load_wsgi(self) -> None:
         """Build the application, and everything else that may fail, while failing still stops the server."""
         try:
@@ -106,6 +101,9 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no types
 
     def run(self) -> None:
         """Serve until told to stop; then stop the application's own threads, and the process."""
+        # Stops have been blocked since the fork. Only the event loop heeds them, and a worker that cannot start closes
+        # its sockets before it ends: Python would print a traceback for a signal that it cannot write there.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
         try:
             super().run()
         finally:
@@ -115,6 +113,11 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no types
         # Taking the interpreter down in order takes 0.4 s with all that is imported, and would wait for every thread
         # that is still in a call after its time.
         os._exit(0)
+
+    def _cleanup(self) -> None:
+        # Closing the loop closes the socket that Python writes each signal to, and only then ends that.
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+        super()._cleanup()
 
     async def _serve(self) -> None:
         self.app.shares.tell(self.age, 0)
