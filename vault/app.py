@@ -27,6 +27,7 @@ from vault.storage import (
     Storage,
     adopt,
     first_rows,
+    is_missing,
     migrate,
     require_usable,
     require_whole,
@@ -131,6 +132,8 @@ def open_vault(settings: Settings, clock: Clock = now_us, *, as_worker: bool = F
 
 def stored_schema(settings: Settings) -> str:
     """The newest migration in the database; empty if there is no schema. Raises `DatabaseUnavailable`."""
+    if is_missing(settings.database_url):
+        return ""
     storage = Storage(settings.database_url, pool_size=1)
     try:
         with storage.read() as unit:
@@ -145,6 +148,10 @@ def prepare_vault(settings: Settings) -> bool:
     The keyring is made only together with a new vault, and never over a file that is there. Raises as
     `open_vault` does.
     """
+    if not stored_schema(settings):
+        # Before the schema is made, so that a refusal leaves nothing behind.
+        _require_no_keyring(settings)
+        Providers(settings, str(uuid.uuid4())).require_set_up(settings.key_provider)
     migrate(settings.database_url)
     storage = Storage(settings.database_url, pool_size=1)
     try:
@@ -158,12 +165,8 @@ def prepare_vault(settings: Settings) -> bool:
 
 def _create_vault(settings: Settings, storage: Storage) -> bool:
     instance_id, name = str(uuid.uuid4()), settings.key_provider
+    _require_no_keyring(settings)
     place = keyring_file(settings, name)
-    if place is not None and (place.exists() or place.is_symlink()):
-        raise KeyringError(
-            f"The database is empty, but there is a keyring at {place}. If that vault's database is "
-            "elsewhere, set STRONGROOM_DATABASE_URL; if it is gone, move the keyring away to start a new vault."
-        )
     providers = Providers(settings, instance_id)
     ref = providers.found(name).create_version()
     try:
@@ -182,6 +185,15 @@ def _create_vault(settings: Settings, storage: Storage) -> bool:
             "start again."
         ) from None
     return True
+
+
+def _require_no_keyring(settings: Settings) -> None:
+    place = keyring_file(settings, settings.key_provider)
+    if place is not None and (place.exists() or place.is_symlink()):
+        raise KeyringError(
+            f"The database is empty, but there is a keyring at {place}. If that vault's database is "
+            "elsewhere, set STRONGROOM_DATABASE_URL; if it is gone, move the keyring away to start a new vault."
+        )
 
 
 def restorer(settings: Settings, clock: Clock = now_us) -> Restorer:

@@ -19,13 +19,15 @@ from tests.contract.transit_server import TOKEN, transit_server
 from tests.patience import HANG_SECONDS
 from tests.vaults import add_environment, add_person, add_token, as_token, grant, make_settings, make_vault, values
 from vault import app
-from vault.app import open_vault, prepare_vault
+from vault.app import open_vault, prepare_vault, stored_schema
 from vault.crypto.password import FLOOR
 from vault.errors import KeyProviderError, KeyringError, StorageError
 from vault.keys import PROVIDERS, keyring_file
 from vault.keys import passphrase as passphrase_room
 from vault.keys.guard import Guarded, Limits
 from vault.services import Services, founding
+from vault.settings import Settings
+from vault.storage import is_missing
 
 
 def _awskms(stack: ExitStack, folder: Path) -> dict[str, Any]:
@@ -122,22 +124,34 @@ def test_only_what_keeps_a_file_here_makes_one(chosen: dict[str, Any], tmp_path:
 
 
 @pytest.mark.parametrize("name", ["file", "passphrase"])
-def test_an_empty_database_beside_a_keyring_makes_no_vault(name: str, tmp_path: Path, database: str) -> None:
-    settings = make_settings(tmp_path, database, key_provider=name, passphrase=PASSPHRASE)
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_empty_database_beside_a_keyring_makes_no_vault(
+    kind: Kind, name: str, tmp_path: Path, fresh_database: FreshDatabase
+) -> None:
+    settings = make_settings(tmp_path, fresh_database(kind, migrated=False), key_provider=name, passphrase=PASSPHRASE)
     place = settings.keyring if name == "file" else passphrase_room.path_beside(settings.keyring)
     place.parent.mkdir(mode=0o700)
     place.write_text("{}")
     with pytest.raises(KeyringError, match="The database is empty"):
         prepare_vault(settings)
     assert place.read_text() == "{}"
+    assert_nothing_was_made(settings)
+
+
+def assert_nothing_was_made(settings: Settings) -> None:
+    assert stored_schema(settings) == ""
+    assert is_missing(settings.database_url) == settings.embedded
 
 
 @pytest.mark.parametrize("name", [name for name in PROVIDERS if name not in ("file", "awskms")])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_provider_that_is_not_set_up_makes_no_vault_and_says_what_is_missing(
-    name: str, tmp_path: Path, database: str
+    kind: Kind, name: str, tmp_path: Path, fresh_database: FreshDatabase
 ) -> None:
+    settings = make_settings(tmp_path, fresh_database(kind, migrated=False), key_provider=name)
     with pytest.raises(KeyProviderError, match="STRONGROOM_"):
-        prepare_vault(make_settings(tmp_path, database, key_provider=name))
+        prepare_vault(settings)
+    assert_nothing_was_made(settings)
 
 
 def test_the_wrong_passphrase_does_not_open_the_vault(tmp_path: Path, database: str) -> None:

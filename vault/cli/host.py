@@ -92,8 +92,7 @@ def prepare(found: Settings) -> str:
     from vault.app import prepare_vault, stored_schema
     from vault.storage.schema import SCHEMA
 
-    place = embedded_database(found)
-    before = stored_schema(found) if place is None or place.exists() else ""
+    before = stored_schema(found)
     if prepare_vault(found):
         tell_of_new_vault(found)
     elif before and before < SCHEMA:

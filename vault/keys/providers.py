@@ -126,6 +126,13 @@ class Providers(Mapping[str, Provider]):
         """
         return self._make(name, FOUNDERS.get(name, PROVIDERS[name]))
 
+    def require_set_up(self, name: str) -> None:
+        """Raise `KeyProviderError` where a setting is missing that a new vault needs. Makes no file."""
+        if name == "passphrase":
+            _given_passphrase(self._settings)
+        elif name not in FOUNDERS:
+            self.found(name)
+
     def _make(self, name: str, make: ProviderFactory) -> Provider:
         with self._lock:
             if name not in self._made:

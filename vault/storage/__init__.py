@@ -8,6 +8,7 @@ from vault.storage.migrate import migrate
 from vault.storage.receipts import hold, when_settled
 from vault.storage.refused import is_about_the_rows
 from vault.storage.repository import Record, Stale, WrittenRow
+from vault.storage.same_file import is_missing
 from vault.storage.schema import SCHEMA_NUMBER, require_usable, require_whole, schema_revision, schema_state
 from vault.storage.session_cache import NoCache, RedisCache, SessionCache
 from vault.storage.signed import RowSigner
@@ -45,6 +46,7 @@ __all__ = [
     "hold",
     "holds_vault",
     "is_about_the_rows",
+    "is_missing",
     "migrate",
     "require_usable",
     "require_whole",

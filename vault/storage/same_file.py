@@ -11,6 +11,7 @@ from pathlib import Path
 from sqlalchemy.engine import URL
 
 from vault.errors import DatabaseUnavailable
+from vault.storage.engine import parse_url
 
 _GONE = (
     "The database file was deleted, moved or replaced while this process used it, so nothing more is written. "
@@ -18,12 +19,23 @@ _GONE = (
 )
 
 
+def is_missing(url: str) -> bool:
+    """Whether this is a SQLite database whose file does not exist. To open it would make an empty file."""
+    name = _file_of(parse_url(url))
+    return name is not None and not Path(name).exists()
+
+
+def _file_of(url: URL) -> str | None:
+    name = url.database if url.get_backend_name() == "sqlite" else None
+    return None if name == ":memory:" else name or None
+
+
 class SameFile:
     """The identity of a database file, taken at its first use."""
 
     def __init__(self, url: URL) -> None:
-        name = url.database if url.get_backend_name() == "sqlite" else None
-        self._path = Path(name) if name and name != ":memory:" else None
+        name = _file_of(url)
+        self._path = Path(name) if name else None
         self._first: tuple[int, int] | None = None
 
     def require(self) -> None:
