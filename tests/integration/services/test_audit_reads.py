@@ -371,9 +371,14 @@ def test_a_file_of_forged_records_costs_one_file_and_one_look_at_the_keys(
     forged = (sealed[:8] + os.urandom(16) + sealed[24:] if kind == "of unknown keys" else b"x" for _ in range(500))
     file.write([(os.urandom(16), SealedBlob(blob)) for blob in forged])
     file.close()
-    looks: list[None] = []
-    learn = vault.instance.learn
-    monkeypatch.setattr(vault.instance, "learn", lambda: (looks.append(None), learn())[1])
+    looks = []
+    real = vault.instance.learn
+
+    def learn() -> None:
+        looks.append(1)
+        real()
+
+    monkeypatch.setattr(vault.instance, "learn", learn)
     values(vault, ada, "prod")
     drain(vault)
     assert [path.name for path in (folder / "set-aside").iterdir()] == [file.path.name]
