@@ -7,8 +7,9 @@ the caller is the network of the call: one IPv4 address, or the first 64 bits of
                          └─ not yet, or none → the network: a stranger
 
 All strangers together have half of a worker's memory and of its places (three quarters for networks with one call),
-because a stranger has as many networks as they can pay for. A balancer's probes have a few places of their own, so that
-no flood makes them fail.
+because a stranger has as many networks as they can pay for. The last places are for callers with no call in progress,
+so that a few callers with many calls do not keep all others out. A balancer's probes have a few places of their own, so
+that no flood makes them fail.
 """
 
 from __future__ import annotations
@@ -33,6 +34,10 @@ _CREDENTIALS_MOST = 20_000
 
 _BURST_SECONDS = 2.0
 """A caller may make this many seconds' worth of calls at once."""
+
+_RESERVED_SHARE = 8
+"""The last eighth of a lane's places is for callers with no call in progress, and half of it for persons alone.
+Otherwise four persons with all their calls could block all others."""
 
 _COOKIE = b"__Host-strongroom"
 
@@ -150,7 +155,7 @@ class Callers:
     def admit(self, caller: Caller) -> None:
         """Count one more call. Raises `Refusal` when the caller, its group or the lane has too many."""
         limits, group = self.limits, caller.group
-        if group is not self._probes and self._persons.in_flight + self._strangers.in_flight >= limits.in_flight:
+        if group is not self._probes and self._persons.in_flight + self._strangers.in_flight >= self._most_for(caller):
             raise busy(f"{self.name}_full")
         if caller.in_flight >= group.per_caller:
             raise too_many("caller_in_flight")
@@ -166,6 +171,14 @@ class Callers:
         caller.calls_left = left - 1.0
         caller.in_flight += 1
         group.in_flight += 1
+
+    def _most_for(self, caller: Caller) -> int:
+        """How many places of the lane may be taken before this caller's next call."""
+        most = self.limits.in_flight
+        reserve = most // _RESERVED_SHARE
+        if caller.in_flight:
+            return most - reserve
+        return most if caller.group is self._persons else most - reserve // 2
 
     def _group(self, key: str) -> Group:
         if key.startswith(_PERSON):

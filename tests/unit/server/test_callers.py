@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from werkzeug.sansio.http import parse_cookie
 
@@ -69,6 +71,54 @@ def test_all_callers_together_may_have_so_many_calls_under_way() -> None:
     for key in "ab":
         enter(callers, key)
     assert refused(callers, "c") == (503, "calls_full", 1)
+
+
+def fill(callers: Callers, prefix: str, calls: int = 32) -> int:
+    """Let callers of one kind have as many calls under way as they may, each up to `calls`. Returns how many came."""
+    for number in range(200):
+        admitted = 0
+        for _ in range(calls):
+            try:
+                enter(callers, f"{prefix}{number}")
+            except Refusal:
+                break
+            admitted += 1
+        if not admitted:
+            return number
+    raise AssertionError("The lane never gets full.")
+
+
+def default_lane() -> Callers:
+    limits = Limits(in_flight=128, in_flight_per_caller=32, strangers_in_flight=64, per_second=1e6)
+    return Callers("calls", limits, Memory(MemoryBudget(MUCH), MUCH), Clock())
+
+
+@pytest.mark.parametrize("first", ["person:", "address:"])
+def test_four_accounts_and_an_address_with_all_their_calls_keep_no_other_caller_out(first: str) -> None:
+    callers = default_lane()
+    greedy = [f"person:{number}" for number in range(4)]
+    for key in [*greedy, "address:0"] if first == "person:" else ["address:0", *greedy]:
+        for _ in range(32):
+            with contextlib.suppress(Refusal):
+                enter(callers, key)
+    assert refused(callers, "person:0")[0] in (429, 503)
+    for number in range(5, 10):
+        enter(callers, f"person:{number}").release()
+        enter(callers, f"address:{number}").release()
+
+
+def test_it_takes_twenty_accounts_to_fill_a_lane() -> None:
+    assert fill(default_lane(), "person:") == 20
+
+
+def test_strangers_cannot_fill_what_people_left() -> None:
+    callers = default_lane()
+    for number in range(4):
+        for _ in range(32):
+            with contextlib.suppress(Refusal):
+                enter(callers, f"person:{number}")
+    assert fill(callers, "address:") == 8
+    enter(callers, "person:5")
 
 
 def test_a_place_is_free_when_all_who_hold_it_have_left() -> None:
