@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.bench import audit, cases, intake, keys, pages
+from tests.bench import audit, cases, intake, keys, memory, pages
 from tests.bench.cases import Measured
 from tests.bench.clients import Clients
 from tests.bench.stores import Store, prepare
@@ -29,7 +29,7 @@ _CLIENTS = 32
 
 GROUPS = (
     "reads", "audit", "stored", "refusals", "writes", "imports", "pages", "logins", "starts", "rewraps", "verify",
-    "intake",
+    "intake", "memory",
 )  # fmt: skip
 
 
@@ -39,8 +39,8 @@ def main() -> None:
     wanted = _wanted(os.environ.get("BENCH", "").split())
     # Whoever ends it early, also by `timeout`, must not find its servers still there.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    if wanted == {"intake"}:
-        show(intake.bodies())
+    if wanted <= set(_ALONE):
+        show([line for group in _ALONE if group in wanted for line in _ALONE[group]()])
         return
     with ExitStack() as stack:
         # Before everything else: they are forked.
@@ -51,7 +51,8 @@ def main() -> None:
         lines: list[Line] = []
         lines += _measure("SQLite", directory / "sqlite", _sqlite_url, clients, wanted)
         lines += _measure("PostgreSQL", directory / "postgresql", lambda _: postgres.create_database(), clients, wanted)
-    lines += intake.bodies() if "intake" in wanted else []
+    for group in wanted & set(_ALONE):
+        lines += _ALONE[group]()
     show(sorted(lines, key=lambda line: _order(line, lines)))
     print(f"Measured in {time.monotonic() - started:.0f} s, with {cases.READERS} readers at once where none are named.")
 
@@ -108,6 +109,9 @@ _GROUPS_OF_ONE: dict[str, Callable[[Measured], list[Line]]] = {
     "starts": cases.run_true,
 }
 """What one running server is enough for."""
+
+_ALONE: dict[str, Callable[[], list[Line]]] = {"intake": intake.bodies, "memory": memory.kept}
+"""What needs none of the stores."""
 
 
 def _sqlite_url(folder: Path) -> str:
