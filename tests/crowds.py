@@ -9,7 +9,7 @@ from sqlalchemy import insert
 
 from vault.services import Services
 from vault.services.clock import now_us
-from vault.services.own_keys import new_user_key_columns
+from vault.services.own.keys import new_user_key_columns
 from vault.storage import UnitOfWork
 from vault.storage.keys import UserKeys
 from vault.storage.signed import SignedTable

@@ -18,7 +18,7 @@ from vault.errors import SecondFactorRequired
 from vault.model.principal import Principal
 from vault.services import Services
 from vault.services.clock import SECOND_US
-from vault.services.logins import Proof, Visit
+from vault.services.people.logins import Proof, Visit
 
 WEB = Visit("web", ADDRESS, "test", "request")
 API = Visit("api", ADDRESS, "test", "request")

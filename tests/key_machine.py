@@ -24,7 +24,7 @@ from vault.errors import Conflict, NotFound, StrongroomError, VaultLocked
 from vault.keys import backup as backup_key
 from vault.model.principal import Principal
 from vault.services import Services
-from vault.services.locking import lock, unlock
+from vault.services.keys.locking import lock, unlock
 from vault.settings import Settings
 from vault.storage import UnitOfWork
 

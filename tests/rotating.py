@@ -23,7 +23,7 @@ from vault.jobs.runner import WORKER_LEASE_US
 from vault.keys import FileProvider, Keyring, Provider
 from vault.services import Services
 from vault.services.clock import Clock, now_us
-from vault.services.instance import Instance
+from vault.services.own.instance import Instance
 from vault.settings import Settings
 from vault.storage import NoCache, RowSigner, Storage, first_rows
 from vault.storage.authority import REPOSITORIES

@@ -25,11 +25,11 @@ from vault.model.grant import Permission
 from vault.model.principal import Principal, PrincipalKind, Role, host_operator
 from vault.services import Services
 from vault.services.clock import SECOND_US, Clock, now_us
-from vault.services.erasure import ErasureReport
-from vault.services.sessions import NewSession
-from vault.services.tokens import GrantRequest, TokenRequest, TokenView
-from vault.services.values import Question
-from vault.services.variables import Precondition
+from vault.services.environments.values import Question
+from vault.services.environments.variables import Precondition
+from vault.services.people.erasure import ErasureReport
+from vault.services.people.sessions import NewSession
+from vault.services.tokens.tokens import GrantRequest, TokenRequest, TokenView
 from vault.storage import Record, Stale, UnitOfWork
 
 PASSWORD = "lantern gravel ninefold otter"

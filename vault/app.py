@@ -16,8 +16,8 @@ from vault.model.budgets import BodyLimit
 from vault.services import Services
 from vault.services.backup import Restorer
 from vault.services.clock import Clock, now_us
-from vault.services.founding import create
-from vault.services.instance import Instance
+from vault.services.keys.founding import create
+from vault.services.own.instance import Instance
 from vault.settings import Settings
 from vault.storage import (
     NoCache,

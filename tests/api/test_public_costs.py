@@ -18,7 +18,7 @@ import pytest
 
 from tests.api.conftest import Caller, Vault
 from tests.api.test_budgets import PUBLIC_BYTES, PUBLIC_ROUTES
-from vault.services import accounts
+from vault.services.people import accounts
 
 CPU_MOST_SECONDS = 0.020
 """On a machine on which `calibrated` takes 10 ms or less; on a slower one as much more as it takes longer."""

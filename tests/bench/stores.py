@@ -18,7 +18,7 @@ from vault.model.environment import EnvironmentKind, Variable
 from vault.model.principal import Principal
 from vault.services import Services
 from vault.services.clock import now_us
-from vault.services.sealing import encode
+from vault.services.environments.sealing import encode
 from vault.storage import UnitOfWork
 from vault.storage.environments import Environments
 from vault.storage.keys import DataKeys

@@ -25,7 +25,8 @@ from vault.errors import KeyProviderError, KeyringError, StorageError
 from vault.keys import PROVIDERS, keyring_file
 from vault.keys import passphrase as passphrase_room
 from vault.keys.guard import Guarded, Limits
-from vault.services import Services, founding
+from vault.services import Services
+from vault.services.keys import founding
 from vault.settings import Settings
 from vault.storage import is_missing
 

@@ -23,8 +23,8 @@ from vault.jobs.drain import drain
 from vault.keys import backup as backup_key
 from vault.services.backup import Archive, Opener, places_at
 from vault.services.clock import SECOND_US
-from vault.services.logins import Proof, Visit
-from vault.services.sweep import Sweep
+from vault.services.doctor import Sweep
+from vault.services.people.logins import Proof, Visit
 from vault.storage.schema import SCHEMA
 
 VISIT = Visit("api", "127.0.0.1", "test", "request")

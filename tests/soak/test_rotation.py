@@ -18,7 +18,7 @@ from tests.rotating import kill_somewhere, open_everything, start_command
 from tests.soak.rotation_load import Outcome, load, percentile
 from tests.vaults import HOST, add_environment, add_person, make_settings, make_vault, opened_again, patch, run_sql
 from vault.app import prepare_vault
-from vault.services.rewrapping import Pace
+from vault.services.keys.rewrapping import Pace
 from vault.settings import Settings
 
 ACCOUNTS = 100_000

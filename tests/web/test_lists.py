@@ -16,7 +16,7 @@ from tests.vaults import HOST, PASSWORD, FakeClock, add_environment, add_token, 
 from tests.web.conftest import Visitor, newcomer
 from vault.model.grant import Grant
 from vault.model.principal import Principal, Role
-from vault.services.token_holders import grant_of
+from vault.services.tokens.holders import grant_of
 from vault.storage import Record
 
 FEW, MANY = 20, 200
@@ -148,7 +148,7 @@ def test_grants_are_given_to_their_tokens_in_one_pass(tmp_path: Path, monkeypatc
         made.append(row)
         return grant_of(row)
 
-    monkeypatch.setattr("vault.services.tokens.grant_of", seen)
+    monkeypatch.setattr("vault.services.tokens.tokens.grant_of", seen)
     items = ada.ok("GET", "/tokens?limit=200")["items"]
     assert [len(item["grants"]) for item in items] == [number % 3 + 1 for number in range(30)]
     assert len(made) == 60
@@ -162,7 +162,7 @@ def test_grants_are_given_to_their_tokens_in_one_pass(tmp_path: Path, monkeypatc
 def test_ended_tokens_are_in_no_list_of_accessors_and_never_more_than_a_bound(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vault.services.tokens.ENDED_MOST", 20)
+    monkeypatch.setattr("vault.services.tokens.tokens.ENDED_MOST", 20)
     clock = FakeClock()
     vault = open_for_tests(tmp_path, f"sqlite:///{tmp_path / 'strongroom.db'}", clock=clock, quota_tokens=3)
     services = vault.services

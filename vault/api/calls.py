@@ -20,8 +20,8 @@ from vault.model.grant import Permission
 from vault.model.policy import allows_anywhere
 from vault.model.principal import Principal
 from vault.services import Services
+from vault.services.environments.variables import Precondition
 from vault.services.idempotency import Call, Claim, KeptAnswer
-from vault.services.variables import Precondition
 from vault.storage import UnitOfWork
 
 PREFIX = "/api/v1"

@@ -19,7 +19,7 @@ from vault.api.schemas.environments import (
 from vault.api.variables import variable_of
 from vault.model.environment import Environment
 from vault.model.grant import Permission
-from vault.services.environments import GLOBALS
+from vault.services.environments.environments import GLOBALS
 from vault.storage import UnitOfWork
 
 blueprint = StrictBlueprint("environments", __name__, description="Named sets of variables.")

@@ -15,7 +15,7 @@ from vault.api.schemas.factors import (
     NewTotpAnswer,
     RecoveryCodesAnswer,
 )
-from vault.services.factors import Added, FactorList, PasskeyEnrolment, TotpEnrolment
+from vault.services.people.factors import Added, FactorList, PasskeyEnrolment, TotpEnrolment
 
 blueprint = StrictBlueprint("factors", __name__, description="My second factors.")
 

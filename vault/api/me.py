@@ -7,8 +7,8 @@ from typing import Any
 from vault.api.calls import principal, proven, services
 from vault.api.parser import StrictBlueprint
 from vault.api.schemas.people import ChangePasswordBody, ErasureAnswer, PasswordBody, UserSchema
-from vault.services.accounts import NewPassword
-from vault.services.erasure import ErasureReport
+from vault.services.people.accounts import NewPassword
+from vault.services.people.erasure import ErasureReport
 from vault.storage import Record, UnitOfWork
 
 blueprint = StrictBlueprint("me", __name__, description="My account.")

@@ -15,8 +15,8 @@ from vault.api.parser import StrictBlueprint
 from vault.api.schemas.bounded import Body, BoundedText, WholeNumber
 from vault.api.schemas.parts import REVISION_MOST, Moment, Reference, Switch
 from vault.errors import InvalidInput
-from vault.services.rewrapping import Pace
-from vault.services.rotation import KeyStatus
+from vault.services.keys.master import KeyStatus
+from vault.services.keys.rewrapping import Pace
 
 SLICE_SECONDS = 5.0
 WAIT_SECONDS = 10.0

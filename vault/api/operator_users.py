@@ -16,7 +16,7 @@ from vault.api.schemas.bounded import Body, BoundedText
 from vault.api.schemas.parts import NAME_MOST, Page, Reference
 from vault.api.schemas.people import ErasureAnswer, UserSchema
 from vault.model.principal import Role
-from vault.services.erasure import ErasureReport
+from vault.services.people.erasure import ErasureReport
 from vault.storage import Record, UnitOfWork
 
 blueprint = StrictBlueprint("operator-users", __name__, description="People's accounts, for operators.")

@@ -17,9 +17,9 @@ from vault.api.schemas.factors import ProofBody
 from vault.api.schemas.people import PasswordBody
 from vault.api.schemas.sessions import ChallengeAnswer, LoginBody, NewSessionAnswer, SessionPage
 from vault.http import public
-from vault.services.factors import Challenge
-from vault.services.logins import Proof, Visit
-from vault.services.sessions import NewSession
+from vault.services.people.factors import Challenge
+from vault.services.people.logins import Proof, Visit
+from vault.services.people.sessions import NewSession
 from vault.storage import UnitOfWork
 
 blueprint = StrictBlueprint("sessions", __name__, description="Logging in and out.")

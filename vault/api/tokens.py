@@ -10,7 +10,7 @@ from vault.api.parser import StrictBlueprint
 from vault.api.schemas.parts import Page, moment
 from vault.api.schemas.tokens import RotateBody, TokenAnswer, TokenBody, TokenPage, TokenSchema
 from vault.model.grant import Grant
-from vault.services.tokens import GrantRequest, TokenRequest, TokenView
+from vault.services.tokens.tokens import GrantRequest, TokenRequest, TokenView
 from vault.storage import UnitOfWork
 
 blueprint = StrictBlueprint("tokens", __name__, description="Scoped credentials for services.")

@@ -13,7 +13,7 @@ from vault.api.schemas.transfer import ExportQuery, ImportAnswer, ImportBody
 from vault.api.values import text_response
 from vault.formats import ParsedFile
 from vault.model.grant import Permission
-from vault.services.transfer import format_named, parse_file
+from vault.services.environments.files import format_named, parse_file
 from vault.storage import UnitOfWork
 
 blueprint = StrictBlueprint("transfer", __name__, description="Files in and out.")

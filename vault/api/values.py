@@ -14,8 +14,8 @@ from vault.api.schemas.variables import ValuesAnswer
 from vault.errors import InvalidInput
 from vault.formats import Source, refuse
 from vault.model.environment import EnvironmentKind, Variable
-from vault.services.transfer import format_named
-from vault.services.values import Answer, Question
+from vault.services.environments.files import format_named
+from vault.services.environments.values import Answer, Question
 
 blueprint = StrictBlueprint("values", __name__, description="What a service uses.")
 

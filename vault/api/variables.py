@@ -19,7 +19,7 @@ from vault.api.schemas.variables import (
 )
 from vault.model.environment import Variable
 from vault.model.grant import Permission
-from vault.services.variables import Written
+from vault.services.environments.variables import Written
 from vault.storage import UnitOfWork
 
 blueprint = StrictBlueprint("variables", __name__, description="Variables with all their attributes.")

@@ -129,7 +129,7 @@ def _forwarding(found: Settings) -> Finding:
 def _sweep(found: Settings) -> Iterator[Finding]:
     """Every row and every blob, and then the audit: all of it is looked at, whatever is found."""
     from vault.app import open_vault
-    from vault.services.sweep import Sweep
+    from vault.services.doctor import Sweep
 
     services = open_vault(found)
     try:

@@ -11,7 +11,7 @@ from vault.cli.words import say
 from vault.errors import StrongroomError
 
 if TYPE_CHECKING:
-    from vault.services.locking import LockChange
+    from vault.services.keys.locking import LockChange
 
 
 @click.command()
@@ -34,7 +34,7 @@ def _change_and_record(*, locked: bool) -> None:
 
 def _change(*, locked: bool) -> LockChange:
     """Write the flag and print the result. It needs no key, so it waits for no key provider and no passphrase."""
-    from vault.services import locking
+    from vault.services.keys import locking
     from vault.storage import Storage
 
     found = host.settings()
@@ -57,7 +57,7 @@ def _change(*, locked: bool) -> LockChange:
 def _record(*, locked: bool) -> None:
     """Record it in the audit, which needs the vault's keys. Print a warning if they are not available."""
     from vault.app import open_vault
-    from vault.services import locking
+    from vault.services.keys import locking
 
     try:
         storage = open_vault(host.vault_settings()).storage

@@ -5,7 +5,7 @@ from __future__ import annotations
 from vault.model.principal import vault_itself
 from vault.services import Services, audit
 from vault.services.clock import DAY_US, SECOND_US
-from vault.services.throttle import REMEMBERED_US
+from vault.services.people.throttle import REMEMBERED_US
 
 ENDED_KEPT_US = DAY_US
 """Ended sessions and tokens stay for a day, so that somebody can still see what they were."""

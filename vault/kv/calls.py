@@ -23,7 +23,7 @@ from vault.model.grant import Permission
 from vault.model.principal import Principal, PrincipalKind
 from vault.model.strict_json import dumps, parse_written
 from vault.services import Services
-from vault.services.wrapping import Wrapped, check_ttl
+from vault.services.vaultkv.wrapping import Wrapped, check_ttl
 from vault.storage import UnitOfWork
 
 PREFIX = "/v1"

@@ -11,7 +11,7 @@ from vault.errors import InvalidInput
 from vault.kv import calls, problems
 from vault.kv.calls import WRITES, body, envelope, mapping, named, nothing, principal, services, transaction
 from vault.model.digits import whole_number
-from vault.services.versions import Edit, Found, Version, Wanted, merged, replaced
+from vault.services.vaultkv.versions import Edit, Found, Version, Wanted, merged, replaced
 
 blueprint = calls.new_blueprint("data")
 

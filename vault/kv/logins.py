@@ -10,7 +10,7 @@ from vault.http import public
 from vault.kv import calls
 from vault.kv.calls import WRITES, body, envelope, services, text, transaction
 from vault.kv.tokens import auth_of_session, auth_of_token
-from vault.services.counting import counted
+from vault.services.people.counting import counted
 
 blueprint = calls.new_blueprint("logins")
 

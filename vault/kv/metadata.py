@@ -12,8 +12,8 @@ from vault.kv.calls import WRITES, body, envelope, mapping, named, nothing, prin
 from vault.kv.data import MERGE_PATCH
 from vault.kv.duration import seconds_of, text_of
 from vault.model.digits import whole_number
-from vault.services.environments import MAX_VERSIONS_MOST
-from vault.services.metadata import Told
+from vault.services.environments.environments import MAX_VERSIONS_MOST
+from vault.services.vaultkv.metadata import Told
 from vault.storage import Record
 
 blueprint = calls.new_blueprint("metadata")

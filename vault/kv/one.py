@@ -9,7 +9,7 @@ from vault.kv import calls
 from vault.kv.calls import WRITES, body, envelope, named, nothing, principal, services, transaction
 from vault.kv.data import answer_etag, known_etags
 from vault.kv.metadata import names
-from vault.services.versions import Wanted, replaced
+from vault.services.vaultkv.versions import Wanted, replaced
 
 blueprint = calls.new_blueprint("one")
 

@@ -17,7 +17,7 @@ from vault.model.digits import whole_number
 from vault.model.environment import check_environment_name
 from vault.model.grant import Permission
 from vault.model.policy import allows
-from vault.services.metadata import EVERYWHERE
+from vault.services.vaultkv.metadata import EVERYWHERE
 
 blueprint = calls.new_blueprint("system")
 

@@ -14,7 +14,7 @@ from vault.kv.duration import seconds_of
 from vault.kv.policies import EVERYTHING, grants_of, policies_of
 from vault.model.principal import PrincipalKind
 from vault.services.clock import SECOND_US
-from vault.services.tokens import TokenRequest, TokenView
+from vault.services.tokens.tokens import TokenRequest, TokenView
 from vault.storage import Record
 
 blueprint = calls.new_blueprint("tokens")

@@ -8,32 +8,32 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vault.services import audit
-from vault.services.accounts import Accounts
 from vault.services.audit import AuditTree, Forwarder, ReadLog, Trail, Verifier
 from vault.services.backup import Backups, KnownArchives
 from vault.services.clock import Clock, now_us
-from vault.services.environments import Environments
-from vault.services.erasure import Erasure, UnknownArchives
-from vault.services.factors import Challenges, Factors, Passkeys, RecoveryCodes, Totp
-from vault.services.history import History
+from vault.services.environments.environments import Environments
+from vault.services.environments.files import Transfer
+from vault.services.environments.history import History
+from vault.services.environments.sealing import Sealer
+from vault.services.environments.values import ValuesReader
+from vault.services.environments.variables import Variables
 from vault.services.idempotency import Idempotency
-from vault.services.instance import Instance
-from vault.services.key_services import KeyServices
-from vault.services.logins import Logins
-from vault.services.metadata import Metadata
+from vault.services.keys.upgrading import Upgrading
+from vault.services.keys.wiring import KeyServices
+from vault.services.own.instance import Instance
+from vault.services.people.accounts import Accounts
+from vault.services.people.erasure import Erasure, UnknownArchives
+from vault.services.people.factors import Challenges, Factors, Passkeys, RecoveryCodes, Totp
+from vault.services.people.logins import Logins
+from vault.services.people.sessions import Sessions
+from vault.services.people.throttle import Throttle
 from vault.services.readiness import Readiness
-from vault.services.sealing import Sealer
-from vault.services.sessions import Sessions
-from vault.services.throttle import Throttle
-from vault.services.token_holders import TokenHolders
-from vault.services.tokens import Tokens
+from vault.services.tokens.holders import TokenHolders
+from vault.services.tokens.tokens import Tokens
 from vault.services.touches import Touches
-from vault.services.transfer import Transfer
-from vault.services.upgrading import Upgrading
-from vault.services.values import ValuesReader
-from vault.services.variables import Variables
-from vault.services.versions import Versions
-from vault.services.wrapping import Wrapping
+from vault.services.vaultkv.metadata import Metadata
+from vault.services.vaultkv.versions import Versions
+from vault.services.vaultkv.wrapping import Wrapping
 from vault.settings import Settings
 from vault.storage import HotReads, SessionCache, Spool, Storage
 

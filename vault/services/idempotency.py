@@ -19,9 +19,9 @@ from vault.model.policy import require
 from vault.model.principal import Principal, PrincipalKind
 from vault.services import audit
 from vault.services.clock import DAY_US, Clock
-from vault.services.documents import read_document
-from vault.services.environments import target_of
-from vault.services.instance import Instance
+from vault.services.environments.documents import read_document
+from vault.services.environments.environments import target_of
+from vault.services.own.instance import Instance
 from vault.storage import Asked, Record, UnitOfWork
 
 KEPT_US = DAY_US

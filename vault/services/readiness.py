@@ -19,7 +19,7 @@ from vault.errors import StrongroomError, Unavailable
 from vault.observe import metrics
 from vault.services.audit.forward import Forwarder
 from vault.services.audit.reads import ReadLog
-from vault.services.instance import Instance
+from vault.services.own.instance import Instance
 from vault.settings import Settings
 from vault.storage import SessionCache, Storage
 from vault.storage.probe import (

@@ -1,7 +1,7 @@
 """Challenges: what somebody has proven so far, until they prove the rest of it or their time is over.
 
-They carry no MAC: what has authority in them is sealed (see `services/factors/challenges.py`). The number of attempts
-is not, as no counter of the throttle is.
+They carry no MAC: what has authority in them is sealed (see `services/people/factors/challenges.py`). The number of
+attempts is not, as no counter of the throttle is.
 """
 
 from __future__ import annotations

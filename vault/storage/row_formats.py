@@ -1,7 +1,7 @@
 """The catalogue of row formats: the formats after the first that may be written, and their columns.
 
-A format in this catalogue is *open*. It is opened when every running worker knows it (`services/upgrading.py`), and
-stays open. A process of an older release reads the columns of a newer format from here (`adopting.py`).
+A format in this catalogue is *open*. It is opened when every running worker knows it (`services/keys/upgrading.py`),
+and stays open. A process of an older release reads the columns of a newer format from here (`adopting.py`).
 """
 
 from __future__ import annotations

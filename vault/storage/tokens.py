@@ -96,7 +96,7 @@ class Tokens(Repository):
 
 
 def _living(now_us: int) -> ColumnElement[bool]:
-    """Neither revoked, nor expired, nor used up: as `vault.services.token_holders.is_living` has it."""
+    """Neither revoked, nor expired, nor used up: as `vault.services.tokens.holders.is_living` has it."""
     is_used_up = func.coalesce(tokens.c.uses_left, 1) <= 0
     expires_us = func.coalesce(tokens.c.expires_us, now_us + 1)
     return tokens.c.revoked_us.is_(None) & (expires_us > now_us) & not_(is_used_up)

@@ -6,8 +6,8 @@ from flask import Response
 
 from vault.errors import BadLogin, Conflict, InvalidInput, StrongroomError, TooManyRequests
 from vault.model.budgets import RouteClass
-from vault.services.accounts import NewPassword
-from vault.services.sessions import NewSession
+from vault.services.people.accounts import NewPassword
+from vault.services.people.sessions import NewSession
 from vault.storage import UnitOfWork
 from vault.web.blueprint import new_blueprint
 from vault.web.pages import field, principal, render, see, services, transaction

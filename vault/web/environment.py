@@ -7,7 +7,7 @@ from typing import Any
 
 from vault.errors import NotFound
 from vault.model.environment import Environment
-from vault.services.variables import Precondition
+from vault.services.environments.variables import Precondition
 from vault.web.both import called, home_of
 from vault.web.pages import principal, services
 

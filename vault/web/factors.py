@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from vault.errors import InvalidInput, NotFound
 from vault.model.budgets import RouteClass
-from vault.services.factors import Added, TotpEnrolment
+from vault.services.people.factors import Added, TotpEnrolment
 from vault.web.blueprint import new_blueprint
 from vault.web.once import Before, once
 from vault.web.pages import field, principal, render, see, services, transaction

@@ -17,9 +17,9 @@ from vault.errors import Conflict, FormatError, InvalidInput, NotFound, Strongro
 from vault.formats import FORMATS, Format, ParsedFile
 from vault.formats.files import ENCRYPTED_END, format_of, text_of
 from vault.model.environment import Environment, EnvironmentKind, looks_like_id
-from vault.services.environments import GLOBALS
-from vault.services.transfer import Imported, format_named, parse_file
-from vault.services.variables import NO_PRECONDITION, Precondition
+from vault.services.environments.environments import GLOBALS
+from vault.services.environments.files import Imported, format_named, parse_file
+from vault.services.environments.variables import NO_PRECONDITION, Precondition
 from vault.storage import UnitOfWork
 from vault.web import problems
 from vault.web.blueprint import new_blueprint

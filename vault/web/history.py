@@ -7,7 +7,7 @@ from typing import Any
 from flask import Response
 
 from vault.errors import InvalidInput
-from vault.services.environments import GLOBALS
+from vault.services.environments.environments import GLOBALS
 from vault.web.blueprint import new_blueprint
 from vault.web.both import both
 from vault.web.environment import REVISION_MOST, frame

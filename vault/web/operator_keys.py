@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from flask import Response
 
-from vault.services.locking import lock
-from vault.services.rewrapping import Pace
+from vault.services.keys.locking import lock
+from vault.services.keys.rewrapping import Pace
 from vault.web.operators import new_operator_blueprint
 from vault.web.pages import principal, render, see, services
 

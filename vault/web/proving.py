@@ -13,9 +13,9 @@ from vault.auth import COOKIE
 from vault.errors import BadSecondFactor, InvalidInput, SecondFactorRequired
 from vault.http import budget
 from vault.model.strict_json import parse_json
-from vault.services.factors import Challenge
-from vault.services.logins import Proof, Visit
-from vault.services.sessions import NewSession
+from vault.services.people.factors import Challenge
+from vault.services.people.logins import Proof, Visit
+from vault.services.people.sessions import NewSession
 from vault.web import pages
 from vault.web.problems import audited, status_of
 

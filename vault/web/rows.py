@@ -11,7 +11,7 @@ from vault.errors import InvalidInput
 from vault.http import budget
 from vault.model import strict_json
 from vault.model.environment import VARIABLES_MOST, VariableType
-from vault.services.editing import RowEdit
+from vault.services.environments.editing import RowEdit
 
 _KINDS: Mapping[str, type] = {
     "name": str,

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Response, request
 
 from vault.errors import Conflict, InvalidInput
-from vault.services.environments import GLOBALS, MAX_VERSIONS_MOST
+from vault.services.environments.environments import GLOBALS, MAX_VERSIONS_MOST
 from vault.storage import UnitOfWork
 from vault.web import problems
 from vault.web.blueprint import new_blueprint

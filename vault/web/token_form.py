@@ -17,7 +17,7 @@ from vault.model.digits import whole_number
 from vault.model.environment import Environment, normal
 from vault.model.grant import Permission
 from vault.services.clock import DAY_US, SECOND_US
-from vault.services.tokens import GRANTS_MAX, GrantRequest, TokenRequest
+from vault.services.tokens.tokens import GRANTS_MAX, GrantRequest, TokenRequest
 
 _DAY_SECONDS = DAY_US // SECOND_US
 _NAME_MAX_CHARACTERS = 256

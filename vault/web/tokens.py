@@ -12,7 +12,7 @@ from vault.errors import Conflict, InvalidInput
 from vault.model.budgets import RouteClass
 from vault.model.environment import Environment
 from vault.model.grant import Grant, Permission
-from vault.services.tokens import TokenView
+from vault.services.tokens.tokens import TokenView
 from vault.storage import UnitOfWork
 from vault.web import cursor
 from vault.web.blueprint import new_blueprint

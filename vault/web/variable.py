@@ -8,9 +8,9 @@ from flask import Response, request
 
 from vault.errors import Conflict, InvalidInput, NotFound, PreconditionFailed
 from vault.model.environment import Environment, Outline, Variable, VariableType
-from vault.services.editing import RowEdit, edited
-from vault.services.environments import GLOBALS
-from vault.services.variables import Listing, Written
+from vault.services.environments.editing import RowEdit, edited
+from vault.services.environments.environments import GLOBALS
+from vault.services.environments.variables import Listing, Written
 from vault.storage import UnitOfWork
 from vault.web import problems
 from vault.web.blueprint import new_blueprint

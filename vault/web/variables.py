@@ -7,9 +7,9 @@ from typing import Any
 from flask import Response, jsonify, request
 
 from vault.errors import InvalidInput, PreconditionFailed
-from vault.services.environments import GLOBALS
-from vault.services.transfer import parse_file
-from vault.services.values import Question
+from vault.services.environments.environments import GLOBALS
+from vault.services.environments.files import parse_file
+from vault.services.environments.values import Question
 from vault.web import problems, rows, variable
 from vault.web.blueprint import new_blueprint
 from vault.web.both import both, home

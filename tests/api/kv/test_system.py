@@ -9,7 +9,7 @@ import pytest
 from tests.api.conftest import Caller, Vault
 from tests.api.kv.conftest import Kv, kv_of
 from tests.vaults import HOST
-from vault.services.locking import lock, unlock
+from vault.services.keys.locking import lock, unlock
 
 _PUBLIC = {
     "/v1/sys/health", "/v1/sys/seal-status", "/v1/sys/leader", "/v1/sys/init", "/v1/auth/userpass/login/<user>",

@@ -11,7 +11,7 @@ from tests.api.conftest import Caller, Vault
 from tests.api.kv.conftest import Kv, kv_of
 from tests.vaults import FakeClock, run_sql
 from vault.jobs.purge import purge
-from vault.services import wrapping
+from vault.services.vaultkv import wrapping
 
 
 def _wrapped(kv: Kv, path: str = "secret/data/prod", ttl: str = "60") -> dict[str, Any]:

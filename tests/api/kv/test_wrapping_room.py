@@ -12,8 +12,8 @@ from tests.api.conftest import Caller, Vault
 from tests.api.kv.conftest import Kv, kv_of
 from tests.vaults import FakeClock, run_sql
 from vault.errors import DatabaseUnavailable
-from vault.services import wrapping
-from vault.services.wrapping import Share, Wrapping
+from vault.services.vaultkv import wrapping
+from vault.services.vaultkv.wrapping import Share, Wrapping
 
 EVERYTHING = ["list", "read", "create", "update", "delete", "history", "delegate"]
 

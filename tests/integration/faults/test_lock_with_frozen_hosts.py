@@ -20,7 +20,7 @@ from tests.servers import Postgres
 from tests.serving import RunningServer
 from tests.vaults import HOST, make_vault
 from vault import settings
-from vault.services.locking import lock, unlock
+from vault.services.keys.locking import lock, unlock
 from vault.storage import Storage
 from vault.storage.lock_flag import marker_of, read_flag
 

@@ -41,7 +41,7 @@ from vault.errors import (
 )
 from vault.model.principal import Principal, Role
 from vault.services import Services
-from vault.services.throttle import ACCOUNT_FAILURES, PAIR_FAILURES
+from vault.services.people.throttle import ACCOUNT_FAILURES, PAIR_FAILURES
 from vault.storage import Record, UnitOfWork
 
 OTHER_PASSWORD = "velvet anchor sixteen plums"

@@ -48,7 +48,7 @@ from vault.jobs.sequence import sequence
 from vault.model.event import Event
 from vault.model.principal import Principal, Role
 from vault.services import Services
-from vault.services.values import Question
+from vault.services.environments.values import Question
 from vault.storage import Search, SpoolFile
 
 CANARY = "canary-7c1e"

@@ -18,7 +18,7 @@ from vault.model.environment import Variable
 from vault.model.principal import Principal
 from vault.services import Services
 from vault.services.idempotency import Call, KeptAnswer
-from vault.services.logins import Proof
+from vault.services.people.logins import Proof
 
 CANARIES = ("canary-value-9d", "CANARY_NAME_9d", "canary-description-9d", "canary-answer-9d")
 

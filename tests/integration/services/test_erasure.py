@@ -39,9 +39,9 @@ from vault.errors import BadLogin, Conflict, Forbidden, InvalidInput, NotAuthent
 from vault.jobs.purge import purge
 from vault.model.principal import Principal, Role, vault_itself
 from vault.services import Services
-from vault.services.erasure import ErasureReport, Remains, UnknownArchives
 from vault.services.idempotency import Call, Claim, KeptAnswer
-from vault.services.user_rotation import UserRotation
+from vault.services.keys.users import UserRotation
+from vault.services.people.erasure import ErasureReport, Remains, UnknownArchives
 from vault.storage import UnitOfWork
 from vault.storage.tables import metadata
 

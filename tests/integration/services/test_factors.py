@@ -13,10 +13,10 @@ from vault.errors import BadSecondFactor, Conflict, Forbidden, InvalidInput, Not
 from vault.model.principal import Principal
 from vault.observe import metrics
 from vault.services import Services
-from vault.services.factors.challenges import ENROLMENT_LIFE_SECONDS
-from vault.services.factors.enrolment import FACTORS_MOST
-from vault.services.logins import Proof
-from vault.services.sweep import Sweep
+from vault.services.doctor import Sweep
+from vault.services.people.factors.challenges import ENROLMENT_LIFE_SECONDS
+from vault.services.people.factors.enrolment import FACTORS_MOST
+from vault.services.people.logins import Proof
 
 
 def test_the_first_factor_comes_with_ten_recovery_codes_and_ends_other_sessions(
@@ -154,7 +154,7 @@ def test_an_account_has_at_most_so_many(vault: Services, ada: Principal, monkeyp
     principal = fresh(vault, "ada")
     with vault.storage.read() as unit:
         row = unit.users.by_id(ada.user_id)
-    monkeypatch.setattr("vault.services.factors.enrolment.factors_of", lambda *_: [row] * FACTORS_MOST)
+    monkeypatch.setattr("vault.services.people.factors.enrolment.factors_of", lambda *_: [row] * FACTORS_MOST)
     for begin in (vault.factors.begin_totp, vault.factors.begin_passkey):
         with pytest.raises(Conflict):
             begin(principal)

@@ -11,8 +11,8 @@ from vault.errors import NotFound, NotGranted, RevisionDeleted
 from vault.model.environment import Variable
 from vault.model.principal import Principal
 from vault.services import Services
-from vault.services.values import LAYER_EMPTY, Question
-from vault.services.variables import Precondition
+from vault.services.environments.values import LAYER_EMPTY, Question
+from vault.services.environments.variables import Precondition
 
 
 def numbers(vault: Services, who: Principal, reference: str | None = "prod") -> list[int]:

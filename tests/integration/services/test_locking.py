@@ -31,7 +31,7 @@ from vault.errors import Forbidden, KeyProviderUnavailable, VaultLocked
 from vault.jobs import Jobs
 from vault.model.principal import Principal
 from vault.services import Services
-from vault.services.locking import lock, unlock
+from vault.services.keys.locking import lock, unlock
 
 
 def is_locked(vault: Services, ada: Principal) -> bool:

@@ -37,9 +37,9 @@ from vault.errors import (
 from vault.jobs.purge import purge
 from vault.model.principal import Principal
 from vault.services import Services
-from vault.services.factors.challenges import ATTEMPTS, FROM_ADDRESS_MOST, LIFE_SECONDS
-from vault.services.logins import Proof, Visit
-from vault.services.throttle import DAILY_FACTOR_FAILURES, PAIR_FAILURES, WINDOW_US
+from vault.services.people.factors.challenges import ATTEMPTS, FROM_ADDRESS_MOST, LIFE_SECONDS
+from vault.services.people.logins import Proof, Visit
+from vault.services.people.throttle import DAILY_FACTOR_FAILURES, PAIR_FAILURES, WINDOW_US
 
 NEW_PASSWORD = "velvet anchor sixteen plums"
 
@@ -240,13 +240,13 @@ def at_once(count: int, action: Callable[[int], object]) -> list[object]:
 @pytest.fixture
 def no_throttle(monkeypatch: pytest.MonkeyPatch) -> None:
     """Guesses without number, so that nothing but the factor itself stands in the way."""
-    monkeypatch.setattr("vault.services.throttle._refusals", lambda *_arguments, **_more: [0])
+    monkeypatch.setattr("vault.services.people.throttle._refusals", lambda *_arguments, **_more: [0])
 
 
 def many_challenges(vault: Services, count: int) -> list[str]:
     """As many as so many right passwords give, without their hashing."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vault.services.accounts.verify_password", lambda *_: True)
+        patch.setattr("vault.services.people.accounts.verify_password", lambda *_: True)
         return [asked(vault, "ada").challenge_id for _ in range(count)]
 
 

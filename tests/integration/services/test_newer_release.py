@@ -20,14 +20,14 @@ from vault.jobs.drain import drain
 from vault.model.environment import Variable, VariableType
 from vault.model.principal import Principal
 from vault.services import Services
-from vault.services import sealing as sealing_module
-from vault.services.documents import VERSION
-from vault.services.editing import RowEdit
+from vault.services.doctor import Sweep
+from vault.services.environments import sealing as sealing_module
+from vault.services.environments.documents import VERSION
+from vault.services.environments.editing import RowEdit
+from vault.services.environments.variables import Precondition
 from vault.services.idempotency import Call, KeptAnswer
-from vault.services.logins import Proof
-from vault.services.sweep import Sweep
-from vault.services.variables import Precondition
-from vault.services.versions import replaced
+from vault.services.people.logins import Proof
+from vault.services.vaultkv.versions import replaced
 from vault.storage import UnitOfWork
 
 OTHERS = (("expires_at", 1_900_000_000), ("rotate_days", [30, None]))

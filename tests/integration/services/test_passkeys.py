@@ -22,8 +22,8 @@ from vault.errors import (
 )
 from vault.model.principal import Principal
 from vault.services import Services
-from vault.services.factors.challenges import ENROLMENT_LIFE_SECONDS
-from vault.services.logins import Proof
+from vault.services.people.factors.challenges import ENROLMENT_LIFE_SECONDS
+from vault.services.people.logins import Proof
 
 
 @pytest.fixture

@@ -19,9 +19,9 @@ from vault.errors import Forbidden, NotAuthenticated, NotFound, NotGranted, Prec
 from vault.formats import ParsedFile
 from vault.model.principal import Principal
 from vault.services import Services
-from vault.services.editing import RowEdit
-from vault.services.tokens import LOGINS_MOST, GrantRequest, TokenRequest
-from vault.services.transfer import Imported, parse_file
+from vault.services.environments.editing import RowEdit
+from vault.services.environments.files import Imported, parse_file
+from vault.services.tokens.tokens import LOGINS_MOST, GrantRequest, TokenRequest
 
 
 def token(vault: Services, owner: Principal, *grants: GrantRequest) -> Principal:

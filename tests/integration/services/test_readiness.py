@@ -22,7 +22,7 @@ from vault.jobs import Jobs
 from vault.observe import metrics
 from vault.services import Services
 from vault.services.audit.forward import Forwarder
-from vault.services.locking import lock, unlock
+from vault.services.keys.locking import lock, unlock
 from vault.services.readiness import OVERDUE_SECONDS, SENTENCES, Readiness
 
 Open = Callable[..., Services]

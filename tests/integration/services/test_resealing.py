@@ -39,9 +39,9 @@ from vault.model.principal import Principal
 from vault.services import Services
 from vault.services.clock import now_us
 from vault.services.idempotency import Call, Claim, KeptAnswer
-from vault.services.logins import Proof
-from vault.services.own_keys import OwnKeys
-from vault.services.rewrapping import Pace
+from vault.services.keys.rewrapping import Pace
+from vault.services.own.keys import OwnKeys
+from vault.services.people.logins import Proof
 from vault.storage import NoCache, RowSigner, UnitOfWork
 
 PURPOSES = ("mac", "token", "digest", "checkpoint")

@@ -23,9 +23,9 @@ from tests.vaults import (
 from vault.errors import BadLogin, InvalidInput, NotAuthenticated
 from vault.model.principal import Principal
 from vault.services import Services
-from vault.services.factors.challenges import Purpose, Sealed
 from vault.services.idempotency import Call, Claim, KeptAnswer
-from vault.services.throttle import fold_address
+from vault.services.people.factors.challenges import Purpose, Sealed
+from vault.services.people.throttle import fold_address
 from vault.storage import Search, UnitOfWork
 
 
@@ -59,7 +59,7 @@ def test_a_login_past_the_quota_ends_the_session_that_was_idle_longest(
 def test_ended_sessions_are_kept_up_to_a_bound(
     vault: Services, ada: Principal, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vault.services.sessions.ENDED_MOST", 5)
+    monkeypatch.setattr("vault.services.people.sessions.ENDED_MOST", 5)
     with opened_again(vault, clock, quota_sessions=2) as small:
         for _ in range(20):
             clock.advance(1)
@@ -70,9 +70,9 @@ def test_ended_sessions_are_kept_up_to_a_bound(
 def test_challenges_of_a_person_and_of_all_strangers_have_a_bound(
     vault: Services, ada: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vault.services.factors.challenges.OF_PERSON_MOST", 3)
-    monkeypatch.setattr("vault.services.factors.challenges.OF_STRANGERS_MOST", 5)
-    monkeypatch.setattr("vault.services.factors.challenges._LOOK_EVERY", 1)
+    monkeypatch.setattr("vault.services.people.factors.challenges.OF_PERSON_MOST", 3)
+    monkeypatch.setattr("vault.services.people.factors.challenges.OF_STRANGERS_MOST", 5)
+    monkeypatch.setattr("vault.services.people.factors.challenges._LOOK_EVERY", 1)
     challenges = vault.factors._challenges
     for number in range(12):
         facts = Sealed(kind="api", user_id=ada.user_id)
@@ -106,8 +106,8 @@ def test_places_that_a_person_has_logged_in_from_have_a_bound(
 
 
 def test_counters_of_failures_have_a_bound(vault: Services, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vault.services.throttle.COUNTERS_MOST", 20)
-    monkeypatch.setattr("vault.services.throttle._LOOK_EVERY", 1)
+    monkeypatch.setattr("vault.services.people.throttle.COUNTERS_MOST", 20)
+    monkeypatch.setattr("vault.services.people.throttle._LOOK_EVERY", 1)
     throttle = vault.accounts._throttle
     for number in range(30):
         name, address = f"nobody-{number}", f"2001:db8:{number:x}::1"

@@ -18,7 +18,7 @@ from vault.app import open_vault
 from vault.errors import NotAuthenticated
 from vault.model.principal import Principal
 from vault.services import Services
-from vault.services.sessions import NewSession
+from vault.services.people.sessions import NewSession
 
 
 @pytest.fixture

@@ -15,10 +15,11 @@ from tests.vaults import HOST, FakeClock, add_token, as_token, grant, opened_aga
 from vault.app import open_vault
 from vault.errors import Conflict, Forbidden, MacError, StorageError
 from vault.model.principal import Principal
-from vault.services import Services, upgrading
-from vault.services.rewrapping import Pace
-from vault.services.sessions import hold
-from vault.services.sweep import Sweep
+from vault.services import Services
+from vault.services.doctor import Sweep
+from vault.services.keys import upgrading
+from vault.services.keys.rewrapping import Pace
+from vault.services.people.sessions import hold
 from vault.storage.authority import SIGNED_TABLES
 from vault.storage.key_walk import sign_many
 from vault.storage.later_formats import FormatStatus
@@ -38,7 +39,7 @@ def next_release(monkeypatch: pytest.MonkeyPatch) -> None:
     signed = SignedTable(tokens, added={**before, NEXT: {"last_used_us": None}})
     monkeypatch.setattr(Tokens, "signed", signed)
     monkeypatch.setitem(SIGNED_TABLES, "tokens", signed)
-    for module in ("vault.storage.upkeep", "vault.services.upgrading"):
+    for module in ("vault.storage.upkeep", "vault.services.keys.upgrading"):
         monkeypatch.setattr(f"{module}.SCHEMA_NUMBER", NEXT)
 
 

@@ -26,7 +26,7 @@ from vault.errors import NotFound, Unavailable
 from vault.jobs.rotate_by_age import rotate_by_age
 from vault.model.principal import Principal
 from vault.services import Services
-from vault.services.system_rotation import KEPT_US
+from vault.services.keys.system import KEPT_US
 
 DAY = 86_400
 

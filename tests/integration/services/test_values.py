@@ -13,7 +13,7 @@ from vault.errors import InvalidInput, NotFound
 from vault.model.environment import Variable
 from vault.model.principal import Principal
 from vault.services import Services
-from vault.services.values import LAYER_LEFT_OUT, Answer, Question
+from vault.services.environments.values import LAYER_LEFT_OUT, Answer, Question
 
 
 def answer(vault: Services, who: Principal, reference: str | None = "prod", **question: Any) -> Answer:

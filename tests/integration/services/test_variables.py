@@ -13,7 +13,7 @@ from vault.errors import InvalidInput, NotFound, PreconditionFailed, Preconditio
 from vault.model.environment import ENVIRONMENT_MAX_BYTES, Variable, VariableType
 from vault.model.principal import Principal
 from vault.services import Services
-from vault.services.variables import Precondition, Written
+from vault.services.environments.variables import Precondition, Written
 
 
 def replace(vault: Services, who: Principal, reference: str, said: Precondition, *items: Variable) -> Written:

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from tests.vaults import run_sql, write
 from vault.errors import StorageError
 from vault.services import Services
-from vault.services.own_keys import open_own_keys
+from vault.services.own.keys import open_own_keys
 from vault.storage import UnitOfWork, first_rows, schema_state, watched
 from vault.storage.adopting import adopt
 from vault.storage.authority import SIGNED_TABLES
@@ -52,7 +52,7 @@ def test_a_process_that_was_shown_another_catalogue_opens_no_vault(
     with vault.storage.read() as unit:
         rows = first_rows(unit.connection)
     assert rows is not None
-    monkeypatch.setattr("vault.services.own_keys.SIGNED_TABLES", {"users": users_with(adopted)})
+    monkeypatch.setattr("vault.services.own.keys.SIGNED_TABLES", {"users": users_with(adopted)})
     if not is_refused:
         assert open_own_keys(rows, vault.instance.keyring, None).state == rows.state
         return

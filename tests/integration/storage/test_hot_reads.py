@@ -11,7 +11,7 @@ from tests.vaults import add_environment, add_token, as_session, as_token, grant
 from vault.model.environment import Variable
 from vault.model.principal import Principal
 from vault.services import Services
-from vault.services.values import Question
+from vault.services.environments.values import Question
 from vault.storage import Record, UnitOfWork
 
 

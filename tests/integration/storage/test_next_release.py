@@ -26,7 +26,7 @@ from vault.app import open_vault, prepare_vault
 from vault.errors import StrongroomError
 from vault.jobs import Jobs
 from vault.model.principal import Role, host_operator
-from vault.services.sweep import Sweep
+from vault.services.doctor import Sweep
 
 HOST = host_operator("test")
 found = settings.load(dict(os.environ))

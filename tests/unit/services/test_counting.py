@@ -13,7 +13,7 @@ from vault.errors import (
     TooManyRequests,
 )
 from vault.observe import metrics
-from vault.services.counting import counted
+from vault.services.people.counting import counted
 
 
 def count(outcome: str) -> float:

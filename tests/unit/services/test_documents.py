@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from vault.errors import NewerFormat
-from vault.services.documents import known_members, read_document
+from vault.services.environments.documents import known_members, read_document
 
 
 @dataclass(frozen=True)

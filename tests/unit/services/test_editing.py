@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from vault.errors import InvalidInput
 from vault.model.environment import Variable, VariableType
-from vault.services.editing import RowEdit, checked, edited, merge
-from vault.services.history import compare
+from vault.services.environments.editing import RowEdit, checked, edited, merge
+from vault.services.environments.history import compare
 
 CURRENT = (
     Variable("A", "1"),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from vault.errors import InvalidInput, NewerFormat, TooLarge
 from vault.model.environment import ENVIRONMENT_MAX_BYTES, Variable, VariableType
-from vault.services.sealing import decode, encode
+from vault.services.environments.sealing import decode, encode
 
 # Whatever UTF-8 can carry.
 TEXT = st.text(st.characters(codec="utf-8"), max_size=30)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vault.services.throttle import (
+from vault.services.people.throttle import (
     ACCOUNT_FAILURES,
     ADDRESS_FAILURES,
     OVERALL_FAILURES,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vault.services.tokens import _networks_within
+from vault.services.tokens.tokens import _networks_within
 
 
 @pytest.mark.parametrize(

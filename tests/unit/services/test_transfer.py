@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vault.formats import ParsedFile
 from vault.model.environment import Variable, VariableType
-from vault.services.transfer import merged, plan_of
+from vault.services.environments.files import merged, plan_of
 
 STORED = (
     Variable("A", 5432, VariableType.SECRET, description="d", literal=True),

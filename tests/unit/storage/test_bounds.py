@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from vault.services import idempotency, sessions, throttle, tokens, wrapping
+from vault.services import idempotency
 from vault.services.audit import refusals
-from vault.services.factors import challenges, enrolment
+from vault.services.people import sessions, throttle
+from vault.services.people.factors import challenges, enrolment
+from vault.services.tokens import tokens
+from vault.services.vaultkv import wrapping
 from vault.settings import Settings
 from vault.storage import upkeep, users
 from vault.storage.bounds import ROW_BOUNDS

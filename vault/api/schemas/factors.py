@@ -7,7 +7,7 @@ from marshmallow import Schema, fields
 from vault.api.schemas.bounded import Body, BoundedMap, BoundedText
 from vault.api.schemas.parts import Moment
 from vault.api.schemas.sessions import OPTIONS
-from vault.services.factors.enrolment import NAME_MAX_CHARACTERS
+from vault.services.people.factors.enrolment import NAME_MAX_CHARACTERS
 
 _CODE_MOST = 64
 _PASSKEY_NAMES_MOST = 32

@@ -9,7 +9,7 @@ from marshmallow import Schema, ValidationError, fields
 from vault.api.schemas.bounded import Body, BoundedList, BoundedMap, BoundedText, WholeNumber
 from vault.api.schemas.parts import NAME_MOST, Reference, Switch, one_line
 from vault.model.grant import Permission
-from vault.services.tokens import DEFAULT_TTL_SECONDS, GRANTS_MAX, OVERLAP_MAX_SECONDS
+from vault.services.tokens.tokens import DEFAULT_TTL_SECONDS, GRANTS_MAX, OVERLAP_MAX_SECONDS
 
 _ID_MOST = 64
 _NETWORK_MOST = 64

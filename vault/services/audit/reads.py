@@ -50,7 +50,7 @@ from vault.services.audit.record import (
 from vault.services.audit.refusals import Gathered, Refusals
 from vault.services.audit.tree import AuditTree
 from vault.services.clock import Clock, now_us
-from vault.services.instance import Instance
+from vault.services.own.instance import Instance
 from vault.storage import Spool, SpoolFile, Storage, is_about_the_rows
 
 log = structlog.get_logger(__name__)

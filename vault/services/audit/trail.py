@@ -15,8 +15,8 @@ from vault.services.audit.record import digests, hash_of, record
 from vault.services.audit.tree import AuditTree
 from vault.services.audit.verify import Verifier
 from vault.services.clock import DAY_US, Clock
-from vault.services.instance import Instance
-from vault.services.throttle import fold_username
+from vault.services.own.instance import Instance
+from vault.services.people.throttle import fold_username
 from vault.storage import About, Held, Record, Search, Storage
 
 _PLACE = len(Event._fields)

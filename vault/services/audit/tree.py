@@ -17,7 +17,7 @@ from vault.errors import IntegrityError
 from vault.model.event import Event
 from vault.observe import metrics
 from vault.services.audit.record import hash_of
-from vault.services.instance import Instance
+from vault.services.own.instance import Instance
 from vault.storage import Placed, Record, UnitOfWork
 
 log = structlog.get_logger(__name__)

@@ -32,9 +32,9 @@ from vault.services.backup.places import places_at
 from vault.services.backup.remains import of_archives
 from vault.services.backup.seals import AgeSeal, KeySeal, Seal
 from vault.services.clock import Clock
-from vault.services.erasure import ErasureReport
-from vault.services.instance import Instance
-from vault.services.own_keys import master_key, open_own_keys
+from vault.services.own.instance import Instance
+from vault.services.own.keys import master_key, open_own_keys
+from vault.services.people.erasure import ErasureReport
 from vault.settings import Settings
 from vault.storage import Storage, UnitOfWork, first_rows, schema_revision
 from vault.storage.newer_tables import newer_tables

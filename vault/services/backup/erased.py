@@ -24,7 +24,7 @@ from vault.errors import BackupError, BlobError, ErasedListError, KeyProviderErr
 from vault.keys import Keyring, MasterKey
 from vault.services.backup.names import short_id
 from vault.services.backup.place import Place
-from vault.services.own_keys import OwnKeys, master_key
+from vault.services.own.keys import OwnKeys, master_key
 from vault.storage import UnitOfWork
 
 FORMAT = 1

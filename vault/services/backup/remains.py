@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from vault.services.backup.names import Held
 from vault.services.backup.places import places_at
 from vault.services.clock import DAY_US, HOUR_US, SECOND_US
-from vault.services.erasure import Remains
+from vault.services.people.erasure import Remains
 from vault.settings import Settings
 from vault.storage import UnitOfWork
 

@@ -26,9 +26,9 @@ from vault.services.backup.erased import ErasedList, fetched_list, merged
 from vault.services.backup.names import archives_in, short_id
 from vault.services.backup.place import Place
 from vault.services.clock import Clock
-from vault.services.instance import Instance
-from vault.services.own_keys import master_key, open_own_keys
-from vault.services.sweep import Sweep
+from vault.services.doctor import Sweep
+from vault.services.own.instance import Instance
+from vault.services.own.keys import master_key, open_own_keys
 from vault.storage import Storage, UnitOfWork, migrate, schema_state, watched
 from vault.storage.other_schema import Part, as_here, left_out
 from vault.storage.session_limits import LONG

@@ -30,7 +30,7 @@ from vault.app import restorer
 from vault.errors import DatabaseUnavailable, NotAuthenticated
 from vault.model.principal import Principal
 from vault.services import Services
-from vault.services.locking import lock
+from vault.services.keys.locking import lock
 from vault.storage import Stale
 from vault.storage.snapshot import LEFT_OUT, kept_tables
 from vault.storage.tables import metadata

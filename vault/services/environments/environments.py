@@ -1,0 +1,396 @@
+"""Environments as things: list, create, rename, copy, delete, restore. Their content: `variables.py`."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from vault.crypto import keyed_digest
+from vault.errors import InvalidInput, NameTaken, NotFound, NotGranted, QuotaExceeded
+from vault.model.environment import (
+    DESCRIPTION_MAX_CHARACTERS,
+    Environment,
+    EnvironmentKind,
+    Sealing,
+    Variable,
+    canonical,
+    check_environment_name,
+    looks_like_id,
+)
+from vault.model.grant import GLOBALS_TARGET, Permission, Target
+from vault.model.policy import allows, require
+from vault.model.principal import Principal
+from vault.services import audit
+from vault.services.clock import Clock
+from vault.services.environments.sealing import Sealer
+from vault.services.own.instance import Instance
+from vault.settings import Settings
+from vault.storage import Asked, Facts, Record, Storage, UnitOfWork
+
+GLOBALS: None = None
+"""The reference that means a user's globals, where another names an environment."""
+
+MAX_VERSIONS_DEFAULT = 100
+MAX_VERSIONS_MOST = 1000
+_STEP_LEAST = 500
+"""The least environments that a list reads in one statement."""
+DELETE_AFTER_MOST_SECONDS = 10 * 366 * 86_400
+
+
+class Environments:
+    """Every user's environments. A reference is an environment's id, its name, or `GLOBALS`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        storage: Storage,
+        instance: Instance,
+        sealer: Sealer,
+        reads: audit.ReadLog,
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._reads = reads
+        self._storage = storage
+        self._instance = instance
+        self._sealer = sealer
+        self._clock = clock
+
+    def find(self, unit: UnitOfWork, principal: Principal, reference: str | None, permission: Permission) -> Record:
+        """The living environment that `reference` means, if `principal` holds `permission` on it.
+
+        Raises `NotGranted` for what was not granted, whether it exists or not, and `NotFound` for what is not there.
+        """
+        row = self._look_up(unit, principal, reference)
+        ask(unit, principal, permission, target_of(row, reference))
+        if row is None or row.deleted_us is not None:
+            raise NotFound()
+        return row
+
+    def require(self, principal: Principal, reference: str | None, permissions: Collection[Permission]) -> None:
+        """Raise `NotGranted` unless `principal` holds one of `permissions` on `reference`, whether it exists or not.
+
+        For calls with a large body: this check comes before parsing it. The call itself checks again.
+        """
+        if principal.grants is None:
+            return
+        with self._storage.read() as unit:
+            target = target_of(self._look_up(unit, principal, reference), reference)
+        if not any(allows(principal, permission, target) for permission in permissions):
+            raise NotGranted()
+
+    def list(
+        self, principal: Principal, *, name: str | None = None, deleted: bool = False, after: str = "", limit: int
+    ) -> list[Environment]:
+        """The environments that `principal` may list, in order of name (deleted ones: of id), after a place."""
+        name = canonical(name) if name is not None else None
+        with self._storage.read() as unit:
+            found: list[Record] = []
+            # Read many rows at once: a token that may list few of them must not need a statement for each row.
+            step = max(limit, _STEP_LEAST)
+            while len(found) < limit:
+                page = unit.environments.page(principal.user_id, deleted=deleted, name=name, after=after, limit=step)
+                found += [row for row in page if allows(principal, Permission.LIST, target_of(row))]
+                if len(page) < step:
+                    break
+                after = page[-1].id if deleted else page[-1].name
+            views = list(self.views(unit, found[:limit]))
+        self._reads.read(principal, "environment.list")
+        return views
+
+    def get(self, principal: Principal, reference: str | None) -> Environment:
+        """One environment, without its values. Raises `NotFound`."""
+        with self._storage.read() as unit:
+            view = self.view(unit, self.find(unit, principal, reference, Permission.LIST))
+        self._reads.read(principal, "environment.read", view.id)
+        return view
+
+    def etag(self, environment: Record | Any) -> str:
+        """The ETag of an environment's own variables: it depends on nothing else, and tells nothing of them."""
+        parts = (environment.id, environment.current_revision_id or "", str(environment.state_generation))
+        return keyed_digest(self._instance.secret("digest"), "variables etag", *parts)[:16].hex()
+
+    def create(
+        self,
+        unit: UnitOfWork,
+        principal: Principal,
+        name: str,
+        *,
+        description: str = "",
+        max_versions: int = MAX_VERSIONS_DEFAULT,
+    ) -> Record:
+        """Make an empty environment. Raises `NotGranted`, `NameTaken`, `QuotaExceeded`, `InvalidInput`."""
+        name = check_environment_name(name)
+        ask(unit, principal, Permission.CREATE, Target(EnvironmentKind.ENVIRONMENT, name))
+        seq = unit.users.next_change(principal.user_id)
+        self._check_room(unit, principal, name)
+        row = self.add_row(
+            unit,
+            principal.user_id,
+            EnvironmentKind.ENVIRONMENT,
+            name,
+            description=_checked_description(description),
+            max_versions=checked_versions(max_versions),
+        )
+        unit.changes.add(principal.user_id, seq, "environment.create", row.id, None, row.created_us)
+        audit.record(unit, principal, "environment.create", environment_id=row.id)
+        return row
+
+    def add_row(
+        self,
+        unit: UnitOfWork,
+        owner_id: str,
+        kind: EnvironmentKind,
+        name: str,
+        *,
+        description: str = "",
+        max_versions: int = MAX_VERSIONS_DEFAULT,
+    ) -> Record:
+        """Store an environment with its first data key. For services: permission was asked there."""
+        environment_id, now = str(uuid.uuid4()), self._clock()
+        fresh = {"current_revision_id": None, "metadata_blob": None, "deleted_us": None}
+        counters = {"last_number": 0, "bytes_stored": 0, "state_generation": 0, "metadata_generation": 0}
+        rules = {"max_versions": max_versions, "cas_required": False, "delete_version_after_seconds": 0}
+        unit.environments.add(
+            id=environment_id,
+            owner_id=owner_id,
+            kind=str(kind),
+            name=name,
+            sealing=str(Sealing.SERVER),
+            created_us=now,
+            updated_us=now,
+            **fresh,
+            **counters,
+            **rules,
+        )
+        self._sealer.add_data_key(unit, owner_id, environment_id)
+        row = _existing(unit.environments.by_id(owner_id, environment_id))
+        if not description:
+            return row
+        unit.environments.change(row, **self.telling(unit, row, description=description))
+        return _existing(unit.environments.by_id(owner_id, environment_id))
+
+    def change(
+        self, unit: UnitOfWork, principal: Principal, reference: str | None, wishes: Mapping[str, Any]
+    ) -> Record:
+        """Change its name, description or rules. Raises `NotFound`, `NameTaken`, `InvalidInput`."""
+        row = self.find(unit, principal, reference, Permission.UPDATE)
+        _ask_rules(unit, principal, row, wishes)
+        seq, now = unit.users.next_change(principal.user_id), self._clock()
+        columns: dict[str, Any] = {"updated_us": now, "state_generation": row.state_generation + 1}
+        if "name" in wishes and wishes["name"] != row.name:
+            columns["name"] = self._checked_new_name(unit, principal, row, wishes["name"])
+        if "max_versions" in wishes:
+            columns["max_versions"] = checked_versions(wishes["max_versions"])
+        if "cas_required" in wishes:
+            columns["cas_required"] = wishes["cas_required"]
+        if "delete_version_after_seconds" in wishes:
+            columns["delete_version_after_seconds"] = checked_seconds(wishes["delete_version_after_seconds"])
+        told: dict[str, Any] = {name: wishes[name] for name in ("custom_metadata",) if name in wishes}
+        if "description" in wishes:
+            told["description"] = _checked_description(wishes["description"])
+        if told:
+            columns |= self.telling(unit, row, **told)
+        keeps = columns.get("max_versions", row.max_versions)
+        columns["bytes_stored"] = row.bytes_stored - unit.revisions.drop_up_to(row.id, row.last_number - keeps)
+        unit.environments.change(row, **columns)
+        unit.changes.add(principal.user_id, seq, "environment.change", row.id, None, now)
+        audit.record(unit, principal, "environment.change", environment_id=row.id)
+        return _existing(unit.environments.by_id(row.owner_id, row.id))
+
+    def delete(self, unit: UnitOfWork, principal: Principal, reference: str) -> None:
+        """Delete an environment; for 30 days it can be brought back. Raises `NotFound`."""
+        row = self.find(unit, principal, reference, Permission.DELETE)
+        if row.kind == EnvironmentKind.GLOBALS:
+            raise InvalidInput("The globals cannot be deleted; take their variables out instead.")
+        seq, now = unit.users.next_change(principal.user_id), self._clock()
+        unit.environments.change(row, deleted_us=now, state_generation=row.state_generation + 1)
+        unit.changes.add(principal.user_id, seq, "environment.delete", row.id, None, now)
+        audit.record(unit, principal, "environment.delete", environment_id=row.id)
+
+    def undelete(self, unit: UnitOfWork, principal: Principal, reference: str, new_name: str | None) -> Record:
+        """Bring a deleted environment back, by its id or (the one deleted last) by its name, perhaps under another."""
+        row = self._look_up_deleted(unit, principal, reference)
+        ask(unit, principal, Permission.UPDATE, target_of(row, reference))
+        if row is None:
+            raise NotFound()
+        seq, now = unit.users.next_change(principal.user_id), self._clock()
+        name = row.name if new_name is None else check_environment_name(new_name)
+        ask(unit, principal, Permission.CREATE, Target(EnvironmentKind.ENVIRONMENT, name))
+        if unit.environments.by_name(principal.user_id, name) is not None:
+            raise NameTaken("Another environment has this name by now; bring this one back under a new name.")
+        if name != row.name:
+            self._ask_to_move(unit, principal, row)
+        columns = {"deleted_us": None, "name": name, "state_generation": row.state_generation + 1}
+        unit.environments.change(row, **columns, updated_us=now)
+        unit.changes.add(principal.user_id, seq, "environment.undelete", row.id, None, now)
+        audit.record(unit, principal, "environment.undelete", environment_id=row.id)
+        return _existing(unit.environments.by_id(row.owner_id, row.id))
+
+    def view(self, unit: UnitOfWork, row: Record) -> Environment:
+        """What may be told of an environment to whoever may list it."""
+        return self.views(unit, [row])[0]
+
+    def views(self, unit: UnitOfWork, rows: Sequence[Record]) -> Sequence[Environment]:
+        """`view` of many environments, with the same number of statements as for one."""
+        revisions = unit.revisions.named(row.current_revision_id for row in rows if row.current_revision_id)
+        metadata = self._sealer.open_metadata_of(unit, rows)
+        return [
+            _view(row, revisions.get(row.current_revision_id), told) for row, told in zip(rows, metadata, strict=True)
+        ]
+
+    def store(
+        self,
+        unit: UnitOfWork,
+        principal: Principal,
+        environment: Record,
+        seq: int,
+        variables: Sequence[Variable],
+        before: Sequence[Variable] = (),
+    ) -> Record:
+        """Store all variables as the next revision and make it current. For services: permission was asked there.
+
+        `before` are the variables that they replace. `seq` comes from `Users.next_change`, which holds all else of
+        the user's back until this is stored.
+        """
+        number, revision_id, now = environment.last_number + 1, str(uuid.uuid4()), self._clock()
+        blob = self._sealer.seal_revision(unit, environment, revision_id, number, variables)
+        self._check_bytes(unit, environment.owner_id, len(blob))
+        data_key = _existing(unit.data_keys.active(environment.id))
+        after = environment.delete_version_after_seconds
+        unit.revisions.add(
+            id=revision_id,
+            environment_id=environment.id,
+            number=number,
+            data_key_id=data_key.id,
+            blob=blob,
+            size=len(blob),
+            created_us=now,
+            created_by=principal.label,
+            deletion_us=now + after * 1_000_000 if after else None,
+            destroyed=False,
+            generation=1,
+        )
+        freed = unit.revisions.drop_up_to(environment.id, number - environment.max_versions)
+        state = {"last_number": number, "state_generation": environment.state_generation + 1, "updated_us": now}
+        size = environment.bytes_stored + len(blob) - freed
+        unit.environments.change(environment, current_revision_id=revision_id, bytes_stored=size, **state)
+        unit.changes.add(environment.owner_id, seq, "revision.write", environment.id, number, now)
+        names = audit.changes(self._instance.secret("digest"), before, variables)
+        written = {"environment_id": environment.id, "revision": number, "blob": bytes(blob), "names": names}
+        audit.record(unit, principal, "revision.write", **written)
+        return _existing(unit.environments.by_id(environment.owner_id, environment.id))
+
+    def _look_up(self, unit: UnitOfWork, principal: Principal, reference: str | None) -> Record | None:
+        if reference is None:
+            return unit.environments.globals(principal.user_id)
+        find = unit.environments.by_id if looks_like_id(reference) else unit.environments.by_name
+        return find(principal.user_id, canonical(reference))
+
+    def _look_up_deleted(self, unit: UnitOfWork, principal: Principal, reference: str) -> Record | None:
+        if looks_like_id(reference):
+            row = unit.environments.by_id(principal.user_id, canonical(reference))
+            return row if row is not None and row.deleted_us is not None else None
+        return unit.environments.latest_deleted(principal.user_id, canonical(reference))
+
+    def telling(self, unit: UnitOfWork, row: Record, **told: Any) -> dict[str, Any]:
+        """The columns of `row` with `told` in its sealed metadata. For services: permission was asked there."""
+        generation = row.metadata_generation + 1
+        metadata = self._sealer.open_metadata(unit, row) | told
+        blob = self._sealer.seal_metadata(unit, row.owner_id, row.id, generation, metadata)
+        return {"metadata_blob": blob, "metadata_generation": generation}
+
+    def _check_room(self, unit: UnitOfWork, principal: Principal, name: str) -> None:
+        if unit.environments.by_name(principal.user_id, name) is not None:
+            raise NameTaken("You have an environment of this name.")
+        if unit.environments.count(principal.user_id) >= self._settings.quota_environments:
+            raise QuotaExceeded("You have as many environments as this vault allows (deleted ones count for 30 days).")
+
+    def _check_bytes(self, unit: UnitOfWork, owner_id: str, more: int) -> None:
+        if unit.environments.bytes_stored(owner_id) + more > self._settings.quota_bytes:
+            raise QuotaExceeded(
+                "Your environments and their history are as large as this vault allows. Lower max_versions of an "
+                "environment to let go of old revisions."
+            )
+
+    @staticmethod
+    def _ask_to_move(unit: UnitOfWork, principal: Principal, row: Record) -> None:
+        # A new name is a new place, where others may read: to move there is to read all, write it anew, and delete.
+        for permission in (Permission.READ, Permission.HISTORY, Permission.DELETE):
+            ask(unit, principal, permission, target_of(row))
+
+    def _checked_new_name(self, unit: UnitOfWork, principal: Principal, row: Record, name: str) -> str:
+        if row.kind == EnvironmentKind.GLOBALS:
+            raise InvalidInput("The globals have no name of their own.", path="name")
+        name = check_environment_name(name)
+        self._ask_to_move(unit, principal, row)
+        ask(unit, principal, Permission.CREATE, Target(EnvironmentKind.ENVIRONMENT, name))
+        if unit.environments.by_name(principal.user_id, name) is not None:
+            raise NameTaken("You have an environment of this name.")
+        return name
+
+
+def _ask_rules(unit: UnitOfWork, principal: Principal, row: Record, wishes: Mapping[str, Any]) -> None:
+    """A rule that lets go of revisions is a deletion."""
+    fewer = wishes.get("max_versions", row.max_versions) < row.max_versions
+    after = wishes.get("delete_version_after_seconds", row.delete_version_after_seconds)
+    if fewer or after != row.delete_version_after_seconds:
+        ask(unit, principal, Permission.DELETE, target_of(row))
+
+
+def ask(unit: UnitOfWork, principal: Principal, permission: Permission, target: Target) -> None:
+    """`require`, noted in the unit of work: a kept answer is given again only to whom all of it is granted still."""
+    require(principal, permission, target)
+    unit.asked.append(Asked(str(permission), str(target.kind), target.name, target.id))
+
+
+def target_of(row: Record | Facts | None, reference: str | None = None) -> Target:
+    """What a permission is asked for: the row itself, or the name that was asked for where there is no row."""
+    if row is None:
+        return GLOBALS_TARGET if reference is None else Target(EnvironmentKind.ENVIRONMENT, canonical(reference))
+    return Target(EnvironmentKind(row.kind), row.name, row.id)
+
+
+def _existing(row: Record | None) -> Record:
+    if row is None:
+        raise NotFound()
+    return row
+
+
+def _checked_description(text: str) -> str:
+    if len(text) > DESCRIPTION_MAX_CHARACTERS:
+        raise InvalidInput(f"A description has at most {DESCRIPTION_MAX_CHARACTERS} characters.", path="description")
+    return text
+
+
+def checked_versions(number: int) -> int:
+    """The number itself. Raises `InvalidInput` for more versions than are kept, and for none."""
+    if not 1 <= number <= MAX_VERSIONS_MOST:
+        raise InvalidInput(f"max_versions is from 1 to {MAX_VERSIONS_MOST}.", path="max_versions")
+    return number
+
+
+def checked_seconds(number: int) -> int:
+    """The number itself. Raises `InvalidInput` for a time that is not from 0 to ten years."""
+    if not 0 <= number <= DELETE_AFTER_MOST_SECONDS:
+        raise InvalidInput("This time is from 0 (never) to ten years.", path="delete_version_after_seconds")
+    return number
+
+
+def _view(row: Record, current: Record | None, metadata: Mapping[str, Any]) -> Environment:
+    return Environment(
+        id=row.id,
+        owner_id=row.owner_id,
+        kind=EnvironmentKind(row.kind),
+        name=row.name,
+        sealing=Sealing(row.sealing),
+        revision=current.number if current else None,
+        description=metadata.get("description", ""),
+        max_versions=row.max_versions,
+        cas_required=bool(row.cas_required),
+        delete_version_after_seconds=row.delete_version_after_seconds,
+        created_us=row.created_us,
+        updated_us=row.updated_us,
+        deleted_us=row.deleted_us,
+    )

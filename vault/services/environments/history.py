@@ -1,0 +1,136 @@
+"""Older revisions: list them, read one, compare two, go back to one (by writing it again)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vault.errors import NotFound
+from vault.model.environment import Revision, Variable
+from vault.model.grant import Permission
+from vault.model.principal import Principal
+from vault.services.audit import ReadLog
+from vault.services.environments.environments import Environments, ask, target_of
+from vault.services.environments.sealing import Sealer
+from vault.services.environments.variables import NO_PRECONDITION, Precondition, Variables, Written
+from vault.storage import Record, Storage, UnitOfWork
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """How one variable differs: `before` is None where it was added, `after` where it was removed."""
+
+    name: str
+    before: Variable | None
+    after: Variable | None
+
+    @property
+    def kind(self) -> str:
+        """`added`, `removed` or `changed`."""
+        if self.before is None:
+            return "added"
+        return "removed" if self.after is None else "changed"
+
+
+class History:
+    """The revisions of environments. Reading an older one needs `history`, going back to it `update` too."""
+
+    def __init__(
+        self, storage: Storage, environments: Environments, variables: Variables, sealer: Sealer, reads: ReadLog
+    ) -> None:
+        self._storage = storage
+        self._reads = reads
+        self._environments = environments
+        self._variables = variables
+        self._sealer = sealer
+
+    def revisions(self, principal: Principal, reference: str | None, before: int | None, limit: int) -> list[Revision]:
+        """The revisions, the newest first, older than number `before`; facts only."""
+        with self._storage.read() as unit:
+            row = self._environments.find(unit, principal, reference, Permission.HISTORY)
+            found = [_facts(revision) for revision in unit.revisions.page(row.id, before, limit)]
+        self._reads.read(principal, "revision.list", row.id)
+        return found
+
+    def get(self, principal: Principal, reference: str | None, number: int) -> Revision:
+        """One revision with its variables. Raises `NotFound`, `RevisionDeleted`."""
+        with self._storage.read() as unit:
+            environment = self._environments.find(unit, principal, reference, Permission.HISTORY)
+            revision = self._numbered(unit, environment, number)
+            self._ask_current(unit, principal, environment, revision)
+            found = _facts(revision, self._sealer.open_stored(unit, environment, revision))
+        self._reads.read(principal, "revision.read", environment.id, number)
+        return found
+
+    def diff(
+        self, principal: Principal, reference: str | None, number: int, against: int, *, action: str = "revision.read"
+    ) -> list[Change]:
+        """How revision `number` differs from revision `against` (0 is the empty one before the first).
+
+        The audit gets `action` for each of the two: `revision.compare` from who tells of no value.
+        """
+        with self._storage.read() as unit:
+            environment = self._environments.find(unit, principal, reference, Permission.HISTORY)
+            after = self._open(unit, principal, environment, number)
+            before = self._open(unit, principal, environment, against)
+        for read in {number, against} - {0}:
+            self._reads.read(principal, action, environment.id, read)
+        return compare(before, after)
+
+    def rollback(
+        self,
+        unit: UnitOfWork,
+        principal: Principal,
+        reference: str | None,
+        number: int,
+        precondition: Precondition = NO_PRECONDITION,
+    ) -> Written:
+        """Write revision `number` (0 is the empty one) again as a new one. Raises `NotFound`, `RevisionDeleted`."""
+        environment = self._environments.find(unit, principal, reference, Permission.HISTORY)
+
+        def old(_: tuple[Variable, ...]) -> tuple[Variable, ...]:
+            # Only under the user's lock: a revision that is destroyed in the meantime must stay so.
+            return (
+                self._sealer.open_stored(unit, environment, self._numbered(unit, environment, number)) if number else ()
+            )
+
+        return self._variables.write(unit, principal, reference, old, precondition, always=True)
+
+    def _open(self, unit: UnitOfWork, principal: Principal, environment: Record, number: int) -> tuple[Variable, ...]:
+        if number == 0:
+            return ()
+        revision = self._numbered(unit, environment, number)
+        self._ask_current(unit, principal, environment, revision)
+        return self._sealer.open_stored(unit, environment, revision)
+
+    @staticmethod
+    def _ask_current(unit: UnitOfWork, principal: Principal, environment: Record, revision: Record) -> None:
+        """`history` is for older revisions: the current one is for whoever may read."""
+        if revision.id == environment.current_revision_id:
+            ask(unit, principal, Permission.READ, target_of(environment))
+
+    def _numbered(self, unit: UnitOfWork, environment: Record, number: int) -> Record:
+        revision = unit.revisions.by_number(environment.id, number)
+        if revision is None:
+            raise NotFound("There is no revision of this number (any more).")
+        return revision
+
+
+def compare(before: Sequence[Variable], after: Sequence[Variable]) -> list[Change]:
+    """What was added, removed and changed, in the order of `after`, then of `before`."""
+    old, new = {item.name: item for item in before}, {item.name: item for item in after}
+    found = [Change(name, old.get(name), item) for name, item in new.items() if old.get(name) != item]
+    return found + [Change(name, item, None) for name, item in old.items() if name not in new]
+
+
+def _facts(row: Record, variables: tuple[Variable, ...] | None = None) -> Revision:
+    return Revision(
+        row.id,
+        row.environment_id,
+        row.number,
+        row.created_us,
+        row.created_by,
+        row.deletion_us,
+        bool(row.destroyed),
+        variables,
+    )

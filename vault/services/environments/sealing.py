@@ -1,0 +1,264 @@
+"""Variables ↔ sealed blobs: where the keys of one environment meet its rows.
+
+A revision's plaintext is `{"v":1,"variables":[{name, value, type, enabled, literal, description}, …]}`, in order,
+padded, never compressed. In version 2 a variable may have more members. A release keeps the ones that it does not know,
+and writes version 2 only if there are any. Every verb that needs plaintext comes through `open_revision`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from vault.crypto import Key, SealedBlob, as_sealed, context, key_id_of, new_key, open_blob, seal
+from vault.errors import BlobError, ClientSealed, IntegrityError, InvalidInput, NewerFormat, RevisionDeleted, TooLarge
+from vault.model import strict_json
+from vault.model.environment import ENVIRONMENT_MAX_BYTES, VARIABLES_MOST, Live, Sealing, Variable, VariableType
+from vault.services.clock import Clock
+from vault.services.environments.documents import read_document
+from vault.services.own.instance import Instance
+from vault.storage import Facts, Record, UnitOfWork
+
+_PLAIN, _WITH_OTHERS = 1, 2
+"""The versions of a revision's plaintext: only the members in `_MEMBERS`, or more members."""
+_MEMBERS = frozenset({"name", "value", "type", "enabled", "literal", "description"})
+_TYPES = {str(kind): kind for kind in VariableType}
+
+
+class Sealer:
+    """Seals and opens revisions and metadata with the keys of their environment."""
+
+    def __init__(self, instance: Instance, clock: Clock) -> None:
+        self._instance = instance
+        self._clock = clock
+
+    def is_gone(self, revision: Facts | Record) -> bool:
+        """Whether a revision's values may no longer be read: destroyed, or past its time of deletion."""
+        return revision.destroyed or (revision.deletion_us is not None and revision.deletion_us <= self._clock())
+
+    def add_data_key(self, unit: UnitOfWork, owner_id: str, environment_id: str) -> None:
+        """Make and store the first data key of a new environment."""
+        user_key = unit.user_keys.active(owner_id)
+        data_key = new_key()
+        wrapped = self._instance.keyring.wrap_data_key(
+            self._instance.user_key(owner_id, user_key), owner_id, environment_id, data_key
+        )
+        unit.data_keys.add(
+            id=data_key.id,
+            environment_id=environment_id,
+            owner_id=owner_id,
+            user_key_id=user_key.id,
+            state="active",
+            blob=wrapped,
+            generation=1,
+            created_us=self._clock(),
+        )
+
+    def seal_revision(
+        self, unit: UnitOfWork, environment: Record, revision_id: str, number: int, variables: Sequence[Variable]
+    ) -> SealedBlob:
+        """Seal all variables as one revision under the active data key. Raises `TooLarge` above 1 MiB."""
+        place = context.revision(self._instance.id, environment.id, revision_id, number)
+        return seal(self._active_key(unit, environment), place, encode(variables), padded=True)
+
+    def open_revision(
+        self,
+        environment: Facts | Record,
+        revision: Facts | Record,
+        blob: bytes | None,
+        data_key: Facts | Record | None,
+        user_key: Facts | Record | None,
+    ) -> tuple[Variable, ...]:
+        """The variables of a revision, from checked rows that the caller may have.
+
+        Raises `ClientSealed`, `RevisionDeleted`, or `BlobError` when the rows do not belong together.
+        """
+        return decode(self._open(environment, revision, blob, data_key, user_key))
+
+    def open_live(
+        self,
+        environment: Facts,
+        revision: Facts,
+        blob: bytes | None,
+        data_key: Facts | None,
+        user_key: Facts | None,
+    ) -> list[Live]:
+        """As `open_revision`, for who only wants what is enabled, and fast."""
+        return decode_live(self._open(environment, revision, blob, data_key, user_key))
+
+    def _open(
+        self,
+        environment: Facts | Record,
+        revision: Facts | Record,
+        blob: bytes | None,
+        data_key: Facts | Record | None,
+        user_key: Facts | Record | None,
+    ) -> bytes:
+        if environment.sealing != Sealing.SERVER:
+            raise ClientSealed()
+        if self.is_gone(revision):
+            raise RevisionDeleted()
+        if blob is None or data_key is None or user_key is None:
+            raise BlobError()
+        place = context.revision(self._instance.id, environment.id, revision.id, revision.number)
+        key = self._unwrap(environment.owner_id, environment.id, data_key, user_key)
+        return open_blob(key, place, blob)
+
+    def open_stored(self, unit: UnitOfWork, environment: Record, revision: Record) -> tuple[Variable, ...]:
+        """`open_revision` for rows that were read one by one."""
+        data_key, user_key = _keys_of(unit, revision.data_key_id)
+        if user_key is None:
+            # Between one statement and the next, a rotation may have moved it to other keys.
+            revision = unit.revisions.by_id(revision.id) or revision
+            data_key, user_key = _keys_of(unit, revision.data_key_id)
+        return self.open_revision(environment, revision, revision.blob, data_key, user_key)
+
+    def seal_metadata(
+        self, unit: UnitOfWork, owner_id: str, environment_id: str, generation: int, metadata: dict[str, Any]
+    ) -> SealedBlob:
+        """Seal what an owner says of an environment (its description, custom metadata)."""
+        row = unit.data_keys.active(environment_id)
+        if row is None:
+            raise IntegrityError()
+        place = context.metadata(self._instance.id, environment_id, generation)
+        key = self._unwrap_row(unit, owner_id, environment_id, row)
+        return seal(key, place, json.dumps(metadata, ensure_ascii=False).encode(), padded=True)
+
+    def open_metadata(self, unit: UnitOfWork, environment: Record) -> dict[str, Any]:
+        """What `seal_metadata` has sealed; empty where nothing was."""
+        if environment.metadata_blob is None:
+            return {}
+        data_key, user_key = _keys_of(unit, key_id_of(environment.metadata_blob))
+        if user_key is None:
+            # As in `open_stored`.
+            environment = unit.environments.by_id(environment.owner_id, environment.id) or environment
+            data_key, user_key = _keys_of(unit, key_id_of(environment.metadata_blob))
+        if data_key is None or user_key is None:
+            raise BlobError()
+        blob = as_sealed(environment.metadata_blob)
+        place = context.metadata(self._instance.id, environment.id, environment.metadata_generation)
+        key = self._unwrap(environment.owner_id, environment.id, data_key, user_key)
+        return read_document(open_blob(key, place, blob))
+
+    def open_metadata_of(self, unit: UnitOfWork, environments: Sequence[Record]) -> list[dict[str, Any]]:
+        """`open_metadata` of many environments, with the same number of statements as for one."""
+        key_ids = {row.id: key_id_of(row.metadata_blob) for row in environments if row.metadata_blob is not None}
+        data_keys = unit.data_keys.named(key_ids.values())
+        user_keys = unit.user_keys.named(key.user_key_id for key in data_keys.values())
+        opened = []
+        for row in environments:
+            data_key = data_keys.get(key_ids.get(row.id, ""))
+            user_key = user_keys.get(data_key.user_key_id) if data_key is not None else None
+            # If a rotation replaced a key in between, read this environment by itself.
+            metadata = self.metadata_under(row, data_key, user_key) if row.metadata_blob is not None else {}
+            opened.append(self.open_metadata(unit, row) if metadata is None else metadata)
+        return opened
+
+    def metadata_under(
+        self, environment: Facts | Record, data_key: Facts | Record | None, user_key: Facts | Record | None
+    ) -> dict[str, Any] | None:
+        """`open_metadata` where the keys are at hand already; None where the metadata is under another key."""
+        blob = as_sealed(environment.metadata_blob)
+        if data_key is None or user_key is None or key_id_of(blob) != data_key.id:
+            return None
+        place = context.metadata(self._instance.id, environment.id, environment.metadata_generation)
+        key = self._unwrap(environment.owner_id, environment.id, data_key, user_key)
+        return read_document(open_blob(key, place, blob))
+
+    def _active_key(self, unit: UnitOfWork, environment: Record) -> Key:
+        if environment.sealing != Sealing.SERVER:
+            raise ClientSealed()
+        row = unit.data_keys.active(environment.id)
+        if row is None:
+            raise IntegrityError()
+        return self._unwrap_row(unit, environment.owner_id, environment.id, row)
+
+    def _unwrap_row(self, unit: UnitOfWork, owner_id: str, environment_id: str, data_key: Record) -> Key:
+        user_key = unit.user_keys.by_id(data_key.user_key_id)
+        if user_key is None:
+            raise BlobError()
+        return self._unwrap(owner_id, environment_id, data_key, user_key)
+
+    def _unwrap(self, owner_id: str, environment_id: str, data_key: Facts | Record, user_key: Facts | Record) -> Key:
+        # Owner and environment are those that were asked for, never those of the key's own row.
+        return self._instance.keyring.data_key_lazily(
+            lambda: self._instance.user_key(owner_id, user_key),
+            owner_id,
+            environment_id,
+            data_key.id,
+            data_key.blob,
+        )
+
+
+def _keys_of(unit: UnitOfWork, data_key_id: str | None) -> tuple[Record | None, Record | None]:
+    data_key = unit.data_keys.by_id(data_key_id) if data_key_id else None
+    return data_key, unit.user_keys.by_id(data_key.user_key_id) if data_key else None
+
+
+def encode(variables: Sequence[Variable]) -> bytes:
+    """A revision's plaintext, in the oldest version that can hold it.
+
+    Raises `InvalidInput` on a name that stands twice, `TooLarge` above 1 MiB.
+    """
+    if len(variables) > VARIABLES_MOST:
+        raise TooLarge(f"An environment holds at most {VARIABLES_MOST} variables.", path="variables")
+    seen: set[str] = set()
+    for position, variable in enumerate(variables):
+        if variable.name in seen:
+            raise InvalidInput("This name stands twice.", path=f"variables.{position}.name")
+        seen.add(variable.name)
+    records = [
+        {
+            "name": variable.name,
+            "value": variable.value,
+            "type": str(variable.type),
+            "enabled": variable.enabled,
+            "literal": variable.literal,
+            "description": variable.description,
+            **dict(variable.others),
+        }
+        for variable in variables
+    ]
+    version = _WITH_OTHERS if any(variable.others for variable in variables) else _PLAIN
+    document = {"v": version, "variables": records}
+    plaintext = strict_json.dumps(document).encode()
+    if len(plaintext) > ENVIRONMENT_MAX_BYTES:
+        raise TooLarge("An environment holds at most 1 MiB.", path="variables")
+    return plaintext
+
+
+def decode(plaintext: bytes) -> tuple[Variable, ...]:
+    """The inverse of `encode`. Raises `NewerFormat` for a version that this release does not know."""
+    return tuple(
+        Variable(
+            record["name"],
+            record["value"],
+            _TYPES[record["type"]],
+            record["enabled"],
+            record["literal"],
+            record["description"],
+            _others(record),
+        )
+        for record in _records(plaintext)
+    )
+
+
+def decode_live(plaintext: bytes) -> list[Live]:
+    """What `resolve_live` needs of the enabled variables in a revision's plaintext. Raises as `decode`."""
+    return [(record["name"], record["value"], record["literal"]) for record in _records(plaintext) if record["enabled"]]
+
+
+def _records(plaintext: bytes) -> list[dict[str, Any]]:
+    document = strict_json.loads(plaintext.decode())
+    if document["v"] not in (_PLAIN, _WITH_OTHERS):
+        raise NewerFormat()
+    records: list[dict[str, Any]] = document["variables"]
+    return records
+
+
+def _others(record: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
+    # Every record has all of `_MEMBERS`, so the length shows whether there are others.
+    if len(record) == len(_MEMBERS):
+        return ()
+    return tuple((name, value) for name, value in record.items() if name not in _MEMBERS)

@@ -1,0 +1,278 @@
+"""What is in an environment: read all variables, replace them, merge changes, one at a time; each write a revision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vault.errors import IntegrityError, NotFound, PreconditionFailed, PreconditionRequired, RevisionDeleted
+from vault.model.environment import Environment, Outline, Variable, normal
+from vault.model.grant import Permission, Target
+from vault.model.policy import require
+from vault.model.principal import Principal
+from vault.services import audit
+from vault.services.audit import ReadLog
+from vault.services.environments.editing import RowEdit, checked, edited, keeping_others, merge, typed
+from vault.services.environments.environments import Environments, target_of
+from vault.services.environments.sealing import Sealer
+from vault.storage import Record, Storage, UnitOfWork
+
+Edit = Callable[[tuple[Variable, ...]], tuple[Variable, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Precondition:
+    """What the caller read before: an ETag (`If-Match`), or that there is nothing to read (`If-None-Match: *`)."""
+
+    match: str | None = None
+    none: bool = False
+
+
+NO_PRECONDITION = Precondition()
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The current variables, the number of their revision (None before the first write), their ETag, and whose they
+    are."""
+
+    variables: tuple[Variable, ...]
+    revision: int | None
+    etag: str
+    target: Target
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """An environment, its current variables without their values, and the ETag that a write of them names: none where
+    there is nothing to read."""
+
+    environment: Environment
+    outlines: tuple[Outline, ...]
+    etag: str
+    is_deleted: bool = False
+    """Whether there is a current revision that cannot be read any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Where a write has led: the current revision and its ETag. `changed` is False when there was nothing to do."""
+
+    revision: int | None
+    etag: str
+    changed: bool
+
+
+class Variables:
+    """The current variables of environments."""
+
+    def __init__(self, storage: Storage, environments: Environments, sealer: Sealer, reads: ReadLog) -> None:
+        self._storage = storage
+        self._environments = environments
+        self._sealer = sealer
+        self._reads = reads
+
+    def read(
+        self, principal: Principal, reference: str | None, *, action: str = "variables.read", names: Iterable[str] = ()
+    ) -> Snapshot:
+        """All current variables, in order. The audit gets `action`, `names`. Raises `NotFound`, `RevisionDeleted`."""
+        with self._storage.read() as unit:
+            row = self._environments.find(unit, principal, reference, Permission.READ)
+            snapshot = self._snapshot(unit, row)
+        self._reads.read(principal, action, row.id, snapshot.revision, names=names)
+        return snapshot
+
+    def list(self, principal: Principal, reference: str | None) -> Listing:
+        """All current variables without their values. Raises `NotFound`, `ClientSealed`."""
+        with self._storage.read() as unit:
+            row = self._environments.find(unit, principal, reference, Permission.READ)
+            view, etag = self._environments.view(unit, row), self._environments.etag(row)
+            try:
+                outlines = tuple(variable.outline for variable in self._snapshot(unit, row).variables)
+                listing = Listing(view, outlines, etag if view.revision else "")
+            except RevisionDeleted:
+                listing = Listing(view, (), "", is_deleted=True)
+        self._reads.read(principal, "variables.list", row.id, view.revision)
+        return listing
+
+    def read_one(self, principal: Principal, reference: str | None, name: str) -> tuple[Variable, Snapshot]:
+        """One variable and the snapshot that it is of. Raises `NotFound`."""
+        name = normal(name)
+        snapshot = self.read(principal, reference, names=[name])
+        for variable in snapshot.variables:
+            if variable.name == name:
+                return variable, snapshot
+        raise NotFound("There is no variable of this name.")
+
+    def replace(
+        self,
+        unit: UnitOfWork,
+        principal: Principal,
+        reference: str | None,
+        variables: Sequence[Variable],
+        precondition: Precondition,
+    ) -> Written:
+        """Replace all variables. Raises `PreconditionRequired` without a precondition, `PreconditionFailed`."""
+        row = self._environments.find(unit, principal, reference, Permission.UPDATE)
+        if precondition == NO_PRECONDITION:
+            raise PreconditionRequired()
+        return self._write(
+            unit, principal, row, precondition, lambda current: keeping_others(current, map(checked, variables))
+        )
+
+    def patch(
+        self,
+        unit: UnitOfWork,
+        principal: Principal,
+        reference: str | None,
+        changes: Mapping[str, Mapping[str, Any] | None],
+        precondition: Precondition = NO_PRECONDITION,
+    ) -> Written:
+        """Merge changes, all in one revision: None removes, a mapping sets the attributes that it names.
+
+        Raises `InvalidInput` for a new variable without a value, `PreconditionRequired` where `cas_required` is set.
+        """
+        row = self._for_update(unit, principal, reference, precondition)
+        return self._write(unit, principal, row, precondition, lambda current: merge(current, changes))
+
+    def edit(
+        self,
+        unit: UnitOfWork,
+        principal: Principal,
+        reference: str | None,
+        edits: Sequence[RowEdit],
+        precondition: Precondition = NO_PRECONDITION,
+    ) -> Written:
+        """Apply what a person did to the rows, all in one revision. Raises as `edited` and `patch` do.
+
+        It needs `read` too: what it raises tells which names are there.
+        """
+        self._environments.find(unit, principal, reference, Permission.READ)
+        return self.write(unit, principal, reference, lambda current: edited(current, edits), precondition)
+
+    def put_one(
+        self,
+        unit: UnitOfWork,
+        principal: Principal,
+        reference: str | None,
+        variable: Variable,
+        precondition: Precondition = NO_PRECONDITION,
+    ) -> Written:
+        """Set one variable as a whole, keeping its place."""
+        names = ("value", "type", "enabled", "literal", "description")
+        attributes = {name: getattr(variable, name) for name in names}
+        return self.patch(unit, principal, reference, {variable.name: attributes}, precondition)
+
+    def delete_one(
+        self,
+        unit: UnitOfWork,
+        principal: Principal,
+        reference: str | None,
+        name: str,
+        precondition: Precondition = NO_PRECONDITION,
+    ) -> Written:
+        """Take one variable out. Raises `NotFound` when it is not there."""
+        row = self._for_update(unit, principal, reference, precondition)
+        name = normal(name)
+
+        def without(current: tuple[Variable, ...]) -> tuple[Variable, ...]:
+            left = tuple(variable for variable in current if variable.name != name)
+            if len(left) == len(current):
+                raise NotFound("There is no variable of this name.")
+            return left
+
+        return self._write(unit, principal, row, precondition, without)
+
+    def fill(self, unit: UnitOfWork, principal: Principal, created: Record, variables: Sequence[Variable]) -> Record:
+        """Write the first revision of an environment that this unit of work has created: creating allows it."""
+        seq = unit.users.next_change(principal.user_id)
+        return self._environments.store(unit, principal, created, seq, tuple(map(checked, variables)))
+
+    def copy(self, unit: UnitOfWork, principal: Principal, reference: str, new_name: str) -> Record:
+        """Make a new environment with the current variables of another as its first revision."""
+        source = self._environments.find(unit, principal, reference, Permission.READ)
+        created = self._environments.create(unit, principal, new_name, max_versions=source.max_versions)
+        snapshot = self._snapshot(unit, source)
+        audit.record(unit, principal, "environment.copy", environment_id=source.id, revision=snapshot.revision)
+        return self.fill(unit, principal, created, snapshot.variables)
+
+    def write(
+        self,
+        unit: UnitOfWork,
+        principal: Principal,
+        reference: str | None,
+        edit: Edit,
+        precondition: Precondition = NO_PRECONDITION,
+        *,
+        always: bool = False,
+    ) -> Written:
+        """Apply `edit` to the current variables. `always` stores a revision even where nothing changes."""
+        row = self._for_update(unit, principal, reference, precondition)
+        return self._write(unit, principal, row, precondition, edit, always=always)
+
+    def _for_update(
+        self, unit: UnitOfWork, principal: Principal, reference: str | None, precondition: Precondition
+    ) -> Record:
+        row = self._environments.find(unit, principal, reference, Permission.UPDATE)
+        if row.cas_required and precondition == NO_PRECONDITION:
+            raise PreconditionRequired("This environment takes no change that does not say what it replaces: If-Match.")
+        return row
+
+    def _write(
+        self,
+        unit: UnitOfWork,
+        principal: Principal,
+        found: Record,
+        precondition: Precondition,
+        edit: Edit,
+        *,
+        always: bool = False,
+    ) -> Written:
+        """`edit` gets the current variables: none before the first write, and none after a deletion."""
+        seq = unit.users.next_change(principal.user_id)
+        # Only now that the user's lock is held: the row that was found before may have moved on.
+        environment = unit.environments.by_id(found.owner_id, found.id)
+        if environment is None or environment.deleted_us is not None:
+            raise NotFound()
+        # A rename while this write waited for its turn may have led out of what was granted.
+        require(principal, Permission.UPDATE, target_of(environment))
+        current = self._readable(unit, environment)
+        self._check(environment, current, precondition)
+        before = self._sealer.open_stored(unit, environment, current) if current is not None else ()
+        after = typed(before, edit(before))
+        if current is not None and after == before and not always:
+            # Told all the same: whoever may not read could find a value out by writing guesses.
+            audit.record(unit, principal, "revision.unchanged", environment_id=environment.id, revision=current.number)
+            return Written(current.number, self._environments.etag(environment), changed=False)
+        environment = self._environments.store(unit, principal, environment, seq, after, before)
+        return Written(environment.last_number, self._environments.etag(environment), changed=True)
+
+    def _check(self, environment: Record, current: Record | None, precondition: Precondition) -> None:
+        if precondition.none and current is not None:
+            raise PreconditionFailed("There is a revision already: read it, and send its ETag in If-Match.")
+        if precondition.match is None:
+            return
+        if current is None or precondition.match not in ("*", self._environments.etag(environment)):
+            raise PreconditionFailed()
+
+    def _readable(self, unit: UnitOfWork, environment: Record) -> Record | None:
+        revision = self._current(unit, environment)
+        return None if revision is None or self._sealer.is_gone(revision) else revision
+
+    def _current(self, unit: UnitOfWork, environment: Record) -> Record | None:
+        if environment.current_revision_id is None:
+            return None
+        revision = unit.revisions.by_id(environment.current_revision_id)
+        if revision is None:
+            # Nobody here deletes a current revision: whoever did must not pass for an empty environment.
+            raise IntegrityError()
+        return revision
+
+    def _snapshot(self, unit: UnitOfWork, environment: Record) -> Snapshot:
+        etag = self._environments.etag(environment)
+        revision = self._current(unit, environment)
+        if revision is None:
+            return Snapshot((), None, etag, target_of(environment))
+        opened = self._sealer.open_stored(unit, environment, revision)
+        return Snapshot(opened, revision.number, etag, target_of(environment))

@@ -1,0 +1,1 @@
+"""Keys: rotating, rewrapping and resealing them, and locking the vault."""

@@ -1,0 +1,277 @@
+"""Rotation of the master key: make a version, prove it, flip it active, and let an old one go.
+
+    pending ── every living worker can use it ──► active ── another is active ──► retiring
+                                                                                     │ nothing refers to it
+    destroyed ◄── a waiting time has passed, and the proof: a foreign key ── disabled ◄┘ (and back: `--undo`)
+
+The keys that a version wraps move to the next by `rewrapping.py`, at any time and beside everything else.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.exc import IntegrityError as ForeignKeyError
+
+from vault.errors import Conflict, NotFound
+from vault.keys import MasterKey
+from vault.model.principal import Principal
+from vault.services import audit
+from vault.services.clock import DAY_US, Clock
+from vault.services.keys.workers import Waiting, WorkerStatus, again
+from vault.services.own.instance import Instance
+from vault.services.own.keys import make_canary
+from vault.settings import Settings
+from vault.storage import Record, Storage, UnitOfWork
+from vault.storage.key_walk import references
+
+
+@dataclass(frozen=True, slots=True)
+class VersionStatus:
+    """One version: where it lives, its state, how many user keys it wraps, and how many workers know it.
+
+    `destroyable_us` is when its waiting time has passed, for a disabled one.
+    """
+
+    version: int
+    provider: str
+    state: str
+    created_us: int
+    changed_us: int
+    user_keys: int
+    workers: int
+    destroyable_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyStatus:
+    """All versions, the oldest first, those that are gone too, and the workers."""
+
+    versions: tuple[VersionStatus, ...]
+    workers: tuple[WorkerStatus, ...]
+
+
+class MasterRotation:
+    """The versions of the master key. For operators."""
+
+    def __init__(
+        self, settings: Settings, storage: Storage, instance: Instance, waiting: Waiting, clock: Clock
+    ) -> None:
+        self._settings = settings
+        self._storage = storage
+        self._instance = instance
+        self._waiting = waiting
+        self._clock = clock
+
+    def status(self, principal: Principal) -> KeyStatus:
+        """What there is, and who knows it."""
+        principal.require_operator()
+        with self._storage.read() as unit:
+            rows, counts = unit.master_keys.list(), references(unit)
+            gone = unit.destroyed_keys.masters()
+            workers = tuple(self._waiting.workers(unit))
+        versions = [self._version_status(row, counts.get(row.id, 0), workers) for row in rows]
+        lost = [
+            VersionStatus(
+                row.version, row.provider, "destroyed" if row.confirmed_us else "being destroyed",
+                row.created_us, row.destroyed_us, 0, 0,
+            )
+            for row in gone
+        ]  # fmt: skip
+        return KeyStatus(tuple(sorted([*lost, *versions], key=lambda each: each.version)), workers)
+
+    def rotate(self, principal: Principal, provider: str | None = None, *, wait_seconds: float | None = None) -> int:
+        """Make a new version, with another provider where one is named, and make it the active one; its number.
+
+        One that an earlier call has left pending goes on. Raises `Unavailable` when a living worker does not come to
+        know it in time: asking again goes on from there.
+        """
+        principal.require_operator()
+        pending = self._pending(principal, provider)
+        self._waiting.for_all(wait_seconds)
+        return again(lambda: self._activate(principal, pending))
+
+    def retire(self, principal: Principal, version: int) -> None:
+        """Disable a version that nothing refers to: from now on the provider refuses it. Raises `Conflict`."""
+        principal.require_operator()
+        row = again(lambda: self._disable(principal, version))
+        self._instance.keyring.provider(row.provider).disable(row.ref)
+
+    def restore(self, principal: Principal, version: int) -> None:
+        """Undo `retire`: for a backup that needs the version. Raises `Conflict` for one that is not disabled."""
+        principal.require_operator()
+        with self._storage.read() as unit:
+            row = _existing(unit.master_keys.by_version(version))
+        if row.state != "disabled":
+            raise Conflict(f"Version {version} is {row.state}; only a disabled one can be brought back.")
+        # The provider first: a version that the vault takes for usable must be.
+        self._instance.keyring.provider(row.provider).enable(row.ref)
+        again(lambda: self._set_state(principal, version, "retiring", "keys.restore"))
+
+    def destroy(self, principal: Principal, version: int, *, now: bool = False) -> None:
+        """Destroy a version for good, with the proof that nothing refers to it; `now` leaves the waiting time out.
+
+        Raises `Conflict` while it is in use or its time has not come. What a crash has left half-done is finished
+        by the next call, whatever its version.
+        """
+        principal.require_operator()
+        self.finish_destroying(principal)
+        again(lambda: self._remove(principal, version, now))
+        self.finish_destroying(principal)
+
+    def finish_destroying(self, principal: Principal) -> int:
+        """Have the providers destroy what the vault has let go; how many. Raises what a provider raises."""
+        principal.require_operator()
+        with self._storage.read() as unit:
+            waiting = [row for row in unit.destroyed_keys.masters() if row.confirmed_us is None]
+        for row in waiting:
+            self._instance.keyring.provider(row.provider).destroy(row.ref)
+            with self._storage.write() as unit:
+                unit.destroyed_keys.change(row, confirmed_us=self._clock())
+                audit.record(unit, principal, "keys.destroyed", details={"version": row.version})
+        return len(waiting)
+
+    # -- Its steps --
+
+    def _pending(self, principal: Principal, provider: str | None) -> str:
+        """The id of the pending version: the one that is there, or a new one."""
+        with self._storage.read() as unit:
+            rows, gone = unit.master_keys.list(), unit.destroyed_keys.masters()
+            active_id = unit.state.get().active_master_key_id
+        name = provider or next(row.provider for row in rows if row.id == active_id)
+        found = next((row for row in rows if row.state == "pending"), None)
+        if found is not None:
+            if found.provider != name:
+                raise Conflict(
+                    f"Version {found.version} of the provider {found.provider} is pending: finish its rotation, or "
+                    "destroy it first."
+                )
+            return str(found.id)
+        first = all(row.provider != name for row in [*rows, *gone])
+        ref = self._instance.keyring.create_version(name, first=first)
+        return again(lambda: self._insert(principal, name, ref))
+
+    def _insert(self, principal: Principal, provider: str, ref: str) -> str:
+        now, key_id = self._clock(), str(uuid.uuid4())
+        with self._storage.read() as unit:
+            taken = [*unit.master_keys.list(), *unit.destroyed_keys.masters()]
+        _require_new(taken, provider, ref)
+        version = max(row.version for row in taken) + 1
+        row = {"id": key_id, "version": version, "provider": provider, "ref": ref, "state": "pending"}
+        canary = make_canary(self._instance.keyring, MasterKey(key_id, provider, ref))
+        with self._storage.write() as unit:
+            state = unit.state.hold()
+            # Once more, now that nobody else adds one: two hosts may have been given the same key at the same time.
+            _require_new(unit.master_keys.list(), provider, ref)
+            unit.master_keys.add(**row, **canary, created_us=now, changed_us=now)
+            # A new version of the state's row is what tells the workers that there is something to learn.
+            unit.state.change(state)
+            audit.record(unit, principal, "keys.prepare", details={"version": row["version"], "provider": provider})
+        return key_id
+
+    def _activate(self, principal: Principal, pending_id: str) -> int:
+        with self._storage.write() as unit:
+            state = unit.state.hold()
+            pending = _existing(unit.master_keys.by_id(pending_id))
+            if pending.state != "pending":
+                # Another operator's call was faster, and did the same.
+                return int(pending.version)
+            self._waiting.check(unit, state)
+            old = _existing(unit.master_keys.by_id(state.active_master_key_id))
+            now = self._clock()
+            unit.master_keys.change(old, state="retiring", changed_us=now)
+            unit.master_keys.change(pending, state="active", changed_us=now)
+            unit.state.change(state, active_master_key_id=pending.id)
+            audit.record(unit, principal, "keys.rotate", details={"version": pending.version})
+        self._instance.learn()
+        return int(pending.version)
+
+    def _disable(self, principal: Principal, version: int) -> Record:
+        with self._storage.write() as unit:
+            state = unit.state.hold()
+            row = _existing(unit.master_keys.by_version(version))
+            if row.state not in ("retiring", "disabled"):
+                raise Conflict(f"Version {version} is {row.state}: only one that another has replaced can be retired.")
+            left = references(unit).get(row.id, 0)
+            if left:
+                raise Conflict(f"{left:,} keys are still wrapped by version {version}: run `strongroom keys rewrap`.")
+            if row.state == "retiring":
+                unit.master_keys.change(row, state="disabled", changed_us=self._clock())
+                unit.state.change(state)
+                audit.record(unit, principal, "keys.retire", details={"version": version})
+            return row
+
+    def _set_state(self, principal: Principal, version: int, state_name: str, action: str) -> None:
+        with self._storage.write() as unit:
+            state = unit.state.hold()
+            row = _existing(unit.master_keys.by_version(version))
+            unit.master_keys.change(row, state=state_name, changed_us=self._clock())
+            unit.state.change(state)
+            audit.record(unit, principal, action, details={"version": version})
+
+    def _remove(self, principal: Principal, version: int, at_once: bool) -> None:
+        try:
+            with self._storage.write() as unit:
+                state = unit.state.hold()
+                row = unit.master_keys.by_version(version)
+                if row is None:
+                    self._require_destroyed(unit, version)
+                    return
+                self._check_may_go(unit, row, at_once)
+                unit.master_keys.remove(row)
+                gone = {"key_id": row.id, "kind": "master", "version": version, "created_us": row.created_us}
+                place = {"provider": row.provider, "ref": row.ref}
+                unit.destroyed_keys.add(**gone, **place, destroyed_us=self._clock(), confirmed_us=None)
+                unit.state.change(state)
+                audit.record(unit, principal, "keys.destroy", details={"version": version})
+        except ForeignKeyError as error:
+            raise Conflict(f"Something still refers to version {version}; nothing was destroyed.") from error
+
+    def _require_destroyed(self, unit: UnitOfWork, version: int) -> None:
+        if not any(row.version == version for row in unit.destroyed_keys.masters()):
+            raise NotFound(f"There is no version {version} of the master key.")
+
+    def _check_may_go(self, unit: UnitOfWork, row: Record, at_once: bool) -> None:
+        if row.state == "active":
+            raise Conflict(f"Version {row.version} is the active one: rotate first.")
+        left = references(unit).get(row.id, 0)
+        if left:
+            raise Conflict(f"{left:,} keys are still wrapped by version {row.version}: run `strongroom keys rewrap`.")
+        if at_once or row.state == "pending":
+            return
+        if row.state != "disabled":
+            raise Conflict(f"Version {row.version} is {row.state}: run `strongroom keys retire {row.version}` first.")
+        seconds_left = (self._destroyable_us(row) - self._clock()) // 1_000_000
+        if seconds_left > 0:
+            raise Conflict(
+                f"Version {row.version} may be destroyed in {seconds_left / 86_400:.1f} days: a backup may still need "
+                "it. With --now it goes at once."
+            )
+
+    def _destroyable_us(self, row: Record) -> int:
+        return int(row.changed_us) + self._settings.key_destroy_wait_days * DAY_US
+
+    def _version_status(self, row: Record, user_keys: int, workers: tuple[WorkerStatus, ...]) -> VersionStatus:
+        knowing = sum(not worker.is_locked and worker.knows_version >= row.version for worker in workers)
+        ready = self._destroyable_us(row) if row.state == "disabled" else None
+        facts = (row.version, row.provider, row.state, row.created_us, row.changed_us)
+        return VersionStatus(*facts, user_keys, knowing, ready)
+
+
+def _existing(row: Record | None) -> Record:
+    if row is None:
+        raise NotFound("There is no such version of the master key.")
+    return row
+
+
+def _require_new(rows: Sequence[Record], provider: str, ref: str) -> None:
+    """Raise `Conflict` for a key that is a version already: to rotate to it would rotate nothing, and to destroy the
+    old version would destroy the new one."""
+    for row in rows:
+        if (row.provider, row.ref) == (provider, ref):
+            raise Conflict(
+                f"The key that {provider} gives for a new version is version {row.version} already. Where a setting "
+                "names the key (STRONGROOM_AWS_KMS_KEY_ID), name another one there, or none."
+            )

@@ -1,0 +1,348 @@
+"""Reseal: the answer to a leak. Every key beneath the master key is new, every blob sealed and every row signed again.
+
+| stage    | what is new                                        | what says that it is not done yet          |
+|----------|----------------------------------------------------|--------------------------------------------|
+| system   | the system key                                     | the active one is of before                |
+| secrets  | the keys for MACs, tokens, digests and checkpoints | the active ones are of before              |
+| sessions | all end                                            | a living one's digest is of before         |
+| passkeys | the digests that they are found by                 | made by a retired key                      |
+| answers  | kept and wrapped answers                           | under a retired system key                 |
+| people   | every user key                                     | the active one is of before                |
+| data     | every data key, then every revision                | active, or seals something, and of before  |
+| rows     | every MAC                                          | made by a retired key                      |
+| end      | the old MAC and checkpoint keys are refused        | they have rows                             |
+
+"Before" is the moment at which the reseal began: the one thing that is remembered, in the state's row. So it goes on
+after any crash, and two at once only share the work. Digests of tokens need the tokens' own text: each is made anew at
+the token's next use, and a token that is not used within the grace is refused for good.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from sqlalchemy.exc import IntegrityError as ForeignKeyError
+
+from vault.crypto import Key, as_sealed, context, open_blob, seal
+from vault.errors import Conflict, Unavailable
+from vault.model.principal import Principal
+from vault.services import audit
+from vault.services.audit.tree import AuditTree
+from vault.services.clock import SECOND_US, Clock
+from vault.services.keys.rewrapping import BATCH, FULL_SPEED, Pace, Progress, Walk, no_progress
+from vault.services.keys.secrets import SecretRotation
+from vault.services.keys.system import SystemRotation
+from vault.services.keys.users import UserRotation
+from vault.services.keys.workers import Waiting, again
+from vault.services.own.instance import Instance
+from vault.services.people.factors import Kind, Passkeys
+from vault.services.people.sessions import Sessions
+from vault.settings import Settings
+from vault.storage import Record, Stale, Storage, UnitOfWork
+from vault.storage.key_walk import Change, change_many, data_keys_before, unchanged, users_with_key_before
+from vault.storage.newer_tables import require_every_signed_table
+from vault.storage.repository import Repository
+from vault.storage.reseal_walk import (
+    ANSWERS,
+    answers_before,
+    clear_ended,
+    count_made_before,
+    count_signed_before,
+    count_tokens_under,
+    newest_us,
+    people_with_sessions,
+    replace_answers,
+    repositories,
+    retired_data_keys,
+    revisions_under,
+    signed_before,
+)
+from vault.storage.revisions import Revisions
+
+REVISIONS_AT_ONCE = 16
+"""Each may be of a megabyte, and all of a batch are in memory."""
+
+CLOCKS_APART_US = 60 * SECOND_US
+
+_TICK_SECONDS = 0.05
+_ROUNDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ResealStatus:
+    """How a reseal stands. `tokens_left` have not been used since; `refused_us` is when those will be refused."""
+
+    began_us: int | None
+    tokens_left: int
+    refused_us: int | None
+
+
+class _OutOfTime(Exception):
+    """The time that was given has passed; the next run goes on."""
+
+
+class Resealing:
+    """Seals everything anew. For operators."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        storage: Storage,
+        instance: Instance,
+        sessions: Sessions,
+        passkeys: Passkeys,
+        people: UserRotation,
+        system: SystemRotation,
+        secrets: SecretRotation,
+        waiting: Waiting,
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._storage = storage
+        self._instance = instance
+        self._sessions = sessions
+        self._passkeys = passkeys
+        self._people = people
+        self._system = system
+        self._secrets = secrets
+        self._waiting = waiting
+        self._clock = clock
+
+    def status(self, principal: Principal) -> ResealStatus:
+        """Whether a reseal is under way, and which tokens still have to be used."""
+        principal.require_operator()
+        self._instance.learn()
+        token_key = self._instance.secret("token")
+        with self._storage.read() as unit:
+            began_us = unit.state.get().reseal_from_us
+            left = count_tokens_under(unit, token_key.id, self._clock())
+            retired = [row for row in unit.system_secrets.list() if (row.purpose, row.state) == ("token", "retired")]
+        refused = min((self._secrets.refused_us(row) for row in retired), default=None)
+        return ResealStatus(began_us, left, refused)
+
+    def run(self, principal: Principal, pace: Pace = FULL_SPEED, progress: Progress = no_progress) -> bool:
+        """Seal everything anew, or go on with it; False where the time of `pace` has passed before the end.
+
+        Raises `Conflict`, and changes nothing, if a newer release has signed rows that this one cannot sign again.
+        Raises `Unavailable` when a living worker does not come to know a new key in time; asking again goes on.
+        """
+        principal.require_operator()
+        with self._storage.read() as unit:
+            require_every_signed_table(unit.connection)
+        before_us = again(lambda: self._begin(principal))
+        while self._clock() < before_us:
+            # Or what this run makes would be of "before" too.
+            time.sleep(_TICK_SECONDS)
+        self._instance.learn()
+        if self._is_system_key_of(before_us):
+            self._system.rotate(principal)
+        self._system.move(principal)
+        self._secrets.rotate(principal, before_us)
+        with self._storage.read() as unit:
+            total = count_made_before(unit, before_us) + count_signed_before(unit, self._instance.secret("mac").id)
+        walk = Walk(pace, total, progress)
+        try:
+            self._end_sessions(walk)
+            self._look_up_anew(principal, walk)
+            self._seal_answers(principal, walk)
+            self._seal_people(principal, before_us, walk)
+            self._seal_data(principal, before_us, walk)
+            self._finish(principal, walk)
+        except _OutOfTime:
+            return False
+        return True
+
+    # -- Its stages --
+
+    def _begin(self, principal: Principal) -> int:
+        with self._storage.write() as unit:
+            state = unit.state.hold()
+            if state.reseal_from_us is not None:
+                return int(state.reseal_from_us)
+            # A host whose clock is ahead must not have made a key that passes for a new one.
+            now, newest = self._clock(), newest_us(unit)
+            if newest > now + CLOCKS_APART_US:
+                raise Conflict("A key was made in the future: set the hosts' clocks right first.")
+            before_us = max(now, newest + 1)
+            unit.state.change(state, reseal_from_us=before_us)
+            audit.record(unit, principal, "keys.reseal_begin")
+            return before_us
+
+    def _is_system_key_of(self, before_us: int) -> bool:
+        with self._storage.read() as unit:
+            row = unit.user_keys.by_id(unit.state.get().active_system_key_id)
+        return row is not None and row.created_us < before_us
+
+    def _end_sessions(self, walk: Walk) -> None:
+        key_id = self._instance.secret("token").id
+        with self._storage.write() as unit:
+            clear_ended(unit)
+        while True:
+            with self._storage.read() as unit:
+                people = people_with_sessions(unit, key_id, self._clock(), BATCH)
+            if not people:
+                return
+            for user_id in people:
+                again(lambda user_id=user_id: self._end_sessions_of(user_id))  # type: ignore[misc]
+                _go_on(walk)
+
+    def _end_sessions_of(self, user_id: str) -> None:
+        with self._storage.write() as unit:
+            self._sessions.revoke_all(unit, user_id)
+
+    def _look_up_anew(self, principal: Principal, walk: Walk) -> None:
+        after: str | None = ""
+        while after is not None:
+            after = again(lambda after=after: self._look_some_up_anew(principal, after))  # type: ignore[misc]
+            _go_on(walk)
+
+    def _look_some_up_anew(self, principal: Principal, after: str) -> str | None:
+        with self._storage.write() as unit:
+            rows = unit.credentials.with_lookup(after, BATCH)
+            done = sum(self._passkeys.look_up_anew(unit, row) for row in rows if row.kind == Kind.PASSKEY)
+            if done:
+                audit.record(unit, principal, "keys.reseal", details={"passkeys": done})
+            return rows[-1].id if rows else None
+
+    def _seal_answers(self, principal: Principal, walk: Walk) -> None:
+        for purpose in ANSWERS:
+            while count := again(lambda purpose=purpose: self._seal_some_answers(purpose)):  # type: ignore[misc]
+                walk.add(count)
+                _go_on(walk)
+
+    def _seal_some_answers(self, purpose: str) -> int:
+        table = ANSWERS[purpose]
+        own = self._instance.own_keys
+        with self._storage.write() as unit:
+            changes = []
+            for row in answers_before(unit, table, own.system_key.id, BATCH):
+                scope = row.scope + (row.fingerprint if purpose == "idempotency" else b"")
+                place = context.stored_answer(self._instance.id, purpose, scope.hex())
+                blob = self._instance.seal(place, self._instance.open_blob(place, row.user_key_id, row.blob))
+                changes.append((row, {"blob": blob, "user_key_id": own.system_key.id}))
+            replace_answers(unit, table, changes)
+            return len(changes)
+
+    def _seal_people(self, principal: Principal, before_us: int, walk: Walk) -> None:
+        after = ""
+        while True:
+            with self._storage.read() as unit:
+                people = users_with_key_before(unit, before_us, after, BATCH)
+            if not people:
+                return
+            for user_id in people:
+                walk.add(self._people.rotate_user(principal, user_id, before_us))
+                _go_on(walk)
+            after = people[-1]
+
+    def _seal_data(self, principal: Principal, before_us: int, walk: Walk) -> None:
+        for fetch, work in ((data_keys_before, self._new_data_key), (retired_data_keys, self._move_revisions)):
+            after = ""
+            while True:
+                with self._storage.read() as unit:
+                    keys = fetch(unit, before_us, after, BATCH)
+                if not keys:
+                    break
+                for row in keys:
+                    work(principal, row, walk)
+                    _go_on(walk)
+                after = keys[-1].id
+        while self._people.drop_idle(principal):
+            _go_on(walk)
+
+    def _new_data_key(self, principal: Principal, row: Record, walk: Walk) -> None:
+        walk.add(self._people.rotate_environment(principal, row))
+
+    def _move_revisions(self, principal: Principal, old: Record, walk: Walk) -> None:
+        while count := again(lambda: self._move_some_revisions(principal, old)):
+            walk.add(count)
+            _go_on(walk)
+
+    def _move_some_revisions(self, principal: Principal, old: Record) -> int:
+        with self._storage.read() as unit:
+            rows = revisions_under(unit, old.id, REVISIONS_AT_ONCE)
+            new = unit.data_keys.active(old.environment_id)
+            if not rows or new is None:
+                return 0
+            keys = [self._data_key(unit, row) for row in (old, new)]
+        changes: list[Change] = []
+        for row in rows:
+            columns = {"data_key_id": new.id, "generation": row.generation + 1, "blob": None}
+            if row.blob is not None:
+                place = context.revision(self._instance.id, old.environment_id, row.id, row.number)
+                columns["blob"] = seal(keys[1], place, open_blob(keys[0], place, row.blob), padded=True)
+            changes.append((row, columns))
+        with self._storage.write() as unit:
+            same = unchanged(unit, Revisions, rows)
+            left = [change for change in changes if change[0].id in same]
+            change_many(unit, Revisions, left)
+            audit.record(
+                unit, principal, "keys.reseal", user_id=old.owner_id, environment_id=old.environment_id,
+                details={"revisions": len(left)},
+            )  # fmt: skip
+        return len(rows)
+
+    def _data_key(self, unit: UnitOfWork, row: Record) -> Key:
+        user_key = unit.user_keys.by_id(row.user_key_id)
+        if user_key is None:
+            raise Stale("user_keys")
+        owner_key = self._instance.user_key(row.owner_id, user_key)
+        place = (row.owner_id, row.environment_id, row.id)
+        return self._instance.keyring.data_key(owner_key, *place, as_sealed(row.blob))
+
+    def _finish(self, principal: Principal, walk: Walk) -> None:
+        """Sign every row anew, then refuse the old keys; once more where somebody was still signing with one."""
+        for _ in range(_ROUNDS):
+            for repository in repositories():
+                self._sign_rows(principal, repository, walk)
+            try:
+                self._end(principal)
+            except (ForeignKeyError, Stale):
+                continue
+            self._instance.learn()
+            self._waiting.for_all()
+            return
+        raise Unavailable("Somebody goes on signing with an old key; look for a worker that hangs, then run it again.")
+
+    def _sign_rows(self, principal: Principal, repository: type[Repository], walk: Walk) -> None:
+        after = None
+        while True:
+            with self._storage.read() as unit:
+                rows = signed_before(unit, repository, self._instance.secret("mac").id, after, BATCH)
+            if not rows:
+                return
+            again(lambda rows=rows: self._sign_some(principal, repository, rows))  # type: ignore[misc]
+            walk.add(len(rows))
+            _go_on(walk)
+            after = rows[-1]._mapping[repository.signed.key_names[0]]
+
+    def _sign_some(self, principal: Principal, repository: type[Repository], rows: list[Record]) -> None:
+        with self._storage.write() as unit:
+            # What somebody has changed meanwhile is signed with the new key already, or found in the next round.
+            same = unchanged(unit, repository, rows)
+            (name,) = repository.signed.key_names
+            left: list[Change] = [(row, {}) for row in rows if row._mapping[name] in same]
+            change_many(unit, repository, left)
+            if left:
+                audit.record(unit, principal, "keys.sign", details={repository.signed.table.name: len(left)})
+
+    def _end(self, principal: Principal) -> None:
+        with self._storage.write() as unit:
+            # An event that waits for its place in the tree, and the tree's head, must not depend on an old key: one
+            # event more, and the head is signed anew in any case.
+            audit.record(unit, principal, "keys.refuse")
+            AuditTree(self._instance).sequence(unit)
+        with self._storage.write() as unit:
+            state = unit.state.hold()
+            # Where no foreign key is the proof, this is: nobody writes there without the fence.
+            if count_signed_before(unit, self._instance.secret("mac").id, proven=False):
+                raise Stale("mac")
+            self._secrets.drop(unit, ("mac", "checkpoint"))
+            unit.state.change(state, reseal_from_us=None)
+            audit.record(unit, principal, "keys.reseal_end")
+
+
+def _go_on(walk: Walk) -> None:
+    if walk.is_over():
+        raise _OutOfTime()

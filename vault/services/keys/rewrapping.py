@@ -1,0 +1,207 @@
+"""Rewrapping: every user key leaves the versions of before for the active one. The key itself stays the same.
+
+    read a batch ─► unwrap, check, wrap, unwrap again ─► one transaction: fence, compare-and-swap, MAC, audit
+         ▲                outside of any transaction                  │ in a thread, beside the next batch
+         └──────────────────── from the next id on, round and round ────────────────┘
+
+Nothing is remembered of what is done: the query is the state, so it goes on after any crash, runs beside writers, and
+two of it at once only share the work.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from vault.crypto import as_sealed
+from vault.errors import BlobError
+from vault.model.principal import Principal
+from vault.services import audit
+from vault.services.keys.workers import again, patiently
+from vault.services.own.instance import Instance
+from vault.services.own.keys import master_key
+from vault.storage import Record, Stale, Storage
+from vault.storage.key_walk import Change, change_many, count_outdated, outdated_user_keys, outdated_versions, unchanged
+from vault.storage.keys import UserKeys
+
+BATCH = 500
+"""Rows in one transaction: enough to share its fsync, few enough that SQLite's writers wait a few milliseconds."""
+
+_BATCHES_A_SECOND = 5
+_STEP_MOST_SECONDS = 1.0
+"""What a batch of `Pace.batch` takes at the slowest pace. Not every walk goes by so small steps."""
+
+Progress = Callable[[int, int], None]
+"""Is told how many are done and how many there were to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast, and for how long. `per_second` None is as fast as it goes; `seconds` None is to the end."""
+
+    per_second: int | None = None
+    seconds: float | None = None
+
+    @property
+    def batch(self) -> int:
+        """How many rows at a time: a slow pace is kept by small steps, and not by bursts."""
+        return BATCH if self.per_second is None else max(1, min(BATCH, self.per_second // _BATCHES_A_SECOND))
+
+
+FULL_SPEED = Pace()
+
+
+class Walk:
+    """Counts what is done, and waits where a pace is set."""
+
+    def __init__(self, pace: Pace, total: int, progress: Progress) -> None:
+        self.done = 0
+        self._pace = pace
+        self._total = total
+        self._progress = progress
+        self._started = time.monotonic()
+        progress(0, total)
+
+    def is_over(self) -> bool:
+        """Whether the time that was given has passed."""
+        return self._pace.seconds is not None and time.monotonic() - self._started >= self._pace.seconds
+
+    def add(self, count: int) -> None:
+        """Note `count` more as done, and wait."""
+        self.done += count
+        # Writers add to the work while it is done.
+        self._total = max(self._total, self.done)
+        self._progress(self.done, self._total)
+        if self._pace.per_second is not None:
+            passed = time.monotonic() - self._started
+            ahead = self.done / self._pace.per_second - passed
+            # Not far beyond the time that was given: somebody waits for the answer, on a thread that others need.
+            left = ahead if self._pace.seconds is None else self._pace.seconds - passed + _STEP_MOST_SECONDS
+            time.sleep(max(0.0, min(ahead, left)))
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrapped:
+    """How many keys were moved, and the ids of those that do not open."""
+
+    done: int
+    broken: tuple[str, ...]
+
+
+def no_progress(_done: int, _total: int) -> None:
+    """For whoever does not watch."""
+
+
+class Rewrapping:
+    """Moves user keys to the active version of the master key. For operators."""
+
+    def __init__(self, storage: Storage, instance: Instance) -> None:
+        self._storage = storage
+        self._instance = instance
+
+    def run(self, principal: Principal, pace: Pace = FULL_SPEED, progress: Progress = no_progress) -> Rewrapped:
+        """Rewrap what versions before the active one wrap. Raises what a provider raises."""
+        principal.require_operator()
+        broken: set[str] = set()
+        self._instance.learn()
+        target = self._instance.own_keys.active_master
+        walk = Walk(pace, self.left(principal), progress)
+        # Round and round, until one finds nothing: writers of before the flip may have added to a version.
+        while self._round(principal, target, pace, walk, broken) and not walk.is_over():
+            continue
+        return Rewrapped(walk.done, tuple(sorted(broken)))
+
+    def left(self, principal: Principal) -> int:
+        """How many user keys a version before the active one wraps."""
+        principal.require_operator()
+        with self._storage.read() as unit:
+            return count_outdated(unit, self._instance.own_keys.active_master.version)
+
+    def _round(self, principal: Principal, target: Record, pace: Pace, walk: Walk, broken: set[str]) -> bool:
+        """Move what there is, once round; whether anything was moved."""
+        with self._storage.read() as unit:
+            versions = outdated_versions(unit, target.version)
+        before, stored = walk.done, None
+        # While the database stores one batch, the next is unwrapped and wrapped.
+        with ThreadPoolExecutor(1, "rewrap") as writer:
+            for batch in (batch for version in versions for batch in self._batches(version, pace.batch)):
+                changes = self._rewrapped_all(target, batch, broken)
+                if stored is not None:
+                    walk.add(stored.result())
+                stored = writer.submit(self._store, principal, target, changes)
+                if walk.is_over():
+                    break
+            if stored is not None:
+                walk.add(stored.result())
+        return walk.done > before
+
+    def _batches(self, version: int, size: int) -> Iterator[list[Record]]:
+        """All of a version's keys, once round from a random place: two walks at once rarely meet."""
+        start = after = str(uuid.uuid4())
+        wrapped = False
+        while True:
+            with self._storage.read() as unit:
+                batch = outdated_user_keys(unit, version, after, size)
+            if wrapped:
+                batch = [row for row in batch if row.id <= start]
+            if batch:
+                yield batch
+                after = batch[-1].id
+            elif wrapped:
+                return
+            else:
+                wrapped, after = True, ""
+
+    def _rewrapped_all(self, target: Record, batch: list[Record], broken: set[str]) -> list[Change]:
+        changes: list[Change] = []
+        for row in batch:
+            try:
+                changes.append((row, self._rewrapped(target, row)))
+            except BlobError:
+                # One key that does not open must not keep the others on a version that is to go.
+                broken.add(row.id)
+        return changes
+
+    def _rewrapped(self, target: Record, row: Record) -> dict[str, object]:
+        keyring = self._instance.keyring
+        unwrapped = keyring.unwrapped_user_key(
+            self._instance.master(row.master_key_id), row.owner_id, row.id, as_sealed(row.blob)
+        )
+        # A key that the old provider got wrong must not be carried over as if it were right.
+        keyring.derived_user_key(row.owner_id, row.id, unwrapped, row.check_value)
+        blob = keyring.wrap_user_key(master_key(target), row.owner_id, row.id, unwrapped)
+        moved = {"master_key_id": target.id, "master_version": target.version}
+        return {**moved, "blob": blob, "generation": row.generation + 1}
+
+    def _store(self, principal: Principal, target: Record, changes: list[Change]) -> int:
+        if not changes:
+            return 0
+        try:
+            patiently(lambda: self._store_all(principal, target, changes))
+            return len(changes)
+        except Stale:
+            return again(lambda: self._store_those_unchanged(principal, target, changes))
+
+    def _store_all(self, principal: Principal, target: Record, changes: list[Change]) -> None:
+        with self._storage.write() as unit:
+            # Under the fence: a version that is active no more may be disabled the next moment.
+            if unit.state.fence().active_master_key_id != target.id:
+                raise Stale("vault_state")
+            change_many(unit, UserKeys, changes)
+            audit.record(unit, principal, "keys.rewrap", details={"version": target.version, "keys": len(changes)})
+
+    def _store_those_unchanged(self, principal: Principal, target: Record, changes: list[Change]) -> int:
+        """Another walk, or an erasure, has touched some of them: they are done, or gone."""
+        with self._storage.write() as unit:
+            if unit.state.fence().active_master_key_id != target.id:
+                # The next rotation has come: what is left to do is counted against its version.
+                return 0
+            same = unchanged(unit, UserKeys, [row for row, _ in changes])
+            left = [change for change in changes if change[0].id in same]
+            change_many(unit, UserKeys, left)
+            if left:
+                audit.record(unit, principal, "keys.rewrap", details={"version": target.version, "keys": len(left)})
+            return len(left)

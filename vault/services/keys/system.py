@@ -1,0 +1,160 @@
+"""Rotation of what is the vault's own: the system key, and the secrets that it seals.
+
+    pending ── every living worker holds it ──► active ── another is active ──► retired ── nothing needs it ──► gone
+
+Both levels go the same way. What is sealed under a retired system key still opens, and is moved to the active one; a
+row that a retired MAC key has signed is still believed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vault.crypto import Context, context, open_blob, seal
+from vault.errors import IntegrityError
+from vault.model.principal import Principal
+from vault.services import audit
+from vault.services.clock import DAY_US, Clock
+from vault.services.keys.rewrapping import FULL_SPEED, Pace, Progress, Walk, no_progress
+from vault.services.keys.workers import Waiting, again
+from vault.services.own.credentials import place_of
+from vault.services.own.instance import Instance
+from vault.storage import Record, Storage
+from vault.storage.key_walk import Change, change_many, credentials_under, is_sealing
+from vault.storage.keys import SystemSecrets
+from vault.storage.users import Credentials
+
+KEPT_US = 2 * DAY_US
+"""How long a retired system key stays after its successor was made: kept and wrapped answers live for a day, and what
+a host holds in its audit spool may come a little late."""
+
+
+class SystemRotation:
+    """The system key and the vault's own secrets. For operators."""
+
+    def __init__(self, storage: Storage, instance: Instance, waiting: Waiting, clock: Clock) -> None:
+        self._storage = storage
+        self._instance = instance
+        self._waiting = waiting
+        self._clock = clock
+
+    def rotate(self, principal: Principal, *, wait_seconds: float | None = None) -> None:
+        """A new system key, or the one that an earlier call left pending. Raises `Unavailable` for a slow worker."""
+        principal.require_operator()
+        again(lambda: self._prepare_key(principal))
+        self._waiting.for_all(wait_seconds)
+        again(lambda: self._activate_key(principal))
+        self._instance.learn()
+        # From here on nobody who lives seals under the old one.
+        self._waiting.for_all(wait_seconds)
+        self.move(principal)
+
+    def rotate_by_age(self, principal: Principal, days: int) -> int:
+        """A new system key where the present one is older than `days` (0 is for ever); how many."""
+        principal.require_operator()
+        with self._storage.read() as unit:
+            active = _existing(unit.user_keys.by_id(unit.state.get().active_system_key_id))
+        if not days or active.created_us > self._clock() - days * DAY_US:
+            return 0
+        self.rotate(principal)
+        return 1
+
+    def move(self, principal: Principal, pace: Pace = FULL_SPEED, progress: Progress = no_progress) -> int:
+        """Seal under the active system key what retired ones still seal, but for answers that end within a day."""
+        principal.require_operator()
+        self._instance.learn()
+        again(lambda: self._move_secrets(principal))
+        walk = Walk(pace, 0, progress)
+        while not walk.is_over():
+            count = again(lambda: self._move_credentials(principal, pace.batch))
+            if not count:
+                break
+            walk.add(count)
+        return walk.done
+
+    def drop_retired(self, principal: Principal) -> int:
+        """Delete retired system keys that nothing needs any more; how many."""
+        principal.require_operator()
+        return again(lambda: self._drop_retired(principal))
+
+    # -- Its steps --
+
+    def _prepare_key(self, principal: Principal) -> None:
+        with self._storage.write() as unit:
+            state = unit.state.hold()
+            if any(row.state == "pending" for row in unit.user_keys.of_system()):
+                return
+            self._instance.add_user_key(unit, None, self._clock(), state="pending")
+            unit.state.change(state)
+            audit.record(unit, principal, "keys.prepare_system")
+
+    def _activate_key(self, principal: Principal) -> None:
+        with self._storage.write() as unit:
+            state = unit.state.hold()
+            pending = next((row for row in unit.user_keys.of_system() if row.state == "pending"), None)
+            if pending is None:
+                # Another operator's call was faster, and did the same.
+                return
+            self._waiting.check(unit, state)
+            old = _existing(unit.user_keys.by_id(state.active_system_key_id))
+            unit.user_keys.change(old, state="retired")
+            unit.user_keys.change(pending, state="active")
+            unit.state.change(state, active_system_key_id=pending.id)
+            audit.record(unit, principal, "keys.rotate_system")
+
+    def _move_secrets(self, principal: Principal) -> None:
+        with self._storage.write() as unit:
+            state = unit.state.hold()
+            changes: list[Change] = []
+            for row in unit.system_secrets.list():
+                if row.user_key_id != state.active_system_key_id:
+                    changes.append((row, self._sealed(state, row, self._secret_place(row))))
+            change_many(unit, SystemSecrets, changes)
+            if changes:
+                audit.record(unit, principal, "keys.reseal", details={"system_secrets": len(changes)})
+
+    def _move_credentials(self, principal: Principal, limit: int) -> int:
+        with self._storage.write() as unit:
+            state = unit.state.fence()
+            retired = [row.id for row in unit.user_keys.of_system() if row.state == "retired"]
+            rows = credentials_under(unit, retired, limit) if retired else []
+            changes = [(row, self._sealed(state, row, self._credential_place(row))) for row in rows]
+            change_many(unit, Credentials, changes)
+            if changes:
+                audit.record(unit, principal, "keys.reseal", details={"credentials": len(changes)})
+            return len(changes)
+
+    def _drop_retired(self, principal: Principal) -> int:
+        dropped = 0
+        with self._storage.write() as unit:
+            state = unit.state.hold()
+            active = _existing(unit.user_keys.by_id(state.active_system_key_id))
+            if active.created_us > self._clock() - KEPT_US:
+                return 0
+            for row in unit.user_keys.of_system():
+                if row.state == "retired" and not is_sealing(unit, row.id):
+                    unit.user_keys.remove(row)
+                    dropped += 1
+            if dropped:
+                unit.state.change(state)
+                audit.record(unit, principal, "keys.drop", details={"system_keys": dropped})
+        return dropped
+
+    def _sealed(self, state: Record, row: Record, place: Context) -> dict[str, Any]:
+        """The columns of a row whose blob is sealed under the active system key of `state`."""
+        keys = self._instance.own_keys.system_keys
+        plaintext = open_blob(keys[row.user_key_id], place, row.blob)
+        blob = seal(keys[state.active_system_key_id], place, plaintext)
+        return {"user_key_id": state.active_system_key_id, "blob": blob}
+
+    def _secret_place(self, row: Record) -> Context:
+        return context.system_secret(self._instance.id, row.purpose, row.id)
+
+    def _credential_place(self, row: Record) -> Context:
+        return place_of(self._instance.id, row.kind, row.user_id, row.id)
+
+
+def _existing(row: Record | None) -> Record:
+    if row is None:
+        raise IntegrityError()
+    return row

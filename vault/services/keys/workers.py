@@ -1,0 +1,104 @@
+"""Waiting for the workers: a new key is used by nobody before every living worker can use it.
+
+A worker tells in its row how far it has learned the vault's state, and proves each version that it says it knows. One
+that died without a word counts no more when its lease lapses; one that comes back after that meets the fence.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from vault.errors import DatabaseUnavailable, Unavailable
+from vault.services.clock import Clock
+from vault.services.own.instance import HOLDS_NOTHING
+from vault.storage import Record, Stale, Storage, UnitOfWork
+
+WAIT_SECONDS = 30.0
+"""Longer than a worker's lease: whoever does not answer by then lives, and cannot use the new key."""
+
+_POLL_SECONDS = 0.1
+_PATIENT_TRIES = 5
+_PATIENT_SECONDS = 1.0
+_TRIES = 8
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStatus:
+    """A living worker, the highest version that it has proven it can use, and whether it is locked."""
+
+    host: str
+    pid: int
+    knows_version: int
+    is_locked: bool
+
+
+class Waiting:
+    """Waits until what was prepared is known everywhere."""
+
+    def __init__(self, storage: Storage, clock: Clock) -> None:
+        self._storage = storage
+        self._clock = clock
+
+    def workers(self, unit: UnitOfWork) -> tuple[WorkerStatus, ...]:
+        """The living workers."""
+        rows = sorted(unit.workers.living(self._clock()), key=lambda row: (row.host, row.pid))
+        return tuple(
+            WorkerStatus(row.host, row.pid, row.knows_version, row.state_version == HOLDS_NOTHING) for row in rows
+        )
+
+    def for_all(self, seconds: float | None = None) -> None:
+        """Return when every living worker knows what this moment's state holds. Raises `Unavailable` past the time."""
+        with self._storage.read() as unit:
+            state_version = unit.state.get().row_version
+        end = time.monotonic() + (WAIT_SECONDS if seconds is None else seconds)
+        while True:
+            with self._storage.read() as unit:
+                behind = self._behind(unit, state_version)
+            if not behind:
+                return
+            if time.monotonic() >= end:
+                raise _not_yet(behind)
+            time.sleep(_POLL_SECONDS)
+
+    def check(self, unit: UnitOfWork, state: Record) -> None:
+        """Raise `Stale` when a living worker does not know all of `state`, which this transaction holds."""
+        if self._behind(unit, state.row_version):
+            raise Stale("workers")
+
+    def _behind(self, unit: UnitOfWork, state_version: int) -> list[Record]:
+        return [row for row in unit.workers.living(self._clock()) if row.state_version < state_version]
+
+
+def patiently(action: Callable[[], T]) -> T:
+    """What `action` returns, tried again while the database takes no writes: long work outlasts a short outage, and
+    on SQLite a crowd of writers. Raises `DatabaseUnavailable` after the last try."""
+    for _ in range(_PATIENT_TRIES):
+        try:
+            return action()
+        except DatabaseUnavailable:
+            time.sleep(_PATIENT_SECONDS)
+    return action()
+
+
+def again(action: Callable[[], T]) -> T:
+    """What `action` returns, run again from its start while others are faster."""
+    for attempt in range(_TRIES):
+        try:
+            return action()
+        except Stale:
+            time.sleep(_POLL_SECONDS * attempt)
+    raise Unavailable("Others change the same keys at this moment; ask again.")
+
+
+def _not_yet(behind: list[Record]) -> Unavailable:
+    names = ", ".join(f"{row.host} (process {row.pid})" for row in behind)
+    return Unavailable(
+        f"These workers cannot use the new key yet: {names}. Look into their logs for the key provider; then run the "
+        "same command again, which goes on from here.",
+        retry_after_seconds=5,
+    )

@@ -1,0 +1,1 @@
+"""The vault's own identity and keys."""

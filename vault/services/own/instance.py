@@ -1,0 +1,263 @@
+"""One vault's identity in one process: its id, and its own keys while it is unlocked.
+
+    master key (provider) ─wraps→ system key ─seals→ system secrets: mac, token, digest
+                          └wraps→ user keys ─wrap→ data keys ─seal→ revisions
+
+    locked ── the flag is gone, and the provider answers ──► unlocked
+       ▲                                                        │ the watch job sees the flag: all keys are purged
+       └────────────────────────────────────────────────────────┘
+
+`create` (in `founding.py`) makes all of it for an empty database; `Instance.open` proves at start that keyring and
+database belong together.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import uuid
+
+from vault.crypto import Context, Key, SealedBlob, as_sealed, keyed_digest, open_blob, seal
+from vault.errors import BlobError, IntegrityError, KeyProviderUnavailable, NewerRowFormat, StorageError, VaultLocked
+from vault.keys import Keyring, MasterKey
+from vault.services.clock import now_us
+from vault.services.own.keys import OwnKeys, check_canary, master_key, new_user_key_columns, open_own_keys
+from vault.storage import Facts, Record, Storage, UnitOfWork, Watched, first_rows, watched
+from vault.storage.lock_flag import with_marker
+from vault.storage.row_formats import RowFormats, numbers_of
+
+IN_USE = ("pending", "active")
+"""The states of a master key version that a worker must be able to use before it counts as knowing it."""
+
+HOLDS_NOTHING = 2**63 - 1
+"""The state that a locked worker reports: later than any."""
+
+
+class Instance:
+    """A vault, opened or locked. Jobs call `heed_lock`, `refresh` and `prove`; everything else reads."""
+
+    def __init__(self, instance_id: str, keyring: Keyring, storage: Storage) -> None:
+        self.id = instance_id
+        self.keyring = keyring
+        self._storage = storage
+        self._flag = False
+        self._keys: OwnKeys | None = None
+        self._proven: set[str] = set()
+        self._mutex = threading.Lock()
+        self._epoch = 0
+
+    @classmethod
+    def open(cls, storage: Storage, keyring: Keyring) -> Instance:
+        """Open the vault in `storage`, and give `storage` the keys to check its rows with; for the host's commands.
+
+        A lock keeps the workers out and not the operator on the host, who may have keys to rotate while it lasts.
+        Raises `KeyringError` when the keyring is another vault's, `StorageError` when the database has no vault.
+        """
+        instance = cls._of(storage, keyring)
+        with storage.read() as unit:
+            instance._flag = instance._watched(unit).locked
+            instance._learn(unit)
+        return instance
+
+    @classmethod
+    def follow(cls, storage: Storage, keyring: Keyring) -> Instance:
+        """The same for a worker, which heeds the lock: it comes up locked, too, while the provider is out of reach."""
+        instance = cls._of(storage, keyring)
+        with storage.read() as unit, contextlib.suppress(KeyProviderUnavailable):
+            instance.refresh(unit)
+        return instance
+
+    @classmethod
+    def _of(cls, storage: Storage, keyring: Keyring) -> Instance:
+        with storage.read() as unit:
+            rows = first_rows(unit.connection)
+        if rows is None:
+            raise StorageError("The database holds no vault, or a damaged one.")
+        return cls(rows.state.instance_id, keyring, storage)
+
+    def heed_lock(self, unit: UnitOfWork) -> bool:
+        """Whether the operator keeps the vault locked; if so, every key is purged. Asks no provider."""
+        self._flag = self._watched(unit).locked
+        if self._flag:
+            self._purge()
+        return self._flag
+
+    def refresh(self, unit: UnitOfWork) -> None:
+        """Heed the lock, and learn what is new about keys. Raises what the provider raises."""
+        if self.heed_lock(unit):
+            return
+        keys = self._keys
+        if keys is None or self._watched(unit).row_version != keys.state.row_version:
+            self._learn(unit)
+
+    def learn(self) -> None:
+        """Learn what is new about keys now, as after a rotation by this very process."""
+        with self._storage.read() as unit:
+            if self._watched(unit).row_version != self._own.state.row_version:
+                self._learn(unit)
+
+    def prove(self) -> None:
+        """Unwrap the canaries of the active and the next version, once each. Raises what the provider raises."""
+        for row in self._own.masters.values():
+            if row.state in IN_USE and row.id not in self._proven:
+                check_canary(self.keyring, row)
+                self._proven.add(row.id)
+
+    @property
+    def knows(self) -> tuple[int, int]:
+        """The highest proven version of the master key, and the state up to which everything is learned and proven.
+
+        The state is 0 where something could not be proven: rotation waits for a worker that says so. While the vault
+        is locked there is nothing to wait for, because all is learned anew when it opens.
+        """
+        keys = self._keys
+        if keys is None:
+            return 0, HOLDS_NOTHING
+        usable = [row for row in keys.masters.values() if row.state in IN_USE]
+        proven = [row.version for row in usable if row.id in self._proven]
+        return max(proven, default=0), keys.state.row_version if len(proven) == len(usable) else 0
+
+    @property
+    def locked(self) -> bool:
+        """Whether the operator keeps it locked, or its keys are not open."""
+        return self._flag or self._keys is None
+
+    @property
+    def is_flagged(self) -> bool:
+        """Whether an operator has locked the vault."""
+        return self._flag
+
+    def require_unlocked(self) -> None:
+        """Raise `VaultLocked` while the vault is locked."""
+        if self.locked:
+            raise VaultLocked()
+
+    @property
+    def own_keys(self) -> OwnKeys:
+        """All keys of the vault's own. Raises `VaultLocked`."""
+        return self._own
+
+    @property
+    def active_master(self) -> MasterKey:
+        """The version that wraps new user keys."""
+        return master_key(self._own.active_master)
+
+    @property
+    def system_key_id(self) -> str:
+        """The system key that seals what belongs to the vault itself."""
+        return self._own.system_key.id
+
+    def secret(self, purpose: str) -> Key:
+        """The active secret for `purpose`."""
+        return self._own.active_secrets[purpose]
+
+    def secret_by_id(self, purpose: str, key_id: str) -> Key | None:
+        """An active or retired secret, or None for one that is not (any more)."""
+        return self._own.secrets.get(purpose, {}).get(key_id)
+
+    def secrets_of(self, purpose: str) -> tuple[Key, ...]:
+        """All secrets for `purpose`, active and retired."""
+        return tuple(self._own.secrets.get(purpose, {}).values())
+
+    def digests(self, purpose: str, *parts: bytes | str) -> list[bytes]:
+        """A keyed digest under every key that may have made it: the active one's first, then those of retired ones."""
+        active = self.secret("digest")
+        retired = [key for key in self.secrets_of("digest") if key.id != active.id]
+        return [keyed_digest(key, purpose, *parts) for key in (active, *retired)]
+
+    def seal(self, place: Context, plaintext: bytes) -> SealedBlob:
+        """Seal under the system key."""
+        return seal(self._own.system_key, place, plaintext)
+
+    def has_system_key(self, key_id: str) -> bool:
+        """Whether this process has the system key of id `key_id`."""
+        return key_id in self._own.system_keys
+
+    def open_blob(self, place: Context, key_id: str, blob: bytes, *, learns: bool = True) -> bytes:
+        """Open what the system key of id `key_id` has sealed. Raises `BlobError`.
+
+        `learns`: look in the database for a key that this process does not know.
+        """
+        key = self._own.system_keys.get(key_id)
+        if key is None and learns:
+            self.learn()
+            key = self._own.system_keys.get(key_id)
+        if key is None:
+            raise BlobError()
+        return open_blob(key, place, blob)
+
+    def user_key(self, owner_id: str, row: Record | Facts) -> Key:
+        """The user key of a checked row, unwrapped or from the cache. Raises `BlobError` for another owner's."""
+        master = self.master(row.master_key_id)
+        return self.keyring.user_key(master, owner_id, row.id, as_sealed(row.blob), row.check_value)
+
+    def master(self, master_key_id: str) -> MasterKey:
+        """A version of the master key. Raises `BlobError` for one that is not there (any more)."""
+        row = self._own.masters.get(master_key_id)
+        if row is None:
+            # It came since the last look: whoever was not waited for, because its lease had lapsed, reads on too.
+            self.learn()
+            row = self._own.masters.get(master_key_id)
+        if row is None:
+            raise BlobError()
+        return master_key(row)
+
+    def add_user_key(
+        self, unit: UnitOfWork, owner_id: str | None, created_us: int | None = None, *, state: str = "active"
+    ) -> str:
+        """Make and store a user key (for None a system key), fenced against a flip of the active master key."""
+        fenced = unit.state.fence()
+        if fenced.row_version != self._own.state.row_version:
+            self._learn(unit)
+        master = unit.master_keys.by_id(fenced.active_master_key_id)
+        if master is None:
+            raise IntegrityError()
+        key_id = str(uuid.uuid4())
+        unit.user_keys.add(
+            **new_user_key_columns(self.keyring, master_key(master), master.version, owner_id, key_id),
+            state=state,
+            generation=1,
+            created_us=created_us or now_us(),
+        )
+        return key_id
+
+    @property
+    def _own(self) -> OwnKeys:
+        keys = self._keys
+        if keys is None:
+            raise VaultLocked()
+        return keys
+
+    def _watched(self, unit: UnitOfWork) -> Watched:
+        found = watched(unit.connection)
+        if found is None:
+            raise StorageError("The database holds no vault any more.")
+        return with_marker(self._storage.url, found)
+
+    def _purge(self) -> None:
+        with self._mutex:
+            # What is being learned at this moment is of an epoch that is over, and not kept.
+            self._epoch += 1
+            self._keys = self._storage.signer = None
+        self.keyring.purge()
+
+    def _learn(self, unit: UnitOfWork) -> None:
+        epoch, before = self._epoch, self._keys
+        rows = first_rows(unit.connection)
+        if rows is None:
+            raise StorageError("The database holds no vault any more.")
+        keys = open_own_keys(rows, self.keyring, before)
+        with self._mutex:
+            if self._epoch != epoch or (self._keys and self._keys.state.row_version > keys.state.row_version):
+                return
+            keys.signer.on_unknown_format = self._look_up_format
+            self._keys, self._storage.signer = keys, keys.signer
+
+    def _look_up_format(self, table: str, number: int) -> None:
+        """Raise `NewerRowFormat` if the catalogue has this row format, which this process does not know."""
+        if table == RowFormats.signed.table.name:
+            # The format of the catalogue's own rows never changes.
+            return
+        with self._storage.read() as unit:
+            if number in numbers_of(unit.row_formats.list()).get(table, ()):
+                raise NewerRowFormat()

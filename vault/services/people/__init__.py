@@ -1,0 +1,1 @@
+"""People: accounts, logins, sessions, second factors, and how an account ends."""

@@ -1,0 +1,266 @@
+"""Adding and removing second factors: by their person, in a session that has just proven itself.
+
+begin ──► what the device needs ──► confirm: the device has it ──► a row, and with the first one ten recovery codes
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from vault.errors import BadSecondFactor, Conflict, InvalidInput, NotFound
+from vault.model.principal import Principal
+from vault.services import audit
+from vault.services.clock import Clock
+from vault.services.keys.workers import again
+from vault.services.people.factors.challenges import Challenges, Purpose, Sealed
+from vault.services.people.factors.factor import Added, Factor, FactorList, PasskeyEnrolment, TotpEnrolment
+from vault.services.people.factors.kinds import Kind, factors_of
+from vault.services.people.factors.passkeys import Passkeys
+from vault.services.people.factors.recovery import RecoveryCodes
+from vault.services.people.factors.totp import Totp
+from vault.services.people.finding import find_person, held_as_found
+from vault.services.people.sessions import Sessions
+from vault.storage import Record, Storage, UnitOfWork
+
+FACTORS_MOST = 20
+NAME_MAX_CHARACTERS = 64
+_DEFAULT_NAMES = {Kind.TOTP: "Authenticator app", Kind.PASSKEY: "Passkey"}
+
+
+class Factors:
+    """The second factors of all people."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        sessions: Sessions,
+        challenges: Challenges,
+        totp: Totp,
+        passkeys: Passkeys,
+        recovery: RecoveryCodes,
+        clock: Clock,
+    ) -> None:
+        self._storage = storage
+        self._sessions = sessions
+        self._challenges = challenges
+        self._totp = totp
+        self._passkeys = passkeys
+        self._recovery = recovery
+        self._clock = clock
+
+    def list(self, principal: Principal) -> FactorList:
+        """One's own second factors."""
+        principal.require_person()
+        with self._storage.read() as unit:
+            user = _existing(unit.users.by_id(principal.user_id))
+            items = tuple(_factor(row) for row in factors_of(unit, user.id))
+            return FactorList(items, self._recovery.left(unit, user.id), user.second_factor)
+
+    # -- An authenticator app --
+
+    def begin_totp(self, principal: Principal) -> TotpEnrolment:
+        """A new secret for an authenticator app. Raises `StepUpRequired`, `Conflict` for too many."""
+        principal.require_recent_proof(self._clock())
+        return again(lambda: self._begin_totp(principal))
+
+    def pending_totp(self, principal: Principal, enrolment_id: str) -> TotpEnrolment:
+        """What `begin_totp` told, once more, while it waits. Raises `NotFound`."""
+        principal.require_person()
+        with self._storage.read() as unit:
+            user = _existing(unit.users.by_id(principal.user_id))
+            facts = self._pending(unit, principal, Purpose.TOTP, enrolment_id)
+        return self._enrolment(user, enrolment_id, facts)
+
+    def confirm_totp(self, principal: Principal, enrolment_id: str, code: str, name: str = "") -> Added:
+        """Add the app, which shows a code to prove that it has the secret. Raises `NotFound`, `InvalidInput`."""
+        principal.require_person()
+        name = _checked_name(name, Kind.TOTP)
+        return again(lambda: self._confirm_totp(principal, enrolment_id, code, name))
+
+    def _begin_totp(self, principal: Principal) -> TotpEnrolment:
+        with self._storage.write() as unit:
+            user = self._beginner(unit, principal, Purpose.TOTP)
+            facts = Sealed(user_id=user.id, session_id=principal.id, secret=self._totp.new_secret())
+            enrolment_id, expires_us = self._challenges.open(unit, Purpose.TOTP, facts)
+            return self._enrolment(user, enrolment_id, replace(facts, expires_us=expires_us))
+
+    def _enrolment(self, user: Record, enrolment_id: str, facts: Sealed) -> TotpEnrolment:
+        uri = self._totp.uri(facts.secret, user.name)
+        return TotpEnrolment(enrolment_id, facts.expires_us, facts.secret, uri)
+
+    def _confirm_totp(self, principal: Principal, enrolment_id: str, code: str, name: str) -> Added:
+        with self._storage.write() as unit:
+            user = _held(unit, principal)
+            facts = self._pending(unit, principal, Purpose.TOTP, enrolment_id)
+            step = self._totp.step_of(facts.secret, code, after=-1)
+            if step is None:
+                raise InvalidInput("This code does not fit: is the clock of your device right?", path="code")
+            self._use_up(unit, Purpose.TOTP, enrolment_id)
+            row_id = str(uuid.uuid4())
+            # The code that confirms is used with that: it does not log in as well.
+            columns = {**self._totp.columns(user.id, row_id, facts.secret), "counter": step}
+            return self._add(unit, principal, user, Kind.TOTP, row_id, name, columns)
+
+    # -- A passkey --
+
+    def begin_passkey(self, principal: Principal) -> PasskeyEnrolment:
+        """What a browser needs to make a passkey. Raises `StepUpRequired`, `Conflict` for too many."""
+        principal.require_recent_proof(self._clock())
+        return again(lambda: self._begin_passkey(principal))
+
+    def confirm_passkey(
+        self, principal: Principal, enrolment_id: str, credential: Mapping[str, Any], name: str = ""
+    ) -> Added:
+        """Add the passkey that a browser has made. Raises `NotFound`, `InvalidInput`, `Conflict`."""
+        principal.require_person()
+        name = _checked_name(name, Kind.PASSKEY)
+        return again(lambda: self._confirm_passkey(principal, enrolment_id, credential, name))
+
+    def _begin_passkey(self, principal: Principal) -> PasskeyEnrolment:
+        with self._storage.write() as unit:
+            user = self._beginner(unit, principal, Purpose.PASSKEY)
+            facts = Sealed(user_id=user.id, session_id=principal.id)
+            options = self._passkeys.creation_options(unit, user, facts.random_bytes)
+            enrolment_id, expires_us = self._challenges.open(unit, Purpose.PASSKEY, facts)
+            return PasskeyEnrolment(enrolment_id, expires_us, options)
+
+    def _confirm_passkey(
+        self, principal: Principal, enrolment_id: str, credential: Mapping[str, Any], name: str
+    ) -> Added:
+        with self._storage.write() as unit:
+            user = _held(unit, principal)
+            facts = self._pending(unit, principal, Purpose.PASSKEY, enrolment_id)
+            new = self._passkeys.check_new(credential, facts.random_bytes)
+            if self._passkeys.is_known(unit, new):
+                raise Conflict("This passkey is registered already.")
+            self._use_up(unit, Purpose.PASSKEY, enrolment_id)
+            row_id = str(uuid.uuid4())
+            return self._add(
+                unit, principal, user, Kind.PASSKEY, row_id, name, self._passkeys.columns(user.id, row_id, new)
+            )
+
+    # -- What there is --
+
+    def remove(self, principal: Principal, factor_id: str) -> None:
+        """Remove one of one's factors; the last one takes the recovery codes with it. Raises `NotFound`."""
+        principal.require_recent_proof(self._clock())
+        again(lambda: self._remove(principal, factor_id))
+
+    def new_recovery_codes(self, principal: Principal) -> tuple[str, ...]:
+        """Ten new codes in place of the old ones, told this once. Raises `StepUpRequired`, `Conflict`."""
+        principal.require_recent_proof(self._clock())
+        return again(lambda: self._new_recovery_codes(principal))
+
+    def reset(self, unit: UnitOfWork, principal: Principal, reference: str) -> None:
+        """Take all factors off an account whose person has lost them, by name or id, as an operator.
+
+        All its sessions end. Raises `NotFound`.
+        """
+        principal.require_operator()
+        user = held_as_found(unit, find_person(unit, reference))
+        for row in factors_of(unit, user.id):
+            unit.credentials.remove(row)
+        self._recovery.drop(unit, user.id)
+        unit.challenges.drop_of(user.id)
+        unit.users.change(user, second_factor=False)
+        self._sessions.revoke_all(unit, user.id)
+        audit.record(unit, principal, "factor.reset", user_id=user.id)
+
+    def _remove(self, principal: Principal, factor_id: str) -> None:
+        with self._storage.write() as unit:
+            user = self._fresh(unit, principal)
+            rows = factors_of(unit, user.id)
+            row = next((row for row in rows if row.id == factor_id), None)
+            if row is None:
+                raise NotFound()
+            unit.credentials.remove(row)
+            if len(rows) == 1:
+                self._recovery.drop(unit, user.id)
+                unit.users.change(user, second_factor=False)
+            audit.record(unit, principal, "factor.remove", details={"kind": row.kind, "id": row.id})
+
+    def _new_recovery_codes(self, principal: Principal) -> tuple[str, ...]:
+        with self._storage.write() as unit:
+            user = self._fresh(unit, principal)
+            if not user.second_factor:
+                raise Conflict("Recovery codes stand in for a second factor: add one first.")
+            codes = self._recovery.renew(unit, user.id)
+            audit.record(unit, principal, "factor.recovery_codes")
+            return codes
+
+    # -- Steps that they share --
+
+    def _beginner(self, unit: UnitOfWork, principal: Principal, purpose: Purpose) -> Record:
+        user = self._fresh(unit, principal)
+        if len(factors_of(unit, user.id)) >= FACTORS_MOST:
+            raise Conflict(f"An account has at most {FACTORS_MOST} second factors: remove one first.")
+        unit.challenges.drop_of(user.id, purpose)
+        return user
+
+    def _fresh(self, unit: UnitOfWork, principal: Principal) -> Record:
+        """The person, held; what a cache knows of the account may be half a minute old."""
+        user = _held(unit, principal)
+        replace(principal, has_second_factor=user.second_factor).require_recent_proof(self._clock())
+        return user
+
+    def _pending(self, unit: UnitOfWork, principal: Principal, purpose: Purpose, enrolment_id: str) -> Sealed:
+        try:
+            facts = self._challenges.find(unit, purpose, enrolment_id)
+        except BadSecondFactor:
+            raise NotFound() from None
+        if (facts.user_id, facts.session_id) != (principal.user_id, principal.id):
+            raise NotFound()
+        return facts
+
+    def _use_up(self, unit: UnitOfWork, purpose: Purpose, enrolment_id: str) -> None:
+        try:
+            self._challenges.use_up(unit, purpose, enrolment_id)
+        except BadSecondFactor:
+            raise NotFound() from None
+
+    def _add(
+        self,
+        unit: UnitOfWork,
+        principal: Principal,
+        user: Record,
+        kind: Kind,
+        row_id: str,
+        name: str,
+        columns: Mapping[str, Any],
+    ) -> Added:
+        row = {"id": row_id, "user_id": user.id, "kind": str(kind), "label": name, "created_us": self._clock()}
+        unit.credentials.add(**row, **columns)
+        codes: tuple[str, ...] = ()
+        if not user.second_factor:
+            unit.users.change(user, second_factor=True)
+            codes = self._recovery.renew(unit, user.id)
+            # They have proven a password alone, which somebody else may know: that is why people add a factor.
+            self._sessions.revoke_all(unit, user.id, but=principal.id)
+            # Nor may what was begun with that password add another one, for whoever shares this session's cookie.
+            unit.challenges.drop_of(user.id)
+        audit.record(unit, principal, "factor.add", details={"kind": str(kind), "id": row_id})
+        return Added(Factor(row_id, str(kind), name, self._clock(), None), codes)
+
+
+def _held(unit: UnitOfWork, principal: Principal) -> Record:
+    return _existing(unit.users.by_id(principal.user_id, lock=True))
+
+
+def _existing(row: Record | None) -> Record:
+    if row is None:
+        raise NotFound()
+    return row
+
+
+def _factor(row: Record) -> Factor:
+    return Factor(row.id, row.kind, row.label, row.created_us, row.used_us)
+
+
+def _checked_name(name: str, kind: Kind) -> str:
+    name = name.strip()
+    if len(name) > NAME_MAX_CHARACTERS or not name.isprintable():
+        raise InvalidInput(f"A name has at most {NAME_MAX_CHARACTERS} printable characters.", path="name")
+    return name or _DEFAULT_NAMES[kind]

@@ -1,0 +1,244 @@
+"""Passkeys (WebAuthn, level 3), checked by py_webauthn: as a second factor, and as a sign-in of their own.
+
+What that library leaves to its caller is done here: a challenge is used once (`challenges.py`), an origin comes from
+the settings, a page in a foreign frame is refused, the handle in an answer is that of the credential's owner, and the
+counter that was seen last is changed by compare-and-swap.
+"""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from vault.crypto import keyed_digest
+from vault.errors import BadSecondFactor, Conflict, InvalidInput
+from vault.services.clock import Clock
+from vault.services.environments.documents import read_document
+from vault.services.own.credentials import opened, sealed
+from vault.services.own.instance import Instance
+from vault.services.people.factors.kinds import Kind
+from vault.settings import Settings
+from vault.storage import Record, UnitOfWork
+
+RP_NAME = "Strongroom"
+TIMEOUT_MILLISECONDS = 5 * 60 * 1000
+CREDENTIAL_ID_MAX_BYTES = 1023
+"""WebAuthn, section 7.1, step 25."""
+
+_LOOKUP = "passkey"
+
+
+@dataclass(frozen=True, slots=True)
+class NewPasskey:
+    """A passkey that has just been made, as its row will hold it."""
+
+    credential_id: bytes
+    public_key: bytes = field(repr=False)
+    counter: int
+
+
+class Passkeys:
+    """Passkeys of all people."""
+
+    def __init__(self, settings: Settings, instance: Instance, clock: Clock) -> None:
+        self._settings = settings
+        self._instance = instance
+        self._clock = clock
+
+    # py_webauthn is imported where it is used: it takes 100 ms, and the host's commands do without it.
+
+    # -- Making one --
+
+    def creation_options(self, unit: UnitOfWork, user: Record, random: bytes) -> dict[str, Any]:
+        """What `navigator.credentials.create` takes, as JSON. Raises `Conflict` where browsers would refuse it."""
+        from webauthn import generate_registration_options
+        from webauthn.helpers import options_to_json
+        from webauthn.helpers.structs import (
+            AuthenticatorSelectionCriteria,
+            ResidentKeyRequirement,
+            UserVerificationRequirement,
+        )
+
+        options = generate_registration_options(
+            rp_id=self._rp_id(),
+            rp_name=RP_NAME,
+            user_name=user.name,
+            user_id=_handle(user.id),
+            challenge=random,
+            timeout=TIMEOUT_MILLISECONDS,
+            # A security key without room or PIN serves as a second factor all the same.
+            authenticator_selection=AuthenticatorSelectionCriteria(
+                resident_key=ResidentKeyRequirement.PREFERRED,
+                user_verification=UserVerificationRequirement.PREFERRED,
+            ),
+            exclude_credentials=self._descriptors(unit, user.id),
+        )
+        return _as_browsers_read(options_to_json(options))
+
+    def check_new(self, credential: Mapping[str, Any], random: bytes) -> NewPasskey:
+        """The passkey that a browser has made. Raises `InvalidInput`."""
+        from webauthn import verify_registration_response
+        from webauthn.helpers import parse_registration_credential_json
+
+        try:
+            parsed = parse_registration_credential_json(dict(credential))
+            _refuse_foreign_frame(parsed.response.client_data_json)
+            found = verify_registration_response(
+                credential=parsed,
+                expected_challenge=random,
+                expected_rp_id=self._rp_id(),
+                expected_origin=self._settings.origin,
+            )
+        except Conflict:
+            raise
+        except Exception as error:
+            # The library reads what a stranger sends, and not all that it raises is its own.
+            raise InvalidInput("This is no new passkey for this vault: begin again.", path="passkey") from error
+        if not 0 < len(found.credential_id) <= CREDENTIAL_ID_MAX_BYTES:
+            raise InvalidInput("The passkey's id is too long.", path="passkey")
+        return NewPasskey(found.credential_id, found.credential_public_key, found.sign_count)
+
+    def columns(self, user_id: str, row_id: str, new: NewPasskey) -> dict[str, Any]:
+        """The sealed columns of a new row, and what it is found by."""
+        plain = {"v": 1, "id": _text(new.credential_id), "public_key": _text(new.public_key)}
+        columns = sealed(self._instance, Kind.PASSKEY, user_id, row_id, json.dumps(plain).encode())
+        return {**columns, "lookup": self._digest(new.credential_id), "counter": new.counter}
+
+    def is_known(self, unit: UnitOfWork, new: NewPasskey) -> bool:
+        """Whether this very passkey is somebody's already."""
+        return unit.credentials.by_lookup(self._digests(new.credential_id)) is not None
+
+    # -- Using one --
+
+    def request_options(self, unit: UnitOfWork, user_id: str, random: bytes, *, alone: bool) -> dict[str, Any]:
+        """What `navigator.credentials.get` takes, as JSON; for nobody known yet, without a list of credentials."""
+        from webauthn import generate_authentication_options
+        from webauthn.helpers import options_to_json
+        from webauthn.helpers.structs import UserVerificationRequirement
+
+        options = generate_authentication_options(
+            rp_id=self._rp_id(),
+            challenge=random,
+            timeout=TIMEOUT_MILLISECONDS,
+            allow_credentials=self._descriptors(unit, user_id) if user_id else None,
+            user_verification=UserVerificationRequirement.REQUIRED if alone else UserVerificationRequirement.PREFERRED,
+        )
+        return _as_browsers_read(options_to_json(options))
+
+    def said_owner(self, unit: UnitOfWork, assertion: Mapping[str, Any]) -> str | None:
+        """Whose passkey an answer is said to be of, if it is anybody's; `use` proves it."""
+        row = self._row(unit, assertion)
+        return str(row.user_id) if row else None
+
+    def use(
+        self,
+        unit: UnitOfWork,
+        user: Record,
+        assertion: Mapping[str, Any],
+        random: bytes,
+        *,
+        alone: bool,
+        discovered: bool = False,
+    ) -> None:
+        """Take what a passkey of the user's has signed, in a transaction that holds the user.
+
+        `alone`: nothing else was proven, so the device must have made sure who holds it. `discovered`: nobody was
+        asked for, so the device must say whose it is. Raises `BadSecondFactor`.
+        """
+        from webauthn import verify_authentication_response
+        from webauthn.helpers import parse_authentication_credential_json
+
+        row = self._row(unit, assertion)
+        if row is None or row.user_id != user.id:
+            raise BadSecondFactor()
+        stored = read_document(opened(self._instance, Kind.PASSKEY, user.id, row))
+        try:
+            parsed = parse_authentication_credential_json(dict(assertion))
+            _refuse_foreign_frame(parsed.response.client_data_json)
+            found = verify_authentication_response(
+                credential=parsed,
+                expected_challenge=random,
+                expected_rp_id=self._rp_id(),
+                expected_origin=self._settings.origin,
+                credential_public_key=_bytes(stored["public_key"]),
+                credential_current_sign_count=row.counter,
+                require_user_verification=alone,
+            )
+        except Exception as error:
+            # As above.
+            raise BadSecondFactor() from error
+        handle = parsed.response.user_handle
+        is_owner = handle == _handle(user.id) if handle or discovered else True
+        if found.credential_id != _bytes(stored["id"]) or not is_owner:
+            raise BadSecondFactor()
+        lookup = self._digest(found.credential_id)
+        unit.credentials.change(row, counter=found.new_sign_count, used_us=self._clock(), lookup=lookup)
+
+    # -- A new digest key --
+
+    def look_up_anew(self, unit: UnitOfWork, row: Record) -> bool:
+        """Let a row be found by a digest under the active key; whether it was not. For a reseal."""
+        stored = read_document(opened(self._instance, Kind.PASSKEY, row.user_id, row))
+        lookup = self._digest(_bytes(stored["id"]))
+        if lookup == bytes(row.lookup):
+            return False
+        unit.credentials.change(row, lookup=lookup)
+        return True
+
+    def _row(self, unit: UnitOfWork, assertion: Mapping[str, Any]) -> Record | None:
+        try:
+            credential_id = _bytes(assertion["id"])
+        except (KeyError, ValueError, TypeError):
+            return None
+        row = unit.credentials.by_lookup(self._digests(credential_id))
+        return row if row is not None and row.kind == Kind.PASSKEY else None
+
+    def _descriptors(self, unit: UnitOfWork, user_id: str) -> list[Any]:
+        from webauthn.helpers.structs import PublicKeyCredentialDescriptor
+
+        rows = unit.credentials.of_user(user_id, Kind.PASSKEY)
+        blobs = [read_document(opened(self._instance, Kind.PASSKEY, user_id, row)) for row in rows]
+        return [PublicKeyCredentialDescriptor(id=_bytes(stored["id"])) for stored in blobs]
+
+    def _rp_id(self) -> str:
+        host = self._settings.public_host
+        try:
+            ipaddress.ip_address(host)
+        except ValueError:
+            return host
+        raise Conflict("Passkeys need a name, and STRONGROOM_PUBLIC_URL has an address: ask the vault's operator.")
+
+    def _digest(self, credential_id: bytes) -> bytes:
+        return keyed_digest(self._instance.secret("digest"), _LOOKUP, credential_id)
+
+    def _digests(self, credential_id: bytes) -> list[bytes]:
+        return self._instance.digests(_LOOKUP, credential_id)
+
+
+def _handle(user_id: str) -> bytes:
+    """What a device keeps to name its owner by: random, as every id is, and no name (WebAuthn, section 14.6.1)."""
+    return uuid.UUID(user_id).bytes
+
+
+def _refuse_foreign_frame(client_data: bytes) -> None:
+    # py_webauthn reads this member and does not look at it (WebAuthn, section 7.2, step 14).
+    if json.loads(client_data).get("crossOrigin"):
+        raise ValueError("crossOrigin")
+
+
+def _as_browsers_read(options: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(options)
+    return found
+
+
+def _text(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def _bytes(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

@@ -1,0 +1,273 @@
+"""Logging in and stepping up: the one way from a password, a second factor or a passkey to a session.
+
+    password ─right─┬─ nothing more is asked for ─────────────────────────────────────► session
+                    └─ SecondFactorRequired, with a challenge ── second factor ──► session
+    passkey alone ──── a challenge for nobody yet ── signed by a device that knows who holds it ──► session
+
+A challenge is counted down before anything is looked at, and completed in the transaction that begins the session: of
+any number who try at once one gets it. Whatever is wrong looks the same, and stands in the audit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from vault.errors import (
+    BadLogin,
+    BadSecondFactor,
+    InvalidInput,
+    NotFound,
+    SecondFactorRequired,
+)
+from vault.model.principal import Principal, vault_itself
+from vault.services import audit
+from vault.services.keys.workers import again
+from vault.services.people.accounts import Accounts
+from vault.services.people.counting import counted
+from vault.services.people.factors.challenges import Challenge, Challenges, Purpose, Sealed
+from vault.services.people.factors.kinds import Kind, is_required, offered
+from vault.services.people.factors.passkeys import Passkeys
+from vault.services.people.factors.recovery import RecoveryCodes
+from vault.services.people.factors.totp import Totp
+from vault.services.people.sessions import NewSession, Sessions, hold
+from vault.services.people.throttle import Attempt, Throttle
+from vault.storage import Record, Storage, UnitOfWork
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """Where a login comes from: the door (`web` or `api`), the address, the program, and the request's id."""
+
+    kind: str
+    address: str
+    agent: str = ""
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What completes a challenge: exactly one of them."""
+
+    code: str = field(default="", repr=False)
+    recovery_code: str = field(default="", repr=False)
+    passkey: Mapping[str, Any] | None = field(default=None, repr=False)
+
+    def kind(self) -> Kind:
+        """Which of them it is. Raises `InvalidInput` for none, and for several."""
+        given = {Kind.TOTP: self.code, Kind.RECOVERY: self.recovery_code, Kind.PASSKEY: self.passkey}
+        kinds = [kind for kind, value in given.items() if value]
+        if len(kinds) != 1:
+            raise InvalidInput("Give exactly one of code, recovery_code and passkey.")
+        return kinds[0]
+
+
+class Logins:
+    """The logins of all doors that can ask for a second factor."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        accounts: Accounts,
+        sessions: Sessions,
+        throttle: Throttle,
+        challenges: Challenges,
+        totp: Totp,
+        passkeys: Passkeys,
+        recovery: RecoveryCodes,
+    ) -> None:
+        self._storage = storage
+        self._accounts = accounts
+        self._sessions = sessions
+        self._throttle = throttle
+        self._challenges = challenges
+        self._totp = totp
+        self._passkeys = passkeys
+        self._recovery = recovery
+
+    # -- Logging in --
+
+    def begin(self, username: str, password: str, visit: Visit) -> NewSession:
+        """A session for a name and a password. Raises `BadLogin`, `TooManyRequests`, `SecondFactorRequired`."""
+        with counted():
+            user = self._accounts.prove_password(username, password, visit.address)
+            return self._begin_or_ask(user, visit, None)
+
+    def begin_passkey(self, visit: Visit) -> Challenge:
+        """A challenge for whoever signs in with a passkey alone. Raises `TooManyRequests`."""
+        return again(lambda: self._ask_for_passkey(Purpose.LOGIN, Sealed(kind=visit.kind), visit.address))
+
+    def complete(self, challenge_id: str, proof: Proof, visit: Visit) -> NewSession:
+        """The session that a challenge was for. Raises `BadSecondFactor`, `TooManyRequests`."""
+        with counted():
+            return self._complete(Purpose.LOGIN, challenge_id, proof, visit, None)
+
+    # -- Stepping up --
+
+    def step_up(self, principal: Principal, password: str, visit: Visit) -> NewSession:
+        """A fresh session in place of the one that asks, for its person's password. Raises as `begin` does."""
+        principal.require_person()
+        with counted():
+            user = self._accounts.prove_password(principal.username, password, visit.address)
+            return self._begin_or_ask(user, visit, principal)
+
+    def begin_passkey_step_up(self, principal: Principal, visit: Visit) -> Challenge:
+        """A challenge for a session whose person gives a passkey in the place of all else."""
+        principal.require_person()
+        return again(lambda: self._ask_session_for_passkey(principal, visit))
+
+    def complete_step_up(self, principal: Principal, challenge_id: str, proof: Proof, visit: Visit) -> NewSession:
+        """The fresh session that a challenge was for. Raises as `complete` does."""
+        principal.require_person()
+        with counted():
+            return self._complete(Purpose.STEP_UP, challenge_id, proof, visit, principal)
+
+    # -- A challenge --
+
+    def _begin_or_ask(self, user: Record, visit: Visit, principal: Principal | None) -> NewSession:
+        found = again(lambda: self._begin_or_challenge(user, visit, principal))
+        if isinstance(found, NewSession):
+            return found
+        if not found.kinds:
+            raise SecondFactorRequired(
+                "This account needs its second factor, and none is stored. Ask an operator of the vault for help."
+            )
+        raise SecondFactorRequired(
+            challenge_id=found.id, kinds=found.kinds, expires_us=found.expires_us, passkey=found.passkey
+        )
+
+    def _begin_or_challenge(self, user: Record, visit: Visit, principal: Principal | None) -> NewSession | Challenge:
+        with self._storage.write() as unit:
+            hold(unit, user)
+            if not is_required(unit, user):
+                return self._session(unit, user, visit, principal, "password")
+            kinds = offered(unit, user.id)
+            if not kinds:
+                audit.record(unit, _door(visit), "factor.missing", user_id=user.id)
+                return Challenge("", (), 0)
+            facts = Sealed(
+                kind=visit.kind,
+                user_id=user.id,
+                user_version=user.row_version,
+                session_id=principal.id if principal else "",
+                has_password=True,
+            )
+            purpose = Purpose.STEP_UP if principal else Purpose.LOGIN
+            challenge_id, expires_us = self._challenges.open(unit, purpose, facts)
+            audit.record(unit, _door(visit), "session.challenge", user_id=user.id)
+            options = None
+            if Kind.PASSKEY in kinds:
+                options = self._passkeys.request_options(unit, user.id, facts.random_bytes, alone=False)
+            return Challenge(challenge_id, kinds, expires_us, options)
+
+    def _ask_session_for_passkey(self, principal: Principal, visit: Visit) -> Challenge:
+        with self._storage.read() as unit:
+            user = unit.users.by_id(principal.user_id)
+        if user is None:
+            raise NotFound()
+        facts = Sealed(kind=visit.kind, user_id=user.id, user_version=user.row_version, session_id=principal.id)
+        return self._ask_for_passkey(Purpose.STEP_UP, facts, "")
+
+    def _ask_for_passkey(self, purpose: Purpose, facts: Sealed, address: str) -> Challenge:
+        with self._storage.write() as unit:
+            options = self._passkeys.request_options(unit, facts.user_id, facts.random_bytes, alone=True)
+            challenge_id, expires_us = self._challenges.open(unit, purpose, facts, address=address)
+            return Challenge(challenge_id, (str(Kind.PASSKEY),), expires_us, options)
+
+    # -- Its completion --
+
+    def _complete(
+        self, purpose: Purpose, challenge_id: str, proof: Proof, visit: Visit, principal: Principal | None
+    ) -> NewSession:
+        kind = proof.kind()
+        facts, attempt = again(lambda: self._admit(purpose, challenge_id, kind, visit, principal))
+        claim = _Claim(purpose, challenge_id, facts, kind, proof, attempt)
+        try:
+            return again(lambda: self._finish(claim, visit, principal))
+        except (BadLogin, BadSecondFactor) as error:
+            again(lambda: self._note_refusal(claim, visit))
+            raise BadSecondFactor() from error
+
+    def _admit(
+        self, purpose: Purpose, challenge_id: str, kind: Kind, visit: Visit, principal: Principal | None
+    ) -> tuple[Sealed, Attempt | None]:
+        """Count an attempt before it is looked at, in a transaction of its own: many at once must not slip by."""
+        with self._storage.write() as unit:
+            facts = self._challenges.attempt(unit, purpose, challenge_id)
+            expected = (visit.kind, principal.id if principal else "")
+            # Without a password, nothing but a passkey will do: it is two factors in one.
+            if (facts.kind, facts.session_id) != expected or not (facts.has_password or kind is Kind.PASSKEY):
+                raise BadSecondFactor()
+            attempt = self._throttle.admit_factor(unit, facts.user_id, visit.address) if facts.user_id else None
+            return facts, attempt
+
+    def _finish(self, claim: _Claim, visit: Visit, principal: Principal | None) -> NewSession:
+        with self._storage.write() as unit:
+            user = self._holder(unit, claim)
+            self._challenges.use_up(unit, claim.purpose, claim.challenge_id)
+            left = self._check(unit, user, claim)
+            if claim.attempt is not None:
+                self._throttle.succeeded(unit, claim.attempt, user.id)
+            factors = f"password {claim.kind}" if claim.facts.has_password else str(claim.kind)
+            begun = self._session(unit, user, visit, principal, factors)
+            if left is not None:
+                details = {"left": left}
+                audit.record(unit, _door(visit), "factor.recovery", user_id=user.id, details=details)
+            return replace(begun, recovery_codes_left=left)
+
+    def _holder(self, unit: UnitOfWork, claim: _Claim) -> Record:
+        """The user whose login it is, held, and as they were when the challenge was made."""
+        facts = claim.facts
+        user_id = facts.user_id or self._passkeys.said_owner(unit, claim.proof.passkey or {})
+        user = unit.users.by_id(user_id, lock=True) if user_id else None
+        if user is None or user.state != "active":
+            raise BadSecondFactor()
+        if facts.user_id and user.row_version != facts.user_version:
+            # What was proven then may be so no more: the password is another, or the account was disabled.
+            raise BadSecondFactor()
+        return user
+
+    def _check(self, unit: UnitOfWork, user: Record, claim: _Claim) -> int | None:
+        """Take the proof; for a recovery code, how many are left."""
+        if claim.kind is Kind.TOTP:
+            self._totp.use(unit, user, claim.proof.code)
+        elif claim.kind is Kind.RECOVERY:
+            return self._recovery.use(unit, user, claim.proof.recovery_code)
+        else:
+            alone, discovered = not claim.facts.has_password, not claim.facts.user_id
+            random, assertion = claim.facts.random_bytes, claim.proof.passkey or {}
+            self._passkeys.use(unit, user, assertion, random, alone=alone, discovered=discovered)
+        return None
+
+    def _note_refusal(self, claim: _Claim, visit: Visit) -> None:
+        with self._storage.write() as unit:
+            user_id = claim.facts.user_id or self._passkeys.said_owner(unit, claim.proof.passkey or {})
+            # A stranger's are gathered by address, as every refusal is.
+            if user_id is not None:
+                details = {"kind": str(claim.kind)}
+                audit.record(unit, _door(visit), "factor.refused", user_id=user_id, details=details)
+
+    def _session(
+        self, unit: UnitOfWork, user: Record, visit: Visit, principal: Principal | None, factors: str
+    ) -> NewSession:
+        if principal is not None:
+            return self._sessions.replace(unit, principal, user, visit.agent, factors)
+        return self._sessions.begin(unit, user, visit.kind, visit.address, visit.agent, visit.request_id, factors)
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """An attempt that was counted, and is now to be looked at."""
+
+    purpose: Purpose
+    challenge_id: str
+    facts: Sealed
+    kind: Kind
+    proof: Proof
+    attempt: Attempt | None
+
+
+def _door(visit: Visit) -> Principal:
+    """Who acts before anybody is known."""
+    return replace(vault_itself("login"), address=visit.address, request_id=visit.request_id)

@@ -1,0 +1,279 @@
+"""Sessions: the database is the truth, Redis holds a short sealed copy.
+
+authenticate: copy in Redis (opened, younger than 30 s) ── else ──► database ──► a new copy
+revoke:       database ──► commit ──► a tombstone over the copy, so that a late fill cannot bring it back
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+from vault.crypto import TokenKind, context, digest, key_id_of, keyed_digest, matches, mint, parse
+from vault.errors import BadLogin, BlobError, NewerFormat, NotAuthenticated, NotFound
+from vault.model.principal import Principal, PrincipalKind, Role, vault_itself
+from vault.services import audit
+from vault.services.clock import SECOND_US, Clock
+from vault.services.environments.documents import read_document
+from vault.services.own.instance import Instance
+from vault.services.touches import Touches
+from vault.settings import Settings
+from vault.storage import HotReads, Record, SessionCache, Storage, UnitOfWork
+
+CACHE_LIFE_US = 30 * SECOND_US
+AGENT_MAX_CHARACTERS = 256
+ENDED_MOST = 200
+"""Ended sessions that each person keeps until the purge, so that they can still be looked up."""
+_TOLD_MOST = 10
+_PURPOSE = "session"
+_CACHED_OF_SESSION = (
+    "id",
+    "digest_key_id",
+    "kind",
+    "authenticated_us",
+    "factors",
+    "seen_us",
+    "idle_seconds",
+    "expires_us",
+    "revoked_us",
+)
+_CACHED_OF_USER = ("id", "name", "role", "state", "second_factor")
+
+
+@dataclass(frozen=True, slots=True)
+class NewSession:
+    """A session that has just begun. `secret` is told once."""
+
+    row: Record
+    user: Record
+    secret: str = field(repr=False)
+    recovery_codes_left: int | None = None
+    """Where it began with a recovery code, how many are left; whoever logs in is to be told."""
+
+    @property
+    def factors(self) -> tuple[str, ...]:
+        """What was proven."""
+        return tuple(self.row.factors.split())
+
+
+class Sessions:
+    """Logged-in people."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        storage: Storage,
+        hot: HotReads,
+        instance: Instance,
+        cache: SessionCache,
+        touches: Touches,
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._storage = storage
+        self._hot = hot
+        self._instance = instance
+        self._cache = cache
+        self._touches = touches
+        self._clock = clock
+
+    def begin(
+        self,
+        unit: UnitOfWork,
+        user: Record,
+        kind: str,
+        address: str,
+        agent: str,
+        request_id: str,
+        factors: str = "password",
+    ) -> NewSession:
+        """Start a session for a user who has just proven who they are, with `factors`.
+
+        Raises `BadLogin` as `hold` does.
+        """
+        hold(unit, user)
+        self._make_room(unit, user)
+        minted = mint(TokenKind.SESSION)
+        now, key = self._clock(), self._instance.secret("token")
+        unit.sessions.add(
+            id=minted.id,
+            user_id=user.id,
+            kind=kind,
+            digest=digest(key, minted.text),
+            digest_key_id=key.id,
+            authenticated_us=now,
+            factors=factors,
+            created_us=now,
+            seen_us=now,
+            idle_seconds=self._settings.session_idle_seconds,
+            expires_us=now + self._settings.session_absolute_seconds * SECOND_US,
+            address=address,
+            agent=agent[:AGENT_MAX_CHARACTERS],
+            revoked_us=None,
+        )
+        row = unit.sessions.by_id(minted.id)
+        if row is None:
+            raise NotFound()
+        details = {"factors": factors, "kind": kind}
+        audit.record(unit, _principal(row, user, address, request_id), "session.begin", details=details)
+        return NewSession(row, user, minted.text)
+
+    def _make_room(self, unit: UnitOfWork, user: Record) -> None:
+        """If a person is at the limit, end their least recently used session, so that the login succeeds. Delete the
+        oldest ended sessions."""
+        now = self._clock()
+        living, ended = unit.sessions.counts(user.id, now)
+        if living >= self._settings.quota_sessions:
+            rows = sorted(unit.sessions.hold_living(user.id, now), key=lambda row: (row.seen_us, row.id))
+            over = rows[: living - self._settings.quota_sessions + 1]
+            self._revoke(unit, over)
+            details = {"because": "limit", "sessions": [row.id for row in over[:_TOLD_MOST]]}
+            audit.record(unit, vault_itself("login"), "session.revoke", user_id=user.id, details=details)
+        if ended > ENDED_MOST:
+            unit.sessions.trim_ended(user.id, ENDED_MOST, now)
+
+    def replace(
+        self, unit: UnitOfWork, principal: Principal, user: Record, agent: str, factors: str = "password"
+    ) -> NewSession:
+        """A fresh session in place of the one that asked: after a step-up its old id is worth nothing."""
+        hold(unit, user)
+        old = self._own(unit, principal, principal.id)
+        self._revoke(unit, [old])
+        return self.begin(unit, user, old.kind, principal.address, agent, principal.request_id, factors)
+
+    def authenticate(self, text: str, kind: str, address: str, request_id: str) -> Principal:
+        """Who holds this session secret. Raises `NotAuthenticated`; every cause looks the same."""
+        parsed = parse(text)
+        if parsed.kind is not TokenKind.SESSION:
+            raise NotAuthenticated()
+        found = self._cached(parsed.id) or self._stored(parsed.id)
+        session, user = found or (None, None)
+        if not self._is_secret(text, session) or session is None or user is None:
+            raise NotAuthenticated()
+        now = self._clock()
+        idle = now - session.seen_us > session.idle_seconds * SECOND_US
+        if session.kind != kind or idle or session.expires_us <= now or session.revoked_us is not None:
+            raise NotAuthenticated()
+        if user.state != "active":
+            raise NotAuthenticated()
+        self._touches.session(session.id, session.seen_us, now)
+        return _principal(session, user, address, request_id)
+
+    def list(self, principal: Principal) -> list[Record]:
+        """One's own living sessions."""
+        principal.require_person()
+        with self._storage.read() as unit:
+            living = unit.sessions.living(principal.user_id, self._clock())
+        now = self._clock()
+        return [row for row in living if now - row.seen_us <= row.idle_seconds * SECOND_US]
+
+    def revoke(self, unit: UnitOfWork, principal: Principal, session_id: str) -> None:
+        """End one of one's own sessions. Raises `NotFound`."""
+        principal.require_person()
+        self._revoke(unit, [self._own(unit, principal, session_id)])
+        audit.record(unit, principal, "session.revoke")
+
+    def revoke_own(self, unit: UnitOfWork, principal: Principal) -> None:
+        """End all of one's own sessions, this one too."""
+        principal.require_person()
+        self.revoke_all(unit, principal.user_id)
+        audit.record(unit, principal, "session.revoke_all")
+
+    def revoke_others(self, unit: UnitOfWork, principal: Principal) -> None:
+        """End all of one's own sessions but the one that asks."""
+        principal.require_person()
+        self.revoke_all(unit, principal.user_id, but=principal.id)
+        audit.record(unit, principal, "session.revoke_all")
+
+    def revoke_all(self, unit: UnitOfWork, user_id: str, *, but: str | None = None) -> int:
+        """End a user's sessions, but for one; how many. For other services: permission was asked there."""
+        rows = [row for row in unit.sessions.hold_living(user_id, self._clock()) if row.id != but]
+        self._revoke(unit, rows)
+        return len(rows)
+
+    def _own(self, unit: UnitOfWork, principal: Principal, session_id: str) -> Record:
+        row = unit.sessions.by_id(session_id, lock=True)
+        if row is None or row.user_id != principal.user_id or row.revoked_us is not None:
+            raise NotFound()
+        return row
+
+    def _revoke(self, unit: UnitOfWork, rows: Iterable[Record]) -> None:
+        keys = []
+        for row in rows:
+            unit.sessions.change(row, revoked_us=self._clock())
+            keys.append(self._cache_key(row.id))
+        # All at once: a Redis that hangs must not be waited for once a session.
+        unit.after_commit(lambda: self._cache.bury(keys))
+
+    def _is_secret(self, text: str, session: Any) -> bool:
+        key_id = session.digest_key_id if session else ""
+        key = self._instance.secret_by_id("token", key_id) or self._instance.secret("token")
+        return matches(key, text, session.digest if session else None)
+
+    def _stored(self, session_id: str) -> tuple[Any, Any] | None:
+        found = self._hot.session(session_id)
+        if found is not None and found[0].revoked_us is None:
+            self._fill(*found)
+        return found
+
+    def _cached(self, session_id: str) -> tuple[Any, Any] | None:
+        blob = self._cache.get(self._cache_key(session_id))
+        if blob is None:
+            return None
+        try:
+            if key_id_of(blob) != self._instance.system_key_id:
+                # Of before a rotation. One that follows a leak must not leave a way in through Redis.
+                return None
+            place = context.cache_entry(self._instance.id, _PURPOSE, session_id)
+            copy = read_document(self._instance.open_blob(place, key_id_of(blob), blob))
+        except (BlobError, NewerFormat):
+            # A tombstone, foreign data in Redis, or a newer release's copy: all count as a miss.
+            return None
+        age = self._clock() - copy["filled_us"]
+        if not 0 <= age <= CACHE_LIFE_US:
+            return None
+        if not (copy["session"].keys() >= set(_CACHED_OF_SESSION) and copy["user"].keys() >= set(_CACHED_OF_USER)):
+            # An older release wrote it, without all members that are needed here.
+            return None
+        session = SimpleNamespace(**copy["session"])
+        session.digest = bytes.fromhex(session.digest)
+        return session, SimpleNamespace(**copy["user"])
+
+    def _fill(self, session: Any, user: Any) -> None:
+        facts = {name: getattr(session, name) for name in _CACHED_OF_SESSION} | {"digest": session.digest.hex()}
+        person = {name: getattr(user, name) for name in _CACHED_OF_USER}
+        copy = {"filled_us": self._clock(), "session": facts, "user": person}
+        place = context.cache_entry(self._instance.id, _PURPOSE, session.id)
+        self._cache.fill(self._cache_key(session.id), self._instance.seal(place, json.dumps(copy).encode()))
+
+    def _cache_key(self, session_id: str) -> str:
+        return "strongroom:" + keyed_digest(self._instance.secret("digest"), "session cache", session_id).hex()
+
+
+def hold(unit: UnitOfWork, user: Record) -> None:
+    """Hold the user's row until the transaction ends, with it all that is the user's.
+
+    Raises `BadLogin` when the account has changed since its password was looked at: what was right may be so no more.
+    """
+    now = unit.users.by_id(user.id, lock=True)
+    if now is None or now.row_version != user.row_version:
+        raise BadLogin()
+
+
+def _principal(session: Any, user: Any, address: str, request_id: str) -> Principal:
+    return Principal(
+        PrincipalKind.SESSION,
+        session.id,
+        user.id,
+        user.name,
+        Role(user.role),
+        authenticated_us=session.authenticated_us,
+        factors=tuple(session.factors.split()),
+        # SQLite's driver has no booleans.
+        has_second_factor=bool(user.second_factor),
+        address=address,
+        request_id=request_id,
+    )

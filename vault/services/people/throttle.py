@@ -1,0 +1,170 @@
+"""Slows down whoever guesses at passwords and codes, without ever locking out whom the account belongs to.
+
+| what is counted                | past this many failures in 15 minutes | what happens                        |
+|--------------------------------|---------------------------------------|-------------------------------------|
+| one account from one address   | 10                                    | refused until the window has passed |
+| one account from anywhere      | 20                                    | one attempt at a time, ever slower  |
+| one address at any account     | 50                                    | one attempt at a time, ever slower  |
+| all accounts from anywhere     | 1,000                                 | each address at most every 2 s      |
+| one account's second factor    | 100 in a day                          | refused until the day has passed    |
+
+All but the first never touch an address from which the account's owner has logged in within 30 days. An attempt is
+counted before its password is looked at and taken back when it was right, so that many at once do not slip by.
+
+Second factors have counters of their own for the account, which a right password does not clear: whoever knows it could
+begin anew for ever. A code is one of a million and three are good at a time: 100 guesses a day find one in ten years.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+import unicodedata
+from dataclasses import dataclass
+
+from vault.crypto import keyed_digest
+from vault.errors import TooManyRequests
+from vault.services.clock import DAY_US, SECOND_US, Clock
+from vault.services.own.instance import Instance
+from vault.storage import Record, UnitOfWork
+from vault.storage.upkeep import CLOCKS_DIFFER_US
+
+WINDOW_US = 15 * 60 * SECOND_US
+PAIR_FAILURES = 10
+ACCOUNT_FAILURES = 20
+ADDRESS_FAILURES = 50
+OVERALL_FAILURES = 1000
+DAILY_FACTOR_FAILURES = 100
+SLOWEST_SECONDS = 60
+OVERALL_SECONDS = 2
+COUNTERS_MOST = 100_000
+"""In all: about 20 MB. Each attempt hashes a password, so filling this takes longer than a counter lives."""
+_LOOK_EVERY = 256
+REMEMBERED_US = 30 * DAY_US
+
+
+def fold_username(name: str) -> str:
+    """The one form under which a name is looked up and counted: case, space and NFKC variants are the same."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold()).strip()
+
+
+def fold_address(address: str) -> str:
+    """An IPv4 address itself, the /64 of an IPv6 one: whoever has one address of it has them all."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv6Address):
+        mapped = parsed.ipv4_mapped
+        return str(mapped) if mapped else str(ipaddress.ip_network((parsed, 64), strict=False))
+    return str(parsed)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt to log in, as the buckets that it is counted in (keyed digests, nothing in the clear)."""
+
+    pair: bytes
+    account: bytes
+    address: bytes
+    overall: bytes
+    daily: bytes | None = None
+    """For a second factor: all that failed for the account within a day."""
+
+    @property
+    def buckets(self) -> list[bytes]:
+        """All of them, in the one order in which every transaction locks them."""
+        daily = [self.daily] if self.daily else []
+        return sorted([self.pair, self.account, self.address, self.overall, *daily])
+
+
+class Throttle:
+    """Counts failures in the database: they hold across workers, restarts and a Redis that is gone."""
+
+    def __init__(self, instance: Instance, clock: Clock) -> None:
+        self._instance = instance
+        self._clock = clock
+
+    def admit(self, unit: UnitOfWork, username_folded: str, address: str, user_id: str | None) -> Attempt:
+        """Count an attempt before its password is looked at. Raises `TooManyRequests`."""
+        address = fold_address(address)
+        attempt = Attempt(
+            self._bucket("pair", username_folded, address),
+            self._bucket("account", username_folded),
+            self._bucket("address", address),
+            self._bucket("overall"),
+        )
+        return self._admit(unit, attempt, user_id)
+
+    def admit_factor(self, unit: UnitOfWork, user_id: str, address: str) -> Attempt:
+        """Count an attempt before its second factor is looked at. Raises `TooManyRequests`."""
+        address = fold_address(address)
+        attempt = Attempt(
+            self._bucket("factor pair", user_id, address),
+            self._bucket("factor account", user_id),
+            self._bucket("address", address),
+            self._bucket("overall"),
+            self._bucket("factor daily", user_id),
+        )
+        return self._admit(unit, attempt, user_id)
+
+    def succeeded(self, unit: UnitOfWork, attempt: Attempt, user_id: str, *, is_whole: bool = True) -> None:
+        """Take the attempt back, and remember the address as one of the owner's if it was all that was to be proven."""
+        for bucket in attempt.buckets:
+            if bucket == attempt.pair:
+                unit.throttle.clear(bucket)
+            else:
+                unit.throttle.take_back(bucket)
+        if is_whole:
+            unit.known_addresses.note(user_id, attempt.address, self._clock())
+
+    def _admit(self, unit: UnitOfWork, attempt: Attempt, user_id: str | None) -> Attempt:
+        counters = unit.throttle.read(attempt.buckets)
+        now = self._clock()
+        # The same statement runs for a user who does not exist: its time would tell.
+        known = unit.known_addresses.has(user_id or "", attempt.address, now - REMEMBERED_US)
+        wait_us = max(_refusals(attempt, counters, now, known=known))
+        if wait_us > 0:
+            raise TooManyRequests(
+                "Too many failed attempts: wait before you try again.",
+                retry_after_seconds=-(-wait_us // SECOND_US),
+            )
+        for bucket in attempt.buckets:
+            unit.throttle.fail(bucket, now, DAY_US if bucket == attempt.daily else WINDOW_US)
+        if secrets.randbelow(_LOOK_EVERY) == 0:
+            unit.throttle.trim(COUNTERS_MOST)
+        return attempt
+
+    def _bucket(self, kind: str, *parts: str) -> bytes:
+        return keyed_digest(self._instance.secret("digest"), f"throttle {kind}", *parts)
+
+
+def _refusals(attempt: Attempt, counters: dict[bytes, Record], now: int, *, known: bool) -> list[int]:
+    """How long each rule makes this attempt wait, in microseconds; 0 where it does not."""
+    # A counter that begins in the future was counted by a clock that was ahead, and must refuse nobody until then.
+    counters = {bucket: row for bucket, row in counters.items() if row.window_us <= now + CLOCKS_DIFFER_US}
+    living = {bucket: row for bucket, row in counters.items() if row.window_us > now - WINDOW_US}
+    waits: list[int] = [_refused(living.get(attempt.pair), PAIR_FAILURES, WINDOW_US, now)]
+    if known:
+        return waits
+    if attempt.daily:
+        waits.append(_refused(counters.get(attempt.daily), DAILY_FACTOR_FAILURES, DAY_US, now))
+    waits.append(_slowed(living.get(attempt.account), ACCOUNT_FAILURES, now))
+    waits.append(_slowed(living.get(attempt.address), ADDRESS_FAILURES, now))
+    overall, address = living.get(attempt.overall), living.get(attempt.address)
+    if overall and address and overall.failures >= OVERALL_FAILURES:
+        waits.append(min(int(address.last_us) - now, 0) + OVERALL_SECONDS * SECOND_US)
+    return waits
+
+
+def _refused(row: Record | None, threshold: int, window_us: int, now: int) -> int:
+    if row is None or row.failures < threshold:
+        return 0
+    return max(0, int(row.window_us) + window_us - now)
+
+
+def _slowed(row: Record | None, threshold: int, now: int) -> int:
+    if row is None or row.failures < threshold:
+        return 0
+    seconds = min(SLOWEST_SECONDS, 2 ** min(row.failures - threshold, 10))
+    return min(int(row.last_us) - now, 0) + int(seconds) * SECOND_US

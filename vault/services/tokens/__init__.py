@@ -1,0 +1,1 @@
+"""Service tokens: made and ended by people, and checked at each call."""

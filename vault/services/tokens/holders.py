@@ -1,0 +1,138 @@
+"""Who holds a token: its secret is compared, its limits are looked at, one use of a counted one is spent."""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+import json
+from typing import Any
+
+from vault.crypto import TokenKind, digest, parse, same_digest
+from vault.errors import MacError, NotAuthenticated
+from vault.model.grant import Grant, Permission
+from vault.model.principal import Principal, PrincipalKind, Role
+from vault.services.clock import Clock
+from vault.services.own.instance import Instance
+from vault.services.touches import Touches
+from vault.storage import HotReads, Storage
+
+HEADER_WRITES = "header_writes"
+"""The name in a token's metadata that lets it write as a Basic or API-key credential, where its value is `true`."""
+
+
+class TokenHolders:
+    """Knows who holds a service token."""
+
+    def __init__(self, storage: Storage, hot: HotReads, instance: Instance, touches: Touches, clock: Clock) -> None:
+        self._storage = storage
+        self._hot = hot
+        self._instance = instance
+        self._touches = touches
+        self._clock = clock
+
+    def authenticate(self, text: str, address: str, request_id: str) -> Principal:
+        """Who holds this token; one use of a counted token is spent. Raises `NotAuthenticated` for every cause."""
+        parsed = parse(text)
+        if parsed.kind is not TokenKind.SERVICE:
+            raise NotAuthenticated()
+        found = self._hot.token(parsed.id)
+        token, user, grants, last_used_us = found or (None, None, [], None)
+        is_current, was_replaced = self._match(text, token)
+        if not (is_current or was_replaced) or token is None or user is None:
+            raise NotAuthenticated()
+        now = self._clock()
+        if not is_living(token, now) or user.state != "active" or not _is_at_home(token, address):
+            raise NotAuthenticated()
+        if token.uses_left is not None:
+            self._spend(token.id)
+        self._touches.token(token.id, last_used_us, now)
+        self._renew_digest(text, token)
+        return Principal(
+            PrincipalKind.TOKEN,
+            token.id,
+            token.user_id,
+            user.name,
+            Role.USER,
+            tuple(map(grant_of, grants)),
+            address=address,
+            request_id=request_id,
+            header_writes=_writes_by_header(token),
+            by_replaced_secret=not is_current,
+        )
+
+    def is_secret(self, text: str, token: Any) -> bool:
+        """Whether this is the token's secret, or one that a rotation has replaced and that still works."""
+        return any(self._match(text, token))
+
+    def _match(self, text: str, token: Any) -> tuple[bool, bool]:
+        """Whether this is the token's secret, and whether it is the one that a rotation has just replaced."""
+        key_id = token.digest_key_id if token else ""
+        key = self._instance.secret_by_id("token", key_id) or self._instance.secret("token")
+        given = digest(key, text)
+        right = same_digest(given, token.digest if token else None)
+        # The second comparison is made in every case, so that its time does not tell a rotated token.
+        old = bool(token and token.previous_until_us and token.previous_until_us > self._clock())
+        old_key = self._instance.secret_by_id("token", token.previous_digest_key_id or "") if old else None
+        given_then = given if old_key is None or old_key is key else digest(old_key, text)
+        was_right = same_digest(given_then, token.previous_digest if old else None)
+        return right, was_right
+
+    def _renew_digest(self, text: str, token: Any) -> None:
+        """After a reseal, only whoever holds the token can make its digest under the new key."""
+        key = self._instance.secret("token")
+        if token.digest_key_id == key.id:
+            return
+        old = self._instance.secret_by_id("token", token.digest_key_id)
+        # A secret that a rotation of the token has replaced, and that still works for a while, stays the replaced one.
+        if old is not None and same_digest(digest(old, text), token.digest):
+            self._touches.token_digest(token.id, token.digest, {"digest": digest(key, text), "digest_key_id": key.id})
+
+    def _spend(self, token_id: str) -> None:
+        """Spend one use, exactly once however many ask at the same time."""
+        with self._storage.write() as unit:
+            row = unit.tokens.by_id(token_id, lock=True)
+            if row is None or not is_living(row, self._clock()):
+                raise NotAuthenticated()
+            unit.tokens.change(row, uses_left=row.uses_left - 1)
+
+
+def grant_of(row: Any) -> Grant:
+    """The grant that a row holds. Raises `MacError` for a permission that there is not."""
+    return Grant(_permissions(row.permissions), row.environment_id, row.path, bool(row.globals))
+
+
+def is_living(token: Any, now: int) -> bool:
+    """Whether a token is neither revoked nor at its end."""
+    if token.revoked_us is not None or (token.expires_us is not None and token.expires_us <= now):
+        return False
+    return token.uses_left is None or token.uses_left > 0
+
+
+@functools.lru_cache(maxsize=256)
+def _permissions(text: str) -> frozenset[Permission]:
+    try:
+        return frozenset(Permission(part) for part in text.split(","))
+    except ValueError as error:
+        raise MacError() from error
+
+
+def _is_at_home(token: Any, address: str) -> bool:
+    networks = _networks(token.networks)
+    if not networks:
+        return True
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+    return any((mapped or parsed) in network for network in networks)
+
+
+@functools.lru_cache(maxsize=1024)
+def _networks(text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    return tuple(map(ipaddress.ip_network, json.loads(text)))
+
+
+def _writes_by_header(token: Any) -> bool:
+    # Nearly no token says anything of it, and this is asked in each request.
+    return HEADER_WRITES in token.metadata and json.loads(token.metadata).get(HEADER_WRITES) == "true"

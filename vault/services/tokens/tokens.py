@@ -1,0 +1,366 @@
+"""Service tokens: made by people (or, with `delegate`, by tokens), scoped by grants, revoked with all they made."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from vault.crypto import TokenKind, digest, mint, parse
+from vault.errors import InvalidInput, NotAuthenticated, NotFound, NotGranted, QuotaExceeded
+from vault.model.grant import Grant, Permission, make_grant
+from vault.model.principal import Principal, PrincipalKind
+from vault.services import audit
+from vault.services.clock import SECOND_US, Clock
+from vault.services.environments.environments import Environments
+from vault.services.own.instance import Instance
+from vault.services.tokens.holders import TokenHolders, grant_of, is_living
+from vault.settings import Settings
+from vault.storage import Record, Storage, UnitOfWork
+
+DEFAULT_TTL_SECONDS = 90 * 86_400
+"""A token that was forgotten ends by itself. None is for one that shall never end."""
+OVERLAP_MAX_SECONDS = 86_400
+LOGIN_TTL_SECONDS = 3600
+LOGIN_MAX_TTL_SECONDS = 86_400
+GRANTS_MAX = 64
+ENDED_MOST = 200
+"""Ended tokens that each person keeps until the purge, so that they can still be looked up."""
+LOGINS_MOST = 50
+"""Children that one token has by logging in; the oldest one ends for the next."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRequest:
+    """What a new token shall be. A grant may name an environment (`environment`) in place of its id."""
+
+    name: str
+    grants: Sequence[GrantRequest]
+    ttl_seconds: int | None = DEFAULT_TTL_SECONDS
+    max_ttl_seconds: int | None = None
+    renewable: bool = False
+    uses: int | None = None
+    networks: Sequence[str] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class GrantRequest:
+    """A grant that is asked for: `permissions` on exactly one of the others. `environment` is a name or an id."""
+
+    permissions: frozenset[Permission]
+    environment: str | None = None
+    environment_id: str | None = None
+    path: str | None = None
+    globals: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TokenView:
+    """A token as it is shown, and its secret where it has just been made."""
+
+    row: Record
+    grants: tuple[Grant, ...]
+    secret: str | None = field(default=None, repr=False)
+
+
+class Tokens:
+    """The service tokens of all people."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        storage: Storage,
+        holders: TokenHolders,
+        instance: Instance,
+        environments: Environments,
+        reads: audit.ReadLog,
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._reads = reads
+        self._storage = storage
+        self._holders = holders
+        self._instance = instance
+        self._environments = environments
+        self._clock = clock
+
+    def create(self, unit: UnitOfWork, principal: Principal, request: TokenRequest) -> TokenView:
+        """Make a token. One that a token makes never reaches wider or lives longer than its maker.
+
+        Raises `NotGranted`, `NotFound` for an environment that is not there, `QuotaExceeded`, `InvalidInput`.
+        """
+        principal.require_current_secret()
+        # Counted first: each grant may cost a look into the database, and other writers wait meanwhile.
+        if not 1 <= len(request.grants) <= GRANTS_MAX:
+            raise InvalidInput(f"A token has 1 to {GRANTS_MAX} grants.", path="grants")
+        grants = tuple(
+            self._granted(unit, principal, wish, f"grants.{position}") for position, wish in enumerate(request.grants)
+        )
+        return self._add(unit, principal, request, grants)
+
+    def log_in(self, unit: UnitOfWork, principal: Principal) -> TokenView:
+        """A short-lived child with all that the token itself may do, for clients that log in with a role.
+
+        Raises `InvalidInput` for a token whose uses are counted, `QuotaExceeded`.
+        """
+        principal.require_current_secret()
+        parent = _existing(unit.tokens.by_id(principal.id))
+        self._end_oldest_login(unit, principal)
+        request = TokenRequest(
+            parent.name,
+            (),
+            ttl_seconds=LOGIN_TTL_SECONDS,
+            max_ttl_seconds=LOGIN_MAX_TTL_SECONDS,
+            renewable=True,
+            metadata=json.loads(parent.metadata),
+        )
+        return self._add(unit, principal, request, principal.grants or ())
+
+    def _end_oldest_login(self, unit: UnitOfWork, principal: Principal) -> None:
+        """Keep the children of one role below their bound, or a read-only token could use up its owner's quota."""
+        unit.users.next_change(principal.user_id)
+        living = [row for row in unit.tokens.children([principal.id]) if is_living(row, self._clock())]
+        for row in sorted(living, key=lambda row: (row.created_us, row.id))[: max(0, len(living) + 1 - LOGINS_MOST)]:
+            unit.tokens.change(row, revoked_us=self._clock())
+            # Whoever looks for what a token has made walks through living ones: nothing may be left below this one.
+            self._revoke_below(unit, [row.id])
+
+    def of_accessor(self, principal: Principal, accessor: str) -> TokenView:
+        """The token that an accessor names. Raises `NotFound`, for another person's too."""
+        with self._storage.read() as unit:
+            row = unit.tokens.by_accessor(principal.user_id, accessor)
+            return self._view(unit, self._visible(unit, principal, row.id if row is not None else ""))
+
+    def of_secret(self, principal: Principal, text: str) -> TokenView:
+        """The living token whose secret this is. Raises `NotFound`, for another person's too."""
+        token_id = _id_in(text)
+        with self._storage.read() as unit:
+            row = unit.tokens.by_id(token_id)
+            if not self._holders.is_secret(text, row) or row is None or not is_living(row, self._clock()):
+                raise NotFound()
+            return self._view(unit, self._visible(unit, principal, token_id))
+
+    def renew(self, unit: UnitOfWork, principal: Principal, token_id: str, seconds: int | None) -> TokenView:
+        """Let a token live for `seconds` from now (None: its ttl), within its max ttl and its maker's own life.
+
+        Raises `NotFound`, `InvalidInput` for a token that is not renewable.
+        """
+        principal.require_current_secret()
+        unit.users.next_change(principal.user_id)
+        row, now = self._visible(unit, principal, token_id), self._clock()
+        if not is_living(row, now):
+            raise NotFound()
+        if not row.renewable:
+            raise InvalidInput("This token is not renewable.")
+        if row.expires_us is not None:
+            maker = unit.tokens.by_id(row.parent_id) if row.parent_id else None
+            unit.tokens.change(row, expires_us=_renewed(row, maker, seconds, now))
+            audit.record(unit, principal, "token.renew")
+        return self._view(unit, _existing(unit.tokens.by_id(row.id)))
+
+    def _make_room(self, unit: UnitOfWork, user_id: str, now: int) -> None:
+        """Raise `QuotaExceeded` if the person has too many living tokens. Delete the oldest ended tokens."""
+        living, ended = unit.tokens.counts(user_id, now)
+        if living >= self._settings.quota_tokens:
+            raise QuotaExceeded("You have as many tokens as this vault allows. Revoke one first.")
+        if ended > ENDED_MOST:
+            unit.tokens.trim_ended(user_id, ENDED_MOST, now)
+
+    def _add(self, unit: UnitOfWork, principal: Principal, request: TokenRequest, grants: Sequence[Grant]) -> TokenView:
+        seq, now = unit.users.next_change(principal.user_id), self._clock()
+        self._make_room(unit, principal.user_id, now)
+        minted = mint(TokenKind.SERVICE)
+        request = self._within_parent(unit, principal, request, now)
+        unit.tokens.add(
+            id=minted.id,
+            accessor=str(uuid.uuid4()),
+            user_id=principal.user_id,
+            parent_id=principal.id if principal.kind is PrincipalKind.TOKEN else None,
+            created_us=now,
+            created_by=principal.label,
+            expires_us=_expiry(request, now),
+            uses_left=request.uses,
+            revoked_us=None,
+            last_used_us=None,
+            **self._secret_columns(minted.text),
+            **_asked_columns(request),
+        )
+        self._add_grants(unit, minted.id, grants)
+        unit.changes.add(principal.user_id, seq, "token.create", None, None, now)
+        audit.record(unit, principal, "token.create")
+        return replace(self._view(unit, _existing(unit.tokens.by_id(minted.id))), secret=minted.text)
+
+    def list(self, principal: Principal, after: tuple[int, str] | None, limit: int) -> list[TokenView]:
+        """A person's tokens; for a token, itself and those that it made. The oldest first."""
+        with self._storage.read() as unit:
+            made_by = principal.id if principal.kind is PrincipalKind.TOKEN else None
+            rows = unit.tokens.page(principal.user_id, after, limit, of_token=made_by)
+            stored = unit.grants.of_tokens([row.id for row in rows])
+        self._reads.read(principal, "token.list")
+        grants: dict[str, list[Grant]] = {row.id: [] for row in rows}
+        for grant in stored:
+            grants[grant.token_id].append(grant_of(grant))
+        return [TokenView(row, tuple(grants[row.id])) for row in rows]
+
+    def accessors(self, principal: Principal, limit: int) -> Sequence[str]:
+        """The accessors of a person's living tokens; for a token, its own and those of the tokens that it made."""
+        with self._storage.read() as unit:
+            made_by = principal.id if principal.kind is PrincipalKind.TOKEN else None
+            rows = unit.tokens.living_of(principal.user_id, self._clock(), limit, of_token=made_by)
+        self._reads.read(principal, "token.list")
+        return [row.accessor for row in rows]
+
+    def get(self, principal: Principal, token_id: str) -> TokenView:
+        """One token. Raises `NotFound`, for another person's too."""
+        with self._storage.read() as unit:
+            return self._view(unit, self._visible(unit, principal, token_id))
+
+    def rotate(self, unit: UnitOfWork, principal: Principal, token_id: str, overlap_seconds: int) -> TokenView:
+        """Give a token a new secret; the old one goes on for `overlap_seconds`. Without an overlap, what the token
+        has made ends too: that is how one rotates after a leak. Raises `NotFound`, `Forbidden`, `InvalidInput`."""
+        principal.require_current_secret()
+        row = self._visible(unit, principal, token_id)
+        if not 0 <= overlap_seconds <= OVERLAP_MAX_SECONDS:
+            raise InvalidInput("An overlap lasts from 0 seconds to a day.", path="overlap_seconds")
+        unit.users.next_change(row.user_id)
+        minted = mint(TokenKind.SERVICE, row.id)
+        until = self._clock() + overlap_seconds * SECOND_US if overlap_seconds else None
+        previous = (row.digest, row.digest_key_id) if overlap_seconds else (None, None)
+        changed = self._secret_columns(minted.text) | {"previous_until_us": until}
+        unit.tokens.change(row, **changed | {"previous_digest": previous[0], "previous_digest_key_id": previous[1]})
+        if not overlap_seconds:
+            self._revoke_below(unit, [row.id])
+        audit.record(unit, principal, "token.rotate")
+        return replace(self._view(unit, _existing(unit.tokens.by_id(row.id))), secret=minted.text)
+
+    def revoke(self, unit: UnitOfWork, principal: Principal, token_id: str) -> None:
+        """End a token and all that it made, and that those made, at once. Raises `NotFound`."""
+        row = self._visible(unit, principal, token_id)
+        seq, now = unit.users.next_change(row.user_id), self._clock()
+        unit.tokens.change(row, revoked_us=now)
+        self._revoke_below(unit, [row.id])
+        unit.changes.add(row.user_id, seq, "token.revoke", None, None, now)
+        audit.record(unit, principal, "token.revoke")
+
+    def _revoke_below(self, unit: UnitOfWork, token_ids: Sequence[str]) -> None:
+        now, generation = self._clock(), unit.tokens.children(token_ids)
+        while generation:
+            for token in generation:
+                unit.tokens.change(token, revoked_us=now)
+            generation = unit.tokens.children([token.id for token in generation])
+
+    def _granted(self, unit: UnitOfWork, principal: Principal, wish: GrantRequest, where: str) -> Grant:
+        environment_id = wish.environment_id
+        if wish.environment is not None:
+            if environment_id is not None:
+                raise InvalidInput("Name the environment or give its id, not both.", path=where)
+            environment_id = self._environments.find(unit, principal, wish.environment, Permission.DELEGATE).id
+        grant = make_grant(
+            wish.permissions, environment_id=environment_id, path=wish.path, globals=wish.globals, where=where
+        )
+        if grant.environment_id is not None:
+            self._environments.find(unit, principal, grant.environment_id, Permission.DELEGATE)
+        if principal.grants is None:
+            return grant
+        # A token holds no rights but its grants: what it gives on lies wholly within one that it may delegate.
+        if any(Permission.DELEGATE in own.permissions and grant.is_within(own) for own in principal.grants):
+            return grant
+        raise NotGranted()
+
+    def _within_parent(self, unit: UnitOfWork, principal: Principal, request: TokenRequest, now: int) -> TokenRequest:
+        if principal.kind is not PrincipalKind.TOKEN:
+            return request
+        parent = _existing(unit.tokens.by_id(principal.id, lock=True))
+        if not is_living(parent, now):
+            raise NotAuthenticated()
+        if parent.uses_left is not None:
+            raise InvalidInput("A token whose uses are counted makes no other tokens.")
+        if not _networks_within(request.networks, json.loads(parent.networks)):
+            raise InvalidInput("A token may be used only where its maker may.", path="networks")
+        if parent.expires_us is None:
+            return replace(request, networks=request.networks or json.loads(parent.networks))
+        left = (parent.expires_us - now) // SECOND_US
+        if left < 1:
+            raise NotAuthenticated()
+        wishes = (request.ttl_seconds, request.max_ttl_seconds)
+        ttl, most = (min(left, wish) if wish is not None else left for wish in wishes)
+        networks = request.networks or json.loads(parent.networks)
+        return replace(request, ttl_seconds=ttl, max_ttl_seconds=most, networks=networks)
+
+    def _visible(self, unit: UnitOfWork, principal: Principal, token_id: str) -> Record:
+        row = unit.tokens.by_id(token_id)
+        if row is None or row.user_id != principal.user_id or row.revoked_us is not None:
+            raise NotFound()
+        if principal.kind is PrincipalKind.TOKEN and principal.id not in (row.id, row.parent_id):
+            raise NotFound()
+        return row
+
+    def _view(self, unit: UnitOfWork, row: Record) -> TokenView:
+        return TokenView(row, tuple(map(grant_of, unit.grants.of_tokens([row.id]))))
+
+    def _add_grants(self, unit: UnitOfWork, token_id: str, grants: Sequence[Grant]) -> None:
+        for grant in grants:
+            scope = {"environment_id": grant.environment_id, "path": grant.path, "globals": grant.globals}
+            permissions = ",".join(sorted(grant.permissions))
+            unit.grants.add(id=str(uuid.uuid4()), token_id=token_id, **scope, permissions=permissions)
+
+    def _secret_columns(self, text: str) -> dict[str, Any]:
+        key = self._instance.secret("token")
+        return {"digest": digest(key, text), "digest_key_id": key.id}
+
+
+def _existing(row: Record | None) -> Record:
+    if row is None:
+        raise NotFound()
+    return row
+
+
+def _networks_within(inner: Sequence[str], outer: Sequence[str]) -> bool:
+    if not outer:
+        return True
+    wide = [ipaddress.ip_network(network) for network in outer]
+    return all(any(_is_subnet(ipaddress.ip_network(network), other) for other in wide) for network in inner)
+
+
+def _is_subnet(inner: Any, outer: Any) -> bool:
+    return inner.version == outer.version and bool(inner.subnet_of(outer))
+
+
+def _id_in(text: str) -> str:
+    try:
+        return parse(text).id
+    except NotAuthenticated:
+        raise NotFound() from None
+
+
+def _renewed(row: Record, maker: Record | None, seconds: int | None, now: int) -> int:
+    """When the token ends now. Without a max ttl no single renewal goes beyond its ttl."""
+    ttl = row.ttl_seconds or DEFAULT_TTL_SECONDS
+    wish = ttl if seconds is None else seconds
+    # What the token has made lives as long as it was to live: a renewal never takes that back.
+    limits = [now + (wish if row.max_ttl_seconds is not None else min(wish, ttl)) * SECOND_US]
+    if row.max_ttl_seconds is not None:
+        limits.append(row.created_us + row.max_ttl_seconds * SECOND_US)
+    if maker is not None and maker.expires_us is not None:
+        limits.append(maker.expires_us)
+    return max(int(row.expires_us), int(min(limits)))
+
+
+def _expiry(request: TokenRequest, now: int) -> int | None:
+    limits = [seconds for seconds in (request.ttl_seconds, request.max_ttl_seconds) if seconds is not None]
+    return now + min(limits) * SECOND_US if limits else None
+
+
+def _asked_columns(request: TokenRequest) -> dict[str, Any]:
+    return {
+        "name": request.name,
+        "ttl_seconds": request.ttl_seconds,
+        "max_ttl_seconds": request.max_ttl_seconds,
+        "renewable": request.renewable,
+        "networks": json.dumps(list(request.networks)),
+        "metadata": json.dumps(dict(request.metadata), sort_keys=True),
+    }

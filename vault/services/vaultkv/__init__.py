@@ -1,0 +1,1 @@
+"""Services that only the Vault-compatible face needs."""

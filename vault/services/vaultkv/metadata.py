@@ -1,0 +1,244 @@
+"""What a Vault client knows of environments beside their values: names by folder, the life of versions, its own
+metadata, and what new environments start with.
+
+All that it says is sealed with the environment; what new environments start with is sealed with the globals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from vault.errors import IntegrityError, InvalidInput, NameTaken, NotFound, NotGranted
+from vault.model.environment import EnvironmentKind
+from vault.model.grant import Permission, Target, path_covers
+from vault.model.policy import allows, require
+from vault.model.principal import Principal
+from vault.services import audit
+from vault.services.clock import Clock
+from vault.services.environments.documents import known_members
+from vault.services.environments.environments import (
+    MAX_VERSIONS_DEFAULT,
+    Environments,
+    ask,
+    checked_seconds,
+    checked_versions,
+    target_of,
+)
+from vault.services.environments.sealing import Sealer
+from vault.storage import Record, Stale, Storage, UnitOfWork
+
+CUSTOM_PAIRS_MOST = 64
+CUSTOM_KEY_MOST_BYTES = 128
+CUSTOM_VALUE_MOST_BYTES = 512
+"""As in Vault."""
+
+EVERYWHERE = Target(EnvironmentKind.ENVIRONMENT, "*")
+"""What stands for all environments at once: only a grant on the path `*` covers it."""
+
+_DEFAULTS = "kv_defaults"
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What an environment starts with that a Vault client makes."""
+
+    max_versions: int = MAX_VERSIONS_DEFAULT
+    cas_required: bool = False
+    delete_version_after_seconds: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An environment without values: its row, its revisions (facts only, the oldest first), its custom metadata.
+
+    Without `history` the current revision is the only one that is told of.
+    """
+
+    environment: Record
+    revisions: tuple[Record, ...]
+    custom_metadata: dict[str, str] | None
+
+
+class Metadata:
+    """The metadata of environments, which are addressed by their names alone."""
+
+    def __init__(
+        self, storage: Storage, environments: Environments, sealer: Sealer, reads: audit.ReadLog, clock: Clock
+    ) -> None:
+        self._storage = storage
+        self._reads = reads
+        self._environments = environments
+        self._sealer = sealer
+        self._clock = clock
+
+    def names(self, principal: Principal, folder: str) -> list[str]:
+        """The names below `folder` (all for an empty one), each as far as the next slash, `dir/` for a folder.
+
+        Only what may be listed shows. Raises `NotGranted` where nothing could be there that may be.
+        """
+        prefix = f"{folder}/" if folder else ""
+        if not _may_list_below(principal, folder):
+            raise NotGranted()
+        with self._storage.read() as unit:
+            rows = unit.environments.below(principal.user_id, prefix)
+        self._reads.read(principal, "environment.list")
+        shown = [row.name for row in rows if allows(principal, Permission.LIST, target_of(row))]
+        return sorted({first + slash for first, slash, _ in (name[len(prefix) :].partition("/") for name in shown)})
+
+    def get(self, principal: Principal, name: str) -> Told:
+        """All that may be told without the values. Raises `NotFound`."""
+        with self._storage.read() as unit:
+            row = self._environments.find(unit, principal, name, Permission.LIST)
+            revisions = unit.revisions.facts(row.id)
+            if not allows(principal, Permission.HISTORY, target_of(row)):
+                revisions = [revision for revision in revisions if revision.id == row.current_revision_id]
+            custom = self._sealer.open_metadata(unit, row).get("custom_metadata") or None
+        self._reads.read(principal, "environment.read", row.id)
+        return Told(row, tuple(revisions), custom)
+
+    def permissions(self, principal: Principal, name: str) -> frozenset[Permission]:
+        """What `principal` may do with the environment of this name, whether there is one or not."""
+        with self._storage.read() as unit:
+            target = target_of(unit.environments.by_name(principal.user_id, name), name)
+        return frozenset(permission for permission in Permission if allows(principal, permission, target))
+
+    def set(self, unit: UnitOfWork, principal: Principal, name: str, wishes: Mapping[str, Any]) -> None:
+        """Change rules or custom metadata, of a new environment without any version where there is none.
+
+        `wishes` may hold the names of `Defaults` and `custom_metadata`, which is replaced as a whole.
+        """
+        row = unit.environments.by_name(principal.user_id, name)
+        ask(unit, principal, Permission.UPDATE if row else Permission.CREATE, target_of(row, name))
+        wishes = self._checked(unit, principal, wishes)
+        if row is not None:
+            self._environments.change(unit, principal, row.id, wishes)
+            return
+        try:
+            made = self.create(unit, principal, name)
+        except NameTaken as error:
+            raise Stale("environments") from error
+        custom = wishes.get("custom_metadata")
+        told = self._environments.telling(unit, made, custom_metadata=custom) if custom else {}
+        rules = {name: wish for name, wish in wishes.items() if name != "custom_metadata"}
+        if told or rules:
+            unit.environments.change(made, **rules, **told)
+            audit.record(unit, principal, "environment.change", environment_id=made.id)
+
+    def patch(self, unit: UnitOfWork, principal: Principal, name: str, wishes: Mapping[str, Any]) -> None:
+        """As `set`, where there is one, and None takes a pair out of the custom metadata. Raises `NotFound`."""
+        row = self._environments.find(unit, principal, name, Permission.UPDATE)
+        wishes = dict(wishes)
+        if "custom_metadata" in wishes:
+            before = self._sealer.open_metadata(unit, row).get("custom_metadata") or {}
+            pairs = {**before, **(wishes["custom_metadata"] or {})}
+            wishes["custom_metadata"] = {key: value for key, value in pairs.items() if value is not None}
+        self._environments.change(unit, principal, row.id, self._checked(unit, principal, wishes))
+
+    def erase(self, unit: UnitOfWork, principal: Principal, name: str) -> None:
+        """Delete an environment for good, with its keys and its history. One that is not there does not matter."""
+        row = unit.environments.by_name(principal.user_id, name)
+        ask(unit, principal, Permission.DELETE, target_of(row, name))
+        if row is None:
+            return
+        seq = unit.users.next_change(principal.user_id)
+        unit.shredding.environment(row.id, self._clock())
+        unit.changes.add(principal.user_id, seq, "environment.erase", row.id, None, self._clock())
+        audit.record(unit, principal, "environment.erase", environment_id=row.id)
+
+    def delete(self, unit: UnitOfWork, principal: Principal, name: str) -> None:
+        """Delete an environment so that it can be brought back. One that is not there does not matter."""
+        row = unit.environments.by_name(principal.user_id, name)
+        ask(unit, principal, Permission.DELETE, target_of(row, name))
+        if row is not None:
+            self._environments.delete(unit, principal, row.id)
+
+    def create(self, unit: UnitOfWork, principal: Principal, name: str) -> Record:
+        """Make an environment without any version, by the defaults. Raises `NameTaken`, `QuotaExceeded`."""
+        defaults = self.defaults_of(unit, principal)
+        row = self._environments.create(unit, principal, name, max_versions=defaults.max_versions)
+        rules = asdict(defaults)
+        if all(getattr(row, column) == rule for column, rule in rules.items()):
+            return row
+        unit.environments.change(row, **rules)
+        audit.record(unit, principal, "environment.change", environment_id=row.id)
+        changed = unit.environments.by_id(row.owner_id, row.id)
+        if changed is None:
+            raise NotFound()
+        return changed
+
+    def defaults(self, principal: Principal) -> Defaults:
+        """What new environments start with. Raises `NotGranted` unless all of them may be listed."""
+        require(principal, Permission.LIST, EVERYWHERE)
+        with self._storage.read() as unit:
+            return self.defaults_of(unit, principal)
+
+    def defaults_of(self, unit: UnitOfWork, principal: Principal) -> Defaults:
+        """What new environments start with. For services: permission was asked there."""
+        return known_members(Defaults, self._stored_defaults(unit, self._globals(unit, principal)))
+
+    def set_defaults(self, unit: UnitOfWork, principal: Principal, wishes: Mapping[str, Any]) -> None:
+        """Change what new environments start with; those that are there stay as they are."""
+        ask(unit, principal, Permission.UPDATE, EVERYWHERE)
+        unit.users.next_change(principal.user_id)
+        row = self._globals(unit, principal)
+        # Keep the members of a newer release.
+        before = self._stored_defaults(unit, row) | asdict(self.defaults_of(unit, principal))
+        rules = before | self._checked(unit, principal, wishes)
+        # As for one environment: a rule that lets go of revisions is a deletion.
+        after = "delete_version_after_seconds"
+        if rules["max_versions"] < before["max_versions"] or rules[after] != before[after]:
+            ask(unit, principal, Permission.DELETE, EVERYWHERE)
+        unit.environments.change(row, **self._environments.telling(unit, row, **{_DEFAULTS: rules}))
+        audit.record(unit, principal, "defaults.change", environment_id=row.id)
+
+    def _stored_defaults(self, unit: UnitOfWork, globals_: Record) -> dict[str, Any]:
+        return dict(self._sealer.open_metadata(unit, globals_).get(_DEFAULTS, {}))
+
+    def _globals(self, unit: UnitOfWork, principal: Principal) -> Record:
+        row = unit.environments.globals(principal.user_id)
+        if row is None:
+            raise IntegrityError()
+        return row
+
+    def _checked(self, unit: UnitOfWork, principal: Principal, wishes: Mapping[str, Any]) -> dict[str, Any]:
+        found = dict(wishes)
+        if found.get("max_versions") == 0:
+            found["max_versions"] = self.defaults_of(unit, principal).max_versions
+        if "max_versions" in found:
+            checked_versions(found["max_versions"])
+        if "delete_version_after_seconds" in found:
+            checked_seconds(found["delete_version_after_seconds"])
+        if "custom_metadata" in found:
+            found["custom_metadata"] = _checked_custom(found["custom_metadata"] or {})
+        return found
+
+
+def _may_list_below(principal: Principal, folder: str) -> bool:
+    if principal.grants is None or not folder:
+        # Whatever is granted lies below the root; a token without any `list` still sees nothing of it.
+        return principal.grants is None or any(Permission.LIST in grant.permissions for grant in principal.grants)
+    return any(
+        Permission.LIST in grant.permissions
+        and (
+            grant.environment_id is not None
+            or (grant.path is not None and (path_covers(grant.path, folder) or path_covers(folder, grant.path)))
+        )
+        for grant in principal.grants
+    )
+
+
+def _checked_custom(pairs: Mapping[str, Any]) -> dict[str, str]:
+    if len(pairs) > CUSTOM_PAIRS_MOST:
+        raise InvalidInput(f"custom_metadata has at most {CUSTOM_PAIRS_MOST} pairs.", path="custom_metadata")
+    for key, value in pairs.items():
+        if not isinstance(value, str):
+            raise InvalidInput("custom_metadata is a map of texts.", path="custom_metadata")
+        if not 1 <= len(key.encode()) <= CUSTOM_KEY_MOST_BYTES or len(value.encode()) > CUSTOM_VALUE_MOST_BYTES:
+            raise InvalidInput(
+                f"A key of custom_metadata has 1 to {CUSTOM_KEY_MOST_BYTES} bytes, its value at most "
+                f"{CUSTOM_VALUE_MOST_BYTES}.",
+                path="custom_metadata",
+            )
+    return dict(pairs)

@@ -1,0 +1,330 @@
+"""Environments as a Vault client sees them: a map of JSON values in numbered versions, which can each be hidden,
+brought back, and destroyed.
+
+A version is a revision. What such a client does not know of is kept: the attributes of names that survive a write,
+and disabled variables, which it neither sees nor loses.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from vault.crypto import keyed_digest
+from vault.errors import (
+    IntegrityError,
+    InvalidInput,
+    NameTaken,
+    NotFound,
+    PreconditionFailed,
+    PreconditionRequired,
+    RevisionDeleted,
+)
+from vault.model.environment import Variable, resolve_live
+from vault.model.event import OK, UNCHANGED
+from vault.model.grant import Permission
+from vault.model.policy import require
+from vault.model.principal import Principal
+from vault.services import audit
+from vault.services.clock import Clock
+from vault.services.environments.editing import checked
+from vault.services.environments.environments import Environments, ask, target_of
+from vault.services.environments.sealing import Sealer
+from vault.services.environments.values import ValuesReader, current_of
+from vault.services.own.instance import Instance
+from vault.services.vaultkv.metadata import Metadata
+from vault.storage import Facts, Layer, Record, Stale, Storage, UnitOfWork
+
+Edit = Callable[[tuple[Variable, ...]], tuple[Variable, ...]]
+
+CURRENT = 0
+"""The number that means the current version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What may be told of one version whose values may be gone. Times are microseconds since 1970."""
+
+    number: int
+    created_us: int
+    deletion_us: int | None
+    destroyed: bool
+    custom_metadata: dict[str, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which version is asked for, and whether `{{references}}` in its texts shall be resolved."""
+
+    number: int = CURRENT
+    resolve: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A version that was asked for. `values` is None where it is gone, and where the caller has it already."""
+
+    version: Version
+    etag: str
+    values: dict[str, Any] | None = field(default=None, repr=False)
+    is_gone: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+class Versions:
+    """The versions of environments, which are addressed by their names alone."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        instance: Instance,
+        environments: Environments,
+        metadata: Metadata,
+        values: ValuesReader,
+        sealer: Sealer,
+        reads: audit.ReadLog,
+        clock: Clock,
+    ) -> None:
+        self._reads = reads
+        self._storage = storage
+        self._instance = instance
+        self._environments = environments
+        self._metadata = metadata
+        self._values = values
+        self._sealer = sealer
+        self._clock = clock
+
+    def read(
+        self, principal: Principal, name: str, wanted: Wanted = Wanted(), known_etags: Collection[str] = ()
+    ) -> Found:
+        """One version. Reading the current one takes `read`, an older one `history`.
+
+        Raises `NotGranted`, `NotFound`, `ClientSealed`, `ResolutionTooLarge`.
+        """
+        own, beneath = self._values.layers(principal, name)
+        require(principal, Permission.READ, target_of(own.environment if own else None, name))
+        current = current_of(own) if own is not None else None
+        if own is None or current is None:
+            raise NotFound()
+        if wanted.number not in (CURRENT, current.number):
+            return self._older(principal, own.environment, wanted, known_etags)
+        version = _version(current, self._custom(own))
+        warnings: list[str] = []
+        layers = [*self._values.usable(principal, beneath, warnings), own] if wanted.resolve else [own]
+        etag = self._etag([_identity(layer.environment) for layer in layers], wanted, warnings)
+        # Availability comes before the ETag: a deletion whose time has come must not hide behind a 304.
+        if self._sealer.is_gone(current):
+            return Found(version, etag, is_gone=True)
+        if etag in known_etags:
+            self._values.record(principal, "version.read", layers, UNCHANGED)
+            return Found(version, etag)
+        values, told = self._opened(layers, wanted)
+        self._values.record(principal, "version.read", layers, OK)
+        return Found(version, etag, values, warnings=(*warnings, *told))
+
+    def write(
+        self, unit: UnitOfWork, principal: Principal, name: str, edit: Edit, *, cas: int | None, create: bool = True
+    ) -> Version:
+        """Apply `edit` to the current variables: always a new version, of a new environment where there is none.
+
+        `cas` is the number that the current version must have, 0 for none. Without `create` there must be something
+        to edit. Raises `PreconditionFailed`, `PreconditionRequired`, `NotFound`, `RevisionDeleted`.
+        """
+        row = unit.environments.by_name(principal.user_id, name)
+        ask(unit, principal, Permission.UPDATE if row else Permission.CREATE, target_of(row, name))
+        if row is None:
+            if not create:
+                raise NotFound()
+            _check_cas(0, cas, required=self._metadata.defaults_of(unit, principal).cas_required)
+            row = self._created(unit, principal, name)
+        seq = unit.users.next_change(principal.user_id)
+        environment = self._held(unit, row)
+        _check_cas(environment.last_number, cas, required=bool(environment.cas_required))
+        before = self._current_variables(unit, environment)
+        if before is None and not create:
+            raise RevisionDeleted()
+        stored = self._environments.store(unit, principal, environment, seq, edit(before or ()), before or ())
+        written = unit.revisions.by_id(stored.current_revision_id)
+        if written is None:
+            raise IntegrityError()
+        return _version(written, custom_metadata(self._sealer.open_metadata(unit, stored)))
+
+    def delete(self, unit: UnitOfWork, principal: Principal, name: str, numbers: Collection[int] | None) -> None:
+        """Hide versions (None: the current one) until they are brought back. Those that are not there do not matter."""
+        now = self._clock()
+
+        def hide(row: Record) -> dict[str, Any] | None:
+            return None if self._sealer.is_gone(row) else {"deletion_us": now}
+
+        self._change(unit, principal, name, numbers, Permission.DELETE, "revision.delete", hide)
+
+    def undelete(self, unit: UnitOfWork, principal: Principal, name: str, numbers: Collection[int]) -> None:
+        """Bring hidden versions back, and take away a time of deletion that lies ahead."""
+
+        def show(row: Record) -> dict[str, Any] | None:
+            return None if row.destroyed or row.deletion_us is None else {"deletion_us": None}
+
+        self._change(unit, principal, name, numbers, Permission.UPDATE, "revision.undelete", show)
+
+    def destroy(self, unit: UnitOfWork, principal: Principal, name: str, numbers: Collection[int]) -> None:
+        """Remove the values of versions for good; their numbers and times stay."""
+
+        def remove(row: Record) -> dict[str, Any] | None:
+            return None if row.destroyed else {"destroyed": True, "blob": None, "data_key_id": None, "size": 0}
+
+        self._change(unit, principal, name, numbers, Permission.DELETE, "revision.destroy", remove)
+
+    def _change(
+        self,
+        unit: UnitOfWork,
+        principal: Principal,
+        name: str,
+        numbers: Collection[int] | None,
+        permission: Permission,
+        action: str,
+        decide: Callable[[Record], dict[str, Any] | None],
+    ) -> None:
+        found = unit.environments.by_name(principal.user_id, name)
+        ask(unit, principal, permission, target_of(found, name))
+        if found is None:
+            return
+        seq = unit.users.next_change(principal.user_id)
+        environment = self._held(unit, found)
+        wanted = [environment.last_number] if numbers is None else numbers
+        changes = [(row, decide(row)) for row in unit.revisions.numbered(environment.id, wanted)]
+        done = [(row, columns) for row, columns in changes if columns is not None]
+        if not done:
+            return
+        now, state = self._clock(), environment.state_generation + 1
+        freed = sum(row.size - columns.get("size", row.size) for row, columns in done)
+        for row, columns in done:
+            unit.revisions.change(row, **columns)
+        unit.changes.add(principal.user_id, seq, action, environment.id, done[-1][0].number, now)
+        left = environment.bytes_stored - freed
+        unit.environments.change(environment, bytes_stored=left, state_generation=state, updated_us=now)
+        for row, _ in done:
+            audit.record(unit, principal, action, environment_id=environment.id, revision=row.number)
+
+    def _created(self, unit: UnitOfWork, principal: Principal, name: str) -> Record:
+        try:
+            return self._metadata.create(unit, principal, name)
+        except NameTaken as error:
+            # Between our look and our turn somebody else has made it: all is asked again from the start.
+            raise Stale("environments") from error
+
+    def _held(self, unit: UnitOfWork, found: Record) -> Record:
+        """The environment as it is now that the user's lock is held."""
+        row = unit.environments.by_id(found.owner_id, found.id)
+        if row is None or row.deleted_us is not None or row.name != found.name:
+            raise Stale("environments")
+        return row
+
+    def _current_variables(self, unit: UnitOfWork, environment: Record) -> tuple[Variable, ...] | None:
+        if environment.current_revision_id is None:
+            return None
+        revision = unit.revisions.by_id(environment.current_revision_id)
+        if revision is None:
+            raise IntegrityError()
+        return None if self._sealer.is_gone(revision) else self._sealer.open_stored(unit, environment, revision)
+
+    def _older(self, principal: Principal, environment: Facts, wanted: Wanted, known_etags: Collection[str]) -> Found:
+        require(principal, Permission.HISTORY, target_of(environment))
+        if wanted.resolve:
+            raise InvalidInput("References are resolved in the current version only.", path="resolve")
+        with self._storage.read() as unit:
+            revision = unit.revisions.by_number(environment.id, wanted.number)
+            row = unit.environments.by_id(environment.owner_id, environment.id)
+            if revision is None or row is None:
+                raise NotFound()
+            version = _version(revision, custom_metadata(self._sealer.open_metadata(unit, row)))
+            etag = self._etag([_identity(row)], wanted, ())
+            if self._sealer.is_gone(revision):
+                return Found(version, etag, is_gone=True)
+            known = etag in known_etags
+            values = None if known else _shown(self._sealer.open_stored(unit, row, revision))
+        result = UNCHANGED if known else OK
+        self._reads.read(principal, "version.read", environment.id, revision.number, result=result)
+        return Found(version, etag, values)
+
+    def _opened(self, layers: Sequence[Layer], wanted: Wanted) -> tuple[dict[str, Any], tuple[str, ...]]:
+        opened = [self._values.open_live(layer) for layer in layers]
+        values = {name: value for name, value, _ in opened[-1]}
+        if not wanted.resolve:
+            return values, ()
+        resolved = resolve_live(opened)
+        texts = {name: resolved.values[name] if isinstance(value, str) else value for name, value in values.items()}
+        return texts, resolved.about(values)
+
+    def _custom(self, layer: Layer) -> dict[str, str] | None:
+        if layer.environment.metadata_blob is None:
+            return None
+        metadata = self._sealer.metadata_under(layer.environment, layer.data_key, layer.user_key)
+        if metadata is None:
+            # Sealed under another data key than the revision: rare, and worth a statement of its own.
+            with self._storage.read() as unit:
+                row = unit.environments.by_id(layer.environment.owner_id, layer.environment.id)
+                metadata = self._sealer.open_metadata(unit, row) if row is not None else {}
+        return custom_metadata(metadata)
+
+    def _etag(self, parts: Sequence[Any], wanted: Wanted, warnings: Sequence[str]) -> str:
+        text = json.dumps([parts, wanted.number, wanted.resolve, *warnings], separators=(",", ":"))
+        return keyed_digest(self._instance.secret("digest"), "version etag", text)[:16].hex()
+
+
+def replaced(current: tuple[Variable, ...], values: Mapping[str, Any]) -> tuple[Variable, ...]:
+    """`current` with exactly these values: attributes of names that survive are kept, and disabled variables;
+    a disabled name that is written is enabled."""
+    old = {variable.name: variable for variable in current}
+    new = {variable.name: variable for variable in (checked(Variable(name, value)) for name, value in values.items())}
+    if len(new) != len(values):
+        raise InvalidInput("Two of these names are the same in Unicode's normal form.", path="data")
+    kept = [
+        replace(variable, value=new[name].value, enabled=True) if name in new else variable
+        for name, variable in old.items()
+        if name in new or not variable.enabled
+    ]
+    return (*kept, *(variable for name, variable in new.items() if name not in old))
+
+
+def merged(current: tuple[Variable, ...], patch: Mapping[str, Any]) -> tuple[Variable, ...]:
+    """`current` with a JSON merge patch (RFC 7396) applied to what a Vault client sees of it."""
+    return replaced(current, merge_patch(_shown(current), patch))
+
+
+def merge_patch(target: Any, patch: Any) -> Any:
+    """RFC 7396, section 2: objects merge, null takes a name out, anything else replaces."""
+    if not isinstance(patch, Mapping):
+        return patch
+    result = dict(target) if isinstance(target, Mapping) else {}
+    for name, value in patch.items():
+        if value is None:
+            result.pop(name, None)
+        else:
+            result[name] = merge_patch(result.get(name), value)
+    return result
+
+
+def custom_metadata(metadata: Mapping[str, Any]) -> dict[str, str] | None:
+    """What a Vault client has said of an environment; None where it has said nothing."""
+    return metadata.get("custom_metadata") or None
+
+
+def _check_cas(current: int, cas: int | None, *, required: bool) -> None:
+    if cas is None and required:
+        raise PreconditionRequired("This environment takes no change that does not say which version it replaces.")
+    if cas is not None and cas != current:
+        raise PreconditionFailed()
+
+
+def _shown(variables: Sequence[Variable]) -> dict[str, Any]:
+    return {variable.name: variable.value for variable in variables if variable.enabled}
+
+
+def _identity(environment: Facts | Record) -> list[str | int | None]:
+    return [environment.id, environment.current_revision_id, environment.state_generation]
+
+
+def _version(row: Facts | Record, custom: dict[str, str] | None) -> Version:
+    return Version(row.number, row.created_us, row.deletion_us, bool(row.destroyed), custom)
