@@ -11,9 +11,9 @@ from vault.services import Services
 from vault.services.clock import now_us
 from vault.services.own.keys import new_user_key_columns
 from vault.storage import UnitOfWork
-from vault.storage.keys import UserKeys
-from vault.storage.signed import SignedTable
-from vault.storage.users import Users
+from vault.storage.rows.keys import UserKeys
+from vault.storage.rows.users import Users
+from vault.storage.signing.signed import SignedTable
 
 _BATCH = 2000
 

@@ -26,7 +26,7 @@ from vault.services.clock import Clock, now_us
 from vault.services.own.instance import Instance
 from vault.settings import Settings
 from vault.storage import NoCache, RowSigner, Storage, first_rows
-from vault.storage.authority import REPOSITORIES
+from vault.storage.signing.authority import REPOSITORIES
 from vault.storage.tables import credentials, data_keys, environments, revisions, user_keys
 
 

@@ -20,10 +20,10 @@ from vault.services import Services
 from vault.services.clock import now_us
 from vault.services.environments.sealing import encode
 from vault.storage import UnitOfWork
-from vault.storage.environments import Environments
-from vault.storage.keys import DataKeys
-from vault.storage.revisions import Revisions
-from vault.storage.signed import SignedTable
+from vault.storage.rows.environments import Environments
+from vault.storage.rows.keys import DataKeys
+from vault.storage.rows.revisions import Revisions
+from vault.storage.signing.signed import SignedTable
 
 SIZES = (20, 50, 500)
 """Variables in the environments that are read."""

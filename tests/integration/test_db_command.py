@@ -14,7 +14,7 @@ from tests.integration.storage.test_upgrade import at_revision, transaction
 from tests.vaults import make_vault, run_sql
 from vault.cli import root
 from vault.services import Services
-from vault.storage.schema import SCHEMA
+from vault.storage.database.schema import SCHEMA
 
 
 @pytest.fixture

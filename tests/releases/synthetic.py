@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 
 from tests.releases.running import CHECKOUT, Release
-from vault.storage.schema import SCHEMA, SCHEMA_NUMBER
+from vault.storage.database.schema import SCHEMA, SCHEMA_NUMBER
 
 VERSION = "99.0.0"
 NUMBER = SCHEMA_NUMBER + 1

@@ -25,7 +25,7 @@ from vault.services.backup import Archive, Opener, places_at
 from vault.services.clock import SECOND_US
 from vault.services.doctor import Sweep
 from vault.services.people.logins import Proof, Visit
-from vault.storage.schema import SCHEMA
+from vault.storage.database.schema import SCHEMA
 
 VISIT = Visit("api", "127.0.0.1", "test", "request")
 

@@ -22,7 +22,7 @@ from tests.releases.running import Release
 from tests.releases.story import PASSWORDS
 from tests.releases.synthetic import COLUMN, FORMAT
 from tests.serving import RunningServer
-from vault.storage.engine import parse_url
+from vault.storage.database.engine import parse_url
 
 _KEPT = "kept by the next release"
 _OPENS_SECONDS = 60.0

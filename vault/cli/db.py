@@ -33,9 +33,9 @@ def status(context: click.Context) -> None:
     from vault import __version__
     from vault.services.clock import now_us
     from vault.storage import Storage, schema_revision, schema_state
-    from vault.storage.later_formats import format_states
-    from vault.storage.repository import describe_worker
-    from vault.storage.schema import ADVICE, SCHEMA, USABLE, inspect_database, newer_sentence
+    from vault.storage.database.schema import ADVICE, SCHEMA, USABLE, inspect_database, newer_sentence
+    from vault.storage.signing.later_formats import format_states
+    from vault.storage.signing.repository import describe_worker
 
     found = host.settings()
     host.refuse_absent(found)
@@ -77,7 +77,7 @@ def _schema(database_url: str) -> tuple[str, str]:
     Raises `StorageError` if the schema differs from its migrations.
     """
     from vault.storage import Storage, require_whole, schema_revision, schema_state
-    from vault.storage.schema import USABLE
+    from vault.storage.database.schema import USABLE
 
     storage = Storage(database_url, pool_size=1)
     try:

@@ -90,7 +90,7 @@ def prepare(found: Settings) -> str:
     Raises what `prepare_vault` raises.
     """
     from vault.app import prepare_vault, stored_schema
-    from vault.storage.schema import SCHEMA
+    from vault.storage.database.schema import SCHEMA
 
     before = stored_schema(found)
     if prepare_vault(found):

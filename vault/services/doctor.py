@@ -21,8 +21,8 @@ from vault.services.environments.sealing import Sealer
 from vault.services.own.credentials import opened
 from vault.services.own.instance import Instance
 from vault.storage import Record, Storage, UnitOfWork
-from vault.storage.audit import AuditPruned
-from vault.storage.authority import REPOSITORIES, rows
+from vault.storage.rows.audit import AuditPruned
+from vault.storage.signing.authority import REPOSITORIES, rows
 from vault.storage.tables import credentials, data_keys, environments, layers, revisions, user_keys, users
 
 _PAGE = 500

@@ -22,7 +22,7 @@ from vault.services.audit.reads import ReadLog
 from vault.services.own.instance import Instance
 from vault.settings import Settings
 from vault.storage import SessionCache, Storage
-from vault.storage.probe import (
+from vault.storage.database.probe import (
     FULL,
     HELD,
     READ_ONLY,

@@ -13,10 +13,8 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from vault.errors import DatabaseUnavailable, OutcomeUnknown, Unavailable, VaultLocked
-from vault.storage import audit, keys, upkeep
-from vault.storage.challenges import Challenges
-from vault.storage.driver import DriverConnections
-from vault.storage.engine import (
+from vault.storage.database.driver import DriverConnections
+from vault.storage.database.engine import (
     SQLITE_BUSY_SECONDS,
     is_refused,
     is_unavailable,
@@ -24,18 +22,20 @@ from vault.storage.engine import (
     parse_url,
     translated,
 )
-from vault.storage.environments import Environments
-from vault.storage.renewal import Renewal
-from vault.storage.repository import Stale, WrittenRow
-from vault.storage.revisions import Revisions
-from vault.storage.row_formats import RowFormats
-from vault.storage.same_file import SameFile
-from vault.storage.session_limits import ORDINARY, SessionLimits
-from vault.storage.sessions import Sessions
-from vault.storage.shredding import Shredding
-from vault.storage.signed import RowSigner
-from vault.storage.tokens import Grants, Tokens
-from vault.storage.users import Credentials, KnownAddresses, Users
+from vault.storage.database.renewal import Renewal
+from vault.storage.database.same_file import SameFile
+from vault.storage.database.session_limits import ORDINARY, SessionLimits
+from vault.storage.rows import audit, keys, upkeep
+from vault.storage.rows.challenges import Challenges
+from vault.storage.rows.environments import Environments
+from vault.storage.rows.revisions import Revisions
+from vault.storage.rows.sessions import Sessions
+from vault.storage.rows.tokens import Grants, Tokens
+from vault.storage.rows.users import Credentials, KnownAddresses, Users
+from vault.storage.signing.repository import Stale, WrittenRow
+from vault.storage.signing.row_formats import RowFormats
+from vault.storage.signing.signed import RowSigner
+from vault.storage.walks.shredding import Shredding
 
 T = TypeVar("T")
 

@@ -22,7 +22,7 @@ from tests.vaults import HOST, make_vault
 from vault import settings
 from vault.services.keys.locking import lock, unlock
 from vault.storage import Storage
-from vault.storage.lock_flag import marker_of, read_flag
+from vault.storage.rows.lock_flag import marker_of, read_flag
 
 pytestmark = pytest.mark.xdist_group("frozen")
 
@@ -150,7 +150,7 @@ def test_where_the_audit_takes_no_event_the_lock_stands_and_says_so(
     vault = make_vault(tmp_path, fresh_database("postgresql"))
     signer = vault.storage.signer
     vault.storage.close()
-    from vault.storage.session_limits import SessionLimits
+    from vault.storage.database.session_limits import SessionLimits
 
     hurried = Storage(vault.settings.database_url, limits=SessionLimits(idle_seconds=10, lock_seconds=1))
     hurried.signer = signer

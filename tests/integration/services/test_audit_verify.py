@@ -63,7 +63,7 @@ def fault(vault: Services, note: str | None = None) -> str:
 
 
 def test_pages_cover_every_place_also_where_many_are_missing(vault: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vault.storage.audit._BATCH", 7)
+    monkeypatch.setattr("vault.storage.rows.audit._BATCH", 7)
     assert verify(vault).faults == []
     run_sql(vault, "DELETE FROM audit_events WHERE sequence BETWEEN 5 AND 30")
     with vault.storage.read() as unit:
@@ -301,7 +301,7 @@ def test_each_verb_tells_of_every_row_that_it_writes(vault: Services, ada: Princ
 
 def _newer_than_told(vault: Services) -> list[str]:
     from vault.services.audit.authority import Authority
-    from vault.storage.authority import REPOSITORIES, standing
+    from vault.storage.signing.authority import REPOSITORIES, standing
 
     authority = Authority()
     with vault.storage.read() as unit:

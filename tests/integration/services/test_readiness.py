@@ -117,7 +117,7 @@ def test_a_frozen_probe_of_another_host_is_nobodys_reason(open_vault: Open) -> N
 
 
 def test_another_writer_of_sqlite_that_does_not_end_is_told(open_vault: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vault.storage.engine.SQLITE_BUSY_SECONDS", 0.2)
+    monkeypatch.setattr("vault.storage.database.engine.SQLITE_BUSY_SECONDS", 0.2)
     vault = open_vault("sqlite")
     with contextlib.closing(sqlite3.connect(vault.storage.url.database or "")) as other:
         other.execute("BEGIN IMMEDIATE")

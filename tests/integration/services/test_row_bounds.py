@@ -93,7 +93,7 @@ def _stranger(vault: Services, number: int) -> Any:
 def test_places_that_a_person_has_logged_in_from_have_a_bound(
     vault: Services, ada: Principal, bob: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vault.storage.users.KNOWN_ADDRESSES_MOST", 4)
+    monkeypatch.setattr("vault.storage.rows.users.KNOWN_ADDRESSES_MOST", 4)
     for number in range(10):
         with vault.storage.write() as unit:
             unit.known_addresses.note(ada.user_id, bytes([number]) * 32, 1000 + number)
@@ -121,8 +121,8 @@ def test_counters_of_failures_have_a_bound(vault: Services, clock: FakeClock, mo
 def test_changes_have_a_bound_for_each_person(
     vault: Services, ada: Principal, bob: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vault.storage.upkeep.CHANGES_MOST", 5)
-    monkeypatch.setattr("vault.storage.upkeep._LOOK_EVERY", 1)
+    monkeypatch.setattr("vault.storage.rows.upkeep.CHANGES_MOST", 5)
+    monkeypatch.setattr("vault.storage.rows.upkeep._LOOK_EVERY", 1)
     for who in (ada, bob):
         add_environment(vault, who, "prod", A="1")
     before = count(vault, "changes", "user_id = :id", id=bob.user_id)

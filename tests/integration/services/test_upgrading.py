@@ -20,13 +20,13 @@ from vault.services.doctor import Sweep
 from vault.services.keys import upgrading
 from vault.services.keys.rewrapping import Pace
 from vault.services.people.sessions import hold
-from vault.storage.authority import SIGNED_TABLES
-from vault.storage.key_walk import sign_many
-from vault.storage.later_formats import FormatStatus
-from vault.storage.schema import SCHEMA_NUMBER
-from vault.storage.signed import FIRST_FORMAT, SignedTable
+from vault.storage.database.schema import SCHEMA_NUMBER
+from vault.storage.rows.tokens import Tokens
+from vault.storage.signing.authority import SIGNED_TABLES
+from vault.storage.signing.later_formats import FormatStatus
+from vault.storage.signing.signed import FIRST_FORMAT, SignedTable
 from vault.storage.tables import tokens
-from vault.storage.tokens import Tokens
+from vault.storage.walks.key_walk import sign_many
 
 TOKENS = 12
 NEXT = SCHEMA_NUMBER + 1
@@ -39,7 +39,7 @@ def next_release(monkeypatch: pytest.MonkeyPatch) -> None:
     signed = SignedTable(tokens, added={**before, NEXT: {"last_used_us": None}})
     monkeypatch.setattr(Tokens, "signed", signed)
     monkeypatch.setitem(SIGNED_TABLES, "tokens", signed)
-    for module in ("vault.storage.upkeep", "vault.services.keys.upgrading"):
+    for module in ("vault.storage.rows.upkeep", "vault.services.keys.upgrading"):
         monkeypatch.setattr(f"{module}.SCHEMA_NUMBER", NEXT)
 
 

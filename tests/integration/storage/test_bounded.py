@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from tests.conftest import FreshDatabase
 from tests.servers import Postgres
 from vault.errors import DatabaseUnavailable, OutcomeUnknown
-from vault.storage import Storage, engine
+from vault.storage import Storage
+from vault.storage.database import engine
 
 
 @pytest.fixture

@@ -19,12 +19,12 @@ from vault.errors import StorageError
 from vault.services import Services
 from vault.services.own.keys import open_own_keys
 from vault.storage import UnitOfWork, first_rows, schema_state, watched
-from vault.storage.adopting import adopt
-from vault.storage.authority import SIGNED_TABLES
-from vault.storage.later_formats import format_states
-from vault.storage.row_formats import added_by
-from vault.storage.schema import SCHEMA_NUMBER
-from vault.storage.signed import FIRST_FORMAT, SignedTable
+from vault.storage.database.adopting import adopt
+from vault.storage.database.schema import SCHEMA_NUMBER
+from vault.storage.signing.authority import SIGNED_TABLES
+from vault.storage.signing.later_formats import format_states
+from vault.storage.signing.row_formats import added_by
+from vault.storage.signing.signed import FIRST_FORMAT, SignedTable
 from vault.storage.tables import row_formats, users
 
 TRUE = {"must_change": False}

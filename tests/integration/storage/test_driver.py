@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import FreshDatabase
 from vault.errors import DatabaseUnavailable
 from vault.storage import Storage
-from vault.storage.driver import _is_direct
+from vault.storage.database.driver import _is_direct
 
 READ = "SELECT 1 AS one"
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from tests.conftest import FreshDatabase
 from tests.integration.storage.test_upgrade import at_revision, scripts, transaction
-from vault.storage.authority import SIGNED_TABLES
+from vault.storage.signing.authority import SIGNED_TABLES
 
 STOPPED = {"0001", "0002"}
 """Migrations that need a stop: the first, and the one that made all others possible."""

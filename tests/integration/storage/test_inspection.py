@@ -13,8 +13,8 @@ from tests.vaults import make_vault
 from vault.app import open_vault
 from vault.errors import StorageError
 from vault.storage import Storage
-from vault.storage.inspection import Inspected, inspect_schema
-from vault.storage.schema import inspect_database
+from vault.storage.database.inspection import Inspected, inspect_schema
+from vault.storage.database.schema import inspect_database
 
 ON_BOTH = {
     "DROP INDEX ix_tokens_user": "The index ix_tokens_user of tokens is missing.",

@@ -14,7 +14,7 @@ from vault.errors import IntegrityError, MacError, NotAuthenticated
 from vault.model.principal import Principal
 from vault.services import Services
 from vault.storage import Stale, UnitOfWork
-from vault.storage.repository import Repository
+from vault.storage.signing.repository import Repository
 from vault.storage.tables import metadata
 
 TABLES = sorted(repository.signed.table.name for repository in Repository.__subclasses__())

@@ -20,7 +20,7 @@ from tests.vaults import make_settings, make_vault
 from vault.app import open_vault
 from vault.errors import StorageError
 from vault.storage import Storage, migrate, schema_state
-from vault.storage.past_schema import alembic_config
+from vault.storage.database.past_schema import alembic_config
 from vault.storage.tables import metadata
 
 KINDS = ("sqlite", "postgresql")

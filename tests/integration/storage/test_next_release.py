@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from tests.conftest import KINDS, Kind
 from tests.releases.running import CHECKOUT, Release
 from tests.releases.synthetic import COLUMN, NUMBER, next_release
-from vault.storage.engine import parse_url
+from vault.storage.database.engine import parse_url
 
 BEGIN = """
 import os

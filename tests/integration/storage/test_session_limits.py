@@ -15,8 +15,8 @@ from tests.conftest import FreshDatabase
 from tests.servers import database_name
 from vault.errors import DatabaseUnavailable
 from vault.storage import Storage, UnitOfWork
-from vault.storage.session_limits import LONG, ORDINARY, SessionLimits
-from vault.storage.snapshot import snapshot
+from vault.storage.database.session_limits import LONG, ORDINARY, SessionLimits
+from vault.storage.walks.snapshot import snapshot
 
 HURRIED = SessionLimits(idle_seconds=1, lock_seconds=2)
 LIMITS = "SELECT name, setting FROM pg_settings WHERE name = ANY(%s)"

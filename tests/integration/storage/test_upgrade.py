@@ -18,9 +18,9 @@ from tests.conftest import KINDS, Kind
 from vault.errors import StorageError
 from vault.services.clock import SECOND_US, now_us
 from vault.storage import migrate
-from vault.storage.engine import make_engine, parse_url
-from vault.storage.past_schema import alembic_config
-from vault.storage.schema import SCHEMA
+from vault.storage.database.engine import make_engine, parse_url
+from vault.storage.database.past_schema import alembic_config
+from vault.storage.database.schema import SCHEMA
 
 FROZEN = {
     "0001": "40cb48c8fba85bf1f0e71637595c07418d2c4869a5bd9eda198c0bfb94e9fec8",

@@ -15,7 +15,7 @@ from tests.patience import HANG_SECONDS
 from tests.unit.server.lanes import call, make_lane
 from vault.server.bridge import Environ, Lane, PasswordLane, collect, give_body, make_environ
 from vault.server.refusal import Answer, Refusal
-from vault.storage.receipts import Batch, is_held
+from vault.storage.spool.receipts import Batch, is_held
 
 ENVIRON: Environ = {"strongroom.request_id": "r"}
 SCOPE = {

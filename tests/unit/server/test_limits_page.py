@@ -9,7 +9,8 @@ from gunicorn.http2.async_connection import CONTROL_FRAME_RATE_LIMIT, RST_STREAM
 
 from vault.server import callers, connection, http2, metrics, outlet, worker
 from vault.settings import Settings
-from vault.storage import hot, signed
+from vault.storage.signing import signed
+from vault.storage.walks import hot
 
 PAGE = (Path(__file__).parents[3] / "docs/reference/limits.md").read_text(encoding="utf-8")
 CHOSEN = Settings(data_dir=Path("data"), keyring=Path("keyring"), database_url="sqlite://")

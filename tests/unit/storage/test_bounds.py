@@ -13,8 +13,8 @@ from vault.services.people.factors import challenges, enrolment
 from vault.services.tokens import tokens
 from vault.services.vaultkv import wrapping
 from vault.settings import Settings
-from vault.storage import upkeep, users
 from vault.storage.bounds import ROW_BOUNDS
+from vault.storage.rows import upkeep, users
 from vault.storage.tables import metadata
 
 MIB = 1024 * 1024

@@ -9,8 +9,8 @@ import pytest
 import sqlalchemy as sa
 
 from vault.errors import DatabaseUnavailable, SettingsError
-from vault.storage.engine import is_unavailable, parse_url, translated
-from vault.storage.repository import Stale
+from vault.storage.database.engine import is_unavailable, parse_url, translated
+from vault.storage.signing.repository import Stale
 
 
 def sqlite_error(code: int) -> sqlite3.OperationalError:

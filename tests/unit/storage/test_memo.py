@@ -12,12 +12,12 @@ import pytest
 from sqlalchemy import Boolean, Column, Integer, String
 
 from vault.crypto import Key
-from vault.storage import hot
-from vault.storage.authority import SIGNED_TABLES
-from vault.storage.hot import Facts
-from vault.storage.memo import Memo, RowSize
-from vault.storage.signed import RowSigner, SignedTable
-from vault.storage.users import Users
+from vault.storage.rows.users import Users
+from vault.storage.signing.authority import SIGNED_TABLES
+from vault.storage.signing.memo import Memo, RowSize
+from vault.storage.signing.signed import RowSigner, SignedTable
+from vault.storage.walks import hot
+from vault.storage.walks.hot import Facts
 
 LIMIT = 4 * 1024 * 1024
 
@@ -71,7 +71,7 @@ def user_row() -> dict[str, object]:
 
 
 def test_checked_rows_take_no_more_than_the_documented_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vault.storage.signed._MEMO_BYTES", LIMIT)
+    monkeypatch.setattr("vault.storage.signing.signed._MEMO_BYTES", LIMIT)
     signer = RowSigner(Key(str(uuid.uuid4()), secrets.token_bytes(32)))
     tracemalloc.start()
     try:

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from vault.errors import StorageError
-from vault.storage.other_schema import Part, as_here, left_out
-from vault.storage.past_schema import tables_at
-from vault.storage.schema import SCHEMA, SCHEMA_NUMBER
-from vault.storage.snapshot import LEFT_OUT
+from vault.storage.database.other_schema import Part, as_here, left_out
+from vault.storage.database.past_schema import tables_at
+from vault.storage.database.schema import SCHEMA, SCHEMA_NUMBER
+from vault.storage.walks.snapshot import LEFT_OUT
 
 NEWER = f"{SCHEMA_NUMBER + 1:04}"
 NAMES = ("id", "owner_id", "name")

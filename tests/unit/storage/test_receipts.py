@@ -6,7 +6,7 @@ import contextvars
 import threading
 
 from vault.storage import hold, when_settled
-from vault.storage.receipts import Batch, is_held
+from vault.storage.spool.receipts import Batch, is_held
 
 
 def settled(*, is_stored: bool) -> Batch:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from vault.crypto import RowFormat, new_key
 from vault.errors import MacError, NewerRowFormat
-from vault.storage.signed import FormatNotOpen, RowSigner, SignedTable
+from vault.storage.signing.signed import FormatNotOpen, RowSigner, SignedTable
 
 KEY = new_key()
 OPEN = {"people": {3, 4}}

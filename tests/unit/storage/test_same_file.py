@@ -9,7 +9,7 @@ import pytest
 
 from vault.errors import DatabaseUnavailable
 from vault.storage import Storage, migrate
-from vault.storage.upkeep import Leases
+from vault.storage.rows.upkeep import Leases
 
 
 def delete(place: Path) -> None:

@@ -10,9 +10,9 @@ from sqlalchemy import Column, MetaData, String, Table, text
 
 from vault.crypto import Key, new_key
 from vault.errors import MacError
-from vault.storage.authority import SIGNED_TABLES
-from vault.storage.repository import Repository
-from vault.storage.signed import RowSigner, SignedTable
+from vault.storage.signing.authority import SIGNED_TABLES
+from vault.storage.signing.repository import Repository
+from vault.storage.signing.signed import RowSigner, SignedTable
 from vault.storage.tables import grants, metadata, tokens
 from vault.storage.tables.core import signature_columns
 

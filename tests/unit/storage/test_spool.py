@@ -370,7 +370,7 @@ def test_a_file_that_was_left_behind_can_be_set_aside(tmp_path: Path) -> None:
 def test_a_file_made_to_waste_time_is_left_alone_and_holds_up_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: bytes, length: int
 ) -> None:
-    monkeypatch.setattr("vault.storage.spool_file._WORK_MOST", 1 << 26)
+    monkeypatch.setattr("vault.storage.spool.spool_file._WORK_MOST", 1 << 26)
     spool = Spool(tmp_path, MOST)
     ids = append(spool)
     spool.close()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from vault.storage.authority import SIGNED_TABLES
-from vault.storage.reseal_walk import ENDED
-from vault.storage.snapshot import LEFT_OUT, kept_tables
+from vault.storage.signing.authority import SIGNED_TABLES
 from vault.storage.table_facts import TABLE_FACTS, Reseal
 from vault.storage.tables import metadata
+from vault.storage.walks.reseal_walk import ENDED
+from vault.storage.walks.snapshot import LEFT_OUT, kept_tables
 
 WITHOUT_REPOSITORY = {
     "layers",  # Nothing reads or writes them.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from vault.storage import UnitOfWork
-from vault.storage.authority import REPOSITORIES, standing
+from vault.storage.signing.authority import REPOSITORIES, standing
 
 
 @dataclass(frozen=True, slots=True)

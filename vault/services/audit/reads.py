@@ -103,7 +103,7 @@ class ReadLog:
         account: str = "",
     ) -> None:
         """Record one read; call it last, before the answer leaves. Raises `AuditUnavailable`, or whoever holds the
-        answer back does (`vault.storage.receipts`).
+        answer back does (`vault.storage.spool.receipts`).
 
         `names` are the variables that were asked for one by one, `layers` what else the answer was made of:
         environment and revision of each; `account` is whose account was looked at, by id.

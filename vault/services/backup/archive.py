@@ -27,8 +27,8 @@ from vault.errors import BackupError
 from vault.services.backup.names import ArchiveName, short_id
 from vault.services.backup.seals import Opener
 from vault.storage import FirstRows, RowSigner
-from vault.storage.other_schema import Part, as_here
-from vault.storage.snapshot import as_records, kept_tables, read_rows
+from vault.storage.database.other_schema import Part, as_here
+from vault.storage.walks.snapshot import as_records, kept_tables, read_rows
 
 FORMAT = 1
 

@@ -37,8 +37,8 @@ from vault.services.own.keys import master_key, open_own_keys
 from vault.services.people.erasure import ErasureReport
 from vault.settings import Settings
 from vault.storage import Storage, UnitOfWork, first_rows, schema_revision
-from vault.storage.newer_tables import newer_tables
-from vault.storage.snapshot import changes_mark, events_placed, snapshot
+from vault.storage.database.newer_tables import newer_tables
+from vault.storage.walks.snapshot import changes_mark, events_placed, snapshot
 
 
 @dataclass(slots=True)

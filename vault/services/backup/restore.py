@@ -30,9 +30,9 @@ from vault.services.doctor import Sweep
 from vault.services.own.instance import Instance
 from vault.services.own.keys import master_key, open_own_keys
 from vault.storage import Storage, UnitOfWork, migrate, schema_state, watched
-from vault.storage.other_schema import Part, as_here, left_out
-from vault.storage.session_limits import LONG
-from vault.storage.snapshot import Uncommitted, has_rows, kept_tables, write_rows
+from vault.storage.database.other_schema import Part, as_here, left_out
+from vault.storage.database.session_limits import LONG
+from vault.storage.walks.snapshot import Uncommitted, has_rows, kept_tables, write_rows
 
 _FAULTS_NAMED = 20
 

@@ -16,7 +16,7 @@ from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.clock import now_us
 from vault.storage import RowSigner, Storage
-from vault.storage.lock_flag import read_flag, write_flag
+from vault.storage.rows.lock_flag import read_flag, write_flag
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from vault.services.own.instance import Instance
 from vault.services.own.keys import make_canary
 from vault.settings import Settings
 from vault.storage import Record, Storage, UnitOfWork
-from vault.storage.key_walk import references
+from vault.storage.walks.key_walk import references
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,10 +40,11 @@ from vault.services.people.factors import Kind, Passkeys
 from vault.services.people.sessions import Sessions
 from vault.settings import Settings
 from vault.storage import Record, Stale, Storage, UnitOfWork
-from vault.storage.key_walk import Change, change_many, data_keys_before, unchanged, users_with_key_before
-from vault.storage.newer_tables import require_every_signed_table
-from vault.storage.repository import Repository
-from vault.storage.reseal_walk import (
+from vault.storage.database.newer_tables import require_every_signed_table
+from vault.storage.rows.revisions import Revisions
+from vault.storage.signing.repository import Repository
+from vault.storage.walks.key_walk import Change, change_many, data_keys_before, unchanged, users_with_key_before
+from vault.storage.walks.reseal_walk import (
     ANSWERS,
     answers_before,
     clear_ended,
@@ -58,7 +59,6 @@ from vault.storage.reseal_walk import (
     revisions_under,
     signed_before,
 )
-from vault.storage.revisions import Revisions
 
 REVISIONS_AT_ONCE = 16
 """Each may be of a megabyte, and all of a batch are in memory."""

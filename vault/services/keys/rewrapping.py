@@ -24,8 +24,15 @@ from vault.services.keys.workers import again, patiently
 from vault.services.own.instance import Instance
 from vault.services.own.keys import master_key
 from vault.storage import Record, Stale, Storage
-from vault.storage.key_walk import Change, change_many, count_outdated, outdated_user_keys, outdated_versions, unchanged
-from vault.storage.keys import UserKeys
+from vault.storage.rows.keys import UserKeys
+from vault.storage.walks.key_walk import (
+    Change,
+    change_many,
+    count_outdated,
+    outdated_user_keys,
+    outdated_versions,
+    unchanged,
+)
 
 BATCH = 500
 """Rows in one transaction: enough to share its fsync, few enough that SQLite's writers wait a few milliseconds."""

@@ -20,9 +20,9 @@ from vault.services.keys.workers import Waiting, again
 from vault.services.own.credentials import place_of
 from vault.services.own.instance import Instance
 from vault.storage import Record, Storage
-from vault.storage.key_walk import Change, change_many, credentials_under, is_sealing
-from vault.storage.keys import SystemSecrets
-from vault.storage.users import Credentials
+from vault.storage.rows.keys import SystemSecrets
+from vault.storage.rows.users import Credentials
+from vault.storage.walks.key_walk import Change, change_many, credentials_under, is_sealing
 
 KEPT_US = 2 * DAY_US
 """How long a retired system key stays after its successor was made: kept and wrapped answers live for a day, and what

@@ -19,12 +19,12 @@ from vault.services.keys.rewrapping import FULL_SPEED, Pace, Walk, no_progress
 from vault.services.keys.workers import again
 from vault.services.own.instance import Instance
 from vault.storage import SCHEMA_NUMBER, Record, Storage, UnitOfWork
-from vault.storage.key_walk import of_older_format, sign_many, unchanged
-from vault.storage.later_formats import FormatStatus, format_states, later_formats
-from vault.storage.repository import Repository
-from vault.storage.reseal_walk import every_repository
-from vault.storage.schema import SCHEMA
-from vault.storage.signed import FIRST_FORMAT, SignedTable
+from vault.storage.database.schema import SCHEMA
+from vault.storage.signing.later_formats import FormatStatus, format_states, later_formats
+from vault.storage.signing.repository import Repository
+from vault.storage.signing.signed import FIRST_FORMAT, SignedTable
+from vault.storage.walks.key_walk import of_older_format, sign_many, unchanged
+from vault.storage.walks.reseal_walk import every_repository
 
 
 class Upgrading:

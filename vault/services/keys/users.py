@@ -17,7 +17,8 @@ from vault.services.keys.workers import again
 from vault.services.own.instance import Instance
 from vault.services.people.throttle import fold_username
 from vault.storage import Record, Storage, UnitOfWork
-from vault.storage.key_walk import (
+from vault.storage.rows.keys import DataKeys
+from vault.storage.walks.key_walk import (
     Change,
     change_many,
     data_keys_before,
@@ -25,7 +26,6 @@ from vault.storage.key_walk import (
     idle_data_keys,
     users_with_key_before,
 )
-from vault.storage.keys import DataKeys
 
 _AT_ONCE = 100
 

@@ -23,8 +23,8 @@ from vault.keys import Keyring, MasterKey
 from vault.services.clock import now_us
 from vault.services.own.keys import OwnKeys, check_canary, master_key, new_user_key_columns, open_own_keys
 from vault.storage import Facts, Record, Storage, UnitOfWork, Watched, first_rows, watched
-from vault.storage.lock_flag import with_marker
-from vault.storage.row_formats import RowFormats, numbers_of
+from vault.storage.rows.lock_flag import with_marker
+from vault.storage.signing.row_formats import RowFormats, numbers_of
 
 IN_USE = ("pending", "active")
 """The states of a master key version that a worker must be able to use before it counts as knowing it."""

@@ -17,8 +17,8 @@ from vault.crypto import Key, as_sealed, context, key_check_value, open_blob
 from vault.errors import BlobError, KeyProviderUnavailable, KeyringError, MacError, NewerRowFormat, StorageError
 from vault.keys import Keyring, MasterKey
 from vault.storage import FirstRows, Record, RowSigner
-from vault.storage.authority import SIGNED_TABLES
-from vault.storage.row_formats import check_adopted, numbers_of, unknown_to
+from vault.storage.signing.authority import SIGNED_TABLES
+from vault.storage.signing.row_formats import check_adopted, numbers_of, unknown_to
 
 SECRET_PURPOSES = ("mac", "token", "digest", "checkpoint")
 """What the vault's own keys are for: MACs of rows, digests of tokens, every other keyed digest, and the signature

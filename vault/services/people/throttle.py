@@ -27,7 +27,7 @@ from vault.errors import TooManyRequests
 from vault.services.clock import DAY_US, SECOND_US, Clock
 from vault.services.own.instance import Instance
 from vault.storage import Record, UnitOfWork
-from vault.storage.upkeep import CLOCKS_DIFFER_US
+from vault.storage.rows.upkeep import CLOCKS_DIFFER_US
 
 WINDOW_US = 15 * 60 * SECOND_US
 PAIR_FAILURES = 10

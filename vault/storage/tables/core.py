@@ -1,8 +1,8 @@
 """Tables of the vault, its people, their keys and environments.
 
 Ids are UUIDs as text, times are microseconds since 1970 (UTC): both read alike on SQLite and PostgreSQL, and the MACs
-cover the same bytes on both. Columns that carry authority are covered by `mac` (see `storage/signed.py`); what is
-secret is only ever a sealed blob. How to add a column: docs/contributing/adding-a-column.md.
+cover the same bytes on both. Columns that carry authority are covered by `mac` (see `storage/signing/signed.py`).
+Secrets are only ever stored as sealed blobs. How to add a column: docs/contributing/adding-a-column.md.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def signature_columns(*, proven: bool = True) -> list[Column[object]]:
     signed_by = [ForeignKey("system_secrets.id", ondelete="RESTRICT")] if proven else []
     return [
         Column("row_version", BigInteger, nullable=False),
-        # Which columns the MAC covers: see `storage/signed.py`. Not under the MAC itself.
+        # Which columns the MAC covers: see `storage/signing/signed.py`. Not under the MAC itself.
         Column("row_format", Integer, nullable=False, server_default=text("1")),
         Column("mac_key_id", String(36), *signed_by, nullable=False),
         Column("mac", LargeBinary(32), nullable=False),

@@ -24,8 +24,8 @@ from vault.services.backup import Archive, Opener, key_file
 from vault.services.backup.archive import Contents, Head, lines_of
 from vault.services.backup.seals import AgeSeal, KeySeal
 from vault.storage import RowSigner, Storage, first_rows, schema_state
-from vault.storage.snapshot import LEFT_OUT, snapshot
 from vault.storage.tables import metadata
+from vault.storage.walks.snapshot import LEFT_OUT, snapshot
 
 CHUNK = 16 * 1024 + 16
 HEADER = 24 + 56

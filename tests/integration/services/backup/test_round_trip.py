@@ -32,8 +32,8 @@ from vault.model.principal import Principal
 from vault.services import Services
 from vault.services.keys.locking import lock
 from vault.storage import Stale
-from vault.storage.snapshot import LEFT_OUT, kept_tables
 from vault.storage.tables import metadata
+from vault.storage.walks.snapshot import LEFT_OUT, kept_tables
 
 
 @pytest.fixture

@@ -1,0 +1,200 @@
+"""Connections to SQLite or PostgreSQL, set up so that an acknowledged commit is a stored one."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import URL, Engine, make_url
+from sqlalchemy.pool import QueuePool
+
+from vault.errors import DatabaseUnavailable, SettingsError, StorageError
+from vault.storage.database.session_limits import CLIENT_SIDE, ORDINARY, SessionLimits, application_name, limit_session
+from vault.storage.signing.repository import Stale
+
+SQLITE_BUSY_SECONDS = 10.0
+_POOL_WAIT_SECONDS = 5.0
+_CONNECT_SECONDS = 2
+
+_ANSWER_SECONDS = 20.0
+"""How long PostgreSQL may take over one statement. A server that hangs with its sockets open is found by no timeout
+of its own: `statement_timeout` does not even bound a commit that waits for a standby."""
+
+_UNAVAILABLE_CLASSES = frozenset({"08", "53", "57", "58", "XX"})
+"""SQLSTATE classes: connection, resources, operator intervention, system error, internal error."""
+_DAMAGED = ("SQLITE_NOTADB", "SQLITE_CORRUPT")
+_AGAIN = frozenset({"40001", "40P01"})
+"""Serialisation failure, deadlock: try the same work again at once."""
+
+LOCK_NOT_AVAILABLE = "55P03"
+
+_REFUSED = {
+    "25006": "The database takes no writes at the moment. Nothing was stored: try again later.",
+    "25P03": "The database ended this change because it was idle for too long. Nothing was stored: try again.",
+    "25P04": "The database ended this change because it took too long. Nothing was stored: try again.",
+    LOCK_NOT_AVAILABLE: "Another change holds a lock that this one needs. Nothing was stored: try again.",
+}
+"""SQLSTATEs of a transaction that was certainly not stored. The caller may try again later."""
+
+_CONNECTION_IS_OVER = frozenset({"25006", "25P03", "25P04", "57P01", "57P02", "57P03", "57P05"})
+"""SQLSTATEs after which a connection is useless: its server was demoted, stops, starts, or closed it."""
+
+
+def parse_url(url: str) -> URL:
+    """The database's address, with the driver that Strongroom ships with. Raises `SettingsError`."""
+    try:
+        parsed = make_url(url)
+    except sa.exc.ArgumentError as error:
+        # The text itself may hold a password, so it is not repeated.
+        raise SettingsError("STRONGROOM_DATABASE_URL is no database address.") from error
+    drivers = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
+    kind = parsed.drivername.split("+")[0]
+    if kind not in drivers:
+        raise SettingsError("STRONGROOM_DATABASE_URL must start with sqlite:/// or postgresql://.")
+    return parsed.set(drivername=drivers[kind])
+
+
+def make_engine(
+    url: URL, *, pool_size: int, autocommit: bool, bounded: bool = True, limits: SessionLimits = ORDINARY
+) -> Engine:
+    """An engine for reads (`autocommit`) or for transactions.
+
+    `bounded` gives each statement 20 s. `limits` apply to each PostgreSQL session.
+    """
+    sqlite = url.get_backend_name() == "sqlite"
+    options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": _POOL_WAIT_SECONDS}
+    if sqlite:
+        options["connect_args"] = {"timeout": SQLITE_BUSY_SECONDS, "check_same_thread": False}
+        options["isolation_level"] = "AUTOCOMMIT"
+        options["poolclass"] = QueuePool
+    else:
+        # PgBouncer in transaction mode cannot keep prepared statements.
+        options["connect_args"] = {"prepare_threshold": None, "connect_timeout": _CONNECT_SECONDS, **CLIENT_SIDE}
+        options["pool_pre_ping"] = not autocommit
+        if autocommit:
+            options["isolation_level"] = "AUTOCOMMIT"
+    if autocommit:
+        options["pool_reset_on_return"] = None
+    engine = sa.create_engine(url, **options)
+    event.listen(engine, "connect", _prepare_sqlite if sqlite else _prepare_postgresql)
+    if not sqlite:
+        # First of all: SQLAlchemy's own first look fails on bytes where it expects text.
+        event.listen(engine, "connect", _require_utf8, insert=True)
+    if not sqlite:
+        event.listen(engine, "connect", lambda connection, _record: limit_session(connection, limits))
+    if not sqlite and bounded:
+        event.listen(engine, "do_connect", _connect_bounded)
+    if sqlite and not autocommit:
+        event.listen(engine, "begin", _begin_immediate)
+    return engine
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    # By power cuts: only FULL kept every acknowledged commit (NORMAL lost up to 778).
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON", "trusted_schema=OFF"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_immediate(connection: sa.Connection) -> None:
+    # A transaction that starts by reading and then writes can fail half-way with "database is locked".
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _connect_bounded(_dialect: object, _record: object, arguments: list[Any], options: dict[str, Any]) -> Any:
+    # psycopg takes 63 ms to import, and the embedded default does without it.
+    from vault.storage.database.bounded import BoundedConnection
+
+    options.setdefault("application_name", application_name())
+    connection = BoundedConnection.connect(*arguments, **options)
+    connection.answer_seconds = _ANSWER_SECONDS
+    return connection
+
+
+def _require_utf8(connection: Any, _record: object) -> None:
+    """Raise `StorageError` for a database that cannot hold every text."""
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise StorageError(
+            f"The database's encoding is {encoding}, and Strongroom needs UTF8. Make the database with "
+            "`CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0`."
+        )
+
+
+def _prepare_postgresql(connection: Any, record: Any) -> None:
+    def note(diagnostic: Any) -> None:
+        # A cancelled wait for the standby is acknowledged as a success, with only this warning: the row is
+        # gone after a failover.
+        if diagnostic.sqlstate == "01000" and "synchronous replication" in (diagnostic.message_primary or ""):
+            record.info["unsafe_commit"] = True
+
+    connection.add_notice_handler(note)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn a database that does not answer into `DatabaseUnavailable`, a deadlock into `Stale`, and a SQLite file that
+    is damaged into `StorageError`."""
+    try:
+        yield
+    except (sa.exc.TimeoutError, sa.exc.DBAPIError) as error:
+        if getattr(getattr(error, "orig", None), "sqlite_errorname", "").startswith(_DAMAGED):
+            raise StorageError(
+                "The database file is damaged, or is no SQLite database. Stop the servers, move it away together with "
+                "its -wal and -shm files, and restore a backup."
+            ) from error
+        if may_try_again(error):
+            raise Stale() from error
+        if is_unavailable(error):
+            raise unavailable(error) from error
+        raise
+
+
+def unavailable(error: BaseException) -> DatabaseUnavailable:
+    """The error for a caller, for an error that `is_unavailable`."""
+    return DatabaseUnavailable(_REFUSED.get(sqlstate_of(error) or "", ""))
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Whether the database is out of reach or takes no writes, rather than refusing this very statement."""
+    if isinstance(error, sa.exc.TimeoutError):
+        return True
+    cause = driver_error(error)
+    if isinstance(cause, sqlite3.OperationalError):
+        name = getattr(cause, "sqlite_errorname", "")
+        return name.startswith(
+            ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_READONLY")
+        )
+    state = sqlstate_of(error)
+    if state is None:
+        return type(cause).__name__ in ("OperationalError", "InterfaceError", "ConnectionTimeout")
+    return state[:2] in _UNAVAILABLE_CLASSES or state in _REFUSED
+
+
+def is_refused(error: BaseException) -> bool:
+    """Whether this error proves that the transaction was not stored, even during a commit."""
+    return sqlstate_of(error) in _REFUSED
+
+
+def ends_connections(error: BaseException) -> bool:
+    """Whether all connections to the server are useless after this error."""
+    return sqlstate_of(error) in _CONNECTION_IS_OVER
+
+
+def may_try_again(error: BaseException) -> bool:
+    """Whether the same transaction may succeed when it is run again from its start."""
+    return sqlstate_of(error) in _AGAIN
+
+
+def sqlstate_of(error: BaseException) -> str | None:
+    """The SQLSTATE of a PostgreSQL error, also inside SQLAlchemy's; None for any other error."""
+    state: str | None = getattr(driver_error(error), "sqlstate", None)
+    return state
+
+
+def driver_error(error: BaseException) -> BaseException | None:
+    """The driver's own error inside SQLAlchemy's, or `error` itself."""
+    return error.orig if isinstance(error, sa.exc.DBAPIError) else error

@@ -1,0 +1,58 @@
+"""Replaces all pooled connections after an error that concerns the whole server.
+
+A demoted primary keeps its connections open and refuses every write. A server that ends one session has usually ended
+the others too. After such an error, each older connection is closed at its next checkout and a new one is opened, which
+may reach another server.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import Engine, ExceptionContext
+
+from vault.storage.database.engine import ends_connections
+
+_EVERY_SECONDS = 1.0
+"""If a database stays read-only, refused writes must not make every reader reconnect each time."""
+
+
+class Renewal:
+    """Counts generations of connections. Only connections of the current generation are used. Thread-safe."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.generation = 0
+        self._clock = clock
+        self._renewed_at = float("-inf")
+        self._mutex = threading.Lock()
+
+    def watch(self, engine: Engine) -> None:
+        """Watch this engine for such errors, and replace its connections after one."""
+        event.listen(engine, "connect", self._mark)
+        event.listen(engine, "checkout", self._check)
+        event.listen(engine, "handle_error", self._on_error)
+
+    def renew(self) -> None:
+        """Start a new generation, at most once a second."""
+        with self._mutex:
+            now = self._clock()
+            if now - self._renewed_at >= _EVERY_SECONDS:
+                self.generation, self._renewed_at = self.generation + 1, now
+
+    def _mark(self, _connection: object, record: Any) -> None:
+        record.info["generation"] = self.generation
+
+    def _check(self, _connection: object, record: Any, _proxy: object) -> None:
+        if record.info.get("generation") != self.generation:
+            # The pool closes this connection, opens another one, and calls this again.
+            raise sa.exc.DisconnectionError()
+
+    def _on_error(self, context: ExceptionContext) -> None:
+        if context.is_disconnect or ends_connections(context.original_exception):
+            context.is_disconnect = True
+            self.renew()

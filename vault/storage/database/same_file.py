@@ -1,0 +1,52 @@
+"""Whether a SQLite database's file is still the one that this process opened.
+
+SQLite goes on with a file that was deleted or moved away: it takes writes that nobody will ever read again.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+from sqlalchemy.engine import URL
+
+from vault.errors import DatabaseUnavailable
+from vault.storage.database.engine import parse_url
+
+_GONE = (
+    "The database file was deleted, moved or replaced while this process used it, so nothing more is written. "
+    "Put it back, or restart the server."
+)
+
+
+def is_missing(url: str) -> bool:
+    """Whether this is a SQLite database whose file does not exist. To open it would make an empty file."""
+    name = _file_of(parse_url(url))
+    return name is not None and not Path(name).exists()
+
+
+def _file_of(url: URL) -> str | None:
+    name = url.database if url.get_backend_name() == "sqlite" else None
+    return None if name == ":memory:" else name or None
+
+
+class SameFile:
+    """The identity of a database file, taken at its first use."""
+
+    def __init__(self, url: URL) -> None:
+        name = _file_of(url)
+        self._path = Path(name) if name else None
+        self._first: tuple[int, int] | None = None
+
+    def require(self) -> None:
+        """Raise `DatabaseUnavailable` where the path leads to another file by now, or to none."""
+        if self._path is None:
+            return
+        found = None
+        with suppress(OSError):
+            status = self._path.stat()
+            found = (status.st_dev, status.st_ino)
+        if self._first is None:
+            self._first = found
+        if found is None or found != self._first:
+            raise DatabaseUnavailable(_GONE)

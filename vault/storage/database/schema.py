@@ -1,0 +1,96 @@
+"""The schema of this release, and the state of the database's schema.
+
+empty       no schema                                        run `strongroom db upgrade`
+older       a migration of this release is missing           run `strongroom db upgrade`
+current     the schema of this release                       nothing to do
+accepted    a newer schema that this release may use         nothing to do
+newer       a newer schema that this release must not use    run the newer release, or restore a backup
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, inspect, select, text
+
+from vault.errors import StorageError
+from vault.storage.database.inspection import Inspected, inspect_schema
+from vault.storage.database.past_schema import tables_at
+from vault.storage.tables import metadata, schema_readers
+
+SCHEMA = "0003"
+"""The newest migration of this release. Row formats up to its number are in this release's code."""
+SCHEMA_NUMBER = int(SCHEMA)
+
+ADVICE = "Undo the change, or restore a backup into an empty database."
+
+USABLE = ("current", "accepted")
+"""The states in which this release can serve."""
+
+_SEVERAL = " and "
+
+
+def schema_revision(connection: Connection) -> str:
+    """The newest migration in the database; empty if there is no schema."""
+    # Look for the table first: on PostgreSQL, a failed statement would abort the current transaction.
+    if not inspect(connection).has_table("alembic_version"):
+        return ""
+    # Several numbers are joined, which matches no release.
+    found = connection.execute(text("SELECT version_num FROM alembic_version ORDER BY version_num")).scalars()
+    return _SEVERAL.join(str(revision) for revision in found)
+
+
+def schema_state(connection: Connection) -> str:
+    """`empty`, `older`, `current`, `accepted` or `newer`, as in the table above."""
+    revision = schema_revision(connection)
+    if revision in ("", SCHEMA):
+        return "current" if revision else "empty"
+    if revision.isdecimal() and int(revision) < SCHEMA_NUMBER:
+        return "older"
+    return "accepted" if _oldest_reader(connection, revision) <= SCHEMA_NUMBER else "newer"
+
+
+def require_usable(connection: Connection) -> str:
+    """`current` or `accepted`. Raises `StorageError`, which says what to do, in any other state."""
+    state = schema_state(connection)
+    if state == "newer":
+        raise StorageError(newer_sentence(schema_revision(connection)))
+    if state not in USABLE:
+        raise StorageError("The database has no schema, or an older one. Run `strongroom db upgrade` first.")
+    return state
+
+
+def inspect_database(connection: Connection) -> Inspected:
+    """Compare the schema with what its own migrations made. An older schema is compared with the older tables."""
+    state = schema_state(connection)
+    if state in ("empty", "newer"):
+        return Inspected()
+    return inspect_schema(connection, tables_at(schema_revision(connection)) if state == "older" else metadata)
+
+
+def require_whole(connection: Connection) -> None:
+    """Raise `StorageError`, which names every fault, if part of the schema is missing or was changed by hand."""
+    faults = inspect_database(connection).faults
+    if faults:
+        raise StorageError(f"The database's schema differs from its migrations. {' '.join(faults)} {ADVICE}")
+
+
+def newer_sentence(revision: str) -> str:
+    """What to do about a newer schema that this release must not use."""
+    if _SEVERAL in revision:
+        return (
+            f"The table alembic_version names several schemas at once ({revision}), so it was changed by hand. Leave "
+            "only the row of the migration that ran last, or restore a backup."
+        )
+    return (
+        f"A newer release of Strongroom made the database's schema ({revision}). This release ({SCHEMA}) cannot use "
+        "it. Run that newer release, or restore a backup from before the upgrade into an empty database."
+    )
+
+
+def _oldest_reader(connection: Connection, revision: str) -> int:
+    """The oldest migration that a release must know to use `revision`; above our own if none is stored."""
+    if not inspect(connection).has_table(schema_readers.name):
+        return SCHEMA_NUMBER + 1
+    reader = select(schema_readers.c.oldest_reader).where(schema_readers.c.revision == revision)
+    found = connection.execute(reader).scalar_one_or_none()
+    # SQLite allows text in a column of numbers.
+    return found if isinstance(found, int) else SCHEMA_NUMBER + 1

@@ -1,0 +1,1 @@
+"""One file a noun: the statements over its tables."""

@@ -1,0 +1,296 @@
+"""Rows of the audit: events, the tree's head, and the hashes of what was pruned."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, and_, bindparam, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy.sql import ColumnElement
+
+from vault.model.event import ERASED, FOLDED, Event
+from vault.storage.signing.repository import Record, Repository
+from vault.storage.signing.signed import RowSigner, SignedTable
+from vault.storage.tables import audit_events, audit_head, audit_pruned
+
+_COLUMNS = [audit_events.c[name] for name in Event._fields]
+_WIDTH = len(_COLUMNS)
+_ALL_NAMES = (*Event._fields, "sequence", "mac_key_id", "mac")
+_NAME_LIST = ", ".join(_ALL_NAMES)
+_PLACE = struct.Struct(">Q")
+_BATCH = 5000
+_IDS_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """An event, its leaf's hash, and its place in the tree (None before it has one)."""
+
+    event: Event
+    leaf: bytes
+    sequence: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """That an environment held a variable from one revision and time on, up to others (None: it holds it still)."""
+
+    environment_id: str
+    first_revision: int
+    end_revision: int | None
+    since_us: int
+    until_us: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What is about one variable: events with one of these digests, and reads of all that an environment held."""
+
+    digests: tuple[str, ...]
+    held: tuple[Held, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Which events are asked for; None asks nothing."""
+
+    user_id: str | None = None
+    actor: str | None = None
+    action: str | None = None
+    result: str | None = None
+    environment_id: str | None = None
+    since_us: int | None = None
+    until_us: int | None = None
+    about: About | None = None
+
+
+class AuditEvents:
+    """What was done. A row is written in the transaction of what it tells of, or by the drain of a spool."""
+
+    def __init__(self, connection: Connection, signer: RowSigner) -> None:
+        self._connection = connection
+        self._signer = signer
+
+    def add(self, events: Sequence[Placed]) -> None:
+        """Write events, in the fewest steps that the database has for many rows."""
+        rows = [(*placed.event, placed.sequence, *self._signer.stamp(_stamped(placed))) for placed in events]
+        if len(rows) > 1 and self._connection.dialect.name == "postgresql":
+            self._copy(rows)
+            return
+        if len(rows) > 1:
+            # The driver's own many-at-once: SQLAlchemy would take as long to prepare the rows as SQLite to store them.
+            marks = ", ".join("?" * len(_ALL_NAMES))
+            statement = f"INSERT INTO audit_events ({_NAME_LIST}) VALUES ({marks})"  # noqa: S608 - names of our own.
+            self._connection.exec_driver_sql(statement, rows)
+            return
+        for row in rows:
+            self._connection.execute(insert(audit_events), dict(zip(_ALL_NAMES, row, strict=True)))
+
+    def place(self, events: Sequence[Placed]) -> None:
+        """Give places to events that are stored already."""
+        statement = update(audit_events).where(audit_events.c.id == bindparam("event"))
+        changes = [_place_columns(placed, self._signer) for placed in events]
+        if changes:
+            self._connection.execute(statement, changes)
+
+    def vouched(self, placed: Placed, mac_key_id: str, mac: bytes) -> bool | None:
+        """Whether the MAC is this vault's for this leaf in this place; None where its key is not known any more."""
+        return self._signer.vouches(_stamped(placed), mac_key_id, mac)
+
+    def known(self, ids: Sequence[str]) -> set[str]:
+        """Those of `ids` that are stored already."""
+        found: set[str] = set()
+        for start in range(0, len(ids), _IDS_AT_ONCE):
+            some = audit_events.c.id.in_(ids[start : start + _IDS_AT_ONCE])
+            found.update(self._connection.execute(select(audit_events.c.id).where(some)).scalars())
+        return found
+
+    def has_waiting(self) -> bool:
+        """Whether an event has no place in the tree yet."""
+        return self._connection.execute(select(audit_events.c.id).where(_WAITING).limit(1)).first() is not None
+
+    def waiting(self, after: tuple[int, str] | None = None, limit: int = _BATCH) -> list[Record]:
+        """Events without a place, the oldest first, with their MACs."""
+        order = (audit_events.c.at_us, audit_events.c.id)
+        statement = select(*_COLUMNS, audit_events.c.mac_key_id, audit_events.c.mac).where(_WAITING)
+        if after is not None:
+            statement = statement.where(tuple_(*order) > after)
+        return list(self._connection.execute(statement.order_by(*order).limit(limit)))
+
+    def in_order(self, first: int = 0, limit: int | None = None) -> Iterator[Sequence[Sequence[Any]]]:
+        """All events that have a place, by place from `first` on: batches of rows with place, MAC's key and MAC last.
+
+        The driver's own cursor, because SQLAlchemy's rows would take half the time that a verification has.
+        """
+        statement = (
+            select(*_COLUMNS, audit_events.c.sequence, audit_events.c.mac_key_id, audit_events.c.mac)
+            .where(audit_events.c.sequence >= bindparam("first"), audit_events.c.sequence < bindparam("end"))
+            .order_by(audit_events.c.sequence)
+        )
+        compiled = str(statement.compile(dialect=self._connection.dialect))
+        is_sqlite = self._connection.dialect.name == "sqlite"
+        cursor = self._connection.connection.cursor()
+
+        def fetch(place: int) -> Sequence[Sequence[Any]]:
+            until = min(place + _BATCH, end)
+            cursor.execute(compiled, (place, until) if is_sqlite else {"first": place, "end": until})
+            rows: Sequence[Sequence[Any]] = cursor.fetchall()
+            return rows
+
+        # Pages between two places rather than one long cursor: no snapshot is held for minutes. A LIMIT would not do:
+        # where PostgreSQL has no statistics yet, it sorts all that is left for every page. While one page is looked
+        # at, it works on the next; SQLite would only take the time from this very process.
+        end = 2**63 - 1 if limit is None else first + limit
+        place: int | None = first
+        coming: Future[Sequence[Sequence[Any]]] | None = None
+        with ThreadPoolExecutor(1) as ahead, closing(cursor):
+            while place is not None and place < end:
+                rows, following = coming.result() if coming is not None else fetch(place), place + _BATCH
+                # Places that are far apart, because of a prune or a forgery, are not walked through one page at a time.
+                has_more = following < end
+                place = self._first_place(following, end) if has_more and not rows else following
+                coming = ahead.submit(fetch, following) if has_more and rows and not is_sqlite else None
+                if rows:
+                    yield rows
+
+    def _first_place(self, first: int, end: int) -> int | None:
+        """The lowest place from `first` on that an event has."""
+        between = (audit_events.c.sequence >= first, audit_events.c.sequence < end)
+        place: int | None = self._connection.execute(
+            select(func.min(audit_events.c.sequence)).where(*between)
+        ).scalar_one()
+        return place
+
+    def time_of(self, place: int) -> int | None:
+        """When the first event at or after `place` happened; None if there is none."""
+        behind = select(audit_events.c.at_us).where(audit_events.c.sequence >= place)
+        found: int | None = self._connection.execute(behind.order_by(audit_events.c.sequence).limit(1)).scalar()
+        return found
+
+    def last_place(self) -> int | None:
+        """The highest place that an event has."""
+        place: int | None = self._connection.execute(select(func.max(audit_events.c.sequence))).scalar_one()
+        return place
+
+    def page(self, search: Search, before: tuple[int, str] | None, limit: int) -> list[Record]:
+        """The events that are asked for, the newest first, older than a place in that order."""
+        order = (audit_events.c.at_us, audit_events.c.id)
+        statement = select(*_COLUMNS, audit_events.c.sequence).where(*_conditions(search))
+        if before is not None:
+            statement = statement.where(tuple_(*order) < before)
+        ordered = statement.order_by(*(column.desc() for column in order))
+        return list(self._connection.execute(ordered.limit(limit)))
+
+    def writes_of(self, name_digests: tuple[str, ...]) -> list[Record]:
+        """The events that changed a variable with one of these digests, the oldest first, with what they did to it.
+
+        Events with too many variables to name each one are included, because they may have changed it.
+        """
+        statement = select(*_COLUMNS, audit_events.c.sequence).where(
+            _names(name_digests), audit_events.c.blob_sha256.is_not(None)
+        )
+        return list(self._connection.execute(statement.order_by(audit_events.c.at_us)))
+
+    def forget(self, user_id: str) -> int:
+        """Erase addresses and names from all events of a person; what they have committed to stays in the tree."""
+        theirs = or_(audit_events.c.user_id == user_id, audit_events.c.actor_id == user_id)
+        erased = update(audit_events).where(theirs, audit_events.c.salt.is_not(None))
+        return self._connection.execute(erased.values(salt=None, address="", names="")).rowcount
+
+    def remove(self, first: int, end: int) -> None:
+        """Delete the events in these places: their hashes are kept in `audit_pruned`."""
+        self._connection.execute(
+            delete(audit_events).where(audit_events.c.sequence >= first, audit_events.c.sequence < end)
+        )
+
+    def erasures(self) -> set[str]:
+        """The ids of the people whose erasure was recorded."""
+        statement = select(audit_events.c.user_id).where(audit_events.c.action == ERASED)
+        return {user_id for user_id in self._connection.execute(statement).scalars() if user_id}
+
+    def _copy(self, rows: Iterable[Sequence[Any]]) -> None:
+        cursor = self._connection.connection.cursor()
+        with cursor, cursor.copy(f"COPY audit_events ({_NAME_LIST}) FROM STDIN") as copy:  # type: ignore[attr-defined] # psycopg's
+            for row in rows:
+                copy.write_row(row)
+
+
+class AuditHead:
+    """The one row that says how far the tree has grown. Its note is signed, and vouches for the rest of it."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(self, edge: bytes, note: str) -> None:
+        """Store the head of an empty tree."""
+        self._connection.execute(insert(audit_head).values(id=1, size=0, edge=edge, note=note, forwarded=0))
+
+    def get(self, *, lock: bool = False) -> Record | None:
+        """The row; `lock` lets nobody else add to the tree until the transaction ends."""
+        statement = select(audit_head)
+        return self._connection.execute(statement.with_for_update() if lock else statement).one_or_none()
+
+    def move(self, size: int, edge: bytes, note: str) -> None:
+        """The tree has grown."""
+        self._connection.execute(update(audit_head).values(size=size, edge=edge, note=note))
+
+    def forwarded(self, place: int) -> None:
+        """Events before `place` have been forwarded."""
+        self._connection.execute(update(audit_head).where(audit_head.c.forwarded < place).values(forwarded=place))
+
+
+class AuditPruned(Repository):
+    """The hashes of pruned leaves. Signed: or an event could be hidden by calling it pruned."""
+
+    signed = SignedTable(audit_pruned)
+
+    def list(self, first: int = 0) -> list[Record]:
+        """All runs of hashes, by place."""
+        return self.all(select(audit_pruned).where(audit_pruned.c.first >= first).order_by(audit_pruned.c.first))
+
+
+_WAITING = audit_events.c.sequence.is_(None)
+
+
+def _stamped(placed: Placed) -> bytes:
+    if placed.sequence is None:
+        return b"new" + placed.leaf
+    return b"at " + _PLACE.pack(placed.sequence) + placed.leaf
+
+
+def _place_columns(placed: Placed, signer: RowSigner) -> dict[str, Any]:
+    key_id, mac = signer.stamp(_stamped(placed))
+    return {"event": placed.event.id, "sequence": placed.sequence, "mac_key_id": key_id, "mac": mac}
+
+
+def _conditions(search: Search) -> list[ColumnElement[bool]]:
+    names = ("user_id", "actor", "action", "result", "environment_id")
+    asked = [(audit_events.c[name], getattr(search, name)) for name in names]
+    conditions: list[ColumnElement[bool]] = [column == wanted for column, wanted in asked if wanted is not None]
+    if search.since_us is not None:
+        conditions.append(audit_events.c.at_us >= search.since_us)
+    if search.until_us is not None:
+        conditions.append(audit_events.c.at_us < search.until_us)
+    if search.about is not None:
+        conditions.append(or_(_names(search.about.digests), *map(_read_whole, search.about.held)))
+    return conditions
+
+
+def _names(digests: tuple[str, ...]) -> ColumnElement[bool]:
+    """Events that name one of these variables, and events with too many variables to name each one."""
+    return or_(audit_events.c.names.contains(FOLDED), *(audit_events.c.names.contains(digest) for digest in digests))
+
+
+def _read_whole(held: Held) -> ColumnElement[bool]:
+    """Reads that asked for no variable by name, of the environment itself or of one that it lies beneath."""
+    whole = and_(audit_events.c.names == "", audit_events.c.blob_sha256.is_(None), audit_events.c.rows == "")
+    own = and_(audit_events.c.environment_id == held.environment_id, audit_events.c.revision >= held.first_revision)
+    beneath = and_(audit_events.c.details.contains(held.environment_id), audit_events.c.at_us >= held.since_us)
+    if held.end_revision is not None and held.until_us is not None:
+        own = and_(own, audit_events.c.revision < held.end_revision)
+        beneath = and_(beneath, audit_events.c.at_us < held.until_us)
+    return and_(whole, or_(own, beneath))

@@ -1,0 +1,66 @@
+"""Challenges: what somebody has proven so far, until they prove the rest of it or their time is over.
+
+They carry no MAC: what has authority in them is sealed (see `services/people/factors/challenges.py`). The number of
+attempts is not, as no counter of the throttle is.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy.sql import ColumnElement
+
+from vault.storage.rows.trim import beyond
+from vault.storage.signing.repository import Record
+from vault.storage.tables import challenges
+
+
+class Challenges:
+    """The challenges of all people. Each is completed at most once: the statement that says so deletes it."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(self, **values: object) -> None:
+        """Store one."""
+        self._connection.execute(insert(challenges), values)
+
+    def attempt(self, challenge_id: str, purpose: str, now_us: int) -> Record | None:
+        """Take one attempt off a living challenge, before anything is looked at; None where there is none left."""
+        wanted = _living(challenge_id, purpose, now_us) & (challenges.c.attempts_left > 0)
+        fewer = update(challenges).where(wanted).values(attempts_left=challenges.c.attempts_left - 1)
+        return self._connection.execute(fewer.returning(challenges)).one_or_none()
+
+    def find(self, challenge_id: str, purpose: str, now_us: int) -> Record | None:
+        """A living challenge."""
+        return self._connection.execute(select(challenges).where(_living(challenge_id, purpose, now_us))).one_or_none()
+
+    def take(self, challenge_id: str, purpose: str, now_us: int) -> bool:
+        """Use a challenge up: of any number who try at the same time one does."""
+        used = delete(challenges).where(_living(challenge_id, purpose, now_us)).returning(challenges.c.id)
+        return self._connection.execute(used).one_or_none() is not None
+
+    def count_from(self, address: bytes, now_us: int) -> int:
+        """How many of an address are living."""
+        living = (challenges.c.address == address) & (challenges.c.expires_us > now_us)
+        return int(self._connection.execute(select(func.count()).where(living)).scalar_one())
+
+    def trim(self, user_id: str | None, most: int) -> None:
+        """Keep the `most` challenges that end last, of a person or of strangers (None). Delete the others."""
+        theirs = challenges.c.user_id.is_(None) if user_id is None else challenges.c.user_id == user_id
+        newest_first = select(challenges.c.id).where(theirs).order_by(challenges.c.expires_us.desc(), challenges.c.id)
+        self._connection.execute(delete(challenges).where(challenges.c.id.in_(beyond(most, newest_first))))
+
+    def drop_of(self, user_id: str, purpose: str | None = None) -> None:
+        """Forget those of a person, all or of one purpose."""
+        theirs = challenges.c.user_id == user_id
+        if purpose is not None:
+            theirs &= challenges.c.purpose == purpose
+        self._connection.execute(delete(challenges).where(theirs))
+
+    def purge(self, now_us: int) -> int:
+        """Forget those whose time is over."""
+        return self._connection.execute(delete(challenges).where(challenges.c.expires_us <= now_us)).rowcount
+
+
+def _living(challenge_id: str, purpose: str, now_us: int) -> ColumnElement[bool]:
+    return (challenges.c.id == challenge_id) & (challenges.c.purpose == purpose) & (challenges.c.expires_us > now_us)

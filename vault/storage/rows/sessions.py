@@ -1,0 +1,55 @@
+"""Rows of sessions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Select, delete, func, or_, select
+
+from vault.storage.rows.trim import beyond
+from vault.storage.signing.repository import Record, Repository
+from vault.storage.signing.signed import SignedTable
+from vault.storage.tables import sessions
+
+
+class Sessions(Repository):
+    """Logged-in people. The secret itself is never stored, only its keyed digest."""
+
+    signed = SignedTable(sessions)
+
+    def by_id(self, session_id: str, *, lock: bool = False) -> Record | None:
+        """The session with this public id."""
+        return self.one(sessions.c.id == session_id, lock=lock)
+
+    def living(self, user_id: str, now_us: int) -> list[Record]:
+        """A user's sessions that are neither revoked nor past their absolute limit, the newest first."""
+        return self.all(_living(user_id, now_us).order_by(sessions.c.created_us.desc(), sessions.c.id))
+
+    def hold_living(self, user_id: str, now_us: int) -> list[Record]:
+        """The same, held until the transaction ends; in order of id, as all who lock several do."""
+        return self.all(_living(user_id, now_us).order_by(sessions.c.id).with_for_update())
+
+    def counts(self, user_id: str, now_us: int) -> tuple[int, int]:
+        """The numbers of a user's living sessions, and of ended ones that are still stored."""
+        is_living = sessions.c.revoked_us.is_(None) & (sessions.c.expires_us > now_us)
+        living = func.count().filter(is_living)
+        row = self._connection.execute(select(living, func.count()).where(sessions.c.user_id == user_id)).one()
+        return int(row[0]), int(row[1] - row[0])
+
+    def trim_ended(self, user_id: str, most: int, now_us: int) -> None:
+        """Delete a user's ended sessions, except the `most` newest."""
+        is_over = sessions.c.revoked_us.is_not(None) | (sessions.c.expires_us <= now_us)
+        ended = select(sessions.c.id).where(sessions.c.user_id == user_id, is_over)
+        past = beyond(most, ended.order_by(sessions.c.created_us.desc(), sessions.c.id))
+        self._connection.execute(delete(sessions).where(sessions.c.id.in_(past)))
+
+    def purge(self, before_us: int) -> int:
+        """Delete sessions that ended before `before_us`, and say how many."""
+        ended = or_(sessions.c.expires_us < before_us, sessions.c.revoked_us < before_us)
+        return self._connection.execute(delete(sessions).where(ended)).rowcount
+
+
+def _living(user_id: str, now_us: int) -> Select[Any]:
+    return select(sessions).where(
+        sessions.c.user_id == user_id, sessions.c.revoked_us.is_(None), sessions.c.expires_us > now_us
+    )

@@ -1,0 +1,112 @@
+"""Rows of service tokens and of their grants."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import delete, func, not_, or_, select, tuple_, update
+from sqlalchemy.sql import ColumnElement
+
+from vault.storage.rows.trim import beyond
+from vault.storage.signing.repository import Record, Repository
+from vault.storage.signing.signed import SignedTable
+from vault.storage.tables import grants, tokens
+
+
+class Tokens(Repository):
+    """Service tokens. When one was last used carries no authority, and is left out of the MAC."""
+
+    signed = SignedTable(tokens, uncovered=("last_used_us",), added={3: {"may_rotate": True, "certificate_pin": None}})
+
+    def by_id(self, token_id: str, *, lock: bool = False) -> Record | None:
+        """The token with this public id."""
+        return self.one(tokens.c.id == token_id, lock=lock)
+
+    def by_accessor(self, user_id: str, accessor: str) -> Record | None:
+        """The user's token with this accessor, which names it to those who may not have it."""
+        return self.one(tokens.c.accessor == accessor, tokens.c.user_id == user_id)
+
+    def page(
+        self, user_id: str, after: tuple[int, str] | None, limit: int, *, of_token: str | None = None
+    ) -> list[Record]:
+        """A user's tokens that are not revoked, the oldest first, after a place in that order.
+
+        With `of_token` only that token and those that it has made.
+        """
+        statement = select(tokens).where(tokens.c.user_id == user_id, tokens.c.revoked_us.is_(None))
+        if of_token is not None:
+            statement = statement.where(or_(tokens.c.id == of_token, tokens.c.parent_id == of_token))
+        if after is not None:
+            statement = statement.where(tuple_(tokens.c.created_us, tokens.c.id) > tuple_(*after))
+        return self.all(statement.order_by(tokens.c.created_us, tokens.c.id).limit(limit))
+
+    def living_of(self, user_id: str, now_us: int, limit: int, *, of_token: str | None = None) -> list[Record]:
+        """A user's living tokens, the oldest first. With `of_token` only that token and those that it has made."""
+        statement = select(tokens).where(tokens.c.user_id == user_id, _living(now_us))
+        if of_token is not None:
+            statement = statement.where(or_(tokens.c.id == of_token, tokens.c.parent_id == of_token))
+        return self.all(statement.order_by(tokens.c.created_us, tokens.c.id).limit(limit))
+
+    def topmost(self, token_id: str) -> str:
+        """The token that a person has made, above this one or this one itself."""
+        above = select(tokens.c.id, tokens.c.parent_id).where(tokens.c.id == token_id).cte("above", recursive=True)
+        # UNION drops what was seen already, so that a circle that somebody has written has an end.
+        above = above.union(select(tokens.c.id, tokens.c.parent_id).where(tokens.c.id == above.c.parent_id))
+        found: str | None = self._connection.execute(select(above.c.id).where(above.c.parent_id.is_(None))).scalar()
+        return token_id if found is None else found
+
+    def children(self, token_ids: Sequence[str]) -> list[Record]:
+        """The tokens that these tokens have made and that are not revoked."""
+        return self.all(select(tokens).where(tokens.c.parent_id.in_(token_ids), tokens.c.revoked_us.is_(None)))
+
+    def count(self, user_id: str, now_us: int) -> int:
+        """How many tokens of the user's are living."""
+        return self.counts(user_id, now_us)[0]
+
+    def counts(self, user_id: str, now_us: int) -> tuple[int, int]:
+        """How many tokens of the user's are living, and how many have ended and are still stored."""
+        living = func.count().filter(_living(now_us))
+        row = self._connection.execute(select(living, func.count()).where(tokens.c.user_id == user_id)).one()
+        return int(row[0]), int(row[1] - row[0])
+
+    def living(self, now_us: int) -> int:
+        """How many tokens of anybody's are living."""
+        return self._connection.execute(select(func.count()).where(_living(now_us))).scalar_one()
+
+    def touch(self, token_id: str, used_us: int) -> None:
+        """Note when a token was last used."""
+        self._connection.execute(update(tokens).where(tokens.c.id == token_id).values(last_used_us=used_us))
+
+    def purge(self, before_us: int) -> int:
+        """Delete tokens that expired, were revoked or were used up before `before_us`, and say how many."""
+        used_us = func.coalesce(tokens.c.last_used_us, tokens.c.created_us)
+        used_up = (tokens.c.uses_left == 0) & (used_us < before_us)
+        ended = (tokens.c.expires_us < before_us) | (tokens.c.revoked_us < before_us) | used_up
+        return self._connection.execute(delete(tokens).where(ended)).rowcount
+
+    def trim_ended(self, user_id: str, most: int, now_us: int) -> None:
+        """Delete a user's tokens that have ended, but for the `most` that were made last.
+
+        A token ends no later than the one that made it, so the database deletes nothing that still lives.
+        """
+        newest_first = (tokens.c.created_us.desc(), tokens.c.id)
+        ended = select(tokens.c.id).where(tokens.c.user_id == user_id, not_(_living(now_us)))
+        past = beyond(most, ended.order_by(*newest_first))
+        self._connection.execute(delete(tokens).where(tokens.c.id.in_(past)))
+
+
+def _living(now_us: int) -> ColumnElement[bool]:
+    """Neither revoked, nor expired, nor used up: as `vault.services.tokens.holders.is_living` has it."""
+    is_used_up = func.coalesce(tokens.c.uses_left, 1) <= 0
+    expires_us = func.coalesce(tokens.c.expires_us, now_us + 1)
+    return tokens.c.revoked_us.is_(None) & (expires_us > now_us) & not_(is_used_up)
+
+
+class Grants(Repository):
+    """What a token may do."""
+
+    signed = SignedTable(grants)
+
+    def of_tokens(self, token_ids: Sequence[str]) -> list[Record]:
+        """The grants of these tokens."""
+        return self.all(select(grants).where(grants.c.token_id.in_(token_ids)).order_by(grants.c.id))

@@ -1,0 +1,137 @@
+"""Rows of users, their credentials, and the addresses that they have logged in from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, select, update
+
+from vault.errors import NotFound
+from vault.storage.database.upsert import upsert
+from vault.storage.rows.keys import VaultState
+from vault.storage.rows.trim import beyond
+from vault.storage.signing.repository import Record, Repository
+from vault.storage.signing.signed import SignedTable
+from vault.storage.tables import credentials, known_addresses, users
+
+_OPERATING = (users.c.role == "operator", users.c.state == "active")
+
+
+class Users(Repository):
+    """People. `change_seq` only counts, and is left out of the MAC: it moves with every write."""
+
+    signed = SignedTable(users, uncovered=("change_seq",), added={3: {"must_change_password": False}})
+
+    def by_id(self, user_id: str, *, lock: bool = False) -> Record | None:
+        """The user with this id."""
+        return self.one(users.c.id == user_id, lock=lock)
+
+    def by_name(self, name_folded: str, *, lock: bool = False) -> Record | None:
+        """The user with this folded name."""
+        if "\0" in name_folded:
+            # PostgreSQL refuses to look for it, and nobody is called so.
+            return None
+        return self.one(users.c.name_folded == name_folded, lock=lock)
+
+    def list(self) -> list[Record]:
+        """All users by name."""
+        return self.all(select(users).order_by(users.c.name_folded))
+
+    def page(self, after: str, limit: int, name_folded: str | None = None) -> Sequence[Record]:
+        """Users in order of their folded names, behind `after`; or the one of that name."""
+        statement = select(users).where(users.c.name_folded > after)
+        if name_folded is not None:
+            statement = statement.where(users.c.name_folded == name_folded)
+        return self.all(statement.order_by(users.c.name_folded).limit(limit))
+
+    def hold_operators(self) -> Sequence[Record]:
+        """The active operators, held until the transaction ends; in order of id, as all who lock several do."""
+        return self.all(select(users).where(*_OPERATING).order_by(users.c.id).with_for_update())
+
+    def has_operator(self) -> bool:
+        """Whether there is an active operator."""
+        return self._connection.execute(select(users.c.id).where(*_OPERATING).limit(1)).first() is not None
+
+    def known(self, ids: set[str]) -> set[str]:
+        """Those of `ids` that are somebody's."""
+        return set(self._connection.execute(select(users.c.id).where(users.c.id.in_(ids))).scalars())
+
+    def count(self) -> int:
+        """How many users there are."""
+        return self._connection.execute(select(func.count()).select_from(users)).scalar_one()
+
+    def change(self, record: Record, **changes: Any) -> None:
+        """As for every row; under the fence, because no foreign key refuses a signature with a key that is gone."""
+        VaultState(self._connection, self._signer, self._journal).fence()
+        super().change(record, **changes)
+
+    def next_change(self, user_id: str) -> int:
+        """Take the user's next change number, and with it the lock on all that is the user's.
+
+        Every unit of work that writes something of a user's starts here: one order of locks, no deadlock.
+        """
+        statement = update(users).where(users.c.id == user_id).values(change_seq=users.c.change_seq + 1)
+        number = self._connection.execute(statement.returning(users.c.change_seq)).scalar_one_or_none()
+        if number is None:
+            raise NotFound()
+        return int(number)
+
+
+class Credentials(Repository):
+    """What a person proves themselves with; the proof itself is a sealed blob."""
+
+    signed = SignedTable(credentials, uncovered=("used_us",))
+
+    def of_user(self, user_id: str, kind: str) -> list[Record]:
+        """A user's credentials of one kind."""
+        theirs = (credentials.c.user_id == user_id) & (credentials.c.kind == kind)
+        return self.all(select(credentials).where(theirs).order_by(credentials.c.created_us, credentials.c.id))
+
+    def by_lookup(self, digests: Sequence[bytes]) -> Record | None:
+        """The credential that is found by one of these keyed digests of the same thing."""
+        return self.one(credentials.c.lookup.in_(digests))
+
+    def with_lookup(self, after: str, limit: int) -> list[Record]:
+        """Credentials that are found by a digest, in order of id, behind `after`."""
+        found = credentials.c.lookup.is_not(None) & (credentials.c.id > after)
+        return self.all(select(credentials).where(found).order_by(credentials.c.id).limit(limit))
+
+
+KNOWN_ADDRESSES_MOST = 100
+"""The addresses of last logins that are kept for each person."""
+
+
+class KnownAddresses:
+    """Where a user has logged in from: such an address is not slowed by what others do to the account."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def note(self, user_id: str, address: bytes, now_us: int) -> None:
+        """Remember a success from `address` (a keyed digest)."""
+        row = {"user_id": user_id, "address": address, "succeeded_us": now_us}
+        self._connection.execute(
+            upsert(self._connection, known_addresses)
+            .values(row)
+            .on_conflict_do_update(index_elements=["user_id", "address"], set_={"succeeded_us": now_us})
+        )
+        theirs = known_addresses.c.user_id == user_id
+        newest_first = (known_addresses.c.succeeded_us.desc(), known_addresses.c.address)
+        past = beyond(KNOWN_ADDRESSES_MOST, select(known_addresses.c.address).where(theirs).order_by(*newest_first))
+        self._connection.execute(delete(known_addresses).where(theirs, known_addresses.c.address.in_(past)))
+
+    def has(self, user_id: str, address: bytes, since_us: int) -> bool:
+        """Whether the user has logged in from `address` since `since_us`."""
+        statement = select(known_addresses.c.succeeded_us).where(
+            known_addresses.c.user_id == user_id,
+            known_addresses.c.address == address,
+            known_addresses.c.succeeded_us >= since_us,
+        )
+        return self._connection.execute(statement).first() is not None
+
+    def purge(self, before_us: int) -> int:
+        """Forget successes older than `before_us`."""
+        return self._connection.execute(
+            delete(known_addresses).where(known_addresses.c.succeeded_us < before_us)
+        ).rowcount

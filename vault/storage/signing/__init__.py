@@ -1,0 +1,1 @@
+"""How rows are signed when they are written and checked when they are read."""

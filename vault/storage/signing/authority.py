@@ -1,0 +1,90 @@
+"""All tables whose rows carry authority, in one list: for what has to look at every one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import Column, Connection, Row, select, tuple_
+
+from vault.storage.rows.audit import AuditPruned
+from vault.storage.rows.environments import Environments
+from vault.storage.rows.identity import (
+    AccessTokens,
+    MachineCredentials,
+    OauthClients,
+    RefreshFamilies,
+    RefreshTokens,
+    Trusts,
+)
+from vault.storage.rows.keys import DataKeys, DestroyedKeys, MasterKeys, SystemSecrets, UserKeys, VaultState
+from vault.storage.rows.revisions import Revisions
+from vault.storage.rows.sealed_keys import ClientKeySets, ClientKeySlots, ContentKeyWraps, UnlockKeys
+from vault.storage.rows.sessions import Sessions
+from vault.storage.rows.tokens import Grants, Tokens
+from vault.storage.rows.users import Credentials, Users
+from vault.storage.signing.repository import Repository
+from vault.storage.signing.row_formats import RowFormats
+from vault.storage.signing.signed import SignedTable
+
+REPOSITORIES: tuple[type[Repository], ...] = (
+    RowFormats,
+    VaultState,
+    MasterKeys,
+    UserKeys,
+    SystemSecrets,
+    DestroyedKeys,
+    Users,
+    Credentials,
+    Sessions,
+    Tokens,
+    Grants,
+    Environments,
+    DataKeys,
+    Revisions,
+    ClientKeySets,
+    ClientKeySlots,
+    UnlockKeys,
+    ContentKeyWraps,
+    OauthClients,
+    MachineCredentials,
+    RefreshFamilies,
+    RefreshTokens,
+    AccessTokens,
+    Trusts,
+)
+"""In the order in which they are relied on."""
+
+_SIGNED: tuple[SignedTable, ...] = (*(each.signed for each in REPOSITORIES), AuditPruned.signed)
+
+SIGNED_TABLES = {signed.table.name: signed for signed in _SIGNED}
+"""Every table with signed rows, by name, including the audit's."""
+
+_AT_ONCE = 5000
+
+
+def standing(connection: Connection, signed: SignedTable) -> Iterator[tuple[str, int, str, bytes]]:
+    """Key (its parts split by "/"), version, MAC's key and MAC of every row that stands in a table."""
+    table = signed.table
+    width = len(signed.key_names)
+    for row in _pages(connection, signed, [table.c.row_version, table.c.mac_key_id, table.c.mac]):
+        key = str(row[0]) if width == 1 else "/".join(map(str, row[:width]))
+        yield key, row[width], row[width + 1], row[width + 2]
+
+
+def rows(connection: Connection, signed: SignedTable) -> Iterator[list[Any]]:
+    """Every row of a table, in the order that `RowSigner.check` takes them in."""
+    for row in _pages(connection, signed, signed.columns[len(signed.key_names) :]):
+        yield list(row)
+
+
+def _pages(connection: Connection, signed: SignedTable, columns: Sequence[Column[Any]]) -> Iterator[Row[Any]]:
+    """All rows in order of their keys, page by page: no long transaction, and no table in memory."""
+    key = [signed.table.c[name] for name in signed.key_names]
+    statement = select(*key, *columns).order_by(*key).limit(_AT_ONCE)
+    page = connection.execute(statement).all()
+    while page:
+        yield from page
+        if len(page) < _AT_ONCE:
+            return
+        page = connection.execute(statement.where(tuple_(*key) > tuple(page[-1][: len(key)]))).all()

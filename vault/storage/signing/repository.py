@@ -1,0 +1,173 @@
+"""What all repositories share: rows that are signed as they are written and checked as they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from sqlalchemy import Connection, Row, Select, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.sql import ColumnElement
+
+from vault.errors import Conflict
+from vault.storage.signing.signed import FormatNotOpen, RowSigner, SignedTable
+from vault.storage.tables import workers
+
+SIGNATURE = ("row_version", "row_format", "mac_key_id", "mac")
+"""The columns that every change of a signed row writes."""
+
+_IDS_AT_ONCE = 500
+
+Record = Row[Any]
+"""A row whose MAC has been checked; columns are its attributes."""
+
+
+class Stale(Exception):
+    """Another writer changed the row first. The unit of work is to be run again from its start."""
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenRow:
+    """What the audit keeps of a row that was written: enough to see later that an older state was put back.
+
+    A row that was deleted leaves the version that would have come next, and no MAC. Parts of a key are split by "/".
+    """
+
+    table: str
+    id: str
+    row_version: int
+    mac: bytes
+
+
+class Repository:
+    """A table of signed rows, seen through one connection."""
+
+    signed: ClassVar[SignedTable]
+
+    def __init__(self, connection: Connection, signer: RowSigner, journal: list[WrittenRow]) -> None:
+        self._connection = connection
+        self._signer = signer
+        self._journal = journal
+
+    def add(self, **values: Any) -> None:
+        """Insert one row and sign it. Every column without a default must be given."""
+        self._insert(self._signed_row(values))
+
+    def add_many(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """As `add`, in one step of the driver's."""
+        if rows:
+            self._insert(*(self._signed_row(dict(values)) for values in rows))
+
+    def _signed_row(self, values: dict[str, Any]) -> dict[str, Any]:
+        table = self.signed.table
+        row = {column.name: values.pop(column.name, None) for column in table.columns}
+        if values:
+            raise TypeError(f"{table.name} has no column {', '.join(values)}")
+        row["row_version"] = 1
+        for name, before in self.signed.before.items():
+            row[name] = before if row[name] is None else row[name]
+        for column in table.columns:
+            if row[column.name] is None and column.server_default is not None:
+                del row[column.name]
+        return signed_values(self._connection, self._signer, self.signed, row)
+
+    def _insert(self, *rows: dict[str, Any]) -> None:
+        table = self.signed.table
+        try:
+            self._connection.execute(insert(table), rows[0] if len(rows) == 1 else list(rows))
+        except IntegrityError as error:
+            # Somebody else was first with the same name; run again, the unit of work will see it and say so.
+            raise Stale(table.name) from error
+        for row in rows:
+            self._note(row)
+
+    def change(self, record: Record, **changes: Any) -> None:
+        """Change a row that was read before, and sign it again. Raises `Stale` when it has changed since.
+
+        Raises `Conflict` if a value needs a column that a running worker of an older release cannot check.
+        """
+        table, before = self.signed.table, record._asdict()
+        after = {**before, **changes, "row_version": record.row_version + 1}
+        signature = signed_values(self._connection, self._signer, self.signed, after)
+        written = {name: signature[name] for name in (*changes, *SIGNATURE)}
+        statement = update(table).where(*self._key_is(record), table.c.row_version == record.row_version)
+        if self._connection.execute(statement.values(written)).rowcount != 1:
+            raise Stale(table.name)
+        self._note(signature)
+
+    def remove(self, record: Record) -> None:
+        """Delete a row that was read before."""
+        self._connection.execute(self.signed.table.delete().where(*self._key_is(record)))
+        self._note_gone(record._mapping)
+
+    def remove_many(self, rows: Sequence[Row[Any]]) -> None:
+        """Delete rows that are held, of which key and version are enough; for tables whose key is one column."""
+        (name,) = self.signed.key_names
+        keys = [row._mapping[name] for row in rows]
+        self._connection.execute(delete(self.signed.table).where(self.signed.table.c[name].in_(keys)))
+        for row in rows:
+            self._note_gone(row._mapping)
+
+    def one(self, *conditions: ColumnElement[bool], lock: bool = False) -> Record | None:
+        """The only row that meets `conditions`, or None. `lock` holds it until the transaction ends."""
+        statement = select(self.signed.table).where(*conditions)
+        row = self._connection.execute(statement.with_for_update() if lock else statement).one_or_none()
+        return row and self.checked(row)
+
+    def named(self, ids: Iterable[str]) -> dict[str, Record]:
+        """The rows with these ids, by id, for tables with one key column. Columns outside the MAC are not read."""
+        (name,) = self.signed.key_names
+        wanted, found = list(dict.fromkeys(ids)), []
+        for start in range(0, len(wanted), _IDS_AT_ONCE):
+            some = self.signed.table.c[name].in_(wanted[start : start + _IDS_AT_ONCE])
+            found += self.all(select(*self.signed.columns).where(some))
+        return {row._mapping[name]: row for row in found}
+
+    def all(self, statement: Select[Any]) -> list[Record]:
+        """All rows of a statement that selects whole rows of this table."""
+        return [self.checked(row) for row in self._connection.execute(statement)]
+
+    def checked(self, row: Record) -> Record:
+        """The row itself. Raises `MacError` when this vault did not write it."""
+        self._signer.check(self.signed, self.signed.ordered(row._asdict()))
+        return row
+
+    def _note(self, row: Mapping[str, Any]) -> None:
+        self._journal.append(WrittenRow(self.signed.table.name, self._key_text(row), row["row_version"], row["mac"]))
+
+    def _note_gone(self, row: Mapping[Any, Any]) -> None:
+        self._journal.append(WrittenRow(self.signed.table.name, self._key_text(row), row["row_version"] + 1, b""))
+
+    def _key_text(self, row: Mapping[Any, Any]) -> str:
+        return "/".join(str(row[name]) for name in self.signed.key_names)
+
+    def _key_is(self, record: Record) -> Iterable[ColumnElement[bool]]:
+        return [self.signed.table.c[name] == record._mapping[name] for name in self.signed.key_names]
+
+
+def signed_values(
+    connection: Connection, signer: RowSigner, signed: SignedTable, values: Mapping[str, Any]
+) -> dict[str, Any]:
+    """`RowSigner.sign`, but raises `Conflict` if a worker of an older release could not check the row."""
+    try:
+        return signer.sign(signed, values)
+    except FormatNotOpen as error:
+        raise _not_open(connection, error.number) from error
+
+
+def describe_worker(worker: Record) -> str:
+    """Where a worker runs, and its release. Release 0.1.0 did not write its number."""
+    return f"{worker.host} (process {worker.pid}, release {worker.release or '0.1.0'})"
+
+
+def _not_open(connection: Connection, number: int) -> Conflict:
+    """The error that names the older workers that cannot check row format `number`."""
+    older = select(workers).where(workers.c.row_format < number).order_by(workers.c.host, workers.c.pid)
+    names = [describe_worker(row) for row in connection.execute(older)]
+    if not names:
+        return Conflict("The upgrade to this release is not finished yet. Try again in a minute.")
+    return Conflict(
+        f"Workers of an older release still run, and cannot check this change: {', '.join(names)}. "
+        "Stop them to finish the upgrade, then try again."
+    )

@@ -1,0 +1,1 @@
+"""Sealed records on this host's own disk, until they are in the database."""

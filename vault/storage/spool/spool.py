@@ -1,0 +1,169 @@
+"""The spool: sealed records on this host's own disk, there before an answer leaves, and in the database a moment later.
+
+    spool/<instance id>/<random>.spool     one or two files of each worker (see `spool_file.py`)
+    spool/<instance id>/set-aside/         files with records that the database could not take
+
+A worker appends to one file while a job drains the other. Whoever comes first writes for all who came meanwhile; nobody
+lingers for more, because with half a millisecond or a whole one no more reads were answered in a second.
+
+Each file is locked by the worker that made it. One whose lock is free was left behind by a worker that died, and any
+other drains it; a record that is torn at its end was never answered for.
+"""
+
+from __future__ import annotations
+
+import errno
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import structlog
+
+from vault.crypto import SealedBlob
+from vault.errors import AuditUnavailable
+from vault.observe import metrics
+from vault.storage.spool.receipts import Batch, is_held
+from vault.storage.spool.spool_file import BLOB_MOST_BYTES, HEADER_BYTES, RECORD, SUFFIX, SpoolFile
+
+log = structlog.get_logger(__name__)
+
+_ROOM_BYTES = 64 << 10
+"""Room for about two hundred reads. Without it a worker is not ready."""
+_CLOSED_MOST = 2
+"""While the database is away, two files wait for it and a third grows: there is no use in a file for each try."""
+SET_ASIDE = "set-aside"
+"""The folder for files with records that the database could not take. Such a file can be moved back to be drained."""
+
+
+class Spool:
+    """This process's files, and what others have left behind. Nothing is opened before the first record."""
+
+    def __init__(self, directory: Path, most_bytes: int) -> None:
+        self._directory = directory
+        self._most_bytes = most_bytes
+        self._gathering = threading.Lock()
+        self._writing = threading.Lock()
+        self._batch = Batch()
+        self._current: SpoolFile | None = None
+        self._spare: SpoolFile | None = None
+        self._closed: list[SpoolFile] = []
+        self._foreign: set[Path] = set()
+
+    def append(self, record_id: bytes, blob: SealedBlob) -> Batch:
+        """Store one record; when this returns it is on the disk, unless its receipt is held (see `receipts.py`).
+
+        Raises `AuditUnavailable`.
+        """
+        if len(blob) > BLOB_MOST_BYTES:
+            log.error("audit_record_too_large", bytes=len(blob))
+            raise AuditUnavailable(
+                "The audit record of this read is too large, so the read is refused. Read fewer values at once."
+            )
+        with self._gathering:
+            batch = self._batch
+            batch.records.append((record_id, blob))
+            batch.size += RECORD.size + len(blob)
+            leads = len(batch.records) == 1
+        if leads:
+            with self._writing:
+                # The disk is free: whoever has come until now is written together with this.
+                with self._gathering:
+                    self._batch = Batch()
+                self._write(batch)
+        elif is_held(batch):
+            return batch
+        if not batch.wait():
+            raise AuditUnavailable()
+        return batch
+
+    def take(self) -> list[SpoolFile]:
+        """The files to drain: of this process. Give each back by `drained`."""
+        with self._writing:
+            has_room = len(self._closed) < _CLOSED_MOST
+            if has_room and self._current is not None and self._current.end > HEADER_BYTES:
+                self._closed.append(self._current)
+                self._current, self._spare = self._spare, None
+            return list(self._closed)
+
+    def drained(self, file: SpoolFile) -> None:
+        """All that a file held is stored elsewhere."""
+        with self._writing:
+            self._closed.remove(file)
+            if self._spare is None and file.is_sound:
+                try:
+                    file.restart()
+                except OSError as error:
+                    log.warning("audit_spool_restart_failed", error=str(error))
+                else:
+                    self._spare = file
+                    return
+        file.remove()
+
+    def left_behind(self) -> Iterator[SpoolFile]:
+        """Files of workers that have died. Remove each when it is drained, or close it."""
+        own = {file.path for file in (self._current, self._spare, *self._closed) if file is not None}
+        for path in sorted(self._directory.glob(f"*{SUFFIX}")):
+            if path in own or path in self._foreign or (file := SpoolFile.adopt(path)) is None:
+                continue
+            if file.is_known:
+                yield file
+                continue
+            # A release that knows the format, or a person, can still bring it in. Deleting it would lose reads.
+            file.close()
+            self._foreign.add(path)
+            log.warning("audit_spool_left_alone", file=path.name, reason="another format, or too damaged to search")
+
+    def set_aside(self, file: SpoolFile, reasons: Mapping[str, int]) -> None:
+        """Keep a drained file that holds records which cannot be stored. `reasons` counts them by their errors.
+
+        The whole file is moved at once: a file for each record cost a sync for each. Raises `OSError`.
+        """
+        file.move(self._directory / SET_ASIDE)
+        with self._writing:
+            if file in self._closed:
+                self._closed.remove(file)
+        metrics().spool_set_aside.inc(sum(reasons.values()))
+        log.error("audit_records_set_aside", file=file.path.name, reasons=dict(reasons))
+
+    def make_room(self) -> None:
+        """Allocate disk blocks for the next records. Raises `OSError`."""
+        with self._writing:
+            if self.waiting_bytes() + _ROOM_BYTES > self._most_bytes:
+                raise OSError(errno.ENOSPC, "The spool is full.")
+            if self._current is None:
+                self._current = SpoolFile.create(self._directory)
+            self._current.make_room(_ROOM_BYTES)
+
+    def waiting_bytes(self) -> int:
+        """How much lies here that is not in the database yet, to the last batch."""
+        return sum(file.end for file in (self._current, *self._closed) if file is not None)
+
+    def close(self) -> None:
+        """Let go of all files; what is empty is deleted, and what is not will be found by the next worker."""
+        for file in (self._current, self._spare, *self._closed):
+            if file is not None and file.end == HEADER_BYTES:
+                file.remove()
+            elif file is not None:
+                file.close()
+        self._current, self._spare, self._closed = None, None, []
+
+    def _write(self, batch: Batch) -> None:
+        is_stored = False
+        try:
+            if self.waiting_bytes() + batch.size > self._most_bytes:
+                raise OSError(errno.ENOSPC, "The spool is full.")
+            if self._current is None:
+                self._current = SpoolFile.create(self._directory)
+            self._current.write(batch.records)
+            is_stored = True
+        except OSError as error:
+            self._set_aside()
+            log.error("audit_spool_failed", error=str(error))  # noqa: TRY400 - the system's own sentence says it all.
+        finally:
+            batch.settle(is_stored=is_stored)
+
+    def _set_aside(self) -> None:
+        """Write no more to a file that has failed; what it holds is drained all the same."""
+        if self._current is not None and not self._current.is_sound:
+            self._closed.append(self._current)
+            self._current = None

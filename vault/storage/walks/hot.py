@@ -1,0 +1,190 @@
+"""The reads of the hot path: a credential, and an environment with the layers beneath it; one statement each.
+
+They are written in Core, compiled once, and run on the driver's own connections (see `driver.py`). What comes back is
+looked up whole among the rows whose MACs were checked before: the very same values need no second check.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any, NamedTuple, NoReturn
+
+from sqlalchemy import Select, bindparam, literal_column, select, union_all
+from sqlalchemy.sql import ColumnElement
+from sqlalchemy.sql.selectable import CompoundSelect
+
+from vault.errors import VaultLocked
+from vault.storage.rows.environments import Environments
+from vault.storage.rows.keys import DataKeys, UserKeys
+from vault.storage.rows.revisions import Revisions
+from vault.storage.rows.sessions import Sessions
+from vault.storage.rows.tokens import Grants, Tokens
+from vault.storage.rows.users import Users
+from vault.storage.signing.memo import Memo, RowSize
+from vault.storage.signing.signed import RowSigner, SignedTable
+from vault.storage.tables import data_keys, environments, grants, revisions, sessions, tokens, user_keys, users
+from vault.storage.unit_of_work import Storage
+
+_MEMO_BYTES = 8 * 1024 * 1024
+"""Memory for checked rows, for each of the four statements: about 2,500 rows. A hit saves 7 of 8 µs."""
+
+
+class Facts(SimpleNamespace):
+    """A checked row: its columns are attributes. Many requests share one, so nobody may change it."""
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise TypeError("A checked row stays as it was checked.")
+
+
+class Layer(NamedTuple):
+    """One environment with its current revision and the keys that open it; all but the first may be absent."""
+
+    environment: Facts
+    revision: Facts | None
+    data_key: Facts | None
+    user_key: Facts | None
+    blob: bytes | None
+
+
+class HotReads:
+    """The statements, ready to run."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._token = _Statement(storage, _token_statement(), (Tokens.signed, Users.signed, Grants.signed))
+        self._session = _Statement(storage, _session_statement(), (Sessions.signed, Users.signed))
+        parts = (Environments.signed, Revisions.signed, DataKeys.signed, UserKeys.signed)
+        self._by_name = _Statement(storage, _layers_statement(environments.c.name == bindparam("reference")), parts)
+        self._by_id = _Statement(storage, _layers_statement(environments.c.id == bindparam("reference")), parts)
+
+    def token(self, token_id: str) -> tuple[Facts, Facts, list[Facts], int | None] | None:
+        """The token with this id, its user, its grants, and when it was last used."""
+        rows = self._token.run(id=token_id)
+        if not rows:
+            return None
+        (token, user, _), (last_used_us,) = rows[0]
+        assert token is not None
+        assert user is not None
+        return token, user, [parts[2] for parts, _ in rows if parts[2] is not None], last_used_us
+
+    def session(self, session_id: str) -> tuple[Facts, Facts] | None:
+        """The session with this id and its user."""
+        for (session, user), _ in self._session.run(id=session_id):
+            assert session is not None
+            assert user is not None
+            return session, user
+        return None
+
+    def layers(self, owner_id: str, reference: str, *, by_id: bool) -> tuple[Layer | None, Layer | None]:
+        """The environment called `reference` where it is living, and the owner's globals."""
+        statement = self._by_id if by_id else self._by_name
+        named = beneath = None
+        for (environment, revision, data_key, user_key), (blob,) in statement.run(owner=owner_id, reference=reference):
+            assert environment is not None
+            layer = Layer(environment, revision, data_key, user_key, blob)
+            if environment.kind == "globals":
+                beneath = layer
+            else:
+                named = layer
+        return named, beneath
+
+
+class _Statement:
+    """A compiled statement, and how its columns fall into signed rows; what stands behind these is not signed."""
+
+    def __init__(
+        self, storage: Storage, statement: Select[Any] | CompoundSelect[Any], parts: Sequence[SignedTable]
+    ) -> None:
+        self._storage = storage
+        compiled = statement.compile(dialect=storage.reading.dialect)
+        self._sql = str(compiled)
+        self._positions = compiled.positiontup
+        self._parts = parts
+        columns = [column for signed in parts for column in signed.columns]
+        self._width = len(columns)
+        self._row_size = RowSize(columns)
+        self._facts_size = sum(map(_facts_size, parts))
+        self._checked: Memo[Sequence[Any], tuple[Facts | None, ...] | None] = Memo(_MEMO_BYTES)
+        self._checked_by: RowSigner | None = None
+
+    def run(self, **parameters: str) -> list[tuple[tuple[Facts | None, ...], Sequence[Any]]]:
+        """Each row as its checked parts, and what stands behind them. Raises `MacError`, `DatabaseUnavailable`."""
+        values: Any = parameters
+        if self._positions is not None:
+            values = [parameters[name] for name in self._positions]
+        width = self._width
+        return [(self._check(row[:width]), row[width:]) for row in self._storage.driver.fetch(self._sql, values)]
+
+    def _check(self, row: Sequence[Any]) -> tuple[Facts | None, ...]:
+        signer = self._storage.signer
+        if signer is None:
+            raise VaultLocked()
+        if signer is not self._checked_by:
+            self._checked, self._checked_by = Memo(_MEMO_BYTES), signer
+        parts = self._checked.get(row, None)
+        if parts is None:
+            parts = self._split(signer, row)
+            self._checked.put(row, parts, self._row_size.of(row) + self._facts_size)
+        return parts
+
+    def _split(self, signer: RowSigner, row: Sequence[Any]) -> tuple[Facts | None, ...]:
+        parts: list[Facts | None] = []
+        start = 0
+        for signed in self._parts:
+            values = row[start : start + len(signed.order)]
+            start += len(values)
+            if values[0] is None:
+                # An outer join found nothing.
+                parts.append(None)
+                continue
+            signer.verify(signed, values)
+            parts.append(Facts(**dict(zip(signed.order, values, strict=True))))
+        return tuple(parts)
+
+
+def _facts_size(signed: SignedTable) -> int:
+    """The bytes of one row's `Facts`. Its values are counted with the row."""
+    facts = Facts(**dict.fromkeys(signed.order))
+    return sys.getsizeof(facts) + sys.getsizeof(vars(facts))
+
+
+def _token_statement() -> Select[Any]:
+    return (
+        select(*Tokens.signed.columns, *Users.signed.columns, *Grants.signed.columns, tokens.c.last_used_us)
+        .join_from(tokens, users, users.c.id == tokens.c.user_id)
+        .outerjoin(grants, grants.c.token_id == tokens.c.id)
+        .where(tokens.c.id == bindparam("id"))
+    )
+
+
+def _session_statement() -> Select[Any]:
+    return (
+        select(*Sessions.signed.columns, *Users.signed.columns)
+        .join_from(sessions, users, users.c.id == sessions.c.user_id)
+        .where(sessions.c.id == bindparam("id"))
+    )
+
+
+def _layers_statement(match: ColumnElement[bool]) -> CompoundSelect[Any]:
+    # Two arms rather than an OR: each uses the index of living environments, whatever their number.
+    named = _layer().where(environments.c.kind == literal_column("'environment'"), match)
+    beneath = _layer().where(environments.c.kind == literal_column("'globals'"))
+    return union_all(named, beneath)
+
+
+def _layer() -> Select[Any]:
+    return (
+        select(
+            *Environments.signed.columns,
+            *Revisions.signed.columns,
+            *DataKeys.signed.columns,
+            *UserKeys.signed.columns,
+            revisions.c.blob,
+        )
+        .select_from(environments)
+        .outerjoin(revisions, revisions.c.id == environments.c.current_revision_id)
+        .outerjoin(data_keys, data_keys.c.id == revisions.c.data_key_id)
+        .outerjoin(user_keys, user_keys.c.id == data_keys.c.user_key_id)
+        .where(environments.c.owner_id == bindparam("owner"), environments.c.deleted_us.is_(None))
+    )

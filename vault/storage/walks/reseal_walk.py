@@ -1,0 +1,133 @@
+"""Walks over all that was made or signed before a moment, for a reseal. As in `key_walk.py`, the query is the state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Select, Table, bindparam, delete, func, select, update
+
+from vault.storage.rows.audit import AuditPruned
+from vault.storage.signing.authority import REPOSITORIES
+from vault.storage.signing.repository import Record, Repository
+from vault.storage.tables import (
+    challenges,
+    data_keys,
+    idempotency,
+    revisions,
+    sessions,
+    system_secrets,
+    tokens,
+    user_keys,
+    wrapped_answers,
+)
+from vault.storage.tables.identity import access_tokens, oauth_codes, refresh_families
+from vault.storage.tables.live import sync_tickets
+from vault.storage.unit_of_work import UnitOfWork
+
+ANSWERS = {"idempotency": idempotency, "wrapping": wrapped_answers}
+"""Sealed answers, by the purpose in their context."""
+
+
+ENDED = (challenges, oauth_codes, sync_tickets, access_tokens, refresh_families)
+"""What a reseal deletes at once: half a login, and what was promised to whoever may have seen a key. Refresh tokens go
+with their families; sessions end with an entry in the audit."""
+
+
+def repositories() -> tuple[type[Repository], ...]:
+    """Every table of signed rows but the state's, which is one row and signed last; the audit's own among them."""
+    return tuple(each for each in every_repository() if each.signed.table.name != "vault_state")
+
+
+def every_repository() -> tuple[type[Repository], ...]:
+    """The repositories of all tables with signed rows, including the audit's."""
+    return (*REPOSITORIES, AuditPruned)
+
+
+def signed_before(
+    unit: UnitOfWork, repository: type[Repository], mac_key_id: str, after: Any, limit: int
+) -> list[Record]:
+    """Rows that another key than this one has signed, in order of their id, behind `after`; without their blobs
+    where the MAC leaves those out."""
+    signed = repository.signed
+    (name,) = signed.key_names
+    key = signed.table.c[name]
+    statement = select(*signed.columns).where(signed.table.c.mac_key_id != mac_key_id)
+    if after is not None:
+        statement = statement.where(key > after)
+    return repository(unit.connection, unit.signer, unit.journal).all(statement.order_by(key).limit(limit))
+
+
+def count_signed_before(unit: UnitOfWork, mac_key_id: str, *, proven: bool = True) -> int:
+    """How many rows another key than this one has signed; without `proven`, where no foreign key guards the keys."""
+    columns = [repository.signed.table.c.mac_key_id for repository in repositories()]
+    return sum(
+        _count(unit, select(func.count()).where(column != mac_key_id))
+        for column in columns
+        if proven or not column.foreign_keys
+    )
+
+
+def retired_data_keys(unit: UnitOfWork, before_us: int, after: str, limit: int) -> list[Record]:
+    """Retired data keys of before a moment, in order of id, behind `after`."""
+    old = (data_keys.c.state == "retired") & (data_keys.c.created_us < before_us) & (data_keys.c.id > after)
+    return unit.data_keys.all(select(data_keys).where(old).order_by(data_keys.c.id).limit(limit))
+
+
+def revisions_under(unit: UnitOfWork, data_key_id: str, limit: int) -> list[Record]:
+    """Revisions that this data key seals."""
+    statement = select(revisions).where(revisions.c.data_key_id == data_key_id)
+    return unit.revisions.all(statement.order_by(revisions.c.id).limit(limit))
+
+
+def count_made_before(unit: UnitOfWork, before_us: int) -> int:
+    """How many keys of people and environments, and revisions beneath them, are of before a moment."""
+    people = select(func.count()).where(user_keys.c.owner_id.is_not(None), user_keys.c.created_us < before_us)
+    old = select(data_keys.c.id).where(data_keys.c.created_us < before_us)
+    keys = select(func.count()).select_from(old.subquery())
+    sealed = select(func.count()).where(revisions.c.data_key_id.in_(old))
+    return sum(_count(unit, statement) for statement in (people, keys, sealed))
+
+
+def newest_us(unit: UnitOfWork) -> int:
+    """When the newest key was made, by the clock of the host that made it."""
+    columns = (user_keys.c.created_us, data_keys.c.created_us, system_secrets.c.created_us)
+    return max(unit.connection.execute(select(func.max(column))).scalar_one() or 0 for column in columns)
+
+
+def answers_before(unit: UnitOfWork, table: Table, system_key_id: str, limit: int) -> list[Record]:
+    """Sealed answers that another system key than this one seals."""
+    other = table.c.blob.is_not(None) & (table.c.user_key_id != system_key_id)
+    return list(unit.connection.execute(select(table).where(other).order_by(table.c.scope).limit(limit)))
+
+
+def replace_answers(unit: UnitOfWork, table: Table, changes: Sequence[tuple[Record, Mapping[str, Any]]]) -> None:
+    """Store other seals of the same answers; one that has been fetched or has ended in the meantime stays gone."""
+    if not changes:
+        return
+    statement = update(table).where(table.c.scope == bindparam("its_scope"), table.c.blob == bindparam("its_blob"))
+    rows = [{"its_scope": row.scope, "its_blob": row.blob, **columns} for row, columns in changes]
+    unit.connection.execute(statement, rows)
+
+
+def people_with_sessions(unit: UnitOfWork, digest_key_id: str, now_us: int, limit: int) -> list[str]:
+    """The ids of people with living sessions whose digests are under another key than this one."""
+    living = sessions.c.revoked_us.is_(None) & (sessions.c.expires_us > now_us)
+    statement = select(sessions.c.user_id).where(living, sessions.c.digest_key_id != digest_key_id).distinct()
+    return [row.user_id for row in unit.connection.execute(statement.limit(limit))]
+
+
+def count_tokens_under(unit: UnitOfWork, digest_key_id: str, now_us: int) -> int:
+    """How many living tokens have their digest under another key than this one."""
+    living = tokens.c.revoked_us.is_(None) & ((tokens.c.expires_us > now_us) | tokens.c.expires_us.is_(None))
+    return _count(unit, select(func.count()).where(living, tokens.c.digest_key_id != digest_key_id))
+
+
+def clear_ended(unit: UnitOfWork) -> None:
+    """Delete what ends with a reseal."""
+    for table in ENDED:
+        unit.connection.execute(delete(table))
+
+
+def _count(unit: UnitOfWork, statement: Select[Any]) -> int:
+    return int(unit.connection.execute(statement).scalar_one())

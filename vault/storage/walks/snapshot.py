@@ -1,0 +1,198 @@
+"""All rows of one moment, out of either database and into either: what a backup is made of.
+
+Left out is what must not come back to life, or means nothing elsewhere: `table_facts.py` says of each table.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, LargeBinary, Table, bindparam, insert, select, tuple_, update
+from sqlalchemy.engine import IteratorResult
+from sqlalchemy.engine.result import SimpleResultMetaData
+from sqlalchemy.exc import DatabaseError
+
+from vault.errors import StorageError
+from vault.storage.database.engine import translated
+from vault.storage.database.session_limits import LONG
+from vault.storage.signing.repository import Record
+from vault.storage.signing.signed import RowSigner
+from vault.storage.table_facts import TABLE_FACTS
+from vault.storage.tables import audit_events, audit_head, metadata, schema_readers
+from vault.storage.unit_of_work import Storage, UnitOfWork
+
+LEFT_OUT = frozenset(name for name, facts in TABLE_FACTS.items() if not facts.is_kept)
+
+_SMALL_ROWS = 1000
+_LARGE_ROWS = 32
+"""Rows that are read at once: a revision may have 1 MiB, and neither database hands one table out in pieces."""
+_MARK_DIGITS = 12
+_WRITTEN_ROWS = 500
+_WRITTEN_BYTES = 4 * 1024 * 1024
+
+
+def kept_tables() -> list[Table]:
+    """The tables of a snapshot, each after those that it refers to."""
+    return [table for table in metadata.sorted_tables if table.name not in LEFT_OUT]
+
+
+@contextmanager
+def snapshot(storage: Storage) -> Iterator[Connection]:
+    """A connection that sees one moment, whatever others write meanwhile, and holds none of them back.
+
+    Raises `DatabaseUnavailable`.
+    """
+    with translated(), storage.reading.connect() as connection:
+        # SQLite's first read after a plain BEGIN fixes what the connection sees.
+        begin = "BEGIN" if storage.is_sqlite else "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+        connection.exec_driver_sql(begin)
+        try:
+            if not storage.is_sqlite:
+                # The archive is written between two reads, perhaps to a slow disk.
+                connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = '{LONG.idle_seconds}s'")
+            yield connection
+        finally:
+            connection.exec_driver_sql("ROLLBACK")
+
+
+def read_rows(connection: Connection, table: Table) -> Iterator[list[Any]]:
+    """The rows of a table as JSON can hold them, in the order of its columns, page by page in order of its key."""
+    binary = [isinstance(column.type, LargeBinary) for column in table.columns]
+    is_large = any(isinstance(column.type, LargeBinary) and column.type.length is None for column in table.columns)
+    limit = _LARGE_ROWS if is_large else _SMALL_ROWS
+    key = list(table.primary_key.columns)
+    places = [list(table.columns).index(column) for column in key]
+    statement = select(table).order_by(*key).limit(limit)
+    page = connection.execute(statement).all()
+    while page:
+        for row in page:
+            yield [_to_json(table, value) if is_bytes else value for value, is_bytes in zip(row, binary, strict=True)]
+        if len(page) < limit:
+            return
+        last = tuple(page[-1][place] for place in places)
+        page = connection.execute(statement.where(tuple_(*key) > last)).all()
+
+
+def write_rows(connection: Connection, table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Insert rows that `read_rows` has read. Raises `StorageError` for what the table does not take."""
+    kinds = {column.name: isinstance(column.type, LargeBinary) for column in table.columns}
+    if not set(columns) <= set(kinds):
+        raise StorageError(f"The archive has columns of {table.name} that this release does not know.")
+    parents = _Parents(table)
+    try:
+        for batch in _batches(table, columns, rows):
+            connection.execute(insert(table), [parents.hold_back(row) for row in batch])
+        parents.give_back(connection)
+    except (ValueError, TypeError, DatabaseError) as error:
+        if isinstance(error, DatabaseError) and error.connection_invalidated:
+            raise
+        raise StorageError(f"The archive has rows that the table {table.name} does not take.") from error
+
+
+def as_records(name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[Record]:
+    """Rows that `read_rows` has read, as the database itself would give them."""
+    decoded = _decoded(metadata.tables[name], columns, rows)
+    return list(IteratorResult(SimpleResultMetaData(columns), map(tuple, decoded)))
+
+
+def has_rows(connection: Connection) -> bool:
+    """Whether any table has rows that the migrations did not write."""
+    tables = [table for table in metadata.sorted_tables if table is not schema_readers]
+    return any(connection.execute(select(1).select_from(table).limit(1)).first() for table in tables)
+
+
+def changes_mark(connection: Connection) -> str:
+    """What is another text once anything was changed: the random end of the newest event's id that wrote a row.
+
+    The newest is the one with the highest place: events get their places in the order in which they are seen, so a
+    slow writer's is never below one that was read before. While one waits for its place there is no mark (`x`).
+    """
+    wrote = audit_events.c.rows != ""
+    waiting = select(1).where(audit_events.c.sequence.is_(None), wrote).limit(1)
+    if connection.execute(waiting).first() is not None:
+        return "x"
+    newest = select(audit_events.c.id).where(audit_events.c.sequence.is_not(None), wrote)
+    event_id = connection.execute(newest.order_by(audit_events.c.sequence.desc()).limit(1)).scalar_one_or_none()
+    return str(event_id or "0" * _MARK_DIGITS)[-_MARK_DIGITS:]
+
+
+def events_placed(connection: Connection) -> int:
+    """The number of events in the audit's tree. It grows with every action and does not depend on a clock."""
+    return int(connection.execute(select(audit_head.c.size)).scalar_one_or_none() or 0)
+
+
+class Uncommitted(Storage):
+    """A transaction that is not stored yet, read as if it were: what is restored proves itself before it is there."""
+
+    def __init__(self, storage: Storage, connection: Connection) -> None:
+        self.url, self.reading, self.writing = storage.url, storage.reading, storage.writing
+        self.driver, self._turn = storage.driver, storage._turn
+        self.signer: RowSigner | None = None
+        self._connection = connection
+
+    @contextmanager
+    def read(self) -> Iterator[UnitOfWork]:
+        """The transaction as it stands."""
+        yield UnitOfWork(self._connection, self.signer)
+
+
+class _Parents:
+    """References of a table to itself: set once all of its rows are there, for a child may come before its parent."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._key = next(iter(table.primary_key.columns))
+        self._column = next((key.parent for key in table.foreign_keys if key.column.table is table), None)
+        self._held: list[dict[str, Any]] = []
+
+    def hold_back(self, row: dict[str, Any]) -> dict[str, Any]:
+        """The row without its parent."""
+        if self._column is None or row[self._column.name] is None:
+            return row
+        self._held.append({"child": row[self._key.name], "its_parent": row[self._column.name]})
+        return row | {self._column.name: None}
+
+    def give_back(self, connection: Connection) -> None:
+        """Set what was held back."""
+        if self._column is not None and self._held:
+            statement = update(self._table).where(self._key == bindparam("child"))
+            connection.execute(statement.values({self._column: bindparam("its_parent")}), self._held)
+
+
+def _batches(table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[list[dict[str, Any]]]:
+    """Rows as the database takes them, so many at once that memory is bounded."""
+    batch: list[dict[str, Any]] = []
+    size = 0
+    for values in _decoded(table, columns, rows):
+        batch.append(dict(zip(columns, values, strict=True)))
+        size += sum(len(value) for value in values if isinstance(value, bytes))
+        if len(batch) >= _WRITTEN_ROWS or size >= _WRITTEN_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _decoded(table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[list[Any]]:
+    binary = [isinstance(table.columns[name].type, LargeBinary) for name in columns]
+    for row in rows:
+        yield [_from_json(value) if is_bytes else value for value, is_bytes in zip(row, binary, strict=True)]
+
+
+def _to_json(table: Table, value: bytes | None) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, bytes):
+        # SQLite lets somebody put text where bytes were.
+        raise StorageError(
+            f"A row of {table.name} holds what this vault did not write: `strongroom doctor --database` names it. "
+            "No archive was made."
+        )
+    return base64.b64encode(value).decode()
+
+
+def _from_json(value: str | None) -> bytes | None:
+    return None if value is None else base64.b64decode(value, validate=True)
