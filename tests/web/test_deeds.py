@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from vault.web.deeds import ACTIONS
+from vault.web.frame.deeds import ACTIONS
 
 VAULT = Path(__file__).parents[2] / "vault"
 

@@ -14,7 +14,7 @@ from werkzeug.test import encode_multipart
 from tests.web.conftest import ORIGIN, SAME_ORIGIN, Visitor, words
 from vault.crypto import age
 from vault.formats import FORMATS
-from vault.web.guard import PASSWORD_PATHS
+from vault.web.frame.guard import PASSWORD_PATHS
 
 SECRET = "AGE-SECRET-KEY-1P3H69H598NMCZNXJK4MHGPPU0PRLZRUUA7YUGHMJ9THNHY7CGUASUFEKCZ"
 PUBLIC = "age12p4af6qdpk6fzzacvfkwhuu59q3kpau9mqxsqk8hja9696ml6d6q7mvkjy"

@@ -13,8 +13,8 @@ from werkzeug.routing import MapAdapter, Rule
 from tests.api.conftest import Vault
 from tests.vaults import PASSWORD
 from tests.web.conftest import ORIGIN, SAME_ORIGIN, Visitor, newcomer
-from vault.web.csrf import LOGIN_COOKIE
-from vault.web.headers import POLICY
+from vault.web.frame.csrf import LOGIN_COOKIE
+from vault.web.frame.headers import POLICY
 
 PUBLIC = {("GET", "/login"), ("POST", "/login"), ("POST", "/login/second"), ("POST", "/login/passkey")}
 """All pages that may be asked for without a session."""

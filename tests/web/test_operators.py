@@ -85,7 +85,7 @@ def test_the_audit_is_searched_by_person_action_and_time(root: Visitor, ada: Vis
 
 
 def test_the_audit_goes_on_page_by_page(root: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vault.web.operator_audit._PAGE", 2)
+    monkeypatch.setattr("vault.web.pages.operator_audit._PAGE", 2)
     page = root.get("/operator/audit")
     assert 'name="before"' in page.text
     cursor = page.text.split('name="before" value="')[1].split('"')[0]

@@ -302,7 +302,7 @@ def test_a_sign_in_by_passkey_begins_with_a_challenge_for_nobody(visitor: Visito
 
 
 def test_the_activity_goes_on_page_by_page(ada: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vault.web.security._PAGE", 1)
+    monkeypatch.setattr("vault.web.pages.security._PAGE", 1)
     page = ada.get("/security/activity")
     older = re.search(r'href="(/security/activity\?before=[^"]+)"', page.text)
     assert older

@@ -144,7 +144,7 @@ def test_no_text_of_a_person_becomes_markup(ada: Visitor) -> None:
 
 
 def test_long_lists_come_in_pages(ada: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vault.web.tokens._PAGE", 2)
+    monkeypatch.setattr("vault.web.pages.tokens._PAGE", 2)
     for name in ("one", "two", "three"):
         made(ada, name=name)
     first = ada.get("/tokens")

@@ -7,7 +7,7 @@
 | environments.py | the list of environments; make one, bring one back                     |
 | variables.py    | one environment as a table, and what the table's script asks for       |
 | variable.py     | one variable as a form                                                 |
-| settings.py     | rename, describe, copy, delete an environment                          |
+| environment_settings.py | rename, describe, copy, delete an environment                          |
 | history.py      | older revisions, and what differs between two                          |
 | files.py        | import and export                                                      |
 | tokens.py       | service tokens: make, show once, rotate, revoke                        |
@@ -16,8 +16,9 @@
 | factors.py      | authenticator apps, passkeys, recovery codes                           |
 | operator_….py   | for operators: keys and the lock, people, the audit                    |
 
-environment.py and both.py hold what the pages of one environment share. guard.py lets in; csrf.py and headers.py keep
-out; problems.py tells what went wrong; assets.py serves what pages load.
+These are in `pages/`. `frame/` has what they share: `guard.py` checks the session, `csrf.py` and `headers.py` protect
+the browser, `request.py` renders, `problems.py` shows errors, `assets.py` serves what pages load.
+
 A page is a form and a table that work without a script; the modules in `static/` make them quicker to use.
 """
 
@@ -25,15 +26,14 @@ from __future__ import annotations
 
 from flask import Flask
 
-from vault.web import (
+from vault.web.frame import assets, filters, guard, uploads
+from vault.web.frame.guard import PASSWORD_PATHS
+from vault.web.pages import (
     account,
-    assets,
     environments,
     factors,
     fallback,
     files,
-    filters,
-    guard,
     history,
     login,
     operator_audit,
@@ -41,13 +41,11 @@ from vault.web import (
     operator_people,
     prove,
     security,
-    settings,
     tokens,
-    uploads,
-    variable,
     variables,
 )
-from vault.web.guard import PASSWORD_PATHS
+from vault.web.pages import environment_settings as settings
+from vault.web.pages import variable_form as variable
 
 _FILES = (
     login, prove, environments, variables, variable, settings, history, files, tokens, security, account, factors,

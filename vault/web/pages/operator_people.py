@@ -9,9 +9,9 @@ from flask import Response, request
 from vault.errors import Conflict, InvalidInput
 from vault.model.principal import Role
 from vault.storage import UnitOfWork
-from vault.web.operators import new_operator_blueprint
-from vault.web.pages import field, principal, render, see, services, transaction
-from vault.web.problems import audited, status_of
+from vault.web.frame.operators import new_operator_blueprint
+from vault.web.frame.problems import audited, status_of
+from vault.web.frame.request import field, principal, render, see, services, transaction
 
 blueprint = new_operator_blueprint("people")
 

@@ -7,10 +7,10 @@ from flask import Response, g, request
 from vault.errors import BadLogin, BadSecondFactor, InvalidInput, SecondFactorRequired, TooManyRequests
 from vault.http import public
 from vault.model.budgets import RouteClass
-from vault.web.blueprint import new_blueprint
-from vault.web.pages import field, principal, render, see, services, transaction
-from vault.web.problems import audited, status_of
-from vault.web.proving import Step, forgotten, local, proof, proven, second_page, told_to_script, visit
+from vault.web.frame.blueprint import new_blueprint
+from vault.web.frame.problems import audited, status_of
+from vault.web.frame.request import field, principal, render, see, services, transaction
+from vault.web.pages.proving import Step, forgotten, local, proof, proven, second_page, told_to_script, visit
 
 blueprint = new_blueprint("login", RouteClass.SESSION)
 

@@ -21,11 +21,11 @@ from vault.services.environments.environments import GLOBALS
 from vault.services.environments.files import Imported, format_named, parse_file
 from vault.services.environments.variables import NO_PRECONDITION, Precondition
 from vault.storage import UnitOfWork
-from vault.web import problems
-from vault.web.blueprint import new_blueprint
-from vault.web.both import both, called, home
-from vault.web.environment import frame, read_before
-from vault.web.pages import field, principal, render, see, services, transaction
+from vault.web.frame import problems
+from vault.web.frame.blueprint import new_blueprint
+from vault.web.frame.both import both, called, home
+from vault.web.frame.request import field, principal, render, see, services, transaction
+from vault.web.pages.environment_frame import frame, read_before
 
 blueprint = new_blueprint("files")
 

@@ -14,7 +14,7 @@ from vault import errors
 from vault.errors import StrongroomError
 from vault.observe import metrics
 from vault.services import Services
-from vault.web import pages
+from vault.web.frame import request as pages
 
 log = structlog.get_logger(__name__)
 

@@ -9,7 +9,8 @@ from flask import Flask, Response, g, request
 from vault.auth import COOKIE, WEB_METHODS, Presented, authenticate
 from vault.errors import InvalidInput, NotAuthenticated, NotFound
 from vault.http import is_public
-from vault.web import csrf, pages, problems
+from vault.web.frame import csrf, problems
+from vault.web.frame import request as pages
 
 BLUEPRINTS = "web_"
 """What the names of all pages' blueprints begin with."""

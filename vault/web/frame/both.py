@@ -7,7 +7,7 @@ from collections.abc import Callable
 from flask import Blueprint
 
 from vault.model.environment import Environment, EnvironmentKind
-from vault.web.blueprint import View
+from vault.web.frame.blueprint import View
 
 
 def both(blueprint: Blueprint, path: str, *methods: str) -> Callable[[View], View]:

@@ -9,11 +9,11 @@ from markupsafe import Markup
 from vault.errors import InvalidInput, NotFound
 from vault.model.budgets import RouteClass
 from vault.services.people.factors import Added, TotpEnrolment
-from vault.web.blueprint import new_blueprint
-from vault.web.once import Before, once
-from vault.web.pages import field, principal, render, see, services, transaction
-from vault.web.problems import audited, status_of
-from vault.web.proving import passkey_sent
+from vault.web.frame.blueprint import new_blueprint
+from vault.web.frame.once import Before, once
+from vault.web.frame.problems import audited, status_of
+from vault.web.frame.request import field, principal, render, see, services, transaction
+from vault.web.pages.proving import passkey_sent
 
 blueprint = new_blueprint("factors", RouteClass.SESSION)
 

@@ -9,11 +9,11 @@ from flask import Response, request
 from vault.errors import Conflict, InvalidInput
 from vault.services.environments.environments import GLOBALS, MAX_VERSIONS_MOST
 from vault.storage import UnitOfWork
-from vault.web import problems
-from vault.web.blueprint import new_blueprint
-from vault.web.both import both, home
-from vault.web.environment import frame
-from vault.web.pages import field, number, principal, render, see, services, transaction
+from vault.web.frame import problems
+from vault.web.frame.blueprint import new_blueprint
+from vault.web.frame.both import both, home
+from vault.web.frame.request import field, number, principal, render, see, services, transaction
+from vault.web.pages.environment_frame import frame
 
 blueprint = new_blueprint("settings")
 

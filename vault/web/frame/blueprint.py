@@ -9,14 +9,14 @@ from flask import Blueprint
 
 from vault.http import classify
 from vault.model.budgets import RouteClass
-from vault.web import headers, problems
+from vault.web.frame import headers, problems
 
 View = Callable[..., Any]
 
 
 def new_blueprint(name: str, route_class: RouteClass = RouteClass.PAGES) -> Blueprint:
     """A blueprint whose answers carry the pages' headers, and whose errors are told as pages."""
-    blueprint = Blueprint(f"web_{name}", __name__, template_folder="templates")
+    blueprint = Blueprint(f"web_{name}", __name__, template_folder="../templates")
     problems.register(blueprint)
     blueprint.after_request(headers.protect)
     classify(blueprint, route_class)

@@ -17,8 +17,8 @@ from markupsafe import Markup
 
 from vault.services.idempotency import Call, KeptAnswer
 from vault.storage import UnitOfWork
-from vault.web import csrf
-from vault.web.pages import field, principal, services
+from vault.web.frame import csrf
+from vault.web.frame.request import field, principal, services
 
 T = TypeVar("T")
 

@@ -8,8 +8,8 @@ from typing import Any
 from vault.errors import NotFound
 from vault.model.environment import Environment
 from vault.services.environments.variables import Precondition
-from vault.web.both import called, home_of
-from vault.web.pages import principal, services
+from vault.web.frame.both import called, home_of
+from vault.web.frame.request import principal, services
 
 REVISION_MOST = 2**63 - 1
 """What a database can hold; there are never as many."""

@@ -16,8 +16,8 @@ from vault.model.strict_json import parse_json
 from vault.services.people.factors import Challenge
 from vault.services.people.logins import Proof, Visit
 from vault.services.people.sessions import NewSession
-from vault.web import pages
-from vault.web.problems import audited, status_of
+from vault.web.frame import request as pages
+from vault.web.frame.problems import audited, status_of
 
 KINDS = ("totp", "passkey", "recovery")
 _PATH = re.compile(r"/(?![/\\])[\x21-\x7e]*")

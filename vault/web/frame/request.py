@@ -13,7 +13,7 @@ from vault.model.digits import whole_number
 from vault.model.principal import Principal, Role
 from vault.services import Services
 from vault.storage import UnitOfWork
-from vault.web import assets, csrf, said
+from vault.web.frame import assets, csrf, said
 
 T = TypeVar("T")
 

@@ -8,10 +8,10 @@ from flask import Response
 
 from vault.errors import InvalidInput
 from vault.services.environments.environments import GLOBALS
-from vault.web.blueprint import new_blueprint
-from vault.web.both import both
-from vault.web.environment import REVISION_MOST, frame
-from vault.web.pages import number, principal, render, services
+from vault.web.frame.blueprint import new_blueprint
+from vault.web.frame.both import both
+from vault.web.frame.request import number, principal, render, services
+from vault.web.pages.environment_frame import REVISION_MOST, frame
 
 blueprint = new_blueprint("history")
 

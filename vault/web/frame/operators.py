@@ -6,8 +6,8 @@ from flask import Blueprint, request
 
 from vault.auth import require_named_network
 from vault.model.budgets import RouteClass
-from vault.web.blueprint import new_blueprint
-from vault.web.pages import principal, services
+from vault.web.frame.blueprint import new_blueprint
+from vault.web.frame.request import principal, services
 
 
 def new_operator_blueprint(name: str) -> Blueprint:

@@ -12,7 +12,7 @@ from flask import Flask, Response, request
 from vault.errors import NotFound
 from vault.http import public
 
-_FOLDER = Path(__file__).parent / "static"
+_FOLDER = Path(__file__).parent.parent / "static"
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _FOR_GOOD = "public, max-age=31536000, immutable"
 

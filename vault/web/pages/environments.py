@@ -7,10 +7,10 @@ from flask import Response, request
 from vault.errors import Conflict, InvalidInput
 from vault.model.environment import Environment
 from vault.storage import UnitOfWork
-from vault.web.blueprint import new_blueprint
-from vault.web.both import home
-from vault.web.pages import field, principal, render, see, services, transaction
-from vault.web.problems import audited, status_of
+from vault.web.frame.blueprint import new_blueprint
+from vault.web.frame.both import home
+from vault.web.frame.problems import audited, status_of
+from vault.web.frame.request import field, principal, render, see, services, transaction
 
 blueprint = new_blueprint("environments")
 

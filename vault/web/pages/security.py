@@ -7,9 +7,9 @@ from typing import Any
 from flask import Response, request
 
 from vault.model.budgets import RouteClass
-from vault.web import agents, cursor, deeds
-from vault.web.blueprint import new_blueprint
-from vault.web.pages import principal, render, see, services, transaction
+from vault.web.frame import agents, cursor, deeds
+from vault.web.frame.blueprint import new_blueprint
+from vault.web.frame.request import principal, render, see, services, transaction
 
 blueprint = new_blueprint("security", RouteClass.SESSION)
 

@@ -9,10 +9,10 @@ from vault.model.budgets import RouteClass
 from vault.services.people.accounts import NewPassword
 from vault.services.people.sessions import NewSession
 from vault.storage import UnitOfWork
-from vault.web.blueprint import new_blueprint
-from vault.web.pages import field, principal, render, see, services, transaction
-from vault.web.problems import audited, status_of
-from vault.web.proving import forgotten, visit, with_session
+from vault.web.frame.blueprint import new_blueprint
+from vault.web.frame.problems import audited, status_of
+from vault.web.frame.request import field, principal, render, see, services, transaction
+from vault.web.pages.proving import forgotten, visit, with_session
 
 blueprint = new_blueprint("account", RouteClass.SESSION)
 

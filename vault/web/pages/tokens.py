@@ -14,12 +14,12 @@ from vault.model.environment import Environment
 from vault.model.grant import Grant, Permission
 from vault.services.tokens.tokens import TokenView
 from vault.storage import UnitOfWork
-from vault.web import cursor
-from vault.web.blueprint import new_blueprint
-from vault.web.once import Before, once
-from vault.web.pages import field, principal, render, see, services, transaction
-from vault.web.problems import audited, status_of
-from vault.web.token_form import KINDS, LIVES, TokenForm
+from vault.web.frame import cursor
+from vault.web.frame.blueprint import new_blueprint
+from vault.web.frame.once import Before, once
+from vault.web.frame.problems import audited, status_of
+from vault.web.frame.request import field, principal, render, see, services, transaction
+from vault.web.pages.token_form import KINDS, LIVES, TokenForm
 
 blueprint = new_blueprint("tokens", RouteClass.SESSION)
 

@@ -7,8 +7,8 @@ from werkzeug.routing import BaseConverter
 
 from vault.errors import NotFound
 from vault.model.budgets import RouteClass
-from vault.web.blueprint import new_blueprint
-from vault.web.pages import see
+from vault.web.frame.blueprint import new_blueprint
+from vault.web.frame.request import see
 
 blueprint = new_blueprint("fallback", RouteClass.PUBLIC)
 

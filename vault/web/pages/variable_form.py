@@ -12,12 +12,12 @@ from vault.services.environments.editing import RowEdit, edited
 from vault.services.environments.environments import GLOBALS
 from vault.services.environments.variables import Listing, Written
 from vault.storage import UnitOfWork
-from vault.web import problems
-from vault.web.blueprint import new_blueprint
-from vault.web.both import both, home
-from vault.web.environment import REVISION_MOST, changed_since, frame, read_before
-from vault.web.pages import field, number, principal, render, see, services, transaction
-from vault.web.rows import as_meant
+from vault.web.frame import problems
+from vault.web.frame.blueprint import new_blueprint
+from vault.web.frame.both import both, home
+from vault.web.frame.request import field, number, principal, render, see, services, transaction
+from vault.web.pages.environment_frame import REVISION_MOST, changed_since, frame, read_before
+from vault.web.pages.rows import as_meant
 
 blueprint = new_blueprint("variable")
 

@@ -8,10 +8,10 @@ from flask import Response, request
 
 from vault.errors import InvalidInput
 from vault.storage import Search
-from vault.web import cursor, deeds
-from vault.web.operators import new_operator_blueprint
-from vault.web.pages import principal, render, services
-from vault.web.problems import audited, status_of
+from vault.web.frame import cursor, deeds
+from vault.web.frame.operators import new_operator_blueprint
+from vault.web.frame.problems import audited, status_of
+from vault.web.frame.request import principal, render, services
 
 blueprint = new_operator_blueprint("audit")
 

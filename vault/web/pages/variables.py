@@ -10,11 +10,13 @@ from vault.errors import InvalidInput, PreconditionFailed
 from vault.services.environments.environments import GLOBALS
 from vault.services.environments.files import parse_file
 from vault.services.environments.values import Question
-from vault.web import problems, rows, variable
-from vault.web.blueprint import new_blueprint
-from vault.web.both import both, home
-from vault.web.environment import REVISION_MOST, changed_since, frame, read_before
-from vault.web.pages import field, number, principal, render, see, services, transaction, wants_json
+from vault.web.frame import problems
+from vault.web.frame.blueprint import new_blueprint
+from vault.web.frame.both import both, home
+from vault.web.frame.request import field, number, principal, render, see, services, transaction, wants_json
+from vault.web.pages import rows
+from vault.web.pages import variable_form as variable
+from vault.web.pages.environment_frame import REVISION_MOST, changed_since, frame, read_before
 
 blueprint = new_blueprint("variables")
 

@@ -9,8 +9,8 @@ from flask import Response
 
 from vault.services.keys.locking import lock
 from vault.services.keys.rewrapping import Pace
-from vault.web.operators import new_operator_blueprint
-from vault.web.pages import principal, render, see, services
+from vault.web.frame.operators import new_operator_blueprint
+from vault.web.frame.request import principal, render, see, services
 
 blueprint = new_operator_blueprint("keys")
 
