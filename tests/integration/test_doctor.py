@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from tests.integration.tls_server import HOUR, NOW, Certificate, Server, make_certificate, say
 from vault.cli import root
-from vault.cli.doctor import Finding, examine
+from vault.cli.people.doctor import Finding, examine
 from vault.client import Response
 
 
@@ -110,7 +110,7 @@ def test_a_server_that_does_not_tell_its_time(look: Examine) -> None:
     ],
 )
 def test_hsts_of_a_public_name(header: str, verdict: str) -> None:
-    from vault.cli.doctor import _hsts
+    from vault.cli.people.doctor import _hsts
     from vault.client.transport import Address
 
     address = Address.parse("https://vault.test", plain_http=False)

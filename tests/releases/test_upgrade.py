@@ -16,8 +16,9 @@ from tests.releases.kept import Asker, Kept
 from tests.releases.running import Release
 from tests.vaults import HOST, run_sql
 from vault.app import open_vault, restorer
-from vault.cli import host, root
+from vault.cli import root
 from vault.cli.context import Cli
+from vault.cli.operators import host
 from vault.errors import BadLogin, BadSecondFactor, SecondFactorRequired
 from vault.jobs.drain import drain
 from vault.keys import backup as backup_key

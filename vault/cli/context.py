@@ -38,7 +38,7 @@ class Cli:
     @cached_property
     def client(self) -> Client:
         """A client with the credential that this run acts with. Raises `NotAuthenticated` where there is none."""
-        from vault.cli import keychain
+        from vault.cli.people import keychain
         from vault.client.client import token_from
 
         token = token_from(os.environ)

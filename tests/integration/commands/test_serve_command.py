@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from vault.cli.serve import is_taken
+from vault.cli.operators.serve import is_taken
 
 
 def test_a_port_is_taken_while_somebody_listens() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.cli.conftest import Strongroom
 from tests.unit.client.fake_transport import USER, FakeTransport, answer
-from vault.cli import keychain
+from vault.cli.people import keychain
 from vault.client import Response
 
 URL = "https://localhost:8443"

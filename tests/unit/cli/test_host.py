@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
-from vault.cli import host
+from vault.cli.operators import host
 from vault.cli.words import CliError
 from vault.keys import keyring_file
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from vault.cli import keychain
+from vault.cli.people import keychain
 from vault.errors import SettingsError
 
 URL, OTHER = "https://vault.test", "https://other.test"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from vault.cli.run import merged_environment
+from vault.cli.people.run import merged_environment
 from vault.cli.words import CliError
 
 CHILD = """

@@ -10,8 +10,8 @@ import pytest
 
 from tests.unit.cli.conftest import Strongroom
 from tests.unit.client.fake_transport import FakeTransport, answer, text
-from vault.cli.transfer import FORMATS as NAMES
-from vault.cli.transfer import IMPORTABLE
+from vault.cli.people.transfer import FORMATS as NAMES
+from vault.cli.people.transfer import IMPORTABLE
 from vault.crypto import age
 from vault.crypto.age import Passphrase
 from vault.formats import FORMATS

@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.cli.conftest import Strongroom
 from tests.unit.client.fake_transport import NEW_SESSION, SESSION, FakeTransport, answer, page, problem
-from vault.cli import keychain
+from vault.cli.people import keychain
 from vault.client import Response
 
 URL = "https://localhost:8443"

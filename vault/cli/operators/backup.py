@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vault.cli import host
-from vault.cli.archives import archive_options, found_archive, places_of
 from vault.cli.context import Cli
+from vault.cli.operators import host
+from vault.cli.operators.archives import archive_options, found_archive, places_of
 from vault.cli.options import format_option, pass_cli
 from vault.cli.progress import progress_bar
 from vault.cli.render import print_rows

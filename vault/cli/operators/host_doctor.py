@@ -6,8 +6,8 @@ import datetime
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from vault.cli import host
-from vault.cli.doctor import Finding, Verdict
+from vault.cli.operators import host
+from vault.cli.people.doctor import Finding, Verdict
 from vault.errors import StrongroomError
 
 if TYPE_CHECKING:

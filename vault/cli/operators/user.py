@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vault.cli import host
 from vault.cli.asking import read_new_secret
 from vault.cli.context import Cli
 from vault.cli.erasure import print_erasure
+from vault.cli.operators import host
 from vault.cli.options import format_option, pass_cli
 from vault.cli.render import print_rows
 from vault.cli.words import CliError, say, warn

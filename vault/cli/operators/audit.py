@@ -13,8 +13,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from vault.cli import host
 from vault.cli.context import Cli
+from vault.cli.operators import host
 from vault.cli.options import format_option, pass_cli
 from vault.cli.render import print_rows
 from vault.cli.words import CliError, say

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from vault.cli import keychain
 from vault.cli.asking import read_new_secret, read_secret
 from vault.cli.context import Cli
 from vault.cli.erasure import print_erasure
 from vault.cli.options import connection_options, format_option, pass_cli
+from vault.cli.people import keychain
 from vault.cli.render import as_row, print_rows
 from vault.cli.words import CliError, say
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from vault.cli import host
+from vault.cli.operators import host
 from vault.cli.words import say
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vault.cli import host
+from vault.cli.operators import host
 from vault.cli.words import say
 from vault.errors import StrongroomError
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vault.cli import keychain
 from vault.cli.asking import read_secret
 from vault.cli.context import Cli
 from vault.cli.files import read_text
 from vault.cli.options import connection_options, pass_cli
+from vault.cli.people import keychain
 from vault.cli.words import CliError, say
 from vault.errors import BadSecondFactor, NotAuthenticated, SecondFactorRequired, SettingsError
 

@@ -53,7 +53,7 @@ def export_variables(
     Encrypted, the file is of age's, which any age program opens; it is made on this side, and the server learns
     neither the passphrase nor for whom it is.
     """
-    from vault.cli.sealing import recipients_from, sealed
+    from vault.cli.people.age_files import recipients_from, sealed
 
     chosen = cli.chosen_set(environment, use_globals)
     # Before anything is fetched: a mistyped key, or two passphrases that differ, cost nothing.
@@ -128,7 +128,7 @@ def _format_of(path: Path | None) -> str | None:
 
 def _text_of(cli: Cli, file: str, identity: str | None, passphrase_file: str | None) -> str:
     """What is in the file, opened if it is age's, in whatever Unicode it is written."""
-    from vault.cli.sealing import opened
+    from vault.cli.people.age_files import opened
     from vault.formats.files import text_of
 
     data = opened(cli, read_bytes(file, at_most=_FILE_MOST_BYTES), identity, passphrase_file)

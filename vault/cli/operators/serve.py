@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vault.cli import host
+from vault.cli.operators import host
 from vault.cli.words import say
 
 if TYPE_CHECKING:

@@ -64,7 +64,7 @@ def doctor(cli: Cli, server: str | None, database: bool) -> None:
     if database:
         from vault.cli.root import load
 
-        findings: list[Finding] = list(load("vault.cli.host_doctor:host_doctor")())
+        findings: list[Finding] = list(load("vault.cli.operators.host_doctor:host_doctor")())
     else:
         url = (server or cli.settings.url).rstrip("/")
         findings = list(examine(url, cli.settings.ca_file))

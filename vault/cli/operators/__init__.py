@@ -1,0 +1,1 @@
+"""Commands for the operator on the host; they open the database."""

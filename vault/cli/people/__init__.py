@@ -1,0 +1,1 @@
+"""Commands for people; they talk to a server."""
