@@ -18,7 +18,7 @@ import pytest
 import pytest_socket
 import structlog
 
-from tests.servers import Postgres, Redis, database_name
+from tests.support.servers import Postgres, Redis, database_name
 from vault import observe
 
 Kind = Literal["sqlite", "postgresql"]
@@ -37,7 +37,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Keep groups of tests together where `--dist loadgroup` asks for it."""
     if config.getvalue("dist") != "loadgroup":
         return None
-    from tests.groups import GroupScheduling
+    from tests.support.groups import GroupScheduling
 
     return GroupScheduling(config, log)
 
@@ -46,7 +46,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """In a worker of xdist: the order in which tests are handed out."""
     if hasattr(config, "workerinput"):
-        from tests.groups import start_order
+        from tests.support.groups import start_order
 
         items.sort(key=lambda item: start_order(item.nodeid))
 

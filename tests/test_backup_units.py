@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.patience import HANG_SECONDS
+from tests.support.patience import HANG_SECONDS
 from vault import settings
 
 FOLDER = Path(__file__).parents[1] / "deploy/systemd"

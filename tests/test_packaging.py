@@ -33,11 +33,11 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.patience import HANG_SECONDS, eventually, in_time
-from tests.ports import free_port
-from tests.servers import Postgres
-from tests.serving import RunningServer
-from tests.undertaker import watched
+from tests.support.patience import HANG_SECONDS, eventually, in_time
+from tests.support.ports import free_port
+from tests.support.servers import Postgres
+from tests.support.serving import RunningServer
+from tests.support.undertaker import watched
 from vault import __version__, settings
 from vault.observe import Metrics
 

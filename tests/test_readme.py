@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from tests.patience import HANG_SECONDS
-from tests.serving import RunningServer
+from tests.support.patience import HANG_SECONDS
+from tests.support.serving import RunningServer
 from vault import kv
 from vault.settings import SECRET_SETTINGS, Settings
 

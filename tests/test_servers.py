@@ -15,18 +15,18 @@ import sqlalchemy
 from psycopg import sql
 
 from tests.conftest import FreshDatabase, Kind
-from tests.patience import eventually
-from tests.servers import Postgres, Redis
-from tests.undertaker import watched
+from tests.support.patience import eventually
+from tests.support.servers import Postgres, Redis
+from tests.support.undertaker import watched
 
 ROOT = Path(__file__).parents[1]
 
 WAITING = """
 import os, time
 from pathlib import Path
-from tests.rotating import start_command
-from tests.servers import Postgres, Redis
-from tests.serving import RunningServer
+from tests.support.rotating import start_command
+from tests.support.servers import Postgres, Redis
+from tests.support.serving import RunningServer
 
 def family(pid):
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()

@@ -13,9 +13,9 @@ import pytest
 from flask import Flask
 
 from tests.conftest import KINDS, Kind
-from tests.passwords import each_password_is_hashed_once as each_password_is_hashed_once
-from tests.servers import Postgres
-from tests.vaults import PASSWORD, log_in, make_vault, reconnect
+from tests.support.passwords import each_password_is_hashed_once as each_password_is_hashed_once
+from tests.support.servers import Postgres
+from tests.support.vaults import PASSWORD, log_in, make_vault, reconnect
 from vault.app import build_app
 from vault.client import Request, Response, WsgiTransport
 from vault.model.principal import host_operator

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.api.conftest import Caller, Vault
-from tests.vaults import HOST, log_in
+from tests.support.vaults import HOST, log_in
 from vault.jobs.drain import drain
 from vault.model.principal import Role
 

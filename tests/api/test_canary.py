@@ -18,9 +18,9 @@ import pytest
 
 from tests.api.crashing import CRASH
 from tests.api.test_matrix import ALL_CASES, PERMISSIONS, Case, World
-from tests.ports import free_port
-from tests.serving import RunningServer
-from tests.vaults import HOST
+from tests.support.ports import free_port
+from tests.support.serving import RunningServer
+from tests.support.vaults import HOST
 from vault import settings
 from vault.app import open_vault, prepare_vault
 

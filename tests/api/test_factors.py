@@ -10,8 +10,8 @@ import pytest
 
 from tests.api.conftest import Answer, Caller, Vault
 from tests.api.test_matrix import FACTOR_CASES, call, make_world, meaning
-from tests.authenticator import Authenticator
-from tests.vaults import PASSWORD
+from tests.support.authenticator import Authenticator
+from tests.support.vaults import PASSWORD
 
 STEP_SECONDS = 30
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.api.conftest import Caller
-from tests.patience import in_time
+from tests.support.patience import in_time
 from vault.formats import FORMATS
 
 SECRET = {"value": "s", "type": "secret", "description": "d"}

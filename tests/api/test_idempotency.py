@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.api.conftest import Answer, Caller, Vault
-from tests.vaults import PASSWORD, log_in
+from tests.support.vaults import PASSWORD, log_in
 
 Body = Any
 Prepared = tuple[str, str, Body, dict[str, Any]]

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.api.conftest import Answer, Caller, Vault
-from tests.vaults import PASSWORD, log_in
+from tests.support.vaults import PASSWORD, log_in
 from vault.app import takes_password
 from vault.crypto import TokenKind, mint
 

@@ -10,8 +10,8 @@ import pytest
 
 from tests.api.conftest import Caller, Vault, open_for_tests
 from tests.conftest import FreshDatabase
-from tests.rotating import worker
-from tests.vaults import HOST, log_in
+from tests.support.rotating import worker
+from tests.support.vaults import HOST, log_in
 from vault.model.principal import Role
 
 CALLS: tuple[tuple[str, str, Any], ...] = (

@@ -11,7 +11,7 @@ import pytest
 from tests.api.conftest import Answer, Caller, Vault, open_for_tests
 from tests.api.test_operator_keys import again
 from tests.conftest import FreshDatabase, Kind
-from tests.vaults import HOST, PASSWORD, log_in, write
+from tests.support.vaults import HOST, PASSWORD, log_in, write
 from vault.model.principal import Role
 
 CALLS: tuple[tuple[str, str, object], ...] = (

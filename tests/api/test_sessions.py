@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.api.conftest import Caller, Vault
-from tests.vaults import PASSWORD, log_in
+from tests.support.vaults import PASSWORD, log_in
 
 NEW_PASSWORD = "thimble orchard vivid ravine"
 

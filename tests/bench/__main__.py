@@ -22,7 +22,7 @@ from tests.bench.cases import Measured
 from tests.bench.clients import Clients
 from tests.bench.stores import Store, prepare
 from tests.bench.table import Line, show
-from tests.servers import Postgres
+from tests.support.servers import Postgres
 
 _STORED = (10, 1_000, 100_000)
 _CLIENTS = 32

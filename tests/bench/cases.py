@@ -17,7 +17,7 @@ from tests.bench.clients import Address, Clients, Count, request
 from tests.bench.factory import ANSWERS_VARIABLE
 from tests.bench.stores import SIZES, Store
 from tests.bench.table import Line, at_least, at_most_seconds, within
-from tests.serving import RunningServer
+from tests.support.serving import RunningServer
 
 READERS = 4
 _ROUNDS = 5

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.bench.table import Line
-from tests.crowds import add_crowd
-from tests.vaults import HOST, make_vault
+from tests.support.crowds import add_crowd
+from tests.support.vaults import HOST, make_vault
 from vault.keys import instance_of
 
 ACCOUNTS = (1_000, 100_000)

@@ -11,7 +11,7 @@ from tests.bench.table import Line, at_most_seconds
 from tests.browser.chromium import chromium
 from tests.browser.places import Authority
 from tests.browser.tabs import COOKIE
-from tests.vaults import as_session, log_in
+from tests.support.vaults import as_session, log_in
 from vault import settings
 from vault.app import open_vault
 

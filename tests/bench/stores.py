@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Table, insert
 
-from tests.vaults import PASSWORD, add_environment, add_person, add_token, grant, patch
+from tests.support.vaults import PASSWORD, add_environment, add_person, add_token, grant, patch
 from vault import settings
 from vault.app import open_vault, prepare_vault
 from vault.crypto import Key, context, new_key, seal

@@ -7,7 +7,7 @@
 | `open_tab`    | opens tabs: `open_tab(place)`, `open_tab(place, ada)`, with Playwright's options |
 | `tab`         | a tab of a stranger at `place`                                                |
 
-All run in one group (tests/groups.py), in one process: they share the servers and the browser.
+All run in one group (tests/support/groups.py), in one process: they share the servers and the browser.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from playwright.sync_api import Browser
 from tests.browser.chromium import chromium
 from tests.browser.places import Authority, Person, Place, open_place
 from tests.browser.tabs import Tab, Watch
-from tests.servers import Postgres, Redis
-from tests.vaults import reconnect
+from tests.support.servers import Postgres, Redis
+from tests.support.vaults import reconnect
 
 _TIMEOUT_MS = 10_000
 # Without motion, so that no test meets a colour on its way to another.

@@ -19,9 +19,9 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from tests.ports import free_port
-from tests.serving import RunningServer
-from tests.vaults import HOST, PASSWORD, add_person, log_in, write
+from tests.support.ports import free_port
+from tests.support.serving import RunningServer
+from tests.support.vaults import HOST, PASSWORD, add_person, log_in, write
 from vault import settings
 from vault.app import open_vault, prepare_vault
 from vault.model.principal import Principal, Role

@@ -12,7 +12,7 @@ from tests.browser.attacker import Attacker, attacking
 from tests.browser.conftest import OpenTab
 from tests.browser.places import Authority, Person, Place
 from tests.browser.tabs import COOKIE, Tab
-from tests.vaults import add_environment, add_token, grant, put
+from tests.support.vaults import add_environment, add_token, grant, put
 from vault.model.environment import Variable
 from vault.model.principal import Role
 

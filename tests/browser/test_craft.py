@@ -8,7 +8,7 @@ from playwright.sync_api import Response, expect
 from tests.browser.conftest import OpenTab
 from tests.browser.places import Place
 from tests.browser.tabs import Tab
-from tests.vaults import add_environment, add_token, grant
+from tests.support.vaults import add_environment, add_token, grant
 from vault.model.principal import Role
 
 PAGE_BYTES_MOST = 60 * 1024

@@ -11,7 +11,7 @@ from playwright.sync_api import Dialog, Locator, expect
 from tests.browser.conftest import OpenTab
 from tests.browser.places import Person, Place
 from tests.browser.tabs import Tab
-from tests.vaults import add_environment, patch
+from tests.support.vaults import add_environment, patch
 from vault.model.environment import Variable
 
 BLOCK = "# what the shop needs\nexport SHOP_URL='https://shop.example'\nAPI_KEY=\"new\\nkey\"\n"

@@ -8,7 +8,7 @@ from playwright.sync_api import FilePayload, expect
 from tests.browser.conftest import OpenTab
 from tests.browser.places import Person, Place
 from tests.browser.tabs import Tab
-from tests.vaults import add_environment, patch, values
+from tests.support.vaults import add_environment, patch, values
 
 
 @pytest.fixture

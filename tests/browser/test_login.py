@@ -10,7 +10,7 @@ from tests.browser.chromium import launched
 from tests.browser.conftest import OpenTab
 from tests.browser.places import Authority, Place
 from tests.browser.tabs import COOKIE, Tab
-from tests.vaults import write
+from tests.support.vaults import write
 
 
 def test_a_person_logs_in_and_out(place: Place, tab: Tab) -> None:

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import OpenTab
 from tests.browser.places import Authority, Place, open_place
-from tests.vaults import add_environment
+from tests.support.vaults import add_environment
 from vault.model.principal import Role
 
 

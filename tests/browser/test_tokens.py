@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import OpenTab
 from tests.browser.places import Place
-from tests.vaults import add_environment, as_token, values
+from tests.support.vaults import add_environment, as_token, values
 
 _SECRET = re.compile(r"srm_t_[0-9A-Za-z]{61}")
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.patience import HANG_SECONDS
+from tests.support.patience import HANG_SECONDS
 
 PIN, SO_PIN = "271828", "31415926"
 PLACES = (

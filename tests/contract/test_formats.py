@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.contract.format_readers import READERS
-from tests.patience import in_time
+from tests.support.patience import in_time
 from vault.errors import FormatError, TooLarge
 from vault.formats import FORMATS, refuse
 from vault.model.environment import Variable, VariableType

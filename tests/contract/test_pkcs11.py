@@ -21,7 +21,7 @@ from pkcs11.mechanisms import GCMParams
 import vault.keys.pkcs11 as room
 from tests.contract.makers import INSTANCE
 from tests.contract.softhsm import PIN, SoftHsm, soft_hsm
-from tests.patience import HANG_SECONDS
+from tests.support.patience import HANG_SECONDS
 from vault.errors import BlobError, KeyProviderError, KeyProviderUnavailable
 from vault.keys import Guarded
 from vault.keys.pkcs11 import Pkcs11Provider

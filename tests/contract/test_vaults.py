@@ -16,8 +16,17 @@ from tests.conftest import KINDS, FreshDatabase, Kind
 from tests.contract.makers import PASSPHRASE, REGION
 from tests.contract.softhsm import PIN, soft_hsm
 from tests.contract.transit_server import TOKEN, transit_server
-from tests.patience import HANG_SECONDS
-from tests.vaults import add_environment, add_person, add_token, as_token, grant, make_settings, make_vault, values
+from tests.support.patience import HANG_SECONDS
+from tests.support.vaults import (
+    add_environment,
+    add_person,
+    add_token,
+    as_token,
+    grant,
+    make_settings,
+    make_vault,
+    values,
+)
 from vault import app
 from vault.app import open_vault, prepare_vault, stored_schema
 from vault.crypto.password import FLOOR

@@ -16,9 +16,9 @@ import pytest
 from psycopg import sql
 
 from tests.conftest import KINDS, Kind
-from tests.passwords import each_password_is_hashed_once as each_password_is_hashed_once
-from tests.servers import Postgres
-from tests.vaults import FakeClock, add_person, make_vault
+from tests.support.passwords import each_password_is_hashed_once as each_password_is_hashed_once
+from tests.support.servers import Postgres
+from tests.support.vaults import FakeClock, add_person, make_vault
 from vault.app import open_vault
 from vault.model.principal import Principal
 from vault.services import Services

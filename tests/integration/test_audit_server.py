@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.patience import eventually
-from tests.serving import RunningServer
-from tests.vaults import PASSWORD, add_environment, add_token, as_session, grant, log_in
+from tests.support.patience import eventually
+from tests.support.serving import RunningServer
+from tests.support.vaults import PASSWORD, add_environment, add_token, as_session, grant, log_in
 from vault import settings
 from vault.app import open_vault, prepare_vault
 from vault.model.principal import host_operator

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.backups import nobody
 from tests.conftest import FreshDatabase
-from tests.vaults import HOST, add_person, make_vault
+from tests.support.backups import nobody
+from tests.support.vaults import HOST, add_person, make_vault
 from vault.cli import root
 from vault.keys import backup as backup_key
 from vault.services import Services

@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.backups import opened_at
 from tests.conftest import KINDS, FreshDatabase, Kind
-from tests.patience import HANG_SECONDS
-from tests.rotating import open_everything, start_command
-from tests.undertaker import watched
-from tests.vaults import add_environment, add_person, add_token, grant, make_vault, values
+from tests.support.backups import opened_at
+from tests.support.patience import HANG_SECONDS
+from tests.support.rotating import open_everything, start_command
+from tests.support.undertaker import watched
+from tests.support.vaults import add_environment, add_person, add_token, grant, make_vault, values
 from vault.cli import root
 from vault.model.principal import Principal
 from vault.services import Services

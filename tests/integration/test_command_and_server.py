@@ -13,7 +13,7 @@ from pathlib import Path
 import dotenv
 import pytest
 
-from tests.serving import RunningServer
+from tests.support.serving import RunningServer
 from vault import settings
 from vault.app import open_vault, prepare_vault
 from vault.client import Client

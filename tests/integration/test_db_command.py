@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from tests.conftest import FreshDatabase
 from tests.integration.storage.test_upgrade import at_revision, transaction
-from tests.vaults import make_vault, run_sql
+from tests.support.vaults import make_vault, run_sql
 from vault.cli import root
 from vault.services import Services
 from vault.storage.database.schema import SCHEMA

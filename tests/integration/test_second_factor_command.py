@@ -12,8 +12,8 @@ from pathlib import Path
 import pyotp
 import pytest
 
-from tests.serving import RunningServer
-from tests.vaults import HOST, PASSWORD, as_session, log_in
+from tests.support.serving import RunningServer
+from tests.support.vaults import HOST, PASSWORD, as_session, log_in
 from vault import settings
 from vault.app import open_vault, prepare_vault
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.serving import RunningServer
-from tests.vaults import PASSWORD, add_person, add_token, grant
+from tests.support.serving import RunningServer
+from tests.support.vaults import PASSWORD, add_person, add_token, grant
 from vault import settings
 from vault.app import open_vault, prepare_vault
 

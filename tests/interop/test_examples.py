@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from tests.interop.conftest import Place
-from tests.patience import HANG_SECONDS
+from tests.support.patience import HANG_SECONDS
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "deploy" / "examples"

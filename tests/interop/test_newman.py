@@ -13,8 +13,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.patience import HANG_SECONDS
-from tests.serving import RunningServer
+from tests.support.patience import HANG_SECONDS
+from tests.support.serving import RunningServer
 from vault import settings
 from vault.app import open_vault, prepare_vault
 from vault.client import Client

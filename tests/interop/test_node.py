@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.interop.conftest import Place
-from tests.patience import HANG_SECONDS
+from tests.support.patience import HANG_SECONDS
 
 NODE = Path(__file__).parent / "node"
 

@@ -11,8 +11,8 @@ import pytest
 from tests.conftest import KINDS
 from tests.releases.kept import KEPT, Asker, Kept
 from tests.releases.running import CHECKOUT, Release
-from tests.servers import Postgres
-from tests.vaults import FakeClock
+from tests.support.servers import Postgres
+from tests.support.vaults import FakeClock
 from vault.app import open_vault
 from vault.services import Services
 

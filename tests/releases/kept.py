@@ -14,8 +14,8 @@ from tests.api.conftest import Answer, Caller
 from tests.conftest import Kind
 from tests.releases.running import LOW_COST
 from tests.releases.story import Facts
-from tests.servers import Postgres
-from tests.vaults import FakeClock
+from tests.support.servers import Postgres
+from tests.support.vaults import FakeClock
 from vault import settings
 from vault.app import build_app
 from vault.services import Services

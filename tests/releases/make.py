@@ -23,8 +23,8 @@ import psycopg
 
 from tests.releases.running import LOW_COST, Caller, Release, kill
 from tests.releases.story import PASSWORDS, Facts, Story, reads, tell
-from tests.servers import Postgres
-from tests.serving import RunningServer
+from tests.support.servers import Postgres
+from tests.support.serving import RunningServer
 
 _SPOOLED_LEAST = 5
 _READS = 12

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.patience import eventually
-from tests.ports import free_port
 from tests.releases.running import LOW_COST, Caller, Release
-from tests.serving import RunningServer
+from tests.support.patience import eventually
+from tests.support.ports import free_port
+from tests.support.serving import RunningServer
 
 _READY_SECONDS = 30.0
 _SETTLE_SECONDS = 0.5

@@ -22,8 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.patience import HANG_SECONDS
-from tests.serving import RunningServer
+from tests.support.patience import HANG_SECONDS
+from tests.support.serving import RunningServer
 
 CHECKOUT = Path(__file__).parents[2]
 LOW_COST = {"STRONGROOM_ARGON2_MEMORY_KIB": "19456", "STRONGROOM_ARGON2_PASSES": "2"}

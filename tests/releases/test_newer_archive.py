@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.backups import nobody
 from tests.releases.kept import Asker, Kept
 from tests.releases.running import Release
 from tests.releases.synthetic import COLUMN, NUMBER, VERSION, next_release
-from tests.vaults import HOST
+from tests.support.backups import nobody
+from tests.support.vaults import HOST
 from vault.app import open_vault, restorer
 from vault.errors import BackupError
 from vault.keys import backup as backup_key

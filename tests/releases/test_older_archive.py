@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.backups import nobody
 from tests.releases.kept import Kept
 from tests.releases.running import Release
-from tests.vaults import HOST
+from tests.support.backups import nobody
+from tests.support.vaults import HOST
 from vault.app import restorer
 from vault.errors import BackupError
 from vault.keys import backup as backup_key

@@ -9,12 +9,12 @@ import pyotp
 import pytest
 from click.testing import CliRunner
 
-from tests.backups import nobody
 from tests.conftest import KINDS, FreshDatabase, Kind
 from tests.releases.conftest import Upgraded
 from tests.releases.kept import Asker, Kept
 from tests.releases.running import Release
-from tests.vaults import HOST, run_sql
+from tests.support.backups import nobody
+from tests.support.vaults import HOST, run_sql
 from vault.app import open_vault, restorer
 from vault.cli import root
 from vault.cli.context import Cli

@@ -16,12 +16,12 @@ from typing import Self
 
 import sqlalchemy as sa
 
-from tests.patience import eventually
 from tests.releases.rolling import Fleet, Load
 from tests.releases.running import Release
 from tests.releases.story import PASSWORDS
 from tests.releases.synthetic import COLUMN, FORMAT
-from tests.serving import RunningServer
+from tests.support.patience import eventually
+from tests.support.serving import RunningServer
 from vault.storage.database.engine import parse_url
 
 _KEPT = "kept by the next release"

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from multiprocessing.synchronize import Event
 from typing import Any
 
-from tests.rotating import Worker
-from tests.vaults import patch, values
+from tests.support.rotating import Worker
+from tests.support.vaults import patch, values
 from vault.app import open_vault
 from vault.model.principal import Principal
 from vault.settings import Settings

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.faults.conftest import Caller, Load, Stack, running_stack
-from tests.patience import eventually
+from tests.support.patience import eventually
 
 pytestmark = pytest.mark.timeout(900)
 

@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from tests.serving import RunningServer
 from tests.soak.hostile_load import ATTACKS, ORDINARY, POLITE, Loads, Seen, Session, Target, Works, bearer
 from tests.soak.memory_limit import Limit, MemoryWatch, memory_limit, tree
-from tests.vaults import PASSWORD
+from tests.support.serving import RunningServer
+from tests.support.vaults import PASSWORD
 
 pytestmark = pytest.mark.timeout(900)
 

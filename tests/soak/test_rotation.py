@@ -12,11 +12,20 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.conftest import FreshDatabase
-from tests.crowds import add_crowd
-from tests.key_machine import KeyMachine
-from tests.rotating import kill_somewhere, open_everything, start_command
 from tests.soak.rotation_load import Outcome, load, percentile
-from tests.vaults import HOST, add_environment, add_person, make_settings, make_vault, opened_again, patch, run_sql
+from tests.support.crowds import add_crowd
+from tests.support.key_machine import KeyMachine
+from tests.support.rotating import kill_somewhere, open_everything, start_command
+from tests.support.vaults import (
+    HOST,
+    add_environment,
+    add_person,
+    make_settings,
+    make_vault,
+    opened_again,
+    patch,
+    run_sql,
+)
 from vault.app import prepare_vault
 from vault.services.keys.rewrapping import Pace
 from vault.settings import Settings

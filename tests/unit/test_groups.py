@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.groups import group_of, start_order
+from tests.support.groups import group_of, start_order
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests import patience
+from tests.support import patience
 
 
 def test_a_limit_that_holds_measures_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

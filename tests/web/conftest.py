@@ -16,8 +16,8 @@ from werkzeug.test import TestResponse
 from tests.api.conftest import Vault, vault_of_session
 from tests.api.conftest import undo_what_other_tests_did as undo_what_other_tests_did
 from tests.conftest import KINDS
-from tests.passwords import each_password_is_hashed_once as each_password_is_hashed_once
-from tests.vaults import PASSWORD, add_person
+from tests.support.passwords import each_password_is_hashed_once as each_password_is_hashed_once
+from tests.support.vaults import PASSWORD, add_person
 
 ORIGIN = "https://localhost:8443"
 SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}

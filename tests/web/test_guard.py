@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from werkzeug.routing import MapAdapter, Rule
 
 from tests.api.conftest import Vault
-from tests.vaults import PASSWORD
+from tests.support.vaults import PASSWORD
 from tests.web.conftest import ORIGIN, SAME_ORIGIN, Visitor, newcomer
 from vault.web.frame.csrf import LOGIN_COOKIE
 from vault.web.frame.headers import POLICY

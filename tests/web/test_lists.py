@@ -12,7 +12,7 @@ import pytest
 from tests.api.conftest import Caller, Vault, open_for_tests
 from tests.api.kv.conftest import Kv
 from tests.integration.storage.spy import statements
-from tests.vaults import HOST, PASSWORD, FakeClock, add_environment, add_token, grant, log_in, patch, write
+from tests.support.vaults import HOST, PASSWORD, FakeClock, add_environment, add_token, grant, log_in, patch, write
 from tests.web.conftest import Visitor, newcomer
 from vault.model.grant import Grant
 from vault.model.principal import Principal, Role

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.api.conftest import Vault
-from tests.vaults import HOST, write
+from tests.support.vaults import HOST, write
 from tests.web.conftest import ORIGIN, Visitor, newcomer, words
 from vault.model.principal import Role
 

@@ -9,7 +9,7 @@ import pyotp
 import pytest
 
 from tests.api.conftest import Vault
-from tests.vaults import PASSWORD
+from tests.support.vaults import PASSWORD
 from tests.web.conftest import ORIGIN, Visitor, newcomer, words
 from vault.errors import VaultLocked
 

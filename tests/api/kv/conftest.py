@@ -12,7 +12,7 @@ import pytest
 from flask import Flask
 
 from tests.api.conftest import Caller, Vault
-from tests.vaults import FakeClock, make_vault
+from tests.support.vaults import FakeClock, make_vault
 from vault.app import build_app
 from vault.client import Request, WsgiTransport
 

@@ -267,7 +267,7 @@ def test_a_destroyed_version_is_gone_for_good(kv: Kv) -> None:
 
 def test_a_destroyed_blob_is_no_longer_stored(ada: Caller, kv: Kv, vault: object) -> None:
     from tests.api.conftest import Vault
-    from tests.vaults import run_sql
+    from tests.support.vaults import run_sql
 
     assert isinstance(vault, Vault)
     kv.put("prod", {"A": "1"})

@@ -76,7 +76,7 @@ def test_what_is_no_credential_is_401(vault: Vault, headers: dict[str, Any]) -> 
 
 
 def test_a_password_and_a_session_are_no_such_credentials(ada: Caller, vault: Vault) -> None:
-    from tests.vaults import PASSWORD
+    from tests.support.vaults import PASSWORD
 
     for headers in (_basic(PASSWORD, ada.username), _basic(ada.secret), _key(ada.secret), _basic(ada.secret, "")):
         assert vault.anyone()("GET", "/environments", **headers).status == 401

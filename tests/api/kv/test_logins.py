@@ -6,7 +6,7 @@ import pytest
 
 from tests.api.conftest import Caller, Vault
 from tests.api.kv.conftest import Kv, kv_of
-from tests.vaults import PASSWORD, run_sql, write
+from tests.support.vaults import PASSWORD, run_sql, write
 from vault.app import takes_password
 
 
@@ -133,7 +133,7 @@ def test_no_refused_login_leaves_a_token_or_carries_one(service: Kv, ada: Caller
 
 
 def test_expired_children_do_not_fill_the_quota(timed: Vault) -> None:
-    from tests.vaults import FakeClock
+    from tests.support.vaults import FakeClock
 
     clock = timed.services.clock
     assert isinstance(clock, FakeClock)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.api.conftest import Caller, Vault
 from tests.api.kv.conftest import Kv, kv_of
-from tests.vaults import FakeClock
+from tests.support.vaults import FakeClock
 
 MERGE = {"Content_Type": "application/merge-patch+json"}
 

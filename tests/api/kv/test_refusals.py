@@ -9,7 +9,7 @@ import pytest
 
 from tests.api.conftest import Caller, Vault
 from tests.api.kv.conftest import Kv, kv_of
-from tests.vaults import run_sql
+from tests.support.vaults import run_sql
 
 MERGE = {"Content_Type": "application/merge-patch+json"}
 
@@ -146,7 +146,7 @@ def test_the_globals_are_not_on_this_face(ada: Caller, kv: Kv) -> None:
 
 
 def test_an_environment_that_a_device_sealed_is_refused_with_a_sentence(ada: Caller, kv: Kv, vault: Vault) -> None:
-    from tests.vaults import write
+    from tests.support.vaults import write
 
     ada.make("prod", A="1")
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.api.conftest import Caller, Vault
 from tests.api.kv.conftest import Kv, kv_of
-from tests.vaults import HOST
+from tests.support.vaults import HOST
 from vault.services.keys.locking import lock, unlock
 
 _PUBLIC = {

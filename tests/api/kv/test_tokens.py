@@ -8,7 +8,7 @@ import pytest
 
 from tests.api.conftest import Caller, Vault
 from tests.api.kv.conftest import ALL, Kv, kv_of
-from tests.vaults import FakeClock
+from tests.support.vaults import FakeClock
 
 LOOKUP = {
     "id": str, "accessor": str, "policies": list, "path": str, "meta": (dict, type(None)), "display_name": str,
@@ -62,7 +62,7 @@ def test_a_bad_token_is_403_and_never_401(kv: Kv, token: str) -> None:
 
 
 def test_a_web_session_is_refused(ada: Caller, vault: Vault) -> None:
-    from tests.vaults import log_in
+    from tests.support.vaults import log_in
 
     secret = log_in(vault.services, ada.username, kind="web", address="127.0.0.1").secret
     assert Kv(ada.app, secret)("GET", "auth/token/lookup-self").status == 403

@@ -9,7 +9,7 @@ import pytest
 
 from tests.api.conftest import Caller, Vault
 from tests.api.kv.conftest import Kv, kv_of
-from tests.vaults import FakeClock, run_sql
+from tests.support.vaults import FakeClock, run_sql
 from vault.jobs.purge import purge
 from vault.services.vaultkv import wrapping
 
@@ -158,7 +158,7 @@ def test_an_answer_goes_with_its_person(vault: Vault) -> None:
     kv = kv_of(eve)
     kv.put("prod", {"A": "1"})
     token = _wrapped(kv)["token"]
-    from tests.vaults import HOST, write
+    from tests.support.vaults import HOST, write
 
     write(vault.services, lambda unit: vault.services.accounts.set_state(unit, HOST, eve.username, active=False))
     assert Kv(vault.app)("POST", "sys/wrapping/unwrap", {"token": token}).status == 400

@@ -10,7 +10,7 @@ import pytest
 
 from tests.api.conftest import Caller, Vault
 from tests.api.kv.conftest import Kv, kv_of
-from tests.vaults import FakeClock, run_sql
+from tests.support.vaults import FakeClock, run_sql
 from vault.errors import DatabaseUnavailable
 from vault.services.vaultkv import wrapping
 from vault.services.vaultkv.wrapping import Share, Wrapping
@@ -68,7 +68,7 @@ def test_where_there_is_no_room_the_call_does_not_run(vault: Vault, ada: Caller,
 
 @pytest.mark.usefixtures("small")
 def test_a_login_by_password_begins_no_session_that_nobody_gets(vault: Vault, ada: Caller) -> None:
-    from tests.vaults import PASSWORD
+    from tests.support.vaults import PASSWORD
 
     assert fill_up(kv_of(ada), 3) == 3
     before = len(ada.ok("GET", "/sessions")["items"])

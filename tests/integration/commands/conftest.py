@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.conftest import FreshDatabase
-from tests.vaults import make_vault
+from tests.support.vaults import make_vault
 from vault.cli import root
 from vault.cli.context import Cli
 from vault.services import Services

@@ -9,7 +9,7 @@ import pytest
 from click.testing import Result
 
 from tests.integration.commands.conftest import Run
-from tests.vaults import add_environment, add_person, patch, run_sql, values
+from tests.support.vaults import add_environment, add_person, patch, run_sql, values
 from vault.model.principal import Principal
 from vault.services import Services
 

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from tests.integration.commands.conftest import Run
-from tests.rotating import open_everything
-from tests.vaults import HOST, add_environment, add_person, opened_again, run_sql
+from tests.support.rotating import open_everything
+from tests.support.vaults import HOST, add_environment, add_person, opened_again, run_sql
 from vault.services import Services
 
 

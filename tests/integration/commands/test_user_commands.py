@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.integration.commands.conftest import Run
-from tests.vaults import add_environment, add_person, add_token, grant, log_in, opened_again
+from tests.support.vaults import add_environment, add_person, add_token, grant, log_in, opened_again
 from vault.model.principal import Principal, Role
 from vault.services import Services
 

@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from tests.patience import HANG_SECONDS, eventually
-from tests.servers import Postgres, Redis
-from tests.serving import RunningServer
-from tests.vaults import HOST, PASSWORD
+from tests.support.patience import HANG_SECONDS, eventually
+from tests.support.servers import Postgres, Redis
+from tests.support.serving import RunningServer
+from tests.support.vaults import HOST, PASSWORD
 from vault import settings
 from vault.app import open_vault, prepare_vault
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.patience import HANG_SECONDS
-from tests.ports import free_port
+from tests.support.patience import HANG_SECONDS
+from tests.support.ports import free_port
 from vault import settings
 from vault.app import prepare_vault
 

@@ -15,10 +15,10 @@ import pytest
 
 from tests.conftest import FreshDatabase
 from tests.integration.faults.conftest import QUICK_HASHES, add_people
-from tests.patience import eventually
-from tests.servers import Postgres
-from tests.serving import RunningServer
-from tests.vaults import HOST, make_vault
+from tests.support.patience import eventually
+from tests.support.servers import Postgres
+from tests.support.serving import RunningServer
+from tests.support.vaults import HOST, make_vault
 from vault import settings
 from vault.services.keys.locking import lock, unlock
 from vault.storage import Storage

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.integration.faults.conftest import Caller, Load, Reply, Stack, running_stack
-from tests.patience import HANG_SECONDS, eventually, in_time
-from tests.vaults import PASSWORD
+from tests.support.patience import HANG_SECONDS, eventually, in_time
+from tests.support.vaults import PASSWORD
 
 MIB = 1024 * 1024
 HASH_MIB = 64

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.integration.faults.conftest import Load, Stack
-from tests.patience import eventually, in_time
-from tests.servers import Postgres
+from tests.support.patience import eventually, in_time
+from tests.support.servers import Postgres
 
 
 @pytest.fixture(autouse=True)

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.integration.faults.conftest import Load, Stack
-from tests.patience import eventually, in_time
-from tests.servers import Redis
+from tests.support.patience import eventually, in_time
+from tests.support.servers import Redis
 
 # No request waits longer than this for Redis.
 _WAIT_SECONDS = 1.0

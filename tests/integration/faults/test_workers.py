@@ -25,9 +25,9 @@ from tests.integration.faults.conftest import (
     running_stack,
 )
 from tests.integration.faults.dying import MOMENTS
-from tests.patience import HANG_SECONDS, eventually
-from tests.serving import RunningServer
-from tests.vaults import PASSWORD
+from tests.support.patience import HANG_SECONDS, eventually
+from tests.support.serving import RunningServer
+from tests.support.vaults import PASSWORD
 
 WRITES = 15
 

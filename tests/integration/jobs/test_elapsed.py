@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.vaults import FakeClock, add_environment, add_token, as_token, grant, run_sql, write
+from tests.support.vaults import FakeClock, add_environment, add_token, as_token, grant, run_sql, write
 from vault.errors import TooManyRequests
 from vault.jobs.elapsed import WAIT_US, explained
 from vault.jobs.purge import LAPSED_KEPT_US, purge

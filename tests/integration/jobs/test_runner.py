@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from tests.patience import eventually
-from tests.vaults import FakeClock, add_token, as_token, grant, opened_again, run_sql, write
+from tests.support.patience import eventually
+from tests.support.vaults import FakeClock, add_token, as_token, grant, opened_again, run_sql, write
 from vault.jobs import Jobs
 from vault.jobs.runner import CHORE_LEASE_US
 from vault.model.principal import Principal

@@ -10,8 +10,8 @@ import pytest
 from flask import Flask
 
 from tests.integration.sdk.cutting_proxy import CuttingProxy
-from tests.serving import RunningServer
-from tests.vaults import HOST, PASSWORD, make_vault
+from tests.support.serving import RunningServer
+from tests.support.vaults import HOST, PASSWORD, make_vault
 from vault import settings
 from vault.app import build_app, open_vault, prepare_vault
 from vault.client import Client, HttpsTransport, Request, Response, Transport, WsgiTransport

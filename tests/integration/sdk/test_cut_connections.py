@@ -9,8 +9,8 @@ import pytest
 
 from tests.integration.sdk.conftest import Door, Watching
 from tests.integration.sdk.cutting_proxy import CuttingProxy
-from tests.serving import RunningServer
-from tests.vaults import PASSWORD
+from tests.support.serving import RunningServer
+from tests.support.vaults import PASSWORD
 from vault.client import Client, Grant
 from vault.client.transport import ConnectionLost
 from vault.model.environment import Variable

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.integration.sdk.conftest import Door
-from tests.vaults import PASSWORD
+from tests.support.vaults import PASSWORD
 from vault import errors
 from vault.client import Client, Grant
 from vault.model.environment import Variable, VariableType

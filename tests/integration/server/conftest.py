@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.patience import eventually
-from tests.serving import RunningServer
+from tests.support.patience import eventually
+from tests.support.serving import RunningServer
 
 TOY = "tests.integration.server.toy:create_app"
 

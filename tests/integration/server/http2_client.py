@@ -9,7 +9,7 @@ import h2.connection
 import h2.events
 
 from tests.integration.server.conftest import Raw, Reply
-from tests.serving import RunningServer
+from tests.support.serving import RunningServer
 
 
 class Http2:

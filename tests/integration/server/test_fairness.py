@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.integration.server.conftest import SHORT_LIMITS, Reply, request
-from tests.patience import HANG_SECONDS, eventually
-from tests.ports import free_port
-from tests.serving import RunningServer
+from tests.support.patience import HANG_SECONDS, eventually
+from tests.support.ports import free_port
+from tests.support.serving import RunningServer
 
 TOY = "tests.integration.server.toy:create_app"
 PORT = free_port()

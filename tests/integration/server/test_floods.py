@@ -17,7 +17,7 @@ import pytest
 from tests.integration.server.conftest import Dial, Raw, get
 from tests.integration.server.http2_client import Http2
 from tests.integration.server.test_limits import memory_mib
-from tests.serving import RunningServer
+from tests.support.serving import RunningServer
 
 STRANGER = "127.0.0.66"
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"

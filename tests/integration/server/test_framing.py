@@ -7,7 +7,7 @@ import hashlib
 import pytest
 
 from tests.integration.server.conftest import Dial, get, request, stored
-from tests.serving import RunningServer
+from tests.support.serving import RunningServer
 
 LIMIT_BYTES = 1536 * 1024
 

@@ -12,8 +12,8 @@ import pytest
 
 from tests.integration.server.conftest import get, request, stored
 from tests.integration.server.http2_client import Http2
-from tests.patience import eventually, in_time
-from tests.serving import RunningServer
+from tests.support.patience import eventually, in_time
+from tests.support.serving import RunningServer
 
 
 @pytest.fixture

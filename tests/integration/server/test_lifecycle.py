@@ -26,10 +26,10 @@ import pytest
 
 from tests.integration.server.conftest import HANDSHAKE, SHORT_LIMITS, TOY, Raw, Reply, get
 from tests.integration.server.http2_client import Http2
-from tests.patience import HANG_SECONDS, eventually, in_time, slowness
-from tests.ports import free_port
-from tests.serving import RunningServer
-from tests.undertaker import watched
+from tests.support.patience import HANG_SECONDS, eventually, in_time, slowness
+from tests.support.ports import free_port
+from tests.support.serving import RunningServer
+from tests.support.undertaker import watched
 
 TWO_WORKERS = SHORT_LIMITS | {"STRONGROOM_WORKERS": "2"}
 

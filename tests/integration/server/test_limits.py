@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.integration.server.conftest import Dial, Raw, get, request, stored
-from tests.patience import eventually, in_time
-from tests.serving import RunningServer
+from tests.support.patience import eventually, in_time
+from tests.support.serving import RunningServer
 
 POST = b"POST /store HTTP/1.1\r\nHost: localhost\r\n"
 GET_LIVE = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"

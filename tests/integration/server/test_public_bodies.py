@@ -9,8 +9,8 @@ import pytest
 
 from tests.integration.server.conftest import Raw, Reply
 from tests.integration.server.http2_client import Http2
-from tests.patience import eventually
-from tests.serving import RunningServer
+from tests.support.patience import eventually
+from tests.support.serving import RunningServer
 from vault.model.budgets import BUDGETS, RouteClass
 
 MOST = BUDGETS[RouteClass.PUBLIC].body_bytes

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.integration.server.conftest import HANDSHAKE, SHORT_LIMITS, TOY, Dial, get, logged, request
-from tests.serving import RunningServer
+from tests.support.serving import RunningServer
 
 
 def test_every_answer_has_the_security_headers_and_no_server_name(server: RunningServer) -> None:

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.integration.server.conftest import TOY
-from tests.patience import HANG_SECONDS, slowness
-from tests.ports import free_port
-from tests.undertaker import watched
+from tests.support.patience import HANG_SECONDS, slowness
+from tests.support.ports import free_port
+from tests.support.undertaker import watched
 
 _PROGRAM = "import sys; from vault import server, settings; server.serve(settings.load(), factory=sys.argv[1])"
 _BROKEN = "tests.integration.server.broken_toy:create_app"

@@ -12,8 +12,8 @@ import pytest
 from tests.integration.server.conftest import SHORT_LIMITS, TOY, Dial, Raw, get, request
 from tests.integration.server.http2_client import Http2
 from tests.integration.server.test_limits import memory_mib
-from tests.patience import eventually
-from tests.serving import RunningServer
+from tests.support.patience import eventually
+from tests.support.serving import RunningServer
 
 MIB = 1024 * 1024
 STRANGER = "127.0.0.66"

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 import pytest
 from argon2 import low_level
 
-from tests.vaults import (
+from tests.support.vaults import (
     ADDRESS,
     HOST,
     PASSWORD,

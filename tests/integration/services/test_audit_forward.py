@@ -14,9 +14,9 @@ import pytest
 
 from tests.integration.conftest import Copy
 from tests.integration.tls_server import make_certificate
-from tests.ports import free_port
-from tests.sinks import Sink, StreamSink, UdpSink
-from tests.vaults import FakeClock, add_environment, add_person, opened_again, run_sql, values
+from tests.support.ports import free_port
+from tests.support.sinks import Sink, StreamSink, UdpSink
+from tests.support.vaults import FakeClock, add_environment, add_person, opened_again, run_sql, values
 from vault.app import open_vault
 from vault.jobs.drain import drain
 from vault.jobs.forward import forward

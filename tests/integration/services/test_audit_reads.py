@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.integration.services.tampering import put_back_row
-from tests.vaults import (
+from tests.support.vaults import (
     ADDRESS,
     HOST,
     FakeClock,
@@ -490,7 +490,7 @@ def test_tokens_and_people_without_the_role_or_a_recent_password_do_not_search(
 def test_erasing_a_person_takes_addresses_and_names_and_leaves_the_tree_whole(
     vault: Services, ada: Principal, prod: str
 ) -> None:
-    from tests.vaults import PASSWORD
+    from tests.support.vaults import PASSWORD
 
     values(vault, ada, "prod", names=("A",))
     drain(vault)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.vaults import PASSWORD, add_environment, add_person, add_token, grant, log_in, patch, run_sql, write
+from tests.support.vaults import PASSWORD, add_environment, add_person, add_token, grant, log_in, patch, run_sql, write
 from vault.errors import NotFound
 from vault.model.environment import Variable
 from vault.model.principal import Principal

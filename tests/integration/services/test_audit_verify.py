@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.integration.services.tampering import copy_of, put_back, put_back_row
-from tests.patience import in_time
-from tests.vaults import (
+from tests.support.patience import in_time
+from tests.support.vaults import (
     HOST,
     FakeClock,
     add_environment,

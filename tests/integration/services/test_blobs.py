@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.vaults import (
+from tests.support.vaults import (
     PASSWORD,
     add_environment,
     add_person,

@@ -10,9 +10,20 @@ from typing import Any
 
 import pytest
 
-from tests.factors import WEB, add_totp, asked
-from tests.servers import Postgres, _postgres_programs, database_name
-from tests.vaults import PASSWORD, add_environment, add_token, as_session, grant, log_in, patch, run_sql, values, write
+from tests.support.factors import WEB, add_totp, asked
+from tests.support.servers import Postgres, _postgres_programs, database_name
+from tests.support.vaults import (
+    PASSWORD,
+    add_environment,
+    add_token,
+    as_session,
+    grant,
+    log_in,
+    patch,
+    run_sql,
+    values,
+    write,
+)
 from vault.errors import StrongroomError
 from vault.model.environment import Variable
 from vault.model.principal import Principal

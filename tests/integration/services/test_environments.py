@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.vaults import FakeClock, add_environment, opened_again, patch, run_sql, values, write
+from tests.support.vaults import FakeClock, add_environment, opened_again, patch, run_sql, values, write
 from vault.errors import InvalidInput, NameTaken, NotFound, QuotaExceeded, RevisionDeleted
 from vault.model.environment import Environment, Variable
 from vault.model.principal import Principal

@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.integration.services.tampering import copy_of, put_back
-from tests.vaults import (
+from tests.support.vaults import (
     HOST,
     PASSWORD,
     FakeClock,

@@ -6,9 +6,19 @@ from contextlib import suppress
 
 import pytest
 
-from tests.authenticator import Authenticator
-from tests.factors import API, WEB, App, add_passkey, add_totp, asked, fresh, sessions_of, with_code
-from tests.vaults import HOST, PASSWORD, FakeClock, as_session, change_password, erase_oneself, log_in, run_sql, write
+from tests.support.authenticator import Authenticator
+from tests.support.factors import API, WEB, App, add_passkey, add_totp, asked, fresh, sessions_of, with_code
+from tests.support.vaults import (
+    HOST,
+    PASSWORD,
+    FakeClock,
+    as_session,
+    change_password,
+    erase_oneself,
+    log_in,
+    run_sql,
+    write,
+)
 from vault.errors import BadSecondFactor, Conflict, Forbidden, InvalidInput, NotAuthenticated, NotFound, StepUpRequired
 from vault.model.principal import Principal
 from vault.observe import metrics

@@ -6,7 +6,18 @@ from typing import Any
 
 import pytest
 
-from tests.vaults import FakeClock, add_environment, add_token, as_token, grant, patch, put, run_sql, values, write
+from tests.support.vaults import (
+    FakeClock,
+    add_environment,
+    add_token,
+    as_token,
+    grant,
+    patch,
+    put,
+    run_sql,
+    values,
+    write,
+)
 from vault.errors import NotFound, NotGranted, RevisionDeleted
 from vault.model.environment import Variable
 from vault.model.principal import Principal

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from tests.vaults import FakeClock, add_environment, add_token, as_token, grant, patch, run_sql, values, write
+from tests.support.vaults import FakeClock, add_environment, add_token, as_token, grant, patch, run_sql, values, write
 from vault.crypto import PasswordParameters, slow_digest
 from vault.errors import BlobError, IdempotencyMismatch, InvalidInput, NotFound, NotGranted
 from vault.model.principal import Principal

@@ -1,4 +1,4 @@
-"""The state machine of `tests/key_machine.py`, for a little while on each kind of database."""
+"""The state machine of `tests/support/key_machine.py`, for a little while on each kind of database."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.conftest import FreshDatabase, Kind
 from tests.integration.conftest import Copy
-from tests.key_machine import KeyMachine
+from tests.support.key_machine import KeyMachine
 
 
 @pytest.mark.parametrize(("kind", "examples"), [("sqlite", 6), ("postgresql", 2)])

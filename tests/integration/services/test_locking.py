@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.contract.opaque_provider import OpaqueProvider
-from tests.patience import eventually, in_time
-from tests.rotating import Worker, opened_with, worker
-from tests.vaults import (
+from tests.support.patience import eventually, in_time
+from tests.support.rotating import Worker, opened_with, worker
+from tests.support.vaults import (
     ADDRESS,
     HOST,
     PASSWORD,

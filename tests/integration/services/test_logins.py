@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.factors import API, WEB, App, add_passkey, add_totp, asked, fresh, sessions_of, with_code
-from tests.vaults import (
+from tests.support.factors import API, WEB, App, add_passkey, add_totp, asked, fresh, sessions_of, with_code
+from tests.support.vaults import (
     ADDRESS,
     HOST,
     PASSWORD,

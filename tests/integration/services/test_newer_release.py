@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.factors import WEB, add_totp, asked
 from tests.integration.storage.spy import statements
-from tests.vaults import FakeClock, add_environment, log_in, opened_again, run_sql, values, wrap, write
+from tests.support.factors import WEB, add_totp, asked
+from tests.support.vaults import FakeClock, add_environment, log_in, opened_again, run_sql, values, wrap, write
 from vault.crypto import Context, SealedBlob
 from vault.errors import NewerFormat
 from vault.formats import FORMATS

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from tests.backups import backed_up, make
-from tests.vaults import HOST, make_vault, run_sql
+from tests.support.backups import backed_up, make
+from tests.support.vaults import HOST, make_vault, run_sql
 from vault.cli import root
 from vault.errors import Conflict
 from vault.services import Services

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.authenticator import Authenticator, decoded, encoded
-from tests.factors import API, WEB, add_passkey, add_totp, asked, fresh, sessions_of
-from tests.vaults import HOST, FakeClock, add_token, as_session, as_token, grant, run_sql, write
+from tests.support.authenticator import Authenticator, decoded, encoded
+from tests.support.factors import API, WEB, add_passkey, add_totp, asked, fresh, sessions_of
+from tests.support.vaults import HOST, FakeClock, add_token, as_session, as_token, grant, run_sql, write
 from vault.crypto import context
 from vault.errors import (
     BadSecondFactor,

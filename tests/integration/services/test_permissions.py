@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.vaults import (
+from tests.support.vaults import (
     FakeClock,
     add_environment,
     add_token,

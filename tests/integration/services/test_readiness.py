@@ -13,9 +13,9 @@ import sqlalchemy as sa
 
 from tests.conftest import FreshDatabase
 from tests.contract.opaque_provider import OpaqueProvider
-from tests.rotating import opened_with
-from tests.servers import database_name
-from tests.vaults import HOST, add_person, make_vault
+from tests.support.rotating import opened_with
+from tests.support.servers import database_name
+from tests.support.vaults import HOST, add_person, make_vault
 from vault.app import build_app
 from vault.errors import DatabaseUnavailable
 from vault.jobs import Jobs

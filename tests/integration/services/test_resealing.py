@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.crowds import add_crowd
-from tests.factors import WEB, add_passkey, add_totp, asked, with_code
-from tests.patience import HANG_SECONDS
-from tests.rotating import kill_somewhere, open_everything, start_command, worker
-from tests.vaults import (
+from tests.support.crowds import add_crowd
+from tests.support.factors import WEB, add_passkey, add_totp, asked, with_code
+from tests.support.patience import HANG_SECONDS
+from tests.support.rotating import kill_somewhere, open_everything, start_command, worker
+from tests.support.vaults import (
     ADDRESS,
     HOST,
     PASSWORD,

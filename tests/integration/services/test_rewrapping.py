@@ -8,10 +8,10 @@ import time
 
 import pytest
 
-from tests.crowds import add_crowd
-from tests.patience import HANG_SECONDS
-from tests.rotating import kill_somewhere, open_everything, start_command
-from tests.vaults import HOST, PASSWORD, add_environment, add_person, opened_again, patch, run_sql, values
+from tests.support.crowds import add_crowd
+from tests.support.patience import HANG_SECONDS
+from tests.support.rotating import kill_somewhere, open_everything, start_command
+from tests.support.vaults import HOST, PASSWORD, add_environment, add_person, opened_again, patch, run_sql, values
 from vault.errors import MacError
 from vault.jobs.rewrap import rewrap
 from vault.model.principal import Principal

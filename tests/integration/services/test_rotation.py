@@ -10,8 +10,8 @@ import pytest
 
 from tests.conftest import FreshDatabase
 from tests.contract.opaque_provider import OpaqueProvider
-from tests.rotating import LEASE_SECONDS, Worker, open_everything, opened_with, worker
-from tests.vaults import (
+from tests.support.rotating import LEASE_SECONDS, Worker, open_everything, opened_with, worker
+from tests.support.vaults import (
     HOST,
     PASSWORD,
     FakeClock,

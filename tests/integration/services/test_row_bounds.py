@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.vaults import (
+from tests.support.vaults import (
     FakeClock,
     add_environment,
     add_token,

@@ -11,9 +11,9 @@ import pytest
 import redis as redis_py
 
 from tests.integration.storage.spy import statements
-from tests.patience import in_time
-from tests.servers import Redis
-from tests.vaults import FakeClock, as_session, log_in, write
+from tests.support.patience import in_time
+from tests.support.servers import Redis
+from tests.support.vaults import FakeClock, as_session, log_in, write
 from vault.app import open_vault
 from vault.errors import NotAuthenticated
 from vault.model.principal import Principal

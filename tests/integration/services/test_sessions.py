@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.vaults import FakeClock, as_session, log_in, run_sql, write
+from tests.support.vaults import FakeClock, as_session, log_in, run_sql, write
 from vault.errors import MacError, NotAuthenticated, NotFound
 from vault.model.principal import Principal, PrincipalKind
 from vault.services import Services

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.vaults import (
+from tests.support.vaults import (
     HOST,
     FakeClock,
     add_environment,

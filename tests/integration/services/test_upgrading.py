@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import KINDS
-from tests.vaults import HOST, FakeClock, add_token, as_token, grant, opened_again, run_sql, write
+from tests.support.vaults import HOST, FakeClock, add_token, as_token, grant, opened_again, run_sql, write
 from vault.app import open_vault
 from vault.errors import Conflict, Forbidden, MacError, StorageError
 from vault.model.principal import Principal

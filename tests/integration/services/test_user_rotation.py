@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.rotating import open_everything, worker
-from tests.vaults import (
+from tests.support.rotating import open_everything, worker
+from tests.support.vaults import (
     ADDRESS,
     HOST,
     PASSWORD,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.vaults import add_environment, add_token, as_token, grant, patch, put, values, write
+from tests.support.vaults import add_environment, add_token, as_token, grant, patch, put, values, write
 from vault.errors import InvalidInput, NotFound
 from vault.model.environment import Variable
 from vault.model.principal import Principal

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from tests.vaults import add_environment, patch, put, run_sql, values, write
+from tests.support.vaults import add_environment, patch, put, run_sql, values, write
 from vault.errors import InvalidInput, NotFound, PreconditionFailed, PreconditionRequired, TooLarge
 from vault.model.environment import ENVIRONMENT_MAX_BYTES, Variable, VariableType
 from vault.model.principal import Principal

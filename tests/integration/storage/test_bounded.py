@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.conftest import FreshDatabase
-from tests.servers import Postgres
+from tests.support.servers import Postgres
 from vault.errors import DatabaseUnavailable, OutcomeUnknown
 from vault.storage import Storage
 from vault.storage.database import engine

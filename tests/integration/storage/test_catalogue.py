@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from tests.vaults import run_sql, write
+from tests.support.vaults import run_sql, write
 from vault.errors import StorageError
 from vault.services import Services
 from vault.services.own.keys import open_own_keys

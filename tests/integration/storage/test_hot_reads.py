@@ -7,7 +7,18 @@ import uuid
 import sqlalchemy as sa
 
 from tests.integration.storage.spy import statements
-from tests.vaults import add_environment, add_token, as_session, as_token, grant, log_in, patch, run_sql, values, write
+from tests.support.vaults import (
+    add_environment,
+    add_token,
+    as_session,
+    as_token,
+    grant,
+    log_in,
+    patch,
+    run_sql,
+    values,
+    write,
+)
 from vault.model.environment import Variable
 from vault.model.principal import Principal
 from vault.services import Services

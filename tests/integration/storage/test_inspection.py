@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from tests.conftest import KINDS, FreshDatabase, Kind
 from tests.integration.storage.test_upgrade import at_revision, transaction
-from tests.vaults import make_vault
+from tests.support.vaults import make_vault
 from vault.app import open_vault
 from vault.errors import StorageError
 from vault.storage import Storage

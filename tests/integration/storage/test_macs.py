@@ -9,7 +9,17 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from tests.vaults import add_environment, add_person, add_token, as_token, grant, make_vault, run_sql, values, write
+from tests.support.vaults import (
+    add_environment,
+    add_person,
+    add_token,
+    as_token,
+    grant,
+    make_vault,
+    run_sql,
+    values,
+    write,
+)
 from vault.errors import IntegrityError, MacError, NotAuthenticated
 from vault.model.principal import Principal
 from vault.services import Services

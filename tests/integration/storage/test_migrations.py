@@ -16,7 +16,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from tests.integration.storage.test_upgrade import at_revision, transaction
-from tests.vaults import make_settings, make_vault
+from tests.support.vaults import make_settings, make_vault
 from vault.app import open_vault
 from vault.errors import StorageError
 from vault.storage import Storage, migrate, schema_state

@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.conftest import FreshDatabase
-from tests.servers import database_name
+from tests.support.servers import database_name
 from vault.errors import DatabaseUnavailable
 from vault.storage import Storage, UnitOfWork
 from vault.storage.database.session_limits import LONG, ORDINARY, SessionLimits

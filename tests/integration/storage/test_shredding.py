@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from tests.vaults import HOST, FakeClock, add_environment, opened_again, patch, run_sql, values, write
+from tests.support.vaults import HOST, FakeClock, add_environment, opened_again, patch, run_sql, values, write
 from vault.errors import IntegrityError, NotFound
 from vault.jobs.purge import purge
 from vault.model.principal import Principal

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from tests.vaults import add_environment, run_sql
+from tests.support.vaults import add_environment, run_sql
 from vault.errors import DatabaseUnavailable, NameTaken
 from vault.model.principal import Principal
 from vault.services import Services

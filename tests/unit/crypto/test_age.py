@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.patience import HANG_SECONDS
+from tests.support.patience import HANG_SECONDS
 from vault.crypto import age
 from vault.crypto.age import Passphrase, X25519Identity, X25519Recipient, header, stream
 from vault.errors import FormatError

@@ -11,7 +11,7 @@ from dotenv.parser import parse_stream
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.patience import in_time
+from tests.support.patience import in_time
 from vault.errors import FormatError, TooLarge
 from vault.formats import FORMATS
 from vault.model.environment import Variable

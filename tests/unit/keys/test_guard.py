@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.contract.opaque_provider import OpaqueProvider
-from tests.patience import in_time
+from tests.support.patience import in_time
 from vault.errors import BlobError, KeyProviderError, KeyProviderUnavailable
 from vault.keys import Capabilities, Guarded
 from vault.keys.guard import Limits

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.patience import HANG_SECONDS
+from tests.support.patience import HANG_SECONDS
 from vault.errors import KeyProviderError, KeyringError, SettingsError
 from vault.keys import PROVIDERS, Guarded, Providers, keyring_file
 from vault.settings import KEY_PROVIDERS, Settings, load

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.patience import HANG_SECONDS
+from tests.support.patience import HANG_SECONDS
 from tests.unit.server.lanes import call, make_lane
 from vault.server.bridge import Environ, Lane, PasswordLane, collect, give_body, make_environ
 from vault.server.refusal import Answer, Refusal

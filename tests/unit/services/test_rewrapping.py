@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from tests.patience import in_time
+from tests.support.patience import in_time
 from vault.services.keys.rewrapping import Pace, Walk, no_progress
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from tests.backups import archive, backed_up, make, newest, nobody, restored
 from tests.conftest import FreshDatabase
-from tests.vaults import HOST, FakeClock, add_environment, add_person, as_session, log_in, make_vault, run_sql
+from tests.support.backups import archive, backed_up, make, newest, nobody, restored
+from tests.support.vaults import HOST, FakeClock, add_environment, add_person, as_session, log_in, make_vault, run_sql
 from vault.app import restorer
 from vault.crypto import new_key
 from vault.crypto.age import X25519Recipient, identities_from

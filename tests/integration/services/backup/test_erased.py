@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from tests.backups import backed_up, make, newest, opened_at, restored
 from tests.conftest import KINDS, FreshDatabase, Kind
-from tests.rotating import open_everything
-from tests.vaults import (
+from tests.support.backups import backed_up, make, newest, opened_at, restored
+from tests.support.rotating import open_everything
+from tests.support.vaults import (
     HOST,
     FakeClock,
     add_environment,

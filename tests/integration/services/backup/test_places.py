@@ -13,10 +13,10 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from moto import mock_aws
 
-from tests.backups import archive, backed_up, make, newest, restored
 from tests.conftest import FreshDatabase
-from tests.vaults import HOST, FakeClock, add_environment, make_vault, values
-from tests.vaults import add_person as add
+from tests.support.backups import archive, backed_up, make, newest, restored
+from tests.support.vaults import HOST, FakeClock, add_environment, make_vault, values
+from tests.support.vaults import add_person as add
 from vault.errors import BackupError, DatabaseUnavailable, KeyringError
 from vault.services import Services
 from vault.services.backup import Kind, place_at, places_at

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from tests.backups import archive, backed_up, make, nobody, opened_at, restored
 from tests.conftest import KINDS, FreshDatabase, Kind
-from tests.patience import eventually
-from tests.rotating import open_everything
-from tests.vaults import (
+from tests.support.backups import archive, backed_up, make, nobody, opened_at, restored
+from tests.support.patience import eventually
+from tests.support.rotating import open_everything
+from tests.support.vaults import (
     HOST,
     FakeClock,
     add_environment,

@@ -14,9 +14,9 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from types import TracebackType
 
-from tests.patience import eventually
-from tests.ports import free_port
-from tests.undertaker import watched
+from tests.support.patience import eventually
+from tests.support.ports import free_port
+from tests.support.undertaker import watched
 
 _START_SECONDS = 20.0
 _PROGRAM = "import sys; from vault import server, settings; server.serve(settings.load(), factory=sys.argv[1])"
@@ -95,7 +95,7 @@ class RunningServer:
             "STRONGROOM_DATA_DIR": str(self.directory / "data"),
             "STRONGROOM_KEYRING": str(self.directory / "keys" / "master.json"),
             "STRONGROOM_BIND": f"127.0.0.1:{self.port}",
-            "PYTHONPATH": str(Path(__file__).parent.parent),
+            "PYTHONPATH": str(Path(__file__).parents[2]),
         }
         return kept | made_up | dict(extra)
 

@@ -16,9 +16,9 @@ from typing import Any, ClassVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tests.backups import make, newest, restored
-from tests.rotating import Worker, open_everything
-from tests.vaults import HOST, add_environment, add_person, erase_oneself, patch, values
+from tests.support.backups import make, newest, restored
+from tests.support.rotating import Worker, open_everything
+from tests.support.vaults import HOST, add_environment, add_person, erase_oneself, patch, values
 from vault.app import open_vault
 from vault.errors import Conflict, NotFound, StrongroomError, VaultLocked
 from vault.keys import backup as backup_key

@@ -23,9 +23,9 @@ import psycopg
 import redis as redis_py
 from psycopg import sql
 
-from tests.patience import HANG_SECONDS, eventually
-from tests.ports import free_port, is_free
-from tests.undertaker import Undertaker
+from tests.support.patience import HANG_SECONDS, eventually
+from tests.support.ports import free_port, is_free
+from tests.support.undertaker import Undertaker
 
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0

@@ -14,8 +14,8 @@ from pathlib import Path
 from sqlalchemy import select
 
 from tests.contract.opaque_provider import OpaqueProvider
-from tests.patience import eventually
-from tests.undertaker import watched
+from tests.support.patience import eventually
+from tests.support.undertaker import watched
 from vault.app import open_vault
 from vault.errors import StrongroomError
 from vault.jobs import Jobs

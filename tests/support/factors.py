@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import pyotp
 import pytest
 
-from tests.authenticator import Authenticator
-from tests.vaults import ADDRESS, PASSWORD, as_session, log_in
+from tests.support.authenticator import Authenticator
+from tests.support.vaults import ADDRESS, PASSWORD, as_session, log_in
 from vault.errors import SecondFactorRequired
 from vault.model.principal import Principal
 from vault.services import Services

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.vaults import HOST
+from tests.support.vaults import HOST
 from vault.app import open_vault, restorer
 from vault.keys import backup as backup_key
 from vault.services import Services

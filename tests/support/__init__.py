@@ -1,0 +1,1 @@
+"""Helpers that many tests share."""
