@@ -1,4 +1,4 @@
-"""The only place that wires: settings → storage, keyring, services → a Flask app."""
+"""Opens a vault and builds its Flask app: settings → storage, keyring, services → app. See `wiring.py` for services."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ from vault.storage import (
     require_whole,
     schema_revision,
 )
+from vault.wiring import wire
 
 _PASSWORD_CALLS = frozenset(
     {
@@ -127,7 +128,7 @@ def open_vault(settings: Settings, clock: Clock = now_us, *, as_worker: bool = F
         storage.close()
         raise
     cache: SessionCache = RedisCache(settings.redis_url) if settings.redis_url else NoCache()
-    return Services.wire(settings, storage, instance, cache, clock)
+    return wire(settings, storage, instance, cache, clock)
 
 
 def stored_schema(settings: Settings) -> str:

@@ -109,7 +109,7 @@ class Vault:
         """A new person, logged in; the name gets a number, because all tests share the vault."""
         username = f"{name}-{next(_numbers)}"
         with self.services.storage.write() as unit:
-            user = self.services.accounts.add(unit, host_operator("test"), username, PASSWORD)
+            user = self.services.people.accounts.add(unit, host_operator("test"), username, PASSWORD)
         session = log_in(self.services, username, address="127.0.0.1")
         return Caller(self.app, session.secret, user.id, username, session.row.id)
 

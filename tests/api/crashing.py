@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 from flask import Flask, has_request_context, request
@@ -21,14 +22,11 @@ def create_app(settings: Settings) -> Flask:
     """The app; a call with the `X-Test-Crash` header fails inside the first service that it reaches."""
     made = real.create_app(settings)
     services = made.extensions["strongroom"].services
-    for verbs in (
-        services.accounts, services.sessions, services.tokens, services.environments, services.variables,
-        services.values, services.history, services.transfer, services.idempotency, services.versions,
-        services.metadata, services.wrapping,
-    ):  # fmt: skip
+    groups = (services.people, services.environments, services.tokens, services.vaultkv)
+    for verbs in (services.idempotency, *(getattr(group, field.name) for group in groups for field in fields(group))):
         for name, method in inspect.getmembers(type(verbs), inspect.isfunction):
             # Otherwise no call would come further than its credential.
-            if not name.startswith("_") and (name != "authenticate" or verbs is services.accounts):
+            if not name.startswith("_") and (name != "authenticate" or verbs is services.people.accounts):
                 setattr(type(verbs), name, _crashing(method))
     return made
 

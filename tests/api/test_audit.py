@@ -17,7 +17,7 @@ def root(vault: Vault) -> Caller:
     """An operator who has just given their password."""
     person = vault.person("root")
     with vault.services.storage.write() as unit:
-        vault.services.accounts.set_role(unit, HOST, person.username, Role.OPERATOR)
+        vault.services.people.accounts.set_role(unit, HOST, person.username, Role.OPERATOR)
     session = log_in(vault.services, person.username, address="127.0.0.1")
     return Caller(vault.app, session.secret, person.id, person.username, session.row.id)
 
@@ -116,8 +116,8 @@ def test_what_cannot_be_asked_is_refused(query: str, root: Caller) -> None:
 def test_strangers_are_gathered(vault: Vault, root: Caller) -> None:
     def counted() -> list[int]:
         # The minute is not over; this is what is done when it is.
-        for gathered in vault.services.reads._refusals.finished(all_minutes=True):
-            vault.services.reads._keep_gathered(gathered)
+        for gathered in vault.services.audit.reads._refusals.finished(all_minutes=True):
+            vault.services.audit.reads._keep_gathered(gathered)
         found = trail(vault, root, "/operator/audit?action=refused&result=not_authenticated")
         calls = [item["details"] for item in found]
         return [told["count"] for told in calls if told["call"] == "environments.list_environments"]

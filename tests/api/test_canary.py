@@ -289,7 +289,7 @@ def flight(tmp_path_factory: pytest.TempPathFactory) -> Flight:
     prepare_vault(chosen)
     services = open_vault(chosen)
     with services.storage.write() as unit:
-        services.accounts.add(unit, HOST, "ada", PASSWORD)
+        services.people.accounts.add(unit, HOST, "ada", PASSWORD)
     services.storage.close()
     with RunningServer(folder, places, factory="tests.api.crashing:create_app") as server:
         found = Flight(server, port)

@@ -37,7 +37,7 @@ def root(vault: Vault) -> Caller:
     """An operator who has just given their password."""
     person = vault.person("root")
     with vault.services.storage.write() as unit:
-        vault.services.accounts.set_role(unit, HOST, person.username, Role.OPERATOR)
+        vault.services.people.accounts.set_role(unit, HOST, person.username, Role.OPERATOR)
     return again(vault, person)
 
 

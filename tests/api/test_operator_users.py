@@ -35,7 +35,9 @@ def vault(tmp_path: Path, fresh_database: FreshDatabase, request: pytest.Fixture
 
 def add_operator(vault: Vault, name: str) -> Caller:
     person = vault.person(name)
-    write(vault.services, lambda unit: vault.services.accounts.set_role(unit, HOST, person.username, Role.OPERATOR))
+    write(
+        vault.services, lambda unit: vault.services.people.accounts.set_role(unit, HOST, person.username, Role.OPERATOR)
+    )
     return again(vault, person)
 
 
@@ -98,7 +100,7 @@ def test_an_erasure_wants_the_name_and_answers_with_its_report(vault: Vault, roo
     replayed = root("POST", path, {"confirm": ada.username}, Idempotency_Key="k")
     assert (replayed.body, replayed.headers["idempotency-replayed"]) == (told.body, "true")
     assert root("POST", path, {"confirm": ada.username}).status == 404
-    assert vault.services.verifier.verify().faults == []
+    assert vault.services.audit.verifier.verify().faults == []
 
 
 def test_no_operator_takes_away_themselves_or_the_last_one(vault: Vault, root: Caller, ada: Caller) -> None:
@@ -160,7 +162,7 @@ def test_nobody_else_comes_in(
 def test_what_operators_look_at_is_in_the_trail(vault: Vault, root: Caller, ada: Caller) -> None:
     root.ok("GET", "/operator/users")
     root.ok("GET", f"/operator/users/{ada.id}")
-    vault.services.reads.drain()
+    vault.services.audit.reads.drain()
     items = root.ok("GET", "/operator/audit?limit=200")["items"]
     assert {"user.list", "user.read"} <= {item["action"] for item in items}
     [read] = [item for item in items if item["action"] == "user.read"]
@@ -175,5 +177,5 @@ def test_an_operator_reads_nobody_s_values(vault: Vault, root: Caller, ada: Call
 
 def test_no_name_looks_like_an_id(vault: Vault, root: Caller) -> None:
     with vault.services.storage.write() as unit, pytest.raises(Exception, match="UUID"):
-        vault.services.accounts.add(unit, HOST, str(uuid.uuid4()).upper(), PASSWORD)
+        vault.services.people.accounts.add(unit, HOST, str(uuid.uuid4()).upper(), PASSWORD)
     assert log_in(vault.services, root.username).user.id == root.id

@@ -222,7 +222,7 @@ def test_what_says_when_to_come_back_says_it_in_a_header(
             raise error
 
         with monkeypatch.context() as patch:
-            patch.setattr(type(vault.services.environments), "get", fail)
+            patch.setattr(type(vault.services.environments.environments), "get", fail)
             answer = ada("GET", "/environments/prod")
         assert (answer.status, answer.headers["retry-after"]) == (status, "7")
 
@@ -233,7 +233,7 @@ def test_an_error_that_nobody_expected_tells_nothing(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("canary")
 
-    monkeypatch.setattr(type(vault.services.environments), "get", fail)
+    monkeypatch.setattr(type(vault.services.environments.environments), "get", fail)
     answer = ada("GET", "/environments/prod")
     assert (answer.status, answer.code) == (500, "internal")
     assert answer.json["detail"] == "The server failed to answer."
@@ -249,7 +249,7 @@ def test_a_write_that_many_others_hinder_is_told_to_come_back(
         tries.append(1)
         raise Stale()
 
-    monkeypatch.setattr(type(vault.services.variables), "patch", fail)
+    monkeypatch.setattr(type(vault.services.environments.variables), "patch", fail)
     answer = ada("PATCH", "/globals/variables", {"variables": {}})
     assert (answer.status, answer.code, answer.headers["retry-after"]) == (503, "unavailable", "1")
     assert 1 < len(tries) < 20

@@ -44,7 +44,7 @@ def verification(name: str, store: Store) -> list[Line]:
     vault = open_vault(settings.load(store.env))
     try:
         _fill(vault, _EVENTS)
-        report = vault.verifier.verify()
+        report = vault.audit.verifier.verify()
     finally:
         vault.storage.close()
     # The store's other people were put in by SQL, and no event tells of them.
@@ -60,4 +60,4 @@ def _fill(vault: Services, count: int) -> None:
     for _ in range(0, count, _BATCH):
         events = [salted([str(event_id()), now_us(), *facts], is_forgotten=False) for _ in range(_BATCH)]
         with vault.storage.write() as unit:
-            vault.audit_tree.append(unit, events)
+            vault.audit.tree.append(unit, events)

@@ -32,7 +32,7 @@ def create_app(settings: Settings) -> Flask:
 def create_unaudited_app(settings: Settings) -> Flask:
     """The same, but no read is recorded: shows what waiting for the disk costs, which no real server leaves out."""
     app = create_app(settings)
-    app.extensions["strongroom"].services.values._reads = _Nobody()
+    app.extensions["strongroom"].services.environments.values._reads = _Nobody()
     return app
 
 

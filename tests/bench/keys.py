@@ -31,7 +31,7 @@ def _line(name: str, folder: Path, make_url: Callable[[Path], str], count: int) 
         done = vault.keys.rewrapping.run(HOST).done
         seconds, processor = time.perf_counter() - started, time.process_time() - processor
     finally:
-        vault.reads.close()
+        vault.audit.reads.close()
         vault.storage.close()
     rate = done / seconds
     figures = f"{rate:,.0f}/s ({processor / done * 1e6:.0f} µs of this process for each)"

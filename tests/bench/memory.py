@@ -14,9 +14,9 @@ from http.client import HTTPException
 from pathlib import Path
 
 from tests.bench.table import Line
-from tests.serving import RunningServer
 from tests.soak.memory_limit import tree
-from tests.vaults import PASSWORD
+from tests.support.serving import RunningServer
+from tests.support.vaults import PASSWORD
 
 _PEOPLE = 6
 _CLIENTS = 60

@@ -50,7 +50,7 @@ def _prepared(server: Measured) -> tuple[str, str]:
     vault = open_vault(settings.load(server.store.env))
     try:
         person = as_session(vault, log_in(vault, server.store.user).secret)
-        found = vault.environments.list(person, name=f"of-{_VARIABLES}", limit=1)
+        found = vault.environments.environments.list(person, name=f"of-{_VARIABLES}", limit=1)
         return log_in(vault, server.store.user, "web", "127.0.0.1").secret, found[0].id
     finally:
         vault.storage.close()

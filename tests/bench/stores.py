@@ -114,7 +114,7 @@ def _fill(vault: Services, unit: UnitOfWork, count: int) -> None:
             created_us=now_us(),
         )
         vault.instance.add_user_key(unit, user_id)
-        vault.environments.add_row(unit, user_id, EnvironmentKind.GLOBALS, "globals")
+        vault.environments.environments.add_row(unit, user_id, EnvironmentKind.GLOBALS, "globals")
         _fill_person(vault, unit, user_id, min(_ENVIRONMENTS_A_PERSON, count - start))
 
 

@@ -39,7 +39,7 @@ def tab(open_tab: OpenTab, place: Place, ada: Person) -> Tab:
 
 
 def environments(place: Place, person: Person) -> list[str]:
-    return [item.name for item in place.vault.environments.list(person.principal, limit=100)]
+    return [item.name for item in place.vault.environments.environments.list(person.principal, limit=100)]
 
 
 def form(url: str, **fields: str) -> str:

@@ -67,7 +67,7 @@ def stored(place: Place, person: Person) -> dict[str, Any]:
 
 
 def all_stored(place: Place, person: Person) -> tuple[Variable, ...]:
-    return place.vault.variables.read(person.principal, "prod").variables
+    return place.vault.environments.variables.read(person.principal, "prod").variables
 
 
 def sent_by(tab: Tab, path: str) -> list[dict[str, Any]]:
@@ -210,7 +210,7 @@ def test_a_change_of_the_settings_alone_is_no_conflict(tab: Tab, place: Place, a
     tab.expects_status(409)
     row(tab, "API_KEY").get_by_role("link").click()
     edited(tab).get_by_label("Value").fill("mine")
-    change = place.vault.environments.change
+    change = place.vault.environments.environments.change
     place.vault.storage.transaction(lambda unit: change(unit, ada.principal, "prod", {"description": "new"}))
     button(tab, "Save").click()
     expect(tab.page.get_by_text("Saved.")).to_be_visible()
@@ -234,7 +234,7 @@ def test_whoever_had_to_log_in_again_loses_nothing(tab: Tab, place: Place, ada: 
     tab.expects_status(403)
     row(tab, "API_KEY").get_by_role("link").click()
     edited(tab).get_by_label("Value").fill("mine")
-    place.vault.storage.transaction(lambda unit: place.vault.sessions.revoke_all(unit, ada.principal.user_id))
+    place.vault.storage.transaction(lambda unit: place.vault.people.sessions.revoke_all(unit, ada.principal.user_id))
     button(tab, "Save").click()
     expect(say(tab)).to_have_text("You are logged out: log in again, then retry.")
     tab.become(ada)
@@ -256,7 +256,7 @@ def test_what_one_person_typed_is_never_saved_in_anothers_account(tab: Tab, plac
     button(tab, "Save").click()
     expect(say(tab)).to_contain_text("This form is of another page or an older session.")
     for person in (ada, bob):
-        found = place.vault.variables.read(person.principal, None).variables
+        found = place.vault.environments.variables.read(person.principal, None).variables
         assert [item.text for item in found] == [f"key of {person.username}"]
 
 

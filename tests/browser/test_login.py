@@ -62,7 +62,7 @@ def test_nor_does_it_in_a_browser_that_keeps_pages_whole(
         tab = open_tab(place, ada, browser=other)
         tab.go("/environments")
         tab.go("/tokens")
-        write(place.vault, lambda unit: place.vault.sessions.revoke_all(unit, ada.principal.user_id))
+        write(place.vault, lambda unit: place.vault.people.sessions.revoke_all(unit, ada.principal.user_id))
         tab.page.evaluate("history.back()")
         expect(tab.page).to_have_url(re.compile(r"/login\?next="))
         tab.context.close()

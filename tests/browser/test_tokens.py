@@ -55,7 +55,7 @@ def test_a_reload_of_the_answer_makes_no_second_token_and_shows_no_secret_again(
     tab.page.reload()
     expect(tab.page.get_by_role("status")).to_contain_text("This form was sent before")
     assert not _SECRET.search(tab.page.content())
-    assert len(place.vault.tokens.list(ada.principal, None, 10)) == 1
+    assert len(place.vault.tokens.tokens.list(ada.principal, None, 10)) == 1
 
 
 def test_a_fault_of_the_form_stands_beside_its_field_and_nothing_is_lost(place: Place, open_tab: OpenTab) -> None:

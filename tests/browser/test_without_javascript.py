@@ -35,7 +35,7 @@ def test_a_person_logs_in_reads_changes_and_saves(place: Place, tab: Tab, ada: P
     page.get_by_label("Value", exact=True).fill("db.example")
     page.get_by_role("button", name="Save").first.click()
     expect(page.get_by_role("link", name="HOST")).to_be_visible()
-    found = place.vault.variables.read(ada.principal, "prod").variables
+    found = place.vault.environments.variables.read(ada.principal, "prod").variables
     assert [(item.name, item.value) for item in found] == [("HOST", "db.example")]
 
 

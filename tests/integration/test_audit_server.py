@@ -40,7 +40,7 @@ class Place:
         prepare_vault(settings.load(self.environ))
         vault = self.open()
         with vault.storage.write() as unit:
-            vault.accounts.add(unit, HOST, "ada", PASSWORD)
+            vault.people.accounts.add(unit, HOST, "ada", PASSWORD)
         ada = as_session(vault, log_in(vault, "ada").secret)
         add_environment(vault, ada, "prod", A="1")
         self.token = add_token(vault, ada, grant("read", environment="prod")).secret
@@ -69,10 +69,10 @@ class Place:
         """The request ids of all reads that the trail has."""
         vault = self.open()
         try:
-            found = vault.trail.search(HOST, Search(action="values.read"), None, 100_000)
+            found = vault.audit.trail.search(HOST, Search(action="values.read"), None, 100_000)
             return [seen.event.request_id for seen in found]
         finally:
-            vault.reads.close()
+            vault.audit.reads.close()
             vault.storage.close()
 
 
@@ -110,7 +110,7 @@ def test_nothing_that_was_answered_is_missing_after_a_kill(place: Place) -> None
     assert set(answered) <= set(told)
     assert len(told) == len(set(told)), "Nothing is told twice."
     vault = place.open()
-    assert vault.verifier.verify().faults == []
+    assert vault.audit.verifier.verify().faults == []
     vault.storage.close()
 
 

@@ -46,7 +46,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> WrongClock:
 def vault(tmp_path: Path, fresh_database: FreshDatabase, clock: WrongClock) -> Iterator[Services]:
     made = make_vault(tmp_path, fresh_database("sqlite"))
     yield made
-    made.reads.close()
+    made.audit.reads.close()
     made.storage.close()
 
 

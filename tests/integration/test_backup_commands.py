@@ -34,7 +34,7 @@ Run = Callable[..., Result]
 def vault(tmp_path: Path, fresh_database: FreshDatabase) -> Iterator[Services]:
     made = make_vault(tmp_path, fresh_database("sqlite"))
     yield made
-    made.reads.close()
+    made.audit.reads.close()
     made.storage.close()
 
 

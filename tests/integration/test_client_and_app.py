@@ -39,7 +39,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     services = open_vault(chosen)
     with services.storage.write() as unit:
         for name in ("ada", "bob"):
-            services.accounts.add(unit, host_operator("test"), name, PASSWORD)
+            services.people.accounts.add(unit, host_operator("test"), name, PASSWORD)
     services.storage.close()
     made = create_app(chosen)
     yield made

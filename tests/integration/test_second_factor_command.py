@@ -51,12 +51,12 @@ def account(environ: dict[str, str]) -> Account:
     prepare_vault(chosen)
     services = open_vault(chosen)
     with services.storage.write() as unit:
-        services.accounts.add(unit, HOST, "ada", PASSWORD)
+        services.people.accounts.add(unit, HOST, "ada", PASSWORD)
     ada = as_session(services, log_in(services, "ada").secret)
-    begun = services.factors.begin_totp(ada)
+    begun = services.people.factors.begin_totp(ada)
     # One step behind is good too: the present code stays unused.
     code = pyotp.TOTP(begun.secret).at(int(time.time()), counter_offset=-1)
-    added = services.factors.confirm_totp(ada, begun.id, code)
+    added = services.people.factors.confirm_totp(ada, begun.id, code)
     services.storage.close()
     return Account(begun.secret, added.recovery_codes)
 

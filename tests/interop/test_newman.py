@@ -75,7 +75,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     prepare_vault(chosen)
     services = open_vault(chosen)
     with services.storage.write() as unit:
-        services.accounts.add(unit, host_operator("test"), "ada", PASSWORD)
+        services.people.accounts.add(unit, host_operator("test"), "ada", PASSWORD)
     services.storage.close()
     with RunningServer(folder, environ) as running:
         yield running

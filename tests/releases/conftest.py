@@ -44,7 +44,7 @@ def upgraded(
     clock = kept.clock
     vault = open_vault(kept.settings, clock)
     yield Upgraded(kept, vault, clock, Asker(kept, vault))
-    vault.reads.close()
+    vault.audit.reads.close()
     vault.storage.close()
     if kind == "postgresql":
         request.getfixturevalue("postgres").drop_database(kept.url)

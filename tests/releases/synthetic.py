@@ -47,9 +47,9 @@ def next_release(folder: Path) -> Release:
     _copy_package(folder)
     storage = folder / "vault" / "storage"
     _change(folder / "vault" / "__init__.py", r'__version__ = ".*"', f'__version__ = "{VERSION}"')
-    _change(storage / "schema.py", rf'SCHEMA = "{SCHEMA}"', f'SCHEMA = "{NUMBER:04}"')
-    _append(storage / "environments.py", _SIGNED)
-    (storage / "migrations" / "versions" / f"{NUMBER:04}_synthetic.py").write_text(_MIGRATION)
+    _change(storage / "database" / "schema.py", rf'SCHEMA = "{SCHEMA}"', f'SCHEMA = "{NUMBER:04}"')
+    _append(storage / "rows" / "environments.py", _SIGNED)
+    (storage / "database" / "migrations" / "versions" / f"{NUMBER:04}_synthetic.py").write_text(_MIGRATION)
     return Release.compiled(folder)
 
 

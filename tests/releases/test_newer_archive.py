@@ -25,7 +25,7 @@ from vault.app import open_vault
 from vault.model.principal import host_operator
 
 vault = open_vault(settings.load())
-assert vault.upgrading.open(host_operator("test")) > 0
+assert vault.keys.upgrading.open(host_operator("test")) > 0
 def work(unit):
     row = unit.environments.by_name(unit.users.by_name("bob").id, "home")
     unit.environments.change(row, {COLUMN}="new")
@@ -65,7 +65,7 @@ def test_a_newer_archive_is_restored_until_it_holds_what_is_not_known(
     try:
         assert Asker(kept, again).wrong_reads(sessions=False) == []
     finally:
-        again.reads.close()
+        again.audit.reads.close()
         again.storage.close()
     path = {"PYTHONPATH": str(newer.code), "PYTHONSAFEPATH": "1"}
     subprocess.run([sys.executable, "-c", _OPEN_AND_SET], env={**os.environ, **kept.env, **path}, check=True)

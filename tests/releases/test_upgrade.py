@@ -38,7 +38,7 @@ def test_everything_opens_and_verifies(upgraded: Upgraded) -> None:
     assert all(part.count > 5 for part in parts)
     # The checkpoint that the release signed: its tree is the beginning of this one.
     note = (upgraded.kept.folder / "checkpoint.txt").read_text()
-    report = upgraded.vault.verifier.verify(note)
+    report = upgraded.vault.audit.verifier.verify(note)
     assert report.faults == []
     assert report.size > 50
 
@@ -93,7 +93,7 @@ def test_every_token_may_do_what_it_could_and_no_more(upgraded: Upgraded) -> Non
 
 
 def test_people_log_in_as_before(upgraded: Upgraded) -> None:
-    people, logins = upgraded.kept.facts["people"], upgraded.vault.logins
+    people, logins = upgraded.kept.facts["people"], upgraded.vault.people.logins
     assert logins.begin("bob", people["bob"]["password"], VISIT).user.role == "user"
     refused = [("bob", people["bob"]["former_password"]), ("carol", people["carol"]["password"])]
     for name, password in [*refused, *((name, "whatever it was") for name in upgraded.kept.facts["erased_people"])]:
@@ -102,7 +102,7 @@ def test_people_log_in_as_before(upgraded: Upgraded) -> None:
 
 
 def test_second_factors_are_asked_for_and_taken(upgraded: Upgraded) -> None:
-    ada, logins = upgraded.kept.facts["people"]["ada"], upgraded.vault.logins
+    ada, logins = upgraded.kept.facts["people"]["ada"], upgraded.vault.people.logins
 
     def asked() -> str:
         with pytest.raises(SecondFactorRequired) as caught:
@@ -141,7 +141,7 @@ def test_reads_that_a_killed_worker_left_in_its_spool_are_brought_in_once(upgrad
     assert [found.count(request_id) for request_id in upgraded.kept.facts["spooled"]] == [1] * len(
         upgraded.kept.facts["spooled"]
     )
-    assert upgraded.vault.verifier.verify().faults == []
+    assert upgraded.vault.audit.verifier.verify().faults == []
 
 
 def test_a_release_that_is_too_old_for_the_schema_says_so(
@@ -170,11 +170,11 @@ def test_an_archive_is_restored_into_either_database(
         ask = Asker(kept, again)
         assert ask.wrong_reads(sessions=False) == []
         assert ask.wrong_tokens() == []
-        assert again.verifier.verify((kept.folder / "checkpoint.txt").read_text()).faults == []
+        assert again.audit.verifier.verify((kept.folder / "checkpoint.txt").read_text()).faults == []
         [(locked,)] = run_sql(again, "SELECT locked FROM lock_flag")
         assert not locked
     finally:
-        again.reads.close()
+        again.audit.reads.close()
         again.storage.close()
 
 

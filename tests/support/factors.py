@@ -2,7 +2,7 @@
 
 app = add_totp(vault, "ada")
 required = asked(vault, "ada")                                   # the challenge after the password
-session = vault.logins.complete(required.challenge_id, Proof(code=app.code(vault)), WEB)
+session = vault.people.logins.complete(required.challenge_id, Proof(code=app.code(vault)), WEB)
 """
 
 from __future__ import annotations
@@ -45,29 +45,31 @@ def fresh(vault: Services, name: str, kind: str = "api") -> Principal:
 def add_totp(vault: Services, name: str, by: Principal | None = None) -> App:
     """An authenticator app for an account. Its present code is used up by that, as every code that was taken."""
     principal = by or fresh(vault, name)
-    begun = vault.factors.begin_totp(principal)
-    added = vault.factors.confirm_totp(principal, begun.id, pyotp.TOTP(begun.secret).at(vault.clock() // SECOND_US))
+    begun = vault.people.factors.begin_totp(principal)
+    added = vault.people.factors.confirm_totp(
+        principal, begun.id, pyotp.TOTP(begun.secret).at(vault.clock() // SECOND_US)
+    )
     return App(added.factor.id, begun.secret, added.recovery_codes)
 
 
 def add_passkey(vault: Services, name: str, by: Principal | None = None) -> Authenticator:
     """A passkey for an account."""
     principal, device = by or fresh(vault, name), Authenticator()
-    begun = vault.factors.begin_passkey(principal)
-    vault.factors.confirm_passkey(principal, begun.id, device.create(begun.options))
+    begun = vault.people.factors.begin_passkey(principal)
+    vault.people.factors.confirm_passkey(principal, begun.id, device.create(begun.options))
     return device
 
 
 def asked(vault: Services, name: str, visit: Visit = WEB) -> SecondFactorRequired:
     """What a right password is answered with."""
     with pytest.raises(SecondFactorRequired) as caught:
-        vault.logins.begin(name, PASSWORD, visit)
+        vault.people.logins.begin(name, PASSWORD, visit)
     return caught.value
 
 
 def with_code(vault: Services, name: str, app: App, visit: Visit = WEB) -> Principal:
     """A session that was begun with password and code."""
-    begun = vault.logins.complete(asked(vault, name, visit).challenge_id, Proof(code=app.code(vault)), visit)
+    begun = vault.people.logins.complete(asked(vault, name, visit).challenge_id, Proof(code=app.code(vault)), visit)
     return as_session(vault, begun.secret, visit.kind)
 
 

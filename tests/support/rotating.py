@@ -28,6 +28,7 @@ from vault.settings import Settings
 from vault.storage import NoCache, RowSigner, Storage, first_rows
 from vault.storage.signing.authority import REPOSITORIES
 from vault.storage.tables import credentials, data_keys, environments, revisions, user_keys
+from vault.wiring import wire
 
 
 class Worker:
@@ -83,7 +84,7 @@ def opened_with(
     except StrongroomError:
         storage.close()
         raise
-    return Services.wire(settings, storage, instance, NoCache(), clock)
+    return wire(settings, storage, instance, NoCache(), clock)
 
 
 def open_everything(vault: Services) -> int:
@@ -98,16 +99,16 @@ def open_everything(vault: Services) -> int:
             vault.instance.user_key(row.owner_id, row)
         places = {row.id: row for row in unit.environments.all(select(environments))}
         for row in places.values():
-            vault.environments.view(unit, row)
+            vault.environments.environments.view(unit, row)
         for row in unit.data_keys.all(select(data_keys)):
             assert row.environment_id in places
         for row in unit.revisions.all(select(revisions)):
-            vault.history._sealer.open_stored(unit, places[row.environment_id], row)
+            vault.environments.history._sealer.open_stored(unit, places[row.environment_id], row)
             opened += 1
         for row in unit.credentials.all(select(credentials)):
             user = unit.users.by_id(row.user_id)
             assert user is not None
-            assert (vault.accounts._stored_hash(unit, user) or "").startswith("$argon2id$")
+            assert (vault.people.accounts._stored_hash(unit, user) or "").startswith("$argon2id$")
     return opened
 
 

@@ -101,7 +101,7 @@ def write(vault: Services, action: Callable[[UnitOfWork], T]) -> T:
 
 def add_person(vault: Services, name: str = "ada", role: Role = Role.USER) -> Principal:
     """A person with `PASSWORD`, and the principal of a session of theirs."""
-    write(vault, lambda unit: vault.accounts.add(unit, HOST, name, PASSWORD, role))
+    write(vault, lambda unit: vault.people.accounts.add(unit, HOST, name, PASSWORD, role))
     return as_session(vault, log_in(vault, name).secret)
 
 
@@ -111,32 +111,32 @@ def log_in(vault: Services, name: str, kind: str = "api", address: str = ADDRESS
     def begin(unit: UnitOfWork) -> NewSession:
         user = unit.users.by_name(name)
         assert user is not None
-        return vault.sessions.begin(unit, user, kind, address, "test", "request")
+        return vault.people.sessions.begin(unit, user, kind, address, "test", "request")
 
     return write(vault, begin)
 
 
 def as_session(vault: Services, secret: str, kind: str = "api", address: str = ADDRESS) -> Principal:
     """Who holds this session secret."""
-    return vault.sessions.authenticate(secret, kind, address, "request")
+    return vault.people.sessions.authenticate(secret, kind, address, "request")
 
 
 def as_token(vault: Services, secret: str | None, address: str = ADDRESS) -> Principal:
     """Who holds this token secret."""
     assert secret is not None
-    return vault.token_holders.authenticate(secret, address, "request")
+    return vault.tokens.holders.authenticate(secret, address, "request")
 
 
 def change_password(vault: Services, who: Principal, current: str, new: str) -> None:
     """Change one's own password, as the API does."""
-    proof = vault.accounts.prepare_password(who, current, new)
-    write(vault, lambda unit: vault.accounts.change_password(unit, who, proof))
+    proof = vault.people.accounts.prepare_password(who, current, new)
+    write(vault, lambda unit: vault.people.accounts.change_password(unit, who, proof))
 
 
 def erase_oneself(vault: Services, who: Principal, password: str = PASSWORD) -> ErasureReport:
     """Delete one's own account, as the API does."""
-    proof = vault.accounts.prove(who, password)
-    return write(vault, lambda unit: vault.erasure.own(unit, who, proof))
+    proof = vault.people.accounts.prove(who, password)
+    return write(vault, lambda unit: vault.people.erasure.own(unit, who, proof))
 
 
 def grant(permissions: str, **scope: Any) -> GrantRequest:
@@ -147,16 +147,16 @@ def grant(permissions: str, **scope: Any) -> GrantRequest:
 def add_token(vault: Services, principal: Principal, *grants: GrantRequest, **wishes: Any) -> TokenView:
     """A token with its secret."""
     request = TokenRequest(wishes.pop("name", "service"), grants, **wishes)
-    return write(vault, lambda unit: vault.tokens.create(unit, principal, request))
+    return write(vault, lambda unit: vault.tokens.tokens.create(unit, principal, request))
 
 
 def add_environment(vault: Services, principal: Principal, environment: str, /, **variables: str) -> Record:
     """A new environment, with a first revision where there are variables."""
 
     def create(unit: UnitOfWork) -> Record:
-        row = vault.environments.create(unit, principal, environment)
+        row = vault.environments.environments.create(unit, principal, environment)
         filled = [Variable(name, value) for name, value in variables.items()]
-        return vault.variables.fill(unit, principal, row, filled) if filled else row
+        return vault.environments.variables.fill(unit, principal, row, filled) if filled else row
 
     return write(vault, create)
 
@@ -164,21 +164,21 @@ def add_environment(vault: Services, principal: Principal, environment: str, /, 
 def patch(vault: Services, principal: Principal, reference: str | None, /, **changes: Any) -> int | None:
     """Merge changes (a text is a value, None removes, a dict sets attributes); the revision's number."""
     merged = {name: {"value": change} if isinstance(change, str) else change for name, change in changes.items()}
-    return write(vault, lambda unit: vault.variables.patch(unit, principal, reference, merged)).revision
+    return write(vault, lambda unit: vault.environments.variables.patch(unit, principal, reference, merged)).revision
 
 
 def put(vault: Services, principal: Principal, reference: str | None, *variables: Variable) -> int | None:
     """Replace all variables, whatever is there; the revision's number."""
-    readable = vault.variables.read(principal, reference).revision is not None
+    readable = vault.environments.variables.read(principal, reference).revision is not None
     precondition = Precondition(match="*") if readable else Precondition(none=True)
     return write(
-        vault, lambda unit: vault.variables.replace(unit, principal, reference, variables, precondition)
+        vault, lambda unit: vault.environments.variables.replace(unit, principal, reference, variables, precondition)
     ).revision
 
 
 def values(vault: Services, principal: Principal, reference: str | None, **question: Any) -> dict[str, str]:
     """The values that a service would get."""
-    found = vault.values.read(principal, reference, Question(**question)).values
+    found = vault.environments.values.read(principal, reference, Question(**question)).values
     assert found is not None
     return found.values
 
@@ -188,8 +188,8 @@ def wrap(vault: Services, principal: Principal, answer: str, path: str, ttl_seco
     token_id = principal.id if principal.kind is PrincipalKind.TOKEN else None
 
     def both(unit: UnitOfWork) -> str:
-        reserved = vault.wrapping.reserve(unit, principal.user_id, token_id, path, ttl_seconds)
-        return vault.wrapping.fill(unit, principal, reserved, answer).token
+        reserved = vault.vaultkv.wrapping.reserve(unit, principal.user_id, token_id, path, ttl_seconds)
+        return vault.vaultkv.wrapping.fill(unit, principal, reserved, answer).token
 
     return write(vault, both)
 

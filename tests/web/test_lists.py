@@ -42,16 +42,16 @@ class Crowd:
         # Passwords are hashed for people, which takes long, so there are fewer of these.
         for number in range(self.has // 10, count // 10):
             name = f"someone-{number}"
-            write(services, partial(services.accounts.add, principal=HOST, name=name, password=PASSWORD))
+            write(services, partial(services.people.accounts.add, principal=HOST, name=name, password=PASSWORD))
             log_in(services, self.caller.username)
-        services.reads.drain()
+        services.audit.reads.drain()
         self.has = count
 
     def _add(self, number: int) -> None:
         services = self.vault.services
         add_environment(services, self.who, f"env-{number:03}", **({"A": "1"} if number % 20 == 0 else {}))
         gone = add_environment(services, self.who, f"gone-{number:03}")
-        write(services, partial(services.environments.delete, principal=self.who, reference=gone.id))
+        write(services, partial(services.environments.environments.delete, principal=self.who, reference=gone.id))
         patch(services, self.who, "env-000", A=str(number))
         add_token(services, self.who, grant("read", path="a"), grant("list", path="b"))
 
@@ -61,10 +61,13 @@ def crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crowd]:
     folder = tmp_path_factory.mktemp("crowd")
     vault = open_for_tests(folder, f"sqlite:///{folder / 'strongroom.db'}")
     visitor = newcomer(vault, "ada")
-    write(vault.services, lambda unit: vault.services.accounts.set_role(unit, HOST, visitor.username, Role.OPERATOR))
+    write(
+        vault.services,
+        lambda unit: vault.services.people.accounts.set_role(unit, HOST, visitor.username, Role.OPERATOR),
+    )
     visitor.log_in()
     session = log_in(vault.services, visitor.username, address="127.0.0.1")
-    who = vault.services.sessions.authenticate(session.secret, "api", "127.0.0.1", "request")
+    who = vault.services.people.sessions.authenticate(session.secret, "api", "127.0.0.1", "request")
     caller = Caller(vault.app, session.secret, who.user_id, visitor.username, session.row.id)
     narrow = caller.token({"path": "env-999", "permissions": ["list"]})
     made = Crowd(vault, visitor, caller, Kv(vault.app, session.secret), narrow, who)
@@ -166,7 +169,7 @@ def test_ended_tokens_are_in_no_list_of_accessors_and_never_more_than_a_bound(
     clock = FakeClock()
     vault = open_for_tests(tmp_path, f"sqlite:///{tmp_path / 'strongroom.db'}", clock=clock, quota_tokens=3)
     services = vault.services
-    who = services.sessions.authenticate(vault.person("ada").secret, "api", "127.0.0.1", "request")
+    who = services.people.sessions.authenticate(vault.person("ada").secret, "api", "127.0.0.1", "request")
     keeper = add_token(services, who, grant("read", path="a"), ttl_seconds=None)
     for number in range(60):
         kind = number % 3
@@ -179,13 +182,13 @@ def test_ended_tokens_are_in_no_list_of_accessors_and_never_more_than_a_bound(
         )
         assert made.secret is not None
         if kind == 1:
-            services.token_holders.authenticate(made.secret, "127.0.0.1", "request")
+            services.tokens.holders.authenticate(made.secret, "127.0.0.1", "request")
         elif kind == 2:
-            write(services, partial(services.tokens.revoke, principal=who, token_id=made.row.id))
+            write(services, partial(services.tokens.tokens.revoke, principal=who, token_id=made.row.id))
         clock.advance(6)
     with services.storage.read() as unit:
         assert unit.tokens.counts(who.user_id, clock()) == (1, 21)
-    assert services.tokens.accessors(who, 100) == [keeper.row.accessor]
+    assert services.tokens.tokens.accessors(who, 100) == [keeper.row.accessor]
     clock.advance(2 * 86_400)
     with services.storage.write() as unit:
         assert unit.tokens.purge(clock() - 86_400) == 21

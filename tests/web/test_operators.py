@@ -16,13 +16,16 @@ PAGES = ("/operator", "/operator/keys", "/operator/people", "/operator/audit", "
 def root(vault: Vault) -> Visitor:
     """An operator, logged in."""
     visitor = newcomer(vault, "root")
-    write(vault.services, lambda unit: vault.services.accounts.set_role(unit, HOST, visitor.username, Role.OPERATOR))
+    write(
+        vault.services,
+        lambda unit: vault.services.people.accounts.set_role(unit, HOST, visitor.username, Role.OPERATOR),
+    )
     visitor.log_in()
     return visitor
 
 
 def user_id(vault: Vault, visitor: Visitor) -> str:
-    return next(str(row.id) for row in vault.services.accounts.list(HOST) if row.name == visitor.username)
+    return next(str(row.id) for row in vault.services.people.accounts.list(HOST) if row.name == visitor.username)
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -38,7 +38,7 @@ def save(visitor: Visitor, place: str, *edits: tuple[str | None, dict[str, Any] 
 def events(vault: Vault, environment: str) -> list[Event]:
     drain(vault.services)
     search = Search(environment_id=environment.rpartition("/")[2])
-    return [seen.event for seen in vault.services.trail.search(host_operator("test"), search, None, 100)]
+    return [seen.event for seen in vault.services.audit.trail.search(host_operator("test"), search, None, 100)]
 
 
 def test_the_table_has_names_and_no_value(ada: Visitor, place: str) -> None:

@@ -19,7 +19,7 @@ blueprint = StrictBlueprint("audit", __name__, description="Who did what.")
 @blueprint.response(200, OwnAuditPage)
 def own_trail(query: dict[str, Any]) -> Any:
     """What was done with what is mine, the newest first."""
-    found = services().trail.own(principal(), _before(query), page_limit(query))
+    found = services().audit.trail.own(principal(), _before(query), page_limit(query))
     return _page(found, query)
 
 
@@ -28,7 +28,7 @@ def own_trail(query: dict[str, Any]) -> Any:
 @blueprint.response(200, AuditPage)
 def search_audit(query: dict[str, Any]) -> Any:
     """What was done by anybody, the newest first; `variable` looks for one variable by its name."""
-    trail = services().trail
+    trail = services().audit.trail
     search = Search(
         user_id=trail.user_id(principal(), query["user"]) if query["user"] is not None else None,
         actor=query["actor"],

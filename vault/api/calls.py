@@ -104,7 +104,7 @@ def asked_first(*permissions: Permission, anywhere: bool = False) -> Callable[[V
             if is_large() and anywhere and not allows_anywhere(principal(), permissions):
                 raise NotGranted()
             if is_large() and not anywhere:
-                services().environments.require(principal(), kwargs.get("env"), permissions)
+                services().environments.environments.require(principal(), kwargs.get("env"), permissions)
             return view(*args, **kwargs)
 
         return run

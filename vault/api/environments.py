@@ -32,7 +32,7 @@ def list_environments(query: dict[str, Any]) -> Any:
     """My environments, in order of name."""
     after = place_of(query, str)
     deleted, name = query["deleted"], query["name"]
-    found = services().environments.list(
+    found = services().environments.environments.list(
         principal(), name=name, deleted=deleted, after=after[0] if after else "", limit=page_limit(query)
     )
     body, headers = page(found, query, lambda item: [item.id if deleted else item.name])
@@ -48,24 +48,26 @@ def create_environment(body: dict[str, Any], unit: UnitOfWork) -> Any:
     """Make an environment, with its first variables where they are given."""
     verbs = services()
     facts = {"description": body["description"], "max_versions": body["max_versions"]}
-    row = verbs.environments.create(unit, principal(), body["name"], **facts)
+    row = verbs.environments.environments.create(unit, principal(), body["name"], **facts)
     if body["variables"] is not None:
-        row = verbs.variables.fill(unit, principal(), row, [variable_of(item) for item in body["variables"]])
-    return verbs.environments.view(unit, row), {"Location": f"/api/v1/environments/{row.id}"}
+        row = verbs.environments.variables.fill(
+            unit, principal(), row, [variable_of(item) for item in body["variables"]]
+        )
+    return verbs.environments.environments.view(unit, row), {"Location": f"/api/v1/environments/{row.id}"}
 
 
 @blueprint.route("/environments/<env>", methods=["GET"])
 @blueprint.response(200, EnvironmentSchema)
 def get_environment(env: str) -> Environment:
     """One environment, without its values."""
-    return services().environments.get(principal(), env)
+    return services().environments.environments.get(principal(), env)
 
 
 @blueprint.route("/globals", methods=["GET"])
 @blueprint.response(200, EnvironmentSchema)
 def get_globals() -> Environment:
     """My globals, without their values."""
-    return services().environments.get(principal(), GLOBALS)
+    return services().environments.environments.get(principal(), GLOBALS)
 
 
 @blueprint.route("/environments/<env>", methods=["PATCH"])
@@ -74,8 +76,8 @@ def get_globals() -> Environment:
 @blueprint.response(200, EnvironmentSchema)
 def change_environment(body: dict[str, Any], env: str, unit: UnitOfWork) -> Environment:
     """Change a name, a description or a rule."""
-    row = services().environments.change(unit, principal(), env, body)
-    return services().environments.view(unit, row)
+    row = services().environments.environments.change(unit, principal(), env, body)
+    return services().environments.environments.view(unit, row)
 
 
 @blueprint.route("/globals", methods=["PATCH"])
@@ -84,8 +86,8 @@ def change_environment(body: dict[str, Any], env: str, unit: UnitOfWork) -> Envi
 @blueprint.response(200, EnvironmentSchema)
 def change_globals(body: dict[str, Any], unit: UnitOfWork) -> Environment:
     """Change a description or a rule of my globals."""
-    row = services().environments.change(unit, principal(), GLOBALS, body)
-    return services().environments.view(unit, row)
+    row = services().environments.environments.change(unit, principal(), GLOBALS, body)
+    return services().environments.environments.view(unit, row)
 
 
 @blueprint.route("/environments/<env>", methods=["DELETE"])
@@ -93,7 +95,7 @@ def change_globals(body: dict[str, Any], unit: UnitOfWork) -> Environment:
 @blueprint.response(204)
 def delete_environment(env: str, unit: UnitOfWork) -> None:
     """Delete an environment; for 30 days it can be brought back."""
-    services().environments.delete(unit, principal(), env)
+    services().environments.environments.delete(unit, principal(), env)
 
 
 @blueprint.route("/environments/<env>/undelete", methods=["POST"])
@@ -102,8 +104,8 @@ def delete_environment(env: str, unit: UnitOfWork) -> None:
 @blueprint.response(200, EnvironmentSchema)
 def undelete_environment(body: dict[str, Any], env: str, unit: UnitOfWork) -> Environment:
     """Bring a deleted environment back, by its id or its name, perhaps under a new name."""
-    row = services().environments.undelete(unit, principal(), env, body["name"])
-    return services().environments.view(unit, row)
+    row = services().environments.environments.undelete(unit, principal(), env, body["name"])
+    return services().environments.environments.view(unit, row)
 
 
 @blueprint.route("/environments/<env>/copy", methods=["POST"])
@@ -112,5 +114,5 @@ def undelete_environment(body: dict[str, Any], env: str, unit: UnitOfWork) -> En
 @blueprint.response(201, EnvironmentSchema)
 def copy_environment(body: dict[str, Any], env: str, unit: UnitOfWork) -> Any:
     """Make a new environment with the current variables of this one."""
-    row = services().variables.copy(unit, principal(), env, body["name"])
-    return services().environments.view(unit, row), {"Location": f"/api/v1/environments/{row.id}"}
+    row = services().environments.variables.copy(unit, principal(), env, body["name"])
+    return services().environments.environments.view(unit, row), {"Location": f"/api/v1/environments/{row.id}"}

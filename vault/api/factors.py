@@ -24,14 +24,14 @@ blueprint = StrictBlueprint("factors", __name__, description="My second factors.
 @blueprint.response(200, FactorsAnswer)
 def list_factors() -> FactorList:
     """My second factors, and how many recovery codes are left."""
-    return services().factors.list(principal())
+    return services().people.factors.list(principal())
 
 
 @blueprint.route("/me/factors/totp", methods=["POST"])
 @blueprint.response(201, NewTotpAnswer)
 def begin_totp() -> TotpEnrolment:
     """Begin to add an authenticator app."""
-    return services().factors.begin_totp(principal())
+    return services().people.factors.begin_totp(principal())
 
 
 @blueprint.route("/me/factors/totp/<enrolment_id>", methods=["POST"])
@@ -39,14 +39,14 @@ def begin_totp() -> TotpEnrolment:
 @blueprint.response(201, AddedAnswer)
 def confirm_totp(body: dict[str, Any], enrolment_id: str) -> Added:
     """Add the app, with a code that it shows."""
-    return services().factors.confirm_totp(principal(), enrolment_id, body["code"], body["name"])
+    return services().people.factors.confirm_totp(principal(), enrolment_id, body["code"], body["name"])
 
 
 @blueprint.route("/me/factors/passkeys", methods=["POST"])
 @blueprint.response(201, NewPasskeyAnswer)
 def begin_passkey() -> PasskeyEnrolment:
     """Begin to add a passkey."""
-    return services().factors.begin_passkey(principal())
+    return services().people.factors.begin_passkey(principal())
 
 
 @blueprint.route("/me/factors/passkeys/<enrolment_id>", methods=["POST"])
@@ -54,18 +54,18 @@ def begin_passkey() -> PasskeyEnrolment:
 @blueprint.response(201, AddedAnswer)
 def confirm_passkey(body: dict[str, Any], enrolment_id: str) -> Added:
     """Add the passkey that the browser has made."""
-    return services().factors.confirm_passkey(principal(), enrolment_id, body["passkey"], body["name"])
+    return services().people.factors.confirm_passkey(principal(), enrolment_id, body["passkey"], body["name"])
 
 
 @blueprint.route("/me/factors/recovery-codes", methods=["POST"])
 @blueprint.response(201, RecoveryCodesAnswer)
 def new_recovery_codes() -> dict[str, Any]:
     """Ten new recovery codes in place of the old ones."""
-    return {"recovery_codes": services().factors.new_recovery_codes(principal())}
+    return {"recovery_codes": services().people.factors.new_recovery_codes(principal())}
 
 
 @blueprint.route("/me/factors/<factor_id>", methods=["DELETE"])
 @blueprint.response(204)
 def remove_factor(factor_id: str) -> None:
     """Remove a factor; with the last one, the password alone logs in again."""
-    services().factors.remove(principal(), factor_id)
+    services().people.factors.remove(principal(), factor_id)

@@ -18,11 +18,11 @@ blueprint = StrictBlueprint("me", __name__, description="My account.")
 @blueprint.response(200, UserSchema)
 def me() -> Record:
     """Who I am."""
-    return services().accounts.me(principal())
+    return services().people.accounts.me(principal())
 
 
 def _new_password(body: dict[str, Any]) -> NewPassword:
-    return services().accounts.prepare_password(principal(), body["current_password"], body["new_password"])
+    return services().people.accounts.prepare_password(principal(), body["current_password"], body["new_password"])
 
 
 @blueprint.route("/me/password", methods=["PUT"])
@@ -31,11 +31,11 @@ def _new_password(body: dict[str, Any]) -> NewPassword:
 @blueprint.response(204)
 def change_password(_body: dict[str, Any], unit: UnitOfWork, proof: NewPassword) -> None:
     """Change my password; my other sessions end."""
-    services().accounts.change_password(unit, principal(), proof)
+    services().people.accounts.change_password(unit, principal(), proof)
 
 
 def _proven_account(body: dict[str, Any]) -> Record:
-    return services().accounts.prove(principal(), body["password"])
+    return services().people.accounts.prove(principal(), body["password"])
 
 
 @blueprint.route("/me", methods=["DELETE"])
@@ -44,4 +44,4 @@ def _proven_account(body: dict[str, Any]) -> Record:
 @blueprint.response(200, ErasureAnswer)
 def delete_me(_body: dict[str, Any], unit: UnitOfWork, proof: Record) -> ErasureReport:
     """Delete my account with all that is in it, for good. No answer is kept: asked again, it is a 401."""
-    return services().erasure.own(unit, principal(), proof)
+    return services().people.erasure.own(unit, principal(), proof)

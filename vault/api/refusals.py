@@ -16,7 +16,7 @@ def audited(error: StrongroomError, request_id: str) -> StrongroomError:
     services = cast(Services, current_app.extensions["strongroom"].services)
     reference = str((request.view_args or {}).get("env") or "")
     try:
-        services.reads.turned_away(
+        services.audit.reads.turned_away(
             error,
             g.get("principal"),
             address=request.remote_addr or "",

@@ -24,7 +24,9 @@ _NUMBER = f"int(max={REVISION_MOST}):number"
 def list_revisions(query: dict[str, Any], env: str | None = None) -> Any:
     """All revisions, the newest first."""
     before = place_of(query, int)
-    found = services().history.revisions(principal(), env, before[0] if before else None, page_limit(query))
+    found = services().environments.history.revisions(
+        principal(), env, before[0] if before else None, page_limit(query)
+    )
     return page(found, query, lambda item: [item.number])
 
 
@@ -32,7 +34,7 @@ def list_revisions(query: dict[str, Any], env: str | None = None) -> Any:
 @blueprint.response(200, RevisionAnswer)
 def get_revision(number: int, env: str | None = None) -> Revision:
     """One revision with its variables."""
-    return services().history.get(principal(), env, number)
+    return services().environments.history.get(principal(), env, number)
 
 
 @both(blueprint, f"/revisions/<{_NUMBER}>/diff", "GET")
@@ -41,7 +43,7 @@ def get_revision(number: int, env: str | None = None) -> Revision:
 def diff_revisions(query: dict[str, Any], number: int, env: str | None = None) -> dict[str, Any]:
     """How a revision differs from the one before it, or from any other."""
     against = query["against"] if query["against"] is not None else max(number - 1, 0)
-    changes = services().history.diff(principal(), env, number, against)
+    changes = services().environments.history.diff(principal(), env, number, against)
     return {"from_": against, "to": number, "changes": changes}
 
 
@@ -51,5 +53,5 @@ def diff_revisions(query: dict[str, Any], number: int, env: str | None = None) -
 @blueprint.response(200, WrittenAnswer)
 def roll_back(body: dict[str, Any], unit: UnitOfWork, env: str | None = None) -> Any:
     """Write an older revision again, as a new one."""
-    written = services().history.rollback(unit, principal(), env, body["revision"], precondition())
+    written = services().environments.history.rollback(unit, principal(), env, body["revision"], precondition())
     return {"revision": written.revision}, {"ETag": quoted(written.etag)}

@@ -32,7 +32,7 @@ blueprint = StrictBlueprint("sessions", __name__, description="Logging in and ou
 @blueprint.doc(security=[])
 def log_in(body: dict[str, Any]) -> NewSession:
     """Log in with a username and a password; where that is not enough, 401 with a challenge."""
-    return services().logins.begin(body["username"], body["password"], _visit())
+    return services().people.logins.begin(body["username"], body["password"], _visit())
 
 
 @blueprint.route("/sessions/challenges", methods=["POST"])
@@ -41,7 +41,7 @@ def log_in(body: dict[str, Any]) -> NewSession:
 @blueprint.doc(security=[])
 def sign_in() -> Challenge:
     """Begin to sign in with a passkey alone."""
-    return services().logins.begin_passkey(_visit())
+    return services().people.logins.begin_passkey(_visit())
 
 
 @blueprint.route("/sessions/challenges/<challenge_id>", methods=["POST"])
@@ -51,7 +51,7 @@ def sign_in() -> Challenge:
 @blueprint.doc(security=[])
 def complete_log_in(body: dict[str, Any], challenge_id: str) -> NewSession:
     """Complete a login with exactly one of a code, a recovery code and what a passkey has signed."""
-    return services().logins.complete(challenge_id, Proof(**body), _visit())
+    return services().people.logins.complete(challenge_id, Proof(**body), _visit())
 
 
 @blueprint.route("/sessions/step-up", methods=["POST"])
@@ -59,14 +59,14 @@ def complete_log_in(body: dict[str, Any], challenge_id: str) -> NewSession:
 @blueprint.response(201, NewSessionAnswer)
 def step_up(body: dict[str, Any]) -> NewSession:
     """Give the password again: a fresh session takes the place of the one that asks, or 401 with a challenge."""
-    return services().logins.step_up(principal(), body["password"], _visit())
+    return services().people.logins.step_up(principal(), body["password"], _visit())
 
 
 @blueprint.route("/sessions/step-up/challenges", methods=["POST"])
 @blueprint.response(201, ChallengeAnswer)
 def step_up_with_passkey() -> Challenge:
     """Begin to step up with a passkey alone."""
-    return services().logins.begin_passkey_step_up(principal(), _visit())
+    return services().people.logins.begin_passkey_step_up(principal(), _visit())
 
 
 @blueprint.route("/sessions/step-up/challenges/<challenge_id>", methods=["POST"])
@@ -74,14 +74,14 @@ def step_up_with_passkey() -> Challenge:
 @blueprint.response(201, NewSessionAnswer)
 def complete_step_up(body: dict[str, Any], challenge_id: str) -> NewSession:
     """Complete a step-up, as a login; only the session that began it can."""
-    return services().logins.complete_step_up(principal(), challenge_id, Proof(**body), _visit())
+    return services().people.logins.complete_step_up(principal(), challenge_id, Proof(**body), _visit())
 
 
 @blueprint.route("/sessions", methods=["GET"])
 @blueprint.response(200, SessionPage)
 def list_sessions() -> dict[str, Any]:
     """Where I am logged in."""
-    rows = services().sessions.list(principal())
+    rows = services().people.sessions.list(principal())
     items = [{**row._mapping, "current": row.id == principal().id} for row in rows]
     return {"items": items, "next": None}
 
@@ -91,7 +91,7 @@ def list_sessions() -> dict[str, Any]:
 @blueprint.response(204)
 def revoke_session(session_id: str, unit: UnitOfWork) -> None:
     """End one of my sessions."""
-    services().sessions.revoke(unit, principal(), session_id)
+    services().people.sessions.revoke(unit, principal(), session_id)
 
 
 @blueprint.route("/sessions", methods=["DELETE"])
@@ -99,7 +99,7 @@ def revoke_session(session_id: str, unit: UnitOfWork) -> None:
 @blueprint.response(204)
 def revoke_sessions(unit: UnitOfWork) -> None:
     """End all my sessions, this one too."""
-    services().sessions.revoke_own(unit, principal())
+    services().people.sessions.revoke_own(unit, principal())
 
 
 def _visit() -> Visit:

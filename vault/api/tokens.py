@@ -22,7 +22,7 @@ blueprint = StrictBlueprint("tokens", __name__, description="Scoped credentials 
 def list_tokens(query: dict[str, Any]) -> Any:
     """My tokens; for a token, itself and those that it made."""
     place = place_of(query, int, str)
-    found = services().tokens.list(principal(), (place[0], place[1]) if place else None, page_limit(query))
+    found = services().tokens.tokens.list(principal(), (place[0], place[1]) if place else None, page_limit(query))
     body, headers = page(found, query, lambda view: [view.row.created_us, view.row.id])
     return {**body, "items": [_shown(view) for view in body["items"]]}, headers
 
@@ -34,7 +34,7 @@ def list_tokens(query: dict[str, Any]) -> Any:
 def create_token(body: dict[str, Any], unit: UnitOfWork) -> Any:
     """Make a token. Its secret is in this answer and nowhere else."""
     grants = [GrantRequest(**{**grant, "permissions": frozenset(grant["permissions"])}) for grant in body["grants"]]
-    view = services().tokens.create(unit, principal(), TokenRequest(**{**body, "grants": grants}))
+    view = services().tokens.tokens.create(unit, principal(), TokenRequest(**{**body, "grants": grants}))
     return _shown(view), {"Location": f"/api/v1/tokens/{view.row.id}"}
 
 
@@ -42,7 +42,7 @@ def create_token(body: dict[str, Any], unit: UnitOfWork) -> Any:
 @blueprint.response(200, TokenSchema)
 def get_token(token_id: str) -> dict[str, Any]:
     """One token."""
-    return _shown(services().tokens.get(principal(), token_id))
+    return _shown(services().tokens.tokens.get(principal(), token_id))
 
 
 @blueprint.route("/tokens/<token_id>/rotate", methods=["POST"])
@@ -51,7 +51,7 @@ def get_token(token_id: str) -> dict[str, Any]:
 @blueprint.response(200, TokenAnswer)
 def rotate_token(body: dict[str, Any], token_id: str, unit: UnitOfWork) -> dict[str, Any]:
     """Give a token a new secret; the old one goes on for the overlap."""
-    return _shown(services().tokens.rotate(unit, principal(), token_id, body["overlap_seconds"]))
+    return _shown(services().tokens.tokens.rotate(unit, principal(), token_id, body["overlap_seconds"]))
 
 
 @blueprint.route("/tokens/<token_id>", methods=["DELETE"])
@@ -59,7 +59,7 @@ def rotate_token(body: dict[str, Any], token_id: str, unit: UnitOfWork) -> dict[
 @blueprint.response(204)
 def revoke_token(token_id: str, unit: UnitOfWork) -> None:
     """End a token and all that it made, at once."""
-    services().tokens.revoke(unit, principal(), token_id)
+    services().tokens.tokens.revoke(unit, principal(), token_id)
 
 
 def _shown(view: TokenView) -> dict[str, Any]:

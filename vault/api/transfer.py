@@ -25,7 +25,9 @@ blueprint = StrictBlueprint("transfer", __name__, description="Files in and out.
 @blueprint.response(200, ImportAnswer)
 def import_file(body: dict[str, Any]) -> Any:
     """Read a file's text into an environment (null: the globals) as one revision; a dry run only shows the plan."""
-    services().environments.require(principal(), body["environment"], (Permission.UPDATE, Permission.CREATE))
+    services().environments.environments.require(
+        principal(), body["environment"], (Permission.UPDATE, Permission.CREATE)
+    )
     # Before the transaction: others wait while that lasts.
     return _store(body, parse_file(body["format"], body["text"]))
 
@@ -34,7 +36,7 @@ def import_file(body: dict[str, Any]) -> Any:
 def _store(body: dict[str, Any], parsed: ParsedFile, unit: UnitOfWork) -> Any:
     modes = {"replace_all": body["mode"] == "replace", "dry_run": body["dry_run"]}
     where = (principal(), body["environment"], parsed, precondition())
-    return ImportAnswer().dump(services().transfer.import_file(unit, *where, **modes))
+    return ImportAnswer().dump(services().environments.files.import_file(unit, *where, **modes))
 
 
 @both(blueprint, "/export", "GET")
@@ -43,5 +45,5 @@ def _store(body: dict[str, Any], parsed: ParsedFile, unit: UnitOfWork) -> Any:
 def export_file(query: dict[str, Any], env: str | None = None) -> Response:
     """An environment's own variables as a file, references as they were written."""
     chosen = format_named(query["format"])
-    rendered = services().transfer.export_text(principal(), env, query["format"], strict=query["strict"])
+    rendered = services().environments.files.export_text(principal(), env, query["format"], strict=query["strict"])
     return text_response(rendered.text, rendered.warnings, chosen.media_type, {})

@@ -48,7 +48,7 @@ def read_values(env: str | None = None) -> Response:
     question = _question(query)
     is_strict = _switch(query, "strict", "false")
     # Whoever insists gets no 304 for a text that was taken with its warnings before.
-    answer = services().values.read(principal(), env, question, () if is_strict else known_etags())
+    answer = services().environments.values.read(principal(), env, question, () if is_strict else known_etags())
     headers = {"ETag": quoted(answer.etag)}
     if answer.values is None:
         return Response(status=304, headers=headers)

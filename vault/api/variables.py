@@ -29,7 +29,7 @@ blueprint = StrictBlueprint("variables", __name__, description="Variables with a
 @blueprint.response(200, VariablesAnswer)
 def read_variables(env: str | None = None) -> Any:
     """All variables, in order, with the ETag that a replacing write must name."""
-    snapshot = services().variables.read(principal(), env)
+    snapshot = services().environments.variables.read(principal(), env)
     headers = {"ETag": quoted(snapshot.etag)}
     if snapshot.etag in known_etags():
         return Response(status=304, headers=headers)
@@ -44,7 +44,7 @@ def read_variables(env: str | None = None) -> Any:
 def replace_variables(body: dict[str, Any], unit: UnitOfWork, env: str | None = None) -> Any:
     """Replace all variables. Needs If-Match, or If-None-Match: * where there is no revision yet."""
     variables = [variable_of(item) for item in body["variables"]]
-    return _written(services().variables.replace(unit, principal(), env, variables, precondition()))
+    return _written(services().environments.variables.replace(unit, principal(), env, variables, precondition()))
 
 
 @both(blueprint, "/variables", "PATCH")
@@ -54,14 +54,14 @@ def replace_variables(body: dict[str, Any], unit: UnitOfWork, env: str | None = 
 @blueprint.response(200, WrittenAnswer)
 def patch_variables(body: dict[str, Any], unit: UnitOfWork, env: str | None = None) -> Any:
     """Merge changes, all in one revision; null removes."""
-    return _written(services().variables.patch(unit, principal(), env, body["variables"], precondition()))
+    return _written(services().environments.variables.patch(unit, principal(), env, body["variables"], precondition()))
 
 
 @both(blueprint, "/variables/<name>", "GET")
 @blueprint.response(200, VariableAnswer)
 def read_variable(name: str, env: str | None = None) -> Any:
     """One variable."""
-    variable, snapshot = services().variables.read_one(principal(), env, name)
+    variable, snapshot = services().environments.variables.read_one(principal(), env, name)
     record = {attribute: getattr(variable, attribute) for attribute in Variable.__slots__}
     return {**record, "revision": snapshot.revision}, {"ETag": quoted(snapshot.etag)}
 
@@ -74,7 +74,7 @@ def read_variable(name: str, env: str | None = None) -> Any:
 def put_variable(body: dict[str, Any], name: str, unit: UnitOfWork, env: str | None = None) -> Any:
     """Set one variable as a whole."""
     variable = variable_of({"name": name, **body})
-    return _written(services().variables.put_one(unit, principal(), env, variable, precondition()))
+    return _written(services().environments.variables.put_one(unit, principal(), env, variable, precondition()))
 
 
 @both(blueprint, "/variables/<name>", "DELETE")
@@ -82,7 +82,7 @@ def put_variable(body: dict[str, Any], name: str, unit: UnitOfWork, env: str | N
 @blueprint.response(200, WrittenAnswer)
 def delete_variable(name: str, unit: UnitOfWork, env: str | None = None) -> Any:
     """Take one variable out."""
-    return _written(services().variables.delete_one(unit, principal(), env, name, precondition()))
+    return _written(services().environments.variables.delete_one(unit, principal(), env, name, precondition()))
 
 
 def variable_of(item: dict[str, Any]) -> Variable:

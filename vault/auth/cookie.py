@@ -14,4 +14,4 @@ def web_session(services: Services, presented: Presented) -> Principal | None:
     """The principal of the session in the cookie; None without one. Raises `NotAuthenticated`."""
     if not presented.cookie:
         return None
-    return services.sessions.authenticate(presented.cookie, "web", presented.address, presented.request_id)
+    return services.people.sessions.authenticate(presented.cookie, "web", presented.address, presented.request_id)

@@ -14,7 +14,7 @@ from vault.services import Services
 
 def header_token(services: Services, presented: Presented, text: str) -> Principal:
     """The token's principal. Raises `NotAuthenticated`, and `Forbidden` for a write that the token does not allow."""
-    principal = services.token_holders.authenticate(text, presented.address, presented.request_id)
+    principal = services.tokens.holders.authenticate(text, presented.address, presented.request_id)
     if presented.method not in SAFE_METHODS and not principal.header_writes:
         raise Forbidden(
             "A token that comes as a Basic or API-key credential only reads. Send it as Authorization: Bearer, or make "

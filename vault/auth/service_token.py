@@ -12,4 +12,4 @@ def service_token(services: Services, presented: Presented) -> Principal | None:
     text = presented.bearer
     if not text.startswith("srm_t_"):
         return None
-    return services.token_holders.authenticate(text, presented.address, presented.request_id)
+    return services.tokens.holders.authenticate(text, presented.address, presented.request_id)

@@ -12,4 +12,4 @@ def api_session(services: Services, presented: Presented) -> Principal | None:
     text = presented.bearer
     if not text.startswith("srm_s_"):
         return None
-    return services.sessions.authenticate(text, "api", presented.address, presented.request_id)
+    return services.people.sessions.authenticate(text, "api", presented.address, presented.request_id)

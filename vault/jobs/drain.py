@@ -11,7 +11,7 @@ def drain(services: Services) -> None:
     if services.instance.locked:
         return
     try:
-        services.reads.drain()
-        services.reads.drain_left_behind()
+        services.audit.reads.drain()
+        services.audit.reads.drain_left_behind()
     finally:
-        metrics().spool_bytes.set(services.reads.waiting_bytes)
+        metrics().spool_bytes.set(services.audit.reads.waiting_bytes)

@@ -12,11 +12,11 @@ LEASE_US = 60 * SECOND_US
 
 def forward(services: Services, worker_id: str) -> None:
     """Send waiting events, unless another worker does. Writes nothing if no event waits."""
-    if services.forwarder.look() is None:
+    if services.audit.forwarder.look() is None:
         return
     # The worker keeps the lease during its pauses, so that not every worker tries the target in turn.
     with services.storage.write() as unit:
         if not unit.leases.take(LEASE, worker_id, services.clock(), LEASE_US):
             return
-    if services.forwarder.forward():
-        services.forwarder.look()
+    if services.audit.forwarder.forward():
+        services.audit.forwarder.look()

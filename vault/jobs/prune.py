@@ -12,4 +12,4 @@ def prune(services: Services) -> dict[str, int]:
     days = services.settings.audit_keep_days
     if not days:
         return {}
-    return {"events": services.trail.prune(vault_itself("prune"), services.clock() - days * DAY_US)}
+    return {"events": services.audit.trail.prune(vault_itself("prune"), services.clock() - days * DAY_US)}

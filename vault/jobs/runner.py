@@ -119,7 +119,7 @@ class Jobs:
             if thread.ident is not None:
                 thread.join(timeout=5)
         services = self._services
-        for last in (services.touches.flush, services.reads.close, services.forwarder.close, self._leave):
+        for last in (services.touches.flush, services.audit.reads.close, services.audit.forwarder.close, self._leave):
             _guarded("stop", last)
 
     def _thread(self, name: str, *jobs: _Job) -> threading.Thread:
@@ -165,11 +165,11 @@ class Jobs:
         self._told = knows
 
     def _formats(self) -> None:
-        if self._services.upgrading.has_closed():
+        if self._services.keys.upgrading.has_closed():
             self._chore("formats", open_formats)()
 
     def _sign(self) -> None:
-        if self._services.upgrading.has_formats():
+        if self._services.keys.upgrading.has_formats():
             self._chore("sign", sign_again)()
 
     def _chore(self, name: str, run: Callable[[Services], dict[str, int]]) -> Callable[[], None]:

@@ -19,4 +19,4 @@ def sequence(services: Services, worker_id: str) -> None:
     with services.storage.write() as unit:
         if not unit.leases.take(LEASE, worker_id, services.clock(), LEASE_US):
             return
-        services.audit_tree.sequence(unit)
+        services.audit.tree.sequence(unit)

@@ -8,9 +8,9 @@ from vault.services import Services
 
 def open_formats(services: Services) -> dict[str, int]:
     """Open the row formats that every running worker knows. Returns how many."""
-    return {"opened": services.upgrading.open(PRINCIPAL)}
+    return {"opened": services.keys.upgrading.open(PRINCIPAL)}
 
 
 def sign_again(services: Services) -> dict[str, int]:
     """Sign rows of older formats again. Returns how many."""
-    return {"signed": services.upgrading.sign_again(PRINCIPAL, LEISURE)}
+    return {"signed": services.keys.upgrading.sign_again(PRINCIPAL, LEISURE)}

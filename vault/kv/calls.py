@@ -139,7 +139,7 @@ def named(path: str) -> str:
 def may_write(name: str) -> None:
     """Check permission on the environment `name` before a large body is parsed. The service checks again."""
     if is_large():
-        services().environments.require(principal(), name, (Permission.CREATE, Permission.UPDATE))
+        services().environments.environments.require(principal(), name, (Permission.CREATE, Permission.UPDATE))
 
 
 def body() -> dict[str, Any]:
@@ -275,7 +275,7 @@ def reserve_wrap(user_id: str, token_id: str | None, seconds: int | None = None)
         return
     path = request.path.removeprefix(PREFIX + "/")
     g.wrap_reserved = transaction(
-        lambda unit: services().wrapping.reserve(unit, user_id, token_id, path, g.wrap_seconds)
+        lambda unit: services().vaultkv.wrapping.reserve(unit, user_id, token_id, path, g.wrap_seconds)
     )
 
 
@@ -294,7 +294,7 @@ def _wrapped_if_wanted(response: Response) -> Response:
     answer = response.get_data(as_text=True)
     try:
         reserve_wrap(holder.user_id, _token_id(holder))
-        wrapped = transaction(lambda unit: services().wrapping.fill(unit, holder, g.wrap_reserved, answer))
+        wrapped = transaction(lambda unit: services().vaultkv.wrapping.fill(unit, holder, g.wrap_reserved, answer))
     except Exception as error:
         _release()
         return _unwrapped(error, answer)
@@ -305,7 +305,7 @@ def _release() -> None:
     if "wrap_reserved" in g:
         # The reservation expires in minutes by itself, and an error here must not hide the answer.
         with suppress(StrongroomError):
-            transaction(lambda unit: services().wrapping.release(unit, g.wrap_reserved))
+            transaction(lambda unit: services().vaultkv.wrapping.release(unit, g.wrap_reserved))
 
 
 def _unwrapped(error: Exception, answer: str) -> Response:

@@ -24,7 +24,7 @@ VERSIONS_MOST = 1000
 @blueprint.route("/secret/data/<path:path>", methods=["GET"])
 def read(path: str) -> Response:
     """A version, the current one unless `?version=` names another; with `?resolve=true` its references resolved."""
-    found = services().versions.read(principal(), named(path), _wanted(), known_etags())
+    found = services().vaultkv.versions.read(principal(), named(path), _wanted(), known_etags())
     return _answer(found, lambda values: {"data": values, "metadata": _version(found.version)})
 
 
@@ -32,7 +32,7 @@ def read(path: str) -> Response:
 def subkeys(path: str) -> Response:
     """The names of a version, nested objects included, without any value."""
     depth = _number(request.args.get("depth", "0"), "depth")
-    found = services().versions.read(principal(), named(path), _wanted(), known_etags())
+    found = services().vaultkv.versions.read(principal(), named(path), _wanted(), known_etags())
     return _answer(
         found,
         lambda values: {
@@ -72,12 +72,14 @@ def change(verb: str, path: str) -> Response:
 
 def _store(path: str, edit: Edit, cas: int | None, *, create: bool = True) -> Response:
     name = named(path)
-    written = transaction(lambda unit: services().versions.write(unit, principal(), name, edit, cas=cas, create=create))
+    written = transaction(
+        lambda unit: services().vaultkv.versions.write(unit, principal(), name, edit, cas=cas, create=create)
+    )
     return envelope(_version(written))
 
 
 def _change(verb: str, path: str, numbers: Collection[int] | None) -> Response:
-    name, act = named(path), getattr(services().versions, verb)
+    name, act = named(path), getattr(services().vaultkv.versions, verb)
     transaction(lambda unit: act(unit, principal(), name, numbers))
     return nothing()
 

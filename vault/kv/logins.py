@@ -19,13 +19,13 @@ blueprint = calls.new_blueprint("logins")
 @public
 def userpass(user: str) -> Response:
     """A session of the API for a name and a password."""
-    person = services().accounts.authenticate(user, text(body(), "password"), calls.address())
+    person = services().people.accounts.authenticate(user, text(body(), "password"), calls.address())
     agent = request.headers.get("User-Agent", "")
     calls.reserve_wrap(person.id, None)
     begun = transaction(
-        lambda unit: services().sessions.begin(unit, person, "api", calls.address(), agent, calls.request_id())
+        lambda unit: services().people.sessions.begin(unit, person, "api", calls.address(), agent, calls.request_id())
     )
-    g.principal = services().sessions.authenticate(begun.secret, "api", calls.address(), calls.request_id())
+    g.principal = services().people.sessions.authenticate(begun.secret, "api", calls.address(), calls.request_id())
     return envelope(auth=auth_of_session(begun.row, begun.user, begun.secret))
 
 
@@ -39,9 +39,9 @@ def approle() -> Response:
     try:
         with counted():
             secret = from_parts(TokenKind.SERVICE, role_id, secret_id)
-            g.principal = services().token_holders.authenticate(secret, calls.address(), calls.request_id())
+            g.principal = services().tokens.holders.authenticate(secret, calls.address(), calls.request_id())
             calls.reserve_wrap(g.principal.user_id, g.principal.id)
-            made = transaction(lambda unit: services().tokens.log_in(unit, g.principal))
+            made = transaction(lambda unit: services().tokens.tokens.log_in(unit, g.principal))
     except NotAuthenticated:
         raise InvalidInput("invalid role or secret ID") from None
     return envelope(auth=auth_of_token(made))

@@ -27,14 +27,14 @@ def read(path: str) -> Response:
         return names(path)
     if not path:
         raise MethodNotAllowed()
-    return envelope(_told(services().metadata.get(principal(), named(path))))
+    return envelope(_told(services().vaultkv.metadata.get(principal(), named(path))))
 
 
 @blueprint.route("/secret/metadata/<path:path>", methods=WRITES)
 def write(path: str) -> Response:
     """Set rules and metadata, before there is any version too."""
     name, wishes = named(path), _wishes()
-    transaction(lambda unit: services().metadata.set(unit, principal(), name, wishes))
+    transaction(lambda unit: services().vaultkv.metadata.set(unit, principal(), name, wishes))
     return nothing()
 
 
@@ -44,7 +44,7 @@ def patch(path: str) -> Response:
     if request.mimetype != MERGE_PATCH:
         raise problems.WrongMediaType()
     name, wishes = named(path), _wishes()
-    transaction(lambda unit: services().metadata.patch(unit, principal(), name, wishes))
+    transaction(lambda unit: services().vaultkv.metadata.patch(unit, principal(), name, wishes))
     return nothing()
 
 
@@ -52,14 +52,14 @@ def patch(path: str) -> Response:
 def erase(path: str) -> Response:
     """Delete it for good, with all its versions."""
     name = named(path)
-    transaction(lambda unit: services().metadata.erase(unit, principal(), name))
+    transaction(lambda unit: services().vaultkv.metadata.erase(unit, principal(), name))
     return nothing()
 
 
 @blueprint.route("/secret/config", methods=["GET"])
 def read_config() -> Response:
     """What new paths start with."""
-    found = services().metadata.defaults(principal())
+    found = services().vaultkv.metadata.defaults(principal())
     after = text_of(found.delete_version_after_seconds)
     rules = {"max_versions": found.max_versions, "cas_required": found.cas_required, "delete_version_after": after}
     return envelope(rules)
@@ -70,14 +70,14 @@ def write_config() -> Response:
     """Change what new paths start with."""
     wishes = _wishes()
     wishes.pop("custom_metadata", None)
-    transaction(lambda unit: services().metadata.set_defaults(unit, principal(), wishes))
+    transaction(lambda unit: services().vaultkv.metadata.set_defaults(unit, principal(), wishes))
     return nothing()
 
 
 def names(path: str) -> Response:
     """The names below a folder; with or without a slash at its end. Raises `NotFound` for an empty one."""
     folder = path.removesuffix("/")
-    found = services().metadata.names(principal(), named(folder) if folder else "")
+    found = services().vaultkv.metadata.names(principal(), named(folder) if folder else "")
     if not found:
         raise NotFound()
     return envelope({"keys": found})

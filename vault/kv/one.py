@@ -23,7 +23,7 @@ def read(path: str) -> Response:
     if not path:
         raise MethodNotAllowed()
     wanted = Wanted(resolve=calls.flag(request.args.get("resolve", "")))
-    found = services().versions.read(principal(), named(path), wanted, known_etags())
+    found = services().vaultkv.versions.read(principal(), named(path), wanted, known_etags())
     if found.is_gone:
         raise NotFound()
     response = envelope(found.values, warnings=found.warnings) if found.values is not None else Response(status=304)
@@ -39,7 +39,7 @@ def write(path: str) -> Response:
     if not values:
         raise InvalidInput("missing data fields")
     transaction(
-        lambda unit: services().versions.write(
+        lambda unit: services().vaultkv.versions.write(
             unit, principal(), name, lambda current: replaced(current, values), cas=None
         )
     )
@@ -50,5 +50,5 @@ def write(path: str) -> Response:
 def delete(path: str) -> Response:
     """Delete it; our own face can bring it back for a time."""
     name = named(path)
-    transaction(lambda unit: services().metadata.delete(unit, principal(), name))
+    transaction(lambda unit: services().vaultkv.metadata.delete(unit, principal(), name))
     return nothing()

@@ -102,7 +102,7 @@ def _audited(error: StrongroomError) -> StrongroomError:
     address, request_id = request.remote_addr or "", str(request.environ.get("strongroom.request_id", ""))
     call = request.endpoint or ""
     try:
-        services.reads.turned_away(error, g.get("principal"), address=address, request_id=request_id, call=call)
+        services.audit.reads.turned_away(error, g.get("principal"), address=address, request_id=request_id, call=call)
     except errors.Unavailable as unavailable:
         return unavailable
     return error

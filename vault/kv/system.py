@@ -168,7 +168,7 @@ def _capabilities(path: str) -> list[str]:
                 name = check_environment_name(path.removeprefix(prefix + "/").removesuffix("/"))
             except InvalidInput:
                 return ["deny"]
-            return _words(words, services().metadata.permissions(principal(), name))
+            return _words(words, services().vaultkv.metadata.permissions(principal(), name))
     return ["deny"]
 
 

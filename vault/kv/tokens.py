@@ -28,7 +28,7 @@ _META_PAIRS_MOST, _META_NAME_MOST, _META_VALUE_MOST = 64, 128, 512
 def look_up_self() -> Response:
     """The credential of this very call."""
     if principal().kind is PrincipalKind.TOKEN:
-        return _told(services().tokens.get(principal(), principal().id), credential())
+        return _told(services().tokens.tokens.get(principal(), principal().id), credential())
     return envelope(_facts_of_session(_own_session()))
 
 
@@ -48,7 +48,7 @@ def look_up_accessor() -> Response:
 @blueprint.route("/auth/token/accessors", methods=["LIST", "GET"])
 def list_accessors() -> Response:
     """The accessors of a person's tokens; for a token, its own and those of what it made."""
-    found = services().tokens.accessors(principal(), _ACCESSORS_MOST + 1)
+    found = services().tokens.tokens.accessors(principal(), _ACCESSORS_MOST + 1)
     if not found:
         raise NotFound()
     # Vault's clients know no pages here, but they show warnings.
@@ -74,7 +74,7 @@ def create() -> Response:
         max_ttl_seconds=_seconds(document, "explicit_max_ttl"),
         **_ttl(document),
     )
-    made = transaction(lambda unit: services().tokens.create(unit, principal(), request))
+    made = transaction(lambda unit: services().tokens.tokens.create(unit, principal(), request))
     return envelope(auth=auth_of_token(made))
 
 
@@ -102,7 +102,7 @@ def renew_accessor() -> Response:
 @blueprint.route("/auth/token/revoke-self", methods=WRITES)
 def revoke_self() -> Response:
     """End the credential of this call."""
-    service = services().tokens if principal().kind is PrincipalKind.TOKEN else services().sessions
+    service = services().tokens.tokens if principal().kind is PrincipalKind.TOKEN else services().people.sessions
     transaction(lambda unit: service.revoke(unit, principal(), principal().id))
     return nothing()
 
@@ -206,7 +206,7 @@ def _left_seconds(expires_us: int | None) -> int:
 
 
 def _own_session() -> Record:
-    found = next((row for row in services().sessions.list(principal()) if row.id == principal().id), None)
+    found = next((row for row in services().people.sessions.list(principal()) if row.id == principal().id), None)
     if found is None:
         raise NotGranted()
     return found
@@ -214,7 +214,7 @@ def _own_session() -> Record:
 
 def _of_secret(secret: str) -> TokenView:
     try:
-        return services().tokens.of_secret(principal(), secret)
+        return services().tokens.tokens.of_secret(principal(), secret)
     except NotFound:
         # Vault, too, does not tell a bad token from another's.
         raise NotGranted() from None
@@ -222,19 +222,19 @@ def _of_secret(secret: str) -> TokenView:
 
 def _of_accessor(accessor: str) -> TokenView:
     try:
-        return services().tokens.of_accessor(principal(), accessor)
+        return services().tokens.tokens.of_accessor(principal(), accessor)
     except NotFound:
         raise NotGranted() from None
 
 
 def _renewed(token_id: str, secret: str) -> Response:
     seconds = _seconds(body(), "increment")
-    view = transaction(lambda unit: services().tokens.renew(unit, principal(), token_id, seconds))
+    view = transaction(lambda unit: services().tokens.tokens.renew(unit, principal(), token_id, seconds))
     return envelope(auth=auth_of_token(view, secret))
 
 
 def _revoked(view: TokenView) -> Response:
-    transaction(lambda unit: services().tokens.revoke(unit, principal(), view.row.id))
+    transaction(lambda unit: services().tokens.tokens.revoke(unit, principal(), view.row.id))
     return nothing()
 
 

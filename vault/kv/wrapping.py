@@ -29,7 +29,9 @@ def unwrap() -> Response:
     """The answer that was wrapped, exactly as it was; once."""
     services().instance.require_unlocked()
     token = _wrapping_token()
-    answer = transaction(lambda unit: services().wrapping.unwrap(unit, token, calls.address(), calls.request_id()))
+    answer = transaction(
+        lambda unit: services().vaultkv.wrapping.unwrap(unit, token, calls.address(), calls.request_id())
+    )
     return Response(answer, content_type=problems.MEDIA_TYPE)
 
 
@@ -39,7 +41,9 @@ def rewrap() -> Response:
     """The same answer under a new token; the old one is spent."""
     services().instance.require_unlocked()
     token = _wrapping_token()
-    wrapped = transaction(lambda unit: services().wrapping.rewrap(unit, token, calls.address(), calls.request_id()))
+    wrapped = transaction(
+        lambda unit: services().vaultkv.wrapping.rewrap(unit, token, calls.address(), calls.request_id())
+    )
     return envelope(wrap_info=calls.wrap_info(wrapped))
 
 
@@ -48,7 +52,7 @@ def rewrap() -> Response:
 def look_up() -> Response:
     """Where a wrapped answer comes from and since when it waits; the answer stays."""
     services().instance.require_unlocked()
-    wrapped = services().wrapping.look_up(_wrapping_token())
+    wrapped = services().vaultkv.wrapping.look_up(_wrapping_token())
     facts = {"creation_path": wrapped.path, "creation_ttl": wrapped.ttl_seconds}
     return envelope({**facts, "creation_time": calls.moment(wrapped.created_us)})
 

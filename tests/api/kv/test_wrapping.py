@@ -160,7 +160,7 @@ def test_an_answer_goes_with_its_person(vault: Vault) -> None:
     token = _wrapped(kv)["token"]
     from tests.support.vaults import HOST, write
 
-    write(vault.services, lambda unit: vault.services.accounts.set_state(unit, HOST, eve.username, active=False))
+    write(vault.services, lambda unit: vault.services.people.accounts.set_state(unit, HOST, eve.username, active=False))
     assert Kv(vault.app)("POST", "sys/wrapping/unwrap", {"token": token}).status == 400
 
 

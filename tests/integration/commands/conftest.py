@@ -22,7 +22,7 @@ def vault(tmp_path: Path, fresh_database: FreshDatabase) -> Iterator[Services]:
     """The vault; what commands say of it is the same on either database."""
     made = make_vault(tmp_path, fresh_database("sqlite"))
     yield made
-    made.reads.close()
+    made.audit.reads.close()
     made.storage.close()
 
 

@@ -20,7 +20,7 @@ def ada(vault: Services) -> Principal:
     person = add_person(vault)
     add_environment(vault, person, "prod", A="1", B="2")
     values(vault, person, "prod")
-    vault.reads.drain()
+    vault.audit.reads.drain()
     return person
 
 
@@ -99,7 +99,7 @@ def test_prune_keeps_what_is_young(run: Run, ada: Principal) -> None:
 
 def test_what_a_dead_worker_has_left_behind_is_brought_in(run: Run, vault: Services, ada: Principal) -> None:
     values(vault, ada, "prod")
-    vault.reads._spool.close()
+    vault.audit.reads._spool.close()
     found = rows(run("audit", "search", "--action", "values.read", "--format", "json"))
     assert len(found) == 2
 

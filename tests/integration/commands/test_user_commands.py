@@ -46,7 +46,7 @@ def test_its_report_is_there_for_programs(run: Run, vault: Services, ada: Princi
     }  # fmt: skip
     assert "anary" not in done.output
     with opened_again(vault) as other:
-        assert other.verifier.verify().faults == []
+        assert other.audit.verifier.verify().faults == []
 
 
 @pytest.mark.parametrize(

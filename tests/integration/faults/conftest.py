@@ -180,7 +180,7 @@ def add_people(environ: dict[str, str], count: int) -> None:
     services = open_vault(chosen)
     for number in range(count):
         with services.storage.write() as unit:
-            services.accounts.add(unit, HOST, f"ada-{number}" if number else "ada", PASSWORD)
+            services.people.accounts.add(unit, HOST, f"ada-{number}" if number else "ada", PASSWORD)
     services.storage.close()
 
 

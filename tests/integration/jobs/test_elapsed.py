@@ -27,7 +27,7 @@ def in_the_bin(vault: Services) -> int:
 def binned(vault: Services, ada: Principal) -> Services:
     """The vault with an environment that was deleted a moment ago, and a token of ten days."""
     add_environment(vault, ada, "prod", A="1")
-    write(vault, lambda unit: vault.environments.delete(unit, ada, "prod"))
+    write(vault, lambda unit: vault.environments.environments.delete(unit, ada, "prod"))
     return vault
 
 
@@ -129,7 +129,7 @@ def test_failures_that_a_clock_ahead_has_counted_lock_nobody_out(
     vault: Services, ada: Principal, clock: FakeClock
 ) -> None:
     def attempt(address: str) -> None:
-        write(vault, lambda unit: vault.accounts._throttle.admit(unit, "ada", address, ada.user_id))
+        write(vault, lambda unit: vault.people.accounts._throttle.admit(unit, "ada", address, ada.user_id))
 
     clock.advance(YEAR)
     for _ in range(10):

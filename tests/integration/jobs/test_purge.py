@@ -27,7 +27,7 @@ DAY = 86_400
 
 
 def delete(vault: Services, who: Principal, reference: str) -> None:
-    write(vault, lambda unit: vault.environments.delete(unit, who, reference))
+    write(vault, lambda unit: vault.environments.environments.delete(unit, who, reference))
 
 
 def count(vault: Services, table: str) -> int:
@@ -43,7 +43,7 @@ def test_a_deleted_environment_goes_after_thirty_days_with_its_keys(
     delete(vault, ada, "prod")
     clock.advance(30 * DAY)
     assert purge(vault)["environments"] == 0
-    write(vault, lambda unit: vault.environments.undelete(unit, ada, row.id, None))
+    write(vault, lambda unit: vault.environments.environments.undelete(unit, ada, row.id, None))
     assert values(vault, ada, "prod") == {"A": "1"}
     delete(vault, ada, "prod")
     clock.advance(30 * DAY + 1)
@@ -52,7 +52,7 @@ def test_a_deleted_environment_goes_after_thirty_days_with_its_keys(
         column = "id" if table == "environments" else "environment_id"
         assert run_sql(vault, f"SELECT 1 FROM {table} WHERE {column} = :id", id=row.id) == []
     with pytest.raises(NotFound):
-        write(vault, lambda unit: vault.environments.undelete(unit, ada, row.id, None))
+        write(vault, lambda unit: vault.environments.environments.undelete(unit, ada, row.id, None))
     assert values(vault, ada, "dev") == {"A": "2"}
     assert values(vault, bob, "prod") == {"A": "bob's"}
 
@@ -68,7 +68,7 @@ def test_the_time_is_a_setting(vault: Services, ada: Principal, clock: FakeClock
 def test_ended_sessions_go_after_a_day_and_living_ones_stay(vault: Services, ada: Principal, clock: FakeClock) -> None:
     clock.advance(13 * 3600)
     revoked, living = log_in(vault, "ada"), log_in(vault, "ada")
-    write(vault, lambda unit: vault.sessions.revoke(unit, ada, revoked.row.id))
+    write(vault, lambda unit: vault.people.sessions.revoke(unit, ada, revoked.row.id))
     purge(vault)
     as_session(vault, living.secret)
     assert {revoked.row.id, living.row.id} <= {row[0] for row in run_sql(vault, "SELECT id FROM sessions")}
@@ -110,7 +110,7 @@ def test_kept_answers_counters_changes_and_workers_go_in_their_time(
         vault.idempotency.keep(unit, ada, claim, KeptAnswer(204, {}, ""))  # type: ignore[arg-type] # As `write` has it.
 
     write(vault, keep)
-    write(vault, lambda unit: vault.accounts._throttle.admit(unit, "ada", "192.0.2.1", ada.user_id))
+    write(vault, lambda unit: vault.people.accounts._throttle.admit(unit, "ada", "192.0.2.1", ada.user_id))
     tables = ("idempotency", "throttle", "changes")
     purge(vault)
     assert all(count(vault, table) for table in tables)

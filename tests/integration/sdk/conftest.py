@@ -75,7 +75,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     services = open_vault(chosen)
     with services.storage.write() as unit:
         for name in ("ada", "bob"):
-            services.accounts.add(unit, HOST, name, PASSWORD)
+            services.people.accounts.add(unit, HOST, name, PASSWORD)
     services.storage.close()
     with RunningServer(folder, environ) as running:
         yield running
@@ -92,7 +92,7 @@ def door(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     prepared = build_app(services)
     with services.storage.write() as unit:
         for name in ("ada", "bob"):
-            services.accounts.add(unit, HOST, name, PASSWORD)
+            services.people.accounts.add(unit, HOST, name, PASSWORD)
     yield Door(prepared, None)
     services.storage.close()
 

@@ -67,7 +67,7 @@ def hashing() -> Iterator[list[str]]:
 
 def refusal(vault: Services, name: str, password: str, address: str = ADDRESS) -> Exception:
     with pytest.raises(NotAuthenticated) as caught:
-        vault.accounts.authenticate(name, password, address)
+        vault.people.accounts.authenticate(name, password, address)
     return caught.value
 
 
@@ -78,7 +78,7 @@ def credential(unit: UnitOfWork, user_id: str) -> Record:
 def test_unknown_disabled_and_wrong_are_told_alike_at_the_same_cost(
     vault: Services, ada: Principal, bob: Principal
 ) -> None:
-    write(vault, lambda unit: vault.accounts.set_state(unit, HOST, "bob", active=False))
+    write(vault, lambda unit: vault.people.accounts.set_state(unit, HOST, "bob", active=False))
     told = set()
     for name, password in (("nobody", PASSWORD), ("bob", PASSWORD), ("ada", "wrong password!"), ("x" * 500, "wrong!")):
         with hashing() as seen:
@@ -86,7 +86,7 @@ def test_unknown_disabled_and_wrong_are_told_alike_at_the_same_cost(
         assert len(seen) == 1, name
         told.add((type(error), str(error)))
     assert told == {(BadLogin, BadLogin.sentence)}
-    assert vault.accounts.authenticate("ada", PASSWORD, ADDRESS).id == ada.user_id
+    assert vault.people.accounts.authenticate("ada", PASSWORD, ADDRESS).id == ada.user_id
 
 
 def test_a_password_is_no_password_less_or_more_a_character(vault: Services, ada: Principal) -> None:
@@ -97,7 +97,7 @@ def test_a_password_is_no_password_less_or_more_a_character(vault: Services, ada
 def test_the_throttle_comes_before_the_hash(vault: Services, ada: Principal) -> None:
     fill_pair(vault, "ada", ADDRESS)
     with hashing() as seen, pytest.raises(TooManyRequests) as caught:
-        vault.accounts.authenticate("ada", PASSWORD, ADDRESS)
+        vault.people.accounts.authenticate("ada", PASSWORD, ADDRESS)
     assert seen == []
     assert 0 < caught.value.retry_after_seconds <= 900
 
@@ -106,7 +106,7 @@ def fail(vault: Services, name: str, address: str) -> None:
     """One failed attempt, without its hash."""
     with vault.storage.write() as unit:
         user = unit.users.by_name("ada")
-        vault.accounts._throttle.admit(unit, name, address, user.id if user and name == "ada" else None)
+        vault.people.accounts._throttle.admit(unit, name, address, user.id if user and name == "ada" else None)
 
 
 def fail_often(vault: Services, attempts: Iterable[tuple[str, str]]) -> None:
@@ -120,13 +120,13 @@ def fill_pair(vault: Services, name: str, address: str) -> None:
 
 def test_a_failed_login_counts_and_a_right_one_does_not(vault: Services, ada: Principal, clock: FakeClock) -> None:
     for _ in range(PAIR_FAILURES + 5):
-        vault.accounts.authenticate("ada", PASSWORD, ADDRESS)
+        vault.people.accounts.authenticate("ada", PASSWORD, ADDRESS)
     for _ in range(PAIR_FAILURES):
         refusal(vault, "ada", "wrong password!")
     with pytest.raises(TooManyRequests):
-        vault.accounts.authenticate("ada", "wrong password!", ADDRESS)
+        vault.people.accounts.authenticate("ada", "wrong password!", ADDRESS)
     clock.advance(15 * 60 + 1)
-    vault.accounts.authenticate("ada", PASSWORD, ADDRESS)
+    vault.people.accounts.authenticate("ada", PASSWORD, ADDRESS)
 
 
 @pytest.mark.parametrize("variant", ["ADA", " ada ", "\uff41da", "Ada\u2003", "\u00a0aDa"])
@@ -134,13 +134,13 @@ def test_variants_of_a_name_share_one_counter(vault: Services, ada: Principal, v
     for _ in range(PAIR_FAILURES):
         refusal(vault, variant, "wrong password!")
     with pytest.raises(TooManyRequests):
-        vault.accounts.authenticate("ada", PASSWORD, ADDRESS)
+        vault.people.accounts.authenticate("ada", PASSWORD, ADDRESS)
 
 
 def test_somebody_guesses_all_day_and_the_owner_gets_in_from_where_they_were_before(
     vault: Services, ada: Principal, clock: FakeClock
 ) -> None:
-    vault.accounts.authenticate("ada", PASSWORD, "198.51.100.7")
+    vault.people.accounts.authenticate("ada", PASSWORD, "198.51.100.7")
     attacked = 0
     for hour in range(0, 24, 3):
         for attempt in range(22):
@@ -148,7 +148,7 @@ def test_somebody_guesses_all_day_and_the_owner_gets_in_from_where_they_were_bef
             with suppress(TooManyRequests):
                 fail(vault, "ada", f"203.0.{hour}.{attempt}")
                 attacked += 1
-        assert vault.accounts.authenticate("ada", PASSWORD, "198.51.100.7").id == ada.user_id
+        assert vault.people.accounts.authenticate("ada", PASSWORD, "198.51.100.7").id == ada.user_id
         clock.advance(3 * 3600)
     assert attacked >= 8 * ACCOUNT_FAILURES
     with pytest.raises(TooManyRequests):
@@ -156,7 +156,7 @@ def test_somebody_guesses_all_day_and_the_owner_gets_in_from_where_they_were_bef
 
 
 def test_an_address_is_known_for_thirty_days(vault: Services, ada: Principal, clock: FakeClock) -> None:
-    vault.accounts.authenticate("ada", PASSWORD, "198.51.100.7")
+    vault.people.accounts.authenticate("ada", PASSWORD, "198.51.100.7")
     clock.advance(30 * 86_400 + 1)
     for attempt in range(ACCOUNT_FAILURES):
         fail(vault, "ada", f"203.0.113.{attempt}")
@@ -182,8 +182,8 @@ def test_a_hash_moved_between_users_is_refused(vault: Services, ada: Principal, 
     moved = {"blob": blob, "key": key, "id": ada.user_id}
     run_sql(vault, "UPDATE credentials SET blob = :blob, user_key_id = :key WHERE user_id = :id", **moved)
     with pytest.raises(MacError):
-        vault.accounts.authenticate("ada", PASSWORD, ADDRESS)
-    vault.accounts.authenticate("bob", PASSWORD, ADDRESS)
+        vault.people.accounts.authenticate("ada", PASSWORD, ADDRESS)
+    vault.people.accounts.authenticate("bob", PASSWORD, ADDRESS)
 
 
 def test_a_hash_moved_between_users_does_not_open_even_under_a_good_mac(
@@ -194,7 +194,7 @@ def test_a_hash_moved_between_users_does_not_open_even_under_a_good_mac(
 
     write(vault, move)
     with pytest.raises(BlobError):
-        vault.accounts.authenticate("ada", PASSWORD, ADDRESS)
+        vault.people.accounts.authenticate("ada", PASSWORD, ADDRESS)
 
 
 @pytest.mark.parametrize(
@@ -203,10 +203,10 @@ def test_a_hash_moved_between_users_does_not_open_even_under_a_good_mac(
 def test_a_hash_that_asks_for_too_much_or_too_little_is_refused_before_it_is_computed(
     vault: Services, ada: Principal, costs: str
 ) -> None:
-    phc = hash_password(PASSWORD, vault.accounts.parameters).split("$")
+    phc = hash_password(PASSWORD, vault.people.accounts.parameters).split("$")
     store_hash(vault, ada.user_id, "$".join([*phc[:3], costs, *phc[4:]]))
     with hashing() as seen, pytest.raises(BlobError):
-        vault.accounts.authenticate("ada", PASSWORD, ADDRESS)
+        vault.people.accounts.authenticate("ada", PASSWORD, ADDRESS)
     assert seen == []
 
 
@@ -229,12 +229,12 @@ def test_the_hash_moves_to_new_parameters_at_the_next_login(vault: Services, dea
             return bytes(credential(unit, ada.user_id).blob)
 
     before = stored()
-    vault.accounts.authenticate("ada", PASSWORD, ADDRESS)
+    vault.people.accounts.authenticate("ada", PASSWORD, ADDRESS)
     assert stored() == before
-    dearer.accounts.authenticate("ada", PASSWORD, ADDRESS)
+    dearer.people.accounts.authenticate("ada", PASSWORD, ADDRESS)
     assert stored() != before
     with hashing() as seen:
-        dearer.accounts.authenticate("ada", PASSWORD, ADDRESS)
+        dearer.people.accounts.authenticate("ada", PASSWORD, ADDRESS)
     assert len(seen) == 1
 
 
@@ -243,7 +243,7 @@ def test_many_logins_at_once_that_all_rehash_all_succeed(dearer: Services, ada: 
 
     def run() -> None:
         try:
-            found.append(dearer.accounts.authenticate("ada", PASSWORD, ADDRESS).id)
+            found.append(dearer.people.accounts.authenticate("ada", PASSWORD, ADDRESS).id)
         except Exception as error:
             found.append(error)
 
@@ -267,20 +267,20 @@ def test_a_password_that_changes_during_a_login_lets_nobody_in_and_stays(
 
     def meanwhile(*arguments: object) -> object:
         monkeypatch.setattr(low_level, "verify_secret", whole)
-        write(vault, lambda unit: vault.accounts.set_password(unit, HOST, "ada", OTHER_PASSWORD))
+        write(vault, lambda unit: vault.people.accounts.set_password(unit, HOST, "ada", OTHER_PASSWORD))
         return whole(*arguments)  # type: ignore[arg-type] # Handed on as they came.
 
     monkeypatch.setattr(low_level, "verify_secret", meanwhile)
     refusal(dearer, "ada", PASSWORD)
     refusal(vault, "ada", PASSWORD)
-    vault.accounts.authenticate("ada", OTHER_PASSWORD, ADDRESS)
+    vault.people.accounts.authenticate("ada", OTHER_PASSWORD, ADDRESS)
 
 
 def test_no_session_begins_after_the_password_has_changed(vault: Services, ada: Principal) -> None:
-    user = vault.accounts.authenticate("ada", PASSWORD, ADDRESS)
-    write(vault, lambda unit: vault.accounts.set_password(unit, HOST, "ada", OTHER_PASSWORD))
+    user = vault.people.accounts.authenticate("ada", PASSWORD, ADDRESS)
+    write(vault, lambda unit: vault.people.accounts.set_password(unit, HOST, "ada", OTHER_PASSWORD))
     with pytest.raises(BadLogin):
-        write(vault, lambda unit: vault.sessions.begin(unit, user, "api", ADDRESS, "test", "request"))
+        write(vault, lambda unit: vault.people.sessions.begin(unit, user, "api", ADDRESS, "test", "request"))
 
 
 def test_a_new_password_ends_the_other_sessions(vault: Services, ada: Principal) -> None:
@@ -290,7 +290,7 @@ def test_a_new_password_ends_the_other_sessions(vault: Services, ada: Principal)
     with pytest.raises(NotAuthenticated):
         as_session(vault, other.secret)
     refusal(vault, "ada", PASSWORD)
-    vault.accounts.authenticate("ada", OTHER_PASSWORD, ADDRESS)
+    vault.people.accounts.authenticate("ada", OTHER_PASSWORD, ADDRESS)
 
 
 def test_a_new_password_needs_the_current_one_and_is_looked_at(vault: Services, ada: Principal) -> None:
@@ -299,25 +299,25 @@ def test_a_new_password_needs_the_current_one_and_is_looked_at(vault: Services, 
     for weak in ("short", "password1234", "x" * 1025):
         with pytest.raises(InvalidInput):
             change_password(vault, ada, PASSWORD, weak)
-    vault.accounts.authenticate("ada", PASSWORD, ADDRESS)
+    vault.people.accounts.authenticate("ada", PASSWORD, ADDRESS)
 
 
 def test_an_operators_new_password_ends_all_sessions(vault: Services, ada: Principal) -> None:
     session = log_in(vault, "ada")
-    write(vault, lambda unit: vault.accounts.set_password(unit, HOST, "ada", OTHER_PASSWORD))
+    write(vault, lambda unit: vault.people.accounts.set_password(unit, HOST, "ada", OTHER_PASSWORD))
     with pytest.raises(NotAuthenticated):
         as_session(vault, session.secret)
-    vault.accounts.authenticate("ada", OTHER_PASSWORD, ADDRESS)
+    vault.people.accounts.authenticate("ada", OTHER_PASSWORD, ADDRESS)
 
 
 def test_disabling_ends_sessions_and_stops_tokens(vault: Services, ada: Principal) -> None:
     session, token = log_in(vault, "ada"), add_token(vault, ada, grant("read", path="*"))
-    write(vault, lambda unit: vault.accounts.set_state(unit, HOST, "ada", active=False))
+    write(vault, lambda unit: vault.people.accounts.set_state(unit, HOST, "ada", active=False))
     with pytest.raises(NotAuthenticated):
         as_session(vault, session.secret)
     with pytest.raises(NotAuthenticated):
         as_token(vault, token.secret)
-    write(vault, lambda unit: vault.accounts.set_state(unit, HOST, "ADA", active=True))
+    write(vault, lambda unit: vault.people.accounts.set_state(unit, HOST, "ADA", active=True))
     with pytest.raises(NotAuthenticated):
         as_session(vault, session.secret)
     as_token(vault, token.secret)
@@ -325,7 +325,7 @@ def test_disabling_ends_sessions_and_stops_tokens(vault: Services, ada: Principa
 
 def test_a_new_role_ends_sessions(vault: Services, ada: Principal) -> None:
     session = log_in(vault, "ada")
-    write(vault, lambda unit: vault.accounts.set_role(unit, HOST, "ada", Role.OPERATOR))
+    write(vault, lambda unit: vault.people.accounts.set_role(unit, HOST, "ada", Role.OPERATOR))
     with pytest.raises(NotAuthenticated):
         as_session(vault, session.secret)
     assert as_session(vault, log_in(vault, "ada").secret).role is Role.OPERATOR
@@ -340,30 +340,30 @@ def test_no_two_people_have_variants_of_one_name(vault: Services, ada: Principal
 @pytest.mark.parametrize("name", ["", " ", "a b", "a\x00b", "a\nb", "x" * 65, "a\u202eb", "\u200b"])
 def test_these_are_no_usernames(vault: Services, name: str) -> None:
     with pytest.raises(InvalidInput):
-        write(vault, lambda unit: vault.accounts.add(unit, HOST, name, PASSWORD))
+        write(vault, lambda unit: vault.people.accounts.add(unit, HOST, name, PASSWORD))
 
 
 def test_accounts_are_made_and_changed_by_operators_only(vault: Services, ada: Principal) -> None:
     for call in (
-        lambda unit: vault.accounts.add(unit, ada, "eve", PASSWORD),
-        lambda unit: vault.accounts.set_role(unit, ada, "ada", Role.OPERATOR),
-        lambda unit: vault.accounts.set_state(unit, ada, "ada", active=True),
-        lambda unit: vault.accounts.set_password(unit, ada, "ada", OTHER_PASSWORD),
-        lambda _: vault.accounts.list(ada),
+        lambda unit: vault.people.accounts.add(unit, ada, "eve", PASSWORD),
+        lambda unit: vault.people.accounts.set_role(unit, ada, "ada", Role.OPERATOR),
+        lambda unit: vault.people.accounts.set_state(unit, ada, "ada", active=True),
+        lambda unit: vault.people.accounts.set_password(unit, ada, "ada", OTHER_PASSWORD),
+        lambda _: vault.people.accounts.list(ada),
     ):
         with pytest.raises(Forbidden):
             write(vault, call)
     with pytest.raises(NotFound):
-        write(vault, lambda unit: vault.accounts.set_role(unit, HOST, "nobody", Role.OPERATOR))
+        write(vault, lambda unit: vault.people.accounts.set_role(unit, HOST, "nobody", Role.OPERATOR))
 
 
 def test_a_token_never_touches_accounts(vault: Services, ada: Principal) -> None:
     principal = as_token(vault, add_token(vault, ada, grant("read", path="*")).secret)
     for call in (
-        lambda: vault.accounts.me(principal),
+        lambda: vault.people.accounts.me(principal),
         lambda: change_password(vault, principal, PASSWORD, OTHER_PASSWORD),
         lambda: erase_oneself(vault, principal, PASSWORD),
-        lambda: vault.sessions.list(principal),
+        lambda: vault.people.sessions.list(principal),
     ):
         with pytest.raises(Forbidden):
             call()
@@ -386,9 +386,9 @@ def test_an_erased_person_leaves_no_key_and_no_environment(vault: Services, ada:
     assert len(run_sql(vault, "SELECT 1 FROM revisions")) == 1
     with pytest.raises(NotAuthenticated):
         as_token(vault, token.secret)
-    assert vault.variables.read(bob, "prod").revision == 1
+    assert vault.environments.variables.read(bob, "prod").revision == 1
 
 
 def test_another_worker_sees_the_same_accounts(vault: Services, ada: Principal) -> None:
     with opened_again(vault) as other:
-        assert other.accounts.authenticate("ada", PASSWORD, ADDRESS).id == ada.user_id
+        assert other.people.accounts.authenticate("ada", PASSWORD, ADDRESS).id == ada.user_id

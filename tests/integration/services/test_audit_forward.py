@@ -34,7 +34,7 @@ WORKER = "0" * 36
 def vault(copied_vault: Copy, clock: FakeClock, tmp_path: Path) -> Iterator[Services]:
     made = open_vault(copied_vault("sqlite").with_changes(data_dir=tmp_path / "data"), clock)
     yield made
-    made.reads.close()
+    made.audit.reads.close()
     made.storage.close()
 
 
@@ -136,7 +136,7 @@ def test_a_stream_takes_all_events_over_one_connection(
             forward(sending, WORKER)
             assert forwarded(vault) == count
             assert came(sink, list(range(count)))
-        sending.forwarder.close()
+        sending.audit.forwarder.close()
     assert sink.connections == 1
     assert sink.raw[0].startswith(b"<109>1 ")
     assert any("checkpoint" in message for message in sink.messages)
@@ -176,7 +176,7 @@ def test_a_receiver_that_goes_away_with_what_it_has_not_read_gets_it_again(vault
         count = placed(vault)
         forward(sending, WORKER)
         assert came(sink, list(range(count)))
-        sending.forwarder.close()
+        sending.audit.forwarder.close()
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_a_target_that_fails_is_named_once_and_tried_ever_more_seldom(
         assert metrics().forward_waiting._value.get() == count
         # Reads are stamped by the machine's own clock, which has gone on since the fake one was set.
         assert metrics().forward_oldest._value.get() > 300
-        trouble = sending.forwarder.trouble()
+        trouble = sending.audit.forwarder.trouble()
         assert trouble is not None
         assert target in trouble
         assert str(count) in trouble
@@ -221,14 +221,14 @@ def test_a_target_that_comes_back_gets_everything_and_the_trouble_is_over(
     with opened_again(vault, clock, audit_forward=f"syslog+tcp:127.0.0.1:{port}") as sending:
         forward(sending, WORKER)
         clock.advance(STUCK_US / 10**6 + 1)
-        sending.forwarder.look()
-        assert sending.forwarder.trouble() is not None
+        sending.audit.forwarder.look()
+        assert sending.audit.forwarder.trouble() is not None
         with StreamSink(port=port) as sink:
             forward(sending, WORKER)
             assert came(sink, list(range(count)))
-            assert sending.forwarder.trouble() is None
+            assert sending.audit.forwarder.trouble() is None
             assert metrics().forward_waiting._value.get() == 0
-            sending.forwarder.close()
+            sending.audit.forwarder.close()
 
 
 def test_a_half_open_receiver_holds_nothing_up_for_long(
@@ -254,4 +254,4 @@ def test_what_was_pruned_before_it_could_leave_does_not_count_as_waiting(vault: 
     with UdpSink() as sink, opened_again(vault, vault.clock, audit_forward=f"syslog:127.0.0.1:{sink.port}") as sending:
         forward(sending, WORKER)
         assert came(sink, [0, 1, 2])
-        assert sending.forwarder.look() is None
+        assert sending.audit.forwarder.look() is None

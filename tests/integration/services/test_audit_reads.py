@@ -59,7 +59,7 @@ def vault(vault: Services, tmp_path: Path, clock: FakeClock) -> Iterator[Service
     """A vault whose spool is this test's own."""
     with opened_again(vault, clock, data_dir=tmp_path / "data") as again:
         yield again
-        again.reads.close()
+        again.audit.reads.close()
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def events(vault: Services, **asked: Any) -> list[Event]:
     """What the trail has, the oldest first."""
     drain(vault)
     variable = asked.pop("variable", None)
-    found = vault.trail.search(HOST, Search(**asked), None, 1000, variable=variable)
+    found = vault.audit.trail.search(HOST, Search(**asked), None, 1000, variable=variable)
     return [seen.event for seen in reversed(found) if seen.event.action != "audit.search"]
 
 
@@ -80,17 +80,17 @@ def test_every_kind_of_read_is_in_the_trail(vault: Services, ada: Principal, pro
     patch(vault, ada, "prod", A="2")
     before = len(events(vault))
     values(vault, ada, "prod")
-    vault.variables.read(ada, "prod")
-    vault.variables.read_one(ada, "prod", "A")
-    vault.variables.list(ada, "prod")
-    vault.history.diff(ada, "prod", 2, 1, action="revision.compare")
-    vault.history.get(ada, "prod", 1)
-    vault.history.diff(ada, "prod", 2, 1)
-    vault.history.revisions(ada, "prod", None, 10)
-    vault.transfer.export_text(ada, "prod", "dotenv")
-    vault.environments.list(ada, limit=10)
-    vault.environments.get(ada, "prod")
-    vault.tokens.list(ada, None, 10)
+    vault.environments.variables.read(ada, "prod")
+    vault.environments.variables.read_one(ada, "prod", "A")
+    vault.environments.variables.list(ada, "prod")
+    vault.environments.history.diff(ada, "prod", 2, 1, action="revision.compare")
+    vault.environments.history.get(ada, "prod", 1)
+    vault.environments.history.diff(ada, "prod", 2, 1)
+    vault.environments.history.revisions(ada, "prod", None, 10)
+    vault.environments.files.export_text(ada, "prod", "dotenv")
+    vault.environments.environments.list(ada, limit=10)
+    vault.environments.environments.get(ada, "prod")
+    vault.tokens.tokens.list(ada, None, 10)
     told = [(event.action, event.environment_id, event.revision) for event in events(vault)[before:]]
     assert sorted(told, key=str) == sorted(
         [
@@ -122,14 +122,14 @@ def test_an_event_says_who_when_and_from_where(vault: Services, ada: Principal, 
 
 
 def test_an_answer_that_the_caller_had_already_is_told_too(vault: Services, ada: Principal, prod: str) -> None:
-    etag = vault.values.read(ada, "prod", Question()).etag
-    vault.values.read(ada, "prod", Question(), [etag])
+    etag = vault.environments.values.read(ada, "prod", Question()).etag
+    vault.environments.values.read(ada, "prod", Question(), [etag])
     assert [event.result for event in events(vault, action="values.read")] == ["ok", "unchanged"]
 
 
 def test_the_layers_of_an_answer_are_told(vault: Services, ada: Principal, prod: str) -> None:
     patch(vault, ada, None, G="g")
-    globals_id = vault.environments.get(ada, None).id
+    globals_id = vault.environments.environments.get(ada, None).id
     values(vault, ada, "prod")
     [event] = events(vault, action="values.read")
     assert json.loads(event.details) == {"layers": [[globals_id, 1]]}
@@ -161,9 +161,9 @@ def test_an_event_stays_small_whatever_is_asked_for(vault: Services, ada: Princi
     values(vault, ada, "prod", names=("A",) * 4000)
     values(vault, ada, "prod", names=asked)
     far = replace(ada, id="s" * 500, address="1" * 500, request_id="r" * 500)
-    vault.reads.read(far, "values.read", prod, 1, names=asked, layers=[(prod, 1)] * 4000, account="a" * 9000)
-    vault.reads.turned_away(NotGranted(), far, address="a" * 500, request_id="r" * 500, call="c" * 90_000)
-    vault.reads.turned_away(BadLogin(), None, address="a" * 500, request_id="r" * 500, call="c" * 90_000)
+    vault.audit.reads.read(far, "values.read", prod, 1, names=asked, layers=[(prod, 1)] * 4000, account="a" * 9000)
+    vault.audit.reads.turned_away(NotGranted(), far, address="a" * 500, request_id="r" * 500, call="c" * 90_000)
+    vault.audit.reads.turned_away(BadLogin(), None, address="a" * 500, request_id="r" * 500, call="c" * 90_000)
     found = events(vault)
     assert len(found) >= 5
     for event in found:
@@ -196,10 +196,10 @@ def test_neither_values_nor_names_nor_credentials_are_in_the_trail(vault: Servic
     token = add_token(vault, ada, grant("read", environment="prod"))
     reader = as_token(vault, token.secret)
     values(vault, reader, "prod", names=("C", f"{CANARY}-name"))
-    vault.transfer.export_text(ada, "prod", "dotenv")
-    write(vault, lambda unit: vault.variables.delete_one(unit, ada, "prod", "C"))
+    vault.environments.files.export_text(ada, "prod", "dotenv")
+    write(vault, lambda unit: vault.environments.variables.delete_one(unit, ada, "prod", "C"))
     with pytest.raises(NotFound):
-        vault.variables.read_one(ada, "prod", f"{CANARY}-name")
+        vault.environments.variables.read_one(ada, "prod", f"{CANARY}-name")
     spooled = b"".join(path.read_bytes() for path in (vault.settings.data_dir / "spool").rglob("*.spool"))
     drain(vault)
     stored = repr(run_sql(vault, "SELECT * FROM audit_events"))
@@ -225,9 +225,9 @@ def test_a_read_that_cannot_be_recorded_is_refused(
         broken.setattr(os, "pwrite", refuse)
         for read in (
             lambda: values(vault, ada, "prod"),
-            lambda: vault.variables.read(ada, "prod"),
-            lambda: vault.history.get(ada, "prod", 1),
-            lambda: vault.transfer.export_text(ada, "prod", "dotenv"),
+            lambda: vault.environments.variables.read(ada, "prod"),
+            lambda: vault.environments.history.get(ada, "prod", 1),
+            lambda: vault.environments.files.export_text(ada, "prod", "dotenv"),
         ):
             with pytest.raises(AuditUnavailable):
                 read()
@@ -248,7 +248,7 @@ def test_a_full_spool_refuses_reads_until_it_is_drained(vault: Services, ada: Pr
         drain(small)
         values(small, ada, "prod")
         assert len(events(small, action="values.read")) == answered + 1
-        small.reads.close()
+        small.audit.reads.close()
 
 
 def test_a_spool_directory_that_cannot_be_made_refuses_reads(
@@ -274,7 +274,7 @@ def test_reads_go_on_and_are_told_while_the_database_takes_no_writes(
             drain(vault)
         values(vault, ada, "prod")
     assert len(events(vault, action="values.read")) == 2
-    assert vault.verifier.verify().faults == []
+    assert vault.audit.verifier.verify().faults == []
 
 
 class _read_only:
@@ -317,7 +317,7 @@ def test_what_a_dead_worker_has_answered_is_in_the_trail(vault: Services, ada: P
         for _ in range(5):
             values(dying, ada, "prod")
         # As after SIGKILL: nothing is drained, the locks are gone.
-        dying.reads._spool.close()
+        dying.audit.reads._spool.close()
     drain(vault)
     assert len(events(vault, action="values.read")) == 5
 
@@ -332,14 +332,14 @@ def test_a_drain_that_died_before_it_could_say_so_adds_nothing_twice(
         def die(*_: object) -> None:
             raise KeyboardInterrupt
 
-        dying.setattr(type(vault.reads._spool), "drained", die)
+        dying.setattr(type(vault.audit.reads._spool), "drained", die)
         with pytest.raises(KeyboardInterrupt):
-            vault.reads.drain()
+            vault.audit.reads.drain()
     values(vault, ada, "prod")
-    vault.reads.drain()
-    vault.reads.drain()
+    vault.audit.reads.drain()
+    vault.audit.reads.drain()
     assert len(events(vault, action="values.read")) == 4
-    assert vault.verifier.verify().faults == []
+    assert vault.audit.verifier.verify().faults == []
 
 
 def test_a_spooled_record_that_was_changed_is_left_out_and_the_others_are_not(
@@ -355,7 +355,7 @@ def test_a_spooled_record_that_was_changed_is_left_out_and_the_others_are_not(
         )
         for _ in range(3):
             values(dying, ada, "prod")
-        dying.reads._spool.close()
+        dying.audit.reads._spool.close()
     drain(vault)
     assert len(events(vault, action="values.read")) == 2
 
@@ -410,7 +410,7 @@ def test_a_record_that_can_never_be_stored_is_set_aside_and_the_others_are_not(
         monkeypatch.setattr(dying.instance, "seal", seal)
         for _ in range(4):
             values(dying, ada, "prod")
-        dying.reads._spool.close()
+        dying.audit.reads._spool.close()
     drain(vault)
     drain(vault)
     told = len(events(vault, action="values.read"))
@@ -427,7 +427,7 @@ def test_a_record_that_can_never_be_stored_is_set_aside_and_the_others_are_not(
 
 def test_refusals_of_strangers_are_gathered_by_address_and_minute(vault: Services, clock: FakeClock) -> None:
     for address in ("192.0.2.1", "192.0.2.1", "192.0.2.2", "192.0.2.1"):
-        vault.reads.turned_away(BadLogin(), None, address=address, request_id="r", call="sessions.log_in")
+        vault.audit.reads.turned_away(BadLogin(), None, address=address, request_id="r", call="sessions.log_in")
     told = [(event.address, json.loads(event.details)["count"]) for event in events(vault, action="refused")]
     assert sorted(told) == [("192.0.2.1", 1), ("192.0.2.2", 1)]
     clock.advance(61)
@@ -438,7 +438,7 @@ def test_refusals_of_strangers_are_gathered_by_address_and_minute(vault: Service
 def test_a_flood_from_many_addresses_is_bounded(vault: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vault.services.audit.refusals._MOST", 3)
     for number in range(9):
-        vault.reads.turned_away(BadLogin(), None, address=f"192.0.2.{number}", request_id="r", call="c")
+        vault.audit.reads.turned_away(BadLogin(), None, address=f"192.0.2.{number}", request_id="r", call="c")
     assert sorted(event.address for event in events(vault, action="refused")) == [
         "",
         *(f"192.0.2.{n}" for n in range(3)),
@@ -447,7 +447,7 @@ def test_a_flood_from_many_addresses_is_bounded(vault: Services, monkeypatch: py
 
 def test_a_known_caller_s_refusal_is_told_with_its_cause(vault: Services, ada: Principal) -> None:
     for error in (NotGranted(), Forbidden(), StepUpRequired(), MacError(), NotFound()):
-        vault.reads.turned_away(error, ada, address=ADDRESS, request_id="r", call="values.read_values")
+        vault.audit.reads.turned_away(error, ada, address=ADDRESS, request_id="r", call="values.read_values")
     told = [(event.result, event.user_id) for event in events(vault, action="refused")]
     assert sorted(told) == [
         (code, ada.user_id) for code in ("forbidden", "integrity", "not_granted", "step_up_required")
@@ -460,14 +460,14 @@ def test_a_known_caller_s_refusal_is_told_with_its_cause(vault: Services, ada: P
 def test_one_s_own_trail_is_one_s_own(vault: Services, ada: Principal, bob: Principal, prod: str) -> None:
     values(vault, ada, "prod")
     drain(vault)
-    assert "values.read" in [seen.event.action for seen in vault.trail.own(ada, None, 100)]
-    assert "values.read" not in [seen.event.action for seen in vault.trail.own(bob, None, 100)]
+    assert "values.read" in [seen.event.action for seen in vault.audit.trail.own(ada, None, 100)]
+    assert "values.read" not in [seen.event.action for seen in vault.audit.trail.own(bob, None, 100)]
 
 
 def test_one_s_own_trail_shows_what_operators_did_and_not_from_where(vault: Services, ada: Principal) -> None:
     operator = Principal(ada.kind, "x", "00000000-0000-4000-8000-000000000001", "o", Role.OPERATOR, address="192.0.2.9")
-    write(vault, lambda unit: vault.accounts.set_role(unit, operator, "ada", Role.USER))
-    event = next(seen.event for seen in vault.trail.own(ada, None, 100) if seen.event.action == "user.role")
+    write(vault, lambda unit: vault.people.accounts.set_role(unit, operator, "ada", Role.USER))
+    event = next(seen.event for seen in vault.audit.trail.own(ada, None, 100) if seen.event.action == "user.role")
     assert (event.actor, event.address) == ("session:x", "")
 
 
@@ -478,13 +478,13 @@ def test_tokens_and_people_without_the_role_or_a_recent_password_do_not_search(
     stale = Principal(ada.kind, ada.id, ada.user_id, ada.username, Role.OPERATOR, authenticated_us=clock() - 10**9)
     for who, refusal in ((token, Forbidden), (ada, Forbidden), (stale, StepUpRequired)):
         with pytest.raises(refusal):
-            vault.trail.search(who, Search(), None, 1)
+            vault.audit.trail.search(who, Search(), None, 1)
         with pytest.raises(refusal):
-            vault.trail.prune(who, 0)
+            vault.audit.trail.prune(who, 0)
         with pytest.raises(refusal):
-            next(vault.trail.export(who))
+            next(vault.audit.trail.export(who))
     with pytest.raises(Forbidden):
-        vault.trail.own(token, None, 1)
+        vault.audit.trail.own(token, None, 1)
 
 
 def test_erasing_a_person_takes_addresses_and_names_and_leaves_the_tree_whole(
@@ -496,7 +496,7 @@ def test_erasing_a_person_takes_addresses_and_names_and_leaves_the_tree_whole(
     drain(vault)
     sequence(vault, ada.user_id)
     with vault.storage.read() as unit:
-        before = vault.audit_tree.checkpoint(unit)
+        before = vault.audit.tree.checkpoint(unit)
     values(vault, ada, "prod")
     erase_oneself(vault, ada, PASSWORD)
     theirs = events(vault, user_id=ada.user_id)
@@ -505,7 +505,7 @@ def test_erasing_a_person_takes_addresses_and_names_and_leaves_the_tree_whole(
     # The erasure itself is told of afterwards, and holds nothing that would have to be erased.
     assert [event.action for event in theirs if event.salt is not None] == ["user.erase"]
     sequence(vault, ada.user_id)
-    report = vault.verifier.verify(before)
+    report = vault.audit.verifier.verify(before)
     assert (report.faults, report.erased) == ([], len(theirs) - 1)
 
 
@@ -516,13 +516,13 @@ def test_a_prune_keeps_verification_whole(vault: Services, ada: Principal, prod:
         drain(vault)
         sequence(vault, ada.user_id)
     with vault.storage.read() as unit:
-        kept = vault.audit_tree.checkpoint(unit)
-    size = vault.verifier.verify().size
+        kept = vault.audit.tree.checkpoint(unit)
+    size = vault.audit.verifier.verify().size
     clock.advance(3 * 86_400)
-    assert vault.trail.prune(HOST, clock() - 2 * 86_400 * 10**6) >= 5
+    assert vault.audit.trail.prune(HOST, clock() - 2 * 86_400 * 10**6) >= 5
     drain(vault)
     sequence(vault, ada.user_id)
-    report = vault.verifier.verify(kept)
+    report = vault.audit.verifier.verify(kept)
     assert report.faults == []
     assert report.pruned >= 5
     assert report.size > size
@@ -530,7 +530,7 @@ def test_a_prune_keeps_verification_whole(vault: Services, ada: Principal, prod:
     [before] = [row for row in _rows(vault, "environments") if row["id"] == prod]
     patch(vault, ada, "prod", A="x")
     put_back_row(vault, "environments", before)
-    assert "was put back" in vault.verifier.verify(kept).faults[0]
+    assert "was put back" in vault.audit.verifier.verify(kept).faults[0]
 
 
 def test_a_prune_does_not_take_the_traces_of_whoever_changed_an_event(
@@ -539,12 +539,12 @@ def test_a_prune_does_not_take_the_traces_of_whoever_changed_an_event(
     """An event that is made old would go with the old ones, and nothing would tell any more which one it was."""
     drain(vault)
     sequence(vault, ada.user_id)
-    before = vault.verifier.verify().size
+    before = vault.audit.verifier.verify().size
     run_sql(vault, "UPDATE audit_events SET at_us = 1 WHERE sequence = 2")
     clock.advance(10 * 86_400)
     with pytest.raises(IntegrityError, match=r"Nothing was pruned: Event 2 "):
-        vault.trail.prune(HOST, clock() - 2 * 86_400 * 10**6)
-    report = vault.verifier.verify()
+        vault.audit.trail.prune(HOST, clock() - 2 * 86_400 * 10**6)
+    report = vault.audit.verifier.verify()
     assert (report.size, report.pruned) == (before, 0)
     assert report.faults[0].startswith("Event 2 ")
 
@@ -554,12 +554,12 @@ def test_what_was_pruned_cannot_be_forged(vault: Services, ada: Principal, prod:
         values(vault, ada, "prod")
     drain(vault)
     clock.advance(3 * 86_400)
-    vault.trail.prune(HOST, clock() - 2 * 86_400 * 10**6)
+    vault.audit.trail.prune(HOST, clock() - 2 * 86_400 * 10**6)
     run = _rows(vault, "audit_pruned")[0]
     put_back_row(vault, "audit_pruned", {**run, "hashes": bytes(len(run["hashes"]))})
-    assert vault.verifier.verify().faults[0] == "The hashes of pruned events were changed."
+    assert vault.audit.verifier.verify().faults[0] == "The hashes of pruned events were changed."
     run_sql(vault, "DELETE FROM audit_pruned")
-    assert vault.verifier.verify().faults[0] == f"Event {run['first']} is missing."
+    assert vault.audit.verifier.verify().faults[0] == f"Event {run['first']} is missing."
 
 
 def _rows(vault: Services, table: str) -> list[dict[str, Any]]:
@@ -578,13 +578,13 @@ def test_events_are_forwarded_once_each_in_order_with_a_checkpoint(
             drain(forwarding)
             sequence(forwarding, ada.user_id)
             forward(forwarding, ada.user_id)
-        forwarding.reads.close()
+        forwarding.audit.reads.close()
     lines = [json.loads(line) for line in target.read_text().splitlines()]
     places = [line["sequence"] for line in lines if "sequence" in line]
     assert places == list(range(len(places)))
     assert [line["action"] for line in lines if "action" in line].count("values.read") == 3
     note = next(line["checkpoint"] for line in lines if "checkpoint" in line)
-    assert vault.verifier.verify(note).faults == []
+    assert vault.audit.verifier.verify(note).faults == []
 
 
 def test_a_target_that_takes_nothing_holds_nothing_up(vault: Services, ada: Principal, prod: str) -> None:
@@ -593,7 +593,7 @@ def test_a_target_that_takes_nothing_holds_nothing_up(vault: Services, ada: Prin
         drain(forwarding)
         sequence(forwarding, ada.user_id)
         forward(forwarding, ada.user_id)
-        assert forwarding.forwarder.look() is not None
+        assert forwarding.audit.forwarder.look() is not None
         values(forwarding, ada, "prod")
-        forwarding.reads.close()
+        forwarding.audit.reads.close()
     assert len(events(vault, action="values.read")) == 2

@@ -27,15 +27,15 @@ def test_every_change_has_its_event(vault: Services, ada: Principal) -> None:
     before = len(actions(vault))
     row = add_environment(vault, ada, "prod", A="1")
     patch(vault, ada, "prod", A="2")
-    write(vault, lambda unit: vault.history.rollback(unit, ada, "prod", 1))
-    write(vault, lambda unit: vault.environments.change(unit, ada, "prod", {"name": "new"}))
+    write(vault, lambda unit: vault.environments.history.rollback(unit, ada, "prod", 1))
+    write(vault, lambda unit: vault.environments.environments.change(unit, ada, "prod", {"name": "new"}))
     token = add_token(vault, ada, grant("read", path="*"))
-    write(vault, lambda unit: vault.tokens.rotate(unit, ada, token.row.id, 0))
-    write(vault, lambda unit: vault.tokens.revoke(unit, ada, token.row.id))
-    write(vault, lambda unit: vault.environments.delete(unit, ada, row.id))
-    write(vault, lambda unit: vault.environments.undelete(unit, ada, row.id, None))
+    write(vault, lambda unit: vault.tokens.tokens.rotate(unit, ada, token.row.id, 0))
+    write(vault, lambda unit: vault.tokens.tokens.revoke(unit, ada, token.row.id))
+    write(vault, lambda unit: vault.environments.environments.delete(unit, ada, row.id))
+    write(vault, lambda unit: vault.environments.environments.undelete(unit, ada, row.id, None))
     session = log_in(vault, "ada")
-    write(vault, lambda unit: vault.sessions.revoke(unit, ada, session.row.id))
+    write(vault, lambda unit: vault.people.sessions.revoke(unit, ada, session.row.id))
     assert actions(vault)[before:] == [
         "environment.create",
         "revision.write",
@@ -69,8 +69,8 @@ def test_a_change_that_fails_leaves_no_event(vault: Services, ada: Principal) ->
     before = actions(vault)
 
     def fail(unit: Any) -> None:
-        vault.environments.create(unit, ada, "prod")
-        vault.environments.delete(unit, ada, "nothing")
+        vault.environments.environments.create(unit, ada, "prod")
+        vault.environments.environments.delete(unit, ada, "nothing")
 
     with pytest.raises(NotFound):
         write(vault, fail)
@@ -81,7 +81,7 @@ def test_no_event_holds_a_value_a_name_a_password_or_a_token(vault: Services, ad
     add_person(vault, "carol")
     row = add_environment(vault, ada, "prod", CANARY_NAME_5e="canary-value-5e")
     variable = Variable("CANARY_NAME_5e", "canary-value-5e", description="canary-description-5e")
-    write(vault, lambda unit: vault.variables.put_one(unit, ada, row.id, variable))
+    write(vault, lambda unit: vault.environments.variables.put_one(unit, ada, row.id, variable))
     token = add_token(vault, ada, grant("read", path="*"))
     secrets = [log_in(vault, "ada").secret, token.secret or ""]
     stored = "".join(

@@ -41,18 +41,18 @@ def trail(vault: Services, ada: Principal) -> None:
 
 def settle(vault: Services) -> None:
     """Give everything its place."""
-    vault.reads.drain()
+    vault.audit.reads.drain()
     with vault.storage.write() as unit:
-        vault.audit_tree.sequence(unit)
+        vault.audit.tree.sequence(unit)
 
 
 def checkpoint(vault: Services) -> str:
     with vault.storage.read() as unit:
-        return vault.audit_tree.checkpoint(unit)
+        return vault.audit.tree.checkpoint(unit)
 
 
 def verify(vault: Services, note: str | None = None) -> Report:
-    return vault.verifier.verify(note)
+    return vault.audit.verifier.verify(note)
 
 
 def fault(vault: Services, note: str | None = None) -> str:
@@ -239,7 +239,7 @@ def test_another_vault_s_checkpoint_is_refused(vault: Services) -> None:
 def test_a_revoked_token_that_was_put_back_is_named(vault: Services, ada: Principal) -> None:
     token = add_token(vault, ada, grant("read", environment="prod"))
     before = next(row for row in copy_of(vault, "tokens")["tokens"] if row["id"] == token.row.id)
-    write(vault, lambda unit: vault.tokens.revoke(unit, ada, token.row.id))
+    write(vault, lambda unit: vault.tokens.tokens.revoke(unit, ada, token.row.id))
     assert verify(vault).faults == []
     put_back_row(vault, "tokens", before)
     assert as_token(vault, token.secret).id == token.row.id, "Nothing else finds it."
@@ -250,7 +250,7 @@ def test_a_revoked_token_that_was_put_back_is_named(vault: Services, ada: Princi
 
 def test_a_disabled_user_that_was_put_back_is_named(vault: Services) -> None:
     before = next(row for row in copy_of(vault, "users")["users"] if row["name"] == "ada")
-    write(vault, lambda unit: vault.accounts.set_state(unit, HOST, "ada", active=False))
+    write(vault, lambda unit: vault.people.accounts.set_state(unit, HOST, "ada", active=False))
     put_back_row(vault, "users", before)
     assert f"The row {before['id']} of users was put back" in fault(vault)
 
@@ -264,8 +264,8 @@ def test_an_environment_s_older_revision_that_was_made_current_is_named(vault: S
 
 
 def test_a_purged_environment_that_was_put_back_is_named(vault: Services, ada: Principal, clock: FakeClock) -> None:
-    environment = vault.environments.get(ada, "prod")
-    write(vault, lambda unit: vault.environments.delete(unit, ada, "prod"))
+    environment = vault.environments.environments.get(ada, "prod")
+    write(vault, lambda unit: vault.environments.environments.delete(unit, ada, "prod"))
     tables = ("environments", "data_keys", "revisions")
     before = copy_of(vault, *tables)
     clock.advance(40 * 86_400)
@@ -286,14 +286,17 @@ def test_a_row_of_which_no_event_tells_is_named(vault: Services) -> None:
 def test_each_verb_tells_of_every_row_that_it_writes(vault: Services, ada: Principal) -> None:
     """Use counts and times of last use excepted: a table has no row newer than its newest event says."""
     token = add_token(vault, ada, grant("read,history", environment="prod"))
-    write(vault, lambda unit: vault.tokens.rotate(unit, ada, token.row.id, 60))
-    write(vault, lambda unit: vault.environments.change(unit, ada, "prod", {"name": "live", "description": "d"}))
-    write(vault, lambda unit: vault.variables.copy(unit, ada, "live", "copied"))
-    write(vault, lambda unit: vault.history.rollback(unit, ada, "live", 1))
-    write(vault, lambda unit: vault.environments.delete(unit, ada, "copied"))
-    write(vault, lambda unit: vault.environments.undelete(unit, ada, "copied", None))
+    write(vault, lambda unit: vault.tokens.tokens.rotate(unit, ada, token.row.id, 60))
+    write(
+        vault,
+        lambda unit: vault.environments.environments.change(unit, ada, "prod", {"name": "live", "description": "d"}),
+    )
+    write(vault, lambda unit: vault.environments.variables.copy(unit, ada, "live", "copied"))
+    write(vault, lambda unit: vault.environments.history.rollback(unit, ada, "live", 1))
+    write(vault, lambda unit: vault.environments.environments.delete(unit, ada, "copied"))
+    write(vault, lambda unit: vault.environments.environments.undelete(unit, ada, "copied", None))
     change_password(vault, ada, "lantern gravel ninefold otter", "another gravel lantern otter")
-    write(vault, lambda unit: vault.accounts.set_role(unit, HOST, "ada", "operator"))  # type: ignore[arg-type]
+    write(vault, lambda unit: vault.people.accounts.set_role(unit, HOST, "ada", "operator"))  # type: ignore[arg-type]
     settle(vault)
     assert verify(vault).faults == []
     assert _newer_than_told(vault) == []

@@ -66,7 +66,7 @@ def unreadable(vault: Services, who: Principal, name: str) -> None:
     """Neither door opens it, with what is cached here nor in a worker that has cached nothing."""
     with opened_again(vault, vault.clock) as other:
         for each in (vault, other):
-            for read in (partial(values, each), each.variables.read):
+            for read in (partial(values, each), each.environments.variables.read):
                 with pytest.raises(BlobError) as caught:
                     read(who, name)
                 assert str(caught.value) == BlobError.sentence
@@ -93,7 +93,7 @@ def healthy(vault: Services, *but: tuple[Principal, str], of: tuple[Principal, .
 def test_no_byte_of_a_revision_can_be_flipped(stocked: Services, ada: Principal) -> None:
     with stocked.storage.read() as unit:
         environment, revision, data_key, user_key = current(unit, ada, "prod")
-    sealer, blob = stocked.values._sealer, bytes(revision.blob)
+    sealer, blob = stocked.environments.values._sealer, bytes(revision.blob)
     assert sealer.open_revision(environment, revision, blob, data_key, user_key)[0].name == "WHOSE"
     for position in range(len(blob)):
         with pytest.raises(BlobError):
@@ -111,14 +111,14 @@ def test_a_changed_blob_in_the_database_is_refused_and_the_rest_goes_on(
     whole = stored_blob(stocked, ada, "prod")
     for position in POSITIONS:
         write_blob(stocked, ada, "prod", flipped(whole, position % len(whole)))
-        for read in (lambda: values(stocked, ada, "prod"), lambda: stocked.variables.read(ada, "prod")):
+        for read in (lambda: values(stocked, ada, "prod"), lambda: stocked.environments.variables.read(ada, "prod")):
             with pytest.raises(BlobError):
                 read()
         with pytest.raises(BlobError):
             patch(stocked, ada, "prod", A="1")
     unreadable(stocked, ada, "prod")
     healthy(stocked, (ada, "prod"), of=(ada, bob))
-    assert stocked.history.get(ada, "prod", 1).number == 1
+    assert stocked.environments.history.get(ada, "prod", 1).number == 1
     write_blob(stocked, ada, "prod", whole)
     healthy(stocked, of=(ada, bob))
 
@@ -220,7 +220,7 @@ def test_the_contexts_hold_where_no_mac_would(stocked: Services, ada: Principal,
     """The rows are signed anew, as by somebody who holds the MAC key and no other: still nothing opens."""
     write(stocked, lambda unit: forge(unit, current(unit, ada, "prod"), current(unit, bob, "prod")))
     with opened_again(stocked) as cold:
-        for read in (lambda: values(cold, ada, "prod"), lambda: cold.variables.read(ada, "prod")):
+        for read in (lambda: values(cold, ada, "prod"), lambda: cold.environments.variables.read(ada, "prod")):
             with pytest.raises(BlobError):
                 read()
         healthy(cold, of=(bob,))
@@ -238,7 +238,7 @@ def test_a_warm_key_cache_does_not_open_a_swapped_row(stocked: Services, ada: Pr
 def test_a_description_moved_to_another_environment_does_not_open(stocked: Services, ada: Principal) -> None:
     def describe(unit: UnitOfWork) -> None:
         for name in ("prod", "dev"):
-            stocked.environments.change(unit, ada, name, {"description": name})
+            stocked.environments.environments.change(unit, ada, name, {"description": name})
 
     def move(unit: UnitOfWork) -> None:
         mine, other = current(unit, ada, "prod")[0], current(unit, ada, "dev")[0]
@@ -247,8 +247,8 @@ def test_a_description_moved_to_another_environment_does_not_open(stocked: Servi
     write(stocked, describe)
     write(stocked, move)
     with pytest.raises(BlobError):
-        stocked.environments.get(ada, "prod")
-    assert stocked.environments.get(ada, "dev").description == "dev"
+        stocked.environments.environments.get(ada, "prod")
+    assert stocked.environments.environments.get(ada, "dev").description == "dev"
 
 
 def test_the_wrong_keyring_is_told_with_what_to_do(tmp_path: Path, database_url: str, fresh_database: Any) -> None:
@@ -292,5 +292,5 @@ def test_a_keyring_is_never_made_over_an_existing_one(tmp_path: Path, fresh_data
 def test_nothing_opens_for_a_principal_of_another_person(stocked: Services, ada: Principal, bob: Principal) -> None:
     assert values(stocked, ada, "prod")["WHOSE"] == "ada prod"
     assert values(stocked, bob, "prod")["WHOSE"] == "bob prod"
-    assert stocked.variables.read(ada, "prod").variables[0] == Variable("WHOSE", "ada prod")
+    assert stocked.environments.variables.read(ada, "prod").variables[0] == Variable("WHOSE", "ada prod")
     assert PASSWORD not in repr(stocked.instance)

@@ -38,32 +38,32 @@ def go_through_everything(vault: Services, who: Principal) -> list[str]:
     """Every call that takes a secret, some of which fail; all secrets."""
 
     def create(unit: Any) -> None:
-        vault.environments.create(unit, who, "prod", description="canary-description-9d")
+        vault.environments.environments.create(unit, who, "prod", description="canary-description-9d")
 
     write(vault, create)
     variable = Variable("CANARY_NAME_9d", "canary-value-9d", description="canary-description-9d")
-    write(vault, lambda unit: vault.variables.put_one(unit, who, "prod", variable))
+    write(vault, lambda unit: vault.environments.variables.put_one(unit, who, "prod", variable))
     patch(vault, who, None, CANARY_NAME_9d="canary-value-9d {{CANARY_NAME_9d}}")
     with pytest.raises(StrongroomError):
         patch(vault, who, "prod", CANARY_NAME_9d="canary-value-9d\ud800")
     add_environment(vault, who, "dev", CANARY_NAME_9d="canary-value-9d" * 5000)
-    write(vault, lambda unit: vault.history.rollback(unit, who, "prod", 1))
+    write(vault, lambda unit: vault.environments.history.rollback(unit, who, "prod", 1))
     values(vault, who, "prod")
     keep(vault, who)
-    vault.accounts.authenticate("ada", PASSWORD, "192.0.2.1")
+    vault.people.accounts.authenticate("ada", PASSWORD, "192.0.2.1")
     with pytest.raises(StrongroomError):
-        vault.accounts.authenticate("ada", "canary-value-9d wrong", "192.0.2.1")
+        vault.people.accounts.authenticate("ada", "canary-value-9d wrong", "192.0.2.1")
     token, session = add_token(vault, who, grant("read", path="*")).secret, log_in(vault, "ada").secret
     assert token is not None
     app = add_totp(vault, "ada")
-    waiting = vault.factors.begin_totp(as_session(vault, recovered(vault, app.recovery_codes[0]), "web"))
+    waiting = vault.people.factors.begin_totp(as_session(vault, recovered(vault, app.recovery_codes[0]), "web"))
     factors = [app.secret, waiting.secret, *app.recovery_codes]
     return [*CANARIES, PASSWORD, token[18:61], session[18:61], *factors]
 
 
 def recovered(vault: Services, code: str) -> str:
     """The secret of a session that a recovery code has completed."""
-    return vault.logins.complete(asked(vault, "ada").challenge_id, Proof(recovery_code=code), WEB).secret
+    return vault.people.logins.complete(asked(vault, "ada").challenge_id, Proof(recovery_code=code), WEB).secret
 
 
 def keep(vault: Services, who: Principal) -> None:

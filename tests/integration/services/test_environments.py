@@ -14,28 +14,30 @@ from vault.services import Services
 
 
 def names(vault: Services, who: Principal, **wishes: Any) -> list[str]:
-    return [found.name for found in vault.environments.list(who, limit=wishes.pop("limit", 50), **wishes)]
+    return [found.name for found in vault.environments.environments.list(who, limit=wishes.pop("limit", 50), **wishes)]
 
 
 def change(vault: Services, who: Principal, reference: str | None, **wishes: Any) -> Environment:
     def run(unit: Any) -> Environment:
-        return vault.environments.view(unit, vault.environments.change(unit, who, reference, wishes))
+        return vault.environments.environments.view(
+            unit, vault.environments.environments.change(unit, who, reference, wishes)
+        )
 
     return write(vault, run)
 
 
 def delete(vault: Services, who: Principal, reference: str) -> None:
-    write(vault, lambda unit: vault.environments.delete(unit, who, reference))
+    write(vault, lambda unit: vault.environments.environments.delete(unit, who, reference))
 
 
 def undelete(vault: Services, who: Principal, reference: str, name: str | None = None) -> str:
-    row = write(vault, lambda unit: vault.environments.undelete(unit, who, reference, name))
+    row = write(vault, lambda unit: vault.environments.environments.undelete(unit, who, reference, name))
     return str(row.id)
 
 
 def test_a_new_environment_is_empty_and_has_its_rules(vault: Services, ada: Principal, clock: FakeClock) -> None:
     row = add_environment(vault, ada, "team/prod")
-    found = vault.environments.get(ada, "team/prod")
+    found = vault.environments.environments.get(ada, "team/prod")
     assert (found.id, found.revision, found.max_versions, found.cas_required) == (row.id, None, 100, False)
     assert (found.created_us, found.deleted_us) == (clock(), None)
     assert values(vault, ada, "team/prod") == {}
@@ -60,10 +62,10 @@ def test_two_people_with_one_name_never_meet(vault: Services, ada: Principal, bo
     told = set()
     for reference in (theirs.id, never):
         for verb in (
-            lambda ref: vault.environments.get(ada, ref),
-            lambda ref: vault.variables.read(ada, ref),
+            lambda ref: vault.environments.environments.get(ada, ref),
+            lambda ref: vault.environments.variables.read(ada, ref),
             lambda ref: values(vault, ada, ref),
-            lambda ref: vault.history.revisions(ada, ref, None, 5),
+            lambda ref: vault.environments.history.revisions(ada, ref, None, 5),
             lambda ref: patch(vault, ada, ref, A="x"),
             lambda ref: change(vault, ada, ref, name="mine"),
             lambda ref: delete(vault, ada, ref),
@@ -74,7 +76,7 @@ def test_two_people_with_one_name_never_meet(vault: Services, ada: Principal, bo
             told.add((type(caught.value), str(caught.value)))
     assert told == {(NotFound, NotFound.sentence)}
     assert values(vault, bob, theirs.id)["A"] == "bob's"
-    assert vault.environments.get(ada, mine.id).revision == 1
+    assert vault.environments.environments.get(ada, mine.id).revision == 1
 
 
 def test_a_list_is_paged_in_order_of_name(vault: Services, ada: Principal, bob: Principal) -> None:
@@ -92,14 +94,14 @@ def test_a_list_is_paged_in_order_of_name(vault: Services, ada: Principal, bob: 
 def test_globals_are_in_no_list_and_have_no_name(vault: Services, ada: Principal) -> None:
     assert names(vault, ada) == []
     with pytest.raises(NotFound):
-        vault.environments.get(ada, "globals")
+        vault.environments.environments.get(ada, "globals")
     with pytest.raises(InvalidInput):
         change(vault, ada, None, name="x")
-    assert vault.environments.get(ada, None).kind == "globals"
+    assert vault.environments.environments.get(ada, None).kind == "globals"
 
 
 def test_globals_cannot_be_deleted_by_their_id(vault: Services, ada: Principal) -> None:
-    id = vault.environments.get(ada, None).id
+    id = vault.environments.environments.get(ada, None).id
     with pytest.raises((InvalidInput, NotFound)):
         delete(vault, ada, id)
     patch(vault, ada, None, G="1")
@@ -137,15 +139,15 @@ def test_these_wishes_are_refused(vault: Services, ada: Principal, wishes: dict[
 
 def test_a_description_is_sealed(vault: Services, ada: Principal) -> None:
     def create(unit: Any) -> Any:
-        return vault.environments.create(unit, ada, "prod", description="canary-6c1f in a description")
+        return vault.environments.environments.create(unit, ada, "prod", description="canary-6c1f in a description")
 
     write(vault, create)
-    assert vault.environments.get(ada, "prod").description == "canary-6c1f in a description"
+    assert vault.environments.environments.get(ada, "prod").description == "canary-6c1f in a description"
     assert b"canary-6c1f" not in stored_bytes(vault)
     change(vault, ada, "prod", description="canary-6c1f again")
-    assert vault.environments.get(ada, "prod").description == "canary-6c1f again"
+    assert vault.environments.environments.get(ada, "prod").description == "canary-6c1f again"
     change(vault, ada, "prod", description="")
-    assert vault.environments.get(ada, "prod").description == ""
+    assert vault.environments.environments.get(ada, "prod").description == ""
 
 
 def stored_bytes(vault: Services) -> bytes:
@@ -159,13 +161,16 @@ def stored_bytes(vault: Services) -> bytes:
 def test_a_copy_has_the_current_variables_as_its_first_revision(vault: Services, ada: Principal) -> None:
     add_environment(vault, ada, "prod", A="1", B="2")
     patch(vault, ada, "prod", C={"value": "3", "enabled": False, "type": "secret", "description": "d"})
-    row = write(vault, lambda unit: vault.variables.copy(unit, ada, "prod", "copy"))
-    assert vault.variables.read(ada, "copy").variables == vault.variables.read(ada, "prod").variables
-    assert vault.environments.get(ada, row.id).revision == 1
+    row = write(vault, lambda unit: vault.environments.variables.copy(unit, ada, "prod", "copy"))
+    assert (
+        vault.environments.variables.read(ada, "copy").variables
+        == vault.environments.variables.read(ada, "prod").variables
+    )
+    assert vault.environments.environments.get(ada, row.id).revision == 1
     patch(vault, ada, "copy", A="changed")
     assert values(vault, ada, "prod")["A"] == "1"
     with pytest.raises(NameTaken):
-        write(vault, lambda unit: vault.variables.copy(unit, ada, "prod", "copy"))
+        write(vault, lambda unit: vault.environments.variables.copy(unit, ada, "prod", "copy"))
 
 
 def test_nothing_is_copied_of_a_deleted_revision(vault: Services, ada: Principal, clock: FakeClock) -> None:
@@ -174,7 +179,7 @@ def test_nothing_is_copied_of_a_deleted_revision(vault: Services, ada: Principal
     patch(vault, ada, "prod", A="1")
     clock.advance(10)
     with pytest.raises(RevisionDeleted):
-        write(vault, lambda unit: vault.variables.copy(unit, ada, "prod", "copy"))
+        write(vault, lambda unit: vault.environments.variables.copy(unit, ada, "prod", "copy"))
     assert names(vault, ada) == ["prod"]
 
 
@@ -255,8 +260,8 @@ def test_each_write_is_a_change_and_its_numbers_never_skip_back(vault: Services,
 
 def test_variables_of_a_new_environment_are_checked(vault: Services, ada: Principal) -> None:
     def create(unit: Any) -> None:
-        row = vault.environments.create(unit, ada, "prod")
-        vault.variables.fill(unit, ada, row, [Variable("A", "1"), Variable("A", "2")])
+        row = vault.environments.environments.create(unit, ada, "prod")
+        vault.environments.variables.fill(unit, ada, row, [Variable("A", "1"), Variable("A", "2")])
 
     with pytest.raises(InvalidInput):
         write(vault, create)

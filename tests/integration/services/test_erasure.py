@@ -47,7 +47,7 @@ from vault.storage.tables import metadata
 
 
 def erase(vault: Services, who: Principal, name: str, confirmed: str | None = None) -> ErasureReport:
-    return write(vault, lambda unit: vault.erasure.person(unit, who, name, confirmed or name))
+    return write(vault, lambda unit: vault.people.erasure.person(unit, who, name, confirmed or name))
 
 
 def stock(vault: Services, who: Principal) -> None:
@@ -55,7 +55,7 @@ def stock(vault: Services, who: Principal) -> None:
     add_environment(vault, who, "prod", A="erased-value-1")
     patch(vault, who, "prod", A="erased-value-2")
     old = add_environment(vault, who, "old", A="erased-value-3")
-    write(vault, lambda unit: vault.environments.delete(unit, who, old.id))
+    write(vault, lambda unit: vault.environments.environments.delete(unit, who, old.id))
     add_token(vault, who, grant("read,delegate", path="*"))
 
     def keep(unit: UnitOfWork) -> None:
@@ -101,7 +101,7 @@ def test_nothing_is_left_but_the_trail_and_the_record_of_keys(vault: Services, a
     assert left == {"audit_events", "destroyed_keys"}
     with vault.storage.read() as unit:
         assert unit.users.by_name("ada") is None
-    write(vault, lambda unit: vault.accounts.add(unit, HOST, "ada", PASSWORD))
+    write(vault, lambda unit: vault.people.accounts.add(unit, HOST, "ada", PASSWORD))
     assert values(vault, as_session(vault, log_in(vault, "ada").secret), None) == {}
 
 
@@ -109,16 +109,16 @@ def test_the_audit_stays_whole_and_names_the_operator_and_not_the_erased(
     vault: Services, ada: Principal, bob: Principal
 ) -> None:
     stock(vault, ada)
-    write(vault, lambda unit: vault.accounts.set_role(unit, HOST, "bob", Role.OPERATOR))
+    write(vault, lambda unit: vault.people.accounts.set_role(unit, HOST, "bob", Role.OPERATOR))
     operator = as_session(vault, log_in(vault, "bob", address="192.0.2.77").secret, address="192.0.2.77")
-    vault.reads.drain()
+    vault.audit.reads.drain()
     with vault.storage.write() as unit:
-        vault.audit_tree.sequence(unit)
-        kept = vault.audit_tree.checkpoint(unit)
+        vault.audit.tree.sequence(unit)
+        kept = vault.audit.tree.checkpoint(unit)
     values(vault, ada, "prod", names=("A",))
     erase(vault, operator, "ada")
-    vault.reads.drain()
-    report = vault.verifier.verify(kept)
+    vault.audit.reads.drain()
+    report = vault.audit.verifier.verify(kept)
     assert report.faults == []
     assert report.erased > 5
     rows = copy_of(vault, "audit_events")["audit_events"]
@@ -132,11 +132,11 @@ def test_the_audit_stays_whole_and_names_the_operator_and_not_the_erased(
 def test_whoever_erases_themselves_leaves_no_address(vault: Services, ada: Principal) -> None:
     values(vault, ada, None)
     erase_oneself(vault, ada)
-    vault.reads.drain()
+    vault.audit.reads.drain()
     rows = [row for row in copy_of(vault, "audit_events")["audit_events"] if row["user_id"] == ada.user_id]
     assert rows
     assert {(row["address"], row["names"]) for row in rows} == {("", "")}
-    assert vault.verifier.verify().faults == []
+    assert vault.audit.verifier.verify().faults == []
 
 
 def test_no_worker_with_warm_caches_serves_what_was_erased(vault: Services, ada: Principal) -> None:
@@ -164,7 +164,7 @@ def test_rows_that_are_put_back_afterwards_are_named(vault: Services, ada: Princ
     erase(vault, HOST, "ada")
     tables = ("users", "user_keys", "environments", "data_keys", "revisions", "credentials")
     put_back(vault, {table: before[table] for table in tables})
-    faults = vault.verifier.verify().faults
+    faults = vault.audit.verifier.verify().faults
     owned = [row["id"] for row in before["environments"] if row["owner_id"] == ada.user_id]
     for row in (f"The row {ada.user_id} of users", *(f"The row {found} of environments" for found in owned)):
         assert f"{row} was deleted, and has been put back." in faults
@@ -230,7 +230,7 @@ def test_a_crash_at_any_moment_leaves_all_or_nothing(vault: Services, ada: Princ
         assert state_of(vault, ada) == before, f"killed before statement {number}"
     assert number > 10
     assert {len(found) for found in state_of(vault, ada).values()} == {0}
-    assert vault.verifier.verify().faults == []
+    assert vault.audit.verifier.verify().faults == []
 
 
 def state_of(vault: Services, who: Principal) -> dict[str, list[Any]]:
@@ -265,7 +265,7 @@ def erase_and_die(vault: Services, *, before_statement: int = -1, before_commit:
         listen(other.storage.writing, "before_cursor_execute")(lambda *_: die_if(next(numbers) == before_statement))
         listen(other.storage.writing, "commit")(lambda _: die_if(before_commit))
         with other.storage.write() as unit:
-            other.erasure.person(unit, HOST, "ada", "ada")
+            other.people.erasure.person(unit, HOST, "ada", "ada")
         os._exit(0)
     except BaseException:
         os._exit(1)
@@ -291,16 +291,16 @@ def test_a_key_that_comes_while_somebody_is_erased_goes_too(
         thread.join(10)
     assert len(done) == 1
     assert run_sql(vault, "SELECT 1 FROM user_keys WHERE owner_id = :id", id=ada.user_id) == []
-    assert vault.verifier.verify().faults == []
+    assert vault.audit.verifier.verify().faults == []
 
 
 def test_the_password_that_proved_it_must_still_be_the_password(vault: Services, ada: Principal) -> None:
     with pytest.raises(BadLogin):
         erase_oneself(vault, ada, "wrong password!")
-    proof = vault.accounts.prove(ada, PASSWORD)
+    proof = vault.people.accounts.prove(ada, PASSWORD)
     change_password(vault, ada, PASSWORD, "another gravel lantern otter")
     with pytest.raises(BadLogin):
-        write(vault, lambda unit: vault.erasure.own(unit, ada, proof))
+        write(vault, lambda unit: vault.people.erasure.own(unit, ada, proof))
     assert run_sql(vault, "SELECT 1 FROM users WHERE id = :id", id=ada.user_id)
 
 
@@ -310,7 +310,7 @@ def test_nobody_but_an_operator_erases_somebody_else(vault: Services, ada: Princ
         with pytest.raises(Forbidden):
             erase(vault, who, "bob")
     with pytest.raises(Forbidden):
-        write(vault, lambda unit: vault.erasure.own(unit, token, bob))  # type: ignore[arg-type] # Refused before it is looked at.
+        write(vault, lambda unit: vault.people.erasure.own(unit, token, bob))  # type: ignore[arg-type] # Refused before it is looked at.
     with pytest.raises(NotFound):
         erase(vault, HOST, "nobody")
     with pytest.raises(InvalidInput):
@@ -328,18 +328,18 @@ def test_the_last_operator_stays(vault: Services, operator: Principal, ada: Prin
         erase_oneself(vault, operator)
     second = add_person(vault, "second", Role.OPERATOR)
     for call in (
-        lambda unit: vault.erasure.person(unit, operator, "root", "root"),
-        lambda unit: vault.accounts.set_state(unit, operator, operator.user_id, active=False),
-        lambda unit: vault.accounts.set_role(unit, operator, "root", Role.USER),
+        lambda unit: vault.people.erasure.person(unit, operator, "root", "root"),
+        lambda unit: vault.people.accounts.set_state(unit, operator, operator.user_id, active=False),
+        lambda unit: vault.people.accounts.set_role(unit, operator, "root", Role.USER),
     ):
         with pytest.raises(Conflict, match="your own account"):
             write(vault, call)
-    write(vault, lambda unit: vault.accounts.set_state(unit, operator, "second", active=False))
+    write(vault, lambda unit: vault.people.accounts.set_state(unit, operator, "second", active=False))
     # One who is disabled is no operator that could go on: the vault would be without.
     with pytest.raises(Conflict, match="last active operator"):
-        write(vault, lambda unit: vault.accounts.set_role(unit, second, "root", Role.USER))
-    write(vault, lambda unit: vault.accounts.set_role(unit, operator, "second", Role.USER))
-    assert vault.accounts.has_operator(HOST)
+        write(vault, lambda unit: vault.people.accounts.set_role(unit, second, "root", Role.USER))
+    write(vault, lambda unit: vault.people.accounts.set_role(unit, operator, "second", Role.USER))
+    assert vault.people.accounts.has_operator(HOST)
 
 
 def test_two_operators_cannot_take_each_other_away_at_the_same_time(vault: Services, operator: Principal) -> None:
@@ -350,7 +350,7 @@ def test_two_operators_cannot_take_each_other_away_at_the_same_time(vault: Servi
         with opened_again(vault) as worker:
             start.wait(5)
             try:
-                write(worker, lambda unit: worker.accounts.set_role(unit, who, other, Role.USER))
+                write(worker, lambda unit: worker.people.accounts.set_role(unit, who, other, Role.USER))
                 outcomes.append("done")
             except Conflict:
                 outcomes.append("refused")
@@ -361,12 +361,12 @@ def test_two_operators_cannot_take_each_other_away_at_the_same_time(vault: Servi
     for thread in threads:
         thread.join(20)
     assert sorted(outcomes) == ["done", "refused"]
-    assert vault.accounts.has_operator(HOST)
+    assert vault.people.accounts.has_operator(HOST)
 
 
 def test_the_host_may_take_the_last_operator_away(vault: Services, operator: Principal) -> None:
     erase(vault, HOST, "root")
-    assert not vault.accounts.has_operator(HOST)
+    assert not vault.people.accounts.has_operator(HOST)
 
 
 def test_whoever_knows_of_backups_tells_of_them_in_the_report(vault: Services, ada: Principal) -> None:
@@ -374,7 +374,7 @@ def test_whoever_knows_of_backups_tells_of_them_in_the_report(vault: Services, a
         def remains(self, unit: UnitOfWork, erased_us: int) -> tuple[Remains, ...]:
             return (Remains("backups", erased_us + 1, "The last archive ends then."),)
 
-    vault.erasure._archives = Known()
+    vault.people.erasure._archives = Known()
     report = erase(vault, HOST, "ada")
     assert report.remains[0] == Remains("backups", report.erased_us + 1, "The last archive ends then.")
 

@@ -35,7 +35,7 @@ def test_the_first_factor_comes_with_ten_recovery_codes_and_ends_other_sessions(
     other, principal = log_in(vault, "ada"), fresh(vault, "ada")
     app = add_totp(vault, "ada", by=principal)
     assert len(set(app.recovery_codes)) == 10
-    found = vault.factors.list(principal)
+    found = vault.people.factors.list(principal)
     assert ([item.kind for item in found.items], found.recovery_codes_left, found.required) == (["totp"], 10, True)
     with pytest.raises(NotAuthenticated):
         as_session(vault, other.secret)
@@ -47,70 +47,70 @@ def test_the_second_factor_comes_with_none_and_ends_nothing(vault: Services, ada
     clock.advance(30)
     principal = with_code(vault, "ada", app)
     add_passkey(vault, "ada", by=principal)
-    assert vault.factors.list(principal).recovery_codes_left == 10
+    assert vault.people.factors.list(principal).recovery_codes_left == 10
     assert sessions_of(vault, ada) == 2
 
 
 def test_the_first_factor_ends_what_was_begun_with_a_password_alone(vault: Services, ada: Principal) -> None:
     principal, device = fresh(vault, "ada"), Authenticator()
     # Somebody else has a copy of this very session's cookie, and begins as well.
-    stolen = vault.factors.begin_passkey(principal)
+    stolen = vault.people.factors.begin_passkey(principal)
     add_totp(vault, "ada", by=principal)
     with pytest.raises(NotFound):
-        vault.factors.confirm_passkey(principal, stolen.id, device.create(stolen.options))
-    assert [item.kind for item in vault.factors.list(principal).items] == ["totp"]
+        vault.people.factors.confirm_passkey(principal, stolen.id, device.create(stolen.options))
+    assert [item.kind for item in vault.people.factors.list(principal).items] == ["totp"]
 
 
 def test_a_factor_has_the_name_that_it_was_given(vault: Services, ada: Principal, clock: FakeClock) -> None:
     principal = fresh(vault, "ada")
-    begun = vault.factors.begin_totp(principal)
+    begun = vault.people.factors.begin_totp(principal)
     code = App("", begun.secret).code(vault)
     for name in ("x" * 65, "a\nb", "\0"):
         with pytest.raises(InvalidInput) as caught:
-            vault.factors.confirm_totp(principal, begun.id, code, name)
+            vault.people.factors.confirm_totp(principal, begun.id, code, name)
         assert caught.value.path == "name"
-    added = vault.factors.confirm_totp(principal, begun.id, code, "  Ada's phone ")
+    added = vault.people.factors.confirm_totp(principal, begun.id, code, "  Ada's phone ")
     assert added.factor.name == "Ada's phone"
-    assert [item.name for item in vault.factors.list(principal).items] == ["Ada's phone"]
+    assert [item.name for item in vault.people.factors.list(principal).items] == ["Ada's phone"]
 
 
 def test_an_app_is_added_with_a_code_that_fits(vault: Services, ada: Principal, clock: FakeClock) -> None:
     principal = fresh(vault, "ada")
-    begun = vault.factors.begin_totp(principal)
+    begun = vault.people.factors.begin_totp(principal)
     assert begun.uri.startswith("otpauth://totp/Strongroom:ada?secret=")
     with pytest.raises(InvalidInput) as caught:
-        vault.factors.confirm_totp(principal, begun.id, "000000")
+        vault.people.factors.confirm_totp(principal, begun.id, "000000")
     assert caught.value.path == "code"
-    assert vault.factors.pending_totp(principal, begun.id) == begun
-    assert vault.factors.list(principal).required is False
+    assert vault.people.factors.pending_totp(principal, begun.id) == begun
+    assert vault.people.factors.list(principal).required is False
     clock.advance(ENROLMENT_LIFE_SECONDS)
     with pytest.raises(NotFound):
-        vault.factors.pending_totp(principal, begun.id)
+        vault.people.factors.pending_totp(principal, begun.id)
 
 
 def test_an_enrolment_is_nobody_elses(vault: Services, ada: Principal, bob: Principal) -> None:
-    begun = vault.factors.begin_totp(fresh(vault, "ada"))
+    begun = vault.people.factors.begin_totp(fresh(vault, "ada"))
     for other in (fresh(vault, "ada"), fresh(vault, "bob")):
         with pytest.raises(NotFound):
-            vault.factors.pending_totp(other, begun.id)
+            vault.people.factors.pending_totp(other, begun.id)
         with pytest.raises(NotFound):
-            vault.factors.confirm_totp(other, begun.id, "123456")
+            vault.people.factors.confirm_totp(other, begun.id, "123456")
 
 
 def test_an_enrolment_is_no_login(vault: Services, ada: Principal) -> None:
-    begun = vault.factors.begin_totp(fresh(vault, "ada"))
+    begun = vault.people.factors.begin_totp(fresh(vault, "ada"))
     with pytest.raises(BadSecondFactor):
-        vault.logins.complete(begun.id, Proof(code="123456"), WEB)
+        vault.people.logins.complete(begun.id, Proof(code="123456"), WEB)
 
 
 def test_factors_are_changed_with_a_recent_proof_only(vault: Services, ada: Principal, clock: FakeClock) -> None:
     old = fresh(vault, "ada")
     clock.advance(301)
     for attempt in (
-        lambda: vault.factors.begin_totp(old),
-        lambda: vault.factors.begin_passkey(old),
-        lambda: vault.factors.remove(old, "x"),
-        lambda: vault.factors.new_recovery_codes(old),
+        lambda: vault.people.factors.begin_totp(old),
+        lambda: vault.people.factors.begin_passkey(old),
+        lambda: vault.people.factors.remove(old, "x"),
+        lambda: vault.people.factors.new_recovery_codes(old),
     ):
         with pytest.raises(StepUpRequired):
             attempt()
@@ -122,8 +122,8 @@ def test_a_copy_of_the_session_that_does_not_know_the_factor_yet_is_not_enough(v
     add_totp(vault, "ada", by=stale)
     assert stale.has_second_factor is False
     for attempt in (
-        lambda: vault.factors.begin_totp(stale),
-        lambda: vault.factors.new_recovery_codes(stale),
+        lambda: vault.people.factors.begin_totp(stale),
+        lambda: vault.people.factors.new_recovery_codes(stale),
         lambda: change_password(vault, stale, PASSWORD, "velvet anchor sixteen plums"),
         lambda: erase_oneself(vault, stale, PASSWORD),
     ):
@@ -138,15 +138,15 @@ def test_the_last_factor_takes_the_recovery_codes_and_the_question_with_it(
     clock.advance(30)
     principal = with_code(vault, "ada", app)
     add_passkey(vault, "ada", by=principal)
-    passkey = vault.factors.list(principal).items[1]
-    vault.factors.remove(principal, app.id)
-    assert vault.factors.list(principal).required is True
-    vault.factors.remove(principal, passkey.id)
-    found = vault.factors.list(principal)
+    passkey = vault.people.factors.list(principal).items[1]
+    vault.people.factors.remove(principal, app.id)
+    assert vault.people.factors.list(principal).required is True
+    vault.people.factors.remove(principal, passkey.id)
+    found = vault.people.factors.list(principal)
     assert (found.items, found.recovery_codes_left, found.required) == ((), 0, False)
-    vault.logins.begin("ada", PASSWORD, WEB)
+    vault.people.logins.begin("ada", PASSWORD, WEB)
     with pytest.raises(Conflict):
-        vault.factors.new_recovery_codes(fresh(vault, "ada"))
+        vault.people.factors.new_recovery_codes(fresh(vault, "ada"))
 
 
 def test_nobody_removes_anothers_factor_nor_a_password(vault: Services, ada: Principal, bob: Principal) -> None:
@@ -157,7 +157,7 @@ def test_nobody_removes_anothers_factor_nor_a_password(vault: Services, ada: Pri
         own_password = unit.credentials.of_user(bob.user_id, "password")[0].id
     for factor_id in (app.id, *others, own_password, "", "\0"):
         with pytest.raises(NotFound):
-            vault.factors.remove(bobs, factor_id)
+            vault.people.factors.remove(bobs, factor_id)
 
 
 def test_an_account_has_at_most_so_many(vault: Services, ada: Principal, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,7 +165,7 @@ def test_an_account_has_at_most_so_many(vault: Services, ada: Principal, monkeyp
     with vault.storage.read() as unit:
         row = unit.users.by_id(ada.user_id)
     monkeypatch.setattr("vault.services.people.factors.enrolment.factors_of", lambda *_: [row] * FACTORS_MOST)
-    for begin in (vault.factors.begin_totp, vault.factors.begin_passkey):
+    for begin in (vault.people.factors.begin_totp, vault.people.factors.begin_passkey):
         with pytest.raises(Conflict):
             begin(principal)
 
@@ -181,7 +181,7 @@ def test_a_code_is_good_once_and_one_step_to_either_side(vault: Services, ada: P
 
     def taken(code: str) -> bool:
         try:
-            vault.logins.complete(asked(vault, "ada").challenge_id, Proof(code=code), WEB)
+            vault.people.logins.complete(asked(vault, "ada").challenge_id, Proof(code=code), WEB)
         except BadSecondFactor:
             return False
         return True
@@ -205,10 +205,10 @@ def test_a_code_is_taken_as_apps_show_it_and_no_spelling_makes_it_new(
     clock.advance(30)
     code = app.code(vault)
     written = spelling.format(code[:3], code[3:])
-    vault.logins.complete(asked(vault, "ada").challenge_id, Proof(code=written), WEB)
+    vault.people.logins.complete(asked(vault, "ada").challenge_id, Proof(code=written), WEB)
     for again in (code, written, code + " "):
         with pytest.raises(BadSecondFactor):
-            vault.logins.complete(asked(vault, "ada").challenge_id, Proof(code=again), WEB)
+            vault.people.logins.complete(asked(vault, "ada").challenge_id, Proof(code=again), WEB)
 
 
 def test_digits_of_other_scripts_are_no_code(vault: Services, ada: Principal, clock: FakeClock) -> None:
@@ -217,7 +217,7 @@ def test_digits_of_other_scripts_are_no_code(vault: Services, ada: Principal, cl
     wide = "".join(chr(ord(digit) - ord("0") + 0xFF10) for digit in app.code(vault))
     for code in (wide, app.code(vault) + "\n", "0" + app.code(vault), app.code(vault)[:5]):
         with pytest.raises(BadSecondFactor):
-            vault.logins.complete(asked(vault, "ada").challenge_id, Proof(code=code), WEB)
+            vault.people.logins.complete(asked(vault, "ada").challenge_id, Proof(code=code), WEB)
 
 
 def test_either_of_two_apps_will_do(vault: Services, ada: Principal, clock: FakeClock) -> None:
@@ -233,7 +233,7 @@ def test_either_of_two_apps_will_do(vault: Services, ada: Principal, clock: Fake
 
 
 def recover(vault: Services, code: str) -> int | None:
-    begun = vault.logins.complete(asked(vault, "ada").challenge_id, Proof(recovery_code=code), WEB)
+    begun = vault.people.logins.complete(asked(vault, "ada").challenge_id, Proof(recovery_code=code), WEB)
     return begun.recovery_codes_left
 
 
@@ -255,17 +255,19 @@ def test_a_recovery_code_may_be_typed_as_it_is_read(vault: Services, ada: Princi
 
 def test_with_a_recovery_code_one_gets_back_to_ones_factors(vault: Services, ada: Principal) -> None:
     app = add_totp(vault, "ada")
-    begun = vault.logins.complete(asked(vault, "ada").challenge_id, Proof(recovery_code=app.recovery_codes[0]), WEB)
+    begun = vault.people.logins.complete(
+        asked(vault, "ada").challenge_id, Proof(recovery_code=app.recovery_codes[0]), WEB
+    )
     principal = as_session(vault, begun.secret, "web")
     assert principal.factors == ("password", "recovery")
-    vault.factors.remove(principal, app.id)
-    assert vault.factors.list(principal).required is False
+    vault.people.factors.remove(principal, app.id)
+    assert vault.people.factors.list(principal).required is False
 
 
 def test_new_recovery_codes_end_the_old_ones(vault: Services, ada: Principal, clock: FakeClock) -> None:
     app = add_totp(vault, "ada")
     clock.advance(30)
-    new = vault.factors.new_recovery_codes(with_code(vault, "ada", app))
+    new = vault.people.factors.new_recovery_codes(with_code(vault, "ada", app))
     assert len(set(new) | set(app.recovery_codes)) == 20
     with pytest.raises(BadSecondFactor):
         recover(vault, app.recovery_codes[0])
@@ -288,14 +290,14 @@ def test_an_operator_takes_lost_factors_off_an_account(vault: Services, ada: Pri
     with_code(vault, "ada", app)
     required = asked(vault, "ada", API)
     with pytest.raises(Forbidden):
-        write(vault, lambda unit: vault.factors.reset(unit, ada, "ada"))
-    write(vault, lambda unit: vault.factors.reset(unit, HOST, " ADA "))
+        write(vault, lambda unit: vault.people.factors.reset(unit, ada, "ada"))
+    write(vault, lambda unit: vault.people.factors.reset(unit, HOST, " ADA "))
     assert sessions_of(vault, ada) == 0
     with pytest.raises(BadSecondFactor):
-        vault.logins.complete(required.challenge_id, Proof(code=app.code(vault)), API)
-    vault.logins.begin("ada", PASSWORD, WEB)
+        vault.people.logins.complete(required.challenge_id, Proof(code=app.code(vault)), API)
+    vault.people.logins.begin("ada", PASSWORD, WEB)
     with pytest.raises(NotFound):
-        write(vault, lambda unit: vault.factors.reset(unit, HOST, "nobody"))
+        write(vault, lambda unit: vault.people.factors.reset(unit, HOST, "nobody"))
 
 
 # -- In the database --

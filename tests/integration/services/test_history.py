@@ -27,15 +27,15 @@ from vault.services.environments.variables import Precondition
 
 
 def numbers(vault: Services, who: Principal, reference: str | None = "prod") -> list[int]:
-    return [revision.number for revision in vault.history.revisions(who, reference, None, 200)]
+    return [revision.number for revision in vault.environments.history.revisions(who, reference, None, 200)]
 
 
 def rollback(vault: Services, who: Principal, number: int) -> int | None:
-    return write(vault, lambda unit: vault.history.rollback(unit, who, "prod", number)).revision
+    return write(vault, lambda unit: vault.environments.history.rollback(unit, who, "prod", number)).revision
 
 
 def rules(vault: Services, who: Principal, **wishes: Any) -> None:
-    write(vault, lambda unit: vault.environments.change(unit, who, "prod", wishes))
+    write(vault, lambda unit: vault.environments.environments.change(unit, who, "prod", wishes))
 
 
 def test_revisions_are_listed_the_newest_first_with_their_facts(
@@ -44,23 +44,23 @@ def test_revisions_are_listed_the_newest_first_with_their_facts(
     add_environment(vault, ada, "prod", A="1")
     clock.advance(5)
     patch(vault, ada, "prod", A="2")
-    newest, oldest = vault.history.revisions(ada, "prod", None, 10)
+    newest, oldest = vault.environments.history.revisions(ada, "prod", None, 10)
     assert (newest.number, oldest.number) == (2, 1)
     assert (newest.created_us, newest.created_by, newest.destroyed) == (clock(), ada.label, False)
     assert newest.variables is None
-    assert [found.number for found in vault.history.revisions(ada, "prod", 2, 10)] == [1]
-    assert vault.history.get(ada, "prod", 1).variables == (Variable("A", "1"),)
+    assert [found.number for found in vault.environments.history.revisions(ada, "prod", 2, 10)] == [1]
+    assert vault.environments.history.get(ada, "prod", 1).variables == (Variable("A", "1"),)
 
 
 def test_two_revisions_differ_by_name(vault: Services, ada: Principal) -> None:
     add_environment(vault, ada, "prod", A="1", B="2", C="3")
     put(vault, ada, "prod", Variable("D", "4"), Variable("A", "1"), Variable("B", "two"))
-    found = vault.history.diff(ada, "prod", 2, 1)
+    found = vault.environments.history.diff(ada, "prod", 2, 1)
     assert [(change.name, change.kind) for change in found] == [("D", "added"), ("B", "changed"), ("C", "removed")]
     assert found[1].before == Variable("B", "2")
     assert found[1].after == Variable("B", "two")
-    assert [change.kind for change in vault.history.diff(ada, "prod", 1, 0)] == ["added"] * 3
-    assert vault.history.diff(ada, "prod", 2, 2) == []
+    assert [change.kind for change in vault.environments.history.diff(ada, "prod", 1, 0)] == ["added"] * 3
+    assert vault.environments.history.diff(ada, "prod", 2, 2) == []
 
 
 def test_a_rollback_to_nothing_is_a_revision_without_variables(vault: Services, ada: Principal) -> None:
@@ -84,13 +84,13 @@ def test_there_is_no_way_to_a_revision_that_never_was(vault: Services, ada: Prin
     add_environment(vault, ada, "prod", A="1")
     patch(vault, ada, "prod", A="2")
     with pytest.raises(NotFound):
-        vault.history.get(ada, "prod", 0)
+        vault.environments.history.get(ada, "prod", 0)
     for number in (3, -1, 10**12):
-        for call in (rollback, lambda vault, who, number: vault.history.get(who, "prod", number)):
+        for call in (rollback, lambda vault, who, number: vault.environments.history.get(who, "prod", number)):
             with pytest.raises(NotFound):
                 call(vault, ada, number)
     with pytest.raises(NotFound):
-        vault.history.diff(ada, "prod", 1, 3)
+        vault.environments.history.diff(ada, "prod", 1, 3)
     assert numbers(vault, ada) == [2, 1]
 
 
@@ -115,19 +115,19 @@ def test_a_revision_is_deleted_when_its_time_has_come_and_the_next_write_goes_on
     rules(vault, ada, delete_version_after_seconds=60)
     patch(vault, ada, "prod", A="1")
     clock.advance(59.999)
-    etag = vault.values.read(ada, "prod", Question()).etag
+    etag = vault.environments.values.read(ada, "prod", Question()).etag
     assert values(vault, ada, "prod") == {"A": "1"}
     clock.advance(0.001)
     for call in (
         lambda: values(vault, ada, "prod"),
-        lambda: vault.values.read(ada, "prod", Question(), [etag]),
-        lambda: vault.variables.read(ada, "prod"),
-        lambda: vault.history.get(ada, "prod", 1),
+        lambda: vault.environments.values.read(ada, "prod", Question(), [etag]),
+        lambda: vault.environments.variables.read(ada, "prod"),
+        lambda: vault.environments.history.get(ada, "prod", 1),
         lambda: rollback(vault, ada, 1),
     ):
         with pytest.raises(RevisionDeleted):
             call()
-    assert vault.environments.get(ada, "prod").revision == 1
+    assert vault.environments.environments.get(ada, "prod").revision == 1
     assert numbers(vault, ada) == [1]
     assert patch(vault, ada, "prod", B="2") == 2
     assert values(vault, ada, "prod") == {"B": "2"}
@@ -139,17 +139,20 @@ def test_an_empty_put_after_a_deletion_is_a_write(vault: Services, ada: Principa
     patch(vault, ada, "prod", A="1")
     clock.advance(60)
     said = Precondition(none=True)
-    assert write(vault, lambda unit: vault.variables.replace(unit, ada, "prod", [], said)).revision == 2
+    assert write(vault, lambda unit: vault.environments.variables.replace(unit, ada, "prod", [], said)).revision == 2
     assert values(vault, ada, "prod") == {}
 
 
 def test_deleted_globals_are_an_empty_layer_with_a_warning(vault: Services, ada: Principal, clock: FakeClock) -> None:
     add_environment(vault, ada, "prod", A="1")
-    write(vault, lambda unit: vault.environments.change(unit, ada, None, {"delete_version_after_seconds": 60}))
+    write(
+        vault,
+        lambda unit: vault.environments.environments.change(unit, ada, None, {"delete_version_after_seconds": 60}),
+    )
     patch(vault, ada, None, G="g")
-    before = vault.values.read(ada, "prod", Question())
+    before = vault.environments.values.read(ada, "prod", Question())
     clock.advance(60)
-    after = vault.values.read(ada, "prod", Question(), [before.etag])
+    after = vault.environments.values.read(ada, "prod", Question(), [before.etag])
     assert after.values is not None
     assert after.values.values == {"A": "1"}
     assert after.values.warnings == (LAYER_EMPTY,)
@@ -163,7 +166,7 @@ def test_reading_history_and_going_back_are_granted_apart(vault: Services, ada: 
     writer = as_token(vault, add_token(vault, ada, grant("update", path="prod")).secret)
     both = as_token(vault, add_token(vault, ada, grant("update,history", path="prod")).secret)
     patch(vault, ada, "prod", A="2")
-    assert vault.history.get(reader, "prod", 1).number == 1
+    assert vault.environments.history.get(reader, "prod", 1).number == 1
     for call in (
         lambda: rollback(vault, reader, 1),
         lambda: rollback(vault, writer, 1),

@@ -24,7 +24,7 @@ def run(vault: Services, who: Principal, call: Call = CALL, text: str = "canary-
         claim = vault.idempotency.claim(unit, who, call)
         if isinstance(claim, KeptAnswer):
             return claim
-        vault.variables.patch(unit, who, "prod", {"A": {"value": "2"}})
+        vault.environments.variables.patch(unit, who, "prod", {"A": {"value": "2"}})
         vault.idempotency.keep(unit, who, claim, KeptAnswer(200, {"ETag": "x"}, text))
         return None
 
@@ -54,7 +54,7 @@ def test_a_call_that_fails_keeps_nothing(vault: Services, ada: Principal) -> Non
 def run_failing(vault: Services, who: Principal) -> None:
     with vault.storage.write() as unit:
         vault.idempotency.claim(unit, who, CALL)
-        vault.environments.delete(unit, who, "nothing")
+        vault.environments.environments.delete(unit, who, "nothing")
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_another_body_under_the_same_key_is_refused(vault: Services, ada: Princi
 def test_an_answer_is_not_given_again_after_the_grant_is_gone(vault: Services, ada: Principal) -> None:
     who = as_token(vault, add_token(vault, ada, grant("update", path="prod")).secret)
     run(vault, who)
-    write(vault, lambda unit: vault.environments.change(unit, ada, "prod", {"name": "moved"}))
+    write(vault, lambda unit: vault.environments.environments.change(unit, ada, "prod", {"name": "moved"}))
     with pytest.raises(NotGranted):
         run(vault, who)
 
@@ -142,7 +142,7 @@ def test_ten_at_once_happen_once(vault: Services, ada: Principal) -> None:
         thread.join()
     assert outcomes.count(None) == 1
     assert len(outcomes) == 10
-    assert vault.variables.read(ada, "prod").revision == 2
+    assert vault.environments.variables.read(ada, "prod").revision == 2
 
 
 def keep_one(vault: Services, who: Principal, number: int, text: str = "") -> None:
@@ -211,7 +211,7 @@ def test_a_fingerprint_of_a_password_costs_as_much_to_guess_as_its_hash(
 
     def counted(data: bytes, salt: bytes, parameters: PasswordParameters) -> bytes:
         hashed.append(salt)
-        assert parameters == vault.accounts.parameters
+        assert parameters == vault.people.accounts.parameters
         return slow_digest(data, salt, parameters)
 
     monkeypatch.setattr("vault.services.idempotency.slow_digest", counted)

@@ -57,9 +57,9 @@ def test_a_locked_worker_holds_no_key_and_refuses_everything(vault: Services, ad
         calls: list[Callable[[], object]] = [
             lambda: values(other.services, ada, "prod"),
             lambda: as_token(other.services, token),
-            lambda: other.services.accounts.authenticate("ada", PASSWORD, ADDRESS),
+            lambda: other.services.people.accounts.authenticate("ada", PASSWORD, ADDRESS),
             lambda: patch(other.services, ada, "prod", A="2"),
-            lambda: other.services.variables.read(ada, "prod"),
+            lambda: other.services.environments.variables.read(ada, "prod"),
         ]
         for call in calls:
             with pytest.raises(VaultLocked):

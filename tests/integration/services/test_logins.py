@@ -54,7 +54,7 @@ def app(vault: Services, ada: Principal, clock: FakeClock) -> App:
 
 def refused(vault: Services, challenge_id: str, proof: Proof, visit: Visit = WEB) -> None:
     with pytest.raises(BadSecondFactor) as caught:
-        vault.logins.complete(challenge_id, proof, visit)
+        vault.people.logins.complete(challenge_id, proof, visit)
     # Every cause looks the same.
     assert (type(caught.value), str(caught.value)) == (BadSecondFactor, BadSecondFactor.sentence)
 
@@ -66,7 +66,7 @@ def events(vault: Services, user_id: str) -> list[str]:
 
 
 def test_without_a_second_factor_a_password_is_a_session(vault: Services, ada: Principal) -> None:
-    begun = vault.logins.begin("ada", PASSWORD, WEB)
+    begun = vault.people.logins.begin("ada", PASSWORD, WEB)
     principal = as_session(vault, begun.secret, "web")
     assert (principal.factors, principal.has_second_factor) == (("password",), False)
 
@@ -82,18 +82,18 @@ def test_with_one_a_password_is_a_challenge_and_no_session(vault: Services, ada:
 
 def test_a_wrong_password_tells_nothing_of_the_second_factor(vault: Services, app: App) -> None:
     with pytest.raises(BadLogin):
-        vault.logins.begin("ada", "wrong password!", WEB)
+        vault.people.logins.begin("ada", "wrong password!", WEB)
 
 
 def test_the_face_that_asks_for_nothing_more_refuses_the_account(vault: Services, app: App) -> None:
     with pytest.raises(SecondFactorRequired) as caught:
-        vault.accounts.authenticate("ada", PASSWORD, ADDRESS)
+        vault.people.accounts.authenticate("ada", PASSWORD, ADDRESS)
     assert caught.value.challenge_id == ""
 
 
 def test_a_challenge_is_completed_once(vault: Services, app: App, clock: FakeClock) -> None:
     required = asked(vault, "ada")
-    vault.logins.complete(required.challenge_id, Proof(code=app.code(vault)), WEB)
+    vault.people.logins.complete(required.challenge_id, Proof(code=app.code(vault)), WEB)
     clock.advance(30)
     refused(vault, required.challenge_id, Proof(code=app.code(vault)))
 
@@ -127,9 +127,9 @@ def test_exactly_one_proof_is_taken(vault: Services, app: App) -> None:
     both = Proof(code=app.code(vault), recovery_code=app.recovery_codes[0])
     for proof in (Proof(), both, Proof(passkey={})):
         with pytest.raises(InvalidInput):
-            vault.logins.complete(required.challenge_id, proof, WEB)
+            vault.people.logins.complete(required.challenge_id, proof, WEB)
     # None of these counted as an attempt.
-    vault.logins.complete(required.challenge_id, Proof(code=app.code(vault)), WEB)
+    vault.people.logins.complete(required.challenge_id, Proof(code=app.code(vault)), WEB)
 
 
 def test_a_challenge_of_one_door_is_none_at_the_other(vault: Services, app: App) -> None:
@@ -146,13 +146,13 @@ def test_anothers_code_completes_nothing(vault: Services, app: App, bob: Princip
 
 def test_a_password_that_was_changed_in_between_ends_the_login(vault: Services, app: App) -> None:
     required = asked(vault, "ada")
-    write(vault, lambda unit: vault.accounts.set_password(unit, HOST, "ada", NEW_PASSWORD))
+    write(vault, lambda unit: vault.people.accounts.set_password(unit, HOST, "ada", NEW_PASSWORD))
     refused(vault, required.challenge_id, Proof(code=app.code(vault)))
 
 
 def test_an_account_that_was_disabled_in_between_stays_outside(vault: Services, app: App) -> None:
     required = asked(vault, "ada")
-    write(vault, lambda unit: vault.accounts.set_state(unit, HOST, "ada", active=False))
+    write(vault, lambda unit: vault.people.accounts.set_state(unit, HOST, "ada", active=False))
     refused(vault, required.challenge_id, Proof(code=app.code(vault)))
 
 
@@ -168,12 +168,12 @@ def test_a_refused_factor_leaves_no_session_and_stands_in_the_trail(vault: Servi
 def test_the_audit_stays_clean(vault: Services, ada: Principal, app: App, clock: FakeClock) -> None:
     principal = with_code(vault, "ada", app)
     add_passkey(vault, "ada", principal)
-    vault.factors.new_recovery_codes(principal)
-    vault.factors.remove(principal, app.id)
-    write(vault, lambda unit: vault.factors.reset(unit, HOST, "ada"))
+    vault.people.factors.new_recovery_codes(principal)
+    vault.people.factors.remove(principal, app.id)
+    write(vault, lambda unit: vault.people.factors.reset(unit, HOST, "ada"))
     with vault.storage.write() as unit:
-        vault.audit_tree.sequence(unit)
-    report = vault.verifier.verify()
+        vault.audit.tree.sequence(unit)
+    report = vault.audit.verifier.verify()
     assert list(report.faults) == []
 
 
@@ -185,10 +185,12 @@ def test_a_challenge_that_was_moved_to_another_id_or_purpose_does_not_open(vault
     other = str(uuid.uuid4())
     run_sql(vault, "UPDATE challenges SET id = :other WHERE id = :id", other=other, id=required.challenge_id)
     with pytest.raises(BlobError):
-        vault.logins.complete(other, Proof(code=app.code(vault)), WEB)
+        vault.people.logins.complete(other, Proof(code=app.code(vault)), WEB)
     run_sql(vault, "UPDATE challenges SET id = :id, purpose = 'step-up'", id=required.challenge_id)
     with pytest.raises(BlobError):
-        vault.logins.complete_step_up(fresh(vault, "ada"), required.challenge_id, Proof(code=app.code(vault)), API)
+        vault.people.logins.complete_step_up(
+            fresh(vault, "ada"), required.challenge_id, Proof(code=app.code(vault)), API
+        )
 
 
 def test_who_deletes_the_factors_by_sql_locks_the_account_and_does_not_open_it(
@@ -200,13 +202,13 @@ def test_who_deletes_the_factors_by_sql_locks_the_account_and_does_not_open_it(
     assert "operator" in str(required)
     assert events(vault, ada.user_id)[-1] == "factor.missing"
     with pytest.raises(SecondFactorRequired):
-        vault.accounts.authenticate("ada", PASSWORD, ADDRESS)
+        vault.people.accounts.authenticate("ada", PASSWORD, ADDRESS)
 
 
 def test_who_says_by_sql_that_none_is_needed_is_found_out(vault: Services, app: App) -> None:
     run_sql(vault, "UPDATE users SET second_factor = false")
     with pytest.raises(MacError):
-        vault.logins.begin("ada", PASSWORD, WEB)
+        vault.people.logins.begin("ada", PASSWORD, WEB)
 
 
 def test_an_old_row_of_the_users_that_was_put_back_does_not_open_the_account(
@@ -254,7 +256,7 @@ def many_challenges(vault: Services, count: int) -> list[str]:
 def test_fifty_at_once_with_one_code_are_one_login(vault: Services, ada: Principal, app: App) -> None:
     ids, code = many_challenges(vault, 50), app.code(vault)
     before = sessions_of(vault, ada)
-    outcomes = at_once(50, lambda number: vault.logins.complete(ids[number], Proof(code=code), WEB))
+    outcomes = at_once(50, lambda number: vault.people.logins.complete(ids[number], Proof(code=code), WEB))
     accepted = [outcome for outcome in outcomes if not isinstance(outcome, StrongroomError)]
     assert len(accepted) == 1, outcomes
     assert sessions_of(vault, ada) == before + 1
@@ -264,10 +266,10 @@ def test_fifty_at_once_with_one_code_are_one_login(vault: Services, ada: Princip
 def test_fifty_at_once_with_one_recovery_code_are_one_login(vault: Services, ada: Principal, app: App) -> None:
     ids, proof = many_challenges(vault, 50), Proof(recovery_code=app.recovery_codes[3])
     before = sessions_of(vault, ada)
-    outcomes = at_once(50, lambda number: vault.logins.complete(ids[number], proof, WEB))
+    outcomes = at_once(50, lambda number: vault.people.logins.complete(ids[number], proof, WEB))
     assert sum(not isinstance(outcome, StrongroomError) for outcome in outcomes) == 1, outcomes
     assert sessions_of(vault, ada) == before + 1
-    assert vault.factors.list(ada).recovery_codes_left == 9
+    assert vault.people.factors.list(ada).recovery_codes_left == 9
 
 
 @pytest.mark.usefixtures("no_throttle")
@@ -275,7 +277,7 @@ def test_ten_at_once_on_one_challenge_are_one_login(vault: Services, ada: Princi
     (challenge_id,) = many_challenges(vault, 1)
     proofs = [Proof(recovery_code=code) for code in app.recovery_codes]
     before = sessions_of(vault, ada)
-    outcomes = at_once(10, lambda number: vault.logins.complete(challenge_id, proofs[number], WEB))
+    outcomes = at_once(10, lambda number: vault.people.logins.complete(challenge_id, proofs[number], WEB))
     assert sum(not isinstance(outcome, StrongroomError) for outcome in outcomes) == 1, outcomes
     assert sessions_of(vault, ada) == before + 1
 
@@ -299,7 +301,7 @@ def test_guesses_are_counted_across_challenges_and_a_right_password_does_not_cle
     for number in range(PAIR_FAILURES):
         refused(vault, asked(vault, "ada").challenge_id, Proof(code=spellings[number % len(spellings)]))
     with pytest.raises(TooManyRequests):
-        vault.logins.complete(asked(vault, "ada").challenge_id, Proof(code=app.code(vault)), WEB)
+        vault.people.logins.complete(asked(vault, "ada").challenge_id, Proof(code=app.code(vault)), WEB)
     clock.advance(WINDOW_US / 1e6 + 1)
     with_code(vault, "ada", app)
 
@@ -319,7 +321,7 @@ def test_a_day_of_guesses_from_everywhere_ends_at_a_hundred_and_the_owner_gets_i
 
     def guess(number: int) -> None:
         with vault.storage.write() as unit:
-            vault.logins._throttle.admit_factor(unit, ada.user_id, f"203.0.{number // 250}.{number % 250}")
+            vault.people.logins._throttle.admit_factor(unit, ada.user_id, f"203.0.{number // 250}.{number % 250}")
 
     for number in range(DAILY_FACTOR_FAILURES):
         # As patient as the slowest rule wants it.
@@ -335,12 +337,12 @@ def test_a_day_of_guesses_from_everywhere_ends_at_a_hundred_and_the_owner_gets_i
 def test_sign_ins_that_nobody_stands_behind_are_bounded_by_address(vault: Services, clock: FakeClock) -> None:
     run_sql(vault, "DELETE FROM challenges")
     for _ in range(FROM_ADDRESS_MOST):
-        vault.logins.begin_passkey(WEB)
+        vault.people.logins.begin_passkey(WEB)
     with pytest.raises(TooManyRequests):
-        vault.logins.begin_passkey(WEB)
-    vault.logins.begin_passkey(Visit("web", "203.0.113.1"))
+        vault.people.logins.begin_passkey(WEB)
+    vault.people.logins.begin_passkey(Visit("web", "203.0.113.1"))
     clock.advance(LIFE_SECONDS)
-    vault.logins.begin_passkey(WEB)
+    vault.people.logins.begin_passkey(WEB)
     assert purge(vault)["challenges"] == FROM_ADDRESS_MOST + 1
 
 
@@ -349,7 +351,7 @@ def test_sign_ins_that_nobody_stands_behind_are_bounded_by_address(vault: Servic
 
 def test_a_step_up_without_a_second_factor_needs_the_password(vault: Services, ada: Principal) -> None:
     old = fresh(vault, "ada")
-    begun = vault.logins.step_up(old, PASSWORD, API)
+    begun = vault.people.logins.step_up(old, PASSWORD, API)
     assert as_session(vault, begun.secret).factors == ("password",)
 
 
@@ -359,8 +361,8 @@ def test_a_step_up_with_a_second_factor_needs_both_and_replaces_the_session(
     old = log_in(vault, "ada")
     principal = as_session(vault, old.secret)
     with pytest.raises(SecondFactorRequired) as caught:
-        vault.logins.step_up(principal, PASSWORD, API)
-    begun = vault.logins.complete_step_up(principal, caught.value.challenge_id, Proof(code=app.code(vault)), API)
+        vault.people.logins.step_up(principal, PASSWORD, API)
+    begun = vault.people.logins.complete_step_up(principal, caught.value.challenge_id, Proof(code=app.code(vault)), API)
     as_session(vault, begun.secret).require_recent_proof(clock())
     with pytest.raises(NotAuthenticated):
         as_session(vault, old.secret)
@@ -371,16 +373,16 @@ def test_only_the_session_that_began_a_step_up_completes_it(
 ) -> None:
     principal = fresh(vault, "ada")
     with pytest.raises(SecondFactorRequired) as caught:
-        vault.logins.step_up(principal, PASSWORD, API)
+        vault.people.logins.step_up(principal, PASSWORD, API)
     challenge_id = caught.value.challenge_id
     for other in (fresh(vault, "ada"), fresh(vault, "bob")):
         with pytest.raises(BadSecondFactor):
-            vault.logins.complete_step_up(other, challenge_id, Proof(code=app.code(vault)), API)
+            vault.people.logins.complete_step_up(other, challenge_id, Proof(code=app.code(vault)), API)
     # A step-up is no login, and a login no step-up.
     refused(vault, challenge_id, Proof(code=app.code(vault)), API)
     login = asked(vault, "ada", API)
     with pytest.raises(BadSecondFactor):
-        vault.logins.complete_step_up(principal, login.challenge_id, Proof(code=app.code(vault)), API)
+        vault.people.logins.complete_step_up(principal, login.challenge_id, Proof(code=app.code(vault)), API)
 
 
 def test_a_session_with_a_password_alone_is_not_recent_enough_for_an_account_with_more(
@@ -392,10 +394,10 @@ def test_a_session_with_a_password_alone_is_not_recent_enough_for_an_account_wit
     for attempt in (
         lambda: change_password(vault, stolen, PASSWORD, NEW_PASSWORD),
         lambda: erase_oneself(vault, stolen, PASSWORD),
-        lambda: vault.factors.begin_totp(stolen),
-        lambda: vault.factors.begin_passkey(stolen),
-        lambda: vault.factors.remove(stolen, app.id),
-        lambda: vault.factors.new_recovery_codes(stolen),
+        lambda: vault.people.factors.begin_totp(stolen),
+        lambda: vault.people.factors.begin_passkey(stolen),
+        lambda: vault.people.factors.remove(stolen, app.id),
+        lambda: vault.people.factors.new_recovery_codes(stolen),
     ):
         with pytest.raises(StepUpRequired):
             attempt()
@@ -412,14 +414,14 @@ def test_with_both_proofs_the_password_is_changed_and_the_account_deleted(
     with pytest.raises(StepUpRequired):
         erase_oneself(vault, principal, NEW_PASSWORD)
     with pytest.raises(SecondFactorRequired) as caught:
-        vault.logins.step_up(principal, NEW_PASSWORD, WEB)
-    begun = vault.logins.complete_step_up(principal, caught.value.challenge_id, Proof(code=app.code(vault)), WEB)
+        vault.people.logins.step_up(principal, NEW_PASSWORD, WEB)
+    begun = vault.people.logins.complete_step_up(principal, caught.value.challenge_id, Proof(code=app.code(vault)), WEB)
     erase_oneself(vault, as_session(vault, begun.secret, "web"), NEW_PASSWORD)
     with pytest.raises(BadLogin):
-        vault.logins.begin("ada", NEW_PASSWORD, WEB)
+        vault.people.logins.begin("ada", NEW_PASSWORD, WEB)
 
 
 def test_no_repr_tells_a_code(vault: Services, app: App) -> None:
     proof = Proof(code="123456", recovery_code="abcd-efgh-jkmn", passkey={"id": "canary"})
     assert repr(proof) == "Proof()"
-    assert app.secret not in repr(vault.factors.begin_totp(with_code(vault, "ada", app)))
+    assert app.secret not in repr(vault.people.factors.begin_totp(with_code(vault, "ada", app)))

@@ -70,27 +70,29 @@ def prod(vault: Services, ada: Principal) -> str:
 
 
 def _filled(vault: Services, unit: UnitOfWork, ada: Principal) -> Any:
-    row = vault.environments.create(unit, ada, "prod")
-    return vault.variables.fill(unit, ada, row, [A, B])
+    row = vault.environments.environments.create(unit, ada, "prod")
+    return vault.environments.variables.fill(unit, ada, row, [A, B])
 
 
 def _import(text: str, *, replace_all: bool) -> Edit:
     parsed = FORMATS["dotenv"].parse(text)
-    return lambda vault, ada, unit: vault.transfer.import_file(
+    return lambda vault, ada, unit: vault.environments.files.import_file(
         unit, ada, "prod", parsed, replace_all=replace_all, dry_run=False
     )
 
 
 def _replace(*variables: Variable) -> Edit:
-    return lambda vault, ada, unit: vault.variables.replace(unit, ada, "prod", variables, Precondition(match="*"))
+    return lambda vault, ada, unit: vault.environments.variables.replace(
+        unit, ada, "prod", variables, Precondition(match="*")
+    )
 
 
 def _patch(**changes: Any) -> Edit:
-    return lambda vault, ada, unit: vault.variables.patch(unit, ada, "prod", changes)
+    return lambda vault, ada, unit: vault.environments.variables.patch(unit, ada, "prod", changes)
 
 
 def _edit(*edits: RowEdit) -> Edit:
-    return lambda vault, ada, unit: vault.variables.edit(unit, ada, "prod", edits)
+    return lambda vault, ada, unit: vault.environments.variables.edit(unit, ada, "prod", edits)
 
 
 @pytest.mark.parametrize(
@@ -99,14 +101,14 @@ def _edit(*edits: RowEdit) -> Edit:
         (_patch(B={"value": "3"}), "A"),
         (_patch(A={"value": "3"}), "A"),
         (_patch(A={"enabled": False}, B=None), "A"),
-        (lambda vault, ada, unit: vault.variables.put_one(unit, ada, "prod", Variable("A", "3")), "A"),
-        (lambda vault, ada, unit: vault.variables.delete_one(unit, ada, "prod", "B"), "A"),
+        (lambda vault, ada, unit: vault.environments.variables.put_one(unit, ada, "prod", Variable("A", "3")), "A"),
+        (lambda vault, ada, unit: vault.environments.variables.delete_one(unit, ada, "prod", "B"), "A"),
         (_replace(Variable("C", "3"), Variable("A", "3")), "A"),
         (_edit(RowEdit("A", {"name": "Z"}), RowEdit(None, {"name": "A", "value": "new"})), "Z"),
         (_import("A=3\nC=4\n", replace_all=False), "A"),
         (_import("A=3\nC=4\n", replace_all=True), "A"),
         (
-            lambda vault, ada, unit: vault.variables.write(
+            lambda vault, ada, unit: vault.environments.variables.write(
                 unit, ada, "prod", lambda current: replaced(current, {"A": 5, "C": "6"})
             ),
             "A",
@@ -118,17 +120,17 @@ def test_what_only_a_newer_release_knows_of_a_variable_survives_every_edit(
     vault: Services, ada: Principal, prod: str, edit: Edit, name: str
 ) -> None:
     write(vault, lambda unit: edit(vault, ada, unit))
-    snapshot = vault.variables.read(ada, "prod")
+    snapshot = vault.environments.variables.read(ada, "prod")
     assert {item.name: item.others for item in snapshot.variables if item.others} == {name: OTHERS}
     assert snapshot.revision == 2
 
 
 def test_it_survives_a_rollback_and_a_copy(vault: Services, ada: Principal, prod: str) -> None:
-    write(vault, lambda unit: vault.variables.delete_one(unit, ada, "prod", "A"))
-    write(vault, lambda unit: vault.history.rollback(unit, ada, "prod", 1))
-    write(vault, lambda unit: vault.variables.copy(unit, ada, "prod", "copy"))
+    write(vault, lambda unit: vault.environments.variables.delete_one(unit, ada, "prod", "A"))
+    write(vault, lambda unit: vault.environments.history.rollback(unit, ada, "prod", 1))
+    write(vault, lambda unit: vault.environments.variables.copy(unit, ada, "prod", "copy"))
     for name in ("prod", "copy"):
-        assert vault.variables.read(ada, name).variables == (A, B)
+        assert vault.environments.variables.read(ada, name).variables == (A, B)
 
 
 def test_a_later_version_of_a_revision_is_refused_and_not_taken_for_damage(
@@ -140,11 +142,15 @@ def test_a_later_version_of_a_revision_is_refused_and_not_taken_for_damage(
     with monkeypatch.context() as patch:
         patch.setattr(sealing_module, "encode", encode)
         add_environment(vault, ada, "prod", A="1")
-    for read in (vault.variables.read, vault.variables.list, lambda who, name: values(vault, who, name)):
+    for read in (
+        vault.environments.variables.read,
+        vault.environments.variables.list,
+        lambda who, name: values(vault, who, name),
+    ):
         with pytest.raises(NewerFormat, match="A newer release of Strongroom wrote this"):
             read(ada, "prod")
     with pytest.raises(NewerFormat):
-        write(vault, lambda unit: vault.variables.patch(unit, ada, "prod", {"A": {"value": "2"}}))
+        write(vault, lambda unit: vault.environments.variables.patch(unit, ada, "prod", {"A": {"value": "2"}}))
     faults = Sweep(vault.storage, vault.instance).blobs().faults
     assert [fault.partition(" was ")[2] for fault in faults] == [
         "written by a newer release. Check it with that release."
@@ -157,16 +163,18 @@ def test_what_new_environments_start_with_keeps_what_is_not_known(
     def keep(unit: UnitOfWork) -> None:
         row = unit.environments.globals(ada.user_id)
         assert row is not None
-        told = vault.environments.telling(unit, row, kv_defaults={"max_versions": 7, "require_reason": True}, later=[1])
+        told = vault.environments.environments.telling(
+            unit, row, kv_defaults={"max_versions": 7, "require_reason": True}, later=[1]
+        )
         unit.environments.change(row, **told)
 
     write(vault, keep)
-    assert vault.metadata.defaults(ada).max_versions == 7
-    write(vault, lambda unit: vault.metadata.set_defaults(unit, ada, {"max_versions": 9}))
+    assert vault.vaultkv.metadata.defaults(ada).max_versions == 7
+    write(vault, lambda unit: vault.vaultkv.metadata.set_defaults(unit, ada, {"max_versions": 9}))
     with vault.storage.read() as unit:
         row = unit.environments.globals(ada.user_id)
         assert row is not None
-        stored = vault.environments._sealer.open_metadata(unit, row)
+        stored = vault.environments.environments._sealer.open_metadata(unit, row)
     assert stored["later"] == [1]
     assert (stored["kv_defaults"]["max_versions"], stored["kv_defaults"]["require_reason"]) == (9, True)
 
@@ -204,7 +212,7 @@ def test_a_wrapped_answer_of_a_higher_version_is_refused_and_waits(vault: Servic
         return wrap(vault, ada, "answer", "path", 60)
 
     def unwrap(token: str) -> str:
-        return write(vault, lambda unit: vault.wrapping.unwrap(unit, token, "192.0.2.1", "request"))
+        return write(vault, lambda unit: vault.vaultkv.wrapping.unwrap(unit, token, "192.0.2.1", "request"))
 
     with as_newer(vault, with_more):
         plain = wrapped()
@@ -227,10 +235,10 @@ def test_a_login_that_a_newer_release_began_goes_on_or_says_why_not(
         challenge_id = asked(vault, "ada").challenge_id
     proof = Proof(code=app.code(vault))
     if change is with_more:
-        assert vault.logins.complete(challenge_id, proof, WEB).user.name == "ada"
+        assert vault.people.logins.complete(challenge_id, proof, WEB).user.name == "ada"
         return
     with pytest.raises(NewerFormat):
-        vault.logins.complete(challenge_id, proof, WEB)
+        vault.people.logins.complete(challenge_id, proof, WEB)
 
 
 class _Memory:
@@ -263,13 +271,13 @@ def test_a_session_in_the_cache_is_used_where_all_is_there_and_else_missed(
     vault: Services, ada: Principal, monkeypatch: pytest.MonkeyPatch, change: Callable[[Any], Any]
 ) -> None:
     cache = _Memory()
-    monkeypatch.setattr(vault.sessions, "_cache", cache)
+    monkeypatch.setattr(vault.people.sessions, "_cache", cache)
     secret = log_in(vault, "ada").secret
     with as_newer(vault, change):
-        vault.sessions.authenticate(secret, "api", "192.0.2.10", "request")
+        vault.people.sessions.authenticate(secret, "api", "192.0.2.10", "request")
     assert len(cache.blobs) == 1
     with statements(vault) as seen:
-        assert vault.sessions.authenticate(secret, "api", "192.0.2.10", "request").user_id == ada.user_id
+        assert vault.people.sessions.authenticate(secret, "api", "192.0.2.10", "request").user_id == ada.user_id
     assert len(seen) == (0 if change is with_more else 1)
 
 
@@ -282,7 +290,7 @@ def _left_behind(vault: Services, ada: Principal, change: Callable[[Any], Any]) 
         values(dying, ada, "prod")
         with as_newer(dying, change):
             values(dying, ada, "prod")
-        dying.reads._spool.close()
+        dying.audit.reads._spool.close()
 
 
 def _reads(vault: Services) -> list[Any]:
@@ -299,7 +307,7 @@ def test_a_record_with_more_facts_is_brought_in_with_all_of_them(vault: Services
     plain, longer = (json.loads(row.details) if row.details else {} for row in _reads(vault))
     assert (plain.get("more"), longer["more"]) == (None, ["from_the_future", 7])
     assert {name: value for name, value in longer.items() if name != "more"} == plain
-    assert vault.verifier.verify().faults == []
+    assert vault.audit.verifier.verify().faults == []
 
 
 @pytest.mark.parametrize("change", [lambda facts: {"v": 2, "facts": facts}, lambda facts: facts[:3]])

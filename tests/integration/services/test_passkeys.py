@@ -33,9 +33,9 @@ def device(vault: Services, ada: Principal) -> Authenticator:
 
 
 def sign_in(vault: Services, device: Authenticator, **wrong: Any) -> Principal:
-    challenge = vault.logins.begin_passkey(WEB)
+    challenge = vault.people.logins.begin_passkey(WEB)
     assert challenge.passkey is not None
-    begun = vault.logins.complete(challenge.id, Proof(passkey=device.get(challenge.passkey, **wrong)), WEB)
+    begun = vault.people.logins.complete(challenge.id, Proof(passkey=device.get(challenge.passkey, **wrong)), WEB)
     return as_session(vault, begun.secret, "web")
 
 
@@ -43,7 +43,7 @@ def second(vault: Services, device: Authenticator, **wrong: Any) -> Principal:
     required = asked(vault, "ada")
     assert required.passkey is not None
     assertion = device.get(required.passkey, **wrong)
-    begun = vault.logins.complete(required.challenge_id, Proof(passkey=assertion), WEB)
+    begun = vault.people.logins.complete(required.challenge_id, Proof(passkey=assertion), WEB)
     return as_session(vault, begun.secret, "web")
 
 
@@ -60,7 +60,7 @@ def test_as_a_second_factor_a_device_without_a_pin_will_do(vault: Services, devi
 
 
 def test_a_passkey_signs_in_alone_and_says_whose_it_is(vault: Services, ada: Principal, device: Authenticator) -> None:
-    challenge = vault.logins.begin_passkey(WEB)
+    challenge = vault.people.logins.begin_passkey(WEB)
     assert challenge.passkey is not None
     # It asks for nobody, so it tells nobody's passkeys.
     assert (challenge.passkey["allowCredentials"], challenge.passkey["userVerification"]) == ([], "required")
@@ -115,23 +115,23 @@ def test_a_counter_that_goes_back_is_a_copy_of_the_device(vault: Services, devic
 
 def test_a_counter_that_stays_zero_is_taken(vault: Services, ada: Principal) -> None:
     principal, device = fresh(vault, "ada"), Authenticator(counter=0)
-    begun = vault.factors.begin_passkey(principal)
-    vault.factors.confirm_passkey(principal, begun.id, device.create(begun.options))
+    begun = vault.people.factors.begin_passkey(principal)
+    vault.people.factors.confirm_passkey(principal, begun.id, device.create(begun.options))
     sign_in(vault, device)
     sign_in(vault, device)
 
 
 def test_an_answer_is_taken_once(vault: Services, ada: Principal) -> None:
     principal, device = fresh(vault, "ada"), Authenticator(counter=0)
-    begun = vault.factors.begin_passkey(principal)
-    vault.factors.confirm_passkey(principal, begun.id, device.create(begun.options))
-    challenge = vault.logins.begin_passkey(WEB)
+    begun = vault.people.factors.begin_passkey(principal)
+    vault.people.factors.confirm_passkey(principal, begun.id, device.create(begun.options))
+    challenge = vault.people.logins.begin_passkey(WEB)
     assert challenge.passkey is not None
     proof = Proof(passkey=device.get(challenge.passkey))
-    vault.logins.complete(challenge.id, proof, WEB)
-    for challenge_id in (challenge.id, vault.logins.begin_passkey(WEB).id):
+    vault.people.logins.complete(challenge.id, proof, WEB)
+    for challenge_id in (challenge.id, vault.people.logins.begin_passkey(WEB).id):
         with pytest.raises(BadSecondFactor):
-            vault.logins.complete(challenge_id, proof, WEB)
+            vault.people.logins.complete(challenge_id, proof, WEB)
 
 
 def test_a_sign_in_takes_nothing_but_a_passkey(vault: Services, ada: Principal, clock: FakeClock) -> None:
@@ -139,7 +139,7 @@ def test_a_sign_in_takes_nothing_but_a_passkey(vault: Services, ada: Principal, 
     clock.advance(30)
     for proof in (Proof(code=app.code(vault)), Proof(recovery_code=app.recovery_codes[0])):
         with pytest.raises(BadSecondFactor):
-            vault.logins.complete(vault.logins.begin_passkey(WEB).id, proof, WEB)
+            vault.people.logins.complete(vault.people.logins.begin_passkey(WEB).id, proof, WEB)
 
 
 def test_a_step_up_that_began_with_a_passkey_takes_nothing_but_a_passkey(
@@ -149,13 +149,13 @@ def test_a_step_up_that_began_with_a_passkey_takes_nothing_but_a_passkey(
     clock.advance(30)
     stolen = fresh(vault, "ada")
     for proof in (Proof(code=app.code(vault)), Proof(recovery_code=app.recovery_codes[0])):
-        challenge = vault.logins.begin_passkey_step_up(stolen, API)
+        challenge = vault.people.logins.begin_passkey_step_up(stolen, API)
         with pytest.raises(BadSecondFactor):
-            vault.logins.complete_step_up(stolen, challenge.id, proof, API)
+            vault.people.logins.complete_step_up(stolen, challenge.id, proof, API)
 
 
 def test_a_disabled_account_does_not_sign_in(vault: Services, device: Authenticator) -> None:
-    write(vault, lambda unit: vault.accounts.set_state(unit, HOST, "ada", active=False))
+    write(vault, lambda unit: vault.people.accounts.set_state(unit, HOST, "ada", active=False))
     with pytest.raises(BadSecondFactor):
         sign_in(vault, device)
 
@@ -165,33 +165,33 @@ def test_anothers_passkey_completes_nothing(vault: Services, device: Authenticat
     required = asked(vault, "ada")
     assert required.passkey is not None
     with pytest.raises(BadSecondFactor):
-        vault.logins.complete(required.challenge_id, Proof(passkey=bobs.get(required.passkey)), WEB)
+        vault.people.logins.complete(required.challenge_id, Proof(passkey=bobs.get(required.passkey)), WEB)
 
 
 @pytest.mark.parametrize("junk", [{"id": "x"}, {"id": 1}, {"id": "é"}, {"id": "a" * 100_000}, {"x": [[[]]]}])
 def test_junk_is_refused_as_all_else(vault: Services, device: Authenticator, junk: dict[str, Any]) -> None:
-    challenge = vault.logins.begin_passkey(WEB)
+    challenge = vault.people.logins.begin_passkey(WEB)
     with pytest.raises(BadSecondFactor):
-        vault.logins.complete(challenge.id, Proof(passkey=junk), WEB)
+        vault.people.logins.complete(challenge.id, Proof(passkey=junk), WEB)
     named = {**junk, "id": encoded(device.id), "rawId": encoded(device.id), "type": "public-key"}
     responses: list[Any] = [None, {}, {"clientDataJSON": "!", "authenticatorData": "!", "signature": "!"}, [], "x"]
     for response in responses:
         with pytest.raises(BadSecondFactor):
-            vault.logins.complete(
-                vault.logins.begin_passkey(WEB).id, Proof(passkey={**named, "response": response}), WEB
+            vault.people.logins.complete(
+                vault.people.logins.begin_passkey(WEB).id, Proof(passkey={**named, "response": response}), WEB
             )
 
 
 def test_a_session_steps_up_with_a_passkey_alone(vault: Services, device: Authenticator, clock: FakeClock) -> None:
     principal = sign_in(vault, device)
     clock.advance(301)
-    challenge = vault.logins.begin_passkey_step_up(principal, WEB)
+    challenge = vault.people.logins.begin_passkey_step_up(principal, WEB)
     assert challenge.passkey is not None
     unverified = Proof(passkey=device.get(challenge.passkey, verified=False))
     with pytest.raises(BadSecondFactor):
-        vault.logins.complete_step_up(principal, challenge.id, unverified, WEB)
+        vault.people.logins.complete_step_up(principal, challenge.id, unverified, WEB)
     proof = Proof(passkey=device.get(challenge.passkey))
-    begun = vault.logins.complete_step_up(principal, challenge.id, proof, WEB)
+    begun = vault.people.logins.complete_step_up(principal, challenge.id, proof, WEB)
     as_session(vault, begun.secret, "web").require_recent_proof(clock())
 
 
@@ -199,7 +199,7 @@ def test_a_session_steps_up_with_a_passkey_alone(vault: Services, device: Authen
 
 
 def test_the_handle_is_no_name_and_the_options_come_from_the_settings(vault: Services, ada: Principal) -> None:
-    options = vault.factors.begin_passkey(fresh(vault, "ada")).options
+    options = vault.people.factors.begin_passkey(fresh(vault, "ada")).options
     assert json.loads(json.dumps(options)) == options
     assert options["rp"] == {"name": "Strongroom", "id": "localhost"}
     assert b"ada" not in decoded(options["user"]["id"])
@@ -209,10 +209,10 @@ def test_the_handle_is_no_name_and_the_options_come_from_the_settings(vault: Ser
 
 def test_a_device_is_registered_once(vault: Services, device: Authenticator) -> None:
     principal = second(vault, device)
-    begun = vault.factors.begin_passkey(principal)
+    begun = vault.people.factors.begin_passkey(principal)
     assert [decoded(item["id"]) for item in begun.options["excludeCredentials"]] == [device.id]
     with pytest.raises(Conflict):
-        vault.factors.confirm_passkey(principal, begun.id, device.create(begun.options))
+        vault.people.factors.confirm_passkey(principal, begun.id, device.create(begun.options))
 
 
 @pytest.mark.parametrize(
@@ -227,45 +227,45 @@ def test_a_device_is_registered_once(vault: Services, device: Authenticator) -> 
 )
 def test_a_passkey_that_was_made_elsewhere_is_not_taken(vault: Services, ada: Principal, wrong: dict[str, Any]) -> None:
     principal = fresh(vault, "ada")
-    begun = vault.factors.begin_passkey(principal)
+    begun = vault.people.factors.begin_passkey(principal)
     with pytest.raises(InvalidInput) as caught:
-        vault.factors.confirm_passkey(principal, begun.id, Authenticator().create(begun.options, **wrong))
+        vault.people.factors.confirm_passkey(principal, begun.id, Authenticator().create(begun.options, **wrong))
     assert caught.value.path == "passkey"
-    assert vault.factors.list(principal).items == ()
+    assert vault.people.factors.list(principal).items == ()
 
 
 @pytest.mark.parametrize("junk", [{}, {"id": "x"}, {"id": "eA", "rawId": "eA", "type": "public-key", "response": {}}])
 def test_what_is_no_passkey_is_not_taken(vault: Services, ada: Principal, junk: dict[str, Any]) -> None:
     principal = fresh(vault, "ada")
     with pytest.raises(InvalidInput):
-        vault.factors.confirm_passkey(principal, vault.factors.begin_passkey(principal).id, junk)
+        vault.people.factors.confirm_passkey(principal, vault.people.factors.begin_passkey(principal).id, junk)
 
 
 def test_an_enrolment_is_its_sessions_once_and_for_ten_minutes(
     vault: Services, ada: Principal, bob: Principal, clock: FakeClock
 ) -> None:
     principal = fresh(vault, "ada")
-    begun = vault.factors.begin_passkey(principal)
+    begun = vault.people.factors.begin_passkey(principal)
     credential = Authenticator().create(begun.options)
     for other in (fresh(vault, "ada"), fresh(vault, "bob")):
         with pytest.raises(NotFound):
-            vault.factors.confirm_passkey(other, begun.id, credential)
-    vault.factors.confirm_passkey(principal, begun.id, credential)
+            vault.people.factors.confirm_passkey(other, begun.id, credential)
+    vault.people.factors.confirm_passkey(principal, begun.id, credential)
     with pytest.raises(NotFound):
-        vault.factors.confirm_passkey(principal, begun.id, Authenticator().create(begun.options))
+        vault.people.factors.confirm_passkey(principal, begun.id, Authenticator().create(begun.options))
     late = fresh(vault, "bob")
-    begun = vault.factors.begin_passkey(late)
+    begun = vault.people.factors.begin_passkey(late)
     clock.advance(ENROLMENT_LIFE_SECONDS)
     with pytest.raises(NotFound):
-        vault.factors.confirm_passkey(late, begun.id, Authenticator().create(begun.options))
+        vault.people.factors.confirm_passkey(late, begun.id, Authenticator().create(begun.options))
 
 
 def test_a_vault_that_has_no_name_makes_no_passkeys(vault: Services, ada: Principal) -> None:
     object.__setattr__(vault.settings, "public_url", "https://192.0.2.1:8443")
     with pytest.raises(Conflict, match="STRONGROOM_PUBLIC_URL"):
-        vault.factors.begin_passkey(fresh(vault, "ada"))
+        vault.people.factors.begin_passkey(fresh(vault, "ada"))
     with pytest.raises(Conflict):
-        vault.logins.begin_passkey(WEB)
+        vault.people.logins.begin_passkey(WEB)
 
 
 # -- In the database --
@@ -288,13 +288,13 @@ def test_a_blob_of_anothers_does_not_open_even_under_a_mac(
         (adas,), (bobs,) = (unit.credentials.of_user(user, "passkey") for user in (ada.user_id, bob.user_id))
         unit.credentials.change(bobs, blob=adas.blob, user_key_id=adas.user_key_id)
     with pytest.raises(StrongroomError):
-        vault.factors.begin_passkey(fresh(vault, "bob"))
+        vault.people.factors.begin_passkey(fresh(vault, "bob"))
 
 
 def test_neither_secrets_nor_ids_lie_in_the_clear(vault: Services, ada: Principal) -> None:
     device = add_passkey(vault, "ada")
     app = add_totp(vault, "ada", by=second(vault, device))
-    vault.factors.begin_totp(second(vault, device))
+    vault.people.factors.begin_totp(second(vault, device))
     dump = repr(run_sql(vault, "SELECT * FROM credentials")) + repr(run_sql(vault, "SELECT * FROM challenges"))
     for secret in (app.secret, encoded(device.id), repr(device.id)[2:-1], *app.recovery_codes):
         assert secret not in dump
@@ -303,11 +303,11 @@ def test_neither_secrets_nor_ids_lie_in_the_clear(vault: Services, ada: Principa
 def test_a_service_token_has_no_factors(vault: Services, ada: Principal) -> None:
     token = as_token(vault, add_token(vault, ada, grant("read", path="*")).secret)
     for attempt in (
-        lambda: vault.factors.list(token),
-        lambda: vault.factors.begin_passkey(token),
-        lambda: vault.factors.begin_totp(token),
-        lambda: vault.logins.begin_passkey_step_up(token, API),
-        lambda: vault.factors.remove(token, "x"),
+        lambda: vault.people.factors.list(token),
+        lambda: vault.people.factors.begin_passkey(token),
+        lambda: vault.people.factors.begin_totp(token),
+        lambda: vault.people.logins.begin_passkey_step_up(token, API),
+        lambda: vault.people.factors.remove(token, "x"),
     ):
         with pytest.raises(Forbidden):
             attempt()

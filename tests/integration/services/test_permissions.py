@@ -33,7 +33,7 @@ def import_file(
 ) -> Imported:
     return write(
         vault,
-        lambda unit: vault.transfer.import_file(
+        lambda unit: vault.environments.files.import_file(
             unit, principal, "prod", parsed, replace_all=replace_all, dry_run=dry_run
         ),
     )
@@ -45,22 +45,22 @@ def test_a_rename_needs_all_that_moving_is_made_of(vault: Services, ada: Princip
     held = ",".join({"list", "read", "update", "history", "delete"} - {missing})
     mover = token(vault, ada, grant(held, path="prod"), grant("create,read", path="dev"))
     with pytest.raises(NotGranted):
-        write(vault, lambda unit: vault.environments.change(unit, mover, "prod", {"name": "dev/stolen"}))
+        write(vault, lambda unit: vault.environments.environments.change(unit, mover, "prod", {"name": "dev/stolen"}))
     assert values(vault, ada, "prod") == {"PASSWORD": "hunter2"}
 
 
 def test_an_undelete_under_a_new_name_needs_the_same(vault: Services, ada: Principal) -> None:
     add_environment(vault, ada, "prod", PASSWORD="hunter2")
-    write(vault, lambda unit: vault.environments.delete(unit, ada, "prod"))
+    write(vault, lambda unit: vault.environments.environments.delete(unit, ada, "prod"))
     mover = token(vault, ada, grant("list,update", path="prod"), grant("create,read", path="dev"))
     with pytest.raises(NotGranted):
-        write(vault, lambda unit: vault.environments.undelete(unit, mover, "prod", "dev/stolen"))
+        write(vault, lambda unit: vault.environments.environments.undelete(unit, mover, "prod", "dev/stolen"))
 
 
 def test_whoever_holds_all_of_it_moves(vault: Services, ada: Principal) -> None:
     add_environment(vault, ada, "prod", A="1")
     mover = token(vault, ada, grant("update,read,history,delete", path="prod"), grant("create,read", path="dev"))
-    write(vault, lambda unit: vault.environments.change(unit, mover, "prod", {"name": "dev/moved"}))
+    write(vault, lambda unit: vault.environments.environments.change(unit, mover, "prod", {"name": "dev/moved"}))
     assert values(vault, mover, "dev/moved") == {"A": "1"}
 
 
@@ -77,14 +77,14 @@ def test_names_and_edits_of_rows_need_read(vault: Services, ada: Principal) -> N
     add_environment(vault, ada, "prod", PASSWORD="hunter2")
     writer = token(vault, ada, grant("list,update,history,delete", path="prod"))
     with pytest.raises(NotGranted):
-        vault.variables.list(writer, "prod")
+        vault.environments.variables.list(writer, "prod")
     edits = [RowEdit("PASSWORD", {"name": "TAKEN"})]
     with pytest.raises(NotGranted):
-        write(vault, lambda unit: vault.variables.edit(unit, writer, "prod", edits))
+        write(vault, lambda unit: vault.environments.variables.edit(unit, writer, "prod", edits))
     reader = token(vault, ada, grant("read", path="prod"))
-    assert [item.name for item in vault.variables.list(reader, "prod").outlines] == ["PASSWORD"]
+    assert [item.name for item in vault.environments.variables.list(reader, "prod").outlines] == ["PASSWORD"]
     with pytest.raises(NotGranted):
-        write(vault, lambda unit: vault.variables.edit(unit, reader, "prod", edits))
+        write(vault, lambda unit: vault.environments.variables.edit(unit, reader, "prod", edits))
     assert values(vault, ada, "prod") == {"PASSWORD": "hunter2"}
 
 
@@ -100,13 +100,13 @@ def test_history_alone_reads_older_revisions_and_never_the_current_one(vault: Se
     add_environment(vault, ada, "prod", A="old")
     patch(vault, ada, "prod", A="new")
     reader = token(vault, ada, grant("history", path="prod"))
-    older = vault.history.get(reader, "prod", 1).variables
+    older = vault.environments.history.get(reader, "prod", 1).variables
     assert older is not None
     assert older[0].value == "old"
     for look in (
-        lambda: vault.history.get(reader, "prod", 2),
-        lambda: vault.history.diff(reader, "prod", 2, 0),
-        lambda: vault.history.diff(reader, "prod", 1, 2),
+        lambda: vault.environments.history.get(reader, "prod", 2),
+        lambda: vault.environments.history.diff(reader, "prod", 2, 0),
+        lambda: vault.environments.history.diff(reader, "prod", 1, 2),
     ):
         with pytest.raises(NotGranted):
             look()
@@ -118,19 +118,19 @@ def test_a_rule_that_lets_go_of_revisions_needs_delete(vault: Services, ada: Pri
     patch(vault, ada, "prod", A="2")
     writer = token(vault, ada, grant("update", path="prod"))
     with pytest.raises(NotGranted):
-        write(vault, lambda unit: vault.environments.change(unit, writer, "prod", wish))
-    assert len(vault.history.revisions(ada, "prod", None, 10)) == 2
+        write(vault, lambda unit: vault.environments.environments.change(unit, writer, "prod", wish))
+    assert len(vault.environments.history.revisions(ada, "prod", None, 10)) == 2
 
 
 def test_where_a_precondition_is_asked_for_an_import_and_a_rollback_need_one_too(
     vault: Services, ada: Principal
 ) -> None:
     add_environment(vault, ada, "prod", A="1")
-    write(vault, lambda unit: vault.environments.change(unit, ada, "prod", {"cas_required": True}))
+    write(vault, lambda unit: vault.environments.environments.change(unit, ada, "prod", {"cas_required": True}))
     with pytest.raises(PreconditionRequired):
         import_file(vault, ada, parse_file("dotenv", "A=2\n"))
     with pytest.raises(PreconditionRequired):
-        write(vault, lambda unit: vault.history.rollback(unit, ada, "prod", 1))
+        write(vault, lambda unit: vault.environments.history.rollback(unit, ada, "prod", 1))
 
 
 def test_a_rollback_opens_the_old_revision_under_the_lock(vault: Services, ada: Principal) -> None:
@@ -141,35 +141,35 @@ def test_a_rollback_opens_the_old_revision_under_the_lock(vault: Services, ada: 
         raise NotFound
 
     with pytest.MonkeyPatch.context() as patched:
-        find = vault.environments.find
+        find = vault.environments.environments.find
 
         def find_then_destroy(*arguments: object) -> object:
             row = find(*arguments)  # type: ignore[arg-type]
             # What another transaction does between the look-up and the lock.
-            patched.setattr(vault.history, "_numbered", destroyed_meanwhile_at_open)
+            patched.setattr(vault.environments.history, "_numbered", destroyed_meanwhile_at_open)
             return row
 
         def destroyed_meanwhile_at_open(*_: object) -> None:
             destroyed_meanwhile(_)
 
-        patched.setattr(vault.environments, "find", find_then_destroy)
+        patched.setattr(vault.environments.environments, "find", find_then_destroy)
         with pytest.raises(NotFound):
-            write(vault, lambda unit: vault.history.rollback(unit, ada, "prod", 1))
+            write(vault, lambda unit: vault.environments.history.rollback(unit, ada, "prod", 1))
     assert values(vault, ada, "prod") == {"A": "2"}
 
 
 def test_a_replaced_secret_reads_on_and_makes_nothing(vault: Services, ada: Principal) -> None:
     add_environment(vault, ada, "prod", A="1")
     made = add_token(vault, ada, grant("read,delegate", path="prod"), renewable=True, ttl_seconds=3600)
-    write(vault, lambda unit: vault.tokens.rotate(unit, ada, made.row.id, 3600))
+    write(vault, lambda unit: vault.tokens.tokens.rotate(unit, ada, made.row.id, 3600))
     thief = as_token(vault, made.secret)
     assert values(vault, thief, "prod") == {"A": "1"}
     request = TokenRequest("child", [grant("read", path="prod")])
     for act in (
-        lambda unit: vault.tokens.rotate(unit, thief, made.row.id, 0),
-        lambda unit: vault.tokens.create(unit, thief, request),
-        lambda unit: vault.tokens.log_in(unit, thief),
-        lambda unit: vault.tokens.renew(unit, thief, made.row.id, None),
+        lambda unit: vault.tokens.tokens.rotate(unit, thief, made.row.id, 0),
+        lambda unit: vault.tokens.tokens.create(unit, thief, request),
+        lambda unit: vault.tokens.tokens.log_in(unit, thief),
+        lambda unit: vault.tokens.tokens.renew(unit, thief, made.row.id, None),
     ):
         with pytest.raises(Forbidden, match="replaced"):
             write(vault, act)
@@ -178,8 +178,8 @@ def test_a_replaced_secret_reads_on_and_makes_nothing(vault: Services, ada: Prin
 def test_a_rotation_without_overlap_ends_what_the_token_has_made(vault: Services, ada: Principal) -> None:
     add_environment(vault, ada, "prod", A="1")
     made = add_token(vault, ada, grant("read", path="prod"))
-    stolen = write(vault, lambda unit: vault.tokens.log_in(unit, as_token(vault, made.secret)))
-    write(vault, lambda unit: vault.tokens.rotate(unit, ada, made.row.id, 0))
+    stolen = write(vault, lambda unit: vault.tokens.tokens.log_in(unit, as_token(vault, made.secret)))
+    write(vault, lambda unit: vault.tokens.tokens.rotate(unit, ada, made.row.id, 0))
     with pytest.raises(NotAuthenticated):
         as_token(vault, stolen.secret)
 
@@ -189,10 +189,10 @@ def test_a_role_that_logs_in_again_and_again_leaves_its_owners_quota_alone(
 ) -> None:
     made = add_token(vault, ada, grant("read", path="*"))
     role = as_token(vault, made.secret)
-    first = write(vault, lambda unit: vault.tokens.log_in(unit, role))
+    first = write(vault, lambda unit: vault.tokens.tokens.log_in(unit, role))
     for _ in range(LOGINS_MOST):
         clock.us += 1
-        write(vault, lambda unit: vault.tokens.log_in(unit, role))
+        write(vault, lambda unit: vault.tokens.tokens.log_in(unit, role))
     with pytest.raises(NotAuthenticated):
         as_token(vault, first.secret)
     living = run_sql(vault, "SELECT count(*) FROM tokens WHERE parent_id IS NOT NULL AND revoked_us IS NULL")

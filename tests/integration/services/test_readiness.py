@@ -48,7 +48,7 @@ def open_vault(tmp_path: Path, fresh_database: FreshDatabase) -> Iterator[Open]:
 
     yield make
     for vault in opened:
-        vault.reads.close()
+        vault.audit.reads.close()
         vault.storage.close()
 
 
@@ -318,7 +318,7 @@ def _readiness(vault: Services, **changes: object) -> Readiness:
     from vault.storage import NoCache
 
     given = {
-        "settings": vault.settings, "storage": vault.storage, "instance": vault.instance, "reads": vault.reads,
-        "cache": NoCache(), "forwarder": vault.forwarder,
+        "settings": vault.settings, "storage": vault.storage, "instance": vault.instance, "reads": vault.audit.reads,
+        "cache": NoCache(), "forwarder": vault.audit.forwarder,
     }  # fmt: skip
     return Readiness(**{**given, **changes})  # type: ignore[arg-type]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import random
 import threading
+from functools import partial
 from typing import Any
 
 import pytest
@@ -67,7 +68,8 @@ def fill(vault: Services, ada: Principal, bob: Principal) -> None:
         add_environment(vault, person, name, A="1")
         for number in range(20):
             patch(vault, person, name, A=str(number))
-        write(vault, lambda unit, p=person, n=name: vault.environments.change(unit, p, n, {"description": f"of {n}"}))  # type: ignore[misc]
+        change = partial(vault.environments.environments.change, wishes={"description": f"of {name}"})
+        write(vault, partial(change, principal=person, reference=name))
         patch(vault, person, None, G="g")
 
 
@@ -96,8 +98,8 @@ def test_every_key_is_new_and_everything_opens(vault: Services, ada: Principal, 
     with opened_again(vault) as again:
         assert open_everything(again) == 44
         assert values(again, ada, "prod") == {"A": "19", "G": "g"}
-        assert again.environments.get(bob, "stage").description == "of stage"
-        assert again.accounts.authenticate("ada", PASSWORD, ADDRESS).id == ada.user_id
+        assert again.environments.environments.get(bob, "stage").description == "of stage"
+        assert again.people.accounts.authenticate("ada", PASSWORD, ADDRESS).id == ada.user_id
         patch(again, bob, "stage", A="new")
 
 
@@ -167,7 +169,7 @@ def test_the_replaced_secret_of_a_token_does_not_become_its_secret_again(
     vault: Services, ada: Principal, clock: FakeClock
 ) -> None:
     token = add_token(vault, ada, grant("read", path="*"))
-    renewed = write(vault, lambda unit: vault.tokens.rotate(unit, ada, token.row.id, 60))
+    renewed = write(vault, lambda unit: vault.tokens.tokens.rotate(unit, ada, token.row.id, 60))
     vault.keys.reseal.run(HOST)
     as_token(vault, token.secret)
     vault.touches.flush()
@@ -199,16 +201,16 @@ def test_a_kept_answer_is_still_given_for_the_same_call(vault: Services, ada: Pr
 def test_a_wrapped_answer_can_still_be_fetched_once(vault: Services, ada: Principal) -> None:
     token = wrap(vault, ada, "secret", "secret/data/prod", 600)
     vault.keys.reseal.run(HOST)
-    assert write(vault, lambda unit: vault.wrapping.unwrap(unit, token, ADDRESS, "r")) == "secret"
+    assert write(vault, lambda unit: vault.vaultkv.wrapping.unwrap(unit, token, ADDRESS, "r")) == "secret"
     with pytest.raises(StrongroomError):
-        write(vault, lambda unit: vault.wrapping.unwrap(unit, token, ADDRESS, "r"))
+        write(vault, lambda unit: vault.vaultkv.wrapping.unwrap(unit, token, ADDRESS, "r"))
 
 
 def test_destroyed_and_deleted_revisions_and_environments_come_through(
     vault: Services, ada: Principal, bob: Principal, clock: FakeClock
 ) -> None:
     add_environment(vault, ada, "gone", A="1")
-    write(vault, lambda unit: vault.environments.delete(unit, ada, "gone"))
+    write(vault, lambda unit: vault.environments.environments.delete(unit, ada, "gone"))
     add_environment(vault, ada, "large")
     put(vault, ada, "large", Variable("A", "x" * 900_000))
     row = add_environment(vault, ada, "old", A="1")
@@ -218,7 +220,7 @@ def test_destroyed_and_deleted_revisions_and_environments_come_through(
         assert first is not None
         unit.revisions.change(first, blob=None, destroyed=True)
     vault.keys.reseal.run(HOST)
-    write(vault, lambda unit: vault.environments.undelete(unit, ada, "gone", None))
+    write(vault, lambda unit: vault.environments.environments.undelete(unit, ada, "gone", None))
     with opened_again(vault) as again:
         assert values(again, ada, "gone") == {"A": "1"}
         assert len(values(again, ada, "large")["A"]) == 900_000
@@ -231,7 +233,7 @@ def test_every_worker_goes_on_reading_and_writing_while_it_runs(
     fill(vault, ada, bob)
     # More than are written meanwhile, or the revision that is read would be dropped for its age.
     with vault.storage.write() as unit:
-        vault.environments.change(unit, ada, "prod", {"max_versions": 1000})
+        vault.environments.environments.change(unit, ada, "prod", {"max_versions": 1000})
     ends, failures, written, reads = threading.Event(), [], [0], [0]
     with worker(vault, clock) as other:
 
@@ -242,8 +244,8 @@ def test_every_worker_goes_on_reading_and_writing_while_it_runs(
                     patch(other.services, ada, "prod", A=f"w{written[0] + 1}")
                     written[0] += 1
                     reads[0] += values(other.services, ada, "prod")["G"] == "g"
-                    other.services.history.get(ada, "prod", 3)
-                    other.services.environments.get(bob, "stage")
+                    other.services.environments.history.get(ada, "prod", 3)
+                    other.services.environments.environments.get(bob, "stage")
                 except Exception as error:
                     failures.append(error)
 
@@ -304,7 +306,7 @@ def test_the_audit_stays_whole(vault: Services, ada: Principal, bob: Principal) 
     fill(vault, ada, bob)
     vault.keys.reseal.run(HOST)
     with opened_again(vault) as again:
-        found = again.verifier.verify()
+        found = again.audit.verifier.verify()
     assert found.faults == []
     assert found.rows > 0
 
@@ -320,14 +322,14 @@ def test_an_entry_of_the_cache_under_the_leaked_system_key_is_no_session(vault: 
             self.blob = blob
 
     cache = Forged()
-    vault.sessions._cache = cache
+    vault.people.sessions._cache = cache
     session = log_in(vault, "ada").secret
     as_session(vault, session)
     assert cache.blob is not None
-    assert vault.sessions._cached(parse(session).id) is not None
+    assert vault.people.sessions._cached(parse(session).id) is not None
     vault.keys.reseal.run(HOST)
     # The old key opens it still; it is not taken all the same.
-    assert vault.sessions._cached(parse(session).id) is None
+    assert vault.people.sessions._cached(parse(session).id) is None
     with pytest.raises(NotAuthenticated):
         as_session(vault, session)
 
@@ -343,24 +345,24 @@ def test_second_factors_come_through_and_are_found_by_the_new_key_alone(
     # Half a login ends with the sessions.
     assert ids(vault, "SELECT id FROM challenges") == set()
     with pytest.raises(BadSecondFactor):
-        vault.logins.complete(begun.challenge_id, Proof(recovery_code=app.recovery_codes[0]), WEB)
+        vault.people.logins.complete(begun.challenge_id, Proof(recovery_code=app.recovery_codes[0]), WEB)
     clock.advance(vault.settings.reseal_grace_hours * 3600 + 60)
     assert vault.keys.secrets.drop_overdue(HOST) > 0
     with opened_again(vault, clock) as again:
-        challenge = again.logins.begin_passkey(WEB)
+        challenge = again.people.logins.begin_passkey(WEB)
         assert challenge.passkey is not None
-        again.logins.complete(challenge.id, Proof(passkey=device.get(challenge.passkey)), WEB)
+        again.people.logins.complete(challenge.id, Proof(passkey=device.get(challenge.passkey)), WEB)
         with_code(again, "ada", app)
         recovery = Proof(recovery_code=app.recovery_codes[0])
-        again.logins.complete(asked(again, "ada").challenge_id, recovery, WEB)
+        again.people.logins.complete(asked(again, "ada").challenge_id, recovery, WEB)
 
 
 def in_order(vault: Services) -> str:
     """Give every event its place; the newest checkpoint."""
-    vault.reads.drain()
+    vault.audit.reads.drain()
     with vault.storage.write() as unit:
-        vault.audit_tree.sequence(unit)
-        return vault.audit_tree.checkpoint(unit)
+        vault.audit.tree.sequence(unit)
+        return vault.audit.tree.checkpoint(unit)
 
 
 def test_a_pruned_trail_is_signed_anew_and_verifies(
@@ -371,20 +373,20 @@ def test_a_pruned_trail_is_signed_anew_and_verifies(
         values(vault, ada, "prod")
     in_order(vault)
     clock.advance(3 * 24 * HOURS)
-    assert vault.trail.prune(HOST, clock() - 24 * HOURS * 1_000_000) > 10
+    assert vault.audit.trail.prune(HOST, clock() - 24 * HOURS * 1_000_000) > 10
     before, after = old_and_new(vault)
     assert ids(vault, "SELECT mac_key_id FROM audit_pruned") == {after.active_secrets["mac"].id}
     assert before.active_secrets["mac"].id not in ids(vault, "SELECT id FROM system_secrets")
     in_order(vault)
     with opened_again(vault, clock) as again:
-        report = again.verifier.verify()
+        report = again.audit.verifier.verify()
         assert (report.faults, report.pruned > 10) == ([], True)
         for _ in range(20):
             values(again, ada, "prod")
         in_order(again)
         clock.advance(3 * 24 * HOURS)
-        assert again.trail.prune(HOST, clock() - 24 * HOURS * 1_000_000) > 10
-        assert again.verifier.verify().faults == []
+        assert again.audit.trail.prune(HOST, clock() - 24 * HOURS * 1_000_000) > 10
+        assert again.audit.verifier.verify().faults == []
 
 
 def test_a_checkpoint_of_before_a_reseal_says_what_to_do(vault: Services, ada: Principal, bob: Principal) -> None:
@@ -392,15 +394,15 @@ def test_a_checkpoint_of_before_a_reseal_says_what_to_do(vault: Services, ada: P
     kept = in_order(vault)
     vault.keys.reseal.run(HOST)
     newer = in_order(vault)
-    assert vault.verifier.verify(newer).faults == []
+    assert vault.audit.verifier.verify(newer).faults == []
     with pytest.raises(InvalidInput, match=r"before a reseal.*--trust-file.*strongroom audit checkpoint"):
-        vault.verifier.verify(kept)
-    assert vault.verifier.verify(kept, is_trusted=True).faults == []
+        vault.audit.verifier.verify(kept)
+    assert vault.audit.verifier.verify(kept, is_trusted=True).faults == []
     size, root = kept.splitlines()[1:3]
     other_root = kept.replace(root, "A" * 43 + "=")
-    assert "not as it was written" in vault.verifier.verify(other_root, is_trusted=True).faults[0]
+    assert "not as it was written" in vault.audit.verifier.verify(other_root, is_trusted=True).faults[0]
     longer = kept.replace(f"\n{size}\n", f"\n{int(size) + 10_000}\n")
-    assert "the end of the trail was cut" in vault.verifier.verify(longer, is_trusted=True).faults[0]
+    assert "the end of the trail was cut" in vault.audit.verifier.verify(longer, is_trusted=True).faults[0]
     for other in ("", "no checkpoint", kept.replace(vault.instance.id, bob.user_id), kept.partition("\n\n")[0]):
         with pytest.raises(InvalidInput, match="no checkpoint that this vault has signed"):
-            vault.verifier.verify(other, is_trusted=True)
+            vault.audit.verifier.verify(other, is_trusted=True)

@@ -158,7 +158,7 @@ def test_an_account_that_goes_or_comes_meanwhile_is_no_trouble(crowded: Services
         if steps == 2:
             run_sql(crowded, "DELETE FROM users WHERE name LIKE 'crowd-1%'")
             with crowded.storage.write() as unit:
-                crowded.accounts.add(unit, HOST, "grace", PASSWORD)
+                crowded.people.accounts.add(unit, HOST, "grace", PASSWORD)
 
     crowded.keys.rewrapping.run(HOST, progress=meddle)
     assert left(crowded) == 0

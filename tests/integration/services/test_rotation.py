@@ -163,7 +163,7 @@ def test_an_account_in_flight_never_lands_under_the_old_version(vault: Services)
     thread = threading.Thread(target=flip)
     thread.start()
     with vault.storage.write() as unit:
-        vault.accounts.add(unit, HOST, "grace", PASSWORD)
+        vault.people.accounts.add(unit, HOST, "grace", PASSWORD)
         begun.set()
         assert not done.wait(0.3)
     thread.join()
@@ -315,7 +315,7 @@ def test_a_wrong_key_from_the_provider_is_never_used_to_write(tmp_path: Path, da
     with pytest.raises(KeyProviderUnavailable, match="wrong key"):
         add_environment(vault, ada, "prod", A="1")
     with pytest.raises(KeyProviderError, match="does not unwrap"):
-        write(vault, lambda unit: vault.accounts.add(unit, HOST, "grace", PASSWORD))
+        write(vault, lambda unit: vault.people.accounts.add(unit, HOST, "grace", PASSWORD))
     vault.keys.master.rotate(HOST, "file", wait_seconds=0)
     with pytest.raises(KeyProviderUnavailable, match="wrong key"):
         vault.keys.rewrapping.run(HOST)

@@ -46,7 +46,7 @@ def test_a_login_past_the_quota_ends_the_session_that_was_idle_longest(
         living = []
         for secret in secrets:
             try:
-                living.append(small.sessions.authenticate(secret, "api", "192.0.2.1", "r"))
+                living.append(small.people.sessions.authenticate(secret, "api", "192.0.2.1", "r"))
             except NotAuthenticated:
                 continue
         assert [who.id[:4] for who in living] == [secret[6:10] for secret in secrets[1:]]
@@ -73,7 +73,7 @@ def test_challenges_of_a_person_and_of_all_strangers_have_a_bound(
     monkeypatch.setattr("vault.services.people.factors.challenges.OF_PERSON_MOST", 3)
     monkeypatch.setattr("vault.services.people.factors.challenges.OF_STRANGERS_MOST", 5)
     monkeypatch.setattr("vault.services.people.factors.challenges._LOOK_EVERY", 1)
-    challenges = vault.factors._challenges
+    challenges = vault.people.factors._challenges
     for number in range(12):
         facts = Sealed(kind="api", user_id=ada.user_id)
         write(vault, partial(challenges.open, purpose=Purpose.LOGIN, facts=facts))
@@ -85,7 +85,9 @@ def test_challenges_of_a_person_and_of_all_strangers_have_a_bound(
 def _stranger(vault: Services, number: int) -> Any:
     def open_one(unit: UnitOfWork) -> None:
         # Each from a network of its own, so that no bound for an address is in the way.
-        vault.factors._challenges.open(unit, Purpose.LOGIN, Sealed(kind="api"), address=f"2001:db8:{number:x}::1")
+        vault.people.factors._challenges.open(
+            unit, Purpose.LOGIN, Sealed(kind="api"), address=f"2001:db8:{number:x}::1"
+        )
 
     return open_one
 
@@ -108,7 +110,7 @@ def test_places_that_a_person_has_logged_in_from_have_a_bound(
 def test_counters_of_failures_have_a_bound(vault: Services, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vault.services.people.throttle.COUNTERS_MOST", 20)
     monkeypatch.setattr("vault.services.people.throttle._LOOK_EVERY", 1)
-    throttle = vault.accounts._throttle
+    throttle = vault.people.accounts._throttle
     for number in range(30):
         name, address = f"nobody-{number}", f"2001:db8:{number:x}::1"
         write(vault, partial(throttle.admit, username_folded=name, address=address, user_id=None))
@@ -138,9 +140,9 @@ def test_refusals_of_strangers_make_rows_by_the_minute_and_not_by_the_address(
     before = count(vault, "audit_events")
     for number in range(3000):
         # A /48 has 65,536 networks that are told apart.
-        vault.reads.turned_away(BadLogin(), None, address=f"2001:db8:0:{number:x}::1", request_id="r", call="c")
+        vault.audit.reads.turned_away(BadLogin(), None, address=f"2001:db8:0:{number:x}::1", request_id="r", call="c")
     clock.advance(61)
-    vault.reads.drain()
+    vault.audit.reads.drain()
     told = run_sql(vault, "SELECT details FROM audit_events WHERE action = 'refused'")
     assert count(vault, "audit_events") - before <= 2 * 257
     assert sum(json.loads(row[0])["count"] for row in told) == 3000
@@ -170,7 +172,7 @@ def test_an_answer_too_large_to_be_kept_undoes_its_change(vault: Services, ada: 
     def change(unit: UnitOfWork) -> None:
         claim = vault.idempotency.claim(unit, ada, _call("large"))
         assert isinstance(claim, Claim)
-        vault.environments.create(unit, ada, "made")
+        vault.environments.environments.create(unit, ada, "made")
         vault.idempotency.keep(unit, ada, claim, KeptAnswer(201, {}, "x" * (5 << 20)))
 
     with pytest.raises(InvalidInput, match="too large to be kept"):

@@ -56,7 +56,7 @@ def reads(vault: Services, secret: str) -> int:
 
 
 def revoke(vault: Services, principal: Principal, session: NewSession) -> None:
-    write(vault, lambda unit: vault.sessions.revoke(unit, principal, session.row.id))
+    write(vault, lambda unit: vault.people.sessions.revoke(unit, principal, session.row.id))
 
 
 def test_the_second_use_asks_no_database(vault: Services, redis: redis_py.Redis) -> None:
@@ -121,11 +121,11 @@ def test_a_tombstone_lies_over_the_copy_and_beats_a_late_fill(
     vault: Services, redis: redis_py.Redis, ada: Principal
 ) -> None:
     session, key = filled(vault, redis)
-    found = vault.sessions._hot.session(session.row.id)
+    found = vault.people.sessions._hot.session(session.row.id)
     assert found is not None
     revoke(vault, ada, session)
     # A reader that had asked the database before the revocation fills only now.
-    vault.sessions._fill(*found)
+    vault.people.sessions._fill(*found)
     assert entries(redis)[key] == b"revoked"
     assert redis.ttl(key) > 60
     with pytest.raises(NotAuthenticated):
@@ -137,7 +137,7 @@ def test_what_fails_to_be_revoked_gets_no_tombstone(vault: Services, redis: redi
 
     def fail() -> None:
         with vault.storage.write() as unit:
-            vault.sessions.revoke(unit, ada, session.row.id)
+            vault.people.sessions.revoke(unit, ada, session.row.id)
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
@@ -148,7 +148,7 @@ def test_what_fails_to_be_revoked_gets_no_tombstone(vault: Services, redis: redi
 
 def test_many_sessions_are_buried_at_once(vault: Services, redis: redis_py.Redis, ada: Principal) -> None:
     made = [filled(vault, redis) for _ in range(10)]
-    write(vault, lambda unit: vault.sessions.revoke_own(unit, ada))
+    write(vault, lambda unit: vault.people.sessions.revoke_own(unit, ada))
     assert {entries(redis)[key] for _, key in made} == {b"revoked"}
 
 
@@ -172,7 +172,7 @@ def test_without_redis_the_database_answers_and_nobody_waits_a_second(
         with pytest.raises(NotAuthenticated):
             as_session(vault, sessions[0].secret)
         # All of a person's sessions together are waited for once.
-        assert in_time(timed(lambda: write(vault, lambda unit: vault.sessions.revoke_own(unit, ada))), 1)
+        assert in_time(timed(lambda: write(vault, lambda unit: vault.people.sessions.revoke_own(unit, ada))), 1)
         for session in sessions:
             with pytest.raises(NotAuthenticated):
                 as_session(vault, session.secret)
@@ -199,6 +199,6 @@ def test_redis_is_used_again_after_it_came_back(vault: Services, redis_server: R
     as_session(vault, session.secret)
     redis_server.start()
     # It is left alone for two seconds after a failure.
-    vault.sessions._cache._rests_until = 0.0  # type: ignore[attr-defined] # The protocol does not tell of it.
+    vault.people.sessions._cache._rests_until = 0.0  # type: ignore[attr-defined] # The protocol does not tell of it.
     as_session(vault, session.secret)
     assert reads(vault, session.secret) == 0

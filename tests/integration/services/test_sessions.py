@@ -21,7 +21,7 @@ def ended(vault: Services, secret: str) -> bool:
 
 def test_a_session_is_its_users_and_carries_what_the_audit_needs(vault: Services, ada: Principal) -> None:
     session = log_in(vault, "ada", address="198.51.100.7")
-    principal = vault.sessions.authenticate(session.secret, "api", "203.0.113.1", "request-1")
+    principal = vault.people.sessions.authenticate(session.secret, "api", "203.0.113.1", "request-1")
     assert (principal.kind, principal.user_id, principal.username) == (PrincipalKind.SESSION, ada.user_id, "ada")
     assert (principal.address, principal.request_id) == ("203.0.113.1", "request-1")
     assert principal.grants is None
@@ -61,7 +61,7 @@ def test_a_touch_does_not_wake_a_revoked_session(vault: Services, ada: Principal
     session = log_in(vault, "ada")
     clock.advance(120)
     as_session(vault, session.secret)
-    write(vault, lambda unit: vault.sessions.revoke(unit, ada, session.row.id))
+    write(vault, lambda unit: vault.people.sessions.revoke(unit, ada, session.row.id))
     vault.touches.flush()
     assert ended(vault, session.secret)
 
@@ -86,30 +86,30 @@ def test_one_sees_ones_own_living_sessions_the_newest_first(vault: Services, ada
     for _ in range(3):
         made.append(log_in(vault, "ada"))
         clock.advance(1)
-    write(vault, lambda unit: vault.sessions.revoke(unit, ada, made[1].row.id))
-    assert [row.id for row in vault.sessions.list(ada)] == [made[2].row.id, made[0].row.id]
+    write(vault, lambda unit: vault.people.sessions.revoke(unit, ada, made[1].row.id))
+    assert [row.id for row in vault.people.sessions.list(ada)] == [made[2].row.id, made[0].row.id]
 
 
 def test_revoking_one_ends_that_one(vault: Services, ada: Principal) -> None:
     first, second = log_in(vault, "ada"), log_in(vault, "ada")
-    write(vault, lambda unit: vault.sessions.revoke(unit, ada, first.row.id))
+    write(vault, lambda unit: vault.people.sessions.revoke(unit, ada, first.row.id))
     assert ended(vault, first.secret)
     assert not ended(vault, second.secret)
     with pytest.raises(NotFound):
-        write(vault, lambda unit: vault.sessions.revoke(unit, ada, first.row.id))
+        write(vault, lambda unit: vault.people.sessions.revoke(unit, ada, first.row.id))
 
 
 def test_nobody_revokes_anothers(vault: Services, bob: Principal) -> None:
     session = log_in(vault, "ada")
     with pytest.raises(NotFound):
-        write(vault, lambda unit: vault.sessions.revoke(unit, bob, session.row.id))
+        write(vault, lambda unit: vault.people.sessions.revoke(unit, bob, session.row.id))
     assert not ended(vault, session.secret)
 
 
 def test_revoking_all_ends_this_one_too_and_nobody_elses(vault: Services) -> None:
     mine, other, bobs = log_in(vault, "ada"), log_in(vault, "ada"), log_in(vault, "bob")
     principal = as_session(vault, mine.secret)
-    write(vault, lambda unit: vault.sessions.revoke_own(unit, principal))
+    write(vault, lambda unit: vault.people.sessions.revoke_own(unit, principal))
     assert ended(vault, mine.secret)
     assert ended(vault, other.secret)
     assert not ended(vault, bobs.secret)
@@ -119,7 +119,9 @@ def test_a_step_up_replaces_the_session_and_is_recent(vault: Services, clock: Fa
     old = log_in(vault, "ada")
     clock.advance(600)
     principal = as_session(vault, old.secret)
-    fresh = write(vault, lambda unit: vault.sessions.replace(unit, principal, vault.accounts.me(principal), "test"))
+    fresh = write(
+        vault, lambda unit: vault.people.sessions.replace(unit, principal, vault.people.accounts.me(principal), "test")
+    )
     assert ended(vault, old.secret)
     assert fresh.row.id != old.row.id
     as_session(vault, fresh.secret).require_recent_proof(clock())

@@ -52,20 +52,20 @@ def is_living(vault: Services, token: TokenView, address: str = "192.0.2.10") ->
 
 
 def rotate(vault: Services, principal: Principal, token_id: str, overlap_seconds: int) -> TokenView:
-    return write(vault, lambda unit: vault.tokens.rotate(unit, principal, token_id, overlap_seconds))
+    return write(vault, lambda unit: vault.tokens.tokens.rotate(unit, principal, token_id, overlap_seconds))
 
 
 def revoke(vault: Services, principal: Principal, token_id: str) -> None:
-    write(vault, lambda unit: vault.tokens.revoke(unit, principal, token_id))
+    write(vault, lambda unit: vault.tokens.tokens.revoke(unit, principal, token_id))
 
 
 NEEDED: dict[str, Callable[[Services, Principal], object]] = {
-    "list": lambda vault, who: vault.environments.get(who, "prod"),
-    "read": lambda vault, who: vault.variables.read(who, "prod"),
-    "history": lambda vault, who: vault.history.get(who, "prod", 1),
+    "list": lambda vault, who: vault.environments.environments.get(who, "prod"),
+    "read": lambda vault, who: vault.environments.variables.read(who, "prod"),
+    "history": lambda vault, who: vault.environments.history.get(who, "prod", 1),
     "update": lambda vault, who: patch(vault, who, "prod", A="2"),
     "create": lambda vault, who: add_environment(vault, who, "prod/new"),
-    "delete": lambda vault, who: write(vault, lambda unit: vault.environments.delete(unit, who, "prod")),
+    "delete": lambda vault, who: write(vault, lambda unit: vault.environments.environments.delete(unit, who, "prod")),
     "delegate": lambda vault, who: add_token(vault, who, grant("delegate", path="prod")),
 }
 
@@ -88,7 +88,7 @@ def test_what_was_not_granted_is_not_there_whether_it_exists_or_not(vault: Servi
     who = with_token(vault, ada, grant("list,read,update,delete,history", path="dev"))
     for reference in ("prod", row.id, "nothing", "3f0e1c9a-0000-4000-8000-00000000abcd"):
         told = set()
-        for verb in (vault.environments.get, vault.variables.read, values_of(vault)):
+        for verb in (vault.environments.environments.get, vault.environments.variables.read, values_of(vault)):
             with pytest.raises(NotGranted) as caught:
                 verb(who, reference)
             told.add(str(caught.value))
@@ -105,16 +105,16 @@ def test_a_list_shows_what_may_be_listed_and_no_name_beside_it(vault: Services, 
     for name in ("a", "b", "team/x", "team/y", "teams"):
         add_environment(vault, ada, name)
     who = with_token(vault, ada, grant("list", path="team"), grant("list", environment="a"), grant("read", path="*"))
-    assert [found.name for found in vault.environments.list(who, limit=50)] == ["a", "team/x", "team/y"]
-    assert [found.name for found in vault.environments.list(who, limit=1, after="a")] == ["team/x"]
-    assert vault.environments.list(who, name="b", limit=50) == []
+    assert [found.name for found in vault.environments.environments.list(who, limit=50)] == ["a", "team/x", "team/y"]
+    assert [found.name for found in vault.environments.environments.list(who, limit=1, after="a")] == ["team/x"]
+    assert vault.environments.environments.list(who, name="b", limit=50) == []
 
 
 def test_a_grant_by_id_follows_a_rename_and_one_by_path_does_not(vault: Services, ada: Principal) -> None:
     row = add_environment(vault, ada, "old", A="1")
     by_id = with_token(vault, ada, grant("read", environment="old"))
     by_path = with_token(vault, ada, grant("read", path="old"))
-    write(vault, lambda unit: vault.environments.change(unit, ada, "old", {"name": "new"}))
+    write(vault, lambda unit: vault.environments.environments.change(unit, ada, "old", {"name": "new"}))
     assert values(vault, by_id, "new", globals=False) == {"A": "1"}
     for reference in ("new", row.id, "old"):
         with pytest.raises(NotFound):
@@ -125,8 +125,8 @@ def test_a_rename_needs_the_right_to_create_at_the_new_place(vault: Services, ad
     add_environment(vault, ada, "team/a")
     who = with_token(vault, ada, grant("read,update,create,delete,history", path="team"))
     with pytest.raises(NotGranted):
-        write(vault, lambda unit: vault.environments.change(unit, who, "team/a", {"name": "other/a"}))
-    write(vault, lambda unit: vault.environments.change(unit, who, "team/a", {"name": "team/b"}))
+        write(vault, lambda unit: vault.environments.environments.change(unit, who, "team/a", {"name": "other/a"}))
+    write(vault, lambda unit: vault.environments.environments.change(unit, who, "team/a", {"name": "team/b"}))
 
 
 def test_globals_are_a_grant_of_their_own(vault: Services, ada: Principal) -> None:
@@ -200,7 +200,7 @@ def test_uses_are_counted_exactly_under_fifty_threads(vault: Services, ada: Prin
     for thread in threads:
         thread.join()
     assert (admitted.count(True), admitted.count(False)) == (20, 30)
-    assert vault.tokens.get(ada, token.row.id).row.uses_left == 0
+    assert vault.tokens.tokens.get(ada, token.row.id).row.uses_left == 0
 
 
 def test_a_refused_use_is_not_counted(vault: Services, ada: Principal) -> None:
@@ -213,14 +213,14 @@ def test_a_refused_use_is_not_counted(vault: Services, ada: Principal) -> None:
 def test_last_used_is_noted_by_the_job(vault: Services, ada: Principal, clock: FakeClock) -> None:
     token = add_token(vault, ada, grant("read", path="*"))
     as_token(vault, token.secret)
-    assert vault.tokens.get(ada, token.row.id).row.last_used_us is None
+    assert vault.tokens.tokens.get(ada, token.row.id).row.last_used_us is None
     vault.touches.flush()
     first = clock()
-    assert vault.tokens.get(ada, token.row.id).row.last_used_us == first
+    assert vault.tokens.tokens.get(ada, token.row.id).row.last_used_us == first
     clock.advance(59)
     as_token(vault, token.secret)
     vault.touches.flush()
-    assert vault.tokens.get(ada, token.row.id).row.last_used_us == first
+    assert vault.tokens.tokens.get(ada, token.row.id).row.last_used_us == first
 
 
 def test_rotation_without_an_overlap_ends_the_old_secret(vault: Services, ada: Principal) -> None:
@@ -292,7 +292,7 @@ def test_a_login_that_ends_for_a_newer_one_takes_what_it_made_with_it(
     role = add_token(vault, ada, everything)
 
     def log_in() -> TokenView:
-        return write(vault, lambda unit: vault.tokens.log_in(unit, as_token(vault, role.secret)))
+        return write(vault, lambda unit: vault.tokens.tokens.log_in(unit, as_token(vault, role.secret)))
 
     first = log_in()
     child = add_token(vault, as_token(vault, first.secret), everything)
@@ -365,21 +365,29 @@ def test_a_token_sees_itself_and_its_children_a_page_at_a_time(
     clock.advance(1)
     last = with_token(vault, who, grant("read,delegate", path="*"))
     add_token(vault, last, grant("read", path="*"))
-    first = vault.tokens.list(who, None, 3)
+    first = vault.tokens.tokens.list(who, None, 3)
     assert [view.row.id for view in first] == [parent.row.id, children[0].row.id, children[1].row.id]
-    rest = vault.tokens.list(who, (first[-1].row.created_us, first[-1].row.id), 3)
+    rest = vault.tokens.tokens.list(who, (first[-1].row.created_us, first[-1].row.id), 3)
     assert [view.row.id for view in rest] == [children[2].row.id, last.id]
-    for call in (vault.tokens.get, lambda who, id: revoke(vault, who, id), lambda who, id: rotate(vault, who, id, 0)):
+    for call in (
+        vault.tokens.tokens.get,
+        lambda who, id: revoke(vault, who, id),
+        lambda who, id: rotate(vault, who, id, 0),
+    ):
         with pytest.raises(NotFound):
             call(who, stranger.row.id)
 
 
 def test_nobody_sees_or_ends_anothers_token(vault: Services, ada: Principal, bob: Principal) -> None:
     token = add_token(vault, ada, grant("read", path="*"))
-    for call in (vault.tokens.get, lambda who, id: revoke(vault, who, id), lambda who, id: rotate(vault, who, id, 0)):
+    for call in (
+        vault.tokens.tokens.get,
+        lambda who, id: revoke(vault, who, id),
+        lambda who, id: rotate(vault, who, id, 0),
+    ):
         with pytest.raises(NotFound):
             call(bob, token.row.id)
-    assert vault.tokens.list(bob, None, 50) == []
+    assert vault.tokens.tokens.list(bob, None, 50) == []
     assert is_living(vault, token)
 
 
@@ -406,9 +414,9 @@ def test_too_many_grants_are_refused_before_any_is_looked_up(vault: Services, ad
 
 
 def test_a_token_is_no_operator_although_its_owner_is(vault: Services, ada: Principal) -> None:
-    write(vault, lambda unit: vault.accounts.set_role(unit, HOST, "ada", Role.OPERATOR))
+    write(vault, lambda unit: vault.people.accounts.set_role(unit, HOST, "ada", Role.OPERATOR))
     with pytest.raises(Forbidden):
-        vault.accounts.list(with_token(vault, ada, grant("read", path="*")))
+        vault.people.accounts.list(with_token(vault, ada, grant("read", path="*")))
 
 
 def test_the_secret_is_stored_nowhere_and_in_no_repr(vault: Services, ada: Principal) -> None:
@@ -431,7 +439,7 @@ GRANTS = st.lists(
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(held=GRANTS, wished=GRANTS)
 def test_a_child_never_reaches_wider_than_its_parent(vault: Services, ada: Principal, held: Any, wished: Any) -> None:
-    found = vault.environments.list(ada, name="a", limit=1)
+    found = vault.environments.environments.list(ada, name="a", limit=1)
     id = found[0].id if found else add_environment(vault, ada, "a").id
     parent = with_token(vault, ada, *held)
     try:

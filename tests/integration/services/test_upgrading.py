@@ -77,7 +77,7 @@ def formats(vault: Services) -> list[int]:
 
 def the_status(vault: Services) -> FormatStatus:
     """Of the newest format of tokens."""
-    return next(each for each in vault.upgrading.status(HOST) if (each.table, each.number) == ("tokens", NEXT))
+    return next(each for each in vault.keys.upgrading.status(HOST) if (each.table, each.number) == ("tokens", NEXT))
 
 
 def add_tokens(vault: Services, ada: Principal, count: int = TOKENS) -> list[str]:
@@ -87,8 +87,8 @@ def add_tokens(vault: Services, ada: Principal, count: int = TOKENS) -> list[str
 def test_a_format_is_not_written_while_an_older_release_runs(vault: Services, ada: Principal) -> None:
     beat(vault, "old", "0.1.1", 2)
     beat(vault, "new", "0.2.0", NEXT)
-    assert vault.upgrading.has_closed()
-    assert vault.upgrading.open(HOST) == 0
+    assert vault.keys.upgrading.has_closed()
+    assert vault.keys.upgrading.open(HOST) == 0
     status = the_status(vault)
     assert (status.opened_us, status.waits_for) == (None, ("web-2 (process 77, release 0.1.1)",))
     [token_id] = add_tokens(vault, ada, 1)
@@ -102,28 +102,28 @@ def test_it_is_opened_when_the_last_older_worker_has_gone(vault: Services, ada: 
     [token_id] = add_tokens(vault, ada, 1)
     with opened_again(vault, clock) as other:
         clock.advance(21)
-        assert vault.upgrading.open(HOST) == len(vault.upgrading.status(HOST))
-        assert vault.upgrading.open(HOST) == 0
-        assert not vault.upgrading.has_closed()
+        assert vault.keys.upgrading.open(HOST) == len(vault.keys.upgrading.status(HOST))
+        assert vault.keys.upgrading.open(HOST) == 0
+        assert not vault.keys.upgrading.has_closed()
         use(vault, token_id)
         assert formats(vault) == [NEXT]
         # Another worker learns it as it learns keys.
-        assert other.upgrading.has_closed()
+        assert other.keys.upgrading.has_closed()
         other.instance.learn()
-        assert not other.upgrading.has_closed()
+        assert not other.keys.upgrading.has_closed()
         use(other, token_id)
     assert [row.action for row in run_sql(vault, "SELECT action FROM audit_events WHERE action LIKE 'schema.%'")] == [
         "schema.open_formats"
     ]
     assert Sweep(vault.storage, vault.instance).macs().faults == []
-    assert vault.verifier.verify().faults == []
+    assert vault.audit.verifier.verify().faults == []
 
 
 def test_rows_of_older_formats_are_signed_again_also_after_a_crash(
     vault: Services, ada: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add_tokens(vault, ada)
-    vault.upgrading.open(HOST)
+    vault.keys.upgrading.open(HOST)
     slow = Pace(per_second=25)
     assert slow.batch == 5
     calls = []
@@ -137,9 +137,9 @@ def test_rows_of_older_formats_are_signed_again_also_after_a_crash(
     with monkeypatch.context() as patch:
         patch.setattr(upgrading, "sign_many", crash)
         with pytest.raises(RuntimeError):
-            vault.upgrading.sign_again(HOST, slow)
+            vault.keys.upgrading.sign_again(HOST, slow)
     assert formats(vault) == [1] * 7 + [NEXT] * 5
-    assert vault.upgrading.sign_again(HOST) >= 7
+    assert vault.keys.upgrading.sign_again(HOST) >= 7
     assert formats(vault) == [NEXT] * TOKENS
     assert Sweep(vault.storage, vault.instance).macs().faults == []
 
@@ -150,59 +150,59 @@ def test_a_login_under_way_does_not_take_a_row_that_was_signed_again_for_a_chang
     with vault.storage.read() as unit:
         before = unit.users.by_id(ada.user_id)
     assert before is not None
-    vault.upgrading.open(HOST)
-    vault.upgrading.sign_again(HOST)
+    vault.keys.upgrading.open(HOST)
+    vault.keys.upgrading.sign_again(HOST)
     after = write(vault, lambda unit: unit.users.by_id(ada.user_id))
     assert after is not None
     assert (before.row_format, after.row_format) == (FIRST_FORMAT, SIGNED_TABLES["users"].newest)
     # Raises `BadLogin` for an account that has changed since its password was checked.
     write(vault, lambda unit: hold(unit, before))
-    assert vault.verifier.verify().faults == []
+    assert vault.audit.verifier.verify().faults == []
 
 
 def test_a_walk_ends_and_begins_again_after_an_older_release_has_run(
     vault: Services, ada: Principal, clock: FakeClock
 ) -> None:
     add_tokens(vault, ada)
-    vault.upgrading.open(HOST)
-    assert vault.upgrading.sign_again(HOST) >= TOKENS
+    vault.keys.upgrading.open(HOST)
+    assert vault.keys.upgrading.sign_again(HOST) >= TOKENS
     assert formats(vault) == [NEXT] * TOKENS
     assert the_status(vault).settled_us is None
-    assert vault.upgrading.sign_again(HOST) == 0
+    assert vault.keys.upgrading.sign_again(HOST) == 0
     assert the_status(vault).settled_us is not None
     assert Sweep(vault.storage, vault.instance).macs().faults == []
-    assert vault.verifier.verify().faults == []
+    assert vault.audit.verifier.verify().faults == []
     # On the way back.
     beat(vault, "old", "0.1.1", 2)
-    assert vault.upgrading.sign_again(HOST) == 0
+    assert vault.keys.upgrading.sign_again(HOST) == 0
     assert the_status(vault).settled_us is None
     clock.advance(21)
-    vault.upgrading.sign_again(HOST)
+    vault.keys.upgrading.sign_again(HOST)
     assert the_status(vault).settled_us is not None
 
 
 def test_a_forged_row_is_not_signed_again_and_holds_nothing_up(vault: Services, ada: Principal) -> None:
     forged, *_ = add_tokens(vault, ada)
     run_sql(vault, "UPDATE tokens SET last_used_us = 9 WHERE id = :id", id=forged)
-    vault.upgrading.open(HOST)
-    assert vault.upgrading.sign_again(HOST) >= TOKENS - 1
+    vault.keys.upgrading.open(HOST)
+    assert vault.keys.upgrading.sign_again(HOST) >= TOKENS - 1
     assert formats(vault) == [1] + [NEXT] * (TOKENS - 1)
-    vault.upgrading.sign_again(HOST)
+    vault.keys.upgrading.sign_again(HOST)
     assert the_status(vault).settled_us is not None
     with vault.storage.read() as unit, pytest.raises(MacError):
         unit.tokens.by_id(forged)
 
 
 def test_a_forged_catalogue_opens_nothing(vault: Services) -> None:
-    vault.upgrading.open(HOST)
+    vault.keys.upgrading.open(HOST)
     run_sql(vault, "UPDATE row_formats SET number = 99, id = 'tokens.99' WHERE number = :number", number=NEXT)
     with pytest.raises(MacError):
-        vault.upgrading.open(HOST)
+        vault.keys.upgrading.open(HOST)
     with pytest.raises((MacError, StorageError)):
         open_vault(vault.settings, vault.clock)
 
 
 def test_only_operators_may(vault: Services, ada: Principal) -> None:
-    for call in (vault.upgrading.open, vault.upgrading.sign_again, vault.upgrading.status):
+    for call in (vault.keys.upgrading.open, vault.keys.upgrading.sign_again, vault.keys.upgrading.status):
         with pytest.raises(Forbidden):
             call(ada)

@@ -38,7 +38,7 @@ def one(vault: Services, sql: str, **parameters: Any) -> Any:
 def filled(vault: Services, ada: Principal) -> None:
     add_environment(vault, ada, "prod", A="1")
     patch(vault, ada, "prod", A="2")
-    write(vault, lambda unit: vault.environments.change(unit, ada, "prod", {"description": "the shop"}))
+    write(vault, lambda unit: vault.environments.environments.change(unit, ada, "prod", {"description": "the shop"}))
 
 
 def test_a_new_user_key_takes_the_place_of_the_old_one(vault: Services, ada: Principal) -> None:
@@ -70,10 +70,10 @@ def test_a_new_data_key_seals_what_comes_and_the_old_one_goes_with_its_last_revi
     assert one(vault, "SELECT COUNT(DISTINCT data_key_id) FROM revisions") == 2
     assert vault.keys.people.drop_idle(HOST) == 2
     assert open_everything(vault) == 3
-    assert vault.environments.get(ada, "prod").description == "the shop"
-    write(vault, lambda unit: vault.environments.change(unit, ada, "prod", {"max_versions": 1}))
+    assert vault.environments.environments.get(ada, "prod").description == "the shop"
+    write(vault, lambda unit: vault.environments.environments.change(unit, ada, "prod", {"max_versions": 1}))
     assert vault.keys.people.drop_idle(HOST) == 1
-    assert vault.environments.get(ada, "prod").description == "the shop"
+    assert vault.environments.environments.get(ada, "prod").description == "the shop"
     assert open_everything(vault) == 1
 
 
@@ -100,8 +100,8 @@ def test_a_new_user_key_beside_writers_loses_nothing(vault: Services, ada: Princ
             try:
                 patch(vault, ada, "prod", A=str(written[0] + 1))
                 written[0] += 1
-                assert vault.history.get(ada, "prod", written[0] + 2).variables is not None
-                assert vault.variables.read(ada, "prod").revision is not None
+                assert vault.environments.history.get(ada, "prod", written[0] + 2).variables is not None
+                assert vault.environments.variables.read(ada, "prod").revision is not None
             except Exception as error:
                 failures.append(error)
 
@@ -141,7 +141,7 @@ def test_a_new_system_key_is_learned_before_it_is_used(vault: Services, ada: Pri
         other.learn()
         assert other.services.instance.system_key_id == vault.instance.system_key_id
         assert vault.keys.system.move(HOST) == 2
-        assert other.services.accounts.authenticate("ada", PASSWORD, ADDRESS).id == ada.user_id
+        assert other.services.people.accounts.authenticate("ada", PASSWORD, ADDRESS).id == ada.user_id
 
 
 def test_a_retired_system_key_stays_while_anything_needs_it(vault: Services, ada: Principal, clock: FakeClock) -> None:
@@ -152,7 +152,7 @@ def test_a_retired_system_key_stays_while_anything_needs_it(vault: Services, ada
     assert vault.keys.system.drop_retired(HOST) == 1
     assert one(vault, "SELECT COUNT(*) FROM user_keys WHERE owner_id IS NULL") == 1
     with opened_again(vault) as again:
-        assert again.accounts.authenticate("ada", PASSWORD, ADDRESS).id == ada.user_id
+        assert again.people.accounts.authenticate("ada", PASSWORD, ADDRESS).id == ada.user_id
 
 
 def test_the_system_key_moves_with_the_master_key_and_stays_the_same_key(vault: Services, ada: Principal) -> None:
@@ -162,4 +162,4 @@ def test_the_system_key_moves_with_the_master_key_and_stays_the_same_key(vault: 
     vault.keys.master.destroy(HOST, 1, now=True)
     with opened_again(vault) as again:
         assert again.instance.own_keys.system_key == before
-        assert again.accounts.authenticate("ada", PASSWORD, ADDRESS).id == ada.user_id
+        assert again.people.accounts.authenticate("ada", PASSWORD, ADDRESS).id == ada.user_id

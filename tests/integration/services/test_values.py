@@ -17,7 +17,7 @@ from vault.services.environments.values import LAYER_LEFT_OUT, Answer, Question
 
 
 def answer(vault: Services, who: Principal, reference: str | None = "prod", **question: Any) -> Answer:
-    return vault.values.read(who, reference, Question(**question))
+    return vault.environments.values.read(who, reference, Question(**question))
 
 
 def warnings(vault: Services, who: Principal, **question: Any) -> tuple[str, ...]:
@@ -80,7 +80,7 @@ def test_the_same_question_has_the_same_etag_until_something_changes(vault: Serv
     row = add_environment(vault, ada, "prod", A="1")
     first = answer(vault, ada).etag
     assert answer(vault, ada).etag == first == answer(vault, ada, row.id).etag
-    known = vault.values.read(ada, "prod", Question(), ["other", first])
+    known = vault.environments.values.read(ada, "prod", Question(), ["other", first])
     assert (known.values, known.revision, known.etag) == (None, 1, first)
 
 
@@ -88,18 +88,18 @@ CHANGES: dict[str, Callable[[Services, Principal], object]] = {
     "a write": lambda vault, who: patch(vault, who, "prod", A="2"),
     "a write of globals": lambda vault, who: patch(vault, who, None, G="2"),
     "a rollback to the very same values": lambda vault, who: write(
-        vault, lambda unit: vault.history.rollback(unit, who, "prod", 1)
+        vault, lambda unit: vault.environments.history.rollback(unit, who, "prod", 1)
     ),
     "deleted and brought back": lambda vault, who: (
-        write(vault, lambda unit: vault.environments.delete(unit, who, "prod")),
-        write(vault, lambda unit: vault.environments.undelete(unit, who, "prod", None)),
+        write(vault, lambda unit: vault.environments.environments.delete(unit, who, "prod")),
+        write(vault, lambda unit: vault.environments.environments.undelete(unit, who, "prod", None)),
     ),
     "deleted and made again with the same values": lambda vault, who: (
-        write(vault, lambda unit: vault.environments.delete(unit, who, "prod")),
+        write(vault, lambda unit: vault.environments.environments.delete(unit, who, "prod")),
         add_environment(vault, who, "prod", A="1"),
     ),
     "its rules": lambda vault, who: write(
-        vault, lambda unit: vault.environments.change(unit, who, "prod", {"max_versions": 7})
+        vault, lambda unit: vault.environments.environments.change(unit, who, "prod", {"max_versions": 7})
     ),
 }
 
@@ -141,12 +141,12 @@ def test_an_etag_tells_nothing_of_the_values(vault: Services, ada: Principal, bo
 def test_a_304_hides_no_deletion_and_no_taken_grant(vault: Services, ada: Principal) -> None:
     add_environment(vault, ada, "prod", A="1")
     etag = answer(vault, ada).etag
-    write(vault, lambda unit: vault.environments.delete(unit, ada, "prod"))
+    write(vault, lambda unit: vault.environments.environments.delete(unit, ada, "prod"))
     with pytest.raises(NotFound):
-        vault.values.read(ada, "prod", Question(), [etag])
+        vault.environments.values.read(ada, "prod", Question(), [etag])
     other = as_token(vault, add_token(vault, ada, grant("read", path="dev")).secret)
     with pytest.raises(NotFound):
-        vault.values.read(other, "prod", Question(), [etag])
+        vault.environments.values.read(other, "prod", Question(), [etag])
 
 
 def test_values_that_grow_too_large_are_a_problem_of_the_environment(vault: Services, ada: Principal) -> None:

@@ -17,11 +17,11 @@ from vault.services.environments.variables import Precondition, Written
 
 
 def replace(vault: Services, who: Principal, reference: str, said: Precondition, *items: Variable) -> Written:
-    return write(vault, lambda unit: vault.variables.replace(unit, who, reference, items, said))
+    return write(vault, lambda unit: vault.environments.variables.replace(unit, who, reference, items, said))
 
 
 def names(vault: Services, who: Principal, reference: str | None = "prod") -> list[str]:
-    return [variable.name for variable in vault.variables.read(who, reference).variables]
+    return [variable.name for variable in vault.environments.variables.read(who, reference).variables]
 
 
 def test_a_put_replaces_everything_in_its_order(vault: Services, ada: Principal) -> None:
@@ -39,7 +39,7 @@ def test_a_put_says_what_it_replaces(vault: Services, ada: Principal) -> None:
         with pytest.raises(PreconditionFailed):
             replace(vault, ada, "prod", wrong, one)
     first = replace(vault, ada, "prod", Precondition(none=True), one)
-    assert first.etag == vault.variables.read(ada, "prod").etag
+    assert first.etag == vault.environments.variables.read(ada, "prod").etag
     with pytest.raises(PreconditionFailed):
         replace(vault, ada, "prod", Precondition(none=True), one)
     second = replace(vault, ada, "prod", Precondition(match=first.etag), Variable("A", "2"))
@@ -53,7 +53,7 @@ def test_a_patch_merges_in_one_revision_and_keeps_places_and_attributes(vault: S
     secret = Variable("B", "2", VariableType.SECRET, enabled=False, literal=True, description="d")
     put(vault, ada, "prod", Variable("A", "1"), secret, Variable("C", "3"))
     assert patch(vault, ada, "prod", B="two", C=None, D="4", A={"type": "secret"}) == 2
-    assert vault.variables.read(ada, "prod").variables == (
+    assert vault.environments.variables.read(ada, "prod").variables == (
         Variable("A", "1", VariableType.SECRET),
         Variable("B", "two", VariableType.SECRET, enabled=False, literal=True, description="d"),
         Variable("D", "4"),
@@ -62,9 +62,9 @@ def test_a_patch_merges_in_one_revision_and_keeps_places_and_attributes(vault: S
 
 def test_a_patch_that_changes_nothing_makes_no_revision(vault: Services, ada: Principal) -> None:
     add_environment(vault, ada, "prod", A="1")
-    before = vault.variables.read(ada, "prod")
+    before = vault.environments.variables.read(ada, "prod")
     assert patch(vault, ada, "prod", A="1", NOTHING=None) == 1
-    assert vault.variables.read(ada, "prod") == before
+    assert vault.environments.variables.read(ada, "prod") == before
 
 
 def test_a_new_variable_needs_a_value(vault: Services, ada: Principal) -> None:
@@ -72,28 +72,28 @@ def test_a_new_variable_needs_a_value(vault: Services, ada: Principal) -> None:
     with pytest.raises(InvalidInput) as caught:
         patch(vault, ada, "prod", A={"type": "secret"})
     assert caught.value.path == "variables.A.value"
-    assert vault.variables.read(ada, "prod").revision is None
+    assert vault.environments.variables.read(ada, "prod").revision is None
 
 
 def test_one_variable_is_set_as_a_whole_in_its_place(vault: Services, ada: Principal) -> None:
     add_environment(vault, ada, "prod", A="1", B="2")
     patch(vault, ada, "prod", A={"description": "gone after this"})
-    write(vault, lambda unit: vault.variables.put_one(unit, ada, "prod", Variable("A", "new")))
-    assert vault.variables.read(ada, "prod").variables == (Variable("A", "new"), Variable("B", "2"))
+    write(vault, lambda unit: vault.environments.variables.put_one(unit, ada, "prod", Variable("A", "new")))
+    assert vault.environments.variables.read(ada, "prod").variables == (Variable("A", "new"), Variable("B", "2"))
 
 
 def test_one_variable_is_read_and_taken_out(vault: Services, ada: Principal) -> None:
     add_environment(vault, ada, "prod", café="1", B="2")
-    assert vault.variables.read_one(ada, "prod", "cafe\u0301")[0].value == "1"
-    write(vault, lambda unit: vault.variables.delete_one(unit, ada, "prod", "cafe\u0301"))
+    assert vault.environments.variables.read_one(ada, "prod", "cafe\u0301")[0].value == "1"
+    write(vault, lambda unit: vault.environments.variables.delete_one(unit, ada, "prod", "cafe\u0301"))
     assert names(vault, ada) == ["B"]
     for call in (
-        lambda: vault.variables.read_one(ada, "prod", "caf\u00e9"),
-        lambda: write(vault, lambda unit: vault.variables.delete_one(unit, ada, "prod", "caf\u00e9")),
+        lambda: vault.environments.variables.read_one(ada, "prod", "caf\u00e9"),
+        lambda: write(vault, lambda unit: vault.environments.variables.delete_one(unit, ada, "prod", "caf\u00e9")),
     ):
         with pytest.raises(NotFound):
             call()
-    assert vault.variables.read(ada, "prod").revision == 2
+    assert vault.environments.variables.read(ada, "prod").revision == 2
 
 
 @pytest.mark.parametrize("reference", ["prod", None])
@@ -112,16 +112,16 @@ class Call(Protocol):
 
 def test_where_cas_is_required_every_change_says_what_it_replaces(vault: Services, ada: Principal) -> None:
     add_environment(vault, ada, "prod", A="1")
-    write(vault, lambda unit: vault.environments.change(unit, ada, "prod", {"cas_required": True}))
+    write(vault, lambda unit: vault.environments.environments.change(unit, ada, "prod", {"cas_required": True}))
     calls: list[Call] = [
-        lambda unit, said: vault.variables.patch(unit, ada, "prod", {"B": {"value": "2"}}, said),
-        lambda unit, said: vault.variables.put_one(unit, ada, "prod", Variable("C", "3"), said),
-        lambda unit, said: vault.variables.delete_one(unit, ada, "prod", "A", said),
+        lambda unit, said: vault.environments.variables.patch(unit, ada, "prod", {"B": {"value": "2"}}, said),
+        lambda unit, said: vault.environments.variables.put_one(unit, ada, "prod", Variable("C", "3"), said),
+        lambda unit, said: vault.environments.variables.delete_one(unit, ada, "prod", "A", said),
     ]
     for call in calls:
         with pytest.raises(PreconditionRequired):
             write(vault, partial(call, said=Precondition()))
-        write(vault, partial(call, said=Precondition(match=vault.variables.read(ada, "prod").etag)))
+        write(vault, partial(call, said=Precondition(match=vault.environments.variables.read(ada, "prod").etag)))
     assert names(vault, ada) == ["B", "C"]
 
 
@@ -133,14 +133,14 @@ def test_an_environment_holds_a_mebibyte_and_no_more(vault: Services, ada: Princ
     for value in ("x" * (ENVIRONMENT_MAX_BYTES - overhead + 1), "\u00e9" * (ENVIRONMENT_MAX_BYTES // 2)):
         with pytest.raises(TooLarge):
             patch(vault, ada, "prod", A=value)
-    assert vault.variables.read(ada, "prod").revision == 2
+    assert vault.environments.variables.read(ada, "prod").revision == 2
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n", "\x00", "\u2028", "\U0001f512", "{{A}}", '"', "a" * 5000])
 def test_any_text_is_read_back_as_it_was_written(vault: Services, ada: Principal, text: str) -> None:
     add_environment(vault, ada, "prod")
     patch(vault, ada, "prod", V=text)
-    assert vault.variables.read(ada, "prod").variables == (Variable("V", text),)
+    assert vault.environments.variables.read(ada, "prod").variables == (Variable("V", text),)
 
 
 def test_what_is_no_text_is_refused(vault: Services, ada: Principal) -> None:
@@ -150,7 +150,7 @@ def test_what_is_no_text_is_refused(vault: Services, ada: Principal) -> None:
             put(vault, ada, "prod", variable)
     with pytest.raises(InvalidInput):
         put(vault, ada, "prod", Variable("A", "1"), Variable("A", "2"))
-    assert vault.variables.read(ada, "prod").revision is None
+    assert vault.environments.variables.read(ada, "prod").revision is None
 
 
 def test_fifty_writers_at_once_lose_nothing_and_leave_no_gap(vault: Services, ada: Principal) -> None:
@@ -178,7 +178,7 @@ def test_fifty_writers_at_once_lose_nothing_and_leave_no_gap(vault: Services, ad
 
 def test_of_two_puts_on_one_etag_one_wins(vault: Services, ada: Principal) -> None:
     add_environment(vault, ada, "prod", A="1")
-    etag = vault.variables.read(ada, "prod").etag
+    etag = vault.environments.variables.read(ada, "prod").etag
     outcomes: list[str] = []
 
     def work(value: str) -> None:
@@ -194,4 +194,4 @@ def test_of_two_puts_on_one_etag_one_wins(vault: Services, ada: Principal) -> No
     for thread in threads:
         thread.join()
     assert sorted(outcomes) == ["failed"] * 5 + ["stored"]
-    assert vault.variables.read(ada, "prod").revision == 2
+    assert vault.environments.variables.read(ada, "prod").revision == 2

@@ -56,16 +56,16 @@ def test_values_with_a_session_take_two_statements(vault: Services, ada: Princip
     secret = log_in(vault, "ada").secret
     with statements(vault) as seen:
         values(vault, as_session(vault, secret), "prod")
-        vault.values.read(ada, None, Question())
+        vault.environments.values.read(ada, None, Question())
     assert len(seen) == 3, seen
 
 
 def test_an_answer_that_is_known_takes_the_same_two_statements(vault: Services, ada: Principal) -> None:
     add_environment(vault, ada, "prod", A="1")
     token = add_token(vault, ada, grant("read", path="*"))
-    etag = vault.values.read(as_token(vault, token.secret), "prod", Question()).etag
+    etag = vault.environments.values.read(as_token(vault, token.secret), "prod", Question()).etag
     with statements(vault) as seen:
-        assert vault.values.read(as_token(vault, token.secret), "prod", Question(), [etag]).values is None
+        assert vault.environments.values.read(as_token(vault, token.secret), "prod", Question(), [etag]).values is None
     assert len(seen) == 2, seen
 
 
@@ -93,4 +93,4 @@ def test_two_facts_of_one_person_are_read_by_name_or_id(vault: Services, ada: Pr
     row = add_environment(vault, ada, "Caf\u00e9", A="1")
     for reference in (row.id, row.id.upper(), "Caf\u00e9", "Cafe\u0301"):
         assert values(vault, ada, reference) == {"A": "1"}
-        assert vault.variables.read(ada, reference).variables == (Variable("A", "1"),)
+        assert vault.environments.variables.read(ada, reference).variables == (Variable("A", "1"),)

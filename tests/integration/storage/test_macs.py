@@ -234,9 +234,9 @@ def test_a_current_revision_that_was_taken_out_is_no_empty_environment(vault: Se
     with pytest.raises(IntegrityError):
         values(vault, ada, "prod")
     with pytest.raises(IntegrityError):
-        vault.variables.read(ada, "prod")
+        vault.environments.variables.read(ada, "prod")
     with pytest.raises(IntegrityError):
-        write(vault, lambda unit: vault.variables.patch(unit, ada, "prod", {"B": {"value": "2"}}))
+        write(vault, lambda unit: vault.environments.variables.patch(unit, ada, "prod", {"B": {"value": "2"}}))
 
 
 def test_globals_that_were_taken_out_are_no_empty_globals(vault: Services, ada: Principal) -> None:
@@ -253,7 +253,7 @@ def test_an_older_row_of_another_writer_is_stale(vault: Services, ada: Principal
     write(vault, lambda unit: unit.environments.change(row, max_versions=7))
     with pytest.raises(Stale), vault.storage.write() as unit:
         unit.environments.change(row, max_versions=9)
-    assert vault.environments.get(ada, "prod").max_versions == 7
+    assert vault.environments.environments.get(ada, "prod").max_versions == 7
 
 
 def test_the_second_of_two_with_one_name_is_stale(vault: Services, ada: Principal) -> None:

@@ -44,11 +44,11 @@ def change(vault, **columns):
 
 def add(vault, name):
     with vault.storage.write() as unit:
-        vault.accounts.add(unit, HOST, name, "lantern gravel ninefold otter", Role.USER)
+        vault.people.accounts.add(unit, HOST, name, "lantern gravel ninefold otter", Role.USER)
 
 def faults(vault):
     sweep = Sweep(vault.storage, vault.instance)
-    return sweep.macs().faults + sweep.references().faults + sweep.blobs().faults + vault.verifier.verify().faults
+    return sweep.macs().faults + sweep.references().faults + sweep.blobs().faults + vault.audit.verifier.verify().faults
 
 """
 _SECONDS = 60
@@ -128,13 +128,13 @@ try:
     change(vault, {COLUMN}="kept")
 except StrongroomError as error:
     print(error)
-print(vault.upgrading.open(HOST), row(vault).row_format)
+print(vault.keys.upgrading.open(HOST), row(vault).row_format)
 """
     refused, opened = place.there(OPEN + written).splitlines()
     assert "web-1 (process 7, release 0.1.1)" in refused
     assert opened == "0 1"
     place.sql("DELETE FROM workers")
-    place.there(OPEN + f"vault.upgrading.open(HOST); change(vault, {COLUMN}='kept')")
+    place.there(OPEN + f"vault.keys.upgrading.open(HOST); change(vault, {COLUMN}='kept')")
     # The way back: this release checks the row, changes it, and adds one of a format of its own.
     told = place.here(
         OPEN
@@ -145,7 +145,7 @@ print(vault.upgrading.open(HOST), row(vault).row_format)
     # And forward again.
     told = place.there(
         OPEN + f"print(row(vault).max_versions, row(vault).{COLUMN}, repr(row(vault, 'bob').{COLUMN}), faults(vault))\n"
-        "vault.upgrading.sign_again(HOST); print(row(vault, 'bob').row_format, faults(vault))"
+        "vault.keys.upgrading.sign_again(HOST); print(row(vault, 'bob').row_format, faults(vault))"
     )
     assert told.splitlines() == ["7 kept None []", f"{NUMBER} []"]
     # What somebody without the keys puts into the newer column is found by both.
@@ -173,7 +173,7 @@ for call in (lambda: row(vault), jobs._learn):
         assert process.stdout.readline() == "ready\n"
         # Its lease has lapsed: it is taken for dead.
         place.sql("DELETE FROM workers")
-        place.there(OPEN + f"vault.upgrading.open(HOST); change(vault, {COLUMN}='kept')")
+        place.there(OPEN + f"vault.keys.upgrading.open(HOST); change(vault, {COLUMN}='kept')")
         output, errors = process.communicate("\n", timeout=60)
     # Between them stands what the log says.
     told = [line for line in output.splitlines() if " " not in line]

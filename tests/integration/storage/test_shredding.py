@@ -36,7 +36,7 @@ def test_every_key_of_a_person_is_recorded(vault: Services, ada: Principal, bob:
     add_environment(vault, ada, "prod", A="1")
     patch(vault, ada, "prod", A="2")
     deleted = add_environment(vault, ada, "old", A="1")
-    write(vault, lambda unit: vault.environments.delete(unit, ada, deleted.id))
+    write(vault, lambda unit: vault.environments.environments.delete(unit, ada, deleted.id))
     add_environment(vault, bob, "prod", A="bob's")
     before, bobs = keys_of(vault, ada.user_id), keys_of(vault, bob.user_id)
     done = write(vault, lambda unit: unit.shredding.person(ada.user_id, clock()))
@@ -56,18 +56,18 @@ def test_a_purge_records_the_keys_of_what_it_takes_in_several_steps(
     monkeypatch.setattr("vault.storage.walks.shredding._AT_ONCE", 1)
     rows = [add_environment(vault, ada, f"env-{number}", A="1") for number in range(5)]
     for row in rows:
-        write(vault, lambda unit, row=row: vault.environments.delete(unit, ada, row.id))  # type: ignore[misc]
+        write(vault, lambda unit, row=row: vault.environments.environments.delete(unit, ada, row.id))  # type: ignore[misc]
     clock.advance(31 * DAY)
     assert purge(vault)["environments"] == 5
     assert {row.environment_id for row in recorded(vault)} == {row.id for row in rows}
-    assert vault.verifier.verify().faults == []
+    assert vault.audit.verifier.verify().faults == []
 
 
 def test_a_vault_client_s_final_deletion_is_recorded(vault: Services, ada: Principal) -> None:
     made = add_environment(vault, ada, "prod", A="1")
-    write(vault, lambda unit: vault.metadata.erase(unit, ada, "prod"))
+    write(vault, lambda unit: vault.vaultkv.metadata.erase(unit, ada, "prod"))
     assert [(row.kind, row.owner_id, row.environment_id) for row in recorded(vault)] == [("data", ada.user_id, made.id)]
-    assert vault.verifier.verify().faults == []
+    assert vault.audit.verifier.verify().faults == []
 
 
 def test_a_key_that_another_has_replaced_is_not_recorded(vault: Services, ada: Principal) -> None:
@@ -85,7 +85,7 @@ def test_what_is_shredded_and_undeleted_at_once_is_whole_or_gone(
     vault: Services, ada: Principal, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     row = add_environment(vault, ada, "prod", A="1")
-    write(vault, lambda unit: vault.environments.delete(unit, ada, row.id))
+    write(vault, lambda unit: vault.environments.environments.delete(unit, ada, row.id))
     clock.advance(31 * DAY)
     start = threading.Event()
     outcome: list[str] = []
@@ -101,7 +101,7 @@ def test_what_is_shredded_and_undeleted_at_once_is_whole_or_gone(
     def undelete() -> None:
         start.wait(5)
         try:
-            write(vault, lambda unit: vault.environments.undelete(unit, ada, row.id, None))
+            write(vault, lambda unit: vault.environments.environments.undelete(unit, ada, row.id, None))
             outcome.append("undeleted")
         except NotFound:
             outcome.append("gone")

@@ -18,13 +18,13 @@ def test_a_unit_of_work_that_fails_stores_nothing_and_runs_nothing_after(vault: 
 
     def fail() -> None:
         with vault.storage.write() as unit:
-            vault.environments.create(unit, ada, "prod")
+            vault.environments.environments.create(unit, ada, "prod")
             unit.after_commit(lambda: ran.append("after"))
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
         fail()
-    assert vault.environments.list(ada, limit=10) == []
+    assert vault.environments.environments.list(ada, limit=10) == []
     assert run_sql(vault, "SELECT 1 FROM audit_events WHERE action = 'environment.create'") == []
     assert ran == []
 
@@ -32,18 +32,18 @@ def test_a_unit_of_work_that_fails_stores_nothing_and_runs_nothing_after(vault: 
 def test_an_abandoned_unit_of_work_stores_nothing_and_runs_nothing_after(vault: Services, ada: Principal) -> None:
     ran: list[str] = []
     with vault.storage.write() as unit:
-        vault.environments.create(unit, ada, "prod")
+        vault.environments.environments.create(unit, ada, "prod")
         unit.after_commit(lambda: ran.append("after"))
         unit.abandon()
-    assert vault.environments.list(ada, limit=10) == []
+    assert vault.environments.environments.list(ada, limit=10) == []
     assert ran == []
 
 
 def test_what_runs_afterwards_sees_what_was_stored(vault: Services, ada: Principal) -> None:
     seen: list[int] = []
     with vault.storage.write() as unit:
-        vault.environments.create(unit, ada, "prod")
-        unit.after_commit(lambda: seen.append(len(vault.environments.list(ada, limit=10))))
+        vault.environments.environments.create(unit, ada, "prod")
+        unit.after_commit(lambda: seen.append(len(vault.environments.environments.list(ada, limit=10))))
     assert seen == [1]
 
 
@@ -104,9 +104,9 @@ def test_the_database_gone_and_back_is_survived_without_a_restart(
     # In good order: this server writes without fsync, and a crash would lose what was just stored.
     server.stop()
     with pytest.raises(DatabaseUnavailable):
-        vault.variables.read(ada, "prod")
+        vault.environments.variables.read(ada, "prod")
     with pytest.raises(DatabaseUnavailable), vault.storage.write():
         pass
     server.start()
-    assert vault.variables.read(ada, "prod").revision == 1
+    assert vault.environments.variables.read(ada, "prod").revision == 1
     add_environment(vault, ada, "dev", A="1")

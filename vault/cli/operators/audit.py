@@ -48,13 +48,13 @@ def tail(cli: Cli, lines: int, follow: bool) -> None:
     from vault.storage import Search
 
     with _opened() as vault:
-        found = vault.trail.search(host.operator(), Search(), None, lines) if lines else []
+        found = vault.audit.trail.search(host.operator(), Search(), None, lines) if lines else []
         _print(cli, list(reversed(found)))
         seen = {item.event.id for item in found}
         since_us = found[0].event.at_us if found else vault.clock()
         while follow:
             time.sleep(_FOLLOW_SECONDS)
-            fresh = vault.trail.look(host.operator(), Search(since_us=since_us), _PAGE)
+            fresh = vault.audit.trail.look(host.operator(), Search(since_us=since_us), _PAGE)
             new = [item for item in reversed(fresh) if item.event.id not in seen]
             _print_lines(new)
             seen.update(item.event.id for item in new)
@@ -80,9 +80,9 @@ def search(cli: Cli, /, lines: int, user: str | None, variable: str | None, **as
 
     since, until = (_microseconds(asked.pop(name)) for name in ("since", "until"))
     with _opened() as vault:
-        user_id = vault.trail.user_id(host.operator(), user) if user is not None else None
+        user_id = vault.audit.trail.user_id(host.operator(), user) if user is not None else None
         wanted = Search(user_id=user_id, since_us=since, until_us=until, **asked)
-        _print(cli, vault.trail.search(host.operator(), wanted, None, lines, variable=variable))
+        _print(cli, vault.audit.trail.search(host.operator(), wanted, None, lines, variable=variable))
 
 
 @audit.command()
@@ -101,7 +101,7 @@ def verify(checkpoint: Path | None, trust_file: bool) -> None:
     """
     note = checkpoint.read_text(encoding="utf-8") if checkpoint is not None else None
     with _opened() as vault:
-        report = vault.verifier.verify(note, _progress(), is_trusted=trust_file)
+        report = vault.audit.verifier.verify(note, _progress(), is_trusted=trust_file)
     _tell(report)
     if report.faults:
         raise click.exceptions.Exit(_BROKEN)
@@ -116,11 +116,11 @@ def export(output: Path | None, first: int) -> None:
     """Write all events as JSON Lines, in order, and the signed checkpoint as the last line."""
     with _opened() as vault, _written(output) as file:
         count = 0
-        for seen in vault.trail.export(host.operator(), first):
+        for seen in vault.audit.trail.export(host.operator(), first):
             file.write(_line(seen) + "\n")
             count += 1
         with vault.storage.read() as unit:
-            note = vault.audit_tree.checkpoint(unit)
+            note = vault.audit.tree.checkpoint(unit)
         file.write(json.dumps({"checkpoint": note}, ensure_ascii=False) + "\n")
     say(f"{count} events.")
 
@@ -131,7 +131,7 @@ def prune(days: int) -> None:
     """Delete old events. Their hashes stay, and so does what rows of authority are compared with."""
     with _opened() as vault:
         before = datetime.now(UTC) - timedelta(days=days)
-        count = vault.trail.prune(host.operator(), int(before.timestamp() * 1_000_000))
+        count = vault.audit.trail.prune(host.operator(), int(before.timestamp() * 1_000_000))
     say(f"{count} events were pruned; the audit verifies as before.")
 
 
@@ -142,10 +142,10 @@ def checkpoint(output: Path | None, key: bool) -> None:
     """Write the newest signed checkpoint. Keep it where whoever breaks in here cannot reach."""
     with _opened() as vault:
         if key:
-            click.echo(vault.audit_tree.verifier_key)
+            click.echo(vault.audit.tree.verifier_key)
             return
         with vault.storage.read() as unit:
-            note = vault.audit_tree.checkpoint(unit)
+            note = vault.audit.tree.checkpoint(unit)
     with _written(output) as file:
         file.write(note)
 
@@ -157,15 +157,15 @@ def _opened() -> Iterator[Services]:
 
     with host.opened_vault() as vault:
         try:
-            vault.reads.drain_left_behind()
+            vault.audit.reads.drain_left_behind()
             with vault.storage.write() as unit:
-                vault.audit_tree.sequence(unit)
+                vault.audit.tree.sequence(unit)
         except Unavailable as error:
             say(f"Warning: the newest events may be missing: {error.message}")
         try:
             yield vault
         finally:
-            vault.reads.close()
+            vault.audit.reads.close()
 
 
 @contextmanager

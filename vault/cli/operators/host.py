@@ -108,7 +108,7 @@ def _record_upgrade(found: Settings, before: str) -> None:
     try:
         services = open_vault(found)
         try:
-            services.upgrading.record(operator(), before)
+            services.keys.upgrading.record(operator(), before)
         finally:
             services.storage.close()
     except StrongroomError as error:

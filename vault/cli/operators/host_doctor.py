@@ -117,7 +117,7 @@ def _forwarding(found: Settings) -> Finding:
         return Finding("forwarding", "skipped", "STRONGROOM_AUDIT_FORWARD is not set: the audit stays in the database.")
     services = open_vault(found)
     try:
-        backlog, now_us = services.forwarder.look(), services.clock()
+        backlog, now_us = services.audit.forwarder.look(), services.clock()
     finally:
         services.storage.close()
     if backlog is None or now_us - backlog.oldest_us < STUCK_US:
@@ -137,7 +137,7 @@ def _sweep(found: Settings) -> Iterator[Finding]:
         for check, look in (("macs", sweep.macs), ("references", sweep.references), ("blobs", sweep.blobs)):
             swept = look()
             yield _swept(check, f"{swept.count:,} {swept.what}.", swept.faults)
-        report = services.verifier.verify()
+        report = services.audit.verifier.verify()
         yield _swept("audit", f"{report.size:,} events and {report.rows:,} rows agree with the tree.", report.faults)
     finally:
         services.storage.close()

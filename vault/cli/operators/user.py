@@ -50,7 +50,7 @@ def add(cli: Cli, name: str, is_operator: bool, password_source: str | None, gen
 
     password = _password(cli, password_source, generate=generate)
     role = Role.OPERATOR if is_operator else Role.USER
-    _change(lambda vault, unit: vault.accounts.add(unit, host.operator(), name, password, role))
+    _change(lambda vault, unit: vault.people.accounts.add(unit, host.operator(), name, password, role))
     say(f"The account {name} is made.")
     if generate:
         click.echo(password)
@@ -62,7 +62,7 @@ def add(cli: Cli, name: str, is_operator: bool, password_source: str | None, gen
 def list_users(cli: Cli) -> None:
     """List all accounts."""
     with host.opened_vault() as vault:
-        rows = vault.accounts.list(host.operator())
+        rows = vault.people.accounts.list(host.operator())
     accounts = [{"username": row.name, "role": row.role, "state": row.state, "id": row.id} for row in rows]
     print_rows(cli, accounts, ["username", "role", "state", "id"])
 
@@ -72,7 +72,9 @@ def list_users(cli: Cli) -> None:
 def disable(name: str) -> None:
     """Disable an account and end its sessions; its tokens stop too, and nothing is lost."""
     with host.opened_vault() as vault:
-        vault.storage.transaction(lambda unit: vault.accounts.set_state(unit, host.operator(), name, active=False))
+        vault.storage.transaction(
+            lambda unit: vault.people.accounts.set_state(unit, host.operator(), name, active=False)
+        )
         say(f"The account {name} is disabled.")
         _warn_without_operator(vault)
 
@@ -81,7 +83,7 @@ def disable(name: str) -> None:
 @click.argument("name")
 def enable(name: str) -> None:
     """Enable an account again."""
-    _change(lambda vault, unit: vault.accounts.set_state(unit, host.operator(), name, active=True))
+    _change(lambda vault, unit: vault.people.accounts.set_state(unit, host.operator(), name, active=True))
     say(f"The account {name} is enabled.")
 
 
@@ -93,7 +95,7 @@ def enable(name: str) -> None:
 def passwd(cli: Cli, name: str, password_source: str | None, generate: bool) -> None:
     """Give an account a new password, and end its sessions."""
     password = _password(cli, password_source, generate=generate)
-    _change(lambda vault, unit: vault.accounts.set_password(unit, host.operator(), name, password))
+    _change(lambda vault, unit: vault.people.accounts.set_password(unit, host.operator(), name, password))
     say(f"The account {name} has a new password.")
     if generate:
         click.echo(password)
@@ -103,7 +105,7 @@ def passwd(cli: Cli, name: str, password_source: str | None, generate: bool) -> 
 @click.argument("name")
 def reset_factors(name: str) -> None:
     """Take all second factors off an account whose person has lost them, and end its sessions."""
-    _change(lambda vault, unit: vault.factors.reset(unit, host.operator(), name))
+    _change(lambda vault, unit: vault.people.factors.reset(unit, host.operator(), name))
     say(f"The account {name} needs its password alone now.")
 
 
@@ -115,7 +117,7 @@ def role(name: str, role: str) -> None:
     from vault.model.principal import Role
 
     with host.opened_vault() as vault:
-        vault.storage.transaction(lambda unit: vault.accounts.set_role(unit, host.operator(), name, Role(role)))
+        vault.storage.transaction(lambda unit: vault.people.accounts.set_role(unit, host.operator(), name, Role(role)))
         say(f"The account {name} has the role {role}.")
         _warn_without_operator(vault)
 
@@ -131,10 +133,10 @@ def erase(cli: Cli, name: str, yes: bool) -> None:
     The report says in numbers what went, and where copies remain until when.
     """
     with host.opened_vault() as vault:
-        found = vault.accounts.get(host.operator(), name)
+        found = vault.people.accounts.get(host.operator(), name)
         confirmed = found.name if yes else _typed_again(cli, found.name)
         report = vault.storage.transaction(
-            lambda unit: vault.erasure.person(unit, host.operator(), found.id, confirmed)
+            lambda unit: vault.people.erasure.person(unit, host.operator(), found.id, confirmed)
         )
         say(f"The account {found.name} is erased.")
         report, told = vault.backups.after_erasure(host.operator(), report)
@@ -177,7 +179,7 @@ def _typed_again(cli: Cli, name: str) -> str:
 
 def _warn_without_operator(vault: Services) -> None:
     """Nobody can then rotate keys or look after accounts over HTTPS; whoever has a shell here still can."""
-    if not vault.accounts.has_operator(host.operator()):
+    if not vault.people.accounts.has_operator(host.operator()):
         say("Warning: there is no active operator now. `strongroom user role NAME operator` makes one.")
 
 

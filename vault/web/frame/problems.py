@@ -75,7 +75,7 @@ def audited(error: Exception) -> Exception:
         return error
     services = cast(Services, current_app.extensions["strongroom"].services)
     try:
-        services.reads.turned_away(
+        services.audit.reads.turned_away(
             error,
             g.get("principal"),
             address=request.remote_addr or "",

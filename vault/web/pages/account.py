@@ -30,7 +30,7 @@ def change_password() -> Response:
     if field("new") != field("again"):
         return _password_page(422, {"again": "The two are not the same."})
     try:
-        proof = services().accounts.prepare_password(principal(), field("current"), field("new"))
+        proof = services().people.accounts.prepare_password(principal(), field("current"), field("new"))
         begun = transaction(lambda unit: _changed(unit, proof))
     except (InvalidInput, BadLogin, TooManyRequests) as error:
         return _password_page(status_of(error), {"new" if isinstance(error, InvalidInput) else "current": _told(error)})
@@ -51,8 +51,8 @@ def delete_account() -> Response:
     if field("username") != principal().username:
         return _delete_page(422, {"username": "This is not the name of your account."})
     try:
-        proof = services().accounts.prove(principal(), field("password"))
-        services().storage.transaction(lambda unit: services().erasure.own(unit, principal(), proof))
+        proof = services().people.accounts.prove(principal(), field("password"))
+        services().storage.transaction(lambda unit: services().people.erasure.own(unit, principal(), proof))
     except (BadLogin, TooManyRequests) as error:
         return _delete_page(status_of(error), {"password": _told(error)})
     except Conflict as error:
@@ -62,10 +62,10 @@ def delete_account() -> Response:
 
 
 def _changed(unit: UnitOfWork, proof: NewPassword) -> NewSession | None:
-    user = services().accounts.change_password(unit, principal(), proof)
+    user = services().people.accounts.change_password(unit, principal(), proof)
     # Whoever fears for the account changes the password, and a copy of this very session's cookie must end with it. A
     # second factor had to be proven a moment ago, in a session that began with that: a password does not renew it.
-    return None if user.second_factor else services().sessions.replace(unit, principal(), user, visit().agent)
+    return None if user.second_factor else services().people.sessions.replace(unit, principal(), user, visit().agent)
 
 
 def _require_both_factors() -> None:

@@ -27,12 +27,12 @@ def read_before(etag: str) -> Precondition:
 
 def changed_since(env: str | None, revision: Any) -> dict[str, Any]:
     """What others have saved since `revision`, by name, and what a save that still goes on top of it must name."""
-    listing = services().variables.list(principal(), env)
+    listing = services().environments.variables.list(principal(), env)
     now = listing.environment.revision or 0
     changes: list[dict[str, str]] = []
     # The older one may be pruned by now: then only that there is a newer one can be told.
     with contextlib.suppress(NotFound):
         if isinstance(revision, int) and 0 <= revision < now:
-            found = services().history.diff(principal(), env, now, revision, action="revision.compare")
+            found = services().environments.history.diff(principal(), env, now, revision, action="revision.compare")
             changes = [{"name": change.name, "kind": change.kind} for change in found]
     return {"etag": listing.etag, "revision": now, "changes": changes}

@@ -29,7 +29,7 @@ def change_settings(env: str | None = GLOBALS) -> Response:
     """Change them all at once."""
     try:
         wishes = _wishes(named=env is not GLOBALS)
-        transaction(lambda unit: services().environments.change(unit, principal(), env, wishes))
+        transaction(lambda unit: services().environments.environments.change(unit, principal(), env, wishes))
         return see(f"{home(env)}/settings", "changed")
     except (InvalidInput, Conflict) as error:
         return _page(env, error, "name")
@@ -40,7 +40,7 @@ def copy_environment(env: str) -> Response:
     """Make another environment of its variables, and open that."""
 
     def copy(unit: UnitOfWork) -> str:
-        return str(services().variables.copy(unit, principal(), env, field("copy")).id)
+        return str(services().environments.variables.copy(unit, principal(), env, field("copy")).id)
 
     try:
         return see(home(transaction(copy)), "copied")
@@ -51,7 +51,7 @@ def copy_environment(env: str) -> Response:
 @blueprint.post("/environments/<env>/delete")
 def delete_environment(env: str) -> Response:
     """Delete it; the list of environments offers the undo."""
-    transaction(lambda unit: services().environments.delete(unit, principal(), env))
+    transaction(lambda unit: services().environments.environments.delete(unit, principal(), env))
     return see(f"/environments?undo={env}", "deleted")
 
 
@@ -69,7 +69,7 @@ def _wishes(*, named: bool) -> dict[str, Any]:
 
 def _page(env: str | None, error: InvalidInput | Conflict | None = None, wrong: str = "") -> Response:
     """The settings with what was typed into them; `wrong` is the field that an error without a path is about."""
-    environment = services().environments.get(principal(), env)
+    environment = services().environments.environments.get(principal(), env)
     typed: dict[str, Any] = {
         "name": environment.name,
         "description": environment.description,

@@ -26,7 +26,9 @@ def create_environment() -> Response:
     """Make an empty environment, and open it."""
 
     def create(unit: UnitOfWork) -> str:
-        row = services().environments.create(unit, principal(), field("name"), description=field("description"))
+        row = services().environments.environments.create(
+            unit, principal(), field("name"), description=field("description")
+        )
         return str(row.id)
 
     try:
@@ -41,7 +43,7 @@ def undelete_environment(env: str) -> Response:
     """Bring a deleted environment back, under another name where its own is taken."""
     name = field("name") or None
     try:
-        transaction(lambda unit: services().environments.undelete(unit, principal(), env, name))
+        transaction(lambda unit: services().environments.environments.undelete(unit, principal(), env, name))
         return see(home(env), "undeleted")
     except (InvalidInput, Conflict) as error:
         audited(error)
@@ -61,4 +63,4 @@ def _list(status: int = 200, **told: str) -> Response:
 def _all(*, deleted: bool) -> list[Environment]:
     # As many as one may have: the quota bounds the list.
     limit = services().settings.quota_environments
-    return services().environments.list(principal(), deleted=deleted, limit=limit)
+    return services().environments.environments.list(principal(), deleted=deleted, limit=limit)

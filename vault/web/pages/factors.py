@@ -23,19 +23,19 @@ _HOME = "/security"
 @blueprint.post("/security/totp")
 def begin_totp() -> Response:
     """Begin to add an authenticator app."""
-    return see(f"/security/totp/{services().factors.begin_totp(principal()).id}")
+    return see(f"/security/totp/{services().people.factors.begin_totp(principal()).id}")
 
 
 @blueprint.get("/security/totp/<enrolment_id>")
 def show_totp(enrolment_id: str) -> Response:
     """The code to scan, while it waits for the app's first answer."""
-    return _totp_page(services().factors.pending_totp(principal(), enrolment_id))
+    return _totp_page(services().people.factors.pending_totp(principal(), enrolment_id))
 
 
 @blueprint.post("/security/totp/<enrolment_id>")
 def confirm_totp(enrolment_id: str) -> Response:
     """Add the app, which shows that it has the secret."""
-    factors = services().factors
+    factors = services().people.factors
     try:
         added = factors.confirm_totp(principal(), enrolment_id, field("code").replace(" ", ""), field("name"))
     except InvalidInput as error:
@@ -52,14 +52,14 @@ def confirm_totp(enrolment_id: str) -> Response:
 @blueprint.post("/security/passkeys/begin")
 def begin_passkey() -> Response:
     """What the browser needs to make a passkey; for our script."""
-    enrolment = services().factors.begin_passkey(principal())
+    enrolment = services().people.factors.begin_passkey(principal())
     return jsonify({"id": enrolment.id, "options": enrolment.options})
 
 
 @blueprint.post("/security/passkeys")
 def confirm_passkey() -> Response:
     """Add the passkey that the browser has made."""
-    factors, credential = services().factors, passkey_sent()
+    factors, credential = services().people.factors, passkey_sent()
     try:
         return _added(factors.confirm_passkey(principal(), field("challenge"), credential, field("name")))
     except NotFound as error:
@@ -70,7 +70,7 @@ def confirm_passkey() -> Response:
 @blueprint.post("/security/factors/<factor_id>/remove")
 def remove_factor(factor_id: str) -> Response:
     """Take a factor off the account."""
-    services().factors.remove(principal(), factor_id)
+    services().people.factors.remove(principal(), factor_id)
     return see(_HOME, "factor-removed")
 
 
@@ -81,7 +81,7 @@ def new_recovery_codes() -> Response:
     if isinstance(transaction(lambda unit: once(unit, lambda _: None, lambda _: "codes")), Before):
         # A reload must not take away what somebody has just written down.
         return see(_HOME, "codes-before")
-    return _codes(services().factors.new_recovery_codes(principal()), "")
+    return _codes(services().people.factors.new_recovery_codes(principal()), "")
 
 
 def _added(added: Added) -> Response:

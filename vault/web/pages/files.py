@@ -48,7 +48,7 @@ def show_import(env: str | None = GLOBALS) -> Response:
 @both(blueprint, "/import", "POST")
 def import_file(env: str | None = GLOBALS) -> Response:
     """Tell what an import would do; apply it when that was said. The form brings the text again: nothing is kept."""
-    listing = services().variables.list(principal(), env)
+    listing = services().environments.variables.list(principal(), env)
     text = ""
     try:
         text = _text()
@@ -120,7 +120,7 @@ def _applied(env: str | None, parsed: ParsedFile) -> Response:
 
 def _imported(unit: UnitOfWork, env: str | None, parsed: ParsedFile, known: Precondition, *, dry_run: bool) -> Imported:
     modes = {"replace_all": field("mode") == "replace", "dry_run": dry_run}
-    return services().transfer.import_file(unit, principal(), env, parsed, known, **modes)
+    return services().environments.files.import_file(unit, principal(), env, parsed, known, **modes)
 
 
 def _file_name() -> str:
@@ -147,7 +147,7 @@ def _text() -> str:
 
 
 def _import_form(env: str | None, error: StrongroomError | None = None, text: str = "") -> Response:
-    environment = services().environments.get(principal(), env)
+    environment = services().environments.environments.get(principal(), env)
     about: dict[str, Any] = {"formats": READABLE, "text": text, "format": field("format"), "mode": field("mode")}
     if error is None:
         return render("import.html", **frame(environment, "import"), **about)
@@ -159,13 +159,13 @@ def _import_form(env: str | None, error: StrongroomError | None = None, text: st
 def _exported(env: str | None, readers: Callable[[], Sequence[age.Recipient]], wrong: str) -> Response:
     try:
         chosen, sealed_for = format_named(field("format")), readers()
-        rendered = services().transfer.export_text(principal(), env, chosen.name)
+        rendered = services().environments.files.export_text(principal(), env, chosen.name)
     except InvalidInput as error:
         problems.audited(error)
         return _export_form(env, problems.status_of(error), error=error.message, wrong=error.path or wrong)
     if rendered.warnings and "anyway" not in request.form:
         return _export_form(env, warnings=rendered.warnings)
-    content, name = rendered.text.encode(), _name_of(services().environments.get(principal(), env), chosen)
+    content, name = rendered.text.encode(), _name_of(services().environments.environments.get(principal(), env), chosen)
     if sealed_for:
         return _download(age.encrypt(content, sealed_for), name + ENCRYPTED_END, "application/octet-stream")
     return _download(content, name, f"{chosen.media_type}; charset=utf-8")
@@ -188,6 +188,6 @@ def _download(content: bytes, name: str, content_type: str) -> Response:
 
 
 def _export_form(env: str | None, status: int = 200, **told: Any) -> Response:
-    environment = services().environments.get(principal(), env)
+    environment = services().environments.environments.get(principal(), env)
     about: dict[str, Any] = {"formats": tuple(FORMATS), "format": field("format") or "dotenv", "hard_path": _HARD_PATH}
     return render("export.html", status, **frame(environment, "export"), **about, **told)

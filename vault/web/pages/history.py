@@ -21,9 +21,9 @@ _PAGE = 50
 @both(blueprint, "/history", "GET")
 def show_history(env: str | None = GLOBALS) -> Response:
     """The revisions, the newest first."""
-    environment = services().environments.get(principal(), env)
+    environment = services().environments.environments.get(principal(), env)
     before = REVISION_MOST if (asked := number("before", REVISION_MOST)) is None else asked
-    found = services().history.revisions(principal(), env, before, _PAGE + 1)
+    found = services().environments.history.revisions(principal(), env, before, _PAGE + 1)
     now = services().clock()
     shown = [(revision, revision.is_readable(now)) for revision in found[:_PAGE]]
     more = shown[-1][0].number if len(found) > _PAGE else 0
@@ -44,9 +44,9 @@ def show_diff_with_values(env: str | None = GLOBALS) -> Response:
 
 def _diff(env: str | None, older: int, newer: int, *, with_values: bool) -> Response:
     older, newer = sorted((older, newer))
-    environment = services().environments.get(principal(), env)
+    environment = services().environments.environments.get(principal(), env)
     action = "revision.read" if with_values else "revision.compare"
-    changes = services().history.diff(principal(), env, newer, older, action=action)
+    changes = services().environments.history.diff(principal(), env, newer, older, action=action)
     about: dict[str, Any] = {"older": older, "newer": newer, "changes": changes, "with_values": with_values}
     return render("diff.html", **frame(environment, "history"), **about)
 

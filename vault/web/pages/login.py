@@ -31,7 +31,7 @@ def log_in() -> Response:
     """Log in with a username and a password."""
     wanted, username = local(field("next")), field("username")
     try:
-        return proven(services().logins.begin(username, field("password"), visit()), wanted)
+        return proven(services().people.logins.begin(username, field("password"), visit()), wanted)
     except SecondFactorRequired as needed:
         if needed.challenge_id:
             return second_page(Step.asked(needed, wanted), "/login/second", "/login")
@@ -46,7 +46,7 @@ def log_in() -> Response:
 @public
 def begin_passkey() -> Response:
     """Ask for a passkey of whoever it is; for our script."""
-    return told_to_script(services().logins.begin_passkey(visit()))
+    return told_to_script(services().people.logins.begin_passkey(visit()))
 
 
 @blueprint.post("/login/second")
@@ -55,7 +55,7 @@ def log_in_second() -> Response:
     """Log in with what is still missing."""
     step = Step.sent()
     try:
-        return proven(services().logins.complete(step.challenge, proof(), visit()), step.wanted)
+        return proven(services().people.logins.complete(step.challenge, proof(), visit()), step.wanted)
     except (BadSecondFactor, InvalidInput) as error:
         return second_page(step, "/login/second", "/login", error)
 
@@ -63,5 +63,5 @@ def log_in_second() -> Response:
 @blueprint.post("/logout")
 def log_out() -> Response:
     """End this session on the server, and have the browser forget the site."""
-    transaction(lambda unit: services().sessions.revoke(unit, principal(), principal().id))
+    transaction(lambda unit: services().people.sessions.revoke(unit, principal(), principal().id))
     return forgotten(see("/login", "logged-out"))

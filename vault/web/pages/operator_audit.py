@@ -28,8 +28,8 @@ def search_audit() -> Response:
     except InvalidInput as error:
         audited(error)
         return _page(asked, [], "", status_of(error), {error.path: error.message})
-    found = services().trail.search(principal(), search, before, _PAGE + 1, variable=asked["variable"] or None)
-    names = services().accounts.names(principal(), (seen.event.user_id for seen in found if seen.event.user_id))
+    found = services().audit.trail.search(principal(), search, before, _PAGE + 1, variable=asked["variable"] or None)
+    names = services().people.accounts.names(principal(), (seen.event.user_id for seen in found if seen.event.user_id))
     shown = [deeds.for_operator(seen, names) for seen in found[:_PAGE]]
     last = found[_PAGE - 1].event if len(found) > _PAGE else None
     return _page(asked, shown, cursor.encode((last.at_us, last.id)) if last else "")
@@ -45,7 +45,7 @@ def _page(
 
 def _search(asked: dict[str, str]) -> Search:
     return Search(
-        user_id=services().trail.user_id(principal(), asked["person"]) if asked["person"] else None,
+        user_id=services().audit.trail.user_id(principal(), asked["person"]) if asked["person"] else None,
         action=asked["action"] or None,
         since_us=_time(asked["since"], "since"),
         until_us=_time(asked["until"], "until"),

@@ -23,7 +23,9 @@ _PAGE = 100
 def list_people() -> Response:
     """All accounts, by name; or the one of a name."""
     wanted = request.args.get("name", "").strip()
-    found = services().accounts.page(principal(), request.args.get("after", ""), _PAGE + 1, username=wanted or None)
+    found = services().people.accounts.page(
+        principal(), request.args.get("after", ""), _PAGE + 1, username=wanted or None
+    )
     after = found[_PAGE - 1].name_folded if len(found) > _PAGE else ""
     return render("operator_people.html", people=found[:_PAGE], after=after, wanted=wanted, tab="people")
 
@@ -37,7 +39,7 @@ def show_person(user_id: str) -> Response:
 @blueprint.post("/operator/people/<user_id>/state")
 def set_state(user_id: str) -> Response:
     """Disable an account, which ends its sessions, or enable it again."""
-    accounts, is_active = services().accounts, field("state") == "active"
+    accounts, is_active = services().people.accounts, field("state") == "active"
     return _change(user_id, lambda unit: accounts.set_state(unit, principal(), user_id, active=is_active))
 
 
@@ -48,22 +50,24 @@ def set_role(user_id: str) -> Response:
         role = Role(field("role"))
     except ValueError:
         raise InvalidInput("A role is user or operator.", path="role") from None
-    return _change(user_id, lambda unit: services().accounts.set_role(unit, principal(), user_id, role))
+    return _change(user_id, lambda unit: services().people.accounts.set_role(unit, principal(), user_id, role))
 
 
 @blueprint.post("/operator/people/<user_id>/reset-factors")
 def reset_factors(user_id: str) -> Response:
     """Take all second factors off an account whose person has lost them; its sessions end."""
-    name = services().accounts.get(principal(), user_id).name
-    return _change(user_id, lambda unit: services().factors.reset(unit, principal(), name))
+    name = services().people.accounts.get(principal(), user_id).name
+    return _change(user_id, lambda unit: services().people.factors.reset(unit, principal(), name))
 
 
 @blueprint.post("/operator/people/<user_id>/erase")
 def erase(user_id: str) -> Response:
     """Erase a person for good, with the name typed once more; what is told then is told this once."""
-    name = services().accounts.get(principal(), user_id).name
+    name = services().people.accounts.get(principal(), user_id).name
     try:
-        report = transaction(lambda unit: services().erasure.person(unit, principal(), user_id, field("confirm")))
+        report = transaction(
+            lambda unit: services().people.erasure.person(unit, principal(), user_id, field("confirm"))
+        )
     except InvalidInput as error:
         audited(error)
         return _person(user_id, status_of(error), {"confirm": error.message})
@@ -78,5 +82,5 @@ def _change(user_id: str, action: Callable[[UnitOfWork], object]) -> Response:
 
 
 def _person(user_id: str, status: int = 200, faults: dict[str, str] | None = None) -> Response:
-    person = services().accounts.get(principal(), user_id)
+    person = services().people.accounts.get(principal(), user_id)
     return render("operator_person.html", status, person=person, faults=faults or {}, tab="people")

@@ -27,7 +27,7 @@ def prove() -> Response:
     """Take the password; a fresh session takes the place of the one that asks."""
     wanted = local(field("next"))
     try:
-        return proven(services().logins.step_up(principal(), field("password"), visit()), wanted)
+        return proven(services().people.logins.step_up(principal(), field("password"), visit()), wanted)
     except SecondFactorRequired as needed:
         if needed.challenge_id:
             return second_page(Step.asked(needed, wanted), "/prove/second", PATH)
@@ -41,7 +41,7 @@ def prove() -> Response:
 @blueprint.post("/prove/passkey")
 def begin_passkey() -> Response:
     """Ask for a passkey in the place of all else; for our script."""
-    return told_to_script(services().logins.begin_passkey_step_up(principal(), visit()))
+    return told_to_script(services().people.logins.begin_passkey_step_up(principal(), visit()))
 
 
 @blueprint.post("/prove/second")
@@ -49,11 +49,13 @@ def prove_second() -> Response:
     """Take what is still missing."""
     step = Step.sent()
     try:
-        return proven(services().logins.complete_step_up(principal(), step.challenge, proof(), visit()), step.wanted)
+        return proven(
+            services().people.logins.complete_step_up(principal(), step.challenge, proof(), visit()), step.wanted
+        )
     except (BadSecondFactor, InvalidInput) as error:
         return second_page(step, "/prove/second", PATH, error)
 
 
 def _page(wanted: str, status: int = 200, error: str = "") -> Response:
-    has_passkey = any(factor.kind == "passkey" for factor in services().factors.list(principal()).items)
+    has_passkey = any(factor.kind == "passkey" for factor in services().people.factors.list(principal()).items)
     return render("prove.html", status, wanted=wanted, error=error, has_passkey=has_passkey)

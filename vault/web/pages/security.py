@@ -22,13 +22,15 @@ _PAGE = 50
 @blueprint.get("/security")
 def overview() -> Response:
     """The password, second factors, sessions, and what happened last."""
-    return render("security.html", factors=services().factors.list(principal()), sessions=_sessions(), recent=_recent())
+    return render(
+        "security.html", factors=services().people.factors.list(principal()), sessions=_sessions(), recent=_recent()
+    )
 
 
 @blueprint.get("/security/activity")
 def activity() -> Response:
     """All that was done with what is mine, the newest first."""
-    found = services().trail.own(principal(), cursor.decode(request.args.get("before", "")), _PAGE + 1)
+    found = services().audit.trail.own(principal(), cursor.decode(request.args.get("before", "")), _PAGE + 1)
     shown = found[:_PAGE]
     last = (shown[-1].event.at_us, shown[-1].event.id) if len(found) > _PAGE else None
     before = cursor.encode(last) if last else ""
@@ -38,20 +40,20 @@ def activity() -> Response:
 @blueprint.post("/security/sessions/<session_id>/end")
 def end_session(session_id: str) -> Response:
     """End one of my sessions."""
-    transaction(lambda unit: services().sessions.revoke(unit, principal(), session_id))
+    transaction(lambda unit: services().people.sessions.revoke(unit, principal(), session_id))
     return see("/security", "session-ended")
 
 
 @blueprint.post("/security/sessions/end-others")
 def end_other_sessions() -> Response:
     """End all of my sessions but this one."""
-    transaction(lambda unit: services().sessions.revoke_others(unit, principal()))
+    transaction(lambda unit: services().people.sessions.revoke_others(unit, principal()))
     return see("/security", "sessions-ended")
 
 
 def _recent() -> list[dict[str, Any]]:
     """The last events that say something: looking at this very page is one too."""
-    found = services().trail.own(principal(), None, _LOOKED_AT)
+    found = services().audit.trail.own(principal(), None, _LOOKED_AT)
     return [_told(seen) for seen in found if seen.event.action not in _LOOKING][:_RECENT]
 
 
@@ -60,6 +62,6 @@ def _told(seen: Any) -> dict[str, Any]:
 
 
 def _sessions() -> list[dict[str, Any]]:
-    rows = services().sessions.list(principal())
+    rows = services().people.sessions.list(principal())
     rows.sort(key=lambda row: (row.id != principal().id, -row.seen_us))
     return [{"row": row, "is_this": row.id == principal().id, "agent": agents.in_words(row.agent)} for row in rows]

@@ -29,7 +29,7 @@ _PAGE = 50
 @blueprint.get("/tokens")
 def list_tokens() -> Response:
     """My tokens, and those that they have made."""
-    found = services().tokens.list(principal(), cursor.decode(request.args.get("after", "")), _PAGE + 1)
+    found = services().tokens.tokens.list(principal(), cursor.decode(request.args.get("after", "")), _PAGE + 1)
     shown, names = found[:_PAGE], _names()
     last = (shown[-1].row.created_us, shown[-1].row.id) if len(found) > _PAGE else None
     after = cursor.encode(last) if last else ""
@@ -51,7 +51,9 @@ def create_token() -> Response:
 
     def create(unit: UnitOfWork) -> TokenView | Before:
         wanted = form.request(environments)
-        return once(unit, lambda unit: services().tokens.create(unit, principal(), wanted), lambda made: made.row.id)
+        return once(
+            unit, lambda unit: services().tokens.tokens.create(unit, principal(), wanted), lambda made: made.row.id
+        )
 
     try:
         made = transaction(create)
@@ -64,7 +66,7 @@ def create_token() -> Response:
 @blueprint.get("/tokens/<token_id>")
 def show_token(token_id: str) -> Response:
     """One token."""
-    return render("token.html", token=_shown(services().tokens.get(principal(), token_id), _names()))
+    return render("token.html", token=_shown(services().tokens.tokens.get(principal(), token_id), _names()))
 
 
 @blueprint.post("/tokens/<token_id>/rotate")
@@ -73,7 +75,7 @@ def rotate_token(token_id: str) -> Response:
     overlap = int(field("overlap")) if field("overlap") in ("3600", "86400") else 0
 
     def rotate(unit: UnitOfWork) -> TokenView | Before:
-        tokens = services().tokens
+        tokens = services().tokens.tokens
         return once(unit, lambda unit: tokens.rotate(unit, principal(), token_id, overlap), lambda made: made.row.id)
 
     return _told(transaction(rotate), "token-rotated-before")
@@ -82,7 +84,7 @@ def rotate_token(token_id: str) -> Response:
 @blueprint.post("/tokens/<token_id>/revoke")
 def revoke_token(token_id: str) -> Response:
     """End a token, and all that it has made."""
-    transaction(lambda unit: services().tokens.revoke(unit, principal(), token_id))
+    transaction(lambda unit: services().tokens.tokens.revoke(unit, principal(), token_id))
     return see("/tokens", "token-revoked")
 
 
@@ -114,7 +116,7 @@ def _place(error: InvalidInput | Conflict) -> str:
 
 def _environments() -> list[Environment]:
     limit = services().settings.quota_environments
-    return services().environments.list(principal(), deleted=False, limit=limit)
+    return services().environments.environments.list(principal(), deleted=False, limit=limit)
 
 
 def _names() -> dict[str, str]:

@@ -24,7 +24,7 @@ blueprint = new_blueprint("variable")
 
 def show(env: str | None, name: str) -> Response:
     """The form of one variable, without its value."""
-    listing = services().variables.list(principal(), env)
+    listing = services().environments.variables.list(principal(), env)
     outline = next((item for item in listing.outlines if item.name == name), None)
     if outline is None:
         raise NotFound("There is no variable of this name.")
@@ -54,7 +54,7 @@ def delete_variables(env: str | None = GLOBALS) -> Response:
     if not edits:
         return see(home(env), "none-chosen")
     known = read_before(field("etag"))
-    transaction(lambda unit: services().variables.edit(unit, principal(), env, edits, known))
+    transaction(lambda unit: services().environments.variables.edit(unit, principal(), env, edits, known))
     return see(home(env), "saved")
 
 
@@ -69,17 +69,19 @@ def _saved(unit: UnitOfWork, env: str | None) -> Written:
             attributes["value"] = as_meant(field("value"), before)
         return edited(current, [RowEdit(was, attributes)])
 
-    return services().variables.write(unit, principal(), env, edit, read_before(field("etag")))
+    return services().environments.variables.write(unit, principal(), env, edit, read_before(field("etag")))
 
 
 def _shown(env: str | None) -> Response:
     """The same form with the stored value; what else was typed stays."""
     is_from_table = field("show") == "from table"
-    variable, _ = services().variables.read_one(principal(), env, field("name" if is_from_table else "was"))
+    variable, _ = services().environments.variables.read_one(
+        principal(), env, field("name" if is_from_table else "was")
+    )
     shown = {"value": variable.text, "is_shown": True}
     if not is_from_table:
         return _form(_environment(env), _typed(), **_kept() | shown)
-    listing = services().variables.list(principal(), env)
+    listing = services().environments.variables.list(principal(), env)
     return _form(listing.environment, variable.outline, was=variable.name, **_read(listing) | shown)
 
 
@@ -88,7 +90,7 @@ def _form(environment: Environment, outline: Outline, status: int = 200, **told:
 
 
 def _environment(env: str | None) -> Environment:
-    return services().environments.get(principal(), env)
+    return services().environments.environments.get(principal(), env)
 
 
 def _read(listing: Listing) -> dict[str, Any]:

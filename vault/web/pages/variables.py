@@ -29,7 +29,7 @@ def show_table(env: str | None = GLOBALS) -> Response:
     """All variables without their values; or the form of one, where its name is in the address."""
     if "edit" in request.args:
         return variable.show(env, request.args["edit"])
-    listing = services().variables.list(principal(), env)
+    listing = services().environments.variables.list(principal(), env)
     looked_for = request.args.get("q", "").strip()
     found = [item for item in listing.outlines if looked_for.casefold() in item.name.casefold()]
     revision = listing.environment.revision or 0
@@ -44,7 +44,7 @@ def save_rows(env: str | None = GLOBALS) -> Response:
     document = rows.sent()
     edits, known = rows.edits_of(document), read_before(rows.text_of(document, "etag"))
     try:
-        written = transaction(lambda unit: services().variables.edit(unit, principal(), env, edits, known))
+        written = transaction(lambda unit: services().environments.variables.edit(unit, principal(), env, edits, known))
     except PreconditionFailed as error:
         problems.audited(error)
         return _conflict(env, error, document.get("revision"))
@@ -56,10 +56,10 @@ def show_values(env: str | None = GLOBALS) -> Response:
     """One value, or all of them: each asked for, and told to the audit. For the table's script."""
     name = rows.sent().get("name")
     if isinstance(name, str):
-        one, snapshot = services().variables.read_one(principal(), env, name)
+        one, snapshot = services().environments.variables.read_one(principal(), env, name)
         values = {one.name: one.text}
     else:
-        snapshot = services().variables.read(principal(), env)
+        snapshot = services().environments.variables.read(principal(), env)
         values = {item.name: item.text for item in snapshot.variables}
     return jsonify({"values": values, "etag": snapshot.etag})
 
@@ -67,13 +67,13 @@ def show_values(env: str | None = GLOBALS) -> Response:
 @both(blueprint, "/references", "POST")
 def show_references(env: str | None = GLOBALS) -> Response:
     """What the variables that hold references resolve to, and which of these are broken."""
-    values = services().values.read(principal(), env, Question()).values
+    values = services().environments.values.read(principal(), env, Question()).values
     assert values is not None
     resolved = {name: values.values[name] for name in values.referring}
     if wants_json():
         told = [{"name": name, "text": text} for name, text in zip(values.warned, values.warnings, strict=True)]
         return jsonify({"resolved": resolved, "warnings": told})
-    environment = services().environments.get(principal(), env)
+    environment = services().environments.environments.get(principal(), env)
     return render("references.html", **frame(environment, "variables"), resolved=resolved, warnings=values.warnings)
 
 
@@ -91,9 +91,9 @@ def roll_back(env: str | None = GLOBALS) -> Response:
     wanted = number("revision", REVISION_MOST)
     if wanted is None:
         raise InvalidInput("Say which revision to go back to.", path="revision")
-    etag = field("etag") if "etag" in request.form else services().variables.list(principal(), env).etag
+    etag = field("etag") if "etag" in request.form else services().environments.variables.list(principal(), env).etag
     known = read_before(etag)
-    transaction(lambda unit: services().history.rollback(unit, principal(), env, wanted, known))
+    transaction(lambda unit: services().environments.history.rollback(unit, principal(), env, wanted, known))
     return see(home(env), "rolled-back")
 
 

@@ -71,8 +71,8 @@ def test_an_older_archive_does_not_bring_a_person_back(
         assert values(again, bob, "prod") == {"B": "bob's"}
         assert open_everything(again) == 1
         with again.storage.write() as unit:
-            again.audit_tree.sequence(unit)
-        assert again.verifier.verify().faults == []
+            again.audit.tree.sequence(unit)
+        assert again.audit.verifier.verify().faults == []
         trail = run_sql(again, "SELECT address, names FROM audit_events WHERE user_id = :id", id=ada.user_id)
         assert {(row.address, row.names) for row in trail if row.address} == set()
 
@@ -256,7 +256,7 @@ def test_the_report_of_an_erasure_names_each_archive_and_its_time(
     backed: Services, bob: Principal, clock: FakeClock
 ) -> None:
     clock.advance(60)
-    report = backed.storage.transaction(lambda unit: backed.erasure.person(unit, HOST, bob.user_id, "bob"))
+    report = backed.storage.transaction(lambda unit: backed.people.erasure.person(unit, HOST, bob.user_id, "bob"))
     places = backed.settings.backup_to.split(",")
     until_us = report.erased_us + 14 * DAY_US
     assert [(each.place, each.until_us) for each in report.remains[:2]] == [(place, until_us) for place in places]
@@ -273,7 +273,7 @@ def test_a_place_that_is_away_is_told_of_an_erasure_by_its_next_backup(
 ) -> None:
     path, place = newest(backed, 1), lists(backed)[1].parent
     place.rename(place.with_name("away"))
-    report = backed.storage.transaction(lambda unit: backed.erasure.person(unit, HOST, ada.user_id, "ada"))
+    report = backed.storage.transaction(lambda unit: backed.people.erasure.person(unit, HOST, ada.user_id, "ada"))
     exact, told = backed.backups.after_erasure(HOST, report)
     assert [bool(each.error) for each in told] == [False, True]
     assert f"dir:{place}" in {each.place for each in exact.remains}
@@ -296,7 +296,7 @@ def test_a_database_that_was_put_back_by_its_own_means_drops_what_the_lists_know
         dropped, told = again.backups.drop_erased(HOST)
         assert (dropped.people, [each.error for each in told]) == (1, ["", ""])
         assert again.backups.drop_erased(HOST)[0].people == 0
-        assert again.verifier.verify().faults == []
+        assert again.audit.verifier.verify().faults == []
         assert open_everything(again) == 1
     lists(backed)[0].unlink()
     lists(backed)[1].write_text("{}")

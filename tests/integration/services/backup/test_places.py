@@ -222,7 +222,7 @@ def test_an_archive_is_made_only_when_something_has_changed(vault: Services, clo
     assert make(vault, Kind.RECENT, only_if_changed=True).name
     # Reads alone are not worth an archive; the daily one has them too.
     values(vault, ada, "prod")
-    vault.reads.drain()
+    vault.audit.reads.drain()
     assert make(vault, Kind.RECENT, only_if_changed=True).name == ""
 
 

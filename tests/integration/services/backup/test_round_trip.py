@@ -61,7 +61,7 @@ def test_what_was_backed_up_is_there_again_in_either_database(
     parent = add_token(backed, ada, grant("list,read,delegate", environment="prod"))
     child = add_token(backed, as_token(backed, parent.secret), grant("read", environment="prod"))
     with backed.storage.write() as unit:
-        backed.audit_tree.sequence(unit)
+        backed.audit.tree.sequence(unit)
     before = rows_of(backed)
     made = make(backed)
     url = fresh_database(kind, migrated=False)
@@ -88,8 +88,8 @@ def test_the_audit_goes_on_behind_the_moment_and_is_whole(
     with opened_at(backed.settings, url, clock) as again:
         patch(again, ada, "prod", A="2")
         with again.storage.write() as unit:
-            again.audit_tree.sequence(unit)
-        assert again.verifier.verify().faults == []
+            again.audit.tree.sequence(unit)
+        assert again.audit.verifier.verify().faults == []
         actions = [row.action for row in run_sql(again, "SELECT action FROM audit_events ORDER BY sequence")]
     assert actions[-2:] == ["backup.restore", "revision.write"]
 
@@ -103,7 +103,7 @@ def test_sessions_end_and_nothing_left_out_comes_back(
     restored(backed, url, clock=clock)
     with opened_at(backed.settings, url, clock) as again:
         with pytest.raises(NotAuthenticated):
-            again.sessions.authenticate(secret, "api", "192.0.2.1", "request")
+            again.people.sessions.authenticate(secret, "api", "192.0.2.1", "request")
         with again.storage.reading.connect() as connection:
             # What the target's own migrations have written is there before any archive.
             for name in LEFT_OUT - {"schema_readers"}:
@@ -144,7 +144,7 @@ class Writer(threading.Thread):
             try:
                 with self._vault.storage.write() as unit:
                     for name in self._pair:
-                        self._vault.variables.patch(unit, self._person, name, {"N": {"value": number}})
+                        self._vault.environments.variables.patch(unit, self._person, name, {"N": {"value": number}})
                 return
             except (Stale, DatabaseUnavailable):
                 continue

@@ -1,0 +1,145 @@
+"""The only place that wires services: each gets its collaborators here, room by room."""
+
+from __future__ import annotations
+
+from vault.services import AuditVerbs, EnvironmentVerbs, KeyVerbs, People, Services, TokenVerbs, VaultKV, audit
+from vault.services.audit import AuditTree, Forwarder, ReadLog, Trail, Verifier
+from vault.services.backup import Backups, KnownArchives
+from vault.services.clock import Clock, now_us
+from vault.services.environments.environments import Environments
+from vault.services.environments.files import Transfer
+from vault.services.environments.history import History
+from vault.services.environments.sealing import Sealer
+from vault.services.environments.values import ValuesReader
+from vault.services.environments.variables import Variables
+from vault.services.idempotency import Idempotency
+from vault.services.keys.master import MasterRotation
+from vault.services.keys.resealing import Resealing
+from vault.services.keys.rewrapping import Rewrapping
+from vault.services.keys.secrets import SecretRotation
+from vault.services.keys.system import SystemRotation
+from vault.services.keys.upgrading import Upgrading
+from vault.services.keys.users import UserRotation
+from vault.services.keys.workers import Waiting
+from vault.services.own.instance import Instance
+from vault.services.people.accounts import Accounts
+from vault.services.people.erasure import Erasure, UnknownArchives
+from vault.services.people.factors import Challenges, Factors, Passkeys, RecoveryCodes, Totp
+from vault.services.people.logins import Logins
+from vault.services.people.sessions import Sessions
+from vault.services.people.throttle import Throttle
+from vault.services.readiness import Readiness
+from vault.services.tokens.holders import TokenHolders
+from vault.services.tokens.tokens import Tokens
+from vault.services.touches import Touches
+from vault.services.vaultkv.metadata import Metadata
+from vault.services.vaultkv.versions import Versions
+from vault.services.vaultkv.wrapping import Wrapping
+from vault.settings import Settings
+from vault.storage import HotReads, SessionCache, Spool, Storage
+
+
+def wire(
+    settings: Settings, storage: Storage, instance: Instance, cache: SessionCache, clock: Clock = now_us
+) -> Services:
+    """All services of one vault over one storage and one keyring."""
+    hot, sealer, touches = HotReads(storage), Sealer(instance, clock), Touches(storage)
+    audit_verbs = _audit(settings, storage, instance, clock)
+    reads = audit_verbs.reads
+    environments = _environments(settings, storage, hot, instance, sealer, reads, clock)
+    own = environments.environments
+    sessions = Sessions(settings, storage, hot, instance, cache, touches, clock)
+    throttle = Throttle(instance, clock)
+    accounts = Accounts(settings, storage, instance, throttle, sessions, own, reads, clock)
+    passkeys = Passkeys(settings, instance, clock)
+    proofs = (Challenges(instance, clock), Totp(instance, clock), passkeys, RecoveryCodes(instance, clock))
+    holders = TokenHolders(storage, hot, instance, touches, clock)
+    metadata = Metadata(storage, own, sealer, reads, clock)
+    return Services(
+        people=People(
+            accounts=accounts,
+            logins=Logins(storage, accounts, sessions, throttle, *proofs),
+            sessions=sessions,
+            factors=Factors(storage, sessions, *proofs, clock),
+            erasure=Erasure(settings, storage, sessions, _archives(settings), clock),
+        ),
+        environments=environments,
+        tokens=TokenVerbs(Tokens(settings, storage, holders, instance, own, reads, clock), holders),
+        keys=_keys(settings, storage, instance, sealer, sessions, passkeys, clock),
+        audit=audit_verbs,
+        backups=Backups(settings, storage, instance, audit_verbs.tree, clock),
+        vaultkv=VaultKV(
+            metadata=metadata,
+            versions=Versions(storage, instance, own, metadata, environments.values, sealer, reads, clock),
+            wrapping=Wrapping(settings, storage, instance, clock),
+        ),
+        settings=settings,
+        storage=storage,
+        instance=instance,
+        idempotency=Idempotency(instance, accounts.parameters, clock),
+        readiness=Readiness(settings, storage, instance, reads, cache, audit_verbs.forwarder),
+        touches=touches,
+        clock=clock,
+    )
+
+
+def _audit(settings: Settings, storage: Storage, instance: Instance, clock: Clock) -> AuditVerbs:
+    tree = AuditTree(instance)
+    spool = Spool(settings.data_dir / "spool" / instance.id, settings.spool_bytes)
+    reads = ReadLog(storage, instance, tree, spool, clock)
+    target = audit.target_of(settings.audit_forward, settings.audit_forward_ca_file, audit.shorter)
+    return AuditVerbs(
+        reads=reads,
+        trail=Trail(storage, instance, reads, clock),
+        tree=tree,
+        verifier=Verifier(storage, tree),
+        forwarder=Forwarder(target, settings.audit_forward, storage, clock),
+    )
+
+
+def _environments(
+    settings: Settings,
+    storage: Storage,
+    hot: HotReads,
+    instance: Instance,
+    sealer: Sealer,
+    reads: ReadLog,
+    clock: Clock,
+) -> EnvironmentVerbs:
+    environments = Environments(settings, storage, instance, sealer, reads, clock)
+    variables = Variables(storage, environments, sealer, reads)
+    return EnvironmentVerbs(
+        environments=environments,
+        variables=variables,
+        values=ValuesReader(hot, instance, sealer, reads),
+        history=History(storage, environments, variables, sealer, reads),
+        files=Transfer(environments, variables, reads),
+    )
+
+
+def _keys(
+    settings: Settings,
+    storage: Storage,
+    instance: Instance,
+    sealer: Sealer,
+    sessions: Sessions,
+    passkeys: Passkeys,
+    clock: Clock,
+) -> KeyVerbs:
+    waiting = Waiting(storage, clock)
+    people = UserRotation(storage, instance, sealer, clock)
+    system = SystemRotation(storage, instance, waiting, clock)
+    secrets = SecretRotation(settings, storage, instance, waiting, clock)
+    return KeyVerbs(
+        master=MasterRotation(settings, storage, instance, waiting, clock),
+        rewrapping=Rewrapping(storage, instance),
+        people=people,
+        system=system,
+        secrets=secrets,
+        reseal=Resealing(settings, storage, instance, sessions, passkeys, people, system, secrets, waiting, clock),
+        upgrading=Upgrading(storage, instance, clock),
+    )
+
+
+def _archives(settings: Settings) -> KnownArchives | UnknownArchives:
+    return KnownArchives(settings) if settings.backup_to else UnknownArchives()
