@@ -1,6 +1,6 @@
 """A memory limit for a server and its workers, as a container has one.
 
-A cgroup where this machine lets us make one (version 2 or 1). Elsewhere each process gets a limit on its address space,
+A cgroup (version 1) where this machine lets us make one. Elsewhere each process gets a limit on its address space,
 and the memory of all of them is looked at again and again.
 """
 
@@ -33,13 +33,13 @@ class Limit(Protocol):
 
 
 class _Cgroup:
-    def __init__(self, folder: Path, limit_file: str, events_file: str, limit_bytes: int) -> None:
+    def __init__(self, folder: Path, limit_bytes: int) -> None:
         self.kind = f"cgroup at {folder}"
         self._folder = folder
-        self._events = folder / events_file
+        self._events = folder / "memory.oom_control"
         folder.mkdir()
         try:
-            with (folder / limit_file).open("r+") as file:
+            with (folder / "memory.limit_in_bytes").open("r+") as file:
                 file.write(str(limit_bytes))
         except OSError:
             folder.rmdir()
@@ -92,22 +92,15 @@ class _AddressSpace:
 @contextlib.contextmanager
 def memory_limit(limit_bytes: int) -> Iterator[Limit]:
     """The best limit that this machine offers."""
-    name = f"strongroom-soak-{os.getpid()}"
-    places = (
-        (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes", "memory.oom_control"),
-        (Path("/sys/fs/cgroup"), "memory.max", "memory.events"),
-    )
-    for parent, limit_file, events_file in places:
-        try:
-            group = _Cgroup(parent / name, limit_file, events_file, limit_bytes)
-        except OSError:
-            continue
-        try:
-            yield group
-        finally:
-            group.remove()
+    try:
+        group = _Cgroup(Path("/sys/fs/cgroup/memory") / f"strongroom-soak-{os.getpid()}", limit_bytes)
+    except OSError:
+        yield _AddressSpace(limit_bytes)
         return
-    yield _AddressSpace(limit_bytes)
+    try:
+        yield group
+    finally:
+        group.remove()
 
 
 class MemoryWatch:
