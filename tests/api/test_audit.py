@@ -137,7 +137,7 @@ def test_a_read_that_cannot_be_recorded_is_503(vault: Vault, ada: Caller, monkey
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as broken:
-        broken.setattr("vault.storage.spool.spool.os.pwrite", refuse)
+        broken.setattr("vault.storage.spool.spool_file.os.pwrite", refuse)
         answer = ada("GET", "/environments/prod/values")
         assert (answer.status, answer.code, answer.headers["retry-after"]) == (503, "audit_unavailable", "1")
         assert b'"1"' not in answer.body

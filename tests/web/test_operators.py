@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import pytest
 
 from tests.api.conftest import Vault
 from tests.support.vaults import HOST, write
 from tests.web.conftest import ORIGIN, Visitor, newcomer, words
+from vault.model.action import Action
 from vault.model.principal import Role
+from vault.services.audit import record
 
 PAGES = ("/operator", "/operator/keys", "/operator/people", "/operator/audit", "/operator/lock")
 
@@ -85,6 +89,20 @@ def test_the_audit_is_searched_by_person_action_and_time(root: Visitor, ada: Vis
     assert "Account made" in found
     assert "Nothing was found." in words(root.get(f"/operator/audit?person={ada.username}&until=2001-01-01T00:00"))
     assert "Nothing was found." in words(root.get("/operator/audit?person=nobody-here"))
+
+
+@pytest.mark.parametrize("name", ["base.add", "refused.twice", "values"])
+def test_an_event_of_a_newer_release_is_found_and_shown_by_its_name(vault: Vault, root: Visitor, name: str) -> None:
+    write(vault.services, lambda unit: record(unit, HOST, cast(Action, name)))
+    page = root.get(f"/operator/audit?action={name}")
+    assert page.status_code == 200
+    assert f'<th scope="row">{name}' in page.text
+
+
+def test_the_search_offers_each_action_with_its_words(root: Visitor) -> None:
+    page = root.get("/operator/audit").text
+    for action in Action:
+        assert f'<option value="{action}">{action.words}</option>' in page
 
 
 def test_the_audit_goes_on_page_by_page(root: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:

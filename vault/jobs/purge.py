@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vault.model.action import Action
 from vault.model.principal import vault_itself
 from vault.services import Services, audit
 from vault.services.clock import DAY_US, SECOND_US
@@ -43,5 +44,5 @@ def _shred_some(services: Services, deleted_before_us: int) -> int:
     with services.storage.write() as unit:
         done = unit.shredding.deleted_before(deleted_before_us, services.clock(), _SHRED_AT_ONCE)
         if done.environments:
-            audit.record(unit, vault_itself("purge"), "environment.purge", details={"data_keys": done.data_keys})
+            audit.record(unit, vault_itself("purge"), Action.ENVIRONMENT_PURGE, details={"data_keys": done.data_keys})
         return done.environments

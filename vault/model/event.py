@@ -19,12 +19,6 @@ OK = "ok"
 UNCHANGED = "unchanged"
 """The result of a read whose answer the caller had already (a 304)."""
 
-REFUSED = "refused"
-"""The action of every call that was turned away; the result says why, `details` which call it was."""
-
-ERASED = "user.erase"
-"""The action that alone explains why a person's events have lost their salt. A prune keeps these events."""
-
 GONE = "-"
 """Stands before the digest of a variable that was removed."""
 
@@ -45,6 +39,8 @@ class Event(NamedTuple):
     """Which person acted, by session or token; None for the operator on the host and for the vault itself."""
     actor: str
     action: str
+    """The name of an `Action`. An event of a newer release may have one that this release does not know."""
+
     result: str
     environment_id: str | None
     revision: int | None

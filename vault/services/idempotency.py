@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from vault.crypto import SALT_BYTES, Context, PasswordParameters, context, slow_digest
 from vault.errors import IdempotencyMismatch, InvalidInput, NotFound
+from vault.model.action import Action
 from vault.model.environment import EnvironmentKind
 from vault.model.grant import Permission, Target
 from vault.model.policy import require
@@ -161,7 +162,7 @@ class Idempotency:
         for asked in document["asked"]:
             _ask_again(unit, principal, Asked(*asked))
         # The answer may hold a secret, and is given out once more.
-        audit.record(unit, principal, "answer.replay")
+        audit.record(unit, principal, Action.ANSWER_REPLAY)
         return KeptAnswer(document["status"], document["headers"], document["text"])
 
     def _place(self, claim: Claim) -> Context:

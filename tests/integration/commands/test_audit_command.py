@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import cast
 
 import pytest
 from click.testing import Result
 
 from tests.integration.commands.conftest import Run
-from tests.support.vaults import add_environment, add_person, patch, run_sql, values
+from tests.support.vaults import add_environment, add_person, patch, run_sql, values, write
+from vault.model.action import Action
 from vault.model.principal import Principal
 from vault.services import Services
+from vault.services.audit import record
 
 
 @pytest.fixture
@@ -33,11 +36,23 @@ def rows(result: Result) -> list[dict[str, object]]:
 def test_tail_and_search(run: Run, ada: Principal) -> None:
     assert "values.read" in run("audit", "tail").stdout
     assert len(rows(run("audit", "tail", "-n", "3", "--format", "json"))) == 3
+    assert "Values read" in run("audit", "tail").stdout
     [read] = rows(run("audit", "search", "--user", "ada", "--action", "values.read", "--format", "json"))
     assert (read["user_id"], read["revision"], read["result"]) == (ada.user_id, 1, "ok")
+    assert read["what"] == "Values read"
     found = rows(run("audit", "search", "--variable", "B", "--format", "json"))
     assert [row["action"] for row in found] == ["values.read", "revision.write"]
     assert rows(run("audit", "search", "--since", "2999-01-01", "--format", "json")) == []
+
+
+@pytest.mark.parametrize("name", ["base.add", "refused.twice", "values"])
+def test_an_event_of_a_newer_release_is_printed_by_its_name(
+    run: Run, vault: Services, ada: Principal, name: str
+) -> None:
+    write(vault, lambda unit: record(unit, ada, cast(Action, name)))
+    assert name in run("audit", "tail").stdout
+    [found] = rows(run("audit", "search", "--action", name, "--format", "json"))
+    assert (found["action"], found["what"]) == (name, name)
 
 
 def test_a_checkpoint_is_kept_and_verifies(run: Run, ada: Principal, tmp_path: Path) -> None:

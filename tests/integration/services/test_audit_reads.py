@@ -45,6 +45,7 @@ from vault.errors import (
 from vault.jobs.drain import drain
 from vault.jobs.forward import forward
 from vault.jobs.sequence import sequence
+from vault.model.action import Action
 from vault.model.event import Event
 from vault.model.principal import Principal, Role
 from vault.services import Services
@@ -83,7 +84,7 @@ def test_every_kind_of_read_is_in_the_trail(vault: Services, ada: Principal, pro
     vault.environments.variables.read(ada, "prod")
     vault.environments.variables.read_one(ada, "prod", "A")
     vault.environments.variables.list(ada, "prod")
-    vault.environments.history.diff(ada, "prod", 2, 1, action="revision.compare")
+    vault.environments.history.diff(ada, "prod", 2, 1, action=Action.REVISION_COMPARE)
     vault.environments.history.get(ada, "prod", 1)
     vault.environments.history.diff(ada, "prod", 2, 1)
     vault.environments.history.revisions(ada, "prod", None, 10)
@@ -161,7 +162,7 @@ def test_an_event_stays_small_whatever_is_asked_for(vault: Services, ada: Princi
     values(vault, ada, "prod", names=("A",) * 4000)
     values(vault, ada, "prod", names=asked)
     far = replace(ada, id="s" * 500, address="1" * 500, request_id="r" * 500)
-    vault.audit.reads.read(far, "values.read", prod, 1, names=asked, layers=[(prod, 1)] * 4000, account="a" * 9000)
+    vault.audit.reads.read(far, Action.VALUES_READ, prod, 1, names=asked, layers=[(prod, 1)] * 4000, account="a" * 9000)
     vault.audit.reads.turned_away(NotGranted(), far, address="a" * 500, request_id="r" * 500, call="c" * 90_000)
     vault.audit.reads.turned_away(BadLogin(), None, address="a" * 500, request_id="r" * 500, call="c" * 90_000)
     found = events(vault)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from vault.services.audit.trail import Seen
     from vault.services.audit.verify import Report
 
-_COLUMNS = ("at", "action", "result", "actor", "environment_id", "revision", "address")
+_COLUMNS = ("at", "action", "what", "result", "actor", "environment_id", "revision", "address")
 _PAGE = 500
 _FOLLOW_SECONDS = 1.0
 _PROGRESS_SECONDS = 0.2
@@ -192,9 +192,10 @@ def _print_lines(found: Sequence[Seen]) -> None:
 
 
 def _document(seen: Seen) -> dict[str, Any]:
+    from vault.model.action import words_of
     from vault.services.audit.forward import as_document
 
-    return as_document(seen.event, seen.sequence)
+    return {**as_document(seen.event, seen.sequence), "what": words_of(seen.event.action)}
 
 
 def _line(seen: Seen) -> str:

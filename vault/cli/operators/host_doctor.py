@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from vault.cli.operators import host
 from vault.cli.people.doctor import Finding, Verdict
 from vault.errors import StrongroomError
+from vault.model.action import Action
 
 if TYPE_CHECKING:
     from vault.services.backup import Held
@@ -92,7 +93,7 @@ def _logins(found: Settings) -> Finding:
     services = open_vault(found)
     try:
         with services.storage.read() as unit:
-            rows = unit.audit_events.page(Search(action="session.begin"), None, _LOGINS_LOOKED_AT)
+            rows = unit.audit_events.page(Search(action=Action.SESSION_BEGIN), None, _LOGINS_LOOKED_AT)
     finally:
         services.storage.close()
     told = [row for row in rows if row.address]

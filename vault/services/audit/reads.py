@@ -31,7 +31,8 @@ from vault.errors import (
     TooManyRequests,
     Unavailable,
 )
-from vault.model.event import OK, REFUSED, Event
+from vault.model.action import Action
+from vault.model.event import OK, Event
 from vault.model.principal import Principal
 from vault.observe import metrics
 from vault.services.audit.record import (
@@ -93,7 +94,7 @@ class ReadLog:
     def read(
         self,
         principal: Principal,
-        action: str,
+        action: Action,
         environment_id: str | None = None,
         revision: int | None = None,
         *,
@@ -137,7 +138,7 @@ class ReadLog:
             return
         call = clipped(call, CALL_MOST)
         if principal is not None:
-            self._keep(principal, REFUSED, code, environment_id, None, bounded_details({"call": call}), "")
+            self._keep(principal, Action.REFUSED, code, environment_id, None, bounded_details({"call": call}), "")
             return
         gathered = self._refusals.note(address, code, call)
         if gathered is not None:
@@ -192,7 +193,7 @@ class ReadLog:
     def _keep(
         self,
         principal: Principal,
-        action: str,
+        action: Action,
         result: str,
         environment_id: str | None,
         revision: int | None,
@@ -207,7 +208,7 @@ class ReadLog:
 
     def _keep_gathered(self, gathered: Gathered, request_id: str = "") -> None:
         details = bounded_details({"call": gathered.call, "count": gathered.count})
-        who = (gathered.at_us, None, None, "nobody", REFUSED, gathered.code, None, None, None)
+        who = (gathered.at_us, None, None, "nobody", Action.REFUSED, gathered.code, None, None, None)
         request_id = clipped(request_id, REQUEST_ID_MOST)
         self._append([*who, request_id, details, "", clipped(gathered.address, ADDRESS_MOST), ""])
 

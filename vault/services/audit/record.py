@@ -13,6 +13,7 @@ from typing import Any
 
 from vault.crypto import Key, keyed_digest
 from vault.crypto.merkle import leaf_hash
+from vault.model.action import Action
 from vault.model.environment import Variable
 from vault.model.event import FOLDED, GONE, OK, Event, commit, leaf_data
 from vault.model.principal import Principal
@@ -32,7 +33,7 @@ DETAILS_MOST = 4096
 def record(
     unit: UnitOfWork,
     principal: Principal,
-    action: str,
+    action: Action,
     *,
     user_id: str | None = None,
     environment_id: str | None = None,
@@ -53,7 +54,7 @@ def record(
         user_id=user_id or principal.user_id or None,
         actor_id=principal.user_id or None,
         actor=clipped(principal.label, LABEL_MOST),
-        action=action,
+        action=str(action),
         result=OK,
         environment_id=environment_id,
         revision=revision,

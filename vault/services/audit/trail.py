@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from vault.crypto.merkle import HASH_BYTES
 from vault.errors import IntegrityError, InvalidInput
-from vault.model.event import ERASED, GONE, Event
+from vault.model.action import Action
+from vault.model.event import GONE, Event
 from vault.model.principal import Principal, PrincipalKind
 from vault.services.audit.authority import Authority, standing_keys
 from vault.services.audit.reads import ReadLog
@@ -49,7 +50,7 @@ class Trail:
         principal.require_person()
         with self._storage.read() as unit:
             rows = unit.audit_events.page(Search(user_id=principal.user_id), before, limit)
-        self._reads.read(principal, "audit.read")
+        self._reads.read(principal, Action.AUDIT_READ)
         return [_for_owner(_seen(row)) for row in rows]
 
     def search(
@@ -64,7 +65,7 @@ class Trail:
             search = replace(search, about=self._about(variable))
         with self._storage.read() as unit:
             rows = unit.audit_events.page(search, before, limit)
-        self._reads.read(principal, "audit.search", names=[variable] if variable is not None else ())
+        self._reads.read(principal, Action.AUDIT_SEARCH, names=[variable] if variable is not None else ())
         return [_seen(row) for row in rows]
 
     def look(self, principal: Principal, search: Search, limit: int) -> list[Seen]:
@@ -83,7 +84,7 @@ class Trail:
     def export(self, principal: Principal, first: int = 0) -> Iterator[Seen]:
         """All events that have a place, in order, from place `first` on. For operators."""
         self._require(principal)
-        self._reads.read(principal, "audit.export")
+        self._reads.read(principal, Action.AUDIT_EXPORT)
         with self._storage.read() as unit:
             for rows in unit.audit_events.in_order(first):
                 for row in rows:
@@ -105,7 +106,7 @@ class Trail:
         doomed = list(self._doomed(before_us))
         if doomed:
             with self._storage.write() as unit:
-                record(unit, principal, "audit.prune", details={"before_us": before_us, "count": len(doomed)})
+                record(unit, principal, Action.AUDIT_PRUNE, details={"before_us": before_us, "count": len(doomed)})
         for first, hashes in _runs(doomed):
             with self._storage.write() as unit:
                 unit.audit_events.remove(first, first + len(hashes) // HASH_BYTES)
@@ -121,7 +122,7 @@ class Trail:
                     event = Event(*row[:_PLACE])
                     if event.rows:
                         authority.note(event.rows)
-                    if event.at_us < before_us and event.action != ERASED:
+                    if event.at_us < before_us and event.action != Action.USER_ERASE:
                         old.append((row[_PLACE], hash_of(event), event.rows))
             stands = standing_keys(unit)
         # What is not the newest about a row now never becomes it again, so nobody need be kept waiting meanwhile.

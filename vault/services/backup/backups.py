@@ -19,6 +19,7 @@ from vault import __version__
 from vault.crypto.age import X25519Recipient
 from vault.errors import BackupError, ErasedListError, IntegrityError, StrongroomError, Unavailable
 from vault.keys import backup as backup_key
+from vault.model.action import Action
 from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.audit.tree import AuditTree
@@ -136,7 +137,7 @@ class Backups:
 
         def drop(unit: UnitOfWork) -> Dropped:
             dropped = drop_erased(unit, principal, known)
-            audit.record(unit, principal, "backup.drop", details=asdict(dropped))
+            audit.record(unit, principal, Action.BACKUP_DROP, details=asdict(dropped))
             return dropped
 
         return self._storage.transaction(drop), told
@@ -272,7 +273,7 @@ class Backups:
         stored = [told.place for told in made.places if told.is_stored]
         try:
             with self._storage.write() as unit:
-                audit.record(unit, principal, "backup.create", details={"name": made.name, "places": stored})
+                audit.record(unit, principal, Action.BACKUP_CREATE, details={"name": made.name, "places": stored})
         except Unavailable as error:
             # A backup of a database that takes no writes is wanted more than any other.
             made.places[0].warnings.append(f"The backup is not in the audit: {error.message}")

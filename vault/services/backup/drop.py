@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from vault.model.event import ERASED
+from vault.model.action import Action
 from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.backup.erased import Erased, ErasedList
@@ -29,7 +29,7 @@ def drop_erased(unit: UnitOfWork, principal: Principal, erased: ErasedList) -> D
     environments = 0
     for environment_id, at_us in erased.environments.items():
         if unit.shredding.environment(environment_id, at_us).data_keys:
-            audit.record(unit, principal, "environment.erase", environment_id=environment_id)
+            audit.record(unit, principal, Action.ENVIRONMENT_ERASE, environment_id=environment_id)
             environments += 1
     _remember(unit, erased.keys.values())
     return Dropped(people, environments)
@@ -42,7 +42,7 @@ def _drop_person(unit: UnitOfWork, principal: Principal, user_id: str, at_us: in
     unit.shredding.person(user_id, at_us)
     unit.users.remove(user)
     audit.forget(unit, user_id)
-    audit.record(unit, principal, ERASED, user_id=user_id)
+    audit.record(unit, principal, Action.USER_ERASE, user_id=user_id)
     return True
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from vault.errors import BackupError, ErasedListError, NewerRowFormat, StorageError
 from vault.keys import Keyring, MasterKey
+from vault.model.action import Action
 from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.audit.tree import AuditTree
@@ -198,7 +199,7 @@ class Restorer:
         """Say in the audit that it goes on from here, and look at the state that the vault is in."""
         moment = {"archive": archive.name, "created_us": restored.contents.head.created_us}
         details = {**moment, **asdict(restored.dropped)}
-        audit.record(unit, principal, "backup.restore", details=details)
+        audit.record(unit, principal, Action.BACKUP_RESTORE, details=details)
         restored.living_tokens = unit.tokens.living(self._clock())
         found = watched(unit.connection)
         restored.is_locked = found is not None and found.locked

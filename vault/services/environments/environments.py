@@ -8,6 +8,7 @@ from typing import Any
 
 from vault.crypto import keyed_digest
 from vault.errors import InvalidInput, NameTaken, NotFound, NotGranted, QuotaExceeded
+from vault.model.action import Action
 from vault.model.environment import (
     DESCRIPTION_MAX_CHARACTERS,
     Environment,
@@ -96,14 +97,14 @@ class Environments:
                     break
                 after = page[-1].id if deleted else page[-1].name
             views = list(self.views(unit, found[:limit]))
-        self._reads.read(principal, "environment.list")
+        self._reads.read(principal, Action.ENVIRONMENT_LIST)
         return views
 
     def get(self, principal: Principal, reference: str | None) -> Environment:
         """One environment, without its values. Raises `NotFound`."""
         with self._storage.read() as unit:
             view = self.view(unit, self.find(unit, principal, reference, Permission.LIST))
-        self._reads.read(principal, "environment.read", view.id)
+        self._reads.read(principal, Action.ENVIRONMENT_READ, view.id)
         return view
 
     def etag(self, environment: Record | Any) -> str:
@@ -133,8 +134,8 @@ class Environments:
             description=_checked_description(description),
             max_versions=checked_versions(max_versions),
         )
-        unit.changes.add(principal.user_id, seq, "environment.create", row.id, None, row.created_us)
-        audit.record(unit, principal, "environment.create", environment_id=row.id)
+        unit.changes.add(principal.user_id, seq, Action.ENVIRONMENT_CREATE, row.id, None, row.created_us)
+        audit.record(unit, principal, Action.ENVIRONMENT_CREATE, environment_id=row.id)
         return row
 
     def add_row(
@@ -195,8 +196,8 @@ class Environments:
         keeps = columns.get("max_versions", row.max_versions)
         columns["bytes_stored"] = row.bytes_stored - unit.revisions.drop_up_to(row.id, row.last_number - keeps)
         unit.environments.change(row, **columns)
-        unit.changes.add(principal.user_id, seq, "environment.change", row.id, None, now)
-        audit.record(unit, principal, "environment.change", environment_id=row.id)
+        unit.changes.add(principal.user_id, seq, Action.ENVIRONMENT_CHANGE, row.id, None, now)
+        audit.record(unit, principal, Action.ENVIRONMENT_CHANGE, environment_id=row.id)
         return _existing(unit.environments.by_id(row.owner_id, row.id))
 
     def delete(self, unit: UnitOfWork, principal: Principal, reference: str) -> None:
@@ -206,8 +207,8 @@ class Environments:
             raise InvalidInput("The globals cannot be deleted; take their variables out instead.")
         seq, now = unit.users.next_change(principal.user_id), self._clock()
         unit.environments.change(row, deleted_us=now, state_generation=row.state_generation + 1)
-        unit.changes.add(principal.user_id, seq, "environment.delete", row.id, None, now)
-        audit.record(unit, principal, "environment.delete", environment_id=row.id)
+        unit.changes.add(principal.user_id, seq, Action.ENVIRONMENT_DELETE, row.id, None, now)
+        audit.record(unit, principal, Action.ENVIRONMENT_DELETE, environment_id=row.id)
 
     def undelete(self, unit: UnitOfWork, principal: Principal, reference: str, new_name: str | None) -> Record:
         """Bring a deleted environment back, by its id or (the one deleted last) by its name, perhaps under another."""
@@ -224,8 +225,8 @@ class Environments:
             self._ask_to_move(unit, principal, row)
         columns = {"deleted_us": None, "name": name, "state_generation": row.state_generation + 1}
         unit.environments.change(row, **columns, updated_us=now)
-        unit.changes.add(principal.user_id, seq, "environment.undelete", row.id, None, now)
-        audit.record(unit, principal, "environment.undelete", environment_id=row.id)
+        unit.changes.add(principal.user_id, seq, Action.ENVIRONMENT_UNDELETE, row.id, None, now)
+        audit.record(unit, principal, Action.ENVIRONMENT_UNDELETE, environment_id=row.id)
         return _existing(unit.environments.by_id(row.owner_id, row.id))
 
     def view(self, unit: UnitOfWork, row: Record) -> Environment:
@@ -276,10 +277,10 @@ class Environments:
         state = {"last_number": number, "state_generation": environment.state_generation + 1, "updated_us": now}
         size = environment.bytes_stored + len(blob) - freed
         unit.environments.change(environment, current_revision_id=revision_id, bytes_stored=size, **state)
-        unit.changes.add(environment.owner_id, seq, "revision.write", environment.id, number, now)
+        unit.changes.add(environment.owner_id, seq, Action.REVISION_WRITE, environment.id, number, now)
         names = audit.changes(self._instance.secret("digest"), before, variables)
         written = {"environment_id": environment.id, "revision": number, "blob": bytes(blob), "names": names}
-        audit.record(unit, principal, "revision.write", **written)
+        audit.record(unit, principal, Action.REVISION_WRITE, **written)
         return _existing(unit.environments.by_id(environment.owner_id, environment.id))
 
     def _look_up(self, unit: UnitOfWork, principal: Principal, reference: str | None) -> Record | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from vault.errors import InvalidInput, NotFound, NotGranted, TooLarge
 from vault.formats import FORMATS, Format, ParsedFile, Rendered, Source, refuse
+from vault.model.action import Action
 from vault.model.environment import ENVIRONMENT_MAX_BYTES, Variable
 from vault.model.grant import Permission
 from vault.model.policy import allows
@@ -82,7 +83,7 @@ class Transfer:
             # It ran for real up to here, so the plan is what would happen; nothing of it is kept.
             unit.abandon()
             # The plan tells which values are the same: reading is what remains of it.
-            self._reads.read(principal, "import.plan", row.id)
+            self._reads.read(principal, Action.IMPORT_PLAN, row.id)
         plan = plan_of(before[0], merged(before[0], parsed, replace_all=replace_all))
         if not allows(principal, Permission.READ, target_of(row)):
             plan = Plan((), (), (), ())
@@ -93,7 +94,7 @@ class Transfer:
     ) -> Rendered:
         """An environment's own variables as text, references as they were written; disabled ones only where the
         format can say so. `strict` raises `FormatError` where there would be a warning."""
-        snapshot = self._variables.read(principal, reference, action="export")
+        snapshot = self._variables.read(principal, reference, action=Action.EXPORT)
         chosen, target = format_named(format_name), snapshot.target
         told = [variable for variable in snapshot.variables if variable.enabled or chosen.keeps_disabled]
         rendered = chosen.render(told, Source(target.name, target.kind, target.id or ""))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vault.errors import NotFound
+from vault.model.action import Action
 from vault.model.environment import Revision, Variable
 from vault.model.grant import Permission
 from vault.model.principal import Principal
@@ -49,7 +50,7 @@ class History:
         with self._storage.read() as unit:
             row = self._environments.find(unit, principal, reference, Permission.HISTORY)
             found = [_facts(revision) for revision in unit.revisions.page(row.id, before, limit)]
-        self._reads.read(principal, "revision.list", row.id)
+        self._reads.read(principal, Action.REVISION_LIST, row.id)
         return found
 
     def get(self, principal: Principal, reference: str | None, number: int) -> Revision:
@@ -59,11 +60,17 @@ class History:
             revision = self._numbered(unit, environment, number)
             self._ask_current(unit, principal, environment, revision)
             found = _facts(revision, self._sealer.open_stored(unit, environment, revision))
-        self._reads.read(principal, "revision.read", environment.id, number)
+        self._reads.read(principal, Action.REVISION_READ, environment.id, number)
         return found
 
     def diff(
-        self, principal: Principal, reference: str | None, number: int, against: int, *, action: str = "revision.read"
+        self,
+        principal: Principal,
+        reference: str | None,
+        number: int,
+        against: int,
+        *,
+        action: Action = Action.REVISION_READ,
     ) -> list[Change]:
         """How revision `number` differs from revision `against` (0 is the empty one before the first).
 

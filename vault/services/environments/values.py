@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from vault.crypto import keyed_digest
 from vault.errors import IntegrityError, NotFound, RevisionDeleted
+from vault.model.action import Action
 from vault.model.environment import Live, Sealing, Values, Variable, canonical, looks_like_id, resolve_live
 from vault.model.event import OK, UNCHANGED
 from vault.model.grant import GLOBALS_TARGET, Permission
@@ -81,10 +82,10 @@ class ValuesReader:
         etag = self._etag(layers, question, warnings)
         number = current.number if current is not None else None
         if etag in known_etags:
-            self.record(principal, "values.read", layers, UNCHANGED, question.names or ())
+            self.record(principal, Action.VALUES_READ, layers, UNCHANGED, question.names or ())
             return Answer(None, number, etag)
         resolved = resolve_live(map(self.open_live, layers), expand=question.resolve)
-        self.record(principal, "values.read", layers, OK, question.names or ())
+        self.record(principal, Action.VALUES_READ, layers, OK, question.names or ())
         return Answer(_chosen(resolved, question.names, warnings), number, etag)
 
     def layers(self, principal: Principal, reference: str | None) -> tuple[Layer | None, Layer | None]:
@@ -121,7 +122,7 @@ class ValuesReader:
         return self._sealer.open_live(layer.environment, layer.revision, layer.blob, layer.data_key, layer.user_key)
 
     def record(
-        self, principal: Principal, action: str, layers: Sequence[Layer], result: str, names: Sequence[str] = ()
+        self, principal: Principal, action: Action, layers: Sequence[Layer], result: str, names: Sequence[str] = ()
     ) -> None:
         """Tell the audit that an answer is made of these layers, the environment's own last."""
         (environment, number), *beneath = [

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vault.errors import IntegrityError, NotFound, PreconditionFailed, PreconditionRequired, RevisionDeleted
+from vault.model.action import Action
 from vault.model.environment import Environment, Outline, Variable, normal
 from vault.model.grant import Permission, Target
 from vault.model.policy import require
@@ -74,7 +75,12 @@ class Variables:
         self._reads = reads
 
     def read(
-        self, principal: Principal, reference: str | None, *, action: str = "variables.read", names: Iterable[str] = ()
+        self,
+        principal: Principal,
+        reference: str | None,
+        *,
+        action: Action = Action.VARIABLES_READ,
+        names: Iterable[str] = (),
     ) -> Snapshot:
         """All current variables, in order. The audit gets `action`, `names`. Raises `NotFound`, `RevisionDeleted`."""
         with self._storage.read() as unit:
@@ -93,7 +99,7 @@ class Variables:
                 listing = Listing(view, outlines, etag if view.revision else "")
             except RevisionDeleted:
                 listing = Listing(view, (), "", is_deleted=True)
-        self._reads.read(principal, "variables.list", row.id, view.revision)
+        self._reads.read(principal, Action.VARIABLES_LIST, row.id, view.revision)
         return listing
 
     def read_one(self, principal: Principal, reference: str | None, name: str) -> tuple[Variable, Snapshot]:
@@ -194,7 +200,7 @@ class Variables:
         source = self._environments.find(unit, principal, reference, Permission.READ)
         created = self._environments.create(unit, principal, new_name, max_versions=source.max_versions)
         snapshot = self._snapshot(unit, source)
-        audit.record(unit, principal, "environment.copy", environment_id=source.id, revision=snapshot.revision)
+        audit.record(unit, principal, Action.ENVIRONMENT_COPY, environment_id=source.id, revision=snapshot.revision)
         return self.fill(unit, principal, created, snapshot.variables)
 
     def write(
@@ -243,7 +249,9 @@ class Variables:
         after = typed(before, edit(before))
         if current is not None and after == before and not always:
             # Told all the same: whoever may not read could find a value out by writing guesses.
-            audit.record(unit, principal, "revision.unchanged", environment_id=environment.id, revision=current.number)
+            audit.record(
+                unit, principal, Action.REVISION_UNCHANGED, environment_id=environment.id, revision=current.number
+            )
             return Written(current.number, self._environments.etag(environment), changed=False)
         environment = self._environments.store(unit, principal, environment, seq, after, before)
         return Written(environment.last_number, self._environments.etag(environment), changed=True)

@@ -7,6 +7,7 @@ import uuid
 from vault.crypto import context, new_key, seal
 from vault.errors import StorageError
 from vault.keys import Keyring, MasterKey
+from vault.model.action import Action
 from vault.model.principal import vault_itself
 from vault.services import audit
 from vault.services.audit.tree import PURPOSE as CHECKPOINT
@@ -42,4 +43,4 @@ def create(storage: Storage, keyring: Keyring, instance_id: str, provider: str, 
         plant(unit, instance_id, own[CHECKPOINT])
         set_locked(unit.connection, False, now)
         unit.state.add(id=1, instance_id=instance_id, created_us=now, reseal_from_us=None, **active)
-        audit.record(unit, vault_itself("founding"), "vault.create")
+        audit.record(unit, vault_itself("founding"), Action.VAULT_CREATE)

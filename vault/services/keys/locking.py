@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vault.errors import Unavailable
+from vault.model.action import Action
 from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.clock import now_us
@@ -45,7 +46,7 @@ def record(storage: Storage, signer: RowSigner, principal: Principal, *, locked:
     try:
         with storage.write() as unit:
             unit.use_signer(signer)
-            audit.record(unit, principal, "vault.lock" if locked else "vault.unlock")
+            audit.record(unit, principal, Action.VAULT_LOCK if locked else Action.VAULT_UNLOCK)
     except Unavailable as error:
         return f"This is not in the audit: {error.message}"
     return ""

@@ -17,6 +17,7 @@ from sqlalchemy.exc import IntegrityError as ForeignKeyError
 
 from vault.errors import Conflict, NotFound
 from vault.keys import MasterKey
+from vault.model.action import Action
 from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.clock import DAY_US, Clock
@@ -108,7 +109,7 @@ class MasterRotation:
             raise Conflict(f"Version {version} is {row.state}; only a disabled one can be brought back.")
         # The provider first: a version that the vault takes for usable must be.
         self._instance.keyring.provider(row.provider).enable(row.ref)
-        again(lambda: self._set_state(principal, version, "retiring", "keys.restore"))
+        again(lambda: self._set_state(principal, version, "retiring", Action.KEYS_RESTORE))
 
     def destroy(self, principal: Principal, version: int, *, now: bool = False) -> None:
         """Destroy a version for good, with the proof that nothing refers to it; `now` leaves the waiting time out.
@@ -130,7 +131,7 @@ class MasterRotation:
             self._instance.keyring.provider(row.provider).destroy(row.ref)
             with self._storage.write() as unit:
                 unit.destroyed_keys.change(row, confirmed_us=self._clock())
-                audit.record(unit, principal, "keys.destroyed", details={"version": row.version})
+                audit.record(unit, principal, Action.KEYS_DESTROYED, details={"version": row.version})
         return len(waiting)
 
     # -- Its steps --
@@ -168,7 +169,9 @@ class MasterRotation:
             unit.master_keys.add(**row, **canary, created_us=now, changed_us=now)
             # A new version of the state's row is what tells the workers that there is something to learn.
             unit.state.change(state)
-            audit.record(unit, principal, "keys.prepare", details={"version": row["version"], "provider": provider})
+            audit.record(
+                unit, principal, Action.KEYS_PREPARE, details={"version": row["version"], "provider": provider}
+            )
         return key_id
 
     def _activate(self, principal: Principal, pending_id: str) -> int:
@@ -184,7 +187,7 @@ class MasterRotation:
             unit.master_keys.change(old, state="retiring", changed_us=now)
             unit.master_keys.change(pending, state="active", changed_us=now)
             unit.state.change(state, active_master_key_id=pending.id)
-            audit.record(unit, principal, "keys.rotate", details={"version": pending.version})
+            audit.record(unit, principal, Action.KEYS_ROTATE, details={"version": pending.version})
         self._instance.learn()
         return int(pending.version)
 
@@ -200,10 +203,10 @@ class MasterRotation:
             if row.state == "retiring":
                 unit.master_keys.change(row, state="disabled", changed_us=self._clock())
                 unit.state.change(state)
-                audit.record(unit, principal, "keys.retire", details={"version": version})
+                audit.record(unit, principal, Action.KEYS_RETIRE, details={"version": version})
             return row
 
-    def _set_state(self, principal: Principal, version: int, state_name: str, action: str) -> None:
+    def _set_state(self, principal: Principal, version: int, state_name: str, action: Action) -> None:
         with self._storage.write() as unit:
             state = unit.state.hold()
             row = _existing(unit.master_keys.by_version(version))
@@ -225,7 +228,7 @@ class MasterRotation:
                 place = {"provider": row.provider, "ref": row.ref}
                 unit.destroyed_keys.add(**gone, **place, destroyed_us=self._clock(), confirmed_us=None)
                 unit.state.change(state)
-                audit.record(unit, principal, "keys.destroy", details={"version": version})
+                audit.record(unit, principal, Action.KEYS_DESTROY, details={"version": version})
         except ForeignKeyError as error:
             raise Conflict(f"Something still refers to version {version}; nothing was destroyed.") from error
 

@@ -26,6 +26,7 @@ from sqlalchemy.exc import IntegrityError as ForeignKeyError
 
 from vault.crypto import Key, as_sealed, context, open_blob, seal
 from vault.errors import Conflict, Unavailable
+from vault.model.action import Action
 from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.audit.tree import AuditTree
@@ -166,7 +167,7 @@ class Resealing:
                 raise Conflict("A key was made in the future: set the hosts' clocks right first.")
             before_us = max(now, newest + 1)
             unit.state.change(state, reseal_from_us=before_us)
-            audit.record(unit, principal, "keys.reseal_begin")
+            audit.record(unit, principal, Action.KEYS_RESEAL_BEGIN)
             return before_us
 
     def _is_system_key_of(self, before_us: int) -> bool:
@@ -202,7 +203,7 @@ class Resealing:
             rows = unit.credentials.with_lookup(after, BATCH)
             done = sum(self._passkeys.look_up_anew(unit, row) for row in rows if row.kind == Kind.PASSKEY)
             if done:
-                audit.record(unit, principal, "keys.reseal", details={"passkeys": done})
+                audit.record(unit, principal, Action.KEYS_RESEAL, details={"passkeys": done})
             return rows[-1].id if rows else None
 
     def _seal_answers(self, principal: Principal, walk: Walk) -> None:
@@ -278,7 +279,7 @@ class Resealing:
             left = [change for change in changes if change[0].id in same]
             change_many(unit, Revisions, left)
             audit.record(
-                unit, principal, "keys.reseal", user_id=old.owner_id, environment_id=old.environment_id,
+                unit, principal, Action.KEYS_RESEAL, user_id=old.owner_id, environment_id=old.environment_id,
                 details={"revisions": len(left)},
             )  # fmt: skip
         return len(rows)
@@ -325,13 +326,13 @@ class Resealing:
             left: list[Change] = [(row, {}) for row in rows if row._mapping[name] in same]
             change_many(unit, repository, left)
             if left:
-                audit.record(unit, principal, "keys.sign", details={repository.signed.table.name: len(left)})
+                audit.record(unit, principal, Action.KEYS_SIGN, details={repository.signed.table.name: len(left)})
 
     def _end(self, principal: Principal) -> None:
         with self._storage.write() as unit:
             # An event that waits for its place in the tree, and the tree's head, must not depend on an old key: one
             # event more, and the head is signed anew in any case.
-            audit.record(unit, principal, "keys.refuse")
+            audit.record(unit, principal, Action.KEYS_REFUSE)
             AuditTree(self._instance).sequence(unit)
         with self._storage.write() as unit:
             state = unit.state.hold()
@@ -340,7 +341,7 @@ class Resealing:
                 raise Stale("mac")
             self._secrets.drop(unit, ("mac", "checkpoint"))
             unit.state.change(state, reseal_from_us=None)
-            audit.record(unit, principal, "keys.reseal_end")
+            audit.record(unit, principal, Action.KEYS_RESEAL_END)
 
 
 def _go_on(walk: Walk) -> None:

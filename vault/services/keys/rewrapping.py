@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from vault.crypto import as_sealed
 from vault.errors import BlobError
+from vault.model.action import Action
 from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.keys.workers import again, patiently
@@ -198,7 +199,7 @@ class Rewrapping:
             if unit.state.fence().active_master_key_id != target.id:
                 raise Stale("vault_state")
             change_many(unit, UserKeys, changes)
-            audit.record(unit, principal, "keys.rewrap", details={"version": target.version, "keys": len(changes)})
+            audit.record(unit, principal, Action.KEYS_REWRAP, details={"version": target.version, "keys": len(changes)})
 
     def _store_those_unchanged(self, principal: Principal, target: Record, changes: list[Change]) -> int:
         """Another walk, or an erasure, has touched some of them: they are done, or gone."""
@@ -210,5 +211,7 @@ class Rewrapping:
             left = [change for change in changes if change[0].id in same]
             change_many(unit, UserKeys, left)
             if left:
-                audit.record(unit, principal, "keys.rewrap", details={"version": target.version, "keys": len(left)})
+                audit.record(
+                    unit, principal, Action.KEYS_REWRAP, details={"version": target.version, "keys": len(left)}
+                )
             return len(left)

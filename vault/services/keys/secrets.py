@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vault.crypto import context, new_key
+from vault.model.action import Action
 from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.clock import SECOND_US, Clock
@@ -72,7 +73,7 @@ class SecretRotation:
                     self._add(unit, purpose)
             if old - pending:
                 unit.state.change(state)
-                audit.record(unit, principal, "keys.prepare_secrets")
+                audit.record(unit, principal, Action.KEYS_PREPARE_SECRETS)
             return bool(old | pending)
 
     def _add(self, unit: UnitOfWork, purpose: str) -> None:
@@ -97,7 +98,7 @@ class SecretRotation:
             for row in pending:
                 unit.system_secrets.change(row, state="active", changed_us=now)
             unit.state.change(state)
-            audit.record(unit, principal, "keys.rotate_secrets")
+            audit.record(unit, principal, Action.KEYS_ROTATE_SECRETS)
 
     def _drop_overdue(self, principal: Principal) -> int:
         with self._storage.write() as unit:
@@ -111,5 +112,5 @@ class SecretRotation:
                 unit.system_secrets.remove(row)
             if overdue:
                 unit.state.change(state)
-                audit.record(unit, principal, "keys.drop", details={"secrets": len(overdue)})
+                audit.record(unit, principal, Action.KEYS_DROP, details={"secrets": len(overdue)})
         return len(overdue)

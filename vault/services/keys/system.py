@@ -12,6 +12,7 @@ from typing import Any
 
 from vault.crypto import Context, context, open_blob, seal
 from vault.errors import IntegrityError
+from vault.model.action import Action
 from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.clock import DAY_US, Clock
@@ -86,7 +87,7 @@ class SystemRotation:
                 return
             self._instance.add_user_key(unit, None, self._clock(), state="pending")
             unit.state.change(state)
-            audit.record(unit, principal, "keys.prepare_system")
+            audit.record(unit, principal, Action.KEYS_PREPARE_SYSTEM)
 
     def _activate_key(self, principal: Principal) -> None:
         with self._storage.write() as unit:
@@ -100,7 +101,7 @@ class SystemRotation:
             unit.user_keys.change(old, state="retired")
             unit.user_keys.change(pending, state="active")
             unit.state.change(state, active_system_key_id=pending.id)
-            audit.record(unit, principal, "keys.rotate_system")
+            audit.record(unit, principal, Action.KEYS_ROTATE_SYSTEM)
 
     def _move_secrets(self, principal: Principal) -> None:
         with self._storage.write() as unit:
@@ -111,7 +112,7 @@ class SystemRotation:
                     changes.append((row, self._sealed(state, row, self._secret_place(row))))
             change_many(unit, SystemSecrets, changes)
             if changes:
-                audit.record(unit, principal, "keys.reseal", details={"system_secrets": len(changes)})
+                audit.record(unit, principal, Action.KEYS_RESEAL, details={"system_secrets": len(changes)})
 
     def _move_credentials(self, principal: Principal, limit: int) -> int:
         with self._storage.write() as unit:
@@ -121,7 +122,7 @@ class SystemRotation:
             changes = [(row, self._sealed(state, row, self._credential_place(row))) for row in rows]
             change_many(unit, Credentials, changes)
             if changes:
-                audit.record(unit, principal, "keys.reseal", details={"credentials": len(changes)})
+                audit.record(unit, principal, Action.KEYS_RESEAL, details={"credentials": len(changes)})
             return len(changes)
 
     def _drop_retired(self, principal: Principal) -> int:
@@ -137,7 +138,7 @@ class SystemRotation:
                     dropped += 1
             if dropped:
                 unit.state.change(state)
-                audit.record(unit, principal, "keys.drop", details={"system_keys": dropped})
+                audit.record(unit, principal, Action.KEYS_DROP, details={"system_keys": dropped})
         return dropped
 
     def _sealed(self, state: Record, row: Record, place: Context) -> dict[str, Any]:

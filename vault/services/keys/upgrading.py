@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from vault.errors import MacError
+from vault.model.action import Action
 from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.clock import Clock
@@ -56,7 +57,7 @@ class Upgrading:
         """Record in the audit that the schema was upgraded from the migration `before` to this release's."""
         principal.require_operator()
         with self._storage.write() as unit:
-            audit.record(unit, principal, "schema.upgrade", details={"from": before, "to": SCHEMA})
+            audit.record(unit, principal, Action.SCHEMA_UPGRADE, details={"from": before, "to": SCHEMA})
 
     def open(self, principal: Principal) -> int:
         """Open every format that all running workers know. Returns how many."""
@@ -92,7 +93,7 @@ class Upgrading:
             if chosen:
                 unit.state.change(state)
                 formats = [f"{signed.table.name}.{number}" for signed, number in chosen]
-                audit.record(unit, principal, "schema.open_formats", details={"formats": formats})
+                audit.record(unit, principal, Action.SCHEMA_OPEN_FORMATS, details={"formats": formats})
             return len(chosen)
 
     def _unsettled(self, signed: SignedTable) -> int | None:
@@ -146,7 +147,7 @@ class Upgrading:
             left = [row for row in whole if row._mapping[name] in same]
             sign_many(unit, repository, left)
             if left:
-                audit.record(unit, principal, "keys.sign", details={repository.signed.table.name: len(left)})
+                audit.record(unit, principal, Action.KEYS_SIGN, details={repository.signed.table.name: len(left)})
             return len(left)
 
     def _settle(self, signed: SignedTable, number: int, now_us: int | None) -> None:

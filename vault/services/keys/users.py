@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from vault.crypto import as_sealed, key_id_of
 from vault.errors import BlobError, NotFound
+from vault.model.action import Action
 from vault.model.environment import Sealing
 from vault.model.principal import Principal
 from vault.services import audit
@@ -82,7 +83,7 @@ class UserRotation:
             for row in idle:
                 unit.data_keys.remove(row)
             if idle:
-                audit.record(unit, principal, "keys.drop", details={"data_keys": len(idle)})
+                audit.record(unit, principal, Action.KEYS_DROP, details={"data_keys": len(idle)})
         return len(idle)
 
     def _rotate_user(self, principal: Principal, user_id: str, made_before_us: int | None) -> bool:
@@ -97,7 +98,7 @@ class UserRotation:
             self._instance.add_user_key(unit, user_id, self._clock())
             self._move_data_keys(unit, user_id, old, unit.user_keys.active(user_id))
             unit.user_keys.remove(old)
-            audit.record(unit, principal, "keys.rotate_user", user_id=user_id)
+            audit.record(unit, principal, Action.KEYS_ROTATE_USER, user_id=user_id)
             return True
 
     def _move_data_keys(self, unit: UnitOfWork, user_id: str, old: Record, new: Record) -> None:
@@ -123,7 +124,7 @@ class UserRotation:
             self._sealer.add_data_key(unit, environment.owner_id, environment.id)
             self.reseal_metadata(unit, environment)
             audit.record(
-                unit, principal, "keys.rotate_data", user_id=environment.owner_id, environment_id=environment.id
+                unit, principal, Action.KEYS_ROTATE_DATA, user_id=environment.owner_id, environment_id=environment.id
             )
             return True
 

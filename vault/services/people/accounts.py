@@ -15,6 +15,7 @@ from vault.crypto import (
     verify_password,
 )
 from vault.errors import BadLogin, InvalidInput, NameTaken, NotFound, SecondFactorRequired
+from vault.model.action import Action
 from vault.model.environment import EnvironmentKind, looks_like_id
 from vault.model.principal import Principal, Role, vault_itself
 from vault.services import audit
@@ -108,7 +109,7 @@ class Accounts:
             self._throttle.succeeded(unit, attempt, user.id, is_whole=not is_required(unit, user))
             if needs_rehash(phc, self.parameters):
                 self._set_hash(unit, user.id, hash_password(password, self.parameters))
-                audit.record(unit, vault_itself("rehash"), "password.rehash", user_id=user.id)
+                audit.record(unit, vault_itself("rehash"), Action.PASSWORD_REHASH, user_id=user.id)
 
     def add(self, unit: UnitOfWork, principal: Principal, name: str, password: str, role: Role = Role.USER) -> Record:
         """Make an account with its user key and its globals. For operators. Raises `NameTaken`, `InvalidInput`."""
@@ -123,7 +124,7 @@ class Accounts:
         self._instance.add_user_key(unit, user_id, self._clock())
         self._set_hash(unit, user_id, hash_password(password, self.parameters))
         self._environments.add_row(unit, user_id, EnvironmentKind.GLOBALS, "globals")
-        audit.record(unit, principal, "user.add", user_id=user_id)
+        audit.record(unit, principal, Action.USER_ADD, user_id=user_id)
         return _existing(unit.users.by_id(user_id))
 
     def list(self, principal: Principal) -> list[Record]:
@@ -143,7 +144,7 @@ class Accounts:
         principal.require_operator()
         with self._storage.read() as unit:
             rows = unit.users.page(after, limit, None if username is None else fold_username(username))
-        self._reads.read(principal, "user.list")
+        self._reads.read(principal, Action.USER_LIST)
         return rows
 
     def get(self, principal: Principal, reference: str) -> Record:
@@ -151,7 +152,7 @@ class Accounts:
         principal.require_operator()
         with self._storage.read() as unit:
             found = find_person(unit, reference)
-        self._reads.read(principal, "user.read", account=found.id)
+        self._reads.read(principal, Action.USER_READ, account=found.id)
         return found
 
     def set_state(self, unit: UnitOfWork, principal: Principal, reference: str, *, active: bool) -> Record:
@@ -167,7 +168,7 @@ class Accounts:
         unit.users.change(user, state="active" if active else "disabled")
         if not active:
             self._sessions.revoke_all(unit, user.id)
-        audit.record(unit, principal, "user.enable" if active else "user.disable", user_id=user.id)
+        audit.record(unit, principal, Action.USER_ENABLE if active else Action.USER_DISABLE, user_id=user.id)
         return find_person(unit, user.id)
 
     def set_role(self, unit: UnitOfWork, principal: Principal, reference: str, role: Role) -> Record:
@@ -180,7 +181,7 @@ class Accounts:
         user = held_as_found(unit, found)
         unit.users.change(user, role=str(role))
         self._sessions.revoke_all(unit, user.id)
-        audit.record(unit, principal, "user.role", user_id=user.id, details={"role": str(role)})
+        audit.record(unit, principal, Action.USER_ROLE, user_id=user.id, details={"role": str(role)})
         return find_person(unit, user.id)
 
     def has_operator(self, principal: Principal) -> bool:
@@ -196,7 +197,7 @@ class Accounts:
         check_new_password(password, user.name)
         self._replace_hash(unit, user, hash_password(password, self.parameters))
         self._sessions.revoke_all(unit, user.id)
-        audit.record(unit, principal, "user.password", user_id=user.id)
+        audit.record(unit, principal, Action.USER_PASSWORD, user_id=user.id)
 
     def prove(self, principal: Principal, password: str, check: Callable[[], None] = lambda: None) -> Record:
         """One's own account, now that the password was given once more; with a second factor, both are to be recent.
@@ -231,7 +232,7 @@ class Accounts:
         hold(unit, new.user)
         self._replace_hash(unit, new.user, new.phc)
         self._sessions.revoke_all(unit, new.user.id, but=principal.id)
-        audit.record(unit, principal, "password.change")
+        audit.record(unit, principal, Action.PASSWORD_CHANGE)
         return _existing(unit.users.by_id(new.user.id))
 
     def me(self, principal: Principal) -> Record:

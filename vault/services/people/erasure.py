@@ -14,6 +14,7 @@ from typing import Protocol
 
 from vault.errors import InvalidInput
 from vault.keys import JITTER
+from vault.model.action import Action
 from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.clock import SECOND_US, Clock
@@ -111,7 +112,7 @@ class Erasure:
         unit.users.remove(user)
         forgotten = audit.forget(unit, user.id)
         counts = {"data_keys": shredded.data_keys, "user_keys": shredded.user_keys}
-        audit.record(unit, principal, "user.erase", user_id=user.id, details=counts)
+        audit.record(unit, principal, Action.USER_ERASE, user_id=user.id, details=counts)
         # Deleted rows lie in SQLite's log until it is emptied; if this process dies before, the purge does it.
         unit.after_commit(self._storage.empty_log)
         return ErasureReport(

@@ -21,6 +21,7 @@ from vault.errors import (
     NotFound,
     SecondFactorRequired,
 )
+from vault.model.action import Action
 from vault.model.principal import Principal, vault_itself
 from vault.services import audit
 from vault.services.keys.workers import again
@@ -144,7 +145,7 @@ class Logins:
                 return self._session(unit, user, visit, principal, "password")
             kinds = offered(unit, user.id)
             if not kinds:
-                audit.record(unit, _door(visit), "factor.missing", user_id=user.id)
+                audit.record(unit, _door(visit), Action.FACTOR_MISSING, user_id=user.id)
                 return Challenge("", (), 0)
             facts = Sealed(
                 kind=visit.kind,
@@ -155,7 +156,7 @@ class Logins:
             )
             purpose = Purpose.STEP_UP if principal else Purpose.LOGIN
             challenge_id, expires_us = self._challenges.open(unit, purpose, facts)
-            audit.record(unit, _door(visit), "session.challenge", user_id=user.id)
+            audit.record(unit, _door(visit), Action.SESSION_CHALLENGE, user_id=user.id)
             options = None
             if Kind.PASSKEY in kinds:
                 options = self._passkeys.request_options(unit, user.id, facts.random_bytes, alone=False)
@@ -213,7 +214,7 @@ class Logins:
             begun = self._session(unit, user, visit, principal, factors)
             if left is not None:
                 details = {"left": left}
-                audit.record(unit, _door(visit), "factor.recovery", user_id=user.id, details=details)
+                audit.record(unit, _door(visit), Action.FACTOR_RECOVERY, user_id=user.id, details=details)
             return replace(begun, recovery_codes_left=left)
 
     def _holder(self, unit: UnitOfWork, claim: _Claim) -> Record:
@@ -246,7 +247,7 @@ class Logins:
             # A stranger's are gathered by address, as every refusal is.
             if user_id is not None:
                 details = {"kind": str(claim.kind)}
-                audit.record(unit, _door(visit), "factor.refused", user_id=user_id, details=details)
+                audit.record(unit, _door(visit), Action.FACTOR_REFUSED, user_id=user_id, details=details)
 
     def _session(
         self, unit: UnitOfWork, user: Record, visit: Visit, principal: Principal | None, factors: str

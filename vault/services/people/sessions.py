@@ -14,6 +14,7 @@ from typing import Any
 
 from vault.crypto import TokenKind, context, digest, key_id_of, keyed_digest, matches, mint, parse
 from vault.errors import BadLogin, BlobError, NewerFormat, NotAuthenticated, NotFound
+from vault.model.action import Action
 from vault.model.principal import Principal, PrincipalKind, Role, vault_itself
 from vault.services import audit
 from vault.services.clock import SECOND_US, Clock
@@ -118,7 +119,7 @@ class Sessions:
         if row is None:
             raise NotFound()
         details = {"factors": factors, "kind": kind}
-        audit.record(unit, _principal(row, user, address, request_id), "session.begin", details=details)
+        audit.record(unit, _principal(row, user, address, request_id), Action.SESSION_BEGIN, details=details)
         return NewSession(row, user, minted.text)
 
     def _make_room(self, unit: UnitOfWork, user: Record) -> None:
@@ -131,7 +132,7 @@ class Sessions:
             over = rows[: living - self._settings.quota_sessions + 1]
             self._revoke(unit, over)
             details = {"because": "limit", "sessions": [row.id for row in over[:_TOLD_MOST]]}
-            audit.record(unit, vault_itself("login"), "session.revoke", user_id=user.id, details=details)
+            audit.record(unit, vault_itself("login"), Action.SESSION_REVOKE, user_id=user.id, details=details)
         if ended > ENDED_MOST:
             unit.sessions.trim_ended(user.id, ENDED_MOST, now)
 
@@ -174,19 +175,19 @@ class Sessions:
         """End one of one's own sessions. Raises `NotFound`."""
         principal.require_person()
         self._revoke(unit, [self._own(unit, principal, session_id)])
-        audit.record(unit, principal, "session.revoke")
+        audit.record(unit, principal, Action.SESSION_REVOKE)
 
     def revoke_own(self, unit: UnitOfWork, principal: Principal) -> None:
         """End all of one's own sessions, this one too."""
         principal.require_person()
         self.revoke_all(unit, principal.user_id)
-        audit.record(unit, principal, "session.revoke_all")
+        audit.record(unit, principal, Action.SESSION_REVOKE_ALL)
 
     def revoke_others(self, unit: UnitOfWork, principal: Principal) -> None:
         """End all of one's own sessions but the one that asks."""
         principal.require_person()
         self.revoke_all(unit, principal.user_id, but=principal.id)
-        audit.record(unit, principal, "session.revoke_all")
+        audit.record(unit, principal, Action.SESSION_REVOKE_ALL)
 
     def revoke_all(self, unit: UnitOfWork, user_id: str, *, but: str | None = None) -> int:
         """End a user's sessions, but for one; how many. For other services: permission was asked there."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from vault.crypto import TokenKind, digest, mint, parse
 from vault.errors import InvalidInput, NotAuthenticated, NotFound, NotGranted, QuotaExceeded
+from vault.model.action import Action
 from vault.model.grant import Grant, Permission, make_grant
 from vault.model.principal import Principal, PrincipalKind
 from vault.services import audit
@@ -159,7 +160,7 @@ class Tokens:
         if row.expires_us is not None:
             maker = unit.tokens.by_id(row.parent_id) if row.parent_id else None
             unit.tokens.change(row, expires_us=_renewed(row, maker, seconds, now))
-            audit.record(unit, principal, "token.renew")
+            audit.record(unit, principal, Action.TOKEN_RENEW)
         return self._view(unit, _existing(unit.tokens.by_id(row.id)))
 
     def _make_room(self, unit: UnitOfWork, user_id: str, now: int) -> None:
@@ -190,8 +191,8 @@ class Tokens:
             **_asked_columns(request),
         )
         self._add_grants(unit, minted.id, grants)
-        unit.changes.add(principal.user_id, seq, "token.create", None, None, now)
-        audit.record(unit, principal, "token.create")
+        unit.changes.add(principal.user_id, seq, Action.TOKEN_CREATE, None, None, now)
+        audit.record(unit, principal, Action.TOKEN_CREATE)
         return replace(self._view(unit, _existing(unit.tokens.by_id(minted.id))), secret=minted.text)
 
     def list(self, principal: Principal, after: tuple[int, str] | None, limit: int) -> list[TokenView]:
@@ -200,7 +201,7 @@ class Tokens:
             made_by = principal.id if principal.kind is PrincipalKind.TOKEN else None
             rows = unit.tokens.page(principal.user_id, after, limit, of_token=made_by)
             stored = unit.grants.of_tokens([row.id for row in rows])
-        self._reads.read(principal, "token.list")
+        self._reads.read(principal, Action.TOKEN_LIST)
         grants: dict[str, list[Grant]] = {row.id: [] for row in rows}
         for grant in stored:
             grants[grant.token_id].append(grant_of(grant))
@@ -211,7 +212,7 @@ class Tokens:
         with self._storage.read() as unit:
             made_by = principal.id if principal.kind is PrincipalKind.TOKEN else None
             rows = unit.tokens.living_of(principal.user_id, self._clock(), limit, of_token=made_by)
-        self._reads.read(principal, "token.list")
+        self._reads.read(principal, Action.TOKEN_LIST)
         return [row.accessor for row in rows]
 
     def get(self, principal: Principal, token_id: str) -> TokenView:
@@ -234,7 +235,7 @@ class Tokens:
         unit.tokens.change(row, **changed | {"previous_digest": previous[0], "previous_digest_key_id": previous[1]})
         if not overlap_seconds:
             self._revoke_below(unit, [row.id])
-        audit.record(unit, principal, "token.rotate")
+        audit.record(unit, principal, Action.TOKEN_ROTATE)
         return replace(self._view(unit, _existing(unit.tokens.by_id(row.id))), secret=minted.text)
 
     def revoke(self, unit: UnitOfWork, principal: Principal, token_id: str) -> None:
@@ -243,8 +244,8 @@ class Tokens:
         seq, now = unit.users.next_change(row.user_id), self._clock()
         unit.tokens.change(row, revoked_us=now)
         self._revoke_below(unit, [row.id])
-        unit.changes.add(row.user_id, seq, "token.revoke", None, None, now)
-        audit.record(unit, principal, "token.revoke")
+        unit.changes.add(row.user_id, seq, Action.TOKEN_REVOKE, None, None, now)
+        audit.record(unit, principal, Action.TOKEN_REVOKE)
 
     def _revoke_below(self, unit: UnitOfWork, token_ids: Sequence[str]) -> None:
         now, generation = self._clock(), unit.tokens.children(token_ids)

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from vault.errors import IntegrityError, InvalidInput, NameTaken, NotFound, NotGranted
+from vault.model.action import Action
 from vault.model.environment import EnvironmentKind
 from vault.model.grant import Permission, Target, path_covers
 from vault.model.policy import allows, require
@@ -83,7 +84,7 @@ class Metadata:
             raise NotGranted()
         with self._storage.read() as unit:
             rows = unit.environments.below(principal.user_id, prefix)
-        self._reads.read(principal, "environment.list")
+        self._reads.read(principal, Action.ENVIRONMENT_LIST)
         shown = [row.name for row in rows if allows(principal, Permission.LIST, target_of(row))]
         return sorted({first + slash for first, slash, _ in (name[len(prefix) :].partition("/") for name in shown)})
 
@@ -95,7 +96,7 @@ class Metadata:
             if not allows(principal, Permission.HISTORY, target_of(row)):
                 revisions = [revision for revision in revisions if revision.id == row.current_revision_id]
             custom = self._sealer.open_metadata(unit, row).get("custom_metadata") or None
-        self._reads.read(principal, "environment.read", row.id)
+        self._reads.read(principal, Action.ENVIRONMENT_READ, row.id)
         return Told(row, tuple(revisions), custom)
 
     def permissions(self, principal: Principal, name: str) -> frozenset[Permission]:
@@ -124,7 +125,7 @@ class Metadata:
         rules = {name: wish for name, wish in wishes.items() if name != "custom_metadata"}
         if told or rules:
             unit.environments.change(made, **rules, **told)
-            audit.record(unit, principal, "environment.change", environment_id=made.id)
+            audit.record(unit, principal, Action.ENVIRONMENT_CHANGE, environment_id=made.id)
 
     def patch(self, unit: UnitOfWork, principal: Principal, name: str, wishes: Mapping[str, Any]) -> None:
         """As `set`, where there is one, and None takes a pair out of the custom metadata. Raises `NotFound`."""
@@ -144,8 +145,8 @@ class Metadata:
             return
         seq = unit.users.next_change(principal.user_id)
         unit.shredding.environment(row.id, self._clock())
-        unit.changes.add(principal.user_id, seq, "environment.erase", row.id, None, self._clock())
-        audit.record(unit, principal, "environment.erase", environment_id=row.id)
+        unit.changes.add(principal.user_id, seq, Action.ENVIRONMENT_ERASE, row.id, None, self._clock())
+        audit.record(unit, principal, Action.ENVIRONMENT_ERASE, environment_id=row.id)
 
     def delete(self, unit: UnitOfWork, principal: Principal, name: str) -> None:
         """Delete an environment so that it can be brought back. One that is not there does not matter."""
@@ -162,7 +163,7 @@ class Metadata:
         if all(getattr(row, column) == rule for column, rule in rules.items()):
             return row
         unit.environments.change(row, **rules)
-        audit.record(unit, principal, "environment.change", environment_id=row.id)
+        audit.record(unit, principal, Action.ENVIRONMENT_CHANGE, environment_id=row.id)
         changed = unit.environments.by_id(row.owner_id, row.id)
         if changed is None:
             raise NotFound()
@@ -191,7 +192,7 @@ class Metadata:
         if rules["max_versions"] < before["max_versions"] or rules[after] != before[after]:
             ask(unit, principal, Permission.DELETE, EVERYWHERE)
         unit.environments.change(row, **self._environments.telling(unit, row, **{_DEFAULTS: rules}))
-        audit.record(unit, principal, "defaults.change", environment_id=row.id)
+        audit.record(unit, principal, Action.DEFAULTS_CHANGE, environment_id=row.id)
 
     def _stored_defaults(self, unit: UnitOfWork, globals_: Record) -> dict[str, Any]:
         return dict(self._sealer.open_metadata(unit, globals_).get(_DEFAULTS, {}))

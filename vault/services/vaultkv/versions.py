@@ -22,6 +22,7 @@ from vault.errors import (
     PreconditionRequired,
     RevisionDeleted,
 )
+from vault.model.action import Action
 from vault.model.environment import Variable, resolve_live
 from vault.model.event import OK, UNCHANGED
 from vault.model.grant import Permission
@@ -118,10 +119,10 @@ class Versions:
         if self._sealer.is_gone(current):
             return Found(version, etag, is_gone=True)
         if etag in known_etags:
-            self._values.record(principal, "version.read", layers, UNCHANGED)
+            self._values.record(principal, Action.VERSION_READ, layers, UNCHANGED)
             return Found(version, etag)
         values, told = self._opened(layers, wanted)
-        self._values.record(principal, "version.read", layers, OK)
+        self._values.record(principal, Action.VERSION_READ, layers, OK)
         return Found(version, etag, values, warnings=(*warnings, *told))
 
     def write(
@@ -158,7 +159,7 @@ class Versions:
         def hide(row: Record) -> dict[str, Any] | None:
             return None if self._sealer.is_gone(row) else {"deletion_us": now}
 
-        self._change(unit, principal, name, numbers, Permission.DELETE, "revision.delete", hide)
+        self._change(unit, principal, name, numbers, Permission.DELETE, Action.REVISION_DELETE, hide)
 
     def undelete(self, unit: UnitOfWork, principal: Principal, name: str, numbers: Collection[int]) -> None:
         """Bring hidden versions back, and take away a time of deletion that lies ahead."""
@@ -166,7 +167,7 @@ class Versions:
         def show(row: Record) -> dict[str, Any] | None:
             return None if row.destroyed or row.deletion_us is None else {"deletion_us": None}
 
-        self._change(unit, principal, name, numbers, Permission.UPDATE, "revision.undelete", show)
+        self._change(unit, principal, name, numbers, Permission.UPDATE, Action.REVISION_UNDELETE, show)
 
     def destroy(self, unit: UnitOfWork, principal: Principal, name: str, numbers: Collection[int]) -> None:
         """Remove the values of versions for good; their numbers and times stay."""
@@ -174,7 +175,7 @@ class Versions:
         def remove(row: Record) -> dict[str, Any] | None:
             return None if row.destroyed else {"destroyed": True, "blob": None, "data_key_id": None, "size": 0}
 
-        self._change(unit, principal, name, numbers, Permission.DELETE, "revision.destroy", remove)
+        self._change(unit, principal, name, numbers, Permission.DELETE, Action.REVISION_DESTROY, remove)
 
     def _change(
         self,
@@ -183,7 +184,7 @@ class Versions:
         name: str,
         numbers: Collection[int] | None,
         permission: Permission,
-        action: str,
+        action: Action,
         decide: Callable[[Record], dict[str, Any] | None],
     ) -> None:
         found = unit.environments.by_name(principal.user_id, name)
@@ -245,7 +246,7 @@ class Versions:
             known = etag in known_etags
             values = None if known else _shown(self._sealer.open_stored(unit, row, revision))
         result = UNCHANGED if known else OK
-        self._reads.read(principal, "version.read", environment.id, revision.number, result=result)
+        self._reads.read(principal, Action.VERSION_READ, environment.id, revision.number, result=result)
         return Found(version, etag, values)
 
     def _opened(self, layers: Sequence[Layer], wanted: Wanted) -> tuple[dict[str, Any], tuple[str, ...]]:

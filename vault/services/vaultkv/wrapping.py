@@ -17,6 +17,7 @@ from typing import Any
 
 from vault.crypto import Context, TokenKind, context, keyed_digest, mint, parse
 from vault.errors import InvalidInput, NotAuthenticated, QuotaExceeded, Unavailable
+from vault.model.action import Action
 from vault.model.principal import Principal, PrincipalKind
 from vault.services import audit
 from vault.services.clock import SECOND_US, Clock
@@ -103,7 +104,7 @@ class Wrapping:
         times = {"created_us": made.created_us, "expires_us": made.created_us + made.ttl_seconds * SECOND_US}
         if not unit.wrapped_answers.fill(scope, **self._sealed(scope, made, answer), **times):
             raise Unavailable("The reservation for this answer has expired, because the call took too long.")
-        audit.record(unit, principal, "wrapping.wrap")
+        audit.record(unit, principal, Action.WRAPPING_WRAP)
         return made
 
     def release(self, unit: UnitOfWork, reserved: Wrapped) -> None:
@@ -144,7 +145,7 @@ class Wrapping:
         """The answer, and nothing of it is left. Raises `InvalidInput`; every cause looks the same."""
         scope, row = self._found(unit, token, unit.wrapped_answers.take)
         document = self._open(scope, row)
-        audit.record(unit, _reader(row, token, address, request_id), "wrapping.unwrap")
+        audit.record(unit, _reader(row, token, address, request_id), Action.WRAPPING_UNWRAP)
         return str(document["answer"])
 
     def rewrap(self, unit: UnitOfWork, token: str, address: str, request_id: str) -> Wrapped:
@@ -158,7 +159,7 @@ class Wrapping:
         scope, whose = self._scope(made.token), {"user_id": row.user_id, "token_id": row.token_id}
         # It replaces the old one, so there is room.
         unit.wrapped_answers.add(scope=scope, **self._sealed(scope, made, document["answer"]), **whose, **times)
-        audit.record(unit, _reader(row, token, address, request_id), "wrapping.wrap")
+        audit.record(unit, _reader(row, token, address, request_id), Action.WRAPPING_WRAP)
         return made
 
     def look_up(self, token: str) -> Wrapped:

@@ -12,7 +12,8 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, delete, func, insert, or_, select, tuple_, update
 from sqlalchemy.sql import ColumnElement
 
-from vault.model.event import ERASED, FOLDED, Event
+from vault.model.action import Action
+from vault.model.event import FOLDED, Event
 from vault.storage.signing.repository import Record, Repository
 from vault.storage.signing.signed import RowSigner, SignedTable
 from vault.storage.tables import audit_events, audit_head, audit_pruned
@@ -209,7 +210,7 @@ class AuditEvents:
 
     def erasures(self) -> set[str]:
         """The ids of the people whose erasure was recorded."""
-        statement = select(audit_events.c.user_id).where(audit_events.c.action == ERASED)
+        statement = select(audit_events.c.user_id).where(audit_events.c.action == Action.USER_ERASE)
         return {user_id for user_id in self._connection.execute(statement).scalars() if user_id}
 
     def _copy(self, rows: Iterable[Sequence[Any]]) -> None:

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, case, delete, func, insert, select, update
 from sqlalchemy.sql import ColumnElement
 
 from vault import __version__
+from vault.model.action import Action
 from vault.storage.database.schema import SCHEMA_NUMBER
 from vault.storage.database.upsert import upsert
 from vault.storage.rows.trim import beyond
@@ -34,10 +35,10 @@ class Changes(_Plain):
     """The feed of what changed for a user; its numbers never skip."""
 
     def add(
-        self, user_id: str, seq: int, kind: str, environment_id: str | None, revision: int | None, at_us: int
+        self, user_id: str, seq: int, kind: Action, environment_id: str | None, revision: int | None, at_us: int
     ) -> None:
         """Note one change under the number that `Users.next_change` gave."""
-        row = {"user_id": user_id, "seq": seq, "kind": kind, "at_us": at_us}
+        row = {"user_id": user_id, "seq": seq, "kind": str(kind), "at_us": at_us}
         self._connection.execute(insert(changes), {**row, "environment_id": environment_id, "revision": revision})
         if seq % _LOOK_EVERY == 0:
             old = (changes.c.user_id == user_id) & (changes.c.seq <= seq - CHANGES_MOST)

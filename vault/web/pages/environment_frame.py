@@ -6,6 +6,7 @@ import contextlib
 from typing import Any
 
 from vault.errors import NotFound
+from vault.model.action import Action
 from vault.model.environment import Environment
 from vault.services.environments.variables import Precondition
 from vault.web.frame.both import called, home_of
@@ -33,6 +34,8 @@ def changed_since(env: str | None, revision: Any) -> dict[str, Any]:
     # The older one may be pruned by now: then only that there is a newer one can be told.
     with contextlib.suppress(NotFound):
         if isinstance(revision, int) and 0 <= revision < now:
-            found = services().environments.history.diff(principal(), env, now, revision, action="revision.compare")
+            found = services().environments.history.diff(
+                principal(), env, now, revision, action=Action.REVISION_COMPARE
+            )
             changes = [{"name": change.name, "kind": change.kind} for change in found]
     return {"etag": listing.etag, "revision": now, "changes": changes}

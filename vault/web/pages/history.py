@@ -7,6 +7,7 @@ from typing import Any
 from flask import Response
 
 from vault.errors import InvalidInput
+from vault.model.action import Action
 from vault.services.environments.environments import GLOBALS
 from vault.web.frame.blueprint import new_blueprint
 from vault.web.frame.both import both
@@ -45,7 +46,7 @@ def show_diff_with_values(env: str | None = GLOBALS) -> Response:
 def _diff(env: str | None, older: int, newer: int, *, with_values: bool) -> Response:
     older, newer = sorted((older, newer))
     environment = services().environments.environments.get(principal(), env)
-    action = "revision.read" if with_values else "revision.compare"
+    action = Action.REVISION_READ if with_values else Action.REVISION_COMPARE
     changes = services().environments.history.diff(principal(), env, newer, older, action=action)
     about: dict[str, Any] = {"older": older, "newer": newer, "changes": changes, "with_values": with_values}
     return render("diff.html", **frame(environment, "history"), **about)

@@ -7,6 +7,7 @@ import datetime
 from flask import Response, request
 
 from vault.errors import InvalidInput
+from vault.model.action import Action
 from vault.storage import Search
 from vault.web.frame import cursor, deeds
 from vault.web.frame.operators import new_operator_blueprint
@@ -39,7 +40,7 @@ def _page(
     asked: dict[str, str], events: list[dict[str, object]], before: str, status: int = 200,
     faults: dict[str, str] | None = None,
 ) -> Response:  # fmt: skip
-    told = {"asked": asked, "events_shown": events, "before": before, "faults": faults or {}, "actions": deeds.ACTIONS}
+    told = {"asked": asked, "events_shown": events, "before": before, "faults": faults or {}, "actions": list(Action)}
     return render("operator_audit.html", status, tab="audit", **told)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Response, request
 
+from vault.model.action import Action
 from vault.model.budgets import RouteClass
 from vault.web.frame import agents, cursor, deeds
 from vault.web.frame.blueprint import new_blueprint
@@ -15,7 +16,7 @@ blueprint = new_blueprint("security", RouteClass.SESSION)
 
 _RECENT = 8
 _LOOKED_AT = 60
-_LOOKING = frozenset({"audit.read", "token.list", "environment.list"})
+_LOOKING = frozenset({Action.AUDIT_READ, Action.TOKEN_LIST, Action.ENVIRONMENT_LIST})
 _PAGE = 50
 
 

@@ -24,6 +24,7 @@ from tests.support.vaults import (
     values,
 )
 from vault.errors import ErasedListError, Forbidden, NotFound
+from vault.model.action import Action
 from vault.model.principal import Principal
 from vault.services import Services, audit
 from vault.services.backup import Kind as Keep
@@ -169,7 +170,7 @@ def test_an_environment_that_was_erased_stays_erased(
     with backed.storage.write() as unit:
         [row] = [row for row in unit.environments.page(bob.user_id, limit=9) if row.name == "prod"]
         unit.shredding.environment(row.id, clock())
-        audit.record(unit, HOST, "environment.erase", environment_id=row.id)
+        audit.record(unit, HOST, Action.ENVIRONMENT_ERASE, environment_id=row.id)
     backed.backups.tell_erased(HOST)
     url = fresh_database("sqlite")
     done = restored(backed, url, path, clock=clock)

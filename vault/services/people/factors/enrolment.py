@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from vault.errors import BadSecondFactor, Conflict, InvalidInput, NotFound
+from vault.model.action import Action
 from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.clock import Clock
@@ -167,7 +168,7 @@ class Factors:
         unit.challenges.drop_of(user.id)
         unit.users.change(user, second_factor=False)
         self._sessions.revoke_all(unit, user.id)
-        audit.record(unit, principal, "factor.reset", user_id=user.id)
+        audit.record(unit, principal, Action.FACTOR_RESET, user_id=user.id)
 
     def _remove(self, principal: Principal, factor_id: str) -> None:
         with self._storage.write() as unit:
@@ -180,7 +181,7 @@ class Factors:
             if len(rows) == 1:
                 self._recovery.drop(unit, user.id)
                 unit.users.change(user, second_factor=False)
-            audit.record(unit, principal, "factor.remove", details={"kind": row.kind, "id": row.id})
+            audit.record(unit, principal, Action.FACTOR_REMOVE, details={"kind": row.kind, "id": row.id})
 
     def _new_recovery_codes(self, principal: Principal) -> tuple[str, ...]:
         with self._storage.write() as unit:
@@ -188,7 +189,7 @@ class Factors:
             if not user.second_factor:
                 raise Conflict("Recovery codes stand in for a second factor: add one first.")
             codes = self._recovery.renew(unit, user.id)
-            audit.record(unit, principal, "factor.recovery_codes")
+            audit.record(unit, principal, Action.FACTOR_RECOVERY_CODES)
             return codes
 
     # -- Steps that they share --
@@ -241,7 +242,7 @@ class Factors:
             self._sessions.revoke_all(unit, user.id, but=principal.id)
             # Nor may what was begun with that password add another one, for whoever shares this session's cookie.
             unit.challenges.drop_of(user.id)
-        audit.record(unit, principal, "factor.add", details={"kind": str(kind), "id": row_id})
+        audit.record(unit, principal, Action.FACTOR_ADD, details={"kind": str(kind), "id": row_id})
         return Added(Factor(row_id, str(kind), name, self._clock(), None), codes)
 
 

@@ -1,0 +1,63 @@
+"""What the audit records: each action has words, is recorded somewhere, and keeps the name that was ever stored."""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from vault.model.action import Action, words_of
+
+ROOT = Path(__file__).parents[3]
+BRIDGE = ROOT / "tests" / "releases" / "0.1.1" / "strongroom-0.1.1-py3-none-any.whl"
+
+NAME_MOST = 64
+"""The width of the column."""
+
+NEVER_RECORDED = {"backup.key"}
+"""Release 0.1.1 had words for it; no release has stored it."""
+
+
+@pytest.fixture(scope="module")
+def source() -> str:
+    """Everything under `vault/` but the enum itself."""
+    files = (ROOT / "vault").rglob("*.py")
+    return "\n".join(path.read_text() for path in files if path.name != "action.py")
+
+
+@pytest.mark.parametrize("action", Action)
+def test_an_action_has_words_of_its_own(action: Action) -> None:
+    assert action.words[:1].isupper()
+    assert not action.words.endswith(".")
+    assert words_of(str(action)) == action.words != action
+
+
+@pytest.mark.parametrize("action", Action)
+def test_an_action_is_recorded_somewhere(action: Action, source: str) -> None:
+    assert re.search(rf"\bAction\.{action.name}\b", source)
+
+
+@pytest.mark.parametrize("action", Action)
+def test_a_member_is_called_as_its_stored_name(action: Action) -> None:
+    assert action.name == action.upper().replace(".", "_")
+    assert len(action) <= NAME_MOST
+
+
+def test_every_name_that_an_older_release_stored_is_known() -> None:
+    with zipfile.ZipFile(BRIDGE) as wheel:
+        stored = set(re.findall(r'^    "([a-z._]+)": "', wheel.read("vault/web/deeds.py").decode(), re.MULTILINE))
+    assert "values.read" in stored
+    assert stored - NEVER_RECORDED <= set(Action)
+
+
+@pytest.mark.parametrize("name", ["base.add", "values.read.twice", "", "Values.Read"])
+def test_a_name_of_a_newer_release_stands_for_itself(name: str) -> None:
+    assert words_of(name) == name
+
+
+@pytest.mark.parametrize("action", [Action.REFUSED, Action.VALUES_READ, Action.USER_ERASE])
+def test_an_action_is_written_as_its_name(action: Action) -> None:
+    assert f"{action}" == str(action) == json.loads(json.dumps(action)) == action.value
