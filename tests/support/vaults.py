@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from vault import settings
 from vault.app import open_vault, prepare_vault
-from vault.errors import DatabaseUnavailable, Unavailable
+from vault.errors import DatabaseUnavailable
 from vault.model.environment import Variable
 from vault.model.grant import Permission
 from vault.model.principal import Principal, PrincipalKind, Role, host_operator
@@ -30,12 +30,11 @@ from vault.services.environments.variables import Precondition
 from vault.services.people.erasure import ErasureReport
 from vault.services.people.sessions import NewSession
 from vault.services.tokens.tokens import GrantRequest, TokenRequest, TokenView
-from vault.storage import Record, Stale, UnitOfWork
+from vault.storage import Record, UnitOfWork
 
 PASSWORD = "lantern gravel ninefold otter"
 ADDRESS = "192.0.2.10"
 HOST = host_operator("test")
-_TRIES = 8
 
 T = TypeVar("T")
 
@@ -90,13 +89,7 @@ def opened_again(vault: Services, clock: Clock = now_us, **changes: Any) -> Iter
 
 def write(vault: Services, action: Callable[[UnitOfWork], T]) -> T:
     """Run `action` in one transaction, again from its start while others are faster, as the API does."""
-    for _ in range(_TRIES):
-        try:
-            with vault.storage.write() as unit:
-                return action(unit)
-        except Stale:
-            continue
-    raise Unavailable("Many others write to this at the same time; ask again.")
+    return vault.storage.transaction(action)
 
 
 def add_person(vault: Services, name: str = "ada", role: Role = Role.USER) -> Principal:

@@ -12,7 +12,7 @@ from typing import TypeVar
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from vault.errors import DatabaseUnavailable, OutcomeUnknown, Unavailable, VaultLocked
+from vault.errors import DatabaseUnavailable, OutcomeUnknown, VaultLocked
 from vault.storage.database.driver import DriverConnections
 from vault.storage.database.engine import (
     SQLITE_BUSY_SECONDS,
@@ -25,6 +25,7 @@ from vault.storage.database.engine import (
 from vault.storage.database.renewal import Renewal
 from vault.storage.database.same_file import SameFile
 from vault.storage.database.session_limits import ORDINARY, SessionLimits
+from vault.storage.retry import again
 from vault.storage.rows import audit, keys, upkeep
 from vault.storage.rows.challenges import Challenges
 from vault.storage.rows.environments import Environments
@@ -32,15 +33,12 @@ from vault.storage.rows.revisions import Revisions
 from vault.storage.rows.sessions import Sessions
 from vault.storage.rows.tokens import Grants, Tokens
 from vault.storage.rows.users import Credentials, KnownAddresses, Users
-from vault.storage.signing.repository import Stale, WrittenRow
+from vault.storage.signing.repository import WrittenRow
 from vault.storage.signing.row_formats import RowFormats
 from vault.storage.signing.signed import RowSigner
 from vault.storage.walks.shredding import Shredding
 
 T = TypeVar("T")
-
-_TRIES = 8
-
 
 _LOG_WAIT_MILLISECONDS = 500
 """Writers wait as long as this does."""
@@ -228,13 +226,11 @@ class Storage:
 
         Raises `Unavailable` when they stay so, and as `write` does.
         """
-        for _ in range(_TRIES):
-            try:
-                with self.write() as unit:
-                    return action(unit)
-            except Stale:
-                continue
-        raise Unavailable("Many others write to this at the same time; ask again.")
+        return again(self._once, action)
+
+    def _once(self, action: Callable[[UnitOfWork], T]) -> T:
+        with self.write() as unit:
+            return action(unit)
 
     @contextmanager
     def write(self) -> Iterator[UnitOfWork]:
@@ -289,7 +285,7 @@ class Storage:
 def _take(turn: threading.Lock) -> None:
     # As long as SQLite's own wait for another process: whoever waits longer holds a thread that reads could use.
     if not turn.acquire(timeout=SQLITE_BUSY_SECONDS):
-        raise DatabaseUnavailable("Many others write at the same time; ask again.")
+        raise DatabaseUnavailable("Many others are writing at the same moment. Please try again.")
 
 
 def _commit(connection: Connection, transaction: sa.RootTransaction) -> None:

@@ -21,11 +21,11 @@ from tests.support.vaults import (
     write,
 )
 from vault.errors import BadLogin, InvalidInput, NotAuthenticated
+from vault.model.folding import fold_address
 from vault.model.principal import Principal
 from vault.services import Services
 from vault.services.idempotency import Call, Claim, KeptAnswer
 from vault.services.people.factors.challenges import Purpose, Sealed
-from vault.services.people.throttle import fold_address
 from vault.storage import Search, UnitOfWork
 
 

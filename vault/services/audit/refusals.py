@@ -6,8 +6,8 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from vault.model.folding import fold_address
 from vault.services.clock import SECOND_US, Clock
-from vault.services.people.throttle import fold_address
 
 MINUTE_US = 60 * SECOND_US
 _MOST = 256

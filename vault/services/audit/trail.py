@@ -9,6 +9,7 @@ from vault.crypto.merkle import HASH_BYTES
 from vault.errors import IntegrityError, InvalidInput
 from vault.model.action import Action
 from vault.model.event import GONE, Event
+from vault.model.folding import fold_username
 from vault.model.principal import Principal, PrincipalKind
 from vault.services.audit.authority import Authority, standing_keys
 from vault.services.audit.reads import ReadLog
@@ -17,7 +18,6 @@ from vault.services.audit.tree import AuditTree
 from vault.services.audit.verify import Verifier
 from vault.services.clock import DAY_US, Clock
 from vault.services.own.instance import Instance
-from vault.services.people.throttle import fold_username
 from vault.storage import About, Held, Record, Search, Storage
 
 _PLACE = len(Event._fields)

@@ -21,11 +21,12 @@ from vault.model.action import Action
 from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.clock import DAY_US, Clock
-from vault.services.keys.workers import Waiting, WorkerStatus, again
+from vault.services.keys.workers import Waiting, WorkerStatus
 from vault.services.own.instance import Instance
 from vault.services.own.keys import make_canary
 from vault.settings import Settings
 from vault.storage import Record, Storage, UnitOfWork
+from vault.storage.retry import again
 from vault.storage.walks.key_walk import references
 
 
@@ -92,12 +93,12 @@ class MasterRotation:
         principal.require_operator()
         pending = self._pending(principal, provider)
         self._waiting.for_all(wait_seconds)
-        return again(lambda: self._activate(principal, pending))
+        return again(self._activate, principal, pending)
 
     def retire(self, principal: Principal, version: int) -> None:
         """Disable a version that nothing refers to: from now on the provider refuses it. Raises `Conflict`."""
         principal.require_operator()
-        row = again(lambda: self._disable(principal, version))
+        row = again(self._disable, principal, version)
         self._instance.keyring.provider(row.provider).disable(row.ref)
 
     def restore(self, principal: Principal, version: int) -> None:
@@ -109,7 +110,7 @@ class MasterRotation:
             raise Conflict(f"Version {version} is {row.state}; only a disabled one can be brought back.")
         # The provider first: a version that the vault takes for usable must be.
         self._instance.keyring.provider(row.provider).enable(row.ref)
-        again(lambda: self._set_state(principal, version, "retiring", Action.KEYS_RESTORE))
+        again(self._set_state, principal, version, "retiring", Action.KEYS_RESTORE)
 
     def destroy(self, principal: Principal, version: int, *, now: bool = False) -> None:
         """Destroy a version for good, with the proof that nothing refers to it; `now` leaves the waiting time out.
@@ -119,7 +120,7 @@ class MasterRotation:
         """
         principal.require_operator()
         self.finish_destroying(principal)
-        again(lambda: self._remove(principal, version, now))
+        again(self._remove, principal, version, now)
         self.finish_destroying(principal)
 
     def finish_destroying(self, principal: Principal) -> int:
@@ -152,7 +153,7 @@ class MasterRotation:
             return str(found.id)
         first = all(row.provider != name for row in [*rows, *gone])
         ref = self._instance.keyring.create_version(name, first=first)
-        return again(lambda: self._insert(principal, name, ref))
+        return again(self._insert, principal, name, ref)
 
     def _insert(self, principal: Principal, provider: str, ref: str) -> str:
         now, key_id = self._clock(), str(uuid.uuid4())

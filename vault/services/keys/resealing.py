@@ -35,13 +35,14 @@ from vault.services.keys.rewrapping import BATCH, FULL_SPEED, Pace, Progress, Wa
 from vault.services.keys.secrets import SecretRotation
 from vault.services.keys.system import SystemRotation
 from vault.services.keys.users import UserRotation
-from vault.services.keys.workers import Waiting, again
+from vault.services.keys.workers import Waiting
 from vault.services.own.instance import Instance
 from vault.services.people.factors import Kind, Passkeys
 from vault.services.people.sessions import Sessions
 from vault.settings import Settings
 from vault.storage import Record, Stale, Storage, UnitOfWork
 from vault.storage.database.newer_tables import require_every_signed_table
+from vault.storage.retry import again
 from vault.storage.rows.revisions import Revisions
 from vault.storage.signing.repository import Repository
 from vault.storage.walks.key_walk import Change, change_many, data_keys_before, unchanged, users_with_key_before
@@ -131,7 +132,7 @@ class Resealing:
         principal.require_operator()
         with self._storage.read() as unit:
             require_every_signed_table(unit.connection)
-        before_us = again(lambda: self._begin(principal))
+        before_us = again(self._begin, principal)
         while self._clock() < before_us:
             # Or what this run makes would be of "before" too.
             time.sleep(_TICK_SECONDS)
@@ -185,7 +186,7 @@ class Resealing:
             if not people:
                 return
             for user_id in people:
-                again(lambda user_id=user_id: self._end_sessions_of(user_id))  # type: ignore[misc]
+                again(self._end_sessions_of, user_id)
                 _go_on(walk)
 
     def _end_sessions_of(self, user_id: str) -> None:
@@ -195,7 +196,7 @@ class Resealing:
     def _look_up_anew(self, principal: Principal, walk: Walk) -> None:
         after: str | None = ""
         while after is not None:
-            after = again(lambda after=after: self._look_some_up_anew(principal, after))  # type: ignore[misc]
+            after = again(self._look_some_up_anew, principal, after)
             _go_on(walk)
 
     def _look_some_up_anew(self, principal: Principal, after: str) -> str | None:
@@ -208,7 +209,7 @@ class Resealing:
 
     def _seal_answers(self, principal: Principal, walk: Walk) -> None:
         for purpose in ANSWERS:
-            while count := again(lambda purpose=purpose: self._seal_some_answers(purpose)):  # type: ignore[misc]
+            while count := again(self._seal_some_answers, purpose):
                 walk.add(count)
                 _go_on(walk)
 
@@ -256,7 +257,7 @@ class Resealing:
         walk.add(self._people.rotate_environment(principal, row))
 
     def _move_revisions(self, principal: Principal, old: Record, walk: Walk) -> None:
-        while count := again(lambda: self._move_some_revisions(principal, old)):
+        while count := again(self._move_some_revisions, principal, old):
             walk.add(count)
             _go_on(walk)
 
@@ -313,7 +314,7 @@ class Resealing:
                 rows = signed_before(unit, repository, self._instance.secret("mac").id, after, BATCH)
             if not rows:
                 return
-            again(lambda rows=rows: self._sign_some(principal, repository, rows))  # type: ignore[misc]
+            again(self._sign_some, principal, repository, rows)
             walk.add(len(rows))
             _go_on(walk)
             after = rows[-1]._mapping[repository.signed.key_names[0]]

@@ -21,10 +21,10 @@ from vault.errors import BlobError
 from vault.model.action import Action
 from vault.model.principal import Principal
 from vault.services import audit
-from vault.services.keys.workers import again, patiently
 from vault.services.own.instance import Instance
 from vault.services.own.keys import master_key
 from vault.storage import Record, Stale, Storage
+from vault.storage.retry import again, patiently
 from vault.storage.rows.keys import UserKeys
 from vault.storage.walks.key_walk import (
     Change,
@@ -188,10 +188,10 @@ class Rewrapping:
         if not changes:
             return 0
         try:
-            patiently(lambda: self._store_all(principal, target, changes))
+            patiently(self._store_all, principal, target, changes)
             return len(changes)
         except Stale:
-            return again(lambda: self._store_those_unchanged(principal, target, changes))
+            return again(self._store_those_unchanged, principal, target, changes)
 
     def _store_all(self, principal: Principal, target: Record, changes: list[Change]) -> None:
         with self._storage.write() as unit:

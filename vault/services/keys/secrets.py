@@ -7,11 +7,12 @@ from vault.model.action import Action
 from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.clock import SECOND_US, Clock
-from vault.services.keys.workers import Waiting, again
+from vault.services.keys.workers import Waiting
 from vault.services.own.instance import Instance
 from vault.services.own.keys import SECRET_PURPOSES
 from vault.settings import Settings
 from vault.storage import Record, Storage, UnitOfWork
+from vault.storage.retry import again
 
 LASTING = ("token", "digest")
 """Purposes whose old keys are still needed for a while: for tokens that are not used yet, and for kept answers."""
@@ -34,10 +35,10 @@ class SecretRotation:
     def rotate(self, principal: Principal, before_us: int) -> None:
         """New secrets for every purpose whose active one was made before a moment. Raises `Unavailable`."""
         principal.require_operator()
-        if not again(lambda: self._prepare(principal, before_us)):
+        if not again(self._prepare, principal, before_us):
             return
         self._waiting.for_all()
-        again(lambda: self._activate(principal))
+        again(self._activate, principal)
         self._instance.learn()
         # From here on nobody who lives signs with an old one.
         self._waiting.for_all()
@@ -59,7 +60,7 @@ class SecretRotation:
     def drop_overdue(self, principal: Principal) -> int:
         """Delete retired secrets for tokens and digests whose grace has passed; how many."""
         principal.require_operator()
-        return again(lambda: self._drop_overdue(principal))
+        return again(self._drop_overdue, principal)
 
     def _prepare(self, principal: Principal, before_us: int) -> bool:
         """Make what is to be made; whether there is anything pending now."""

@@ -17,10 +17,11 @@ from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.clock import DAY_US, Clock
 from vault.services.keys.rewrapping import FULL_SPEED, Pace, Progress, Walk, no_progress
-from vault.services.keys.workers import Waiting, again
+from vault.services.keys.workers import Waiting
 from vault.services.own.credentials import place_of
 from vault.services.own.instance import Instance
 from vault.storage import Record, Storage
+from vault.storage.retry import again
 from vault.storage.rows.keys import SystemSecrets
 from vault.storage.rows.users import Credentials
 from vault.storage.walks.key_walk import Change, change_many, credentials_under, is_sealing
@@ -42,9 +43,9 @@ class SystemRotation:
     def rotate(self, principal: Principal, *, wait_seconds: float | None = None) -> None:
         """A new system key, or the one that an earlier call left pending. Raises `Unavailable` for a slow worker."""
         principal.require_operator()
-        again(lambda: self._prepare_key(principal))
+        again(self._prepare_key, principal)
         self._waiting.for_all(wait_seconds)
-        again(lambda: self._activate_key(principal))
+        again(self._activate_key, principal)
         self._instance.learn()
         # From here on nobody who lives seals under the old one.
         self._waiting.for_all(wait_seconds)
@@ -64,10 +65,10 @@ class SystemRotation:
         """Seal under the active system key what retired ones still seal, but for answers that end within a day."""
         principal.require_operator()
         self._instance.learn()
-        again(lambda: self._move_secrets(principal))
+        again(self._move_secrets, principal)
         walk = Walk(pace, 0, progress)
         while not walk.is_over():
-            count = again(lambda: self._move_credentials(principal, pace.batch))
+            count = again(self._move_credentials, principal, pace.batch)
             if not count:
                 break
             walk.add(count)
@@ -76,7 +77,7 @@ class SystemRotation:
     def drop_retired(self, principal: Principal) -> int:
         """Delete retired system keys that nothing needs any more; how many."""
         principal.require_operator()
-        return again(lambda: self._drop_retired(principal))
+        return again(self._drop_retired, principal)
 
     # -- Its steps --
 

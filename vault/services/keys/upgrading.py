@@ -17,10 +17,10 @@ from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.clock import Clock
 from vault.services.keys.rewrapping import FULL_SPEED, Pace, Walk, no_progress
-from vault.services.keys.workers import again
 from vault.services.own.instance import Instance
 from vault.storage import SCHEMA_NUMBER, Record, Storage, UnitOfWork
 from vault.storage.database.schema import SCHEMA
+from vault.storage.retry import again
 from vault.storage.signing.later_formats import FormatStatus, format_states, later_formats
 from vault.storage.signing.repository import Repository
 from vault.storage.signing.signed import FIRST_FORMAT, SignedTable
@@ -62,7 +62,7 @@ class Upgrading:
     def open(self, principal: Principal) -> int:
         """Open every format that all running workers know. Returns how many."""
         principal.require_operator()
-        opened = again(lambda: self._open(principal))
+        opened = again(self._open, principal)
         if opened:
             self._instance.learn()
         return opened
@@ -127,7 +127,7 @@ class Upgrading:
                 rows = of_older_format(unit, repository, number, after, pace.batch)
             if not rows:
                 break
-            signed = again(lambda rows=rows: self._sign_some(principal, repository, rows))  # type: ignore[misc]
+            signed = again(self._sign_some, principal, repository, rows)
             done += signed
             walk.add(signed)
             after = rows[-1]._mapping[repository.signed.key_names[0]]

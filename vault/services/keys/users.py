@@ -10,14 +10,14 @@ from vault.crypto import as_sealed, key_id_of
 from vault.errors import BlobError, NotFound
 from vault.model.action import Action
 from vault.model.environment import Sealing
+from vault.model.folding import fold_username
 from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.clock import DAY_US, Clock
 from vault.services.environments.sealing import Sealer
-from vault.services.keys.workers import again
 from vault.services.own.instance import Instance
-from vault.services.people.throttle import fold_username
 from vault.storage import Record, Storage, UnitOfWork
+from vault.storage.retry import again
 from vault.storage.rows.keys import DataKeys
 from vault.storage.walks.key_walk import (
     Change,
@@ -52,12 +52,12 @@ class UserRotation:
     def rotate_user(self, principal: Principal, user_id: str, made_before_us: int | None = None) -> bool:
         """A new user key for a person; False where the present one is young enough, or the person is gone."""
         principal.require_operator()
-        return again(lambda: self._rotate_user(principal, user_id, made_before_us))
+        return again(self._rotate_user, principal, user_id, made_before_us)
 
     def rotate_environment(self, principal: Principal, data_key: Record) -> bool:
         """A new data key for the environment of an active one; False where it is not that any more."""
         principal.require_operator()
-        return again(lambda: self._rotate_environment(principal, data_key))
+        return again(self._rotate_environment, principal, data_key)
 
     def rotate_by_age(self, principal: Principal, user_key_days: int, data_key_days: int) -> dict[str, int]:
         """Replace some of the keys that are older than that many days (0 is for ever); how many of each kind."""

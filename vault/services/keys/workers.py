@@ -7,11 +7,9 @@ that died without a word counts no more when its lease lapses; one that comes ba
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
 
-from vault.errors import DatabaseUnavailable, Unavailable
+from vault.errors import Unavailable
 from vault.services.clock import Clock
 from vault.services.own.instance import HOLDS_NOTHING
 from vault.storage import Record, Stale, Storage, UnitOfWork
@@ -20,11 +18,6 @@ WAIT_SECONDS = 30.0
 """Longer than a worker's lease: whoever does not answer by then lives, and cannot use the new key."""
 
 _POLL_SECONDS = 0.1
-_PATIENT_TRIES = 5
-_PATIENT_SECONDS = 1.0
-_TRIES = 8
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,27 +65,6 @@ class Waiting:
 
     def _behind(self, unit: UnitOfWork, state_version: int) -> list[Record]:
         return [row for row in unit.workers.living(self._clock()) if row.state_version < state_version]
-
-
-def patiently(action: Callable[[], T]) -> T:
-    """What `action` returns, tried again while the database takes no writes: long work outlasts a short outage, and
-    on SQLite a crowd of writers. Raises `DatabaseUnavailable` after the last try."""
-    for _ in range(_PATIENT_TRIES):
-        try:
-            return action()
-        except DatabaseUnavailable:
-            time.sleep(_PATIENT_SECONDS)
-    return action()
-
-
-def again(action: Callable[[], T]) -> T:
-    """What `action` returns, run again from its start while others are faster."""
-    for attempt in range(_TRIES):
-        try:
-            return action()
-        except Stale:
-            time.sleep(_POLL_SECONDS * attempt)
-    raise Unavailable("Others change the same keys at this moment; ask again.")
 
 
 def _not_yet(behind: list[Record]) -> Unavailable:

@@ -17,20 +17,21 @@ from vault.crypto import (
 from vault.errors import BadLogin, InvalidInput, NameTaken, NotFound, SecondFactorRequired
 from vault.model.action import Action
 from vault.model.environment import EnvironmentKind, looks_like_id
+from vault.model.folding import fold_username
 from vault.model.principal import Principal, Role, vault_itself
 from vault.services import audit
 from vault.services.clock import Clock
 from vault.services.environments.environments import Environments
-from vault.services.keys.workers import again
 from vault.services.own.credentials import PASSWORD, opened, sealed
 from vault.services.own.instance import Instance
 from vault.services.people.counting import counted
 from vault.services.people.factors.kinds import is_required
 from vault.services.people.finding import find_person, held_as_found, keep_an_operator
 from vault.services.people.sessions import Sessions, hold
-from vault.services.people.throttle import Attempt, Throttle, fold_username
+from vault.services.people.throttle import Attempt, Throttle
 from vault.settings import Settings
 from vault.storage import Record, Storage, UnitOfWork
+from vault.storage.retry import again
 
 USERNAME_MAX_CHARACTERS = 64
 
@@ -87,12 +88,12 @@ class Accounts:
         """
         self._instance.require_unlocked()
         folded = fold_username(username)
-        user, attempt, phc = again(lambda: self._admit(folded, address))
+        user, attempt, phc = again(self._admit, folded, address)
         right = verify_password(phc or dummy_hash(self.parameters), password)
         if user is None or phc is None or not right or user.state != "active":
             raise BadLogin()
         known, stored = user, phc
-        again(lambda: self._succeed(known, attempt, stored, password))
+        again(self._succeed, known, attempt, stored, password)
         return user
 
     def _admit(self, folded: str, address: str) -> tuple[Record | None, Attempt, str | None]:

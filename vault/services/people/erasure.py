@@ -15,12 +15,12 @@ from typing import Protocol
 from vault.errors import InvalidInput
 from vault.keys import JITTER
 from vault.model.action import Action
+from vault.model.folding import fold_username
 from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.clock import SECOND_US, Clock
 from vault.services.people.finding import find_person, held_as_found, keep_an_operator
 from vault.services.people.sessions import Sessions, hold
-from vault.services.people.throttle import fold_username
 from vault.settings import Settings
 from vault.storage import Record, Storage, UnitOfWork
 

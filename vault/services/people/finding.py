@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from vault.errors import Conflict, NotFound
 from vault.model.environment import canonical, looks_like_id
+from vault.model.folding import fold_username
 from vault.model.principal import Principal, PrincipalKind, Role
-from vault.services.people.throttle import fold_username
 from vault.storage import Record, Stale, UnitOfWork
 
 

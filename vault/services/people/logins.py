@@ -24,7 +24,6 @@ from vault.errors import (
 from vault.model.action import Action
 from vault.model.principal import Principal, vault_itself
 from vault.services import audit
-from vault.services.keys.workers import again
 from vault.services.people.accounts import Accounts
 from vault.services.people.counting import counted
 from vault.services.people.factors.challenges import Challenge, Challenges, Purpose, Sealed
@@ -35,6 +34,7 @@ from vault.services.people.factors.totp import Totp
 from vault.services.people.sessions import NewSession, Sessions, hold
 from vault.services.people.throttle import Attempt, Throttle
 from vault.storage import Record, Storage, UnitOfWork
+from vault.storage.retry import again
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class Logins:
 
     def begin_passkey(self, visit: Visit) -> Challenge:
         """A challenge for whoever signs in with a passkey alone. Raises `TooManyRequests`."""
-        return again(lambda: self._ask_for_passkey(Purpose.LOGIN, Sealed(kind=visit.kind), visit.address))
+        return again(self._ask_for_passkey, Purpose.LOGIN, Sealed(kind=visit.kind), visit.address)
 
     def complete(self, challenge_id: str, proof: Proof, visit: Visit) -> NewSession:
         """The session that a challenge was for. Raises `BadSecondFactor`, `TooManyRequests`."""
@@ -116,7 +116,7 @@ class Logins:
     def begin_passkey_step_up(self, principal: Principal, visit: Visit) -> Challenge:
         """A challenge for a session whose person gives a passkey in the place of all else."""
         principal.require_person()
-        return again(lambda: self._ask_session_for_passkey(principal, visit))
+        return again(self._ask_session_for_passkey, principal, visit)
 
     def complete_step_up(self, principal: Principal, challenge_id: str, proof: Proof, visit: Visit) -> NewSession:
         """The fresh session that a challenge was for. Raises as `complete` does."""
@@ -127,7 +127,7 @@ class Logins:
     # -- A challenge --
 
     def _begin_or_ask(self, user: Record, visit: Visit, principal: Principal | None) -> NewSession:
-        found = again(lambda: self._begin_or_challenge(user, visit, principal))
+        found = again(self._begin_or_challenge, user, visit, principal)
         if isinstance(found, NewSession):
             return found
         if not found.kinds:
@@ -182,12 +182,12 @@ class Logins:
         self, purpose: Purpose, challenge_id: str, proof: Proof, visit: Visit, principal: Principal | None
     ) -> NewSession:
         kind = proof.kind()
-        facts, attempt = again(lambda: self._admit(purpose, challenge_id, kind, visit, principal))
+        facts, attempt = again(self._admit, purpose, challenge_id, kind, visit, principal)
         claim = _Claim(purpose, challenge_id, facts, kind, proof, attempt)
         try:
-            return again(lambda: self._finish(claim, visit, principal))
+            return again(self._finish, claim, visit, principal)
         except (BadLogin, BadSecondFactor) as error:
-            again(lambda: self._note_refusal(claim, visit))
+            again(self._note_refusal, claim, visit)
             raise BadSecondFactor() from error
 
     def _admit(

@@ -17,13 +17,12 @@ begin anew for ever. A code is one of a million and three are good at a time: 10
 
 from __future__ import annotations
 
-import ipaddress
 import secrets
-import unicodedata
 from dataclasses import dataclass
 
 from vault.crypto import keyed_digest
 from vault.errors import TooManyRequests
+from vault.model.folding import fold_address
 from vault.services.clock import DAY_US, SECOND_US, Clock
 from vault.services.own.instance import Instance
 from vault.storage import Record, UnitOfWork
@@ -41,23 +40,6 @@ COUNTERS_MOST = 100_000
 """In all: about 20 MB. Each attempt hashes a password, so filling this takes longer than a counter lives."""
 _LOOK_EVERY = 256
 REMEMBERED_US = 30 * DAY_US
-
-
-def fold_username(name: str) -> str:
-    """The one form under which a name is looked up and counted: case, space and NFKC variants are the same."""
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold()).strip()
-
-
-def fold_address(address: str) -> str:
-    """An IPv4 address itself, the /64 of an IPv6 one: whoever has one address of it has them all."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, ipaddress.IPv6Address):
-        mapped = parsed.ipv4_mapped
-        return str(mapped) if mapped else str(ipaddress.ip_network((parsed, 64), strict=False))
-    return str(parsed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,10 +20,10 @@ from typing import Any
 from vault.crypto import Context, context, keyed_digest
 from vault.errors import BadSecondFactor, TooManyRequests
 from vault.model.environment import looks_like_id
+from vault.model.folding import fold_address
 from vault.services.clock import SECOND_US, Clock
 from vault.services.environments.documents import known_members, read_document
 from vault.services.own.instance import Instance
-from vault.services.people.throttle import fold_address
 from vault.storage import Record, UnitOfWork
 
 LIFE_SECONDS = 5 * 60

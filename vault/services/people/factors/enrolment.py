@@ -15,7 +15,6 @@ from vault.model.action import Action
 from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.clock import Clock
-from vault.services.keys.workers import again
 from vault.services.people.factors.challenges import Challenges, Purpose, Sealed
 from vault.services.people.factors.factor import Added, Factor, FactorList, PasskeyEnrolment, TotpEnrolment
 from vault.services.people.factors.kinds import Kind, factors_of
@@ -25,6 +24,7 @@ from vault.services.people.factors.totp import Totp
 from vault.services.people.finding import find_person, held_as_found
 from vault.services.people.sessions import Sessions
 from vault.storage import Record, Storage, UnitOfWork
+from vault.storage.retry import again
 
 FACTORS_MOST = 20
 NAME_MAX_CHARACTERS = 64
@@ -65,7 +65,7 @@ class Factors:
     def begin_totp(self, principal: Principal) -> TotpEnrolment:
         """A new secret for an authenticator app. Raises `StepUpRequired`, `Conflict` for too many."""
         principal.require_recent_proof(self._clock())
-        return again(lambda: self._begin_totp(principal))
+        return again(self._begin_totp, principal)
 
     def pending_totp(self, principal: Principal, enrolment_id: str) -> TotpEnrolment:
         """What `begin_totp` told, once more, while it waits. Raises `NotFound`."""
@@ -79,7 +79,7 @@ class Factors:
         """Add the app, which shows a code to prove that it has the secret. Raises `NotFound`, `InvalidInput`."""
         principal.require_person()
         name = _checked_name(name, Kind.TOTP)
-        return again(lambda: self._confirm_totp(principal, enrolment_id, code, name))
+        return again(self._confirm_totp, principal, enrolment_id, code, name)
 
     def _begin_totp(self, principal: Principal) -> TotpEnrolment:
         with self._storage.write() as unit:
@@ -110,7 +110,7 @@ class Factors:
     def begin_passkey(self, principal: Principal) -> PasskeyEnrolment:
         """What a browser needs to make a passkey. Raises `StepUpRequired`, `Conflict` for too many."""
         principal.require_recent_proof(self._clock())
-        return again(lambda: self._begin_passkey(principal))
+        return again(self._begin_passkey, principal)
 
     def confirm_passkey(
         self, principal: Principal, enrolment_id: str, credential: Mapping[str, Any], name: str = ""
@@ -118,7 +118,7 @@ class Factors:
         """Add the passkey that a browser has made. Raises `NotFound`, `InvalidInput`, `Conflict`."""
         principal.require_person()
         name = _checked_name(name, Kind.PASSKEY)
-        return again(lambda: self._confirm_passkey(principal, enrolment_id, credential, name))
+        return again(self._confirm_passkey, principal, enrolment_id, credential, name)
 
     def _begin_passkey(self, principal: Principal) -> PasskeyEnrolment:
         with self._storage.write() as unit:
@@ -148,12 +148,12 @@ class Factors:
     def remove(self, principal: Principal, factor_id: str) -> None:
         """Remove one of one's factors; the last one takes the recovery codes with it. Raises `NotFound`."""
         principal.require_recent_proof(self._clock())
-        again(lambda: self._remove(principal, factor_id))
+        again(self._remove, principal, factor_id)
 
     def new_recovery_codes(self, principal: Principal) -> tuple[str, ...]:
         """Ten new codes in place of the old ones, told this once. Raises `StepUpRequired`, `Conflict`."""
         principal.require_recent_proof(self._clock())
-        return again(lambda: self._new_recovery_codes(principal))
+        return again(self._new_recovery_codes, principal)
 
     def reset(self, unit: UnitOfWork, principal: Principal, reference: str) -> None:
         """Take all factors off an account whose person has lost them, by name or id, as an operator.
