@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCKS := deploy/requirements
 STAMP := $(VENV)/.installed
+DOCS_STAMP := $(VENV)/.docs-installed
+SITE := build/docs
 NODE_CLIENTS := tests/interop/node
 NODE_STAMP := $(NODE_CLIENTS)/node_modules/.package-lock.json
 # Two workers: each has a PostgreSQL and a Redis of its own.
@@ -16,7 +18,7 @@ export PIP_NO_INPUT := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test lint format bench soak lock servers clean
+.PHONY: help setup demo serve test lint format docs bench soak lock servers clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +67,16 @@ format: $(STAMP) ## let ruff format and mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# What builds the site is installed at the first `make docs`; its lock agrees with that of everything else.
+$(DOCS_STAMP): $(LOCKS)/docs.txt | $(STAMP)
+	$(BIN)/python -m pip install --quiet --require-hashes -r $(LOCKS)/docs.txt
+	@touch $@
+
+docs: $(DOCS_STAMP) ## build the pages of docs/ as a site in build/docs; a broken link is an error
+	$(BIN)/zensical build --clean --strict
+	@deploy/scripts/no-other-hosts.sh $(SITE)
+	@echo "Open $(SITE)/index.html in a browser."
+
 bench: $(STAMP) ## measure, side by side in one run (BENCH="reads audit": these alone)
 	BENCH="$(BENCH)" $(BIN)/python -m tests.bench
 
@@ -85,6 +97,8 @@ lock: $(STAMP) ## solve the dependencies anew (UPGRADE=--upgrade takes newer ver
 	$(LOCK) -c $(LOCKS)/dev.txt --extra server -o $(LOCKS)/server.txt pyproject.toml
 	$(LOCK) -c $(LOCKS)/dev.txt --extra server $(PROVIDERS) -o $(LOCKS)/providers.txt pyproject.toml
 	$(LOCK) -c $(LOCKS)/dev.txt -o $(LOCKS)/base.txt pyproject.toml
+	$(LOCK) -c $(LOCKS)/dev.txt --extra docs -o $(LOCKS)/docs.txt pyproject.toml
+	$(LOCK) -c $(LOCKS)/dev.txt --extra audit -o $(LOCKS)/audit.txt pyproject.toml
 	$(LOCK) -c $(LOCKS)/dev.txt --only-build-deps --build-deps-for wheel -o $(LOCKS)/build.txt pyproject.toml
 
 clean: ## remove what was built; data directories stay

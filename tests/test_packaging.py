@@ -144,6 +144,8 @@ def _required(*extras: str) -> list[Requirement]:
         ("server", ("server",)),
         ("providers", ("server", "awskms", "pkcs11", "s3")),
         ("dev", ("server", "awskms", "pkcs11", "s3", "dev")),
+        ("docs", ("docs",)),
+        ("audit", ("audit",)),
     ],
 )
 def test_a_lock_meets_every_requirement_of_setup_cfg(lock: str, extras: tuple[str, ...]) -> None:
@@ -155,6 +157,12 @@ def test_a_lock_meets_every_requirement_of_setup_cfg(lock: str, extras: tuple[st
 @pytest.mark.parametrize("lock", ["base", "server", "providers", "build"])
 def test_every_lock_says_what_the_widest_one_says(lock: str) -> None:
     assert _locked(lock).items() <= _locked("dev").items()
+
+
+@pytest.mark.parametrize("lock", ["docs", "audit"])
+def test_the_lock_of_a_tool_changes_no_version_that_everything_else_has(lock: str) -> None:
+    widest = _locked("dev")
+    assert {name: version for name, version in _locked(lock).items() if widest.get(name, version) != version} == {}
 
 
 @pytest.mark.parametrize("path", sorted(LOCKS.glob("*.txt")), ids=lambda path: path.name)

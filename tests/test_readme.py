@@ -106,9 +106,3 @@ def test_the_table_of_vaults_calls_names_every_call_and_no_other() -> None:
     verbs = {f"secret/{verb}" for verb in ("delete", "undelete", "destroy")}
     offered = {re.sub(r"/<.*", "", rule) for rule in rules} - {"secret"} | verbs
     assert told == offered
-
-
-def test_every_link_into_the_repository_leads_somewhere() -> None:
-    links = [link for link in re.findall(r"\]\(([^)#]+)\)", README) if "://" not in link]
-    assert links
-    assert [link for link in links if not (ROOT / link).exists()] == []
