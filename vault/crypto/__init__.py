@@ -1,4 +1,4 @@
-"""Bytes in, bytes out: sealing, contexts, passwords, tokens and MACs. It knows no database and no HTTP.
+"""Package crypto implements sealing, contexts, password hashes, tokens and MACs. It uses no database and no HTTP.
 
 from vault.crypto import context, seal, open_blob
 

@@ -1,14 +1,14 @@
 """Signed checkpoints of the audit's tree: C2SP `tlog-checkpoint` in a C2SP `signed-note`, with Ed25519.
 
-    strongroom/<instance id>                     the origin, which is the name of the signing key too
-    1234                                         how many leaves the tree has
+    strongroom/<instance id>                     the origin, which is also the name of the signing key
+    1234                                         the number of leaves
     CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I= its root
                                                  (an empty line)
     — strongroom/<instance id> ⟨base64 of the key's hash (4 bytes) ‖ signature⟩
 
     key's hash = SHA-256(name ‖ "\\n" ‖ 0x01 ‖ public key)[0:4]
 
-https://c2sp.org/tlog-checkpoint and https://c2sp.org/signed-note. Any tool that knows these can check a checkpoint with
+See https://c2sp.org/tlog-checkpoint and https://c2sp.org/signed-note. Any tool for these formats can check one with
 the verifier key that `verifier_key` gives.
 """
 
@@ -34,7 +34,7 @@ _KEY_HASH_BYTES = 4
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """That the tree of `origin` had `size` leaves and this root."""
+    """States that the tree of `origin` had `size` leaves and this root."""
 
     origin: str
     size: int
@@ -42,12 +42,12 @@ class Checkpoint:
 
     @property
     def text(self) -> str:
-        """The note's text, which is what is signed."""
+        """The text of the note. The signature covers this text."""
         return f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\n"
 
 
 def sign_checkpoint(key: Key, checkpoint: Checkpoint) -> str:
-    """The signed note of a checkpoint; the key's 32 bytes are the Ed25519 seed (RFC 8032)."""
+    """Return the signed note of a checkpoint. The key's 32 bytes are the Ed25519 seed (RFC 8032)."""
     private = Ed25519PrivateKey.from_private_bytes(key.secret)
     public = private.public_key().public_bytes_raw()
     signed = _key_hash(checkpoint.origin, public) + private.sign(checkpoint.text.encode())
@@ -55,16 +55,16 @@ def sign_checkpoint(key: Key, checkpoint: Checkpoint) -> str:
 
 
 def open_checkpoint(note: str, origin: str, keys: Iterable[Key]) -> Checkpoint:
-    """The checkpoint of a note that one of `keys` has signed for `origin`.
+    """Return the checkpoint of a note that one of `keys` has signed for `origin`.
 
-    Signatures by others are passed over, as the format wants it. Raises `SignatureError`.
+    Signatures of other names are ignored, as the format requires. Raises `SignatureError`.
     """
     publics = [Ed25519PrivateKey.from_private_bytes(key.secret).public_key().public_bytes_raw() for key in keys]
     return read_checkpoint(note, origin, publics)
 
 
 def read_checkpoint(note: str, origin: str, public_keys: Iterable[bytes]) -> Checkpoint:
-    """`open_checkpoint` for whoever holds the public keys alone."""
+    """Like `open_checkpoint`, for a caller that has only the public keys."""
     text, separator, signatures = note.partition("\n\n")
     text += "\n"
     if not separator:
@@ -76,9 +76,9 @@ def read_checkpoint(note: str, origin: str, public_keys: Iterable[bytes]) -> Che
 
 
 def unproven_checkpoint(note: str, origin: str) -> Checkpoint:
-    """What a note says of `origin`, whoever has signed it: for one that is trusted for where it has lain.
+    """Return the checkpoint of a note without checking its signature, for notes from a trusted place.
 
-    Raises `SignatureError` for what is no checkpoint of `origin`, or bears no signature of that name at all.
+    Raises `SignatureError` if it is not a checkpoint of `origin` or has no signature under that name.
     """
     text, _, signatures = note.partition("\n\n")
     if not any(line.startswith(f"{_SIGNATURE_START}{origin} ") for line in signatures.splitlines()):
@@ -87,7 +87,7 @@ def unproven_checkpoint(note: str, origin: str) -> Checkpoint:
 
 
 def verifier_key(origin: str, key: Key) -> str:
-    """The public half in the form that tools for signed notes take: `name+hash+base64`."""
+    """Return the public key in the form that tools for signed notes read: `name+hash+base64`."""
     public = Ed25519PrivateKey.from_private_bytes(key.secret).public_key().public_bytes_raw()
     return f"{origin}+{_key_hash(origin, public).hex()}+{base64.b64encode(_ED25519 + public).decode()}"
 

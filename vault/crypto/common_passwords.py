@@ -1,7 +1,8 @@
-"""What anybody would guess first: common words, keyboard walks, sequences and repetitions of at least twelve letters.
+"""Finds passwords of twelve or more characters that are easy to guess: common words, keyboard walks, sequences,
+repeats.
 
-Lists of leaked passwords hold mostly short ones. The long ones among them are made by a few rules, and it is the
-rules that are written down here: take the known pieces out, and see whether anything of its own is left.
+Lists of leaked passwords hold mostly short ones. The long ones among them follow a few rules, and this module has the
+rules: it removes the known pieces and checks whether enough is left.
 """
 
 from __future__ import annotations
@@ -37,32 +38,32 @@ _WALKS = (
 _LEET = str.maketrans({"@": "a", "4": "a", "3": "e", "1": "i", "!": "i", "0": "o", "$": "s", "5": "s", "7": "t"})
 
 WALK_CHARACTERS = 4
-"""Four keys in a row are a walk; three are in many honest words."""
+"""Four neighbouring keys are a keyboard walk. Three appear in many real words."""
 
 DISTINCT_CHARACTERS = 5
 UNIT_CHARACTERS = 8
 DIGITS_ONLY_CHARACTERS = 20
-"""Fewer digits than this, with nothing else, are a telephone number, a date or a card."""
+"""Fewer digits than this, and nothing else, are a telephone number, a date or a card number."""
 
 LETTERS_LEFT = 4
 MARKS_LEFT = 8
-"""Beside a known word, fewer letters than four and fewer different digits and marks than eight are decoration."""
+"""A known word with fewer than four other letters and fewer than eight different digits and marks is easy to guess."""
 
 
 def is_guessable(folded: str) -> bool:
-    """Whether a password, already folded by case, is made of known pieces and next to nothing else."""
+    """Report whether a password, already case-folded, has little in it except known pieces."""
     if len(set(folded)) < DISTINCT_CHARACTERS or _repeats(folded):
         return True
     if folded.isdigit() and len(folded) < DIGITS_ONLY_CHARACTERS:
         return True
-    # Walks go first: read as letters, the digits of one would hide it.
+    # Remove walks first: reading their digits as letters would hide them.
     without_walks = _WALK_PATTERN.sub(" ", folded)
     walked = without_walks != folded
     return any(_is_decorated(text, walked) for text in (without_walks, without_walks.translate(_LEET)))
 
 
 def _repeats(text: str) -> bool:
-    """Whether the text is one unit of up to eight characters again and again, the last time perhaps cut."""
+    """Report whether the text repeats one unit of up to eight characters. The last repeat may be cut."""
     return any(
         (text[:size] * (len(text) // size + 1)).startswith(text)
         for size in range(1, min(UNIT_CHARACTERS, len(text) // 2) + 1)
@@ -70,7 +71,7 @@ def _repeats(text: str) -> bool:
 
 
 def _is_decorated(text: str, walked: bool) -> bool:
-    """Whether a known word stands there (or a walk over the keyboard stood there), with little beside it."""
+    """Report whether the text is a known word (or had a keyboard walk) with few other characters."""
     left_over = _WORD_PATTERN.sub(" ", text)
     if left_over == text and not walked:
         return False
@@ -87,7 +88,7 @@ def _pieces_of_walks() -> set[str]:
 
 
 def _any_of(pieces: set[str]) -> str:
-    # The longest first, or "pass" would leave "word" behind.
+    # Try longer pieces first. Otherwise "pass" would match and leave "word" behind.
     return "|".join(re.escape(piece) for piece in sorted(pieces, key=lambda piece: (-len(piece), piece)))
 
 

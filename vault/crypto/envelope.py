@@ -1,4 +1,4 @@
-"""The byte layout of everything that is sealed: a header of 24 bytes, then what the suite makes.
+"""The byte layout of sealed blobs: a header of 24 bytes, then the output of the suite.
 
 All numbers are big-endian.
 
@@ -8,10 +8,10 @@ All numbers are big-endian.
     4       1      suite: 1 = Cobblestone-256; 2 = opaque bytes of a key provider, for type 3 only
     5       1      type: see `BlobType`
     6       2      flags: bit 0 = padded; an unknown bit is refused
-    8       16     key id: the UUID of the exact key version that seals this
+    8       16     key id: the UUID of the key version that sealed it
     24      …      suite 1: salt (24) ‖ commitment (32) ‖ AES-256-GCM chunks; suite 2: the provider's bytes
 
-The whole header is part of the associated data (see `context.py`), so that no bit of it can change unseen.
+The whole header is part of the associated data (see `context.py`), so a change to any bit is detected.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ _KNOWN_FLAGS = FLAG_PADDED
 _LAYOUT = struct.Struct(">3sBBBH16s")
 
 SealedBlob = NewType("SealedBlob", bytes)
-"""Bytes that carry a header and are safe to store. Storage accepts nothing else for what is secret."""
+"""Bytes with a header, safe to store. Storage accepts no other type for secrets."""
 
 
 class Suite(IntEnum):
-    """How the bytes after the header are made."""
+    """How the bytes after the header are encrypted."""
 
     COBBLESTONE_256 = 1
     PROVIDER = 2
 
 
 class BlobType(IntEnum):
-    """What a blob holds. The number is stored: never reuse one."""
+    """What a blob holds. The numbers are stored: never reuse one."""
 
     REVISION = 1
     DATA_KEY = 2
@@ -57,7 +57,7 @@ class BlobType(IntEnum):
     AUDIT_RECORD = 10
 
 
-# A dict finds a member in a third of the time that calling the enum takes, and a header is read on every request.
+# A dict lookup takes a third of the time of calling the enum, and every request reads headers.
 _SUITES = {int(suite): suite for suite in Suite}
 _TYPES = {int(type_): type_ for type_ in BlobType}
 
@@ -72,17 +72,17 @@ class Header:
     key_id: str
 
     def pack(self) -> bytes:
-        """The 24 bytes. Raises `BlobError` on what `parse_header` would refuse."""
+        """Return the 24 bytes. Raises `BlobError` for a header that `parse_header` would refuse."""
         _check_combination(self.suite, self.type, self.flags)
         return _LAYOUT.pack(MAGIC, FORMAT, self.suite, self.type, self.flags, uuid_bytes(self.key_id))
 
 
 def parse_header(blob: bytes) -> Header:
-    """Read a blob's header. Raises `BlobError`, before any crypto, on anything this version does not know."""
+    """Read a blob's header. Raises `BlobError` for anything that this version does not know, before any decryption."""
     try:
         return _parse_header(blob[:HEADER_BYTES])
     except (struct.error, TypeError):
-        # Too short; or no bytes at all, which SQLite lets somebody put into a column of them.
+        # The blob is too short, or is not bytes: SQLite accepts other types in a column of bytes.
         raise BlobError() from None
 
 
@@ -97,12 +97,12 @@ def _parse_header(header: bytes) -> Header:
 
 
 def key_id_of(blob: bytes) -> str:
-    """The id of the key that a blob says it is sealed under: what to look up, and no proof of anything."""
+    """Return the id of the key that the blob names. Use it to look up the key; it proves nothing."""
     return parse_header(blob).key_id
 
 
 def as_sealed(stored: bytes) -> SealedBlob:
-    """Bytes that came from the database, as a `SealedBlob`. Raises `BlobError` when the header is not one."""
+    """Return bytes from the database as a `SealedBlob`. Raises `BlobError` if the header is bad."""
     parse_header(stored)
     return SealedBlob(stored)
 
@@ -116,9 +116,9 @@ def _check_combination(suite: Suite, type_: BlobType, flags: int) -> None:
 
 @lru_cache(maxsize=8192)
 def uuid_bytes(text: str) -> bytes:
-    """The 16 bytes of a canonical lower-case UUID. Raises `BlobError` on any other text.
+    """Return the 16 bytes of a canonical lower-case UUID. Raises `BlobError` for any other text.
 
-    Only the canonical form is taken, because two spellings of one id would be two contexts.
+    Other spellings are refused because two spellings of one id would make two contexts.
     """
     try:
         raw = bytes.fromhex(text.replace("-", ""))
@@ -130,6 +130,6 @@ def uuid_bytes(text: str) -> bytes:
 
 
 def uuid_text(raw: bytes) -> str:
-    """The canonical lower-case text of 16 bytes."""
+    """Return the canonical lower-case text of 16 bytes."""
     digits = raw.hex()
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

@@ -1,4 +1,4 @@
-"""`Key`: 256 bits under a name."""
+"""`Key`: 256 bits with an id."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _OUTER = bytes(0x5C ^ byte for byte in range(256))
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """256 bits and the UUID of this exact version. Its `repr` hides the bits, and it does not pickle."""
+    """256 bits and the UUID of this key version. Its `repr` hides the bits, and it cannot be pickled."""
 
     id: str
     secret: bytes = field(repr=False)
@@ -31,7 +31,7 @@ class Key:
 
     @property
     def pads(self) -> tuple[Hash, Hash]:
-        """What HMAC makes of this key before it has seen a message: made once, at the first use (`prf.py`)."""
+        """HMAC's state after the key and before any message, computed at first use (see `prf.py`)."""
         if self._pads is None:
             object.__setattr__(self, "_pads", pads(self.secret))
         return self._pads or pads(self.secret)
@@ -42,17 +42,17 @@ class Key:
             raise BlobError()
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("A key does not leave its process.")
+        raise TypeError("A key cannot be pickled or copied to another process.")
 
 
 def new_key(id: str | None = None) -> Key:
-    """A random key, with a random id unless one is given."""
+    """Return a random key, with a random id unless `id` is given."""
     return Key(id or str(uuid.uuid4()), secrets.token_bytes(KEY_BYTES))
 
 
 def pads(secret: bytes) -> tuple[Hash, Hash]:
-    """SHA-256 after its first block: the key XOR ipad, and the key XOR opad. For keys of at most 64 bytes."""
+    """SHA-256 after the first block, for the key XOR ipad and the key XOR opad. Keys have at most 64 bytes."""
     block = secret.ljust(_BLOCK_BYTES, b"\x00")
     if len(block) != _BLOCK_BYTES:
-        raise ValueError("RFC 2104 hashes a longer key first, and no key here is longer.")
+        raise ValueError("This key is longer than 64 bytes. RFC 2104 would hash it first, which is not implemented.")
     return hashlib.sha256(block.translate(_INNER)), hashlib.sha256(block.translate(_OUTER))

@@ -1,16 +1,16 @@
-"""MACs over rows that carry authority: one encoding of a row, the same on every database.
+"""MACs of database rows that decide rights. Every database has the same encoding of a row.
 
     format = 1 ‖ text(table) ‖ u32 number of columns ‖ text(name) of each, sorted
                ‖ u32 number of key parts ‖ value of each key part ‖ value of each column, in the order of the names
 
     text(t)  = u32 length ‖ UTF-8
     value    = 0                            NULL
-             | 1 ‖ i64                      an integer; a boolean is the integer that SQLite makes of it
+             | 1 ‖ i64                      an integer; a boolean is 0 or 1, as in SQLite
              | 2 ‖ u32 length ‖ UTF-8       text
              | 3 ‖ u32 length ‖ bytes       bytes
 
-Every field is of fixed width or carries its length, so that two different rows never share an encoding. About ten
-rows are checked in a request: what does not change from row to row is encoded once, in `RowFormat`.
+Every field has a fixed width or carries its length, so two different rows never share an encoding. A request checks
+about ten rows, so `RowFormat` encodes once what all rows of a table share.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ _TAGGED_INTEGER = struct.Struct(">Bq")
 _TAGGED_LENGTH = struct.Struct(">BI")
 _NULL, _INTEGER, _TEXT, _BYTES = range(4)
 _NULL_ENCODED = bytes([_NULL])
-# Most texts are short, and looking up their length's encoding is faster than making it.
+# Most texts are short. Looking up the encoding of a length is faster than making it.
 _SHORT_TEXT = tuple(_TAGGED_LENGTH.pack(_TEXT, length) for length in range(256))
 
 
 class RowFormat:
-    """The encoding of one table's rows. `columns` names what the MAC covers beside the primary key."""
+    """The encoding of one table's rows. The MAC covers the primary key and `columns`."""
 
     __slots__ = ("_order", "_prefix", "columns", "table")
 
@@ -52,7 +52,7 @@ class RowFormat:
         self._prefix = b"".join([bytes([FORMAT]), _text(table), _U32.pack(len(names)), *names])
 
     def encode(self, primary_key: PrimaryKey, values: Sequence[Value]) -> bytes:
-        """The encoding of one row; `values` come in the order of `columns`."""
+        """Return the encoding of one row; `values` are in the order of `columns`."""
         if len(values) != len(self._order):
             raise ValueError(f"A row of {self.table} has {len(self._order)} columns under its MAC.")
         key_parts = primary_key if isinstance(primary_key, tuple) else (primary_key,)
@@ -62,7 +62,7 @@ class RowFormat:
         return b"".join(parts)
 
     def mac(self, key: Key, primary_key: PrimaryKey, values: Sequence[Value]) -> bytes:
-        """HMAC-SHA256 of one row, 32 bytes."""
+        """Return the HMAC-SHA256 of one row, 32 bytes."""
         return hmac_sha256(key, self.encode(primary_key, values))
 
     def check(self, key: Key, primary_key: PrimaryKey, values: Sequence[Value], stored: bytes | None) -> None:
@@ -70,18 +70,18 @@ class RowFormat:
         try:
             encoded = self.encode(primary_key, values)
         except (TypeError, struct.error):
-            # SQLite lets somebody put a real number into a column of texts; this vault did not.
+            # SQLite accepts a real number in a column of text. This vault never writes one.
             raise MacError() from None
         check_row_mac(key, encoded, stored)
 
 
 def encode_row(table: str, primary_key: PrimaryKey, columns: Mapping[str, Value]) -> bytes:
-    """The encoding of one row given by name. Where many rows are checked, keep a `RowFormat`."""
+    """Return the encoding of one row given by name. To check many rows, keep a `RowFormat`."""
     return RowFormat(table, tuple(columns)).encode(primary_key, tuple(columns.values()))
 
 
 def row_mac(key: Key, encoded: bytes) -> bytes:
-    """HMAC-SHA256 of an encoded row, 32 bytes."""
+    """Return the HMAC-SHA256 of an encoded row, 32 bytes."""
     return hmac_sha256(key, encoded)
 
 

@@ -1,10 +1,10 @@
-"""The Merkle tree of RFC 6962, section 2.1: leaves are added at its right edge, and its root vouches for all of them.
+"""The Merkle tree of RFC 6962, section 2.1. Leaves are added at the right edge, and the root hash covers all leaves.
 
     hash of a leaf = SHA-256(0x00 ‖ leaf)
     hash of a node = SHA-256(0x01 ‖ left ‖ right)
 
-Only the right edge is kept (`Frontier`): the roots of the perfect subtrees that the leaves so far fall into, the
-widest first. That is enough to add leaves and to tell the root.
+Only the right edge is kept (`Frontier`): the roots of the perfect subtrees that contain the leaves so far, the
+widest first. That is enough to add leaves and to compute the root.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ EMPTY_ROOT = hashlib.sha256().digest()
 
 
 def leaf_hash(leaf: bytes) -> bytes:
-    """The hash of one leaf."""
+    """Return the hash of one leaf."""
     return hashlib.sha256(b"\x00" + leaf).digest()
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
-    """The hash of two subtrees together."""
+    """Return the hash of a node with these two children."""
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
 class Frontier:
-    """A tree by its right edge."""
+    """A tree, kept as its right edge."""
 
     __slots__ = ("_edge", "size")
 
     def __init__(self, size: int = 0, edge: Iterable[bytes] = ()) -> None:
-        """A tree of `size` leaves whose perfect subtrees have these roots. Raises `IntegrityError`."""
+        """Make a tree of `size` leaves with these roots of perfect subtrees. Raises `IntegrityError`."""
         self.size = size
         self._edge = list(edge)
         if len(self._edge) != size.bit_count() or any(len(root) != HASH_BYTES for root in self._edge):
@@ -46,14 +46,14 @@ class Frontier:
         return cls(size, (packed[start : start + HASH_BYTES] for start in range(0, len(packed), HASH_BYTES)))
 
     def pack(self) -> bytes:
-        """The roots of the edge, one after the other."""
+        """Return the roots of the edge as one byte string."""
         return b"".join(self._edge)
 
     def add(self, hashed_leaf: bytes) -> None:
-        """Add one leaf by its hash."""
+        """Add one leaf, given its hash."""
         size = self.size
         edge, sha256 = self._edge, hashlib.sha256
-        # Each one bit at the end of the size is a perfect subtree that now has a sibling as wide as itself.
+        # Each 1 bit at the end of the size is a perfect subtree. It joins the new subtree of the same width.
         while size & 1:
             hashed_leaf = sha256(b"\x01" + edge.pop() + hashed_leaf).digest()
             size >>= 1
@@ -61,7 +61,7 @@ class Frontier:
         self.size += 1
 
     def root(self) -> bytes:
-        """The hash of the whole tree."""
+        """Return the hash of the whole tree."""
         if not self._edge:
             return EMPTY_ROOT
         root = self._edge[-1]

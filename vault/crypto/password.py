@@ -1,8 +1,8 @@
-"""Passwords: Argon2id hashes in PHC strings, and what may not become a password.
+"""Passwords: Argon2id hashes as PHC strings, and the rules for new passwords.
 
-A PHC string says itself how much memory its check takes, and it comes from the database. It is sealed there, and
-its parameters are held against our range before any memory is taken. `argon2` is imported where it is used: the SDK
-imports this room in an installation that has no server and no `argon2`.
+A PHC string itself states how much memory its check takes. It is stored sealed, and its parameters must be in our
+range before any memory is allocated. `argon2` is imported where it is used because the SDK imports this package in
+installations that have no server and no `argon2`.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ MAXIMUM_BYTES = 1024
 SALT_BYTES = 16
 HASH_BYTES = 32
 ARGON2_VERSION = 19
-"""RFC 9106 calls it 0x13; no other has been in use since 2016."""
+"""Argon2 version 1.3, which RFC 9106 writes as 0x13. No other version has been in use since 2016."""
 
-# The floor is OWASP's second recommendation for Argon2id (19 MiB, t=2, p=1), 2026; the ceiling bounds what one
-# login can cost.
+# The minimum is OWASP's second recommendation for Argon2id (19 MiB, t=2, p=1), 2026. The maximum limits the cost of
+# one login.
 MEMORY_RANGE_KIB = (19 * 1024, 1024 * 1024)
 PASSES_RANGE = (2, 16)
 LANES_RANGE = (1, 16)
 
-# Salts of 16 to 64 bytes and hashes of 32 to 64 bytes, in base64 without its padding.
+# Salts of 16 to 64 bytes and hashes of 32 to 64 bytes, in base64 without padding.
 _PHC = re.compile(
     r"\$argon2id\$v=(\d{1,3})\$m=(\d{1,7}),t=(\d{1,2}),p=(\d{1,2})\$([A-Za-z0-9+/]{22,86})\$([A-Za-z0-9+/]{43,86})",
     re.ASCII,
@@ -40,14 +40,14 @@ _USERNAME_WORTH_SEEKING_CHARACTERS = 4
 
 @dataclass(frozen=True, slots=True)
 class PasswordParameters:
-    """How dear one guess is: memory in KiB, passes over it, and lanes side by side."""
+    """The cost of one guess: memory in KiB, passes over it, and parallel lanes."""
 
     memory_kib: int
     passes: int
     lanes: int
 
     def in_range(self) -> bool:
-        """Whether this vault would work with them."""
+        """Report whether this vault accepts these parameters."""
         given = (self.memory_kib, self.passes, self.lanes)
         ranges = (MEMORY_RANGE_KIB, PASSES_RANGE, LANES_RANGE)
         return all(low <= number <= high for number, (low, high) in zip(given, ranges, strict=True))
@@ -58,7 +58,7 @@ DEFAULT = PasswordParameters(memory_kib=64 * 1024, passes=3, lanes=1)
 
 
 def hash_password(password: str, parameters: PasswordParameters) -> str:
-    """The PHC string of a password. Raises `InvalidInput` when it is empty or over 1,024 bytes."""
+    """Return the PHC string of a password. Raises `InvalidInput` if it is empty or over 1,024 bytes."""
     from argon2 import exceptions, low_level
 
     if not parameters.in_range():
@@ -80,7 +80,7 @@ def hash_password(password: str, parameters: PasswordParameters) -> str:
 
 
 def slow_digest(data: bytes, salt: bytes, parameters: PasswordParameters) -> bytes:
-    """A digest of what holds a password, from which it is as dear to guess as from its hash; `salt` of 16 bytes.
+    """Return an Argon2id digest of secret data, as costly to guess from as a password hash; `salt` has 16 bytes.
 
     Raises `Unavailable` as `hash_password` does.
     """
@@ -98,9 +98,10 @@ def slow_digest(data: bytes, salt: bytes, parameters: PasswordParameters) -> byt
 
 
 def verify_password(phc: str, password: str) -> bool:
-    """Whether the password is the one. Raises `BlobError`, with nothing allocated, on a PHC string not of our making.
+    """Report whether the password matches. Raises `BlobError`, before any memory is allocated, for a foreign PHC
+    string.
 
-    Raises `InvalidInput` on what could never have become a password.
+    Raises `InvalidInput` for text that could never be a password.
     """
     from argon2 import exceptions, low_level
 
@@ -114,29 +115,27 @@ def verify_password(phc: str, password: str) -> bool:
 
 
 def needs_rehash(phc: str, parameters: PasswordParameters) -> bool:
-    """Whether a PHC string was made with other parameters than these. Raises `BlobError` as `verify_password` does."""
+    """Report whether a PHC string has parameters other than these. Raises `BlobError` as `verify_password` does."""
     return _parameters_of(phc) != parameters
 
 
 def check_new_password(password: str, username: str) -> None:
-    """Raise `InvalidInput`, with the path `password`, on what may not become a password."""
+    """Raise `InvalidInput`, with the path `password`, if this may not become a password."""
     _encode(password)
     if len(unicodedata.normalize("NFC", password)) < MINIMUM_CHARACTERS:
-        raise InvalidInput(f"A password has at least {MINIMUM_CHARACTERS} characters.", path="password")
+        raise InvalidInput(f"A password needs at least {MINIMUM_CHARACTERS} characters.", path="password")
     folded, name = _fold(password), _fold(username)
     if folded == name or (len(name) >= _USERNAME_WORTH_SEEKING_CHARACTERS and name in folded):
-        raise InvalidInput("The password must not hold the username.", path="password")
+        raise InvalidInput("The password must not contain the username.", path="password")
     if is_guessable(folded):
-        raise InvalidInput(
-            "This password is among the first that anybody would guess; take some unrelated words.", path="password"
-        )
+        raise InvalidInput("This password is easy to guess. Use several unrelated words.", path="password")
 
 
 @lru_cache(maxsize=8)
 def dummy_hash(parameters: PasswordParameters) -> str:
-    """A PHC string that no password matches: what an unknown user's login is checked against, at the same cost.
+    """Return a PHC string that no password matches. Checking it makes a login of an unknown user cost the same.
 
-    Its hash is chance and nothing was hashed for it: the first unknown name must not cost more than the second.
+    The hash is random bytes: computing one would make the first unknown name slower than the second.
     """
     costs = f"m={parameters.memory_kib},t={parameters.passes},p={parameters.lanes}"
     salt, chance = (
@@ -146,8 +145,8 @@ def dummy_hash(parameters: PasswordParameters) -> str:
 
 
 def _encode(password: str) -> bytes:
-    """NFC, so that the same keys pressed on another system make the same bytes; then UTF-8."""
-    # Normalising is itself work: refuse by the raw length first, which NFC shortens to a third at the most.
+    """NFC makes the same keys give the same bytes on every system. The result is UTF-8."""
+    # Normalising takes time, so check the raw length first. NFC shortens a text to no less than a third.
     if not password:
         raise InvalidInput("A password must not be empty.", path="password")
     if len(password) > 4 * MAXIMUM_BYTES:
@@ -155,7 +154,9 @@ def _encode(password: str) -> bytes:
     try:
         raw = unicodedata.normalize("NFC", password).encode("utf-8")
     except UnicodeEncodeError:
-        raise InvalidInput("The password holds half of a surrogate pair, which is no text.", path="password") from None
+        raise InvalidInput(
+            "The password contains half of a surrogate pair, which is not valid text.", path="password"
+        ) from None
     if len(raw) > MAXIMUM_BYTES:
         raise InvalidInput(f"A password has at most {MAXIMUM_BYTES} bytes.", path="password")
     return raw
@@ -169,7 +170,7 @@ def _parameters_of(phc: str) -> PasswordParameters:
     match = _PHC.fullmatch(phc)
     if match is None or int(match[1]) != ARGON2_VERSION:
         raise BlobError()
-    # A length of 4n+1 characters is no base64 of anything.
+    # No base64 text has 4n+1 characters.
     if any(len(text) % 4 == 1 for text in (match[5], match[6])):
         raise BlobError()
     parameters = PasswordParameters(int(match[2]), int(match[3]), int(match[4]))

@@ -1,4 +1,4 @@
-"""`Secret`: plaintext in a wrapper that does not show it by accident."""
+"""`Secret`: a wrapper that keeps plaintext out of logs and tracebacks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _HIDDEN = "Secret(hidden)"
 
 
 class Secret(Generic[Plain]):
-    """Holds text or bytes; `repr`, `str` and `format` hide it, and it does not pickle. `reveal()` gives it."""
+    """Holds text or bytes. `repr`, `str` and `format` hide it, and it cannot be pickled. `reveal()` returns it."""
 
     __slots__ = ("_plain",)
 
@@ -21,7 +21,7 @@ class Secret(Generic[Plain]):
         self._plain = plain
 
     def reveal(self) -> Plain:
-        """The plaintext. The name is long so that a reader sees where it comes out."""
+        """Return the plaintext. Search for this name to find every place that does so."""
         return self._plain
 
     def __repr__(self) -> str:
@@ -33,15 +33,15 @@ class Secret(Generic[Plain]):
         return _HIDDEN
 
     def __eq__(self, other: object) -> bool:
-        """Compare in constant time; a secret equals another secret only, never a plain value."""
+        """Compare in constant time. A secret equals only another secret, never a plain value."""
         if not isinstance(other, Secret):
             return NotImplemented
         return type(self._plain) is type(other._plain) and hmac.compare_digest(_raw(self), _raw(other))
 
-    __hash__ = None  # type: ignore[assignment]  # A hash of a short secret would tell it.
+    __hash__ = None  # type: ignore[assignment]  # The hash of a short secret would reveal it.
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("A secret does not leave its process.")
+        raise TypeError("A secret cannot be pickled or copied to another process.")
 
 
 def _raw(secret: Secret[str] | Secret[bytes]) -> bytes:

@@ -1,7 +1,7 @@
-"""Cobblestone-256 over a stream: for what is too large to hold in memory, such as a backup.
+"""Cobblestone-256 over a stream, for data that does not fit into memory, such as a backup.
 
-Each chunk of 16 KiB is proven, at its place, before it is handed out; that nothing is missing at the end is known at
-the end only. Whoever acts on a stream reads all of it first.
+Each chunk of 16 KiB, and its position, is authenticated before it is returned. Only the end of the stream shows that
+nothing is missing, so read all of it before you act on it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from vault.errors import BlobError
 
 
 def seal_stream(key: Key, associated_data: bytes, plaintext: Iterable[bytes]) -> Iterator[bytes]:
-    """The sealed bytes of `plaintext`, piece by piece."""
+    """Yield the sealed bytes of `plaintext` in pieces."""
     encryptor = Cobblestone256Encryptor(key.secret, associated_data)
     for piece in plaintext:
         yield encryptor.update(piece)
@@ -24,7 +24,7 @@ def seal_stream(key: Key, associated_data: bytes, plaintext: Iterable[bytes]) ->
 
 
 def open_stream(key: Key, associated_data: bytes, sealed: Iterable[bytes]) -> Iterator[bytes]:
-    """The plaintext, piece by piece. Raises `BlobError` where a chunk was changed or moved, or the end is missing."""
+    """Yield the plaintext in pieces. Raises `BlobError` if a chunk was changed or moved, or the end is missing."""
     decryptor = Cobblestone256Decryptor(key.secret, associated_data)
     try:
         for piece in sealed:

@@ -1,9 +1,9 @@
-"""Tokens: the text of a credential, its checksum, and the digest that is stored in its stead.
+"""Tokens: the text of a credential, its checksum, and the digest that is stored instead of it.
 
     srm_<kind>_<12 id><43 secret><6 checksum>        in base62
 
-The underscores let a double-click take all of it, secret scanners can match it, and the checksum (CRC-32 of
-everything before it) refuses junk before any look-up. 43 characters of base62 hold 256 bits.
+A double-click selects all of it (hence underscores), secret scanners can match it, and the checksum (CRC-32 of
+everything before it) refuses wrong texts before any lookup. 43 characters of base62 hold 256 bits.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 ID_CHARACTERS = 12
 SECRET_CHARACTERS = 43
 CHECKSUM_CHARACTERS = 6
-"""62**6 is more than 2**32."""
+"""Six characters hold a CRC-32, since 62**6 is more than 2**32."""
 
 _SHAPE = re.compile(r"srm_([tsw])_([0-9A-Za-z]{12})[0-9A-Za-z]{49}", re.ASCII)
 _ID = re.compile(r"[0-9A-Za-z]{12}", re.ASCII)
@@ -45,7 +45,7 @@ _KINDS = {kind.value: kind for kind in TokenKind}
 
 @dataclass(frozen=True, slots=True)
 class MintedToken:
-    """A new token. `text` is told once, to whoever asked for it; only its digest is kept."""
+    """A new token. `text` is shown once, to the caller that asked for it. Only its digest is stored."""
 
     id: str
     text: str = field(repr=False)
@@ -54,7 +54,7 @@ class MintedToken:
 
 @dataclass(frozen=True, slots=True)
 class ParsedToken:
-    """A token that has the right shape and checksum: nothing more is known of it yet."""
+    """A token with a valid shape and checksum. Its secret has not been checked."""
 
     kind: TokenKind
     id: str
@@ -62,14 +62,16 @@ class ParsedToken:
 
 
 def mint(kind: TokenKind, id: str | None = None) -> MintedToken:
-    """A new token; with `id`, a new secret for one that exists."""
+    """Make a new token; with `id`, make a new secret for an existing token."""
     id = id or _random_characters(ID_CHARACTERS)
     secret = _random_characters(SECRET_CHARACTERS)
     return MintedToken(id, from_parts(kind, id, secret), secret)
 
 
 def from_parts(kind: TokenKind, id: str, secret: str) -> str:
-    """The token's text from its 12-character id and 43-character secret. Raises `NotAuthenticated` on other shapes."""
+    """Build the token's text from its 12-character id and 43-character secret. Raises `NotAuthenticated` for other
+    shapes.
+    """
     if not _ID.fullmatch(id) or not _SECRET.fullmatch(secret):
         raise NotAuthenticated()
     body = f"srm_{kind.value}_{id}{secret}"
@@ -77,7 +79,7 @@ def from_parts(kind: TokenKind, id: str, secret: str) -> str:
 
 
 def parse(text: str) -> ParsedToken:
-    """Check the shape and the checksum. Raises `NotAuthenticated`; every cause looks the same."""
+    """Check the shape and the checksum. Raises `NotAuthenticated`, with the same text for every cause."""
     shape = _SHAPE.fullmatch(text)
     if shape is None or _checksum(text[:-CHECKSUM_CHARACTERS]) != text[-CHECKSUM_CHARACTERS:]:
         raise NotAuthenticated()
@@ -85,17 +87,17 @@ def parse(text: str) -> ParsedToken:
 
 
 def digest(key: Key, text: str) -> bytes:
-    """What is stored of a token: HMAC-SHA256 over its kind, its id and all of its text."""
+    """Return the digest that is stored for a token: HMAC-SHA256 of its kind, its id and all of its text."""
     return keyed_digest(key, "token", text[4:5], text[6 : 6 + ID_CHARACTERS], text)
 
 
 def matches(key: Key, text: str, stored_digest: bytes | None) -> bool:
-    """Whether this is the stored token, in constant time; without one a dummy is compared, so that it takes as long."""
+    """Report in constant time whether this is the stored token. Without a digest, a dummy comparison takes as long."""
     return same_digest(digest(key, text), stored_digest)
 
 
 def same_digest(given: bytes, stored: bytes | None) -> bool:
-    """Whether two digests are the same, in constant time; `matches` for who has the digest already."""
+    """Like `matches`, for a caller that already has the digest."""
     same = hmac.compare_digest(given, _NO_DIGEST if stored is None else stored)
     return same and stored is not None
 
