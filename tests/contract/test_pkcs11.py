@@ -212,7 +212,7 @@ def test_the_last_try_before_the_token_locks_is_not_risked(token: SoftHsm) -> No
     almost_locked: Any = types.SimpleNamespace(
         flags=TokenFlag.USER_PIN_FINAL_TRY, open=lambda **_: pytest.fail("The last try was spent.")
     )
-    with pytest.raises(KeyProviderError, match="one try"):
+    with pytest.raises(KeyProviderError, match="one more PIN attempt"):
         open_token(token)._log_in(almost_locked)
 
 

@@ -71,7 +71,7 @@ def test_the_story_of_a_fire(run: Run, vault: Services, ada: Principal, tmp_path
     made_key = run("backup", "key")
     assert f"is in {vault.settings.keyring.parent}/backup.key" in made_key.stderr
     assert "without it no archive can be opened" in made_key.stderr
-    assert "never replaced" in run("backup", "key").stderr
+    assert "never replaces" in run("backup", "key").stderr
     made = run("backup", "create")
     assert (made.exit_code, made.stdout.count("\n")) == (0, 1)
     name = made.stdout.strip()

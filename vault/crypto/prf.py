@@ -6,7 +6,7 @@ from vault.crypto.key import Key
 
 
 def hmac_sha256(key: Key, message: bytes) -> bytes:
-    """Return 32 bytes. Copying the two hashed pads takes half the time of `hmac.digest`, which hashes them each time."""
+    """Return 32 bytes. Copying the two hashed pads takes half the time of `hmac.digest`, which hashes them again."""
     prepared = key.pads
     inner = prepared[0].copy()
     inner.update(message)

@@ -1,8 +1,8 @@
-"""Who holds the master key, and the keys beneath it.
+"""Package keys implements the key providers, which hold the master key, and the keyring of user keys and data keys.
 
 To add a provider: write one file with a class that has `Provider`'s methods, add one line to `PROVIDERS` in
-`providers.py`, and one to the contract suite's list in `tests/contract/makers.py`. Plug-ins by name are absent on
-purpose: a process that holds keys loads no code by name.
+`providers.py`, and one to the contract suite's list in `tests/contract/makers.py`. There are deliberately no
+plug-ins that are found by name: a process that holds keys must not load code by name.
 """
 
 from vault.keys.file import FileProvider, instance_of

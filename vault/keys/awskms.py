@@ -1,10 +1,10 @@
-"""The `awskms` provider: one AWS KMS key for each master version; its ref is that key's ARN.
+"""The `awskms` provider: one AWS KMS key for each master key version. The ref is that key's ARN.
 
     wrap    → Encrypt(KeyId=ref, EncryptionContext)     the key itself never leaves KMS
-    unwrap  → Decrypt(KeyId=ref, EncryptionContext)     always with KeyId: KMS would else take any key it finds
+    unwrap  → Decrypt(KeyId=ref, EncryptionContext)     always with KeyId: otherwise KMS uses any key it finds
 
-The encryption context shows in CloudTrail, so it holds the vault's UUID (good for conditions in a key policy) and a
-SHA-256 of our context, which is made of UUIDs: no name is ever in it.
+The encryption context is visible in CloudTrail. It has the vault's UUID (for conditions in a key policy) and a
+SHA-256 of our context, which consists of UUIDs. It never contains a name.
 
 `boto3` comes with `pip install 'strongroom[awskms]'` and is imported only when this provider is chosen.
 """
@@ -35,13 +35,13 @@ from vault.keys.provider import Capabilities
 
 CONNECT_SECONDS = 1.0
 READ_SECONDS = 2.0
-"""Together within the guard's budget of 3 s; the guard retries, so botocore must not."""
+"""The sum is less than the guard's budget of 3 s. The guard retries, so botocore must not."""
 
 DELETION_DAYS = 7
-"""The shortest wait that KMS takes; the vault's own waiting time has passed by then."""
+"""KMS allows no shorter wait. The vault's own waiting time has passed by then."""
 
 MAXIMUM_CIPHERTEXT_BYTES = 6144
-"""KMS takes no more (API reference, Decrypt); we make about 180."""
+"""The limit of KMS (API reference, Decrypt). We send about 180 bytes."""
 
 _KEY_SPEC, _KEY_USAGE = "SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT"
 
@@ -61,12 +61,12 @@ _PASSING = frozenset(
     }
 )
 _ADVICE = {
-    "AccessDeniedException": "AWS denies it: check the key policy and this host's IAM role.",
-    "DisabledException": "The key is disabled.",
-    "ExpiredTokenException": "The AWS credentials have expired.",
+    "AccessDeniedException": "AWS denies access. Check the key policy and this host's IAM role.",
+    "DisabledException": "The key is disabled. Enable it in AWS KMS.",
+    "ExpiredTokenException": "The AWS credentials have expired. Renew them.",
     "KMSInvalidStateException": "The key is pending deletion, or its key material is gone.",
     "NotFoundException": "There is no such key in this account and region.",
-    "UnrecognizedClientException": "AWS does not know these credentials.",
+    "UnrecognizedClientException": "AWS does not recognise these credentials.",
 }
 
 
@@ -76,19 +76,19 @@ class AwsKmsProvider:
     name = "awskms"
 
     def __init__(self, client: Callable[[], Any], instance_id: str, key_id: str = "") -> None:
-        """`client` gives boto3's for KMS; with `key_id` versions are that key and not new ones. Asks nobody yet."""
+        """`client` returns boto3's KMS client. With `key_id`, every version is that key. Makes no call to AWS yet."""
         self._client = client
         self._instance_id = instance_id
         self._key_id = key_id
 
     @classmethod
     def connect(cls, instance_id: str, *, region: str = "", endpoint: str = "", key_id: str = "") -> Self:
-        """With the credentials that AWS's SDK finds by itself, which may ask this machine's metadata service."""
-        # Made at the first call, which the guard bounds: looking for credentials is network already.
+        """Use the credentials that AWS's SDK finds by itself. It may ask this machine's metadata service."""
+        # Make the client at the first call, which the guard limits: the search for credentials may use the network.
         return cls(cache(lambda: _kms_client(region, endpoint)), instance_id, key_id)
 
     def create_version(self) -> str:
-        """A new symmetric KMS key, or the one that STRONGROOM_AWS_KMS_KEY_ID names; its ARN."""
+        """Create a symmetric KMS key, or use the one that STRONGROOM_AWS_KMS_KEY_ID names; return its ARN."""
         if self._key_id:
             return self._named_key()
         description = f"Strongroom: a master key of the vault {self._instance_id}"
@@ -97,13 +97,13 @@ class AwsKmsProvider:
         return str(answer["KeyMetadata"]["Arn"])
 
     def wrap(self, ref: str, key: bytes, context: bytes) -> bytes:
-        """KMS's own ciphertext, bound to the context."""
+        """Return KMS's own ciphertext, bound to the context."""
         bound = self._encryption_context(context)
         answer = self._ask("encrypt", KeyId=ref, Plaintext=key, EncryptionContext=bound)
         return bytes(answer["CiphertextBlob"])
 
     def unwrap(self, ref: str, wrapped: bytes, context: bytes) -> bytes:
-        """The inverse. Raises `BlobError` on another version, another context or changed bytes."""
+        """The inverse of `wrap`. Raises `BlobError` for another version, another context or changed bytes."""
         if not 0 < len(wrapped) <= MAXIMUM_CIPHERTEXT_BYTES:
             raise BlobError()
         bound = self._encryption_context(context)
@@ -113,24 +113,26 @@ class AwsKmsProvider:
         return bytes(answer["Plaintext"])
 
     def disable(self, ref: str) -> None:
-        """KMS's own DisableKey."""
+        """Call KMS's DisableKey."""
         self._ask("disable_key", KeyId=ref)
 
     def enable(self, ref: str) -> None:
-        """KMS's own EnableKey. What is pending deletion is refused: whoever wants it back asks KMS for that."""
+        """Call KMS's EnableKey. It refuses a key that is pending deletion; cancel the deletion in KMS first."""
         self._ask("enable_key", KeyId=ref)
 
     def destroy(self, ref: str) -> None:
-        """Schedule the key's deletion: KMS refuses it from now on, and it is gone in seven days."""
+        """Schedule the key's deletion. KMS refuses to use it from now on, and deletes it in seven days."""
         try:
             self._ask("schedule_key_deletion", KeyId=ref, PendingWindowInDays=DELETION_DAYS)
         except KeyProviderError as error:
-            # Pending deletion already, or gone: this may be repeated.
+            # It is already deleted or pending deletion. `destroy` may be repeated.
             if _code(error.__cause__) not in ("KMSInvalidStateException", "NotFoundException"):
                 raise
 
     def probe(self) -> None:
-        """A random byte from KMS: credentials and network are well. No right to it is an answer, too."""
+        """Ask KMS for a random byte, which tests credentials and network. A refusal for lack of rights counts as
+        success.
+        """
         try:
             self._ask("generate_random", NumberOfBytes=1)
         except KeyProviderError as error:
@@ -138,17 +140,19 @@ class AwsKmsProvider:
                 raise
 
     def capabilities(self) -> Capabilities:
-        """KMS binds contexts, and is a network away."""
+        """KMS binds contexts, and it is reached over the network."""
         return Capabilities(context=True, local=False)
 
     def _named_key(self) -> str:
         found = self._ask("describe_key", KeyId=self._key_id)["KeyMetadata"]
         if (found.get("KeySpec"), found.get("KeyUsage")) != (_KEY_SPEC, _KEY_USAGE):
             raise KeyProviderError(
-                f"The KMS key {self._key_id} is no symmetric key for encryption; a master key has to be one."
+                f"The KMS key {self._key_id} is not a symmetric encryption key. A master key must be one."
             )
         if found["KeyState"] != "Enabled":
-            raise KeyProviderError(f"The KMS key {self._key_id} is {found['KeyState']}: enable it or name another.")
+            raise KeyProviderError(
+                f"The KMS key {self._key_id} is {found['KeyState']}. Enable it or configure another key."
+            )
         return str(found["Arn"])
 
     def _encryption_context(self, context: bytes) -> dict[str, str]:
@@ -160,14 +164,16 @@ class AwsKmsProvider:
         except ClientError as error:
             raise _refusal(error) from error
         except _OUT_OF_REACH:
-            # Not told why: the sentence goes to callers, and the cause names internal addresses.
+            # `from None`: callers see this error, and its cause contains internal addresses.
             raise KeyProviderUnavailable() from None
         except NoCredentialsError as error:
-            raise KeyProviderError("No AWS credentials were found: give this host a role, or AWS_PROFILE.") from error
+            raise KeyProviderError(
+                "No AWS credentials were found. Give this host an IAM role, or set AWS_PROFILE."
+            ) from error
         except NoRegionError:
             raise KeyProviderError("Set STRONGROOM_AWS_KMS_REGION to the region of the KMS keys.") from None
         except (BotoCoreError, ValueError) as error:
-            raise KeyProviderError(f"AWS KMS cannot be used as it is set up: {error}") from error
+            raise KeyProviderError(f"AWS KMS cannot be used with these settings: {error}") from error
 
 
 def _kms_client(region: str, endpoint: str) -> Any:
@@ -177,7 +183,7 @@ def _kms_client(region: str, endpoint: str) -> Any:
         retries={"total_max_attempts": 1, "mode": "standard"},
         tcp_keepalive=True,
     )
-    # A session of our own: the shared one is not safe to make clients from in several threads.
+    # Use a session of our own: making clients from the shared session is not thread-safe.
     session = boto3.session.Session()
     return session.client("kms", region_name=region or None, endpoint_url=endpoint or None, config=config)
 

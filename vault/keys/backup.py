@@ -1,8 +1,8 @@
-"""The backup key: 256 bits in a file of its own, which seal and open archives. It opens nothing else.
+"""The backup key: 256 bits in a separate file. It seals and opens archives and nothing else.
 
     strongroom-backup-key-1:<uuid>:<base64>
 
-It is kept as safe as a keyring (`safefile.py`): whoever holds it reads what the database holds in the clear.
+Its file is protected like a keyring (`safefile.py`): with it, one can read what the database stores unencrypted.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ KIND = safefile.Kind("backup key", "STRONGROOM_BACKUP_KEY", "the backup key", "n
 
 
 def path_beside(keyring: Path) -> Path:
-    """Where the backup key lies when no setting says otherwise."""
+    """The path of the backup key if no setting names another."""
     return keyring.parent / "backup.key"
 
 
 def make(path: Path) -> Key:
-    """Make a new key's file, mode 0600. Raises `KeyringError`, also where there is a file: it is never replaced."""
+    """Write a new key to a file with mode 0600. Raises `KeyringError` if it cannot, or if the file exists."""
     key = new_key()
     text = f"{_PREFIX}:{key.id}:{base64.b64encode(key.secret).decode()}\n"
     safefile.make_directory(path.parent, KIND)
@@ -34,21 +34,21 @@ def make(path: Path) -> Key:
         safefile.write_new(path, text.encode(), KIND)
     except FileExistsError as error:
         raise KeyringError(
-            f"There is a file at {path} already, and a backup key is never replaced: the archives that it has sealed "
-            "need it. Name another place in STRONGROOM_BACKUP_KEY."
+            f"The file {path} already exists. Strongroom never replaces a backup key, because its archives "
+            "need it. Set STRONGROOM_BACKUP_KEY to another path."
         ) from error
     except OSError as error:
-        raise KeyringError(f"The backup key {path} cannot be made: {error.strerror}.") from error
+        raise KeyringError(f"The backup key {path} cannot be created: {error.strerror}.") from error
     return key
 
 
 def read(path: Path) -> Key:
-    """The key in a file. Raises `KeyringError` where it is missing, unsafe or no backup key."""
+    """Return the key in a file. Raises `KeyringError` if the file is missing, unsafe or not a backup key."""
     try:
         prefix, key_id, secret = safefile.read(path, KIND).decode().strip().split(":")
         if prefix == _PREFIX:
             return Key(key_id, base64.b64decode(secret, validate=True))
     except (ValueError, binascii.Error, BlobError):
-        # From None: what could not be parsed is key material, and belongs in no traceback.
+        # No `from`: the text that could not be parsed may be key material, which must not be in a traceback.
         pass
-    raise KeyringError(f"The file {path} is no backup key of Strongroom; `strongroom backup key` makes one.") from None
+    raise KeyringError(f"The file {path} is not a backup key. `strongroom backup key` creates one.") from None

@@ -3,10 +3,10 @@
     {"format": 1, "instance": "<the vault's id>",
      "versions": [{"ref": "<uuid>", "state": "enabled|disabled|destroyed", "created": "<time>", "key": "<base64>"}]}
 
-The file is the vault: whoever holds it and the database reads everything. It is made for a new vault only, is bound
-to that vault's instance id, and is refused when anybody else could have read or led it elsewhere (`safefile.py`).
-A destroyed version stays as a line without its key, so that destroying may be repeated. `KeyringFile` is what this
-provider shares with `passphrase`, whose file differs only in how it is written.
+Anyone who has this file and the database can read everything. It is created only for a new vault, is bound to that
+vault's instance id, and is refused if another user could have read or redirected it (`safefile.py`).
+A destroyed version keeps its line without the key, so that `destroy` may be repeated. `KeyringFile` is shared with
+`passphrase.py`, which differs only in how the file is encoded.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ FORMAT = 1
 
 
 class State(StrEnum):
-    """What one version may be used for."""
+    """The state of one version."""
 
     ENABLED = "enabled"
     DISABLED = "disabled"
@@ -45,7 +45,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One line of the keyring."""
+    """One version in the keyring."""
 
     ref: str
     state: State
@@ -57,7 +57,7 @@ Versions = dict[str, Version]
 
 
 class KeyringFile(ABC):
-    """Master keys in one file. Every call sees what other processes have written since."""
+    """Master keys in one file. Every call sees the changes that other processes have written."""
 
     name: ClassVar[str]
 
@@ -69,14 +69,14 @@ class KeyringFile(ABC):
 
     @abstractmethod
     def _encode(self, versions: Versions) -> bytes:
-        """The content of the file."""
+        """Return the content of the file."""
 
     @abstractmethod
     def _decode(self, content: bytes) -> Versions:
-        """The inverse. Raises `KeyringError` on what is damaged or another vault's."""
+        """The inverse of `_encode`. Raises `KeyringError` if the file is damaged or belongs to another vault."""
 
     def create_version(self) -> str:
-        """A new random key of 256 bits; its ref is a new UUID."""
+        """Create a random key of 256 bits. Its ref is a new UUID."""
         ref = str(uuid.uuid4())
         created = datetime.now(UTC).isoformat(timespec="seconds")
         with self._changing() as versions:
@@ -84,15 +84,15 @@ class KeyringFile(ABC):
         return ref
 
     def wrap(self, ref: str, key: bytes, context: bytes) -> bytes:
-        """Cobblestone-256 under the version's key, bound to the context."""
+        """Encrypt with Cobblestone-256 under the version's key, bound to the context."""
         return encrypt(self._usable(ref).key, context, key)
 
     def unwrap(self, ref: str, wrapped: bytes, context: bytes) -> bytes:
-        """The inverse. Raises `BlobError` on another version, another context or changed bytes."""
+        """The inverse of `wrap`. Raises `BlobError` for another version, another context or changed bytes."""
         return decrypt(self._usable(ref).key, context, wrapped)
 
     def disable(self, ref: str) -> None:
-        """Refuse this version until it is enabled."""
+        """Refuse to use this version until it is enabled."""
         self._set_state(ref, State.DISABLED)
 
     def enable(self, ref: str) -> None:
@@ -100,17 +100,17 @@ class KeyringFile(ABC):
         self._set_state(ref, State.ENABLED)
 
     def destroy(self, ref: str) -> None:
-        """Take the key out of the file. Copies of the file, and old blocks of the disk, may still hold it."""
+        """Remove the key from the file. Copies of the file, and old blocks of the disk, may still have it."""
         with self._changing() as versions:
             if ref in versions:
                 versions[ref] = replace(versions[ref], state=State.DESTROYED, key=b"")
 
     def probe(self) -> None:
-        """Read the keyring where it has changed. Raises `KeyringError`."""
+        """Read the keyring if it has changed. Raises `KeyringError`."""
         self._versions()
 
     def capabilities(self) -> Capabilities:
-        """The file binds contexts, and answers at once."""
+        """The file binds contexts, and needs no network."""
         return Capabilities(context=True, local=True)
 
     def _usable(self, ref: str) -> Version:
@@ -123,27 +123,27 @@ class KeyringFile(ABC):
         with self._changing() as versions:
             version = _known(versions, ref, self.path)
             if version.state is State.DESTROYED:
-                raise KeyProviderError(f"The master key version {ref} is destroyed; nothing brings it back.")
+                raise KeyProviderError(f"The master key version {ref} is destroyed and cannot be restored.")
             versions[ref] = replace(version, state=state)
 
     def _versions(self) -> Versions:
-        """The versions, read anew when the file's inode, times or size have changed."""
+        """The versions, read again if the file's inode, times or size have changed."""
         seen = self._seen
         try:
             now = safefile.fingerprint(self.path)
         except OSError:
-            # Reading finds the same trouble, and has a sentence for it.
+            # `read` will find the same error and report it.
             now = (0, 0, 0, 0)
         if seen is not None and seen[0] == now:
             return seen[1]
-        # The fingerprint is older than what is read: a change in between is seen at the next call.
+        # Take the fingerprint before reading, so that the next call notices a change made in between.
         versions = self._decode(safefile.read(self.path))
         self._seen = (now, versions)
         return versions
 
     @contextmanager
     def _changing(self) -> Iterator[Versions]:
-        """The versions as they are under the lock; what the caller makes of them is written."""
+        """Yield the versions under the lock, and write what the caller has changed."""
         try:
             with safefile.locked(self.path):
                 versions = self._decode(safefile.read(self.path))
@@ -156,17 +156,17 @@ class KeyringFile(ABC):
 
 
 class FileProvider(KeyringFile):
-    """Master keys in one file, as they are."""
+    """Master keys in one file, not encrypted."""
 
     name = "file"
 
     def __init__(self, path: Path | str, instance_id: str) -> None:
-        """Open the keyring of the vault `instance_id`. Raises `KeyringError` with what is wrong and what to do."""
+        """Open the keyring of the vault `instance_id`. Raises `KeyringError`, which says what to do."""
         super().__init__(Path(path), instance_id)
 
     @classmethod
     def create(cls, path: Path | str, instance_id: str) -> Self:
-        """Make the keyring of a new vault, with no version in it yet. Raises `KeyringError` where a file exists."""
+        """Create the keyring of a new vault, without a version. Raises `KeyringError` if the file exists."""
         path = Path(path)
         write_new(path, _dump(instance_id, {}))
         return cls(path, instance_id)
@@ -181,30 +181,30 @@ class FileProvider(KeyringFile):
 
 
 def write_new(path: Path, content: bytes) -> None:
-    """Make a keyring's directory and file. Raises `KeyringError` where there is a file, in whatever state."""
+    """Create a keyring's directory and file. Raises `KeyringError` if the file exists, even if it is empty."""
     safefile.make_directory(path.parent)
     try:
         safefile.write_new(path, content)
     except FileExistsError as error:
         raise KeyringError(
-            f"There is a keyring at {path} already, and a keyring is never replaced. If this is a new vault, move "
-            "that file away or point STRONGROOM_KEYRING elsewhere; if not, the vault's database is missing."
+            f"The keyring {path} already exists, and Strongroom never replaces a keyring. If this is a new vault, move "
+            "that file away or set STRONGROOM_KEYRING to another path. If not, the vault's database is missing."
         ) from error
     except OSError as error:
-        raise KeyringError(f"The keyring {path} cannot be made: {error.strerror}.") from error
+        raise KeyringError(f"The keyring {path} cannot be created: {error.strerror}.") from error
 
 
 def check_instance(path: Path, instance: str, instance_id: str) -> None:
-    """Raise `KeyringError` where a keyring is another vault's."""
+    """Raise `KeyringError` if a keyring belongs to another vault."""
     if instance != instance_id:
         raise KeyringError(
             f"The keyring {path} belongs to another vault ({instance}; this one is {instance_id}). "
-            "Point STRONGROOM_KEYRING at this vault's own keyring, or restore that from its backup."
+            "Set STRONGROOM_KEYRING to this vault's own keyring, or restore that file from its backup."
         )
 
 
 def to_rows(versions: Versions) -> list[dict[str, str]]:
-    """The versions as they stand in JSON."""
+    """Return the versions as JSON values."""
     return [
         {
             "ref": version.ref,
@@ -217,7 +217,7 @@ def to_rows(versions: Versions) -> list[dict[str, str]]:
 
 
 def from_rows(rows: list[Any], path: Path) -> Versions:
-    """The inverse. Raises `KeyringError`."""
+    """The inverse of `to_rows`. Raises `KeyringError`."""
     try:
         versions = [_version(row) for row in rows]
     except (KeyError, TypeError, ValueError, binascii.Error, BlobError):
@@ -226,19 +226,21 @@ def from_rows(rows: list[Any], path: Path) -> Versions:
 
 
 def damaged(path: Path) -> KeyringError:
-    """What to raise on a file that Strongroom has not written so."""
-    return KeyringError(f"The keyring {path} is damaged: it is not what Strongroom wrote. Restore it from its backup.")
+    """Return the error for a file that Strongroom has not written in this form."""
+    return KeyringError(
+        f"The keyring {path} is damaged: Strongroom did not write this content. Restore it from its backup."
+    )
 
 
 def instance_of(path: Path | str) -> str:
-    """The id of the vault that a keyring belongs to, to tell people. Raises `KeyringError`."""
+    """Return the id of the vault that a keyring belongs to, for messages. Raises `KeyringError`."""
     path = Path(path)
     return _header(safefile.read(path), path)[0]
 
 
 def _known(versions: Versions, ref: str, path: Path) -> Version:
     if ref not in versions:
-        raise KeyProviderError(f"The keyring {path} does not know the master key version {ref}; is it an old copy?")
+        raise KeyProviderError(f"The keyring {path} does not have the master key version {ref}. Is it an old copy?")
     return versions[ref]
 
 
@@ -248,7 +250,7 @@ def _dump(instance_id: str, versions: Versions) -> bytes:
 
 
 def _header(content: bytes, path: Path) -> tuple[str, list[Any]]:
-    # Raised from None throughout: what could not be parsed is key material, and belongs in no traceback.
+    # `from None` everywhere: the text that could not be parsed may be key material, which must not be in a traceback.
     try:
         document = json.loads(content)
         format_, instance, rows = document["format"], document["instance"], document["versions"]

@@ -1,12 +1,12 @@
-"""`Guarded`: a provider that hangs or fails must not take the vault with it.
+"""`Guarded`: time limits, retries and a circuit breaker for a key provider that hangs or fails.
 
-    call ── breaker open? ── yes ── KeyProviderUnavailable at once, with when to ask again
+    call ── breaker open? ── yes ── KeyProviderUnavailable at once, with the time to retry
               │ no
-              └─ a thread of our own ── answer within what is left of 3 s? ── no, or a passing failure ─┐
+              └─ a thread of our own ── answer within the rest of 3 s? ── no, or a temporary failure ──┐
                                           │ yes                                     at most two retries ┘
                                           └─ answer
 
-A provider on this machine (`capabilities().local`) is called directly: a thread would cost more than its answer.
+A provider on this machine (`capabilities().local`) is called directly: a thread would cost more than the call.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How patient the vault is with a provider that is not on this machine."""
+    """Limits for a provider that is not on this machine."""
 
     budget_seconds: float = 3.0
-    """For one call with all its retries: a request waits no longer for its key."""
+    """For one call with all its retries. No request waits longer for its key."""
 
     retries: int = 2
     backoff_seconds: float = 0.1
     failures_to_open: int = 3
     open_seconds: float = 5.0
     threads: int = 4
-    """All of them may hang in the provider at once; further calls wait for their budget, and then go."""
+    """All threads may hang in the provider at once. Further calls then wait until their budget ends, and fail."""
 
 
 class Guarded:
-    """A provider with a time budget, retries with jitter and a circuit breaker; itself a provider."""
+    """A provider with a time budget, retries with jitter and a circuit breaker. It is a provider itself."""
 
     def __init__(
         self,
@@ -65,39 +65,39 @@ class Guarded:
 
     @property
     def name(self) -> str:
-        """The provider's own."""
+        """The provider's name."""
         return self._provider.name
 
     def create_version(self) -> str:
-        """Asked once only: a retry after a lost answer would leave a key behind that nobody knows of."""
+        """Never retried: the first attempt may have made a key although its answer was lost."""
         return self._call(self._provider.create_version, retries=0)
 
     def wrap(self, ref: str, key: bytes, context: bytes) -> bytes:
-        """As the provider."""
+        """Call the provider's `wrap`."""
         return self._call(lambda: self._provider.wrap(ref, key, context))
 
     def unwrap(self, ref: str, wrapped: bytes, context: bytes) -> bytes:
-        """As the provider."""
+        """Call the provider's `unwrap`."""
         return self._call(lambda: self._provider.unwrap(ref, wrapped, context))
 
     def disable(self, ref: str) -> None:
-        """As the provider."""
+        """Call the provider's `disable`."""
         self._call(lambda: self._provider.disable(ref))
 
     def enable(self, ref: str) -> None:
-        """As the provider."""
+        """Call the provider's `enable`."""
         self._call(lambda: self._provider.enable(ref))
 
     def destroy(self, ref: str) -> None:
-        """As the provider."""
+        """Call the provider's `destroy`."""
         self._call(lambda: self._provider.destroy(ref))
 
     def probe(self) -> None:
-        """As the provider."""
+        """Call the provider's `probe`."""
         self._call(self._provider.probe, retries=0)
 
     def capabilities(self) -> Capabilities:
-        """The provider's own."""
+        """The provider's capabilities."""
         return self._provider.capabilities()
 
     def _call(self, ask: Callable[[], Answer], retries: int | None = None) -> Answer:
@@ -110,7 +110,7 @@ class Guarded:
             try:
                 return self._ask_once(ask, deadline)
             except KeyProviderUnavailable:
-                # Full jitter: workers that failed together must not come back together.
+                # Full jitter, so that workers that failed together do not retry together.
                 pause = self._limits.backoff_seconds * 2**attempt * self._chance()
                 if attempt + 1 == attempts or self._clock() + pause >= deadline:
                     raise
@@ -122,7 +122,7 @@ class Guarded:
         try:
             answer = future.result(timeout=max(0.0, deadline - self._clock()))
         except FutureTimeoutError:
-            # Where it has not begun it never will; where it hangs, its thread is lost until it returns.
+            # `cancel()` stops a queued call. A running call keeps its thread until it returns.
             future.cancel()
             self._breaker.failed()
             raise KeyProviderUnavailable() from None
@@ -130,7 +130,7 @@ class Guarded:
             self._breaker.failed()
             raise
         except (KeyProviderError, BlobError):
-            # It refused, so it is well.
+            # The provider answered with a refusal, so it is reachable.
             self._breaker.answered()
             raise
         except BaseException:
@@ -141,7 +141,7 @@ class Guarded:
 
 
 class _Breaker:
-    """Closed: all pass. Open: none, for a while. Then one may try, and its outcome decides."""
+    """A circuit breaker. Closed: all calls pass. Open: none for a while, then one call, whose result decides."""
 
     def __init__(self, limits: Limits, clock: Callable[[], float]) -> None:
         self._limits = limits
@@ -157,7 +157,7 @@ class _Breaker:
             left = self._open_until - self._clock()
             if left > 0:
                 raise KeyProviderUnavailable(retry_after_seconds=max(1, round(left)))
-            # This caller tries; the others are refused until it knows.
+            # This call passes as the trial. Other calls are refused until it ends.
             self._open_until = self._clock() + self._limits.open_seconds
 
     def failed(self) -> None:
@@ -171,9 +171,9 @@ class _Breaker:
 
 
 class _Threads:
-    """A few daemon threads, made at the first call and so after the fork.
+    """A few daemon threads, started at the first call and therefore after the fork.
 
-    `ThreadPoolExecutor` waits for its threads when the process ends, and a hung provider would keep it from ending.
+    `ThreadPoolExecutor` waits for its threads when the process ends, so a hung provider would keep the process alive.
     """
 
     def __init__(self, count: int) -> None:

@@ -1,10 +1,10 @@
-"""`Keyring`: wraps and unwraps user keys and data keys, and remembers them for a while.
+"""`Keyring`: wraps and unwraps user keys and data keys, and caches them for some time.
 
     master key (provider) ── wraps ──> user key ── wraps ──> data key ── seals ──> revisions
                                           │ derived: see `derive_user_key`
 
-The cache is keyed by SHA-256 of the wrapped bytes with SHA-256 of the associated data, so a row that was swapped
-misses it. A cached key never stands for permission: it is asked for after the service has said yes.
+The cache key is SHA-256 of the wrapped bytes with SHA-256 of the associated data, so a swapped row is a miss.
+A cached key gives no permission: the service checks rights before it asks for a key.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from vault.keys.provider import Provider
 from vault.keys.providers import Providers
 
 CACHE_ENTRIES = 10_000
-"""About 5 MB, and the keys of as many environments as one worker serves in five minutes."""
+"""About 5 MB, and more environments than one worker usually serves in five minutes."""
 
 SWEEP_ENTRIES = 8
-"""How many of the oldest are looked at with each that comes: more leave than come, so the expired do not linger."""
+"""Each insertion checks this many of the oldest entries, so expired ones are removed faster than new ones come."""
 
 JITTER = 0.1
-"""Entries live up to a tenth longer, so that keys that were loaded together do not all expire together."""
+"""Entries live up to a tenth longer, at random, so that keys that were loaded together do not expire together."""
 
 
 @dataclass(frozen=True, slots=True)
 class MasterKey:
-    """One version of the master key: its own UUID, whose provider, and the provider's name for it."""
+    """One version of the master key: its UUID, its provider, and the provider's own name for it."""
 
     id: str
     provider: str
@@ -48,7 +48,7 @@ class MasterKey:
 
 
 class Keyring:
-    """The keys of one vault in one process. Thread-safe; make it after the fork."""
+    """The keys of one vault in one process. Thread-safe. Make it after the fork."""
 
     def __init__(
         self,
@@ -64,12 +64,12 @@ class Keyring:
         self._cache = _Cache(ttl_seconds, clock, chance, max_entries)
 
     def provider(self, name: str) -> Provider:
-        """The provider of this name. Raises `KeyProviderError` where this server is not set up for it."""
+        """Return the provider of this name. Raises `KeyProviderError` if this server has no settings for it."""
         try:
             return self._providers[name]
         except KeyError:
             raise KeyProviderError(
-                f"A master key is held by the provider {name!r}, which this server is not set up for."
+                f"A master key is in the provider {name!r}, but this server has no settings for it."
             ) from None
 
     def create_version(self, name: str, *, first: bool) -> str:
@@ -83,24 +83,26 @@ class Keyring:
         return self.provider(name).create_version()
 
     def new_unwrapped_user_key(self) -> bytes:
-        """The 256 random bits that `wrap_user_key` wraps."""
+        """Return the 256 random bits that `wrap_user_key` wraps."""
         return secrets.token_bytes(KEY_BYTES)
 
     def wrap_user_key(self, master: MasterKey, owner_id: str | None, user_key_id: str, unwrapped: bytes) -> SealedBlob:
-        """A blob of type 3 and suite 2; an owner of `None` is the system.
+        """Return a blob of type 3 and suite 2. Owner `None` is the system.
 
-        It is unwrapped once before it is returned: a device that wraps what it cannot unwrap must not be believed.
+        The wrapped key is unwrapped once before it is returned, in case a device wraps what it cannot unwrap.
         """
         header = Header(Suite.PROVIDER, BlobType.USER_KEY, 0, master.id).pack()
         bound = self._user_key_context(owner_id, user_key_id).associated_data(header)
         provider = self.provider(master.provider)
         wrapped = provider.wrap(master.ref, unwrapped, bound)
         if not secrets.compare_digest(provider.unwrap(master.ref, wrapped, bound), unwrapped):
-            raise KeyProviderError(f"The key provider {master.provider} does not unwrap what it has just wrapped.")
+            raise KeyProviderError(
+                f"The key provider {master.provider} could not unwrap a key that it had just wrapped."
+            )
         return SealedBlob(header + wrapped)
 
     def unwrapped_user_key(self, master: MasterKey, owner_id: str | None, user_key_id: str, blob: bytes) -> bytes:
-        """What `wrap_user_key` was given, for rewrapping. Never cached. Raises `BlobError`."""
+        """Return the bytes that were given to `wrap_user_key`, for rewrapping. Never cached. Raises `BlobError`."""
         header = parse_header(blob)
         expected = (Suite.PROVIDER, BlobType.USER_KEY, master.id)
         if (header.suite, header.type, header.key_id) != expected:
@@ -111,11 +113,11 @@ class Keyring:
     def derived_user_key(
         self, owner_id: str | None, user_key_id: str, unwrapped: bytes, check_value: bytes | None = None
     ) -> Key:
-        """The user key in use. Raises `KeyProviderUnavailable` where the provider has unwrapped a wrong key."""
+        """Return the user key in use. Raises `KeyProviderUnavailable` if the provider unwrapped a wrong key."""
         key = derive_user_key(unwrapped, self._instance_id, owner_id, user_key_id)
         if check_value is not None and not secrets.compare_digest(key_check_value(key), check_value):
-            # Nothing is ever sealed with it; the device may come to its senses.
-            raise KeyProviderUnavailable("The master key's provider gave a wrong key.")
+            # Never use this key. Raise a retryable error: the device may recover.
+            raise KeyProviderUnavailable("The key provider returned a wrong key.")
         return key
 
     def user_key(
@@ -126,9 +128,9 @@ class Keyring:
         blob: bytes,
         check_value: bytes | None = None,
     ) -> Key:
-        """The user key in use: unwrapped, derived, checked and cached.
+        """Return the user key in use: unwrapped, derived, checked and cached.
 
-        Raises `BlobError`, what the provider raises, and what `derived_user_key` raises.
+        Raises `BlobError`, and what the provider and `derived_user_key` raise.
         """
         context = self._user_key_context(owner_id, user_key_id)
 
@@ -141,12 +143,12 @@ class Keyring:
         return self._cache.get(blob, context, load)
 
     def wrap_data_key(self, user_key: Key, owner_id: str, environment_id: str, data_key: Key) -> SealedBlob:
-        """A blob of type 2: the data key under its owner's user key."""
+        """Return a blob of type 2: the data key wrapped by its owner's user key."""
         context = contexts.data_key(self._instance_id, owner_id, environment_id, data_key.id)
         return seal(user_key, context, data_key.secret)
 
     def data_key(self, user_key: Key, owner_id: str, environment_id: str, data_key_id: str, blob: bytes) -> Key:
-        """The data key, cached. Raises `BlobError`, also where the blob is not under exactly this user key."""
+        """Return the data key, cached. Raises `BlobError`, also if another user key wraps it."""
         if parse_header(blob).key_id != user_key.id:
             raise BlobError()
         return self.data_key_lazily(lambda: user_key, owner_id, environment_id, data_key_id, blob)
@@ -159,15 +161,15 @@ class Keyring:
         data_key_id: str,
         blob: bytes,
     ) -> Key:
-        """As `data_key`; `load_user_key` is called only where the data key is not cached.
+        """Like `data_key`, but calls `load_user_key` only if the data key is not cached.
 
-        A hot read thus neither looks the user key up nor unwraps it.
+        So a read of a cached environment neither loads nor unwraps the user key.
         """
         context = contexts.data_key(self._instance_id, owner_id, environment_id, data_key_id)
         return self._cache.get(blob, context, lambda: Key(data_key_id, open_blob(load_user_key(), context, blob)))
 
     def purge(self) -> None:
-        """Forget every key, those that are being loaded at this moment too. For the lock, and for erasure."""
+        """Drop all keys, also those that are being loaded now. For the lock and for erasure."""
         self._cache.purge()
 
     def _user_key_context(self, owner_id: str | None, user_key_id: str) -> Context:
@@ -175,7 +177,9 @@ class Keyring:
 
 
 class _Cache:
-    """Keys by their wrapped bytes and context, for a time; one load at a time for each, and no failure kept."""
+    """Caches keys by wrapped bytes and context for some time. Each key is loaded once at a time. Failures are not
+    cached.
+    """
 
     def __init__(
         self, ttl_seconds: float, clock: Callable[[], float], chance: Callable[[], float], max_entries: int
@@ -189,16 +193,16 @@ class _Cache:
         self._loading: dict[bytes, Future[Key]] = {}
 
     def get(self, blob: bytes, context: Context, load: Callable[[], Key]) -> Key:
-        """The key in a blob, as it was loaded before for the very same bytes and place, or loaded now."""
+        """Return the key in a blob: the cached one for the same bytes and place, or one that is loaded now."""
         name = sha256(blob).digest() + sha256(context.associated_data(blob)).digest()
-        # Reading a dict is atomic in CPython; only changing it takes the lock.
+        # Reading a dict is atomic in CPython. Only changes take the lock.
         found = self._entries.get(name)
         if found is not None and self._clock() < found[0]:
             return found[1]
         return self._load_once(name, load)
 
     def purge(self) -> None:
-        """Forget all; what is being loaded now is given to those who wait for it, and not kept."""
+        """Drop all keys. Callers that wait for a load still receive its key, but it is not cached."""
         with self._lock:
             self._entries = {}
             self._loading = {}
@@ -223,7 +227,7 @@ class _Cache:
 
     def _finish(self, name: bytes, future: Future[Key], key: Key | None) -> None:
         with self._lock:
-            # After a purge another load, or none, stands in this one's place: its key is not kept.
+            # There was a purge since this load began, so do not cache its key.
             if self._loading.get(name) is not future:
                 return
             del self._loading[name]
@@ -234,7 +238,7 @@ class _Cache:
         now = self._clock()
         self._entries.pop(name, None)
         self._entries[name] = (now + self._ttl_seconds * (1 + JITTER * self._chance()), key)
-        # The oldest stand first: let go of the expired among them, and of the oldest where there are too many.
+        # The oldest entries come first. Remove those that have expired, and more if the cache is too large.
         for oldest, (expires, _) in list(islice(self._entries.items(), SWEEP_ENTRIES)):
             if expires <= now or len(self._entries) > self._max_entries:
                 del self._entries[oldest]

@@ -1,11 +1,11 @@
-"""The `passphrase` provider: the keyring file, sealed under a passphrase that somebody keeps elsewhere.
+"""The `passphrase` provider: the keyring file, sealed with a passphrase that is kept elsewhere.
 
     {"format": 1, "instance": "<the vault's id>",
      "argon2id": {"memory_kib": 262144, "passes": 3, "lanes": 4, "salt": "<base64>"},
      "sealed": "<base64 of Cobblestone-256 over the versions>"}
 
-Whoever copies the file and the database still has to guess the passphrase, at 256 MiB and about a second a guess.
-The passphrase is asked for once, when the provider is opened, and is not kept: only the key is.
+A thief of the file and the database still has to guess the passphrase. Each guess takes 256 MiB and about a second.
+The passphrase is read once, when the provider is opened. Only the derived key is kept.
 """
 
 from __future__ import annotations
@@ -29,19 +29,23 @@ from vault.keys.file import KeyringFile, Versions, check_instance, damaged, from
 
 FORMAT = 1
 COST = PasswordParameters(memory_kib=256 * 1024, passes=3, lanes=4)
-"""Paid once a worker and start: four times a login's memory, because who has the file guesses at home, unseen."""
+"""Each worker pays this once, at start. It uses four times a login's memory, because guesses against a stolen file are
+not limited by a server.
+"""
 
 MAXIMUM_PASSPHRASE_BYTES = 1024
 
 
 def path_beside(keyring: Path) -> Path:
-    """Where this provider's file lies: beside the `file` provider's, since a vault on its way has both."""
+    """The path of this provider's file. It differs from the `file` provider's, so that a vault can move from one to the
+    other.
+    """
     return keyring.with_name(f"{keyring.stem}.passphrase{keyring.suffix}")
 
 
 @dataclass(frozen=True, slots=True)
 class _Lock:
-    """What turns a passphrase into the file's key; all of it is public."""
+    """The parameters that turn a passphrase into the file's key. They are not secret."""
 
     parameters: PasswordParameters
     salt: bytes
@@ -62,7 +66,7 @@ class _Lock:
             )
         except exceptions.HashingError as error:
             raise KeyProviderUnavailable(
-                f"There is no memory for the passphrase's {cost.memory_kib // 1024} MiB just now."
+                f"There is not enough free memory to check the passphrase ({cost.memory_kib // 1024} MiB)."
             ) from error
 
 
@@ -72,9 +76,9 @@ class PassphraseProvider(KeyringFile):
     name = "passphrase"
 
     def __init__(self, path: Path | str, instance_id: str, passphrase: str, *, key: bytes | None = None) -> None:
-        """Open the keyring of the vault `instance_id`. Raises `KeyringError` with what is wrong and what to do.
+        """Open the keyring of the vault `instance_id`. Raises `KeyringError`, which says what is wrong and what to do.
 
-        With `key`, which `create` has at hand, the passphrase is not paid for again.
+        `create` passes `key`, so that Argon2id does not run again.
         """
         path = Path(path)
         self._lock = _parse(safefile.read(path), path, instance_id)[0]
@@ -85,12 +89,12 @@ class PassphraseProvider(KeyringFile):
     def create(
         cls, path: Path | str, instance_id: str, passphrase: str, cost: PasswordParameters | None = None
     ) -> Self:
-        """Make the keyring with no version in it yet. Raises `KeyringError`, also on a passphrase that is too weak."""
+        """Create the keyring without a version. Raises `KeyringError`, also if the passphrase is too weak."""
         path = Path(path)
         try:
             check_new_password(passphrase, "")
         except InvalidInput as error:
-            raise KeyringError(f"This is no good passphrase. {error.message}") from error
+            raise KeyringError(f"This passphrase is too weak. {error.message}") from error
         lock = _Lock(cost or COST, secrets.token_bytes(SALT_BYTES))
         key = lock.key(passphrase)
         write_new(path, _dump(instance_id, lock, key, {}))
@@ -102,26 +106,28 @@ class PassphraseProvider(KeyringFile):
     def _decode(self, content: bytes) -> Versions:
         lock, sealed = _parse(content, self.path, self.instance_id)
         if lock != self._lock:
-            raise KeyringError(f"The keyring {self.path} was sealed anew since it was opened: restart Strongroom.")
+            raise KeyringError(
+                f"The keyring {self.path} was sealed again after Strongroom opened it. Restart Strongroom."
+            )
         try:
             rows = json.loads(decrypt(self._key, _place(self.instance_id), sealed))
         except BlobError:
             raise KeyringError(
                 f"The passphrase does not open the keyring {self.path}. Check STRONGROOM_PASSPHRASE_FILE, or the "
-                "credential named passphrase; if it is right, the file is damaged: restore it from its backup."
+                "credential named passphrase. If the passphrase is right, the file is damaged: restore its backup."
             ) from None
         return from_rows(rows, self.path)
 
 
 def _normalised(passphrase: str) -> bytes:
-    """NFC, so that the same keys pressed on another system make the same bytes; then UTF-8. Raises `KeyringError`."""
-    # Normalising is itself work that grows with the square of the length, so the raw length is looked at first.
+    """NFC makes the same keys give the same bytes on every system. The result is UTF-8. Raises `KeyringError`."""
+    # Normalising takes time that grows with the square of the length, so check the raw length first.
     if len(passphrase) > 4 * MAXIMUM_PASSPHRASE_BYTES:
         raise KeyringError(f"A passphrase has between 1 and {MAXIMUM_PASSPHRASE_BYTES} bytes.")
     try:
         raw = unicodedata.normalize("NFC", passphrase).encode()
     except UnicodeEncodeError:
-        raise KeyringError("The passphrase holds half of a surrogate pair, which is no text.") from None
+        raise KeyringError("The passphrase contains half of a surrogate pair, which is not valid text.") from None
     if not 0 < len(raw) <= MAXIMUM_PASSPHRASE_BYTES:
         raise KeyringError(f"A passphrase has between 1 and {MAXIMUM_PASSPHRASE_BYTES} bytes.")
     return raw
@@ -143,7 +149,9 @@ def _dump(instance_id: str, lock: _Lock, key: bytes, versions: Versions) -> byte
 
 
 def _parse(content: bytes, path: Path, instance_id: str) -> tuple[_Lock, bytes]:
-    """The lock and what it locks. Raises `KeyringError` before any memory is taken for parameters out of range."""
+    """Return the lock and the sealed versions. Raises `KeyringError` before any memory is used for excessive
+    parameters.
+    """
     try:
         document = json.loads(content)
         format_, instance, given = document["format"], document["instance"], dict(document["argon2id"])

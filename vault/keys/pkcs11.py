@@ -1,15 +1,15 @@
-"""The `pkcs11` provider: one AES-256 key in a token (an HSM, or SoftHSM2) for each master version.
+"""The `pkcs11` provider: one AES-256 key in a token (an HSM, or SoftHSM2) for each master key version.
 
     ref      a UUID, the key's CKA_ID; the key is sensitive and cannot be extracted
-    wrapped  nonce (12) ‖ AES-256-GCM by the token, always with associated data: ours in front, then the context
+    wrapped  nonce (12) ‖ AES-256-GCM by the token. The associated data is a fixed prefix and then the context
 
-What was found by trying it:
+Found by experiment:
 
 - `python-pkcs11` initialises the module with no arguments, which promises it one thread at a time. So calls take a
-  lock, and one session is kept open: a second could not be used at the same time. Workers run side by side.
-- A session does not outlive a fork: a child initialises the module anew.
-- Associated data that does not match is a bare GeneralError, as is a broken device: a canary tells them apart.
-- A wrong PIN, tried often enough, locks the token for good: one that was refused is not tried again.
+  lock and share one open session: a second one could not be used at the same time. Workers run in parallel.
+- A session does not survive a fork. A child process initialises the module again.
+- Wrong associated data gives a bare GeneralError, and so does a broken device. A test encryption tells them apart.
+- Several tries with a wrong PIN lock the token for good, so a refused PIN is not tried again.
 
 `python-pkcs11` comes with `pip install 'strongroom[pkcs11]'` and is imported only when this provider is chosen.
 """
@@ -53,19 +53,20 @@ TAG_BYTES = 16
 WRAPPED_BYTES = NONCE_BYTES + KEY_BYTES + TAG_BYTES
 
 _ASSOCIATED = b"SRM1 pkcs11 "
-"""In front of each context, so that there is associated data even where a context is empty."""
+"""A prefix of each context, so that the associated data is never empty."""
 
 _PIN_REFUSED = (PinIncorrect, PinInvalid, PinLenRange, PinLocked)
 
 RESTART_TRIES = 5
 RESTART_PAUSE_SECONDS = 0.1
-"""SoftHSM2 2.6 fails, or finds no token, about once in ten where another process initialises it at the same moment."""
+"""SoftHSM2 2.6 fails, or finds no token, about once in ten times if another process initialises it at the same moment.
+"""
 
 Answer = TypeVar("Answer")
 
 
 class Pkcs11Provider:
-    """Master keys in a token. Thread-safe, and safe to use on both sides of a fork."""
+    """Master keys in a token. Thread-safe, and usable before and after a fork."""
 
     name = "pkcs11"
 
@@ -77,7 +78,7 @@ class Pkcs11Provider:
         instance_id: str,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        """`module` is the device's shared library, `token` the token's label. Asks nobody yet."""
+        """`module` is the device's shared library, `token` the token's label. Does not open the device yet."""
         self._path = str(module)
         self._token = token
         self._pin = pin
@@ -87,7 +88,7 @@ class Pkcs11Provider:
         self._chance = chance
 
     def create_version(self) -> str:
-        """A new key in the token, which it never leaves."""
+        """Create a key in the token. It never leaves the token."""
         id = uuid.uuid4()
 
         def generate(session: pkcs11.Session) -> str:
@@ -105,11 +106,11 @@ class Pkcs11Provider:
         return self._with_session(generate)
 
     def wrap(self, ref: str, key: bytes, context: bytes) -> bytes:
-        """C_Encrypt under the version's key, bound to the context."""
+        """Call C_Encrypt with the version's key, bound to the context."""
         return self._with_key(ref, lambda found: _encrypt(found, key, context))
 
     def unwrap(self, ref: str, wrapped: bytes, context: bytes) -> bytes:
-        """The inverse. Raises `BlobError` on another version, another context or changed bytes."""
+        """The inverse of `wrap`. Raises `BlobError` for another version, another context or changed bytes."""
 
         def decrypt(found: Any) -> bytes:
             if len(wrapped) != WRAPPED_BYTES:
@@ -123,15 +124,15 @@ class Pkcs11Provider:
         return self._with_key(ref, decrypt)
 
     def disable(self, ref: str) -> None:
-        """Take CKA_ENCRYPT and CKA_DECRYPT from the key."""
+        """Clear CKA_ENCRYPT and CKA_DECRYPT of the key."""
         self._with_key(ref, lambda found: _allow(found, False), enabled=False)
 
     def enable(self, ref: str) -> None:
-        """Give them back."""
+        """Set them again."""
         self._with_key(ref, lambda found: _allow(found, True), enabled=False)
 
     def destroy(self, ref: str) -> None:
-        """C_DestroyObject. A backup of the token may still hold the key."""
+        """Call C_DestroyObject. A backup of the token may still have the key."""
 
         def destroy(session: pkcs11.Session) -> None:
             with suppress(NoSuchKey):
@@ -140,11 +141,11 @@ class Pkcs11Provider:
         self._with_session(destroy)
 
     def probe(self) -> None:
-        """Log in where that was not done yet, and have the token make a random byte."""
+        """Log in if necessary, and ask the token for a random byte."""
         self._with_session(lambda session: session.generate_random(8))
 
     def capabilities(self) -> Capabilities:
-        """GCM binds contexts; a device may be a network away, and slow."""
+        """GCM binds contexts. A device may be slow, or reached over a network."""
         return Capabilities(context=True, local=False)
 
     def _with_key(self, ref: str, act: Callable[[Any], Answer], *, enabled: bool = True) -> Answer:
@@ -152,10 +153,10 @@ class Pkcs11Provider:
             try:
                 found = _find(session, ref)
             except NoSuchKey:
-                # A token that was pulled out answers that it has no such key, too.
+                # A token that was removed also answers that it has no such key.
                 self._find_token(_module(self._path))
                 raise KeyProviderError(f"The token {self._token} has no master key version {ref}.") from None
-            # The library gives a key these methods by the attributes that it has just read.
+            # The library decides by the key's attributes which of these mixins it has.
             if enabled and not (isinstance(found, EncryptMixin) and isinstance(found, DecryptMixin)):
                 raise KeyProviderError(f"The master key version {ref} is disabled in the token {self._token}.")
             return act(found)
@@ -163,7 +164,7 @@ class Pkcs11Provider:
         return self._with_session(find_and_act)
 
     def _with_session(self, act: Callable[[pkcs11.Session], Answer]) -> Answer:
-        """`act` with the open session, which is given up after any trouble: the next call opens another."""
+        """Call `act` with the open session. After any error the session is dropped, and the next call opens another."""
         module = _module(self._path)
         with module.lock:
             try:
@@ -174,7 +175,7 @@ class Pkcs11Provider:
             except PKCS11Error as error:
                 self._held = None
                 raise KeyProviderUnavailable(
-                    f"The token {self._token} does not do what it is asked ({_reason(error)})."
+                    f"The token {self._token} refuses the operation ({_reason(error)})."
                 ) from error
 
     def _logged_in(self, module: _Module) -> pkcs11.Session:
@@ -189,18 +190,20 @@ class Pkcs11Provider:
 
     def _log_in(self, token: pkcs11.Token) -> pkcs11.Session:
         if TokenFlag.USER_PIN_FINAL_TRY in token.flags:
-            raise self._refuse("has one try for its PIN left, which is not risked. Log in by the device's own tool")
+            raise self._refuse("allows only one more PIN attempt. Log in with the device's own tool")
         try:
             return token.open(rw=True, user_pin=self._pin)
         except UserAlreadyLoggedIn:
             return token.open(rw=True)
         except _PIN_REFUSED as error:
             raise self._refuse(
-                f"refuses the PIN ({_reason(error)}). Put the right one into STRONGROOM_PKCS11_PIN_FILE"
+                f"refuses the PIN ({_reason(error)}). Put the right PIN into STRONGROOM_PKCS11_PIN_FILE"
             ) from None
 
     def _refuse(self, why: str) -> KeyProviderError:
-        self._refused = f"The token {self._token} {why}, then restart: trying again would lock the token."
+        self._refused = (
+            f"The token {self._token} {why}, then restart Strongroom. Another attempt now could lock the token."
+        )
         return KeyProviderError(self._refused)
 
     def _find_token(self, module: _Module) -> pkcs11.Token:
@@ -210,7 +213,9 @@ class Pkcs11Provider:
             raise self._not_there(error) from error
 
     def _find_token_anew(self, module: _Module) -> pkcs11.Token:
-        """As `_find_token`, after a restart of the module, which several processes at once disturb each other in."""
+        """Like `_find_token`, after a restart of the module. Retry: several processes that restart at once disturb each
+        other.
+        """
         for attempt in range(RESTART_TRIES):
             try:
                 module.restart()
@@ -230,7 +235,7 @@ class Pkcs11Provider:
 
 @dataclass
 class _Module:
-    """A device's shared library, loaded into this process."""
+    """A device's shared library that is loaded into this process."""
 
     library: Any
     used: bool = False
@@ -238,7 +243,7 @@ class _Module:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def restart(self) -> None:
-        """Initialise it anew where it was used before: it looks for tokens again, and forgets every session."""
+        """Initialise the module again if it was used. It then looks for tokens again and forgets every session."""
         if self.used:
             self.generation += 1
             with suppress(PKCS11Error):
@@ -249,7 +254,7 @@ class _Module:
 
 @dataclass(frozen=True)
 class _Held:
-    """An open session, and which life of its module it belongs to."""
+    """An open session, and the generation of the module that it belongs to."""
 
     session: pkcs11.Session
     module: _Module
@@ -278,7 +283,7 @@ def _module(path: str) -> _Module:
 
 
 def _after_fork() -> None:
-    """A child has the parent's memory and none of its sessions; a lock may be held by a thread that it has not."""
+    """A child has the parent's memory but none of its sessions. A thread that it does not have may hold a lock."""
     global _loading
     _loading = threading.Lock()
     for path, module in _modules.items():
@@ -300,7 +305,7 @@ def _find(session: pkcs11.Session, ref: str) -> Any:
     try:
         id = uuid.UUID(ref)
     except ValueError:
-        raise KeyProviderError(f"{ref!r} names no key in a token: it is not a UUID.") from None
+        raise KeyProviderError(f"{ref!r} cannot be a key in a token, because it is not a UUID.") from None
     return session.get_key(object_class=ObjectClass.SECRET_KEY, key_type=KeyType.AES, id=id.bytes)
 
 
@@ -318,7 +323,10 @@ def _decrypt(found: Any, wrapped: bytes, context: bytes) -> bytes:
 
 
 def _prove(found: Any) -> None:
-    """A canary: return where the device is well, so that it was the bytes. Raises `PKCS11Error` where it is not."""
+    """Encrypt and decrypt test bytes.
+
+    Returns if the device works, so the given bytes were wrong. Raises `PKCS11Error` if the device fails.
+    """
     canary = secrets.token_bytes(KEY_BYTES)
     if _decrypt(found, _encrypt(found, canary, b"canary"), b"canary") != canary:
         raise KeyProviderUnavailable()
@@ -329,7 +337,7 @@ def _allow(found: Any, allowed: bool) -> None:
         found[Attribute.ENCRYPT] = allowed
         found[Attribute.DECRYPT] = allowed
     except AttributeReadOnly:
-        raise KeyProviderError("This device does not let a key be disabled or enabled.") from None
+        raise KeyProviderError("This device cannot disable or enable a key.") from None
 
 
 def _reason(error: PKCS11Error) -> str:

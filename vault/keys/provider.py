@@ -1,10 +1,10 @@
-"""`Provider`: who holds the master key. It wraps and unwraps user keys, and is asked for nothing else.
+"""`Provider`: holds the master key. It only wraps and unwraps user keys.
 
-The seam fits devices that give opaque bytes, take no context, are slow, and fail:
+The interface fits devices that return opaque bytes, accept no context, are slow, and fail:
 
-    KeyProviderUnavailable   it does not answer just now: asking again may help, and cached keys go on serving
-    KeyProviderError         it refuses (disabled, destroyed, no right): asking again will not help
-    BlobError                it answered, and the bytes do not unwrap
+    KeyProviderUnavailable   it does not answer now: a retry may help, and cached keys stay in use
+    KeyProviderError         it refuses (disabled, destroyed, no right): a retry does not help
+    BlobError                it answered, but the bytes cannot be unwrapped
 """
 
 from __future__ import annotations
@@ -15,46 +15,46 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a provider can do. The vault works with the weakest; these only say what it need not do itself."""
+    """What a provider can do. The vault works with the weakest provider; these flags only tell it what it can skip."""
 
     context: bool
-    """Whether a wrap is bound to its context by the provider itself."""
+    """Whether the provider itself binds a wrap to its context."""
 
     local: bool
-    """Whether it answers from this machine at once, so that it needs no time limit and no thread."""
+    """Whether it answers at once on this machine, so that it needs no time limit and no thread."""
 
 
 class Provider(Protocol):
-    """One holder of master keys. `ref` is its own name of one version; `context` may be ignored, see `capabilities`.
+    """One holder of master keys. `ref` is its own name of a version. It may ignore `context`, see `capabilities`.
 
-    What is not local puts time limits of its own on its sockets: `Guarded` stops waiting for a call that hangs, but
-    cannot take its thread back.
+    A provider that is not local must set time limits on its sockets: `Guarded` stops waiting for a call that hangs, but
+    cannot free its thread.
     """
 
     @property
     def name(self) -> str:
-        """As in `PROVIDERS`, and in the `master_keys` table."""
+        """The name in `PROVIDERS` and in the `master_keys` table."""
 
     def create_version(self) -> str:
-        """Make a new version and return its ref. Nothing uses it until the vault says so."""
+        """Create a version and return its ref. The vault does not use it until it is made active."""
 
     def wrap(self, ref: str, key: bytes, context: bytes) -> bytes:
-        """Opaque bytes that only `unwrap` with the same ref (and context, where it is taken) turns back."""
+        """Return opaque bytes that only `unwrap` with the same ref (and context, if it is used) can reverse."""
 
     def unwrap(self, ref: str, wrapped: bytes, context: bytes) -> bytes:
-        """The key. Raises `BlobError` where the bytes are not what `wrap` made."""
+        """Return the key. Raises `BlobError` if `wrap` did not make these bytes."""
 
     def disable(self, ref: str) -> None:
-        """Refuse to wrap and unwrap with this version until it is enabled. May be repeated."""
+        """Refuse to use this version until it is enabled. May be repeated."""
 
     def enable(self, ref: str) -> None:
         """Undo `disable`. May be repeated."""
 
     def destroy(self, ref: str) -> None:
-        """Destroy this version for good. May be repeated, also when it is gone already."""
+        """Destroy this version for good. May be repeated, even after it is gone."""
 
     def probe(self) -> None:
-        """Return when the provider would answer now; raise `KeyProviderUnavailable` or `KeyProviderError` otherwise."""
+        """Return if the provider would answer now. Otherwise raise `KeyProviderUnavailable` or `KeyProviderError`."""
 
     def capabilities(self) -> Capabilities:
-        """What it can do; asks nobody."""
+        """Return what it can do, without calling the device."""

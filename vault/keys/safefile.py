@@ -1,6 +1,6 @@
-"""Reading and replacing one file that nobody else may read, by a directory that nobody else may write to.
+"""Reads and replaces a file that no other user may read, in a directory that no other user may write to.
 
-Everything is done through the open directory, so that the path cannot be led elsewhere between a check and its use.
+All operations use the open directory, so that the path cannot be redirected between a check and its use.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _OPEN = os.O_CLOEXEC | os.O_NOFOLLOW
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What such a file is, for the sentences that say what is wrong with it."""
+    """What kind of file it is, for error messages."""
 
     name: str
     setting: str
@@ -38,24 +38,24 @@ KEYRING = Kind("keyring", "STRONGROOM_KEYRING", "the master key", "nothing in th
 
 
 def fingerprint(path: Path) -> tuple[int, int, int, int]:
-    """What changes when a file is replaced, rewritten, or its mode changed. Raises `OSError`."""
+    """Values that change when a file is replaced or rewritten, or its mode changes. Raises `OSError`."""
     found = os.stat(path, follow_symlinks=False)  # noqa: PTH116 - a quarter of the time, and asked at each unwrap.
     return found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size
 
 
 def make_directory(path: Path, kind: Kind = KEYRING) -> None:
-    """Make the directory with mode 0700 where it is missing, and those above it. Raises `KeyringError`."""
+    """Make the directory with mode 0700 if it is missing, and its missing parents. Raises `KeyringError`."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileExistsError):
             path.mkdir(mode=DIRECTORY_MODE)
     except OSError as error:
-        raise KeyringError(f"The {kind.name} directory {path} cannot be made: {error.strerror}.") from error
+        raise KeyringError(f"The {kind.name} directory {path} cannot be created: {error.strerror}.") from error
 
 
 @contextmanager
 def opened_directory(path: Path, kind: Kind = KEYRING) -> Iterator[int]:
-    """A descriptor of the directory, once it has proven to be ours alone. Raises `KeyringError`."""
+    """Yield a descriptor of the directory, which only this user may write to. Raises `KeyringError`."""
     try:
         directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | _OPEN)
     except OSError as error:
@@ -68,17 +68,17 @@ def opened_directory(path: Path, kind: Kind = KEYRING) -> Iterator[int]:
 
 
 def read(path: Path, kind: Kind = KEYRING) -> bytes:
-    """The whole file, once directory and file have proven to be ours alone. Raises `KeyringError`."""
+    """Return the whole file, after checking directory and file. Raises `KeyringError`."""
     with opened_directory(path.parent, kind) as directory:
         return _read_in(directory, path, kind)
 
 
 def write_new(path: Path, content: bytes, kind: Kind = KEYRING) -> None:
-    """Make the file. Raises `FileExistsError` where there is one, in whatever state: it is never replaced."""
+    """Create the file. Raises `FileExistsError` if the path exists, even as an empty file: it is never replaced."""
     with opened_directory(path.parent, kind) as directory:
         temporary = _write_temporary(directory, path.name, content)
         try:
-            # A rename would replace what somebody put there a moment ago; a link does not.
+            # Use a link: a rename would replace a file that was created a moment ago.
             os.link(temporary, path.name, src_dir_fd=directory, dst_dir_fd=directory, follow_symlinks=False)
         finally:
             os.unlink(temporary, dir_fd=directory)
@@ -86,7 +86,7 @@ def write_new(path: Path, content: bytes, kind: Kind = KEYRING) -> None:
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Put a new file in the place of the old, so that a crash at any moment leaves the one or the other."""
+    """Replace the file. A crash at any moment leaves either the old file or the new one."""
     with opened_directory(path.parent) as directory:
         temporary = _write_temporary(directory, path.name, content)
         try:
@@ -99,7 +99,7 @@ def replace(path: Path, content: bytes) -> None:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock file beside `path`, against other processes and against other threads of this one."""
+    """Hold the lock file beside `path`, against other processes and other threads."""
     flags = os.O_RDWR | os.O_CREAT | _OPEN
     with opened_directory(path.parent) as directory:
         descriptor = os.open(path.name + ".lock", flags, FILE_MODE, dir_fd=directory)
@@ -113,14 +113,16 @@ def locked(path: Path) -> Iterator[None]:
 
 def _read_in(directory: int, path: Path, kind: Kind) -> bytes:
     try:
-        # Without O_NONBLOCK, a FIFO put in the file's place would keep us waiting for ever.
+        # Without O_NONBLOCK, a FIFO at this path would block forever.
         descriptor = os.open(path.name, os.O_RDONLY | os.O_NONBLOCK | _OPEN, dir_fd=directory)
     except OSError as error:
         raise KeyringError(_why_not(path, error, "file", kind)) from error
     try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode) or found.st_size > MAXIMUM_BYTES:
-            raise KeyringError(f"The {kind.name} {path} is not a regular file of a {kind.name}'s size; restore it.")
+            raise KeyringError(
+                f"The {kind.name} {path} is not a regular file, or is too large. Restore it from its backup."
+            )
         _check_owner_and_mode(path, found, "file", FILE_MODE, kind)
         with os.fdopen(descriptor, "rb", closefd=False) as file:
             return file.read()
@@ -131,27 +133,27 @@ def _read_in(directory: int, path: Path, kind: Kind) -> bytes:
 def _check_owner_and_mode(path: Path, found: os.stat_result, what: str, mode: int, kind: Kind) -> None:
     if found.st_uid != os.geteuid():
         raise KeyringError(
-            f"The {kind.name} {what} {path} belongs to the user with the number {found.st_uid}, and this process runs "
-            f"as {os.geteuid()}. Run as its owner, or change the owner with chown."
+            f"The {kind.name} {what} {path} belongs to the user id {found.st_uid}, and this process runs "
+            f"as the user id {os.geteuid()}. Run as its owner, or change the owner with chown."
         )
     if stat.S_IMODE(found.st_mode) & _OTHERS:
         raise KeyringError(
             f"The {kind.name} {what} {path} is open to other users (mode {stat.S_IMODE(found.st_mode):04o}). "
-            f"Whoever could read it may hold {kind.holds}. Close it with: chmod {mode:04o} {path}"
+            f"Others may have copied {kind.holds}. Close it with: chmod {mode:04o} {path}"
         )
 
 
 def _why_not(path: Path, error: OSError, what: str, kind: Kind) -> str:
     if error.errno == errno.ENOENT:
         return (
-            f"The {kind.name} {what} {path} is missing. Restore it from its backup, or point {kind.setting} at it; "
+            f"The {kind.name} {what} {path} is missing. Restore it from its backup, or set {kind.setting} to its path; "
             f"without it {kind.lost}."
         )
-    # Linux gives ENOTDIR for a symbolic link to a directory, the BSDs EMLINK or EFTYPE for one to a file.
+    # For a symbolic link to a directory Linux returns ENOTDIR; for one to a file the BSDs return EMLINK or EFTYPE.
     if path.is_symlink():
         return (
-            f"The {kind.name} {what} {path} is a symbolic link, which somebody else could lead elsewhere. "
-            f"Point {kind.setting} at the file itself."
+            f"The {kind.name} {what} {path} is a symbolic link, which another user could redirect. "
+            f"Set {kind.setting} to the file itself."
         )
     return f"The {kind.name} {what} {path} cannot be opened: {error.strerror}."
 
@@ -172,7 +174,7 @@ def _write_temporary(directory: int, name: str, content: bytes) -> str:
 
 
 def _sweep(directory: int, name: str) -> None:
-    """Remove what a killed process left behind: under the lock, nobody else is writing."""
+    """Remove temporary files of a killed process. The caller holds the lock, so no other process is writing."""
     for entry in os.listdir(directory):
         if entry.startswith(f".{name}.") and entry.endswith(".tmp"):
             os.unlink(entry, dir_fd=directory)

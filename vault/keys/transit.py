@@ -1,15 +1,15 @@
-"""The `transit` provider: OpenBao's or HashiCorp Vault's Transit engine, one of its keys for each master version.
+"""The `transit` provider: OpenBao's or HashiCorp Vault's Transit engine, one key for each master key version.
 
     create     POST keys/{ref}           derived, so that each context has a key of its own
     wrap       POST encrypt/{ref}        context, key_version 1 → "vault:v1:" ‖ base64
     unwrap     POST decrypt/{ref}
-    disable    POST keys/{ref}/rotate, and a lowest version of 2 in keys/{ref}/config: Transit then refuses version 1
+    disable    POST keys/{ref}/rotate, then minimum version 2 in keys/{ref}/config: Transit then refuses version 1
     destroy    POST keys/{ref}/config deletion_allowed, DELETE keys/{ref}
 
-Our context travels as Transit's `context`; its `associated_data` cannot be rewrapped. Only what follows "vault:v1:" is
-stored, decoded: base64 has several spellings for the same bytes, and one flipped bit would otherwise go unnoticed.
+Our context is sent as Transit's `context`; its `associated_data` cannot be rewrapped. Only the part after "vault:v1:"
+is stored, decoded: base64 has several spellings for the same bytes, so one flipped bit could go unnoticed.
 
-The policy that the token needs (`create` on encrypt would let a mistake make a new key, so it is left out):
+The policy that the token needs (without `create` on encrypt, which would let a mistake make a new key):
 
     path "transit/keys/strongroom-*"    { capabilities = ["create", "read", "update", "delete"] }
     path "transit/encrypt/strongroom-*" { capabilities = ["update"] }
@@ -37,23 +37,23 @@ from vault.errors import BlobError, KeyProviderError, KeyProviderUnavailable
 from vault.keys.provider import Capabilities
 
 TIMEOUT_SECONDS = 2.0
-"""For connecting, and for each read: less than the guard's budget of 3 s."""
+"""For connecting, and for each read. It is less than the guard's budget of 3 s."""
 
 MAXIMUM_ANSWER_BYTES = 64 * 1024
 MAXIMUM_WRAPPED_BYTES = 4096
 KEPT_CONNECTIONS = 4
-"""As many as the guard has threads."""
+"""The number of the guard's threads."""
 
 _PREFIX = "vault:v1:"
 _REF = re.compile(r"strongroom-[0-9a-f-]{36}", re.ASCII)
 _MOUNT = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*", re.ASCII)
 _TOO_EARLY = {HTTPStatus.PRECONDITION_FAILED, HTTPStatus.TOO_MANY_REQUESTS}
-"""A replica that lags behind, and a rate limit or a standby: asking again may help."""
+"""A replica that lags behind, a rate limit or a standby. A retry may help."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where Transit is. `token` gives the token as it is now; it is asked again after a refusal."""
+    """Where Transit is. `token` returns the current token; it is called again after a refusal."""
 
     url: str
     token: Callable[[], str]
@@ -68,19 +68,19 @@ class TransitProvider:
     name = "transit"
 
     def __init__(self, place: Place) -> None:
-        """Asks nobody yet. Raises `KeyProviderError` on a place that cannot be one."""
+        """Makes no call yet. Raises `KeyProviderError` if the place is not valid."""
         self._server = _Server(place)
         self._derived: set[str] = set()
 
     def create_version(self) -> str:
-        """A new Transit key, which can be neither exported nor backed up in plain; its name."""
+        """Create a Transit key that can be neither exported nor backed up in plain text; return its name."""
         ref = f"strongroom-{uuid.uuid4()}"
         wanted = {"type": "aes256-gcm96", "derived": True, "exportable": False, "allow_plaintext_backup": False}
         self._server.ask("POST", f"keys/{ref}", wanted)
         return ref
 
     def wrap(self, ref: str, key: bytes, context: bytes) -> bytes:
-        """Transit's ciphertext under a key that it derives for this context."""
+        """Return Transit's ciphertext under a key that it derives for this context."""
         self._require_derived(ref)
         wanted = {"plaintext": _text(key), "context": _text(context), "key_version": 1}
         try:
@@ -89,29 +89,30 @@ class TransitProvider:
             raise self._why(ref) or KeyProviderError(f"Transit refuses to encrypt under {ref}.") from None
         ciphertext = str(answer.get("ciphertext"))
         if not ciphertext.startswith(_PREFIX):
-            raise KeyProviderError("Transit encrypted under another version of its key than the first.")
+            raise KeyProviderError("Transit encrypted with a key version other than the first.")
         return _bytes(ciphertext.removeprefix(_PREFIX))
 
     def unwrap(self, ref: str, wrapped: bytes, context: bytes) -> bytes:
-        """The inverse. Raises `BlobError` on another version, another context or changed bytes."""
+        """The inverse of `wrap`. Raises `BlobError` for another version, another context or changed bytes."""
         if not 0 < len(wrapped) <= MAXIMUM_WRAPPED_BYTES:
             raise BlobError()
         wanted = {"ciphertext": _PREFIX + _text(wrapped), "context": _text(context)}
         try:
             answer = self._server.ask("POST", f"decrypt/{_checked(ref)}", wanted)
         except _Refused:
-            # Transit has one status for everything: whether it is the key or the bytes, the key's own state tells.
+            # Transit uses status 400 for every error. Read the key's state to see whether the key or the bytes are
+            # wrong.
             raise self._why(ref) or BlobError() from None
         return _bytes(answer.get("plaintext"))
 
     def disable(self, ref: str) -> None:
-        """Let Transit refuse the key's first version, which is the only one that is used."""
+        """Make Transit refuse the key's first version. No other version is used."""
         if self._known(ref).get("latest_version") == 1:
             self._server.ask("POST", f"keys/{ref}/rotate", {})
         self._configure(ref, {"min_decryption_version": 2, "min_encryption_version": 2})
 
     def enable(self, ref: str) -> None:
-        """Allow it again."""
+        """Allow the first version again."""
         self._known(ref)
         self._configure(ref, {"min_decryption_version": 1, "min_encryption_version": 1})
 
@@ -124,23 +125,23 @@ class TransitProvider:
         try:
             self._server.ask("DELETE", f"keys/{ref}")
         except _Refused:
-            # Somebody else may have been faster.
+            # Another process may have deleted it first.
             if self._read(ref) is not None:
                 raise KeyProviderError(f"Transit refuses to delete {ref}.") from None
 
     def probe(self) -> None:
-        """Whether the server is unsealed and takes our token: it looks the token up."""
+        """Look the token up, which checks that the server is unsealed and accepts our token."""
         self._server.ask("GET", "auth/token/lookup-self", of_engine=False)
 
     def capabilities(self) -> Capabilities:
-        """Deriving by context binds it; the server is a network away."""
+        """The derivation binds the context. The server is reached over the network."""
         return Capabilities(context=True, local=False)
 
     def _require_derived(self, ref: str) -> None:
-        """Encrypting under a missing name makes a new key there, where the policy lets it: so look first, once."""
+        """Check once that the key exists: encrypting with a missing name would create a key if the policy allows it."""
         if ref not in self._derived:
             if not self._known(ref).get("derived"):
-                raise KeyProviderError(f"The Transit key {ref} is not derived, so it would bind no context.")
+                raise KeyProviderError(f"The Transit key {ref} is not derived, so it cannot bind a context.")
             self._derived.add(ref)
 
     def _why(self, ref: str) -> KeyProviderError | None:
@@ -172,13 +173,13 @@ class TransitProvider:
 
 
 class _Refused(KeyProviderError):
-    """Status 400: Transit's answer to whatever it cannot do."""
+    """Status 400, which Transit uses for every request that it cannot carry out."""
 
     sentence = "Transit refuses the request (400)."
 
 
 class _Missing(KeyProviderError):
-    """Status 404, for a key as for an engine."""
+    """Status 404, for a missing key or a missing engine."""
 
     sentence = "There is no Transit engine at STRONGROOM_TRANSIT_MOUNT (404)."
 
@@ -187,16 +188,20 @@ _Idle = queue.LifoQueue[http.client.HTTPSConnection]
 
 
 class _Server:
-    """JSON over HTTPS, on connections that are kept open."""
+    """JSON over HTTPS, on connections that stay open."""
 
     def __init__(self, place: Place) -> None:
         parts = urlsplit(place.url)
         if parts.scheme != "https" or not parts.hostname or parts.path.strip("/") or parts.query or parts.username:
-            raise KeyProviderError("STRONGROOM_TRANSIT_URL is https://host:port: keys travel to it, so TLS is a must.")
+            raise KeyProviderError(
+                "STRONGROOM_TRANSIT_URL must be https://host:port. Keys are sent to it, so TLS is required."
+            )
         if not _MOUNT.fullmatch(place.mount):
-            raise KeyProviderError("STRONGROOM_TRANSIT_MOUNT is the path that the engine is mounted at, as transit.")
+            raise KeyProviderError(
+                "STRONGROOM_TRANSIT_MOUNT must be the path where the engine is mounted, for example transit."
+            )
         if not _is_header(place.namespace or "none"):
-            raise KeyProviderError("STRONGROOM_TRANSIT_NAMESPACE holds what cannot be sent in a header.")
+            raise KeyProviderError("STRONGROOM_TRANSIT_NAMESPACE contains characters that a header cannot carry.")
         self._place = place
         self._host, self._port = parts.hostname, parts.port or 443
         self._tls = _tls_context(place.ca_file)
@@ -207,7 +212,7 @@ class _Server:
     def ask(
         self, method: str, path: str, body: dict[str, Any] | None = None, *, of_engine: bool = True
     ) -> dict[str, Any]:
-        """The answer's `data`. Raises `_Refused`, `_Missing`, `KeyProviderError`, `KeyProviderUnavailable`."""
+        """Return the answer's `data`. Raises `_Refused`, `_Missing`, `KeyProviderError`, `KeyProviderUnavailable`."""
         target = f"/v1/{self._place.mount}/{path}" if of_engine else f"/v1/{path}"
         status, content = self._send(method, target, body)
         if status == HTTPStatus.FORBIDDEN and self._renewed():
@@ -222,18 +227,20 @@ class _Server:
 
     def _read_token(self) -> str:
         token = self._place.token()
-        # http.client would quote what it cannot send in its own error.
+        # `http.client` would quote an invalid token in its own error.
         if not _is_header(token):
-            raise KeyProviderError("STRONGROOM_TRANSIT_TOKEN_FILE (or _TOKEN) holds no token.")
+            raise KeyProviderError(
+                "STRONGROOM_TRANSIT_TOKEN_FILE (or STRONGROOM_TRANSIT_TOKEN) does not contain a valid token."
+            )
         return token
 
     def _renewed(self) -> bool:
-        """Whether the token is another one by now: agents write a new one into its file before the old expires."""
+        """Report whether there is a new token: agents write one into the file before the old one expires."""
         before, self._token = self._token, self._read_token()
         return before != self._token
 
     def _send(self, method: str, target: str, body: dict[str, Any] | None) -> tuple[int, bytes]:
-        """Status and content. An idle connection may have been closed meanwhile, so that one is tried once more."""
+        """Return status and content. The server may have closed an idle connection, so retry once on a new one."""
         connection = self._kept()
         if connection is not None:
             try:
@@ -250,7 +257,7 @@ class _Server:
             connection.close()
             raise KeyProviderError(
                 f"The certificate at STRONGROOM_TRANSIT_URL is not trusted ({error.verify_message}). "
-                "Name its authority's file in STRONGROOM_TRANSIT_CA_FILE."
+                "Set STRONGROOM_TRANSIT_CA_FILE to the certificate of its authority."
             ) from None
         except (OSError, http.client.HTTPException):
             connection.close()
@@ -302,7 +309,9 @@ def _check(status: int) -> None:
         raise _Refused()
     if status == HTTPStatus.FORBIDDEN:
         raise KeyProviderError("Transit denies it (403): the token has expired, or its policy does not allow this.")
-    raise KeyProviderError(f"Transit answered {status}: STRONGROOM_TRANSIT_URL has to lead to an active server.")
+    raise KeyProviderError(
+        f"Transit answered {status}: STRONGROOM_TRANSIT_URL must be the address of an active server."
+    )
 
 
 def _tls_context(ca_file: Path | None) -> ssl.SSLContext:
@@ -334,5 +343,5 @@ def _bytes(text: Any) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except (TypeError, ValueError):
-        # From None: what came back may be key material.
+        # `from None`: the answer may be key material.
         raise KeyProviderError("What answers at STRONGROOM_TRANSIT_URL is no Transit.") from None

@@ -104,5 +104,5 @@ def test_a_vault_can_be_locked_while_nothing_opens_it(run: Run, vault: Services)
 def test_an_unknown_provider_is_a_sentence(run: Run) -> None:
     result = run("keys", "rotate", "--provider", "nonsense")
     assert result.exit_code == 1
-    assert "'nonsense', which this server is not set up for" in result.stderr
+    assert "'nonsense', but this server has no settings for it" in result.stderr
     assert HOST.username not in result.stderr

@@ -126,7 +126,7 @@ def test_a_named_key_becomes_the_version(kms: StricterKms) -> None:
 
 def test_a_named_key_for_signing_or_a_disabled_one_is_refused(kms: StricterKms) -> None:
     signing = kms.create_key(KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
-    with pytest.raises(KeyProviderError, match="no symmetric key"):
+    with pytest.raises(KeyProviderError, match="not a symmetric encryption key"):
         over(kms, INSTANCE, signing).create_version()
     disabled = kms.create_key(KeyUsage="ENCRYPT_DECRYPT")["KeyMetadata"]["Arn"]
     kms.disable_key(KeyId=disabled)

@@ -54,7 +54,7 @@ def test_an_existing_keyring_is_never_replaced(provider: FileProvider, path: Pat
     provider.create_version()
     before = path.read_bytes()
     for instance_id in (INSTANCE, OTHER_INSTANCE):
-        with pytest.raises(KeyringError, match="never replaced"):
+        with pytest.raises(KeyringError, match="never replaces"):
             FileProvider.create(path, instance_id)
     assert path.read_bytes() == before
     assert not list(path.parent.glob(".*"))
@@ -63,7 +63,7 @@ def test_an_existing_keyring_is_never_replaced(provider: FileProvider, path: Pat
 def test_not_even_a_dangling_link_is_replaced(path: Path) -> None:
     path.parent.mkdir(mode=0o700)
     path.symlink_to("nowhere")
-    with pytest.raises(KeyringError, match="never replaced"):
+    with pytest.raises(KeyringError, match="never replaces"):
         FileProvider.create(path, INSTANCE)
     assert path.is_symlink()
 
@@ -206,7 +206,7 @@ TRAPS: dict[str, tuple[Callable[[Path], object], str]] = {
     "directory missing": (lambda path: path.parent.rename(path.parent.with_name("x")), r"directory .* is missing"),
     "fifo": (as_fifo, "not a regular file"),
     "a directory": (as_directory, "not a regular file"),
-    "huge": (lambda path: path.write_bytes(b" " * 2_000_000), "not a regular file of a keyring's size"),
+    "huge": (lambda path: path.write_bytes(b" " * 2_000_000), "or is too large"),
     "empty": (lambda path: path.write_bytes(b""), "damaged.*backup"),
     "not JSON": (lambda path: path.write_bytes(b"{"), "damaged.*backup"),
     "not text": (lambda path: path.write_bytes(b"\xff\xfe"), "damaged.*backup"),
@@ -296,7 +296,7 @@ def test_a_version_under_another_key_does_not_unwrap(provider: FileProvider, pat
 
 def test_making_it_where_nobody_may_write_says_so(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file", encoding="utf-8")
-    with pytest.raises(KeyringError, match="cannot be made"):
+    with pytest.raises(KeyringError, match="cannot be created"):
         FileProvider.create(tmp_path / "taken" / "keyring" / "master.json", INSTANCE)
 
 

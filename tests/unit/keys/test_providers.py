@@ -57,7 +57,7 @@ def test_a_name_that_no_provider_has_is_a_key_error(tmp_path: Path) -> None:
 
 def test_a_beginning_never_replaces_a_keyring(tmp_path: Path) -> None:
     Providers(settings(tmp_path), INSTANCE).found("file")
-    with pytest.raises(KeyringError, match="never replaced"):
+    with pytest.raises(KeyringError, match="never replaces"):
         Providers(settings(tmp_path), INSTANCE).found("file")
 
 
