@@ -12,7 +12,7 @@ from vault import api, http, kv, web
 from vault.errors import KeyringError, StorageError
 from vault.jobs import Jobs
 from vault.keys import Keyring, Providers, keyring_file
-from vault.model.budgets import BodyLimit
+from vault.model.budgets import BodyLimit, TakesPassword
 from vault.services import Services
 from vault.services.backup import Restorer
 from vault.services.clock import Clock, now_us
@@ -34,15 +34,6 @@ from vault.storage import (
     schema_revision,
 )
 from vault.wiring import wire
-
-_PASSWORD_CALLS = frozenset(
-    {
-        ("POST", "/api/v1/sessions"),
-        ("POST", "/api/v1/sessions/step-up"),
-        ("PUT", "/api/v1/me/password"),
-        ("DELETE", "/api/v1/me"),
-    }
-)
 
 
 class Room:
@@ -94,15 +85,9 @@ def body_limit(app: Flask) -> BodyLimit:
     return http.routes_of(app).body_limit
 
 
-def takes_password(method: str, path: str) -> bool:
-    """Whether a call hashes a password: these get a small pool of their own, so that reads never wait for them."""
-    # As Werkzeug looks at it: `//api/v1/sessions` is a login too.
-    path = "/" + path.strip("/")
-    if path.startswith(kv.LOGIN_PATH):
-        return method.upper() in ("POST", "PUT")
-    if method.upper() == "POST" and path in web.PASSWORD_PATHS:
-        return True
-    return (method.upper(), path) in _PASSWORD_CALLS
+def takes_password(app: Flask) -> TakesPassword:
+    """The function that tells the front door which requests hash a password. They run in a small pool of their own."""
+    return http.routes_of(app).takes_password
 
 
 def open_vault(settings: Settings, clock: Clock = now_us, *, as_worker: bool = False) -> Services:

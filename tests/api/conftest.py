@@ -14,6 +14,7 @@ from flask import Flask
 
 from tests.conftest import KINDS, Kind
 from tests.support.passwords import each_password_is_hashed_once as each_password_is_hashed_once
+from tests.support.passwords import only_marked_views_hash_passwords as only_marked_views_hash_passwords
 from tests.support.servers import Postgres
 from tests.support.vaults import PASSWORD, log_in, make_vault, reconnect
 from vault.app import build_app

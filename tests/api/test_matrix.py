@@ -17,6 +17,7 @@ from tests.api.conftest import Answer, Caller, Vault
 from tests.support.vaults import PASSWORD, log_in
 from vault.app import takes_password
 from vault.crypto import TokenKind, mint
+from vault.http.marks import is_password_view
 
 PUBLIC = {
     ("POST", "/api/v1/sessions"),
@@ -374,23 +375,34 @@ def test_slashes_before_an_address_open_nothing(vault: Vault, ada: Caller) -> No
         assert ada.at("GET", address).status == 200
 
 
-HASHING = ("log_in", "step_up", "prove", "change_password", "delete_me", "delete_account")
-
-
-def test_a_call_that_hashes_a_password_is_known_whatever_its_spelling(vault: Vault) -> None:
-    # The front door gives these a pool of their own; one that slips by takes memory that nothing bounds.
-    hashing = {
-        (method, rule.rule)
+def test_a_request_that_hashes_a_password_is_known_however_its_path_is_written(vault: Vault) -> None:
+    # The front door gives these a pool of their own; one that it misses takes memory that nothing bounds.
+    marked = [
+        (method, rule.rule.replace("<user>", "ada"))
         for rule in vault.app.url_map.iter_rules()
-        for method in rule.methods or ()
-        if rule.endpoint.rpartition(".")[2] in HASHING and method != "OPTIONS"
-    }
-    # Both faces of a person have them: the API, and the pages.
-    assert len(hashing) == 8
-    matcher = vault.app.url_map.bind("localhost")
-    for method, rule in hashing:
-        for spelling in (rule, rule + "/", "/" + rule, "//" + rule + "/"):
+        for method in (rule.methods or set()) - {"OPTIONS"}
+        if is_password_view(vault.app.view_functions[rule.endpoint])
+    ]
+    # Four in the API, four pages, and Vault's login by POST and by PUT.
+    assert len(marked) == 10
+    matcher, is_known = vault.app.url_map.bind("localhost"), takes_password(vault.app)
+    for method, path in marked:
+        for spelling in (path, path + "/", "/" + path, "//" + path + "/"):
             assert matcher.match(spelling, method)
-            assert takes_password(method, spelling)
-            assert takes_password(method.lower(), spelling)
-    assert not takes_password("GET", "/api/v1/sessions")
+            assert is_known(method, spelling)
+            assert is_known(method.lower(), spelling)
+        assert not is_known("OPTIONS", path)
+        assert not is_known("GET", path)
+
+
+def test_a_request_that_hashes_no_password_is_not_known_as_one(vault: Vault) -> None:
+    is_known = takes_password(vault.app)
+    for method, rule in routes(vault):
+        view = vault.app.view_functions[_endpoint(vault, method, rule)]
+        path = re.sub(r"<[^>]*>", "1", rule)
+        assert is_known(method, path) == is_password_view(view), (method, rule)
+
+
+def _endpoint(vault: Vault, method: str, rule: str) -> str:
+    found = (each for each in vault.app.url_map.iter_rules() if each.rule == rule and method in (each.methods or ()))
+    return str(next(found).endpoint)

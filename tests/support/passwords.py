@@ -3,15 +3,22 @@
 A test that asks for `each_password_is_hashed_once` gets the true answer of Argon2 from memory where it was computed
 before. The checks of a hash's cost and of its salt (tests/unit/crypto/test_password.py) do not ask for it; neither do
 servers in processes of their own.
+
+`only_marked_views_hash_passwords` fails every test in which a view without the mark `takes_password` hashes a password:
+the front door would run it beside the reads.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
 import pytest
 from argon2 import exceptions, low_level
+from flask import current_app, has_request_context, request
+
+from vault.http.marks import is_password_view
 
 _hash_secret = low_level.hash_secret
 _verify_secret = low_level.verify_secret
@@ -22,6 +29,28 @@ def each_password_is_hashed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Remember hashes and checks for the whole run."""
     monkeypatch.setattr(low_level, "hash_secret", _remembered_hash)
     monkeypatch.setattr(low_level, "verify_secret", _remembered_check)
+
+
+@pytest.fixture(autouse=True)
+def only_marked_views_hash_passwords(
+    each_password_is_hashed_once: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[None]:
+    """Watch Argon2 during every request."""
+    unmarked: set[str] = set()
+
+    def watched(function: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*args: Any, **costs: Any) -> Any:
+            if has_request_context() and not is_password_view(current_app.view_functions.get(request.endpoint or "")):
+                unmarked.add(f"{request.method} {request.url_rule}")
+            return function(*args, **costs)
+
+        return run
+
+    for name in ("hash_secret", "verify_secret"):
+        monkeypatch.setattr(low_level, name, watched(getattr(low_level, name)))
+    yield
+    assert not unmarked, f"These views hash a password. Mark them with @takes_password: {sorted(unmarked)}"
 
 
 def _remembered_hash(secret: bytes, salt: bytes, **costs: Any) -> bytes:

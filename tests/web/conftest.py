@@ -17,6 +17,7 @@ from tests.api.conftest import Vault, vault_of_session
 from tests.api.conftest import undo_what_other_tests_did as undo_what_other_tests_did
 from tests.conftest import KINDS
 from tests.support.passwords import each_password_is_hashed_once as each_password_is_hashed_once
+from tests.support.passwords import only_marked_views_hash_passwords as only_marked_views_hash_passwords
 from tests.support.vaults import PASSWORD, add_person
 
 ORIGIN = "https://localhost:8443"

@@ -11,10 +11,11 @@ import pytest
 from werkzeug.datastructures import FileStorage
 from werkzeug.test import encode_multipart
 
+from tests.api.conftest import Vault
 from tests.web.conftest import ORIGIN, SAME_ORIGIN, Visitor, words
+from vault.app import takes_password
 from vault.crypto import age
 from vault.formats import FORMATS
-from vault.web.frame.guard import PASSWORD_PATHS
 
 SECRET = "AGE-SECRET-KEY-1P3H69H598NMCZNXJK4MHGPPU0PRLZRUUA7YUGHMJ9THNHY7CGUASUFEKCZ"
 PUBLIC = "age12p4af6qdpk6fzzacvfkwhuu59q3kpau9mqxsqk8hja9696ml6d6q7mvkjy"
@@ -202,9 +203,9 @@ def test_an_export_of_what_no_database_can_look_up_is_refused(ada: Visitor) -> N
 
 
 def test_exports_with_a_passphrase_come_one_at_a_time_and_take_no_logins_place(
-    ada: Visitor, monkeypatch: pytest.MonkeyPatch
+    vault: Vault, ada: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert "/export/passphrase" not in PASSWORD_PATHS
+    assert not takes_password(vault.app)("POST", "/export/passphrase")
     sent = {"format": "dotenv", "passphrase": "lantern", "again": "lantern"}
     meanwhile: list[int] = []
     wrap = age.Passphrase.wrap

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from vault.api.calls import page, page_limit, place_of, principal, services
+from vault.api.calls import page, page_limit, place_of
 from vault.api.parser import StrictBlueprint
 from vault.api.schemas.audit import AuditPage, AuditQuery, OwnAuditPage
 from vault.api.schemas.parts import Page
+from vault.http import principal, services
 from vault.services.audit.trail import Cursor, Seen
 from vault.storage import Search
 

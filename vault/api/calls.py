@@ -7,19 +7,27 @@ import binascii
 import functools
 import json
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 from urllib.parse import quote
 
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Response, current_app, request
 
-from vault.auth import Presented, authenticate
 from vault.errors import BadLogin, InvalidInput, NotFound, NotGranted, Unavailable
-from vault.http import is_large, is_public
+from vault.http import (
+    View,
+    has_utf8_path,
+    identify,
+    is_large,
+    needs_credential,
+    principal,
+    require_ascii_query,
+    services,
+    transaction,
+)
+from vault.model.digits import BIGINT_MOST
 from vault.model.environment import normal
 from vault.model.grant import Permission
 from vault.model.policy import allows_anywhere
-from vault.model.principal import Principal
-from vault.services import Services
 from vault.services.environments.variables import Precondition
 from vault.services.idempotency import Call, Claim, KeptAnswer
 from vault.storage import UnitOfWork
@@ -27,47 +35,25 @@ from vault.storage import UnitOfWork
 PREFIX = "/api/v1"
 _KEPT_HEADERS = ("ETag", "Location")
 
-View = Callable[..., Any]
-
 
 def guard(app: Flask) -> None:
     """Ask for a credential before anything under `/api/v1` runs; an address that is not there needs one too."""
 
     @app.before_request
     def require_credential() -> None:
-        if not request.path.startswith(PREFIX + "/"):
-            return
-        view = app.view_functions.get(request.endpoint or "")
-        # OPTIONS is answered for all calls of an address, not only for the public one.
-        if is_public(view) and request.method != "OPTIONS":
-            return
-        # The environ itself, and once: each step through Flask's stand-ins costs more than the look-up behind it.
-        environ = request.environ
-        presented = Presented(
-            environ.get("HTTP_AUTHORIZATION", ""),
-            environ.get("REMOTE_ADDR", ""),
-            environ.get("strongroom.request_id", ""),
-            method=environ["REQUEST_METHOD"],
-            api_key=environ.get("HTTP_X_API_KEY", ""),
-        )
-        g.principal = authenticate(services(), presented)
-        environ["strongroom.person"] = g.principal.user_id
-        _check_address()
+        if request.path.startswith(PREFIX + "/") and needs_credential(app):
+            identify()
+            _check_address()
 
 
 def _check_address() -> None:
     """Refuse addresses that could be read in two ways, and those that no database can look up."""
-    raw_path, _, raw_query = request.environ.get("RAW_URI", "").partition("?")
-    if "%2f" in raw_path.lower():
+    if "%2f" in request.environ.get("RAW_URI", "").partition("?")[0].lower():
         # It arrives decoded: `prod%2Fvalues` would be taken for the values of `prod`. No name here holds a slash.
         raise NotFound()
-    try:
-        request.environ["PATH_INFO"].encode("latin-1").decode()
-    except UnicodeDecodeError:
-        # Werkzeug would put a replacement character in its place, and two addresses would be one.
-        raise NotFound() from None
-    if not raw_query.isascii():
-        raise InvalidInput("What stands behind the question mark is percent-encoded.")
+    if not has_utf8_path():
+        raise NotFound()
+    require_ascii_query()
     named = request.view_args or {}
     for name, text in named.items():
         if isinstance(text, str) and "\0" in text:
@@ -75,21 +61,6 @@ def _check_address() -> None:
     if "env" in named:
         # The form that names are stored in; file managers and keyboards like to send the other one.
         named["env"] = normal(named["env"], path="env")
-
-
-def services() -> Services:
-    """The verbs of this vault."""
-    return cast(Services, current_app.extensions["strongroom"].services)
-
-
-def principal() -> Principal:
-    """Who asks."""
-    return cast(Principal, g.principal)
-
-
-def address() -> str:
-    """Where the request came from: the peer, or what a named proxy says of it."""
-    return request.remote_addr or ""
 
 
 def asked_first(*permissions: Permission, anywhere: bool = False) -> Callable[[View], View]:
@@ -121,7 +92,7 @@ def writes(view: View) -> View:
 
     @functools.wraps(view)
     def run(*args: Any, **kwargs: Any) -> Response:
-        return services().storage.transaction(
+        return transaction(
             lambda unit: _answer(unit, lambda: current_app.make_response(view(*args, unit=unit, **kwargs)))
         )
 
@@ -145,7 +116,7 @@ def proven(prove: Callable[[Any], Any]) -> Callable[[View], View]:
             if key is not None:
                 return _proven_once(_call(key, has_password=True), lambda: prove(body), answer)
             proof = prove(body)
-            return services().storage.transaction(lambda unit: answer(unit, proof))
+            return transaction(lambda unit: answer(unit, proof))
 
         return run
 
@@ -170,7 +141,7 @@ def _proven_once(call: Call, prove: Callable[[], Any], answer: Callable[[UnitOfW
             raise Unavailable("The answer to this Idempotency-Key has just ended; ask again.")
         return answer(unit, proof)
 
-    return services().storage.transaction(lambda unit: _once(unit, call, claims, lambda: first(unit)))
+    return transaction(lambda unit: _once(unit, call, claims, lambda: first(unit)))
 
 
 def _is_kept(call: Call) -> bool:
@@ -280,7 +251,7 @@ def place_of(arguments: dict[str, Any], *kinds: type) -> list[Any] | None:
 def _can_be(part: Any) -> bool:
     # What no database can compare with was never in a cursor of ours.
     if isinstance(part, int):
-        return 0 <= part < 2**63
+        return 0 <= part <= BIGINT_MOST
     return not any(character == "\0" or "\ud800" <= character <= "\udfff" for character in part)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from vault.api.calls import asked_first, page, page_limit, place_of, principal, services, writes
+from vault.api.calls import asked_first, page, page_limit, place_of, writes
 from vault.api.parser import StrictBlueprint
 from vault.api.schemas.environments import (
     ChangeEnvironmentBody,
@@ -17,6 +17,7 @@ from vault.api.schemas.environments import (
     UndeleteBody,
 )
 from vault.api.variables import variable_of
+from vault.http import principal, services
 from vault.model.environment import Environment
 from vault.model.grant import Permission
 from vault.services.environments.environments import GLOBALS

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from vault.api.calls import principal, services
 from vault.api.parser import StrictBlueprint
 from vault.api.schemas.factors import (
     AddedAnswer,
@@ -15,6 +14,7 @@ from vault.api.schemas.factors import (
     NewTotpAnswer,
     RecoveryCodesAnswer,
 )
+from vault.http import principal, services
 from vault.services.people.factors import Added, FactorList, PasskeyEnrolment, TotpEnrolment
 
 blueprint = StrictBlueprint("factors", __name__, description="My second factors.")

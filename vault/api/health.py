@@ -6,9 +6,8 @@ from typing import Any
 
 from flask import Blueprint
 
-from vault.api.calls import services
 from vault.errors import NotReady, VaultLocked
-from vault.http import public
+from vault.http import public, services
 from vault.services.readiness import LOCKED, SENTENCES
 
 blueprint = Blueprint("health", __name__)

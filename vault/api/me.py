@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from vault.api.calls import principal, proven, services
+from vault.api.calls import proven
 from vault.api.parser import StrictBlueprint
 from vault.api.schemas.people import ChangePasswordBody, ErasureAnswer, PasswordBody, UserSchema
+from vault.http import principal, services, takes_password
 from vault.services.people.accounts import NewPassword
 from vault.services.people.erasure import ErasureReport
 from vault.storage import Record, UnitOfWork
@@ -26,6 +27,7 @@ def _new_password(body: dict[str, Any]) -> NewPassword:
 
 
 @blueprint.route("/me/password", methods=["PUT"])
+@takes_password
 @blueprint.arguments(ChangePasswordBody)
 @proven(_new_password)
 @blueprint.response(204)
@@ -39,6 +41,7 @@ def _proven_account(body: dict[str, Any]) -> Record:
 
 
 @blueprint.route("/me", methods=["DELETE"])
+@takes_password
 @blueprint.arguments(PasswordBody)
 @proven(_proven_account)
 @blueprint.response(200, ErasureAnswer)

@@ -9,12 +9,12 @@ from typing import Any
 
 from marshmallow import Schema, fields
 
-from vault.api.calls import services
-from vault.api.operators import operator
 from vault.api.parser import StrictBlueprint
 from vault.api.schemas.bounded import Body, BoundedText, WholeNumber
-from vault.api.schemas.parts import REVISION_MOST, Moment, Reference, Switch
+from vault.api.schemas.parts import Moment, Reference, Switch
 from vault.errors import InvalidInput
+from vault.http import principal, services
+from vault.model.digits import BIGINT_MOST
 from vault.services.keys.master import KeyStatus
 from vault.services.keys.rewrapping import Pace
 
@@ -96,14 +96,14 @@ class DestroyBody(Body):
     """`now` leaves the waiting time out; it asks twice: `confirm` is the version's number once more."""
 
     now = Switch(load_default=False)
-    confirm = WholeNumber(most=REVISION_MOST, load_default=None, allow_none=True)
+    confirm = WholeNumber(most=BIGINT_MOST, load_default=None, allow_none=True)
 
 
 @blueprint.route("/operator/keys", methods=["GET"])
 @blueprint.response(200, KeysAnswer)
 def status() -> KeyStatus:
     """Each version: its provider, state and age, how many user keys it wraps, and how many workers know it."""
-    return services().keys.master.status(operator())
+    return services().keys.master.status(principal())
 
 
 @blueprint.route("/operator/keys/rotate", methods=["POST"])
@@ -111,7 +111,7 @@ def status() -> KeyStatus:
 @blueprint.response(200, KeysAnswer)
 def rotate(body: dict[str, Any]) -> KeyStatus:
     """Make a new key the active one; 503 while a worker cannot use it yet."""
-    who, keys = operator(), services().keys
+    who, keys = principal(), services().keys
     if sum(map(bool, body.values())) > 1:
         raise InvalidInput("Name one of provider, user and system.")
     if body["user"] is not None:
@@ -128,7 +128,7 @@ def rotate(body: dict[str, Any]) -> KeyStatus:
 @blueprint.response(200, SliceAnswer)
 def rewrap(body: dict[str, Any]) -> dict[str, Any]:
     """Move user keys under the active version for a few seconds; call it until nothing is left."""
-    who, rewrapping = operator(), services().keys.rewrapping
+    who, rewrapping = principal(), services().keys.rewrapping
     done = rewrapping.run(who, Pace(body["max_per_second"], SLICE_SECONDS))
     return {"done": done.done, "left": rewrapping.left(who), "broken": done.broken}
 
@@ -138,7 +138,7 @@ def rewrap(body: dict[str, Any]) -> dict[str, Any]:
 @blueprint.response(200, ResealAnswer)
 def reseal(body: dict[str, Any]) -> dict[str, Any]:
     """Seal everything anew, for a few seconds; call it until it is finished. It ends every session, this one too."""
-    who, resealing = operator(), services().keys.reseal
+    who, resealing = principal(), services().keys.reseal
     finished = resealing.run(who, Pace(body["max_per_second"], SLICE_SECONDS))
     found = resealing.status(who)
     return {"finished": finished, "tokens_left": found.tokens_left, "refused_us": found.refused_us}
@@ -149,7 +149,7 @@ def reseal(body: dict[str, Any]) -> dict[str, Any]:
 @blueprint.response(200, KeysAnswer)
 def retire(body: dict[str, Any], version: int) -> KeyStatus:
     """Disable a version that nothing refers to, or enable it again."""
-    who, master = operator(), services().keys.master
+    who, master = principal(), services().keys.master
     (master.restore if body["undo"] else master.retire)(who, version)
     return master.status(who)
 
@@ -159,7 +159,7 @@ def retire(body: dict[str, Any], version: int) -> KeyStatus:
 @blueprint.response(200, KeysAnswer)
 def destroy(body: dict[str, Any], version: int) -> KeyStatus:
     """Destroy a version for good; 409 while anything refers to it or its time has not come."""
-    who, master = operator(), services().keys.master
+    who, master = principal(), services().keys.master
     if body["now"] and body["confirm"] != version:
         raise InvalidInput("To destroy a version at once, give its number in confirm too.", path="confirm")
     master.destroy(who, version, now=body["now"])

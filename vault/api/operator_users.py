@@ -9,12 +9,12 @@ from typing import Any
 
 from marshmallow import Schema, fields
 
-from vault.api.calls import page, page_limit, place_of, services, writes
-from vault.api.operators import operator
+from vault.api.calls import page, page_limit, place_of, writes
 from vault.api.parser import StrictBlueprint
 from vault.api.schemas.bounded import Body, BoundedText
 from vault.api.schemas.parts import NAME_MOST, Page, Reference
 from vault.api.schemas.people import ErasureAnswer, UserSchema
+from vault.http import principal, services
 from vault.model.principal import Role
 from vault.services.people.erasure import ErasureReport
 from vault.storage import Record, UnitOfWork
@@ -54,7 +54,7 @@ def list_accounts(query: dict[str, Any]) -> Any:
     """All accounts, by name."""
     place = place_of(query, str)
     found = services().people.accounts.page(
-        operator(), place[0] if place else "", page_limit(query), username=query["username"]
+        principal(), place[0] if place else "", page_limit(query), username=query["username"]
     )
     return page(list(found), query, lambda row: [row.name_folded])
 
@@ -63,7 +63,7 @@ def list_accounts(query: dict[str, Any]) -> Any:
 @blueprint.response(200, AccountSchema)
 def get_account(user: str) -> Record:
     """One account."""
-    return services().people.accounts.get(operator(), user)
+    return services().people.accounts.get(principal(), user)
 
 
 @blueprint.route("/operator/users/<user>/disable", methods=["POST"])
@@ -71,7 +71,7 @@ def get_account(user: str) -> Record:
 @blueprint.response(200, AccountSchema)
 def disable_account(user: str, unit: UnitOfWork) -> Record:
     """Disable an account: its sessions end, its tokens stop, and nothing is lost. 409 for the last operator's."""
-    return services().people.accounts.set_state(unit, operator(), user, active=False)
+    return services().people.accounts.set_state(unit, principal(), user, active=False)
 
 
 @blueprint.route("/operator/users/<user>/enable", methods=["POST"])
@@ -79,7 +79,7 @@ def disable_account(user: str, unit: UnitOfWork) -> Record:
 @blueprint.response(200, AccountSchema)
 def enable_account(user: str, unit: UnitOfWork) -> Record:
     """Enable an account again."""
-    return services().people.accounts.set_state(unit, operator(), user, active=True)
+    return services().people.accounts.set_state(unit, principal(), user, active=True)
 
 
 @blueprint.route("/operator/users/<user>/role", methods=["PUT"])
@@ -88,7 +88,7 @@ def enable_account(user: str, unit: UnitOfWork) -> Record:
 @blueprint.response(200, AccountSchema)
 def set_role(body: dict[str, Any], user: str, unit: UnitOfWork) -> Record:
     """Say what an account may do; its sessions end. 409 where no operator would be left."""
-    return services().people.accounts.set_role(unit, operator(), user, body["role"])
+    return services().people.accounts.set_role(unit, principal(), user, body["role"])
 
 
 @blueprint.route("/operator/users/<user>/erase", methods=["POST"])
@@ -97,4 +97,4 @@ def set_role(body: dict[str, Any], user: str, unit: UnitOfWork) -> Record:
 @blueprint.response(200, ErasureAnswer)
 def erase_account(body: dict[str, Any], user: str, unit: UnitOfWork) -> ErasureReport:
     """Erase a person for good: keys, environments, sessions and tokens. 409 for the last operator and for oneself."""
-    return services().people.erasure.person(unit, operator(), user, body["confirm"])
+    return services().people.erasure.person(unit, principal(), user, body["confirm"])

@@ -1,4 +1,4 @@
-"""Errors → RFC 9457 problems. This is the only table of statuses; an error that is not in it is a bare 500."""
+"""Errors → RFC 9457 problems, with the statuses of `http/statuses.py`."""
 
 from __future__ import annotations
 
@@ -6,33 +6,13 @@ import json
 from http import HTTPStatus
 from typing import Any
 
-import structlog
-from flask import Flask, Response, request
+from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
 from vault import errors
-from vault.api import refusals
 from vault.api.schemas.sessions import ChallengeAnswer
 from vault.errors import StrongroomError
-from vault.observe import metrics
-
-log = structlog.get_logger(__name__)
-
-STATUSES: tuple[tuple[type[StrongroomError], HTTPStatus], ...] = (
-    (errors.TooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
-    (errors.BadJson, HTTPStatus.BAD_REQUEST),
-    (errors.InvalidInput, HTTPStatus.UNPROCESSABLE_ENTITY),
-    (errors.NotAuthenticated, HTTPStatus.UNAUTHORIZED),
-    (errors.Forbidden, HTTPStatus.FORBIDDEN),
-    (errors.NotFound, HTTPStatus.NOT_FOUND),
-    (errors.MethodNotAllowed, HTTPStatus.METHOD_NOT_ALLOWED),
-    (errors.PreconditionFailed, HTTPStatus.PRECONDITION_FAILED),
-    (errors.PreconditionRequired, HTTPStatus.PRECONDITION_REQUIRED),
-    (errors.Conflict, HTTPStatus.CONFLICT),
-    (errors.TooManyRequests, HTTPStatus.TOO_MANY_REQUESTS),
-    (errors.Unavailable, HTTPStatus.SERVICE_UNAVAILABLE),
-)
-"""The first line that fits decides, so a narrower class stands above a wider one."""
+from vault.http import note_failure, recorded, request_id, status_of, translated
 
 _CHALLENGE = ChallengeAnswer()
 
@@ -46,9 +26,9 @@ def register(app: Flask) -> None:
 
 def problem(error: StrongroomError) -> Response:
     """The answer to one of our own errors; the audit hears of it first."""
-    error = refusals.audited(error, request_id())
-    status = next((status for kind, status in STATUSES if isinstance(error, kind)), None)
-    if status is None:
+    error = recorded(error)
+    status = status_of(error)
+    if status is HTTPStatus.INTERNAL_SERVER_ERROR:
         return _failure(error)
     if isinstance(error, errors.NotGranted):
         # Whether it exists is not told: the answer is that for a thing that never was.
@@ -75,16 +55,16 @@ def _members(error: StrongroomError) -> dict[str, Any]:
 
 def _http(error: HTTPException) -> Response:
     """What Flask and Werkzeug raise on their own: unknown addresses, wrong methods, unreadable requests."""
-    if error.code == HTTPStatus.NOT_FOUND:
-        return problem(errors.NotFound())
-    if error.code == HTTPStatus.METHOD_NOT_ALLOWED:
-        response = problem(errors.MethodNotAllowed())
-        response.headers["Allow"] = ", ".join(sorted(getattr(error, "valid_methods", None) or ()))
-        return response
-    if error.code is None or error.code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    ours = translated(error)
+    if not isinstance(ours, StrongroomError):
         return _failure(error)
-    status = HTTPStatus(error.code)
-    return _respond(status, "bad_request", f"{status.phrase}.")
+    if isinstance(ours, errors.InvalidInput):
+        status = HTTPStatus(error.code or HTTPStatus.BAD_REQUEST)
+        return _respond(status, "bad_request", f"{status.phrase}.")
+    response = problem(ours)
+    if isinstance(ours, errors.MethodNotAllowed):
+        response.headers["Allow"] = ", ".join(sorted(getattr(error, "valid_methods", None) or ()))
+    return response
 
 
 def _unknown(error: Exception) -> Response:
@@ -93,15 +73,8 @@ def _unknown(error: Exception) -> Response:
 
 def _failure(error: BaseException) -> Response:
     """A bare 500: what went wrong is logged and counted, and the caller is told nothing of it."""
-    if isinstance(error, errors.IntegrityError):
-        metrics().integrity_errors.labels(kind=type(error).__name__).inc()
-    log.error("request_failed", error=type(error).__name__, exc_info=error, request_id=request_id())
+    note_failure(error)
     return _respond(HTTPStatus.INTERNAL_SERVER_ERROR, errors.StrongroomError.code, errors.ServerError.sentence)
-
-
-def request_id() -> str:
-    """The id that the front door gave this request."""
-    return str(request.environ.get("strongroom.request_id", ""))
 
 
 def _respond(status: HTTPStatus, code: str, detail: str, **members: Any) -> Response:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from vault.api.both import both
-from vault.api.calls import page, page_limit, place_of, precondition, principal, quoted, services, writes
+from vault.api.calls import page, page_limit, place_of, precondition, quoted, writes
 from vault.api.parser import StrictBlueprint
-from vault.api.schemas.parts import REVISION_MOST, Page
+from vault.api.schemas.parts import Page
 from vault.api.schemas.revisions import DiffAnswer, DiffQuery, RevisionAnswer, RevisionPage, RollbackBody
 from vault.api.schemas.variables import WrittenAnswer
+from vault.http import both, principal, services
+from vault.model.digits import BIGINT_MOST
 from vault.model.environment import Revision
 from vault.storage import UnitOfWork
 
 blueprint = StrictBlueprint("revisions", __name__, description="History.")
 
-_NUMBER = f"int(max={REVISION_MOST}):number"
+_NUMBER = f"int(max={BIGINT_MOST}):number"
 
 
 @both(blueprint, "/revisions", "GET")

@@ -6,9 +6,8 @@ import datetime
 
 from flask import Blueprint, Response
 
-from vault.api.calls import services
 from vault.errors import NotFound
-from vault.http import public
+from vault.http import public, services
 
 blueprint = Blueprint("security_txt", __name__)
 

@@ -8,17 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import request
-
-from vault.api.calls import address, principal, services, writes
+from vault.api.calls import writes
 from vault.api.parser import StrictBlueprint
-from vault.api.problems import request_id
 from vault.api.schemas.factors import ProofBody
 from vault.api.schemas.people import PasswordBody
 from vault.api.schemas.sessions import ChallengeAnswer, LoginBody, NewSessionAnswer, SessionPage
-from vault.http import public
+from vault.http import principal, public, services, takes_password, visit
 from vault.services.people.factors import Challenge
-from vault.services.people.logins import Proof, Visit
+from vault.services.people.logins import Proof
 from vault.services.people.sessions import NewSession
 from vault.storage import UnitOfWork
 
@@ -27,12 +24,13 @@ blueprint = StrictBlueprint("sessions", __name__, description="Logging in and ou
 
 @blueprint.route("/sessions", methods=["POST"])
 @public
+@takes_password
 @blueprint.arguments(LoginBody)
 @blueprint.response(201, NewSessionAnswer)
 @blueprint.doc(security=[])
 def log_in(body: dict[str, Any]) -> NewSession:
     """Log in with a username and a password; where that is not enough, 401 with a challenge."""
-    return services().people.logins.begin(body["username"], body["password"], _visit())
+    return services().people.logins.begin(body["username"], body["password"], visit("api"))
 
 
 @blueprint.route("/sessions/challenges", methods=["POST"])
@@ -41,7 +39,7 @@ def log_in(body: dict[str, Any]) -> NewSession:
 @blueprint.doc(security=[])
 def sign_in() -> Challenge:
     """Begin to sign in with a passkey alone."""
-    return services().people.logins.begin_passkey(_visit())
+    return services().people.logins.begin_passkey(visit("api"))
 
 
 @blueprint.route("/sessions/challenges/<challenge_id>", methods=["POST"])
@@ -51,22 +49,23 @@ def sign_in() -> Challenge:
 @blueprint.doc(security=[])
 def complete_log_in(body: dict[str, Any], challenge_id: str) -> NewSession:
     """Complete a login with exactly one of a code, a recovery code and what a passkey has signed."""
-    return services().people.logins.complete(challenge_id, Proof(**body), _visit())
+    return services().people.logins.complete(challenge_id, Proof(**body), visit("api"))
 
 
 @blueprint.route("/sessions/step-up", methods=["POST"])
+@takes_password
 @blueprint.arguments(PasswordBody)
 @blueprint.response(201, NewSessionAnswer)
 def step_up(body: dict[str, Any]) -> NewSession:
     """Give the password again: a fresh session takes the place of the one that asks, or 401 with a challenge."""
-    return services().people.logins.step_up(principal(), body["password"], _visit())
+    return services().people.logins.step_up(principal(), body["password"], visit("api"))
 
 
 @blueprint.route("/sessions/step-up/challenges", methods=["POST"])
 @blueprint.response(201, ChallengeAnswer)
 def step_up_with_passkey() -> Challenge:
     """Begin to step up with a passkey alone."""
-    return services().people.logins.begin_passkey_step_up(principal(), _visit())
+    return services().people.logins.begin_passkey_step_up(principal(), visit("api"))
 
 
 @blueprint.route("/sessions/step-up/challenges/<challenge_id>", methods=["POST"])
@@ -74,7 +73,7 @@ def step_up_with_passkey() -> Challenge:
 @blueprint.response(201, NewSessionAnswer)
 def complete_step_up(body: dict[str, Any], challenge_id: str) -> NewSession:
     """Complete a step-up, as a login; only the session that began it can."""
-    return services().people.logins.complete_step_up(principal(), challenge_id, Proof(**body), _visit())
+    return services().people.logins.complete_step_up(principal(), challenge_id, Proof(**body), visit("api"))
 
 
 @blueprint.route("/sessions", methods=["GET"])
@@ -100,7 +99,3 @@ def revoke_session(session_id: str, unit: UnitOfWork) -> None:
 def revoke_sessions(unit: UnitOfWork) -> None:
     """End all my sessions, this one too."""
     services().people.sessions.revoke_own(unit, principal())
-
-
-def _visit() -> Visit:
-    return Visit("api", address(), request.headers.get("User-Agent", ""), request_id())

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from vault.api.calls import page, page_limit, place_of, principal, services, writes
+from vault.api.calls import page, page_limit, place_of, writes
 from vault.api.parser import StrictBlueprint
 from vault.api.schemas.parts import Page, moment
 from vault.api.schemas.tokens import RotateBody, TokenAnswer, TokenBody, TokenPage, TokenSchema
+from vault.http import principal, services
 from vault.model.grant import Grant
 from vault.services.tokens.tokens import GrantRequest, TokenRequest, TokenView
 from vault.storage import UnitOfWork

@@ -6,12 +6,12 @@ from typing import Any
 
 from flask import Response
 
-from vault.api.both import both
-from vault.api.calls import asked_first, precondition, principal, services, writes
+from vault.api.calls import asked_first, precondition, writes
 from vault.api.parser import StrictBlueprint
 from vault.api.schemas.transfer import ExportQuery, ImportAnswer, ImportBody
 from vault.api.values import text_response
 from vault.formats import ParsedFile
+from vault.http import both, principal, services
 from vault.model.grant import Permission
 from vault.services.environments.files import format_named, parse_file
 from vault.storage import UnitOfWork

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Mapping
+from typing import Any, cast
 
 from flask import Response, request
 
-from vault.api.both import bare, both
-from vault.api.calls import known_etags, principal, quoted, services
+from vault.api.calls import known_etags, quoted
 from vault.api.parser import StrictBlueprint
 from vault.api.schemas.variables import ValuesAnswer
 from vault.errors import InvalidInput
 from vault.formats import Source, refuse
+from vault.http import View, both, principal, services
 from vault.model.environment import EnvironmentKind, Variable
 from vault.services.environments.files import format_named
 from vault.services.environments.values import Answer, Question
@@ -37,8 +39,18 @@ _PARAMETERS = [
 ]  # fmt: skip
 
 
+def _bare(described: View) -> View:
+    """The view as it was written, with the description that the decorators below have made.
+
+    The decorators wrap the view to dump what it returns. This view returns a whole response.
+    """
+    view: Any = inspect.unwrap(described)
+    view._apidoc = described._apidoc  # type: ignore[attr-defined]  # flask-smorest's place for it.
+    return cast(View, view)
+
+
 @both(blueprint, "/values", "GET")
-@bare
+@_bare
 @blueprint.response(200, ValuesAnswer)
 @blueprint.doc(parameters=_PARAMETERS)
 def read_values(env: str | None = None) -> Response:

@@ -1,6 +1,7 @@
 """Credential → Principal. `METHODS` are asked in turn; the first that knows the credential's shape decides.
 
-To add a method: write one file with a function of the `Method` shape, and add it to the tuple.
+To add a method: write one file with a function of the `Method` shape, and add it to the tuple. If it reads a header
+that no other method reads, add the header to `CREDENTIAL_HEADERS` in `model/credential_headers.py`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from vault.auth.apikey import api_key
 from vault.auth.basic import basic
 from vault.auth.cookie import COOKIE, web_session
 from vault.auth.networks import require_named_network
-from vault.auth.presented import Presented
+from vault.auth.presented import SAFE_METHODS, Presented
 from vault.auth.service_token import service_token
 from vault.auth.session import api_session
 from vault.auth.vault_token import vault_token
@@ -43,6 +44,7 @@ def authenticate(services: Services, presented: Presented, methods: tuple[Method
 __all__ = [
     "COOKIE",
     "METHODS",
+    "SAFE_METHODS",
     "VAULT_METHODS",
     "WEB_METHODS",
     "Method",

@@ -10,6 +10,5 @@ from vault.services import Services
 
 def api_key(services: Services, presented: Presented) -> Principal | None:
     """The principal of the token in `X-API-Key`; None without one. Raises `NotAuthenticated`."""
-    if not presented.api_key:
-        return None
-    return header_token(services, presented, presented.api_key)
+    text = presented.header("X-API-Key")
+    return header_token(services, presented, text) if text else None

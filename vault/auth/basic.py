@@ -17,10 +17,11 @@ _USER = "token"
 
 def basic(services: Services, presented: Presented) -> Principal | None:
     """The principal of the token in the password; None without Basic credentials. Raises `NotAuthenticated`."""
-    if presented.authorization[: len(_SCHEME)].lower() != _SCHEME:
+    authorization = presented.header("Authorization")
+    if authorization[: len(_SCHEME)].lower() != _SCHEME:
         return None
     try:
-        text = base64.b64decode(presented.authorization[len(_SCHEME) :].strip(), validate=True).decode()
+        text = base64.b64decode(authorization[len(_SCHEME) :].strip(), validate=True).decode()
     except (binascii.Error, ValueError):
         raise NotAuthenticated() from None
     user, _, password = text.partition(":")

@@ -12,6 +12,7 @@ COOKIE = "__Host-strongroom"
 
 def web_session(services: Services, presented: Presented) -> Principal | None:
     """The principal of the session in the cookie; None without one. Raises `NotAuthenticated`."""
-    if not presented.cookie:
+    secret = presented.cookies.get(COOKIE)
+    if not secret:
         return None
-    return services.people.sessions.authenticate(presented.cookie, "web", presented.address, presented.request_id)
+    return services.people.sessions.authenticate(secret, "web", presented.address, presented.request_id)

@@ -13,6 +13,7 @@ from vault.services import Services
 
 def vault_token(services: Services, presented: Presented) -> Principal | None:
     """The principal of the token or the session; None for what is shaped like neither."""
-    if presented.vault_token:
-        presented = replace(presented, authorization=f"Bearer {presented.vault_token}")
+    text = presented.header("X-Vault-Token")
+    if text:
+        presented = replace(presented, headers={**presented.headers, "Authorization": f"Bearer {text}"})
     return service_token(services, presented) or api_session(services, presented)

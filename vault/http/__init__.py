@@ -1,7 +1,52 @@
-"""HTTP code that `api`, `kv` and `web` share: the classes of routes and their budgets."""
+"""HTTP code that `api`, `kv` and `web` share. A face imports from here what every face needs.
+
+| file        | what it does                                                                         |
+|-------------|--------------------------------------------------------------------------------------|
+| current.py  | the current request: services, caller, address, request id, transaction              |
+| guard.py    | asks for a credential, and for what operators' requests need                         |
+| marks.py    | what is written on a view: it needs no credential; it hashes a password              |
+| routes.py   | the class of each route, which decides its budget; which requests hash a password    |
+| both.py     | one view at two addresses                                                            |
+| statuses.py | error → status                                                                       |
+| refusals.py | refusals go to the audit, failures to the log                                        |
+"""
 
 from __future__ import annotations
 
-from vault.http.routes import Routes, budget, classify, is_large, is_public, prepare, public, register, routes_of
+from vault.http.both import both
+from vault.http.current import address, presented, principal, request_id, services, transaction, visit
+from vault.http.guard import has_utf8_path, identify, needs_credential, require_ascii_query, require_operator
+from vault.http.marks import View, public, takes_password
+from vault.http.refusals import note_failure, recorded, translated
+from vault.http.routes import Routes, budget, classify, is_large, prepare, register, routes_of
+from vault.http.statuses import status_of
 
-__all__ = ["Routes", "budget", "classify", "is_large", "is_public", "prepare", "public", "register", "routes_of"]
+__all__ = [
+    "Routes",
+    "View",
+    "address",
+    "both",
+    "budget",
+    "classify",
+    "has_utf8_path",
+    "identify",
+    "is_large",
+    "needs_credential",
+    "note_failure",
+    "prepare",
+    "presented",
+    "principal",
+    "public",
+    "recorded",
+    "register",
+    "request_id",
+    "require_ascii_query",
+    "require_operator",
+    "routes_of",
+    "services",
+    "status_of",
+    "takes_password",
+    "transaction",
+    "translated",
+    "visit",
+]

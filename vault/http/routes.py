@@ -1,32 +1,30 @@
 """The class of each route, which decides the budget of a request. Werkzeug's own routing finds the route.
 
-`classify` gives all routes of a blueprint a class. `public` marks a view that needs no credential; the mark counts more
-than the blueprint's class. A route with neither is public, the smallest budget, and a test fails.
+`classify` gives all routes of a blueprint a class. A view that is marked as public counts as public, whatever its
+blueprint. A route with neither is public, the smallest budget, and a test fails.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar, cast
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any, NamedTuple, cast
 
 from flask import Blueprint, Flask, current_app, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import IntegerConverter, Map
 
+from vault.auth import SAFE_METHODS
+from vault.http.marks import is_password_view, is_public
 from vault.model.budgets import BUDGETS, Budget, RouteClass
-
-BODILESS_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "LIST"})
-"""No route reads the body of these methods, so such a body has the smallest budget."""
+from vault.model.credential_headers import CREDENTIAL_HEADERS
+from vault.model.digits import BIGINT_MOST
 
 _EXTENSION = "strongroom.routes"
-_PUBLIC = "_strongroom_public"
 _CLASS = "_strongroom_route_class"
-_CREDENTIALS = (b"authorization", b"x-vault-token", b"x-api-key", b"cookie")
+_CREDENTIALS = tuple(name.lower().encode() for name in CREDENTIAL_HEADERS)
 _NUMBER_MOST = 2**31 - 1
-DIGITS_MOST = 19
-"""The digits of 2^63 - 1, the largest number in a database column."""
-
-View = TypeVar("View", bound=Callable[..., Any])
+DIGITS_MOST = len(str(BIGINT_MOST))
 
 
 class _Digits(IntegerConverter):
@@ -41,12 +39,20 @@ class _Digits(IntegerConverter):
         super().__init__(url_map, **{"max": _NUMBER_MOST, **options})
 
 
+class _PasswordViews(NamedTuple):
+    """Where the marked views of one method are: whole paths, and the beginnings of paths with a variable part."""
+
+    paths: frozenset[str]
+    beginnings: tuple[str, ...]
+
+
 class Routes:
     """The route classes of one app. Make it after all routes are registered."""
 
     def __init__(self, app: Flask) -> None:
         self._adapter = app.url_map.bind("")
         self._classes = {rule.endpoint: _class_of(app, rule.endpoint) for rule in app.url_map.iter_rules()}
+        self._password_views = _password_views(app)
 
     def class_of(self, endpoint: str | None) -> RouteClass:
         """The class of an endpoint. An unknown endpoint is public."""
@@ -62,9 +68,22 @@ class Routes:
         This runs before the body is read and before the credential is checked. A request without a credential has the
         public limit.
         """
-        if method in BODILESS_METHODS or not any(name in headers for name in _CREDENTIALS):
+        # No route reads the body of a safe method.
+        if method in SAFE_METHODS or not any(name in headers for name in _CREDENTIALS):
             return BUDGETS[RouteClass.PUBLIC].body_bytes
         return BUDGETS[self.class_of(self._endpoint(method, path_info))].body_bytes
+
+    def takes_password(self, method: str, path_info: str) -> bool:
+        """Whether a request can reach a view that hashes a password. `path_info` is WSGI's (PEP 3333).
+
+        This runs for every request, so it looks into sets that were made at the start and does not match the route.
+        """
+        views = self._password_views.get(method.upper())
+        if views is None:
+            return False
+        # Werkzeug ignores slashes at both ends: `//api/v1/sessions` is a login too.
+        path = "/" + path_info.strip("/")
+        return path in views.paths or path.startswith(views.beginnings)
 
     def _endpoint(self, method: str, path_info: str) -> str | None:
         try:
@@ -106,19 +125,24 @@ def classify(blueprint: Blueprint, route_class: RouteClass) -> None:
     setattr(blueprint, _CLASS, route_class)
 
 
-def public(view: View) -> View:
-    """Mark a view that needs no credential."""
-    setattr(view, _PUBLIC, True)
-    return view
-
-
-def is_public(view: Callable[..., Any] | None) -> bool:
-    """Whether a view is marked as public."""
-    return bool(getattr(view, _PUBLIC, False))
-
-
 def _class_of(app: Flask, endpoint: str) -> RouteClass | None:
     if is_public(app.view_functions.get(endpoint)):
         return RouteClass.PUBLIC
     blueprint = app.blueprints.get(endpoint.rpartition(".")[0])
     return getattr(blueprint, _CLASS, None)
+
+
+def _password_views(app: Flask) -> dict[str, _PasswordViews]:
+    rules: defaultdict[str, list[str]] = defaultdict(list)
+    for rule in app.url_map.iter_rules():
+        if is_password_view(app.view_functions.get(rule.endpoint)):
+            # Flask answers OPTIONS by itself.
+            for method in (rule.methods or set()) - {"OPTIONS"}:
+                rules[method].append(rule.rule)
+    return {
+        method: _PasswordViews(
+            frozenset("/" + rule.strip("/") for rule in found if "<" not in rule),
+            tuple(rule.partition("<")[0] for rule in found if "<" in rule),
+        )
+        for method, found in rules.items()
+    }

@@ -21,15 +21,9 @@ from vault.kv import calls, data, logins, metadata, one, system, tokens, wrappin
 
 _FILES = (data, metadata, one, tokens, logins, wrapping, system)
 
-LOGIN_PATH = f"{calls.PREFIX}/auth/userpass/login/"
-"""Whatever lies below takes a password."""
-
 
 def register(app: Flask) -> None:
     """Give `app` this face."""
     for file in _FILES:
         app.register_blueprint(file.blueprint)
     calls.guard(app)
-
-
-__all__ = ["LOGIN_PATH", "register"]

@@ -1,20 +1,32 @@
-"""What every call of the Vault-compatible face shares: who asks, the envelope, bodies, transactions, wrapping."""
+"""What every call of the Vault-compatible face shares: the guard, the envelope, bodies, wrapping."""
 
 from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
-from typing import Any, TypeVar, cast
+from typing import Any
 
-from flask import Blueprint, Flask, Response, current_app, g, request
+from flask import Blueprint, Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
-from vault.auth import VAULT_METHODS, Presented, authenticate
+from vault.auth import SAFE_METHODS, VAULT_METHODS
 from vault.errors import InvalidInput, StrongroomError
-from vault.http import budget, classify, is_large, is_public
+from vault.http import (
+    budget,
+    classify,
+    has_utf8_path,
+    identify,
+    is_large,
+    needs_credential,
+    presented,
+    principal,
+    request_id,
+    require_ascii_query,
+    services,
+    transaction,
+)
 from vault.kv import problems
 from vault.kv.duration import seconds_of
 from vault.model.budgets import RouteClass
@@ -22,9 +34,7 @@ from vault.model.environment import check_environment_name
 from vault.model.grant import Permission
 from vault.model.principal import Principal, PrincipalKind
 from vault.model.strict_json import dumps, parse_written
-from vault.services import Services
 from vault.services.vaultkv.wrapping import Wrapped, check_ttl
-from vault.storage import UnitOfWork
 
 PREFIX = "/v1"
 WRITES = ("POST", "PUT")
@@ -33,11 +43,7 @@ _WRAP_FIELD = "HTTP_X_VAULT_WRAP_TTL"
 _TWO_READINGS = ("%2f", "%5c", "%2e", "%00")
 _TEXT_MOST = 4096
 """No password, token or accessor is longer."""
-_CHANGE_NOTHING = frozenset({"GET", "HEAD", "OPTIONS", "LIST"})
 _YES = frozenset({"1", "t", "true"})
-
-View = Callable[..., Any]
-T = TypeVar("T")
 
 
 def new_blueprint(name: str) -> Blueprint:
@@ -64,68 +70,28 @@ def guard(app: Flask) -> None:
 
 
 def _admit(app: Flask) -> None:
-    # The environ itself, and once: each step through Flask's stand-ins costs more than the look-up behind it.
     environ = request.environ
-    # OPTIONS is answered for all calls of an address, not only for the public one.
-    if not is_public(app.view_functions.get(request.endpoint or "")) or environ["REQUEST_METHOD"] == "OPTIONS":
-        presented = Presented(
-            environ.get("HTTP_AUTHORIZATION", ""),
-            environ.get("REMOTE_ADDR", ""),
-            environ.get("strongroom.request_id", ""),
-            method=environ["REQUEST_METHOD"],
-            vault_token=environ.get("HTTP_X_VAULT_TOKEN", ""),
-        )
-        g.principal = authenticate(services(), presented, VAULT_METHODS)
-        environ["strongroom.person"] = g.principal.user_id
+    if needs_credential(app):
+        identify(VAULT_METHODS)
     if isinstance(request.routing_exception, HTTPException):
         raise request.routing_exception
-    raw_path, _, raw_query = environ.get("RAW_URI", "").partition("?")
+    raw_path = environ.get("RAW_URI", "").partition("?")[0]
     if "%" in raw_path and any(part in raw_path.lower() for part in _TWO_READINGS):
         raise InvalidInput("Slashes and dots of a path are written as they are, not percent-encoded.")
-    _check_utf8(environ["PATH_INFO"])
-    if not raw_query.isascii():
-        raise InvalidInput("What stands behind the question mark is percent-encoded.")
+    if not has_utf8_path():
+        raise InvalidInput("The path must be UTF-8.")
+    require_ascii_query()
     if _WRAP_FIELD in environ:
         g.wrap_seconds = wrap_seconds()
         # Reserve before the call runs: a call that changes something must not fail afterwards for lack of room.
-        if "principal" in g and environ["REQUEST_METHOD"] not in _CHANGE_NOTHING:
+        if "principal" in g and environ["REQUEST_METHOD"] not in SAFE_METHODS:
             reserve_wrap(principal().user_id, _token_id(principal()))
-
-
-def _check_utf8(path_info: str) -> None:
-    # Werkzeug puts the same sign in the place of whatever is no UTF-8: two paths would become one.
-    if path_info.isascii():
-        return
-    try:
-        path_info.encode("latin-1").decode()
-    except UnicodeError:
-        raise InvalidInput("A path is UTF-8.") from None
-
-
-def services() -> Services:
-    """The verbs of this vault."""
-    return cast(Services, current_app.extensions["strongroom"].services)
-
-
-def principal() -> Principal:
-    """Who asks."""
-    return cast(Principal, g.principal)
 
 
 def credential() -> str:
     """The credential itself, which the answers about it repeat."""
-    bearer = Presented(request.headers.get("Authorization", ""), "", "").bearer
-    return request.headers.get("X-Vault-Token", "") or bearer
-
-
-def address() -> str:
-    """Where the request came from: the peer, or what a named proxy says of it."""
-    return request.remote_addr or ""
-
-
-def request_id() -> str:
-    """The id that the front door gave this request."""
-    return str(request.environ.get("strongroom.request_id", ""))
+    found = presented()
+    return found.header("X-Vault-Token") or found.bearer
 
 
 def named(path: str) -> str:
@@ -192,11 +158,6 @@ def flag(value: Any) -> bool:
 def is_list() -> bool:
     """Whether a GET asks for a list: `?list=true`, for clients that cannot send LIST."""
     return request.method in LISTS or flag(request.args.get("list", ""))
-
-
-def transaction(action: Callable[[UnitOfWork], T]) -> T:
-    """Run `action` in one transaction, again from its start while others are faster."""
-    return services().storage.transaction(action)
 
 
 def envelope(
@@ -311,7 +272,7 @@ def _release() -> None:
 def _unwrapped(error: Exception, answer: str) -> Response:
     """The answer if wrapping failed. After a change it has a status that no client retries by itself."""
     told = problems.told(error)
-    if request.method in _CHANGE_NOTHING or g.get("changes_nothing"):
+    if request.method in SAFE_METHODS or g.get("changes_nothing"):
         return told
     sentence = "The call was carried out, but its answer could not be wrapped and is lost."
     if accessor := _accessor(answer):

@@ -8,16 +8,15 @@ from typing import Any
 from flask import Response, request
 
 from vault.errors import InvalidInput
+from vault.http import principal, services, transaction
 from vault.kv import calls, problems
-from vault.kv.calls import WRITES, body, envelope, mapping, named, nothing, principal, services, transaction
-from vault.model.digits import whole_number
+from vault.kv.calls import WRITES, body, envelope, mapping, named, nothing
+from vault.model.digits import BIGINT_MOST, whole_number
 from vault.services.vaultkv.versions import Edit, Found, Version, Wanted, merged, replaced
 
 blueprint = calls.new_blueprint("data")
 
 MERGE_PATCH = "application/merge-patch+json"
-VERSION_MOST = 2**63 - 1
-"""What a database can hold; there are never as many."""
 VERSIONS_MOST = 1000
 
 
@@ -155,7 +154,7 @@ def _numbers() -> list[int]:
 def _number(value: Any, path: str) -> int:
     """A number that a client may have sent as text. Raises `InvalidInput`."""
     if isinstance(value, str):
-        value = whole_number(value, VERSION_MOST)
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= VERSION_MOST:
+        value = whole_number(value, BIGINT_MOST)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= BIGINT_MOST:
         raise InvalidInput("This is a whole number, and not below 0.", path=path)
     return value

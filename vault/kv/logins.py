@@ -6,9 +6,9 @@ from flask import Response, g, request
 
 from vault.crypto import TokenKind, from_parts
 from vault.errors import InvalidInput, NotAuthenticated
-from vault.http import public
+from vault.http import address, public, request_id, services, takes_password, transaction
 from vault.kv import calls
-from vault.kv.calls import WRITES, body, envelope, services, text, transaction
+from vault.kv.calls import WRITES, body, envelope, text
 from vault.kv.tokens import auth_of_session, auth_of_token
 from vault.services.people.counting import counted
 
@@ -17,15 +17,16 @@ blueprint = calls.new_blueprint("logins")
 
 @blueprint.route("/auth/userpass/login/<user>", methods=WRITES)
 @public
+@takes_password
 def userpass(user: str) -> Response:
     """A session of the API for a name and a password."""
-    person = services().people.accounts.authenticate(user, text(body(), "password"), calls.address())
+    person = services().people.accounts.authenticate(user, text(body(), "password"), address())
     agent = request.headers.get("User-Agent", "")
     calls.reserve_wrap(person.id, None)
     begun = transaction(
-        lambda unit: services().people.sessions.begin(unit, person, "api", calls.address(), agent, calls.request_id())
+        lambda unit: services().people.sessions.begin(unit, person, "api", address(), agent, request_id())
     )
-    g.principal = services().people.sessions.authenticate(begun.secret, "api", calls.address(), calls.request_id())
+    g.principal = services().people.sessions.authenticate(begun.secret, "api", address(), request_id())
     return envelope(auth=auth_of_session(begun.row, begun.user, begun.secret))
 
 
@@ -39,7 +40,7 @@ def approle() -> Response:
     try:
         with counted():
             secret = from_parts(TokenKind.SERVICE, role_id, secret_id)
-            g.principal = services().tokens.holders.authenticate(secret, calls.address(), calls.request_id())
+            g.principal = services().tokens.holders.authenticate(secret, address(), request_id())
             calls.reserve_wrap(g.principal.user_id, g.principal.id)
             made = transaction(lambda unit: services().tokens.tokens.log_in(unit, g.principal))
     except NotAuthenticated:

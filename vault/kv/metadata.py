@@ -7,8 +7,9 @@ from typing import Any
 from flask import Response, request
 
 from vault.errors import InvalidInput, MethodNotAllowed, NotFound
+from vault.http import principal, services, transaction
 from vault.kv import calls, problems
-from vault.kv.calls import WRITES, body, envelope, mapping, named, nothing, principal, services, transaction
+from vault.kv.calls import WRITES, body, envelope, mapping, named, nothing
 from vault.kv.data import MERGE_PATCH
 from vault.kv.duration import seconds_of, text_of
 from vault.model.digits import whole_number

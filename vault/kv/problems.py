@@ -7,19 +7,15 @@ because Go clients take any other body for data.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import cast
 
-import structlog
-from flask import Blueprint, Response, current_app, g, request
+from flask import Blueprint, Response
 from werkzeug.exceptions import HTTPException
 
 from vault import errors
 from vault.errors import InvalidInput, StrongroomError
-from vault.observe import metrics
-from vault.services import Services
-
-log = structlog.get_logger(__name__)
+from vault.http import note_failure, recorded, status_of, translated
 
 MEDIA_TYPE = "application/json"
 """Exactly this: with a charset behind it hvac does not see the errors."""
@@ -33,22 +29,22 @@ class WrongMediaType(InvalidInput):
     sentence = "A PATCH takes Content-Type: application/merge-patch+json."
 
 
-STATUSES: tuple[tuple[type[StrongroomError], HTTPStatus], ...] = (
-    (errors.TooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
-    (WrongMediaType, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
-    (errors.InvalidInput, HTTPStatus.BAD_REQUEST),
-    (errors.BadLogin, HTTPStatus.BAD_REQUEST),
-    (errors.SecondFactorRequired, HTTPStatus.BAD_REQUEST),
-    (errors.NotAuthenticated, HTTPStatus.FORBIDDEN),
-    (errors.Forbidden, HTTPStatus.FORBIDDEN),
-    (errors.NotGranted, HTTPStatus.FORBIDDEN),
-    (errors.NotFound, HTTPStatus.NOT_FOUND),
-    (errors.MethodNotAllowed, HTTPStatus.METHOD_NOT_ALLOWED),
-    (errors.Conflict, HTTPStatus.BAD_REQUEST),
-    (errors.TooManyRequests, HTTPStatus.TOO_MANY_REQUESTS),
-    (errors.Unavailable, HTTPStatus.SERVICE_UNAVAILABLE),
-)
-"""The first line that fits decides, so a narrower class stands above a wider one."""
+_STATUSES: Mapping[HTTPStatus, HTTPStatus] = {
+    HTTPStatus.UNAUTHORIZED: HTTPStatus.FORBIDDEN,
+    HTTPStatus.CONFLICT: HTTPStatus.BAD_REQUEST,
+    HTTPStatus.PRECONDITION_FAILED: HTTPStatus.BAD_REQUEST,
+    HTTPStatus.UNPROCESSABLE_ENTITY: HTTPStatus.BAD_REQUEST,
+    HTTPStatus.PRECONDITION_REQUIRED: HTTPStatus.BAD_REQUEST,
+}
+"""The API's status → the one that Vault clients expect. Every other status stays."""
+
+_SPECIAL: Mapping[type[StrongroomError], HTTPStatus] = {
+    WrongMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.BadLogin: HTTPStatus.BAD_REQUEST,
+    errors.SecondFactorRequired: HTTPStatus.BAD_REQUEST,
+    errors.NotGranted: HTTPStatus.FORBIDDEN,
+}
+"""Errors whose status here does not follow from the API's."""
 
 _SENTENCES: tuple[tuple[type[StrongroomError], str], ...] = (
     (errors.BadLogin, "invalid username or password"),
@@ -74,11 +70,12 @@ def register(blueprint: Blueprint) -> None:
 def told(error: Exception) -> Response:
     """The answer to an error, of which the audit hears first; one that was not raised on purpose is a bare 500."""
     if isinstance(error, HTTPException):
-        error = _translated(error)
-    if isinstance(error, StrongroomError):
-        error = _audited(error)
-    status = next((status for kind, status in STATUSES if isinstance(error, kind)), None)
-    if status is None or not isinstance(error, StrongroomError):
+        error = translated(error)
+    if not isinstance(error, StrongroomError):
+        return _failure(error)
+    error = recorded(error)
+    status = _status_of(error)
+    if status is HTTPStatus.INTERNAL_SERVER_ERROR:
         return _failure(error)
     if status is HTTPStatus.NOT_FOUND:
         return refusal(status)
@@ -96,32 +93,12 @@ def refusal(status: int, *sentences: str) -> Response:
     return Response(json.dumps({"errors": list(sentences)}), int(status), content_type=MEDIA_TYPE)
 
 
-def _audited(error: StrongroomError) -> StrongroomError:
-    """The error to answer with: itself, or the one that says why it cannot be recorded."""
-    services = cast(Services, current_app.extensions["strongroom"].services)
-    address, request_id = request.remote_addr or "", str(request.environ.get("strongroom.request_id", ""))
-    call = request.endpoint or ""
-    try:
-        services.audit.reads.turned_away(error, g.get("principal"), address=address, request_id=request_id, call=call)
-    except errors.Unavailable as unavailable:
-        return unavailable
-    return error
-
-
-def _translated(error: HTTPException) -> Exception:
-    """What Flask and Werkzeug raise on their own."""
-    if error.code == HTTPStatus.NOT_FOUND:
-        return errors.NotFound()
-    if error.code == HTTPStatus.METHOD_NOT_ALLOWED:
-        return errors.MethodNotAllowed()
-    if error.code is not None and error.code < HTTPStatus.INTERNAL_SERVER_ERROR:
-        return InvalidInput()
-    return error
+def _status_of(error: StrongroomError) -> HTTPStatus:
+    special = next((status for kind, status in _SPECIAL.items() if isinstance(error, kind)), None)
+    status = status_of(error)
+    return special or _STATUSES.get(status, status)
 
 
 def _failure(error: Exception) -> Response:
-    if isinstance(error, errors.IntegrityError):
-        metrics().integrity_errors.labels(kind=type(error).__name__).inc()
-    request_id = request.environ.get("strongroom.request_id", "")
-    log.error("request_failed", error=type(error).__name__, exc_info=error, request_id=request_id)
+    note_failure(error)
     return refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error")

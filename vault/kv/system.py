@@ -10,9 +10,9 @@ from flask import Response, request
 
 from vault import __version__
 from vault.errors import InvalidInput, NotFound, NotGranted
-from vault.http import public
+from vault.http import principal, public, services
 from vault.kv import calls
-from vault.kv.calls import WRITES, body, envelope, plain, principal, services, texts
+from vault.kv.calls import WRITES, body, envelope, plain, texts
 from vault.model.digits import whole_number
 from vault.model.environment import check_environment_name
 from vault.model.grant import Permission

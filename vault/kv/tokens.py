@@ -8,8 +8,9 @@ from typing import Any
 from flask import Response
 
 from vault.errors import InvalidInput, NotFound, NotGranted
+from vault.http import principal, services, transaction
 from vault.kv import calls
-from vault.kv.calls import WRITES, body, credential, envelope, mapping, nothing, principal, services, text, transaction
+from vault.kv.calls import WRITES, body, credential, envelope, mapping, nothing, text
 from vault.kv.duration import seconds_of
 from vault.kv.policies import EVERYTHING, grants_of, policies_of
 from vault.model.principal import PrincipalKind

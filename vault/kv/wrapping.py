@@ -5,9 +5,9 @@ from __future__ import annotations
 from flask import Response, g
 
 from vault.errors import InvalidInput
-from vault.http import public
+from vault.http import address, public, request_id, services, transaction
 from vault.kv import calls, problems
-from vault.kv.calls import WRITES, body, credential, envelope, services, transaction
+from vault.kv.calls import WRITES, body, credential, envelope
 
 blueprint = calls.new_blueprint("wrapping")
 
@@ -29,9 +29,7 @@ def unwrap() -> Response:
     """The answer that was wrapped, exactly as it was; once."""
     services().instance.require_unlocked()
     token = _wrapping_token()
-    answer = transaction(
-        lambda unit: services().vaultkv.wrapping.unwrap(unit, token, calls.address(), calls.request_id())
-    )
+    answer = transaction(lambda unit: services().vaultkv.wrapping.unwrap(unit, token, address(), request_id()))
     return Response(answer, content_type=problems.MEDIA_TYPE)
 
 
@@ -41,9 +39,7 @@ def rewrap() -> Response:
     """The same answer under a new token; the old one is spent."""
     services().instance.require_unlocked()
     token = _wrapping_token()
-    wrapped = transaction(
-        lambda unit: services().vaultkv.wrapping.rewrap(unit, token, calls.address(), calls.request_id())
-    )
+    wrapped = transaction(lambda unit: services().vaultkv.wrapping.rewrap(unit, token, address(), request_id()))
     return envelope(wrap_info=calls.wrap_info(wrapped))
 
 

@@ -67,5 +67,8 @@ QUERY_FIELDS_MOST = 64
 COOKIES_MOST = 200
 """Browsers send the cookies of all ports of a host, which can be many on `localhost`."""
 
+TakesPassword = Callable[[str, str], bool]
+"""Whether a request hashes a password, from its method and WSGI's path."""
+
 BodyLimit = Callable[[str, str, Mapping[bytes, bytes]], int]
 """How many bytes the body of a request may have, by its method, its WSGI path and its headers."""

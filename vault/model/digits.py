@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+BIGINT_MOST = 2**63 - 1
+"""The largest number in a database column."""
+
 
 def whole_number(text: str, most: int) -> int | None:
     """The number in `text`, if it is from 0 to `most`; otherwise None."""

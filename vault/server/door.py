@@ -13,11 +13,11 @@ import ipaddress
 import re
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import structlog
 
-from vault.model.budgets import BODY_MOST_BYTES, BodyLimit
+from vault.model.budgets import BODY_MOST_BYTES, BodyLimit, TakesPassword
 from vault.model.digits import whole_number
 from vault.observe import metrics
 from vault.server.asgi import ASGIApp, Receive, Scope, Send
@@ -29,8 +29,6 @@ from vault.server.memory import MemoryBudget
 from vault.server.outlet import UNLIMITED_WIRE, WIRE, Outlet, Wire
 from vault.server.refusal import Answer, ClientGone, Headers, Refusal, bad_request, draining, stranger
 from vault.settings import Network, Settings
-
-TakesPassword = Callable[[str, str], bool]
 
 log = structlog.get_logger(__name__)
 
@@ -73,6 +71,11 @@ def any_body(_method: str, _path_info: str, _headers: Mapping[bytes, bytes]) -> 
     return BODY_MOST_BYTES
 
 
+def no_password(_method: str, _path_info: str) -> bool:
+    """For an application that hashes no passwords."""
+    return False
+
+
 _PROBES = (b"/livez", b"/readyz")
 _NOT_ACCEPTED = (401, 403)
 
@@ -97,7 +100,7 @@ class Door:
         app: WSGIApp,
         settings: Settings,
         *,
-        takes_password: TakesPassword = lambda _method, _path: False,
+        takes_password: TakesPassword = no_password,
         body_limit: BodyLimit = any_body,
         websocket_app: ASGIApp | None = None,
     ) -> None:

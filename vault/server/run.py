@@ -23,10 +23,10 @@ from gunicorn.errors import HaltServer
 from gunicorn.glogging import Logger
 
 from vault import observe
-from vault.model.budgets import BodyLimit
+from vault.model.budgets import BodyLimit, TakesPassword
 from vault.server import allocator, authority, hardening
 from vault.server.asgi import ASGIApp
-from vault.server.door import Door, any_body
+from vault.server.door import Door, any_body, no_password
 from vault.server.http2 import HEADER_LIST_BYTES
 from vault.server.metrics import open_listener
 from vault.server.shares import Shares
@@ -36,8 +36,9 @@ from vault.settings import Settings
 log = structlog.get_logger(__name__)
 
 FACTORY = "vault.app:create_app"
-"""`module:function`: makes the Flask app from the settings. The module's `takes_password(method, path)` tells which
-calls hash a password, and its `websocket_app(app)`, if it has one, makes the ASGI application for WebSockets."""
+"""`module:function`: makes the Flask app from the settings. The module can have three more functions of the app:
+`takes_password` makes what tells which requests hash a password, `body_limit` what tells how long a body may be, and
+`websocket_app` the ASGI application for WebSockets."""
 
 _HEAVY = ("flask", "flask_smorest", "marshmallow", "sqlalchemy", "psycopg", "redis", "argon2", "prometheus_client")
 """Imported once, before the fork: each takes long to import, and starts no thread and opens no connection."""
@@ -94,11 +95,12 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
         module = importlib.import_module(module_name)
         self._flask = getattr(module, name)(self.settings)
         make_websocket_app: Callable[[Any], ASGIApp] | None = getattr(module, "websocket_app", None)
+        make_takes_password: Callable[[Any], TakesPassword] | None = getattr(module, "takes_password", None)
         make_body_limit: Callable[[Any], BodyLimit] | None = getattr(module, "body_limit", None)
         return Door(
             self._flask,
             self.settings,
-            takes_password=getattr(module, "takes_password", lambda _method, _path: False),
+            takes_password=make_takes_password(self._flask) if make_takes_password else no_password,
             body_limit=make_body_limit(self._flask) if make_body_limit else any_body,
             websocket_app=make_websocket_app(self._flask) if make_websocket_app else None,
         )

@@ -27,7 +27,6 @@ from __future__ import annotations
 from flask import Flask
 
 from vault.web.frame import assets, filters, guard, uploads
-from vault.web.frame.guard import PASSWORD_PATHS
 from vault.web.pages import (
     account,
     environments,
@@ -62,6 +61,3 @@ def register(app: Flask) -> None:
         app.register_blueprint(file.blueprint)
     assets.register(app)
     guard.register(app)
-
-
-__all__ = ["PASSWORD_PATHS", "register"]

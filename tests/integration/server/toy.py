@@ -6,6 +6,7 @@ import ctypes
 import hashlib
 import os
 import time
+from collections.abc import Callable
 
 from flask import Flask, Response, jsonify, request
 
@@ -112,6 +113,6 @@ def _add_work(app: Flask, settings: Settings) -> None:
         )
 
 
-def takes_password(method: str, path: str) -> bool:
-    """Which calls the server sends to the small pool."""
-    return method == "POST" and path == "/login"
+def takes_password(_app: Flask) -> Callable[[str, str], bool]:
+    """Which requests the server sends to the small pool."""
+    return lambda method, path: method == "POST" and path == "/login"

@@ -12,12 +12,9 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, pre_load, validate
 
-from vault.model.digits import whole_number
+from vault.model.digits import BIGINT_MOST, whole_number
 
 Validator = Callable[[Any], Any]
-
-_WRITTEN_MOST = 2**63 - 1
-"""The largest number that is read from a query. Each field has its own limit as well."""
 
 
 class Body(Schema):
@@ -103,7 +100,7 @@ class WholeNumber(fields.Integer):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> int:
         # A query has only strings. In JSON, a string is not a number.
-        number = whole_number(value, _WRITTEN_MOST) if isinstance(value, str) and not isinstance(data, dict) else value
+        number = whole_number(value, BIGINT_MOST) if isinstance(value, str) and not isinstance(data, dict) else value
         if isinstance(number, bool) or not isinstance(number, int):
             raise self.make_error("invalid", input=value)
         return number

@@ -24,9 +24,6 @@ PASSWORD_MOST = 4096
 _CURSOR_MOST = 4096
 _MOMENT_MOST = 64
 
-REVISION_MOST = 2**63 - 1
-"""What a database can hold; there are never as many."""
-
 
 class Moment(fields.Field[Any]):
     """Microseconds since 1970 → RFC 3339 in UTC, as `2026-11-22T09:00:00Z`."""

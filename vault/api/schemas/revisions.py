@@ -5,12 +5,13 @@ from __future__ import annotations
 from marshmallow import Schema, fields
 
 from vault.api.schemas.bounded import Body, WholeNumber
-from vault.api.schemas.parts import REVISION_MOST, Moment
+from vault.api.schemas.parts import Moment
 from vault.api.schemas.variables import VariableSchema
+from vault.model.digits import BIGINT_MOST
 
 
 class RollbackBody(Body):
-    revision = WholeNumber(least=1, most=REVISION_MOST, required=True)
+    revision = WholeNumber(least=1, most=BIGINT_MOST, required=True)
 
 
 class RevisionSchema(Schema):
@@ -34,7 +35,7 @@ class RevisionAnswer(RevisionSchema):
 
 
 class DiffQuery(Body):
-    against = WholeNumber(most=REVISION_MOST, load_default=None)
+    against = WholeNumber(most=BIGINT_MOST, load_default=None)
 
 
 class ChangeSchema(Schema):

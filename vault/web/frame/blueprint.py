@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from flask import Blueprint
 
 from vault.http import classify
 from vault.model.budgets import RouteClass
 from vault.web.frame import headers, problems
-
-View = Callable[..., Any]
 
 
 def new_blueprint(name: str, route_class: RouteClass = RouteClass.PAGES) -> Blueprint:

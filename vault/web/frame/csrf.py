@@ -14,7 +14,7 @@ from flask import Response, g, request
 
 from vault.crypto import keyed_digest
 from vault.errors import Forbidden
-from vault.services import Services
+from vault.http import services
 
 FIELD = "csrf_token"
 HEADER = "X-CSRF-Token"
@@ -24,7 +24,7 @@ LOGIN_COOKIE = "__Host-strongroom-login"
 _LOGIN_MARK_BYTES = 32
 
 
-def prepare(services: Services) -> None:
+def prepare() -> None:
     """Decide what this request's token is bound to: its session, else the login page's cookie, else a new one."""
     principal = g.get("principal")
     mark = request.cookies.get(LOGIN_COOKIE, "")
@@ -32,7 +32,7 @@ def prepare(services: Services) -> None:
     if principal is None and not mark:
         g.new_login_mark = mark = secrets.token_urlsafe(_LOGIN_MARK_BYTES)
     purpose, subject = ("csrf", principal.id) if principal is not None else ("csrf login", mark)
-    g.csrf_token = keyed_digest(services.instance.secret("digest"), purpose, subject).hex()
+    g.csrf_token = keyed_digest(services().instance.secret("digest"), purpose, subject).hex()
 
 
 def token() -> str:
@@ -40,10 +40,10 @@ def token() -> str:
     return str(g.get("csrf_token", ""))
 
 
-def check(services: Services) -> None:
+def check() -> None:
     """Raise `Forbidden` unless the call comes from a page of this origin and holds its token."""
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
-    same = site == "same-origin" if site is not None else origin == services.settings.origin
+    same = site == "same-origin" if site is not None else origin == services().settings.origin
     given = request.headers.get(HEADER) or request.form.get(FIELD, "")
     if not same or not hmac.compare_digest(given.encode(), token().encode()):
         raise Forbidden("This form is of another page or an older session. Go back, load the page again, and retry.")

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, request
 
-from vault.auth import COOKIE, WEB_METHODS, Presented, authenticate
+from vault.auth import WEB_METHODS
 from vault.errors import InvalidInput, NotAuthenticated, NotFound
-from vault.http import is_public
+from vault.http import identify, needs_credential
 from vault.web.frame import csrf, problems
 from vault.web.frame import request as pages
 
 BLUEPRINTS = "web_"
 """What the names of all pages' blueprints begin with."""
-
-PASSWORD_PATHS = frozenset({"/login", "/prove", "/security/password", "/security/delete"})
-"""Forms whose password is hashed: they get the small pool of the logins."""
 
 
 def register(app: Flask) -> None:
@@ -35,17 +32,14 @@ def register(app: Flask) -> None:
 
 
 def _admit(app: Flask) -> Response | None:
-    is_open = is_public(app.view_functions.get(request.endpoint or ""))
     try:
-        g.principal = _who()
+        identify(WEB_METHODS)
     except NotAuthenticated:
-        if not is_open:
+        if needs_credential(app):
             return to_login()
-    else:
-        request.environ["strongroom.person"] = pages.principal().user_id
-    csrf.prepare(pages.services())
+    csrf.prepare()
     if request.method not in csrf.SAFE_METHODS:
-        csrf.check(pages.services())
+        csrf.check()
     _check_address()
     return None
 
@@ -56,19 +50,6 @@ def _check_address() -> None:
         raise NotFound("There is no such page.")
     if any("\0" in value for value in request.args.values()):
         raise InvalidInput("An address has no control characters.")
-
-
-def _who() -> object:
-    environ = request.environ
-    presented = Presented(
-        # A bearer token is no credential here: pages answer to their cookie alone.
-        "",
-        environ.get("REMOTE_ADDR", ""),
-        environ.get("strongroom.request_id", ""),
-        method=environ["REQUEST_METHOD"],
-        cookie=request.cookies.get(COOKIE, ""),
-    )
-    return authenticate(pages.services(), presented, WEB_METHODS)
 
 
 def to_login() -> Response:

@@ -15,10 +15,11 @@ from typing import TypeVar
 from flask import request
 from markupsafe import Markup
 
+from vault.http import principal, services
 from vault.services.idempotency import Call, KeptAnswer
 from vault.storage import UnitOfWork
 from vault.web.frame import csrf
-from vault.web.frame.request import field, principal, services
+from vault.web.frame.request import field
 
 T = TypeVar("T")
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, request
+from flask import Blueprint
 
-from vault.auth import require_named_network
+from vault.http import require_operator
 from vault.model.budgets import RouteClass
 from vault.web.frame.blueprint import new_blueprint
-from vault.web.frame.request import principal, services
 
 
 def new_operator_blueprint(name: str) -> Blueprint:
@@ -18,6 +17,4 @@ def new_operator_blueprint(name: str) -> Blueprint:
 
 
 def _admit() -> None:
-    principal().require_operator()
-    require_named_network(request.environ, request.remote_addr or "", services().settings.operator_networks)
-    principal().require_recent_proof(services().clock())
+    require_operator()

@@ -1,41 +1,21 @@
-"""What every page shares: who asks, how it is rendered, and the transaction that a change lives in."""
+"""What every page shares: how it is rendered, where the browser goes next, and the fields of its form."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from flask import Response, current_app, g, make_response, redirect, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from vault.model.digits import whole_number
 from vault.model.principal import Principal, Role
-from vault.services import Services
-from vault.storage import UnitOfWork
 from vault.web.frame import assets, csrf, said
-
-T = TypeVar("T")
 
 FALLBACK = "web_fallback.nothing"
 """The view of addresses that are nobody's: as a page it is none."""
 _DEEPEST_PAGE = 8
 """No page's address has as many parts."""
-
-
-def services() -> Services:
-    """The verbs of this vault."""
-    return cast(Services, current_app.extensions["strongroom"].services)
-
-
-def principal() -> Principal:
-    """Who asks."""
-    return cast(Principal, g.principal)
-
-
-def transaction(action: Callable[[UnitOfWork], T]) -> T:
-    """Run `action` in one transaction, again from its start while others are faster."""
-    return services().storage.transaction(action)
 
 
 def render(template: str, status: int = 200, **told: Any) -> Response:

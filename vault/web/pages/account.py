@@ -5,14 +5,15 @@ from __future__ import annotations
 from flask import Response
 
 from vault.errors import BadLogin, Conflict, InvalidInput, StrongroomError, TooManyRequests
+from vault.http import principal, recorded, services, takes_password, transaction, visit
 from vault.model.budgets import RouteClass
 from vault.services.people.accounts import NewPassword
 from vault.services.people.sessions import NewSession
 from vault.storage import UnitOfWork
 from vault.web.frame.blueprint import new_blueprint
-from vault.web.frame.problems import audited, status_of
-from vault.web.frame.request import field, principal, render, see, services, transaction
-from vault.web.pages.proving import forgotten, visit, with_session
+from vault.web.frame.problems import status_of
+from vault.web.frame.request import field, render, see
+from vault.web.pages.proving import forgotten, with_session
 
 blueprint = new_blueprint("account", RouteClass.SESSION)
 
@@ -25,6 +26,7 @@ def show_password() -> Response:
 
 
 @blueprint.post("/security/password")
+@takes_password
 def change_password() -> Response:
     """Change my password; my other sessions end, and this one goes on under another secret."""
     if field("new") != field("again"):
@@ -46,6 +48,7 @@ def show_delete() -> Response:
 
 
 @blueprint.post("/security/delete")
+@takes_password
 def delete_account() -> Response:
     """Delete my account with all that is in it, for good."""
     if field("username") != principal().username:
@@ -65,7 +68,9 @@ def _changed(unit: UnitOfWork, proof: NewPassword) -> NewSession | None:
     user = services().people.accounts.change_password(unit, principal(), proof)
     # Whoever fears for the account changes the password, and a copy of this very session's cookie must end with it. A
     # second factor had to be proven a moment ago, in a session that began with that: a password does not renew it.
-    return None if user.second_factor else services().people.sessions.replace(unit, principal(), user, visit().agent)
+    return (
+        None if user.second_factor else services().people.sessions.replace(unit, principal(), user, visit("web").agent)
+    )
 
 
 def _require_both_factors() -> None:
@@ -75,7 +80,7 @@ def _require_both_factors() -> None:
 
 
 def _told(error: StrongroomError) -> str:
-    audited(error)
+    recorded(error)
     return "This is not your password." if isinstance(error, BadLogin) else error.message
 
 

@@ -6,14 +6,11 @@ import contextlib
 from typing import Any
 
 from vault.errors import NotFound
+from vault.http import principal, services
 from vault.model.action import Action
 from vault.model.environment import Environment
 from vault.services.environments.variables import Precondition
-from vault.web.frame.both import called, home_of
-from vault.web.frame.request import principal, services
-
-REVISION_MOST = 2**63 - 1
-"""What a database can hold; there are never as many."""
+from vault.web.frame.home import called, home_of
 
 
 def frame(environment: Environment, tab: str) -> dict[str, Any]:

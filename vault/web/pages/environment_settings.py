@@ -7,12 +7,13 @@ from typing import Any
 from flask import Response, request
 
 from vault.errors import Conflict, InvalidInput
+from vault.http import both, principal, recorded, services, transaction
 from vault.services.environments.environments import GLOBALS, MAX_VERSIONS_MOST
 from vault.storage import UnitOfWork
 from vault.web.frame import problems
 from vault.web.frame.blueprint import new_blueprint
-from vault.web.frame.both import both, home
-from vault.web.frame.request import field, number, principal, render, see, services, transaction
+from vault.web.frame.home import home
+from vault.web.frame.request import field, number, render, see
 from vault.web.pages.environment_frame import frame
 
 blueprint = new_blueprint("settings")
@@ -80,7 +81,7 @@ def _page(env: str | None, error: InvalidInput | Conflict | None = None, wrong: 
     shown = frame(environment, "settings") | {"days": services().settings.purge_after_days, "typed": typed}
     if error is None:
         return render("settings.html", **shown)
-    problems.audited(error)
+    recorded(error)
     path = getattr(error, "path", "") if wrong != "copy" else ""
     typed |= {name: field(name) for name in typed if name in request.form}
     typed["cas_required"] = "cas_required" in request.form if wrong != "copy" else environment.cas_required

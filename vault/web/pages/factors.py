@@ -7,12 +7,13 @@ from flask import Response, jsonify
 from markupsafe import Markup
 
 from vault.errors import InvalidInput, NotFound
+from vault.http import principal, recorded, services, transaction
 from vault.model.budgets import RouteClass
 from vault.services.people.factors import Added, TotpEnrolment
 from vault.web.frame.blueprint import new_blueprint
 from vault.web.frame.once import Before, once
-from vault.web.frame.problems import audited, status_of
-from vault.web.frame.request import field, principal, render, see, services, transaction
+from vault.web.frame.problems import status_of
+from vault.web.frame.request import field, render, see
 from vault.web.pages.proving import passkey_sent
 
 blueprint = new_blueprint("factors", RouteClass.SESSION)
@@ -39,12 +40,12 @@ def confirm_totp(enrolment_id: str) -> Response:
     try:
         added = factors.confirm_totp(principal(), enrolment_id, field("code").replace(" ", ""), field("name"))
     except InvalidInput as error:
-        audited(error)
+        recorded(error)
         pending = factors.pending_totp(principal(), enrolment_id)
         return _totp_page(pending, status_of(error), {error.path or "code": error.message})
     except NotFound as error:
         # Sent again, or too late: what is there stands on the page.
-        audited(error)
+        recorded(error)
         return see(_HOME, "enrolment-over")
     return _added(added)
 
@@ -63,7 +64,7 @@ def confirm_passkey() -> Response:
     try:
         return _added(factors.confirm_passkey(principal(), field("challenge"), credential, field("name")))
     except NotFound as error:
-        audited(error)
+        recorded(error)
         return see(_HOME, "enrolment-over")
 
 

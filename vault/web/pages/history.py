@@ -7,12 +7,13 @@ from typing import Any
 from flask import Response
 
 from vault.errors import InvalidInput
+from vault.http import both, principal, services
 from vault.model.action import Action
+from vault.model.digits import BIGINT_MOST
 from vault.services.environments.environments import GLOBALS
 from vault.web.frame.blueprint import new_blueprint
-from vault.web.frame.both import both
-from vault.web.frame.request import number, principal, render, services
-from vault.web.pages.environment_frame import REVISION_MOST, frame
+from vault.web.frame.request import number, render
+from vault.web.pages.environment_frame import frame
 
 blueprint = new_blueprint("history")
 
@@ -23,7 +24,7 @@ _PAGE = 50
 def show_history(env: str | None = GLOBALS) -> Response:
     """The revisions, the newest first."""
     environment = services().environments.environments.get(principal(), env)
-    before = REVISION_MOST if (asked := number("before", REVISION_MOST)) is None else asked
+    before = BIGINT_MOST if (asked := number("before", BIGINT_MOST)) is None else asked
     found = services().environments.history.revisions(principal(), env, before, _PAGE + 1)
     now = services().clock()
     shown = [(revision, revision.is_readable(now)) for revision in found[:_PAGE]]
@@ -53,7 +54,7 @@ def _diff(env: str | None, older: int, newer: int, *, with_values: bool) -> Resp
 
 
 def _number(name: str) -> int:
-    found = number(name, REVISION_MOST)
+    found = number(name, BIGINT_MOST)
     if found is None:
         raise InvalidInput("Choose two revisions to compare.", path=name)
     return found

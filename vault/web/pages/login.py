@@ -5,12 +5,12 @@ from __future__ import annotations
 from flask import Response, g, request
 
 from vault.errors import BadLogin, BadSecondFactor, InvalidInput, SecondFactorRequired, TooManyRequests
-from vault.http import public
+from vault.http import principal, public, recorded, services, takes_password, transaction, visit
 from vault.model.budgets import RouteClass
 from vault.web.frame.blueprint import new_blueprint
-from vault.web.frame.problems import audited, status_of
-from vault.web.frame.request import field, principal, render, see, services, transaction
-from vault.web.pages.proving import Step, forgotten, local, proof, proven, second_page, told_to_script, visit
+from vault.web.frame.problems import status_of
+from vault.web.frame.request import field, render, see
+from vault.web.pages.proving import Step, forgotten, local, proof, proven, second_page, told_to_script
 
 blueprint = new_blueprint("login", RouteClass.SESSION)
 
@@ -27,18 +27,19 @@ def show_login() -> Response:
 
 @blueprint.post("/login")
 @public
+@takes_password
 def log_in() -> Response:
     """Log in with a username and a password."""
     wanted, username = local(field("next")), field("username")
     try:
-        return proven(services().people.logins.begin(username, field("password"), visit()), wanted)
+        return proven(services().people.logins.begin(username, field("password"), visit("web")), wanted)
     except SecondFactorRequired as needed:
         if needed.challenge_id:
             return second_page(Step.asked(needed, wanted), "/login/second", "/login")
         error: BadLogin | TooManyRequests | SecondFactorRequired = needed
     except (BadLogin, TooManyRequests) as refused:
         error = refused
-    audited(error)
+    recorded(error)
     return render("login.html", status_of(error), wanted=wanted, username=username, error=error.message)
 
 
@@ -46,7 +47,7 @@ def log_in() -> Response:
 @public
 def begin_passkey() -> Response:
     """Ask for a passkey of whoever it is; for our script."""
-    return told_to_script(services().people.logins.begin_passkey(visit()))
+    return told_to_script(services().people.logins.begin_passkey(visit("web")))
 
 
 @blueprint.post("/login/second")
@@ -55,7 +56,7 @@ def log_in_second() -> Response:
     """Log in with what is still missing."""
     step = Step.sent()
     try:
-        return proven(services().people.logins.complete(step.challenge, proof(), visit()), step.wanted)
+        return proven(services().people.logins.complete(step.challenge, proof(), visit("web")), step.wanted)
     except (BadSecondFactor, InvalidInput) as error:
         return second_page(step, "/login/second", "/login", error)
 

@@ -7,12 +7,13 @@ import datetime
 from flask import Response, request
 
 from vault.errors import InvalidInput
+from vault.http import principal, recorded, services
 from vault.model.action import Action
 from vault.storage import Search
 from vault.web.frame import cursor, deeds
 from vault.web.frame.operators import new_operator_blueprint
-from vault.web.frame.problems import audited, status_of
-from vault.web.frame.request import principal, render, services
+from vault.web.frame.problems import status_of
+from vault.web.frame.request import render
 
 blueprint = new_operator_blueprint("audit")
 
@@ -27,7 +28,7 @@ def search_audit() -> Response:
     try:
         search, before = _search(asked), cursor.decode(request.args.get("before", ""))
     except InvalidInput as error:
-        audited(error)
+        recorded(error)
         return _page(asked, [], "", status_of(error), {error.path: error.message})
     found = services().audit.trail.search(principal(), search, before, _PAGE + 1, variable=asked["variable"] or None)
     names = services().people.accounts.names(principal(), (seen.event.user_id for seen in found if seen.event.user_id))

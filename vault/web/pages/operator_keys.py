@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from flask import Response
 
+from vault.http import principal, services
 from vault.services.keys.locking import lock
 from vault.services.keys.rewrapping import Pace
 from vault.web.frame.operators import new_operator_blueprint
-from vault.web.frame.request import principal, render, see, services
+from vault.web.frame.request import render, see
 
 blueprint = new_operator_blueprint("keys")
 

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from flask import Response, request
 
 from vault.errors import Conflict, InvalidInput
+from vault.http import principal, recorded, services, transaction
 from vault.model.principal import Role
 from vault.storage import UnitOfWork
 from vault.web.frame.operators import new_operator_blueprint
-from vault.web.frame.problems import audited, status_of
-from vault.web.frame.request import field, principal, render, see, services, transaction
+from vault.web.frame.problems import status_of
+from vault.web.frame.request import field, render, see
 
 blueprint = new_operator_blueprint("people")
 
@@ -69,7 +70,7 @@ def erase(user_id: str) -> Response:
             lambda unit: services().people.erasure.person(unit, principal(), user_id, field("confirm"))
         )
     except InvalidInput as error:
-        audited(error)
+        recorded(error)
         return _person(user_id, status_of(error), {"confirm": error.message})
     return render("operator_erased.html", report=report, name=name, tab="people")
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from flask import Response, request
 
 from vault.errors import BadLogin, BadSecondFactor, InvalidInput, SecondFactorRequired, TooManyRequests
+from vault.http import principal, recorded, services, takes_password, visit
 from vault.model.budgets import RouteClass
 from vault.web.frame.blueprint import new_blueprint
-from vault.web.frame.problems import audited, status_of
-from vault.web.frame.request import field, principal, render, services
-from vault.web.pages.proving import Step, local, proof, proven, second_page, told_to_script, visit
+from vault.web.frame.problems import status_of
+from vault.web.frame.request import field, render
+from vault.web.pages.proving import Step, local, proof, proven, second_page, told_to_script
 
 blueprint = new_blueprint("prove", RouteClass.SESSION)
 
@@ -23,25 +24,26 @@ def show_prove() -> Response:
 
 
 @blueprint.post(PATH)
+@takes_password
 def prove() -> Response:
     """Take the password; a fresh session takes the place of the one that asks."""
     wanted = local(field("next"))
     try:
-        return proven(services().people.logins.step_up(principal(), field("password"), visit()), wanted)
+        return proven(services().people.logins.step_up(principal(), field("password"), visit("web")), wanted)
     except SecondFactorRequired as needed:
         if needed.challenge_id:
             return second_page(Step.asked(needed, wanted), "/prove/second", PATH)
         error: BadLogin | TooManyRequests | SecondFactorRequired = needed
     except (BadLogin, TooManyRequests) as refused:
         error = refused
-    audited(error)
+    recorded(error)
     return _page(wanted, status_of(error), error.message)
 
 
 @blueprint.post("/prove/passkey")
 def begin_passkey() -> Response:
     """Ask for a passkey in the place of all else; for our script."""
-    return told_to_script(services().people.logins.begin_passkey_step_up(principal(), visit()))
+    return told_to_script(services().people.logins.begin_passkey_step_up(principal(), visit("web")))
 
 
 @blueprint.post("/prove/second")
@@ -50,7 +52,7 @@ def prove_second() -> Response:
     step = Step.sent()
     try:
         return proven(
-            services().people.logins.complete_step_up(principal(), step.challenge, proof(), visit()), step.wanted
+            services().people.logins.complete_step_up(principal(), step.challenge, proof(), visit("web")), step.wanted
         )
     except (BadSecondFactor, InvalidInput) as error:
         return second_page(step, "/prove/second", PATH, error)

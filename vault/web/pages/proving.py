@@ -7,17 +7,17 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from flask import Response, jsonify, request
+from flask import Response, jsonify
 
 from vault.auth import COOKIE
 from vault.errors import BadSecondFactor, InvalidInput, SecondFactorRequired
-from vault.http import budget
+from vault.http import budget, recorded
 from vault.model.strict_json import parse_json
 from vault.services.people.factors import Challenge
-from vault.services.people.logins import Proof, Visit
+from vault.services.people.logins import Proof
 from vault.services.people.sessions import NewSession
 from vault.web.frame import request as pages
-from vault.web.frame.problems import audited, status_of
+from vault.web.frame.problems import status_of
 
 KINDS = ("totp", "passkey", "recovery")
 _PATH = re.compile(r"/(?![/\\])[\x21-\x7e]*")
@@ -50,7 +50,7 @@ def second_page(step: Step, action: str, again: str, error: BadSecondFactor | In
     """The page of the second step; `again` is where one begins anew."""
     status, sentence = 200, ""
     if error is not None:
-        audited(error)
+        recorded(error)
         status, sentence = status_of(error), error.message
     return pages.render("second.html", status, step=step, action=action, again=again, error=sentence)
 
@@ -72,12 +72,6 @@ def passkey_sent() -> dict[str, Any]:
 def told_to_script(challenge: Challenge) -> Response:
     """A challenge for a passkey, for the script that asks the browser for one."""
     return jsonify({"id": challenge.id, "options": challenge.passkey})
-
-
-def visit() -> Visit:
-    """Where this request comes from."""
-    agent = request.headers.get("User-Agent", "")
-    return Visit("web", request.remote_addr or "", agent, str(request.environ.get("strongroom.request_id", "")))
 
 
 def proven(session: NewSession, wanted: str) -> Response:

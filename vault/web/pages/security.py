@@ -6,11 +6,12 @@ from typing import Any
 
 from flask import Response, request
 
+from vault.http import principal, services, transaction
 from vault.model.action import Action
 from vault.model.budgets import RouteClass
 from vault.web.frame import agents, cursor, deeds
 from vault.web.frame.blueprint import new_blueprint
-from vault.web.frame.request import principal, render, see, services, transaction
+from vault.web.frame.request import render, see
 
 blueprint = new_blueprint("security", RouteClass.SESSION)
 

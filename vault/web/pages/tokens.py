@@ -9,6 +9,7 @@ from typing import Any
 from flask import Response, request
 
 from vault.errors import Conflict, InvalidInput
+from vault.http import principal, recorded, services, transaction
 from vault.model.budgets import RouteClass
 from vault.model.environment import Environment
 from vault.model.grant import Grant, Permission
@@ -17,8 +18,8 @@ from vault.storage import UnitOfWork
 from vault.web.frame import cursor
 from vault.web.frame.blueprint import new_blueprint
 from vault.web.frame.once import Before, once
-from vault.web.frame.problems import audited, status_of
-from vault.web.frame.request import field, principal, render, see, services, transaction
+from vault.web.frame.problems import status_of
+from vault.web.frame.request import field, render, see
 from vault.web.pages.token_form import KINDS, LIVES, TokenForm
 
 blueprint = new_blueprint("tokens", RouteClass.SESSION)
@@ -58,7 +59,7 @@ def create_token() -> Response:
     try:
         made = transaction(create)
     except (InvalidInput, Conflict) as error:
-        audited(error)
+        recorded(error)
         return _form(form, status_of(error), {_place(error): error.message})
     return _told(made, "token-made-before")
 

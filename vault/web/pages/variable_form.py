@@ -7,6 +7,8 @@ from typing import Any
 from flask import Response, request
 
 from vault.errors import Conflict, InvalidInput, NotFound, PreconditionFailed
+from vault.http import both, principal, recorded, services, transaction
+from vault.model.digits import BIGINT_MOST
 from vault.model.environment import Environment, Outline, Variable, VariableType
 from vault.services.environments.editing import RowEdit, edited
 from vault.services.environments.environments import GLOBALS
@@ -14,9 +16,9 @@ from vault.services.environments.variables import Listing, Written
 from vault.storage import UnitOfWork
 from vault.web.frame import problems
 from vault.web.frame.blueprint import new_blueprint
-from vault.web.frame.both import both, home
-from vault.web.frame.request import field, number, principal, render, see, services, transaction
-from vault.web.pages.environment_frame import REVISION_MOST, changed_since, frame, read_before
+from vault.web.frame.home import home
+from vault.web.frame.request import field, number, render, see
+from vault.web.pages.environment_frame import changed_since, frame, read_before
 from vault.web.pages.rows import as_meant
 
 blueprint = new_blueprint("variable")
@@ -40,10 +42,10 @@ def save_variable(env: str | None = GLOBALS) -> Response:
         transaction(lambda unit: _saved(unit, env))
         return see(home(env), "saved")
     except (InvalidInput, Conflict) as error:
-        problems.audited(error)
+        recorded(error)
         told: dict[str, Any] = {"error": error.message, "wrong": getattr(error, "path", "").rpartition(".")[2]}
         if isinstance(error, PreconditionFailed):
-            told |= changed_since(env, number("revision", REVISION_MOST))
+            told |= changed_since(env, number("revision", BIGINT_MOST))
         return _form(_environment(env), _typed(), problems.status_of(error), **_kept() | told)
 
 
@@ -106,7 +108,7 @@ def _kept() -> dict[str, Any]:
     return {
         "was": field("was"),
         "etag": field("etag"),
-        "revision": number("revision", REVISION_MOST) or 0,
+        "revision": number("revision", BIGINT_MOST) or 0,
         "value": field("value"),
         "is_shown": "shown" in request.form,
     }

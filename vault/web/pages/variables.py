@@ -7,16 +7,18 @@ from typing import Any
 from flask import Response, jsonify, request
 
 from vault.errors import InvalidInput, PreconditionFailed
+from vault.http import both, principal, recorded, services, transaction
+from vault.model.digits import BIGINT_MOST
 from vault.services.environments.environments import GLOBALS
 from vault.services.environments.files import parse_file
 from vault.services.environments.values import Question
 from vault.web.frame import problems
 from vault.web.frame.blueprint import new_blueprint
-from vault.web.frame.both import both, home
-from vault.web.frame.request import field, number, principal, render, see, services, transaction, wants_json
+from vault.web.frame.home import home
+from vault.web.frame.request import field, number, render, see, wants_json
 from vault.web.pages import rows
 from vault.web.pages import variable_form as variable
-from vault.web.pages.environment_frame import REVISION_MOST, changed_since, frame, read_before
+from vault.web.pages.environment_frame import changed_since, frame, read_before
 
 blueprint = new_blueprint("variables")
 
@@ -46,7 +48,7 @@ def save_rows(env: str | None = GLOBALS) -> Response:
     try:
         written = transaction(lambda unit: services().environments.variables.edit(unit, principal(), env, edits, known))
     except PreconditionFailed as error:
-        problems.audited(error)
+        recorded(error)
         return _conflict(env, error, document.get("revision"))
     return jsonify({"revision": written.revision, "etag": written.etag, "changed": written.changed})
 
@@ -88,7 +90,7 @@ def read_lines() -> Response:
 @both(blueprint, "/rollback", "POST")
 def roll_back(env: str | None = GLOBALS) -> Response:
     """Write an older revision again as a new one; the form of an undo says which revision it undoes."""
-    wanted = number("revision", REVISION_MOST)
+    wanted = number("revision", BIGINT_MOST)
     if wanted is None:
         raise InvalidInput("Say which revision to go back to.", path="revision")
     etag = field("etag") if "etag" in request.form else services().environments.variables.list(principal(), env).etag

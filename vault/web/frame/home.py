@@ -1,25 +1,8 @@
-"""One view at two addresses: `/environments/<env>/…`, and `/globals/…`, where `env` is None."""
+"""Where the pages of an environment begin, and what a person calls it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from flask import Blueprint
-
 from vault.model.environment import Environment, EnvironmentKind
-from vault.web.frame.blueprint import View
-
-
-def both(blueprint: Blueprint, path: str, *methods: str) -> Callable[[View], View]:
-    """Register a view for environments and for the globals."""
-
-    def register(view: View) -> View:
-        name = view.__name__
-        blueprint.add_url_rule(f"/environments/<env>{path}", name, view, methods=methods)
-        blueprint.add_url_rule(f"/globals{path}", f"{name}_of_globals", view, methods=methods)
-        return view
-
-    return register
 
 
 def home(env: str | None) -> str:

@@ -1,0 +1,37 @@
+"""Marks on views: what a view needs is written on the view itself, and the lists of routes are made from the marks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+View = Callable[..., Any]
+Marked = TypeVar("Marked", bound=View)
+
+_PUBLIC = "_strongroom_public"
+_PASSWORD = "_strongroom_takes_password"  # noqa: S105 - the name of a mark.
+
+
+def public(view: Marked) -> Marked:
+    """Mark a view that needs no credential."""
+    setattr(view, _PUBLIC, True)
+    return view
+
+
+def is_public(view: View | None) -> bool:
+    """Whether a view is marked as public."""
+    return bool(getattr(view, _PUBLIC, False))
+
+
+def takes_password(view: Marked) -> Marked:
+    """Mark a view that hashes a password.
+
+    Its requests run in a small pool of their own: each hash takes 64 MiB, and reads must not wait for it.
+    """
+    setattr(view, _PASSWORD, True)
+    return view
+
+
+def is_password_view(view: View | None) -> bool:
+    """Whether a view is marked as one that hashes a password."""
+    return bool(getattr(view, _PASSWORD, False))

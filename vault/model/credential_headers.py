@@ -1,0 +1,10 @@
+"""The headers that can hold a credential."""
+
+from __future__ import annotations
+
+CREDENTIAL_HEADERS = ("Authorization", "X-Vault-Token", "X-API-Key", "Cookie")
+"""An authentication method sees these headers and no others.
+
+The front door counts a request's memory for the caller that these headers name, and a request without any of them has
+the smallest budget. A method that reads another header adds it here.
+"""
