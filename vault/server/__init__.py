@@ -1,4 +1,4 @@
-"""How Strongroom is served: gunicorn, a front door that bounds what comes in, and TLS always.
+"""Package server runs Strongroom: gunicorn, a front door that limits requests, and TLS in every setup.
 
 from vault.server import serve
 serve(settings)

@@ -1,7 +1,7 @@
-"""glibc's allocator, told to give memory back.
+"""Settings for glibc's allocator, so that freed memory returns to the system.
 
-By itself it learns from the first large body that such blocks come often, takes them from its heaps from then on, and
-keeps what is freed in the middle of a heap: a worker that held 64 MiB of bodies for a moment would stay that large.
+By default, after the first large block glibc takes such blocks from its heaps and keeps what is freed in the middle of
+a heap. A worker that once held 64 MiB of bodies would stay that large.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ _M_MMAP_THRESHOLD = -3  # from glibc's malloc.h
 _M_ARENA_MAX = -8
 
 _LARGE_BYTES = 128 * 1024
-"""Blocks of this size are mapped by themselves, and unmapped when they are freed."""
+"""Blocks of this size get their own mapping, which is unmapped when they are freed."""
 
 _ARENAS = 2
-"""Python's own lock lets one thread at a time allocate, so more would only spread what is free."""
+"""Python's lock lets one thread allocate at a time, so more heaps would only fragment free memory."""
 
 
 def give_memory_back() -> None:
-    """Set this up for this process and its children. Another C library is left as it is."""
+    """Apply the settings to this process and its children. Does nothing with another C library."""
     with contextlib.suppress(OSError, AttributeError):
         libc = ctypes.CDLL(None)
         libc.mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)

@@ -1,4 +1,4 @@
-"""The types of ASGI (https://asgi.readthedocs.io): what the server hands to the door, and the door to its parts."""
+"""The types of ASGI (https://asgi.readthedocs.io), as the server and the door use them."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""A certificate authority for this machine alone, for those who bring no certificate.
+"""A certificate authority for this machine only, used if the operator configures no certificate.
 
-It may vouch for localhost, 127.0.0.1 and ::1 and for nothing else (RFC 5280, 4.2.1.10), so whoever trusts its file
-trusts it with no other site. Each file is written whole under a lock, so that two servers that start at the same
-moment end up with the same authority.
+It can certify only localhost, 127.0.0.1 and ::1 (name constraints, RFC 5280, 4.2.1.10), so clients that trust it
+trust it for no other site. Each file is written atomically under a lock, so two servers that start at the same
+moment use the same authority.
 
     tls/authority.pem   the authority's key and certificate      0600
-    tls/ca.pem          its certificate alone: give this one to clients
+    tls/ca.pem          only its certificate: give this one to clients
     tls/server.pem      the server's key and certificate         0600
 """
 
@@ -43,7 +43,7 @@ _ADDRESSES = (ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("::1"))
 
 
 class TlsFiles(NamedTuple):
-    """Where the server's certificate and key are, and what clients must trust (None: they trust it already)."""
+    """The server's certificate and key, and what clients must trust (None: they trust it already)."""
 
     certificate: Path
     key: Path
@@ -63,7 +63,7 @@ class _Pair(NamedTuple):
 
 
 def ensure(directory: Path, now: datetime.datetime | None = None) -> TlsFiles:
-    """The files in `directory`, made or renewed where needed. Raises `SettingsError` where that cannot be done."""
+    """Return the files in `directory`. Creates or renews them if needed. Raises `SettingsError` if that fails."""
     now = now or datetime.datetime.now(datetime.UTC)
     try:
         with _locked(directory):
@@ -79,7 +79,7 @@ def ensure(directory: Path, now: datetime.datetime | None = None) -> TlsFiles:
 @contextlib.contextmanager
 def _locked(directory: Path) -> Iterator[None]:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # An older or looser folder is put right; a foreign one raises.
+    # Tighten the mode of an older or looser folder. This raises if the folder belongs to another user.
     directory.chmod(0o700)
     lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
@@ -123,9 +123,13 @@ def _read(path: Path) -> _Pair | None:
         key = load_pem_private_key(text, password=None)
         certificate = x509.load_pem_x509_certificate(text)
     except ValueError as error:
-        raise SettingsError(f"{path} holds no key and certificate; move it away and a new one is made.") from error
+        raise SettingsError(
+            f"{path} has no key and certificate. Move the file away, and Strongroom creates a new one."
+        ) from error
     if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != certificate.public_key():
-        raise SettingsError(f"The key in {path} is not its certificate's; move it away and a new one is made.")
+        raise SettingsError(
+            f"The key in {path} does not match its certificate. Move the file away, and Strongroom creates a new one."
+        )
     return _Pair(key, certificate)
 
 
@@ -135,7 +139,7 @@ def _write_if_new(path: Path, content: bytes) -> None:
 
 
 def _write(path: Path, content: bytes) -> None:
-    # Whole or not at all, also when the power goes in the middle.
+    # Write a temporary file and rename it, so that a power loss leaves the old file or the new one.
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "wb") as file:

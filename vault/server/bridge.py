@@ -1,7 +1,7 @@
-"""From ASGI to WSGI: whole bodies in, whole answers out, Flask in bounded pools of threads.
+"""From ASGI to WSGI: complete bodies in, complete answers out. Flask runs in limited thread pools.
 
-a2wsgi was tried first, and lost data: a chunked body reached Flask empty, and one too large was cut in silence. Here
-the front door has read the body before a thread is taken, so a thread never waits for a client.
+a2wsgi lost data in our tests: Flask got a chunked body empty, and a body that was too large was cut without an error.
+Here the front door reads the whole body before it takes a thread, so a thread never waits for a client.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ WSGIApp = Callable[..., Iterable[bytes]]
 log = structlog.get_logger(__name__)
 
 _FRAMING = frozenset({b"content-length", b"transfer-encoding", b"trailer", b"te", b"expect"})
-"""How the body came is over when it has come. Werkzeug takes a body for empty that still says it is chunked."""
+"""Dropped, because the body is complete: Werkzeug treats a body that still says it is chunked as empty."""
 
 _PASSWORD_WAIT_SECONDS = 2.0
-"""How long a login waits for its turn. Waiting longer would only move the queue from the client to us."""
+"""How long a login waits for its turn. A longer wait would only move the queue from the client to us."""
 
 
 def make_environ(scope: Scope, headers: Mapping[bytes, bytes], request_id: str) -> Environ:
-    """The WSGI environ (PEP 3333) of one request, without its body: `give_body` adds that.
+    """Return the WSGI environ (PEP 3333) of one request, without its body: `give_body` adds that.
 
-    `headers` are joined and cleaned already.
+    `headers` are already joined and cleaned.
     """
     raw_path: bytes = scope["raw_path"]
     query = scope["query_string"].decode("latin-1")
@@ -62,7 +62,7 @@ def make_environ(scope: Scope, headers: Mapping[bytes, bytes], request_id: str) 
         "wsgi.multithread": True,
         "wsgi.multiprocess": True,
         "wsgi.run_once": False,
-        # `a%2Fb` and `a/b` look the same in PATH_INFO; here they can be told apart.
+        # `a%2Fb` and `a/b` are the same in PATH_INFO, but differ here.
         "strongroom.raw_path": raw,
         "strongroom.request_id": request_id,
     }
@@ -75,24 +75,24 @@ def make_environ(scope: Scope, headers: Mapping[bytes, bytes], request_id: str) 
 
 
 def path_info(raw_path: bytes) -> str:
-    """The path as WSGI wants it: percent-decoded once, each byte as one character (PEP 3333)."""
+    """Return the path as WSGI defines it: percent-decoded once, each byte as one character (PEP 3333)."""
     return (unquote_to_bytes(raw_path) if b"%" in raw_path else raw_path).decode("latin-1")
 
 
 def give_body(environ: Environ, body: bytes) -> None:
     """Add the body to `environ`."""
-    # The counted length, not the announced one: a chunked body announces none.
+    # Use the counted length: a chunked body has no Content-Length.
     environ["CONTENT_LENGTH"] = str(len(body))
     environ["wsgi.input"] = io.BytesIO(body)
 
 
 def collect(app: WSGIApp, environ: Environ) -> Answer:
-    """Call the application and gather its whole answer."""
+    """Call the application and collect its whole answer."""
     started: list[tuple[str, list[tuple[str, str]], str]] = []
     parts: list[bytes] = []
 
     def start_response(status: str, headers: list[tuple[str, str]], _exc_info: object = None) -> Callable[..., None]:
-        # Nothing has been sent yet, so an application that starts again after an error may do so.
+        # Nothing has been sent yet, so an application may call this again after an error.
         started[:] = [(status, headers, _route(environ))]
         return parts.append
 
@@ -108,8 +108,9 @@ def collect(app: WSGIApp, environ: Environ) -> Answer:
 
 
 def _route(environ: Environ) -> str:
-    # Flask keeps its request in the environ for as long as its context lasts. The rule is the pattern that matched,
-    # so it holds nothing that a caller sent.
+    # Flask keeps its request in the environ while its context lasts. The rule is the pattern that matched, so it
+    # contains
+    # nothing from the caller.
     rule = getattr(environ.get("werkzeug.request"), "url_rule", None)
     return str(rule.rule) if rule is not None else "(unmatched)"
 
@@ -123,9 +124,9 @@ class Lane:
         self._pool = FairPool(threads, per_caller=threads_per_caller, name=callers.name)
 
     async def run(self, environ: Environ, slot: Slot) -> Answer:
-        """The application's answer. Its bytes are charged to `slot`.
+        """Return the application's answer. Its bytes are charged to `slot`.
 
-        Raises `Refusal` when the lane or the caller has too many calls in progress, or the application failed.
+        Raises `Refusal` if the lane or the caller has too many calls in progress, or if the application failed.
         """
         slot.admit()
         loop = asyncio.get_running_loop()
@@ -148,7 +149,7 @@ class Lane:
         return outcome
 
     def stop(self) -> None:
-        """Start nothing more; what runs may finish."""
+        """Start no more calls. Running calls may finish."""
         self._pool.stop()
 
     async def _outcome(self, answer: asyncio.Future[Answer | Refusal], _slot: Slot, _job: Job) -> Answer | Refusal:
@@ -171,12 +172,12 @@ class Lane:
     ) -> None:
         outcome: Answer | Refusal | None = None
         receipts = context.run(hold)
-        # A client that left while its request stood in the queue has cancelled the future.
+        # The future is cancelled if the client left while its request was in the queue.
         if not answer.cancelled():
             outcome = slot.refusal_if_full() or self._outcome_of(context, environ)
             if isinstance(outcome, Answer):
                 slot.charge(len(outcome.body))
-        # The thread is done; the answer stays until the disk has the record of what it tells.
+        # The thread is done. Send the answer only after the disk has the record of this read.
         when_settled(
             receipts, lambda is_stored: self._hand_over(answer, outcome if is_stored else unrecorded(), loop, slot)
         )
@@ -195,7 +196,7 @@ class Lane:
         loop: asyncio.AbstractEventLoop,
         slot: Slot,
     ) -> None:
-        # The loop is closed when the worker's graceful time ran out before this call did.
+        # The loop is closed if the call took longer than the worker's graceful time.
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(self._finish, answer, outcome, slot)
 

@@ -1,4 +1,4 @@
-"""Who is calling, and how much each caller may do at once in this worker.
+"""Callers: who makes a call, and how much each caller may do at once in this worker.
 
 A caller is a person, once this worker has accepted one of their credentials. Before that, and without a credential,
 the caller is the network of the call: one IPv4 address, or the first 64 bits of an IPv6 address.
@@ -36,8 +36,9 @@ _BURST_SECONDS = 2.0
 """A caller may make this many seconds' worth of calls at once."""
 
 _RESERVED_SHARE = 8
-"""The last eighth of a lane's places is for callers with no call in progress, and half of it for persons alone.
-Otherwise four persons with all their calls could block all others."""
+"""The last eighth of a lane's places is for callers with no call in progress, and half of that for persons only.
+Otherwise four persons with many calls could block all others.
+"""
 
 _COOKIE = b"__Host-strongroom"
 
@@ -48,7 +49,7 @@ PROBES_MOST = 32
 """The most probes in one lane at once, from all networks."""
 PROBES_OF_NETWORK_MOST = 4
 _PROBES_SHARE = 16
-"""Probes may hold this part of the worker's memory, beside it."""
+"""Probes may use this part of the worker's memory in addition to it."""
 
 
 class Limits(NamedTuple):
@@ -61,7 +62,7 @@ class Limits(NamedTuple):
 
 
 class Memory:
-    """The memory of a worker, as its callers share it in all lanes."""
+    """The memory of a worker, shared by its callers in all lanes."""
 
     def __init__(self, worker: MemoryBudget, bytes_per_caller: int) -> None:
         self._worker = worker
@@ -86,7 +87,7 @@ class Memory:
 
 
 class Group:
-    """Callers who have a number of places together; a few more are for those who have none yet."""
+    """Callers that share a number of places. A few more places are for callers with no call in progress."""
 
     def __init__(self, name: str, most: int, per_caller: int, *, for_first_calls: int = 0) -> None:
         self.name = name
@@ -216,7 +217,7 @@ class Slot:
         self._is_admitted = False
 
     def take(self, size: int) -> Refusal | None:
-        """Charge `size` bytes of a body. Returns a refusal, and charges nothing, where they do not fit."""
+        """Charge `size` bytes of a body. If they do not fit, charges nothing and returns a refusal."""
         if not all(budget.has_room(size) for budget in self._own):
             return too_many("caller_bytes")
         if not all(budget.has_room(size) for budget in self._common):
@@ -268,7 +269,7 @@ class Credentials:
     """The person of each credential that this worker has seen accepted."""
 
     def __init__(self) -> None:
-        # Only digests are kept, under a key that this process never stores.
+        # Keep only digests, made with a key that this process never stores.
         self._key = secrets.token_bytes(32)
         self._people: dict[bytes, str] = {}
 
@@ -303,7 +304,7 @@ class Credentials:
 
 
 def _session(cookies: bytes) -> bytes:
-    # The first cookie of this name, without spaces around it, as Werkzeug reads it.
+    # Take the first cookie of this name, without surrounding spaces, as Werkzeug does.
     for field in cookies.split(b";"):
         name, _, value = field.partition(b"=")
         if name.strip() == _COOKIE:

@@ -1,7 +1,7 @@
-"""One connection: gunicorn's ASGI protocol with what it lacks.
+"""One connection: a subclass of gunicorn's ASGI protocol with more limits.
 
-Each override here leans on the inside of gunicorn 27.0.1, which is why that version is pinned exactly; for each there
-is a test in tests/integration/server.
+Each override depends on internals of gunicorn 27.0.1, so that version is pinned exactly. Each has a test in
+tests/integration/server.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from vault.server.outlet import WIRE
 from vault.server.refusal import Refusal
 from vault.settings import Settings
 
-# Which server this is, and in which version, is nobody's business.
+# Do not reveal the server's name and version.
 gunicorn_protocol._CACHED_SERVER_HEADER = b""
 
 _TLS_SHUTDOWN_SECONDS = 1.0
@@ -44,7 +44,7 @@ _SENTENCES = {
 
 
 class Host(Protocol):
-    """What a connection asks of the worker that it belongs to."""
+    """What a connection needs from its worker."""
 
     loop: asyncio.AbstractEventLoop
     settings: Settings
@@ -53,10 +53,10 @@ class Host(Protocol):
     unproven: dict[Connection, None]
 
     def background(self, work: Coroutine[Any, Any, Any]) -> None:
-        """Run `work` beside everything else."""
+        """Run `work` as a background task."""
 
     def forget(self, guest: Connection) -> None:
-        """The connection is gone."""
+        """Remove a connection that has ended."""
 
 
 class Connection(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc]  # gunicorn ships no types
@@ -71,7 +71,7 @@ class Connection(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc]  # gunic
         self.last_active_seconds: float = worker.loop.time()
         self.budget = MemoryBudget(worker.settings.buffered_bytes_per_caller)
         self._admission: asyncio.Task[None] | None = None
-        # It runs from the connect on, so a slow handshake and a slow header share one limit.
+        # The timer starts with the connection, so a slow handshake and a slow header share one limit.
         self._header_timer = worker.loop.call_later(
             worker.settings.header_timeout_seconds, self.give_up, "header_timeout"
         )
@@ -80,7 +80,7 @@ class Connection(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc]  # gunic
     # -- Coming in --
 
     def admit(self, client: socket.socket, context: ssl.SSLContext | None) -> None:
-        """Start with the TLS handshake, if there is one; `connection_made` follows."""
+        """Start the TLS handshake, if there is one. `connection_made` follows."""
         self._admission = self.worker.loop.create_task(self._admit(client, context))
 
     async def _admit(self, client: socket.socket, context: ssl.SSLContext | None) -> None:
@@ -92,7 +92,7 @@ class Connection(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc]  # gunic
         try:
             await self.worker.loop.connect_accepted_socket(lambda: self, client, **limits)
         except (OSError, asyncio.CancelledError):
-            # The client spoke no TLS, left, took too long, or was given up: none of that is news.
+            # The client spoke no TLS, left, was too slow, or was closed. Count it, but log no error.
             metrics().refusals.labels("handshake").inc()
             self._forget()
 
@@ -102,7 +102,7 @@ class Connection(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc]  # gunic
         self.worker.unproven.pop(self, None)
 
     def _on_headers_complete(self) -> bool:
-        # Here, and not in the door, because gunicorn closes the connection after an error of its parser.
+        # Check here and not in the door: gunicorn closes the connection after an error of its parser.
         headers = self._callback_parser.headers
         if sum(name == b"host" for name, _ in headers) != 1:
             raise ParseError("Host")
@@ -116,7 +116,7 @@ class Connection(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc]  # gunic
         super()._start_http2_stream(request, *rest)
 
     async def _serve_http2_request(self, request: Any, h2_conn: Any, *rest: Any) -> None:
-        # gunicorn would answer 500, with Python's message about the codec, to what latin-1 cannot hold.
+        # For text outside latin-1, gunicorn would answer 500 with Python's message about the codec.
         texts = [request.uri, *(value for _, value in request.headers)]
         if not request.uri.isascii() or any(not _is_latin_1(text) for text in texts):
             await h2_conn.reset_stream(request.stream.stream_id, HTTP2ErrorCode.PROTOCOL_ERROR)
@@ -134,18 +134,18 @@ class Connection(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc]  # gunic
         return scope
 
     def data_received(self, data: bytes) -> None:
-        """Note that the client is there, and go on."""
+        """Note that the client is active, and process the data."""
         self.last_active_seconds = self.worker.loop.time()
         super().data_received(data)
 
     # -- Going out --
 
     def _will_close(self, request: Any, response_requires_close: bool) -> bool:
-        # Announced while draining, so that no client sends its next request into a closing connection.
+        # While draining, announce the close, so that no client sends its next request into a closing connection.
         return bool(self.worker.draining or super()._will_close(request, response_requires_close))
 
     def _send_error_response(self, status: int, _message: str, extra_headers: Any = ()) -> None:
-        # gunicorn's own text may quote the request, and with it a token.
+        # gunicorn's own text may quote the request, which can contain a token.
         if self._closed:
             return
         code = TooLarge.code if status in (414, 431) else InvalidInput.code if status < 500 else "internal"
@@ -194,7 +194,7 @@ class Connection(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc]  # gunic
     # -- Leaving --
 
     def close_if_idle(self, since_seconds: float) -> None:
-        """Close, in the way of its protocol, when nothing is under way and nothing came after `since_seconds`."""
+        """Close the connection if no call is in progress and nothing has arrived since `since_seconds`."""
         if self.transport is None or self._websocket or self.last_active_seconds > since_seconds:
             return
         if self.reader is not None:
@@ -206,8 +206,8 @@ class Connection(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc]  # gunic
             self._request_ready.set()
 
     def _close_transport(self) -> None:
-        # asyncio gives a TLS connection that it closes one second, also for what is not sent yet: a client on a slow
-        # line would get half of its answer.
+        # asyncio closes a TLS connection after one second, even with unsent data: a slow client would get half of its
+        # answer.
         if self.transport is None or self._closed or not self.unsent_bytes():
             super()._close_transport()
             return
@@ -216,7 +216,7 @@ class Connection(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc]  # gunic
 
     async def _close_when_sent(self) -> None:
         end_seconds = self.worker.loop.time() + self.worker.settings.body_timeout_seconds
-        # A transport tells nobody when its buffer is empty.
+        # asyncio has no event for an empty buffer, so poll.
         while self.unsent_bytes() and self.worker.loop.time() < end_seconds:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
         self.transport.close()
@@ -225,13 +225,13 @@ class Connection(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc]  # gunic
         """Bytes that were written but that the kernel has not taken yet."""
         if self.transport is None or self.transport.is_closing():
             return 0
-        # The transport of TLS counts what it has not encrypted yet; most waits in the one below it.
+        # The TLS transport counts only what it has not encrypted yet. Most bytes wait in the transport below it.
         below = getattr(getattr(self.transport, "_ssl_protocol", None), "_transport", None)
         waiting = self.transport.get_write_buffer_size() + (below.get_write_buffer_size() if below is not None else 0)
         return int(waiting)
 
     def give_up(self, cause: str) -> None:
-        """End the connection now, whatever state it is in."""
+        """Close the connection now, in any state."""
         metrics().refusals.labels(cause).inc()
         if self.transport is not None:
             self.transport.abort()
@@ -239,11 +239,11 @@ class Connection(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc]  # gunic
             self._admission.cancel()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Let go of everything that waits on this connection."""
+        """Release everything that waits for this connection."""
         super().connection_lost(exc)
         self._forget()
         if self._request_ready is not None:
-            # Otherwise the task that waits for the next request would be left to wait for its cancellation.
+            # Otherwise the task that waits for the next request would keep waiting.
             self._request_ready.set()
 
     def _forget(self) -> None:
@@ -272,5 +272,5 @@ class _Stream:
 
 
 def _is_latin_1(text: str) -> bool:
-    # Every character of latin-1 fits one byte, and str.isascii answers for nearly all.
+    # Latin-1 characters are at most U+00FF. `isascii` is faster and decides nearly all cases.
     return text.isascii() or max(text) <= "\xff"

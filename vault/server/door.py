@@ -1,4 +1,4 @@
-"""The front door: an ASGI application that bounds what comes in before any thread is taken.
+"""The front door: an ASGI application that limits requests before they take a thread.
 
 connection → worker's protocol → Door ─┬─ /livez, refusals      answered here
                                        ├─ slot of the caller  → intake (whole body) → bridge (lane of threads) → Flask
@@ -41,7 +41,7 @@ SECURITY_HEADERS: Headers = [
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"),
 ]
-"""On every answer; one that the application has set itself (a page's own policy) is left as it is."""
+"""Added to every answer. A header that the application has set itself, such as a page's own policy, is kept."""
 
 _HSTS = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 
@@ -108,7 +108,7 @@ class Door:
         self.budget = MemoryBudget(settings.buffered_bytes)
         self._memory = Memory(self.budget, settings.buffered_bytes_per_caller)
         self.calls = self._lane(Lane, app, settings, "calls", settings.threads)
-        # The memory for hashing is one budget for the whole server.
+        # The memory for password hashing is one budget for the whole server.
         login_threads = max(1, settings.login_threads // settings.workers)
         self.logins = self._lane(PasswordLane, app, settings, "login", login_threads)
         self.intake = Intake(timeout_seconds=settings.body_timeout_seconds)
@@ -121,7 +121,7 @@ class Door:
         self._sockets: set[Send] = set()
         self._added = list(SECURITY_HEADERS)
         if settings.tls_cert is not None or settings.plain_http:
-            # Not with the local authority: it would cover every port of localhost.
+            # Without HSTS for the local authority: it would apply to every port of localhost.
             self._added.append(_HSTS)
 
     def _lane(self, kind: type[Lane], app: WSGIApp, settings: Settings, name: str, threads: int) -> Lane:
@@ -129,7 +129,7 @@ class Door:
         limits = Limits(
             in_flight,
             settings.max_requests_in_flight_per_caller,
-            # Before a login succeeds, its caller is a stranger.
+            # A caller is a stranger until the login succeeds.
             in_flight if kind is PasswordLane else max(1, in_flight // 2),
             settings.calls_per_second_per_caller,
         )
@@ -198,7 +198,7 @@ class Door:
         forwarded = drop_claims(headers)
         environ = make_environ(scope, headers, call.request_id)
         environ["REMOTE_ADDR"] = address
-        # Ignored here; the operators' routes refuse such a request outright.
+        # Ignore the header. The operators' routes refuse such a request.
         environ["strongroom.forwarded_by_stranger"] = forwarded and not trusted
         lane = self.logins if self._takes_password(scope["method"], environ["PATH_INFO"]) else self.calls
         digest = self._credentials.digest(headers)
@@ -215,7 +215,7 @@ class Door:
     async def _body(
         self, scope: Scope, path_info: str, headers: dict[bytes, bytes], receive: Receive, slot: Slot
     ) -> bytes:
-        # Over HTTP/1 these two announce a body; over HTTP/2 only its end says that there was none.
+        # Over HTTP/1, either header announces a body. Over HTTP/2, only the end of the stream shows that there is none.
         announced = b"content-length" in headers or b"transfer-encoding" in headers
         if not announced and scope["http_version"] != "2":
             return b""
@@ -223,7 +223,7 @@ class Door:
         return await self.intake.read(receive, slot, limit_bytes, _announced_bytes(headers))
 
     def _caller(self, scope: Scope, digest: bytes, address: str) -> str:
-        # Probes are counted apart, so that a flood through a load balancer does not make its probes fail.
+        # Count probes separately, so that a flood through a load balancer does not make its probes fail.
         if scope["raw_path"] in _PROBES and scope["method"] in ("GET", "HEAD"):
             return probe_of(address)
         return self._credentials.caller(digest, address)
@@ -239,18 +239,18 @@ class Door:
         return is_proxy(_peer(scope), self._settings.trusted_proxies)
 
     def complete(self, answer: Answer, request_id: str) -> Headers:
-        """The headers that go out: the application's, and what every answer has."""
+        """Return the headers to send: the application's, and those of every answer."""
         headers = answer.headers
         present = {name for name, _ in headers}
         added = [field for field in self._added if field[0] not in present]
-        # 304 repeats the length of what it stands for, or none; 204 has none.
+        # A 304 repeats the length of the full answer, or has none. A 204 has none.
         if b"content-length" not in present and answer.status not in (204, 304):
             added.append((b"content-length", str(len(answer.body)).encode()))
         return [*headers, *added, (b"x-request-id", request_id.encode())]
 
     def _record(self, scope: Scope, answer: Answer, request_id: str, seconds: float) -> None:
         metrics().record_request(scope["method"], answer.route, answer.status, seconds)
-        # The route, not the path: a path may hold a name, a query string a value.
+        # Log the route and not the path: a path may contain a name, and a query string a value.
         log.info(
             "request",
             method=scope["method"],
@@ -266,7 +266,7 @@ class Door:
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         stranger_came = self._settings.plain_http and not self._from_proxy(scope)
         if self._websocket_app is None or self.draining or stranger_came:
-            # Before it is accepted, closing answers the handshake with 403.
+            # Closing before the accept makes the server answer the handshake with 403.
             await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
             return
         self._sockets.add(send)
@@ -276,18 +276,18 @@ class Door:
             self._sockets.discard(send)
 
     async def close_websockets(self) -> None:
-        """Ask every WebSocket's client to come back: another worker will take it."""
+        """Ask the client of every WebSocket to reconnect; another worker will accept it."""
         message = {"type": "websocket.close", "code": _SERVICE_RESTART, "reason": "restarting"}
         await asyncio.gather(*(send(dict(message)) for send in self._sockets), return_exceptions=True)
 
     def stop(self) -> None:
-        """Take no more threads."""
+        """Start no more calls in threads."""
         self.calls.stop()
         self.logins.stop()
 
 
 def _peer(scope: Scope) -> str:
-    # There is none when the client was gone before its connection was looked at.
+    # There is no address if the client left before its connection was accepted.
     return str(scope["client"][0]) if scope["client"] else ""
 
 
@@ -309,10 +309,10 @@ def joined(fields: Headers) -> dict[bytes, bytes]:
 
 
 def drop_claims(headers: dict[bytes, bytes]) -> bool:
-    """Remove what only a proxy or this server may say. Returns whether the sender spoke for somebody else."""
+    """Remove headers that only a proxy or this server may set. Returns whether the sender set a forwarding header."""
     forwarded = False
     for name in list(headers):
-        # Nearly every name fails on its first letter.
+        # Check the first letter: nearly every name fails here.
         if name[0] not in b"fpsx":
             continue
         if name in _FORWARDED or name.startswith(_FORWARDED_PREFIX):
@@ -325,7 +325,7 @@ def drop_claims(headers: dict[bytes, bytes]) -> bool:
 
 @functools.lru_cache(maxsize=4096)
 def is_proxy(address: str, networks: tuple[Network, ...]) -> bool:
-    """Whether `address` belongs to a proxy that the operator has named."""
+    """Report whether `address` belongs to a proxy in the settings."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
@@ -334,7 +334,7 @@ def is_proxy(address: str, networks: tuple[Network, ...]) -> bool:
 
 
 def _client_address(peer: str, headers: dict[bytes, bytes], networks: tuple[Network, ...]) -> str:
-    # From the right: each proxy appends whom it heard, and what stands left of the first stranger is hearsay.
+    # Read from the right: each proxy appends the address it saw. Ignore everything left of the first unknown address.
     for part in reversed(headers.get(b"x-forwarded-for", b"").split(b",")):
         address = part.strip().decode("latin-1")
         try:

@@ -29,7 +29,7 @@ class FairPool:
         self._changed = threading.Condition(threading.Lock())
         self._waiting: dict[str, collections.deque[Job]] = {}
         self._running: dict[str, int] = {}
-        # Callers with a job that may start now, each once, in order.
+        # Callers with a job that may start now, each once, in turn.
         self._ready: collections.deque[str] = collections.deque()
 
     def submit(self, caller: str, job: Job) -> None:
@@ -92,7 +92,7 @@ class FairPool:
                 job()
             except BaseException:
                 log.exception("job_failed")
-            # Otherwise an idle thread keeps the last request in memory.
+            # Otherwise an idle thread would keep the last request in memory.
             del job
 
     def _next(self) -> tuple[str, Job]:

@@ -1,4 +1,4 @@
-"""What the process does to itself so that keys in its memory do not reach a disk or a debugger."""
+"""Process settings that keep keys in memory out of core files and debuggers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _PR_SET_DUMPABLE = 4  # prctl(2)
 
 
 def forbid_memory_dumps() -> None:
-    """No core files, and no attaching by other processes of the same user; children inherit both."""
+    """Forbid core files, and ptrace by other processes of the same user. Children inherit both."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)

@@ -24,7 +24,7 @@ _CUTS_MOST = 8
 _BYTES_PER_FRAME = 1024
 _FRAMES_PER_REQUEST = 8
 
-# CONTINUATION frames (16 KiB each) that may follow the first frame of a header block.
+# The number of CONTINUATION frames (16 KiB each) that may follow the first frame of a header block.
 h2.frame_buffer.CONTINUATION_BACKLOG = 3
 
 
@@ -51,7 +51,7 @@ class BoundedHttp2(AsyncHTTP2Connection):  # type: ignore[misc]  # gunicorn ship
         return super()._handle_event(event)
 
     def _write_locked(self) -> bool:
-        # Nearly all bytes that h2 has queued are DATA.
+        # Nearly all bytes in h2's queue are DATA.
         self._earn(len(self.h2_conn._data_to_send) * 2 / _BYTES_PER_FRAME)
         return bool(super()._write_locked())
 

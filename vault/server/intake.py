@@ -16,13 +16,14 @@ class Intake:
         self._timeout_seconds = timeout_seconds
 
     async def read(self, receive: Receive, slot: Slot, limit_bytes: int, announced_bytes: int = 0) -> bytes:
-        """The whole body. Its bytes are charged to `slot`.
+        """Return the whole body. Its bytes are charged to `slot`.
 
         `announced_bytes` is the Content-Length. If it is too large, nothing of the body is kept.
 
-        Raises `Refusal` when it is too large, too slow, or one too many, and `ClientGone`. What cannot be kept is
-        still read to its end within the deadline: a client that is answered in the middle of its body often never
-        sees the answer, and over HTTP/2 may hang.
+        Raises `Refusal` if the body is too large or too slow or the caller has too many calls, and `ClientGone`. A
+        refused
+        body is still read to its end within the deadline: a client that gets an answer in the middle of its body often
+        does not see it, and may hang over HTTP/2.
         """
         upload = _Upload(slot, limit_bytes)
         if announced_bytes > limit_bytes:
@@ -40,7 +41,7 @@ class Intake:
 
 
 class _Upload:
-    """One body on its way in."""
+    """One body that is being received."""
 
     def __init__(self, slot: Slot, limit_bytes: int) -> None:
         self._slot = slot
@@ -51,7 +52,7 @@ class _Upload:
         self._refusal: Refusal | None = None
 
     async def take(self, receive: Receive) -> bool:
-        """Take the next piece; false after the last one."""
+        """Read the next piece. Returns False after the last one."""
         message = await receive()
         if message["type"] != "http.request":
             raise ClientGone
@@ -64,18 +65,18 @@ class _Upload:
         return bool(message.get("more_body", False))
 
     def refuse(self, refusal: Refusal) -> None:
-        """Keep nothing of this body; the first reason is the one that is told."""
+        """Drop this body. The first refusal is the one that is sent."""
         self._refusal = self._refusal or refusal
         self.drop()
 
     def drop(self) -> None:
-        """Hand back what the body was charged with."""
+        """Give back the memory that was charged for the body."""
         self._chunks.clear()
         self._slot.give_back(self._charged)
         self._charged = 0
 
     def finish(self) -> bytes:
-        """The body, or the reason why there is none."""
+        """Return the body, or raise the refusal."""
         if self._refusal is not None:
             raise self._refusal
         return b"".join(self._chunks)

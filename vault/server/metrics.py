@@ -1,7 +1,7 @@
-"""The metrics listener: plain HTTP on an address of its own, for Prometheus and nobody else.
+"""The metrics listener: plain HTTP on a separate address, for Prometheus only.
 
-Every worker listens on it; whichever answers adds up the counts of all, from the files that they share. So it needs no
-thread in the parent, which forks, and it works while any worker does.
+Every worker listens on it. The worker that answers adds up the counts of all workers, from shared files. So the parent,
+which forks, needs no thread for it, and it works while any worker does.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ _REQUEST_SECONDS = 5.0
 _REQUEST_BYTES = 8 * 1024
 
 _CONNECTIONS_MOST = 16
-"""Scrapes at once in each worker. Prometheus needs one. Each scrape takes a thread and a few milliseconds."""
+"""Simultaneous scrapes in each worker. Prometheus needs one. Each takes a thread and a few milliseconds."""
 
 
 @contextlib.asynccontextmanager
 async def serve_metrics(listener: socket.socket | None) -> AsyncIterator[None]:
-    """Answer on `listener`, if there is one, for as long as the context lasts."""
+    """Answer on `listener`, if there is one, while the context lasts."""
     if listener is None:
         yield
         return
@@ -40,7 +40,7 @@ async def serve_metrics(listener: socket.socket | None) -> AsyncIterator[None]:
         finally:
             open_now -= 1
 
-    # A copy, because the server closes the socket that it is given.
+    # Pass a copy, because the server closes the socket that it is given.
     server = await asyncio.start_server(answer, sock=listener.dup(), limit=_REQUEST_BYTES)
     try:
         yield
@@ -49,7 +49,7 @@ async def serve_metrics(listener: socket.socket | None) -> AsyncIterator[None]:
 
 
 def open_listener(bind: str) -> socket.socket:
-    """The listening socket for `host:port`. Raises `OSError` when the address is taken."""
+    """Return the listening socket for `host:port`. Raises `OSError` if the address is in use."""
     host, _, port = bind.rpartition(":")
     host = host.strip("[]")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -62,7 +62,7 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
             request = await reader.readuntil(b"\r\n\r\n")
             status, body = b"404 Not Found", b""
             if request.startswith(b"GET /metrics "):
-                # Adding up the files takes milliseconds, and the loop has clients to serve.
+                # Adding up the files takes milliseconds, so keep it off the event loop.
                 status, body = b"200 OK", await asyncio.to_thread(metrics().scrape)
             kind = b"text/plain; version=0.0.4; charset=utf-8"
             writer.write(

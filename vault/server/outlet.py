@@ -36,7 +36,7 @@ class Wire(Protocol):
 
 
 class _UnlimitedWire:
-    """A connection that takes everything at once, for callers without a real one."""
+    """A connection that takes everything at once, for calls without a real one."""
 
     budget = MemoryBudget(sys.maxsize)
     is_shared = False
@@ -64,9 +64,9 @@ class Outlet:
         self._least_bytes_per_second = least_bytes_per_second
 
     async def send(self, send: Send, answer: Answer, headers: Headers, wire: Wire, *, is_charged: bool = True) -> bool:
-        """Send `answer`. Returns False when the client was too slow and was cut off.
+        """Send `answer`. Returns False if the client was too slow and was cut off.
 
-        An answer that no caller is charged for has one second.
+        An answer that is charged to no caller has one second.
         """
         is_written = False
         try:

@@ -1,4 +1,4 @@
-"""Answers that the front door gives by itself, before or instead of the application's."""
+"""Answers that the front door gives itself, before or instead of the application."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Headers = list[tuple[bytes, bytes]]
 
 
 class Answer(NamedTuple):
-    """One whole answer. `route` is the pattern that matched, for logs and metrics; never the path itself."""
+    """One whole answer. `route` is the pattern that matched, for logs and metrics. It is never the path itself."""
 
     status: int
     headers: Headers
@@ -23,7 +23,7 @@ class Answer(NamedTuple):
 
 
 class ClientGone(Exception):
-    """The client left before its request was whole: there is nobody to answer, and nothing to do."""
+    """The client left before its request was complete, so there is no answer to send."""
 
 
 class Refusal(Exception):
@@ -38,7 +38,9 @@ class Refusal(Exception):
         self.retry_after_seconds = retry_after_seconds
 
     def answer(self, request_id: str, raw_path: bytes = b"", accept: bytes = b"") -> Answer:
-        """The refusal as a problem document (RFC 9457); as Vault's `errors` under /v1; as plain text for a browser."""
+        """Return the refusal as a problem document (RFC 9457), as Vault's `errors` under /v1, or as plain text for
+        browsers.
+        """
         if raw_path.startswith(_VAULT_PREFIX):
             return self._finished([(b"content-type", b"application/json")], json.dumps({"errors": [self.detail]}))
         if b"text/html" in accept:
@@ -60,13 +62,13 @@ class Refusal(Exception):
 
 
 def bad_request(detail: str, cause: str = "bad_request") -> Refusal:
-    """400: what came is no request that can be understood in one way only."""
+    """400: the request is malformed or ambiguous."""
     return Refusal(HTTPStatus.BAD_REQUEST, InvalidInput.code, detail, cause=cause)
 
 
 def too_large(limit_bytes: int) -> Refusal:
-    """413: the body is over the limit, in whatever framing."""
-    detail = f"A request body may have {limit_bytes} bytes at most."
+    """413: the body is over the limit, with or without a Content-Length."""
+    detail = f"A request body may have at most {limit_bytes} bytes."
     return Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, TooLarge.code, detail, cause="body_too_large")
 
 
@@ -77,9 +79,9 @@ def too_slow(timeout_seconds: float) -> Refusal:
 
 
 def busy(cause: str) -> Refusal:
-    """503: as much as this worker can hold is under way already."""
+    """503: this worker already has as much work as it can hold."""
     return Refusal(
-        HTTPStatus.SERVICE_UNAVAILABLE, Unavailable.code, "Too much is under way: ask again in a moment.",
+        HTTPStatus.SERVICE_UNAVAILABLE, Unavailable.code, "The server is busy. Try again in a moment.",
         cause=cause, retry_after_seconds=1,
     )  # fmt: skip
 
@@ -94,7 +96,7 @@ def too_many(cause: str) -> Refusal:
 
 
 def unrecorded() -> Refusal:
-    """503: the answer is made, and cannot leave, because the disk has not taken the record of it."""
+    """503: the answer is ready but must not be sent, because its record could not be written to disk."""
     return Refusal(
         HTTPStatus.SERVICE_UNAVAILABLE, AuditUnavailable.code, AuditUnavailable.sentence,
         cause="audit_unavailable", retry_after_seconds=1,
@@ -110,13 +112,16 @@ def draining() -> Refusal:
 
 
 def stranger() -> Refusal:
-    """403: plain HTTP from somebody who is not the proxy that ends TLS."""
-    detail = "This server takes plain HTTP from its proxies only."
+    """403: plain HTTP from an address that is not the proxy that terminates TLS."""
+    detail = "This server accepts plain HTTP only from its proxies. Use HTTPS."
     return Refusal(HTTPStatus.FORBIDDEN, Forbidden.code, detail, cause="plain_http")
 
 
 def failed() -> Refusal:
-    """500 when not even the application's own error handling answered."""
+    """500: not even the application's own error handler answered."""
     return Refusal(
-        HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "The server failed to answer.", cause="application_failed"
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "internal",
+        "The server failed to answer.",
+        cause="application_failed",
     )

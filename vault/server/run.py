@@ -1,4 +1,4 @@
-"""`serve(settings)`: gunicorn with the settings found right, the parent that forks, and what each worker builds."""
+"""`serve(settings)`: configures gunicorn, its parent process, and what each worker builds."""
 
 from __future__ import annotations
 
@@ -36,12 +36,15 @@ from vault.settings import Settings
 log = structlog.get_logger(__name__)
 
 FACTORY = "vault.app:create_app"
-"""`module:function`: makes the Flask app from the settings. The module can have three more functions of the app:
-`takes_password` makes what tells which requests hash a password, `body_limit` what tells how long a body may be, and
-`websocket_app` the ASGI application for WebSockets."""
+"""`module:function`: makes the Flask app from the settings.
+
+The module may have three more functions of the app: `takes_password` returns a function that reports which requests
+hash a password, `body_limit` one that returns how long a body may be, and `websocket_app` the ASGI application for
+WebSockets.
+"""
 
 _HEAVY = ("flask", "flask_smorest", "marshmallow", "sqlalchemy", "psycopg", "redis", "argon2", "prometheus_client")
-"""Imported once, before the fork: each takes long to import, and starts no thread and opens no connection."""
+"""Imported once, before the fork: each takes long to import, starts no thread and opens no connection."""
 
 _DESCRIPTORS_BESIDE_CONNECTIONS = 256
 
@@ -49,7 +52,7 @@ _RELOAD_SECONDS = 20.0
 
 
 class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
-    """The application as gunicorn knows it: its settings, and how a worker builds what it serves."""
+    """The application for gunicorn: its settings, and how a worker builds what it serves."""
 
     def __init__(self, settings: Settings, factory: str = FACTORY) -> None:
         self.settings = settings
@@ -58,39 +61,39 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
         self.tls = _tls_files(settings)
         self._flask: Any = None
         self.shares = Shares()
-        # One byte that parent and workers share: the whole server is stopping, and not only some of its workers.
+        # One byte shared by parent and workers. It is set if the whole server stops, and not if only some workers stop.
         self._stopping = mmap.mmap(-1, 1)
         super().__init__(prog="strongroom")
 
     def load_config(self) -> None:
-        """Hand our settings to gunicorn."""
+        """Copy our settings to gunicorn."""
         for name, value in _options(self.settings, self.tls).items():
             self.cfg.set(name, value)
 
     def reload(self) -> None:
-        """SIGHUP: the settings come from the environment, which stays; the certificate may have to be renewed."""
+        """SIGHUP: renew the certificate if needed. The settings come from the environment and do not change."""
         try:
             _tls_files(self.settings)
         except Exception:
             log.exception("certificate_not_renewed")
 
     def run(self) -> NoReturn:
-        """Serve until told to stop."""
+        """Serve until a stop signal."""
         _Parent(self).run()
         sys.exit(0)
 
     def announce_stop(self) -> None:
-        """Tell all workers that the server stops, before they are told one by one."""
+        """Tell all workers that the server stops, before each gets its signal."""
         self._stopping[0] = 1
 
     def is_stopping(self) -> bool:
-        """Whether the whole server is stopping."""
+        """Report whether the whole server is stopping."""
         return self._stopping[0] == 1
 
     # -- In each worker --
 
     def load(self) -> Door:
-        """Make the Flask app, after the fork: its pools, connections and keys belong to this worker alone."""
+        """Make the Flask app, after the fork: its pools, connections and keys belong to this worker only."""
         module_name, _, name = self.factory.partition(":")
         module = importlib.import_module(module_name)
         self._flask = getattr(module, name)(self.settings)
@@ -110,7 +113,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
         self._life("start")
 
     def stop_application(self) -> None:
-        """Stop them."""
+        """Stop the application's background threads in this worker."""
         self._life("stop")
 
     def _life(self, event: str) -> None:
@@ -120,7 +123,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
 
 
 class _Parent(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
-    """gunicorn's parent process, which tells a stop from a reload, and reloads without a gap."""
+    """gunicorn's parent process. It distinguishes a stop from a reload, and reloads without a gap."""
 
     _reloading_from_age: int | None = None
 
@@ -133,22 +136,23 @@ class _Parent(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
         try:
             super().reload()
         except HaltServer as error:
-            # gunicorn would take the whole server down with the new workers.
-            log.critical("reload_failed", reason=str(error.reason), hint="The workers of before go on.")
+            # gunicorn would stop the whole server together with the new workers.
+            log.critical("reload_failed", reason=str(error.reason), hint="The old workers keep serving.")
         finally:
             self._reloading_from_age = None
 
     def spawn_worker(self) -> Any:
-        """Start a worker, which takes no stop before it can heed one (`Worker.run`).
+        """Start a worker with stop signals blocked until it can handle them (`Worker.run`).
 
-        The handlers that it has inherited are the parent's: a stop that came to these was lost, and the parent
-        waited for the whole of the graceful time.
+        The worker inherits the parent's handlers. A stop that reached these was lost, and the parent waited for the
+        whole
+        graceful time.
         """
         signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
         try:
             return super().spawn_worker()
         finally:
-            # A worker that cannot start comes here too.
+            # A worker that cannot start also gets here.
             if os.getpid() == self.pid:
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
 
@@ -158,19 +162,19 @@ class _Parent(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
         super().manage_workers()
 
     def _await_new_workers(self, age: int) -> None:
-        """Wait until the workers younger than `age` serve: until then the old ones must."""
+        """Wait until all workers younger than `age` serve. The old workers must serve until then."""
         end_seconds = time.monotonic() + _RELOAD_SECONDS
         while time.monotonic() < end_seconds:
             self.reap_workers()
             young = [worker for worker in self.WORKERS.values() if worker.age > age]
-            # Until its first sign of life, the file's time is the clock's; then it is seconds since the boot.
+            # Before the first heartbeat, the file's time is the wall clock. After it, it is seconds since boot.
             if all(worker.tmp.last_update() <= time.monotonic() for worker in young):
                 return
             time.sleep(0.02)
 
 
 class _Log(Logger):  # type: ignore[misc]  # gunicorn ships no types
-    """gunicorn's log, handed on to the root logger, which `observe.configure` has set up."""
+    """Passes gunicorn's log to the root logger, which `observe.configure` has set up."""
 
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)
@@ -179,10 +183,10 @@ class _Log(Logger):  # type: ignore[misc]  # gunicorn ships no types
 
 
 def serve(settings: Settings, *, factory: str = FACTORY) -> NoReturn:
-    """Run the server in the foreground until SIGTERM or SIGINT; ends the process.
+    """Run the server in the foreground until SIGTERM or SIGINT, then end the process.
 
-    `factory` names the function that makes the Flask app in each worker; see `FACTORY`. Raises `SettingsError` where
-    the certificate cannot be had, and `OSError` where the metrics' address is taken.
+    `factory` names the function that makes the Flask app in each worker; see `FACTORY`. Raises `SettingsError` if there
+    is no usable certificate, and `OSError` if the metrics address is in use.
     """
     hardening.forbid_memory_dumps()
     allocator.give_memory_back()
@@ -201,7 +205,7 @@ def serve(settings: Settings, *, factory: str = FACTORY) -> NoReturn:
 
 
 def ca_file(settings: Settings) -> Path | None:
-    """Where clients find the local authority's certificate; None when the operator has brought a certificate."""
+    """The path of the local authority's certificate for clients; None if the operator has configured a certificate."""
     if settings.plain_http or settings.tls_cert is not None:
         return None
     return settings.data_dir / "tls" / "ca.pem"
@@ -218,7 +222,7 @@ def _tls_files(settings: Settings) -> authority.TlsFiles | None:
 def _prepare_metrics(settings: Settings) -> socket.socket | None:
     if not settings.metrics_bind:
         return None
-    # One folder for each address: two servers may share a data directory, but no address.
+    # One folder for each address: two servers may share a data directory, but not an address.
     folder = settings.bind.replace(":", "-").replace("[", "").replace("]", "")
     observe.use_metrics_directory(settings.data_dir / "metrics" / folder)
     return open_listener(settings.metrics_bind)
@@ -249,15 +253,15 @@ def _options(settings: Settings, tls: authority.TlsFiles | None) -> dict[str, An
         "workers": settings.workers,
         "worker_class": Worker,
         "logger_class": _Log,
-        # On debug, gunicorn logs every path, and a path may hold a name.
+        # At level debug, gunicorn logs every path, and a path may contain a name.
         "loglevel": "info" if settings.log_level == "debug" else settings.log_level,
         "proc_name": "strongroom",
         "graceful_timeout": settings.graceful_timeout_seconds,
         "keepalive": 5,
-        # The C parser takes bare line feeds and folded headers, a way to smuggle requests, and saves 4 µs.
+        # The C parser saves 4 µs, but accepts bare line feeds and folded headers, which allow request smuggling.
         "http_parser": "python",
         "http_protocols": "h2,h1" if tls else "h1",
-        # gunicorn's default trusts everybody on this machine to say which scheme they came by.
+        # By default, gunicorn trusts every process on this machine to state the scheme.
         "forwarded_allow_ips": ",".join(str(network) for network in settings.trusted_proxies),
         "forwarder_headers": "",
         "limit_request_line": 8190,

@@ -1,4 +1,4 @@
-"""gunicorn's ASGI worker with what it lacks: limits on connections, time limits, and a drain in the right order."""
+"""gunicorn's ASGI worker with limits on connections, time limits, and a drain in the right order."""
 
 from __future__ import annotations
 
@@ -27,33 +27,33 @@ from vault.server.connection import Connection
 from vault.server.metrics import serve_metrics
 from vault.settings import Settings
 
-# asyncio gives each TLS connection a read buffer of 256 KiB, zeroed and so really there: 500 MiB for 2,000 idle
-# clients. One TLS record is enough.
+# asyncio gives each TLS connection a zeroed read buffer of 256 KiB, which takes 500 MiB for 2,000 idle clients. One TLS
+# record is enough.
 sslproto.SSLProtocol.max_size = 16 * 1024
 
 _LAME_DUCK_SECONDS = 1.0
-"""How long a server that is told to stop still takes new connections, so that a balancer sees `/readyz` fail first."""
+"""How long a stopping server still takes new connections, so that a load balancer sees `/readyz` fail first."""
 
 _IDLE_GRACE_SECONDS = 1.0
-"""How long a connection must have been silent before a drain closes it: a busy client is told on its next answer."""
+"""A drain closes a connection after this long without data. A busy client learns of the drain with its next answer."""
 
 _BOOT_PAUSE_SECONDS = 1.0
-"""Between two tries of a worker to start."""
+"""The pause between two attempts of a worker to start."""
 
 _ACCEPT_PAUSE_SECONDS = 0.5
 
 _PEAK_BYTES = 1024 * 1024
 _TRIM_SECONDS = 10.0
-"""When so much less is held for clients than a while ago, free memory goes back to the system, so often at most."""
+"""If the memory held for clients falls by this much, free memory is returned to the system, at most this often."""
 
 _SEND_BUFFER_BYTES = 128 * 1024
 """The kernel's send buffer for each client. Linux doubles this value; its default grows to 4 MiB."""
 
 _YIELD_SECONDS = 0.002
-"""How long a worker leaves a new connection to those that have fewer. One that is free takes it at once."""
+"""How long a worker leaves a new connection to workers that have fewer. A free worker takes it at once."""
 
 STOPS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT})
-"""What the parent tells a worker to stop with."""
+"""The signals with which the parent stops a worker."""
 
 
 class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no types
@@ -64,7 +64,7 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no types
         self.settings: Settings = self.app.settings
         self.draining = False
         self.guests: dict[Connection, None] = {}
-        # Those that have not sent a full header yet, the oldest first.
+        # Connections that have not sent a full header yet, the oldest first.
         self.unproven: dict[Connection, None] = {}
         self._stopping = asyncio.Event()
         self._yielded = False
@@ -76,13 +76,13 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no types
     # -- Starting --
 
     def load_wsgi(self) -> None:
-        """Build the application, and everything else that may fail, while failing still stops the server."""
+        """Build the application, and do everything else that may fail, while a failure still stops the server."""
         try:
             self._context = gunicorn_sock.ssl_context(self.cfg) if self.cfg.is_ssl else None
             super().load_wsgi()
             self.app.start_application()
         except Unavailable as error:
-            # The database is away, say. Halting the server for that would need somebody to start it again.
+            # For example, the database is down. If the server halted, an operator would have to start it again.
             self.log.warning("This worker cannot start yet: %s", error)
             time.sleep(_BOOT_PAUSE_SECONDS)
             sys.exit(1)
@@ -91,7 +91,7 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no types
             sys.exit(Arbiter.APP_LOAD_ERROR)
 
     def handle_exit_signal(self) -> None:
-        """SIGTERM: stop, but let what is under way finish."""
+        """SIGTERM: stop, but let calls in progress finish."""
         self._stopping.set()
 
     def handle_quit_signal(self) -> None:
@@ -100,9 +100,10 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no types
         self._stopping.set()
 
     def run(self) -> None:
-        """Serve until told to stop; then stop the application's own threads, and the process."""
-        # Stops have been blocked since the fork. Only the event loop heeds them, and a worker that cannot start closes
-        # its sockets before it ends: Python would print a traceback for a signal that it cannot write there.
+        """Serve until a stop signal. Then stop the application's own threads, and the process."""
+        # Stop signals have been blocked since the fork. Only the event loop handles them. A worker that cannot start
+        # closes its
+        # sockets before it ends, and Python would print a traceback for a signal that it cannot write there.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
         try:
             super().run()
@@ -110,12 +111,13 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no types
             self.asgi.stop()
             self.app.stop_application()
         logging.shutdown()
-        # Taking the interpreter down in order takes 0.4 s with all that is imported, and would wait for every thread
-        # that is still in a call after its time.
+        # An orderly end of the interpreter takes 0.4 s with all imported modules, and waits for every thread that is
+        # still in a
+        # call.
         os._exit(0)
 
     def _cleanup(self) -> None:
-        # Closing the loop closes the socket that Python writes each signal to, and only then ends that.
+        # Closing the loop first closes the socket to which Python writes each signal, and then removes the handler.
         signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
         super()._cleanup()
 
@@ -131,7 +133,7 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no types
             guest.give_up("stopped")
 
     async def _beat(self) -> None:
-        """Tell the parent each second that this worker lives, until it is to stop."""
+        """Send a heartbeat to the parent each second, until the worker stops."""
         while not self._stopping.is_set() and self.ppid == os.getppid():
             self._tick()
             await self._pause(1.0)
@@ -143,7 +145,7 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no types
         self._trim_after_a_peak()
 
     def _trim_after_a_peak(self) -> None:
-        # Bodies come in pieces too small to be mapped one by one; when they are freed, their heap stays.
+        # Bodies arrive in pieces too small for their own mappings. When they are freed, their heap stays.
         held_bytes = self.asgi.budget.held_bytes
         self._peak_bytes = max(self._peak_bytes, held_bytes)
         if self._peak_bytes - held_bytes > _PEAK_BYTES and self.loop.time() > self._trimmed_seconds + _TRIM_SECONDS:
@@ -164,13 +166,15 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no types
             self.loop.remove_reader(listener)
             self.loop.call_later(_YIELD_SECONDS, self._resume, listener)
             return
-        # One at a time: whoever takes all that wait leaves nothing for the other workers.
+        # Accept one at a time: a worker that accepts all waiting connections leaves none for the others.
         try:
             client, _ = listener.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return
         except OSError as error:
-            self.log.warning("No connection can be taken just now: %s", errno.errorcode.get(error.errno or 0, "?"))
+            self.log.warning(
+                "No connection can be accepted at the moment: %s", errno.errorcode.get(error.errno or 0, "?")
+            )
             self.loop.remove_reader(listener)
             self.loop.call_later(_ACCEPT_PAUSE_SECONDS, self._resume, listener)
             return
@@ -186,12 +190,12 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no types
         guest.admit(client, self._context)
 
     def _leave_to_others(self) -> bool:
-        # Once only, for those that have fewer may be stuck.
+        # Yield only once, because the workers with fewer connections may hang.
         self._yielded = not self._yielded and len(self.guests) > self.app.shares.least()
         return self._yielded
 
     def forget(self, guest: Connection) -> None:
-        """The guest is gone."""
+        """Remove a connection that has ended."""
         self.unproven.pop(guest, None)
         self.guests.pop(guest, None)
         if not self.draining:
@@ -202,17 +206,17 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no types
             self._listen(listener)
 
     def _make_room(self) -> bool:
-        """Give up the connection that has owed its header for the longest time, if any does."""
+        """Close the connection that has waited longest without sending its header, if there is one."""
         oldest = next(iter(self.unproven), None)
         if oldest is None:
             return False
         oldest.give_up("connections")
-        # Its end comes with the loop's next turn; its place is free now.
+        # It ends with the loop's next turn, but its place is free now.
         self.forget(oldest)
         return True
 
     def background(self, work: Coroutine[Any, Any, Any]) -> None:
-        """Run `work` beside everything else, and hold on to it until it is done."""
+        """Run `work` as a background task, and keep a reference until it is done."""
         task = self.loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -220,12 +224,14 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no types
     # -- Stopping --
 
     async def _drain(self) -> None:
-        """Not ready → no new connections → idle ones closed, WebSockets told → requests finished; all in time."""
-        # A second is left for the application's own end, before the parent loses patience.
+        """Fail `/readyz`, refuse new connections, close idle ones and WebSockets, finish requests, all before the
+        deadline.
+        """
+        # Leave a second for the application's own end before the parent kills the worker.
         end_seconds = self.loop.time() + max(1.0, self.cfg.graceful_timeout - 1.0)
         self.asgi.draining = True
         if self.app.is_stopping():
-            # On a reload this would only take the other, ready workers out of their balancer.
+            # On a reload, this would only make the load balancer drop the other, ready workers.
             await self._keep_going(_LAME_DUCK_SECONDS)
         self.draining = True
         self.app.shares.leave(self.age)
@@ -246,7 +252,7 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no types
             for guest in list(self.guests):
                 guest.close_if_idle(now_seconds - _IDLE_GRACE_SECONDS)
             if now_seconds - started_seconds > 2 * _IDLE_GRACE_SECONDS:
-                # HTTP/2 connections with work under way learn from this that they are to end.
+                # This tells HTTP/2 connections with calls in progress to end.
                 self.alive = False
             self._tick()
             await asyncio.sleep(0.05)

@@ -121,7 +121,7 @@ def test_a_key_that_is_not_its_certificates_is_told(tmp_path: Path) -> None:
     key = (tmp_path / "a" / "server.pem").read_bytes().partition(b"-----BEGIN CERTIFICATE")[0]
     path = tmp_path / "b" / "server.pem"
     path.write_bytes(key + (tmp_path / "b" / "ca.pem").read_bytes())
-    with pytest.raises(SettingsError, match="not its certificate's"):
+    with pytest.raises(SettingsError, match="does not match its certificate"):
         authority.ensure(tmp_path / "b", NOW)
 
 
