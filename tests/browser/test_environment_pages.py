@@ -89,7 +89,7 @@ def test_the_settings_rename_copy_and_delete_with_an_undo(tab: Tab) -> None:
     page.get_by_label("Name", exact=True).fill("a//b")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_label("Name", exact=True)).to_have_accessible_description(
-        "An environment's name has no empty, '.' or '..' segment between its slashes."
+        "An environment's name must not have an empty, '.' or '..' segment between its slashes."
     )
     tab.inspect("settings-fault")
     page.get_by_label("Name", exact=True).fill("shop/prod")

@@ -1,1 +1,1 @@
-"""Nouns and rules, with no I/O."""
+"""Package model implements the nouns and rules of the vault, without I/O."""

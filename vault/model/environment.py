@@ -1,4 +1,4 @@
-"""Environments, their variables and revisions, and how `{{references}}` resolve."""
+"""Environments, their variables and revisions, and the resolution of `{{references}}`."""
 
 from __future__ import annotations
 
@@ -13,46 +13,50 @@ from vault.errors import InvalidInput, ResolutionTooLarge
 from vault.model import strict_json
 
 ENVIRONMENT_MAX_BYTES = 1024 * 1024
-"""The whole plaintext of a revision, in bytes."""
+"""The largest plaintext of a revision, in bytes."""
 
 VARIABLES_MOST = 10_000
-"""In one environment. More fit into 1 MiB, but no program reads as many, and each costs work in every answer."""
+"""The most variables in one environment. More would fit into 1 MiB, but no program reads as many, and each one costs
+work in every answer.
+"""
 
 NAME_MAX_CHARACTERS = 256
 DESCRIPTION_MAX_CHARACTERS = 4096
 
 RESOLVED_MAX_BYTES = 4 * 1024 * 1024
-"""19 names with four references each would otherwise expand to 69 GB."""
+"""Without this limit, 19 names with four references each would expand to 69 GB."""
 
 RESOLVE_PASSES = 19
-"""As Postman's runtime does (postman-collection 5.3)."""
+"""The same number as in Postman's runtime (postman-collection 5.3)."""
 
 RESOLVE_LOOK_UPS = 250_000
-"""5,000 references that each need all passes are 95,000; this many take a tenth of a second."""
+"""5,000 references that need all passes take 95,000 lookups. This many take a tenth of a second."""
 
 _REFERENCE = re.compile(r"\{\{([^{}]*?)\}\}")
-# Half surrogate pairs stand in for the braces of literal text while the rest is expanded: no stored text holds any.
+# Half surrogate pairs replace the braces of literal text during the expansion. No stored text contains them.
 _SHIELD = str.maketrans("{}", "\ud800\ud801")
 _UNSHIELD = str.maketrans("\ud800\ud801", "{}")
 _UUID_SHAPED = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 class VariableType(StrEnum):
-    """How a value is shown: a `secret` one is hidden until asked for. Both are sealed alike."""
+    """How a value is shown: a `secret` one is hidden until it is requested. Both are sealed in the same way."""
 
     DEFAULT = "default"
     SECRET = "secret"  # noqa: S105 - Postman's word for a type, not a password.
 
 
 class EnvironmentKind(StrEnum):
-    """A named environment, or the one set of globals that stands under all of a user's."""
+    """A named environment, or the one set of globals below all environments of a user."""
 
     ENVIRONMENT = "environment"
     GLOBALS = "globals"
 
 
 class Sealing(StrEnum):
-    """Who holds the key: the server, or a device of the owner's (then every verb refuses to open it)."""
+    """Where the key is: on the server, or on a device of the owner. In the second case the server cannot open the
+    values.
+    """
 
     SERVER = "server"
     CLIENT = "client"
@@ -60,9 +64,9 @@ class Sealing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """One name and its value. `value` is a string, or any JSON value where a Vault client wrote one.
+    """One name and its value. `value` is a string, or any JSON value that a Vault client wrote.
 
-    `others` are members from a newer release that this one does not know. Every edit keeps them.
+    `others` are members from a newer release, unknown to this one. Every edit keeps them.
     """
 
     name: str
@@ -74,23 +78,23 @@ class Variable:
     others: tuple[tuple[str, Any], ...] = ()
 
     def __repr__(self) -> str:
-        """Never the value: a repr ends up in logs and tracebacks."""
+        """Never show the value: a repr ends up in logs and tracebacks."""
         return f"Variable(name={self.name!r}, value=***)"
 
     @property
     def text(self) -> str:
-        """The value as text: itself for a string, else its JSON."""
+        """The value as text: a string itself, anything else as JSON."""
         return self.value if isinstance(self.value, str) else strict_json.dumps(self.value)
 
     @property
     def outline(self) -> Outline:
-        """All but the value."""
+        """Everything except the value."""
         return Outline(self.name, self.type, self.enabled, self.literal, self.description)
 
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """A variable without its value: what a list of them tells."""
+    """A variable without its value, for lists."""
 
     name: str
     type: VariableType
@@ -101,7 +105,7 @@ class Outline:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """What may be told of an environment without opening any value. Times are microseconds since 1970."""
+    """The facts about an environment that need no value to be opened. Times are microseconds since 1970."""
 
     id: str
     owner_id: str
@@ -120,7 +124,7 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """One immutable snapshot; `variables` is None where only the facts about it were asked for."""
+    """One immutable snapshot. `variables` is None if only the facts about it were requested."""
 
     id: str
     environment_id: str
@@ -132,55 +136,65 @@ class Revision:
     variables: tuple[Variable, ...] | None = None
 
     def is_readable(self, now_us: int) -> bool:
-        """Whether its values may still be read at `now_us`."""
+        """Report whether its values may still be read at `now_us`."""
         return not self.destroyed and (self.deletion_us is None or self.deletion_us > now_us)
 
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """What a service uses: the flat map, in order, and a sentence for each thing that did not resolve."""
+    """The result of resolving: an ordered map of names to texts, and a sentence for each reference that did not
+    resolve.
+    """
 
     values: dict[str, str]
     warnings: tuple[str, ...] = ()
     warned: tuple[str, ...] = ()
-    """Which variable each of the first warnings is about."""
+    """The variable that each of the first warnings is about."""
     referring: tuple[str, ...] = field(default=(), compare=False)
-    """Which variables may hold a reference: the others are as they were stored."""
+    """Variables that may contain a reference. All others have their stored text."""
 
     def about(self, names: Container[str]) -> tuple[str, ...]:
-        """The warnings that are about one of `names`."""
+        """Return the warnings about one of `names`."""
         return tuple(text for name, text in zip(self.warned, self.warnings, strict=False) if name in names)
 
     def __repr__(self) -> str:
-        """Names only: the values are the secret."""
+        """Show names only: the values are secret."""
         return f"Values(names={list(self.values)!r})"
 
 
 Live = tuple[str, Any, bool]
-"""What resolving needs of an enabled variable: its name, its value, and whether it is literal."""
+"""The parts of an enabled variable that resolving needs: its name, its value, and whether it is literal."""
 
 
 def check_environment_name(name: str, *, path: str = "name") -> str:
-    """Return `name` in NFC, or raise `InvalidInput`: 1-256 characters, no control character, no `.`, `..` or
-    empty segment between slashes, and nothing shaped like a UUID (an id and a name share one address)."""
+    """Return `name` in NFC, or raise `InvalidInput`.
+
+    A name has 1 to 256 characters, no control characters, and no empty, `.` or `..` segment between slashes. It must
+    not
+    look like a UUID, because ids and names share one address.
+    """
     name = _check_name(name, path)
     segments = name.split("/")
     if any(segment in ("", ".", "..") for segment in segments):
-        raise InvalidInput("An environment's name has no empty, '.' or '..' segment between its slashes.", path=path)
+        raise InvalidInput(
+            "An environment's name must not have an empty, '.' or '..' segment between its slashes.", path=path
+        )
     if _UUID_SHAPED.fullmatch(name):
-        raise InvalidInput("An environment's name cannot look like a UUID.", path=path)
+        raise InvalidInput("An environment's name must not look like a UUID.", path=path)
     return name
 
 
 def check_variable_name(name: str, *, path: str = "name") -> str:
-    """Return `name` in NFC, or raise `InvalidInput`: 1-256 characters, no control character."""
+    """Return `name` in NFC, or raise `InvalidInput`. It has 1 to 256 characters and no control characters."""
     return _check_name(name, path)
 
 
 def normal(name: str, *, path: str = "name") -> str:
-    """`name` in NFC. Raises `InvalidInput` for what is longer than any name, before it is normalised: the time
-    that this takes grows with the square of a run of combining characters."""
-    # No character decomposes into more than four, so no name is longer than that before it is composed.
+    """Return `name` in NFC. Raises `InvalidInput` for text longer than any name, before normalising it.
+
+    The time to normalise grows with the square of a run of combining characters.
+    """
+    # A character decomposes into at most four, so a valid name has at most four times as many before it is composed.
     if len(name) > 4 * NAME_MAX_CHARACTERS:
         raise InvalidInput(f"A name has 1 to {NAME_MAX_CHARACTERS} characters.", path=path)
     return unicodedata.normalize("NFC", name)
@@ -190,36 +204,36 @@ def _check_name(name: str, path: str) -> str:
     name = normal(name, path=path)
     if not 1 <= len(name) <= NAME_MAX_CHARACTERS:
         raise InvalidInput(f"A name has 1 to {NAME_MAX_CHARACTERS} characters.", path=path)
-    # Cc are control characters and Cs lone surrogates, which no UTF-8 can carry.
+    # Cc are control characters. Cs are lone surrogates, which UTF-8 cannot encode.
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
-        raise InvalidInput("A name has no control characters.", path=path)
+        raise InvalidInput("A name must not contain control characters.", path=path)
     return name
 
 
 def looks_like_id(reference: str) -> bool:
-    """Whether an environment is addressed by its id rather than its name."""
+    """Report whether an environment is addressed by its id rather than its name."""
     return _UUID_SHAPED.fullmatch(reference) is not None
 
 
 def canonical(reference: str) -> str:
-    """An environment's id or name as it is stored: ids in lower case, names in NFC."""
+    """Return an environment's id or name in its stored form: ids in lower case, names in NFC."""
     return reference.lower() if looks_like_id(reference) else normal(reference)
 
 
 def resolve(layers: Iterable[Iterable[Variable]], *, expand: bool = True) -> Values:
     """Flatten layers, the lowest first, into `{name: text}` and expand `{{NAME}}` as Postman does.
 
-    Case-sensitive and not trimmed; an upper layer wins, for references inside lower ones too; at most 19
-    passes; loops and unknown names stay as written and are named in `warnings`; the text of a literal variable
-    is never expanded, wherever it is inserted. Raises `ResolutionTooLarge` as soon as all values and warnings
-    together pass 4 MiB. Source of the rules: postman-collection 5.3, by trying.
+    Names are case-sensitive and not trimmed. An upper layer wins, also for references inside lower layers. There are at
+    most 19 passes. Loops and unknown names stay as written and are listed in `warnings`. The text of a literal variable
+    is never expanded, wherever it is inserted. Raises `ResolutionTooLarge` as soon as all values and warnings together
+    exceed 4 MiB. Source of the rules: experiments with postman-collection 5.3.
     """
     enabled = ([(item.name, item.value, item.literal) for item in layer if item.enabled] for layer in layers)
     return resolve_live(enabled, expand=expand)
 
 
 def resolve_live(layers: Iterable[Iterable[Live]], *, expand: bool = True) -> Values:
-    """`resolve` for the hot path, where a `Variable` for each name would cost as much as all the rest."""
+    """Like `resolve`, for the hot path, where making a `Variable` for each name would double the cost."""
     texts: dict[str, str] = {}
     literal_names: set[str] = set()
     for layer in layers:
@@ -250,7 +264,7 @@ def _expanded(texts: Mapping[str, str], referring: Sequence[str], literal_names:
 
 
 class _Budget:
-    """Counts characters and look-ups as they are made, so that an expansion stops while it runs, not afterwards."""
+    """Counts characters and lookups during an expansion, so that it stops as soon as a limit is reached."""
 
     def __init__(self, spent: int) -> None:
         self._left = RESOLVED_MAX_BYTES - spent
@@ -277,7 +291,7 @@ def _expand(text: str, texts: Mapping[str, str], budget: _Budget) -> str:
         return found
 
     for _ in range(RESOLVE_PASSES):
-        # A pass copies the text whatever it replaces: that work is bounded too.
+        # A pass copies the text even if it replaces nothing, so that work counts too.
         budget.spend(len(text) // 16)
         expanded = _REFERENCE.sub(replace, text)
         if expanded == text:

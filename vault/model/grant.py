@@ -24,7 +24,7 @@ class Permission(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a permission is asked for: an environment that exists (`id` set), a name, or the globals."""
+    """The thing that a permission is checked for: an existing environment (`id` is set), a name, or the globals."""
 
     kind: EnvironmentKind
     name: str
@@ -38,8 +38,8 @@ GLOBALS_TARGET = Target(EnvironmentKind.GLOBALS, "globals")
 class Grant:
     """Permissions on one thing: exactly one of `environment_id`, `path` and `globals` is set.
 
-    `path` covers itself and what lies below it, by whole segments: `team/a` covers `team/a` and `team/a/x`,
-    not `team/ab`. The path `*` covers every environment, never the globals.
+    `path` covers itself and everything below it, by whole segments: `team/a` covers `team/a` and `team/a/x`, but not
+    `team/ab`. The path `*` covers every environment, but never the globals.
     """
 
     permissions: frozenset[Permission]
@@ -48,7 +48,7 @@ class Grant:
     globals: bool = False
 
     def covers(self, target: Target) -> bool:
-        """Whether this grant speaks of `target` at all."""
+        """Report whether this grant applies to `target`."""
         if target.kind is EnvironmentKind.GLOBALS:
             return self.globals
         if self.environment_id is not None:
@@ -56,7 +56,7 @@ class Grant:
         return self.path is not None and path_covers(self.path, target.name)
 
     def is_within(self, wider: Grant) -> bool:
-        """Whether everything that this grant allows, `wider` allows too."""
+        """Report whether `wider` allows everything that this grant allows."""
         if not self.permissions <= wider.permissions:
             return False
         if self.globals:
@@ -67,7 +67,7 @@ class Grant:
 
 
 def path_covers(prefix: str, path: str) -> bool:
-    """Whether `path` is `prefix` or lies below it, segment by segment."""
+    """Report whether `path` is `prefix` or lies below it, by whole segments."""
     return prefix == "*" or path == prefix or path.startswith(prefix + "/")
 
 
@@ -79,13 +79,13 @@ def make_grant(
     globals: bool = False,  # The API's word for it.
     where: str = "grants",
 ) -> Grant:
-    """Build a checked grant, or raise `InvalidInput` at `where`."""
+    """Return a checked grant, or raise `InvalidInput` with the path `where`."""
     if sum((environment_id is not None, path is not None, globals)) != 1:
-        raise InvalidInput("A grant names exactly one of environment_id, path and globals.", path=where)
+        raise InvalidInput("A grant must have exactly one of environment_id, path and globals.", path=where)
     if not permissions:
-        raise InvalidInput("A grant has at least one permission.", path=f"{where}.permissions")
+        raise InvalidInput("A grant must have at least one permission.", path=f"{where}.permissions")
     if environment_id is not None and not looks_like_id(environment_id):
-        raise InvalidInput("An environment_id is a UUID.", path=f"{where}.environment_id")
+        raise InvalidInput("An environment_id must be a UUID.", path=f"{where}.environment_id")
     if path is not None and path != "*":
         path = check_environment_name(path, path=f"{where}.path")
     return Grant(permissions, environment_id and environment_id.lower(), path, globals)

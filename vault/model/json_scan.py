@@ -20,10 +20,11 @@ _STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\x00\x00")
 
 
 def check(body: bytes, items_most: int) -> None:
-    """Raise `TooLarge` when `body` holds more than `items_most` items, and `BadJson` when it nests too deep.
+    """Raise `TooLarge` if `body` has more than `items_most` items, and `BadJson` if it nests too deep.
 
     An item is a comma or an opening bracket outside of strings, so there are never fewer items than values. In text
-    that is not JSON, the count may be wrong after the first error, where a parser stops anyway.
+    that
+    is not JSON, the count may be wrong after the first error, where a parser stops anyway.
     """
     # Fast path: count everything, also inside strings. Nearly all bodies are within the limits even so.
     openings = body.count(b"[") + body.count(b"{")
@@ -38,12 +39,12 @@ def check(body: bytes, items_most: int) -> None:
 
 
 def _structure(body: bytes, items_most: int) -> bytes:
-    """The commas and brackets of `body` outside of strings."""
+    """Return the commas and brackets of `body` outside of strings."""
     if b"\\" in body:
         # Remove escaped backslashes first, then escaped quotes: the quotes that are left begin and end strings.
         body = body.replace(b"\\\\", b"").replace(b'\\"', b"")
     marks = body.translate(None, _SKIPPED)
-    # An item has at most a name and a value, so four quotes. A body of many empty strings would take the longest.
+    # An item has at most a name and a value, so four quotes. A body of many empty strings would take longest.
     if marks.count(b'"') > 4 * items_most + 4:
         raise _too_many(items_most)
     return _STRING.sub(b"", marks)
@@ -55,4 +56,4 @@ def _depth(structure: bytes) -> int:
 
 
 def _too_many(items_most: int) -> TooLarge:
-    return TooLarge(f"The body holds more than {items_most} JSON items, the most that is taken here.")
+    return TooLarge(f"The body has more than {items_most} JSON items, which is the limit for this call.")

@@ -1,4 +1,4 @@
-"""The one question that every service asks on its first line: `require()`."""
+"""Permission checks. Every service calls `require()` on its first line."""
 
 from __future__ import annotations
 
@@ -10,21 +10,23 @@ from vault.model.principal import Principal
 
 
 def allows(principal: Principal, permission: Permission, target: Target) -> bool:
-    """Whether `principal` holds `permission` on `target`. Ownership is not asked here: storage looks only
-    among the principal's own rows."""
+    """Report whether `principal` has `permission` on `target`.
+
+    This does not check ownership: storage searches only the principal's own rows.
+    """
     if principal.grants is None:
         return True
     return any(permission in grant.permissions and grant.covers(target) for grant in principal.grants)
 
 
 def allows_anywhere(principal: Principal, permissions: Iterable[Permission]) -> bool:
-    """Whether `principal` holds one of `permissions` on any target."""
+    """Report whether `principal` has one of `permissions` on any target."""
     if principal.grants is None:
         return True
     return any(permission in grant.permissions for grant in principal.grants for permission in permissions)
 
 
 def require(principal: Principal, permission: Permission, target: Target) -> None:
-    """Raise `NotGranted` unless `principal` holds `permission` on `target`."""
+    """Raise `NotGranted` unless `principal` has `permission` on `target`."""
     if not allows(principal, permission, target):
         raise NotGranted()

@@ -1,7 +1,8 @@
-"""Strict JSON from outside, and JSON that is written back exactly as it was read.
+"""Strict JSON for requests, and JSON that is written back exactly as it was read.
 
-RFC 8259 in UTF-8, without NaN, duplicate names, half surrogate pairs, or more items and levels than allowed. A number
-that Python would write differently (`1e5`, `0.10`, `-0`) is kept as text, because another program may tell them apart.
+It accepts RFC 8259 in UTF-8, without NaN, duplicate names, half surrogate pairs, or more items and levels than allowed.
+A number that Python would write differently (`1e5`, `0.10`, `-0`) is kept as text, because another program may see a
+difference.
 """
 
 from __future__ import annotations
@@ -20,22 +21,22 @@ _NAME_TOLD_CHARACTERS = 256
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number whose text Python would not write again as it was."""
+    """A number that Python would write differently, kept as its text."""
 
     text: str
 
 
-# Half a surrogate pair is in no text that was taken, so it can mark the place of a number.
+# Half a surrogate pair is refused in input, so it can mark the position of a number.
 _PLACE = re.compile('"\ud800([0-9]+)"')
 _HALF = re.compile("[\ud800-\udfff]")
 _HALF_ESCAPED = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F]"
 )
-"""An escaped high surrogate without a low one after it, or a low one without a high one before it."""
+"""An escaped high surrogate that no low one follows, or a low one that follows no high one."""
 
 
 def parse_json(body: bytes, items_most: int) -> Any:
-    """The value in `body`, with Python's numbers.
+    """Return the value in `body`, with Python's numbers.
 
     Raises `TooLarge` for more than `items_most` items, `BadJson`, and `InvalidInput` for half a surrogate pair.
     """
@@ -43,7 +44,7 @@ def parse_json(body: bytes, items_most: int) -> Any:
 
 
 def parse_written(body: bytes, items_most: int) -> Any:
-    """Like `parse_json`, but every number stays as it was written."""
+    """Like `parse_json`, but every number keeps its text."""
     return _parsed(body, items_most, _WRITTEN)
 
 
@@ -53,11 +54,11 @@ def loads(text: str) -> Any:
 
 
 def dumps(document: Any) -> str:
-    """JSON without spaces, numbers as they were written."""
+    """Return JSON without spaces, with the original text of numbers."""
     try:
         return _COMPACT(document)
     except TypeError:
-        # There are such numbers, which is rare.
+        # The document has a `Number`, which is rare.
         return _with_numbers(document)
 
 
@@ -75,14 +76,14 @@ def _with_numbers(document: Any) -> str:
 
 
 def is_encodable(text: str) -> bool:
-    """Whether UTF-8 can carry `text`: a lone surrogate is the one thing that a `str` holds and UTF-8 does not."""
+    """Report whether UTF-8 can encode `text`. It cannot encode lone surrogates, which a `str` may contain."""
     return _HALF.search(text) is None
 
 
 def _refuse_half_surrogates(item: Any, step: _Step) -> None:
     """Raise `InvalidInput` for half a surrogate pair, with the path of the text."""
     if isinstance(item, str) and not is_encodable(item):
-        raise InvalidInput("Half a surrogate pair is not text.", path=step.path)
+        raise InvalidInput("Half a surrogate pair is not valid text.", path=step.path)
     if isinstance(item, dict):
         for name, inner in item.items():
             below = _Step(step, name)
@@ -95,14 +96,14 @@ def _refuse_half_surrogates(item: Any, step: _Step) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """One step into a document. The path is put together only when it is told: a long name stands over many items."""
+    """One step into a document. The path is built only for an error: one long name may have many items below it."""
 
     above: _Step | None
     name: str | int
 
     @property
     def path(self) -> str:
-        """The way from the document to here; each name cut to what a person can read."""
+        """The path from the document to here. Each name is shortened for reading."""
         steps: list[str] = []
         step: _Step | None = self
         while step is not None and step.above is not None:
@@ -119,11 +120,11 @@ def _parsed(body: bytes, items_most: int, decoder: json.JSONDecoder) -> Any:
         raise BadJson("The body is not UTF-8.") from error
     except json.JSONDecodeError as error:
         what = error.msg.removesuffix(" at").removesuffix(" starting")
-        raise BadJson(f"The body is no JSON: {what}, at line {error.lineno}, column {error.colno}.") from error
+        raise BadJson(f"The body is not valid JSON: {what}, at line {error.lineno}, column {error.colno}.") from error
     except ValueError as error:
         # Python refuses numbers of more than 4,300 digits.
         raise BadJson("The body has a number that is too long.") from error
-    # UTF-8 cannot hold half a pair, so look only for escapes.
+    # UTF-8 cannot contain half a pair, so search only for escapes.
     if _HALF_ESCAPED.search(body):
         _refuse_half_surrogates(document, _Step(None, ""))
     return document
@@ -132,12 +133,12 @@ def _parsed(body: bytes, items_most: int, decoder: json.JSONDecoder) -> Any:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise BadJson("The body has an object in which a name stands twice.")
+        raise BadJson("The body has an object with the same name twice.")
     return found
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise BadJson(f"The body holds {name}, which is no JSON.")
+    raise BadJson(f"The body contains {name}, which is not valid JSON.")
 
 
 def _as_written(kind: Callable[[str], float]) -> Callable[[str], Any]:

@@ -97,17 +97,17 @@ def test_an_entry_without_a_value_is_named() -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("", "no JSON"),
-        ("{", "no JSON"),
+        ("", "not valid JSON"),
+        ("{", "not valid JSON"),
         ('"canary-5c1"', "no array of values"),
         ("{}", "no array of values"),
         ('{"values": {"A": "canary-5c1"}}', "no array of values"),
         ('{"info": {}, "item": []}', "a Postman collection"),
         ('["canary-5c1"]', "Entry 1: an object"),
         ('[{"key": 1, "value": "canary-5c1"}]', "Entry 1: its key"),
-        ('[{"key": "a\\u0000", "value": "canary-5c1"}]', "Entry 1: A name has no control"),
+        ('[{"key": "a\\u0000", "value": "canary-5c1"}]', "Entry 1: A name must not contain control"),
         ('[{"key": "A", "value": "canary-5c1", "enabled": "no"}]', "Entry 1: enabled is true or false"),
-        ('[{"key": "A", "value": NaN}]', "holds NaN"),
+        ('[{"key": "A", "value": NaN}]', "contains NaN"),
         ("[" * 100_000, "deep|JSON"),
     ],
 )
