@@ -53,7 +53,7 @@ def test_what_is_missing_is_named_with_what_to_do(vault: Services) -> None:
     for sentence in (
         f"The index ix_tokens_user of tokens is missing. Make it with `{remedy}`.",
         "restore a backup",
-        "do not belong to Strongroom, and do no harm: notes, users.extra.",
+        "do not belong to Strongroom. As far as can be seen they do no harm: notes, users.extra.",
     ):
         assert sentence in told.stderr
     upgraded = CliRunner().invoke(root, ["db", "upgrade"])

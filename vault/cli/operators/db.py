@@ -67,7 +67,8 @@ def status(context: click.Context) -> None:
     for worker in living:
         say(f"A worker runs on {describe_worker(worker)}.")
     if inspected.extras and state != "accepted":
-        say(f"These tables and columns do not belong to Strongroom, and do no harm: {', '.join(inspected.extras)}.")
+        extras = ", ".join(inspected.extras)
+        say(f"These tables and columns do not belong to Strongroom. As far as can be seen they do no harm: {extras}.")
     context.exit(0 if whole else 1)
 
 

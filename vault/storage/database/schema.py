@@ -63,7 +63,8 @@ def inspect_database(connection: Connection) -> Inspected:
     state = schema_state(connection)
     if state in ("empty", "newer"):
         return Inspected()
-    return inspect_schema(connection, tables_at(schema_revision(connection)) if state == "older" else metadata)
+    expected = tables_at(schema_revision(connection)) if state == "older" else metadata
+    return inspect_schema(connection, expected, is_newer=state == "accepted")
 
 
 def require_whole(connection: Connection) -> None:
