@@ -13,6 +13,7 @@ from vault.api.parser import StrictBlueprint
 from vault.api.schemas.factors import ProofBody
 from vault.api.schemas.people import PasswordBody
 from vault.api.schemas.sessions import ChallengeAnswer, LoginBody, NewSessionAnswer, SessionPage
+from vault.errors import SecondFactorRequired
 from vault.http import principal, public, services, takes_password, visit
 from vault.services.people.factors import Challenge
 from vault.services.people.logins import Proof
@@ -30,7 +31,7 @@ blueprint = StrictBlueprint("sessions", __name__, description="Logging in and ou
 @blueprint.doc(security=[])
 def log_in(body: dict[str, Any]) -> NewSession:
     """Log in with a username and a password; where that is not enough, 401 with a challenge."""
-    return services().people.logins.begin(body["username"], body["password"], visit("api"))
+    return _session(services().people.logins.begin(body["username"], body["password"], visit("api")))
 
 
 @blueprint.route("/sessions/challenges", methods=["POST"])
@@ -58,7 +59,7 @@ def complete_log_in(body: dict[str, Any], challenge_id: str) -> NewSession:
 @blueprint.response(201, NewSessionAnswer)
 def step_up(body: dict[str, Any]) -> NewSession:
     """Give the password again: a fresh session takes the place of the one that asks, or 401 with a challenge."""
-    return services().people.logins.step_up(principal(), body["password"], visit("api"))
+    return _session(services().people.logins.step_up(principal(), body["password"], visit("api")))
 
 
 @blueprint.route("/sessions/step-up/challenges", methods=["POST"])
@@ -99,3 +100,12 @@ def revoke_session(session_id: str, unit: UnitOfWork) -> None:
 def revoke_sessions(unit: UnitOfWork) -> None:
     """End all my sessions, this one too."""
     services().people.sessions.revoke_own(unit, principal())
+
+
+def _session(begun: NewSession | Challenge) -> NewSession:
+    """The session. Raises `SecondFactorRequired` for a challenge, which the answer 401 tells."""
+    if isinstance(begun, NewSession):
+        return begun
+    raise SecondFactorRequired(
+        challenge_id=begun.id, kinds=begun.kinds, expires_us=begun.expires_us, passkey=begun.passkey
+    )

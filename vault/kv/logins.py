@@ -11,6 +11,7 @@ from vault.kv import calls
 from vault.kv.calls import WRITES, body, envelope, text
 from vault.kv.tokens import auth_of_session, auth_of_token
 from vault.services.people.counting import counted
+from vault.services.tokens.tokens import TokenView
 
 blueprint = calls.new_blueprint("logins")
 
@@ -38,11 +39,15 @@ def approle() -> Response:
     document = body()
     role_id, secret_id = text(document, "role_id"), text(document, "secret_id")
     try:
-        with counted():
-            secret = from_parts(TokenKind.SERVICE, role_id, secret_id)
-            g.principal = services().tokens.holders.authenticate(secret, address(), request_id())
-            calls.reserve_wrap(g.principal.user_id, g.principal.id)
-            made = transaction(lambda unit: services().tokens.tokens.log_in(unit, g.principal))
+        made = _log_in(role_id, secret_id)
     except NotAuthenticated:
         raise InvalidInput("invalid role or secret ID") from None
     return envelope(auth=auth_of_token(made))
+
+
+@counted
+def _log_in(role_id: str, secret_id: str) -> TokenView:
+    secret = from_parts(TokenKind.SERVICE, role_id, secret_id)
+    g.principal = services().tokens.holders.authenticate(secret, address(), request_id())
+    calls.reserve_wrap(g.principal.user_id, g.principal.id)
+    return transaction(lambda unit: services().tokens.tokens.log_in(unit, g.principal))

@@ -63,7 +63,7 @@ def go_through_everything(vault: Services, who: Principal) -> list[str]:
 
 def recovered(vault: Services, code: str) -> str:
     """The secret of a session that a recovery code has completed."""
-    return vault.people.logins.complete(asked(vault, "ada").challenge_id, Proof(recovery_code=code), WEB).secret
+    return vault.people.logins.complete(asked(vault, "ada").id, Proof(recovery_code=code), WEB).secret
 
 
 def keep(vault: Services, who: Principal) -> None:

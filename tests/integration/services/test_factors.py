@@ -181,7 +181,7 @@ def test_a_code_is_good_once_and_one_step_to_either_side(vault: Services, ada: P
 
     def taken(code: str) -> bool:
         try:
-            vault.people.logins.complete(asked(vault, "ada").challenge_id, Proof(code=code), WEB)
+            vault.people.logins.complete(asked(vault, "ada").id, Proof(code=code), WEB)
         except BadSecondFactor:
             return False
         return True
@@ -205,10 +205,10 @@ def test_a_code_is_taken_as_apps_show_it_and_no_spelling_makes_it_new(
     clock.advance(30)
     code = app.code(vault)
     written = spelling.format(code[:3], code[3:])
-    vault.people.logins.complete(asked(vault, "ada").challenge_id, Proof(code=written), WEB)
+    vault.people.logins.complete(asked(vault, "ada").id, Proof(code=written), WEB)
     for again in (code, written, code + " "):
         with pytest.raises(BadSecondFactor):
-            vault.people.logins.complete(asked(vault, "ada").challenge_id, Proof(code=again), WEB)
+            vault.people.logins.complete(asked(vault, "ada").id, Proof(code=again), WEB)
 
 
 def test_digits_of_other_scripts_are_no_code(vault: Services, ada: Principal, clock: FakeClock) -> None:
@@ -217,7 +217,7 @@ def test_digits_of_other_scripts_are_no_code(vault: Services, ada: Principal, cl
     wide = "".join(chr(ord(digit) - ord("0") + 0xFF10) for digit in app.code(vault))
     for code in (wide, app.code(vault) + "\n", "0" + app.code(vault), app.code(vault)[:5]):
         with pytest.raises(BadSecondFactor):
-            vault.people.logins.complete(asked(vault, "ada").challenge_id, Proof(code=code), WEB)
+            vault.people.logins.complete(asked(vault, "ada").id, Proof(code=code), WEB)
 
 
 def test_either_of_two_apps_will_do(vault: Services, ada: Principal, clock: FakeClock) -> None:
@@ -233,7 +233,7 @@ def test_either_of_two_apps_will_do(vault: Services, ada: Principal, clock: Fake
 
 
 def recover(vault: Services, code: str) -> int | None:
-    begun = vault.people.logins.complete(asked(vault, "ada").challenge_id, Proof(recovery_code=code), WEB)
+    begun = vault.people.logins.complete(asked(vault, "ada").id, Proof(recovery_code=code), WEB)
     return begun.recovery_codes_left
 
 
@@ -255,9 +255,7 @@ def test_a_recovery_code_may_be_typed_as_it_is_read(vault: Services, ada: Princi
 
 def test_with_a_recovery_code_one_gets_back_to_ones_factors(vault: Services, ada: Principal) -> None:
     app = add_totp(vault, "ada")
-    begun = vault.people.logins.complete(
-        asked(vault, "ada").challenge_id, Proof(recovery_code=app.recovery_codes[0]), WEB
-    )
+    begun = vault.people.logins.complete(asked(vault, "ada").id, Proof(recovery_code=app.recovery_codes[0]), WEB)
     principal = as_session(vault, begun.secret, "web")
     assert principal.factors == ("password", "recovery")
     vault.people.factors.remove(principal, app.id)
@@ -294,7 +292,7 @@ def test_an_operator_takes_lost_factors_off_an_account(vault: Services, ada: Pri
     write(vault, lambda unit: vault.people.factors.reset(unit, HOST, " ADA "))
     assert sessions_of(vault, ada) == 0
     with pytest.raises(BadSecondFactor):
-        vault.people.logins.complete(required.challenge_id, Proof(code=app.code(vault)), API)
+        vault.people.logins.complete(required.id, Proof(code=app.code(vault)), API)
     vault.people.logins.begin("ada", PASSWORD, WEB)
     with pytest.raises(NotFound):
         write(vault, lambda unit: vault.people.factors.reset(unit, HOST, "nobody"))

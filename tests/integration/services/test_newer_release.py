@@ -232,7 +232,7 @@ def test_a_login_that_a_newer_release_began_goes_on_or_says_why_not(
     app = add_totp(vault, "ada")
     clock.advance(60)
     with as_newer(vault, change):
-        challenge_id = asked(vault, "ada").challenge_id
+        challenge_id = asked(vault, "ada").id
     proof = Proof(code=app.code(vault))
     if change is with_more:
         assert vault.people.logins.complete(challenge_id, proof, WEB).user.name == "ada"

@@ -43,7 +43,7 @@ def second(vault: Services, device: Authenticator, **wrong: Any) -> Principal:
     required = asked(vault, "ada")
     assert required.passkey is not None
     assertion = device.get(required.passkey, **wrong)
-    begun = vault.people.logins.complete(required.challenge_id, Proof(passkey=assertion), WEB)
+    begun = vault.people.logins.complete(required.id, Proof(passkey=assertion), WEB)
     return as_session(vault, begun.secret, "web")
 
 
@@ -165,7 +165,7 @@ def test_anothers_passkey_completes_nothing(vault: Services, device: Authenticat
     required = asked(vault, "ada")
     assert required.passkey is not None
     with pytest.raises(BadSecondFactor):
-        vault.people.logins.complete(required.challenge_id, Proof(passkey=bobs.get(required.passkey)), WEB)
+        vault.people.logins.complete(required.id, Proof(passkey=bobs.get(required.passkey)), WEB)
 
 
 @pytest.mark.parametrize("junk", [{"id": "x"}, {"id": 1}, {"id": "é"}, {"id": "a" * 100_000}, {"x": [[[]]]}])

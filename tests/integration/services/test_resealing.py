@@ -345,7 +345,7 @@ def test_second_factors_come_through_and_are_found_by_the_new_key_alone(
     # Half a login ends with the sessions.
     assert ids(vault, "SELECT id FROM challenges") == set()
     with pytest.raises(BadSecondFactor):
-        vault.people.logins.complete(begun.challenge_id, Proof(recovery_code=app.recovery_codes[0]), WEB)
+        vault.people.logins.complete(begun.id, Proof(recovery_code=app.recovery_codes[0]), WEB)
     clock.advance(vault.settings.reseal_grace_hours * 3600 + 60)
     assert vault.keys.secrets.drop_overdue(HOST) > 0
     with opened_again(vault, clock) as again:
@@ -354,7 +354,7 @@ def test_second_factors_come_through_and_are_found_by_the_new_key_alone(
         again.people.logins.complete(challenge.id, Proof(passkey=device.get(challenge.passkey)), WEB)
         with_code(again, "ada", app)
         recovery = Proof(recovery_code=app.recovery_codes[0])
-        again.people.logins.complete(asked(again, "ada").challenge_id, recovery, WEB)
+        again.people.logins.complete(asked(again, "ada").id, recovery, WEB)
 
 
 def in_order(vault: Services) -> str:

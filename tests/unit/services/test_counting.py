@@ -14,6 +14,7 @@ from vault.errors import (
 )
 from vault.observe import metrics
 from vault.services.people.counting import counted
+from vault.services.people.factors import Challenge
 
 
 def count(outcome: str) -> float:
@@ -33,17 +34,22 @@ def count(outcome: str) -> float:
     ],
 )
 def test_an_error_is_counted_as_what_it_says_of_the_login(error: Exception, outcome: str) -> None:
-    before = count(outcome)
-    with pytest.raises(type(error)), counted():
+    @counted
+    def log_in() -> None:
         raise error
+
+    before = count(outcome)
+    with pytest.raises(type(error)):
+        log_in()
     assert count(outcome) == before + 1
 
 
-def test_a_login_that_returns_is_counted_too() -> None:
-    def log_in() -> str:
-        with counted():
-            return "in"
+@pytest.mark.parametrize(("made", "outcome"), [("a session", "ok"), (Challenge("id", ("totp",), 0), "second_factor")])
+def test_what_a_login_returns_is_counted_as_what_it_is(made: object, outcome: str) -> None:
+    @counted
+    def log_in() -> object:
+        return made
 
-    before = count("ok")
-    assert log_in() == "in"
-    assert count("ok") == before + 1
+    before = {name: count(name) for name in ("ok", "second_factor")}
+    assert log_in() is made
+    assert {name: count(name) - before[name] for name in before} == {name: float(name == outcome) for name in before}

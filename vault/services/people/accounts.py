@@ -67,18 +67,18 @@ class Accounts:
         self._clock = clock
         self.parameters = PasswordParameters(settings.argon2_memory_kib, settings.argon2_passes, settings.argon2_lanes)
 
+    @counted
     def authenticate(self, username: str, password: str, address: str) -> Record:
         """The user whose name and password these are, where the password is all that the account asks for.
 
         For doors that can ask for nothing more; the others go through `logins.py`. Raises as `prove_password` does, and
         `SecondFactorRequired`.
         """
-        with counted():
-            user = self.prove_password(username, password, address)
-            with self._storage.read() as unit:
-                if is_required(unit, user):
-                    raise SecondFactorRequired()
-            return user
+        user = self.prove_password(username, password, address)
+        with self._storage.read() as unit:
+            if is_required(unit, user):
+                raise SecondFactorRequired()
+        return user
 
     def prove_password(self, username: str, password: str, address: str) -> Record:
         """The user whose name and password these are; they may have a second factor to prove yet.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
 from vault.errors import NotAuthenticated, SecondFactorRequired, StrongroomError, TooManyRequests
 from vault.observe import metrics
+from vault.services.people.factors.challenges import Challenge
 
 _OUTCOMES: tuple[tuple[type[StrongroomError], str], ...] = (
     (SecondFactorRequired, "second_factor"),
@@ -15,16 +17,24 @@ _OUTCOMES: tuple[tuple[type[StrongroomError], str], ...] = (
 )
 """The first line that fits decides."""
 
+P = ParamSpec("P")
+T = TypeVar("T")
 
-@contextmanager
-def counted() -> Iterator[None]:
-    """Count the login that the block is, by how it ends."""
-    outcome = "failed"
-    try:
-        yield
-        outcome = "ok"
-    except StrongroomError as error:
-        outcome = next((name for kind, name in _OUTCOMES if isinstance(error, kind)), outcome)
-        raise
-    finally:
-        metrics().logins.labels(outcome=outcome).inc()
+
+def counted(login: Callable[P, T]) -> Callable[P, T]:
+    """Count each login that the function makes by how it ends. A challenge is an end of its own."""
+
+    @wraps(login)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
+        outcome = "failed"
+        try:
+            made = login(*args, **kwargs)
+            outcome = "second_factor" if isinstance(made, Challenge) else "ok"
+            return made
+        except StrongroomError as error:
+            outcome = next((name for kind, name in _OUTCOMES if isinstance(error, kind)), outcome)
+            raise
+        finally:
+            metrics().logins.labels(outcome=outcome).inc()
+
+    return wrapper

@@ -1,7 +1,7 @@
 """Logging in and stepping up: the one way from a password, a second factor or a passkey to a session.
 
     password ─right─┬─ nothing more is asked for ─────────────────────────────────────► session
-                    └─ SecondFactorRequired, with a challenge ── second factor ──► session
+                    └─ Challenge ── second factor ────────────────────────────────► session
     passkey alone ──── a challenge for nobody yet ── signed by a device that knows who holds it ──► session
 
 A challenge is counted down before anything is looked at, and completed in the transaction that begins the session: of
@@ -89,11 +89,12 @@ class Logins:
 
     # -- Logging in --
 
-    def begin(self, username: str, password: str, visit: Visit) -> NewSession:
-        """A session for a name and a password. Raises `BadLogin`, `TooManyRequests`, `SecondFactorRequired`."""
-        with counted():
-            user = self._accounts.prove_password(username, password, visit.address)
-            return self._begin_or_ask(user, visit, None)
+    def begin(self, username: str, password: str, visit: Visit) -> NewSession | Challenge:
+        """A session for a name and a password, or the challenge for a second factor that continues the login.
+
+        Raises `BadLogin`, `TooManyRequests`, and `SecondFactorRequired` if the account needs a factor and has none.
+        """
+        return self._begin(username, password, visit, None)
 
     def begin_passkey(self, visit: Visit) -> Challenge:
         """A challenge for whoever signs in with a passkey alone. Raises `TooManyRequests`."""
@@ -101,17 +102,17 @@ class Logins:
 
     def complete(self, challenge_id: str, proof: Proof, visit: Visit) -> NewSession:
         """The session that a challenge was for. Raises `BadSecondFactor`, `TooManyRequests`."""
-        with counted():
-            return self._complete(Purpose.LOGIN, challenge_id, proof, visit, None)
+        return self._complete(Purpose.LOGIN, challenge_id, proof, visit, None)
 
     # -- Stepping up --
 
-    def step_up(self, principal: Principal, password: str, visit: Visit) -> NewSession:
-        """A fresh session in place of the one that asks, for its person's password. Raises as `begin` does."""
+    def step_up(self, principal: Principal, password: str, visit: Visit) -> NewSession | Challenge:
+        """A fresh session in place of the one that asks, for its person's password, or a challenge.
+
+        Raises as `begin` does.
+        """
         principal.require_person()
-        with counted():
-            user = self._accounts.prove_password(principal.username, password, visit.address)
-            return self._begin_or_ask(user, visit, principal)
+        return self._begin(principal.username, password, visit, principal)
 
     def begin_passkey_step_up(self, principal: Principal, visit: Visit) -> Challenge:
         """A challenge for a session whose person gives a passkey in the place of all else."""
@@ -121,24 +122,25 @@ class Logins:
     def complete_step_up(self, principal: Principal, challenge_id: str, proof: Proof, visit: Visit) -> NewSession:
         """The fresh session that a challenge was for. Raises as `complete` does."""
         principal.require_person()
-        with counted():
-            return self._complete(Purpose.STEP_UP, challenge_id, proof, visit, principal)
+        return self._complete(Purpose.STEP_UP, challenge_id, proof, visit, principal)
 
     # -- A challenge --
 
-    def _begin_or_ask(self, user: Record, visit: Visit, principal: Principal | None) -> NewSession:
-        found = again(self._begin_or_challenge, user, visit, principal)
-        if isinstance(found, NewSession):
-            return found
-        if not found.kinds:
+    @counted
+    def _begin(self, username: str, password: str, visit: Visit, principal: Principal | None) -> NewSession | Challenge:
+        user = self._accounts.prove_password(username, password, visit.address)
+        begun = again(self._begin_or_challenge, user, visit, principal)
+        if begun is None:
+            # Raised here, so that the audit event is committed before it.
             raise SecondFactorRequired(
                 "This account needs its second factor, and none is stored. Ask an operator of the vault for help."
             )
-        raise SecondFactorRequired(
-            challenge_id=found.id, kinds=found.kinds, expires_us=found.expires_us, passkey=found.passkey
-        )
+        return begun
 
-    def _begin_or_challenge(self, user: Record, visit: Visit, principal: Principal | None) -> NewSession | Challenge:
+    def _begin_or_challenge(
+        self, user: Record, visit: Visit, principal: Principal | None
+    ) -> NewSession | Challenge | None:
+        """A session, a challenge, or None where the account needs a second factor and has none."""
         with self._storage.write() as unit:
             hold(unit, user)
             if not is_required(unit, user):
@@ -146,7 +148,7 @@ class Logins:
             kinds = offered(unit, user.id)
             if not kinds:
                 audit.record(unit, _door(visit), Action.FACTOR_MISSING, user_id=user.id)
-                return Challenge("", (), 0)
+                return None
             facts = Sealed(
                 kind=visit.kind,
                 user_id=user.id,
@@ -178,6 +180,7 @@ class Logins:
 
     # -- Its completion --
 
+    @counted
     def _complete(
         self, purpose: Purpose, challenge_id: str, proof: Proof, visit: Visit, principal: Principal | None
     ) -> NewSession:

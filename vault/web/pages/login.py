@@ -4,18 +4,30 @@ from __future__ import annotations
 
 from flask import Response, g, request
 
-from vault.errors import BadLogin, BadSecondFactor, InvalidInput, SecondFactorRequired, TooManyRequests
+from vault.errors import BadSecondFactor, InvalidInput
 from vault.http import principal, public, recorded, services, takes_password, transaction, visit
 from vault.model.budgets import RouteClass
 from vault.web.frame.blueprint import new_blueprint
 from vault.web.frame.problems import status_of
 from vault.web.frame.request import field, render, see
-from vault.web.pages.proving import Step, forgotten, local, proof, proven, second_page, told_to_script
+from vault.web.pages.proving import (
+    NOT_LET_IN,
+    Step,
+    after_password,
+    forgotten,
+    local,
+    proof,
+    proven,
+    second_page,
+    told_to_script,
+)
 
 blueprint = new_blueprint("login", RouteClass.SESSION)
 
+PATH = "/login"
 
-@blueprint.get("/login")
+
+@blueprint.get(PATH)
 @public
 def show_login() -> Response:
     """The login page; whoever is logged in goes on."""
@@ -25,22 +37,18 @@ def show_login() -> Response:
     return render("login.html", wanted=wanted, username="", error="")
 
 
-@blueprint.post("/login")
+@blueprint.post(PATH)
 @public
 @takes_password
 def log_in() -> Response:
     """Log in with a username and a password."""
     wanted, username = local(field("next")), field("username")
     try:
-        return proven(services().people.logins.begin(username, field("password"), visit("web")), wanted)
-    except SecondFactorRequired as needed:
-        if needed.challenge_id:
-            return second_page(Step.asked(needed, wanted), "/login/second", "/login")
-        error: BadLogin | TooManyRequests | SecondFactorRequired = needed
-    except (BadLogin, TooManyRequests) as refused:
-        error = refused
-    recorded(error)
-    return render("login.html", status_of(error), wanted=wanted, username=username, error=error.message)
+        begun = services().people.logins.begin(username, field("password"), visit("web"))
+    except NOT_LET_IN as error:
+        recorded(error)
+        return render("login.html", status_of(error), wanted=wanted, username=username, error=error.message)
+    return after_password(begun, wanted, PATH)
 
 
 @blueprint.post("/login/passkey")
@@ -58,7 +66,7 @@ def log_in_second() -> Response:
     try:
         return proven(services().people.logins.complete(step.challenge, proof(), visit("web")), step.wanted)
     except (BadSecondFactor, InvalidInput) as error:
-        return second_page(step, "/login/second", "/login", error)
+        return second_page(step, PATH, error)
 
 
 @blueprint.post("/logout")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from flask import Response, request
 
-from vault.errors import BadLogin, BadSecondFactor, InvalidInput, SecondFactorRequired, TooManyRequests
+from vault.errors import BadSecondFactor, InvalidInput
 from vault.http import principal, recorded, services, takes_password, visit
 from vault.model.budgets import RouteClass
 from vault.web.frame.blueprint import new_blueprint
 from vault.web.frame.problems import status_of
 from vault.web.frame.request import field, render
-from vault.web.pages.proving import Step, local, proof, proven, second_page, told_to_script
+from vault.web.pages.proving import NOT_LET_IN, Step, after_password, local, proof, proven, second_page, told_to_script
 
 blueprint = new_blueprint("prove", RouteClass.SESSION)
 
@@ -29,15 +29,11 @@ def prove() -> Response:
     """Take the password; a fresh session takes the place of the one that asks."""
     wanted = local(field("next"))
     try:
-        return proven(services().people.logins.step_up(principal(), field("password"), visit("web")), wanted)
-    except SecondFactorRequired as needed:
-        if needed.challenge_id:
-            return second_page(Step.asked(needed, wanted), "/prove/second", PATH)
-        error: BadLogin | TooManyRequests | SecondFactorRequired = needed
-    except (BadLogin, TooManyRequests) as refused:
-        error = refused
-    recorded(error)
-    return _page(wanted, status_of(error), error.message)
+        begun = services().people.logins.step_up(principal(), field("password"), visit("web"))
+    except NOT_LET_IN as error:
+        recorded(error)
+        return _page(wanted, status_of(error), error.message)
+    return after_password(begun, wanted, PATH)
 
 
 @blueprint.post("/prove/passkey")
@@ -55,7 +51,7 @@ def prove_second() -> Response:
             services().people.logins.complete_step_up(principal(), step.challenge, proof(), visit("web")), step.wanted
         )
     except (BadSecondFactor, InvalidInput) as error:
-        return second_page(step, "/prove/second", PATH, error)
+        return second_page(step, PATH, error)
 
 
 def _page(wanted: str, status: int = 200, error: str = "") -> Response:

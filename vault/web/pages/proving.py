@@ -10,7 +10,7 @@ from typing import Any
 from flask import Response, jsonify
 
 from vault.auth import COOKIE
-from vault.errors import BadSecondFactor, InvalidInput, SecondFactorRequired
+from vault.errors import BadLogin, BadSecondFactor, InvalidInput, SecondFactorRequired, TooManyRequests
 from vault.http import budget, recorded
 from vault.model.strict_json import parse_json
 from vault.services.people.factors import Challenge
@@ -19,6 +19,8 @@ from vault.services.people.sessions import NewSession
 from vault.web.frame import request as pages
 from vault.web.frame.problems import status_of
 
+NOT_LET_IN = (BadLogin, TooManyRequests, SecondFactorRequired)
+"""Why a password leads nowhere: it is wrong, it comes too often, or the account lacks its second factor."""
 KINDS = ("totp", "passkey", "recovery")
 _PATH = re.compile(r"/(?![/\\])[\x21-\x7e]*")
 
@@ -34,10 +36,10 @@ class Step:
     """What the browser needs to ask for a passkey, as JSON."""
 
     @classmethod
-    def asked(cls, needed: SecondFactorRequired, wanted: str) -> Step:
-        """What a right password leads to."""
-        options = json.dumps(needed.passkey) if needed.passkey else ""
-        return cls(needed.challenge_id, needed.kinds, wanted, options)
+    def asked(cls, challenge: Challenge, wanted: str) -> Step:
+        """The step that a challenge asks for."""
+        options = json.dumps(challenge.passkey) if challenge.passkey else ""
+        return cls(challenge.id, challenge.kinds, wanted, options)
 
     @classmethod
     def sent(cls) -> Step:
@@ -46,13 +48,20 @@ class Step:
         return cls(pages.field("challenge"), kinds, local(pages.field("next")), pages.field("options"))
 
 
-def second_page(step: Step, action: str, again: str, error: BadSecondFactor | InvalidInput | None = None) -> Response:
-    """The page of the second step; `again` is where one begins anew."""
+def after_password(begun: NewSession | Challenge, wanted: str, path: str) -> Response:
+    """Go on after a right password: with the session, or with the second step."""
+    if isinstance(begun, NewSession):
+        return proven(begun, wanted)
+    return second_page(Step.asked(begun, wanted), path)
+
+
+def second_page(step: Step, path: str, error: BadSecondFactor | InvalidInput | None = None) -> Response:
+    """The page of the second step; `path` is where one begins anew."""
     status, sentence = 200, ""
     if error is not None:
         recorded(error)
         status, sentence = status_of(error), error.message
-    return pages.render("second.html", status, step=step, action=action, again=again, error=sentence)
+    return pages.render("second.html", status, step=step, action=f"{path}/second", again=path, error=sentence)
 
 
 def proof() -> Proof:
