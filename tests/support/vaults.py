@@ -29,7 +29,8 @@ from vault.services.environments.values import Question
 from vault.services.environments.variables import Precondition
 from vault.services.people.erasure import ErasureReport
 from vault.services.people.sessions import NewSession
-from vault.services.tokens.tokens import GrantRequest, TokenRequest, TokenView
+from vault.services.tokens.request import GrantRequest, TokenRequest
+from vault.services.tokens.tokens import TokenView
 from vault.storage import Record, UnitOfWork
 
 PASSWORD = "lantern gravel ninefold otter"

@@ -15,7 +15,7 @@ from vault.http.routes import DIGITS_MOST
 from vault.model import budgets
 from vault.model.environment import DESCRIPTION_MAX_CHARACTERS, VARIABLES_MOST
 from vault.model.json_scan import DEPTH_MOST
-from vault.services.tokens.tokens import GRANTS_MAX
+from vault.services.tokens.request import GRANTS_MAX
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "limits.md").read_text()
 

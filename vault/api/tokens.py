@@ -11,7 +11,8 @@ from vault.api.schemas.parts import Page, moment
 from vault.api.schemas.tokens import RotateBody, TokenAnswer, TokenBody, TokenPage, TokenSchema
 from vault.http import principal, services
 from vault.model.grant import Grant
-from vault.services.tokens.tokens import GrantRequest, TokenRequest, TokenView
+from vault.services.tokens.request import GrantRequest, TokenRequest
+from vault.services.tokens.tokens import TokenView
 from vault.storage import UnitOfWork
 
 blueprint = StrictBlueprint("tokens", __name__, description="Scoped credentials for services.")

@@ -14,7 +14,7 @@ from vault.errors import InvalidInput
 from vault.kv.calls import texts
 from vault.model.grant import Grant, Permission
 from vault.model.principal import Principal
-from vault.services.tokens.tokens import GRANTS_MAX, GrantRequest
+from vault.services.tokens.request import GRANTS_MAX, GrantRequest
 
 DEFAULT = "default"
 """What every token of Vault's has; it stands for nothing here."""

@@ -15,14 +15,19 @@ from vault.kv.duration import seconds_of
 from vault.kv.policies import EVERYTHING, grants_of, policies_of
 from vault.model.principal import PrincipalKind
 from vault.services.clock import SECOND_US
-from vault.services.tokens.tokens import TokenRequest, TokenView
+from vault.services.tokens.request import TokenRequest
+from vault.services.tokens.tokens import TokenView
 from vault.storage import Record
 
 blueprint = calls.new_blueprint("tokens")
 
 _NOT_OFFERED = ("id", "no_parent", "period", "entity_alias")
 _ACCESSORS_MOST = 10_000
-_META_PAIRS_MOST, _META_NAME_MOST, _META_VALUE_MOST = 64, 128, 512
+_NAMES = {
+    "name": "display_name", "grants": "policies", "ttl_seconds": "ttl", "max_ttl_seconds": "explicit_max_ttl",
+    "uses": "num_uses", "metadata": "meta",
+}  # fmt: skip
+"""What Vault's clients call the fields of a `TokenRequest`."""
 
 
 @blueprint.route("/auth/token/lookup-self", methods=["GET", *WRITES])
@@ -75,7 +80,11 @@ def create() -> Response:
         max_ttl_seconds=_seconds(document, "explicit_max_ttl"),
         **_ttl(document),
     )
-    made = transaction(lambda unit: services().tokens.tokens.create(unit, principal(), request))
+    try:
+        made = transaction(lambda unit: services().tokens.tokens.create(unit, principal(), request))
+    except InvalidInput as error:
+        error.path = _NAMES.get(error.path, error.path)
+        raise
     return envelope(auth=auth_of_token(made))
 
 
@@ -252,29 +261,20 @@ def _ttl(document: dict[str, Any]) -> dict[str, Any]:
 
 def _name(document: dict[str, Any]) -> str:
     name = document.get("display_name") or "token"
-    if not isinstance(name, str) or len(name) > 256 or not name.isprintable():
-        raise InvalidInput("A name has at most 256 printable characters.", path="display_name")
+    if not isinstance(name, str):
+        raise InvalidInput("This is a text.", path="display_name")
     return name
 
 
 def _uses(document: dict[str, Any]) -> int | None:
     uses = document.get("num_uses") or None
-    if uses is not None and (isinstance(uses, bool) or not isinstance(uses, int) or not 1 <= uses <= 1_000_000_000):
+    if uses is not None and (isinstance(uses, bool) or not isinstance(uses, int)):
         raise InvalidInput("This is a whole number, and not below 0.", path="num_uses")
     return uses
 
 
 def _metadata(document: dict[str, Any]) -> dict[str, str]:
     pairs = mapping(document, "meta")
-    # As on our own face: a row of a token is read in every request that shows it.
-    fits = all(
-        isinstance(value, str) and 1 <= len(name) <= _META_NAME_MOST and len(value) <= _META_VALUE_MOST
-        for name, value in pairs.items()
-    )
-    if len(pairs) > _META_PAIRS_MOST or not fits:
-        raise InvalidInput(
-            f"This is a map of at most {_META_PAIRS_MOST} texts, of {_META_VALUE_MOST} characters at most each, under "
-            f"names of at most {_META_NAME_MOST}.",
-            path="meta",
-        )
+    if not all(isinstance(value, str) for value in pairs.values()):
+        raise InvalidInput("This is a map of texts.", path="meta")
     return pairs

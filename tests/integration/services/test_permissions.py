@@ -21,7 +21,8 @@ from vault.model.principal import Principal
 from vault.services import Services
 from vault.services.environments.editing import RowEdit
 from vault.services.environments.files import Imported, parse_file
-from vault.services.tokens.tokens import LOGINS_MOST, GrantRequest, TokenRequest
+from vault.services.tokens.request import GrantRequest, TokenRequest
+from vault.services.tokens.tokens import LOGINS_MOST
 
 
 def token(vault: Services, owner: Principal, *grants: GrantRequest) -> Principal:

@@ -10,7 +10,7 @@ from vault.services import idempotency
 from vault.services.audit import refusals
 from vault.services.people import sessions, throttle
 from vault.services.people.factors import challenges, enrolment
-from vault.services.tokens import tokens
+from vault.services.tokens import request, tokens
 from vault.services.vaultkv import wrapping
 from vault.settings import Settings
 from vault.storage.bounds import ROW_BOUNDS
@@ -34,7 +34,7 @@ def test_every_table_says_what_bounds_its_rows() -> None:
         ("challenges", [challenges.OF_PERSON_MOST, challenges.FROM_ADDRESS_MOST, challenges.OF_STRANGERS_MOST]),
         ("changes", [upkeep.CHANGES_MOST]),
         ("credentials", [enrolment.FACTORS_MOST]),
-        ("grants", [tokens.GRANTS_MAX]),
+        ("grants", [request.GRANTS_MAX]),
         ("idempotency", [idempotency.KEPT_MOST, idempotency.KEPT_MOST_BYTES // MIB]),
         ("known_addresses", [users.KNOWN_ADDRESSES_MOST]),
         ("sessions", [sessions.ENDED_MOST]),

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import ipaddress
-
-from marshmallow import Schema, ValidationError, fields
+from marshmallow import Schema, fields
 
 from vault.api.schemas.bounded import Body, BoundedList, BoundedMap, BoundedText, WholeNumber
-from vault.api.schemas.parts import NAME_MOST, Reference, Switch, one_line
+from vault.api.schemas.parts import NAME_MOST as REFERENCE_MOST
+from vault.api.schemas.parts import Reference, Switch
 from vault.model.grant import Permission
-from vault.services.tokens.tokens import DEFAULT_TTL_SECONDS, GRANTS_MAX, OVERLAP_MAX_SECONDS
+from vault.services.tokens.request import (
+    DEFAULT_TTL_SECONDS,
+    GRANTS_MAX,
+    METADATA_MOST,
+    METADATA_NAME_MOST,
+    METADATA_VALUE_MOST,
+    NAME_MOST,
+    NETWORK_MOST,
+    NETWORKS_MOST,
+    TTL_MOST_SECONDS,
+    USES_MOST,
+)
+from vault.services.tokens.tokens import OVERLAP_MAX_SECONDS
 
 _ID_MOST = 64
-_NETWORK_MOST = 64
-_TEN_YEARS_SECONDS = 10 * 366 * 86_400
-
-
-def _network(text: str) -> None:
-    try:
-        ipaddress.ip_network(text)
-    except ValueError as error:
-        raise ValidationError("This is no network, as 10.0.0.0/8 is one.") from error
 
 
 class GrantBody(Body):
@@ -28,7 +30,7 @@ class GrantBody(Body):
 
     environment = Reference()
     environment_id = BoundedText(most=_ID_MOST)
-    path = BoundedText(most=NAME_MOST)
+    path = BoundedText(most=REFERENCE_MOST)
     globals = Switch()
     permissions = BoundedList(fields.Enum(Permission, by_value=True), least=1, most=len(Permission), required=True)
 
@@ -41,14 +43,21 @@ class GrantSchema(Schema):
 
 
 class TokenBody(Body):
-    name = BoundedText(least=1, most=256, required=True, validate=[one_line])
+    """The shape of a `TokenRequest`. What its texts may say is checked there."""
+
+    name = BoundedText(least=1, most=NAME_MOST, required=True)
     grants = BoundedList(fields.Nested(GrantBody), least=1, most=GRANTS_MAX, required=True)
-    ttl_seconds = WholeNumber(least=1, most=_TEN_YEARS_SECONDS, load_default=DEFAULT_TTL_SECONDS, allow_none=True)
-    max_ttl_seconds = WholeNumber(least=1, most=_TEN_YEARS_SECONDS, load_default=None, allow_none=True)
+    ttl_seconds = WholeNumber(least=1, most=TTL_MOST_SECONDS, load_default=DEFAULT_TTL_SECONDS, allow_none=True)
+    max_ttl_seconds = WholeNumber(least=1, most=TTL_MOST_SECONDS, load_default=None, allow_none=True)
     renewable = Switch(load_default=False)
-    uses = WholeNumber(least=1, most=1_000_000_000, load_default=None, allow_none=True)
-    networks = BoundedList(BoundedText(most=_NETWORK_MOST, validate=[_network]), most=64, load_default=list)
-    metadata = BoundedMap(BoundedText(least=1, most=128), BoundedText(most=512), most=64, load_default=dict)
+    uses = WholeNumber(least=1, most=USES_MOST, load_default=None, allow_none=True)
+    networks = BoundedList(BoundedText(most=NETWORK_MOST), most=NETWORKS_MOST, load_default=list)
+    metadata = BoundedMap(
+        BoundedText(least=1, most=METADATA_NAME_MOST),
+        BoundedText(most=METADATA_VALUE_MOST),
+        most=METADATA_MOST,
+        load_default=dict,
+    )
 
 
 class TokenSchema(Schema):

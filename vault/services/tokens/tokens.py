@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,44 +19,17 @@ from vault.services.clock import SECOND_US, Clock
 from vault.services.environments.environments import Environments
 from vault.services.own.instance import Instance
 from vault.services.tokens.holders import TokenHolders, grant_of, is_living
+from vault.services.tokens.request import DEFAULT_TTL_SECONDS, GrantRequest, TokenRequest
 from vault.settings import Settings
 from vault.storage import Record, Storage, UnitOfWork
 
-DEFAULT_TTL_SECONDS = 90 * 86_400
-"""A token that was forgotten ends by itself. None is for one that shall never end."""
 OVERLAP_MAX_SECONDS = 86_400
 LOGIN_TTL_SECONDS = 3600
 LOGIN_MAX_TTL_SECONDS = 86_400
-GRANTS_MAX = 64
 ENDED_MOST = 200
 """Ended tokens that each person keeps until the purge, so that they can still be looked up."""
 LOGINS_MOST = 50
 """Children that one token has by logging in; the oldest one ends for the next."""
-
-
-@dataclass(frozen=True, slots=True)
-class TokenRequest:
-    """What a new token shall be. A grant may name an environment (`environment`) in place of its id."""
-
-    name: str
-    grants: Sequence[GrantRequest]
-    ttl_seconds: int | None = DEFAULT_TTL_SECONDS
-    max_ttl_seconds: int | None = None
-    renewable: bool = False
-    uses: int | None = None
-    networks: Sequence[str] = ()
-    metadata: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class GrantRequest:
-    """A grant that is asked for: `permissions` on exactly one of the others. `environment` is a name or an id."""
-
-    permissions: frozenset[Permission]
-    environment: str | None = None
-    environment_id: str | None = None
-    path: str | None = None
-    globals: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +68,7 @@ class Tokens:
         Raises `NotGranted`, `NotFound` for an environment that is not there, `QuotaExceeded`, `InvalidInput`.
         """
         principal.require_current_secret()
-        # Counted first: each grant may cost a look into the database, and other writers wait meanwhile.
-        if not 1 <= len(request.grants) <= GRANTS_MAX:
-            raise InvalidInput(f"A token has 1 to {GRANTS_MAX} grants.", path="grants")
+        request.check()
         grants = tuple(
             self._granted(unit, principal, wish, f"grants.{position}") for position, wish in enumerate(request.grants)
         )
@@ -111,6 +82,7 @@ class Tokens:
         principal.require_current_secret()
         parent = _existing(unit.tokens.by_id(principal.id))
         self._end_oldest_login(unit, principal)
+        # Not checked again: a token that was made under older rules can still log in.
         request = TokenRequest(
             parent.name,
             (),

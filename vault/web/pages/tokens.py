@@ -25,6 +25,8 @@ from vault.web.pages.token_form import KINDS, LIVES, TokenForm
 blueprint = new_blueprint("tokens", RouteClass.SESSION)
 
 _PAGE = 50
+_FIELDS = {"name": "name", "ttl": "ttl", "ttl_seconds": "ttl", "networks": "networks", "uses": "uses"}
+"""What the form calls the fields of a `TokenRequest`."""
 
 
 @blueprint.get("/tokens")
@@ -111,8 +113,10 @@ def _form(form: TokenForm, status: int = 200, faults: dict[str, str] | None = No
 
 def _place(error: InvalidInput | Conflict) -> str:
     """The field, or the row of grants, that an error is about; the whole form where it is none of these."""
-    path = ".".join(getattr(error, "path", "").split(".")[:2])
-    return path if path in ("name", "ttl", "networks", "uses") or path.startswith("grants.") else "form"
+    name, *rest = getattr(error, "path", "").split(".")
+    if name == "grants" and rest:
+        return f"grants.{rest[0]}"
+    return _FIELDS.get(name, "form")
 
 
 def _environments() -> list[Environment]:

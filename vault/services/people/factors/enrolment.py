@@ -12,6 +12,7 @@ from typing import Any
 
 from vault.errors import BadSecondFactor, Conflict, InvalidInput, NotFound
 from vault.model.action import Action
+from vault.model.names import check_label
 from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.clock import Clock
@@ -262,6 +263,4 @@ def _factor(row: Record) -> Factor:
 
 def _checked_name(name: str, kind: Kind) -> str:
     name = name.strip()
-    if len(name) > NAME_MAX_CHARACTERS or not name.isprintable():
-        raise InvalidInput(f"A name has at most {NAME_MAX_CHARACTERS} printable characters.", path="name")
-    return name or _DEFAULT_NAMES[kind]
+    return check_label(name, NAME_MAX_CHARACTERS) if name else _DEFAULT_NAMES[kind]

@@ -1,0 +1,26 @@
+"""What a name may hold that people give to their tokens and second factors.
+
+Names of environments and variables have their own rule (`vault.model.environment`): they are stored, looked up and
+written back by other programs, so a character that was once accepted must stay accepted. Usernames are stricter
+(`vault.services.people.accounts`).
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+from vault.errors import InvalidInput
+
+_REFUSED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Control and format characters, half a surrogate pair, line and paragraph separators. With one of these, two names
+look alike, or one name breaks a line of a terminal or a log. `str.isprintable` would refuse new emoji on an old Python.
+"""
+
+
+def check_label(name: str, most: int, *, path: str = "name") -> str:
+    """Return `name`, or raise `InvalidInput`: 1 to `most` characters, not only spaces, all visible, in one line."""
+    if not 1 <= len(name) <= most or not name.strip():
+        raise InvalidInput(f"A name has 1 to {most} characters, and not only spaces.", path=path)
+    if any(unicodedata.category(character) in _REFUSED for character in name):
+        raise InvalidInput("A name has no line breaks, no control characters and no invisible ones.", path=path)
+    return name
