@@ -1,30 +1,30 @@
-"""Every error that Strongroom raises on purpose. This file knows no HTTP: `api/problems.py` gives statuses.
+"""Every error that Strongroom raises on purpose. It knows no HTTP: `api/problems.py` maps errors to statuses.
 
 StrongroomError
 ├── SettingsError               a setting is missing or unusable
-├── InvalidInput                the caller sent what cannot be accepted; `path` says where
-│   ├── BadJson                 the body is no JSON, or not one that is taken
+├── InvalidInput                the request cannot be accepted; `path` says where
+│   ├── BadJson                 the body is not JSON, or not acceptable JSON
 │   ├── FormatError             a file's text cannot be read or written in its format
-│   ├── QuotaExceeded           the caller has reached a limit of the operator's
-│   ├── ResolutionTooLarge      references expand past their bound
+│   ├── QuotaExceeded           the caller has reached a limit that the operator has set
+│   ├── ResolutionTooLarge      references expand past their limit
 │   └── TooLarge                a body, an environment or a value is over its size limit
 ├── NotAuthenticated            no credential, or one that is not valid (all causes look the same)
 │   ├── BadLogin                a wrong name or password (all causes look the same)
-│   ├── SecondFactorRequired    the password was right, and is not enough
-│   └── BadSecondFactor         a second factor that is not taken (all causes look the same)
-├── Forbidden                   the credential is good, and this call is not for its kind
+│   ├── SecondFactorRequired    the password was right, but a second factor is needed
+│   └── BadSecondFactor         a second factor was refused (all causes look the same)
+├── Forbidden                   the credential is valid, but its kind may not make this call
 │   └── StepUpRequired          a recent login is needed first
-├── NotFound                    no such thing, or one that the caller was not granted
-│   ├── NotGranted              told as NotFound by our own face, as "permission denied" by Vault's
+├── NotFound                    it does not exist, or the caller has no right to it
+│   ├── NotGranted              reported as NotFound by our API, as "permission denied" by /v1
 │   └── RevisionDeleted         the revision is deleted or destroyed
-├── MethodNotAllowed            the address exists and takes other methods
+├── MethodNotAllowed            the address exists, but only for other methods
 ├── Conflict                    the state does not allow it
 │   ├── NameTaken               another living environment or user has this name
 │   ├── PreconditionFailed      If-Match names a revision that is no longer current
 │   ├── PreconditionRequired    this write must say which revision it replaces
 │   ├── IdempotencyMismatch     the Idempotency-Key was used for a different request
-│   ├── NewerFormat             a newer release of Strongroom stored it, in a form that this one does not know
-│   └── ClientSealed            the values are sealed by their owner's device
+│   ├── NewerFormat             a newer release stored it, in a format that this one does not know
+│   └── ClientSealed            a device of the owner has sealed the values
 ├── TooManyRequests             slow down; `retry_after_seconds`
 ├── Unavailable                 not now; `retry_after_seconds`
 │   ├── DatabaseUnavailable     the database does not answer or takes no writes
@@ -33,16 +33,16 @@ StrongroomError
 │   ├── NewerRowFormat          a newer release writes rows that this process cannot check
 │   ├── NotReady                this worker cannot read, record or write; the reasons say why
 │   ├── AuditUnavailable        the read cannot be recorded, so it is not answered
-│   └── OutcomeUnknown          the write may or may not have happened; ask again with the same key
-├── IntegrityError              stored bytes are not what this vault stored; nothing more is told
-│   ├── BlobError               a blob does not open
+│   └── OutcomeUnknown          the write may or may not have happened; repeat it with the same key
+├── IntegrityError              stored bytes are not what this vault stored; the caller gets no details
+│   ├── BlobError               a blob cannot be opened
 │   ├── SignatureError          a checkpoint of the audit is not signed by this vault
-│   └── MacError                a row of authority was not written by this vault
-├── KeyProviderError            the provider refuses, and asking again will not help
-│   └── KeyringError            the keyring file is missing, another vault's, or not safe to use
-├── StorageError                the database cannot be used as it is (schema, contents)
-├── BackupError                 an archive, or a place where archives lie, cannot be used
-│   └── ErasedListError         a list of erased keys is not as this vault has signed it
+│   └── MacError                a signed row was not written by this vault
+├── KeyProviderError            the provider refuses, and a retry will not help
+│   └── KeyringError            the keyring file is missing, belongs to another vault, or is unsafe
+├── StorageError                the database cannot be used in its present state (schema, contents)
+├── BackupError                 an archive, or a place for archives, cannot be used
+│   └── ErasedListError         a list of erased keys is not the one that this vault has signed
 ├── TransportError              the SDK could not reach the server, or did not understand it
 └── ServerError                 the server failed; its request id is in the message
 """
@@ -53,15 +53,15 @@ from typing import Any, ClassVar
 
 
 class StrongroomError(Exception):
-    """The root. `code` is stable and meant for programs; `str(error)` is a sentence for people."""
+    """The base class. `code` is stable and meant for programs. `str(error)` is a sentence for people."""
 
     code: ClassVar[str] = "internal"
     sentence: ClassVar[str] = "Something went wrong."
 
     request: tuple[str, str] | None = None
-    """Method and path of the call that failed; the SDK fills it in."""
+    """Method and path of the failed call. The SDK sets it."""
     request_id: str = ""
-    """What the server's operator can look for; the SDK fills it in."""
+    """The id by which the server's operator can find this call in the logs. The SDK sets it."""
 
     def __init__(self, message: str | None = None) -> None:
         super().__init__(message or self.sentence)
@@ -79,10 +79,10 @@ class SettingsError(StrongroomError):
 
 
 class InvalidInput(StrongroomError):
-    """The caller sent what cannot be accepted. `path` is the field's path, as `variables.3.name`."""
+    """The request cannot be accepted. `path` is the path of the field, such as `variables.3.name`."""
 
     code = "invalid_input"
-    sentence = "The request cannot be accepted as it is."
+    sentence = "The request cannot be accepted."
 
     def __init__(self, message: str | None = None, *, path: str = "") -> None:
         super().__init__(message)
@@ -90,10 +90,10 @@ class InvalidInput(StrongroomError):
 
 
 class BadJson(InvalidInput):
-    """The body is no JSON, or not one that is taken (too deep, a name twice, not UTF-8)."""
+    """The body is not JSON, or not acceptable JSON (too deep, a name twice, not UTF-8)."""
 
     code = "bad_json"
-    sentence = "The request body is no JSON that can be read."
+    sentence = "The request body is not valid JSON."
 
 
 class FormatError(InvalidInput):
@@ -109,7 +109,7 @@ class QuotaExceeded(InvalidInput):
 
 
 class ResolutionTooLarge(InvalidInput):
-    """The references of an environment expand past their bound of 4 MiB."""
+    """The references of an environment expand past the limit of 4 MiB."""
 
     code = "resolution_too_large"
     sentence = "The references in this environment expand to more than 4 MiB."
@@ -122,14 +122,14 @@ class TooLarge(InvalidInput):
 
 
 class NotAuthenticated(StrongroomError):
-    """No credential, or one that is not valid; every cause looks the same."""
+    """There is no credential, or it is not valid. Every cause looks the same."""
 
     code = "not_authenticated"
     sentence = "A valid credential is needed."
 
 
 class BadLogin(NotAuthenticated):
-    """The name or the password is wrong; every cause looks the same."""
+    """The name or the password is wrong. Every cause looks the same."""
 
     code = "bad_login"
     sentence = "The username or the password is wrong."
@@ -138,12 +138,13 @@ class BadLogin(NotAuthenticated):
 class SecondFactorRequired(NotAuthenticated):
     """The password was right, and the account has a second factor. `challenge_id` continues the login.
 
-    `kinds` are those that will be taken ("totp", "passkey", "recovery"), until `expires_us`; `passkey` is what a
-    browser needs to ask for one. Without a `challenge_id` there is no way on.
+    `kinds` are the accepted factors ("totp", "passkey", "recovery"), until `expires_us`. `passkey` is what a browser
+    needs
+    to ask for one. Without a `challenge_id`, the login cannot be continued.
     """
 
     code = "second_factor_required"
-    sentence = "This account needs its second factor."
+    sentence = "This account needs a second factor."
 
     def __init__(
         self,
@@ -162,35 +163,37 @@ class SecondFactorRequired(NotAuthenticated):
 
 
 class BadSecondFactor(NotAuthenticated):
-    """The second factor is wrong or used, or its challenge unknown, over or another's; every cause looks the same."""
+    """The second factor is wrong or used, or the challenge is unknown, expired or another's. Every cause looks the
+    same.
+    """
 
     code = "bad_second_factor"
-    sentence = "The second factor was not accepted. Try it again; after a few attempts or minutes, log in anew."
+    sentence = "The second factor was not accepted. Try again. After a few attempts or minutes, start the login again."
 
 
 class Forbidden(StrongroomError):
-    """The credential is good, and this call is not for its kind."""
+    """The credential is valid, but its kind may not make this call."""
 
     code = "forbidden"
     sentence = "This credential may not make this call."
 
 
 class StepUpRequired(Forbidden):
-    """The session is good, and this call needs one that has proven itself more recently, with all its factors."""
+    """The session is valid, but this call needs a more recent proof of identity, with all factors."""
 
     code = "step_up_required"
-    sentence = "Prove again first that it is you, with your password and your second factor if you have one."
+    sentence = "Confirm your identity first, with your password and your second factor if you have one."
 
 
 class NotFound(StrongroomError):
-    """There is no such thing, or the caller was not granted it."""
+    """It does not exist, or the caller has no right to it."""
 
     code = "not_found"
-    sentence = "There is no such thing here."
+    sentence = "It does not exist, or you have no right to it."
 
 
 class NotGranted(NotFound):
-    """The caller was not granted it. Our own face tells it exactly as `NotFound`."""
+    """The caller has no right to it. Our own API reports it exactly as `NotFound`."""
 
 
 class RevisionDeleted(NotFound):
@@ -201,17 +204,17 @@ class RevisionDeleted(NotFound):
 
 
 class MethodNotAllowed(StrongroomError):
-    """The address exists and takes other methods."""
+    """The address exists, but only for other methods."""
 
     code = "method_not_allowed"
-    sentence = "This address does not take that method."
+    sentence = "This address does not support that method."
 
 
 class Conflict(StrongroomError):
-    """The state of the thing does not allow it."""
+    """The state of the object does not allow the call."""
 
     code = "conflict"
-    sentence = "The present state does not allow this."
+    sentence = "The current state does not allow this."
 
 
 class NameTaken(Conflict):
@@ -225,14 +228,14 @@ class PreconditionFailed(Conflict):
     """If-Match names a revision that is no longer the current one."""
 
     code = "precondition_failed"
-    sentence = "Somebody changed it in the meantime: read it again, then write."
+    sentence = "Someone else has changed it in the meantime. Read it again, then write."
 
 
 class PreconditionRequired(Conflict):
-    """This write replaces everything and must say which revision it replaces."""
+    """This write replaces everything, so it must say which revision it replaces."""
 
     code = "precondition_required"
-    sentence = "Send If-Match with the ETag that you read, or If-None-Match: * where there is no revision yet."
+    sentence = "Send If-Match with the ETag that you read, or If-None-Match: * if there is no revision yet."
 
 
 class IdempotencyMismatch(Conflict):
@@ -243,24 +246,24 @@ class IdempotencyMismatch(Conflict):
 
 
 class NewerFormat(Conflict):
-    """A newer release stored this in a form that this release does not know. Nothing is damaged."""
+    """A newer release stored this in a format that this release does not know. Nothing is damaged."""
 
     code = "newer_format"
     sentence = "A newer release of Strongroom wrote this, and this server cannot read it. Upgrade the server."
 
 
 class ClientSealed(Conflict):
-    """The values are sealed by their owner's device; the server cannot read them."""
+    """A device of the owner has sealed the values. The server cannot read them."""
 
     code = "client_sealed"
-    sentence = "This environment is sealed by its owner's device; the server cannot open it."
+    sentence = "A device of the owner has sealed this environment. The server cannot open it."
 
 
 class TooManyRequests(StrongroomError):
-    """Slow down. `retry_after_seconds` says for how long."""
+    """The caller is too fast. `retry_after_seconds` says how long to wait."""
 
     code = "too_many_requests"
-    sentence = "Too many requests: wait a little."
+    sentence = "Too many requests. Wait a moment, then try again."
 
     def __init__(self, message: str | None = None, *, retry_after_seconds: int = 1) -> None:
         super().__init__(message)
@@ -268,10 +271,10 @@ class TooManyRequests(StrongroomError):
 
 
 class Unavailable(StrongroomError):
-    """Not now. `retry_after_seconds` says when to ask again."""
+    """The service cannot answer now. `retry_after_seconds` says when to try again."""
 
     code = "unavailable"
-    sentence = "The service cannot answer just now."
+    sentence = "The service cannot answer at the moment. Try again later."
 
     def __init__(self, message: str | None = None, *, retry_after_seconds: int = 1) -> None:
         super().__init__(message)
@@ -282,14 +285,14 @@ class DatabaseUnavailable(Unavailable):
     """The database does not answer, or takes no writes."""
 
     code = "database_unavailable"
-    sentence = "The database does not answer just now."
+    sentence = "The database does not answer at the moment. Try again later."
 
 
 class KeyProviderUnavailable(Unavailable):
     """The master key's provider does not answer."""
 
     code = "key_provider_unavailable"
-    sentence = "The master key's provider does not answer just now."
+    sentence = "The key provider does not answer at the moment. Try again later."
 
 
 class VaultLocked(Unavailable):
@@ -322,67 +325,70 @@ class AuditUnavailable(Unavailable):
     """The read cannot be recorded: the audit's spool is full, or its disk takes no writes."""
 
     code = "audit_unavailable"
-    sentence = "The audit cannot be written just now, and nothing is read without it."
+    sentence = "The audit cannot be written at the moment, so nothing can be read. Try again later."
 
 
 class OutcomeUnknown(Unavailable):
-    """The write may or may not have happened; the same Idempotency-Key makes asking again safe."""
+    """The write may or may not have happened. It is safe to repeat it with the same Idempotency-Key."""
 
     code = "outcome_unknown"
-    sentence = "The connection to the database broke during the commit: the change may or may not be stored."
+    sentence = (
+        "The database connection failed during the commit. The change may or may not be stored: check before you "
+        "repeat it."
+    )
 
 
 class IntegrityError(StrongroomError):
-    """Stored bytes are not what this vault stored. The caller is told nothing more."""
+    """Stored bytes are not what this vault stored. The caller gets no details."""
 
     code = "internal"
     sentence = "The server failed to answer."
 
 
 class BlobError(IntegrityError):
-    """A blob does not open: wrong key, wrong place, or changed bytes; one message for all causes."""
+    """A blob cannot be opened: wrong key, wrong place, or changed bytes. There is one message for all causes."""
 
-    sentence = "The sealed data does not open."
+    sentence = "The sealed data cannot be opened."
 
 
 class SignatureError(IntegrityError):
-    """A checkpoint of the audit is not signed by this vault, or is none."""
+    """A checkpoint of the audit is not signed by this vault, or is not a checkpoint."""
 
-    sentence = "This is no checkpoint that this vault has signed."
+    sentence = "This vault has not signed this checkpoint."
 
 
 class MacError(IntegrityError):
-    """A row that carries authority was not written by this vault."""
+    """A signed row was not written by this vault."""
 
     sentence = "A stored row was not written by this vault."
 
 
 class KeyProviderError(StrongroomError):
-    """The key provider refuses, and asking again will not help."""
+    """The key provider refuses, and a retry will not help."""
 
     code = "key_provider_refused"
 
 
 class KeyringError(KeyProviderError):
-    """The keyring file is missing, another vault's, or not safe to use."""
+    """The keyring file is missing, belongs to another vault, or is not safe to use."""
 
     code = "bad_keyring"
 
 
 class StorageError(StrongroomError):
-    """The database cannot be used as it is."""
+    """The database cannot be used in its present state."""
 
     code = "bad_storage"
 
 
 class BackupError(StrongroomError):
-    """An archive, or a place where archives lie, cannot be used."""
+    """An archive, or a place for archives, cannot be used."""
 
     code = "bad_backup"
 
 
 class ErasedListError(BackupError):
-    """The list of erased keys that lies beside archives is not as this vault has signed it."""
+    """The list of erased keys beside the archives is not the one that this vault has signed."""
 
     code = "bad_erased_list"
 
@@ -394,7 +400,7 @@ class TransportError(StrongroomError):
 
 
 class ServerError(StrongroomError):
-    """The server failed. The message carries the request id that its operator can look for."""
+    """The server failed. The message has the request id, which helps the operator to find the cause."""
 
     code = "internal"
     sentence = "The server failed to answer."

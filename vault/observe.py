@@ -1,4 +1,4 @@
-"""What operators see: structured logs (structlog) and Prometheus metrics. Neither ever carries a secret."""
+"""Logs (structlog) and Prometheus metrics for operators. Neither contains secrets."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ MASKED_NAMES = frozenset(
         "set_cookie token value values variables x_api_key x_vault_token"
     ).split()
 )
-"""Names of fields whose content is never logged, whoever asks for it."""
+"""Names of fields whose content is never logged."""
 
 _TOKEN = re.compile(r"srm_([a-z])_[0-9A-Za-z]+")
 
 _TELLING_ERRORS = (StrongroomError, OSError, ImportError)
-"""Errors whose message cannot quote what a caller sent: our own sentences, the system's, the importer's."""
+"""Errors whose message cannot quote input: our own sentences, the operating system's, the importer's."""
 
 
 # -- Logs ------------------------------------------------------------------------------------------------------
 
 
 def configure(*, level: str = "info", style: str = "json", stream: TextIO | None = None) -> None:
-    """Send all logs of this process, the standard library's too, to `stream` (stderr) as JSON or for a console."""
+    """Send all logs of this process, also the standard library's, to `stream` (stderr) as JSON or for a console."""
     stream = sys.stderr if stream is None else stream
     number = logging.getLevelNamesMapping()[level.upper()]
     shared: list[structlog.typing.Processor] = [
@@ -61,19 +61,21 @@ def configure(*, level: str = "info", style: str = "json", stream: TextIO | None
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    # Below warning, libraries describe their own work, with the caller's data in it (statements, headers).
+    # Below level warning, libraries log details with the caller's data (statements, headers).
     root.setLevel(max(number, logging.WARNING))
 
 
 def _renderer(style: str) -> structlog.typing.Processor:
     if style == "console":
-        # Its default traceback shows local variables, which is where the secrets are.
+        # The default traceback shows local variables, which contain secrets.
         return structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     return structlog.processors.JSONRenderer()
 
 
 def mask_secrets(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """A structlog processor: hides fields with a telling name, and anything that looks like a token of ours."""
+    """A structlog processor. It hides fields with names like `password`, and anything that looks like a token
+    of ours.
+    """
     for name, content in event.items():
         event[name] = MASK if _is_masked(name) else _masked(content)
     return event
@@ -98,7 +100,9 @@ def _masked(content: Any) -> Any:
 
 
 def render_exception(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """A structlog processor: `exc_info` → text with frames and types, without locals and without quoted input."""
+    """A structlog processor. It turns `exc_info` into text with frames and types, without local variables or quoted
+    input.
+    """
     info = event.pop("exc_info", None)
     if info is True:
         info = sys.exc_info()
@@ -109,9 +113,9 @@ def render_exception(_logger: object, _method: str, event: MutableMapping[str, A
 
 
 def describe(error: BaseException) -> str:
-    """The traceback of `error` and of what caused it.
+    """Return the traceback of `error` and of its causes.
 
-    The message of a foreign exception is left out: `int("hunter2")` would put a password into the log.
+    Messages of foreign exceptions are left out: `int("hunter2")` would put a password into the log.
     """
     parts: list[str] = []
     seen: set[int] = set()
@@ -136,9 +140,9 @@ _METHODS = frozenset("GET HEAD POST PUT PATCH DELETE OPTIONS".split())
 
 
 def use_metrics_directory(directory: Path) -> None:
-    """Let all processes of this server share their counts through files in `directory`, which is emptied.
+    """Make all processes of this server share their counts through files in `directory`, which is emptied.
 
-    Must come before the first use of `metrics()`: prometheus_client reads the variable when it is imported.
+    Call this before the first use of `metrics()`: prometheus_client reads the variable when it is imported.
     """
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True, mode=0o700)
@@ -146,10 +150,10 @@ def use_metrics_directory(directory: Path) -> None:
 
 
 class Metrics:
-    """Every metric of the server. Labels come from closed sets, never from what a caller sent."""
+    """All metrics of the server. Labels come from fixed sets, never from a caller."""
 
     def __init__(self) -> None:
-        # Imported late, so that `use_metrics_directory` can come first, and the command never pays for it.
+        # Import late, so that `use_metrics_directory` can come first and the command starts faster.
         from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
         self.registry = CollectorRegistry()
@@ -158,7 +162,7 @@ class Metrics:
             ("method", "route", "status"), registry=self.registry,
         )  # fmt: skip
         self.durations = Histogram(
-            "strongroom_request_duration_seconds", "From the full header to the answer, by method and route.",
+            "strongroom_request_duration_seconds", "Seconds from the full header to the answer, by method and route.",
             ("method", "route"), registry=self.registry,
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15),
         )  # fmt: skip
@@ -167,7 +171,7 @@ class Metrics:
             ("cause",), registry=self.registry,
         )  # fmt: skip
         self.integrity_errors = Counter(
-            "strongroom_integrity_errors", "Stored bytes that are not what this vault stored: wake somebody up.",
+            "strongroom_integrity_errors", "Stored bytes that this vault did not store. Alert an operator at once.",
             ("kind",), registry=self.registry,
         )  # fmt: skip
         self.logins = Counter("strongroom_logins", "Logins by outcome.", ("outcome",), registry=self.registry)
@@ -176,11 +180,11 @@ class Metrics:
             registry=self.registry, multiprocess_mode="livesum",
         )  # fmt: skip
         self.in_flight = Gauge(
-            "strongroom_requests_in_flight", "Requests that hold or wait for a thread, looked at each second.",
+            "strongroom_requests_in_flight", "Requests that use a thread or wait for one, measured each second.",
             registry=self.registry, multiprocess_mode="livesum",
         )  # fmt: skip
         self.connections = Gauge(
-            "strongroom_connections", "Open connections, looked at each second.",
+            "strongroom_connections", "Open connections, measured each second.",
             registry=self.registry, multiprocess_mode="livesum",
         )  # fmt: skip
         self._add_forwarding()
@@ -220,7 +224,7 @@ class Metrics:
 
     def record_request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one answer."""
-        # Looking labels up anew costs more than the counting.
+        # Looking up labels takes longer than counting.
         pair = self._seen.get((method, route, status))
         if pair is None:
             known = method if method in _METHODS else "OTHER"
@@ -231,7 +235,7 @@ class Metrics:
         pair[1].observe(seconds)
 
     def scrape(self) -> bytes:
-        """The metrics of all processes of this server, in Prometheus' text format."""
+        """Return the metrics of all processes of this server, in Prometheus' text format."""
         from prometheus_client import CollectorRegistry, generate_latest
         from prometheus_client.multiprocess import MultiProcessCollector
 
@@ -244,12 +248,12 @@ class Metrics:
 
 @functools.cache
 def metrics() -> Metrics:
-    """The metrics of this process."""
+    """Return the metrics of this process."""
     return Metrics()
 
 
 def forget_process(pid: int) -> None:
-    """Take the gauges of a process that has ended out of the sums; its counts stay."""
+    """Remove the gauges of an ended process from the sums. Its counts stay."""
     if _DIRECTORY_VARIABLE in os.environ:
         from prometheus_client.multiprocess import mark_process_dead
 

@@ -1,7 +1,7 @@
-"""Environment variables → one frozen `Settings`. Every name starts with `STRONGROOM_`.
+"""Reads the settings from environment variables into one frozen `Settings`. Every name starts with `STRONGROOM_`.
 
-A setting that holds a secret may be given as `NAME_FILE` too: a path whose content is the value, less one
-trailing newline. Giving both is an error, because nobody could tell which one was meant.
+A secret setting may also be given as `NAME_FILE`: the path of a file that contains the value. One trailing newline
+is removed. Giving both is an error, because it is unclear which one is meant.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How one vault is run. Durations carry their unit in the name; sizes are bytes."""
+    """The settings of one vault. The names of durations have their unit; sizes are in bytes."""
 
     data_dir: Path
     keyring: Path
-    # Both may hold a password, and a repr ends up in tracebacks.
+    # Both may contain a password, and a repr ends up in tracebacks.
     database_url: str = field(repr=False)
     redis_url: str = field(default="", repr=False)
     bind: str = "127.0.0.1:8443"
@@ -99,50 +99,52 @@ class Settings:
 
     @property
     def embedded(self) -> bool:
-        """Whether the database is the built-in SQLite file, which `serve` may set up and upgrade by itself."""
+        """Whether the database is the built-in SQLite file, which `serve` may create and upgrade itself."""
         return self.database_url.startswith("sqlite")
 
     @property
     def buffered_bytes_per_caller(self) -> int:
-        """Memory that a worker holds for one caller or one connection: a quarter, but at least two large bodies."""
+        """The memory that a worker holds for one caller or one connection: a quarter, but at least two large bodies."""
         return max(self.buffered_bytes // 4, 4 * 1024 * 1024)
 
     @property
     def origin(self) -> str:
-        """Where browsers find this vault. It is a setting, because whoever sends a request chooses its Host."""
+        """The address of this vault for browsers. It is a setting because the sender of a request chooses its Host
+        header.
+        """
         port = self.bind.rpartition(":")[2]
         return self.public_url or ("https://localhost" if port == "443" else f"https://localhost:{port}")
 
     @property
     def public_host(self) -> str:
-        """The name in `origin`."""
+        """The host name in `origin`."""
         return urlsplit(self.origin).hostname or ""
 
     def with_changes(self, **changes: Any) -> Settings:
-        """A copy with some settings changed, as command-line flags do."""
+        """Return a copy with some settings changed, as command-line flags do."""
         return replace(self, **changes)
 
 
 SPOOL_LEAST_BYTES = 1024 * 1024
 BACKUP_KEEP_MOST_DAYS = 30
-"""What somebody has had erased is in no backup after so long: archives with key tables are kept no longer."""
+"""No backup keeps erased data longer than this: older archives with key tables are deleted."""
 
 BACKUP_PLACE = re.compile(r"dir:/.*|s3://[^/,]+(/[^,]*)?")
 
 FORWARD_TARGET = re.compile(
     r"|stdout|file:/.+|syslog|syslog(\+tcp|\+tls)?:(?P<host>\[[0-9a-fA-F:.]+\]|[\w.-]+)(:(?P<port>\d{1,5}))?"
 )
-"""Where the audit may be forwarded to; nothing is nowhere."""
+"""Targets for forwarded audit events. The empty value forwards nothing."""
 
 LISTENER = re.compile(r"(\[[\w:.%]+\]|[\w.-]*):\d{1,5}")
-"""Where to listen, as `127.0.0.1:8443`, `[::1]:8443` or, on every address, `:8443`."""
+"""A listening address, as `127.0.0.1:8443`, `[::1]:8443` or, for every address, `:8443`."""
 
 ORIGIN = re.compile(r"https://([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(:[1-9]\d{0,4})?")
 
 BOOLEANS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
 
 KEY_PROVIDERS = ("file", "passphrase", "awskms", "pkcs11", "transit")
-"""Who may hold the master key, as in `vault.keys.PROVIDERS`, which stands above this file."""
+"""The key providers, as in `vault.keys.PROVIDERS`, which this file must not import."""
 
 _MAY_BE_ZERO = frozenset(
     {
@@ -168,10 +170,11 @@ SECRET_SETTINGS = frozenset({"database_url", "redis_url", "passphrase", "pkcs11_
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:
-    """Read all settings from `environ` (by default the process's own).
+    """Read all settings from `environ`, by default the environment of this process.
 
-    Raises `SettingsError`, with the variable's name, on an unknown `STRONGROOM_` name (a misspelt limit must
-    not be ignored in silence) and on any value that cannot be used.
+    Raises `SettingsError` with the variable's name for an unknown `STRONGROOM_` name, because a misspelt limit must not
+    be
+    ignored, and for any value that cannot be used.
     """
     environ = os.environ if environ is None else environ
     given = _gather(environ)
@@ -203,7 +206,7 @@ CLIENT_NAMES = frozenset(
         "NO_KEYCHAIN",
     }
 )
-"""Names that belong to the command and the SDK; the server leaves them alone."""
+"""Names of the command and the SDK. The server ignores them."""
 
 
 def _gather(environ: Mapping[str, str]) -> dict[str, str]:
@@ -219,26 +222,26 @@ def _gather(environ: Mapping[str, str]) -> dict[str, str]:
         if name.removesuffix("_file") in SECRET_SETTINGS and name.endswith("_file"):
             name, text = name.removesuffix("_file"), read_secret_file(variable, text)
         if name not in known:
-            raise SettingsError(f"{variable} is not a setting of Strongroom; look for a spelling mistake.")
+            raise SettingsError(f"{variable} is not a setting of Strongroom. Check the spelling.")
         if name in given:
-            raise SettingsError(f"{PREFIX}{name.upper()} and its _FILE form are both set; keep one.")
+            raise SettingsError(f"{PREFIX}{name.upper()} and its _FILE form are both set. Remove one.")
         given[name] = text
     return given
 
 
 def _add_credential(given: dict[str, str], environ: Mapping[str, str]) -> None:
-    """The passphrase that systemd (`LoadCredential=passphrase:…`) has laid ready for this service."""
+    """Add the passphrase that systemd provides to this service (`LoadCredential=passphrase:…`)."""
     directory = environ.get("CREDENTIALS_DIRECTORY", "")
     credential = Path(directory, "passphrase")
     if not directory or not credential.exists():
         return
     if "passphrase" in given:
-        raise SettingsError("STRONGROOM_PASSPHRASE and the credential named passphrase are both set; keep one.")
+        raise SettingsError("STRONGROOM_PASSPHRASE and the credential named passphrase are both set. Remove one.")
     given["passphrase"] = read_secret_file("CREDENTIALS_DIRECTORY", str(credential))
 
 
 def read_secret_file(variable: str, path: str) -> str:
-    """The content of the file that `variable` names, less one trailing newline. Raises `SettingsError`."""
+    """Return the content of the file that `variable` names, without one trailing newline. Raises `SettingsError`."""
     try:
         return Path(path).read_text(encoding="utf-8").removesuffix("\n")
     except (OSError, UnicodeDecodeError) as error:
@@ -259,19 +262,19 @@ def _convert(name: str, kind: str, text: str) -> Any:
         if kind.startswith("tuple"):
             return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
     except (KeyError, ValueError) as error:
-        raise SettingsError(f"{variable} is {text!r}, which is no valid {kind.split('[')[0].lower()}.") from error
+        raise SettingsError(f"{variable} is {text!r}, which is not a valid {kind.split('[')[0].lower()}.") from error
     return text
 
 
 def check(settings: Settings) -> None:
-    """Raise `SettingsError` where a value cannot be used."""
+    """Raise `SettingsError` if a value cannot be used."""
     for each in fields(settings):
         _check_number(each.name, getattr(settings, each.name))
     if (settings.tls_cert is None) != (settings.tls_key is None):
-        raise SettingsError("STRONGROOM_TLS_CERT and STRONGROOM_TLS_KEY go together; one of them is missing.")
+        raise SettingsError("Set both STRONGROOM_TLS_CERT and STRONGROOM_TLS_KEY. One of them is missing.")
     if settings.plain_http and not settings.trusted_proxies:
         raise SettingsError(
-            "STRONGROOM_PLAIN_HTTP needs STRONGROOM_TRUSTED_PROXIES: the addresses of the proxy that ends TLS."
+            "STRONGROOM_PLAIN_HTTP needs STRONGROOM_TRUSTED_PROXIES: the addresses of the proxy that terminates TLS."
         )
     _check_addresses(settings)
     _check_public_url(settings.public_url)
@@ -282,39 +285,41 @@ def check(settings: Settings) -> None:
 
 
 def _check_addresses(settings: Settings) -> None:
-    # gunicorn takes a name without a port too, and would listen on 8000.
+    # gunicorn accepts a name without a port, and would listen on 8000.
     for name, bind in (("BIND", settings.bind), ("METRICS_BIND", settings.metrics_bind)):
         if (bind or name == "BIND") and (not LISTENER.fullmatch(bind) or int(bind.rpartition(":")[2]) > 65535):
-            raise SettingsError(f"{PREFIX}{name} is {bind!r}; it is a host and a port, as 127.0.0.1:8443.")
+            raise SettingsError(f"{PREFIX}{name} is {bind!r}. It must be a host and a port, such as 127.0.0.1:8443.")
 
 
 def _check_public_url(url: str) -> None:
-    # Exactly as a browser writes an origin, because passkeys are compared with it letter by letter.
+    # This must be exactly the origin that browsers send, because passkeys compare it letter by letter.
     if url and (not ORIGIN.fullmatch(url) or url.endswith(":443")):
         raise SettingsError(
-            "STRONGROOM_PUBLIC_URL is https://, a name in lower case and, unless it is 443, a port; nothing behind it."
+            "STRONGROOM_PUBLIC_URL must be https://host or https://host:port, in lower case, without :443 or a path."
         )
 
 
 def _check_argon2(settings: Settings) -> None:
-    # The floor is OWASP's second recommendation for Argon2id (19 MiB, t=2, p=1), 2026.
+    # The minimum is OWASP's second recommendation for Argon2id (19 MiB, t=2, p=1), 2026.
     if settings.argon2_memory_kib < 19 * 1024 or settings.argon2_passes < 2 or settings.argon2_lanes < 1:
-        raise SettingsError("Argon2id below 19 MiB, two passes and one lane is too weak to start with.")
+        raise SettingsError("Argon2id needs at least 19 MiB, two passes and one lane. Less is too weak.")
     if settings.argon2_memory_kib > 1024 * 1024 or settings.argon2_passes > 16 or settings.argon2_lanes > 16:
-        raise SettingsError("Argon2id above 1 GiB, 16 passes or 16 lanes would let a few logins stop the server.")
+        raise SettingsError(
+            "Argon2id may use at most 1 GiB, 16 passes and 16 lanes. With more, a few logins would stop the server."
+        )
 
 
 def _check_telling(settings: Settings) -> None:
-    """What the server says of itself: its contact, its audit and its logs."""
+    """Check the security contact, the audit and the logs."""
     if "\n" in settings.security_contact or "\r" in settings.security_contact:
-        raise SettingsError("STRONGROOM_SECURITY_CONTACT is one line, as mailto:security@example.org.")
+        raise SettingsError("STRONGROOM_SECURITY_CONTACT must be one line, such as mailto:security@example.org.")
     if settings.spool_bytes < SPOOL_LEAST_BYTES:
         raise SettingsError(f"STRONGROOM_SPOOL_BYTES must be at least {SPOOL_LEAST_BYTES}.")
     _check_forward(settings.audit_forward, settings.audit_forward_ca_file)
     if settings.log_format not in ("json", "console"):
-        raise SettingsError("STRONGROOM_LOG_FORMAT is json or console.")
+        raise SettingsError("STRONGROOM_LOG_FORMAT must be json or console.")
     if settings.log_level not in ("debug", "info", "warning", "error"):
-        raise SettingsError("STRONGROOM_LOG_LEVEL is debug, info, warning or error.")
+        raise SettingsError("STRONGROOM_LOG_LEVEL must be debug, info, warning or error.")
 
 
 def _check_forward(target: str, ca_file: Path | None) -> None:
@@ -349,26 +354,26 @@ def _check_forward(target: str, ca_file: Path | None) -> None:
 def _check_backup(settings: Settings) -> None:
     places = [place.strip() for place in settings.backup_to.split(",") if place.strip()]
     if not all(map(BACKUP_PLACE.fullmatch, places)):
-        raise SettingsError("STRONGROOM_BACKUP_TO is a list of dir:/an/absolute/path and s3://bucket/prefix.")
+        raise SettingsError("STRONGROOM_BACKUP_TO must be a list of dir:/an/absolute/path and s3://bucket/prefix.")
     if settings.backup_keep_days > BACKUP_KEEP_MOST_DAYS:
         raise SettingsError(
-            f"STRONGROOM_BACKUP_KEEP_DAYS is at most {BACKUP_KEEP_MOST_DAYS}: until the last archive is gone, what was "
-            "erased can be read in it."
+            f"STRONGROOM_BACKUP_KEEP_DAYS must be at most {BACKUP_KEEP_MOST_DAYS}. Old archives contain erased data "
+            "until they are deleted."
         )
 
 
 def _check_key_provider(settings: Settings) -> None:
     if settings.key_provider not in KEY_PROVIDERS:
-        raise SettingsError(f"STRONGROOM_KEY_PROVIDER is one of {', '.join(KEY_PROVIDERS)}.")
+        raise SettingsError(f"STRONGROOM_KEY_PROVIDER must be one of {', '.join(KEY_PROVIDERS)}.")
     if settings.transit_token and settings.transit_token_file:
-        raise SettingsError("STRONGROOM_TRANSIT_TOKEN and its _FILE form are both set; keep one.")
+        raise SettingsError("STRONGROOM_TRANSIT_TOKEN and its _FILE form are both set. Remove one.")
 
 
 def _check_number(name: str, value: Any) -> None:
     least = 0 if name in _MAY_BE_ZERO else 1
     if type(value) is int and value < least:
         raise SettingsError(f"{PREFIX}{name.upper()} must be at least {least}.")
-    # Written so that what is no number (nan) fails it too.
+    # Written so that nan fails it too.
     if type(value) is float and not 0 < value < math.inf:
         raise SettingsError(f"{PREFIX}{name.upper()} must be more than 0.")
 
@@ -379,6 +384,6 @@ def _default_data_dir(environ: Mapping[str, str]) -> Path:
 
 
 def _default_keyring(environ: Mapping[str, str]) -> Path:
-    # Not below the data directory: whoever copies the one must not get the other with it.
+    # Not below the data directory: a copy of one must not include the other.
     base = environ.get("XDG_CONFIG_HOME") or Path(environ.get("HOME", "/root"), ".config")
     return Path(base, "strongroom", "keyring", "master.json")

@@ -88,7 +88,7 @@ def test_a_traceback_has_frames_and_types_but_no_locals_and_no_foreign_message(s
 
 
 def test_our_own_sentences_and_the_systems_are_told() -> None:
-    assert "The sealed data does not open." in observe.describe(BlobError())
+    assert "The sealed data cannot be opened." in observe.describe(BlobError())
     assert "No such file" in observe.describe(FileNotFoundError(2, "No such file"))
 
 

@@ -1,4 +1,6 @@
-"""Work without a request. `Jobs` runs it in a thread of each worker; leases see to it that one worker does each."""
+"""Package jobs runs work that no request triggers. `Jobs` runs it in threads of each worker. A lease lets one worker at
+a time do a job.
+"""
 
 from vault.jobs.runner import Jobs
 

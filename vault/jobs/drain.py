@@ -1,4 +1,4 @@
-"""Drain: the reads that this host's spool holds go into the database; what dead workers have left behind goes too."""
+"""Drain: moves reads from this host's spool into the database, also those that ended workers have left."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from vault.services import Services
 
 
 def drain(services: Services) -> None:
-    """Bring in what is there. Raises what the database raises; the spool keeps all until it is stored."""
+    """Store all reads in the spool. Raises the database's errors; the spool keeps everything until it is stored."""
     if services.instance.locked:
         return
     try:

@@ -1,9 +1,9 @@
-"""What deletes by age waits when the clock leaps: a clock that is wrong once must destroy nothing.
+"""Delays jobs that delete by age after the clock jumps, so that one wrong clock destroys nothing.
 
-A machine that starts with a wrong clock would otherwise empty everybody's bin, and delete tokens that have not expired.
-Each run notes the time. Where over a day has passed since the last one, either nobody ran the vault or the clock was
-set. Then these jobs wait until the vault has run for six hours more, in all; by then an operator has been warned, or
-the clock is right again.
+Otherwise a machine that starts with a wrong clock would empty all bins and delete tokens that have not expired.
+Each run notes the time. If more than a day has passed since the last run, either the vault did not run or the clock
+was set. Then these jobs wait until the vault has run for six more hours in total. By then an operator has been warned,
+or the clock is right again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 LEAP_US = 26 * HOUR_US
 WAIT_US = 6 * HOUR_US
 _STEP_MOST_US = HOUR_US
-"""Jobs run every ten minutes: a longer gap was no time that the vault ran."""
+"""Jobs run every ten minutes. After a longer gap, the vault did not run all the time."""
 
 _ACCEPTED, _SEEN, _WAITED = "clock accepted", "clock seen", "clock waited"
 
@@ -29,7 +29,7 @@ Run = Callable[[Services], dict[str, int]]
 
 
 def explained(run: Run) -> Run:
-    """The job, which does nothing while the clock cannot be trusted."""
+    """Return the job, changed to do nothing while the clock cannot be trusted."""
 
     def run_if_explained(services: Services) -> dict[str, int]:
         with services.storage.write() as unit:
@@ -43,7 +43,7 @@ def explained(run: Run) -> Run:
 
 
 def _left_us(unit: UnitOfWork, now: int) -> int:
-    """How long to wait before anything is deleted by its age; 0 where the time that has passed is explained."""
+    """Return how long to wait before anything is deleted by age; 0 if the clock is trusted."""
     accepted, seen = unit.leases.until(_ACCEPTED), unit.leases.until(_SEEN)
     unit.leases.put(_SEEN, now)
     waited = unit.leases.until(_WAITED) or 0
@@ -54,7 +54,7 @@ def _left_us(unit: UnitOfWork, now: int) -> int:
             unit.leases.put(_WAITED, waited)
             return WAIT_US - waited
     if accepted is None or now > accepted or accepted - now > LEAP_US:
-        # It went back by more than a day: it was ahead when it was accepted.
+        # The clock went back by more than a day, so it was ahead when it was accepted.
         unit.leases.put(_ACCEPTED, now)
     unit.leases.give_back(_WAITED)
     return 0

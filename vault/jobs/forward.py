@@ -7,7 +7,7 @@ from vault.services.clock import SECOND_US
 
 LEASE = "forward"
 LEASE_US = 60 * SECOND_US
-"""Longer than one batch may take."""
+"""Longer than one batch takes."""
 
 
 def forward(services: Services, worker_id: str) -> None:

@@ -1,4 +1,4 @@
-"""Prune: events past their time go, where the operator has set one; verification stays whole."""
+"""Prune: deletes events that are older than the operator's limit. Verification still works."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from vault.services.clock import DAY_US
 
 
 def prune(services: Services) -> dict[str, int]:
-    """Delete events that are older than `audit_keep_days`; how many."""
+    """Delete events that are older than `audit_keep_days`. Returns how many."""
     days = services.settings.audit_keep_days
     if not days:
         return {}

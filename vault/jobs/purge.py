@@ -1,4 +1,4 @@
-"""Purge: what was deleted is gone for good after its time, and what nobody can use any more goes too."""
+"""Purge: deletes items in the bin for good after their time, and removes what has expired."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from vault.services.clock import DAY_US, SECOND_US
 from vault.services.people.throttle import REMEMBERED_US
 
 ENDED_KEPT_US = DAY_US
-"""Ended sessions and tokens stay for a day, so that somebody can still see what they were."""
+"""Ended sessions and tokens stay for a day, so that people can still see what they were."""
 CHANGES_KEPT_US = 90 * DAY_US
 LAPSED_KEPT_US = 600 * SECOND_US
 
 _SHRED_AT_ONCE = 200
-"""Environments in one transaction and one event: each may have thousands of revisions, and writers wait meanwhile."""
+"""Environments in one transaction and one event. Each may have thousands of revisions, and other writers wait."""
 
 
 def purge(services: Services) -> dict[str, int]:
-    """Delete all that is past its time, each kind in a transaction of its own; how many of each kind."""
+    """Delete everything that is past its time, each kind in its own transaction. Returns how many of each kind."""
     now = services.clock()
     deleted_before = now - services.settings.purge_after_days * DAY_US
     done = {"environments": 0}
@@ -40,7 +40,7 @@ def purge(services: Services) -> dict[str, int]:
 
 
 def _shred_some(services: Services, deleted_before_us: int) -> int:
-    """Shred environments whose time has passed; how many."""
+    """Shred environments whose time in the bin is over. Returns how many."""
     with services.storage.write() as unit:
         done = unit.shredding.deleted_before(deleted_before_us, services.clock(), _SHRED_AT_ONCE)
         if done.environments:

@@ -1,4 +1,4 @@
-"""Rewrap: user keys that a rotation has left under an older master key version move on by themselves, at leisure."""
+"""Rewrap: after a rotation, slowly wraps user keys with the new master key version."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from vault.services.keys.rewrapping import Pace
 PRINCIPAL = host_operator("jobs")
 
 LEISURE = Pace(per_second=500, seconds=30.0)
-"""Slow enough that nobody notices; `strongroom keys rewrap` does it at once."""
+"""Slow enough not to disturb requests. `strongroom keys rewrap` does it at once."""
 
 
 def rewrap(services: Services) -> dict[str, int]:
-    """Move some keys, and have providers destroy what the vault has let go; how many of each."""
+    """Rewrap some keys, and make providers destroy versions that the vault has released. Returns how many of each."""
     return {
         "rewrapped": services.keys.rewrapping.run(PRINCIPAL, LEISURE).done,
         "destroyed": services.keys.master.finish_destroying(PRINCIPAL),

@@ -2,19 +2,19 @@
 
 | job    | every     | who runs it                                                                |
 |--------|-----------|----------------------------------------------------------------------------|
-| watch  | 0.5 s     | each worker, in a thread of its own: is the vault locked? It waits for nobody |
-| learn  | 0.5 s     | each worker: what is new about keys, can I use it?                         |
-| beat   | 5 s       | each worker, and at once when it has learned: I live, and this is what I know |
-| touch  | 10 s      | each worker: when its sessions and tokens were last used                   |
-| purge  | 10 min    | one worker, under a lease                                                  |
-| rewrap | 1 min     | one worker, under a lease: what a rotation has left behind                 |
-| age    | 10 min    | one worker, under a lease: rotate keys by age, where that is set           |
-| formats | 5 s      | one worker, under a lease, if a row format is not open yet                 |
+| watch  | 0.5 s     | each worker, in a separate thread that nothing blocks: whether the vault is locked |
+| learn  | 0.5 s     | each worker: reads changes to keys and tries whether it can use them       |
+| beat   | 5 s       | each worker, and at once after it learns: its heartbeat and what it knows about keys |
+| touch  | 10 s      | each worker: stores when its sessions and tokens were last used            |
+| purge  | 10 min    | one worker, under a lease: deletes for good what has expired               |
+| rewrap | 1 min     | one worker, under a lease: rewraps user keys after a rotation              |
+| age    | 10 min    | one worker, under a lease: rotates keys by age, if that is set             |
+| formats | 5 s      | one worker, under a lease, if a row format is not open yet: opens it       |
 | sign   | 1 min     | one worker, under a lease, after an upgrade: signs rows of older formats   |
-| prune  | 1 day     | one worker, under a lease: events that are past their time                 |
-| drain  | 1 s       | each worker: its reads go from the spool into the database                 |
-| sequence | 1 s     | one worker, under a lease: events get their places in the audit's tree     |
-| ready  | 5 s       | each worker: can I read, record and write now?                             |
+| prune  | 1 day     | one worker, under a lease: deletes events that are past their time         |
+| drain  | 1 s       | each worker: moves reads from the spool into the database                  |
+| sequence | 1 s     | one worker, under a lease: gives events their places in the audit's tree   |
+| ready  | 5 s       | each worker: checks whether it can read, record and write                  |
 | forward | 1 s      | one worker, under a lease: sends events to the target in the settings      |
 """
 
@@ -72,7 +72,7 @@ def _end_this_process() -> None:
 
 
 class Jobs:
-    """Starts with the worker (after the fork) and stops with it."""
+    """Starts with the worker, after the fork, and stops with it."""
 
     def __init__(self, services: Services, end_worker: Callable[[], None] = _end_this_process) -> None:
         """`end_worker` stops this process gracefully. Its parent then starts a new one."""
@@ -82,8 +82,9 @@ class Jobs:
         self._told = (0, 0)
         self._ends = threading.Event()
         now = time.monotonic()
-        # A thread each: a provider that hangs must not keep a worker from seeing the lock, nor a long chore its lease
-        # from being renewed.
+        # Use separate threads: a provider that hangs must not delay the check of the lock, and a long job must not
+        # delay the
+        # renewal of its lease.
         self._threads = [
             self._thread("watch", _Job("watch", WATCH_SECONDS, self._watch)),
             self._thread("ready", _Job("ready", WATCH_SECONDS, services.readiness.turn)),
@@ -113,7 +114,7 @@ class Jobs:
             thread.start()
 
     def stop(self) -> None:
-        """Stop the threads, write what was gathered, and take this worker off the list."""
+        """Stop the threads, write what is still in memory, and remove this worker from the list."""
         self._ends.set()
         for thread in self._threads:
             if thread.ident is not None:
@@ -155,7 +156,7 @@ class Jobs:
             instance.prove()
         finally:
             if instance.knows != self._told:
-                # Whoever rotates a key waits for this.
+                # The rotation of a key waits for this.
                 self._beat()
 
     def _beat(self) -> None:
@@ -189,11 +190,11 @@ class Jobs:
 
 
 def _guarded(name: str, run: Callable[[], None]) -> None:
-    """A job that fails is told of and tried again at its next turn; the thread goes on."""
+    """Run a job. A failure is logged, and the job runs again at its next turn; the thread continues."""
     try:
         run()
     except VaultLocked:
-        # Everybody knows, and it is to be so.
+        # This is intended and already known.
         return
     except StrongroomError as error:
         log.warning("job_failed", job=name, error=type(error).__name__)

@@ -1,4 +1,4 @@
-"""Sequence: events that were stored with changes get their places in the tree."""
+"""Sequence: gives events that were stored with changes their places in the tree."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ LEASE_US = 10 * SECOND_US
 
 
 def sequence(services: Services, worker_id: str) -> None:
-    """Give places to new events, unless another worker does. Writes nothing if there are none."""
+    """Give places to new events, unless another worker does. Writes nothing if there are no new events."""
     if services.instance.locked:
         return
     with services.storage.read() as unit:

@@ -80,7 +80,7 @@ def test_verify_names_the_fault_and_exits_1(run: Run, ada: Principal, vault: Ser
 def test_a_file_that_is_no_checkpoint_is_refused(run: Run, ada: Principal, tmp_path: Path) -> None:
     (tmp_path / "note").write_text("strongroom\n1\nAAAA\n\n— strongroom AAAA\n")
     refused = run("audit", "verify", "--checkpoint", str(tmp_path / "note"))
-    assert (refused.exit_code, "no checkpoint that this vault has signed" in refused.stderr) == (1, True)
+    assert (refused.exit_code, "This vault has not signed this checkpoint" in refused.stderr) == (1, True)
 
 
 def test_export_is_json_lines_from_which_the_root_follows(run: Run, ada: Principal, tmp_path: Path) -> None:

@@ -404,5 +404,5 @@ def test_a_checkpoint_of_before_a_reseal_says_what_to_do(vault: Services, ada: P
     longer = kept.replace(f"\n{size}\n", f"\n{int(size) + 10_000}\n")
     assert "the end of the trail was cut" in vault.audit.verifier.verify(longer, is_trusted=True).faults[0]
     for other in ("", "no checkpoint", kept.replace(vault.instance.id, bob.user_id), kept.partition("\n\n")[0]):
-        with pytest.raises(InvalidInput, match="no checkpoint that this vault has signed"):
+        with pytest.raises(InvalidInput, match="This vault has not signed this checkpoint"):
             vault.audit.verifier.verify(other, is_trusted=True)

@@ -73,7 +73,7 @@ def test_no_credential_says_how_to_get_one(anonymous: Strongroom) -> None:
 
 
 def test_what_is_not_there_says_where_to_look(strongroom: Strongroom, server: FakeTransport) -> None:
-    server.on("GET", LIST, problem(404, "not_found", "There is no such thing here."))
+    server.on("GET", LIST, problem(404, "not_found", "It does not exist, or you have no right to it."))
     assert "'strongroom env list'" in strongroom("env", "list").stderr
 
 
