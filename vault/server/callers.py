@@ -23,6 +23,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 from weakref import WeakValueDictionary
 
+from vault.model.credential_headers import CREDENTIAL_HEADERS
 from vault.server.memory import MemoryBudget
 from vault.server.refusal import Refusal, busy, too_many
 
@@ -41,6 +42,7 @@ Otherwise four persons with many calls could block all others.
 """
 
 _COOKIE = b"__Host-strongroom"
+_HEADERS = tuple(name.lower().encode() for name in CREDENTIAL_HEADERS if name != "Cookie")
 
 _PERSON = "person:"
 _PROBE = "probe:"
@@ -275,12 +277,8 @@ class Credentials:
 
     def digest(self, headers: Mapping[bytes, bytes]) -> bytes:
         """The digest of the credentials in these headers; empty if there are none."""
-        parts = (
-            headers.get(b"authorization", b""),
-            headers.get(b"x-vault-token", b""),
-            headers.get(b"x-api-key", b""),
-            _session(headers.get(b"cookie", b"")),
-        )
+        # Other cookies change while the session stays the same.
+        parts = [_session(headers.get(b"cookie", b"")), *(headers.get(name, b"") for name in _HEADERS)]
         if not any(parts):
             return b""
         return blake2b(b"\0".join(parts), key=self._key, digest_size=16).digest()

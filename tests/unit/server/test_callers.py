@@ -8,6 +8,7 @@ import pytest
 from werkzeug.sansio.http import parse_cookie
 
 from tests.unit.server.lanes import MUCH
+from vault.model.credential_headers import CREDENTIAL_HEADERS
 from vault.server.callers import (
     PROBES_MOST,
     PROBES_OF_NETWORK_MOST,
@@ -219,9 +220,7 @@ def test_an_ipv6_address_counts_by_its_first_64_bits(one: str, other: str, same:
 @pytest.mark.parametrize(
     "headers",
     [
-        {b"authorization": b"Bearer srm_t_x"},
-        {b"x-vault-token": b"srm_t_x"},
-        {b"x-api-key": b"srm_t_x"},
+        *({name.lower().encode(): b"srm_t_x"} for name in CREDENTIAL_HEADERS if name != "Cookie"),
         {b"cookie": b"a=b; __Host-strongroom=srm_s_x; c=d"},
     ],
 )
