@@ -70,6 +70,46 @@ def test_a_database_that_names_two_schemas_is_not_taken_for_a_newer_one(vault: S
     assert "several schemas at once" in told.stderr
 
 
+HOSTILE = "e\x1b[2J\x1b[1;1Hcurrent\nThe schema is whole \u202e"
+ESCAPED = r"e\x1b[2J\x1b[1;1Hcurrent\nThe schema is whole \u202e"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        f'CREATE TABLE "{HOSTILE}" (x integer)',
+        f'ALTER TABLE users ADD COLUMN "{HOSTILE}" integer',
+        f'CREATE UNIQUE INDEX "{HOSTILE}" ON tokens (name)',
+        f'ALTER TABLE tokens ADD COLUMN note text CONSTRAINT "{HOSTILE}" CHECK (true)',
+        f"UPDATE alembic_version SET version_num = '{HOSTILE[:30]}'",
+        "INSERT INTO workers (id, host, pid, knows_version, state_version, started_us, lease_until_us, release,"
+        f" row_format) VALUES ('w', '{HOSTILE}', 7, 1, 1, 0, 4000000000000000, '0.1.1', 2)",
+    ],
+)
+def test_no_name_in_the_database_steers_the_terminal(vault: Services, change: str) -> None:
+    with vault.storage.writing.begin() as connection:
+        connection.exec_driver_sql(change)
+    told = status()
+    assert all(character.isprintable() for character in told.output.replace("\n", ""))
+    assert "\nThe schema is whole" not in told.output
+    assert ESCAPED[:30].lower() in told.stderr.lower()
+
+
+@pytest.mark.parametrize("revision", ["9" * 5000, "²", "٣", "-1", "3 ", "x" * 10**6])
+def test_a_schema_that_is_no_number_is_a_newer_one(
+    tmp_path: Path, fresh_database: FreshDatabase, monkeypatch: pytest.MonkeyPatch, revision: str
+) -> None:
+    url = fresh_database("sqlite")
+    monkeypatch.setenv("STRONGROOM_DATABASE_URL", url)
+    monkeypatch.setenv("STRONGROOM_DATA_DIR", str(tmp_path))
+    with transaction(url) as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = ?", (revision,))
+    told = status()
+    assert (told.exit_code, told.stdout) == (1, "newer\n")
+    assert "A newer release of Strongroom made the database's schema" in told.stderr
+    assert len(told.stderr) < 1000
+
+
 def test_a_newer_schema_is_accepted_or_not(vault: Services) -> None:
     run_sql(vault, "UPDATE alembic_version SET version_num = '0099'")
     told = status()

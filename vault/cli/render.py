@@ -70,7 +70,7 @@ def _print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> N
 
 
 def _cell(value: Any) -> str:
-    from vault.formats.base import shown
+    from vault.model.printable import shown
 
     if value is None or value == "":
         return "-"

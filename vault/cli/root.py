@@ -13,7 +13,7 @@ import click
 from vault import __version__
 from vault.cli.context import Cli
 from vault.cli.options import connection_options, format_option
-from vault.cli.words import CliError
+from vault.cli.words import CliError, say
 from vault.errors import BadLogin, BadSecondFactor, NotAuthenticated, NotFound, StrongroomError, TransportError
 
 EXIT_HERE = 1
@@ -118,7 +118,7 @@ def _is_ours(error: ModuleNotFoundError) -> bool:
 
 
 def _tell(sentence: str, code: int) -> int:
-    click.echo(f"strongroom: {sentence}", err=True)
+    say(f"strongroom: {sentence}")
     return code
 
 

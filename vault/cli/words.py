@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from vault.errors import StrongroomError
+from vault.model.printable import shown
 
 
 class CliError(StrongroomError):
@@ -15,7 +16,8 @@ class CliError(StrongroomError):
 
 def say(sentence: str) -> None:
     """Words go to stderr, so that stdout holds data alone."""
-    click.echo(sentence, err=True)
+    # A name from a database or a server may hold what steers a terminal.
+    click.echo("\n".join(map(shown, sentence.split("\n"))), err=True)
 
 
 def warn(sentences: tuple[str, ...] | list[str]) -> None:

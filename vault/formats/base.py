@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from vault.errors import BadJson, FormatError, InvalidInput, TooLarge
 from vault.model.environment import VARIABLES_MOST, EnvironmentKind, Variable, check_variable_name
+from vault.model.printable import shown
 from vault.model.strict_json import is_encodable
 
 BYTE_ORDER_MARK = "\ufeff"
@@ -186,17 +186,6 @@ def refuse(warnings: Sequence[str]) -> None:
         more = len(warnings) - _TOLD_MOST
         told = " ".join(warnings[:_TOLD_MOST]) + (f" There are {more} more." if more > 0 else "")
         raise FormatError(f"Nothing is exported, because strict was asked for. {told}")
-
-
-def shown(name: str) -> str:
-    """A name as it may stand in a sentence: what would break a line or steer a terminal is escaped."""
-    if name.isprintable():
-        return name
-    safe = (
-        character if unicodedata.category(character)[0] != "C" else character.encode("unicode_escape").decode()
-        for character in name
-    )
-    return "".join(safe)
 
 
 def json_refusal(error: BadJson | TooLarge) -> InvalidInput:

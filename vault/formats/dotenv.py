@@ -20,18 +20,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from vault.formats.base import (
-    BYTE_ORDER_MARK,
-    UNNAMED,
-    Collector,
-    ParsedFile,
-    Rendered,
-    Source,
-    error_at,
-    lines,
-    shown,
-)
+from vault.formats.base import BYTE_ORDER_MARK, UNNAMED, Collector, ParsedFile, Rendered, Source, error_at, lines
 from vault.model.environment import Variable
+from vault.model.printable import shown
 from vault.model.strict_json import is_encodable
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")

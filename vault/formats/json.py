@@ -12,20 +12,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from vault.errors import BadJson, FormatError, TooLarge
-from vault.formats.base import (
-    BYTE_ORDER_MARK,
-    UNNAMED,
-    Collector,
-    ParsedFile,
-    Rendered,
-    Source,
-    json_refusal,
-    shown,
-    writable,
-)
+from vault.formats.base import BYTE_ORDER_MARK, UNNAMED, Collector, ParsedFile, Rendered, Source, json_refusal, writable
 from vault.model import json_scan
 from vault.model.budgets import FILE_ITEMS_MOST
 from vault.model.environment import Variable
+from vault.model.printable import shown
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 

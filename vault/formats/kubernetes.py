@@ -20,11 +20,11 @@ from vault.formats.base import (
     Source,
     error_at,
     left_out,
-    shown,
     writable,
 )
 from vault.formats.tree import Mapping, Node, Scalar
 from vault.model.environment import Variable
+from vault.model.printable import shown
 
 # IsConfigMapKey and NameIsDNSSubdomain in k8s.io/apimachinery; MaxSecretSize in k8s.io/api/core/v1.
 _KEY = re.compile(r"(?!\.\.)(?!\.\Z)[-._a-zA-Z0-9]{1,253}")

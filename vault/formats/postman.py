@@ -29,13 +29,13 @@ from vault.formats.base import (
     checked_name,
     error_at,
     json_refusal,
-    shown,
     too_many,
     writable,
 )
 from vault.model import strict_json
 from vault.model.budgets import FILE_ITEMS_MOST
 from vault.model.environment import VARIABLES_MOST, EnvironmentKind, Variable, VariableType
+from vault.model.printable import shown
 
 # Anything else (`any`, `text`, `string`, nothing) states no type: newman flattens `secret` to `any`.
 _STATED_TYPES = {"default": VariableType.DEFAULT, "secret": VariableType.SECRET}

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vault.errors import FormatError
-from vault.formats.base import UNNAMED, ParsedFile, Rendered, Source, lines, shown
+from vault.formats.base import UNNAMED, ParsedFile, Rendered, Source, lines
 from vault.formats.dotenv import obstacle
 from vault.model.environment import Variable
+from vault.model.printable import shown
 
 
 class TemplateFormat:

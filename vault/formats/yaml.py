@@ -11,19 +11,10 @@ import json
 import re
 from collections.abc import Sequence
 
-from vault.formats.base import (
-    BYTE_ORDER_MARK,
-    UNNAMED,
-    Collector,
-    ParsedFile,
-    Rendered,
-    Source,
-    error_at,
-    shown,
-    writable,
-)
+from vault.formats.base import BYTE_ORDER_MARK, UNNAMED, Collector, ParsedFile, Rendered, Source, error_at, writable
 from vault.formats.tree import Mapping, Scalar
 from vault.model.environment import Variable
+from vault.model.printable import shown
 
 # YAML's printable characters are fewer than JSON's, and YAML takes some that JSON allows for line breaks or a byte
 # order mark.

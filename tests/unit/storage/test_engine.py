@@ -35,6 +35,14 @@ def test_the_driver_is_the_one_that_ships(url: str) -> None:
     assert parse_url(url).drivername in ("postgresql+psycopg", "sqlite+pysqlite")
 
 
+@pytest.mark.parametrize(
+    "url", ["sqlite:///file:/srv/v.db?uri=true", "sqlite:///file:v.db?mode=memory&uri=true", "sqlite:////v.db?uri=true"]
+)
+def test_a_sqlite_file_is_named_by_its_path(url: str) -> None:
+    with pytest.raises(SettingsError, match="names a SQLite file by its path, as in sqlite:////srv"):
+        parse_url(url)
+
+
 @pytest.mark.parametrize("url", ["", "mysql://ada:hunter2@h/d", "hunter2"])
 def test_any_other_address_is_refused_without_repeating_it(url: str) -> None:
     with pytest.raises(SettingsError) as caught:

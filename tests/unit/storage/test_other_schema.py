@@ -101,3 +101,11 @@ def test_an_archive_with_a_newer_schema_must_have_all_that_is_known_here() -> No
     whole = columns_at(SCHEMA)
     assert left_out("0099", whole | {"later": ("id",)}) == []
     assert left_out("0099", {name: names for name, names in whole.items() if name != "trusts"}) == ["trusts"]
+
+
+@pytest.mark.parametrize("schema", ["9" * 5000, "\u0662", "\u00b2", "-1", ""])
+def test_a_schema_that_is_no_number_is_a_newer_one(schema: str) -> None:
+    whole = columns_at(SCHEMA)
+    assert left_out(schema, whole) == []
+    with pytest.raises(StorageError, match="does not know: later"):
+        parts(schema, "later", ("id",), ("a",))

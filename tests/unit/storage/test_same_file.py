@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from vault.errors import DatabaseUnavailable
-from vault.storage import Storage, migrate
+from vault.storage import Storage, is_missing, migrate
 from vault.storage.rows.upkeep import Leases
 
 
@@ -57,3 +57,18 @@ def test_a_file_that_is_moved_back_takes_writes_again(tmp_path: Path) -> None:
             assert Leases(unit.connection).take("one", "somebody", 0, 1)
     finally:
         storage.close()
+
+
+@pytest.mark.parametrize("name", ["x" * 256, "x" * 300 + "/v.db", "loop"])
+def test_a_path_that_cannot_be_looked_at_is_a_database_that_cannot_be_used(tmp_path: Path, name: str) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    for call in (is_missing, migrate):
+        with pytest.raises(DatabaseUnavailable, match=r"cannot be used: .* Check STRONGROOM_DATABASE_URL"):
+            call(f"sqlite:///{tmp_path / name}")
+
+
+@pytest.mark.parametrize("name", ["v.db", "folder/v.db", "file/v.db"])
+def test_a_file_that_is_not_there_is_missing(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").touch()
+    assert is_missing(f"sqlite:///{tmp_path / name}")
+    assert not is_missing(f"sqlite:///{tmp_path / 'file'}")

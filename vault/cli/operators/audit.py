@@ -18,6 +18,7 @@ from vault.cli.operators import host
 from vault.cli.options import format_option, pass_cli
 from vault.cli.render import print_rows
 from vault.cli.words import CliError, say
+from vault.model.printable import shown
 
 if TYPE_CHECKING:
     from vault.services import Services
@@ -188,7 +189,7 @@ def _print(cli: Cli, found: Sequence[Seen]) -> None:
 def _print_lines(found: Sequence[Seen]) -> None:
     for seen in found:
         document = _document(seen)
-        click.echo("  ".join(str(document[name]) for name in _COLUMNS if document[name] not in (None, "")))
+        click.echo("  ".join(shown(str(document[name])) for name in _COLUMNS if document[name] not in (None, "")))
 
 
 def _document(seen: Seen) -> dict[str, Any]:
@@ -226,7 +227,7 @@ def _progress() -> Callable[[int, int], None]:
 
 def _tell(report: Report) -> None:
     for fault in report.faults:
-        click.echo(fault)
+        click.echo(shown(fault))
     rate = report.size / report.seconds if report.seconds else 0
     told = [f"{report.size:,} events in the tree"]
     told += [f"{count:,} {what}" for count, what in ((report.pruned, "pruned"), (report.erased, "erased")) if count]

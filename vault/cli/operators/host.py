@@ -62,8 +62,10 @@ def opened_vault() -> Iterator[Services]:
 
 def refuse_absent(found: Settings) -> None:
     """Raise `CliError` where the embedded database was never made: SQLite only says that it cannot be opened."""
+    from vault.storage import is_missing
+
     place = embedded_database(found)
-    if place is not None and not place.exists():
+    if place is not None and is_missing(found.database_url):
         raise CliError(
             f"There is no vault at {place} yet: 'strongroom serve' makes one. If yours is elsewhere, set "
             "STRONGROOM_DATA_DIR or STRONGROOM_DATABASE_URL, as for the server."

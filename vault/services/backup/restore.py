@@ -30,7 +30,7 @@ from vault.services.clock import Clock
 from vault.services.doctor import Sweep
 from vault.services.own.instance import Instance
 from vault.services.own.keys import master_key, open_own_keys
-from vault.storage import Storage, UnitOfWork, migrate, schema_state, watched
+from vault.storage import Storage, UnitOfWork, is_missing, migrate, schema_state, watched
 from vault.storage.database.other_schema import Part, as_here, left_out
 from vault.storage.database.session_limits import LONG
 from vault.storage.walks.snapshot import Uncommitted, has_rows, kept_tables, write_rows
@@ -184,7 +184,7 @@ class Restorer:
         """The target, with a schema and without a row. Raises `BackupError`."""
         storage = Storage(self._url, pool_size=1, limits=LONG)
         try:
-            if not _is_missing(storage):
+            if not is_missing(self._url):
                 with storage.read() as unit:
                     state = schema_state(unit.connection)
                     if state != "empty" and (state != "current" or has_rows(unit.connection)):
@@ -264,11 +264,6 @@ def _newer(archive: Archive, contents: Contents, why: str) -> BackupError:
     """The error for an archive with content that this release does not know, or that was forged."""
     made = f"{archive.name} was made by release {contents.head.release}, with the schema {contents.head.schema}."
     return BackupError(f"{made} {why} Restore it with that release or a newer one.")
-
-
-def _is_missing(storage: Storage) -> bool:
-    """Whether the target is a file that is not there yet: only migrating makes it, for nobody else's eyes."""
-    return storage.is_sqlite and not Path(storage.url.database or "").exists()
 
 
 def _faulty(faults: list[str]) -> str:

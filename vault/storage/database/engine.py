@@ -55,6 +55,9 @@ def parse_url(url: str) -> URL:
     kind = parsed.drivername.split("+")[0]
     if kind not in drivers:
         raise SettingsError("STRONGROOM_DATABASE_URL must start with sqlite:/// or postgresql://.")
+    if kind == "sqlite" and (parsed.query.get("uri") or (parsed.database or "").lower().startswith("file:")):
+        # Strongroom looks at the file itself, and would look at another than SQLite opens.
+        raise SettingsError("STRONGROOM_DATABASE_URL names a SQLite file by its path, as in sqlite:////srv/vault.db.")
     return parsed.set(drivername=drivers[kind])
 
 

@@ -23,6 +23,7 @@ import sqlalchemy as sa
 from sqlalchemy import CheckConstraint, Connection, Index, MetaData, Table, UniqueConstraint
 from sqlalchemy.schema import CreateIndex
 
+from vault.model.printable import shown
 from vault.storage.database.live_schema import (
     CHECK,
     UNREADABLE,
@@ -69,7 +70,7 @@ def inspect_schema(connection: Connection, expected: MetaData = metadata, *, is_
             )
     if not is_newer:
         found.faults += _foreign_keys_of_others(live, expected)
-    return found
+    return Inspected([*map(shown, found.faults)], [*map(shown, found.extras)])
 
 
 def _columns(live: LiveSchema, table: Table, dialect: sa.Dialect) -> Iterator[str]:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from alembic import command
 
 from vault.errors import DatabaseUnavailable, StorageError
+from vault.model.printable import shown
 from vault.storage.database.engine import (
     LOCK_NOT_AVAILABLE,
     is_unavailable,
@@ -19,6 +20,7 @@ from vault.storage.database.engine import (
     translated,
 )
 from vault.storage.database.past_schema import alembic_config
+from vault.storage.database.same_file import unusable
 from vault.storage.database.schema import SCHEMA, newer_sentence, require_whole, schema_revision, schema_state
 from vault.storage.database.session_limits import UPGRADE
 from vault.storage.rows.upkeep import Workers
@@ -97,7 +99,7 @@ def _run_migrations(connection: sa.Connection) -> None:
         if is_unavailable(error) or may_try_again(error):
             raise
         # The message names tables, columns and indexes, but no value: migrations move no secrets.
-        reason = str(error.orig).strip().splitlines()[0]
+        reason = shown(str(error.orig).strip().partition("\n")[0])
         raise StorageError(
             f"The upgrade failed, and nothing was changed: {reason}. If the schema was changed by hand, undo that "
             "change, then run the upgrade again."
@@ -119,5 +121,8 @@ def _refuse_old_workers(connection: sa.Connection) -> None:
 
 def _make_private(path: Path) -> None:
     """Make the file of a new embedded database for nobody else's eyes; SQLite gives its log the same mode."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.touch(mode=0o600)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+    except OSError as error:
+        raise unusable(path, error) from error

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from vault.errors import Conflict
+from vault.model.printable import shown
 from vault.storage.database.live_schema import read_schema
 from vault.storage.database.schema import schema_state
 from vault.storage.tables import metadata
@@ -21,7 +22,8 @@ def newer_tables(connection: Connection, *, signed: bool = False) -> list[str]:
     columns = read_schema(connection).columns
     unknown = sorted(columns.keys() - metadata.tables.keys() - {"alembic_version"})
     wanted = [name for name in unknown if not signed or columns[name].keys() >= _SIGNATURE]
-    return [name for name in wanted if connection.execute(sa.select(1).select_from(sa.table(name)).limit(1)).first()]
+    found = [name for name in wanted if connection.execute(sa.select(1).select_from(sa.table(name)).limit(1)).first()]
+    return list(map(shown, found))
 
 
 def require_every_signed_table(connection: Connection) -> None:

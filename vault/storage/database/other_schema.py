@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from vault.errors import StorageError
 from vault.storage.database.past_schema import tables_at
-from vault.storage.database.schema import SCHEMA_NUMBER
+from vault.storage.database.schema import SCHEMA, SCHEMA_NUMBER, is_older
 from vault.storage.signing.authority import SIGNED_TABLES
 from vault.storage.signing.signed import FIRST_FORMAT
 from vault.storage.tables import metadata
@@ -36,7 +36,7 @@ def as_here(schema: str, part: Part) -> Iterator[Part]:
 
     Raises `StorageError` for values that only a newer release knows.
     """
-    number = int(schema) if schema.isdecimal() else SCHEMA_NUMBER + 1
+    number = int(schema) if schema == SCHEMA or is_older(schema) else SCHEMA_NUMBER + 1
     parts: Iterable[Part] = [part]
     for step in (step for before, step in sorted(_STEPS.items()) if before >= number):
         parts = chain.from_iterable(map(step, parts))
@@ -47,8 +47,7 @@ def as_here(schema: str, part: Part) -> Iterator[Part]:
 def left_out(schema: str, columns: Mapping[str, Sequence[str]]) -> list[str]:
     """The tables and columns of `schema` that an archive with these columns lacks, as a release older than its
     database makes one. An archive with a newer schema must have all that this release knows."""
-    is_older = schema.isdecimal() and int(schema) < SCHEMA_NUMBER
-    tables = tables_at(schema).tables if is_older else metadata.tables
+    tables = tables_at(schema).tables if is_older(schema) else metadata.tables
     kept = [table for name, table in sorted(tables.items()) if name not in LEFT_OUT]
     missing = [table.name for table in kept if table.name not in columns]
     for table in kept:

@@ -11,6 +11,7 @@ from pathlib import Path
 from sqlalchemy.engine import URL
 
 from vault.errors import DatabaseUnavailable
+from vault.model.printable import shown
 from vault.storage.database.engine import parse_url
 
 _GONE = (
@@ -20,9 +21,28 @@ _GONE = (
 
 
 def is_missing(url: str) -> bool:
-    """Whether this is a SQLite database whose file does not exist. To open it would make an empty file."""
+    """Whether this is a SQLite database whose file does not exist. To open it would make an empty file.
+
+    Raises `DatabaseUnavailable` if it cannot be known, as for a folder that this process may not enter.
+    """
     name = _file_of(parse_url(url))
-    return name is not None and not Path(name).exists()
+    if name is None:
+        return False
+    try:
+        Path(name).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError as error:
+        raise unusable(name, error) from error
+    return False
+
+
+def unusable(path: str | Path, error: OSError) -> DatabaseUnavailable:
+    """The error for a database file that this process cannot reach or make."""
+    return DatabaseUnavailable(
+        f"The database file {shown(str(path))} cannot be used: {error.strerror}. Check STRONGROOM_DATABASE_URL and the "
+        "rights of the folders above the file."
+    )
 
 
 def _file_of(url: URL) -> str | None:

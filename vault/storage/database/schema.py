@@ -12,6 +12,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, inspect, select, text
 
 from vault.errors import StorageError
+from vault.model.printable import shown
 from vault.storage.database.inspection import Inspected, inspect_schema
 from vault.storage.database.past_schema import tables_at
 from vault.storage.tables import metadata, schema_readers
@@ -26,6 +27,8 @@ USABLE = ("current", "accepted")
 """The states in which this release can serve."""
 
 _SEVERAL = " and "
+_REVISION_MOST = 32
+"""The length of `alembic_version.version_num`, which SQLite does not enforce."""
 
 
 def schema_revision(connection: Connection) -> str:
@@ -35,7 +38,13 @@ def schema_revision(connection: Connection) -> str:
         return ""
     # Several numbers are joined, which matches no release.
     found = connection.execute(text("SELECT version_num FROM alembic_version ORDER BY version_num")).scalars()
-    return _SEVERAL.join(str(revision) for revision in found)
+    return _SEVERAL.join(_plain(str(revision)) for revision in found)
+
+
+def is_older(revision: str) -> bool:
+    """Whether `revision` is the number of a migration before this release's newest. It may be any text."""
+    is_number = len(revision) <= _REVISION_MOST and revision.isascii() and revision.isdecimal()
+    return is_number and int(revision) < SCHEMA_NUMBER
 
 
 def schema_state(connection: Connection) -> str:
@@ -43,7 +52,7 @@ def schema_state(connection: Connection) -> str:
     revision = schema_revision(connection)
     if revision in ("", SCHEMA):
         return "current" if revision else "empty"
-    if revision.isdecimal() and int(revision) < SCHEMA_NUMBER:
+    if is_older(revision):
         return "older"
     return "accepted" if _oldest_reader(connection, revision) <= SCHEMA_NUMBER else "newer"
 
@@ -85,6 +94,11 @@ def newer_sentence(revision: str) -> str:
         f"A newer release of Strongroom made the database's schema ({revision}). This release ({SCHEMA}) cannot use "
         "it. Run that newer release, or restore a backup from before the upgrade into an empty database."
     )
+
+
+def _plain(revision: str) -> str:
+    """The text as it may stand in a sentence. What is cut matches no release."""
+    return shown(revision if len(revision) <= _REVISION_MOST else f"{revision[:_REVISION_MOST]}…")
 
 
 def _oldest_reader(connection: Connection, revision: str) -> int:

@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql import ColumnElement
 
 from vault.errors import Conflict
+from vault.model.printable import shown
 from vault.storage.signing.signed import FormatNotOpen, RowSigner, SignedTable
 from vault.storage.tables import workers
 
@@ -158,7 +159,7 @@ def signed_values(
 
 def describe_worker(worker: Record) -> str:
     """Where a worker runs, and its release. Release 0.1.0 did not write its number."""
-    return f"{worker.host} (process {worker.pid}, release {worker.release or '0.1.0'})"
+    return shown(f"{worker.host} (process {worker.pid}, release {worker.release or '0.1.0'})")
 
 
 def _not_open(connection: Connection, number: int) -> Conflict:
