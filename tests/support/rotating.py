@@ -105,8 +105,8 @@ def open_everything(vault: Services) -> int:
         for row in unit.revisions.all(select(revisions)):
             vault.environments.history._sealer.open_stored(unit, places[row.environment_id], row)
             opened += 1
-        for row in unit.credentials.all(select(credentials)):
-            user = unit.users.by_id(row.user_id)
+        for credential in unit.credentials.all(select(credentials)):
+            user = unit.users.by_id(credential.user_id)
             assert user is not None
             assert (vault.people.accounts._stored_hash(unit, user) or "").startswith("$argon2id$")
     return opened

@@ -10,14 +10,14 @@ from vault.api.schemas.people import ChangePasswordBody, ErasureAnswer, Password
 from vault.http import principal, services, takes_password
 from vault.services.people.accounts import NewPassword
 from vault.services.people.erasure import ErasureReport
-from vault.storage import Record, UnitOfWork
+from vault.storage import UnitOfWork, User
 
 blueprint = StrictBlueprint("me", __name__, description="My account.")
 
 
 @blueprint.route("/me", methods=["GET"])
 @blueprint.response(200, UserSchema)
-def me() -> Record:
+def me() -> User:
     """Who I am."""
     return services().people.accounts.me(principal())
 
@@ -36,7 +36,7 @@ def change_password(_body: dict[str, Any], unit: UnitOfWork, proof: NewPassword)
     services().people.accounts.change_password(unit, principal(), proof)
 
 
-def _proven_account(body: dict[str, Any]) -> Record:
+def _proven_account(body: dict[str, Any]) -> User:
     return services().people.accounts.prove(principal(), body["password"])
 
 
@@ -45,6 +45,6 @@ def _proven_account(body: dict[str, Any]) -> Record:
 @blueprint.arguments(PasswordBody)
 @proven(_proven_account)
 @blueprint.response(200, ErasureAnswer)
-def delete_me(_body: dict[str, Any], unit: UnitOfWork, proof: Record) -> ErasureReport:
+def delete_me(_body: dict[str, Any], unit: UnitOfWork, proof: User) -> ErasureReport:
     """Delete my account with all that is in it, for good. No answer is kept: asked again, it is a 401."""
     return services().people.erasure.own(unit, principal(), proof)

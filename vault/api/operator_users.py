@@ -17,7 +17,7 @@ from vault.api.schemas.people import ErasureAnswer, UserSchema
 from vault.http import principal, services
 from vault.model.principal import Role
 from vault.services.people.erasure import ErasureReport
-from vault.storage import Record, UnitOfWork
+from vault.storage import UnitOfWork, User
 
 blueprint = StrictBlueprint("operator-users", __name__, description="People's accounts, for operators.")
 
@@ -61,7 +61,7 @@ def list_accounts(query: dict[str, Any]) -> Any:
 
 @blueprint.route("/operator/users/<user>", methods=["GET"])
 @blueprint.response(200, AccountSchema)
-def get_account(user: str) -> Record:
+def get_account(user: str) -> User:
     """One account."""
     return services().people.accounts.get(principal(), user)
 
@@ -69,7 +69,7 @@ def get_account(user: str) -> Record:
 @blueprint.route("/operator/users/<user>/disable", methods=["POST"])
 @writes
 @blueprint.response(200, AccountSchema)
-def disable_account(user: str, unit: UnitOfWork) -> Record:
+def disable_account(user: str, unit: UnitOfWork) -> User:
     """Disable an account: its sessions end, its tokens stop, and nothing is lost. 409 for the last operator's."""
     return services().people.accounts.set_state(unit, principal(), user, active=False)
 
@@ -77,7 +77,7 @@ def disable_account(user: str, unit: UnitOfWork) -> Record:
 @blueprint.route("/operator/users/<user>/enable", methods=["POST"])
 @writes
 @blueprint.response(200, AccountSchema)
-def enable_account(user: str, unit: UnitOfWork) -> Record:
+def enable_account(user: str, unit: UnitOfWork) -> User:
     """Enable an account again."""
     return services().people.accounts.set_state(unit, principal(), user, active=True)
 
@@ -86,7 +86,7 @@ def enable_account(user: str, unit: UnitOfWork) -> Record:
 @blueprint.arguments(RoleBody)
 @writes
 @blueprint.response(200, AccountSchema)
-def set_role(body: dict[str, Any], user: str, unit: UnitOfWork) -> Record:
+def set_role(body: dict[str, Any], user: str, unit: UnitOfWork) -> User:
     """Say what an account may do; its sessions end. 409 where no operator would be left."""
     return services().people.accounts.set_role(unit, principal(), user, body["role"])
 

@@ -17,7 +17,7 @@ from vault.model.principal import PrincipalKind
 from vault.services.clock import SECOND_US
 from vault.services.tokens.request import TokenRequest
 from vault.services.tokens.tokens import TokenView
-from vault.storage import Record
+from vault.storage import Record, User
 
 blueprint = calls.new_blueprint("tokens")
 
@@ -145,7 +145,7 @@ def auth_of_token(view: TokenView, secret: str | None = None) -> dict[str, Any]:
     )
 
 
-def auth_of_session(row: Record, user: Record, secret: str) -> dict[str, Any]:
+def auth_of_session(row: Record, user: User, secret: str) -> dict[str, Any]:
     """A session as a login tells it. It lives on while it is used, so there is nothing to renew."""
     return _auth(
         client_token=secret,

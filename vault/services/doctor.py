@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import Table, select
+from sqlalchemy import select
 
 from vault.crypto import as_sealed
 from vault.errors import IntegrityError, KeyProviderUnavailable, MacError, NewerFormat
@@ -20,10 +20,11 @@ from vault.model.environment import Sealing
 from vault.services.environments.sealing import Sealer
 from vault.services.own.credentials import opened
 from vault.services.own.instance import Instance
-from vault.storage import Record, Storage, UnitOfWork
+from vault.storage import Credential, Record, Storage, UnitOfWork
 from vault.storage.rows.audit import AuditPruned
 from vault.storage.signing.authority import REPOSITORIES, rows
-from vault.storage.tables import credentials, data_keys, environments, layers, revisions, user_keys, users
+from vault.storage.signing.repository import R, Repository
+from vault.storage.tables import data_keys, environments, layers, revisions, user_keys, users
 
 _PAGE = 500
 
@@ -77,12 +78,14 @@ class Sweep:
         """Unwrap every key, and open everything that is sealed."""
         swept = Swept("blobs open")
         with self._storage.read() as unit:
-            for row in _pages(unit, user_keys):
+            for row in _pages(unit.user_keys):
                 self._try(swept, f"The user key {row.id}", self._instance.user_key, row.owner_id, row)
-            for row in _pages(unit, credentials):
-                self._try(swept, f"The {row.kind} of user {row.user_id}", self._open_credential, row)
-            for row in _pages(unit, environments):
-                self._try(swept, f"What belongs to environment {row.id}", self._environment, unit, swept, row)
+            for credential in _pages(unit.credentials):
+                what = f"The {credential.kind} of user {credential.user_id}"
+                self._try(swept, what, self._open_credential, credential)
+            for environment in _pages(unit.environments):
+                what = f"What belongs to environment {environment.id}"
+                self._try(swept, what, self._environment, unit, swept, environment)
         return swept
 
     def _environment(self, unit: UnitOfWork, swept: Swept, environment: Record) -> None:
@@ -109,7 +112,7 @@ class Sweep:
             as_sealed(data_key.blob),
         )
 
-    def _open_credential(self, row: Record) -> None:
+    def _open_credential(self, row: Credential) -> None:
         opened(self._instance, row.kind, row.user_id, row)
 
     def _try(self, swept: Swept, what: str, look: Callable[..., Any], *arguments: Any) -> None:
@@ -126,15 +129,16 @@ class Sweep:
             swept.faults.append(f"{what} does not open.")
 
 
-def _pages(unit: UnitOfWork, table: Table) -> Iterator[Record]:
+def _pages(repository: Repository[R]) -> Iterator[R]:
     """All rows of a table in order of id, whatever their MACs: those are looked at by themselves."""
+    table = repository.signed.table
     after = ""
     while True:
-        page = unit.connection.execute(select(table).where(table.c.id > after).order_by(table.c.id).limit(_PAGE)).all()
+        page = repository.unchecked(select(table).where(table.c.id > after).order_by(table.c.id).limit(_PAGE))
         yield from page
         if len(page) < _PAGE:
             return
-        after = page[-1].id
+        after = repository.id_of(page[-1])
 
 
 def _broken_references() -> list[tuple[str, sa.Select[Any]]]:

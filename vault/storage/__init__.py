@@ -8,6 +8,7 @@ from vault.storage.database.schema import SCHEMA_NUMBER, require_usable, require
 from vault.storage.rows.audit import About, Held, Placed, Search
 from vault.storage.rows.keys import FirstRows, Watched, first_rows, holds_vault, set_locked, watched
 from vault.storage.rows.upkeep import RESERVED
+from vault.storage.rows.users import Credential, User
 from vault.storage.session_cache import NoCache, RedisCache, SessionCache
 from vault.storage.signing.repository import Record, Stale, WrittenRow
 from vault.storage.signing.signed import RowSigner
@@ -22,6 +23,7 @@ __all__ = [
     "SCHEMA_NUMBER",
     "About",
     "Asked",
+    "Credential",
     "Facts",
     "FirstRows",
     "Held",
@@ -39,6 +41,7 @@ __all__ = [
     "Stale",
     "Storage",
     "UnitOfWork",
+    "User",
     "Watched",
     "WrittenRow",
     "adopt",

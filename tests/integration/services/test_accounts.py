@@ -42,7 +42,7 @@ from vault.errors import (
 from vault.model.principal import Principal, Role
 from vault.services import Services
 from vault.services.people.throttle import ACCOUNT_FAILURES, PAIR_FAILURES
-from vault.storage import Record, UnitOfWork
+from vault.storage import Credential, UnitOfWork
 
 OTHER_PASSWORD = "velvet anchor sixteen plums"
 
@@ -71,7 +71,7 @@ def refusal(vault: Services, name: str, password: str, address: str = ADDRESS) -
     return caught.value
 
 
-def credential(unit: UnitOfWork, user_id: str) -> Record:
+def credential(unit: UnitOfWork, user_id: str) -> Credential:
     return unit.credentials.of_user(user_id, "password")[0]
 
 

@@ -110,7 +110,7 @@ def test_a_row_that_the_leaked_key_signs_is_refused(vault: Services, ada: Princi
     with vault.storage.read() as unit:
         row = unit.users.by_id(ada.user_id)
         assert row is not None
-        forged = leaked.sign(type(unit.users).signed, {**row._asdict(), "role": "operator"})
+        forged = leaked.sign(type(unit.users).signed, {**row.values(), "role": "operator"})
     run_sql(
         vault,
         "UPDATE users SET role = 'operator', mac = :mac, mac_key_id = :key WHERE id = :id",

@@ -24,7 +24,7 @@ from vault.errors import IntegrityError, MacError, NotAuthenticated
 from vault.model.principal import Principal
 from vault.services import Services
 from vault.storage import Stale, UnitOfWork
-from vault.storage.signing.repository import Repository
+from vault.storage.signing.repository import AnyRepository, Repository, values_of
 from vault.storage.tables import metadata
 
 TABLES = sorted(repository.signed.table.name for repository in Repository.__subclasses__())
@@ -98,7 +98,7 @@ def forgeries(column: sa.Column[Any], value: Any) -> list[Any]:
     return [*others, "x" if value is None else value[:-1] + "~"]
 
 
-def repository(vault: Services, name: str, connection: sa.Connection) -> Repository:
+def repository(vault: Services, name: str, connection: sa.Connection) -> AnyRepository:
     kind = next(found for found in Repository.__subclasses__() if found.signed.table.name == name)
     assert vault.storage.signer is not None
     return kind(connection, vault.storage.signer, [])
@@ -114,7 +114,7 @@ def try_all_columns(stocked: Services, name: str) -> None:
     with stocked.storage.writing.connect() as connection:
         rows = repository(stocked, name, connection)
         table, signed = rows.signed.table, rows.signed
-        row = rows.all(sa.select(table))[0]._mapping
+        row = values_of(rows.all(sa.select(table))[0])
         connection.rollback()
         covered = {*signed.key_names, *signed.covered, "mac", "mac_key_id"} - (
             {"id"} if name == "vault_state" else set()
@@ -143,7 +143,7 @@ def test_no_row_can_be_moved_to_another_key(stocked: Services) -> None:
 def move(stocked: Services, name: str) -> None:
     with stocked.storage.writing.begin() as connection:
         rows = repository(stocked, name, connection)
-        row = dict(rows.all(sa.select(rows.signed.table))[0]._mapping)
+        row = values_of(rows.all(sa.select(rows.signed.table))[0])
         key = rows.signed.key_names[0]
         row[key] = forgeries(rows.signed.table.columns[key], row[key])[0]
         allow_anything(connection)

@@ -12,12 +12,11 @@ import pytest
 from sqlalchemy import Boolean, Column, Integer, String
 
 from vault.crypto import Key
-from vault.storage.rows.users import Users
+from vault.storage.rows.users import User, Users
 from vault.storage.signing.authority import SIGNED_TABLES
 from vault.storage.signing.memo import Memo, RowSize
 from vault.storage.signing.signed import RowSigner, SignedTable
 from vault.storage.walks import hot
-from vault.storage.walks.hot import Facts
 
 LIMIT = 4 * 1024 * 1024
 
@@ -87,17 +86,18 @@ def test_checked_rows_take_no_more_than_the_documented_bytes(monkeypatch: pytest
 
 
 def test_rows_of_the_hot_reads_take_no_more_than_they_are_counted_for() -> None:
-    memo: Memo[tuple[object, ...], tuple[Facts, ...]] = Memo(LIMIT)
+    memo: Memo[tuple[object, ...], tuple[object, ...]] = Memo(LIMIT)
     names = list(Users.signed.order)
-    row_size, facts_size = RowSize(Users.signed.columns * 3), 3 * hot._facts_size(Users.signed)
+    row_size, nouns_size = RowSize(Users.signed.columns * 3), 3 * hot._noun_size(Users.signed, User)
+    make = Users.signed.maker(User, Users.signed.order)
     tracemalloc.start()
     try:
         before, _ = tracemalloc.get_traced_memory()
         for _ in range(4000):
             values = user_row()
             row = tuple(values.get(name, b"") for name in names) * 3
-            parts = tuple(Facts(**values) for _ in range(3))
-            memo.put(row, parts, row_size.of(row) + facts_size)
+            parts = tuple(make(row) for _ in range(3))
+            memo.put(row, parts, row_size.of(row) + nouns_size)
         held = tracemalloc.get_traced_memory()[0] - before
     finally:
         tracemalloc.stop()

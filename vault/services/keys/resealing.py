@@ -44,7 +44,7 @@ from vault.storage import Record, Stale, Storage, UnitOfWork
 from vault.storage.database.newer_tables import require_every_signed_table
 from vault.storage.retry import again
 from vault.storage.rows.revisions import Revisions
-from vault.storage.signing.repository import Repository
+from vault.storage.signing.repository import AnyRepository
 from vault.storage.walks.key_walk import Change, change_many, data_keys_before, unchanged, users_with_key_before
 from vault.storage.walks.reseal_walk import (
     ANSWERS,
@@ -268,7 +268,7 @@ class Resealing:
             if not rows or new is None:
                 return 0
             keys = [self._data_key(unit, row) for row in (old, new)]
-        changes: list[Change] = []
+        changes: list[Change[Record]] = []
         for row in rows:
             columns = {"data_key_id": new.id, "generation": row.generation + 1, "blob": None}
             if row.blob is not None:
@@ -307,7 +307,7 @@ class Resealing:
             return
         raise Unavailable("Somebody goes on signing with an old key; look for a worker that hangs, then run it again.")
 
-    def _sign_rows(self, principal: Principal, repository: type[Repository], walk: Walk) -> None:
+    def _sign_rows(self, principal: Principal, repository: type[AnyRepository], walk: Walk) -> None:
         after = None
         while True:
             with self._storage.read() as unit:
@@ -317,14 +317,13 @@ class Resealing:
             again(self._sign_some, principal, repository, rows)
             walk.add(len(rows))
             _go_on(walk)
-            after = rows[-1]._mapping[repository.signed.key_names[0]]
+            after = repository.id_of(rows[-1])
 
-    def _sign_some(self, principal: Principal, repository: type[Repository], rows: list[Record]) -> None:
+    def _sign_some(self, principal: Principal, repository: type[AnyRepository], rows: list[Record]) -> None:
         with self._storage.write() as unit:
             # What somebody has changed meanwhile is signed with the new key already, or found in the next round.
             same = unchanged(unit, repository, rows)
-            (name,) = repository.signed.key_names
-            left: list[Change] = [(row, {}) for row in rows if row._mapping[name] in same]
+            left: list[Change[Record]] = [(row, {}) for row in rows if repository.id_of(row) in same]
             change_many(unit, repository, left)
             if left:
                 audit.record(unit, principal, Action.KEYS_SIGN, details={repository.signed.table.name: len(left)})

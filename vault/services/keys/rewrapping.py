@@ -163,8 +163,8 @@ class Rewrapping:
             else:
                 wrapped, after = True, ""
 
-    def _rewrapped_all(self, target: Record, batch: list[Record], broken: set[str]) -> list[Change]:
-        changes: list[Change] = []
+    def _rewrapped_all(self, target: Record, batch: list[Record], broken: set[str]) -> list[Change[Record]]:
+        changes: list[Change[Record]] = []
         for row in batch:
             try:
                 changes.append((row, self._rewrapped(target, row)))
@@ -184,7 +184,7 @@ class Rewrapping:
         moved = {"master_key_id": target.id, "master_version": target.version}
         return {**moved, "blob": blob, "generation": row.generation + 1}
 
-    def _store(self, principal: Principal, target: Record, changes: list[Change]) -> int:
+    def _store(self, principal: Principal, target: Record, changes: list[Change[Record]]) -> int:
         if not changes:
             return 0
         try:
@@ -193,7 +193,7 @@ class Rewrapping:
         except Stale:
             return again(self._store_those_unchanged, principal, target, changes)
 
-    def _store_all(self, principal: Principal, target: Record, changes: list[Change]) -> None:
+    def _store_all(self, principal: Principal, target: Record, changes: list[Change[Record]]) -> None:
         with self._storage.write() as unit:
             # Under the fence: a version that is active no more may be disabled the next moment.
             if unit.state.fence().active_master_key_id != target.id:
@@ -201,7 +201,7 @@ class Rewrapping:
             change_many(unit, UserKeys, changes)
             audit.record(unit, principal, Action.KEYS_REWRAP, details={"version": target.version, "keys": len(changes)})
 
-    def _store_those_unchanged(self, principal: Principal, target: Record, changes: list[Change]) -> int:
+    def _store_those_unchanged(self, principal: Principal, target: Record, changes: list[Change[Record]]) -> int:
         """Another walk, or an erasure, has touched some of them: they are done, or gone."""
         with self._storage.write() as unit:
             if unit.state.fence().active_master_key_id != target.id:

@@ -20,7 +20,7 @@ from vault.services.keys.rewrapping import FULL_SPEED, Pace, Progress, Walk, no_
 from vault.services.keys.workers import Waiting
 from vault.services.own.credentials import place_of
 from vault.services.own.instance import Instance
-from vault.storage import Record, Storage
+from vault.storage import Credential, Record, Storage
 from vault.storage.retry import again
 from vault.storage.rows.keys import SystemSecrets
 from vault.storage.rows.users import Credentials
@@ -107,7 +107,7 @@ class SystemRotation:
     def _move_secrets(self, principal: Principal) -> None:
         with self._storage.write() as unit:
             state = unit.state.hold()
-            changes: list[Change] = []
+            changes: list[Change[Record]] = []
             for row in unit.system_secrets.list():
                 if row.user_key_id != state.active_system_key_id:
                     changes.append((row, self._sealed(state, row, self._secret_place(row))))
@@ -142,7 +142,7 @@ class SystemRotation:
                 audit.record(unit, principal, Action.KEYS_DROP, details={"system_keys": dropped})
         return dropped
 
-    def _sealed(self, state: Record, row: Record, place: Context) -> dict[str, Any]:
+    def _sealed(self, state: Record, row: Record | Credential, place: Context) -> dict[str, Any]:
         """The columns of a row whose blob is sealed under the active system key of `state`."""
         keys = self._instance.own_keys.system_keys
         plaintext = open_blob(keys[row.user_key_id], place, row.blob)
@@ -152,7 +152,7 @@ class SystemRotation:
     def _secret_place(self, row: Record) -> Context:
         return context.system_secret(self._instance.id, row.purpose, row.id)
 
-    def _credential_place(self, row: Record) -> Context:
+    def _credential_place(self, row: Credential) -> Context:
         return place_of(self._instance.id, row.kind, row.user_id, row.id)
 
 

@@ -22,7 +22,7 @@ from vault.storage import SCHEMA_NUMBER, Record, Storage, UnitOfWork
 from vault.storage.database.schema import SCHEMA
 from vault.storage.retry import again
 from vault.storage.signing.later_formats import FormatStatus, format_states, later_formats
-from vault.storage.signing.repository import Repository
+from vault.storage.signing.repository import AnyRepository
 from vault.storage.signing.signed import FIRST_FORMAT, SignedTable
 from vault.storage.walks.key_walk import of_older_format, sign_many, unchanged
 from vault.storage.walks.reseal_walk import every_repository
@@ -118,7 +118,7 @@ class Upgrading:
         return number
 
     def _sign_table(
-        self, principal: Principal, repository: type[Repository], number: int, pace: Pace, walk: Walk
+        self, principal: Principal, repository: type[AnyRepository], number: int, pace: Pace, walk: Walk
     ) -> None:
         after: Any = None
         done = 0
@@ -130,21 +130,20 @@ class Upgrading:
             signed = again(self._sign_some, principal, repository, rows)
             done += signed
             walk.add(signed)
-            after = rows[-1]._mapping[repository.signed.key_names[0]]
+            after = repository.id_of(rows[-1])
         else:
             return
         if not done:
             # A pass over the whole table found nothing to do.
             self._settle(repository.signed, number, self._clock())
 
-    def _sign_some(self, principal: Principal, repository: type[Repository], rows: list[Record]) -> int:
+    def _sign_some(self, principal: Principal, repository: type[AnyRepository], rows: list[Record]) -> int:
         with self._storage.write() as unit:
             # Take the fence, so that no key is used here that a reseal is just removing.
             unit.state.fence()
             whole = [row for row in rows if _is_whole(unit, repository.signed, row)]
             same = unchanged(unit, repository, whole)
-            (name,) = repository.signed.key_names
-            left = [row for row in whole if row._mapping[name] in same]
+            left = [row for row in whole if repository.id_of(row) in same]
             sign_many(unit, repository, left)
             if left:
                 audit.record(unit, principal, Action.KEYS_SIGN, details={repository.signed.table.name: len(left)})

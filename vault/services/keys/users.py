@@ -104,7 +104,7 @@ class UserRotation:
     def _move_data_keys(self, unit: UnitOfWork, user_id: str, old: Record, new: Record) -> None:
         keyring = self._instance.keyring
         old_key, new_key = self._instance.user_key(user_id, old), self._instance.user_key(user_id, new)
-        changes: list[Change] = []
+        changes: list[Change[Record]] = []
         for row in data_keys_under(unit, old.id):
             place = (user_id, row.environment_id)
             data_key = keyring.data_key(old_key, *place, row.id, as_sealed(row.blob))

@@ -10,7 +10,7 @@ from typing import Any
 
 from vault.crypto import Context, context
 from vault.services.own.instance import Instance
-from vault.storage import Record
+from vault.storage import Credential
 
 PASSWORD = "password"  # noqa: S105 - a kind, not a credential.
 
@@ -27,6 +27,6 @@ def sealed(instance: Instance, kind: str, user_id: str, credential_id: str, plai
     return {"user_key_id": instance.system_key_id, "blob": blob}
 
 
-def opened(instance: Instance, kind: str, user_id: str, row: Record) -> bytes:
+def opened(instance: Instance, kind: str, user_id: str, row: Credential) -> bytes:
     """What `row` holds, for the kind and the person that were asked for. Raises `BlobError` for another's."""
     return instance.open_blob(place_of(instance.id, kind, user_id, row.id), row.user_key_id, row.blob)

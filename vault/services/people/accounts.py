@@ -30,7 +30,7 @@ from vault.services.people.finding import find_person, held_as_found, keep_an_op
 from vault.services.people.sessions import Sessions, hold
 from vault.services.people.throttle import Attempt, Throttle
 from vault.settings import Settings
-from vault.storage import Record, Storage, UnitOfWork
+from vault.storage import Storage, UnitOfWork, User
 from vault.storage.retry import again
 
 USERNAME_MAX_CHARACTERS = 64
@@ -40,7 +40,7 @@ USERNAME_MAX_CHARACTERS = 64
 class NewPassword:
     """A person who has just proven who they are, and the hash of their next password."""
 
-    user: Record
+    user: User
     phc: str = field(repr=False)
 
 
@@ -68,7 +68,7 @@ class Accounts:
         self.parameters = PasswordParameters(settings.argon2_memory_kib, settings.argon2_passes, settings.argon2_lanes)
 
     @counted
-    def authenticate(self, username: str, password: str, address: str) -> Record:
+    def authenticate(self, username: str, password: str, address: str) -> User:
         """The user whose name and password these are, where the password is all that the account asks for.
 
         For doors that can ask for nothing more; the others go through `logins.py`. Raises as `prove_password` does, and
@@ -80,7 +80,7 @@ class Accounts:
                 raise SecondFactorRequired()
         return user
 
-    def prove_password(self, username: str, password: str, address: str) -> Record:
+    def prove_password(self, username: str, password: str, address: str) -> User:
         """The user whose name and password these are; they may have a second factor to prove yet.
 
         Throttles before anything is hashed; unknown and disabled users cost the same hash and get the same
@@ -96,13 +96,13 @@ class Accounts:
         again(self._succeed, known, attempt, stored, password)
         return user
 
-    def _admit(self, folded: str, address: str) -> tuple[Record | None, Attempt, str | None]:
+    def _admit(self, folded: str, address: str) -> tuple[User | None, Attempt, str | None]:
         with self._storage.write() as unit:
             user = unit.users.by_name(folded)
             attempt = self._throttle.admit(unit, folded, address, user.id if user else None)
             return user, attempt, self._stored_hash(unit, user)
 
-    def _succeed(self, user: Record, attempt: Attempt, phc: str, password: str) -> None:
+    def _succeed(self, user: User, attempt: Attempt, phc: str, password: str) -> None:
         with self._storage.write() as unit:
             # Or an old password's hash would be written over a new one's.
             hold(unit, user)
@@ -112,7 +112,7 @@ class Accounts:
                 self._set_hash(unit, user.id, hash_password(password, self.parameters))
                 audit.record(unit, vault_itself("rehash"), Action.PASSWORD_REHASH, user_id=user.id)
 
-    def add(self, unit: UnitOfWork, principal: Principal, name: str, password: str, role: Role = Role.USER) -> Record:
+    def add(self, unit: UnitOfWork, principal: Principal, name: str, password: str, role: Role = Role.USER) -> User:
         """Make an account with its user key and its globals. For operators. Raises `NameTaken`, `InvalidInput`."""
         principal.require_operator()
         name, folded = _checked_name(name)
@@ -128,7 +128,7 @@ class Accounts:
         audit.record(unit, principal, Action.USER_ADD, user_id=user_id)
         return _existing(unit.users.by_id(user_id))
 
-    def list(self, principal: Principal) -> list[Record]:
+    def list(self, principal: Principal) -> list[User]:
         """All accounts. For operators."""
         principal.require_operator()
         with self._storage.read() as unit:
@@ -140,7 +140,7 @@ class Accounts:
         with self._storage.read() as unit:
             return {user_id: row.name for user_id, row in unit.users.named(user_ids).items()}
 
-    def page(self, principal: Principal, after: str, limit: int, *, username: str | None = None) -> Sequence[Record]:
+    def page(self, principal: Principal, after: str, limit: int, *, username: str | None = None) -> Sequence[User]:
         """Accounts in order of their folded names, behind `after`; or the one of that name. For operators."""
         principal.require_operator()
         with self._storage.read() as unit:
@@ -148,7 +148,7 @@ class Accounts:
         self._reads.read(principal, Action.USER_LIST)
         return rows
 
-    def get(self, principal: Principal, reference: str) -> Record:
+    def get(self, principal: Principal, reference: str) -> User:
         """An account by name or id. For operators. Raises `NotFound`."""
         principal.require_operator()
         with self._storage.read() as unit:
@@ -156,7 +156,7 @@ class Accounts:
         self._reads.read(principal, Action.USER_READ, account=found.id)
         return found
 
-    def set_state(self, unit: UnitOfWork, principal: Principal, reference: str, *, active: bool) -> Record:
+    def set_state(self, unit: UnitOfWork, principal: Principal, reference: str, *, active: bool) -> User:
         """Enable or disable an account, by name or id; disabling ends its sessions. For operators.
 
         Raises `NotFound`, and `Conflict` as `keep_an_operator` does.
@@ -172,7 +172,7 @@ class Accounts:
         audit.record(unit, principal, Action.USER_ENABLE if active else Action.USER_DISABLE, user_id=user.id)
         return find_person(unit, user.id)
 
-    def set_role(self, unit: UnitOfWork, principal: Principal, reference: str, role: Role) -> Record:
+    def set_role(self, unit: UnitOfWork, principal: Principal, reference: str, role: Role) -> User:
         """Change what an account may do, by name or id. For operators. Its sessions end, so that none keeps the old
         role. Raises as `set_state`."""
         principal.require_operator()
@@ -200,7 +200,7 @@ class Accounts:
         self._sessions.revoke_all(unit, user.id)
         audit.record(unit, principal, Action.USER_PASSWORD, user_id=user.id)
 
-    def prove(self, principal: Principal, password: str, check: Callable[[], None] = lambda: None) -> Record:
+    def prove(self, principal: Principal, password: str, check: Callable[[], None] = lambda: None) -> User:
         """One's own account, now that the password was given once more; with a second factor, both are to be recent.
 
         Raises as `prove_password` does, and `StepUpRequired`; before that, what `check` raises.
@@ -224,7 +224,7 @@ class Accounts:
         user = self.prove(principal, current, lambda: check_new_password(new, principal.username))
         return NewPassword(user, hash_password(new, self.parameters))
 
-    def change_password(self, unit: UnitOfWork, principal: Principal, new: NewPassword) -> Record:
+    def change_password(self, unit: UnitOfWork, principal: Principal, new: NewPassword) -> User:
         """Change one's own password; the account as it is then. One's other sessions end.
 
         Raises `BadLogin` if another password was set meanwhile.
@@ -236,20 +236,20 @@ class Accounts:
         audit.record(unit, principal, Action.PASSWORD_CHANGE)
         return _existing(unit.users.by_id(new.user.id))
 
-    def me(self, principal: Principal) -> Record:
+    def me(self, principal: Principal) -> User:
         """One's own account."""
         principal.require_person()
         with self._storage.read() as unit:
             return _existing(unit.users.by_id(principal.user_id))
 
-    def _stored_hash(self, unit: UnitOfWork, user: Record | None) -> str | None:
+    def _stored_hash(self, unit: UnitOfWork, user: User | None) -> str | None:
         # The same statement runs for a user who does not exist: its time would tell.
         found = unit.credentials.of_user(user.id if user else "", PASSWORD)
         if user is None or not found:
             return None
         return opened(self._instance, PASSWORD, user.id, found[0]).decode()
 
-    def _replace_hash(self, unit: UnitOfWork, user: Record, phc: str) -> None:
+    def _replace_hash(self, unit: UnitOfWork, user: User, phc: str) -> None:
         self._set_hash(unit, user.id, phc)
         # A new version of the user's row: a login that has looked at the old password ends nowhere (`hold`).
         unit.users.change(user)
@@ -274,7 +274,7 @@ def _checked_name(name: str) -> tuple[str, str]:
     return name.strip(), folded
 
 
-def _existing(row: Record | None) -> Record:
+def _existing(row: User | None) -> User:
     if row is None:
         raise NotFound()
     return row

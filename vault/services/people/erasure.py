@@ -22,7 +22,7 @@ from vault.services.clock import SECOND_US, Clock
 from vault.services.people.finding import find_person, held_as_found, keep_an_operator
 from vault.services.people.sessions import Sessions, hold
 from vault.settings import Settings
-from vault.storage import Record, Storage, UnitOfWork
+from vault.storage import Storage, UnitOfWork, User
 
 LOG_EMPTIED_US = 900 * SECOND_US
 """Within which SQLite's log is surely emptied: the purge does so every ten minutes, if readers kept us from it."""
@@ -81,7 +81,7 @@ class Erasure:
         self._archives = archives
         self._clock = clock
 
-    def own(self, unit: UnitOfWork, principal: Principal, proven: Record) -> ErasureReport:
+    def own(self, unit: UnitOfWork, principal: Principal, proven: User) -> ErasureReport:
         """Erase oneself. `proven` is the account as `accounts.prove` has found it; `BadLogin` if it has changed since.
 
         Raises `Conflict` for the last operator.
@@ -104,7 +104,7 @@ class Erasure:
         keep_an_operator(unit, principal, user, may_be_oneself=False)
         return self._erase(unit, principal, held_as_found(unit, user))
 
-    def _erase(self, unit: UnitOfWork, principal: Principal, user: Record) -> ErasureReport:
+    def _erase(self, unit: UnitOfWork, principal: Principal, user: User) -> ErasureReport:
         now = self._clock()
         tokens = unit.tokens.count(user.id, now)
         sessions = self._sessions.revoke_all(unit, user.id)

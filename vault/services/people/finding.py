@@ -6,10 +6,10 @@ from vault.errors import Conflict, NotFound
 from vault.model.environment import canonical, looks_like_id
 from vault.model.folding import fold_username
 from vault.model.principal import Principal, PrincipalKind, Role
-from vault.storage import Record, Stale, UnitOfWork
+from vault.storage import Stale, UnitOfWork, User
 
 
-def find_person(unit: UnitOfWork, reference: str) -> Record:
+def find_person(unit: UnitOfWork, reference: str) -> User:
     """The account of this name or id; no name looks like an id. Raises `NotFound`."""
     if looks_like_id(reference):
         found = unit.users.by_id(canonical(reference))
@@ -20,7 +20,7 @@ def find_person(unit: UnitOfWork, reference: str) -> Record:
     return found
 
 
-def held_as_found(unit: UnitOfWork, user: Record) -> Record:
+def held_as_found(unit: UnitOfWork, user: User) -> User:
     """The account, held until the transaction ends. Raises `Stale` where it is not any more as it was looked at."""
     now = unit.users.by_id(user.id, lock=True)
     if now is None or now.row_version != user.row_version:
@@ -28,7 +28,7 @@ def held_as_found(unit: UnitOfWork, user: Record) -> Record:
     return now
 
 
-def keep_an_operator(unit: UnitOfWork, principal: Principal, user: Record, *, may_be_oneself: bool = True) -> None:
+def keep_an_operator(unit: UnitOfWork, principal: Principal, user: User, *, may_be_oneself: bool = True) -> None:
     """Raise `Conflict` where the last active operator would go, or (unless that is meant) whoever asks.
 
     The operator on the host may: whoever has a shell there makes another. All active operators are held until the

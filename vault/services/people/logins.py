@@ -33,7 +33,7 @@ from vault.services.people.factors.recovery import RecoveryCodes
 from vault.services.people.factors.totp import Totp
 from vault.services.people.sessions import NewSession, Sessions, hold
 from vault.services.people.throttle import Attempt, Throttle
-from vault.storage import Record, Storage, UnitOfWork
+from vault.storage import Storage, UnitOfWork, User
 from vault.storage.retry import again
 
 
@@ -138,7 +138,7 @@ class Logins:
         return begun
 
     def _begin_or_challenge(
-        self, user: Record, visit: Visit, principal: Principal | None
+        self, user: User, visit: Visit, principal: Principal | None
     ) -> NewSession | Challenge | None:
         """A session, a challenge, or None where the account needs a second factor and has none."""
         with self._storage.write() as unit:
@@ -220,7 +220,7 @@ class Logins:
                 audit.record(unit, _door(visit), Action.FACTOR_RECOVERY, user_id=user.id, details=details)
             return replace(begun, recovery_codes_left=left)
 
-    def _holder(self, unit: UnitOfWork, claim: _Claim) -> Record:
+    def _holder(self, unit: UnitOfWork, claim: _Claim) -> User:
         """The user whose login it is, held, and as they were when the challenge was made."""
         facts = claim.facts
         user_id = facts.user_id or self._passkeys.said_owner(unit, claim.proof.passkey or {})
@@ -232,7 +232,7 @@ class Logins:
             raise BadSecondFactor()
         return user
 
-    def _check(self, unit: UnitOfWork, user: Record, claim: _Claim) -> int | None:
+    def _check(self, unit: UnitOfWork, user: User, claim: _Claim) -> int | None:
         """Take the proof; for a recovery code, how many are left."""
         if claim.kind is Kind.TOTP:
             self._totp.use(unit, user, claim.proof.code)
@@ -253,7 +253,7 @@ class Logins:
                 audit.record(unit, _door(visit), Action.FACTOR_REFUSED, user_id=user_id, details=details)
 
     def _session(
-        self, unit: UnitOfWork, user: Record, visit: Visit, principal: Principal | None, factors: str
+        self, unit: UnitOfWork, user: User, visit: Visit, principal: Principal | None, factors: str
     ) -> NewSession:
         if principal is not None:
             return self._sessions.replace(unit, principal, user, visit.agent, factors)

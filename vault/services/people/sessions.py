@@ -22,7 +22,7 @@ from vault.services.environments.documents import read_document
 from vault.services.own.instance import Instance
 from vault.services.touches import Touches
 from vault.settings import Settings
-from vault.storage import HotReads, Record, SessionCache, Storage, UnitOfWork
+from vault.storage import HotReads, Record, SessionCache, Storage, UnitOfWork, User
 
 CACHE_LIFE_US = 30 * SECOND_US
 AGENT_MAX_CHARACTERS = 256
@@ -49,7 +49,7 @@ class NewSession:
     """A session that has just begun. `secret` is told once."""
 
     row: Record
-    user: Record
+    user: User
     secret: str = field(repr=False)
     recovery_codes_left: int | None = None
     """Where it began with a recovery code, how many are left; whoever logs in is to be told."""
@@ -84,7 +84,7 @@ class Sessions:
     def begin(
         self,
         unit: UnitOfWork,
-        user: Record,
+        user: User,
         kind: str,
         address: str,
         agent: str,
@@ -122,7 +122,7 @@ class Sessions:
         audit.record(unit, _principal(row, user, address, request_id), Action.SESSION_BEGIN, details=details)
         return NewSession(row, user, minted.text)
 
-    def _make_room(self, unit: UnitOfWork, user: Record) -> None:
+    def _make_room(self, unit: UnitOfWork, user: User) -> None:
         """If a person is at the limit, end their least recently used session, so that the login succeeds. Delete the
         oldest ended sessions."""
         now = self._clock()
@@ -137,7 +137,7 @@ class Sessions:
             unit.sessions.trim_ended(user.id, ENDED_MOST, now)
 
     def replace(
-        self, unit: UnitOfWork, principal: Principal, user: Record, agent: str, factors: str = "password"
+        self, unit: UnitOfWork, principal: Principal, user: User, agent: str, factors: str = "password"
     ) -> NewSession:
         """A fresh session in place of the one that asked: after a step-up its old id is worth nothing."""
         hold(unit, user)
@@ -254,7 +254,7 @@ class Sessions:
         return "strongroom:" + keyed_digest(self._instance.secret("digest"), "session cache", session_id).hex()
 
 
-def hold(unit: UnitOfWork, user: Record) -> None:
+def hold(unit: UnitOfWork, user: User) -> None:
     """Hold the user's row until the transaction ends, with it all that is the user's.
 
     Raises `BadLogin` when the account has changed since its password was looked at: what was right may be so no more.

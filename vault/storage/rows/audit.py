@@ -244,7 +244,7 @@ class AuditHead:
         self._connection.execute(update(audit_head).where(audit_head.c.forwarded < place).values(forwarded=place))
 
 
-class AuditPruned(Repository):
+class AuditPruned(Repository[Record]):
     """The hashes of pruned leaves. Signed: or an event could be hidden by calling it pruned."""
 
     signed = SignedTable(audit_pruned)

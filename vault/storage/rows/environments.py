@@ -10,7 +10,7 @@ from vault.storage.signing.signed import SignedTable
 from vault.storage.tables import environments
 
 
-class Environments(Repository):
+class Environments(Repository[Record]):
     """Named sets of variables, and what is known of them without opening one."""
 
     signed = SignedTable(

@@ -22,7 +22,7 @@ from vault.storage.tables import (
 )
 
 
-class MasterKeys(Repository):
+class MasterKeys(Repository[Record]):
     """Versions of the master key: where each one lives, never the key."""
 
     signed = SignedTable(master_keys)
@@ -40,7 +40,7 @@ class MasterKeys(Repository):
         return self.all(select(master_keys).order_by(master_keys.c.version))
 
 
-class UserKeys(Repository):
+class UserKeys(Repository[Record]):
     """User keys, wrapped by a master key; the one without an owner is the system key."""
 
     signed = SignedTable(user_keys)
@@ -61,7 +61,7 @@ class UserKeys(Repository):
         return self.all(select(user_keys).where(user_keys.c.owner_id.is_(None)).order_by(user_keys.c.created_us))
 
 
-class DataKeys(Repository):
+class DataKeys(Repository[Record]):
     """Data keys, wrapped by their owner's user key."""
 
     signed = SignedTable(data_keys)
@@ -75,7 +75,7 @@ class DataKeys(Repository):
         return self.one(data_keys.c.environment_id == environment_id, data_keys.c.state == "active")
 
 
-class SystemSecrets(Repository):
+class SystemSecrets(Repository[Record]):
     """Keys that belong to the vault itself, sealed under the system key."""
 
     signed = SignedTable(system_secrets)
@@ -85,7 +85,7 @@ class SystemSecrets(Repository):
         return self.all(select(system_secrets).order_by(system_secrets.c.created_us))
 
 
-class DestroyedKeys(Repository):
+class DestroyedKeys(Repository[Record]):
     """Which keys are gone for good."""
 
     signed = SignedTable(destroyed_keys)
@@ -105,7 +105,7 @@ class DestroyedKeys(Repository):
         return set(self._connection.execute(select(destroyed_keys.c.key_id)).scalars()) & ids
 
 
-class VaultState(Repository):
+class VaultState(Repository[Record]):
     """The one row that says which vault this is and what is active."""
 
     signed = SignedTable(vault_state)

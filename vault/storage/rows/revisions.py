@@ -11,7 +11,7 @@ from vault.storage.signing.signed import SignedTable
 from vault.storage.tables import revisions
 
 
-class Revisions(Repository):
+class Revisions(Repository[Record]):
     """The blob is left out of the MAC: it is sealed to this very row by its own context."""
 
     signed = SignedTable(

@@ -12,7 +12,7 @@ from vault.storage.signing.signed import SignedTable
 from vault.storage.tables import sessions
 
 
-class Sessions(Repository):
+class Sessions(Repository[Record]):
     """Logged-in people. The secret itself is never stored, only its keyed digest."""
 
     signed = SignedTable(sessions)

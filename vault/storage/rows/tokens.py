@@ -13,7 +13,7 @@ from vault.storage.signing.signed import SignedTable
 from vault.storage.tables import grants, tokens
 
 
-class Tokens(Repository):
+class Tokens(Repository[Record]):
     """Service tokens. When one was last used carries no authority, and is left out of the MAC."""
 
     signed = SignedTable(tokens, uncovered=("last_used_us",), added={3: {"may_rotate": True, "certificate_pin": None}})
@@ -102,7 +102,7 @@ def _living(now_us: int) -> ColumnElement[bool]:
     return tokens.c.revoked_us.is_(None) & (expires_us > now_us) & not_(is_used_up)
 
 
-class Grants(Repository):
+class Grants(Repository[Record]):
     """What a token may do."""
 
     signed = SignedTable(grants)

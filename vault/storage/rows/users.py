@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, select, update
@@ -11,41 +12,57 @@ from vault.errors import NotFound
 from vault.storage.database.upsert import upsert
 from vault.storage.rows.keys import VaultState
 from vault.storage.rows.trim import beyond
-from vault.storage.signing.repository import Record, Repository
+from vault.storage.signing.repository import Repository
 from vault.storage.signing.signed import SignedTable
+from vault.storage.signing.signed_row import SignedRow
 from vault.storage.tables import credentials, known_addresses, users
 
 _OPERATING = (users.c.role == "operator", users.c.state == "active")
 
 
-class Users(Repository):
+@dataclass(frozen=True, slots=True)
+class User(SignedRow):
+    """A person."""
+
+    id: str
+    name: str
+    name_folded: str
+    role: str
+    state: str
+    second_factor: bool
+    created_us: int
+    must_change_password: bool
+
+
+class Users(Repository[User]):
     """People. `change_seq` only counts, and is left out of the MAC: it moves with every write."""
 
+    noun = User
     signed = SignedTable(users, uncovered=("change_seq",), added={3: {"must_change_password": False}})
 
-    def by_id(self, user_id: str, *, lock: bool = False) -> Record | None:
+    def by_id(self, user_id: str, *, lock: bool = False) -> User | None:
         """The user with this id."""
         return self.one(users.c.id == user_id, lock=lock)
 
-    def by_name(self, name_folded: str, *, lock: bool = False) -> Record | None:
+    def by_name(self, name_folded: str, *, lock: bool = False) -> User | None:
         """The user with this folded name."""
         if "\0" in name_folded:
             # PostgreSQL refuses to look for it, and nobody is called so.
             return None
         return self.one(users.c.name_folded == name_folded, lock=lock)
 
-    def list(self) -> list[Record]:
+    def list(self) -> list[User]:
         """All users by name."""
         return self.all(select(users).order_by(users.c.name_folded))
 
-    def page(self, after: str, limit: int, name_folded: str | None = None) -> Sequence[Record]:
+    def page(self, after: str, limit: int, name_folded: str | None = None) -> Sequence[User]:
         """Users in order of their folded names, behind `after`; or the one of that name."""
         statement = select(users).where(users.c.name_folded > after)
         if name_folded is not None:
             statement = statement.where(users.c.name_folded == name_folded)
         return self.all(statement.order_by(users.c.name_folded).limit(limit))
 
-    def hold_operators(self) -> Sequence[Record]:
+    def hold_operators(self) -> Sequence[User]:
         """The active operators, held until the transaction ends; in order of id, as all who lock several do."""
         return self.all(select(users).where(*_OPERATING).order_by(users.c.id).with_for_update())
 
@@ -61,7 +78,7 @@ class Users(Repository):
         """How many users there are."""
         return self._connection.execute(select(func.count()).select_from(users)).scalar_one()
 
-    def change(self, record: Record, **changes: Any) -> None:
+    def change(self, record: User, **changes: Any) -> None:
         """As for every row; under the fence, because no foreign key refuses a signature with a key that is gone."""
         VaultState(self._connection, self._signer, self._journal).fence()
         super().change(record, **changes)
@@ -78,21 +95,38 @@ class Users(Repository):
         return int(number)
 
 
-class Credentials(Repository):
+@dataclass(frozen=True, slots=True)
+class Credential(SignedRow):
+    """A password, or a second factor; what proves it is in `blob`, sealed."""
+
+    id: str
+    user_id: str
+    kind: str
+    label: str
+    lookup: bytes | None
+    user_key_id: str
+    blob: bytes
+    counter: int
+    created_us: int
+    used_us: int | None
+
+
+class Credentials(Repository[Credential]):
     """What a person proves themselves with; the proof itself is a sealed blob."""
 
+    noun = Credential
     signed = SignedTable(credentials, uncovered=("used_us",))
 
-    def of_user(self, user_id: str, kind: str) -> list[Record]:
+    def of_user(self, user_id: str, kind: str) -> list[Credential]:
         """A user's credentials of one kind."""
         theirs = (credentials.c.user_id == user_id) & (credentials.c.kind == kind)
         return self.all(select(credentials).where(theirs).order_by(credentials.c.created_us, credentials.c.id))
 
-    def by_lookup(self, digests: Sequence[bytes]) -> Record | None:
+    def by_lookup(self, digests: Sequence[bytes]) -> Credential | None:
         """The credential that is found by one of these keyed digests of the same thing."""
         return self.one(credentials.c.lookup.in_(digests))
 
-    def with_lookup(self, after: str, limit: int) -> list[Record]:
+    def with_lookup(self, after: str, limit: int) -> list[Credential]:
         """Credentials that are found by a digest, in order of id, behind `after`."""
         found = credentials.c.lookup.is_not(None) & (credentials.c.id > after)
         return self.all(select(credentials).where(found).order_by(credentials.c.id).limit(limit))

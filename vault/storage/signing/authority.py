@@ -23,11 +23,11 @@ from vault.storage.rows.sealed_keys import ClientKeySets, ClientKeySlots, Conten
 from vault.storage.rows.sessions import Sessions
 from vault.storage.rows.tokens import Grants, Tokens
 from vault.storage.rows.users import Credentials, Users
-from vault.storage.signing.repository import Repository
+from vault.storage.signing.repository import AnyRepository
 from vault.storage.signing.row_formats import RowFormats
 from vault.storage.signing.signed import SignedTable
 
-REPOSITORIES: tuple[type[Repository], ...] = (
+REPOSITORIES: tuple[type[AnyRepository], ...] = (
     RowFormats,
     VaultState,
     MasterKeys,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from sqlalchemy import Connection, Row, Select, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -13,6 +13,7 @@ from sqlalchemy.sql import ColumnElement
 from vault.errors import Conflict
 from vault.model.printable import shown
 from vault.storage.signing.signed import FormatNotOpen, RowSigner, SignedTable
+from vault.storage.signing.signed_row import SignedRow
 from vault.storage.tables import workers
 
 SIGNATURE = ("row_version", "row_format", "mac_key_id", "mac")
@@ -21,7 +22,9 @@ SIGNATURE = ("row_version", "row_format", "mac_key_id", "mac")
 _IDS_AT_ONCE = 500
 
 Record = Row[Any]
-"""A row whose MAC has been checked; columns are its attributes."""
+"""A row whose MAC has been checked, of a table that has no noun yet; columns are its attributes."""
+
+R = TypeVar("R", bound=SignedRow | Record)
 
 
 class Stale(Exception):
@@ -41,10 +44,11 @@ class WrittenRow:
     mac: bytes
 
 
-class Repository:
-    """A table of signed rows, seen through one connection."""
+class Repository(Generic[R]):
+    """A table of signed rows, seen through one connection. `R` is the noun of its rows."""
 
     signed: ClassVar[SignedTable]
+    noun: ClassVar[type[SignedRow] | None] = None
 
     def __init__(self, connection: Connection, signer: RowSigner, journal: list[WrittenRow]) -> None:
         self._connection = connection
@@ -83,24 +87,25 @@ class Repository:
         for row in rows:
             self._note(row)
 
-    def change(self, record: Record, **changes: Any) -> None:
+    def change(self, record: R, **changes: Any) -> None:
         """Change a row that was read before, and sign it again. Raises `Stale` when it has changed since.
 
         Raises `Conflict` if a value needs a column that a running worker of an older release cannot check.
         """
-        table, before = self.signed.table, record._asdict()
+        table, before = self.signed.table, values_of(record)
         after = {**before, **changes, "row_version": record.row_version + 1}
         signature = signed_values(self._connection, self._signer, self.signed, after)
         written = {name: signature[name] for name in (*changes, *SIGNATURE)}
-        statement = update(table).where(*self._key_is(record), table.c.row_version == record.row_version)
+        statement = update(table).where(*self._key_is(before), table.c.row_version == record.row_version)
         if self._connection.execute(statement.values(written)).rowcount != 1:
             raise Stale(table.name)
         self._note(signature)
 
-    def remove(self, record: Record) -> None:
+    def remove(self, record: R) -> None:
         """Delete a row that was read before."""
-        self._connection.execute(self.signed.table.delete().where(*self._key_is(record)))
-        self._note_gone(record._mapping)
+        values = values_of(record)
+        self._connection.execute(self.signed.table.delete().where(*self._key_is(values)))
+        self._note_gone(values)
 
     def remove_many(self, rows: Sequence[Row[Any]]) -> None:
         """Delete rows that are held, of which key and version are enough; for tables whose key is one column."""
@@ -110,29 +115,44 @@ class Repository:
         for row in rows:
             self._note_gone(row._mapping)
 
-    def one(self, *conditions: ColumnElement[bool], lock: bool = False) -> Record | None:
+    def one(self, *conditions: ColumnElement[bool], lock: bool = False) -> R | None:
         """The only row that meets `conditions`, or None. `lock` holds it until the transaction ends."""
         statement = select(self.signed.table).where(*conditions)
         row = self._connection.execute(statement.with_for_update() if lock else statement).one_or_none()
-        return row and self.checked(row)
+        return None if row is None else self.checked(row)
 
-    def named(self, ids: Iterable[str]) -> dict[str, Record]:
+    def named(self, ids: Iterable[str]) -> dict[str, R]:
         """The rows with these ids, by id, for tables with one key column. Columns outside the MAC are not read."""
         (name,) = self.signed.key_names
         wanted, found = list(dict.fromkeys(ids)), []
         for start in range(0, len(wanted), _IDS_AT_ONCE):
             some = self.signed.table.c[name].in_(wanted[start : start + _IDS_AT_ONCE])
             found += self.all(select(*self.signed.columns).where(some))
-        return {row._mapping[name]: row for row in found}
+        return {self.id_of(row): row for row in found}
 
-    def all(self, statement: Select[Any]) -> list[Record]:
+    def all(self, statement: Select[Any]) -> list[R]:
         """All rows of a statement that selects whole rows of this table."""
         return [self.checked(row) for row in self._connection.execute(statement)]
 
-    def checked(self, row: Record) -> Record:
-        """The row itself. Raises `MacError` when this vault did not write it."""
+    def unchecked(self, statement: Select[Any]) -> list[R]:
+        """As `all`, but no MAC is checked: for what reports forged rows."""
+        return [self._as_noun(row) for row in self._connection.execute(statement)]
+
+    def checked(self, row: Record) -> R:
+        """The row as its noun. Raises `MacError` when this vault did not write it."""
         self._signer.check(self.signed, self.signed.ordered(row._asdict()))
-        return row
+        return self._as_noun(row)
+
+    @classmethod
+    def id_of(cls, record: SignedRow | Record) -> Any:
+        """The key of a row, for tables with one key column."""
+        (name,) = cls.signed.key_names
+        return getattr(record, name)
+
+    def _as_noun(self, row: Record) -> R:
+        made: Any = row if self.noun is None else self.signed.maker(self.noun, row._fields)(row)
+        found: R = made
+        return found
 
     def _note(self, row: Mapping[str, Any]) -> None:
         self._journal.append(WrittenRow(self.signed.table.name, self._key_text(row), row["row_version"], row["mac"]))
@@ -143,8 +163,17 @@ class Repository:
     def _key_text(self, row: Mapping[Any, Any]) -> str:
         return "/".join(str(row[name]) for name in self.signed.key_names)
 
-    def _key_is(self, record: Record) -> Iterable[ColumnElement[bool]]:
-        return [self.signed.table.c[name] == record._mapping[name] for name in self.signed.key_names]
+    def _key_is(self, values: Mapping[str, Any]) -> Iterable[ColumnElement[bool]]:
+        return [self.signed.table.c[name] == values[name] for name in self.signed.key_names]
+
+
+AnyRepository = Repository[Any]
+"""The repository of any table, for what does the same with each."""
+
+
+def values_of(record: SignedRow | Record) -> dict[str, Any]:
+    """The columns of a row that was read."""
+    return record.values() if isinstance(record, SignedRow) else record._asdict()
 
 
 def signed_values(

@@ -22,7 +22,7 @@ _BYTES_MOST = 8 * 1024
 open, so nothing else bounds what someone with access to the database makes every process load."""
 
 
-class RowFormats(Repository):
+class RowFormats(Repository[Record]):
     """The open formats. The format of these rows never changes, so that every release can read them."""
 
     signed = SignedTable(row_formats, uncovered=("settled_us",))

@@ -20,11 +20,12 @@ import hmac
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Column, Table
+from sqlalchemy import Boolean, Column, Table
 
 from vault.crypto import Key, RowFormat, keyed_digest
 from vault.errors import MacError
 from vault.storage.signing.memo import Memo, RowSize
+from vault.storage.signing.signed_row import R, SignedRow, row_maker
 
 FIRST_FORMAT = 1
 
@@ -177,6 +178,8 @@ class SignedTable:
         self.covered = self._columns[self.newest]
         self.order = (*self.key_names, *self.covered, *_SIGNATURE)
         self.row_size = RowSize(self.columns)
+        self._booleans = [place for place, column in enumerate(self.columns) if isinstance(column.type, Boolean)]
+        self._makers: dict[tuple[type[SignedRow], tuple[str, ...]], Callable[[Sequence[Any]], SignedRow]] = {}
         self.layouts = {
             number: Layout(
                 RowFormat(self.table.name, names),
@@ -190,6 +193,24 @@ class SignedTable:
     def columns(self) -> list[Column[Any]]:
         """The columns in the order that `RowSigner.check` takes them in."""
         return [self.table.columns[name] for name in self.order]
+
+    def with_booleans(self, row: Sequence[Any]) -> Sequence[Any]:
+        """`row` (its values in the order of `order`), with booleans where SQLite's driver gave numbers."""
+        if not self._booleans:
+            return row
+        values = list(row)
+        for place in self._booleans:
+            if values[place] is not None:
+                values[place] = bool(values[place])
+        return values
+
+    def maker(self, noun: type[R], names: tuple[str, ...]) -> Callable[[Sequence[Any]], R]:
+        """A function that makes a `noun` of a row with the columns `names`."""
+        made: Any = self._makers.get((noun, names))
+        if made is None:
+            made = self._makers[noun, names] = row_maker(noun, names, (*self.key_names, *self.covered))
+        found: Callable[[Sequence[Any]], R] = made
+        return found
 
     def added_by(self, number: int) -> dict[str, Before]:
         """The columns that a format adds to the previous one, with their earlier values. None for the first format."""

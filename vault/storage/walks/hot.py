@@ -9,9 +9,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from types import SimpleNamespace
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, Generic, NamedTuple, NoReturn, TypeVar, cast
 
-from sqlalchemy import Select, bindparam, literal_column, select, union_all
+from sqlalchemy import Column, Select, bindparam, literal_column, select, union_all
 from sqlalchemy.sql import ColumnElement
 from sqlalchemy.sql.selectable import CompoundSelect
 
@@ -21,11 +21,15 @@ from vault.storage.rows.keys import DataKeys, UserKeys
 from vault.storage.rows.revisions import Revisions
 from vault.storage.rows.sessions import Sessions
 from vault.storage.rows.tokens import Grants, Tokens
-from vault.storage.rows.users import Users
+from vault.storage.rows.users import User, Users
 from vault.storage.signing.memo import Memo, RowSize
 from vault.storage.signing.signed import RowSigner, SignedTable
+from vault.storage.signing.signed_row import SignedRow
 from vault.storage.tables import data_keys, environments, grants, revisions, sessions, tokens, user_keys, users
 from vault.storage.unit_of_work import Storage
+
+P = TypeVar("P", bound=tuple[object, ...])
+"""The nouns of a statement's rows; None where an outer join may find nothing."""
 
 _MEMO_BYTES = 8 * 1024 * 1024
 """Memory for checked rows, for each of the four statements: about 2,500 rows. A hit saves 7 of 8 µs."""
@@ -48,32 +52,35 @@ class Layer(NamedTuple):
     blob: bytes | None
 
 
+_LayerRows = tuple[Facts, Facts | None, Facts | None, Facts | None]
+
+_Part = tuple[SignedTable, type[SignedRow | Facts]]
+"""A table, and the noun of its rows."""
+
+
 class HotReads:
     """The statements, ready to run."""
 
     def __init__(self, storage: Storage) -> None:
-        self._token = _Statement(storage, _token_statement(), (Tokens.signed, Users.signed, Grants.signed))
-        self._session = _Statement(storage, _session_statement(), (Sessions.signed, Users.signed))
-        parts = (Environments.signed, Revisions.signed, DataKeys.signed, UserKeys.signed)
-        self._by_name = _Statement(storage, _layers_statement(environments.c.name == bindparam("reference")), parts)
-        self._by_id = _Statement(storage, _layers_statement(environments.c.id == bindparam("reference")), parts)
+        token_parts = ((Tokens.signed, Facts), (Users.signed, User), (Grants.signed, Facts))
+        self._token: _Statement[tuple[Facts, User, Facts | None]] = _Statement(storage, _token_statement(), token_parts)
+        session_parts = ((Sessions.signed, Facts), (Users.signed, User))
+        self._session: _Statement[tuple[Facts, User]] = _Statement(storage, _session_statement(), session_parts)
+        self._by_name = _layers_reader(storage, environments.c.name)
+        self._by_id = _layers_reader(storage, environments.c.id)
 
-    def token(self, token_id: str) -> tuple[Facts, Facts, list[Facts], int | None] | None:
+    def token(self, token_id: str) -> tuple[Facts, User, list[Facts], int | None] | None:
         """The token with this id, its user, its grants, and when it was last used."""
         rows = self._token.run(id=token_id)
         if not rows:
             return None
         (token, user, _), (last_used_us,) = rows[0]
-        assert token is not None
-        assert user is not None
         return token, user, [parts[2] for parts, _ in rows if parts[2] is not None], last_used_us
 
-    def session(self, session_id: str) -> tuple[Facts, Facts] | None:
+    def session(self, session_id: str) -> tuple[Facts, User] | None:
         """The session with this id and its user."""
-        for (session, user), _ in self._session.run(id=session_id):
-            assert session is not None
-            assert user is not None
-            return session, user
+        for parts, _ in self._session.run(id=session_id):
+            return parts
         return None
 
     def layers(self, owner_id: str, reference: str, *, by_id: bool) -> tuple[Layer | None, Layer | None]:
@@ -81,7 +88,6 @@ class HotReads:
         statement = self._by_id if by_id else self._by_name
         named = beneath = None
         for (environment, revision, data_key, user_key), (blob,) in statement.run(owner=owner_id, reference=reference):
-            assert environment is not None
             layer = Layer(environment, revision, data_key, user_key, blob)
             if environment.kind == "globals":
                 beneath = layer
@@ -90,25 +96,23 @@ class HotReads:
         return named, beneath
 
 
-class _Statement:
+class _Statement(Generic[P]):
     """A compiled statement, and how its columns fall into signed rows; what stands behind these is not signed."""
 
-    def __init__(
-        self, storage: Storage, statement: Select[Any] | CompoundSelect[Any], parts: Sequence[SignedTable]
-    ) -> None:
+    def __init__(self, storage: Storage, statement: Select[Any] | CompoundSelect[Any], parts: Sequence[_Part]) -> None:
         self._storage = storage
         compiled = statement.compile(dialect=storage.reading.dialect)
         self._sql = str(compiled)
         self._positions = compiled.positiontup
         self._parts = parts
-        columns = [column for signed in parts for column in signed.columns]
+        columns = [column for signed, _ in parts for column in signed.columns]
         self._width = len(columns)
         self._row_size = RowSize(columns)
-        self._facts_size = sum(map(_facts_size, parts))
-        self._checked: Memo[Sequence[Any], tuple[Facts | None, ...] | None] = Memo(_MEMO_BYTES)
+        self._nouns_size = sum(_noun_size(signed, noun) for signed, noun in parts)
+        self._checked: Memo[Sequence[Any], P | None] = Memo(_MEMO_BYTES)
         self._checked_by: RowSigner | None = None
 
-    def run(self, **parameters: str) -> list[tuple[tuple[Facts | None, ...], Sequence[Any]]]:
+    def run(self, **parameters: str) -> list[tuple[P, Sequence[Any]]]:
         """Each row as its checked parts, and what stands behind them. Raises `MacError`, `DatabaseUnavailable`."""
         values: Any = parameters
         if self._positions is not None:
@@ -116,7 +120,7 @@ class _Statement:
         width = self._width
         return [(self._check(row[:width]), row[width:]) for row in self._storage.driver.fetch(self._sql, values)]
 
-    def _check(self, row: Sequence[Any]) -> tuple[Facts | None, ...]:
+    def _check(self, row: Sequence[Any]) -> P:
         signer = self._storage.signer
         if signer is None:
             raise VaultLocked()
@@ -125,13 +129,13 @@ class _Statement:
         parts = self._checked.get(row, None)
         if parts is None:
             parts = self._split(signer, row)
-            self._checked.put(row, parts, self._row_size.of(row) + self._facts_size)
+            self._checked.put(row, parts, self._row_size.of(row) + self._nouns_size)
         return parts
 
-    def _split(self, signer: RowSigner, row: Sequence[Any]) -> tuple[Facts | None, ...]:
-        parts: list[Facts | None] = []
+    def _split(self, signer: RowSigner, row: Sequence[Any]) -> P:
+        parts: list[object] = []
         start = 0
-        for signed in self._parts:
+        for signed, noun in self._parts:
             values = row[start : start + len(signed.order)]
             start += len(values)
             if values[0] is None:
@@ -139,14 +143,24 @@ class _Statement:
                 parts.append(None)
                 continue
             signer.verify(signed, values)
-            parts.append(Facts(**dict(zip(signed.order, values, strict=True))))
-        return tuple(parts)
+            # SQLite's driver has no booleans.
+            values = signed.with_booleans(values)
+            parts.append(_made(signed, noun, values))
+        return cast(P, tuple(parts))
 
 
-def _facts_size(signed: SignedTable) -> int:
-    """The bytes of one row's `Facts`. Its values are counted with the row."""
-    facts = Facts(**dict.fromkeys(signed.order))
-    return sys.getsizeof(facts) + sys.getsizeof(vars(facts))
+def _made(signed: SignedTable, noun: type[SignedRow | Facts], values: Sequence[Any]) -> SignedRow | Facts:
+    if issubclass(noun, SignedRow):
+        return signed.maker(noun, signed.order)(values)
+    return noun(**dict(zip(signed.order, values, strict=True)))
+
+
+def _noun_size(signed: SignedTable, noun: type[SignedRow | Facts]) -> int:
+    """The bytes of one row's noun. Its values are counted with the row."""
+    made = _made(signed, noun, (None,) * len(signed.order))
+    if isinstance(made, SignedRow):
+        return sys.getsizeof(made)
+    return sys.getsizeof(made) + sys.getsizeof(vars(made))
 
 
 def _token_statement() -> Select[Any]:
@@ -164,6 +178,16 @@ def _session_statement() -> Select[Any]:
         .join_from(sessions, users, users.c.id == sessions.c.user_id)
         .where(sessions.c.id == bindparam("id"))
     )
+
+
+def _layers_reader(storage: Storage, reference: Column[Any]) -> _Statement[_LayerRows]:
+    parts = (
+        (Environments.signed, Facts),
+        (Revisions.signed, Facts),
+        (DataKeys.signed, Facts),
+        (UserKeys.signed, Facts),
+    )
+    return _Statement(storage, _layers_statement(reference == bindparam("reference")), parts)
 
 
 def _layers_statement(match: ColumnElement[bool]) -> CompoundSelect[Any]:

@@ -12,7 +12,18 @@ from typing import Any
 from sqlalchemy import Table, Update, bindparam, column, func, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from vault.storage.signing.repository import SIGNATURE, Record, Repository, Stale, WrittenRow, signed_values
+from vault.storage.rows.users import Credential
+from vault.storage.signing.repository import (
+    SIGNATURE,
+    AnyRepository,
+    R,
+    Record,
+    Stale,
+    WrittenRow,
+    signed_values,
+    values_of,
+)
+from vault.storage.signing.signed_row import SignedRow
 from vault.storage.tables import (
     challenges,
     credentials,
@@ -25,22 +36,24 @@ from vault.storage.tables import (
 )
 from vault.storage.unit_of_work import UnitOfWork
 
-Change = tuple[Record, Mapping[str, Any]]
+Change = tuple[R, Mapping[str, Any]]
 """A row as it was read, and the columns that it gets."""
 
 
-def change_many(unit: UnitOfWork, repository: type[Repository], changes: Sequence[Change]) -> None:
+def change_many(unit: UnitOfWork, repository: type[AnyRepository], changes: Sequence[Change[R]]) -> None:
     """Change rows that were read before, and sign them again. Raises `Stale` when one of them has changed since."""
     _write_many(unit, repository, changes, versions=1)
 
 
-def sign_many(unit: UnitOfWork, repository: type[Repository], records: Sequence[Record]) -> None:
+def sign_many(unit: UnitOfWork, repository: type[AnyRepository], records: Sequence[SignedRow | Record]) -> None:
     """Sign rows again that stay as they are, with the same version: a login that is under way must not take them for
     changed. Raises `Stale` when one of them has changed since."""
     _write_many(unit, repository, [(record, {}) for record in records], versions=0)
 
 
-def _write_many(unit: UnitOfWork, repository: type[Repository], changes: Sequence[Change], *, versions: int) -> None:
+def _write_many(
+    unit: UnitOfWork, repository: type[AnyRepository], changes: Sequence[Change[R]], *, versions: int
+) -> None:
     if not changes:
         return
     signed = repository.signed
@@ -48,7 +61,7 @@ def _write_many(unit: UnitOfWork, repository: type[Repository], changes: Sequenc
     names = (*changes[0][1], *SIGNATURE)
     parameters = []
     for record, columns in changes:
-        before = record._asdict()
+        before = values_of(record)
         changed = {**before, **columns, "row_version": record.row_version + versions}
         after = signed_values(unit.connection, unit.signer, signed, changed)
         parameters.append(
@@ -81,22 +94,19 @@ def _set_where(table: Table, given: Mapping[str, Any]) -> Update:
     return update(table).where(*same).values({name[4:]: given[name] for name in given if name.startswith("new_")})
 
 
-def unchanged(unit: UnitOfWork, repository: type[Repository], records: Sequence[Record]) -> set[Any]:
+def unchanged(unit: UnitOfWork, repository: type[AnyRepository], records: Sequence[SignedRow | Record]) -> set[Any]:
     """The ids of those rows that are still as they were read; they are held until the transaction ends."""
     table = repository.signed.table
     (name,) = repository.signed.key_names
-    statement = select(table.c[name], table.c.row_version).where(
-        table.c[name].in_([record._mapping[name] for record in records])
-    )
+    read = {repository.id_of(record): record.row_version for record in records}
+    statement = select(table.c[name], table.c.row_version).where(table.c[name].in_(list(read)))
     # In order of id, as all who lock several do.
     now = {row[0]: row[1] for row in unit.connection.execute(statement.order_by(table.c[name]).with_for_update())}
-    return {
-        record._mapping[name] for record in records if now.get(record._mapping[name]) == record._mapping["row_version"]
-    }
+    return {key for key, version in read.items() if now.get(key) == version}
 
 
 def of_older_format(
-    unit: UnitOfWork, repository: type[Repository], number: int, after: Any, limit: int
+    unit: UnitOfWork, repository: type[AnyRepository], number: int, after: Any, limit: int
 ) -> list[Record]:
     """Rows of a format older than `number`, in order of id, after the id `after`. Their MACs are not checked, and they
     have only the columns that a MAC covers."""
@@ -158,7 +168,7 @@ def idle_data_keys(unit: UnitOfWork, limit: int) -> list[Record]:
     return unit.data_keys.all(select(data_keys).where(data_keys.c.state == "retired", ~sealed).limit(limit))
 
 
-def credentials_under(unit: UnitOfWork, system_key_ids: Sequence[str], limit: int) -> list[Record]:
+def credentials_under(unit: UnitOfWork, system_key_ids: Sequence[str], limit: int) -> list[Credential]:
     """Credentials that one of these system keys seals."""
     statement = select(credentials).where(credentials.c.user_key_id.in_(system_key_ids))
     return unit.credentials.all(statement.order_by(credentials.c.id).limit(limit))

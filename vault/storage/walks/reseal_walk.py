@@ -9,7 +9,7 @@ from sqlalchemy import Select, Table, bindparam, delete, func, select, update
 
 from vault.storage.rows.audit import AuditPruned
 from vault.storage.signing.authority import REPOSITORIES
-from vault.storage.signing.repository import Record, Repository
+from vault.storage.signing.repository import AnyRepository, Record
 from vault.storage.tables import (
     challenges,
     data_keys,
@@ -34,18 +34,18 @@ ENDED = (challenges, oauth_codes, sync_tickets, access_tokens, refresh_families)
 with their families; sessions end with an entry in the audit."""
 
 
-def repositories() -> tuple[type[Repository], ...]:
+def repositories() -> tuple[type[AnyRepository], ...]:
     """Every table of signed rows but the state's, which is one row and signed last; the audit's own among them."""
     return tuple(each for each in every_repository() if each.signed.table.name != "vault_state")
 
 
-def every_repository() -> tuple[type[Repository], ...]:
+def every_repository() -> tuple[type[AnyRepository], ...]:
     """The repositories of all tables with signed rows, including the audit's."""
     return (*REPOSITORIES, AuditPruned)
 
 
 def signed_before(
-    unit: UnitOfWork, repository: type[Repository], mac_key_id: str, after: Any, limit: int
+    unit: UnitOfWork, repository: type[AnyRepository], mac_key_id: str, after: Any, limit: int
 ) -> list[Record]:
     """Rows that another key than this one has signed, in order of their id, behind `after`; without their blobs
     where the MAC leaves those out."""
@@ -55,7 +55,10 @@ def signed_before(
     statement = select(*signed.columns).where(signed.table.c.mac_key_id != mac_key_id)
     if after is not None:
         statement = statement.where(key > after)
-    return repository(unit.connection, unit.signer, unit.journal).all(statement.order_by(key).limit(limit))
+    rows = list(unit.connection.execute(statement.order_by(key).limit(limit)))
+    for row in rows:
+        unit.signer.check(signed, row)
+    return rows
 
 
 def count_signed_before(unit: UnitOfWork, mac_key_id: str, *, proven: bool = True) -> int:

@@ -24,7 +24,7 @@ from vault.services.people.factors.recovery import RecoveryCodes
 from vault.services.people.factors.totp import Totp
 from vault.services.people.finding import find_person, held_as_found
 from vault.services.people.sessions import Sessions
-from vault.storage import Record, Storage, UnitOfWork
+from vault.storage import Credential, Storage, UnitOfWork, User
 from vault.storage.retry import again
 
 FACTORS_MOST = 20
@@ -89,7 +89,7 @@ class Factors:
             enrolment_id, expires_us = self._challenges.open(unit, Purpose.TOTP, facts)
             return self._enrolment(user, enrolment_id, replace(facts, expires_us=expires_us))
 
-    def _enrolment(self, user: Record, enrolment_id: str, facts: Sealed) -> TotpEnrolment:
+    def _enrolment(self, user: User, enrolment_id: str, facts: Sealed) -> TotpEnrolment:
         uri = self._totp.uri(facts.secret, user.name)
         return TotpEnrolment(enrolment_id, facts.expires_us, facts.secret, uri)
 
@@ -195,14 +195,14 @@ class Factors:
 
     # -- Steps that they share --
 
-    def _beginner(self, unit: UnitOfWork, principal: Principal, purpose: Purpose) -> Record:
+    def _beginner(self, unit: UnitOfWork, principal: Principal, purpose: Purpose) -> User:
         user = self._fresh(unit, principal)
         if len(factors_of(unit, user.id)) >= FACTORS_MOST:
             raise Conflict(f"An account has at most {FACTORS_MOST} second factors: remove one first.")
         unit.challenges.drop_of(user.id, purpose)
         return user
 
-    def _fresh(self, unit: UnitOfWork, principal: Principal) -> Record:
+    def _fresh(self, unit: UnitOfWork, principal: Principal) -> User:
         """The person, held; what a cache knows of the account may be half a minute old."""
         user = _held(unit, principal)
         replace(principal, has_second_factor=user.second_factor).require_recent_proof(self._clock())
@@ -227,7 +227,7 @@ class Factors:
         self,
         unit: UnitOfWork,
         principal: Principal,
-        user: Record,
+        user: User,
         kind: Kind,
         row_id: str,
         name: str,
@@ -247,17 +247,17 @@ class Factors:
         return Added(Factor(row_id, str(kind), name, self._clock(), None), codes)
 
 
-def _held(unit: UnitOfWork, principal: Principal) -> Record:
+def _held(unit: UnitOfWork, principal: Principal) -> User:
     return _existing(unit.users.by_id(principal.user_id, lock=True))
 
 
-def _existing(row: Record | None) -> Record:
+def _existing(row: User | None) -> User:
     if row is None:
         raise NotFound()
     return row
 
 
-def _factor(row: Record) -> Factor:
+def _factor(row: Credential) -> Factor:
     return Factor(row.id, row.kind, row.label, row.created_us, row.used_us)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from vault.storage import Record, UnitOfWork
+from vault.storage import Credential, UnitOfWork, User
 
 
 class Kind(StrEnum):
@@ -19,12 +19,12 @@ SECOND_FACTORS = (Kind.TOTP, Kind.PASSKEY)
 """What a person adds and removes. Recovery codes come and go with the first and the last of them."""
 
 
-def factors_of(unit: UnitOfWork, user_id: str) -> list[Record]:
+def factors_of(unit: UnitOfWork, user_id: str) -> list[Credential]:
     """A person's second factors, without their recovery codes."""
     return [row for kind in SECOND_FACTORS for row in unit.credentials.of_user(user_id, kind)]
 
 
-def is_required(unit: UnitOfWork, user: Record) -> bool:
+def is_required(unit: UnitOfWork, user: User) -> bool:
     """Whether the account's password is not enough.
 
     The user's own row says so, whatever has become of the factors' rows; and where an old row of the user's was put

@@ -23,7 +23,7 @@ from vault.services.own.credentials import opened, sealed
 from vault.services.own.instance import Instance
 from vault.services.people.factors.kinds import Kind
 from vault.settings import Settings
-from vault.storage import Record, UnitOfWork
+from vault.storage import Credential, UnitOfWork, User
 
 RP_NAME = "Strongroom"
 TIMEOUT_MILLISECONDS = 5 * 60 * 1000
@@ -54,7 +54,7 @@ class Passkeys:
 
     # -- Making one --
 
-    def creation_options(self, unit: UnitOfWork, user: Record, random: bytes) -> dict[str, Any]:
+    def creation_options(self, unit: UnitOfWork, user: User, random: bytes) -> dict[str, Any]:
         """What `navigator.credentials.create` takes, as JSON. Raises `Conflict` where browsers would refuse it."""
         from webauthn import generate_registration_options
         from webauthn.helpers import options_to_json
@@ -138,7 +138,7 @@ class Passkeys:
     def use(
         self,
         unit: UnitOfWork,
-        user: Record,
+        user: User,
         assertion: Mapping[str, Any],
         random: bytes,
         *,
@@ -181,16 +181,16 @@ class Passkeys:
 
     # -- A new digest key --
 
-    def look_up_anew(self, unit: UnitOfWork, row: Record) -> bool:
+    def look_up_anew(self, unit: UnitOfWork, row: Credential) -> bool:
         """Let a row be found by a digest under the active key; whether it was not. For a reseal."""
         stored = read_document(opened(self._instance, Kind.PASSKEY, row.user_id, row))
         lookup = self._digest(_bytes(stored["id"]))
-        if lookup == bytes(row.lookup):
+        if lookup == row.lookup:
             return False
         unit.credentials.change(row, lookup=lookup)
         return True
 
-    def _row(self, unit: UnitOfWork, assertion: Mapping[str, Any]) -> Record | None:
+    def _row(self, unit: UnitOfWork, assertion: Mapping[str, Any]) -> Credential | None:
         try:
             credential_id = _bytes(assertion["id"])
         except (KeyError, ValueError, TypeError):

@@ -17,7 +17,7 @@ from vault.services.environments.documents import VERSION, read_document
 from vault.services.own.credentials import opened, sealed
 from vault.services.own.instance import Instance
 from vault.services.people.factors.kinds import Kind
-from vault.storage import Record, UnitOfWork
+from vault.storage import UnitOfWork, User
 
 CODES = 10
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -49,7 +49,7 @@ class RecoveryCodes:
             unit.credentials.add(**row, **columns, counter=CODES, created_us=self._clock())
         return codes
 
-    def use(self, unit: UnitOfWork, user: Record, code: str) -> int:
+    def use(self, unit: UnitOfWork, user: User, code: str) -> int:
         """Take a code, in a transaction that holds the user; how many are left. Raises `BadSecondFactor`."""
         for row in unit.credentials.of_user(user.id, Kind.RECOVERY):
             key, digests = _read(opened(self._instance, Kind.RECOVERY, user.id, row))

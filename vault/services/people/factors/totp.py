@@ -15,7 +15,7 @@ from vault.services.clock import SECOND_US, Clock
 from vault.services.own.credentials import opened, sealed
 from vault.services.own.instance import Instance
 from vault.services.people.factors.kinds import Kind
-from vault.storage import Record, UnitOfWork
+from vault.storage import UnitOfWork, User
 
 ISSUER = "Strongroom"
 STEP_SECONDS = 30
@@ -60,7 +60,7 @@ class Totp:
         """The sealed columns of a new row."""
         return sealed(self._instance, Kind.TOTP, user_id, credential_id, secret.encode())
 
-    def use(self, unit: UnitOfWork, user: Record, code: str) -> None:
+    def use(self, unit: UnitOfWork, user: User, code: str) -> None:
         """Take a code of one of the user's apps, in a transaction that holds the user. Raises `BadSecondFactor`."""
         for row in unit.credentials.of_user(user.id, Kind.TOTP):
             secret = opened(self._instance, Kind.TOTP, user.id, row).decode()

@@ -1,0 +1,51 @@
+"""What all nouns of signed rows share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields
+from operator import attrgetter, itemgetter
+from typing import Any, TypeVar
+
+R = TypeVar("R", bound="SignedRow")
+
+
+@dataclass(frozen=True, slots=True)
+class SignedRow:
+    """A row whose MAC has been checked. Its columns are attributes. Many requests may share one."""
+
+    row_version: int
+    row_format: int
+    mac_key_id: str
+    mac: bytes
+    newer: tuple[tuple[str, object], ...] = field(default=(), kw_only=True)
+    """The columns that a newer release added, with their values. They are signed again with the others."""
+
+    def values(self) -> dict[str, Any]:
+        """The value of each column that was read."""
+        names, read = _columns_of(type(self))
+        return {**dict(zip(names, read(self), strict=True)), **dict(self.newer)}
+
+
+def row_maker(kind: type[R], names: Sequence[str], covered: Sequence[str]) -> Callable[[Sequence[Any]], R]:
+    """A function that makes a `kind` of a row with the columns `names`; `covered` are those that a MAC covers."""
+    wanted, _ = _columns_of(kind)
+    places = {name: place for place, name in enumerate(names)}
+    pick = itemgetter(*(places[name] for name in wanted))
+    newer = [(name, places[name]) for name in covered if name not in wanted]
+    if not newer:
+        return lambda row: kind(*pick(row))
+    return lambda row: kind(*pick(row), newer=tuple((name, row[place]) for name, place in newer))
+
+
+_Columns = tuple[tuple[str, ...], Callable[[SignedRow], tuple[Any, ...]]]
+_COLUMNS: dict[type[SignedRow], _Columns] = {}
+
+
+def _columns_of(kind: type[SignedRow]) -> _Columns:
+    """The names of the columns of a noun, and a function that reads them all."""
+    found = _COLUMNS.get(kind)
+    if found is None:
+        names = tuple(each.name for each in fields(kind) if each.name != "newer")
+        found = _COLUMNS[kind] = names, attrgetter(*names)
+    return found
