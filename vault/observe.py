@@ -221,6 +221,10 @@ class Metrics:
             "Spool records that the database could not take, kept in files.",
             registry=self.registry,
         )
+        self.spool_set_aside_bytes = Gauge(
+            "strongroom_audit_spool_set_aside_bytes", "The size of the files with such records on this host.",
+            registry=self.registry, multiprocess_mode="livemax",
+        )  # fmt: skip
 
     def record_request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one answer."""

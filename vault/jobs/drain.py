@@ -11,7 +11,13 @@ def drain(services: Services) -> None:
     if services.instance.locked:
         return
     try:
-        services.audit.reads.drain()
+        try:
+            services.audit.reads.drain()
+        except OSError:
+            # A file cannot be moved. The others must not wait for it.
+            services.audit.reads.drain_left_behind()
+            raise
         services.audit.reads.drain_left_behind()
     finally:
         metrics().spool_bytes.set(services.audit.reads.waiting_bytes)
+        metrics().spool_set_aside_bytes.set(services.audit.reads.set_aside_bytes)

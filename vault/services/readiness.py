@@ -56,7 +56,7 @@ SENTENCES = {
     HELD: "A write to the database does not finish, because another process holds a lock.",
     FULL: "The disk of the database is full.",
     SCHEMA: "The database does not have the schema of this release. Run `strongroom db status`.",
-    SPOOL: "Reads cannot be recorded, because the spool or its disk is full or takes no writes.",
+    SPOOL: "Reads cannot be recorded, because the spool, its folder set-aside or the disk is full, or takes no writes.",
     OVERDUE: "The last check did not finish in time.",
     FAILED: "The last check failed. The log says why.",
     REDIS_AWAY: "Redis does not answer. Sessions are read from the database.",

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from tests.integration.services.tampering import put_back_row
 from tests.support.vaults import (
@@ -421,6 +422,35 @@ def test_a_record_that_can_never_be_stored_is_set_aside_and_the_others_are_not(
     assert (told, len(kept)) in ([(3, 1), (4, 0)] if vault.storage.is_sqlite else [(3, 1)])
     values(vault, ada, "prod")
     assert len(events(vault, action="values.read")) == told + 1
+
+
+@pytest.mark.parametrize("is_left_behind", [False, True], ids=["its own", "left behind"])
+def test_a_file_that_cannot_be_set_aside_holds_up_no_other(
+    vault: Services, ada: Principal, prod: str, is_left_behind: bool
+) -> None:
+    folder = vault.settings.data_dir / "spool" / vault.instance.id
+    if is_left_behind:
+        file = SpoolFile.create(folder)
+        file.write([(os.urandom(16), SealedBlob(b"x"))])
+        file.path.rename(folder / "0.spool")
+        file.close()
+    else:
+        vault.audit.reads._spool.append(os.urandom(16), SealedBlob(b"x"))
+        vault.audit.reads._spool.take()
+    (folder / "set-aside").write_text("no folder")
+    with opened_again(vault) as dying:
+        values(dying, ada, "prod")
+        dying.audit.reads._spool.close()
+    values(vault, ada, "prod")
+    with pytest.raises(FileExistsError):
+        drain(vault)
+    (folder / "set-aside").unlink()
+    assert len(vault.audit.reads._spool.take()) == (0 if is_left_behind else 1)
+    with vault.storage.read() as unit:
+        stored = unit.connection.execute(sa.text("SELECT count(*) FROM audit_events WHERE action = 'values.read'"))
+        assert stored.scalar_one() == 2
+    drain(vault)
+    assert len(list((folder / "set-aside").iterdir())) == 1
 
 
 # -- Refusals --

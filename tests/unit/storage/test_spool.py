@@ -357,6 +357,89 @@ def test_a_file_that_was_left_behind_can_be_set_aside(tmp_path: Path) -> None:
     assert left_behind(tmp_path) == []
 
 
+@pytest.mark.parametrize("failing", ["sync_directory", "SpoolFile.close", "os.ftruncate"])
+def test_a_file_that_could_not_be_set_aside_is_at_the_next_try(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    spool = Spool(tmp_path, MOST)
+    ids = append(spool, 3)
+    (file,) = spool.take()
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, "broken")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(f"vault.storage.spool.spool_file.{failing}", fail)
+        with pytest.raises(OSError, match="broken"):
+            spool.set_aside(file, {"BlobError": 1})
+    assert spool.take() == [file]
+    spool.set_aside(file, {"BlobError": 1})
+    assert spool.take() == []
+    (path,) = (tmp_path / "set-aside").iterdir()
+    path.rename(tmp_path / path.name)
+    assert left_behind(tmp_path) == ids
+
+
+def test_a_file_that_somebody_has_deleted_is_set_aside_all_the_same(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, MOST)
+    ids = append(spool, 3)
+    (file,) = spool.take()
+    file.path.unlink()
+    spool.set_aside(file, {"BlobError": 1})
+    (path,) = (tmp_path / "set-aside").iterdir()
+    assert (path.stat().st_size, path.stat().st_mode & 0o777) == (file.end, 0o600)
+    path.rename(tmp_path / path.name)
+    assert left_behind(tmp_path) == ids
+
+
+def test_a_file_that_somebody_has_deleted_takes_no_more_records(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, MOST)
+    append(spool)
+    (file,) = spool.take()
+    file.path.unlink()
+    spool.drained(file)
+    ids = append(spool)
+    # A drained file is the next to be written.
+    spool.take()
+    ids += append(spool, 2)
+    spool.close()
+    assert sorted(left_behind(tmp_path)) == sorted(ids)
+
+
+@pytest.mark.parametrize("foreign", [[MOST + 1], [MOST // 2, MOST // 2 + 1], [0] * (MOST // 4096 + 1)])
+def test_nothing_is_recorded_while_the_folder_set_aside_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, foreign: list[int]
+) -> None:
+    folder = tmp_path / "set-aside"
+    folder.mkdir()
+    for number, size in enumerate(foreign):
+        with (folder / str(number)).open("wb") as file:
+            file.truncate(size)
+    spool = Spool(tmp_path, MOST)
+    assert spool.set_aside_bytes() > MOST
+    with pytest.raises(AuditUnavailable):
+        append(spool)
+    with pytest.raises(OSError, match="set-aside of the spool is full"):
+        spool.make_room()
+    assert len(list(folder.iterdir())) == len(foreign)
+    for path in folder.iterdir():
+        path.unlink()
+    monkeypatch.setattr("vault.storage.spool.set_aside._MEASURED_SECONDS", 0)
+    assert append(spool)
+
+
+def test_what_is_set_aside_counts_at_once_and_is_never_deleted(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, 10_000)
+    for _ in range(3):
+        append(spool)
+        (file,) = spool.take()
+        spool.set_aside(file, {"BlobError": 1})
+    assert spool.set_aside_bytes() > 10_000
+    with pytest.raises(AuditUnavailable):
+        append(spool)
+    assert len(list((tmp_path / "set-aside").iterdir())) == 3
+
+
 @pytest.mark.parametrize(
     ("first", "length"),
     [

@@ -149,14 +149,20 @@ class ReadLog:
         """Bring this process's reads into the database; how many. Raises what the database raises."""
         for gathered in self._refusals.finished():
             self._keep_gathered(gathered)
-        count = 0
+        count, failed = 0, None
         for file in self._spool.take():
-            count += self._drain(file, self._spool.drained)
+            try:
+                count += self._drain(file, self._spool.drained)
+            except OSError as error:
+                # This file may fail for long. The others must not wait for it.
+                failed = failed or error
+        if failed is not None:
+            raise failed
         return count
 
     def drain_left_behind(self) -> int:
         """The same for the files of workers that have died."""
-        count = 0
+        count, failed = 0, None
         for file in self._spool.left_behind():
             try:
                 count += self._drain(file, SpoolFile.remove)
@@ -166,9 +172,14 @@ class ReadLog:
                 if file.path not in self._kept_for_newer:
                     self._kept_for_newer.add(file.path)
                     log.warning("audit_spool_of_newer_release", file=file.path.name)
+            except OSError as error:
+                file.close()
+                failed = failed or error
             except BaseException:
                 file.close()
                 raise
+        if failed is not None:
+            raise failed
         return count
 
     def close(self) -> None:
@@ -189,6 +200,11 @@ class ReadLog:
     def waiting_bytes(self) -> int:
         """How much lies in the spool."""
         return self._spool.waiting_bytes()
+
+    @property
+    def set_aside_bytes(self) -> int:
+        """The size of the spool files with records that could not be stored."""
+        return self._spool.set_aside_bytes()
 
     def _keep(
         self,

@@ -23,6 +23,7 @@ from vault.crypto import SealedBlob
 from vault.errors import AuditUnavailable
 from vault.observe import metrics
 from vault.storage.spool.receipts import Batch, is_held
+from vault.storage.spool.set_aside import FOLDER, SetAside
 from vault.storage.spool.spool_file import BLOB_MOST_BYTES, HEADER_BYTES, RECORD, SUFFIX, SpoolFile
 
 log = structlog.get_logger(__name__)
@@ -31,8 +32,6 @@ _ROOM_BYTES = 64 << 10
 """Room for about two hundred reads. Without it a worker is not ready."""
 _CLOSED_MOST = 2
 """While the database is away, two files wait for it and a third grows: there is no use in a file for each try."""
-SET_ASIDE = "set-aside"
-"""The folder for files with records that the database could not take. Such a file can be moved back to be drained."""
 
 
 class Spool:
@@ -41,6 +40,7 @@ class Spool:
     def __init__(self, directory: Path, most_bytes: int) -> None:
         self._directory = directory
         self._most_bytes = most_bytes
+        self._kept = SetAside(directory, most_bytes)
         self._gathering = threading.Lock()
         self._writing = threading.Lock()
         self._batch = Batch()
@@ -118,7 +118,7 @@ class Spool:
 
         The whole file is moved at once: a file for each record cost a sync for each. Raises `OSError`.
         """
-        file.move(self._directory / SET_ASIDE)
+        self._kept.add(file)
         with self._writing:
             if file in self._closed:
                 self._closed.remove(file)
@@ -128,8 +128,7 @@ class Spool:
     def make_room(self) -> None:
         """Allocate disk blocks for the next records. Raises `OSError`."""
         with self._writing:
-            if self.waiting_bytes() + _ROOM_BYTES > self._most_bytes:
-                raise OSError(errno.ENOSPC, "The spool is full.")
+            self._require_room(_ROOM_BYTES)
             if self._current is None:
                 self._current = SpoolFile.create(self._directory)
             self._current.make_room(_ROOM_BYTES)
@@ -137,6 +136,10 @@ class Spool:
     def waiting_bytes(self) -> int:
         """How much lies here that is not in the database yet, to the last batch."""
         return sum(file.end for file in (self._current, *self._closed) if file is not None)
+
+    def set_aside_bytes(self) -> int:
+        """The size of the files that were set aside, by any worker of this host."""
+        return self._kept.size()
 
     def close(self) -> None:
         """Let go of all files; what is empty is deleted, and what is not will be found by the next worker."""
@@ -147,11 +150,16 @@ class Spool:
                 file.close()
         self._current, self._spare, self._closed = None, None, []
 
+    def _require_room(self, size: int) -> None:
+        if self.waiting_bytes() + size > self._most_bytes:
+            raise OSError(errno.ENOSPC, "The spool is full.")
+        if self._kept.is_full():
+            raise OSError(errno.ENOSPC, f"The folder {FOLDER} of the spool is full. Move its files elsewhere.")
+
     def _write(self, batch: Batch) -> None:
         is_stored = False
         try:
-            if self.waiting_bytes() + batch.size > self._most_bytes:
-                raise OSError(errno.ENOSPC, "The spool is full.")
+            self._require_room(batch.size)
             if self._current is None:
                 self._current = SpoolFile.create(self._directory)
             self._current.write(batch.records)

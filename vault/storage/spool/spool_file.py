@@ -9,6 +9,7 @@ Its blocks are on the disk already, so a record costs one write that changes no 
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
@@ -113,6 +114,8 @@ class SpoolFile:
 
     def restart(self) -> None:
         """Begin anew: what the file held is nothing from now on. Raises `OSError`."""
+        if os.fstat(self._descriptor).st_nlink == 0:
+            raise FileNotFoundError(errno.ENOENT, "Somebody deleted the file.")
         if self._prepared > _KEPT_BYTES:
             os.ftruncate(self._descriptor, _STEP_BYTES)
             self._prepared = _STEP_BYTES
@@ -161,16 +164,36 @@ class SpoolFile:
         self.close()
 
     def move(self, folder: Path) -> None:
-        """Move the file to a folder beside it, without the room for further records, and close it. Raises `OSError`."""
+        """Move the file to a folder beside it, without the room for further records, and close it.
+
+        Raises `OSError`. Then it may be called again.
+        """
         folder.mkdir(mode=0o700, exist_ok=True)
         os.ftruncate(self._descriptor, self.end)
-        self.path.rename(folder / self.path.name)
+        target = folder / self.path.name
+        try:
+            self.path.rename(target)
+        except FileNotFoundError:
+            # An earlier call moved it, or somebody deleted it. Then only this process has its records.
+            if not target.exists():
+                self._copy(target)
         sync_directory(folder)
         self.close()
 
     def close(self) -> None:
         """Let go of the file, and of its lock."""
         self._let_go()
+
+    def _copy(self, target: Path) -> None:
+        hidden = target.with_name(f".{target.name}.new")
+        descriptor = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_DSYNC | os.O_NOFOLLOW, 0o600)
+        try:
+            for offset in range(0, self.end, _STEP_BYTES):
+                size = min(_STEP_BYTES, self.end - offset)
+                write_all(descriptor, os.pread(self._descriptor, size, offset), offset)
+        finally:
+            os.close(descriptor)
+        hidden.rename(target)
 
     def _prepare(self, size: int) -> None:
         while self._prepared < size:
