@@ -203,7 +203,7 @@ def test_archives_without_a_counter_are_told_apart_only_by_dates_that_can_be_tru
     refused = commands("backup", "restore", "latest")
     assert refused.exit_code != 0
     assert "20990101T000000.000000Z-daily-x.srb is dated in the future" in refused.stderr
-    assert "name the one that you mean" in refused.stderr
+    assert "give the name of one" in refused.stderr
     assert commands.doctor()[0] == "warning"
     # The next one has a counter, and is the newest from then on.
     name = commands.create().stdout.strip()

@@ -70,7 +70,7 @@ def run(env: dict[str, str]) -> Run:
 def test_the_story_of_a_fire(run: Run, vault: Services, ada: Principal, tmp_path: Path) -> None:
     made_key = run("backup", "key")
     assert f"is in {vault.settings.keyring.parent}/backup.key" in made_key.stderr
-    assert "without it no archive can be opened" in made_key.stderr
+    assert "Without it, no archive can be opened" in made_key.stderr
     assert "never replaces" in run("backup", "key").stderr
     made = run("backup", "create")
     assert (made.exit_code, made.stdout.count("\n")) == (0, 1)
@@ -87,7 +87,12 @@ def test_the_story_of_a_fire(run: Run, vault: Services, ada: Principal, tmp_path
     fresh = {"STRONGROOM_DATA_DIR": str(tmp_path / "new"), "STRONGROOM_DATABASE_URL": ""}
     done = run("backup", "restore", "latest", "--from", f"dir:{tmp_path}/b", **fresh)
     assert done.exit_code == 0, done.stderr
-    for words in ("RESTORED. It is the vault", "blobs were opened", "Every session has ended", "1 service tokens live"):
+    for words in (
+        "RESTORED. It has the vault",
+        "blobs were opened",
+        "Every session has ended",
+        "1 service tokens are valid",
+    ):
         assert words in done.stderr
     assert "Warning" not in done.stderr
     again = run("backup", "restore", name, **fresh)
@@ -153,7 +158,7 @@ def test_a_place_that_fails_is_the_exit_code_and_the_last_word(run: Run, ada: Pr
         (["create"], {"STRONGROOM_BACKUP_TO": "ftp://x"}, "dir:/an/absolute/path and s3://bucket/prefix"),
         (["create"], {"STRONGROOM_BACKUP_RECIPIENTS": "age1x"}, "This is no recipient"),
         (["create"], {"STRONGROOM_BACKUP_KEEP_DAYS": "31"}, "at most 30"),
-        (["list"], {"STRONGROOM_BACKUP_TO": ""}, "Say where archives lie"),
+        (["list"], {"STRONGROOM_BACKUP_TO": ""}, "No place for archives is given"),
         (["verify", "latest"], {}, "There is no archive in any of these places."),
         (["verify", "nothing"], {}, "There is no archive nothing in any of these places"),
         (["restore", "./nothing"], {}, "cannot be read: No such file"),
@@ -279,7 +284,7 @@ def is_empty(url: str) -> bool:
 def test_the_command_starts_in_a_process_of_its_own(vault: Services, ada: Principal) -> None:
     process = start_command(vault, "backup", "list")
     _, told = process.communicate(timeout=HANG_SECONDS)
-    assert (process.returncode, b"Say where archives lie" in told) == (1, True)
+    assert (process.returncode, b"No place for archives is given" in told) == (1, True)
     assert values(vault, ada, "prod") == {"A": "1"}
 
 
@@ -289,12 +294,15 @@ def test_the_doctor_looks_at_the_backups(run: Run, ada: Principal, tmp_path: Pat
         return next((each["verdict"], each["sentence"]) for each in told if each["check"] == "backups")
 
     assert finding(STRONGROOM_BACKUP_TO="")[0] == "skipped"
-    assert finding() == ("warning", f"No archive of the last 26 hours lies in dir:{tmp_path}/a, dir:{tmp_path}/b.")
+    assert finding() == (
+        "warning",
+        f"These places have no archive from the last 26 hours: dir:{tmp_path}/a, dir:{tmp_path}/b.",
+    )
     run("backup", "key")
     name = run("backup", "create").stdout.strip()
     assert finding()[0] == "ok"
     (tmp_path / "b" / name).rename(tmp_path / "b" / name.replace(name.split("-")[3], "20200101T000000.000000Z"))
-    assert finding() == ("warning", f"No archive of the last 26 hours lies in dir:{tmp_path}/b.")
+    assert finding() == ("warning", f"These places have no archive from the last 26 hours: dir:{tmp_path}/b.")
     (tmp_path / "a").rename(tmp_path / "away")
     assert finding()[0] == "bad"
 
@@ -308,6 +316,6 @@ def test_an_erasure_tells_the_places_and_names_the_archives(run: Run, ada: Princ
     assert f"Remains in dir:{tmp_path}/a, until" in erased.stderr
     fresh = {"STRONGROOM_DATA_DIR": str(tmp_path / "new"), "STRONGROOM_DATABASE_URL": ""}
     done = run("backup", "restore", name, **fresh)
-    assert "Erased again, as they had been: 1 people" in done.stderr
+    assert "Erased again: 1 people" in done.stderr
     assert "no such account" in run("user", "disable", "ada", **fresh).stderr
     assert run("backup", "drop-erased", **fresh).stderr == "Nothing that was erased is back.\n"

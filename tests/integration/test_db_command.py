@@ -172,4 +172,4 @@ def test_an_older_schema_asks_for_an_upgrade(
     upgraded = CliRunner().invoke(root, ["db", "upgrade"])
     assert f"The schema was upgraded from 0001 to {SCHEMA}. Start the servers of this release" in upgraded.stderr
     again = CliRunner().invoke(root, ["db", "upgrade"])
-    assert f"this release's schema ({SCHEMA}) already" in again.stderr
+    assert f"already has this release's schema ({SCHEMA})" in again.stderr

@@ -63,7 +63,7 @@ def test_an_authority_that_is_not_trusted(look: Examine) -> None:
 def test_a_name_that_the_certificate_lacks_is_told_even_of_an_untrusted_one(look: Examine, tmp_path: Path) -> None:
     found = look(certificate=make_certificate(tmp_path, name="vault.test"), trusts=False)
     assert found["name"].verdict == "bad"
-    assert "not made out to localhost" in found["name"].sentence
+    assert "not valid for localhost" in found["name"].sentence
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
-"""The command, `strongroom`: data on stdout, words on stderr, exit 0, or 1 for here, or 2 for there.
+"""Package cli implements the command `strongroom`: data on stdout, messages on stderr. Exit code 0 is success, 1 an
+error
+on this side, 2 an error of the server.
 
-`root.py` knows which file holds which command and turns errors into sentences; one file a group holds the
-commands; `context.py` is what they share. Heavy libraries are imported inside the commands that need them.
+`root.py` maps names to files and turns errors into messages. Each group of commands has a file. `context.py` has what
+they share. Heavy libraries are imported inside the commands that need them.
 """
 
 from __future__ import annotations

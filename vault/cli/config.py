@@ -1,9 +1,9 @@
-"""Where the command's settings come from: flag > environment > project file > user config > default.
+"""The command's settings, in this order: flag, environment, project file, user config, default.
 
-The project file, `.strongroom.toml`, lies in the project and is looked for upwards from where the command is
-called. It never holds a token: it gets committed. Nor can it lead one astray, though whoever edits the project edits
-it too: stored tokens are kept by the address of the server that gave them, and a token or password in the environment
-goes to no address that the project file alone names. A file of another person's is refused.
+The project file is `.strongroom.toml` in the current folder or a folder above it. It must not contain a token, because
+projects are committed. It also cannot redirect a token, although everyone who edits the project can edit it: stored
+tokens belong to the address of the server that gave them, and a token or password in the environment is never sent to
+an address that only the project file names. A file that belongs to another user is refused.
 """
 
 from __future__ import annotations
@@ -27,19 +27,18 @@ _ENVIRONMENT = {"url": "STRONGROOM_URL", "environment": "STRONGROOM_ENVIRONMENT"
 
 @dataclass(frozen=True, slots=True)
 class CliSettings:
-    """What holds for one run. `environment` is "" and `ca_file` None where nothing names one."""
+    """The settings of one run. `environment` is "" and `ca_file` is None if nothing sets them."""
 
     url: str = DEFAULT_URL
     ca_file: str | None = None
     environment: str = ""
     format: str = "table"
     url_is_the_projects: bool = False
-    """Whether only the project file names this address: no credential of the environment's goes there."""
+    """Whether only the project file names this address. Then no credential from the environment is sent to it."""
 
 
 def load(flags: Mapping[str, str], environ: Mapping[str, str], folder: Path) -> CliSettings:
-    """Gather the settings for a command that is called in `folder`. Raises `SettingsError` for a file that cannot
-    be used, in a sentence that names it."""
+    """Read the settings for a command that runs in `folder`. Raises `SettingsError`, which names the unusable file."""
     user_file = user_config(environ)
     own = _read(user_file, _USER_KEYS) if user_file.is_file() else {}
     project_file = find_project_file(folder)
@@ -49,7 +48,7 @@ def load(flags: Mapping[str, str], environ: Mapping[str, str], folder: Path) -> 
     address = (given.get("url") or project.get("url") or own.get("url") or DEFAULT_URL).rstrip("/")
     is_the_projects = "url" in project and not _is_told(address, given, own)
     if "url" in given and not _is_told(given["url"].rstrip("/"), project):
-        # An authority that the project trusts may not vouch for a server that somebody else has named.
+        # The project must not choose the authority for a server that is named elsewhere.
         project.pop("ca_file", None)
     found = own | project | given | {"url": address}
     return CliSettings(**found, url_is_the_projects=is_the_projects)
@@ -60,21 +59,21 @@ def _is_told(address: str, *sources: Mapping[str, str]) -> bool:
 
 
 def user_config(environ: Mapping[str, str]) -> Path:
-    """The user's own file: `STRONGROOM_CONFIG`, or `strongroom/config.toml` where XDG has it."""
+    """Return the path of the user's own file: `STRONGROOM_CONFIG`, or `strongroom/config.toml` in the XDG folder."""
     if environ.get("STRONGROOM_CONFIG"):
         return Path(environ["STRONGROOM_CONFIG"])
     return xdg_folder(environ, "XDG_CONFIG_HOME", ".config") / "config.toml"
 
 
 def xdg_folder(environ: Mapping[str, str], variable: str, default: str) -> Path:
-    """Our folder below one of the XDG base directories, which count only where they are absolute."""
+    """Return our folder in one of the XDG base directories. XDG paths that are not absolute are ignored."""
     base = environ.get(variable, "")
     root = Path(base) if base.startswith("/") else Path(environ.get("HOME") or Path.home(), default)
     return root / "strongroom"
 
 
 def find_project_file(folder: Path) -> Path | None:
-    """The nearest project file, from `folder` upwards."""
+    """Return the nearest project file, from `folder` upwards."""
     for place in (folder, *folder.parents):
         path = place / PROJECT_FILE
         if path.is_file():
@@ -83,29 +82,31 @@ def find_project_file(folder: Path) -> Path | None:
 
 
 def _read(path: Path, known: frozenset[str]) -> dict[str, str]:
-    # Imported here because most calls find no file.
+    # Import here, because most calls find no file.
     import tomllib
 
     try:
         owner = path.stat().st_uid
         data: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        # A TOML error is a ValueError and names a line; it quotes no more than a character.
+        # A TOML error is a ValueError and names a line. It quotes at most one character.
         raise SettingsError(f"The file {path} cannot be read: {error}.") from error
     if owner not in _TRUSTED_OWNERS:
-        raise SettingsError(f"The file {path} belongs to another user, who could send your secrets elsewhere.")
+        raise SettingsError(
+            f"The file {path} belongs to another user, who could redirect your secrets. Change its owner."
+        )
     if "token" in data:
         raise SettingsError(
-            f"The file {path} holds a token, which is no place for one. "
-            "Take it out, and revoke it if others could read it; then use 'strongroom login' or STRONGROOM_TOKEN."
+            f"The file {path} contains a token. Project files must not contain tokens. "
+            "Remove it, and revoke it if others could read it. Then use 'strongroom login' or STRONGROOM_TOKEN."
         )
     for key, value in data.items():
         if key not in known:
-            raise SettingsError(f"The file {path} holds '{key}'; known are {', '.join(sorted(known))}.")
+            raise SettingsError(f"The file {path} has the unknown key '{key}'. Known keys: {', '.join(sorted(known))}.")
         if not isinstance(value, str):
-            raise SettingsError(f"In the file {path}, {key} is not a text in quotes.")
+            raise SettingsError(f"In the file {path}, {key} must be a text in quotes.")
     if data.get("format", "table") not in ("table", "json", "yaml"):
-        raise SettingsError(f"In the file {path}, format is one of table, json and yaml.")
+        raise SettingsError(f"In the file {path}, format must be table, json or yaml.")
     if "ca_file" in data:
         data["ca_file"] = str(path.parent / Path(data["ca_file"]).expanduser())
     return data

@@ -1,4 +1,4 @@
-"""What every command gets: its flags, the settings that follow from them, and the client."""
+"""The context of every command: its flags, its settings, and the client."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Cli:
-    """One run of the command. Tests give a `transport` and say whether there is a person to ask."""
+    """One run of the command. Tests pass a `transport` and set whether a person can be asked."""
 
     flags: dict[str, str] = field(default_factory=dict)
     transport: Transport | None = None
@@ -30,14 +30,14 @@ class Cli:
 
     @cached_property
     def settings(self) -> CliSettings:
-        """Flags over environment over project file over user config over defaults."""
+        """The settings: flags before environment, project file, user config and defaults."""
         from vault.cli.config import load
 
         return load(self.flags, os.environ, Path.cwd())
 
     @cached_property
     def client(self) -> Client:
-        """A client with the credential that this run acts with. Raises `NotAuthenticated` where there is none."""
+        """A client with the credential of this run. Raises `NotAuthenticated` if there is none."""
         from vault.cli.people import keychain
         from vault.client.client import token_from
 
@@ -50,42 +50,44 @@ class Cli:
         return self.make_client(token)
 
     def refuse_project_address(self, credential: str) -> None:
-        """Raise `SettingsError` where the address comes from the project file alone: whoever edits the project could
-        have a credential of the environment's sent to themselves."""
+        """Raise `SettingsError` if only the project file names the address.
+
+        Otherwise anyone who can edit the project could make the command send them a credential from the environment.
+        """
         if self.settings.url_is_the_projects:
             raise SettingsError(
                 f"{credential} is not sent to {self.settings.url}, because only the project's .strongroom.toml names "
-                "this address. If it is right, set STRONGROOM_URL to it too, or give --url."
+                "this address. If it is right, set STRONGROOM_URL to it, or give --url."
             )
 
     def make_client(self, token: str) -> Client:
-        """A client for the server of the settings."""
+        """Return a client for the server in the settings."""
         from vault.client import Client
 
         return Client(self.settings.url, token, self.settings.ca_file, transport=self.transport)
 
     def environment_name(self, environment: str | None) -> str:
-        """The environment that was named, or that the settings name. Raises `CliError` where none is."""
+        """Return the environment that the flag or the settings name. Raises `CliError` if there is none."""
         name = environment or self.settings.environment
         if not name:
-            raise CliError("Say which environment: -e NAME.")
+            raise CliError("No environment is given. Use -e NAME.")
         return name
 
     def chosen_name(self, environment: str | None, use_globals: bool) -> str | None:
-        """The environment's name, or None for the globals. Raises `UsageError` for both at once."""
+        """Return the environment's name, or None for the globals. Raises `UsageError` for both at once."""
         if use_globals and environment:
-            raise click.UsageError("-e and --globals exclude each other.")
+            raise click.UsageError("-e and --globals cannot be used together.")
         if use_globals:
             return None
         if not (environment or self.settings.environment):
-            raise CliError("Say which environment: -e NAME, or --globals.")
+            raise CliError("No environment is given. Use -e NAME or --globals.")
         return self.environment_name(environment)
 
     def chosen_set(self, environment: str | None, use_globals: bool) -> VariableSet:
-        """The set of variables that `-e` or `--globals` names."""
+        """Return the set of variables that `-e` or `--globals` selects."""
         name = self.chosen_name(environment, use_globals)
         return self.client.globals if name is None else self.client.environment(name)
 
     def can_ask(self) -> bool:
-        """Whether a person sits at a terminal."""
+        """Report whether a person is at a terminal."""
         return sys.stdin.isatty() if self.is_interactive is None else self.is_interactive

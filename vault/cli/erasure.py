@@ -1,4 +1,4 @@
-"""How the report of an erasure is shown: by the operator's command on the host, and to a person who leaves."""
+"""Prints the report of an erasure, for the operator on the host and for a person who deletes their account."""
 
 from __future__ import annotations
 
@@ -14,23 +14,19 @@ _COUNTS = ("environments", "revisions", "user_keys", "data_keys", "sessions", "t
 
 
 def print_erasure(cli: Cli, report: Any) -> None:
-    """Print what was erased and what remains: the service's report, or the SDK's answer."""
+    """Print what was erased and what remains. `report` is the service's report or the SDK's answer."""
     found = _told(dataclasses.asdict(report))
     if cli.settings.format != "table":
         print_data(cli, found)
         return
     print_rows(cli, [{"erased": name.replace("_", " "), "count": found[name]} for name in _COUNTS], ["erased", "count"])
     for place in found["remains"]:
-        until = (
-            f"until {place['until']:%Y-%m-%d %H:%M}Z"
-            if place["until"] is not None
-            else "for how long nobody here knows"
-        )
+        until = f"until {place['until']:%Y-%m-%d %H:%M}Z" if place["until"] is not None else "until an unknown time"
         say(f"Remains in {place['place']}, {until}: {place['sentence']}")
 
 
 def _told(value: Any) -> Any:
-    """Times as times, whichever side they come from, and names as the API has them."""
+    """Return a value for display: times from either side as times, and names as in the API."""
     if isinstance(value, dict):
         return {_name(name): _moment(name, item) for name, item in value.items()}
     return [_told(item) for item in value] if isinstance(value, list | tuple) else value

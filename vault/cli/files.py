@@ -1,4 +1,4 @@
-"""Files with secrets in them: read whole, written 0600, never over another by accident."""
+"""Reads and writes files with secrets: mode 0600, and no overwriting by accident."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from vault.cli.words import CliError
 
 
 def write_private(path: Path, text: str, *, replace: bool) -> None:
-    """Write `text` to `path`, readable by its owner alone. Raises `CliError` where something is there already,
-    unless `replace`: then the old file stays whole until the new one is."""
+    """Write `text` to `path`, readable only by its owner. Raises `CliError` if the path exists, unless `replace` is
+    set.
+
+    With `replace`, the old file stays complete until the new one is.
+    """
     target = path.with_name(f".{path.name}.{secrets.token_hex(4)}") if replace else path
     try:
         descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except FileExistsError as error:
-        raise CliError(f"The file {path} exists already; --force replaces it.") from error
+        raise CliError(f"The file {path} already exists. Use --force to replace it.") from error
     except OSError as error:
         raise CliError(f"The file {path} cannot be written: {error.strerror}.") from error
     try:
@@ -33,7 +36,7 @@ def write_private(path: Path, text: str, *, replace: bool) -> None:
 
 
 def read_text(place: str) -> str:
-    """The text of a file, or of stdin for `-`, with its line ends as they are. Raises `CliError`."""
+    """Return the text of a file, or of stdin for `-`, with its line ends unchanged. Raises `CliError`."""
     try:
         return read_bytes(place).decode()
     except UnicodeDecodeError as error:
@@ -41,7 +44,7 @@ def read_text(place: str) -> str:
 
 
 def read_bytes(place: str, *, at_most: int | None = None) -> bytes:
-    """The bytes of a file, or of stdin for `-`. Raises `CliError`, also past `at_most` bytes."""
+    """Return the bytes of a file, or of stdin for `-`. Raises `CliError`, also for more than `at_most` bytes."""
     limit = -1 if at_most is None else at_most + 1
     try:
         if place == "-":
@@ -52,7 +55,7 @@ def read_bytes(place: str, *, at_most: int | None = None) -> bytes:
     except OSError as error:
         raise CliError(f"The file {_shown(place)} cannot be read: {error.strerror}.") from error
     if at_most is not None and len(data) > at_most:
-        raise CliError(f"{_shown(place)} holds more than {at_most // 2**20} MiB, which no server takes.")
+        raise CliError(f"{_shown(place)} is larger than {at_most // 2**20} MiB, which no server accepts.")
     return data
 
 

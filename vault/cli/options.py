@@ -20,7 +20,7 @@ def _remember(context: click.Context, parameter: click.Parameter, value: str | N
 
 
 def connection_options(function: F) -> F:
-    """`--url` and `--ca-file`, which may stand before or after a command's name."""
+    """`--url` and `--ca-file`, before or after a command's name."""
     url = click.option("--url", metavar="URL", expose_value=False, callback=_remember, help="The server's address.")
     ca_file = click.option(
         "--ca-file",
@@ -45,7 +45,7 @@ def format_option(function: F) -> F:
 
 
 def environment_option(function: F) -> F:
-    """`-e NAME` alone."""
+    """`-e NAME` only."""
     option = click.option("-e", "--env", "environment", metavar="NAME", help="The environment, by name or id.")
     return option(function)
 

@@ -1,4 +1,4 @@
-"""A bar for long work: on stderr, with the rate and the time left, and only where somebody watches."""
+"""A progress bar for long work on stderr, with the rate and the time left, if stderr is a terminal."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ Report = Callable[[int, int], None]
 
 
 def _nothing(_done: int, _total: int) -> None:
-    """Nobody watches."""
+    """Does nothing, without a terminal."""
 
 
 @contextmanager
 def progress_bar(what: str) -> Iterator[Report]:
-    """A function to be told how many are done of how many; at a terminal it draws."""
+    """Yield a function that takes the number done and the total, and draws them at a terminal."""
     if not sys.stderr.isatty():
         yield _nothing
         return
-    # Imported here because it takes longer than the rest of the command together.
+    # Import here, because it takes longer than the rest of the command.
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

@@ -14,7 +14,7 @@ import click
 from vault.cli.context import Cli
 
 _WIDE_COLUMNS = 10_000
-"""Into a pipe, nothing is cut or wrapped."""
+"""In a pipe, nothing is cut or wrapped."""
 
 
 def print_rows(cli: Cli, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
@@ -26,7 +26,7 @@ def print_rows(cli: Cli, rows: Sequence[Mapping[str, Any]], columns: Sequence[st
 
 
 def print_data(cli: Cli, data: Any) -> None:
-    """Print one value as YAML where that is asked for, else as JSON."""
+    """Print one value as YAML if that was requested, otherwise as JSON."""
     if cli.settings.format == "yaml":
         import yaml
 
@@ -36,12 +36,12 @@ def print_data(cli: Cli, data: Any) -> None:
 
 
 def as_row(answer: Any) -> dict[str, Any]:
-    """The fields of an answer of the SDK's."""
+    """Return the fields of an answer of the SDK."""
     return {item.name: getattr(answer, item.name) for item in dataclasses.fields(answer)}
 
 
 def _plain(value: Any) -> Any:
-    """What JSON and YAML know."""
+    """Return a value that JSON and YAML can write."""
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
     if isinstance(value, Mapping):
@@ -50,12 +50,12 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if dataclasses.is_dataclass(value):
         return _plain(as_row(value))
-    # An enum of ours is a `str` too, which YAML would not write.
+    # Our enums are also `str`, which YAML would not write.
     return str(value) if isinstance(value, str) else value
 
 
 def _print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
-    # Imported here because it takes longer than the rest of the command together.
+    # Import here, because it takes longer than the rest of the command.
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -80,5 +80,5 @@ def _cell(value: Any) -> str:
         return value.strftime("%Y-%m-%d %H:%M:%SZ")
     if isinstance(value, list | tuple):
         return ", ".join(map(_cell, value)) or "-"
-    # A value may hold what steers a terminal; in a table it is shown, not obeyed.
+    # A value may contain terminal control characters. In a table they are shown, not executed.
     return shown(str(value))

@@ -1,4 +1,4 @@
-"""`strongroom` itself: which file holds which command, and how an error becomes a sentence and an exit code."""
+"""The command `strongroom`: maps names to files, and turns an error into a message and an exit code."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vault.cli.words import CliError, say
 from vault.errors import BadLogin, BadSecondFactor, NotAuthenticated, NotFound, StrongroomError, TransportError
 
 EXIT_HERE = 1
-"""What went wrong is on this side: the call as typed, a file, a setting, the way to the server."""
+"""The error is on this side: the command line, a file, a setting, or the connection to the server."""
 
 EXIT_THERE = 2
 """The server was reached, and refused or failed."""
@@ -25,7 +25,7 @@ EXIT_THERE = 2
 EXIT_INTERRUPTED = 130
 """128 + SIGINT, as a shell reports it."""
 
-# Each command: where it is, and its line in the help, which is printed without importing it.
+# Each command with its place and its line in the help, which is printed without importing the command.
 COMMANDS = {
     "login": ("vault.cli.people.session:login", "Log in with name and password."),
     "logout": ("vault.cli.people.session:logout", "End the session and forget its token."),
@@ -57,10 +57,10 @@ COMMANDS = {
 
 
 class Root(click.Group):
-    """A group that imports a command when it is called, and not before."""
+    """A group that imports a command only when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """All names, in the order of the map."""
+        """Return all names, in the order of the map."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -69,16 +69,16 @@ class Root(click.Group):
             return None
         found = load(COMMANDS[cmd_name][0])
         if not isinstance(found, click.Command):
-            raise TypeError(f"{COMMANDS[cmd_name][0]} is no command.")
+            raise TypeError(f"{COMMANDS[cmd_name][0]} is not a command.")
         return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list of commands in the help, from the map alone."""
+        """Write the list of commands in the help, using only the map."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
     def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> NoReturn:  # type: ignore[override] # we always leave by exit code
-        """Run, and exit 0, 1 or 2. An error is one sentence on stderr, never a traceback."""
+        """Run, and exit with 0, 1 or 2. An error is one sentence on stderr, never a traceback."""
         extra["standalone_mode"] = False
         try:
             code = super().main(args, prog_name, **extra)
@@ -87,13 +87,13 @@ class Root(click.Group):
         except click.Abort as abort:
             code = _tell("Stopped.", EXIT_INTERRUPTED if isinstance(abort.__cause__, KeyboardInterrupt) else EXIT_HERE)
         except click.ClickException as error:
-            # Click's own code for a wrong call is 2, which here means the server.
+            # Click's own exit code for a wrong call is 2, which means the server here.
             error.show()
             code = EXIT_HERE
         except StrongroomError as error:
             code = _tell(_sentence(error), _code(error))
         except ModuleNotFoundError as error:
-            # A command imports its heavy half when it runs.
+            # A command imports its heavy libraries when it runs.
             code = _tell(_unexpected(error) if _is_ours(error) else _missing(error), EXIT_HERE)
         except Exception as error:  # The last resort: a bug must not print a secret either.
             code = _tell(_unexpected(error), EXIT_HERE)
@@ -101,7 +101,7 @@ class Root(click.Group):
 
 
 def load(place: str) -> Any:
-    """The object at `module:name`. Raises `CliError` where the server's libraries are not installed."""
+    """Return the object at `module:name`. Raises `CliError` if the server's libraries are not installed."""
     module_name, _, name = place.partition(":")
     try:
         return getattr(import_module(module_name), name)
@@ -128,22 +128,22 @@ def _sentence(error: StrongroomError) -> str:
     if isinstance(error, NotAuthenticated) and not isinstance(error, BadLogin | BadSecondFactor):
         sentence += " Log in with 'strongroom login', or set STRONGROOM_TOKEN."
     if isinstance(error, NotFound) and error.message == NotFound.sentence:
-        sentence += " Is the name right? 'strongroom env list' shows what you may reach."
+        sentence += " Is the name right? 'strongroom env list' shows the environments that you may use."
     return sentence
 
 
 def _code(error: StrongroomError) -> int:
-    # Only what the server said carries a request; a transport error carries one too, but no answer.
+    # An error has a request if the server answered it. A transport error also has one, but no answer.
     return EXIT_THERE if error.request is not None and not isinstance(error, TransportError) else EXIT_HERE
 
 
 def _unexpected(error: Exception) -> str:
-    """Where it happened and what kind it is. Not its text, which may quote a value."""
+    """Return where it happened and the type. The text is left out, because it may quote a value."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     place = f"{Path(trace.tb_frame.f_code.co_filename).name} line {trace.tb_lineno}" if trace else "an unknown place"
-    return f"An unexpected {type(error).__name__} in {place}. This is a fault of strongroom's; please report it."
+    return f"An unexpected {type(error).__name__} in {place}. This is a bug in strongroom. Please report it."
 
 
 @click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"]})

@@ -1,4 +1,4 @@
-"""What the command says: sentences on stderr, and the error that ends it on this side of the wire."""
+"""The command's messages: sentences on stderr, and the error that ends it on this side."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from vault.model.printable import shown
 
 
 class CliError(StrongroomError):
-    """Something on this side of the wire stands in the way; the message says what to do."""
+    """An error on this side of the connection. The message says what to do."""
 
     code = "command"
 
 
 def say(sentence: str) -> None:
-    """Words go to stderr, so that stdout holds data alone."""
-    # A name from a database or a server may hold what steers a terminal.
+    """Print a message on stderr, so that stdout has only data."""
+    # A name from a database or a server may contain characters that control a terminal.
     click.echo("\n".join(map(shown, sentence.split("\n"))), err=True)
 
 
 def warn(sentences: tuple[str, ...] | list[str]) -> None:
-    """Say each warning, on a line of its own."""
+    """Print each warning on its own line."""
     for sentence in sentences:
         say(f"Warning: {sentence}")

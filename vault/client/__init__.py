@@ -3,8 +3,8 @@
     with Client() as client:                        # STRONGROOM_URL, STRONGROOM_TOKEN, STRONGROOM_CA_FILE
         password = client.values("prod")["DB_PASSWORD"]
 
-Layers, from the top: `client.py` gathers the groups; `sets.py`, `groups.py` say each call once; `caller.py` adds
-credential, retries and errors; `transport.py` moves bytes. Errors are the classes of `vault.errors`.
+Layers, from the top: `client.py` has the groups; `sets.py` and `groups.py` have one method for each call;
+`caller.py` adds credential, retries and errors; `transport.py` sends bytes. Errors are the classes of `vault.errors`.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
-"""What the server answers, as frozen dataclasses. Fields that a newer server adds are ignored; one that an older server
-does not know has a default."""
+"""The server's answers as frozen dataclasses.
+
+Fields that a newer server adds are ignored. Fields that an older server does not know have defaults.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +15,13 @@ from vault.model.environment import Variable, VariableType
 
 
 class _Answer:
-    """Builds a dataclass from the JSON object that holds its fields."""
+    """Builds a dataclass from the JSON object with its fields."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
     @classmethod
     def from_json(cls, data: Any) -> Self:
-        """Read `data`. Raises `TransportError` where a field is missing or a time is none."""
+        """Read `data`. Raises `TransportError` if a field is missing or a time is not valid."""
         try:
             told = [item for item in fields(cls) if item.default is MISSING or item.name in data]
             return cls(**{item.name: _convert(str(item.type), data[item.name]) for item in told})
@@ -44,8 +46,8 @@ def _convert(kind: str, value: Any) -> Any:
 
 
 def not_ours() -> TransportError:
-    """The error for an answer that no Strongroom server gives."""
-    return TransportError("The answer is not one of a Strongroom server. Is the address right?")
+    """Return the error for an answer that a Strongroom server would not give."""
+    return TransportError("The answer does not come from a Strongroom server. Is the address right?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ class User(_Answer):
 
 @dataclass(frozen=True, slots=True)
 class Remains(_Answer):
-    """A place that still holds some of what was erased; `until` is None where nobody can tell."""
+    """A place that still has some of the erased data. `until` is None if the date is unknown."""
 
     place: str
     until: datetime | None
@@ -69,7 +71,7 @@ class Remains(_Answer):
 
 @dataclass(frozen=True, slots=True)
 class ErasureReport(_Answer):
-    """What an erasure took, in numbers, and what remains where."""
+    """The result of an erasure: what was erased, in numbers, and what remains where."""
 
     user_id: str
     erased_at: datetime
@@ -85,7 +87,7 @@ class ErasureReport(_Answer):
 
 @dataclass(frozen=True, slots=True)
 class NewSession(_Answer):
-    """A session just made; `secret` is told this once."""
+    """A new session. `secret` is in no later answer."""
 
     id: str
     secret: str = field(repr=False)
@@ -95,12 +97,12 @@ class NewSession(_Answer):
     idle_seconds: int
     factors: tuple[str, ...] = ("password",)
     recovery_codes_left: int | None = None
-    """Where it began with a recovery code, how many are left."""
+    """How many recovery codes are left, if the login used one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Session(_Answer):
-    """A living session; `kind` is `web` or `api`, `current` marks the one that asked."""
+    """An active session. `kind` is `web` or `api`; `current` marks the session that made this call."""
 
     id: str
     kind: str
@@ -114,7 +116,7 @@ class Session(_Answer):
 
 @dataclass(frozen=True, slots=True)
 class Environment(_Answer):
-    """An environment, or the globals, without any value."""
+    """An environment, or the globals, without values."""
 
     id: str
     name: str
@@ -132,8 +134,10 @@ class Environment(_Answer):
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a token may do: `permissions` on exactly one of an environment (its name or id), an `environment_id`,
-    a `path` (it and all below it; `*` is every environment) and the globals."""
+    """The rights of a token: `permissions` on exactly one of an environment (its name or id), an `environment_id`, a
+    `path`
+    (it and everything below it; `*` is every environment) and the globals.
+    """
 
     permissions: tuple[str, ...]
     environment: str | None = None
@@ -143,7 +147,7 @@ class Grant:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Grant:
-        """Read a grant as the server shows it."""
+        """Read a grant from the server's JSON."""
         return cls(
             tuple(data["permissions"]),
             environment_id=data.get("environment_id"),
@@ -152,7 +156,7 @@ class Grant:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """The grant as the server takes it: what is not set is not sent."""
+        """Return the grant as JSON for the server, without the fields that are not set."""
         shown: dict[str, Any] = {"permissions": list(self.permissions)}
         for name in ("environment", "environment_id", "path"):
             if getattr(self, name) is not None:
@@ -181,14 +185,14 @@ class Token(_Answer):
 
 @dataclass(frozen=True, slots=True)
 class NewToken(_Answer):
-    """A token just made or rotated; `secret` is told this once."""
+    """A new or rotated token. `secret` is in no later answer."""
 
     token: Token
     secret: str = field(repr=False)
 
     @classmethod
     def from_json(cls, data: Any) -> NewToken:
-        """Read a token that has its secret beside it."""
+        """Read a token whose secret is a separate field."""
         if not isinstance(data, dict) or not isinstance(data.get("secret"), str):
             raise not_ours()
         return cls(Token.from_json(data), data["secret"])
@@ -208,7 +212,7 @@ class Revision(_Answer):
 
     @classmethod
     def from_json(cls, data: Any) -> Revision:
-        """Read a revision, with its variables where the answer holds them."""
+        """Read a revision, with its variables if the answer has them."""
         try:
             variables = None if data.get("variables") is None else read_variables(data["variables"])
             known = {item.name: _convert(str(item.type), data[item.name]) for item in fields(cls)[:-1]}
@@ -219,7 +223,7 @@ class Revision(_Answer):
 
 @dataclass(frozen=True, slots=True)
 class Variables(Sequence[Variable]):
-    """All variables of one set, in order, with what it takes to replace them: `etag`."""
+    """All variables of one set, in order. `etag` is needed to replace them."""
 
     items: tuple[Variable, ...]
     revision: int | None
@@ -253,7 +257,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class ImportPlan(_Answer):
-    """What an import did, or with `dry_run` would do: names only. `revision` is None where nothing was written."""
+    """What an import did, or with `dry_run` would do, without values. `revision` is None if nothing was written."""
 
     added: tuple[str, ...]
     changed: tuple[str, ...]
@@ -264,7 +268,7 @@ class ImportPlan(_Answer):
 
     @classmethod
     def from_json(cls, data: Any) -> ImportPlan:
-        """Read the answer of an import, whose plan is an object of its own."""
+        """Read the answer of an import. Its plan is a nested object."""
         try:
             plan = {name: tuple(data["plan"][name]) for name in ("added", "changed", "removed", "unchanged")}
             return cls(**plan, revision=data["revision"], warnings=tuple(data["warnings"]))
@@ -273,8 +277,10 @@ class ImportPlan(_Answer):
 
 
 class Values(Mapping[str, str]):
-    """What a service uses: an unchangeable `{name: value}`. `warnings` name references that did not resolve.
-    `revision` is the environment's; `repr` hides the values."""
+    """The values for a service: an immutable `{name: value}`.
+
+    `warnings` are about references that did not resolve. `revision` is the environment's. `repr` hides the values.
+    """
 
     __slots__ = ("_values", "revision", "warnings")
 
@@ -292,7 +298,7 @@ class Values(Mapping[str, str]):
             raise not_ours() from error
 
     def only(self, names: Sequence[str]) -> Values:
-        """The same, but for all other names."""
+        """Return the same values, with only these names."""
         kept = {name: self._values[name] for name in names if name in self._values}
         return Values(kept, warnings=self.warnings, revision=self.revision)
 
@@ -310,7 +316,7 @@ class Values(Mapping[str, str]):
 
 
 def read_variable(data: Any) -> Variable:
-    """One variable from its JSON. Raises `TransportError` where it is none."""
+    """Read one variable from its JSON. Raises `TransportError` if it is not one."""
     try:
         return Variable(
             data["name"],
@@ -325,14 +331,14 @@ def read_variable(data: Any) -> Variable:
 
 
 def read_variables(data: Any) -> tuple[Variable, ...]:
-    """A list of variables from its JSON."""
+    """Read a list of variables from its JSON."""
     if not isinstance(data, list):
         raise not_ours()
     return tuple(read_variable(item) for item in data)
 
 
 def variable_as_json(variable: Variable) -> dict[str, Any]:
-    """A variable as the server takes it, and as the command prints it."""
+    """Return a variable as JSON, for the server and for the command's output."""
     return {
         "name": variable.name,
         "value": variable.text,

@@ -1,4 +1,4 @@
-"""One call: the credential goes with it, it is repeated where that is safe, and a refusal becomes an exception."""
+"""Makes one call: adds the credential, retries if that is safe, and turns an error answer into an exception."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ T = TypeVar("T")
 BASE = "/api/v1"
 ATTEMPTS = 4
 RETRY_BUDGET_SECONDS = 15.0
-"""All pauses of one call together: longer, and its caller should decide."""
+"""The limit for all pauses of one call together. Beyond it, the calling program should decide."""
 
 CACHED_ANSWERS = 64
 _PAGE_SIZE = 200
@@ -32,11 +32,11 @@ _SAFE_METHODS = frozenset({"GET", "HEAD"})
 
 
 class Caller:
-    """Makes calls over `transport` as the holder of `token`. Used by many threads at once.
+    """Makes calls over `transport` with `token`. Thread-safe.
 
-    A read is repeated after a lost connection, 429, 502, 503 and 504, and so is a write: it carries an
-    `Idempotency-Key`, the same for each repetition. A login is repeated only where nothing was sent, for the
-    server takes no key there, and each try may count against its owner.
+    Reads are retried after a lost connection, 429, 502, 503 and 504. So are writes: all tries carry the same
+    `Idempotency-Key`. A login is retried only if nothing was sent, because it takes no such key and each try may count
+    against the account.
     """
 
     def __init__(self, transport: Transport, token: str) -> None:
@@ -48,9 +48,9 @@ class Caller:
         self.use_token(token)
 
     def use_token(self, token: str) -> None:
-        """Act as the holder of `token` from now on; what the former one was told is forgotten."""
+        """Use `token` from now on. Cached answers for the old token are dropped."""
         if not all("!" <= character <= "~" for character in token):
-            raise SettingsError("The token holds a space, a line break or a letter that no token has.")
+            raise SettingsError("The token contains a space, a line break or another character that no token has.")
         with self._lock:
             self._token = token
             self._cache.clear()
@@ -66,7 +66,9 @@ class Caller:
         headers: Mapping[str, str] | None = None,
         is_login: bool = False,
     ) -> Response:
-        """The answer to one call, whose status is a success or 304. Raises the error that any other stands for."""
+        """Make one call and return its answer, whose status is a success or 304. Raises the error for any other
+        status.
+        """
         request = self._build(method, BASE + path + _query(query), body, headers or {}, is_login)
         pauses = _Pauses()
         while True:
@@ -86,11 +88,11 @@ class Caller:
             pauses.take_or_raise(refusal, retry_after_seconds(response))
 
     def send_json(self, method: str, path: str, body: Any = None, **options: Any) -> Any:
-        """The JSON of the answer to `send`."""
+        """Like `send`, but return the JSON of the answer."""
         return read_json(self.send(method, path, body, **options))
 
     def send_to(self, environment: str | None, method: str, suffix: str, body: Any = None, **options: Any) -> Response:
-        """`send` below an environment, given by name or id, or below the globals where it is None."""
+        """Like `send`, for a path below an environment, given by name or id, or below the globals if it is None."""
         if environment is None:
             return self.send(method, "/globals" + suffix, body, **options)
         if "/" not in environment:
@@ -100,12 +102,12 @@ class Caller:
             try:
                 return self.send(method, f"/environments/{known_id}{suffix}", body, **options)
             except NotFound:
-                # The name may stand for a new environment by now.
+                # The name may belong to a new environment by now.
                 self._ids.pop(environment, None)
         return self.send(method, f"/environments/{self.find_id(environment)}{suffix}", body, **options)
 
     def find_id(self, name: str) -> str:
-        """The id of the living environment `name`: a name that holds `/` cannot stand in an address."""
+        """Return the id of the environment `name`: a name with `/` cannot be part of an address."""
         for item in self.pages("/environments", {"name": name}):
             if isinstance(item, dict) and item.get("name") == name:
                 self._ids[name] = str(item["id"])
@@ -115,7 +117,7 @@ class Caller:
     def read_cached(
         self, environment: str | None, suffix: str, read: Callable[[Any], T], query: Mapping[str, str]
     ) -> T:
-        """A GET whose answer is kept, and used again for as long as the server says that it still holds."""
+        """Make a GET whose answer is cached, and returned again while the server confirms that it is unchanged."""
         key = json.dumps([environment, suffix, query])
         with self._lock:
             kept = self._cache.get(key)
@@ -131,7 +133,7 @@ class Caller:
         return answer
 
     def pages(self, path: str, query: Mapping[str, str] | None = None) -> Iterator[Any]:
-        """The items of a list, page after page."""
+        """Yield the items of a list, page after page."""
         asked = {**(query or {}), "limit": str(_PAGE_SIZE)}
         while True:
             page = self.send_json("GET", path, query=asked)
@@ -159,7 +161,7 @@ class Caller:
 
     def _keep(self, key: str, etag: str | None, answer: Any, token: str) -> None:
         with self._lock:
-            # An answer to the former token's question must not reach the holder of the new one.
+            # The new token must not get an answer that was given to the old one.
             if etag is None or token != self._token:
                 self._cache.pop(key, None)
                 return
@@ -170,15 +172,15 @@ class Caller:
 
 
 class _Pauses:
-    """The pauses of one call: each longer than the last, with jitter, within a budget for all of them."""
+    """The pauses of one call: each longer than the last, with jitter, within one limit for all."""
 
     def __init__(self) -> None:
         self._tries = 1
         self._left_seconds = RETRY_BUDGET_SECONDS
 
     def take_or_raise(self, error: StrongroomError, retry_after: int | None = None) -> None:
-        """Pause before the next try; where the call has had its tries or its time, raise `error` instead."""
-        # Full jitter: a thousand services that lost one server must not come back in step.
+        """Pause before the next try. Raise `error` if the call has no tries or no time left."""
+        # Full jitter, so that a thousand services that lost one server do not retry at the same moment.
         pause_seconds = random.uniform(0.05, 0.2 * 2**self._tries)  # noqa: S311 - spreads load, guards nothing.
         if retry_after is not None:
             pause_seconds += retry_after
@@ -194,7 +196,7 @@ def _may_repeat(error: TransportError, is_login: bool) -> bool:
 
 
 def read_json(response: Response) -> Any:
-    """The JSON of an answer. Raises `TransportError` where it is none."""
+    """Return the JSON of an answer. Raises `TransportError` if it is not JSON."""
     try:
         return json.loads(response.body)
     except (ValueError, RecursionError) as error:
@@ -202,13 +204,13 @@ def read_json(response: Response) -> Any:
 
 
 def segment(name: str) -> str:
-    """`name` as one segment of an address. Raises `InvalidInput` for the names that no address can hold."""
+    """Return `name` as one segment of an address. Raises `InvalidInput` for a name that no address can contain."""
     if name in ("", ".", "..") or "/" in name:
-        raise InvalidInput("This name cannot stand in an address.", path="name")
+        raise InvalidInput("This name cannot be part of an address.", path="name")
     try:
         return quote(name, safe="")
     except UnicodeEncodeError as error:
-        raise InvalidInput("A name has no half surrogate pairs.", path="name") from error
+        raise InvalidInput("A name must not contain half a surrogate pair.", path="name") from error
 
 
 def _query(query: Mapping[str, str] | None) -> str:

@@ -1,4 +1,4 @@
-"""`Client`: where the SDK begins."""
+"""`Client`: the entry point of the SDK."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ DEFAULT_URL = "https://localhost:8443"
 
 
 class Client:
-    """A Strongroom server, seen by one holder of a credential. Safe to share between threads.
+    """A connection to a Strongroom server with one credential. Thread-safe.
 
     `url`, `token` and `ca_file` default to `STRONGROOM_URL`, `STRONGROOM_TOKEN` (or the file that
-    `STRONGROOM_TOKEN_FILE` names) and `STRONGROOM_CA_FILE`. `timeout_seconds` is how long one answer may take.
-    `plain_http` allows an `http://` address on this machine. `transport` takes the place of HTTPS.
+    `STRONGROOM_TOKEN_FILE` names) and `STRONGROOM_CA_FILE`. `timeout_seconds` is the time limit for one answer.
+    `plain_http` allows an `http://` address on this machine. `transport` replaces HTTPS.
 
-    `environments`, `tokens`, `sessions` and `globals` group the calls; `environment("prod")` is one set of
-    variables. Raises the classes of `vault.errors`; each carries `request` and `request_id`.
+    `environments`, `tokens`, `sessions` and `globals` group the calls. `environment("prod")` is one set of variables.
+    Raises the classes of `vault.errors`; each has `request` and `request_id`.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Client:
         self.globals = VariableSet(self._caller, None)
 
     def __repr__(self) -> str:
-        """The address alone: a repr ends up in logs."""
+        """Show only the address: a repr ends up in logs."""
         return f"Client({self.url!r})"
 
     def __enter__(self) -> Self:
@@ -76,16 +76,18 @@ class Client:
         resolve: bool = True,
         globals: bool = True,
     ) -> Values:
-        """The flat `{name: value}` of an environment with the globals beneath it, references resolved.
+        """Return the flat `{name: value}` of an environment and the globals below it, with references resolved.
 
-        `names` asks for a few of them; `resolve=False` leaves `{{references}}` as written; `globals=False` leaves
-        the layer beneath out. The last answers are kept in memory, and handed out again while the server says
-        that they still hold. Raises `NotFound` for an environment that does not exist or was not granted.
+        `names` selects some of them. `resolve=False` leaves `{{references}}` as written. `globals=False` omits the
+        globals.
+        The last answers are cached in memory, and returned again while the server confirms that they are unchanged.
+        Raises
+        `NotFound` if the environment does not exist or the caller has no right to it.
         """
         return self.environment(environment).values(names, resolve=resolve, globals=globals)
 
     def environment(self, name: str) -> VariableSet:
-        """The set of variables of the environment of that name or id; nothing is asked of the server yet."""
+        """Return the set of variables of the environment with that name or id. Makes no call yet."""
         return VariableSet(self._caller, name)
 
     def import_text(
@@ -97,15 +99,18 @@ class Client:
         mode: Literal["merge", "replace"] = "merge",
         dry_run: bool = False,
     ) -> ImportPlan:
-        """Take in a file's text; `environment` None stands for the globals, and one that is not there is made.
-        `replace` removes what the file does not hold; `dry_run` only tells the plan."""
+        """Import the text of a file into `environment`, or into the globals if it is None. A missing environment is
+        created.
+
+        `replace` removes variables that the file does not have. `dry_run` only returns the plan.
+        """
         body = {"environment": environment, "format": format, "text": text, "mode": mode, "dry_run": dry_run}
         return ImportPlan.from_json(self._caller.send_json("POST", "/import", body))
 
     def login(self, username: str, password: str) -> NewSession:
-        """Open a session and act in it from now on. Never repeated by itself once sent.
+        """Open a session and use it from now on. Not retried after it was sent.
 
-        Raises `BadLogin`, and `SecondFactorRequired`, whose `challenge_id` goes to `complete_login`.
+        Raises `BadLogin`, and `SecondFactorRequired`, whose `challenge_id` is for `complete_login`.
         """
         self._caller.use_token("")
         return self._adopt("/sessions", {"username": username, "password": password})
@@ -113,41 +118,45 @@ class Client:
     def complete_login(
         self, challenge_id: str, *, code: str = "", recovery_code: str = "", passkey: Mapping[str, Any] | None = None
     ) -> NewSession:
-        """Go on with a login that has asked for a second factor; give one. Raises `BadSecondFactor`."""
+        """Continue a login that needs a second factor. Give one factor. Raises `BadSecondFactor`."""
         proof = _proof(code, recovery_code, passkey)
         return self._adopt(f"/sessions/challenges/{segment(challenge_id)}", proof)
 
     def step_up(self, password: str) -> NewSession:
-        """Prove the password again: a fresh session takes the place of this one. Raises as `login` does; then
-        `complete_step_up` goes on."""
+        """Prove the password again. A new session replaces this one.
+
+        Raises the same errors as `login`. After `SecondFactorRequired`, call `complete_step_up`.
+        """
         return self._adopt("/sessions/step-up", {"password": password})
 
     def complete_step_up(
         self, challenge_id: str, *, code: str = "", recovery_code: str = "", passkey: Mapping[str, Any] | None = None
     ) -> NewSession:
-        """Go on with a step-up, as `complete_login` does with a login."""
+        """Continue a step-up, as `complete_login` does for a login."""
         proof = _proof(code, recovery_code, passkey)
         return self._adopt(f"/sessions/step-up/challenges/{segment(challenge_id)}", proof)
 
     def logout(self) -> None:
-        """End the session that this client acts in."""
+        """End the session of this client."""
         for session in self.sessions.list():
             if session.current:
                 self.sessions.revoke(session.id)
         self._caller.use_token("")
 
     def me(self) -> User:
-        """The person whose session this is."""
+        """Return the person of this session."""
         return User.from_json(self._caller.send_json("GET", "/me"))
 
     def change_password(self, current_password: str, new_password: str) -> None:
-        """Change the password; all other sessions end."""
+        """Change the password. All other sessions end."""
         body = {"current_password": current_password, "new_password": new_password}
         self._caller.send("PUT", "/me/password", body)
 
     def delete_me(self, password: str) -> ErasureReport:
-        """Delete the account and shred all that it holds; what went, and what remains where. There is no way back.
-        Never repeated by itself once sent."""
+        """Delete the account and shred all its data. This cannot be undone. Not retried after it was sent.
+
+        Returns what was erased, and what remains where.
+        """
         return ErasureReport.from_json(self._caller.send_json("DELETE", "/me", {"password": password}, is_login=True))
 
     def _adopt(self, path: str, body: Mapping[str, Any]) -> NewSession:
@@ -162,10 +171,12 @@ def _proof(code: str, recovery_code: str, passkey: Mapping[str, Any] | None) -> 
 
 
 def token_from(environ: Mapping[str, str]) -> str:
-    """The token that the environment gives, or "". Raises `SettingsError` where it cannot be told or read."""
+    """Return the token from the environment variables, or "". Raises `SettingsError` if it is ambiguous or
+    unreadable.
+    """
     token, path = environ.get("STRONGROOM_TOKEN", ""), environ.get("STRONGROOM_TOKEN_FILE", "")
     if token and path:
-        raise SettingsError("STRONGROOM_TOKEN and STRONGROOM_TOKEN_FILE are both set; keep one.")
+        raise SettingsError("STRONGROOM_TOKEN and STRONGROOM_TOKEN_FILE are both set. Remove one.")
     if not path:
         return token
     try:

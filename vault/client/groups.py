@@ -1,4 +1,4 @@
-"""The calls that are not about one set of variables: environments as a whole, tokens and sessions."""
+"""Calls for whole environments, tokens and sessions."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from vault.model.environment import Variable
 
 
 class Environments:
-    """A person's environments, each given by its name or id."""
+    """A person's environments. Each is given by its name or id."""
 
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
 
     def list(self, *, name: str | None = None, deleted: bool = False) -> list[Environment]:
-        """All of them, or the one of that `name`; with `deleted`, those whose deletion can still be undone."""
+        """Return all environments, or the one with that `name`. `deleted` returns those that can still be undeleted."""
         query = {} if name is None else {"name": name}
         if deleted:
             query["deleted"] = "true"
         return [Environment.from_json(item) for item in self._caller.pages("/environments", query)]
 
     def get(self, environment: str) -> Environment:
-        """One environment. Raises `NotFound`, for one that was not granted too."""
+        """Return one environment. Raises `NotFound`, also if the caller has no right to it."""
         return Environment.from_json(read_json(self._caller.send_to(environment, "GET", "")))
 
     def create(self, name: str, *, variables: Iterable[Variable] = (), **attributes: Any) -> Environment:
-        """Make an environment; `attributes`: `description`, `max_versions`. Raises `NameTaken`."""
+        """Create an environment. `attributes` are `description` and `max_versions`. Raises `NameTaken`."""
         body = {"name": name, **attributes}
         held = [variable_as_json(variable) for variable in variables]
         if held:
@@ -41,20 +41,21 @@ class Environments:
         return Environment.from_json(read_json(self._caller.send_to(environment, "PATCH", "", attributes)))
 
     def rename(self, environment: str, name: str) -> Environment:
-        """Give an environment another name; its id stays."""
+        """Give an environment another name. Its id does not change."""
         return self.update(environment, name=name)
 
     def copy(self, environment: str, name: str) -> Environment:
-        """Make an environment `name` with the current variables of another as its first revision."""
+        """Create the environment `name`. Its first revision has the current variables of another one."""
         return Environment.from_json(read_json(self._caller.send_to(environment, "POST", "/copy", {"name": name})))
 
     def delete(self, environment: str) -> None:
-        """Delete an environment; within 30 days `undelete` brings it back."""
+        """Delete an environment. It can be undeleted within 30 days."""
         self._caller.send_to(environment, "DELETE", "")
 
     def undelete(self, environment: str, *, name: str | None = None) -> Environment:
-        """Bring back the environment of that id, or the one last deleted of that name; under a new `name` where
-        its own is taken by now."""
+        """Undelete an environment by its id, or the one last deleted with that name. Give a new `name` if its own is
+        taken.
+        """
         body = {} if name is None else {"name": name}
         address = self._last_deleted(environment) if "/" in environment else segment(environment)
         return Environment.from_json(self._caller.send_json("POST", f"/environments/{address}/undelete", body))
@@ -75,11 +76,11 @@ class Tokens:
         self._caller = caller
 
     def list(self) -> list[Token]:
-        """All tokens that the caller may see, without their secrets."""
+        """Return all tokens that the caller may see, without their secrets."""
         return [Token.from_json(item) for item in self._caller.pages("/tokens")]
 
     def get(self, token_id: str) -> Token:
-        """One token. Raises `NotFound`."""
+        """Return one token. Raises `NotFound`."""
         return Token.from_json(self._caller.send_json("GET", f"/tokens/{segment(token_id)}"))
 
     def create(
@@ -94,7 +95,7 @@ class Tokens:
         networks: Iterable[str] | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> NewToken:
-        """Make a token; its secret is in this answer and never again. What is None is left to the server."""
+        """Create a token. Its secret is only in this answer. The server chooses values for arguments that are None."""
         body: dict[str, Any] = {
             "ttl_seconds": ttl_seconds,
             "max_ttl_seconds": max_ttl_seconds,
@@ -108,7 +109,7 @@ class Tokens:
         return NewToken.from_json(self._caller.send_json("POST", "/tokens", given))
 
     def rotate(self, token_id: str, *, overlap_seconds: int = 0) -> NewToken:
-        """Give a token a new secret; the old one works for `overlap_seconds` more."""
+        """Give a token a new secret. The old one works for another `overlap_seconds`."""
         body = {"overlap_seconds": overlap_seconds}
         return NewToken.from_json(self._caller.send_json("POST", f"/tokens/{segment(token_id)}/rotate", body))
 
@@ -118,13 +119,13 @@ class Tokens:
 
 
 class Sessions:
-    """The living sessions of a person."""
+    """The active sessions of a person."""
 
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
 
     def list(self) -> list[Session]:
-        """All of them; `current` marks this one."""
+        """Return all sessions; `current` marks this one."""
         return [Session.from_json(item) for item in self._caller.pages("/sessions")]
 
     def revoke(self, session_id: str) -> None:

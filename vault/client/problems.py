@@ -1,4 +1,4 @@
-"""RFC 9457 problems → the exception classes of `vault.errors`, by `code`."""
+"""Turns problem documents (RFC 9457) into the exception classes of `vault.errors`, by `code`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ RETRY_AFTER_MAX_SECONDS = 3600
 
 
 def error_from(request: Request, response: Response) -> errors.StrongroomError:
-    """The error that `response`, whose status is no success, stands for; the request is attached to it."""
+    """Return the error for `response`, which is not a success, with the request attached."""
     problem = _problem_in(response)
     error = _foreign(response) if problem is None else _build(response, problem)
     error.request_id = response.headers.get("x-request-id", "")
@@ -22,7 +22,7 @@ def error_from(request: Request, response: Response) -> errors.StrongroomError:
 
 
 def retry_after_seconds(response: Response) -> int | None:
-    """The seconds of `Retry-After`, if it is there and in seconds (its date form is never sent by us)."""
+    """Return the seconds of `Retry-After`, or None. Our server never sends its date form."""
     text = response.headers.get("retry-after", "")
     return min(int(text), RETRY_AFTER_MAX_SECONDS) if text.isascii() and text.isdigit() else None
 
@@ -43,7 +43,7 @@ def _build(response: Response, problem: dict[str, Any]) -> errors.StrongroomErro
     sentence = detail if isinstance(detail, str) else None
     if issubclass(kind, errors.ServerError):
         request_id = problem.get("request_id") or response.headers.get("x-request-id", "unknown")
-        return kind(f"{sentence or kind.sentence} Its operator can look for the request id {request_id}.")
+        return kind(f"{sentence or kind.sentence} The operator can find the request id {request_id} in the log.")
     if issubclass(kind, errors.InvalidInput):
         path = problem.get("path")
         return kind(sentence, path=path if isinstance(path, str) else "")
@@ -67,19 +67,19 @@ def _second_factor(sentence: str | None, challenge: Any) -> errors.SecondFactorR
 
 
 def _foreign(response: Response) -> errors.StrongroomError:
-    """The error for an answer that is not a problem of ours: a proxy's, or another server's."""
+    """Return the error for an answer that is not our problem document, from a proxy or another server."""
     status = response.status
     if 300 <= status < 400:
         return errors.TransportError(
-            "The server answered with a redirect, which is not followed: give its final address."
+            "The server answered with a redirect, which is not followed. Use the final address."
         )
     if status in (502, 503, 504):
         wait_seconds = retry_after_seconds(response) or 1
         return errors.Unavailable(
-            f"What stands before the server answered {status}: the server does not answer it just now.",
+            f"A proxy answered {status}: it gets no answer from the server at the moment.",
             retry_after_seconds=wait_seconds,
         )
-    return errors.TransportError(f"The answer ({status}) is not one of a Strongroom server. Is the address right?")
+    return errors.TransportError(f"The answer ({status}) does not come from a Strongroom server. Is the address right?")
 
 
 def _tree(root: type[errors.StrongroomError]) -> Iterator[type[errors.StrongroomError]]:
@@ -88,7 +88,7 @@ def _tree(root: type[errors.StrongroomError]) -> Iterator[type[errors.Strongroom
         yield from _tree(child)
 
 
-# What arises on this side alone is no answer of a server's, whatever its code says.
+# These errors arise only in the SDK, so no answer maps to them, even if the code matches.
 _LOCAL = (
     errors.SettingsError,
     errors.TransportError,
@@ -97,13 +97,13 @@ _LOCAL = (
     errors.StorageError,
 )
 
-# The first class that has a code stands for it: a parent comes before the children that share its code.
+# The first class with a code is used: a parent comes before children that share its code.
 _BY_CODE: dict[str, type[errors.StrongroomError]] = {}
 for _kind in _tree(errors.StrongroomError):
     if _kind is not errors.StrongroomError and not issubclass(_kind, _LOCAL):
         _BY_CODE.setdefault(_kind.code, _kind)
 
-# For codes that this release does not know yet.
+# For codes that this release does not know.
 _BY_STATUS: dict[int, type[errors.StrongroomError]] = {
     400: errors.InvalidInput,
     401: errors.NotAuthenticated,

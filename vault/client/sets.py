@@ -1,4 +1,4 @@
-"""One set of variables, an environment's or the globals: its values, variables and history."""
+"""The values, variables and history of an environment or of the globals."""
 
 from __future__ import annotations
 
@@ -28,10 +28,9 @@ _NAMES_MAX_CHARACTERS = 2000
 
 
 class VariableSet:
-    """All calls on one environment (by name or id), or on the globals where `environment` is None.
+    """All calls for one environment (by name or id), or for the globals if `environment` is None.
 
-    Nothing is asked of the server before a method is called. Each write answers the number of the revision
-    that holds it.
+    Makes no call before a method is called. Each write returns the number of its revision.
     """
 
     def __init__(self, caller: Caller, environment: str | None) -> None:
@@ -42,7 +41,7 @@ class VariableSet:
         return f"VariableSet({self._environment or 'globals'!r})"
 
     def values(self, names: Iterable[str] | None = None, *, resolve: bool = True, globals: bool = True) -> Values:
-        """The flat map that a service uses; an unchanged one costs the server no opening (ETag)."""
+        """Return the flat map for a service. If nothing has changed (ETag), the server does not decrypt again."""
         query = {} if resolve else {"resolve": "false"}
         if not globals:
             query["globals"] = "false"
@@ -53,7 +52,7 @@ class VariableSet:
         return found if wanted is None or "names" in query else found.only(wanted)
 
     def variables(self) -> Variables:
-        """All variables with their attributes, as stored, in order."""
+        """Return all variables with their attributes, as stored, in order."""
         response = self._send("GET", "/variables")
         data = read_json(response)
         try:
@@ -62,7 +61,7 @@ class VariableSet:
             raise not_ours() from error
 
     def variable(self, name: str) -> Variable:
-        """One variable. Raises `NotFound`."""
+        """Return one variable. Raises `NotFound`."""
         if _fits_address(name):
             return read_variable(read_json(self._send("GET", f"/variables/{segment(name)}")))
         for variable in self.variables():
@@ -71,7 +70,7 @@ class VariableSet:
         raise NotFound(f"There is no variable {name} here.")
 
     def set(self, name: str, value: str, **attributes: Any) -> int:
-        """Set one value, and of `type`, `enabled`, `literal` and `description` those that are given."""
+        """Set one value, and those of `type`, `enabled`, `literal` and `description` that are given."""
         return self.patch({name: {"value": value, **attributes}})
 
     def unset(self, name: str) -> int:
@@ -82,20 +81,24 @@ class VariableSet:
         return self.patch({name: None})
 
     def patch(self, changes: Mapping[str, str | Mapping[str, Any] | None], *, etag: str | None = None) -> int:
-        """Change several variables in one revision: text or attributes set, None removes. With `etag`, only if
-        nobody wrote in the meantime: else raises `PreconditionFailed`."""
+        """Change several variables in one revision: text or attributes set one, None removes one.
+
+        With `etag`, raises `PreconditionFailed` if the set was changed in the meantime.
+        """
         headers = {"If-Match": etag} if etag else {}
         return _revision(self._send("PATCH", "/variables", {"variables": dict(changes)}, headers=headers))
 
     def replace(self, variables: Iterable[Variable], *, etag: str = "") -> int:
-        """Replace all variables of the state that `etag` names; without one, of a set that has no revision yet.
-        Raises `PreconditionFailed` where that is not the current state."""
+        """Replace all variables of the state with this `etag`, or of a set without a revision if there is none.
+
+        Raises `PreconditionFailed` if that is not the current state.
+        """
         headers = {"If-Match": etag} if etag else {"If-None-Match": "*"}
         body = {"variables": [variable_as_json(variable) for variable in variables]}
         return _revision(self._send("PUT", "/variables", body, headers=headers))
 
     def revisions(self, *, at_most: int | None = None) -> list[Revision]:
-        """The history, newest first, without values."""
+        """Return the history, newest first, without values."""
         found = []
         query: dict[str, str] = {"limit": str(min(at_most or 200, 200))}
         while True:
@@ -108,11 +111,11 @@ class VariableSet:
             query["cursor"] = str(page["next"])
 
     def revision(self, number: int) -> Revision:
-        """One revision with its variables."""
+        """Return one revision with its variables."""
         return Revision.from_json(read_json(self._send("GET", f"/revisions/{number}")))
 
     def diff(self, number: int, *, against: int | None = None) -> list[Change]:
-        """What `number` changed since the one before it, or since `against` (0: since there was nothing)."""
+        """Return what `number` changed since the previous revision, or since `against` (0: since the empty set)."""
         query = {} if against is None else {"against": str(against)}
         data = read_json(self._send("GET", f"/revisions/{number}/diff", query=query))
         if not isinstance(data, dict) or not isinstance(data.get("changes"), list):
@@ -124,13 +127,15 @@ class VariableSet:
         return _revision(self._send("POST", "/rollback", {"revision": number}))
 
     def export(self, format: str, *, strict: bool = False) -> Rendered:
-        """The set's own variables as text, references as written. What the format cannot carry is left out with a
-        warning; `strict` raises `FormatError` instead."""
+        """Return the set's own variables as text, with references as written.
+
+        Variables that the format cannot express are left out with a warning. `strict` raises `FormatError` instead.
+        """
         query = {"format": format} | ({"strict": "true"} if strict else {})
         return _read_text(self._send("GET", "/export", query=query))
 
     def render(self, format: str, *, resolve: bool = True, globals: bool = True, strict: bool = False) -> Rendered:
-        """The `values` as text; `strict` as for `export`, for references that do not resolve too."""
+        """Return the `values` as text. `strict` works as in `export`, and also refuses unresolved references."""
         query = {"format": format, "resolve": str(resolve).lower(), "globals": str(globals).lower()}
         return _read_text(self._send("GET", "/values", query=query | ({"strict": "true"} if strict else {})))
 
@@ -139,8 +144,8 @@ class VariableSet:
 
 
 def _fit_query(names: list[str]) -> bool:
-    """Whether `?names=A,B` can ask for these; else all are fetched and the others dropped here."""
-    # Servers and proxies bound the first line of a request, often to 4 KiB.
+    """Report whether `?names=A,B` can select these. Otherwise all are fetched and filtered here."""
+    # Servers and proxies limit the first line of a request, often to 4 KiB.
     is_short = sum(len(quote(name)) + 3 for name in names) < _NAMES_MAX_CHARACTERS
     return bool(names) and is_short and not any("," in name or not name for name in names)
 

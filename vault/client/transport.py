@@ -1,4 +1,4 @@
-"""How bytes reach the server: the `Transport` seam, HTTPS on the standard library, and an app with no socket."""
+"""Transports: HTTPS on the standard library, and calls to an app without a socket."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ CONNECT_TIMEOUT_SECONDS = 5.0
 READ_TIMEOUT_SECONDS = 30.0
 
 ANSWER_MAX_BYTES = 64 * 1024 * 1024
-"""Far above the largest honest answer: 4 MiB of values, of which JSON may escape every byte sixfold."""
+"""Far more than the largest correct answer: 4 MiB of values, where JSON may escape each byte to six."""
 
 _IDLE_SECONDS = 4.0
-"""The server closes a connection after 5 s without a request; one second is left for the way."""
+"""The server closes a connection after 5 s without a request. One second is left for the network."""
 
 _IDLE_CONNECTIONS = 8
 _LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -33,7 +33,7 @@ _LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request; `path` starts below the server's address. `repr` hides what may be secret."""
+    """One request. `path` is relative to the server's address. `repr` hides what may be secret."""
 
     method: str
     path: str
@@ -43,7 +43,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One whole answer; header names are in lower case. `repr` hides the body."""
+    """One whole answer. Header names are in lower case. `repr` hides the body."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -51,29 +51,29 @@ class Response:
 
 
 class Transport(Protocol):
-    """Moves one request to the server and its answer back. Used by many threads at once."""
+    """Sends a request to the server and returns its answer. Thread-safe."""
 
     def send(self, request: Request) -> Response:
-        """The server's answer, whatever its status. Raises `TransportError` where there is none."""
+        """Return the server's answer, with any status. Raises `TransportError` if there is none."""
 
     def close(self) -> None:
-        """Let go of connections. The transport may be used again afterwards."""
+        """Close connections. The transport may be used again afterwards."""
 
 
 class Unreachable(TransportError):
-    """Nothing was sent: asking again cannot do anything twice."""
+    """Nothing was sent, so a retry cannot do anything twice."""
 
 
 class ConnectionLost(TransportError):
-    """The request was sent, at least in part, and no answer came: what it did is not known."""
+    """The request was sent, at least in part, and no answer came. Its effect is unknown."""
 
 
 class HttpsTransport:
-    """HTTP/1.1 over TLS, which is always verified, on connections that are kept for the next request.
+    """HTTP/1.1 over TLS, always verified, on connections that are reused.
 
-    `ca_file`: the PEM file of the authorities to trust instead of the system's. `plain_http` allows an `http://`
-    address, on this machine only. Redirects are never followed. Raises `SettingsError` for an unusable address
-    or CA file.
+    `ca_file` is the PEM file of the authorities to trust instead of the system's. `plain_http` allows an `http://`
+    address, on this machine only. Redirects are never followed. Raises `SettingsError` for an unusable address or CA
+    file.
     """
 
     def __init__(
@@ -96,19 +96,19 @@ class HttpsTransport:
         return f"HttpsTransport({self._address})"
 
     def send(self, request: Request) -> Response:
-        """The server's answer. Raises `Unreachable`, `ConnectionLost`, or a bare `TransportError`."""
+        """Return the server's answer. Raises `Unreachable`, `ConnectionLost`, or a bare `TransportError`."""
         connection = self._take() or self._connect()
         try:
             response = self._exchange(connection.http, request)
         except BaseException:
-            # Whatever broke the exchange, Ctrl-C too: a late answer must never meet the next request.
+            # After any error, even Ctrl-C, close the connection: the next request must not get a late answer.
             connection.http.close()
             raise
         self._give_back(connection)
         return response
 
     def close(self) -> None:
-        """Close the connections that wait for a request."""
+        """Close the idle connections."""
         with self._lock:
             idle, self._idle = self._idle, []
         for connection in idle:
@@ -134,24 +134,26 @@ class HttpsTransport:
         try:
             connection.request(request.method, self._address.prefix + request.path, request.body, dict(request.headers))
             answer = connection.getresponse()
-            # An answer that ends where the connection ends cannot be told from one that was cut short.
+            # Without a length, an answer that was cut short looks complete.
             if answer.length is None and not answer.chunked:
-                raise TransportError(f"{self._address} does not say how long its answer is.")
+                raise TransportError(f"{self._address} does not send the length of its answer.")
             body = answer.read(ANSWER_MAX_BYTES + 1)
         except TimeoutError as error:
             raise ConnectionLost(
                 f"{self._address} did not answer within {self._read_timeout_seconds:g} s; "
-                "it may be overloaded, or something on the way drops the connection."
+                "it may be overloaded, or a firewall or proxy drops the connection."
             ) from error
         except (OSError, http.client.RemoteDisconnected, http.client.IncompleteRead) as error:
             raise ConnectionLost(f"{self._address} closed the connection before its answer was complete.") from error
         except http.client.HTTPException as error:
-            raise TransportError(f"{self._address} does not answer as an HTTP server does.") from error
+            raise TransportError(
+                f"{self._address} does not answer like an HTTP server. Is the address right?"
+            ) from error
         if len(body) > ANSWER_MAX_BYTES:
             raise TransportError(
-                f"{self._address} sent more than {ANSWER_MAX_BYTES} bytes, which is no answer of ours."
+                f"{self._address} sent more than {ANSWER_MAX_BYTES} bytes. A Strongroom server never does."
             )
-        # `read` with a limit tells nothing of a body that is shorter than announced.
+        # `read` with a limit does not report a body that is shorter than announced.
         if answer.length:
             raise ConnectionLost(f"{self._address} closed the connection before its answer was complete.")
         return Response(answer.status, {name.lower(): value for name, value in answer.getheaders()}, body)
@@ -167,7 +169,7 @@ class HttpsTransport:
             connection.http.close()
 
     def _give_back(self, connection: _Connection) -> None:
-        # `http.client` has dropped the socket by itself where the server said that it closes.
+        # `http.client` has dropped the socket itself if the server announced a close.
         if connection.http.sock is None:
             return
         connection.idle_since = time.monotonic()
@@ -179,7 +181,7 @@ class HttpsTransport:
 
 
 class _Connection:
-    """A connection, the process that opened it, and since when it has had nothing to do."""
+    """A connection, the process that opened it, and the time since it is idle."""
 
     def __init__(self, http_connection: http.client.HTTPConnection) -> None:
         self.http = http_connection
@@ -187,8 +189,10 @@ class _Connection:
         self._process_id = os.getpid()
 
     def is_usable(self) -> bool:
-        """Whether it is ours (a fork shares the socket with its parent), recent, and silent: an idle connection
-        that has bytes to read was closed by the server, or holds an answer that nobody asked for."""
+        """Report whether it belongs to this process (a fork shares the socket), is recent, and has no bytes to read.
+
+        If an idle connection has bytes to read, the server closed it, or it has an answer without a request.
+        """
         if self._process_id != os.getpid() or time.monotonic() - self.idle_since > _IDLE_SECONDS:
             return False
         poll = select.poll()
@@ -198,7 +202,7 @@ class _Connection:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A server's address, taken apart. `prefix` is the path under which a proxy may serve it."""
+    """A parsed server address. `prefix` is the path under which a proxy may serve it."""
 
     is_tls: bool
     host: str
@@ -211,23 +215,23 @@ class Address:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether it is this machine itself."""
+        """Whether it is this machine."""
         return self.host in _LOOPBACK_HOSTS
 
     @classmethod
     def parse(cls, url: str, plain_http: bool) -> Address:
-        """Take `url` apart. Raises `SettingsError`; an `http://` one needs `plain_http`, and to be loopback."""
+        """Parse `url`. Raises `SettingsError`. An `http://` address must be loopback and needs `plain_http`."""
         try:
             parts = urlsplit(url)
             host, port = parts.hostname, parts.port
         except ValueError as error:
             raise SettingsError(f"The server's address cannot be read: {error}.") from error
         if not all("!" <= character <= "~" for character in url):
-            raise SettingsError("The server's address holds a space or a letter that no address has.")
+            raise SettingsError("The server's address contains a space or a character that no address has.")
         if parts.scheme not in ("https", "http") or not host:
-            raise SettingsError("The server's address looks like https://vault.example:8443.")
+            raise SettingsError("The server's address must look like https://vault.example:8443.")
         if parts.username is not None or parts.query or parts.fragment:
-            raise SettingsError("The server's address holds no user, password, question mark or '#'.")
+            raise SettingsError("The server's address must not contain a user, a password, '?' or '#'.")
         if parts.scheme == "http":
             _check_plain(host, plain_http)
         is_tls = parts.scheme == "https"
@@ -236,23 +240,27 @@ class Address:
 
 def _check_plain(host: str, plain_http: bool) -> None:
     if host not in _LOOPBACK_HOSTS:
-        raise SettingsError("The server's address starts with http://: values would travel in the clear. Use https://.")
+        raise SettingsError(
+            "The server's address starts with http://, so values would be sent unencrypted. Use https://."
+        )
     if not plain_http:
         raise SettingsError(
-            "The server's address starts with http://. On this machine itself, plain_http=True allows it."
+            "The server's address starts with http://. For a server on this machine, plain_http=True allows it."
         )
 
 
 def make_tls_context(ca_file: str | os.PathLike[str] | None) -> ssl.SSLContext:
-    """A context that verifies chain and name, TLS 1.2 or newer. Raises `SettingsError` for an unusable CA file."""
+    """Return a context that verifies chain and name, with TLS 1.2 or newer. Raises `SettingsError` for a bad CA
+    file.
+    """
     try:
         context = ssl.create_default_context(cafile=os.fspath(ca_file) if ca_file else None)
     except ssl.SSLError as error:
-        raise SettingsError(f"The CA file {ca_file} holds no certificate in PEM form.") from error
+        raise SettingsError(f"The CA file {ca_file} has no certificate in PEM form.") from error
     except OSError as error:
         raise SettingsError(f"The CA file {ca_file} cannot be read: {error.strerror}.") from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    # The server speaks HTTP/2 as well, at more than twice the cost of what is spoken here.
+    # The server also speaks HTTP/2, at more than twice the cost of HTTP/1.1 for these calls.
     context.set_alpn_protocols(["http/1.1"])
     return context
 
@@ -263,7 +271,7 @@ _NAME_MISMATCHES = frozenset({62, 64})
 
 
 def explain_connect(error: Exception, address: Address) -> TransportError:
-    """Why no connection came about, and what to do. Whether asking again may help is told by the class."""
+    """Return why a connection failed, and what to do. The class says whether a retry may help."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return TransportError(explain_certificate(error.verify_code, error.verify_message, str(address), address.host))
     if isinstance(error, ssl.SSLEOFError):
@@ -271,11 +279,13 @@ def explain_connect(error: Exception, address: Address) -> TransportError:
     if isinstance(error, ssl.SSLError):
         return TransportError(f"{address} does not speak TLS as expected ({error.reason}). Is the port right?")
     if isinstance(error, TimeoutError):
-        return Unreachable(f"{address} did not accept a connection in time. Is the address right, and a firewall open?")
+        return Unreachable(
+            f"{address} did not accept a connection in time. Is the address right? Does a firewall block it?"
+        )
     if isinstance(error, ConnectionRefusedError):
         return Unreachable(f"{address} refused the connection. Is the server running, and the port right?")
     if isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN:
-        return Unreachable(f"The host name {address.host} cannot be looked up just now.")
+        return Unreachable(f"The host name {address.host} cannot be looked up at the moment.")
     if isinstance(error, UnicodeError | socket.gaierror):
         return TransportError(f"The host name {address.host} was not found. Is it spelt right?")
     reason = getattr(error, "strerror", None) or type(error).__name__
@@ -283,14 +293,14 @@ def explain_connect(error: Exception, address: Address) -> TransportError:
 
 
 def explain_certificate(verify_code: int, verify_message: str, url: str, host: str) -> str:
-    """A sentence for why a certificate was refused, by OpenSSL's number, and what to do about it."""
+    """Return a sentence that says why OpenSSL refused a certificate, and what to do about it."""
     if verify_code in _NAME_MISMATCHES:
         return (
-            f"The certificate of {url} is not made out to {host}. "
-            "Use a name that it lists, or have the server's certificate issued for this one."
+            f"The certificate of {url} is not valid for {host}. "
+            "Use a name that it lists, or get a certificate for this name."
         )
     if verify_code == _EXPIRED:
-        return f"The certificate of {url} has expired. The server's operator has to renew it."
+        return f"The certificate of {url} has expired. The server's operator must renew it."
     if verify_code == _NOT_YET_VALID:
         return f"The certificate of {url} is not valid yet. Is the clock of this machine right?"
     return (
@@ -300,14 +310,14 @@ def explain_certificate(verify_code: int, verify_message: str, url: str, host: s
 
 
 class WsgiTransport:
-    """Calls a WSGI app in this process, with no socket: for tests of an app, and of what uses this SDK."""
+    """Calls a WSGI app in this process without a socket, for tests of an app and of programs that use this SDK."""
 
     def __init__(self, app: Any, *, remote_address: str = "127.0.0.1") -> None:
         self._app = app
         self._remote_address = remote_address
 
     def send(self, request: Request) -> Response:
-        """The app's answer, collected whole."""
+        """Return the app's whole answer."""
         started: list[tuple[str, list[tuple[str, str]]]] = []
 
         def start_response(status: str, headers: list[tuple[str, str]], _exc_info: Any = None) -> Any:
@@ -325,7 +335,7 @@ class WsgiTransport:
         return Response(int(status.split()[0]), {name.lower(): value for name, value in headers}, body)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Does nothing."""
 
     def _environ(self, request: Request) -> dict[str, Any]:
         path, _, query = request.path.partition("?")
@@ -333,10 +343,10 @@ class WsgiTransport:
         environ = {
             "REQUEST_METHOD": request.method,
             "SCRIPT_NAME": "",
-            # PEP 3333: the decoded path, its bytes shown as Latin-1.
+            # PEP 3333: the decoded path, each byte as one Latin-1 character.
             "PATH_INFO": unquote(path, "latin-1"),
             "QUERY_STRING": query,
-            # As our server does: an encoded slash can be told from a real one.
+            # As on our server: it distinguishes an encoded slash from a real one.
             "RAW_URI": request.path,
             "SERVER_NAME": "localhost",
             "SERVER_PORT": "443",

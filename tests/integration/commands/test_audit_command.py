@@ -61,7 +61,7 @@ def test_a_checkpoint_is_kept_and_verifies(run: Run, ada: Principal, tmp_path: P
     assert kept.read_text().startswith("strongroom/")
     assert kept.stat().st_mode & 0o777 == 0o600
     again = run("audit", "checkpoint", "-o", str(kept))
-    assert (again.exit_code, "exists already" in again.stderr) == (1, True)
+    assert (again.exit_code, "already exists" in again.stderr) == (1, True)
     verified = run("audit", "verify", "--checkpoint", str(kept))
     assert verified.exit_code == 0, verified.output
     assert "The audit is whole." in verified.stderr

@@ -26,7 +26,7 @@ def versions(run: Run) -> list[tuple[int, str, int]]:
 
 def test_the_story_of_a_planned_rotation(run: Run, vault: Services) -> None:
     rotated = run("keys", "rotate")
-    assert "Version 2 of the master key is active.\n2 keys are still under older ones" in rotated.stderr
+    assert "Version 2 of the master key is active.\n2 keys still use older versions" in rotated.stderr
     assert versions(run) == [(1, "retiring", 2), (2, "active", 0)]
     assert run("keys", "rewrap", "--max-per-second", "1000").stderr == "2 keys were rewrapped.\n"
     assert versions(run) == [(1, "retiring", 0), (2, "active", 2)]
@@ -61,10 +61,10 @@ def test_a_person_s_key_and_the_system_key(run: Run, vault: Services) -> None:
 
 
 def test_a_reseal_is_asked_about_and_told_of(run: Run, vault: Services) -> None:
-    assert "say --yes" in run("keys", "reseal").stderr
+    assert "give --yes" in run("keys", "reseal").stderr
     assert run("keys", "reseal", answers="n\n").exit_code == 1
     result = run("keys", "reseal", answers="y\n")
-    assert "Everything is sealed and signed anew" in result.stderr
+    assert "Everything is sealed and signed with new keys" in result.stderr
     with opened_again(vault) as again:
         assert open_everything(again) == 1
 
@@ -78,13 +78,13 @@ def test_a_key_that_does_not_open_makes_the_command_fail_and_is_named(run: Run, 
     run("keys", "rotate")
     result = run("keys", "rewrap")
     assert result.exit_code == 1
-    assert f"1 keys do not open, and stay where they are: {key_id}." in result.stderr
+    assert f"1 keys cannot be opened and were not moved: {key_id}." in result.stderr
 
 
 def test_lock_and_unlock(run: Run, vault: Services) -> None:
     assert run("lock").stderr == "The vault is locked.\n"
-    assert run("lock").stderr == "The vault was locked already.\n"
-    assert "an operator keeps it locked" in run("doctor", "--database").stdout
+    assert run("lock").stderr == "The vault was already locked.\n"
+    assert "An operator has locked it" in run("doctor", "--database").stdout
     assert run("unlock").stderr == "The vault is unlocked.\n"
     assert run("unlock").stderr == "The vault was not locked.\n"
     actions = [row.action for row in run_sql(vault, "SELECT action FROM audit_events ORDER BY at_us")]
@@ -95,7 +95,7 @@ def test_a_vault_can_be_locked_while_nothing_opens_it(run: Run, vault: Services)
     vault.settings.keyring.rename(vault.settings.keyring.with_suffix(".away"))
     locked = run("lock")
     assert locked.exit_code == 0
-    assert "not in the audit, because the vault does not open here" in locked.stderr
+    assert "not in the audit, because the vault cannot be opened here" in locked.stderr
     vault.settings.keyring.with_suffix(".away").rename(vault.settings.keyring)
     with vault.storage.read() as unit:
         assert vault.instance.heed_lock(unit)

@@ -214,6 +214,6 @@ def test_a_vault_locks_although_its_keyring_is_gone(fresh_database: FreshDatabas
     assert settings.load(environ).keyring == tmp_path / "nowhere.json"
     _, said = run(environ, "lock")
     assert "The vault is locked." in said
-    assert "this is not in the audit, because the vault does not open here" in said
+    assert "this is not in the audit, because the vault cannot be opened here" in said
     assert read_flag(vault.storage).locked
     vault.storage.close()

@@ -58,7 +58,7 @@ def test_a_backup_names_what_it_does_not_have(newer: Services, monkeypatch: pyte
         monkeypatch.setenv(f"STRONGROOM_{name.upper()}", str(getattr(settings, name)))
     told = CliRunner().invoke(root, ["backup", "create"])
     assert told.exit_code == 0, told.stderr
-    assert "tables that are not in the archive: plain, pledges. Make it with that one." in told.stderr
+    assert "tables that are not in the archive: plain, pledges. Make the backup with that release." in told.stderr
 
 
 def test_tables_of_the_operator_are_not_a_newer_release_s(vault: Services) -> None:

@@ -283,7 +283,7 @@ def _kill_and_resume(vault: Services, ada: Principal, bob: Principal) -> None:
     assert began != {None}
     process = start_command(vault, "keys", "reseal")
     told = process.communicate(timeout=HANG_SECONDS)[1].decode()
-    assert "sealed and signed anew" in told, told
+    assert "sealed and signed with new keys" in told, told
     assert ids(vault, "SELECT reseal_from_us FROM vault_state") == {None}
     with opened_again(vault) as again:
         assert open_everything(again) == 44

@@ -42,7 +42,7 @@ def test_a_password_is_changed_once(strongroom: Strongroom, accepting: FakeTrans
 def test_an_account_is_deleted_after_its_name_was_typed(strongroom: Strongroom, accepting: FakeTransport) -> None:
     keychain.save(URL, "srm_s_secret")
     refused = strongroom("account", "delete", answers="bob\npassword\n")
-    assert (refused.exit_code, "nothing was deleted" in refused.stderr) == (1, True)
+    assert (refused.exit_code, "Nothing was deleted" in refused.stderr) == (1, True)
     assert strongroom("account", "delete").exit_code == 1
     assert keychain.load(URL)
     done = strongroom("account", "delete", answers="ada\nthe canary\n")

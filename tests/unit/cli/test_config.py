@@ -63,12 +63,12 @@ def test_the_users_file_may_be_named(user_file: Path, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ('token = "srm_t_canary"', "holds a token"),
-        ('tokem = "srm_t_canary"', "holds 'tokem'"),
-        ("url = 5", "not a text"),
-        ('format = "json"', "holds 'format'"),
+        ('token = "srm_t_canary"', "contains a token"),
+        ('tokem = "srm_t_canary"', "unknown key 'tokem'"),
+        ("url = 5", "must be a text"),
+        ('format = "json"', "unknown key 'format'"),
         ("url = ", "cannot be read"),
-        ('[server]\nurl = "x"', "holds 'server'"),
+        ('[server]\nurl = "x"', "unknown key 'server'"),
     ],
 )
 def test_a_project_file_that_cannot_be_used_is_refused(project: Path, text: str, sentence: str) -> None:
@@ -81,7 +81,7 @@ def test_a_project_file_that_cannot_be_used_is_refused(project: Path, text: str,
 
 def test_a_token_in_the_users_file_is_refused_too(user_file: Path) -> None:
     user_file.write_text('token = "srm_t_canary"')
-    with pytest.raises(SettingsError, match="holds a token"):
+    with pytest.raises(SettingsError, match="contains a token"):
         settings()
 
 

@@ -58,5 +58,5 @@ def test_a_diff_where_there_is_nothing(strongroom: Strongroom, server: FakeTrans
 
 def test_a_rollback_is_a_new_revision(strongroom: Strongroom, server: FakeTransport) -> None:
     server.on("POST", "/environments/prod/rollback", answer({"revision": 4}))
-    assert "Revision 4 holds the variables of revision 1." in strongroom("rollback", "-e", "prod", "1").stderr
+    assert "Revision 4 has the variables of revision 1." in strongroom("rollback", "-e", "prod", "1").stderr
     assert server.sent == {"revision": 1}

@@ -65,7 +65,7 @@ def test_without_a_terminal_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize(
     ("provider", "told"),
-    [("file", "master.json"), ("passphrase", "master.passphrase.json"), ("awskms", "held by awskms")],
+    [("file", "master.json"), ("passphrase", "master.passphrase.json"), ("awskms", "is in awskms")],
 )
 @pytest.mark.usefixtures("keyring")
 def test_a_new_vault_s_operator_is_told_where_its_master_key_is(

@@ -127,7 +127,7 @@ def test_the_globals_can_be_left_out(home: Path) -> None:
 def test_a_value_with_nul_stops_the_run_unquoted(home: Path) -> None:
     found = run("-e", "prod", "--", "echo", "ran", home=home, values={"A": "canary\0"})
     assert (found.returncode, found.stdout) == (1, "")
-    assert "The value of A holds a NUL character" in found.stderr
+    assert "The value of A contains a NUL character" in found.stderr
     assert "canary" not in found.stderr
 
 

@@ -70,10 +70,10 @@ def test_a_server_sees_neither_passphrase_nor_recipient(strongroom: Strongroom, 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["-r", PUBLIC, "--passphrase"], "not for both"),
+        (["-r", PUBLIC, "--passphrase"], "not both"),
         (["-r", "age1mistyped"], "no recipient"),
         (["-r", "AGE-SECRET-KEY-1X"], "no recipient"),
-        (["--passphrase"], "no terminal to ask for the file's passphrase: give --passphrase-file FILE"),
+        (["--passphrase"], "no terminal to ask for the file's passphrase. Instead, give --passphrase-file FILE"),
     ],
 )
 def test_a_mistake_costs_no_call(
@@ -119,7 +119,7 @@ def test_a_template_is_not_imported(strongroom: Strongroom, server: FakeTranspor
     Path(".env.example").write_text("A=\n")
     result = strongroom("import", "-e", "prod", ".env.example")
     assert (result.exit_code, server.calls) == (1, [])
-    assert "written only" in result.stderr
+    assert "only be written" in result.stderr
 
 
 def test_an_age_file_is_opened_with_its_identity(strongroom: Strongroom, importing: FakeTransport) -> None:
@@ -187,4 +187,4 @@ def test_a_huge_file_is_refused_here(strongroom: Strongroom, server: FakeTranspo
         file.truncate(16 * 2**20 + 1)
     result = strongroom("import", "-e", "prod", "x.env")
     assert (result.exit_code, server.calls) == (1, [])
-    assert "more than 16 MiB" in result.stderr
+    assert "larger than 16 MiB" in result.stderr

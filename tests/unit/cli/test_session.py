@@ -51,7 +51,7 @@ def test_a_password_on_the_command_line_is_taken_with_a_warning(
 ) -> None:
     result = anonymous("login", "ada", "--password", "canary-5c1")
     assert result.exit_code == 0
-    assert "Warning: the password stood on the command line" in result.stderr
+    assert "Warning: the password was given on the command line" in result.stderr
     assert "canary" not in result.output
 
 
@@ -146,7 +146,7 @@ def test_what_is_no_code_is_a_recovery_code(anonymous: Strongroom, asking: FakeT
     asking.on("POST", "/sessions/challenges/c1", answer(left, 201))
     result = anonymous("login", "ada", answers="correct horse\nabcd-efgh-jkmn\n")
     assert asking.sent == {"recovery_code": "abcd-efgh-jkmn"}
-    assert "recovery code; 7 are left" in result.stderr
+    assert "recovery code. 7 are left" in result.stderr
 
 
 def test_a_code_that_was_mistyped_is_asked_for_three_times(anonymous: Strongroom, asking: FakeTransport) -> None:
@@ -183,4 +183,4 @@ def test_an_account_with_a_passkey_alone_is_sent_to_a_browser(anonymous: Strongr
     server.on("POST", "/sessions", problem(401, "second_factor_required", challenge=challenge))
     result = anonymous("login", "ada", answers="correct horse\n")
     assert result.exit_code == 1
-    assert "log in in a browser" in result.stderr
+    assert "Log in with a browser" in result.stderr

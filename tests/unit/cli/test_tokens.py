@@ -54,7 +54,7 @@ def test_a_token_for_nothing_is_a_wrong_call(strongroom: Strongroom) -> None:
 def test_what_is_no_duration_is_refused(text: str, strongroom: Strongroom) -> None:
     result = strongroom("token", "create", "web", "-e", "a", "--ttl", text)
     assert result.exit_code == 1
-    assert "no duration" in result.stderr
+    assert "not a duration" in result.stderr
 
 
 def test_the_secret_goes_into_a_file_of_the_owners(strongroom: Strongroom, making: FakeTransport) -> None:

@@ -59,7 +59,7 @@ def test_set_reads_stdin_and_files_alike(
 def test_set_takes_a_value_from_the_command_line_with_a_warning(strongroom: Strongroom, held: FakeTransport) -> None:
     result = strongroom("set", "-e", "prod", "A=x=y", "B=")
     assert held.sent == {"variables": {"A": {"value": "x=y"}, "B": {"value": ""}}}
-    assert "Warning: the value of A stood on the command line" in result.stderr
+    assert "Warning: the value of A was given on the command line" in result.stderr
 
 
 def test_set_passes_attributes_on(strongroom: Strongroom, held: FakeTransport) -> None:
@@ -82,7 +82,7 @@ def test_the_environment_may_come_from_the_project_file(strongroom: Strongroom, 
 def test_without_an_environment_nothing_is_guessed(strongroom: Strongroom, server: FakeTransport) -> None:
     result = strongroom("set", "A=-", stdin="1")
     assert result.exit_code == 1
-    assert "-e NAME, or --globals" in result.stderr
+    assert "-e NAME or --globals" in result.stderr
 
 
 def test_two_values_cannot_come_from_stdin(strongroom: Strongroom) -> None:

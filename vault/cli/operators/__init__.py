@@ -1,1 +1,1 @@
-"""Commands for the operator on the host; they open the database."""
+"""Commands for operators on the host. They open the database."""

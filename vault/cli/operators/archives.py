@@ -1,4 +1,4 @@
-"""Which archive is meant on the command line, where it lies, and what it is opened with."""
+"""Options that select an archive, its place, and the key that opens it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LATEST = "latest"
 
 
 def archive_options(function: F) -> F:
-    """`ARCHIVE`, where it lies, and what it is opened with."""
+    """Add `ARCHIVE` and the options for its place and its key."""
     for decorate in (
         click.option(
             "-i", "--identity", metavar="FILE", help="The age identity, where archives are for age recipients."
@@ -51,7 +51,7 @@ def archive_options(function: F) -> F:
 def found_archive(
     found: Settings, archive: str, addresses: Sequence[str], key_path: Path | None, identity: str | None
 ) -> Iterator[tuple[Archive, list[Place]]]:
-    """The archive that is meant, and the places whose lists of erased keys count for it."""
+    """Return the selected archive, and the places whose lists of erased keys apply to it."""
     from vault.services.backup import Archive, place_at
 
     opener = _opener(found, key_path, identity)
@@ -68,30 +68,30 @@ def found_archive(
 
 
 def _opener(found: Settings, key_path: Path | None, identity: str | None) -> Opener:
-    """The backup key where there is one, and the identities that are given."""
+    """Return an opener with the backup key, if there is one, and the given identities."""
     from vault.crypto.age import identities_from
     from vault.keys import backup as backup_key
     from vault.services.backup import Opener, key_file
 
     path = key_path or key_file(found)
-    # Where no file is named, there need be none: archives may be for age recipients alone.
+    # If no file is named, the key may be missing: archives can be for age recipients only.
     is_named = key_path is not None or (found.backup_key is not None and not identity)
     known = backup_key.read(path) if is_named or path.exists() else None
     return Opener(known, identities_from(read_text(identity)) if identity else ())
 
 
 def places_of(found: Settings, addresses: Sequence[str]) -> list[Place]:
-    """The places that are named, or else those of the settings. Raises `CliError` where there is none."""
+    """Return the given places, or those of the settings. Raises `CliError` if there are none."""
     from vault.services.backup import places_at
 
     places = places_at(",".join(addresses) or found.backup_to)
     if not places:
-        raise CliError("Say where archives lie: --from dir:/path, or STRONGROOM_BACKUP_TO.")
+        raise CliError("No place for archives is given. Use --from dir:/path, or set STRONGROOM_BACKUP_TO.")
     return places
 
 
 def _latest(found: Settings, places: list[Place]) -> tuple[Place, str]:
-    """The newest archive by its counter, in the first place that has it."""
+    """Return the newest archive by its counter, from the first place that has it."""
     from vault.services.backup import held_in, keeping
     from vault.services.clock import now_us
 
@@ -100,9 +100,7 @@ def _latest(found: Settings, places: list[Place]) -> tuple[Place, str]:
     if not held:
         raise CliError("There is no archive in any of these places.")
     if len({each.name.vault for each in held}) > 1:
-        raise CliError(
-            "There are archives of more than one vault: name the one that you mean (`strongroom backup list`)."
-        )
+        raise CliError("There are archives of more than one vault. Give the name of one (`strongroom backup list`).")
     newest = held[0].name
     _doubt_dates(newest, [each.name for each in held], now_us())
     having = {each.place for each in held if each.name == newest}
@@ -110,14 +108,14 @@ def _latest(found: Settings, places: list[Place]) -> tuple[Place, str]:
 
 
 def _doubt_dates(newest: ArchiveName, names: list[ArchiveName], now_us: int) -> None:
-    """Warn of dates that disagree with the counters. Raises `CliError` if only dates could show the newest archive."""
+    """Warn if dates disagree with counters. Raises `CliError` if only dates could show which archive is newest."""
     from vault.services.backup import ahead
 
     if future := ahead([newest], now_us):
         if not newest.generation:
             raise CliError(
                 f"{newest} is dated in the future, and archives of release 0.1.0 have no counter to compare. "
-                "Look at `strongroom backup list` and name the one that you mean."
+                "Run `strongroom backup list` and give the name of one."
             )
         warn([f"{newest} is the newest by its counter, but it is dated in the future: a clock was wrong."])
     elif future := ahead(names, newest.created_us):
@@ -133,4 +131,4 @@ def _holder(places: list[Place], name: str) -> tuple[Place, str]:
                 return place, name
         except BackupError as error:
             warn([error.message])
-    raise CliError(f"There is no archive {name} in any of these places: `strongroom backup list` lists them.")
+    raise CliError(f"There is no archive {name} in any of these places. Run `strongroom backup list`.")

@@ -1,4 +1,4 @@
-"""`strongroom audit`: who did what, and the proof that nobody has changed the record of it."""
+"""`strongroom audit`: shows who did what, and verifies that nobody has changed the record."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _PAGE = 500
 _FOLLOW_SECONDS = 1.0
 _PROGRESS_SECONDS = 0.2
 _LATE_US = 10_000_000
-"""What a spool holds is in the database a second later, and may be older than what is there already."""
+"""Events in a spool reach the database a second later, and may be older than events that are there already."""
 _BROKEN = 1
 
 
@@ -107,7 +107,7 @@ def verify(checkpoint: Path | None, trust_file: bool) -> None:
     if report.faults:
         raise click.exceptions.Exit(_BROKEN)
     if note is None:
-        say("Whether the whole database is an older one, only a checkpoint tells that was kept elsewhere.")
+        say("Only a checkpoint that was kept elsewhere shows whether the whole database is an older copy.")
 
 
 @audit.command()
@@ -133,7 +133,7 @@ def prune(days: int) -> None:
     with _opened() as vault:
         before = datetime.now(UTC) - timedelta(days=days)
         count = vault.audit.trail.prune(host.operator(), int(before.timestamp() * 1_000_000))
-    say(f"{count} events were pruned; the audit verifies as before.")
+    say(f"{count} events were pruned. The audit can still be verified.")
 
 
 @audit.command()
@@ -153,7 +153,7 @@ def checkpoint(output: Path | None, key: bool) -> None:
 
 @contextmanager
 def _opened() -> Iterator[Services]:
-    """The vault, with everything in its place that this host knows of."""
+    """Open the vault and store all events that this host knows of."""
     from vault.errors import Unavailable
 
     with host.opened_vault() as vault:
@@ -179,7 +179,7 @@ def _written(path: Path | None) -> Iterator[IO[str]]:
             path.chmod(0o600)
             yield file
     except FileExistsError as error:
-        raise CliError(f"{path} exists already; it is not overwritten.") from error
+        raise CliError(f"{path} already exists and is not overwritten. Choose another name.") from error
 
 
 def _print(cli: Cli, found: Sequence[Seen]) -> None:
@@ -210,7 +210,7 @@ def _microseconds(moment: datetime | None) -> int | None:
 
 
 def _progress() -> Callable[[int, int], None]:
-    """A line on stderr that counts, where somebody looks at it."""
+    """A counter on stderr, if it is a terminal."""
     started = told = time.monotonic()
 
     def tell(done: int, total: int) -> None:
@@ -232,4 +232,4 @@ def _tell(report: Report) -> None:
     told = [f"{report.size:,} events in the tree"]
     told += [f"{count:,} {what}" for count, what in ((report.pruned, "pruned"), (report.erased, "erased")) if count]
     say(f"{', '.join(told)}; {report.rows:,} rows compared; {rate:,.0f} events a second.")
-    say("The audit is whole." if not report.faults else f"The audit is broken in {len(report.faults)} places.")
+    say("The audit is whole." if not report.faults else f"The audit has {len(report.faults)} faults.")

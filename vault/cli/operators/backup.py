@@ -1,4 +1,4 @@
-"""`strongroom backup`: archives of the whole vault, and how one becomes a vault again."""
+"""`strongroom backup`: makes archives of the whole vault, and restores them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def key() -> None:
     path = key_file(host.settings())
     made = backup_key.make(path)
     say(f"The backup key {made.id} is in {path}.")
-    say("Keep a copy where neither this machine nor the archives are: without it no archive can be opened.")
+    say("Keep a copy away from this machine and from the archives. Without it, no archive can be opened.")
 
 
 @backup.command()
@@ -61,7 +61,8 @@ def create(if_changed: bool, trust_clock: bool) -> None:
     if made.left_out:
         tables = ", ".join(made.left_out)
         say(
-            f"Warning: a newer release has rows in tables that are not in the archive: {tables}. Make it with that one."
+            f"Warning: a newer release has rows in tables that are not in the archive: {tables}. "
+            "Make the backup with that release."
         )
     _tell_places(made.places)
 
@@ -98,11 +99,13 @@ def verify(archive: str, opens: bool, **where: Any) -> None:
     say(f"{opened.name} is whole.")
     say(_of_when(contents))
     if proof is None:
-        say("Whether a keyring opens what is in it, --keys tells.")
+        say("Use --keys to check that the keyring opens its content.")
         return
     _tell_proof(proof)
     if proof.faults:
-        raise CliError(f"{len(proof.faults):,} things in the archive are broken, and were when it was made.")
+        raise CliError(
+            f"{len(proof.faults):,} items in the archive are damaged. They were already damaged when it was made."
+        )
 
 
 @backup.command()
@@ -120,7 +123,7 @@ def restore(archive: str, without_erased_list: bool, despite_faults: bool, **whe
     found = host.vault_settings()
     options = {"without_list": without_erased_list, "despite_faults": despite_faults}
     with found_archive(found, archive, **where) as (opened, places):
-        say(f"Restoring {opened.name}; nothing is stored before everything in it has proven itself.")
+        say(f"Restoring {opened.name}. Nothing is stored before all of it is verified.")
         with progress_bar("Restoring") as progress:
             restored = restorer(found).restore(host.operator(), opened, places, progress, **options)
     _tell_restored(restored)
@@ -138,11 +141,11 @@ def drop_erased() -> None:
 
 
 def _tell_places(places: Sequence[Told]) -> None:
-    """What became of each place; raises where one has failed."""
+    """Print the result of each place. Raises `CliError` if one has failed."""
     for told in places:
         warn(told.warnings)
         if told.is_stored:
-            gone = f" {len(told.deleted)} past their time were deleted." if told.deleted else ""
+            gone = f" {len(told.deleted)} expired archives were deleted." if told.deleted else ""
             say(f"{told.place}: stored.{gone}")
     failed = [told for told in places if told.error]
     for told in failed:
@@ -152,7 +155,7 @@ def _tell_places(places: Sequence[Told]) -> None:
 
 
 def _tell_proof(proof: Proof) -> None:
-    say(f"{proof.rows:,} rows are this vault's, {proof.blobs:,} blobs were opened, {proof.events:,} events verified.")
+    say(f"{proof.rows:,} rows and {proof.events:,} events were verified, {proof.blobs:,} blobs were opened.")
     for fault in proof.faults[:_FAULTS_NAMED]:
         say(f"Broken: {fault}")
 
@@ -162,29 +165,29 @@ def _tell_restored(restored: Restored) -> None:
     _tell_proof(restored.proof)
     _tell_dropped(restored.dropped)
     warn(restored.warnings)
-    say("What is so now:")
-    say("- What was written after that moment is not here.")
-    say("- Every session has ended; people log in again, with the passwords and second factors of that moment.")
+    say("The state of the vault now:")
+    say("- Changes after that moment are missing.")
+    say("- Every session has ended. People log in again with the passwords and second factors of that moment.")
     say(
-        f"- {restored.living_tokens:,} service tokens live, as they did then. Revoke those again that were revoked "
-        "since, and disable those accounts again that were disabled since."
+        f"- {restored.living_tokens:,} service tokens are valid, as they were then. Revoke again those that were "
+        "revoked since. Disable again the accounts that were disabled since."
     )
-    say("- The audit goes on behind that moment: checkpoints that were exported later no longer agree with it.")
+    say("- The audit continues from that moment. Checkpoints that were exported later no longer match it.")
     if restored.is_locked:
-        say("- The vault is LOCKED, as it was then: `strongroom unlock`.")
-    say("Next: start the server, `strongroom doctor --database`, `strongroom backup create`.")
+        say("- The vault is LOCKED, as it was then. Run `strongroom unlock`.")
+    say("Next: start the server, then run `strongroom doctor --database` and `strongroom backup create`.")
 
 
 def _tell_dropped(dropped: Dropped) -> None:
     if dropped.people or dropped.environments:
-        say(f"Erased again, as they had been: {dropped.people} people, {dropped.environments} environments.")
+        say(f"Erased again: {dropped.people} people, {dropped.environments} environments.")
 
 
 def _of_when(contents: Contents) -> str:
     head = contents.head
     at = datetime.fromtimestamp(head.created_us // 1_000_000, UTC)
     return (
-        f"It is the vault {head.instance_id} as it was at {at:%Y-%m-%d %H:%M:%S} UTC ({_ago(at)}), "
+        f"It has the vault {head.instance_id} as it was at {at:%Y-%m-%d %H:%M:%S} UTC ({_ago(at)}), "
         f"{contents.rows:,} rows, written by release {head.release}."
     )
 

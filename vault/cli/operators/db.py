@@ -95,7 +95,7 @@ def _upgraded(before: str, after: str, state: str) -> str:
     if state == "accepted":
         return f"The database has a newer schema ({after}) that this release can use. Nothing was changed."
     if before == after:
-        return f"The database has this release's schema ({after}) already. Nothing was changed."
+        return f"The database already has this release's schema ({after}). Nothing was changed."
     if not before:
         return f"The database has this release's schema ({after})."
     return (

@@ -1,4 +1,4 @@
-"""What the commands of the operator on the host share: the settings, the vault itself, and who acts."""
+"""Shared by the operators' commands on the host: the settings, the opened vault, and the acting operator."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 
 def settings() -> Settings:
-    """The server's settings, from the environment. Raises `SettingsError`."""
+    """Return the server's settings from the environment. Raises `SettingsError`."""
     from vault import observe
     from vault.settings import load
 
-    # Whatever this process makes (the database, its log, the keyring) is for its own account alone.
+    # Files that this process creates (the database, its log, the keyring) are only for its own account.
     os.umask(0o077)
     found = load()
     observe.configure(level="warning", style="console")
@@ -33,7 +33,9 @@ def settings() -> Settings:
 
 
 def vault_settings() -> Settings:
-    """The settings, with the keyring's passphrase asked for where it is needed, not given, and somebody is there."""
+    """Return the settings. Asks for the keyring's passphrase if it is needed, not set, and a person is at a
+    terminal.
+    """
     from vault.keys import keyring_file
 
     found = settings()
@@ -41,14 +43,14 @@ def vault_settings() -> Settings:
     exists = place is not None and place.exists()
     if found.passphrase or not sys.stdin.isatty() or not (exists or found.key_provider == "passphrase"):
         return found
-    # A new one is typed twice: nobody sees what they type.
+    # A new passphrase is typed twice, because the input is hidden.
     words = "Passphrase of the keyring"
     return found.with_changes(passphrase=click.prompt(words, hide_input=True, err=True, confirmation_prompt=not exists))
 
 
 @contextmanager
 def opened_vault() -> Iterator[Services]:
-    """The vault that the settings name, opened on this host. Raises what `open_vault` raises."""
+    """Open the vault of the settings on this host. Raises what `open_vault` raises."""
     from vault.app import open_vault
 
     found = vault_settings()
@@ -61,33 +63,33 @@ def opened_vault() -> Iterator[Services]:
 
 
 def refuse_absent(found: Settings) -> None:
-    """Raise `CliError` where the embedded database was never made: SQLite only says that it cannot be opened."""
+    """Raise `CliError` if the embedded database does not exist: SQLite would only say that it cannot be opened."""
     from vault.storage import is_missing
 
     place = embedded_database(found)
     if place is not None and is_missing(found.database_url):
         raise CliError(
-            f"There is no vault at {place} yet: 'strongroom serve' makes one. If yours is elsewhere, set "
+            f"There is no vault at {place} yet. 'strongroom serve' creates one. If yours is elsewhere, set "
             "STRONGROOM_DATA_DIR or STRONGROOM_DATABASE_URL, as for the server."
         )
 
 
 def embedded_database(found: Settings) -> Path | None:
-    """The file of a SQLite database; None for any other database."""
+    """Return the file of a SQLite database; None for any other database."""
     url = found.database_url.partition("?")[0]
     return Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite:////") else None
 
 
 def operator() -> Principal:
-    """Whoever holds a shell on this host, under the name of their account."""
+    """Return the operator with a shell on this host, under the name of their account."""
     from vault.model.principal import host_operator
 
-    # After `sudo`, the audit shall name the person and not root.
+    # After `sudo`, the audit must name the person and not root.
     return host_operator(os.environ.get("SUDO_USER") or getpass.getuser())
 
 
 def prepare(found: Settings) -> str:
-    """Upgrade the database, make a vault if there is none, and say so. Returns the newest migration from before.
+    """Upgrade the database, create a vault if there is none, and print what was done. Returns the previous migration.
 
     Raises what `prepare_vault` raises.
     """
@@ -114,34 +116,36 @@ def _record_upgrade(found: Settings, before: str) -> None:
         finally:
             services.storage.close()
     except StrongroomError as error:
-        say(f"Warning: the upgrade is not in the audit, because the vault does not open here: {error.message}")
+        say(f"Warning: the upgrade is not in the audit, because the vault cannot be opened here: {error.message}")
 
 
 def is_beside_data(found: Settings) -> bool:
-    """Whether the keyring lies in the folder of the data."""
+    """Report whether the keyring is in the data directory."""
     return found.keyring.resolve().is_relative_to(found.data_dir.resolve())
 
 
 def beside_data(found: Settings) -> str:
-    """What is wrong with that, and what to do."""
+    """Return what is wrong with that, and what to do."""
     return (
-        f"The keyring {found.keyring} lies in the data directory. Move it, and set STRONGROOM_KEYRING: whoever "
-        "copies the one must not get the other with it."
+        f"The keyring {found.keyring} is in the data directory. Move it, and set STRONGROOM_KEYRING, so that a "
+        "copy of the data does not include the key."
     )
 
 
 def warn_of_neighbours(found: Settings) -> None:
-    """Warn when the keyring lies beside the data."""
+    """Warn if the keyring is in the data directory."""
     if is_beside_data(found):
         say(f"Warning: {beside_data(found)}")
 
 
 def tell_of_new_vault(found: Settings) -> None:
-    """Say where the master key of the vault that was just made is, and what to do about it."""
+    """Say where the master key of the new vault is, and what to do about it."""
     from vault.keys import keyring_file
 
     place = keyring_file(found, found.key_provider)
     if place is None:
-        say(f"A new vault was made. Its master key is held by {found.key_provider}: see to its backup there.")
+        say(
+            f"A new vault was created. Its master key is in {found.key_provider}. Make sure that it is backed up there."
+        )
     else:
-        say(f"A new vault was made. Its keyring is {place}: keep a copy of it apart from the data.")
+        say(f"A new vault was created. Its keyring is {place}. Keep a copy of it away from the data.")

@@ -1,4 +1,4 @@
-"""`strongroom doctor --database`: what stands between the settings of this host and a vault that opens."""
+"""`strongroom doctor --database`: checks from the settings of this host to an opened vault."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _CERTIFICATE_WARNING_DAYS = 14
 _FAULTS_NAMED = 20
 _LOGINS_LOOKED_AT = 200
 _PEOPLE_AT_LEAST = 3
-"""As many people as seldom share one machine."""
+"""So many people rarely share one machine."""
 
 
 def host_doctor() -> Iterator[Finding]:
-    """Every check, in the order in which a start comes about; the first that fails ends it."""
+    """Yield every check, in the order of a start. The first failure ends it."""
     try:
         found = host.vault_settings()
     except StrongroomError as error:
@@ -52,7 +52,7 @@ def _told(check: str, look: Callable[[Settings], Finding], found: Settings) -> F
 def _keyring_place(found: Settings) -> Finding:
     if host.is_beside_data(found):
         return Finding("keyring", "warning", host.beside_data(found))
-    return Finding("keyring", "ok", f"The keyring {found.keyring} lies apart from the data.")
+    return Finding("keyring", "ok", f"The keyring {found.keyring} is not in the data directory.")
 
 
 def _database(found: Settings) -> Finding:
@@ -81,12 +81,12 @@ def _vault(found: Settings) -> Finding:
     finally:
         services.storage.close()
     if services.instance.locked:
-        return Finding("vault", "warning", "The keyring opens the vault, and an operator keeps it locked.")
-    return Finding("vault", "ok", f"The keyring opens the vault; accounts: {people}.")
+        return Finding("vault", "warning", "The keyring opens the vault. An operator has locked it.")
+    return Finding("vault", "ok", f"The keyring opens the vault. Accounts: {people}.")
 
 
 def _logins(found: Settings) -> Finding:
-    """Whether everybody seems to come from one address: a proxy that nobody has named."""
+    """Check whether all logins seem to come from one address, which suggests a proxy that is not configured."""
     from vault.app import open_vault
     from vault.storage import Search
 
@@ -99,18 +99,18 @@ def _logins(found: Settings) -> Finding:
     told = [row for row in rows if row.address]
     addresses, people = {row.address for row in told}, {row.user_id for row in told}
     if len(addresses) != 1 or len(people) < _PEOPLE_AT_LEAST or found.trusted_proxies:
-        return Finding("logins", "ok", "Nothing speaks for a proxy that is not named.")
+        return Finding("logins", "ok", "The logins show no sign of a proxy that is missing in the settings.")
     return Finding(
         "logins",
         "warning",
         f"The last {len(told)} logins, of {len(people)} people, all came from {addresses.pop()}. If that is a proxy, "
-        "name it in STRONGROOM_TRUSTED_PROXIES: as it is, wrong passwords of anybody slow down and refuse everybody "
-        "behind it, and the audit has no other address.",
+        "name it in STRONGROOM_TRUSTED_PROXIES. Until then, one person's wrong passwords slow down and block everyone "
+        "behind it, and the audit has only this address.",
     )
 
 
 def _forwarding(found: Settings) -> Finding:
-    """Whether audit events are forwarded to the target in the settings."""
+    """Check whether audit events are forwarded to the target in the settings."""
     from vault.app import open_vault
     from vault.services.audit import STUCK_US, stuck
 
@@ -123,12 +123,12 @@ def _forwarding(found: Settings) -> Finding:
         services.storage.close()
     if backlog is None or now_us - backlog.oldest_us < STUCK_US:
         return Finding("forwarding", "ok", f"Audit events are forwarded to {found.audit_forward}.")
-    advice = "Look for audit_forward_failed in the server's log. No event is lost: they wait in the database."
+    advice = "Look for audit_forward_failed in the server's log. No event is lost: they stay in the database."
     return Finding("forwarding", "warning", f"{stuck(found.audit_forward, backlog, now_us)} {advice}")
 
 
 def _sweep(found: Settings) -> Iterator[Finding]:
-    """Every row and every blob, and then the audit: all of it is looked at, whatever is found."""
+    """Check every row and every blob, and then the audit. It continues after faults."""
     from vault.app import open_vault
     from vault.services.doctor import Sweep
 
@@ -139,7 +139,7 @@ def _sweep(found: Settings) -> Iterator[Finding]:
             swept = look()
             yield _swept(check, f"{swept.count:,} {swept.what}.", swept.faults)
         report = services.audit.verifier.verify()
-        yield _swept("audit", f"{report.size:,} events and {report.rows:,} rows agree with the tree.", report.faults)
+        yield _swept("audit", f"{report.size:,} events and {report.rows:,} rows match the tree.", report.faults)
     finally:
         services.storage.close()
 
@@ -158,7 +158,9 @@ def _backups(found: Settings) -> Finding:
 
     if not found.backup_to:
         return Finding(
-            "backups", "skipped", "STRONGROOM_BACKUP_TO is not set: what copies there are, nobody here knows."
+            "backups",
+            "skipped",
+            "STRONGROOM_BACKUP_TO is not set, so this check cannot tell whether there are backups.",
         )
     storage = Storage(found.database_url, pool_size=1)
     try:
@@ -174,7 +176,7 @@ def _backups(found: Settings) -> Finding:
 
 
 def _backup_dates(places: list[str], held: list[Held]) -> Finding:
-    """Whether the newest archive of each place, by its counter, is recent enough. `held` is newest first."""
+    """Check whether the newest archive of each place, by its counter, is recent enough. `held` is newest first."""
     from vault.services.backup import ahead
     from vault.services.backup.keeping import LATE_US
     from vault.services.clock import now_us
@@ -183,30 +185,32 @@ def _backup_dates(places: list[str], held: list[Held]) -> Finding:
     newest = {each.place: each.name for each in reversed(held)}
     late = [place for place in places if place not in newest or newest[place].created_us <= now - LATE_US]
     if late:
-        return Finding("backups", "warning", f"No archive of the last 26 hours lies in {', '.join(late)}.")
+        return Finding("backups", "warning", f"These places have no archive from the last 26 hours: {', '.join(late)}.")
     if future := ahead(newest.values(), now):
         return Finding(
             "backups",
             "warning",
-            f"{future[0]} is the newest archive, and it is dated in the future: a clock was wrong then, or is wrong "
+            f"{future[0]} is the newest archive, and it is dated in the future. A clock was wrong then, or is wrong "
             "now. Check the clock of each host that makes backups.",
         )
-    return Finding("backups", "ok", f"Every place has an archive of the last 26 hours; there are {len(held)} in all.")
+    return Finding(
+        "backups", "ok", f"Every place has an archive from the last 26 hours. There are {len(held)} archives in all."
+    )
 
 
 def _certificate(found: Settings) -> Finding:
     from cryptography import x509
 
     if found.plain_http:
-        return Finding("certificate", "skipped", "A proxy ends TLS.")
+        return Finding("certificate", "skipped", "A proxy terminates TLS.")
     if found.tls_cert is None:
-        return Finding("certificate", "ok", "The local authority makes one for localhost when the server starts.")
+        return Finding("certificate", "ok", "The local authority creates one for localhost when the server starts.")
     try:
         certificate = x509.load_pem_x509_certificate(found.tls_cert.read_bytes())
     except (OSError, ValueError) as error:
         return Finding("certificate", "bad", f"{found.tls_cert} cannot be read as a certificate: {error}.")
     left = certificate.not_valid_after_utc - datetime.datetime.now(datetime.UTC)
     if left.total_seconds() <= 0:
-        return Finding("certificate", "bad", f"{found.tls_cert} has expired: put a new one in its place.")
+        return Finding("certificate", "bad", f"{found.tls_cert} has expired. Replace it.")
     verdict: Verdict = "warning" if left.days < _CERTIFICATE_WARNING_DAYS else "ok"
-    return Finding("certificate", verdict, f"{found.tls_cert} is good for {left.days} more days.")
+    return Finding("certificate", verdict, f"{found.tls_cert} is valid for {left.days} more days.")

@@ -1,4 +1,4 @@
-"""`strongroom keys`: the vault's keys, by the operator on the host."""
+"""`strongroom keys`: the vault's keys, for the operator on the host."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def status(cli: Cli) -> None:
 def rotate(provider: str | None, username: str | None, is_system: bool) -> None:
     """Make a new key the active one: the master key's, a person's, or the vault's own."""
     if sum(map(bool, (provider, username, is_system))) > 1:
-        raise click.UsageError("--provider, --user and --system exclude each other.")
+        raise click.UsageError("--provider, --user and --system cannot be used together.")
     if username or is_system:
         _rotate_beneath(username)
         return
@@ -65,7 +65,7 @@ def rotate(provider: str | None, username: str | None, is_system: bool) -> None:
         left = vault.keys.rewrapping.left(host.operator())
     say(f"Version {version} of the master key is active.")
     if left:
-        say(f"{left:,} keys are still under older ones: `strongroom keys rewrap` moves them, or a worker does in time.")
+        say(f"{left:,} keys still use older versions. `strongroom keys rewrap` moves them now; workers do it slowly.")
 
 
 @keys.command()
@@ -78,7 +78,7 @@ def rewrap(max_per_second: int | None) -> None:
         done = vault.keys.rewrapping.run(host.operator(), Pace(max_per_second), progress)
     say(f"{done.done:,} keys were rewrapped.")
     if done.broken:
-        raise CliError(f"{len(done.broken)} keys do not open, and stay where they are: {', '.join(done.broken[:20])}.")
+        raise CliError(f"{len(done.broken)} keys cannot be opened and were not moved: {', '.join(done.broken[:20])}.")
 
 
 @keys.command()
@@ -123,16 +123,16 @@ def reseal(cli: Cli, max_per_second: int | None, yes: bool) -> None:
         before = vault.keys.reseal.status(host.operator())
         if before.began_us is None and not yes:
             if not cli.can_ask():
-                raise CliError("A reseal ends every session: say --yes where there is no terminal to ask at.")
-            click.confirm("Every session will end, and everything is sealed anew. Begin", abort=True, err=True)
+                raise CliError("A reseal ends every session. There is no terminal to confirm this: give --yes.")
+            click.confirm("Every session will end, and everything will be sealed again. Begin", abort=True, err=True)
         with watched("Resealing") as progress:
             vault.keys.reseal.run(host.operator(), Pace(max_per_second), progress)
         after = vault.keys.reseal.status(host.operator())
-    say("Everything is sealed and signed anew; the old keys are refused.")
+    say("Everything is sealed and signed with new keys. The old keys are refused.")
     if after.tokens_left and after.refused_us is not None:
         until = f"{datetime.fromtimestamp(after.refused_us / 1e6, UTC):%Y-%m-%d %H:%M}Z"
-        say(f"{after.tokens_left:,} service tokens have not been used since; they are refused from {until} on.")
-    say("What the old keys had opened may be known: tell people to change their values.")
+        say(f"{after.tokens_left:,} service tokens have not been used since. They are refused from {until}.")
+    say("Values that the old keys opened may be known to others. Tell people to change them.")
 
 
 def _rotate_beneath(username: str | None) -> None:
@@ -146,7 +146,7 @@ def _rotate_beneath(username: str | None) -> None:
 
 @contextmanager
 def watched(what: str) -> Iterator[Progress]:
-    """A progress bar, and after Ctrl-C a sentence that says how it stands."""
+    """A progress bar. After Ctrl-C, it prints how much is done."""
     counted = [0]
     try:
         with progress_bar(what) as report:
@@ -157,17 +157,17 @@ def watched(what: str) -> Iterator[Progress]:
 
             yield progress
     except KeyboardInterrupt:
-        say(f"{counted[0]:,} are done, and stay so. The same command goes on with the rest.")
+        say(f"{counted[0]:,} are done. Run the same command again to do the rest.")
         raise
 
 
 def _ask_twice(cli: Cli, version: int) -> None:
     if not cli.can_ask():
-        raise CliError("--now asks twice, and there is no terminal to ask at.")
+        raise CliError("--now needs two confirmations, and there is no terminal to ask for them.")
     click.confirm(f"Backups that need version {version} can never be opened again. Destroy it", abort=True, err=True)
-    again = click.prompt("Type the number of the version once more", type=int, err=True)
+    again = click.prompt("Type the number of the version again", type=int, err=True)
     if again != version:
-        raise CliError("The two numbers differ; nothing was destroyed.")
+        raise CliError("The two numbers differ. Nothing was destroyed.")
 
 
 def _rows(found: KeyStatus) -> Iterator[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""`strongroom lock` and `strongroom unlock`: the operator's emergency brake."""
+"""`strongroom lock` and `strongroom unlock`: stop and resume all access to keys in an emergency."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _change(*, locked: bool) -> LockChange:
     finally:
         storage.close()
     if locked:
-        say("The vault is locked." if change.changed else "The vault was locked already.")
+        say("The vault is locked." if change.changed else "The vault was already locked.")
     else:
         say("The vault is unlocked." if change.changed else "The vault was not locked.")
     if change.warning:
@@ -62,7 +62,7 @@ def _record(*, locked: bool) -> None:
     try:
         storage = open_vault(host.vault_settings()).storage
     except StrongroomError as error:
-        say(f"Warning: this is not in the audit, because the vault does not open here: {error.message}")
+        say(f"Warning: this is not in the audit, because the vault cannot be opened here: {error.message}")
         return
     try:
         assert storage.signer is not None

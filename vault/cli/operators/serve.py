@@ -1,4 +1,4 @@
-"""`strongroom serve`: make the vault ready, then serve it in the foreground."""
+"""`strongroom serve`: prepares the vault, then serves it in the foreground."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ def serve(bind: str | None, workers: int | None) -> None:
     _make_ready(found)
     host.warn_of_neighbours(found)
     if is_taken(found.bind):
-        # Not the end: after a crash, workers of the old server may hold it for a moment, and gunicorn tries for 5 s.
-        say(f"{found.bind} is taken by another program; it has 5 seconds to leave. Another port: --bind HOST:PORT.")
+        # Continue: workers of a crashed server may use the port for a moment, and gunicorn tries for 5 s.
+        say(f"{found.bind} is in use by another program. Trying for 5 seconds. For another port: --bind HOST:PORT.")
     else:
         say(f"Strongroom serves {'http' if found.plain_http else 'https'}://{found.bind}")
     certificate = ca_file(found)
     if certificate is not None:
-        say(f"Clients find its authority's certificate in {certificate}")
+        say(f"The certificate of its authority, for clients, is {certificate}")
     run(found)
 
 
 def is_taken(bind: str) -> bool:
-    """Whether somebody listens at `host:port` already."""
+    """Report whether a program already listens at `host:port`."""
     name, _, port = bind.rpartition(":")
     name = name.strip("[]")
     with socket.socket(socket.AF_INET6 if ":" in name else socket.AF_INET) as probe:
@@ -62,8 +62,8 @@ def _make_ready(found: Settings) -> None:
 
     if found.embedded or not stored_schema(found):
         host.prepare(found)
-    # A vault that cannot be opened is told of here, once, and not by each worker that starts and dies.
+    # Report a vault that cannot be opened once, here, and not from each worker that starts and fails.
     vault = open_vault(found, as_worker=True)
     if vault.instance.locked:
-        say("The vault is locked: by an operator ('strongroom unlock'), or until its key provider answers.")
+        say("The vault is locked, by an operator ('strongroom unlock') or until its key provider answers.")
     vault.storage.close()

@@ -1,4 +1,4 @@
-"""`strongroom user`: accounts, by the operator on the host."""
+"""`strongroom user`: accounts, for the operator on the host."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def add(cli: Cli, name: str, is_operator: bool, password_source: str | None, gen
     password = _password(cli, password_source, generate=generate)
     role = Role.OPERATOR if is_operator else Role.USER
     _change(lambda vault, unit: vault.people.accounts.add(unit, host.operator(), name, password, role))
-    say(f"The account {name} is made.")
+    say(f"The account {name} was created.")
     if generate:
         click.echo(password)
 
@@ -106,7 +106,7 @@ def passwd(cli: Cli, name: str, password_source: str | None, generate: bool) -> 
 def reset_factors(name: str) -> None:
     """Take all second factors off an account whose person has lost them, and end its sessions."""
     _change(lambda vault, unit: vault.people.factors.reset(unit, host.operator(), name))
-    say(f"The account {name} needs its password alone now.")
+    say(f"The account {name} now needs only its password.")
 
 
 @user.command()
@@ -169,23 +169,23 @@ def calibrate(seconds: float) -> None:
 
 def _typed_again(cli: Cli, name: str) -> str:
     if not cli.can_ask():
-        raise CliError("An erasure asks for the name once more: say --yes where there is no terminal to ask at.")
-    say(f"Everything that {name} has is shredded. No backup that this vault restores brings it back.")
-    typed = str(click.prompt("Type the name once more", err=True, default="", show_default=False))
+        raise CliError("An erasure asks for the name again. There is no terminal to ask: give --yes.")
+    say(f"All data of {name} will be shredded. A backup restored by this vault does not bring it back.")
+    typed = str(click.prompt("Type the name again", err=True, default="", show_default=False))
     if typed != name:
-        raise CliError("The two names differ; nothing was erased.")
+        raise CliError("The two names differ. Nothing was erased.")
     return typed
 
 
 def _warn_without_operator(vault: Services) -> None:
-    """Nobody can then rotate keys or look after accounts over HTTPS; whoever has a shell here still can."""
+    """Without an operator, only a shell on this host can rotate keys and manage accounts."""
     if not vault.people.accounts.has_operator(host.operator()):
-        say("Warning: there is no active operator now. `strongroom user role NAME operator` makes one.")
+        say("Warning: there is now no active operator. `strongroom user role NAME operator` makes one.")
 
 
 def _password(cli: Cli, source: str | None, *, generate: bool) -> str:
     if generate:
-        # 20 bytes are beyond guessing, and short enough to be typed once.
+        # 20 random bytes cannot be guessed, and are short enough to type once.
         return secrets.token_urlsafe(20)
     return read_new_secret(cli, source, "the new password")
 

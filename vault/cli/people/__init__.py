@@ -1,1 +1,1 @@
-"""Commands for people; they talk to a server."""
+"""Commands for people. They talk to a server."""

@@ -1,4 +1,4 @@
-"""`strongroom account`: one's own account: who one is, another password, and the end of it."""
+"""`strongroom account`: shows your account, changes its password, and deletes it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def password(cli: Cli, current: str | None, new: str | None) -> None:
     """Change your password; your other sessions end."""
     given = read_secret(cli, current, "the current password")
     cli.client.change_password(given, read_new_secret(cli, new, "the new password"))
-    say("Your password is changed. Your other sessions have ended.")
+    say("Your password was changed. Your other sessions have ended.")
 
 
 @account.command()
@@ -58,13 +58,13 @@ def delete(cli: Cli, password: str | None, yes: bool) -> None:
         _confirm(cli, name)
     report = client.delete_me(read_secret(cli, password, "the password"))
     keychain.forget(cli.settings.url)
-    say(f"The account {name} is gone.")
+    say(f"The account {name} was deleted.")
     print_erasure(cli, report)
 
 
 def _confirm(cli: Cli, name: str) -> None:
     if not cli.can_ask():
-        raise CliError("A deletion asks for your name: say --yes where there is no terminal to ask at.")
-    say("Your environments, their history and your tokens are shredded.")
-    if click.prompt(f"Type {name} to go on", err=True, default="", show_default=False) != name:
-        raise CliError("That is not the name; nothing was deleted.")
+        raise CliError("A deletion asks for your name. There is no terminal to ask: give --yes.")
+    say("Your environments, their history and your tokens will be shredded.")
+    if click.prompt(f"Type {name} to continue", err=True, default="", show_default=False) != name:
+        raise CliError("That is not the name. Nothing was deleted.")

@@ -1,4 +1,4 @@
-"""age files at the command line: for whom one is written, and with what one is opened."""
+"""age files on the command line: their recipients, and the keys that open them."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ HOW = "give --passphrase-file FILE, or - for stdin"
 
 
 def recipients_from(cli: Cli, keys: Sequence[str], passphrase_file: str | None, *, asks: bool) -> tuple[Recipient, ...]:
-    """Whoever a file is for; nobody where nothing is given. `asks` asks for a passphrase where no file has it."""
+    """Return the recipients of a file, or none. `asks` asks for a passphrase if no file has it."""
     takes_passphrase = asks or passphrase_file is not None
     if not keys and not takes_passphrase:
         return ()
     if keys and takes_passphrase:
-        raise CliError("An age file is for recipients or for a passphrase, not for both.")
+        raise CliError("An age file can have recipients or a passphrase, not both.")
     from vault.crypto.age import Passphrase, X25519Recipient
 
     if keys:
@@ -32,16 +32,16 @@ def recipients_from(cli: Cli, keys: Sequence[str], passphrase_file: str | None, 
 
 
 def sealed(text: str, readers: Sequence[Recipient]) -> str:
-    """`text` as an armored age file."""
+    """Return `text` as an armored age file."""
     from vault.crypto.age import encrypt
 
     return encrypt(text.encode(), readers).decode("ascii")
 
 
 def opened(cli: Cli, data: bytes, identity: str | None, passphrase_file: str | None) -> bytes:
-    """What an age file holds; any other file as it is."""
+    """Return the content of an age file. Any other file is returned unchanged."""
     if b"age-encryption.org/" not in data[:64] and b"AGE ENCRYPTED FILE" not in data[:256]:
-        # Most files are not, and importing cryptography takes a moment.
+        # Most files are not age files, and importing cryptography takes time.
         return data
     from vault.crypto import age
 
@@ -49,11 +49,11 @@ def opened(cli: Cli, data: bytes, identity: str | None, passphrase_file: str | N
         return data
     if not age.takes_passphrase(data):
         if identity is None:
-            raise CliError("This age file is for a key: say which file holds yours with --identity.")
+            raise CliError("This age file is for a key. Give the file of your key with --identity.")
         return age.decrypt(data, age.identities_from(read_text(identity)))
     return age.decrypt(data, [age.Passphrase(read_secret(cli, _given(passphrase_file), WHAT, HOW))])
 
 
 def _given(file: str | None) -> str | None:
-    """The name of a file as `read_secret` takes it; None where it has to ask."""
+    """Return the name of a file in the form of `read_secret`, or None to ask."""
     return file if file in (None, "-") else f"@{file}"

@@ -1,4 +1,4 @@
-"""`strongroom doctor`: what stands between here and a server, check by check, and what to do about each."""
+"""`strongroom doctor`: checks the connection to a server step by step, and says what to do about each problem."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ from vault.errors import SettingsError, TransportError
 
 Verdict = Literal["ok", "warning", "bad", "skipped"]
 
-# A renewal that works happens weeks before the end (30 days of 90, as ACME clients do).
+# Renewals usually happen weeks before the end (30 days of 90 for ACME clients).
 _EXPIRY_WARNING_DAYS = 14
-# Half a year, as browsers' preload lists ask at the least.
+# Half a year, the minimum of browsers' preload lists.
 _HSTS_MIN_SECONDS = 180 * 86400
-# Wide enough for a slow answer, far below the life of any session or token.
+# Wide enough for a slow answer, and far below the lifetime of any session or token.
 _CLOCK_MAX_SECONDS = 30
 
-# X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED: the expiry check speaks of those.
+# X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED: the expiry check reports those.
 _TIME_CODES = frozenset({9, 10})
 _NAME_CODES = frozenset({62, 64})
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found, in a sentence that says what to do."""
+    """The result of one check, as a sentence that says what to do."""
 
     check: str
     verdict: Verdict
@@ -74,7 +74,7 @@ def doctor(cli: Cli, server: str | None, database: bool) -> None:
 
 
 def examine(url: str, ca_file: str | None) -> Iterator[Finding]:
-    """Every check of a server, in the order in which a connection comes about."""
+    """Yield every check of a server, in the order in which a connection is made."""
     address = Address.parse(url, plain_http=False)
     try:
         version, certificate = _look(address, _unverified())
@@ -86,13 +86,15 @@ def examine(url: str, ca_file: str | None) -> Iterator[Finding]:
     certificate_findings = [_chain(address, ca_file), _name(address, certificate), _expiry(certificate)]
     yield from certificate_findings
     if any(finding.verdict == "bad" for finding in certificate_findings):
-        yield Finding("health", "skipped", "Nothing is asked of a server whose certificate is not right.")
+        yield Finding("health", "skipped", "The remaining checks are skipped, because the certificate is not valid.")
         return
     yield from _ask(url, ca_file, address)
 
 
 def _unverified() -> ssl.SSLContext:
-    """For looking at a certificate that may be wrong. Nothing is ever sent over such a connection."""
+    """Return a TLS context without verification, to look at a certificate that may be wrong. No data is sent
+    over it.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -100,7 +102,7 @@ def _unverified() -> ssl.SSLContext:
 
 
 def _look(address: Address, context: ssl.SSLContext) -> tuple[str, bytes]:
-    """A handshake and nothing more: the protocol's version and the server's certificate in DER."""
+    """Make only a handshake. Return the protocol's version and the server's certificate in DER."""
     with (
         socket.create_connection((address.host, address.port), CONNECT_TIMEOUT_SECONDS) as plain,
         context.wrap_socket(plain, server_hostname=address.host) as connection,
@@ -112,8 +114,8 @@ def _protocol(version: str) -> Finding:
     if version == "TLSv1.3":
         return Finding("protocol", "ok", "TLS 1.3.")
     if version == "TLSv1.2":
-        return Finding("protocol", "ok", "TLS 1.2; 1.3 would be better: see what ends TLS in front of the server.")
-    return Finding("protocol", "bad", f"{version} is broken: have what ends TLS speak 1.2 or newer.")
+        return Finding("protocol", "ok", "TLS 1.2. TLS 1.3 is better: check the proxy that terminates TLS.")
+    return Finding("protocol", "bad", f"{version} is not secure. Configure TLS 1.2 or newer where TLS is terminated.")
 
 
 def _chain(address: Address, ca_file: str | None) -> Finding:
@@ -134,7 +136,7 @@ def _chain(address: Address, ca_file: str | None) -> Finding:
 
 
 def _name(address: Address, certificate: bytes) -> Finding:
-    """The name alone: the certificate is taken as its own authority, so that only its name can be wrong."""
+    """Check only the name: the certificate is trusted as its own authority, so that only its name can be wrong."""
     context = ssl.create_default_context(cadata=certificate)
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     try:
@@ -145,7 +147,7 @@ def _name(address: Address, certificate: bytes) -> Finding:
             return Finding("name", "bad", sentence)
     except OSError as error:
         return Finding("name", "bad", str(explain_connect(error, address)))
-    return Finding("name", "ok", f"The certificate is made out to {address.host}.")
+    return Finding("name", "ok", f"The certificate is valid for {address.host}.")
 
 
 def _expiry(certificate: bytes) -> Finding:
@@ -159,21 +161,23 @@ def _expiry(certificate: bytes) -> Finding:
             "expiry", "bad", f"The certificate begins on {begin:%Y-%m-%d}. Is the clock of this machine right?"
         )
     if left_days < 0:
-        return Finding("expiry", "bad", f"The certificate expired on {end:%Y-%m-%d}: renew it, and have it loaded.")
+        return Finding("expiry", "bad", f"The certificate expired on {end:%Y-%m-%d}. Renew it and reload the server.")
     verdict: Verdict = "ok" if left_days > _EXPIRY_WARNING_DAYS else "warning"
-    advice = "" if verdict == "ok" else " Renew it now, and find out why that did not happen by itself."
-    return Finding("expiry", verdict, f"The certificate holds until {end:%Y-%m-%d}, {left_days:.0f} days more.{advice}")
+    advice = "" if verdict == "ok" else " Renew it now, and find out why it was not renewed automatically."
+    return Finding(
+        "expiry", verdict, f"The certificate is valid until {end:%Y-%m-%d}, for {left_days:.0f} more days.{advice}"
+    )
 
 
 def _ask(url: str, ca_file: str | None, address: Address) -> Iterator[Finding]:
     transport = HttpsTransport(url, ca_file=ca_file)
     try:
         live = transport.send(Request("GET", "/livez"))
-        yield _health("alive", live, "The process runs.", "Look at its log, and at what stands before it.")
+        yield _health("alive", live, "The process runs.", "Look at its log, and at the proxy in front of it.")
         yield _hsts(address, live)
         yield _clock(live)
         ready = transport.send(Request("GET", "/readyz"))
-        advice = _said(ready) or "Look at its log: the database or the master key's provider may be out of reach."
+        advice = _said(ready) or "Look at its log. The database or the key provider may be unreachable."
         yield _health("ready", ready, "It serves requests.", advice)
     except TransportError as error:
         yield Finding("health", "bad", error.message)
@@ -188,7 +192,7 @@ def _health(check: str, response: Response, good: str, advice: str) -> Finding:
 
 
 def _said(response: Response) -> str:
-    """The error that the server reports, or an empty string."""
+    """Return the error that the server reports, or an empty string."""
     try:
         detail = json.loads(response.body)["detail"]
     except (ValueError, KeyError, TypeError):
@@ -198,19 +202,19 @@ def _said(response: Response) -> str:
 
 def _hsts(address: Address, response: Response) -> Finding:
     if address.is_loopback:
-        return Finding("HSTS", "ok", "Not wanted here: it would cover every port of this machine.")
+        return Finding("HSTS", "ok", "Not needed here: it would apply to every port of this machine.")
     directives = response.headers.get("strict-transport-security", "").lower().replace('"', "").split(";")
     ages = [item.strip().removeprefix("max-age=") for item in directives if item.strip().startswith("max-age=")]
     if not ages or not ages[0].isdigit():
         return Finding(
             "HSTS",
             "warning",
-            "The server does not tell browsers to stay with HTTPS. It does so with a certificate that is given to it "
-            "(STRONGROOM_TLS_CERT), not with its local authority's; behind a proxy, the proxy may drop the header.",
+            "The server does not tell browsers to use only HTTPS. It does so with a configured certificate "
+            "(STRONGROOM_TLS_CERT), but not with the local authority's. A proxy may also drop the header.",
         )
     if int(ages[0]) < _HSTS_MIN_SECONDS:
-        return Finding("HSTS", "warning", f"Browsers forget it after {ages[0]} s; half a year is the least to ask for.")
-    return Finding("HSTS", "ok", "Browsers are told to stay with HTTPS.")
+        return Finding("HSTS", "warning", f"Browsers forget it after {ages[0]} s. Set at least half a year.")
+    return Finding("HSTS", "ok", "The server tells browsers to use only HTTPS.")
 
 
 def _clock(response: Response) -> Finding:
@@ -219,7 +223,7 @@ def _clock(response: Response) -> Finding:
     try:
         there = parsedate_to_datetime(response.headers["date"]).timestamp()
     except (KeyError, ValueError):
-        return Finding("clock", "warning", "The server does not tell its time, so the clocks were not compared.")
+        return Finding("clock", "warning", "The server does not send its time, so the clocks were not compared.")
     apart_seconds = abs(time.time() - there)
     if apart_seconds <= _CLOCK_MAX_SECONDS:
         return Finding("clock", "ok", f"The clocks are within {max(1, round(apart_seconds))} s of each other.")

@@ -77,4 +77,4 @@ def _difference(change: Change, show: bool) -> dict[str, Any]:
 def rollback(cli: Cli, revision: int, environment: str | None, use_globals: bool) -> None:
     """Go back to REVISION: its variables become a new revision."""
     number = cli.chosen_set(environment, use_globals).rollback(revision)
-    say(f"Revision {number} holds the variables of revision {revision}.")
+    say(f"Revision {number} has the variables of revision {revision}.")

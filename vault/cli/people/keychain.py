@@ -1,7 +1,7 @@
-"""Where a login's token rests between calls: the keychain of the operating system, else a file of mode 0600.
+"""Stores the token of a login between calls: in the operating system's keychain, or in a file of mode 0600.
 
-Tokens are kept by the address of the server that gave them, and go to no other. `STRONGROOM_NO_KEYCHAIN=1` skips
-the keychain, which on a machine without a desktop may want to ask somebody who is not there.
+Tokens are stored by the address of the server that gave them, and are sent to no other. `STRONGROOM_NO_KEYCHAIN=1`
+skips the keychain, which may open a prompt on a machine where nobody sees it.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _SERVICE = "strongroom"
 
 
 def load(url: str) -> str:
-    """The token for the server at `url`, or ""."""
+    """Return the token for the server at `url`, or ""."""
     return _read_file().get(url) or _ask_keychain(url)
 
 
 def save(url: str, token: str) -> str:
-    """Keep `token` for the server at `url`; the answer says where, in words."""
+    """Store `token` for the server at `url`. Returns a description of the place."""
     if _keep_in_keychain(url, token):
         _forget_in_file(url)
         return "the keychain"
@@ -34,10 +34,10 @@ def save(url: str, token: str) -> str:
 
 
 def forget(url: str) -> None:
-    """Drop the token for `url` from wherever it is."""
+    """Remove the token for `url` from all places."""
     _forget_in_file(url)
     if _uses_keychain():
-        # No entry and no keychain at all are the same here: nothing is left.
+        # A missing entry and a missing keychain are the same here: there is nothing to remove.
         with suppress(Exception):
             import keyring
 
@@ -51,7 +51,7 @@ def _uses_keychain() -> bool:
 def _ask_keychain(url: str) -> str:
     if not _uses_keychain():
         return ""
-    # Imported here because it takes longer than all the rest of a call. Its backends raise what they like.
+    # Import here, because it takes longer than the rest of a call. Its backends raise any exception.
     with suppress(Exception):
         import keyring
 
@@ -66,7 +66,7 @@ def _keep_in_keychain(url: str, token: str) -> bool:
         import keyring
 
         keyring.set_password(_SERVICE, url, token)
-        # Read back: the null backend takes everything and keeps nothing.
+        # Read it back: the null backend accepts everything and stores nothing.
         return keyring.get_password(_SERVICE, url) == token
     return False
 

@@ -1,6 +1,6 @@
-"""`strongroom run`: a program with the values in its environment, in place of this process.
+"""`strongroom run`: replaces this process by a program with the values in its environment.
 
-The values go from the server's answer into the new process's environment; no file ever holds them.
+The values go from the server's answer directly into the program's environment. They are never written to a file.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from vault.cli.words import CliError, say, warn
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# A shell's own codes (POSIX, Shell Command Language 2.8.2).
+# The exit codes of a shell (POSIX, Shell Command Language 2.8.2).
 EXIT_NOT_EXECUTABLE = 126
 EXIT_NOT_FOUND = 127
 
@@ -57,19 +57,22 @@ def run(
 def merged_environment(
     inherited: Mapping[bytes, bytes], values: Mapping[str, str], *, keep_token: bool
 ) -> dict[bytes, bytes]:
-    """The inherited environment, less our own credentials, under `values`. Raises `CliError` for a value that no
-    environment can hold; a name that none can hold is left out with a warning."""
+    """Return the inherited environment without our own credentials, and with `values` added.
+
+    Raises `CliError` for a value that no environment can contain. A name that none can contain is left out with a
+    warning.
+    """
     merged = {name: value for name, value in inherited.items() if keep_token or name not in _CREDENTIALS}
     for name, value in values.items():
         if "\0" in value:
             raise CliError(
-                f"The value of {name} holds a NUL character, which no environment can carry. "
+                f"The value of {name} contains a NUL character, which no environment can contain. "
                 "Leave it out with --only, or disable it."
             )
         if "=" in name:
-            warn([f"{name} is left out: a name with '=' cannot stand in an environment."])
+            warn([f"{name} is left out: a name in an environment must not contain '='."])
             continue
-        # Bytes, because the locale's encoding may not know every letter.
+        # Use bytes, because the locale's encoding may not have every character.
         merged[name.encode()] = value.encode()
     return merged
 
@@ -77,12 +80,12 @@ def merged_environment(
 def _replace_process(command: tuple[str, ...], environment: dict[bytes, bytes]) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
-    # Python ignores these two, and what is ignored stays ignored in the new program.
+    # Python ignores these two signals, and a new program inherits that.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     program = command[0]
     try:
-        # Looked up on the PATH of whoever calls: one that comes from the vault must not choose the program.
+        # Use the caller's PATH: a PATH from the vault must not choose the program.
         path = program if "/" in program else shutil.which(program)
         if path is None:
             raise FileNotFoundError
@@ -97,7 +100,7 @@ def _replace_process(command: tuple[str, ...], environment: dict[bytes, bytes]) 
 
 def _reason(error: OSError | ValueError) -> str:
     if not isinstance(error, OSError):
-        return "its name or an argument holds a NUL character"
+        return "its name or an argument contains a NUL character"
     if error.errno == errno.E2BIG:
-        return "the values are larger than this system lets an environment be (on Linux, 128 KiB each)"
+        return "the values are larger than this system allows (on Linux, 128 KiB each)"
     return error.strerror or type(error).__name__

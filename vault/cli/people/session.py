@@ -36,8 +36,8 @@ def login(cli: Cli, username: str | None, password: str | None, code: str | None
     account has a second factor, its code is asked for; a recovery code does as well.
     """
     if (password, code) == ("-", "-"):
-        raise CliError("Standard input holds the password or the code, not both: give one of them as @FILE.")
-    # The address is told before the password is asked for: a project file may have chosen it.
+        raise CliError("Standard input can have the password or the code, not both. Give one of them as @FILE.")
+    # Print the address before asking for the password: a project file may have chosen it.
     say(f"Logging in to {cli.settings.url}.")
     username = username or os.environ.get("STRONGROOM_USERNAME") or _ask_name(cli)
     secret = _password_from_environment() if password is None else None
@@ -50,7 +50,7 @@ def login(cli: Cli, username: str | None, password: str | None, code: str | None
     except SecondFactorRequired as required:
         session = _with_second_factor(cli, client, required, code)
     place = keychain.save(cli.settings.url, session.secret)
-    say(f"Logged in as {session.user.username}. The session's token rests in {place}.")
+    say(f"Logged in as {session.user.username}. The session's token is in {place}.")
 
 
 @click.command()
@@ -63,7 +63,7 @@ def logout(cli: Cli, ends_all: bool) -> None:
     if not token:
         say(f"There is no session for {cli.settings.url}.")
         return
-    # Forgotten first: whatever the server says, nothing is left lying here.
+    # Forget it first, so that no token stays here if the server fails.
     keychain.forget(cli.settings.url)
     client = cli.make_client(token)
     try:
@@ -72,18 +72,18 @@ def logout(cli: Cli, ends_all: bool) -> None:
         else:
             client.logout()
     except NotAuthenticated:
-        say("The session had ended already; its token is forgotten.")
+        say("The session had already ended. Its token was removed.")
     else:
         say("Logged out everywhere." if ends_all else "Logged out.")
 
 
 def _with_second_factor(cli: Cli, client: Client, required: SecondFactorRequired, given: str | None) -> NewSession:
-    """The session that the account's second factor completes; a person may mistype its code."""
+    """Return the session after the account's second factor. A person may mistype a code and try again."""
     if not required.challenge_id:
         raise required
     if not {"totp", "recovery"} & set(required.kinds):
         raise CliError(
-            "This account's second factor is a passkey: log in in a browser, and make a service token there."
+            "This account's second factor is a passkey. Log in with a browser, and make a service token there."
         )
     tries = 1
     while True:
@@ -93,11 +93,11 @@ def _with_second_factor(cli: Cli, client: Client, required: SecondFactorRequired
         except BadSecondFactor:
             if given is not None or tries == _TRIES:
                 raise
-            say("That code was not accepted. Each works once: wait for the next one.")
+            say("That code was not accepted. Each code works once: wait for the next one.")
             tries += 1
         else:
             if session.recovery_codes_left is not None:
-                say(f"That was a recovery code; {session.recovery_codes_left} are left.")
+                say(f"That was a recovery code. {session.recovery_codes_left} are left.")
             return session
 
 
@@ -109,12 +109,12 @@ def _complete(client: Client, challenge_id: str, code: str) -> NewSession:
 
 def _ask_name(cli: Cli) -> str:
     if not cli.can_ask():
-        raise CliError("There is no terminal to ask for the name: strongroom login NAME --password -.")
+        raise CliError("There is no terminal to ask for the name. Use: strongroom login NAME --password -")
     return str(click.prompt("Username", err=True))
 
 
 def _password_from_environment() -> str | None:
     password, path = os.environ.get("STRONGROOM_PASSWORD"), os.environ.get("STRONGROOM_PASSWORD_FILE")
     if password and path:
-        raise SettingsError("STRONGROOM_PASSWORD and STRONGROOM_PASSWORD_FILE are both set; keep one.")
+        raise SettingsError("STRONGROOM_PASSWORD and STRONGROOM_PASSWORD_FILE are both set. Remove one.")
     return read_text(path).removesuffix("\n") if path else password or None

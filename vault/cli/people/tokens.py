@@ -1,4 +1,4 @@
-"""`strongroom token`: what services log in with."""
+"""`strongroom token`: manages service tokens."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _UNITS_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def _as_seconds(_context: click.Context, _parameter: click.Parameter, text: str | None) -> int | None:
-    """`90`, `30m`, `12h` or `30d` in seconds."""
+    """Parse `90`, `30m`, `12h` or `30d` into seconds."""
     if text is None:
         return None
     match = re.fullmatch(r"([0-9]{1,9})([smhd]?)", text)
     if match is None:
-        raise click.BadParameter(f"{text!r} is no duration; write 90, 30m, 12h or 30d.")
+        raise click.BadParameter(f"{text!r} is not a duration. Write for example 90, 30m, 12h or 30d.")
     return int(match[1]) * _UNITS_SECONDS[match[2] or "s"]
 
 
@@ -74,7 +74,7 @@ def create(
     """Create a token NAME, and print its secret, which is told this once."""
     grants = _grants(environments, paths, use_globals, permissions or ("read",))
     if not grants:
-        raise click.UsageError("A token needs something to be good for: -e NAME, --path PATH or --globals.")
+        raise click.UsageError("A token needs a grant. Use -e NAME, --path PATH or --globals.")
     _refuse_existing(output, force)
     made = cli.client.tokens.create(
         name,
@@ -112,7 +112,7 @@ def list_tokens(cli: Cli) -> None:
 
 
 def _environment_names(cli: Cli, rows: list[dict[str, Any]]) -> dict[str, str]:
-    """What people call the environments of the grants; one that was deleted stays an id."""
+    """Return the names of the environments in the grants. A deleted one keeps its id."""
     if not any(grant.environment_id for row in rows for grant in row["grants"]):
         return {}
     return {environment.id: environment.name for environment in cli.client.environments.list()}
@@ -154,27 +154,27 @@ def revoke(cli: Cli, token_names: tuple[str, ...]) -> None:
 
 
 def _find(cli: Cli, wanted: str) -> Token:
-    """The token of that id, or else the only one of that name."""
+    """Return the token with that id, or else the only one with that name."""
     tokens = cli.client.tokens.list()
     found = [item for item in tokens if item.id == wanted] or [item for item in tokens if item.name == wanted]
     if not found:
         raise CliError(f"There is no token {wanted}.")
     if len(found) > 1:
-        raise CliError(f"There are {len(found)} tokens named {wanted}; give the id: {', '.join(i.id for i in found)}.")
+        raise CliError(f"There are {len(found)} tokens named {wanted}. Give the id: {', '.join(i.id for i in found)}.")
     return found[0]
 
 
 def _refuse_existing(output: Path | None, force: bool) -> None:
-    """Asked before the secret is made: afterwards there would be nowhere to put it."""
+    """Check before the secret is made: afterwards there would be no place for it."""
     if output is not None and not force and output.exists():
-        raise CliError(f"The file {output} exists already; --force replaces it.")
+        raise CliError(f"The file {output} already exists. Use --force to replace it.")
 
 
 def _hand_over(cli: Cli, made: NewToken, output: Path | None, force: bool) -> None:
-    say(f"{made.token.name} has the id {made.token.id}. Its secret is told this once.")
+    say(f"{made.token.name} has the id {made.token.id}. Its secret is shown only once.")
     if output is not None:
         write_private(output, made.secret + "\n", replace=force)
-        say(f"Wrote {output}, for you alone to read.")
+        say(f"Wrote {output}. Only you can read it.")
     elif cli.settings.format == "table":
         click.echo(made.secret)
     else:

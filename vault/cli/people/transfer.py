@@ -1,4 +1,4 @@
-"""`strongroom export` and `import`: files of other programs, and age files for other people."""
+"""`strongroom export` and `import`: files for other programs, and age files for other people."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from vault.cli.render import print_data
 from vault.cli.words import CliError, say, warn
 from vault.errors import FormatError, TooLarge
 
-# By name here, so that the help is printed without importing the formats; a test keeps them in step.
+# Listed here, so that the help needs no import of the formats. A test compares the two lists.
 FORMATS = (
     "dotenv", "json", "yaml", "shell", "postman", "postman-newman", "kubernetes", "docker", "systemd", "template",
 )  # fmt: skip
 IMPORTABLE = tuple(name for name in FORMATS if name not in ("shell", "template"))
 
 _FILE_MOST_BYTES = 16 * 2**20
-"""What is read into memory before anybody looks at it: far above what a server takes, in UTF-16 and armor too."""
+"""The limit for reading a file into memory: far above what a server accepts, also in UTF-16 and armor."""
 
 
 @click.command("export")
@@ -56,7 +56,7 @@ def export_variables(
     from vault.cli.people.age_files import recipients_from, sealed
 
     chosen = cli.chosen_set(environment, use_globals)
-    # Before anything is fetched: a mistyped key, or two passphrases that differ, cost nothing.
+    # Check before fetching anything, so that a wrong key or two different passphrases cost nothing.
     readers = recipients_from(cli, recipients, passphrase_file, asks=asks_passphrase)
     name = file_format or _format_of(output) or "dotenv"
     rendered = chosen.render(name, strict=strict) if resolve else chosen.export(name, strict=strict)
@@ -66,7 +66,7 @@ def export_variables(
         click.echo(text, nl=False)
     else:
         write_private(output, text, replace=force)
-        say(f"Wrote {output}, for you alone to read.")
+        say(f"Wrote {output}. Only you can read it.")
 
 
 @click.command("import")
@@ -94,14 +94,14 @@ def import_variables(
     name = cli.chosen_name(environment, use_globals)
     chosen_format = file_format or (_format_of(Path(file)) if file != "-" else None) or "dotenv"
     if chosen_format not in IMPORTABLE:
-        raise CliError(f"Files of {chosen_format} are written only; give the variables as dotenv or JSON.")
+        raise CliError(f"The format {chosen_format} can only be written. Give the variables as dotenv or JSON.")
     text = _text_of(cli, file, identity, passphrase_file)
     mode = "replace" if replace else "merge"
     try:
         plan = cli.client.import_text(name, chosen_format, text, mode=mode, dry_run=dry_run)  # type: ignore[arg-type] # one of the two words
     except TooLarge:
-        # The server speaks of a body; whoever imports has a file.
-        say(f"Nothing of {file} was stored: it is too large for an environment, which holds 1 MiB in all.")
+        # The server's message is about a request body, but this person has a file.
+        say(f"Nothing of {file} was stored. It is too large: an environment can have 1 MiB.")
         raise
     warn(plan.warnings)
     lists = {"added": plan.added, "changed": plan.changed, "removed": plan.removed, "unchanged": plan.unchanged}
@@ -113,9 +113,9 @@ def import_variables(
         print_data(cli, {**lists, "revision": plan.revision})
     where = name or "globals"
     if dry_run:
-        say(f"Nothing was written: this is what would become of {where}.")
+        say(f"Nothing was written. This is how {where} would change.")
     else:
-        say(f"{where} is at revision {plan.revision}." if plan.revision else f"{where} stays as it was.")
+        say(f"{where} is at revision {plan.revision}." if plan.revision else f"{where} is unchanged.")
 
 
 def _format_of(path: Path | None) -> str | None:
@@ -127,7 +127,7 @@ def _format_of(path: Path | None) -> str | None:
 
 
 def _text_of(cli: Cli, file: str, identity: str | None, passphrase_file: str | None) -> str:
-    """What is in the file, opened if it is age's, in whatever Unicode it is written."""
+    """Return the text of the file, in any Unicode encoding, decrypted if it is an age file."""
     from vault.cli.people.age_files import opened
     from vault.formats.files import text_of
 

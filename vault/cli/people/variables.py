@@ -114,6 +114,6 @@ def unset_variables(cli: Cli, names: tuple[str, ...], environment: str | None, u
         held = chosen.variables()
         missing = set(names) - {variable.name for variable in held}
         if missing:
-            raise CliError(f"Not here, so nothing was removed: {', '.join(sorted(missing))}.")
+            raise CliError(f"Nothing was removed, because these do not exist: {', '.join(sorted(missing))}.")
         revision = chosen.patch(dict.fromkeys(names), etag=held.etag)
     say(f"Removed {', '.join(names)}: revision {revision}.")
