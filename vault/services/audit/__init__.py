@@ -1,11 +1,11 @@
-"""The audit: what was done, by whom, in a tree that nobody can change unseen.
+"""Package audit records what was done and by whom, in a Merkle tree in which every change is detected.
 
     a change ──── record(), in its own transaction ─────────────────────┐
     a read ─ ReadLog ─► spool on this host ─ drain, a second later ─────┼─► events ─► AuditTree ─► signed checkpoint
     a refusal without a known caller ─ gathered by address and minute ──┘       └─► Forwarder, Trail, Verifier
 
-An event holds ids, times and results, and the id, version and MAC of every row of authority that was written. It never
-holds a value, a password, a token or a body, and a variable's name only as a keyed digest.
+An event has ids, times and results, and the id, version and MAC of every signed row that was written. It never has a
+value, a password, a token or a body, and a variable's name only as a keyed digest.
 """
 
 from vault.services.audit.forward import STUCK_US, Forwarder, shorter, stuck

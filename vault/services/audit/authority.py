@@ -1,4 +1,4 @@
-"""Rows of authority against the audit: an old row that was put back with its old MAC passes every other check."""
+"""Compares signed rows with the audit. An old row that was restored with its old MAC passes every other check."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from vault.storage.signing.authority import REPOSITORIES, standing
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """What the newest events about a row say of it. `macs` holds an empty one where the row was deleted.
+    """The content of the newest events about a row. `macs` has an empty one if the row was deleted.
 
-    A row that was signed again in a newer format keeps its version and its values, so either MAC is right.
+    A row that was signed again in a newer format keeps its version and values, so either MAC is right.
     """
 
     row_version: int
@@ -27,7 +27,7 @@ class _Told:
 
 
 class Standing(NamedTuple):
-    """A row as it stands in its table."""
+    """A row in its present state."""
 
     table: str
     key: str
@@ -40,14 +40,14 @@ class Standing(NamedTuple):
 
 
 class Authority:
-    """Gathers what events tell of rows, and compares it with what stands in the tables."""
+    """Collects what events state about rows, and compares it with the tables."""
 
     def __init__(self) -> None:
         self._told: dict[tuple[str, str], _Told] = {}
         self.compared = 0
 
     def note(self, rows: str) -> None:
-        """Remember the rows of one event, as `Event.rows` has them."""
+        """Note the rows of one event, in the form of `Event.rows`."""
         mac_key_id, *written = json.loads(rows)
         for table, key, row_version, mac in written:
             before = self._told.get((table, key))
@@ -57,7 +57,7 @@ class Authority:
                 self._told[table, key] = _Told(row_version, earlier | {mac}, mac_key_id)
 
     def is_needed(self, rows: str, standing_keys: set[tuple[str, str]]) -> bool:
-        """Whether an event is the newest about a row that stands, or tells that one was deleted: it must be kept."""
+        """Report whether an event must be kept: it is the newest about an existing row, or reports a deletion."""
         _, *written = json.loads(rows)
         return any(
             not mac or ((table, key) in standing_keys and self._told[table, key].row_version == row_version)
@@ -65,7 +65,7 @@ class Authority:
         )
 
     def suspects(self, unit: UnitOfWork) -> tuple[list[str], list[Standing]]:
-        """What is wrong with rows that events tell of, and the rows of which none has told so far."""
+        """Return faults of rows that events mention, and the rows that no event has mentioned yet."""
         faults: list[str] = []
         untold: list[Standing] = []
         for repository in REPOSITORIES:
@@ -81,7 +81,7 @@ class Authority:
         return faults, untold
 
     def untold(self, row: Standing) -> str | None:
-        """What is wrong with a row if still no event tells of it."""
+        """Return the fault of a row if there is still no event about it."""
         if (row.table, row.key) in self._told:
             return None
         return f"{row} stands there, and no event tells of it: it was put back after its events were pruned."
@@ -92,7 +92,7 @@ def _fault(row: Standing, told: _Told) -> str | None:
         return f"{row} was deleted, and has been put back."
     if row.row_version < told.row_version:
         return f"{row} was put back to version {row.row_version}; the newest that was written is {told.row_version}."
-    # One that was signed anew, with another key, is the same row.
+    # The same row, signed again with another key.
     is_same_key = row.row_version == told.row_version and row.mac_key_id == told.mac_key_id
     if is_same_key and bytes(row.mac).hex() not in told.macs:
         return f"{row} is of version {row.row_version}, and not the one that was written as this version."
@@ -100,7 +100,7 @@ def _fault(row: Standing, told: _Told) -> str | None:
 
 
 def standing_keys(unit: UnitOfWork) -> set[tuple[str, str]]:
-    """Table and key of every row of authority."""
+    """Return table and key of every signed row."""
     return {
         (repository.signed.table.name, key)
         for repository in REPOSITORIES

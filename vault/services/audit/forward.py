@@ -1,10 +1,10 @@
-"""Events to somewhere else (standard output, a file, syslog): a JSON line each, and a signed checkpoint now and then.
+"""Forwards events to standard output, a file or syslog: one JSON line each, and sometimes a signed checkpoint.
 
-What has left this vault cannot be changed by whoever breaks into it: where the stream is kept elsewhere, it is the
-record that `audit verify --checkpoint` needs. Each event is sent at least once, in order; places tell of repeats.
+An attacker of this vault cannot change what has been forwarded. If the stream is kept elsewhere, it is the record that
+`audit verify --checkpoint` needs. Each event is sent at least once, in order; its place reveals repeats.
 
-An event that is too large for its target is sent cut, with the SHA-256 of the whole line. After a failure, the next try
-comes after a pause that doubles up to a minute. No event is skipped.
+An event that is too large for its target is sent shortened, with the SHA-256 of the whole line. After a failure, the
+pause before the next try doubles, up to a minute. No event is skipped.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Forwarder:
         return self._backlog
 
     def trouble(self) -> str | None:
-        """A sentence for operators if nothing was forwarded for minutes, by the last `look`; otherwise None."""
+        """Return a sentence for operators if nothing was forwarded for minutes, by the last `look`; otherwise None."""
         if self._backlog is None or self._clock() - self._seen[1] < STUCK_US:
             return None
         sentence = stuck(self._name, self._backlog, self._clock())
@@ -97,7 +97,7 @@ class Forwarder:
     def forward(self) -> int:
         """Send events that were not sent yet, up to the limit of one call. Returns how many.
 
-        A failure goes to the log and the metrics, and a later call tries again.
+        A failure is logged and counted, and a later call tries again.
         """
         if self._target is None or self._clock() < self._next_try_us:
             return 0
@@ -128,7 +128,7 @@ class Forwarder:
                     some = rows[start : start + _BATCH]
                     metrics().forward_cut.inc(target.send([json_line(row) for row in some]))
                     self._remember(some[-1][_PLACE] + 1)
-        # The last places may have been pruned, so that nothing was sent for them.
+        # The last places may have been pruned, so there was nothing to send for them.
         self._remember(end)
         self._send_checkpoint(target, head.note)
         return end - first
@@ -155,13 +155,13 @@ class Forwarder:
 
 
 def stuck(name: str, backlog: Backlog, now_us: int) -> str:
-    """A sentence for operators about a backlog."""
+    """Return a sentence for operators about a backlog."""
     minutes = int(backlog.seconds(now_us) // 60)
     return f"{backlog.events} audit events wait to be forwarded to {name}; the oldest is {minutes} minutes old."
 
 
 def as_document(event: Event, sequence: int | None, *, commitments: bool = False) -> dict[str, Any]:
-    """An event for people and programs; with `commitments`, all that its leaf can be computed from."""
+    """Return an event for people and programs. With `commitments`, it has everything that its leaf is computed from."""
     moment = datetime.fromtimestamp(event.at_us / SECOND_US, UTC)
     document: dict[str, Any] = {
         "sequence": sequence,
@@ -192,12 +192,14 @@ def as_document(event: Event, sequence: int | None, *, commitments: bool = False
 
 
 def json_line(row: Sequence[Any]) -> str:
-    """A row of `AuditEvents.in_order` as one line of JSON."""
+    """Return a row of `AuditEvents.in_order` as one line of JSON."""
     return json.dumps(as_document(Event(*row[:_PLACE]), row[_PLACE], commitments=True), ensure_ascii=False)
 
 
 def shorter(line: str) -> Iterator[str]:
-    """Shorter forms of a line: first without its long members, then only its place and id. Each has the line's hash."""
+    """Yield shorter forms of a line: first without its long members, then only its place and id. Each has the line's
+    hash.
+    """
     document = json.loads(line)
     data = line.encode("utf-8", "backslashreplace")
     cut = {"cut_bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
@@ -209,6 +211,6 @@ def _details(text: str) -> dict[str, Any]:
     try:
         found = json.loads(text) if text else {}
     except ValueError:
-        # The event was changed. `audit verify` reports it; the later events must still be sent.
+        # The event was changed. `audit verify` reports it; later events must still be sent.
         return {}
     return found if isinstance(found, dict) else {}

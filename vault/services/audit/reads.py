@@ -1,9 +1,9 @@
-"""Reads and refusals: recorded on this host's disk before the answer leaves, in the database a second later.
+"""Reads and refusals: recorded on this host's disk before the answer is sent, and in the database a second later.
 
-    read ─► sealed ─► spool, one write for all who wait ─► the answer leaves
+    read ─► sealed ─► spool, one write for all that wait ─► the answer is sent
                         └─ drain ─► place in the tree, row in the database
 
-So reads go on while the database takes no writes; when the spool is full or its disk fails, they are refused.
+So reads continue while the database takes no writes. They are refused if the spool is full or its disk fails.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ from vault.storage import Spool, SpoolFile, Storage, is_about_the_rows
 log = structlog.get_logger(__name__)
 
 _RECENT_MOST = 50_000
-"""Reads that this process need not open again in order to drain them: about 30 MB at most."""
+"""Recent reads of this process, which need not be decrypted to be drained: about 30 MB at most."""
 _BATCH = 2000
 _LAYERS_MOST = 32
 _FACTS = len(Event._fields) - 3
@@ -70,17 +70,17 @@ _Read = tuple[bytes, list[Any]]
 
 @dataclass(slots=True)
 class _Drained:
-    """What was done with the records of one file."""
+    """The result of draining one file."""
 
     is_retry: bool
     stored: int = 0
     refused: Counter[str] = field(default_factory=Counter)
-    """How many can never be stored, by the names of their errors."""
+    """Records that can never be stored, counted by the names of their errors."""
     has_learnt: bool = False
 
 
 class ReadLog:
-    """The audit of what changes nothing."""
+    """The audit of calls that change nothing."""
 
     def __init__(self, storage: Storage, instance: Instance, tree: AuditTree, spool: Spool, clock: Clock) -> None:
         self._storage = storage
@@ -103,11 +103,13 @@ class ReadLog:
         layers: Sequence[tuple[str, int | None]] = (),
         account: str = "",
     ) -> None:
-        """Record one read; call it last, before the answer leaves. Raises `AuditUnavailable`, or whoever holds the
-        answer back does (`vault.storage.spool.receipts`).
+        """Record one read. Call it last, before the answer is sent. Raises `AuditUnavailable`, unless the receipt is
+        held.
 
-        `names` are the variables that were asked for one by one, `layers` what else the answer was made of:
-        environment and revision of each; `account` is whose account was looked at, by id.
+        See `vault.storage.spool.receipts` for held receipts. `names` are variables that were requested one by one.
+        `layers`
+        are the other parts of the answer: environment and revision of each. `account` is the id of the account that was
+        read.
         """
         key = self._instance.secret("digest")
         told: dict[str, Any] = {"account": account} if account else {}
@@ -128,9 +130,10 @@ class ReadLog:
         call: str,
         environment_id: str | None = None,
     ) -> None:
-        """Record a refusal, or stored bytes that are not this vault's; any other error is none of the audit's.
+        """Record a refusal, or stored bytes that this vault did not store. Other errors are not recorded.
 
-        A stranger's are gathered: the first of a minute is recorded at once, the others when it is over. Raises
+        Refusals of strangers are counted together: the first of a minute is recorded at once, the others at its end.
+        Raises
         `AuditUnavailable` for a known caller.
         """
         code = _code(error)
@@ -146,7 +149,7 @@ class ReadLog:
                 self._keep_gathered(gathered, request_id)
 
     def drain(self) -> int:
-        """Bring this process's reads into the database; how many. Raises what the database raises."""
+        """Store this process's reads in the database. Returns how many. Raises the database's errors."""
         for gathered in self._refusals.finished():
             self._keep_gathered(gathered)
         count, failed = 0, None
@@ -161,13 +164,13 @@ class ReadLog:
         return count
 
     def drain_left_behind(self) -> int:
-        """The same for the files of workers that have died."""
+        """Do the same for the files of dead workers."""
         count, failed = 0, None
         for file in self._spool.left_behind():
             try:
                 count += self._drain(file, SpoolFile.remove)
             except NewerFormat:
-                # Keep the file for a newer release, which can read the rest. The records that could be read are stored.
+                # Keep the file for a newer release, which can read the rest. The readable records are stored.
                 file.close()
                 if file.path not in self._kept_for_newer:
                     self._kept_for_newer.add(file.path)
@@ -183,7 +186,7 @@ class ReadLog:
         return count
 
     def close(self) -> None:
-        """Bring in what can be brought in, and let go of the files."""
+        """Store what can be stored, and close the files."""
         try:
             for gathered in self._refusals.finished(all_minutes=True):
                 self._keep_gathered(gathered)
@@ -193,12 +196,12 @@ class ReadLog:
             self._spool.close()
 
     def make_room(self) -> None:
-        """Make sure that the next reads can be recorded. Raises `OSError` if there is no room."""
+        """Check that the next reads can be recorded. Raises `OSError` if there is no room."""
         self._spool.make_room()
 
     @property
     def waiting_bytes(self) -> int:
-        """How much lies in the spool."""
+        """Return how many bytes the spool has."""
         return self._spool.waiting_bytes()
 
     @property
@@ -229,11 +232,11 @@ class ReadLog:
         self._append([*who, request_id, details, "", clipped(gathered.address, ADDRESS_MOST), ""])
 
     def _append(self, facts: list[Any]) -> None:
-        """`facts` are an event's, less its id, salt and commitment."""
+        """`facts` are an event's fields except its id, salt and commitment."""
         record_id = event_id()
         place = context.audit_record(self._instance.id, str(record_id))
         blob = self._instance.seal(place, compact(facts).encode())
-        # Opening what was sealed here a second ago would cost as much as sealing it.
+        # Decrypting what was sealed here a second ago would cost as much as sealing it.
         if len(self._recent) < _RECENT_MOST:
             self._recent[record_id.bytes] = facts
         try:
@@ -244,7 +247,7 @@ class ReadLog:
         receipt.then(lambda is_stored: None if is_stored else self._recent.pop(record_id.bytes, None))
 
     def _drain(self, file: SpoolFile, remove: Callable[[SpoolFile], None]) -> int:
-        """Store the file's records, and `remove` it. Returns how many were stored."""
+        """Store the file's records, then call `remove` with it. Returns how many were stored."""
         drained = _Drained(is_retry=not file.is_new)
         file.is_new = False
         for batch in self._batches(file, drained):
@@ -258,7 +261,7 @@ class ReadLog:
         return drained.stored
 
     def _store_what_can_be(self, batch: Sequence[_Read], drained: _Drained) -> None:
-        """Store a batch, except for records that the database can never take."""
+        """Store a batch, except records that the database can never accept."""
         try:
             self._store(batch, is_retry=drained.is_retry)
         except Exception as error:
@@ -299,7 +302,7 @@ class ReadLog:
         sealed, place = as_sealed(blob), context.audit_record(self._instance.id, str(uuid.UUID(bytes=record_id)))
         key_id = key_id_of(sealed)
         if not self._instance.has_system_key(key_id) and not drained.has_learnt:
-            # Once is enough, because the file is older than this, and forged records must not cost a query each.
+            # Once is enough, because the file is older than this, and forged records must not cause a query each.
             drained.has_learnt = True
             self._instance.learn()
         facts = _known_facts(json.loads(self._instance.open_blob(place, key_id, sealed, learns=False)))
@@ -310,7 +313,7 @@ class ReadLog:
     def _store(self, batch: Sequence[_Read], *, is_retry: bool) -> None:
         facts = {str(uuid.UUID(bytes=record_id)): read for record_id, read in batch}
         with self._storage.write() as unit:
-            # What was drained before, by whoever did not live to say so, is there already.
+            # A worker may have crashed after storing these events. Skip those that are already in the database.
             for known in unit.audit_events.known(list(facts)) if is_retry else ():
                 del facts[known]
             people = {read[1] for read in facts.values() if read[1] is not None}
@@ -321,7 +324,7 @@ class ReadLog:
 
 
 def _known_facts(document: Any) -> list[Any]:
-    """The facts in a record. A newer release may have added some at the end; these go into the event's details.
+    """Return the facts of a record. Extra facts of a newer release go into the event's details.
 
     Raises `NewerFormat` for a record of another form.
     """
@@ -335,7 +338,7 @@ def _known_facts(document: Any) -> list[Any]:
 
 
 def _code(error: StrongroomError) -> str | None:
-    """What the audit calls a refusal; None for an error that is none."""
+    """Return the audit's code for a refusal; None for any other error."""
     if isinstance(error, NotGranted):
         return "not_granted"
     if isinstance(error, IntegrityError):

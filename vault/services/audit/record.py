@@ -1,4 +1,4 @@
-"""How an event comes about: with the change that it tells of, in one transaction."""
+"""Makes events: each is stored in one transaction with the change that it describes."""
 
 from __future__ import annotations
 
@@ -22,12 +22,14 @@ from vault.storage import Placed, UnitOfWork
 
 _SALT_BYTES = 16
 _NAME_DIGEST_BYTES = 12
-"""Enough that no two names of a vault share a digest by chance; short, because an event may hold hundreds."""
+"""Long enough that two names of a vault never share a digest by chance, and short, because an event may have
+hundreds.
+"""
 
 NAMES_MOST = 256
 LABEL_MOST, ADDRESS_MOST, REQUEST_ID_MOST, CALL_MOST = 80, 64, 36, 128
 DETAILS_MOST = 4096
-"""Characters. The others are the widths of their columns. A forwarded event has at most about 12 KiB."""
+"""Limits in characters. The others are the widths of their columns. A forwarded event has at most about 12 KiB."""
 
 
 def record(
@@ -42,9 +44,9 @@ def record(
     names: Iterable[str] = (),
     details: Mapping[str, Any] | None = None,
 ) -> None:
-    """Store one event with all rows of authority that this unit of work has written so far.
+    """Store one event with all signed rows that this unit of work has written so far.
 
-    `user_id` is whose trail it belongs to, where that is not the principal's own. `names` are `digests`.
+    `user_id` is the owner of the trail, if it is not the principal. `names` are `digests`.
     """
     names_text = folded(names)
     address, salt = clipped(principal.address, ADDRESS_MOST), secrets.token_bytes(_SALT_BYTES)
@@ -72,7 +74,7 @@ def record(
 
 
 def event_id() -> uuid.UUID:
-    """A new id (UUIDv7, RFC 9562): what comes later sorts later, so that an index grows at its end."""
+    """Return a new id (UUIDv7, RFC 9562). Later ids sort later, so an index grows at its end."""
     milliseconds = time.time_ns() // 1_000_000
     raw = bytearray(milliseconds.to_bytes(6, "big") + os.urandom(10))
     raw[6] = 0x70 | raw[6] & 0x0F
@@ -81,20 +83,20 @@ def event_id() -> uuid.UUID:
 
 
 def forget(unit: UnitOfWork, user_id: str) -> int:
-    """Erase addresses and names from a person's events; how many. For an erasure, which asks for permission itself.
+    """Erase addresses and names from a person's events. Returns how many. The caller checks permission.
 
-    What their leaves have committed to stays, so the tree stays whole. Only a recorded `user.erase` explains the gap.
+    The commitments in their leaves stay, so the tree stays complete. Only a recorded `user.erase` explains the gap.
     """
     return unit.audit_events.forget(user_id)
 
 
 def hash_of(event: Sequence[Any]) -> bytes:
-    """The hash of an event's leaf."""
+    """Return the hash of an event's leaf."""
     return leaf_hash(leaf_data(event))
 
 
 def salted(read: Sequence[Any], *, is_forgotten: bool) -> Event:
-    """The event of a read out of what the spool held, with a fresh salt; without anything to erase if forgotten."""
+    """Return the event of a spooled read with a fresh salt. If `is_forgotten`, address and names are removed."""
     address, names = read[-2:]
     salt = secrets.token_bytes(_SALT_BYTES)
     event = Event._make([*read, salt, commit(salt, address, names)])
@@ -102,12 +104,12 @@ def salted(read: Sequence[Any], *, is_forgotten: bool) -> Event:
 
 
 def digests(key: Key, names: Iterable[str]) -> list[str]:
-    """What stands for variables' names: whoever knows a name and has the key finds it, and nobody learns one."""
+    """Return digests of variables' names. With the key, one can find a known name, but learn no unknown one."""
     return [keyed_digest(key, "audit name", name)[:_NAME_DIGEST_BYTES].hex() for name in dict.fromkeys(names)]
 
 
 def changes(key: Key, before: Sequence[Variable], after: Sequence[Variable]) -> list[str]:
-    """Digests of the names whose variables differ; those that are gone are marked."""
+    """Return digests of the names whose variables differ. Names of removed variables are marked."""
     old, new = {item.name: item for item in before}, {item.name: item for item in after}
     changed = [name for name, item in new.items() if old.get(name) != item]
     gone = [name for name in old if name not in new]
@@ -115,7 +117,7 @@ def changes(key: Key, before: Sequence[Variable], after: Sequence[Variable]) -> 
 
 
 def folded(digests_of_names: Iterable[str]) -> str:
-    """Digests in an event: each once, at most `NAMES_MOST`, then the count and the SHA-256 of all."""
+    """Return the digests for an event: each once, at most `NAMES_MOST`, then the count and the SHA-256 of all."""
     found = list(dict.fromkeys(digests_of_names))
     if len(found) <= NAMES_MOST:
         return " ".join(found)
@@ -129,7 +131,7 @@ def clipped(text: str, most: int) -> str:
 
 
 def bounded_details(details: Mapping[str, Any]) -> str:
-    """Details as JSON. If they are too long, keep the shortest entries, the length and the SHA-256 of all."""
+    """Return details as JSON. If they are too long, keep the shortest entries, the length and the SHA-256 of all."""
     text = compact(details) if details else ""
     if len(text) <= DETAILS_MOST:
         return text
@@ -144,7 +146,7 @@ def bounded_details(details: Mapping[str, Any]) -> str:
 
 
 def compact(document: Any) -> str:
-    """JSON without spaces."""
+    """Return JSON without spaces."""
     return json.dumps(document, separators=(",", ":"))
 
 

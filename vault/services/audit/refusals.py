@@ -1,4 +1,4 @@
-"""Refusals without a known caller, gathered by address and minute: a flood of them must not flood the audit."""
+"""Counts refusals of unknown callers by address and minute, so that a flood of them does not flood the audit."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ So a flood from many addresses makes at most about 500 events a minute in each w
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """How often an address was refused with this code by this call; `at_us` is when the minute began."""
+    """How often this call refused an address with this code. `at_us` is the start of the minute."""
 
     at_us: int
     address: str
@@ -36,7 +36,7 @@ class Refusals:
         self._counts: dict[tuple[int, str, str, str], int] = {}
 
     def note(self, address: str, code: str, call: str) -> Gathered | None:
-        """Count one; what is to be recorded at once, where it is the first of its kind in this minute."""
+        """Count one refusal. Returns what to record at once if it is the first of its kind in this minute."""
         now = self._clock()
         folded = fold_address(address)
         with self._lock:
@@ -47,7 +47,7 @@ class Refusals:
         return Gathered(now, key[1], code, call, 1) if count == 1 else None
 
     def finished(self, *, all_minutes: bool = False) -> Iterator[Gathered]:
-        """What is left to record of the minutes that are over: all but the first of each kind."""
+        """Yield what is left to record of past minutes: everything except the first of each kind."""
         now = self._clock()
         with self._lock:
             over = [key for key in self._counts if all_minutes or key[0] + MINUTE_US <= now]

@@ -40,11 +40,11 @@ _POLL_SECONDS = 0.005
 _CHUNK_BYTES = 16 * 1024
 
 Shorten = Callable[[str], Iterator[str]]
-"""Gives shorter and shorter forms of a line that is too long."""
+"""Returns shorter and shorter forms of a line that is too long."""
 
 
 class Datagrams:
-    """Sends each message in a datagram, to the local syslog (no address) or over UDP."""
+    """Sends each message as a datagram, to the local syslog (no address) or over UDP."""
 
     def __init__(self, address: tuple[str, int] | None, shorten: Shorten) -> None:
         self._address = address
@@ -160,7 +160,9 @@ def _place(address: tuple[str, int] | None) -> tuple[int, str | tuple[Any, ...]]
 
 
 def tls_context(ca_file: Path | None) -> ssl.SSLContext:
-    """A context that verifies the server by `ca_file` or the system's authorities. Raises `OSError` for a bad file."""
+    """Return a context that verifies the server by `ca_file` or the system's authorities. Raises `OSError` for a bad
+    file.
+    """
     return ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
 
 
@@ -191,13 +193,13 @@ def _left(deadline: float) -> float:
 
 
 def _unacknowledged(connection: socket.socket) -> int:
-    """Bytes that the peer's system has not acknowledged (tcp(7), SIOCOUTQ)."""
+    """Return how many bytes the peer's system has not acknowledged (tcp(7), SIOCOUTQ)."""
     (count,) = struct.unpack("i", fcntl.ioctl(connection, termios.TIOCOUTQ, bytes(4)))
     return int(count)
 
 
 def _is_open(connection: socket.socket, *, strict: bool = False) -> bool:
-    """Whether the connection is open. Data from the peer is ignored. With `strict`, raise a reset."""
+    """Report whether the connection is open. Data from the peer is ignored. With `strict`, raise a reset."""
     connection.settimeout(0)
     try:
         while connection.recv(_CHUNK_BYTES):

@@ -17,10 +17,10 @@ _PORTS = {"syslog": 514, "syslog+tcp": 514, "syslog+tls": 6514}
 
 
 class Target(Protocol):
-    """Something that takes lines."""
+    """A target that accepts lines."""
 
     def send(self, lines: Sequence[str]) -> int:
-        """Send lines. Returns how many were shortened. Raises `OSError` unless all were taken."""
+        """Send lines. Returns how many were shortened. Raises `OSError` unless all were accepted."""
 
     def close(self) -> None:
         """Close what is open."""
@@ -59,7 +59,7 @@ class File:
 
 
 def target_of(setting: str, ca_file: Path | None, shorten: Shorten) -> Target | None:
-    """The target of STRONGROOM_AUDIT_FORWARD, whose form the settings have checked; None for an empty one."""
+    """Return the target of STRONGROOM_AUDIT_FORWARD, which the settings have checked; None for an empty one."""
     kind, _, place = setting.partition(":")
     if not kind:
         return None

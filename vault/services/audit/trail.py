@@ -1,4 +1,4 @@
-"""Who did what: a person's own trail, an operator's search over all, export, a prune that keeps verification whole."""
+"""Reads of the audit: a person's own trail, an operator's search, the export; and a prune that keeps it verifiable."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from vault.storage import About, Held, Record, Search, Storage
 _PLACE = len(Event._fields)
 PRUNE_LEAST_DAYS = 1
 _RUN_MOST = 1024
-"""Hashes in one row of what was pruned: 32 KiB."""
+"""The number of hashes in one row of pruned events: 32 KiB."""
 
 Cursor = tuple[int, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """An event and its place in the tree (None before it has one)."""
+    """An event and its place in the tree, or None if it has none yet."""
 
     event: Event
     sequence: int | None
 
 
 class Trail:
-    """The audit, for those who may read it."""
+    """Reads of the audit, with permission checks."""
 
     def __init__(self, storage: Storage, instance: Instance, reads: ReadLog, clock: Clock) -> None:
         self._storage = storage
@@ -46,7 +46,7 @@ class Trail:
         self._clock = clock
 
     def own(self, principal: Principal, before: Cursor | None, limit: int) -> list[Seen]:
-        """A person's own trail, the newest first. Where somebody else acted, their address is theirs."""
+        """Return a person's own trail, the newest first. The address of another actor is hidden."""
         principal.require_person()
         with self._storage.read() as unit:
             rows = unit.audit_events.page(Search(user_id=principal.user_id), before, limit)
@@ -56,9 +56,9 @@ class Trail:
     def search(
         self, principal: Principal, search: Search, before: Cursor | None, limit: int, *, variable: str | None = None
     ) -> list[Seen]:
-        """All events that are asked for, the newest first. For operators, with a recent password.
+        """Return all matching events, the newest first. For operators, with a recent password.
 
-        `variable` is a name: what changed it, what asked for it, and what read all of a revision that held it.
+        `variable` is a name: it matches events that changed it, requested it, or read a whole revision that had it.
         """
         self._require(principal)
         if variable is not None:
@@ -69,20 +69,20 @@ class Trail:
         return [_seen(row) for row in rows]
 
     def look(self, principal: Principal, search: Search, limit: int) -> list[Seen]:
-        """`search` again and again, for whoever follows the trail: the first look was recorded, and is enough."""
+        """Repeat `search` to follow the trail. The first search was recorded, and that is enough."""
         self._require(principal)
         with self._storage.read() as unit:
             return [_seen(row) for row in unit.audit_events.page(search, None, limit)]
 
     def user_id(self, principal: Principal, reference: str) -> str:
-        """The id of a person by name; an id stays what it is, because whoever was erased has no name any more."""
+        """Return the id of a person by name. An id is returned unchanged, because an erased person has no name."""
         self._require(principal)
         with self._storage.read() as unit:
             user = unit.users.by_name(fold_username(reference))
         return user.id if user is not None else reference
 
     def export(self, principal: Principal, first: int = 0) -> Iterator[Seen]:
-        """All events that have a place, in order, from place `first` on. For operators."""
+        """Yield all events that have a place, in order, starting at place `first`. For operators."""
         self._require(principal)
         self._reads.read(principal, Action.AUDIT_EXPORT)
         with self._storage.read() as unit:
@@ -91,15 +91,16 @@ class Trail:
                     yield Seen(Event(*row[:_PLACE]), row[_PLACE])
 
     def prune(self, principal: Principal, before_us: int) -> int:
-        """Delete events from before `before_us`, and keep the hashes of their leaves; how many. For operators.
+        """Delete events from before `before_us`, and keep the hashes of their leaves. Returns how many. For operators.
 
-        What is still needed stays: the newest event about each row of authority, deletions, and erasures.
-        Raises `InvalidInput` for a time within the last day, `IntegrityError` where an event is not as it was written.
+        Needed events stay: the newest about each signed row, deletions, and erasures. Raises `InvalidInput` for a time
+        within
+        the last day, and `IntegrityError` if an event was changed.
         """
         self._require(principal)
         if before_us > self._clock() - PRUNE_LEAST_DAYS * DAY_US:
             raise InvalidInput("Events of the last day stay.", path="before")
-        # An event whose time somebody has put back would go, and with it what tells which one was changed.
+        # Otherwise an event with a forged time would be pruned, and with it the proof of the change.
         faults = Verifier(self._storage, AuditTree(self._instance)).faults_of_events()
         if faults:
             raise IntegrityError(f"Nothing was pruned: {faults[0]} `strongroom audit verify` tells all that is wrong.")
@@ -114,7 +115,7 @@ class Trail:
         return len(doomed)
 
     def _doomed(self, before_us: int) -> Iterator[tuple[int, bytes]]:
-        """Place and hash of each event that may go."""
+        """Yield place and hash of each event that may be deleted."""
         authority, old = Authority(), []
         with self._storage.read() as unit:
             for rows in unit.audit_events.in_order():
@@ -125,7 +126,7 @@ class Trail:
                     if event.at_us < before_us and event.action != Action.USER_ERASE:
                         old.append((row[_PLACE], hash_of(event), event.rows))
             stands = standing_keys(unit)
-        # What is not the newest about a row now never becomes it again, so nobody need be kept waiting meanwhile.
+        # An event that is not the newest about a row never becomes it again, so other writers need not wait.
         return ((place, leaf) for place, leaf, rows in old if not rows or not authority.is_needed(rows, stands))
 
     def _require(self, principal: Principal) -> None:
@@ -134,7 +135,7 @@ class Trail:
             principal.require_recent_proof(self._clock())
 
     def _about(self, variable: str) -> About:
-        """Where a variable of this name is to be looked for."""
+        """Return where to search for a variable of this name."""
         keys = self._instance.secrets_of("digest")
         wanted = tuple(digest for key in keys for digest in digests(key, [variable]))
         with self._storage.read() as unit:
@@ -143,7 +144,7 @@ class Trail:
 
 
 def _holdings(writes: Sequence[Record], wanted: tuple[str, ...]) -> Iterator[Held]:
-    """From when to when each environment held the variable, by the events that changed it."""
+    """Yield the time spans in which each environment had the variable, from the events that changed it."""
     since: dict[str, Record] = {}
     for write in writes:
         is_gone = any(GONE + digest in write.names.split() for digest in wanted)
@@ -156,7 +157,7 @@ def _holdings(writes: Sequence[Record], wanted: tuple[str, ...]) -> Iterator[Hel
 
 
 def _runs(doomed: Sequence[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
-    """Hashes of events that stand next to each other, put together: the first place, and all hashes."""
+    """Join hashes of adjacent events: yield the first place, and all hashes."""
     run: list[bytes] = []
     first = 0
     for place, leaf in doomed:

@@ -1,6 +1,6 @@
-"""The tree: every event gets a place in it, in one order for the whole vault, and a signed checkpoint vouches for all.
+"""The tree: every event gets a place in one order for the whole vault, and a signed checkpoint covers all.
 
-Whoever adds to the tree holds its head row, so that no two events ever get one place; the lease of the job only keeps
+To add to the tree, a transaction locks its head row, so two events never get the same place. The job's lease only keeps
 workers from waiting for each other.
 """
 
@@ -23,18 +23,18 @@ from vault.storage import Placed, Record, UnitOfWork
 log = structlog.get_logger(__name__)
 
 PURPOSE = "checkpoint"
-"""The system secret whose 32 bytes are the Ed25519 seed that signs checkpoints."""
+"""The purpose of the system secret whose 32 bytes are the Ed25519 seed that signs checkpoints."""
 
 _EVENT_COLUMNS = len(Event._fields)
 
 
 def origin_of(instance_id: str) -> str:
-    """What checkpoints call this vault."""
+    """Return the name of this vault in checkpoints."""
     return f"strongroom/{instance_id}"
 
 
 def plant(unit: UnitOfWork, instance_id: str, key: Key) -> None:
-    """Begin the tree of a new vault."""
+    """Create the tree of a new vault."""
     unit.audit_head.add(b"", sign_checkpoint(key, Checkpoint(origin_of(instance_id), 0, EMPTY_ROOT)))
 
 
@@ -50,20 +50,20 @@ class AuditTree:
 
     @property
     def verifier_key(self) -> str:
-        """The public key that checkpoints are checked with, as tools for signed notes take it."""
+        """The public key that verifies checkpoints, in the form for tools for signed notes."""
         return verifier_key(self.origin, self._instance.secret(PURPOSE))
 
     def checkpoint(self, unit: UnitOfWork) -> str:
-        """The newest signed checkpoint. Raises `IntegrityError` where the head was tampered with."""
+        """Return the newest signed checkpoint. Raises `IntegrityError` if the head was changed."""
         note, _ = self.head(unit)
         return note
 
     def open(self, note: str) -> Checkpoint:
-        """The checkpoint that a note of this vault holds. Raises `SignatureError`."""
+        """Return the checkpoint in a note of this vault. Raises `SignatureError`."""
         return open_checkpoint(note, self.origin, self._instance.secrets_of(PURPOSE))
 
     def head(self, unit: UnitOfWork, *, lock: bool = False) -> tuple[str, Frontier]:
-        """The signed note, and the tree's edge that it vouches for. Raises `IntegrityError`, `SignatureError`."""
+        """Return the signed note and the tree's edge. Raises `IntegrityError`, `SignatureError`."""
         row = unit.audit_head.get(lock=lock)
         if row is None:
             raise IntegrityError()
@@ -73,22 +73,22 @@ class AuditTree:
             if (found.size, found.root) != (frontier.size, frontier.root()):
                 raise IntegrityError()
         if frontier.size < self._largest:
-            # This process has seen a larger tree: somebody has put an older head back. Nothing is built upon it.
+            # This process has seen a larger tree, so an older head was put back. Do not add to it.
             metrics().integrity_errors.labels(kind="audit").inc()
             log.error("audit_head_is_older", size=frontier.size, seen=self._largest)
             raise IntegrityError()
         return row.note, frontier
 
     def append(self, unit: UnitOfWork, events: Sequence[Event]) -> None:
-        """Store new events, each at its place."""
+        """Store new events with their places."""
         _, frontier = self.head(unit, lock=True)
         unit.audit_events.add(_placed(frontier, [(event, hash_of(event)) for event in events]))
         self._grow(unit, frontier)
 
     def sequence(self, unit: UnitOfWork) -> int:
-        """Give places to the events that were stored with changes; how many.
+        """Give places to the events that were stored with changes. Returns how many.
 
-        An event that this vault did not write gets none: it is left where it is, and told of.
+        An event that this vault did not write gets no place. It stays and is logged.
         """
         _, frontier = self.head(unit, lock=True)
         count, after = 0, None

@@ -1,9 +1,9 @@
-"""`audit verify`: is the trail the one that was written, and is any row of authority older than the trail says?
+"""`audit verify`: checks that the trail is unchanged, and that no signed row is older than the trail says.
 
     every event ─► leaf ─► root of the tree  =  the root that the newest checkpoint, and the one that is given, sign
-    rows that events have written           ─►  what stands in the tables
+    rows that events have written           ─►  the rows in the tables
 
-Roots tell that something was changed. Which event it was, the MAC of each tells, so these are only asked when a root
+The roots show that something was changed. The MAC of each event shows which one, so MACs are only checked if a root
 is wrong.
 """
 
@@ -31,17 +31,17 @@ _ID, _USER, _ACTOR, _ROWS, _ADDRESS, _NAMES, _SALT, _COMMITMENT = map(
 )
 _PLACE = len(Event._fields)
 _UNLIKE_OURS = (TypeError, ValueError, AttributeError)
-"""What comes of a column of SQLite that somebody has put a value of another type into."""
+"""Errors from a SQLite column that contains a value of another type."""
 _NEAR = 1000
-"""How many places around a bad event are tried for the one that it belongs in."""
+"""How many places around a bad event are tried for the one where it belongs."""
 
 Progress = Callable[[int, int], None]
-"""Is told how many events have been looked at, and how many there are."""
+"""A function that is called with the number of events checked and the total."""
 
 
 @dataclass(slots=True)
 class Report:
-    """What was looked at, and what is wrong, the first thing first."""
+    """What was checked, and the faults in order."""
 
     size: int = 0
     pruned: int = 0
@@ -66,10 +66,9 @@ class Verifier:
         *,
         is_trusted: bool = False,
     ) -> Report:
-        """Look at everything. `exported` is a checkpoint that was kept elsewhere; `is_trusted` takes it for what it
-        says, whichever key has signed it.
+        """Check everything. `exported` is a checkpoint from elsewhere; `is_trusted` skips the check of its signature.
 
-        Raises `InvalidInput` for a checkpoint that this vault has not signed with a key that it still goes by.
+        Raises `InvalidInput` for a checkpoint that this vault has not signed with a key that is still valid.
         """
         started = time.perf_counter()
         report, authority = Report(), Authority()
@@ -81,7 +80,7 @@ class Verifier:
         return report
 
     def faults_of_events(self) -> list[str]:
-        """What is wrong with the events up to the head of the tree, the first thing first; other rows aside."""
+        """Return the faults of the events up to the head of the tree, in order, without checking other rows."""
         report = Report()
         with self._storage.read() as unit:
             self._walk(unit, None, Authority(), report, lambda _done, _all: None)
@@ -103,7 +102,7 @@ class Verifier:
     def _walk(
         self, unit: UnitOfWork, kept: Checkpoint | None, authority: Authority, report: Report, progress: Progress
     ) -> int:
-        """Hash every event up to the head, and compare roots; how many events the head has."""
+        """Hash every event up to the head, and compare the roots. Returns the size of the head."""
         try:
             note, edge = self._tree.head(unit)
             head = self._tree.open(note)
@@ -135,18 +134,18 @@ class Verifier:
                 report.faults.append(f"Address and names of event {event_id} are gone, and nobody was erased.")
 
     def _compare(self, unit: UnitOfWork, size: int, authority: Authority, report: Report) -> None:
-        """Compare the tables with all that has been noted, and with what has no place yet."""
+        """Compare the tables with everything that was noted, and with events that have no place yet."""
         report.waiting = self._note_newest(unit, size, authority, report.faults)
         self._check_behind_head(unit, report)
         suspects, untold = authority.suspects(unit)
         report.faults += suspects
         report.rows = authority.compared
-        # A row that came since the last look came with its event.
+        # A row that is newer than the last look has an event that is also newer.
         self._note_newest(unit, size, authority, [])
         report.faults += [sentence for row in untold if (sentence := authority.untold(row)) is not None]
 
     def _note_newest(self, unit: UnitOfWork, size: int, authority: Authority, faults: list[str]) -> int:
-        """Note the events behind place `size`, and those without a place; how many these are."""
+        """Note the events after place `size`, and those without a place. Returns the number of the latter."""
         for rows in unit.audit_events.in_order(size):
             _note_all(rows, authority)
         after, count = None, 0
@@ -170,12 +169,12 @@ class Verifier:
 
 
 class _Walk:
-    """One way through the events, in order."""
+    """One pass through the events, in order."""
 
     def __init__(self, unit: UnitOfWork, authority: Authority, report: Report, marks: dict[int, Checkpoint]) -> None:
         self.frontier = Frontier()
         self.erased: dict[tuple[str | None, str | None], str] = {}
-        """Whom events without a salt are about and by, with one such event each."""
+        """The people that events without a salt are about and by, with one such event each."""
         self.is_broken = False
         self.has_wrong_root = False
         self.wrong_size = 0
@@ -186,7 +185,7 @@ class _Walk:
         self._pruned = self._runs(0)
 
     def events(self, rows: Sequence[Sequence[Any]]) -> None:
-        """Add rows of events, which come in order of their places."""
+        """Add rows of events, in the order of their places."""
         frontier, marks = self.frontier, self._marks
         for row in rows:
             if row[_PLACE] != frontier.size and not self._fill(row[_PLACE]):
@@ -212,7 +211,7 @@ class _Walk:
             self._authority.note(row[_ROWS])
 
     def end(self, size: int) -> None:
-        """All events have been added: there must be `size` of them."""
+        """Finish: there must be `size` events."""
         if self.is_broken:
             return
         if self._fill(size):
@@ -221,11 +220,11 @@ class _Walk:
             self._break(f"Event {self.frontier.size} is missing.")
 
     def _fill(self, place: int) -> bool:
-        """Add the hashes of what was pruned before `place`; whether nothing is missing."""
+        """Add the hashes of events that were pruned before `place`. Returns whether none is missing."""
         while self.frontier.size < place:
             hashes = next(self._pruned, None)
             if hashes is None:
-                # Somebody may be pruning at this very moment.
+                # A prune may be running at the same time.
                 self._pruned = self._runs(self.frontier.size)
                 hashes = next(self._pruned, None)
             if hashes is None:
@@ -256,7 +255,7 @@ class _Walk:
 
 
 def _first_changed(unit: UnitOfWork, size: int) -> str | None:
-    """Names the first event whose MAC is wrong for its place; None where every MAC is right."""
+    """Return the first event whose MAC is wrong for its place; None if every MAC is right."""
     unknown: str | None = None
     for rows in unit.audit_events.in_order(0, size):
         for *columns, place, mac_key_id, mac in rows:

@@ -1,20 +1,20 @@
-"""Backups: archives of one moment, in places apart; and how one becomes a vault again.
+"""Package backup makes archives of one moment in separate places, and restores them.
 
-    Backups.create   snapshot ─► archive ─► every place, with the list of what was erased beside it
-    Restorer         archive ─► proven ─► empty target, less what was erased since ─► everything opened ─► stored
+    Backups.create   snapshot ─► archive ─► every place, with the list of erased keys beside it
+    Restorer         archive ─► verified ─► empty target, without what was erased since ─► everything opened ─► stored
 
 | file        | what it knows                                                        |
 |-------------|----------------------------------------------------------------------|
 | archive.py  | the lines: tables, rows, counts, the vault's stamp                   |
 | seals.py    | the outer seal: a backup key, or age recipients                      |
-| names.py    | what an archive is called, and which is newer                        |
+| names.py    | the names of archives, and which is newer                            |
 | keeping.py  | how long archives are kept, and how far their dates can be trusted   |
-| place.py    | what every place can do; directory.py and bucket.py (S3) are such    |
-| places.py   | which place an address means                                         |
-| erased.py   | the signed list of erased keys that lies in every place              |
-| drop.py     | erasing again whom such a list knows                                 |
-| remains.py  | what of an erased person remains in archives, for the report         |
-| backups.py  | making them; restore.py: restoring one, and the drill that tries it  |
+| place.py    | the interface of places; directory.py and bucket.py (S3) have it     |
+| places.py   | the place of an address                                              |
+| erased.py   | the signed list of erased keys in every place                        |
+| drop.py     | erases again what such a list contains                               |
+| remains.py  | which data of an erased person remains in archives, for the report   |
+| backups.py  | makes archives; restore.py restores one, or tries to in a drill      |
 """
 
 from vault.services.backup.archive import Archive, Contents

@@ -7,8 +7,8 @@
     …
     {"end": {"vault_state": 1, …}, "stamp": ["<id of a MAC key>", "<MAC over the SHA-256 of all lines above>"]}
 
-Values stay sealed under the vault's own keys. The outer seal hides names and keeps the archive whole; the stamp tells
-that this very vault made it, which a seal for a public key cannot.
+Values stay sealed with the vault's own keys. The outer seal hides names and detects changes. The stamp shows that this
+vault made the archive, which a seal for a public key cannot show.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ FORMAT = 1
 
 _STAMPED = b"SRM1 backup archive"
 _LINE_MOST = 64 * 1024 * 1024
-"""Far above the longest row: an archive that somebody forged for a recipient must not fill the memory."""
+"""Far more than the longest row, so that a forged archive for a recipient cannot fill the memory."""
 _OWN = ("vault_state", "master_keys", "user_keys", "system_secrets", "row_formats")
 """The tables with the rows that open the vault; of user keys, those without an owner."""
 _OWN_MOST = 10_000
 
 Told = Callable[[int, int], None]
-"""Is told how many bytes of an archive have been read, and how many there are."""
+"""A function that is called with the number of bytes read and the total."""
 
 
 def _nobody(_done: int, _all: int) -> None:
-    """Nobody is told."""
+    """Does nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Which table the rows that follow are of, and their columns."""
+    """The table and columns of the rows that follow."""
 
     table: str
     columns: tuple[str, ...]
@@ -68,23 +68,23 @@ class Rows:
 
 @dataclass(slots=True)
 class Contents:
-    """What a reading to the proven end of an archive has found."""
+    """The result of reading an archive to its verified end."""
 
     head: Head
     counts: dict[str, int] = field(default_factory=dict)
     columns: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """The columns of each table in the archive, also of those without a row."""
+    """The columns of each table in the archive, also of empty ones."""
     own: dict[Rows, list[list[Any]]] = field(default_factory=dict)
     digest: bytes = b""
     stamp: tuple[str, bytes] = ("", b"")
 
     @property
     def rows(self) -> int:
-        """How many rows there are in all tables."""
+        """The number of rows in all tables."""
         return sum(self.counts.values())
 
     def first_rows(self) -> FirstRows:
-        """The rows that open the vault, as the database would give them. Raises `BackupError`."""
+        """Return the rows that open the vault, in the database's form. Raises `BackupError`."""
         found = {
             part.table: as_records(part.table, part.columns, part.rows)
             for rows, own in self.own.items()
@@ -98,13 +98,13 @@ class Contents:
         return FirstRows(found["vault_state"][0], system_keys, masters, secrets, formats)
 
     def is_stamped_by(self, signer: RowSigner) -> bool:
-        """Whether the vault with these keys made this very archive."""
+        """Report whether the vault with these keys made this archive."""
         key_id, mac = self.stamp
         return bool(signer.vouches(_STAMPED + self.digest, key_id, mac))
 
 
 def lines_of(connection: Connection, head: Head, signer: RowSigner, contents: Contents) -> Iterator[bytes]:
-    """The lines of an archive of what a snapshot's connection sees; `contents` is filled on the way."""
+    """Yield the lines of an archive from a snapshot's connection. `contents` is filled meanwhile."""
     digest = hashlib.sha256()
     for document in _documents(connection, head, contents):
         line = _line(document)
@@ -126,7 +126,7 @@ def _documents(connection: Connection, head: Head, contents: Contents) -> Iterat
 
 
 class Archive:
-    """An archive in a local file. Every reading starts at its beginning; `verify` comes before any other."""
+    """An archive in a local file. Each read starts at its beginning. Call `verify` before any other method."""
 
     def __init__(self, path: Path, opener: Opener) -> None:
         self.name = path.name
@@ -134,10 +134,11 @@ class Archive:
         self._opener = opener
 
     def verify(self, told: Told = _nobody) -> Contents:
-        """Read all of it to its proven end. Raises `BackupError` with what is wrong, and about where.
+        """Read the archive to its verified end. Raises `BackupError`, which says what is wrong and roughly where.
 
-        Whoever can write to a place could give an older archive the name of a newer one, and nothing in it would be
-        wrong: what it says of itself must be what its name says. A name of somebody's own says nothing.
+        Anyone who can write to a place could rename an older archive to look newer, so its content must match its name.
+        Names
+        that are not in Strongroom's form are not compared.
         """
         contents = self.read(lambda _table, _rows: None, told)
         named, head = ArchiveName.parse(self.name), contents.head
@@ -150,9 +151,9 @@ class Archive:
         return contents
 
     def read(self, take: Callable[[Rows, Iterator[list[Any]]], None], told: Told = _nobody) -> Contents:
-        """Hand each table with its rows to `take`, and return what was read once its end is proven.
+        """Pass each table with its rows to `take`. Returns what was read, once the end is verified.
 
-        Raises as `verify`, and what `take` raises.
+        Raises what `verify` and `take` raise.
         """
         reader = _Reader(self.name)
         for table, rows in groupby(self._rows(reader, told), key=lambda pair: pair[0]):
@@ -191,7 +192,7 @@ class Archive:
 
 
 class _Reader:
-    """Understands the lines of an archive, one after the other, and holds them to what its end says."""
+    """Parses the lines of an archive, and compares them with the counts at its end."""
 
     def __init__(self, name: str) -> None:
         self.is_ended = False
@@ -202,20 +203,20 @@ class _Reader:
 
     @property
     def contents(self) -> Contents:
-        """What has been found so far. Raises `ValueError` before the first line."""
+        """What was read so far. Raises `ValueError` before the first line."""
         if self._contents is None:
             raise ValueError("Nothing was read.")
         return self._contents
 
     @property
     def table(self) -> Rows:
-        """Which table the rows are of. Raises `ValueError` before the first one."""
+        """The table of the present rows. Raises `ValueError` before the first one."""
         if self._table is None:
             raise ValueError("There are rows before the first table.")
         return self._table
 
     def line(self, line: bytes) -> list[Any] | None:
-        """The row of a line; None for one that holds none."""
+        """Return the row of a line; None if it has no row."""
         if self.is_ended:
             raise BackupError(f"{self._name} goes on behind its end.")
         document = json.loads(line)
@@ -232,7 +233,7 @@ class _Reader:
         return None
 
     def _begin(self, document: dict[str, Any]) -> None:
-        # An unknown member may change how the rest must be read.
+        # An unknown member may change the meaning of the rest.
         if document.pop("strongroom_backup") != FORMAT or document.keys() - Head.__slots__:
             raise BackupError(f"{self._name} is an archive of a newer release of Strongroom: restore it with that.")
         self._contents = Contents(Head(**document))

@@ -1,9 +1,9 @@
-"""Making backups: one archive of one moment, put into every place, and every place told of what was erased.
+"""Makes backups: one archive of one moment and the list of erased keys, stored in every place.
 
     snapshot ─sealed─► archive in a temporary directory, read once to its end
-                          └► each place: list of erased keys ─► archive ─► what is past its time goes
+                          └► each place: list of erased keys ─► archive ─► expired archives are deleted
 
-A place that fails does not keep the others from getting theirs.
+If one place fails, the others still get theirs.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from vault.storage.walks.snapshot import changes_mark, events_placed, snapshot
 
 @dataclass(slots=True)
 class Told:
-    """What became of one place: what it was given and what went, or why not."""
+    """The result for one place: what was stored and deleted, or the error."""
 
     place: str
     error: str = ""
@@ -55,7 +55,7 @@ class Told:
 
 @dataclass(slots=True)
 class Made:
-    """An archive that was made, or an empty name where nothing had changed; and what became of each place."""
+    """The archive that was made, or an empty name if nothing had changed; and the result for each place."""
 
     name: str
     size_bytes: int
@@ -88,12 +88,13 @@ class Backups:
     def create(
         self, principal: Principal, kind: Kind, *, only_if_changed: bool = False, trust_clock: bool = False
     ) -> Made:
-        """Make an archive and put it into every place; or into none where all have the newest change already.
+        """Make an archive and store it in every place, or in none if all already have the newest change.
 
         `trust_clock` deletes archives by their dates only, even if the gaps between them are long.
 
-        What goes wrong with a place is told in its `Told`. Raises `BackupError` where there is no archive at all, and
-        `KeyringError` for a backup key that is missing or unsafe.
+        The error of a place is in its `Told`. Raises `BackupError` if there is no archive at all, and `KeyringError` if
+        the
+        backup key is missing or unsafe.
         """
         principal.require_operator()
         places, seal = configured_places(self._settings), seal_of(self._settings)
@@ -113,12 +114,14 @@ class Backups:
         return made
 
     def tell_erased(self, principal: Principal) -> list[Told]:
-        """Tell every place which keys are gone for good, as after an erasure."""
+        """Store the list of erased keys in every place, as after an erasure."""
         principal.require_operator()
         return [_told(place, self._put_list_alone) for place in places_at(self._settings.backup_to)]
 
     def after_erasure(self, principal: Principal, report: ErasureReport) -> tuple[ErasureReport, list[Told]]:
-        """Tell every place of an erasure; its report with every archive that holds the person, and what was told."""
+        """Store the list after an erasure. Returns the report with every archive that has the person's data, and the
+        results.
+        """
         told = self.tell_erased(principal)
         held, failed = self.held(principal)
         asked = {each.place for each in told} - {each.place for each in failed}
@@ -126,7 +129,7 @@ class Backups:
         return replace(report, remains=(*of_archives(held, report.erased_us, self._clock()), *others)), told
 
     def drop_erased(self, principal: Principal) -> tuple[Dropped, list[Told]]:
-        """Erase again what the lists of the places know, as after a restore by the database's own means."""
+        """Erase again everything in the places' lists, for a database that was restored by its own tools."""
         principal.require_operator()
         lists, told = [], []
         for place in configured_places(self._settings):
@@ -143,7 +146,7 @@ class Backups:
         return self._storage.transaction(drop), told
 
     def held(self, principal: Principal) -> tuple[list[Held], list[Told]]:
-        """This vault's archives in every place, and the places that cannot be asked."""
+        """Return this vault's archives in every place, and the places that cannot be read."""
         principal.require_operator()
         places = places_at(self._settings.backup_to)
         return held_in(places, self._keeping, short_id(self._instance.id))
@@ -155,7 +158,7 @@ class Backups:
             return newer_tables(unit.connection)
 
     def _settle(self) -> None:
-        """Give events their places, so that the archive has a mark. A database that takes no writes does without."""
+        """Give events their places, so that the archive has a mark. Skip this if the database takes no writes."""
         with contextlib.suppress(Unavailable, IntegrityError):
             with self._storage.read() as unit:
                 has_waiting = unit.audit_events.has_waiting()
@@ -171,7 +174,7 @@ class Backups:
         return _Listed(place, archives_in(names, short_id(self._instance.id)))
 
     def _behind(self, listed: list[_Listed]) -> tuple[list[Place], list[Told]]:
-        """The places that lack the newest change, and what is wrong with those that cannot be asked."""
+        """Return the places that lack the newest change, and the errors of those that cannot be read."""
         with self._storage.read() as unit:
             mark = changes_mark(unit.connection)
         told = [Told(each.place.address, each.error) for each in listed if each.error]
@@ -180,7 +183,7 @@ class Backups:
         return behind, told
 
     def _write(self, folder: Path, seal: Seal, kind: Kind, newest: int) -> tuple[ArchiveName, Contents]:
-        """Write the archive of this moment into a folder, and read it to its end where this host can.
+        """Write the archive of this moment into a folder, and read it to its end if this host can.
 
         `newest` is the highest counter in any place.
         """
@@ -189,7 +192,7 @@ class Backups:
             rows = first_rows(connection)
             if rows is None:
                 raise BackupError("The database holds no vault any more.")
-            # The keys of this very moment: a rotation may have replaced those that this process has learned.
+            # Use the keys of this moment: a rotation may have replaced those that this process knows.
             signer = open_own_keys(rows, self._instance.keyring, None).signer
             # The audit grows between two backups, so the counter grows even while the newest place is unreachable.
             generation = min(1 + max(newest, events_placed(connection)), GENERATION_MOST)
@@ -206,7 +209,7 @@ class Backups:
 
     def _store(self, place: Place, name: ArchiveName, path: Path, *, trust_clock: bool) -> Told:
         def store(place: Place, told: Told) -> None:
-            # The list first: no archive ever lies beside one that is older than itself.
+            # Write the list first, so that no archive is ever beside a list that is older than itself.
             self._put_list(place, told, name.generation)
             place.put(str(name), path)
             told.is_stored = True
@@ -215,7 +218,7 @@ class Backups:
         return _told(place, store)
 
     def _thin(self, place: Place, made: ArchiveName, told: Told, *, trust_clock: bool) -> None:
-        """Delete what is past its time, of this vault's own archives alone."""
+        """Delete expired archives of this vault only."""
         own, now = archives_in((file.name for file in place.stored()), made.vault), self._clock()
         if own and own[-1] != made:
             told.warnings.append(
@@ -229,14 +232,14 @@ class Backups:
         told.warnings += doubts(place.address, own, made, past, now)
 
     def _put_list_alone(self, place: Place, told: Told) -> None:
-        """Write the list without an archive: it is newer than all archives in the place."""
+        """Write the list without an archive. It is newer than all archives in the place."""
         listed = self._listed(place)
         self._put_list(place, told, _newest([listed]))
 
     def _put_list(self, place: Place, told: Told, generation: int) -> None:
-        """Bring the list of a place up to date. What it knows and the database does not, as after a restore, stays."""
+        """Update the list of a place. Entries that the database does not know, as after a restore, stay."""
         put = self._put_newest_list(place, told, generation)
-        # Somebody may have been erased meanwhile, and the list that tells of it lie beneath this older one by now.
+        # An erasure may have happened meanwhile, and this older list may have replaced its list.
         while not self._known_erased().keys.keys() <= put.keys.keys():
             put = self._put_newest_list(place, told, generation)
 
@@ -275,17 +278,17 @@ class Backups:
             with self._storage.write() as unit:
                 audit.record(unit, principal, Action.BACKUP_CREATE, details={"name": made.name, "places": stored})
         except Unavailable as error:
-            # A backup of a database that takes no writes is wanted more than any other.
+            # A backup is especially important if the database takes no writes.
             made.places[0].warnings.append(f"The backup is not in the audit: {error.message}")
 
 
 def keeping(settings: Settings) -> Keeping:
-    """How long the settings keep archives."""
+    """Return how long the settings keep archives."""
     return Keeping(settings.backup_keep_days, settings.backup_keep_recent_hours)
 
 
 def configured_places(settings: Settings) -> list[Place]:
-    """The places that the settings name. Raises `BackupError` where they name none."""
+    """Return the places in the settings. Raises `BackupError` if there are none."""
     places = places_at(settings.backup_to)
     if not places:
         raise BackupError("No place is set: STRONGROOM_BACKUP_TO=dir:/path,s3://bucket/prefix names them.")
@@ -293,12 +296,12 @@ def configured_places(settings: Settings) -> list[Place]:
 
 
 def key_file(settings: Settings) -> Path:
-    """Where the backup key lies."""
+    """Return the path of the backup key."""
     return settings.backup_key or backup_key.path_beside(settings.keyring)
 
 
 def seal_of(settings: Settings) -> Seal:
-    """What the settings seal archives with. Raises `BackupError`, `FormatError`, `KeyringError`."""
+    """Return the seal for archives in the settings. Raises `BackupError`, `FormatError`, `KeyringError`."""
     recipients = [text.strip() for text in settings.backup_recipients.split(",") if text.strip()]
     if recipients:
         return AgeSeal([X25519Recipient.from_text(text) for text in recipients])
@@ -312,7 +315,9 @@ def seal_of(settings: Settings) -> Seal:
 
 
 def held_in(places: list[Place], kept: Keeping, vault: str | None = None) -> tuple[list[Held], list[Told]]:
-    """The archives in some places, the newest first, of one vault or of all; and the places that cannot be asked."""
+    """Return the archives in some places, the newest first, of one vault or of all; and the places that cannot
+    be read.
+    """
     found: list[Held] = []
     failed: list[Told] = []
     for place in places:
@@ -328,7 +333,7 @@ def held_in(places: list[Place], kept: Keeping, vault: str | None = None) -> tup
 
 
 def _newest(listed: list[_Listed]) -> int:
-    """The highest counter in some places."""
+    """Return the highest counter in some places."""
     return max((name.generation for each in listed for name in each.names), default=0)
 
 

@@ -1,4 +1,4 @@
-"""A bucket of S3's kind, by boto3; credentials, region and endpoint are those that AWS's SDK finds by itself."""
+"""A bucket with the S3 protocol, used with boto3. AWS's SDK finds credentials, region and endpoint by itself."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class BucketPlace:
-    """A bucket, or what lies under a prefix of one. An object appears whole or not at all."""
+    """A bucket, or the objects under a prefix of it. An object appears completely or not at all."""
 
     def __init__(self, address: str) -> None:
         self.address = address.rstrip("/")
@@ -35,18 +35,18 @@ class BucketPlace:
             raise BackupError(f"{address} names no bucket: write s3://bucket or s3://bucket/prefix.")
 
     def stored(self) -> list[Stored]:
-        """All objects, in order of name; what lies in deeper folders is none of ours."""
+        """Return all objects, in order of name, without those in deeper folders."""
         start = len(self._prefix)
         found = [Stored(item["Key"][start:], item["Size"]) for item in self._asked(self._list)]
         return sorted((file for file in found if file.name and "/" not in file.name), key=lambda file: file.name)
 
     def put(self, name: str, source: Path) -> None:
-        """Upload; where it is large, in parts that S3 puts together at the end."""
+        """Upload a file. S3 joins the parts of a large one at the end."""
         self._asked(lambda: self._client.upload_file(str(source), self._bucket, self._prefix + name))
 
     @contextmanager
     def fetched(self, name: str) -> Iterator[Path]:
-        """A copy in a temporary directory."""
+        """Yield a copy in a temporary directory."""
         with TemporaryDirectory(prefix="strongroom-backup-") as folder:
             path = Path(folder, name)
             self._asked(lambda: self._client.download_file(self._bucket, self._prefix + name, str(path)), name)
@@ -73,7 +73,7 @@ class BucketPlace:
         return boto3.session.Session().client("s3", config=config)
 
     def _asked(self, ask: Callable[[], T], name: str = "") -> T:
-        """What S3 answers. Raises `BackupError` with what it said, and `NotFound`."""
+        """Call S3. Raises `BackupError` with its error, and `NotFound`."""
         try:
             from boto3.exceptions import Boto3Error
             from botocore.exceptions import BotoCoreError, ClientError

@@ -1,4 +1,4 @@
-"""A directory of this host, or one that is mounted on it."""
+"""A directory of this host, or mounted on it."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from vault.errors import BackupError, NotFound
 from vault.services.backup.place import FILES_MOST, Stored, too_many
 
 DIRECTORY = "dir:"
-"""What the address of such a place begins with."""
+"""The start of such an address."""
 
 _FILE_MODE = 0o600
 _ABANDONED_SECONDS = 86_400
-"""A copy that nobody has touched for a day was cut short by a crash."""
+"""A copy that was not touched for a day is the rest of a crash."""
 
 
 class DirectoryPlace:
-    """A directory that somebody has made for it: an empty mount point must not be taken for the disk behind it."""
+    """A directory that must already exist: otherwise an empty mount point would be mistaken for the disk behind it."""
 
     def __init__(self, path: Path) -> None:
         self.address = f"{DIRECTORY}{path}"
         self._path = path
 
     def stored(self) -> list[Stored]:
-        """All files, in order of name."""
+        """Return all files, in order of name."""
         try:
             with os.scandir(self._path) as entries:
                 listed = list(islice(entries, FILES_MOST + 1))
@@ -43,7 +43,7 @@ class DirectoryPlace:
         return sorted((file for file in files if not file.name.startswith(".")), key=lambda file: file.name)
 
     def put(self, name: str, source: Path) -> None:
-        """Copy, flush to the disk, and only then give it its name."""
+        """Copy the file, flush it to the disk, and only then give it its name."""
         partial = self._path / f".{name}.{secrets.token_hex(4)}.partial"
         try:
             try:
@@ -61,7 +61,7 @@ class DirectoryPlace:
 
     @contextmanager
     def fetched(self, name: str) -> Iterator[Path]:
-        """The file itself."""
+        """Yield the file itself."""
         path = self._path / name
         if not path.is_file():
             raise NotFound(f"There is no file {name} in {self.address}.")
@@ -75,7 +75,7 @@ class DirectoryPlace:
             raise self._unusable(error, "written to") from error
 
     def _sweep(self) -> None:
-        """Remove copies that a crash has cut short."""
+        """Remove unfinished copies after a crash."""
         for partial in self._path.glob(".strongroom-*.partial"):
             if time.time() - partial.stat().st_mtime > _ABANDONED_SECONDS:
                 partial.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Erasing again whom a list of erased keys knows: for a database that an older copy has brought back."""
+"""Erases again everything in a list of erased keys, for a database that an older copy has restored."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from vault.storage import UnitOfWork
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """How many people and environments were erased again."""
+    """The numbers of people and environments that were erased again."""
 
     people: int = 0
     environments: int = 0
 
 
 def drop_erased(unit: UnitOfWork, principal: Principal, erased: ErasedList) -> Dropped:
-    """Shred every person and environment of the list that is there, as at the erasure, and note all of its keys.
+    """Shred every existing person and environment of the list, as in the erasure, and store all of its keys.
 
-    The caller has asked for permission, and records the keys that are noted.
+    The caller checks permission, and records the stored keys.
     """
     people = sum(_drop_person(unit, principal, user_id, at_us) for user_id, at_us in erased.people.items())
     environments = 0
@@ -47,7 +47,7 @@ def _drop_person(unit: UnitOfWork, principal: Principal, user_id: str, at_us: in
 
 
 def _remember(unit: UnitOfWork, keys: Iterable[Erased]) -> None:
-    """The database knows again what the list knows."""
+    """Store the keys of the list in the database."""
     wanted = {row.key_id: row for row in keys}
     known = unit.destroyed_keys.known(set(wanted))
     missing = [row for key_id, row in wanted.items() if key_id not in known]

@@ -1,11 +1,11 @@
-"""The list of erased keys that lies beside the archives of a place: what a restore drops before it opens anything.
+"""The list of erased keys beside the archives of a place. A restore drops them before it opens anything.
 
     {"list": "<JSON: format, vault, time, counter, and one row a key>", "mac": "<MAC over it, under a key of its own>",
      "key_id": …, "wraps": [{"master_key_id": …, "provider": …, "ref": …, "blob": "<that key, wrapped>"}, …]}
 
-It is signed under a key that the master key wraps, and not under one of the vault's own: an archive from before a
-reseal knows none of those of today, and its list must be trusted all the same. Whoever writes to the place can put an
-older list back, which its counter tells, or take it away, which a restore says loudly; nobody can write another one.
+It is signed with a key that the master key wraps, and not with one of the vault's own keys: an archive from before a
+reseal has none of today's keys, and must still trust the list. Someone who can write to the place can put back an
+older list, which its counter shows, or delete it, which a restore reports. They cannot forge one.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _MOST_BYTES = 256 * 1024 * 1024
 
 
 class Erased(NamedTuple):
-    """One key that is gone for good, as `destroyed_keys` has it."""
+    """One key that was destroyed, as in `destroyed_keys`."""
 
     key_id: str
     kind: str
@@ -45,7 +45,7 @@ class Erased(NamedTuple):
 
 @dataclass(slots=True)
 class ErasedList:
-    """Keys that are gone for good, by their ids, as of a time in microseconds since 1970.
+    """Destroyed keys by their ids, at a time in microseconds since 1970.
 
     `generation` is the counter of the newest archive that is older than the list. Release 0.1.0 wrote none.
     """
@@ -56,34 +56,34 @@ class ErasedList:
 
     @classmethod
     def of(cls, unit: UnitOfWork, now_us: int) -> ErasedList:
-        """What the database knows of."""
+        """Return the list of the database."""
         rows = (Erased(*(getattr(row, name) for name in Erased._fields)) for row in unit.destroyed_keys.erased())
         return cls(now_us, {row.key_id: row for row in rows})
 
     def add(self, other: ErasedList) -> None:
-        """Take over what another list knows: nothing ever leaves it."""
+        """Add the keys of another list. Keys are never removed."""
         self.keys = other.keys | self.keys
 
     def is_older_than(self, generation: int, created_us: int) -> bool:
-        """Whether an archive is newer than this list. Times are compared only if neither has a counter."""
+        """Report whether an archive is newer than this list. Times are compared only if neither has a counter."""
         if self.generation or generation:
             return self.generation < generation
         return self.made_us < created_us
 
     @property
     def people(self) -> dict[str, int]:
-        """Who was erased, and when."""
+        """The erased people, with the time."""
         found = (row for row in self.keys.values() if row.kind == "user")
         return {row.owner_id: row.destroyed_us for row in found if row.owner_id}
 
     @property
     def environments(self) -> dict[str, int]:
-        """Which environments were erased, and when."""
+        """The erased environments, with the time."""
         found = (row for row in self.keys.values() if row.kind == "data")
         return {row.environment_id: row.destroyed_us for row in found if row.environment_id}
 
     def signed(self, instance_id: str, keyring: Keyring, own: OwnKeys) -> bytes:
-        """The list as it lies in a place. Raises what the key provider raises."""
+        """Return the signed list for a place. Raises what the key provider raises."""
         rows = sorted(self.keys.values(), key=lambda row: (row.destroyed_us, row.key_id))
         head = {"format": FORMAT, "instance_id": instance_id, "made_us": self.made_us, "generation": self.generation}
         text = json.dumps({**head, "erased": [list(row) for row in rows]}, separators=(",", ":"))
@@ -97,9 +97,9 @@ class ErasedList:
     def opened(
         cls, data: bytes, instance_id: str, keyring: Keyring, known: Mapping[str, MasterKey], where: str
     ) -> ErasedList:
-        """The list in a file. `known` are the versions of the master key that are this vault's.
+        """Return the list in a file. `known` are this vault's versions of the master key.
 
-        Raises `ErasedListError` where this vault did not sign it so, and what the key provider raises.
+        Raises `ErasedListError` if this vault did not sign this content, and what the key provider raises.
         """
         try:
             document = json.loads(data)
@@ -117,12 +117,12 @@ class ErasedList:
 
 
 def list_name(instance_id: str) -> str:
-    """What the list of a vault is called in every place."""
+    """Return the file name of a vault's list, which is the same in every place."""
     return f"strongroom-{short_id(instance_id)}-erased.json"
 
 
 def fetched_list(place: Place, instance_id: str) -> bytes | None:
-    """The list that lies in a place, unread; None where there is none. Raises `BackupError`."""
+    """Return the bytes of the list in a place; None if there is none. Raises `BackupError`."""
     try:
         with place.fetched(list_name(instance_id)) as path:
             if path.stat().st_size > _MOST_BYTES:
@@ -135,7 +135,9 @@ def fetched_list(place: Place, instance_id: str) -> bytes | None:
 
 
 def _wraps(keyring: Keyring, own: OwnKeys, key_id: str, unwrapped: bytes) -> Iterator[dict[str, str]]:
-    """The list's key under each version that an archive may still know; where an older one fails, it does without."""
+    """Yield the list's key, wrapped with each version that an archive may know. Older versions that fail are
+    skipped.
+    """
     active_id = own.state.active_master_key_id
     for row in own.masters.values():
         if row.id != active_id and row.state != "retiring":
@@ -152,7 +154,7 @@ def _wraps(keyring: Keyring, own: OwnKeys, key_id: str, unwrapped: bytes) -> Ite
 
 
 def _unwrapped(document: Any, keyring: Keyring, known: Mapping[str, MasterKey]) -> Key | None:
-    """The key of a list, by the first version that unwraps it; None where none does."""
+    """Return the key of a list, from the first version that unwraps it; None if no version does."""
     key_id = document["key_id"]
     for wrap in document["wraps"]:
         master = known.get(wrap["master_key_id"]) or _local(wrap, keyring)
@@ -165,9 +167,9 @@ def _unwrapped(document: Any, keyring: Keyring, known: Mapping[str, MasterKey]) 
 
 
 def _local(wrap: Mapping[str, str], keyring: Keyring) -> MasterKey | None:
-    """A version that is newer than the archive, where only this machine's own keyring can have it.
+    """Return a version that is newer than the archive, if it can only be in this machine's own keyring.
 
-    A reference into somebody's cloud could name a key of theirs, so there it is not believed.
+    A reference to a cloud provider could name an attacker's key, so it is not accepted here.
     """
     try:
         is_local = keyring.provider(wrap["provider"]).capabilities().local
@@ -181,7 +183,7 @@ def _mac(key: Key, text: str) -> bytes:
 
 
 def merged(lists: Iterable[ErasedList]) -> ErasedList:
-    """What any of the lists knows."""
+    """Return the keys of all lists."""
     whole = ErasedList(0)
     for each in lists:
         whole.add(each)

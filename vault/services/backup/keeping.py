@@ -43,11 +43,11 @@ class Keeping:
     recent_hours: int
 
     def until_us(self, name: ArchiveName) -> int:
-        """When an archive expires, if every clock is right."""
+        """Return when an archive expires, if every clock is right."""
         return name.created_us + self._kept_us(name)
 
     def past(self, names: Sequence[ArchiveName], made: ArchiveName, now_us: int, *, trust_clock: bool = False) -> Past:
-        """Which of a vault's archives in one place (the oldest first) have expired, now that `made` is there.
+        """Return which of a vault's archives in one place (the oldest first) have expired, now that `made` is there.
 
         `made` is never deleted, so the newest good archive stays. `trust_clock` decides by dates only.
         """
@@ -68,12 +68,12 @@ class Keeping:
 
 
 def ahead(names: Iterable[ArchiveName], now_us: int) -> list[ArchiveName]:
-    """The archives with a date in the future. The clock was wrong when they were made, or is wrong now."""
+    """Return the archives with a date in the future. The clock was wrong when they were made, or is wrong now."""
     return [name for name in names if name.created_us > now_us + _CLOCKS_DIFFER_US]
 
 
 def doubts(place: str, names: Sequence[ArchiveName], made: ArchiveName, past: Past, now_us: int) -> list[str]:
-    """Warnings about the dates of a place's archives. `past` is the result of `Keeping.past`."""
+    """Return warnings about the dates of a place's archives. `past` is the result of `Keeping.past`."""
     found = []
     before = [name for name in names if name.order < made.order]
     if before and _leaps(before[-1], made):
@@ -96,7 +96,7 @@ def doubts(place: str, names: Sequence[ArchiveName], made: ArchiveName, past: Pa
 
 
 def _leaps(before: ArchiveName, after: ArchiveName) -> bool:
-    """Whether the clock seems to have changed between two archives: back, or forward by more than a day."""
+    """Report whether the clock seems to have changed between two archives: back, or forward by more than a day."""
     return not -_CLOCKS_DIFFER_US <= after.created_us - before.created_us <= LATE_US
 
 

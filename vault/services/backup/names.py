@@ -31,7 +31,7 @@ _PATTERN = re.compile(
 _MOMENT = "%Y%m%dT%H%M%S.%fZ"
 
 GENERATION_MOST = 10**15 - 1
-"""The highest counter that a name can hold."""
+"""The highest counter that a name can have."""
 
 KEY_SUFFIX = ".srb"
 AGE_SUFFIX = ".srb.age"
@@ -57,7 +57,7 @@ class ArchiveName:
 
     @classmethod
     def parse(cls, text: str) -> ArchiveName | None:
-        """The name in a text; None for the name of anything else."""
+        """Return the parsed name; None for the name of anything else."""
         found = _PATTERN.fullmatch(text)
         if found is None:
             return None
@@ -83,19 +83,19 @@ class ArchiveName:
 
 
 def short_id(instance_id: str) -> str:
-    """A vault's id as names of files carry it."""
+    """Return a vault's id in the form for file names."""
     return instance_id.replace("-", "")[:12]
 
 
 def archives_in(names: Iterable[str], vault: str | None = None) -> list[ArchiveName]:
-    """The archives among the names of a place, the oldest first; of one vault, or of all."""
+    """Return the archives among the names of a place, the oldest first, of one vault or of all."""
     found = [name for text in names if (name := ArchiveName.parse(text)) is not None]
     return sorted((name for name in found if vault in (None, name.vault)), key=lambda name: name.order)
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """An archive that lies in a place, and until when."""
+    """An archive in a place, and when it expires."""
 
     name: ArchiveName
     place: str

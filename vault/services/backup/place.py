@@ -1,4 +1,4 @@
-"""What archives lie in: the one shape of every place. `places.py` knows which there are."""
+"""The interface of all places for archives. `places.py` has the list of kinds."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ def too_many(address: str) -> BackupError:
 
 
 class Place(Protocol):
-    """Holds files by name. Every method raises `BackupError`, with a sentence, where the place cannot be used."""
+    """Stores files by name. Every method raises `BackupError` with a message if the place cannot be used."""
 
     address: str
-    """As the settings name it."""
+    """The address in the settings."""
 
     def stored(self) -> list[Stored]:
-        """All files, in order of name; at most `FILES_MOST`."""
+        """Return all files, in order of name; at most `FILES_MOST`."""
 
     def put(self, name: str, source: Path) -> None:
-        """Store a copy under `name`, whole or not at all."""
+        """Store a copy under `name`, completely or not at all."""
 
     def fetched(self, name: str) -> AbstractContextManager[Path]:
-        """A local file that holds it, for as long as the block lasts. Raises `NotFound`."""
+        """Yield a local file with the content, while the block lasts. Raises `NotFound`."""
 
     def delete(self, name: str) -> None:
-        """Delete a file; one that is gone already is no fault."""
+        """Delete a file. A missing one is not an error."""

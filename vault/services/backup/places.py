@@ -1,4 +1,4 @@
-"""Where archives lie: a directory (`dir:/path`), or a bucket of S3's kind (`s3://bucket/prefix`)."""
+"""Places for archives: a directory (`dir:/path`), or an S3 bucket (`s3://bucket/prefix`)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BUCKET = "s3://"
 
 
 def place_at(address: str) -> Place:
-    """The place of an address. Raises `BackupError`."""
+    """Return the place of an address. Raises `BackupError`."""
     if address.startswith(BUCKET):
         from vault.services.backup.bucket import BucketPlace
 
@@ -24,5 +24,5 @@ def place_at(address: str) -> Place:
 
 
 def places_at(addresses: str) -> list[Place]:
-    """The places that a setting names, split by commas."""
+    """Return the places in a setting, which are separated by commas."""
     return [place_at(address.strip()) for address in addresses.split(",") if address.strip()]

@@ -1,4 +1,4 @@
-"""What of somebody who was erased remains in archives: where, of which moment, and until when."""
+"""Reports which data of an erased person remains in archives: where, from when, and until when."""
 
 from __future__ import annotations
 
@@ -20,13 +20,17 @@ _HOLDS = (
 
 
 class KnownArchives:
-    """What the settings tell of every place, without asking it: an erasure's transaction waits for no network."""
+    """Reports from the settings alone, without asking the places: an erasure's transaction must not wait for a
+    network.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
     def remains(self, unit: UnitOfWork, erased_us: int) -> tuple[Remains, ...]:
-        """One for each place: when the last archive that holds what is erased now may be gone at the latest."""
+        """Return one entry for each place: the latest time at which its last archive with the erased data may be
+        deleted.
+        """
         days, hours = self._settings.backup_keep_days, self._settings.backup_keep_recent_hours
         until_us = erased_us + max(days * DAY_US, hours * HOUR_US)
         sentence = f"Archives from before this moment hold it. {_HOLDS} {_DROPPED}"
@@ -34,7 +38,7 @@ class KnownArchives:
 
 
 def of_archives(held: Iterable[Held], erased_us: int, now_us: int) -> tuple[Remains, ...]:
-    """One for each archive that was made before the erasure, or that is dated in the future by a wrong clock."""
+    """Return one entry for each archive from before the erasure, or with a date in the future from a wrong clock."""
     return tuple(
         Remains(
             each.place, each.until_us, f"The archive of {_moment(each.name.created_us)} holds it. {_HOLDS} {_DROPPED}"

@@ -1,9 +1,9 @@
-"""How an archive becomes a vault again, or nothing at all.
+"""Restores an archive completely, or not at all.
 
-    read to its proven end ─► opened with the keyring, made by this vault? ─► empty target?
-      └► one transaction: rows ─► what was erased since goes ─► every row, blob and event proven ─► stored
+    read to its verified end ─► opened with the keyring, made by this vault? ─► empty target?
+      └► one transaction: rows ─► later erasures repeated ─► every row, blob and event verified ─► stored
 
-Before the last step nothing is stored: a fault, a full disk or a power cut leaves the target as empty as it was.
+Nothing is stored before the last step: a fault, a full disk or a power cut leaves the target empty.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _FAULTS_NAMED = 20
 
 @dataclass(slots=True)
 class Proof:
-    """What opening everything has shown: how many rows, blobs and events were looked at, and what is wrong."""
+    """The result of opening everything: how many rows, blobs and events were checked, and the faults."""
 
     rows: int = 0
     blobs: int = 0
@@ -50,7 +50,7 @@ class Proof:
 
 @dataclass(slots=True)
 class Restored:
-    """What a restore did, and the state that the vault is in now."""
+    """The result of a restore, and the present state of the vault."""
 
     contents: Contents
     proof: Proof
@@ -61,18 +61,18 @@ class Restored:
 
 
 class Restorer:
-    """Proves archives, and restores them into the database that `url` names."""
+    """Verifies archives, and restores them into the database at `url`."""
 
     def __init__(self, url: str, keyring_of: Callable[[str], Keyring], clock: Clock) -> None:
-        """`keyring_of` opens the keyring of the vault with an id, and raises what it raises for another's."""
+        """`keyring_of` opens the keyring of the vault with an id, and raises its error for another vault's keyring."""
         self._url = url
         self._keyring_of = keyring_of
         self._clock = clock
 
     def drill(self, principal: Principal, archive: Archive, told: Told) -> tuple[Contents, Proof]:
-        """Restore into a throw-away database, open everything, and throw it away.
+        """Restore into a temporary database, open everything, and delete the database.
 
-        Raises `BackupError` for an archive that is not whole or not this vault's, and what the keyring raises.
+        Raises `BackupError` for an archive that is incomplete or another vault's, and what the keyring raises.
         """
         principal.require_operator()
         contents = archive.verify(told)
@@ -99,10 +99,10 @@ class Restorer:
         without_list: bool = False,
         despite_faults: bool = False,
     ) -> Restored:
-        """Restore into the empty target, and drop what the lists in `places` know to be erased.
+        """Restore into the empty target, and erase what the lists in `places` contain.
 
-        Raises `BackupError` and stores nothing where anything is wrong; `without_list` goes on with no list at all,
-        `despite_faults` with rows and blobs that were broken when the archive was made, and names them.
+        Raises `BackupError` and stores nothing if anything is wrong. `without_list` continues without any list.
+        `despite_faults` continues with rows and blobs that were damaged when the archive was made, and reports them.
         """
         principal.require_operator()
         contents = archive.verify(told)
@@ -125,7 +125,7 @@ class Restorer:
         return restored
 
     def _origin(self, archive: Archive, contents: Contents) -> tuple[Keyring, dict[str, MasterKey]]:
-        """The keyring that opens the archive's vault, once that vault has proven to have made the archive."""
+        """Return the keyring that opens the archive's vault, after checking that this vault made the archive."""
         try:
             rows = contents.first_rows()
             if rows.state.instance_id != contents.head.instance_id:
@@ -137,7 +137,7 @@ class Restorer:
         except StorageError as error:
             raise _newer(archive, contents, error.message) from error
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            # Nothing is proven yet: whoever holds the backup key may have written anything here.
+            # Nothing is verified yet: anyone with the backup key may have written this.
             raise BackupError(f"{archive.name} has rows that no vault of this release has.") from error
         if not contents.is_stamped_by(own.signer):
             raise BackupError(f"{archive.name} was not made by the vault that it holds: somebody has put it together.")
@@ -151,7 +151,7 @@ class Restorer:
         masters: Mapping[str, MasterKey],
         restored: Restored,
     ) -> ErasedList:
-        """What the lists of all places know. Raises `ErasedListError` for one that this vault has not signed."""
+        """Return the keys of all places' lists. Raises `ErasedListError` for one that this vault has not signed."""
         found: list[ErasedList] = []
         head = contents.head
         for place in places:
@@ -181,7 +181,7 @@ class Restorer:
         return merged(found)
 
     def _target(self, contents: Contents) -> Storage:
-        """The target, with a schema and without a row. Raises `BackupError`."""
+        """Return the target, with a schema and without rows. Raises `BackupError`."""
         storage = Storage(self._url, pool_size=1, limits=LONG)
         try:
             if not is_missing(self._url):
@@ -196,7 +196,7 @@ class Restorer:
         return storage
 
     def _note(self, unit: UnitOfWork, principal: Principal, archive: Archive, restored: Restored) -> None:
-        """Say in the audit that it goes on from here, and look at the state that the vault is in."""
+        """Record in the audit that the vault continues from here, and read its present state."""
         moment = {"archive": archive.name, "created_us": restored.contents.head.created_us}
         details = {**moment, **asdict(restored.dropped)}
         audit.record(unit, principal, Action.BACKUP_RESTORE, details=details)
@@ -211,7 +211,7 @@ class _Load:
     def __init__(
         self, unit: UnitOfWork, storage: Storage, keyring: Keyring, archive: Archive, contents: Contents
     ) -> None:
-        """Write the rows, and open the vault that they are."""
+        """Write the rows, and open their vault."""
         if has_rows(unit.connection):
             raise BackupError(_NOT_EMPTY)
         self._unit = unit
@@ -221,7 +221,7 @@ class _Load:
         except StorageError as error:
             raise _newer(archive, contents, error.message) from error
         self._tables = {table.name: table for table in kept_tables()}
-        # What is read now is the very archive that was proven before.
+        # The archive must still be the one that was verified before.
         try:
             digest = archive.read(self._take).digest
         except StorageError as error:
@@ -234,7 +234,7 @@ class _Load:
         unit.use_signer(self._uncommitted.signer)
 
     def prove(self, told: Told) -> Proof:
-        """Check every row, reference and event, and open everything that is sealed."""
+        """Check every row, reference and event, and open every blob."""
         sweep = Sweep(self._uncommitted, self._instance)
         macs, references, blobs = sweep.macs(), sweep.references(), sweep.blobs()
         report = Verifier(self._uncommitted, AuditTree(self._instance)).verify(progress=told)
@@ -242,7 +242,7 @@ class _Load:
         return Proof(macs.count, blobs.count, report.size, faults)
 
     def _incomplete(self) -> Iterator[str]:
-        """The fault of an archive that a release made which did not know all tables of its database."""
+        """Yield the fault of an archive from a release that did not know all tables of its database."""
         if self._left_out:
             named = ", ".join(self._left_out[:_FAULTS_NAMED])
             more = f" and {len(self._left_out) - _FAULTS_NAMED} more" if len(self._left_out) > _FAULTS_NAMED else ""
@@ -261,7 +261,7 @@ class _Load:
 
 
 def _newer(archive: Archive, contents: Contents, why: str) -> BackupError:
-    """The error for an archive with content that this release does not know, or that was forged."""
+    """Return the error for an archive with content that this release does not know, or that was forged."""
     made = f"{archive.name} was made by release {contents.head.release}, with the schema {contents.head.schema}."
     return BackupError(f"{made} {why} Restore it with that release or a newer one.")
 

@@ -1,4 +1,4 @@
-"""How an archive is sealed as a whole, and opened again: under a backup key, or for age recipients.
+"""Seals and opens whole archives: with a backup key, or for age recipients.
 
     0   4  magic `SRMB`                              age-encryption.org/v1 …
     4   1  format = 1                                (a binary age file, which `age -d` opens too)
@@ -7,8 +7,8 @@
     8  16  id of the backup key (UUID)
     24  …  Cobblestone-256, with these 24 bytes as its associated data
 
-Both seal in chunks whose order and end are proven: one that is flipped, moved, doubled or missing is found. Whoever
-holds a backup key both writes archives and reads them; for age recipients a host writes what it cannot read.
+Both seal in chunks with authenticated order and end: a changed, moved, doubled or missing chunk is detected. A host
+with a backup key can write and read archives. For age recipients, a host writes archives that it cannot read.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ class Seal(Protocol):
     """Seals archives."""
 
     suffix: str
-    """What names of such archives end with."""
+    """The end of such archives' names."""
 
     def sealed(self, plaintext: Iterable[bytes]) -> Iterator[bytes]:
-        """The archive, piece by piece."""
+        """Yield the archive in pieces."""
 
 
 class KeySeal:
-    """Under a backup key."""
+    """Seals with a backup key."""
 
     suffix = KEY_SUFFIX
 
@@ -48,14 +48,14 @@ class KeySeal:
         self.opener = Opener(key)
 
     def sealed(self, plaintext: Iterable[bytes]) -> Iterator[bytes]:
-        """The header, and the stream that is bound to it."""
+        """Yield the header, and the stream that is bound to it."""
         header = _MAGIC + bytes([_FORMAT, _COBBLESTONE_256, 0, 0]) + uuid.UUID(self._key.id).bytes
         yield header
         yield from seal_stream(self._key, header, plaintext)
 
 
 class AgeSeal:
-    """For age recipients."""
+    """Seals for age recipients."""
 
     suffix = AGE_SUFFIX
 
@@ -63,21 +63,21 @@ class AgeSeal:
         self._recipients = recipients
 
     def sealed(self, plaintext: Iterable[bytes]) -> Iterator[bytes]:
-        """A binary age file."""
+        """Yield a binary age file."""
         return age.encrypt_stream(plaintext, self._recipients)
 
 
 class Opener:
-    """What archives are opened with: a backup key, identities of age recipients, or both."""
+    """The keys that open archives: a backup key, identities of age recipients, or both."""
 
     def __init__(self, key: Key | None = None, identities: Sequence[age.Identity] = ()) -> None:
         self._key = key
         self._identities = identities
 
     def opened(self, file: BinaryIO, name: str) -> Iterator[bytes]:
-        """What is sealed in `file`, each piece once it is proven; that the end is there, at the end only.
+        """Yield the plaintext of `file`. Each piece is authenticated, but only the end shows that nothing is missing.
 
-        Raises `BackupError` with what is wrong, and about where.
+        Raises `BackupError`, which says what is wrong and roughly where.
         """
         start = file.read(_HEADER_BYTES)
         pieces = iter(lambda: file.read(_PIECE_BYTES), b"")

@@ -1,1 +1,1 @@
-"""Keys: rotating, rewrapping and resealing them, and locking the vault."""
+"""Package keys rotates, rewraps and reseals keys, and locks the vault."""

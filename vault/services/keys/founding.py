@@ -1,4 +1,4 @@
-"""How a vault begins: its first master key version, its system key, and the secrets that this key seals."""
+"""Founds a vault: its first master key version, its system key, and the secrets that this key seals."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from vault.storage import RowSigner, Storage, holds_vault, set_locked
 
 
 def create(storage: Storage, keyring: Keyring, instance_id: str, provider: str, ref: str) -> None:
-    """Make a new vault in an empty, migrated database, in one transaction.
+    """Create a new vault in an empty, migrated database, in one transaction.
 
-    `ref` is a version that the provider has made for it already. Raises `StorageError` when there is a vault.
+    `ref` is a version that the provider has already made for it. Raises `StorageError` if there is a vault.
     """
     now, system_id = now_us(), str(uuid.uuid4())
     master = MasterKey(str(uuid.uuid4()), provider, ref)

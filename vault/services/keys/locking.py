@@ -25,7 +25,7 @@ class LockChange:
     """The result of a call to lock or unlock."""
 
     changed: bool
-    """False if the vault was in the wanted state already."""
+    """False if the vault was already in the requested state."""
     warning: str = ""
     """A sentence for the operator, or empty."""
 

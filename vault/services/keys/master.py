@@ -1,10 +1,10 @@
-"""Rotation of the master key: make a version, prove it, flip it active, and let an old one go.
+"""Rotation of the master key: makes a version, tests it, makes it active, and destroys an old one.
 
-    pending ── every living worker can use it ──► active ── another is active ──► retiring
+    pending ── every live worker can use it ──► active ── another is active ──► retiring
                                                                                      │ nothing refers to it
     destroyed ◄── a waiting time has passed, and the proof: a foreign key ── disabled ◄┘ (and back: `--undo`)
 
-The keys that a version wraps move to the next by `rewrapping.py`, at any time and beside everything else.
+`rewrapping.py` moves the keys of a version to the next, at any time and without stopping other work.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from vault.storage.walks.key_walk import references
 
 @dataclass(frozen=True, slots=True)
 class VersionStatus:
-    """One version: where it lives, its state, how many user keys it wraps, and how many workers know it.
+    """One version: its provider, its state, how many user keys it wraps, and how many workers know it.
 
-    `destroyable_us` is when its waiting time has passed, for a disabled one.
+    `destroyable_us` is the end of the waiting time of a disabled version.
     """
 
     version: int
@@ -49,7 +49,7 @@ class VersionStatus:
 
 @dataclass(frozen=True, slots=True)
 class KeyStatus:
-    """All versions, the oldest first, those that are gone too, and the workers."""
+    """All versions, the oldest first, also destroyed ones, and the workers."""
 
     versions: tuple[VersionStatus, ...]
     workers: tuple[WorkerStatus, ...]
@@ -68,7 +68,7 @@ class MasterRotation:
         self._clock = clock
 
     def status(self, principal: Principal) -> KeyStatus:
-        """What there is, and who knows it."""
+        """Return all versions and workers."""
         principal.require_operator()
         with self._storage.read() as unit:
             rows, counts = unit.master_keys.list(), references(unit)
@@ -85,10 +85,11 @@ class MasterRotation:
         return KeyStatus(tuple(sorted([*lost, *versions], key=lambda each: each.version)), workers)
 
     def rotate(self, principal: Principal, provider: str | None = None, *, wait_seconds: float | None = None) -> int:
-        """Make a new version, with another provider where one is named, and make it the active one; its number.
+        """Make a new version, with another provider if one is given, and make it active. Returns its number.
 
-        One that an earlier call has left pending goes on. Raises `Unavailable` when a living worker does not come to
-        know it in time: asking again goes on from there.
+        A version that an earlier call left pending is used. Raises `Unavailable` if a live worker does not learn it in
+        time;
+        call it again to continue.
         """
         principal.require_operator()
         pending = self._pending(principal, provider)
@@ -96,27 +97,28 @@ class MasterRotation:
         return again(self._activate, principal, pending)
 
     def retire(self, principal: Principal, version: int) -> None:
-        """Disable a version that nothing refers to: from now on the provider refuses it. Raises `Conflict`."""
+        """Disable a version that nothing refers to. The provider then refuses it. Raises `Conflict`."""
         principal.require_operator()
         row = again(self._disable, principal, version)
         self._instance.keyring.provider(row.provider).disable(row.ref)
 
     def restore(self, principal: Principal, version: int) -> None:
-        """Undo `retire`: for a backup that needs the version. Raises `Conflict` for one that is not disabled."""
+        """Undo `retire`, for a backup that needs the version. Raises `Conflict` if it is not disabled."""
         principal.require_operator()
         with self._storage.read() as unit:
             row = _existing(unit.master_keys.by_version(version))
         if row.state != "disabled":
             raise Conflict(f"Version {version} is {row.state}; only a disabled one can be brought back.")
-        # The provider first: a version that the vault takes for usable must be.
+        # Enable it at the provider first: a version that the vault considers usable must be usable.
         self._instance.keyring.provider(row.provider).enable(row.ref)
         again(self._set_state, principal, version, "retiring", Action.KEYS_RESTORE)
 
     def destroy(self, principal: Principal, version: int, *, now: bool = False) -> None:
-        """Destroy a version for good, with the proof that nothing refers to it; `now` leaves the waiting time out.
+        """Destroy a version for good, after proving that nothing refers to it. `now` skips the waiting time.
 
-        Raises `Conflict` while it is in use or its time has not come. What a crash has left half-done is finished
-        by the next call, whatever its version.
+        Raises `Conflict` while it is in use or before its time. The next call, for any version, completes what a crash
+        left
+        unfinished.
         """
         principal.require_operator()
         self.finish_destroying(principal)
@@ -124,7 +126,9 @@ class MasterRotation:
         self.finish_destroying(principal)
 
     def finish_destroying(self, principal: Principal) -> int:
-        """Have the providers destroy what the vault has let go; how many. Raises what a provider raises."""
+        """Make the providers destroy versions that the vault has released. Returns how many. Raises a provider's
+        errors.
+        """
         principal.require_operator()
         with self._storage.read() as unit:
             waiting = [row for row in unit.destroyed_keys.masters() if row.confirmed_us is None]
@@ -138,7 +142,7 @@ class MasterRotation:
     # -- Its steps --
 
     def _pending(self, principal: Principal, provider: str | None) -> str:
-        """The id of the pending version: the one that is there, or a new one."""
+        """Return the id of the pending version: the existing one, or a new one."""
         with self._storage.read() as unit:
             rows, gone = unit.master_keys.list(), unit.destroyed_keys.masters()
             active_id = unit.state.get().active_master_key_id
@@ -165,10 +169,10 @@ class MasterRotation:
         canary = make_canary(self._instance.keyring, MasterKey(key_id, provider, ref))
         with self._storage.write() as unit:
             state = unit.state.hold()
-            # Once more, now that nobody else adds one: two hosts may have been given the same key at the same time.
+            # Check again under the lock: two hosts may have got the same key at the same time.
             _require_new(unit.master_keys.list(), provider, ref)
             unit.master_keys.add(**row, **canary, created_us=now, changed_us=now)
-            # A new version of the state's row is what tells the workers that there is something to learn.
+            # A new version of the state's row tells the workers that there are changes.
             unit.state.change(state)
             audit.record(
                 unit, principal, Action.KEYS_PREPARE, details={"version": row["version"], "provider": provider}
@@ -180,7 +184,7 @@ class MasterRotation:
             state = unit.state.hold()
             pending = _existing(unit.master_keys.by_id(pending_id))
             if pending.state != "pending":
-                # Another operator's call was faster, and did the same.
+                # Another operator's call was faster and did the same.
                 return int(pending.version)
             self._waiting.check(unit, state)
             old = _existing(unit.master_keys.by_id(state.active_master_key_id))
@@ -271,8 +275,10 @@ def _existing(row: Record | None) -> Record:
 
 
 def _require_new(rows: Sequence[Record], provider: str, ref: str) -> None:
-    """Raise `Conflict` for a key that is a version already: to rotate to it would rotate nothing, and to destroy the
-    old version would destroy the new one."""
+    """Raise `Conflict` for a key that is already a version.
+
+    A rotation to it would change nothing, and destroying the old version would destroy the new one.
+    """
     for row in rows:
         if (row.provider, row.ref) == (provider, ref):
             raise Conflict(

@@ -1,6 +1,6 @@
-"""Reseal: the answer to a leak. Every key beneath the master key is new, every blob sealed and every row signed again.
+"""Reseal, for use after a leak: replaces every key below the master key, seals every blob and signs every row again.
 
-| stage    | what is new                                        | what says that it is not done yet          |
+| stage    | what is replaced                                   | it is not done while                       |
 |----------|----------------------------------------------------|--------------------------------------------|
 | system   | the system key                                     | the active one is of before                |
 | secrets  | the keys for MACs, tokens, digests and checkpoints | the active ones are of before              |
@@ -12,9 +12,9 @@
 | rows     | every MAC                                          | made by a retired key                      |
 | end      | the old MAC and checkpoint keys are refused        | they have rows                             |
 
-"Before" is the moment at which the reseal began: the one thing that is remembered, in the state's row. So it goes on
-after any crash, and two at once only share the work. Digests of tokens need the tokens' own text: each is made anew at
-the token's next use, and a token that is not used within the grace is refused for good.
+"Before" means before the start of the reseal, the only stored progress, in the state's row. So the reseal continues
+after any crash, and two at once share the work. Digests of tokens need the tokens' text: each is replaced at
+the token's next use. A token that is not used within the grace period is refused for good.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ from vault.storage.walks.reseal_walk import (
 )
 
 REVISIONS_AT_ONCE = 16
-"""Each may be of a megabyte, and all of a batch are in memory."""
+"""Each may have a megabyte, and all of a batch are in memory."""
 
 CLOCKS_APART_US = 60 * SECOND_US
 
@@ -73,7 +73,7 @@ _ROUNDS = 5
 
 @dataclass(frozen=True, slots=True)
 class ResealStatus:
-    """How a reseal stands. `tokens_left` have not been used since; `refused_us` is when those will be refused."""
+    """The state of a reseal. `tokens_left` were not used since its start; they are refused from `refused_us` on."""
 
     began_us: int | None
     tokens_left: int
@@ -81,11 +81,11 @@ class ResealStatus:
 
 
 class _OutOfTime(Exception):
-    """The time that was given has passed; the next run goes on."""
+    """The given time has passed. The next run continues."""
 
 
 class Resealing:
-    """Seals everything anew. For operators."""
+    """Seals everything with new keys. For operators."""
 
     def __init__(
         self,
@@ -112,7 +112,7 @@ class Resealing:
         self._clock = clock
 
     def status(self, principal: Principal) -> ResealStatus:
-        """Whether a reseal is under way, and which tokens still have to be used."""
+        """Return whether a reseal is in progress, and how many tokens still have to be used."""
         principal.require_operator()
         self._instance.learn()
         token_key = self._instance.secret("token")
@@ -124,17 +124,18 @@ class Resealing:
         return ResealStatus(began_us, left, refused)
 
     def run(self, principal: Principal, pace: Pace = FULL_SPEED, progress: Progress = no_progress) -> bool:
-        """Seal everything anew, or go on with it; False where the time of `pace` has passed before the end.
+        """Seal everything with new keys, or continue to. Returns False if the time of `pace` ended before the work.
 
         Raises `Conflict`, and changes nothing, if a newer release has signed rows that this one cannot sign again.
-        Raises `Unavailable` when a living worker does not come to know a new key in time; asking again goes on.
+        Raises
+        `Unavailable` if a live worker does not learn a new key in time; call it again to continue.
         """
         principal.require_operator()
         with self._storage.read() as unit:
             require_every_signed_table(unit.connection)
         before_us = again(self._begin, principal)
         while self._clock() < before_us:
-            # Or what this run makes would be of "before" too.
+            # Otherwise new keys of this run would count as "before" too.
             time.sleep(_TICK_SECONDS)
         self._instance.learn()
         if self._is_system_key_of(before_us):
@@ -162,7 +163,7 @@ class Resealing:
             state = unit.state.hold()
             if state.reseal_from_us is not None:
                 return int(state.reseal_from_us)
-            # A host whose clock is ahead must not have made a key that passes for a new one.
+            # A host whose clock is ahead may have made an old key that looks new.
             now, newest = self._clock(), newest_us(unit)
             if newest > now + CLOCKS_APART_US:
                 raise Conflict("A key was made in the future: set the hosts' clocks right first.")
@@ -294,7 +295,7 @@ class Resealing:
         return self._instance.keyring.data_key(owner_key, *place, as_sealed(row.blob))
 
     def _finish(self, principal: Principal, walk: Walk) -> None:
-        """Sign every row anew, then refuse the old keys; once more where somebody was still signing with one."""
+        """Sign every row again, then refuse the old keys. Repeat if another process still signs with one."""
         for _ in range(_ROUNDS):
             for repository in repositories():
                 self._sign_rows(principal, repository, walk)
@@ -321,7 +322,7 @@ class Resealing:
 
     def _sign_some(self, principal: Principal, repository: type[AnyRepository], rows: list[Record]) -> None:
         with self._storage.write() as unit:
-            # What somebody has changed meanwhile is signed with the new key already, or found in the next round.
+            # Rows that were changed meanwhile are signed with the new key already, or found in the next round.
             same = unchanged(unit, repository, rows)
             left: list[Change[Record]] = [(row, {}) for row in rows if repository.id_of(row) in same]
             change_many(unit, repository, left)
@@ -330,13 +331,14 @@ class Resealing:
 
     def _end(self, principal: Principal) -> None:
         with self._storage.write() as unit:
-            # An event that waits for its place in the tree, and the tree's head, must not depend on an old key: one
-            # event more, and the head is signed anew in any case.
+            # Events that wait for their places, and the tree's head, must not depend on an old key. So add an event,
+            # because adding one
+            # signs the head again.
             audit.record(unit, principal, Action.KEYS_REFUSE)
             AuditTree(self._instance).sequence(unit)
         with self._storage.write() as unit:
             state = unit.state.hold()
-            # Where no foreign key is the proof, this is: nobody writes there without the fence.
+            # Where no foreign key proves it, this does: every writer takes the fence.
             if count_signed_before(unit, self._instance.secret("mac").id, proven=False):
                 raise Stale("mac")
             self._secrets.drop(unit, ("mac", "checkpoint"))

@@ -1,11 +1,11 @@
-"""Rewrapping: every user key leaves the versions of before for the active one. The key itself stays the same.
+"""Rewrapping: wraps every user key with the active version of the master key. The key itself does not change.
 
     read a batch ─► unwrap, check, wrap, unwrap again ─► one transaction: fence, compare-and-swap, MAC, audit
          ▲                outside of any transaction                  │ in a thread, beside the next batch
          └──────────────────── from the next id on, round and round ────────────────┘
 
-Nothing is remembered of what is done: the query is the state, so it goes on after any crash, runs beside writers, and
-two of it at once only share the work.
+Progress is not stored: the query is the state, so this continues after any crash, runs beside writers, and two at
+once share the work.
 """
 
 from __future__ import annotations
@@ -36,26 +36,26 @@ from vault.storage.walks.key_walk import (
 )
 
 BATCH = 500
-"""Rows in one transaction: enough to share its fsync, few enough that SQLite's writers wait a few milliseconds."""
+"""Rows in one transaction: enough to share its fsync, few enough that SQLite's writers wait only milliseconds."""
 
 _BATCHES_A_SECOND = 5
 _STEP_MOST_SECONDS = 1.0
-"""What a batch of `Pace.batch` takes at the slowest pace. Not every walk goes by so small steps."""
+"""How long a batch of `Pace.batch` takes at the slowest pace. Not every walk uses such small steps."""
 
 Progress = Callable[[int, int], None]
-"""Is told how many are done and how many there were to do."""
+"""A function that is called with the number done and the total."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How fast, and for how long. `per_second` None is as fast as it goes; `seconds` None is to the end."""
+    """Speed and duration of a walk. `per_second` None is as fast as possible; `seconds` None is until the end."""
 
     per_second: int | None = None
     seconds: float | None = None
 
     @property
     def batch(self) -> int:
-        """How many rows at a time: a slow pace is kept by small steps, and not by bursts."""
+        """The number of rows in one step. A slow pace uses small steps, not bursts."""
         return BATCH if self.per_second is None else max(1, min(BATCH, self.per_second // _BATCHES_A_SECOND))
 
 
@@ -63,7 +63,7 @@ FULL_SPEED = Pace()
 
 
 class Walk:
-    """Counts what is done, and waits where a pace is set."""
+    """Counts what is done, and waits if a pace is set."""
 
     def __init__(self, pace: Pace, total: int, progress: Progress) -> None:
         self.done = 0
@@ -74,33 +74,33 @@ class Walk:
         progress(0, total)
 
     def is_over(self) -> bool:
-        """Whether the time that was given has passed."""
+        """Report whether the given time has passed."""
         return self._pace.seconds is not None and time.monotonic() - self._started >= self._pace.seconds
 
     def add(self, count: int) -> None:
-        """Note `count` more as done, and wait."""
+        """Add `count` to what is done, and wait."""
         self.done += count
-        # Writers add to the work while it is done.
+        # Other writers may add work meanwhile.
         self._total = max(self._total, self.done)
         self._progress(self.done, self._total)
         if self._pace.per_second is not None:
             passed = time.monotonic() - self._started
             ahead = self.done / self._pace.per_second - passed
-            # Not far beyond the time that was given: somebody waits for the answer, on a thread that others need.
+            # Do not wait long after the given time: a caller waits, on a thread that others need.
             left = ahead if self._pace.seconds is None else self._pace.seconds - passed + _STEP_MOST_SECONDS
             time.sleep(max(0.0, min(ahead, left)))
 
 
 @dataclass(frozen=True, slots=True)
 class Rewrapped:
-    """How many keys were moved, and the ids of those that do not open."""
+    """How many keys were moved, and the ids of those that cannot be opened."""
 
     done: int
     broken: tuple[str, ...]
 
 
 def no_progress(_done: int, _total: int) -> None:
-    """For whoever does not watch."""
+    """Does nothing."""
 
 
 class Rewrapping:
@@ -111,25 +111,25 @@ class Rewrapping:
         self._instance = instance
 
     def run(self, principal: Principal, pace: Pace = FULL_SPEED, progress: Progress = no_progress) -> Rewrapped:
-        """Rewrap what versions before the active one wrap. Raises what a provider raises."""
+        """Rewrap all keys of versions before the active one. Raises a provider's errors."""
         principal.require_operator()
         broken: set[str] = set()
         self._instance.learn()
         target = self._instance.own_keys.active_master
         walk = Walk(pace, self.left(principal), progress)
-        # Round and round, until one finds nothing: writers of before the flip may have added to a version.
+        # Repeat until a round finds nothing: writers that began before the rotation may have used an old version.
         while self._round(principal, target, pace, walk, broken) and not walk.is_over():
             continue
         return Rewrapped(walk.done, tuple(sorted(broken)))
 
     def left(self, principal: Principal) -> int:
-        """How many user keys a version before the active one wraps."""
+        """Return how many user keys are wrapped by versions before the active one."""
         principal.require_operator()
         with self._storage.read() as unit:
             return count_outdated(unit, self._instance.own_keys.active_master.version)
 
     def _round(self, principal: Principal, target: Record, pace: Pace, walk: Walk, broken: set[str]) -> bool:
-        """Move what there is, once round; whether anything was moved."""
+        """Move the keys, in one round. Returns whether any was moved."""
         with self._storage.read() as unit:
             versions = outdated_versions(unit, target.version)
         before, stored = walk.done, None
@@ -147,7 +147,7 @@ class Rewrapping:
         return walk.done > before
 
     def _batches(self, version: int, size: int) -> Iterator[list[Record]]:
-        """All of a version's keys, once round from a random place: two walks at once rarely meet."""
+        """Yield a version's keys once, starting at a random id, so that two walks rarely meet."""
         start = after = str(uuid.uuid4())
         wrapped = False
         while True:
@@ -169,7 +169,7 @@ class Rewrapping:
             try:
                 changes.append((row, self._rewrapped(target, row)))
             except BlobError:
-                # One key that does not open must not keep the others on a version that is to go.
+                # One key that cannot be opened must not keep the others on an old version.
                 broken.add(row.id)
         return changes
 
@@ -178,7 +178,7 @@ class Rewrapping:
         unwrapped = keyring.unwrapped_user_key(
             self._instance.master(row.master_key_id), row.owner_id, row.id, as_sealed(row.blob)
         )
-        # A key that the old provider got wrong must not be carried over as if it were right.
+        # If the old provider returned a wrong key, it must not be wrapped again as if it were right.
         keyring.derived_user_key(row.owner_id, row.id, unwrapped, row.check_value)
         blob = keyring.wrap_user_key(master_key(target), row.owner_id, row.id, unwrapped)
         moved = {"master_key_id": target.id, "master_version": target.version}
@@ -195,17 +195,17 @@ class Rewrapping:
 
     def _store_all(self, principal: Principal, target: Record, changes: list[Change[Record]]) -> None:
         with self._storage.write() as unit:
-            # Under the fence: a version that is active no more may be disabled the next moment.
+            # Check under the fence: a version that is no longer active may be disabled at any moment.
             if unit.state.fence().active_master_key_id != target.id:
                 raise Stale("vault_state")
             change_many(unit, UserKeys, changes)
             audit.record(unit, principal, Action.KEYS_REWRAP, details={"version": target.version, "keys": len(changes)})
 
     def _store_those_unchanged(self, principal: Principal, target: Record, changes: list[Change[Record]]) -> int:
-        """Another walk, or an erasure, has touched some of them: they are done, or gone."""
+        """Store the unchanged rows. Others were changed by another walk or an erasure, so they are done or gone."""
         with self._storage.write() as unit:
             if unit.state.fence().active_master_key_id != target.id:
-                # The next rotation has come: what is left to do is counted against its version.
+                # Another rotation has happened. The rest counts as work for its version.
                 return 0
             same = unchanged(unit, UserKeys, [row for row, _ in changes])
             left = [change for change in changes if change[0].id in same]

@@ -15,7 +15,7 @@ from vault.storage import Record, Storage, UnitOfWork
 from vault.storage.retry import again
 
 LASTING = ("token", "digest")
-"""Purposes whose old keys are still needed for a while: for tokens that are not used yet, and for kept answers."""
+"""Purposes whose old keys are needed for a while: for tokens that were not used yet, and for kept answers."""
 
 _HOUR_US = 3600 * SECOND_US
 
@@ -33,24 +33,24 @@ class SecretRotation:
         self._clock = clock
 
     def rotate(self, principal: Principal, before_us: int) -> None:
-        """New secrets for every purpose whose active one was made before a moment. Raises `Unavailable`."""
+        """Replace the secret of every purpose whose active one was made before a time. Raises `Unavailable`."""
         principal.require_operator()
         if not again(self._prepare, principal, before_us):
             return
         self._waiting.for_all()
         again(self._activate, principal)
         self._instance.learn()
-        # From here on nobody who lives signs with an old one.
+        # After this, no live worker signs with an old key.
         self._waiting.for_all()
 
     def refused_us(self, row: Record) -> int:
-        """When a retired secret is refused."""
+        """Return when a retired secret is refused."""
         return int(row.changed_us) + self._settings.reseal_grace_hours * _HOUR_US
 
     def drop(self, unit: UnitOfWork, purposes: tuple[str, ...]) -> int:
-        """Delete retired secrets, in a transaction that holds the state; how many. For other services.
+        """Delete retired secrets, in a transaction that locks the state. Returns how many. For other services.
 
-        A foreign key refuses it while a row is signed with one.
+        A foreign key prevents it while a row is signed with one.
         """
         retired = [row for row in unit.system_secrets.list() if row.state == "retired" and row.purpose in purposes]
         for row in retired:
@@ -58,12 +58,12 @@ class SecretRotation:
         return len(retired)
 
     def drop_overdue(self, principal: Principal) -> int:
-        """Delete retired secrets for tokens and digests whose grace has passed; how many."""
+        """Delete retired secrets for tokens and digests whose grace period is over. Returns how many."""
         principal.require_operator()
         return again(self._drop_overdue, principal)
 
     def _prepare(self, principal: Principal, before_us: int) -> bool:
-        """Make what is to be made; whether there is anything pending now."""
+        """Make missing secrets. Returns whether any secret is pending now."""
         with self._storage.write() as unit:
             state = unit.state.hold()
             rows = unit.system_secrets.list()
@@ -89,7 +89,7 @@ class SecretRotation:
             rows = unit.system_secrets.list()
             pending = [row for row in rows if row.state == "pending"]
             if not pending:
-                # Another operator's call was faster, and did the same.
+                # Another operator's call was faster and did the same.
                 return
             self._waiting.check(unit, state)
             purposes, now = {row.purpose for row in pending}, self._clock()

@@ -1,9 +1,9 @@
-"""Rotation of what is the vault's own: the system key, and the secrets that it seals.
+"""Rotation of the vault's own keys: the system key, and the secrets that it seals.
 
-    pending ── every living worker holds it ──► active ── another is active ──► retired ── nothing needs it ──► gone
+    pending ── every live worker has it ──► active ── another is active ──► retired ── nothing needs it ──► deleted
 
-Both levels go the same way. What is sealed under a retired system key still opens, and is moved to the active one; a
-row that a retired MAC key has signed is still believed.
+Both levels work like this. Blobs of a retired system key can still be opened, and are moved to the active one. Rows
+that a retired MAC key has signed are still accepted.
 """
 
 from __future__ import annotations
@@ -27,8 +27,10 @@ from vault.storage.rows.users import Credentials
 from vault.storage.walks.key_walk import Change, change_many, credentials_under, is_sealing
 
 KEPT_US = 2 * DAY_US
-"""How long a retired system key stays after its successor was made: kept and wrapped answers live for a day, and what
-a host holds in its audit spool may come a little late."""
+"""How long a retired system key stays after its successor was made: kept and wrapped answers live for a day, and
+records in
+a host's audit spool may come a little late.
+"""
 
 
 class SystemRotation:
@@ -41,18 +43,18 @@ class SystemRotation:
         self._clock = clock
 
     def rotate(self, principal: Principal, *, wait_seconds: float | None = None) -> None:
-        """A new system key, or the one that an earlier call left pending. Raises `Unavailable` for a slow worker."""
+        """Make a new system key, or use the pending one of an earlier call. Raises `Unavailable` for a slow worker."""
         principal.require_operator()
         again(self._prepare_key, principal)
         self._waiting.for_all(wait_seconds)
         again(self._activate_key, principal)
         self._instance.learn()
-        # From here on nobody who lives seals under the old one.
+        # After this, no live worker seals with the old key.
         self._waiting.for_all(wait_seconds)
         self.move(principal)
 
     def rotate_by_age(self, principal: Principal, days: int) -> int:
-        """A new system key where the present one is older than `days` (0 is for ever); how many."""
+        """Make a new system key if the active one is older than `days` (0 means never). Returns how many."""
         principal.require_operator()
         with self._storage.read() as unit:
             active = _existing(unit.user_keys.by_id(unit.state.get().active_system_key_id))
@@ -62,7 +64,7 @@ class SystemRotation:
         return 1
 
     def move(self, principal: Principal, pace: Pace = FULL_SPEED, progress: Progress = no_progress) -> int:
-        """Seal under the active system key what retired ones still seal, but for answers that end within a day."""
+        """Seal with the active system key what retired ones still seal, except answers, which end within a day."""
         principal.require_operator()
         self._instance.learn()
         again(self._move_secrets, principal)
@@ -75,7 +77,7 @@ class SystemRotation:
         return walk.done
 
     def drop_retired(self, principal: Principal) -> int:
-        """Delete retired system keys that nothing needs any more; how many."""
+        """Delete retired system keys that nothing needs. Returns how many."""
         principal.require_operator()
         return again(self._drop_retired, principal)
 
@@ -95,7 +97,7 @@ class SystemRotation:
             state = unit.state.hold()
             pending = next((row for row in unit.user_keys.of_system() if row.state == "pending"), None)
             if pending is None:
-                # Another operator's call was faster, and did the same.
+                # Another operator's call was faster and did the same.
                 return
             self._waiting.check(unit, state)
             old = _existing(unit.user_keys.by_id(state.active_system_key_id))
@@ -143,7 +145,7 @@ class SystemRotation:
         return dropped
 
     def _sealed(self, state: Record, row: Record | Credential, place: Context) -> dict[str, Any]:
-        """The columns of a row whose blob is sealed under the active system key of `state`."""
+        """Return the columns of a row, with its blob sealed by the active system key of `state`."""
         keys = self._instance.own_keys.system_keys
         plaintext = open_blob(keys[row.user_key_id], place, row.blob)
         blob = seal(keys[state.active_system_key_id], place, plaintext)

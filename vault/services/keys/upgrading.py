@@ -37,18 +37,18 @@ class Upgrading:
         self._clock = clock
 
     def has_closed(self) -> bool:
-        """Whether this release has formats that this process does not know as open. Reads no database."""
+        """Report whether this process knows a format of this release as not open. Reads no database."""
         signer = self._storage.signer
         return signer is not None and any(
             number not in signer.open_formats.get(signed.table.name, ()) for signed, number in later_formats()
         )
 
     def has_formats(self) -> bool:
-        """Whether this release has any format after the first. Otherwise nothing needs a new signature."""
+        """Report whether this release has any format after the first. Otherwise nothing needs a new signature."""
         return next(later_formats(), None) is not None
 
     def status(self, principal: Principal) -> list[FormatStatus]:
-        """Every format after the first that this release knows, with its state."""
+        """Return every format after the first that this release knows, with its state."""
         principal.require_operator()
         with self._storage.read() as unit:
             return format_states(unit.connection, self._clock())
@@ -97,7 +97,7 @@ class Upgrading:
             return len(chosen)
 
     def _unsettled(self, signed: SignedTable) -> int | None:
-        """The format that a table's rows should have; None if all have it, or if an older release still runs."""
+        """Return the format that a table's rows should have; None if all have it, or if an older release still runs."""
         signer = self._storage.signer
         number = signer.writes(signed) if signer is not None else FIRST_FORMAT
         if number == FIRST_FORMAT:
@@ -155,7 +155,7 @@ class Upgrading:
 
 
 def _is_whole(unit: UnitOfWork, signed: SignedTable, row: Record) -> bool:
-    """Whether this vault wrote the row. A forged row is left as it is, and `doctor` reports it."""
+    """Report whether this vault wrote the row. A forged row is left unchanged, and `doctor` reports it."""
     try:
         unit.signer.check(signed, signed.ordered(row._asdict()))
     except MacError:

@@ -1,7 +1,7 @@
-"""Rotation beneath the master key: a new user key for a person, a new data key for an environment.
+"""Rotation below the master key: a new user key for a person, a new data key for an environment.
 
-A new user key wraps the data keys anew, all in one transaction, and the old one is gone. A new data key seals what is
-written from now on; the old one goes with the last revision that it seals.
+A new user key wraps all data keys again in one transaction, and the old one is deleted. A new data key seals later
+revisions. The old one is deleted with the last revision that it seals.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class UserRotation:
         self._clock = clock
 
     def rotate(self, principal: Principal, name: str) -> None:
-        """A new user key for the person of this name. Raises `NotFound`."""
+        """Make a new user key for the person of this name. Raises `NotFound`."""
         principal.require_operator()
         with self._storage.read() as unit:
             user = unit.users.by_name(fold_username(name))
@@ -50,17 +50,21 @@ class UserRotation:
         self.rotate_user(principal, user.id)
 
     def rotate_user(self, principal: Principal, user_id: str, made_before_us: int | None = None) -> bool:
-        """A new user key for a person; False where the present one is young enough, or the person is gone."""
+        """Make a new user key for a person. Returns False if the present one is new enough or the person does not
+        exist.
+        """
         principal.require_operator()
         return again(self._rotate_user, principal, user_id, made_before_us)
 
     def rotate_environment(self, principal: Principal, data_key: Record) -> bool:
-        """A new data key for the environment of an active one; False where it is not that any more."""
+        """Replace the active data key of an environment. Returns False if it is no longer active."""
         principal.require_operator()
         return again(self._rotate_environment, principal, data_key)
 
     def rotate_by_age(self, principal: Principal, user_key_days: int, data_key_days: int) -> dict[str, int]:
-        """Replace some of the keys that are older than that many days (0 is for ever); how many of each kind."""
+        """Replace some keys that are older than these numbers of days (0 means never). Returns how many of each
+        kind.
+        """
         principal.require_operator()
         done = {"user_keys": 0, "data_keys": 0}
         now = self._clock()
@@ -76,7 +80,7 @@ class UserRotation:
         return done
 
     def drop_idle(self, principal: Principal) -> int:
-        """Delete retired data keys that seal nothing any more; how many."""
+        """Delete retired data keys that seal nothing. Returns how many."""
         principal.require_operator()
         with self._storage.write() as unit:
             idle = idle_data_keys(unit, _AT_ONCE)
@@ -88,7 +92,7 @@ class UserRotation:
 
     def _rotate_user(self, principal: Principal, user_id: str, made_before_us: int | None) -> bool:
         with self._storage.write() as unit:
-            # With the user's row, all that is the user's is held.
+            # Locking the user's row locks everything that belongs to the user.
             if unit.users.by_id(user_id, lock=True) is None:
                 return False
             old = unit.user_keys.active(user_id)
@@ -129,7 +133,7 @@ class UserRotation:
             return True
 
     def reseal_metadata(self, unit: UnitOfWork, environment: Record) -> None:
-        """Seal an environment's metadata under its active data key, whatever seals it now."""
+        """Seal an environment's metadata with its active data key."""
         if environment.metadata_blob is None or environment.sealing != Sealing.SERVER:
             return
         active = unit.data_keys.active(environment.id)

@@ -1,7 +1,7 @@
-"""Waiting for the workers: a new key is used by nobody before every living worker can use it.
+"""Waits for the workers: no process uses a new key before every live worker can use it.
 
-A worker tells in its row how far it has learned the vault's state, and proves each version that it says it knows. One
-that died without a word counts no more when its lease lapses; one that comes back after that meets the fence.
+A worker stores in its row which version of the vault's state it knows, after it has tested the key. A worker that
+died is ignored after its lease ends. If it comes back later, the fence stops it.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from vault.services.own.instance import HOLDS_NOTHING
 from vault.storage import Record, Stale, Storage, UnitOfWork
 
 WAIT_SECONDS = 30.0
-"""Longer than a worker's lease: whoever does not answer by then lives, and cannot use the new key."""
+"""Longer than a worker's lease. A worker that has not answered by then is alive and cannot use the new key."""
 
 _POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerStatus:
-    """A living worker, the highest version that it has proven it can use, and whether it is locked."""
+    """A live worker, the highest version that it has tested, and whether it is locked."""
 
     host: str
     pid: int
@@ -31,21 +31,21 @@ class WorkerStatus:
 
 
 class Waiting:
-    """Waits until what was prepared is known everywhere."""
+    """Waits until every worker knows what was prepared."""
 
     def __init__(self, storage: Storage, clock: Clock) -> None:
         self._storage = storage
         self._clock = clock
 
     def workers(self, unit: UnitOfWork) -> tuple[WorkerStatus, ...]:
-        """The living workers."""
+        """Return the live workers."""
         rows = sorted(unit.workers.living(self._clock()), key=lambda row: (row.host, row.pid))
         return tuple(
             WorkerStatus(row.host, row.pid, row.knows_version, row.state_version == HOLDS_NOTHING) for row in rows
         )
 
     def for_all(self, seconds: float | None = None) -> None:
-        """Return when every living worker knows what this moment's state holds. Raises `Unavailable` past the time."""
+        """Return when every live worker knows the present state. Raises `Unavailable` after the time limit."""
         with self._storage.read() as unit:
             state_version = unit.state.get().row_version
         end = time.monotonic() + (WAIT_SECONDS if seconds is None else seconds)
@@ -59,7 +59,7 @@ class Waiting:
             time.sleep(_POLL_SECONDS)
 
     def check(self, unit: UnitOfWork, state: Record) -> None:
-        """Raise `Stale` when a living worker does not know all of `state`, which this transaction holds."""
+        """Raise `Stale` if a live worker does not know all of `state`, which this transaction has locked."""
         if self._behind(unit, state.row_version):
             raise Stale("workers")
 

@@ -1,8 +1,8 @@
-"""Lets an older release work beside a newer one: it adds the columns of newer row formats to its own tables.
+"""Lets an older release run beside a newer one: it adds the columns of newer row formats to its own tables.
 
 The catalogue (`row_formats`) names these columns. With them, this release can check rows of a newer format, and keeps
-the values of the new columns when it changes a row. This changes the tables of the process, so it runs once, when the
-vault is opened and before any statement is built.
+the values of the new columns when it changes a row. This changes the table objects of the process, so it runs once,
+when the vault is opened and before any statement is built.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from vault.storage.signing.signed import SignedTable
 def adopt(connection: Connection) -> list[str]:
     """Add the formats that this release does not know. Returns their ids.
 
-    No key is open yet, so nothing is proven here: `open_own_keys` later checks the MACs of the catalogue, and that the
-    columns added here are the ones in it. Raises `StorageError` for a format that does not extend a known one.
+    No key is open yet, so nothing is verified here: `open_own_keys` later checks the MACs of the catalogue, and that
+    the
+    columns added here are in it. Raises `StorageError` for a format that does not extend a known one.
     """
     return [row.id for row in stored_formats(connection) if _adopted(connection, row)]
 

@@ -1,4 +1,4 @@
-"""A connection to PostgreSQL that waits for no answer for ever: past its time, it closes its socket."""
+"""A PostgreSQL connection with a time limit for each answer. It closes its socket when the limit is reached."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from psycopg.abc import RV, PQGen
 from psycopg.errors import OperationalError, _WaitTimeout
 
 _LOOK_SECONDS = 0.1
-"""How often psycopg looks for a signal while it waits; its own default."""
+"""How often psycopg checks for signals while it waits. This is its own default."""
 
 
 class BoundedConnection(psycopg.Connection[Any]):
-    """psycopg's connection with a bound on each wait; what came of the statement is then not known."""
+    """psycopg's connection with a limit for each wait. After the limit, the result of the statement is unknown."""
 
     answer_seconds: float = 0.0
-    """The bound; 0 is for ever."""
+    """The limit in seconds; 0 means no limit."""
 
     def wait(self, gen: PQGen[RV], interval: float = _LOOK_SECONDS, timeout: float | None = None) -> RV:
-        """Wait for the server. Raises `OperationalError` past the bound, with the connection closed."""
+        """Wait for the server. At the limit, close the connection and raise `OperationalError`."""
         try:
             return super().wait(gen, interval, timeout or self.answer_seconds or None)
         except _WaitTimeout as error:
-            # The server may still work on it: the socket must never be used for another statement.
+            # The server may still work on the statement, so the socket must not be used again.
             self.pgconn.finish()
             raise OperationalError("The server did not answer in time.") from error

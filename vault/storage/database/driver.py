@@ -1,7 +1,7 @@
-"""Connections of the driver itself, for the few reads that are asked thousands of times a second.
+"""Connections of the database driver, for the few reads that run thousands of times a second.
 
-They stay open between reads, as many as threads read at once. SQLAlchemy still opens them, so they are set up like
-all others; what is saved is the book-keeping around each statement, and on PostgreSQL its planning: 1 ms a read.
+They stay open between reads, one for each thread that reads at the same time. SQLAlchemy opens them, so they are set
+up like all others. They skip SQLAlchemy's work for each statement, and on PostgreSQL the planning: 1 ms a read.
 """
 
 from __future__ import annotations
@@ -16,21 +16,22 @@ from vault.storage.database.engine import ends_connections, is_unavailable, unav
 from vault.storage.database.renewal import Renewal
 
 _PLAN_IS_GONE = frozenset({"0A000", "26000"})
-"""SQLSTATEs of a prepared statement whose table has changed, or that somebody has deallocated."""
+"""SQLSTATEs of a prepared statement whose table has changed, or that was deallocated."""
 
 
 class DriverConnections:
-    """Runs statements on open connections; thread-safe. Make the first call after the fork."""
+    """Runs statements on open connections. Thread-safe. Make the first call after the fork."""
 
     def __init__(self, engine: Engine, renewal: Renewal) -> None:
         self._engine = engine
         self._renewal = renewal
         self._is_postgresql = engine.dialect.name == "postgresql"
-        # Each with its generation, the most recently used last. Appending to a list and popping its end are atomic.
+        # Connections with their generation, the most recently used last. Appending to a list and popping its end are
+        # atomic.
         self._idle: list[tuple[int, Any]] = []
 
     def fetch(self, sql: str, parameters: Any) -> list[Sequence[Any]]:
-        """All rows of a read. Raises `DatabaseUnavailable`."""
+        """Return all rows of a read. Raises `DatabaseUnavailable`."""
         idle = self._taken()
         if idle is None:
             return self._fetch(self._open(), sql, parameters)
@@ -39,13 +40,14 @@ class DriverConnections:
         except Exception as error:
             if not isinstance(error, DatabaseUnavailable) and getattr(error, "sqlstate", None) not in _PLAN_IS_GONE:
                 raise
-            # A connection that died since its last use fails at once, and all others of its age with it. The
-            # database may be back already, and asking a second time changes nothing that is stored.
+            # A connection that died since its last use fails at once, and so do others of its age. The database may be
+            # back already,
+            # and repeating a read changes nothing.
             self.close()
             return self._fetch(self._open(), sql, parameters)
 
     def close(self) -> None:
-        """Close all that are idle."""
+        """Close all idle connections."""
         while True:
             try:
                 _, connection = self._idle.pop()
@@ -54,7 +56,7 @@ class DriverConnections:
             connection.close()
 
     def _taken(self) -> tuple[int, Any] | None:
-        """An idle connection of the current generation, if there is one."""
+        """Return an idle connection of the current generation, if there is one."""
         while True:
             try:
                 generation, connection = self._idle.pop()
@@ -67,7 +69,7 @@ class DriverConnections:
     def _fetch(self, taken: tuple[int, Any], sql: str, parameters: Any) -> list[Sequence[Any]]:
         connection = taken[1]
         try:
-            # In PostgreSQL's binary format a blob of 3 KB comes as it is, and not as 6 KB of hexadecimal digits.
+            # In PostgreSQL's binary format, a blob of 3 KB is not expanded to 6 KB of hexadecimal digits.
             cursor = connection.cursor(binary=True) if self._is_postgresql else connection.cursor()
             cursor.execute(sql, parameters)
             rows: list[Sequence[Any]] = cursor.fetchall()
@@ -97,7 +99,11 @@ class DriverConnections:
 
 
 def _is_direct(connection: Any) -> bool:
-    """Whether no pooler stands between: PgBouncer in transaction mode changes the server's process under a
-    connection, which may know another statement by the same name. The number that it gives out is none of theirs."""
+    """Report whether there is no pooler in between.
+
+    PgBouncer in transaction mode changes the server process of a connection, and the new one may know another statement
+    by
+    the same name. The process id that PgBouncer reports belongs to no server process.
+    """
     process: int = connection.execute("SELECT pg_backend_pid()").fetchone()[0]
     return bool(process == connection.info.backend_pid)

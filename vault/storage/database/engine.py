@@ -1,4 +1,4 @@
-"""Connections to SQLite or PostgreSQL, set up so that an acknowledged commit is a stored one."""
+"""Connections to SQLite or PostgreSQL, set up so that every acknowledged commit is stored."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ _POOL_WAIT_SECONDS = 5.0
 _CONNECT_SECONDS = 2
 
 _ANSWER_SECONDS = 20.0
-"""How long PostgreSQL may take over one statement. A server that hangs with its sockets open is found by no timeout
-of its own: `statement_timeout` does not even bound a commit that waits for a standby."""
+"""The limit for one statement on PostgreSQL. The server's own timeouts do not detect a server that hangs with open
+sockets: `statement_timeout` does not even limit a commit that waits for a standby.
+"""
 
 _UNAVAILABLE_CLASSES = frozenset({"08", "53", "57", "58", "XX"})
 """SQLSTATE classes: connection, resources, operator intervention, system error, internal error."""
 _DAMAGED = ("SQLITE_NOTADB", "SQLITE_CORRUPT")
 _AGAIN = frozenset({"40001", "40P01"})
-"""Serialisation failure, deadlock: try the same work again at once."""
+"""Serialisation failure and deadlock: retry the same work at once."""
 
 LOCK_NOT_AVAILABLE = "55P03"
 
@@ -45,11 +46,11 @@ _CONNECTION_IS_OVER = frozenset({"25006", "25P03", "25P04", "57P01", "57P02", "5
 
 
 def parse_url(url: str) -> URL:
-    """The database's address, with the driver that Strongroom ships with. Raises `SettingsError`."""
+    """Return the database's address, with the driver that Strongroom uses. Raises `SettingsError`."""
     try:
         parsed = make_url(url)
     except sa.exc.ArgumentError as error:
-        # The text itself may hold a password, so it is not repeated.
+        # The text may contain a password, so do not repeat it.
         raise SettingsError("STRONGROOM_DATABASE_URL is no database address.") from error
     drivers = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
     kind = parsed.drivername.split("+")[0]
@@ -64,9 +65,9 @@ def parse_url(url: str) -> URL:
 def make_engine(
     url: URL, *, pool_size: int, autocommit: bool, bounded: bool = True, limits: SessionLimits = ORDINARY
 ) -> Engine:
-    """An engine for reads (`autocommit`) or for transactions.
+    """Return an engine for reads (`autocommit`) or for transactions.
 
-    `bounded` gives each statement 20 s. `limits` apply to each PostgreSQL session.
+    `bounded` limits each statement to 20 s. `limits` apply to each PostgreSQL session.
     """
     sqlite = url.get_backend_name() == "sqlite"
     options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": _POOL_WAIT_SECONDS}
@@ -85,7 +86,7 @@ def make_engine(
     engine = sa.create_engine(url, **options)
     event.listen(engine, "connect", _prepare_sqlite if sqlite else _prepare_postgresql)
     if not sqlite:
-        # First of all: SQLAlchemy's own first look fails on bytes where it expects text.
+        # This must be first: SQLAlchemy's own first query fails if it gets bytes instead of text.
         event.listen(engine, "connect", _require_utf8, insert=True)
     if not sqlite:
         event.listen(engine, "connect", lambda connection, _record: limit_session(connection, limits))
@@ -97,18 +98,18 @@ def make_engine(
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
-    # By power cuts: only FULL kept every acknowledged commit (NORMAL lost up to 778).
+    # Tests with power cuts: only FULL kept every acknowledged commit (NORMAL lost up to 778).
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON", "trusted_schema=OFF"):
         connection.execute(f"PRAGMA {pragma}")
 
 
 def _begin_immediate(connection: sa.Connection) -> None:
-    # A transaction that starts by reading and then writes can fail half-way with "database is locked".
+    # A transaction that first reads and then writes can fail in the middle with "database is locked".
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _connect_bounded(_dialect: object, _record: object, arguments: list[Any], options: dict[str, Any]) -> Any:
-    # psycopg takes 63 ms to import, and the embedded default does without it.
+    # psycopg takes 63 ms to import, and the embedded database does not need it.
     from vault.storage.database.bounded import BoundedConnection
 
     options.setdefault("application_name", application_name())
@@ -118,7 +119,7 @@ def _connect_bounded(_dialect: object, _record: object, arguments: list[Any], op
 
 
 def _require_utf8(connection: Any, _record: object) -> None:
-    """Raise `StorageError` for a database that cannot hold every text."""
+    """Raise `StorageError` for a database that cannot store every text."""
     encoding = connection.info.parameter_status("server_encoding")
     if encoding != "UTF8":
         raise StorageError(
@@ -129,8 +130,9 @@ def _require_utf8(connection: Any, _record: object) -> None:
 
 def _prepare_postgresql(connection: Any, record: Any) -> None:
     def note(diagnostic: Any) -> None:
-        # A cancelled wait for the standby is acknowledged as a success, with only this warning: the row is
-        # gone after a failover.
+        # If the wait for the standby is cancelled, PostgreSQL reports success with only this warning. The row is lost
+        # after a
+        # failover.
         if diagnostic.sqlstate == "01000" and "synchronous replication" in (diagnostic.message_primary or ""):
             record.info["unsafe_commit"] = True
 
@@ -139,8 +141,11 @@ def _prepare_postgresql(connection: Any, record: Any) -> None:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn a database that does not answer into `DatabaseUnavailable`, a deadlock into `Stale`, and a SQLite file that
-    is damaged into `StorageError`."""
+    """Turn driver errors into ours.
+
+    A database that does not answer becomes `DatabaseUnavailable`, a deadlock `Stale`, and a damaged SQLite file
+    `StorageError`.
+    """
     try:
         yield
     except (sa.exc.TimeoutError, sa.exc.DBAPIError) as error:
@@ -157,12 +162,12 @@ def translated() -> Iterator[None]:
 
 
 def unavailable(error: BaseException) -> DatabaseUnavailable:
-    """The error for a caller, for an error that `is_unavailable`."""
+    """Return the error for callers, for a driver error that `is_unavailable`."""
     return DatabaseUnavailable(_REFUSED.get(sqlstate_of(error) or "", ""))
 
 
 def is_unavailable(error: BaseException) -> bool:
-    """Whether the database is out of reach or takes no writes, rather than refusing this very statement."""
+    """Report whether the database is unreachable or takes no writes, rather than refusing this statement."""
     if isinstance(error, sa.exc.TimeoutError):
         return True
     cause = driver_error(error)
@@ -178,26 +183,26 @@ def is_unavailable(error: BaseException) -> bool:
 
 
 def is_refused(error: BaseException) -> bool:
-    """Whether this error proves that the transaction was not stored, even during a commit."""
+    """Report whether this error proves that the transaction was not stored, even during a commit."""
     return sqlstate_of(error) in _REFUSED
 
 
 def ends_connections(error: BaseException) -> bool:
-    """Whether all connections to the server are useless after this error."""
+    """Report whether all connections to the server are useless after this error."""
     return sqlstate_of(error) in _CONNECTION_IS_OVER
 
 
 def may_try_again(error: BaseException) -> bool:
-    """Whether the same transaction may succeed when it is run again from its start."""
+    """Report whether the same transaction may succeed if it is run again from its start."""
     return sqlstate_of(error) in _AGAIN
 
 
 def sqlstate_of(error: BaseException) -> str | None:
-    """The SQLSTATE of a PostgreSQL error, also inside SQLAlchemy's; None for any other error."""
+    """Return the SQLSTATE of a PostgreSQL error, also inside SQLAlchemy's; None for any other error."""
     state: str | None = getattr(driver_error(error), "sqlstate", None)
     return state
 
 
 def driver_error(error: BaseException) -> BaseException | None:
-    """The driver's own error inside SQLAlchemy's, or `error` itself."""
+    """Return the driver's own error inside SQLAlchemy's, or `error` itself."""
     return error.orig if isinstance(error, sa.exc.DBAPIError) else error

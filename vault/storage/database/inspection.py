@@ -94,7 +94,7 @@ def _columns(live: LiveSchema, table: Table, dialect: sa.Dialect) -> Iterator[st
 
 
 def _strange_columns(live: LiveSchema, table: Table) -> dict[str, LiveColumn]:
-    """The columns of the database that are not in `table`."""
+    """Return the columns of the database that are not in `table`."""
     return {name: column for name, column in live.columns[table.name].items() if name not in table.columns}
 
 
@@ -126,7 +126,7 @@ def _indexes(live: LiveSchema, table: Table, dialect: sa.Dialect, *, is_newer: b
     ours = {*map(_shape, table.indexes), *map(_shape, constraints)}
     names = {index.name for index in table.indexes}
     for name, shape in stored:
-        # Conditions of partial indexes are not compared, so there the name tells whether it is ours.
+        # The conditions of partial indexes are not compared. The name decides whether such an index is ours.
         if shape in ours and (not shape.is_partial or name in names):
             continue
         columns = ", ".join(shape.columns)

@@ -1,4 +1,4 @@
-"""Reads the schema that a database has: four statements, each over the database's own catalogue."""
+"""Reads the schema of a database with four statements over the database's own catalogue."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ class LiveSchema:
 
 
 def read_schema(connection: Connection) -> LiveSchema:
-    """The schema of the database."""
+    """Return the schema of the database."""
     if connection.dialect.name == "sqlite":
         statements = (_SQLITE_COLUMNS, _SQLITE_INDEXES, _SQLITE_FOREIGN_KEYS, _SQLITE_RULES)
     else:

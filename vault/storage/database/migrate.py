@@ -28,12 +28,12 @@ from vault.storage.signing.repository import Stale, describe_worker
 from vault.storage.tables import schema_readers
 
 _LOCK_NUMBER = 0x53524D31
-"""An arbitrary number ("SRM1") for PostgreSQL's advisory lock: two hosts may start at once."""
+"""An arbitrary number ("SRM1") for PostgreSQL's advisory lock, because two hosts may start at once."""
 
 _LOCK_WAIT_SECONDS = 3.0
 _TRIES = 8
 _PAUSE_SECONDS = 0.5
-"""The first pause between two tries; each next one is longer by this. All tries take less than a minute."""
+"""The first pause between two tries. Each later pause is longer by this. All tries take less than a minute."""
 
 _IN_THE_WAY = (
     "Other transactions held the tables for a minute, so the schema was not changed. Find the long ones with "
@@ -78,16 +78,17 @@ def _is_upgraded(engine: sa.Engine) -> bool:
 def _upgrade(connection: sa.Connection) -> None:
     if connection.dialect.name == "postgresql":
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(:number)"), {"number": _LOCK_NUMBER})
-        # While ALTER TABLE waits for its lock, all later readers of the table wait behind it. So give up and try again.
+        # While ALTER TABLE waits for its lock, all later readers of the table wait behind it. So give up soon and
+        # retry.
         connection.execute(sa.text(f"SET LOCAL lock_timeout = '{round(_LOCK_WAIT_SECONDS * 1000)}ms'"))
     state = schema_state(connection)
     if state == "newer":
         raise StorageError(newer_sentence(schema_revision(connection)))
     if state in ("empty", "older"):
-        # Name what was changed by hand before a migration fails on it.
+        # Report manual changes before a migration fails because of them.
         require_whole(connection)
         _run_migrations(connection)
-        # The migrations may have met a table of somebody else's. An error here undoes the whole transaction.
+        # A migration may have met a foreign table of the same name. An error here undoes the whole transaction.
         require_whole(connection)
         _refuse_old_workers(connection)
 
@@ -120,7 +121,7 @@ def _refuse_old_workers(connection: sa.Connection) -> None:
 
 
 def _make_private(path: Path) -> None:
-    """Make the file of a new embedded database for nobody else's eyes; SQLite gives its log the same mode."""
+    """Create the file of a new embedded database with mode 0600. SQLite gives its log the same mode."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.touch(mode=0o600)

@@ -15,9 +15,9 @@ _SIGNATURE = {"mac_key_id", "mac"}
 
 
 def newer_tables(connection: Connection, *, signed: bool = False) -> list[str]:
-    """The tables with rows that only a newer release knows, or only those with signed rows."""
+    """Return the tables with rows that only a newer release knows, or only those with signed rows."""
     if schema_state(connection) != "accepted":
-        # Then any other table belongs to the operator.
+        # Without a newer release, any other table belongs to the operator.
         return []
     columns = read_schema(connection).columns
     unknown = sorted(columns.keys() - metadata.tables.keys() - {"alembic_version"})

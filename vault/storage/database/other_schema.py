@@ -32,7 +32,7 @@ Step = Callable[[Part], Iterator[Part]]
 
 
 def as_here(schema: str, part: Part) -> Iterator[Part]:
-    """The rows of `part`, from an archive with the schema `schema`, as rows of this schema.
+    """Yield the rows of `part`, from an archive with the schema `schema`, as rows of this schema.
 
     Raises `StorageError` for values that only a newer release knows.
     """
@@ -45,8 +45,12 @@ def as_here(schema: str, part: Part) -> Iterator[Part]:
 
 
 def left_out(schema: str, columns: Mapping[str, Sequence[str]]) -> list[str]:
-    """The tables and columns of `schema` that an archive with these columns lacks, as a release older than its
-    database makes one. An archive with a newer schema must have all that this release knows."""
+    """Return the tables and columns of `schema` that an archive with these columns lacks.
+
+    A release older than its database makes such an archive. An archive with a newer schema must have everything that
+    this
+    release knows.
+    """
     tables = tables_at(schema).tables if is_older(schema) else metadata.tables
     kept = [table for name, table in sorted(tables.items()) if name not in LEFT_OUT]
     missing = [table.name for table in kept if table.name not in columns]
@@ -68,11 +72,11 @@ def _split_lock_flag(part: Part) -> Iterator[Part]:
 
 
 _STEPS: dict[int, Step] = {1: _split_lock_flag}
-"""Steps by the number of the schema that they convert from."""
+"""The steps by the schema number that they convert from."""
 
 
 def _completed(part: Part) -> Part:
-    """Add later columns of signed tables: their MACs are checked before the database fills in defaults."""
+    """Add later columns of signed tables, because MACs are checked before the database fills in defaults."""
     signed = SIGNED_TABLES.get(part.table)
     if signed is None:
         return part
@@ -82,7 +86,7 @@ def _completed(part: Part) -> Part:
 
 
 def _known(part: Part) -> Iterator[Part]:
-    """Drop a newer release's tables and columns if they are empty. Raises `StorageError` if they are not."""
+    """Drop a newer release's tables and columns if they are empty. Raises `StorageError` otherwise."""
     table = next((table for table in kept_tables() if table.name == part.table), None)
     if table is None:
         for _ in part.rows:

@@ -1,4 +1,4 @@
-"""The tables of an earlier schema, made by its migrations in memory. So nobody keeps a copy of them by hand."""
+"""The tables of an earlier schema. Its migrations make them in memory, so that no copy must be kept by hand."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FOLDER = Path(__file__).parent / "migrations"
 
 
 def alembic_config(connection: sa.Connection) -> Config:
-    """Alembic's settings, for migrations in the transaction of `connection`."""
+    """Return Alembic's settings for migrations in the transaction of `connection`."""
     config = Config()
     config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
@@ -26,7 +26,7 @@ def alembic_config(connection: sa.Connection) -> Config:
 
 @cache
 def tables_at(revision: str) -> sa.MetaData:
-    """The tables as the migration `revision` leaves them. Raises `StorageError` if there is no such migration."""
+    """Return the tables after the migration `revision`. Raises `StorageError` if there is no such migration."""
     engine, found = sa.create_engine("sqlite://"), sa.MetaData()
     try:
         with engine.begin() as connection:

@@ -33,7 +33,9 @@ _BY_SQLITE_NAME = {
 
 
 def schema_faults(storage: Storage) -> list[str]:
-    """What `serve` would refuse to start with, as sentences. It runs a few statements that lock no table."""
+    """Return the faults for which `serve` would not start, as sentences. It runs a few statements that lock no
+    table.
+    """
     with storage.read() as unit:
         if schema_state(unit.connection) not in USABLE:
             return ["The database has the schema of another release."]
@@ -41,13 +43,13 @@ def schema_faults(storage: Storage) -> list[str]:
 
 
 def revision(storage: Storage) -> str:
-    """The newest migration in the database."""
+    """Return the newest migration in the database."""
     with storage.read() as unit:
         return schema_revision(unit.connection)
 
 
 def write_something(storage: Storage, holder: str) -> None:
-    """Write a row and delete it, under the fence that every write of a value takes. Raises what the database raises.
+    """Write a row and delete it, under the same lock as every write of a value. Raises the database's errors.
 
     Each worker has its own row, so a frozen host does not block the checks of others.
     """
@@ -60,7 +62,7 @@ def write_something(storage: Storage, holder: str) -> None:
 
 
 def cause_of(error: Unavailable) -> str:
-    """Why a call to the database failed: one of the causes above."""
+    """Return why a call to the database failed: one of the causes above."""
     origin = error.__cause__
     if isinstance(origin, sa.exc.TimeoutError):
         # All connections are in use by calls that wait.

@@ -1,4 +1,4 @@
-"""Tells errors about the stored values from errors of the database itself."""
+"""Distinguishes errors about the stored values from errors of the database itself."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError, StatementError
 
 
 def is_about_the_rows(error: BaseException) -> bool:
-    """Whether the values caused `error`: too long, of a wrong type, or not text. Trying again will not help."""
+    """Report whether the values caused `error`: too long, of a wrong type, or not text. A retry does not help."""
     if isinstance(error, StatementError) and error.orig is not None:
         error = error.orig
     if isinstance(error, DBAPIError):

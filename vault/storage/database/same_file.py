@@ -1,6 +1,6 @@
-"""Whether a SQLite database's file is still the one that this process opened.
+"""Detects that a SQLite database file is no longer the one that this process opened.
 
-SQLite goes on with a file that was deleted or moved away: it takes writes that nobody will ever read again.
+SQLite continues to use a file that was deleted or moved away, and its writes would be lost.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _file_of(url: URL) -> str | None:
 
 
 class SameFile:
-    """The identity of a database file, taken at its first use."""
+    """The identity of a database file, recorded at its first use."""
 
     def __init__(self, url: URL) -> None:
         name = _file_of(url)
@@ -59,7 +59,7 @@ class SameFile:
         self._first: tuple[int, int] | None = None
 
     def require(self) -> None:
-        """Raise `DatabaseUnavailable` where the path leads to another file by now, or to none."""
+        """Raise `DatabaseUnavailable` if the path now leads to another file or to none."""
         if self._path is None:
             return
         found = None

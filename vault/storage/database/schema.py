@@ -32,7 +32,7 @@ _REVISION_MOST = 32
 
 
 def schema_revision(connection: Connection) -> str:
-    """The newest migration in the database; empty if there is no schema."""
+    """Return the newest migration in the database, or "" if there is no schema."""
     # Look for the table first: on PostgreSQL, a failed statement would abort the current transaction.
     if not inspect(connection).has_table("alembic_version"):
         return ""
@@ -48,7 +48,7 @@ def is_older(revision: str) -> bool:
 
 
 def schema_state(connection: Connection) -> str:
-    """`empty`, `older`, `current`, `accepted` or `newer`, as in the table above."""
+    """Return `empty`, `older`, `current`, `accepted` or `newer`, as in the table above."""
     revision = schema_revision(connection)
     if revision in ("", SCHEMA):
         return "current" if revision else "empty"
@@ -58,7 +58,7 @@ def schema_state(connection: Connection) -> str:
 
 
 def require_usable(connection: Connection) -> str:
-    """`current` or `accepted`. Raises `StorageError`, which says what to do, in any other state."""
+    """Return `current` or `accepted`. Raises `StorageError`, which says what to do, for any other state."""
     state = schema_state(connection)
     if state == "newer":
         raise StorageError(newer_sentence(schema_revision(connection)))
@@ -84,7 +84,7 @@ def require_whole(connection: Connection) -> None:
 
 
 def newer_sentence(revision: str) -> str:
-    """What to do about a newer schema that this release must not use."""
+    """Return what to do about a newer schema that this release must not use."""
     if _SEVERAL in revision:
         return (
             f"The table alembic_version names several schemas at once ({revision}), so it was changed by hand. Leave "
@@ -102,7 +102,7 @@ def _plain(revision: str) -> str:
 
 
 def _oldest_reader(connection: Connection, revision: str) -> int:
-    """The oldest migration that a release must know to use `revision`; above our own if none is stored."""
+    """Return the oldest migration that a release must know to use `revision`; above our own if none is stored."""
     if not inspect(connection).has_table(schema_readers.name):
         return SCHEMA_NUMBER + 1
     reader = select(schema_readers.c.oldest_reader).where(schema_readers.c.revision == revision)

@@ -1,4 +1,4 @@
-"""INSERT … ON CONFLICT, which SQLite and PostgreSQL both speak and SQLAlchemy keeps in their dialects."""
+"""INSERT … ON CONFLICT, which SQLite and PostgreSQL support and SQLAlchemy has only in their dialects."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 
 def upsert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
-    """The dialect's INSERT for `table`, which has `on_conflict_do_update` and `on_conflict_do_nothing`."""
+    """Return the dialect's INSERT for `table`, with `on_conflict_do_update` and `on_conflict_do_nothing`."""
     return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)

@@ -1,1 +1,1 @@
-"""Sealed records on this host's own disk, until they are in the database."""
+"""Package spool stores sealed records on this host's disk until they are in the database."""

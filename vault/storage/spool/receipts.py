@@ -1,11 +1,11 @@
-"""Receipts: what is on its way to the disk, and who waits for it to be there.
+"""Receipts: an answer waits until the disk has its records, without blocking a thread.
 
     thread ─ record ─► batch ─────────► disk ─┐
-       └ makes the answer ─► held back ───────┴─► the answer leaves
+       └ makes the answer ─► held back ───────┴─► the answer is sent
 
-Whoever has nothing better to do waits for the batch. Within `hold`, nobody does: the thread goes on, and whoever sends
-the answer holds it back until all of its receipts are settled. So a slow disk takes no threads from those who compute:
-with one that needs 5 ms for a write, 32 clients were answered 1,026 reads a second instead of 526. With one that needs
+By default, a thread waits for the batch. Within `hold` it continues, and the sender of the answer holds it back until
+all of its receipts are settled. So a slow disk does not block threads:
+with a disk that needs 5 ms for a write, 32 clients got 1,026 reads a second instead of 526. With a disk that needs
 0.1 ms it makes no difference.
 """
 
@@ -18,11 +18,11 @@ from contextvars import ContextVar
 from vault.crypto import SealedBlob
 
 Settled = Callable[[bool], object]
-"""Is told whether the records are on the disk."""
+"""A function that is called with whether the records are on the disk."""
 
 
 class Batch:
-    """Records that go to the disk together, and how that went. The first to come writes for all."""
+    """Records that are written to disk together, and the result. The first thread to come writes for all."""
 
     __slots__ = ("_calls", "_is_settled", "_lock", "is_stored", "records", "size")
 
@@ -35,7 +35,7 @@ class Batch:
         self._calls: list[Settled] = []
 
     def settle(self, *, is_stored: bool) -> None:
-        """The records are on the disk, or never will be."""
+        """Store the result: the records are on the disk, or never will be."""
         with self._lock:
             self.is_stored = is_stored
             self._is_settled.set()
@@ -43,12 +43,12 @@ class Batch:
             call(is_stored)
 
     def wait(self) -> bool:
-        """Whether the records are on the disk, once that is known."""
+        """Wait for the result. Returns whether the records are on the disk."""
         self._is_settled.wait()
         return self.is_stored
 
     def then(self, call: Settled) -> None:
-        """Make `call` once that is known: in the thread that has written, or at once."""
+        """Call `call` with the result: in the thread that has written, or at once if the result is known."""
         with self._lock:
             if not self._is_settled.is_set():
                 self._calls.append(call)
@@ -60,14 +60,14 @@ _HELD: ContextVar[list[Batch] | None] = ContextVar("held_receipts", default=None
 
 
 def hold() -> list[Batch]:
-    """From now on, whatever is recorded in this context puts its receipt into this list, and does not wait."""
+    """Make all later records of this context put their receipts into this list instead of waiting."""
     receipts: list[Batch] = []
     _HELD.set(receipts)
     return receipts
 
 
 def is_held(receipt: Batch) -> bool:
-    """Whether somebody else waits for the receipt, who has it now."""
+    """Report whether `hold` took over the receipt, so that the caller need not wait."""
     receipts = _HELD.get()
     if receipts is None:
         return False
@@ -76,7 +76,7 @@ def is_held(receipt: Batch) -> bool:
 
 
 def when_settled(receipts: Sequence[Batch], call: Settled) -> None:
-    """Make `call` once all receipts are settled, or one of them is lost."""
+    """Call `call` once all receipts are settled, or one of them has failed."""
     if not receipts:
         call(True)
         return

@@ -1,13 +1,13 @@
-"""The spool: sealed records on this host's own disk, there before an answer leaves, and in the database a moment later.
+"""The spool: sealed records on this host's disk. They are there before an answer is sent, and soon in the database.
 
     spool/<instance id>/<random>.spool     one or two files of each worker (see `spool_file.py`)
     spool/<instance id>/set-aside/         files with records that the database could not take
 
-A worker appends to one file while a job drains the other. Whoever comes first writes for all who came meanwhile; nobody
-lingers for more, because with half a millisecond or a whole one no more reads were answered in a second.
+A worker appends to one file while a job drains the other. The first thread writes for all that came meanwhile. It
+does not wait for more: a wait of half a millisecond or one did not increase the reads per second.
 
-Each file is locked by the worker that made it. One whose lock is free was left behind by a worker that died, and any
-other drains it; a record that is torn at its end was never answered for.
+Each file is locked by the worker that made it. A file with a free lock was left by a dead worker, and any other
+worker drains it. A torn record at its end belongs to a read that was never answered.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from vault.storage.spool.spool_file import BLOB_MOST_BYTES, HEADER_BYTES, RECORD
 log = structlog.get_logger(__name__)
 
 _ROOM_BYTES = 64 << 10
-"""Room for about two hundred reads. Without it a worker is not ready."""
+"""Room for about two hundred reads. A worker with less is not ready."""
 _CLOSED_MOST = 2
-"""While the database is away, two files wait for it and a third grows: there is no use in a file for each try."""
+"""While the database is down, two files wait for it and a third grows. More files would not help."""
 
 
 class Spool:
-    """This process's files, and what others have left behind. Nothing is opened before the first record."""
+    """This process's files, and files that other workers have left. Nothing is opened before the first record."""
 
     def __init__(self, directory: Path, most_bytes: int) -> None:
         self._directory = directory
@@ -50,7 +50,7 @@ class Spool:
         self._foreign: set[Path] = set()
 
     def append(self, record_id: bytes, blob: SealedBlob) -> Batch:
-        """Store one record; when this returns it is on the disk, unless its receipt is held (see `receipts.py`).
+        """Store one record. It is on the disk when this returns, unless its receipt is held (see `receipts.py`).
 
         Raises `AuditUnavailable`.
         """
@@ -66,7 +66,7 @@ class Spool:
             leads = len(batch.records) == 1
         if leads:
             with self._writing:
-                # The disk is free: whoever has come until now is written together with this.
+                # The disk is free. Write everything that has come until now together.
                 with self._gathering:
                     self._batch = Batch()
                 self._write(batch)
@@ -77,7 +77,7 @@ class Spool:
         return batch
 
     def take(self) -> list[SpoolFile]:
-        """The files to drain: of this process. Give each back by `drained`."""
+        """Return the files of this process to drain. Give each back with `drained`."""
         with self._writing:
             has_room = len(self._closed) < _CLOSED_MOST
             if has_room and self._current is not None and self._current.end > HEADER_BYTES:
@@ -86,7 +86,7 @@ class Spool:
             return list(self._closed)
 
     def drained(self, file: SpoolFile) -> None:
-        """All that a file held is stored elsewhere."""
+        """Mark a file whose records are all stored elsewhere."""
         with self._writing:
             self._closed.remove(file)
             if self._spare is None and file.is_sound:
@@ -100,7 +100,7 @@ class Spool:
         file.remove()
 
     def left_behind(self) -> Iterator[SpoolFile]:
-        """Files of workers that have died. Remove each when it is drained, or close it."""
+        """Yield files of dead workers. Remove each one after draining it, or close it."""
         own = {file.path for file in (self._current, self._spare, *self._closed) if file is not None}
         for path in sorted(self._directory.glob(f"*{SUFFIX}")):
             if path in own or path in self._foreign or (file := SpoolFile.adopt(path)) is None:
@@ -108,15 +108,15 @@ class Spool:
             if file.is_known:
                 yield file
                 continue
-            # A release that knows the format, or a person, can still bring it in. Deleting it would lose reads.
+            # A release that knows the format, or a person, can still import it. Deleting it would lose reads.
             file.close()
             self._foreign.add(path)
             log.warning("audit_spool_left_alone", file=path.name, reason="another format, or too damaged to search")
 
     def set_aside(self, file: SpoolFile, reasons: Mapping[str, int]) -> None:
-        """Keep a drained file that holds records which cannot be stored. `reasons` counts them by their errors.
+        """Keep a drained file with records that cannot be stored. `reasons` counts them by their errors.
 
-        The whole file is moved at once: a file for each record cost a sync for each. Raises `OSError`.
+        The whole file is moved at once: one file for each record would cost one sync each. Raises `OSError`.
         """
         self._kept.add(file)
         with self._writing:
@@ -134,7 +134,7 @@ class Spool:
             self._current.make_room(_ROOM_BYTES)
 
     def waiting_bytes(self) -> int:
-        """How much lies here that is not in the database yet, to the last batch."""
+        """Return how many bytes, up to the last batch, are not in the database yet."""
         return sum(file.end for file in (self._current, *self._closed) if file is not None)
 
     def set_aside_bytes(self) -> int:
@@ -142,7 +142,7 @@ class Spool:
         return self._kept.size()
 
     def close(self) -> None:
-        """Let go of all files; what is empty is deleted, and what is not will be found by the next worker."""
+        """Close all files. Empty ones are deleted, and the next worker finds the others."""
         for file in (self._current, self._spare, *self._closed):
             if file is not None and file.end == HEADER_BYTES:
                 file.remove()
@@ -166,12 +166,12 @@ class Spool:
             is_stored = True
         except OSError as error:
             self._set_aside()
-            log.error("audit_spool_failed", error=str(error))  # noqa: TRY400 - the system's own sentence says it all.
+            log.error("audit_spool_failed", error=str(error))  # noqa: TRY400 - its own text is enough.
         finally:
             batch.settle(is_stored=is_stored)
 
     def _set_aside(self) -> None:
-        """Write no more to a file that has failed; what it holds is drained all the same."""
+        """Stop writing to a file after a failure. Its records are still drained."""
         if self._current is not None and not self._current.is_sound:
             self._closed.append(self._current)
             self._current = None

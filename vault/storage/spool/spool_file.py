@@ -3,8 +3,8 @@
     file   = "SRMSPL1\\n" ‖ epoch (8) ‖ record … ‖ zeros
     record = u32 length of the blob ‖ u32 CRC-32 of epoch ‖ id ‖ blob ‖ id (16) ‖ blob
 
-A file that is drained gets a new epoch, which makes all that it held worthless, and is written from its start again.
-Its blocks are on the disk already, so a record costs one write that changes no metadata.
+A drained file gets a new epoch, which makes its old records invalid, and is written from its start again.
+Its blocks are already allocated, so a record costs one write that changes no metadata.
 """
 
 from __future__ import annotations
@@ -34,24 +34,26 @@ HEADER_BYTES = len(_MAGIC) + _EPOCH_BYTES
 RECORD = struct.Struct(">II16s")
 BLOB_MOST_BYTES = 1 << 20
 _STEP_BYTES = 1 << 20
-"""A file grows by a mebibyte of zeros: about three thousand reads."""
+"""A file grows in steps of a mebibyte of zeros, for about three thousand reads."""
 _KEPT_BYTES = 8 * _STEP_BYTES
-"""What a file has grown beyond this is given back when it starts again."""
+"""A file that has grown beyond this is cut to this size when it starts again."""
 SUFFIX = ".spool"
 _LIKELY = re.compile(rb"\x00\x00(?:\x00[^\x00]|[^\x00].).{20}", re.DOTALL)
-"""What can be the start of a record of less than 64 KiB, judged by its length field."""
+"""Bytes that may start a record of less than 64 KiB, judged by its length field."""
 _PAGE_BYTES = 64 << 10
 _WORK_MOST = 6 << 30
-"""What the searches through one file may cost, about five seconds. One that began anew on 8 MiB of old records costs
-up to 3.5 GiB: each of these looks like two records, of which one is about 60 KiB long. A file that needs more was
-made to waste time."""
+"""The cost limit for all searches through one file, about five seconds. A restarted file with 8 MiB of old records
+costs up
+to 3.5 GiB: each old record looks like two, one of them about 60 KiB long. A file that needs more was made to waste
+time.
+"""
 _WORK_OF_BYTE = 32
 _WORK_OF_TRY = 8192
-"""What it costs to search a byte, and to try a place that looks like a record, where hashing a byte costs 1."""
+"""The cost of searching one byte, and of trying a possible start of a record. Hashing one byte costs 1."""
 
 
 class _TooDamaged(Exception):
-    """The next whole record was not found within the bounds of a search."""
+    """The search found no whole record within its cost limit."""
 
 
 class SpoolFile:
@@ -67,7 +69,7 @@ class SpoolFile:
         self.is_known = True
         """Whether the file has this format, or is empty. Any other file is a newer release's."""
         self._descriptor = descriptor
-        # A file that nobody closes is let go of with its object, and then found by whoever looks for those.
+        # A file that is not closed is released with its object. Another worker then finds and drains it.
         self._let_go = weakref.finalize(self, os.close, descriptor)
         self._prepared = 0
         self._seed = 0
@@ -75,14 +77,14 @@ class SpoolFile:
 
     @classmethod
     def create(cls, directory: Path) -> SpoolFile:
-        """A new file, locked by this process. Raises `OSError`."""
+        """Create a file, locked by this process. Raises `OSError`."""
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         name = secrets.token_hex(16)
         hidden = directory / f".{name}.new"
         descriptor = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_DSYNC | os.O_NOFOLLOW, 0o600)
         made = cls(directory / f"{name}{SUFFIX}", descriptor)
         try:
-            # It gets its name only when it is locked: nobody may take it for one that was left behind.
+            # Lock it before it gets its name, so that no other worker takes it for an abandoned file.
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             made.restart()
             hidden.rename(made.path)
@@ -95,7 +97,7 @@ class SpoolFile:
 
     @classmethod
     def adopt(cls, path: Path) -> SpoolFile | None:
-        """A file that a dead worker has left behind; None for one whose worker lives, or that is gone."""
+        """Lock and return a file of a dead worker; None if its worker lives or the file is gone."""
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_DSYNC | os.O_NOFOLLOW)
         except OSError:
@@ -113,7 +115,7 @@ class SpoolFile:
         return found
 
     def restart(self) -> None:
-        """Begin anew: what the file held is nothing from now on. Raises `OSError`."""
+        """Start again: the old records become invalid. Raises `OSError`."""
         if os.fstat(self._descriptor).st_nlink == 0:
             raise FileNotFoundError(errno.ENOENT, "Somebody deleted the file.")
         if self._prepared > _KEPT_BYTES:
@@ -125,7 +127,7 @@ class SpoolFile:
         self._seed, self.end, self.is_new = zlib.crc32(epoch), HEADER_BYTES, True
 
     def write(self, records: list[tuple[bytes, SealedBlob]]) -> None:
-        """Append records; when this returns they are on the disk. Raises `OSError`."""
+        """Append records. They are on the disk when this returns. Raises `OSError`."""
         parts: list[bytes] = []
         for record_id, blob in records:
             parts += (RECORD.pack(len(blob), zlib.crc32(blob, zlib.crc32(record_id, self._seed)), record_id), blob)
@@ -134,7 +136,7 @@ class SpoolFile:
             self._prepare(self.end + len(data))
             write_all(self._descriptor, data, self.end)
         except OSError:
-            # After a failed sync nobody knows what is on the disk: nothing more is written here.
+            # After a failed sync, the content of the disk is unknown, so write no more to this file.
             self.is_sound = False
             raise
         self.end += len(data)
@@ -144,7 +146,7 @@ class SpoolFile:
         self._prepare(self.end + size)
 
     def records(self) -> Iterator[tuple[bytes, bytes]]:
-        """Id and blob of each record, in order; one that was damaged on the disk is left out, and told of."""
+        """Yield id and blob of each record, in order. Damaged records are skipped and logged."""
         damaged = 0
         try:
             for record_id, blob, is_whole, _ in self._scan(self.end):
@@ -181,7 +183,7 @@ class SpoolFile:
         self.close()
 
     def close(self) -> None:
-        """Let go of the file, and of its lock."""
+        """Close the file and release its lock."""
         self._let_go()
 
     def _copy(self, target: Path) -> None:
@@ -201,19 +203,19 @@ class SpoolFile:
             self._prepared += _STEP_BYTES
 
     def _find_end(self) -> None:
-        """The end of the last whole record: a record behind a damaged one still counts, a torn tail does not."""
+        """Find the end of the last whole record. A record after a damaged one counts; a torn end does not."""
         header = os.pread(self._descriptor, HEADER_BYTES, 0)
         self._seed = zlib.crc32(header[len(_MAGIC) :])
-        # A worker that died while making the file leaves zeros.
+        # A worker that died while creating the file leaves zeros.
         self.is_known = header.startswith(_MAGIC) or not any(header)
         if header.startswith(_MAGIC):
             size = os.fstat(self._descriptor).st_size
             self.end = max((end for *_, is_whole, end in self._scan(size) if is_whole), default=HEADER_BYTES)
 
     def _scan(self, end: int) -> Iterator[tuple[bytes, bytes, bool, int]]:
-        """The id and blob of each record, whether it is whole, and where it ends.
+        """Yield id and blob of each record, whether it is whole, and its end.
 
-        The length of a damaged record cannot be trusted, so the next whole record is searched for.
+        The length field of a damaged record cannot be trusted, so this searches for the next whole record.
         """
         start, self._work = HEADER_BYTES, 0
         with os.fdopen(os.dup(self._descriptor), "rb", buffering=_STEP_BYTES) as file:
@@ -232,7 +234,7 @@ class SpoolFile:
                 start = following
 
     def _record_at(self, file: BinaryIO, start: int, end: int) -> tuple[bytes, bytes, int] | None:
-        """The id, blob and end of the record at `start`; None if there is no whole record."""
+        """Return the id, blob and end of the record at `start`; None if there is no whole record."""
         length, checksum, record_id = RECORD.unpack(_read_at(file, start, RECORD.size))
         stop = start + RECORD.size + length
         if not 0 < length <= BLOB_MOST_BYTES or stop > end:
@@ -242,7 +244,7 @@ class SpoolFile:
         return (record_id, blob, stop) if is_whole else None
 
     def _next_whole(self, file: BinaryIO, start: int, end: int) -> int | None:
-        """Where the first whole record from `start` on begins. Raises `_TooDamaged`."""
+        """Return the start of the first whole record at or after `start`. Raises `_TooDamaged`."""
         while start + RECORD.size < end:
             # Pages overlap by the size of a header, so that no header is missed.
             page = _read_at(file, start, min(_PAGE_BYTES + RECORD.size, end - start))

@@ -1,1 +1,1 @@
-"""Reads and changes that go over many rows, and the reads of the hot path."""
+"""Package walks reads and changes many rows, and has the reads of the hot path."""

@@ -1,7 +1,7 @@
-"""The reads of the hot path: a credential, and an environment with the layers beneath it; one statement each.
+"""Reads of the hot path: a credential, and an environment with the layers below it, in one statement each.
 
-They are written in Core, compiled once, and run on the driver's own connections (see `driver.py`). What comes back is
-looked up whole among the rows whose MACs were checked before: the very same values need no second check.
+They are written in SQLAlchemy Core, compiled once, and run on the driver's connections (see `driver.py`). A result is
+looked up among the rows whose MACs were checked before: the same values need no second check.
 """
 
 from __future__ import annotations
@@ -36,14 +36,16 @@ _MEMO_BYTES = 8 * 1024 * 1024
 
 
 class Facts(SimpleNamespace):
-    """A checked row: its columns are attributes. Many requests share one, so nobody may change it."""
+    """A checked row, with its columns as attributes. Many requests share it, so it cannot be changed."""
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise TypeError("A checked row stays as it was checked.")
 
 
 class Layer(NamedTuple):
-    """One environment with its current revision and the keys that open it; all but the first may be absent."""
+    """One environment with its current revision and the keys that open it. Everything except the first may be
+    missing.
+    """
 
     environment: Facts
     revision: Facts | None
@@ -70,7 +72,7 @@ class HotReads:
         self._by_id = _layers_reader(storage, environments.c.id)
 
     def token(self, token_id: str) -> tuple[Facts, User, list[Facts], int | None] | None:
-        """The token with this id, its user, its grants, and when it was last used."""
+        """Return the token with this id, its user, its grants, and when it was last used."""
         rows = self._token.run(id=token_id)
         if not rows:
             return None
@@ -78,13 +80,13 @@ class HotReads:
         return token, user, [parts[2] for parts, _ in rows if parts[2] is not None], last_used_us
 
     def session(self, session_id: str) -> tuple[Facts, User] | None:
-        """The session with this id and its user."""
+        """Return the session with this id and its user."""
         for parts, _ in self._session.run(id=session_id):
             return parts
         return None
 
     def layers(self, owner_id: str, reference: str, *, by_id: bool) -> tuple[Layer | None, Layer | None]:
-        """The environment called `reference` where it is living, and the owner's globals."""
+        """Return the environment `reference`, if it is not deleted, and the owner's globals."""
         statement = self._by_id if by_id else self._by_name
         named = beneath = None
         for (environment, revision, data_key, user_key), (blob,) in statement.run(owner=owner_id, reference=reference):
@@ -97,7 +99,7 @@ class HotReads:
 
 
 class _Statement(Generic[P]):
-    """A compiled statement, and how its columns fall into signed rows; what stands behind these is not signed."""
+    """A compiled statement, and how its columns form signed rows. Columns after these are not signed."""
 
     def __init__(self, storage: Storage, statement: Select[Any] | CompoundSelect[Any], parts: Sequence[_Part]) -> None:
         self._storage = storage
@@ -113,7 +115,7 @@ class _Statement(Generic[P]):
         self._checked_by: RowSigner | None = None
 
     def run(self, **parameters: str) -> list[tuple[P, Sequence[Any]]]:
-        """Each row as its checked parts, and what stands behind them. Raises `MacError`, `DatabaseUnavailable`."""
+        """Return each row as its checked parts and the remaining columns. Raises `MacError`, `DatabaseUnavailable`."""
         values: Any = parameters
         if self._positions is not None:
             values = [parameters[name] for name in self._positions]
@@ -139,7 +141,7 @@ class _Statement(Generic[P]):
             values = row[start : start + len(signed.order)]
             start += len(values)
             if values[0] is None:
-                # An outer join found nothing.
+                # The outer join found no row.
                 parts.append(None)
                 continue
             signer.verify(signed, values)
@@ -191,7 +193,7 @@ def _layers_reader(storage: Storage, reference: Column[Any]) -> _Statement[_Laye
 
 
 def _layers_statement(match: ColumnElement[bool]) -> CompoundSelect[Any]:
-    # Two arms rather than an OR: each uses the index of living environments, whatever their number.
+    # Use two arms instead of OR: each uses the index of living environments, for any number of them.
     named = _layer().where(environments.c.kind == literal_column("'environment'"), match)
     beneath = _layer().where(environments.c.kind == literal_column("'globals'"))
     return union_all(named, beneath)

@@ -1,7 +1,8 @@
-"""Walks over keys and what they seal, for rotation. The query is the state: it starts again after any crash.
+"""Walks over keys and the blobs that they seal, for rotation. The query is the state, so a walk continues after any
+crash.
 
-Nothing is remembered of what is done: a row that is not done yet still names the old key. Rows are changed many at a
-time by compare-and-swap on their version, so that a walk runs beside writers and beside another walk.
+Progress is not stored: a row that is not done still names the old key. Rows are changed many at a time by
+compare-and-swap on their version, so a walk runs beside writers and beside another walk.
 """
 
 from __future__ import annotations
@@ -37,17 +38,19 @@ from vault.storage.tables import (
 from vault.storage.unit_of_work import UnitOfWork
 
 Change = tuple[R, Mapping[str, Any]]
-"""A row as it was read, and the columns that it gets."""
+"""A row as it was read, and its new column values."""
 
 
 def change_many(unit: UnitOfWork, repository: type[AnyRepository], changes: Sequence[Change[R]]) -> None:
-    """Change rows that were read before, and sign them again. Raises `Stale` when one of them has changed since."""
+    """Change rows that were read before, and sign them again. Raises `Stale` if one has changed since."""
     _write_many(unit, repository, changes, versions=1)
 
 
 def sign_many(unit: UnitOfWork, repository: type[AnyRepository], records: Sequence[SignedRow | Record]) -> None:
-    """Sign rows again that stay as they are, with the same version: a login that is under way must not take them for
-    changed. Raises `Stale` when one of them has changed since."""
+    """Sign unchanged rows again, without a new version, so that a login in progress does not see a change.
+
+    Raises `Stale` if one has changed since.
+    """
     _write_many(unit, repository, [(record, {}) for record in records], versions=0)
 
 
@@ -75,12 +78,12 @@ def _write_many(
 
 
 def _update(unit: UnitOfWork, table: Table, parameters: Sequence[Mapping[str, Any]]) -> int:
-    """Set `new_…` where `old_…` are still as they were; how many rows that were."""
+    """Set `new_…` in rows where `old_…` is unchanged. Returns how many rows."""
     names = list(parameters[0])
     if unit.connection.dialect.name != "postgresql":
         given: Mapping[str, Any] = {name: bindparam(name) for name in names}
         return unit.connection.execute(_set_where(table, given), parameters).rowcount
-    # One statement over arrays: it takes a third of the time that one for each row does.
+    # One statement over arrays takes a third of the time of one statement for each row.
     types = {name: table.c[name[4:]].type for name in names}
     arrays = [bindparam(name, type_=ARRAY(types[name])) for name in names]
     rows = func.unnest(*arrays).table_valued(*(column(name, types[name]) for name in names), name="rows")
@@ -95,12 +98,12 @@ def _set_where(table: Table, given: Mapping[str, Any]) -> Update:
 
 
 def unchanged(unit: UnitOfWork, repository: type[AnyRepository], records: Sequence[SignedRow | Record]) -> set[Any]:
-    """The ids of those rows that are still as they were read; they are held until the transaction ends."""
+    """Return the ids of rows that are unchanged since they were read. They are locked until the transaction ends."""
     table = repository.signed.table
     (name,) = repository.signed.key_names
     read = {repository.id_of(record): record.row_version for record in records}
     statement = select(table.c[name], table.c.row_version).where(table.c[name].in_(list(read)))
-    # In order of id, as all who lock several do.
+    # Lock in order of id, like all code that locks several rows.
     now = {row[0]: row[1] for row in unit.connection.execute(statement.order_by(table.c[name]).with_for_update())}
     return {key for key, version in read.items() if now.get(key) == version}
 
@@ -108,8 +111,10 @@ def unchanged(unit: UnitOfWork, repository: type[AnyRepository], records: Sequen
 def of_older_format(
     unit: UnitOfWork, repository: type[AnyRepository], number: int, after: Any, limit: int
 ) -> list[Record]:
-    """Rows of a format older than `number`, in order of id, after the id `after`. Their MACs are not checked, and they
-    have only the columns that a MAC covers."""
+    """Return rows of formats older than `number`, in order of id, after the id `after`.
+
+    Their MACs are not checked, and they have only the columns that a MAC covers.
+    """
     signed = repository.signed
     (name,) = signed.key_names
     key = signed.table.c[name]
@@ -120,62 +125,62 @@ def of_older_format(
 
 
 def references(unit: UnitOfWork) -> dict[str, int]:
-    """How many user keys each version of the master key wraps, by its id."""
+    """Return how many user keys each version of the master key wraps, by the version's id."""
     statement = select(user_keys.c.master_key_id, func.count().label("wrapped")).group_by(user_keys.c.master_key_id)
     return {row.master_key_id: row.wrapped for row in unit.connection.execute(statement)}
 
 
 def outdated_versions(unit: UnitOfWork, version: int) -> list[int]:
-    """The versions before `version` that there are, the oldest first."""
+    """Return the existing versions before `version`, the oldest first."""
     return [row.version for row in unit.master_keys.list() if row.version < version]
 
 
 def count_outdated(unit: UnitOfWork, version: int) -> int:
-    """How many user keys are wrapped by a version before this one."""
+    """Return how many user keys are wrapped by a version before this one."""
     return unit.connection.execute(
         select(func.count()).select_from(user_keys).where(user_keys.c.master_version < version)
     ).scalar_one()
 
 
 def outdated_user_keys(unit: UnitOfWork, version: int, after: str, limit: int) -> list[Record]:
-    """User keys that exactly this version wraps, in order of id, behind `after`."""
-    # One version at a time: the index has them in this very order.
+    """Return user keys that this version wraps, in order of id, after the id `after`."""
+    # Select one version at a time: the index has this order.
     statement = select(user_keys).where(user_keys.c.master_version == version, user_keys.c.id > after)
     return unit.user_keys.all(statement.order_by(user_keys.c.id).limit(limit))
 
 
 def data_keys_under(unit: UnitOfWork, user_key_id: str) -> list[Record]:
-    """The data keys that this user key wraps."""
+    """Return the data keys that this user key wraps."""
     return unit.data_keys.all(select(data_keys).where(data_keys.c.user_key_id == user_key_id))
 
 
 def users_with_key_before(unit: UnitOfWork, created_us: int, after: str, limit: int) -> list[str]:
-    """The ids of users whose active key was made before a moment, in order, behind `after`."""
+    """Return the ids of users whose active key was made before a time, in order, after the id `after`."""
     old = (user_keys.c.state == "active") & (user_keys.c.created_us < created_us) & (user_keys.c.owner_id > after)
     statement = select(user_keys.c.owner_id).where(old).order_by(user_keys.c.owner_id).limit(limit)
     return [row.owner_id for row in unit.connection.execute(statement)]
 
 
 def data_keys_before(unit: UnitOfWork, created_us: int, after: str, limit: int) -> list[Record]:
-    """Active data keys that were made before a moment, in order of id, behind `after`."""
+    """Return active data keys that were made before a time, in order of id, after the id `after`."""
     old = (data_keys.c.state == "active") & (data_keys.c.created_us < created_us) & (data_keys.c.id > after)
     return unit.data_keys.all(select(data_keys).where(old).order_by(data_keys.c.id).limit(limit))
 
 
 def idle_data_keys(unit: UnitOfWork, limit: int) -> list[Record]:
-    """Retired data keys that seal nothing any more."""
+    """Return retired data keys that seal nothing any more."""
     sealed = select(revisions.c.id).where(revisions.c.data_key_id == data_keys.c.id).exists()
     return unit.data_keys.all(select(data_keys).where(data_keys.c.state == "retired", ~sealed).limit(limit))
 
 
 def credentials_under(unit: UnitOfWork, system_key_ids: Sequence[str], limit: int) -> list[Credential]:
-    """Credentials that one of these system keys seals."""
+    """Return credentials that one of these system keys seals."""
     statement = select(credentials).where(credentials.c.user_key_id.in_(system_key_ids))
     return unit.credentials.all(statement.order_by(credentials.c.id).limit(limit))
 
 
 def is_sealing(unit: UnitOfWork, system_key_id: str) -> bool:
-    """Whether anything stored is sealed under this system key."""
+    """Report whether anything stored is sealed by this system key."""
     return any(
         unit.connection.execute(
             select(table.c.user_key_id).where(table.c.user_key_id == system_key_id).limit(1)

@@ -1,4 +1,4 @@
-"""Walks over all that was made or signed before a moment, for a reseal. As in `key_walk.py`, the query is the state."""
+"""Walks over everything made or signed before a time, for a reseal. As in `key_walk.py`, the query is the state."""
 
 from __future__ import annotations
 
@@ -26,16 +26,18 @@ from vault.storage.tables.live import sync_tickets
 from vault.storage.unit_of_work import UnitOfWork
 
 ANSWERS = {"idempotency": idempotency, "wrapping": wrapped_answers}
-"""Sealed answers, by the purpose in their context."""
+"""Tables of sealed answers, by the purpose in their context."""
 
 
 ENDED = (challenges, oauth_codes, sync_tickets, access_tokens, refresh_families)
-"""What a reseal deletes at once: half a login, and what was promised to whoever may have seen a key. Refresh tokens go
-with their families; sessions end with an entry in the audit."""
+"""Rows that a reseal deletes at once: logins in progress, and promises to callers that may have seen a key. Refresh
+tokens
+are deleted with their families. Sessions end with an entry in the audit.
+"""
 
 
 def repositories() -> tuple[type[AnyRepository], ...]:
-    """Every table of signed rows but the state's, which is one row and signed last; the audit's own among them."""
+    """Every table of signed rows, including the audit's, except the state's, whose single row is signed last."""
     return tuple(each for each in every_repository() if each.signed.table.name != "vault_state")
 
 
@@ -47,8 +49,10 @@ def every_repository() -> tuple[type[AnyRepository], ...]:
 def signed_before(
     unit: UnitOfWork, repository: type[AnyRepository], mac_key_id: str, after: Any, limit: int
 ) -> list[Record]:
-    """Rows that another key than this one has signed, in order of their id, behind `after`; without their blobs
-    where the MAC leaves those out."""
+    """Return rows that another key than this one has signed, in order of id, after the id `after`.
+
+    Blobs are left out if the MAC does not cover them.
+    """
     signed = repository.signed
     (name,) = signed.key_names
     key = signed.table.c[name]
@@ -62,7 +66,9 @@ def signed_before(
 
 
 def count_signed_before(unit: UnitOfWork, mac_key_id: str, *, proven: bool = True) -> int:
-    """How many rows another key than this one has signed; without `proven`, where no foreign key guards the keys."""
+    """Count rows that another key than this one has signed. With `proven=False`, only tables without a foreign key to
+    keys.
+    """
     columns = [repository.signed.table.c.mac_key_id for repository in repositories()]
     return sum(
         _count(unit, select(func.count()).where(column != mac_key_id))
@@ -72,19 +78,19 @@ def count_signed_before(unit: UnitOfWork, mac_key_id: str, *, proven: bool = Tru
 
 
 def retired_data_keys(unit: UnitOfWork, before_us: int, after: str, limit: int) -> list[Record]:
-    """Retired data keys of before a moment, in order of id, behind `after`."""
+    """Return retired data keys from before a time, in order of id, after the id `after`."""
     old = (data_keys.c.state == "retired") & (data_keys.c.created_us < before_us) & (data_keys.c.id > after)
     return unit.data_keys.all(select(data_keys).where(old).order_by(data_keys.c.id).limit(limit))
 
 
 def revisions_under(unit: UnitOfWork, data_key_id: str, limit: int) -> list[Record]:
-    """Revisions that this data key seals."""
+    """Return revisions that this data key seals."""
     statement = select(revisions).where(revisions.c.data_key_id == data_key_id)
     return unit.revisions.all(statement.order_by(revisions.c.id).limit(limit))
 
 
 def count_made_before(unit: UnitOfWork, before_us: int) -> int:
-    """How many keys of people and environments, and revisions beneath them, are of before a moment."""
+    """Count the keys of people and environments, and their revisions, that were made before a time."""
     people = select(func.count()).where(user_keys.c.owner_id.is_not(None), user_keys.c.created_us < before_us)
     old = select(data_keys.c.id).where(data_keys.c.created_us < before_us)
     keys = select(func.count()).select_from(old.subquery())
@@ -93,19 +99,19 @@ def count_made_before(unit: UnitOfWork, before_us: int) -> int:
 
 
 def newest_us(unit: UnitOfWork) -> int:
-    """When the newest key was made, by the clock of the host that made it."""
+    """Return when the newest key was made, by the clock of the host that made it."""
     columns = (user_keys.c.created_us, data_keys.c.created_us, system_secrets.c.created_us)
     return max(unit.connection.execute(select(func.max(column))).scalar_one() or 0 for column in columns)
 
 
 def answers_before(unit: UnitOfWork, table: Table, system_key_id: str, limit: int) -> list[Record]:
-    """Sealed answers that another system key than this one seals."""
+    """Return sealed answers that another system key than this one seals."""
     other = table.c.blob.is_not(None) & (table.c.user_key_id != system_key_id)
     return list(unit.connection.execute(select(table).where(other).order_by(table.c.scope).limit(limit)))
 
 
 def replace_answers(unit: UnitOfWork, table: Table, changes: Sequence[tuple[Record, Mapping[str, Any]]]) -> None:
-    """Store other seals of the same answers; one that has been fetched or has ended in the meantime stays gone."""
+    """Replace the seals of the same answers. One that was fetched or has ended in the meantime stays deleted."""
     if not changes:
         return
     statement = update(table).where(table.c.scope == bindparam("its_scope"), table.c.blob == bindparam("its_blob"))
@@ -114,20 +120,20 @@ def replace_answers(unit: UnitOfWork, table: Table, changes: Sequence[tuple[Reco
 
 
 def people_with_sessions(unit: UnitOfWork, digest_key_id: str, now_us: int, limit: int) -> list[str]:
-    """The ids of people with living sessions whose digests are under another key than this one."""
+    """Return the ids of people with active sessions whose digests use another key than this one."""
     living = sessions.c.revoked_us.is_(None) & (sessions.c.expires_us > now_us)
     statement = select(sessions.c.user_id).where(living, sessions.c.digest_key_id != digest_key_id).distinct()
     return [row.user_id for row in unit.connection.execute(statement.limit(limit))]
 
 
 def count_tokens_under(unit: UnitOfWork, digest_key_id: str, now_us: int) -> int:
-    """How many living tokens have their digest under another key than this one."""
+    """Count active tokens whose digest uses another key than this one."""
     living = tokens.c.revoked_us.is_(None) & ((tokens.c.expires_us > now_us) | tokens.c.expires_us.is_(None))
     return _count(unit, select(func.count()).where(living, tokens.c.digest_key_id != digest_key_id))
 
 
 def clear_ended(unit: UnitOfWork) -> None:
-    """Delete what ends with a reseal."""
+    """Delete the rows that a reseal ends."""
     for table in ENDED:
         unit.connection.execute(delete(table))
 

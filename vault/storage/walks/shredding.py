@@ -1,6 +1,6 @@
-"""Crypto-shredding: a key's row is deleted, with a record of it in the same transaction, and what it sealed goes too.
+"""Crypto-shredding: deletes a key's row, records this in the same transaction, and deletes what the key sealed.
 
-The record (`destroyed_keys`) is what keeps an older backup from bringing the key back.
+The record (`destroyed_keys`) stops an older backup from restoring the key.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from vault.storage.signing.signed import RowSigner
 from vault.storage.tables import data_keys, environments, revisions, user_keys
 
 _AT_ONCE = 500
-"""Ids in one statement; every database takes more."""
+"""The number of ids in one statement. Every database accepts more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shredded:
-    """How much is gone: named environments (the globals are none), revisions, and keys."""
+    """What was deleted: named environments (not globals), revisions, and keys."""
 
     environments: int = 0
     revisions: int = 0
@@ -41,7 +41,7 @@ class Shredded:
 
 
 class Shredding:
-    """Deletes keys for good. Whoever calls it asks for permission and records what it has written."""
+    """Deletes keys for good. The caller checks permission and records the action."""
 
     def __init__(self, connection: Connection, signer: RowSigner, journal: list[WrittenRow]) -> None:
         self._connection = connection
@@ -49,15 +49,15 @@ class Shredding:
         self._destroyed = DestroyedKeys(connection, signer, journal)
 
     def deleted_before(self, before_us: int, now_us: int, limit: int) -> Shredded:
-        """Environments that were deleted before `before_us`, `limit` at most."""
+        """Shred up to `limit` environments that were deleted before `before_us`."""
         return self._shred(environments.c.deleted_us < before_us, now_us, limit)
 
     def environment(self, environment_id: str, now_us: int) -> Shredded:
-        """One environment, with its history."""
+        """Shred one environment with its history."""
         return self._shred(environments.c.id == environment_id, now_us)
 
     def person(self, user_id: str, now_us: int) -> Shredded:
-        """All environments of a person whose row is held, deleted or not, and the person's own keys."""
+        """Shred all environments of a person whose row is locked, deleted or not, and the person's own keys."""
         done = self._shred(environments.c.owner_id == user_id, now_us)
         columns = (user_keys.c.id, literal(user_id).label("owner_id"), null().label("environment_id"))
         gone = delete(user_keys).where(user_keys.c.owner_id == user_id)
@@ -66,8 +66,9 @@ class Shredding:
         return done + Shredded(user_keys=len(keys))
 
     def _shred(self, which: ColumnElement[bool], now_us: int, limit: int | None = None) -> Shredded:
-        # Held before anything goes: or somebody could bring an environment back between one statement and the next.
-        # Their MACs are of no account: what is not ours to read may still be deleted.
+        # Lock them before deleting anything. Otherwise someone could undelete an environment between two statements.
+        # Their MACs
+        # do not matter: a forged row may be deleted too.
         held = select(environments.c.id, environments.c.kind, environments.c.row_version).where(which)
         rows = self._connection.execute(held.order_by(environments.c.id).limit(limit).with_for_update()).all()
         done = Shredded()
@@ -77,10 +78,10 @@ class Shredding:
 
     def _shred_some(self, rows: Sequence[Any], now_us: int) -> Shredded:
         ids = [row.id for row in rows]
-        # What refers goes before what is referred to: a key that still seals something cannot be deleted.
+        # Delete referring rows first: a key that still seals something cannot be deleted.
         sealed = self._connection.execute(delete(revisions).where(revisions.c.environment_id.in_(ids))).rowcount
         gone = delete(data_keys).where(data_keys.c.environment_id.in_(ids))
-        # Told by the statement that deletes: a key that came a moment ago is recorded too.
+        # The deleting statement returns the keys, so a key that was added a moment ago is recorded too.
         columns = (data_keys.c.id, data_keys.c.owner_id, data_keys.c.environment_id, data_keys.c.created_us)
         keys = self._connection.execute(gone.returning(*columns)).all()
         self._note("data", keys, now_us)

@@ -1,6 +1,6 @@
-"""All rows of one moment, out of either database and into either: what a backup is made of.
+"""All rows at one moment, read from or written to either database: the content of a backup.
 
-Left out is what must not come back to life, or means nothing elsewhere: `table_facts.py` says of each table.
+Tables that must not be restored, or mean nothing elsewhere, are left out: see `table_facts.py`.
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ LEFT_OUT = frozenset(name for name, facts in TABLE_FACTS.items() if not facts.is
 
 _SMALL_ROWS = 1000
 _LARGE_ROWS = 32
-"""Rows that are read at once: a revision may have 1 MiB, and neither database hands one table out in pieces."""
+"""The number of rows read at once: a revision may have 1 MiB, and neither database returns a table in pieces."""
 _MARK_DIGITS = 12
 _WRITTEN_ROWS = 500
 _WRITTEN_BYTES = 4 * 1024 * 1024
 
 
 def kept_tables() -> list[Table]:
-    """The tables of a snapshot, each after those that it refers to."""
+    """Return the tables of a snapshot, each after the tables that it refers to."""
     return [table for table in metadata.sorted_tables if table.name not in LEFT_OUT]
 
 
 @contextmanager
 def snapshot(storage: Storage) -> Iterator[Connection]:
-    """A connection that sees one moment, whatever others write meanwhile, and holds none of them back.
+    """Open a connection that sees one moment, without blocking other writers.
 
     Raises `DatabaseUnavailable`.
     """
     with translated(), storage.reading.connect() as connection:
-        # SQLite's first read after a plain BEGIN fixes what the connection sees.
+        # In SQLite, the first read after a plain BEGIN fixes what the connection sees.
         begin = "BEGIN" if storage.is_sqlite else "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
         connection.exec_driver_sql(begin)
         try:
@@ -59,7 +59,7 @@ def snapshot(storage: Storage) -> Iterator[Connection]:
 
 
 def read_rows(connection: Connection, table: Table) -> Iterator[list[Any]]:
-    """The rows of a table as JSON can hold them, in the order of its columns, page by page in order of its key."""
+    """Yield the rows of a table as JSON values, in the order of its columns, page by page in order of its key."""
     binary = [isinstance(column.type, LargeBinary) for column in table.columns]
     is_large = any(isinstance(column.type, LargeBinary) and column.type.length is None for column in table.columns)
     limit = _LARGE_ROWS if is_large else _SMALL_ROWS
@@ -77,7 +77,7 @@ def read_rows(connection: Connection, table: Table) -> Iterator[list[Any]]:
 
 
 def write_rows(connection: Connection, table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Insert rows that `read_rows` has read. Raises `StorageError` for what the table does not take."""
+    """Insert rows from `read_rows`. Raises `StorageError` for rows that the table does not accept."""
     kinds = {column.name: isinstance(column.type, LargeBinary) for column in table.columns}
     if not set(columns) <= set(kinds):
         raise StorageError(f"The archive has columns of {table.name} that this release does not know.")
@@ -93,22 +93,23 @@ def write_rows(connection: Connection, table: Table, columns: Sequence[str], row
 
 
 def as_records(name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[Record]:
-    """Rows that `read_rows` has read, as the database itself would give them."""
+    """Return rows from `read_rows` in the form in which the database returns them."""
     decoded = _decoded(metadata.tables[name], columns, rows)
     return list(IteratorResult(SimpleResultMetaData(columns), map(tuple, decoded)))
 
 
 def has_rows(connection: Connection) -> bool:
-    """Whether any table has rows that the migrations did not write."""
+    """Report whether any table has rows that the migrations did not write."""
     tables = [table for table in metadata.sorted_tables if table is not schema_readers]
     return any(connection.execute(select(1).select_from(table).limit(1)).first() for table in tables)
 
 
 def changes_mark(connection: Connection) -> str:
-    """What is another text once anything was changed: the random end of the newest event's id that wrote a row.
+    """Return a text that differs after any change: the random end of the id of the newest event that wrote a row.
 
-    The newest is the one with the highest place: events get their places in the order in which they are seen, so a
-    slow writer's is never below one that was read before. While one waits for its place there is no mark (`x`).
+    The newest event has the highest place. Events get their places in the order in which they are seen, so a slow
+    writer's
+    place is never below one that was read before. While an event waits for its place, the mark is `x`.
     """
     wrote = audit_events.c.rows != ""
     waiting = select(1).where(audit_events.c.sequence.is_(None), wrote).limit(1)
@@ -120,12 +121,12 @@ def changes_mark(connection: Connection) -> str:
 
 
 def events_placed(connection: Connection) -> int:
-    """The number of events in the audit's tree. It grows with every action and does not depend on a clock."""
+    """Return the number of events in the audit's tree. It grows with every action and does not depend on a clock."""
     return int(connection.execute(select(audit_head.c.size)).scalar_one_or_none() or 0)
 
 
 class Uncommitted(Storage):
-    """A transaction that is not stored yet, read as if it were: what is restored proves itself before it is there."""
+    """A transaction that is not stored yet, read as if it were, so that a restore can be verified before its commit."""
 
     def __init__(self, storage: Storage, connection: Connection) -> None:
         self.url, self.reading, self.writing = storage.url, storage.reading, storage.writing
@@ -135,12 +136,14 @@ class Uncommitted(Storage):
 
     @contextmanager
     def read(self) -> Iterator[UnitOfWork]:
-        """The transaction as it stands."""
+        """Yield the uncommitted transaction."""
         yield UnitOfWork(self._connection, self.signer)
 
 
 class _Parents:
-    """References of a table to itself: set once all of its rows are there, for a child may come before its parent."""
+    """References of a table to itself. They are set after all rows exist, because a child may come before its
+    parent.
+    """
 
     def __init__(self, table: Table) -> None:
         self._table = table
@@ -149,21 +152,21 @@ class _Parents:
         self._held: list[dict[str, Any]] = []
 
     def hold_back(self, row: dict[str, Any]) -> dict[str, Any]:
-        """The row without its parent."""
+        """Return the row without its parent."""
         if self._column is None or row[self._column.name] is None:
             return row
         self._held.append({"child": row[self._key.name], "its_parent": row[self._column.name]})
         return row | {self._column.name: None}
 
     def give_back(self, connection: Connection) -> None:
-        """Set what was held back."""
+        """Set the parents."""
         if self._column is not None and self._held:
             statement = update(self._table).where(self._key == bindparam("child"))
             connection.execute(statement.values({self._column: bindparam("its_parent")}), self._held)
 
 
 def _batches(table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[list[dict[str, Any]]]:
-    """Rows as the database takes them, so many at once that memory is bounded."""
+    """Yield rows in the database's form, in batches that limit memory."""
     batch: list[dict[str, Any]] = []
     size = 0
     for values in _decoded(table, columns, rows):
@@ -186,7 +189,7 @@ def _to_json(table: Table, value: bytes | None) -> str | None:
     if value is None:
         return None
     if not isinstance(value, bytes):
-        # SQLite lets somebody put text where bytes were.
+        # SQLite accepts text in a column of bytes.
         raise StorageError(
             f"A row of {table.name} holds what this vault did not write: `strongroom doctor --database` names it. "
             "No archive was made."
