@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 LOCKS := deploy/requirements
 STAMP := $(VENV)/.installed
 DOCS_STAMP := $(VENV)/.docs-installed
+AUDIT_STAMP := $(VENV)/.audit-installed
 SITE := build/docs
 NODE_CLIENTS := tests/interop/node
 NODE_STAMP := $(NODE_CLIENTS)/node_modules/.package-lock.json
@@ -18,10 +19,10 @@ export PIP_NO_INPUT := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test lint format docs bench soak lock servers clean
+.PHONY: help setup demo serve test lint format docs reference audit bench soak lock servers clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## make .venv with everything in it (Python 3.11 or newer)
 
@@ -76,6 +77,16 @@ docs: $(DOCS_STAMP) ## build the pages of docs/ as a site in build/docs; a broke
 	$(BIN)/zensical build --clean --strict
 	@deploy/scripts/no-other-hosts.sh $(SITE)
 	@echo "Open $(SITE)/index.html in a browser."
+
+reference: $(STAMP) ## write the pages of docs/ that are made from code
+	$(BIN)/python -m deploy.reference
+
+$(AUDIT_STAMP): $(LOCKS)/audit.txt | $(STAMP)
+	$(BIN)/python -m pip install --quiet --require-hashes -r $(LOCKS)/audit.txt
+	@touch $@
+
+audit: $(AUDIT_STAMP) ## list the parts, their licences and known vulnerabilities; analyse SDK and command (OFFLINE=1)
+	OFFLINE="$(OFFLINE)" $(BIN)/python -m deploy.audit
 
 bench: $(STAMP) ## measure, side by side in one run (BENCH="reads audit": these alone)
 	BENCH="$(BENCH)" $(BIN)/python -m tests.bench

@@ -1,4 +1,4 @@
-"""The README tells the truth: its blocks run as they stand on a real server, and its table names every setting."""
+"""README and pages tell the truth: their blocks run as they stand, and their tables name every setting and call."""
 
 from __future__ import annotations
 
@@ -20,19 +20,38 @@ from vault import kv
 from vault.settings import SECRET_SETTINGS, Settings
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+# In this order: some pages use what an earlier one has made.
+RUN = (
+    "README.md",
+    "docs/tutorial/first-steps.md",
+    "docs/how-to/use-the-command.md",
+    "docs/how-to/use-the-sdk.md",
+    "docs/how-to/use-the-api.md",
+    "docs/how-to/hand-over-a-file.md",
+    "docs/how-to/from-doppler.md",
+    "docs/how-to/in-ci.md",
+    "docs/how-to/in-kubernetes.md",
+    "docs/how-to/manage-people.md",
+    "docs/how-to/read-the-audit.md",
+    "docs/how-to/back-up-and-restore.md",
+    "docs/how-to/rotate-keys.md",
+)
 PASSWORD = "violet-kettle-93-orbit"
 STRONGROOM = Path(sys.executable).with_name("strongroom")
 
 
-def _blocks() -> list[tuple[str, str]]:
-    """The blocks that the README says are run, with their language, in order."""
-    return re.findall(r"<!-- run: [^\n]*-->\n```(\w+)\n(.*?)```", README, re.DOTALL)
+def _blocks(page: str) -> list[tuple[str, str]]:
+    """The blocks that a page says are run, with their language, in order."""
+    return re.findall(r"<!-- run: [^\n]*-->\n```(\w+)\n(.*?)```", _read(page), re.DOTALL)
+
+
+def _read(page: str) -> str:
+    return (ROOT / page).read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """A real server with the person that the README speaks of, logged in, and an empty working directory."""
+    """A real server with the person that the pages speak of, logged in."""
     directory = tmp_path_factory.mktemp("readme")
     with RunningServer(directory, {"STRONGROOM_WORKERS": "1"}) as server:
         found = server.env | {
@@ -52,17 +71,32 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
         yield found
 
 
-def test_every_block_that_says_so_runs_as_it_stands(environment: dict[str, str], tmp_path: Path) -> None:
-    blocks = _blocks()
-    assert [language for language, _ in blocks] == ["sh", "python", "sh"]
-    assert shutil.which("curl"), "The README's examples use curl."
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where all blocks run, one after the other."""
+    return tmp_path_factory.mktemp("pages")
+
+
+@pytest.mark.parametrize("page", RUN)
+def test_every_block_that_says_so_runs_as_it_stands(environment: dict[str, str], folder: Path, page: str) -> None:
+    blocks = _blocks(page)
+    assert blocks
+    assert shutil.which("curl"), "The examples use curl."
     for language, text in blocks:
         command = ["sh", "-eu", "-c", text] if language == "sh" else [sys.executable, "-W", "error", "-c", text]
-        # The first block leaves the token's file behind, which the SDK's comment speaks of.
-        env = environment | ({"STRONGROOM_TOKEN_FILE": "shop.token"} if language == "python" else {})
-        done = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=HANG_SECONDS)
+        # A comment of the SDK's block names the file that an earlier block has left behind.
+        token_file = re.search(r"STRONGROOM_TOKEN_FILE=(\S+) ", text) if language == "python" else None
+        env = environment | ({"STRONGROOM_TOKEN_FILE": token_file[1]} if token_file else {})
+        done = subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True, timeout=HANG_SECONDS)
         assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
         assert "Traceback" not in done.stderr
+
+
+def test_every_page_with_such_blocks_is_run() -> None:
+    pages = ["README.md", *(str(page.relative_to(ROOT)) for page in (ROOT / "docs").rglob("*.md"))]
+    marks = {page: len(re.findall(r"^<!-- run:", _read(page), re.MULTILINE)) for page in pages}
+    assert {page for page in pages if marks[page]} == set(RUN)
+    assert all(marks[page] == len(_blocks(page)) for page in RUN)
 
 
 def test_the_examples_answer_what_their_comments_say(environment: dict[str, str]) -> None:
@@ -84,7 +118,7 @@ def test_the_examples_answer_what_their_comments_say(environment: dict[str, str]
 
 
 def test_the_table_of_settings_names_every_setting_and_no_other() -> None:
-    table = README.split("<!-- settings:")[1].split("## In production")[0]
+    table = _read("docs/reference/settings.md").split("<!-- settings:")[1].split("\n## ")[0]
     rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
     told = {name.lower() for row in rows for name in re.findall(r"`([A-Z0-9_]+)`", row)} - {"_file"}
     assert told == {item.name for item in fields(Settings)}
@@ -93,7 +127,7 @@ def test_the_table_of_settings_names_every_setting_and_no_other() -> None:
 
 
 def test_the_table_of_vaults_calls_names_every_call_and_no_other() -> None:
-    table = README.split("<!-- vault calls:")[1].split("Beyond Vault")[0]
+    table = _read("docs/reference/vault-api.md").split("<!-- vault calls:")[1].split("\n## ")[0]
     told: set[str] = set()
     for line in table.splitlines():
         names = re.findall(r"`([a-z/-]+)`", line.split("|")[1]) if line.startswith("| `") else []

@@ -10,6 +10,7 @@ from vault import errors
 from vault.client.transport import Request, Response
 
 RETRY_AFTER_MAX_SECONDS = 3600
+_DIGITS_READ = 20
 
 
 def error_from(request: Request, response: Response) -> errors.StrongroomError:
@@ -24,7 +25,10 @@ def error_from(request: Request, response: Response) -> errors.StrongroomError:
 def retry_after_seconds(response: Response) -> int | None:
     """Return the seconds of `Retry-After`, or None. Our server never sends its date form."""
     text = response.headers.get("retry-after", "")
-    return min(int(text), RETRY_AFTER_MAX_SECONDS) if text.isascii() and text.isdigit() else None
+    if not (text.isascii() and text.isdigit()):
+        return None
+    # `int` raises ValueError above 4,300 digits, and a header holds more.
+    return min(int(text), RETRY_AFTER_MAX_SECONDS) if len(text) < _DIGITS_READ else RETRY_AFTER_MAX_SECONDS
 
 
 def _problem_in(response: Response) -> dict[str, Any] | None:

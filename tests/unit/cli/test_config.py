@@ -135,3 +135,22 @@ def test_an_authority_of_the_projects_vouches_for_its_own_address_only(
     assert settings().ca_file == str(project.parent / "evil.pem")
     monkeypatch.setenv("STRONGROOM_URL", "https://vault.test")
     assert settings().ca_file is None
+
+
+def test_an_authority_of_the_projects_does_not_vouch_for_the_server_of_the_user_file(
+    project: Path, user_file: Path
+) -> None:
+    user_file.write_text('url = "https://vault.test"\n')
+    project.write_text('ca_file = "evil.pem"\n')
+    assert settings().ca_file is None
+
+
+def test_the_user_file_s_own_authority_stays_for_its_server(project: Path, user_file: Path) -> None:
+    user_file.write_text('url = "https://vault.test"\nca_file = "own.pem"\n')
+    project.write_text('environment = "dev"\nca_file = "evil.pem"\n')
+    assert settings().ca_file == str(user_file.parent / "own.pem")
+
+
+def test_an_authority_of_the_projects_does_not_vouch_for_the_server_of_a_flag(project: Path) -> None:
+    project.write_text('ca_file = "evil.pem"\n')
+    assert settings(url="https://vault.test").ca_file is None

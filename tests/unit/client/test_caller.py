@@ -71,6 +71,14 @@ def test_retry_after_is_kept(client: Client, server: FakeTransport, pauses: list
     assert 3 <= pauses[0] < 4
 
 
+@pytest.mark.parametrize("digits", [20, 4_301, 60_000])
+def test_a_retry_after_of_absurd_length_is_a_long_one(client: Client, server: FakeTransport, digits: int) -> None:
+    server.on("GET", VALUES, problem(503, "vault_locked", retry_after="9" * digits))
+    with pytest.raises(errors.VaultLocked) as caught:
+        client.values("prod")
+    assert caught.value.retry_after_seconds == 3600
+
+
 def test_a_retry_after_beyond_the_budget_is_the_callers_to_decide(
     client: Client, server: FakeTransport, pauses: list[float]
 ) -> None:

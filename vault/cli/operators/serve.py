@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 def serve(bind: str | None, workers: int | None) -> None:
     """Serve the vault over HTTPS until told to stop.
 
-    Every setting is an environment variable; see the README. An embedded or empty database is set up first.
+    Every setting is an environment variable; see docs/reference/settings.md. An embedded or empty database is set up
+    first.
     """
     from vault.server import ca_file
     from vault.server import serve as run

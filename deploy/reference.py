@@ -1,0 +1,189 @@
+"""`make reference`: write the pages of docs/ that are made from code. tests/test_reference.py fails where one is stale.
+
+A page is made whole, or between a line `<!-- made: NAME -->` and the next `<!-- end -->` in a page of prose.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import grimp
+from flask import Flask, Response
+
+from vault import api, errors, http
+from vault.cli import root
+from vault.formats import FORMATS
+from vault.http.statuses import STATUSES
+
+if TYPE_CHECKING:
+    from vault.errors import StrongroomError
+
+DOCS = Path(__file__).parents[1] / "docs"
+HELP_WIDTH = 100
+
+Arrows = Mapping[str, Iterable[str]]
+
+
+# -- The rooms ---------------------------------------------------------------------------------------------------
+
+
+def arrows(below: str) -> Arrows:
+    """Which room below a package imports which other rooms. A module of the package itself is a room too; what
+    stands in the package's `__init__` belongs to a room with the package's own name."""
+    graph = grimp.build_graph("vault")
+    found: dict[str, set[str]] = defaultdict(set)
+    for module in graph.modules:
+        for imported in graph.find_modules_directly_imported_by(module):
+            here, there = _room(module, below), _room(imported, below)
+            if here and there and here != there:
+                found[here].add(there)
+    return {room: sorted(found[room]) for room in sorted(found)}
+
+
+def _room(module: str, below: str) -> str:
+    if module == below:
+        return below.rpartition(".")[2]
+    return module.removeprefix(f"{below}.").partition(".")[0] if module.startswith(f"{below}.") else ""
+
+
+def drawing(found: Arrows) -> str:
+    """The arrows as a Mermaid flowchart, one line for each room that imports others."""
+    lines = [f"    {here} --> {' & '.join(there)}" for here, there in found.items()]
+    return "\n".join(["```mermaid", "flowchart TD", *lines, "```"])
+
+
+# -- The pages ---------------------------------------------------------------------------------------------------
+
+
+def command_page() -> str:
+    """Every command with its help."""
+    parts = ["# The command", "", "Made from the code by `make reference`: the help of every command.", ""]
+    for names, command in [((), root), *_commands((), root)]:
+        context = click.Context(command, info_name=" ".join(("strongroom", *names)), max_content_width=HELP_WIDTH)
+        context.terminal_width = HELP_WIDTH
+        parts += [f"## {context.info_name}", "", "```text", command.get_help(context).rstrip(), "```", ""]
+    return "\n".join(parts)
+
+
+def _commands(names: tuple[str, ...], group: click.Group) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if command is None or command.hidden:
+            continue
+        yield (*names, name), command
+        if isinstance(command, click.Group):
+            yield from _commands((*names, name), command)
+
+
+def errors_table() -> str:
+    """Every error that the API answers with, and its status."""
+    rows = []
+    for kind in _kinds(errors.StrongroomError):
+        status = next((STATUSES[parent] for parent in kind.__mro__ if parent in STATUSES), None)
+        # A class that shares its parent's code is the same answer.
+        if status is not None and all(getattr(base, "code", "") != kind.code for base in kind.__bases__):
+            rows.append((int(status), kind.code, kind.__name__, _sentence(kind)))
+    lines = [f"| `{code}` | {status} | `{name}` | {sentence} |" for status, code, name, sentence in sorted(rows)]
+    return "\n".join(["| code | status | class | what it means |", "|---|---|---|---|", *lines])
+
+
+def _kinds(root: type[StrongroomError]) -> Iterator[type[StrongroomError]]:
+    for kind in root.__subclasses__():
+        if kind.__module__ == errors.__name__:
+            yield kind
+            yield from _kinds(kind)
+
+
+def _sentence(kind: type[StrongroomError]) -> str:
+    first = (kind.__doc__ or kind.sentence).strip().partition("\n\n")[0]
+    return " ".join(first.split()).replace("|", "\\|")
+
+
+def api_table() -> str:
+    """Every call of our own API, from its description."""
+    lines = []
+    for path, item in sorted(_description()["paths"].items()):
+        for method, operation in item.items():
+            if method in ("get", "put", "post", "patch", "delete"):
+                summary = " ".join(str(operation.get("summary", "")).split()).replace("|", "\\|")
+                lines.append(f"| `{method.upper()}` | `{path}` | {summary} |")
+    return "\n".join(["| method | path | what it does |", "|---|---|---|", *lines])
+
+
+def _description() -> dict[str, dict[str, dict[str, dict[str, object]]]]:
+    """The OpenAPI description, which needs no vault behind it."""
+    app = Flask("reference", static_folder=None)
+    http.prepare(app)
+    api.register(app)
+    with app.test_request_context():
+        response = app.view_functions["openapi"]()
+    if not isinstance(response, Response):
+        raise TypeError("The view of the description no longer answers with a Response.")
+    found: dict[str, dict[str, dict[str, dict[str, object]]]] = response.get_json()
+    return found
+
+
+def formats_table() -> str:
+    """Every file format, and what it can do."""
+    lines = ["| format | usual end of the name | read | written | keeps disabled variables |", "|---|---|---|---|---|"]
+    for name, format_ in FORMATS.items():
+        marks = [_yes(format_.can_parse), "yes", _yes(format_.keeps_disabled)]
+        lines.append(f"| `{name}` | `{format_.suffix}` | {' | '.join(marks)} |")
+    return "\n".join(lines)
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "reference/command.md": command_page,
+}
+"""Pages that are made whole."""
+
+PARTS: dict[tuple[str, str], Callable[[], str]] = {
+    ("explanation/architecture.md", "rooms"): lambda: drawing(arrows("vault")),
+    ("explanation/architecture.md", "services"): lambda: drawing(arrows("vault.services")),
+    ("reference/api.md", "calls"): api_table,
+    ("reference/errors.md", "codes"): errors_table,
+    ("reference/formats.md", "formats"): formats_table,
+}
+"""Parts that are made, by page and name."""
+
+
+def with_part(text: str, name: str, made: str) -> str:
+    """A page's text with one part made anew. Raises `ValueError` for a page without the part's two marks."""
+    pattern = rf"(<!-- made: {name} -->\n).*?(\n<!-- end -->)"
+    replaced, count = re.subn(pattern, lambda found: f"{found[1]}{made}{found[2]}", text, flags=re.DOTALL)
+    if count != 1:
+        raise ValueError(f"The page needs the marks of the part {name!r} once; it has them {count} times.")
+    return replaced
+
+
+def made() -> dict[str, str]:
+    """Every page that is made, or holds a made part, as it should be."""
+    found = {page: make() for page, make in PAGES.items()}
+    for (page, name), make in PARTS.items():
+        text = found.get(page) or (DOCS / page).read_text(encoding="utf-8")
+        found[page] = with_part(text, name, make())
+    return found
+
+
+def main() -> None:
+    """Write what has changed, and name it."""
+    for page, text in made().items():
+        path = DOCS / page
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+            sys.stdout.write(f"docs/{page} is written.\n")
+
+
+if __name__ == "__main__":
+    main()
