@@ -8,7 +8,6 @@ from vault.auth import METHODS, Method, authenticate, require_named_network
 from vault.errors import InvalidInput
 from vault.http.current import address, presented, principal, services
 from vault.http.marks import is_public
-from vault.model.principal import Principal
 
 
 def needs_credential(app: Flask) -> bool:
@@ -19,16 +18,14 @@ def needs_credential(app: Flask) -> bool:
     return not is_public(app.view_functions.get(request.endpoint or "")) or request.method == "OPTIONS"
 
 
-def identify(methods: tuple[Method, ...] = METHODS) -> Principal:
+def identify(methods: tuple[Method, ...] = METHODS) -> None:
     """Find out who calls, and keep it for the request. Raises `NotAuthenticated` and `VaultLocked`."""
-    who: Principal = authenticate(services(), presented(), methods)
-    g.principal = who
-    request.environ["strongroom.person"] = who.user_id
-    return who
+    g.principal = authenticate(services(), presented(), methods)
+    request.environ["strongroom.person"] = g.principal.user_id
 
 
-def require_operator() -> Principal:
-    """The operator who calls: from a named network, with a recent proof. Raises `Forbidden`, `StepUpRequired`.
+def require_operator() -> None:
+    """Require an operator who calls from a named network, with a recent proof. Raises `Forbidden`, `StepUpRequired`.
 
     The services check the operator again, but an answer that is kept for a retry is given without them.
     """
@@ -36,7 +33,6 @@ def require_operator() -> Principal:
     require_named_network(request.environ, address(), services().settings.operator_networks)
     who.require_operator()
     who.require_recent_proof(services().clock())
-    return who
 
 
 def has_utf8_path() -> bool:

@@ -12,9 +12,5 @@ from vault.web.frame.blueprint import new_blueprint
 def new_operator_blueprint(name: str) -> Blueprint:
     """A blueprint that nobody else comes to."""
     blueprint = new_blueprint(f"operator_{name}", RouteClass.OPERATOR)
-    blueprint.before_request(_admit)
+    blueprint.before_request(require_operator)
     return blueprint
-
-
-def _admit() -> None:
-    require_operator()

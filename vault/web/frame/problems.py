@@ -35,8 +35,19 @@ def told(error: Exception) -> Response:
     return _answer(recorded(error) if isinstance(error, StrongroomError) else error)
 
 
+def refused(error: StrongroomError) -> HTTPStatus:
+    """Record an error that a page shows beside its field, and return the status of that page.
+
+    Raises `AuditUnavailable` if it cannot be recorded.
+    """
+    answer = recorded(error)
+    if answer is not error:
+        raise answer
+    return status_of(error)
+
+
 def status_of(error: StrongroomError) -> HTTPStatus:
-    """The status that a page which tells of this error beside its field answers with."""
+    """The status of a page that tells of this error."""
     status = http.status_of(error)
     return _STATUSES.get(status, status)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from flask import Response
 
 from vault.errors import BadLogin, Conflict, InvalidInput, StrongroomError, TooManyRequests
-from vault.http import principal, recorded, services, takes_password, transaction, visit
+from vault.http import principal, services, takes_password, transaction, visit
 from vault.model.budgets import RouteClass
 from vault.services.people.accounts import NewPassword
 from vault.services.people.sessions import NewSession
 from vault.storage import UnitOfWork
 from vault.web.frame.blueprint import new_blueprint
-from vault.web.frame.problems import status_of
+from vault.web.frame.problems import refused
 from vault.web.frame.request import field, render, see
 from vault.web.pages.proving import forgotten, with_session
 
@@ -35,7 +35,9 @@ def change_password() -> Response:
         proof = services().people.accounts.prepare_password(principal(), field("current"), field("new"))
         begun = transaction(lambda unit: _changed(unit, proof))
     except (InvalidInput, BadLogin, TooManyRequests) as error:
-        return _password_page(status_of(error), {"new" if isinstance(error, InvalidInput) else "current": _told(error)})
+        return _password_page(
+            refused(error), {"new" if isinstance(error, InvalidInput) else "current": _sentence(error)}
+        )
     response = see("/security", "password-changed")
     return response if begun is None else with_session(response, begun)
 
@@ -57,10 +59,10 @@ def delete_account() -> Response:
         proof = services().people.accounts.prove(principal(), field("password"))
         services().storage.transaction(lambda unit: services().people.erasure.own(unit, principal(), proof))
     except (BadLogin, TooManyRequests) as error:
-        return _delete_page(status_of(error), {"password": _told(error)})
+        return _delete_page(refused(error), {"password": _sentence(error)})
     except Conflict as error:
         # The last operator stays.
-        return _delete_page(status_of(error), {"username": _told(error)})
+        return _delete_page(refused(error), {"username": _sentence(error)})
     return forgotten(see("/login", "account-gone"))
 
 
@@ -79,8 +81,7 @@ def _require_both_factors() -> None:
         principal().require_recent_proof(services().clock())
 
 
-def _told(error: StrongroomError) -> str:
-    recorded(error)
+def _sentence(error: StrongroomError) -> str:
     return "This is not your password." if isinstance(error, BadLogin) else error.message
 
 

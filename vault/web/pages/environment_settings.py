@@ -7,12 +7,12 @@ from typing import Any
 from flask import Response, request
 
 from vault.errors import Conflict, InvalidInput
-from vault.http import both, principal, recorded, services, transaction
+from vault.http import both, principal, services, transaction
 from vault.services.environments.environments import GLOBALS, MAX_VERSIONS_MOST
 from vault.storage import UnitOfWork
-from vault.web.frame import problems
 from vault.web.frame.blueprint import new_blueprint
 from vault.web.frame.home import home
+from vault.web.frame.problems import refused
 from vault.web.frame.request import field, number, render, see
 from vault.web.pages.environment_frame import frame
 
@@ -81,9 +81,8 @@ def _page(env: str | None, error: InvalidInput | Conflict | None = None, wrong: 
     shown = frame(environment, "settings") | {"days": services().settings.purge_after_days, "typed": typed}
     if error is None:
         return render("settings.html", **shown)
-    recorded(error)
     path = getattr(error, "path", "") if wrong != "copy" else ""
     typed |= {name: field(name) for name in typed if name in request.form}
     typed["cas_required"] = "cas_required" in request.form if wrong != "copy" else environment.cas_required
     told = {"error": error.message, "wrong": path or wrong}
-    return render("settings.html", problems.status_of(error), **shown, **told)
+    return render("settings.html", refused(error), **shown, **told)

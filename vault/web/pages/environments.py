@@ -5,12 +5,12 @@ from __future__ import annotations
 from flask import Response, request
 
 from vault.errors import Conflict, InvalidInput
-from vault.http import principal, recorded, services, transaction
+from vault.http import principal, services, transaction
 from vault.model.environment import Environment
 from vault.storage import UnitOfWork
 from vault.web.frame.blueprint import new_blueprint
 from vault.web.frame.home import home
-from vault.web.frame.problems import status_of
+from vault.web.frame.problems import refused
 from vault.web.frame.request import field, render, see
 
 blueprint = new_blueprint("environments")
@@ -35,8 +35,7 @@ def create_environment() -> Response:
     try:
         return see(home(transaction(create)), "created")
     except (InvalidInput, Conflict) as error:
-        recorded(error)
-        return _list(status_of(error), error=error.message, name=field("name"), description=field("description"))
+        return _list(refused(error), error=error.message, name=field("name"), description=field("description"))
 
 
 @blueprint.post("/environments/<env>/undelete")
@@ -47,8 +46,7 @@ def undelete_environment(env: str) -> Response:
         transaction(lambda unit: services().environments.environments.undelete(unit, principal(), env, name))
         return see(home(env), "undeleted")
     except (InvalidInput, Conflict) as error:
-        recorded(error)
-        return _list(status_of(error), clash=env, clash_error=error.message, clash_name=field("name"))
+        return _list(refused(error), clash=env, clash_error=error.message, clash_name=field("name"))
 
 
 def _list(status: int = 200, **told: str) -> Response:

@@ -7,12 +7,12 @@ from flask import Response, jsonify
 from markupsafe import Markup
 
 from vault.errors import InvalidInput, NotFound
-from vault.http import principal, recorded, services, transaction
+from vault.http import principal, services, transaction
 from vault.model.budgets import RouteClass
 from vault.services.people.factors import Added, TotpEnrolment
 from vault.web.frame.blueprint import new_blueprint
 from vault.web.frame.once import Before, once
-from vault.web.frame.problems import status_of
+from vault.web.frame.problems import refused
 from vault.web.frame.request import field, render, see
 from vault.web.pages.proving import passkey_sent
 
@@ -40,12 +40,11 @@ def confirm_totp(enrolment_id: str) -> Response:
     try:
         added = factors.confirm_totp(principal(), enrolment_id, field("code").replace(" ", ""), field("name"))
     except InvalidInput as error:
-        recorded(error)
         pending = factors.pending_totp(principal(), enrolment_id)
-        return _totp_page(pending, status_of(error), {error.path or "code": error.message})
+        return _totp_page(pending, refused(error), {error.path or "code": error.message})
     except NotFound as error:
         # Sent again, or too late: what is there stands on the page.
-        recorded(error)
+        refused(error)
         return see(_HOME, "enrolment-over")
     return _added(added)
 
@@ -64,7 +63,7 @@ def confirm_passkey() -> Response:
     try:
         return _added(factors.confirm_passkey(principal(), field("challenge"), credential, field("name")))
     except NotFound as error:
-        recorded(error)
+        refused(error)
         return see(_HOME, "enrolment-over")
 
 

@@ -16,15 +16,15 @@ from vault.crypto import age
 from vault.errors import Conflict, FormatError, InvalidInput, NotFound, StrongroomError, Unavailable
 from vault.formats import FORMATS, Format, ParsedFile
 from vault.formats.files import ENCRYPTED_END, format_of, text_of
-from vault.http import both, principal, recorded, services, transaction
+from vault.http import both, principal, services, transaction
 from vault.model.environment import Environment, EnvironmentKind, looks_like_id
 from vault.services.environments.environments import GLOBALS
 from vault.services.environments.files import Imported, format_named, parse_file
 from vault.services.environments.variables import NO_PRECONDITION, Precondition
 from vault.storage import UnitOfWork
-from vault.web.frame import problems
 from vault.web.frame.blueprint import new_blueprint
 from vault.web.frame.home import called, home
+from vault.web.frame.problems import refused
 from vault.web.frame.request import field, render, see
 from vault.web.pages.environment_frame import frame, read_before
 
@@ -152,8 +152,7 @@ def _import_form(env: str | None, error: StrongroomError | None = None, text: st
     about: dict[str, Any] = {"formats": READABLE, "text": text, "format": field("format"), "mode": field("mode")}
     if error is None:
         return render("import.html", **frame(environment, "import"), **about)
-    recorded(error)
-    status = problems.status_of(error)
+    status = refused(error)
     return render("import.html", status, **frame(environment, "import"), **about, error=error.message)
 
 
@@ -162,8 +161,7 @@ def _exported(env: str | None, readers: Callable[[], Sequence[age.Recipient]], w
         chosen, sealed_for = format_named(field("format")), readers()
         rendered = services().environments.files.export_text(principal(), env, chosen.name)
     except InvalidInput as error:
-        recorded(error)
-        return _export_form(env, problems.status_of(error), error=error.message, wrong=error.path or wrong)
+        return _export_form(env, refused(error), error=error.message, wrong=error.path or wrong)
     if rendered.warnings and "anyway" not in request.form:
         return _export_form(env, warnings=rendered.warnings)
     content, name = rendered.text.encode(), _name_of(services().environments.environments.get(principal(), env), chosen)

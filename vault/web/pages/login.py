@@ -5,10 +5,10 @@ from __future__ import annotations
 from flask import Response, g, request
 
 from vault.errors import BadSecondFactor, InvalidInput
-from vault.http import principal, public, recorded, services, takes_password, transaction, visit
+from vault.http import principal, public, services, takes_password, transaction, visit
 from vault.model.budgets import RouteClass
 from vault.web.frame.blueprint import new_blueprint
-from vault.web.frame.problems import status_of
+from vault.web.frame.problems import refused
 from vault.web.frame.request import field, render, see
 from vault.web.pages.proving import (
     NOT_LET_IN,
@@ -46,8 +46,7 @@ def log_in() -> Response:
     try:
         begun = services().people.logins.begin(username, field("password"), visit("web"))
     except NOT_LET_IN as error:
-        recorded(error)
-        return render("login.html", status_of(error), wanted=wanted, username=username, error=error.message)
+        return render("login.html", refused(error), wanted=wanted, username=username, error=error.message)
     return after_password(begun, wanted, PATH)
 
 

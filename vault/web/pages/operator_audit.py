@@ -7,12 +7,12 @@ import datetime
 from flask import Response, request
 
 from vault.errors import InvalidInput
-from vault.http import principal, recorded, services
+from vault.http import principal, services
 from vault.model.action import Action
 from vault.storage import Search
 from vault.web.frame import cursor, deeds
 from vault.web.frame.operators import new_operator_blueprint
-from vault.web.frame.problems import status_of
+from vault.web.frame.problems import refused
 from vault.web.frame.request import render
 
 blueprint = new_operator_blueprint("audit")
@@ -28,8 +28,7 @@ def search_audit() -> Response:
     try:
         search, before = _search(asked), cursor.decode(request.args.get("before", ""))
     except InvalidInput as error:
-        recorded(error)
-        return _page(asked, [], "", status_of(error), {error.path: error.message})
+        return _page(asked, [], "", refused(error), {error.path: error.message})
     found = services().audit.trail.search(principal(), search, before, _PAGE + 1, variable=asked["variable"] or None)
     names = services().people.accounts.names(principal(), (seen.event.user_id for seen in found if seen.event.user_id))
     shown = [deeds.for_operator(seen, names) for seen in found[:_PAGE]]

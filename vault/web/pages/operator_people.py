@@ -7,11 +7,11 @@ from collections.abc import Callable
 from flask import Response, request
 
 from vault.errors import Conflict, InvalidInput
-from vault.http import principal, recorded, services, transaction
+from vault.http import principal, services, transaction
 from vault.model.principal import Role
 from vault.storage import UnitOfWork
 from vault.web.frame.operators import new_operator_blueprint
-from vault.web.frame.problems import status_of
+from vault.web.frame.problems import refused
 from vault.web.frame.request import field, render, see
 
 blueprint = new_operator_blueprint("people")
@@ -70,8 +70,7 @@ def erase(user_id: str) -> Response:
             lambda unit: services().people.erasure.person(unit, principal(), user_id, field("confirm"))
         )
     except InvalidInput as error:
-        recorded(error)
-        return _person(user_id, status_of(error), {"confirm": error.message})
+        return _person(user_id, refused(error), {"confirm": error.message})
     return render("operator_erased.html", report=report, name=name, tab="people")
 
 

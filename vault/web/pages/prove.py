@@ -5,10 +5,10 @@ from __future__ import annotations
 from flask import Response, request
 
 from vault.errors import BadSecondFactor, InvalidInput
-from vault.http import principal, recorded, services, takes_password, visit
+from vault.http import principal, services, takes_password, visit
 from vault.model.budgets import RouteClass
 from vault.web.frame.blueprint import new_blueprint
-from vault.web.frame.problems import status_of
+from vault.web.frame.problems import refused
 from vault.web.frame.request import field, render
 from vault.web.pages.proving import NOT_LET_IN, Step, after_password, local, proof, proven, second_page, told_to_script
 
@@ -31,8 +31,7 @@ def prove() -> Response:
     try:
         begun = services().people.logins.step_up(principal(), field("password"), visit("web"))
     except NOT_LET_IN as error:
-        recorded(error)
-        return _page(wanted, status_of(error), error.message)
+        return _page(wanted, refused(error), error.message)
     return after_password(begun, wanted, PATH)
 
 

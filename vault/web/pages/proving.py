@@ -11,13 +11,13 @@ from flask import Response, jsonify
 
 from vault.auth import COOKIE
 from vault.errors import BadLogin, BadSecondFactor, InvalidInput, SecondFactorRequired, TooManyRequests
-from vault.http import budget, recorded
+from vault.http import budget
 from vault.model.strict_json import parse_json
 from vault.services.people.factors import Challenge
 from vault.services.people.logins import Proof
 from vault.services.people.sessions import NewSession
 from vault.web.frame import request as pages
-from vault.web.frame.problems import status_of
+from vault.web.frame.problems import refused
 
 NOT_LET_IN = (BadLogin, TooManyRequests, SecondFactorRequired)
 """Why a password leads nowhere: it is wrong, it comes too often, or the account lacks its second factor."""
@@ -59,8 +59,7 @@ def second_page(step: Step, path: str, error: BadSecondFactor | InvalidInput | N
     """The page of the second step; `path` is where one begins anew."""
     status, sentence = 200, ""
     if error is not None:
-        recorded(error)
-        status, sentence = status_of(error), error.message
+        status, sentence = refused(error), error.message
     return pages.render("second.html", status, step=step, action=f"{path}/second", again=path, error=sentence)
 
 

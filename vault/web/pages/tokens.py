@@ -9,7 +9,7 @@ from typing import Any
 from flask import Response, request
 
 from vault.errors import Conflict, InvalidInput
-from vault.http import principal, recorded, services, transaction
+from vault.http import principal, services, transaction
 from vault.model.budgets import RouteClass
 from vault.model.environment import Environment
 from vault.model.grant import Grant, Permission
@@ -18,7 +18,7 @@ from vault.storage import UnitOfWork
 from vault.web.frame import cursor
 from vault.web.frame.blueprint import new_blueprint
 from vault.web.frame.once import Before, once
-from vault.web.frame.problems import status_of
+from vault.web.frame.problems import refused
 from vault.web.frame.request import field, render, see
 from vault.web.pages.token_form import KINDS, LIVES, TokenForm
 
@@ -61,8 +61,7 @@ def create_token() -> Response:
     try:
         made = transaction(create)
     except (InvalidInput, Conflict) as error:
-        recorded(error)
-        return _form(form, status_of(error), {_place(error): error.message})
+        return _form(form, refused(error), {_place(error): error.message})
     return _told(made, "token-made-before")
 
 

@@ -7,16 +7,16 @@ from typing import Any
 from flask import Response, request
 
 from vault.errors import Conflict, InvalidInput, NotFound, PreconditionFailed
-from vault.http import both, principal, recorded, services, transaction
+from vault.http import both, principal, services, transaction
 from vault.model.digits import BIGINT_MOST
 from vault.model.environment import Environment, Outline, Variable, VariableType
 from vault.services.environments.editing import RowEdit, edited
 from vault.services.environments.environments import GLOBALS
 from vault.services.environments.variables import Listing, Written
 from vault.storage import UnitOfWork
-from vault.web.frame import problems
 from vault.web.frame.blueprint import new_blueprint
 from vault.web.frame.home import home
+from vault.web.frame.problems import refused
 from vault.web.frame.request import field, number, render, see
 from vault.web.pages.environment_frame import changed_since, frame, read_before
 from vault.web.pages.rows import as_meant
@@ -42,11 +42,10 @@ def save_variable(env: str | None = GLOBALS) -> Response:
         transaction(lambda unit: _saved(unit, env))
         return see(home(env), "saved")
     except (InvalidInput, Conflict) as error:
-        recorded(error)
         told: dict[str, Any] = {"error": error.message, "wrong": getattr(error, "path", "").rpartition(".")[2]}
         if isinstance(error, PreconditionFailed):
             told |= changed_since(env, number("revision", BIGINT_MOST))
-        return _form(_environment(env), _typed(), problems.status_of(error), **_kept() | told)
+        return _form(_environment(env), _typed(), refused(error), **_kept() | told)
 
 
 @both(blueprint, "/delete-variables", "POST")

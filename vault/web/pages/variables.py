@@ -7,14 +7,14 @@ from typing import Any
 from flask import Response, jsonify, request
 
 from vault.errors import InvalidInput, PreconditionFailed
-from vault.http import both, principal, recorded, services, transaction
+from vault.http import both, principal, services, transaction
 from vault.model.digits import BIGINT_MOST
 from vault.services.environments.environments import GLOBALS
 from vault.services.environments.files import parse_file
 from vault.services.environments.values import Question
-from vault.web.frame import problems
 from vault.web.frame.blueprint import new_blueprint
 from vault.web.frame.home import home
+from vault.web.frame.problems import refused
 from vault.web.frame.request import field, number, render, see, wants_json
 from vault.web.pages import rows
 from vault.web.pages import variable_form as variable
@@ -48,7 +48,6 @@ def save_rows(env: str | None = GLOBALS) -> Response:
     try:
         written = transaction(lambda unit: services().environments.variables.edit(unit, principal(), env, edits, known))
     except PreconditionFailed as error:
-        recorded(error)
         return _conflict(env, error, document.get("revision"))
     return jsonify({"revision": written.revision, "etag": written.etag, "changed": written.changed})
 
@@ -101,5 +100,5 @@ def roll_back(env: str | None = GLOBALS) -> Response:
 
 def _conflict(env: str | None, error: PreconditionFailed, revision: Any) -> Response:
     response = jsonify({"code": error.code, "message": error.message, **changed_since(env, revision)})
-    response.status_code = problems.status_of(error)
+    response.status_code = refused(error)
     return response
