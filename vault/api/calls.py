@@ -23,6 +23,7 @@ from vault.http import (
     require_ascii_query,
     services,
     transaction,
+    unquoted,
 )
 from vault.model.digits import BIGINT_MOST
 from vault.model.environment import normal
@@ -186,31 +187,7 @@ def precondition() -> Precondition:
     match, none = request.headers.get("If-Match"), request.headers.get("If-None-Match")
     if none is not None and none.strip() != "*":
         raise InvalidInput("A write takes If-None-Match only as *.", path="If-None-Match")
-    return Precondition(_unquoted(match) if match is not None else None, none is not None)
-
-
-class _AnyEtag(tuple[str, ...]):
-    """`*` (RFC 9110, section 13.1.2): whatever is there, the caller has it."""
-
-    def __contains__(self, etag: object) -> bool:
-        return True
-
-
-def known_etags() -> tuple[str, ...]:
-    """The ETags of answers that the caller has already."""
-    given: str = request.environ.get("HTTP_IF_NONE_MATCH", "")
-    if given.strip() == "*":
-        return _AnyEtag()
-    return tuple(_unquoted(part) for part in given.split(",")) if given else ()
-
-
-def _unquoted(tag: str) -> str:
-    return tag.strip().removeprefix("W/").strip('"')
-
-
-def quoted(etag: str) -> str:
-    """An ETag as the header wants it."""
-    return f'"{etag}"'
+    return Precondition(unquoted(match) if match is not None else None, none is not None)
 
 
 def page_limit(arguments: dict[str, Any]) -> int:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from vault.api.calls import page, page_limit, place_of, precondition, quoted, writes
+from vault.api.calls import page, page_limit, place_of, precondition, writes
 from vault.api.parser import StrictBlueprint
 from vault.api.schemas.parts import Page
 from vault.api.schemas.revisions import DiffAnswer, DiffQuery, RevisionAnswer, RevisionPage, RollbackBody
 from vault.api.schemas.variables import WrittenAnswer
-from vault.http import both, principal, services
+from vault.http import both, principal, quoted, services
 from vault.model.digits import BIGINT_MOST
 from vault.model.environment import Revision
 from vault.storage import UnitOfWork

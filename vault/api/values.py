@@ -9,12 +9,11 @@ from typing import Any, cast
 
 from flask import Response, request
 
-from vault.api.calls import known_etags, quoted
 from vault.api.parser import StrictBlueprint
 from vault.api.schemas.variables import ValuesAnswer
 from vault.errors import InvalidInput
 from vault.formats import Source, refuse
-from vault.http import View, both, principal, services
+from vault.http import View, both, known_etags, principal, quoted, services
 from vault.model.environment import EnvironmentKind, Variable
 from vault.services.environments.files import format_named
 from vault.services.environments.values import Answer, Question

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Response
 
-from vault.api.calls import asked_first, known_etags, precondition, quoted, writes
+from vault.api.calls import asked_first, precondition, writes
 from vault.api.parser import StrictBlueprint
 from vault.api.schemas.variables import (
     PatchVariablesBody,
@@ -16,7 +16,7 @@ from vault.api.schemas.variables import (
     VariablesAnswer,
     WrittenAnswer,
 )
-from vault.http import both, principal, services
+from vault.http import both, known_etags, principal, quoted, services
 from vault.model.environment import Variable
 from vault.model.grant import Permission
 from vault.services.environments.variables import Written

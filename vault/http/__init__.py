@@ -7,6 +7,8 @@
 | marks.py    | what is written on a view: it needs no credential; it hashes a password              |
 | routes.py   | the class of each route, which decides its budget; which requests hash a password    |
 | both.py     | one view at two addresses                                                            |
+| etags.py    | the ETags of a request and of an answer                                              |
+| moments.py  | a time in an answer                                                                  |
 | statuses.py | error → status                                                                       |
 | refusals.py | refusals go to the audit, failures to the log                                        |
 """
@@ -15,8 +17,10 @@ from __future__ import annotations
 
 from vault.http.both import both
 from vault.http.current import address, presented, principal, request_id, services, transaction, visit
+from vault.http.etags import known_etags, quoted, unquoted
 from vault.http.guard import has_utf8_path, identify, needs_credential, require_ascii_query, require_operator
 from vault.http.marks import View, public, takes_password
+from vault.http.moments import moment
 from vault.http.refusals import note_failure, recorded, translated
 from vault.http.routes import Routes, budget, classify, is_large, prepare, register, routes_of
 from vault.http.statuses import status_of
@@ -31,12 +35,15 @@ __all__ = [
     "has_utf8_path",
     "identify",
     "is_large",
+    "known_etags",
+    "moment",
     "needs_credential",
     "note_failure",
     "prepare",
     "presented",
     "principal",
     "public",
+    "quoted",
     "recorded",
     "register",
     "request_id",
@@ -48,5 +55,6 @@ __all__ = [
     "takes_password",
     "transaction",
     "translated",
+    "unquoted",
     "visit",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 from contextlib import suppress
 from http import HTTPStatus
@@ -11,6 +10,7 @@ from typing import Any
 from flask import Blueprint, Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
+from vault import http
 from vault.auth import SAFE_METHODS, VAULT_METHODS
 from vault.errors import InvalidInput, StrongroomError
 from vault.http import (
@@ -196,10 +196,7 @@ def nothing() -> Response:
 
 def moment(us: int | None) -> str:
     """A time as RFC 3339 in UTC; an empty text for none."""
-    if us is None:
-        return ""
-    start = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
-    return (start + datetime.timedelta(microseconds=us)).isoformat().replace("+00:00", "Z")
+    return "" if us is None else http.moment(us)
 
 
 # -- Wrapping --

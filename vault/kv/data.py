@@ -8,7 +8,7 @@ from typing import Any
 from flask import Response, request
 
 from vault.errors import InvalidInput
-from vault.http import principal, services, transaction
+from vault.http import known_etags, principal, quoted, services, transaction
 from vault.kv import calls, problems
 from vault.kv.calls import WRITES, body, envelope, mapping, named, nothing
 from vault.model.digits import BIGINT_MOST, whole_number
@@ -96,7 +96,7 @@ def _answer(found: Found, shape: Any) -> Response:
 
 def answer_etag(response: Response, found: Found) -> Response:
     """The answer with the version's ETag."""
-    response.headers["ETag"] = f'"{found.etag}"'
+    response.headers["ETag"] = quoted(found.etag)
     return response
 
 
@@ -123,12 +123,6 @@ def _wanted() -> Wanted:
         return Wanted()
     version = request.args.get("version", "")
     return Wanted(_number(version, "version") if version else 0, calls.flag(request.args.get("resolve", "")))
-
-
-def known_etags() -> Collection[str]:
-    """The ETags of answers that the caller has already."""
-    given = request.headers.get("If-None-Match", "")
-    return [part.strip().removeprefix("W/").strip('"') for part in given.split(",")] if given else ()
 
 
 def _written(path: str) -> tuple[dict[str, Any], int | None]:

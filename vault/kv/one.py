@@ -5,10 +5,10 @@ from __future__ import annotations
 from flask import Response, request
 
 from vault.errors import InvalidInput, MethodNotAllowed, NotFound
-from vault.http import principal, services, transaction
+from vault.http import known_etags, principal, services, transaction
 from vault.kv import calls
 from vault.kv.calls import WRITES, body, envelope, named, nothing
-from vault.kv.data import answer_etag, known_etags
+from vault.kv.data import answer_etag
 from vault.kv.metadata import names
 from vault.services.vaultkv.versions import Wanted, replaced
 

@@ -352,6 +352,14 @@ def test_a_deletion_never_hides_behind_a_304(kv: Kv) -> None:
     assert kv("GET", "secret/data/prod", If_None_Match=etag).status == 404
     gone = kv("GET", "secret/data/prod").headers["etag"]
     assert kv("GET", "secret/data/prod", If_None_Match=gone).status == 404
+    assert kv("GET", "secret/data/prod", If_None_Match="*").status == 404
+
+
+@pytest.mark.parametrize("path", ["secret/data/prod", "secret/data/prod?version=1", "kv/prod"])
+def test_a_star_stands_for_every_etag(kv: Kv, path: str) -> None:
+    assert kv("GET", path, If_None_Match="*").status == 404
+    kv.put("prod", {"A": "1"})
+    assert kv("GET", path, If_None_Match="*").status == 304
 
 
 def test_a_name_made_again_has_another_etag(kv: Kv) -> None:

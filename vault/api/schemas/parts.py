@@ -8,6 +8,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields
 
+from vault import http
 from vault.api.schemas.bounded import Body, BoundedText, WholeNumber
 from vault.model import strict_json
 from vault.model.environment import NAME_MAX_CHARACTERS, normal
@@ -34,10 +35,7 @@ class Moment(fields.Field[Any]):
 
 def moment(us: int | None) -> str | None:
     """A time as RFC 3339 in UTC; microseconds only where they are not zero."""
-    if us is None:
-        return None
-    start = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
-    return (start + datetime.timedelta(microseconds=us)).isoformat().replace("+00:00", "Z")
+    return None if us is None else http.moment(us)
 
 
 class Text(BoundedText):

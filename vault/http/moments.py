@@ -1,0 +1,12 @@
+"""Times in answers."""
+
+from __future__ import annotations
+
+import datetime
+
+_START = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+
+
+def moment(us: int) -> str:
+    """Microseconds since 1970 as RFC 3339 in UTC, as `2026-11-22T09:00:00Z`; with a fraction only if it is not zero."""
+    return (_START + datetime.timedelta(microseconds=us)).isoformat().replace("+00:00", "Z")
