@@ -78,7 +78,7 @@ def test_the_name_of_anothers_form_gives_nothing_away(vault: Vault, ada: Visitor
         ({"on-0": "environment", "where-0": "nowhere"}, "There is no environment of this name."),
         ({"on-0": "environment", "where-0": "x" * 2000}, "A name has 1 to 256 characters."),
         ({"on-0": "everything"}, "Choose what the token may reach."),
-        ({"where-0": "a//b"}, "no empty"),
+        ({"where-0": "a//b"}, "an empty"),
         ({"may-0": []}, "Choose at least one permission."),
         ({"may-0": ["own"]}, "Choose from these permissions."),
         ({"ttl": "999999999"}, "Choose one of these."),
