@@ -14,7 +14,7 @@ from vault.app import open_vault
 from vault.errors import StorageError
 from vault.storage import Storage
 from vault.storage.database.inspection import Inspected, inspect_schema
-from vault.storage.database.newer_tables import newer_tables
+from vault.storage.database.newer_tables import unknown_parts
 from vault.storage.database.probe import schema_faults
 from vault.storage.database.schema import inspect_database
 
@@ -218,7 +218,7 @@ def test_a_virtual_table_without_its_module_is_no_fault(fresh_database: FreshDat
         with storage.writing.begin() as connection:
             connection.execute(sa.text("UPDATE alembic_version SET version_num = '0099'"))
             connection.execute(sa.text("INSERT INTO schema_readers (revision, oldest_reader) VALUES ('0099', 2)"))
-            assert newer_tables(connection) == []
+            assert unknown_parts(connection) == []
     finally:
         storage.close()
 

@@ -59,10 +59,10 @@ def create(if_changed: bool, trust_clock: bool) -> None:
     elif not made.places:
         say("Nothing has changed since the newest archive.")
     if made.left_out:
-        tables = ", ".join(made.left_out)
+        parts = ", ".join(made.left_out)
         say(
-            f"Warning: a newer release has rows in tables that are not in the archive: {tables}. "
-            "Make the backup with that release."
+            "Warning: the archive lacks tables and columns of a newer release, so it is only restored with "
+            f"--incomplete: {parts}. Make the backup with that release."
         )
     _tell_places(made.places)
 
@@ -106,13 +106,16 @@ def verify(archive: str, opens: bool, **where: Any) -> None:
         raise CliError(
             f"{len(proof.faults):,} items in the archive are damaged. They were already damaged when it was made."
         )
+    if proof.missing:
+        raise CliError("The archive is incomplete.")
 
 
 @backup.command()
 @archive_options
 @click.option("--without-erased-list", is_flag=True, help="Heed no list of erased keys: erased people come back.")
 @click.option("--despite-faults", is_flag=True, help="Restore also what was broken when the archive was made.")
-def restore(archive: str, without_erased_list: bool, despite_faults: bool, **where: Any) -> None:
+@click.option("--incomplete", is_flag=True, help="Restore an archive that lacks what an older release did not save.")
+def restore(archive: str, without_erased_list: bool, despite_faults: bool, incomplete: bool, **where: Any) -> None:
     """Restore an archive into the empty database of STRONGROOM_DATABASE_URL, and open everything in it.
 
     It is stored as a whole once everything is proven, or not at all: after a restore that was cut short, start it
@@ -121,7 +124,7 @@ def restore(archive: str, without_erased_list: bool, despite_faults: bool, **whe
     from vault.app import restorer
 
     found = host.vault_settings()
-    options = {"without_list": without_erased_list, "despite_faults": despite_faults}
+    options = {"without_list": without_erased_list, "despite_faults": despite_faults, "incomplete": incomplete}
     with found_archive(found, archive, **where) as (opened, places):
         say(f"Restoring {opened.name}. Nothing is stored before all of it is verified.")
         with progress_bar("Restoring") as progress:
@@ -158,6 +161,8 @@ def _tell_proof(proof: Proof) -> None:
     say(f"{proof.rows:,} rows and {proof.events:,} events were verified, {proof.blobs:,} blobs were opened.")
     for fault in proof.faults[:_FAULTS_NAMED]:
         say(f"Broken: {fault}")
+    if proof.missing:
+        say(f"Incomplete: {proof.missing}")
 
 
 def _tell_restored(restored: Restored) -> None:

@@ -38,7 +38,7 @@ from vault.services.own.keys import master_key, open_own_keys
 from vault.services.people.erasure import ErasureReport
 from vault.settings import Settings
 from vault.storage import Storage, UnitOfWork, first_rows, schema_revision
-from vault.storage.database.newer_tables import newer_tables
+from vault.storage.database.newer_tables import unknown_parts
 from vault.storage.walks.snapshot import changes_mark, events_placed, snapshot
 
 
@@ -62,7 +62,7 @@ class Made:
     rows: int
     places: list[Told]
     left_out: list[str] = field(default_factory=list)
-    """Tables with rows of a newer release, which the archive does not have."""
+    """Tables and columns of a newer release, which the archive does not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ class Backups:
 
     def _left_out(self) -> list[str]:
         with self._storage.read() as unit:
-            return newer_tables(unit.connection)
+            return unknown_parts(unit.connection)
 
     def _settle(self) -> None:
         """Give events their places, so that the archive has a mark. Skip this if the database takes no writes."""

@@ -21,7 +21,7 @@ from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.audit.tree import AuditTree
 from vault.services.audit.verify import Verifier
-from vault.services.backup.archive import Archive, Contents, Rows, Told
+from vault.services.backup.archive import Archive, Contents, Head, Rows, Told
 from vault.services.backup.drop import Dropped, drop_erased
 from vault.services.backup.erased import ErasedList, fetched_list, merged
 from vault.services.backup.names import archives_in, short_id
@@ -46,6 +46,8 @@ class Proof:
     blobs: int = 0
     events: int = 0
     faults: list[str] = field(default_factory=list)
+    missing: str = ""
+    """A sentence that names what an older release did not save. It is no fault of what is in the archive."""
 
 
 @dataclass(slots=True)
@@ -98,11 +100,13 @@ class Restorer:
         *,
         without_list: bool = False,
         despite_faults: bool = False,
+        incomplete: bool = False,
     ) -> Restored:
         """Restore into the empty target, and erase what the lists in `places` contain.
 
         Raises `BackupError` and stores nothing if anything is wrong. `without_list` continues without any list.
         `despite_faults` continues with rows and blobs that were damaged when the archive was made, and reports them.
+        `incomplete` continues with an archive that lacks what an older release did not know.
         """
         principal.require_operator()
         contents = archive.verify(told)
@@ -115,6 +119,8 @@ class Restorer:
         try:
             with storage.write() as unit:
                 load = _Load(unit, storage, keyring, archive, contents)
+                if load.missing and not incomplete:
+                    raise BackupError(f"{load.missing} With --incomplete the rest is restored.")
                 restored.dropped = drop_erased(unit, principal, erased)
                 self._note(unit, principal, archive, restored)
                 restored.proof = load.prove(told)
@@ -217,7 +223,7 @@ class _Load:
         self._unit = unit
         self._head = contents.head
         try:
-            self._left_out = left_out(contents.head.schema, contents.columns)
+            self.missing = _missing(contents.head, left_out(contents.head.schema, contents.columns))
         except StorageError as error:
             raise _newer(archive, contents, error.message) from error
         self._tables = {table.name: table for table in kept_tables()}
@@ -238,19 +244,8 @@ class _Load:
         sweep = Sweep(self._uncommitted, self._instance)
         macs, references, blobs = sweep.macs(), sweep.references(), sweep.blobs()
         report = Verifier(self._uncommitted, AuditTree(self._instance)).verify(progress=told)
-        faults = [*self._incomplete(), *macs.faults, *references.faults, *blobs.faults, *report.faults]
-        return Proof(macs.count, blobs.count, report.size, faults)
-
-    def _incomplete(self) -> Iterator[str]:
-        """Yield the fault of an archive from a release that did not know all tables of its database."""
-        if self._left_out:
-            named = ", ".join(self._left_out[:_FAULTS_NAMED])
-            more = f" and {len(self._left_out) - _FAULTS_NAMED} more" if len(self._left_out) > _FAULTS_NAMED else ""
-            yield (
-                f"Release {self._head.release} made this archive of a database with the newer schema "
-                f"{self._head.schema}, and did not save what it does not know: {named}{more}. Restore an archive that "
-                "the newer release made, if there is one."
-            )
+        faults = [*macs.faults, *references.faults, *blobs.faults, *report.faults]
+        return Proof(macs.count, blobs.count, report.size, faults, self.missing)
 
     def _take(self, rows: Rows, values: Iterator[list[Any]]) -> None:
         for part in as_here(self._head.schema, Part(rows.table, rows.columns, values)):
@@ -264,6 +259,18 @@ def _newer(archive: Archive, contents: Contents, why: str) -> BackupError:
     """Return the error for an archive with content that this release does not know, or that was forged."""
     made = f"{archive.name} was made by release {contents.head.release}, with the schema {contents.head.schema}."
     return BackupError(f"{made} {why} Restore it with that release or a newer one.")
+
+
+def _missing(head: Head, parts: list[str]) -> str:
+    """What to say of an archive that lacks `parts`, because its release did not know them; empty if it has all."""
+    if not parts:
+        return ""
+    named = ", ".join(parts[:_FAULTS_NAMED])
+    more = f" and {len(parts) - _FAULTS_NAMED} more" if len(parts) > _FAULTS_NAMED else ""
+    return (
+        f"Release {head.release} made this archive of a database with the newer schema {head.schema}, and did not save "
+        f"what it does not know: {named}{more}. Restore an archive that the newer release made, if there is one."
+    )
 
 
 def _faulty(faults: list[str]) -> str:
