@@ -302,6 +302,5 @@ def test_attack_8_with_a_warm_cache_a_swapped_row_does_not_open(provider: Provid
         mine.read(keyring, master)
     user_key: Key = keyring.user_key(master, theirs.owner_id, theirs.user_key_id, theirs.user_key)
     with pytest.raises(BlobError):
-        keyring.data_key_lazily(
-            lambda: user_key, mine.owner_id, mine.environment_id, theirs.data_key_id, theirs.data_key
-        )
+        keyring.data_key(user_key, mine.owner_id, mine.environment_id, theirs.data_key_id, theirs.data_key)
+    assert keyring.cached_data_key(mine.owner_id, mine.environment_id, theirs.data_key_id, theirs.data_key) is None

@@ -151,22 +151,12 @@ class Keyring:
         """Return the data key, cached. Raises `BlobError`, also if another user key wraps it."""
         if parse_header(blob).key_id != user_key.id:
             raise BlobError()
-        return self.data_key_lazily(lambda: user_key, owner_id, environment_id, data_key_id, blob)
-
-    def data_key_lazily(
-        self,
-        load_user_key: Callable[[], Key],
-        owner_id: str,
-        environment_id: str,
-        data_key_id: str,
-        blob: bytes,
-    ) -> Key:
-        """Like `data_key`, but calls `load_user_key` only if the data key is not cached.
-
-        So a read of a cached environment neither loads nor unwraps the user key.
-        """
         context = contexts.data_key(self._instance_id, owner_id, environment_id, data_key_id)
-        return self._cache.get(blob, context, lambda: Key(data_key_id, open_blob(load_user_key(), context, blob)))
+        return self._cache.get(blob, context, lambda: Key(data_key_id, open_blob(user_key, context, blob)))
+
+    def cached_data_key(self, owner_id: str, environment_id: str, data_key_id: str, blob: bytes) -> Key | None:
+        """Return the data key if it is cached."""
+        return self._cache.find(blob, contexts.data_key(self._instance_id, owner_id, environment_id, data_key_id))
 
     def purge(self) -> None:
         """Drop all keys, also those that are being loaded now. For the lock and for erasure."""
@@ -194,18 +184,23 @@ class _Cache:
 
     def get(self, blob: bytes, context: Context, load: Callable[[], Key]) -> Key:
         """Return the key in a blob: the cached one for the same bytes and place, or one that is loaded now."""
-        name = sha256(blob).digest() + sha256(context.associated_data(blob)).digest()
-        # Reading a dict is atomic in CPython. Only changes take the lock.
-        found = self._entries.get(name)
-        if found is not None and self._clock() < found[0]:
-            return found[1]
-        return self._load_once(name, load)
+        name = _name(blob, context)
+        return self._living(name) or self._load_once(name, load)
+
+    def find(self, blob: bytes, context: Context) -> Key | None:
+        """Return the cached key for the same bytes and place."""
+        return self._living(_name(blob, context))
 
     def purge(self) -> None:
         """Drop all keys. Callers that wait for a load still receive its key, but it is not cached."""
         with self._lock:
             self._entries = {}
             self._loading = {}
+
+    def _living(self, name: bytes) -> Key | None:
+        # Reading a dict is atomic in CPython. Only changes take the lock.
+        found = self._entries.get(name)
+        return found[1] if found is not None and self._clock() < found[0] else None
 
     def _load_once(self, name: bytes, load: Callable[[], Key]) -> Key:
         with self._lock:
@@ -242,3 +237,7 @@ class _Cache:
         for oldest, (expires, _) in list(islice(self._entries.items(), SWEEP_ENTRIES)):
             if expires <= now or len(self._entries) > self._max_entries:
                 del self._entries[oldest]
+
+
+def _name(blob: bytes, context: Context) -> bytes:
+    return sha256(blob).digest() + sha256(context.associated_data(blob)).digest()

@@ -14,7 +14,6 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import select
 
-from vault.crypto import as_sealed
 from vault.errors import IntegrityError, KeyProviderUnavailable, MacError, NewerFormat
 from vault.model.environment import Sealing
 from vault.services.environments.sealing import Sealer
@@ -104,13 +103,7 @@ class Sweep:
         user_key = unit.user_keys.by_id(data_key.user_key_id)
         if user_key is None:
             raise IntegrityError()
-        self._instance.keyring.data_key_lazily(
-            lambda: self._instance.user_key(environment.owner_id, user_key),
-            environment.owner_id,
-            environment.id,
-            data_key.id,
-            as_sealed(data_key.blob),
-        )
+        self._instance.data_key(environment.owner_id, environment.id, data_key, user_key)
 
     def _open_credential(self, row: Credential) -> None:
         opened(self._instance, row.kind, row.user_id, row)

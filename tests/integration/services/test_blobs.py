@@ -27,7 +27,7 @@ from vault.errors import BlobError, KeyringError, MacError, NotFound
 from vault.model.environment import Variable
 from vault.model.principal import Principal
 from vault.services import Services
-from vault.storage import Record, UnitOfWork
+from vault.storage import Layer, Record, UnitOfWork
 
 POSITIONS = (0, 3, 4, 5, 6, 7, 8, 23, 24, -1)
 """Magic, format, suite, type, both bytes of flags, the key id's first and last, and the body's."""
@@ -94,15 +94,15 @@ def test_no_byte_of_a_revision_can_be_flipped(stocked: Services, ada: Principal)
     with stocked.storage.read() as unit:
         environment, revision, data_key, user_key = current(unit, ada, "prod")
     sealer, blob = stocked.environments.values._sealer, bytes(revision.blob)
-    assert sealer.open_revision(environment, revision, blob, data_key, user_key)[0].name == "WHOSE"
+    assert sealer.open(Layer(environment, revision, data_key, user_key, blob))[0].name == "WHOSE"
     for position in range(len(blob)):
         with pytest.raises(BlobError):
-            sealer.open_revision(environment, revision, flipped(blob, position), data_key, user_key)
+            sealer.open(Layer(environment, revision, data_key, user_key, flipped(blob, position)))
     for length in range(0, len(blob), 5):
         with pytest.raises(BlobError):
-            sealer.open_revision(environment, revision, blob[:length], data_key, user_key)
+            sealer.open(Layer(environment, revision, data_key, user_key, blob[:length]))
     with pytest.raises(BlobError):
-        sealer.open_revision(environment, revision, blob + b"\0", data_key, user_key)
+        sealer.open(Layer(environment, revision, data_key, user_key, blob + b"\0"))
 
 
 def test_a_changed_blob_in_the_database_is_refused_and_the_rest_goes_on(

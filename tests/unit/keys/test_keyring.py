@@ -197,18 +197,23 @@ def test_a_data_key_reads_back_and_is_cached_without_its_user_key(vault: Vault) 
     blob = vault.keyring.wrap_data_key(user_key, OWNER, ENVIRONMENT, data_key)
     assert parse_header(blob).type is BlobType.DATA_KEY
     assert vault.keyring.data_key(user_key, OWNER, ENVIRONMENT, data_key.id, blob).secret == data_key.secret
-    lazily = vault.keyring.data_key_lazily(
-        lambda: pytest.fail("the user key was asked for"), OWNER, ENVIRONMENT, data_key.id, blob
-    )
-    assert lazily.secret == data_key.secret
+    cached = vault.keyring.cached_data_key(OWNER, ENVIRONMENT, data_key.id, blob)
+    assert cached is not None
+    assert cached.secret == data_key.secret
 
 
-def test_a_data_key_that_is_not_cached_asks_for_its_user_key(vault: Vault) -> None:
-    data_key = new_key()
-    blob = vault.keyring.wrap_data_key(vault.user_key(), OWNER, ENVIRONMENT, data_key)
+def test_a_data_key_that_was_purged_or_has_expired_is_not_in_the_cache(vault: Vault) -> None:
+    user_key, data_key = vault.user_key(), new_key()
+    blob = vault.keyring.wrap_data_key(user_key, OWNER, ENVIRONMENT, data_key)
+    place = (OWNER, ENVIRONMENT, data_key.id, blob)
+    assert vault.keyring.cached_data_key(*place) is None
+    vault.keyring.data_key(user_key, *place)
     vault.keyring.purge()
-    assert vault.keyring.data_key_lazily(vault.user_key, OWNER, ENVIRONMENT, data_key.id, blob).id == data_key.id
-    assert vault.unwraps == 2
+    assert vault.keyring.cached_data_key(*place) is None
+    vault.keyring.data_key(user_key, *place)
+    assert vault.keyring.cached_data_key(*place) is not None
+    vault.now += 301
+    assert vault.keyring.cached_data_key(*place) is None
 
 
 def test_attack_3_a_data_key_elsewhere_does_not_open_with_a_cold_or_a_warm_cache(vault: Vault) -> None:

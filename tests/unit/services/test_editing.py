@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from vault.errors import InvalidInput
 from vault.model.environment import Variable, VariableType
-from vault.services.environments.editing import RowEdit, checked, edited, merge
+from vault.services.environments.editing import RowEdit, checked, edited, merge, put
 from vault.services.environments.history import compare
 
 CURRENT = (
@@ -30,6 +30,28 @@ def test_only_what_is_named_changes() -> None:
     assert changed == Variable("B", "two", VariableType.SECRET, enabled=False, literal=True, description="d")
     assert merge(CURRENT, {"B": {}}) == CURRENT
     assert merge(CURRENT, {"NO": None}) == CURRENT
+
+
+def test_a_variable_that_is_put_keeps_its_place_and_nothing_else() -> None:
+    assert put(CURRENT, Variable("B", "two")) == (CURRENT[0], Variable("B", "two"), CURRENT[2])
+    assert put(CURRENT, Variable("Z", "z")) == (*CURRENT, Variable("Z", "z"))
+
+
+def test_a_variable_that_is_put_keeps_the_members_of_a_newer_release() -> None:
+    newer = (Variable("A", "1", others=(("rotate_days", 30),)),)
+    assert put(newer, Variable("A", "2")) == (Variable("A", "2", others=(("rotate_days", 30),)),)
+
+
+def test_two_forms_of_one_name_are_put_in_one_place() -> None:
+    assert put((Variable("caf\u00e9", "1"),), Variable("cafe\u0301", "2")) == (Variable("caf\u00e9", "2"),)
+
+
+def test_what_cannot_be_stored_cannot_be_put() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        put(CURRENT, Variable("", "1"))
+    assert caught.value.path.startswith("variables.")
+    with pytest.raises(InvalidInput):
+        put(CURRENT, Variable("A", "\ud800"))
 
 
 def test_a_new_one_needs_a_value() -> None:

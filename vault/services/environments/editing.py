@@ -36,6 +36,15 @@ def merge(current: Iterable[Variable], changes: Mapping[str, Mapping[str, Any] |
     return tuple(merged.values())
 
 
+def put(current: Iterable[Variable], variable: Variable) -> tuple[Variable, ...]:
+    """`current` with one variable replaced as a whole in its place, or added as the last."""
+    name = check_variable_name(variable.name, path=f"variables.{variable.name}")
+    rows = {each.name: each for each in current}
+    others = rows[name].others if name in rows else ()
+    rows[name] = checked(replace(variable, name=name, others=others))
+    return tuple(rows.values())
+
+
 def edited(current: Iterable[Variable], edits: Sequence[RowEdit]) -> tuple[Variable, ...]:
     """`current` after a person's edits: what is renamed keeps its place, what is new comes last.
 

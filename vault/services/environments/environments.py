@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from vault.crypto import keyed_digest
+from vault.crypto import key_id_of, keyed_digest
 from vault.errors import InvalidInput, NameTaken, NotFound, NotGranted, QuotaExceeded
 from vault.model.action import Action
 from vault.model.environment import (
@@ -258,13 +258,12 @@ class Environments:
         number, revision_id, now = environment.last_number + 1, str(uuid.uuid4()), self._clock()
         blob = self._sealer.seal_revision(unit, environment, revision_id, number, variables)
         self._check_bytes(unit, environment.owner_id, len(blob))
-        data_key = _existing(unit.data_keys.active(environment.id))
         after = environment.delete_version_after_seconds
         unit.revisions.add(
             id=revision_id,
             environment_id=environment.id,
             number=number,
-            data_key_id=data_key.id,
+            data_key_id=key_id_of(blob),
             blob=blob,
             size=len(blob),
             created_us=now,
@@ -299,7 +298,7 @@ class Environments:
         """The columns of `row` with `told` in its sealed metadata. For services: permission was asked there."""
         generation = row.metadata_generation + 1
         metadata = self._sealer.open_metadata(unit, row) | told
-        blob = self._sealer.seal_metadata(unit, row.owner_id, row.id, generation, metadata)
+        blob = self._sealer.seal_metadata(unit, row, generation, metadata)
         return {"metadata_blob": blob, "metadata_generation": generation}
 
     def _check_room(self, unit: UnitOfWork, principal: Principal, name: str) -> None:

@@ -2,7 +2,7 @@
 
 A revision's plaintext is `{"v":1,"variables":[{name, value, type, enabled, literal, description}, …]}`, in order,
 padded, never compressed. In version 2 a variable may have more members. A release keeps the ones that it does not know,
-and writes version 2 only if there are any. Every verb that needs plaintext comes through `open_revision`.
+and writes version 2 only if there are any. Every verb that needs plaintext comes through `open` or `open_live`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from vault.model.environment import ENVIRONMENT_MAX_BYTES, VARIABLES_MOST, Live,
 from vault.services.clock import Clock
 from vault.services.environments.documents import read_document
 from vault.services.own.instance import Instance
-from vault.storage import Facts, Record, UnitOfWork
+from vault.storage import Facts, Layer, Record, UnitOfWork
 
 _PLAIN, _WITH_OTHERS = 1, 2
 """The versions of a revision's plaintext: only the members in `_MEMBERS`, or more members."""
@@ -59,71 +59,50 @@ class Sealer:
         self, unit: UnitOfWork, environment: Record, revision_id: str, number: int, variables: Sequence[Variable]
     ) -> SealedBlob:
         """Seal all variables as one revision under the active data key. Raises `TooLarge` above 1 MiB."""
+        if environment.sealing != Sealing.SERVER:
+            raise ClientSealed()
         place = context.revision(self._instance.id, environment.id, revision_id, number)
         return seal(self._active_key(unit, environment), place, encode(variables), padded=True)
 
-    def open_revision(
-        self,
-        environment: Facts | Record,
-        revision: Facts | Record,
-        blob: bytes | None,
-        data_key: Facts | Record | None,
-        user_key: Facts | Record | None,
-    ) -> tuple[Variable, ...]:
-        """The variables of a revision, from checked rows that the caller may have.
+    def open(self, layer: Layer) -> tuple[Variable, ...]:
+        """The variables of a layer; none before the first write.
 
         Raises `ClientSealed`, `RevisionDeleted`, or `BlobError` when the rows do not belong together.
         """
-        return decode(self._open(environment, revision, blob, data_key, user_key))
+        return () if layer.revision is None else decode(self._open(layer, layer.revision))
 
-    def open_live(
-        self,
-        environment: Facts,
-        revision: Facts,
-        blob: bytes | None,
-        data_key: Facts | None,
-        user_key: Facts | None,
-    ) -> list[Live]:
-        """As `open_revision`, for who only wants what is enabled, and fast."""
-        return decode_live(self._open(environment, revision, blob, data_key, user_key))
+    def open_live(self, layer: Layer) -> list[Live]:
+        """As `open`, but only what is enabled, in the form that `resolve_live` takes: it is faster."""
+        return [] if layer.revision is None else decode_live(self._open(layer, layer.revision))
 
-    def _open(
-        self,
-        environment: Facts | Record,
-        revision: Facts | Record,
-        blob: bytes | None,
-        data_key: Facts | Record | None,
-        user_key: Facts | Record | None,
-    ) -> bytes:
+    def _open(self, layer: Layer, revision: Facts | Record) -> bytes:
+        environment = layer.environment
         if environment.sealing != Sealing.SERVER:
             raise ClientSealed()
         if self.is_gone(revision):
             raise RevisionDeleted()
-        if blob is None or data_key is None or user_key is None:
+        if layer.blob is None or layer.data_key is None or layer.user_key is None:
             raise BlobError()
         place = context.revision(self._instance.id, environment.id, revision.id, revision.number)
-        key = self._unwrap(environment.owner_id, environment.id, data_key, user_key)
-        return open_blob(key, place, blob)
+        key = self._data_key(environment, layer.data_key, layer.user_key)
+        return open_blob(key, place, layer.blob)
 
     def open_stored(self, unit: UnitOfWork, environment: Record, revision: Record) -> tuple[Variable, ...]:
-        """`open_revision` for rows that were read one by one."""
+        """`open` for rows that were read one by one."""
         data_key, user_key = _keys_of(unit, revision.data_key_id)
         if user_key is None:
             # Between one statement and the next, a rotation may have moved it to other keys.
             revision = unit.revisions.by_id(revision.id) or revision
             data_key, user_key = _keys_of(unit, revision.data_key_id)
-        return self.open_revision(environment, revision, revision.blob, data_key, user_key)
+        return self.open(Layer(environment, revision, data_key, user_key, revision.blob))
 
     def seal_metadata(
-        self, unit: UnitOfWork, owner_id: str, environment_id: str, generation: int, metadata: dict[str, Any]
+        self, unit: UnitOfWork, environment: Record, generation: int, metadata: dict[str, Any]
     ) -> SealedBlob:
         """Seal what an owner says of an environment (its description, custom metadata)."""
-        row = unit.data_keys.active(environment_id)
-        if row is None:
-            raise IntegrityError()
-        place = context.metadata(self._instance.id, environment_id, generation)
-        key = self._unwrap_row(unit, owner_id, environment_id, row)
-        return seal(key, place, json.dumps(metadata, ensure_ascii=False).encode(), padded=True)
+        place = context.metadata(self._instance.id, environment.id, generation)
+        document = json.dumps(metadata, ensure_ascii=False).encode()
+        return seal(self._active_key(unit, environment), place, document, padded=True)
 
     def open_metadata(self, unit: UnitOfWork, environment: Record) -> dict[str, Any]:
         """What `seal_metadata` has sealed; empty where nothing was."""
@@ -138,7 +117,7 @@ class Sealer:
             raise BlobError()
         blob = as_sealed(environment.metadata_blob)
         place = context.metadata(self._instance.id, environment.id, environment.metadata_generation)
-        key = self._unwrap(environment.owner_id, environment.id, data_key, user_key)
+        key = self._data_key(environment, data_key, user_key)
         return read_document(open_blob(key, place, blob))
 
     def open_metadata_of(self, unit: UnitOfWork, environments: Sequence[Record]) -> list[dict[str, Any]]:
@@ -163,32 +142,21 @@ class Sealer:
         if data_key is None or user_key is None or key_id_of(blob) != data_key.id:
             return None
         place = context.metadata(self._instance.id, environment.id, environment.metadata_generation)
-        key = self._unwrap(environment.owner_id, environment.id, data_key, user_key)
+        key = self._data_key(environment, data_key, user_key)
         return read_document(open_blob(key, place, blob))
 
     def _active_key(self, unit: UnitOfWork, environment: Record) -> Key:
-        if environment.sealing != Sealing.SERVER:
-            raise ClientSealed()
-        row = unit.data_keys.active(environment.id)
-        if row is None:
+        data_key = unit.data_keys.active(environment.id)
+        if data_key is None:
             raise IntegrityError()
-        return self._unwrap_row(unit, environment.owner_id, environment.id, row)
-
-    def _unwrap_row(self, unit: UnitOfWork, owner_id: str, environment_id: str, data_key: Record) -> Key:
         user_key = unit.user_keys.by_id(data_key.user_key_id)
         if user_key is None:
             raise BlobError()
-        return self._unwrap(owner_id, environment_id, data_key, user_key)
+        return self._data_key(environment, data_key, user_key)
 
-    def _unwrap(self, owner_id: str, environment_id: str, data_key: Facts | Record, user_key: Facts | Record) -> Key:
+    def _data_key(self, environment: Facts | Record, data_key: Facts | Record, user_key: Facts | Record) -> Key:
         # Owner and environment are those that were asked for, never those of the key's own row.
-        return self._instance.keyring.data_key_lazily(
-            lambda: self._instance.user_key(owner_id, user_key),
-            owner_id,
-            environment_id,
-            data_key.id,
-            data_key.blob,
-        )
+        return self._instance.data_key(environment.owner_id, environment.id, data_key, user_key)
 
 
 def _keys_of(unit: UnitOfWork, data_key_id: str | None) -> tuple[Record | None, Record | None]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from vault.crypto import keyed_digest
 from vault.errors import IntegrityError, NotFound, RevisionDeleted
 from vault.model.action import Action
-from vault.model.environment import Live, Sealing, Values, Variable, canonical, looks_like_id, resolve_live
+from vault.model.environment import Sealing, Values, canonical, looks_like_id, resolve_live
 from vault.model.event import OK, UNCHANGED
 from vault.model.grant import GLOBALS_TARGET, Permission
 from vault.model.policy import allows, require
@@ -21,7 +21,7 @@ from vault.services.audit import ReadLog
 from vault.services.environments.environments import target_of
 from vault.services.environments.sealing import Sealer
 from vault.services.own.instance import Instance
-from vault.storage import Facts, HotReads, Layer
+from vault.storage import Facts, HotReads, Layer, Record
 
 _COMPACT = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -84,7 +84,7 @@ class ValuesReader:
         if etag in known_etags:
             self.record(principal, Action.VALUES_READ, layers, UNCHANGED, question.names or ())
             return Answer(None, number, etag)
-        resolved = resolve_live(map(self.open_live, layers), expand=question.resolve)
+        resolved = resolve_live(map(self._sealer.open_live, layers), expand=question.resolve)
         self.record(principal, Action.VALUES_READ, layers, OK, question.names or ())
         return Answer(_chosen(resolved, question.names, warnings), number, etag)
 
@@ -109,18 +109,6 @@ class ValuesReader:
             return []
         return [layer]
 
-    def open(self, layer: Layer) -> tuple[Variable, ...]:
-        """The layer's variables; none before the first write."""
-        if layer.revision is None:
-            return ()
-        return self._sealer.open_revision(layer.environment, layer.revision, layer.blob, layer.data_key, layer.user_key)
-
-    def open_live(self, layer: Layer) -> list[Live]:
-        """The same, of the enabled ones alone and as `resolve_live` takes them."""
-        if layer.revision is None:
-            return []
-        return self._sealer.open_live(layer.environment, layer.revision, layer.blob, layer.data_key, layer.user_key)
-
     def record(
         self, principal: Principal, action: Action, layers: Sequence[Layer], result: str, names: Sequence[str] = ()
     ) -> None:
@@ -138,11 +126,11 @@ class ValuesReader:
         return keyed_digest(self._instance.secret("digest"), "values etag", text)[:16].hex()
 
 
-def _identity(environment: Facts) -> list[str | int | None]:
+def _identity(environment: Facts | Record) -> list[str | int | None]:
     return [environment.id, environment.current_revision_id, environment.state_generation]
 
 
-def current_of(layer: Layer) -> Facts | None:
+def current_of(layer: Layer) -> Facts | Record | None:
     """Its current revision; None before the first write. Raises `IntegrityError` where somebody took it out."""
     if (layer.revision is None) != (layer.environment.current_revision_id is None):
         raise IntegrityError()

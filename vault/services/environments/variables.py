@@ -14,7 +14,7 @@ from vault.model.policy import require
 from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.audit import ReadLog
-from vault.services.environments.editing import RowEdit, checked, edited, keeping_others, merge, typed
+from vault.services.environments.editing import RowEdit, checked, edited, keeping_others, merge, put, typed
 from vault.services.environments.environments import Environments, target_of
 from vault.services.environments.sealing import Sealer
 from vault.storage import Record, Storage, UnitOfWork
@@ -166,9 +166,7 @@ class Variables:
         precondition: Precondition = NO_PRECONDITION,
     ) -> Written:
         """Set one variable as a whole, keeping its place."""
-        names = ("value", "type", "enabled", "literal", "description")
-        attributes = {name: getattr(variable, name) for name in names}
-        return self.patch(unit, principal, reference, {variable.name: attributes}, precondition)
+        return self.write(unit, principal, reference, lambda current: put(current, variable), precondition)
 
     def delete_one(
         self,

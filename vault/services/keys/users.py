@@ -142,6 +142,5 @@ class UserRotation:
         if key_id_of(environment.metadata_blob) == active.id:
             return
         metadata = self._sealer.open_metadata(unit, environment)
-        generation = environment.metadata_generation
-        place = (environment.owner_id, environment.id, generation)
-        unit.environments.change(environment, metadata_blob=self._sealer.seal_metadata(unit, *place, metadata))
+        blob = self._sealer.seal_metadata(unit, environment, environment.metadata_generation, metadata)
+        unit.environments.change(environment, metadata_blob=blob)

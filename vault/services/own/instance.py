@@ -191,6 +191,15 @@ class Instance:
         master = self.master(row.master_key_id)
         return self.keyring.user_key(master, owner_id, row.id, as_sealed(row.blob), row.check_value)
 
+    def data_key(self, owner_id: str, environment_id: str, data_key: Record | Facts, user_key: Record | Facts) -> Key:
+        """The data key of checked rows, unwrapped or from the cache. Raises `BlobError` if they do not belong together.
+
+        A cached data key needs no user key, so a read of a cached environment asks no key provider.
+        """
+        place = (owner_id, environment_id, data_key.id, as_sealed(data_key.blob))
+        cached = self.keyring.cached_data_key(*place)
+        return cached or self.keyring.data_key(self.user_key(owner_id, user_key), *place)
+
     def master(self, master_key_id: str) -> MasterKey:
         """A version of the master key. Raises `BlobError` for one that is not there (any more)."""
         row = self._own.masters.get(master_key_id)

@@ -230,7 +230,9 @@ class Versions:
             raise IntegrityError()
         return None if self._sealer.is_gone(revision) else self._sealer.open_stored(unit, environment, revision)
 
-    def _older(self, principal: Principal, environment: Facts, wanted: Wanted, known_etags: Collection[str]) -> Found:
+    def _older(
+        self, principal: Principal, environment: Facts | Record, wanted: Wanted, known_etags: Collection[str]
+    ) -> Found:
         require(principal, Permission.HISTORY, target_of(environment))
         if wanted.resolve:
             raise InvalidInput("References are resolved in the current version only.", path="resolve")
@@ -250,7 +252,7 @@ class Versions:
         return Found(version, etag, values)
 
     def _opened(self, layers: Sequence[Layer], wanted: Wanted) -> tuple[dict[str, Any], tuple[str, ...]]:
-        opened = [self._values.open_live(layer) for layer in layers]
+        opened = [self._sealer.open_live(layer) for layer in layers]
         values = {name: value for name, value, _ in opened[-1]}
         if not wanted.resolve:
             return values, ()

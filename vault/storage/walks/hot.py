@@ -23,6 +23,7 @@ from vault.storage.rows.sessions import Sessions
 from vault.storage.rows.tokens import Grants, Tokens
 from vault.storage.rows.users import User, Users
 from vault.storage.signing.memo import Memo, RowSize
+from vault.storage.signing.repository import Record
 from vault.storage.signing.signed import RowSigner, SignedTable
 from vault.storage.signing.signed_row import SignedRow
 from vault.storage.tables import data_keys, environments, grants, revisions, sessions, tokens, user_keys, users
@@ -47,10 +48,10 @@ class Layer(NamedTuple):
     missing.
     """
 
-    environment: Facts
-    revision: Facts | None
-    data_key: Facts | None
-    user_key: Facts | None
+    environment: Facts | Record
+    revision: Facts | Record | None
+    data_key: Facts | Record | None
+    user_key: Facts | Record | None
     blob: bytes | None
 
 
