@@ -143,9 +143,6 @@ ORIGIN = re.compile(r"https://([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(:
 
 BOOLEANS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
 
-KEY_PROVIDERS = ("file", "passphrase", "awskms", "pkcs11", "transit")
-"""The key providers, as in `vault.keys.PROVIDERS`, which this file must not import."""
-
 _MAY_BE_ZERO = frozenset(
     {
         "threads_per_caller",
@@ -363,8 +360,6 @@ def _check_backup(settings: Settings) -> None:
 
 
 def _check_key_provider(settings: Settings) -> None:
-    if settings.key_provider not in KEY_PROVIDERS:
-        raise SettingsError(f"STRONGROOM_KEY_PROVIDER must be one of {', '.join(KEY_PROVIDERS)}.")
     if settings.transit_token and settings.transit_token_file:
         raise SettingsError("STRONGROOM_TRANSIT_TOKEN and its _FILE form are both set. Remove one.")
 

@@ -139,7 +139,8 @@ def test_an_empty_database_beside_a_keyring_makes_no_vault(
     kind: Kind, name: str, tmp_path: Path, fresh_database: FreshDatabase
 ) -> None:
     settings = make_settings(tmp_path, fresh_database(kind, migrated=False), key_provider=name, passphrase=PASSPHRASE)
-    place = settings.keyring if name == "file" else passphrase_room.path_beside(settings.keyring)
+    place = keyring_file(settings, name)
+    assert place is not None
     place.parent.mkdir(mode=0o700)
     place.write_text("{}")
     with pytest.raises(KeyringError, match="The database is empty"):

@@ -70,6 +70,10 @@ class Format(Protocol):
         """The usual end of a file's name, as `.env`."""
 
     @property
+    def ends(self) -> tuple[str, ...]:
+        """The ends of file names that tell this format; none for one that is chosen by name alone."""
+
+    @property
     def can_parse(self) -> bool:
         """Whether this format can be read as well as written."""
 

@@ -24,6 +24,7 @@ class DockerFormat:
     name = "docker"
     media_type = "text/plain"
     suffix = ".docker.env"
+    ends = (suffix,)
     can_parse = True
     keeps_disabled = False
 

@@ -75,6 +75,7 @@ class DotenvFormat:
     name = "dotenv"
     media_type = "text/plain"
     suffix = ".env"
+    ends = (suffix,)
     can_parse = True
     keeps_disabled = False
 

@@ -5,24 +5,13 @@ from __future__ import annotations
 import codecs
 
 from vault.errors import FormatError
+from vault.formats import FORMATS
 
 ENCRYPTED_END = ".age"
 """The end of an encrypted file's name; what stands before it tells the format."""
 
-# The longest fitting end of a file's name tells its format.
-_BY_END = {
-    ".env": "dotenv",
-    ".json": "json",
-    ".yaml": "yaml",
-    ".yml": "yaml",
-    ".sh": "shell",
-    ".postman_environment.json": "postman",
-    ".postman_globals.json": "postman",
-    ".secret.yaml": "kubernetes",
-    ".secret.yml": "kubernetes",
-    ".docker.env": "docker",
-    ".env.example": "template",
-}
+_BY_END = {end: name for name, format_ in FORMATS.items() for end in format_.ends}
+"""The longest fitting end of a file's name tells its format."""
 
 
 def format_of(file_name: str) -> str | None:

@@ -27,6 +27,7 @@ class JsonFormat:
     name = "json"
     media_type = "application/json"
     suffix = ".json"
+    ends = (suffix,)
     can_parse = True
     keeps_disabled = False
 

@@ -39,6 +39,7 @@ class KubernetesFormat:
     name = "kubernetes"
     media_type = "application/yaml"
     suffix = ".secret.yaml"
+    ends = (suffix, ".secret.yml")
     can_parse = True
     keeps_disabled = False
 

@@ -54,6 +54,7 @@ class PostmanFormat:
     def __init__(self, name: str, *, is_for_newman: bool = False) -> None:
         self.name = name
         self.suffix = f".{name.replace('-', '_')}_environment.json"
+        self.ends = (self.suffix,) if is_for_newman else (self.suffix, ".postman_globals.json")
         self._is_for_newman = is_for_newman
 
     def parse(self, text: str) -> ParsedFile:

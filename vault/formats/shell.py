@@ -29,6 +29,7 @@ class ShellFormat:
     name = "shell"
     media_type = "application/x-sh"
     suffix = ".sh"
+    ends = (suffix,)
     can_parse = False
     keeps_disabled = False
 

@@ -42,6 +42,9 @@ class SystemdFormat:
     name = "systemd"
     media_type = "text/plain"
     suffix = ".conf"
+    ends = ()
+    """Files of many programs end in `.conf`."""
+
     can_parse = True
     keeps_disabled = False
 

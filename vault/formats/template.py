@@ -20,6 +20,7 @@ class TemplateFormat:
     name = "template"
     media_type = "text/plain"
     suffix = ".env.example"
+    ends = (suffix,)
     can_parse = False
     keeps_disabled = False
 

@@ -30,6 +30,7 @@ class YamlFormat:
     name = "yaml"
     media_type = "application/yaml"
     suffix = ".yaml"
+    ends = (suffix, ".yml")
     can_parse = True
     keeps_disabled = False
 

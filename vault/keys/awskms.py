@@ -32,6 +32,7 @@ from botocore.exceptions import (
 
 from vault.errors import BlobError, KeyProviderError, KeyProviderUnavailable
 from vault.keys.provider import Capabilities
+from vault.settings import Settings
 
 CONNECT_SECONDS = 1.0
 READ_SECONDS = 2.0
@@ -86,6 +87,12 @@ class AwsKmsProvider:
         """Use the credentials that AWS's SDK finds by itself. It may ask this machine's metadata service."""
         # Make the client at the first call, which the guard limits: the search for credentials may use the network.
         return cls(cache(lambda: _kms_client(region, endpoint)), instance_id, key_id)
+
+    @classmethod
+    def from_settings(cls, settings: Settings, instance_id: str) -> Self:
+        """The provider that `STRONGROOM_AWS_KMS_…` describes; with none of these, as AWS's SDK is set up."""
+        place = {"region": settings.aws_kms_region, "endpoint": settings.aws_kms_endpoint}
+        return cls.connect(instance_id, **place, key_id=settings.aws_kms_key_id)
 
     def create_version(self) -> str:
         """Create a symmetric KMS key, or use the one that STRONGROOM_AWS_KMS_KEY_ID names; return its ARN."""

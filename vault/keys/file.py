@@ -31,6 +31,7 @@ from vault.crypto.seal import decrypt, encrypt
 from vault.errors import BlobError, KeyProviderError, KeyringError
 from vault.keys import safefile
 from vault.keys.provider import Capabilities
+from vault.settings import Settings
 
 FORMAT = 1
 
@@ -74,6 +75,26 @@ class KeyringFile(ABC):
     @abstractmethod
     def _decode(self, content: bytes) -> Versions:
         """The inverse of `_encode`. Raises `KeyringError` if the file is damaged or belongs to another vault."""
+
+    @classmethod
+    @abstractmethod
+    def place(cls, settings: Settings) -> Path:
+        """Where the keyring lies on this machine."""
+
+    @classmethod
+    @abstractmethod
+    def from_settings(cls, settings: Settings, instance_id: str) -> Self:
+        """Open the keyring. Raises `KeyringError`."""
+
+    @classmethod
+    @abstractmethod
+    def create_from_settings(cls, settings: Settings, instance_id: str) -> Self:
+        """Create the keyring of a new vault. Raises `KeyringError` if there is a file: it is never replaced."""
+
+    @classmethod
+    @abstractmethod
+    def require_set_up(cls, settings: Settings) -> None:
+        """Raise `KeyringError` where a setting is missing that `create_from_settings` needs. Makes no file."""
 
     def create_version(self) -> str:
         """Create a random key of 256 bits. Its ref is a new UUID."""
@@ -170,6 +191,25 @@ class FileProvider(KeyringFile):
         path = Path(path)
         write_new(path, _dump(instance_id, {}))
         return cls(path, instance_id)
+
+    @classmethod
+    def place(cls, settings: Settings) -> Path:
+        """Where the keyring lies on this machine."""
+        return settings.keyring
+
+    @classmethod
+    def from_settings(cls, settings: Settings, instance_id: str) -> Self:
+        """Open the keyring. Raises `KeyringError`."""
+        return cls(cls.place(settings), instance_id)
+
+    @classmethod
+    def create_from_settings(cls, settings: Settings, instance_id: str) -> Self:
+        """Create the keyring of a new vault."""
+        return cls.create(cls.place(settings), instance_id)
+
+    @classmethod
+    def require_set_up(cls, settings: Settings) -> None:
+        """It needs nothing but a place, and every vault has one."""
 
     def _encode(self, versions: Versions) -> bytes:
         return _dump(self.instance_id, versions)

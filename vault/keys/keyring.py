@@ -24,7 +24,7 @@ from vault.crypto.context import Context
 from vault.crypto.envelope import HEADER_BYTES, BlobType, Header, SealedBlob, Suite, parse_header
 from vault.crypto.key import KEY_BYTES, Key
 from vault.crypto.seal import derive_user_key, key_check_value, open_blob, seal
-from vault.errors import BlobError, KeyProviderError, KeyProviderUnavailable, KeyringError
+from vault.errors import BlobError, KeyProviderError, KeyProviderUnavailable
 from vault.keys.provider import Provider
 from vault.keys.providers import Providers
 
@@ -74,12 +74,8 @@ class Keyring:
 
     def create_version(self, name: str, *, first: bool) -> str:
         """Make a master key version and return its ref. `first`: this vault has had none with this provider yet."""
-        if first and isinstance(self._providers, Providers) and name in set(self._providers):
-            try:
-                return self._providers.found(name).create_version()
-            except KeyringError:
-                # An earlier attempt has made its file and got no further; another vault's is refused below.
-                return self.provider(name).create_version()
+        if first and isinstance(self._providers, Providers) and name in self._providers:
+            self._providers.begin(name)
         return self.provider(name).create_version()
 
     def new_unwrapped_user_key(self) -> bytes:

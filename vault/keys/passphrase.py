@@ -26,6 +26,7 @@ from vault.crypto.seal import decrypt, encrypt
 from vault.errors import BlobError, InvalidInput, KeyProviderUnavailable, KeyringError
 from vault.keys import safefile
 from vault.keys.file import KeyringFile, Versions, check_instance, damaged, from_rows, to_rows, write_new
+from vault.settings import Settings
 
 FORMAT = 1
 COST = PasswordParameters(memory_kib=256 * 1024, passes=3, lanes=4)
@@ -34,13 +35,6 @@ not limited by a server.
 """
 
 MAXIMUM_PASSPHRASE_BYTES = 1024
-
-
-def path_beside(keyring: Path) -> Path:
-    """The path of this provider's file. It differs from the `file` provider's, so that a vault can move from one to the
-    other.
-    """
-    return keyring.with_name(f"{keyring.stem}.passphrase{keyring.suffix}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +94,26 @@ class PassphraseProvider(KeyringFile):
         write_new(path, _dump(instance_id, lock, key, {}))
         return cls(path, instance_id, passphrase, key=key)
 
+    @classmethod
+    def place(cls, settings: Settings) -> Path:
+        """Beside the `file` provider's keyring, under another name: a vault can move from one to the other."""
+        return settings.keyring.with_name(f"{settings.keyring.stem}.passphrase{settings.keyring.suffix}")
+
+    @classmethod
+    def from_settings(cls, settings: Settings, instance_id: str) -> Self:
+        """Open the keyring with the passphrase of the settings. Raises `KeyringError`."""
+        return cls(cls.place(settings), instance_id, _given(settings))
+
+    @classmethod
+    def create_from_settings(cls, settings: Settings, instance_id: str) -> Self:
+        """Create the keyring of a new vault under the passphrase of the settings."""
+        return cls.create(cls.place(settings), instance_id, _given(settings))
+
+    @classmethod
+    def require_set_up(cls, settings: Settings) -> None:
+        """Raise `KeyringError` if no passphrase is given."""
+        _given(settings)
+
     def _encode(self, versions: Versions) -> bytes:
         return _dump(self.instance_id, self._lock, self._key, versions)
 
@@ -117,6 +131,15 @@ class PassphraseProvider(KeyringFile):
                 "credential named passphrase. If the passphrase is right, the file is damaged: restore its backup."
             ) from None
         return from_rows(rows, self.path)
+
+
+def _given(settings: Settings) -> str:
+    if not settings.passphrase:
+        raise KeyringError(
+            "The keyring's passphrase is not given. Put it into a file and name that file in "
+            "STRONGROOM_PASSPHRASE_FILE, or provide systemd's credential named passphrase."
+        )
+    return settings.passphrase
 
 
 def _normalised(passphrase: str) -> bytes:

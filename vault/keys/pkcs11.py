@@ -26,7 +26,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import pkcs11
 from pkcs11 import Attribute, KeyType, Mechanism, MechanismFlag, ObjectClass, TokenFlag
@@ -46,7 +46,8 @@ from pkcs11.types import DecryptMixin, EncryptMixin
 
 from vault.crypto.key import KEY_BYTES
 from vault.errors import BlobError, KeyProviderError, KeyProviderUnavailable
-from vault.keys.provider import Capabilities
+from vault.keys.provider import Capabilities, needed
+from vault.settings import Settings
 
 NONCE_BYTES = 12
 TAG_BYTES = 16
@@ -86,6 +87,12 @@ class Pkcs11Provider:
         self._held: _Held | None = None
         self._refused = ""
         self._chance = chance
+
+    @classmethod
+    def from_settings(cls, settings: Settings, instance_id: str) -> Self:
+        """The provider that `STRONGROOM_PKCS11_…` describes. Raises `KeyProviderError`."""
+        module = needed(settings, "pkcs11_module")
+        return cls(module, needed(settings, "pkcs11_token"), needed(settings, "pkcs11_pin"), instance_id)
 
     def create_version(self) -> str:
         """Create a key in the token. It never leaves the token."""

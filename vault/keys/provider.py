@@ -12,6 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from vault.errors import KeyProviderError
+from vault.settings import PREFIX, Settings
+
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
@@ -58,3 +61,22 @@ class Provider(Protocol):
 
     def capabilities(self) -> Capabilities:
         """Return what it can do, without calling the device."""
+
+
+class ProviderClass(Protocol):
+    """What a provider's class has besides, so that `PROVIDERS` needs only its place."""
+
+    @property
+    def name(self) -> str:
+        """The name in `PROVIDERS`."""
+
+    def from_settings(self, settings: Settings, instance_id: str) -> Provider:
+        """The provider of a vault; asks no network. Raises `KeyProviderError` where a setting is missing."""
+
+
+def needed(settings: Settings, name: str) -> str:
+    """A setting that a provider cannot do without. Raises `KeyProviderError`."""
+    value = getattr(settings, name)
+    if not value:
+        raise KeyProviderError(f"The key provider {name.split('_')[0]} needs {PREFIX}{name.upper()}, which is not set.")
+    return str(value)

@@ -1,98 +1,51 @@
 """Every provider by its name, and those that a vault uses, each made when it is first asked for.
 
-The optional ones import their packages only when they are chosen. To add one: its file, a function here that makes
-it from the settings, a line in `PROVIDERS`, and the contract suite picks it up.
+To add one: a file with its class (`Provider` and `from_settings`, or a `KeyringFile`), and a line in `PROVIDERS`.
 """
 
 from __future__ import annotations
 
+import importlib
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple, cast
 
-from vault.errors import KeyProviderError, KeyringError
-from vault.keys.file import FileProvider
+from vault.errors import KeyProviderError, SettingsError
+from vault.keys.file import KeyringFile
 from vault.keys.guard import Guarded
-from vault.keys.provider import Provider
-from vault.settings import PREFIX, Settings, read_secret_file
-
-ProviderFactory = Callable[[Settings, str], Provider]
-"""From the settings and the vault's id; it asks no network. Raises `KeyProviderError` where it cannot be used."""
+from vault.keys.provider import Provider, ProviderClass
+from vault.settings import PREFIX, Settings
 
 
-def _file(settings: Settings, instance_id: str) -> Provider:
-    return FileProvider(settings.keyring, instance_id)
+class Choice(NamedTuple):
+    """Where a provider's class is, and which optional packages its file imports: only when it is chosen."""
+
+    place: str
+    packages: tuple[str, ...] = ()
+
+    def load(self) -> ProviderClass:
+        """The class. Raises `KeyProviderError` where an optional package is missing."""
+        module, _, name = self.place.partition(":")
+        try:
+            return cast(ProviderClass, getattr(importlib.import_module(module), name))
+        except ModuleNotFoundError as error:
+            # Any other missing module is a fault of ours.
+            if (error.name or "").partition(".")[0] not in self.packages:
+                raise
+            extra = module.rpartition(".")[2]
+            told = f"The key provider {extra} needs a package: pip install 'strongroom[{extra}]'."
+            raise KeyProviderError(told) from error
 
 
-def _new_file(settings: Settings, instance_id: str) -> Provider:
-    return FileProvider.create(settings.keyring, instance_id)
-
-
-def _passphrase(settings: Settings, instance_id: str) -> Provider:
-    from vault.keys.passphrase import PassphraseProvider, path_beside
-
-    return PassphraseProvider(path_beside(settings.keyring), instance_id, _given_passphrase(settings))
-
-
-def _new_passphrase(settings: Settings, instance_id: str) -> Provider:
-    from vault.keys.passphrase import PassphraseProvider, path_beside
-
-    return PassphraseProvider.create(path_beside(settings.keyring), instance_id, _given_passphrase(settings))
-
-
-def _awskms(settings: Settings, instance_id: str) -> Provider:
-    try:
-        from vault.keys.awskms import AwsKmsProvider
-    except ModuleNotFoundError as error:
-        raise _not_installed("awskms", error, "boto3", "botocore") from error
-    return AwsKmsProvider.connect(
-        instance_id,
-        region=settings.aws_kms_region,
-        endpoint=settings.aws_kms_endpoint,
-        key_id=settings.aws_kms_key_id,
-    )
-
-
-def _pkcs11(settings: Settings, instance_id: str) -> Provider:
-    try:
-        from vault.keys.pkcs11 import Pkcs11Provider
-    except ModuleNotFoundError as error:
-        raise _not_installed("pkcs11", error, "pkcs11") from error
-    module = _needed(settings, "pkcs11_module")
-    return Pkcs11Provider(module, _needed(settings, "pkcs11_token"), _needed(settings, "pkcs11_pin"), instance_id)
-
-
-def _transit(settings: Settings, _instance_id: str) -> Provider:
-    from vault.keys.transit import Place, TransitProvider
-
-    token_file: Path | None = settings.transit_token_file
-
-    def token() -> str:
-        if token_file is None:
-            return _needed(settings, "transit_token")
-        return read_secret_file("STRONGROOM_TRANSIT_TOKEN_FILE", str(token_file))
-
-    return TransitProvider(
-        Place(
-            url=_needed(settings, "transit_url"),
-            token=token,
-            mount=settings.transit_mount,
-            namespace=settings.transit_namespace,
-            ca_file=settings.transit_ca_file,
-        )
-    )
-
-
-PROVIDERS: dict[str, ProviderFactory] = {
-    "file": _file,
-    "passphrase": _passphrase,
-    "awskms": _awskms,
-    "pkcs11": _pkcs11,
-    "transit": _transit,
+PROVIDERS: dict[str, Choice] = {
+    "file": Choice("vault.keys.file:FileProvider"),
+    "passphrase": Choice("vault.keys.passphrase:PassphraseProvider"),
+    "awskms": Choice("vault.keys.awskms:AwsKmsProvider", ("boto3", "botocore")),
+    "pkcs11": Choice("vault.keys.pkcs11:Pkcs11Provider", ("pkcs11",)),
+    "transit": Choice("vault.keys.transit:TransitProvider"),
 }
-
-FOUNDERS: dict[str, ProviderFactory] = {"file": _new_file, "passphrase": _new_passphrase}
-"""How a vault begins with a provider that keeps a file of its own here; the others only have to be opened."""
+"""A fixed list, and no plug-ins that are found elsewhere: a process that holds keys loads no other code."""
 
 
 class Providers(Mapping[str, Provider]):
@@ -103,6 +56,8 @@ class Providers(Mapping[str, Provider]):
     """
 
     def __init__(self, settings: Settings, instance_id: str) -> None:
+        """Makes none yet. Raises `SettingsError` for a `STRONGROOM_KEY_PROVIDER` that there is not."""
+        _choice(settings.key_provider)
         self._settings = settings
         self._instance_id = instance_id
         self._made: dict[str, Provider] = {}
@@ -110,8 +65,9 @@ class Providers(Mapping[str, Provider]):
 
     def __getitem__(self, name: str) -> Provider:
         """The provider. Raises `KeyError` on a name that none has, `KeyProviderError` where it cannot be used."""
+        choice = PROVIDERS[name]
         found = self._made.get(name)
-        return found if found is not None else self._make(name, PROVIDERS[name])
+        return found if found is not None else self._make(name, lambda: choice.load().from_settings)
 
     def __iter__(self) -> Iterator[str]:
         return iter(PROVIDERS)
@@ -124,47 +80,45 @@ class Providers(Mapping[str, Provider]):
 
         Raises `KeyringError` where there is a file: a keyring is never replaced.
         """
-        return self._make(name, FOUNDERS.get(name, PROVIDERS[name]))
+        keyring = _keyring_class(name)
+        return self[name] if keyring is None else self._make(name, lambda: keyring.create_from_settings)
+
+    def begin(self, name: str) -> None:
+        """Make the keyring file of a provider that has had no version of this vault, if it needs one.
+
+        A file that is there is left: an earlier attempt has made it and got no further.
+        """
+        place = keyring_file(self._settings, name)
+        if place is not None and not place.exists():
+            self.found(name)
 
     def require_set_up(self, name: str) -> None:
         """Raise `KeyProviderError` where a setting is missing that a new vault needs. Makes no file."""
-        if name == "passphrase":
-            _given_passphrase(self._settings)
-        elif name not in FOUNDERS:
+        keyring = _keyring_class(name)
+        if keyring is None:
             self.found(name)
+        else:
+            keyring.require_set_up(self._settings)
 
-    def _make(self, name: str, make: ProviderFactory) -> Provider:
+    def _make(self, name: str, maker: Callable[[], Callable[[Settings, str], Provider]]) -> Provider:
         with self._lock:
             if name not in self._made:
-                self._made[name] = Guarded(make(self._settings, self._instance_id))
+                self._made[name] = Guarded(maker()(self._settings, self._instance_id))
             return self._made[name]
 
 
 def keyring_file(settings: Settings, name: str) -> Path | None:
     """The file that a provider keeps on this machine, if it keeps one."""
-    from vault.keys.passphrase import path_beside
-
-    return {"file": settings.keyring, "passphrase": path_beside(settings.keyring)}.get(name)
-
-
-def _given_passphrase(settings: Settings) -> str:
-    if not settings.passphrase:
-        raise KeyringError(
-            "The keyring's passphrase is not given: put it into a file and name that in STRONGROOM_PASSPHRASE_FILE, "
-            "or lay it ready as systemd's credential named passphrase."
-        )
-    return settings.passphrase
+    keyring = _keyring_class(name)
+    return None if keyring is None else keyring.place(settings)
 
 
-def _needed(settings: Settings, name: str) -> str:
-    value = getattr(settings, name)
-    if not value:
-        raise KeyProviderError(f"The key provider {name.split('_')[0]} needs {PREFIX}{name.upper()}, which is not set.")
-    return str(value)
+def _choice(name: str) -> Choice:
+    if name not in PROVIDERS:
+        raise SettingsError(f"{PREFIX}KEY_PROVIDER must be one of {', '.join(PROVIDERS)}.")
+    return PROVIDERS[name]
 
 
-def _not_installed(extra: str, error: ModuleNotFoundError, *packages: str) -> Exception:
-    """What to raise where an optional package is missing; any other missing module is a fault of ours."""
-    if (error.name or "").partition(".")[0] not in packages:
-        return error
-    return KeyProviderError(f"The key provider {extra} needs a package: pip install 'strongroom[{extra}]'.")
+def _keyring_class(name: str) -> type[KeyringFile] | None:
+    found = _choice(name).load()
+    return found if isinstance(found, type) and issubclass(found, KeyringFile) else None

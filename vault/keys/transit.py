@@ -30,11 +30,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from vault.errors import BlobError, KeyProviderError, KeyProviderUnavailable
-from vault.keys.provider import Capabilities
+from vault.keys.provider import Capabilities, needed
+from vault.settings import Settings, read_secret_file
 
 TIMEOUT_SECONDS = 2.0
 """For connecting, and for each read. It is less than the guard's budget of 3 s."""
@@ -71,6 +72,26 @@ class TransitProvider:
         """Makes no call yet. Raises `KeyProviderError` if the place is not valid."""
         self._server = _Server(place)
         self._derived: set[str] = set()
+
+    @classmethod
+    def from_settings(cls, settings: Settings, instance_id: str) -> Self:
+        """The provider that `STRONGROOM_TRANSIT_…` describes. Raises `KeyProviderError`."""
+        del instance_id  # The names of Transit's keys are random.
+
+        def token() -> str:
+            if settings.transit_token_file is None:
+                return needed(settings, "transit_token")
+            return read_secret_file("STRONGROOM_TRANSIT_TOKEN_FILE", str(settings.transit_token_file))
+
+        return cls(
+            Place(
+                url=needed(settings, "transit_url"),
+                token=token,
+                mount=settings.transit_mount,
+                namespace=settings.transit_namespace,
+                ca_file=settings.transit_ca_file,
+            )
+        )
 
     def create_version(self) -> str:
         """Create a Transit key that can be neither exported nor backed up in plain text; return its name."""

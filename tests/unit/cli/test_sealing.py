@@ -10,8 +10,6 @@ import pytest
 
 from tests.unit.cli.conftest import Strongroom
 from tests.unit.client.fake_transport import FakeTransport, answer, text
-from vault.cli.people.transfer import FORMATS as NAMES
-from vault.cli.people.transfer import IMPORTABLE
 from vault.crypto import age
 from vault.crypto.age import Passphrase
 from vault.formats import FORMATS
@@ -39,9 +37,10 @@ def importing(server: FakeTransport) -> FakeTransport:
     return server.on("POST", "/import", answer(PLAN))
 
 
-def test_the_command_knows_the_formats_that_there_are() -> None:
-    assert set(NAMES) == set(FORMATS)
-    assert set(IMPORTABLE) == {name for name, item in FORMATS.items() if item.can_parse}
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_command_offers_every_format(strongroom: Strongroom, name: str) -> None:
+    assert name in strongroom("export", "--help").output
+    assert (name in strongroom("import", "--help").output) == FORMATS[name].can_parse
 
 
 def test_an_export_for_a_recipient_is_an_age_file_that_its_key_opens(

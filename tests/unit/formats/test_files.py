@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
+from pathlib import Path
+
 import pytest
 
+from vault import formats
 from vault.errors import FormatError
+from vault.formats import FORMATS
 from vault.formats.files import format_of, text_of
 
 
@@ -39,3 +44,26 @@ def test_every_unicode_is_read(encoding: str) -> None:
 def test_what_is_no_text_is_told_without_quoting_it(data: bytes) -> None:
     with pytest.raises(FormatError, match=r"This file is not UTF-(8|16) text \(byte \d+\)\."):
         text_of(data)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_is_told_by_the_ends_that_its_class_names(name: str) -> None:
+    found = FORMATS[name]
+    assert found.ends == () or found.suffix in found.ends
+    assert {format_of(f"prod{end}") for end in found.ends} <= {name}
+
+
+def test_no_two_formats_claim_one_end() -> None:
+    ends = [end for found in FORMATS.values() for end in found.ends]
+    assert len(set(ends)) == len(ends)
+
+
+@pytest.mark.parametrize("path", sorted(Path(formats.__file__).parent.glob("*.py")), ids=lambda path: path.stem)
+def test_every_class_of_a_format_is_registered(path: Path) -> None:
+    module = importlib.import_module("vault.formats" if path.stem == "__init__" else f"vault.formats.{path.stem}")
+    classes = [
+        item
+        for name, item in vars(module).items()
+        if name.endswith("Format") and name != "Format" and item.__module__ == module.__name__
+    ]
+    assert set(classes) <= {type(found) for found in FORMATS.values()}

@@ -313,4 +313,4 @@ def test_a_keyring_says_whose_it_is(provider: FileProvider, path: Path) -> None:
 
 def test_the_registered_factory_opens_the_keyring_of_the_settings(provider: FileProvider, path: Path) -> None:
     settings = load({"STRONGROOM_KEYRING": str(path)})
-    assert PROVIDERS["file"](settings, INSTANCE).name == "file"
+    assert PROVIDERS["file"].load().from_settings(settings, INSTANCE).name == "file"

@@ -15,7 +15,8 @@ import pytest
 from vault.crypto.password import FLOOR, PasswordParameters
 from vault.errors import KeyProviderUnavailable, KeyringError
 from vault.keys import FileProvider
-from vault.keys.passphrase import PassphraseProvider, path_beside
+from vault.keys.passphrase import PassphraseProvider
+from vault.settings import load
 
 INSTANCE, OTHER_INSTANCE = (str(uuid.uuid4()) for _ in range(2))
 PASSPHRASE = "lantern gravel ninefold otter"
@@ -191,7 +192,8 @@ def test_without_memory_it_says_so_and_may_be_asked_again(
 
 
 def test_its_file_lies_beside_the_file_provider_s_and_is_another() -> None:
-    assert path_beside(Path("/k/master.json")) == Path("/k/master.passphrase.json")
+    found = load({"STRONGROOM_KEYRING": "/k/master.json", "HOME": "/"})
+    assert PassphraseProvider.place(found) == Path("/k/master.passphrase.json")
 
 
 def test_the_floor_of_these_tests_is_one_that_the_provider_accepts() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import subprocess
 import sys
 import uuid
@@ -11,9 +13,13 @@ from typing import Any
 import pytest
 
 from tests.support.patience import HANG_SECONDS
+from vault import keys
+from vault.app import prepare_vault
+from vault.crypto.password import FLOOR
 from vault.errors import KeyProviderError, KeyringError, SettingsError
-from vault.keys import PROVIDERS, Guarded, Providers, keyring_file
-from vault.settings import KEY_PROVIDERS, Settings, load
+from vault.keys import PROVIDERS, Guarded, Keyring, Providers, keyring_file
+from vault.keys.provider import ProviderClass
+from vault.settings import Settings, load
 
 INSTANCE = str(uuid.uuid4())
 PASSPHRASE = "lantern gravel ninefold otter"
@@ -24,8 +30,40 @@ def settings(tmp_path: Path, **given: str) -> Settings:
     return load({f"STRONGROOM_{name}": value for name, value in {**places, **given}.items()})
 
 
-def test_the_settings_name_every_provider() -> None:
-    assert set(KEY_PROVIDERS) == set(PROVIDERS)
+ROOM = Path(keys.__file__).parent
+
+
+@pytest.mark.parametrize("path", sorted(ROOM.glob("*.py")), ids=lambda path: path.stem)
+def test_every_class_that_is_made_from_settings_is_registered(path: Path) -> None:
+    module = importlib.import_module(f"vault.keys.{path.stem}" if path.stem != "__init__" else "vault.keys")
+    made = [
+        item
+        for item in vars(module).values()
+        if inspect.isclass(item) and hasattr(item, "from_settings") and not inspect.isabstract(item)
+        if item.__module__ == module.__name__ and item is not ProviderClass
+    ]
+    assert set(made) <= {choice.load() for choice in PROVIDERS.values()}
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_a_provider_is_registered_by_its_name_and_its_extra_by_the_same(name: str) -> None:
+    assert PROVIDERS[name].load().name == name
+    if PROVIDERS[name].packages:
+        assert f"\n{name} =\n" in (ROOM.parents[1] / "setup.cfg").read_text()
+
+
+@pytest.mark.parametrize("name", ["file", "passphrase"])
+def test_a_beginning_makes_a_keyring_once_and_goes_on_with_what_a_crash_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr("vault.keys.passphrase.COST", FLOOR)
+    found = settings(tmp_path, PASSPHRASE=PASSPHRASE)
+    for _ in range(2):
+        providers = Providers(found, INSTANCE)
+        providers.begin(name)
+        assert providers[name].create_version()
+    with pytest.raises(KeyringError, match=r"another vault|other vault|belongs"):
+        Keyring(str(uuid.uuid4()), Providers(found, str(uuid.uuid4()))).create_version(name, first=True)
 
 
 def test_a_provider_is_made_once_and_guarded(tmp_path: Path) -> None:
@@ -89,7 +127,7 @@ def test_transit_reads_its_token_from_the_file_each_time(tmp_path: Path) -> None
     token = tmp_path / "token"
     token.write_text("s.first\n")
     given = {"TRANSIT_URL": "https://transit.example", "TRANSIT_TOKEN_FILE": str(token)}
-    provider: Any = PROVIDERS["transit"](settings(tmp_path, **given), INSTANCE)
+    provider: Any = PROVIDERS["transit"].load().from_settings(settings(tmp_path, **given), INSTANCE)
     token.write_text("s.second\n")
     assert provider._server._renewed()
     assert not provider._server._renewed()
@@ -114,7 +152,7 @@ from vault.errors import KeyProviderError
 from vault.keys import PROVIDERS
 from vault.settings import load
 try:
-    PROVIDERS[sys.argv[1]](load({"HOME": sys.argv[3]}), "")
+    PROVIDERS[sys.argv[1]].load().from_settings(load({"HOME": sys.argv[3]}), "")
 except KeyProviderError as error:
     print(error)
 """
@@ -126,7 +164,10 @@ except KeyProviderError as error:
 
 def test_a_provider_that_there_is_not_is_refused_with_the_names(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="file, passphrase, awskms, pkcs11, transit"):
-        settings(tmp_path, KEY_PROVIDER="cloud")
+        Providers(settings(tmp_path, KEY_PROVIDER="cloud"), INSTANCE)
+    with pytest.raises(SettingsError, match="file, passphrase, awskms, pkcs11, transit"):
+        prepare_vault(settings(tmp_path, KEY_PROVIDER="cloud"))
+    assert not (tmp_path / "data").exists()
 
 
 def test_the_passphrase_and_the_pin_may_come_from_files(tmp_path: Path) -> None:

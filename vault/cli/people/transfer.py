@@ -12,12 +12,11 @@ from vault.cli.options import connection_options, pass_cli, set_options
 from vault.cli.render import print_data
 from vault.cli.words import CliError, say, warn
 from vault.errors import FormatError, TooLarge
+from vault.formats import FORMATS
+from vault.formats.files import format_of
 
-# Listed here, so that the help needs no import of the formats. A test compares the two lists.
-FORMATS = (
-    "dotenv", "json", "yaml", "shell", "postman", "postman-newman", "kubernetes", "docker", "systemd", "template",
-)  # fmt: skip
-IMPORTABLE = tuple(name for name in FORMATS if name not in ("shell", "template"))
+FORMAT_NAMES = tuple(FORMATS)
+IMPORTABLE = tuple(name for name, format_ in FORMATS.items() if format_.can_parse)
 
 _FILE_MOST_BYTES = 16 * 2**20
 """The limit for reading a file into memory: far above what a server accepts, also in UTF-16 and armor."""
@@ -25,7 +24,7 @@ _FILE_MOST_BYTES = 16 * 2**20
 
 @click.command("export")
 @set_options
-@click.option("--format", "file_format", type=click.Choice(FORMATS), help="By default told by FILE, else dotenv.")
+@click.option("--format", "file_format", type=click.Choice(FORMAT_NAMES), help="By default told by FILE, else dotenv.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write here, mode 0600.")
 @click.option("--force", is_flag=True, help="Replace FILE where it exists.")
 @click.option("--resolve", is_flag=True, help="As services get them: globals beneath, references resolved.")
@@ -121,8 +120,6 @@ def import_variables(
 def _format_of(path: Path | None) -> str | None:
     if path is None:
         return None
-    from vault.formats.files import format_of
-
     return format_of(path.name)
 
 
