@@ -64,8 +64,14 @@ def drawing(found: Arrows) -> str:
 def command_page() -> str:
     """Every command with its help."""
     parts = ["# The command", "", "Made from the code by `make reference`: the help of every command.", ""]
+    names_of_help = root.context_settings["help_option_names"]
     for names, command in [((), root), *_commands((), root)]:
-        context = click.Context(command, info_name=" ".join(("strongroom", *names)), max_content_width=HELP_WIDTH)
+        context = click.Context(
+            command,
+            info_name=" ".join(("strongroom", *names)),
+            max_content_width=HELP_WIDTH,
+            help_option_names=names_of_help,
+        )
         context.terminal_width = HELP_WIDTH
         parts += [f"## {context.info_name}", "", "```text", command.get_help(context).rstrip(), "```", ""]
     return "\n".join(parts)

@@ -66,7 +66,7 @@ def test_an_upgrade_on_a_host_without_the_keyring_is_done_and_says_that_the_audi
     kept = Kept.unpacked("0.1.1", "sqlite", tmp_path, str)
     done = this_release.run(kept.env | {"STRONGROOM_KEYRING": str(tmp_path / "none.json")}, "db", "upgrade")
     assert done.returncode == 0, done.stderr
-    assert "Warning: the upgrade is not in the audit, because the vault does not open here: " in done.stderr
+    assert "Warning: the upgrade is not in the audit, because the vault cannot be opened here: " in done.stderr
     assert f"The schema was upgraded from 0002 to {SCHEMA}." in done.stderr
     vault = open_vault(kept.settings, kept.clock)
     assert run_sql(vault, "SELECT id FROM audit_events WHERE action = 'schema.upgrade'") == []

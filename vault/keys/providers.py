@@ -69,6 +69,10 @@ class Providers(Mapping[str, Provider]):
         found = self._made.get(name)
         return found if found is not None else self._make(name, lambda: choice.load().from_settings)
 
+    def __contains__(self, name: object) -> bool:
+        # Mapping's own would make the provider, which needs its keyring file.
+        return name in PROVIDERS
+
     def __iter__(self) -> Iterator[str]:
         return iter(PROVIDERS)
 
