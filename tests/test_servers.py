@@ -131,7 +131,8 @@ def test_nothing_outlives_a_test_run_that_was_interrupted(number: signal.Signals
         run.send_signal(number)
     *pids, postgres_files, redis_files = told.read_text().splitlines()
     assert len(pids) > 5
-    assert eventually(lambda: run.poll() is not None and not any(_lives(int(pid)) for pid in pids), 20)
+    # A server may take its whole graceful time to stop, when a worker of it was just booting.
+    assert eventually(lambda: run.poll() is not None and not any(_lives(int(pid)) for pid in pids), 60)
     assert eventually(lambda: not Path(postgres_files).exists() and not Path(redis_files).exists())
 
 
