@@ -102,7 +102,8 @@ def test_rows_of_the_hot_reads_take_no_more_than_they_are_counted_for() -> None:
     finally:
         tracemalloc.stop()
     assert len(memo) < 4000
-    assert LIMIT / 2 < held < LIMIT * 1.1
+    # The parts share values with the row, so that less is held than counted.
+    assert LIMIT / 3 < held < LIMIT * 1.1
 
 
 LONG = {"ascii": "x", "two bytes": "ä", "four bytes": "\N{KEY}"}
