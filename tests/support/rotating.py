@@ -95,15 +95,16 @@ def open_everything(vault: Services) -> int:
         for repository in REPOSITORIES:
             for row in unit.connection.execute(select(*repository.signed.columns)):
                 signer.check(repository.signed, list(row))
-        for row in unit.user_keys.all(select(user_keys).where(user_keys.c.owner_id.is_not(None))):
-            vault.instance.user_key(row.owner_id, row)
+        for user_key in unit.user_keys.all(select(user_keys).where(user_keys.c.owner_id.is_not(None))):
+            assert user_key.owner_id is not None
+            vault.instance.user_key(user_key.owner_id, user_key)
         places = {row.id: row for row in unit.environments.all(select(environments))}
-        for row in places.values():
-            vault.environments.environments.view(unit, row)
-        for row in unit.data_keys.all(select(data_keys)):
-            assert row.environment_id in places
-        for row in unit.revisions.all(select(revisions)):
-            vault.environments.history._sealer.open_stored(unit, places[row.environment_id], row)
+        for environment in places.values():
+            vault.environments.environments.view(unit, environment)
+        for data_key in unit.data_keys.all(select(data_keys)):
+            assert data_key.environment_id in places
+        for revision in unit.revisions.all(select(revisions)):
+            vault.environments.history._sealer.open_stored(unit, places[revision.environment_id], revision)
             opened += 1
         for credential in unit.credentials.all(select(credentials)):
             user = unit.users.by_id(credential.user_id)

@@ -31,7 +31,7 @@ from vault.services.people.erasure import ErasureReport
 from vault.services.people.sessions import NewSession
 from vault.services.tokens.request import GrantRequest, TokenRequest
 from vault.services.tokens.tokens import TokenView
-from vault.storage import Record, UnitOfWork
+from vault.storage import EnvironmentRow, UnitOfWork
 
 PASSWORD = "lantern gravel ninefold otter"
 ADDRESS = "192.0.2.10"
@@ -144,10 +144,10 @@ def add_token(vault: Services, principal: Principal, *grants: GrantRequest, **wi
     return write(vault, lambda unit: vault.tokens.tokens.create(unit, principal, request))
 
 
-def add_environment(vault: Services, principal: Principal, environment: str, /, **variables: str) -> Record:
+def add_environment(vault: Services, principal: Principal, environment: str, /, **variables: str) -> EnvironmentRow:
     """A new environment, with a first revision where there are variables."""
 
-    def create(unit: UnitOfWork) -> Record:
+    def create(unit: UnitOfWork) -> EnvironmentRow:
         row = vault.environments.environments.create(unit, principal, environment)
         filled = [Variable(name, value) for name, value in variables.items()]
         return vault.environments.variables.fill(unit, principal, row, filled) if filled else row

@@ -17,7 +17,7 @@ from tests.web.conftest import Visitor, newcomer
 from vault.model.grant import Grant
 from vault.model.principal import Principal, Role
 from vault.services.tokens.holders import grant_of
-from vault.storage import Record
+from vault.storage import GrantRow
 
 FEW, MANY = 20, 200
 
@@ -145,9 +145,9 @@ def test_grants_are_given_to_their_tokens_in_one_pass(tmp_path: Path, monkeypatc
     ada = vault.person("ada")
     for number in range(30):
         ada.token(*({"path": f"p{n}", "permissions": ["list"]} for n in range(number % 3 + 1)))
-    made: list[Record] = []
+    made: list[GrantRow] = []
 
-    def seen(row: Record) -> Grant:
+    def seen(row: GrantRow) -> Grant:
         made.append(row)
         return grant_of(row)
 

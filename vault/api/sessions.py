@@ -82,7 +82,7 @@ def complete_step_up(body: dict[str, Any], challenge_id: str) -> NewSession:
 def list_sessions() -> dict[str, Any]:
     """Where I am logged in."""
     rows = services().people.sessions.list(principal())
-    items = [{**row._mapping, "current": row.id == principal().id} for row in rows]
+    items = [{**row.values(), "current": row.id == principal().id} for row in rows]
     return {"items": items, "next": None}
 
 

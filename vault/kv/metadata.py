@@ -15,7 +15,7 @@ from vault.kv.duration import seconds_of, text_of
 from vault.model.digits import whole_number
 from vault.services.environments.environments import MAX_VERSIONS_MOST
 from vault.services.vaultkv.metadata import Told
-from vault.storage import Record
+from vault.storage import RevisionRow
 
 blueprint = calls.new_blueprint("metadata")
 
@@ -99,7 +99,7 @@ def _told(told: Told) -> dict[str, Any]:
     }
 
 
-def _facts(revision: Record) -> dict[str, Any]:
+def _facts(revision: RevisionRow) -> dict[str, Any]:
     return {
         "created_time": calls.moment(revision.created_us),
         "deletion_time": calls.moment(revision.deletion_us),

@@ -17,7 +17,7 @@ from vault.model.principal import PrincipalKind
 from vault.services.clock import SECOND_US
 from vault.services.tokens.request import TokenRequest
 from vault.services.tokens.tokens import TokenView
-from vault.storage import Record, User
+from vault.storage import Session, Token, User
 
 blueprint = calls.new_blueprint("tokens")
 
@@ -145,7 +145,7 @@ def auth_of_token(view: TokenView, secret: str | None = None) -> dict[str, Any]:
     )
 
 
-def auth_of_session(row: Record, user: User, secret: str) -> dict[str, Any]:
+def auth_of_session(row: Session, user: User, secret: str) -> dict[str, Any]:
     """A session as a login tells it. It lives on while it is used, so there is nothing to renew."""
     return _auth(
         client_token=secret,
@@ -182,7 +182,7 @@ def _told(view: TokenView, secret: str) -> Response:
     return envelope(facts | _times(row))
 
 
-def _facts_of_session(row: Record) -> dict[str, Any]:
+def _facts_of_session(row: Session) -> dict[str, Any]:
     facts = {
         "id": credential(),
         "accessor": row.id,
@@ -199,7 +199,7 @@ def _facts_of_session(row: Record) -> dict[str, Any]:
     return facts | _times(row)
 
 
-def _times(row: Record) -> dict[str, Any]:
+def _times(row: Token | Session) -> dict[str, Any]:
     return {
         "creation_time": row.created_us // SECOND_US,
         "issue_time": calls.moment(row.created_us),
@@ -215,7 +215,7 @@ def _left_seconds(expires_us: int | None) -> int:
     return 0 if expires_us is None else max(1, (expires_us - services().clock()) // SECOND_US)
 
 
-def _own_session() -> Record:
+def _own_session() -> Session:
     found = next((row for row in services().people.sessions.list(principal()) if row.id == principal().id), None)
     if found is None:
         raise NotGranted()

@@ -19,7 +19,7 @@ from vault.model.environment import Sealing
 from vault.services.environments.sealing import Sealer
 from vault.services.own.credentials import opened
 from vault.services.own.instance import Instance
-from vault.storage import Credential, Record, Storage, UnitOfWork
+from vault.storage import Credential, DataKey, EnvironmentRow, Storage, UnitOfWork
 from vault.storage.rows.audit import AuditPruned
 from vault.storage.signing.authority import REPOSITORIES, rows
 from vault.storage.signing.repository import R, Repository
@@ -87,7 +87,7 @@ class Sweep:
                 self._try(swept, what, self._environment, unit, swept, environment)
         return swept
 
-    def _environment(self, unit: UnitOfWork, swept: Swept, environment: Record) -> None:
+    def _environment(self, unit: UnitOfWork, swept: Swept, environment: EnvironmentRow) -> None:
         name = f"environment {environment.id}"
         self._try(swept, f"The description of {name}", self._sealer.open_metadata, unit, environment)
         for key in unit.connection.execute(select(data_keys).where(data_keys.c.environment_id == environment.id)):
@@ -99,7 +99,7 @@ class Sweep:
             what = f"Revision {row.number} of {name}"
             self._try(swept, what, self._sealer.open_stored, unit, environment, row)
 
-    def _unwrap(self, unit: UnitOfWork, environment: Record, data_key: Record) -> None:
+    def _unwrap(self, unit: UnitOfWork, environment: EnvironmentRow, data_key: DataKey) -> None:
         user_key = unit.user_keys.by_id(data_key.user_key_id)
         if user_key is None:
             raise IntegrityError()

@@ -5,8 +5,25 @@ from vault.storage.database.migrate import migrate
 from vault.storage.database.refused import is_about_the_rows
 from vault.storage.database.same_file import is_missing
 from vault.storage.database.schema import SCHEMA_NUMBER, require_usable, require_whole, schema_revision, schema_state
-from vault.storage.rows.audit import About, Held, Placed, Search
-from vault.storage.rows.keys import FirstRows, Watched, first_rows, holds_vault, set_locked, watched
+from vault.storage.rows.audit import About, Held, Placed, PrunedHashes, Search
+from vault.storage.rows.environments import EnvironmentRow
+from vault.storage.rows.keys import (
+    DataKey,
+    DestroyedMaster,
+    FirstRows,
+    MasterKeyVersion,
+    StateRow,
+    SystemSecret,
+    UserKey,
+    Watched,
+    first_rows,
+    holds_vault,
+    set_locked,
+    watched,
+)
+from vault.storage.rows.revisions import RevisionRow, StoredRevision
+from vault.storage.rows.sessions import Session
+from vault.storage.rows.tokens import GrantRow, StoredToken, Token
 from vault.storage.rows.upkeep import RESERVED
 from vault.storage.rows.users import Credential, User
 from vault.storage.session_cache import NoCache, RedisCache, SessionCache
@@ -16,7 +33,7 @@ from vault.storage.spool.receipts import hold, when_settled
 from vault.storage.spool.spool import Spool
 from vault.storage.spool.spool_file import SpoolFile
 from vault.storage.unit_of_work import Asked, Storage, UnitOfWork
-from vault.storage.walks.hot import Facts, HotReads, Layer
+from vault.storage.walks.hot import HotReads, Layer
 
 __all__ = [
     "RESERVED",
@@ -24,24 +41,37 @@ __all__ = [
     "About",
     "Asked",
     "Credential",
-    "Facts",
+    "DataKey",
+    "DestroyedMaster",
+    "EnvironmentRow",
     "FirstRows",
+    "GrantRow",
     "Held",
     "HotReads",
     "Layer",
+    "MasterKeyVersion",
     "NoCache",
     "Placed",
+    "PrunedHashes",
     "Record",
     "RedisCache",
+    "RevisionRow",
     "RowSigner",
     "Search",
+    "Session",
     "SessionCache",
     "Spool",
     "SpoolFile",
     "Stale",
+    "StateRow",
     "Storage",
+    "StoredRevision",
+    "StoredToken",
+    "SystemSecret",
+    "Token",
     "UnitOfWork",
     "User",
+    "UserKey",
     "Watched",
     "WrittenRow",
     "adopt",

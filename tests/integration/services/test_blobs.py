@@ -27,18 +27,23 @@ from vault.errors import BlobError, KeyringError, MacError, NotFound
 from vault.model.environment import Variable
 from vault.model.principal import Principal
 from vault.services import Services
-from vault.storage import Layer, Record, UnitOfWork
+from vault.storage import DataKey, EnvironmentRow, Layer, StoredRevision, UnitOfWork, UserKey
 
 POSITIONS = (0, 3, 4, 5, 6, 7, 8, 23, 24, -1)
 """Magic, format, suite, type, both bytes of flags, the key id's first and last, and the body's."""
 
 
-def current(unit: UnitOfWork, who: Principal, name: str) -> tuple[Record, Record, Record, Record]:
+Stored = tuple[EnvironmentRow, StoredRevision, DataKey, UserKey]
+
+
+def current(unit: UnitOfWork, who: Principal, name: str) -> Stored:
     """An environment, its current revision, and the keys that open it."""
     environment = unit.environments.by_name(who.user_id, name)
     assert environment is not None
+    assert environment.current_revision_id is not None
     revision = unit.revisions.by_id(environment.current_revision_id)
     assert revision is not None
+    assert revision.data_key_id is not None
     data_key = unit.data_keys.by_id(revision.data_key_id)
     assert data_key is not None
     user_key = unit.user_keys.by_id(data_key.user_key_id)
@@ -48,7 +53,7 @@ def current(unit: UnitOfWork, who: Principal, name: str) -> tuple[Record, Record
 
 def stored_blob(vault: Services, who: Principal, name: str) -> bytes:
     with vault.storage.read() as unit:
-        return bytes(current(unit, who, name)[1].blob)
+        return current(unit, who, name)[1].blob or b""
 
 
 def write_blob(vault: Services, who: Principal, name: str, blob: bytes) -> None:
@@ -93,7 +98,8 @@ def healthy(vault: Services, *but: tuple[Principal, str], of: tuple[Principal, .
 def test_no_byte_of_a_revision_can_be_flipped(stocked: Services, ada: Principal) -> None:
     with stocked.storage.read() as unit:
         environment, revision, data_key, user_key = current(unit, ada, "prod")
-    sealer, blob = stocked.environments.values._sealer, bytes(revision.blob)
+    sealer, blob = stocked.environments.values._sealer, revision.blob
+    assert blob is not None
     assert sealer.open(Layer(environment, revision, data_key, user_key, blob))[0].name == "WHOSE"
     for position in range(len(blob)):
         with pytest.raises(BlobError):
@@ -137,7 +143,7 @@ def test_an_older_blob_of_the_same_environment_does_not_open_in_a_newer_row(stoc
         environment = current(unit, ada, "prod")[0]
         first = unit.revisions.by_number(environment.id, 1)
     assert first is not None
-    write_blob(stocked, ada, "prod", bytes(first.blob))
+    write_blob(stocked, ada, "prod", first.blob or b"")
     unreadable(stocked, ada, "prod")
 
 
@@ -198,7 +204,7 @@ def test_keys_and_rows_moved_by_sql_open_nothing(stocked: Services, ada: Princip
     healthy(stocked, (bob, "dev"), of=(bob,))
 
 
-Forge = Callable[[UnitOfWork, tuple[Record, ...], tuple[Record, ...]], None]
+Forge = Callable[[UnitOfWork, Stored, Stored], None]
 
 FORGERIES: dict[str, Forge] = {
     "a data key of another's": lambda unit, mine, theirs: unit.data_keys.change(mine[2], blob=theirs[2].blob),

@@ -310,6 +310,8 @@ def test_a_child_lives_no_longer_than_its_parent(vault: Services, ada: Principal
     clock.advance(10.5)
     for wish in (None, 3600, 86_400_000):
         child = add_token(vault, who, grant("read", path="*"), ttl_seconds=wish)
+        assert child.row.expires_us is not None
+        assert parent.row.expires_us is not None
         assert child.row.expires_us <= parent.row.expires_us
     short = add_token(vault, who, grant("read", path="*"), ttl_seconds=5)
     assert short.row.expires_us == clock() + 5_000_000

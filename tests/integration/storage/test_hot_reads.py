@@ -23,12 +23,12 @@ from vault.model.environment import Variable
 from vault.model.principal import Principal
 from vault.services import Services
 from vault.services.environments.values import Question
-from vault.storage import Record, UnitOfWork
+from vault.storage import EnvironmentRow, UnitOfWork
 
 
-def stock(vault: Services, owner: Principal, template: Record, count: int) -> None:
+def stock(vault: Services, owner: Principal, template: EnvironmentRow, count: int) -> None:
     """Many more environments of the owner's; only their rows matter."""
-    row = {name: value for name, value in template._mapping.items() if name not in ("mac", "mac_key_id", "row_version")}
+    row = {name: value for name, value in template.values().items() if name not in ("mac", "mac_key_id", "row_version")}
     row |= {"current_revision_id": None, "metadata_blob": None}
 
     def add(unit: UnitOfWork) -> None:

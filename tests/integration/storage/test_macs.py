@@ -24,7 +24,7 @@ from vault.errors import IntegrityError, MacError, NotAuthenticated
 from vault.model.principal import Principal
 from vault.services import Services
 from vault.storage import Stale, UnitOfWork
-from vault.storage.signing.repository import AnyRepository, Repository, values_of
+from vault.storage.signing.repository import AnyRepository, Repository
 from vault.storage.tables import metadata
 
 TABLES = sorted(repository.signed.table.name for repository in Repository.__subclasses__())
@@ -114,7 +114,7 @@ def try_all_columns(stocked: Services, name: str) -> None:
     with stocked.storage.writing.connect() as connection:
         rows = repository(stocked, name, connection)
         table, signed = rows.signed.table, rows.signed
-        row = values_of(rows.all(sa.select(table))[0])
+        row = rows.all(sa.select(table))[0].values()
         connection.rollback()
         covered = {*signed.key_names, *signed.covered, "mac", "mac_key_id"} - (
             {"id"} if name == "vault_state" else set()
@@ -143,7 +143,7 @@ def test_no_row_can_be_moved_to_another_key(stocked: Services) -> None:
 def move(stocked: Services, name: str) -> None:
     with stocked.storage.writing.begin() as connection:
         rows = repository(stocked, name, connection)
-        row = values_of(rows.all(sa.select(rows.signed.table))[0])
+        row = rows.all(sa.select(rows.signed.table))[0].values()
         key = rows.signed.key_names[0]
         row[key] = forgeries(rows.signed.table.columns[key], row[key])[0]
         allow_anything(connection)
@@ -214,7 +214,7 @@ def test_a_grant_row_that_was_inserted_is_refused(vault: Services, ada: Principa
 def test_an_inserted_token_is_refused(vault: Services, ada: Principal) -> None:
     token = add_token(vault, ada, grant("read", path="*"))
     run_sql(vault, "DELETE FROM tokens WHERE id = :id", id=token.row.id)
-    row = {**token.row._mapping, "mac": bytes(32)}
+    row = {**token.row.values(), "mac": bytes(32)}
     with vault.storage.writing.begin() as connection:
         connection.execute(metadata.tables["tokens"].insert(), row)
     with pytest.raises(MacError):
@@ -258,7 +258,9 @@ def test_an_older_row_of_another_writer_is_stale(vault: Services, ada: Principal
 
 def test_the_second_of_two_with_one_name_is_stale(vault: Services, ada: Principal) -> None:
     row = add_environment(vault, ada, "prod")
-    twin = {name: row._mapping[name] for name in row._mapping if name not in ("mac", "mac_key_id", "row_version", "id")}
+    twin = {
+        name: value for name, value in row.values().items() if name not in ("mac", "mac_key_id", "row_version", "id")
+    }
     with pytest.raises(Stale), vault.storage.write() as unit:
         unit.environments.add(**twin, id=str(uuid.uuid4()))
 

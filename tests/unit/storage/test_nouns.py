@@ -11,13 +11,13 @@ from sqlalchemy import BigInteger, Column, MetaData, String, Table
 
 from vault.crypto import Key
 from vault.storage.rows.users import User, Users
-from vault.storage.signing.authority import REPOSITORIES
 from vault.storage.signing.repository import AnyRepository
 from vault.storage.signing.signed import Before, RowSigner, SignedTable
 from vault.storage.tables.core import signature_columns
+from vault.storage.walks.reseal_walk import every_repository
 
 SIGNATURE = ("row_version", "row_format", "mac_key_id", "mac")
-NOUNS = {each.__name__: each for each in REPOSITORIES if each.noun is not None}
+NOUNS = {each.__name__: each for each in every_repository()}
 
 
 def declared(column: Column[object]) -> object:
@@ -29,9 +29,8 @@ def declared(column: Column[object]) -> object:
 @pytest.mark.parametrize("repository", NOUNS.values(), ids=NOUNS)
 def test_a_noun_has_the_columns_of_its_table(repository: type[AnyRepository]) -> None:
     noun, signed = repository.noun, repository.signed
-    assert noun is not None
     hints = get_type_hints(noun)
-    names = {field.name for field in fields(noun)} - {"newer"}
+    names = {field.name for field in fields(noun)} - {"others"}
     # Columns outside the MAC may be left out: not everyone needs them.
     assert {*signed.key_names, *signed.covered, *SIGNATURE} <= names
     assert {name: hints[name] for name in names} == {name: declared(signed.table.columns[name]) for name in names}
@@ -54,7 +53,7 @@ def values_of_user() -> dict[str, object]:
 def test_a_noun_gives_back_the_values_of_its_row() -> None:
     values = values_of_user()
     user = Users.signed.maker(User, Users.signed.order)(Users.signed.ordered(values))
-    assert (user.name, user.row_version, user.newer) == ("Ada", 1, ())
+    assert (user.name, user.row_version, user.others) == ("Ada", 1, ())
     assert user.values() == values
 
 
@@ -82,7 +81,7 @@ class TestNewerColumns:
         signed = self.signed()
         values = values_of_user() | {"badge": "gold", "limit_us": 7}
         user = signed.maker(User, signed.order)(signed.ordered(values))
-        assert user.newer == (("badge", "gold"), ("limit_us", 7))
+        assert user.others == (("badge", "gold"), ("limit_us", 7))
         assert user.values() == values
 
     def test_they_are_signed_again(self) -> None:
@@ -100,5 +99,5 @@ class TestNewerColumns:
         signed.table.append_column(Column("seat", String(36)))
         signed.append(5, {"seat": ""})
         user = signed.maker(User, signed.order)(signed.ordered(values_of_user() | self.newer | {"seat": "b"}))
-        assert dict(user.newer)["seat"] == "b"
+        assert dict(user.others)["seat"] == "b"
         assert signed.maker(User, signed.order) is not earlier

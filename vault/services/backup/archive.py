@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -26,9 +26,13 @@ from sqlalchemy import Connection
 from vault.errors import BackupError
 from vault.services.backup.names import ArchiveName, short_id
 from vault.services.backup.seals import Opener
-from vault.storage import FirstRows, RowSigner
+from vault.storage import FirstRows, MasterKeyVersion, RowSigner, StateRow, SystemSecret, UserKey
 from vault.storage.database.other_schema import Part, as_here
-from vault.storage.walks.snapshot import as_records, kept_tables, read_rows
+from vault.storage.rows.keys import MasterKeys, SystemSecrets, UserKeys, VaultState
+from vault.storage.signing.row_formats import OpenFormat, RowFormats
+from vault.storage.signing.signed import SignedTable
+from vault.storage.signing.signed_row import R
+from vault.storage.walks.snapshot import as_nouns, kept_tables, read_rows
 
 FORMAT = 1
 
@@ -86,21 +90,30 @@ class Contents:
     def first_rows(self) -> FirstRows:
         """Return the rows that open the vault, in the database's form. Raises `BackupError`."""
         found = {
-            part.table: as_records(part.table, part.columns, part.rows)
+            part.table: part
             for rows, own in self.own.items()
             for part in as_here(self.head.schema, Part(rows.table, rows.columns, own))
         }
-        if len(found.get("vault_state", ())) != 1:
+        states = _nouns(found, VaultState.signed, StateRow)
+        if len(states) != 1:
             raise BackupError("The archive does not hold the state of one vault.")
-        system_keys, masters, secrets, formats = (
-            tuple(found.get(name, ())) for name in ("user_keys", "master_keys", "system_secrets", "row_formats")
+        return FirstRows(
+            states[0],
+            _nouns(found, UserKeys.signed, UserKey),
+            _nouns(found, MasterKeys.signed, MasterKeyVersion),
+            _nouns(found, SystemSecrets.signed, SystemSecret),
+            _nouns(found, RowFormats.signed, OpenFormat),
         )
-        return FirstRows(found["vault_state"][0], system_keys, masters, secrets, formats)
 
     def is_stamped_by(self, signer: RowSigner) -> bool:
         """Report whether the vault with these keys made this archive."""
         key_id, mac = self.stamp
         return bool(signer.vouches(_STAMPED + self.digest, key_id, mac))
+
+
+def _nouns(found: Mapping[str, Part], signed: SignedTable, noun: type[R]) -> tuple[R, ...]:
+    part = found.get(signed.table.name)
+    return () if part is None else as_nouns(signed, noun, part.columns, part.rows)
 
 
 def lines_of(connection: Connection, head: Head, signer: RowSigner, contents: Contents) -> Iterator[bytes]:

@@ -27,7 +27,7 @@ from vault.services.clock import Clock
 from vault.services.environments.sealing import Sealer
 from vault.services.own.instance import Instance
 from vault.settings import Settings
-from vault.storage import Asked, Facts, Record, Storage, UnitOfWork
+from vault.storage import Asked, EnvironmentRow, RevisionRow, Storage, UnitOfWork
 
 GLOBALS: None = None
 """The reference that means a user's globals, where another names an environment."""
@@ -58,7 +58,9 @@ class Environments:
         self._sealer = sealer
         self._clock = clock
 
-    def find(self, unit: UnitOfWork, principal: Principal, reference: str | None, permission: Permission) -> Record:
+    def find(
+        self, unit: UnitOfWork, principal: Principal, reference: str | None, permission: Permission
+    ) -> EnvironmentRow:
         """The living environment that `reference` means, if `principal` holds `permission` on it.
 
         Raises `NotGranted` for what was not granted, whether it exists or not, and `NotFound` for what is not there.
@@ -87,7 +89,7 @@ class Environments:
         """The environments that `principal` may list, in order of name (deleted ones: of id), after a place."""
         name = canonical(name) if name is not None else None
         with self._storage.read() as unit:
-            found: list[Record] = []
+            found: list[EnvironmentRow] = []
             # Read many rows at once: a token that may list few of them must not need a statement for each row.
             step = max(limit, _STEP_LEAST)
             while len(found) < limit:
@@ -107,7 +109,7 @@ class Environments:
         self._reads.read(principal, Action.ENVIRONMENT_READ, view.id)
         return view
 
-    def etag(self, environment: Record | Any) -> str:
+    def etag(self, environment: EnvironmentRow) -> str:
         """The ETag of an environment's own variables: it depends on nothing else, and tells nothing of them."""
         parts = (environment.id, environment.current_revision_id or "", str(environment.state_generation))
         return keyed_digest(self._instance.secret("digest"), "variables etag", *parts)[:16].hex()
@@ -120,7 +122,7 @@ class Environments:
         *,
         description: str = "",
         max_versions: int = MAX_VERSIONS_DEFAULT,
-    ) -> Record:
+    ) -> EnvironmentRow:
         """Make an empty environment. Raises `NotGranted`, `NameTaken`, `QuotaExceeded`, `InvalidInput`."""
         name = check_environment_name(name)
         ask(unit, principal, Permission.CREATE, Target(EnvironmentKind.ENVIRONMENT, name))
@@ -147,7 +149,7 @@ class Environments:
         *,
         description: str = "",
         max_versions: int = MAX_VERSIONS_DEFAULT,
-    ) -> Record:
+    ) -> EnvironmentRow:
         """Store an environment with its first data key. For services: permission was asked there."""
         environment_id, now = str(uuid.uuid4()), self._clock()
         fresh = {"current_revision_id": None, "metadata_blob": None, "deleted_us": None}
@@ -174,7 +176,7 @@ class Environments:
 
     def change(
         self, unit: UnitOfWork, principal: Principal, reference: str | None, wishes: Mapping[str, Any]
-    ) -> Record:
+    ) -> EnvironmentRow:
         """Change its name, description or rules. Raises `NotFound`, `NameTaken`, `InvalidInput`."""
         row = self.find(unit, principal, reference, Permission.UPDATE)
         _ask_rules(unit, principal, row, wishes)
@@ -210,7 +212,7 @@ class Environments:
         unit.changes.add(principal.user_id, seq, Action.ENVIRONMENT_DELETE, row.id, None, now)
         audit.record(unit, principal, Action.ENVIRONMENT_DELETE, environment_id=row.id)
 
-    def undelete(self, unit: UnitOfWork, principal: Principal, reference: str, new_name: str | None) -> Record:
+    def undelete(self, unit: UnitOfWork, principal: Principal, reference: str, new_name: str | None) -> EnvironmentRow:
         """Bring a deleted environment back, by its id or (the one deleted last) by its name, perhaps under another."""
         row = self._look_up_deleted(unit, principal, reference)
         ask(unit, principal, Permission.UPDATE, target_of(row, reference))
@@ -229,27 +231,28 @@ class Environments:
         audit.record(unit, principal, Action.ENVIRONMENT_UNDELETE, environment_id=row.id)
         return _existing(unit.environments.by_id(row.owner_id, row.id))
 
-    def view(self, unit: UnitOfWork, row: Record) -> Environment:
+    def view(self, unit: UnitOfWork, row: EnvironmentRow) -> Environment:
         """What may be told of an environment to whoever may list it."""
         return self.views(unit, [row])[0]
 
-    def views(self, unit: UnitOfWork, rows: Sequence[Record]) -> Sequence[Environment]:
+    def views(self, unit: UnitOfWork, rows: Sequence[EnvironmentRow]) -> Sequence[Environment]:
         """`view` of many environments, with the same number of statements as for one."""
-        revisions = unit.revisions.named(row.current_revision_id for row in rows if row.current_revision_id)
+        revisions = unit.revisions.facts_of(row.current_revision_id for row in rows if row.current_revision_id)
         metadata = self._sealer.open_metadata_of(unit, rows)
         return [
-            _view(row, revisions.get(row.current_revision_id), told) for row, told in zip(rows, metadata, strict=True)
+            _view(row, revisions.get(row.current_revision_id or ""), told)
+            for row, told in zip(rows, metadata, strict=True)
         ]
 
     def store(
         self,
         unit: UnitOfWork,
         principal: Principal,
-        environment: Record,
+        environment: EnvironmentRow,
         seq: int,
         variables: Sequence[Variable],
         before: Sequence[Variable] = (),
-    ) -> Record:
+    ) -> EnvironmentRow:
         """Store all variables as the next revision and make it current. For services: permission was asked there.
 
         `before` are the variables that they replace. `seq` comes from `Users.next_change`, which holds all else of
@@ -278,23 +281,28 @@ class Environments:
         unit.environments.change(environment, current_revision_id=revision_id, bytes_stored=size, **state)
         unit.changes.add(environment.owner_id, seq, Action.REVISION_WRITE, environment.id, number, now)
         names = audit.changes(self._instance.secret("digest"), before, variables)
-        written = {"environment_id": environment.id, "revision": number, "blob": bytes(blob), "names": names}
+        written: dict[str, Any] = {
+            "environment_id": environment.id,
+            "revision": number,
+            "blob": bytes(blob),
+            "names": names,
+        }
         audit.record(unit, principal, Action.REVISION_WRITE, **written)
         return _existing(unit.environments.by_id(environment.owner_id, environment.id))
 
-    def _look_up(self, unit: UnitOfWork, principal: Principal, reference: str | None) -> Record | None:
+    def _look_up(self, unit: UnitOfWork, principal: Principal, reference: str | None) -> EnvironmentRow | None:
         if reference is None:
             return unit.environments.globals(principal.user_id)
         find = unit.environments.by_id if looks_like_id(reference) else unit.environments.by_name
         return find(principal.user_id, canonical(reference))
 
-    def _look_up_deleted(self, unit: UnitOfWork, principal: Principal, reference: str) -> Record | None:
+    def _look_up_deleted(self, unit: UnitOfWork, principal: Principal, reference: str) -> EnvironmentRow | None:
         if looks_like_id(reference):
             row = unit.environments.by_id(principal.user_id, canonical(reference))
             return row if row is not None and row.deleted_us is not None else None
         return unit.environments.latest_deleted(principal.user_id, canonical(reference))
 
-    def telling(self, unit: UnitOfWork, row: Record, **told: Any) -> dict[str, Any]:
+    def telling(self, unit: UnitOfWork, row: EnvironmentRow, **told: Any) -> dict[str, Any]:
         """The columns of `row` with `told` in its sealed metadata. For services: permission was asked there."""
         generation = row.metadata_generation + 1
         metadata = self._sealer.open_metadata(unit, row) | told
@@ -315,12 +323,12 @@ class Environments:
             )
 
     @staticmethod
-    def _ask_to_move(unit: UnitOfWork, principal: Principal, row: Record) -> None:
+    def _ask_to_move(unit: UnitOfWork, principal: Principal, row: EnvironmentRow) -> None:
         # A new name is a new place, where others may read: to move there is to read all, write it anew, and delete.
         for permission in (Permission.READ, Permission.HISTORY, Permission.DELETE):
             ask(unit, principal, permission, target_of(row))
 
-    def _checked_new_name(self, unit: UnitOfWork, principal: Principal, row: Record, name: str) -> str:
+    def _checked_new_name(self, unit: UnitOfWork, principal: Principal, row: EnvironmentRow, name: str) -> str:
         if row.kind == EnvironmentKind.GLOBALS:
             raise InvalidInput("The globals have no name of their own.", path="name")
         name = check_environment_name(name)
@@ -331,7 +339,7 @@ class Environments:
         return name
 
 
-def _ask_rules(unit: UnitOfWork, principal: Principal, row: Record, wishes: Mapping[str, Any]) -> None:
+def _ask_rules(unit: UnitOfWork, principal: Principal, row: EnvironmentRow, wishes: Mapping[str, Any]) -> None:
     """A rule that lets go of revisions is a deletion."""
     fewer = wishes.get("max_versions", row.max_versions) < row.max_versions
     after = wishes.get("delete_version_after_seconds", row.delete_version_after_seconds)
@@ -345,14 +353,14 @@ def ask(unit: UnitOfWork, principal: Principal, permission: Permission, target: 
     unit.asked.append(Asked(str(permission), str(target.kind), target.name, target.id))
 
 
-def target_of(row: Record | Facts | None, reference: str | None = None) -> Target:
+def target_of(row: EnvironmentRow | None, reference: str | None = None) -> Target:
     """What a permission is asked for: the row itself, or the name that was asked for where there is no row."""
     if row is None:
         return GLOBALS_TARGET if reference is None else Target(EnvironmentKind.ENVIRONMENT, canonical(reference))
     return Target(EnvironmentKind(row.kind), row.name, row.id)
 
 
-def _existing(row: Record | None) -> Record:
+def _existing(row: EnvironmentRow | None) -> EnvironmentRow:
     if row is None:
         raise NotFound()
     return row
@@ -378,7 +386,7 @@ def checked_seconds(number: int) -> int:
     return number
 
 
-def _view(row: Record, current: Record | None, metadata: Mapping[str, Any]) -> Environment:
+def _view(row: EnvironmentRow, current: RevisionRow | None, metadata: Mapping[str, Any]) -> Environment:
     return Environment(
         id=row.id,
         owner_id=row.owner_id,

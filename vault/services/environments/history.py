@@ -14,7 +14,7 @@ from vault.services.audit import ReadLog
 from vault.services.environments.environments import Environments, ask, target_of
 from vault.services.environments.sealing import Sealer
 from vault.services.environments.variables import NO_PRECONDITION, Precondition, Variables, Written
-from vault.storage import Record, Storage, UnitOfWork
+from vault.storage import EnvironmentRow, RevisionRow, Storage, StoredRevision, UnitOfWork
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,9 @@ class History:
 
         return self._variables.write(unit, principal, reference, old, precondition, always=True)
 
-    def _open(self, unit: UnitOfWork, principal: Principal, environment: Record, number: int) -> tuple[Variable, ...]:
+    def _open(
+        self, unit: UnitOfWork, principal: Principal, environment: EnvironmentRow, number: int
+    ) -> tuple[Variable, ...]:
         if number == 0:
             return ()
         revision = self._numbered(unit, environment, number)
@@ -111,12 +113,14 @@ class History:
         return self._sealer.open_stored(unit, environment, revision)
 
     @staticmethod
-    def _ask_current(unit: UnitOfWork, principal: Principal, environment: Record, revision: Record) -> None:
+    def _ask_current(
+        unit: UnitOfWork, principal: Principal, environment: EnvironmentRow, revision: RevisionRow
+    ) -> None:
         """`history` is for older revisions: the current one is for whoever may read."""
         if revision.id == environment.current_revision_id:
             ask(unit, principal, Permission.READ, target_of(environment))
 
-    def _numbered(self, unit: UnitOfWork, environment: Record, number: int) -> Record:
+    def _numbered(self, unit: UnitOfWork, environment: EnvironmentRow, number: int) -> StoredRevision:
         revision = unit.revisions.by_number(environment.id, number)
         if revision is None:
             raise NotFound("There is no revision of this number (any more).")
@@ -130,7 +134,7 @@ def compare(before: Sequence[Variable], after: Sequence[Variable]) -> list[Chang
     return found + [Change(name, item, None) for name, item in old.items() if name not in new]
 
 
-def _facts(row: Record, variables: tuple[Variable, ...] | None = None) -> Revision:
+def _facts(row: RevisionRow, variables: tuple[Variable, ...] | None = None) -> Revision:
     return Revision(
         row.id,
         row.environment_id,

@@ -18,7 +18,7 @@ from vault.model.environment import ENVIRONMENT_MAX_BYTES, VARIABLES_MOST, Live,
 from vault.services.clock import Clock
 from vault.services.environments.documents import read_document
 from vault.services.own.instance import Instance
-from vault.storage import Facts, Layer, Record, UnitOfWork
+from vault.storage import DataKey, EnvironmentRow, Layer, RevisionRow, StoredRevision, UnitOfWork, UserKey
 
 _PLAIN, _WITH_OTHERS = 1, 2
 """The versions of a revision's plaintext: only the members in `_MEMBERS`, or more members."""
@@ -33,7 +33,7 @@ class Sealer:
         self._instance = instance
         self._clock = clock
 
-    def is_gone(self, revision: Facts | Record) -> bool:
+    def is_gone(self, revision: RevisionRow) -> bool:
         """Whether a revision's values may no longer be read: destroyed, or past its time of deletion."""
         return revision.destroyed or (revision.deletion_us is not None and revision.deletion_us <= self._clock())
 
@@ -56,7 +56,12 @@ class Sealer:
         )
 
     def seal_revision(
-        self, unit: UnitOfWork, environment: Record, revision_id: str, number: int, variables: Sequence[Variable]
+        self,
+        unit: UnitOfWork,
+        environment: EnvironmentRow,
+        revision_id: str,
+        number: int,
+        variables: Sequence[Variable],
     ) -> SealedBlob:
         """Seal all variables as one revision under the active data key. Raises `TooLarge` above 1 MiB."""
         if environment.sealing != Sealing.SERVER:
@@ -75,7 +80,7 @@ class Sealer:
         """As `open`, but only what is enabled, in the form that `resolve_live` takes: it is faster."""
         return [] if layer.revision is None else decode_live(self._open(layer, layer.revision))
 
-    def _open(self, layer: Layer, revision: Facts | Record) -> bytes:
+    def _open(self, layer: Layer, revision: RevisionRow) -> bytes:
         environment = layer.environment
         if environment.sealing != Sealing.SERVER:
             raise ClientSealed()
@@ -87,7 +92,9 @@ class Sealer:
         key = self._data_key(environment, layer.data_key, layer.user_key)
         return open_blob(key, place, layer.blob)
 
-    def open_stored(self, unit: UnitOfWork, environment: Record, revision: Record) -> tuple[Variable, ...]:
+    def open_stored(
+        self, unit: UnitOfWork, environment: EnvironmentRow, revision: StoredRevision
+    ) -> tuple[Variable, ...]:
         """`open` for rows that were read one by one."""
         data_key, user_key = _keys_of(unit, revision.data_key_id)
         if user_key is None:
@@ -97,14 +104,14 @@ class Sealer:
         return self.open(Layer(environment, revision, data_key, user_key, revision.blob))
 
     def seal_metadata(
-        self, unit: UnitOfWork, environment: Record, generation: int, metadata: dict[str, Any]
+        self, unit: UnitOfWork, environment: EnvironmentRow, generation: int, metadata: dict[str, Any]
     ) -> SealedBlob:
         """Seal what an owner says of an environment (its description, custom metadata)."""
         place = context.metadata(self._instance.id, environment.id, generation)
         document = json.dumps(metadata, ensure_ascii=False).encode()
         return seal(self._active_key(unit, environment), place, document, padded=True)
 
-    def open_metadata(self, unit: UnitOfWork, environment: Record) -> dict[str, Any]:
+    def open_metadata(self, unit: UnitOfWork, environment: EnvironmentRow) -> dict[str, Any]:
         """What `seal_metadata` has sealed; empty where nothing was."""
         if environment.metadata_blob is None:
             return {}
@@ -112,15 +119,15 @@ class Sealer:
         if user_key is None:
             # As in `open_stored`.
             environment = unit.environments.by_id(environment.owner_id, environment.id) or environment
-            data_key, user_key = _keys_of(unit, key_id_of(environment.metadata_blob))
-        if data_key is None or user_key is None:
+            data_key, user_key = _keys_of(unit, key_id_of(environment.metadata_blob or b""))
+        if data_key is None or user_key is None or environment.metadata_blob is None:
             raise BlobError()
         blob = as_sealed(environment.metadata_blob)
         place = context.metadata(self._instance.id, environment.id, environment.metadata_generation)
         key = self._data_key(environment, data_key, user_key)
         return read_document(open_blob(key, place, blob))
 
-    def open_metadata_of(self, unit: UnitOfWork, environments: Sequence[Record]) -> list[dict[str, Any]]:
+    def open_metadata_of(self, unit: UnitOfWork, environments: Sequence[EnvironmentRow]) -> list[dict[str, Any]]:
         """`open_metadata` of many environments, with the same number of statements as for one."""
         key_ids = {row.id: key_id_of(row.metadata_blob) for row in environments if row.metadata_blob is not None}
         data_keys = unit.data_keys.named(key_ids.values())
@@ -130,14 +137,16 @@ class Sealer:
             data_key = data_keys.get(key_ids.get(row.id, ""))
             user_key = user_keys.get(data_key.user_key_id) if data_key is not None else None
             # If a rotation replaced a key in between, read this environment by itself.
-            metadata = self.metadata_under(row, data_key, user_key) if row.metadata_blob is not None else {}
+            metadata = self.metadata_under(row, data_key, user_key)
             opened.append(self.open_metadata(unit, row) if metadata is None else metadata)
         return opened
 
     def metadata_under(
-        self, environment: Facts | Record, data_key: Facts | Record | None, user_key: Facts | Record | None
+        self, environment: EnvironmentRow, data_key: DataKey | None, user_key: UserKey | None
     ) -> dict[str, Any] | None:
         """`open_metadata` where the keys are at hand already; None where the metadata is under another key."""
+        if environment.metadata_blob is None:
+            return {}
         blob = as_sealed(environment.metadata_blob)
         if data_key is None or user_key is None or key_id_of(blob) != data_key.id:
             return None
@@ -145,7 +154,7 @@ class Sealer:
         key = self._data_key(environment, data_key, user_key)
         return read_document(open_blob(key, place, blob))
 
-    def _active_key(self, unit: UnitOfWork, environment: Record) -> Key:
+    def _active_key(self, unit: UnitOfWork, environment: EnvironmentRow) -> Key:
         data_key = unit.data_keys.active(environment.id)
         if data_key is None:
             raise IntegrityError()
@@ -154,12 +163,12 @@ class Sealer:
             raise BlobError()
         return self._data_key(environment, data_key, user_key)
 
-    def _data_key(self, environment: Facts | Record, data_key: Facts | Record, user_key: Facts | Record) -> Key:
+    def _data_key(self, environment: EnvironmentRow, data_key: DataKey, user_key: UserKey) -> Key:
         # Owner and environment are those that were asked for, never those of the key's own row.
         return self._instance.data_key(environment.owner_id, environment.id, data_key, user_key)
 
 
-def _keys_of(unit: UnitOfWork, data_key_id: str | None) -> tuple[Record | None, Record | None]:
+def _keys_of(unit: UnitOfWork, data_key_id: str | None) -> tuple[DataKey | None, UserKey | None]:
     data_key = unit.data_keys.by_id(data_key_id) if data_key_id else None
     return data_key, unit.user_keys.by_id(data_key.user_key_id) if data_key else None
 

@@ -21,7 +21,7 @@ from vault.services.audit import ReadLog
 from vault.services.environments.environments import target_of
 from vault.services.environments.sealing import Sealer
 from vault.services.own.instance import Instance
-from vault.storage import Facts, HotReads, Layer, Record
+from vault.storage import EnvironmentRow, HotReads, Layer, RevisionRow
 
 _COMPACT = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -126,11 +126,11 @@ class ValuesReader:
         return keyed_digest(self._instance.secret("digest"), "values etag", text)[:16].hex()
 
 
-def _identity(environment: Facts | Record) -> list[str | int | None]:
+def _identity(environment: EnvironmentRow) -> list[str | int | None]:
     return [environment.id, environment.current_revision_id, environment.state_generation]
 
 
-def current_of(layer: Layer) -> Facts | Record | None:
+def current_of(layer: Layer) -> RevisionRow | None:
     """Its current revision; None before the first write. Raises `IntegrityError` where somebody took it out."""
     if (layer.revision is None) != (layer.environment.current_revision_id is None):
         raise IntegrityError()

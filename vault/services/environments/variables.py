@@ -17,7 +17,7 @@ from vault.services.audit import ReadLog
 from vault.services.environments.editing import RowEdit, checked, edited, keeping_others, merge, put, typed
 from vault.services.environments.environments import Environments, target_of
 from vault.services.environments.sealing import Sealer
-from vault.storage import Record, Storage, UnitOfWork
+from vault.storage import EnvironmentRow, RevisionRow, Storage, StoredRevision, UnitOfWork
 
 Edit = Callable[[tuple[Variable, ...]], tuple[Variable, ...]]
 
@@ -188,12 +188,14 @@ class Variables:
 
         return self._write(unit, principal, row, precondition, without)
 
-    def fill(self, unit: UnitOfWork, principal: Principal, created: Record, variables: Sequence[Variable]) -> Record:
+    def fill(
+        self, unit: UnitOfWork, principal: Principal, created: EnvironmentRow, variables: Sequence[Variable]
+    ) -> EnvironmentRow:
         """Write the first revision of an environment that this unit of work has created: creating allows it."""
         seq = unit.users.next_change(principal.user_id)
         return self._environments.store(unit, principal, created, seq, tuple(map(checked, variables)))
 
-    def copy(self, unit: UnitOfWork, principal: Principal, reference: str, new_name: str) -> Record:
+    def copy(self, unit: UnitOfWork, principal: Principal, reference: str, new_name: str) -> EnvironmentRow:
         """Make a new environment with the current variables of another as its first revision."""
         source = self._environments.find(unit, principal, reference, Permission.READ)
         created = self._environments.create(unit, principal, new_name, max_versions=source.max_versions)
@@ -217,7 +219,7 @@ class Variables:
 
     def _for_update(
         self, unit: UnitOfWork, principal: Principal, reference: str | None, precondition: Precondition
-    ) -> Record:
+    ) -> EnvironmentRow:
         row = self._environments.find(unit, principal, reference, Permission.UPDATE)
         if row.cas_required and precondition == NO_PRECONDITION:
             raise PreconditionRequired("This environment takes no change that does not say what it replaces: If-Match.")
@@ -227,7 +229,7 @@ class Variables:
         self,
         unit: UnitOfWork,
         principal: Principal,
-        found: Record,
+        found: EnvironmentRow,
         precondition: Precondition,
         edit: Edit,
         *,
@@ -254,7 +256,7 @@ class Variables:
         environment = self._environments.store(unit, principal, environment, seq, after, before)
         return Written(environment.last_number, self._environments.etag(environment), changed=True)
 
-    def _check(self, environment: Record, current: Record | None, precondition: Precondition) -> None:
+    def _check(self, environment: EnvironmentRow, current: RevisionRow | None, precondition: Precondition) -> None:
         if precondition.none and current is not None:
             raise PreconditionFailed("There is a revision already: read it, and send its ETag in If-Match.")
         if precondition.match is None:
@@ -262,11 +264,11 @@ class Variables:
         if current is None or precondition.match not in ("*", self._environments.etag(environment)):
             raise PreconditionFailed()
 
-    def _readable(self, unit: UnitOfWork, environment: Record) -> Record | None:
+    def _readable(self, unit: UnitOfWork, environment: EnvironmentRow) -> StoredRevision | None:
         revision = self._current(unit, environment)
         return None if revision is None or self._sealer.is_gone(revision) else revision
 
-    def _current(self, unit: UnitOfWork, environment: Record) -> Record | None:
+    def _current(self, unit: UnitOfWork, environment: EnvironmentRow) -> StoredRevision | None:
         if environment.current_revision_id is None:
             return None
         revision = unit.revisions.by_id(environment.current_revision_id)
@@ -275,7 +277,7 @@ class Variables:
             raise IntegrityError()
         return revision
 
-    def _snapshot(self, unit: UnitOfWork, environment: Record) -> Snapshot:
+    def _snapshot(self, unit: UnitOfWork, environment: EnvironmentRow) -> Snapshot:
         etag = self._environments.etag(environment)
         revision = self._current(unit, environment)
         if revision is None:

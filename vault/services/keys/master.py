@@ -25,7 +25,7 @@ from vault.services.keys.workers import Waiting, WorkerStatus
 from vault.services.own.instance import Instance
 from vault.services.own.keys import make_canary
 from vault.settings import Settings
-from vault.storage import Record, Storage, UnitOfWork
+from vault.storage import DestroyedMaster, MasterKeyVersion, Storage, UnitOfWork
 from vault.storage.retry import again
 from vault.storage.walks.key_walk import references
 
@@ -155,14 +155,14 @@ class MasterRotation:
                     "destroy it first."
                 )
             return str(found.id)
-        first = all(row.provider != name for row in [*rows, *gone])
+        first = name not in {row.provider for row in rows} | {row.provider for row in gone}
         ref = self._instance.keyring.create_version(name, first=first)
         return again(self._insert, principal, name, ref)
 
     def _insert(self, principal: Principal, provider: str, ref: str) -> str:
         now, key_id = self._clock(), str(uuid.uuid4())
         with self._storage.read() as unit:
-            taken = [*unit.master_keys.list(), *unit.destroyed_keys.masters()]
+            taken: list[MasterKeyVersion | DestroyedMaster] = [*unit.master_keys.list(), *unit.destroyed_keys.masters()]
         _require_new(taken, provider, ref)
         version = max(row.version for row in taken) + 1
         row = {"id": key_id, "version": version, "provider": provider, "ref": ref, "state": "pending"}
@@ -196,7 +196,7 @@ class MasterRotation:
         self._instance.learn()
         return int(pending.version)
 
-    def _disable(self, principal: Principal, version: int) -> Record:
+    def _disable(self, principal: Principal, version: int) -> MasterKeyVersion:
         with self._storage.write() as unit:
             state = unit.state.hold()
             row = _existing(unit.master_keys.by_version(version))
@@ -241,7 +241,7 @@ class MasterRotation:
         if not any(row.version == version for row in unit.destroyed_keys.masters()):
             raise NotFound(f"There is no version {version} of the master key.")
 
-    def _check_may_go(self, unit: UnitOfWork, row: Record, at_once: bool) -> None:
+    def _check_may_go(self, unit: UnitOfWork, row: MasterKeyVersion, at_once: bool) -> None:
         if row.state == "active":
             raise Conflict(f"Version {row.version} is the active one: rotate first.")
         left = references(unit).get(row.id, 0)
@@ -258,23 +258,25 @@ class MasterRotation:
                 "it. With --now it goes at once."
             )
 
-    def _destroyable_us(self, row: Record) -> int:
+    def _destroyable_us(self, row: MasterKeyVersion) -> int:
         return int(row.changed_us) + self._settings.key_destroy_wait_days * DAY_US
 
-    def _version_status(self, row: Record, user_keys: int, workers: tuple[WorkerStatus, ...]) -> VersionStatus:
+    def _version_status(
+        self, row: MasterKeyVersion, user_keys: int, workers: tuple[WorkerStatus, ...]
+    ) -> VersionStatus:
         knowing = sum(not worker.is_locked and worker.knows_version >= row.version for worker in workers)
         ready = self._destroyable_us(row) if row.state == "disabled" else None
         facts = (row.version, row.provider, row.state, row.created_us, row.changed_us)
         return VersionStatus(*facts, user_keys, knowing, ready)
 
 
-def _existing(row: Record | None) -> Record:
+def _existing(row: MasterKeyVersion | None) -> MasterKeyVersion:
     if row is None:
         raise NotFound("There is no such version of the master key.")
     return row
 
 
-def _require_new(rows: Sequence[Record], provider: str, ref: str) -> None:
+def _require_new(rows: Sequence[MasterKeyVersion | DestroyedMaster], provider: str, ref: str) -> None:
     """Raise `Conflict` for a key that is already a version.
 
     A rotation to it would change nothing, and destroying the old version would destroy the new one.

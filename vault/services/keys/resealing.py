@@ -40,11 +40,12 @@ from vault.services.own.instance import Instance
 from vault.services.people.factors import Kind, Passkeys
 from vault.services.people.sessions import Sessions
 from vault.settings import Settings
-from vault.storage import Record, Stale, Storage, UnitOfWork
+from vault.storage import DataKey, Stale, Storage, StoredRevision, UnitOfWork
 from vault.storage.database.newer_tables import require_every_signed_table
 from vault.storage.retry import again
 from vault.storage.rows.revisions import Revisions
 from vault.storage.signing.repository import AnyRepository
+from vault.storage.signing.signed_row import SignedRow
 from vault.storage.walks.key_walk import Change, change_many, data_keys_before, unchanged, users_with_key_before
 from vault.storage.walks.reseal_walk import (
     ANSWERS,
@@ -254,22 +255,22 @@ class Resealing:
         while self._people.drop_idle(principal):
             _go_on(walk)
 
-    def _new_data_key(self, principal: Principal, row: Record, walk: Walk) -> None:
+    def _new_data_key(self, principal: Principal, row: DataKey, walk: Walk) -> None:
         walk.add(self._people.rotate_environment(principal, row))
 
-    def _move_revisions(self, principal: Principal, old: Record, walk: Walk) -> None:
+    def _move_revisions(self, principal: Principal, old: DataKey, walk: Walk) -> None:
         while count := again(self._move_some_revisions, principal, old):
             walk.add(count)
             _go_on(walk)
 
-    def _move_some_revisions(self, principal: Principal, old: Record) -> int:
+    def _move_some_revisions(self, principal: Principal, old: DataKey) -> int:
         with self._storage.read() as unit:
             rows = revisions_under(unit, old.id, REVISIONS_AT_ONCE)
             new = unit.data_keys.active(old.environment_id)
             if not rows or new is None:
                 return 0
             keys = [self._data_key(unit, row) for row in (old, new)]
-        changes: list[Change[Record]] = []
+        changes: list[Change[StoredRevision]] = []
         for row in rows:
             columns = {"data_key_id": new.id, "generation": row.generation + 1, "blob": None}
             if row.blob is not None:
@@ -286,7 +287,7 @@ class Resealing:
             )  # fmt: skip
         return len(rows)
 
-    def _data_key(self, unit: UnitOfWork, row: Record) -> Key:
+    def _data_key(self, unit: UnitOfWork, row: DataKey) -> Key:
         user_key = unit.user_keys.by_id(row.user_key_id)
         if user_key is None:
             raise Stale("user_keys")
@@ -320,11 +321,11 @@ class Resealing:
             _go_on(walk)
             after = repository.id_of(rows[-1])
 
-    def _sign_some(self, principal: Principal, repository: type[AnyRepository], rows: list[Record]) -> None:
+    def _sign_some(self, principal: Principal, repository: type[AnyRepository], rows: list[SignedRow]) -> None:
         with self._storage.write() as unit:
             # Rows that were changed meanwhile are signed with the new key already, or found in the next round.
             same = unchanged(unit, repository, rows)
-            left: list[Change[Record]] = [(row, {}) for row in rows if repository.id_of(row) in same]
+            left: list[Change[SignedRow]] = [(row, {}) for row in rows if repository.id_of(row) in same]
             change_many(unit, repository, left)
             if left:
                 audit.record(unit, principal, Action.KEYS_SIGN, details={repository.signed.table.name: len(left)})

@@ -23,7 +23,7 @@ from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.own.instance import Instance
 from vault.services.own.keys import master_key
-from vault.storage import Record, Stale, Storage
+from vault.storage import MasterKeyVersion, Stale, Storage, UserKey
 from vault.storage.retry import again, patiently
 from vault.storage.rows.keys import UserKeys
 from vault.storage.walks.key_walk import (
@@ -128,7 +128,7 @@ class Rewrapping:
         with self._storage.read() as unit:
             return count_outdated(unit, self._instance.own_keys.active_master.version)
 
-    def _round(self, principal: Principal, target: Record, pace: Pace, walk: Walk, broken: set[str]) -> bool:
+    def _round(self, principal: Principal, target: MasterKeyVersion, pace: Pace, walk: Walk, broken: set[str]) -> bool:
         """Move the keys, in one round. Returns whether any was moved."""
         with self._storage.read() as unit:
             versions = outdated_versions(unit, target.version)
@@ -146,7 +146,7 @@ class Rewrapping:
                 walk.add(stored.result())
         return walk.done > before
 
-    def _batches(self, version: int, size: int) -> Iterator[list[Record]]:
+    def _batches(self, version: int, size: int) -> Iterator[list[UserKey]]:
         """Yield a version's keys once, starting at a random id, so that two walks rarely meet."""
         start = after = str(uuid.uuid4())
         wrapped = False
@@ -163,8 +163,8 @@ class Rewrapping:
             else:
                 wrapped, after = True, ""
 
-    def _rewrapped_all(self, target: Record, batch: list[Record], broken: set[str]) -> list[Change[Record]]:
-        changes: list[Change[Record]] = []
+    def _rewrapped_all(self, target: MasterKeyVersion, batch: list[UserKey], broken: set[str]) -> list[Change[UserKey]]:
+        changes: list[Change[UserKey]] = []
         for row in batch:
             try:
                 changes.append((row, self._rewrapped(target, row)))
@@ -173,7 +173,7 @@ class Rewrapping:
                 broken.add(row.id)
         return changes
 
-    def _rewrapped(self, target: Record, row: Record) -> dict[str, object]:
+    def _rewrapped(self, target: MasterKeyVersion, row: UserKey) -> dict[str, object]:
         keyring = self._instance.keyring
         unwrapped = keyring.unwrapped_user_key(
             self._instance.master(row.master_key_id), row.owner_id, row.id, as_sealed(row.blob)
@@ -184,7 +184,7 @@ class Rewrapping:
         moved = {"master_key_id": target.id, "master_version": target.version}
         return {**moved, "blob": blob, "generation": row.generation + 1}
 
-    def _store(self, principal: Principal, target: Record, changes: list[Change[Record]]) -> int:
+    def _store(self, principal: Principal, target: MasterKeyVersion, changes: list[Change[UserKey]]) -> int:
         if not changes:
             return 0
         try:
@@ -193,7 +193,7 @@ class Rewrapping:
         except Stale:
             return again(self._store_those_unchanged, principal, target, changes)
 
-    def _store_all(self, principal: Principal, target: Record, changes: list[Change[Record]]) -> None:
+    def _store_all(self, principal: Principal, target: MasterKeyVersion, changes: list[Change[UserKey]]) -> None:
         with self._storage.write() as unit:
             # Check under the fence: a version that is no longer active may be disabled at any moment.
             if unit.state.fence().active_master_key_id != target.id:
@@ -201,7 +201,9 @@ class Rewrapping:
             change_many(unit, UserKeys, changes)
             audit.record(unit, principal, Action.KEYS_REWRAP, details={"version": target.version, "keys": len(changes)})
 
-    def _store_those_unchanged(self, principal: Principal, target: Record, changes: list[Change[Record]]) -> int:
+    def _store_those_unchanged(
+        self, principal: Principal, target: MasterKeyVersion, changes: list[Change[UserKey]]
+    ) -> int:
         """Store the unchanged rows. Others were changed by another walk or an erasure, so they are done or gone."""
         with self._storage.write() as unit:
             if unit.state.fence().active_master_key_id != target.id:

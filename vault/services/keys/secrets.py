@@ -11,7 +11,7 @@ from vault.services.keys.workers import Waiting
 from vault.services.own.instance import Instance
 from vault.services.own.keys import SECRET_PURPOSES
 from vault.settings import Settings
-from vault.storage import Record, Storage, UnitOfWork
+from vault.storage import Storage, SystemSecret, UnitOfWork
 from vault.storage.retry import again
 
 LASTING = ("token", "digest")
@@ -43,7 +43,7 @@ class SecretRotation:
         # After this, no live worker signs with an old key.
         self._waiting.for_all()
 
-    def refused_us(self, row: Record) -> int:
+    def refused_us(self, row: SystemSecret) -> int:
         """Return when a retired secret is refused."""
         return int(row.changed_us) + self._settings.reseal_grace_hours * _HOUR_US
 

@@ -20,7 +20,7 @@ from vault.services.keys.rewrapping import FULL_SPEED, Pace, Progress, Walk, no_
 from vault.services.keys.workers import Waiting
 from vault.services.own.credentials import place_of
 from vault.services.own.instance import Instance
-from vault.storage import Credential, Record, Storage
+from vault.storage import Credential, StateRow, Storage, SystemSecret, UserKey
 from vault.storage.retry import again
 from vault.storage.rows.keys import SystemSecrets
 from vault.storage.rows.users import Credentials
@@ -109,7 +109,7 @@ class SystemRotation:
     def _move_secrets(self, principal: Principal) -> None:
         with self._storage.write() as unit:
             state = unit.state.hold()
-            changes: list[Change[Record]] = []
+            changes: list[Change[SystemSecret]] = []
             for row in unit.system_secrets.list():
                 if row.user_key_id != state.active_system_key_id:
                     changes.append((row, self._sealed(state, row, self._secret_place(row))))
@@ -144,21 +144,21 @@ class SystemRotation:
                 audit.record(unit, principal, Action.KEYS_DROP, details={"system_keys": dropped})
         return dropped
 
-    def _sealed(self, state: Record, row: Record | Credential, place: Context) -> dict[str, Any]:
+    def _sealed(self, state: StateRow, row: SystemSecret | Credential, place: Context) -> dict[str, Any]:
         """Return the columns of a row, with its blob sealed by the active system key of `state`."""
         keys = self._instance.own_keys.system_keys
         plaintext = open_blob(keys[row.user_key_id], place, row.blob)
         blob = seal(keys[state.active_system_key_id], place, plaintext)
         return {"user_key_id": state.active_system_key_id, "blob": blob}
 
-    def _secret_place(self, row: Record) -> Context:
+    def _secret_place(self, row: SystemSecret) -> Context:
         return context.system_secret(self._instance.id, row.purpose, row.id)
 
     def _credential_place(self, row: Credential) -> Context:
         return place_of(self._instance.id, row.kind, row.user_id, row.id)
 
 
-def _existing(row: Record | None) -> Record:
+def _existing(row: UserKey | None) -> UserKey:
     if row is None:
         raise IntegrityError()
     return row

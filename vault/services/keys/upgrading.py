@@ -18,12 +18,13 @@ from vault.services import audit
 from vault.services.clock import Clock
 from vault.services.keys.rewrapping import FULL_SPEED, Pace, Walk, no_progress
 from vault.services.own.instance import Instance
-from vault.storage import SCHEMA_NUMBER, Record, Storage, UnitOfWork
+from vault.storage import SCHEMA_NUMBER, Storage, UnitOfWork
 from vault.storage.database.schema import SCHEMA
 from vault.storage.retry import again
 from vault.storage.signing.later_formats import FormatStatus, format_states, later_formats
 from vault.storage.signing.repository import AnyRepository
 from vault.storage.signing.signed import FIRST_FORMAT, SignedTable
+from vault.storage.signing.signed_row import SignedRow
 from vault.storage.walks.key_walk import of_older_format, sign_many, unchanged
 from vault.storage.walks.reseal_walk import every_repository
 
@@ -137,7 +138,7 @@ class Upgrading:
             # A pass over the whole table found nothing to do.
             self._settle(repository.signed, number, self._clock())
 
-    def _sign_some(self, principal: Principal, repository: type[AnyRepository], rows: list[Record]) -> int:
+    def _sign_some(self, principal: Principal, repository: type[AnyRepository], rows: list[SignedRow]) -> int:
         with self._storage.write() as unit:
             # Take the fence, so that no key is used here that a reseal is just removing.
             unit.state.fence()
@@ -154,10 +155,10 @@ class Upgrading:
             unit.row_formats.settle(signed.table.name, number, now_us)
 
 
-def _is_whole(unit: UnitOfWork, signed: SignedTable, row: Record) -> bool:
+def _is_whole(unit: UnitOfWork, signed: SignedTable, row: SignedRow) -> bool:
     """Report whether this vault wrote the row. A forged row is left unchanged, and `doctor` reports it."""
     try:
-        unit.signer.check(signed, signed.ordered(row._asdict()))
+        unit.signer.check(signed, signed.ordered(row.values()))
     except MacError:
         return False
     return True

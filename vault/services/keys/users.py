@@ -16,7 +16,7 @@ from vault.services import audit
 from vault.services.clock import DAY_US, Clock
 from vault.services.environments.sealing import Sealer
 from vault.services.own.instance import Instance
-from vault.storage import Record, Storage, UnitOfWork
+from vault.storage import DataKey, EnvironmentRow, Storage, UnitOfWork, UserKey
 from vault.storage.retry import again
 from vault.storage.rows.keys import DataKeys
 from vault.storage.walks.key_walk import (
@@ -56,7 +56,7 @@ class UserRotation:
         principal.require_operator()
         return again(self._rotate_user, principal, user_id, made_before_us)
 
-    def rotate_environment(self, principal: Principal, data_key: Record) -> bool:
+    def rotate_environment(self, principal: Principal, data_key: DataKey) -> bool:
         """Replace the active data key of an environment. Returns False if it is no longer active."""
         principal.require_operator()
         return again(self._rotate_environment, principal, data_key)
@@ -105,10 +105,10 @@ class UserRotation:
             audit.record(unit, principal, Action.KEYS_ROTATE_USER, user_id=user_id)
             return True
 
-    def _move_data_keys(self, unit: UnitOfWork, user_id: str, old: Record, new: Record) -> None:
+    def _move_data_keys(self, unit: UnitOfWork, user_id: str, old: UserKey, new: UserKey) -> None:
         keyring = self._instance.keyring
         old_key, new_key = self._instance.user_key(user_id, old), self._instance.user_key(user_id, new)
-        changes: list[Change[Record]] = []
+        changes: list[Change[DataKey]] = []
         for row in data_keys_under(unit, old.id):
             place = (user_id, row.environment_id)
             data_key = keyring.data_key(old_key, *place, row.id, as_sealed(row.blob))
@@ -116,7 +116,7 @@ class UserRotation:
             changes.append((row, {"user_key_id": new.id, "blob": blob, "generation": row.generation + 1}))
         change_many(unit, DataKeys, changes)
 
-    def _rotate_environment(self, principal: Principal, data_key: Record) -> bool:
+    def _rotate_environment(self, principal: Principal, data_key: DataKey) -> bool:
         with self._storage.write() as unit:
             if unit.users.by_id(data_key.owner_id, lock=True) is None:
                 return False
@@ -132,7 +132,7 @@ class UserRotation:
             )
             return True
 
-    def reseal_metadata(self, unit: UnitOfWork, environment: Record) -> None:
+    def reseal_metadata(self, unit: UnitOfWork, environment: EnvironmentRow) -> None:
         """Seal an environment's metadata with its active data key."""
         if environment.metadata_blob is None or environment.sealing != Sealing.SERVER:
             return

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from vault.errors import Unavailable
 from vault.services.clock import Clock
 from vault.services.own.instance import HOLDS_NOTHING
-from vault.storage import Record, Stale, Storage, UnitOfWork
+from vault.storage import Record, Stale, StateRow, Storage, UnitOfWork
 
 WAIT_SECONDS = 30.0
 """Longer than a worker's lease. A worker that has not answered by then is alive and cannot use the new key."""
@@ -58,7 +58,7 @@ class Waiting:
                 raise _not_yet(behind)
             time.sleep(_POLL_SECONDS)
 
-    def check(self, unit: UnitOfWork, state: Record) -> None:
+    def check(self, unit: UnitOfWork, state: StateRow) -> None:
         """Raise `Stale` if a live worker does not know all of `state`, which this transaction has locked."""
         if self._behind(unit, state.row_version):
             raise Stale("workers")

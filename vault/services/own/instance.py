@@ -22,7 +22,7 @@ from vault.errors import BlobError, IntegrityError, KeyProviderUnavailable, Newe
 from vault.keys import Keyring, MasterKey
 from vault.services.clock import now_us
 from vault.services.own.keys import OwnKeys, check_canary, master_key, new_user_key_columns, open_own_keys
-from vault.storage import Facts, Record, Storage, UnitOfWork, Watched, first_rows, watched
+from vault.storage import DataKey, Storage, UnitOfWork, UserKey, Watched, first_rows, watched
 from vault.storage.rows.lock_flag import with_marker
 from vault.storage.signing.row_formats import RowFormats, numbers_of
 
@@ -186,12 +186,12 @@ class Instance:
             raise BlobError()
         return open_blob(key, place, blob)
 
-    def user_key(self, owner_id: str, row: Record | Facts) -> Key:
+    def user_key(self, owner_id: str, row: UserKey) -> Key:
         """The user key of a checked row, unwrapped or from the cache. Raises `BlobError` for another owner's."""
         master = self.master(row.master_key_id)
         return self.keyring.user_key(master, owner_id, row.id, as_sealed(row.blob), row.check_value)
 
-    def data_key(self, owner_id: str, environment_id: str, data_key: Record | Facts, user_key: Record | Facts) -> Key:
+    def data_key(self, owner_id: str, environment_id: str, data_key: DataKey, user_key: UserKey) -> Key:
         """The data key of checked rows, unwrapped or from the cache. Raises `BlobError` if they do not belong together.
 
         A cached data key needs no user key, so a read of a cached environment asks no key provider.

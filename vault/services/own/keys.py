@@ -16,7 +16,7 @@ from typing import Any
 from vault.crypto import Key, as_sealed, context, key_check_value, open_blob
 from vault.errors import BlobError, KeyProviderUnavailable, KeyringError, MacError, NewerRowFormat, StorageError
 from vault.keys import Keyring, MasterKey
-from vault.storage import FirstRows, Record, RowSigner
+from vault.storage import FirstRows, MasterKeyVersion, RowSigner, StateRow
 from vault.storage.signing.authority import SIGNED_TABLES
 from vault.storage.signing.row_formats import check_adopted, numbers_of, unknown_to
 
@@ -31,15 +31,15 @@ CANARY_BYTES = 32
 class OwnKeys:
     """The vault's own keys, as of one version of its state row."""
 
-    state: Record
-    masters: Mapping[str, Record]
+    state: StateRow
+    masters: Mapping[str, MasterKeyVersion]
     system_keys: Mapping[str, Key] = field(repr=False)
     secrets: Mapping[str, Mapping[str, Key]] = field(repr=False)
     active_secrets: Mapping[str, Key] = field(repr=False)
     signer: RowSigner = field(repr=False)
 
     @property
-    def active_master(self) -> Record:
+    def active_master(self) -> MasterKeyVersion:
         """The version that wraps new user keys."""
         return self.masters[self.state.active_master_key_id]
 
@@ -49,7 +49,7 @@ class OwnKeys:
         return self.system_keys[self.state.active_system_key_id]
 
 
-def master_key(row: Record) -> MasterKey:
+def master_key(row: MasterKeyVersion) -> MasterKey:
     """A version as the keyring takes it."""
     return MasterKey(row.id, row.provider, row.ref)
 
@@ -103,7 +103,7 @@ def make_canary(keyring: Keyring, master: MasterKey) -> dict[str, bytes]:
     return {"canary": bytes(blob), "canary_digest": hashlib.sha256(canary).digest()}
 
 
-def check_canary(keyring: Keyring, row: Record) -> None:
+def check_canary(keyring: Keyring, row: MasterKeyVersion) -> None:
     """Return when this process can unwrap with a version. Raises what the provider raises, `BlobError`."""
     canary = keyring.unwrapped_user_key(master_key(row), None, row.id, row.canary)
     if not secrets.compare_digest(hashlib.sha256(canary).digest(), bytes(row.canary_digest)):
@@ -111,7 +111,7 @@ def check_canary(keyring: Keyring, row: Record) -> None:
 
 
 def _open_system_keys(
-    rows: FirstRows, keyring: Keyring, masters: Mapping[str, Record], before: OwnKeys | None
+    rows: FirstRows, keyring: Keyring, masters: Mapping[str, MasterKeyVersion], before: OwnKeys | None
 ) -> dict[str, Key]:
     known = before.system_keys if before is not None else {}
     opened: dict[str, Key] = {}

@@ -22,7 +22,7 @@ from vault.services.environments.documents import read_document
 from vault.services.own.instance import Instance
 from vault.services.touches import Touches
 from vault.settings import Settings
-from vault.storage import HotReads, Record, SessionCache, Storage, UnitOfWork, User
+from vault.storage import HotReads, Session, SessionCache, Storage, UnitOfWork, User
 
 CACHE_LIFE_US = 30 * SECOND_US
 AGENT_MAX_CHARACTERS = 256
@@ -48,7 +48,7 @@ _CACHED_OF_USER = ("id", "name", "role", "state", "second_factor")
 class NewSession:
     """A session that has just begun. `secret` is told once."""
 
-    row: Record
+    row: Session
     user: User
     secret: str = field(repr=False)
     recovery_codes_left: int | None = None
@@ -163,7 +163,7 @@ class Sessions:
         self._touches.session(session.id, session.seen_us, now)
         return _principal(session, user, address, request_id)
 
-    def list(self, principal: Principal) -> list[Record]:
+    def list(self, principal: Principal) -> list[Session]:
         """One's own living sessions."""
         principal.require_person()
         with self._storage.read() as unit:
@@ -195,13 +195,13 @@ class Sessions:
         self._revoke(unit, rows)
         return len(rows)
 
-    def _own(self, unit: UnitOfWork, principal: Principal, session_id: str) -> Record:
+    def _own(self, unit: UnitOfWork, principal: Principal, session_id: str) -> Session:
         row = unit.sessions.by_id(session_id, lock=True)
         if row is None or row.user_id != principal.user_id or row.revoked_us is not None:
             raise NotFound()
         return row
 
-    def _revoke(self, unit: UnitOfWork, rows: Iterable[Record]) -> None:
+    def _revoke(self, unit: UnitOfWork, rows: Iterable[Session]) -> None:
         keys = []
         for row in rows:
             unit.sessions.change(row, revoked_us=self._clock())

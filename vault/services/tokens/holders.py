@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import ipaddress
 import json
-from typing import Any
 
 from vault.crypto import TokenKind, digest, parse, same_digest
 from vault.errors import MacError, NotAuthenticated
@@ -14,7 +13,7 @@ from vault.model.principal import Principal, PrincipalKind, Role
 from vault.services.clock import Clock
 from vault.services.own.instance import Instance
 from vault.services.touches import Touches
-from vault.storage import HotReads, Storage
+from vault.storage import GrantRow, HotReads, Storage, Token
 
 HEADER_WRITES = "header_writes"
 """The name in a token's metadata that lets it write as a Basic or API-key credential, where its value is `true`."""
@@ -60,24 +59,25 @@ class TokenHolders:
             by_replaced_secret=not is_current,
         )
 
-    def is_secret(self, text: str, token: Any) -> bool:
+    def is_secret(self, text: str, token: Token | None) -> bool:
         """Whether this is the token's secret, or one that a rotation has replaced and that still works."""
         return any(self._match(text, token))
 
-    def _match(self, text: str, token: Any) -> tuple[bool, bool]:
+    def _match(self, text: str, token: Token | None) -> tuple[bool, bool]:
         """Whether this is the token's secret, and whether it is the one that a rotation has just replaced."""
         key_id = token.digest_key_id if token else ""
         key = self._instance.secret_by_id("token", key_id) or self._instance.secret("token")
         given = digest(key, text)
         right = same_digest(given, token.digest if token else None)
         # The second comparison is made in every case, so that its time does not tell a rotated token.
-        old = bool(token and token.previous_until_us and token.previous_until_us > self._clock())
-        old_key = self._instance.secret_by_id("token", token.previous_digest_key_id or "") if old else None
+        is_rotated = token is not None and (token.previous_until_us or 0) > self._clock()
+        old = token if is_rotated else None
+        old_key = self._instance.secret_by_id("token", old.previous_digest_key_id or "") if old else None
         given_then = given if old_key is None or old_key is key else digest(old_key, text)
-        was_right = same_digest(given_then, token.previous_digest if old else None)
+        was_right = same_digest(given_then, old.previous_digest if old else None)
         return right, was_right
 
-    def _renew_digest(self, text: str, token: Any) -> None:
+    def _renew_digest(self, text: str, token: Token) -> None:
         """After a reseal, only whoever holds the token can make its digest under the new key."""
         key = self._instance.secret("token")
         if token.digest_key_id == key.id:
@@ -91,17 +91,17 @@ class TokenHolders:
         """Spend one use, exactly once however many ask at the same time."""
         with self._storage.write() as unit:
             row = unit.tokens.by_id(token_id, lock=True)
-            if row is None or not is_living(row, self._clock()):
+            if row is None or row.uses_left is None or not is_living(row, self._clock()):
                 raise NotAuthenticated()
             unit.tokens.change(row, uses_left=row.uses_left - 1)
 
 
-def grant_of(row: Any) -> Grant:
+def grant_of(row: GrantRow) -> Grant:
     """The grant that a row holds. Raises `MacError` for a permission that there is not."""
     return Grant(_permissions(row.permissions), row.environment_id, row.path, bool(row.globals))
 
 
-def is_living(token: Any, now: int) -> bool:
+def is_living(token: Token, now: int) -> bool:
     """Whether a token is neither revoked nor at its end."""
     if token.revoked_us is not None or (token.expires_us is not None and token.expires_us <= now):
         return False
@@ -116,7 +116,7 @@ def _permissions(text: str) -> frozenset[Permission]:
         raise MacError() from error
 
 
-def _is_at_home(token: Any, address: str) -> bool:
+def _is_at_home(token: Token, address: str) -> bool:
     networks = _networks(token.networks)
     if not networks:
         return True
@@ -133,6 +133,6 @@ def _networks(text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network,
     return tuple(map(ipaddress.ip_network, json.loads(text)))
 
 
-def _writes_by_header(token: Any) -> bool:
+def _writes_by_header(token: Token) -> bool:
     # Nearly no token says anything of it, and this is asked in each request.
     return HEADER_WRITES in token.metadata and json.loads(token.metadata).get(HEADER_WRITES) == "true"

@@ -21,7 +21,7 @@ from vault.services.own.instance import Instance
 from vault.services.tokens.holders import TokenHolders, grant_of, is_living
 from vault.services.tokens.request import DEFAULT_TTL_SECONDS, GrantRequest, TokenRequest
 from vault.settings import Settings
-from vault.storage import Record, Storage, UnitOfWork
+from vault.storage import Storage, StoredToken, UnitOfWork
 
 OVERLAP_MAX_SECONDS = 86_400
 LOGIN_TTL_SECONDS = 3600
@@ -36,7 +36,7 @@ LOGINS_MOST = 50
 class TokenView:
     """A token as it is shown, and its secret where it has just been made."""
 
-    row: Record
+    row: StoredToken
     grants: tuple[Grant, ...]
     secret: str | None = field(default=None, repr=False)
 
@@ -264,7 +264,7 @@ class Tokens:
         networks = request.networks or json.loads(parent.networks)
         return replace(request, ttl_seconds=ttl, max_ttl_seconds=most, networks=networks)
 
-    def _visible(self, unit: UnitOfWork, principal: Principal, token_id: str) -> Record:
+    def _visible(self, unit: UnitOfWork, principal: Principal, token_id: str) -> StoredToken:
         row = unit.tokens.by_id(token_id)
         if row is None or row.user_id != principal.user_id or row.revoked_us is not None:
             raise NotFound()
@@ -272,7 +272,7 @@ class Tokens:
             raise NotFound()
         return row
 
-    def _view(self, unit: UnitOfWork, row: Record) -> TokenView:
+    def _view(self, unit: UnitOfWork, row: StoredToken) -> TokenView:
         return TokenView(row, tuple(map(grant_of, unit.grants.of_tokens([row.id]))))
 
     def _add_grants(self, unit: UnitOfWork, token_id: str, grants: Sequence[Grant]) -> None:
@@ -286,7 +286,7 @@ class Tokens:
         return {"digest": digest(key, text), "digest_key_id": key.id}
 
 
-def _existing(row: Record | None) -> Record:
+def _existing(row: StoredToken | None) -> StoredToken:
     if row is None:
         raise NotFound()
     return row
@@ -310,7 +310,7 @@ def _id_in(text: str) -> str:
         raise NotFound() from None
 
 
-def _renewed(row: Record, maker: Record | None, seconds: int | None, now: int) -> int:
+def _renewed(row: StoredToken, maker: StoredToken | None, seconds: int | None, now: int) -> int:
     """When the token ends now. Without a max ttl no single renewal goes beyond its ttl."""
     ttl = row.ttl_seconds or DEFAULT_TTL_SECONDS
     wish = ttl if seconds is None else seconds
@@ -320,7 +320,7 @@ def _renewed(row: Record, maker: Record | None, seconds: int | None, now: int) -
         limits.append(row.created_us + row.max_ttl_seconds * SECOND_US)
     if maker is not None and maker.expires_us is not None:
         limits.append(maker.expires_us)
-    return max(int(row.expires_us), int(min(limits)))
+    return max(row.expires_us or 0, min(limits))
 
 
 def _expiry(request: TokenRequest, now: int) -> int | None:

@@ -28,7 +28,7 @@ from vault.services.environments.environments import (
     target_of,
 )
 from vault.services.environments.sealing import Sealer
-from vault.storage import Record, Stale, Storage, UnitOfWork
+from vault.storage import EnvironmentRow, RevisionRow, Stale, Storage, UnitOfWork
 
 CUSTOM_PAIRS_MOST = 64
 CUSTOM_KEY_MOST_BYTES = 128
@@ -57,8 +57,8 @@ class Told:
     Without `history` the current revision is the only one that is told of.
     """
 
-    environment: Record
-    revisions: tuple[Record, ...]
+    environment: EnvironmentRow
+    revisions: tuple[RevisionRow, ...]
     custom_metadata: dict[str, str] | None
 
 
@@ -155,7 +155,7 @@ class Metadata:
         if row is not None:
             self._environments.delete(unit, principal, row.id)
 
-    def create(self, unit: UnitOfWork, principal: Principal, name: str) -> Record:
+    def create(self, unit: UnitOfWork, principal: Principal, name: str) -> EnvironmentRow:
         """Make an environment without any version, by the defaults. Raises `NameTaken`, `QuotaExceeded`."""
         defaults = self.defaults_of(unit, principal)
         row = self._environments.create(unit, principal, name, max_versions=defaults.max_versions)
@@ -194,10 +194,10 @@ class Metadata:
         unit.environments.change(row, **self._environments.telling(unit, row, **{_DEFAULTS: rules}))
         audit.record(unit, principal, Action.DEFAULTS_CHANGE, environment_id=row.id)
 
-    def _stored_defaults(self, unit: UnitOfWork, globals_: Record) -> dict[str, Any]:
+    def _stored_defaults(self, unit: UnitOfWork, globals_: EnvironmentRow) -> dict[str, Any]:
         return dict(self._sealer.open_metadata(unit, globals_).get(_DEFAULTS, {}))
 
-    def _globals(self, unit: UnitOfWork, principal: Principal) -> Record:
+    def _globals(self, unit: UnitOfWork, principal: Principal) -> EnvironmentRow:
         row = unit.environments.globals(principal.user_id)
         if row is None:
             raise IntegrityError()

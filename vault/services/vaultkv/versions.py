@@ -36,7 +36,7 @@ from vault.services.environments.sealing import Sealer
 from vault.services.environments.values import ValuesReader, current_of
 from vault.services.own.instance import Instance
 from vault.services.vaultkv.metadata import Metadata
-from vault.storage import Facts, Layer, Record, Stale, Storage, UnitOfWork
+from vault.storage import EnvironmentRow, Layer, RevisionRow, Stale, Storage, StoredRevision, UnitOfWork
 
 Edit = Callable[[tuple[Variable, ...]], tuple[Variable, ...]]
 
@@ -147,7 +147,7 @@ class Versions:
         if before is None and not create:
             raise RevisionDeleted()
         stored = self._environments.store(unit, principal, environment, seq, edit(before or ()), before or ())
-        written = unit.revisions.by_id(stored.current_revision_id)
+        written = unit.revisions.by_id(stored.current_revision_id or "")
         if written is None:
             raise IntegrityError()
         return _version(written, custom_metadata(self._sealer.open_metadata(unit, stored)))
@@ -156,7 +156,7 @@ class Versions:
         """Hide versions (None: the current one) until they are brought back. Those that are not there do not matter."""
         now = self._clock()
 
-        def hide(row: Record) -> dict[str, Any] | None:
+        def hide(row: StoredRevision) -> dict[str, Any] | None:
             return None if self._sealer.is_gone(row) else {"deletion_us": now}
 
         self._change(unit, principal, name, numbers, Permission.DELETE, Action.REVISION_DELETE, hide)
@@ -164,7 +164,7 @@ class Versions:
     def undelete(self, unit: UnitOfWork, principal: Principal, name: str, numbers: Collection[int]) -> None:
         """Bring hidden versions back, and take away a time of deletion that lies ahead."""
 
-        def show(row: Record) -> dict[str, Any] | None:
+        def show(row: StoredRevision) -> dict[str, Any] | None:
             return None if row.destroyed or row.deletion_us is None else {"deletion_us": None}
 
         self._change(unit, principal, name, numbers, Permission.UPDATE, Action.REVISION_UNDELETE, show)
@@ -172,7 +172,7 @@ class Versions:
     def destroy(self, unit: UnitOfWork, principal: Principal, name: str, numbers: Collection[int]) -> None:
         """Remove the values of versions for good; their numbers and times stay."""
 
-        def remove(row: Record) -> dict[str, Any] | None:
+        def remove(row: StoredRevision) -> dict[str, Any] | None:
             return None if row.destroyed else {"destroyed": True, "blob": None, "data_key_id": None, "size": 0}
 
         self._change(unit, principal, name, numbers, Permission.DELETE, Action.REVISION_DESTROY, remove)
@@ -185,7 +185,7 @@ class Versions:
         numbers: Collection[int] | None,
         permission: Permission,
         action: Action,
-        decide: Callable[[Record], dict[str, Any] | None],
+        decide: Callable[[StoredRevision], dict[str, Any] | None],
     ) -> None:
         found = unit.environments.by_name(principal.user_id, name)
         ask(unit, principal, permission, target_of(found, name))
@@ -208,21 +208,21 @@ class Versions:
         for row, _ in done:
             audit.record(unit, principal, action, environment_id=environment.id, revision=row.number)
 
-    def _created(self, unit: UnitOfWork, principal: Principal, name: str) -> Record:
+    def _created(self, unit: UnitOfWork, principal: Principal, name: str) -> EnvironmentRow:
         try:
             return self._metadata.create(unit, principal, name)
         except NameTaken as error:
             # Between our look and our turn somebody else has made it: all is asked again from the start.
             raise Stale("environments") from error
 
-    def _held(self, unit: UnitOfWork, found: Record) -> Record:
+    def _held(self, unit: UnitOfWork, found: EnvironmentRow) -> EnvironmentRow:
         """The environment as it is now that the user's lock is held."""
         row = unit.environments.by_id(found.owner_id, found.id)
         if row is None or row.deleted_us is not None or row.name != found.name:
             raise Stale("environments")
         return row
 
-    def _current_variables(self, unit: UnitOfWork, environment: Record) -> tuple[Variable, ...] | None:
+    def _current_variables(self, unit: UnitOfWork, environment: EnvironmentRow) -> tuple[Variable, ...] | None:
         if environment.current_revision_id is None:
             return None
         revision = unit.revisions.by_id(environment.current_revision_id)
@@ -231,7 +231,7 @@ class Versions:
         return None if self._sealer.is_gone(revision) else self._sealer.open_stored(unit, environment, revision)
 
     def _older(
-        self, principal: Principal, environment: Facts | Record, wanted: Wanted, known_etags: Collection[str]
+        self, principal: Principal, environment: EnvironmentRow, wanted: Wanted, known_etags: Collection[str]
     ) -> Found:
         require(principal, Permission.HISTORY, target_of(environment))
         if wanted.resolve:
@@ -325,9 +325,9 @@ def _shown(variables: Sequence[Variable]) -> dict[str, Any]:
     return {variable.name: variable.value for variable in variables if variable.enabled}
 
 
-def _identity(environment: Facts | Record) -> list[str | int | None]:
+def _identity(environment: EnvironmentRow) -> list[str | int | None]:
     return [environment.id, environment.current_revision_id, environment.state_generation]
 
 
-def _version(row: Facts | Record, custom: dict[str, str] | None) -> Version:
+def _version(row: RevisionRow, custom: dict[str, str] | None) -> Version:
     return Version(row.number, row.created_us, row.deletion_us, bool(row.destroyed), custom)

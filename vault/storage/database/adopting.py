@@ -12,8 +12,7 @@ from sqlalchemy import Column, Connection, Table
 
 from vault.errors import StorageError
 from vault.storage.signing.authority import SIGNED_TABLES
-from vault.storage.signing.repository import Record
-from vault.storage.signing.row_formats import added_by, stored_formats
+from vault.storage.signing.row_formats import OpenFormat, added_by, stored_formats
 from vault.storage.signing.signed import SignedTable
 
 
@@ -27,7 +26,7 @@ def adopt(connection: Connection) -> list[str]:
     return [row.id for row in stored_formats(connection) if _adopted(connection, row)]
 
 
-def _adopted(connection: Connection, row: Record) -> bool:
+def _adopted(connection: Connection, row: OpenFormat) -> bool:
     signed = SIGNED_TABLES.get(row.table_name)
     if signed is None:
         return False

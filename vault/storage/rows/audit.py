@@ -16,6 +16,7 @@ from vault.model.action import Action
 from vault.model.event import FOLDED, Event
 from vault.storage.signing.repository import Record, Repository
 from vault.storage.signing.signed import RowSigner, SignedTable
+from vault.storage.signing.signed_row import SignedRow
 from vault.storage.tables import audit_events, audit_head, audit_pruned
 
 _COLUMNS = [audit_events.c[name] for name in Event._fields]
@@ -244,12 +245,21 @@ class AuditHead:
         self._connection.execute(update(audit_head).where(audit_head.c.forwarded < place).values(forwarded=place))
 
 
-class AuditPruned(Repository[Record]):
+@dataclass(frozen=True, slots=True)
+class PrunedHashes(SignedRow):
+    """The hashes of pruned leaves that follow each other."""
+
+    first: int
+    hashes: bytes
+
+
+class AuditPruned(Repository[PrunedHashes]):
     """The hashes of pruned leaves. Signed: or an event could be hidden by calling it pruned."""
 
+    noun = PrunedHashes
     signed = SignedTable(audit_pruned)
 
-    def list(self, first: int = 0) -> list[Record]:
+    def list(self, first: int = 0) -> list[PrunedHashes]:
         """All runs of hashes, by place."""
         return self.all(select(audit_pruned).where(audit_pruned.c.first >= first).order_by(audit_pruned.c.first))
 

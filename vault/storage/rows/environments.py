@@ -2,45 +2,75 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from sqlalchemy import func, select
 from sqlalchemy.sql import ColumnElement
 
-from vault.storage.signing.repository import Record, Repository
+from vault.storage.signing.repository import Repository
 from vault.storage.signing.signed import SignedTable
+from vault.storage.signing.signed_row import SignedRow
 from vault.storage.tables import environments
 
 
-class Environments(Repository[Record]):
+@dataclass(frozen=True, slots=True)
+class EnvironmentRow(SignedRow):
+    """An environment, or the globals of a person. `last_read_us` is not read."""
+
+    id: str
+    owner_id: str
+    kind: str
+    name: str
+    sealing: str
+    current_revision_id: str | None
+    last_number: int
+    bytes_stored: int
+    state_generation: int
+    metadata_blob: bytes | None
+    metadata_generation: int
+    max_versions: int
+    cas_required: bool
+    delete_version_after_seconds: int
+    created_us: int
+    updated_us: int
+    deleted_us: int | None
+    base_ids: str
+    next_expiry_us: int | None
+    require_reason: bool
+
+
+class Environments(Repository[EnvironmentRow]):
     """Named sets of variables, and what is known of them without opening one."""
 
+    noun = EnvironmentRow
     signed = SignedTable(
         environments,
         uncovered=("last_read_us",),
         added={3: {"base_ids": "", "next_expiry_us": None, "require_reason": False}},
     )
 
-    def by_id(self, owner_id: str, environment_id: str) -> Record | None:
+    def by_id(self, owner_id: str, environment_id: str) -> EnvironmentRow | None:
         """The owner's environment with this id, deleted or not."""
         return self.one(environments.c.id == environment_id, environments.c.owner_id == owner_id)
 
-    def by_name(self, owner_id: str, name: str) -> Record | None:
+    def by_name(self, owner_id: str, name: str) -> EnvironmentRow | None:
         """The owner's living environment of this name."""
         return self.one(*self._named(owner_id, name), environments.c.deleted_us.is_(None))
 
-    def latest_deleted(self, owner_id: str, name: str) -> Record | None:
+    def latest_deleted(self, owner_id: str, name: str) -> EnvironmentRow | None:
         """The owner's environment of this name that was deleted last."""
         gone = environments.c.deleted_us.is_not(None)
         statement = select(environments).where(*self._named(owner_id, name), gone)
         found = self.all(statement.order_by(environments.c.deleted_us.desc()).limit(1))
         return found[0] if found else None
 
-    def globals(self, owner_id: str) -> Record | None:
+    def globals(self, owner_id: str) -> EnvironmentRow | None:
         """The owner's globals."""
         return self.one(environments.c.owner_id == owner_id, environments.c.kind == "globals")
 
     def page(
         self, owner_id: str, *, deleted: bool = False, name: str | None = None, after: str = "", limit: int
-    ) -> list[Record]:
+    ) -> list[EnvironmentRow]:
         """The owner's named environments in order of name (deleted ones: of id), after a place in that order."""
         order = environments.c.id if deleted else environments.c.name
         gone = environments.c.deleted_us.is_not(None) if deleted else environments.c.deleted_us.is_(None)
@@ -53,7 +83,7 @@ class Environments(Repository[Record]):
             statement = statement.where(order > after)
         return self.all(statement.order_by(order).limit(limit))
 
-    def below(self, owner_id: str, prefix: str) -> list[Record]:
+    def below(self, owner_id: str, prefix: str) -> list[EnvironmentRow]:
         """The owner's living environments whose names start with `prefix`, in order of name."""
         statement = select(environments).where(
             environments.c.owner_id == owner_id,

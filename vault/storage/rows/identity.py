@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from vault.storage.signing.repository import Record, Repository
+from dataclasses import dataclass
+
+from vault.storage.signing.repository import Repository
 from vault.storage.signing.signed import SignedTable
+from vault.storage.signing.signed_row import SignedRow
 from vault.storage.tables.identity import (
     access_tokens,
     machine_credentials,
@@ -14,37 +17,141 @@ from vault.storage.tables.identity import (
 )
 
 
-class OauthClients(Repository[Record]):
+@dataclass(frozen=True, slots=True)
+class OauthClient(SignedRow):
+    """A program that may ask for access."""
+
+    id: str
+    user_id: str | None
+    name: str
+    redirect_uris: str
+    grant_types: str
+    scope: str
+    created_us: int
+    revoked_us: int | None
+
+
+class OauthClients(Repository[OauthClient]):
     """Programs that may ask for tokens."""
 
+    noun = OauthClient
     signed = SignedTable(oauth_clients)
 
 
-class MachineCredentials(Repository[Record]):
+@dataclass(frozen=True, slots=True)
+class MachineCredential(SignedRow):
+    """What a service proves itself with."""
+
+    id: str
+    client_id: str
+    kind: str
+    digest: bytes | None
+    digest_key_id: str | None
+    public_key: str | None
+    created_us: int
+    expires_us: int | None
+    revoked_us: int | None
+    used_us: int | None
+
+
+class MachineCredentials(Repository[MachineCredential]):
     """What clients prove themselves with. `used_us` only tells when."""
 
+    noun = MachineCredential
     signed = SignedTable(machine_credentials, uncovered=("used_us",))
 
 
-class RefreshFamilies(Repository[Record]):
+@dataclass(frozen=True, slots=True)
+class RefreshFamily(SignedRow):
+    """The refresh tokens of one consent."""
+
+    id: str
+    client_id: str
+    user_id: str
+    scope: str
+    created_us: int
+    expires_us: int
+    ended_us: int | None
+
+
+class RefreshFamilies(Repository[RefreshFamily]):
     """Consents, each with the tokens that came of it."""
 
+    noun = RefreshFamily
     signed = SignedTable(refresh_families)
 
 
-class RefreshTokens(Repository[Record]):
+@dataclass(frozen=True, slots=True)
+class RefreshToken(SignedRow):
+    """One refresh token."""
+
+    id: str
+    family_id: str
+    digest: bytes
+    digest_key_id: str
+    created_us: int
+    used_us: int | None
+    successor_id: str | None
+
+
+class RefreshTokens(Repository[RefreshToken]):
     """The secrets themselves are never stored, only their keyed digests."""
 
+    noun = RefreshToken
     signed = SignedTable(refresh_tokens)
 
 
-class AccessTokens(Repository[Record]):
+@dataclass(frozen=True, slots=True)
+class AccessToken(SignedRow):
+    """A short token of a client or a trust."""
+
+    id: str
+    user_id: str
+    client_id: str | None
+    family_id: str | None
+    trust_id: str | None
+    digest: bytes
+    digest_key_id: str
+    grants: str
+    networks: str
+    certificate_pin: bytes | None
+    created_us: int
+    expires_us: int
+    revoked_us: int | None
+
+
+class AccessTokens(Repository[AccessToken]):
     """Short tokens of a client or a trust."""
 
+    noun = AccessToken
     signed = SignedTable(access_tokens)
 
 
-class Trusts(Repository[Record]):
+@dataclass(frozen=True, slots=True)
+class Trust(SignedRow):
+    """Which outside identity gets which grants."""
+
+    id: str
+    user_id: str
+    kind: str
+    name: str
+    issuer: str
+    audience: str
+    conditions: str
+    keys: str
+    grants: str
+    networks: str
+    ttl_seconds: int
+    uses: int | None
+    max_age_seconds: int
+    jti_once: bool
+    created_us: int
+    revoked_us: int | None
+    used_us: int | None
+
+
+class Trusts(Repository[Trust]):
     """Which outside identity gets which grants. `used_us` only tells when."""
 
+    noun = Trust
     signed = SignedTable(trusts, uncovered=("used_us",))

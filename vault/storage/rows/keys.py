@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, select
 
 from vault.errors import MacError
 from vault.storage.database.upsert import upsert
-from vault.storage.signing.repository import Record, Repository
-from vault.storage.signing.row_formats import RowFormats, stored_formats
+from vault.storage.signing.repository import Repository
+from vault.storage.signing.row_formats import OpenFormat, RowFormats, stored_formats
 from vault.storage.signing.signed import RowSigner, SignedTable
+from vault.storage.signing.signed_row import R, SignedRow
 from vault.storage.tables import (
     data_keys,
     destroyed_keys,
@@ -22,81 +25,170 @@ from vault.storage.tables import (
 )
 
 
-class MasterKeys(Repository[Record]):
+@dataclass(frozen=True, slots=True)
+class MasterKeyVersion(SignedRow):
+    """A version of the master key: where it is, never the key."""
+
+    id: str
+    version: int
+    provider: str
+    ref: str
+    state: str
+    created_us: int
+    changed_us: int
+    canary: bytes
+    canary_digest: bytes
+
+
+class MasterKeys(Repository[MasterKeyVersion]):
     """Versions of the master key: where each one lives, never the key."""
 
+    noun = MasterKeyVersion
     signed = SignedTable(master_keys)
 
-    def by_id(self, key_id: str) -> Record | None:
+    def by_id(self, key_id: str) -> MasterKeyVersion | None:
         """The version with this id."""
         return self.one(master_keys.c.id == key_id)
 
-    def by_version(self, version: int) -> Record | None:
+    def by_version(self, version: int) -> MasterKeyVersion | None:
         """The version of this number."""
         return self.one(master_keys.c.version == version)
 
-    def list(self) -> list[Record]:
+    def list(self) -> list[MasterKeyVersion]:
         """All versions, the oldest first."""
         return self.all(select(master_keys).order_by(master_keys.c.version))
 
 
-class UserKeys(Repository[Record]):
+@dataclass(frozen=True, slots=True)
+class UserKey(SignedRow):
+    """The key of a person, or of the system if it has no owner; wrapped."""
+
+    id: str
+    owner_id: str | None
+    master_key_id: str
+    master_version: int
+    state: str
+    blob: bytes
+    check_value: bytes
+    generation: int
+    created_us: int
+
+
+class UserKeys(Repository[UserKey]):
     """User keys, wrapped by a master key; the one without an owner is the system key."""
 
+    noun = UserKey
     signed = SignedTable(user_keys)
 
-    def by_id(self, key_id: str) -> Record | None:
+    def by_id(self, key_id: str) -> UserKey | None:
         """The key with this id."""
         return self.one(user_keys.c.id == key_id)
 
-    def active(self, owner_id: str) -> Record:
+    def active(self, owner_id: str) -> UserKey:
         """The key that wraps this owner's new data keys. A user without one was not made by this vault."""
         found = self.one(user_keys.c.owner_id == owner_id, user_keys.c.state == "active")
         if found is None:
             raise MacError()
         return found
 
-    def of_system(self) -> list[Record]:
+    def of_system(self) -> list[UserKey]:
         """The system keys, active or not, the oldest first."""
         return self.all(select(user_keys).where(user_keys.c.owner_id.is_(None)).order_by(user_keys.c.created_us))
 
 
-class DataKeys(Repository[Record]):
+@dataclass(frozen=True, slots=True)
+class DataKey(SignedRow):
+    """The key of an environment, wrapped."""
+
+    id: str
+    environment_id: str
+    owner_id: str
+    user_key_id: str
+    state: str
+    blob: bytes
+    generation: int
+    created_us: int
+
+
+class DataKeys(Repository[DataKey]):
     """Data keys, wrapped by their owner's user key."""
 
+    noun = DataKey
     signed = SignedTable(data_keys)
 
-    def by_id(self, key_id: str) -> Record | None:
+    def by_id(self, key_id: str) -> DataKey | None:
         """The key with this id."""
         return self.one(data_keys.c.id == key_id)
 
-    def active(self, environment_id: str) -> Record | None:
+    def active(self, environment_id: str) -> DataKey | None:
         """The key that seals this environment's new revisions."""
         return self.one(data_keys.c.environment_id == environment_id, data_keys.c.state == "active")
 
 
-class SystemSecrets(Repository[Record]):
+@dataclass(frozen=True, slots=True)
+class SystemSecret(SignedRow):
+    """A key of the vault itself, sealed."""
+
+    id: str
+    purpose: str
+    state: str
+    user_key_id: str
+    blob: bytes
+    created_us: int
+    changed_us: int
+
+
+class SystemSecrets(Repository[SystemSecret]):
     """Keys that belong to the vault itself, sealed under the system key."""
 
+    noun = SystemSecret
     signed = SignedTable(system_secrets)
 
-    def list(self) -> list[Record]:
+    def list(self) -> list[SystemSecret]:
         """All secrets, the oldest first."""
         return self.all(select(system_secrets).order_by(system_secrets.c.created_us))
 
 
-class DestroyedKeys(Repository[Record]):
+@dataclass(frozen=True, slots=True)
+class DestroyedKey(SignedRow):
+    """A key that is gone for good."""
+
+    key_id: str
+    kind: str
+    owner_id: str | None
+    environment_id: str | None
+    provider: str | None
+    ref: str | None
+    version: int | None
+    created_us: int | None
+    destroyed_us: int
+    confirmed_us: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DestroyedMaster(DestroyedKey):
+    """A version of the master key that is gone. Its row has all of these."""
+
+    provider: str
+    ref: str
+    version: int
+    created_us: int
+
+
+class DestroyedKeys(Repository[DestroyedKey]):
     """Which keys are gone for good."""
 
+    noun = DestroyedKey
     signed = SignedTable(destroyed_keys)
 
-    def masters(self) -> list[Record]:
+    def masters(self) -> list[DestroyedMaster]:
         """The versions of the master key among them, in the order in which they went."""
-        return self.all(
+        masters = (
             select(destroyed_keys).where(destroyed_keys.c.kind == "master").order_by(destroyed_keys.c.destroyed_us)
         )
+        return [self.checked_as(DestroyedMaster, row) for row in self._connection.execute(masters)]
 
-    def erased(self) -> list[Record]:
+    def erased(self) -> list[DestroyedKey]:
         """The keys of people and environments that are gone for good."""
         return self.all(select(destroyed_keys).where(destroyed_keys.c.kind != "master"))
 
@@ -105,19 +197,32 @@ class DestroyedKeys(Repository[Record]):
         return set(self._connection.execute(select(destroyed_keys.c.key_id)).scalars()) & ids
 
 
-class VaultState(Repository[Record]):
+@dataclass(frozen=True, slots=True)
+class StateRow(SignedRow):
+    """Which vault this is, and which keys are active."""
+
+    id: int
+    instance_id: str
+    active_master_key_id: str
+    active_system_key_id: str
+    created_us: int
+    reseal_from_us: int | None
+
+
+class VaultState(Repository[StateRow]):
     """The one row that says which vault this is and what is active."""
 
+    noun = StateRow
     signed = SignedTable(vault_state)
 
-    def get(self) -> Record:
+    def get(self) -> StateRow:
         """The row. Raises `MacError` when it is gone or was not written by this vault."""
         found = self.one(vault_state.c.id == 1)
         if found is None:
             raise MacError()
         return found
 
-    def fence(self) -> Record:
+    def fence(self) -> StateRow:
         """The row, held against a flip of the active version until this transaction ends."""
         # Plain reads of PostgreSQL would let a reference to the old version commit after the flip.
         row = self._connection.execute(select(vault_state).with_for_update(read=True)).one_or_none()
@@ -125,7 +230,7 @@ class VaultState(Repository[Record]):
             raise MacError()
         return self.checked(row)
 
-    def hold(self) -> Record:
+    def hold(self) -> StateRow:
         """The row, held alone until this transaction ends: nobody writes under the fence meanwhile."""
         found = self.one(vault_state.c.id == 1, lock=True)
         if found is None:
@@ -137,11 +242,11 @@ class VaultState(Repository[Record]):
 class FirstRows:
     """What opens a vault, read before there is a key to check a row with: the MAC key is among the secrets."""
 
-    state: Record
-    system_keys: tuple[Record, ...]
-    masters: tuple[Record, ...]
-    secrets: tuple[Record, ...]
-    formats: tuple[Record, ...] = ()
+    state: StateRow
+    system_keys: tuple[UserKey, ...]
+    masters: tuple[MasterKeyVersion, ...]
+    secrets: tuple[SystemSecret, ...]
+    formats: tuple[OpenFormat, ...] = ()
     """The catalogue of row formats."""
 
     def check_catalogue(self, signer: RowSigner) -> None:
@@ -159,24 +264,33 @@ class FirstRows:
             _check_all(signer, signed, rows)
 
 
-def _check_all(signer: RowSigner, signed: SignedTable, rows: tuple[Record, ...]) -> None:
+def _check_all(signer: RowSigner, signed: SignedTable, rows: Sequence[SignedRow]) -> None:
     for row in rows:
-        signer.check(signed, signed.ordered(row._asdict()))
+        signer.check(signed, signed.ordered(row.values()))
 
 
 def first_rows(connection: Connection) -> FirstRows | None:
     """The rows that open the vault; None where the database holds none."""
-    state = connection.execute(select(vault_state)).one_or_none()
-    if state is None:
+    states = _unchecked(connection, VaultState.signed, StateRow, select(vault_state))
+    if not states:
         return None
+    (state,) = states
     # What refers is read before what it refers to: a key that comes in between is there, and none goes unnoticed.
     formats = stored_formats(connection)
-    secrets = connection.execute(select(system_secrets).order_by(system_secrets.c.created_us)).all()
-    system_keys = connection.execute(
-        select(user_keys).where(user_keys.c.owner_id.is_(None)).order_by(user_keys.c.created_us)
-    ).all()
-    masters = connection.execute(select(master_keys).order_by(master_keys.c.version)).all()
-    return FirstRows(state, tuple(system_keys), tuple(masters), tuple(secrets), tuple(formats))
+    in_order = select(system_secrets).order_by(system_secrets.c.created_us)
+    secrets = _unchecked(connection, SystemSecrets.signed, SystemSecret, in_order)
+    of_system = select(user_keys).where(user_keys.c.owner_id.is_(None)).order_by(user_keys.c.created_us)
+    system_keys = _unchecked(connection, UserKeys.signed, UserKey, of_system)
+    masters = _unchecked(
+        connection, MasterKeys.signed, MasterKeyVersion, select(master_keys).order_by(master_keys.c.version)
+    )
+    return FirstRows(state, system_keys, masters, secrets, tuple(formats))
+
+
+def _unchecked(connection: Connection, signed: SignedTable, noun: type[R], statement: Select[Any]) -> tuple[R, ...]:
+    found = connection.execute(statement)
+    make = signed.maker(noun, tuple(found.keys()))
+    return tuple(make(row) for row in found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,48 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 
 from sqlalchemy import delete, func, select
 
-from vault.storage.signing.repository import Record, Repository
+from vault.storage.signing.repository import Repository
 from vault.storage.signing.signed import SignedTable
+from vault.storage.signing.signed_row import SignedRow
 from vault.storage.tables import revisions
 
 
-class Revisions(Repository[Record]):
+@dataclass(frozen=True, slots=True)
+class RevisionRow(SignedRow):
+    """What is known of a revision without its blob."""
+
+    id: str
+    environment_id: str
+    number: int
+    data_key_id: str | None
+    size: int
+    created_us: int
+    created_by: str
+    deletion_us: int | None
+    destroyed: bool
+    generation: int
+    content_key_id: str | None
+    previous_hash: bytes | None
+    signature: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRevision(RevisionRow):
+    """A revision and its sealed variables; None after they were destroyed."""
+
+    blob: bytes | None
+
+
+class Revisions(Repository[StoredRevision]):
     """The blob is left out of the MAC: it is sealed to this very row by its own context."""
 
+    noun = StoredRevision
     signed = SignedTable(
         revisions,
         uncovered=("blob",),
         added={3: {"content_key_id": None, "previous_hash": None, "signature": None}},
     )
 
-    def by_id(self, revision_id: str) -> Record | None:
+    def by_id(self, revision_id: str) -> StoredRevision | None:
         """The revision with this id."""
         return self.one(revisions.c.id == revision_id)
 
-    def by_number(self, environment_id: str, number: int) -> Record | None:
+    def by_number(self, environment_id: str, number: int) -> StoredRevision | None:
         """One revision of an environment."""
         return self.one(revisions.c.environment_id == environment_id, revisions.c.number == number)
 
-    def page(self, environment_id: str, before: int | None, limit: int) -> list[Record]:
+    def page(self, environment_id: str, before: int | None, limit: int) -> list[StoredRevision]:
         """An environment's revisions, the newest first, older than number `before`."""
         statement = select(revisions).where(revisions.c.environment_id == environment_id)
         if before is not None:
             statement = statement.where(revisions.c.number < before)
         return self.all(statement.order_by(revisions.c.number.desc()).limit(limit))
 
-    def numbered(self, environment_id: str, numbers: Collection[int]) -> list[Record]:
+    def numbered(self, environment_id: str, numbers: Collection[int]) -> list[StoredRevision]:
         """Those of an environment's revisions that have one of these numbers, in order."""
         statement = select(revisions).where(revisions.c.environment_id == environment_id)
         return self.all(statement.where(revisions.c.number.in_(numbers)).order_by(revisions.c.number))
 
-    def facts(self, environment_id: str) -> list[Record]:
+    def facts(self, environment_id: str) -> list[RevisionRow]:
         """All of an environment's revisions, the oldest first, without their blobs."""
         statement = select(*self.signed.columns).where(revisions.c.environment_id == environment_id)
-        return self.all(statement.order_by(revisions.c.number))
+        rows = self._connection.execute(statement.order_by(revisions.c.number))
+        return [self.checked_as(RevisionRow, row) for row in rows]
+
+    def facts_of(self, ids: Iterable[str]) -> dict[str, RevisionRow]:
+        """The revisions with these ids, by id, without their blobs."""
+        return {row.id: self.checked_as(RevisionRow, row) for row in self._with_ids(ids, self.signed.columns)}
 
     def drop_up_to(self, environment_id: str, number: int) -> int:
         """Delete an environment's revisions up to `number`, and say how many bytes that has freed."""

@@ -2,30 +2,90 @@
 
 from __future__ import annotations
 
-from vault.storage.signing.repository import Record, Repository
+from dataclasses import dataclass
+
+from vault.storage.signing.repository import Repository
 from vault.storage.signing.signed import SignedTable
+from vault.storage.signing.signed_row import SignedRow
 from vault.storage.tables.sealed import client_key_sets, client_key_slots, content_key_wraps, unlock_keys
 
 
-class ClientKeySets(Repository[Record]):
+@dataclass(frozen=True, slots=True)
+class ClientKeySet(SignedRow):
+    """The manifest of one person."""
+
+    user_id: str
+    generation: int
+    user_key_id: str
+    blob: bytes
+    created_us: int
+    changed_us: int
+
+
+class ClientKeySets(Repository[ClientKeySet]):
     """The manifest of each person, and the generation of all that belongs to it."""
 
+    noun = ClientKeySet
     signed = SignedTable(client_key_sets)
 
 
-class ClientKeySlots(Repository[Record]):
+@dataclass(frozen=True, slots=True)
+class ClientKeySlot(SignedRow):
+    """The client key, for one way in."""
+
+    id: str
+    user_id: str
+    generation: int
+    kind: str
+    user_key_id: str
+    blob: bytes
+    created_us: int
+
+
+class ClientKeySlots(Repository[ClientKeySlot]):
     """The client key, once for each way in."""
 
+    noun = ClientKeySlot
     signed = SignedTable(client_key_slots)
 
 
-class UnlockKeys(Repository[Record]):
+@dataclass(frozen=True, slots=True)
+class UnlockKey(SignedRow):
+    """What one token may open."""
+
+    id: str
+    user_id: str
+    token_id: str
+    generation: int
+    user_key_id: str
+    blob: bytes
+    created_us: int
+
+
+class UnlockKeys(Repository[UnlockKey]):
     """What each token may open."""
 
+    noun = UnlockKey
     signed = SignedTable(unlock_keys)
 
 
-class ContentKeyWraps(Repository[Record]):
+@dataclass(frozen=True, slots=True)
+class ContentKeyWrap(SignedRow):
+    """The key of an environment, for its owner or a token."""
+
+    id: str
+    user_id: str
+    environment_id: str
+    content_key_id: str
+    unlock_key_id: str | None
+    generation: int
+    user_key_id: str
+    blob: bytes
+    created_us: int
+
+
+class ContentKeyWraps(Repository[ContentKeyWrap]):
     """The keys of environments, for the owner and for each token."""
 
+    noun = ContentKeyWrap
     signed = SignedTable(content_key_wraps)

@@ -2,30 +2,53 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Select, delete, func, or_, select
 
 from vault.storage.rows.trim import beyond
-from vault.storage.signing.repository import Record, Repository
+from vault.storage.signing.repository import Repository
 from vault.storage.signing.signed import SignedTable
+from vault.storage.signing.signed_row import SignedRow
 from vault.storage.tables import sessions
 
 
-class Sessions(Repository[Record]):
+@dataclass(frozen=True, slots=True)
+class Session(SignedRow):
+    """A login that is remembered."""
+
+    id: str
+    user_id: str
+    kind: str
+    digest: bytes
+    digest_key_id: str
+    authenticated_us: int
+    factors: str
+    created_us: int
+    seen_us: int
+    idle_seconds: int
+    expires_us: int
+    address: str
+    agent: str
+    revoked_us: int | None
+
+
+class Sessions(Repository[Session]):
     """Logged-in people. The secret itself is never stored, only its keyed digest."""
 
+    noun = Session
     signed = SignedTable(sessions)
 
-    def by_id(self, session_id: str, *, lock: bool = False) -> Record | None:
+    def by_id(self, session_id: str, *, lock: bool = False) -> Session | None:
         """The session with this public id."""
         return self.one(sessions.c.id == session_id, lock=lock)
 
-    def living(self, user_id: str, now_us: int) -> list[Record]:
+    def living(self, user_id: str, now_us: int) -> list[Session]:
         """A user's sessions that are neither revoked nor past their absolute limit, the newest first."""
         return self.all(_living(user_id, now_us).order_by(sessions.c.created_us.desc(), sessions.c.id))
 
-    def hold_living(self, user_id: str, now_us: int) -> list[Record]:
+    def hold_living(self, user_id: str, now_us: int) -> list[Session]:
         """The same, held until the transaction ends; in order of id, as all who lock several do."""
         return self.all(_living(user_id, now_us).order_by(sessions.c.id).with_for_update())
 

@@ -3,32 +3,70 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import delete, func, not_, or_, select, tuple_, update
 from sqlalchemy.sql import ColumnElement
 
 from vault.storage.rows.trim import beyond
-from vault.storage.signing.repository import Record, Repository
+from vault.storage.signing.repository import Repository
 from vault.storage.signing.signed import SignedTable
+from vault.storage.signing.signed_row import SignedRow
 from vault.storage.tables import grants, tokens
 
 
-class Tokens(Repository[Record]):
+@dataclass(frozen=True, slots=True)
+class Token(SignedRow):
+    """A service token."""
+
+    id: str
+    accessor: str
+    user_id: str
+    parent_id: str | None
+    name: str
+    digest: bytes
+    digest_key_id: str
+    previous_digest: bytes | None
+    previous_digest_key_id: str | None
+    previous_until_us: int | None
+    created_us: int
+    created_by: str
+    ttl_seconds: int | None
+    max_ttl_seconds: int | None
+    expires_us: int | None
+    renewable: bool
+    uses_left: int | None
+    networks: str
+    metadata: str
+    revoked_us: int | None
+    may_rotate: bool
+    certificate_pin: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredToken(Token):
+    """A token, and when it was last used, which no MAC covers."""
+
+    last_used_us: int | None
+
+
+class Tokens(Repository[StoredToken]):
     """Service tokens. When one was last used carries no authority, and is left out of the MAC."""
 
+    noun = StoredToken
     signed = SignedTable(tokens, uncovered=("last_used_us",), added={3: {"may_rotate": True, "certificate_pin": None}})
 
-    def by_id(self, token_id: str, *, lock: bool = False) -> Record | None:
+    def by_id(self, token_id: str, *, lock: bool = False) -> StoredToken | None:
         """The token with this public id."""
         return self.one(tokens.c.id == token_id, lock=lock)
 
-    def by_accessor(self, user_id: str, accessor: str) -> Record | None:
+    def by_accessor(self, user_id: str, accessor: str) -> StoredToken | None:
         """The user's token with this accessor, which names it to those who may not have it."""
         return self.one(tokens.c.accessor == accessor, tokens.c.user_id == user_id)
 
     def page(
         self, user_id: str, after: tuple[int, str] | None, limit: int, *, of_token: str | None = None
-    ) -> list[Record]:
+    ) -> list[StoredToken]:
         """A user's tokens that are not revoked, the oldest first, after a place in that order.
 
         With `of_token` only that token and those that it has made.
@@ -40,7 +78,7 @@ class Tokens(Repository[Record]):
             statement = statement.where(tuple_(tokens.c.created_us, tokens.c.id) > tuple_(*after))
         return self.all(statement.order_by(tokens.c.created_us, tokens.c.id).limit(limit))
 
-    def living_of(self, user_id: str, now_us: int, limit: int, *, of_token: str | None = None) -> list[Record]:
+    def living_of(self, user_id: str, now_us: int, limit: int, *, of_token: str | None = None) -> list[StoredToken]:
         """A user's living tokens, the oldest first. With `of_token` only that token and those that it has made."""
         statement = select(tokens).where(tokens.c.user_id == user_id, _living(now_us))
         if of_token is not None:
@@ -55,7 +93,7 @@ class Tokens(Repository[Record]):
         found: str | None = self._connection.execute(select(above.c.id).where(above.c.parent_id.is_(None))).scalar()
         return token_id if found is None else found
 
-    def children(self, token_ids: Sequence[str]) -> list[Record]:
+    def children(self, token_ids: Sequence[str]) -> list[StoredToken]:
         """The tokens that these tokens have made and that are not revoked."""
         return self.all(select(tokens).where(tokens.c.parent_id.in_(token_ids), tokens.c.revoked_us.is_(None)))
 
@@ -102,11 +140,24 @@ def _living(now_us: int) -> ColumnElement[bool]:
     return tokens.c.revoked_us.is_(None) & (expires_us > now_us) & not_(is_used_up)
 
 
-class Grants(Repository[Record]):
+@dataclass(frozen=True, slots=True)
+class GrantRow(SignedRow):
+    """What a token may do, in one place."""
+
+    id: str
+    token_id: str
+    environment_id: str | None
+    path: str | None
+    globals: bool
+    permissions: str
+
+
+class Grants(Repository[GrantRow]):
     """What a token may do."""
 
+    noun = GrantRow
     signed = SignedTable(grants)
 
-    def of_tokens(self, token_ids: Sequence[str]) -> list[Record]:
+    def of_tokens(self, token_ids: Sequence[str]) -> list[GrantRow]:
         """The grants of these tokens."""
         return self.all(select(grants).where(grants.c.token_id.in_(token_ids)).order_by(grants.c.id))

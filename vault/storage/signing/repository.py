@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -22,9 +22,10 @@ SIGNATURE = ("row_version", "row_format", "mac_key_id", "mac")
 _IDS_AT_ONCE = 500
 
 Record = Row[Any]
-"""A row whose MAC has been checked, of a table that has no noun yet; columns are its attributes."""
+"""A row of a table whose rows carry no MAC; columns are its attributes."""
 
-R = TypeVar("R", bound=SignedRow | Record)
+N = TypeVar("N", bound=SignedRow)
+R = TypeVar("R", bound=SignedRow)
 
 
 class Stale(Exception):
@@ -48,7 +49,7 @@ class Repository(Generic[R]):
     """A table of signed rows, seen through one connection. `R` is the noun of its rows."""
 
     signed: ClassVar[SignedTable]
-    noun: ClassVar[type[SignedRow] | None] = None
+    noun: type[R]
 
     def __init__(self, connection: Connection, signer: RowSigner, journal: list[WrittenRow]) -> None:
         self._connection = connection
@@ -92,7 +93,7 @@ class Repository(Generic[R]):
 
         Raises `Conflict` if a value needs a column that a running worker of an older release cannot check.
         """
-        table, before = self.signed.table, values_of(record)
+        table, before = self.signed.table, record.values()
         after = {**before, **changes, "row_version": record.row_version + 1}
         signature = signed_values(self._connection, self._signer, self.signed, after)
         written = {name: signature[name] for name in (*changes, *SIGNATURE)}
@@ -103,7 +104,7 @@ class Repository(Generic[R]):
 
     def remove(self, record: R) -> None:
         """Delete a row that was read before."""
-        values = values_of(record)
+        values = record.values()
         self._connection.execute(self.signed.table.delete().where(*self._key_is(values)))
         self._note_gone(values)
 
@@ -122,12 +123,8 @@ class Repository(Generic[R]):
         return None if row is None else self.checked(row)
 
     def named(self, ids: Iterable[str]) -> dict[str, R]:
-        """The rows with these ids, by id, for tables with one key column. Columns outside the MAC are not read."""
-        (name,) = self.signed.key_names
-        wanted, found = list(dict.fromkeys(ids)), []
-        for start in range(0, len(wanted), _IDS_AT_ONCE):
-            some = self.signed.table.c[name].in_(wanted[start : start + _IDS_AT_ONCE])
-            found += self.all(select(*self.signed.columns).where(some))
+        """The rows with these ids, by id, for tables with one key column."""
+        found = [self.checked(row) for row in self._with_ids(ids, self.signed.table.columns)]
         return {self.id_of(row): row for row in found}
 
     def all(self, statement: Select[Any]) -> list[R]:
@@ -136,23 +133,29 @@ class Repository(Generic[R]):
 
     def unchecked(self, statement: Select[Any]) -> list[R]:
         """As `all`, but no MAC is checked: for what reports forged rows."""
-        return [self._as_noun(row) for row in self._connection.execute(statement)]
+        return [self.signed.maker(self.noun, row._fields)(row) for row in self._connection.execute(statement)]
 
-    def checked(self, row: Record) -> R:
+    def checked(self, row: Row[Any]) -> R:
         """The row as its noun. Raises `MacError` when this vault did not write it."""
+        return self.checked_as(self.noun, row)
+
+    def checked_as(self, noun: type[N], row: Row[Any]) -> N:
+        """As `checked`, but with the columns of another noun: a row need not have all columns of its table."""
         self._signer.check(self.signed, self.signed.ordered(row._asdict()))
-        return self._as_noun(row)
+        return self.signed.maker(noun, row._fields)(row)
 
     @classmethod
-    def id_of(cls, record: SignedRow | Record) -> Any:
+    def id_of(cls, row: SignedRow) -> Any:
         """The key of a row, for tables with one key column."""
         (name,) = cls.signed.key_names
-        return getattr(record, name)
+        return row.values()[name]
 
-    def _as_noun(self, row: Record) -> R:
-        made: Any = row if self.noun is None else self.signed.maker(self.noun, row._fields)(row)
-        found: R = made
-        return found
+    def _with_ids(self, ids: Iterable[str], columns: Iterable[ColumnElement[Any]]) -> Iterator[Row[Any]]:
+        (name,) = self.signed.key_names
+        wanted = list(dict.fromkeys(ids))
+        for start in range(0, len(wanted), _IDS_AT_ONCE):
+            some = self.signed.table.c[name].in_(wanted[start : start + _IDS_AT_ONCE])
+            yield from self._connection.execute(select(*columns).where(some))
 
     def _note(self, row: Mapping[str, Any]) -> None:
         self._journal.append(WrittenRow(self.signed.table.name, self._key_text(row), row["row_version"], row["mac"]))
@@ -169,11 +172,6 @@ class Repository(Generic[R]):
 
 AnyRepository = Repository[Any]
 """The repository of any table, for what does the same with each."""
-
-
-def values_of(record: SignedRow | Record) -> dict[str, Any]:
-    """The columns of a row that was read."""
-    return record.values() if isinstance(record, SignedRow) else record._asdict()
 
 
 def signed_values(

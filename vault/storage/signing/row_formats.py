@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, LargeBinary, case, cast, func, select, update
 
 from vault.errors import StorageError
-from vault.storage.signing.repository import Record, Repository
+from vault.storage.signing.repository import Repository
 from vault.storage.signing.signed import Before, SignedTable
+from vault.storage.signing.signed_row import SignedRow
 from vault.storage.tables import row_formats
 
 _FORMATS_MOST = 500
@@ -22,14 +24,30 @@ _BYTES_MOST = 8 * 1024
 open, so nothing else bounds what someone with access to the database makes every process load."""
 
 
-class RowFormats(Repository[Record]):
+@dataclass(frozen=True, slots=True)
+class OpenFormat(SignedRow):
+    """A row format that may be written."""
+
+    id: str
+    table_name: str
+    number: int
+    columns: str
+    opened_us: int
+    settled_us: int | None
+
+
+class RowFormats(Repository[OpenFormat]):
     """The open formats. The format of these rows never changes, so that every release can read them."""
 
+    noun = OpenFormat
     signed = SignedTable(row_formats, uncovered=("settled_us",))
 
-    def list(self) -> list[Record]:
+    def list(self) -> list[OpenFormat]:
         """All open formats, the oldest first."""
-        return [self.checked(row) for row in stored_formats(self._connection)]
+        found = stored_formats(self._connection)
+        for row in found:
+            self._signer.check(self.signed, self.signed.ordered(row.values()))
+        return found
 
     def open(self, table: str, number: int, added: Mapping[str, Before], now_us: int) -> None:
         """Open a format that adds these columns to the previous one."""
@@ -47,7 +65,7 @@ class RowFormats(Repository[Record]):
         self._connection.execute(update(row_formats).where(one).values(settled_us=now_us))
 
 
-def stored_formats(connection: Connection) -> Sequence[Record]:
+def stored_formats(connection: Connection) -> list[OpenFormat]:
     """The catalogue as it is stored, the oldest format first, with no MAC checked.
 
     Raises `StorageError` if it is larger than any catalogue of a release. What is too large is not read.
@@ -68,13 +86,13 @@ def stored_formats(connection: Connection) -> Sequence[Record]:
             f"The catalogue of row formats has over {_FORMATS_MOST:,} rows, or a value of over {_BYTES_MOST:,} bytes. "
             "No release writes that: someone with access to the database did. Restore a backup."
         )
-    return rows
+    return [RowFormats.signed.maker(OpenFormat, row._fields)(row) for row in rows]
 
 
 _REQUIRED = [column for column in row_formats.columns if not column.nullable]
 
 
-def numbers_of(rows: Iterable[Record]) -> dict[str, frozenset[int]]:
+def numbers_of(rows: Iterable[OpenFormat]) -> dict[str, frozenset[int]]:
     """The open format numbers of each table."""
     found: dict[str, set[int]] = {}
     for row in rows:
@@ -82,12 +100,12 @@ def numbers_of(rows: Iterable[Record]) -> dict[str, frozenset[int]]:
     return {table: frozenset(numbers) for table, numbers in found.items()}
 
 
-def unknown_to(tables: Mapping[str, SignedTable], rows: Sequence[Record]) -> list[str]:
+def unknown_to(tables: Mapping[str, SignedTable], rows: Sequence[OpenFormat]) -> list[str]:
     """The ids of formats that this process cannot check, of the tables that it knows."""
     return [row.id for row in rows if row.table_name in tables and row.number not in tables[row.table_name].layouts]
 
 
-def check_adopted(tables: Mapping[str, SignedTable], rows: Iterable[Record]) -> None:
+def check_adopted(tables: Mapping[str, SignedTable], rows: Iterable[OpenFormat]) -> None:
     """Raise `StorageError` unless the formats of this process have the columns that these checked rows name.
 
     A process adopts formats before it has a key to check the catalogue, so it may have read a forged one then.
@@ -100,8 +118,9 @@ def check_adopted(tables: Mapping[str, SignedTable], rows: Iterable[Record]) -> 
             )
 
 
-def added_by(row: Record) -> dict[str, Before]:
+def added_by(row: OpenFormat) -> dict[str, Before]:
     """The columns that a format adds, with their earlier values. Raises `StorageError` for a damaged row."""
+    number: object = row.number
     try:
         # An archive's rows come here too, also unproven.
         added = json.loads(row.columns) if len(row.columns) <= _BYTES_MOST else None
@@ -109,7 +128,7 @@ def added_by(row: Record) -> dict[str, Before]:
         added = None
     if (
         not isinstance(added, dict)
-        or not isinstance(row.number, int)
+        or not isinstance(number, int)
         or not all(isinstance(value, Before) for value in added.values())
     ):
         raise StorageError(f"The catalogue of row formats is damaged at {row.id}: restore a backup.")

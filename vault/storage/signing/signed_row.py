@@ -1,4 +1,8 @@
-"""What all nouns of signed rows share."""
+"""What all nouns of signed rows share.
+
+A noun is called as in the field: `User`, `Session`. It ends in `Row` where the model has the plain noun already. Where
+some reads leave a column out, the noun lacks it, and another one (such as `StoredToken`) has all columns.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +22,14 @@ class SignedRow:
     row_format: int
     mac_key_id: str
     mac: bytes
-    newer: tuple[tuple[str, object], ...] = field(default=(), kw_only=True)
-    """The columns that a newer release added, with their values. They are signed again with the others."""
+    others: tuple[tuple[str, object], ...] = field(default=(), kw_only=True)
+    """The covered columns that the noun lacks, with their values: those that a newer release added. A plain
+    `SignedRow`, which may be of any table, has all of them here."""
 
     def values(self) -> dict[str, Any]:
         """The value of each column that was read."""
         names, read = _columns_of(type(self))
-        return {**dict(zip(names, read(self), strict=True)), **dict(self.newer)}
+        return {**dict(zip(names, read(self), strict=True)), **dict(self.others)}
 
 
 def row_maker(kind: type[R], names: Sequence[str], covered: Sequence[str]) -> Callable[[Sequence[Any]], R]:
@@ -32,10 +37,10 @@ def row_maker(kind: type[R], names: Sequence[str], covered: Sequence[str]) -> Ca
     wanted, _ = _columns_of(kind)
     places = {name: place for place, name in enumerate(names)}
     pick = itemgetter(*(places[name] for name in wanted))
-    newer = [(name, places[name]) for name in covered if name not in wanted]
-    if not newer:
+    others = [(name, places[name]) for name in covered if name not in wanted]
+    if not others:
         return lambda row: kind(*pick(row))
-    return lambda row: kind(*pick(row), newer=tuple((name, row[place]) for name, place in newer))
+    return lambda row: kind(*pick(row), others=tuple((name, row[place]) for name, place in others))
 
 
 _Columns = tuple[tuple[str, ...], Callable[[SignedRow], tuple[Any, ...]]]
@@ -46,6 +51,6 @@ def _columns_of(kind: type[SignedRow]) -> _Columns:
     """The names of the columns of a noun, and a function that reads them all."""
     found = _COLUMNS.get(kind)
     if found is None:
-        names = tuple(each.name for each in fields(kind) if each.name != "newer")
+        names = tuple(each.name for each in fields(kind) if each.name != "others")
         found = _COLUMNS[kind] = names, attrgetter(*names)
     return found

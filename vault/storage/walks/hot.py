@@ -8,22 +8,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from types import SimpleNamespace
-from typing import Any, Generic, NamedTuple, NoReturn, TypeVar, cast
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from sqlalchemy import Column, Select, bindparam, literal_column, select, union_all
 from sqlalchemy.sql import ColumnElement
 from sqlalchemy.sql.selectable import CompoundSelect
 
 from vault.errors import VaultLocked
-from vault.storage.rows.environments import Environments
-from vault.storage.rows.keys import DataKeys, UserKeys
-from vault.storage.rows.revisions import Revisions
-from vault.storage.rows.sessions import Sessions
-from vault.storage.rows.tokens import Grants, Tokens
+from vault.storage.rows.environments import EnvironmentRow, Environments
+from vault.storage.rows.keys import DataKey, DataKeys, UserKey, UserKeys
+from vault.storage.rows.revisions import RevisionRow, Revisions
+from vault.storage.rows.sessions import Session, Sessions
+from vault.storage.rows.tokens import GrantRow, Grants, Token, Tokens
 from vault.storage.rows.users import User, Users
 from vault.storage.signing.memo import Memo, RowSize
-from vault.storage.signing.repository import Record
 from vault.storage.signing.signed import RowSigner, SignedTable
 from vault.storage.signing.signed_row import SignedRow
 from vault.storage.tables import data_keys, environments, grants, revisions, sessions, tokens, user_keys, users
@@ -36,28 +34,21 @@ _MEMO_BYTES = 8 * 1024 * 1024
 """Memory for checked rows, for each of the four statements: about 2,500 rows. A hit saves 7 of 8 µs."""
 
 
-class Facts(SimpleNamespace):
-    """A checked row, with its columns as attributes. Many requests share it, so it cannot be changed."""
-
-    def __setattr__(self, name: str, value: object) -> NoReturn:
-        raise TypeError("A checked row stays as it was checked.")
-
-
 class Layer(NamedTuple):
     """One environment with its current revision and the keys that open it. Everything except the first may be
     missing.
     """
 
-    environment: Facts | Record
-    revision: Facts | Record | None
-    data_key: Facts | Record | None
-    user_key: Facts | Record | None
+    environment: EnvironmentRow
+    revision: RevisionRow | None
+    data_key: DataKey | None
+    user_key: UserKey | None
     blob: bytes | None
 
 
-_LayerRows = tuple[Facts, Facts | None, Facts | None, Facts | None]
+_LayerRows = tuple[EnvironmentRow, RevisionRow | None, DataKey | None, UserKey | None]
 
-_Part = tuple[SignedTable, type[SignedRow | Facts]]
+_Part = tuple[SignedTable, type[SignedRow]]
 """A table, and the noun of its rows."""
 
 
@@ -65,14 +56,16 @@ class HotReads:
     """The statements, ready to run."""
 
     def __init__(self, storage: Storage) -> None:
-        token_parts = ((Tokens.signed, Facts), (Users.signed, User), (Grants.signed, Facts))
-        self._token: _Statement[tuple[Facts, User, Facts | None]] = _Statement(storage, _token_statement(), token_parts)
-        session_parts = ((Sessions.signed, Facts), (Users.signed, User))
-        self._session: _Statement[tuple[Facts, User]] = _Statement(storage, _session_statement(), session_parts)
+        token_parts = ((Tokens.signed, Token), (Users.signed, User), (Grants.signed, GrantRow))
+        self._token: _Statement[tuple[Token, User, GrantRow | None]] = _Statement(
+            storage, _token_statement(), token_parts
+        )
+        session_parts = ((Sessions.signed, Session), (Users.signed, User))
+        self._session: _Statement[tuple[Session, User]] = _Statement(storage, _session_statement(), session_parts)
         self._by_name = _layers_reader(storage, environments.c.name)
         self._by_id = _layers_reader(storage, environments.c.id)
 
-    def token(self, token_id: str) -> tuple[Facts, User, list[Facts], int | None] | None:
+    def token(self, token_id: str) -> tuple[Token, User, list[GrantRow], int | None] | None:
         """Return the token with this id, its user, its grants, and when it was last used."""
         rows = self._token.run(id=token_id)
         if not rows:
@@ -80,7 +73,7 @@ class HotReads:
         (token, user, _), (last_used_us,) = rows[0]
         return token, user, [parts[2] for parts, _ in rows if parts[2] is not None], last_used_us
 
-    def session(self, session_id: str) -> tuple[Facts, User] | None:
+    def session(self, session_id: str) -> tuple[Session, User] | None:
         """Return the session with this id and its user."""
         for parts, _ in self._session.run(id=session_id):
             return parts
@@ -148,22 +141,13 @@ class _Statement(Generic[P]):
             signer.verify(signed, values)
             # SQLite's driver has no booleans.
             values = signed.with_booleans(values)
-            parts.append(_made(signed, noun, values))
+            parts.append(signed.maker(noun, signed.order)(values))
         return cast(P, tuple(parts))
 
 
-def _made(signed: SignedTable, noun: type[SignedRow | Facts], values: Sequence[Any]) -> SignedRow | Facts:
-    if issubclass(noun, SignedRow):
-        return signed.maker(noun, signed.order)(values)
-    return noun(**dict(zip(signed.order, values, strict=True)))
-
-
-def _noun_size(signed: SignedTable, noun: type[SignedRow | Facts]) -> int:
+def _noun_size(signed: SignedTable, noun: type[SignedRow]) -> int:
     """The bytes of one row's noun. Its values are counted with the row."""
-    made = _made(signed, noun, (None,) * len(signed.order))
-    if isinstance(made, SignedRow):
-        return sys.getsizeof(made)
-    return sys.getsizeof(made) + sys.getsizeof(vars(made))
+    return sys.getsizeof(signed.maker(noun, signed.order)((None,) * len(signed.order)))
 
 
 def _token_statement() -> Select[Any]:
@@ -185,10 +169,10 @@ def _session_statement() -> Select[Any]:
 
 def _layers_reader(storage: Storage, reference: Column[Any]) -> _Statement[_LayerRows]:
     parts = (
-        (Environments.signed, Facts),
-        (Revisions.signed, Facts),
-        (DataKeys.signed, Facts),
-        (UserKeys.signed, Facts),
+        (Environments.signed, EnvironmentRow),
+        (Revisions.signed, RevisionRow),
+        (DataKeys.signed, DataKey),
+        (UserKeys.signed, UserKey),
     )
     return _Statement(storage, _layers_statement(reference == bindparam("reference")), parts)
 

@@ -8,21 +8,19 @@ compare-and-swap on their version, so a walk runs beside writers and beside anot
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Table, Update, bindparam, column, func, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from vault.storage.rows.keys import DataKey, UserKey
 from vault.storage.rows.users import Credential
 from vault.storage.signing.repository import (
     SIGNATURE,
     AnyRepository,
-    R,
-    Record,
     Stale,
     WrittenRow,
     signed_values,
-    values_of,
 )
 from vault.storage.signing.signed_row import SignedRow
 from vault.storage.tables import (
@@ -37,6 +35,8 @@ from vault.storage.tables import (
 )
 from vault.storage.unit_of_work import UnitOfWork
 
+R = TypeVar("R", bound=SignedRow)
+
 Change = tuple[R, Mapping[str, Any]]
 """A row as it was read, and its new column values."""
 
@@ -46,7 +46,7 @@ def change_many(unit: UnitOfWork, repository: type[AnyRepository], changes: Sequ
     _write_many(unit, repository, changes, versions=1)
 
 
-def sign_many(unit: UnitOfWork, repository: type[AnyRepository], records: Sequence[SignedRow | Record]) -> None:
+def sign_many(unit: UnitOfWork, repository: type[AnyRepository], records: Sequence[SignedRow]) -> None:
     """Sign unchanged rows again, without a new version, so that a login in progress does not see a change.
 
     Raises `Stale` if one has changed since.
@@ -64,7 +64,7 @@ def _write_many(
     names = (*changes[0][1], *SIGNATURE)
     parameters = []
     for record, columns in changes:
-        before = values_of(record)
+        before = record.values()
         changed = {**before, **columns, "row_version": record.row_version + versions}
         after = signed_values(unit.connection, unit.signer, signed, changed)
         parameters.append(
@@ -97,7 +97,7 @@ def _set_where(table: Table, given: Mapping[str, Any]) -> Update:
     return update(table).where(*same).values({name[4:]: given[name] for name in given if name.startswith("new_")})
 
 
-def unchanged(unit: UnitOfWork, repository: type[AnyRepository], records: Sequence[SignedRow | Record]) -> set[Any]:
+def unchanged(unit: UnitOfWork, repository: type[AnyRepository], records: Sequence[SignedRow]) -> set[Any]:
     """Return the ids of rows that are unchanged since they were read. They are locked until the transaction ends."""
     table = repository.signed.table
     (name,) = repository.signed.key_names
@@ -110,7 +110,7 @@ def unchanged(unit: UnitOfWork, repository: type[AnyRepository], records: Sequen
 
 def of_older_format(
     unit: UnitOfWork, repository: type[AnyRepository], number: int, after: Any, limit: int
-) -> list[Record]:
+) -> list[SignedRow]:
     """Return rows of formats older than `number`, in order of id, after the id `after`.
 
     Their MACs are not checked, and they have only the columns that a MAC covers.
@@ -121,7 +121,8 @@ def of_older_format(
     statement = select(*signed.columns).where(signed.table.c.row_format < number)
     if after is not None:
         statement = statement.where(key > after)
-    return list(unit.connection.execute(statement.order_by(key).limit(limit)))
+    make = signed.maker(SignedRow, signed.order)
+    return [make(row) for row in unit.connection.execute(statement.order_by(key).limit(limit))]
 
 
 def references(unit: UnitOfWork) -> dict[str, int]:
@@ -142,14 +143,14 @@ def count_outdated(unit: UnitOfWork, version: int) -> int:
     ).scalar_one()
 
 
-def outdated_user_keys(unit: UnitOfWork, version: int, after: str, limit: int) -> list[Record]:
+def outdated_user_keys(unit: UnitOfWork, version: int, after: str, limit: int) -> list[UserKey]:
     """Return user keys that this version wraps, in order of id, after the id `after`."""
     # Select one version at a time: the index has this order.
     statement = select(user_keys).where(user_keys.c.master_version == version, user_keys.c.id > after)
     return unit.user_keys.all(statement.order_by(user_keys.c.id).limit(limit))
 
 
-def data_keys_under(unit: UnitOfWork, user_key_id: str) -> list[Record]:
+def data_keys_under(unit: UnitOfWork, user_key_id: str) -> list[DataKey]:
     """Return the data keys that this user key wraps."""
     return unit.data_keys.all(select(data_keys).where(data_keys.c.user_key_id == user_key_id))
 
@@ -161,13 +162,13 @@ def users_with_key_before(unit: UnitOfWork, created_us: int, after: str, limit: 
     return [row.owner_id for row in unit.connection.execute(statement)]
 
 
-def data_keys_before(unit: UnitOfWork, created_us: int, after: str, limit: int) -> list[Record]:
+def data_keys_before(unit: UnitOfWork, created_us: int, after: str, limit: int) -> list[DataKey]:
     """Return active data keys that were made before a time, in order of id, after the id `after`."""
     old = (data_keys.c.state == "active") & (data_keys.c.created_us < created_us) & (data_keys.c.id > after)
     return unit.data_keys.all(select(data_keys).where(old).order_by(data_keys.c.id).limit(limit))
 
 
-def idle_data_keys(unit: UnitOfWork, limit: int) -> list[Record]:
+def idle_data_keys(unit: UnitOfWork, limit: int) -> list[DataKey]:
     """Return retired data keys that seal nothing any more."""
     sealed = select(revisions.c.id).where(revisions.c.data_key_id == data_keys.c.id).exists()
     return unit.data_keys.all(select(data_keys).where(data_keys.c.state == "retired", ~sealed).limit(limit))

@@ -8,8 +8,11 @@ from typing import Any
 from sqlalchemy import Select, Table, bindparam, delete, func, select, update
 
 from vault.storage.rows.audit import AuditPruned
+from vault.storage.rows.keys import DataKey
+from vault.storage.rows.revisions import StoredRevision
 from vault.storage.signing.authority import REPOSITORIES
 from vault.storage.signing.repository import AnyRepository, Record
+from vault.storage.signing.signed_row import SignedRow
 from vault.storage.tables import (
     challenges,
     data_keys,
@@ -48,7 +51,7 @@ def every_repository() -> tuple[type[AnyRepository], ...]:
 
 def signed_before(
     unit: UnitOfWork, repository: type[AnyRepository], mac_key_id: str, after: Any, limit: int
-) -> list[Record]:
+) -> list[SignedRow]:
     """Return rows that another key than this one has signed, in order of id, after the id `after`.
 
     Blobs are left out if the MAC does not cover them.
@@ -59,10 +62,10 @@ def signed_before(
     statement = select(*signed.columns).where(signed.table.c.mac_key_id != mac_key_id)
     if after is not None:
         statement = statement.where(key > after)
-    rows = list(unit.connection.execute(statement.order_by(key).limit(limit)))
+    rows = unit.connection.execute(statement.order_by(key).limit(limit)).all()
     for row in rows:
         unit.signer.check(signed, row)
-    return rows
+    return list(map(signed.maker(SignedRow, signed.order), rows))
 
 
 def count_signed_before(unit: UnitOfWork, mac_key_id: str, *, proven: bool = True) -> int:
@@ -77,13 +80,13 @@ def count_signed_before(unit: UnitOfWork, mac_key_id: str, *, proven: bool = Tru
     )
 
 
-def retired_data_keys(unit: UnitOfWork, before_us: int, after: str, limit: int) -> list[Record]:
+def retired_data_keys(unit: UnitOfWork, before_us: int, after: str, limit: int) -> list[DataKey]:
     """Return retired data keys from before a time, in order of id, after the id `after`."""
     old = (data_keys.c.state == "retired") & (data_keys.c.created_us < before_us) & (data_keys.c.id > after)
     return unit.data_keys.all(select(data_keys).where(old).order_by(data_keys.c.id).limit(limit))
 
 
-def revisions_under(unit: UnitOfWork, data_key_id: str, limit: int) -> list[Record]:
+def revisions_under(unit: UnitOfWork, data_key_id: str, limit: int) -> list[StoredRevision]:
     """Return revisions that this data key seals."""
     statement = select(revisions).where(revisions.c.data_key_id == data_key_id)
     return unit.revisions.all(statement.order_by(revisions.c.id).limit(limit))

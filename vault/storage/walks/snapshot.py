@@ -11,15 +11,13 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, LargeBinary, Table, bindparam, insert, select, tuple_, update
-from sqlalchemy.engine import IteratorResult
-from sqlalchemy.engine.result import SimpleResultMetaData
 from sqlalchemy.exc import DatabaseError
 
 from vault.errors import StorageError
 from vault.storage.database.engine import translated
 from vault.storage.database.session_limits import LONG
-from vault.storage.signing.repository import Record
-from vault.storage.signing.signed import RowSigner
+from vault.storage.signing.signed import RowSigner, SignedTable
+from vault.storage.signing.signed_row import R
 from vault.storage.table_facts import TABLE_FACTS
 from vault.storage.tables import audit_events, audit_head, metadata, schema_readers
 from vault.storage.unit_of_work import Storage, UnitOfWork
@@ -92,10 +90,12 @@ def write_rows(connection: Connection, table: Table, columns: Sequence[str], row
         raise StorageError(f"The archive has rows that the table {table.name} does not take.") from error
 
 
-def as_records(name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[Record]:
-    """Return rows from `read_rows` in the form in which the database returns them."""
-    decoded = _decoded(metadata.tables[name], columns, rows)
-    return list(IteratorResult(SimpleResultMetaData(columns), map(tuple, decoded)))
+def as_nouns(
+    signed: SignedTable, noun: type[R], columns: Sequence[str], rows: Iterable[Sequence[Any]]
+) -> tuple[R, ...]:
+    """Rows that `read_rows` has read, as their noun. Raises `KeyError` if a column is missing."""
+    make = signed.maker(noun, tuple(columns))
+    return tuple(map(make, _decoded(signed.table, columns, rows)))
 
 
 def has_rows(connection: Connection) -> bool:
