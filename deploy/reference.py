@@ -102,7 +102,7 @@ def errors_table() -> str:
 
 def _kinds(root: type[StrongroomError]) -> Iterator[type[StrongroomError]]:
     for kind in root.__subclasses__():
-        if kind.__module__ == errors.__name__:
+        if kind.__module__.startswith(f"{errors.__name__}."):
             yield kind
             yield from _kinds(kind)
 

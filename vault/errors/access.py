@@ -1,0 +1,71 @@
+"""Errors of a credential that is missing, not valid, or not enough."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from vault.errors.base import StrongroomError
+
+
+class NotAuthenticated(StrongroomError):
+    """There is no credential, or it is not valid. Every cause looks the same."""
+
+    code = "not_authenticated"
+    sentence = "A valid credential is needed."
+
+
+class BadLogin(NotAuthenticated):
+    """The name or the password is wrong. Every cause looks the same."""
+
+    code = "bad_login"
+    sentence = "The username or the password is wrong."
+
+
+class SecondFactorRequired(NotAuthenticated):
+    """The password was right, and the account has a second factor. `challenge_id` continues the login.
+
+    `kinds` are the accepted factors ("totp", "passkey", "recovery"), until `expires_us`. `passkey` is what a browser
+    needs
+    to ask for one. Without a `challenge_id`, the login cannot be continued.
+    """
+
+    code = "second_factor_required"
+    sentence = "This account needs a second factor."
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        challenge_id: str = "",
+        kinds: tuple[str, ...] = (),
+        expires_us: int = 0,
+        passkey: Mapping[str, object] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.challenge_id = challenge_id
+        self.kinds = kinds
+        self.expires_us = expires_us
+        self.passkey = passkey
+
+
+class BadSecondFactor(NotAuthenticated):
+    """The second factor is wrong or used, or the challenge is unknown, expired or another's. Every cause looks the
+    same.
+    """
+
+    code = "bad_second_factor"
+    sentence = "The second factor was not accepted. Try again. After a few attempts or minutes, start the login again."
+
+
+class Forbidden(StrongroomError):
+    """The credential is valid, but its kind may not make this call."""
+
+    code = "forbidden"
+    sentence = "This credential may not make this call."
+
+
+class StepUpRequired(Forbidden):
+    """The session is valid, but this call needs a more recent proof of identity, with all factors."""
+
+    code = "step_up_required"
+    sentence = "Confirm your identity first, with your password and your second factor if you have one."
