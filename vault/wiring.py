@@ -49,20 +49,12 @@ def wire(
     environments = _environments(settings, storage, hot, instance, sealer, reads, clock)
     own = environments.environments
     sessions = Sessions(settings, storage, hot, instance, cache, touches, clock)
-    throttle = Throttle(instance, clock)
-    accounts = Accounts(settings, storage, instance, throttle, sessions, own, reads, clock)
     passkeys = Passkeys(settings, instance, clock)
-    proofs = (Challenges(instance, clock), Totp(instance, clock), passkeys, RecoveryCodes(instance, clock))
+    people = _people(settings, storage, instance, sessions, passkeys, own, reads, clock)
     holders = TokenHolders(storage, hot, instance, touches, clock)
     metadata = Metadata(storage, own, sealer, reads, clock)
     return Services(
-        people=People(
-            accounts=accounts,
-            logins=Logins(storage, accounts, sessions, throttle, *proofs),
-            sessions=sessions,
-            factors=Factors(storage, sessions, *proofs, clock),
-            erasure=Erasure(settings, storage, sessions, _archives(settings), clock),
-        ),
+        people=people,
         environments=environments,
         tokens=TokenVerbs(Tokens(settings, storage, holders, instance, own, reads, clock), holders),
         keys=_keys(settings, storage, instance, sealer, sessions, passkeys, clock),
@@ -76,10 +68,32 @@ def wire(
         settings=settings,
         storage=storage,
         instance=instance,
-        idempotency=Idempotency(instance, accounts.parameters, clock),
+        idempotency=Idempotency(instance, people.accounts.parameters, clock),
         readiness=Readiness(settings, storage, instance, reads, cache, audit_verbs.forwarder),
         touches=touches,
         clock=clock,
+    )
+
+
+def _people(
+    settings: Settings,
+    storage: Storage,
+    instance: Instance,
+    sessions: Sessions,
+    passkeys: Passkeys,
+    own: Environments,
+    reads: ReadLog,
+    clock: Clock,
+) -> People:
+    throttle = Throttle(instance, clock)
+    accounts = Accounts(settings, storage, instance, throttle, sessions, own, reads, clock)
+    proofs = (Challenges(instance, clock), Totp(instance, clock), passkeys, RecoveryCodes(instance, clock))
+    return People(
+        accounts=accounts,
+        logins=Logins(storage, accounts, sessions, throttle, *proofs),
+        sessions=sessions,
+        factors=Factors(storage, sessions, *proofs, clock),
+        erasure=Erasure(settings, storage, sessions, _archives(settings), clock),
     )
 
 

@@ -33,7 +33,7 @@ def status(context: click.Context) -> None:
     from vault import __version__
     from vault.services.clock import now_us
     from vault.storage import Storage, schema_revision, schema_state
-    from vault.storage.database.schema import ADVICE, SCHEMA, USABLE, inspect_database, newer_sentence
+    from vault.storage.database.schema import SCHEMA, USABLE, inspect_database
     from vault.storage.signing.later_formats import format_states
     from vault.storage.signing.repository import describe_worker
 
@@ -54,14 +54,9 @@ def status(context: click.Context) -> None:
     say(f"This is release {__version__} with schema {SCHEMA}. The database has {revision or 'none'}.")
     for sentence in inspected.faults:
         say(sentence)
-    if inspected.faults:
-        say(ADVICE)
-    elif state == "newer":
-        say(newer_sentence(revision))
-    elif state == "accepted":
-        say("A newer release made this schema, and this release may use it. Nothing to do.")
-    elif not usable:
-        say("Run `strongroom db upgrade`.")
+    advice = _advice(state, revision, has_faults=bool(inspected.faults))
+    if advice:
+        say(advice)
     for each in formats:
         say(each.sentence)
     for worker in living:
@@ -70,6 +65,19 @@ def status(context: click.Context) -> None:
         extras = ", ".join(inspected.extras)
         say(f"These tables and columns do not belong to Strongroom. As far as can be seen they do no harm: {extras}.")
     context.exit(0 if whole else 1)
+
+
+def _advice(state: str, revision: str, *, has_faults: bool) -> str:
+    """What to do about the schema. Empty where nothing is to be said."""
+    from vault.storage.database.schema import ADVICE, USABLE, newer_sentence
+
+    if has_faults:
+        return ADVICE
+    if state == "newer":
+        return newer_sentence(revision)
+    if state == "accepted":
+        return "A newer release made this schema, and this release may use it. Nothing to do."
+    return "" if state in USABLE else "Run `strongroom db upgrade`."
 
 
 def _schema(database_url: str) -> tuple[str, str]:
