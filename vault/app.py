@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from typing import Any
+from typing import ParamSpec, TypeVar
 
 from flask import Flask
 
@@ -35,6 +35,9 @@ from vault.storage import (
 )
 from vault.wiring import wire
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 
 class Room:
     """What a Flask app keeps of its vault: the verbs, and the jobs that run beside the requests."""
@@ -56,7 +59,7 @@ class Room:
 class _Application(Flask):
     """Flask, less what this application has no use for."""
 
-    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+    def ensure_sync(self, func: Callable[P, R]) -> Callable[P, R]:
         """No view is a coroutine, and Flask would look for it at four places of every request."""
         return func
 

@@ -9,13 +9,16 @@ import re
 import shutil
 import sys
 import traceback
-from collections.abc import MutableMapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import structlog
 
 from vault.errors import StrongroomError
+
+if TYPE_CHECKING:
+    from prometheus_client import Counter, Histogram
+    from structlog.typing import EventDict
 
 MASK = "***"
 
@@ -72,7 +75,7 @@ def _renderer(style: str) -> structlog.typing.Processor:
     return structlog.processors.JSONRenderer()
 
 
-def mask_secrets(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def mask_secrets(_logger: object, _method: str, event: EventDict) -> EventDict:
     """A structlog processor. It hides fields with names like `password`, and anything that looks like a token
     of ours.
     """
@@ -85,7 +88,7 @@ def _is_masked(name: str) -> bool:
     return name in MASKED_NAMES or name.lower().replace("-", "_") in MASKED_NAMES
 
 
-def _masked(content: Any) -> Any:
+def _masked(content: object) -> object:
     if isinstance(content, str):
         return _TOKEN.sub(rf"srm_\1_{MASK}", content) if "srm_" in content else content
     if isinstance(content, bytes):
@@ -99,7 +102,7 @@ def _masked(content: Any) -> Any:
     return _masked(str(content))
 
 
-def render_exception(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def render_exception(_logger: object, _method: str, event: EventDict) -> EventDict:
     """A structlog processor. It turns `exc_info` into text with frames and types, without local variables or quoted
     input.
     """
@@ -175,10 +178,6 @@ class Metrics:
             ("kind",), registry=self.registry,
         )  # fmt: skip
         self.logins = Counter("strongroom_logins", "Logins by outcome.", ("outcome",), registry=self.registry)
-        self.spool_bytes = Gauge(
-            "strongroom_audit_spool_bytes", "Reads on this host that are not in the database yet.",
-            registry=self.registry, multiprocess_mode="livesum",
-        )  # fmt: skip
         self.in_flight = Gauge(
             "strongroom_requests_in_flight", "Requests that use a thread or wait for one, measured each second.",
             registry=self.registry, multiprocess_mode="livesum",
@@ -187,7 +186,7 @@ class Metrics:
             "strongroom_connections", "Open connections, measured each second.",
             registry=self.registry, multiprocess_mode="livesum",
         )  # fmt: skip
-        self._add_forwarding()
+        self._add_audit()
         self.not_ready = Gauge(
             "strongroom_not_ready", "1 if a worker cannot serve, by reason.",
             ("reason",), registry=self.registry, multiprocess_mode="livemax",
@@ -196,11 +195,15 @@ class Metrics:
             "strongroom_degraded", "1 if a worker serves with a limitation, by reason.",
             ("reason",), registry=self.registry, multiprocess_mode="livemax",
         )  # fmt: skip
-        self._seen: dict[tuple[str, str, int], tuple[Any, Any]] = {}
+        self._seen: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
-    def _add_forwarding(self) -> None:
+    def _add_audit(self) -> None:
         from prometheus_client import Counter, Gauge
 
+        self.spool_bytes = Gauge(
+            "strongroom_audit_spool_bytes", "Reads on this host that are not in the database yet.",
+            registry=self.registry, multiprocess_mode="livesum",
+        )  # fmt: skip
         self.forward_waiting = Gauge(
             "strongroom_audit_forward_waiting", "Audit events that have not been forwarded.",
             registry=self.registry, multiprocess_mode="livemax",

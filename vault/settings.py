@@ -11,7 +11,7 @@ import math
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -120,10 +120,6 @@ class Settings:
         """The host name in `origin`."""
         return urlsplit(self.origin).hostname or ""
 
-    def with_changes(self, **changes: Any) -> Settings:
-        """Return a copy with some settings changed, as command-line flags do."""
-        return replace(self, **changes)
-
 
 SPOOL_LEAST_BYTES = 1024 * 1024
 BACKUP_KEEP_MOST_DAYS = 30
@@ -177,7 +173,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     given = _gather(environ)
     _add_credential(given, environ)
     data_dir = Path(given.pop("data_dir", "") or _default_data_dir(environ)).absolute()
-    values: dict[str, Any] = {
+    values: dict[str, Any] = {  # type: ignore[explicit-any]  # `_convert` gives each field its own type
         "data_dir": data_dir,
         "keyring": Path(given.pop("keyring", "") or _default_keyring(environ)).absolute(),
         "database_url": given.pop("database_url", "") or f"sqlite:///{data_dir / 'strongroom.db'}",
@@ -245,7 +241,7 @@ def read_secret_file(variable: str, path: str) -> str:
         raise SettingsError(f"{variable} names the file {path}, which cannot be read: {error}") from error
 
 
-def _convert(name: str, kind: str, text: str) -> Any:
+def _convert(name: str, kind: str, text: str) -> object:
     variable = PREFIX + name.upper()
     try:
         if kind == "int":
@@ -364,7 +360,7 @@ def _check_key_provider(settings: Settings) -> None:
         raise SettingsError("STRONGROOM_TRANSIT_TOKEN and its _FILE form are both set. Remove one.")
 
 
-def _check_number(name: str, value: Any) -> None:
+def _check_number(name: str, value: object) -> None:
     least = 0 if name in _MAY_BE_ZERO else 1
     if type(value) is int and value < least:
         raise SettingsError(f"{PREFIX}{name.upper()} must be at least {least}.")

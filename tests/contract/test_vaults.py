@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partialmethod
 from pathlib import Path
 from typing import Any
@@ -120,7 +121,7 @@ def test_a_vault_goes_on_when_another_provider_is_chosen_for_new_versions(
 ) -> None:
     vault = make_vault(tmp_path, database, **chosen)
     other = "awskms" if chosen["key_provider"] == "file" else "file"
-    reopened = open_vault(vault.settings.with_changes(key_provider=other))
+    reopened = open_vault(replace(vault.settings, key_provider=other))
     add_environment(reopened, add_person(reopened), "prod", A="1")
     close(vault, reopened)
 
@@ -168,7 +169,7 @@ def test_a_provider_that_is_not_set_up_makes_no_vault_and_says_what_is_missing(
 def test_the_wrong_passphrase_does_not_open_the_vault(tmp_path: Path, database: str) -> None:
     vault = make_vault(tmp_path, database, key_provider="passphrase", passphrase=PASSPHRASE)
     with pytest.raises(KeyringError, match="The passphrase does not open"):
-        open_vault(vault.settings.with_changes(passphrase="not the one at all"))
+        open_vault(replace(vault.settings, passphrase="not the one at all"))
     close(vault)
 
 

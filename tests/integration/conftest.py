@@ -79,11 +79,11 @@ def copied_vault(request: pytest.FixtureRequest, tmp_path: Path) -> Copy:
         keyring = tmp_path / f"keys-{kind}" / "master.json"
         keyring.parent.mkdir(mode=0o700, exist_ok=True)
         shutil.copy(template.settings.keyring, keyring)
-        own = template.settings.with_changes(data_dir=tmp_path / "data", keyring=keyring)
+        own = replace(template.settings, data_dir=tmp_path / "data", keyring=keyring)
         if kind == "sqlite":
             path = tmp_path / "strongroom.db"
             shutil.copyfile(template.path, path)
-            return own.with_changes(database_url=f"sqlite:///{path}")
+            return replace(own, database_url=f"sqlite:///{path}")
         request.getfixturevalue("postgres").ensure_running()
         _restore(template)
         return own

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -255,7 +256,7 @@ def test_a_list_of_erased_keys_is_older_by_its_counter_and_not_by_a_clock(
     addresses = ",".join(f"dir:{place}" for place in commands.places)
 
     def warnings() -> list[str]:
-        settings = vault.settings.with_changes(database_url=fresh_database("sqlite"))
+        settings = replace(vault.settings, database_url=fresh_database("sqlite"))
         archive = Archive(commands.places[0] / commands.archives()[0], opener)
         return restorer(settings).restore(HOST, archive, places_at(addresses), nobody).warnings
 

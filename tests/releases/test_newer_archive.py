@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,7 +58,7 @@ def _archive(kept: Kept, newer: Release, folder: Path) -> Archive:
 def test_a_newer_archive_is_restored_until_it_holds_what_is_not_known(
     kept: Kept, newer: Release, tmp_path: Path
 ) -> None:
-    found = kept.settings.with_changes(database_url=f"sqlite:///{tmp_path / 'restored.db'}")
+    found = replace(kept.settings, database_url=f"sqlite:///{tmp_path / 'restored.db'}")
     before = _archive(kept, newer, tmp_path / "before")
     done = restorer(found, kept.clock).restore(HOST, before, places_at(found.backup_to), nobody)
     assert (done.contents.head.schema, done.proof.faults) == (f"{NUMBER:04}", [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ def test_an_archive_by_a_release_older_than_the_schema_is_refused_and_restored_i
     unpacked_releases["0.1.1"].command(kept.env | {"STRONGROOM_BACKUP_TO": f"dir:{folder}"}, "backup", "create")
     (path,) = folder.glob("*.srb")
     archive = Archive(path, Opener(backup_key.read(kept.folder / "keys" / "backup.txt")))
-    found = kept.settings.with_changes(database_url=f"sqlite:///{tmp_path / 'restored.db'}")
+    found = replace(kept.settings, database_url=f"sqlite:///{tmp_path / 'restored.db'}")
     restore, places = restorer(found, kept.clock).restore, places_at(found.backup_to)
     with pytest.raises(BackupError, match=r"Release 0\.1\.1 made this archive .* schema 0003") as caught:
         restore(HOST, archive, places, nobody)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pyotp
@@ -166,7 +167,7 @@ def test_an_archive_is_restored_into_either_database(
     upgraded: Upgraded, kind: Kind, fresh_database: FreshDatabase
 ) -> None:
     kept = upgraded.kept
-    found = kept.settings.with_changes(database_url=fresh_database(kind, migrated=False))
+    found = replace(kept.settings, database_url=fresh_database(kind, migrated=False))
     done = restorer(found, upgraded.clock).restore(HOST, _archive(kept), places_at(found.backup_to), nobody)
     assert (done.proof.faults, done.warnings, done.is_locked) == ([], [], False)
     again = open_vault(found, upgraded.clock)

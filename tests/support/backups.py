@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def backed_up(vault: Services, tmp_path: Path, **changes: Any) -> Iterator[Servi
     for folder in folders:
         folder.mkdir(mode=0o700, exist_ok=True)
     given = {"backup_to": ",".join(f"dir:{folder}" for folder in folders), "backup_key": tmp_path / "keys" / "b.key"}
-    settings = vault.settings.with_changes(**{**given, **changes})
+    settings = replace(vault.settings, **{**given, **changes})
     if settings.backup_key is not None and not settings.backup_key.exists():
         backup_key.make(settings.backup_key)
     opened = open_vault(settings, vault.clock)
@@ -62,7 +63,7 @@ def archive(vault: Services, path: Path | None = None) -> Archive:
 
 def restored(vault: Services, url: str, path: Path | None = None, *, clock: Clock = now_us, **options: Any) -> Restored:
     """Restore an archive (the newest of the first place) into a database; the places are asked for their lists."""
-    settings = vault.settings.with_changes(database_url=url)
+    settings = replace(vault.settings, database_url=url)
     places = places_at(settings.backup_to)
     return restorer(settings, clock).restore(HOST, archive(vault, path), places, nobody, **options)
 
@@ -70,7 +71,7 @@ def restored(vault: Services, url: str, path: Path | None = None, *, clock: Cloc
 @contextmanager
 def opened_at(settings: Settings, url: str, clock: Clock = now_us) -> Iterator[Services]:
     """The vault in another database, with the same keyring."""
-    found = open_vault(settings.with_changes(database_url=url), clock)
+    found = open_vault(replace(settings, database_url=url), clock)
     try:
         yield found
     finally:

@@ -10,6 +10,7 @@ import copy
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -146,7 +147,7 @@ class KeyMachine(RuleBasedStateMachine):
             return
         for worker in self.workers:
             worker.leave()
-        self.settings = self.settings.with_changes(database_url=url)
+        self.settings = replace(self.settings, database_url=url)
         self.stored = {
             person: environments
             for person, environments in copy.deepcopy(self.stored_then).items()
@@ -276,4 +277,4 @@ def _with_backups(settings: Settings) -> Settings:
     place.mkdir(mode=0o700, parents=True)
     key = folder / "keys" / "backup.key"
     backup_key.make(key)
-    return settings.with_changes(backup_to=f"dir:{place}", backup_key=key)
+    return replace(settings, backup_to=f"dir:{place}", backup_key=key)

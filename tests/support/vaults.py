@@ -12,6 +12,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -60,7 +61,7 @@ def make_settings(tmp_path: Path, database_url: str, **changes: Any) -> settings
     # Two vaults in one test each get a keyring of their own.
     folder = tmp_path / f"keys-{secrets.token_hex(4)}"
     places = {"STRONGROOM_DATA_DIR": str(tmp_path / "data"), "STRONGROOM_KEYRING": str(folder / "master.json")}
-    return settings.load({**places, **floor, "STRONGROOM_DATABASE_URL": database_url}).with_changes(**changes)
+    return replace(settings.load({**places, **floor, "STRONGROOM_DATABASE_URL": database_url}), **changes)
 
 
 def make_vault(tmp_path: Path, database_url: str, *, clock: Clock = now_us, **changes: Any) -> Services:
@@ -75,7 +76,7 @@ def make_vault(tmp_path: Path, database_url: str, *, clock: Clock = now_us, **ch
 
 def reopened(vault: Services, clock: Clock = now_us, **changes: Any) -> Services:
     """The same vault as another worker sees it, perhaps with other settings: nothing cached, own connections."""
-    return open_vault(vault.settings.with_changes(**changes), clock)
+    return open_vault(replace(vault.settings, **changes), clock)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -144,7 +145,7 @@ def test_no_refusal_repeats_a_password() -> None:
 
 def test_settings_cannot_be_changed_but_copied() -> None:
     settings = load(HOME)
-    assert settings.with_changes(workers=7).workers == 7
+    assert replace(settings, workers=7).workers == 7
     with pytest.raises(dataclasses.FrozenInstanceError):
         settings.workers = 7  # type: ignore[misc]
     assert isinstance(settings, Settings)

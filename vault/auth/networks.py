@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from vault.errors import Forbidden
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
-def require_named_network(environ: Mapping[str, Any], address: str, networks: Iterable[Network]) -> None:
+def require_named_network(environ: Mapping[str, object], address: str, networks: Iterable[Network]) -> None:
     """Raise `Forbidden` for a call from elsewhere, and for one whose origin a stranger claims to know."""
     if environ.get("strongroom.forwarded_by_stranger"):
         raise Forbidden("This call came through a proxy that is not among STRONGROOM_TRUSTED_PROXIES.")

@@ -12,7 +12,6 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from vault.client.client import DEFAULT_URL
 from vault.errors import SettingsError
@@ -87,7 +86,7 @@ def _read(path: Path, known: frozenset[str]) -> dict[str, str]:
 
     try:
         owner = path.stat().st_uid
-        data: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         # A TOML error is a ValueError and names a line. It quotes at most one character.
         raise SettingsError(f"The file {path} cannot be read: {error}.") from error
@@ -100,13 +99,15 @@ def _read(path: Path, known: frozenset[str]) -> dict[str, str]:
             f"The file {path} contains a token. Project files must not contain tokens. "
             "Remove it, and revoke it if others could read it. Then use 'strongroom login' or STRONGROOM_TOKEN."
         )
+    found: dict[str, str] = {}
     for key, value in data.items():
         if key not in known:
             raise SettingsError(f"The file {path} has the unknown key '{key}'. Known keys: {', '.join(sorted(known))}.")
         if not isinstance(value, str):
             raise SettingsError(f"In the file {path}, {key} must be a text in quotes.")
-    if data.get("format", "table") not in ("table", "json", "yaml"):
+        found[key] = value
+    if found.get("format", "table") not in ("table", "json", "yaml"):
         raise SettingsError(f"In the file {path}, format must be table, json or yaml.")
-    if "ca_file" in data:
-        data["ca_file"] = str(path.parent / Path(data["ca_file"]).expanduser())
-    return data
+    if "ca_file" in found:
+        found["ca_file"] = str(path.parent / Path(found["ca_file"]).expanduser())
+    return found

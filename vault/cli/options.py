@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import ParamSpec, TypeVar
 
 import click
 
 from vault.cli.context import Cli
 
-F = TypeVar("F", bound=Callable[..., Any])
+P = ParamSpec("P")
+R = TypeVar("R")
 
 OUTPUT_FORMATS = ("table", "json", "yaml")
 
@@ -19,7 +20,7 @@ def _remember(context: click.Context, parameter: click.Parameter, value: str | N
         context.ensure_object(Cli).flags[parameter.name] = value
 
 
-def connection_options(function: F) -> F:
+def connection_options(function: Callable[P, R]) -> Callable[P, R]:
     """`--url` and `--ca-file`, before or after a command's name."""
     url = click.option("--url", metavar="URL", expose_value=False, callback=_remember, help="The server's address.")
     ca_file = click.option(
@@ -32,7 +33,7 @@ def connection_options(function: F) -> F:
     return url(ca_file(function))
 
 
-def format_option(function: F) -> F:
+def format_option(function: Callable[P, R]) -> Callable[P, R]:
     """`--format table|json|yaml`."""
     option = click.option(
         "--format",
@@ -44,13 +45,13 @@ def format_option(function: F) -> F:
     return option(function)
 
 
-def environment_option(function: F) -> F:
+def environment_option(function: Callable[P, R]) -> Callable[P, R]:
     """`-e NAME` only."""
     option = click.option("-e", "--env", "environment", metavar="NAME", help="The environment, by name or id.")
     return option(function)
 
 
-def set_options(function: F) -> F:
+def set_options(function: Callable[P, R]) -> Callable[P, R]:
     """`-e NAME` or `--globals`."""
     use_globals = click.option("--globals", "use_globals", is_flag=True, help="The globals instead of an environment.")
     return environment_option(use_globals(function))

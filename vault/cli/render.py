@@ -7,17 +7,20 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from vault.cli.context import Cli
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 _WIDE_COLUMNS = 10_000
 """In a pipe, nothing is cut or wrapped."""
 
 
-def print_rows(cli: Cli, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+def print_rows(cli: Cli, rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> None:
     """Print rows: all of their fields as JSON or YAML, `columns` of them as a table."""
     if cli.settings.format == "table":
         _print_table(rows, columns)
@@ -25,7 +28,7 @@ def print_rows(cli: Cli, rows: Sequence[Mapping[str, Any]], columns: Sequence[st
         print_data(cli, [dict(row) for row in rows])
 
 
-def print_data(cli: Cli, data: Any) -> None:
+def print_data(cli: Cli, data: object) -> None:
     """Print one value as YAML if that was requested, otherwise as JSON."""
     if cli.settings.format == "yaml":
         import yaml
@@ -35,12 +38,12 @@ def print_data(cli: Cli, data: Any) -> None:
         click.echo(json.dumps(_plain(data), ensure_ascii=False, indent=2))
 
 
-def as_row(answer: Any) -> dict[str, Any]:
+def as_row(answer: DataclassInstance) -> dict[str, object]:
     """Return the fields of an answer of the SDK."""
     return {item.name: getattr(answer, item.name) for item in dataclasses.fields(answer)}
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """Return a value that JSON and YAML can write."""
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
@@ -48,13 +51,13 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    if dataclasses.is_dataclass(value):
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return _plain(as_row(value))
     # Our enums are also `str`, which YAML would not write.
     return str(value) if isinstance(value, str) else value
 
 
-def _print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+def _print_table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> None:
     # Import here, because it takes longer than the rest of the command.
     from rich.console import Console
     from rich.table import Table
@@ -69,7 +72,7 @@ def _print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> N
     Console(file=sys.stdout, highlight=False, width=None if is_terminal else _WIDE_COLUMNS).print(table)
 
 
-def _cell(value: Any) -> str:
+def _cell(value: object) -> str:
     from vault.model.printable import shown
 
     if value is None or value == "":

@@ -77,7 +77,9 @@ class Root(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
-    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> NoReturn:  # type: ignore[override] # we always leave by exit code
+    def main(  # type: ignore[override, explicit-any]  # it always leaves by exit code; Click has `**extra: Any`
+        self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
+    ) -> NoReturn:
         """Run, and exit with 0, 1 or 2. An error is one sentence on stderr, never a traceback."""
         extra["standalone_mode"] = False
         try:
@@ -100,13 +102,15 @@ class Root(click.Group):
         sys.exit(code if isinstance(code, int) else 0)
 
 
-def load(place: str) -> Any:
+def load(place: str) -> object:
     """Return the object at `module:name`. Raises `CliError` if the server's libraries are not installed."""
     module_name, _, name = place.partition(":")
     try:
-        return getattr(import_module(module_name), name)
+        module = import_module(module_name)
     except ModuleNotFoundError as error:
         raise CliError(_missing(error)) from error
+    found: object = getattr(module, name)
+    return found
 
 
 def _missing(error: ModuleNotFoundError) -> str:

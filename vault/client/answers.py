@@ -5,49 +5,45 @@ Fields that a newer server adds are ignored. Fields that an older server does no
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import MISSING, Field, dataclass, field, fields
 from datetime import datetime
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self, overload
 
-from vault.errors import TransportError
+from vault.client.reading import (
+    not_ours,
+    read_flag,
+    read_list,
+    read_member,
+    read_number,
+    read_number_or_none,
+    read_object,
+    read_text,
+    read_text_map,
+    read_texts,
+    read_time,
+)
 from vault.model.environment import Variable, VariableType
+from vault.model.json_types import Json, JsonObject
 
 
 class _Answer:
     """Builds a dataclass from the JSON object with its fields."""
 
-    __dataclass_fields__: ClassVar[dict[str, Any]]
+    __dataclass_fields__: ClassVar[dict[str, Field[object]]]
 
     @classmethod
-    def from_json(cls, data: Any) -> Self:
-        """Read `data`. Raises `TransportError` if a field is missing or a time is not valid."""
-        try:
-            told = [item for item in fields(cls) if item.default is MISSING or item.name in data]
-            return cls(**{item.name: _convert(str(item.type), data[item.name]) for item in told})
-        except (KeyError, TypeError, ValueError) as error:
-            raise not_ours() from error
+    def from_json(cls, data: Json) -> Self:
+        """Read `data`. Raises `TransportError` if a field is missing or has a value of another type."""
+        found = read_object(data)
+        told = [item for item in fields(cls) if item.default is MISSING or item.name in found]
+        return cls(**{item.name: _convert(str(item.type), read_member(found, item.name)) for item in told})
 
 
-def _convert(kind: str, value: Any) -> Any:
-    if value is None:
+def _convert(kind: str, value: Json) -> object:
+    if value is None and kind.endswith(" | None"):
         return None
-    if kind.startswith("datetime"):
-        return datetime.fromisoformat(value)
-    if kind.startswith("tuple[Grant"):
-        return tuple(Grant.from_json(item) for item in value)
-    if kind.startswith("tuple[Remains"):
-        return tuple(Remains.from_json(item) for item in value)
-    if kind.startswith("tuple"):
-        return tuple(value)
-    if kind == "User":
-        return User.from_json(value)
-    return value
-
-
-def not_ours() -> TransportError:
-    """Return the error for an answer that a Strongroom server would not give."""
-    return TransportError("The answer does not come from a Strongroom server. Is the address right?")
+    return _READERS[kind.removesuffix(" | None")](value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,21 +142,22 @@ class Grant:
     globals: bool = False
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Grant:
+    def from_json(cls, data: Json) -> Grant:
         """Read a grant from the server's JSON."""
+        found = read_object(data)
+        environment_id, path = found.get("environment_id"), found.get("path")
         return cls(
-            tuple(data["permissions"]),
-            environment_id=data.get("environment_id"),
-            path=data.get("path"),
-            globals=bool(data.get("globals", False)),
+            read_texts(read_member(found, "permissions")),
+            environment_id=None if environment_id is None else read_text(environment_id),
+            path=None if path is None else read_text(path),
+            globals=bool(found.get("globals", False)),
         )
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> JsonObject:
         """Return the grant as JSON for the server, without the fields that are not set."""
-        shown: dict[str, Any] = {"permissions": list(self.permissions)}
-        for name in ("environment", "environment_id", "path"):
-            if getattr(self, name) is not None:
-                shown[name] = getattr(self, name)
+        places = {"environment": self.environment, "environment_id": self.environment_id, "path": self.path}
+        shown: JsonObject = {"permissions": list(self.permissions)}
+        shown |= {name: place for name, place in places.items() if place is not None}
         return shown | ({"globals": True} if self.globals else {})
 
 
@@ -191,11 +188,9 @@ class NewToken(_Answer):
     secret: str = field(repr=False)
 
     @classmethod
-    def from_json(cls, data: Any) -> NewToken:
+    def from_json(cls, data: Json) -> NewToken:
         """Read a token whose secret is a separate field."""
-        if not isinstance(data, dict) or not isinstance(data.get("secret"), str):
-            raise not_ours()
-        return cls(Token.from_json(data), data["secret"])
+        return cls(Token.from_json(data), read_text(read_member(data, "secret")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,16 +205,6 @@ class Revision(_Answer):
     destroyed: bool
     variables: tuple[Variable, ...] | None = None
 
-    @classmethod
-    def from_json(cls, data: Any) -> Revision:
-        """Read a revision, with its variables if the answer has them."""
-        try:
-            variables = None if data.get("variables") is None else read_variables(data["variables"])
-            known = {item.name: _convert(str(item.type), data[item.name]) for item in fields(cls)[:-1]}
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise not_ours() from error
-        return cls(**known, variables=variables)
-
 
 @dataclass(frozen=True, slots=True)
 class Variables(Sequence[Variable]):
@@ -229,7 +214,13 @@ class Variables(Sequence[Variable]):
     revision: int | None
     etag: str
 
-    def __getitem__(self, index: Any) -> Any:
+    @overload
+    def __getitem__(self, index: int) -> Variable: ...
+
+    @overload
+    def __getitem__(self, index: slice[int | None, int | None, int | None]) -> tuple[Variable, ...]: ...
+
+    def __getitem__(self, index: int | slice[int | None, int | None, int | None]) -> Variable | tuple[Variable, ...]:
         return self.items[index]
 
     def __len__(self) -> int:
@@ -246,13 +237,15 @@ class Change:
     after: Variable | None
 
     @classmethod
-    def from_json(cls, data: Any) -> Change:
+    def from_json(cls, data: Json) -> Change:
         """Read one entry of a diff."""
-        try:
-            sides = [None if data[side] is None else read_variable(data[side]) for side in ("before", "after")]
-            return cls(data["name"], data["kind"], *sides)
-        except (KeyError, TypeError) as error:
-            raise not_ours() from error
+        before, after = read_member(data, "before"), read_member(data, "after")
+        return cls(
+            read_text(read_member(data, "name")),
+            read_text(read_member(data, "kind")),
+            None if before is None else read_variable(before),
+            None if after is None else read_variable(after),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,13 +260,12 @@ class ImportPlan(_Answer):
     warnings: tuple[str, ...]
 
     @classmethod
-    def from_json(cls, data: Any) -> ImportPlan:
+    def from_json(cls, data: Json) -> ImportPlan:
         """Read the answer of an import. Its plan is a nested object."""
-        try:
-            plan = {name: tuple(data["plan"][name]) for name in ("added", "changed", "removed", "unchanged")}
-            return cls(**plan, revision=data["revision"], warnings=tuple(data["warnings"]))
-        except (KeyError, TypeError) as error:
-            raise not_ours() from error
+        plan = read_member(data, "plan")
+        lists = {name: read_texts(read_member(plan, name)) for name in ("added", "changed", "removed", "unchanged")}
+        warnings = read_texts(read_member(data, "warnings"))
+        return cls(**lists, revision=read_number_or_none(read_member(data, "revision")), warnings=warnings)
 
 
 class Values(Mapping[str, str]):
@@ -290,12 +282,13 @@ class Values(Mapping[str, str]):
         self.revision = revision
 
     @classmethod
-    def from_json(cls, data: Any) -> Values:
+    def from_json(cls, data: Json) -> Values:
         """Read the answer of a `values` call."""
-        try:
-            return cls(data["values"], warnings=data["warnings"], revision=data["revision"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise not_ours() from error
+        return cls(
+            read_text_map(read_member(data, "values")),
+            warnings=read_texts(read_member(data, "warnings")),
+            revision=read_number_or_none(read_member(data, "revision")),
+        )
 
     def only(self, names: Sequence[str]) -> Values:
         """Return the same values, with only these names."""
@@ -315,29 +308,28 @@ class Values(Mapping[str, str]):
         return f"Values(names={list(self._values)!r}, revision={self.revision!r})"
 
 
-def read_variable(data: Any) -> Variable:
+def read_variable(data: Json) -> Variable:
     """Read one variable from its JSON. Raises `TransportError` if it is not one."""
     try:
-        return Variable(
-            data["name"],
-            data["value"],
-            VariableType(data["type"]),
-            data["enabled"],
-            data["literal"],
-            data["description"],
-        )
-    except (KeyError, TypeError, ValueError) as error:
+        kind = VariableType(read_text(read_member(data, "type")))
+    except ValueError as error:
         raise not_ours() from error
+    return Variable(
+        read_text(read_member(data, "name")),
+        read_text(read_member(data, "value")),
+        kind,
+        read_flag(read_member(data, "enabled")),
+        read_flag(read_member(data, "literal")),
+        read_text(read_member(data, "description")),
+    )
 
 
-def read_variables(data: Any) -> tuple[Variable, ...]:
+def read_variables(data: Json) -> tuple[Variable, ...]:
     """Read a list of variables from its JSON."""
-    if not isinstance(data, list):
-        raise not_ours()
-    return tuple(read_variable(item) for item in data)
+    return tuple(read_variable(item) for item in read_list(data))
 
 
-def variable_as_json(variable: Variable) -> dict[str, Any]:
+def variable_as_json(variable: Variable) -> JsonObject:
     """Return a variable as JSON, for the server and for the command's output."""
     return {
         "name": variable.name,
@@ -347,3 +339,18 @@ def variable_as_json(variable: Variable) -> dict[str, Any]:
         "literal": variable.literal,
         "description": variable.description,
     }
+
+
+_READERS: dict[str, Callable[[Json], object]] = {
+    "str": read_text,
+    "int": read_number,
+    "bool": read_flag,
+    "datetime": read_time,
+    "User": User.from_json,
+    "Mapping[str, str]": read_text_map,
+    "tuple[str, ...]": read_texts,
+    "tuple[Grant, ...]": lambda data: tuple(Grant.from_json(item) for item in read_list(data)),
+    "tuple[Remains, ...]": lambda data: tuple(Remains.from_json(item) for item in read_list(data)),
+    "tuple[Variable, ...]": read_variables,
+}
+"""How a field of each type is read."""

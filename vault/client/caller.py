@@ -9,14 +9,15 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar, cast
+from typing import TypedDict, TypeVar, Unpack, cast
 from urllib.parse import quote, urlencode
 
 from vault import __version__
-from vault.client.answers import not_ours
 from vault.client.problems import error_from, retry_after_seconds
+from vault.client.reading import not_ours, read_list, read_member, read_object, read_text
 from vault.client.transport import ConnectionLost, Request, Response, Transport, Unreachable
 from vault.errors import InvalidInput, NotFound, SettingsError, StrongroomError, TransportError
+from vault.model.json_types import Json
 
 T = TypeVar("T")
 
@@ -31,6 +32,18 @@ _RETRIED_STATUS = frozenset({429, 502, 503, 504})
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 
 
+Body = Mapping[str, object] | None
+"""What is sent as JSON: an object, or nothing."""
+
+
+class Options(TypedDict, total=False):
+    """The arguments of `Caller.send` besides method, path and body."""
+
+    query: Mapping[str, str] | None
+    headers: Mapping[str, str] | None
+    is_login: bool
+
+
 class Caller:
     """Makes calls over `transport` with `token`. Thread-safe.
 
@@ -43,7 +56,7 @@ class Caller:
         self.transport = transport
         self._token = ""
         self._lock = threading.Lock()
-        self._cache: OrderedDict[str, tuple[str, Any]] = OrderedDict()
+        self._cache: OrderedDict[str, tuple[str, object]] = OrderedDict()
         self._ids: dict[str, str] = {}
         self.use_token(token)
 
@@ -60,7 +73,7 @@ class Caller:
         self,
         method: str,
         path: str,
-        body: Any = None,
+        body: Body = None,
         *,
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
@@ -87,11 +100,13 @@ class Caller:
                 raise refusal
             pauses.take_or_raise(refusal, retry_after_seconds(response))
 
-    def send_json(self, method: str, path: str, body: Any = None, **options: Any) -> Any:
+    def send_json(self, method: str, path: str, body: Body = None, **options: Unpack[Options]) -> Json:
         """Like `send`, but return the JSON of the answer."""
         return read_json(self.send(method, path, body, **options))
 
-    def send_to(self, environment: str | None, method: str, suffix: str, body: Any = None, **options: Any) -> Response:
+    def send_to(
+        self, environment: str | None, method: str, suffix: str, body: Body = None, **options: Unpack[Options]
+    ) -> Response:
         """Like `send`, for a path below an environment, given by name or id, or below the globals if it is None."""
         if environment is None:
             return self.send(method, "/globals" + suffix, body, **options)
@@ -109,13 +124,13 @@ class Caller:
     def find_id(self, name: str) -> str:
         """Return the id of the environment `name`: a name with `/` cannot be part of an address."""
         for item in self.pages("/environments", {"name": name}):
-            if isinstance(item, dict) and item.get("name") == name:
-                self._ids[name] = str(item["id"])
+            if read_object(item).get("name") == name:
+                self._ids[name] = read_text(read_member(item, "id"))
                 return self._ids[name]
         raise NotFound()
 
     def read_cached(
-        self, environment: str | None, suffix: str, read: Callable[[Any], T], query: Mapping[str, str]
+        self, environment: str | None, suffix: str, read: Callable[[Json], T], query: Mapping[str, str]
     ) -> T:
         """Make a GET whose answer is cached, and returned again while the server confirms that it is unchanged."""
         key = json.dumps([environment, suffix, query])
@@ -132,19 +147,17 @@ class Caller:
         self._keep(key, response.headers.get("etag"), answer, token)
         return answer
 
-    def pages(self, path: str, query: Mapping[str, str] | None = None) -> Iterator[Any]:
+    def pages(self, path: str, query: Mapping[str, str] | None = None) -> Iterator[Json]:
         """Yield the items of a list, page after page."""
         asked = {**(query or {}), "limit": str(_PAGE_SIZE)}
         while True:
-            page = self.send_json("GET", path, query=asked)
-            if not isinstance(page, dict) or not isinstance(page.get("items"), list):
-                raise not_ours()
-            yield from page["items"]
+            page = read_object(self.send_json("GET", path, query=asked))
+            yield from read_list(read_member(page, "items"))
             if not page.get("next"):
                 return
             asked["cursor"] = str(page["next"])
 
-    def _build(self, method: str, path: str, body: Any, headers: Mapping[str, str], is_login: bool) -> Request:
+    def _build(self, method: str, path: str, body: Body, headers: Mapping[str, str], is_login: bool) -> Request:
         sent = {
             "Accept": "application/json, application/problem+json, */*",
             "User-Agent": f"strongroom-python/{__version__}",
@@ -159,7 +172,7 @@ class Caller:
             sent["Content-Type"] = "application/json"
         return Request(method, path, {**sent, **headers}, data)
 
-    def _keep(self, key: str, etag: str | None, answer: Any, token: str) -> None:
+    def _keep(self, key: str, etag: str | None, answer: object, token: str) -> None:
         with self._lock:
             # The new token must not get an answer that was given to the old one.
             if etag is None or token != self._token:
@@ -195,12 +208,13 @@ def _may_repeat(error: TransportError, is_login: bool) -> bool:
     return isinstance(error, Unreachable) or (isinstance(error, ConnectionLost) and not is_login)
 
 
-def read_json(response: Response) -> Any:
+def read_json(response: Response) -> Json:
     """Return the JSON of an answer. Raises `TransportError` if it is not JSON."""
     try:
-        return json.loads(response.body)
+        found: Json = json.loads(response.body)
     except (ValueError, RecursionError) as error:
         raise not_ours() from error
+    return found
 
 
 def segment(name: str) -> str:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from vault.client.answers import ErasureReport, ImportPlan, NewSession, User, Values
 from vault.client.caller import Caller, segment
@@ -14,6 +14,7 @@ from vault.client.groups import Environments, Sessions, Tokens
 from vault.client.sets import VariableSet
 from vault.client.transport import READ_TIMEOUT_SECONDS, HttpsTransport, Transport
 from vault.errors import SettingsError
+from vault.model.json_types import Json, JsonObject
 
 DEFAULT_URL = "https://localhost:8443"
 
@@ -116,7 +117,7 @@ class Client:
         return self._adopt("/sessions", {"username": username, "password": password})
 
     def complete_login(
-        self, challenge_id: str, *, code: str = "", recovery_code: str = "", passkey: Mapping[str, Any] | None = None
+        self, challenge_id: str, *, code: str = "", recovery_code: str = "", passkey: Mapping[str, Json] | None = None
     ) -> NewSession:
         """Continue a login that needs a second factor. Give one factor. Raises `BadSecondFactor`."""
         proof = _proof(code, recovery_code, passkey)
@@ -130,7 +131,7 @@ class Client:
         return self._adopt("/sessions/step-up", {"password": password})
 
     def complete_step_up(
-        self, challenge_id: str, *, code: str = "", recovery_code: str = "", passkey: Mapping[str, Any] | None = None
+        self, challenge_id: str, *, code: str = "", recovery_code: str = "", passkey: Mapping[str, Json] | None = None
     ) -> NewSession:
         """Continue a step-up, as `complete_login` does for a login."""
         proof = _proof(code, recovery_code, passkey)
@@ -159,14 +160,14 @@ class Client:
         """
         return ErasureReport.from_json(self._caller.send_json("DELETE", "/me", {"password": password}, is_login=True))
 
-    def _adopt(self, path: str, body: Mapping[str, Any]) -> NewSession:
+    def _adopt(self, path: str, body: JsonObject) -> NewSession:
         session = NewSession.from_json(self._caller.send_json("POST", path, body, is_login=True))
         self._caller.use_token(session.secret)
         return session
 
 
-def _proof(code: str, recovery_code: str, passkey: Mapping[str, Any] | None) -> dict[str, Any]:
-    given = {"code": code, "recovery_code": recovery_code, "passkey": passkey}
+def _proof(code: str, recovery_code: str, passkey: Mapping[str, Json] | None) -> JsonObject:
+    given: JsonObject = {"code": code, "recovery_code": recovery_code, "passkey": passkey}
     return {name: value for name, value in given.items() if value}
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Unpack
 
 from vault.client.answers import Environment, Grant, NewToken, Session, Token, variable_as_json
+from vault.client.attributes import EnvironmentChange, NewEnvironmentAttributes
 from vault.client.caller import Caller, read_json, segment
 from vault.errors import NotFound
 from vault.model.environment import Variable
+from vault.model.json_types import JsonObject
 
 
 class Environments:
@@ -28,15 +30,15 @@ class Environments:
         """Return one environment. Raises `NotFound`, also if the caller has no right to it."""
         return Environment.from_json(read_json(self._caller.send_to(environment, "GET", "")))
 
-    def create(self, name: str, *, variables: Iterable[Variable] = (), **attributes: Any) -> Environment:
+    def create(
+        self, name: str, *, variables: Iterable[Variable] = (), **attributes: Unpack[NewEnvironmentAttributes]
+    ) -> Environment:
         """Create an environment. `attributes` are `description` and `max_versions`. Raises `NameTaken`."""
-        body = {"name": name, **attributes}
         held = [variable_as_json(variable) for variable in variables]
-        if held:
-            body["variables"] = held
+        body = {"name": name, **attributes} | ({"variables": held} if held else {})
         return Environment.from_json(self._caller.send_json("POST", "/environments", body))
 
-    def update(self, environment: str, **attributes: Any) -> Environment:
+    def update(self, environment: str, **attributes: Unpack[EnvironmentChange]) -> Environment:
         """Change any of `name`, `description`, `max_versions`, `cas_required`, `delete_version_after_seconds`."""
         return Environment.from_json(read_json(self._caller.send_to(environment, "PATCH", "", attributes)))
 
@@ -96,7 +98,7 @@ class Tokens:
         metadata: Mapping[str, str] | None = None,
     ) -> NewToken:
         """Create a token. Its secret is only in this answer. The server chooses values for arguments that are None."""
-        body: dict[str, Any] = {
+        body: JsonObject = {
             "ttl_seconds": ttl_seconds,
             "max_ttl_seconds": max_ttl_seconds,
             "renewable": renewable,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
 
 from vault import errors
 from vault.client.transport import Request, Response
+from vault.model.json_types import Json
 
 RETRY_AFTER_MAX_SECONDS = 3600
 _DIGITS_READ = 20
@@ -31,18 +31,18 @@ def retry_after_seconds(response: Response) -> int | None:
     return min(int(text), RETRY_AFTER_MAX_SECONDS) if len(text) < _DIGITS_READ else RETRY_AFTER_MAX_SECONDS
 
 
-def _problem_in(response: Response) -> dict[str, Any] | None:
+def _problem_in(response: Response) -> Mapping[str, Json] | None:
     if response.headers.get("content-type", "").partition(";")[0].strip() != "application/problem+json":
         return None
     try:
-        problem = json.loads(response.body)
+        problem: Json = json.loads(response.body)
     except (ValueError, RecursionError):
         return None
     return problem if isinstance(problem, dict) and isinstance(problem.get("code"), str) else None
 
 
-def _build(response: Response, problem: dict[str, Any]) -> errors.StrongroomError:
-    kind = _BY_CODE.get(problem["code"]) or _BY_STATUS.get(response.status, errors.ServerError)
+def _build(response: Response, problem: Mapping[str, Json]) -> errors.StrongroomError:
+    kind = _BY_CODE.get(str(problem["code"])) or _BY_STATUS.get(response.status, errors.ServerError)
     detail = problem.get("detail") or problem.get("title")
     sentence = detail if isinstance(detail, str) else None
     if issubclass(kind, errors.ServerError):
@@ -58,13 +58,14 @@ def _build(response: Response, problem: dict[str, Any]) -> errors.StrongroomErro
     return kind(sentence)
 
 
-def _second_factor(sentence: str | None, challenge: Any) -> errors.SecondFactorRequired:
-    if not isinstance(challenge, dict) or not isinstance(challenge.get("id"), str):
+def _second_factor(sentence: str | None, challenge: Json) -> errors.SecondFactorRequired:
+    challenge_id = challenge.get("id") if isinstance(challenge, dict) else None
+    if not isinstance(challenge, dict) or not isinstance(challenge_id, str):
         return errors.SecondFactorRequired(sentence)
     kinds, passkey = challenge.get("kinds"), challenge.get("passkey")
     return errors.SecondFactorRequired(
         sentence,
-        challenge_id=challenge["id"],
+        challenge_id=challenge_id,
         kinds=tuple(map(str, kinds)) if isinstance(kinds, list) else (),
         passkey=passkey if isinstance(passkey, dict) else None,
     )

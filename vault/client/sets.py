@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 from urllib.parse import quote
 
 from vault.client.answers import (
@@ -11,12 +11,21 @@ from vault.client.answers import (
     Revision,
     Values,
     Variables,
-    not_ours,
     read_variable,
     read_variables,
     variable_as_json,
 )
-from vault.client.caller import Caller, read_json, segment
+from vault.client.attributes import VariableAttributes, VariableChange
+from vault.client.caller import Body, Caller, Options, read_json, segment
+from vault.client.reading import (
+    not_ours,
+    read_list,
+    read_member,
+    read_number,
+    read_number_or_none,
+    read_object,
+    read_texts,
+)
 from vault.client.transport import Response
 from vault.errors import NotFound
 from vault.model.environment import Variable
@@ -55,10 +64,8 @@ class VariableSet:
         """Return all variables with their attributes, as stored, in order."""
         response = self._send("GET", "/variables")
         data = read_json(response)
-        try:
-            return Variables(read_variables(data["variables"]), data["revision"], response.headers.get("etag", ""))
-        except (KeyError, TypeError) as error:
-            raise not_ours() from error
+        revision = read_number_or_none(read_member(data, "revision"))
+        return Variables(read_variables(read_member(data, "variables")), revision, response.headers.get("etag", ""))
 
     def variable(self, name: str) -> Variable:
         """Return one variable. Raises `NotFound`."""
@@ -69,9 +76,10 @@ class VariableSet:
                 return variable
         raise NotFound(f"There is no variable {name} here.")
 
-    def set(self, name: str, value: str, **attributes: Any) -> int:
+    def set(self, name: str, value: str, **attributes: Unpack[VariableAttributes]) -> int:
         """Set one value, and those of `type`, `enabled`, `literal` and `description` that are given."""
-        return self.patch({name: {"value": value, **attributes}})
+        change: VariableChange = {"value": value, **attributes}
+        return self.patch({name: change})
 
     def unset(self, name: str) -> int:
         """Remove one variable. Raises `NotFound`."""
@@ -80,7 +88,7 @@ class VariableSet:
         self.variable(name)
         return self.patch({name: None})
 
-    def patch(self, changes: Mapping[str, str | Mapping[str, Any] | None], *, etag: str | None = None) -> int:
+    def patch(self, changes: Mapping[str, str | VariableChange | None], *, etag: str | None = None) -> int:
         """Change several variables in one revision: text or attributes set one, None removes one.
 
         With `etag`, raises `PreconditionFailed` if the set was changed in the meantime.
@@ -102,10 +110,8 @@ class VariableSet:
         found = []
         query: dict[str, str] = {"limit": str(min(at_most or 200, 200))}
         while True:
-            page = read_json(self._send("GET", "/revisions", query=query))
-            if not isinstance(page, dict) or not isinstance(page.get("items"), list):
-                raise not_ours()
-            found += [Revision.from_json(item) for item in page["items"]]
+            page = read_object(read_json(self._send("GET", "/revisions", query=query)))
+            found += [Revision.from_json(item) for item in read_list(read_member(page, "items"))]
             if not page.get("next") or (at_most is not None and len(found) >= at_most):
                 return found[:at_most]
             query["cursor"] = str(page["next"])
@@ -118,9 +124,7 @@ class VariableSet:
         """Return what `number` changed since the previous revision, or since `against` (0: since the empty set)."""
         query = {} if against is None else {"against": str(against)}
         data = read_json(self._send("GET", f"/revisions/{number}/diff", query=query))
-        if not isinstance(data, dict) or not isinstance(data.get("changes"), list):
-            raise not_ours()
-        return [Change.from_json(item) for item in data["changes"]]
+        return [Change.from_json(item) for item in read_list(read_member(data, "changes"))]
 
     def rollback(self, number: int) -> int:
         """Make a new revision with the variables of `number`."""
@@ -132,14 +136,14 @@ class VariableSet:
         Variables that the format cannot express are left out with a warning. `strict` raises `FormatError` instead.
         """
         query = {"format": format} | ({"strict": "true"} if strict else {})
-        return _read_text(self._send("GET", "/export", query=query))
+        return _read_rendered(self._send("GET", "/export", query=query))
 
     def render(self, format: str, *, resolve: bool = True, globals: bool = True, strict: bool = False) -> Rendered:
         """Return the `values` as text. `strict` works as in `export`, and also refuses unresolved references."""
         query = {"format": format, "resolve": str(resolve).lower(), "globals": str(globals).lower()}
-        return _read_text(self._send("GET", "/values", query=query | ({"strict": "true"} if strict else {})))
+        return _read_rendered(self._send("GET", "/values", query=query | ({"strict": "true"} if strict else {})))
 
-    def _send(self, method: str, suffix: str, body: Any = None, **options: Any) -> Response:
+    def _send(self, method: str, suffix: str, body: Body = None, **options: Unpack[Options]) -> Response:
         return self._caller.send_to(self._environment, method, suffix, body, **options)
 
 
@@ -155,19 +159,16 @@ def _fits_address(name: str) -> bool:
 
 
 def _revision(response: Response) -> int:
-    data = read_json(response)
-    if not isinstance(data, dict) or not isinstance(data.get("revision"), int):
-        raise not_ours()
-    return int(data["revision"])
+    return read_number(read_member(read_json(response), "revision"))
 
 
-def _read_text(response: Response) -> Rendered:
+def _read_rendered(response: Response) -> Rendered:
     import json
 
     from vault.formats import Rendered
 
     try:
         warnings = json.loads(response.headers.get("x-strongroom-warnings", "[]"))
-        return Rendered(response.body.decode(), tuple(map(str, warnings)))
-    except (ValueError, TypeError) as error:
+        return Rendered(response.body.decode(), read_texts(warnings))
+    except ValueError as error:
         raise not_ours() from error

@@ -11,12 +11,15 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote, urlsplit
 
 from vault.errors import SettingsError, TransportError
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 READ_TIMEOUT_SECONDS = 30.0
@@ -312,7 +315,7 @@ def explain_certificate(verify_code: int, verify_message: str, url: str, host: s
 class WsgiTransport:
     """Calls a WSGI app in this process without a socket, for tests of an app and of programs that use this SDK."""
 
-    def __init__(self, app: Any, *, remote_address: str = "127.0.0.1") -> None:
+    def __init__(self, app: WSGIApplication, *, remote_address: str = "127.0.0.1") -> None:
         self._app = app
         self._remote_address = remote_address
 
@@ -320,11 +323,13 @@ class WsgiTransport:
         """Return the app's whole answer."""
         started: list[tuple[str, list[tuple[str, str]]]] = []
 
-        def start_response(status: str, headers: list[tuple[str, str]], _exc_info: Any = None) -> Any:
+        def start_response(
+            status: str, headers: list[tuple[str, str]], _exc_info: object = None
+        ) -> Callable[[bytes], object]:
             started.append((status, headers))
             return lambda _data: None
 
-        chunks: Iterable[bytes] = self._app(self._environ(request), start_response)
+        chunks = self._app(self._environ(request), start_response)
         try:
             body = b"".join(chunks)
         finally:
@@ -337,10 +342,10 @@ class WsgiTransport:
     def close(self) -> None:
         """Does nothing."""
 
-    def _environ(self, request: Request) -> dict[str, Any]:
+    def _environ(self, request: Request) -> WSGIEnvironment:
         path, _, query = request.path.partition("?")
         body = request.body or b""
-        environ = {
+        environ: WSGIEnvironment = {
             "REQUEST_METHOD": request.method,
             "SCRIPT_NAME": "",
             # PEP 3333: the decoded path, each byte as one Latin-1 character.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Protocol, TypedDict
 
 from vault.errors import BadJson, FormatError, InvalidInput, TooLarge
-from vault.model.environment import VARIABLES_MOST, EnvironmentKind, Variable, check_variable_name
+from vault.model.environment import VARIABLES_MOST, EnvironmentKind, Variable, VariableType, check_variable_name
 from vault.model.printable import shown
 from vault.model.strict_json import is_encodable
 
@@ -29,6 +29,15 @@ class Source:
 UNNAMED = Source()
 
 
+class Stated(TypedDict, total=False):
+    """What a file states of one variable: the attributes of `Variable` by their names."""
+
+    value: str
+    type: VariableType
+    enabled: bool
+    description: str
+
+
 @dataclass(frozen=True, slots=True)
 class ParsedFile:
     """What a text held, in its order, and a sentence for each thing that its author may not have meant.
@@ -37,7 +46,7 @@ class ParsedFile:
     the file into variables that exist keeps theirs for the rest.
     """
 
-    stated: Mapping[str, Mapping[str, Any]] = field(repr=False)
+    stated: Mapping[str, Stated] = field(repr=False)
     warnings: tuple[str, ...] = ()
 
     @property
@@ -97,7 +106,7 @@ class Collector:
 
     def __init__(self) -> None:
         self._places: dict[str, str] = {}
-        self._stated: dict[str, dict[str, Any]] = {}
+        self._stated: dict[str, Stated] = {}
         self._count = 0
         self.warnings: list[str] = []
 
@@ -105,14 +114,15 @@ class Collector:
         """Take a name and its value: what stands in a file of such lines is enabled. Raises `FormatError`."""
         self.state(name, {"value": value, "enabled": True}, place)
 
-    def state(self, name: str, attributes: dict[str, Any], place: str) -> None:
+    def state(self, name: str, attributes: Stated, place: str) -> None:
         """Take what a file states of one variable. Raises `FormatError` if it could never be stored, `TooLarge`."""
         name = checked_name(name, place)
         self._count += 1
         if self._count > VARIABLES_MOST:
             raise too_many()
-        for what in ("value", "description"):
-            if not is_encodable(attributes.get(what, "")):
+        texts = {"value": attributes.get("value", ""), "description": attributes.get("description", "")}
+        for what, text in texts.items():
+            if not is_encodable(text):
                 raise error_at(place, f"the {what} of {shown(name)} holds half a surrogate pair, which is not text")
         if name in self._places:
             self.warnings.append(f"{shown(name)} stands on {self._places[name]} and again on {place}; the last wins.")

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import NoReturn
 
 from vault.errors import BadJson, FormatError, TooLarge
 from vault.formats.base import BYTE_ORDER_MARK, UNNAMED, Collector, ParsedFile, Rendered, Source, json_refusal, writable
 from vault.model import json_scan
 from vault.model.budgets import FILE_ITEMS_MOST
 from vault.model.environment import Variable
+from vault.model.json_types import Json
 from vault.model.printable import shown
 
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -55,7 +56,7 @@ def _check_size(text: str) -> None:
         raise json_refusal(error) from None
 
 
-def _members(text: str) -> Iterator[tuple[str, Any, str, int]]:
+def _members(text: str) -> Iterator[tuple[str, Json, str, int]]:
     """Each member as (name, value, the value's text, line). Values are read by `json`; only the outermost object
     is walked here, which is what tells lines, keeps numbers as written, and sees a name that stands twice."""
     position = _expect(text, _skip(text, 0), "{", "a JSON object is expected")
@@ -77,7 +78,7 @@ def _members(text: str) -> Iterator[tuple[str, Any, str, int]]:
         position = _expect(text, position, ",", "a comma or the closing brace is expected")
 
 
-def _decode(text: str, position: int) -> tuple[Any, int]:
+def _decode(text: str, position: int) -> tuple[Json, int]:
     try:
         return _DECODER.raw_decode(text, position)
     except json.JSONDecodeError as error:
@@ -85,7 +86,7 @@ def _decode(text: str, position: int) -> tuple[Any, int]:
         raise _error(text, max(error.pos, position), "this is not JSON") from None
 
 
-def _refuse(_text: str) -> Any:
+def _refuse(_text: str) -> NoReturn:
     raise json.JSONDecodeError("NaN and Infinity are not JSON", "", 0)
 
 

@@ -15,7 +15,7 @@ import re
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from vault import __version__
 from vault.errors import BadJson, FormatError, TooLarge
@@ -26,6 +26,7 @@ from vault.formats.base import (
     ParsedFile,
     Rendered,
     Source,
+    Stated,
     checked_name,
     error_at,
     json_refusal,
@@ -35,7 +36,9 @@ from vault.formats.base import (
 from vault.model import strict_json
 from vault.model.budgets import FILE_ITEMS_MOST
 from vault.model.environment import VARIABLES_MOST, EnvironmentKind, Variable, VariableType
+from vault.model.json_types import JsonObject
 from vault.model.printable import shown
+from vault.model.strict_json import WrittenJson
 
 # Anything else (`any`, `text`, `string`, nothing) states no type: newman flattens `secret` to `any`.
 _STATED_TYPES = {"default": VariableType.DEFAULT, "secret": VariableType.SECRET}
@@ -86,8 +89,8 @@ class PostmanFormat:
         }
         return Rendered(json.dumps(content, ensure_ascii=False, indent=2) + "\n", tuple(warnings))
 
-    def _value(self, variable: Variable) -> dict[str, Any]:
-        value = {
+    def _value(self, variable: Variable) -> JsonObject:
+        value: JsonObject = {
             "key": variable.name,
             "value": variable.text,
             "type": str(variable.type),
@@ -105,7 +108,7 @@ class _Entry(NamedTuple):
     """One element of `values`: what it states of the variable of that name."""
 
     name: str
-    stated: dict[str, Any]
+    stated: Stated
     place: str
 
     @property
@@ -145,7 +148,7 @@ def _entries(text: str, warnings: list[str]) -> Iterator[_Entry]:
             raise error_at(place, "its key is not a text")
 
 
-def _list_of(content: Any) -> list[Any]:
+def _list_of(content: WrittenJson) -> Sequence[WrittenJson]:
     """The array of variables, wherever this file has it."""
     if isinstance(content, dict) and "values" not in content:
         content = next((content[word] for word in ("environment", "globals") if word in content), content)
@@ -157,12 +160,13 @@ def _list_of(content: Any) -> list[Any]:
     raise FormatError("This is no Postman environment or globals file: it has no array of values.")
 
 
-def _stated(raw: Mapping[str, Any], name: str, place: str, warnings: list[str]) -> dict[str, Any]:
-    stated: dict[str, Any] = {}
+def _stated(raw: Mapping[str, WrittenJson], name: str, place: str, warnings: list[str]) -> Stated:
+    stated: Stated = {}
     if "value" in raw:
         # Numbers as they were written, null as "null": what Postman makes of them where it can.
-        stated["value"] = raw["value"] if isinstance(raw["value"], str) else strict_json.dumps(raw["value"])
-        if not isinstance(raw["value"], str):
+        value = raw["value"]
+        stated["value"] = value if isinstance(value, str) else strict_json.dumps(value)
+        if not isinstance(value, str):
             warnings.append(f"{shown(name)} is not a string; its JSON text is taken as the value.")
     else:
         warnings.append(f"{shown(name)} has no value in this file; a stored one stays.")
@@ -180,17 +184,17 @@ def _stated(raw: Mapping[str, Any], name: str, place: str, warnings: list[str]) 
     return stated
 
 
-def _flag(raw: Mapping[str, Any], place: str) -> bool | None:
+def _flag(raw: Mapping[str, WrittenJson], place: str) -> bool | None:
     """Whether it is enabled, or None where the file does not say. Either flag can turn it off."""
     for word in ("enabled", "disabled"):
         if not isinstance(raw.get(word, True), bool):
             raise error_at(place, f"{word} is true or false")
     if "enabled" not in raw and "disabled" not in raw:
         return None
-    return raw.get("enabled", True) and not raw.get("disabled", False)
+    return bool(raw.get("enabled", True)) and not raw.get("disabled", False)
 
 
-def _load(text: str) -> Any:
+def _load(text: str) -> WrittenJson:
     try:
         # Half surrogate pairs go through to be refused where all else is.
         return strict_json.parse_written(text.encode(errors="surrogatepass"), FILE_ITEMS_MOST)

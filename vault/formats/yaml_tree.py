@@ -8,7 +8,6 @@ second document.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import yaml
 
@@ -26,8 +25,8 @@ EVENTS_MOST = 10 * VARIABLES_MOST
 _TEXT_TAG = "tag:yaml.org,2002:str"
 _MERGE_TAG = "tag:yaml.org,2002:merge"
 # libyaml takes a tenth of a second for a megabyte, PyYAML's own parser several seconds; both read the same.
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_RESOLVER: Any = yaml.resolver.Resolver()
+_LOADER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
+_RESOLVER = yaml.resolver.Resolver()
 
 
 def read_tree(text: str) -> Node:
@@ -43,32 +42,33 @@ def read_tree(text: str) -> Node:
             raise error_at(_place(following), "a second document begins here; give one at a time")
     except yaml.YAMLError as error:
         # The library's own message is not passed on: it may quote a part of a value.
-        mark = getattr(error, "problem_mark", None)
+        mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
         raise error_at(f"line {mark.line + 1}" if mark else "the text", "this is not YAML") from None
     except UnicodeEncodeError:
         raise FormatError("The text holds half a surrogate pair, which is not text.") from None
     return root
 
 
-def _bounded(events: Iterator[Any]) -> Iterator[Any]:
+def _bounded(events: Iterator[yaml.Event]) -> Iterator[yaml.Event]:
     for number, event in enumerate(events):
         if number > EVENTS_MOST:
             raise too_many()
         yield event
 
 
-def _after_start(events: Iterator[Any]) -> Any:
+def _after_start(events: Iterator[yaml.Event]) -> yaml.Event:
     next(events)
     event = next(events)
     return next(events) if isinstance(event, yaml.DocumentStartEvent) else event
 
 
-def _node(event: Any, events: Iterator[Any], depth: int) -> Node:
+def _node(event: yaml.Event, events: Iterator[yaml.Event], depth: int) -> Node:
     place = _place(event)
     if isinstance(event, yaml.AliasEvent):
         raise error_at(place, "an alias (*name) stands here; write the value out")
     if depth > DEPTH_MOST:
         raise error_at(place, f"this is nested more than {DEPTH_MOST} deep")
+    assert isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent)
     if event.tag is not None and event.tag not in (_TEXT_TAG, "!"):
         raise error_at(place, "a tag (!name) stands here, which is not taken")
     if isinstance(event, yaml.ScalarEvent):
@@ -86,13 +86,18 @@ def _node(event: Any, events: Iterator[Any], depth: int) -> Node:
     return Mapping(tuple(items), place)
 
 
-def _scalar(event: Any, place: str) -> Scalar:
+def _scalar(event: yaml.ScalarEvent, place: str) -> Scalar:
     # An untagged plain scalar means what the resolver makes of it; a quoted one is text whatever it looks like.
-    tag = _RESOLVER.resolve(yaml.ScalarNode, event.value, (True, False)) if event.implicit[0] else _TEXT_TAG
+    tag = _resolved(event.value) if event.implicit[0] else _TEXT_TAG
     if tag == _MERGE_TAG:
         raise error_at(place, "a merge key (<<) stands here; write out what it means")
     return Scalar(event.value, tag == _TEXT_TAG, place)
 
 
-def _place(event: Any) -> str:
+def _resolved(text: str) -> object:
+    return _RESOLVER.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]  # not in the stubs
+
+
+def _place(event: yaml.Event) -> str:
+    assert event.start_mark is not None, "A parser's events have their place."
     return f"line {event.start_mark.line + 1}"

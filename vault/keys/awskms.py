@@ -15,7 +15,7 @@ from collections.abc import Callable
 from functools import cache
 from hashlib import sha256
 from http import HTTPStatus
-from typing import Any, Self
+from typing import Self, TypedDict
 
 import boto3
 from botocore.config import Config
@@ -71,12 +71,28 @@ _ADVICE = {
 }
 
 
+class _KeyMetadata(TypedDict):
+    Arn: str
+    KeySpec: str
+    KeyUsage: str
+    KeyState: str
+
+
+class _KmsAnswer(TypedDict):
+    """The members of KMS's answers that are read here. Each operation gives only some of them."""
+
+    KeyMetadata: _KeyMetadata
+    KeyId: str
+    CiphertextBlob: bytes
+    Plaintext: bytes
+
+
 class AwsKmsProvider:
     """Master keys in AWS KMS. Thread-safe, as botocore's clients are."""
 
     name = "awskms"
 
-    def __init__(self, client: Callable[[], Any], instance_id: str, key_id: str = "") -> None:
+    def __init__(self, client: Callable[[], object], instance_id: str, key_id: str = "") -> None:
         """`client` returns boto3's KMS client. With `key_id`, every version is that key. Makes no call to AWS yet."""
         self._client = client
         self._instance_id = instance_id
@@ -101,13 +117,13 @@ class AwsKmsProvider:
         description = f"Strongroom: a master key of the vault {self._instance_id}"
         wanted = {"KeySpec": _KEY_SPEC, "KeyUsage": _KEY_USAGE, "Description": description}
         answer = self._ask("create_key", **wanted)
-        return str(answer["KeyMetadata"]["Arn"])
+        return answer["KeyMetadata"]["Arn"]
 
     def wrap(self, ref: str, key: bytes, context: bytes) -> bytes:
         """Return KMS's own ciphertext, bound to the context."""
         bound = self._encryption_context(context)
         answer = self._ask("encrypt", KeyId=ref, Plaintext=key, EncryptionContext=bound)
-        return bytes(answer["CiphertextBlob"])
+        return answer["CiphertextBlob"]
 
     def unwrap(self, ref: str, wrapped: bytes, context: bytes) -> bytes:
         """The inverse of `wrap`. Raises `BlobError` for another version, another context or changed bytes."""
@@ -117,7 +133,7 @@ class AwsKmsProvider:
         answer = self._ask("decrypt", KeyId=ref, CiphertextBlob=wrapped, EncryptionContext=bound)
         if answer["KeyId"] != ref:
             raise BlobError()
-        return bytes(answer["Plaintext"])
+        return answer["Plaintext"]
 
     def disable(self, ref: str) -> None:
         """Call KMS's DisableKey."""
@@ -160,14 +176,14 @@ class AwsKmsProvider:
             raise KeyProviderError(
                 f"The KMS key {self._key_id} is {found['KeyState']}. Enable it or configure another key."
             )
-        return str(found["Arn"])
+        return found["Arn"]
 
     def _encryption_context(self, context: bytes) -> dict[str, str]:
         return {"strongroom-vault": self._instance_id, "strongroom-context": sha256(context).hexdigest()}
 
-    def _ask(self, method: str, **arguments: Any) -> Any:
+    def _ask(self, method: str, **arguments: object) -> _KmsAnswer:
         try:
-            return getattr(self._client(), method)(**arguments)
+            answer: _KmsAnswer = getattr(self._client(), method)(**arguments)
         except ClientError as error:
             raise _refusal(error) from error
         except _OUT_OF_REACH:
@@ -181,9 +197,10 @@ class AwsKmsProvider:
             raise KeyProviderError("Set STRONGROOM_AWS_KMS_REGION to the region of the KMS keys.") from None
         except (BotoCoreError, ValueError) as error:
             raise KeyProviderError(f"AWS KMS cannot be used with these settings: {error}") from error
+        return answer
 
 
-def _kms_client(region: str, endpoint: str) -> Any:
+def _kms_client(region: str, endpoint: str) -> object:
     config = Config(
         connect_timeout=CONNECT_SECONDS,
         read_timeout=READ_SECONDS,

@@ -17,13 +17,13 @@ import json
 import secrets
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 from vault.crypto.envelope import uuid_bytes
 from vault.crypto.key import KEY_BYTES
@@ -31,6 +31,7 @@ from vault.crypto.seal import decrypt, encrypt
 from vault.errors import BlobError, KeyProviderError, KeyringError
 from vault.keys import safefile
 from vault.keys.provider import Capabilities
+from vault.model.json_types import Json
 from vault.settings import Settings
 
 FORMAT = 1
@@ -256,7 +257,7 @@ def to_rows(versions: Versions) -> list[dict[str, str]]:
     ]
 
 
-def from_rows(rows: list[Any], path: Path) -> Versions:
+def from_rows(rows: Iterable[Json], path: Path) -> Versions:
     """The inverse of `to_rows`. Raises `KeyringError`."""
     try:
         versions = [_version(row) for row in rows]
@@ -289,7 +290,7 @@ def _dump(instance_id: str, versions: Versions) -> bytes:
     return json.dumps(document, indent=1).encode() + b"\n"
 
 
-def _header(content: bytes, path: Path) -> tuple[str, list[Any]]:
+def _header(content: bytes, path: Path) -> tuple[str, list[Json]]:
     # `from None` everywhere: the text that could not be parsed may be key material, which must not be in a traceback.
     try:
         document = json.loads(content)
@@ -303,10 +304,18 @@ def _header(content: bytes, path: Path) -> tuple[str, list[Any]]:
     return instance, rows
 
 
-def _version(row: dict[str, str]) -> Version:
-    uuid_bytes(row["ref"])
-    state = State(row["state"])
-    key = base64.b64decode(row["key"], validate=True)
+def _version(row: Json) -> Version:
+    if not isinstance(row, Mapping):
+        raise TypeError("A version is an object.")
+    ref, state = _text(row["ref"]), State(_text(row["state"]))
+    uuid_bytes(ref)
+    key = base64.b64decode(_text(row["key"]), validate=True)
     if len(key) != (0 if state is State.DESTROYED else KEY_BYTES):
         raise ValueError("A version has no key of 256 bits.")
-    return Version(row["ref"], state, row["created"], key)
+    return Version(ref, state, _text(row["created"]), key)
+
+
+def _text(value: Json) -> str:
+    if not isinstance(value, str):
+        raise TypeError("A member of a version is a text.")
+    return value

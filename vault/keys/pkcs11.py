@@ -26,7 +26,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar, cast
 
 import pkcs11
 from pkcs11 import Attribute, KeyType, Mechanism, MechanismFlag, ObjectClass, TokenFlag
@@ -42,12 +42,15 @@ from pkcs11.exceptions import (
     UserAlreadyLoggedIn,
 )
 from pkcs11.mechanisms import GCMParams
-from pkcs11.types import DecryptMixin, EncryptMixin
+from pkcs11.types import DecryptMixin, EncryptMixin, Key
 
 from vault.crypto.key import KEY_BYTES
 from vault.errors import BlobError, KeyProviderError, KeyProviderUnavailable
 from vault.keys.provider import Capabilities, needed
 from vault.settings import Settings
+
+if TYPE_CHECKING:
+    from pkcs11._pkcs11 import lib
 
 NONCE_BYTES = 12
 TAG_BYTES = 16
@@ -64,6 +67,16 @@ RESTART_PAUSE_SECONDS = 0.1
 """
 
 Answer = TypeVar("Answer")
+
+
+class _EnabledKey(Protocol):
+    """A key of the token that may encrypt and decrypt. The library's own types say nothing of the arguments."""
+
+    def encrypt(self, data: bytes, *, mechanism: Mechanism, mechanism_param: GCMParams) -> bytes:
+        """Call C_Encrypt."""
+
+    def decrypt(self, data: bytes, *, mechanism: Mechanism, mechanism_param: GCMParams) -> bytes:
+        """Call C_Decrypt."""
 
 
 class Pkcs11Provider:
@@ -119,7 +132,7 @@ class Pkcs11Provider:
     def unwrap(self, ref: str, wrapped: bytes, context: bytes) -> bytes:
         """The inverse of `wrap`. Raises `BlobError` for another version, another context or changed bytes."""
 
-        def decrypt(found: Any) -> bytes:
+        def decrypt(found: _EnabledKey) -> bytes:
             if len(wrapped) != WRAPPED_BYTES:
                 raise BlobError()
             try:
@@ -132,11 +145,11 @@ class Pkcs11Provider:
 
     def disable(self, ref: str) -> None:
         """Clear CKA_ENCRYPT and CKA_DECRYPT of the key."""
-        self._with_key(ref, lambda found: _allow(found, False), enabled=False)
+        self._with_session(lambda session: _allow(self._found(session, ref), False))
 
     def enable(self, ref: str) -> None:
         """Set them again."""
-        self._with_key(ref, lambda found: _allow(found, True), enabled=False)
+        self._with_session(lambda session: _allow(self._found(session, ref), True))
 
     def destroy(self, ref: str) -> None:
         """Call C_DestroyObject. A backup of the token may still have the key."""
@@ -155,20 +168,23 @@ class Pkcs11Provider:
         """GCM binds contexts. A device may be slow, or reached over a network."""
         return Capabilities(context=True, local=False)
 
-    def _with_key(self, ref: str, act: Callable[[Any], Answer], *, enabled: bool = True) -> Answer:
+    def _with_key(self, ref: str, act: Callable[[_EnabledKey], Answer]) -> Answer:
         def find_and_act(session: pkcs11.Session) -> Answer:
-            try:
-                found = _find(session, ref)
-            except NoSuchKey:
-                # A token that was removed also answers that it has no such key.
-                self._find_token(_module(self._path))
-                raise KeyProviderError(f"The token {self._token} has no master key version {ref}.") from None
+            found = self._found(session, ref)
             # The library decides by the key's attributes which of these mixins it has.
-            if enabled and not (isinstance(found, EncryptMixin) and isinstance(found, DecryptMixin)):
+            if not (isinstance(found, EncryptMixin) and isinstance(found, DecryptMixin)):
                 raise KeyProviderError(f"The master key version {ref} is disabled in the token {self._token}.")
-            return act(found)
+            return act(cast(_EnabledKey, found))
 
         return self._with_session(find_and_act)
+
+    def _found(self, session: pkcs11.Session, ref: str) -> Key:
+        try:
+            return _find(session, ref)
+        except NoSuchKey:
+            # A token that was removed also answers that it has no such key.
+            self._find_token(_module(self._path))
+            raise KeyProviderError(f"The token {self._token} has no master key version {ref}.") from None
 
     def _with_session(self, act: Callable[[pkcs11.Session], Answer]) -> Answer:
         """Call `act` with the open session. After any error the session is dropped, and the next call opens another."""
@@ -244,7 +260,7 @@ class Pkcs11Provider:
 class _Module:
     """A device's shared library that is loaded into this process."""
 
-    library: Any
+    library: lib
     used: bool = False
     generation: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -302,13 +318,12 @@ os.register_at_fork(after_in_child=_after_fork)
 
 def _token(module: _Module, label: str) -> pkcs11.Token:
     try:
-        token: pkcs11.Token = module.library.get_token(token_label=label)
+        return module.library.get_token(token_label=label)
     except MultipleTokensReturned:
         raise KeyProviderError(f"Several tokens are labelled {label}: rename one of them.") from None
-    return token
 
 
-def _find(session: pkcs11.Session, ref: str) -> Any:
+def _find(session: pkcs11.Session, ref: str) -> Key:
     try:
         id = uuid.UUID(ref)
     except ValueError:
@@ -316,20 +331,18 @@ def _find(session: pkcs11.Session, ref: str) -> Any:
     return session.get_key(object_class=ObjectClass.SECRET_KEY, key_type=KeyType.AES, id=id.bytes)
 
 
-def _encrypt(found: Any, key: bytes, context: bytes) -> bytes:
+def _encrypt(found: _EnabledKey, key: bytes, context: bytes) -> bytes:
     nonce = secrets.token_bytes(NONCE_BYTES)
     parameters = GCMParams(nonce, _ASSOCIATED + context, TAG_BYTES * 8)
-    sealed: bytes = found.encrypt(key, mechanism=Mechanism.AES_GCM, mechanism_param=parameters)
-    return nonce + sealed
+    return nonce + found.encrypt(key, mechanism=Mechanism.AES_GCM, mechanism_param=parameters)
 
 
-def _decrypt(found: Any, wrapped: bytes, context: bytes) -> bytes:
+def _decrypt(found: _EnabledKey, wrapped: bytes, context: bytes) -> bytes:
     parameters = GCMParams(wrapped[:NONCE_BYTES], _ASSOCIATED + context, TAG_BYTES * 8)
-    opened: bytes = found.decrypt(wrapped[NONCE_BYTES:], mechanism=Mechanism.AES_GCM, mechanism_param=parameters)
-    return opened
+    return found.decrypt(wrapped[NONCE_BYTES:], mechanism=Mechanism.AES_GCM, mechanism_param=parameters)
 
 
-def _prove(found: Any) -> None:
+def _prove(found: _EnabledKey) -> None:
     """Encrypt and decrypt test bytes.
 
     Returns if the device works, so the given bytes were wrong. Raises `PKCS11Error` if the device fails.
@@ -339,7 +352,7 @@ def _prove(found: Any) -> None:
         raise KeyProviderUnavailable()
 
 
-def _allow(found: Any, allowed: bool) -> None:
+def _allow(found: Key, allowed: bool) -> None:
     try:
         found[Attribute.ENCRYPT] = allowed
         found[Attribute.DECRYPT] = allowed

@@ -26,15 +26,16 @@ import re
 import ssl
 import uuid
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 from urllib.parse import urlsplit
 
 from vault.errors import BlobError, KeyProviderError, KeyProviderUnavailable
 from vault.keys.provider import Capabilities, needed
+from vault.model.json_types import Json, JsonObject
 from vault.settings import Settings, read_secret_file
 
 TIMEOUT_SECONDS = 2.0
@@ -96,14 +97,14 @@ class TransitProvider:
     def create_version(self) -> str:
         """Create a Transit key that can be neither exported nor backed up in plain text; return its name."""
         ref = f"strongroom-{uuid.uuid4()}"
-        wanted = {"type": "aes256-gcm96", "derived": True, "exportable": False, "allow_plaintext_backup": False}
+        wanted: _Body = {"type": "aes256-gcm96", "derived": True, "exportable": False, "allow_plaintext_backup": False}
         self._server.ask("POST", f"keys/{ref}", wanted)
         return ref
 
     def wrap(self, ref: str, key: bytes, context: bytes) -> bytes:
         """Return Transit's ciphertext under a key that it derives for this context."""
         self._require_derived(ref)
-        wanted = {"plaintext": _text(key), "context": _text(context), "key_version": 1}
+        wanted: _Body = {"plaintext": _text(key), "context": _text(context), "key_version": 1}
         try:
             answer = self._server.ask("POST", f"encrypt/{ref}", wanted)
         except _Refused:
@@ -174,19 +175,19 @@ class TransitProvider:
             return KeyProviderError(f"The Transit key {ref} is disabled.")
         return None
 
-    def _known(self, ref: str) -> dict[str, Any]:
+    def _known(self, ref: str) -> JsonObject:
         found = self._read(ref)
         if found is None:
             raise _unknown(ref)
         return found
 
-    def _read(self, ref: str) -> dict[str, Any] | None:
+    def _read(self, ref: str) -> JsonObject | None:
         try:
             return self._server.ask("GET", f"keys/{_checked(ref)}")
         except _Missing:
             return None
 
-    def _configure(self, ref: str, wanted: dict[str, Any]) -> None:
+    def _configure(self, ref: str, wanted: _Body) -> None:
         try:
             self._server.ask("POST", f"keys/{ref}/config", wanted)
         except _Refused:
@@ -205,6 +206,7 @@ class _Missing(KeyProviderError):
     sentence = "There is no Transit engine at STRONGROOM_TRANSIT_MOUNT (404)."
 
 
+_Body = Mapping[str, str | int]
 _Idle = queue.LifoQueue[http.client.HTTPSConnection]
 
 
@@ -230,9 +232,7 @@ class _Server:
         self._idle: _Idle = queue.LifoQueue(KEPT_CONNECTIONS)
         weakref.finalize(self, _close, self._idle)
 
-    def ask(
-        self, method: str, path: str, body: dict[str, Any] | None = None, *, of_engine: bool = True
-    ) -> dict[str, Any]:
+    def ask(self, method: str, path: str, body: _Body | None = None, *, of_engine: bool = True) -> JsonObject:
         """Return the answer's `data`. Raises `_Refused`, `_Missing`, `KeyProviderError`, `KeyProviderUnavailable`."""
         target = f"/v1/{self._place.mount}/{path}" if of_engine else f"/v1/{path}"
         status, content = self._send(method, target, body)
@@ -260,7 +260,7 @@ class _Server:
         before, self._token = self._token, self._read_token()
         return before != self._token
 
-    def _send(self, method: str, target: str, body: dict[str, Any] | None) -> tuple[int, bytes]:
+    def _send(self, method: str, target: str, body: _Body | None) -> tuple[int, bytes]:
         """Return status and content. The server may have closed an idle connection, so retry once on a new one."""
         connection = self._kept()
         if connection is not None:
@@ -285,7 +285,7 @@ class _Server:
             raise KeyProviderUnavailable() from None
 
     def _exchange(
-        self, connection: http.client.HTTPSConnection, method: str, target: str, body: dict[str, Any] | None
+        self, connection: http.client.HTTPSConnection, method: str, target: str, body: _Body | None
     ) -> tuple[int, bytes]:
         headers = {"X-Vault-Token": self._token, "X-Vault-Request": "true", "Content-Type": "application/json"}
         if self._place.namespace:
@@ -360,9 +360,9 @@ def _text(raw: bytes) -> str:
     return base64.b64encode(raw).decode("ascii")
 
 
-def _bytes(text: Any) -> bytes:
+def _bytes(text: Json) -> bytes:
     try:
-        return base64.b64decode(text, validate=True)
-    except (TypeError, ValueError):
+        return base64.b64decode(text if isinstance(text, str) else "?", validate=True)
+    except ValueError:
         # `from None`: the answer may be key material.
         raise KeyProviderError("What answers at STRONGROOM_TRANSIT_URL is no Transit.") from None

@@ -7,10 +7,10 @@ import unicodedata
 from collections.abc import Container, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
 from vault.errors import InvalidInput, ResolutionTooLarge
 from vault.model import strict_json
+from vault.model.strict_json import WrittenJson
 
 ENVIRONMENT_MAX_BYTES = 1024 * 1024
 """The largest plaintext of a revision, in bytes."""
@@ -70,12 +70,12 @@ class Variable:
     """
 
     name: str
-    value: Any
+    value: WrittenJson
     type: VariableType = VariableType.DEFAULT
     enabled: bool = True
     literal: bool = False
     description: str = ""
-    others: tuple[tuple[str, Any], ...] = ()
+    others: tuple[tuple[str, WrittenJson], ...] = ()
 
     def __repr__(self) -> str:
         """Never show the value: a repr ends up in logs and tracebacks."""
@@ -162,7 +162,7 @@ class Values:
         return f"Values(names={list(self.values)!r})"
 
 
-Live = tuple[str, Any, bool]
+Live = tuple[str, WrittenJson, bool]
 """The parts of an enabled variable that resolving needs: its name, its value, and whether it is literal."""
 
 

@@ -12,8 +12,7 @@ when the salt is gone, nobody can tell any more what was committed to, and the t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 OK = "ok"
 UNCHANGED = "unchanged"
@@ -66,8 +65,8 @@ def commit(salt: bytes, address: str, names: str) -> bytes:
     return hashlib.sha256(salt + f"{len(address)}:{address}{len(names)}:{names}".encode()).digest()
 
 
-def leaf_data(event: Sequence[Any]) -> bytes:
-    """The bytes of the leaf of an `Event`, or of a row with the same columns.
+def leaf_data(event: Event) -> bytes:
+    """The bytes of the leaf of an `Event`, or of a row whose first columns are the same.
 
     Written out in one piece, because `audit verify` does this a hundred thousand times a second.
     """

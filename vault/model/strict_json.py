@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import NoReturn, TypeAlias, TypeVar
 
 from vault.errors import BadJson, InvalidInput
 from vault.model import json_scan
+from vault.model.json_types import Json
 
 _NAME_TOLD_CHARACTERS = 256
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,9 @@ class Number:
 
     text: str
 
+
+WrittenJson: TypeAlias = "str | int | float | bool | Number | Sequence[WrittenJson] | Mapping[str, WrittenJson] | None"
+"""Any JSON value whose numbers may be kept as their text."""
 
 # Half a surrogate pair is refused in input, so it can mark the position of a number.
 _PLACE = re.compile('"\ud800([0-9]+)"')
@@ -35,7 +41,7 @@ _HALF_ESCAPED = re.compile(
 """An escaped high surrogate that no low one follows, or a low one that follows no high one."""
 
 
-def parse_json(body: bytes, items_most: int) -> Any:
+def parse_json(body: bytes, items_most: int) -> Json:
     """Return the value in `body`, with Python's numbers.
 
     Raises `TooLarge` for more than `items_most` items, `BadJson`, and `InvalidInput` for half a surrogate pair.
@@ -43,17 +49,17 @@ def parse_json(body: bytes, items_most: int) -> Any:
     return _parsed(body, items_most, _PLAIN)
 
 
-def parse_written(body: bytes, items_most: int) -> Any:
+def parse_written(body: bytes, items_most: int) -> WrittenJson:
     """Like `parse_json`, but every number keeps its text."""
     return _parsed(body, items_most, _WRITTEN)
 
 
-def loads(text: str) -> Any:
+def loads(text: str) -> WrittenJson:
     """The inverse of `dumps`."""
-    return _TRUSTED.decode(text)
+    return _TRUSTED(text)
 
 
-def dumps(document: Any) -> str:
+def dumps(document: WrittenJson) -> str:
     """Return JSON without spaces, with the original text of numbers."""
     try:
         return _COMPACT(document)
@@ -62,10 +68,10 @@ def dumps(document: Any) -> str:
         return _with_numbers(document)
 
 
-def _with_numbers(document: Any) -> str:
+def _with_numbers(document: WrittenJson) -> str:
     numbers: list[str] = []
 
-    def place(item: Any) -> str:
+    def place(item: object) -> str:
         if not isinstance(item, Number):
             raise TypeError(f"{type(item).__name__} is no JSON.")
         numbers.append(item.text)
@@ -80,7 +86,7 @@ def is_encodable(text: str) -> bool:
     return _HALF.search(text) is None
 
 
-def _refuse_half_surrogates(item: Any, step: _Step) -> None:
+def _refuse_half_surrogates(item: object, step: _Step) -> None:
     """Raise `InvalidInput` for half a surrogate pair, with the path of the text."""
     if isinstance(item, str) and not is_encodable(item):
         raise InvalidInput("Half a surrogate pair is not valid text.", path=step.path)
@@ -112,10 +118,10 @@ class _Step:
         return ".".join(reversed(steps))
 
 
-def _parsed(body: bytes, items_most: int, decoder: json.JSONDecoder) -> Any:
+def _parsed(body: bytes, items_most: int, decode: Callable[[str], T]) -> T:
     json_scan.check(body, items_most)
     try:
-        document = decoder.decode(body.decode("utf-8"))
+        document = decode(body.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise BadJson("The body is not UTF-8.") from error
     except json.JSONDecodeError as error:
@@ -130,7 +136,7 @@ def _parsed(body: bytes, items_most: int, decoder: json.JSONDecoder) -> Any:
     return document
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _object(pairs: list[tuple[str, WrittenJson]]) -> dict[str, WrittenJson]:
     found = dict(pairs)
     if len(found) != len(pairs):
         raise BadJson("The body has an object with the same name twice.")
@@ -141,16 +147,18 @@ def _no_constant(name: str) -> NoReturn:
     raise BadJson(f"The body contains {name}, which is not valid JSON.")
 
 
-def _as_written(kind: Callable[[str], float]) -> Callable[[str], Any]:
-    def read(text: str) -> Any:
+def _as_written(kind: Callable[[str], float]) -> Callable[[str], float | Number]:
+    def read(text: str) -> float | Number:
         number = kind(text)
         return number if repr(number) == text else Number(text)
 
     return read
 
 
-_NUMBERS: dict[str, Any] = {"parse_int": _as_written(int), "parse_float": _as_written(float)}
+_WHOLE, _BROKEN = _as_written(int), _as_written(float)
 _COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-_PLAIN = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_constant)
-_WRITTEN = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_constant, **_NUMBERS)
-_TRUSTED = json.JSONDecoder(**_NUMBERS)
+_PLAIN: Callable[[str], Json] = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_constant).decode
+_WRITTEN: Callable[[str], WrittenJson] = json.JSONDecoder(
+    object_pairs_hook=_object, parse_constant=_no_constant, parse_int=_WHOLE, parse_float=_BROKEN
+).decode
+_TRUSTED: Callable[[str], WrittenJson] = json.JSONDecoder(parse_int=_WHOLE, parse_float=_BROKEN).decode

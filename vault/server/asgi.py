@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
+# ASGI gives each member a type of its own, and each kind of scope and message its own members.
+Scope = MutableMapping[str, Any]  # type: ignore[explicit-any]  # as ASGI's own definition
+Message = MutableMapping[str, Any]  # type: ignore[explicit-any]  # as ASGI's own definition
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]

@@ -12,9 +12,9 @@ import contextvars
 import functools
 import io
 import sys
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
 from urllib.parse import unquote_to_bytes
+from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 import structlog
 
@@ -23,9 +23,6 @@ from vault.server.callers import Callers, Slot
 from vault.server.fair_pool import FairPool, Job
 from vault.server.refusal import Answer, Refusal, busy, failed, unrecorded
 from vault.storage import hold, when_settled
-
-Environ = dict[str, Any]
-WSGIApp = Callable[..., Iterable[bytes]]
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +33,7 @@ _PASSWORD_WAIT_SECONDS = 2.0
 """How long a login waits for its turn. A longer wait would only move the queue from the client to us."""
 
 
-def make_environ(scope: Scope, headers: Mapping[bytes, bytes], request_id: str) -> Environ:
+def make_environ(scope: Scope, headers: Mapping[bytes, bytes], request_id: str) -> WSGIEnvironment:
     """Return the WSGI environ (PEP 3333) of one request, without its body: `give_body` adds that.
 
     `headers` are already joined and cleaned.
@@ -46,7 +43,7 @@ def make_environ(scope: Scope, headers: Mapping[bytes, bytes], request_id: str) 
     raw = raw_path.decode("latin-1")
     uri = f"{raw}?{query}" if query else raw
     host, port = scope["server"]
-    environ: Environ = {
+    environ: WSGIEnvironment = {
         "REQUEST_METHOD": scope["method"],
         "SCRIPT_NAME": "",
         "PATH_INFO": path_info(raw_path),
@@ -79,19 +76,21 @@ def path_info(raw_path: bytes) -> str:
     return (unquote_to_bytes(raw_path) if b"%" in raw_path else raw_path).decode("latin-1")
 
 
-def give_body(environ: Environ, body: bytes) -> None:
+def give_body(environ: WSGIEnvironment, body: bytes) -> None:
     """Add the body to `environ`."""
     # Use the counted length: a chunked body has no Content-Length.
     environ["CONTENT_LENGTH"] = str(len(body))
     environ["wsgi.input"] = io.BytesIO(body)
 
 
-def collect(app: WSGIApp, environ: Environ) -> Answer:
+def collect(app: WSGIApplication, environ: WSGIEnvironment) -> Answer:
     """Call the application and collect its whole answer."""
     started: list[tuple[str, list[tuple[str, str]], str]] = []
     parts: list[bytes] = []
 
-    def start_response(status: str, headers: list[tuple[str, str]], _exc_info: object = None) -> Callable[..., None]:
+    def start_response(
+        status: str, headers: list[tuple[str, str]], _exc_info: object = None
+    ) -> Callable[[bytes], object]:
         # Nothing has been sent yet, so an application may call this again after an error.
         started[:] = [(status, headers, _route(environ))]
         return parts.append
@@ -107,7 +106,7 @@ def collect(app: WSGIApp, environ: Environ) -> Answer:
     return Answer(int(status[:3]), fields, b"".join(parts), route)
 
 
-def _route(environ: Environ) -> str:
+def _route(environ: WSGIEnvironment) -> str:
     # Flask keeps its request in the environ while its context lasts. The rule is the pattern that matched, so it
     # contains
     # nothing from the caller.
@@ -118,12 +117,12 @@ def _route(environ: Environ) -> str:
 class Lane:
     """A pool of threads, and the callers that use it."""
 
-    def __init__(self, app: WSGIApp, callers: Callers, *, threads: int, threads_per_caller: int) -> None:
+    def __init__(self, app: WSGIApplication, callers: Callers, *, threads: int, threads_per_caller: int) -> None:
         self.callers = callers
         self._app = app
         self._pool = FairPool(threads, per_caller=threads_per_caller, name=callers.name)
 
-    async def run(self, environ: Environ, slot: Slot) -> Answer:
+    async def run(self, environ: WSGIEnvironment, slot: Slot) -> Answer:
         """Return the application's answer. Its bytes are charged to `slot`.
 
         Raises `Refusal` if the lane or the caller has too many calls in progress, or if the application failed.
@@ -165,7 +164,7 @@ class Lane:
     def _work(
         self,
         context: contextvars.Context,
-        environ: Environ,
+        environ: WSGIEnvironment,
         answer: asyncio.Future[Answer | Refusal],
         loop: asyncio.AbstractEventLoop,
         slot: Slot,
@@ -182,7 +181,7 @@ class Lane:
             receipts, lambda is_stored: self._hand_over(answer, outcome if is_stored else unrecorded(), loop, slot)
         )
 
-    def _outcome_of(self, context: contextvars.Context, environ: Environ) -> Answer | Refusal:
+    def _outcome_of(self, context: contextvars.Context, environ: WSGIEnvironment) -> Answer | Refusal:
         try:
             return context.run(self._call, environ)
         except BaseException:
@@ -200,7 +199,7 @@ class Lane:
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(self._finish, answer, outcome, slot)
 
-    def _call(self, environ: Environ) -> Answer:
+    def _call(self, environ: WSGIEnvironment) -> Answer:
         structlog.contextvars.bind_contextvars(request_id=environ["strongroom.request_id"])
         return collect(self._app, environ)
 

@@ -10,8 +10,8 @@ import asyncio
 import secrets
 import socket
 import ssl
-from collections.abc import Coroutine
-from typing import Any, Protocol
+from collections.abc import Coroutine, Iterable
+from typing import Protocol, TypedDict
 
 from gunicorn.asgi import protocol as gunicorn_protocol
 from gunicorn.asgi.parser import LimitRequestHeaders, ParseError
@@ -19,6 +19,7 @@ from gunicorn.http2.errors import HTTP2ErrorCode
 
 from vault.errors import InvalidInput, TooLarge
 from vault.observe import metrics
+from vault.server.asgi import Scope
 from vault.server.door import Door
 from vault.server.http2 import HEADER_LIST_BYTES
 from vault.server.memory import MemoryBudget
@@ -52,11 +53,35 @@ class Host(Protocol):
     draining: bool
     unproven: dict[Connection, None]
 
-    def background(self, work: Coroutine[Any, Any, Any]) -> None:
+    def background(self, work: Coroutine[object, object, object]) -> None:
         """Run `work` as a background task."""
 
     def forget(self, guest: Connection) -> None:
         """Remove a connection that has ended."""
+
+
+class _Http2Request(Protocol):
+    """What a connection needs from gunicorn's request over HTTP/2."""
+
+    uri: str
+    headers: list[tuple[str, str]]
+    stream: _Http2Stream
+
+
+class _Http2Stream(Protocol):
+    stream_id: int
+
+
+class _Http2Connection(Protocol):
+    async def reset_stream(self, stream_id: int, error_code: int) -> None: ...
+
+
+class _TlsOptions(TypedDict, total=False):
+    """The arguments of `connect_accepted_socket` for TLS."""
+
+    ssl: ssl.SSLContext
+    ssl_handshake_timeout: float
+    ssl_shutdown_timeout: float
 
 
 class Connection(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc]  # gunicorn ships no types
@@ -84,7 +109,7 @@ class Connection(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc]  # gunic
         self._admission = self.worker.loop.create_task(self._admit(client, context))
 
     async def _admit(self, client: socket.socket, context: ssl.SSLContext | None) -> None:
-        limits: dict[str, Any] = {}
+        limits: _TlsOptions = {}
         if context is not None:
             limits["ssl"] = context
             limits["ssl_handshake_timeout"] = self.worker.settings.handshake_timeout_seconds
@@ -111,11 +136,11 @@ class Connection(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc]  # gunic
         self._prove()
         return bool(super()._on_headers_complete())
 
-    def _start_http2_stream(self, request: Any, *rest: Any) -> None:
+    def _start_http2_stream(self, request: _Http2Request, *rest: object) -> None:
         self._prove()
         super()._start_http2_stream(request, *rest)
 
-    async def _serve_http2_request(self, request: Any, h2_conn: Any, *rest: Any) -> None:
+    async def _serve_http2_request(self, request: _Http2Request, h2_conn: _Http2Connection, *rest: object) -> None:
         # For text outside latin-1, gunicorn would answer 500 with Python's message about the codec.
         texts = [request.uri, *(value for _, value in request.headers)]
         if not request.uri.isascii() or any(not _is_latin_1(text) for text in texts):
@@ -123,13 +148,13 @@ class Connection(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc]  # gunic
             return
         await super()._serve_http2_request(request, h2_conn, *rest)
 
-    def _build_http_scope(self, *arguments: Any) -> dict[str, Any]:
-        scope: dict[str, Any] = super()._build_http_scope(*arguments)
+    def _build_http_scope(self, *arguments: object) -> Scope:
+        scope: Scope = super()._build_http_scope(*arguments)
         scope[WIRE] = self
         return scope
 
-    def _build_http2_scope(self, request: Any, *rest: Any) -> dict[str, Any]:
-        scope: dict[str, Any] = super()._build_http2_scope(request, *rest)
+    def _build_http2_scope(self, request: _Http2Request, *rest: object) -> Scope:
+        scope: Scope = super()._build_http2_scope(request, *rest)
         scope[WIRE] = _Stream(self, request.stream.stream_id)
         return scope
 
@@ -140,11 +165,11 @@ class Connection(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc]  # gunic
 
     # -- Going out --
 
-    def _will_close(self, request: Any, response_requires_close: bool) -> bool:
+    def _will_close(self, request: object, response_requires_close: bool) -> bool:
         # While draining, announce the close, so that no client sends its next request into a closing connection.
         return bool(self.worker.draining or super()._will_close(request, response_requires_close))
 
-    def _send_error_response(self, status: int, _message: str, extra_headers: Any = ()) -> None:
+    def _send_error_response(self, status: int, _message: str, extra_headers: Iterable[tuple[str, str]] = ()) -> None:
         # gunicorn's own text may quote the request, which can contain a token.
         if self._closed:
             return

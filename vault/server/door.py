@@ -14,6 +14,7 @@ import re
 import secrets
 import time
 from collections.abc import Mapping
+from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 import structlog
 
@@ -21,7 +22,7 @@ from vault.model.budgets import BODY_MOST_BYTES, BodyLimit, TakesPassword
 from vault.model.digits import whole_number
 from vault.observe import metrics
 from vault.server.asgi import ASGIApp, Receive, Scope, Send
-from vault.server.bridge import Environ, Lane, PasswordLane, WSGIApp, give_body, make_environ
+from vault.server.bridge import Lane, PasswordLane, give_body, make_environ
 from vault.server.callers import Callers, Credentials, Limits, Memory, Slot, probe_of
 from vault.server.head import check_head
 from vault.server.intake import Intake
@@ -97,7 +98,7 @@ class Door:
 
     def __init__(
         self,
-        app: WSGIApp,
+        app: WSGIApplication,
         settings: Settings,
         *,
         takes_password: TakesPassword = no_password,
@@ -124,7 +125,7 @@ class Door:
             # Without HSTS for the local authority: it would apply to every port of localhost.
             self._added.append(_HSTS)
 
-    def _lane(self, kind: type[Lane], app: WSGIApp, settings: Settings, name: str, threads: int) -> Lane:
+    def _lane(self, kind: type[Lane], app: WSGIApplication, settings: Settings, name: str, threads: int) -> Lane:
         in_flight = settings.max_requests_in_flight
         limits = Limits(
             in_flight,
@@ -228,7 +229,7 @@ class Door:
             return probe_of(address)
         return self._credentials.caller(digest, address)
 
-    def _learn(self, digest: bytes, environ: Environ, answer: Answer) -> None:
+    def _learn(self, digest: bytes, environ: WSGIEnvironment, answer: Answer) -> None:
         person = environ.get("strongroom.person")
         if person:
             self._credentials.learn(digest, person)

@@ -7,8 +7,6 @@ they let an endless header block grow to 1 MiB. tests/integration/server/test_fl
 
 from __future__ import annotations
 
-from typing import Any
-
 import h2.events
 import h2.frame_buffer
 from gunicorn.http2 import async_connection
@@ -35,12 +33,12 @@ class BoundedHttp2(AsyncHTTP2Connection):  # type: ignore[misc]  # gunicorn ship
     Any frame beyond that counts like a PING.
     """
 
-    def __init__(self, *arguments: Any) -> None:
+    def __init__(self, *arguments: object) -> None:
         super().__init__(*arguments)
         self._frames_earned = 0.0
         self._cuts = 0
 
-    def _handle_event(self, event: Any) -> Any:
+    def _handle_event(self, event: h2.events.Event) -> object:
         if isinstance(event, h2.events.WindowUpdated | h2.events.PriorityUpdated):
             if self._frames_earned >= 1.0:
                 self._frames_earned -= 1.0

@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import structlog
 from gunicorn.app.base import BaseApplication
@@ -32,6 +32,9 @@ from vault.server.metrics import open_listener
 from vault.server.shares import Shares
 from vault.server.worker import STOPS, Worker
 from vault.settings import Settings
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
 
 log = structlog.get_logger(__name__)
 
@@ -51,6 +54,14 @@ _DESCRIPTORS_BESIDE_CONNECTIONS = 256
 _RELOAD_SECONDS = 20.0
 
 
+class _Life(Protocol):
+    """The application's own room, which has background threads."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
 class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
     """The application for gunicorn: its settings, and how a worker builds what it serves."""
 
@@ -59,7 +70,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
         self.factory = factory
         self.metrics_socket: socket.socket | None = None
         self.tls = _tls_files(settings)
-        self._flask: Any = None
+        self._room: _Life | None = None
         self.shares = Shares()
         # One byte shared by parent and workers. It is set if the whole server stops, and not if only some workers stop.
         self._stopping = mmap.mmap(-1, 1)
@@ -96,30 +107,28 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
         """Make the Flask app, after the fork: its pools, connections and keys belong to this worker only."""
         module_name, _, name = self.factory.partition(":")
         module = importlib.import_module(module_name)
-        self._flask = getattr(module, name)(self.settings)
-        make_websocket_app: Callable[[Any], ASGIApp] | None = getattr(module, "websocket_app", None)
-        make_takes_password: Callable[[Any], TakesPassword] | None = getattr(module, "takes_password", None)
-        make_body_limit: Callable[[Any], BodyLimit] | None = getattr(module, "body_limit", None)
+        app: WSGIApplication = getattr(module, name)(self.settings)
+        self._room = getattr(app, "extensions", {}).get("strongroom")
+        make_websocket_app: Callable[[object], ASGIApp] | None = getattr(module, "websocket_app", None)
+        make_takes_password: Callable[[object], TakesPassword] | None = getattr(module, "takes_password", None)
+        make_body_limit: Callable[[object], BodyLimit] | None = getattr(module, "body_limit", None)
         return Door(
-            self._flask,
+            app,
             self.settings,
-            takes_password=make_takes_password(self._flask) if make_takes_password else no_password,
-            body_limit=make_body_limit(self._flask) if make_body_limit else any_body,
-            websocket_app=make_websocket_app(self._flask) if make_websocket_app else None,
+            takes_password=make_takes_password(app) if make_takes_password else no_password,
+            body_limit=make_body_limit(app) if make_body_limit else any_body,
+            websocket_app=make_websocket_app(app) if make_websocket_app else None,
         )
 
     def start_application(self) -> None:
         """Start the application's background threads in this worker."""
-        self._life("start")
+        if self._room is not None:
+            self._room.start()
 
     def stop_application(self) -> None:
         """Stop the application's background threads in this worker."""
-        self._life("stop")
-
-    def _life(self, event: str) -> None:
-        room = getattr(self._flask, "extensions", {}).get("strongroom")
-        if room is not None:
-            getattr(room, event)()
+        if self._room is not None:
+            self._room.stop()
 
 
 class _Parent(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
@@ -141,7 +150,7 @@ class _Parent(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
         finally:
             self._reloading_from_age = None
 
-    def spawn_worker(self) -> Any:
+    def spawn_worker(self) -> object:
         """Start a worker with stop signals blocked until it can handle them (`Worker.run`).
 
         The worker inherits the parent's handlers. A stop that reached these was lost, and the parent waited for the
@@ -176,7 +185,7 @@ class _Parent(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
 class _Log(Logger):  # type: ignore[misc]  # gunicorn ships no types
     """Passes gunicorn's log to the root logger, which `observe.configure` has set up."""
 
-    def setup(self, cfg: Any) -> None:
+    def setup(self, cfg: object) -> None:
         super().setup(cfg)
         self.error_log.handlers.clear()
         self.error_log.propagate = True
@@ -235,20 +244,20 @@ def _raise_descriptor_limit(wanted: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, limit), hard))
 
 
-def _ssl_context(_config: Any, make_default: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+def _ssl_context(_config: object, make_default: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
     context = make_default()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION
     return context
 
 
-def _child_exit(parent: Any, worker: Any) -> None:
+def _child_exit(parent: _Parent, worker: Worker) -> None:
     parent.app.shares.leave(worker.age)
     observe.forget_process(worker.pid)
 
 
-def _options(settings: Settings, tls: authority.TlsFiles | None) -> dict[str, Any]:
-    options: dict[str, Any] = {
+def _options(settings: Settings, tls: authority.TlsFiles | None) -> dict[str, object]:
+    options: dict[str, object] = {
         "bind": settings.bind,
         "workers": settings.workers,
         "worker_class": Worker,

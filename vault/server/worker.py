@@ -14,7 +14,6 @@ import sys
 import time
 from asyncio import sslproto
 from collections.abc import Coroutine
-from typing import Any
 
 from gunicorn import sock as gunicorn_sock
 from gunicorn.arbiter import Arbiter
@@ -59,7 +58,7 @@ STOPS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT})
 class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no types
     """One process that serves. `self.app` is the `run.Server`, `self.asgi` its `Door`."""
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
+    def __init__(self, *arguments: object, **options: object) -> None:
         super().__init__(*arguments, **options)
         self.settings: Settings = self.app.settings
         self.draining = False
@@ -69,7 +68,7 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no types
         self._stopping = asyncio.Event()
         self._yielded = False
         self._context: ssl.SSLContext | None = None
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks: set[asyncio.Task[object]] = set()
         self._peak_bytes = 0
         self._trimmed_seconds = 0.0
 
@@ -215,7 +214,7 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no types
         self.forget(oldest)
         return True
 
-    def background(self, work: Coroutine[Any, Any, Any]) -> None:
+    def background(self, work: Coroutine[object, object, object]) -> None:
         """Run `work` as a background task, and keep a reference until it is done."""
         task = self.loop.create_task(work)
         self._tasks.add(task)

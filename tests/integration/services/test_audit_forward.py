@@ -7,6 +7,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ WORKER = "0" * 36
 
 @pytest.fixture
 def vault(copied_vault: Copy, clock: FakeClock, tmp_path: Path) -> Iterator[Services]:
-    made = open_vault(copied_vault("sqlite").with_changes(data_dir=tmp_path / "data"), clock)
+    made = open_vault(replace(copied_vault("sqlite"), data_dir=tmp_path / "data"), clock)
     yield made
     made.audit.reads.close()
     made.storage.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -262,9 +263,9 @@ def test_the_wrong_keyring_is_told_with_what_to_do(tmp_path: Path, database_url:
     add_person(vault)
     for keyring in (other.settings.keyring, tmp_path / "none.json"):
         with pytest.raises(KeyringError, match="STRONGROOM_KEYRING"):
-            open_vault(vault.settings.with_changes(keyring=keyring))
+            open_vault(replace(vault.settings, keyring=keyring))
     with pytest.raises(KeyringError):
-        open_vault(other.settings.with_changes(keyring=vault.settings.keyring))
+        open_vault(replace(other.settings, keyring=vault.settings.keyring))
     for each in (vault, other):
         each.storage.close()
 
@@ -289,7 +290,7 @@ def test_a_keyring_is_never_made_over_an_existing_one(tmp_path: Path, fresh_data
     vault = make_vault(tmp_path, fresh_database("sqlite"))
     vault.storage.close()
     before = vault.settings.keyring.read_bytes()
-    settings = make_settings(tmp_path, fresh_database("sqlite")).with_changes(keyring=vault.settings.keyring)
+    settings = replace(make_settings(tmp_path, fresh_database("sqlite")), keyring=vault.settings.keyring)
     with pytest.raises(KeyringError):
         prepare_vault(settings)
     assert vault.settings.keyring.read_bytes() == before

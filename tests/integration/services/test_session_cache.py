@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -24,7 +25,7 @@ from vault.services.people.sessions import NewSession
 @pytest.fixture
 def vault(copied_vault: Callable[[Any], Any], redis_url: str, clock: FakeClock) -> Iterator[Services]:
     """On SQLite alone: what is looked at here is Redis."""
-    made = open_vault(copied_vault("sqlite").with_changes(redis_url=redis_url), clock)
+    made = open_vault(replace(copied_vault("sqlite"), redis_url=redis_url), clock)
     yield made
     made.storage.close()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -86,4 +87,4 @@ def test_a_vault_that_was_never_made_is_told_from_a_database_that_does_not_answe
 @pytest.mark.parametrize("url", ["postgresql://ada@db/x", "sqlite://", "sqlite:///here.db"])
 @pytest.mark.usefixtures("keyring")
 def test_what_may_be_there_is_left_to_the_database(url: str) -> None:
-    host.refuse_absent(host.settings().with_changes(database_url=url))
+    host.refuse_absent(replace(host.settings(), database_url=url))

@@ -12,7 +12,7 @@ DOCKER = FORMATS["docker"]
 
 
 def read(text: str) -> dict[str, str]:
-    return {variable.name: variable.value for variable in DOCKER.parse(text).variables}
+    return {variable.name: variable.text for variable in DOCKER.parse(text).variables}
 
 
 @pytest.mark.parametrize(

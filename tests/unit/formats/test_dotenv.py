@@ -20,7 +20,7 @@ DOTENV = FORMATS["dotenv"]
 
 
 def read(text: str) -> dict[str, str]:
-    return {variable.name: variable.value for variable in DOTENV.parse(text).variables}
+    return {variable.name: variable.text for variable in DOTENV.parse(text).variables}
 
 
 def write(value: str) -> str:
@@ -77,7 +77,7 @@ def test_refuses_with_the_line_and_without_the_value(text: str, line: int) -> No
 
 def test_of_two_equal_names_the_last_wins_with_a_warning() -> None:
     parsed = DOTENV.parse("A=1\nB=2\nA=3")
-    assert {variable.name: variable.value for variable in parsed.variables} == {"A": "3", "B": "2"}
+    assert {variable.name: variable.text for variable in parsed.variables} == {"A": "3", "B": "2"}
     assert parsed.warnings == ("A stands on line 1 and again on line 3; the last wins.",)
 
 

@@ -12,7 +12,7 @@ JSON = FORMATS["json"]
 
 
 def read(text: str) -> dict[str, str]:
-    return {variable.name: variable.value for variable in JSON.parse(text).variables}
+    return {variable.name: variable.text for variable in JSON.parse(text).variables}
 
 
 @pytest.mark.parametrize(

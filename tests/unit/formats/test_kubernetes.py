@@ -15,7 +15,7 @@ HEAD = "apiVersion: v1\nkind: Secret\n"
 
 
 def read(text: str) -> dict[str, str]:
-    return {variable.name: variable.value for variable in KUBERNETES.parse(text).variables}
+    return {variable.name: variable.text for variable in KUBERNETES.parse(text).variables}
 
 
 def test_writes_an_opaque_secret_named_after_the_environment() -> None:

@@ -23,7 +23,7 @@ LOADERS = [
 
 
 def read(text: str) -> dict[str, str]:
-    return {variable.name: variable.value for variable in YAML.parse(text).variables}
+    return {variable.name: variable.text for variable in YAML.parse(text).variables}
 
 
 @pytest.mark.parametrize("value", ["no", "012", "1e3", "2026-01-01", "~", "", "x"])

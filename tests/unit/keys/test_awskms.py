@@ -233,15 +233,16 @@ def test_being_made_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("credentials")
 def test_botocore_waits_less_than_the_guard_and_retries_nothing() -> None:
-    config = AwsKmsProvider.connect(INSTANCE, region=REGION)._client().meta.config
+    client: Any = AwsKmsProvider.connect(INSTANCE, region=REGION)._client()
+    config = client.meta.config
     assert config.connect_timeout + config.read_timeout <= 3
     assert config.retries["total_max_attempts"] == 1
 
 
 @pytest.mark.usefixtures("credentials")
 def test_the_endpoint_is_the_one_of_the_setting() -> None:
-    provider = AwsKmsProvider.connect(INSTANCE, region=REGION, endpoint="https://vpce-1.kms.example")
-    assert provider._client().meta.endpoint_url == "https://vpce-1.kms.example"
+    client: Any = AwsKmsProvider.connect(INSTANCE, region=REGION, endpoint="https://vpce-1.kms.example")._client()
+    assert client.meta.endpoint_url == "https://vpce-1.kms.example"
 
 
 def test_a_probe_without_the_right_to_it_is_an_answer_too() -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from wsgiref.types import WSGIApplication, WSGIEnvironment
 
-from vault.server.bridge import Environ, Lane, WSGIApp
+from vault.server.bridge import Lane
 from vault.server.callers import Callers, Limits, Memory, Slot
 from vault.server.memory import MemoryBudget
 from vault.server.refusal import Answer
@@ -18,7 +19,7 @@ def callers(limit: int, *, worker_bytes: int = MUCH, limits: Limits | None = Non
     return Callers("calls", limits, Memory(MemoryBudget(worker_bytes), MUCH), time.monotonic)
 
 
-def make_lane(app: WSGIApp, *, threads: int, limit: int, kind: type[Lane] = Lane, per_caller: int = 0) -> Lane:
+def make_lane(app: WSGIApplication, *, threads: int, limit: int, kind: type[Lane] = Lane, per_caller: int = 0) -> Lane:
     """A lane of `kind` in which one caller may use all threads, or `per_caller` of them."""
     return kind(app, callers(limit), threads=threads, threads_per_caller=per_caller or threads)
 
@@ -28,7 +29,7 @@ def slot_in(lane: Lane, caller: str = "a") -> Slot:
     return lane.callers.slot(caller, MemoryBudget(MUCH))
 
 
-async def call(lane: Lane, environ: Environ, caller: str = "a") -> Answer:
+async def call(lane: Lane, environ: WSGIEnvironment, caller: str = "a") -> Answer:
     """Make one call, and give its slot back when its answer is there."""
     slot = slot_in(lane, caller)
     try:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from wsgiref.types import WSGIEnvironment
 
 import pytest
 
 from vault.server.asgi import ASGIApp, Message, Receive, Scope
-from vault.server.bridge import Environ
 from vault.server.door import Door, drop_claims, joined
 from vault.server.refusal import Answer, Headers
 from vault.settings import Settings
@@ -19,17 +20,17 @@ from vault.settings import Settings
 
 def settings(**changes: Any) -> Settings:
     base = Settings(data_dir=Path("data"), keyring=Path("keyring"), database_url="sqlite://", threads=1)
-    return base.with_changes(**changes)
+    return replace(base, **changes)
 
 
 class Application:
     """A WSGI application that remembers what it was asked."""
 
     def __init__(self, status: str = "200 OK", headers: list[tuple[str, str]] | None = None, body: bytes = b"") -> None:
-        self.asked: list[Environ] = []
+        self.asked: list[WSGIEnvironment] = []
         self._answer = status, headers or [], body
 
-    def __call__(self, environ: Environ, start: Any) -> list[bytes]:
+    def __call__(self, environ: WSGIEnvironment, start: Any) -> list[bytes]:
         self.asked.append(environ)
         status, headers, body = self._answer
         start(status, headers)
@@ -122,7 +123,7 @@ def test_buffers_are_free_again_after_the_answer() -> None:
 def test_calls_that_take_a_password_go_to_their_own_lane() -> None:
     names: list[str] = []
 
-    def application(_environ: Environ, start: Any) -> list[bytes]:
+    def application(_environ: WSGIEnvironment, start: Any) -> list[bytes]:
         import threading
 
         names.append(threading.current_thread().name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,4 +47,4 @@ def test_the_page_of_limits_tells_the_numbers_in_use(told: str) -> None:
 
 def test_a_caller_and_a_connection_may_hold_a_quarter_of_the_memory() -> None:
     assert CHOSEN.buffered_bytes_per_caller == CHOSEN.buffered_bytes // 4
-    assert CHOSEN.with_changes(buffered_bytes=MIB).buffered_bytes_per_caller == 4 * MIB
+    assert replace(CHOSEN, buffered_bytes=MIB).buffered_bytes_per_caller == 4 * MIB

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vault.formats import ParsedFile
+from vault.formats.base import Stated
 from vault.model.environment import Variable, VariableType
 from vault.services.environments.files import merged, plan_of
 
@@ -23,7 +24,7 @@ def test_attributes_that_are_not_stated_stay() -> None:
 
 
 def test_attributes_that_are_stated_win() -> None:
-    stated = {"type": VariableType.DEFAULT, "enabled": False, "description": "new"}
+    stated: Stated = {"type": VariableType.DEFAULT, "enabled": False, "description": "new"}
     (after,) = merged(STORED, ParsedFile({"A": stated}), replace_all=True)
     assert after == Variable("A", 5432, enabled=False, literal=True, description="new")
 

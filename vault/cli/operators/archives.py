@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypedDict, TypeVar
 
 import click
 
@@ -17,12 +17,21 @@ if TYPE_CHECKING:
     from vault.services.backup.names import ArchiveName
     from vault.settings import Settings
 
-F = TypeVar("F", bound=Callable[..., Any])
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _LATEST = "latest"
 
 
-def archive_options(function: F) -> F:
+class Where(TypedDict):
+    """What the options of `archive_options` give besides the archive."""
+
+    addresses: Sequence[str]
+    key_path: Path | None
+    identity: str | None
+
+
+def archive_options(function: Callable[P, R]) -> Callable[P, R]:
     """Add `ARCHIVE` and the options for its place and its key."""
     for decorate in (
         click.option(

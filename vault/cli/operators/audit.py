@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, TypedDict, Unpack
 
 import click
 
@@ -32,6 +32,17 @@ _PROGRESS_SECONDS = 0.2
 _LATE_US = 10_000_000
 """Events in a spool reach the database a second later, and may be older than events that are there already."""
 _BROKEN = 1
+
+
+class _Asked(TypedDict):
+    """Options of `search`."""
+
+    actor: str | None
+    action: str | None
+    result: str | None
+    environment_id: str | None
+    since: datetime | None
+    until: datetime | None
 
 
 @click.group()
@@ -75,14 +86,21 @@ def tail(cli: Cli, lines: int, follow: bool) -> None:
 @click.option("-n", "--lines", type=click.IntRange(1), default=_PAGE, help="How many at most.")
 @format_option
 @pass_cli
-def search(cli: Cli, /, lines: int, user: str | None, variable: str | None, **asked: Any) -> None:
+def search(cli: Cli, /, lines: int, user: str | None, variable: str | None, **asked: Unpack[_Asked]) -> None:
     """Print the events that are asked for, the newest first."""
     from vault.storage import Search
 
-    since, until = (_microseconds(asked.pop(name)) for name in ("since", "until"))
     with _opened() as vault:
         user_id = vault.audit.trail.user_id(host.operator(), user) if user is not None else None
-        wanted = Search(user_id=user_id, since_us=since, until_us=until, **asked)
+        wanted = Search(
+            user_id=user_id,
+            actor=asked["actor"],
+            action=asked["action"],
+            result=asked["result"],
+            environment_id=asked["environment_id"],
+            since_us=_microseconds(asked["since"]),
+            until_us=_microseconds(asked["until"]),
+        )
         _print(cli, vault.audit.trail.search(host.operator(), wanted, None, lines, variable=variable))
 
 
@@ -192,7 +210,7 @@ def _print_lines(found: Sequence[Seen]) -> None:
         click.echo("  ".join(shown(str(document[name])) for name in _COLUMNS if document[name] not in (None, "")))
 
 
-def _document(seen: Seen) -> dict[str, Any]:
+def _document(seen: Seen) -> dict[str, object]:
     from vault.model.action import words_of
     from vault.services.audit.forward import as_document
 

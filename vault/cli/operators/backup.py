@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 import click
 
 from vault.cli.context import Cli
 from vault.cli.operators import host
-from vault.cli.operators.archives import archive_options, found_archive, places_of
+from vault.cli.operators.archives import Where, archive_options, found_archive, places_of
 from vault.cli.options import format_option, pass_cli
 from vault.cli.progress import progress_bar
 from vault.cli.render import print_rows
@@ -86,7 +86,7 @@ def list_archives(cli: Cli, addresses: Sequence[str]) -> None:
 @backup.command()
 @archive_options
 @click.option("--keys", "opens", is_flag=True, help="Restore it into a throw-away database, and open every blob.")
-def verify(archive: str, opens: bool, **where: Any) -> None:
+def verify(archive: str, opens: bool, **where: Unpack[Where]) -> None:
     """Read an archive to its end, and prove that it is whole; with --keys, that this keyring opens all of it."""
     from vault.app import restorer
 
@@ -115,7 +115,9 @@ def verify(archive: str, opens: bool, **where: Any) -> None:
 @click.option("--without-erased-list", is_flag=True, help="Heed no list of erased keys: erased people come back.")
 @click.option("--despite-faults", is_flag=True, help="Restore also what was broken when the archive was made.")
 @click.option("--incomplete", is_flag=True, help="Restore an archive that lacks what an older release did not save.")
-def restore(archive: str, without_erased_list: bool, despite_faults: bool, incomplete: bool, **where: Any) -> None:
+def restore(
+    archive: str, without_erased_list: bool, despite_faults: bool, incomplete: bool, **where: Unpack[Where]
+) -> None:
     """Restore an archive into the empty database of STRONGROOM_DATABASE_URL, and open everything in it.
 
     It is stored as a whole once everything is proven, or not at all: after a restore that was cut short, start it
@@ -206,7 +208,7 @@ def _ago(at: datetime) -> str:
     return f"{minutes // 60} hours ago" if minutes < 2 * 24 * 60 else f"{minutes // (24 * 60)} days ago"
 
 
-def _row(held: Held) -> dict[str, Any]:
+def _row(held: Held) -> dict[str, object]:
     return {
         "created_at": datetime.fromtimestamp(held.name.created_us // 1_000_000, UTC),
         "kind": str(held.name.kind),

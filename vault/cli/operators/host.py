@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,7 +46,7 @@ def vault_settings() -> Settings:
         return found
     # A new passphrase is typed twice, because the input is hidden.
     words = "Passphrase of the keyring"
-    return found.with_changes(passphrase=click.prompt(words, hide_input=True, err=True, confirmation_prompt=not exists))
+    return replace(found, passphrase=click.prompt(words, hide_input=True, err=True, confirmation_prompt=not exists))
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -170,7 +170,7 @@ def _ask_twice(cli: Cli, version: int) -> None:
         raise CliError("The two numbers differ. Nothing was destroyed.")
 
 
-def _rows(found: KeyStatus) -> Iterator[dict[str, Any]]:
+def _rows(found: KeyStatus) -> Iterator[dict[str, object]]:
     now = datetime.now(UTC)
     for each in found.versions:
         created = datetime.fromtimestamp(each.created_us / 1e6, UTC)

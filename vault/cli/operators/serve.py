@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -29,8 +30,7 @@ def serve(bind: str | None, workers: int | None) -> None:
     from vault.settings import check
 
     found = host.vault_settings()
-    changes = {"bind": bind, "workers": workers}
-    found = found.with_changes(**{name: value for name, value in changes.items() if value is not None})
+    found = replace(found, bind=found.bind if bind is None else bind, workers=workers or found.workers)
     check(found)
     _make_ready(found)
     host.warn_of_neighbours(found)

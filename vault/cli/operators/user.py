@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -19,7 +20,9 @@ from vault.cli.words import CliError, say, warn
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from vault import client
     from vault.services import Services
+    from vault.services.people.erasure import ErasureReport
     from vault.storage import UnitOfWork
 
 _CALIBRATION_SECONDS = 0.5
@@ -140,7 +143,7 @@ def erase(cli: Cli, name: str, yes: bool) -> None:
         )
         say(f"The account {found.name} is erased.")
         report, told = vault.backups.after_erasure(host.operator(), report)
-        print_erasure(cli, report)
+        print_erasure(cli, _with_times(report))
         for place in told:
             warn(place.warnings)
             if place.error:
@@ -193,3 +196,29 @@ def _password(cli: Cli, source: str | None, *, generate: bool) -> str:
 def _change(work: Callable[[Services, UnitOfWork], object]) -> None:
     with host.opened_vault() as vault:
         vault.storage.transaction(lambda unit: work(vault, unit))
+
+
+def _with_times(report: ErasureReport) -> client.ErasureReport:
+    """Return the service's report as the SDK has it."""
+    from vault import client
+
+    remains = tuple(
+        client.Remains(each.place, None if each.until_us is None else _time(each.until_us), each.sentence)
+        for each in report.remains
+    )
+    return client.ErasureReport(
+        user_id=report.user_id,
+        erased_at=_time(report.erased_us),
+        environments=report.environments,
+        revisions=report.revisions,
+        user_keys=report.user_keys,
+        data_keys=report.data_keys,
+        sessions=report.sessions,
+        tokens=report.tokens,
+        audit_events=report.audit_events,
+        remains=remains,
+    )
+
+
+def _time(moment_us: int) -> datetime:
+    return datetime.fromtimestamp(moment_us / 1e6, UTC)

@@ -6,9 +6,9 @@ import json
 import socket
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import click
 
@@ -64,7 +64,8 @@ def doctor(cli: Cli, server: str | None, database: bool) -> None:
     if database:
         from vault.cli.root import load
 
-        findings: list[Finding] = list(load("vault.cli.operators.host_doctor:host_doctor")())
+        host_doctor = cast("Callable[[], Iterator[Finding]]", load("vault.cli.operators.host_doctor:host_doctor"))
+        findings = list(host_doctor())
     else:
         url = (server or cli.settings.url).rstrip("/")
         findings = list(examine(url, cli.settings.ca_file))

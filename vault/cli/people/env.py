@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +10,9 @@ from vault.cli.context import Cli
 from vault.cli.options import connection_options, format_option, pass_cli
 from vault.cli.render import as_row, print_rows
 from vault.cli.words import say
+
+if TYPE_CHECKING:
+    from vault.client.attributes import NewEnvironmentAttributes
 
 _COLUMNS = ("name", "revision", "updated_at", "description")
 
@@ -38,7 +41,7 @@ def list_environments(cli: Cli, deleted: bool) -> None:
 @pass_cli
 def create(cli: Cli, name: str, description: str | None) -> None:
     """Create an environment without variables."""
-    attributes: dict[str, Any] = {} if description is None else {"description": description}
+    attributes: NewEnvironmentAttributes = {} if description is None else {"description": description}
     print_rows(cli, [as_row(cli.client.environments.create(name, **attributes))], ("name", "id"))
 
 

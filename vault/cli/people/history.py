@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -60,10 +60,10 @@ def diff(
     print_rows(cli, rows, ("name", "kind", "what", "before", "after") if show else ("name", "kind", "what"))
 
 
-def _difference(change: Change, show: bool) -> dict[str, Any]:
+def _difference(change: Change, show: bool) -> dict[str, object]:
     before, after = change.before, change.after
     differing = [name for name in _ATTRIBUTES if before and after and getattr(before, name) != getattr(after, name)]
-    row: dict[str, Any] = {"name": change.name, "kind": change.kind, "what": differing}
+    row: dict[str, object] = {"name": change.name, "kind": change.kind, "what": differing}
     if show:
         row |= {"before": before.text if before else None, "after": after.text if after else None}
     return row

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import click
 
@@ -35,6 +35,15 @@ def _as_seconds(_context: click.Context, _parameter: click.Parameter, text: str 
 output_option = click.option(
     "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the secret here, mode 0600."
 )
+
+
+class _Limits(TypedDict):
+    """Options of `create`; None is for the server to choose."""
+
+    ttl: int | None
+    max_ttl: int | None
+    renewable: bool | None
+    uses: int | None
 
 
 @click.group()
@@ -69,7 +78,7 @@ def create(
     networks: tuple[str, ...],
     output: Path | None,
     force: bool,
-    **limits: Any,
+    **limits: Unpack[_Limits],
 ) -> None:
     """Create a token NAME, and print its secret, which is told this once."""
     grants = _grants(environments, paths, use_globals, permissions or ("read",))
@@ -104,16 +113,17 @@ def _grants(
 @pass_cli
 def list_tokens(cli: Cli) -> None:
     """List the tokens, without their secrets."""
-    rows = [as_row(item) for item in cli.client.tokens.list()]
+    tokens = cli.client.tokens.list()
+    rows = [as_row(item) for item in tokens]
     if cli.settings.format == "table":
-        names = _environment_names(cli, rows)
-        rows = [row | {"grants": [_describe(grant, names) for grant in row["grants"]]} for row in rows]
+        names = _environment_names(cli, tokens)
+        rows = [as_row(item) | {"grants": [_describe(grant, names) for grant in item.grants]} for item in tokens]
     print_rows(cli, rows, ("id", "name", "grants", "expires_at", "uses_left", "last_used_at"))
 
 
-def _environment_names(cli: Cli, rows: list[dict[str, Any]]) -> dict[str, str]:
+def _environment_names(cli: Cli, tokens: list[Token]) -> dict[str, str]:
     """Return the names of the environments in the grants. A deleted one keeps its id."""
-    if not any(grant.environment_id for row in rows for grant in row["grants"]):
+    if not any(grant.environment_id for item in tokens for grant in item.grants):
         return {}
     return {environment.id: environment.name for environment in cli.client.environments.list()}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -95,9 +96,9 @@ def import_variables(
     if chosen_format not in IMPORTABLE:
         raise CliError(f"The format {chosen_format} can only be written. Give the variables as dotenv or JSON.")
     text = _text_of(cli, file, identity, passphrase_file)
-    mode = "replace" if replace else "merge"
+    mode: Literal["replace", "merge"] = "replace" if replace else "merge"
     try:
-        plan = cli.client.import_text(name, chosen_format, text, mode=mode, dry_run=dry_run)  # type: ignore[arg-type] # one of the two words
+        plan = cli.client.import_text(name, chosen_format, text, mode=mode, dry_run=dry_run)
     except TooLarge:
         # The server's message is about a request body, but this person has a file.
         say(f"Nothing of {file} was stored. It is too large: an environment can have 1 MiB.")

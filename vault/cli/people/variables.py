@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from collections.abc import Mapping
+from typing import Literal, TypedDict, Unpack, cast
 
 import click
 
@@ -13,12 +14,23 @@ from vault.cli.options import connection_options, format_option, pass_cli, set_o
 from vault.cli.render import print_data, print_rows
 from vault.cli.words import CliError, say, warn
 from vault.client.answers import variable_as_json
+from vault.client.attributes import VariableAttributes, VariableChange
+from vault.model.json_types import JsonObject
+
+
+class _Given(TypedDict):
+    """Options of `set`; None is for what was not given."""
+
+    type: Literal["default", "secret"] | None
+    enabled: bool | None
+    literal: bool | None
+    description: str | None
 
 
 @click.command("set")
 @click.argument("assignments", metavar="NAME[=-|=@FILE|=VALUE]...", nargs=-1, required=True)
 @set_options
-@click.option("--type", "kind", type=click.Choice(["default", "secret"]), help="How pages show it.")
+@click.option("--type", type=click.Choice(["default", "secret"]), help="How pages show it.")
 @click.option("--enabled/--disabled", default=None, help="Whether services get it.")
 @click.option("--literal/--no-literal", default=None, help="Whether {{references}} in it are left alone.")
 @click.option("--description", default=None, help="What it is for.")
@@ -30,8 +42,7 @@ def set_variables(
     assignments: tuple[str, ...],
     environment: str | None,
     use_globals: bool,
-    kind: str | None,
-    **given: Any,
+    **given: Unpack[_Given],
 ) -> None:
     """Set variables, all in one revision.
 
@@ -41,11 +52,12 @@ def set_variables(
     if sum(assignment.partition("=")[2] == "-" for assignment in assignments) > 1:
         raise click.UsageError("Only one value can come from stdin.")
     chosen = cli.chosen_set(environment, use_globals)
-    attributes = {name: value for name, value in {"type": kind, **given}.items() if value is not None}
-    changes = {}
+    attributes = cast(VariableAttributes, {name: value for name, value in given.items() if value is not None})
+    changes: dict[str, VariableChange] = {}
     for assignment in assignments:
         name, sign, value = assignment.partition("=")
-        changes[name] = {"value": read_secret(cli, value if sign else None, f"the value of {name}"), **attributes}
+        secret = read_secret(cli, value if sign else None, f"the value of {name}")
+        changes[name] = {"value": secret, **attributes}
     say(f"Set {', '.join(changes)}: revision {chosen.patch(changes)}.")
 
 
@@ -71,10 +83,10 @@ def get_variables(
     if resolve:
         values = chosen.values()
         warn(values.warnings)
-        rows: list[dict[str, Any]] = [{"name": item, "value": value} for item, value in values.items()]
+        rows: list[Mapping[str, object]] = [{"name": item, "value": value} for item, value in values.items()]
         columns = ["name"]
     else:
-        rows = [variable_as_json(variable) for variable in chosen.variables()]
+        rows = [*map(variable_as_json, chosen.variables())]
         columns = ["name", "type", "enabled", "literal", "description"]
     if show:
         columns.insert(1, "value")
@@ -90,10 +102,9 @@ def _print_one(cli: Cli, name: str, environment: str | None, use_globals: bool, 
         warn(values.warnings)
         if name not in values:
             raise CliError(f"There is no value of {name} here.")
-        row: dict[str, Any] = {"name": name, "value": values[name]}
+        row: JsonObject = {"name": name, "value": values[name]}
     else:
-        variable = chosen.variable(name)
-        row = variable_as_json(variable)
+        row = variable_as_json(chosen.variable(name))
     if cli.settings.format == "table":
         click.echo(row["value"], nl=sys.stdout.isatty())
     else:

@@ -90,7 +90,7 @@ def forget(unit: UnitOfWork, user_id: str) -> int:
     return unit.audit_events.forget(user_id)
 
 
-def hash_of(event: Sequence[Any]) -> bytes:
+def hash_of(event: Event) -> bytes:
     """Return the hash of an event's leaf."""
     return leaf_hash(leaf_data(event))
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from vault.crypto.checkpoint import Checkpoint, unproven_checkpoint
 from vault.crypto.merkle import HASH_BYTES, Frontier
@@ -206,7 +206,8 @@ class _Walk:
             self.erased.setdefault((row[_USER], row[_ACTOR]), row[_ID])
         elif commit(salt, row[_ADDRESS], row[_NAMES]) != row[_COMMITMENT]:
             self._report.faults.append(f"{_named(row)}: its address or its names were changed.")
-        self.frontier.add(hash_of(row))
+        # The first columns are those of an event.
+        self.frontier.add(hash_of(cast(Event, row)))
         if row[_ROWS]:
             self._authority.note(row[_ROWS])
 

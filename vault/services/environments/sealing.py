@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypedDict, cast
 
 from vault.crypto import Key, SealedBlob, as_sealed, context, key_id_of, new_key, open_blob, seal
 from vault.errors import BlobError, ClientSealed, IntegrityError, InvalidInput, NewerFormat, RevisionDeleted, TooLarge
 from vault.model import strict_json
 from vault.model.environment import ENVIRONMENT_MAX_BYTES, VARIABLES_MOST, Live, Sealing, Variable, VariableType
+from vault.model.strict_json import WrittenJson
 from vault.services.clock import Clock
 from vault.services.environments.documents import read_document
 from vault.services.own.instance import Instance
@@ -24,6 +25,22 @@ _PLAIN, _WITH_OTHERS = 1, 2
 """The versions of a revision's plaintext: only the members in `_MEMBERS`, or more members."""
 _MEMBERS = frozenset({"name", "value", "type", "enabled", "literal", "description"})
 _TYPES = {str(kind): kind for kind in VariableType}
+
+
+class _Record(TypedDict):
+    """One variable in a plaintext. A newer release may write more members."""
+
+    name: str
+    value: WrittenJson
+    type: str
+    enabled: bool
+    literal: bool
+    description: str
+
+
+class _Document(TypedDict):
+    v: int
+    variables: list[_Record]
 
 
 class Sealer:
@@ -185,7 +202,7 @@ def encode(variables: Sequence[Variable]) -> bytes:
         if variable.name in seen:
             raise InvalidInput("This name stands twice.", path=f"variables.{position}.name")
         seen.add(variable.name)
-    records = [
+    records: list[dict[str, WrittenJson]] = [
         {
             "name": variable.name,
             "value": variable.value,
@@ -198,7 +215,7 @@ def encode(variables: Sequence[Variable]) -> bytes:
         for variable in variables
     ]
     version = _WITH_OTHERS if any(variable.others for variable in variables) else _PLAIN
-    document = {"v": version, "variables": records}
+    document: dict[str, WrittenJson] = {"v": version, "variables": records}
     plaintext = strict_json.dumps(document).encode()
     if len(plaintext) > ENVIRONMENT_MAX_BYTES:
         raise TooLarge("An environment holds at most 1 MiB.", path="variables")
@@ -226,16 +243,16 @@ def decode_live(plaintext: bytes) -> list[Live]:
     return [(record["name"], record["value"], record["literal"]) for record in _records(plaintext) if record["enabled"]]
 
 
-def _records(plaintext: bytes) -> list[dict[str, Any]]:
-    document = strict_json.loads(plaintext.decode())
+def _records(plaintext: bytes) -> list[_Record]:
+    document = cast(_Document, strict_json.loads(plaintext.decode()))
     if document["v"] not in (_PLAIN, _WITH_OTHERS):
         raise NewerFormat()
-    records: list[dict[str, Any]] = document["variables"]
-    return records
+    return document["variables"]
 
 
-def _others(record: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
+def _others(record: _Record) -> tuple[tuple[str, WrittenJson], ...]:
     # Every record has all of `_MEMBERS`, so the length shows whether there are others.
     if len(record) == len(_MEMBERS):
         return ()
-    return tuple((name, value) for name, value in record.items() if name not in _MEMBERS)
+    others = ((name, cast(WrittenJson, value)) for name, value in record.items() if name not in _MEMBERS)
+    return tuple(others)

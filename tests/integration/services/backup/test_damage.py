@@ -6,6 +6,7 @@ import json
 import random
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -204,7 +205,7 @@ def test_an_archive_that_somebody_made_for_the_recipient_is_refused(
     url = fresh_database("sqlite", migrated=False)
 
     with pytest.raises(BackupError, match="somebody has put it together"):
-        restorer(filled.settings.with_changes(database_url=url)).restore(HOST, forged, [], nobody)
+        restorer(replace(filled.settings, database_url=url)).restore(HOST, forged, [], nobody)
     assert not Path(url.removeprefix("sqlite:///")).exists()
 
 
@@ -213,7 +214,7 @@ def test_another_vault_s_keyring_is_named(filled: Services, tmp_path: Path, fres
     other.storage.close()
     url = fresh_database("sqlite", migrated=False)
     with backed_up(filled, tmp_path) as vault:
-        stranger = vault.settings.with_changes(database_url=url, keyring=other.settings.keyring)
+        stranger = replace(vault.settings, database_url=url, keyring=other.settings.keyring)
 
         with pytest.raises(KeyringError, match="belongs to another vault"):
             restorer(stranger).restore(HOST, archive(vault), [], nobody)
@@ -269,7 +270,7 @@ def test_age_recipients_open_what_the_host_cannot(
         assert "age file is damaged" in _verify(tmp_path / "broken.srb.age", Opener(identities=IDENTITIES))
         url = fresh_database("sqlite")
         opened = Archive(path, Opener(identities=IDENTITIES))
-        done = restorer(vault.settings.with_changes(database_url=url)).restore(HOST, opened, [], nobody)
+        done = restorer(replace(vault.settings, database_url=url)).restore(HOST, opened, [], nobody)
         assert done.proof.faults == []
 
 

@@ -1,0 +1,37 @@
+"""What calls of the SDK take by name: only what is given is sent."""
+
+from __future__ import annotations
+
+from typing import Literal, TypedDict
+
+from vault.model.environment import VariableType
+
+
+class VariableAttributes(TypedDict, total=False):
+    """The attributes of a variable besides its name and its value."""
+
+    type: VariableType | Literal["default", "secret"]
+    enabled: bool
+    literal: bool
+    description: str
+
+
+class VariableChange(VariableAttributes, total=False):
+    """What changes of a variable. A new one needs a value."""
+
+    value: str
+
+
+class NewEnvironmentAttributes(TypedDict, total=False):
+    """The attributes of a new environment besides its name and its variables."""
+
+    description: str
+    max_versions: int
+
+
+class EnvironmentChange(NewEnvironmentAttributes, total=False):
+    """What changes of an environment."""
+
+    name: str
+    cas_required: bool
+    delete_version_after_seconds: int
