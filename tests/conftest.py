@@ -18,13 +18,12 @@ import pytest
 import pytest_socket
 import structlog
 
+from tests.support.groups import GroupScheduling, is_unit, start_order
 from tests.support.servers import Postgres, Redis, database_name
 from vault import observe
 
 Kind = Literal["sqlite", "postgresql"]
 KINDS: tuple[Kind, ...] = ("sqlite", "postgresql")
-
-UNIT_TESTS = Path(__file__).parent / "unit"
 
 # `ci` says the same thing each time it runs; `explore` looks for what nobody has found yet.
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
@@ -37,8 +36,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Keep groups of tests together where `--dist loadgroup` asks for it."""
     if config.getvalue("dist") != "loadgroup":
         return None
-    from tests.support.groups import GroupScheduling
-
     return GroupScheduling(config, log)
 
 
@@ -46,8 +43,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """In a worker of xdist: the order in which tests are handed out."""
     if hasattr(config, "workerinput"):
-        from tests.support.groups import start_order
-
         items.sort(key=lambda item: start_order(item.nodeid))
 
 
@@ -94,7 +89,7 @@ def _umask_as_it_was() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _no_sockets_in_unit_tests(request: pytest.FixtureRequest) -> Iterator[None]:
-    if not request.path.is_relative_to(UNIT_TESTS):
+    if not is_unit(request.node.nodeid):
         yield
         return
     with pytest.MonkeyPatch.context() as patch:

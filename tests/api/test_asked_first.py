@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.api.conftest import Caller, Vault
-from tests.api.kv.conftest import kv_of
+from tests.kv.conftest import kv_of
 from vault.formats import json as json_format
 from vault.model import strict_json
 

@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.api.conftest import Caller, Vault
-from tests.api.kv.conftest import Kv, kv_of
+from tests.kv.conftest import Kv, kv_of
 
 NO_NUMBERS = ["٣", "１", "1_0", "+1", "-1", "1e0", "1.0", "0x1", "9" * 5000, "0" * 5000 + "1", "9" * 19 + "9"]
 

@@ -13,7 +13,7 @@ import pytest
 
 import vault.keys.transit as room
 from tests.contract.transit_server import TOKEN, Answer, TransitKey, TransitServer, transit_server
-from tests.integration.tls_server import Certificate, make_certificate
+from tests.support.tls_server import Certificate, make_certificate
 from vault.errors import BlobError, KeyProviderError, KeyProviderUnavailable
 from vault.keys import Guarded
 from vault.keys.transit import Place, TransitProvider

@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from tests.integration.tls_server import Certificate, make_certificate
+from tests.support.tls_server import Certificate, make_certificate
 
 NONCE_BYTES = 12
 TOKEN = "s.the-token-of-these-tests"

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.api.conftest import Caller, Vault, open_for_tests
-from tests.api.kv.conftest import Kv
 from tests.integration.storage.spy import statements
+from tests.kv.conftest import Kv
 from tests.support.vaults import HOST, PASSWORD, FakeClock, add_environment, add_token, grant, log_in, patch, write
 from tests.web.conftest import Visitor, newcomer
 from vault.model.grant import Grant

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.api.conftest import Caller, Vault
-from tests.api.kv.conftest import kv_of
+from tests.kv.conftest import kv_of
 from tests.support.vaults import log_in
 from tests.web.conftest import Visitor, newcomer
 from tests.web.test_tokens import filled

@@ -1,0 +1,156 @@
+"""Where settings come from, and which files are refused."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.cli.unit.conftest import Strongroom
+from tests.unit.client.fake_transport import FakeTransport
+from vault.cli.config import CliSettings, load
+from vault.errors import SettingsError
+
+
+@pytest.fixture
+def project(home: Path) -> Path:
+    return home / "project" / ".strongroom.toml"
+
+
+@pytest.fixture
+def user_file(home: Path) -> Path:
+    path = home / ".config" / "strongroom" / "config.toml"
+    path.parent.mkdir(parents=True)
+    return path
+
+
+def settings(**flags: str) -> CliSettings:
+    return load(flags, os.environ, Path.cwd())
+
+
+def test_the_first_that_has_a_setting_gives_it(project: Path, user_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert settings().url == "https://localhost:8443"
+    user_file.write_text('url = "https://user.test"\nformat = "yaml"\n')
+    assert settings().url == "https://user.test"
+    project.write_text('url = "https://project.test"\nenvironment = "dev"\n')
+    assert settings().url == "https://project.test"
+    monkeypatch.setenv("STRONGROOM_URL", "https://environment.test/")
+    assert settings().url == "https://environment.test"
+    assert settings(url="https://flag.test").url == "https://flag.test"
+    assert (settings().environment, settings().format) == ("dev", "yaml")
+    monkeypatch.setenv("STRONGROOM_ENVIRONMENT", "prod")
+    assert settings(format="json") == CliSettings("https://environment.test", None, "prod", "json")
+
+
+def test_a_ca_file_is_found_beside_its_file(project: Path) -> None:
+    project.write_text('ca_file = "ca.pem"\n')
+    assert settings().ca_file == str(project.parent / "ca.pem")
+
+
+def test_the_nearest_project_file_holds(project: Path) -> None:
+    project.write_text('environment = "far"\n')
+    Path(".strongroom.toml").write_text('environment = "near"\n')
+    assert settings().environment == "near"
+
+
+def test_the_users_file_may_be_named(user_file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "other.toml").write_text('environment = "named"\n')
+    monkeypatch.setenv("STRONGROOM_CONFIG", str(tmp_path / "other.toml"))
+    assert settings().environment == "named"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ('token = "srm_t_canary"', "contains a token"),
+        ('tokem = "srm_t_canary"', "unknown key 'tokem'"),
+        ("url = 5", "must be a text"),
+        ('format = "json"', "unknown key 'format'"),
+        ("url = ", "cannot be read"),
+        ('[server]\nurl = "x"', "unknown key 'server'"),
+    ],
+)
+def test_a_project_file_that_cannot_be_used_is_refused(project: Path, text: str, sentence: str) -> None:
+    project.write_text(text)
+    with pytest.raises(SettingsError, match=sentence) as caught:
+        settings()
+    assert str(project) in str(caught.value)
+    assert "canary" not in str(caught.value)
+
+
+def test_a_token_in_the_users_file_is_refused_too(user_file: Path) -> None:
+    user_file.write_text('token = "srm_t_canary"')
+    with pytest.raises(SettingsError, match="contains a token"):
+        settings()
+
+
+def test_another_persons_project_file_is_refused(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.write_text('url = "https://evil.test"\n')
+    owner = project.stat().st_uid
+    monkeypatch.setattr("vault.cli.config._TRUSTED_OWNERS", frozenset({owner + 1}))
+    with pytest.raises(SettingsError, match="belongs to another user"):
+        settings()
+
+
+def test_a_token_of_the_environment_goes_to_no_address_that_the_project_alone_names(
+    strongroom: Strongroom, project: Path, server: FakeTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Whoever edits a project edits this file too: in CI a fork could have the token sent to itself.
+    project.write_text('url = "https://evil.test"\n')
+    result = strongroom("get", "-e", "prod", "PASSWORD")
+    assert result.exit_code == 1
+    assert "STRONGROOM_TOKEN is not sent to https://evil.test" in result.stderr
+    assert server.requests == []
+
+
+def test_a_password_of_the_environment_goes_to_no_such_address_either(
+    anonymous: Strongroom, project: Path, server: FakeTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.write_text('url = "https://evil.test"\n')
+    monkeypatch.setenv("STRONGROOM_PASSWORD", "a password")
+    result = anonymous("login", "ada")
+    assert result.exit_code == 1
+    assert "STRONGROOM_PASSWORD is not sent to https://evil.test" in result.stderr
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("teller", ["environment", "user file", "flag"])
+def test_an_address_that_somebody_else_names_too_gets_the_token(
+    teller: str, project: Path, user_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.write_text('url = "https://vault.test"\n')
+    if teller == "environment":
+        monkeypatch.setenv("STRONGROOM_URL", "https://vault.test/")
+    if teller == "user file":
+        user_file.write_text('url = "https://vault.test"\n')
+    found = settings(url="https://vault.test") if teller == "flag" else settings()
+    assert not found.url_is_the_projects
+
+
+def test_an_authority_of_the_projects_vouches_for_its_own_address_only(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.write_text('url = "https://project.test"\nca_file = "evil.pem"\n')
+    assert settings().ca_file == str(project.parent / "evil.pem")
+    monkeypatch.setenv("STRONGROOM_URL", "https://vault.test")
+    assert settings().ca_file is None
+
+
+def test_an_authority_of_the_projects_does_not_vouch_for_the_server_of_the_user_file(
+    project: Path, user_file: Path
+) -> None:
+    user_file.write_text('url = "https://vault.test"\n')
+    project.write_text('ca_file = "evil.pem"\n')
+    assert settings().ca_file is None
+
+
+def test_the_user_file_s_own_authority_stays_for_its_server(project: Path, user_file: Path) -> None:
+    user_file.write_text('url = "https://vault.test"\nca_file = "own.pem"\n')
+    project.write_text('environment = "dev"\nca_file = "evil.pem"\n')
+    assert settings().ca_file == str(user_file.parent / "own.pem")
+
+
+def test_an_authority_of_the_projects_does_not_vouch_for_the_server_of_a_flag(project: Path) -> None:
+    project.write_text('ca_file = "evil.pem"\n')
+    assert settings(url="https://vault.test").ca_file is None

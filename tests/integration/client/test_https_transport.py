@@ -1,0 +1,194 @@
+"""HTTPS over real sockets: what is trusted, what is kept open, and what a broken answer becomes."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.tls_server import HOUR, NOW, Certificate, Server, make_certificate, say, say_and_hang_up
+from vault.client import HttpsTransport, Request, Response
+from vault.client.transport import ConnectionLost, Unreachable
+from vault.errors import TransportError
+
+GET = Request("GET", "/api/v1/me")
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+
+Start = Callable[..., Server]
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Certificate:
+    return make_certificate(tmp_path)
+
+
+@pytest.fixture
+def start(certificate: Certificate) -> Iterator[Start]:
+    servers: list[Server] = []
+
+    def begin(*scripts: Callable[[ssl.SSLSocket], None], presented: Certificate = certificate) -> Server:
+        servers.append(Server(presented, *scripts))
+        return servers[-1]
+
+    yield begin
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def connect(certificate: Certificate) -> Iterator[Callable[..., HttpsTransport]]:
+    transports: list[HttpsTransport] = []
+
+    def make(port: int, *, host: str = "localhost", ca_file: Path | None = certificate.ca_file) -> HttpsTransport:
+        transport = HttpsTransport(f"https://{host}:{port}", ca_file=ca_file, read_timeout_seconds=0.3)
+        transports.append(transport)
+        return transport
+
+    yield make
+    for transport in transports:
+        transport.close()
+
+
+Connect = Callable[..., HttpsTransport]
+
+
+def test_a_connection_serves_many_requests(start: Start, connect: Connect) -> None:
+    server = start(say(OK))
+    transport = connect(server.port)
+    assert [transport.send(GET).body for _ in range(3)] == [b"{}"] * 3
+    assert server.connections == 1
+
+
+def test_the_base_path_of_a_proxy_is_kept(start: Start, certificate: Certificate) -> None:
+    server = start(say(OK))
+    transport = HttpsTransport(f"https://localhost:{server.port}/strongroom/", ca_file=certificate.ca_file)
+    transport.send(GET)
+    transport.close()
+    assert server.requests[0].startswith(b"GET /strongroom/api/v1/me HTTP/1.1\r\n")
+
+
+def test_a_connection_that_the_server_closed_is_not_used_again(start: Start, connect: Connect) -> None:
+    server = start(say_and_hang_up(OK))
+    transport = connect(server.port)
+    assert [transport.send(GET).status for _ in range(3)] == [200] * 3
+    assert server.connections == 3
+
+
+def test_a_late_answer_never_meets_the_next_request(start: Start, connect: Connect) -> None:
+    server = start(say(OK + b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nother"), say(OK))
+    transport = connect(server.port)
+    assert [transport.send(GET).body for _ in range(2)] == [b"{}"] * 2
+
+
+def test_a_child_process_opens_its_own_connection(start: Start, connect: Connect) -> None:
+    server = start(say(OK))
+    transport = connect(server.port)
+    transport.send(GET)
+    with pytest.MonkeyPatch.context() as patch:
+        parent = os.getpid()
+        patch.setattr("vault.client.transport.os.getpid", lambda: parent + 1)
+        transport.send(GET)
+    assert server.connections == 2
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{}",
+    ],
+)
+def test_an_answer_that_was_cut_short_is_lost(data: bytes, start: Start, connect: Connect) -> None:
+    server = start(say_and_hang_up(data))
+    with pytest.raises(ConnectionLost):
+        connect(server.port).send(GET)
+
+
+def test_an_answer_of_unknown_length_is_refused(start: Start, connect: Connect) -> None:
+    server = start(say_and_hang_up(b"HTTP/1.1 200 OK\r\n\r\n{}"))
+    with pytest.raises(TransportError, match="the length"):
+        connect(server.port).send(GET)
+
+
+def test_what_is_not_http_is_told(start: Start, connect: Connect) -> None:
+    server = start(say(b"220 mail.test ESMTP\r\n"))
+    with pytest.raises(TransportError, match="like an HTTP server"):
+        connect(server.port).send(GET)
+
+
+def test_a_server_that_does_not_answer_is_left(start: Start, connect: Connect) -> None:
+    server = start(lambda _connection: None)
+    with pytest.raises(ConnectionLost, match=r"within 0\.3 s"):
+        connect(server.port).send(GET)
+
+
+def test_a_chunked_answer_is_whole(start: Start, connect: Connect) -> None:
+    server = start(say(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1\r\n}\r\n0\r\n\r\n"))
+    assert connect(server.port).send(GET) == Response(200, {"transfer-encoding": "chunked"}, b"{}")
+
+
+def test_a_304_leaves_the_connection_open(start: Start, connect: Connect) -> None:
+    server = start(say(b"HTTP/1.1 304 Not Modified\r\nETag: x\r\n\r\n"))
+    transport = connect(server.port)
+    assert [transport.send(GET).status for _ in range(2)] == [304, 304]
+    assert server.connections == 1
+
+
+def test_an_authority_that_is_not_trusted(start: Start, connect: Connect) -> None:
+    server = start(say(OK))
+    with pytest.raises(TransportError, match="Give the CA file"):
+        connect(server.port, ca_file=None).send(GET)
+    assert server.requests == []
+
+
+def test_a_certificate_made_out_to_another_name(start: Start, connect: Connect, tmp_path: Path) -> None:
+    other = make_certificate(tmp_path, name="vault.test")
+    server = start(say(OK), presented=other)
+    for host in ("localhost", "127.0.0.1"):
+        with pytest.raises(TransportError, match=f"not valid for {host}"):
+            connect(server.port, host=host, ca_file=other.ca_file).send(GET)
+
+
+@pytest.mark.parametrize(("begins", "words"), [(NOW - 3 * HOUR, "has expired"), (NOW + HOUR, "not valid yet")])
+def test_a_certificate_out_of_its_time(
+    begins: datetime.datetime, words: str, start: Start, connect: Connect, tmp_path: Path
+) -> None:
+    other = make_certificate(tmp_path, begins=begins)
+    server = start(say(OK), presented=other)
+    with pytest.raises(TransportError, match=words):
+        connect(server.port, ca_file=other.ca_file).send(GET)
+
+
+def test_a_port_where_nobody_listens(connect: Connect) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with pytest.raises(Unreachable, match="refused the connection"):
+        connect(port).send(GET)
+
+
+def test_a_port_that_speaks_plain_http(connect: Connect) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with pytest.raises(TransportError, match="does not speak TLS"):
+            connect(listener.getsockname()[1]).send(GET)
+        thread.join()
+
+
+def test_a_host_that_has_no_address() -> None:
+    with pytest.raises(TransportError, match="no-such-host"):
+        HttpsTransport("https://no-such-host.invalid").send(GET)
