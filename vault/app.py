@@ -102,9 +102,9 @@ def open_vault(settings: Settings, clock: Clock = now_us, *, as_worker: bool = F
     storage = Storage(settings.database_url, pool_size=settings.threads + settings.login_threads + 2)
     try:
         with storage.read() as unit:
-            require_usable(unit.connection)
+            found = require_usable(unit.connection)
             if as_worker:
-                require_whole(unit.connection)
+                require_whole(unit.connection, found)
             # Before the first statement is built: this adds columns to the tables.
             adopt(unit.connection)
             rows = first_rows(unit.connection)

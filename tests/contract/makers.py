@@ -14,7 +14,7 @@ from tests.contract.kms_fake import StricterKms
 from tests.contract.opaque_provider import OpaqueProvider
 from tests.contract.softhsm import PIN, soft_hsm
 from tests.contract.transit_server import transit_server
-from vault.crypto.password import FLOOR
+from tests.support.passwords import FLOOR
 from vault.keys import FileProvider, Provider
 from vault.keys.awskms import AwsKmsProvider
 from vault.keys.passphrase import PassphraseProvider

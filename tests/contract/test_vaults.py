@@ -17,6 +17,7 @@ from tests.conftest import KINDS, FreshDatabase, Kind
 from tests.contract.makers import PASSPHRASE, REGION
 from tests.contract.softhsm import PIN, soft_hsm
 from tests.contract.transit_server import TOKEN, transit_server
+from tests.support.passwords import FLOOR
 from tests.support.patience import HANG_SECONDS
 from tests.support.vaults import (
     add_environment,
@@ -30,7 +31,6 @@ from tests.support.vaults import (
 )
 from vault import app
 from vault.app import open_vault, prepare_vault, stored_schema
-from vault.crypto.password import FLOOR
 from vault.errors import KeyProviderError, KeyringError, StorageError
 from vault.keys import PROVIDERS, keyring_file
 from vault.keys import passphrase as passphrase_room

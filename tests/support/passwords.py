@@ -18,7 +18,11 @@ import pytest
 from argon2 import exceptions, low_level
 from flask import current_app, has_request_context, request
 
+from vault.crypto.password import LANES_RANGE, MEMORY_RANGE_KIB, PASSES_RANGE, PasswordParameters
 from vault.http.marks import is_password_view
+
+FLOOR = PasswordParameters(memory_kib=MEMORY_RANGE_KIB[0], passes=PASSES_RANGE[0], lanes=LANES_RANGE[0])
+"""The cheapest parameters that the vault accepts."""
 
 _hash_secret = low_level.hash_secret
 _verify_secret = low_level.verify_secret

@@ -29,6 +29,7 @@ from vault.model.digits import BIGINT_MOST
 from vault.model.environment import normal
 from vault.model.grant import Permission
 from vault.model.policy import allows_anywhere
+from vault.model.strict_json import is_encodable
 from vault.services.environments.variables import Precondition
 from vault.services.idempotency import Call, Claim, KeptAnswer
 from vault.storage import UnitOfWork
@@ -229,7 +230,7 @@ def _can_be(part: Any) -> bool:
     # What no database can compare with was never in a cursor of ours.
     if isinstance(part, int):
         return 0 <= part <= BIGINT_MOST
-    return not any(character == "\0" or "\ud800" <= character <= "\udfff" for character in part)
+    return "\0" not in part and is_encodable(part)
 
 
 def _cursor(place: list[Any]) -> str:

@@ -18,7 +18,7 @@ from vault.crypto.envelope import (
     parse_header,
 )
 from vault.crypto.key import Key, new_key
-from vault.crypto.mac import RowFormat, check_row_mac, encode_row, row_mac
+from vault.crypto.mac import RowFormat
 from vault.crypto.password import (
     SALT_BYTES,
     PasswordParameters,
@@ -59,12 +59,10 @@ __all__ = [
     "TokenKind",
     "as_sealed",
     "check_new_password",
-    "check_row_mac",
     "context",
     "derive_user_key",
     "digest",
     "dummy_hash",
-    "encode_row",
     "from_parts",
     "hash_password",
     "key_check_value",
@@ -77,7 +75,6 @@ __all__ = [
     "open_blob",
     "parse",
     "parse_header",
-    "row_mac",
     "same_digest",
     "seal",
     "slow_digest",

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import hmac
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from vault.crypto.key import Key
 from vault.crypto.prf import hmac_sha256
@@ -66,29 +66,14 @@ class RowFormat:
         return hmac_sha256(key, self.encode(primary_key, values))
 
     def check(self, key: Key, primary_key: PrimaryKey, values: Sequence[Value], stored: bytes | None) -> None:
-        """Raise `MacError` unless `stored` is this row's MAC."""
+        """Raise `MacError` unless `stored` is this row's MAC, compared in constant time."""
         try:
             encoded = self.encode(primary_key, values)
         except (TypeError, struct.error):
             # SQLite accepts a real number in a column of text. This vault never writes one.
             raise MacError() from None
-        check_row_mac(key, encoded, stored)
-
-
-def encode_row(table: str, primary_key: PrimaryKey, columns: Mapping[str, Value]) -> bytes:
-    """Return the encoding of one row given by name. To check many rows, keep a `RowFormat`."""
-    return RowFormat(table, tuple(columns)).encode(primary_key, tuple(columns.values()))
-
-
-def row_mac(key: Key, encoded: bytes) -> bytes:
-    """Return the HMAC-SHA256 of an encoded row, 32 bytes."""
-    return hmac_sha256(key, encoded)
-
-
-def check_row_mac(key: Key, encoded: bytes, stored: bytes | None) -> None:
-    """Raise `MacError` unless `stored` is the MAC of this encoding, compared in constant time."""
-    if not isinstance(stored, bytes) or not hmac.compare_digest(hmac_sha256(key, encoded), stored):
-        raise MacError()
+        if not isinstance(stored, bytes) or not hmac.compare_digest(hmac_sha256(key, encoded), stored):
+            raise MacError()
 
 
 def _value(value: Value) -> bytes:

@@ -53,7 +53,6 @@ class PasswordParameters:
         return all(low <= number <= high for number, (low, high) in zip(given, ranges, strict=True))
 
 
-FLOOR = PasswordParameters(memory_kib=MEMORY_RANGE_KIB[0], passes=PASSES_RANGE[0], lanes=LANES_RANGE[0])
 DEFAULT = PasswordParameters(memory_kib=64 * 1024, passes=3, lanes=1)
 
 

@@ -58,10 +58,6 @@ class Routes:
         """The class of an endpoint. An unknown endpoint is public."""
         return self._classes.get(endpoint or "") or RouteClass.PUBLIC
 
-    def unclassified(self) -> list[str]:
-        """The endpoints without a class, for a test."""
-        return [endpoint for endpoint, found in self._classes.items() if found is None]
-
     def body_limit(self, method: str, path_info: str, headers: Mapping[bytes, bytes]) -> int:
         """How many bytes the body of a request may have. `path_info` is WSGI's (PEP 3333).
 

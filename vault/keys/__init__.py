@@ -4,7 +4,7 @@ To add a provider: write one file with its class and add one line to `PROVIDERS`
 docs/contributing/to-add.md has the rest.
 """
 
-from vault.keys.file import FileProvider, instance_of
+from vault.keys.file import FileProvider
 from vault.keys.guard import Guarded
 from vault.keys.keyring import JITTER, Keyring, MasterKey
 from vault.keys.provider import Capabilities, Provider
@@ -20,6 +20,5 @@ __all__ = [
     "MasterKey",
     "Provider",
     "Providers",
-    "instance_of",
     "keyring_file",
 ]

@@ -273,12 +273,6 @@ def damaged(path: Path) -> KeyringError:
     )
 
 
-def instance_of(path: Path | str) -> str:
-    """Return the id of the vault that a keyring belongs to, for messages. Raises `KeyringError`."""
-    path = Path(path)
-    return _header(safefile.read(path), path)[0]
-
-
 def _known(versions: Versions, ref: str, path: Path) -> Version:
     if ref not in versions:
         raise KeyProviderError(f"The keyring {path} does not have the master key version {ref}. Is it an old copy?")

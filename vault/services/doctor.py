@@ -97,7 +97,7 @@ class Sweep:
         living = (revisions.c.environment_id == environment.id) & ~revisions.c.destroyed
         for row in unit.connection.execute(select(revisions).where(living).order_by(revisions.c.number)):
             what = f"Revision {row.number} of {name}"
-            self._try(swept, what, self._sealer.open_stored, unit, environment, row)
+            self._try(swept, what, self._sealer.require_opens, unit, environment, row)
 
     def _unwrap(self, unit: UnitOfWork, environment: EnvironmentRow, data_key: DataKey) -> None:
         user_key = unit.user_keys.by_id(data_key.user_key_id)

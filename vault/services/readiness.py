@@ -71,11 +71,10 @@ DEGRADED = (REDIS_AWAY, KEYS_AWAY, FORWARD)
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Why this worker is not ready, what is limited, and the age of the check."""
+    """Why this worker is not ready, and what is limited."""
 
     reasons: tuple[str, ...]
     degraded: tuple[str, ...]
-    age_seconds: float
 
     @property
     def ready(self) -> bool:
@@ -116,9 +115,9 @@ class Readiness:
         """The last result. The caller runs a check only if the job did not run one in time."""
         if self._is_overdue():
             self.check()
-        seen_at, found = self._seen or (float("-inf"), ())
+        _, found = self._seen or (0.0, ())
         overdue = (OVERDUE,) if self._is_overdue() else ()
-        return Health((*self._keys(), *found, *overdue), self._degraded(), self._clock() - seen_at)
+        return Health((*self._keys(), *found, *overdue), self._degraded())
 
     def _is_overdue(self) -> bool:
         return self._seen is None or self._clock() - self._seen[0] > OVERDUE_SECONDS

@@ -4,7 +4,7 @@ from vault.storage.database.adopting import adopt
 from vault.storage.database.migrate import migrate
 from vault.storage.database.refused import is_about_the_rows
 from vault.storage.database.same_file import is_missing
-from vault.storage.database.schema import SCHEMA_NUMBER, require_usable, require_whole, schema_revision, schema_state
+from vault.storage.database.schema import SCHEMA_NUMBER, require_usable, require_whole, schema_revision, schema_status
 from vault.storage.rows.audit import About, Held, Placed, PrunedHashes, Search
 from vault.storage.rows.environments import EnvironmentRow
 from vault.storage.rows.keys import (
@@ -84,7 +84,7 @@ __all__ = [
     "require_usable",
     "require_whole",
     "schema_revision",
-    "schema_state",
+    "schema_status",
     "set_locked",
     "watched",
     "when_settled",

@@ -25,7 +25,7 @@ from vault.cli import root
 from vault.model.principal import Principal
 from vault.services import Services
 from vault.settings import Settings
-from vault.storage import Storage, first_rows, schema_state
+from vault.storage import Storage, first_rows, schema_status
 
 Run = Callable[..., Result]
 
@@ -268,7 +268,7 @@ def is_empty(url: str) -> bool:
     storage = Storage(url, pool_size=1)
     try:
         with storage.read() as unit:
-            return schema_state(unit.connection) == "empty" or first_rows(unit.connection) is None
+            return schema_status(unit.connection).state == "empty" or first_rows(unit.connection) is None
     finally:
         storage.close()
 

@@ -208,19 +208,29 @@ def test_a_look_really_stores_something(open_vault: Open) -> None:
         assert other.execute("PRAGMA data_version").fetchone() != before
 
 
-def test_the_job_looks_every_few_seconds_and_sooner_while_something_is_wrong(open_vault: Open) -> None:
+def test_the_job_looks_every_few_seconds_and_sooner_while_something_is_wrong(
+    open_vault: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
     vault, clock = open_vault("sqlite"), Clock()
     readiness = _readiness(vault, clock=clock)
+    checked: list[float] = []
+    look = readiness._look
+
+    def noted() -> tuple[str, ...]:
+        checked.append(clock.seconds)
+        return look()
+
+    monkeypatch.setattr(readiness, "_look", noted)
     readiness.turn()
-    first = readiness.now()
+    started = clock.seconds
     clock.seconds += 2
     readiness.turn()
-    assert readiness.now().age_seconds == first.age_seconds + 2
+    assert checked == [started]
     readiness.lost(DatabaseUnavailable())
     assert readiness.now().reasons == ("database_held",)
     clock.seconds += 2
     readiness.turn()
-    assert (readiness.now().reasons, readiness.now().age_seconds) == ((), 0)
+    assert (readiness.now().reasons, checked) == ((), [started, started + 4])
 
 
 def test_a_lock_is_told_at_once_and_asks_for_no_look(open_vault: Open) -> None:

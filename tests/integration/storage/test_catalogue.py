@@ -18,7 +18,7 @@ from tests.support.vaults import run_sql, write
 from vault.errors import StorageError
 from vault.services import Services
 from vault.services.own.keys import open_own_keys
-from vault.storage import UnitOfWork, first_rows, schema_state, watched
+from vault.storage import UnitOfWork, first_rows, schema_status, watched
 from vault.storage.database.adopting import adopt
 from vault.storage.database.schema import SCHEMA_NUMBER
 from vault.storage.signing.authority import SIGNED_TABLES
@@ -118,7 +118,7 @@ def test_a_vault_whose_lock_flag_is_gone_is_locked(vault: Services) -> None:
 def test_a_revision_that_no_release_has_made_is_newer(vault: Services, sql: str) -> None:
     run_sql(vault, sql)
     with vault.storage.read() as unit:
-        assert schema_state(unit.connection) == "newer"
+        assert schema_status(unit.connection).state == "newer"
 
 
 # PostgreSQL takes no text there.
@@ -127,7 +127,7 @@ def test_a_reader_that_is_no_number_lets_nobody_in(vault: Services) -> None:
     run_sql(vault, "UPDATE alembic_version SET version_num = '0099'")
     run_sql(vault, "INSERT INTO schema_readers VALUES ('0099', 'two')")
     with vault.storage.read() as unit:
-        assert schema_state(unit.connection) == "newer"
+        assert schema_status(unit.connection).state == "newer"
 
 
 READS: dict[str, Callable[[UnitOfWork], object]] = {

@@ -16,7 +16,7 @@ from vault.storage import Storage
 from vault.storage.database.inspection import Inspected, inspect_schema
 from vault.storage.database.newer_tables import unknown_parts
 from vault.storage.database.probe import schema_faults
-from vault.storage.database.schema import inspect_database
+from vault.storage.database.schema import inspect_database, schema_status
 
 ON_BOTH = {
     "DROP INDEX ix_tokens_user": "The index ix_tokens_user of tokens is missing.",
@@ -232,7 +232,7 @@ def test_a_newer_release_may_add_indexes_and_foreign_keys(database_url: str) -> 
             "CREATE TABLE theirs (x varchar(36) REFERENCES users (id))",
         ):
             connection.execute(sa.text(statement))
-        assert inspect_database(connection).faults == []
+        assert inspect_database(connection, schema_status(connection)).faults == []
 
 
 def test_a_schema_with_a_name_in_quotes_is_read(fresh_database: FreshDatabase) -> None:
@@ -267,14 +267,14 @@ def test_an_older_schema_is_compared_with_the_tables_that_it_had(
     url = fresh_database(kind, migrated=False)
     at_revision(url, revision)
     with transaction(url) as connection:
-        assert inspect_database(connection) == Inspected()
+        assert inspect_database(connection, schema_status(connection)) == Inspected()
         for statement in (
             "DROP INDEX uq_environments_living",
             "CREATE UNIQUE INDEX mine ON tokens (name)",
             "ALTER TABLE users DROP COLUMN second_factor",
         ):
             connection.execute(sa.text(statement))
-        faults = inspect_database(connection).faults
+        faults = inspect_database(connection, schema_status(connection)).faults
     assert sorted(fault[:37] for fault in faults) == [
         "The column users.second_factor is mis",
         "The index uq_environments_living of e",
@@ -288,7 +288,7 @@ def test_a_schema_that_no_release_has_made_is_said_to_be_that(database_url: str)
     with transaction(database_url) as connection:
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '0000'"))
         with pytest.raises(StorageError, match="No release has made the schema 0000"):
-            inspect_database(connection)
+            inspect_database(connection, schema_status(connection))
 
 
 def test_what_is_there_beside_ours_is_no_fault(database_url: str) -> None:

@@ -19,7 +19,7 @@ from tests.integration.storage.test_upgrade import at_revision, transaction
 from tests.support.vaults import make_settings, make_vault
 from vault.app import open_vault
 from vault.errors import StorageError
-from vault.storage import Storage, migrate, schema_state
+from vault.storage import Storage, migrate, schema_status
 from vault.storage.database.past_schema import alembic_config
 from vault.storage.tables import metadata
 
@@ -98,11 +98,11 @@ def test_an_empty_database_is_migrated_and_again_without_harm(fresh_database: An
     url = fresh_database(kind, migrated=False)
     storage = Storage(url)
     with storage.reading.connect() as connection:
-        assert schema_state(connection) == "empty"
+        assert schema_status(connection).state == "empty"
     for _ in range(2):
         migrate(url)
         with storage.reading.connect() as connection:
-            assert schema_state(connection) == "current"
+            assert schema_status(connection).state == "current"
     storage.close()
 
 
@@ -152,9 +152,9 @@ def test_a_newer_schema_with_consent_is_used_and_left_as_it_is(
     )
     storage = Storage(database_url)
     with storage.reading.connect() as connection:
-        assert schema_state(connection) == "accepted"
+        assert schema_status(connection).state == "accepted"
         migrate(database_url)
-        assert schema_state(connection) == "accepted"
+        assert schema_status(connection).state == "accepted"
     storage.close()
 
 
@@ -189,7 +189,7 @@ def test_an_upgrade_beside_a_long_transaction_waits_and_does_not_hang(
     thread.join(30)
     assert not thread.is_alive()
     with transaction(url) as connection:
-        assert schema_state(connection) == "current"
+        assert schema_status(connection).state == "current"
 
 
 @pytest.mark.parametrize("kind", KINDS)

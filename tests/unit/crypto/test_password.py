@@ -13,6 +13,7 @@ from argon2 import low_level
 from argon2.exceptions import VerificationError
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
+from tests.support.passwords import FLOOR
 from vault.crypto import (
     PasswordParameters,
     check_new_password,
@@ -21,7 +22,7 @@ from vault.crypto import (
     needs_rehash,
     verify_password,
 )
-from vault.crypto.password import DEFAULT, FLOOR
+from vault.crypto.password import DEFAULT
 from vault.errors import BlobError, InvalidInput, Unavailable
 
 PASSWORD = "tulip ceiling marmot"

@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from tests.vectors import make, reference
-from vault.crypto import Key, context, derive_user_key, encode_row, open_blob, row_mac, seal
+from vault.crypto import Key, RowFormat, context, derive_user_key, open_blob, seal
 from vault.crypto.key import pads
 from vault.crypto.seal import encrypt
 
@@ -86,9 +86,10 @@ def test_row_is_encoded_and_signed_as_written(vector: dict[str, Any]) -> None:
         name: bytes.fromhex(value) if name in vector["bytes_columns"] else value
         for name, value in vector["columns"].items()
     }
-    encoded = encode_row(vector["table"], tuple(vector["primary_key"]), columns)
-    assert encoded.hex() == vector["encoded"]
-    assert row_mac(Key(make.KEY_ID, bytes.fromhex(ROWS["key"])), encoded).hex() == vector["mac"]
+    row_format = RowFormat(vector["table"], tuple(columns))
+    row = (tuple(vector["primary_key"]), tuple(columns.values()))
+    assert row_format.encode(*row).hex() == vector["encoded"]
+    assert row_format.mac(Key(make.KEY_ID, bytes.fromhex(ROWS["key"])), *row).hex() == vector["mac"]
 
 
 @pytest.mark.parametrize("vector", load("hmac_sha256.json")["vectors"])

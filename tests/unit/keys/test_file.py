@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from vault.errors import BlobError, KeyProviderError, KeyringError
-from vault.keys import PROVIDERS, FileProvider, instance_of
+from vault.keys import PROVIDERS, FileProvider
 from vault.settings import load
 
 INSTANCE, OTHER_INSTANCE = (str(uuid.uuid4()) for _ in range(2))
@@ -308,7 +308,7 @@ def test_making_it_in_a_directory_that_is_open_to_others_is_refused(path: Path) 
 
 
 def test_a_keyring_says_whose_it_is(provider: FileProvider, path: Path) -> None:
-    assert instance_of(path) == INSTANCE
+    assert json.loads(path.read_bytes())["instance"] == INSTANCE
 
 
 def test_the_registered_factory_opens_the_keyring_of_the_settings(provider: FileProvider, path: Path) -> None:

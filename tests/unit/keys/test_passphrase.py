@@ -12,7 +12,8 @@ from typing import Any
 import argon2.low_level
 import pytest
 
-from vault.crypto.password import FLOOR, PasswordParameters
+from tests.support.passwords import FLOOR
+from vault.crypto.password import PasswordParameters
 from vault.errors import KeyProviderUnavailable, KeyringError
 from vault.keys import FileProvider
 from vault.keys.passphrase import PassphraseProvider

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
+from tests.support.passwords import FLOOR
 from tests.support.patience import HANG_SECONDS
 from vault import keys
 from vault.app import prepare_vault
-from vault.crypto.password import FLOOR
 from vault.errors import KeyProviderError, KeyringError, SettingsError
 from vault.keys import PROVIDERS, Guarded, Keyring, Providers, keyring_file
 from vault.keys.provider import ProviderClass

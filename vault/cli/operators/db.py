@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from vault.cli.operators import host
 from vault.cli.words import say
+
+if TYPE_CHECKING:
+    from vault.storage.database.schema import SchemaStatus
 
 
 @click.group()
@@ -19,7 +24,7 @@ def upgrade() -> None:
     found = host.vault_settings()
     before = host.prepare(found)
     host.warn_of_neighbours(found)
-    say(_upgraded(before, *_schema(found.database_url)))
+    say(_upgraded(before, _schema(found.database_url)))
 
 
 @db.command()
@@ -32,75 +37,71 @@ def status(context: click.Context) -> None:
     """
     from vault import __version__
     from vault.services.clock import now_us
-    from vault.storage import Storage, schema_revision, schema_state
-    from vault.storage.database.schema import SCHEMA, USABLE, inspect_database
+    from vault.storage import Storage, schema_status
+    from vault.storage.database.schema import SCHEMA, inspect_database
     from vault.storage.signing.later_formats import format_states
     from vault.storage.signing.repository import describe_worker
 
-    found = host.settings()
-    host.refuse_absent(found)
-    storage = Storage(found.database_url, pool_size=1)
+    settings = host.settings()
+    host.refuse_absent(settings)
+    storage = Storage(settings.database_url, pool_size=1)
     try:
         with storage.read() as unit:
-            state, revision = schema_state(unit.connection), schema_revision(unit.connection)
-            usable = state in USABLE
-            inspected = inspect_database(unit.connection)
-            whole = usable and not inspected.faults
+            found = schema_status(unit.connection)
+            inspected = inspect_database(unit.connection, found)
+            whole = found.is_usable and not inspected.faults
             formats = format_states(unit.connection, now_us()) if whole else []
             living = unit.workers.living(now_us()) if whole else []
     finally:
         storage.close()
-    click.echo("damaged" if inspected.faults else state)
-    say(f"This is release {__version__} with schema {SCHEMA}. The database has {revision or 'none'}.")
+    click.echo("damaged" if inspected.faults else found.state)
+    say(f"This is release {__version__} with schema {SCHEMA}. The database has {found.revision or 'none'}.")
     for sentence in inspected.faults:
         say(sentence)
-    advice = _advice(state, revision, has_faults=bool(inspected.faults))
+    advice = _advice(found, has_faults=bool(inspected.faults))
     if advice:
         say(advice)
     for each in formats:
         say(each.sentence)
     for worker in living:
         say(f"A worker runs on {describe_worker(worker)}.")
-    if inspected.extras and state != "accepted":
+    if inspected.extras and found.state != "accepted":
         extras = ", ".join(inspected.extras)
         say(f"These tables and columns do not belong to Strongroom. As far as can be seen they do no harm: {extras}.")
     context.exit(0 if whole else 1)
 
 
-def _advice(state: str, revision: str, *, has_faults: bool) -> str:
+def _advice(found: SchemaStatus, *, has_faults: bool) -> str:
     """What to do about the schema. Empty where nothing is to be said."""
-    from vault.storage.database.schema import ADVICE, USABLE, newer_sentence
+    from vault.storage.database.schema import ADVICE, newer_sentence
 
     if has_faults:
         return ADVICE
-    if state == "newer":
-        return newer_sentence(revision)
-    if state == "accepted":
+    if found.state == "newer":
+        return newer_sentence(found.revision)
+    if found.state == "accepted":
         return "A newer release made this schema, and this release may use it. Nothing to do."
-    return "" if state in USABLE else "Run `strongroom db upgrade`."
+    return "" if found.is_usable else "Run `strongroom db upgrade`."
 
 
-def _schema(database_url: str) -> tuple[str, str]:
-    """The newest migration in the database (empty if there is none), and the state of its schema.
-
-    Raises `StorageError` if the schema differs from its migrations.
-    """
-    from vault.storage import Storage, require_whole, schema_revision, schema_state
-    from vault.storage.database.schema import USABLE
+def _schema(database_url: str) -> SchemaStatus:
+    """The status of the database's schema. Raises `StorageError` if the schema differs from its migrations."""
+    from vault.storage import Storage, require_whole, schema_status
 
     storage = Storage(database_url, pool_size=1)
     try:
         with storage.read() as unit:
-            state = schema_state(unit.connection)
-            if state in USABLE:
-                require_whole(unit.connection)
-            return schema_revision(unit.connection), state
+            found = schema_status(unit.connection)
+            if found.is_usable:
+                require_whole(unit.connection, found)
+            return found
     finally:
         storage.close()
 
 
-def _upgraded(before: str, after: str, state: str) -> str:
-    if state == "accepted":
+def _upgraded(before: str, found: SchemaStatus) -> str:
+    after = found.revision
+    if found.state == "accepted":
         return f"The database has a newer schema ({after}) that this release can use. Nothing was changed."
     if before == after:
         return f"The database already has this release's schema ({after}). Nothing was changed."

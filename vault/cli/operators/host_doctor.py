@@ -62,11 +62,11 @@ def _database(found: Settings) -> Finding:
     storage = Storage(found.database_url, pool_size=1)
     try:
         with storage.read() as unit:
-            state = require_usable(unit.connection)
-            require_whole(unit.connection)
+            schema = require_usable(unit.connection)
+            require_whole(unit.connection, schema)
     finally:
         storage.close()
-    if state == "accepted":
+    if schema.state == "accepted":
         return Finding("database", "ok", "The database answers. Its schema is newer, but this release can use it.")
     return Finding("database", "ok", "The database answers and has this release's schema.")
 

@@ -39,8 +39,10 @@ class Passphrase:
     def __post_init__(self) -> None:
         if not self.text:
             raise FormatError("An empty passphrase protects nothing.")
-        if any("\ud800" <= character <= "\udfff" for character in self.text):
-            raise FormatError("This passphrase is not text: it holds half a surrogate pair.")
+        try:
+            self.text.encode()
+        except UnicodeEncodeError:
+            raise FormatError("This passphrase is not text: it holds half a surrogate pair.") from None
 
     def wrap(self, file_key: bytes) -> Stanza:
         """The file key under a key that is derived with a salt of its own."""

@@ -27,7 +27,7 @@ from vault.services.backup.archive import Archive, Contents, Head, lines_of
 from vault.services.backup.drop import Dropped, drop_erased
 from vault.services.backup.erased import ErasedList, fetched_list, list_name, merged
 from vault.services.backup.keeping import Keeping, doubts
-from vault.services.backup.names import GENERATION_MOST, ArchiveName, Held, Kind, archives_in, short_id
+from vault.services.backup.names import GENERATION_MOST, NO_MARK, ArchiveName, Held, Kind, archives_in, short_id
 from vault.services.backup.place import Place
 from vault.services.backup.places import places_at
 from vault.services.backup.remains import of_archives
@@ -179,7 +179,7 @@ class Backups:
             mark = changes_mark(unit.connection)
         told = [Told(each.place.address, each.error) for each in listed if each.error]
         asked = [each for each in listed if not each.error]
-        behind = [each.place for each in asked if mark == "x" or not each.names or each.names[-1].mark != mark]
+        behind = [each.place for each in asked if mark is None or not each.names or each.names[-1].mark != mark]
         return behind, told
 
     def _write(self, folder: Path, seal: Seal, kind: Kind, newest: int) -> tuple[ArchiveName, Contents]:
@@ -197,7 +197,7 @@ class Backups:
             # The audit grows between two backups, so the counter grows even while the newest place is unreachable.
             generation = min(1 + max(newest, events_placed(connection)), GENERATION_MOST)
             head = Head(self._instance.id, schema_revision(connection), __version__, now, generation)
-            mark = changes_mark(connection)
+            mark = changes_mark(connection) or NO_MARK
             name = ArchiveName(short_id(head.instance_id), now, kind, mark, seal.suffix, generation)
             contents = Contents(head)
             _write_file(folder / str(name), seal.sealed(lines_of(connection, head, signer, contents)))

@@ -33,6 +33,9 @@ _MOMENT = "%Y%m%dT%H%M%S.%fZ"
 GENERATION_MOST = 10**15 - 1
 """The highest counter that a name can have."""
 
+NO_MARK = "x"
+"""The mark of an archive that was made while an event waited for its place. It equals no other mark."""
+
 KEY_SUFFIX = ".srb"
 AGE_SUFFIX = ".srb.age"
 

@@ -30,7 +30,7 @@ from vault.services.clock import Clock
 from vault.services.doctor import Sweep
 from vault.services.own.instance import Instance
 from vault.services.own.keys import master_key, open_own_keys
-from vault.storage import Storage, UnitOfWork, is_missing, migrate, schema_state, watched
+from vault.storage import Storage, UnitOfWork, is_missing, migrate, schema_status, watched
 from vault.storage.database.other_schema import Part, as_here, left_out
 from vault.storage.database.session_limits import LONG
 from vault.storage.walks.snapshot import Uncommitted, has_rows, kept_tables, write_rows
@@ -192,7 +192,7 @@ class Restorer:
         try:
             if not is_missing(self._url):
                 with storage.read() as unit:
-                    state = schema_state(unit.connection)
+                    state = schema_status(unit.connection).state
                     if state != "empty" and (state != "current" or has_rows(unit.connection)):
                         raise BackupError(_NOT_EMPTY)
             migrate(self._url)

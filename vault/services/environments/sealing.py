@@ -98,11 +98,14 @@ class Sealer:
         return [] if layer.revision is None else decode_live(self._open(layer, layer.revision))
 
     def _open(self, layer: Layer, revision: RevisionRow) -> bytes:
-        environment = layer.environment
-        if environment.sealing != Sealing.SERVER:
+        if layer.environment.sealing != Sealing.SERVER:
             raise ClientSealed()
         if self.is_gone(revision):
             raise RevisionDeleted()
+        return self._opened(layer, revision)
+
+    def _opened(self, layer: Layer, revision: RevisionRow) -> bytes:
+        environment = layer.environment
         if layer.blob is None or layer.data_key is None or layer.user_key is None:
             raise BlobError()
         place = context.revision(self._instance.id, environment.id, revision.id, revision.number)
@@ -113,12 +116,12 @@ class Sealer:
         self, unit: UnitOfWork, environment: EnvironmentRow, revision: StoredRevision
     ) -> tuple[Variable, ...]:
         """`open` for rows that were read one by one."""
-        data_key, user_key = _keys_of(unit, revision.data_key_id)
-        if user_key is None:
-            # Between one statement and the next, a rotation may have moved it to other keys.
-            revision = unit.revisions.by_id(revision.id) or revision
-            data_key, user_key = _keys_of(unit, revision.data_key_id)
-        return self.open(Layer(environment, revision, data_key, user_key, revision.blob))
+        return self.open(_stored_layer(unit, environment, revision))
+
+    def require_opens(self, unit: UnitOfWork, environment: EnvironmentRow, revision: StoredRevision) -> None:
+        """Open a revision, even a deleted one, and drop its values. Raises the errors of `open_stored`."""
+        layer = _stored_layer(unit, environment, revision)
+        decode(self._opened(layer, revision))
 
     def seal_metadata(
         self, unit: UnitOfWork, environment: EnvironmentRow, generation: int, metadata: dict[str, Any]
@@ -134,7 +137,7 @@ class Sealer:
             return {}
         data_key, user_key = _keys_of(unit, key_id_of(environment.metadata_blob))
         if user_key is None:
-            # As in `open_stored`.
+            # As in `_stored_layer`.
             environment = unit.environments.by_id(environment.owner_id, environment.id) or environment
             data_key, user_key = _keys_of(unit, key_id_of(environment.metadata_blob or b""))
         if data_key is None or user_key is None or environment.metadata_blob is None:
@@ -188,6 +191,15 @@ class Sealer:
 def _keys_of(unit: UnitOfWork, data_key_id: str | None) -> tuple[DataKey | None, UserKey | None]:
     data_key = unit.data_keys.by_id(data_key_id) if data_key_id else None
     return data_key, unit.user_keys.by_id(data_key.user_key_id) if data_key else None
+
+
+def _stored_layer(unit: UnitOfWork, environment: EnvironmentRow, revision: StoredRevision) -> Layer:
+    data_key, user_key = _keys_of(unit, revision.data_key_id)
+    if user_key is None:
+        # Between one statement and the next, a rotation may have moved it to other keys.
+        revision = unit.revisions.by_id(revision.id) or revision
+        data_key, user_key = _keys_of(unit, revision.data_key_id)
+    return Layer(environment, revision, data_key, user_key, revision.blob)
 
 
 def encode(variables: Sequence[Variable]) -> bytes:

@@ -21,7 +21,7 @@ from vault.storage.database.engine import (
 )
 from vault.storage.database.past_schema import alembic_config
 from vault.storage.database.same_file import unusable
-from vault.storage.database.schema import SCHEMA, newer_sentence, require_whole, schema_revision, schema_state
+from vault.storage.database.schema import SCHEMA, newer_sentence, require_whole, schema_status
 from vault.storage.database.session_limits import UPGRADE
 from vault.storage.rows.upkeep import Workers
 from vault.storage.signing.repository import Stale, describe_worker
@@ -81,15 +81,15 @@ def _upgrade(connection: sa.Connection) -> None:
         # While ALTER TABLE waits for its lock, all later readers of the table wait behind it. So give up soon and
         # retry.
         connection.execute(sa.text(f"SET LOCAL lock_timeout = '{round(_LOCK_WAIT_SECONDS * 1000)}ms'"))
-    state = schema_state(connection)
-    if state == "newer":
-        raise StorageError(newer_sentence(schema_revision(connection)))
-    if state in ("empty", "older"):
+    found = schema_status(connection)
+    if found.state == "newer":
+        raise StorageError(newer_sentence(found.revision))
+    if found.state in ("empty", "older"):
         # Report manual changes before a migration fails because of them.
-        require_whole(connection)
+        require_whole(connection, found)
         _run_migrations(connection)
         # A migration may have met a foreign table of the same name. An error here undoes the whole transaction.
-        require_whole(connection)
+        require_whole(connection, schema_status(connection))
         _refuse_old_workers(connection)
 
 

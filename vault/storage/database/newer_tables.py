@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from vault.errors import Conflict
 from vault.model.printable import shown
 from vault.storage.database.live_schema import read_schema
-from vault.storage.database.schema import schema_state
+from vault.storage.database.schema import schema_status
 from vault.storage.tables import metadata
 
 _SIGNATURE = {"mac_key_id", "mac"}
@@ -21,7 +21,7 @@ def unknown_parts(connection: Connection) -> list[str]:
 
     Empty ones too: the newer release that restores an archive cannot tell whether they were empty.
     """
-    if schema_state(connection) != "accepted":
+    if schema_status(connection).state != "accepted":
         # Then any other table or column belongs to the operator.
         return []
     live = read_schema(connection).columns
@@ -40,7 +40,7 @@ def _unknown_tables(live: Mapping[str, object]) -> list[str]:
 
 def _signed_tables(connection: Connection) -> list[str]:
     """The tables with signed rows that only a newer release knows."""
-    if schema_state(connection) != "accepted":
+    if schema_status(connection).state != "accepted":
         return []
     live = read_schema(connection).columns
     signed = [name for name in _unknown_tables(live) if live[name].keys() >= _SIGNATURE]

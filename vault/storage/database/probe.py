@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from vault.errors import Unavailable
 from vault.storage.database.engine import LOCK_NOT_AVAILABLE, driver_error, sqlstate_of
-from vault.storage.database.schema import USABLE, inspect_database, schema_revision, schema_state
+from vault.storage.database.schema import inspect_database, schema_revision, schema_status
 from vault.storage.unit_of_work import Storage
 
 UNREACHABLE, READ_ONLY, HELD, FULL, SCHEMA = (
@@ -37,9 +37,10 @@ def schema_faults(storage: Storage) -> list[str]:
     table.
     """
     with storage.read() as unit:
-        if schema_state(unit.connection) not in USABLE:
+        found = schema_status(unit.connection)
+        if not found.is_usable:
             return ["The database has the schema of another release."]
-        return inspect_database(unit.connection).faults
+        return inspect_database(unit.connection, found).faults
 
 
 def revision(storage: Storage) -> str:

@@ -9,6 +9,8 @@ newer       a newer schema that this release must not use    run the newer relea
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from sqlalchemy import Connection, inspect, select, text
 
 from vault.errors import StorageError
@@ -22,9 +24,6 @@ SCHEMA = "0003"
 SCHEMA_NUMBER = int(SCHEMA)
 
 ADVICE = "Undo the change, or restore a backup into an empty database."
-
-USABLE = ("current", "accepted")
-"""The states in which this release can serve."""
 
 _SEVERAL = " and "
 _REVISION_MOST = 32
@@ -47,38 +46,51 @@ def is_older(revision: str) -> bool:
     return is_number and int(revision) < SCHEMA_NUMBER
 
 
-def schema_state(connection: Connection) -> str:
-    """Return `empty`, `older`, `current`, `accepted` or `newer`, as in the table above."""
+@dataclass(frozen=True, slots=True)
+class SchemaStatus:
+    """The newest migration in the database ("" if there is no schema), and the state, as in the table above."""
+
+    revision: str
+    state: str
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether this release can serve the database."""
+        return self.state in ("current", "accepted")
+
+
+def schema_status(connection: Connection) -> SchemaStatus:
+    """Return the newest migration in the database, and what it means for this release."""
     revision = schema_revision(connection)
     if revision in ("", SCHEMA):
-        return "current" if revision else "empty"
+        return SchemaStatus(revision, "current" if revision else "empty")
     if is_older(revision):
-        return "older"
-    return "accepted" if _oldest_reader(connection, revision) <= SCHEMA_NUMBER else "newer"
+        return SchemaStatus(revision, "older")
+    is_accepted = _oldest_reader(connection, revision) <= SCHEMA_NUMBER
+    return SchemaStatus(revision, "accepted" if is_accepted else "newer")
 
 
-def require_usable(connection: Connection) -> str:
-    """Return `current` or `accepted`. Raises `StorageError`, which says what to do, for any other state."""
-    state = schema_state(connection)
-    if state == "newer":
-        raise StorageError(newer_sentence(schema_revision(connection)))
-    if state not in USABLE:
+def require_usable(connection: Connection) -> SchemaStatus:
+    """Return the status. Raises `StorageError`, which says what to do, if this release cannot serve the database."""
+    found = schema_status(connection)
+    if found.state == "newer":
+        raise StorageError(newer_sentence(found.revision))
+    if not found.is_usable:
         raise StorageError("The database has no schema, or an older one. Run `strongroom db upgrade` first.")
-    return state
+    return found
 
 
-def inspect_database(connection: Connection) -> Inspected:
+def inspect_database(connection: Connection, found: SchemaStatus) -> Inspected:
     """Compare the schema with what its own migrations made. An older schema is compared with the older tables."""
-    state = schema_state(connection)
-    if state in ("empty", "newer"):
+    if found.state in ("empty", "newer"):
         return Inspected()
-    expected = tables_at(schema_revision(connection)) if state == "older" else metadata
-    return inspect_schema(connection, expected, is_newer=state == "accepted")
+    expected = tables_at(found.revision) if found.state == "older" else metadata
+    return inspect_schema(connection, expected, is_newer=found.state == "accepted")
 
 
-def require_whole(connection: Connection) -> None:
+def require_whole(connection: Connection, found: SchemaStatus) -> None:
     """Raise `StorageError`, which names every fault, if part of the schema is missing or was changed by hand."""
-    faults = inspect_database(connection).faults
+    faults = inspect_database(connection, found).faults
     if faults:
         raise StorageError(f"The database's schema differs from its migrations. {' '.join(faults)} {ADVICE}")
 

@@ -20,7 +20,6 @@ from vault.storage.signing.signed_row import SignedRow
 from vault.storage.tables import audit_events, audit_head, audit_pruned
 
 _COLUMNS = [audit_events.c[name] for name in Event._fields]
-_WIDTH = len(_COLUMNS)
 _ALL_NAMES = (*Event._fields, "sequence", "mac_key_id", "mac")
 _NAME_LIST = ", ".join(_ALL_NAMES)
 _PLACE = struct.Struct(">Q")

@@ -104,17 +104,17 @@ def has_rows(connection: Connection) -> bool:
     return any(connection.execute(select(1).select_from(table).limit(1)).first() for table in tables)
 
 
-def changes_mark(connection: Connection) -> str:
+def changes_mark(connection: Connection) -> str | None:
     """Return a text that differs after any change: the random end of the id of the newest event that wrote a row.
 
     The newest event has the highest place. Events get their places in the order in which they are seen, so a slow
     writer's
-    place is never below one that was read before. While an event waits for its place, the mark is `x`.
+    place is never below one that was read before. Returns None while an event waits for its place.
     """
     wrote = audit_events.c.rows != ""
     waiting = select(1).where(audit_events.c.sequence.is_(None), wrote).limit(1)
     if connection.execute(waiting).first() is not None:
-        return "x"
+        return None
     newest = select(audit_events.c.id).where(audit_events.c.sequence.is_not(None), wrote)
     event_id = connection.execute(newest.order_by(audit_events.c.sequence.desc()).limit(1)).scalar_one_or_none()
     return str(event_id or "0" * _MARK_DIGITS)[-_MARK_DIGITS:]

@@ -24,7 +24,7 @@ from vault.services import Services
 from vault.services.backup import Archive, Opener, key_file
 from vault.services.backup.archive import Contents, Head, lines_of
 from vault.services.backup.seals import AgeSeal, KeySeal
-from vault.storage import RowSigner, Storage, first_rows, schema_state
+from vault.storage import RowSigner, Storage, first_rows, schema_status
 from vault.storage.tables import metadata
 from vault.storage.walks.snapshot import LEFT_OUT, snapshot
 
@@ -248,7 +248,7 @@ def test_what_was_broken_already_is_named_and_nothing_is_stored_unless_it_is_ask
     assert "Revision 1 of environment" in caught.value.message
     storage = Storage(database_url, pool_size=1)
     with storage.read() as unit:
-        assert schema_state(unit.connection) == "current"
+        assert schema_status(unit.connection).state == "current"
         assert first_rows(unit.connection) is None
     storage.close()
     done = restored(filled, database_url, despite_faults=True)

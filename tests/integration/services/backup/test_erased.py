@@ -31,7 +31,7 @@ from vault.services.backup import Kind as Keep
 from vault.services.backup.directory import DirectoryPlace
 from vault.services.backup.erased import list_name
 from vault.services.clock import DAY_US
-from vault.storage import Storage, first_rows, schema_state
+from vault.storage import Storage, first_rows, schema_status
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def test_a_list_that_was_changed_stops_the_restore(
             restored(backed, url, clock=clock)
         storage = Storage(url, pool_size=1)
         with storage.read() as unit:
-            assert schema_state(unit.connection) == "current"
+            assert schema_status(unit.connection).state == "current"
             assert first_rows(unit.connection) is None
         storage.close()
     done = restored(backed, fresh_database("sqlite"), clock=clock, without_list=True)

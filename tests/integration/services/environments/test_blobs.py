@@ -28,6 +28,7 @@ from vault.errors import BlobError, KeyringError, MacError, NotFound
 from vault.model.environment import Variable
 from vault.model.principal import Principal
 from vault.services import Services
+from vault.services.doctor import Sweep
 from vault.storage import DataKey, EnvironmentRow, Layer, StoredRevision, UnitOfWork, UserKey
 
 POSITIONS = (0, 3, 4, 5, 6, 7, 8, 23, 24, -1)
@@ -301,3 +302,16 @@ def test_nothing_opens_for_a_principal_of_another_person(stocked: Services, ada:
     assert values(stocked, bob, "prod")["WHOSE"] == "bob prod"
     assert stocked.environments.variables.read(ada, "prod").variables[0] == Variable("WHOSE", "ada prod")
     assert PASSWORD not in repr(stocked.instance)
+
+
+def test_a_sweep_opens_a_deleted_version_too(vault: Services, ada: Principal) -> None:
+    add_environment(vault, ada, "prod", A="one")
+    patch(vault, ada, "prod", A="two")
+    write(vault, lambda unit: vault.vaultkv.versions.delete(unit, ada, "prod", [1, 2]))
+    sweep = Sweep(vault.storage, vault.instance)
+    assert sweep.blobs().faults == []
+    blob = bytearray(stored_blob(vault, ada, "prod"))
+    blob[-1] ^= 1
+    write_blob(vault, ada, "prod", bytes(blob))
+    [fault] = sweep.blobs().faults
+    assert fault.startswith("Revision 2 of environment ")

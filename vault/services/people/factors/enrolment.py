@@ -97,7 +97,7 @@ class Factors:
         with self._storage.write() as unit:
             user = _held(unit, principal)
             facts = self._pending(unit, principal, Purpose.TOTP, enrolment_id)
-            step = self._totp.step_of(facts.secret, code, after=-1)
+            step = self._totp.step_of(facts.secret, code)
             if step is None:
                 raise InvalidInput("This code does not fit: is the clock of your device right?", path="code")
             self._use_up(unit, Purpose.TOTP, enrolment_id)

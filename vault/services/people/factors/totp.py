@@ -18,11 +18,8 @@ from vault.services.people.factors.kinds import Kind
 from vault.storage import UnitOfWork, User
 
 ISSUER = "Strongroom"
-STEP_SECONDS = 30
 STEPS_BESIDE = 1
 """RFC 6238, section 5.2, allows for one step of delay; a device's clock may as well be ahead."""
-
-NEVER_USED = -1
 
 _CODE = re.compile("[0-9]{6}")
 
@@ -42,7 +39,7 @@ class Totp:
         """What a QR code holds, in the form that authenticator apps read."""
         return pyotp.TOTP(secret).provisioning_uri(name=username, issuer_name=ISSUER)
 
-    def step_of(self, secret: str, code: str, after: int) -> int | None:
+    def step_of(self, secret: str, code: str, after: int = -1) -> int | None:
         """The step that `code` belongs to, if it is a good one and later than `after`."""
         # Apps show "123 456". What counts is the step that a code stands for, so no other spelling is another code.
         digits = code.replace(" ", "")

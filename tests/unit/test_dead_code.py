@@ -1,0 +1,91 @@
+"""Every name of the package is used by the package: code that only tests call is not kept."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+VAULT = ROOT / "vault"
+
+OTHERS_CALL = {
+    # Flask, flask-smorest and marshmallow
+    "Meta", "_deserialize", "_get_file_stream", "_register_error_handlers", "_serialize", "ensure_sync",
+    "handle_error", "load_json", "refuse_unknown",
+    # gunicorn and h11
+    "_send_error_response", "handle_exit_signal", "load_config",
+    # click
+    "format_commands", "get_command", "list_commands",
+}  # fmt: skip
+"""Names that a library looks up."""
+
+BY_NAME = {
+    "create_app",  # the WSGI application, for a server that is not ours
+    "AwsKmsProvider", "FileProvider", "PassphraseProvider", "Pkcs11Provider", "TransitProvider",  # keys/providers.py
+    "client_revision", "client_slot",  # numbers of the stored format that a device of the owner will use
+    "feed", "read_marks", "used_jtis",  # part of the schema; nothing writes them yet
+    "WsgiTransport",  # the SDK's: it runs a client against an application without a socket
+    "ROW_BOUNDS",  # a declaration that a test compares with the tables
+    "JsonObject",  # a type for all rooms
+    "host_doctor", "serve",  # imported under another name by a command
+}  # fmt: skip
+"""Names that are used in another way, or kept for a reason."""
+
+
+def definitions(tree: ast.Module) -> Iterator[tuple[str, int]]:
+    """The functions, classes and constants of a module, and the methods of its classes.
+
+    What is decorated is used by its decorator. Fields are not looked at: rows and answers have some for others to read.
+    """
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef):
+            for each in node.body:
+                if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef):
+                    if not each.decorator_list or isinstance(node, ast.ClassDef):
+                        yield each.name, each.lineno
+                elif isinstance(each, ast.ClassDef):
+                    yield each.name, each.lineno
+                elif isinstance(each, ast.Assign | ast.AnnAssign) and isinstance(node, ast.Module):
+                    targets = each.targets if isinstance(each, ast.Assign) else [each.target]
+                    yield from ((target.id, each.lineno) for target in targets if isinstance(target, ast.Name))
+
+
+def uses(tree: ast.Module) -> Iterator[str]:
+    """Every name that is read. An import alone is no use: a front door imports what others may need."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            yield node.id
+        elif isinstance(node, ast.Attribute):
+            yield node.attr
+
+
+def unused(trees: dict[Path, ast.Module], texts: str) -> list[str]:
+    """The names that nothing uses, as `path:line name`."""
+    used = Counter(name for tree in trees.values() for name in uses(tree))
+    words = set(re.findall(r"\w+", texts))
+    return [
+        f"{path}:{line} {name}"
+        for path, tree in trees.items()
+        for name, line in definitions(tree)
+        if not used[name] and name not in words and not (name.startswith("__") and name.endswith("__"))
+    ]
+
+
+def test_every_name_is_used() -> None:
+    files = [path for path in sorted(VAULT.rglob("*.py")) if "versions" not in path.parts]
+    trees = {path.relative_to(ROOT): ast.parse(path.read_text(encoding="utf-8")) for path in files}
+    templates = " ".join(path.read_text(encoding="utf-8") for path in VAULT.rglob("*.html"))
+    found = unused(trees, templates)
+    excused = {*OTHERS_CALL, *BY_NAME}
+    assert [each for each in found if each.partition(" ")[2] not in excused] == []
+
+
+def test_what_only_an_import_names_is_found() -> None:
+    trees = {
+        Path("a.py"): ast.parse("def one(): ...\ndef two(): ...\nclass Three:\n    def four(self): ...\nFIVE = 5\n"),
+        Path("b.py"): ast.parse("from a import FIVE, one, two\nprint(two())\n"),
+    }
+    assert unused(trees, "<p>{{ three.six }}</p>") == ["a.py:1 one", "a.py:3 Three", "a.py:5 FIVE", "a.py:4 four"]
