@@ -186,7 +186,7 @@ def test_a_block_of_lines_is_read_by_the_servers_own_reader(ada: Visitor) -> Non
     answer = ada.ask("/lines", {"text": "export A='1'\nB=\"x\\ny\"\nA=2\n"}).json
     assert answer
     assert answer["rows"] == [{"name": "A", "value": "2"}, {"name": "B", "value": "x\ny"}]
-    assert answer["warnings"] == ["A stands on line 1 and again on line 3; the last wins."]
+    assert answer["warnings"] == ["A is on line 1 and again on line 3. The last one is used."]
     assert ada.ask("/lines", {"text": "A='canary-4\n"}).status_code == 422
     assert "canary-4" not in ada.ask("/lines", {"text": "A='canary-4\n"}).text
     assert ada.ask("/lines", {"text": 5}).status_code == 422

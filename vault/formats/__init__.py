@@ -1,10 +1,10 @@
-"""Text ↔ variables: one file a format, and `FORMATS`, which knows them by name.
+"""File formats: text to variables and back. There is one file for each format, and `FORMATS` finds them by name.
 
-    text ── parse ──► what it states of each variable
+    text ── parse ──► what the text states of each variable
     variables ── render ──► text
 
-What a format writes, its own readers read back the same, for any value. What a format cannot carry is left out
-and named in a warning; it is never changed in silence. A new format is one new file and one line here.
+What a format writes, its own reader reads back unchanged, for any value. A variable that a format cannot carry is left
+out, and a warning names it; nothing is changed silently. To add a format, write one file and add one line here.
 """
 
 from __future__ import annotations

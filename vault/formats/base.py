@@ -1,4 +1,4 @@
-"""What every format offers, what it answers, and the checks that all of them share."""
+"""The interface of a format, its results, and the checks that all formats share."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from vault.model.printable import shown
 from vault.model.strict_json import is_encodable
 
 BYTE_ORDER_MARK = "\ufeff"
-"""Windows editors put it first; it belongs to the encoding and not to the first name."""
+"""The byte order mark. Windows editors write it first. It is not a part of the first name."""
 
 _TOLD_MOST = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where variables come from, for the formats that write it down: an environment's id and name, or globals."""
+    """Where variables come from: an environment's id and name, or the globals. Some formats write this down."""
 
     name: str = "environment"
     kind: EnvironmentKind = EnvironmentKind.ENVIRONMENT
@@ -40,10 +40,10 @@ class Stated(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class ParsedFile:
-    """What a text held, in its order, and a sentence for each thing that its author may not have meant.
+    """The variables of a text, in its order, with a warning for everything that the author may not have intended.
 
-    `stated` has for each name the attributes of `Variable` that the file gave it, and no others: whoever merges
-    the file into variables that exist keeps theirs for the rest.
+    `stated` has for each name only the attributes of `Variable` that the file gave. A merge into existing variables
+    keeps their other attributes.
     """
 
     stated: Mapping[str, Stated] = field(repr=False)
@@ -51,57 +51,58 @@ class ParsedFile:
 
     @property
     def variables(self) -> tuple[Variable, ...]:
-        """The variables that the file makes where there are none yet."""
+        """Return the variables that the file makes if none exist yet."""
         return tuple(replace(Variable(name, ""), **attributes) for name, attributes in self.stated.items())
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A text full of values, hence hidden in `repr`, and a sentence for each thing that it cannot carry."""
+    """A text, hidden in `repr` because it contains values, and a warning for each thing that it cannot carry."""
 
     text: str = field(repr=False)
     warnings: tuple[str, ...] = ()
 
 
 class Format(Protocol):
-    """One file format. `media_type` is for HTTP, `suffix` for a file's name, with its dot."""
+    """A file format. `media_type` is for HTTP, `suffix` is for file names and includes the dot."""
 
     @property
     def name(self) -> str:
-        """How the format is chosen, as `dotenv`."""
+        """The name that selects the format, for example `dotenv`."""
 
     @property
     def media_type(self) -> str:
-        """The media type of the rendered text, as `application/json`."""
+        """The media type of the rendered text, for example `application/json`."""
 
     @property
     def suffix(self) -> str:
-        """The usual end of a file's name, as `.env`."""
+        """The usual suffix of a file name, for example `.env`."""
 
     @property
     def ends(self) -> tuple[str, ...]:
-        """The ends of file names that tell this format; none for one that is chosen by name alone."""
+        """The suffixes that identify this format. It is empty if the format must be chosen by name."""
 
     @property
     def can_parse(self) -> bool:
-        """Whether this format can be read as well as written."""
+        """Whether this format can be read."""
 
     @property
     def keeps_disabled(self) -> bool:
-        """Whether a disabled variable can be written as what it is. Others leave it out with a warning."""
+        """Whether a disabled variable can be written as disabled. Other formats leave it out with a warning."""
 
     def parse(self, text: str) -> ParsedFile:
-        """Read `text`. Raises `FormatError`, which says where and never quotes a value, and `TooLarge` where it has
-        more variables than any environment."""
+        """Parse `text`. Raises `TooLarge` if it has more variables than an environment can have, and `FormatError`,
+        which names the line but never quotes a value.
+        """
 
     def render(self, variables: Sequence[Variable], source: Source = ...) -> Rendered:
-        """Write `variables`, in order; what cannot be written is named in `warnings`."""
+        """Write `variables` in order. `warnings` names what could not be written."""
 
 
 class Collector:
-    """Gathers variables while a text is read: the last of two equal names wins, and a warning says so.
+    """Collects variables while a text is parsed. If a name is repeated, the last one is used, with a warning.
 
-    A place is how a person finds it again, as `line 3`.
+    A place tells a person where to look, for example `line 3`.
     """
 
     def __init__(self) -> None:
@@ -111,11 +112,11 @@ class Collector:
         self.warnings: list[str] = []
 
     def add(self, name: str, value: str, place: str) -> None:
-        """Take a name and its value: what stands in a file of such lines is enabled. Raises `FormatError`."""
+        """Add a name and its value from a line. The variable is enabled. Raises `FormatError`."""
         self.state(name, {"value": value, "enabled": True}, place)
 
     def state(self, name: str, attributes: Stated, place: str) -> None:
-        """Take what a file states of one variable. Raises `FormatError` if it could never be stored, `TooLarge`."""
+        """Add what a file states of one variable. Raises `FormatError` if it could never be stored, and `TooLarge`."""
         name = checked_name(name, place)
         self._count += 1
         if self._count > VARIABLES_MOST:
@@ -123,39 +124,43 @@ class Collector:
         texts = {"value": attributes.get("value", ""), "description": attributes.get("description", "")}
         for what, text in texts.items():
             if not is_encodable(text):
-                raise error_at(place, f"the {what} of {shown(name)} holds half a surrogate pair, which is not text")
+                raise error_at(
+                    place, f"the {what} of {shown(name)} contains half of a surrogate pair, which is not valid text"
+                )
         if name in self._places:
-            self.warnings.append(f"{shown(name)} stands on {self._places[name]} and again on {place}; the last wins.")
+            self.warnings.append(
+                f"{shown(name)} is on {self._places[name]} and again on {place}. The last one is used."
+            )
         self._places[name] = place
         self._stated[name] = attributes
 
     def add_once(self, name: str, value: str, place: str) -> None:
-        """As `add`, for formats that give a name that stands twice no meaning."""
+        """Do the same as `add`, but refuse a repeated name."""
         known = self._places.get(checked_name(name, place))
         if known is not None:
-            raise error_at(place, f"{shown(name)} stands here again; it is on {known} already")
+            raise error_at(place, f"{shown(name)} is repeated here; the first one is on {known}")
         self.add(name, value, place)
 
     def finish(self) -> ParsedFile:
-        """All that was taken, in the order of first appearance."""
+        """Return what was collected, in the order of first appearance."""
         return ParsedFile(self._stated, tuple(self.warnings))
 
 
 def too_many() -> TooLarge:
-    """What to raise as soon as a text has more variables than can be stored, one name over and over included.
+    """Return the error for a text with more variables than an environment can have. Repeated names count too.
 
-    Each costs work and perhaps a warning: a megabyte holds 700,000 of them, which kept a server busy for 20 s.
+    Each of them costs work and perhaps a warning. A megabyte can have 700,000, which kept a server busy for 20 s.
     """
-    return TooLarge(f"An environment holds at most {VARIABLES_MOST} variables.", path="text")
+    return TooLarge(f"An environment can have at most {VARIABLES_MOST} variables.", path="text")
 
 
 def error_at(place: str, sentence: str) -> FormatError:
-    """`Line 3: this is not NAME=value.` from a place and what is wrong there."""
+    """Return an error that starts with the place, for example `Line 3: this is not NAME=value.`"""
     return FormatError(f"{place[0].upper()}{place[1:]}: {sentence}.")
 
 
 def checked_name(name: str, place: str) -> str:
-    """`name` in NFC, or `FormatError` with its place."""
+    """Return `name` in NFC. Raises `FormatError` with the place."""
     try:
         return check_variable_name(name)
     except InvalidInput as error:
@@ -163,12 +168,12 @@ def checked_name(name: str, place: str) -> str:
 
 
 def writable(variables: Iterable[Variable], warnings: list[str], *, keeps_disabled: bool = False) -> Iterable[Variable]:
-    """The variables that any text could carry; the others are named in `warnings`."""
+    """Yield the variables that a text can carry. Add a warning for each of the others."""
     for variable in variables:
         if not variable.enabled and not keeps_disabled:
             warnings.append(left_out(variable, "it is disabled"))
         elif not is_encodable(variable.name + variable.text + variable.description):
-            warnings.append(left_out(variable, "it holds half a surrogate pair, which is not text"))
+            warnings.append(left_out(variable, "its value contains half of a surrogate pair, which is not valid text"))
         else:
             yield variable
 
@@ -176,8 +181,9 @@ def writable(variables: Iterable[Variable], warnings: list[str], *, keeps_disabl
 def lines(
     variables: Iterable[Variable], obstacle: Callable[[Variable], str], line: Callable[[Variable], str]
 ) -> Rendered:
-    """What `line` makes of each variable, one behind the other. Those that meet an `obstacle`, which says why the
-    format cannot carry them, are left out with a warning."""
+    """Join what `line` returns for each variable. `obstacle` says why the format cannot carry a variable; such a
+    variable is left out with a warning.
+    """
     warnings: list[str] = []
     text = []
     for variable in writable(variables, warnings):
@@ -190,19 +196,21 @@ def lines(
 
 
 def left_out(variable: Variable, cause: str) -> str:
-    """The warning for a variable that a text does not carry."""
+    """Return the warning for a variable that was left out."""
     return f"{shown(variable.name)} is left out: {cause}."
 
 
 def refuse(warnings: Sequence[str]) -> None:
-    """What a strict export does: raise `FormatError` where there is anything to warn of."""
+    """Raise `FormatError` if there is any warning. A strict export calls this."""
     if warnings:
         more = len(warnings) - _TOLD_MOST
         told = " ".join(warnings[:_TOLD_MOST]) + (f" There are {more} more." if more > 0 else "")
-        raise FormatError(f"Nothing is exported, because strict was asked for. {told}")
+        raise FormatError(f"Nothing was exported, because the export is strict. {told}")
 
 
 def json_refusal(error: BadJson | TooLarge) -> InvalidInput:
-    """What a reader of a JSON file raises where `model/json_scan.py` refuses the text: too large stays too large."""
+    """Return the error for a JSON file that `model/json_scan.py` refuses. A text that is too large remains a
+    `TooLarge`.
+    """
     kind = TooLarge if isinstance(error, TooLarge) else FormatError
     return kind(error.message.replace("The body", "The file"))

@@ -1,8 +1,8 @@
-"""Docker's `--env-file`: `NAME=value` lines without any quoting, as docker's `opts/file.go` and podman read them.
+"""Docker's `--env-file`: `NAME=value` lines without quoting, as docker's `opts/file.go` and podman read them.
 
-Everything after the first `=` is the value, to the end of the line, quotes and spaces included. So a value with a
-line feed cannot be written at all, nor one that ends in a carriage return (it is taken for a part of the line's end),
-nor a line of 64 KiB, on which docker refuses the whole file.
+The value is everything after the first `=` up to the end of the line, with quotes and spaces. So these cannot be
+written: a value with a line feed, a value that ends in a carriage return (which would be read as part of the line end),
+and a line of 64 KiB (for which docker refuses the whole file).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from vault.model.environment import Variable
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _LINE_MOST_BYTES = 64 * 1024 - 1
-"""bufio.Scanner's buffer, which takes the line's end too, and is never full."""
+"""The size of Go's bufio.Scanner buffer. It includes the line end, and the line must be shorter."""
 
 
 class DockerFormat:
@@ -29,7 +29,9 @@ class DockerFormat:
     keeps_disabled = False
 
     def parse(self, text: str) -> ParsedFile:
-        """Read `text` as docker does, but refuse a name without a value: docker takes that from its own process."""
+        """Parse `text` as docker does. Refuse a name without a value: docker would take the value from its own
+        environment.
+        """
         collector = Collector()
         for number, line in enumerate(text.removeprefix(BYTE_ORDER_MARK).split("\n"), 1):
             statement = line.removesuffix("\r").lstrip()
@@ -38,14 +40,14 @@ class DockerFormat:
             place = f"line {number}"
             name, equals, value = statement.partition("=")
             if not equals:
-                raise error_at(place, "a name stands here without '=' and a value")
+                raise error_at(place, "this name has no '=' and no value")
             if not name or " " in name or "\t" in name:
                 raise error_at(place, "this is not NAME=value")
             collector.add(name, value, place)
         return collector.finish()
 
     def render(self, variables: Sequence[Variable], source: Source = UNNAMED) -> Rendered:
-        """One line a variable; what needs quoting is left out with a warning, for there is none."""
+        """Write one line for each variable. A value that would need quoting is left out with a warning."""
         return lines(variables, _obstacle, _line)
 
 
@@ -57,11 +59,11 @@ def _obstacle(variable: Variable) -> str:
     if not _NAME.fullmatch(variable.name):
         return "a Docker env-file cannot carry this name"
     if "\n" in variable.text:
-        return "its value has several lines, and a Docker env-file has no quoting to carry them"
+        return "its value has several lines, and a Docker env-file cannot quote them"
     if variable.text.endswith("\r"):
         return "its value ends in a carriage return, which a Docker env-file loses"
     if "\0" in variable.text:
-        return "its value holds a NUL character, which no process's environment can hold"
+        return "its value contains a NUL character, which no environment variable can contain"
     if len(_line(variable).encode()) > _LINE_MOST_BYTES:
-        return "its value is longer than the 64 KiB that docker reads in a line"
+        return "its value is too long: docker reads at most 64 KiB in a line"
     return ""

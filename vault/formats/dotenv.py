@@ -1,17 +1,17 @@
 """dotenv (`.env`): `NAME=value` lines, as python-dotenv reads them without interpolation.
 
-The parser is our own because python-dotenv 1.2 takes time that grows with the square of a line's spaces: a line
-of 1 MiB would hold a server for half an hour. A property test keeps the two in step. Of what is written, three
-forms exist, the plainest that carries the value:
+We have our own parser because python-dotenv 1.2 takes quadratic time for a line of spaces: a line of 1 MiB would keep a
+server busy for half an hour. A property test checks that both parsers agree. A value is written in the simplest of
+three forms that can carry it:
 
     NAME=plain               letters, digits and a few signs
-    NAME='with $ and "'      no quote, backslash or carriage return: literal for every dotenv reader that we know
-    NAME="it's \\r\\n"         the rest, with escapes
+    NAME='with $ and "'      no quote, backslash or carriage return: literal in every dotenv reader that we know
+    NAME="it's \r\n"         everything else, with escapes
 
-A raw carriage return is never written: a file opened in text mode would hand it out as a line feed.
+A raw carriage return is never written, because a file that is opened in text mode turns it into a line feed.
 
-Between double quotes some readers expand `$NAME`, and a shell or Ruby's dotenv runs `$(command)`. No form keeps a value
-from them that needs escapes and has such a sign: it is written, and a warning says so.
+Between double quotes, some readers expand `$NAME`, and a shell or Ruby's dotenv runs `$(command)`. If a value has such
+a sign and also needs escapes, no form protects it. It is written, with a warning.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ from vault.model.strict_json import is_encodable
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,-]*")
-# The backslash comes first: the other escapes begin with one.
+# Escape the backslash first, because the other escapes start with one.
 _ESCAPES = (("\\", "\\\\"), ('"', '\\"'), ("\r", "\\r"), ("\n", "\\n"))
 _NEEDS_ESCAPES = re.compile(r"['\\\r]")
 _EXPANDED = re.compile(r"[$`]")
 
 _EXPOSED = (
-    "holds $ or ` beside a quote, a backslash or a carriage return: a shell that reads this file, and readers that "
-    "expand variables, change it or run what it says. Export it as shell, or read it without interpolation."
+    "contains $ or ` and also a quote, a backslash or a carriage return. A shell that reads the file may run a part of "
+    "it, and readers that expand variables may change it. Export as shell, or read the file without interpolation."
 )
 
 _BLANK = re.compile(r"\s*")
 _LINE_END = re.compile(r"\r\n|\n|\r")
 
-# One statement, from its first character to the end of its (last) line. The possessive quantifiers keep it linear.
+# One statement, from its first character to the end of its last line. The possessive quantifiers keep it linear.
 _STATEMENT = re.compile(
     r"""
     (?:export[^\S\r\n]++)?+
@@ -80,38 +80,40 @@ class DotenvFormat:
     keeps_disabled = False
 
     def parse(self, text: str) -> ParsedFile:
-        """Read `text` as python-dotenv does with `interpolate=False`, but refuse what it would skip."""
+        """Parse `text` as python-dotenv does with `interpolate=False`, but refuse what it would skip."""
         collector = Collector()
         for statement, line in _statements(text.removeprefix(BYTE_ORDER_MARK)):
             name = statement["quoted_name"] or statement["name"]
             if name is None:
                 continue
             if statement["assignment"] is None:
-                raise error_at(f"line {line}", "a name stands here without '=' and a value")
+                raise error_at(f"line {line}", "this name has no '=' and no value")
             collector.add(name, _value(statement), f"line {line}")
         return collector.finish()
 
     def render(self, variables: Sequence[Variable], source: Source = UNNAMED) -> Rendered:
-        """One line a variable (more where a value has line feeds); unfit names are left out with a warning."""
+        """Write one line for each variable, or more if a value has line feeds. Unfit names are left out with a
+        warning.
+        """
         rendered = lines(variables, obstacle, lambda variable: f"{variable.name}={_quote(variable.text)}\n")
         exposed = [f"{shown(variable.name)} {_EXPOSED}" for variable in variables if _is_exposed(variable)]
         return replace(rendered, warnings=(*rendered.warnings, *exposed))
 
 
 def _is_exposed(variable: Variable) -> bool:
-    """Whether it is written between double quotes with a sign that some readers expand there."""
+    """Report whether a value is written between double quotes with a sign that some readers expand."""
     text = variable.text
     is_written = variable.enabled and is_encodable(variable.name + text) and not obstacle(variable)
     return is_written and bool(_NEEDS_ESCAPES.search(text) and _EXPANDED.search(text))
 
 
 def obstacle(variable: Variable) -> str:
-    """What keeps a variable out of a dotenv file: a name that not every reader we know takes. Any value fits."""
+    """Return why a dotenv file cannot carry a variable: not all readers accept the name. Every value fits."""
     return "" if _NAME.fullmatch(variable.name) else "a dotenv file cannot carry this name"
 
 
 def _statements(text: str) -> Iterator[tuple[re.Match[str], int]]:
-    """Each statement or comment, with the number of the line where it starts."""
+    """Yield each statement or comment, with the number of its first line."""
     position, line = 0, 1
     while True:
         blank = _BLANK.match(text, position)
@@ -121,7 +123,7 @@ def _statements(text: str) -> Iterator[tuple[re.Match[str], int]]:
             return
         statement = _STATEMENT.match(text, position)
         if statement is None:
-            raise error_at(f"line {line}", "this is not NAME=value; look for a missing quote")
+            raise error_at(f"line {line}", "this is not NAME=value. Look for a missing quote")
         yield statement, line
         position, line = statement.end(), line + len(_LINE_END.findall(statement[0]))
 

@@ -1,4 +1,4 @@
-"""Files as they lie on a disk: which format a name tells of, and what text the bytes are."""
+"""Files on disk: which format a file name means, and which encoding the bytes have."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from vault.errors import FormatError
 from vault.formats import FORMATS
 
 ENCRYPTED_END = ".age"
-"""The end of an encrypted file's name; what stands before it tells the format."""
+"""The suffix of an encrypted file. The part of the name before it identifies the format."""
 
 _BY_END = {end: name for name, format_ in FORMATS.items() for end in format_.ends}
-"""The longest fitting end of a file's name tells its format."""
+"""Suffixes and their formats. The longest suffix that matches a name counts."""
 
 
 def format_of(file_name: str) -> str | None:
-    """The format that a file's name tells of; None where it tells of none."""
+    """Return the format that a file name means, or None."""
     name = file_name.removesuffix(ENCRYPTED_END)
     fitting = [end for end in _BY_END if name.endswith(end)]
     if fitting:
@@ -24,7 +24,7 @@ def format_of(file_name: str) -> str | None:
 
 
 def text_of(data: bytes) -> str:
-    """The text of a file, in whatever Unicode it is written. Raises `FormatError`."""
+    """Return the text of a file in UTF-8 or UTF-16. Raises `FormatError`."""
     encoding = _encoding_of(data)
     try:
         return data.decode(encoding)
@@ -33,10 +33,12 @@ def text_of(data: bytes) -> str:
 
 
 def _encoding_of(data: bytes) -> str:
-    """UTF-16 where the file says so or cannot be anything else (Windows writes it), else UTF-8."""
+    """Return UTF-16 if the file has its byte order mark, or cannot be anything else (Windows writes such files).
+    Otherwise UTF-8.
+    """
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
-    # The first character of every file that is imported here is of ASCII, and none is NUL.
+    # Every file that can be imported starts with an ASCII character that is not NUL.
     return {(False, True): "utf-16-le", (True, False): "utf-16-be"}.get(
         (data[:1] == b"\0", data[1:2] == b"\0"), "utf-8"
     )

@@ -1,7 +1,7 @@
-"""JSON: one object of `{"NAME": "value"}`.
+"""JSON: one object, `{"NAME": "value"}`.
 
-Strings are taken as they are. Any other value is kept as the JSON text that was written, digit for digit
-(`1.10` stays `1.10`), with a warning. A name that stands twice is refused: JSON gives it no meaning.
+A string is taken as it is. Any other value is kept as its JSON text, digit for digit (`1.10` stays `1.10`), with a
+warning. A repeated name is refused, because JSON does not say what it means.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ class JsonFormat:
     keeps_disabled = False
 
     def parse(self, text: str) -> ParsedFile:
-        """Read one object. Raises `FormatError` for anything else, and for a name that stands twice."""
+        """Parse one object. Raises `FormatError` for anything else, and for a repeated name."""
         collector = Collector()
         _check_size(text)
         for name, value, written, line in _members(text.removeprefix(BYTE_ORDER_MARK)):
             if not isinstance(value, str):
-                collector.warnings.append(f"{shown(name)} is not a string; its JSON text is taken as the value.")
+                collector.warnings.append(f"{shown(name)} is not a string. Its JSON text is used as the value.")
             collector.add_once(name, value if isinstance(value, str) else written, f"line {line}")
         return collector.finish()
 
     def render(self, variables: Sequence[Variable], source: Source = UNNAMED) -> Rendered:
-        """One object, two spaces deep, characters beyond ASCII as they are."""
+        """Write one object, indented by two spaces, without escapes for characters beyond ASCII."""
         warnings: list[str] = []
         values = {variable.name: variable.text for variable in writable(variables, warnings)}
         return Rendered(json.dumps(values, ensure_ascii=False, indent=2) + "\n", tuple(warnings))
@@ -57,32 +57,33 @@ def _check_size(text: str) -> None:
 
 
 def _members(text: str) -> Iterator[tuple[str, Json, str, int]]:
-    """Each member as (name, value, the value's text, line). Values are read by `json`; only the outermost object
-    is walked here, which is what tells lines, keeps numbers as written, and sees a name that stands twice."""
-    position = _expect(text, _skip(text, 0), "{", "a JSON object is expected")
+    """Yield each member as (name, value, the value's text, line). `json` parses the values. Only the outermost object
+    is parsed here, to count lines, to keep numbers as written, and to find repeated names.
+    """
+    position = _expect(text, _skip(text, 0), "{", "this must be a JSON object")
     if text[position : position + 1] == "}":
         return _finish(text, position + 1)
     line, counted = 1, 0
     while True:
-        # Lines are counted as we go: from the start each time would cost the square of the file's size.
+        # Count only the new lines. Counting from the start each time would take quadratic time.
         line, counted = line + text.count("\n", counted, position), position
         name, position = _decode(text, position)
         if not isinstance(name, str):
-            raise _error(text, counted, "a name in double quotes is expected")
-        position = _expect(text, _skip(text, position), ":", "a colon is expected")
+            raise _error(text, counted, "a name in double quotes must be here")
+        position = _expect(text, _skip(text, position), ":", "a colon must be here")
         value, end = _decode(text, position)
         yield name, value, text[position:end], line
         position = _skip(text, end)
         if text[position : position + 1] == "}":
             return _finish(text, position + 1)
-        position = _expect(text, position, ",", "a comma or the closing brace is expected")
+        position = _expect(text, position, ",", "a comma or the closing brace must be here")
 
 
 def _decode(text: str, position: int) -> tuple[Json, int]:
     try:
         return _DECODER.raw_decode(text, position)
     except json.JSONDecodeError as error:
-        # The decoder's own message is not passed on: it may quote a character of a value.
+        # Do not pass on the decoder's message: it may quote a character of a value.
         raise _error(text, max(error.pos, position), "this is not JSON") from None
 
 
@@ -90,7 +91,7 @@ def _refuse(_text: str) -> NoReturn:
     raise json.JSONDecodeError("NaN and Infinity are not JSON", "", 0)
 
 
-# Numbers are not converted: their text is what is kept, and a huge one must cost nothing.
+# Do not convert numbers: only their text is kept, and converting a huge one takes long.
 _DECODER = json.JSONDecoder(parse_int=lambda _: 0, parse_float=lambda _: 0, parse_constant=_refuse)
 
 
@@ -107,7 +108,7 @@ def _expect(text: str, position: int, sign: str, sentence: str) -> int:
 
 def _finish(text: str, position: int) -> None:
     if _skip(text, position) != len(text):
-        raise _error(text, position, "something follows the closing brace")
+        raise _error(text, position, "there is more text after the closing brace")
 
 
 def _line(text: str, position: int) -> int:

@@ -1,6 +1,7 @@
-"""Kubernetes: a `v1` `Secret`, its values in base64 under `data`; `stringData` is read too, and wins as it does there.
+"""Kubernetes: a `v1` `Secret` with base64 values in `data`. `stringData` is read too, and overrides `data` as in
+Kubernetes.
 
-Any text can be carried, and few names: letters, digits, `-`, `_` and `.`.
+It can carry any text, but few names: only letters, digits, `-`, `_` and `.`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from vault.formats.tree import Mapping, Node, Scalar
 from vault.model.environment import Variable
 from vault.model.printable import shown
 
-# IsConfigMapKey and NameIsDNSSubdomain in k8s.io/apimachinery; MaxSecretSize in k8s.io/api/core/v1.
+# From IsConfigMapKey and NameIsDNSSubdomain in k8s.io/apimachinery, and MaxSecretSize in k8s.io/api/core/v1.
 _KEY = re.compile(r"(?!\.\.)(?!\.\Z)[-._a-zA-Z0-9]{1,253}")
 _UNFIT_IN_OBJECT_NAME = re.compile(r"[^a-z0-9]+")
 _OBJECT_NAME_MOST = 253
@@ -44,38 +45,38 @@ class KubernetesFormat:
     keeps_disabled = False
 
     def parse(self, text: str) -> ParsedFile:
-        """Read one Secret, in YAML or JSON. Raises `FormatError`, for values that are not text too."""
+        """Parse one Secret, in YAML or JSON. Raises `FormatError`, also for values that are not text."""
         # Imported here because most commands never read YAML.
         from vault.formats.yaml_tree import read_tree
 
         root = read_tree(text.removeprefix(BYTE_ORDER_MARK))
         if not isinstance(root, Mapping) or _text_of(root.get("kind")) != "Secret":
-            raise error_at(root.place, "a Secret of Kubernetes is expected (kind: Secret)")
+            raise error_at(root.place, "this must be a Kubernetes Secret (kind: Secret)")
         collector = Collector()
         found: dict[str, tuple[str, str]] = {}
         for name, value in _members(root, "data"):
             found[name.text] = _decoded(name, value), name.place
         for name, value in _members(root, "stringData"):
             if not value.is_text:
-                collector.warnings.append(f"{shown(name.text)} is not a string; it is taken as it is written.")
+                collector.warnings.append(f"{shown(name.text)} is not a string. Its text is used as it is written.")
             found[name.text] = value.text, name.place
         for key, (content, place) in found.items():
             collector.add_once(key, content, place)
         return collector.finish()
 
     def render(self, variables: Sequence[Variable], source: Source = UNNAMED) -> Rendered:
-        """One Secret, named after the environment; names that Kubernetes refuses are left out with a warning."""
+        """Write one Secret, named after the environment. Names that Kubernetes refuses are left out with a warning."""
         warnings: list[str] = []
         lines, size = [], 0
         for variable in writable(variables, warnings):
             if not _KEY.fullmatch(variable.name):
-                warnings.append(left_out(variable, "a Secret's keys are letters, digits, '-', '_' and '.' alone"))
+                warnings.append(left_out(variable, "a Secret's key can only have letters, digits, '-', '_' and '.'"))
                 continue
             value = variable.text.encode()
             size += len(value)
             lines.append(f'  "{variable.name}": "{base64.b64encode(value).decode()}"\n')
         if size > _SECRET_MOST_BYTES:
-            warnings.append("The values hold more than 1 MiB together, which Kubernetes refuses.")
+            warnings.append("The values are larger than 1 MiB together. Kubernetes refuses such a Secret.")
         head = f'apiVersion: v1\nkind: Secret\nmetadata:\n  name: "{_object_name(source.name)}"\ntype: Opaque\n'
         return Rendered(head + ("data:\n" + "".join(lines) if lines else "data: {}\n"), tuple(warnings))
 
@@ -83,16 +84,16 @@ class KubernetesFormat:
 def _members(root: Mapping, section: str) -> Iterator[tuple[Scalar, Scalar]]:
     node = root.get(section)
     if node is None or (isinstance(node, Scalar) and not node.is_text):
-        # `data: null` is how Kubernetes itself writes an empty section.
+        # Kubernetes itself writes an empty section as `data: null`.
         return
     if not isinstance(node, Mapping):
-        raise error_at(node.place, f"{section} is a mapping of names to texts")
+        raise error_at(node.place, f"{section} must be a mapping of names to texts")
     seen: dict[str, str] = {}
     for name, value in node.items:
         if not isinstance(value, Scalar):
-            raise error_at(value.place, f"the value of {shown(name.text)} is not a text")
+            raise error_at(value.place, f"the value of {shown(name.text)} must be a text")
         if name.text in seen:
-            raise error_at(name.place, f"{shown(name.text)} stands here again; it is on {seen[name.text]} already")
+            raise error_at(name.place, f"{shown(name.text)} is repeated here; the first one is on {seen[name.text]}")
         seen[name.text] = name.place
         yield name, value
 
@@ -101,7 +102,7 @@ def _decoded(name: Scalar, value: Scalar) -> str:
     try:
         return base64.b64decode("".join(value.text.split()), validate=True).decode()
     except UnicodeDecodeError:
-        raise _bad_value(name, "not text in UTF-8, which is all that a variable can hold") from None
+        raise _bad_value(name, "not UTF-8 text. A variable can only contain text") from None
     except (binascii.Error, ValueError):
         raise _bad_value(name, "not base64") from None
 
@@ -115,6 +116,6 @@ def _text_of(node: Node | None) -> str | None:
 
 
 def _object_name(name: str) -> str:
-    """The environment's name as Kubernetes takes it: lower-case letters, digits and dashes."""
+    """Return the environment's name as Kubernetes accepts it: lower-case letters, digits and dashes."""
     fit = _UNFIT_IN_OBJECT_NAME.sub("-", name.lower())[:_OBJECT_NAME_MOST].strip("-")
     return fit or "strongroom"

@@ -1,11 +1,11 @@
-"""Postman's environment and globals files, as the app exports them, as newman does, and as its API wraps them.
+"""Postman's files of environments and globals, as the app and newman export them, and as Postman's API wraps them.
 
     {"id": …, "name": "prod", "values": [{"key": "K", "value": "v", "type": "secret", "enabled": true}],
      "_postman_variable_scope": "environment", "_postman_exported_at": …, "_postman_exported_using": …}
 
-A full record: type, flag and description travel too. What a file does not state it leaves as it is stored: newman
-writes every type as `any` and drops `enabled`. newman also ignores `enabled: false` and honours `disabled: true`, so
-a file that is meant for it (`postman-newman`) says both; the app knows only the former.
+It carries everything: type, enabled flag and description too. An attribute that a file does not state keeps its stored
+value: newman writes every type as `any` and leaves out `enabled`. newman also ignores `enabled: false` but reads
+`disabled: true`, while the app knows only `enabled`. So a file for newman (`postman-newman`) has both.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ from vault.model.json_types import JsonObject
 from vault.model.printable import shown
 from vault.model.strict_json import WrittenJson
 
-# Anything else (`any`, `text`, `string`, nothing) states no type: newman flattens `secret` to `any`.
+# Any other type (`any`, `text`, `string`, none) states nothing: newman writes `any` even for `secret`.
 _STATED_TYPES = {"default": VariableType.DEFAULT, "secret": VariableType.SECRET}
 _REFERENCE = re.compile(r"\{\{[^{}]*?\}\}")
 _ENTRIES_MOST = 2 * VARIABLES_MOST
-"""Some may stand twice, and some be empty rows."""
+"""The limit of entries. It is above the limit of variables, because names may be repeated and rows may be empty."""
 
 
 class PostmanFormat:
@@ -61,9 +61,10 @@ class PostmanFormat:
         self._is_for_newman = is_for_newman
 
     def parse(self, text: str) -> ParsedFile:
-        """Read an environment, globals, the API's wrapper of either, or a bare array of variables.
+        """Parse an environment, globals, the API's wrapper of either, or an array of variables.
 
-        Of equal names the last enabled one is taken, as Postman does. Raises `FormatError` with the entry's number.
+        If a name is repeated, the last enabled entry is used, as in Postman. Raises `FormatError` with the entry's
+        number.
         """
         collector = Collector()
         for entry in _effective(_entries(text.removeprefix(BYTE_ORDER_MARK), collector.warnings), collector.warnings):
@@ -71,12 +72,12 @@ class PostmanFormat:
         return collector.finish()
 
     def render(self, variables: Sequence[Variable], source: Source = UNNAMED) -> Rendered:
-        """A file for the app, or for newman; the scope is `globals` for globals."""
+        """Write a file for the app or for newman. The scope is `globals` for globals."""
         warnings: list[str] = []
         values = []
         for variable in writable(variables, warnings, keeps_disabled=True):
             if variable.literal and _REFERENCE.search(variable.text):
-                warnings.append(f"{shown(variable.name)} is literal here; Postman will resolve the references in it.")
+                warnings.append(f"{shown(variable.name)} is literal. Postman will resolve the references in its value.")
             values.append(self._value(variable))
         is_globals = source.kind == EnvironmentKind.GLOBALS
         content = {
@@ -94,7 +95,7 @@ class PostmanFormat:
             "key": variable.name,
             "value": variable.text,
             "type": str(variable.type),
-            # Always: the app's import has failed without it.
+            # Always write this: the app could not import a file without it.
             "enabled": variable.enabled,
         }
         if variable.description:
@@ -105,7 +106,7 @@ class PostmanFormat:
 
 
 class _Entry(NamedTuple):
-    """One element of `values`: what it states of the variable of that name."""
+    """One element of `values`: what it states of a variable."""
 
     name: str
     stated: Stated
@@ -117,13 +118,15 @@ class _Entry(NamedTuple):
 
 
 def _effective(entries: Iterable[_Entry], warnings: list[str]) -> Iterable[_Entry]:
-    """One entry a name, in the order of first appearance: the last enabled one, or the last where none is."""
+    """Yield one entry for each name, in the order of first appearance: the last enabled one, or the last if none is
+    enabled.
+    """
     chosen: dict[str, _Entry] = {}
     for entry in entries:
         before = chosen.get(entry.name)
         if before is not None:
             warnings.append(
-                f"{shown(entry.name)} is {before.place} and {entry.place} too; the last enabled one is taken."
+                f"{shown(entry.name)} is repeated: {before.place} and {entry.place}. The last enabled one is used."
             )
         if before is None or entry.is_enabled or not before.is_enabled:
             chosen[entry.name] = entry
@@ -137,39 +140,39 @@ def _entries(text: str, warnings: list[str]) -> Iterator[_Entry]:
     for number, raw in enumerate(entries, 1):
         place = f"entry {number}"
         if not isinstance(raw, dict):
-            raise error_at(place, "an object with a key and a value is expected")
+            raise error_at(place, "this must be an object with a key and a value")
         name = raw.get("key")
         if name is None or name == "":
-            # The app keeps its last, empty row in some exports.
+            # In some exports, the app includes the empty row at the end of its table.
             warnings.append(f"Entry {number} is left out: it has no key.")
         elif isinstance(name, str):
             yield _Entry(checked_name(name, place), _stated(raw, name, place, warnings), place)
         else:
-            raise error_at(place, "its key is not a text")
+            raise error_at(place, "its key must be a text")
 
 
 def _list_of(content: WrittenJson) -> Sequence[WrittenJson]:
-    """The array of variables, wherever this file has it."""
+    """Return the array of variables, wherever this file has it."""
     if isinstance(content, dict) and "values" not in content:
         content = next((content[word] for word in ("environment", "globals") if word in content), content)
     values = content.get("values") if isinstance(content, dict) else content
     if isinstance(values, list):
         return values
     if isinstance(content, dict) and "info" in content and "item" in content:
-        raise FormatError("This is a Postman collection; an environment or globals file is expected.")
-    raise FormatError("This is no Postman environment or globals file: it has no array of values.")
+        raise FormatError("This is a Postman collection. Give an environment or globals file.")
+    raise FormatError("This is not a Postman environment or globals file: it has no array of values.")
 
 
 def _stated(raw: Mapping[str, WrittenJson], name: str, place: str, warnings: list[str]) -> Stated:
     stated: Stated = {}
     if "value" in raw:
-        # Numbers as they were written, null as "null": what Postman makes of them where it can.
+        # Numbers as they were written, and null as "null", which is what Postman uses in their place.
         value = raw["value"]
         stated["value"] = value if isinstance(value, str) else strict_json.dumps(value)
         if not isinstance(value, str):
-            warnings.append(f"{shown(name)} is not a string; its JSON text is taken as the value.")
+            warnings.append(f"{shown(name)} is not a string. Its JSON text is used as the value.")
     else:
-        warnings.append(f"{shown(name)} has no value in this file; a stored one stays.")
+        warnings.append(f"{shown(name)} has no value in this file. A stored value does not change.")
     kind = VariableType.SECRET if raw.get("secret") is True else _STATED_TYPES.get(str(raw.get("type")))
     if kind is not None:
         stated["type"] = kind
@@ -185,10 +188,10 @@ def _stated(raw: Mapping[str, WrittenJson], name: str, place: str, warnings: lis
 
 
 def _flag(raw: Mapping[str, WrittenJson], place: str) -> bool | None:
-    """Whether it is enabled, or None where the file does not say. Either flag can turn it off."""
+    """Report whether the entry is enabled, or None if the file does not say. Either flag can disable it."""
     for word in ("enabled", "disabled"):
         if not isinstance(raw.get(word, True), bool):
-            raise error_at(place, f"{word} is true or false")
+            raise error_at(place, f"{word} must be true or false")
     if "enabled" not in raw and "disabled" not in raw:
         return None
     return bool(raw.get("enabled", True)) and not raw.get("disabled", False)
@@ -196,7 +199,7 @@ def _flag(raw: Mapping[str, WrittenJson], place: str) -> bool | None:
 
 def _load(text: str) -> WrittenJson:
     try:
-        # Half surrogate pairs go through to be refused where all else is.
+        # Let half surrogate pairs pass: a later check refuses them.
         return strict_json.parse_written(text.encode(errors="surrogatepass"), FILE_ITEMS_MOST)
     except (BadJson, TooLarge) as error:
         raise json_refusal(error) from None

@@ -1,7 +1,7 @@
-"""Shell, written only: `export NAME='value'` lines for `.` in any POSIX shell.
+"""Shell: `export NAME='value'` lines, for `.` in any POSIX shell. This format cannot be read.
 
-Names that a shell keeps for itself are left out: there `export` fails, stops the script, or is overwritten at
-once, so the value would not be what was written.
+Names that shells use themselves are left out. For them, `export` fails, stops the script, or is overwritten at once, so
+the variable would not have the written value.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from vault.model.environment import Variable
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
-# Found by exporting each name that bash 5 and dash know and reading it back in a child process.
+# Found by exporting each name that bash 5 and dash know, and reading it back in a child process.
 _KEPT_BY_SHELLS = frozenset(
     """_ BASHOPTS BASHPID BASH_ALIASES BASH_ARGC BASH_ARGV BASH_CMDS BASH_COMMAND BASH_COMPAT BASH_LINENO BASH_SOURCE
     BASH_SUBSHELL BASH_VERSINFO BASH_XTRACEFD DIRSTACK EPOCHREALTIME EPOCHSECONDS EUID FUNCNAME GROUPS HISTCMD LINENO
@@ -34,11 +34,11 @@ class ShellFormat:
     keeps_disabled = False
 
     def parse(self, text: str) -> ParsedFile:
-        """Always raises `FormatError`: reading it would mean running it."""
-        raise FormatError("Shell can be exported, not imported: give the variables as dotenv or JSON.")
+        """Raise `FormatError`: reading a shell script would mean running it."""
+        raise FormatError("A shell file cannot be imported. Import a dotenv or JSON file instead.")
 
     def render(self, variables: Sequence[Variable], source: Source = UNNAMED) -> Rendered:
-        """One `export` a variable; what no shell can hold is left out with a warning."""
+        """Write one `export` for each variable. What no shell can carry is left out with a warning."""
         return lines(variables, _obstacle, lambda variable: f"export {variable.name}={_quote(variable.text)}\n")
 
 
@@ -46,12 +46,12 @@ def _obstacle(variable: Variable) -> str:
     if not _NAME.fullmatch(variable.name):
         return "a shell cannot carry this name"
     if variable.name in _KEPT_BY_SHELLS:
-        return "shells keep this name for themselves"
+        return "shells use this name themselves"
     if "\0" in variable.text:
-        return "its value holds a NUL character, which no shell can hold"
+        return "its value contains a NUL character, which no shell variable can contain"
     return ""
 
 
 def _quote(value: str) -> str:
-    """Within single quotes only the quote itself has a meaning (POSIX, Shell Command Language 2.2.2)."""
+    """In single quotes, only the quote itself has a meaning (POSIX, Shell Command Language 2.2.2)."""
     return "'" + value.replace("'", "'\"'\"'") + "'"

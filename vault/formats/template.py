@@ -1,6 +1,6 @@
-"""A template, written only: the names without their values, to be committed beside a program that needs them.
+"""Template: the names without values, to commit beside a program that needs them. This format cannot be read.
 
-It is a dotenv file of empty values, with each variable's description above it as a comment.
+It is a dotenv file of empty values. A variable's description is a comment above its name.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ class TemplateFormat:
     keeps_disabled = False
 
     def parse(self, text: str) -> ParsedFile:
-        """Always raises `FormatError`: there is nothing in it to take."""
-        raise FormatError("A template can be exported, not imported: it holds no values.")
+        """Raise `FormatError`: a template has no values."""
+        raise FormatError("A template cannot be imported, because it has no values.")
 
     def render(self, variables: Sequence[Variable], source: Source = UNNAMED) -> Rendered:
-        """`NAME=` lines; names that dotenv cannot carry are left out with a warning."""
+        """Write `NAME=` lines. Names that dotenv cannot carry are left out with a warning."""
         return lines(variables, obstacle, _lines)
 
 

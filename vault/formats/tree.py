@@ -1,4 +1,6 @@
-"""What `yaml_tree.py` makes of a document: texts, mappings, lists. Apart, because importing PyYAML takes time."""
+"""The nodes that `yaml_tree.py` makes of a YAML document. They have their own file, because importing PyYAML takes
+time.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from vault.formats.base import error_at
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """One text. `is_text` is False where YAML readers take it for a number, a truth value, a date or nothing."""
+    """One text. `is_text` is False if YAML readers take it for a number, a boolean, a date or null."""
 
     text: str = field(repr=False)
     is_text: bool
@@ -19,22 +21,22 @@ class Scalar:
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
-    """Keys and what stands under them, in order; a key may stand twice."""
+    """Keys and their values, in order. A key may be repeated."""
 
     items: tuple[tuple[Scalar, Node], ...]
     place: str
 
     def get(self, name: str) -> Node | None:
-        """What stands under `name`, or None. Raises `FormatError` where the key stands twice."""
+        """Return the value of a key, or None. Raises `FormatError` if the key is repeated."""
         found = [(key, node) for key, node in self.items if key.text == name]
         if len(found) > 1:
-            raise error_at(found[1][0].place, f"{name} stands here again; it is on {found[0][0].place} already")
+            raise error_at(found[1][0].place, f"{name} is repeated here; the first one is on {found[0][0].place}")
         return found[0][1] if found else None
 
 
 @dataclass(frozen=True, slots=True)
 class Sequence:
-    """A list, whose items no format here needs."""
+    """A list. No format here needs its items."""
 
     place: str
 

@@ -1,8 +1,8 @@
-"""How a YAML document becomes a small tree of texts: what the formats that are written in YAML read.
+"""Parses a YAML document to a small tree of texts, for the formats that use YAML.
 
-Scalars stay as they were written: no reader's idea of `no`, `012` or `1e3` comes between. What makes YAML costly or
-dangerous to read is refused: aliases (a few lines can stand for gigabytes), tags, merge keys, deep nesting, and a
-second document.
+Scalars are kept as they are written, because YAML readers disagree about `no`, `012` or `1e3`. What makes YAML slow or
+dangerous to read is refused: aliases (a few lines can mean gigabytes), tags, merge keys, deep nesting, and a second
+document.
 """
 
 from __future__ import annotations
@@ -17,20 +17,22 @@ from vault.formats.tree import Mapping, Node, Scalar, Sequence
 from vault.model.environment import VARIABLES_MOST
 
 DEPTH_MOST = 16
-"""A Secret with all its metadata is five deep."""
+"""A Secret with all its metadata has five levels."""
 
 EVENTS_MOST = 10 * VARIABLES_MOST
-"""A name and its value are two, and the metadata of a Secret may say five more of each. Read in a second."""
+"""Each variable needs two nodes, and a Secret's metadata may need five times as many again. This takes a second to
+read.
+"""
 
 _TEXT_TAG = "tag:yaml.org,2002:str"
 _MERGE_TAG = "tag:yaml.org,2002:merge"
-# libyaml takes a tenth of a second for a megabyte, PyYAML's own parser several seconds; both read the same.
+# libyaml needs a tenth of a second for a megabyte, PyYAML's own parser several seconds. Both read the same.
 _LOADER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 _RESOLVER = yaml.resolver.Resolver()
 
 
 def read_tree(text: str) -> Node:
-    """The one document in `text`. Raises `FormatError`, without quoting anything."""
+    """Parse the one document in `text`. Raises `FormatError`, which never quotes the text."""
     try:
         events = _bounded(yaml.parse(text, Loader=_LOADER))
         first = _after_start(events)
@@ -39,13 +41,13 @@ def read_tree(text: str) -> Node:
         root = _node(first, events, 0)
         next(events)
         if not isinstance(following := next(events), yaml.StreamEndEvent):
-            raise error_at(_place(following), "a second document begins here; give one at a time")
+            raise error_at(_place(following), "a second document starts here. Give one document at a time")
     except yaml.YAMLError as error:
-        # The library's own message is not passed on: it may quote a part of a value.
+        # Do not pass on the library's message: it may quote a part of a value.
         mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
         raise error_at(f"line {mark.line + 1}" if mark else "the text", "this is not YAML") from None
     except UnicodeEncodeError:
-        raise FormatError("The text holds half a surrogate pair, which is not text.") from None
+        raise FormatError("The text contains half of a surrogate pair, which is not valid text.") from None
     return root
 
 
@@ -65,12 +67,12 @@ def _after_start(events: Iterator[yaml.Event]) -> yaml.Event:
 def _node(event: yaml.Event, events: Iterator[yaml.Event], depth: int) -> Node:
     place = _place(event)
     if isinstance(event, yaml.AliasEvent):
-        raise error_at(place, "an alias (*name) stands here; write the value out")
+        raise error_at(place, "aliases (*name) are not supported. Write the value itself")
     if depth > DEPTH_MOST:
         raise error_at(place, f"this is nested more than {DEPTH_MOST} deep")
     assert isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent)
     if event.tag is not None and event.tag not in (_TEXT_TAG, "!"):
-        raise error_at(place, "a tag (!name) stands here, which is not taken")
+        raise error_at(place, "tags (!name) are not supported. Remove the tag")
     if isinstance(event, yaml.ScalarEvent):
         return _scalar(event, place)
     if isinstance(event, yaml.SequenceStartEvent):
@@ -81,16 +83,16 @@ def _node(event: yaml.Event, events: Iterator[yaml.Event], depth: int) -> Node:
     while not isinstance(event := next(events), yaml.MappingEndEvent):
         key = _node(event, events, depth + 1)
         if not isinstance(key, Scalar):
-            raise error_at(key.place, "a key is a text")
+            raise error_at(key.place, "a key must be a text")
         items.append((key, _node(next(events), events, depth + 1)))
     return Mapping(tuple(items), place)
 
 
 def _scalar(event: yaml.ScalarEvent, place: str) -> Scalar:
-    # An untagged plain scalar means what the resolver makes of it; a quoted one is text whatever it looks like.
+    # The resolver decides what an unquoted scalar without a tag means. A quoted scalar is always text.
     tag = _resolved(event.value) if event.implicit[0] else _TEXT_TAG
     if tag == _MERGE_TAG:
-        raise error_at(place, "a merge key (<<) stands here; write out what it means")
+        raise error_at(place, "merge keys (<<) are not supported. Write the merged keys themselves")
     return Scalar(event.value, tag == _TEXT_TAG, place)
 
 

@@ -76,7 +76,7 @@ def test_refuses_what_is_deep_or_has_many_items_before_it_reads_them(
 
 
 def test_a_value_that_is_no_string_is_named_in_a_warning() -> None:
-    assert JSON.parse('{"A": 5}').warnings == ("A is not a string; its JSON text is taken as the value.",)
+    assert JSON.parse('{"A": 5}').warnings == ("A is not a string. Its JSON text is used as the value.",)
 
 
 def test_keeps_the_order_and_writes_letters_as_they_are() -> None:

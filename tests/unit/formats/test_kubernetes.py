@@ -44,7 +44,7 @@ def test_more_than_a_mebibyte_is_named() -> None:
     half = "x" * (512 * 1024)
     assert KUBERNETES.render([Variable("A", half), Variable("B", half)]).warnings == ()
     rendered = KUBERNETES.render([Variable("A", half), Variable("B", half + "x")])
-    assert rendered.warnings == ("The values hold more than 1 MiB together, which Kubernetes refuses.",)
+    assert rendered.warnings == ("The values are larger than 1 MiB together. Kubernetes refuses such a Secret.",)
 
 
 @pytest.mark.parametrize(
@@ -69,21 +69,21 @@ def test_reads_json() -> None:
 def test_what_kubernetes_would_refuse_as_no_string_is_named() -> None:
     parsed = KUBERNETES.parse(HEAD + "stringData: {PORT: 5432}\n")
     assert parsed.variables == (Variable("PORT", "5432"),)
-    assert parsed.warnings == ("PORT is not a string; it is taken as it is written.",)
+    assert parsed.warnings == ("PORT is not a string. Its text is used as it is written.",)
 
 
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("kind: ConfigMap\ndata: {A: canary-5c1}", "a Secret of Kubernetes"),
-        ("- kind: Secret", "a Secret of Kubernetes"),
+        ("kind: ConfigMap\ndata: {A: canary-5c1}", "a Kubernetes Secret"),
+        ("- kind: Secret", "a Kubernetes Secret"),
         (HEAD + "data: {A: canary-5c1}", "Line 3: the value of A is not base64"),
-        (HEAD + "data: {A: /w==}", "Line 3: the value of A is not text in UTF-8"),
-        (HEAD + "data: [canary-5c1]", "Line 3: data is a mapping"),
-        (HEAD + "data: canary-5c1", "Line 3: data is a mapping"),
-        (HEAD + "data: {A: [canary-5c1]}", "Line 3: the value of A is not a text"),
-        (HEAD + "data:\n  A: eA==\n  A: eA==", "Line 5: A stands here again"),
-        (HEAD + "data: {}\ndata: {}", "Line 4: data stands here again"),
+        (HEAD + "data: {A: /w==}", "Line 3: the value of A is not UTF-8 text"),
+        (HEAD + "data: [canary-5c1]", "Line 3: data must be a mapping"),
+        (HEAD + "data: canary-5c1", "Line 3: data must be a mapping"),
+        (HEAD + "data: {A: [canary-5c1]}", "Line 3: the value of A must be a text"),
+        (HEAD + "data:\n  A: eA==\n  A: eA==", "Line 5: A is repeated here"),
+        (HEAD + "data: {}\ndata: {}", "Line 4: data is repeated here"),
         (HEAD + "---\n" + HEAD, "a second document"),
     ],
 )

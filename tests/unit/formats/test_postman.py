@@ -81,7 +81,7 @@ def test_of_equal_keys_the_last_enabled_one_is_taken(flags: tuple[bool, bool], v
     entries = [{"key": "A", "value": str(number), "enabled": flag} for number, flag in enumerate(flags, 1)]
     parsed = POSTMAN.parse(json.dumps(entries))
     assert parsed.variables[0].value == value
-    assert parsed.warnings == ("A is entry 1 and entry 2 too; the last enabled one is taken.",)
+    assert parsed.warnings == ("A is repeated: entry 1 and entry 2. The last enabled one is used.",)
 
 
 def test_an_empty_row_is_left_out_and_named() -> None:
@@ -91,7 +91,7 @@ def test_an_empty_row_is_left_out_and_named() -> None:
 
 
 def test_an_entry_without_a_value_is_named() -> None:
-    assert POSTMAN.parse('[{"key": "A"}]').warnings == ("A has no value in this file; a stored one stays.",)
+    assert POSTMAN.parse('[{"key": "A"}]').warnings == ("A has no value in this file. A stored value does not change.",)
 
 
 @pytest.mark.parametrize(
@@ -103,10 +103,10 @@ def test_an_entry_without_a_value_is_named() -> None:
         ("{}", "no array of values"),
         ('{"values": {"A": "canary-5c1"}}', "no array of values"),
         ('{"info": {}, "item": []}', "a Postman collection"),
-        ('["canary-5c1"]', "Entry 1: an object"),
+        ('["canary-5c1"]', "Entry 1: this must be an object"),
         ('[{"key": 1, "value": "canary-5c1"}]', "Entry 1: its key"),
         ('[{"key": "a\\u0000", "value": "canary-5c1"}]', "Entry 1: A name must not contain control"),
-        ('[{"key": "A", "value": "canary-5c1", "enabled": "no"}]', "Entry 1: enabled is true or false"),
+        ('[{"key": "A", "value": "canary-5c1", "enabled": "no"}]', "Entry 1: enabled must be true or false"),
         ('[{"key": "A", "value": NaN}]', "contains NaN"),
         ("[" * 100_000, "deep|JSON"),
     ],
@@ -147,4 +147,4 @@ def test_for_newman_a_disabled_variable_says_it_both_ways() -> None:
 
 def test_a_literal_value_that_postman_would_resolve_is_named() -> None:
     rendered = POSTMAN.render([Variable("A", "{{B}}", literal=True), Variable("C", "{{B}}"), Variable("D", "x")])
-    assert rendered.warnings == ("A is literal here; Postman will resolve the references in it.",)
+    assert rendered.warnings == ("A is literal. Postman will resolve the references in its value.",)

@@ -17,10 +17,12 @@ def test_quotes_so_that_nothing_is_expanded() -> None:
 @pytest.mark.parametrize("name", ["_", "PPID", "RANDOM", "OPTIND", "BASHOPTS"])
 def test_a_name_that_shells_keep_for_themselves_is_left_out(name: str) -> None:
     rendered = SHELL.render([Variable(name, "1")])
-    assert (rendered.text, rendered.warnings) == ("", (f"{name} is left out: shells keep this name for themselves.",))
+    assert (rendered.text, rendered.warnings) == ("", (f"{name} is left out: shells use this name themselves.",))
 
 
 def test_a_value_with_nul_is_left_out() -> None:
     rendered = SHELL.render([Variable("A", "x\0y")])
     assert rendered.text == ""
-    assert rendered.warnings == ("A is left out: its value holds a NUL character, which no shell can hold.",)
+    assert rendered.warnings == (
+        "A is left out: its value contains a NUL character, which no shell variable can contain.",
+    )

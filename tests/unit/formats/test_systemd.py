@@ -63,7 +63,7 @@ def test_writes_one_form_alone() -> None:
 
 @pytest.mark.parametrize("value", ["\ufdd0", "\ufffe", "\U0010ffff"])
 def test_a_code_point_that_systemd_refuses_the_file_for_is_left_out(value: str) -> None:
-    assert "no character" in SYSTEMD.render([Variable("A", value)]).warnings[0]
+    assert "noncharacter" in SYSTEMD.render([Variable("A", value)]).warnings[0]
 
 
 WORDS = ["AB", "x", "A=", "\nBC=", "CD='x'", 'DE="y"\n', "y z"]

@@ -66,7 +66,7 @@ def test_reads(text: str, values: dict[str, str]) -> None:
 
 
 def test_what_other_readers_take_for_something_else_is_named() -> None:
-    assert YAML.parse("A: no\nB: 'no'\nC: x").warnings == ("A is not a string; it is taken as it is written.",)
+    assert YAML.parse("A: no\nB: 'no'\nC: x").warnings == ("A is not a string. Its text is used as it is written.",)
 
 
 @pytest.mark.parametrize(
