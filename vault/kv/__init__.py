@@ -1,4 +1,4 @@
-"""The face that existing Vault clients speak, at `/v1`: a thin room over the same services.
+"""The Vault-compatible API, at `/v1`. Existing Vault clients can use it. It calls the same services as the other faces.
 
 | file        | calls                                                                       |
 |-------------|-----------------------------------------------------------------------------|
@@ -10,7 +10,7 @@
 | wrapping.py | `sys/wrapping`                                                              |
 | system.py   | `sys/health`, `seal-status`, `leader`, `mounts`, `capabilities-self`        |
 
-A path is an environment's name, a version is a revision. What is not offered answers 404 or 405.
+A path is an environment's name, and a version is a revision. Other Vault calls are answered with 404 or 405.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _FILES = (data, metadata, one, tokens, logins, wrapping, system)
 
 
 def register(app: Flask) -> None:
-    """Give `app` this face."""
+    """Register this face with `app`."""
     for file in _FILES:
         app.register_blueprint(file.blueprint)
     calls.guard(app)

@@ -1,4 +1,4 @@
-"""What every call of the Vault-compatible face shares: the guard, the envelope, bodies, wrapping."""
+"""What all views of the Vault face share: the guard, the envelope, parsing of bodies, and wrapping."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _YES = frozenset({"1", "t", "true"})
 
 
 def new_blueprint(name: str) -> Blueprint:
-    """A blueprint under `/v1` whose errors are told as Vault tells them, and whose answers may be wrapped."""
+    """Return a blueprint under `/v1`. Its errors have Vault's form, and its answers can be wrapped."""
     blueprint = Blueprint(f"kv.{name}".replace(".", "_"), __name__, url_prefix=PREFIX)
     problems.register(blueprint)
     blueprint.after_request(_wrapped_if_wanted)
@@ -56,7 +56,7 @@ def new_blueprint(name: str) -> Blueprint:
 
 
 def guard(app: Flask) -> None:
-    """Ask for a credential before anything under `/v1` runs; an address that is not there needs one too."""
+    """Require a credential for every path under `/v1`, even for a path that does not exist."""
 
     @app.before_request
     def require_vault_credential() -> Response | None:
@@ -77,7 +77,7 @@ def _admit(app: Flask) -> None:
         raise request.routing_exception
     raw_path = environ.get("RAW_URI", "").partition("?")[0]
     if "%" in raw_path and any(part in raw_path.lower() for part in _TWO_READINGS):
-        raise InvalidInput("Slashes and dots of a path are written as they are, not percent-encoded.")
+        raise InvalidInput("Slashes and dots in a path must not be percent-encoded.")
     if not has_utf8_path():
         raise InvalidInput("The path must be UTF-8.")
     require_ascii_query()
@@ -89,15 +89,16 @@ def _admit(app: Flask) -> None:
 
 
 def credential() -> str:
-    """The credential itself, which the answers about it repeat."""
+    """Return the credential itself. The answers about it repeat it."""
     found = presented()
     return found.header("X-Vault-Token") or found.bearer
 
 
 def named(path: str) -> str:
-    """The environment that a path means: its name, slashes and all. Raises `InvalidInput` for what is no name.
+    """Return the environment's name that a path means, with its slashes. Raises `InvalidInput` if it is not a valid
+    name.
 
-    What is authorised is this name and what is stored under it, so there is no second spelling of a path.
+    Permissions are checked for this name and data is stored under it, so a path has only one spelling.
     """
     return check_environment_name(path, path="path")
 
@@ -109,28 +110,28 @@ def may_write(name: str) -> None:
 
 
 def body() -> dict[str, Any]:
-    """The JSON object in the body, whatever its Content-Type says; an empty one is an empty object."""
+    """Return the JSON object in the body, whatever its Content-Type is. An empty body is an empty object."""
     data = request.get_data()
     if not data:
         return {}
     document = parse_written(data, budget().json_items)
     if not isinstance(document, dict):
-        raise InvalidInput("The body is a JSON object.")
+        raise InvalidInput("The body must be a JSON object.")
     return document
 
 
 def mapping(document: dict[str, Any], name: str) -> dict[str, Any]:
-    """A field that is an object; an empty one where it is absent or null. Raises `InvalidInput`."""
+    """Return a field that is an object, or an empty object if it is absent or null. Raises `InvalidInput`."""
     found = document.get(name)
     if found is None:
         return {}
     if not isinstance(found, dict):
-        raise InvalidInput("This is a JSON object.", path=name)
+        raise InvalidInput("This must be a JSON object.", path=name)
     return found
 
 
 def text(document: dict[str, Any], name: str) -> str:
-    """A string field. Raises `InvalidInput` if it is absent, too long or not a string."""
+    """Return a string field. Raises `InvalidInput` if it is absent, too long or not a string."""
     found = document.get(name)
     if not isinstance(found, str) or not found:
         raise InvalidInput(f"missing {name}")
@@ -140,9 +141,9 @@ def text(document: dict[str, Any], name: str) -> str:
 
 
 def texts(found: Any, name: str, *, items_most: int, characters_most: int) -> list[str]:
-    """A list of strings. The length is checked first. Raises `InvalidInput` for any other item."""
+    """Return a list of strings. The length is checked first. Raises `InvalidInput` for any other item."""
     if not isinstance(found, list):
-        raise InvalidInput("This is a list of texts.", path=name)
+        raise InvalidInput("This must be a list of strings.", path=name)
     if len(found) > items_most:
         raise InvalidInput(f"Send at most {items_most} {name} at once.", path=name)
     if not all(isinstance(item, str) and len(item) <= characters_most for item in found):
@@ -151,12 +152,12 @@ def texts(found: Any, name: str, *, items_most: int, characters_most: int) -> li
 
 
 def flag(value: Any) -> bool:
-    """Whether a query's text says yes, as Go reads it: 1, t or true."""
+    """Report whether a query value means true to Go: 1, t or true."""
     return str(value).lower() in _YES
 
 
 def is_list() -> bool:
-    """Whether a GET asks for a list: `?list=true`, for clients that cannot send LIST."""
+    """Report whether a GET asks for a list: `?list=true`, for clients that cannot send LIST."""
     return request.method in LISTS or flag(request.args.get("list", ""))
 
 
@@ -169,7 +170,9 @@ def envelope(
     status: int = 200,
     twice: bool = False,
 ) -> Response:
-    """An answer as every Vault client reads it. `twice`: the data stands beside the envelope's fields too."""
+    """Return an answer in Vault's envelope. With `twice`, the data is also at the top level, beside the envelope's
+    fields.
+    """
     document = {
         **(data if twice else {}),
         "request_id": request_id(),
@@ -185,17 +188,17 @@ def envelope(
 
 
 def plain(document: dict[str, Any], status: int = 200) -> Response:
-    """An answer without the envelope."""
+    """Return an answer without the envelope."""
     return Response(json.dumps(document), status, content_type=problems.MEDIA_TYPE)
 
 
 def nothing() -> Response:
-    """204."""
+    """Return a 204."""
     return Response(status=204, content_type=problems.MEDIA_TYPE)
 
 
 def moment(us: int | None) -> str:
-    """A time as RFC 3339 in UTC; an empty text for none."""
+    """Return a time as RFC 3339 in UTC, or an empty text for None."""
     return "" if us is None else http.moment(us)
 
 
@@ -203,7 +206,7 @@ def moment(us: int | None) -> str:
 
 
 def wrap_seconds() -> int | None:
-    """For how long the answer shall be wrapped; None where it shall not. Raises `InvalidInput`."""
+    """Return for how many seconds the answer must be wrapped, or None if it must not. Raises `InvalidInput`."""
     seconds = seconds_of(request.environ.get(_WRAP_FIELD, ""), "X-Vault-Wrap-TTL")
     if not seconds:
         return None
@@ -212,7 +215,7 @@ def wrap_seconds() -> int | None:
 
 
 def wrap_info(wrapped: Wrapped, wrapped_accessor: str = "") -> dict[str, Any]:
-    """What is told of a wrapped answer in its stead."""
+    """Return what the caller gets instead of a wrapped answer."""
     return {
         "token": wrapped.token,
         "accessor": wrapped.accessor,
@@ -261,13 +264,13 @@ def _wrapped_if_wanted(response: Response) -> Response:
 
 def _release() -> None:
     if "wrap_reserved" in g:
-        # The reservation expires in minutes by itself, and an error here must not hide the answer.
+        # The reservation expires after some minutes, and an error here must not replace the answer.
         with suppress(StrongroomError):
             transaction(lambda unit: services().vaultkv.wrapping.release(unit, g.wrap_reserved))
 
 
 def _unwrapped(error: Exception, answer: str) -> Response:
-    """The answer if wrapping failed. After a change it has a status that no client retries by itself."""
+    """Return the answer for failed wrapping. After a change, it has a status that no client retries by itself."""
     told = problems.told(error)
     if request.method in SAFE_METHODS or g.get("changes_nothing"):
         return told

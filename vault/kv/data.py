@@ -1,4 +1,4 @@
-"""KV version 2, `secret/data/…` and what goes with it: an environment as a map, in versions."""
+"""KV version 2, `secret/data/…` and related calls: an environment as a map with versions."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ VERSIONS_MOST = 1000
 
 @blueprint.route("/secret/data/<path:path>", methods=["GET"])
 def read(path: str) -> Response:
-    """A version, the current one unless `?version=` names another; with `?resolve=true` its references resolved."""
+    """Return the current version, or the one in `?version=`. With `?resolve=true`, references are resolved."""
     found = services().vaultkv.versions.read(principal(), named(path), _wanted(), known_etags())
     return _answer(found, lambda values: {"data": values, "metadata": _version(found.version)})
 
 
 @blueprint.route("/secret/subkeys/<path:path>", methods=["GET"])
 def subkeys(path: str) -> Response:
-    """The names of a version, nested objects included, without any value."""
+    """Return the names in a version, also those in nested objects, without values."""
     depth = _number(request.args.get("depth", "0"), "depth")
     found = services().vaultkv.versions.read(principal(), named(path), _wanted(), known_etags())
     return _answer(
@@ -43,14 +43,14 @@ def subkeys(path: str) -> Response:
 
 @blueprint.route("/secret/data/<path:path>", methods=WRITES)
 def write(path: str) -> Response:
-    """A new version with exactly these values."""
+    """Write a new version with exactly these values."""
     data, cas = _written(path)
     return _store(path, lambda current: replaced(current, data), cas)
 
 
 @blueprint.route("/secret/data/<path:path>", methods=["PATCH"])
 def patch(path: str) -> Response:
-    """A new version: the current one with a JSON merge patch (RFC 7396) applied."""
+    """Write a new version: the current one, with a JSON merge patch (RFC 7396) applied."""
     if request.mimetype != MERGE_PATCH:
         raise problems.WrongMediaType()
     data, cas = _written(path)
@@ -65,7 +65,7 @@ def delete_current(path: str) -> Response:
 
 @blueprint.route("/secret/<any(delete, undelete, destroy):verb>/<path:path>", methods=WRITES)
 def change(verb: str, path: str) -> Response:
-    """Hide versions, bring them back, or remove their values for good."""
+    """Hide versions, restore them, or destroy their values for good."""
     return _change(verb, path, _numbers())
 
 
@@ -85,7 +85,7 @@ def _change(verb: str, path: str, numbers: Collection[int] | None) -> Response:
 
 def _answer(found: Found, shape: Any) -> Response:
     if found.is_gone:
-        # A plain 404 would say that there never was anything; the whole envelope says what became of it.
+        # A plain 404 would mean that the version never existed. The whole envelope says what happened to it.
         response = envelope(shape(None), status=404)
     elif found.values is None:
         response = Response(status=304)
@@ -95,7 +95,7 @@ def _answer(found: Found, shape: Any) -> Response:
 
 
 def answer_etag(response: Response, found: Found) -> Response:
-    """The answer with the version's ETag."""
+    """Add the version's ETag to an answer."""
     response.headers["ETag"] = quoted(found.etag)
     return response
 
@@ -126,12 +126,12 @@ def _wanted() -> Wanted:
 
 
 def _written(path: str) -> tuple[dict[str, Any], int | None]:
-    """The values and the check-and-set number of a write."""
+    """Return the values and the check-and-set number of a write."""
     calls.may_write(named(path))
     document = body()
     data = document.get("data")
     if not isinstance(data, dict):
-        raise InvalidInput("no data provided" if data is None else "data is a JSON object")
+        raise InvalidInput("no data provided" if data is None else "data must be a JSON object")
     cas = mapping(document, "options").get("cas")
     return data, None if cas is None else _number(cas, "cas")
 
@@ -141,14 +141,14 @@ def _numbers() -> list[int]:
     if not isinstance(given, list) or not given:
         raise InvalidInput("no version number provided")
     if len(given) > VERSIONS_MOST:
-        raise InvalidInput(f"At most {VERSIONS_MOST} versions at once.", path="versions")
+        raise InvalidInput(f"Send at most {VERSIONS_MOST} versions at once.", path="versions")
     return [_number(item, "versions") for item in given]
 
 
 def _number(value: Any, path: str) -> int:
-    """A number that a client may have sent as text. Raises `InvalidInput`."""
+    """Return a number that a client may have sent as text. Raises `InvalidInput`."""
     if isinstance(value, str):
         value = whole_number(value, BIGINT_MOST)
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= BIGINT_MOST:
-        raise InvalidInput("This is a whole number, and not below 0.", path=path)
+        raise InvalidInput("This must be a whole number, 0 or more.", path=path)
     return value

@@ -1,4 +1,6 @@
-"""Durations as Vault writes them: a number of seconds, or Go's text (`1h30m`, `1.5h`, `3600s0ns`, and days besides)."""
+"""Durations as Vault writes them: a number of seconds, or text as in Go (`1h30m`, `1.5h`, `3600s0ns`), also
+with days.
+"""
 
 from __future__ import annotations
 
@@ -13,33 +15,33 @@ _UNITS = {
     "d": Decimal(86_400), "h": Decimal(3600), "m": Decimal(60), "s": Decimal(1),
     "ms": Decimal("1e-3"), "us": Decimal("1e-6"), "µs": Decimal("1e-6"), "μs": Decimal("1e-6"), "ns": Decimal("1e-9"),
 }  # fmt: skip
-"""Go knows two letters for micro, and so do those who write for it."""
+"""Go accepts both Unicode letters for micro."""
 _PART = re.compile(r"(\d+\.?\d*|\.\d+)(ms|us|µs|μs|ns|[dhms])", re.ASCII)
 _WHOLE = re.compile(rf"[-+]?(\d+|(?:{_PART.pattern})+)", re.ASCII)
 _CHARACTERS_MOST = 32
 SECONDS_MOST = 2**40
-"""More than any rule here allows, and less than a database cannot hold."""
+"""Larger than every limit here, and small enough for a database."""
 
 
 def seconds_of(value: Any, path: str) -> int:
-    """The seconds that a duration means, rounded up; a negative one means none. Raises `InvalidInput`."""
+    """Return the seconds in a duration, rounded up. A negative duration is 0. Raises `InvalidInput`."""
     if isinstance(value, int) and not isinstance(value, bool):
         return max(0, min(value, SECONDS_MOST))
     text = value if isinstance(value, str) else ""
     if text == "" and value == "":
         return 0
     if len(text) > _CHARACTERS_MOST or not _WHOLE.fullmatch(text):
-        raise InvalidInput("A duration is a number of seconds, or a text as 1h30m.", path=path)
+        raise InvalidInput("Write a duration as a number of seconds, or as text like 1h30m.", path=path)
     if text.startswith("-"):
         return 0
     parts = _PART.findall(text)
-    # Nothing means "never" in many places: a moment must not become nothing.
+    # Round up, because 0 often means "never": less than a second must not become 0.
     seconds = math.ceil(sum(Decimal(count) * _UNITS[unit] for count, unit in parts)) if parts else int(text)
     return min(seconds, SECONDS_MOST)
 
 
 def text_of(seconds: int) -> str:
-    """A duration in Go's form: `0s`, `1m30s`, `1h0m0s`."""
+    """Return a duration in Go's form: `0s`, `1m30s`, `1h0m0s`."""
     hours, rest = divmod(seconds, 3600)
     minutes, left = divmod(rest, 60)
     if hours:

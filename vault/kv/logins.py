@@ -1,4 +1,4 @@
-"""`auth/userpass` and `auth/approle`: logins, which need no token and ignore a stale one."""
+"""`auth/userpass` and `auth/approle`: logins. They need no token, and ignore an expired one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ blueprint = calls.new_blueprint("logins")
 @public
 @takes_password
 def userpass(user: str) -> Response:
-    """A session of the API for a name and a password."""
+    """Start an API session with a username and a password."""
     person = services().people.accounts.authenticate(user, text(body(), "password"), address())
     agent = request.headers.get("User-Agent", "")
     calls.reserve_wrap(person.id, None)
@@ -34,7 +34,9 @@ def userpass(user: str) -> Response:
 @blueprint.route("/auth/approle/login", methods=WRITES)
 @public
 def approle() -> Response:
-    """A short-lived child of the token whose 12-character id is the role, and whose secret is the secret id."""
+    """Create a short-lived child of a token. The role is the token's 12-character id, and the secret id is its
+    secret.
+    """
     services().instance.require_unlocked()
     document = body()
     role_id, secret_id = text(document, "role_id"), text(document, "secret_id")

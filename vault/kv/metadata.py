@@ -1,4 +1,4 @@
-"""KV version 2, `secret/metadata/…` and `secret/config`: names by folder, rules, a client's own metadata."""
+"""KV version 2, `secret/metadata/…` and `secret/config`: lists of names, rules, and custom metadata."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ blueprint = calls.new_blueprint("metadata")
 @blueprint.route("/secret/metadata", methods=["LIST", "GET"], defaults={"path": ""})
 @blueprint.route("/secret/metadata/<path:path>", methods=["LIST", "GET"])
 def read(path: str) -> Response:
-    """All that is known beside the values; or, as a list, the names below a folder."""
+    """Return everything about an environment but its values, or list the names below a folder."""
     if calls.is_list():
         return names(path)
     if not path:
@@ -33,7 +33,7 @@ def read(path: str) -> Response:
 
 @blueprint.route("/secret/metadata/<path:path>", methods=WRITES)
 def write(path: str) -> Response:
-    """Set rules and metadata, before there is any version too."""
+    """Set rules and metadata. This works also before the first version is written."""
     name, wishes = named(path), _wishes()
     transaction(lambda unit: services().vaultkv.metadata.set(unit, principal(), name, wishes))
     return nothing()
@@ -41,7 +41,7 @@ def write(path: str) -> Response:
 
 @blueprint.route("/secret/metadata/<path:path>", methods=["PATCH"])
 def patch(path: str) -> Response:
-    """Set some; null takes a pair out of the custom metadata."""
+    """Set some rules and metadata. null removes a pair of the custom metadata."""
     if request.mimetype != MERGE_PATCH:
         raise problems.WrongMediaType()
     name, wishes = named(path), _wishes()
@@ -51,7 +51,7 @@ def patch(path: str) -> Response:
 
 @blueprint.route("/secret/metadata/<path:path>", methods=["DELETE"])
 def erase(path: str) -> Response:
-    """Delete it for good, with all its versions."""
+    """Delete an environment for good, with all its versions."""
     name = named(path)
     transaction(lambda unit: services().vaultkv.metadata.erase(unit, principal(), name))
     return nothing()
@@ -59,7 +59,7 @@ def erase(path: str) -> Response:
 
 @blueprint.route("/secret/config", methods=["GET"])
 def read_config() -> Response:
-    """What new paths start with."""
+    """Return the rules that new paths start with."""
     found = services().vaultkv.metadata.defaults(principal())
     after = text_of(found.delete_version_after_seconds)
     rules = {"max_versions": found.max_versions, "cas_required": found.cas_required, "delete_version_after": after}
@@ -68,7 +68,7 @@ def read_config() -> Response:
 
 @blueprint.route("/secret/config", methods=WRITES)
 def write_config() -> Response:
-    """Change what new paths start with."""
+    """Change the rules that new paths start with."""
     wishes = _wishes()
     wishes.pop("custom_metadata", None)
     transaction(lambda unit: services().vaultkv.metadata.set_defaults(unit, principal(), wishes))
@@ -76,7 +76,7 @@ def write_config() -> Response:
 
 
 def names(path: str) -> Response:
-    """The names below a folder; with or without a slash at its end. Raises `NotFound` for an empty one."""
+    """List the names below a folder, with or without a slash at its end. Raises `NotFound` if there are none."""
     folder = path.removesuffix("/")
     found = services().vaultkv.metadata.names(principal(), named(folder) if folder else "")
     if not found:
@@ -108,7 +108,9 @@ def _facts(revision: RevisionRow) -> dict[str, Any]:
 
 
 def _wishes() -> dict[str, Any]:
-    """What the body asks for, by the names that services know. What it does not name, or names as null, stays."""
+    """Return the changes in the body, by the names that services use. A field that is absent or null does not
+    change.
+    """
     document = body()
     wishes: dict[str, Any] = {}
     if document.get("max_versions") is not None:
@@ -127,12 +129,12 @@ def _whole(value: Any) -> int:
     if isinstance(value, str):
         value = whole_number(value, MAX_VERSIONS_MOST)
     if isinstance(value, bool) or not isinstance(value, int):
-        raise InvalidInput("This is a whole number.", path="max_versions")
+        raise InvalidInput("This must be a whole number.", path="max_versions")
     return value
 
 
 def _switch(value: Any) -> bool:
     switches = {True: True, False: False, "true": True, "false": False}
     if not isinstance(value, bool | str) or value not in switches:
-        raise InvalidInput("This is true or false.", path="cas_required")
+        raise InvalidInput("This must be true or false.", path="cas_required")
     return switches[value]

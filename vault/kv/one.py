@@ -18,7 +18,7 @@ blueprint = calls.new_blueprint("one")
 @blueprint.route("/kv", methods=["LIST", "GET"], defaults={"path": ""})
 @blueprint.route("/kv/<path:path>", methods=["LIST", "GET"])
 def read(path: str) -> Response:
-    """The map; or, as a list, the names below a folder."""
+    """Return the map, or list the names below a folder."""
     if calls.is_list():
         return names(path)
     if not path:
@@ -33,7 +33,7 @@ def read(path: str) -> Response:
 
 @blueprint.route("/kv/<path:path>", methods=WRITES)
 def write(path: str) -> Response:
-    """Exactly these values."""
+    """Replace the map with exactly these values."""
     name = named(path)
     calls.may_write(name)
     values = body()
@@ -49,7 +49,7 @@ def write(path: str) -> Response:
 
 @blueprint.route("/kv/<path:path>", methods=["DELETE"])
 def delete(path: str) -> Response:
-    """Delete it; our own face can bring it back for a time."""
+    """Delete the environment. The API and the pages can restore it for a time."""
     name = named(path)
     transaction(lambda unit: services().vaultkv.metadata.delete(unit, principal(), name))
     return nothing()

@@ -1,8 +1,8 @@
-"""Grants as policies: Vault clients know what a token may do as a list of names.
+"""Grants written as policies. To Vault clients, a token's rights are a list of policy names.
 
     path:team/a:list,read        environment:<id>:read        globals:read        path:*:list,read
 
-The same texts are taken back when a token is made.
+The same texts are accepted when a token is created.
 """
 
 from __future__ import annotations
@@ -17,29 +17,31 @@ from vault.model.principal import Principal
 from vault.services.tokens.request import GRANTS_MAX, GrantRequest
 
 DEFAULT = "default"
-"""What every token of Vault's has; it stands for nothing here."""
+"""Every token of Vault has this policy. Here it grants nothing."""
 
 _POLICY_CHARACTERS_MOST = 2048
 
 _ALL = frozenset(Permission)
 EVERYTHING = (Grant(_ALL, path="*"), Grant(_ALL, globals=True))
-"""What a session may do, as grants."""
+"""The rights of a session, as grants."""
 
 
 def policies_of(grants: Iterable[Grant]) -> list[str]:
-    """A policy for each grant."""
+    """Return one policy for each grant."""
     return [_policy(grant) for grant in grants]
 
 
 def grants_of(policies: Any, principal: Principal) -> tuple[GrantRequest, ...]:
-    """The grants that policies ask for; without any, all that `principal` can give on. Raises `InvalidInput`."""
+    """Return the grants in some policies, or all grants that `principal` may delegate if there are none. Raises
+    `InvalidInput`.
+    """
     if policies is None:
         held = EVERYTHING if principal.grants is None else principal.grants
         own = [grant for grant in held if Permission.DELEGATE in grant.permissions]
         return tuple(GrantRequest(g.permissions, None, g.environment_id, g.path, g.globals) for g in own)
     if isinstance(policies, str):
         policies = [policies]
-    # Vault's "default" may come in addition to the most grants that a token can have.
+    # "default" may come on top of the largest number of grants that a token can have.
     given = texts(policies, "policies", items_most=GRANTS_MAX + 1, characters_most=_POLICY_CHARACTERS_MOST)
     return tuple(_grant(policy) for policy in given if policy != DEFAULT)
 
@@ -67,7 +69,6 @@ def _grant(policy: str) -> GrantRequest:
     if permissions and kind == "path" and scope:
         return GrantRequest(permissions, path=scope)
     raise InvalidInput(
-        "There are no named policies here: a policy says itself what it allows, as path:team/a:list,read or "
-        "globals:read.",
+        "Named policies are not supported. Write what the policy allows, as path:team/a:list,read or globals:read.",
         path="policies",
     )

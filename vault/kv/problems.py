@@ -1,7 +1,7 @@
-"""Errors → `{"errors": ["…"]}`, which is all that Vault clients read, and the statuses that they expect.
+"""Maps errors to `{"errors": ["…"]}`, the only form that Vault clients read, and to the statuses that they expect.
 
-Without a valid credential, and for what was not granted: 403, never 401. What is not there: 404 with an empty list,
-because Go clients take any other body for data.
+A missing credential or a missing grant is a 403, never a 401. A missing path is a 404 with an empty list, because Go
+clients take any other body for data.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from vault.errors import InvalidInput, StrongroomError
 from vault.http import note_failure, recorded, status_of, translated
 
 MEDIA_TYPE = "application/json"
-"""Exactly this: with a charset behind it hvac does not see the errors."""
+"""No charset here: with one, hvac does not find the errors."""
 
 DENIED = "permission denied"
 
@@ -26,7 +26,7 @@ DENIED = "permission denied"
 class WrongMediaType(InvalidInput):
     """A PATCH whose body does not say that it is a merge patch."""
 
-    sentence = "A PATCH takes Content-Type: application/merge-patch+json."
+    sentence = "A PATCH needs Content-Type: application/merge-patch+json."
 
 
 _STATUSES: Mapping[HTTPStatus, HTTPStatus] = {
@@ -36,7 +36,7 @@ _STATUSES: Mapping[HTTPStatus, HTTPStatus] = {
     HTTPStatus.UNPROCESSABLE_ENTITY: HTTPStatus.BAD_REQUEST,
     HTTPStatus.PRECONDITION_REQUIRED: HTTPStatus.BAD_REQUEST,
 }
-"""The API's status → the one that Vault clients expect. Every other status stays."""
+"""Maps the API's status to the one that Vault clients expect. All other statuses stay the same."""
 
 _SPECIAL: Mapping[type[StrongroomError], HTTPStatus] = {
     WrongMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
@@ -44,13 +44,13 @@ _SPECIAL: Mapping[type[StrongroomError], HTTPStatus] = {
     errors.SecondFactorRequired: HTTPStatus.BAD_REQUEST,
     errors.NotGranted: HTTPStatus.FORBIDDEN,
 }
-"""Errors whose status here does not follow from the API's."""
+"""Errors whose status here does not follow from the API's status."""
 
 _SENTENCES: tuple[tuple[type[StrongroomError], str], ...] = (
     (errors.BadLogin, "invalid username or password"),
     (
         errors.SecondFactorRequired,
-        "this account has a second factor, which this login cannot ask for: use a service token or AppRole",
+        "this account has a second factor, and this login cannot ask for it: use a service token or AppRole",
     ),
     (errors.NotAuthenticated, DENIED),
     (errors.NotGranted, DENIED),
@@ -58,7 +58,7 @@ _SENTENCES: tuple[tuple[type[StrongroomError], str], ...] = (
     (errors.PreconditionFailed, "check-and-set parameter did not match the current version"),
     (errors.VaultLocked, "Vault is sealed"),
 )
-"""The words that clients look for; all others are our own sentences."""
+"""Sentences that clients look for. All other errors use our own."""
 
 
 def register(blueprint: Blueprint) -> None:
@@ -68,7 +68,7 @@ def register(blueprint: Blueprint) -> None:
 
 
 def told(error: Exception) -> Response:
-    """The answer to an error, of which the audit hears first; one that was not raised on purpose is a bare 500."""
+    """Record an error in the audit, and return the answer for it. An unexpected error is a bare 500."""
     if isinstance(error, HTTPException):
         error = translated(error)
     if not isinstance(error, StrongroomError):
@@ -89,7 +89,7 @@ def told(error: Exception) -> Response:
 
 
 def refusal(status: int, *sentences: str) -> Response:
-    """An answer that holds errors alone."""
+    """Return an answer that contains only errors."""
     return Response(json.dumps({"errors": list(sentences)}), int(status), content_type=MEDIA_TYPE)
 
 

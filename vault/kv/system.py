@@ -1,4 +1,4 @@
-"""`sys/…`: health, seal status and leader for everybody; mounts and capabilities for those with a token."""
+"""`sys/…`: health, seal status and leader, which are public; mounts and capabilities, which need a token."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _PATHS_MOST = 100
 _PATH_CHARACTERS_MOST = 2048
 _CODE_LEAST, _CODE_MOST = 200, 599
 _WITHOUT_BODY = frozenset({204, 205, 304})
-"""Answers with these have no body (RFC 9110). A client would take one for the next answer."""
+"""Answers with these statuses have no body (RFC 9110). A client would take one for its next answer."""
 
 
 @blueprint.route("/sys/health", methods=["GET"])
 @public
 def health() -> Response:
-    """Whether the vault is open: 200, or 503 while it is locked. The query may ask for other codes.
+    """Report whether the vault is open: 200, or 503 while it is locked. The query may ask for other statuses.
 
     A host that is not ready for another reason answers 429 like a standby, so clients and balancers use another host.
     """
@@ -58,7 +58,7 @@ def health() -> Response:
 @blueprint.route("/sys/seal-status", methods=["GET"])
 @public
 def seal_status() -> Response:
-    """Whether the vault is open, as `vault status` asks."""
+    """Report whether the vault is open, for `vault status`."""
     shares = {"t": 1, "n": 1, "progress": 0, "nonce": ""}
     facts = {"type": "shamir", "initialized": True, "sealed": services().instance.locked, "migration": False}
     kind = {"recovery_seal": False, "storage_type": "strongroom", "build_date": ""}
@@ -68,27 +68,27 @@ def seal_status() -> Response:
 @blueprint.route("/sys/init", methods=["GET"])
 @public
 def initialised() -> Response:
-    """A vault that answers has been made."""
+    """Report that the vault is initialised. A vault that answers always is."""
     return plain({"initialized": True})
 
 
 @blueprint.route("/sys/leader", methods=["GET"])
 @public
 def leader() -> Response:
-    """Every worker answers for itself."""
+    """Report a leader. Every worker names itself."""
     addresses = {"leader_address": "", "leader_cluster_address": ""}
     return plain({"ha_enabled": False, "is_self": True, **addresses, "performance_standby": False})
 
 
 @blueprint.route("/sys/mounts", methods=["GET"])
 def mounts() -> Response:
-    """Where the environments are."""
+    """List the mounts."""
     return envelope({f"{name}/": _mount(name) for name in _VERSIONS}, twice=True)
 
 
 @blueprint.route("/sys/mounts/<mount>", methods=["GET"])
 def mount(mount: str) -> Response:
-    """One of them."""
+    """Describe one mount."""
     if mount not in _VERSIONS:
         raise NotFound()
     return envelope(_mount(mount), twice=True)
@@ -96,13 +96,13 @@ def mount(mount: str) -> Response:
 
 @blueprint.route("/sys/internal/ui/mounts", methods=["GET"])
 def visible_mounts() -> Response:
-    """Where the environments are, as the `vault kv` command asks."""
+    """List the mounts, for the `vault kv` command."""
     return envelope({"secret": {f"{name}/": _mount(name) for name in _VERSIONS}, "auth": {}})
 
 
 @blueprint.route("/sys/internal/ui/mounts/<path:path>", methods=["GET"])
 def mount_of(path: str) -> Response:
-    """Which of them a path lies in."""
+    """Describe the mount of a path."""
     name = path.partition("/")[0]
     if name not in _VERSIONS:
         raise NotGranted()
@@ -111,7 +111,7 @@ def mount_of(path: str) -> Response:
 
 @blueprint.route("/sys/capabilities-self", methods=WRITES)
 def capabilities() -> Response:
-    """What this token may do at some paths."""
+    """List what this token may do at some paths."""
     paths = body().get("paths") or body().get("path")
     paths = [paths] if isinstance(paths, str) else paths
     if not isinstance(paths, list) or not paths:
@@ -150,7 +150,7 @@ _ALLOW: Mapping[str, _Words] = {
         Permission.DELETE: ("delete",),
     },
 }
-"""Which of Vault's words each permission allows, by the part of the path before the environment's name."""
+"""Vault's capabilities for each permission, by the part of the path before the environment's name."""
 
 _CONFIG: _Words = {Permission.LIST: ("read",), Permission.UPDATE: ("update",)}
 _OWN = ("auth/token/lookup-self", "auth/token/renew-self", "auth/token/revoke-self", "sys/capabilities-self")
@@ -189,7 +189,7 @@ def _mount(name: str) -> dict[str, Any]:
         "accessor": f"kv_{name}",
         "uuid": services().instance.id,
         "config": times,
-        # Go clients want the number as a text, and panic on any other.
+        # Go clients expect text here, and panic on a number.
         "options": {"version": _VERSIONS[name]},
         "local": False,
         "seal_wrap": False,
@@ -199,11 +199,11 @@ def _mount(name: str) -> dict[str, Any]:
 
 
 def _code(name: str, otherwise: int) -> int:
-    """A status that the query asks for in place of ours, as load balancers want it."""
+    """Return the status that the query asks for, or ours. Load balancers use this."""
     code = whole_number(request.args.get(name, ""), _CODE_MOST)
     return otherwise if code is None or code < _CODE_LEAST else code
 
 
 def _standby_is_fine() -> bool:
-    """Whether the query wants a standby to answer with the active code."""
+    """Report whether the query asks for a standby to answer with the active status."""
     return request.args.get("standbyok", "false").lower() in ("", "true", "1")

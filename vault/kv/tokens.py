@@ -1,4 +1,4 @@
-"""`auth/token/…`: what a token is, how long it lives, and what it makes. A session is told of as a token too."""
+"""`auth/token/…`: look up, create, renew and revoke tokens. A session can be looked up as a token too."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _NAMES = {
     "name": "display_name", "grants": "policies", "ttl_seconds": "ttl", "max_ttl_seconds": "explicit_max_ttl",
     "uses": "num_uses", "metadata": "meta",
 }  # fmt: skip
-"""What Vault's clients call the fields of a `TokenRequest`."""
+"""The names that Vault clients use for the fields of a `TokenRequest`."""
 
 
 @blueprint.route("/auth/token/lookup-self", methods=["GET", *WRITES])
 def look_up_self() -> Response:
-    """The credential of this very call."""
+    """Describe the credential of this call."""
     if principal().kind is PrincipalKind.TOKEN:
         return _told(services().tokens.tokens.get(principal(), principal().id), credential())
     return envelope(_facts_of_session(_own_session()))
@@ -40,37 +40,37 @@ def look_up_self() -> Response:
 
 @blueprint.route("/auth/token/lookup", methods=WRITES)
 def look_up() -> Response:
-    """A token whose secret the caller knows."""
+    """Describe a token by its secret."""
     secret = text(body(), "token")
     return look_up_self() if secret == credential() else _told(_of_secret(secret), secret)
 
 
 @blueprint.route("/auth/token/lookup-accessor", methods=WRITES)
 def look_up_accessor() -> Response:
-    """A token by its accessor: everything but its secret."""
+    """Describe a token by its accessor, without its secret."""
     return _told(_of_accessor(text(body(), "accessor")), "")
 
 
 @blueprint.route("/auth/token/accessors", methods=["LIST", "GET"])
 def list_accessors() -> Response:
-    """The accessors of a person's tokens; for a token, its own and those of what it made."""
+    """List the accessors of a person's tokens. A token sees its own and those of the tokens that it made."""
     found = services().tokens.tokens.accessors(principal(), _ACCESSORS_MOST + 1)
     if not found:
         raise NotFound()
-    # Vault's clients know no pages here, but they show warnings.
+    # Vault clients do not ask for further pages, but they show warnings.
     warnings = [f"Only the oldest {_ACCESSORS_MOST} are listed."] if len(found) > _ACCESSORS_MOST else None
     return envelope({"keys": list(found[:_ACCESSORS_MOST])}, warnings=warnings)
 
 
 @blueprint.route("/auth/token/create", methods=WRITES)
 def create() -> Response:
-    """A child of this token (or a token of this person) with no more than the caller may give on."""
+    """Create a child of this token, or a token of this person. Its grants are at most what the caller may delegate."""
     document = body()
     for name in _NOT_OFFERED:
         if document.get(name):
-            raise InvalidInput("This is not offered here.", path=name)
+            raise InvalidInput("This is not supported.", path=name)
     if document.get("type") not in (None, "", "service", "default"):
-        raise InvalidInput("Only service tokens are offered here.", path="type")
+        raise InvalidInput("Only service tokens are supported.", path="type")
     request = TokenRequest(
         name=_name(document),
         grants=grants_of(document.get("policies"), principal()),
@@ -90,28 +90,28 @@ def create() -> Response:
 
 @blueprint.route("/auth/token/renew-self", methods=WRITES)
 def renew_self() -> Response:
-    """Let the token of this call live on."""
+    """Renew the token of this call."""
     if principal().kind is not PrincipalKind.TOKEN:
-        raise InvalidInput("A session is not renewable: it lives on while it is used, and ends at its time.")
+        raise InvalidInput("A session cannot be renewed. Each use extends it, until its maximum lifetime.")
     return _renewed(principal().id, credential())
 
 
 @blueprint.route("/auth/token/renew", methods=WRITES)
 def renew() -> Response:
-    """Let a token live on whose secret the caller knows."""
+    """Renew a token by its secret."""
     secret = text(body(), "token")
     return renew_self() if secret == credential() else _renewed(_of_secret(secret).row.id, secret)
 
 
 @blueprint.route("/auth/token/renew-accessor", methods=WRITES)
 def renew_accessor() -> Response:
-    """Let a token live on that an accessor names."""
+    """Renew a token by its accessor."""
     return _renewed(_of_accessor(text(body(), "accessor")).row.id, "")
 
 
 @blueprint.route("/auth/token/revoke-self", methods=WRITES)
 def revoke_self() -> Response:
-    """End the credential of this call."""
+    """Revoke the credential of this call."""
     service = services().tokens.tokens if principal().kind is PrincipalKind.TOKEN else services().people.sessions
     transaction(lambda unit: service.revoke(unit, principal(), principal().id))
     return nothing()
@@ -119,19 +119,19 @@ def revoke_self() -> Response:
 
 @blueprint.route("/auth/token/revoke", methods=WRITES)
 def revoke() -> Response:
-    """End a token whose secret the caller knows, with all that it made."""
+    """Revoke a token by its secret, and all tokens that it made."""
     secret = text(body(), "token")
     return revoke_self() if secret == credential() else _revoked(_of_secret(secret))
 
 
 @blueprint.route("/auth/token/revoke-accessor", methods=WRITES)
 def revoke_accessor() -> Response:
-    """End a token that an accessor names, with all that it made."""
+    """Revoke a token by its accessor, and all tokens that it made."""
     return _revoked(_of_accessor(text(body(), "accessor")))
 
 
 def auth_of_token(view: TokenView, secret: str | None = None) -> dict[str, Any]:
-    """A token as a login tells it."""
+    """Return a token in the form of a login's answer."""
     row = view.row
     return _auth(
         client_token=view.secret if secret is None else secret,
@@ -146,7 +146,7 @@ def auth_of_token(view: TokenView, secret: str | None = None) -> dict[str, Any]:
 
 
 def auth_of_session(row: Session, user: User, secret: str) -> dict[str, Any]:
-    """A session as a login tells it. It lives on while it is used, so there is nothing to renew."""
+    """Return a session in the form of a login's answer. Each use extends it, so it is not renewable."""
     return _auth(
         client_token=secret,
         accessor=row.id,
@@ -211,7 +211,7 @@ def _times(row: Token | Session) -> dict[str, Any]:
 
 
 def _left_seconds(expires_us: int | None) -> int:
-    """How long it lives; 0 for ever, as Vault has it."""
+    """Return how long it is valid. As in Vault, 0 means for ever."""
     return 0 if expires_us is None else max(1, (expires_us - services().clock()) // SECOND_US)
 
 
@@ -226,7 +226,7 @@ def _of_secret(secret: str) -> TokenView:
     try:
         return services().tokens.tokens.of_secret(principal(), secret)
     except NotFound:
-        # Vault, too, does not tell a bad token from another's.
+        # Answer the same for an invalid token and for another person's, as Vault does.
         raise NotGranted() from None
 
 
@@ -249,7 +249,7 @@ def _revoked(view: TokenView) -> Response:
 
 
 def _seconds(document: dict[str, Any], name: str) -> int | None:
-    """A duration of the body; None where it is absent or zero, which is how Vault says "as you like"."""
+    """Return a duration from the body. Returns None if it is absent or zero: for Vault, zero means the default."""
     found = document.get(name)
     return None if found is None else seconds_of(found, name) or None
 
@@ -262,19 +262,19 @@ def _ttl(document: dict[str, Any]) -> dict[str, Any]:
 def _name(document: dict[str, Any]) -> str:
     name = document.get("display_name") or "token"
     if not isinstance(name, str):
-        raise InvalidInput("This is a text.", path="display_name")
+        raise InvalidInput("This must be a string.", path="display_name")
     return name
 
 
 def _uses(document: dict[str, Any]) -> int | None:
     uses = document.get("num_uses") or None
     if uses is not None and (isinstance(uses, bool) or not isinstance(uses, int)):
-        raise InvalidInput("This is a whole number, and not below 0.", path="num_uses")
+        raise InvalidInput("This must be a whole number, 0 or more.", path="num_uses")
     return uses
 
 
 def _metadata(document: dict[str, Any]) -> dict[str, str]:
     pairs = mapping(document, "meta")
     if not all(isinstance(value, str) for value in pairs.values()):
-        raise InvalidInput("This is a map of texts.", path="meta")
+        raise InvalidInput("This must be an object of strings.", path="meta")
     return pairs

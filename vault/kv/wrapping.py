@@ -1,4 +1,4 @@
-"""`sys/wrapping/…`: answers that one reader may fetch once. A wrapping token is good for these calls alone."""
+"""`sys/wrapping/…`: answers that can be fetched once. A wrapping token works only for these calls."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DEFAULT_SECONDS = 300
 
 @blueprint.route("/sys/wrapping/wrap", methods=WRITES)
 def wrap() -> Response:
-    """Wrap the body itself; for how long is in X-Vault-Wrap-TTL."""
+    """Wrap the body itself. X-Vault-Wrap-TTL says for how long."""
     document = body()
     g.wrap_seconds = g.get("wrap_seconds") or DEFAULT_SECONDS
     g.changes_nothing = True
@@ -26,7 +26,7 @@ def wrap() -> Response:
 @blueprint.route("/sys/wrapping/unwrap", methods=WRITES)
 @public
 def unwrap() -> Response:
-    """The answer that was wrapped, exactly as it was; once."""
+    """Return the wrapped answer, exactly as it was. This works once."""
     services().instance.require_unlocked()
     token = _wrapping_token()
     answer = transaction(lambda unit: services().vaultkv.wrapping.unwrap(unit, token, address(), request_id()))
@@ -36,7 +36,7 @@ def unwrap() -> Response:
 @blueprint.route("/sys/wrapping/rewrap", methods=WRITES)
 @public
 def rewrap() -> Response:
-    """The same answer under a new token; the old one is spent."""
+    """Wrap the same answer under a new token. The old token stops working."""
     services().instance.require_unlocked()
     token = _wrapping_token()
     wrapped = transaction(lambda unit: services().vaultkv.wrapping.rewrap(unit, token, address(), request_id()))
@@ -46,7 +46,7 @@ def rewrap() -> Response:
 @blueprint.route("/sys/wrapping/lookup", methods=WRITES)
 @public
 def look_up() -> Response:
-    """Where a wrapped answer comes from and since when it waits; the answer stays."""
+    """Describe a wrapped answer without fetching it: which call made it, and when."""
     services().instance.require_unlocked()
     wrapped = services().vaultkv.wrapping.look_up(_wrapping_token())
     facts = {"creation_path": wrapped.path, "creation_ttl": wrapped.ttl_seconds}
@@ -54,7 +54,7 @@ def look_up() -> Response:
 
 
 def _wrapping_token() -> str:
-    """In the body, or in the place of the token of other calls."""
+    """Return the wrapping token, from the body or from the credential of the call."""
     token = body().get("token") or credential()
     if not isinstance(token, str) or not token:
         raise InvalidInput("missing token")

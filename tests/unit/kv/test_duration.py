@@ -47,7 +47,7 @@ def test_reads(written: Any, seconds: int) -> None:
     ],
 )
 def test_what_is_no_duration_is_refused(written: Any) -> None:
-    with pytest.raises(InvalidInput, match="A duration is"):
+    with pytest.raises(InvalidInput, match="Write a duration"):
         seconds_of(written, "ttl")
 
 
