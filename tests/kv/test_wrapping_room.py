@@ -60,7 +60,7 @@ def test_where_there_is_no_room_the_call_does_not_run(vault: Vault, ada: Caller,
         "auth/token/renew-self": {"increment": "2h"},
     }
     answer = kv("POST", call, bodies[call], X_Vault_Wrap_TTL="60")
-    assert (answer.status, "as this vault allows" in answer.errors[0]) == (400, True)
+    assert (answer.status, "that are not unwrapped yet" in answer.errors[0]) == (400, True)
     after = run_sql(vault.services, "SELECT count(*), max(expires_us) FROM tokens WHERE user_id = :id", id=ada.id)
     assert list(map(tuple, after)) == list(map(tuple, before))
     assert kv("GET", "secret/metadata/made").status == 404

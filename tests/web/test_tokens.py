@@ -75,7 +75,7 @@ def test_the_name_of_anothers_form_gives_nothing_away(vault: Vault, ada: Visitor
     [
         ({"name": "  "}, "A name has 1 to 256 characters, and not only spaces."),
         ({"name": "a\nb"}, "A name has no line breaks, no control characters and no invisible ones."),
-        ({"on-0": "environment", "where-0": "nowhere"}, "There is no environment of this name."),
+        ({"on-0": "environment", "where-0": "nowhere"}, "There is no environment with this name."),
         ({"on-0": "environment", "where-0": "x" * 2000}, "A name has 1 to 256 characters."),
         ({"on-0": "everything"}, "Choose what the token may reach."),
         ({"where-0": "a//b"}, "an empty"),
@@ -83,8 +83,8 @@ def test_the_name_of_anothers_form_gives_nothing_away(vault: Vault, ada: Visitor
         ({"may-0": ["own"]}, "Choose from these permissions."),
         ({"ttl": "999999999"}, "Choose one of these."),
         ({"networks": "10.0.0.0/8 nowhere"}, "nowhere is not a network. Write one as 10.0.0.0/8."),
-        ({"networks": " ".join(["10.0.0.0/8"] * 65)}, "A token has at most 64 networks."),
-        ({"uses": "0"}, "A token can be used 1 to 1,000,000,000 times, or without a limit."),
+        ({"networks": " ".join(["10.0.0.0/8"] * 65)}, "A token can have at most 64 networks."),
+        ({"uses": "0"}, "A token's uses must be 1 to 1,000,000,000, or unlimited."),
         ({"uses": "²"}, "Write a number, or leave this empty."),
         ({"uses": "9" * 5000}, "Write a number, or leave this empty."),
     ],
@@ -162,5 +162,5 @@ def test_long_lists_come_in_pages(ada: Visitor, monkeypatch: pytest.MonkeyPatch)
 def test_a_number_of_uses_is_a_few_ascii_digits(ada: Visitor, uses: str) -> None:
     answer = ada.post("/tokens", filled(ada, uses=uses))
     assert answer.status_code == 422
-    sentence = "A token can be used 1 to 1,000,000,000 times" if uses == "1" * 12 else "Write a number"
+    sentence = "A token's uses must be 1 to 1,000,000,000" if uses == "1" * 12 else "Write a number"
     assert sentence in words(answer)

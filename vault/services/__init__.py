@@ -1,6 +1,6 @@
-"""The verbs: each asks for permission on its first line, so that every face and the command share it.
+"""The verbs of the vault. Each checks a permission on its first line, so every face and the command use the same rules.
 
-`Services` holds all of them, in a group for each room. `vault/app.py` wires them over one storage and one keyring.
+`Services` has all of them, in a group for each room. `vault/wiring.py` creates them over one storage and one keyring.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from vault.storage import Storage
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """Accounts, and how people log in."""
+    """Accounts and logins."""
 
     accounts: Accounts
     logins: Logins
@@ -53,7 +53,7 @@ class People:
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentVerbs:
-    """Environments, and what is in them."""
+    """Environments and their variables."""
 
     environments: Environments
     variables: Variables
@@ -64,7 +64,7 @@ class EnvironmentVerbs:
 
 @dataclass(frozen=True, slots=True)
 class TokenVerbs:
-    """Service tokens: what people do with them, and who holds one."""
+    """Service tokens: what people do with them, and the check of a token."""
 
     tokens: Tokens
     holders: TokenHolders
@@ -72,7 +72,7 @@ class TokenVerbs:
 
 @dataclass(frozen=True, slots=True)
 class KeyVerbs:
-    """What operators do with keys, and the signing of rows again after an upgrade."""
+    """What operators do with keys, and signing rows again after an upgrade."""
 
     master: MasterRotation
     rewrapping: Rewrapping
@@ -85,7 +85,7 @@ class KeyVerbs:
 
 @dataclass(frozen=True, slots=True)
 class AuditVerbs:
-    """The audit: written, searched, verified and forwarded."""
+    """The audit: writing, searching, verifying and forwarding it."""
 
     reads: ReadLog
     trail: Trail
@@ -96,7 +96,7 @@ class AuditVerbs:
 
 @dataclass(frozen=True, slots=True)
 class VaultKV:
-    """What only the Vault-compatible face needs."""
+    """What only the Vault face needs."""
 
     metadata: Metadata
     versions: Versions

@@ -1,4 +1,4 @@
-"""The time, in the one unit that is stored: microseconds since 1970 (UTC)."""
+"""Time, always in the unit that is stored: microseconds since 1970 (UTC)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 Clock = Callable[[], int]
-"""What tells a service the time, so that a test can tell it another."""
+"""A function that returns the time. Tests give services another clock."""
 
 SECOND_US = 1_000_000
 HOUR_US = 3600 * SECOND_US
@@ -14,5 +14,5 @@ DAY_US = 24 * HOUR_US
 
 
 def now_us() -> int:
-    """Now, in microseconds since 1970."""
+    """Return the current time, in microseconds since 1970."""
     return time.time_ns() // 1000

@@ -1,8 +1,8 @@
-"""`doctor --database`: look at every row and every blob, and name what is broken.
+"""`doctor --database`: checks every row and every blob, and names what is broken.
 
-MACs        every row of authority was written by this vault
-references  what one row says of another is so
-blobs       every key unwraps, every revision, password and description opens
+MACs        this vault wrote every signed row
+references  rows refer to rows that exist and belong together
+blobs       every key unwraps, and every revision, password and description opens
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _PAGE = 500
 
 @dataclass(slots=True)
 class Swept:
-    """How many things one part of the sweep has looked at, and what is wrong with which."""
+    """How many things one part of the sweep has checked, and the faults that it found."""
 
     what: str
     count: int = 0
@@ -38,17 +38,17 @@ class Swept:
 
 
 class Sweep:
-    """Looks at everything, and changes nothing."""
+    """Checks everything, and changes nothing."""
 
     def __init__(self, storage: Storage, instance: Instance) -> None:
         self._storage = storage
         self._instance = instance
-        # Its time stands at the beginning: what is deleted, and can be brought back, must open too.
+        # Use time 0 so deleted-but-restorable revisions are checked as well.
         self._sealer = Sealer(instance, lambda: 0)
 
     def macs(self) -> Swept:
-        """Check the MAC of every row of authority."""
-        swept = Swept("rows of authority carry this vault's MAC")
+        """Check the MAC of every signed row."""
+        swept = Swept("signed rows have this vault's MAC")
         with self._storage.read() as unit:
             for signed in [*(each.signed for each in REPOSITORIES), AuditPruned.signed]:
                 for row in rows(unit.connection, signed):
@@ -61,8 +61,8 @@ class Sweep:
         return swept
 
     def references(self) -> Swept:
-        """Check what rows say of each other, beyond what the database itself holds them to."""
-        swept = Swept("kinds of references are whole")
+        """Check what rows say about each other and the database itself does not enforce."""
+        swept = Swept("kinds of references are correct")
         with self._storage.read() as unit:
             for sentence, statement in _broken_references():
                 swept.count += 1
@@ -70,7 +70,9 @@ class Sweep:
             if self._storage.is_sqlite:
                 swept.count += 1
                 found = unit.connection.exec_driver_sql("PRAGMA foreign_key_check").all()
-                swept.faults += [f"Row {row[1]} of {row[0]} refers to a row of {row[2]} that is gone." for row in found]
+                swept.faults += [
+                    f"Row {row[1]} of {row[0]} refers to a row of {row[2]} that does not exist." for row in found
+                ]
         return swept
 
     def blobs(self) -> Swept:
@@ -83,7 +85,7 @@ class Sweep:
                 what = f"The {credential.kind} of user {credential.user_id}"
                 self._try(swept, what, self._open_credential, credential)
             for environment in _pages(unit.environments):
-                what = f"What belongs to environment {environment.id}"
+                what = f"A row that belongs to environment {environment.id}"
                 self._try(swept, what, self._environment, unit, swept, environment)
         return swept
 
@@ -113,17 +115,17 @@ class Sweep:
         try:
             look(*arguments)
         except KeyProviderUnavailable:
-            # Nobody can tell whether it is broken; and to go on would tell the same of everything.
+            # It is unknown whether this is broken, and everything after it would fail in the same way.
             raise
         except NewerFormat:
             swept.faults.append(f"{what} was written by a newer release. Check it with that release.")
         except Exception:
-            # Whatever it is: SQLite lets somebody put text where bytes were.
-            swept.faults.append(f"{what} does not open.")
+            # Catch everything: SQLite allows somebody to store text in place of bytes.
+            swept.faults.append(f"{what} cannot be opened.")
 
 
 def _pages(repository: Repository[R]) -> Iterator[R]:
-    """All rows of a table in order of id, whatever their MACs: those are looked at by themselves."""
+    """Yield all rows of a table by id, whatever their MACs are: those have a check of their own."""
     table = repository.signed.table
     after = ""
     while True:
@@ -147,14 +149,14 @@ def _broken_references() -> list[tuple[str, sa.Select[Any]]]:
     )
     return [
         (
-            "The current revision of environment {id} is gone.",
+            "The current revision of environment {id} does not exist.",
             select(env.id).where(env.current_revision_id.is_not(None), ~sa.exists().where(is_current)),
         ),
         (
-            "Environment {id} has a revision of a higher number than its last.",
+            "Environment {id} has a revision with a higher number than its last one.",
             select(env.id).where(sa.exists().where(rev.environment_id == env.id, rev.number > env.last_number)),
         ),
-        ("Environment {id} has no active data key of its owner's.", select(env.id).where(~has_key)),
+        ("Environment {id} has no active data key of its owner.", select(env.id).where(~has_key)),
         ("User {id} has no active user key.", select(users.c.id).where(~of_user)),
         ("User {id} has no globals.", select(users.c.id).where(~of_globals)),
         (

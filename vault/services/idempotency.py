@@ -1,7 +1,7 @@
-"""Answers kept for a retry: the same call with the same Idempotency-Key happens once.
+"""Stored answers for retries: a call with an Idempotency-Key that was used before is not carried out again.
 
-The key is claimed and the answer kept in the very transaction of the change, so either all three are stored or
-none. Before an answer is given again, its permissions are asked again.
+The key and the answer are stored in the transaction of the change, so either all of them are stored or none. Before an
+answer is repeated, its permissions are checked again.
 """
 
 from __future__ import annotations
@@ -28,26 +28,28 @@ from vault.storage import Asked, Record, UnitOfWork
 KEPT_US = DAY_US
 KEPT_MOST = 10_000
 KEPT_MOST_BYTES = 32 * 1024 * 1024
-"""Of one person's: a write every nine seconds, all day. A retry comes within minutes of its call."""
+"""The limit for one person: a write every nine seconds, all day. A retry usually comes within minutes."""
 
 OF_TOKEN_MOST = KEPT_MOST // 4
 OF_TOKEN_MOST_BYTES = KEPT_MOST_BYTES // 4
-"""For one token and all tokens that it made: it must not push out the answers of the person's other tokens."""
+"""The limit for one token and all tokens that it made. It must not push out the answers of the person's other
+tokens.
+"""
 ANSWER_MOST_BYTES = 4 * 1024 * 1024
 
 KEY_MAX_CHARACTERS = 255
 _PURPOSE = "idempotency"
 _LARGE_BYTES = 64 * 1024
 _LOOK_BELOW = 4
-"""Of 256: once in 64 times."""
+"""Of 256, so once in 64 times."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An unsafe call as its caller sent it; `body` is every byte that decides what it does.
+    """A call that changes something, as its caller sent it. `body` has every byte that decides what it does.
 
-    Where `body` holds a password, its fingerprint takes as long as a password's hash: whoever has the database and
-    the keys must not find it faster here than there. Then `claims` is asked for outside of any transaction.
+    If `body` has a password, the fingerprint takes as long as a password hash: somebody with the database and the keys
+    must not be able to guess it faster here. Call `claims` outside of any transaction then.
     """
 
     method: str
@@ -59,7 +61,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class KeptAnswer:
-    """What was answered: status, headers and text."""
+    """A stored answer: status, headers and text."""
 
     status: int
     headers: dict[str, str]
@@ -68,14 +70,14 @@ class KeptAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A key, and what was asked with it; once it is reserved, `keep` stores the answer under it."""
+    """A key and the request that was sent with it. Once it is reserved, `keep` stores the answer under it."""
 
     scope: bytes
     fingerprint: bytes
 
 
 class Idempotency:
-    """Keeps answers sealed under the system key for a day, and no more of one person's than `KEPT_MOST`."""
+    """Stores answers for a day, sealed under the system key, and at most `KEPT_MOST` for each person."""
 
     def __init__(self, instance: Instance, parameters: PasswordParameters, clock: Clock) -> None:
         self._instance = instance
@@ -83,7 +85,7 @@ class Idempotency:
         self._clock = clock
 
     def claims(self, principal: Principal, call: Call) -> list[Claim]:
-        """The claim to reserve, and behind it those that older digest keys would have made. Raises `InvalidInput`."""
+        """Return the claim to reserve, and the claims that older digest keys would have made. Raises `InvalidInput`."""
         scopes = self._scopes(principal, call)
         body = call.body
         if call.has_password:
@@ -93,21 +95,23 @@ class Idempotency:
         return [Claim(*pair) for pair in zip(scopes, fingerprints, strict=True)]
 
     def is_kept(self, unit: UnitOfWork, principal: Principal, call: Call) -> bool:
-        """Whether there is an answer under the key, for this request or for another. Raises `InvalidInput`."""
+        """Report whether there is an answer under the key, for this request or for another. Raises `InvalidInput`."""
         rows = [unit.idempotency.find(scope) for scope in self._scopes(principal, call)]
         return any(row is not None and row.expires_us > self._clock() for row in rows)
 
     def claim(
         self, unit: UnitOfWork, principal: Principal, call: Call, claims: Sequence[Claim] | None = None
     ) -> Claim | KeptAnswer:
-        """Reserve the key, or give the answer that is kept under it. `claims` are those of `claims`, if made already.
+        """Reserve the key, or return the answer that is stored under it. `claims` is what `claims` returned, if it was
+        called.
 
-        Raises `IdempotencyMismatch` when the key was used for a different request, and what the permissions of
-        the first call raise when they are gone.
+        Raises `IdempotencyMismatch` if the key was used for a different request. Raises what the permission checks of
+        the first call raise if a permission is gone.
         """
         claim, *earlier = claims or self.claims(principal, call)
         for before in earlier:
-            # Kept before the digest key was changed: the same call must not happen twice because of that.
+            # The answer was stored before the digest key changed. The call must not be carried out again because of
+            # that.
             row = unit.idempotency.find(before.scope)
             if row is not None and row.blob is not None:
                 return self._answered(unit, principal, before, row)
@@ -117,14 +121,14 @@ class Idempotency:
             return claim
         row = unit.idempotency.find(claim.scope)
         if row is None or row.blob is None:
-            # The first call has failed in the meantime, and left nothing behind.
-            raise IdempotencyMismatch("A call with this Idempotency-Key is under way; ask again.")
+            # The first call has failed in the meantime, and nothing of it was stored.
+            raise IdempotencyMismatch("A call with this Idempotency-Key is still running. Try again in a moment.")
         return self._answered(unit, principal, claim, row)
 
     def keep(self, unit: UnitOfWork, principal: Principal, claim: Claim, answer: KeptAnswer) -> None:
-        """Store the answer with what was asked for it, in the transaction of the change.
+        """Store the answer and its permission checks, in the transaction of the change.
 
-        Past what is kept of one person's, their oldest answers go: a retry of such a call happens again.
+        Above the person's limit, the oldest answers are deleted. A retry of such a call is carried out again.
         """
         document = {
             "status": answer.status,
@@ -136,12 +140,12 @@ class Idempotency:
         if len(text) > ANSWER_MOST_BYTES:
             # This undoes the whole transaction, so nothing was changed.
             raise InvalidInput(
-                "The answer to this call is too large to be kept, so nothing was changed. Send the call without an "
+                "The answer to this call is too large to be stored, so nothing was changed. Send the call without an "
                 "Idempotency-Key."
             )
         blob = self._instance.seal(self._place(claim), text)
         unit.idempotency.keep(claim.scope, self._instance.system_key_id, blob)
-        # Looked at now and then, as nobody can foresee, and for every large one: to add all up takes milliseconds.
+        # Check the limits for every large answer, and for the others only at random: adding up takes milliseconds.
         if len(blob) > _LARGE_BYTES or claim.scope[0] < _LOOK_BELOW:
             if (holder := _holder(unit, principal)) is not None:
                 unit.idempotency.trim(principal.user_id, OF_TOKEN_MOST, OF_TOKEN_MOST_BYTES, holder=holder)
@@ -149,7 +153,7 @@ class Idempotency:
 
     def _scopes(self, principal: Principal, call: Call) -> list[bytes]:
         if not 1 <= len(call.key) <= KEY_MAX_CHARACTERS:
-            raise InvalidInput("An Idempotency-Key has 1 to 255 characters.", path="Idempotency-Key")
+            raise InvalidInput("An Idempotency-Key must have 1 to 255 characters.", path="Idempotency-Key")
         return self._instance.digests("idempotency scope", principal.label, call.method, call.path, call.key)
 
     def _answered(self, unit: UnitOfWork, principal: Principal, claim: Claim, row: Record) -> KeptAnswer:
@@ -161,17 +165,18 @@ class Idempotency:
         document = read_document(self._instance.open_blob(self._place(claim), row.user_key_id, row.blob))
         for asked in document["asked"]:
             _ask_again(unit, principal, Asked(*asked))
-        # The answer may hold a secret, and is given out once more.
+        # Record this, because the answer may contain a secret.
         audit.record(unit, principal, Action.ANSWER_REPLAY)
         return KeptAnswer(document["status"], document["headers"], document["text"])
 
     def _place(self, claim: Claim) -> Context:
-        # What was asked, never what the row says of itself: an answer moved to another's key does not open.
+        # Use the values of this request, never those of the row: an answer that was moved to another key cannot be
+        # opened.
         return context.stored_answer(self._instance.id, _PURPOSE, (claim.scope + claim.fingerprint).hex())
 
 
 def _holder(unit: UnitOfWork, principal: Principal) -> str | None:
-    """The token whose share an answer counts in: the topmost one above the caller; None for a session."""
+    """Return the token whose limit an answer counts for: the topmost one above the caller, or None for a session."""
     return unit.tokens.topmost(principal.id) if principal.kind is PrincipalKind.TOKEN else None
 
 

@@ -1,7 +1,7 @@
-"""When sessions and tokens were last used: gathered in memory, written by a job.
+"""When sessions and tokens were last used. The times are collected in memory, and a job writes them.
 
-A read must not wait for a write, and must go on while the database takes none. What is lost with a worker that
-dies is at most a minute of "last used".
+A read must not wait for a write, and must work while the database takes no writes. A worker that dies loses at most a
+minute of these times.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from vault.services.clock import SECOND_US
 from vault.storage import Stale, Storage
 
 STEP_US = 60 * SECOND_US
-"""Last used is kept to the minute: one write a minute for a busy token, and no more."""
+"""Times are stored to the minute, so a busy token causes at most one write a minute."""
 
 _MOST = 100_000
 
@@ -31,25 +31,25 @@ class Touches:
         self._digests: dict[str, tuple[bytes, dict[str, Any]]] = {}
 
     def token(self, token_id: str, last_used_us: int | None, now_us: int) -> None:
-        """A token was used."""
+        """Note that a token was used."""
         self._note(self._tokens, token_id, last_used_us, now_us)
 
     def session(self, session_id: str, seen_us: int, now_us: int) -> None:
-        """A session was used."""
+        """Note that a session was used."""
         self._note(self._sessions, session_id, seen_us, now_us)
 
     def token_digest(self, token_id: str, before: bytes, columns: dict[str, Any]) -> None:
-        """A token was used whose digest a retired key has made: it gets one under the active key."""
+        """Note the new digest for a token whose digest was made with a retired key."""
         with self._lock:
             if len(self._digests) < _MOST:
                 self._digests[token_id] = (before, columns)
 
     def flush(self) -> None:
-        """Write what was gathered. Raises `DatabaseUnavailable`; it is tried again with the next flush."""
+        """Write what was collected. Raises `DatabaseUnavailable`; the next flush tries again."""
         with self._lock:
             tokens, self._tokens = self._tokens, {}
             sessions, self._sessions = self._sessions, {}
-            # One that is lost is made again when the token is used the next time.
+            # If one is lost, it is made again when the token is used next.
             digests, self._digests = self._digests, {}
         self._write_digests(digests)
         if not tokens and not sessions:
@@ -64,11 +64,11 @@ class Touches:
 
     def _write(self, tokens: dict[str, int], sessions: dict[str, int]) -> None:
         with self._storage.write() as unit:
-            # In order of id: two workers that flush at once lock the rows in the same order.
+            # Go by id, so that two workers that flush at once lock the rows in the same order.
             for token_id, used_us in sorted(tokens.items()):
                 unit.tokens.touch(token_id, used_us)
             for session_id, seen_us in sorted(sessions.items()):
-                # A row that others change just now, or that is not ours, must not hold the rest back.
+                # Skip a row that another writer is changing, or that has a wrong MAC.
                 with suppress(Stale, MacError):
                     row = unit.sessions.by_id(session_id)
                     if row is not None and row.revoked_us is None and row.seen_us < seen_us:

@@ -137,7 +137,7 @@ def test_a_vault_that_is_well(run: Run, ada: Principal) -> None:
     ("damage", "check", "words"),
     [
         ("UPDATE revisions SET blob = CAST(substr(blob, 2) AS BLOB)", "blobs", "Revision 1 of environment"),
-        ("UPDATE revisions SET blob = CAST(x'ff' AS TEXT)", "blobs", "What belongs to environment"),
+        ("UPDATE revisions SET blob = CAST(x'ff' AS TEXT)", "blobs", "A row that belongs to environment"),
         ("UPDATE users SET role = 'operator' WHERE name = 'ada'", "macs", "of users was not written by this vault"),
         ("UPDATE data_keys SET blob = (SELECT blob FROM user_keys LIMIT 1)", "blobs", "The data key"),
         ("UPDATE credentials SET blob = zeroblob(90)", "blobs", "The password of user"),

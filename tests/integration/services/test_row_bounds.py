@@ -175,7 +175,7 @@ def test_an_answer_too_large_to_be_kept_undoes_its_change(vault: Services, ada: 
         vault.environments.environments.create(unit, ada, "made")
         vault.idempotency.keep(unit, ada, claim, KeptAnswer(201, {}, "x" * (5 << 20)))
 
-    with pytest.raises(InvalidInput, match="too large to be kept"):
+    with pytest.raises(InvalidInput, match="too large to be stored"):
         write(vault, change)
     assert count(vault, "environments", "name = 'made'") == 0
     assert count(vault, "idempotency") == 0

@@ -1,14 +1,14 @@
-"""One vault's identity in one process: its id, and its own keys while it is unlocked.
+"""One vault in one process: its id, and its own keys while it is unlocked.
 
     master key (provider) ─wraps→ system key ─seals→ system secrets: mac, token, digest
                           └wraps→ user keys ─wrap→ data keys ─seal→ revisions
 
     locked ── the flag is gone, and the provider answers ──► unlocked
-       ▲                                                        │ the watch job sees the flag: all keys are purged
-       └────────────────────────────────────────────────────────┘
+      ▲                                                        │ the watch job sees the flag: all keys are purged
+      └────────────────────────────────────────────────────────┘
 
-`create` (in `founding.py`) makes all of it for an empty database; `Instance.open` proves at start that keyring and
-database belong together.
+`create` (in `founding.py`) makes all of this for an empty database. `Instance.open` checks at the start that keyring
+and database belong together.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from vault.storage.rows.lock_flag import with_marker
 from vault.storage.signing.row_formats import RowFormats, numbers_of
 
 IN_USE = ("pending", "active")
-"""The states of a master key version that a worker must be able to use before it counts as knowing it."""
+"""The states of a master key version in which every worker must be able to use it."""
 
 HOLDS_NOTHING = 2**63 - 1
-"""The state that a locked worker reports: later than any."""
+"""The state number that a locked worker reports. It is later than any other."""
 
 
 class Instance:
-    """A vault, opened or locked. Jobs call `heed_lock`, `refresh` and `prove`; everything else reads."""
+    """A vault, open or locked. Jobs call `heed_lock`, `refresh` and `prove`; everything else only reads."""
 
     def __init__(self, instance_id: str, keyring: Keyring, storage: Storage) -> None:
         self.id = instance_id
@@ -48,10 +48,10 @@ class Instance:
 
     @classmethod
     def open(cls, storage: Storage, keyring: Keyring) -> Instance:
-        """Open the vault in `storage`, and give `storage` the keys to check its rows with; for the host's commands.
+        """Open the vault in `storage`, and give `storage` the keys that check its rows. For commands on the host.
 
-        A lock keeps the workers out and not the operator on the host, who may have keys to rotate while it lasts.
-        Raises `KeyringError` when the keyring is another vault's, `StorageError` when the database has no vault.
+        A lock applies to workers, but not to the operator on the host, who may have to rotate keys. Raises
+        `KeyringError` if the keyring belongs to another vault, and `StorageError` if the database has no vault.
         """
         instance = cls._of(storage, keyring)
         with storage.read() as unit:
@@ -61,7 +61,9 @@ class Instance:
 
     @classmethod
     def follow(cls, storage: Storage, keyring: Keyring) -> Instance:
-        """The same for a worker, which heeds the lock: it comes up locked, too, while the provider is out of reach."""
+        """Do the same for a worker, which respects the lock. It also starts locked while the provider does not
+        answer.
+        """
         instance = cls._of(storage, keyring)
         with storage.read() as unit, contextlib.suppress(KeyProviderUnavailable):
             instance.refresh(unit)
@@ -72,18 +74,18 @@ class Instance:
         with storage.read() as unit:
             rows = first_rows(unit.connection)
         if rows is None:
-            raise StorageError("The database holds no vault, or a damaged one.")
+            raise StorageError("The database has no vault, or a damaged one.")
         return cls(rows.state.instance_id, keyring, storage)
 
     def heed_lock(self, unit: UnitOfWork) -> bool:
-        """Whether the operator keeps the vault locked; if so, every key is purged. Asks no provider."""
+        """Report whether an operator has locked the vault. If so, purge all keys. This does not call the provider."""
         self._flag = self._watched(unit).locked
         if self._flag:
             self._purge()
         return self._flag
 
     def refresh(self, unit: UnitOfWork) -> None:
-        """Heed the lock, and learn what is new about keys. Raises what the provider raises."""
+        """Check the lock, and load changed keys. Raises what the provider raises."""
         if self.heed_lock(unit):
             return
         keys = self._keys
@@ -91,7 +93,7 @@ class Instance:
             self._learn(unit)
 
     def learn(self) -> None:
-        """Learn what is new about keys now, as after a rotation by this very process."""
+        """Load changed keys now, for example after a rotation in this process."""
         with self._storage.read() as unit:
             if self._watched(unit).row_version != self._own.state.row_version:
                 self._learn(unit)
@@ -105,10 +107,11 @@ class Instance:
 
     @property
     def knows(self) -> tuple[int, int]:
-        """The highest proven version of the master key, and the state up to which everything is learned and proven.
+        """Return the highest verified version of the master key, and the state up to which everything is loaded and
+        verified.
 
-        The state is 0 where something could not be proven: rotation waits for a worker that says so. While the vault
-        is locked there is nothing to wait for, because all is learned anew when it opens.
+        The state is 0 if something could not be verified: rotation waits for such a worker. While the vault is locked
+        there is nothing to wait for, because everything is loaded again when it is unlocked.
         """
         keys = self._keys
         if keys is None:
@@ -119,7 +122,7 @@ class Instance:
 
     @property
     def locked(self) -> bool:
-        """Whether the operator keeps it locked, or its keys are not open."""
+        """Whether an operator has locked the vault, or its keys are not loaded."""
         return self._flag or self._keys is None
 
     @property
@@ -134,7 +137,7 @@ class Instance:
 
     @property
     def own_keys(self) -> OwnKeys:
-        """All keys of the vault's own. Raises `VaultLocked`."""
+        """The vault's own keys. Raises `VaultLocked`."""
         return self._own
 
     @property
@@ -144,23 +147,25 @@ class Instance:
 
     @property
     def system_key_id(self) -> str:
-        """The system key that seals what belongs to the vault itself."""
+        """The id of the system key that seals what belongs to the vault itself."""
         return self._own.system_key.id
 
     def secret(self, purpose: str) -> Key:
-        """The active secret for `purpose`."""
+        """Return the active secret for `purpose`."""
         return self._own.active_secrets[purpose]
 
     def secret_by_id(self, purpose: str, key_id: str) -> Key | None:
-        """An active or retired secret, or None for one that is not (any more)."""
+        """Return an active or retired secret, or None if there is none with this id."""
         return self._own.secrets.get(purpose, {}).get(key_id)
 
     def secrets_of(self, purpose: str) -> tuple[Key, ...]:
-        """All secrets for `purpose`, active and retired."""
+        """Return all secrets for `purpose`, active and retired."""
         return tuple(self._own.secrets.get(purpose, {}).values())
 
     def digests(self, purpose: str, *parts: bytes | str) -> list[bytes]:
-        """A keyed digest under every key that may have made it: the active one's first, then those of retired ones."""
+        """Return the keyed digest under every key that may have made it: first the active one, then the retired
+        ones.
+        """
         active = self.secret("digest")
         retired = [key for key in self.secrets_of("digest") if key.id != active.id]
         return [keyed_digest(key, purpose, *parts) for key in (active, *retired)]
@@ -170,13 +175,13 @@ class Instance:
         return seal(self._own.system_key, place, plaintext)
 
     def has_system_key(self, key_id: str) -> bool:
-        """Whether this process has the system key of id `key_id`."""
+        """Report whether this process has the system key with this id."""
         return key_id in self._own.system_keys
 
     def open_blob(self, place: Context, key_id: str, blob: bytes, *, learns: bool = True) -> bytes:
-        """Open what the system key of id `key_id` has sealed. Raises `BlobError`.
+        """Open what the system key with this id has sealed. Raises `BlobError`.
 
-        `learns`: look in the database for a key that this process does not know.
+        With `learns`, a key that this process does not know is looked up in the database.
         """
         key = self._own.system_keys.get(key_id)
         if key is None and learns:
@@ -187,24 +192,27 @@ class Instance:
         return open_blob(key, place, blob)
 
     def user_key(self, owner_id: str, row: UserKey) -> Key:
-        """The user key of a checked row, unwrapped or from the cache. Raises `BlobError` for another owner's."""
+        """Return the user key of a checked row, unwrapped or from the cache. Raises `BlobError` for another owner's
+        key.
+        """
         master = self.master(row.master_key_id)
         return self.keyring.user_key(master, owner_id, row.id, as_sealed(row.blob), row.check_value)
 
     def data_key(self, owner_id: str, environment_id: str, data_key: DataKey, user_key: UserKey) -> Key:
-        """The data key of checked rows, unwrapped or from the cache. Raises `BlobError` if they do not belong together.
+        """Return the data key of checked rows, unwrapped or from the cache. Raises `BlobError` if they do not belong
+        together.
 
-        A cached data key needs no user key, so a read of a cached environment asks no key provider.
+        A cached data key needs no user key, so a read of a cached environment does not call the key provider.
         """
         place = (owner_id, environment_id, data_key.id, as_sealed(data_key.blob))
         cached = self.keyring.cached_data_key(*place)
         return cached or self.keyring.data_key(self.user_key(owner_id, user_key), *place)
 
     def master(self, master_key_id: str) -> MasterKey:
-        """A version of the master key. Raises `BlobError` for one that is not there (any more)."""
+        """Return a version of the master key. Raises `BlobError` if there is none with this id."""
         row = self._own.masters.get(master_key_id)
         if row is None:
-            # It came since the last look: whoever was not waited for, because its lease had lapsed, reads on too.
+            # The version is newer than the last look. A rotation does not wait for a worker whose lease has expired.
             self.learn()
             row = self._own.masters.get(master_key_id)
         if row is None:
@@ -214,7 +222,9 @@ class Instance:
     def add_user_key(
         self, unit: UnitOfWork, owner_id: str | None, created_us: int | None = None, *, state: str = "active"
     ) -> str:
-        """Make and store a user key (for None a system key), fenced against a flip of the active master key."""
+        """Make and store a user key (for None a system key). It takes the fence against a change of the active master
+        key.
+        """
         fenced = unit.state.fence()
         if fenced.row_version != self._own.state.row_version:
             self._learn(unit)
@@ -240,12 +250,12 @@ class Instance:
     def _watched(self, unit: UnitOfWork) -> Watched:
         found = watched(unit.connection)
         if found is None:
-            raise StorageError("The database holds no vault any more.")
+            raise StorageError("The database has no vault any more.")
         return with_marker(self._storage.url, found)
 
     def _purge(self) -> None:
         with self._mutex:
-            # What is being learned at this moment is of an epoch that is over, and not kept.
+            # Discard what other threads are loading at this moment.
             self._epoch += 1
             self._keys = self._storage.signer = None
         self.keyring.purge()
@@ -254,7 +264,7 @@ class Instance:
         epoch, before = self._epoch, self._keys
         rows = first_rows(unit.connection)
         if rows is None:
-            raise StorageError("The database holds no vault any more.")
+            raise StorageError("The database has no vault any more.")
         keys = open_own_keys(rows, self.keyring, before)
         with self._mutex:
             if self._epoch != epoch or (self._keys and self._keys.state.row_version > keys.state.row_version):

@@ -1,8 +1,8 @@
-"""`OwnKeys`: all keys of the vault's own that one process holds, read and opened as a whole.
+"""`OwnKeys`: all keys of the vault's own in one process. They are loaded and replaced as a whole.
 
     master key versions ─unwrap→ system keys ─open→ system secrets: mac, token, digest, …
 
-A process learns a new whole when anything in it has changed, and throws the whole away when the vault is locked.
+If anything changes, a process loads a new `OwnKeys`. If the vault is locked, it drops them.
 """
 
 from __future__ import annotations
@@ -21,15 +21,16 @@ from vault.storage.signing.authority import SIGNED_TABLES
 from vault.storage.signing.row_formats import check_adopted, numbers_of, unknown_to
 
 SECRET_PURPOSES = ("mac", "token", "digest", "checkpoint")
-"""What the vault's own keys are for: MACs of rows, digests of tokens, every other keyed digest, and the signature
-under the audit's checkpoints."""
+"""The purposes of the vault's own keys: MACs of rows, digests of tokens, all other keyed digests, and the signature of
+the audit's checkpoints.
+"""
 
 CANARY_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
 class OwnKeys:
-    """The vault's own keys, as of one version of its state row."""
+    """The vault's own keys at one version of the state row."""
 
     state: StateRow
     masters: Mapping[str, MasterKeyVersion]
@@ -50,20 +51,20 @@ class OwnKeys:
 
 
 def master_key(row: MasterKeyVersion) -> MasterKey:
-    """A version as the keyring takes it."""
+    """Return a version in the form that the keyring needs."""
     return MasterKey(row.id, row.provider, row.ref)
 
 
 def open_own_keys(rows: FirstRows, keyring: Keyring, before: OwnKeys | None) -> OwnKeys:
-    """Open all that `before` has not opened yet, and check every row with the keys that came of it.
+    """Open everything that `before` has not opened yet, and check every row with the opened keys.
 
-    Raises `KeyringError` where the keyring is another vault's, `MacError` for rows that this vault did not write,
+    Raises `KeyringError` if the keyring belongs to another vault, `MacError` for rows that this vault did not write,
     `StorageError` if the catalogue of row formats differs from the one that this process adopted, `NewerRowFormat` if
     this process cannot check all rows, and what the provider raises.
     """
     masters = {row.id: row for row in rows.masters}
     active = masters.get(rows.state.active_master_key_id)
-    # A state row put back to an older version, with its old MAC, must not lead back to a key that may be lost.
+    # If an older state row was put back, with its valid MAC, it must not bring back a master key that may have leaked.
     if active is None or (before is not None and active.version < before.active_master.version):
         raise MacError()
     system_keys = _open_system_keys(rows, keyring, masters, before)
@@ -84,7 +85,7 @@ def open_own_keys(rows: FirstRows, keyring: Keyring, before: OwnKeys | None) -> 
 def new_user_key_columns(
     keyring: Keyring, master: MasterKey, version: int, owner_id: str | None, key_id: str
 ) -> dict[str, Any]:
-    """A new user key (for None a system key) under a version of the master key, as the columns that hold it."""
+    """Return the columns of a new user key (for None a system key) under a version of the master key."""
     unwrapped = keyring.new_unwrapped_user_key()
     return {
         "id": key_id,
@@ -97,17 +98,19 @@ def new_user_key_columns(
 
 
 def make_canary(keyring: Keyring, master: MasterKey) -> dict[str, bytes]:
-    """What a new version is proven with, by each worker: the columns of its row."""
+    """Return the columns with a new version's canary. Each worker unwraps the canary to verify that it can use the
+    version.
+    """
     canary = secrets.token_bytes(CANARY_BYTES)
     blob = keyring.wrap_user_key(master, None, master.id, canary)
     return {"canary": bytes(blob), "canary_digest": hashlib.sha256(canary).digest()}
 
 
 def check_canary(keyring: Keyring, row: MasterKeyVersion) -> None:
-    """Return when this process can unwrap with a version. Raises what the provider raises, `BlobError`."""
+    """Check that this process can unwrap with a version. Raises `BlobError`, and what the provider raises."""
     canary = keyring.unwrapped_user_key(master_key(row), None, row.id, row.canary)
     if not secrets.compare_digest(hashlib.sha256(canary).digest(), bytes(row.canary_digest)):
-        raise KeyProviderUnavailable("The master key's provider gave a wrong key.")
+        raise KeyProviderUnavailable("The master key's provider returned a wrong key.")
 
 
 def _open_system_keys(
@@ -125,11 +128,11 @@ def _open_system_keys(
             )
         except BlobError as error:
             raise KeyringError(
-                "The keyring does not open this database: it belongs to another vault. Point STRONGROOM_KEYRING at "
-                "this vault's keyring, or STRONGROOM_DATABASE_URL at the other database."
+                "The keyring cannot open this database, because it belongs to another vault. Point STRONGROOM_KEYRING "
+                "at this vault's keyring, or STRONGROOM_DATABASE_URL at the other database."
             ) from error
     if rows.state.active_system_key_id not in opened:
-        raise StorageError("The vault's system key is not there: the database is damaged.")
+        raise StorageError("The vault's system key is missing. The database is damaged.")
     return opened
 
 
@@ -150,5 +153,5 @@ def _open_secrets(
         if row.state == "active":
             active[row.purpose] = key
     if not set(SECRET_PURPOSES) <= set(active):
-        raise StorageError("The vault's own secrets are not all there: the database is damaged.")
+        raise StorageError("Some of the vault's own secrets are missing. The database is damaged.")
     return own, active

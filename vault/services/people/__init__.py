@@ -1,1 +1,1 @@
-"""People: accounts, logins, sessions, second factors, and how an account ends."""
+"""Accounts, logins, sessions, second factors, and the erasure of accounts."""

@@ -1,4 +1,4 @@
-"""People: their accounts, their passwords, and the one function that every door which takes a password calls."""
+"""Accounts and passwords, and the one function that checks a password."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ USERNAME_MAX_CHARACTERS = 64
 
 @dataclass(frozen=True, slots=True)
 class NewPassword:
-    """A person who has just proven who they are, and the hash of their next password."""
+    """A person who has just confirmed their identity, and the hash of their new password."""
 
     user: User
     phc: str = field(repr=False)
 
 
 class Accounts:
-    """The people of this vault."""
+    """The accounts of this vault."""
 
     def __init__(
         self,
@@ -69,10 +69,10 @@ class Accounts:
 
     @counted
     def authenticate(self, username: str, password: str, address: str) -> User:
-        """The user whose name and password these are, where the password is all that the account asks for.
+        """Return the user with this name and password, if the account needs nothing else.
 
-        For doors that can ask for nothing more; the others go through `logins.py`. Raises as `prove_password` does, and
-        `SecondFactorRequired`.
+        This is for faces that cannot ask for a second factor; the others use `logins.py`. Raises what `prove_password`
+        raises, and `SecondFactorRequired`.
         """
         user = self.prove_password(username, password, address)
         with self._storage.read() as unit:
@@ -81,9 +81,9 @@ class Accounts:
         return user
 
     def prove_password(self, username: str, password: str, address: str) -> User:
-        """The user whose name and password these are; they may have a second factor to prove yet.
+        """Return the user with this name and password. A second factor may still be needed.
 
-        Throttles before anything is hashed; unknown and disabled users cost the same hash and get the same
+        The throttle runs before anything is hashed. Unknown and disabled users cost the same hash and get the same
         answer. Raises `BadLogin`, `TooManyRequests`, `VaultLocked`.
         """
         self._instance.require_unlocked()
@@ -104,21 +104,21 @@ class Accounts:
 
     def _succeed(self, user: User, attempt: Attempt, phc: str, password: str) -> None:
         with self._storage.write() as unit:
-            # Or an old password's hash would be written over a new one's.
+            # Otherwise a hash of the old password could overwrite a new one.
             hold(unit, user)
-            # Half a proof makes no address the owner's: it would be free of what slows down guesses at the other half.
+            # Don't trust this address until the second factor succeeds: trusted addresses bypass the throttle.
             self._throttle.succeeded(unit, attempt, user.id, is_whole=not is_required(unit, user))
             if needs_rehash(phc, self.parameters):
                 self._set_hash(unit, user.id, hash_password(password, self.parameters))
                 audit.record(unit, vault_itself("rehash"), Action.PASSWORD_REHASH, user_id=user.id)
 
     def add(self, unit: UnitOfWork, principal: Principal, name: str, password: str, role: Role = Role.USER) -> User:
-        """Make an account with its user key and its globals. For operators. Raises `NameTaken`, `InvalidInput`."""
+        """Create an account with its user key and its globals. For operators. Raises `NameTaken`, `InvalidInput`."""
         principal.require_operator()
         name, folded = _checked_name(name)
         check_new_password(password, name)
         if unit.users.by_name(folded) is not None:
-            raise NameTaken("There is an account of this name.")
+            raise NameTaken("There is already an account with this name.")
         user_id, now = str(uuid.uuid4()), self._clock()
         row = {"id": user_id, "name": name, "name_folded": folded, "created_us": now}
         unit.users.add(**row, role=str(role), state="active", second_factor=False)
@@ -129,19 +129,19 @@ class Accounts:
         return _existing(unit.users.by_id(user_id))
 
     def list(self, principal: Principal) -> list[User]:
-        """All accounts. For operators."""
+        """Return all accounts. For operators."""
         principal.require_operator()
         with self._storage.read() as unit:
             return unit.users.list()
 
     def names(self, principal: Principal, user_ids: Iterable[str]) -> dict[str, str]:
-        """The names of those of these accounts that are there, by id. For operators."""
+        """Return the names of these accounts by id, without those that do not exist. For operators."""
         principal.require_operator()
         with self._storage.read() as unit:
             return {user_id: row.name for user_id, row in unit.users.named(user_ids).items()}
 
     def page(self, principal: Principal, after: str, limit: int, *, username: str | None = None) -> Sequence[User]:
-        """Accounts in order of their folded names, behind `after`; or the one of that name. For operators."""
+        """Return accounts after `after`, by their folded names, or only the one with `username`. For operators."""
         principal.require_operator()
         with self._storage.read() as unit:
             rows = unit.users.page(after, limit, None if username is None else fold_username(username))
@@ -149,7 +149,7 @@ class Accounts:
         return rows
 
     def get(self, principal: Principal, reference: str) -> User:
-        """An account by name or id. For operators. Raises `NotFound`."""
+        """Return an account by name or id. For operators. Raises `NotFound`."""
         principal.require_operator()
         with self._storage.read() as unit:
             found = find_person(unit, reference)
@@ -157,9 +157,9 @@ class Accounts:
         return found
 
     def set_state(self, unit: UnitOfWork, principal: Principal, reference: str, *, active: bool) -> User:
-        """Enable or disable an account, by name or id; disabling ends its sessions. For operators.
+        """Enable or disable an account, by name or id. Disabling ends its sessions. For operators.
 
-        Raises `NotFound`, and `Conflict` as `keep_an_operator` does.
+        Raises `NotFound`, and what `keep_an_operator` raises.
         """
         principal.require_operator()
         found = find_person(unit, reference)
@@ -173,8 +173,10 @@ class Accounts:
         return find_person(unit, user.id)
 
     def set_role(self, unit: UnitOfWork, principal: Principal, reference: str, role: Role) -> User:
-        """Change what an account may do, by name or id. For operators. Its sessions end, so that none keeps the old
-        role. Raises as `set_state`."""
+        """Change the role of an account, by name or id. For operators.
+
+        Its sessions end, so that none keeps the old role. Raises what `set_state` raises.
+        """
         principal.require_operator()
         found = find_person(unit, reference)
         if role is not Role.OPERATOR:
@@ -186,13 +188,13 @@ class Accounts:
         return find_person(unit, user.id)
 
     def has_operator(self, principal: Principal) -> bool:
-        """Whether there is an active operator. For operators: whoever takes the last one away is to be told."""
+        """Report whether there is an active operator. For operators: removing the last one gives a warning."""
         principal.require_operator()
         with self._storage.read() as unit:
             return unit.users.has_operator()
 
     def set_password(self, unit: UnitOfWork, principal: Principal, reference: str, password: str) -> None:
-        """Give an account a new password, as an operator. All its sessions end."""
+        """Give an account a new password. For operators. All its sessions end."""
         principal.require_operator()
         user = held_as_found(unit, find_person(unit, reference))
         check_new_password(password, user.name)
@@ -201,9 +203,11 @@ class Accounts:
         audit.record(unit, principal, Action.USER_PASSWORD, user_id=user.id)
 
     def prove(self, principal: Principal, password: str, check: Callable[[], None] = lambda: None) -> User:
-        """One's own account, now that the password was given once more; with a second factor, both are to be recent.
+        """Confirm the identity of the caller by password. If the account has a second factor, a recent proof is needed
+        too.
 
-        Raises as `prove_password` does, and `StepUpRequired`; before that, what `check` raises.
+        Returns the account. Raises what `check` raises, before anything else; what `prove_password` raises;
+        `StepUpRequired`.
         """
         principal.require_person()
         check()
@@ -211,23 +215,23 @@ class Accounts:
             principal.require_recent_proof(self._clock())
         user = self.prove_password(principal.username, password, principal.address)
         if user.second_factor:
-            # What was cached of the session may not know of it yet.
+            # The session may come from a cache that does not know of the second factor yet.
             replace(principal, has_second_factor=True).require_recent_proof(self._clock())
         return user
 
     def prepare_password(self, principal: Principal, current: str, new: str) -> NewPassword:
-        """What changes one's own password: proven with the current one, and hashed before any transaction.
+        """Check the caller's current password and hash the new one, before any transaction starts.
 
-        Raises `InvalidInput` for what may not become a password, and as `prove`.
+        Raises `InvalidInput` for a password that is not allowed, and what `prove` raises.
         """
         principal.require_person()
         user = self.prove(principal, current, lambda: check_new_password(new, principal.username))
         return NewPassword(user, hash_password(new, self.parameters))
 
     def change_password(self, unit: UnitOfWork, principal: Principal, new: NewPassword) -> User:
-        """Change one's own password; the account as it is then. One's other sessions end.
+        """Change the caller's password, and return the changed account. The caller's other sessions end.
 
-        Raises `BadLogin` if another password was set meanwhile.
+        Raises `BadLogin` if the password was changed in the meantime.
         """
         principal.require_person()
         hold(unit, new.user)
@@ -237,13 +241,13 @@ class Accounts:
         return _existing(unit.users.by_id(new.user.id))
 
     def me(self, principal: Principal) -> User:
-        """One's own account."""
+        """Return the caller's account."""
         principal.require_person()
         with self._storage.read() as unit:
             return _existing(unit.users.by_id(principal.user_id))
 
     def _stored_hash(self, unit: UnitOfWork, user: User | None) -> str | None:
-        # The same statement runs for a user who does not exist: its time would tell.
+        # Run the same statement for a user who does not exist. Otherwise the time would tell.
         found = unit.credentials.of_user(user.id if user else "", PASSWORD)
         if user is None or not found:
             return None
@@ -251,7 +255,7 @@ class Accounts:
 
     def _replace_hash(self, unit: UnitOfWork, user: User, phc: str) -> None:
         self._set_hash(unit, user.id, phc)
-        # A new version of the user's row: a login that has looked at the old password ends nowhere (`hold`).
+        # Give the user's row a new version, so that a login which has checked the old password fails in `hold`.
         unit.users.change(user)
 
     def _set_hash(self, unit: UnitOfWork, user_id: str, phc: str) -> None:
@@ -268,7 +272,7 @@ class Accounts:
 def _checked_name(name: str) -> tuple[str, str]:
     folded = fold_username(name)
     if not 1 <= len(folded) <= USERNAME_MAX_CHARACTERS or not folded.isprintable() or any(map(str.isspace, folded)):
-        raise InvalidInput("A username has 1 to 64 printable characters and no spaces.", path="username")
+        raise InvalidInput("A username must have 1 to 64 printable characters and no spaces.", path="username")
     if looks_like_id(folded):
         raise InvalidInput("A username cannot look like a UUID.", path="username")
     return name.strip(), folded

@@ -1,4 +1,4 @@
-"""Logins, counted by their outcome, at whichever door."""
+"""Counts logins by their outcome, for all faces."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _OUTCOMES: tuple[tuple[type[StrongroomError], str], ...] = (
     (NotAuthenticated, "refused"),
     (TooManyRequests, "throttled"),
 )
-"""The first line that fits decides."""
+"""The first matching line decides."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 def counted(login: Callable[P, T]) -> Callable[P, T]:
-    """Count each login that the function makes by how it ends. A challenge is an end of its own."""
+    """Count how each login that the function makes ends. A challenge is counted as an outcome of its own."""
 
     @wraps(login)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:

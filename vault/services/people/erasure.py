@@ -1,10 +1,10 @@
-"""Erasure of a person for good: what is theirs is deleted, and what cannot be deleted loses what tells of them.
+"""Erases a person for good. Data is deleted, and rows that must stay are stripped of personal data.
 
-    keys ─ deleted, each with a record ─► nothing that they sealed opens again, and no older backup brings it back
+    keys ─ deleted, each with a record ─► nothing that they sealed can be opened again, not even from an older backup
     sessions, tokens, environments ─────► deleted with the person's row
-    events of the audit ────────────────► stay; addresses and digests of names go, their commitments keep the tree whole
+    audit events ───────────────────────► stay, without addresses and digests of names; their commitments stay
 
-All of it is one transaction. The report tells what went, and where copies lie that no transaction reaches.
+All of it is one transaction. The report says what was deleted, and where copies remain that it cannot reach.
 """
 
 from __future__ import annotations
@@ -25,12 +25,16 @@ from vault.settings import Settings
 from vault.storage import Storage, UnitOfWork, User
 
 LOG_EMPTIED_US = 900 * SECOND_US
-"""Within which SQLite's log is surely emptied: the purge does so every ten minutes, if readers kept us from it."""
+"""The time after which SQLite's log is certainly empty. If readers prevent it now, the purge does it every ten
+minutes.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Remains:
-    """A place that still holds some of it, up to when (None: nobody here can tell), and what to do or to know."""
+    """A place that still has some of the data, until when (None if this vault cannot know it), and what to do or to
+    know.
+    """
 
     place: str
     until_us: int | None
@@ -38,24 +42,24 @@ class Remains:
 
 
 class Archives(Protocol):
-    """Whoever knows which backups of this vault there are."""
+    """Knows which backups of this vault exist."""
 
     def remains(self, unit: UnitOfWork, erased_us: int) -> tuple[Remains, ...]:
-        """The backups that hold what is erased at this moment."""
+        """Return the backups that contain what is erased now."""
 
 
 class UnknownArchives:
-    """The answer of a vault that makes no backups by itself."""
+    """For a vault that makes no backups itself."""
 
     def remains(self, unit: UnitOfWork, erased_us: int) -> tuple[Remains, ...]:
-        """One place, of which nothing is known."""
-        told = "Copies of the database from before this moment hold it, for whoever has the master key too."
+        """Return one place, because no backup is known."""
+        told = "Older copies of the database still contain the data. A person needs the master key too to read it."
         return (Remains("backups", None, told),)
 
 
 @dataclass(frozen=True, slots=True)
 class ErasureReport:
-    """What was erased, in numbers, and what remains where. Names of environments and variables are not among it."""
+    """What was erased, in numbers, and what remains where. It contains no names of environments or variables."""
 
     user_id: str
     erased_us: int
@@ -82,25 +86,25 @@ class Erasure:
         self._clock = clock
 
     def own(self, unit: UnitOfWork, principal: Principal, proven: User) -> ErasureReport:
-        """Erase oneself. `proven` is the account as `accounts.prove` has found it; `BadLogin` if it has changed since.
+        """Erase the caller. `proven` is the account that `accounts.prove` returned.
 
-        Raises `Conflict` for the last operator.
+        Raises `BadLogin` if the account has changed since, and `Conflict` for the last operator.
         """
         principal.require_person()
         keep_an_operator(unit, principal, proven)
         hold(unit, proven)
-        # The event must not tell the address that the erasure has just taken out of all the others.
+        # Leave the address out of this event: the erasure has just removed it from all others.
         return self._erase(unit, replace(principal, address=""), proven)
 
     def person(self, unit: UnitOfWork, principal: Principal, reference: str, confirmed_name: str) -> ErasureReport:
-        """Erase somebody, by name or id, with the name once more. For operators.
+        """Erase a person by name or id. `confirmed_name` must be the username. For operators.
 
-        Raises `NotFound`, `InvalidInput` for another name, and `Conflict` as `keep_an_operator`.
+        Raises `NotFound`, `InvalidInput` for another name, and what `keep_an_operator` raises.
         """
         principal.require_operator()
         user = find_person(unit, reference)
         if fold_username(confirmed_name) != user.name_folded:
-            raise InvalidInput("To erase an account for good, give its username once more.", path="confirm")
+            raise InvalidInput("To erase an account for good, repeat its username.", path="confirm")
         keep_an_operator(unit, principal, user, may_be_oneself=False)
         return self._erase(unit, principal, held_as_found(unit, user))
 
@@ -113,7 +117,7 @@ class Erasure:
         forgotten = audit.forget(unit, user.id)
         counts = {"data_keys": shredded.data_keys, "user_keys": shredded.user_keys}
         audit.record(unit, principal, Action.USER_ERASE, user_id=user.id, details=counts)
-        # Deleted rows lie in SQLite's log until it is emptied; if this process dies before, the purge does it.
+        # SQLite's log has the deleted rows until it is emptied. If this process dies before, the purge empties it.
         unit.after_commit(self._storage.empty_log)
         return ErasureReport(
             user_id=user.id,
@@ -129,7 +133,7 @@ class Erasure:
         )
 
     def _near(self, now_us: int) -> tuple[Remains, ...]:
-        """What lies on the vault's own machines for a while."""
+        """Return what remains for a while on the vault's own machines."""
         cached_us = int(self._settings.key_cache_seconds * (1 + JITTER)) * SECOND_US
         database = Remains("database", now_us + LOG_EMPTIED_US, _SQLITE_LOG)
         if not self._storage.is_sqlite:
@@ -137,10 +141,10 @@ class Erasure:
         return database, Remains("memory", now_us + cached_us, _MEMORY), Remains("audit", None, _AUDIT)
 
 
-_SQLITE_LOG = "SQLite overwrites what was deleted; its write-ahead log may hold old pages until it is emptied."
+_SQLITE_LOG = "SQLite overwrites deleted data. Its write-ahead log may contain old pages until it is emptied."
 _POSTGRESQL = (
     "PostgreSQL keeps deleted rows in its files until VACUUM FULL has rewritten the tables, and in its write-ahead log "
-    "until that is recycled: whoever copies those, and has the master key too, can read them."
+    "until that is recycled. Somebody who copies them and has the master key can read them."
 )
-_MEMORY = "Workers may hold unwrapped keys in memory; they answer nobody with them."
-_AUDIT = "Events stay with ids, times and results; addresses and names of variables are gone from them."
+_MEMORY = "Workers may have unwrapped keys in memory. They do not use them for answers."
+_AUDIT = "Audit events remain with ids, times and results, but without addresses and names of variables."

@@ -1,4 +1,4 @@
-"""Finding a person, and the rule that a vault keeps an operator."""
+"""Finds a person. Also the rule that a vault always has an operator."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from vault.storage import Stale, UnitOfWork, User
 
 
 def find_person(unit: UnitOfWork, reference: str) -> User:
-    """The account of this name or id; no name looks like an id. Raises `NotFound`."""
+    """Return the account with this name or id. No name looks like an id. Raises `NotFound`."""
     if looks_like_id(reference):
         found = unit.users.by_id(canonical(reference))
     else:
@@ -21,7 +21,7 @@ def find_person(unit: UnitOfWork, reference: str) -> User:
 
 
 def held_as_found(unit: UnitOfWork, user: User) -> User:
-    """The account, held until the transaction ends. Raises `Stale` where it is not any more as it was looked at."""
+    """Lock and return the account. Raises `Stale` if it has changed since it was read."""
     now = unit.users.by_id(user.id, lock=True)
     if now is None or now.row_version != user.row_version:
         raise Stale("users")
@@ -29,20 +29,20 @@ def held_as_found(unit: UnitOfWork, user: User) -> User:
 
 
 def keep_an_operator(unit: UnitOfWork, principal: Principal, user: User, *, may_be_oneself: bool = True) -> None:
-    """Raise `Conflict` where the last active operator would go, or (unless that is meant) whoever asks.
+    """Raise `Conflict` if the last active operator would go, or the caller would, unless `may_be_oneself`.
 
-    The operator on the host may: whoever has a shell there makes another. All active operators are held until the
-    transaction ends: two who demote each other at the same time would both think that one is left.
+    The operator on the host may do both, because a shell on the host can make another operator. All active operators
+    are locked until the transaction ends: otherwise two who demote each other at the same time could both succeed.
     """
     if principal.kind is PrincipalKind.HOST:
         return
     if not may_be_oneself and user.id == principal.user_id:
-        raise Conflict("This is your own account: another operator may do that, or whoever has a shell on the host.")
+        raise Conflict("This is your own account. Another operator can change it, or use the command on the host.")
     if user.role != Role.OPERATOR or user.state != "active":
         return
     others = [row for row in unit.users.hold_operators() if row.id != user.id]
     if not others:
         raise Conflict(
-            "This is the last active operator: make another one first, or have it done on the host with "
+            "This is the last active operator. Make another operator first, or use the command on the host, "
             "`strongroom user`."
         )

@@ -1,11 +1,11 @@
-"""Logging in and stepping up: the one way from a password, a second factor or a passkey to a session.
+"""Login and step-up: the only way from a password, a second factor or a passkey to a session.
 
-    password ─right─┬─ nothing more is asked for ─────────────────────────────────────► session
-                    └─ Challenge ── second factor ────────────────────────────────► session
-    passkey alone ──── a challenge for nobody yet ── signed by a device that knows who holds it ──► session
+    password ─right─┬─ nothing else is needed ─────────────────────────────────────► session
+                    └─ Challenge ── second factor ─────────────────────────────────► session
+    passkey alone ──── challenge for an unknown person ── passkey with user verification ──► session
 
-A challenge is counted down before anything is looked at, and completed in the transaction that begins the session: of
-any number who try at once one gets it. Whatever is wrong looks the same, and stands in the audit.
+An attempt is counted before it is checked, and a challenge is used up in the transaction that starts the session: of
+several calls at once, only one gets it. Every failure looks the same to the caller, and is recorded in the audit.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from vault.storage.retry import again
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """Where a login comes from: the door (`web` or `api`), the address, the program, and the request's id."""
+    """Where a login comes from: the face (`web` or `api`), the address, the program, and the request's id."""
 
     kind: str
     address: str
@@ -49,14 +49,14 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What completes a challenge: exactly one of them."""
+    """The proof that completes a challenge. Exactly one field is set."""
 
     code: str = field(default="", repr=False)
     recovery_code: str = field(default="", repr=False)
     passkey: Mapping[str, Any] | None = field(default=None, repr=False)
 
     def kind(self) -> Kind:
-        """Which of them it is. Raises `InvalidInput` for none, and for several."""
+        """Return which proof it is. Raises `InvalidInput` if there is none, or more than one."""
         given = {Kind.TOTP: self.code, Kind.RECOVERY: self.recovery_code, Kind.PASSKEY: self.passkey}
         kinds = [kind for kind, value in given.items() if value]
         if len(kinds) != 1:
@@ -65,7 +65,7 @@ class Proof:
 
 
 class Logins:
-    """The logins of all doors that can ask for a second factor."""
+    """The logins of all faces that can ask for a second factor."""
 
     def __init__(
         self,
@@ -90,37 +90,37 @@ class Logins:
     # -- Logging in --
 
     def begin(self, username: str, password: str, visit: Visit) -> NewSession | Challenge:
-        """A session for a name and a password, or the challenge for a second factor that continues the login.
+        """Return a session for a name and a password, or a challenge if a second factor is needed.
 
         Raises `BadLogin`, `TooManyRequests`, and `SecondFactorRequired` if the account needs a factor and has none.
         """
         return self._begin(username, password, visit, None)
 
     def begin_passkey(self, visit: Visit) -> Challenge:
-        """A challenge for whoever signs in with a passkey alone. Raises `TooManyRequests`."""
+        """Return a challenge for a login with a passkey alone. Raises `TooManyRequests`."""
         return again(self._ask_for_passkey, Purpose.LOGIN, Sealed(kind=visit.kind), visit.address)
 
     def complete(self, challenge_id: str, proof: Proof, visit: Visit) -> NewSession:
-        """The session that a challenge was for. Raises `BadSecondFactor`, `TooManyRequests`."""
+        """Complete a challenge, and return the session. Raises `BadSecondFactor`, `TooManyRequests`."""
         return self._complete(Purpose.LOGIN, challenge_id, proof, visit, None)
 
     # -- Stepping up --
 
     def step_up(self, principal: Principal, password: str, visit: Visit) -> NewSession | Challenge:
-        """A fresh session in place of the one that asks, for its person's password, or a challenge.
+        """Confirm the caller's identity by password. Returns a new session that replaces the caller's, or a challenge.
 
-        Raises as `begin` does.
+        Raises what `begin` raises.
         """
         principal.require_person()
         return self._begin(principal.username, password, visit, principal)
 
     def begin_passkey_step_up(self, principal: Principal, visit: Visit) -> Challenge:
-        """A challenge for a session whose person gives a passkey in the place of all else."""
+        """Return a challenge for a step-up with a passkey alone."""
         principal.require_person()
         return again(self._ask_session_for_passkey, principal, visit)
 
     def complete_step_up(self, principal: Principal, challenge_id: str, proof: Proof, visit: Visit) -> NewSession:
-        """The fresh session that a challenge was for. Raises as `complete` does."""
+        """Complete a step-up, and return the new session. Raises what `complete` raises."""
         principal.require_person()
         return self._complete(Purpose.STEP_UP, challenge_id, proof, visit, principal)
 
@@ -131,7 +131,7 @@ class Logins:
         user = self._accounts.prove_password(username, password, visit.address)
         begun = again(self._begin_or_challenge, user, visit, principal)
         if begun is None:
-            # Raised here, so that the audit event is committed before it.
+            # Raise it here, after the transaction with the audit event is committed.
             raise SecondFactorRequired(
                 "This account needs its second factor, and none is stored. Ask an operator of the vault for help."
             )
@@ -140,7 +140,7 @@ class Logins:
     def _begin_or_challenge(
         self, user: User, visit: Visit, principal: Principal | None
     ) -> NewSession | Challenge | None:
-        """A session, a challenge, or None where the account needs a second factor and has none."""
+        """Return a session, a challenge, or None if the account needs a second factor and has none."""
         with self._storage.write() as unit:
             hold(unit, user)
             if not is_required(unit, user):
@@ -196,11 +196,13 @@ class Logins:
     def _admit(
         self, purpose: Purpose, challenge_id: str, kind: Kind, visit: Visit, principal: Principal | None
     ) -> tuple[Sealed, Attempt | None]:
-        """Count an attempt before it is looked at, in a transaction of its own: many at once must not slip by."""
+        """Count an attempt before it is checked, in a transaction of its own. Otherwise many at once would not be
+        counted.
+        """
         with self._storage.write() as unit:
             facts = self._challenges.attempt(unit, purpose, challenge_id)
             expected = (visit.kind, principal.id if principal else "")
-            # Without a password, nothing but a passkey will do: it is two factors in one.
+            # Without a password, only a passkey is enough, because it is two factors in one.
             if (facts.kind, facts.session_id) != expected or not (facts.has_password or kind is Kind.PASSKEY):
                 raise BadSecondFactor()
             attempt = self._throttle.admit_factor(unit, facts.user_id, visit.address) if facts.user_id else None
@@ -221,19 +223,21 @@ class Logins:
             return replace(begun, recovery_codes_left=left)
 
     def _holder(self, unit: UnitOfWork, claim: _Claim) -> User:
-        """The user whose login it is, held, and as they were when the challenge was made."""
+        """Lock and return the user who logs in. Raises `BadSecondFactor` if the account has changed since the challenge
+        was made.
+        """
         facts = claim.facts
         user_id = facts.user_id or self._passkeys.said_owner(unit, claim.proof.passkey or {})
         user = unit.users.by_id(user_id, lock=True) if user_id else None
         if user is None or user.state != "active":
             raise BadSecondFactor()
         if facts.user_id and user.row_version != facts.user_version:
-            # What was proven then may be so no more: the password is another, or the account was disabled.
+            # The password may have been changed, or the account disabled, since it was checked.
             raise BadSecondFactor()
         return user
 
     def _check(self, unit: UnitOfWork, user: User, claim: _Claim) -> int | None:
-        """Take the proof; for a recovery code, how many are left."""
+        """Check the proof. Returns how many recovery codes are left, if it was one."""
         if claim.kind is Kind.TOTP:
             self._totp.use(unit, user, claim.proof.code)
         elif claim.kind is Kind.RECOVERY:
@@ -247,7 +251,7 @@ class Logins:
     def _note_refusal(self, claim: _Claim, visit: Visit) -> None:
         with self._storage.write() as unit:
             user_id = claim.facts.user_id or self._passkeys.said_owner(unit, claim.proof.passkey or {})
-            # A stranger's are gathered by address, as every refusal is.
+            # For an unknown person, the refusal is counted by address, like all refusals.
             if user_id is not None:
                 details = {"kind": str(claim.kind)}
                 audit.record(unit, _door(visit), Action.FACTOR_REFUSED, user_id=user_id, details=details)
@@ -262,7 +266,7 @@ class Logins:
 
 @dataclass(frozen=True, slots=True)
 class _Claim:
-    """An attempt that was counted, and is now to be looked at."""
+    """An attempt that was counted and must be checked now."""
 
     purpose: Purpose
     challenge_id: str
@@ -273,5 +277,5 @@ class _Claim:
 
 
 def _door(visit: Visit) -> Principal:
-    """Who acts before anybody is known."""
+    """Return the principal for events before the person is known."""
     return replace(vault_itself("login"), address=visit.address, request_id=visit.request_id)

@@ -1,7 +1,7 @@
-"""Sessions: the database is the truth, Redis holds a short sealed copy.
+"""Sessions. The database has the truth; Redis has a short-lived sealed copy.
 
-authenticate: copy in Redis (opened, younger than 30 s) ── else ──► database ──► a new copy
-revoke:       database ──► commit ──► a tombstone over the copy, so that a late fill cannot bring it back
+authenticate: copy in Redis (younger than 30 s) ── otherwise ──► database ──► a new copy
+revoke:       database ──► commit ──► a tombstone over the copy, so that a late fill cannot restore it
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from vault.storage import HotReads, Session, SessionCache, Storage, UnitOfWork, 
 CACHE_LIFE_US = 30 * SECOND_US
 AGENT_MAX_CHARACTERS = 256
 ENDED_MOST = 200
-"""Ended sessions that each person keeps until the purge, so that they can still be looked up."""
+"""How many ended sessions of a person are kept until the purge, to look them up."""
 _TOLD_MOST = 10
 _PURPOSE = "session"
 _CACHED_OF_SESSION = (
@@ -46,22 +46,22 @@ _CACHED_OF_USER = ("id", "name", "role", "state", "second_factor")
 
 @dataclass(frozen=True, slots=True)
 class NewSession:
-    """A session that has just begun. `secret` is told once."""
+    """A session that was just started. `secret` is shown once."""
 
     row: Session
     user: User
     secret: str = field(repr=False)
     recovery_codes_left: int | None = None
-    """Where it began with a recovery code, how many are left; whoever logs in is to be told."""
+    """How many recovery codes are left, after a login with one. The person must be told."""
 
     @property
     def factors(self) -> tuple[str, ...]:
-        """What was proven."""
+        """Return which factors were proven."""
         return tuple(self.row.factors.split())
 
 
 class Sessions:
-    """Logged-in people."""
+    """The sessions of all people."""
 
     def __init__(
         self,
@@ -91,9 +91,9 @@ class Sessions:
         request_id: str,
         factors: str = "password",
     ) -> NewSession:
-        """Start a session for a user who has just proven who they are, with `factors`.
+        """Start a session for a user who has just proven `factors`.
 
-        Raises `BadLogin` as `hold` does.
+        Raises what `hold` raises.
         """
         hold(unit, user)
         self._make_room(unit, user)
@@ -123,8 +123,9 @@ class Sessions:
         return NewSession(row, user, minted.text)
 
     def _make_room(self, unit: UnitOfWork, user: User) -> None:
-        """If a person is at the limit, end their least recently used session, so that the login succeeds. Delete the
-        oldest ended sessions."""
+        """End the person's least recently used session if there are too many, and delete the oldest ended sessions. The
+        login itself must not fail.
+        """
         now = self._clock()
         living, ended = unit.sessions.counts(user.id, now)
         if living >= self._settings.quota_sessions:
@@ -139,14 +140,14 @@ class Sessions:
     def replace(
         self, unit: UnitOfWork, principal: Principal, user: User, agent: str, factors: str = "password"
     ) -> NewSession:
-        """A fresh session in place of the one that asked: after a step-up its old id is worth nothing."""
+        """Replace the caller's session by a new one. After a step-up, the old id no longer works."""
         hold(unit, user)
         old = self._own(unit, principal, principal.id)
         self._revoke(unit, [old])
         return self.begin(unit, user, old.kind, principal.address, agent, principal.request_id, factors)
 
     def authenticate(self, text: str, kind: str, address: str, request_id: str) -> Principal:
-        """Who holds this session secret. Raises `NotAuthenticated`; every cause looks the same."""
+        """Return the principal of a session secret. Raises `NotAuthenticated`, the same for every cause."""
         parsed = parse(text)
         if parsed.kind is not TokenKind.SESSION:
             raise NotAuthenticated()
@@ -164,7 +165,7 @@ class Sessions:
         return _principal(session, user, address, request_id)
 
     def list(self, principal: Principal) -> list[Session]:
-        """One's own living sessions."""
+        """Return the caller's active sessions."""
         principal.require_person()
         with self._storage.read() as unit:
             living = unit.sessions.living(principal.user_id, self._clock())
@@ -172,25 +173,27 @@ class Sessions:
         return [row for row in living if now - row.seen_us <= row.idle_seconds * SECOND_US]
 
     def revoke(self, unit: UnitOfWork, principal: Principal, session_id: str) -> None:
-        """End one of one's own sessions. Raises `NotFound`."""
+        """End one of the caller's sessions. Raises `NotFound`."""
         principal.require_person()
         self._revoke(unit, [self._own(unit, principal, session_id)])
         audit.record(unit, principal, Action.SESSION_REVOKE)
 
     def revoke_own(self, unit: UnitOfWork, principal: Principal) -> None:
-        """End all of one's own sessions, this one too."""
+        """End all of the caller's sessions, also the current one."""
         principal.require_person()
         self.revoke_all(unit, principal.user_id)
         audit.record(unit, principal, Action.SESSION_REVOKE_ALL)
 
     def revoke_others(self, unit: UnitOfWork, principal: Principal) -> None:
-        """End all of one's own sessions but the one that asks."""
+        """End all of the caller's sessions except the current one."""
         principal.require_person()
         self.revoke_all(unit, principal.user_id, but=principal.id)
         audit.record(unit, principal, Action.SESSION_REVOKE_ALL)
 
     def revoke_all(self, unit: UnitOfWork, user_id: str, *, but: str | None = None) -> int:
-        """End a user's sessions, but for one; how many. For other services: permission was asked there."""
+        """End a user's sessions, except one. Returns how many. For other services, which have checked the
+        permission.
+        """
         rows = [row for row in unit.sessions.hold_living(user_id, self._clock()) if row.id != but]
         self._revoke(unit, rows)
         return len(rows)
@@ -206,7 +209,7 @@ class Sessions:
         for row in rows:
             unit.sessions.change(row, revoked_us=self._clock())
             keys.append(self._cache_key(row.id))
-        # All at once: a Redis that hangs must not be waited for once a session.
+        # Delete all copies in one call, so that a Redis that hangs costs only one timeout.
         unit.after_commit(lambda: self._cache.bury(keys))
 
     def _is_secret(self, text: str, session: Any) -> bool:
@@ -226,18 +229,18 @@ class Sessions:
             return None
         try:
             if key_id_of(blob) != self._instance.system_key_id:
-                # Of before a rotation. One that follows a leak must not leave a way in through Redis.
+                # The copy is older than a key rotation. After a leak, old copies in Redis must not work.
                 return None
             place = context.cache_entry(self._instance.id, _PURPOSE, session_id)
             copy = read_document(self._instance.open_blob(place, key_id_of(blob), blob))
         except (BlobError, NewerFormat):
-            # A tombstone, foreign data in Redis, or a newer release's copy: all count as a miss.
+            # A tombstone, foreign data in Redis, or a newer release's copy. All of them are misses.
             return None
         age = self._clock() - copy["filled_us"]
         if not 0 <= age <= CACHE_LIFE_US:
             return None
         if not (copy["session"].keys() >= set(_CACHED_OF_SESSION) and copy["user"].keys() >= set(_CACHED_OF_USER)):
-            # An older release wrote it, without all members that are needed here.
+            # An older release wrote it, without all the members that are needed here.
             return None
         session = SimpleNamespace(**copy["session"])
         session.digest = bytes.fromhex(session.digest)
@@ -255,9 +258,9 @@ class Sessions:
 
 
 def hold(unit: UnitOfWork, user: User) -> None:
-    """Hold the user's row until the transaction ends, with it all that is the user's.
+    """Lock the user's row, and with it everything of the user, until the transaction ends.
 
-    Raises `BadLogin` when the account has changed since its password was looked at: what was right may be so no more.
+    Raises `BadLogin` if the account has changed since its password was checked.
     """
     now = unit.users.by_id(user.id, lock=True)
     if now is None or now.row_version != user.row_version:
@@ -273,7 +276,7 @@ def _principal(session: Any, user: Any, address: str, request_id: str) -> Princi
         Role(user.role),
         authenticated_us=session.authenticated_us,
         factors=tuple(session.factors.split()),
-        # SQLite's driver has no booleans.
+        # SQLite's driver returns integers for booleans.
         has_second_factor=bool(user.second_factor),
         address=address,
         request_id=request_id,

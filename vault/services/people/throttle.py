@@ -1,18 +1,19 @@
-"""Slows down whoever guesses at passwords and codes, without ever locking out whom the account belongs to.
+"""Slows down guesses at passwords and codes, without ever locking out the owner of an account.
 
-| what is counted                | past this many failures in 15 minutes | what happens                        |
-|--------------------------------|---------------------------------------|-------------------------------------|
-| one account from one address   | 10                                    | refused until the window has passed |
-| one account from anywhere      | 20                                    | one attempt at a time, ever slower  |
-| one address at any account     | 50                                    | one attempt at a time, ever slower  |
-| all accounts from anywhere     | 1,000                                 | each address at most every 2 s      |
-| one account's second factor    | 100 in a day                          | refused until the day has passed    |
+| what is counted                | limit of failures in 15 minutes | above the limit                     |
+|--------------------------------|---------------------------------|-------------------------------------|
+| one account from one address   | 10                              | refused until the window has passed |
+| one account from anywhere      | 20                              | one attempt at a time, ever slower  |
+| one address at any account     | 50                              | one attempt at a time, ever slower  |
+| all accounts from anywhere     | 1,000                           | each address at most every 2 s      |
+| one account's second factor    | 100 in a day                    | refused until the day has passed    |
 
-All but the first never touch an address from which the account's owner has logged in within 30 days. An attempt is
-counted before its password is looked at and taken back when it was right, so that many at once do not slip by.
+Only the first limit applies to an address from which the owner has logged in within the last 30 days. An attempt is
+counted before its password is checked, and taken back if it was correct, so that many at once are all counted.
 
-Second factors have counters of their own for the account, which a right password does not clear: whoever knows it could
-begin anew for ever. A code is one of a million and three are good at a time: 100 guesses a day find one in ten years.
+Second factors have their own counters for the account. A correct password does not reset them, because somebody who
+knows the password could guess for ever. There are a million codes, and three are valid at a time: 100 guesses a day
+find one in about ten years.
 """
 
 from __future__ import annotations
@@ -37,38 +38,40 @@ DAILY_FACTOR_FAILURES = 100
 SLOWEST_SECONDS = 60
 OVERALL_SECONDS = 2
 COUNTERS_MOST = 100_000
-"""In all: about 20 MB. Each attempt hashes a password, so filling this takes longer than a counter lives."""
+"""The limit of all counters: about 20 MB. Each attempt hashes a password, so filling it takes longer than a counter
+lives.
+"""
 _LOOK_EVERY = 256
 REMEMBERED_US = 30 * DAY_US
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt to log in, as the buckets that it is counted in (keyed digests, nothing in the clear)."""
+    """One login attempt: the counters that it belongs to, as keyed digests."""
 
     pair: bytes
     account: bytes
     address: bytes
     overall: bytes
     daily: bytes | None = None
-    """For a second factor: all that failed for the account within a day."""
+    """For a second factor: all failures of the account within a day."""
 
     @property
     def buckets(self) -> list[bytes]:
-        """All of them, in the one order in which every transaction locks them."""
+        """Return all counters. Every transaction locks them in this order."""
         daily = [self.daily] if self.daily else []
         return sorted([self.pair, self.account, self.address, self.overall, *daily])
 
 
 class Throttle:
-    """Counts failures in the database: they hold across workers, restarts and a Redis that is gone."""
+    """Counts failures in the database, so the counts are shared by workers and survive restarts and a lost Redis."""
 
     def __init__(self, instance: Instance, clock: Clock) -> None:
         self._instance = instance
         self._clock = clock
 
     def admit(self, unit: UnitOfWork, username_folded: str, address: str, user_id: str | None) -> Attempt:
-        """Count an attempt before its password is looked at. Raises `TooManyRequests`."""
+        """Count an attempt before its password is checked. Raises `TooManyRequests`."""
         address = fold_address(address)
         attempt = Attempt(
             self._bucket("pair", username_folded, address),
@@ -79,7 +82,7 @@ class Throttle:
         return self._admit(unit, attempt, user_id)
 
     def admit_factor(self, unit: UnitOfWork, user_id: str, address: str) -> Attempt:
-        """Count an attempt before its second factor is looked at. Raises `TooManyRequests`."""
+        """Count an attempt before its second factor is checked. Raises `TooManyRequests`."""
         address = fold_address(address)
         attempt = Attempt(
             self._bucket("factor pair", user_id, address),
@@ -91,7 +94,7 @@ class Throttle:
         return self._admit(unit, attempt, user_id)
 
     def succeeded(self, unit: UnitOfWork, attempt: Attempt, user_id: str, *, is_whole: bool = True) -> None:
-        """Take the attempt back, and remember the address as one of the owner's if it was all that was to be proven."""
+        """Take the attempt back. If the login `is_whole`, remember the address as one of the owner's."""
         for bucket in attempt.buckets:
             if bucket == attempt.pair:
                 unit.throttle.clear(bucket)
@@ -103,12 +106,12 @@ class Throttle:
     def _admit(self, unit: UnitOfWork, attempt: Attempt, user_id: str | None) -> Attempt:
         counters = unit.throttle.read(attempt.buckets)
         now = self._clock()
-        # The same statement runs for a user who does not exist: its time would tell.
+        # Run the same statement for a user who does not exist. Otherwise the time would tell.
         known = unit.known_addresses.has(user_id or "", attempt.address, now - REMEMBERED_US)
         wait_us = max(_refusals(attempt, counters, now, known=known))
         if wait_us > 0:
             raise TooManyRequests(
-                "Too many failed attempts: wait before you try again.",
+                "There were too many failed attempts. Wait before you try again.",
                 retry_after_seconds=-(-wait_us // SECOND_US),
             )
         for bucket in attempt.buckets:
@@ -122,8 +125,8 @@ class Throttle:
 
 
 def _refusals(attempt: Attempt, counters: dict[bytes, Record], now: int, *, known: bool) -> list[int]:
-    """How long each rule makes this attempt wait, in microseconds; 0 where it does not."""
-    # A counter that begins in the future was counted by a clock that was ahead, and must refuse nobody until then.
+    """Return how long each limit makes this attempt wait, in microseconds, or 0."""
+    # Ignore a counter that starts in the future: a clock was ahead, and it must not refuse logins until then.
     counters = {bucket: row for bucket, row in counters.items() if row.window_us <= now + CLOCKS_DIFFER_US}
     living = {bucket: row for bucket, row in counters.items() if row.window_us > now - WINDOW_US}
     waits: list[int] = [_refused(living.get(attempt.pair), PAIR_FAILURES, WINDOW_US, now)]

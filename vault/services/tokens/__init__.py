@@ -1,1 +1,1 @@
-"""Service tokens: made and ended by people, and checked at each call."""
+"""Service tokens: creating, ending and checking them."""

@@ -1,4 +1,4 @@
-"""Who holds a token: its secret is compared, its limits are looked at, one use of a counted one is spent."""
+"""Checks a service token: compares its secret, checks its limits, and counts a use."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from vault.services.touches import Touches
 from vault.storage import GrantRow, HotReads, Storage, Token
 
 HEADER_WRITES = "header_writes"
-"""The name in a token's metadata that lets it write as a Basic or API-key credential, where its value is `true`."""
+"""The metadata name that lets a token write as a Basic or API-key credential, if its value is `true`."""
 
 
 class TokenHolders:
-    """Knows who holds a service token."""
+    """Finds the principal of a service token."""
 
     def __init__(self, storage: Storage, hot: HotReads, instance: Instance, touches: Touches, clock: Clock) -> None:
         self._storage = storage
@@ -30,7 +30,9 @@ class TokenHolders:
         self._clock = clock
 
     def authenticate(self, text: str, address: str, request_id: str) -> Principal:
-        """Who holds this token; one use of a counted token is spent. Raises `NotAuthenticated` for every cause."""
+        """Return the principal of a token, and count a use if its uses are limited. Raises `NotAuthenticated` for every
+        cause.
+        """
         parsed = parse(text)
         if parsed.kind is not TokenKind.SERVICE:
             raise NotAuthenticated()
@@ -60,16 +62,16 @@ class TokenHolders:
         )
 
     def is_secret(self, text: str, token: Token | None) -> bool:
-        """Whether this is the token's secret, or one that a rotation has replaced and that still works."""
+        """Report whether this is the token's secret, or an old one that still works after a rotation."""
         return any(self._match(text, token))
 
     def _match(self, text: str, token: Token | None) -> tuple[bool, bool]:
-        """Whether this is the token's secret, and whether it is the one that a rotation has just replaced."""
+        """Report whether this is the token's secret, and whether it is an old one that still works after a rotation."""
         key_id = token.digest_key_id if token else ""
         key = self._instance.secret_by_id("token", key_id) or self._instance.secret("token")
         given = digest(key, text)
         right = same_digest(given, token.digest if token else None)
-        # The second comparison is made in every case, so that its time does not tell a rotated token.
+        # Always make the second comparison. Otherwise the time would tell whether the token was rotated.
         is_rotated = token is not None and (token.previous_until_us or 0) > self._clock()
         old = token if is_rotated else None
         old_key = self._instance.secret_by_id("token", old.previous_digest_key_id or "") if old else None
@@ -78,17 +80,19 @@ class TokenHolders:
         return right, was_right
 
     def _renew_digest(self, text: str, token: Token) -> None:
-        """After a reseal, only whoever holds the token can make its digest under the new key."""
+        """Store the digest under the new key, after a reseal. This needs the secret, so it can only be done when a
+        token is used.
+        """
         key = self._instance.secret("token")
         if token.digest_key_id == key.id:
             return
         old = self._instance.secret_by_id("token", token.digest_key_id)
-        # A secret that a rotation of the token has replaced, and that still works for a while, stays the replaced one.
+        # An old secret that still works after a rotation must not become the current one.
         if old is not None and same_digest(digest(old, text), token.digest):
             self._touches.token_digest(token.id, token.digest, {"digest": digest(key, text), "digest_key_id": key.id})
 
     def _spend(self, token_id: str) -> None:
-        """Spend one use, exactly once however many ask at the same time."""
+        """Count one use. If many calls come at once, each use is counted exactly once."""
         with self._storage.write() as unit:
             row = unit.tokens.by_id(token_id, lock=True)
             if row is None or row.uses_left is None or not is_living(row, self._clock()):
@@ -97,12 +101,12 @@ class TokenHolders:
 
 
 def grant_of(row: GrantRow) -> Grant:
-    """The grant that a row holds. Raises `MacError` for a permission that there is not."""
+    """Return the grant in a row. Raises `MacError` for an unknown permission."""
     return Grant(_permissions(row.permissions), row.environment_id, row.path, bool(row.globals))
 
 
 def is_living(token: Token, now: int) -> bool:
-    """Whether a token is neither revoked nor at its end."""
+    """Report whether a token is active: it is not revoked, not expired, and has uses left."""
     if token.revoked_us is not None or (token.expires_us is not None and token.expires_us <= now):
         return False
     return token.uses_left is None or token.uses_left > 0
@@ -134,5 +138,5 @@ def _networks(text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network,
 
 
 def _writes_by_header(token: Token) -> bool:
-    # Nearly no token says anything of it, and this is asked in each request.
+    # Search the text first: this runs for each request, and nearly no token has this name.
     return HEADER_WRITES in token.metadata and json.loads(token.metadata).get(HEADER_WRITES) == "true"

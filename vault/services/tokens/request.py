@@ -1,4 +1,4 @@
-"""`TokenRequest`: what a new token shall be, and the rules for it. The three faces only parse what they are sent."""
+"""`TokenRequest`: the wish for a new token, and the rules for it. The faces only parse what they receive."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from vault.model.grant import Permission
 from vault.model.names import check_label
 
 DEFAULT_TTL_SECONDS = 90 * 86_400
-"""A token that was forgotten ends by itself. None is for one that shall never end."""
+"""By default, a forgotten token expires by itself. None means that a token never expires."""
 
 TTL_MOST_SECONDS = 10 * 366 * 86_400
-"""Ten years. A token that shall live longer is one that never ends, and says so."""
+"""Ten years. A token that must live longer has to be one that never expires."""
 
 NAME_MOST = 256
 GRANTS_MAX = 64
 NETWORKS_MOST, NETWORK_MOST = 64, 64
 METADATA_MOST, METADATA_NAME_MOST, METADATA_VALUE_MOST = 64, 128, 512
-"""A token's row is read in every request that it makes."""
+"""The limit is small because a token's row is read for each of its requests."""
 USES_MOST = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class GrantRequest:
-    """A grant that is asked for: `permissions` on exactly one of the others. `environment` is a name or an id."""
+    """A requested grant: `permissions` on exactly one of the other fields. `environment` is a name or an id."""
 
     permissions: frozenset[Permission]
     environment: str | None = None
@@ -37,7 +37,7 @@ class GrantRequest:
 
 @dataclass(frozen=True, slots=True)
 class TokenRequest:
-    """What a new token shall be. A grant may name an environment (`environment`) in place of its id."""
+    """A request for a new token. A grant may name an environment (`environment`) instead of its id."""
 
     name: str
     grants: Sequence[GrantRequest]
@@ -49,30 +49,31 @@ class TokenRequest:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
     def check(self) -> None:
-        """Raise `InvalidInput` for a token that cannot be; its path begins with the name of a field of this class.
+        """Raise `InvalidInput` if a token like this is not allowed. Its path starts with the name of a field of this
+        class.
 
-        What each grant names is checked when it is looked up.
+        What each grant names is checked later, when it is looked up.
         """
-        # Counted first: each grant may cost a look into the database, and other writers wait meanwhile.
+        # Check the number first: each grant may cost a database query while other writers wait.
         if not 1 <= len(self.grants) <= GRANTS_MAX:
-            raise InvalidInput(f"A token has 1 to {GRANTS_MAX} grants.", path="grants")
+            raise InvalidInput(f"A token must have 1 to {GRANTS_MAX} grants.", path="grants")
         check_label(self.name, NAME_MOST)
         _check_life(self.ttl_seconds, "ttl_seconds")
         _check_life(self.max_ttl_seconds, "max_ttl_seconds")
         if self.uses is not None and not 1 <= self.uses <= USES_MOST:
-            raise InvalidInput(f"A token can be used 1 to {USES_MOST:,} times, or without a limit.", path="uses")
+            raise InvalidInput(f"A token's uses must be 1 to {USES_MOST:,}, or unlimited.", path="uses")
         _check_networks(self.networks)
         _check_metadata(self.metadata)
 
 
 def _check_life(seconds: int | None, path: str) -> None:
     if seconds is not None and not 1 <= seconds <= TTL_MOST_SECONDS:
-        raise InvalidInput("A token lives for one second to ten years.", path=path)
+        raise InvalidInput("A token's lifetime must be one second to ten years.", path=path)
 
 
 def _check_networks(networks: Sequence[str]) -> None:
     if len(networks) > NETWORKS_MOST:
-        raise InvalidInput(f"A token has at most {NETWORKS_MOST} networks.", path="networks")
+        raise InvalidInput(f"A token can have at most {NETWORKS_MOST} networks.", path="networks")
     for position, network in enumerate(networks):
         if not _is_network(network):
             told = f"{network[:NETWORK_MOST]} is not a network. Write one as 10.0.0.0/8."
@@ -95,7 +96,7 @@ def _check_metadata(metadata: Mapping[str, str]) -> None:
     )
     if not fits:
         raise InvalidInput(
-            f"Metadata are at most {METADATA_MOST} texts of at most {METADATA_VALUE_MOST} characters each, under names "
-            f"of 1 to {METADATA_NAME_MOST} characters.",
+            f"Metadata can have at most {METADATA_MOST} texts of at most {METADATA_VALUE_MOST} characters each, with "
+            f"names of 1 to {METADATA_NAME_MOST} characters.",
             path="metadata",
         )

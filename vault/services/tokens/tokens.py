@@ -1,4 +1,4 @@
-"""Service tokens: made by people (or, with `delegate`, by tokens), scoped by grants, revoked with all they made."""
+"""Service tokens: created by people (or, with `delegate`, by tokens), limited by grants, revoked with all they made."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ OVERLAP_MAX_SECONDS = 86_400
 LOGIN_TTL_SECONDS = 3600
 LOGIN_MAX_TTL_SECONDS = 86_400
 ENDED_MOST = 200
-"""Ended tokens that each person keeps until the purge, so that they can still be looked up."""
+"""How many ended tokens of a person are kept until the purge, to look them up."""
 LOGINS_MOST = 50
-"""Children that one token has by logging in; the oldest one ends for the next."""
+"""How many children one token has from logins. For another login, the oldest one ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenView:
-    """A token as it is shown, and its secret where it has just been made."""
+    """A token as it is shown, with its secret if it has just been made."""
 
     row: StoredToken
     grants: tuple[Grant, ...]
@@ -63,9 +63,9 @@ class Tokens:
         self._clock = clock
 
     def create(self, unit: UnitOfWork, principal: Principal, request: TokenRequest) -> TokenView:
-        """Make a token. One that a token makes never reaches wider or lives longer than its maker.
+        """Create a token. A token that a token makes never has more rights or a longer life than its maker.
 
-        Raises `NotGranted`, `NotFound` for an environment that is not there, `QuotaExceeded`, `InvalidInput`.
+        Raises `NotGranted`, `NotFound` if an environment does not exist, `QuotaExceeded`, `InvalidInput`.
         """
         principal.require_current_secret()
         request.check()
@@ -75,14 +75,14 @@ class Tokens:
         return self._add(unit, principal, request, grants)
 
     def log_in(self, unit: UnitOfWork, principal: Principal) -> TokenView:
-        """A short-lived child with all that the token itself may do, for clients that log in with a role.
+        """Create a short-lived child with all rights of the token, for clients that log in with a role.
 
-        Raises `InvalidInput` for a token whose uses are counted, `QuotaExceeded`.
+        Raises `QuotaExceeded`, and `InvalidInput` for a token with a limited number of uses.
         """
         principal.require_current_secret()
         parent = _existing(unit.tokens.by_id(principal.id))
         self._end_oldest_login(unit, principal)
-        # Not checked again: a token that was made under older rules can still log in.
+        # Don't check the request again: a token that was made under older rules can still log in.
         request = TokenRequest(
             parent.name,
             (),
@@ -94,22 +94,22 @@ class Tokens:
         return self._add(unit, principal, request, principal.grants or ())
 
     def _end_oldest_login(self, unit: UnitOfWork, principal: Principal) -> None:
-        """Keep the children of one role below their bound, or a read-only token could use up its owner's quota."""
+        """Limit the children of one token. Otherwise a read-only token could use up its owner's quota."""
         unit.users.next_change(principal.user_id)
         living = [row for row in unit.tokens.children([principal.id]) if is_living(row, self._clock())]
         for row in sorted(living, key=lambda row: (row.created_us, row.id))[: max(0, len(living) + 1 - LOGINS_MOST)]:
             unit.tokens.change(row, revoked_us=self._clock())
-            # Whoever looks for what a token has made walks through living ones: nothing may be left below this one.
+            # The search for what a token has made follows active tokens, so none may be left below this one.
             self._revoke_below(unit, [row.id])
 
     def of_accessor(self, principal: Principal, accessor: str) -> TokenView:
-        """The token that an accessor names. Raises `NotFound`, for another person's too."""
+        """Return the token with this accessor. Raises `NotFound`, also for another person's token."""
         with self._storage.read() as unit:
             row = unit.tokens.by_accessor(principal.user_id, accessor)
             return self._view(unit, self._visible(unit, principal, row.id if row is not None else ""))
 
     def of_secret(self, principal: Principal, text: str) -> TokenView:
-        """The living token whose secret this is. Raises `NotFound`, for another person's too."""
+        """Return the active token with this secret. Raises `NotFound`, also for another person's token."""
         token_id = _id_in(text)
         with self._storage.read() as unit:
             row = unit.tokens.by_id(token_id)
@@ -118,9 +118,9 @@ class Tokens:
             return self._view(unit, self._visible(unit, principal, token_id))
 
     def renew(self, unit: UnitOfWork, principal: Principal, token_id: str, seconds: int | None) -> TokenView:
-        """Let a token live for `seconds` from now (None: its ttl), within its max ttl and its maker's own life.
+        """Let a token live for `seconds` from now (None: its ttl), but not beyond its maximum ttl and its maker's life.
 
-        Raises `NotFound`, `InvalidInput` for a token that is not renewable.
+        Raises `NotFound`, and `InvalidInput` for a token that is not renewable.
         """
         principal.require_current_secret()
         unit.users.next_change(principal.user_id)
@@ -128,7 +128,7 @@ class Tokens:
         if not is_living(row, now):
             raise NotFound()
         if not row.renewable:
-            raise InvalidInput("This token is not renewable.")
+            raise InvalidInput("This token cannot be renewed.")
         if row.expires_us is not None:
             maker = unit.tokens.by_id(row.parent_id) if row.parent_id else None
             unit.tokens.change(row, expires_us=_renewed(row, maker, seconds, now))
@@ -136,10 +136,10 @@ class Tokens:
         return self._view(unit, _existing(unit.tokens.by_id(row.id)))
 
     def _make_room(self, unit: UnitOfWork, user_id: str, now: int) -> None:
-        """Raise `QuotaExceeded` if the person has too many living tokens. Delete the oldest ended tokens."""
+        """Raise `QuotaExceeded` if the person has too many active tokens. Delete the oldest ended tokens."""
         living, ended = unit.tokens.counts(user_id, now)
         if living >= self._settings.quota_tokens:
-            raise QuotaExceeded("You have as many tokens as this vault allows. Revoke one first.")
+            raise QuotaExceeded("You have reached the limit of tokens. Revoke one first.")
         if ended > ENDED_MOST:
             unit.tokens.trim_ended(user_id, ENDED_MOST, now)
 
@@ -168,7 +168,7 @@ class Tokens:
         return replace(self._view(unit, _existing(unit.tokens.by_id(minted.id))), secret=minted.text)
 
     def list(self, principal: Principal, after: tuple[int, str] | None, limit: int) -> list[TokenView]:
-        """A person's tokens; for a token, itself and those that it made. The oldest first."""
+        """Return a person's tokens, oldest first. A token gets itself and the tokens that it made."""
         with self._storage.read() as unit:
             made_by = principal.id if principal.kind is PrincipalKind.TOKEN else None
             rows = unit.tokens.page(principal.user_id, after, limit, of_token=made_by)
@@ -180,7 +180,9 @@ class Tokens:
         return [TokenView(row, tuple(grants[row.id])) for row in rows]
 
     def accessors(self, principal: Principal, limit: int) -> Sequence[str]:
-        """The accessors of a person's living tokens; for a token, its own and those of the tokens that it made."""
+        """Return the accessors of a person's active tokens. A token gets its own and those of the tokens that
+        it made.
+        """
         with self._storage.read() as unit:
             made_by = principal.id if principal.kind is PrincipalKind.TOKEN else None
             rows = unit.tokens.living_of(principal.user_id, self._clock(), limit, of_token=made_by)
@@ -188,17 +190,20 @@ class Tokens:
         return [row.accessor for row in rows]
 
     def get(self, principal: Principal, token_id: str) -> TokenView:
-        """One token. Raises `NotFound`, for another person's too."""
+        """Return one token. Raises `NotFound`, also for another person's token."""
         with self._storage.read() as unit:
             return self._view(unit, self._visible(unit, principal, token_id))
 
     def rotate(self, unit: UnitOfWork, principal: Principal, token_id: str, overlap_seconds: int) -> TokenView:
-        """Give a token a new secret; the old one goes on for `overlap_seconds`. Without an overlap, what the token
-        has made ends too: that is how one rotates after a leak. Raises `NotFound`, `Forbidden`, `InvalidInput`."""
+        """Give a token a new secret. The old one works for `overlap_seconds`.
+
+        Without an overlap, the tokens that it made end too, as is needed after a leak. Raises `NotFound`, `Forbidden`,
+        `InvalidInput`.
+        """
         principal.require_current_secret()
         row = self._visible(unit, principal, token_id)
         if not 0 <= overlap_seconds <= OVERLAP_MAX_SECONDS:
-            raise InvalidInput("An overlap lasts from 0 seconds to a day.", path="overlap_seconds")
+            raise InvalidInput("The overlap must be from 0 seconds to one day.", path="overlap_seconds")
         unit.users.next_change(row.user_id)
         minted = mint(TokenKind.SERVICE, row.id)
         until = self._clock() + overlap_seconds * SECOND_US if overlap_seconds else None
@@ -211,7 +216,7 @@ class Tokens:
         return replace(self._view(unit, _existing(unit.tokens.by_id(row.id))), secret=minted.text)
 
     def revoke(self, unit: UnitOfWork, principal: Principal, token_id: str) -> None:
-        """End a token and all that it made, and that those made, at once. Raises `NotFound`."""
+        """Revoke a token and all tokens below it, at once. Raises `NotFound`."""
         row = self._visible(unit, principal, token_id)
         seq, now = unit.users.next_change(row.user_id), self._clock()
         unit.tokens.change(row, revoked_us=now)
@@ -230,7 +235,7 @@ class Tokens:
         environment_id = wish.environment_id
         if wish.environment is not None:
             if environment_id is not None:
-                raise InvalidInput("Name the environment or give its id, not both.", path=where)
+                raise InvalidInput("Give the environment's name or its id, not both.", path=where)
             environment_id = self._environments.find(unit, principal, wish.environment, Permission.DELEGATE).id
         grant = make_grant(
             wish.permissions, environment_id=environment_id, path=wish.path, globals=wish.globals, where=where
@@ -239,7 +244,7 @@ class Tokens:
             self._environments.find(unit, principal, grant.environment_id, Permission.DELEGATE)
         if principal.grants is None:
             return grant
-        # A token holds no rights but its grants: what it gives on lies wholly within one that it may delegate.
+        # A token may delegate a grant only if one of its own grants with `delegate` covers it completely.
         if any(Permission.DELEGATE in own.permissions and grant.is_within(own) for own in principal.grants):
             return grant
         raise NotGranted()
@@ -251,9 +256,9 @@ class Tokens:
         if not is_living(parent, now):
             raise NotAuthenticated()
         if parent.uses_left is not None:
-            raise InvalidInput("A token whose uses are counted makes no other tokens.")
+            raise InvalidInput("A token with a limited number of uses cannot create tokens.")
         if not _networks_within(request.networks, json.loads(parent.networks)):
-            raise InvalidInput("A token may be used only where its maker may.", path="networks")
+            raise InvalidInput("A token's networks must lie within its maker's networks.", path="networks")
         if parent.expires_us is None:
             return replace(request, networks=request.networks or json.loads(parent.networks))
         left = (parent.expires_us - now) // SECOND_US
@@ -311,10 +316,10 @@ def _id_in(text: str) -> str:
 
 
 def _renewed(row: StoredToken, maker: StoredToken | None, seconds: int | None, now: int) -> int:
-    """When the token ends now. Without a max ttl no single renewal goes beyond its ttl."""
+    """Return when the token expires after a renewal. Without a maximum ttl, one renewal never exceeds its ttl."""
     ttl = row.ttl_seconds or DEFAULT_TTL_SECONDS
     wish = ttl if seconds is None else seconds
-    # What the token has made lives as long as it was to live: a renewal never takes that back.
+    # A renewal never shortens the token's life: the tokens that it made depend on it.
     limits = [now + (wish if row.max_ttl_seconds is not None else min(wish, ttl)) * SECOND_US]
     if row.max_ttl_seconds is not None:
         limits.append(row.created_us + row.max_ttl_seconds * SECOND_US)

@@ -1,1 +1,1 @@
-"""Services that only the Vault-compatible face needs."""
+"""Services that only the Vault face uses."""

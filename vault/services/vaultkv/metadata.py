@@ -1,7 +1,7 @@
-"""What a Vault client knows of environments beside their values: names by folder, the life of versions, its own
-metadata, and what new environments start with.
+"""What a Vault client sees of environments except their values: names by folder, rules for versions, custom metadata,
+and the defaults for new environments.
 
-All that it says is sealed with the environment; what new environments start with is sealed with the globals.
+Custom metadata is sealed with the environment, and the defaults with the globals.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ from vault.storage import EnvironmentRow, RevisionRow, Stale, Storage, UnitOfWor
 CUSTOM_PAIRS_MOST = 64
 CUSTOM_KEY_MOST_BYTES = 128
 CUSTOM_VALUE_MOST_BYTES = 512
-"""As in Vault."""
+"""The limits are Vault's."""
 
 EVERYWHERE = Target(EnvironmentKind.ENVIRONMENT, "*")
-"""What stands for all environments at once: only a grant on the path `*` covers it."""
+"""Stands for all environments. Only a grant on the path `*` covers it."""
 
 _DEFAULTS = "kv_defaults"
 
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """What an environment starts with that a Vault client makes."""
+    """The rules that a new environment starts with, if a Vault client creates it."""
 
     max_versions: int = MAX_VERSIONS_DEFAULT
     cas_required: bool = False
@@ -52,9 +52,9 @@ class Defaults:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """An environment without values: its row, its revisions (facts only, the oldest first), its custom metadata.
+    """An environment without values: its row, its revisions (without values, oldest first), its custom metadata.
 
-    Without `history` the current revision is the only one that is told of.
+    Without the permission `history`, it has only the current revision.
     """
 
     environment: EnvironmentRow
@@ -63,7 +63,7 @@ class Told:
 
 
 class Metadata:
-    """The metadata of environments, which are addressed by their names alone."""
+    """The metadata of environments. They are addressed by name."""
 
     def __init__(
         self, storage: Storage, environments: Environments, sealer: Sealer, reads: audit.ReadLog, clock: Clock
@@ -75,9 +75,9 @@ class Metadata:
         self._clock = clock
 
     def names(self, principal: Principal, folder: str) -> list[str]:
-        """The names below `folder` (all for an empty one), each as far as the next slash, `dir/` for a folder.
+        """Return the names below `folder` (empty for all), up to the next slash: `dir/` for a folder.
 
-        Only what may be listed shows. Raises `NotGranted` where nothing could be there that may be.
+        Contains only what the caller may list. Raises `NotGranted` if no grant could cover anything there.
         """
         prefix = f"{folder}/" if folder else ""
         if not _may_list_below(principal, folder):
@@ -89,7 +89,7 @@ class Metadata:
         return sorted({first + slash for first, slash, _ in (name[len(prefix) :].partition("/") for name in shown)})
 
     def get(self, principal: Principal, name: str) -> Told:
-        """All that may be told without the values. Raises `NotFound`."""
+        """Return everything except the values. Raises `NotFound`."""
         with self._storage.read() as unit:
             row = self._environments.find(unit, principal, name, Permission.LIST)
             revisions = unit.revisions.facts(row.id)
@@ -100,15 +100,15 @@ class Metadata:
         return Told(row, tuple(revisions), custom)
 
     def permissions(self, principal: Principal, name: str) -> frozenset[Permission]:
-        """What `principal` may do with the environment of this name, whether there is one or not."""
+        """Return what `principal` may do with the environment of this name, whether it exists or not."""
         with self._storage.read() as unit:
             target = target_of(unit.environments.by_name(principal.user_id, name), name)
         return frozenset(permission for permission in Permission if allows(principal, permission, target))
 
     def set(self, unit: UnitOfWork, principal: Principal, name: str, wishes: Mapping[str, Any]) -> None:
-        """Change rules or custom metadata, of a new environment without any version where there is none.
+        """Change rules or custom metadata. If the environment does not exist, create it without any version.
 
-        `wishes` may hold the names of `Defaults` and `custom_metadata`, which is replaced as a whole.
+        `wishes` has names of `Defaults`, and `custom_metadata`, which is replaced as a whole.
         """
         row = unit.environments.by_name(principal.user_id, name)
         ask(unit, principal, Permission.UPDATE if row else Permission.CREATE, target_of(row, name))
@@ -128,7 +128,9 @@ class Metadata:
             audit.record(unit, principal, Action.ENVIRONMENT_CHANGE, environment_id=made.id)
 
     def patch(self, unit: UnitOfWork, principal: Principal, name: str, wishes: Mapping[str, Any]) -> None:
-        """As `set`, where there is one, and None takes a pair out of the custom metadata. Raises `NotFound`."""
+        """Do the same as `set` for an existing environment. None removes a pair of custom metadata. Raises
+        `NotFound`.
+        """
         row = self._environments.find(unit, principal, name, Permission.UPDATE)
         wishes = dict(wishes)
         if "custom_metadata" in wishes:
@@ -138,7 +140,7 @@ class Metadata:
         self._environments.change(unit, principal, row.id, self._checked(unit, principal, wishes))
 
     def erase(self, unit: UnitOfWork, principal: Principal, name: str) -> None:
-        """Delete an environment for good, with its keys and its history. One that is not there does not matter."""
+        """Delete an environment for good, with its keys and history. If it does not exist, nothing happens."""
         row = unit.environments.by_name(principal.user_id, name)
         ask(unit, principal, Permission.DELETE, target_of(row, name))
         if row is None:
@@ -149,14 +151,14 @@ class Metadata:
         audit.record(unit, principal, Action.ENVIRONMENT_ERASE, environment_id=row.id)
 
     def delete(self, unit: UnitOfWork, principal: Principal, name: str) -> None:
-        """Delete an environment so that it can be brought back. One that is not there does not matter."""
+        """Delete an environment so that it can be restored. If it does not exist, nothing happens."""
         row = unit.environments.by_name(principal.user_id, name)
         ask(unit, principal, Permission.DELETE, target_of(row, name))
         if row is not None:
             self._environments.delete(unit, principal, row.id)
 
     def create(self, unit: UnitOfWork, principal: Principal, name: str) -> EnvironmentRow:
-        """Make an environment without any version, by the defaults. Raises `NameTaken`, `QuotaExceeded`."""
+        """Create an environment without any version, with the defaults. Raises `NameTaken`, `QuotaExceeded`."""
         defaults = self.defaults_of(unit, principal)
         row = self._environments.create(unit, principal, name, max_versions=defaults.max_versions)
         rules = asdict(defaults)
@@ -170,24 +172,24 @@ class Metadata:
         return changed
 
     def defaults(self, principal: Principal) -> Defaults:
-        """What new environments start with. Raises `NotGranted` unless all of them may be listed."""
+        """Return the defaults for new environments. Raises `NotGranted` unless the caller may list all environments."""
         require(principal, Permission.LIST, EVERYWHERE)
         with self._storage.read() as unit:
             return self.defaults_of(unit, principal)
 
     def defaults_of(self, unit: UnitOfWork, principal: Principal) -> Defaults:
-        """What new environments start with. For services: permission was asked there."""
+        """Return the defaults for new environments. For services, which have checked the permission."""
         return known_members(Defaults, self._stored_defaults(unit, self._globals(unit, principal)))
 
     def set_defaults(self, unit: UnitOfWork, principal: Principal, wishes: Mapping[str, Any]) -> None:
-        """Change what new environments start with; those that are there stay as they are."""
+        """Change the defaults for new environments. Existing environments do not change."""
         ask(unit, principal, Permission.UPDATE, EVERYWHERE)
         unit.users.next_change(principal.user_id)
         row = self._globals(unit, principal)
-        # Keep the members of a newer release.
+        # Keep members that a newer release has added.
         before = self._stored_defaults(unit, row) | asdict(self.defaults_of(unit, principal))
         rules = before | self._checked(unit, principal, wishes)
-        # As for one environment: a rule that lets go of revisions is a deletion.
+        # A rule that removes revisions needs the permission to delete, as for a single environment.
         after = "delete_version_after_seconds"
         if rules["max_versions"] < before["max_versions"] or rules[after] != before[after]:
             ask(unit, principal, Permission.DELETE, EVERYWHERE)
@@ -218,7 +220,7 @@ class Metadata:
 
 def _may_list_below(principal: Principal, folder: str) -> bool:
     if principal.grants is None or not folder:
-        # Whatever is granted lies below the root; a token without any `list` still sees nothing of it.
+        # All grants lie below the root. A token without any `list` must not see even that.
         return principal.grants is None or any(Permission.LIST in grant.permissions for grant in principal.grants)
     return any(
         Permission.LIST in grant.permissions
@@ -232,13 +234,13 @@ def _may_list_below(principal: Principal, folder: str) -> bool:
 
 def _checked_custom(pairs: Mapping[str, Any]) -> dict[str, str]:
     if len(pairs) > CUSTOM_PAIRS_MOST:
-        raise InvalidInput(f"custom_metadata has at most {CUSTOM_PAIRS_MOST} pairs.", path="custom_metadata")
+        raise InvalidInput(f"custom_metadata can have at most {CUSTOM_PAIRS_MOST} pairs.", path="custom_metadata")
     for key, value in pairs.items():
         if not isinstance(value, str):
-            raise InvalidInput("custom_metadata is a map of texts.", path="custom_metadata")
+            raise InvalidInput("custom_metadata must be an object of strings.", path="custom_metadata")
         if not 1 <= len(key.encode()) <= CUSTOM_KEY_MOST_BYTES or len(value.encode()) > CUSTOM_VALUE_MOST_BYTES:
             raise InvalidInput(
-                f"A key of custom_metadata has 1 to {CUSTOM_KEY_MOST_BYTES} bytes, its value at most "
+                f"A key of custom_metadata must have 1 to {CUSTOM_KEY_MOST_BYTES} bytes, and its value at most "
                 f"{CUSTOM_VALUE_MOST_BYTES}.",
                 path="custom_metadata",
             )

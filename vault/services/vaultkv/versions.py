@@ -1,8 +1,8 @@
-"""Environments as a Vault client sees them: a map of JSON values in numbered versions, which can each be hidden,
-brought back, and destroyed.
+"""Environments as a Vault client sees them: a map of JSON values in numbered versions, which can be hidden, restored
+and destroyed.
 
-A version is a revision. What such a client does not know of is kept: the attributes of names that survive a write,
-and disabled variables, which it neither sees nor loses.
+A version is a revision. What a Vault client does not know is kept: the attributes of names that remain after a write,
+and disabled variables, which it does not see.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ from vault.storage import EnvironmentRow, Layer, RevisionRow, Stale, Storage, St
 Edit = Callable[[tuple[Variable, ...]], tuple[Variable, ...]]
 
 CURRENT = 0
-"""The number that means the current version."""
+"""The number of the current version."""
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """What may be told of one version whose values may be gone. Times are microseconds since 1970."""
+    """The facts of a version. Its values may be gone. Times are microseconds since 1970."""
 
     number: int
     created_us: int
@@ -57,7 +57,7 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which version is asked for, and whether `{{references}}` in its texts shall be resolved."""
+    """Which version to read, and whether to resolve `{{references}}` in its texts."""
 
     number: int = CURRENT
     resolve: bool = False
@@ -65,7 +65,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A version that was asked for. `values` is None where it is gone, and where the caller has it already."""
+    """A version that was read. `values` is None if it is gone, or if the caller already has it."""
 
     version: Version
     etag: str
@@ -75,7 +75,7 @@ class Found:
 
 
 class Versions:
-    """The versions of environments, which are addressed by their names alone."""
+    """The versions of environments. They are addressed by name."""
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class Versions:
     def read(
         self, principal: Principal, name: str, wanted: Wanted = Wanted(), known_etags: Collection[str] = ()
     ) -> Found:
-        """One version. Reading the current one takes `read`, an older one `history`.
+        """Read one version. The current one needs the permission `read`, an older one `history`.
 
         Raises `NotGranted`, `NotFound`, `ClientSealed`, `ResolutionTooLarge`.
         """
@@ -115,7 +115,7 @@ class Versions:
         warnings: list[str] = []
         layers = [*self._values.usable(principal, beneath, warnings), own] if wanted.resolve else [own]
         etag = self._etag([_identity(layer.environment) for layer in layers], wanted, warnings)
-        # Availability comes before the ETag: a deletion whose time has come must not hide behind a 304.
+        # Check this before the ETag: a version whose deletion time has come must not be answered with a 304.
         if self._sealer.is_gone(current):
             return Found(version, etag, is_gone=True)
         if etag in known_etags:
@@ -128,10 +128,11 @@ class Versions:
     def write(
         self, unit: UnitOfWork, principal: Principal, name: str, edit: Edit, *, cas: int | None, create: bool = True
     ) -> Version:
-        """Apply `edit` to the current variables: always a new version, of a new environment where there is none.
+        """Apply `edit` to the current variables, and store the result as a new version. Create the environment if
+        needed.
 
-        `cas` is the number that the current version must have, 0 for none. Without `create` there must be something
-        to edit. Raises `PreconditionFailed`, `PreconditionRequired`, `NotFound`, `RevisionDeleted`.
+        `cas` is the number that the current version must have, 0 for none. Without `create`, there must be a version.
+        Raises `PreconditionFailed`, `PreconditionRequired`, `NotFound`, `RevisionDeleted`.
         """
         row = unit.environments.by_name(principal.user_id, name)
         ask(unit, principal, Permission.UPDATE if row else Permission.CREATE, target_of(row, name))
@@ -153,7 +154,7 @@ class Versions:
         return _version(written, custom_metadata(self._sealer.open_metadata(unit, stored)))
 
     def delete(self, unit: UnitOfWork, principal: Principal, name: str, numbers: Collection[int] | None) -> None:
-        """Hide versions (None: the current one) until they are brought back. Those that are not there do not matter."""
+        """Hide versions (None: the current one) until they are restored. Numbers that do not exist are ignored."""
         now = self._clock()
 
         def hide(row: StoredRevision) -> dict[str, Any] | None:
@@ -162,7 +163,7 @@ class Versions:
         self._change(unit, principal, name, numbers, Permission.DELETE, Action.REVISION_DELETE, hide)
 
     def undelete(self, unit: UnitOfWork, principal: Principal, name: str, numbers: Collection[int]) -> None:
-        """Bring hidden versions back, and take away a time of deletion that lies ahead."""
+        """Restore hidden versions, and cancel future deletion times."""
 
         def show(row: StoredRevision) -> dict[str, Any] | None:
             return None if row.destroyed or row.deletion_us is None else {"deletion_us": None}
@@ -170,7 +171,7 @@ class Versions:
         self._change(unit, principal, name, numbers, Permission.UPDATE, Action.REVISION_UNDELETE, show)
 
     def destroy(self, unit: UnitOfWork, principal: Principal, name: str, numbers: Collection[int]) -> None:
-        """Remove the values of versions for good; their numbers and times stay."""
+        """Delete the values of versions for good. Their numbers and times are kept."""
 
         def remove(row: StoredRevision) -> dict[str, Any] | None:
             return None if row.destroyed else {"destroyed": True, "blob": None, "data_key_id": None, "size": 0}
@@ -212,11 +213,11 @@ class Versions:
         try:
             return self._metadata.create(unit, principal, name)
         except NameTaken as error:
-            # Between our look and our turn somebody else has made it: all is asked again from the start.
+            # Somebody else has created it in the meantime. Start again from the beginning.
             raise Stale("environments") from error
 
     def _held(self, unit: UnitOfWork, found: EnvironmentRow) -> EnvironmentRow:
-        """The environment as it is now that the user's lock is held."""
+        """Return the environment as it is now, when the user's lock is held."""
         row = unit.environments.by_id(found.owner_id, found.id)
         if row is None or row.deleted_us is not None or row.name != found.name:
             raise Stale("environments")
@@ -235,7 +236,7 @@ class Versions:
     ) -> Found:
         require(principal, Permission.HISTORY, target_of(environment))
         if wanted.resolve:
-            raise InvalidInput("References are resolved in the current version only.", path="resolve")
+            raise InvalidInput("References can only be resolved in the current version.", path="resolve")
         with self._storage.read() as unit:
             revision = unit.revisions.by_number(environment.id, wanted.number)
             row = unit.environments.by_id(environment.owner_id, environment.id)
@@ -265,7 +266,7 @@ class Versions:
             return None
         metadata = self._sealer.metadata_under(layer.environment, layer.data_key, layer.user_key)
         if metadata is None:
-            # Sealed under another data key than the revision: rare, and worth a statement of its own.
+            # The metadata is sealed under another data key than the revision. This is rare, so a second query is fine.
             with self._storage.read() as unit:
                 row = unit.environments.by_id(layer.environment.owner_id, layer.environment.id)
                 metadata = self._sealer.open_metadata(unit, row) if row is not None else {}
@@ -277,12 +278,15 @@ class Versions:
 
 
 def replaced(current: tuple[Variable, ...], values: Mapping[str, Any]) -> tuple[Variable, ...]:
-    """`current` with exactly these values: attributes of names that survive are kept, and disabled variables;
-    a disabled name that is written is enabled."""
+    """Return `current` with exactly these values.
+
+    Names that remain keep their attributes, and disabled variables are kept. A disabled name that is written is
+    enabled.
+    """
     old = {variable.name: variable for variable in current}
     new = {variable.name: variable for variable in (checked(Variable(name, value)) for name, value in values.items())}
     if len(new) != len(values):
-        raise InvalidInput("Two of these names are the same in Unicode's normal form.", path="data")
+        raise InvalidInput("Two of these names are the same after Unicode normalisation.", path="data")
     kept = [
         replace(variable, value=new[name].value, enabled=True) if name in new else variable
         for name, variable in old.items()
@@ -292,12 +296,12 @@ def replaced(current: tuple[Variable, ...], values: Mapping[str, Any]) -> tuple[
 
 
 def merged(current: tuple[Variable, ...], patch: Mapping[str, Any]) -> tuple[Variable, ...]:
-    """`current` with a JSON merge patch (RFC 7396) applied to what a Vault client sees of it."""
+    """Return `current` after a JSON merge patch (RFC 7396) on what a Vault client sees of it."""
     return replaced(current, merge_patch(_shown(current), patch))
 
 
 def merge_patch(target: Any, patch: Any) -> Any:
-    """RFC 7396, section 2: objects merge, null takes a name out, anything else replaces."""
+    """Apply a patch (RFC 7396, section 2): objects are merged, null removes a name, anything else replaces."""
     if not isinstance(patch, Mapping):
         return patch
     result = dict(target) if isinstance(target, Mapping) else {}
@@ -310,13 +314,13 @@ def merge_patch(target: Any, patch: Any) -> Any:
 
 
 def custom_metadata(metadata: Mapping[str, Any]) -> dict[str, str] | None:
-    """What a Vault client has said of an environment; None where it has said nothing."""
+    """Return the custom metadata of an environment, or None if there is none."""
     return metadata.get("custom_metadata") or None
 
 
 def _check_cas(current: int, cas: int | None, *, required: bool) -> None:
     if cas is None and required:
-        raise PreconditionRequired("This environment takes no change that does not say which version it replaces.")
+        raise PreconditionRequired("A write to this environment must name the version that it replaces.")
     if cas is not None and cas != current:
         raise PreconditionFailed()
 

@@ -1,8 +1,8 @@
-"""Answers wrapped for one reader: whoever holds the wrapping token fetches the answer once, within its time.
+"""Wrapped answers: the holder of a wrapping token can fetch an answer once, within its time.
 
-Stored: the answer sealed under the system key, beneath a keyed digest of the token. The row is deleted by the very
-statement that reads it, so that of any number who ask at once one gets the answer. A second reader thus learns that
-somebody else was first, which is what wrapping is for.
+A row has the answer, sealed under the system key, and a keyed digest of the token. The statement that reads the row
+deletes it, so of several calls at once only one gets the answer. A second reader therefore learns that somebody else
+was first, which is the purpose of wrapping.
 
     reserve (is there room?) ─► the call runs ─► fill, or release if it gave no answer
 """
@@ -27,24 +27,24 @@ from vault.settings import Settings
 from vault.storage import RESERVED, Record, Storage, UnitOfWork
 
 TTL_MOST_SECONDS = 86_400
-"""A day, as for answers that are kept for a retry."""
+"""A day, like answers that are stored for a retry."""
 ANSWER_MOST_BYTES = 1024 * 1024
 RESERVED_BYTES = 64 * 1024
-"""Reserved for the answer of a call that changes something, before it runs. Such answers are short."""
+"""How much to reserve for the answer of a change, before it runs. Such answers are short."""
 RESERVED_SECONDS = 300
-"""By then the call has ended, or its worker has died."""
+"""After this time the call has ended, or its worker has died."""
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """How many answers may wait to be unwrapped, and how many bytes."""
+    """A limit for answers that are not unwrapped yet: their number and their bytes."""
 
     count: int
     bytes: int
 
 
 OF_ONE_TOKEN = Share(100, 4 * 1024 * 1024)
-"""For a token and all tokens that it made."""
+"""For one token and all tokens that it made."""
 OF_ALL_TOKENS = Share(800, 32 * 1024 * 1024)
 OF_SESSIONS = Share(200, 8 * 1024 * 1024)
 """For each person's sessions. The person's tokens cannot use up this share."""
@@ -55,7 +55,7 @@ _SPENT = "The wrapping token is not valid, has been used, or has expired."
 
 @dataclass(frozen=True, slots=True)
 class Wrapped:
-    """An answer that waits for its reader. `token` is told once; the accessor names it in the audit."""
+    """A wrapped answer. `token` is shown once. The accessor names it in the audit."""
 
     accessor: str
     path: str
@@ -74,13 +74,13 @@ class Wrapping:
         self._clock = clock
 
     def reserve(self, unit: UnitOfWork, user_id: str, token_id: str | None, path: str, ttl_seconds: int) -> Wrapped:
-        """Reserve room for the answer of a call before it runs, for a session or a token.
+        """Reserve room for the answer of a call, for a session or a token, before the call runs.
 
         Raises `InvalidInput`, `QuotaExceeded`.
         """
         check_ttl(ttl_seconds)
         now = self._clock()
-        # Lock the person until the end, so that two calls cannot take the same room.
+        # Lock the person until the transaction ends, so that two calls cannot take the same room.
         unit.users.by_id(user_id, lock=True)
         unit.wrapped_answers.purge_of(user_id, now)
         topmost = unit.tokens.topmost(token_id) if token_id is not None else None
@@ -108,7 +108,7 @@ class Wrapping:
         return made
 
     def release(self, unit: UnitOfWork, reserved: Wrapped) -> None:
-        """Give up the reservation, because there is no answer to wrap."""
+        """Release the reservation, because there is no answer to wrap."""
         unit.wrapped_answers.release(self._scope(reserved.token))
 
     def _check_room(
@@ -126,8 +126,8 @@ class Wrapping:
             count, size = sum(room[0] for room in rooms) + more, sum(room[1] for room in rooms) + more_bytes
             if count > share.count or size > min(share.bytes, self._settings.quota_bytes):
                 raise QuotaExceeded(
-                    f"As many wrapped answers of {whose} wait to be unwrapped as this vault allows: {share.count}, or "
-                    f"{share.bytes // 1024} KiB. Unwrap some, or wait until they expire."
+                    f"There are too many wrapped answers of {whose} that are not unwrapped yet. The limit is "
+                    f"{share.count}, or {share.bytes // 1024} KiB. Unwrap some, or wait until they expire."
                 )
 
     def _sealed(self, scope: bytes, made: Wrapped, answer: str) -> dict[str, Any]:
@@ -142,14 +142,14 @@ class Wrapping:
         return {"user_key_id": self._instance.system_key_id, "blob": blob}
 
     def unwrap(self, unit: UnitOfWork, token: str, address: str, request_id: str) -> str:
-        """The answer, and nothing of it is left. Raises `InvalidInput`; every cause looks the same."""
+        """Return the answer and delete it. Raises `InvalidInput`, the same for every cause."""
         scope, row = self._found(unit, token, unit.wrapped_answers.take)
         document = self._open(scope, row)
         audit.record(unit, _reader(row, token, address, request_id), Action.WRAPPING_UNWRAP)
         return str(document["answer"])
 
     def rewrap(self, unit: UnitOfWork, token: str, address: str, request_id: str) -> Wrapped:
-        """The same answer under a new token, for as long again; the old token is spent."""
+        """Wrap the same answer under a new token, for the same time again. The old token stops working."""
         scope, row = self._found(unit, token, unit.wrapped_answers.take)
         document = self._open(scope, row)
         made = Wrapped(
@@ -157,20 +157,20 @@ class Wrapping:
         )
         times = {"created_us": made.created_us, "expires_us": made.created_us + made.ttl_seconds * SECOND_US}
         scope, whose = self._scope(made.token), {"user_id": row.user_id, "token_id": row.token_id}
-        # It replaces the old one, so there is room.
+        # The new answer replaces the old one, so it needs no more room.
         unit.wrapped_answers.add(scope=scope, **self._sealed(scope, made, document["answer"]), **whose, **times)
         audit.record(unit, _reader(row, token, address, request_id), Action.WRAPPING_WRAP)
         return made
 
     def look_up(self, token: str) -> Wrapped:
-        """What is known of a wrapping token that has not been used. Raises `InvalidInput`."""
+        """Describe an unused wrapping token. Raises `InvalidInput`."""
         with self._storage.read() as unit:
             scope, row = self._found(unit, token, unit.wrapped_answers.find)
         document = self._open(scope, row)
         return Wrapped(document["accessor"], document["path"], document["created"], document["ttl"])
 
     def _found(self, unit: UnitOfWork, token: str, look: Callable[[bytes, int], Record | None]) -> tuple[bytes, Record]:
-        # An answer that was wrapped before the digest key was changed lies under the old key's digest.
+        # If the digest key has changed since, the answer is found by a digest under the old key.
         for scope in self._instance.digests("wrapping token", _shaped(token)):
             row = look(scope, self._clock())
             if row is not None:
@@ -194,9 +194,9 @@ class Wrapping:
 
 
 def check_ttl(seconds: int) -> None:
-    """Raise `InvalidInput` for a time for which no answer is kept."""
+    """Raise `InvalidInput` if answers cannot be stored for this time."""
     if not 1 <= seconds <= TTL_MOST_SECONDS:
-        raise InvalidInput("An answer is wrapped for 1 second to a day.", path="X-Vault-Wrap-TTL")
+        raise InvalidInput("An answer can be wrapped for 1 second to one day.", path="X-Vault-Wrap-TTL")
 
 
 def _shaped(token: str) -> str:
@@ -209,7 +209,7 @@ def _shaped(token: str) -> str:
 
 
 def _reader(row: Record, token: str, address: str, request_id: str) -> Principal:
-    """Whoever holds the wrapping token, for the trail of the person whose answer it was. It may do nothing else."""
+    """Return the principal of a wrapping token, for the audit events of the answer's owner. It has no other rights."""
     return Principal(
         PrincipalKind.TOKEN, parse(token).id, row.user_id, "", grants=(), address=address, request_id=request_id
     )

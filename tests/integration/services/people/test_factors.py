@@ -310,7 +310,7 @@ def test_a_factor_whose_seal_was_broken_is_named_by_the_sweep(vault: Services, a
         "UPDATE credentials SET blob = (SELECT blob FROM credentials WHERE kind = 'recovery') WHERE id = :id",
         id=app.id,
     )
-    assert sweep.blobs().faults == [f"The totp of user {ada.user_id} does not open."]
+    assert sweep.blobs().faults == [f"The totp of user {ada.user_id} cannot be opened."]
 
 
 def test_logins_are_counted_by_their_outcome(vault: Services, ada: Principal) -> None:

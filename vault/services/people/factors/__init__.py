@@ -1,11 +1,11 @@
-"""What a person proves themselves with beside the password: authenticator apps, passkeys, recovery codes.
+"""Second factors: authenticator apps, passkeys, recovery codes.
 
-    kinds.py       which there are, and whether an account asks for one
-    totp.py, passkeys.py, recovery.py   how each of them is made, sealed and checked
-    challenges.py  what was proven so far, until the rest of it is
-    enrolment.py   `Factors`: a person adds and removes them; factor.py   what they are told of them
+    kinds.py       the kinds, and whether an account requires one
+    totp.py, passkeys.py, recovery.py   how each kind is made, sealed and checked
+    challenges.py  what a person has proven so far, until the login is completed
+    enrolment.py   `Factors`: people add and remove their factors; factor.py   what they see of them
 
-`logins.py`, one floor up, makes sessions of what they prove.
+`people/logins.py` starts sessions when a factor has been checked.
 """
 
 from vault.services.people.factors.challenges import Challenge, Challenges

@@ -1,11 +1,11 @@
-"""Challenges: short-lived rows that hold what was proven so far, until it is completed with what is missing.
+"""Challenges: short-lived rows that store what was proven so far, until the rest is proven too.
 
-    login    password right ──► challenge ──► second factor ──► session      (or a passkey alone, by nobody known yet)
-    step-up  the same by a session, which the fresh one takes the place of
-    totp, passkey   a factor that is being added by a session
+    login    password correct ──► challenge ──► second factor ──► session   (or a passkey alone, of an unknown person)
+    step-up  the same for a session, which the new session replaces
+    totp, passkey   a factor that a session is adding
 
-What has authority in a row is sealed and bound to its id and its purpose, so that whoever writes to the database can
-neither make one nor change it; and it is used up by the statement that deletes it.
+The facts in a row are sealed and bound to its id and purpose, so write access to the database is not enough to forge or
+change one. The statement that uses a challenge deletes it.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from vault.storage import Record, UnitOfWork
 
 LIFE_SECONDS = 5 * 60
 ENROLMENT_LIFE_SECONDS = 10 * 60
-"""Long enough to install an authenticator app."""
+"""This is long enough to install an authenticator app."""
 ATTEMPTS = 5
 FROM_ADDRESS_MOST = 200
-"""Sign-ins that one address may have begun without any credential; many people may share it."""
+"""Open logins without any credential from one address. Many people may share an address."""
 OF_PERSON_MOST = 20
 OF_STRANGERS_MOST = 10_000
-"""In all, from all addresses: about 10 MB."""
+"""The limit for all addresses together: about 10 MB."""
 _LOOK_EVERY = 64
-"""Trim after one in this many, because trimming 10,000 rows takes milliseconds."""
+"""Trim only once in this many challenges, because trimming 10,000 rows takes milliseconds."""
 _CHALLENGE_BYTES = 32
-"""WebAuthn, section 13.4.3, asks for 16 at least."""
+"""WebAuthn, section 13.4.3, requires at least 16."""
 
 
 class Purpose(StrEnum):
-    """What a challenge is for. One for the one never does for the other."""
+    """What a challenge is for. It can be used for nothing else."""
 
     LOGIN = "login"
     STEP_UP = "step-up"
@@ -52,7 +52,7 @@ class Purpose(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """What the caller is told of a challenge. `passkey` is what a browser needs to ask for one."""
+    """What the caller sees of a challenge. `passkey` is what a browser needs to ask for one."""
 
     id: str
     kinds: tuple[str, ...]
@@ -62,10 +62,10 @@ class Challenge:
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """What stands in a challenge's blob.
+    """The sealed facts of a challenge.
 
-    `user_version` is the user's row as the password was looked at; `kind` the door, web or api; `session_id` the
-    session that asked; `secret` a TOTP secret that waits to be confirmed; `random` what a passkey signs.
+    `user_version` is the version of the user's row when the password was checked; `kind` is web or api; `session_id` is
+    the session that asked; `secret` is a TOTP secret that is not confirmed yet; `random` is what a passkey signs.
     """
 
     kind: str = ""
@@ -79,7 +79,7 @@ class Sealed:
 
     @property
     def random_bytes(self) -> bytes:
-        """What a passkey signs."""
+        """Return what a passkey signs."""
         return bytes.fromhex(self.random)
 
 
@@ -91,9 +91,9 @@ class Challenges:
         self._clock = clock
 
     def open(self, unit: UnitOfWork, purpose: Purpose, facts: Sealed, *, address: str = "") -> tuple[str, int]:
-        """Store a challenge; its id, and when it ends. `address` where nobody is known yet.
+        """Store a challenge. Returns its id and when it expires. Give `address` if the person is unknown.
 
-        Raises `TooManyRequests` where too many from there are.
+        Raises `TooManyRequests` if there are too many from this address.
         """
         challenge_id, now = str(uuid.uuid4()), self._clock()
         life = LIFE_SECONDS if purpose in (Purpose.LOGIN, Purpose.STEP_UP) else ENROLMENT_LIFE_SECONDS
@@ -120,17 +120,17 @@ class Challenges:
             unit.challenges.trim(None, OF_STRANGERS_MOST)
 
     def attempt(self, unit: UnitOfWork, purpose: Purpose, challenge_id: str) -> Sealed:
-        """What a challenge holds, after an attempt was counted off it. Raises `BadSecondFactor`."""
+        """Count an attempt and return the facts of a challenge. Raises `BadSecondFactor`."""
         _check_shape(challenge_id)
         return self._facts(purpose, unit.challenges.attempt(challenge_id, purpose, self._clock()))
 
     def find(self, unit: UnitOfWork, purpose: Purpose, challenge_id: str) -> Sealed:
-        """What a challenge holds. Raises `BadSecondFactor`."""
+        """Return the facts of a challenge. Raises `BadSecondFactor`."""
         _check_shape(challenge_id)
         return self._facts(purpose, unit.challenges.find(challenge_id, purpose, self._clock()))
 
     def use_up(self, unit: UnitOfWork, purpose: Purpose, challenge_id: str) -> None:
-        """Complete a challenge: nobody does it twice. Raises `BadSecondFactor`."""
+        """Use up a challenge, so that it works only once. Raises `BadSecondFactor`."""
         if not unit.challenges.take(challenge_id, purpose, self._clock()):
             raise BadSecondFactor()
 
@@ -139,7 +139,7 @@ class Challenges:
             raise BadSecondFactor()
         plain = self._instance.open_blob(self._place(purpose, row.id), row.user_key_id, row.blob)
         facts = known_members(Sealed, read_document(plain))
-        # The column is there to be searched, and whoever writes to the database may write to it.
+        # Check the sealed time too: the column is only for searching, and somebody with write access could change it.
         if facts.expires_us <= self._clock():
             raise BadSecondFactor()
         return facts
@@ -148,7 +148,7 @@ class Challenges:
         origin = keyed_digest(self._instance.secret("digest"), "challenge address", fold_address(address))
         if unit.challenges.count_from(origin, now_us) >= FROM_ADDRESS_MOST:
             raise TooManyRequests(
-                "Too many logins were begun from this address: wait a little.", retry_after_seconds=60
+                "Too many logins were started from this address. Wait a minute and try again.", retry_after_seconds=60
             )
         return origin
 
@@ -157,6 +157,6 @@ class Challenges:
 
 
 def _check_shape(challenge_id: str) -> None:
-    # What no database can look up is no challenge either.
+    # A database cannot look up every text, and no challenge has such an id.
     if not looks_like_id(challenge_id):
         raise BadSecondFactor()

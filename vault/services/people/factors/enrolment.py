@@ -1,6 +1,6 @@
-"""Adding and removing second factors: by their person, in a session that has just proven itself.
+"""Adding and removing second factors. A person needs a session with a recent proof of identity.
 
-begin ──► what the device needs ──► confirm: the device has it ──► a row, and with the first one ten recovery codes
+begin ──► what the device needs ──► confirm with the device ──► a row; with the first factor, ten recovery codes
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Factors:
         self._clock = clock
 
     def list(self, principal: Principal) -> FactorList:
-        """One's own second factors."""
+        """Return the caller's second factors."""
         principal.require_person()
         with self._storage.read() as unit:
             user = _existing(unit.users.by_id(principal.user_id))
@@ -64,12 +64,14 @@ class Factors:
     # -- An authenticator app --
 
     def begin_totp(self, principal: Principal) -> TotpEnrolment:
-        """A new secret for an authenticator app. Raises `StepUpRequired`, `Conflict` for too many."""
+        """Make a secret for an authenticator app. Raises `StepUpRequired`, and `Conflict` if there are too many
+        factors.
+        """
         principal.require_recent_proof(self._clock())
         return again(self._begin_totp, principal)
 
     def pending_totp(self, principal: Principal, enrolment_id: str) -> TotpEnrolment:
-        """What `begin_totp` told, once more, while it waits. Raises `NotFound`."""
+        """Return the result of `begin_totp` again, while it is not confirmed. Raises `NotFound`."""
         principal.require_person()
         with self._storage.read() as unit:
             user = _existing(unit.users.by_id(principal.user_id))
@@ -77,7 +79,7 @@ class Factors:
         return self._enrolment(user, enrolment_id, facts)
 
     def confirm_totp(self, principal: Principal, enrolment_id: str, code: str, name: str = "") -> Added:
-        """Add the app, which shows a code to prove that it has the secret. Raises `NotFound`, `InvalidInput`."""
+        """Add the app, if `code` shows that it has the secret. Raises `NotFound`, `InvalidInput`."""
         principal.require_person()
         name = _checked_name(name, Kind.TOTP)
         return again(self._confirm_totp, principal, enrolment_id, code, name)
@@ -99,17 +101,19 @@ class Factors:
             facts = self._pending(unit, principal, Purpose.TOTP, enrolment_id)
             step = self._totp.step_of(facts.secret, code)
             if step is None:
-                raise InvalidInput("This code does not fit: is the clock of your device right?", path="code")
+                raise InvalidInput("This code is wrong. Check that the clock of your device is right.", path="code")
             self._use_up(unit, Purpose.TOTP, enrolment_id)
             row_id = str(uuid.uuid4())
-            # The code that confirms is used with that: it does not log in as well.
+            # Store the code's step, so that the confirming code cannot log in as well.
             columns = {**self._totp.columns(user.id, row_id, facts.secret), "counter": step}
             return self._add(unit, principal, user, Kind.TOTP, row_id, name, columns)
 
     # -- A passkey --
 
     def begin_passkey(self, principal: Principal) -> PasskeyEnrolment:
-        """What a browser needs to make a passkey. Raises `StepUpRequired`, `Conflict` for too many."""
+        """Return what a browser needs to make a passkey. Raises `StepUpRequired`, and `Conflict` if there are too many
+        factors.
+        """
         principal.require_recent_proof(self._clock())
         return again(self._begin_passkey, principal)
 
@@ -137,7 +141,7 @@ class Factors:
             facts = self._pending(unit, principal, Purpose.PASSKEY, enrolment_id)
             new = self._passkeys.check_new(credential, facts.random_bytes)
             if self._passkeys.is_known(unit, new):
-                raise Conflict("This passkey is registered already.")
+                raise Conflict("This passkey is already registered.")
             self._use_up(unit, Purpose.PASSKEY, enrolment_id)
             row_id = str(uuid.uuid4())
             return self._add(
@@ -147,19 +151,21 @@ class Factors:
     # -- What there is --
 
     def remove(self, principal: Principal, factor_id: str) -> None:
-        """Remove one of one's factors; the last one takes the recovery codes with it. Raises `NotFound`."""
+        """Remove one of the caller's factors. With the last one, the recovery codes are removed too. Raises
+        `NotFound`.
+        """
         principal.require_recent_proof(self._clock())
         again(self._remove, principal, factor_id)
 
     def new_recovery_codes(self, principal: Principal) -> tuple[str, ...]:
-        """Ten new codes in place of the old ones, told this once. Raises `StepUpRequired`, `Conflict`."""
+        """Replace the recovery codes by ten new ones, and return them. Raises `StepUpRequired`, `Conflict`."""
         principal.require_recent_proof(self._clock())
         return again(self._new_recovery_codes, principal)
 
     def reset(self, unit: UnitOfWork, principal: Principal, reference: str) -> None:
-        """Take all factors off an account whose person has lost them, by name or id, as an operator.
+        """Remove all factors of a person who has lost them, by name or id. For operators.
 
-        All its sessions end. Raises `NotFound`.
+        All sessions of the account end. Raises `NotFound`.
         """
         principal.require_operator()
         user = held_as_found(unit, find_person(unit, reference))
@@ -188,7 +194,7 @@ class Factors:
         with self._storage.write() as unit:
             user = self._fresh(unit, principal)
             if not user.second_factor:
-                raise Conflict("Recovery codes stand in for a second factor: add one first.")
+                raise Conflict("Recovery codes replace a lost second factor. Add a second factor first.")
             codes = self._recovery.renew(unit, user.id)
             audit.record(unit, principal, Action.FACTOR_RECOVERY_CODES)
             return codes
@@ -198,12 +204,12 @@ class Factors:
     def _beginner(self, unit: UnitOfWork, principal: Principal, purpose: Purpose) -> User:
         user = self._fresh(unit, principal)
         if len(factors_of(unit, user.id)) >= FACTORS_MOST:
-            raise Conflict(f"An account has at most {FACTORS_MOST} second factors: remove one first.")
+            raise Conflict(f"An account can have at most {FACTORS_MOST} second factors. Remove one first.")
         unit.challenges.drop_of(user.id, purpose)
         return user
 
     def _fresh(self, unit: UnitOfWork, principal: Principal) -> User:
-        """The person, held; what a cache knows of the account may be half a minute old."""
+        """Lock and return the person. The principal may come from a cache that is half a minute old."""
         user = _held(unit, principal)
         replace(principal, has_second_factor=user.second_factor).require_recent_proof(self._clock())
         return user
@@ -239,9 +245,9 @@ class Factors:
         if not user.second_factor:
             unit.users.change(user, second_factor=True)
             codes = self._recovery.renew(unit, user.id)
-            # They have proven a password alone, which somebody else may know: that is why people add a factor.
+            # The other sessions were started with the password alone. Somebody else may know it, so they end.
             self._sessions.revoke_all(unit, user.id, but=principal.id)
-            # Nor may what was begun with that password add another one, for whoever shares this session's cookie.
+            # The same is true for challenges: a thief of this session's cookie must not add a factor with one.
             unit.challenges.drop_of(user.id)
         audit.record(unit, principal, Action.FACTOR_ADD, details={"kind": str(kind), "id": row_id})
         return Added(Factor(row_id, str(kind), name, self._clock(), None), codes)

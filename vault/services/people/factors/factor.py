@@ -1,4 +1,4 @@
-"""What a person is told of their second factors: which there are, and what a new one needs."""
+"""What people see of their second factors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Factor:
-    """A second factor, as its person sees it."""
+    """A second factor, as the person sees it."""
 
     id: str
     kind: str
@@ -19,7 +19,7 @@ class Factor:
 
 @dataclass(frozen=True, slots=True)
 class FactorList:
-    """All second factors of a person's, and whether the account asks for one."""
+    """A person's second factors, and whether the account requires one."""
 
     items: tuple[Factor, ...]
     recovery_codes_left: int
@@ -28,7 +28,7 @@ class FactorList:
 
 @dataclass(frozen=True, slots=True)
 class TotpEnrolment:
-    """A secret that waits for a first code of the app that it was given to."""
+    """A secret that is not confirmed yet by a code from the app."""
 
     id: str
     expires_us: int
@@ -47,7 +47,7 @@ class PasskeyEnrolment:
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """A factor that was added; with the first one ten recovery codes, which are told this once."""
+    """A factor that was added. The first one comes with ten recovery codes, which are shown once."""
 
     factor: Factor
     recovery_codes: tuple[str, ...] = field(default=(), repr=False)

@@ -1,8 +1,8 @@
-"""Passkeys (WebAuthn, level 3), checked by py_webauthn: as a second factor, and as a sign-in of their own.
+"""Passkeys (WebAuthn Level 3), checked by py_webauthn: as a second factor, or for a login with a passkey alone.
 
-What that library leaves to its caller is done here: a challenge is used once (`challenges.py`), an origin comes from
-the settings, a page in a foreign frame is refused, the handle in an answer is that of the credential's owner, and the
-counter that was seen last is changed by compare-and-swap.
+The library leaves these checks to its caller: a challenge is used once (`challenges.py`), the origin is the one in the
+settings, a page in a foreign frame is refused, the user handle belongs to the credential's owner, and the counter is
+changed by compare-and-swap.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _LOOKUP = "passkey"
 
 @dataclass(frozen=True, slots=True)
 class NewPasskey:
-    """A passkey that has just been made, as its row will hold it."""
+    """A passkey that has just been made, as it is stored."""
 
     credential_id: bytes
     public_key: bytes = field(repr=False)
@@ -50,12 +50,12 @@ class Passkeys:
         self._instance = instance
         self._clock = clock
 
-    # py_webauthn is imported where it is used: it takes 100 ms, and the host's commands do without it.
+    # Import py_webauthn inside functions: it takes 100 ms, and commands on the host do not need it.
 
     # -- Making one --
 
     def creation_options(self, unit: UnitOfWork, user: User, random: bytes) -> dict[str, Any]:
-        """What `navigator.credentials.create` takes, as JSON. Raises `Conflict` where browsers would refuse it."""
+        """Return the JSON for `navigator.credentials.create`. Raises `Conflict` if browsers would refuse it."""
         from webauthn import generate_registration_options
         from webauthn.helpers import options_to_json
         from webauthn.helpers.structs import (
@@ -71,7 +71,7 @@ class Passkeys:
             user_id=_handle(user.id),
             challenge=random,
             timeout=TIMEOUT_MILLISECONDS,
-            # A security key without room or PIN serves as a second factor all the same.
+            # Accept a security key without storage or PIN: it is good enough as a second factor.
             authenticator_selection=AuthenticatorSelectionCriteria(
                 resident_key=ResidentKeyRequirement.PREFERRED,
                 user_verification=UserVerificationRequirement.PREFERRED,
@@ -81,7 +81,7 @@ class Passkeys:
         return _as_browsers_read(options_to_json(options))
 
     def check_new(self, credential: Mapping[str, Any], random: bytes) -> NewPasskey:
-        """The passkey that a browser has made. Raises `InvalidInput`."""
+        """Return the passkey that a browser has made. Raises `InvalidInput`."""
         from webauthn import verify_registration_response
         from webauthn.helpers import parse_registration_credential_json
 
@@ -97,26 +97,26 @@ class Passkeys:
         except Conflict:
             raise
         except Exception as error:
-            # The library reads what a stranger sends, and not all that it raises is its own.
-            raise InvalidInput("This is no new passkey for this vault: begin again.", path="passkey") from error
+            # The library parses untrusted input, and may raise exceptions other than its own.
+            raise InvalidInput("This is not a new passkey for this vault. Start again.", path="passkey") from error
         if not 0 < len(found.credential_id) <= CREDENTIAL_ID_MAX_BYTES:
             raise InvalidInput("The passkey's id is too long.", path="passkey")
         return NewPasskey(found.credential_id, found.credential_public_key, found.sign_count)
 
     def columns(self, user_id: str, row_id: str, new: NewPasskey) -> dict[str, Any]:
-        """The sealed columns of a new row, and what it is found by."""
+        """Return the sealed columns of a new row, with the digest to find it by."""
         plain = {"v": 1, "id": _text(new.credential_id), "public_key": _text(new.public_key)}
         columns = sealed(self._instance, Kind.PASSKEY, user_id, row_id, json.dumps(plain).encode())
         return {**columns, "lookup": self._digest(new.credential_id), "counter": new.counter}
 
     def is_known(self, unit: UnitOfWork, new: NewPasskey) -> bool:
-        """Whether this very passkey is somebody's already."""
+        """Report whether somebody already has this passkey."""
         return unit.credentials.by_lookup(self._digests(new.credential_id)) is not None
 
     # -- Using one --
 
     def request_options(self, unit: UnitOfWork, user_id: str, random: bytes, *, alone: bool) -> dict[str, Any]:
-        """What `navigator.credentials.get` takes, as JSON; for nobody known yet, without a list of credentials."""
+        """Return the JSON for `navigator.credentials.get`, without a list of credentials if the person is unknown."""
         from webauthn import generate_authentication_options
         from webauthn.helpers import options_to_json
         from webauthn.helpers.structs import UserVerificationRequirement
@@ -131,7 +131,7 @@ class Passkeys:
         return _as_browsers_read(options_to_json(options))
 
     def said_owner(self, unit: UnitOfWork, assertion: Mapping[str, Any]) -> str | None:
-        """Whose passkey an answer is said to be of, if it is anybody's; `use` proves it."""
+        """Return the owner of the passkey that an assertion names, or None. Nothing is verified: `use` does that."""
         row = self._row(unit, assertion)
         return str(row.user_id) if row else None
 
@@ -145,10 +145,10 @@ class Passkeys:
         alone: bool,
         discovered: bool = False,
     ) -> None:
-        """Take what a passkey of the user's has signed, in a transaction that holds the user.
+        """Verify an assertion of one of the user's passkeys, in a transaction that has locked the user.
 
-        `alone`: nothing else was proven, so the device must have made sure who holds it. `discovered`: nobody was
-        asked for, so the device must say whose it is. Raises `BadSecondFactor`.
+        `alone`: nothing else was proven, so the device must have verified the person. `discovered`: the person was
+        unknown, so the device must say whose passkey it is. Raises `BadSecondFactor`.
         """
         from webauthn import verify_authentication_response
         from webauthn.helpers import parse_authentication_credential_json
@@ -170,7 +170,7 @@ class Passkeys:
                 require_user_verification=alone,
             )
         except Exception as error:
-            # As above.
+            # The library may raise exceptions other than its own.
             raise BadSecondFactor() from error
         handle = parsed.response.user_handle
         is_owner = handle == _handle(user.id) if handle or discovered else True
@@ -182,7 +182,7 @@ class Passkeys:
     # -- A new digest key --
 
     def look_up_anew(self, unit: UnitOfWork, row: Credential) -> bool:
-        """Let a row be found by a digest under the active key; whether it was not. For a reseal."""
+        """Change a row's digest to the active key. Reports whether it was another. For a reseal."""
         stored = read_document(opened(self._instance, Kind.PASSKEY, row.user_id, row))
         lookup = self._digest(_bytes(stored["id"]))
         if lookup == row.lookup:
@@ -211,7 +211,9 @@ class Passkeys:
             ipaddress.ip_address(host)
         except ValueError:
             return host
-        raise Conflict("Passkeys need a name, and STRONGROOM_PUBLIC_URL has an address: ask the vault's operator.")
+        raise Conflict(
+            "Passkeys need a host name, but STRONGROOM_PUBLIC_URL has an IP address. Ask the vault's operator."
+        )
 
     def _digest(self, credential_id: bytes) -> bytes:
         return keyed_digest(self._instance.secret("digest"), _LOOKUP, credential_id)
@@ -221,12 +223,14 @@ class Passkeys:
 
 
 def _handle(user_id: str) -> bytes:
-    """What a device keeps to name its owner by: random, as every id is, and no name (WebAuthn, section 14.6.1)."""
+    """Return the user handle that a device stores. It is random like every id, and not a name (WebAuthn, section
+    14.6.1).
+    """
     return uuid.UUID(user_id).bytes
 
 
 def _refuse_foreign_frame(client_data: bytes) -> None:
-    # py_webauthn reads this member and does not look at it (WebAuthn, section 7.2, step 14).
+    # py_webauthn reads this member but does not check it (WebAuthn, section 7.2, step 14).
     if json.loads(client_data).get("crossOrigin"):
         raise ValueError("crossOrigin")
 

@@ -1,6 +1,6 @@
-"""Recovery codes: ten that are shown once, for the day on which the phone is gone. Each logs in once.
+"""Recovery codes: ten codes, shown once, for people who have lost their device. Each one logs in once.
 
-One row holds what is left of them: HMACs under a key of their own, sealed together. The row's counter is their number.
+One row has the unused codes: HMACs under a key of their own, sealed together. The row's counter is their number.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from vault.storage import UnitOfWork, User
 
 CODES = 10
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-"""Crockford's base32: without letters that are read as others."""
+"""Crockford's base32, which has no letters that look alike."""
 _GROUPS, _GROUP_CHARACTERS = 3, 4
-"""60 bits: beyond guessing at a door that counts, and short enough to be copied by hand."""
+"""60 bits: too many to guess where attempts are counted, and few enough to copy by hand."""
 _LOOKALIKES = str.maketrans({"i": "1", "l": "1", "o": "0", "-": "", " ": ""})
 
 
@@ -35,7 +35,7 @@ class RecoveryCodes:
         self._clock = clock
 
     def renew(self, unit: UnitOfWork, user_id: str) -> tuple[str, ...]:
-        """Make ten new codes in place of all that there were, and tell them this once."""
+        """Replace the person's codes by ten new ones, and return them. They cannot be read again."""
         codes = tuple(_new_code() for _ in range(CODES))
         key = new_key()
         plain = _written(key, [_digest(key, user_id, code) for code in codes])
@@ -50,7 +50,9 @@ class RecoveryCodes:
         return codes
 
     def use(self, unit: UnitOfWork, user: User, code: str) -> int:
-        """Take a code, in a transaction that holds the user; how many are left. Raises `BadSecondFactor`."""
+        """Use a code, in a transaction that has locked the user. Returns how many are left. Raises
+        `BadSecondFactor`.
+        """
         for row in unit.credentials.of_user(user.id, Kind.RECOVERY):
             key, digests = _read(opened(self._instance, Kind.RECOVERY, user.id, row))
             wanted = _digest(key, user.id, code)
@@ -62,11 +64,11 @@ class RecoveryCodes:
         raise BadSecondFactor()
 
     def left(self, unit: UnitOfWork, user_id: str) -> int:
-        """How many codes the person has left."""
+        """Return how many codes the person has left."""
         return sum(row.counter for row in unit.credentials.of_user(user_id, Kind.RECOVERY))
 
     def drop(self, unit: UnitOfWork, user_id: str) -> None:
-        """Forget all of them."""
+        """Delete the person's codes."""
         for row in unit.credentials.of_user(user_id, Kind.RECOVERY):
             unit.credentials.remove(row)
 

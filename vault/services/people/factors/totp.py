@@ -1,7 +1,7 @@
-"""Codes that change with the time (TOTP, RFC 6238), as authenticator apps show them: six digits, every 30 seconds.
+"""Time-based codes (TOTP, RFC 6238), as authenticator apps show them: six digits, every 30 seconds.
 
-A code is good in its own step and the ones beside it, and once: the step that was used last is kept in the row, and
-only a later one is taken. Every app knows SHA-1 and six digits, and some ignore what else they are told.
+A code is valid in its own step and in the steps before and after it. It is valid once: the row stores the last used
+step, and only a later one is accepted. All apps support SHA-1 and six digits; some ignore other settings.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from vault.storage import UnitOfWork, User
 
 ISSUER = "Strongroom"
 STEPS_BESIDE = 1
-"""RFC 6238, section 5.2, allows for one step of delay; a device's clock may as well be ahead."""
+"""RFC 6238, section 5.2, allows one step of delay. A device's clock may also be ahead."""
 
 _CODE = re.compile("[0-9]{6}")
 
@@ -32,18 +32,18 @@ class Totp:
         self._clock = clock
 
     def new_secret(self) -> str:
-        """160 bits in base32, as many as SHA-1 makes use of (RFC 4226, section 4)."""
+        """Return 160 bits in base32. SHA-1 uses no more than that (RFC 4226, section 4)."""
         return pyotp.random_base32(32)
 
     def uri(self, secret: str, username: str) -> str:
-        """What a QR code holds, in the form that authenticator apps read."""
+        """Return the content of the QR code, in the form that authenticator apps read."""
         return pyotp.TOTP(secret).provisioning_uri(name=username, issuer_name=ISSUER)
 
     def step_of(self, secret: str, code: str, after: int = -1) -> int | None:
-        """The step that `code` belongs to, if it is a good one and later than `after`."""
-        # Apps show "123 456". What counts is the step that a code stands for, so no other spelling is another code.
+        """Return the step of `code` if it is valid and later than `after`. Otherwise return None."""
+        # Apps show "123 456". A step can be used once, so another spelling of a code does not make it valid again.
         digits = code.replace(" ", "")
-        # pyotp would take the digits of other scripts for ours.
+        # pyotp would also accept digits of other scripts.
         if not _CODE.fullmatch(digits):
             return None
         now = self._clock() // SECOND_US
@@ -54,16 +54,16 @@ class Totp:
         return step if step > after else None
 
     def columns(self, user_id: str, credential_id: str, secret: str) -> dict[str, object]:
-        """The sealed columns of a new row."""
+        """Return the sealed columns of a new row."""
         return sealed(self._instance, Kind.TOTP, user_id, credential_id, secret.encode())
 
     def use(self, unit: UnitOfWork, user: User, code: str) -> None:
-        """Take a code of one of the user's apps, in a transaction that holds the user. Raises `BadSecondFactor`."""
+        """Use a code of one of the user's apps, in a transaction that has locked the user. Raises `BadSecondFactor`."""
         for row in unit.credentials.of_user(user.id, Kind.TOTP):
             secret = opened(self._instance, Kind.TOTP, user.id, row).decode()
             step = self.step_of(secret, code, row.counter)
             if step is not None:
-                # Of any number who give the same code at once, one changes the row; the others see it changed.
+                # If several calls give the same code at once, only one can change the row.
                 unit.credentials.change(row, counter=step, used_us=self._clock())
                 return
         raise BadSecondFactor()
