@@ -1,10 +1,10 @@
-"""`python -m vault`, and the `strongroom` script: hands over to the command."""
+"""Runs the command, for `python -m vault` and the `strongroom` script."""
 
 from __future__ import annotations
 
 
 def main() -> None:
-    """Run the command, and leave the process with its exit code."""
+    """Run the command, and exit with its exit code."""
     from vault.cli import root
 
     root.main(prog_name="strongroom")

@@ -1,4 +1,6 @@
-"""Opens a vault and builds its Flask app: settings → storage, keyring, services → app. See `wiring.py` for services."""
+"""Opens a vault and builds its Flask app: settings → storage, keyring, services → app. `wiring.py` creates the
+services.
+"""
 
 from __future__ import annotations
 
@@ -40,39 +42,41 @@ R = TypeVar("R")
 
 
 class Room:
-    """What a Flask app keeps of its vault: the verbs, and the jobs that run beside the requests."""
+    """What a Flask app needs of its vault: the services, and the jobs that run beside the requests."""
 
     def __init__(self, services: Services) -> None:
         self.services = services
         self._jobs = Jobs(services)
 
     def start(self) -> None:
-        """Start the background work; after the fork, in the worker."""
+        """Start the jobs. Call this in the worker, after the fork."""
         self._jobs.start()
 
     def stop(self) -> None:
-        """Stop it, and give all connections back."""
+        """Stop the jobs, and close all connections."""
         self._jobs.stop()
         self.services.storage.close()
 
 
 class _Application(Flask):
-    """Flask, less what this application has no use for."""
+    """Flask without the steps that this application does not need."""
 
     def ensure_sync(self, func: Callable[P, R]) -> Callable[P, R]:
-        """No view is a coroutine, and Flask would look for it at four places of every request."""
+        """Return the view itself. No view is a coroutine, and Flask would check that at four places of every
+        request.
+        """
         return func
 
 
 def create_app(settings: Settings) -> Flask:
-    """The Flask app over an existing vault. Raises what `open_vault` raises."""
+    """Return the Flask app for an existing vault. Raises what `open_vault` raises."""
     return build_app(open_vault(settings, as_worker=True))
 
 
 def build_app(services: Services) -> Flask:
-    """The Flask app over services that are open already."""
+    """Return the Flask app for services that are already open."""
     app = _Application("strongroom", static_folder=None)
-    # Werkzeug would answer with redirects, which few clients follow.
+    # Otherwise Werkzeug would answer with redirects, which few clients follow.
     app.url_map.strict_slashes = app.url_map.merge_slashes = False
     http.prepare(app)
     app.extensions["strongroom"] = Room(services)
@@ -84,20 +88,22 @@ def build_app(services: Services) -> Flask:
 
 
 def body_limit(app: Flask) -> BodyLimit:
-    """The function that tells the front door how many bytes a body may have."""
+    """Return the function that tells the front door how many bytes a body may have."""
     return http.routes_of(app).body_limit
 
 
 def takes_password(app: Flask) -> TakesPassword:
-    """The function that tells the front door which requests hash a password. They run in a small pool of their own."""
+    """Return the function that tells the front door which requests hash a password. These run in a small pool of their
+    own.
+    """
     return http.routes_of(app).takes_password
 
 
 def open_vault(settings: Settings, clock: Clock = now_us, *, as_worker: bool = False) -> Services:
-    """Open the vault that the settings name; a worker heeds its lock, and comes up locked without its key provider.
+    """Open the vault that the settings name. A worker respects its lock, and starts locked if its key provider is away.
 
-    Raises `StorageError` when there is none or its schema is another release's, `KeyringError` when the keyring
-    is missing, unsafe or another vault's, `DatabaseUnavailable`.
+    Raises `StorageError` if there is no vault or its schema is another release's, `KeyringError` if the keyring is
+    missing, unsafe or another vault's, and `DatabaseUnavailable`.
     """
     storage = Storage(settings.database_url, pool_size=settings.threads + settings.login_threads + 2)
     try:
@@ -105,11 +111,11 @@ def open_vault(settings: Settings, clock: Clock = now_us, *, as_worker: bool = F
             found = require_usable(unit.connection)
             if as_worker:
                 require_whole(unit.connection, found)
-            # Before the first statement is built: this adds columns to the tables.
+            # Do this before the first statement is built: it adds columns to the tables.
             adopt(unit.connection)
             rows = first_rows(unit.connection)
         if rows is None:
-            raise StorageError("The database holds no vault yet: `strongroom db upgrade` makes one.")
+            raise StorageError("The database has no vault yet. Run `strongroom db upgrade` to make one.")
         open_instance = Instance.follow if as_worker else Instance.open
         instance = open_instance(storage, _keyring(settings, rows.state.instance_id))
     except BaseException:
@@ -120,7 +126,7 @@ def open_vault(settings: Settings, clock: Clock = now_us, *, as_worker: bool = F
 
 
 def stored_schema(settings: Settings) -> str:
-    """The newest migration in the database; empty if there is no schema. Raises `DatabaseUnavailable`."""
+    """Return the newest migration in the database, or an empty text without a schema. Raises `DatabaseUnavailable`."""
     if is_missing(settings.database_url):
         return ""
     storage = Storage(settings.database_url, pool_size=1)
@@ -132,13 +138,12 @@ def stored_schema(settings: Settings) -> str:
 
 
 def prepare_vault(settings: Settings) -> bool:
-    """Migrate the database, and make a new vault where there is none; whether one was made.
+    """Migrate the database, and make a new vault if there is none. Returns whether one was made.
 
-    The keyring is made only together with a new vault, and never over a file that is there. Raises as
-    `open_vault` does.
+    A keyring is made only for a new vault, and never replaces a file. Raises what `open_vault` raises.
     """
     if not stored_schema(settings):
-        # Before the schema is made, so that a refusal leaves nothing behind.
+        # Check this before the schema is made, so that a refusal leaves nothing behind.
         _require_no_keyring(settings)
         Providers(settings, str(uuid.uuid4())).require_set_up(settings.key_provider)
     migrate(settings.database_url)
@@ -165,9 +170,10 @@ def _create_vault(settings: Settings, storage: Storage) -> bool:
             if first_rows(unit.connection) is None:
                 raise
         if place is None:
-            # Another host was first, and its master key lies where this host finds it too.
+            # Another host was faster, and its master key is where this host finds it too.
             return False
-        # Made by this very call, for a vault that is not: it would only be taken for the keyring that is missing here.
+        # This call made the keyring, but not the vault. Remove it: otherwise it looks like the keyring that is missing
+        # here.
         place.unlink()
         raise StorageError(
             f"Another host has made the vault in this database at the same time. Copy its keyring to {place}, then "
@@ -181,12 +187,12 @@ def _require_no_keyring(settings: Settings) -> None:
     if place is not None and (place.exists() or place.is_symlink()):
         raise KeyringError(
             f"The database is empty, but there is a keyring at {place}. If that vault's database is "
-            "elsewhere, set STRONGROOM_DATABASE_URL; if it is gone, move the keyring away to start a new vault."
+            "elsewhere, set STRONGROOM_DATABASE_URL. If it is gone, move the keyring away to start a new vault."
         )
 
 
 def restorer(settings: Settings, clock: Clock = now_us) -> Restorer:
-    """What restores archives into the database that the settings name, which holds no vault yet."""
+    """Return what restores archives into the database in the settings, which has no vault yet."""
     return Restorer(settings.database_url, lambda instance_id: _keyring(settings, instance_id), clock)
 
 

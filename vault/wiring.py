@@ -1,4 +1,4 @@
-"""The only place that wires services: each gets its collaborators here, room by room."""
+"""The only place that creates services and passes them their collaborators, room by room."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from vault.storage import HotReads, SessionCache, Spool, Storage
 def wire(
     settings: Settings, storage: Storage, instance: Instance, cache: SessionCache, clock: Clock = now_us
 ) -> Services:
-    """All services of one vault over one storage and one keyring."""
+    """Return all services of one vault, over one storage and one keyring."""
     hot, sealer, touches = HotReads(storage), Sealer(instance, clock), Touches(storage)
     audit_verbs = _audit(settings, storage, instance, clock)
     reads = audit_verbs.reads

@@ -1,4 +1,4 @@
-"""The database and the session cache. What is secret passes through here only as sealed bytes."""
+"""The database and the session cache. Secrets get here only as sealed bytes."""
 
 from vault.storage.database.adopting import adopt
 from vault.storage.database.migrate import migrate

@@ -1,6 +1,6 @@
-"""How many rows each table can have, and when they are deleted. A test fails for a table that is missing here.
+"""How many rows each table can have, and when they are deleted. A test fails if a table is missing here.
 
-`who` is who can add rows: a `person` (or one of their tokens), a `stranger`, an `operator`, or the `vault` itself.
+`who` can add rows: a `person` (or one of their tokens), a `stranger`, an `operator`, or the `vault` itself.
 """
 
 from __future__ import annotations

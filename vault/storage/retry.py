@@ -1,4 +1,4 @@
-"""Trying again: when another writer was faster, and while the database takes no writes."""
+"""Retries: after another writer was faster, and while the database takes no writes."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ T = TypeVar("T")
 
 
 def again(action: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """What `action` returns, run again from its start when it raises `Stale`.
+    """Return the result of `action`. Run it again from its start if it raises `Stale`.
 
-    The second try comes at once, each later one after a longer wait. The waits are random, so that writers who met
-    once do not meet again. Raises `Unavailable` after the last try.
+    The second try comes at once, and each later one after a longer random wait, so that two writers do not meet again
+    and again. Raises `Unavailable` after the last try.
     """
     for attempt in range(TRIES):
         if attempt > 1:
@@ -37,10 +37,10 @@ def again(action: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
 
 
 def patiently(action: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """What `action` returns, run again while the database takes no writes, for about five seconds.
+    """Return the result of `action`. Run it again while the database takes no writes, for about five seconds.
 
-    Long work outlasts a short outage in this way, and on SQLite a crowd of writers. Raises `DatabaseUnavailable`
-    after the last try.
+    With this, long work survives a short outage, or many writers on SQLite. Raises `DatabaseUnavailable` after the last
+    try.
     """
     for _ in range(_PATIENT_TRIES - 1):
         try:

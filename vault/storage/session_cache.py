@@ -1,7 +1,7 @@
-"""Redis: a short copy of sessions. It is only ever a cache; the database is the truth.
+"""Redis has short-lived copies of sessions. It is only a cache: the database has the truth.
 
-Nothing here waits longer than a quarter of a second, and after a failure Redis is left alone for two seconds,
-so that a dead one costs next to nothing. Only tombstones are always tried.
+Nothing here waits longer than a quarter of a second. After a failure Redis is not used for two seconds, so a dead one
+costs almost nothing. Only tombstones are always tried.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ log = structlog.get_logger(__name__)
 
 CACHE_SECONDS = 30
 TOMBSTONE_SECONDS = 120
-"""Longer than a request may take (its body 15 s, its work 60 s) and a late fill may live (30 s) together."""
+"""Longer than a request may take (15 s for its body, 60 s for its work) plus the life of a late fill (30 s)."""
 
 _TIMEOUT_SECONDS = 0.25
 _REST_SECONDS = 2.0
@@ -24,24 +24,24 @@ _TOMBSTONE = b"revoked"
 
 
 class SessionCache(Protocol):
-    """Where sealed copies of sessions may lie. No method raises: a cache that fails is a cache that misses."""
+    """A store for sealed copies of sessions. No method raises: a failure counts as a miss."""
 
     @property
     def rests(self) -> bool:
         """Whether the cache failed recently and is not used for a while."""
 
     def get(self, key: str) -> bytes | None:
-        """What lies under `key`: a sealed copy, a tombstone (which opens as nothing), or None."""
+        """Return the sealed copy under `key`, a tombstone (which cannot be opened), or None."""
 
     def fill(self, key: str, blob: bytes) -> None:
-        """Store a sealed copy unless there is one, or a tombstone."""
+        """Store a sealed copy, unless there is a copy or a tombstone."""
 
     def bury(self, keys: Sequence[str]) -> None:
         """Put a tombstone over each of the copies."""
 
 
 class NoCache:
-    """The embedded default: every session is read from the database."""
+    """The default: every session is read from the database."""
 
     rests = False
 
@@ -49,17 +49,19 @@ class NoCache:
         return None
 
     def fill(self, key: str, blob: bytes) -> None:
-        """Keep nothing."""
+        """Do nothing."""
 
     def bury(self, keys: Sequence[str]) -> None:
-        """There is nothing to bury."""
+        """Do nothing."""
 
 
 class RedisCache:
-    """Sealed copies in Redis for 30 seconds. Whoever writes to Redis can make nobody and keep nobody."""
+    """Sealed copies in Redis for 30 seconds. Write access to Redis is not enough to make a session or to keep one
+    alive.
+    """
 
     def __init__(self, url: str) -> None:
-        # redis takes 38 ms to import, and the embedded default does without it.
+        # Importing redis takes 38 ms, and the default does not need it.
         import redis
         from redis.backoff import NoBackoff
         from redis.retry import Retry
@@ -81,7 +83,7 @@ class RedisCache:
         return time.monotonic() < self._rests_until
 
     def get(self, key: str) -> bytes | None:
-        """What lies under `key`: a sealed copy, a tombstone (which opens as nothing), or None."""
+        """Return the sealed copy under `key`, a tombstone (which cannot be opened), or None."""
         if time.monotonic() < self._rests_until:
             return None
         try:
@@ -91,7 +93,7 @@ class RedisCache:
             return None
 
     def fill(self, key: str, blob: bytes) -> None:
-        """Store a sealed copy unless there is one, or a tombstone."""
+        """Store a sealed copy, unless there is a copy or a tombstone."""
         if time.monotonic() < self._rests_until:
             return
         try:
@@ -100,7 +102,9 @@ class RedisCache:
             self._fail(error)
 
     def bury(self, keys: Sequence[str]) -> None:
-        """Put a tombstone over each copy; tried even while Redis rests, because stale copies may live there."""
+        """Put a tombstone over each of the copies. This is tried even after a failure, because Redis may have old
+        copies.
+        """
         if not keys:
             return
         try:

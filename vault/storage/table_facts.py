@@ -24,9 +24,11 @@ class Reseal(Enum):
     SEALS = "seals"
     """Blobs are sealed again, or keys are wrapped again."""
     RENEWS = "renews"
-    """A digest needs the secret itself: it is made again at the next use. After a grace the old one is refused."""
+    """A digest needs the secret, so it is made again when the secret is used next. After a grace period, the old one is
+    refused.
+    """
     ENDS = "ends"
-    """The rows are deleted, or they end."""
+    """The rows are deleted or ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ TABLE_FACTS = {
     "data_keys": TableFacts(_SIGNED, Reseal.SEALS, _PERSONS, _KEPT),
     "revisions": TableFacts(_SIGNED, Reseal.SEALS, _PERSONS, _KEPT),
     "changes": TableFacts(_PLAIN, Reseal.NOTHING, _PERSONS, _KEPT),
-    # The audit stays after an erasure. The tree has MACs of its own.
+    # Audit events remain after an erasure. The tree has its own MACs.
     "audit_events": TableFacts(_SIGNED, Reseal.NOTHING, _VAULTS, _KEPT),
     "audit_head": TableFacts(_PLAIN, Reseal.NOTHING, _VAULTS, _KEPT),
     "audit_pruned": TableFacts(_SIGNED, Reseal.NOTHING, _VAULTS, _KEPT),

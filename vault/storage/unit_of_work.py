@@ -1,4 +1,4 @@
-"""One transaction, or one view for reading, with a repository for every noun."""
+"""A unit of work: one transaction, or one view for reading, with a repository for every table."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ from vault.storage.walks.shredding import Shredding
 T = TypeVar("T")
 
 _LOG_WAIT_MILLISECONDS = 500
-"""Writers wait as long as this does."""
+"""How long writers wait for this at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A permission that was asked for in this unit of work; asked again before its answer is replayed."""
+    """A permission that this unit of work has checked. It is checked again before a stored answer is repeated."""
 
     permission: str
     kind: str
@@ -55,7 +55,7 @@ class Asked:
 
 
 class UnitOfWork:
-    """All repositories over one connection. `after_commit` takes what must only happen once it is stored."""
+    """All repositories over one connection. `after_commit` collects what must happen only after the commit."""
 
     def __init__(self, connection: Connection, signer: RowSigner | None) -> None:
         self.connection = connection
@@ -66,25 +66,25 @@ class UnitOfWork:
         self._after: list[Callable[[], None]] = []
 
     def use_signer(self, signer: RowSigner) -> None:
-        """Sign and check with these keys from now on: for the transaction that makes a new vault."""
+        """Sign and check with these keys from now on. For the transaction that makes a new vault."""
         self._signer = signer
 
     def after_commit(self, action: Callable[[], None]) -> None:
-        """Run `action` once this unit of work is stored, and not at all when it is not."""
+        """Run `action` after the commit. It does not run if nothing is stored."""
         self._after.append(action)
 
     def abandon(self) -> None:
-        """Store nothing of this unit of work, although it ends without an error."""
+        """Store nothing of this unit of work, even if it ends without an error."""
         self.abandoned = True
 
     def run_after_commit(self) -> None:
-        """What `after_commit` has gathered, in order."""
+        """Run the collected actions, in order."""
         for action in self._after:
             action()
 
     @property
     def signer(self) -> RowSigner:
-        """The MAC keys. Raises `VaultLocked` while the vault's secrets are not open."""
+        """The MAC keys. Raises `VaultLocked` while the vault's secrets are not loaded."""
         if self._signer is None:
             raise VaultLocked()
         return self._signer
@@ -195,7 +195,7 @@ class UnitOfWork:
 
 
 class Storage:
-    """The database. Reads and transactions have engines of their own; nothing connects before the first use."""
+    """The database. Reads and transactions use different engines. It connects when it is used for the first time."""
 
     def __init__(self, url: str, *, pool_size: int = 8, limits: SessionLimits = ORDINARY) -> None:
         self.url = parse_url(url)
@@ -207,7 +207,7 @@ class Storage:
         self.driver = DriverConnections(self.reading, renewal)
         self.signer: RowSigner | None = None
         self._file = SameFile(self.url)
-        # SQLite has one writer. Its own wait polls with sleeps and lets late-comers pass: 50 writers would starve.
+        # SQLite allows one writer. Its own wait polls and is not fair, so with 50 writers some would wait for ever.
         self._turn = threading.Lock() if self.url.get_backend_name() == "sqlite" else None
 
     @property
@@ -217,14 +217,15 @@ class Storage:
 
     @contextmanager
     def read(self) -> Iterator[UnitOfWork]:
-        """A view for reading: each statement sees what is committed. Raises `DatabaseUnavailable`."""
+        """Return a view for reading: each statement sees what is committed. Raises `DatabaseUnavailable`."""
         with translated(), self.reading.connect() as connection:
             yield UnitOfWork(connection, self.signer)
 
     def transaction(self, action: Callable[[UnitOfWork], T]) -> T:
-        """What `action` returns, run in one transaction and again from its start while other writers are faster.
+        """Return the result of `action`, run in one transaction. Run it again from its start if other writers are
+        faster.
 
-        Raises `Unavailable` when they stay so, and as `write` does.
+        Raises `Unavailable` after the last try, and what `write` raises.
         """
         return again(self._once, action)
 
@@ -234,10 +235,10 @@ class Storage:
 
     @contextmanager
     def write(self) -> Iterator[UnitOfWork]:
-        """One transaction: stored as a whole when the block ends, not at all when it raises.
+        """Run one transaction. It is stored as a whole when the block ends, or not at all if the block raises.
 
-        Raises `DatabaseUnavailable` when nothing was stored, and `OutcomeUnknown` when the connection broke
-        during the commit.
+        Raises `DatabaseUnavailable` if nothing was stored, and `OutcomeUnknown` if the connection failed during the
+        commit.
         """
         turn = self._turn
         if turn is not None:
@@ -262,9 +263,9 @@ class Storage:
         unit.run_after_commit()
 
     def empty_log(self) -> None:
-        """Write SQLite's log into its file and empty it, so that nothing deleted lies there.
+        """Move SQLite's log into the database file and empty it, so that it has no deleted data.
 
-        Readers and writers may be in the way: then it is left for another time. PostgreSQL sees to its own log.
+        If other readers or writers prevent this, a later call does it. PostgreSQL manages its own log.
         """
         if not self.is_sqlite:
             return
@@ -276,14 +277,14 @@ class Storage:
                 connection.exec_driver_sql(f"PRAGMA busy_timeout={int(SQLITE_BUSY_SECONDS * 1000)}")
 
     def close(self) -> None:
-        """Give all connections back."""
+        """Close all connections."""
         self.driver.close()
         self.reading.dispose()
         self.writing.dispose()
 
 
 def _take(turn: threading.Lock) -> None:
-    # As long as SQLite's own wait for another process: whoever waits longer holds a thread that reads could use.
+    # Wait as long as SQLite waits for another process. A longer wait would keep threads from readers.
     if not turn.acquire(timeout=SQLITE_BUSY_SECONDS):
         raise DatabaseUnavailable("Many others are writing at the same moment. Please try again.")
 
@@ -293,9 +294,9 @@ def _commit(connection: Connection, transaction: sa.RootTransaction) -> None:
     try:
         transaction.commit()
     except sa.exc.DBAPIError as error:
-        # SQLite says clearly that it did not commit; over a network nobody knows.
+        # SQLite reports reliably that it did not commit. Over a network, the result is unknown.
         if connection.dialect.name == "postgresql" and is_unavailable(error) and not is_refused(error):
             raise OutcomeUnknown() from error
         raise
     if info and info.pop("unsafe_commit", False):
-        raise OutcomeUnknown("The standby did not confirm the change: it may be lost if the primary fails now.")
+        raise OutcomeUnknown("The standby did not confirm the change. It may be lost if the primary fails now.")
