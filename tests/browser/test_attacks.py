@@ -70,7 +70,7 @@ def test_nor_does_one_of_another_origin_to_which_cookies_come_along(
     # Even with the token of the very session.
     attacker.page = form(f"{place.url}/environments", name="stolen", csrf_token=csrf_token(tab))
     tab.page.goto(attacker.same_site)
-    expect(tab.page.get_by_role("alert")).to_contain_text("This form is of another page")
+    expect(tab.page.get_by_role("alert")).to_contain_text("This form belongs to another page")
     assert environments(place, ada) == []
 
 

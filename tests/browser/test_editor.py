@@ -135,7 +135,7 @@ def test_many_changes_are_one_revision_and_one_undo(tab: Tab, place: Place, ada:
     expect(say(tab)).to_have_text("Saved as revision 2.")
     assert list(stored(place, ada)) == ["DATABASE_URL", "GREETING", "NEW"]
     button(tab, "Undo").click()
-    expect(tab.page.get_by_text("The older revision is back")).to_be_visible()
+    expect(tab.page.get_by_text("The older revision is restored")).to_be_visible()
     assert stored(place, ada) == before
 
 
@@ -236,7 +236,7 @@ def test_whoever_had_to_log_in_again_loses_nothing(tab: Tab, place: Place, ada: 
     edited(tab).get_by_label("Value").fill("mine")
     place.vault.storage.transaction(lambda unit: place.vault.people.sessions.revoke_all(unit, ada.principal.user_id))
     button(tab, "Save").click()
-    expect(say(tab)).to_have_text("You are logged out: log in again, then retry.")
+    expect(say(tab)).to_have_text("You are logged out. Log in again and try again.")
     tab.become(ada)
     button(tab, "Save").click()
     expect(say(tab)).to_have_text("Saved as revision 2.")
@@ -254,7 +254,7 @@ def test_what_one_person_typed_is_never_saved_in_anothers_account(tab: Tab, plac
     tab.become(bob)
     tab.expects_status(403)
     button(tab, "Save").click()
-    expect(say(tab)).to_contain_text("This form is of another page or an older session.")
+    expect(say(tab)).to_contain_text("This form belongs to another page or an older session.")
     for person in (ada, bob):
         found = place.vault.environments.variables.read(person.principal, None).variables
         assert [item.text for item in found] == [f"key of {person.username}"]

@@ -42,7 +42,7 @@ def test_the_history_compares_and_goes_back(tab: Tab, place: Place, ada: Person)
     expect(page.get_by_text("s3cret")).to_be_visible()
     tab.inspect("diff-shown")
     page.get_by_role("button", name="Go back to revision 1").click()
-    expect(page.get_by_text("The older revision is back")).to_be_visible()
+    expect(page.get_by_text("The older revision is restored")).to_be_visible()
     tab.inspect("said")
     assert values(place.vault, ada.principal, "prod")["API_KEY"] == "s3cret"
     page.get_by_role("button", name="Undo").click()

@@ -71,7 +71,7 @@ def test_a_session_ended_in_one_browser_is_gone_at_the_next_click_of_the_other(p
     tab.go("/security")
     tab.inspect("security")
     tab.page.get_by_role("button", name=re.compile("^End Chrome on")).click()
-    expect(tab.page.get_by_role("status")).to_have_text("The session is ended.")
+    expect(tab.page.get_by_role("status")).to_have_text("The session has ended.")
     phone.page.get_by_role("link", name="Tokens").click()
     expect(phone.page.get_by_role("heading", name="Log in")).to_be_visible()
 
@@ -152,7 +152,7 @@ def test_an_account_is_deleted_by_who_types_its_name(place: Place, open_tab: Ope
         tab.page.get_by_label("Type your username").fill(name)
         tab.page.get_by_label("Your password").fill(ada.password)
         tab.page.get_by_role("button", name="Delete everything").click()
-    expect(tab.page.get_by_role("status")).to_have_text("Your account is deleted, with all that was in it.")
+    expect(tab.page.get_by_role("status")).to_have_text("Your account is deleted, with everything in it.")
 
 
 def test_the_activity_tells_who_did_what(place: Place, open_tab: OpenTab) -> None:

@@ -68,7 +68,7 @@ def test_a_fault_of_the_form_stands_beside_its_field_and_nothing_is_lost(place: 
     tab.page.get_by_label("Only from these networks").fill("10.0.0.0/8")
     tab.page.keyboard.press("Enter")
     expect(tab.page.get_by_label("Name or path")).to_have_accessible_description(
-        "There is no environment of this name."
+        "There is no environment with this name."
     )
     expect(tab.page.get_by_label("Name or path")).to_be_focused()
     expect(tab.page.get_by_label("Name", exact=True)).to_have_value("backend")
@@ -96,5 +96,5 @@ def test_a_token_gets_a_new_secret_and_is_revoked(place: Place, open_tab: OpenTa
     tab.page.get_by_role("link", name="backend").click()
     tab.page.get_by_text("Revoke…").click()
     tab.page.get_by_role("button", name="Revoke backend").click()
-    expect(tab.page.get_by_role("status")).to_have_text("The token is revoked, and all that it has made.")
+    expect(tab.page.get_by_role("status")).to_have_text("The token is revoked, with all tokens that it made.")
     expect(tab.page.get_by_text("There is no token here.")).to_be_visible()

@@ -66,7 +66,7 @@ def test_a_copy_is_a_new_environment(ada: Visitor, place: str) -> None:
 def test_a_deletion_is_undone_on_the_next_page(ada: Visitor, place: str) -> None:
     answer = ada.post(f"{place}/delete")
     listed = ada.get(answer.headers["Location"])
-    assert "it can be brought back" in words(listed)
+    assert "You can restore it" in words(listed)
     assert f'action="{place}/undelete"' in listed.text
     assert ada.get(place).status_code == 404
     assert ada.post(f"{place}/undelete").headers["Location"] == f"{place}?said=undeleted"

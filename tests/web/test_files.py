@@ -90,7 +90,7 @@ def test_files_of_windows_are_read(ada: Visitor, place: str, encoding: str) -> N
 @pytest.mark.parametrize(
     ("sent", "sentence"),
     [
-        ({}, "Choose a file, or put its text into the field."),
+        ({}, "Choose a file, or paste its text into the field."),
         ({"text": "A='canary-9"}, "Line 1"),
         ({"text": "{", "format": "json"}, "Line 1, column 2: this is not JSON."),
         ({"text": "A=1", "format": "shell"}, "There is no such format here"),
@@ -222,7 +222,7 @@ def test_exports_with_a_passphrase_come_one_at_a_time_and_take_no_logins_place(
 @pytest.mark.parametrize(
     ("sent", "sentence"),
     [
-        ({"sealed": "yes", "recipients": ""}, "Name at least one key"),
+        ({"sealed": "yes", "recipients": ""}, "Give at least one key"),
         ({"sealed": "yes", "recipients": "age1nonsense"}, "age1"),
         ({"format": "nonsense"}, "There is no such format here"),
     ],

@@ -121,7 +121,7 @@ def test_a_new_password_ends_copies_of_the_very_cookie_that_changed_it(vault: Va
     ("fields", "status", "sentence"),
     [
         ({"current": "wrong"}, 401, "This is not your password."),
-        ({"again": "another"}, 422, "The two are not the same."),
+        ({"again": "another"}, 422, "The two passwords are different."),
         ({"new": "short", "again": "short"}, 422, "password"),
     ],
 )

@@ -1,4 +1,6 @@
-"""JSON over HTTPS: `/api/v1`, one file a resource. A call is parsed, handed to a service, and answered."""
+"""The JSON API, `/api/v1`. There is one file for each resource. A view parses the request, calls a service, and
+answers.
+"""
 
 from __future__ import annotations
 
@@ -47,17 +49,17 @@ RESOURCES = {
 
 
 class StrongroomApi(Api):  # type: ignore[misc]  # flask-smorest ships no types
-    """flask-smorest's Api with our problems in place of its own errors."""
+    """flask-smorest's Api, without its own error handlers."""
 
     ERROR_SCHEMA = ProblemSchema
     DEFAULT_ERROR_RESPONSE_CONTENT_TYPE = "application/problem+json"
 
     def _register_error_handlers(self) -> None:
-        """`problems.register` answers every error."""
+        """Do nothing: `problems.register` handles every error."""
 
 
 def register(app: Flask) -> None:
-    """Give `app` the API, its description and its errors."""
+    """Register the API, its description and its error handlers with `app`."""
     app.config |= {
         "API_TITLE": "Strongroom",
         "API_VERSION": __version__,

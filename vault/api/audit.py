@@ -1,4 +1,4 @@
-"""`/audit`: my own trail. `/operator/audit`: everybody's, for operators who have just given their password."""
+"""`/audit`: the caller's own events. `/operator/audit`: everybody's events, for operators."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from vault.http import principal, services
 from vault.services.audit.trail import Cursor, Seen
 from vault.storage import Search
 
-blueprint = StrictBlueprint("audit", __name__, description="Who did what.")
+blueprint = StrictBlueprint("audit", __name__, description="Audit events: who did what, and when.")
 
 
 @blueprint.route("/audit", methods=["GET"])
 @blueprint.arguments(Page, location="query")
 @blueprint.response(200, OwnAuditPage)
 def own_trail(query: dict[str, Any]) -> Any:
-    """What was done with what is mine, the newest first."""
+    """List the audit events about my account and what I own, newest first."""
     found = services().audit.trail.own(principal(), _before(query), page_limit(query))
     return _page(found, query)
 
@@ -28,7 +28,7 @@ def own_trail(query: dict[str, Any]) -> Any:
 @blueprint.arguments(AuditQuery, location="query")
 @blueprint.response(200, AuditPage)
 def search_audit(query: dict[str, Any]) -> Any:
-    """What was done by anybody, the newest first; `variable` looks for one variable by its name."""
+    """List the audit events of all people, newest first. `variable` finds the events about one variable name."""
     trail = services().audit.trail
     search = Search(
         user_id=trail.user_id(principal(), query["user"]) if query["user"] is not None else None,

@@ -1,4 +1,4 @@
-"""What every call shares: who asks, where it is carried out, and the transaction that a write lives in."""
+"""What all views of the API share: the credential check, transactions, idempotency keys, preconditions, and pages."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _KEPT_HEADERS = ("ETag", "Location")
 
 
 def guard(app: Flask) -> None:
-    """Ask for a credential before anything under `/api/v1` runs; an address that is not there needs one too."""
+    """Require a credential for every path under `/api/v1`, even for a path that does not exist."""
 
     @app.before_request
     def require_credential() -> None:
@@ -49,9 +49,10 @@ def guard(app: Flask) -> None:
 
 
 def _check_address() -> None:
-    """Refuse addresses that could be read in two ways, and those that no database can look up."""
+    """Refuse paths that could be read in two ways, and names that a database cannot look up."""
     if "%2f" in request.environ.get("RAW_URI", "").partition("?")[0].lower():
-        # It arrives decoded: `prod%2Fvalues` would be taken for the values of `prod`. No name here holds a slash.
+        # The path is already decoded, so `prod%2Fvalues` would look like the values of `prod`. No name here has a
+        # slash.
         raise NotFound()
     if not has_utf8_path():
         raise NotFound()
@@ -59,16 +60,17 @@ def _check_address() -> None:
     named = request.view_args or {}
     for name, text in named.items():
         if isinstance(text, str) and "\0" in text:
-            raise InvalidInput("A name has no control characters.", path=name)
+            raise InvalidInput("A name must not contain control characters.", path=name)
     if "env" in named:
-        # The form that names are stored in; file managers and keyboards like to send the other one.
+        # Names are stored in NFC. File managers and keyboards often send NFD.
         named["env"] = normal(named["env"], path="env")
 
 
 def asked_first(*permissions: Permission, anywhere: bool = False) -> Callable[[View], View]:
-    """Check one of `permissions` before a large body is parsed. The service checks again.
+    """Check that the caller has one of `permissions` before a large body is parsed. The service checks again.
 
-    The check is on the environment in the path; with `anywhere`, on any environment, because the body names it.
+    The check is on the environment in the path. With `anywhere`, a permission on any environment is enough, because the
+    body names the environment.
     """
 
     def decorate(view: View) -> View:
@@ -86,10 +88,10 @@ def asked_first(*permissions: Permission, anywhere: bool = False) -> Callable[[V
 
 
 def writes(view: View) -> View:
-    """Run `view` in one transaction, which it is given as `unit`, and keep its answer for a retry.
+    """Run `view` in one transaction, and pass it the transaction as `unit`.
 
-    The transaction is run again when another writer was first; with an Idempotency-Key the answer is stored in
-    it, and the same call with the same key gets that answer, with `Idempotency-Replayed: true`.
+    The transaction is run again if another writer was faster. If the call has an Idempotency-Key, the answer is stored
+    in the same transaction. A second call with this key gets the stored answer, with `Idempotency-Replayed: true`.
     """
 
     @functools.wraps(view)
@@ -102,10 +104,11 @@ def writes(view: View) -> View:
 
 
 def proven(prove: Callable[[Any], Any]) -> Callable[[View], View]:
-    """As `writes`, for a call that takes a password: `prove` looks at the body before the transaction, because that
-    takes long; what it returns comes to the view as `proof`.
+    """Do the same as `writes` for a call that takes a password.
 
-    An answer that is kept is given before the password is looked at: it may be the one that this very call replaced.
+    Hashing a password is slow, so `prove` checks the body before the transaction starts. Its result is passed to the
+    view as `proof`. If an answer is stored for the call's Idempotency-Key, the password is not checked: this very call
+    may have replaced it.
     """
 
     def decorate(view: View) -> View:
@@ -128,10 +131,10 @@ def proven(prove: Callable[[Any], Any]) -> Callable[[View], View]:
 def _proven_once(call: Call, prove: Callable[[], Any], answer: Callable[[UnitOfWork, Any], Response]) -> Response:
     is_kept, proof = _is_kept(call), None
     try:
-        # The password first: whoever has stolen a session, and knows none, must not make this vault hash at will.
+        # Check the password first. Otherwise a stolen session could make the vault hash as often as it likes.
         proof = None if is_kept else prove()
     except BadLogin:
-        # The same call, a moment ahead of this one, may have changed the password.
+        # The first try of this call may have changed the password a moment ago.
         is_kept = _is_kept(call)
         if not is_kept:
             raise
@@ -139,8 +142,8 @@ def _proven_once(call: Call, prove: Callable[[], Any], answer: Callable[[UnitOfW
 
     def first(unit: UnitOfWork) -> Response:
         if is_kept:
-            # Its day has ended between the one look and the other; no password is looked at inside a transaction.
-            raise Unavailable("The answer to this Idempotency-Key has just ended; ask again.")
+            # The stored answer expired between the two looks. A password must not be hashed inside a transaction.
+            raise Unavailable("The stored answer for this Idempotency-Key has just expired. Send the call again.")
         return answer(unit, proof)
 
     return transaction(lambda unit: _once(unit, call, claims, lambda: first(unit)))
@@ -184,22 +187,27 @@ def _replay(kept: KeptAnswer) -> Response:
 
 
 def precondition() -> Precondition:
-    """`If-Match` and `If-None-Match: *` (RFC 9110, section 13). Raises `InvalidInput` on what is neither."""
+    """Return what `If-Match` and `If-None-Match: *` require (RFC 9110, section 13).
+
+    Raises `InvalidInput` for any other If-None-Match.
+    """
     match, none = request.headers.get("If-Match"), request.headers.get("If-None-Match")
     if none is not None and none.strip() != "*":
-        raise InvalidInput("A write takes If-None-Match only as *.", path="If-None-Match")
+        raise InvalidInput("If-None-Match must be * in a write.", path="If-None-Match")
     return Precondition(unquoted(match) if match is not None else None, none is not None)
 
 
 def page_limit(arguments: dict[str, Any]) -> int:
-    """How many items were asked for, and one more: it tells whether there is a next page."""
+    """Return how many items to read: one more than were asked for, to see whether there is a next page."""
     return int(arguments["limit"]) + 1
 
 
 def page(
     items: list[Any], arguments: dict[str, Any], place: Callable[[Any], list[Any]]
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """One page of `items`, of which there may be one more than asked for, and the `Link` header (RFC 8288)."""
+    """Return one page of `items` and the `Link` header (RFC 8288). `items` has one item too many if there is a next
+    page.
+    """
     limit = int(arguments["limit"])
     if len(items) <= limit:
         return {"items": items, "next": None}, {}
@@ -208,12 +216,12 @@ def page(
     query = "&".join(
         f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in [*pairs, ("cursor", following)]
     )
-    # A header field is ASCII; the path has arrived decoded.
+    # A header must be ASCII, but the path is already decoded.
     return {"items": items[:limit], "next": following}, {"Link": f'<{quote(request.path)}?{query}>; rel="next"'}
 
 
 def place_of(arguments: dict[str, Any], *kinds: type) -> list[Any] | None:
-    """The place that the cursor stands for, as values of `kinds`; None without one. Raises `InvalidInput`."""
+    """Return the position in the cursor, as values of `kinds`. Returns None without a cursor. Raises `InvalidInput`."""
     text = arguments.get("cursor")
     if not text:
         return None
@@ -227,7 +235,7 @@ def place_of(arguments: dict[str, Any], *kinds: type) -> list[Any] | None:
 
 
 def _can_be(part: Any) -> bool:
-    # What no database can compare with was never in a cursor of ours.
+    # Our cursors never contain NULs, surrogates or out-of-range integers. No database can compare these.
     if isinstance(part, int):
         return 0 <= part <= BIGINT_MOST
     return "\0" not in part and is_encodable(part)

@@ -1,4 +1,6 @@
-"""`/environments`: list, make, rename, copy, delete, bring back; and `/globals`, which are simply there."""
+"""`/environments`: list, create, rename, copy, delete and restore environments. `/globals`: the globals, which always
+exist.
+"""
 
 from __future__ import annotations
 
@@ -23,14 +25,14 @@ from vault.model.grant import Permission
 from vault.services.environments.environments import GLOBALS
 from vault.storage import UnitOfWork
 
-blueprint = StrictBlueprint("environments", __name__, description="Named sets of variables.")
+blueprint = StrictBlueprint("environments", __name__, description="Environments: named sets of variables.")
 
 
 @blueprint.route("/environments", methods=["GET"])
 @blueprint.arguments(EnvironmentQuery, location="query")
 @blueprint.response(200, EnvironmentPage)
 def list_environments(query: dict[str, Any]) -> Any:
-    """My environments, in order of name."""
+    """List my environments, by name."""
     after = place_of(query, str)
     deleted, name = query["deleted"], query["name"]
     found = services().environments.environments.list(
@@ -46,7 +48,7 @@ def list_environments(query: dict[str, Any]) -> Any:
 @writes
 @blueprint.response(201, EnvironmentSchema)
 def create_environment(body: dict[str, Any], unit: UnitOfWork) -> Any:
-    """Make an environment, with its first variables where they are given."""
+    """Create an environment, with its first variables if they are given."""
     verbs = services()
     facts = {"description": body["description"], "max_versions": body["max_versions"]}
     row = verbs.environments.environments.create(unit, principal(), body["name"], **facts)
@@ -60,14 +62,14 @@ def create_environment(body: dict[str, Any], unit: UnitOfWork) -> Any:
 @blueprint.route("/environments/<env>", methods=["GET"])
 @blueprint.response(200, EnvironmentSchema)
 def get_environment(env: str) -> Environment:
-    """One environment, without its values."""
+    """Get one environment, without its values."""
     return services().environments.environments.get(principal(), env)
 
 
 @blueprint.route("/globals", methods=["GET"])
 @blueprint.response(200, EnvironmentSchema)
 def get_globals() -> Environment:
-    """My globals, without their values."""
+    """Get my globals, without their values."""
     return services().environments.environments.get(principal(), GLOBALS)
 
 
@@ -76,7 +78,7 @@ def get_globals() -> Environment:
 @writes
 @blueprint.response(200, EnvironmentSchema)
 def change_environment(body: dict[str, Any], env: str, unit: UnitOfWork) -> Environment:
-    """Change a name, a description or a rule."""
+    """Change the name, the description or a rule of an environment."""
     row = services().environments.environments.change(unit, principal(), env, body)
     return services().environments.environments.view(unit, row)
 
@@ -86,7 +88,7 @@ def change_environment(body: dict[str, Any], env: str, unit: UnitOfWork) -> Envi
 @writes
 @blueprint.response(200, EnvironmentSchema)
 def change_globals(body: dict[str, Any], unit: UnitOfWork) -> Environment:
-    """Change a description or a rule of my globals."""
+    """Change the description or a rule of my globals."""
     row = services().environments.environments.change(unit, principal(), GLOBALS, body)
     return services().environments.environments.view(unit, row)
 
@@ -95,7 +97,7 @@ def change_globals(body: dict[str, Any], unit: UnitOfWork) -> Environment:
 @writes
 @blueprint.response(204)
 def delete_environment(env: str, unit: UnitOfWork) -> None:
-    """Delete an environment; for 30 days it can be brought back."""
+    """Delete an environment. It can be restored for 30 days."""
     services().environments.environments.delete(unit, principal(), env)
 
 
@@ -104,7 +106,7 @@ def delete_environment(env: str, unit: UnitOfWork) -> None:
 @writes
 @blueprint.response(200, EnvironmentSchema)
 def undelete_environment(body: dict[str, Any], env: str, unit: UnitOfWork) -> Environment:
-    """Bring a deleted environment back, by its id or its name, perhaps under a new name."""
+    """Restore a deleted environment, by its id or name. A new name may be given."""
     row = services().environments.environments.undelete(unit, principal(), env, body["name"])
     return services().environments.environments.view(unit, row)
 
@@ -114,6 +116,6 @@ def undelete_environment(body: dict[str, Any], env: str, unit: UnitOfWork) -> En
 @writes
 @blueprint.response(201, EnvironmentSchema)
 def copy_environment(body: dict[str, Any], env: str, unit: UnitOfWork) -> Any:
-    """Make a new environment with the current variables of this one."""
+    """Create an environment with the current variables of this one."""
     row = services().environments.variables.copy(unit, principal(), env, body["name"])
     return services().environments.environments.view(unit, row), {"Location": f"/api/v1/environments/{row.id}"}

@@ -1,4 +1,4 @@
-"""`/me/factors`: my second factors. Whatever changes them needs a session that has just proven itself."""
+"""`/me/factors`: my second factors. A change requires a session with a recent proof of identity."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ blueprint = StrictBlueprint("factors", __name__, description="My second factors.
 @blueprint.route("/me/factors", methods=["GET"])
 @blueprint.response(200, FactorsAnswer)
 def list_factors() -> FactorList:
-    """My second factors, and how many recovery codes are left."""
+    """List my second factors, and how many recovery codes are left."""
     return services().people.factors.list(principal())
 
 
 @blueprint.route("/me/factors/totp", methods=["POST"])
 @blueprint.response(201, NewTotpAnswer)
 def begin_totp() -> TotpEnrolment:
-    """Begin to add an authenticator app."""
+    """Start to add an authenticator app."""
     return services().people.factors.begin_totp(principal())
 
 
@@ -38,14 +38,14 @@ def begin_totp() -> TotpEnrolment:
 @blueprint.arguments(ConfirmTotpBody)
 @blueprint.response(201, AddedAnswer)
 def confirm_totp(body: dict[str, Any], enrolment_id: str) -> Added:
-    """Add the app, with a code that it shows."""
+    """Add the authenticator app, with a code that it shows."""
     return services().people.factors.confirm_totp(principal(), enrolment_id, body["code"], body["name"])
 
 
 @blueprint.route("/me/factors/passkeys", methods=["POST"])
 @blueprint.response(201, NewPasskeyAnswer)
 def begin_passkey() -> PasskeyEnrolment:
-    """Begin to add a passkey."""
+    """Start to add a passkey."""
     return services().people.factors.begin_passkey(principal())
 
 
@@ -60,12 +60,12 @@ def confirm_passkey(body: dict[str, Any], enrolment_id: str) -> Added:
 @blueprint.route("/me/factors/recovery-codes", methods=["POST"])
 @blueprint.response(201, RecoveryCodesAnswer)
 def new_recovery_codes() -> dict[str, Any]:
-    """Ten new recovery codes in place of the old ones."""
+    """Make ten new recovery codes. The old ones stop working."""
     return {"recovery_codes": services().people.factors.new_recovery_codes(principal())}
 
 
 @blueprint.route("/me/factors/<factor_id>", methods=["DELETE"])
 @blueprint.response(204)
 def remove_factor(factor_id: str) -> None:
-    """Remove a factor; with the last one, the password alone logs in again."""
+    """Remove a second factor. After the last one is removed, the password alone logs in again."""
     services().people.factors.remove(principal(), factor_id)

@@ -1,4 +1,4 @@
-"""`/readyz`: whether this worker can do its work. (`/livez` is answered by the front door, before any thread.)"""
+"""`/readyz`: reports whether this worker can work. The front door answers `/livez` without a thread."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ blueprint = Blueprint("health", __name__)
 @blueprint.get("/readyz")
 @public
 def ready() -> dict[str, Any]:
-    """Ready: this worker can read, record and write. Raises `VaultLocked`, `NotReady` with the reasons."""
+    """Report that this worker can read, record and write. Raises `VaultLocked`, or `NotReady` with the reasons."""
     health = services().readiness.now()
     if LOCKED in health.reasons:
         raise VaultLocked()

@@ -18,7 +18,7 @@ blueprint = StrictBlueprint("me", __name__, description="My account.")
 @blueprint.route("/me", methods=["GET"])
 @blueprint.response(200, UserSchema)
 def me() -> User:
-    """Who I am."""
+    """Get my account."""
     return services().people.accounts.me(principal())
 
 
@@ -32,7 +32,7 @@ def _new_password(body: dict[str, Any]) -> NewPassword:
 @proven(_new_password)
 @blueprint.response(204)
 def change_password(_body: dict[str, Any], unit: UnitOfWork, proof: NewPassword) -> None:
-    """Change my password; my other sessions end."""
+    """Change my password. My other sessions end."""
     services().people.accounts.change_password(unit, principal(), proof)
 
 
@@ -46,5 +46,5 @@ def _proven_account(body: dict[str, Any]) -> User:
 @proven(_proven_account)
 @blueprint.response(200, ErasureAnswer)
 def delete_me(_body: dict[str, Any], unit: UnitOfWork, proof: User) -> ErasureReport:
-    """Delete my account with all that is in it, for good. No answer is kept: asked again, it is a 401."""
+    """Delete my account and everything in it, for good. No answer is stored: the same call again gets a 401."""
     return services().people.erasure.own(unit, principal(), proof)

@@ -1,6 +1,7 @@
-"""`/operator/keys`: the vault's keys, for an operator who has just given their password, from named networks.
+"""`/operator/keys`: the vault's keys. Only operators may call, from named networks, with a recent proof of identity.
 
-Long work is done in slices: a call works for a few seconds and says whether anything is left; the next goes on.
+Long work is done in slices: a call works for a few seconds and reports whether anything is left. The next call
+continues.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from vault.services.keys.rewrapping import Pace
 
 SLICE_SECONDS = 5.0
 WAIT_SECONDS = 10.0
-"""How long a call waits for the workers; after that it answers 503, and the next one goes on."""
+"""How long a call waits for the workers. After that it answers 503, and the next call continues."""
 
 _RATE_MOST = 1_000_000
 
@@ -41,7 +42,7 @@ class VersionSchema(Schema):
 
 
 class WorkerSchema(Schema):
-    """A living worker."""
+    """A live worker."""
 
     host = fields.String()
     pid = fields.Integer()
@@ -50,14 +51,14 @@ class WorkerSchema(Schema):
 
 
 class KeysAnswer(Schema):
-    """All versions, and the workers that have to know them."""
+    """All versions, and the workers that must know them."""
 
     versions = fields.List(fields.Nested(VersionSchema))
     workers = fields.List(fields.Nested(WorkerSchema))
 
 
 class RotateMasterBody(Body):
-    """The master key (perhaps with another provider), a person's key, or the system key."""
+    """What to rotate: the master key (perhaps with another provider), a person's key, or the system key."""
 
     provider = BoundedText(least=1, most=32, load_default=None, allow_none=True)
     user = Reference(least=1, load_default=None, allow_none=True)
@@ -71,7 +72,7 @@ class SliceBody(Body):
 
 
 class SliceAnswer(Schema):
-    """How much of the work this call has done, what is left, and the keys that do not open."""
+    """How many keys this call has done, how many are left, and which keys cannot be opened."""
 
     done = fields.Integer()
     left = fields.Integer()
@@ -79,7 +80,7 @@ class SliceAnswer(Schema):
 
 
 class ResealAnswer(Schema):
-    """Whether all is sealed anew, and which tokens still wait for their next use."""
+    """Whether everything is resealed, and how many tokens have not been used since."""
 
     finished = fields.Boolean()
     tokens_left = fields.Integer()
@@ -93,7 +94,7 @@ class RetireBody(Body):
 
 
 class DestroyBody(Body):
-    """`now` leaves the waiting time out; it asks twice: `confirm` is the version's number once more."""
+    """`now` skips the waiting time. Then `confirm` must be the version's number."""
 
     now = Switch(load_default=False)
     confirm = WholeNumber(most=BIGINT_MOST, load_default=None, allow_none=True)
@@ -102,7 +103,7 @@ class DestroyBody(Body):
 @blueprint.route("/operator/keys", methods=["GET"])
 @blueprint.response(200, KeysAnswer)
 def status() -> KeyStatus:
-    """Each version: its provider, state and age, how many user keys it wraps, and how many workers know it."""
+    """List the versions: provider, state and age, how many user keys each wraps, and how many workers know it."""
     return services().keys.master.status(principal())
 
 
@@ -110,10 +111,10 @@ def status() -> KeyStatus:
 @blueprint.arguments(RotateMasterBody)
 @blueprint.response(200, KeysAnswer)
 def rotate(body: dict[str, Any]) -> KeyStatus:
-    """Make a new key the active one; 503 while a worker cannot use it yet."""
+    """Make a new key and activate it. Answers 503 if a worker cannot use it yet."""
     who, keys = principal(), services().keys
     if sum(map(bool, body.values())) > 1:
-        raise InvalidInput("Name one of provider, user and system.")
+        raise InvalidInput("Give only one of provider, user and system.")
     if body["user"] is not None:
         keys.people.rotate(who, body["user"])
     elif body["system"]:
@@ -127,7 +128,7 @@ def rotate(body: dict[str, Any]) -> KeyStatus:
 @blueprint.arguments(SliceBody)
 @blueprint.response(200, SliceAnswer)
 def rewrap(body: dict[str, Any]) -> dict[str, Any]:
-    """Move user keys under the active version for a few seconds; call it until nothing is left."""
+    """Rewrap user keys under the active version for a few seconds. Repeat until nothing is left."""
     who, rewrapping = principal(), services().keys.rewrapping
     done = rewrapping.run(who, Pace(body["max_per_second"], SLICE_SECONDS))
     return {"done": done.done, "left": rewrapping.left(who), "broken": done.broken}
@@ -137,7 +138,7 @@ def rewrap(body: dict[str, Any]) -> dict[str, Any]:
 @blueprint.arguments(SliceBody)
 @blueprint.response(200, ResealAnswer)
 def reseal(body: dict[str, Any]) -> dict[str, Any]:
-    """Seal everything anew, for a few seconds; call it until it is finished. It ends every session, this one too."""
+    """Reseal everything, for a few seconds. Repeat until it is finished. This ends every session, also the caller's."""
     who, resealing = principal(), services().keys.reseal
     finished = resealing.run(who, Pace(body["max_per_second"], SLICE_SECONDS))
     found = resealing.status(who)
@@ -148,7 +149,7 @@ def reseal(body: dict[str, Any]) -> dict[str, Any]:
 @blueprint.arguments(RetireBody)
 @blueprint.response(200, KeysAnswer)
 def retire(body: dict[str, Any], version: int) -> KeyStatus:
-    """Disable a version that nothing refers to, or enable it again."""
+    """Retire a version that nothing uses, or enable it again."""
     who, master = principal(), services().keys.master
     (master.restore if body["undo"] else master.retire)(who, version)
     return master.status(who)
@@ -158,9 +159,9 @@ def retire(body: dict[str, Any], version: int) -> KeyStatus:
 @blueprint.arguments(DestroyBody)
 @blueprint.response(200, KeysAnswer)
 def destroy(body: dict[str, Any], version: int) -> KeyStatus:
-    """Destroy a version for good; 409 while anything refers to it or its time has not come."""
+    """Destroy a version for good. Answers 409 while anything uses it, or before its waiting time has passed."""
     who, master = principal(), services().keys.master
     if body["now"] and body["confirm"] != version:
-        raise InvalidInput("To destroy a version at once, give its number in confirm too.", path="confirm")
+        raise InvalidInput("To destroy a version at once, repeat its number in confirm.", path="confirm")
     master.destroy(who, version, now=body["now"])
     return master.status(who)

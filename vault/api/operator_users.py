@@ -1,6 +1,6 @@
-"""`/operator/users`: people's accounts, for an operator who has just given their password, from named networks.
+"""`/operator/users`: people's accounts. Only operators may call, from named networks, with a recent proof of identity.
 
-A person is addressed by id or name; a name with a slash in it by id alone.
+The path names a person by id or name. A name with a slash can only be reached by id.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class AccountPage(Schema):
 
 
 class AccountQuery(Page):
-    username = Reference(load_default=None, metadata={"description": "The account of this name alone."})
+    username = Reference(load_default=None, metadata={"description": "Only the account with this name."})
 
 
 class RoleBody(Body):
@@ -42,7 +42,7 @@ class RoleBody(Body):
 
 
 class EraseBody(Body):
-    """`confirm` is the username once more: nothing brings an erased account back."""
+    """`confirm` repeats the username, because an erased account cannot be restored."""
 
     confirm = BoundedText(most=NAME_MOST, required=True)
 
@@ -51,7 +51,7 @@ class EraseBody(Body):
 @blueprint.arguments(AccountQuery, location="query")
 @blueprint.response(200, AccountPage)
 def list_accounts(query: dict[str, Any]) -> Any:
-    """All accounts, by name."""
+    """List all accounts, by name."""
     place = place_of(query, str)
     found = services().people.accounts.page(
         principal(), place[0] if place else "", page_limit(query), username=query["username"]
@@ -62,7 +62,7 @@ def list_accounts(query: dict[str, Any]) -> Any:
 @blueprint.route("/operator/users/<user>", methods=["GET"])
 @blueprint.response(200, AccountSchema)
 def get_account(user: str) -> User:
-    """One account."""
+    """Get one account."""
     return services().people.accounts.get(principal(), user)
 
 
@@ -70,7 +70,9 @@ def get_account(user: str) -> User:
 @writes
 @blueprint.response(200, AccountSchema)
 def disable_account(user: str, unit: UnitOfWork) -> User:
-    """Disable an account: its sessions end, its tokens stop, and nothing is lost. 409 for the last operator's."""
+    """Disable an account. Its sessions end and its tokens stop, but nothing is deleted. Answers 409 for the last
+    operator.
+    """
     return services().people.accounts.set_state(unit, principal(), user, active=False)
 
 
@@ -87,7 +89,7 @@ def enable_account(user: str, unit: UnitOfWork) -> User:
 @writes
 @blueprint.response(200, AccountSchema)
 def set_role(body: dict[str, Any], user: str, unit: UnitOfWork) -> User:
-    """Say what an account may do; its sessions end. 409 where no operator would be left."""
+    """Change an account's role. Its sessions end. Answers 409 if no operator would be left."""
     return services().people.accounts.set_role(unit, principal(), user, body["role"])
 
 
@@ -96,5 +98,7 @@ def set_role(body: dict[str, Any], user: str, unit: UnitOfWork) -> User:
 @writes
 @blueprint.response(200, ErasureAnswer)
 def erase_account(body: dict[str, Any], user: str, unit: UnitOfWork) -> ErasureReport:
-    """Erase a person for good: keys, environments, sessions and tokens. 409 for the last operator and for oneself."""
+    """Erase a person for good, with keys, environments, sessions and tokens. Answers 409 for the last operator and for
+    oneself.
+    """
     return services().people.erasure.person(unit, principal(), user, body["confirm"])

@@ -1,4 +1,4 @@
-"""Operators' requests, `/operator/…`: from named networks only, by an operator who has just given their password."""
+"""The guard of `/operator/…`: only operators may call, from named networks, with a recent proof of identity."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ OPERATORS = f"{PREFIX}/operator/"
 
 
 def guard(app: Flask) -> None:
-    """Refuse everybody else on these paths, whether or not there is a route."""
+    """Refuse everybody else on these paths, whether the route exists or not."""
 
     @app.before_request
     def guard_operators() -> None:

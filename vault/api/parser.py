@@ -1,4 +1,4 @@
-"""How bodies and queries are read: strict JSON, unknown fields refused, the first fault told with its path."""
+"""Parses bodies and queries: strict JSON, no unknown fields. An error names the first fault and its path."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class StrictParser(FlaskParser):
     DEFAULT_UNKNOWN_BY_LOCATION = {"json": ma.RAISE, "query": ma.RAISE}  # noqa: RUF012 - webargs' own shape.
 
     def load_json(self, req: Request, schema: ma.Schema) -> Any:
-        """The body, whatever its Content-Type says; an empty one is an empty object."""
+        """Parse the body as JSON, whatever its Content-Type is. An empty body is an empty object."""
         body = req.get_data()
         if not body:
             return {}
         return parse_json(body, budget().json_items)
 
     def handle_error(self, error: ma.ValidationError, req: Any, schema: Any, **_: Any) -> NoReturn:
-        """Tell the first fault and where it is."""
+        """Raise `InvalidInput` with the first fault and its path."""
         messages = error.messages
         for location in ("json", "query"):
             if isinstance(messages, dict) and set(messages) == {location}:
@@ -43,13 +43,13 @@ class StrictBlueprint(Blueprint):  # type: ignore[misc]  # flask-smorest ships n
 
 
 def first_fault(messages: Any) -> tuple[str, str]:
-    """The path and the sentence of the first fault in marshmallow's messages."""
+    """Return the path and the sentence of the first fault in marshmallow's messages."""
     path: list[str | int] = []
     is_wrapped = False
     while isinstance(messages, dict):
         name, messages = next(iter(messages.items()))
-        # marshmallow's own steps: "_schema" is the object itself, and below a name of a Dict, "key" and "value" tell
-        # the one from the other. The Dicts here are fields of the body.
+        # Skip what marshmallow adds to the path: "_schema" for the object itself, and "key" or "value" below a name of
+        # a Dict. The Dicts here are fields of the body.
         in_dict = name in ("key", "value") and len(path) == 2 and isinstance(path[1], str) and not is_wrapped
         is_wrapped |= in_dict
         if name != "_schema" and not in_dict:

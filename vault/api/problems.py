@@ -1,4 +1,4 @@
-"""Errors → RFC 9457 problems, with the statuses of `http/statuses.py`."""
+"""Maps errors to RFC 9457 problems, with the statuses of `http/statuses.py`."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def register(app: Flask) -> None:
 
 
 def problem(error: StrongroomError) -> Response:
-    """The answer to one of our own errors; the audit hears of it first."""
+    """Record one of our own errors in the audit, and return the answer for it."""
     error = recorded(error)
     status = status_of(error)
     if status is HTTPStatus.INTERNAL_SERVER_ERROR:
         return _failure(error)
     if isinstance(error, errors.NotGranted):
-        # Whether it exists is not told: the answer is that for a thing that never was.
+        # Do not tell whether it exists: answer as if it never did.
         error = errors.NotFound()
     response = _respond(status, error.code, error.message, **_members(error))
     seconds = getattr(error, "retry_after_seconds", None)
@@ -43,7 +43,7 @@ def problem(error: StrongroomError) -> Response:
 
 
 def _members(error: StrongroomError) -> dict[str, Any]:
-    """What else a problem says (RFC 9457, section 3.2)."""
+    """Return the extra members of a problem (RFC 9457, section 3.2)."""
     if isinstance(error, errors.SecondFactorRequired) and error.challenge_id:
         challenge = {"id": error.challenge_id, "kinds": error.kinds, "expires_us": error.expires_us}
         return {"challenge": _CHALLENGE.dump({**challenge, "passkey": error.passkey})}
@@ -54,7 +54,7 @@ def _members(error: StrongroomError) -> dict[str, Any]:
 
 
 def _http(error: HTTPException) -> Response:
-    """What Flask and Werkzeug raise on their own: unknown addresses, wrong methods, unreadable requests."""
+    """Answer what Flask and Werkzeug raise: unknown paths, wrong methods, unreadable requests."""
     ours = translated(error)
     if not isinstance(ours, StrongroomError):
         return _failure(error)
@@ -72,7 +72,7 @@ def _unknown(error: Exception) -> Response:
 
 
 def _failure(error: BaseException) -> Response:
-    """A bare 500: what went wrong is logged and counted, and the caller is told nothing of it."""
+    """Answer a bare 500. The cause is logged and counted, but not shown to the caller."""
     note_failure(error)
     return _respond(HTTPStatus.INTERNAL_SERVER_ERROR, errors.StrongroomError.code, errors.ServerError.sentence)
 

@@ -1,4 +1,4 @@
-"""The API's description: `openapi.json` for programs, and a page that reads it for people. Both are public."""
+"""The API's description: `openapi.json` for programs, and a page for people. Both are public."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """What stands in the address, the query or a header."""
+    """A part of the path, a query field, or a header."""
 
     name: str
     place: str
@@ -50,7 +50,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One call."""
+    """One operation."""
 
     method: str
     path: str
@@ -61,7 +61,7 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The calls of one resource."""
+    """The operations on one resource."""
 
     name: str
     description: str
@@ -69,20 +69,20 @@ class Group:
 
 
 class Reference:
-    """The description of one app. It is the same for everybody, so it is made once, when it is first asked for."""
+    """The description of one app. It is the same for every caller, so it is made once, at the first request."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
 
     @cached_property
     def document(self) -> dict[str, Any]:
-        """OpenAPI 3.1."""
+        """Return the OpenAPI 3.1 document."""
         document: dict[str, Any] = self._api.spec.to_dict()
         return document | {"security": [{"bearer": []}]}
 
     @cached_property
     def groups(self) -> list[Group]:
-        """The calls by resource, in the order of the document."""
+        """Return the operations by resource, in the order of the document."""
         groups = {tag["name"]: Group(tag["name"], tag.get("description", "")) for tag in self.document["tags"]}
         for path, item in self.document["paths"].items():
             for method in _METHODS:
@@ -146,11 +146,11 @@ def register(app: Flask, api: Api) -> None:
 
     @public
     def read_reference() -> Response:
-        """The same for people."""
+        """Return the description as a page."""
         info = reference.document["info"]
         text = render_template_string(page, **info, groups=reference.groups, style=style, document_url=document_url)
         response = Response(text, mimetype="text/html")
-        # Only this very style sheet, and nothing else: no script, no image, no frame.
+        # Allow only this style sheet: no script, no image, no frame.
         policy = f"default-src 'none'; style-src 'sha256-{style_hash}'; frame-ancestors 'none'; base-uri 'none'"
         response.headers["Content-Security-Policy"] = policy
         return response

@@ -1,4 +1,4 @@
-"""`…/revisions` and `…/rollback`: what an environment was, and how to go back."""
+"""`…/revisions` and `…/rollback`: the history of an environment."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NUMBER = f"int(max={BIGINT_MOST}):number"
 @blueprint.arguments(Page, location="query")
 @blueprint.response(200, RevisionPage)
 def list_revisions(query: dict[str, Any], env: str | None = None) -> Any:
-    """All revisions, the newest first."""
+    """List all revisions, newest first."""
     before = place_of(query, int)
     found = services().environments.history.revisions(
         principal(), env, before[0] if before else None, page_limit(query)
@@ -34,7 +34,7 @@ def list_revisions(query: dict[str, Any], env: str | None = None) -> Any:
 @both(blueprint, f"/revisions/<{_NUMBER}>", "GET")
 @blueprint.response(200, RevisionAnswer)
 def get_revision(number: int, env: str | None = None) -> Revision:
-    """One revision with its variables."""
+    """Get one revision with its variables."""
     return services().environments.history.get(principal(), env, number)
 
 
@@ -42,7 +42,7 @@ def get_revision(number: int, env: str | None = None) -> Revision:
 @blueprint.arguments(DiffQuery, location="query")
 @blueprint.response(200, DiffAnswer)
 def diff_revisions(query: dict[str, Any], number: int, env: str | None = None) -> dict[str, Any]:
-    """How a revision differs from the one before it, or from any other."""
+    """Compare a revision with the one before it, or with any other."""
     against = query["against"] if query["against"] is not None else max(number - 1, 0)
     changes = services().environments.history.diff(principal(), env, number, against)
     return {"from_": against, "to": number, "changes": changes}
@@ -53,6 +53,6 @@ def diff_revisions(query: dict[str, Any], number: int, env: str | None = None) -
 @writes
 @blueprint.response(200, WrittenAnswer)
 def roll_back(body: dict[str, Any], unit: UnitOfWork, env: str | None = None) -> Any:
-    """Write an older revision again, as a new one."""
+    """Write an older revision again, as a new revision."""
     written = services().environments.history.rollback(unit, principal(), env, body["revision"], precondition())
     return {"revision": written.revision}, {"ETag": quoted(written.etag)}

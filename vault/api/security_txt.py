@@ -1,4 +1,4 @@
-"""`/.well-known/security.txt` (RFC 9116): how to report a weakness of this server, where its operator has said so."""
+"""`/.well-known/security.txt` (RFC 9116): how to report a vulnerability, if the operator has set a contact."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from vault.http import public, services
 
 blueprint = Blueprint("security_txt", __name__)
 
-# Section 2.5.5 asks for less than a year, so that nobody trusts a forgotten file.
+# Section 2.5.5 recommends less than a year, so that nobody trusts a forgotten file.
 _GOOD_FOR_DAYS = 180
 
 
 @blueprint.get("/.well-known/security.txt")
 @public
 def security_txt() -> Response:
-    """The contact of the settings, and until when it holds. Raises `NotFound` where none is set."""
+    """Return the contact from the settings, and when it expires. Raises `NotFound` if none is set."""
     contact = services().settings.security_contact
     if not contact:
         raise NotFound()

@@ -1,7 +1,7 @@
-"""`/sessions`: log in, prove oneself again, log out, see where one is logged in.
+"""`/sessions`: log in, confirm one's identity (step up), log out, list sessions.
 
-An account with a second factor is answered with 401 `second_factor_required` and a `challenge`, which the call below
-`/challenges/{id}` completes.
+If an account has a second factor, the answer is 401 `second_factor_required` with a `challenge`. A call to
+`/challenges/{id}` completes it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from vault.services.people.logins import Proof
 from vault.services.people.sessions import NewSession
 from vault.storage import UnitOfWork
 
-blueprint = StrictBlueprint("sessions", __name__, description="Logging in and out.")
+blueprint = StrictBlueprint("sessions", __name__, description="Log in and out.")
 
 
 @blueprint.route("/sessions", methods=["POST"])
@@ -30,7 +30,7 @@ blueprint = StrictBlueprint("sessions", __name__, description="Logging in and ou
 @blueprint.response(201, NewSessionAnswer)
 @blueprint.doc(security=[])
 def log_in(body: dict[str, Any]) -> NewSession:
-    """Log in with a username and a password; where that is not enough, 401 with a challenge."""
+    """Log in with a username and a password. If a second factor is needed, the answer is 401 with a challenge."""
     return _session(services().people.logins.begin(body["username"], body["password"], visit("api")))
 
 
@@ -39,7 +39,7 @@ def log_in(body: dict[str, Any]) -> NewSession:
 @blueprint.response(201, ChallengeAnswer)
 @blueprint.doc(security=[])
 def sign_in() -> Challenge:
-    """Begin to sign in with a passkey alone."""
+    """Start a login with a passkey alone."""
     return services().people.logins.begin_passkey(visit("api"))
 
 
@@ -49,7 +49,7 @@ def sign_in() -> Challenge:
 @blueprint.response(201, NewSessionAnswer)
 @blueprint.doc(security=[])
 def complete_log_in(body: dict[str, Any], challenge_id: str) -> NewSession:
-    """Complete a login with exactly one of a code, a recovery code and what a passkey has signed."""
+    """Complete a login with exactly one of: a code, a recovery code, a passkey's credential."""
     return services().people.logins.complete(challenge_id, Proof(**body), visit("api"))
 
 
@@ -58,14 +58,14 @@ def complete_log_in(body: dict[str, Any], challenge_id: str) -> NewSession:
 @blueprint.arguments(PasswordBody)
 @blueprint.response(201, NewSessionAnswer)
 def step_up(body: dict[str, Any]) -> NewSession:
-    """Give the password again: a fresh session takes the place of the one that asks, or 401 with a challenge."""
+    """Confirm my identity with my password. A new session replaces this one, or the answer is 401 with a challenge."""
     return _session(services().people.logins.step_up(principal(), body["password"], visit("api")))
 
 
 @blueprint.route("/sessions/step-up/challenges", methods=["POST"])
 @blueprint.response(201, ChallengeAnswer)
 def step_up_with_passkey() -> Challenge:
-    """Begin to step up with a passkey alone."""
+    """Start a step-up with a passkey alone."""
     return services().people.logins.begin_passkey_step_up(principal(), visit("api"))
 
 
@@ -73,14 +73,14 @@ def step_up_with_passkey() -> Challenge:
 @blueprint.arguments(ProofBody)
 @blueprint.response(201, NewSessionAnswer)
 def complete_step_up(body: dict[str, Any], challenge_id: str) -> NewSession:
-    """Complete a step-up, as a login; only the session that began it can."""
+    """Complete a step-up like a login. Only the session that started it can do so."""
     return services().people.logins.complete_step_up(principal(), challenge_id, Proof(**body), visit("api"))
 
 
 @blueprint.route("/sessions", methods=["GET"])
 @blueprint.response(200, SessionPage)
 def list_sessions() -> dict[str, Any]:
-    """Where I am logged in."""
+    """List my sessions."""
     rows = services().people.sessions.list(principal())
     items = [{**row.values(), "current": row.id == principal().id} for row in rows]
     return {"items": items, "next": None}
@@ -98,12 +98,12 @@ def revoke_session(session_id: str, unit: UnitOfWork) -> None:
 @writes
 @blueprint.response(204)
 def revoke_sessions(unit: UnitOfWork) -> None:
-    """End all my sessions, this one too."""
+    """End all my sessions, also this one."""
     services().people.sessions.revoke_own(unit, principal())
 
 
 def _session(begun: NewSession | Challenge) -> NewSession:
-    """The session. Raises `SecondFactorRequired` for a challenge, which the answer 401 tells."""
+    """Return the session. Raises `SecondFactorRequired` for a challenge."""
     if isinstance(begun, NewSession):
         return begun
     raise SecondFactorRequired(

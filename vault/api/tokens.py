@@ -1,4 +1,4 @@
-"""`/tokens`: service tokens. A secret is in exactly one answer."""
+"""`/tokens`: service tokens. A secret is shown in one answer only."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from vault.services.tokens.request import GrantRequest, TokenRequest
 from vault.services.tokens.tokens import TokenView
 from vault.storage import UnitOfWork
 
-blueprint = StrictBlueprint("tokens", __name__, description="Scoped credentials for services.")
+blueprint = StrictBlueprint("tokens", __name__, description="Service tokens: credentials for programs, with grants.")
 
 
 @blueprint.route("/tokens", methods=["GET"])
 @blueprint.arguments(Page, location="query")
 @blueprint.response(200, TokenPage)
 def list_tokens(query: dict[str, Any]) -> Any:
-    """My tokens; for a token, itself and those that it made."""
+    """List my tokens. A token sees itself and the tokens that it made."""
     place = place_of(query, int, str)
     found = services().tokens.tokens.list(principal(), (place[0], place[1]) if place else None, page_limit(query))
     body, headers = page(found, query, lambda view: [view.row.created_us, view.row.id])
@@ -34,7 +34,7 @@ def list_tokens(query: dict[str, Any]) -> Any:
 @writes
 @blueprint.response(201, TokenAnswer)
 def create_token(body: dict[str, Any], unit: UnitOfWork) -> Any:
-    """Make a token. Its secret is in this answer and nowhere else."""
+    """Create a token. Its secret is shown only in this answer."""
     grants = [GrantRequest(**{**grant, "permissions": frozenset(grant["permissions"])}) for grant in body["grants"]]
     view = services().tokens.tokens.create(unit, principal(), TokenRequest(**{**body, "grants": grants}))
     return _shown(view), {"Location": f"/api/v1/tokens/{view.row.id}"}
@@ -43,7 +43,7 @@ def create_token(body: dict[str, Any], unit: UnitOfWork) -> Any:
 @blueprint.route("/tokens/<token_id>", methods=["GET"])
 @blueprint.response(200, TokenSchema)
 def get_token(token_id: str) -> dict[str, Any]:
-    """One token."""
+    """Get one token."""
     return _shown(services().tokens.tokens.get(principal(), token_id))
 
 
@@ -52,7 +52,7 @@ def get_token(token_id: str) -> dict[str, Any]:
 @writes
 @blueprint.response(200, TokenAnswer)
 def rotate_token(body: dict[str, Any], token_id: str, unit: UnitOfWork) -> dict[str, Any]:
-    """Give a token a new secret; the old one goes on for the overlap."""
+    """Give a token a new secret. The old secret works until the overlap ends."""
     return _shown(services().tokens.tokens.rotate(unit, principal(), token_id, body["overlap_seconds"]))
 
 
@@ -60,7 +60,7 @@ def rotate_token(body: dict[str, Any], token_id: str, unit: UnitOfWork) -> dict[
 @writes
 @blueprint.response(204)
 def revoke_token(token_id: str, unit: UnitOfWork) -> None:
-    """End a token and all that it made, at once."""
+    """Revoke a token and all tokens that it made, at once."""
     services().tokens.tokens.revoke(unit, principal(), token_id)
 
 

@@ -16,7 +16,7 @@ from vault.model.grant import Permission
 from vault.services.environments.files import format_named, parse_file
 from vault.storage import UnitOfWork
 
-blueprint = StrictBlueprint("transfer", __name__, description="Files in and out.")
+blueprint = StrictBlueprint("transfer", __name__, description="Import and export of files.")
 
 
 @blueprint.route("/import", methods=["POST"])
@@ -24,11 +24,11 @@ blueprint = StrictBlueprint("transfer", __name__, description="Files in and out.
 @blueprint.arguments(ImportBody)
 @blueprint.response(200, ImportAnswer)
 def import_file(body: dict[str, Any]) -> Any:
-    """Read a file's text into an environment (null: the globals) as one revision; a dry run only shows the plan."""
+    """Import a file into an environment (null: the globals) as one revision. A dry run only shows the plan."""
     services().environments.environments.require(
         principal(), body["environment"], (Permission.UPDATE, Permission.CREATE)
     )
-    # Before the transaction: others wait while that lasts.
+    # Parse before the transaction starts: other writers wait while one is open.
     return _store(body, parse_file(body["format"], body["text"]))
 
 
@@ -43,7 +43,7 @@ def _store(body: dict[str, Any], parsed: ParsedFile, unit: UnitOfWork) -> Any:
 @blueprint.arguments(ExportQuery, location="query")
 @blueprint.response(200, content_type="text/plain")
 def export_file(query: dict[str, Any], env: str | None = None) -> Response:
-    """An environment's own variables as a file, references as they were written."""
+    """Export an environment's own variables as a file. References are not resolved."""
     chosen = format_named(query["format"])
     rendered = services().environments.files.export_text(principal(), env, query["format"], strict=query["strict"])
     return text_response(rendered.text, rendered.warnings, chosen.media_type, {})

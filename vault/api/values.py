@@ -1,4 +1,4 @@
-"""`…/values`: the flat map that a service uses. The hot path: its query is read by hand, its answer written as is."""
+"""`…/values`: the values that a service uses. This is the hot path, so the query is parsed by hand."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vault.model.environment import EnvironmentKind, Variable
 from vault.services.environments.files import format_named
 from vault.services.environments.values import Answer, Question
 
-blueprint = StrictBlueprint("values", __name__, description="What a service uses.")
+blueprint = StrictBlueprint("values", __name__, description="The values that a service uses.")
 
 _NO_QUERY: Mapping[str, str] = {}
 _JSON = json.JSONEncoder(ensure_ascii=False).encode
@@ -27,19 +27,20 @@ _NAMES_MOST = 1000
 _WARNINGS_BYTES = 3 * 1024
 _PARAMETERS = [
     {"name": "globals", "in": "query", "schema": {"type": "boolean", "default": True},
-     "description": "Whether the globals stand beneath."},
+     "description": "Whether to include the globals, below the environment."},
     {"name": "resolve", "in": "query", "schema": {"type": "boolean", "default": True},
-     "description": "Whether {{references}} are resolved."},
-    {"name": "names", "in": "query", "schema": {"type": "string"}, "description": "Only these, split by commas."},
+     "description": "Whether to resolve {{references}}."},
+    {"name": "names", "in": "query", "schema": {"type": "string"},
+     "description": "Return only these names, separated by commas."},
     {"name": "format", "in": "query", "schema": {"type": "string"},
-     "description": "Answer as text in this format; warnings then come in X-Strongroom-Warnings."},
+     "description": "Answer as text in this format. Warnings are then in the header X-Strongroom-Warnings."},
     {"name": "strict", "in": "query", "schema": {"type": "boolean", "default": False},
-     "description": "With a format: refuse where there would be a warning."},
+     "description": "With a format: refuse instead of giving a warning."},
 ]  # fmt: skip
 
 
 def _bare(described: View) -> View:
-    """The view as it was written, with the description that the decorators below have made.
+    """Return the undecorated view, with the description that the decorators made.
 
     The decorators wrap the view to dump what it returns. This view returns a whole response.
     """
@@ -53,12 +54,12 @@ def _bare(described: View) -> View:
 @blueprint.response(200, ValuesAnswer)
 @blueprint.doc(parameters=_PARAMETERS)
 def read_values(env: str | None = None) -> Response:
-    """The values of an environment over its globals, references resolved, disabled ones left out."""
-    # Most ask for everything, and Werkzeug takes an empty query apart like any other.
+    """Get the values of an environment over the globals, without disabled variables and with references resolved."""
+    # Most calls have no query, and Werkzeug takes time to parse even an empty one.
     query = request.args if request.environ.get("QUERY_STRING") else _NO_QUERY
     question = _question(query)
     is_strict = _switch(query, "strict", "false")
-    # Whoever insists gets no 304 for a text that was taken with its warnings before.
+    # A strict call must not get a 304 for a text that had warnings.
     answer = services().environments.values.read(principal(), env, question, () if is_strict else known_etags())
     headers = {"ETag": quoted(answer.etag)}
     if answer.values is None:
@@ -70,14 +71,14 @@ def read_values(env: str | None = None) -> Response:
 
 
 def text_response(text: str, warnings: tuple[str, ...], media_type: str, headers: dict[str, str]) -> Response:
-    """A text with its warnings in a header, as a JSON array in ASCII; past 3 KiB it says how many more there are."""
+    """Answer a text, with its warnings in a header as an ASCII JSON array. After 3 KiB, the rest is only counted."""
     if warnings:
         headers = {**headers, "X-Strongroom-Warnings": _bounded(warnings)}
     return Response(text, headers=headers, content_type=f"{media_type}; charset=utf-8")
 
 
 def _bounded(warnings: tuple[str, ...]) -> str:
-    # Proxies stop at 4 to 8 KiB for a field, and so would the whole answer.
+    # Proxies refuse a header field, and so the whole answer, above 4 to 8 KiB.
     told: list[str] = []
     left = _WARNINGS_BYTES
     for warning in warnings:
@@ -110,7 +111,7 @@ def _question(query: Mapping[str, str]) -> Question:
         raise InvalidInput("Unknown field.", path=min(unknown))
     names = tuple(dict.fromkeys(query["names"].split(","))) if query.get("names") else None
     if names is not None and len(names) > _NAMES_MOST:
-        raise InvalidInput(f"At most {_NAMES_MOST} names at once.", path="names")
+        raise InvalidInput(f"Ask for at most {_NAMES_MOST} names at once.", path="names")
     if query.get("format"):
         format_named(query["format"])
     return Question(_switch(query, "globals"), _switch(query, "resolve"), names, query.get("format", ""))
@@ -119,5 +120,5 @@ def _question(query: Mapping[str, str]) -> Question:
 def _switch(query: Mapping[str, str], name: str, default: str = "true") -> bool:
     text = query.get(name, default).lower()
     if text not in _SWITCHES:
-        raise InvalidInput("This is true or false.", path=name)
+        raise InvalidInput("This must be true or false.", path=name)
     return _SWITCHES[text]

@@ -1,4 +1,4 @@
-"""`…/variables`: the full records of an environment or of the globals."""
+"""`…/variables`: the variables of an environment or of the globals, with all attributes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ blueprint = StrictBlueprint("variables", __name__, description="Variables with a
 @both(blueprint, "/variables", "GET")
 @blueprint.response(200, VariablesAnswer)
 def read_variables(env: str | None = None) -> Any:
-    """All variables, in order, with the ETag that a replacing write must name."""
+    """List all variables, in order, with the ETag that a replacing write must name."""
     snapshot = services().environments.variables.read(principal(), env)
     headers = {"ETag": quoted(snapshot.etag)}
     if snapshot.etag in known_etags():
@@ -42,7 +42,7 @@ def read_variables(env: str | None = None) -> Any:
 @writes
 @blueprint.response(200, WrittenAnswer)
 def replace_variables(body: dict[str, Any], unit: UnitOfWork, env: str | None = None) -> Any:
-    """Replace all variables. Needs If-Match, or If-None-Match: * where there is no revision yet."""
+    """Replace all variables. Requires If-Match, or If-None-Match: * if there is no revision yet."""
     variables = [variable_of(item) for item in body["variables"]]
     return _written(services().environments.variables.replace(unit, principal(), env, variables, precondition()))
 
@@ -53,14 +53,14 @@ def replace_variables(body: dict[str, Any], unit: UnitOfWork, env: str | None = 
 @writes
 @blueprint.response(200, WrittenAnswer)
 def patch_variables(body: dict[str, Any], unit: UnitOfWork, env: str | None = None) -> Any:
-    """Merge changes, all in one revision; null removes."""
+    """Merge changes into the variables, as one revision. null removes a variable."""
     return _written(services().environments.variables.patch(unit, principal(), env, body["variables"], precondition()))
 
 
 @both(blueprint, "/variables/<name>", "GET")
 @blueprint.response(200, VariableAnswer)
 def read_variable(name: str, env: str | None = None) -> Any:
-    """One variable."""
+    """Get one variable."""
     variable, snapshot = services().environments.variables.read_one(principal(), env, name)
     record = {attribute: getattr(variable, attribute) for attribute in Variable.__slots__}
     return {**record, "revision": snapshot.revision}, {"ETag": quoted(snapshot.etag)}
@@ -72,7 +72,7 @@ def read_variable(name: str, env: str | None = None) -> Any:
 @writes
 @blueprint.response(200, WrittenAnswer)
 def put_variable(body: dict[str, Any], name: str, unit: UnitOfWork, env: str | None = None) -> Any:
-    """Set one variable as a whole."""
+    """Set all attributes of one variable."""
     variable = variable_of({"name": name, **body})
     return _written(services().environments.variables.put_one(unit, principal(), env, variable, precondition()))
 
@@ -81,12 +81,12 @@ def put_variable(body: dict[str, Any], name: str, unit: UnitOfWork, env: str | N
 @writes
 @blueprint.response(200, WrittenAnswer)
 def delete_variable(name: str, unit: UnitOfWork, env: str | None = None) -> Any:
-    """Take one variable out."""
+    """Remove one variable."""
     return _written(services().environments.variables.delete_one(unit, principal(), env, name, precondition()))
 
 
 def variable_of(item: dict[str, Any]) -> Variable:
-    """A variable as the schema has loaded it."""
+    """Return the variable in what the schema has loaded."""
     return Variable(**item)
 
 

@@ -1,7 +1,7 @@
-"""Credential → Principal. `METHODS` are asked in turn; the first that knows the credential's shape decides.
+"""Finds the principal of a credential. `METHODS` are asked in turn; the first that knows the credential's form decides.
 
-To add a method: write one file with a function of the `Method` shape, and add it to the tuple. If it reads a header
-that no other method reads, add the header to `CREDENTIAL_HEADERS` in `model/credential_headers.py`.
+To add a method: write one file with a function of the `Method` type, and add it to the tuple. If it reads a header that
+no other method reads, add the header to `CREDENTIAL_HEADERS` in `model/credential_headers.py`.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ Method = Callable[[Services, Presented], Principal | None]
 METHODS: tuple[Method, ...] = (service_token, api_session, basic, api_key)
 
 VAULT_METHODS: tuple[Method, ...] = (vault_token,)
-"""What the Vault-compatible face takes."""
+"""The methods of the Vault face."""
 
 WEB_METHODS: tuple[Method, ...] = (web_session,)
-"""What the pages take: their cookie and nothing else."""
+"""The pages accept only their cookie."""
 
 
 def authenticate(services: Services, presented: Presented, methods: tuple[Method, ...] = METHODS) -> Principal:
-    """Who presents this credential. Raises `NotAuthenticated` (every cause looks the same) and `VaultLocked`."""
+    """Return the principal of a request. Raises `NotAuthenticated` (the same for every cause) and `VaultLocked`."""
     services.instance.require_unlocked()
     for method in methods:
         principal = method(services, presented)

@@ -1,4 +1,4 @@
-"""API keys, as many tools call them: a service token in `X-API-Key`."""
+"""API keys: a service token in the header `X-API-Key`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from vault.services import Services
 
 
 def api_key(services: Services, presented: Presented) -> Principal | None:
-    """The principal of the token in `X-API-Key`; None without one. Raises `NotAuthenticated`."""
+    """Return the principal of the token in `X-API-Key`, or None without one. Raises `NotAuthenticated`."""
     text = presented.header("X-API-Key")
     return header_token(services, presented, text) if text else None

@@ -1,4 +1,6 @@
-"""Basic credentials (RFC 7617) for tools that can send nothing else: the user is `token`, its password the token."""
+"""Basic credentials (RFC 7617), for tools that can send nothing else: user `token`, with a service token as
+password.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ _USER = "token"
 
 
 def basic(services: Services, presented: Presented) -> Principal | None:
-    """The principal of the token in the password; None without Basic credentials. Raises `NotAuthenticated`."""
+    """Return the principal of the token in the password, or None without Basic credentials. Raises
+    `NotAuthenticated`.
+    """
     authorization = presented.header("Authorization")
     if authorization[: len(_SCHEME)].lower() != _SCHEME:
         return None

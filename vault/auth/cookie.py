@@ -1,4 +1,6 @@
-"""Sessions of a browser: the cookie `__Host-strongroom`. A session of the API is refused here, and a bearer ignored."""
+"""Browser sessions: the cookie `__Host-strongroom`. A session of the API is refused, and a bearer credential
+ignored.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +9,13 @@ from vault.model.principal import Principal
 from vault.services import Services
 
 COOKIE = "__Host-strongroom"
-"""The prefix makes the browser refuse it without Secure, from a subdomain, or for a part of the site (RFC 6265bis)."""
+"""With this prefix, browsers refuse the cookie without Secure, from a subdomain, or for only a part of the site (RFC
+6265bis).
+"""
 
 
 def web_session(services: Services, presented: Presented) -> Principal | None:
-    """The principal of the session in the cookie; None without one. Raises `NotAuthenticated`."""
+    """Return the principal of the session in the cookie, or None without one. Raises `NotAuthenticated`."""
     secret = presented.cookies.get(COOKIE)
     if not secret:
         return None

@@ -1,4 +1,4 @@
-"""What came with a request that can prove who sends it. A method sees no more of the request than this."""
+"""The parts of a request that can identify the sender. A method sees nothing else of the request."""
 
 from __future__ import annotations
 
@@ -6,29 +6,31 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "LIST"})
-"""Calls that change nothing."""
+"""Methods that change nothing."""
 
 _SCHEME = "bearer "
 
 
 @dataclass(frozen=True, slots=True)
 class Presented:
-    """The headers and cookies that can hold a credential, where the request came from, its id, and its method."""
+    """The headers and cookies that can hold a credential, the address, the request id, and the HTTP method."""
 
     headers: Mapping[str, str] = field(repr=False)
-    """All of `CREDENTIAL_HEADERS`, with an empty text for a header that was not sent."""
+    """All of `CREDENTIAL_HEADERS`. A header that was not sent is an empty text."""
     cookies: Mapping[str, str] = field(repr=False)
     address: str
     request_id: str
     method: str
 
     def header(self, name: str) -> str:
-        """One of `CREDENTIAL_HEADERS`; empty if it was not sent. Raises `KeyError` for any other header."""
+        """Return one of `CREDENTIAL_HEADERS`, or an empty text if it was not sent. Raises `KeyError` for any other
+        header.
+        """
         return self.headers[name]
 
     @property
     def bearer(self) -> str:
-        """The bearer credential (RFC 6750), or an empty text."""
+        """Return the bearer credential (RFC 6750), or an empty text."""
         authorization = self.headers["Authorization"]
         if authorization[: len(_SCHEME)].lower() != _SCHEME:
             return ""

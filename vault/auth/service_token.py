@@ -8,7 +8,7 @@ from vault.services import Services
 
 
 def service_token(services: Services, presented: Presented) -> Principal | None:
-    """The token's principal; None for what is not shaped like a service token."""
+    """Return the token's principal, or None if the credential does not have the form of a service token."""
     text = presented.bearer
     if not text.startswith("srm_t_"):
         return None

@@ -1,4 +1,4 @@
-"""Sessions of the API and the command: `Authorization: Bearer srm_s_…`. A browser's session is refused here."""
+"""Sessions of the API and the command: `Authorization: Bearer srm_s_…`. A browser session is refused."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from vault.services import Services
 
 
 def api_session(services: Services, presented: Presented) -> Principal | None:
-    """The session's principal; None for what is not shaped like a session."""
+    """Return the session's principal, or None if the credential does not have the form of a session."""
     text = presented.bearer
     if not text.startswith("srm_s_"):
         return None

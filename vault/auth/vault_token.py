@@ -1,4 +1,4 @@
-"""What a Vault client sends: a service token or an API session in `X-Vault-Token`, else as a bearer credential."""
+"""Vault clients: a service token or an API session in `X-Vault-Token`, otherwise as a bearer credential."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vault.services import Services
 
 
 def vault_token(services: Services, presented: Presented) -> Principal | None:
-    """The principal of the token or the session; None for what is shaped like neither."""
+    """Return the principal of the token or session, or None if the credential has neither form."""
     text = presented.header("X-Vault-Token")
     if text:
         presented = replace(presented, headers={**presented.headers, "Authorization": f"Bearer {text}"})

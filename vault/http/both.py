@@ -1,4 +1,4 @@
-"""One view at two addresses: `/environments/<env>/…`, and `/globals/…`, where `env` is None."""
+"""Registers one view at two paths: `/environments/<env>/…`, and `/globals/…` with `env=None`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from vault.http.marks import View
 
 
 def both(blueprint: Blueprint, path: str, *methods: str) -> Callable[[View], View]:
-    """Register a view for environments and for the globals."""
+    """Return a decorator that registers a view for environments and for the globals."""
 
     def register(view: View) -> View:
         name = view.__name__

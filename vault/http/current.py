@@ -1,4 +1,4 @@
-"""The request that is being answered: the vault's services, who calls, from where, and with what."""
+"""The current request: the vault's services, the caller, the address, and the transaction."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ _ENVIRON_NAMES = {name: "HTTP_" + name.upper().replace("-", "_") for name in CRE
 
 
 def services() -> Services:
-    """The services of this vault."""
+    """Return the services of this vault."""
     return cast(Services, current_app.extensions["strongroom"].services)
 
 
 def principal() -> Principal:
-    """The caller. The guard of each face sets it."""
+    """Return the caller. The guard of each face sets it."""
     return cast(Principal, g.principal)
 
 
 def address() -> str:
-    """The caller's network address: the peer's, or the one that a trusted proxy reports."""
+    """Return the caller's network address: the peer's, or the one that a trusted proxy reports."""
     return request.remote_addr or ""
 
 
 def request_id() -> str:
-    """The id that the front door gave this request."""
+    """Return the id that the front door gave to this request."""
     return str(request.environ.get("strongroom.request_id", ""))
 
 
 def visit(kind: Literal["api", "web"]) -> Visit:
-    """Where a login comes from. `kind` is the kind of the session that it begins."""
+    """Return where a login comes from. `kind` is the kind of session that it starts."""
     return Visit(kind, address(), request.headers.get("User-Agent", ""), request_id())
 
 
 def presented() -> Presented:
-    """Everything in the request that can prove who the caller is."""
+    """Return everything in the request that can identify the caller."""
     # Read the environ directly: each access through Flask's proxies costs more than the lookup itself.
     environ = request.environ
     return Presented(

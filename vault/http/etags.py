@@ -1,4 +1,4 @@
-"""ETags (RFC 9110, section 8.8.3): those that the caller has, and ours in a header."""
+"""ETags of requests and answers (RFC 9110, section 8.8.3)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class _AnyEtag(tuple[str, ...]):
 
 
 def known_etags() -> tuple[str, ...]:
-    """The ETags of the answers that the caller already has."""
+    """Return the ETags of the answers that the caller already has."""
     given: str = request.environ.get("HTTP_IF_NONE_MATCH", "")
     if given.strip() == "*":
         return _AnyEtag()
@@ -21,10 +21,10 @@ def known_etags() -> tuple[str, ...]:
 
 
 def unquoted(tag: str) -> str:
-    """The ETag in a header, without its quotes."""
+    """Return the ETag from a header, without its quotes."""
     return tag.strip().removeprefix("W/").strip('"')
 
 
 def quoted(etag: str) -> str:
-    """An ETag as it stands in a header."""
+    """Return an ETag with quotes, for a header."""
     return f'"{etag}"'

@@ -1,4 +1,4 @@
-"""What the guards of the faces share: who calls, whether a view needs that, and paths that can be read in two ways."""
+"""Checks that the guards of the faces share: the credential, the operator, and ambiguous paths."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from vault.http.marks import is_public
 
 
 def needs_credential(app: Flask) -> bool:
-    """Whether the current view is not public.
+    """Report whether the current view needs a credential.
 
-    OPTIONS always needs a credential: Flask answers it for all methods of an address, not only for the public one.
+    OPTIONS always needs one: Flask answers it for all methods of a path, not only for a public one.
     """
     return not is_public(app.view_functions.get(request.endpoint or "")) or request.method == "OPTIONS"
 
 
 def identify(methods: tuple[Method, ...] = METHODS) -> None:
-    """Find out who calls, and keep it for the request. Raises `NotAuthenticated` and `VaultLocked`."""
+    """Identify the caller, and keep the principal for the request. Raises `NotAuthenticated` and `VaultLocked`."""
     g.principal = authenticate(services(), presented(), methods)
     request.environ["strongroom.person"] = g.principal.user_id
 
@@ -27,7 +27,7 @@ def identify(methods: tuple[Method, ...] = METHODS) -> None:
 def require_operator() -> None:
     """Require an operator who calls from a named network, with a recent proof. Raises `Forbidden`, `StepUpRequired`.
 
-    The services check the operator again, but an answer that is kept for a retry is given without them.
+    The services check this again, but an answer that is stored for a retry is sent without calling them.
     """
     who = principal()
     require_named_network(request.environ, address(), services().settings.operator_networks)
@@ -36,7 +36,9 @@ def require_operator() -> None:
 
 
 def has_utf8_path() -> bool:
-    """Whether the path is UTF-8. Werkzeug replaces every wrong byte by the same sign, so two paths could become one."""
+    """Report whether the path is UTF-8. Werkzeug replaces all wrong bytes by one character, so two paths could look the
+    same.
+    """
     path: str = request.environ["PATH_INFO"]
     if path.isascii():
         return True

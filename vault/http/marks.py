@@ -1,4 +1,4 @@
-"""Marks on views: what a view needs is written on the view itself, and the lists of routes are made from the marks."""
+"""Marks on views. The marks say what a view needs, and the lists of routes are made from them."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ def public(view: Marked) -> Marked:
 
 
 def is_public(view: View | None) -> bool:
-    """Whether a view is marked as public."""
+    """Report whether a view is marked as public."""
     return bool(getattr(view, _PUBLIC, False))
 
 
 def takes_password(view: Marked) -> Marked:
     """Mark a view that hashes a password.
 
-    Its requests run in a small pool of their own: each hash takes 64 MiB, and reads must not wait for it.
+    These requests run in a small pool of their own: each hash needs 64 MiB, and reads must not wait for it.
     """
     setattr(view, _PASSWORD, True)
     return view
 
 
 def is_password_view(view: View | None) -> bool:
-    """Whether a view is marked as one that hashes a password."""
+    """Report whether a view is marked as one that hashes a password."""
     return bool(getattr(view, _PASSWORD, False))

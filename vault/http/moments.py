@@ -8,5 +8,5 @@ _START = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
 def moment(us: int) -> str:
-    """Microseconds since 1970 as RFC 3339 in UTC, as `2026-11-22T09:00:00Z`; with a fraction only if it is not zero."""
+    """Return a time as RFC 3339 in UTC: `2026-11-22T09:00:00Z`. The fraction is left out if it is zero."""
     return (_START + datetime.timedelta(microseconds=us)).isoformat().replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""Requests that fail: the audit records a refusal before the answer leaves, and the log records a failure."""
+"""Records failed requests: a refusal in the audit, before the answer is sent, and a failure in the log."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 
 
 def recorded(error: StrongroomError) -> StrongroomError:
-    """Record the refusal in the audit. Returns the error to answer with: `error`, or why it cannot be recorded."""
+    """Record the refusal in the audit. Returns the error to answer with: `error`, or `AuditUnavailable`."""
     reference = str((request.view_args or {}).get("env") or "")
     try:
         services().audit.reads.turned_away(
@@ -35,7 +35,7 @@ def recorded(error: StrongroomError) -> StrongroomError:
 
 
 def translated(error: HTTPException) -> Exception:
-    """Our error for one that Flask or Werkzeug raised; `error` itself if it is the server's fault."""
+    """Return our error for one that Flask or Werkzeug raised, or `error` itself if it is the server's fault."""
     if error.code == HTTPStatus.NOT_FOUND:
         return errors.NotFound()
     if error.code == HTTPStatus.METHOD_NOT_ALLOWED:
@@ -48,7 +48,7 @@ def translated(error: HTTPException) -> Exception:
 
 
 def note_failure(error: BaseException) -> None:
-    """Log and count an error that becomes a bare 500. The caller learns nothing of it."""
+    """Log and count an error that is answered with a bare 500. The caller learns nothing about it."""
     if isinstance(error, errors.IntegrityError):
         metrics().integrity_errors.labels(kind=type(error).__name__).inc()
     log.error("request_failed", error=type(error).__name__, exc_info=error, request_id=request_id())

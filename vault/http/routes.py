@@ -1,7 +1,7 @@
-"""The class of each route, which decides the budget of a request. Werkzeug's own routing finds the route.
+"""The class of each route, which decides the budget of a request. Werkzeug's routing finds the route.
 
-`classify` gives all routes of a blueprint a class. A view that is marked as public counts as public, whatever its
-blueprint. A route with neither is public, the smallest budget, and a test fails.
+`classify` gives all routes of a blueprint a class. A view that is marked as public gets the public class instead. A
+route without a class gets the public one, which has the smallest budget, and a test fails.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ class _Digits(IntegerConverter):
 
 
 class _PasswordViews(NamedTuple):
-    """Where the marked views of one method are: whole paths, and the beginnings of paths with a variable part."""
+    """The marked views of one method: whole paths, and the beginnings of paths with a variable part."""
 
     paths: frozenset[str]
     beginnings: tuple[str, ...]
 
 
 class Routes:
-    """The route classes of one app. Make it after all routes are registered."""
+    """The route classes of one app. Create it after all routes are registered."""
 
     def __init__(self, app: Flask) -> None:
         self._adapter = app.url_map.bind("")
@@ -55,11 +55,11 @@ class Routes:
         self._password_views = _password_views(app)
 
     def class_of(self, endpoint: str | None) -> RouteClass:
-        """The class of an endpoint. An unknown endpoint is public."""
+        """Return the class of an endpoint. An unknown endpoint is public."""
         return self._classes.get(endpoint or "") or RouteClass.PUBLIC
 
     def body_limit(self, method: str, path_info: str, headers: Mapping[bytes, bytes]) -> int:
-        """How many bytes the body of a request may have. `path_info` is WSGI's (PEP 3333).
+        """Return how many bytes the body of a request may have. `path_info` is WSGI's (PEP 3333).
 
         This runs before the body is read and before the credential is checked. A request without a credential has the
         public limit.
@@ -70,14 +70,14 @@ class Routes:
         return BUDGETS[self.class_of(self._endpoint(method, path_info))].body_bytes
 
     def takes_password(self, method: str, path_info: str) -> bool:
-        """Whether a request can reach a view that hashes a password. `path_info` is WSGI's (PEP 3333).
+        """Report whether a request can reach a view that hashes a password. `path_info` is WSGI's (PEP 3333).
 
-        This runs for every request, so it looks into sets that were made at the start and does not match the route.
+        This runs for every request, so it looks up sets that were made at the start instead of matching the route.
         """
         views = self._password_views.get(method.upper())
         if views is None:
             return False
-        # Werkzeug ignores slashes at both ends: `//api/v1/sessions` is a login too.
+        # Werkzeug ignores slashes at both ends, so `//api/v1/sessions` is a login too.
         path = "/" + path_info.strip("/")
         return path in views.paths or path.startswith(views.beginnings)
 
@@ -91,28 +91,28 @@ class Routes:
 
 
 def prepare(app: Flask) -> None:
-    """Install the number converter of this file. Call it before any route is registered."""
+    """Install the number converter. Call this before any route is registered."""
     app.url_map.converters["int"] = _Digits
 
 
 def register(app: Flask) -> Routes:
-    """Store the classes of all routes. Call it after the last route is registered."""
+    """Store the classes of all routes. Call this after the last route is registered."""
     routes = app.extensions[_EXTENSION] = Routes(app)
     return routes
 
 
 def routes_of(app: Flask) -> Routes:
-    """The `Routes` that `register` stored."""
+    """Return the `Routes` that `register` stored."""
     return cast(Routes, app.extensions[_EXTENSION])
 
 
 def budget() -> Budget:
-    """The budget of the current request."""
+    """Return the budget of the current request."""
     return BUDGETS[routes_of(current_app).class_of(request.endpoint)]
 
 
 def is_large() -> bool:
-    """Whether the body is larger than the public limit: then check permission before parsing it."""
+    """Report whether the body is larger than the public limit. If it is, check the permission before parsing."""
     return (request.content_length or 0) > BUDGETS[RouteClass.PUBLIC].body_bytes
 
 

@@ -1,6 +1,6 @@
-"""Errors → HTTP statuses. This is the only such table; an error that is not in it is a bare 500.
+"""Maps errors to HTTP statuses. This is the only such table. An error that is not in it is a bare 500.
 
-The API answers with these statuses. The pages and the Vault face translate some of them: see their `problems.py`.
+The API answers with these statuses. The pages and the Vault face change some of them: see their `problems.py`.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ STATUSES: Mapping[type[StrongroomError], HTTPStatus] = {
     errors.TooManyRequests: HTTPStatus.TOO_MANY_REQUESTS,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
-"""In the order of the statuses. The class nearest to the error's own decides."""
+"""The class nearest to the error's own decides. Sorted by status."""
 
 
 def status_of(error: Exception) -> HTTPStatus:
-    """The status of an error; 500 if it was not raised on purpose."""
+    """Return the status of an error, or 500 if it was not raised on purpose."""
     found = (STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
     return next(found, HTTPStatus.INTERNAL_SERVER_ERROR)

@@ -1,25 +1,25 @@
-"""The pages: server-rendered, over the same services as every other face.
+"""The pages: rendered on the server, over the same services as the other faces.
 
 | file            | pages                                                                  |
 |-----------------|------------------------------------------------------------------------|
 | login.py        | logging in and out, with a second factor or a passkey                  |
-| prove.py        | stepping up: the proof once more, before something grave               |
-| environments.py | the list of environments; make one, bring one back                     |
-| variables.py    | one environment as a table, and what the table's script asks for       |
+| prove.py        | stepping up: confirm one's identity before an important action         |
+| environments.py | the list of environments; create and restore                           |
+| variables.py    | one environment as a table, and the calls of the table's script        |
 | variable.py     | one variable as a form                                                 |
 | environment_settings.py | rename, describe, copy, delete an environment                          |
-| history.py      | older revisions, and what differs between two                          |
+| history.py      | older revisions, and the differences between two                       |
 | files.py        | import and export                                                      |
-| tokens.py       | service tokens: make, show once, rotate, revoke                        |
-| security.py     | how one logs in, where, and what happened                              |
-| account.py      | another password; the end of the account                               |
+| tokens.py       | service tokens: create, show once, rotate, revoke                      |
+| security.py     | login methods, sessions, recent events                                 |
+| account.py      | change the password; delete the account                                |
 | factors.py      | authenticator apps, passkeys, recovery codes                           |
 | operator_….py   | for operators: keys and the lock, people, the audit                    |
 
 These are in `pages/`. `frame/` has what they share: `guard.py` checks the session, `csrf.py` and `headers.py` protect
-the browser, `request.py` renders, `problems.py` shows errors, `assets.py` serves what pages load.
+the browser, `request.py` renders, `problems.py` shows errors, `assets.py` serves style sheet, scripts and icon.
 
-A page is a form and a table that work without a script; the modules in `static/` make them quicker to use.
+Every page works without a script, with forms and tables. The modules in `static/` make pages quicker to use.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _FILES = (
 
 
 def register(app: Flask) -> None:
-    """Give `app` the pages."""
+    """Register the pages with `app`."""
     fallback.prepare(app)
     filters.register(app)
     uploads.register(app)

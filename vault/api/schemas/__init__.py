@@ -1,4 +1,4 @@
-"""The shapes of what comes in and goes out (marshmallow), one file a resource; OpenAPI is made from them.
+"""marshmallow schemas of requests and answers, one file for each resource. They also make the OpenAPI document.
 
 Unknown fields are refused.
 """

@@ -1,4 +1,4 @@
-"""The shapes of the audit."""
+"""Schemas of the audit."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ _WORD_MOST = 128
 
 
 class AuditQuery(Page):
-    """Which events are asked for."""
+    """The query that selects events."""
 
     user = BoundedText(
-        most=NAME_MOST, load_default=None, metadata={"description": "Whose trail: a username, or the id of a user."}
+        most=NAME_MOST, load_default=None, metadata={"description": "The person: a username, or the id of a user."}
     )
-    actor = BoundedText(most=NAME_MOST, load_default=None, metadata={"description": "As session:…, token:…, host:…"})
+    actor = BoundedText(
+        most=NAME_MOST, load_default=None, metadata={"description": "Who acted: session:…, token:… or host:…"}
+    )
     action = BoundedText(most=_WORD_MOST, load_default=None)
     result = BoundedText(
-        most=_WORD_MOST, load_default=None, metadata={"description": "ok, unchanged, or why it was refused."}
+        most=_WORD_MOST, load_default=None, metadata={"description": "ok, unchanged, or the reason of a refusal."}
     )
     environment_id = fields.UUID(load_default=None)
     since = MomentText(load_default=None)
@@ -30,7 +32,9 @@ class AuditQuery(Page):
     variable = BoundedText(
         most=NAME_MOST,
         load_default=None,
-        metadata={"description": "A variable's name: what changed it, asked for it, or read all of what held it."},
+        metadata={
+            "description": "A variable's name. Finds changes and reads of it, also as part of a whole environment."
+        },
     )
 
 
@@ -42,7 +46,7 @@ class Details(fields.Field[Any]):
 
 
 class OwnAuditSchema(Schema):
-    """An event of one's own trail. Where somebody else acted, their address is not told."""
+    """An event about the caller. If somebody else acted, their address is hidden."""
 
     id = fields.String()
     at = Moment(attribute="at_us")

@@ -1,4 +1,4 @@
-"""The shapes of environments."""
+"""Schemas of environments."""
 
 from __future__ import annotations
 

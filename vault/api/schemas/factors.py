@@ -1,4 +1,4 @@
-"""The shapes of second factors: what completes a challenge, and one's factors."""
+"""Schemas of second factors, and of the proof that completes a challenge."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from vault.services.people.factors.enrolment import NAME_MAX_CHARACTERS
 
 _CODE_MOST = 64
 _PASSKEY_NAMES_MOST = 32
-_PASSKEY = {"description": "The browser's credential as JSON (WebAuthn, level 3: `PublicKeyCredential.toJSON()`)."}
+_PASSKEY = {"description": "The browser's credential as JSON (WebAuthn Level 3, `PublicKeyCredential.toJSON()`)."}
 
 
 class ProofBody(Body):
-    """Exactly one of them."""
+    """Exactly one of these proofs."""
 
     code = BoundedText(least=1, most=_CODE_MOST)
     recovery_code = BoundedText(least=1, most=_CODE_MOST)
@@ -33,7 +33,7 @@ class FactorSchema(Schema):
 
 
 class FactorsAnswer(Schema):
-    """All second factors; `required` says that a password alone does not log in."""
+    """All second factors. `required` is true if a password alone does not log in."""
 
     items = fields.List(fields.Nested(FactorSchema))
     recovery_codes_left = fields.Integer()
@@ -41,7 +41,7 @@ class FactorsAnswer(Schema):
 
 
 class NewTotpAnswer(Schema):
-    """A secret for an authenticator app, and the same as the address that a QR code holds."""
+    """The secret for an authenticator app, and the same secret as a URI for a QR code."""
 
     id = fields.String()
     secret = fields.String()
@@ -62,24 +62,24 @@ class _Named(Body):
 
 
 class ConfirmTotpBody(_Named):
-    """A code that the app shows."""
+    """A code that the authenticator app shows."""
 
     code = BoundedText(least=1, most=_CODE_MOST, required=True)
 
 
 class ConfirmPasskeyBody(_Named):
-    """What the browser has made."""
+    """The credential that the browser has made."""
 
     passkey = BoundedMap(most=_PASSKEY_NAMES_MOST, required=True, metadata=_PASSKEY)
 
 
 class RecoveryCodesAnswer(Schema):
-    """Recovery codes, told this once; each logs in once."""
+    """Recovery codes. They are shown only in this answer. Each code logs in once."""
 
     recovery_codes = fields.List(fields.String())
 
 
 class AddedAnswer(RecoveryCodesAnswer):
-    """A factor that was added; the first one comes with recovery codes, any other with none."""
+    """The factor that was added. The first factor comes with recovery codes."""
 
     factor = fields.Nested(FactorSchema)

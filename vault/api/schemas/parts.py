@@ -1,4 +1,4 @@
-"""What shapes of several resources share: times, texts, names, switches, pages."""
+"""Fields that several schemas share: times, texts, names, booleans, pages."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ _MOMENT_MOST = 64
 
 
 class Moment(fields.Field[Any]):
-    """Microseconds since 1970 → RFC 3339 in UTC, as `2026-11-22T09:00:00Z`."""
+    """Microseconds since 1970, written as RFC 3339 in UTC: `2026-11-22T09:00:00Z`."""
 
     def _serialize(self, value: int | None, attr: str | None, obj: Any, **_: Any) -> str | None:
         return moment(value)
 
 
 def moment(us: int | None) -> str | None:
-    """A time as RFC 3339 in UTC; microseconds only where they are not zero."""
+    """Return a time as RFC 3339 in UTC. The fraction is left out if it is zero."""
     return None if us is None else http.moment(us)
 
 
 class Text(BoundedText):
-    """A value: text as it is, and any other JSON value (which a Vault client wrote) as its JSON text."""
+    """A value. Text is written as it is, and any other JSON value (stored by a Vault client) as its JSON text."""
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **_: Any) -> str:
         return value if isinstance(value, str) else strict_json.dumps(value)
 
 
 class Switch(fields.Boolean):
-    """true or false, and nothing that only looks like it: Python takes 1 for True."""
+    """true or false. Python's bool would also accept 1 for True."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> bool:
         if not isinstance(value, bool):
@@ -55,7 +55,7 @@ class Switch(fields.Boolean):
 
 
 class Reference(BoundedText):
-    """A name or an id to look for, in the form that names are stored in."""
+    """A name or an id to look up, normalised as names are stored."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(most=NAME_MOST, **options)
@@ -68,26 +68,26 @@ class Reference(BoundedText):
 
 def one_line(text: str) -> None:
     if any(unicodedata.category(character) == "Cc" for character in text):
-        raise ValidationError("A name has no control characters.")
+        raise ValidationError("A name must not contain control characters.")
 
 
 class Page(Body):
-    """What every list takes."""
+    """The query fields of every list."""
 
     cursor = BoundedText(
-        most=_CURSOR_MOST, load_default=None, metadata={"description": "Where the page before has ended (its `next`)."}
+        most=_CURSOR_MOST, load_default=None, metadata={"description": "The `next` of the page before."}
     )
     limit = WholeNumber(least=1, most=PAGE_MOST, load_default=PAGE_DEFAULT)
 
 
 class MomentText(fields.Field[Any]):
-    """RFC 3339 → microseconds since 1970."""
+    """An RFC 3339 time, read as microseconds since 1970."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> int:
         try:
             found = datetime.datetime.fromisoformat(str(value)[:_MOMENT_MOST])
         except ValueError as error:
-            raise ValidationError("This is no time, as 2026-11-22T09:00:00Z is one.") from error
+            raise ValidationError("Write a time as 2026-11-22T09:00:00Z.") from error
         if found.tzinfo is None:
-            raise ValidationError("A time says its zone, as Z.")
+            raise ValidationError("Write a time with its zone, for example Z.")
         return (found - datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)) // datetime.timedelta(microseconds=1)

@@ -1,4 +1,4 @@
-"""The shapes of accounts: who one is, another password, and what an erasure took."""
+"""Schemas of accounts, of password changes, and of erasures."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class UserSchema(Schema):
 
 
 class RemainsSchema(Schema):
-    """A place that still holds some of what was erased; `until` is null where nobody here can tell."""
+    """A place that still holds some of the erased data. `until` is null if this vault cannot know it."""
 
     place = fields.String()
     until = Moment(attribute="until_us", allow_none=True)
@@ -33,7 +33,7 @@ class RemainsSchema(Schema):
 
 
 class ErasureAnswer(Schema):
-    """What an erasure took, in numbers, and what remains where. Names are not among it."""
+    """What an erasure deleted, in numbers, and what remains where. It contains no names."""
 
     user_id = fields.String()
     erased_at = Moment(attribute="erased_us")

@@ -1,4 +1,4 @@
-"""The shape of an error."""
+"""The schema of an error."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from vault.api.schemas.sessions import ChallengeAnswer
 
 
 class ProblemSchema(Schema):
-    """An error, as RFC 9457 has it. `code` is stable and meant for programs."""
+    """An error (RFC 9457). `code` is stable and meant for programs."""
 
     type = fields.String()
     title = fields.String()
     status = fields.Integer()
     detail = fields.String()
     code = fields.String()
-    path = fields.String(metadata={"description": "The field that is at fault."})
-    challenge = fields.Nested(ChallengeAnswer, metadata={"description": "With second_factor_required: how to go on."})
+    path = fields.String(metadata={"description": "The field with the fault."})
+    challenge = fields.Nested(
+        ChallengeAnswer, metadata={"description": "With second_factor_required: the challenge to complete."}
+    )
     request_id = fields.String()

@@ -1,4 +1,4 @@
-"""The shapes of history: revisions, their differences, the way back."""
+"""Schemas of revisions, their differences, and rollbacks."""
 
 from __future__ import annotations
 

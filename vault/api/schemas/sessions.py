@@ -1,4 +1,4 @@
-"""The shapes of sessions, and of logins that ask for more than a password."""
+"""Schemas of sessions, and of logins that need a second factor."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from vault.api.schemas.bounded import Body, BoundedText
 from vault.api.schemas.parts import NAME_MOST, PASSWORD_MOST, Moment, one_line
 from vault.api.schemas.people import UserSchema
 
-OPTIONS = {"description": "What the browser's `PublicKeyCredential.parse…OptionsFromJSON()` takes."}
+OPTIONS = {"description": "The input of the browser's `PublicKeyCredential.parse…OptionsFromJSON()`."}
 
 
 class LoginBody(Body):
@@ -17,7 +17,7 @@ class LoginBody(Body):
 
 
 class NewSessionAnswer(Schema):
-    """A session with its secret, which is told this once."""
+    """A session with its secret. The secret is shown only in this answer."""
 
     id = fields.String(attribute="row.id")
     secret = fields.String()
@@ -26,10 +26,10 @@ class NewSessionAnswer(Schema):
     expires_at = Moment(attribute="row.expires_us")
     idle_seconds = fields.Integer(attribute="row.idle_seconds")
     factors = fields.List(
-        fields.String(), metadata={"description": "What was proven: password, totp, passkey, recovery."}
+        fields.String(), metadata={"description": "How the person logged in: password, totp, passkey, recovery."}
     )
     recovery_codes_left = fields.Integer(
-        allow_none=True, metadata={"description": "Where it began with a recovery code, how many are left."}
+        allow_none=True, metadata={"description": "After a login with a recovery code: how many codes are left."}
     )
 
 
@@ -50,9 +50,9 @@ class SessionPage(Schema):
 
 
 class ChallengeAnswer(Schema):
-    """What is to be completed, until when, and with which kinds of factors."""
+    """What must be completed, until when, and with which kinds of factors."""
 
     id = fields.String()
-    kinds = fields.List(fields.String(), metadata={"description": "Of totp, passkey and recovery."})
+    kinds = fields.List(fields.String(), metadata={"description": "Some of totp, passkey and recovery."})
     expires_at = Moment(attribute="expires_us")
     passkey = fields.Dict(allow_none=True, metadata=OPTIONS)

@@ -1,4 +1,4 @@
-"""The shapes of service tokens and their grants."""
+"""Schemas of service tokens and their grants."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ID_MOST = 64
 
 
 class GrantBody(Body):
-    """Permissions on exactly one of an environment (by name or id), a path prefix, or the globals."""
+    """Permissions on exactly one of: an environment (by name or id), a path prefix, the globals."""
 
     environment = Reference()
     environment_id = BoundedText(most=_ID_MOST)
@@ -43,7 +43,7 @@ class GrantSchema(Schema):
 
 
 class TokenBody(Body):
-    """The shape of a `TokenRequest`. What its texts may say is checked there."""
+    """The schema of a `TokenRequest`, which checks the texts."""
 
     name = BoundedText(least=1, most=NAME_MOST, required=True)
     grants = BoundedList(fields.Nested(GrantBody), least=1, most=GRANTS_MAX, required=True)
@@ -79,7 +79,7 @@ class TokenSchema(Schema):
 
 
 class TokenAnswer(TokenSchema):
-    """A token with its secret, which is told this once."""
+    """A token with its secret. The secret is shown only in this answer."""
 
     secret = fields.String()
 

@@ -1,4 +1,4 @@
-"""The shapes of imports and exports."""
+"""Schemas of imports and exports."""
 
 from __future__ import annotations
 
@@ -35,5 +35,5 @@ class ImportAnswer(Schema):
 class ExportQuery(Body):
     format = BoundedText(most=_WORD_MOST, load_default="dotenv")
     strict = fields.Boolean(
-        load_default=False, metadata={"description": "Refuse where the format cannot carry everything."}
+        load_default=False, metadata={"description": "Refuse if the format cannot carry everything."}
     )

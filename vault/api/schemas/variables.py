@@ -1,4 +1,4 @@
-"""The shapes of variables and values."""
+"""Schemas of variables and values."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class VariableSchema(Body):
 
 
 class VariableBody(Body):
-    """A variable whose name is in the address."""
+    """A variable whose name is in the path."""
 
     value = BoundedText(most=ENVIRONMENT_MAX_BYTES, required=True)
     type = fields.Enum(VariableType, by_value=True, load_default=VariableType.DEFAULT)
@@ -47,7 +47,7 @@ class VariableBody(Body):
 
 
 class AttributesBody(Body):
-    """The attributes of a variable that a merge sets; those that are absent stay."""
+    """The attributes that a merge sets. Absent attributes do not change."""
 
     value = BoundedText(most=ENVIRONMENT_MAX_BYTES)
     type = fields.Enum(VariableType, by_value=True)
@@ -57,17 +57,17 @@ class AttributesBody(Body):
 
 
 _ATTRIBUTES = AttributesBody()
-"""Made once: a schema takes longer to make than to use, and a merge may hold thousands."""
+"""Made once: making a schema is slower than using it, and a merge may have thousands of variables."""
 
 
 class Merged(fields.Field[Any]):
-    """In a merge: text is a value, an object sets attributes, null removes."""
+    """A variable in a merge: text is its value, an object sets attributes, null removes it."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> dict[str, Any]:
         if isinstance(value, str):
             return {"value": value}
         if not isinstance(value, dict):
-            raise ValidationError("A variable is text, an object with its attributes, or null to remove it.")
+            raise ValidationError("A variable must be text, an object with attributes, or null to remove it.")
         loaded: dict[str, Any] = _ATTRIBUTES.load(value)
         return loaded
 
@@ -75,7 +75,7 @@ class Merged(fields.Field[Any]):
 class PatchVariablesBody(Body):
     variables = BoundedMap(
         BoundedText(most=NAME_MOST), Merged(allow_none=True), most=VARIABLES_MOST, required=True,
-        metadata={"description": "Name → text, an object with attributes, or null to remove it."},
+        metadata={"description": "For each name: text, an object with attributes, or null to remove the variable."},
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Which program a session is in, in a few words; what a program says of itself is believed by nobody."""
+"""Names the program of a session in a few words. The text comes from the program itself, so it proves nothing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _PROGRAMS = (
     ("strongroom", "strongroom"),
     ("curl/", "curl"),
 )
-"""The first that fits: most browsers name several."""
+"""The first match counts, because most browsers name several."""
 
 _SYSTEMS = (
     ("Windows", "Windows"),
@@ -25,7 +25,7 @@ _MOST_CHARACTERS = 60
 
 
 def in_words(agent: str) -> str:
-    """As `Firefox on Linux`; the beginning of what it says where we know neither."""
+    """Return words like `Firefox on Linux`, or the beginning of the text if it is unknown."""
     program = next((word for mark, word in _PROGRAMS if mark in agent), "")
     system = next((word for mark, word in _SYSTEMS if mark in agent), "")
     if program and system:

@@ -1,4 +1,4 @@
-"""What pages load: one style sheet, a few modules, an icon. Their address changes with their content."""
+"""The style sheet, scripts and icon of the pages. Their URL changes with their content."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ def _files() -> dict[str, bytes]:
 
 @cache
 def _small() -> dict[str, bytes]:
-    """The same, compressed. Pages are not: what is secret in them could be told from their length."""
+    """Return the files, compressed. Pages are not compressed: their length could then reveal a secret in them."""
     return {name: gzip.compress(content, mtime=0) for name, content in _files().items()}
 
 
 @cache
 def _build() -> str:
-    """One name for all files as they are now: modules find each other beside themselves."""
+    """Return one build name for all files, because the modules import each other by relative URLs."""
     parts = (name.encode() + b"\0" + content for name, content in _files().items())
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
 
 
 def url(name: str) -> str:
-    """The address of one file."""
+    """Return the URL of one file."""
     return f"/static/{_build()}/{name}"
 
 
 def register(app: Flask) -> None:
-    """Serve the files to everybody: they are the same for all."""
+    """Serve the files to everybody. They contain no secrets."""
     app.add_url_rule("/static/<build>/<name>", "asset", _serve, methods=["GET"])
 
 

@@ -10,7 +10,7 @@ from vault.web.frame import headers, problems
 
 
 def new_blueprint(name: str, route_class: RouteClass = RouteClass.PAGES) -> Blueprint:
-    """A blueprint whose answers carry the pages' headers, and whose errors are told as pages."""
+    """Return a blueprint whose answers have the pages' headers, and whose errors are shown as pages."""
     blueprint = Blueprint(f"web_{name}", __name__, template_folder="../templates")
     problems.register(blueprint)
     blueprint.after_request(headers.protect)

@@ -1,8 +1,8 @@
-"""Who sent a form: this site's own page, in the session that the page was made for.
+"""Protection against cross-site request forgery (CSRF).
 
-Two proofs are asked of every call that may change something, the login too: the browser says that the page is of this
-very origin (`Sec-Fetch-Site`, or `Origin` from a browser that does not send it), and the form holds a token that is
-bound to the session. Before there is a session, it is bound to a random cookie of the login page.
+A call that may change something, also a login, needs two things. The browser must say that the page has this very
+origin (`Sec-Fetch-Site`, or `Origin` from browsers that do not send it). And the form must contain a token that is
+bound to the session. Before there is a session, the token is bound to a random cookie of the login page.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LOGIN_MARK_BYTES = 32
 
 
 def prepare() -> None:
-    """Decide what this request's token is bound to: its session, else the login page's cookie, else a new one."""
+    """Choose what this request's token is bound to: the session, the login page's cookie, or a new cookie."""
     principal = g.get("principal")
     mark = request.cookies.get(LOGIN_COOKIE, "")
     g.new_login_mark = ""
@@ -36,21 +36,23 @@ def prepare() -> None:
 
 
 def token() -> str:
-    """The token for the forms of the page that is being made; empty where there is none (a vault that is locked)."""
+    """Return the token for the forms of this page. It is empty if there is none, because the vault is locked."""
     return str(g.get("csrf_token", ""))
 
 
 def check() -> None:
-    """Raise `Forbidden` unless the call comes from a page of this origin and holds its token."""
+    """Raise `Forbidden` unless the call comes from a page of this origin and contains the token."""
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
     same = site == "same-origin" if site is not None else origin == services().settings.origin
     given = request.headers.get(HEADER) or request.form.get(FIELD, "")
     if not same or not hmac.compare_digest(given.encode(), token().encode()):
-        raise Forbidden("This form is of another page or an older session. Go back, load the page again, and retry.")
+        raise Forbidden(
+            "This form belongs to another page or an older session. Go back, reload the page and try again."
+        )
 
 
 def remember(response: Response) -> Response:
-    """Set the login page's cookie when the page was made with a new one."""
+    """Set the login page's cookie if this page was made with a new one."""
     if g.get("new_login_mark"):
         response.set_cookie(LOGIN_COOKIE, g.new_login_mark, secure=True, httponly=True, samesite="Strict")
     return response

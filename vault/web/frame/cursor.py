@@ -1,4 +1,4 @@
-"""Where a page of a long list goes on: a time and an id, as one word in the address."""
+"""The position in a long list, as a word in the URL: a time and an id."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ _WORD = re.compile(r"([0-9]{1,18})\.([0-9A-Za-z-]{1,64})", re.ASCII)
 
 
 def encode(place: Place) -> str:
-    """The word for a place."""
+    """Return the word for a position."""
     return f"{place[0]}.{place[1]}"
 
 
 def decode(word: str) -> Place | None:
-    """The place of a word; None for the beginning. Raises `InvalidInput`."""
+    """Return the position of a word, or None for the start. Raises `InvalidInput`."""
     if not word:
         return None
     found = _WORD.fullmatch(word)
     if found is None:
-        raise InvalidInput("This list has no such place; begin at its start.")
+        raise InvalidInput("The list has no such position. Start again from its first page.")
     return int(found[1]), found[2]

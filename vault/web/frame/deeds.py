@@ -1,4 +1,4 @@
-"""Events of the audit as pages show them: the words of the action, who acted, and what went wrong."""
+"""Audit events as pages show them: what was done, who did it, and what went wrong."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _ACTORS = {"session": "a session", "token": "a token", "host": "the operator on 
 
 
 def told(seen: Seen, me: str, session: str) -> dict[str, Any]:
-    """One event for its own person. `session` is the label of the session that looks."""
+    """Return one event for the person who owns it. `session` is the label of the current session."""
     event = seen.event
     return _facts(seen) | {"who": _who(event.actor, event.actor_id == me, session)}
 
 
 def for_operator(seen: Seen, names: dict[str, str]) -> dict[str, Any]:
-    """One event for an operator, who knows everybody's name."""
+    """Return one event for an operator. `names` maps user ids to names."""
     event = seen.event
     person = names.get(event.user_id or "", event.user_id or "–")
     return _facts(seen) | {"who": event.actor, "person": person, "sequence": seen.sequence, "action": event.action}

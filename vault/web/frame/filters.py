@@ -1,4 +1,4 @@
-"""Words that templates use."""
+"""Filters and functions for templates."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FIELD = Markup('<input type="hidden" name="csrf_token" value="{}">')
 
 
 def register(app: Flask) -> None:
-    """Give `app`'s templates these words."""
+    """Add the filters and functions to `app`'s templates."""
     app.add_template_filter(moment)
     app.add_template_filter(author)
     app.add_template_global(csrf_field)
@@ -22,7 +22,9 @@ def register(app: Flask) -> None:
 
 
 def moment(us: int | None) -> Markup:
-    """A time in UTC, given in microseconds since 1970; a script shows it in the reader's own. A dash for none."""
+    """Return a time in UTC, given in microseconds since 1970, or a dash for None. A script shows it in the reader's
+    time zone.
+    """
     if us is None:
         return Markup("–")
     time = _START + datetime.timedelta(microseconds=us)
@@ -31,11 +33,11 @@ def moment(us: int | None) -> Markup:
 
 
 def author(label: str) -> str:
-    """Who made a revision, from its label: only its owner and their tokens do."""
+    """Return who made a revision, from its label. Only the owner and the owner's tokens can make one."""
     kind, _, token_id = label.partition(":")
     return f"token {token_id}" if kind == "token" else "you"
 
 
 def csrf_field() -> Markup:
-    """The token that every form of a page holds."""
+    """Return the form field with the CSRF token."""
     return _FIELD.format(g.get("csrf_token", ""))

@@ -1,4 +1,4 @@
-"""The pages' guard: a session for every page that is not marked public, and both CSRF proofs for every change."""
+"""The guard of the pages: requires a session, except for public pages, and a CSRF check for every change."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from vault.web.frame import csrf, problems
 from vault.web.frame import request as pages
 
 BLUEPRINTS = "web_"
-"""What the names of all pages' blueprints begin with."""
+"""All blueprints of pages have names with this prefix."""
 
 
 def register(app: Flask) -> None:
-    """Guard every page of `app`."""
+    """Check every request for a page of `app`."""
 
     @app.before_request
     def admit_to_page() -> Response | None:
@@ -45,16 +45,16 @@ def _admit(app: Flask) -> Response | None:
 
 
 def _check_address() -> None:
-    """Refuse what no database can look up."""
+    """Refuse paths that a database cannot look up."""
     if any("\0" in str(value) for value in (request.view_args or {}).values()):
         raise NotFound("There is no such page.")
     if any("\0" in value for value in request.args.values()):
-        raise InvalidInput("An address has no control characters.")
+        raise InvalidInput("A URL must not contain control characters.")
 
 
 def to_login() -> Response:
-    """Send the browser to the login, from where it comes back to the page that it asked for."""
+    """Redirect to the login page, which returns to this page afterwards."""
     if pages.wants_json():
-        return problems.told(NotAuthenticated("You are logged out: log in again, then retry."))
+        return problems.told(NotAuthenticated("You are logged out. Log in again and try again."))
     wanted = pages.here()
     return pages.see(f"/login?next={quote(wanted, safe='/')}" if wanted != "/" else "/login")

@@ -1,4 +1,4 @@
-"""The headers of every page: what it may load, who may frame it, and what the browser must not give it."""
+"""The headers of every page: what it may load, who may frame it, and which browser features it may use."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ POLICY = "; ".join(
         "form-action 'self'",
         "base-uri 'none'",
         "frame-ancestors 'none'",
-        # No text ever becomes code or markup: no script here makes a policy that could.
+        # No script here creates a policy, so no text can become code or markup.
         "require-trusted-types-for 'script'",
         "trusted-types 'none'",
     )
@@ -28,14 +28,14 @@ _PERMISSIONS = ", ".join(
         "payment", "picture-in-picture", "screen-wake-lock", "serial", "usb", "xr-spatial-tracking",
     )
 )  # fmt: skip
-"""The clipboard and passkeys are what pages need; everything else is off."""
+"""Pages use only the clipboard and passkeys."""
 
 
 def protect(response: Response) -> Response:
-    """Give a page's answer its headers; the front door adds those that all answers have."""
+    """Add the pages' headers to an answer. The front door adds the headers that all answers have."""
     response.headers["Content-Security-Policy"] = POLICY
     response.headers["Permissions-Policy"] = _PERMISSIONS
     response.headers["Cache-Control"] = "no-store"
-    # Two pages at one address: whoever is logged in sees another.
+    # One URL has two pages: one for a visitor, one for a person who is logged in.
     response.headers["Vary"] = "Cookie"
     return response

@@ -1,4 +1,4 @@
-"""Where the pages of an environment begin, and what a person calls it."""
+"""The URL of an environment's pages, and the name that pages show for it."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from vault.model.environment import Environment, EnvironmentKind
 
 
 def home(env: str | None) -> str:
-    """Where the pages of one environment begin; of the globals for None."""
+    """Return the URL of an environment's pages, or of the globals' pages for None."""
     return "/globals" if env is None else f"/environments/{env}"
 
 
 def home_of(environment: Environment) -> str:
-    """The same, for an environment at hand: by its id, however it was addressed."""
+    """Return the same for an environment. It uses the id, whatever the request's URL used."""
     return home(None if environment.kind is EnvironmentKind.GLOBALS else environment.id)
 
 
 def called(environment: Environment) -> str:
-    """What a person calls it."""
+    """Return the name that pages show."""
     return "Globals" if environment.kind is EnvironmentKind.GLOBALS else environment.name

@@ -1,7 +1,7 @@
-"""Forms that happen once: a second click, a reload or the way back sends them again, and changes nothing.
+"""Forms that work once. A second click, a reload or the back button sends them again, and this changes nothing.
 
-Each such form holds a random name for itself. The answer that is kept under it (for a day, for the same session) is
-the id of what was made, never a secret: that was on the first answer, and nowhere else.
+Each such form contains a random name. Under this name, the id of what was made is stored, for a day and for this
+session. A secret is never stored: it is only in the first answer.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ _NAME_BYTES = 16
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """The form was sent before, and made the thing of this id."""
+    """The form was sent before. It made the thing with this id."""
 
     id: str
 
 
 def once_field() -> Markup:
-    """A new name for the form of the page that is being made."""
+    """Return the field with a new random name, for a form of this page."""
     return Markup('<input type="hidden" name="{}" value="{}">').format(FIELD, secrets.token_urlsafe(_NAME_BYTES))
 
 
 def once(unit: UnitOfWork, make: Callable[[UnitOfWork], T], id_of: Callable[[T], str]) -> T | Before:
-    """What `make` makes, or `Before` where this very form has made it already.
+    """Return the result of `make`, or `Before` if this form was sent before.
 
-    Raises `IdempotencyMismatch` for a form that comes again with something else in it.
+    Raises `IdempotencyMismatch` if the form was sent before with other content.
     """
     idempotency = services().idempotency
     claim = idempotency.claim(unit, principal(), Call("POST", request.path, field(FIELD), _filled_in()))
@@ -54,6 +54,6 @@ def once(unit: UnitOfWork, make: Callable[[UnitOfWork], T], id_of: Callable[[T],
 
 
 def _filled_in() -> bytes:
-    """Every field that decides what the form does."""
+    """Return every field that decides what the form does."""
     fields = sorted((name, value) for name, value in request.form.items(multi=True) if name != csrf.FIELD)
     return json.dumps(fields).encode()

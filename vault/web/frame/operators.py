@@ -1,4 +1,4 @@
-"""Operators' pages: from named networks only, for operators, who have just proven who they are."""
+"""The guard of operators' pages: only operators, from named networks, with a recent proof of identity."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from vault.web.frame.blueprint import new_blueprint
 
 
 def new_operator_blueprint(name: str) -> Blueprint:
-    """A blueprint that nobody else comes to."""
+    """Return a blueprint that only operators can use."""
     blueprint = new_blueprint(f"operator_{name}", RouteClass.OPERATOR)
     blueprint.before_request(require_operator)
     return blueprint

@@ -1,4 +1,4 @@
-"""Errors → a page with the sentence, or (for our scripts) the same as JSON."""
+"""Shows errors as a page, or as JSON for our scripts."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _STATUSES: Mapping[HTTPStatus, HTTPStatus] = {
     HTTPStatus.PRECONDITION_FAILED: HTTPStatus.CONFLICT,
     HTTPStatus.PRECONDITION_REQUIRED: HTTPStatus.CONFLICT,
 }
-"""The API's status → the one that our scripts expect. Every other status stays."""
+"""Maps the API's status to the one that our scripts expect. All other statuses stay the same."""
 
 
 def register(blueprint: Blueprint) -> None:
-    """Answer every error of the blueprint's views here."""
+    """Handle every error of the blueprint's views."""
     blueprint.register_error_handler(StrongroomError, told)
     blueprint.register_error_handler(Exception, told)
 
 
 def told(error: Exception) -> Response:
-    """The answer to an error, of which the audit hears first; one that was not raised on purpose is a bare 500."""
+    """Record an error in the audit, and return the answer for it. An unexpected error is a bare 500."""
     if isinstance(error, HTTPException):
         error = _translated(error)
     return _answer(recorded(error) if isinstance(error, StrongroomError) else error)
@@ -47,7 +47,7 @@ def refused(error: StrongroomError) -> HTTPStatus:
 
 
 def status_of(error: StrongroomError) -> HTTPStatus:
-    """The status of a page that tells of this error."""
+    """Return the status of a page that shows this error."""
     status = http.status_of(error)
     return _STATUSES.get(status, status)
 
@@ -75,11 +75,11 @@ def _page(status: int, code: str, sentence: str, path: str = "") -> Response:
 
 
 def _translated(error: HTTPException) -> Exception:
-    """As in `http`, in the words of the pages."""
+    """Return the same error as `http.translated`, in the words of the pages."""
     if error.code == HTTPStatus.NOT_FOUND:
         return errors.NotFound("There is no such page.")
     if error.code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-        return errors.TooLarge("This is larger than any environment can be.")
+        return errors.TooLarge("This is larger than an environment can be.")
     return translated(error)
 
 

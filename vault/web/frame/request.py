@@ -1,4 +1,4 @@
-"""What every page shares: how it is rendered, where the browser goes next, and the fields of its form."""
+"""What the pages share: rendering, redirects, and form fields."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from vault.model.principal import Principal, Role
 from vault.web.frame import assets, csrf, said
 
 FALLBACK = "web_fallback.nothing"
-"""The view of addresses that are nobody's: as a page it is none."""
+"""The view of unknown paths. It does not count as a page."""
 _DEEPEST_PAGE = 8
-"""No page's address has as many parts."""
+"""No page's path has this many parts."""
 
 
 def render(template: str, status: int = 200, **told: Any) -> Response:
-    """A page. What every page needs is added: who asks, the CSRF token, and what the last step has said."""
+    """Render a page. The template also gets the caller, the CSRF token, and a sentence about the last step."""
     asking: Principal | None = g.get("principal")
     shared = {
         "me": asking,
@@ -32,17 +32,19 @@ def render(template: str, status: int = 200, **told: Any) -> Response:
 
 
 def see(path: str, what: str = "") -> Response:
-    """Send the browser to another page (303, so that it asks with GET), which tells `what` has been done."""
+    """Redirect to another page. `what` is the word for what has been done. The status is 303, so the browser sends a
+    GET.
+    """
     separator = "&" if "?" in path else "?"
     return cast(Response, redirect(f"{path}{separator}said={what}" if what else path, code=303))
 
 
 def here() -> str:
-    """The page that is asked for; for a form that was sent, the page that it stands on."""
+    """Return the URL of the requested page or, for a form that was sent, of the page with the form."""
     if request.method == "GET":
         return request.full_path.rstrip("?")
     adapter, path = current_app.url_map.bind(""), request.path
-    # Strangers ask too, and a path of thousands of parts would be looked up as often.
+    # This also runs for visitors, and each part of the path costs a lookup.
     while path and path.count("/") <= _DEEPEST_PAGE:
         with suppress(HTTPException):
             endpoint, _ = adapter.match(path, "GET")
@@ -53,15 +55,15 @@ def here() -> str:
 
 
 def field(name: str) -> str:
-    """A field of the form that was sent; an empty text where it is absent."""
+    """Return a field of the form, or an empty text if it is absent."""
     return request.form.get(name, "")
 
 
 def number(name: str, most: int) -> int | None:
-    """A number in the form or the query, from 0 to `most`; None if it is absent or not such a number."""
+    """Return a number of the form or the query, from 0 to `most`. Returns None if it is absent or not such a number."""
     return whole_number(request.values.get(name, ""), most)
 
 
 def wants_json() -> bool:
-    """Whether one of our scripts asks, and not the browser itself."""
+    """Report whether one of our scripts asks, and not the browser itself."""
     return request.headers.get("Accept", "") == "application/json"

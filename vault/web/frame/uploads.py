@@ -1,4 +1,4 @@
-"""How forms are read: their files into memory alone, and never more fields than a page of ours can have."""
+"""Reads forms. Uploaded files stay in memory, and the number of fields is limited."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from werkzeug.formparser import FormDataParser
 from vault.http import budget
 
 _FORM_MOST_BYTES = 2 * 1024 * 1024
-"""Above what the front door lets in, which is what bounds a form."""
+"""More than the front door lets through. The front door is what limits a form."""
 _PARTS_MOST = 1000
-"""Only an import sends parts, and only a few."""
+"""Only an import sends a multipart form, with a few parts."""
 
 
 def register(app: Flask) -> None:
-    """Have `app` read forms so."""
+    """Make `app` read forms this way."""
     app.request_class = _RequestInMemory
     app.config["MAX_FORM_MEMORY_SIZE"] = _FORM_MOST_BYTES
 
@@ -27,8 +27,8 @@ class _BoundedParser(FormDataParser):
     def _parse_urlencoded(
         self, stream: IO[bytes], mimetype: str, content_length: int | None, options: dict[str, str]
     ) -> Any:
-        # A form is read before anybody is known, for its token. Werkzeug counts the parts of a multipart form alone: in
-        # 1.5 MiB there is room for 750,000 empty fields here, which take it two seconds.
+        # For its token, a form is read before the caller is known. Werkzeug limits the fields of multipart forms only.
+        # A form of 1.5 MiB in this encoding can have 750,000 empty fields, which take two seconds.
         data = stream.read()
         if data.count(b"&") >= budget().form_fields:
             raise RequestEntityTooLarge()
@@ -39,7 +39,7 @@ class _RequestInMemory(Request):
     form_data_parser_class = _BoundedParser
 
     def make_form_data_parser(self) -> FormDataParser:
-        """The parser of this request's form, with the limits of its route."""
+        """Return the parser of this request's form, with the limits of its route."""
         parser = super().make_form_data_parser()
         parser.max_form_parts = min(_PARTS_MOST, budget().form_fields)
         return parser
@@ -51,5 +51,5 @@ class _RequestInMemory(Request):
         filename: str | None = None,
         content_length: int | None = None,
     ) -> IO[bytes]:
-        # Werkzeug's own would write a file of 500 kB to the disk: an import is full of secrets.
+        # Werkzeug would write a file above 500 kB to the disk, and an import is full of secrets.
         return io.BytesIO()

@@ -1,4 +1,4 @@
-"""My account: another password, and its end."""
+"""My account: change the password, delete the account."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ blueprint = new_blueprint("account", RouteClass.SESSION)
 
 @blueprint.get("/security/password")
 def show_password() -> Response:
-    """The form of a new password."""
+    """Show the form for a new password."""
     _require_both_factors()
     return _password_page()
 
@@ -28,9 +28,9 @@ def show_password() -> Response:
 @blueprint.post("/security/password")
 @takes_password
 def change_password() -> Response:
-    """Change my password; my other sessions end, and this one goes on under another secret."""
+    """Change my password. My other sessions end, and this one continues with a new secret."""
     if field("new") != field("again"):
-        return _password_page(422, {"again": "The two are not the same."})
+        return _password_page(422, {"again": "The two passwords are different."})
     try:
         proof = services().people.accounts.prepare_password(principal(), field("current"), field("new"))
         begun = transaction(lambda unit: _changed(unit, proof))
@@ -44,7 +44,7 @@ def change_password() -> Response:
 
 @blueprint.get("/security/delete")
 def show_delete() -> Response:
-    """What the end of an account means."""
+    """Show what deleting the account does."""
     _require_both_factors()
     return _delete_page()
 
@@ -52,7 +52,7 @@ def show_delete() -> Response:
 @blueprint.post("/security/delete")
 @takes_password
 def delete_account() -> Response:
-    """Delete my account with all that is in it, for good."""
+    """Delete my account and everything in it, for good."""
     if field("username") != principal().username:
         return _delete_page(422, {"username": "This is not the name of your account."})
     try:
@@ -61,22 +61,23 @@ def delete_account() -> Response:
     except (BadLogin, TooManyRequests) as error:
         return _delete_page(refused(error), {"password": _sentence(error)})
     except Conflict as error:
-        # The last operator stays.
+        # The last operator's account cannot be deleted.
         return _delete_page(refused(error), {"username": _sentence(error)})
     return forgotten(see("/login", "account-gone"))
 
 
 def _changed(unit: UnitOfWork, proof: NewPassword) -> NewSession | None:
     user = services().people.accounts.change_password(unit, principal(), proof)
-    # Whoever fears for the account changes the password, and a copy of this very session's cookie must end with it. A
-    # second factor had to be proven a moment ago, in a session that began with that: a password does not renew it.
+    # A person may change the password because a cookie was stolen, so give this session a new secret too. With a second
+    # factor, the session stays: it was confirmed with both factors a moment ago, and a password alone must not renew
+    # it.
     return (
         None if user.second_factor else services().people.sessions.replace(unit, principal(), user, visit("web").agent)
     )
 
 
 def _require_both_factors() -> None:
-    """Ask before the form is filled in for what the service will ask for."""
+    """Ask for the proof that the service will need, before the form is filled in."""
     if principal().has_second_factor:
         principal().require_recent_proof(services().clock())
 

@@ -1,4 +1,4 @@
-"""What all pages of one environment share: its frame, and what a change says of what it was made on."""
+"""What all pages of one environment share: the frame, and the check for changes by others."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from vault.web.frame.home import called, home_of
 
 
 def frame(environment: Environment, tab: str) -> dict[str, Any]:
-    """What every page of one environment is told: it, what it is called, where it lives, and which of its pages."""
+    """Return what every page of one environment needs: the environment, its name, its URL, and the active tab."""
     return {"environment": environment, "called": called(environment), "home": home_of(environment), "tab": tab}
 
 
 def read_before(etag: str) -> Precondition:
-    """What a page was made of: an ETag, or nothing where there was nothing to read."""
+    """Return the precondition for a page's ETag. An empty ETag means that there was no revision."""
     return Precondition(match=etag) if etag else Precondition(none=True)
 
 
 def changed_since(env: str | None, revision: Any) -> dict[str, Any]:
-    """What others have saved since `revision`, by name, and what a save that still goes on top of it must name."""
+    """Return what others have saved since `revision`, by name, and the ETag for a save on top of it."""
     listing = services().environments.variables.list(principal(), env)
     now = listing.environment.revision or 0
     changes: list[dict[str, str]] = []
-    # The older one may be pruned by now: then only that there is a newer one can be told.
+    # If the older revision has been pruned, report only that there is a newer one.
     with contextlib.suppress(NotFound):
         if isinstance(revision, int) and 0 <= revision < now:
             found = services().environments.history.diff(

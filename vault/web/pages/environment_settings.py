@@ -1,4 +1,4 @@
-"""What an environment is called and how it is kept: its settings, a copy of it, its deletion."""
+"""The settings of an environment; copying and deleting it."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ blueprint = new_blueprint("settings")
 
 @both(blueprint, "/settings", "GET")
 def show_settings(env: str | None = GLOBALS) -> Response:
-    """The settings as they are."""
+    """Show the settings."""
     return _page(env)
 
 
 @both(blueprint, "/settings", "POST")
 def change_settings(env: str | None = GLOBALS) -> Response:
-    """Change them all at once."""
+    """Change all settings at once."""
     try:
         wishes = _wishes(named=env is not GLOBALS)
         transaction(lambda unit: services().environments.environments.change(unit, principal(), env, wishes))
@@ -38,7 +38,7 @@ def change_settings(env: str | None = GLOBALS) -> Response:
 
 @blueprint.post("/environments/<env>/copy")
 def copy_environment(env: str) -> Response:
-    """Make another environment of its variables, and open that."""
+    """Create another environment from its variables, and open that."""
 
     def copy(unit: UnitOfWork) -> str:
         return str(services().environments.variables.copy(unit, principal(), env, field("copy")).id)
@@ -51,7 +51,7 @@ def copy_environment(env: str) -> Response:
 
 @blueprint.post("/environments/<env>/delete")
 def delete_environment(env: str) -> Response:
-    """Delete it; the list of environments offers the undo."""
+    """Delete the environment. The list of environments offers to restore it."""
     transaction(lambda unit: services().environments.environments.delete(unit, principal(), env))
     return see(f"/environments?undo={env}", "deleted")
 
@@ -59,7 +59,7 @@ def delete_environment(env: str) -> Response:
 def _wishes(*, named: bool) -> dict[str, Any]:
     versions = number("max_versions", MAX_VERSIONS_MOST)
     if versions is None:
-        raise InvalidInput(f"This is a number from 1 to {MAX_VERSIONS_MOST}.", path="max_versions")
+        raise InvalidInput(f"Write a number from 1 to {MAX_VERSIONS_MOST}.", path="max_versions")
     wishes = {
         "description": field("description"),
         "max_versions": versions,
@@ -69,7 +69,7 @@ def _wishes(*, named: bool) -> dict[str, Any]:
 
 
 def _page(env: str | None, error: InvalidInput | Conflict | None = None, wrong: str = "") -> Response:
-    """The settings with what was typed into them; `wrong` is the field that an error without a path is about."""
+    """Return the page with the settings as typed. `wrong` is the field for an error without a path."""
     environment = services().environments.environments.get(principal(), env)
     typed: dict[str, Any] = {
         "name": environment.name,

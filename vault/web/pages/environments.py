@@ -1,4 +1,4 @@
-"""The list of environments: find one, make one, bring a deleted one back."""
+"""The list of environments: search, create, restore."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ blueprint = new_blueprint("environments")
 
 @blueprint.get("/environments")
 def list_environments() -> Response:
-    """All my environments, or those whose name holds what is looked for."""
+    """List my environments, or those whose name contains the search text."""
     return _list()
 
 
 @blueprint.post("/environments")
 def create_environment() -> Response:
-    """Make an empty environment, and open it."""
+    """Create an empty environment, and open it."""
 
     def create(unit: UnitOfWork) -> str:
         row = services().environments.environments.create(
@@ -40,7 +40,7 @@ def create_environment() -> Response:
 
 @blueprint.post("/environments/<env>/undelete")
 def undelete_environment(env: str) -> Response:
-    """Bring a deleted environment back, under another name where its own is taken."""
+    """Restore a deleted environment, under another name if its own is taken."""
     name = field("name") or None
     try:
         transaction(lambda unit: services().environments.environments.undelete(unit, principal(), env, name))
@@ -60,6 +60,6 @@ def _list(status: int = 200, **told: str) -> Response:
 
 
 def _all(*, deleted: bool) -> list[Environment]:
-    # As many as one may have: the quota bounds the list.
+    # The quota limits the list, so one page is enough.
     limit = services().settings.quota_environments
     return services().environments.environments.list(principal(), deleted=deleted, limit=limit)

@@ -23,19 +23,19 @@ _HOME = "/security"
 
 @blueprint.post("/security/totp")
 def begin_totp() -> Response:
-    """Begin to add an authenticator app."""
+    """Start to add an authenticator app."""
     return see(f"/security/totp/{services().people.factors.begin_totp(principal()).id}")
 
 
 @blueprint.get("/security/totp/<enrolment_id>")
 def show_totp(enrolment_id: str) -> Response:
-    """The code to scan, while it waits for the app's first answer."""
+    """Show the QR code until the app's first code is given."""
     return _totp_page(services().people.factors.pending_totp(principal(), enrolment_id))
 
 
 @blueprint.post("/security/totp/<enrolment_id>")
 def confirm_totp(enrolment_id: str) -> Response:
-    """Add the app, which shows that it has the secret."""
+    """Add the authenticator app, with a code that it shows."""
     factors = services().people.factors
     try:
         added = factors.confirm_totp(principal(), enrolment_id, field("code").replace(" ", ""), field("name"))
@@ -43,7 +43,7 @@ def confirm_totp(enrolment_id: str) -> Response:
         pending = factors.pending_totp(principal(), enrolment_id)
         return _totp_page(pending, refused(error), {error.path or "code": error.message})
     except NotFound as error:
-        # Sent again, or too late: what is there stands on the page.
+        # The form was sent twice or too late. The page shows which factors exist.
         refused(error)
         return see(_HOME, "enrolment-over")
     return _added(added)
@@ -51,7 +51,7 @@ def confirm_totp(enrolment_id: str) -> Response:
 
 @blueprint.post("/security/passkeys/begin")
 def begin_passkey() -> Response:
-    """What the browser needs to make a passkey; for our script."""
+    """Return what the browser needs to make a passkey, for our script."""
     enrolment = services().people.factors.begin_passkey(principal())
     return jsonify({"id": enrolment.id, "options": enrolment.options})
 
@@ -69,17 +69,17 @@ def confirm_passkey() -> Response:
 
 @blueprint.post("/security/factors/<factor_id>/remove")
 def remove_factor(factor_id: str) -> Response:
-    """Take a factor off the account."""
+    """Remove a second factor."""
     services().people.factors.remove(principal(), factor_id)
     return see(_HOME, "factor-removed")
 
 
 @blueprint.post("/security/recovery-codes")
 def new_recovery_codes() -> Response:
-    """Ten new codes in place of the old ones; they are on this answer, and on no other page."""
+    """Make ten new recovery codes. The old ones stop working. The new ones are shown only in this answer."""
     principal().require_recent_proof(services().clock())
     if isinstance(transaction(lambda unit: once(unit, lambda _: None, lambda _: "codes")), Before):
-        # A reload must not take away what somebody has just written down.
+        # A reload must not replace codes that somebody has just written down.
         return see(_HOME, "codes-before")
     return _codes(services().people.factors.new_recovery_codes(principal()), "")
 
@@ -100,9 +100,9 @@ def _totp_page(enrolment: TotpEnrolment, status: int = 200, faults: dict[str, st
 
 
 def _drawn(uri: str) -> Markup:
-    """The QR code as a picture in the page itself: what is in it, no other request ever names."""
+    """Return the QR code as an SVG inside the page, so that no other request contains the secret."""
     drawing = segno.make(uri, error="m").svg_inline(scale=5, border=3, svgclass=None, lineclass=None)
-    return Markup(drawing)  # noqa: S704 - segno writes numbers and its own words, and nothing of the text it draws.
+    return Markup(drawing)  # # noqa: S704 - segno writes numbers and fixed words, never the encoded text.
 
 
 def _grouped(secret: str) -> str:

@@ -1,4 +1,4 @@
-"""Addresses that are nobody's: a page that says so, for whoever is logged in."""
+"""The page for unknown paths, for people who are logged in."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ class PagePath(BaseConverter):
 
 
 def prepare(app: Flask) -> None:
-    """Teach `app` the converter; before the blueprint is registered."""
+    """Register the converter with `app`. Call this before the blueprint is registered."""
     app.url_map.converters["page"] = PagePath
 
 
 @blueprint.get("/")
 def home() -> Response:
-    """The first page."""
+    """Redirect to the first page."""
     return see("/environments")
 
 
 @blueprint.route("/<page:path>", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
 def nothing(path: str) -> Response:  # noqa: ARG001 - Flask hands it over.
-    """No page has this address."""
+    """Show that there is no such page."""
     raise NotFound("There is no such page.")

@@ -1,4 +1,4 @@
-"""Files in and out: an import shows its plan before it is applied; an export is a download."""
+"""Import and export. An import shows its plan before it is applied. An export is a download."""
 
 from __future__ import annotations
 
@@ -32,8 +32,9 @@ blueprint = new_blueprint("files")
 
 _HARD_PATH = "/export/passphrase"
 _ONE_AT_A_TIME = threading.Lock()
-"""Of each worker: a passphrase takes a quarter of a GiB for a second. Not in the pool of the logins, which whoever is
-logged in could fill then, without any throttle, until nobody else logged in."""
+"""How many passphrase exports a worker runs at once: each needs 256 MiB for a second. They do not use the pool of
+logins. Exports have no throttle, so a person who is logged in could fill that pool and nobody else could log in.
+"""
 
 READABLE = tuple(name for name, item in FORMATS.items() if item.can_parse)
 
@@ -42,13 +43,15 @@ _UNFIT = re.compile(r"[^\w.-]+")
 
 @both(blueprint, "/import", "GET")
 def show_import(env: str | None = GLOBALS) -> Response:
-    """Where a file is chosen, or a text put in."""
+    """Show the form for a file or a text."""
     return _import_form(env)
 
 
 @both(blueprint, "/import", "POST")
 def import_file(env: str | None = GLOBALS) -> Response:
-    """Tell what an import would do; apply it when that was said. The form brings the text again: nothing is kept."""
+    """Show what an import would do, or apply it. The form of the plan sends the text again, because nothing is
+    stored.
+    """
     listing = services().environments.variables.list(principal(), env)
     text = ""
     try:
@@ -72,21 +75,21 @@ def import_file(env: str | None = GLOBALS) -> Response:
 
 @both(blueprint, "/export", "GET")
 def show_export(env: str | None = GLOBALS) -> Response:
-    """What an export may be, with a word of warning."""
+    """Show the export formats, with a warning."""
     return _export_form(env)
 
 
 @both(blueprint, "/export", "POST")
 def export_file(env: str | None = GLOBALS) -> Response:
-    """The file as a download: as it is, or for the keys of those who may open it."""
+    """Send the file as a download, as plain text or encrypted to some keys."""
 
     def recipients() -> list[age.Recipient]:
         keys = field("recipients").replace(",", " ").split()
         if not keys and "sealed" in request.form:
-            raise FormatError("Name at least one key: they begin with age1.")
+            raise FormatError("Give at least one key. Keys start with age1.")
         if len(keys) > age.RECIPIENTS_MOST:
-            # To read 24,000 of them and to encrypt for each took ten seconds.
-            raise FormatError(f"Name at most {age.RECIPIENTS_MOST} keys.")
+            # Reading and using 24,000 keys took ten seconds.
+            raise FormatError(f"Give at most {age.RECIPIENTS_MOST} keys.")
         return [age.X25519Recipient.from_text(key) for key in keys]
 
     return _exported(env, recipients, "recipients")
@@ -94,19 +97,19 @@ def export_file(env: str | None = GLOBALS) -> Response:
 
 @blueprint.post(_HARD_PATH)
 def export_with_passphrase() -> Response:
-    """The same under a passphrase."""
+    """Send the file as a download, encrypted with a passphrase."""
 
     def passphrase() -> list[age.Recipient]:
         if field("passphrase") != field("again"):
-            raise FormatError("The two passphrases differ.")
+            raise FormatError("The two passphrases are different.")
         return [age.Passphrase(field("passphrase"))]
 
     environment = field("environment")
     if environment and not looks_like_id(environment):
-        # The form names it by its id; what no database can look up is none.
+        # The form has the environment's id, and a database cannot look up every text.
         raise NotFound()
     if not _ONE_AT_A_TIME.acquire(blocking=False):
-        raise Unavailable("Another file is being encrypted at this moment: go back, and try again.")
+        raise Unavailable("Another file is being encrypted. Go back and try again in a moment.")
     try:
         return _exported(environment or GLOBALS, passphrase, "passphrase")
     finally:
@@ -130,20 +133,20 @@ def _file_name() -> str:
 
 
 def _text() -> str:
-    """What is to be read: what the plan's form brought back, a file, or what was put into the field."""
+    """Return the text to import: from the plan's form, an uploaded file, or the text field."""
     if field("packed"):
         try:
             return base64.b64decode(field("packed"), validate=True).decode()
         except (binascii.Error, UnicodeDecodeError) as error:
-            raise InvalidInput("This form is damaged: start the import again.") from error
+            raise InvalidInput("This form is damaged. Start the import again.") from error
     if not _file_name():
         if not field("text").strip():
-            raise InvalidInput("Choose a file, or put its text into the field.")
-        # Forms send every line end as two characters.
+            raise InvalidInput("Choose a file, or paste its text into the field.")
+        # Forms send line ends as CR LF.
         return field("text").replace("\r\n", "\n")
     data = request.files["file"].read()
     if age.is_age(data):
-        raise FormatError("This file is encrypted with age: open it first, or let `strongroom import` do both.")
+        raise FormatError("This file is encrypted with age. Decrypt it first, or use the command `strongroom import`.")
     return text_of(data)
 
 
@@ -171,7 +174,7 @@ def _exported(env: str | None, readers: Callable[[], Sequence[age.Recipient]], w
 
 
 def _name_of(environment: Environment, chosen: Format) -> str:
-    """What the file is called: Postman has another end for globals."""
+    """Return the file's name. Postman uses another suffix for globals."""
     end = chosen.suffix
     if environment.kind is EnvironmentKind.GLOBALS:
         end = end.replace("_environment.json", "_globals.json")
@@ -180,7 +183,7 @@ def _name_of(environment: Environment, chosen: Format) -> str:
 
 def _download(content: bytes, name: str, content_type: str) -> Response:
     response = Response(content, content_type=content_type)
-    # RFC 6266: the name in full, and one for what knows only ASCII.
+    # RFC 6266: the full name, and an ASCII name for older clients.
     names = {"filename": name.encode("ascii", "ignore").decode(), "filename*": f"UTF-8''{quote(name, safe='')}"}
     response.headers.set("Content-Disposition", "attachment", **names)
     return response

@@ -1,4 +1,4 @@
-"""Older revisions of an environment: the list, what differs between two, and the way back."""
+"""Older revisions of an environment: the list, differences, and rollback."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PAGE = 50
 
 @both(blueprint, "/history", "GET")
 def show_history(env: str | None = GLOBALS) -> Response:
-    """The revisions, the newest first."""
+    """List the revisions, newest first."""
     environment = services().environments.environments.get(principal(), env)
     before = BIGINT_MOST if (asked := number("before", BIGINT_MOST)) is None else asked
     found = services().environments.history.revisions(principal(), env, before, _PAGE + 1)
@@ -34,13 +34,13 @@ def show_history(env: str | None = GLOBALS) -> Response:
 
 @both(blueprint, "/diff", "GET")
 def show_diff(env: str | None = GLOBALS) -> Response:
-    """What differs between two revisions, by name; without their values."""
+    """Show the differences between two revisions, by name, without values."""
     return _diff(env, _number("from"), _number("to"), with_values=False)
 
 
 @both(blueprint, "/diff", "POST")
 def show_diff_with_values(env: str | None = GLOBALS) -> Response:
-    """The same with the values, which were asked for."""
+    """Show the differences with values. This was asked for explicitly."""
     return _diff(env, _number("from"), _number("to"), with_values=True)
 
 

@@ -1,4 +1,4 @@
-"""Logging in and out: a password, and a second factor where the account has one; or a passkey alone."""
+"""Log in and out: with a password, and a second factor if the account has one; or with a passkey alone."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PATH = "/login"
 @blueprint.get(PATH)
 @public
 def show_login() -> Response:
-    """The login page; whoever is logged in goes on."""
+    """Show the login page. A person who is logged in already is redirected."""
     wanted = local(request.args.get("next", ""))
     if g.get("principal") is not None:
         return see(wanted)
@@ -53,14 +53,14 @@ def log_in() -> Response:
 @blueprint.post("/login/passkey")
 @public
 def begin_passkey() -> Response:
-    """Ask for a passkey of whoever it is; for our script."""
+    """Ask the browser for any passkey. For our script."""
     return told_to_script(services().people.logins.begin_passkey(visit("web")))
 
 
 @blueprint.post("/login/second")
 @public
 def log_in_second() -> Response:
-    """Log in with what is still missing."""
+    """Complete a login with a second factor."""
     step = Step.sent()
     try:
         return proven(services().people.logins.complete(step.challenge, proof(), visit("web")), step.wanted)
@@ -70,6 +70,6 @@ def log_in_second() -> Response:
 
 @blueprint.post("/logout")
 def log_out() -> Response:
-    """End this session on the server, and have the browser forget the site."""
+    """End this session on the server, and clear the site's data in the browser."""
     transaction(lambda unit: services().people.sessions.revoke(unit, principal(), principal().id))
     return forgotten(see("/login", "logged-out"))

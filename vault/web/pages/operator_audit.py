@@ -1,4 +1,4 @@
-"""Operators' page of the audit: search by person, action, variable and time."""
+"""The operators' audit page: search by person, action, variable and time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FIELDS = ("person", "action", "variable", "since", "until")
 
 @blueprint.get("/operator/audit")
 def search_audit() -> Response:
-    """What was done by anybody, the newest first."""
+    """List the audit events of all people, newest first."""
     asked = {name: request.args.get(name, "").strip() for name in _FIELDS}
     try:
         search, before = _search(asked), cursor.decode(request.args.get("before", ""))
@@ -54,7 +54,7 @@ def _search(asked: dict[str, str]) -> Search:
 
 
 def _time(text: str, path: str) -> int | None:
-    """A time as browsers write it, taken as UTC, in microseconds."""
+    """Parse a time as browsers write it, in UTC. Returns microseconds."""
     if not text:
         return None
     try:

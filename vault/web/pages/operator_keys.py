@@ -1,6 +1,6 @@
-"""Operators' page of the keys: which there are, and the work on them that a request can do; and the vault's lock.
+"""The operators' page of the keys and the vault's lock. It offers the work that a request can do.
 
-What ends sessions, takes hours or cannot be undone is shown as the command to run on the host.
+For work that ends sessions, takes hours or cannot be undone, it shows the command to run on the host.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ blueprint = new_operator_blueprint("keys")
 
 _SLICE_SECONDS = 5.0
 _WAIT_SECONDS = 10.0
-"""How long a form waits for the workers; after that it answers 503, and sent again it goes on."""
+"""How long a form waits for the workers. After that it answers 503, and sending it again continues."""
 
 
 @blueprint.get("/operator")
 def home() -> Response:
-    """The first of these pages."""
+    """Redirect to the page of the keys."""
     return see("/operator/keys")
 
 
 @blueprint.get("/operator/keys")
 def show_keys() -> Response:
-    """Each version of the master key, the workers, and how far a rotation has come."""
+    """Show each version of the master key, the workers, and the progress of a rotation."""
     keys = services().keys
     left = keys.rewrapping.left(principal())
     return render("operator_keys.html", keys=keys.master.status(principal()), left=left, tab="keys")
@@ -36,14 +36,16 @@ def show_keys() -> Response:
 
 @blueprint.post("/operator/keys/rotate")
 def rotate() -> Response:
-    """Make a new version of the master key the active one; what waits from an earlier try goes on."""
+    """Make a new version of the master key and activate it. If an earlier try left one waiting, continue with
+    that one.
+    """
     services().keys.master.rotate(principal(), wait_seconds=_WAIT_SECONDS)
     return see("/operator/keys", "key-rotated")
 
 
 @blueprint.post("/operator/keys/rewrap")
 def rewrap() -> Response:
-    """Move user keys under the active version for a few seconds; the same again goes on."""
+    """Rewrap user keys under the active version for a few seconds. Sending the form again continues."""
     rewrapping = services().keys.rewrapping
     done = rewrapping.run(principal(), Pace(None, _SLICE_SECONDS))
     if done.broken:
@@ -53,7 +55,7 @@ def rewrap() -> Response:
 
 @blueprint.post("/operator/keys/<int:version>/retire")
 def retire(version: int) -> Response:
-    """Disable a version that nothing refers to."""
+    """Retire a version that nothing uses."""
     services().keys.master.retire(principal(), version)
     return see("/operator/keys", "key-retired")
 
@@ -67,12 +69,12 @@ def restore(version: int) -> Response:
 
 @blueprint.get("/operator/lock")
 def show_lock() -> Response:
-    """What locking does."""
+    """Show what locking does."""
     return render("operator_lock.html", is_locked=False, tab="lock")
 
 
 @blueprint.post("/operator/lock")
 def lock_vault() -> Response:
-    """Lock the vault. This answer is the last one: from now on every worker answers that it is locked."""
+    """Lock the vault. After this answer, every worker answers that the vault is locked."""
     change = lock(services().storage, principal())
     return render("operator_lock.html", is_locked=True, warning=change.warning, tab="lock")

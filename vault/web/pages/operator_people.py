@@ -1,4 +1,4 @@
-"""Operators' pages of the accounts: disable, enable, change the role, take lost second factors off, erase."""
+"""The operators' pages of the accounts: disable, enable, change the role, remove lost second factors, erase."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PAGE = 100
 
 @blueprint.get(_HOME)
 def list_people() -> Response:
-    """All accounts, by name; or the one of a name."""
+    """List all accounts by name, or the account with a given name."""
     wanted = request.args.get("name", "").strip()
     found = services().people.accounts.page(
         principal(), request.args.get("after", ""), _PAGE + 1, username=wanted or None
@@ -33,7 +33,7 @@ def list_people() -> Response:
 
 @blueprint.get("/operator/people/<user_id>")
 def show_person(user_id: str) -> Response:
-    """One account."""
+    """Show one account."""
     return _person(user_id)
 
 
@@ -46,24 +46,24 @@ def set_state(user_id: str) -> Response:
 
 @blueprint.post("/operator/people/<user_id>/role")
 def set_role(user_id: str) -> Response:
-    """Change what an account may do; its sessions end."""
+    """Change an account's role. Its sessions end."""
     try:
         role = Role(field("role"))
     except ValueError:
-        raise InvalidInput("A role is user or operator.", path="role") from None
+        raise InvalidInput("The role must be user or operator.", path="role") from None
     return _change(user_id, lambda unit: services().people.accounts.set_role(unit, principal(), user_id, role))
 
 
 @blueprint.post("/operator/people/<user_id>/reset-factors")
 def reset_factors(user_id: str) -> Response:
-    """Take all second factors off an account whose person has lost them; its sessions end."""
+    """Remove all second factors of a person who has lost them. The account's sessions end."""
     name = services().people.accounts.get(principal(), user_id).name
     return _change(user_id, lambda unit: services().people.factors.reset(unit, principal(), name))
 
 
 @blueprint.post("/operator/people/<user_id>/erase")
 def erase(user_id: str) -> Response:
-    """Erase a person for good, with the name typed once more; what is told then is told this once."""
+    """Erase a person for good, after the name was typed again. The report is shown only in this answer."""
     name = services().people.accounts.get(principal(), user_id).name
     try:
         report = transaction(
@@ -76,7 +76,7 @@ def erase(user_id: str) -> Response:
 
 def _change(user_id: str, action: Callable[[UnitOfWork], object]) -> Response:
     if user_id == principal().user_id:
-        raise Conflict("This is your own account: another operator changes it, or the command on the host.")
+        raise Conflict("This is your own account. Another operator can change it, or use the command on the host.")
     transaction(action)
     return see(f"{_HOME}/{user_id}", "person-changed")
 

@@ -1,4 +1,4 @@
-"""Stepping up: whoever does something grave proves once more who they are, and comes back to where they were."""
+"""Step up: a person confirms their identity before an important action, and returns to the page."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def show_prove() -> Response:
 @blueprint.post(PATH)
 @takes_password
 def prove() -> Response:
-    """Take the password; a fresh session takes the place of the one that asks."""
+    """Check the password. A new session replaces this one."""
     wanted = local(field("next"))
     try:
         begun = services().people.logins.step_up(principal(), field("password"), visit("web"))
@@ -37,13 +37,13 @@ def prove() -> Response:
 
 @blueprint.post("/prove/passkey")
 def begin_passkey() -> Response:
-    """Ask for a passkey in the place of all else; for our script."""
+    """Ask the browser for a passkey, which replaces the password and second factor. For our script."""
     return told_to_script(services().people.logins.begin_passkey_step_up(principal(), visit("web")))
 
 
 @blueprint.post("/prove/second")
 def prove_second() -> Response:
-    """Take what is still missing."""
+    """Complete the step-up with a second factor."""
     step = Step.sent()
     try:
         return proven(

@@ -1,4 +1,4 @@
-"""What the table's script and the form of one variable send: edits of rows, read with care."""
+"""Parses edits of variables, from the table's script and from the form of one variable."""
 
 from __future__ import annotations
 
@@ -24,26 +24,28 @@ _KINDS: Mapping[str, type] = {
 
 
 def sent() -> dict[str, Any]:
-    """The JSON object that a script has sent. Raises `InvalidInput`."""
+    """Return the JSON object that a script has sent. Raises `InvalidInput`."""
     document = strict_json.parse_written(request.get_data(), budget().json_items)
     if not isinstance(document, dict):
-        raise InvalidInput("An object is expected.")
+        raise InvalidInput("This must be a JSON object.")
     return document
 
 
 def text_of(document: Mapping[str, Any], name: str) -> str:
-    """One text of what a script has sent. Raises `InvalidInput`."""
+    """Return a string of the object. Raises `InvalidInput`."""
     text = document.get(name)
     if not isinstance(text, str):
-        raise InvalidInput("This is a text.", path=name)
+        raise InvalidInput("This must be a string.", path=name)
     return text
 
 
 def edits_of(document: Mapping[str, Any]) -> list[RowEdit]:
-    """The edits that a script has sent, in order. Raises `InvalidInput`, whose path begins with the position."""
+    """Return the edits that a script has sent, in order. Raises `InvalidInput` with a path that starts with the
+    position.
+    """
     items = document.get("edits")
     if not isinstance(items, list) or len(items) > 2 * VARIABLES_MOST:
-        raise InvalidInput("The edits are a list.", path="edits")
+        raise InvalidInput("The edits must be a list.", path="edits")
     return [_edit(item, position) for position, item in enumerate(items)]
 
 
@@ -63,17 +65,19 @@ def _attribute(key: str, value: Any, position: int) -> Any:
     if kind is VariableType and value in tuple(VariableType):
         return VariableType(value)
     if kind is None or not isinstance(value, kind):
-        raise InvalidInput("This is no attribute of a variable.", path=f"{position}.{key}")
+        raise InvalidInput("This is not an attribute of a variable, or not a value for it.", path=f"{position}.{key}")
     return value
 
 
 def as_shown(value: str) -> str:
-    """A value as a form's text area sends it back when nobody has touched it: it knows one line end, and no NUL."""
+    """Return a value as a form's text area sends it back unchanged: with one kind of line end, and without NUL."""
     return value.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
 
 
 def as_meant(typed: str, before: str) -> str:
-    """The value that a person means who was shown `before`: untouched it stays as it was stored, line ends and all."""
+    """Return the value that a person meant who was shown `before`. If it was not changed, keep its line ends
+    and NULs.
+    """
     text = as_shown(typed)
     if text == as_shown(before):
         return before

@@ -1,4 +1,4 @@
-"""Security: how I log in, where I am logged in, and what was done with what is mine."""
+"""Security: login methods, sessions, and audit events of my account."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PAGE = 50
 
 @blueprint.get("/security")
 def overview() -> Response:
-    """The password, second factors, sessions, and what happened last."""
+    """Show the password, second factors, sessions, and the last events."""
     return render(
         "security.html", factors=services().people.factors.list(principal()), sessions=_sessions(), recent=_recent()
     )
@@ -31,7 +31,7 @@ def overview() -> Response:
 
 @blueprint.get("/security/activity")
 def activity() -> Response:
-    """All that was done with what is mine, the newest first."""
+    """List all events about my account, newest first."""
     found = services().audit.trail.own(principal(), cursor.decode(request.args.get("before", "")), _PAGE + 1)
     shown = found[:_PAGE]
     last = (shown[-1].event.at_us, shown[-1].event.id) if len(found) > _PAGE else None
@@ -48,13 +48,13 @@ def end_session(session_id: str) -> Response:
 
 @blueprint.post("/security/sessions/end-others")
 def end_other_sessions() -> Response:
-    """End all of my sessions but this one."""
+    """End all my sessions except this one."""
     transaction(lambda unit: services().people.sessions.revoke_others(unit, principal()))
     return see("/security", "sessions-ended")
 
 
 def _recent() -> list[dict[str, Any]]:
-    """The last events that say something: looking at this very page is one too."""
+    """Return the last events, without views of this page."""
     found = services().audit.trail.own(principal(), None, _LOOKED_AT)
     return [_told(seen) for seen in found if seen.event.action not in _LOOKING][:_RECENT]
 

@@ -1,6 +1,6 @@
-"""The form of a new token: what was filled in, what is wrong with it, and what is asked of the services.
+"""The form for a new token: its fields, its errors, and the `TokenRequest` that it makes.
 
-A row of the form is one grant: `on-0` says of what kind it is, `where-0` names it, each `may-0` is a permission.
+A row of the form is one grant: `on-0` is its kind, `where-0` the place, and each `may-0` a permission.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from vault.services.tokens.request import GRANTS_MAX, GrantRequest, TokenRequest
 
 _DAY_SECONDS = DAY_US // SECOND_US
 _NUMBER_MOST = 2**63 - 1
-"""The largest number that is read from the form; the services have a smaller one."""
+"""The largest number that the form can read. The services have a smaller limit."""
 
 LIVES = {
     "3600": "1 hour",
@@ -30,7 +30,7 @@ LIVES = {
     str(365 * _DAY_SECONDS): "1 year",
     "": "never",
 }
-"""When a token ends, by what the form sends."""
+"""The lifetimes to choose from: the form's value and its words."""
 
 USUAL_LIFE = str(90 * _DAY_SECONDS)
 KINDS = {"environment": "Environment", "path": "Path and all below", "globals": "Globals"}
@@ -57,7 +57,7 @@ class TokenForm:
 
     @classmethod
     def sent(cls, form: MultiDict[str, str]) -> TokenForm:
-        """What a browser has sent."""
+        """Return the form that a browser has sent."""
         count = sum(f"on-{number}" in form for number in range(GRANTS_MAX))
         rows = tuple(
             Row(form.get(f"on-{number}", ""), form.get(f"where-{number}", ""), frozenset(form.getlist(f"may-{number}")))
@@ -67,12 +67,14 @@ class TokenForm:
         return cls(rows=rows or (Row(),), **plain)
 
     def with_row(self) -> TokenForm:
-        """The same with one more row to fill in."""
+        """Return the form with one more empty row."""
         rows = (*self.rows, Row()) if len(self.rows) < GRANTS_MAX else self.rows
         return TokenForm(self.name, rows, self.ttl, self.networks, self.uses)
 
     def request(self, environments: Iterable[Environment]) -> TokenRequest:
-        """What is asked of the services. Raises `InvalidInput`, whose path is a field, or `grants.` and a row."""
+        """Return the request to the services. Raises `InvalidInput`; its path is a field, or `grants.` and the row's
+        number.
+        """
         if self.ttl not in LIVES:
             raise InvalidInput("Choose one of these.", path="ttl")
         ids = {environment.name: environment.id for environment in environments}
@@ -101,7 +103,7 @@ def _grant(row: Row, ids: dict[str, str], where: str) -> GrantRequest:
         raise InvalidInput("Choose what the token may reach.", path=where)
     found = ids.get(normal(named, path=where))
     if found is None:
-        raise InvalidInput("There is no environment of this name.", path=where)
+        raise InvalidInput("There is no environment with this name.", path=where)
     return GrantRequest(may, environment_id=found)
 
 

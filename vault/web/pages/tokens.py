@@ -1,4 +1,4 @@
-"""Service tokens: make one, see its secret this once, give it a new one, end it."""
+"""Service tokens: create, show the secret once, rotate, revoke."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ blueprint = new_blueprint("tokens", RouteClass.SESSION)
 
 _PAGE = 50
 _FIELDS = {"name": "name", "ttl": "ttl", "ttl_seconds": "ttl", "networks": "networks", "uses": "uses"}
-"""What the form calls the fields of a `TokenRequest`."""
+"""The form's names for the fields of a `TokenRequest`."""
 
 
 @blueprint.get("/tokens")
 def list_tokens() -> Response:
-    """My tokens, and those that they have made."""
+    """List my tokens, and the tokens that they made."""
     found = services().tokens.tokens.list(principal(), cursor.decode(request.args.get("after", "")), _PAGE + 1)
     shown, names = found[:_PAGE], _names()
     last = (shown[-1].row.created_us, shown[-1].row.id) if len(found) > _PAGE else None
@@ -41,13 +41,13 @@ def list_tokens() -> Response:
 
 @blueprint.get("/tokens/new")
 def new_token() -> Response:
-    """The form of a new token."""
+    """Show the form for a new token."""
     return _form(TokenForm())
 
 
 @blueprint.post("/tokens")
 def create_token() -> Response:
-    """Make a token; its secret is on this answer, and on no other page."""
+    """Create a token. Its secret is shown only in this answer."""
     form, environments = TokenForm.sent(request.form), _environments()
     if field("do") == "row":
         return _form(form.with_row())
@@ -67,13 +67,13 @@ def create_token() -> Response:
 
 @blueprint.get("/tokens/<token_id>")
 def show_token(token_id: str) -> Response:
-    """One token."""
+    """Show one token."""
     return render("token.html", token=_shown(services().tokens.tokens.get(principal(), token_id), _names()))
 
 
 @blueprint.post("/tokens/<token_id>/rotate")
 def rotate_token(token_id: str) -> Response:
-    """Give a token a new secret; the old one works on for the overlap."""
+    """Give a token a new secret. The old secret works until the overlap ends."""
     overlap = int(field("overlap")) if field("overlap") in ("3600", "86400") else 0
 
     def rotate(unit: UnitOfWork) -> TokenView | Before:
@@ -85,7 +85,7 @@ def rotate_token(token_id: str) -> Response:
 
 @blueprint.post("/tokens/<token_id>/revoke")
 def revoke_token(token_id: str) -> Response:
-    """End a token, and all that it has made."""
+    """Revoke a token, and all tokens that it made."""
     transaction(lambda unit: services().tokens.tokens.revoke(unit, principal(), token_id))
     return see("/tokens", "token-revoked")
 
@@ -111,7 +111,7 @@ def _form(form: TokenForm, status: int = 200, faults: dict[str, str] | None = No
 
 
 def _place(error: InvalidInput | Conflict) -> str:
-    """The field, or the row of grants, that an error is about; the whole form where it is none of these."""
+    """Return the field or the row of grants with the error, or `form` for the whole form."""
     name, *rest = getattr(error, "path", "").split(".")
     if name == "grants" and rest:
         return f"grants.{rest[0]}"
@@ -143,7 +143,7 @@ def _where(grant: Grant, names: dict[str, str]) -> str:
 
 
 def _example(made: TokenView, shown: dict[str, Any]) -> dict[str, str]:
-    """What the lines for a service name: an environment of the token, for a shell, for Python, and by its id."""
+    """Return what the example lines need: an environment of the token, by name and by id."""
     for grant, told in zip(made.grants, shown["grants"], strict=True):
         if grant.environment_id is not None:
             name = told["where"]

@@ -1,4 +1,4 @@
-"""The page of one variable: how rows are edited, added and deleted where no script runs."""
+"""The form of one variable. It edits, adds and deletes variables without a script."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ blueprint = new_blueprint("variable")
 
 
 def show(env: str | None, name: str) -> Response:
-    """The form of one variable, without its value."""
+    """Show the form of one variable, without its value."""
     listing = services().environments.variables.list(principal(), env)
     outline = next((item for item in listing.outlines if item.name == name), None)
     if outline is None:
-        raise NotFound("There is no variable of this name.")
+        raise NotFound("There is no variable with this name.")
     return _form(listing.environment, outline, was=name, **_read(listing))
 
 
@@ -50,7 +50,7 @@ def save_variable(env: str | None = GLOBALS) -> Response:
 
 @both(blueprint, "/delete-variables", "POST")
 def delete_variables(env: str | None = GLOBALS) -> Response:
-    """Take the chosen variables out, all in one revision."""
+    """Delete the selected variables, as one revision."""
     edits = [RowEdit(name, None) for name in request.form.getlist("pick")]
     if not edits:
         return see(home(env), "none-chosen")
@@ -65,7 +65,7 @@ def _saved(unit: UnitOfWork, env: str | None) -> Written:
 
     def edit(current: tuple[Variable, ...]) -> tuple[Variable, ...]:
         before = next((variable.text for variable in current if variable.name == was), "")
-        # An empty field may mean a value that was never shown: only who has seen it can empty it.
+        # An empty field may stand for a value that was not shown. Clear the value only if it was shown.
         if was is None or "shown" in request.form or field("value"):
             attributes["value"] = as_meant(field("value"), before)
         return edited(current, [RowEdit(was, attributes)])
@@ -74,7 +74,7 @@ def _saved(unit: UnitOfWork, env: str | None) -> Written:
 
 
 def _shown(env: str | None) -> Response:
-    """The same form with the stored value; what else was typed stays."""
+    """Show the form again with the stored value. Other fields keep what was typed."""
     is_from_table = field("show") == "from table"
     variable, _ = services().environments.variables.read_one(
         principal(), env, field("name" if is_from_table else "was")

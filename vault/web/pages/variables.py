@@ -1,4 +1,4 @@
-"""One environment as a table, and what its script asks for: values, references, a block of lines read, a save."""
+"""One environment as a table, and the calls of its script: values, references, pasted lines, saving."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from vault.web.pages.environment_frame import changed_since, frame, read_before
 blueprint = new_blueprint("variables")
 
 UNDONE_BY_ROLLBACK = frozenset({"saved", "rolled-back", "imported"})
-"""What the last step may have done, where going back one revision undoes it."""
+"""After these steps, a rollback by one revision undoes the step."""
 
 
 @both(blueprint, "", "GET")
 def show_table(env: str | None = GLOBALS) -> Response:
-    """All variables without their values; or the form of one, where its name is in the address."""
+    """List all variables without their values. If the URL has a name, show the form of that variable."""
     if "edit" in request.args:
         return variable.show(env, request.args["edit"])
     listing = services().environments.variables.list(principal(), env)
@@ -42,7 +42,7 @@ def show_table(env: str | None = GLOBALS) -> Response:
 
 @both(blueprint, "/save", "POST")
 def save_rows(env: str | None = GLOBALS) -> Response:
-    """Save all edits of the table as one revision. For its script; a form saves one variable at a time."""
+    """Save all edits of the table as one revision. Only the table's script uses this; a form saves one variable."""
     document = rows.sent()
     edits, known = rows.edits_of(document), read_before(rows.text_of(document, "etag"))
     try:
@@ -54,7 +54,7 @@ def save_rows(env: str | None = GLOBALS) -> Response:
 
 @both(blueprint, "/values", "POST")
 def show_values(env: str | None = GLOBALS) -> Response:
-    """One value, or all of them: each asked for, and told to the audit. For the table's script."""
+    """Return one value or all values. Each request is recorded in the audit. For the table's script."""
     name = rows.sent().get("name")
     if isinstance(name, str):
         one, snapshot = services().environments.variables.read_one(principal(), env, name)
@@ -67,7 +67,7 @@ def show_values(env: str | None = GLOBALS) -> Response:
 
 @both(blueprint, "/references", "POST")
 def show_references(env: str | None = GLOBALS) -> Response:
-    """What the variables that hold references resolve to, and which of these are broken."""
+    """Show what the variables with references resolve to, and which references are broken."""
     values = services().environments.values.read(principal(), env, Question()).values
     assert values is not None
     resolved = {name: values.values[name] for name in values.referring}
@@ -80,7 +80,7 @@ def show_references(env: str | None = GLOBALS) -> Response:
 
 @blueprint.post("/lines")
 def read_lines() -> Response:
-    """Read a block of dotenv lines into rows that nobody has saved yet. For the table's script."""
+    """Parse a block of dotenv lines into rows that are not saved yet. For the table's script."""
     parsed = parse_file("dotenv", rows.text_of(rows.sent(), "text"))
     found = [{"name": item.name, "value": item.text} for item in parsed.variables]
     return jsonify({"rows": found, "warnings": parsed.warnings})
@@ -88,10 +88,10 @@ def read_lines() -> Response:
 
 @both(blueprint, "/rollback", "POST")
 def roll_back(env: str | None = GLOBALS) -> Response:
-    """Write an older revision again as a new one; the form of an undo says which revision it undoes."""
+    """Write an older revision again as a new one. The form of an undo names the revision that it undoes."""
     wanted = number("revision", BIGINT_MOST)
     if wanted is None:
-        raise InvalidInput("Say which revision to go back to.", path="revision")
+        raise InvalidInput("Choose the revision to go back to.", path="revision")
     etag = field("etag") if "etag" in request.form else services().environments.variables.list(principal(), env).etag
     known = read_before(etag)
     transaction(lambda unit: services().environments.history.rollback(unit, principal(), env, wanted, known))
