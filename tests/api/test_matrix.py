@@ -35,7 +35,7 @@ PERMISSIONS = ["create", "delegate", "delete", "history", "list", "read", "updat
 
 OPERATORS = "/api/v1/operator/"
 ELSEWHERE = ("/v1/", "/v1", OPERATORS)
-"""The Vault face has a walk of its own in `kv/test_system.py`; operators' routes are walked below."""
+"""The Vault face has a walk of its own in `tests/kv/test_system.py`; operators' routes are walked below."""
 
 
 class Case(NamedTuple):

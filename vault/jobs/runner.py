@@ -15,6 +15,7 @@
 | drain  | 1 s       | each worker: moves reads from the spool into the database                  |
 | sequence | 1 s     | one worker, under a lease: gives events their places in the audit's tree   |
 | ready  | 5 s       | each worker: checks whether it can read, record and write                  |
+| tell   | 1 s       | each worker: sets the metrics from what `ready` has found                  |
 | forward | 1 s      | one worker, under a lease: sends events to the target in the settings      |
 """
 

@@ -1,20 +1,22 @@
 """The pages: rendered on the server, over the same services as the other faces.
 
-| file            | pages                                                                  |
-|-----------------|------------------------------------------------------------------------|
-| login.py        | logging in and out, with a second factor or a passkey                  |
-| prove.py        | stepping up: confirm one's identity before an important action         |
-| environments.py | the list of environments; create and restore                           |
-| variables.py    | one environment as a table, and the calls of the table's script        |
-| variable.py     | one variable as a form                                                 |
-| environment_settings.py | rename, describe, copy, delete an environment                          |
-| history.py      | older revisions, and the differences between two                       |
-| files.py        | import and export                                                      |
-| tokens.py       | service tokens: create, show once, rotate, revoke                      |
-| security.py     | login methods, sessions, recent events                                 |
-| account.py      | change the password; delete the account                                |
-| factors.py      | authenticator apps, passkeys, recovery codes                           |
-| operator_….py   | for operators: keys and the lock, people, the audit                    |
+| file                    | pages                                                           |
+|-------------------------|-----------------------------------------------------------------|
+| login.py                | logging in and out, with a second factor or a passkey           |
+| prove.py                | stepping up: confirm one's identity before an important action  |
+| environments.py         | the list of environments; create and restore                    |
+| variables.py            | one environment as a table, and the calls of the table's script |
+| variable_form.py        | one variable as a form                                          |
+| environment_settings.py | rename, describe, copy, delete an environment                   |
+| history.py              | older revisions, and the differences between two                |
+| files.py                | import and export                                               |
+| tokens.py               | service tokens: create, show once, rotate, revoke               |
+| security.py             | login methods, sessions, recent events                          |
+| account.py              | change the password; delete the account                         |
+| factors.py              | authenticator apps, passkeys, recovery codes                    |
+| operator_keys.py        | for operators: keys and the lock                                |
+| operator_people.py      | for operators: people                                           |
+| operator_audit.py       | for operators: the audit                                        |
 
 These are in `pages/`. `frame/` has what they share: `guard.py` checks the session, `csrf.py` and `headers.py` protect
 the browser, `request.py` renders, `problems.py` shows errors, `assets.py` serves style sheet, scripts and icon.

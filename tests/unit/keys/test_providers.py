@@ -42,7 +42,10 @@ def test_every_class_that_is_made_from_settings_is_registered(path: Path) -> Non
         if inspect.isclass(item) and hasattr(item, "from_settings") and not inspect.isabstract(item)
         if item.__module__ == module.__name__ and item is not ProviderClass
     ]
-    assert set(made) <= {choice.load() for choice in PROVIDERS.values()}
+    strangers = set(made) - {choice.load() for choice in PROVIDERS.values()}
+    assert not strangers, (
+        f"Add to `PROVIDERS` in vault/keys/providers.py: {strangers}. See docs/contributing/to-add.md."
+    )
 
 
 @pytest.mark.parametrize("name", PROVIDERS)

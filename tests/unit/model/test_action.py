@@ -37,7 +37,8 @@ def test_an_action_has_words_of_its_own(action: Action) -> None:
 
 @pytest.mark.parametrize("action", Action)
 def test_an_action_is_recorded_somewhere(action: Action, source: str) -> None:
-    assert re.search(rf"\bAction\.{action.name}\b", source)
+    is_recorded = re.search(rf"\bAction\.{action.name}\b", source) is not None
+    assert is_recorded, f"Nothing records Action.{action.name}. See docs/contributing/to-add.md."
 
 
 @pytest.mark.parametrize("action", Action)
