@@ -54,6 +54,8 @@ def _navigated(entries: object) -> Iterator[str]:
         case dict():
             for entry in entries.values():
                 yield from _navigated(entry)
+        case _:
+            raise TypeError(f"{entries!r} cannot be in the navigation.")
 
 
 @pytest.mark.parametrize("page", [*AT_THE_TOP, *PAGES], ids=_named)

@@ -187,6 +187,12 @@ class Metrics:
             registry=self.registry, multiprocess_mode="livesum",
         )  # fmt: skip
         self._add_audit()
+        self._add_readiness()
+        self._seen: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+
+    def _add_readiness(self) -> None:
+        from prometheus_client import Gauge
+
         self.not_ready = Gauge(
             "strongroom_not_ready", "1 if a worker cannot serve, by reason.",
             ("reason",), registry=self.registry, multiprocess_mode="livemax",
@@ -195,7 +201,6 @@ class Metrics:
             "strongroom_degraded", "1 if a worker serves with a limitation, by reason.",
             ("reason",), registry=self.registry, multiprocess_mode="livemax",
         )  # fmt: skip
-        self._seen: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def _add_audit(self) -> None:
         from prometheus_client import Counter, Gauge

@@ -168,7 +168,7 @@ def test_the_walk_sees_a_field_without_a_bound() -> None:
         text = fields.String()
         count = fields.Integer()
         inner = BoundedList(fields.Nested(Inner), most=2)
-        many = fields.Nested(Inner, many=True)
+        many = fields.Nested(Inner, many=True)  # type: ignore[mutable-override]  # a field with a name of marshmallow's own
         fine = BoundedMap(BoundedText(most=1), BoundedText(most=1), most=1)
 
     faults = {fault.partition(".")[2] for fault in unbounded(Outer())}

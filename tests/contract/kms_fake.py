@@ -87,5 +87,5 @@ def _bare(arn: str) -> str:
     return arn.rpartition("/")[2]
 
 
-def _error(operation: str, code: str) -> ClientError:
+def _error(operation: str, code: str) -> ClientError:  # type: ignore[no-any-unimported]  # botocore ships no types
     return ClientError({"Error": {"Code": code, "Message": ""}, "ResponseMetadata": {"HTTPStatusCode": 400}}, operation)

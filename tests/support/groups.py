@@ -56,7 +56,7 @@ def start_order(nodeid: str) -> tuple[int, bool]:
     return place, is_unit(nodeid)
 
 
-class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc]  # It has no types.
+class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc, no-any-unimported]  # It has no types.
     """One worker for each group. Groups start in the order of their first tests."""
 
     def __init__(self, config: pytest.Config, log: Any) -> None:

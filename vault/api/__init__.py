@@ -48,7 +48,7 @@ RESOURCES = {
 }
 
 
-class StrongroomApi(Api):  # type: ignore[misc]  # flask-smorest ships no types
+class StrongroomApi(Api):  # type: ignore[misc, no-any-unimported]  # flask-smorest ships no types
     """flask-smorest's Api, without its own error handlers."""
 
     ERROR_SCHEMA = ProblemSchema

@@ -36,7 +36,7 @@ class StrictParser(FlaskParser):
         raise InvalidInput(sentence, path=path) from error
 
 
-class StrictBlueprint(Blueprint):  # type: ignore[misc]  # flask-smorest ships no types
+class StrictBlueprint(Blueprint):  # type: ignore[misc, no-any-unimported]  # flask-smorest ships no types
     """flask-smorest's blueprint with our parser."""
 
     ARGUMENTS_PARSER = StrictParser()

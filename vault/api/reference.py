@@ -71,7 +71,7 @@ class Group:
 class Reference:
     """The description of one app. It is the same for every caller, so it is made once, at the first request."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Api) -> None:  # type: ignore[no-any-unimported]  # flask-smorest ships no types
         self._api = api
 
     @cached_property
@@ -131,7 +131,7 @@ class Reference:
         return self.document["components"]["schemas"][name] if name else schema
 
 
-def register(app: Flask, api: Api) -> None:
+def register(app: Flask, api: Api) -> None:  # type: ignore[no-any-unimported]  # flask-smorest ships no types
     """Serve the description of `api`, and the page."""
     reference = Reference(api)
     style = (_TEMPLATES / "reference.css").read_text()

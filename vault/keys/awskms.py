@@ -216,7 +216,9 @@ def _code(error: object) -> str:
     return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
 
 
-def _refusal(error: ClientError) -> BlobError | KeyProviderError | KeyProviderUnavailable:
+def _refusal(  # type: ignore[no-any-unimported]  # botocore ships no types
+    error: ClientError,
+) -> BlobError | KeyProviderError | KeyProviderUnavailable:
     code = _code(error)
     if code in _DOES_NOT_UNWRAP:
         return BlobError()

@@ -199,12 +199,10 @@ class _Cache:
         return found[1] if found is not None and self._clock() < found[0] else None
 
     def _load_once(self, name: bytes, load: Callable[[], Key]) -> Key:
+        mine: Future[Key] = Future()
         with self._lock:
-            future = self._loading.get(name)
-            if mine := future is None:
-                future = self._loading[name] = Future()
-        assert future is not None
-        if not mine:
+            future = self._loading.setdefault(name, mine)
+        if future is not mine:
             return future.result()
         try:
             key = load()

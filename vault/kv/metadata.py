@@ -13,7 +13,7 @@ from vault.kv.calls import WRITES, body, envelope, mapping, named, nothing
 from vault.kv.data import MERGE_PATCH
 from vault.kv.duration import seconds_of, text_of
 from vault.model.digits import whole_number
-from vault.services.environments.environments import MAX_VERSIONS_MOST
+from vault.services.environments.rules import MAX_VERSIONS_MOST
 from vault.services.vaultkv.metadata import Told
 from vault.storage import RevisionRow
 

@@ -84,7 +84,7 @@ class _TlsOptions(TypedDict, total=False):
     ssl_shutdown_timeout: float
 
 
-class Connection(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc]  # gunicorn ships no types
+class Connection(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc, no-any-unimported]  # gunicorn ships no types
     """One client's connection, from before its TLS handshake to its end. For HTTP/1 it is also the `Wire`."""
 
     is_shared = False

@@ -26,7 +26,7 @@ _FRAMES_PER_REQUEST = 8
 h2.frame_buffer.CONTINUATION_BACKLOG = 3
 
 
-class BoundedHttp2(AsyncHTTP2Connection):  # type: ignore[misc]  # gunicorn ships no types
+class BoundedHttp2(AsyncHTTP2Connection):  # type: ignore[misc, no-any-unimported]  # gunicorn ships no types
     """A connection that limits WINDOW_UPDATE and PRIORITY frames.
 
     A client sends some of these with each request and each answer, so each request and each KiB sent allows a few.

@@ -62,7 +62,7 @@ class _Life(Protocol):
     def stop(self) -> None: ...
 
 
-class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
+class Server(BaseApplication):  # type: ignore[misc, no-any-unimported]  # gunicorn ships no types
     """The application for gunicorn: its settings, and how a worker builds what it serves."""
 
     def __init__(self, settings: Settings, factory: str = FACTORY) -> None:
@@ -131,7 +131,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
             self._room.stop()
 
 
-class _Parent(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
+class _Parent(Arbiter):  # type: ignore[misc, no-any-unimported]  # gunicorn ships no types
     """gunicorn's parent process. It distinguishes a stop from a reload, and reloads without a gap."""
 
     _reloading_from_age: int | None = None
@@ -182,7 +182,7 @@ class _Parent(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
             time.sleep(0.02)
 
 
-class _Log(Logger):  # type: ignore[misc]  # gunicorn ships no types
+class _Log(Logger):  # type: ignore[misc, no-any-unimported]  # gunicorn ships no types
     """Passes gunicorn's log to the root logger, which `observe.configure` has set up."""
 
     def setup(self, cfg: object) -> None:

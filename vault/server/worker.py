@@ -55,7 +55,7 @@ STOPS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT})
 """The signals with which the parent stops a worker."""
 
 
-class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no types
+class Worker(ASGIWorker):  # type: ignore[misc, no-any-unimported]  # gunicorn ships no types
     """One process that serves. `self.app` is the `run.Server`, `self.asgi` its `Door`."""
 
     def __init__(self, *arguments: object, **options: object) -> None:

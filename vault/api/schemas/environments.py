@@ -8,7 +8,7 @@ from vault.api.schemas.bounded import Body, BoundedList, BoundedText, WholeNumbe
 from vault.api.schemas.parts import NAME_MOST, Moment, Page, Reference, Switch
 from vault.api.schemas.variables import VariableSchema
 from vault.model.environment import DESCRIPTION_MAX_CHARACTERS, VARIABLES_MOST
-from vault.services.environments.environments import DELETE_AFTER_MOST_SECONDS, MAX_VERSIONS_DEFAULT, MAX_VERSIONS_MOST
+from vault.services.environments.rules import DELETE_AFTER_MOST_SECONDS, MAX_VERSIONS_DEFAULT, MAX_VERSIONS_MOST
 
 
 class EnvironmentSchema(Schema):

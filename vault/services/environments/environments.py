@@ -10,7 +10,6 @@ from vault.crypto import key_id_of, keyed_digest
 from vault.errors import InvalidInput, NameTaken, NotFound, NotGranted, QuotaExceeded
 from vault.model.action import Action
 from vault.model.environment import (
-    DESCRIPTION_MAX_CHARACTERS,
     Environment,
     EnvironmentKind,
     Sealing,
@@ -24,6 +23,12 @@ from vault.model.policy import allows, require
 from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.clock import Clock
+from vault.services.environments.rules import (
+    MAX_VERSIONS_DEFAULT,
+    checked_description,
+    checked_seconds,
+    checked_versions,
+)
 from vault.services.environments.sealing import Sealer
 from vault.services.own.instance import Instance
 from vault.settings import Settings
@@ -32,11 +37,8 @@ from vault.storage import Asked, EnvironmentRow, RevisionRow, Storage, UnitOfWor
 GLOBALS: None = None
 """The reference that means a user's globals, where another names an environment."""
 
-MAX_VERSIONS_DEFAULT = 100
-MAX_VERSIONS_MOST = 1000
 _STEP_LEAST = 500
 """The least environments that a list reads in one statement."""
-DELETE_AFTER_MOST_SECONDS = 10 * 366 * 86_400
 
 
 class Environments:
@@ -133,7 +135,7 @@ class Environments:
             principal.user_id,
             EnvironmentKind.ENVIRONMENT,
             name,
-            description=_checked_description(description),
+            description=checked_description(description),
             max_versions=checked_versions(max_versions),
         )
         unit.changes.add(principal.user_id, seq, Action.ENVIRONMENT_CREATE, row.id, None, row.created_us)
@@ -192,7 +194,7 @@ class Environments:
             columns["delete_version_after_seconds"] = checked_seconds(wishes["delete_version_after_seconds"])
         told: dict[str, Any] = {name: wishes[name] for name in ("custom_metadata",) if name in wishes}
         if "description" in wishes:
-            told["description"] = _checked_description(wishes["description"])
+            told["description"] = checked_description(wishes["description"])
         if told:
             columns |= self.telling(unit, row, **told)
         keeps = columns.get("max_versions", row.max_versions)
@@ -364,26 +366,6 @@ def _existing(row: EnvironmentRow | None) -> EnvironmentRow:
     if row is None:
         raise NotFound()
     return row
-
-
-def _checked_description(text: str) -> str:
-    if len(text) > DESCRIPTION_MAX_CHARACTERS:
-        raise InvalidInput(f"A description has at most {DESCRIPTION_MAX_CHARACTERS} characters.", path="description")
-    return text
-
-
-def checked_versions(number: int) -> int:
-    """The number itself. Raises `InvalidInput` for more versions than are kept, and for none."""
-    if not 1 <= number <= MAX_VERSIONS_MOST:
-        raise InvalidInput(f"max_versions is from 1 to {MAX_VERSIONS_MOST}.", path="max_versions")
-    return number
-
-
-def checked_seconds(number: int) -> int:
-    """The number itself. Raises `InvalidInput` for a time that is not from 0 to ten years."""
-    if not 0 <= number <= DELETE_AFTER_MOST_SECONDS:
-        raise InvalidInput("This time is from 0 (never) to ten years.", path="delete_version_after_seconds")
-    return number
 
 
 def _view(row: EnvironmentRow, current: RevisionRow | None, metadata: Mapping[str, Any]) -> Environment:

@@ -19,14 +19,8 @@ from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.clock import Clock
 from vault.services.environments.documents import known_members
-from vault.services.environments.environments import (
-    MAX_VERSIONS_DEFAULT,
-    Environments,
-    ask,
-    checked_seconds,
-    checked_versions,
-    target_of,
-)
+from vault.services.environments.environments import Environments, ask, target_of
+from vault.services.environments.rules import MAX_VERSIONS_DEFAULT, checked_seconds, checked_versions
 from vault.services.environments.sealing import Sealer
 from vault.storage import EnvironmentRow, RevisionRow, Stale, Storage, UnitOfWork
 

@@ -36,7 +36,7 @@ class _BoundedParser(FormDataParser):
 
 
 class _RequestInMemory(Request):
-    form_data_parser_class = _BoundedParser
+    form_data_parser_class: type[FormDataParser] = _BoundedParser
 
     def make_form_data_parser(self) -> FormDataParser:
         """Return the parser of this request's form, with the limits of its route."""

@@ -8,7 +8,8 @@ from flask import Response, request
 
 from vault.errors import Conflict, InvalidInput
 from vault.http import both, principal, services, transaction
-from vault.services.environments.environments import GLOBALS, MAX_VERSIONS_MOST
+from vault.services.environments.environments import GLOBALS
+from vault.services.environments.rules import MAX_VERSIONS_MOST
 from vault.storage import UnitOfWork
 from vault.web.frame.blueprint import new_blueprint
 from vault.web.frame.home import home

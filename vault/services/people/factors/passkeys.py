@@ -13,7 +13,7 @@ import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vault.crypto import keyed_digest
 from vault.errors import BadSecondFactor, Conflict, InvalidInput
@@ -24,6 +24,9 @@ from vault.services.own.instance import Instance
 from vault.services.people.factors.kinds import Kind
 from vault.settings import Settings
 from vault.storage import Credential, UnitOfWork, User
+
+if TYPE_CHECKING:
+    from webauthn.authentication.verify_authentication_response import VerifiedAuthentication
 
 RP_NAME = "Strongroom"
 TIMEOUT_MILLISECONDS = 5 * 60 * 1000
@@ -150,13 +153,24 @@ class Passkeys:
         `alone`: nothing else was proven, so the device must have verified the person. `discovered`: the person was
         unknown, so the device must say whose passkey it is. Raises `BadSecondFactor`.
         """
-        from webauthn import verify_authentication_response
-        from webauthn.helpers import parse_authentication_credential_json
-
         row = self._row(unit, assertion)
         if row is None or row.user_id != user.id:
             raise BadSecondFactor()
         stored = read_document(opened(self._instance, Kind.PASSKEY, user.id, row))
+        handle, found = self._verified(assertion, random, _bytes(stored["public_key"]), row.counter, alone=alone)
+        is_owner = handle == _handle(user.id) if handle or discovered else True
+        if found.credential_id != _bytes(stored["id"]) or not is_owner:
+            raise BadSecondFactor()
+        lookup = self._digest(found.credential_id)
+        unit.credentials.change(row, counter=found.new_sign_count, used_us=self._clock(), lookup=lookup)
+
+    def _verified(
+        self, assertion: Mapping[str, Any], random: bytes, public_key: bytes, counter: int, *, alone: bool
+    ) -> tuple[bytes | None, VerifiedAuthentication]:
+        """The user's handle in the answer, which may lack it, and what the signature proves."""
+        from webauthn import verify_authentication_response
+        from webauthn.helpers import parse_authentication_credential_json
+
         try:
             parsed = parse_authentication_credential_json(dict(assertion))
             _refuse_foreign_frame(parsed.response.client_data_json)
@@ -165,19 +179,14 @@ class Passkeys:
                 expected_challenge=random,
                 expected_rp_id=self._rp_id(),
                 expected_origin=self._settings.origin,
-                credential_public_key=_bytes(stored["public_key"]),
-                credential_current_sign_count=row.counter,
+                credential_public_key=public_key,
+                credential_current_sign_count=counter,
                 require_user_verification=alone,
             )
         except Exception as error:
             # The library may raise exceptions other than its own.
             raise BadSecondFactor() from error
-        handle = parsed.response.user_handle
-        is_owner = handle == _handle(user.id) if handle or discovered else True
-        if found.credential_id != _bytes(stored["id"]) or not is_owner:
-            raise BadSecondFactor()
-        lookup = self._digest(found.credential_id)
-        unit.credentials.change(row, counter=found.new_sign_count, used_us=self._clock(), lookup=lookup)
+        return parsed.response.user_handle, found
 
     # -- A new digest key --
 

@@ -1,0 +1,31 @@
+"""What an environment's description and its rules may be."""
+
+from __future__ import annotations
+
+from vault.errors import InvalidInput
+from vault.model.environment import DESCRIPTION_MAX_CHARACTERS
+
+MAX_VERSIONS_DEFAULT = 100
+MAX_VERSIONS_MOST = 1000
+DELETE_AFTER_MOST_SECONDS = 10 * 366 * 86_400
+
+
+def checked_description(text: str) -> str:
+    """The text itself. Raises `InvalidInput` for one that is too long."""
+    if len(text) > DESCRIPTION_MAX_CHARACTERS:
+        raise InvalidInput(f"A description has at most {DESCRIPTION_MAX_CHARACTERS} characters.", path="description")
+    return text
+
+
+def checked_versions(number: int) -> int:
+    """The number itself. Raises `InvalidInput` for more versions than are kept, and for none."""
+    if not 1 <= number <= MAX_VERSIONS_MOST:
+        raise InvalidInput(f"max_versions is from 1 to {MAX_VERSIONS_MOST}.", path="max_versions")
+    return number
+
+
+def checked_seconds(number: int) -> int:
+    """The number itself. Raises `InvalidInput` for a time that is not from 0 to ten years."""
+    if not 0 <= number <= DELETE_AFTER_MOST_SECONDS:
+        raise InvalidInput("This time is from 0 (never) to ten years.", path="delete_version_after_seconds")
+    return number

@@ -1,0 +1,123 @@
+"""Reads the settings from environment variables, and from the files that some of them name."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from vault.errors import SettingsError
+from vault.settings.checks import check
+from vault.settings.fields import PREFIX, SECRET_SETTINGS, Settings
+
+BOOLEANS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read all settings from `environ`, by default the environment of this process.
+
+    Raises `SettingsError` with the variable's name for an unknown `STRONGROOM_` name, because a misspelt limit must not
+    be ignored, and for any value that cannot be used.
+    """
+    environ = os.environ if environ is None else environ
+    given = _gather(environ)
+    _add_credential(given, environ)
+    data_dir = Path(given.pop("data_dir", "") or _default_data_dir(environ)).absolute()
+    values: dict[str, Any] = {  # type: ignore[explicit-any]  # `_convert` gives each field its own type
+        "data_dir": data_dir,
+        "keyring": Path(given.pop("keyring", "") or _default_keyring(environ)).absolute(),
+        "database_url": given.pop("database_url", "") or f"sqlite:///{data_dir / 'strongroom.db'}",
+    }
+    types = {item.name: str(item.type) for item in fields(Settings)}
+    for name, text in given.items():
+        values[name] = _convert(name, types[name], text)
+    settings = Settings(**values)
+    check(settings)
+    return settings
+
+
+CLIENT_NAMES = frozenset(
+    {
+        "URL",
+        "TOKEN",
+        "CA_FILE",
+        "ENVIRONMENT",
+        "PROFILE",
+        "CONFIG",
+        "PASSWORD",
+        "USERNAME",
+        "NO_KEYCHAIN",
+    }
+)
+"""Names of the command and the SDK. The server ignores them."""
+
+
+def _gather(environ: Mapping[str, str]) -> dict[str, str]:
+    known = {item.name for item in fields(Settings)}
+    given: dict[str, str] = {}
+    for variable, text in environ.items():
+        if not variable.startswith(PREFIX):
+            continue
+        short = variable.removeprefix(PREFIX)
+        if short in CLIENT_NAMES or short.removesuffix("_FILE") in CLIENT_NAMES:
+            continue
+        name = short.lower()
+        if name.removesuffix("_file") in SECRET_SETTINGS and name.endswith("_file"):
+            name, text = name.removesuffix("_file"), read_secret_file(variable, text)
+        if name not in known:
+            raise SettingsError(f"{variable} is not a setting of Strongroom. Check the spelling.")
+        if name in given:
+            raise SettingsError(f"{PREFIX}{name.upper()} and its _FILE form are both set. Remove one.")
+        given[name] = text
+    return given
+
+
+def _add_credential(given: dict[str, str], environ: Mapping[str, str]) -> None:
+    """Add the passphrase that systemd provides to this service (`LoadCredential=passphrase:…`)."""
+    directory = environ.get("CREDENTIALS_DIRECTORY", "")
+    credential = Path(directory, "passphrase")
+    if not directory or not credential.exists():
+        return
+    if "passphrase" in given:
+        raise SettingsError("STRONGROOM_PASSPHRASE and the credential named passphrase are both set. Remove one.")
+    given["passphrase"] = read_secret_file("CREDENTIALS_DIRECTORY", str(credential))
+
+
+def read_secret_file(variable: str, path: str) -> str:
+    """Return the content of the file that `variable` names, without one trailing newline. Raises `SettingsError`."""
+    try:
+        return Path(path).read_text(encoding="utf-8").removesuffix("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{variable} names the file {path}, which cannot be read: {error}") from error
+
+
+def _convert(name: str, kind: str, text: str) -> object:
+    variable = PREFIX + name.upper()
+    try:
+        if kind == "int":
+            return int(text)
+        if kind == "float":
+            return float(text)
+        if kind == "bool":
+            return BOOLEANS[text.lower()]
+        if kind.startswith("Path"):
+            return Path(text).absolute() if text else None
+        if kind.startswith("tuple"):
+            return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
+    except (KeyError, ValueError) as error:
+        raise SettingsError(f"{variable} is {text!r}, which is not a valid {kind.split('[')[0].lower()}.") from error
+    return text
+
+
+def _default_data_dir(environ: Mapping[str, str]) -> Path:
+    base = environ.get("XDG_DATA_HOME") or Path(environ.get("HOME", "/root"), ".local/share")
+    return Path(base, "strongroom")
+
+
+def _default_keyring(environ: Mapping[str, str]) -> Path:
+    # Not below the data directory: a copy of one must not include the other.
+    base = environ.get("XDG_CONFIG_HOME") or Path(environ.get("HOME", "/root"), ".config")
+    return Path(base, "strongroom", "keyring", "master.json")
