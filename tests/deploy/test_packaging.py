@@ -120,6 +120,45 @@ def test_the_sdk_and_the_command_work_without_the_server_s_packages() -> None:
     assert "run" in found.stdout
 
 
+PROGRAM = """
+from vault.client import Client, Grant
+
+with Client() as client:
+    reveal_type(client.values("prod"))
+    reveal_type(client.values("prod")["BUCKET"])
+    reveal_type(client.environment("prod").variables()[0])
+    reveal_type(client.environment("prod").set("A", "1", type="secret"))
+    reveal_type(client.environments.list())
+    reveal_type(client.tokens.create("web", [Grant(("read",), path="*")]).secret)
+    client.environments.create("prod", descripton="what it is for")
+    client.environment("prod").set("A", "1", type="hidden")
+    client.values("prod")["PORT"] + 1
+"""
+"""What somebody may write who has installed the wheel; the last three lines are mistakes."""
+
+
+def test_a_program_over_the_installed_sdk_is_checked_by_its_types(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
+    assert run(sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv").returncode == 0
+    (packages,) = (tmp_path / "venv" / "lib").glob("*/site-packages")
+    wheel.extractall(packages)
+    (tmp_path / "program.py").write_text(PROGRAM)
+    options = ("--strict", "--no-error-summary", "--cache-dir", tmp_path / "cache")
+    python = tmp_path / "venv" / "bin" / "python"
+    told = run(sys.executable, "-m", "mypy", *options, "--python-executable", python, "program.py", cwd=tmp_path)
+    lines = re.findall(r"^program.py:(\d+): (?:note: Revealed type is \"(.*)\"|error: .*\[(.*)\])$", told.stdout, re.M)
+    assert [(int(line), kind or code) for line, kind, code in lines] == [
+        (5, "vault.client.answers.Values"),
+        (6, "str"),
+        (7, "vault.model.environment.Variable"),
+        (8, "int"),
+        (9, "list[vault.client.answers.Environment]"),
+        (10, "str"),
+        (11, "call-arg"),
+        (12, "arg-type"),
+        (13, "operator"),
+    ], told.stdout + told.stderr
+
+
 # -- The locks -------------------------------------------------------------------------------------------------
 
 
