@@ -27,6 +27,7 @@ RUN = (
     "docs/how-to/use-the-command.md",
     "docs/how-to/use-the-sdk.md",
     "docs/how-to/use-the-api.md",
+    "docs/how-to/share-variables.md",
     "docs/how-to/hand-over-a-file.md",
     "docs/how-to/from-doppler.md",
     "docs/how-to/in-ci.md",

@@ -6,6 +6,7 @@ from vault.services import AuditVerbs, EnvironmentVerbs, KeyVerbs, People, Servi
 from vault.services.audit import AuditTree, Forwarder, ReadLog, Trail, Verifier
 from vault.services.backup import Backups, KnownArchives
 from vault.services.clock import Clock, now_us
+from vault.services.environments.bases import Bases
 from vault.services.environments.environments import Environments
 from vault.services.environments.files import Transfer
 from vault.services.environments.history import History
@@ -121,9 +122,11 @@ def _environments(
     clock: Clock,
 ) -> EnvironmentVerbs:
     environments = Environments(settings, storage, instance, sealer, reads, clock)
-    variables = Variables(storage, environments, sealer, reads)
+    bases = Bases(environments, clock)
+    variables = Variables(storage, environments, bases, sealer, reads)
     return EnvironmentVerbs(
         environments=environments,
+        bases=bases,
         variables=variables,
         values=ValuesReader(hot, instance, sealer, reads),
         history=History(storage, environments, variables, sealer, reads),

@@ -10,7 +10,7 @@ from tests.api.conftest import Caller
 
 FIELDS = {
     "id", "name", "kind", "sealing", "revision", "description", "max_versions", "cas_required",
-    "delete_version_after_seconds", "created_at", "updated_at", "deleted_at",
+    "delete_version_after_seconds", "created_at", "updated_at", "bases", "deleted_at",
 }  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from vault.api.schemas.parts import NAME_MOST, PASSWORD_MOST
 from vault.api.schemas.tokens import TokenBody
 from vault.formats import yaml_tree
 from vault.http.routes import DIGITS_MOST
-from vault.model import budgets
+from vault.model import bases, budgets
 from vault.model.environment import DESCRIPTION_MAX_CHARACTERS, VARIABLES_MOST
 from vault.model.json_scan import DEPTH_MOST
 from vault.services.tokens.request import GRANTS_MAX
@@ -26,6 +26,10 @@ LINES = {
     "cookies": budgets.COOKIES_MOST,
     "digits of a number in an address": DIGITS_MOST,
     "variables of an environment, in one call or file": VARIABLES_MOST,
+    "bases of an environment": bases.BASES_MOST,
+    "bases in a chain beneath an environment": bases.DEPTH_MOST,
+    "environments beneath an environment in all": bases.BENEATH_MOST,
+    "size of the sealed variables beneath an environment in all": bases.BENEATH_MAX_BYTES,
     "grants of a token": GRANTS_MAX,
     "networks of a token": getattr(TOKEN_FIELDS["networks"], "most", None),
     "pairs of a token's metadata": getattr(TOKEN_FIELDS["metadata"], "most", None),

@@ -35,7 +35,7 @@ from vault.services.idempotency import Call, Claim, KeptAnswer
 from vault.storage import UnitOfWork
 
 PREFIX = "/api/v1"
-_KEPT_HEADERS = ("ETag", "Location")
+_KEPT_HEADERS = ("ETag", "Location", "X-Strongroom-Warnings")
 
 
 def guard(app: Flask) -> None:

@@ -18,6 +18,7 @@ from vault.api.schemas.environments import (
     EnvironmentSchema,
     UndeleteBody,
 )
+from vault.api.values import warning_headers
 from vault.api.variables import variable_of
 from vault.http import principal, services
 from vault.model.environment import Environment
@@ -52,6 +53,8 @@ def create_environment(body: dict[str, Any], unit: UnitOfWork) -> Any:
     verbs = services()
     facts = {"description": body["description"], "max_versions": body["max_versions"]}
     row = verbs.environments.environments.create(unit, principal(), body["name"], **facts)
+    if body["bases"]:
+        row = verbs.environments.bases.give(unit, principal(), row, body["bases"])
     if body["variables"] is not None:
         row = verbs.environments.variables.fill(
             unit, principal(), row, [variable_of(item) for item in body["variables"]]
@@ -78,8 +81,8 @@ def get_globals() -> Environment:
 @writes
 @blueprint.response(200, EnvironmentSchema)
 def change_environment(body: dict[str, Any], env: str, unit: UnitOfWork) -> Environment:
-    """Change the name, the description or a rule of an environment."""
-    row = services().environments.environments.change(unit, principal(), env, body)
+    """Change the name, the description, the bases or a rule of an environment."""
+    row = services().environments.bases.change(unit, principal(), env, body)
     return services().environments.environments.view(unit, row)
 
 
@@ -96,9 +99,9 @@ def change_globals(body: dict[str, Any], unit: UnitOfWork) -> Environment:
 @blueprint.route("/environments/<env>", methods=["DELETE"])
 @writes
 @blueprint.response(204)
-def delete_environment(env: str, unit: UnitOfWork) -> None:
-    """Delete an environment. It can be restored for 30 days."""
-    services().environments.environments.delete(unit, principal(), env)
+def delete_environment(env: str, unit: UnitOfWork) -> Any:
+    """Delete an environment. It can be restored for 30 days. X-Strongroom-Warnings says if others stand on it."""
+    return None, warning_headers(services().environments.environments.delete(unit, principal(), env))
 
 
 @blueprint.route("/environments/<env>/undelete", methods=["POST"])
@@ -116,6 +119,6 @@ def undelete_environment(body: dict[str, Any], env: str, unit: UnitOfWork) -> En
 @writes
 @blueprint.response(201, EnvironmentSchema)
 def copy_environment(body: dict[str, Any], env: str, unit: UnitOfWork) -> Any:
-    """Create an environment with the current variables of this one."""
+    """Create an environment with the current variables and the bases of this one."""
     row = services().environments.variables.copy(unit, principal(), env, body["name"])
     return services().environments.environments.view(unit, row), {"Location": f"/api/v1/environments/{row.id}"}

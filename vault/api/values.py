@@ -54,7 +54,7 @@ def _bare(described: View) -> View:
 @blueprint.response(200, ValuesAnswer)
 @blueprint.doc(parameters=_PARAMETERS)
 def read_values(env: str | None = None) -> Response:
-    """Get the values of an environment over the globals, without disabled variables and with references resolved."""
+    """Get an environment's values over its bases and the globals: no disabled variables, references resolved."""
     # Most calls have no query, and Werkzeug takes time to parse even an empty one.
     query = request.args if request.environ.get("QUERY_STRING") else _NO_QUERY
     question = _question(query)
@@ -72,9 +72,13 @@ def read_values(env: str | None = None) -> Response:
 
 def text_response(text: str, warnings: tuple[str, ...], media_type: str, headers: dict[str, str]) -> Response:
     """Answer a text, with its warnings in a header as an ASCII JSON array. After 3 KiB, the rest is only counted."""
-    if warnings:
-        headers = {**headers, "X-Strongroom-Warnings": _bounded(warnings)}
+    headers = {**headers, **warning_headers(warnings)}
     return Response(text, headers=headers, content_type=f"{media_type}; charset=utf-8")
+
+
+def warning_headers(warnings: tuple[str, ...]) -> dict[str, str]:
+    """The header with warnings, for an answer whose body has no place for them."""
+    return {"X-Strongroom-Warnings": _bounded(warnings)} if warnings else {}
 
 
 def _bounded(warnings: tuple[str, ...]) -> str:

@@ -29,7 +29,7 @@ EXIT_INTERRUPTED = 130
 COMMANDS = {
     "login": ("vault.cli.people.session:login", "Log in with name and password."),
     "logout": ("vault.cli.people.session:logout", "End the session and forget its token."),
-    "env": ("vault.cli.people.env:env", "List, create, rename, copy, delete and undelete environments."),
+    "env": ("vault.cli.people.env:env", "List, show, create, change, copy, delete and undelete environments."),
     "set": ("vault.cli.people.variables:set_variables", "Set variables."),
     "get": ("vault.cli.people.variables:get_variables", "Print a value, or list the names."),
     "unset": ("vault.cli.people.variables:unset_variables", "Remove variables."),

@@ -126,6 +126,8 @@ class Environment(_Answer):
     created_at: datetime
     updated_at: datetime
     deleted_at: datetime | None
+    bases: tuple[str, ...] = ()
+    """The ids of the environments beneath it, the lowest first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, TypedDict
 
 from vault.model.environment import VariableType
@@ -27,6 +28,7 @@ class NewEnvironmentAttributes(TypedDict, total=False):
 
     description: str
     max_versions: int
+    bases: Sequence[str]
 
 
 class EnvironmentChange(NewEnvironmentAttributes, total=False):

@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 
 from vault import __version__
 from vault.client.problems import error_from, retry_after_seconds
-from vault.client.reading import not_ours, read_list, read_member, read_object, read_text
+from vault.client.reading import not_ours, read_list, read_member, read_object, read_text, read_texts
 from vault.client.transport import ConnectionLost, Request, Response, Transport, Unreachable
 from vault.errors import InvalidInput, NotFound, SettingsError, StrongroomError, TransportError
 from vault.model.json_types import Json
@@ -215,6 +215,14 @@ def read_json(response: Response) -> Json:
     except (ValueError, RecursionError) as error:
         raise not_ours() from error
     return found
+
+
+def read_warnings(response: Response) -> tuple[str, ...]:
+    """Return the warnings in the header of an answer without JSON. Raises `TransportError` if they cannot be read."""
+    try:
+        return read_texts(json.loads(response.headers.get("x-strongroom-warnings", "[]")))
+    except (ValueError, RecursionError) as error:
+        raise not_ours() from error
 
 
 def segment(name: str) -> str:

@@ -7,7 +7,7 @@ from typing import Unpack
 
 from vault.client.answers import Environment, Grant, NewToken, Session, Token, variable_as_json
 from vault.client.attributes import EnvironmentChange, NewEnvironmentAttributes
-from vault.client.caller import Caller, read_json, segment
+from vault.client.caller import Caller, read_json, read_warnings, segment
 from vault.errors import NotFound
 from vault.model.environment import Variable
 from vault.model.json_types import JsonObject
@@ -33,13 +33,15 @@ class Environments:
     def create(
         self, name: str, *, variables: Iterable[Variable] = (), **attributes: Unpack[NewEnvironmentAttributes]
     ) -> Environment:
-        """Create an environment. `attributes` are `description` and `max_versions`. Raises `NameTaken`."""
+        """Create an environment. `attributes` are `description`, `max_versions` and `bases`. Raises `NameTaken`."""
         held = [variable_as_json(variable) for variable in variables]
         body = {"name": name, **attributes} | ({"variables": held} if held else {})
         return Environment.from_json(self._caller.send_json("POST", "/environments", body))
 
     def update(self, environment: str, **attributes: Unpack[EnvironmentChange]) -> Environment:
-        """Change any of `name`, `description`, `max_versions`, `cas_required`, `delete_version_after_seconds`."""
+        """Change an environment. `attributes` are `name`, `description`, `max_versions`, `cas_required`,
+        `delete_version_after_seconds` and `bases`: names or ids of environments, the lowest first.
+        """
         return Environment.from_json(read_json(self._caller.send_to(environment, "PATCH", "", attributes)))
 
     def rename(self, environment: str, name: str) -> Environment:
@@ -47,12 +49,12 @@ class Environments:
         return self.update(environment, name=name)
 
     def copy(self, environment: str, name: str) -> Environment:
-        """Create the environment `name`. Its first revision has the current variables of another one."""
+        """Create the environment `name` on the same bases. Its first revision has the current variables of another."""
         return Environment.from_json(read_json(self._caller.send_to(environment, "POST", "/copy", {"name": name})))
 
-    def delete(self, environment: str) -> None:
-        """Delete an environment. It can be undeleted within 30 days."""
-        self._caller.send_to(environment, "DELETE", "")
+    def delete(self, environment: str) -> tuple[str, ...]:
+        """Delete an environment. It can be undeleted within 30 days. Return warnings: who still stands on it."""
+        return read_warnings(self._caller.send_to(environment, "DELETE", ""))
 
     def undelete(self, environment: str, *, name: str | None = None) -> Environment:
         """Undelete an environment by its id, or the one last deleted with that name. Give a new `name` if its own is

@@ -16,7 +16,7 @@ from vault.client.answers import (
     variable_as_json,
 )
 from vault.client.attributes import VariableAttributes, VariableChange
-from vault.client.caller import Body, Caller, Options, read_json, segment
+from vault.client.caller import Body, Caller, Options, read_json, read_warnings, segment
 from vault.client.reading import (
     not_ours,
     read_list,
@@ -24,7 +24,6 @@ from vault.client.reading import (
     read_number,
     read_number_or_none,
     read_object,
-    read_texts,
 )
 from vault.client.transport import Response
 from vault.errors import NotFound
@@ -163,12 +162,9 @@ def _revision(response: Response) -> int:
 
 
 def _read_rendered(response: Response) -> Rendered:
-    import json
-
     from vault.formats import Rendered
 
     try:
-        warnings = json.loads(response.headers.get("x-strongroom-warnings", "[]"))
-        return Rendered(response.body.decode(), read_texts(warnings))
+        return Rendered(response.body.decode(), read_warnings(response))
     except ValueError as error:
         raise not_ours() from error

@@ -36,7 +36,7 @@ class QuotaExceeded(InvalidInput):
 
 
 class ResolutionTooLarge(InvalidInput):
-    """The references of an environment expand past the limit of 4 MiB."""
+    """The references of an environment expand past the limit of 4 MiB, or its bases hold more."""
 
     code = "resolution_too_large"
     sentence = "The references in this environment expand to more than 4 MiB."

@@ -32,6 +32,7 @@ class Action(StrEnum):
     BACKUP_DROP = "backup.drop", "Erased data erased again after a restore"
     BACKUP_RESTORE = "backup.restore", "Vault restored from a backup"
     DEFAULTS_CHANGE = "defaults.change", "Defaults of new environments changed"
+    ENVIRONMENT_BASES = "environment.bases", "Bases of an environment changed"
     ENVIRONMENT_CHANGE = "environment.change", "Environment changed"
     ENVIRONMENT_COPY = "environment.copy", "Environment copied"
     ENVIRONMENT_CREATE = "environment.create", "Environment made"

@@ -119,6 +119,8 @@ class Environment:
     delete_version_after_seconds: int
     created_us: int
     updated_us: int
+    bases: tuple[str, ...] = ()
+    """The ids of the environments beneath it, the lowest first."""
     deleted_us: int | None = None
 
 

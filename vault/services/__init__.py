@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from vault.services.audit import AuditTree, Forwarder, ReadLog, Trail, Verifier
 from vault.services.backup import Backups
 from vault.services.clock import Clock
+from vault.services.environments.bases import Bases
 from vault.services.environments.environments import Environments
 from vault.services.environments.files import Transfer
 from vault.services.environments.history import History
@@ -56,6 +57,7 @@ class EnvironmentVerbs:
     """Environments and their variables."""
 
     environments: Environments
+    bases: Bases
     variables: Variables
     values: ValuesReader
     history: History

@@ -17,13 +17,14 @@ from sqlalchemy import select
 from vault.errors import IntegrityError, KeyProviderUnavailable, MacError, NewerFormat
 from vault.model.environment import Sealing
 from vault.services.environments.sealing import Sealer
+from vault.services.environments.standing import broken_bases
 from vault.services.own.credentials import opened
 from vault.services.own.instance import Instance
 from vault.storage import Credential, DataKey, EnvironmentRow, Storage, UnitOfWork
 from vault.storage.rows.audit import AuditPruned
 from vault.storage.signing.authority import REPOSITORIES, rows
 from vault.storage.signing.repository import R, Repository
-from vault.storage.tables import data_keys, environments, layers, revisions, user_keys, users
+from vault.storage.tables import data_keys, environments, revisions, user_keys, users
 
 _PAGE = 500
 
@@ -67,6 +68,8 @@ class Sweep:
             for sentence, statement in _broken_references():
                 swept.count += 1
                 swept.faults += [sentence.format(id=found) for found in unit.connection.execute(statement).scalars()]
+            swept.count += 1
+            swept.faults += broken_bases(unit)
             if self._storage.is_sqlite:
                 swept.count += 1
                 found = unit.connection.exec_driver_sql("PRAGMA foreign_key_check").all()
@@ -143,10 +146,6 @@ def _broken_references() -> list[tuple[str, sa.Select[Any]]]:
     of_user = sa.exists().where(user_keys.c.owner_id == users.c.id, user_keys.c.state == "active")
     of_globals = sa.exists().where(env.owner_id == users.c.id, env.kind == "globals")
     same_place = sa.exists().where(key.id == rev.data_key_id, key.environment_id == rev.environment_id)
-    other = environments.alias()
-    same_owner = sa.exists().where(
-        env.id == layers.c.environment_id, other.c.id == layers.c.base_id, other.c.owner_id == env.owner_id
-    )
     return [
         (
             "The current revision of environment {id} does not exist.",
@@ -163,5 +162,4 @@ def _broken_references() -> list[tuple[str, sa.Select[Any]]]:
             "Revision {id} is sealed under a key of another environment.",
             select(rev.id).where(rev.data_key_id.is_not(None), ~same_place),
         ),
-        ("A layer of environment {id} has another owner.", select(layers.c.environment_id).where(~same_owner)),
     ]

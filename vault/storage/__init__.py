@@ -33,7 +33,7 @@ from vault.storage.spool.receipts import hold, when_settled
 from vault.storage.spool.spool import Spool
 from vault.storage.spool.spool_file import SpoolFile
 from vault.storage.unit_of_work import Asked, Storage, UnitOfWork
-from vault.storage.walks.hot import HotReads, Layer
+from vault.storage.walks.hot import HotReads, Layer, Layers
 
 __all__ = [
     "RESERVED",
@@ -49,6 +49,7 @@ __all__ = [
     "Held",
     "HotReads",
     "Layer",
+    "Layers",
     "MasterKeyVersion",
     "NoCache",
     "Placed",

@@ -67,6 +67,15 @@ def test_deleted_ones_are_listed(strongroom: Strongroom, server: FakeTransport) 
     ("arguments", "method", "path", "sent"),
     [
         (("create", "prod", "--description", "d"), "POST", "/environments", {"name": "prod", "description": "d"}),
+        (
+            ("create", "prod", "--base", "a", "--base", "b"),
+            "POST",
+            "/environments",
+            {"name": "prod", "bases": ["a", "b"]},
+        ),
+        (("set", "prod", "--base", "b", "--base", "a"), "PATCH", "/environments/prod", {"bases": ["b", "a"]}),
+        (("set", "prod", "--no-bases"), "PATCH", "/environments/prod", {"bases": []}),
+        (("set", "prod", "--description", ""), "PATCH", "/environments/prod", {"description": ""}),
         (("rename", "prod", "live"), "PATCH", "/environments/prod", {"name": "live"}),
         (("copy", "prod", "test"), "POST", "/environments/prod/copy", {"name": "test"}),
         (("undelete", "prod"), "POST", "/environments/prod/undelete", {}),
@@ -77,7 +86,7 @@ def test_each_command_is_one_call(
     arguments: tuple[str, ...],
     method: str,
     path: str,
-    sent: dict[str, str],
+    sent: dict[str, object],
     strongroom: Strongroom,
     server: FakeTransport,
 ) -> None:
@@ -90,3 +99,50 @@ def test_each_command_is_one_call(
 def test_a_deletion_says_how_to_undo_it(strongroom: Strongroom, server: FakeTransport) -> None:
     server.on("DELETE", "/environments/prod", Response(204))
     assert "strongroom env undelete prod" in strongroom("env", "delete", "prod").stderr
+
+
+BASE = {**ENVIRONMENT, "id": "99999999-2222-4333-8444-555555555555", "name": "common"}
+HIDDEN = "77777777-2222-4333-8444-555555555555"
+
+
+def test_a_table_names_the_bases_that_may_be_listed(strongroom: Strongroom, server: FakeTransport) -> None:
+    server.on("GET", LIST, page({**ENVIRONMENT, "bases": [BASE["id"], HIDDEN]}, BASE))
+    server.on("GET", "/environments/prod", answer({**ENVIRONMENT, "bases": [BASE["id"], HIDDEN]}))
+    for arguments in (("list",), ("show", "prod")):
+        head, row, *_ = strongroom("env", *arguments).stdout.splitlines()
+        assert head.split()[:3] == ["NAME", "REVISION", "BASES"]
+        assert row.split()[:4] == ["prod", "3", "common,", HIDDEN]
+
+
+def test_an_environment_without_bases_is_shown_by_one_call(strongroom: Strongroom, server: FakeTransport) -> None:
+    server.on("GET", "/environments/prod", answer(ENVIRONMENT))
+    row = strongroom("env", "show", "prod").stdout.splitlines()[1]
+    assert row.split()[:3] == ["prod", "3", "-"]
+    assert row.split()[-1] == ENVIRONMENT["id"]
+    assert server.calls == ["GET /environments/prod"]
+
+
+def test_json_has_the_ids_of_bases(strongroom: Strongroom, server: FakeTransport) -> None:
+    server.on("GET", "/environments/prod", answer({**ENVIRONMENT, "bases": [HIDDEN]}))
+    assert json.loads(strongroom("env", "show", "prod", "--format", "json").stdout)[0]["bases"] == [HIDDEN]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("prod", "--base", "a", "--no-bases"), "Give --base or --no-bases, not both."),
+        (("prod",), "Say what to change: give --description, --base or --no-bases."),
+    ],
+)
+def test_a_change_that_says_nothing_or_two_things_asks_no_server(
+    arguments: tuple[str, ...], sentence: str, strongroom: Strongroom, server: FakeTransport
+) -> None:
+    result = strongroom("env", "set", *arguments)
+    assert (result.exit_code, server.calls) == (1, [])
+    assert sentence in result.stderr
+
+
+def test_a_deletion_passes_on_what_the_server_warns_of(strongroom: Strongroom, server: FakeTransport) -> None:
+    warned = answer(None, 204, X_Strongroom_Warnings='["2 environments stand on this one."]')
+    server.on("DELETE", "/environments/prod", warned)
+    assert "Warning: 2 environments stand on this one." in strongroom("env", "delete", "prod").stderr

@@ -21,6 +21,7 @@ ENVIRONMENT: dict[str, Any] = {
     "created_at": "2026-11-22T09:00:00Z",
     "updated_at": "2026-11-22T09:00:00.250000Z",
     "deleted_at": None,
+    "bases": [],
 }
 TOKEN: dict[str, Any] = {
     "id": "aaaabbbbcccc",

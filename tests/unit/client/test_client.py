@@ -70,6 +70,37 @@ def test_environments_are_made_changed_and_undone(client: Client, server: FakeTr
     assert server.sent == {"name": "prod-2"}
 
 
+def test_bases_are_set_and_told(client: Client, server: FakeTransport) -> None:
+    server.on("PATCH", "/environments/prod", answer({**ENVIRONMENT, "bases": ["id-1", "id-2"]}))
+    assert client.environments.update("prod", bases=("eu", "common")).bases == ("id-1", "id-2")
+    assert server.sent == {"bases": ["eu", "common"]}
+    client.environments.update("prod", bases=[])
+    assert server.sent == {"bases": []}
+    server.on("POST", "/environments", answer(ENVIRONMENT, 201))
+    client.environments.create("prod", bases=["common"])
+    assert server.sent == {"name": "prod", "bases": ["common"]}
+
+
+def test_an_older_server_tells_no_bases(client: Client, server: FakeTransport) -> None:
+    server.on("GET", "/environments/prod", answer({name: ENVIRONMENT[name] for name in ENVIRONMENT if name != "bases"}))
+    assert client.environments.get("prod").bases == ()
+
+
+def test_a_deletion_returns_its_warnings(client: Client, server: FakeTransport) -> None:
+    warned = answer(None, 204, X_Strongroom_Warnings='["2 environments stand on this one."]')
+    server.on("DELETE", "/environments/prod", warned)
+    assert client.environments.delete("prod") == ("2 environments stand on this one.",)
+    server.on("DELETE", "/environments/prod", Response(204))
+    assert client.environments.delete("prod") == ()
+
+
+@pytest.mark.parametrize("header", ["{", "5", "null"])
+def test_warnings_that_cannot_be_read_are_not_ours(header: str, client: Client, server: FakeTransport) -> None:
+    server.on("DELETE", "/environments/prod", answer(None, 204, X_Strongroom_Warnings=header))
+    with pytest.raises(TransportError, match="does not come from a Strongroom server"):
+        client.environments.delete("prod")
+
+
 def test_the_one_deleted_last_is_brought_back(client: Client, server: FakeTransport) -> None:
     older = {**ENVIRONMENT, "name": "a/b", "id": "older", "deleted_at": "2026-11-20T09:00:00Z"}
     newer = {**ENVIRONMENT, "name": "a/b", "id": "newer", "deleted_at": "2026-11-21T09:00:00Z"}

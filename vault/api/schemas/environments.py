@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from marshmallow import Schema, fields
 
 from vault.api.schemas.bounded import Body, BoundedList, BoundedText, WholeNumber
 from vault.api.schemas.parts import NAME_MOST, Moment, Page, Reference, Switch
 from vault.api.schemas.variables import VariableSchema
+from vault.model.bases import BASES_MOST
 from vault.model.environment import DESCRIPTION_MAX_CHARACTERS, VARIABLES_MOST
 from vault.services.environments.rules import DELETE_AFTER_MOST_SECONDS, MAX_VERSIONS_DEFAULT, MAX_VERSIONS_MOST
 
@@ -25,6 +28,7 @@ class EnvironmentSchema(Schema):
     delete_version_after_seconds = fields.Integer()
     created_at = Moment(attribute="created_us")
     updated_at = Moment(attribute="updated_us")
+    bases = fields.List(fields.String())
     deleted_at = Moment(attribute="deleted_us", allow_none=True)
 
 
@@ -38,10 +42,18 @@ class EnvironmentQuery(Page):
     deleted = fields.Boolean(load_default=False)
 
 
+class BaseList(BoundedList):
+    """Environments by name or id, the lowest first."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(Reference(), most=BASES_MOST, **options)
+
+
 class CreateEnvironmentBody(Body):
     name = BoundedText(most=NAME_MOST, required=True)
     description = BoundedText(most=DESCRIPTION_MAX_CHARACTERS, load_default="")
     max_versions = WholeNumber(least=1, most=MAX_VERSIONS_MOST, load_default=MAX_VERSIONS_DEFAULT)
+    bases = BaseList(load_default=())
     variables = BoundedList(fields.Nested(VariableSchema), most=VARIABLES_MOST, load_default=None)
 
 
@@ -50,12 +62,13 @@ class ChangeEnvironmentBody(Body):
     description = BoundedText(most=DESCRIPTION_MAX_CHARACTERS)
     max_versions = WholeNumber(least=1, most=MAX_VERSIONS_MOST)
     cas_required = Switch()
+    bases = BaseList()
     delete_version_after_seconds = WholeNumber(most=DELETE_AFTER_MOST_SECONDS)
 
 
 class ChangeGlobalsBody(ChangeEnvironmentBody):
     class Meta:
-        exclude = ("name",)
+        exclude = ("name", "bases")
 
 
 class UndeleteBody(Body):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -9,17 +10,25 @@ import click
 from vault.cli.context import Cli
 from vault.cli.options import connection_options, format_option, pass_cli
 from vault.cli.render import as_row, print_rows
-from vault.cli.words import say
+from vault.cli.words import CliError, say, warn
 
 if TYPE_CHECKING:
-    from vault.client.attributes import NewEnvironmentAttributes
+    from vault.client import Environment
+    from vault.client.attributes import EnvironmentChange, NewEnvironmentAttributes
 
-_COLUMNS = ("name", "revision", "updated_at", "description")
+_base_option = click.option(
+    "--base",
+    "bases",
+    metavar="NAME",
+    multiple=True,
+    help="An environment beneath it, by name or id. Repeat it for more: a later one wins over an earlier one.",
+)
+_description_option = click.option("--description", default=None, help="What it is for.")
 
 
 @click.group()
 def env() -> None:
-    """List, create, rename, copy, delete and undelete environments."""
+    """List, show, create, change, copy, delete and undelete environments."""
 
 
 @env.command("list")
@@ -29,20 +38,59 @@ def env() -> None:
 @pass_cli
 def list_environments(cli: Cli, deleted: bool) -> None:
     """List the environments that you may see."""
-    found = [as_row(environment) for environment in cli.client.environments.list(deleted=deleted)]
-    print_rows(cli, found, ("name", "id", "deleted_at") if deleted else _COLUMNS)
+    found = cli.client.environments.list(deleted=deleted)
+    if deleted:
+        print_rows(cli, [as_row(environment) for environment in found], ("name", "id", "deleted_at"))
+        return
+    bases = ("bases",) if any(environment.bases for environment in found) else ()
+    _print(cli, found, ("name", "revision", *bases, "updated_at", "description"), among=found)
+
+
+@env.command()
+@click.argument("environment")
+@format_option
+@connection_options
+@pass_cli
+def show(cli: Cli, environment: str) -> None:
+    """Show an environment and its bases, without values."""
+    found = cli.client.environments.get(environment)
+    among = cli.client.environments.list() if found.bases and cli.settings.format == "table" else []
+    _print(cli, [found], ("name", "revision", "bases", "updated_at", "description", "id"), among=among)
 
 
 @env.command()
 @click.argument("name")
-@click.option("--description", default=None, help="What it is for.")
+@_description_option
+@_base_option
 @format_option
 @connection_options
 @pass_cli
-def create(cli: Cli, name: str, description: str | None) -> None:
-    """Create an environment without variables."""
+def create(cli: Cli, name: str, description: str | None, bases: tuple[str, ...]) -> None:
+    """Create an environment without variables, on the bases that are given."""
     attributes: NewEnvironmentAttributes = {} if description is None else {"description": description}
+    if bases:
+        attributes["bases"] = bases
     print_rows(cli, [as_row(cli.client.environments.create(name, **attributes))], ("name", "id"))
+
+
+@env.command("set")
+@click.argument("environment")
+@_description_option
+@_base_option
+@click.option("--no-bases", is_flag=True, help="Remove all bases.")
+@connection_options
+@pass_cli
+def change(cli: Cli, environment: str, description: str | None, bases: tuple[str, ...], no_bases: bool) -> None:
+    """Change the description or the bases of ENVIRONMENT. The bases that are given replace all present ones."""
+    if bases and no_bases:
+        raise CliError("Give --base or --no-bases, not both.")
+    attributes: EnvironmentChange = {} if description is None else {"description": description}
+    if bases or no_bases:
+        attributes["bases"] = bases
+    if not attributes:
+        raise CliError("Say what to change: give --description, --base or --no-bases.")
+    cli.client.environments.update(environment, **attributes)
+    say(f"{environment} is changed.")
 
 
 @env.command()
@@ -63,7 +111,7 @@ def rename(cli: Cli, environment: str, name: str) -> None:
 @connection_options
 @pass_cli
 def copy(cli: Cli, environment: str, name: str) -> None:
-    """Make a new environment NAME with the current variables of ENVIRONMENT."""
+    """Make a new environment NAME with the current variables and the bases of ENVIRONMENT."""
     print_rows(cli, [as_row(cli.client.environments.copy(environment, name))], ("name", "id"))
 
 
@@ -73,7 +121,7 @@ def copy(cli: Cli, environment: str, name: str) -> None:
 @pass_cli
 def delete(cli: Cli, environment: str) -> None:
     """Delete an environment. Within 30 days, undelete brings it back."""
-    cli.client.environments.delete(environment)
+    warn(cli.client.environments.delete(environment))
     say(f"{environment} is deleted. Within 30 days, 'strongroom env undelete {environment}' brings it back.")
 
 
@@ -85,3 +133,13 @@ def delete(cli: Cli, environment: str) -> None:
 def undelete(cli: Cli, environment: str, name: str | None) -> None:
     """Bring back a deleted environment, by id, or by name the one deleted last."""
     say(f"{cli.client.environments.undelete(environment, name=name).name} is back.")
+
+
+def _print(cli: Cli, found: Sequence[Environment], columns: Sequence[str], *, among: Sequence[Environment]) -> None:
+    """Print environments. A table names those bases that are `among` the environments that the caller may list."""
+    names = {environment.id: environment.name for environment in among}
+    rows = [as_row(environment) for environment in found]
+    if cli.settings.format == "table":
+        named = [[names.get(base, base) for base in environment.bases] for environment in found]
+        rows = [{**row, "bases": bases} for row, bases in zip(rows, named, strict=True)]
+    print_rows(cli, rows, columns)

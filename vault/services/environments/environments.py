@@ -9,6 +9,7 @@ from typing import Any
 from vault.crypto import key_id_of, keyed_digest
 from vault.errors import InvalidInput, NameTaken, NotFound, NotGranted, QuotaExceeded
 from vault.model.action import Action
+from vault.model.bases import split
 from vault.model.environment import (
     Environment,
     EnvironmentKind,
@@ -30,6 +31,7 @@ from vault.services.environments.rules import (
     checked_versions,
 )
 from vault.services.environments.sealing import Sealer
+from vault.services.environments.standing import deletion_warnings
 from vault.services.own.instance import Instance
 from vault.settings import Settings
 from vault.storage import Asked, EnvironmentRow, RevisionRow, Storage, UnitOfWork
@@ -204,8 +206,8 @@ class Environments:
         audit.record(unit, principal, Action.ENVIRONMENT_CHANGE, environment_id=row.id)
         return _existing(unit.environments.by_id(row.owner_id, row.id))
 
-    def delete(self, unit: UnitOfWork, principal: Principal, reference: str) -> None:
-        """Delete an environment; for 30 days it can be brought back. Raises `NotFound`."""
+    def delete(self, unit: UnitOfWork, principal: Principal, reference: str) -> tuple[str, ...]:
+        """Delete an environment; for 30 days it can be brought back. Return warnings. Raises `NotFound`."""
         row = self.find(unit, principal, reference, Permission.DELETE)
         if row.kind == EnvironmentKind.GLOBALS:
             raise InvalidInput("The globals cannot be deleted; take their variables out instead.")
@@ -213,6 +215,7 @@ class Environments:
         unit.environments.change(row, deleted_us=now, state_generation=row.state_generation + 1)
         unit.changes.add(principal.user_id, seq, Action.ENVIRONMENT_DELETE, row.id, None, now)
         audit.record(unit, principal, Action.ENVIRONMENT_DELETE, environment_id=row.id)
+        return deletion_warnings(unit, row)
 
     def undelete(self, unit: UnitOfWork, principal: Principal, reference: str, new_name: str | None) -> EnvironmentRow:
         """Bring a deleted environment back, by its id or (the one deleted last) by its name, perhaps under another."""
@@ -382,5 +385,6 @@ def _view(row: EnvironmentRow, current: RevisionRow | None, metadata: Mapping[st
         delete_version_after_seconds=row.delete_version_after_seconds,
         created_us=row.created_us,
         updated_us=row.updated_us,
+        bases=split(row.base_ids),
         deleted_us=row.deleted_us,
     )

@@ -1,4 +1,6 @@
-"""What a service uses: an environment over its globals, flat, resolved. The hot path: one statement, then the keys.
+"""What a service uses: an environment over its bases and the globals, flat, resolved.
+
+The hot path has one statement, then the keys:
 
 layers (one statement) → permission → availability → ETag → open → resolve
 """
@@ -6,26 +8,29 @@ layers (one statement) → permission → availability → ETag → open → res
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vault.crypto import keyed_digest
-from vault.errors import IntegrityError, NotFound, RevisionDeleted
+from vault.errors import IntegrityError, InvalidInput, NotFound, ResolutionTooLarge, RevisionDeleted
+from vault.model import bases as model
 from vault.model.action import Action
 from vault.model.environment import Sealing, Values, canonical, looks_like_id, resolve_live
 from vault.model.event import OK, UNCHANGED
-from vault.model.grant import GLOBALS_TARGET, Permission
+from vault.model.grant import Permission
 from vault.model.policy import allows, require
 from vault.model.principal import Principal
 from vault.services.audit import ReadLog
 from vault.services.environments.environments import target_of
 from vault.services.environments.sealing import Sealer
 from vault.services.own.instance import Instance
-from vault.storage import EnvironmentRow, HotReads, Layer, RevisionRow
+from vault.storage import EnvironmentRow, HotReads, Layer, Layers, RevisionRow
 
 _COMPACT = json.JSONEncoder(separators=(",", ":")).encode
 
 LAYER_LEFT_OUT = "A layer beneath this environment is left out: it may not be read with this credential."
+BASE_GONE = "An environment beneath this one is left out: it is deleted."
+TOO_LARGE = "The environments beneath this one hold more than 4 MiB in all. Remove a base, or large values from one."
 LAYER_EMPTY = "A layer beneath this environment is empty: its current revision is deleted or sealed by a device."
 
 
@@ -67,7 +72,8 @@ class ValuesReader:
 
         Raises `NotGranted`, `NotFound`, `RevisionDeleted`, `ClientSealed`, `ResolutionTooLarge`.
         """
-        own, beneath = self.layers(principal, reference)
+        found = self.layers(principal, reference)
+        own = found.own
         require(principal, Permission.READ, target_of(own.environment if own else None, reference))
         if own is None:
             raise NotFound()
@@ -76,9 +82,7 @@ class ValuesReader:
         if current is not None and self._sealer.is_gone(current):
             raise RevisionDeleted()
         warnings: list[str] = []
-        layers = [own]
-        if question.globals and reference is not None:
-            layers = [*self.usable(principal, beneath, warnings), own]
+        layers = [own] if reference is None else self.usable(principal, found, warnings, globals=question.globals)
         etag = self._etag(layers, question, warnings)
         number = current.number if current is not None else None
         if etag in known_etags:
@@ -88,26 +92,44 @@ class ValuesReader:
         self.record(principal, Action.VALUES_READ, layers, OK, question.names or ())
         return Answer(_chosen(resolved, question.names, warnings), number, etag)
 
-    def layers(self, principal: Principal, reference: str | None) -> tuple[Layer | None, Layer | None]:
-        """The environment itself and the globals beneath it."""
+    def layers(self, principal: Principal, reference: str | None) -> Layers:
+        """The environment itself, its bases and the globals beneath it; or the globals, with nothing beneath."""
         wanted = canonical(reference or "")
-        named, beneath = self._hot.layers(principal.user_id, wanted, by_id=looks_like_id(wanted))
-        return (beneath, None) if reference is None else (named, beneath)
+        found = self._hot.layers(principal.user_id, wanted, by_id=looks_like_id(wanted))
+        return Layers(found.globals, {}, None) if reference is None else found
 
-    def usable(self, principal: Principal, layer: Layer | None, warnings: list[str]) -> list[Layer]:
-        """The layer, if it may be read and can be; otherwise nothing, and a warning that names nothing."""
-        if layer is None:
+    def usable(self, principal: Principal, found: Layers, warnings: list[str], *, globals: bool = True) -> list[Layer]:
+        """The layers of an environment that may be read and can be, the lowest first and its own last.
+
+        Each that is left out makes a warning, which names nothing.
+        """
+        assert found.own is not None
+        if found.globals is None:
             # Everybody has globals: whoever took them out must not pass for somebody who has none.
             raise IntegrityError()
-        if not allows(principal, Permission.READ, GLOBALS_TARGET):
-            warnings.append(LAYER_LEFT_OUT)
-            return []
-        sealed = layer.environment.sealing != Sealing.SERVER
-        current = current_of(layer)
-        if current is not None and (sealed or self._sealer.is_gone(current)):
-            warnings.append(LAYER_EMPTY)
-            return []
-        return [layer]
+        beneath = [found.globals] if globals else []
+        if found.own.environment.base_ids:
+            bases = _in_order(found.own, found.bases)
+            _check_size(bases)
+            if None in bases:
+                warnings.append(BASE_GONE)
+            beneath += filter(None, bases)
+        layers = [layer for layer in beneath if self._is_usable(principal, layer, warnings)]
+        return [*layers, found.own]
+
+    def _is_usable(self, principal: Principal, layer: Layer, warnings: list[str]) -> bool:
+        if not allows(principal, Permission.READ, target_of(layer.environment)):
+            cause = LAYER_LEFT_OUT
+        else:
+            current = current_of(layer)
+            if current is None:
+                return True
+            if layer.environment.sealing == Sealing.SERVER and not self._sealer.is_gone(current):
+                return True
+            cause = LAYER_EMPTY
+        if cause not in warnings:
+            warnings.append(cause)
+        return False
 
     def record(
         self, principal: Principal, action: Action, layers: Sequence[Layer], result: str, names: Sequence[str] = ()
@@ -135,6 +157,27 @@ def current_of(layer: Layer) -> RevisionRow | None:
     if (layer.revision is None) != (layer.environment.current_revision_id is None):
         raise IntegrityError()
     return layer.revision
+
+
+def _in_order(own: Layer, bases: Mapping[str, Layer]) -> list[Layer | None]:
+    """All that stands beneath an environment, the lowest first; None for what is deleted."""
+    named = {layer.environment.id: model.split(layer.environment.base_ids) for layer in (own, *bases.values())}
+    try:
+        ids = model.beneath(own.environment.id, named)
+    except InvalidInput as error:
+        # Nobody could set such bases: an old row was put back.
+        raise IntegrityError() from error
+    if len(bases) > model.BENEATH_MOST:
+        # The statement stops one past the limit, and what it left out may be what links these to `own`.
+        raise IntegrityError()
+    return [bases.get(each) for each in ids]
+
+
+def _check_size(bases: Sequence[Layer | None]) -> None:
+    """Refuse bases that are too large together, before one is opened. The statement returns no blob of them."""
+    revisions = [layer.revision for layer in bases if layer is not None and layer.revision is not None]
+    if sum(revision.size for revision in revisions) > model.BENEATH_MAX_BYTES:
+        raise ResolutionTooLarge(TOO_LARGE)
 
 
 def _chosen(resolved: Values, names: tuple[str, ...] | None, warnings: list[str]) -> Values:

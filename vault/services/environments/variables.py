@@ -14,6 +14,7 @@ from vault.model.policy import require
 from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.audit import ReadLog
+from vault.services.environments.bases import Bases
 from vault.services.environments.editing import RowEdit, checked, edited, keeping_others, merge, put, typed
 from vault.services.environments.environments import Environments, target_of
 from vault.services.environments.sealing import Sealer
@@ -68,9 +69,12 @@ class Written:
 class Variables:
     """The current variables of environments."""
 
-    def __init__(self, storage: Storage, environments: Environments, sealer: Sealer, reads: ReadLog) -> None:
+    def __init__(
+        self, storage: Storage, environments: Environments, bases: Bases, sealer: Sealer, reads: ReadLog
+    ) -> None:
         self._storage = storage
         self._environments = environments
+        self._bases = bases
         self._sealer = sealer
         self._reads = reads
 
@@ -196,11 +200,12 @@ class Variables:
         return self._environments.store(unit, principal, created, seq, tuple(map(checked, variables)))
 
     def copy(self, unit: UnitOfWork, principal: Principal, reference: str, new_name: str) -> EnvironmentRow:
-        """Make a new environment with the current variables of another as its first revision."""
+        """Make a new environment with the current variables of another as its first revision, on the same bases."""
         source = self._environments.find(unit, principal, reference, Permission.READ)
         created = self._environments.create(unit, principal, new_name, max_versions=source.max_versions)
         snapshot = self._snapshot(unit, source)
         audit.record(unit, principal, Action.ENVIRONMENT_COPY, environment_id=source.id, revision=snapshot.revision)
+        created = self._bases.copy(unit, principal, source, created)
         return self.fill(unit, principal, created, snapshot.variables)
 
     def write(

@@ -104,7 +104,8 @@ class Versions:
 
         Raises `NotGranted`, `NotFound`, `ClientSealed`, `ResolutionTooLarge`.
         """
-        own, beneath = self._values.layers(principal, name)
+        found = self._values.layers(principal, name)
+        own = found.own
         require(principal, Permission.READ, target_of(own.environment if own else None, name))
         current = current_of(own) if own is not None else None
         if own is None or current is None:
@@ -113,7 +114,7 @@ class Versions:
             return self._older(principal, own.environment, wanted, known_etags)
         version = _version(current, self._custom(own))
         warnings: list[str] = []
-        layers = [*self._values.usable(principal, beneath, warnings), own] if wanted.resolve else [own]
+        layers = self._values.usable(principal, found, warnings) if wanted.resolve else [own]
         etag = self._etag([_identity(layer.environment) for layer in layers], wanted, warnings)
         # Check this before the ETag: a version whose deletion time has come must not be answered with a 304.
         if self._sealer.is_gone(current):

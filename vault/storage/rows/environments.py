@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
@@ -93,6 +94,19 @@ class Environments(Repository[EnvironmentRow]):
         )
         # SQLite's LIKE takes `a` for `A`, and PostgreSQL orders names by the locale.
         return sorted((row for row in self.all(statement) if row.name.startswith(prefix)), key=lambda row: row.name)
+
+    def with_bases(self, owner_id: str) -> list[EnvironmentRow]:
+        """The owner's environments that name bases, deleted ones included."""
+        return self.all(select(environments).where(environments.c.owner_id == owner_id, environments.c.base_ids != ""))
+
+    def all_with_bases(self) -> list[EnvironmentRow]:
+        """Everybody's environments that name bases, whatever their MACs."""
+        return self.unchecked(select(environments).where(environments.c.base_ids != "").order_by(environments.c.id))
+
+    def owners(self, ids: Set[str]) -> dict[str, str]:
+        """The owner of each environment among `ids` that is there, whatever its MAC."""
+        rows = self._connection.execute(select(environments.c.id, environments.c.owner_id))
+        return {row.id: row.owner_id for row in rows if row.id in ids}
 
     def count(self, owner_id: str) -> int:
         """How many environments of the owner's are stored, deleted ones that can be brought back included."""

@@ -192,6 +192,10 @@ class DestroyedKeys(Repository[DestroyedKey]):
         """The keys of people and environments that are gone for good."""
         return self.all(select(destroyed_keys).where(destroyed_keys.c.kind != "master"))
 
+    def purged(self, environment_ids: set[str]) -> set[str]:
+        """The environments among these whose keys are gone for good."""
+        return set(self._connection.execute(select(destroyed_keys.c.environment_id)).scalars()) & environment_ids
+
     def known(self, ids: set[str]) -> set[str]:
         """Those of `ids` that are here."""
         return set(self._connection.execute(select(destroyed_keys.c.key_id)).scalars()) & ids

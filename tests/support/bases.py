@@ -1,0 +1,54 @@
+"""Base environments in tests: graphs of them from one line, and short words for what tests ask."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.support.vaults import add_environment, write
+from vault.model.principal import Principal
+from vault.services import Services
+from vault.services.environments.values import Question
+from vault.storage import EnvironmentRow
+
+
+def stand(vault: Services, who: Principal, environment: str, *bases: str) -> EnvironmentRow:
+    """Put an environment on bases."""
+    return write(vault, lambda unit: vault.environments.bases.set(unit, who, environment, bases))
+
+
+def build(vault: Services, who: Principal, graph: str) -> dict[str, str]:
+    """Environments from `prod:eu,common eu:common`, each with its name in NAME and in `IN_<name>`; their ids."""
+    named = {name: bases.split(",") for name, _, bases in (part.partition(":") for part in graph.split()) if bases}
+    everything = dict.fromkeys([*named, *(base for bases in named.values() for base in bases)])
+    ids = {}
+    for name in everything:
+        ids[name] = add_environment(vault, who, name, NAME=name, **{f"IN_{name}": "1"}).id
+    for name, bases in reversed(named.items()):
+        stand(vault, who, name, *bases)
+    return ids
+
+
+def delete(vault: Services, who: Principal, name: str) -> None:
+    write(vault, lambda unit: vault.environments.environments.delete(unit, who, name))
+
+
+def change(vault: Services, who: Principal, name: str, **wishes: Any) -> None:
+    write(vault, lambda unit: vault.environments.environments.change(unit, who, name, wishes))
+
+
+def undelete(vault: Services, who: Principal, reference: str, new_name: str | None = None) -> None:
+    write(vault, lambda unit: vault.environments.environments.undelete(unit, who, reference, new_name))
+
+
+def bases_of(vault: Services, who: Principal, name: str) -> tuple[str, ...]:
+    return vault.environments.environments.get(who, name).bases
+
+
+def warnings(vault: Services, who: Principal, name: str, **question: Any) -> tuple[str, ...]:
+    found = vault.environments.values.read(who, name, Question(**question)).values
+    assert found is not None
+    return found.warnings
+
+
+def etag(vault: Services, who: Principal, name: str) -> str:
+    return vault.environments.values.read(who, name, Question()).etag

@@ -1,0 +1,119 @@
+"""The bases of environments: who may set them, and what they may be.
+
+With a new base comes all that stands beneath it, and setting it needs `read` on all of that. Otherwise a token could
+bring what it may not read into the values of an environment that others read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from vault.errors import InvalidInput, NotFound
+from vault.model import bases as model
+from vault.model.action import Action
+from vault.model.environment import EnvironmentKind, looks_like_id, normal
+from vault.model.grant import Permission
+from vault.model.principal import Principal
+from vault.services import audit
+from vault.services.clock import Clock
+from vault.services.environments.environments import Environments, ask, target_of
+from vault.services.environments.standing import stored_bases
+from vault.storage import EnvironmentRow, UnitOfWork
+
+
+class Bases:
+    """Sets which environments stand beneath another."""
+
+    def __init__(self, environments: Environments, clock: Clock) -> None:
+        self._environments = environments
+        self._clock = clock
+
+    def change(
+        self, unit: UnitOfWork, principal: Principal, reference: str, wishes: Mapping[str, Any]
+    ) -> EnvironmentRow:
+        """`Environments.change`, with `bases` as one more wish. Raises as `set` does."""
+        others = {name: wish for name, wish in wishes.items() if name != "bases"}
+        if "bases" not in wishes:
+            return self._environments.change(unit, principal, reference, others)
+        row = self.set(unit, principal, reference, wishes["bases"])
+        return self._environments.change(unit, principal, row.id, others) if others else row
+
+    def set(self, unit: UnitOfWork, principal: Principal, reference: str, bases: Sequence[str]) -> EnvironmentRow:
+        """Replace the bases of an environment by `bases`: names or ids, the lowest first.
+
+        Raises `NotGranted`, `NotFound`, `InvalidInput`, and `Conflict` while an older release runs.
+        """
+        row = self._environments.find(unit, principal, reference, Permission.UPDATE)
+        return self.give(unit, principal, row, bases)
+
+    def give(
+        self, unit: UnitOfWork, principal: Principal, environment: EnvironmentRow, bases: Sequence[str]
+    ) -> EnvironmentRow:
+        """As `set`, for an environment that this unit of work has created, or found with `update`."""
+        if environment.kind == EnvironmentKind.GLOBALS:
+            raise InvalidInput("The globals have no bases: they stand beneath every environment.", path="bases")
+        if len(bases) > model.BASES_MOST:
+            raise InvalidInput(f"An environment has at most {model.BASES_MOST} bases.", path="bases")
+        has = model.split(environment.base_ids)
+        ids = [self._id_of(unit, principal, has, *item) for item in enumerate(bases)]
+        return self._store(unit, principal, environment, ids)
+
+    def copy(
+        self, unit: UnitOfWork, principal: Principal, source: EnvironmentRow, created: EnvironmentRow
+    ) -> EnvironmentRow:
+        """Put a new environment on the bases of another. Raises `NotGranted`, as `set` does."""
+        return self._store(unit, principal, created, model.split(source.base_ids))
+
+    @staticmethod
+    def _id_of(unit: UnitOfWork, principal: Principal, has: Sequence[str], position: int, reference: str) -> str:
+        path = f"bases.{position}"
+        reference = reference.lower() if looks_like_id(reference) else normal(reference, path=path)
+        if reference in has:
+            # A base that stays needs no right. So a deleted or unreadable base does not block a change of the others.
+            return reference
+        find = unit.environments.by_id if looks_like_id(reference) else unit.environments.by_name
+        row = find(principal.user_id, reference)
+        ask(unit, principal, Permission.READ, target_of(row, reference))
+        if row is None or row.deleted_us is not None:
+            raise InvalidInput("There is no such environment.", path=path)
+        if row.kind == EnvironmentKind.GLOBALS:
+            raise InvalidInput("The globals cannot be a base: they stand beneath every environment.", path=path)
+        return str(row.id)
+
+    def _store(self, unit: UnitOfWork, principal: Principal, row: EnvironmentRow, ids: Sequence[str]) -> EnvironmentRow:
+        for position, each in enumerate(ids):
+            if each in ids[:position]:
+                raise InvalidInput("This base is named twice.", path=f"bases.{position}")
+        before = model.split(row.base_ids)
+        if tuple(ids) == before:
+            return row
+        # This takes the user's lock, so no other transaction changes any bases of this person before this one ends.
+        seq, now = unit.users.next_change(principal.user_id), self._clock()
+        # Fewer bases, or another order, break no limit and bring nothing in.
+        if not set(ids) <= set(before):
+            self._check(unit, principal, row, ids)
+        state = row.state_generation + 1
+        unit.environments.change(row, base_ids=model.join(ids), state_generation=state, updated_us=now)
+        unit.changes.add(principal.user_id, seq, Action.ENVIRONMENT_BASES, row.id, None, now)
+        details = {"bases": [*ids], "before": [*before]}
+        audit.record(unit, principal, Action.ENVIRONMENT_BASES, environment_id=row.id, details=details)
+        changed = unit.environments.by_id(row.owner_id, row.id)
+        if changed is None:
+            raise NotFound()
+        return changed
+
+    @staticmethod
+    def _check(unit: UnitOfWork, principal: Principal, row: EnvironmentRow, ids: Sequence[str]) -> None:
+        old = stored_bases(unit, row.owner_id)
+        new = {**old, row.id: ids}
+        beneath = model.beneath(row.id, new)
+        for each in model.standing_on(row.id, new):
+            try:
+                model.beneath(each, new)
+            except InvalidInput as error:
+                message = f"An environment that stands on this one would break a limit. {error}"
+                raise InvalidInput(message, path="bases") from error
+        added = set(beneath).difference(model.beneath(row.id, old))
+        for base in unit.environments.named(added).values():
+            ask(unit, principal, Permission.READ, target_of(base))

@@ -1,0 +1,48 @@
+"""Which of a person's environments stand on which, as their rows say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from vault.errors import InvalidInput
+from vault.model.bases import BASES_MOST, beneath, split, standing_on
+from vault.storage import EnvironmentRow, UnitOfWork
+
+
+def stored_bases(unit: UnitOfWork, owner_id: str) -> dict[str, tuple[str, ...]]:
+    """The bases of all environments that have any, by id. Deleted environments are in it: they can come back."""
+    return {row.id: split(row.base_ids) for row in unit.environments.with_bases(owner_id)}
+
+
+def deletion_warnings(unit: UnitOfWork, environment: EnvironmentRow) -> tuple[str, ...]:
+    """What the person should know who deletes an environment. It names nothing: it may be told with any rights."""
+    rows = unit.environments.with_bases(environment.owner_id)
+    count = len(standing_on(environment.id, {row.id: split(row.base_ids) for row in rows if row.deleted_us is None}))
+    if not count:
+        return ()
+    who, their = ("1 environment stands", "Its") if count == 1 else (f"{count} environments stand", "Their")
+    return (f"{who} on this one. {their} values lack what came from it until it is undeleted.",)
+
+
+def broken_bases(unit: UnitOfWork) -> Iterator[str]:
+    """A sentence for each list of bases, of any owner, that no caller can have set. MACs are not checked."""
+    rows = unit.environments.all_with_bases()
+    bases = {row.id: split(row.base_ids) for row in rows}
+    named = {base for row in rows for base in bases[row.id][:BASES_MOST]}
+    owners = unit.environments.owners(named)
+    # The id of a purged base stays in the lists: readers are warned until somebody removes it.
+    purged = unit.destroyed_keys.purged(named - owners.keys())
+    for row in rows:
+        what = f"Environment {row.id}"
+        if len(bases[row.id]) > BASES_MOST:
+            yield f"{what} has more than {BASES_MOST} bases."
+            continue
+        for base in bases[row.id]:
+            if base not in owners and base not in purged:
+                yield f"{what} has a base that never existed: {base}."
+            elif owners.get(base, row.owner_id) != row.owner_id:
+                yield f"{what} has a base of another owner: {base}."
+        try:
+            beneath(row.id, bases)
+        except InvalidInput as error:
+            yield f"{what} has bases that cannot be. {error}"
