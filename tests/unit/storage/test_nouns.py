@@ -13,7 +13,7 @@ from vault.crypto import Key
 from vault.storage.rows.users import User, Users
 from vault.storage.signing.repository import AnyRepository
 from vault.storage.signing.signed import Before, RowSigner, SignedTable
-from vault.storage.tables.core import signature_columns
+from vault.storage.tables.parts import signature_columns
 from vault.storage.walks.reseal_walk import every_repository
 
 SIGNATURE = ("row_version", "row_format", "mac_key_id", "mac")

@@ -14,7 +14,7 @@ from vault.storage.signing.authority import SIGNED_TABLES
 from vault.storage.signing.repository import Repository
 from vault.storage.signing.signed import RowSigner, SignedTable
 from vault.storage.tables import grants, metadata, tokens
-from vault.storage.tables.core import signature_columns
+from vault.storage.tables.parts import signature_columns
 
 UNCOVERED = {
     "environments": {"last_read_us"},  # Tells only when.

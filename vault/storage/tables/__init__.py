@@ -9,7 +9,6 @@ from vault.storage.tables.core import (
     layers,
     lock_flag,
     master_keys,
-    metadata,
     revisions,
     row_formats,
     schema_readers,
@@ -35,6 +34,7 @@ from vault.storage.tables.live import (
     read_marks,
     sync_tickets,
 )
+from vault.storage.tables.parts import metadata
 from vault.storage.tables.running import (
     audit_events,
     audit_head,

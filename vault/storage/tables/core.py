@@ -7,8 +7,6 @@ Secrets are only ever stored as sealed blobs. How to add a column: docs/contribu
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -18,46 +16,14 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     String,
     Table,
     Text,
     UniqueConstraint,
     text,
 )
-from sqlalchemy.sql.schema import SchemaItem
 
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-
-def uuid_column(name: str, *items: SchemaItem, **options: Any) -> Column[str]:
-    """A column that holds a UUID as text."""
-    return Column(name, String(36), *items, **options)
-
-
-def signature_columns(*, proven: bool = True) -> list[Column[object]]:
-    """What every row of authority carries: which key signed it, the MAC, and how often it has changed.
-
-    The foreign key is the proof that nothing is signed with a key that goes. The rows that the MAC key itself hangs
-    on do without it (`proven=False`): they would refer in a circle, and are written under the fence.
-    """
-    signed_by = [ForeignKey("system_secrets.id", ondelete="RESTRICT")] if proven else []
-    return [
-        Column("row_version", BigInteger, nullable=False),
-        # Which columns the MAC covers: see `storage/signing/signed.py`. Not under the MAC itself.
-        Column("row_format", Integer, nullable=False, server_default=text("1")),
-        Column("mac_key_id", String(36), *signed_by, nullable=False),
-        Column("mac", LargeBinary(32), nullable=False),
-    ]
-
+from vault.storage.tables.parts import metadata, signature_columns, uuid_column
 
 vault_state = Table(
     "vault_state",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
 
-from vault.storage.tables.core import metadata, signature_columns, uuid_column
+from vault.storage.tables.parts import metadata, signature_columns, uuid_column
 
 oauth_clients = Table(
     "oauth_clients",

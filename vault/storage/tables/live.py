@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, Integer, LargeBinary, String, Table
 
-from vault.storage.tables.core import metadata, uuid_column
+from vault.storage.tables.parts import metadata, uuid_column
 
 # Which run of numbers the feed's cursors are of. After a restore or a promotion numbers repeat, so the epoch changes.
 feed = Table(

@@ -16,7 +16,7 @@ from sqlalchemy import (
     text,
 )
 
-from vault.storage.tables.core import metadata, signature_columns, uuid_column
+from vault.storage.tables.parts import metadata, signature_columns, uuid_column
 
 changes = Table(
     "changes",

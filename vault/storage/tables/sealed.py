@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, LargeBinary, String, Table, UniqueConstraint
 
-from vault.storage.tables.core import metadata, signature_columns, uuid_column
+from vault.storage.tables.parts import metadata, signature_columns, uuid_column
 
 
 def _sealed_under() -> Column[str]:
