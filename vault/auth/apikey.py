@@ -10,5 +10,5 @@ from vault.services import Services
 
 def api_key(services: Services, presented: Presented) -> Principal | None:
     """Return the principal of the token in `X-API-Key`, or None without one. Raises `NotAuthenticated`."""
-    text = presented.header("X-API-Key")
+    text = presented.headers["X-API-Key"]
     return header_token(services, presented, text) if text else None

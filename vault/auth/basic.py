@@ -21,7 +21,7 @@ def basic(services: Services, presented: Presented) -> Principal | None:
     """Return the principal of the token in the password, or None without Basic credentials. Raises
     `NotAuthenticated`.
     """
-    authorization = presented.header("Authorization")
+    authorization = presented.headers["Authorization"]
     if authorization[: len(_SCHEME)].lower() != _SCHEME:
         return None
     try:

@@ -22,12 +22,6 @@ class Presented:
     request_id: str
     method: str
 
-    def header(self, name: str) -> str:
-        """Return one of `CREDENTIAL_HEADERS`, or an empty text if it was not sent. Raises `KeyError` for any other
-        header.
-        """
-        return self.headers[name]
-
     @property
     def bearer(self) -> str:
         """Return the bearer credential (RFC 6750), or an empty text."""
@@ -35,3 +29,8 @@ class Presented:
         if authorization[: len(_SCHEME)].lower() != _SCHEME:
             return ""
         return authorization[len(_SCHEME) :].strip()
+
+    @property
+    def vault_token(self) -> str:
+        """Return the credential of a Vault client: `X-Vault-Token`, or else the bearer credential."""
+        return self.headers["X-Vault-Token"].strip() or self.bearer

@@ -9,7 +9,11 @@ from vault.services import Services
 
 def service_token(services: Services, presented: Presented) -> Principal | None:
     """Return the token's principal, or None if the credential does not have the form of a service token."""
-    text = presented.bearer
+    return token_of(services, presented, presented.bearer)
+
+
+def token_of(services: Services, presented: Presented, text: str) -> Principal | None:
+    """Do the same for a credential that was found in another header."""
     if not text.startswith("srm_t_"):
         return None
     return services.tokens.holders.authenticate(text, presented.address, presented.request_id)

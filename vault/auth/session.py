@@ -9,7 +9,11 @@ from vault.services import Services
 
 def api_session(services: Services, presented: Presented) -> Principal | None:
     """Return the session's principal, or None if the credential does not have the form of a session."""
-    text = presented.bearer
+    return session_of(services, presented, presented.bearer)
+
+
+def session_of(services: Services, presented: Presented, text: str) -> Principal | None:
+    """Do the same for a credential that was found in another header."""
     if not text.startswith("srm_s_"):
         return None
     return services.people.sessions.authenticate(text, "api", presented.address, presented.request_id)

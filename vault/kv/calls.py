@@ -90,8 +90,7 @@ def _admit(app: Flask) -> None:
 
 def credential() -> str:
     """Return the credential itself. The answers about it repeat it."""
-    found = presented()
-    return found.header("X-Vault-Token") or found.bearer
+    return presented().vault_token
 
 
 def named(path: str) -> str:
