@@ -164,7 +164,7 @@ def _create_vault(settings: Settings, storage: Storage) -> bool:
     providers = Providers(settings, instance_id)
     ref = providers.found(name).create_version()
     try:
-        create(storage, Keyring(instance_id, providers), instance_id, name, ref)
+        create(storage, Keyring(instance_id, providers), name, ref)
     except (Stale, StorageError):
         with storage.read() as unit:
             if first_rows(unit.connection) is None:

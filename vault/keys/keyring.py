@@ -59,7 +59,7 @@ class Keyring:
         chance: Callable[[], float] = random.random,
         max_entries: int = CACHE_ENTRIES,
     ) -> None:
-        self._instance_id = instance_id
+        self.instance_id = instance_id
         self._providers = providers
         self._cache = _Cache(ttl_seconds, clock, chance, max_entries)
 
@@ -110,7 +110,7 @@ class Keyring:
         self, owner_id: str | None, user_key_id: str, unwrapped: bytes, check_value: bytes | None = None
     ) -> Key:
         """Return the user key in use. Raises `KeyProviderUnavailable` if the provider unwrapped a wrong key."""
-        key = derive_user_key(unwrapped, self._instance_id, owner_id, user_key_id)
+        key = derive_user_key(unwrapped, self.instance_id, owner_id, user_key_id)
         if check_value is not None and not secrets.compare_digest(key_check_value(key), check_value):
             # Never use this key. Raise a retryable error: the device may recover.
             raise KeyProviderUnavailable("The key provider returned a wrong key.")
@@ -140,26 +140,26 @@ class Keyring:
 
     def wrap_data_key(self, user_key: Key, owner_id: str, environment_id: str, data_key: Key) -> SealedBlob:
         """Return a blob of type 2: the data key wrapped by its owner's user key."""
-        context = contexts.data_key(self._instance_id, owner_id, environment_id, data_key.id)
+        context = contexts.data_key(self.instance_id, owner_id, environment_id, data_key.id)
         return seal(user_key, context, data_key.secret)
 
     def data_key(self, user_key: Key, owner_id: str, environment_id: str, data_key_id: str, blob: bytes) -> Key:
         """Return the data key, cached. Raises `BlobError`, also if another user key wraps it."""
         if parse_header(blob).key_id != user_key.id:
             raise BlobError()
-        context = contexts.data_key(self._instance_id, owner_id, environment_id, data_key_id)
+        context = contexts.data_key(self.instance_id, owner_id, environment_id, data_key_id)
         return self._cache.get(blob, context, lambda: Key(data_key_id, open_blob(user_key, context, blob)))
 
     def cached_data_key(self, owner_id: str, environment_id: str, data_key_id: str, blob: bytes) -> Key | None:
         """Return the data key if it is cached."""
-        return self._cache.find(blob, contexts.data_key(self._instance_id, owner_id, environment_id, data_key_id))
+        return self._cache.find(blob, contexts.data_key(self.instance_id, owner_id, environment_id, data_key_id))
 
     def purge(self) -> None:
         """Drop all keys, also those that are being loaded now. For the lock and for erasure."""
         self._cache.purge()
 
     def _user_key_context(self, owner_id: str | None, user_key_id: str) -> Context:
-        return contexts.user_key(self._instance_id, owner_id, user_key_id)
+        return contexts.user_key(self.instance_id, owner_id, user_key_id)
 
 
 class _Cache:

@@ -17,7 +17,7 @@ from vault.services.own.keys import SECRET_PURPOSES, make_canary, new_user_key_c
 from vault.storage import RowSigner, Storage, holds_vault, set_locked
 
 
-def create(storage: Storage, keyring: Keyring, instance_id: str, provider: str, ref: str) -> None:
+def create(storage: Storage, keyring: Keyring, provider: str, ref: str) -> None:
     """Create a new vault in an empty, migrated database, in one transaction.
 
     `ref` is a version that the provider has already made for it. Raises `StorageError` if there is a vault.
@@ -36,11 +36,11 @@ def create(storage: Storage, keyring: Keyring, instance_id: str, provider: str, 
         unit.master_keys.add(**place, **born, **make_canary(keyring, master))
         unit.user_keys.add(**wrapped, state="active", generation=1, created_us=now)
         for purpose, key in own.items():
-            blob = seal(system_key, context.system_secret(instance_id, purpose, key.id), key.secret)
+            blob = seal(system_key, context.system_secret(keyring.instance_id, purpose, key.id), key.secret)
             row = {"id": key.id, "purpose": purpose, "state": "active", "created_us": now, "changed_us": now}
             unit.system_secrets.add(**row, user_key_id=system_id, blob=blob)
         active = {"active_master_key_id": master.id, "active_system_key_id": system_id}
-        plant(unit, instance_id, own[CHECKPOINT])
+        plant(unit, keyring.instance_id, own[CHECKPOINT])
         set_locked(unit.connection, False, now)
-        unit.state.add(id=1, instance_id=instance_id, created_us=now, reseal_from_us=None, **active)
+        unit.state.add(id=1, instance_id=keyring.instance_id, created_us=now, reseal_from_us=None, **active)
         audit.record(unit, vault_itself("founding"), Action.VAULT_CREATE)

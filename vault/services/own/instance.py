@@ -36,8 +36,8 @@ HOLDS_NOTHING = 2**63 - 1
 class Instance:
     """A vault, open or locked. Jobs call `heed_lock`, `refresh` and `prove`; everything else only reads."""
 
-    def __init__(self, instance_id: str, keyring: Keyring, storage: Storage) -> None:
-        self.id = instance_id
+    def __init__(self, storage: Storage, keyring: Keyring) -> None:
+        self.id = keyring.instance_id
         self.keyring = keyring
         self._storage = storage
         self._flag = False
@@ -53,7 +53,7 @@ class Instance:
         A lock applies to workers, but not to the operator on the host, who may have to rotate keys. Raises
         `KeyringError` if the keyring belongs to another vault, and `StorageError` if the database has no vault.
         """
-        instance = cls._of(storage, keyring)
+        instance = cls(storage, keyring)
         with storage.read() as unit:
             instance._flag = instance._watched(unit).locked
             instance._learn(unit)
@@ -64,18 +64,10 @@ class Instance:
         """Do the same for a worker, which respects the lock. It also starts locked while the provider does not
         answer.
         """
-        instance = cls._of(storage, keyring)
+        instance = cls(storage, keyring)
         with storage.read() as unit, contextlib.suppress(KeyProviderUnavailable):
             instance.refresh(unit)
         return instance
-
-    @classmethod
-    def _of(cls, storage: Storage, keyring: Keyring) -> Instance:
-        with storage.read() as unit:
-            rows = first_rows(unit.connection)
-        if rows is None:
-            raise StorageError("The database has no vault, or a damaged one.")
-        return cls(rows.state.instance_id, keyring, storage)
 
     def heed_lock(self, unit: UnitOfWork) -> bool:
         """Report whether an operator has locked the vault. If so, purge all keys. This does not call the provider."""
