@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from vault.auth.apikey import api_key
 from vault.auth.basic import basic
-from vault.auth.cookie import COOKIE, web_session
+from vault.auth.cookie import web_session
 from vault.auth.networks import require_named_network
 from vault.auth.presented import SAFE_METHODS, Presented
 from vault.auth.service_token import service_token
@@ -42,7 +42,6 @@ def authenticate(services: Services, presented: Presented, methods: tuple[Method
 
 
 __all__ = [
-    "COOKIE",
     "METHODS",
     "SAFE_METHODS",
     "VAULT_METHODS",

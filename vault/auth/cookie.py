@@ -5,18 +5,14 @@ ignored.
 from __future__ import annotations
 
 from vault.auth.presented import Presented
+from vault.model.credential_headers import SESSION_COOKIE
 from vault.model.principal import Principal
 from vault.services import Services
-
-COOKIE = "__Host-strongroom"
-"""With this prefix, browsers refuse the cookie without Secure, from a subdomain, or for only a part of the site (RFC
-6265bis).
-"""
 
 
 def web_session(services: Services, presented: Presented) -> Principal | None:
     """Return the principal of the session in the cookie, or None without one. Raises `NotAuthenticated`."""
-    secret = presented.cookies.get(COOKIE)
+    secret = presented.cookies.get(SESSION_COOKIE)
     if not secret:
         return None
     return services.people.sessions.authenticate(secret, "web", presented.address, presented.request_id)

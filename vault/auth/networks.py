@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Mapping
 
 from vault.errors import Forbidden
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+from vault.model.networks import Network, is_within
 
 
 def require_named_network(environ: Mapping[str, object], address: str, networks: Iterable[Network]) -> None:
     """Raise `Forbidden` if the address is in no named network, or comes from a proxy that is not trusted."""
     if environ.get("strongroom.forwarded_by_stranger"):
         raise Forbidden("This call came through a proxy that is not among STRONGROOM_TRUSTED_PROXIES.")
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError as error:
-        raise Forbidden("Operators can only call from named networks.") from error
-    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
-    if not any((mapped or found) in network for network in networks):
+    if not is_within(address, networks):
         raise Forbidden("Operators can only call from the networks in STRONGROOM_OPERATOR_NETWORKS.")

@@ -1,4 +1,4 @@
-"""The headers that can hold a credential."""
+"""The headers that can hold a credential, and the cookie among them that does."""
 
 from __future__ import annotations
 
@@ -7,4 +7,9 @@ CREDENTIAL_HEADERS = ("Authorization", "X-Vault-Token", "X-API-Key", "Cookie")
 
 The front door counts a request's memory for the caller that these headers name, and a request without any of them has
 the smallest budget. A method that reads another header adds it here.
+"""
+
+SESSION_COOKIE = "__Host-strongroom"
+"""The cookie of a browser session. The prefix makes the browser refuse it without Secure, from a subdomain, or for a
+part of the site (RFC 6265bis).
 """

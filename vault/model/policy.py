@@ -1,4 +1,6 @@
-"""Permission checks. Every service calls `require()` on its first line."""
+"""Permission checks. Each verb makes its checks before its work: on its first line, or once it knows which
+environment is meant.
+"""
 
 from __future__ import annotations
 

@@ -16,14 +16,15 @@ from __future__ import annotations
 
 import collections
 import functools
-import ipaddress
 import secrets
 from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from typing import NamedTuple
 from weakref import WeakValueDictionary
 
-from vault.model.credential_headers import CREDENTIAL_HEADERS
+from vault.model.credential_headers import CREDENTIAL_HEADERS, SESSION_COOKIE
+from vault.model.folding import fold_address
+from vault.model.networks import parse_address
 from vault.server.memory import MemoryBudget
 from vault.server.refusal import Refusal, busy, too_many
 
@@ -41,7 +42,7 @@ _RESERVED_SHARE = 8
 Otherwise four persons with many calls could block all others.
 """
 
-_COOKIE = b"__Host-strongroom"
+_COOKIE = SESSION_COOKIE.encode()
 _HEADERS = tuple(name.lower().encode() for name in CREDENTIAL_HEADERS if name != "Cookie")
 
 _PERSON = "person:"
@@ -318,12 +319,4 @@ def probe_of(address: str) -> str:
 @functools.lru_cache(maxsize=4096)
 def network_of(address: str) -> str:
     """The network of an address: an IPv4 address itself, or the first 64 bits of an IPv6 address."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return "address:unknown"
-    if isinstance(parsed, ipaddress.IPv6Address):
-        if parsed.ipv4_mapped is not None:
-            return f"address:{parsed.ipv4_mapped}"
-        return f"address:{ipaddress.IPv6Address(int(parsed) >> 64 << 64)}/64"
-    return f"address:{parsed}"
+    return "address:unknown" if parse_address(address) is None else f"address:{fold_address(address)}"

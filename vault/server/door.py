@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import ipaddress
 import re
 import secrets
 import time
@@ -20,6 +19,7 @@ import structlog
 
 from vault.model.budgets import BODY_MOST_BYTES, BodyLimit, TakesPassword
 from vault.model.digits import whole_number
+from vault.model.networks import Network, is_within, parse_address
 from vault.observe import metrics
 from vault.server.asgi import ASGIApp, Receive, Scope, Send
 from vault.server.bridge import Lane, PasswordLane, give_body, make_environ
@@ -29,7 +29,7 @@ from vault.server.intake import Intake
 from vault.server.memory import MemoryBudget
 from vault.server.outlet import UNLIMITED_WIRE, WIRE, Outlet, Wire
 from vault.server.refusal import Answer, ClientGone, Headers, Refusal, bad_request, draining, stranger
-from vault.settings import Network, Settings
+from vault.settings import Settings
 
 log = structlog.get_logger(__name__)
 
@@ -175,13 +175,13 @@ class Door:
         self._record(scope, answer, call.request_id, time.perf_counter() - started)
 
     async def _answer(self, scope: Scope, receive: Receive, call: _Call) -> Answer:
-        method, raw_path = scope["method"], scope["raw_path"]
+        raw_path = scope["raw_path"]
         if not _HOST.fullmatch(call.headers.get(b"host", b"")):
             raise bad_request("A request needs exactly one valid Host.", cause="no_host")
         if not raw_path.startswith(b"/"):
             raise bad_request("The request target must be a path.")
         check_head(scope["query_string"], call.headers)
-        if raw_path in _PROBES and method in ("GET", "HEAD"):
+        if _is_probe(scope):
             if self.draining and raw_path == b"/readyz":
                 raise draining()
             if raw_path == b"/livez":
@@ -225,7 +225,7 @@ class Door:
 
     def _caller(self, scope: Scope, digest: bytes, address: str) -> str:
         # Count probes separately, so that a flood through a load balancer does not make its probes fail.
-        if scope["raw_path"] in _PROBES and scope["method"] in ("GET", "HEAD"):
+        if _is_probe(scope):
             return probe_of(address)
         return self._credentials.caller(digest, address)
 
@@ -292,6 +292,10 @@ def _peer(scope: Scope) -> str:
     return str(scope["client"][0]) if scope["client"] else ""
 
 
+def _is_probe(scope: Scope) -> bool:
+    return scope["raw_path"] in _PROBES and scope["method"] in ("GET", "HEAD")
+
+
 def _announced_bytes(headers: Mapping[bytes, bytes]) -> int:
     # Ignore a Content-Length that is not a number: the bytes are counted as they arrive.
     text = headers.get(b"content-length", b"").decode("latin-1")
@@ -327,20 +331,14 @@ def drop_claims(headers: dict[bytes, bytes]) -> bool:
 @functools.lru_cache(maxsize=4096)
 def is_proxy(address: str, networks: tuple[Network, ...]) -> bool:
     """Report whether `address` belongs to a proxy in the settings."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    return any(parsed in network for network in networks)
+    return is_within(address, networks)
 
 
 def _client_address(peer: str, headers: dict[bytes, bytes], networks: tuple[Network, ...]) -> str:
     # Read from the right: each proxy appends the address it saw. Ignore everything left of the first unknown address.
     for part in reversed(headers.get(b"x-forwarded-for", b"").split(b",")):
         address = part.strip().decode("latin-1")
-        try:
-            ipaddress.ip_address(address)
-        except ValueError:
+        if parse_address(address) is None:
             return peer
         peer = address
         if not is_proxy(address, networks):

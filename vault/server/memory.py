@@ -28,8 +28,3 @@ class MemoryBudget:
         """Count `size` more bytes, even past the limit: a finished answer is in memory already."""
         with self._lock:
             self.held_bytes += size
-
-    def release(self, size: int) -> None:
-        """Count `size` fewer bytes."""
-        with self._lock:
-            self.held_bytes -= size

@@ -182,6 +182,9 @@ PROXIES = (ipaddress.ip_network("10.0.0.0/8"),)
         ("10.0.0.1", b"203.0.113.9, nonsense", "10.0.0.1"),
         ("10.0.0.1", b"nonsense, 203.0.113.9", "203.0.113.9"),
         ("203.0.113.1", b"198.51.100.1", "203.0.113.1"),
+        # As a socket for both families reports an IPv4 peer.
+        ("::ffff:10.0.0.1", b"203.0.113.9", "203.0.113.9"),
+        ("::ffff:10.0.0.1", b"203.0.113.9, ::ffff:10.0.0.2", "203.0.113.9"),
     ],
 )
 def test_the_client_is_the_last_whom_a_trusted_proxy_heard(peer: str, forwarded: bytes, address: str) -> None:
@@ -196,7 +199,12 @@ def test_the_client_is_the_last_whom_a_trusted_proxy_heard(peer: str, forwarded:
 
 def test_only_proxies_and_probes_may_use_plain_http() -> None:
     behind = settings(plain_http=True, trusted_proxies=PROXIES)
-    for client, path, expected in [("203.0.113.1", "/x", 403), ("203.0.113.1", "/livez", 200), ("10.0.0.1", "/x", 200)]:
+    for client, path, expected in [
+        ("203.0.113.1", "/x", 403),
+        ("203.0.113.1", "/livez", 200),
+        ("10.0.0.1", "/x", 200),
+        ("::ffff:10.0.0.1", "/x", 200),
+    ]:
         assert ask(Door(Application(), behind), scope(path, client=client))[0] == expected
 
 

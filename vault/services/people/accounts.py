@@ -92,8 +92,7 @@ class Accounts:
         right = verify_password(phc or dummy_hash(self.parameters), password)
         if user is None or phc is None or not right or user.state != "active":
             raise BadLogin()
-        known, stored = user, phc
-        again(self._succeed, known, attempt, stored, password)
+        again(self._succeed, user, attempt, phc, password)
         return user
 
     def _admit(self, folded: str, address: str) -> tuple[User | None, Attempt, str | None]:

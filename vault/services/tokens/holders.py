@@ -9,6 +9,7 @@ import json
 from vault.crypto import TokenKind, digest, parse, same_digest
 from vault.errors import MacError, NotAuthenticated
 from vault.model.grant import Grant, Permission
+from vault.model.networks import Network, is_within
 from vault.model.principal import Principal, PrincipalKind, Role
 from vault.services.clock import Clock
 from vault.services.own.instance import Instance
@@ -70,14 +71,14 @@ class TokenHolders:
         key_id = token.digest_key_id if token else ""
         key = self._instance.secret_by_id("token", key_id) or self._instance.secret("token")
         given = digest(key, text)
-        right = same_digest(given, token.digest if token else None)
+        is_current = same_digest(given, token.digest if token else None)
         # Always make the second comparison. Otherwise the time would tell whether the token was rotated.
         is_rotated = token is not None and (token.previous_until_us or 0) > self._clock()
         old = token if is_rotated else None
         old_key = self._instance.secret_by_id("token", old.previous_digest_key_id or "") if old else None
         given_then = given if old_key is None or old_key is key else digest(old_key, text)
-        was_right = same_digest(given_then, old.previous_digest if old else None)
-        return right, was_right
+        was_replaced = same_digest(given_then, old.previous_digest if old else None)
+        return is_current, was_replaced
 
     def _renew_digest(self, text: str, token: Token) -> None:
         """Store the digest under the new key, after a reseal. This needs the secret, so it can only be done when a
@@ -122,18 +123,11 @@ def _permissions(text: str) -> frozenset[Permission]:
 
 def _is_at_home(token: Token, address: str) -> bool:
     networks = _networks(token.networks)
-    if not networks:
-        return True
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
-    return any((mapped or parsed) in network for network in networks)
+    return not networks or is_within(address, networks)
 
 
 @functools.lru_cache(maxsize=1024)
-def _networks(text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+def _networks(text: str) -> tuple[Network, ...]:
     return tuple(map(ipaddress.ip_network, json.loads(text)))
 
 

@@ -38,7 +38,7 @@ def _admit(app: Flask) -> Response | None:
         if needs_credential(app):
             return to_login()
     csrf.prepare()
-    if request.method not in csrf.SAFE_METHODS:
+    if request.method not in csrf.UNCHECKED_METHODS:
         csrf.check()
     _check_address()
     return None

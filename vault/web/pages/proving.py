@@ -9,11 +9,11 @@ from typing import Any
 
 from flask import Response, jsonify
 
-from vault.auth import COOKIE
 from vault.errors import BadLogin, BadSecondFactor, InvalidInput, SecondFactorRequired, TooManyRequests
 from vault.http import budget
+from vault.model.credential_headers import SESSION_COOKIE
 from vault.model.strict_json import parse_json
-from vault.services.people.factors import Challenge
+from vault.services.people.factors import Challenge, Kind
 from vault.services.people.logins import Proof
 from vault.services.people.sessions import NewSession
 from vault.web.frame import request as pages
@@ -21,7 +21,6 @@ from vault.web.frame.problems import refused
 
 NOT_LET_IN = (BadLogin, TooManyRequests, SecondFactorRequired)
 """Why a password is refused: it is wrong, there were too many tries, or the account lacks a required second factor."""
-KINDS = ("totp", "passkey", "recovery")
 _PATH = re.compile(r"/(?![/\\])[\x21-\x7e]*")
 
 
@@ -44,7 +43,7 @@ class Step:
     @classmethod
     def sent(cls) -> Step:
         """Return the step in the form that was sent."""
-        kinds = tuple(kind for kind in KINDS if kind in pages.field("kinds").split())
+        kinds = tuple(str(kind) for kind in Kind if kind in pages.field("kinds").split())
         return cls(pages.field("challenge"), kinds, local(pages.field("next")), pages.field("options"))
 
 
@@ -66,7 +65,7 @@ def second_page(step: Step, path: str, error: BadSecondFactor | InvalidInput | N
 def proof() -> Proof:
     """Return the proof for the challenge. Raises `InvalidInput`."""
     passkey = passkey_sent() if pages.field("passkey") else None
-    return Proof(pages.field("code").replace(" ", ""), pages.field("recovery_code").strip(), passkey)
+    return Proof(pages.field("code").strip(), pages.field("recovery_code").strip(), passkey)
 
 
 def passkey_sent() -> dict[str, Any]:
@@ -91,13 +90,13 @@ def proven(session: NewSession, wanted: str) -> Response:
 def with_session(response: Response, session: NewSession) -> Response:
     """Return the answer with the cookie of a new session."""
     # A session cookie ends with the browser. The server decides how long the session is valid.
-    response.set_cookie(COOKIE, session.secret, secure=True, httponly=True, samesite="Strict")
+    response.set_cookie(SESSION_COOKIE, session.secret, secure=True, httponly=True, samesite="Strict")
     return response
 
 
 def forgotten(response: Response) -> Response:
     """Make the browser delete everything that it stored for the site."""
-    response.delete_cookie(COOKIE, secure=True, httponly=True, samesite="Strict")
+    response.delete_cookie(SESSION_COOKIE, secure=True, httponly=True, samesite="Strict")
     # Leave out "cookies": it would also delete the cookies of other sites on this host, at any port.
     response.headers["Clear-Site-Data"] = '"cache", "storage"'
     return response

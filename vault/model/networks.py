@@ -1,0 +1,32 @@
+"""Network addresses, and the networks that contain them."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def parse_address(text: str) -> Address | None:
+    """Return the address, or None if the text is not an address.
+
+    An IPv4 address that is written as IPv6 (`::ffff:192.0.2.1`) is an IPv4 address: a socket for both families reports
+    IPv4 clients in that form.
+    """
+    try:
+        found = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return mapped or found
+
+
+def is_within(text: str, networks: Iterable[Network]) -> bool:
+    """Report whether the text is an address in one of these networks. A network may be written in either form too."""
+    address = parse_address(text)
+    if address is None:
+        return False
+    as_written = ipaddress.ip_address(text)
+    return any(address in network or as_written in network for network in networks)
