@@ -112,7 +112,7 @@ class Vault:
         with self.services.storage.write() as unit:
             user = self.services.people.accounts.add(unit, host_operator("test"), username, PASSWORD)
         session = log_in(self.services, username, address="127.0.0.1")
-        return Caller(self.app, session.secret, user.id, username, session.row.id)
+        return Caller(self.app, session.secret, user.id, username, session.session.id)
 
 
 def open_for_tests(folder: Path, database_url: str, **changes: Any) -> Vault:

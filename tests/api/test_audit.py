@@ -19,7 +19,7 @@ def root(vault: Vault) -> Caller:
     with vault.services.storage.write() as unit:
         vault.services.people.accounts.set_role(unit, HOST, person.username, Role.OPERATOR)
     session = log_in(vault.services, person.username, address="127.0.0.1")
-    return Caller(vault.app, session.secret, person.id, person.username, session.row.id)
+    return Caller(vault.app, session.secret, person.id, person.username, session.session.id)
 
 
 def trail(vault: Vault, caller: Caller, path: str = "/audit") -> list[dict[str, Any]]:

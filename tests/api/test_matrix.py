@@ -149,7 +149,7 @@ def make_world(vault: Vault, person: Caller) -> World:
         name,
         deleted,
         person.token({"path": name, "permissions": PERMISSIONS}).id,
-        log_in(vault.services, person.username).row.id,
+        log_in(vault.services, person.username).session.id,
         f"{name}-new",
     )
 

@@ -43,7 +43,7 @@ def root(vault: Vault) -> Caller:
 
 def again(vault: Vault, person: Caller) -> Caller:
     session = log_in(vault.services, person.username, address="127.0.0.1")
-    return Caller(vault.app, session.secret, person.id, person.username, session.row.id)
+    return Caller(vault.app, session.secret, person.id, person.username, session.session.id)
 
 
 def states(answer: dict[str, list[dict[str, object]]]) -> dict[object, object]:

@@ -64,7 +64,7 @@ def test_a_step_up_with_a_wrong_password_changes_nothing(ada: Caller) -> None:
 def test_sessions_are_listed_and_the_own_one_is_marked(vault: Vault, ada: Caller) -> None:
     other = log_in(vault.services, ada.username)
     items = ada.ok("GET", "/sessions")["items"]
-    assert {item["id"]: item["current"] for item in items} == {ada.session_id: True, other.row.id: False}
+    assert {item["id"]: item["current"] for item in items} == {ada.session_id: True, other.session.id: False}
     assert all(
         set(item)
         == {"id", "kind", "created_at", "last_seen_at", "expires_at", "address", "agent", "current"}
@@ -74,10 +74,10 @@ def test_sessions_are_listed_and_the_own_one_is_marked(vault: Vault, ada: Caller
 
 def test_one_session_is_revoked_and_the_others_stay(vault: Vault, ada: Caller) -> None:
     other = log_in(vault.services, ada.username)
-    assert ada("DELETE", f"/sessions/{other.row.id}").status == 204
+    assert ada("DELETE", f"/sessions/{other.session.id}").status == 204
     assert vault.anyone(other.secret)("GET", "/me").status == 401
     assert ada("GET", "/me").status == 200
-    assert ada("DELETE", f"/sessions/{other.row.id}").code == "not_found"
+    assert ada("DELETE", f"/sessions/{other.session.id}").code == "not_found"
 
 
 def test_all_sessions_are_revoked_this_one_too(vault: Vault, ada: Caller) -> None:

@@ -12,7 +12,7 @@ from tests.bench.table import Line, at_least
 from vault import settings
 from vault.app import open_vault
 from vault.services import Services
-from vault.services.audit.record import event_id, salted
+from vault.services.audit.record import Fact, event_id, salted
 from vault.services.clock import now_us
 
 _CLIENTS = (1, 8, 32)
@@ -56,7 +56,21 @@ def verification(name: str, store: Store) -> list[Line]:
 
 def _fill(vault: Services, count: int) -> None:
     place, request = str(uuid.uuid4()), str(uuid.uuid4())
-    facts = [place, place, "token:aaaaaaaaaaaa", "values.read", "ok", place, 1, None, request, "", "", "192.0.2.1", ""]
+    facts: list[Fact] = [
+        place,
+        place,
+        "token:aaaaaaaaaaaa",
+        "values.read",
+        "ok",
+        place,
+        1,
+        None,
+        request,
+        "",
+        "",
+        "192.0.2.1",
+        "",
+    ]
     for _ in range(0, count, _BATCH):
         events = [salted([str(event_id()), now_us(), *facts], is_forgotten=False) for _ in range(_BATCH)]
         with vault.storage.write() as unit:

@@ -179,7 +179,7 @@ def test_hostile_text_stays_text_on_every_page(place: Place, open_tab: OpenTab) 
         f"{home}/import",
         "/tokens",
     ]
-    paths += [f"/tokens/{token.row.id}", "/tokens/new", "/security", "/security/activity", "/operator/audit"]
+    paths += [f"/tokens/{token.id}", "/tokens/new", "/security", "/security/activity", "/operator/audit"]
     shown = 0
     for path in paths:
         assert tab.go(path).status == 200, path

@@ -63,7 +63,7 @@ def test_no_page_weighs_more_than_it_may(place: Place, open_tab: OpenTab) -> Non
     root = place.newcomer("root", Role.OPERATOR)
     environment = add_environment(place.vault, root.principal, "prod", **{f"NAME_{n}": "x" * 30 for n in range(20)})
     token = add_token(place.vault, root.principal, grant("read", environment="prod"))
-    paths = ["/environments", f"/environments/{environment.id}", "/tokens", f"/tokens/{token.row.id}", "/tokens/new"]
+    paths = ["/environments", f"/environments/{environment.id}", "/tokens", f"/tokens/{token.id}", "/tokens/new"]
     for path in [*paths, "/security", "/security/activity", "/operator/keys", "/operator/audit"]:
         tab = open_tab(place, root)
         assert weight(tab, path) <= PAGE_BYTES_MOST, path

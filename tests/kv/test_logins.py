@@ -8,6 +8,7 @@ from tests.api.conftest import Caller, Vault
 from tests.kv.conftest import Kv, kv_of
 from tests.support.vaults import PASSWORD, run_sql, write
 from vault.app import takes_password
+from vault.storage import ColumnValues
 
 
 def _approle(kv: Kv, secret: str) -> tuple[str, str]:
@@ -38,14 +39,14 @@ def test_a_login_without_a_password_is_400(ada: Caller, vault: Vault, body: obje
 
 
 def test_an_account_with_a_second_factor_is_refused(ada: Caller, vault: Vault) -> None:
-    row = {
+    row: ColumnValues = {
         "id": "0" * 8 + "-0000-4000-8000-" + ada.id[-12:],
         "user_id": ada.id,
         "kind": "totp",
         "label": "",
         "counter": 0,
     }
-    sealed = {"user_key_id": vault.services.instance.system_key_id, "blob": b"", "created_us": 0}
+    sealed: ColumnValues = {"user_key_id": vault.services.instance.system_key_id, "blob": b"", "created_us": 0}
     write(vault.services, lambda unit: unit.credentials.add(**row, **sealed))
     answer = Kv(vault.app)("POST", f"auth/userpass/login/{ada.username}", {"password": PASSWORD})
     assert answer.status == 400

@@ -117,7 +117,7 @@ def test_second_factors_are_asked_for_and_taken(upgraded: Upgraded) -> None:
     code = pyotp.TOTP(ada["totp_secret"]).at(upgraded.clock() // SECOND_US)
     # A login that the release began, and that this one completes.
     begun = logins.complete(ada["open_challenge"], Proof(code=code), VISIT)
-    assert (begun.user.role, begun.factors) == ("operator", ("password", "totp"))
+    assert (begun.user.role, begun.session.factors) == ("operator", ("password", "totp"))
     with pytest.raises(BadSecondFactor):
         logins.complete(asked(), Proof(recovery_code=ada["used_recovery_code"]), VISIT)
     done = logins.complete(asked(), Proof(recovery_code=ada["recovery_codes"][0]), VISIT)

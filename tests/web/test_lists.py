@@ -68,7 +68,7 @@ def crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crowd]:
     visitor.log_in()
     session = log_in(vault.services, visitor.username, address="127.0.0.1")
     who = vault.services.people.sessions.authenticate(session.secret, "api", "127.0.0.1", "request")
-    caller = Caller(vault.app, session.secret, who.user_id, visitor.username, session.row.id)
+    caller = Caller(vault.app, session.secret, who.user_id, visitor.username, session.session.id)
     narrow = caller.token({"path": "env-999", "permissions": ["list"]})
     made = Crowd(vault, visitor, caller, Kv(vault.app, session.secret), narrow, who)
     made.grow(FEW)
@@ -184,11 +184,11 @@ def test_ended_tokens_are_in_no_list_of_accessors_and_never_more_than_a_bound(
         if kind == 1:
             services.tokens.holders.authenticate(made.secret, "127.0.0.1", "request")
         elif kind == 2:
-            write(services, partial(services.tokens.tokens.revoke, principal=who, token_id=made.row.id))
+            write(services, partial(services.tokens.tokens.revoke, principal=who, token_id=made.id))
         clock.advance(6)
     with services.storage.read() as unit:
         assert unit.tokens.counts(who.user_id, clock()) == (1, 21)
-    assert services.tokens.tokens.accessors(who, 100) == [keeper.row.accessor]
+    assert services.tokens.tokens.accessors(who, 100) == [keeper.accessor]
     clock.advance(2 * 86_400)
     with services.storage.write() as unit:
         assert unit.tokens.purge(clock() - 86_400) == 21

@@ -9,8 +9,8 @@ from vault.api.parser import StrictBlueprint
 from vault.api.schemas.audit import AuditPage, AuditQuery, OwnAuditPage
 from vault.api.schemas.parts import Page
 from vault.http import principal, services
-from vault.services.audit.trail import Cursor, Seen
-from vault.storage import Search
+from vault.services.audit.trail import Cursor
+from vault.storage import Search, Seen
 
 blueprint = StrictBlueprint("audit", __name__, description="Audit events: who did what, and when.")
 

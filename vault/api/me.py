@@ -8,16 +8,18 @@ from vault.api.calls import proven
 from vault.api.parser import StrictBlueprint
 from vault.api.schemas.people import ChangePasswordBody, ErasureAnswer, PasswordBody, UserSchema
 from vault.http import principal, services, takes_password
+from vault.model.person import Person
 from vault.services.people.accounts import NewPassword
 from vault.services.people.erasure import ErasureReport
-from vault.storage import UnitOfWork, User
+from vault.services.people.proven import Proven
+from vault.storage import UnitOfWork
 
 blueprint = StrictBlueprint("me", __name__, description="My account.")
 
 
 @blueprint.route("/me", methods=["GET"])
 @blueprint.response(200, UserSchema)
-def me() -> User:
+def me() -> Person:
     """Get my account."""
     return services().people.accounts.me(principal())
 
@@ -36,7 +38,7 @@ def change_password(_body: dict[str, Any], unit: UnitOfWork, proof: NewPassword)
     services().people.accounts.change_password(unit, principal(), proof)
 
 
-def _proven_account(body: dict[str, Any]) -> User:
+def _proven_account(body: dict[str, Any]) -> Proven:
     return services().people.accounts.prove(principal(), body["password"])
 
 
@@ -45,6 +47,6 @@ def _proven_account(body: dict[str, Any]) -> User:
 @blueprint.arguments(PasswordBody)
 @proven(_proven_account)
 @blueprint.response(200, ErasureAnswer)
-def delete_me(_body: dict[str, Any], unit: UnitOfWork, proof: User) -> ErasureReport:
+def delete_me(_body: dict[str, Any], unit: UnitOfWork, proof: Proven) -> ErasureReport:
     """Delete my account and everything in it, for good. No answer is stored: the same call again gets a 401."""
     return services().people.erasure.own(unit, principal(), proof)

@@ -15,9 +15,10 @@ from vault.api.schemas.bounded import Body, BoundedText
 from vault.api.schemas.parts import NAME_MOST, Page, Reference
 from vault.api.schemas.people import ErasureAnswer, UserSchema
 from vault.http import principal, services
+from vault.model.person import Person
 from vault.model.principal import Role
 from vault.services.people.erasure import ErasureReport
-from vault.storage import UnitOfWork, User
+from vault.storage import UnitOfWork
 
 blueprint = StrictBlueprint("operator-users", __name__, description="People's accounts, for operators.")
 
@@ -61,7 +62,7 @@ def list_accounts(query: dict[str, Any]) -> Any:
 
 @blueprint.route("/operator/users/<user>", methods=["GET"])
 @blueprint.response(200, AccountSchema)
-def get_account(user: str) -> User:
+def get_account(user: str) -> Person:
     """Get one account."""
     return services().people.accounts.get(principal(), user)
 
@@ -69,7 +70,7 @@ def get_account(user: str) -> User:
 @blueprint.route("/operator/users/<user>/disable", methods=["POST"])
 @writes
 @blueprint.response(200, AccountSchema)
-def disable_account(user: str, unit: UnitOfWork) -> User:
+def disable_account(user: str, unit: UnitOfWork) -> Person:
     """Disable an account. Its sessions end and its tokens stop, but nothing is deleted. Answers 409 for the last
     operator.
     """
@@ -79,7 +80,7 @@ def disable_account(user: str, unit: UnitOfWork) -> User:
 @blueprint.route("/operator/users/<user>/enable", methods=["POST"])
 @writes
 @blueprint.response(200, AccountSchema)
-def enable_account(user: str, unit: UnitOfWork) -> User:
+def enable_account(user: str, unit: UnitOfWork) -> Person:
     """Enable an account again."""
     return services().people.accounts.set_state(unit, principal(), user, active=True)
 
@@ -88,7 +89,7 @@ def enable_account(user: str, unit: UnitOfWork) -> User:
 @blueprint.arguments(RoleBody)
 @writes
 @blueprint.response(200, AccountSchema)
-def set_role(body: dict[str, Any], user: str, unit: UnitOfWork) -> User:
+def set_role(body: dict[str, Any], user: str, unit: UnitOfWork) -> Person:
     """Change an account's role. Its sessions end. Answers 409 if no operator would be left."""
     return services().people.accounts.set_role(unit, principal(), user, body["role"])
 

@@ -6,6 +6,7 @@ If an account has a second factor, the answer is 401 `second_factor_required` wi
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from vault.api.calls import writes
@@ -81,8 +82,8 @@ def complete_step_up(body: dict[str, Any], challenge_id: str) -> NewSession:
 @blueprint.response(200, SessionPage)
 def list_sessions() -> dict[str, Any]:
     """List my sessions."""
-    rows = services().people.sessions.list(principal())
-    items = [{**row.values(), "current": row.id == principal().id} for row in rows]
+    found = services().people.sessions.list(principal())
+    items = [{**asdict(session), "current": session.id == principal().id} for session in found]
     return {"items": items, "next": None}
 
 

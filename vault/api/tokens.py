@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from vault.api.calls import page, page_limit, place_of, writes
@@ -25,7 +24,7 @@ def list_tokens(query: dict[str, Any]) -> Any:
     """List my tokens. A token sees itself and the tokens that it made."""
     place = place_of(query, int, str)
     found = services().tokens.tokens.list(principal(), (place[0], place[1]) if place else None, page_limit(query))
-    body, headers = page(found, query, lambda view: [view.row.created_us, view.row.id])
+    body, headers = page(found, query, lambda view: [view.created_us, view.id])
     return {**body, "items": [_shown(view) for view in body["items"]]}, headers
 
 
@@ -37,7 +36,7 @@ def create_token(body: dict[str, Any], unit: UnitOfWork) -> Any:
     """Create a token. Its secret is shown only in this answer."""
     grants = [GrantRequest(**{**grant, "permissions": frozenset(grant["permissions"])}) for grant in body["grants"]]
     view = services().tokens.tokens.create(unit, principal(), TokenRequest(**{**body, "grants": grants}))
-    return _shown(view), {"Location": f"/api/v1/tokens/{view.row.id}"}
+    return _shown(view), {"Location": f"/api/v1/tokens/{view.id}"}
 
 
 @blueprint.route("/tokens/<token_id>", methods=["GET"])
@@ -65,14 +64,11 @@ def revoke_token(token_id: str, unit: UnitOfWork) -> None:
 
 
 def _shown(view: TokenView) -> dict[str, Any]:
-    row = view.row
-    shown = {
-        name: getattr(row, name) for name in ("id", "accessor", "name", "parent_id", "max_ttl_seconds", "uses_left")
-    }
-    shown |= {"renewable": bool(row.renewable), "grants": [_shown_grant(grant) for grant in view.grants]}
-    shown |= {"networks": json.loads(row.networks), "metadata": json.loads(row.metadata)}
-    shown |= {"created_at": moment(row.created_us), "expires_at": moment(row.expires_us)}
-    shown["last_used_at"] = moment(row.last_used_us)
+    names = ("id", "accessor", "name", "parent_id", "max_ttl_seconds", "uses_left", "renewable", "networks", "metadata")
+    shown = {name: getattr(view, name) for name in names}
+    shown["grants"] = [_shown_grant(grant) for grant in view.grants]
+    shown |= {"created_at": moment(view.created_us), "expires_at": moment(view.expires_us)}
+    shown["last_used_at"] = moment(view.last_used_us)
     return shown if view.secret is None else shown | {"secret": view.secret}
 
 

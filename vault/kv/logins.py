@@ -28,7 +28,7 @@ def userpass(user: str) -> Response:
         lambda unit: services().people.sessions.begin(unit, person, "api", address(), agent, request_id())
     )
     g.principal = services().people.sessions.authenticate(begun.secret, "api", address(), request_id())
-    return envelope(auth=auth_of_session(begun.row, begun.user, begun.secret))
+    return envelope(auth=auth_of_session(begun))
 
 
 @blueprint.route("/auth/approle/login", methods=WRITES)

@@ -13,9 +13,9 @@ from vault.kv.calls import WRITES, body, envelope, mapping, named, nothing
 from vault.kv.data import MERGE_PATCH
 from vault.kv.duration import seconds_of, text_of
 from vault.model.digits import whole_number
+from vault.model.environment import Revision
 from vault.services.environments.rules import MAX_VERSIONS_MOST
 from vault.services.vaultkv.metadata import Told
-from vault.storage import RevisionRow
 
 blueprint = calls.new_blueprint("metadata")
 
@@ -85,25 +85,24 @@ def names(path: str) -> Response:
 
 
 def _told(told: Told) -> dict[str, Any]:
-    row = told.environment
     return {
         "versions": {str(revision.number): _facts(revision) for revision in told.revisions},
-        "current_version": row.last_number,
+        "current_version": told.last_number,
         "oldest_version": told.revisions[0].number if told.revisions else 0,
-        "created_time": calls.moment(row.created_us),
-        "updated_time": calls.moment(row.updated_us),
-        "max_versions": row.max_versions,
-        "cas_required": bool(row.cas_required),
-        "delete_version_after": text_of(row.delete_version_after_seconds),
+        "created_time": calls.moment(told.created_us),
+        "updated_time": calls.moment(told.updated_us),
+        "max_versions": told.max_versions,
+        "cas_required": told.cas_required,
+        "delete_version_after": text_of(told.delete_version_after_seconds),
         "custom_metadata": told.custom_metadata,
     }
 
 
-def _facts(revision: RevisionRow) -> dict[str, Any]:
+def _facts(revision: Revision) -> dict[str, Any]:
     return {
         "created_time": calls.moment(revision.created_us),
         "deletion_time": calls.moment(revision.deletion_us),
-        "destroyed": bool(revision.destroyed),
+        "destroyed": revision.destroyed,
     }
 
 

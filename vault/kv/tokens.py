@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from flask import Response
@@ -15,9 +14,9 @@ from vault.kv.duration import seconds_of
 from vault.kv.policies import EVERYTHING, grants_of, policies_of
 from vault.model.principal import PrincipalKind
 from vault.services.clock import SECOND_US
+from vault.services.people.sessions import NewSession, SessionView
 from vault.services.tokens.request import TokenRequest
 from vault.services.tokens.tokens import TokenView
-from vault.storage import Session, Token, User
 
 blueprint = calls.new_blueprint("tokens")
 
@@ -100,13 +99,13 @@ def renew_self() -> Response:
 def renew() -> Response:
     """Renew a token by its secret."""
     secret = text(body(), "token")
-    return renew_self() if secret == credential() else _renewed(_of_secret(secret).row.id, secret)
+    return renew_self() if secret == credential() else _renewed(_of_secret(secret).id, secret)
 
 
 @blueprint.route("/auth/token/renew-accessor", methods=WRITES)
 def renew_accessor() -> Response:
     """Renew a token by its accessor."""
-    return _renewed(_of_accessor(text(body(), "accessor")).row.id, "")
+    return _renewed(_of_accessor(text(body(), "accessor")).id, "")
 
 
 @blueprint.route("/auth/token/revoke-self", methods=WRITES)
@@ -132,27 +131,26 @@ def revoke_accessor() -> Response:
 
 def auth_of_token(view: TokenView, secret: str | None = None) -> dict[str, Any]:
     """Return a token in the form of a login's answer."""
-    row = view.row
     return _auth(
         client_token=view.secret if secret is None else secret,
-        accessor=row.accessor,
+        accessor=view.accessor,
         policies=policies_of(view.grants),
-        metadata=json.loads(row.metadata),
-        lease_duration=_left_seconds(row.expires_us),
-        renewable=bool(row.renewable),
-        orphan=row.parent_id is None,
-        num_uses=row.uses_left or 0,
+        metadata=view.metadata,
+        lease_duration=_left_seconds(view.expires_us),
+        renewable=view.renewable,
+        orphan=view.parent_id is None,
+        num_uses=view.uses_left or 0,
     )
 
 
-def auth_of_session(row: Session, user: User, secret: str) -> dict[str, Any]:
+def auth_of_session(begun: NewSession) -> dict[str, Any]:
     """Return a session in the form of a login's answer. Each use extends it, so it is not renewable."""
     return _auth(
-        client_token=secret,
-        accessor=row.id,
+        client_token=begun.secret,
+        accessor=begun.session.id,
         policies=policies_of(EVERYTHING),
-        metadata={"username": user.name},
-        lease_duration=_left_seconds(row.expires_us),
+        metadata={"username": begun.user.name},
+        lease_duration=_left_seconds(begun.session.expires_us),
         renewable=False,
         orphan=True,
         num_uses=0,
@@ -165,46 +163,45 @@ def _auth(*, policies: list[str], **facts: Any) -> dict[str, Any]:
 
 
 def _told(view: TokenView, secret: str) -> Response:
-    row = view.row
     facts = {
         "id": secret,
-        "accessor": row.accessor,
+        "accessor": view.accessor,
         "policies": policies_of(view.grants),
         "path": "auth/token/create",
-        "meta": json.loads(row.metadata) or None,
-        "display_name": row.name,
-        "num_uses": row.uses_left or 0,
-        "orphan": row.parent_id is None,
-        "creation_ttl": row.ttl_seconds or 0,
-        "explicit_max_ttl": row.max_ttl_seconds or 0,
-        "renewable": bool(row.renewable),
+        "meta": view.metadata or None,
+        "display_name": view.name,
+        "num_uses": view.uses_left or 0,
+        "orphan": view.parent_id is None,
+        "creation_ttl": view.ttl_seconds or 0,
+        "explicit_max_ttl": view.max_ttl_seconds or 0,
+        "renewable": view.renewable,
     }
-    return envelope(facts | _times(row))
+    return envelope(facts | _times(view))
 
 
-def _facts_of_session(row: Session) -> dict[str, Any]:
+def _facts_of_session(session: SessionView) -> dict[str, Any]:
     facts = {
         "id": credential(),
-        "accessor": row.id,
+        "accessor": session.id,
         "policies": policies_of(EVERYTHING),
         "path": f"auth/userpass/login/{principal().username}",
         "meta": {"username": principal().username},
         "display_name": principal().username,
         "num_uses": 0,
         "orphan": True,
-        "creation_ttl": (row.expires_us - row.created_us) // SECOND_US,
+        "creation_ttl": (session.expires_us - session.created_us) // SECOND_US,
         "explicit_max_ttl": 0,
         "renewable": False,
     }
-    return facts | _times(row)
+    return facts | _times(session)
 
 
-def _times(row: Token | Session) -> dict[str, Any]:
+def _times(view: TokenView | SessionView) -> dict[str, Any]:
     return {
-        "creation_time": row.created_us // SECOND_US,
-        "issue_time": calls.moment(row.created_us),
-        "expire_time": calls.moment(row.expires_us) if row.expires_us is not None else None,
-        "ttl": _left_seconds(row.expires_us),
+        "creation_time": view.created_us // SECOND_US,
+        "issue_time": calls.moment(view.created_us),
+        "expire_time": calls.moment(view.expires_us) if view.expires_us is not None else None,
+        "ttl": _left_seconds(view.expires_us),
         "entity_id": "",
         "type": "service",
     }
@@ -215,8 +212,9 @@ def _left_seconds(expires_us: int | None) -> int:
     return 0 if expires_us is None else max(1, (expires_us - services().clock()) // SECOND_US)
 
 
-def _own_session() -> Session:
-    found = next((row for row in services().people.sessions.list(principal()) if row.id == principal().id), None)
+def _own_session() -> SessionView:
+    mine = services().people.sessions.list(principal())
+    found = next((session for session in mine if session.id == principal().id), None)
     if found is None:
         raise NotGranted()
     return found
@@ -244,7 +242,7 @@ def _renewed(token_id: str, secret: str) -> Response:
 
 
 def _revoked(view: TokenView) -> Response:
-    transaction(lambda unit: services().tokens.tokens.revoke(unit, principal(), view.row.id))
+    transaction(lambda unit: services().tokens.tokens.revoke(unit, principal(), view.id))
     return nothing()
 
 

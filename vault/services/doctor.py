@@ -7,26 +7,20 @@ blobs       every key unwraps, and every revision, password and description open
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import ParamSpec
 
-import sqlalchemy as sa
-from sqlalchemy import select
-
-from vault.errors import IntegrityError, KeyProviderUnavailable, MacError, NewerFormat
+from vault.errors import IntegrityError, KeyProviderUnavailable, NewerFormat
 from vault.model.environment import Sealing
 from vault.services.environments.sealing import Sealer
 from vault.services.environments.standing import broken_bases
 from vault.services.own.credentials import opened
 from vault.services.own.instance import Instance
 from vault.storage import Credential, DataKey, EnvironmentRow, Storage, UnitOfWork
-from vault.storage.rows.audit import AuditPruned
-from vault.storage.signing.authority import REPOSITORIES, rows
-from vault.storage.signing.repository import R, Repository
-from vault.storage.tables import data_keys, environments, revisions, user_keys, users
+from vault.storage.walks.sweep import broken_references, check_rows, data_keys_of, every, living_revisions_of
 
-_PAGE = 500
+P = ParamSpec("P")
 
 
 @dataclass(slots=True)
@@ -51,43 +45,33 @@ class Sweep:
         """Check the MAC of every signed row."""
         swept = Swept("signed rows have this vault's MAC")
         with self._storage.read() as unit:
-            for signed in [*(each.signed for each in REPOSITORIES), AuditPruned.signed]:
-                for row in rows(unit.connection, signed):
-                    swept.count += 1
-                    try:
-                        unit.signer.check(signed, row)
-                    except MacError:
-                        key = "/".join(map(str, row[: len(signed.key_names)]))
-                        swept.faults.append(f"The row {key} of {signed.table.name} was not written by this vault.")
+            for row in check_rows(unit):
+                swept.count += 1
+                if not row.is_ours:
+                    swept.faults.append(f"The row {row.key} of {row.table} was not written by this vault.")
         return swept
 
     def references(self) -> Swept:
         """Check what rows say about each other and the database itself does not enforce."""
         swept = Swept("kinds of references are correct")
         with self._storage.read() as unit:
-            for sentence, statement in _broken_references():
+            for faults in broken_references(unit):
                 swept.count += 1
-                swept.faults += [sentence.format(id=found) for found in unit.connection.execute(statement).scalars()]
+                swept.faults += faults
             swept.count += 1
             swept.faults += broken_bases(unit)
-            if self._storage.is_sqlite:
-                swept.count += 1
-                found = unit.connection.exec_driver_sql("PRAGMA foreign_key_check").all()
-                swept.faults += [
-                    f"Row {row[1]} of {row[0]} refers to a row of {row[2]} that does not exist." for row in found
-                ]
         return swept
 
     def blobs(self) -> Swept:
         """Unwrap every key, and open everything that is sealed."""
         swept = Swept("blobs open")
         with self._storage.read() as unit:
-            for row in _pages(unit.user_keys):
+            for row in every(unit.user_keys):
                 self._try(swept, f"The user key {row.id}", self._instance.user_key, row.owner_id, row)
-            for credential in _pages(unit.credentials):
+            for credential in every(unit.credentials):
                 what = f"The {credential.kind} of user {credential.user_id}"
                 self._try(swept, what, self._open_credential, credential)
-            for environment in _pages(unit.environments):
+            for environment in every(unit.environments):
                 what = f"A row that belongs to environment {environment.id}"
                 self._try(swept, what, self._environment, unit, swept, environment)
         return swept
@@ -95,12 +79,11 @@ class Sweep:
     def _environment(self, unit: UnitOfWork, swept: Swept, environment: EnvironmentRow) -> None:
         name = f"environment {environment.id}"
         self._try(swept, f"The description of {name}", self._sealer.open_metadata, unit, environment)
-        for key in unit.connection.execute(select(data_keys).where(data_keys.c.environment_id == environment.id)):
+        for key in data_keys_of(unit, environment.id):
             self._try(swept, f"The data key {key.id} of {name}", self._unwrap, unit, environment, key)
         if environment.sealing != Sealing.SERVER:
             return
-        living = (revisions.c.environment_id == environment.id) & ~revisions.c.destroyed
-        for row in unit.connection.execute(select(revisions).where(living).order_by(revisions.c.number)):
+        for row in living_revisions_of(unit, environment.id):
             what = f"Revision {row.number} of {name}"
             self._try(swept, what, self._sealer.require_opens, unit, environment, row)
 
@@ -113,10 +96,10 @@ class Sweep:
     def _open_credential(self, row: Credential) -> None:
         opened(self._instance, row.kind, row.user_id, row)
 
-    def _try(self, swept: Swept, what: str, look: Callable[..., Any], *arguments: Any) -> None:
+    def _try(self, swept: Swept, what: str, look: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
         swept.count += 1
         try:
-            look(*arguments)
+            look(*args, **kwargs)
         except KeyProviderUnavailable:
             # It is unknown whether this is broken, and everything after it would fail in the same way.
             raise
@@ -125,41 +108,3 @@ class Sweep:
         except Exception:
             # Catch everything: SQLite allows somebody to store text in place of bytes.
             swept.faults.append(f"{what} cannot be opened.")
-
-
-def _pages(repository: Repository[R]) -> Iterator[R]:
-    """Yield all rows of a table by id, whatever their MACs are: those have a check of their own."""
-    table = repository.signed.table
-    after = ""
-    while True:
-        page = repository.unchecked(select(table).where(table.c.id > after).order_by(table.c.id).limit(_PAGE))
-        yield from page
-        if len(page) < _PAGE:
-            return
-        after = repository.id_of(page[-1])
-
-
-def _broken_references() -> list[tuple[str, sa.Select[Any]]]:
-    env, rev, key = environments.c, revisions.c, data_keys.c
-    is_current = (rev.id == env.current_revision_id) & (rev.environment_id == env.id)
-    has_key = sa.exists().where(key.environment_id == env.id, key.state == "active", key.owner_id == env.owner_id)
-    of_user = sa.exists().where(user_keys.c.owner_id == users.c.id, user_keys.c.state == "active")
-    of_globals = sa.exists().where(env.owner_id == users.c.id, env.kind == "globals")
-    same_place = sa.exists().where(key.id == rev.data_key_id, key.environment_id == rev.environment_id)
-    return [
-        (
-            "The current revision of environment {id} does not exist.",
-            select(env.id).where(env.current_revision_id.is_not(None), ~sa.exists().where(is_current)),
-        ),
-        (
-            "Environment {id} has a revision with a higher number than its last one.",
-            select(env.id).where(sa.exists().where(rev.environment_id == env.id, rev.number > env.last_number)),
-        ),
-        ("Environment {id} has no active data key of its owner.", select(env.id).where(~has_key)),
-        ("User {id} has no active user key.", select(users.c.id).where(~of_user)),
-        ("User {id} has no globals.", select(users.c.id).where(~of_globals)),
-        (
-            "Revision {id} is sealed under a key of another environment.",
-            select(rev.id).where(rev.data_key_id.is_not(None), ~same_place),
-        ),
-    ]

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from vault.crypto import SALT_BYTES, Context, PasswordParameters, context, slow_digest
-from vault.errors import IdempotencyMismatch, InvalidInput, NotFound
+from vault.errors import BlobError, IdempotencyMismatch, InvalidInput, NotFound
 from vault.model.action import Action
 from vault.model.environment import EnvironmentKind
 from vault.model.grant import Permission, Target
@@ -23,7 +23,7 @@ from vault.services.clock import DAY_US, Clock
 from vault.services.environments.documents import read_document
 from vault.services.environments.environments import target_of
 from vault.services.own.instance import Instance
-from vault.storage import Asked, Record, UnitOfWork
+from vault.storage import Asked, KeptRow, UnitOfWork
 
 KEPT_US = DAY_US
 KEPT_MOST = 10_000
@@ -156,13 +156,16 @@ class Idempotency:
             raise InvalidInput("An Idempotency-Key must have 1 to 255 characters.", path="Idempotency-Key")
         return self._instance.digests("idempotency scope", principal.label, call.method, call.path, call.key)
 
-    def _answered(self, unit: UnitOfWork, principal: Principal, claim: Claim, row: Record) -> KeptAnswer:
-        if bytes(row.fingerprint) != claim.fingerprint:
+    def _answered(self, unit: UnitOfWork, principal: Principal, claim: Claim, row: KeptRow) -> KeptAnswer:
+        if row.fingerprint != claim.fingerprint:
             raise IdempotencyMismatch()
         return self._open(unit, principal, claim, row)
 
-    def _open(self, unit: UnitOfWork, principal: Principal, claim: Claim, row: Record) -> KeptAnswer:
-        document = read_document(self._instance.open_blob(self._place(claim), row.user_key_id, row.blob))
+    def _open(self, unit: UnitOfWork, principal: Principal, claim: Claim, row: KeptRow) -> KeptAnswer:
+        blob, key_id = row.blob, row.user_key_id
+        if blob is None or key_id is None:
+            raise BlobError()
+        document = read_document(self._instance.open_blob(self._place(claim), key_id, blob))
         for asked in document["asked"]:
             _ask_again(unit, principal, Asked(*asked))
         # Record this, because the answer may contain a secret.

@@ -12,7 +12,6 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import sqlalchemy.exc
 import structlog
 
 from vault.errors import StrongroomError, Unavailable
@@ -28,6 +27,7 @@ from vault.storage.database.probe import (
     READ_ONLY,
     SCHEMA,
     UNREACHABLE,
+    StatementRefused,
     cause_of,
     revision,
     schema_faults,
@@ -174,8 +174,8 @@ class Readiness:
             write_something(self._storage, self._holder)
         except Unavailable as error:
             return "" if self._instance.locked else cause_of(error)
-        except sqlalchemy.exc.DBAPIError as error:
-            log.error("readiness_schema", error=type(error.orig).__name__)  # noqa: TRY400 - the statement is ours.
+        except StatementRefused as error:
+            log.error("readiness_schema", error=error.kind)  # noqa: TRY400 - the statement is ours.
             return SCHEMA
         return ""
 

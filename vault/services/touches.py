@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from typing import Any
 
 from vault.errors import MacError
 from vault.services.clock import SECOND_US
-from vault.storage import Stale, Storage
+from vault.storage import ColumnValues, Stale, Storage
 
 STEP_US = 60 * SECOND_US
 """Times are stored to the minute, so a busy token causes at most one write a minute."""
@@ -28,7 +27,7 @@ class Touches:
         self._lock = threading.Lock()
         self._tokens: dict[str, int] = {}
         self._sessions: dict[str, int] = {}
-        self._digests: dict[str, tuple[bytes, dict[str, Any]]] = {}
+        self._digests: dict[str, tuple[bytes, ColumnValues]] = {}
 
     def token(self, token_id: str, last_used_us: int | None, now_us: int) -> None:
         """Note that a token was used."""
@@ -38,7 +37,7 @@ class Touches:
         """Note that a session was used."""
         self._note(self._sessions, session_id, seen_us, now_us)
 
-    def token_digest(self, token_id: str, before: bytes, columns: dict[str, Any]) -> None:
+    def token_digest(self, token_id: str, before: bytes, columns: ColumnValues) -> None:
         """Note the new digest for a token whose digest was made with a retired key."""
         with self._lock:
             if len(self._digests) < _MOST:
@@ -74,7 +73,7 @@ class Touches:
                     if row is not None and row.revoked_us is None and row.seen_us < seen_us:
                         unit.sessions.change(row, seen_us=seen_us)
 
-    def _write_digests(self, digests: dict[str, tuple[bytes, dict[str, Any]]]) -> None:
+    def _write_digests(self, digests: dict[str, tuple[bytes, ColumnValues]]) -> None:
         for token_id, (before, columns) in sorted(digests.items()):
             with suppress(Stale, MacError), self._storage.write() as unit:
                 row = unit.tokens.by_id(token_id)

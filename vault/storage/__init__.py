@@ -5,7 +5,17 @@ from vault.storage.database.migrate import migrate
 from vault.storage.database.refused import is_about_the_rows
 from vault.storage.database.same_file import is_missing
 from vault.storage.database.schema import SCHEMA_NUMBER, require_usable, require_whole, schema_revision, schema_status
-from vault.storage.rows.audit import About, Held, Placed, PrunedHashes, Search
+from vault.storage.rows.audit import (
+    About,
+    Held,
+    Placed,
+    PrunedHashes,
+    Search,
+    Seen,
+    StoredEvent,
+    WaitingEvent,
+)
+from vault.storage.rows.challenges import ChallengeRow
 from vault.storage.rows.environments import EnvironmentRow
 from vault.storage.rows.keys import (
     DataKey,
@@ -24,14 +34,15 @@ from vault.storage.rows.keys import (
 from vault.storage.rows.revisions import RevisionRow, StoredRevision
 from vault.storage.rows.sessions import Session
 from vault.storage.rows.tokens import GrantRow, StoredToken, Token
-from vault.storage.rows.upkeep import RESERVED
+from vault.storage.rows.upkeep import RESERVED, FailureCounter, KeptRow, WorkerRow, WrappedAnswer
 from vault.storage.rows.users import Credential, User
 from vault.storage.session_cache import NoCache, RedisCache, SessionCache
-from vault.storage.signing.repository import Record, Stale, WrittenRow
+from vault.storage.signing.repository import Stale, StillReferred, WrittenRow
 from vault.storage.signing.signed import RowSigner
 from vault.storage.spool.receipts import hold, when_settled
 from vault.storage.spool.spool import Spool
 from vault.storage.spool.spool_file import SpoolFile
+from vault.storage.sql_types import ColumnValue, ColumnValues
 from vault.storage.unit_of_work import Asked, Storage, UnitOfWork
 from vault.storage.walks.hot import HotReads, Layer, Layers
 
@@ -40,32 +51,39 @@ __all__ = [
     "SCHEMA_NUMBER",
     "About",
     "Asked",
+    "ChallengeRow",
+    "ColumnValue",
+    "ColumnValues",
     "Credential",
     "DataKey",
     "DestroyedMaster",
     "EnvironmentRow",
+    "FailureCounter",
     "FirstRows",
     "GrantRow",
     "Held",
     "HotReads",
+    "KeptRow",
     "Layer",
     "Layers",
     "MasterKeyVersion",
     "NoCache",
     "Placed",
     "PrunedHashes",
-    "Record",
     "RedisCache",
     "RevisionRow",
     "RowSigner",
     "Search",
+    "Seen",
     "Session",
     "SessionCache",
     "Spool",
     "SpoolFile",
     "Stale",
     "StateRow",
+    "StillReferred",
     "Storage",
+    "StoredEvent",
     "StoredRevision",
     "StoredToken",
     "SystemSecret",
@@ -73,7 +91,10 @@ __all__ = [
     "UnitOfWork",
     "User",
     "UserKey",
+    "WaitingEvent",
     "Watched",
+    "WorkerRow",
+    "WrappedAnswer",
     "WrittenRow",
     "adopt",
     "first_rows",

@@ -68,20 +68,20 @@ def test_the_time_is_a_setting(vault: Services, ada: Principal, clock: FakeClock
 def test_ended_sessions_go_after_a_day_and_living_ones_stay(vault: Services, ada: Principal, clock: FakeClock) -> None:
     clock.advance(13 * 3600)
     revoked, living = log_in(vault, "ada"), log_in(vault, "ada")
-    write(vault, lambda unit: vault.people.sessions.revoke(unit, ada, revoked.row.id))
+    write(vault, lambda unit: vault.people.sessions.revoke(unit, ada, revoked.session.id))
     purge(vault)
     as_session(vault, living.secret)
-    assert {revoked.row.id, living.row.id} <= {row[0] for row in run_sql(vault, "SELECT id FROM sessions")}
+    assert {revoked.session.id, living.session.id} <= {row[0] for row in run_sql(vault, "SELECT id FROM sessions")}
     clock.advance(DAY + 1)
     fresh = log_in(vault, "ada")
     purge(vault)
     left = {row[0] for row in run_sql(vault, "SELECT id FROM sessions")}
-    assert revoked.row.id not in left
+    assert revoked.session.id not in left
     # It ended twelve hours after it began, and that is not a day ago.
-    assert {living.row.id, fresh.row.id} <= left
+    assert {living.session.id, fresh.session.id} <= left
     clock.advance(DAY)
     purge(vault)
-    assert living.row.id not in {row[0] for row in run_sql(vault, "SELECT id FROM sessions")}
+    assert living.session.id not in {row[0] for row in run_sql(vault, "SELECT id FROM sessions")}
 
 
 def test_ended_tokens_go_with_their_children_and_endless_ones_stay(
@@ -94,7 +94,7 @@ def test_ended_tokens_go_with_their_children_and_endless_ones_stay(
     assert purge(vault)["tokens"] == 0
     clock.advance(1)
     purge(vault)
-    assert [row[0] for row in run_sql(vault, "SELECT id FROM tokens")] == [endless.row.id]
+    assert [row[0] for row in run_sql(vault, "SELECT id FROM tokens")] == [endless.id]
     assert count(vault, "grants") == 1
     as_token(vault, endless.secret)
 

@@ -78,7 +78,7 @@ def test_a_worker_is_listed_while_it_lives_and_writes_what_it_gathered_as_it_goe
     finally:
         jobs.stop()
     assert run_sql(vault, "SELECT 1 FROM workers") == []
-    assert vault.tokens.tokens.get(ada, token.row.id).row.last_used_us == vault.clock()
+    assert vault.tokens.tokens.get(ada, token.id).last_used_us == vault.clock()
 
 
 def test_the_lock_is_seen_by_a_running_worker(vault: Services) -> None:
@@ -105,4 +105,4 @@ def test_a_flush_that_fails_is_tried_again(vault: Services, ada: Principal, monk
         with pytest.raises(RuntimeError):
             vault.touches.flush()
     vault.touches.flush()
-    assert vault.tokens.tokens.get(ada, token.row.id).row.last_used_us == vault.clock()
+    assert vault.tokens.tokens.get(ada, token.id).last_used_us == vault.clock()

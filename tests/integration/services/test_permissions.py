@@ -162,15 +162,15 @@ def test_a_rollback_opens_the_old_revision_under_the_lock(vault: Services, ada: 
 def test_a_replaced_secret_reads_on_and_makes_nothing(vault: Services, ada: Principal) -> None:
     add_environment(vault, ada, "prod", A="1")
     made = add_token(vault, ada, grant("read,delegate", path="prod"), renewable=True, ttl_seconds=3600)
-    write(vault, lambda unit: vault.tokens.tokens.rotate(unit, ada, made.row.id, 3600))
+    write(vault, lambda unit: vault.tokens.tokens.rotate(unit, ada, made.id, 3600))
     thief = as_token(vault, made.secret)
     assert values(vault, thief, "prod") == {"A": "1"}
     request = TokenRequest("child", [grant("read", path="prod")])
     for act in (
-        lambda unit: vault.tokens.tokens.rotate(unit, thief, made.row.id, 0),
+        lambda unit: vault.tokens.tokens.rotate(unit, thief, made.id, 0),
         lambda unit: vault.tokens.tokens.create(unit, thief, request),
         lambda unit: vault.tokens.tokens.log_in(unit, thief),
-        lambda unit: vault.tokens.tokens.renew(unit, thief, made.row.id, None),
+        lambda unit: vault.tokens.tokens.renew(unit, thief, made.id, None),
     ):
         with pytest.raises(Forbidden, match="replaced"):
             write(vault, act)
@@ -180,7 +180,7 @@ def test_a_rotation_without_overlap_ends_what_the_token_has_made(vault: Services
     add_environment(vault, ada, "prod", A="1")
     made = add_token(vault, ada, grant("read", path="prod"))
     stolen = write(vault, lambda unit: vault.tokens.tokens.log_in(unit, as_token(vault, made.secret)))
-    write(vault, lambda unit: vault.tokens.tokens.rotate(unit, ada, made.row.id, 0))
+    write(vault, lambda unit: vault.tokens.tokens.rotate(unit, ada, made.id, 0))
     with pytest.raises(NotAuthenticated):
         as_token(vault, stolen.secret)
 

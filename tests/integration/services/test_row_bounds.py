@@ -52,7 +52,7 @@ def test_a_login_past_the_quota_ends_the_session_that_was_idle_longest(
         assert [who.id[:4] for who in living] == [secret[6:10] for secret in secrets[1:]]
         with small.storage.read() as unit:
             told = unit.audit_events.page(Search(user_id=ada.user_id, action="session.revoke"), None, 10)
-        assert {json.loads(row.details)["because"] for row in told} == {"limit"}
+        assert {json.loads(seen.event.details)["because"] for seen in told} == {"limit"}
         assert count(small, "sessions", "user_id = :id AND revoked_us IS NULL", id=bob.user_id) == 1
 
 

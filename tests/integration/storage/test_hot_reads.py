@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import get_args, get_type_hints
 
 import sqlalchemy as sa
 
@@ -94,3 +95,26 @@ def test_two_facts_of_one_person_are_read_by_name_or_id(vault: Services, ada: Pr
     for reference in (row.id, row.id.upper(), "Caf\u00e9", "Cafe\u0301"):
         assert values(vault, ada, reference) == {"A": "1"}
         assert vault.environments.variables.read(ada, reference).variables == (Variable("A", "1"),)
+
+
+def test_each_value_has_the_type_that_its_noun_declares(vault: Services, ada: Principal) -> None:
+    """SQLite's driver has no booleans, and the hot reads skip SQLAlchemy."""
+    add_environment(vault, ada, "prod", A="1")
+    token, hot = add_token(vault, ada, grant("read", globals=True)), vault.people.sessions._hot
+    as_token(vault, token.secret)
+    found = hot.token(token.id)
+    session = hot.session(as_session(vault, log_in(vault, "ada").secret).id)
+    own, _, globals_ = hot.layers(ada.user_id, "prod", by_id=False)
+    assert found is not None
+    assert session is not None
+    assert own is not None
+    assert globals_ is not None
+    layers = (noun for layer in (own, globals_) for noun in layer[:4] if noun is not None)
+    nouns = [*found[:2], *found[2], *session, *layers]
+    assert {type(noun).__name__ for noun in nouns} == {
+        "Token", "User", "GrantRow", "Session", "EnvironmentRow", "RevisionRow", "DataKey", "UserKey"
+    }  # fmt: skip
+    for noun in nouns:
+        for name, hint in get_type_hints(type(noun)).items():
+            value = getattr(noun, name)
+            assert name == "others" or type(value) in (get_args(hint) or (hint,)), f"{type(noun).__name__}.{name}"

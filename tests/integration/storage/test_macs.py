@@ -187,7 +187,7 @@ def test_a_forged_token_is_refused_where_it_is_used(vault: Services, ada: Princi
     for forgery in TOKEN_FORGERIES:
         token = add_token(vault, ada, grant("read", environment="prod"), ttl_seconds=60, **wishes)
         assert values(vault, as_token(vault, token.secret), "prod") == {"A": "1"}
-        run_sql(vault, forgery, id=token.row.id)
+        run_sql(vault, forgery, id=token.id)
         for _ in range(2):
             with pytest.raises(MacError):
                 as_token(vault, token.secret)
@@ -206,15 +206,18 @@ def test_a_grant_row_that_was_inserted_is_refused(vault: Services, ada: Principa
     add_environment(vault, ada, "prod", A="1")
     token = add_token(vault, ada, grant("read", environment="prod"))
     wide = add_token(vault, ada, grant("read,update,delete", path="*"))
-    run_sql(vault, "UPDATE grants SET token_id = :to WHERE token_id = :from", to=token.row.id, **{"from": wide.row.id})
+    run_sql(vault, "UPDATE grants SET token_id = :to WHERE token_id = :from", to=token.id, **{"from": wide.id})
     with pytest.raises(MacError):
         as_token(vault, token.secret)
 
 
 def test_an_inserted_token_is_refused(vault: Services, ada: Principal) -> None:
     token = add_token(vault, ada, grant("read", path="*"))
-    run_sql(vault, "DELETE FROM tokens WHERE id = :id", id=token.row.id)
-    row = {**token.row.values(), "mac": bytes(32)}
+    with vault.storage.read() as unit:
+        stored = unit.tokens.by_id(token.id)
+    assert stored is not None
+    run_sql(vault, "DELETE FROM tokens WHERE id = :id", id=token.id)
+    row = {**stored.values(), "mac": bytes(32)}
     with vault.storage.writing.begin() as connection:
         connection.execute(metadata.tables["tokens"].insert(), row)
     with pytest.raises(MacError):

@@ -95,8 +95,8 @@ def test_a_snapshot_may_stand_still_for_longer_and_the_session_not_afterwards(
     open_storage: Callable[[SessionLimits], Storage],
 ) -> None:
     storage = open_storage(ORDINARY)
-    with snapshot(storage) as connection:
-        assert settings_of(connection)["idle_in_transaction_session_timeout"] == str(LONG.idle_seconds * 1000)
+    with snapshot(storage) as moment:
+        assert settings_of(moment._connection)["idle_in_transaction_session_timeout"] == str(LONG.idle_seconds * 1000)
     with storage.read() as unit:
         assert settings_of(unit.connection) == EXPECTED
 

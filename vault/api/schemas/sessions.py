@@ -19,14 +19,16 @@ class LoginBody(Body):
 class NewSessionAnswer(Schema):
     """A session with its secret. The secret is shown only in this answer."""
 
-    id = fields.String(attribute="row.id")
+    id = fields.String(attribute="session.id")
     secret = fields.String()
     user = fields.Nested(UserSchema)
-    created_at = Moment(attribute="row.created_us")
-    expires_at = Moment(attribute="row.expires_us")
-    idle_seconds = fields.Integer(attribute="row.idle_seconds")
+    created_at = Moment(attribute="session.created_us")
+    expires_at = Moment(attribute="session.expires_us")
+    idle_seconds = fields.Integer(attribute="session.idle_seconds")
     factors = fields.List(
-        fields.String(), metadata={"description": "How the person logged in: password, totp, passkey, recovery."}
+        fields.String(),
+        attribute="session.factors",
+        metadata={"description": "How the person logged in: password, totp, passkey, recovery."},
     )
     recovery_codes_left = fields.Integer(
         allow_none=True, metadata={"description": "After a login with a recovery code: how many codes are left."}

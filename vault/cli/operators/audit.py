@@ -22,8 +22,8 @@ from vault.model.printable import shown
 
 if TYPE_CHECKING:
     from vault.services import Services
-    from vault.services.audit.trail import Seen
     from vault.services.audit.verify import Report
+    from vault.storage import Seen
 
 _COLUMNS = ("at", "action", "what", "result", "actor", "environment_id", "revision", "address")
 _PAGE = 500

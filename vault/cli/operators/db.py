@@ -40,7 +40,6 @@ def status(context: click.Context) -> None:
     from vault.storage import Storage, schema_status
     from vault.storage.database.schema import SCHEMA, inspect_database
     from vault.storage.signing.later_formats import format_states
-    from vault.storage.signing.repository import describe_worker
 
     settings = host.settings()
     host.refuse_absent(settings)
@@ -64,7 +63,7 @@ def status(context: click.Context) -> None:
     for each in formats:
         say(each.sentence)
     for worker in living:
-        say(f"A worker runs on {describe_worker(worker)}.")
+        say(f"A worker runs on {worker.described}.")
     if inspected.extras and found.state != "accepted":
         extras = ", ".join(inspected.extras)
         say(f"These tables and columns do not belong to Strongroom. As far as can be seen they do no harm: {extras}.")

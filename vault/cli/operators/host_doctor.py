@@ -93,11 +93,11 @@ def _logins(found: Settings) -> Finding:
     services = open_vault(found)
     try:
         with services.storage.read() as unit:
-            rows = unit.audit_events.page(Search(action=Action.SESSION_BEGIN), None, _LOGINS_LOOKED_AT)
+            found_logins = unit.audit_events.page(Search(action=Action.SESSION_BEGIN), None, _LOGINS_LOOKED_AT)
     finally:
         services.storage.close()
-    told = [row for row in rows if row.address]
-    addresses, people = {row.address for row in told}, {row.user_id for row in told}
+    told = [seen.event for seen in found_logins if seen.event.address]
+    addresses, people = {event.address for event in told}, {event.user_id for event in told}
     if len(addresses) != 1 or len(people) < _PEOPLE_AT_LEAST or found.trusted_proxies:
         return Finding("logins", "ok", "The logins show no sign of a proxy that is missing in the settings.")
     return Finding(

@@ -11,25 +11,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import structlog
 
 from vault.model.event import Event
+from vault.model.json_types import JsonObject
 from vault.observe import metrics
 from vault.services.audit.targets import Target
 from vault.services.clock import SECOND_US, Clock
-from vault.storage import Storage
+from vault.storage import Storage, StoredEvent
 
 log = structlog.get_logger(__name__)
 
 STUCK_US = 300 * SECOND_US
 """Readiness and `doctor` report a backlog after this long without progress."""
 
-_PLACE = len(Event._fields)
 _CHECKPOINT_US = 60 * SECOND_US
 _BATCH = 1000
 _BATCHES_MOST = 20
@@ -122,12 +121,12 @@ class Forwarder:
             head = unit.audit_head.get()
             if head is None or head.forwarded >= head.size:
                 return 0
-            first, end = int(head.forwarded), min(int(head.size), int(head.forwarded) + _BATCH * _BATCHES_MOST)
+            first, end = head.forwarded, min(head.size, head.forwarded + _BATCH * _BATCHES_MOST)
             for rows in unit.audit_events.in_order(first, end - first):
                 for start in range(0, len(rows), _BATCH):
                     some = rows[start : start + _BATCH]
                     metrics().forward_cut.inc(target.send([json_line(row) for row in some]))
-                    self._remember(some[-1][_PLACE] + 1)
+                    self._remember(some[-1].sequence + 1)
         # The last places may have been pruned, so there was nothing to send for them.
         self._remember(end)
         self._send_checkpoint(target, head.note)
@@ -160,10 +159,10 @@ def stuck(name: str, backlog: Backlog, now_us: int) -> str:
     return f"{backlog.events} audit events wait to be forwarded to {name}; the oldest is {minutes} minutes old."
 
 
-def as_document(event: Event, sequence: int | None, *, commitments: bool = False) -> dict[str, Any]:
+def as_document(event: Event, sequence: int | None, *, commitments: bool = False) -> JsonObject:
     """Return an event for people and programs. With `commitments`, it has everything that its leaf is computed from."""
     moment = datetime.fromtimestamp(event.at_us / SECOND_US, UTC)
-    document: dict[str, Any] = {
+    document: JsonObject = {
         "sequence": sequence,
         "id": event.id,
         "at": moment.isoformat().replace("+00:00", "Z"),
@@ -191,9 +190,9 @@ def as_document(event: Event, sequence: int | None, *, commitments: bool = False
     return document
 
 
-def json_line(row: Sequence[Any]) -> str:
-    """Return a row of `AuditEvents.in_order` as one line of JSON."""
-    return json.dumps(as_document(Event(*row[:_PLACE]), row[_PLACE], commitments=True), ensure_ascii=False)
+def json_line(row: StoredEvent) -> str:
+    """Return an event as one line of JSON."""
+    return json.dumps(as_document(row.event, row.sequence, commitments=True), ensure_ascii=False)
 
 
 def shorter(line: str) -> Iterator[str]:
@@ -207,7 +206,7 @@ def shorter(line: str) -> Iterator[str]:
     yield json.dumps({name: document[name] for name in ("sequence", "id") if name in document} | cut)
 
 
-def _details(text: str) -> dict[str, Any]:
+def _details(text: str) -> JsonObject:
     try:
         found = json.loads(text) if text else {}
     except ValueError:

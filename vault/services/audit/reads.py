@@ -15,7 +15,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import structlog
 
@@ -33,6 +32,7 @@ from vault.errors import (
 )
 from vault.model.action import Action
 from vault.model.event import OK, Event
+from vault.model.json_types import JsonObject
 from vault.model.principal import Principal
 from vault.observe import metrics
 from vault.services.audit.record import (
@@ -40,6 +40,7 @@ from vault.services.audit.record import (
     CALL_MOST,
     LABEL_MOST,
     REQUEST_ID_MOST,
+    Fact,
     bounded_details,
     clipped,
     compact,
@@ -64,7 +65,7 @@ _FACTS = len(Event._fields) - 3
 """Facts in a record: all fields of an event except its id, salt and commitment."""
 _DETAILS = Event._fields.index("details") - 1
 
-_Read = tuple[bytes, list[Any]]
+_Read = tuple[bytes, list[Fact]]
 """The id of a record and its facts."""
 
 
@@ -88,7 +89,7 @@ class ReadLog:
         self._tree = tree
         self._spool = spool
         self._refusals = Refusals(clock)
-        self._recent: dict[bytes, list[Any]] = {}
+        self._recent: dict[bytes, list[Fact]] = {}
         self._kept_for_newer: set[Path] = set()
 
     def read(
@@ -112,7 +113,7 @@ class ReadLog:
         read.
         """
         key = self._instance.secret("digest")
-        told: dict[str, Any] = {"account": account} if account else {}
+        told: JsonObject = {"account": account} if account else {}
         if layers:
             told["layers"] = layers[:_LAYERS_MOST]
         if len(layers) > _LAYERS_MOST:
@@ -231,7 +232,7 @@ class ReadLog:
         request_id = clipped(request_id, REQUEST_ID_MOST)
         self._append([*who, request_id, details, "", clipped(gathered.address, ADDRESS_MOST), ""])
 
-    def _append(self, facts: list[Any]) -> None:
+    def _append(self, facts: list[Fact]) -> None:
         """`facts` are an event's fields except its id, salt and commitment."""
         record_id = event_id()
         place = context.audit_record(self._instance.id, str(record_id))
@@ -298,7 +299,7 @@ class ReadLog:
         if is_newer:
             raise NewerFormat()
 
-    def _open(self, record_id: bytes, blob: bytes, drained: _Drained) -> list[Any]:
+    def _open(self, record_id: bytes, blob: bytes, drained: _Drained) -> list[Fact]:
         sealed, place = as_sealed(blob), context.audit_record(self._instance.id, str(uuid.UUID(bytes=record_id)))
         key_id = key_id_of(sealed)
         if not self._instance.has_system_key(key_id) and not drained.has_learnt:
@@ -316,14 +317,14 @@ class ReadLog:
             # A worker may have crashed after storing these events. Skip those that are already in the database.
             for known in unit.audit_events.known(list(facts)) if is_retry else ():
                 del facts[known]
-            people = {read[1] for read in facts.values() if read[1] is not None}
+            people = {str(read[1]) for read in facts.values() if read[1] is not None}
             gone = people - unit.users.known(people)
             events = [salted([event_id, *read], is_forgotten=read[1] in gone) for event_id, read in facts.items()]
             if events:
                 self._tree.append(unit, events)
 
 
-def _known_facts(document: Any) -> list[Any]:
+def _known_facts(document: object) -> list[Fact]:
     """Return the facts of a record. Extra facts of a newer release go into the event's details.
 
     Raises `NewerFormat` for a record of another form.

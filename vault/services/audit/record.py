@@ -9,22 +9,26 @@ import secrets
 import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TypeAlias, cast
 
 from vault.crypto import Key, keyed_digest
 from vault.crypto.merkle import leaf_hash
 from vault.model.action import Action
 from vault.model.environment import Variable
 from vault.model.event import FOLDED, GONE, OK, Event, commit, leaf_data
+from vault.model.json_types import Json, JsonObject
 from vault.model.principal import Principal
 from vault.services.clock import now_us
-from vault.storage import Placed, UnitOfWork
+from vault.storage import Placed, StoredEvent, UnitOfWork
 
 _SALT_BYTES = 16
 _NAME_DIGEST_BYTES = 12
 """Long enough that two names of a vault never share a digest by chance, and short, because an event may have
 hundreds.
 """
+
+Fact: TypeAlias = str | int | None
+"""A field of an event that the spool keeps. None of these is bytes."""
 
 NAMES_MOST = 256
 LABEL_MOST, ADDRESS_MOST, REQUEST_ID_MOST, CALL_MOST = 80, 64, 36, 128
@@ -42,7 +46,7 @@ def record(
     revision: int | None = None,
     blob: bytes | None = None,
     names: Iterable[str] = (),
-    details: Mapping[str, Any] | None = None,
+    details: Mapping[str, Json] | None = None,
 ) -> None:
     """Store one event with all signed rows that this unit of work has written so far.
 
@@ -90,14 +94,15 @@ def forget(unit: UnitOfWork, user_id: str) -> int:
     return unit.audit_events.forget(user_id)
 
 
-def hash_of(event: Event) -> bytes:
+def hash_of(event: Event | StoredEvent) -> bytes:
     """Return the hash of an event's leaf."""
-    return leaf_hash(leaf_data(event))
+    # A stored event begins with the fields of an event, and a conversion would take as long as the hash.
+    return leaf_hash(leaf_data(cast(Event, event)))
 
 
-def salted(read: Sequence[Any], *, is_forgotten: bool) -> Event:
+def salted(read: Sequence[Fact], *, is_forgotten: bool) -> Event:
     """Return the event of a spooled read with a fresh salt. If `is_forgotten`, address and names are removed."""
-    address, names = read[-2:]
+    address, names = str(read[-2]), str(read[-1])
     salt = secrets.token_bytes(_SALT_BYTES)
     event = Event._make([*read, salt, commit(salt, address, names)])
     return event._replace(address="", names="", salt=None) if is_forgotten else event
@@ -130,12 +135,12 @@ def clipped(text: str, most: int) -> str:
     return text.replace("\0", "")[:most]
 
 
-def bounded_details(details: Mapping[str, Any]) -> str:
+def bounded_details(details: Mapping[str, Json]) -> str:
     """Return details as JSON. If they are too long, keep the shortest entries, the length and the SHA-256 of all."""
     text = compact(details) if details else ""
     if len(text) <= DETAILS_MOST:
         return text
-    kept: dict[str, Any] = {"cut": len(text), "sha256": hashlib.sha256(text.encode()).hexdigest()}
+    kept: JsonObject = {"cut": len(text), "sha256": hashlib.sha256(text.encode()).hexdigest()}
     left = DETAILS_MOST - len(compact(kept))
     for name, value in sorted(details.items(), key=lambda item: len(compact(item))):
         left -= len(compact({name: value}))
@@ -145,7 +150,7 @@ def bounded_details(details: Mapping[str, Any]) -> str:
     return compact(kept)
 
 
-def compact(document: Any) -> str:
+def compact(document: Json) -> str:
     """Return JSON without spaces."""
     return json.dumps(document, separators=(",", ":"))
 
@@ -153,5 +158,5 @@ def compact(document: Any) -> str:
 def _journal(unit: UnitOfWork) -> str:
     if not unit.journal:
         return ""
-    rows = [[row.table, row.id, row.row_version, row.mac.hex()] for row in unit.journal]
+    rows: list[Json] = [[row.table, row.id, row.row_version, row.mac.hex()] for row in unit.journal]
     return compact([unit.signer.key_id, *rows])

@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import structlog
 
@@ -152,7 +151,7 @@ def _fits(connection: socket.socket, line: str) -> bool:
     return True
 
 
-def _place(address: tuple[str, int] | None) -> tuple[int, str | tuple[Any, ...]]:
+def _place(address: tuple[str, int] | None) -> tuple[int, str | tuple[str | int | bytes, ...]]:
     if address is None:
         return socket.AF_UNIX, _SOCKET
     family, _, _, _, place = socket.getaddrinfo(*address, type=socket.SOCK_DGRAM)[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from vault.crypto.merkle import HASH_BYTES
 from vault.errors import IntegrityError, InvalidInput
@@ -18,22 +18,13 @@ from vault.services.audit.tree import AuditTree
 from vault.services.audit.verify import Verifier
 from vault.services.clock import DAY_US, Clock
 from vault.services.own.instance import Instance
-from vault.storage import About, Held, Record, Search, Storage
+from vault.storage import About, Held, Search, Seen, Storage
 
-_PLACE = len(Event._fields)
 PRUNE_LEAST_DAYS = 1
 _RUN_MOST = 1024
 """The number of hashes in one row of pruned events: 32 KiB."""
 
 Cursor = tuple[int, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """An event and its place in the tree, or None if it has none yet."""
-
-    event: Event
-    sequence: int | None
 
 
 class Trail:
@@ -49,9 +40,9 @@ class Trail:
         """Return a person's own trail, the newest first. The address of another actor is hidden."""
         principal.require_person()
         with self._storage.read() as unit:
-            rows = unit.audit_events.page(Search(user_id=principal.user_id), before, limit)
+            found = unit.audit_events.page(Search(user_id=principal.user_id), before, limit)
         self._reads.read(principal, Action.AUDIT_READ)
-        return [_for_owner(_seen(row)) for row in rows]
+        return [_for_owner(seen) for seen in found]
 
     def search(
         self, principal: Principal, search: Search, before: Cursor | None, limit: int, *, variable: str | None = None
@@ -64,15 +55,15 @@ class Trail:
         if variable is not None:
             search = replace(search, about=self._about(variable))
         with self._storage.read() as unit:
-            rows = unit.audit_events.page(search, before, limit)
+            found = unit.audit_events.page(search, before, limit)
         self._reads.read(principal, Action.AUDIT_SEARCH, names=[variable] if variable is not None else ())
-        return [_seen(row) for row in rows]
+        return found
 
     def look(self, principal: Principal, search: Search, limit: int) -> list[Seen]:
         """Repeat `search` to follow the trail. The first search was recorded, and that is enough."""
         self._require(principal)
         with self._storage.read() as unit:
-            return [_seen(row) for row in unit.audit_events.page(search, None, limit)]
+            return unit.audit_events.page(search, None, limit)
 
     def user_id(self, principal: Principal, reference: str) -> str:
         """Return the id of a person by name. An id is returned unchanged, because an erased person has no name."""
@@ -88,7 +79,7 @@ class Trail:
         with self._storage.read() as unit:
             for rows in unit.audit_events.in_order(first):
                 for row in rows:
-                    yield Seen(Event(*row[:_PLACE]), row[_PLACE])
+                    yield Seen(row.event, row.sequence)
 
     def prune(self, principal: Principal, before_us: int) -> int:
         """Delete events from before `before_us`, and keep the hashes of their leaves. Returns how many. For operators.
@@ -120,11 +111,10 @@ class Trail:
         with self._storage.read() as unit:
             for rows in unit.audit_events.in_order():
                 for row in rows:
-                    event = Event(*row[:_PLACE])
-                    if event.rows:
-                        authority.note(event.rows)
-                    if event.at_us < before_us and event.action != Action.USER_ERASE:
-                        old.append((row[_PLACE], hash_of(event), event.rows))
+                    if row.rows:
+                        authority.note(row.rows)
+                    if row.at_us < before_us and row.action != Action.USER_ERASE:
+                        old.append((row.sequence, hash_of(row), row.rows))
             stands = standing_keys(unit)
         # An event that is not the newest about a row never becomes it again, so other writers need not wait.
         return ((place, leaf) for place, leaf, rows in old if not rows or not authority.is_needed(rows, stands))
@@ -143,17 +133,21 @@ class Trail:
         return About(wanted, tuple(_holdings(writes, wanted)))
 
 
-def _holdings(writes: Sequence[Record], wanted: tuple[str, ...]) -> Iterator[Held]:
+def _holdings(writes: Sequence[Event], wanted: tuple[str, ...]) -> Iterator[Held]:
     """Yield the time spans in which each environment had the variable, from the events that changed it."""
-    since: dict[str, Record] = {}
+    since: dict[str, tuple[int, int]] = {}
     for write in writes:
+        where, revision = write.environment_id, write.revision
+        if where is None or revision is None:
+            # The event was changed: each event that has a blob is about a revision.
+            continue
         is_gone = any(GONE + digest in write.names.split() for digest in wanted)
         if not is_gone:
-            since.setdefault(write.environment_id, write)
-        elif (first := since.pop(write.environment_id, None)) is not None:
-            yield Held(write.environment_id, first.revision, write.revision, first.at_us, write.at_us)
-    for first in since.values():
-        yield Held(first.environment_id, first.revision, None, first.at_us, None)
+            since.setdefault(where, (revision, write.at_us))
+        elif (first := since.pop(where, None)) is not None:
+            yield Held(where, first[0], revision, first[1], write.at_us)
+    for where, (revision, at_us) in since.items():
+        yield Held(where, revision, None, at_us, None)
 
 
 def _runs(doomed: Sequence[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
@@ -169,10 +163,6 @@ def _runs(doomed: Sequence[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
         run.append(leaf)
     if run:
         yield first, b"".join(run)
-
-
-def _seen(row: Record) -> Seen:
-    return Seen(Event(*row[:_PLACE]), row.sequence)
 
 
 def _for_owner(seen: Seen) -> Seen:

@@ -18,14 +18,12 @@ from vault.model.event import Event
 from vault.observe import metrics
 from vault.services.audit.record import hash_of
 from vault.services.own.instance import Instance
-from vault.storage import Placed, Record, UnitOfWork
+from vault.storage import Placed, UnitOfWork, WaitingEvent
 
 log = structlog.get_logger(__name__)
 
 PURPOSE = "checkpoint"
 """The purpose of the system secret whose 32 bytes are the Ed25519 seed that signs checkpoints."""
-
-_EVENT_COLUMNS = len(Event._fields)
 
 
 def origin_of(instance_id: str) -> str:
@@ -95,14 +93,13 @@ class AuditTree:
         while page := unit.audit_events.waiting(after):
             genuine = [pair for row in page if (pair := self._genuine(unit, row)) is not None]
             unit.audit_events.place(_placed(frontier, genuine))
-            count, after = count + len(genuine), (page[-1].at_us, page[-1].id)
+            count, after = count + len(genuine), (page[-1].event.at_us, page[-1].event.id)
         if count:
             self._grow(unit, frontier)
         return count
 
-    def _genuine(self, unit: UnitOfWork, row: Record) -> tuple[Event, bytes] | None:
-        event = Event(*row[:_EVENT_COLUMNS])
-        leaf = hash_of(event)
+    def _genuine(self, unit: UnitOfWork, row: WaitingEvent) -> tuple[Event, bytes] | None:
+        event, leaf = row.event, hash_of(row.event)
         if unit.audit_events.vouched(Placed(event, leaf, None), row.mac_key_id, row.mac):
             return event, leaf
         if event.id not in self._told_of:

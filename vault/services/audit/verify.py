@@ -14,22 +14,17 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, cast
 
 from vault.crypto.checkpoint import Checkpoint, unproven_checkpoint
 from vault.crypto.merkle import HASH_BYTES, Frontier
 from vault.errors import IntegrityError, InvalidInput, MacError, SignatureError
-from vault.model.event import Event, commit
+from vault.model.event import commit
 from vault.services.audit.authority import Authority
 from vault.services.audit.record import hash_of
 from vault.services.audit.tree import AuditTree
 from vault.services.clock import SECOND_US
-from vault.storage import Placed, Storage, UnitOfWork
+from vault.storage import Placed, Storage, StoredEvent, UnitOfWork
 
-_ID, _USER, _ACTOR, _ROWS, _ADDRESS, _NAMES, _SALT, _COMMITMENT = map(
-    Event._fields.index, ("id", "user_id", "actor_id", "rows", "address", "names", "salt", "commitment")
-)
-_PLACE = len(Event._fields)
 _UNLIKE_OURS = (TypeError, ValueError, AttributeError)
 """Errors from a SQLite column that contains a value of another type."""
 _NEAR = 1000
@@ -151,14 +146,14 @@ class Verifier:
         after, count = None, 0
         while page := unit.audit_events.waiting(after):
             for row in page:
-                event = Event(*row[:_PLACE])
+                event = row.event
                 if unit.audit_events.vouched(Placed(event, hash_of(event), None), row.mac_key_id, row.mac):
                     count += 1
                     if event.rows:
                         authority.note(event.rows)
                 else:
                     faults.append(f"Event {event.id} has no place yet, and this vault did not write it so.")
-            after = (page[-1].at_us, page[-1].id)
+            after = (page[-1].event.at_us, page[-1].event.id)
         return count
 
     def _check_behind_head(self, unit: UnitOfWork, report: Report) -> None:
@@ -184,11 +179,11 @@ class _Walk:
         self._marks = marks
         self._pruned = self._runs(0)
 
-    def events(self, rows: Sequence[Sequence[Any]]) -> None:
+    def events(self, rows: Sequence[StoredEvent]) -> None:
         """Add rows of events, in the order of their places."""
         frontier, marks = self.frontier, self._marks
         for row in rows:
-            if row[_PLACE] != frontier.size and not self._fill(row[_PLACE]):
+            if row.sequence != frontier.size and not self._fill(row.sequence):
                 self._break(f"Event {frontier.size} is missing.")
                 return
             if frontier.size in marks:
@@ -196,20 +191,19 @@ class _Walk:
             try:
                 self._add(row)
             except _UNLIKE_OURS:
-                self._break(f"Event {row[_PLACE]} is not as it was written.")
+                self._break(f"Event {row.sequence} is not as it was written.")
                 return
 
-    def _add(self, row: Sequence[Any]) -> None:
-        salt = row[_SALT]
+    def _add(self, row: StoredEvent) -> None:
+        salt = row.salt
         if salt is None:
             self._report.erased += 1
-            self.erased.setdefault((row[_USER], row[_ACTOR]), row[_ID])
-        elif commit(salt, row[_ADDRESS], row[_NAMES]) != row[_COMMITMENT]:
+            self.erased.setdefault((row.user_id, row.actor_id), row.id)
+        elif commit(salt, row.address, row.names) != row.commitment:
             self._report.faults.append(f"{_named(row)}: its address or its names were changed.")
-        # The first columns are those of an event.
-        self.frontier.add(hash_of(cast(Event, row)))
-        if row[_ROWS]:
-            self._authority.note(row[_ROWS])
+        self.frontier.add(hash_of(row))
+        if row.rows:
+            self._authority.note(row.rows)
 
     def end(self, size: int) -> None:
         """Finish: there must be `size` events."""
@@ -259,38 +253,36 @@ def _first_changed(unit: UnitOfWork, size: int) -> str | None:
     """Return the first event whose MAC is wrong for its place; None if every MAC is right."""
     unknown: str | None = None
     for rows in unit.audit_events.in_order(0, size):
-        for *columns, place, mac_key_id, mac in rows:
-            event = Event(*columns)
+        for row in rows:
             try:
-                placed = Placed(event, hash_of(event), place)
+                placed = Placed(row.event, hash_of(row), row.sequence)
             except _UNLIKE_OURS:
-                return f"Event {place} is not as it was written."
-            is_ours = unit.audit_events.vouched(placed, mac_key_id, mac)
+                return f"Event {row.sequence} is not as it was written."
+            is_ours = unit.audit_events.vouched(placed, row.mac_key_id, row.mac)
             if is_ours is None and unknown is None:
-                unknown = f"{_named([*event, place])} or a later one is not as it was written."
+                unknown = f"{_named(row)} or a later one is not as it was written."
             if is_ours is False:
-                return _misplaced(unit, placed, size, mac_key_id, mac)
+                return _misplaced(unit, row, size)
     return unknown
 
 
-def _misplaced(unit: UnitOfWork, found: Placed, size: int, mac_key_id: str, mac: bytes) -> str:
-    assert found.sequence is not None
-    name = _named([*found.event, found.sequence])
-    for other in range(max(0, found.sequence - _NEAR), min(size, found.sequence + _NEAR)):
-        if unit.audit_events.vouched(Placed(found.event, found.leaf, other), mac_key_id, mac):
+def _misplaced(unit: UnitOfWork, row: StoredEvent, size: int) -> str:
+    name, event, leaf = _named(row), row.event, hash_of(row)
+    for other in range(max(0, row.sequence - _NEAR), min(size, row.sequence + _NEAR)):
+        if unit.audit_events.vouched(Placed(event, leaf, other), row.mac_key_id, row.mac):
             return f"{name} belongs in place {other}: events were moved, added or removed."
     return f"{name} is not as it was written, or was never written here."
 
 
-def _note_all(rows: Sequence[Sequence[Any]], authority: Authority) -> None:
+def _note_all(rows: Sequence[StoredEvent], authority: Authority) -> None:
     for row in rows:
-        if row[_ROWS]:
-            authority.note(row[_ROWS])
+        if row.rows:
+            authority.note(row.rows)
 
 
-def _named(row: Sequence[Any]) -> str:
-    moment = datetime.fromtimestamp(row[1] / SECOND_US, UTC)
-    return f"Event {row[_PLACE]} ({row[_ID]}, {row[5]}, {moment:%Y-%m-%d %H:%M:%SZ})"
+def _named(row: StoredEvent) -> str:
+    moment = datetime.fromtimestamp(row.at_us / SECOND_US, UTC)
+    return f"Event {row.sequence} ({row.id}, {row.action}, {moment:%Y-%m-%d %H:%M:%SZ})"
 
 
 _REPLACED = (

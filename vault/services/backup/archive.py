@@ -19,20 +19,19 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from pathlib import Path
-from typing import Any
-
-from sqlalchemy import Connection
 
 from vault.errors import BackupError
+from vault.model.json_types import Json
 from vault.services.backup.names import ArchiveName, short_id
 from vault.services.backup.seals import Opener
+from vault.services.environments.documents import Document
 from vault.storage import FirstRows, MasterKeyVersion, RowSigner, StateRow, SystemSecret, UserKey
 from vault.storage.database.other_schema import Part, as_here
 from vault.storage.rows.keys import MasterKeys, SystemSecrets, UserKeys, VaultState
 from vault.storage.signing.row_formats import OpenFormat, RowFormats
 from vault.storage.signing.signed import SignedTable
 from vault.storage.signing.signed_row import R
-from vault.storage.walks.snapshot import as_nouns, kept_tables, read_rows
+from vault.storage.walks.snapshot import ArchivedValue, Snapshot, as_nouns
 
 FORMAT = 1
 
@@ -78,7 +77,7 @@ class Contents:
     counts: dict[str, int] = field(default_factory=dict)
     columns: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """The columns of each table in the archive, also of empty ones."""
-    own: dict[Rows, list[list[Any]]] = field(default_factory=dict)
+    own: dict[Rows, list[list[ArchivedValue]]] = field(default_factory=dict)
     digest: bytes = b""
     stamp: tuple[str, bytes] = ("", b"")
 
@@ -116,10 +115,10 @@ def _nouns(found: Mapping[str, Part], signed: SignedTable, noun: type[R]) -> tup
     return () if part is None else as_nouns(signed, noun, part.columns, part.rows)
 
 
-def lines_of(connection: Connection, head: Head, signer: RowSigner, contents: Contents) -> Iterator[bytes]:
-    """Yield the lines of an archive from a snapshot's connection. `contents` is filled meanwhile."""
+def lines_of(snapshot: Snapshot, head: Head, signer: RowSigner, contents: Contents) -> Iterator[bytes]:
+    """Yield the lines of an archive from a snapshot. `contents` is filled meanwhile."""
     digest = hashlib.sha256()
-    for document in _documents(connection, head, contents):
+    for document in _documents(snapshot, head, contents):
         line = _line(document)
         digest.update(line)
         yield line
@@ -128,12 +127,12 @@ def lines_of(connection: Connection, head: Head, signer: RowSigner, contents: Co
     yield _line({"end": contents.counts, "stamp": [contents.stamp[0], contents.stamp[1].hex()]})
 
 
-def _documents(connection: Connection, head: Head, contents: Contents) -> Iterator[Any]:
+def _documents(snapshot: Snapshot, head: Head, contents: Contents) -> Iterator[Json]:
     yield {"strongroom_backup": FORMAT, **asdict(head)}
-    for table in kept_tables():
-        yield {"table": table.name, "columns": [column.name for column in table.columns]}
+    for table in snapshot.tables():
+        yield {"table": table.name, "columns": table.columns}
         contents.counts[table.name] = 0
-        for row in read_rows(connection, table):
+        for row in snapshot.rows(table.name):
             contents.counts[table.name] += 1
             yield row
 
@@ -163,7 +162,7 @@ class Archive:
             )
         return contents
 
-    def read(self, take: Callable[[Rows, Iterator[list[Any]]], None], told: Told = _nobody) -> Contents:
+    def read(self, take: Callable[[Rows, Iterator[list[ArchivedValue]]], None], told: Told = _nobody) -> Contents:
         """Pass each table with its rows to `take`. Returns what was read, once the end is verified.
 
         Raises what `verify` and `take` raise.
@@ -173,7 +172,7 @@ class Archive:
             take(table, (row for _, row in rows))
         return reader.contents
 
-    def _rows(self, reader: _Reader, told: Told) -> Iterator[tuple[Rows, list[Any]]]:
+    def _rows(self, reader: _Reader, told: Told) -> Iterator[tuple[Rows, list[ArchivedValue]]]:
         for line in self._lines(told):
             try:
                 row = reader.line(line)
@@ -228,7 +227,7 @@ class _Reader:
             raise ValueError("There are rows before the first table.")
         return self._table
 
-    def line(self, line: bytes) -> list[Any] | None:
+    def line(self, line: bytes) -> list[ArchivedValue] | None:
         """Return the row of a line; None if it has no row."""
         if self.is_ended:
             raise BackupError(f"{self._name} goes on behind its end.")
@@ -245,7 +244,7 @@ class _Reader:
             self._next_table(Rows(document["table"], tuple(document["columns"])))
         return None
 
-    def _begin(self, document: dict[str, Any]) -> None:
+    def _begin(self, document: Document) -> None:
         # An unknown member may change the meaning of the rest.
         if document.pop("strongroom_backup") != FORMAT or document.keys() - Head.__slots__:
             raise BackupError(f"{self._name} is an archive of a newer release of Strongroom: restore it with that.")
@@ -258,7 +257,7 @@ class _Reader:
         self.contents.columns[table.table] = table.columns
         self._table = table
 
-    def _row(self, row: list[Any]) -> list[Any]:
+    def _row(self, row: list[ArchivedValue]) -> list[ArchivedValue]:
         table = self.table
         if len(row) != len(table.columns):
             raise ValueError("A row does not fit its table.")
@@ -270,7 +269,7 @@ class _Reader:
             own.append(row)
         return row
 
-    def _end(self, document: dict[str, Any]) -> None:
+    def _end(self, document: Document) -> None:
         if document["end"] != self.contents.counts:
             raise BackupError(f"{self._name} does not hold the rows that its end speaks of.")
         key_id, mac = document["stamp"]
@@ -278,5 +277,5 @@ class _Reader:
         self.is_ended = True
 
 
-def _line(document: Any) -> bytes:
+def _line(document: Json) -> bytes:
     return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"

@@ -37,9 +37,9 @@ from vault.services.own.instance import Instance
 from vault.services.own.keys import master_key, open_own_keys
 from vault.services.people.erasure import ErasureReport
 from vault.settings import Settings
-from vault.storage import Storage, UnitOfWork, first_rows, schema_revision
+from vault.storage import Storage, UnitOfWork
 from vault.storage.database.newer_tables import unknown_parts
-from vault.storage.walks.snapshot import changes_mark, events_placed, snapshot
+from vault.storage.walks.snapshot import changes_mark, snapshot
 
 
 @dataclass(slots=True)
@@ -188,19 +188,19 @@ class Backups:
         `newest` is the highest counter in any place.
         """
         now = self._clock()
-        with snapshot(self._storage) as connection:
-            rows = first_rows(connection)
+        with snapshot(self._storage) as moment:
+            rows = moment.first_rows()
             if rows is None:
                 raise BackupError("The database holds no vault any more.")
             # Use the keys of this moment: a rotation may have replaced those that this process knows.
             signer = open_own_keys(rows, self._instance.keyring, None).signer
             # The audit grows between two backups, so the counter grows even while the newest place is unreachable.
-            generation = min(1 + max(newest, events_placed(connection)), GENERATION_MOST)
-            head = Head(self._instance.id, schema_revision(connection), __version__, now, generation)
-            mark = changes_mark(connection) or NO_MARK
+            generation = min(1 + max(newest, moment.events_placed), GENERATION_MOST)
+            head = Head(self._instance.id, moment.schema, __version__, now, generation)
+            mark = moment.changes_mark or NO_MARK
             name = ArchiveName(short_id(head.instance_id), now, kind, mark, seal.suffix, generation)
             contents = Contents(head)
-            _write_file(folder / str(name), seal.sealed(lines_of(connection, head, signer, contents)))
+            _write_file(folder / str(name), seal.sealed(lines_of(moment, head, signer, contents)))
         if isinstance(seal, KeySeal):
             read = Archive(folder / str(name), seal.opener).verify()
             if (read.digest, read.counts) != (contents.digest, contents.counts):

@@ -8,7 +8,7 @@ from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 from vault.errors import BackupError, NotFound
@@ -21,6 +21,8 @@ TRIES = 3
 _MISSING = frozenset({"404", "NoSuchKey"})
 
 T = TypeVar("T")
+
+_Object: TypeAlias = dict[str, Any]  # type: ignore[explicit-any]  # boto3 ships no types.
 
 
 class BucketPlace:
@@ -56,7 +58,7 @@ class BucketPlace:
         """Delete an object."""
         self._asked(lambda: self._client.delete_object(Bucket=self._bucket, Key=self._prefix + name))
 
-    def _list(self) -> list[dict[str, Any]]:
+    def _list(self) -> list[_Object]:
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix)
         items = list(islice((item for page in pages for item in page.get("Contents", [])), FILES_MOST + 1))
         if len(items) > FILES_MOST:
@@ -64,7 +66,7 @@ class BucketPlace:
         return items
 
     @cached_property
-    def _client(self) -> Any:
+    def _client(self) -> Any:  # type: ignore[explicit-any]  # boto3 ships no types.
         import boto3
         from botocore.config import Config
 

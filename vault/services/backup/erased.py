@@ -17,13 +17,14 @@ import json
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from vault.crypto import Key, keyed_digest
 from vault.errors import BackupError, BlobError, ErasedListError, KeyProviderError, KeyProviderUnavailable, NotFound
 from vault.keys import Keyring, MasterKey
 from vault.services.backup.names import short_id
 from vault.services.backup.place import Place
+from vault.services.environments.documents import Document
 from vault.services.own.keys import OwnKeys, master_key
 from vault.storage import UnitOfWork
 
@@ -153,7 +154,7 @@ def _wraps(keyring: Keyring, own: OwnKeys, key_id: str, unwrapped: bytes) -> Ite
         yield {**place, "blob": base64.b64encode(blob).decode()}
 
 
-def _unwrapped(document: Any, keyring: Keyring, known: Mapping[str, MasterKey]) -> Key | None:
+def _unwrapped(document: Document, keyring: Keyring, known: Mapping[str, MasterKey]) -> Key | None:
     """Return the key of a list, from the first version that unwraps it; None if no version does."""
     key_id = document["key_id"]
     for wrap in document["wraps"]:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from vault.errors import BackupError, ErasedListError, NewerRowFormat, StorageError
 from vault.keys import Keyring, MasterKey
@@ -33,7 +32,7 @@ from vault.services.own.keys import master_key, open_own_keys
 from vault.storage import Storage, UnitOfWork, is_missing, migrate, schema_status, watched
 from vault.storage.database.other_schema import Part, as_here, left_out
 from vault.storage.database.session_limits import LONG
-from vault.storage.walks.snapshot import Uncommitted, has_rows, kept_tables, write_rows
+from vault.storage.walks.snapshot import ArchivedValue, Uncommitted, has_rows, write_rows
 
 _FAULTS_NAMED = 20
 
@@ -226,7 +225,6 @@ class _Load:
             self.missing = _missing(contents.head, left_out(contents.head.schema, contents.columns))
         except StorageError as error:
             raise _newer(archive, contents, error.message) from error
-        self._tables = {table.name: table for table in kept_tables()}
         # The archive must still be the one that was verified before.
         try:
             digest = archive.read(self._take).digest
@@ -247,12 +245,9 @@ class _Load:
         faults = [*macs.faults, *references.faults, *blobs.faults, *report.faults]
         return Proof(macs.count, blobs.count, report.size, faults, self.missing)
 
-    def _take(self, rows: Rows, values: Iterator[list[Any]]) -> None:
+    def _take(self, rows: Rows, values: Iterator[list[ArchivedValue]]) -> None:
         for part in as_here(self._head.schema, Part(rows.table, rows.columns, values)):
-            table = self._tables.get(part.table)
-            if table is None:
-                raise StorageError(f"The archive has an unknown table: {part.table}.")
-            write_rows(self._unit.connection, table, part.columns, part.rows)
+            write_rows(self._unit, part.table, part.columns, part.rows)
 
 
 def _newer(archive: Archive, contents: Contents, why: str) -> BackupError:

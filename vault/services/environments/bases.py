@@ -6,8 +6,7 @@ bring what it may not read into the values of an environment that others read.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from vault.errors import InvalidInput, NotFound
 from vault.model import bases as model
@@ -19,6 +18,7 @@ from vault.services import audit
 from vault.services.clock import Clock
 from vault.services.environments.environments import Environments, ask, target_of
 from vault.services.environments.standing import stored_bases
+from vault.services.environments.wishes import Wishes
 from vault.storage import EnvironmentRow, UnitOfWork
 
 
@@ -29,9 +29,7 @@ class Bases:
         self._environments = environments
         self._clock = clock
 
-    def change(
-        self, unit: UnitOfWork, principal: Principal, reference: str, wishes: Mapping[str, Any]
-    ) -> EnvironmentRow:
+    def change(self, unit: UnitOfWork, principal: Principal, reference: str, wishes: Wishes) -> EnvironmentRow:
         """`Environments.change`, with `bases` as one more wish. Raises as `set` does."""
         others = {name: wish for name, wish in wishes.items() if name != "bases"}
         if "bases" not in wishes:

@@ -7,9 +7,8 @@ higher version, in the member `v` (1 if it is absent).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from vault.errors import NewerFormat
 
@@ -18,17 +17,20 @@ if TYPE_CHECKING:
 
 VERSION = 1
 
+Document: TypeAlias = dict[str, Any]  # type: ignore[explicit-any]  # json.loads: each kind of document has other members.
+"""A JSON object that this vault has sealed, so that its members have the types that were written."""
+
 T = TypeVar("T", bound="DataclassInstance")
 
 
-def read_document(plaintext: bytes) -> dict[str, Any]:
+def read_document(plaintext: bytes) -> Document:
     """The JSON object in `plaintext`. Raises `NewerFormat` for a version that this release does not know."""
-    document: dict[str, Any] = json.loads(plaintext)
+    document: Document = json.loads(plaintext)
     if document.get("v", VERSION) != VERSION:
         raise NewerFormat()
     return document
 
 
-def known_members(kind: type[T], document: Mapping[str, Any]) -> T:
+def known_members(kind: type[T], document: Document) -> T:
     """A dataclass made from the members of `document` that are its fields."""
     return kind(**{field.name: document[field.name] for field in fields(kind) if field.name in document})

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from vault.errors import InvalidInput
 from vault.model.environment import DESCRIPTION_MAX_CHARACTERS, Variable, VariableType, check_variable_name
 from vault.model.strict_json import is_encodable
+
+Attributes: TypeAlias = Mapping[str, Any]  # type: ignore[explicit-any]  # Each attribute has a type of its own.
+"""Attributes of a variable, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +21,10 @@ class RowEdit:
     changed, the name among them where it was renamed (None for a row that was taken out)."""
 
     name: str | None
-    attributes: Mapping[str, Any] | None
+    attributes: Attributes | None
 
 
-def merge(current: Iterable[Variable], changes: Mapping[str, Mapping[str, Any] | None]) -> tuple[Variable, ...]:
+def merge(current: Iterable[Variable], changes: Mapping[str, Attributes | None]) -> tuple[Variable, ...]:
     """`current` with `changes`: those that stay keep their place, new ones come last, None takes one out."""
     merged = {variable.name: variable for variable in current}
     for raw, attributes in changes.items():

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
 
 from vault.crypto import key_id_of, keyed_digest
 from vault.errors import InvalidInput, NameTaken, NotFound, NotGranted, QuotaExceeded
@@ -24,6 +23,7 @@ from vault.model.policy import allows, require
 from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.clock import Clock
+from vault.services.environments.documents import Document
 from vault.services.environments.rules import (
     MAX_VERSIONS_DEFAULT,
     checked_description,
@@ -32,9 +32,10 @@ from vault.services.environments.rules import (
 )
 from vault.services.environments.sealing import Sealer
 from vault.services.environments.standing import deletion_warnings
+from vault.services.environments.wishes import Wishes
 from vault.services.own.instance import Instance
 from vault.settings import Settings
-from vault.storage import Asked, EnvironmentRow, RevisionRow, Storage, UnitOfWork
+from vault.storage import Asked, ColumnValue, ColumnValues, EnvironmentRow, RevisionRow, Storage, UnitOfWork
 
 GLOBALS: None = None
 """The reference that means a user's globals, where another names an environment."""
@@ -178,28 +179,26 @@ class Environments:
         unit.environments.change(row, **self.telling(unit, row, description=description))
         return _existing(unit.environments.by_id(owner_id, environment_id))
 
-    def change(
-        self, unit: UnitOfWork, principal: Principal, reference: str | None, wishes: Mapping[str, Any]
-    ) -> EnvironmentRow:
+    def change(self, unit: UnitOfWork, principal: Principal, reference: str | None, wishes: Wishes) -> EnvironmentRow:
         """Change its name, description or rules. Raises `NotFound`, `NameTaken`, `InvalidInput`."""
         row = self.find(unit, principal, reference, Permission.UPDATE)
         _ask_rules(unit, principal, row, wishes)
         seq, now = unit.users.next_change(principal.user_id), self._clock()
-        columns: dict[str, Any] = {"updated_us": now, "state_generation": row.state_generation + 1}
+        columns: dict[str, ColumnValue] = {"updated_us": now, "state_generation": row.state_generation + 1}
         if "name" in wishes and wishes["name"] != row.name:
             columns["name"] = self._checked_new_name(unit, principal, row, wishes["name"])
+        keeps = row.max_versions
         if "max_versions" in wishes:
-            columns["max_versions"] = checked_versions(wishes["max_versions"])
+            columns["max_versions"] = keeps = checked_versions(wishes["max_versions"])
         if "cas_required" in wishes:
             columns["cas_required"] = wishes["cas_required"]
         if "delete_version_after_seconds" in wishes:
             columns["delete_version_after_seconds"] = checked_seconds(wishes["delete_version_after_seconds"])
-        told: dict[str, Any] = {name: wishes[name] for name in ("custom_metadata",) if name in wishes}
+        told: Document = {name: wishes[name] for name in ("custom_metadata",) if name in wishes}
         if "description" in wishes:
             told["description"] = checked_description(wishes["description"])
         if told:
             columns |= self.telling(unit, row, **told)
-        keeps = columns.get("max_versions", row.max_versions)
         columns["bytes_stored"] = row.bytes_stored - unit.revisions.drop_up_to(row.id, row.last_number - keeps)
         unit.environments.change(row, **columns)
         unit.changes.add(principal.user_id, seq, Action.ENVIRONMENT_CHANGE, row.id, None, now)
@@ -286,13 +285,15 @@ class Environments:
         unit.environments.change(environment, current_revision_id=revision_id, bytes_stored=size, **state)
         unit.changes.add(environment.owner_id, seq, Action.REVISION_WRITE, environment.id, number, now)
         names = audit.changes(self._instance.secret("digest"), before, variables)
-        written: dict[str, Any] = {
-            "environment_id": environment.id,
-            "revision": number,
-            "blob": bytes(blob),
-            "names": names,
-        }
-        audit.record(unit, principal, Action.REVISION_WRITE, **written)
+        audit.record(
+            unit,
+            principal,
+            Action.REVISION_WRITE,
+            environment_id=environment.id,
+            revision=number,
+            blob=blob,
+            names=names,
+        )
         return _existing(unit.environments.by_id(environment.owner_id, environment.id))
 
     def _look_up(self, unit: UnitOfWork, principal: Principal, reference: str | None) -> EnvironmentRow | None:
@@ -307,7 +308,7 @@ class Environments:
             return row if row is not None and row.deleted_us is not None else None
         return unit.environments.latest_deleted(principal.user_id, canonical(reference))
 
-    def telling(self, unit: UnitOfWork, row: EnvironmentRow, **told: Any) -> dict[str, Any]:
+    def telling(self, unit: UnitOfWork, row: EnvironmentRow, **told: object) -> ColumnValues:
         """The columns of `row` with `told` in its sealed metadata. For services: permission was asked there."""
         generation = row.metadata_generation + 1
         metadata = self._sealer.open_metadata(unit, row) | told
@@ -344,7 +345,7 @@ class Environments:
         return name
 
 
-def _ask_rules(unit: UnitOfWork, principal: Principal, row: EnvironmentRow, wishes: Mapping[str, Any]) -> None:
+def _ask_rules(unit: UnitOfWork, principal: Principal, row: EnvironmentRow, wishes: Wishes) -> None:
     """A rule that lets go of revisions is a deletion."""
     fewer = wishes.get("max_versions", row.max_versions) < row.max_versions
     after = wishes.get("delete_version_after_seconds", row.delete_version_after_seconds)
@@ -371,7 +372,7 @@ def _existing(row: EnvironmentRow | None) -> EnvironmentRow:
     return row
 
 
-def _view(row: EnvironmentRow, current: RevisionRow | None, metadata: Mapping[str, Any]) -> Environment:
+def _view(row: EnvironmentRow, current: RevisionRow | None, metadata: Document) -> Environment:
     return Environment(
         id=row.id,
         owner_id=row.owner_id,

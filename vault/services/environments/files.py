@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from vault.errors import InvalidInput, NotFound, NotGranted, TooLarge
 from vault.formats import FORMATS, Format, ParsedFile, Rendered, Source, refuse
@@ -14,7 +13,7 @@ from vault.model.grant import Permission
 from vault.model.policy import allows
 from vault.model.principal import Principal
 from vault.services.audit import ReadLog
-from vault.services.environments.editing import merge
+from vault.services.environments.editing import Attributes, merge
 from vault.services.environments.environments import GLOBALS, Environments, ask, target_of
 from vault.services.environments.history import compare
 from vault.services.environments.variables import NO_PRECONDITION, Precondition, Variables
@@ -141,7 +140,7 @@ def merged(current: Sequence[Variable], parsed: ParsedFile, *, replace_all: bool
     return tuple(by_name[name] for name in changes)
 
 
-def _changes(before: Variable | None, attributes: Mapping[str, Any]) -> Mapping[str, Any]:
+def _changes(before: Variable | None, attributes: Attributes) -> Attributes:
     if before is None:
         # A file may name a variable and keep its value to itself, as Postman does for what lies in another vault.
         return {"value": "", **attributes}

@@ -49,7 +49,7 @@ class History:
         """The revisions, the newest first, older than number `before`; facts only."""
         with self._storage.read() as unit:
             row = self._environments.find(unit, principal, reference, Permission.HISTORY)
-            found = [_facts(revision) for revision in unit.revisions.page(row.id, before, limit)]
+            found = [facts_of(revision) for revision in unit.revisions.page(row.id, before, limit)]
         self._reads.read(principal, Action.REVISION_LIST, row.id)
         return found
 
@@ -59,7 +59,7 @@ class History:
             environment = self._environments.find(unit, principal, reference, Permission.HISTORY)
             revision = self._numbered(unit, environment, number)
             self._ask_current(unit, principal, environment, revision)
-            found = _facts(revision, self._sealer.open_stored(unit, environment, revision))
+            found = facts_of(revision, self._sealer.open_stored(unit, environment, revision))
         self._reads.read(principal, Action.REVISION_READ, environment.id, number)
         return found
 
@@ -134,7 +134,8 @@ def compare(before: Sequence[Variable], after: Sequence[Variable]) -> list[Chang
     return found + [Change(name, item, None) for name, item in old.items() if name not in new]
 
 
-def _facts(row: RevisionRow, variables: tuple[Variable, ...] | None = None) -> Revision:
+def facts_of(row: RevisionRow, variables: tuple[Variable, ...] | None = None) -> Revision:
+    """The revision of a row, with its variables if they were opened."""
     return Revision(
         row.id,
         row.environment_id,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any, TypedDict, cast
+from typing import TypedDict, cast
 
 from vault.crypto import Key, SealedBlob, as_sealed, context, key_id_of, new_key, open_blob, seal
 from vault.errors import BlobError, ClientSealed, IntegrityError, InvalidInput, NewerFormat, RevisionDeleted, TooLarge
@@ -17,7 +17,7 @@ from vault.model import strict_json
 from vault.model.environment import ENVIRONMENT_MAX_BYTES, VARIABLES_MOST, Live, Sealing, Variable, VariableType
 from vault.model.strict_json import WrittenJson
 from vault.services.clock import Clock
-from vault.services.environments.documents import read_document
+from vault.services.environments.documents import Document, read_document
 from vault.services.own.instance import Instance
 from vault.storage import DataKey, EnvironmentRow, Layer, RevisionRow, StoredRevision, UnitOfWork, UserKey
 
@@ -124,14 +124,14 @@ class Sealer:
         decode(self._opened(layer, revision))
 
     def seal_metadata(
-        self, unit: UnitOfWork, environment: EnvironmentRow, generation: int, metadata: dict[str, Any]
+        self, unit: UnitOfWork, environment: EnvironmentRow, generation: int, metadata: Document
     ) -> SealedBlob:
         """Seal what an owner says of an environment (its description, custom metadata)."""
         place = context.metadata(self._instance.id, environment.id, generation)
         document = json.dumps(metadata, ensure_ascii=False).encode()
         return seal(self._active_key(unit, environment), place, document, padded=True)
 
-    def open_metadata(self, unit: UnitOfWork, environment: EnvironmentRow) -> dict[str, Any]:
+    def open_metadata(self, unit: UnitOfWork, environment: EnvironmentRow) -> Document:
         """What `seal_metadata` has sealed; empty where nothing was."""
         if environment.metadata_blob is None:
             return {}
@@ -147,7 +147,7 @@ class Sealer:
         key = self._data_key(environment, data_key, user_key)
         return read_document(open_blob(key, place, blob))
 
-    def open_metadata_of(self, unit: UnitOfWork, environments: Sequence[EnvironmentRow]) -> list[dict[str, Any]]:
+    def open_metadata_of(self, unit: UnitOfWork, environments: Sequence[EnvironmentRow]) -> list[Document]:
         """`open_metadata` of many environments, with the same number of statements as for one."""
         key_ids = {row.id: key_id_of(row.metadata_blob) for row in environments if row.metadata_blob is not None}
         data_keys = unit.data_keys.named(key_ids.values())
@@ -163,7 +163,7 @@ class Sealer:
 
     def metadata_under(
         self, environment: EnvironmentRow, data_key: DataKey | None, user_key: UserKey | None
-    ) -> dict[str, Any] | None:
+    ) -> Document | None:
         """`open_metadata` where the keys are at hand already; None where the metadata is under another key."""
         if environment.metadata_blob is None:
             return {}

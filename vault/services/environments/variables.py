@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from vault.errors import IntegrityError, NotFound, PreconditionFailed, PreconditionRequired, RevisionDeleted
 from vault.model.action import Action
@@ -15,7 +14,7 @@ from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.audit import ReadLog
 from vault.services.environments.bases import Bases
-from vault.services.environments.editing import RowEdit, checked, edited, keeping_others, merge, put, typed
+from vault.services.environments.editing import Attributes, RowEdit, checked, edited, keeping_others, merge, put, typed
 from vault.services.environments.environments import Environments, target_of
 from vault.services.environments.sealing import Sealer
 from vault.storage import EnvironmentRow, RevisionRow, Storage, StoredRevision, UnitOfWork
@@ -136,7 +135,7 @@ class Variables:
         unit: UnitOfWork,
         principal: Principal,
         reference: str | None,
-        changes: Mapping[str, Mapping[str, Any] | None],
+        changes: Mapping[str, Attributes | None],
         precondition: Precondition = NO_PRECONDITION,
     ) -> Written:
         """Merge changes, all in one revision: None removes, a mapping sets the attributes that it names.

@@ -14,7 +14,7 @@ from vault.services.audit.tree import PURPOSE as CHECKPOINT
 from vault.services.audit.tree import plant
 from vault.services.clock import now_us
 from vault.services.own.keys import SECRET_PURPOSES, make_canary, new_user_key_columns
-from vault.storage import RowSigner, Storage, holds_vault, set_locked
+from vault.storage import ColumnValues, RowSigner, Storage, holds_vault, set_locked
 
 
 def create(storage: Storage, keyring: Keyring, provider: str, ref: str) -> None:
@@ -32,13 +32,13 @@ def create(storage: Storage, keyring: Keyring, provider: str, ref: str) -> None:
             raise StorageError("The database holds a vault already.")
         unit.use_signer(RowSigner(own["mac"]))
         place = {"id": master.id, "provider": provider, "ref": ref}
-        born = {"version": 1, "state": "active", "created_us": now, "changed_us": now}
+        born: ColumnValues = {"version": 1, "state": "active", "created_us": now, "changed_us": now}
         unit.master_keys.add(**place, **born, **make_canary(keyring, master))
         unit.user_keys.add(**wrapped, state="active", generation=1, created_us=now)
         for purpose, key in own.items():
             blob = seal(system_key, context.system_secret(keyring.instance_id, purpose, key.id), key.secret)
-            row = {"id": key.id, "purpose": purpose, "state": "active", "created_us": now, "changed_us": now}
-            unit.system_secrets.add(**row, user_key_id=system_id, blob=blob)
+            secret: ColumnValues = {"id": key.id, "purpose": purpose, "state": "active", "changed_us": now}
+            unit.system_secrets.add(**secret, created_us=now, user_key_id=system_id, blob=blob)
         active = {"active_master_key_id": master.id, "active_system_key_id": system_id}
         plant(unit, keyring.instance_id, own[CHECKPOINT])
         set_locked(unit.connection, False, now)

@@ -13,8 +13,6 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy.exc import IntegrityError as ForeignKeyError
-
 from vault.errors import Conflict, NotFound
 from vault.keys import MasterKey
 from vault.model.action import Action
@@ -25,7 +23,7 @@ from vault.services.keys.workers import Waiting, WorkerStatus
 from vault.services.own.instance import Instance
 from vault.services.own.keys import make_canary
 from vault.settings import Settings
-from vault.storage import DestroyedMaster, MasterKeyVersion, Storage, UnitOfWork
+from vault.storage import ColumnValues, DestroyedMaster, MasterKeyVersion, StillReferred, Storage, UnitOfWork
 from vault.storage.retry import again
 from vault.storage.walks.key_walk import references
 
@@ -165,7 +163,7 @@ class MasterRotation:
             taken: list[MasterKeyVersion | DestroyedMaster] = [*unit.master_keys.list(), *unit.destroyed_keys.masters()]
         _require_new(taken, provider, ref)
         version = max(row.version for row in taken) + 1
-        row = {"id": key_id, "version": version, "provider": provider, "ref": ref, "state": "pending"}
+        row: ColumnValues = {"id": key_id, "version": version, "provider": provider, "ref": ref, "state": "pending"}
         canary = make_canary(self._instance.keyring, MasterKey(key_id, provider, ref))
         with self._storage.write() as unit:
             state = unit.state.hold()
@@ -174,9 +172,7 @@ class MasterRotation:
             unit.master_keys.add(**row, **canary, created_us=now, changed_us=now)
             # A new version of the state's row tells the workers that there are changes.
             unit.state.change(state)
-            audit.record(
-                unit, principal, Action.KEYS_PREPARE, details={"version": row["version"], "provider": provider}
-            )
+            audit.record(unit, principal, Action.KEYS_PREPARE, details={"version": version, "provider": provider})
         return key_id
 
     def _activate(self, principal: Principal, pending_id: str) -> int:
@@ -229,12 +225,12 @@ class MasterRotation:
                     return
                 self._check_may_go(unit, row, at_once)
                 unit.master_keys.remove(row)
-                gone = {"key_id": row.id, "kind": "master", "version": version, "created_us": row.created_us}
-                place = {"provider": row.provider, "ref": row.ref}
-                unit.destroyed_keys.add(**gone, **place, destroyed_us=self._clock(), confirmed_us=None)
+                place = {"key_id": row.id, "kind": "master", "provider": row.provider, "ref": row.ref}
+                times = {"created_us": row.created_us, "destroyed_us": self._clock(), "confirmed_us": None}
+                unit.destroyed_keys.add(**place, **times, version=version)
                 unit.state.change(state)
                 audit.record(unit, principal, Action.KEYS_DESTROY, details={"version": version})
-        except ForeignKeyError as error:
+        except StillReferred as error:
             raise Conflict(f"Something still refers to version {version}; nothing was destroyed.") from error
 
     def _require_destroyed(self, unit: UnitOfWork, version: int) -> None:

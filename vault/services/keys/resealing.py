@@ -22,8 +22,6 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from sqlalchemy.exc import IntegrityError as ForeignKeyError
-
 from vault.crypto import Key, as_sealed, context, open_blob, seal
 from vault.errors import Conflict, Unavailable
 from vault.model.action import Action
@@ -40,7 +38,7 @@ from vault.services.own.instance import Instance
 from vault.services.people.factors import Kind, Passkeys
 from vault.services.people.sessions import Sessions
 from vault.settings import Settings
-from vault.storage import DataKey, Stale, Storage, StoredRevision, UnitOfWork
+from vault.storage import ColumnValue, ColumnValues, DataKey, Stale, StillReferred, Storage, StoredRevision, UnitOfWork
 from vault.storage.database.newer_tables import require_every_signed_table
 from vault.storage.retry import again
 from vault.storage.rows.revisions import Revisions
@@ -49,6 +47,7 @@ from vault.storage.signing.signed_row import SignedRow
 from vault.storage.walks.key_walk import Change, change_many, data_keys_before, unchanged, users_with_key_before
 from vault.storage.walks.reseal_walk import (
     ANSWERS,
+    SealedAnswer,
     answers_before,
     clear_ended,
     count_made_before,
@@ -216,16 +215,15 @@ class Resealing:
                 _go_on(walk)
 
     def _seal_some_answers(self, purpose: str) -> int:
-        table = ANSWERS[purpose]
         own = self._instance.own_keys
         with self._storage.write() as unit:
-            changes = []
-            for row in answers_before(unit, table, own.system_key.id, BATCH):
-                scope = row.scope + (row.fingerprint if purpose == "idempotency" else b"")
+            changes: list[tuple[SealedAnswer, ColumnValues]] = []
+            for row in answers_before(unit, purpose, own.system_key.id, BATCH):
+                scope = row.scope + row.fingerprint
                 place = context.stored_answer(self._instance.id, purpose, scope.hex())
                 blob = self._instance.seal(place, self._instance.open_blob(place, row.user_key_id, row.blob))
                 changes.append((row, {"blob": blob, "user_key_id": own.system_key.id}))
-            replace_answers(unit, table, changes)
+            replace_answers(unit, purpose, changes)
             return len(changes)
 
     def _seal_people(self, principal: Principal, before_us: int, walk: Walk) -> None:
@@ -272,7 +270,7 @@ class Resealing:
             keys = [self._data_key(unit, row) for row in (old, new)]
         changes: list[Change[StoredRevision]] = []
         for row in rows:
-            columns = {"data_key_id": new.id, "generation": row.generation + 1, "blob": None}
+            columns: dict[str, ColumnValue] = {"data_key_id": new.id, "generation": row.generation + 1, "blob": None}
             if row.blob is not None:
                 place = context.revision(self._instance.id, old.environment_id, row.id, row.number)
                 columns["blob"] = seal(keys[1], place, open_blob(keys[0], place, row.blob), padded=True)
@@ -302,7 +300,7 @@ class Resealing:
                 self._sign_rows(principal, repository, walk)
             try:
                 self._end(principal)
-            except (ForeignKeyError, Stale):
+            except (StillReferred, Stale):
                 continue
             self._instance.learn()
             self._waiting.for_all()

@@ -23,7 +23,7 @@ from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.own.instance import Instance
 from vault.services.own.keys import master_key
-from vault.storage import MasterKeyVersion, Stale, Storage, UserKey
+from vault.storage import ColumnValues, MasterKeyVersion, Stale, Storage, UserKey
 from vault.storage.retry import again, patiently
 from vault.storage.rows.keys import UserKeys
 from vault.storage.walks.key_walk import (
@@ -173,7 +173,7 @@ class Rewrapping:
                 broken.add(row.id)
         return changes
 
-    def _rewrapped(self, target: MasterKeyVersion, row: UserKey) -> dict[str, object]:
+    def _rewrapped(self, target: MasterKeyVersion, row: UserKey) -> ColumnValues:
         keyring = self._instance.keyring
         unwrapped = keyring.unwrapped_user_key(
             self._instance.master(row.master_key_id), row.owner_id, row.id, as_sealed(row.blob)
@@ -181,7 +181,7 @@ class Rewrapping:
         # If the old provider returned a wrong key, it must not be wrapped again as if it were right.
         keyring.derived_user_key(row.owner_id, row.id, unwrapped, row.check_value)
         blob = keyring.wrap_user_key(master_key(target), row.owner_id, row.id, unwrapped)
-        moved = {"master_key_id": target.id, "master_version": target.version}
+        moved: ColumnValues = {"master_key_id": target.id, "master_version": target.version}
         return {**moved, "blob": blob, "generation": row.generation + 1}
 
     def _store(self, principal: Principal, target: MasterKeyVersion, changes: list[Change[UserKey]]) -> int:

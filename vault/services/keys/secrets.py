@@ -11,7 +11,7 @@ from vault.services.keys.workers import Waiting
 from vault.services.own.instance import Instance
 from vault.services.own.keys import SECRET_PURPOSES
 from vault.settings import Settings
-from vault.storage import Storage, SystemSecret, UnitOfWork
+from vault.storage import ColumnValues, Storage, SystemSecret, UnitOfWork
 from vault.storage.retry import again
 
 LASTING = ("token", "digest")
@@ -79,7 +79,7 @@ class SecretRotation:
 
     def _add(self, unit: UnitOfWork, purpose: str) -> None:
         key, now = new_key(), self._clock()
-        row = {"id": key.id, "purpose": purpose, "state": "pending", "created_us": now, "changed_us": now}
+        row: ColumnValues = {"id": key.id, "purpose": purpose, "state": "pending", "created_us": now, "changed_us": now}
         blob = self._instance.seal(context.system_secret(self._instance.id, purpose, key.id), key.secret)
         unit.system_secrets.add(**row, user_key_id=self._instance.system_key_id, blob=blob)
 

@@ -8,8 +8,6 @@ that a retired MAC key has signed are still accepted.
 
 from __future__ import annotations
 
-from typing import Any
-
 from vault.crypto import Context, context, open_blob, seal
 from vault.errors import IntegrityError
 from vault.model.action import Action
@@ -20,7 +18,7 @@ from vault.services.keys.rewrapping import FULL_SPEED, Pace, Progress, Walk, no_
 from vault.services.keys.workers import Waiting
 from vault.services.own.credentials import place_of
 from vault.services.own.instance import Instance
-from vault.storage import Credential, StateRow, Storage, SystemSecret, UserKey
+from vault.storage import ColumnValues, Credential, StateRow, Storage, SystemSecret, UserKey
 from vault.storage.retry import again
 from vault.storage.rows.keys import SystemSecrets
 from vault.storage.rows.users import Credentials
@@ -144,7 +142,7 @@ class SystemRotation:
                 audit.record(unit, principal, Action.KEYS_DROP, details={"system_keys": dropped})
         return dropped
 
-    def _sealed(self, state: StateRow, row: SystemSecret | Credential, place: Context) -> dict[str, Any]:
+    def _sealed(self, state: StateRow, row: SystemSecret | Credential, place: Context) -> ColumnValues:
         """Return the columns of a row, with its blob sealed by the active system key of `state`."""
         keys = self._instance.own_keys.system_keys
         plaintext = open_blob(keys[row.user_key_id], place, row.blob)

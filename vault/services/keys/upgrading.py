@@ -9,8 +9,6 @@ still needs a signature has an older `row_format`. So the work continues after a
 
 from __future__ import annotations
 
-from typing import Any
-
 from vault.errors import MacError
 from vault.model.action import Action
 from vault.model.principal import Principal
@@ -121,7 +119,7 @@ class Upgrading:
     def _sign_table(
         self, principal: Principal, repository: type[AnyRepository], number: int, pace: Pace, walk: Walk
     ) -> None:
-        after: Any = None
+        after: str | int | None = None
         done = 0
         while not walk.is_over():
             with self._storage.read() as unit:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from vault.errors import Unavailable
 from vault.services.clock import Clock
 from vault.services.own.instance import HOLDS_NOTHING
-from vault.storage import Record, Stale, StateRow, Storage, UnitOfWork
+from vault.storage import Stale, StateRow, Storage, UnitOfWork, WorkerRow
 
 WAIT_SECONDS = 30.0
 """Longer than a worker's lease. A worker that has not answered by then is alive and cannot use the new key."""
@@ -63,11 +63,11 @@ class Waiting:
         if self._behind(unit, state.row_version):
             raise Stale("workers")
 
-    def _behind(self, unit: UnitOfWork, state_version: int) -> list[Record]:
+    def _behind(self, unit: UnitOfWork, state_version: int) -> list[WorkerRow]:
         return [row for row in unit.workers.living(self._clock()) if row.state_version < state_version]
 
 
-def _not_yet(behind: list[Record]) -> Unavailable:
+def _not_yet(behind: list[WorkerRow]) -> Unavailable:
     names = ", ".join(f"{row.host} (process {row.pid})" for row in behind)
     return Unavailable(
         f"These workers cannot use the new key yet: {names}. Look into their logs for the key provider; then run the "

@@ -6,11 +6,9 @@ and its row, so it cannot be moved to another person or put in the place of anot
 
 from __future__ import annotations
 
-from typing import Any
-
 from vault.crypto import Context, context
 from vault.services.own.instance import Instance
-from vault.storage import Credential
+from vault.storage import ColumnValues, Credential
 
 PASSWORD = "password"  # noqa: S105 - a kind, not a credential.
 
@@ -21,7 +19,7 @@ def place_of(instance_id: str, kind: str, user_id: str, credential_id: str) -> C
     return context.system_secret(instance_id, kind, row_id)
 
 
-def sealed(instance: Instance, kind: str, user_id: str, credential_id: str, plaintext: bytes) -> dict[str, Any]:
+def sealed(instance: Instance, kind: str, user_id: str, credential_id: str, plaintext: bytes) -> ColumnValues:
     """Return the columns of a sealed credential."""
     blob = instance.seal(place_of(instance.id, kind, user_id, credential_id), plaintext)
     return {"user_key_id": instance.system_key_id, "blob": blob}

@@ -183,7 +183,7 @@ class Instance:
             raise BlobError()
         return open_blob(key, place, blob)
 
-    def user_key(self, owner_id: str, row: UserKey) -> Key:
+    def user_key(self, owner_id: str | None, row: UserKey) -> Key:
         """Return the user key of a checked row, unwrapped or from the cache. Raises `BlobError` for another owner's
         key.
         """

@@ -11,9 +11,9 @@ import hashlib
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypedDict
 
-from vault.crypto import Key, as_sealed, context, key_check_value, open_blob
+from vault.crypto import Key, SealedBlob, as_sealed, context, key_check_value, open_blob
 from vault.errors import BlobError, KeyProviderUnavailable, KeyringError, MacError, NewerRowFormat, StorageError
 from vault.keys import Keyring, MasterKey
 from vault.storage import FirstRows, MasterKeyVersion, RowSigner, StateRow
@@ -82,9 +82,20 @@ def open_own_keys(rows: FirstRows, keyring: Keyring, before: OwnKeys | None) -> 
     return OwnKeys(rows.state, masters, system_keys, own, active_secrets, signer)
 
 
+class UserKeyColumns(TypedDict):
+    """The columns of a new user key that say which key it is, and that hold it."""
+
+    id: str
+    owner_id: str | None
+    master_key_id: str
+    master_version: int
+    blob: SealedBlob
+    check_value: bytes
+
+
 def new_user_key_columns(
     keyring: Keyring, master: MasterKey, version: int, owner_id: str | None, key_id: str
-) -> dict[str, Any]:
+) -> UserKeyColumns:
     """Return the columns of a new user key (for None a system key) under a version of the master key."""
     unwrapped = keyring.new_unwrapped_user_key()
     return {

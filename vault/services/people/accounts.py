@@ -18,6 +18,7 @@ from vault.errors import BadLogin, InvalidInput, NameTaken, NotFound, SecondFact
 from vault.model.action import Action
 from vault.model.environment import EnvironmentKind, looks_like_id
 from vault.model.folding import fold_username
+from vault.model.person import Person
 from vault.model.principal import Principal, Role, vault_itself
 from vault.services import audit
 from vault.services.clock import Clock
@@ -26,11 +27,12 @@ from vault.services.own.credentials import PASSWORD, opened, sealed
 from vault.services.own.instance import Instance
 from vault.services.people.counting import counted
 from vault.services.people.factors.kinds import is_required
-from vault.services.people.finding import find_person, held_as_found, keep_an_operator
-from vault.services.people.sessions import Sessions, hold
+from vault.services.people.finding import find_person, held_as_found, keep_an_operator, person_of
+from vault.services.people.proven import Proven, hold
+from vault.services.people.sessions import Sessions
 from vault.services.people.throttle import Attempt, Throttle
 from vault.settings import Settings
-from vault.storage import Storage, UnitOfWork, User
+from vault.storage import ColumnValues, Storage, UnitOfWork, User
 from vault.storage.retry import again
 
 USERNAME_MAX_CHARACTERS = 64
@@ -40,7 +42,7 @@ USERNAME_MAX_CHARACTERS = 64
 class NewPassword:
     """A person who has just confirmed their identity, and the hash of their new password."""
 
-    user: User
+    account: Proven
     phc: str = field(repr=False)
 
 
@@ -68,8 +70,8 @@ class Accounts:
         self.parameters = PasswordParameters(settings.argon2_memory_kib, settings.argon2_passes, settings.argon2_lanes)
 
     @counted
-    def authenticate(self, username: str, password: str, address: str) -> User:
-        """Return the user with this name and password, if the account needs nothing else.
+    def authenticate(self, username: str, password: str, address: str) -> Proven:
+        """Return the account with this name and password, if the account needs nothing else.
 
         This is for faces that cannot ask for a second factor; the others use `logins.py`. Raises what `prove_password`
         raises, and `SecondFactorRequired`.
@@ -78,7 +80,7 @@ class Accounts:
         with self._storage.read() as unit:
             if is_required(unit, user):
                 raise SecondFactorRequired()
-        return user
+        return Proven.of(user)
 
     def prove_password(self, username: str, password: str, address: str) -> User:
         """Return the user with this name and password. A second factor may still be needed.
@@ -111,7 +113,7 @@ class Accounts:
                 self._set_hash(unit, user.id, hash_password(password, self.parameters))
                 audit.record(unit, vault_itself("rehash"), Action.PASSWORD_REHASH, user_id=user.id)
 
-    def add(self, unit: UnitOfWork, principal: Principal, name: str, password: str, role: Role = Role.USER) -> User:
+    def add(self, unit: UnitOfWork, principal: Principal, name: str, password: str, role: Role = Role.USER) -> Person:
         """Create an account with its user key and its globals. For operators. Raises `NameTaken`, `InvalidInput`."""
         principal.require_operator()
         name, folded = _checked_name(name)
@@ -119,19 +121,19 @@ class Accounts:
         if unit.users.by_name(folded) is not None:
             raise NameTaken("There is already an account with this name.")
         user_id, now = str(uuid.uuid4()), self._clock()
-        row = {"id": user_id, "name": name, "name_folded": folded, "created_us": now}
+        row: ColumnValues = {"id": user_id, "name": name, "name_folded": folded, "created_us": now}
         unit.users.add(**row, role=str(role), state="active", second_factor=False)
         self._instance.add_user_key(unit, user_id, self._clock())
         self._set_hash(unit, user_id, hash_password(password, self.parameters))
         self._environments.add_row(unit, user_id, EnvironmentKind.GLOBALS, "globals")
         audit.record(unit, principal, Action.USER_ADD, user_id=user_id)
-        return _existing(unit.users.by_id(user_id))
+        return person_of(_existing(unit.users.by_id(user_id)))
 
-    def list(self, principal: Principal) -> list[User]:
+    def list(self, principal: Principal) -> list[Person]:
         """Return all accounts. For operators."""
         principal.require_operator()
         with self._storage.read() as unit:
-            return unit.users.list()
+            return [person_of(row) for row in unit.users.list()]
 
     def names(self, principal: Principal, user_ids: Iterable[str]) -> dict[str, str]:
         """Return the names of these accounts by id, without those that do not exist. For operators."""
@@ -139,23 +141,23 @@ class Accounts:
         with self._storage.read() as unit:
             return {user_id: row.name for user_id, row in unit.users.named(user_ids).items()}
 
-    def page(self, principal: Principal, after: str, limit: int, *, username: str | None = None) -> Sequence[User]:
+    def page(self, principal: Principal, after: str, limit: int, *, username: str | None = None) -> Sequence[Person]:
         """Return accounts after `after`, by their folded names, or only the one with `username`. For operators."""
         principal.require_operator()
         with self._storage.read() as unit:
             rows = unit.users.page(after, limit, None if username is None else fold_username(username))
         self._reads.read(principal, Action.USER_LIST)
-        return rows
+        return [person_of(row) for row in rows]
 
-    def get(self, principal: Principal, reference: str) -> User:
+    def get(self, principal: Principal, reference: str) -> Person:
         """Return an account by name or id. For operators. Raises `NotFound`."""
         principal.require_operator()
         with self._storage.read() as unit:
             found = find_person(unit, reference)
         self._reads.read(principal, Action.USER_READ, account=found.id)
-        return found
+        return person_of(found)
 
-    def set_state(self, unit: UnitOfWork, principal: Principal, reference: str, *, active: bool) -> User:
+    def set_state(self, unit: UnitOfWork, principal: Principal, reference: str, *, active: bool) -> Person:
         """Enable or disable an account, by name or id. Disabling ends its sessions. For operators.
 
         Raises `NotFound`, and what `keep_an_operator` raises.
@@ -169,9 +171,9 @@ class Accounts:
         if not active:
             self._sessions.revoke_all(unit, user.id)
         audit.record(unit, principal, Action.USER_ENABLE if active else Action.USER_DISABLE, user_id=user.id)
-        return find_person(unit, user.id)
+        return person_of(find_person(unit, user.id))
 
-    def set_role(self, unit: UnitOfWork, principal: Principal, reference: str, role: Role) -> User:
+    def set_role(self, unit: UnitOfWork, principal: Principal, reference: str, role: Role) -> Person:
         """Change the role of an account, by name or id. For operators.
 
         Its sessions end, so that none keeps the old role. Raises what `set_state` raises.
@@ -184,7 +186,7 @@ class Accounts:
         unit.users.change(user, role=str(role))
         self._sessions.revoke_all(unit, user.id)
         audit.record(unit, principal, Action.USER_ROLE, user_id=user.id, details={"role": str(role)})
-        return find_person(unit, user.id)
+        return person_of(find_person(unit, user.id))
 
     def has_operator(self, principal: Principal) -> bool:
         """Report whether there is an active operator. For operators: removing the last one gives a warning."""
@@ -201,7 +203,7 @@ class Accounts:
         self._sessions.revoke_all(unit, user.id)
         audit.record(unit, principal, Action.USER_PASSWORD, user_id=user.id)
 
-    def prove(self, principal: Principal, password: str, check: Callable[[], None] = lambda: None) -> User:
+    def prove(self, principal: Principal, password: str, check: Callable[[], None] = lambda: None) -> Proven:
         """Confirm the identity of the caller by password. If the account has a second factor, a recent proof is needed
         too.
 
@@ -216,7 +218,7 @@ class Accounts:
         if user.second_factor:
             # The session may come from a cache that does not know of the second factor yet.
             replace(principal, has_second_factor=True).require_recent_proof(self._clock())
-        return user
+        return Proven.of(user)
 
     def prepare_password(self, principal: Principal, current: str, new: str) -> NewPassword:
         """Check the caller's current password and hash the new one, before any transaction starts.
@@ -224,26 +226,26 @@ class Accounts:
         Raises `InvalidInput` for a password that is not allowed, and what `prove` raises.
         """
         principal.require_person()
-        user = self.prove(principal, current, lambda: check_new_password(new, principal.username))
-        return NewPassword(user, hash_password(new, self.parameters))
+        account = self.prove(principal, current, lambda: check_new_password(new, principal.username))
+        return NewPassword(account, hash_password(new, self.parameters))
 
-    def change_password(self, unit: UnitOfWork, principal: Principal, new: NewPassword) -> User:
+    def change_password(self, unit: UnitOfWork, principal: Principal, new: NewPassword) -> Proven:
         """Change the caller's password, and return the changed account. The caller's other sessions end.
 
         Raises `BadLogin` if the password was changed in the meantime.
         """
         principal.require_person()
-        hold(unit, new.user)
-        self._replace_hash(unit, new.user, new.phc)
-        self._sessions.revoke_all(unit, new.user.id, but=principal.id)
+        user = hold(unit, new.account)
+        self._replace_hash(unit, user, new.phc)
+        self._sessions.revoke_all(unit, user.id, but=principal.id)
         audit.record(unit, principal, Action.PASSWORD_CHANGE)
-        return _existing(unit.users.by_id(new.user.id))
+        return Proven.of(_existing(unit.users.by_id(user.id)))
 
-    def me(self, principal: Principal) -> User:
+    def me(self, principal: Principal) -> Person:
         """Return the caller's account."""
         principal.require_person()
         with self._storage.read() as unit:
-            return _existing(unit.users.by_id(principal.user_id))
+            return person_of(_existing(unit.users.by_id(principal.user_id)))
 
     def _stored_hash(self, unit: UnitOfWork, user: User | None) -> str | None:
         # Run the same statement for a user who does not exist. Otherwise the time would tell.
@@ -264,7 +266,7 @@ class Accounts:
         if found:
             unit.credentials.change(found[0], **columns)
             return
-        row = {"id": credential_id, "user_id": user_id, "kind": PASSWORD, "label": "", "counter": 0}
+        row: ColumnValues = {"id": credential_id, "user_id": user_id, "kind": PASSWORD, "label": "", "counter": 0}
         unit.credentials.add(**row, **columns, created_us=self._clock())
 
 

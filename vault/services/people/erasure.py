@@ -20,7 +20,8 @@ from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.clock import SECOND_US, Clock
 from vault.services.people.finding import find_person, held_as_found, keep_an_operator
-from vault.services.people.sessions import Sessions, hold
+from vault.services.people.proven import Proven, hold
+from vault.services.people.sessions import Sessions
 from vault.settings import Settings
 from vault.storage import Storage, UnitOfWork, User
 
@@ -85,16 +86,16 @@ class Erasure:
         self._archives = archives
         self._clock = clock
 
-    def own(self, unit: UnitOfWork, principal: Principal, proven: User) -> ErasureReport:
+    def own(self, unit: UnitOfWork, principal: Principal, proven: Proven) -> ErasureReport:
         """Erase the caller. `proven` is the account that `accounts.prove` returned.
 
         Raises `BadLogin` if the account has changed since, and `Conflict` for the last operator.
         """
         principal.require_person()
-        keep_an_operator(unit, principal, proven)
-        hold(unit, proven)
+        keep_an_operator(unit, principal, proven.look_up(unit))
+        user = hold(unit, proven)
         # Leave the address out of this event: the erasure has just removed it from all others.
-        return self._erase(unit, replace(principal, address=""), proven)
+        return self._erase(unit, replace(principal, address=""), user)
 
     def person(self, unit: UnitOfWork, principal: Principal, reference: str, confirmed_name: str) -> ErasureReport:
         """Erase a person by name or id. `confirmed_name` must be the username. For operators.

@@ -5,8 +5,22 @@ from __future__ import annotations
 from vault.errors import Conflict, NotFound
 from vault.model.environment import canonical, looks_like_id
 from vault.model.folding import fold_username
+from vault.model.person import Person
 from vault.model.principal import Principal, PrincipalKind, Role
 from vault.storage import Stale, UnitOfWork, User
+
+
+def person_of(user: User) -> Person:
+    """What may be shown of an account."""
+    return Person(
+        id=user.id,
+        name=user.name,
+        name_folded=user.name_folded,
+        role=user.role,
+        state=user.state,
+        second_factor=user.second_factor,
+        created_us=user.created_us,
+    )
 
 
 def find_person(unit: UnitOfWork, reference: str) -> User:

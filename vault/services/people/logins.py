@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from vault.errors import (
     BadLogin,
@@ -22,6 +21,7 @@ from vault.errors import (
     SecondFactorRequired,
 )
 from vault.model.action import Action
+from vault.model.json_types import Json
 from vault.model.principal import Principal, vault_itself
 from vault.services import audit
 from vault.services.people.accounts import Accounts
@@ -31,7 +31,8 @@ from vault.services.people.factors.kinds import Kind, is_required, offered
 from vault.services.people.factors.passkeys import Passkeys
 from vault.services.people.factors.recovery import RecoveryCodes
 from vault.services.people.factors.totp import Totp
-from vault.services.people.sessions import NewSession, Sessions, hold
+from vault.services.people.proven import hold
+from vault.services.people.sessions import NewSession, Sessions
 from vault.services.people.throttle import Attempt, Throttle
 from vault.storage import Storage, UnitOfWork, User
 from vault.storage.retry import again
@@ -53,7 +54,7 @@ class Proof:
 
     code: str = field(default="", repr=False)
     recovery_code: str = field(default="", repr=False)
-    passkey: Mapping[str, Any] | None = field(default=None, repr=False)
+    passkey: Mapping[str, Json] | None = field(default=None, repr=False)
 
     def kind(self) -> Kind:
         """Return which proof it is. Raises `InvalidInput` if there is none, or more than one."""

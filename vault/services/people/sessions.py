@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from types import SimpleNamespace
-from typing import Any
+from dataclasses import dataclass, field, fields
 
 from vault.crypto import TokenKind, context, digest, key_id_of, keyed_digest, matches, mint, parse
-from vault.errors import BadLogin, BlobError, NewerFormat, NotAuthenticated, NotFound
+from vault.errors import BlobError, NewerFormat, NotAuthenticated, NotFound
 from vault.model.action import Action
+from vault.model.person import Person
 from vault.model.principal import Principal, PrincipalKind, Role, vault_itself
 from vault.services import audit
 from vault.services.clock import SECOND_US, Clock
-from vault.services.environments.documents import read_document
+from vault.services.environments.documents import known_members, read_document
 from vault.services.own.instance import Instance
+from vault.services.people.finding import person_of
+from vault.services.people.proven import Proven, hold
 from vault.services.touches import Touches
 from vault.settings import Settings
 from vault.storage import HotReads, Session, SessionCache, Storage, UnitOfWork, User
@@ -30,34 +31,63 @@ ENDED_MOST = 200
 """How many ended sessions of a person are kept until the purge, to look them up."""
 _TOLD_MOST = 10
 _PURPOSE = "session"
-_CACHED_OF_SESSION = (
-    "id",
-    "digest_key_id",
-    "kind",
-    "authenticated_us",
-    "factors",
-    "seen_us",
-    "idle_seconds",
-    "expires_us",
-    "revoked_us",
-)
-_CACHED_OF_USER = ("id", "name", "role", "state", "second_factor")
+
+
+@dataclass(frozen=True, slots=True)
+class CachedSession:
+    """What the cache keeps of a session: what it takes to authenticate its next call. The digest is hexadecimal."""
+
+    id: str
+    digest: str
+    digest_key_id: str
+    kind: str
+    authenticated_us: int
+    factors: str
+    seen_us: int
+    idle_seconds: int
+    expires_us: int
+    revoked_us: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class CachedUser:
+    """What the cache keeps of the user of a session."""
+
+    id: str
+    name: str
+    role: str
+    state: str
+    second_factor: bool
+
+
+_CACHED_OF_SESSION = tuple(each.name for each in fields(CachedSession))
+_CACHED_OF_USER = tuple(each.name for each in fields(CachedUser))
+
+
+@dataclass(frozen=True, slots=True)
+class SessionView:
+    """A session, as its person sees it. `factors` are the proofs that it began with."""
+
+    id: str
+    kind: str
+    factors: tuple[str, ...]
+    created_us: int
+    seen_us: int
+    idle_seconds: int
+    expires_us: int
+    address: str
+    agent: str
 
 
 @dataclass(frozen=True, slots=True)
 class NewSession:
-    """A session that was just started. `secret` is shown once."""
+    """A session that was just started. Its secret is shown once."""
 
-    row: Session
-    user: User
+    session: SessionView
+    user: Person
     secret: str = field(repr=False)
     recovery_codes_left: int | None = None
     """How many recovery codes are left, after a login with one. The person must be told."""
-
-    @property
-    def factors(self) -> tuple[str, ...]:
-        """Return which factors were proven."""
-        return tuple(self.row.factors.split())
 
 
 class Sessions:
@@ -84,7 +114,7 @@ class Sessions:
     def begin(
         self,
         unit: UnitOfWork,
-        user: User,
+        account: User | Proven,
         kind: str,
         address: str,
         agent: str,
@@ -95,7 +125,7 @@ class Sessions:
 
         Raises what `hold` raises.
         """
-        hold(unit, user)
+        user = hold(unit, account)
         self._make_room(unit, user)
         minted = mint(TokenKind.SESSION)
         now, key = self._clock(), self._instance.secret("token")
@@ -120,7 +150,7 @@ class Sessions:
             raise NotFound()
         details = {"factors": factors, "kind": kind}
         audit.record(unit, _principal(row, user, address, request_id), Action.SESSION_BEGIN, details=details)
-        return NewSession(row, user, minted.text)
+        return NewSession(_view(row), person_of(user), minted.text)
 
     def _make_room(self, unit: UnitOfWork, user: User) -> None:
         """End the person's least recently used session if there are too many, and delete the oldest ended sessions. The
@@ -138,10 +168,10 @@ class Sessions:
             unit.sessions.trim_ended(user.id, ENDED_MOST, now)
 
     def replace(
-        self, unit: UnitOfWork, principal: Principal, user: User, agent: str, factors: str = "password"
+        self, unit: UnitOfWork, principal: Principal, account: User | Proven, agent: str, factors: str = "password"
     ) -> NewSession:
         """Replace the caller's session by a new one. After a step-up, the old id no longer works."""
-        hold(unit, user)
+        user = hold(unit, account)
         old = self._own(unit, principal, principal.id)
         self._revoke(unit, [old])
         return self.begin(unit, user, old.kind, principal.address, agent, principal.request_id, factors)
@@ -164,13 +194,13 @@ class Sessions:
         self._touches.session(session.id, session.seen_us, now)
         return _principal(session, user, address, request_id)
 
-    def list(self, principal: Principal) -> list[Session]:
+    def list(self, principal: Principal) -> list[SessionView]:
         """Return the caller's active sessions."""
         principal.require_person()
         with self._storage.read() as unit:
             living = unit.sessions.living(principal.user_id, self._clock())
         now = self._clock()
-        return [row for row in living if now - row.seen_us <= row.idle_seconds * SECOND_US]
+        return [_view(row) for row in living if now - row.seen_us <= row.idle_seconds * SECOND_US]
 
     def revoke(self, unit: UnitOfWork, principal: Principal, session_id: str) -> None:
         """End one of the caller's sessions. Raises `NotFound`."""
@@ -212,18 +242,19 @@ class Sessions:
         # Delete all copies in one call, so that a Redis that hangs costs only one timeout.
         unit.after_commit(lambda: self._cache.bury(keys))
 
-    def _is_secret(self, text: str, session: Any) -> bool:
+    def _is_secret(self, text: str, session: Session | CachedSession | None) -> bool:
         key_id = session.digest_key_id if session else ""
         key = self._instance.secret_by_id("token", key_id) or self._instance.secret("token")
-        return matches(key, text, session.digest if session else None)
+        stored = session.digest if session else None
+        return matches(key, text, bytes.fromhex(stored) if isinstance(stored, str) else stored)
 
-    def _stored(self, session_id: str) -> tuple[Any, Any] | None:
+    def _stored(self, session_id: str) -> tuple[Session, User] | None:
         found = self._hot.session(session_id)
         if found is not None and found[0].revoked_us is None:
             self._fill(*found)
         return found
 
-    def _cached(self, session_id: str) -> tuple[Any, Any] | None:
+    def _cached(self, session_id: str) -> tuple[CachedSession, CachedUser] | None:
         blob = self._cache.get(self._cache_key(session_id))
         if blob is None:
             return None
@@ -242,11 +273,9 @@ class Sessions:
         if not (copy["session"].keys() >= set(_CACHED_OF_SESSION) and copy["user"].keys() >= set(_CACHED_OF_USER)):
             # An older release wrote it, without all the members that are needed here.
             return None
-        session = SimpleNamespace(**copy["session"])
-        session.digest = bytes.fromhex(session.digest)
-        return session, SimpleNamespace(**copy["user"])
+        return known_members(CachedSession, copy["session"]), known_members(CachedUser, copy["user"])
 
-    def _fill(self, session: Any, user: Any) -> None:
+    def _fill(self, session: Session, user: User) -> None:
         facts = {name: getattr(session, name) for name in _CACHED_OF_SESSION} | {"digest": session.digest.hex()}
         person = {name: getattr(user, name) for name in _CACHED_OF_USER}
         copy = {"filled_us": self._clock(), "session": facts, "user": person}
@@ -257,17 +286,21 @@ class Sessions:
         return "strongroom:" + keyed_digest(self._instance.secret("digest"), "session cache", session_id).hex()
 
 
-def hold(unit: UnitOfWork, user: User) -> None:
-    """Lock the user's row, and with it everything of the user, until the transaction ends.
+def _view(row: Session) -> SessionView:
+    return SessionView(
+        id=row.id,
+        kind=row.kind,
+        factors=tuple(row.factors.split()),
+        created_us=row.created_us,
+        seen_us=row.seen_us,
+        idle_seconds=row.idle_seconds,
+        expires_us=row.expires_us,
+        address=row.address,
+        agent=row.agent,
+    )
 
-    Raises `BadLogin` if the account has changed since its password was checked.
-    """
-    now = unit.users.by_id(user.id, lock=True)
-    if now is None or now.row_version != user.row_version:
-        raise BadLogin()
 
-
-def _principal(session: Any, user: Any, address: str, request_id: str) -> Principal:
+def _principal(session: Session | CachedSession, user: User | CachedUser, address: str, request_id: str) -> Principal:
     return Principal(
         PrincipalKind.SESSION,
         session.id,
@@ -276,8 +309,7 @@ def _principal(session: Any, user: Any, address: str, request_id: str) -> Princi
         Role(user.role),
         authenticated_us=session.authenticated_us,
         factors=tuple(session.factors.split()),
-        # SQLite's driver returns integers for booleans.
-        has_second_factor=bool(user.second_factor),
+        has_second_factor=user.second_factor,
         address=address,
         request_id=request_id,
     )

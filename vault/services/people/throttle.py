@@ -26,7 +26,7 @@ from vault.errors import TooManyRequests
 from vault.model.folding import fold_address
 from vault.services.clock import DAY_US, SECOND_US, Clock
 from vault.services.own.instance import Instance
-from vault.storage import Record, UnitOfWork
+from vault.storage import FailureCounter, UnitOfWork
 from vault.storage.rows.upkeep import CLOCKS_DIFFER_US
 
 WINDOW_US = 15 * 60 * SECOND_US
@@ -124,7 +124,7 @@ class Throttle:
         return keyed_digest(self._instance.secret("digest"), f"throttle {kind}", *parts)
 
 
-def _refusals(attempt: Attempt, counters: dict[bytes, Record], now: int, *, known: bool) -> list[int]:
+def _refusals(attempt: Attempt, counters: dict[bytes, FailureCounter], now: int, *, known: bool) -> list[int]:
     """Return how long each limit makes this attempt wait, in microseconds, or 0."""
     # Ignore a counter that starts in the future: a clock was ahead, and it must not refuse logins until then.
     counters = {bucket: row for bucket, row in counters.items() if row.window_us <= now + CLOCKS_DIFFER_US}
@@ -142,13 +142,13 @@ def _refusals(attempt: Attempt, counters: dict[bytes, Record], now: int, *, know
     return waits
 
 
-def _refused(row: Record | None, threshold: int, window_us: int, now: int) -> int:
+def _refused(row: FailureCounter | None, threshold: int, window_us: int, now: int) -> int:
     if row is None or row.failures < threshold:
         return 0
     return max(0, int(row.window_us) + window_us - now)
 
 
-def _slowed(row: Record | None, threshold: int, now: int) -> int:
+def _slowed(row: FailureCounter | None, threshold: int, now: int) -> int:
     if row is None or row.failures < threshold:
         return 0
     seconds = min(SLOWEST_SECONDS, 2 ** min(row.failures - threshold, 10))

@@ -5,9 +5,8 @@ from __future__ import annotations
 import ipaddress
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from vault.crypto import TokenKind, digest, mint, parse
 from vault.errors import InvalidInput, NotAuthenticated, NotFound, NotGranted, QuotaExceeded
@@ -21,7 +20,9 @@ from vault.services.own.instance import Instance
 from vault.services.tokens.holders import TokenHolders, grant_of, is_living
 from vault.services.tokens.request import DEFAULT_TTL_SECONDS, GrantRequest, TokenRequest
 from vault.settings import Settings
-from vault.storage import Storage, StoredToken, UnitOfWork
+from vault.storage import ColumnValue, ColumnValues, Storage, StoredToken, UnitOfWork
+
+_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 OVERLAP_MAX_SECONDS = 86_400
 LOGIN_TTL_SECONDS = 3600
@@ -34,9 +35,21 @@ LOGINS_MOST = 50
 
 @dataclass(frozen=True, slots=True)
 class TokenView:
-    """A token as it is shown, with its secret if it has just been made."""
+    """A token as it is shown, with its secret if it was just made. Times are microseconds since 1970."""
 
-    row: StoredToken
+    id: str
+    accessor: str
+    parent_id: str | None
+    name: str
+    created_us: int
+    ttl_seconds: int | None
+    max_ttl_seconds: int | None
+    expires_us: int | None
+    renewable: bool
+    uses_left: int | None
+    networks: tuple[str, ...]
+    metadata: Mapping[str, str]
+    last_used_us: int | None
     grants: tuple[Grant, ...]
     secret: str | None = field(default=None, repr=False)
 
@@ -177,7 +190,7 @@ class Tokens:
         grants: dict[str, list[Grant]] = {row.id: [] for row in rows}
         for grant in stored:
             grants[grant.token_id].append(grant_of(grant))
-        return [TokenView(row, tuple(grants[row.id])) for row in rows]
+        return [_view(row, tuple(grants[row.id])) for row in rows]
 
     def accessors(self, principal: Principal, limit: int) -> Sequence[str]:
         """Return the accessors of a person's active tokens. A token gets its own and those of the tokens that
@@ -278,7 +291,7 @@ class Tokens:
         return row
 
     def _view(self, unit: UnitOfWork, row: StoredToken) -> TokenView:
-        return TokenView(row, tuple(map(grant_of, unit.grants.of_tokens([row.id]))))
+        return _view(row, tuple(map(grant_of, unit.grants.of_tokens([row.id]))))
 
     def _add_grants(self, unit: UnitOfWork, token_id: str, grants: Sequence[Grant]) -> None:
         for grant in grants:
@@ -286,9 +299,28 @@ class Tokens:
             permissions = ",".join(sorted(grant.permissions))
             unit.grants.add(id=str(uuid.uuid4()), token_id=token_id, **scope, permissions=permissions)
 
-    def _secret_columns(self, text: str) -> dict[str, Any]:
+    def _secret_columns(self, text: str) -> dict[str, ColumnValue]:
         key = self._instance.secret("token")
         return {"digest": digest(key, text), "digest_key_id": key.id}
+
+
+def _view(row: StoredToken, grants: tuple[Grant, ...]) -> TokenView:
+    return TokenView(
+        id=row.id,
+        accessor=row.accessor,
+        parent_id=row.parent_id,
+        name=row.name,
+        created_us=row.created_us,
+        ttl_seconds=row.ttl_seconds,
+        max_ttl_seconds=row.max_ttl_seconds,
+        expires_us=row.expires_us,
+        renewable=row.renewable,
+        uses_left=row.uses_left,
+        networks=tuple(json.loads(row.networks)),
+        metadata=json.loads(row.metadata),
+        last_used_us=row.last_used_us,
+        grants=grants,
+    )
 
 
 def _existing(row: StoredToken | None) -> StoredToken:
@@ -304,8 +336,10 @@ def _networks_within(inner: Sequence[str], outer: Sequence[str]) -> bool:
     return all(any(_is_subnet(ipaddress.ip_network(network), other) for other in wide) for network in inner)
 
 
-def _is_subnet(inner: Any, outer: Any) -> bool:
-    return inner.version == outer.version and bool(inner.subnet_of(outer))
+def _is_subnet(inner: _Network, outer: _Network) -> bool:
+    if isinstance(inner, ipaddress.IPv4Network):
+        return isinstance(outer, ipaddress.IPv4Network) and inner.subnet_of(outer)
+    return isinstance(outer, ipaddress.IPv6Network) and inner.subnet_of(outer)
 
 
 def _id_in(text: str) -> str:
@@ -333,7 +367,7 @@ def _expiry(request: TokenRequest, now: int) -> int | None:
     return now + min(limits) * SECOND_US if limits else None
 
 
-def _asked_columns(request: TokenRequest) -> dict[str, Any]:
+def _asked_columns(request: TokenRequest) -> ColumnValues:
     return {
         "name": request.name,
         "ttl_seconds": request.ttl_seconds,

@@ -8,21 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from vault.errors import IntegrityError, InvalidInput, NameTaken, NotFound, NotGranted
 from vault.model.action import Action
-from vault.model.environment import EnvironmentKind
+from vault.model.environment import EnvironmentKind, Revision
 from vault.model.grant import Permission, Target, path_covers
 from vault.model.policy import allows, require
 from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.clock import Clock
-from vault.services.environments.documents import known_members
+from vault.services.environments.documents import Document, known_members
 from vault.services.environments.environments import Environments, ask, target_of
+from vault.services.environments.history import facts_of
 from vault.services.environments.rules import MAX_VERSIONS_DEFAULT, checked_seconds, checked_versions
 from vault.services.environments.sealing import Sealer
-from vault.storage import EnvironmentRow, RevisionRow, Stale, Storage, UnitOfWork
+from vault.services.environments.wishes import Wishes
+from vault.storage import EnvironmentRow, Stale, Storage, UnitOfWork
 
 CUSTOM_PAIRS_MOST = 64
 CUSTOM_KEY_MOST_BYTES = 128
@@ -46,13 +47,19 @@ class Defaults:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """An environment without values: its row, its revisions (without values, oldest first), its custom metadata.
+    """An environment without values: its rules, its revisions without variables, the oldest first, and its custom
+    metadata. Times are microseconds since 1970.
 
     Without the permission `history`, it has only the current revision.
     """
 
-    environment: EnvironmentRow
-    revisions: tuple[RevisionRow, ...]
+    last_number: int
+    created_us: int
+    updated_us: int
+    max_versions: int
+    cas_required: bool
+    delete_version_after_seconds: int
+    revisions: tuple[Revision, ...]
     custom_metadata: dict[str, str] | None
 
 
@@ -91,7 +98,16 @@ class Metadata:
                 revisions = [revision for revision in revisions if revision.id == row.current_revision_id]
             custom = self._sealer.open_metadata(unit, row).get("custom_metadata") or None
         self._reads.read(principal, Action.ENVIRONMENT_READ, row.id)
-        return Told(row, tuple(revisions), custom)
+        return Told(
+            last_number=row.last_number,
+            created_us=row.created_us,
+            updated_us=row.updated_us,
+            max_versions=row.max_versions,
+            cas_required=row.cas_required,
+            delete_version_after_seconds=row.delete_version_after_seconds,
+            revisions=tuple(map(facts_of, revisions)),
+            custom_metadata=custom,
+        )
 
     def permissions(self, principal: Principal, name: str) -> frozenset[Permission]:
         """Return what `principal` may do with the environment of this name, whether it exists or not."""
@@ -99,7 +115,7 @@ class Metadata:
             target = target_of(unit.environments.by_name(principal.user_id, name), name)
         return frozenset(permission for permission in Permission if allows(principal, permission, target))
 
-    def set(self, unit: UnitOfWork, principal: Principal, name: str, wishes: Mapping[str, Any]) -> None:
+    def set(self, unit: UnitOfWork, principal: Principal, name: str, wishes: Wishes) -> None:
         """Change rules or custom metadata. If the environment does not exist, create it without any version.
 
         `wishes` has names of `Defaults`, and `custom_metadata`, which is replaced as a whole.
@@ -121,7 +137,7 @@ class Metadata:
             unit.environments.change(made, **rules, **told)
             audit.record(unit, principal, Action.ENVIRONMENT_CHANGE, environment_id=made.id)
 
-    def patch(self, unit: UnitOfWork, principal: Principal, name: str, wishes: Mapping[str, Any]) -> None:
+    def patch(self, unit: UnitOfWork, principal: Principal, name: str, wishes: Wishes) -> None:
         """Do the same as `set` for an existing environment. None removes a pair of custom metadata. Raises
         `NotFound`.
         """
@@ -175,7 +191,7 @@ class Metadata:
         """Return the defaults for new environments. For services, which have checked the permission."""
         return known_members(Defaults, self._stored_defaults(unit, self._globals(unit, principal)))
 
-    def set_defaults(self, unit: UnitOfWork, principal: Principal, wishes: Mapping[str, Any]) -> None:
+    def set_defaults(self, unit: UnitOfWork, principal: Principal, wishes: Wishes) -> None:
         """Change the defaults for new environments. Existing environments do not change."""
         ask(unit, principal, Permission.UPDATE, EVERYWHERE)
         unit.users.next_change(principal.user_id)
@@ -190,7 +206,7 @@ class Metadata:
         unit.environments.change(row, **self._environments.telling(unit, row, **{_DEFAULTS: rules}))
         audit.record(unit, principal, Action.DEFAULTS_CHANGE, environment_id=row.id)
 
-    def _stored_defaults(self, unit: UnitOfWork, globals_: EnvironmentRow) -> dict[str, Any]:
+    def _stored_defaults(self, unit: UnitOfWork, globals_: EnvironmentRow) -> Document:
         return dict(self._sealer.open_metadata(unit, globals_).get(_DEFAULTS, {}))
 
     def _globals(self, unit: UnitOfWork, principal: Principal) -> EnvironmentRow:
@@ -199,7 +215,7 @@ class Metadata:
             raise IntegrityError()
         return row
 
-    def _checked(self, unit: UnitOfWork, principal: Principal, wishes: Mapping[str, Any]) -> dict[str, Any]:
+    def _checked(self, unit: UnitOfWork, principal: Principal, wishes: Wishes) -> Document:
         found = dict(wishes)
         if found.get("max_versions") == 0:
             found["max_versions"] = self.defaults_of(unit, principal).max_versions
@@ -226,9 +242,10 @@ def _may_list_below(principal: Principal, folder: str) -> bool:
     )
 
 
-def _checked_custom(pairs: Mapping[str, Any]) -> dict[str, str]:
+def _checked_custom(pairs: Mapping[str, object]) -> dict[str, str]:
     if len(pairs) > CUSTOM_PAIRS_MOST:
         raise InvalidInput(f"custom_metadata can have at most {CUSTOM_PAIRS_MOST} pairs.", path="custom_metadata")
+    found: dict[str, str] = {}
     for key, value in pairs.items():
         if not isinstance(value, str):
             raise InvalidInput("custom_metadata must be an object of strings.", path="custom_metadata")
@@ -238,4 +255,5 @@ def _checked_custom(pairs: Mapping[str, Any]) -> dict[str, str]:
                 f"{CUSTOM_VALUE_MOST_BYTES}.",
                 path="custom_metadata",
             )
-    return dict(pairs)
+        found[key] = value
+    return found

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from vault.crypto import keyed_digest
 from vault.errors import (
@@ -28,15 +27,17 @@ from vault.model.event import OK, UNCHANGED
 from vault.model.grant import Permission
 from vault.model.policy import require
 from vault.model.principal import Principal
+from vault.model.strict_json import WrittenJson
 from vault.services import audit
 from vault.services.clock import Clock
+from vault.services.environments.documents import Document
 from vault.services.environments.editing import checked
 from vault.services.environments.environments import Environments, ask, target_of
 from vault.services.environments.sealing import Sealer
 from vault.services.environments.values import ValuesReader, current_of
 from vault.services.own.instance import Instance
 from vault.services.vaultkv.metadata import Metadata
-from vault.storage import EnvironmentRow, Layer, RevisionRow, Stale, Storage, StoredRevision, UnitOfWork
+from vault.storage import ColumnValues, EnvironmentRow, Layer, RevisionRow, Stale, Storage, StoredRevision, UnitOfWork
 
 Edit = Callable[[tuple[Variable, ...]], tuple[Variable, ...]]
 
@@ -69,7 +70,7 @@ class Found:
 
     version: Version
     etag: str
-    values: dict[str, Any] | None = field(default=None, repr=False)
+    values: dict[str, WrittenJson] | None = field(default=None, repr=False)
     is_gone: bool = False
     warnings: tuple[str, ...] = ()
 
@@ -158,7 +159,7 @@ class Versions:
         """Hide versions (None: the current one) until they are restored. Numbers that do not exist are ignored."""
         now = self._clock()
 
-        def hide(row: StoredRevision) -> dict[str, Any] | None:
+        def hide(row: StoredRevision) -> ColumnValues | None:
             return None if self._sealer.is_gone(row) else {"deletion_us": now}
 
         self._change(unit, principal, name, numbers, Permission.DELETE, Action.REVISION_DELETE, hide)
@@ -166,7 +167,7 @@ class Versions:
     def undelete(self, unit: UnitOfWork, principal: Principal, name: str, numbers: Collection[int]) -> None:
         """Restore hidden versions, and cancel future deletion times."""
 
-        def show(row: StoredRevision) -> dict[str, Any] | None:
+        def show(row: StoredRevision) -> ColumnValues | None:
             return None if row.destroyed or row.deletion_us is None else {"deletion_us": None}
 
         self._change(unit, principal, name, numbers, Permission.UPDATE, Action.REVISION_UNDELETE, show)
@@ -174,7 +175,7 @@ class Versions:
     def destroy(self, unit: UnitOfWork, principal: Principal, name: str, numbers: Collection[int]) -> None:
         """Delete the values of versions for good. Their numbers and times are kept."""
 
-        def remove(row: StoredRevision) -> dict[str, Any] | None:
+        def remove(row: StoredRevision) -> ColumnValues | None:
             return None if row.destroyed else {"destroyed": True, "blob": None, "data_key_id": None, "size": 0}
 
         self._change(unit, principal, name, numbers, Permission.DELETE, Action.REVISION_DESTROY, remove)
@@ -187,7 +188,7 @@ class Versions:
         numbers: Collection[int] | None,
         permission: Permission,
         action: Action,
-        decide: Callable[[StoredRevision], dict[str, Any] | None],
+        decide: Callable[[StoredRevision], ColumnValues | None],
     ) -> None:
         found = unit.environments.by_name(principal.user_id, name)
         ask(unit, principal, permission, target_of(found, name))
@@ -201,7 +202,7 @@ class Versions:
         if not done:
             return
         now, state = self._clock(), environment.state_generation + 1
-        freed = sum(row.size - columns.get("size", row.size) for row, columns in done)
+        freed = sum(row.size for row, columns in done if columns.get("size") == 0)
         for row, columns in done:
             unit.revisions.change(row, **columns)
         unit.changes.add(principal.user_id, seq, action, environment.id, done[-1][0].number, now)
@@ -253,7 +254,7 @@ class Versions:
         self._reads.read(principal, Action.VERSION_READ, environment.id, revision.number, result=result)
         return Found(version, etag, values)
 
-    def _opened(self, layers: Sequence[Layer], wanted: Wanted) -> tuple[dict[str, Any], tuple[str, ...]]:
+    def _opened(self, layers: Sequence[Layer], wanted: Wanted) -> tuple[dict[str, WrittenJson], tuple[str, ...]]:
         opened = [self._sealer.open_live(layer) for layer in layers]
         values = {name: value for name, value, _ in opened[-1]}
         if not wanted.resolve:
@@ -273,12 +274,12 @@ class Versions:
                 metadata = self._sealer.open_metadata(unit, row) if row is not None else {}
         return custom_metadata(metadata)
 
-    def _etag(self, parts: Sequence[Any], wanted: Wanted, warnings: Sequence[str]) -> str:
+    def _etag(self, parts: Sequence[Sequence[str | int | None]], wanted: Wanted, warnings: Sequence[str]) -> str:
         text = json.dumps([parts, wanted.number, wanted.resolve, *warnings], separators=(",", ":"))
         return keyed_digest(self._instance.secret("digest"), "version etag", text)[:16].hex()
 
 
-def replaced(current: tuple[Variable, ...], values: Mapping[str, Any]) -> tuple[Variable, ...]:
+def replaced(current: tuple[Variable, ...], values: Mapping[str, WrittenJson]) -> tuple[Variable, ...]:
     """Return `current` with exactly these values.
 
     Names that remain keep their attributes, and disabled variables are kept. A disabled name that is written is
@@ -296,15 +297,17 @@ def replaced(current: tuple[Variable, ...], values: Mapping[str, Any]) -> tuple[
     return (*kept, *(variable for name, variable in new.items() if name not in old))
 
 
-def merged(current: tuple[Variable, ...], patch: Mapping[str, Any]) -> tuple[Variable, ...]:
+def merged(current: tuple[Variable, ...], patch: Mapping[str, WrittenJson]) -> tuple[Variable, ...]:
     """Return `current` after a JSON merge patch (RFC 7396) on what a Vault client sees of it."""
-    return replaced(current, merge_patch(_shown(current), patch))
+    return replaced(current, _merged_objects(_shown(current), patch))
 
 
-def merge_patch(target: Any, patch: Any) -> Any:
+def merge_patch(target: WrittenJson, patch: WrittenJson) -> WrittenJson:
     """Apply a patch (RFC 7396, section 2): objects are merged, null removes a name, anything else replaces."""
-    if not isinstance(patch, Mapping):
-        return patch
+    return _merged_objects(target, patch) if isinstance(patch, Mapping) else patch
+
+
+def _merged_objects(target: WrittenJson, patch: Mapping[str, WrittenJson]) -> dict[str, WrittenJson]:
     result = dict(target) if isinstance(target, Mapping) else {}
     for name, value in patch.items():
         if value is None:
@@ -314,7 +317,7 @@ def merge_patch(target: Any, patch: Any) -> Any:
     return result
 
 
-def custom_metadata(metadata: Mapping[str, Any]) -> dict[str, str] | None:
+def custom_metadata(metadata: Document) -> dict[str, str] | None:
     """Return the custom metadata of an environment, or None if there is none."""
     return metadata.get("custom_metadata") or None
 
@@ -326,7 +329,7 @@ def _check_cas(current: int, cas: int | None, *, required: bool) -> None:
         raise PreconditionFailed()
 
 
-def _shown(variables: Sequence[Variable]) -> dict[str, Any]:
+def _shown(variables: Sequence[Variable]) -> dict[str, WrittenJson]:
     return {variable.name: variable.value for variable in variables if variable.enabled}
 
 

@@ -13,7 +13,6 @@ import json
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from vault.crypto import Context, TokenKind, context, keyed_digest, mint, parse
 from vault.errors import InvalidInput, NotAuthenticated, QuotaExceeded, Unavailable
@@ -21,10 +20,10 @@ from vault.model.action import Action
 from vault.model.principal import Principal, PrincipalKind
 from vault.services import audit
 from vault.services.clock import SECOND_US, Clock
-from vault.services.environments.documents import read_document
+from vault.services.environments.documents import Document, read_document
 from vault.services.own.instance import Instance
 from vault.settings import Settings
-from vault.storage import RESERVED, Record, Storage, UnitOfWork
+from vault.storage import RESERVED, ColumnValues, Storage, UnitOfWork, WrappedAnswer
 
 TTL_MOST_SECONDS = 86_400
 """A day, like answers that are stored for a retry."""
@@ -130,7 +129,7 @@ class Wrapping:
                     f"{share.count}, or {share.bytes // 1024} KiB. Unwrap some, or wait until they expire."
                 )
 
-    def _sealed(self, scope: bytes, made: Wrapped, answer: str) -> dict[str, Any]:
+    def _sealed(self, scope: bytes, made: Wrapped, answer: str) -> ColumnValues:
         document = {
             "answer": answer,
             "accessor": made.accessor,
@@ -169,7 +168,9 @@ class Wrapping:
         document = self._open(scope, row)
         return Wrapped(document["accessor"], document["path"], document["created"], document["ttl"])
 
-    def _found(self, unit: UnitOfWork, token: str, look: Callable[[bytes, int], Record | None]) -> tuple[bytes, Record]:
+    def _found(
+        self, unit: UnitOfWork, token: str, look: Callable[[bytes, int], WrappedAnswer | None]
+    ) -> tuple[bytes, WrappedAnswer]:
         # If the digest key has changed since, the answer is found by a digest under the old key.
         for scope in self._instance.digests("wrapping token", _shaped(token)):
             row = look(scope, self._clock())
@@ -177,13 +178,13 @@ class Wrapping:
                 return scope, self._of_living_person(unit, row)
         raise InvalidInput(_SPENT)
 
-    def _of_living_person(self, unit: UnitOfWork, row: Record) -> Record:
+    def _of_living_person(self, unit: UnitOfWork, row: WrappedAnswer) -> WrappedAnswer:
         user = unit.users.by_id(row.user_id)
         if user is None or user.state != "active":
             raise InvalidInput(_SPENT)
         return row
 
-    def _open(self, scope: bytes, row: Record) -> dict[str, Any]:
+    def _open(self, scope: bytes, row: WrappedAnswer) -> Document:
         return read_document(self._instance.open_blob(self._place(scope), row.user_key_id, row.blob))
 
     def _scope(self, token: str) -> bytes:
@@ -208,7 +209,7 @@ def _shaped(token: str) -> str:
     raise InvalidInput(_SPENT)
 
 
-def _reader(row: Record, token: str, address: str, request_id: str) -> Principal:
+def _reader(row: WrappedAnswer, token: str, address: str, request_id: str) -> Principal:
     """Return the principal of a wrapping token, for the audit events of the answer's owner. It has no other rights."""
     return Principal(
         PrincipalKind.TOKEN, parse(token).id, row.user_id, "", grants=(), address=address, request_id=request_id

@@ -8,12 +8,13 @@ when the vault is opened and before any statement is built.
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy import Column, Connection, Table
+from sqlalchemy import Column, Connection
 
 from vault.errors import StorageError
 from vault.storage.signing.authority import SIGNED_TABLES
 from vault.storage.signing.row_formats import OpenFormat, added_by, stored_formats
 from vault.storage.signing.signed import SignedTable
+from vault.storage.sql_types import AnyTable
 
 
 def adopt(connection: Connection) -> list[str]:
@@ -48,7 +49,7 @@ def _adopted(connection: Connection, row: OpenFormat) -> bool:
 
 
 def _append_columns(connection: Connection, signed: SignedTable, names: list[str], format_id: str) -> None:
-    table: Table = signed.table
+    table: AnyTable = signed.table
     found = {column["name"]: column for column in sa.inspect(connection).get_columns(table.name)}
     for name in names:
         if name not in found:

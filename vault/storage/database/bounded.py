@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import psycopg
 from psycopg.abc import RV, PQGen
 from psycopg.errors import OperationalError, _WaitTimeout
+from psycopg.rows import TupleRow
 
 _LOOK_SECONDS = 0.1
 """How often psycopg checks for signals while it waits. This is its own default."""
 
 
-class BoundedConnection(psycopg.Connection[Any]):
+class BoundedConnection(psycopg.Connection[TupleRow]):
     """psycopg's connection with a limit for each wait. After the limit, the result of the statement is unknown."""
 
     answer_seconds: float = 0.0

@@ -6,14 +6,21 @@ up like all others. They skip SQLAlchemy's work for each statement, and on Postg
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 from sqlalchemy.engine import Engine
 
 from vault.errors import DatabaseUnavailable
 from vault.storage.database.engine import ends_connections, is_unavailable, unavailable
 from vault.storage.database.renewal import Renewal
+from vault.storage.sql_types import DriverConnection, RawRow
+
+Parameters: TypeAlias = Mapping[str, object] | Sequence[object]
+"""The parameters of a statement, by name on PostgreSQL and by position on SQLite."""
+
+_Idle: TypeAlias = tuple[int, DriverConnection]
+"""A connection with its generation."""
 
 _PLAN_IS_GONE = frozenset({"0A000", "26000"})
 """SQLSTATEs of a prepared statement whose table has changed, or that was deallocated."""
@@ -26,11 +33,11 @@ class DriverConnections:
         self._engine = engine
         self._renewal = renewal
         self._is_postgresql = engine.dialect.name == "postgresql"
-        # Connections with their generation, the most recently used last. Appending to a list and popping its end are
+        # The most recently used last. Appending to a list and popping its end are
         # atomic.
-        self._idle: list[tuple[int, Any]] = []
+        self._idle: list[_Idle] = []
 
-    def fetch(self, sql: str, parameters: Any) -> list[Sequence[Any]]:
+    def fetch(self, sql: str, parameters: Parameters) -> list[RawRow]:
         """Return all rows of a read. Raises `DatabaseUnavailable`."""
         idle = self._taken()
         if idle is None:
@@ -55,7 +62,7 @@ class DriverConnections:
                 return
             connection.close()
 
-    def _taken(self) -> tuple[int, Any] | None:
+    def _taken(self) -> _Idle | None:
         """Return an idle connection of the current generation, if there is one."""
         while True:
             try:
@@ -66,13 +73,13 @@ class DriverConnections:
                 return generation, connection
             connection.close()
 
-    def _fetch(self, taken: tuple[int, Any], sql: str, parameters: Any) -> list[Sequence[Any]]:
+    def _fetch(self, taken: _Idle, sql: str, parameters: Parameters) -> list[RawRow]:
         connection = taken[1]
         try:
             # In PostgreSQL's binary format, a blob of 3 KB is not expanded to 6 KB of hexadecimal digits.
             cursor = connection.cursor(binary=True) if self._is_postgresql else connection.cursor()
             cursor.execute(sql, parameters)
-            rows: list[Sequence[Any]] = cursor.fetchall()
+            rows: list[RawRow] = cursor.fetchall()
         except BaseException as error:
             connection.close()
             if ends_connections(error):
@@ -83,11 +90,11 @@ class DriverConnections:
         self._idle.append(taken)
         return rows
 
-    def _open(self) -> tuple[int, Any]:
+    def _open(self) -> _Idle:
         generation = self._renewal.generation
         try:
             pooled = self._engine.raw_connection()
-            connection: Any = pooled.dbapi_connection
+            connection: DriverConnection = pooled.dbapi_connection
             pooled.detach()
             if self._is_postgresql and _is_direct(connection):
                 connection.prepare_threshold = 0
@@ -98,7 +105,7 @@ class DriverConnections:
         return generation, connection
 
 
-def _is_direct(connection: Any) -> bool:
+def _is_direct(connection: DriverConnection) -> bool:
     """Report whether there is no pooler in between.
 
     PgBouncer in transaction mode changes the server process of a connection, and the new one may know another statement

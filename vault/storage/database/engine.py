@@ -5,16 +5,22 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Engine, make_url
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from vault.errors import DatabaseUnavailable, SettingsError, StorageError
 from vault.storage.database.session_limits import CLIENT_SIDE, ORDINARY, SessionLimits, application_name, limit_session
 from vault.storage.signing.repository import Stale
+
+if TYPE_CHECKING:
+    import psycopg
+    from psycopg.rows import TupleRow
+
+_Options: TypeAlias = dict[str, Any]  # type: ignore[explicit-any]  # Each option has a type of its own.
 
 SQLITE_BUSY_SECONDS = 10.0
 _POOL_WAIT_SECONDS = 5.0
@@ -70,7 +76,7 @@ def make_engine(
     `bounded` limits each statement to 20 s. `limits` apply to each PostgreSQL session.
     """
     sqlite = url.get_backend_name() == "sqlite"
-    options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": _POOL_WAIT_SECONDS}
+    options: _Options = {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": _POOL_WAIT_SECONDS}
     if sqlite:
         options["connect_args"] = {"timeout": SQLITE_BUSY_SECONDS, "check_same_thread": False}
         options["isolation_level"] = "AUTOCOMMIT"
@@ -108,7 +114,9 @@ def _begin_immediate(connection: sa.Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def _connect_bounded(_dialect: object, _record: object, arguments: list[Any], options: dict[str, Any]) -> Any:
+def _connect_bounded(
+    _dialect: object, _record: object, arguments: list[str], options: _Options
+) -> psycopg.Connection[TupleRow]:
     # psycopg takes 63 ms to import, and the embedded database does not need it.
     from vault.storage.database.bounded import BoundedConnection
 
@@ -118,7 +126,7 @@ def _connect_bounded(_dialect: object, _record: object, arguments: list[Any], op
     return connection
 
 
-def _require_utf8(connection: Any, _record: object) -> None:
+def _require_utf8(connection: psycopg.Connection[TupleRow], _record: object) -> None:
     """Raise `StorageError` for a database that cannot store every text."""
     encoding = connection.info.parameter_status("server_encoding")
     if encoding != "UTF8":
@@ -128,8 +136,8 @@ def _require_utf8(connection: Any, _record: object) -> None:
         )
 
 
-def _prepare_postgresql(connection: Any, record: Any) -> None:
-    def note(diagnostic: Any) -> None:
+def _prepare_postgresql(connection: psycopg.Connection[TupleRow], record: ConnectionPoolEntry) -> None:
+    def note(diagnostic: psycopg.errors.Diagnostic) -> None:
         # If the wait for the standby is cancelled, PostgreSQL reports success with only this warning. The row is lost
         # after a
         # failover.

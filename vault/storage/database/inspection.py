@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
-from sqlalchemy import CheckConstraint, Connection, Index, MetaData, Table, UniqueConstraint
+from sqlalchemy import CheckConstraint, Connection, Index, MetaData, UniqueConstraint
 from sqlalchemy.schema import CreateIndex
 
 from vault.model.printable import shown
@@ -33,6 +33,7 @@ from vault.storage.database.live_schema import (
     LiveSchema,
     read_schema,
 )
+from vault.storage.sql_types import AnyTable
 from vault.storage.tables import metadata
 
 _NOT_OURS = frozenset({"alembic_version"})
@@ -73,7 +74,7 @@ def inspect_schema(connection: Connection, expected: MetaData = metadata, *, is_
     return Inspected([*map(shown, found.faults)], [*map(shown, found.extras)])
 
 
-def _columns(live: LiveSchema, table: Table, dialect: sa.Dialect) -> Iterator[str]:
+def _columns(live: LiveSchema, table: AnyTable, dialect: sa.Dialect) -> Iterator[str]:
     for column in table.columns:
         stored = live.columns[table.name].get(column.name)
         if stored is None:
@@ -93,7 +94,7 @@ def _columns(live: LiveSchema, table: Table, dialect: sa.Dialect) -> Iterator[st
             yield f"The column {table.name}.{column.name} has lost its default."
 
 
-def _strange_columns(live: LiveSchema, table: Table) -> dict[str, LiveColumn]:
+def _strange_columns(live: LiveSchema, table: AnyTable) -> dict[str, LiveColumn]:
     """Return the columns of the database that are not in `table`."""
     return {name: column for name, column in live.columns[table.name].items() if name not in table.columns}
 
@@ -102,7 +103,7 @@ def _blocks(column: LiveColumn) -> bool:
     return column.is_generated or (column.is_required and not column.has_default)
 
 
-def _blocking(table: Table, name: str, column: LiveColumn) -> Iterator[str]:
+def _blocking(table: AnyTable, name: str, column: LiveColumn) -> Iterator[str]:
     if column.is_generated:
         yield f"There is a generated column {name} on {table.name}. {_DROP_IT}"
     elif _blocks(column):
@@ -112,7 +113,7 @@ def _blocking(table: Table, name: str, column: LiveColumn) -> Iterator[str]:
         )
 
 
-def _indexes(live: LiveSchema, table: Table, dialect: sa.Dialect, *, is_newer: bool) -> Iterator[str]:
+def _indexes(live: LiveSchema, table: AnyTable, dialect: sa.Dialect, *, is_newer: bool) -> Iterator[str]:
     stored = live.indexes.get(table.name, [])
     shapes = {shape for _, shape in stored}
     constraints = [each for each in table.constraints if isinstance(each, UniqueConstraint)]
@@ -143,7 +144,7 @@ def _shape(index: Index | UniqueConstraint) -> IndexShape:
     return IndexShape(names, bool(index.unique), index.dialect_options["sqlite"]["where"] is not None)
 
 
-def _foreign_keys(live: LiveSchema, table: Table) -> Iterator[str]:
+def _foreign_keys(live: LiveSchema, table: AnyTable) -> Iterator[str]:
     stored = live.foreign_keys.get(table.name, set())
     ours = {(key.parent.name, key.column.table.name, key.ondelete or "NO ACTION") for key in table.foreign_keys}
     for column, target, _ in sorted(ours - stored):
@@ -161,7 +162,7 @@ def _foreign_keys_of_others(live: LiveSchema, expected: MetaData) -> Iterator[st
                 yield f"There is a foreign key from {table}.{column} to {target}. {_DROP_IT}"
 
 
-def _rules(live: LiveSchema, table: Table) -> Iterator[str]:
+def _rules(live: LiveSchema, table: AnyTable) -> Iterator[str]:
     stored = live.rules.get(table.name, set())
     checks = [each.name for each in table.constraints if isinstance(each, CheckConstraint)]
     ours = {(CHECK, str(name)) for name in checks if name is not None}

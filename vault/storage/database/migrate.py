@@ -24,7 +24,7 @@ from vault.storage.database.same_file import unusable
 from vault.storage.database.schema import SCHEMA, newer_sentence, require_whole, schema_status
 from vault.storage.database.session_limits import UPGRADE
 from vault.storage.rows.upkeep import Workers
-from vault.storage.signing.repository import Stale, describe_worker
+from vault.storage.signing.repository import Stale
 from vault.storage.tables import schema_readers
 
 _LOCK_NUMBER = 0x53524D31
@@ -112,7 +112,7 @@ def _refuse_old_workers(connection: sa.Connection) -> None:
     newest = sa.select(schema_readers.c.oldest_reader).where(schema_readers.c.revision == SCHEMA)
     oldest_reader = connection.execute(newest).scalar_one()
     living = Workers(connection).living(time.time_ns() // 1000)
-    old = sorted(describe_worker(row) for row in living if row.row_format < oldest_reader)
+    old = sorted(worker.described for worker in living if worker.row_format < oldest_reader)
     if old:
         raise StorageError(
             f"Servers of a release that cannot use the new schema still run: {', '.join(old)}. Nothing was changed. "

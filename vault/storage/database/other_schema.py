@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 from vault.errors import StorageError
 from vault.storage.database.past_schema import tables_at
@@ -17,15 +17,17 @@ from vault.storage.database.schema import SCHEMA, SCHEMA_NUMBER, is_older
 from vault.storage.signing.authority import SIGNED_TABLES
 from vault.storage.signing.signed import FIRST_FORMAT
 from vault.storage.tables import metadata
-from vault.storage.walks.snapshot import LEFT_OUT, kept_tables
+from vault.storage.walks.snapshot import LEFT_OUT, ArchivedValue, kept_tables
+
+T = TypeVar("T")
 
 
 class Part(NamedTuple):
-    """Rows of one table, and their columns, in the form of `read_rows`."""
+    """Rows of one table, and their columns, in the form of `Snapshot.rows`."""
 
     table: str
     columns: tuple[str, ...]
-    rows: Iterable[Sequence[Any]]
+    rows: Iterable[Sequence[ArchivedValue]]
 
 
 Step = Callable[[Part], Iterator[Part]]
@@ -96,7 +98,7 @@ def _known(part: Part) -> Iterator[Part]:
     known = [place for place, name in enumerate(part.columns) if name in table.columns]
     names = ", ".join(f"{part.table}.{part.columns[place]}" for place in unknown)
 
-    def rows() -> Iterator[Sequence[Any]]:
+    def rows() -> Iterator[Sequence[ArchivedValue]]:
         for row in part.rows:
             if any(row[place] is not None for place in unknown):
                 raise StorageError(f"The archive has values in columns that this release does not know: {names}.")
@@ -105,5 +107,5 @@ def _known(part: Part) -> Iterator[Part]:
     yield Part(part.table, tuple(part.columns[place] for place in known), rows())
 
 
-def _without(values: Sequence[Any], place: int) -> tuple[Any, ...]:
+def _without(values: Sequence[T], place: int) -> tuple[T, ...]:
     return (*values[:place], *values[place + 1 :])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import sqlalchemy as sa
 
@@ -32,6 +34,25 @@ _BY_SQLITE_NAME = {
 }
 
 
+class StatementRefused(Exception):
+    """The database refused a statement of this release, so its schema is not this release's."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.kind = kind
+        """The name of the driver's error."""
+
+
+@contextmanager
+def _refusals_named() -> Iterator[None]:
+    """Raise `StatementRefused` for an error of the driver that says no more than that."""
+    try:
+        yield
+    except sa.exc.DBAPIError as error:
+        raise StatementRefused(type(error.orig).__name__) from error
+
+
+@_refusals_named()
 def schema_faults(storage: Storage) -> list[str]:
     """Return the faults for which `serve` would not start, as sentences. It runs a few statements that lock no
     table.
@@ -43,14 +64,18 @@ def schema_faults(storage: Storage) -> list[str]:
         return inspect_database(unit.connection, found).faults
 
 
+@_refusals_named()
 def revision(storage: Storage) -> str:
     """Return the newest migration in the database."""
     with storage.read() as unit:
         return schema_revision(unit.connection)
 
 
+@_refusals_named()
 def write_something(storage: Storage, holder: str) -> None:
-    """Write a row and delete it, under the same lock as every write of a value. Raises the database's errors.
+    """Write a row and delete it, under the same lock as every write of a value.
+
+    Raises `DatabaseUnavailable`, and `StatementRefused` if the schema is not this release's.
 
     Each worker has its own row, so a frozen host does not block the checks of others.
     """

@@ -10,11 +10,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import Engine, ExceptionContext
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from vault.storage.database.engine import ends_connections
 
@@ -44,10 +44,10 @@ class Renewal:
             if now - self._renewed_at >= _EVERY_SECONDS:
                 self.generation, self._renewed_at = self.generation + 1, now
 
-    def _mark(self, _connection: object, record: Any) -> None:
+    def _mark(self, _connection: object, record: ConnectionPoolEntry) -> None:
         record.info["generation"] = self.generation
 
-    def _check(self, _connection: object, record: Any, _proxy: object) -> None:
+    def _check(self, _connection: object, record: ConnectionPoolEntry, _proxy: object) -> None:
         if record.info.get("generation") != self.generation:
             # The pool closes this connection, opens another one, and calls this again.
             raise sa.exc.DisconnectionError()

@@ -16,7 +16,12 @@ import contextlib
 import os
 import socket
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    # psycopg takes 63 ms to import, and the embedded database does not need it.
+    import psycopg
+    from psycopg.rows import TupleRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,7 @@ def application_name() -> str:
     return f"strongroom {os.getpid()} {socket.gethostname()}"[:_APPLICATION_NAME_MOST_BYTES]
 
 
-def limit_session(connection: Any, limits: SessionLimits) -> None:
+def limit_session(connection: psycopg.Connection[TupleRow], limits: SessionLimits) -> None:
     """Set the limits of a new psycopg connection."""
     values = {
         "idle_in_transaction_session_timeout": f"{limits.idle_seconds}s",
@@ -85,7 +90,7 @@ def limit_session(connection: Any, limits: SessionLimits) -> None:
     connection.autocommit = before
 
 
-def _check_client(connection: Any) -> None:
+def _check_client(connection: psycopg.Connection[TupleRow]) -> None:
     from psycopg.errors import InvalidParameterValue
 
     # On some operating systems the server cannot check a socket and accepts only 0.

@@ -6,12 +6,27 @@ attempts is not, as no counter of the throttle is.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.sql import ColumnElement
 
 from vault.storage.rows.trim import beyond
-from vault.storage.signing.repository import Record
 from vault.storage.tables import challenges
+
+
+@dataclass(frozen=True, slots=True)
+class ChallengeRow:
+    """The proofs that a person has given so far, sealed."""
+
+    id: str
+    purpose: str
+    user_id: str | None
+    user_key_id: str
+    blob: bytes
+    address: bytes | None
+    attempts_left: int
+    expires_us: int
 
 
 class Challenges:
@@ -24,15 +39,17 @@ class Challenges:
         """Store one."""
         self._connection.execute(insert(challenges), values)
 
-    def attempt(self, challenge_id: str, purpose: str, now_us: int) -> Record | None:
+    def attempt(self, challenge_id: str, purpose: str, now_us: int) -> ChallengeRow | None:
         """Take one attempt off a living challenge, before anything is looked at; None where there is none left."""
         wanted = _living(challenge_id, purpose, now_us) & (challenges.c.attempts_left > 0)
         fewer = update(challenges).where(wanted).values(attempts_left=challenges.c.attempts_left - 1)
-        return self._connection.execute(fewer.returning(challenges)).one_or_none()
+        row = self._connection.execute(fewer.returning(challenges)).one_or_none()
+        return None if row is None else ChallengeRow(*row)
 
-    def find(self, challenge_id: str, purpose: str, now_us: int) -> Record | None:
+    def find(self, challenge_id: str, purpose: str, now_us: int) -> ChallengeRow | None:
         """A living challenge."""
-        return self._connection.execute(select(challenges).where(_living(challenge_id, purpose, now_us))).one_or_none()
+        row = self._connection.execute(select(challenges).where(_living(challenge_id, purpose, now_us))).one_or_none()
+        return None if row is None else ChallengeRow(*row)
 
     def take(self, challenge_id: str, purpose: str, now_us: int) -> bool:
         """Use a challenge up: of any number who try at the same time one does."""

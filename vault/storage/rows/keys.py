@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, select
 
 from vault.errors import MacError
 from vault.storage.database.upsert import upsert
@@ -14,6 +13,7 @@ from vault.storage.signing.repository import Repository
 from vault.storage.signing.row_formats import OpenFormat, RowFormats, stored_formats
 from vault.storage.signing.signed import RowSigner, SignedTable
 from vault.storage.signing.signed_row import R, SignedRow
+from vault.storage.sql_types import AnySelect
 from vault.storage.tables import (
     data_keys,
     destroyed_keys,
@@ -291,7 +291,7 @@ def first_rows(connection: Connection) -> FirstRows | None:
     return FirstRows(state, system_keys, masters, secrets, tuple(formats))
 
 
-def _unchecked(connection: Connection, signed: SignedTable, noun: type[R], statement: Select[Any]) -> tuple[R, ...]:
+def _unchecked(connection: Connection, signed: SignedTable, noun: type[R], statement: AnySelect) -> tuple[R, ...]:
     found = connection.execute(statement)
     make = signed.maker(noun, tuple(found.keys()))
     return tuple(make(row) for row in found)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import Select, delete, func, or_, select
+from sqlalchemy import delete, func, or_, select
 
 from vault.storage.rows.trim import beyond
 from vault.storage.signing.repository import Repository
 from vault.storage.signing.signed import SignedTable
 from vault.storage.signing.signed_row import SignedRow
+from vault.storage.sql_types import AnySelect
 from vault.storage.tables import sessions
 
 
@@ -72,7 +72,7 @@ class Sessions(Repository[Session]):
         return self._connection.execute(delete(sessions).where(ended)).rowcount
 
 
-def _living(user_id: str, now_us: int) -> Select[Any]:
+def _living(user_id: str, now_us: int) -> AnySelect:
     return select(sessions).where(
         sessions.c.user_id == user_id, sessions.c.revoked_us.is_(None), sessions.c.expires_us > now_us
     )

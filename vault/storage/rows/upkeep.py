@@ -3,15 +3,17 @@ workers and leases."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from sqlalchemy import Connection, case, delete, func, insert, select, update
 from sqlalchemy.sql import ColumnElement
 
 from vault import __version__
 from vault.model.action import Action
+from vault.model.printable import shown
 from vault.storage.database.schema import SCHEMA_NUMBER
 from vault.storage.database.upsert import upsert
 from vault.storage.rows.trim import beyond
-from vault.storage.signing.repository import Record
 from vault.storage.tables import changes, idempotency, leases, throttle, workers, wrapped_answers
 
 CHANGES_MOST = 10_000
@@ -49,15 +51,26 @@ class Changes(_Plain):
         return self._connection.execute(delete(changes).where(changes.c.at_us < before_us)).rowcount
 
 
+@dataclass(frozen=True, slots=True)
+class FailureCounter:
+    """How often something failed, and when."""
+
+    bucket: bytes
+    failures: int
+    window_us: int
+    last_us: int
+    ends_us: int
+
+
 class Throttle(_Plain):
     """Failure counters. A bucket is a keyed digest of what is counted."""
 
-    def read(self, buckets: list[bytes]) -> dict[bytes, Record]:
+    def read(self, buckets: list[bytes]) -> dict[bytes, FailureCounter]:
         """The counters of these buckets that exist."""
         statement = select(throttle).where(throttle.c.bucket.in_(buckets)).order_by(throttle.c.bucket)
         # Held until this attempt is counted, or many guesses at once would all see the same count.
         found = self._connection.execute(statement.with_for_update())
-        return {bytes(row.bucket): row for row in found}
+        return {row.bucket: FailureCounter(*row) for row in found}
 
     def fail(self, bucket: bytes, now_us: int, window_us: int) -> None:
         """Count one failure. A counter whose window has passed starts again."""
@@ -95,6 +108,21 @@ class Throttle(_Plain):
         return self._connection.execute(delete(throttle).where(throttle.c.ends_us < now_us)).rowcount
 
 
+@dataclass(frozen=True, slots=True)
+class KeptRow:
+    """An answer that is kept for a retry. It has no blob while its call runs."""
+
+    scope: bytes
+    user_id: str
+    fingerprint: bytes
+    blob: bytes | None
+    user_key_id: str | None
+    created_us: int
+    expires_us: int
+    holder: str | None
+    proof: bytes | None
+
+
 class Idempotency(_Plain):
     """Answers kept for a retry, each under a keyed digest of who asked what with which key."""
 
@@ -114,9 +142,10 @@ class Idempotency(_Plain):
         # SQLAlchemy tells no count of an INSERT's rows over psycopg: it says -1.
         return self._connection.execute(claimed).one_or_none() is not None
 
-    def find(self, scope: bytes) -> Record | None:
+    def find(self, scope: bytes) -> KeptRow | None:
         """The answer kept under `scope`."""
-        return self._connection.execute(select(idempotency).where(idempotency.c.scope == scope)).one_or_none()
+        row = self._connection.execute(select(idempotency).where(idempotency.c.scope == scope)).one_or_none()
+        return None if row is None else KeptRow(*row)
 
     def keep(self, scope: bytes, user_key_id: str, blob: bytes) -> None:
         """Store the sealed answer under a scope that this transaction has claimed."""
@@ -146,6 +175,19 @@ class Idempotency(_Plain):
     def purge(self, now_us: int) -> int:
         """Forget answers that nobody may ask for any more."""
         return self._connection.execute(delete(idempotency).where(idempotency.c.expires_us <= now_us)).rowcount
+
+
+@dataclass(frozen=True, slots=True)
+class WrappedAnswer:
+    """An answer that is kept for one reader."""
+
+    scope: bytes
+    user_id: str
+    user_key_id: str
+    blob: bytes
+    created_us: int
+    expires_us: int
+    token_id: str | None
 
 
 class WrappedAnswers(_Plain):
@@ -181,14 +223,16 @@ class WrappedAnswers(_Plain):
         ended = (wrapped_answers.c.user_id == user_id) & (wrapped_answers.c.expires_us <= now_us)
         self._connection.execute(delete(wrapped_answers).where(ended))
 
-    def find(self, scope: bytes, now_us: int) -> Record | None:
+    def find(self, scope: bytes, now_us: int) -> WrappedAnswer | None:
         """The answer kept under `scope`, unless its time has passed."""
-        return self._connection.execute(select(wrapped_answers).where(_waiting(scope, now_us))).one_or_none()
+        row = self._connection.execute(select(wrapped_answers).where(_waiting(scope, now_us))).one_or_none()
+        return None if row is None else WrappedAnswer(*row)
 
-    def take(self, scope: bytes, now_us: int) -> Record | None:
+    def take(self, scope: bytes, now_us: int) -> WrappedAnswer | None:
         """Take the answer out: of any number who ask at the same time one gets it, and nobody ever after."""
         taken = delete(wrapped_answers).where(_waiting(scope, now_us)).returning(wrapped_answers)
-        return self._connection.execute(taken).one_or_none()
+        row = self._connection.execute(taken).one_or_none()
+        return None if row is None else WrappedAnswer(*row)
 
     def purge(self, now_us: int) -> int:
         """Forget answers that were not fetched in time."""
@@ -200,12 +244,38 @@ def _waiting(scope: bytes, now_us: int) -> ColumnElement[bool]:
     return (wrapped_answers.c.scope == scope) & (wrapped_answers.c.expires_us > now_us) & is_stored
 
 
+@dataclass(frozen=True, slots=True)
+class WorkerRow:
+    """A worker that is running, or that ran a short time ago."""
+
+    id: str
+    host: str
+    pid: int
+    knows_version: int
+    state_version: int
+    started_us: int
+    lease_until_us: int
+    release: str
+    row_format: int
+
+    @property
+    def described(self) -> str:
+        """Where the worker runs, and its release. Release 0.1.0 did not write its number."""
+        return shown(f"{self.host} (process {self.pid}, release {self.release or '0.1.0'})")
+
+
 class Workers(_Plain):
     """Which workers live, and what each of them has learned of the vault's keys."""
 
-    def living(self, now_us: int) -> list[Record]:
+    def living(self, now_us: int) -> list[WorkerRow]:
         """Those whose lease has not lapsed."""
-        return list(self._connection.execute(select(workers).where(workers.c.lease_until_us > now_us)))
+        living = select(workers).where(workers.c.lease_until_us > now_us)
+        return [WorkerRow(*row) for row in self._connection.execute(living)]
+
+    def older_than(self, row_format: int) -> list[WorkerRow]:
+        """The workers that do not know this row format, by host and process."""
+        older = select(workers).where(workers.c.row_format < row_format).order_by(workers.c.host, workers.c.pid)
+        return [WorkerRow(*row) for row in self._connection.execute(older)]
 
     def beat(
         self, worker_id: str, host: str, pid: int, knows_version: int, state_version: int, now_us: int, lease_us: int

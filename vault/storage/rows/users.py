@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import Connection, delete, func, select, update
 
@@ -15,6 +14,7 @@ from vault.storage.rows.trim import beyond
 from vault.storage.signing.repository import Repository
 from vault.storage.signing.signed import SignedTable
 from vault.storage.signing.signed_row import SignedRow
+from vault.storage.sql_types import ColumnValue
 from vault.storage.tables import credentials, known_addresses, users
 
 _OPERATING = (users.c.role == "operator", users.c.state == "active")
@@ -78,7 +78,7 @@ class Users(Repository[User]):
         """How many users there are."""
         return self._connection.execute(select(func.count()).select_from(users)).scalar_one()
 
-    def change(self, record: User, **changes: Any) -> None:
+    def change(self, record: User, **changes: ColumnValue) -> None:
         """As for every row; under the fence, because no foreign key refuses a signature with a key that is gone."""
         VaultState(self._connection, self._signer, self._journal).fence()
         super().change(record, **changes)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
-from sqlalchemy import Column, Connection, Row, select, tuple_
+from sqlalchemy import Connection, select, tuple_
 
 from vault.storage.rows.audit import AuditPruned
 from vault.storage.rows.environments import Environments
@@ -26,6 +25,7 @@ from vault.storage.rows.users import Credentials, Users
 from vault.storage.signing.repository import AnyRepository
 from vault.storage.signing.row_formats import RowFormats
 from vault.storage.signing.signed import SignedTable
+from vault.storage.sql_types import AnyColumn, AnyRow, RawRow
 
 REPOSITORIES: tuple[type[AnyRepository], ...] = (
     RowFormats,
@@ -72,13 +72,12 @@ def standing(connection: Connection, signed: SignedTable) -> Iterator[tuple[str,
         yield key, row[width], row[width + 1], row[width + 2]
 
 
-def rows(connection: Connection, signed: SignedTable) -> Iterator[list[Any]]:
+def rows(connection: Connection, signed: SignedTable) -> Iterator[RawRow]:
     """Every row of a table, in the order that `RowSigner.check` takes them in."""
-    for row in _pages(connection, signed, signed.columns[len(signed.key_names) :]):
-        yield list(row)
+    yield from _pages(connection, signed, signed.columns[len(signed.key_names) :])
 
 
-def _pages(connection: Connection, signed: SignedTable, columns: Sequence[Column[Any]]) -> Iterator[Row[Any]]:
+def _pages(connection: Connection, signed: SignedTable, columns: Sequence[AnyColumn]) -> Iterator[AnyRow]:
     """All rows in order of their keys, page by page: no long transaction, and no table in memory."""
     key = [signed.table.c[name] for name in signed.key_names]
     statement = select(*key, *columns).order_by(*key).limit(_AT_ONCE)

@@ -9,7 +9,6 @@ from sqlalchemy import Connection
 
 from vault.storage.rows.upkeep import Workers
 from vault.storage.signing.authority import SIGNED_TABLES
-from vault.storage.signing.repository import describe_worker
 from vault.storage.signing.row_formats import stored_formats
 from vault.storage.signing.signed import FIRST_FORMAT, SignedTable
 
@@ -50,7 +49,7 @@ def format_states(connection: Connection, now_us: int) -> list[FormatStatus]:
     found = []
     for signed, number in later_formats():
         row = stored.get(f"{signed.table.name}.{number}")
-        waits_for = () if row else tuple(describe_worker(each) for each in living if each.row_format < number)
+        waits_for = () if row else tuple(each.described for each in living if each.row_format < number)
         opened_us, settled_us = (row.opened_us, row.settled_us) if row else (None, None)
         found.append(FormatStatus(signed.table.name, number, opened_us, settled_us, waits_for))
     return found

@@ -6,9 +6,11 @@ import collections
 import sys
 import threading
 from collections.abc import Hashable, Iterable, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
-from sqlalchemy import Boolean, Column, Integer, LargeBinary, String
+from sqlalchemy import Boolean, Integer, LargeBinary, String
+
+from vault.storage.sql_types import AnyColumn
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -67,7 +69,7 @@ class RowSize:
     row would take as long as its MAC. Only the others are measured.
     """
 
-    def __init__(self, columns: Iterable[Column[Any]]) -> None:
+    def __init__(self, columns: Iterable[AnyColumn]) -> None:
         most = [_most_bytes(column) for column in columns]
         self._measured = tuple(position for position, size in enumerate(most) if size is None)
         self._fixed = sys.getsizeof(tuple(most)) + sum(size for size in most if size is not None)
@@ -77,7 +79,7 @@ class RowSize:
         return self._fixed + sum(map(sys.getsizeof, map(row.__getitem__, self._measured)))
 
 
-def _most_bytes(column: Column[Any]) -> int | None:
+def _most_bytes(column: AnyColumn) -> int | None:
     """The most bytes of a value of this column; None if it must be measured."""
     kind = column.type
     if isinstance(kind, Integer | Boolean):

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
-from sqlalchemy import Connection, Row, Select, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql import ColumnElement
 
 from vault.errors import Conflict
-from vault.model.printable import shown
+from vault.storage.rows.upkeep import Workers
 from vault.storage.signing.signed import FormatNotOpen, RowSigner, SignedTable
 from vault.storage.signing.signed_row import SignedRow
-from vault.storage.tables import workers
+from vault.storage.sql_types import AnyElement, AnyRow, AnySelect, ColumnValue, ColumnValues, RowValues
 
 SIGNATURE = ("row_version", "row_format", "mac_key_id", "mac")
 """The columns that every change of a signed row writes."""
 
 _IDS_AT_ONCE = 500
-
-Record = Row[Any]
-"""A row of a table whose rows carry no MAC; columns are its attributes."""
 
 N = TypeVar("N", bound=SignedRow)
 R = TypeVar("R", bound=SignedRow)
@@ -30,6 +27,10 @@ R = TypeVar("R", bound=SignedRow)
 
 class Stale(Exception):
     """Another writer changed the row first. The unit of work is to be run again from its start."""
+
+
+class StillReferred(Exception):
+    """Other rows refer to the row, so it cannot be deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +57,16 @@ class Repository(Generic[R]):
         self._signer = signer
         self._journal = journal
 
-    def add(self, **values: Any) -> None:
+    def add(self, **values: ColumnValue) -> None:
         """Insert one row and sign it. Every column without a default must be given."""
         self._insert(self._signed_row(values))
 
-    def add_many(self, rows: Sequence[Mapping[str, Any]]) -> None:
+    def add_many(self, rows: Sequence[ColumnValues]) -> None:
         """As `add`, in one step of the driver's."""
         if rows:
             self._insert(*(self._signed_row(dict(values)) for values in rows))
 
-    def _signed_row(self, values: dict[str, Any]) -> dict[str, Any]:
+    def _signed_row(self, values: RowValues) -> RowValues:
         table = self.signed.table
         row = {column.name: values.pop(column.name, None) for column in table.columns}
         if values:
@@ -78,7 +79,7 @@ class Repository(Generic[R]):
                 del row[column.name]
         return signed_values(self._connection, self._signer, self.signed, row)
 
-    def _insert(self, *rows: dict[str, Any]) -> None:
+    def _insert(self, *rows: RowValues) -> None:
         table = self.signed.table
         try:
             self._connection.execute(insert(table), rows[0] if len(rows) == 1 else list(rows))
@@ -88,7 +89,7 @@ class Repository(Generic[R]):
         for row in rows:
             self._note(row)
 
-    def change(self, record: R, **changes: Any) -> None:
+    def change(self, record: R, **changes: ColumnValue) -> None:
         """Change a row that was read before, and sign it again. Raises `Stale` when it has changed since.
 
         Raises `Conflict` if a value needs a column that a running worker of an older release cannot check.
@@ -103,18 +104,21 @@ class Repository(Generic[R]):
         self._note(signature)
 
     def remove(self, record: R) -> None:
-        """Delete a row that was read before."""
+        """Delete a row that was read before. Raises `StillReferred` if a foreign key prevents it."""
         values = record.values()
-        self._connection.execute(self.signed.table.delete().where(*self._key_is(values)))
+        try:
+            self._connection.execute(self.signed.table.delete().where(*self._key_is(values)))
+        except IntegrityError as error:
+            raise StillReferred(self.signed.table.name) from error
         self._note_gone(values)
 
-    def remove_many(self, rows: Sequence[Row[Any]]) -> None:
+    def remove_many(self, rows: Sequence[AnyRow]) -> None:
         """Delete rows that are held, of which key and version are enough; for tables whose key is one column."""
         (name,) = self.signed.key_names
         keys = [row._mapping[name] for row in rows]
         self._connection.execute(delete(self.signed.table).where(self.signed.table.c[name].in_(keys)))
         for row in rows:
-            self._note_gone(row._mapping)
+            self._note_gone(row._asdict())
 
     def one(self, *conditions: ColumnElement[bool], lock: bool = False) -> R | None:
         """The only row that meets `conditions`, or None. `lock` holds it until the transaction ends."""
@@ -125,58 +129,57 @@ class Repository(Generic[R]):
     def named(self, ids: Iterable[str]) -> dict[str, R]:
         """The rows with these ids, by id, for tables with one key column."""
         found = [self.checked(row) for row in self._with_ids(ids, self.signed.table.columns)]
-        return {self.id_of(row): row for row in found}
+        return {str(self.id_of(row)): row for row in found}
 
-    def all(self, statement: Select[Any]) -> list[R]:
+    def all(self, statement: AnySelect) -> list[R]:
         """All rows of a statement that selects whole rows of this table."""
         return [self.checked(row) for row in self._connection.execute(statement)]
 
-    def unchecked(self, statement: Select[Any]) -> list[R]:
+    def unchecked(self, statement: AnySelect) -> list[R]:
         """As `all`, but no MAC is checked: for what reports forged rows."""
         return [self.signed.maker(self.noun, row._fields)(row) for row in self._connection.execute(statement)]
 
-    def checked(self, row: Row[Any]) -> R:
+    def checked(self, row: AnyRow) -> R:
         """The row as its noun. Raises `MacError` when this vault did not write it."""
         return self.checked_as(self.noun, row)
 
-    def checked_as(self, noun: type[N], row: Row[Any]) -> N:
+    def checked_as(self, noun: type[N], row: AnyRow) -> N:
         """As `checked`, but with the columns of another noun: a row need not have all columns of its table."""
         self._signer.check(self.signed, self.signed.ordered(row._asdict()))
         return self.signed.maker(noun, row._fields)(row)
 
     @classmethod
-    def id_of(cls, row: SignedRow) -> Any:
+    def id_of(cls, row: SignedRow) -> str | int:
         """The key of a row, for tables with one key column."""
         (name,) = cls.signed.key_names
-        return row.values()[name]
+        found: str | int = row.values()[name]
+        return found
 
-    def _with_ids(self, ids: Iterable[str], columns: Iterable[ColumnElement[Any]]) -> Iterator[Row[Any]]:
+    def _with_ids(self, ids: Iterable[str], columns: Iterable[AnyElement]) -> Iterator[AnyRow]:
         (name,) = self.signed.key_names
         wanted = list(dict.fromkeys(ids))
         for start in range(0, len(wanted), _IDS_AT_ONCE):
             some = self.signed.table.c[name].in_(wanted[start : start + _IDS_AT_ONCE])
             yield from self._connection.execute(select(*columns).where(some))
 
-    def _note(self, row: Mapping[str, Any]) -> None:
+    def _note(self, row: RowValues) -> None:
         self._journal.append(WrittenRow(self.signed.table.name, self._key_text(row), row["row_version"], row["mac"]))
 
-    def _note_gone(self, row: Mapping[Any, Any]) -> None:
+    def _note_gone(self, row: RowValues) -> None:
         self._journal.append(WrittenRow(self.signed.table.name, self._key_text(row), row["row_version"] + 1, b""))
 
-    def _key_text(self, row: Mapping[Any, Any]) -> str:
+    def _key_text(self, row: RowValues) -> str:
         return "/".join(str(row[name]) for name in self.signed.key_names)
 
-    def _key_is(self, values: Mapping[str, Any]) -> Iterable[ColumnElement[bool]]:
+    def _key_is(self, values: RowValues) -> Iterable[ColumnElement[bool]]:
         return [self.signed.table.c[name] == values[name] for name in self.signed.key_names]
 
 
-AnyRepository = Repository[Any]
+AnyRepository: TypeAlias = Repository[Any]  # type: ignore[explicit-any]  # Each table has another noun.
 """The repository of any table, for what does the same with each."""
 
 
-def signed_values(
-    connection: Connection, signer: RowSigner, signed: SignedTable, values: Mapping[str, Any]
-) -> dict[str, Any]:
+def signed_values(connection: Connection, signer: RowSigner, signed: SignedTable, values: RowValues) -> RowValues:
     """`RowSigner.sign`, but raises `Conflict` if a worker of an older release could not check the row."""
     try:
         return signer.sign(signed, values)
@@ -184,15 +187,9 @@ def signed_values(
         raise _not_open(connection, error.number) from error
 
 
-def describe_worker(worker: Record) -> str:
-    """Where a worker runs, and its release. Release 0.1.0 did not write its number."""
-    return shown(f"{worker.host} (process {worker.pid}, release {worker.release or '0.1.0'})")
-
-
 def _not_open(connection: Connection, number: int) -> Conflict:
     """The error that names the older workers that cannot check row format `number`."""
-    older = select(workers).where(workers.c.row_format < number).order_by(workers.c.host, workers.c.pid)
-    names = [describe_worker(row) for row in connection.execute(older)]
+    names = [worker.described for worker in Workers(connection).older_than(number)]
     if not names:
         return Conflict("The upgrade to this release is not finished yet. Try again in a minute.")
     return Conflict(

@@ -18,14 +18,15 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple, cast
 
-from sqlalchemy import Boolean, Column, Table
+from sqlalchemy import Boolean
 
 from vault.crypto import Key, RowFormat, keyed_digest
 from vault.errors import MacError
 from vault.storage.signing.memo import Memo, RowSize
 from vault.storage.signing.signed_row import R, SignedRow, row_maker
+from vault.storage.sql_types import AnyColumn, AnyTable, ColumnValue, RawRow, RowValues
 
 FIRST_FORMAT = 1
 
@@ -54,7 +55,7 @@ class RowSigner:
         """`open_formats` are the format numbers after the first that may be written, by table."""
         self._active = active
         self._keys = {key.id: key for key in (active, *retired)}
-        self._memo: Memo[tuple[Any, ...], bool] = Memo(_MEMO_BYTES)
+        self._memo: Memo[RawRow, bool] = Memo(_MEMO_BYTES)
         self.open_formats = {table: frozenset(numbers) for table, numbers in (open_formats or {}).items()}
         self.on_unknown_format: Callable[[str, int], None] = _stays_unknown
         """Called for an unknown row format. It raises `Unavailable` if a newer release made that format."""
@@ -69,7 +70,7 @@ class RowSigner:
         mine, theirs = ((each._active, each._keys, each.open_formats) for each in (self, other))
         return mine == theirs
 
-    def sign(self, signed: SignedTable, values: Mapping[str, Any]) -> dict[str, Any]:
+    def sign(self, signed: SignedTable, values: RowValues) -> RowValues:
         """`values` with the `row_format`, `mac_key_id` and `mac` of their row.
 
         A row of a newer format keeps it, so that columns of another release stay under the MAC. Raises
@@ -85,7 +86,7 @@ class RowSigner:
         usable = signed.own_formats & self.open_formats.get(signed.table.name, frozenset())
         return max(usable, default=FIRST_FORMAT)
 
-    def check(self, signed: SignedTable, row: Sequence[Any]) -> None:
+    def check(self, signed: SignedTable, row: RawRow) -> None:
         """Raise `MacError` unless this vault wrote `row` (its values in the order of `signed.order`).
 
         The very same values with the very same MAC are checked once only: the memo's key is all of them.
@@ -96,7 +97,7 @@ class RowSigner:
         self.verify(signed, row)
         self._memo.put(entry, True, signed.row_size.of(row))
 
-    def verify(self, signed: SignedTable, row: Sequence[Any]) -> None:
+    def verify(self, signed: SignedTable, row: RawRow) -> None:
         """`check` without the memo, for a caller with its own memo."""
         layout = signed.layouts.get(row[-3])
         key = self._keys.get(row[-2])
@@ -142,7 +143,7 @@ class SignedTable:
 
     def __init__(
         self,
-        table: Table,
+        table: AnyTable,
         *,
         uncovered: Sequence[str] = (),
         added: Mapping[int, Mapping[str, Before]] | None = None,
@@ -179,7 +180,7 @@ class SignedTable:
         self.order = (*self.key_names, *self.covered, *_SIGNATURE)
         self.row_size = RowSize(self.columns)
         self._booleans = [place for place, column in enumerate(self.columns) if isinstance(column.type, Boolean)]
-        self._makers: dict[tuple[type[SignedRow], tuple[str, ...]], Callable[[Sequence[Any]], SignedRow]] = {}
+        self._makers: dict[tuple[type[SignedRow], tuple[str, ...]], Callable[[RawRow], SignedRow]] = {}
         self.layouts = {
             number: Layout(
                 RowFormat(self.table.name, names),
@@ -190,11 +191,11 @@ class SignedTable:
         }
 
     @property
-    def columns(self) -> list[Column[Any]]:
+    def columns(self) -> list[AnyColumn]:
         """The columns in the order that `RowSigner.check` takes them in."""
         return [self.table.columns[name] for name in self.order]
 
-    def with_booleans(self, row: Sequence[Any]) -> Sequence[Any]:
+    def with_booleans(self, row: RawRow) -> RawRow:
         """`row` (its values in the order of `order`), with booleans where SQLite's driver gave numbers."""
         if not self._booleans:
             return row
@@ -204,20 +205,19 @@ class SignedTable:
                 values[place] = bool(values[place])
         return values
 
-    def maker(self, noun: type[R], names: tuple[str, ...]) -> Callable[[Sequence[Any]], R]:
+    def maker(self, noun: type[R], names: tuple[str, ...]) -> Callable[[RawRow], R]:
         """A function that makes a `noun` of a row with the columns `names`."""
-        made: Any = self._makers.get((noun, names))
+        made = self._makers.get((noun, names))
         if made is None:
             made = self._makers[noun, names] = row_maker(noun, names, (*self.key_names, *self.covered))
-        found: Callable[[Sequence[Any]], R] = made
-        return found
+        return cast("Callable[[RawRow], R]", made)
 
     def added_by(self, number: int) -> dict[str, Before]:
         """The columns that a format adds to the previous one, with their earlier values. None for the first format."""
         earlier = max((each for each in self._columns if each < number), default=number)
         return {name: self.before[name] for name in self._columns[number][len(self._columns[earlier]) :]}
 
-    def split(self, values: Mapping[str, Any], number: int) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    def split(self, values: RowValues, number: int) -> tuple[tuple[ColumnValue, ...], tuple[ColumnValue, ...]]:
         """The primary key and the columns of format `number`, from `values`. Raises `FormatNotOpen`."""
         names = self._columns[number]
         for name in self.covered[len(names) :]:
@@ -225,7 +225,7 @@ class SignedTable:
                 raise FormatNotOpen(self.table.name, name, self._format_with(name))
         return tuple(values[name] for name in self.key_names), tuple(values[name] for name in names)
 
-    def ordered(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
+    def ordered(self, values: RowValues) -> tuple[ColumnValue, ...]:
         """`values` in the order that `RowSigner.check` takes them in."""
         return tuple(values[name] for name in self.order)
 

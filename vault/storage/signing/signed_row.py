@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from operator import attrgetter, itemgetter
-from typing import Any, TypeVar
+from typing import TypeVar
+
+from vault.storage.sql_types import ColumnValue, RawRow, RowValues
 
 R = TypeVar("R", bound="SignedRow")
 
@@ -22,17 +24,17 @@ class SignedRow:
     row_format: int
     mac_key_id: str
     mac: bytes
-    others: tuple[tuple[str, object], ...] = field(default=(), kw_only=True)
+    others: tuple[tuple[str, ColumnValue], ...] = field(default=(), kw_only=True)
     """The covered columns that the noun lacks, with their values: those that a newer release added. A plain
     `SignedRow`, which may be of any table, has all of them here."""
 
-    def values(self) -> dict[str, Any]:
+    def values(self) -> RowValues:
         """The value of each column that was read."""
         names, read = _columns_of(type(self))
         return {**dict(zip(names, read(self), strict=True)), **dict(self.others)}
 
 
-def row_maker(kind: type[R], names: Sequence[str], covered: Sequence[str]) -> Callable[[Sequence[Any]], R]:
+def row_maker(kind: type[R], names: Sequence[str], covered: Sequence[str]) -> Callable[[RawRow], R]:
     """A function that makes a `kind` of a row with the columns `names`; `covered` are those that a MAC covers."""
     wanted, _ = _columns_of(kind)
     places = {name: place for place, name in enumerate(names)}
@@ -43,7 +45,7 @@ def row_maker(kind: type[R], names: Sequence[str], covered: Sequence[str]) -> Ca
     return lambda row: kind(*pick(row), others=tuple((name, row[place]) for name, place in others))
 
 
-_Columns = tuple[tuple[str, ...], Callable[[SignedRow], tuple[Any, ...]]]
+_Columns = tuple[tuple[str, ...], Callable[[SignedRow], RawRow]]
 _COLUMNS: dict[type[SignedRow], _Columns] = {}
 
 

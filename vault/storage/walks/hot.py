@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any, Generic, NamedTuple, TypeVar, cast
+from typing import Generic, NamedTuple, TypeVar, cast
 
-from sqlalchemy import Select, bindparam, select
-from sqlalchemy.sql.selectable import CompoundSelect
+from sqlalchemy import bindparam, select
 
 from vault.errors import VaultLocked
+from vault.storage.database.driver import Parameters
 from vault.storage.rows.environments import EnvironmentRow, Environments
 from vault.storage.rows.keys import DataKey, DataKeys, UserKey, UserKeys
 from vault.storage.rows.revisions import RevisionRow, Revisions
@@ -23,6 +23,7 @@ from vault.storage.rows.users import User, Users
 from vault.storage.signing.memo import Memo, RowSize
 from vault.storage.signing.signed import RowSigner, SignedTable
 from vault.storage.signing.signed_row import SignedRow
+from vault.storage.sql_types import AnyCompound, AnySelect, RawRow
 from vault.storage.tables import grants, sessions, tokens, users
 from vault.storage.unit_of_work import Storage
 from vault.storage.walks.layers import layers_statement
@@ -102,7 +103,7 @@ class HotReads:
 class _Statement(Generic[P]):
     """A compiled statement, and how its columns form signed rows. Columns after these are not signed."""
 
-    def __init__(self, storage: Storage, statement: Select[Any] | CompoundSelect[Any], parts: Sequence[_Part]) -> None:
+    def __init__(self, storage: Storage, statement: AnySelect | AnyCompound, parts: Sequence[_Part]) -> None:
         self._storage = storage
         compiled = statement.compile(dialect=storage.reading.dialect)
         self._sql = str(compiled)
@@ -112,18 +113,18 @@ class _Statement(Generic[P]):
         self._width = len(columns)
         self._row_size = RowSize(columns)
         self._nouns_size = sum(_noun_size(signed, noun) for signed, noun in parts)
-        self._checked: Memo[Sequence[Any], P | None] = Memo(_MEMO_BYTES)
+        self._checked: Memo[RawRow, P | None] = Memo(_MEMO_BYTES)
         self._checked_by: RowSigner | None = None
 
-    def run(self, **parameters: str) -> list[tuple[P, Sequence[Any]]]:
+    def run(self, **parameters: str) -> list[tuple[P, RawRow]]:
         """Return each row as its checked parts and the remaining columns. Raises `MacError`, `DatabaseUnavailable`."""
-        values: Any = parameters
+        values: Parameters = parameters
         if self._positions is not None:
             values = [parameters[name] for name in self._positions]
         width = self._width
         return [(self._check(row[:width]), row[width:]) for row in self._storage.driver.fetch(self._sql, values)]
 
-    def _check(self, row: Sequence[Any]) -> P:
+    def _check(self, row: RawRow) -> P:
         signer = self._storage.signer
         if signer is None:
             raise VaultLocked()
@@ -135,7 +136,7 @@ class _Statement(Generic[P]):
             self._checked.put(row, parts, self._row_size.of(row) + self._nouns_size)
         return parts
 
-    def _split(self, signer: RowSigner, row: Sequence[Any]) -> P:
+    def _split(self, signer: RowSigner, row: RawRow) -> P:
         parts: list[object] = []
         start = 0
         for signed, noun in self._parts:
@@ -157,7 +158,7 @@ def _noun_size(signed: SignedTable, noun: type[SignedRow]) -> int:
     return sys.getsizeof(signed.maker(noun, signed.order)((None,) * len(signed.order)))
 
 
-def _token_statement() -> Select[Any]:
+def _token_statement() -> AnySelect:
     return (
         select(*Tokens.signed.columns, *Users.signed.columns, *Grants.signed.columns, tokens.c.last_used_us)
         .join_from(tokens, users, users.c.id == tokens.c.user_id)
@@ -166,7 +167,7 @@ def _token_statement() -> Select[Any]:
     )
 
 
-def _session_statement() -> Select[Any]:
+def _session_statement() -> AnySelect:
     return (
         select(*Sessions.signed.columns, *Users.signed.columns)
         .join_from(sessions, users, users.c.id == sessions.c.user_id)

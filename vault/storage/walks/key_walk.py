@@ -8,9 +8,9 @@ compare-and-swap on their version, so a walk runs beside writers and beside anot
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from sqlalchemy import Table, Update, bindparam, column, func, select, update
+from sqlalchemy import Update, bindparam, column, func, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from vault.storage.rows.keys import DataKey, UserKey
@@ -23,6 +23,7 @@ from vault.storage.signing.repository import (
     signed_values,
 )
 from vault.storage.signing.signed_row import SignedRow
+from vault.storage.sql_types import AnyElement, AnyTable, ColumnValues
 from vault.storage.tables import (
     challenges,
     credentials,
@@ -37,7 +38,7 @@ from vault.storage.unit_of_work import UnitOfWork
 
 R = TypeVar("R", bound=SignedRow)
 
-Change = tuple[R, Mapping[str, Any]]
+Change = tuple[R, ColumnValues]
 """A row as it was read, and its new column values."""
 
 
@@ -77,11 +78,11 @@ def _write_many(
         raise Stale(table.name)
 
 
-def _update(unit: UnitOfWork, table: Table, parameters: Sequence[Mapping[str, Any]]) -> int:
+def _update(unit: UnitOfWork, table: AnyTable, parameters: Sequence[ColumnValues]) -> int:
     """Set `new_…` in rows where `old_…` is unchanged. Returns how many rows."""
     names = list(parameters[0])
     if unit.connection.dialect.name != "postgresql":
-        given: Mapping[str, Any] = {name: bindparam(name) for name in names}
+        given: Mapping[str, AnyElement] = {name: bindparam(name) for name in names}
         return unit.connection.execute(_set_where(table, given), parameters).rowcount
     # One statement over arrays takes a third of the time of one statement for each row.
     types = {name: table.c[name[4:]].type for name in names}
@@ -92,12 +93,12 @@ def _update(unit: UnitOfWork, table: Table, parameters: Sequence[Mapping[str, An
     return unit.connection.execute(statement, {name: [row[name] for row in parameters] for name in names}).rowcount
 
 
-def _set_where(table: Table, given: Mapping[str, Any]) -> Update:
+def _set_where(table: AnyTable, given: Mapping[str, AnyElement]) -> Update:
     same = [table.c[name[4:]] == given[name] for name in given if name.startswith("old_")]
     return update(table).where(*same).values({name[4:]: given[name] for name in given if name.startswith("new_")})
 
 
-def unchanged(unit: UnitOfWork, repository: type[AnyRepository], records: Sequence[SignedRow]) -> set[Any]:
+def unchanged(unit: UnitOfWork, repository: type[AnyRepository], records: Sequence[SignedRow]) -> set[str | int]:
     """Return the ids of rows that are unchanged since they were read. They are locked until the transaction ends."""
     table = repository.signed.table
     (name,) = repository.signed.key_names
@@ -109,7 +110,7 @@ def unchanged(unit: UnitOfWork, repository: type[AnyRepository], records: Sequen
 
 
 def of_older_format(
-    unit: UnitOfWork, repository: type[AnyRepository], number: int, after: Any, limit: int
+    unit: UnitOfWork, repository: type[AnyRepository], number: int, after: str | int | None, limit: int
 ) -> list[SignedRow]:
     """Return rows of formats older than `number`, in order of id, after the id `after`.
 

@@ -7,23 +7,21 @@ globals  its owner's globals
 
 from __future__ import annotations
 
-from typing import Any
-
 import sqlalchemy as sa
 from sqlalchemy import bindparam, func, literal_column, select
 from sqlalchemy.sql import ColumnElement
-from sqlalchemy.sql.selectable import CompoundSelect
 
 from vault.model.bases import BASES_MOST, BENEATH_MAX_BYTES, BENEATH_MOST, DEPTH_MOST
 from vault.storage.rows.environments import Environments
 from vault.storage.rows.keys import DataKeys, UserKeys
 from vault.storage.rows.revisions import Revisions
+from vault.storage.sql_types import AnyCompound, AnyElement, AnyFrom, AnySelect
 from vault.storage.tables import data_keys, environments, revisions, user_keys
 
 _ID_LENGTH = 36
 
 
-def layers_statement(key: str, *, with_bases: bool) -> CompoundSelect[Any]:
+def layers_statement(key: str, *, with_bases: bool) -> AnyCompound:
     """The living environment of `:owner` whose `key` is `:reference`, what stands beneath it, and the globals."""
     is_asked = environments.c[key] == bindparam("reference")
     # Arms rather than an OR: each uses an index, whatever the number of environments.
@@ -33,7 +31,7 @@ def layers_statement(key: str, *, with_bases: bool) -> CompoundSelect[Any]:
     return sa.union_all(named, _bases(is_asked), globals_) if with_bases else sa.union_all(named, globals_)
 
 
-def _bases(is_asked: ColumnElement[bool]) -> sa.Select[Any]:
+def _bases(is_asked: ColumnElement[bool]) -> AnySelect:
     """All that stands beneath the environment. If it is too large in all, its blobs are NULL."""
     ids = _ids_beneath(is_asked).cte("ids")
     found = ids.join(environments, environments.c.id == ids.c.id)
@@ -43,7 +41,7 @@ def _bases(is_asked: ColumnElement[bool]) -> sa.Select[Any]:
     return _layer(found, sa.case((is_small, revisions.c.blob)))
 
 
-def _ids_beneath(is_asked: ColumnElement[bool]) -> sa.Select[Any]:
+def _ids_beneath(is_asked: ColumnElement[bool]) -> AnySelect:
     """The ids of living environments of `:owner`: at most one more than may stand beneath another, so that the reader
     sees when there are too many."""
     places = sa.union_all(*(select(_number(place).label("place")) for place in range(BASES_MOST))).cte("places")
@@ -69,7 +67,7 @@ def _ids_beneath(is_asked: ColumnElement[bool]) -> sa.Select[Any]:
     return ids.distinct().limit(limit).offset(_number(0))
 
 
-def _layer(found: sa.FromClause, blob: ColumnElement[Any]) -> sa.Select[Any]:
+def _layer(found: AnyFrom, blob: AnyElement) -> AnySelect:
     """The environments in `found`, each with its current revision and the keys that open it."""
     return (
         select(
@@ -86,11 +84,11 @@ def _layer(found: sa.FromClause, blob: ColumnElement[Any]) -> sa.Select[Any]:
     )
 
 
-def _is_living(table: sa.FromClause = environments) -> tuple[ColumnElement[bool], ...]:
+def _is_living(table: AnyFrom = environments) -> tuple[ColumnElement[bool], ...]:
     return table.c.owner_id == bindparam("owner"), table.c.deleted_us.is_(None)
 
 
-def _is_named(table: sa.FromClause = environments) -> tuple[ColumnElement[bool], ...]:
+def _is_named(table: AnyFrom = environments) -> tuple[ColumnElement[bool], ...]:
     return *_is_living(table), table.c.kind == literal_column("'environment'")
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import NamedTuple
 
-from sqlalchemy import Select, Table, bindparam, delete, func, select, update
+from sqlalchemy import LargeBinary, bindparam, delete, func, literal, select, update
 
 from vault.storage.rows.audit import AuditPruned
 from vault.storage.rows.keys import DataKey
 from vault.storage.rows.revisions import StoredRevision
 from vault.storage.signing.authority import REPOSITORIES
-from vault.storage.signing.repository import AnyRepository, Record
+from vault.storage.signing.repository import AnyRepository
 from vault.storage.signing.signed_row import SignedRow
+from vault.storage.sql_types import AnySelect, ColumnValues
 from vault.storage.tables import (
     challenges,
     data_keys,
@@ -30,6 +31,15 @@ from vault.storage.unit_of_work import UnitOfWork
 
 ANSWERS = {"idempotency": idempotency, "wrapping": wrapped_answers}
 """Tables of sealed answers, by the purpose in their context."""
+
+
+class SealedAnswer(NamedTuple):
+    """An answer that is kept, and what its seal is bound to. Only those of `idempotency` have a fingerprint."""
+
+    scope: bytes
+    fingerprint: bytes
+    user_key_id: str
+    blob: bytes
 
 
 ENDED = (challenges, oauth_codes, sync_tickets, access_tokens, refresh_families)
@@ -50,7 +60,7 @@ def every_repository() -> tuple[type[AnyRepository], ...]:
 
 
 def signed_before(
-    unit: UnitOfWork, repository: type[AnyRepository], mac_key_id: str, after: Any, limit: int
+    unit: UnitOfWork, repository: type[AnyRepository], mac_key_id: str, after: str | int | None, limit: int
 ) -> list[SignedRow]:
     """Return rows that another key than this one has signed, in order of id, after the id `after`.
 
@@ -107,16 +117,21 @@ def newest_us(unit: UnitOfWork) -> int:
     return max(unit.connection.execute(select(func.max(column))).scalar_one() or 0 for column in columns)
 
 
-def answers_before(unit: UnitOfWork, table: Table, system_key_id: str, limit: int) -> list[Record]:
+def answers_before(unit: UnitOfWork, purpose: str, system_key_id: str, limit: int) -> list[SealedAnswer]:
     """Return sealed answers that another system key than this one seals."""
+    table = ANSWERS[purpose]
     other = table.c.blob.is_not(None) & (table.c.user_key_id != system_key_id)
-    return list(unit.connection.execute(select(table).where(other).order_by(table.c.scope).limit(limit)))
+    fingerprint = table.c.get("fingerprint", literal(b"", LargeBinary()))
+    statement = select(table.c.scope, fingerprint, table.c.user_key_id, table.c.blob).where(other)
+    rows = unit.connection.execute(statement.order_by(table.c.scope).limit(limit))
+    return [SealedAnswer(*row) for row in rows]
 
 
-def replace_answers(unit: UnitOfWork, table: Table, changes: Sequence[tuple[Record, Mapping[str, Any]]]) -> None:
+def replace_answers(unit: UnitOfWork, purpose: str, changes: Sequence[tuple[SealedAnswer, ColumnValues]]) -> None:
     """Replace the seals of the same answers. One that was fetched or has ended in the meantime stays deleted."""
     if not changes:
         return
+    table = ANSWERS[purpose]
     statement = update(table).where(table.c.scope == bindparam("its_scope"), table.c.blob == bindparam("its_blob"))
     rows = [{"its_scope": row.scope, "its_blob": row.blob, **columns} for row, columns in changes]
     unit.connection.execute(statement, rows)
@@ -141,5 +156,5 @@ def clear_ended(unit: UnitOfWork) -> None:
         unit.connection.execute(delete(table))
 
 
-def _count(unit: UnitOfWork, statement: Select[Any]) -> int:
+def _count(unit: UnitOfWork, statement: AnySelect) -> int:
     return int(unit.connection.execute(statement).scalar_one())

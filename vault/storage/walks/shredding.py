@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import Connection, delete, literal, null, select
 from sqlalchemy.sql import ColumnElement
@@ -16,6 +15,7 @@ from vault.storage.rows.environments import Environments
 from vault.storage.rows.keys import DestroyedKeys
 from vault.storage.signing.repository import WrittenRow
 from vault.storage.signing.signed import RowSigner
+from vault.storage.sql_types import AnyRow, ColumnValue
 from vault.storage.tables import data_keys, environments, revisions, user_keys
 
 _AT_ONCE = 500
@@ -76,7 +76,7 @@ class Shredding:
             done += self._shred_some(rows[start : start + _AT_ONCE], now_us)
         return done
 
-    def _shred_some(self, rows: Sequence[Any], now_us: int) -> Shredded:
+    def _shred_some(self, rows: Sequence[AnyRow], now_us: int) -> Shredded:
         ids = [row.id for row in rows]
         # Delete referring rows first: a key that still seals something cannot be deleted.
         sealed = self._connection.execute(delete(revisions).where(revisions.c.environment_id.in_(ids))).rowcount
@@ -89,11 +89,11 @@ class Shredding:
         named = sum(row.kind == "environment" for row in rows)
         return Shredded(environments=named, revisions=sealed, data_keys=len(keys))
 
-    def _note(self, kind: str, keys: Sequence[Any], now_us: int) -> None:
+    def _note(self, kind: str, keys: Sequence[AnyRow], now_us: int) -> None:
         self._destroyed.add_many(list(_records(kind, keys, now_us)))
 
 
-def _records(kind: str, keys: Sequence[Any], now_us: int) -> Iterator[dict[str, Any]]:
+def _records(kind: str, keys: Sequence[AnyRow], now_us: int) -> Iterator[dict[str, ColumnValue]]:
     for key in keys:
         yield {
             "key_id": key.id,

@@ -8,16 +8,19 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import NamedTuple
 
-from sqlalchemy import Connection, LargeBinary, Table, bindparam, insert, select, tuple_, update
+from sqlalchemy import Connection, LargeBinary, bindparam, insert, select, tuple_, update
 from sqlalchemy.exc import DatabaseError
 
 from vault.errors import StorageError
 from vault.storage.database.engine import translated
+from vault.storage.database.schema import schema_revision
 from vault.storage.database.session_limits import LONG
+from vault.storage.rows.keys import FirstRows, first_rows
 from vault.storage.signing.signed import RowSigner, SignedTable
 from vault.storage.signing.signed_row import R
+from vault.storage.sql_types import AnyTable, ColumnValue
 from vault.storage.table_facts import TABLE_FACTS
 from vault.storage.tables import audit_events, audit_head, metadata, schema_readers
 from vault.storage.unit_of_work import Storage, UnitOfWork
@@ -32,17 +35,59 @@ _WRITTEN_ROWS = 500
 _WRITTEN_BYTES = 4 * 1024 * 1024
 
 
-def kept_tables() -> list[Table]:
+ArchivedValue = str | int | bool | None
+"""A value of a column in an archive. Bytes are base64."""
+
+
+class KeptTable(NamedTuple):
+    """A table of a backup, and its columns."""
+
+    name: str
+    columns: tuple[str, ...]
+
+
+def kept_tables() -> list[AnyTable]:
     """Return the tables of a snapshot, each after the tables that it refers to."""
     return [table for table in metadata.sorted_tables if table.name not in LEFT_OUT]
 
 
-@contextmanager
-def snapshot(storage: Storage) -> Iterator[Connection]:
-    """Open a connection that sees one moment, without blocking other writers.
+class Snapshot:
+    """The whole database at one moment."""
 
-    Raises `DatabaseUnavailable`.
-    """
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def first_rows(self) -> FirstRows | None:
+        """Return the rows that open the vault, or None if there is no vault."""
+        return first_rows(self._connection)
+
+    @property
+    def schema(self) -> str:
+        """The newest migration in the database."""
+        return schema_revision(self._connection)
+
+    @property
+    def changes_mark(self) -> str | None:
+        """A text that differs after any change, or None while an event waits for its place."""
+        return changes_mark(self._connection)
+
+    @property
+    def events_placed(self) -> int:
+        """The number of events in the audit's tree. It grows with every action and does not depend on a clock."""
+        return int(self._connection.execute(select(audit_head.c.size)).scalar_one_or_none() or 0)
+
+    def tables(self) -> list[KeptTable]:
+        """Return the tables of a backup, each after the tables that it refers to."""
+        return [KeptTable(table.name, tuple(column.name for column in table.columns)) for table in kept_tables()]
+
+    def rows(self, table: str) -> Iterator[list[ArchivedValue]]:
+        """Yield the rows of a table as JSON values, in the order of its columns."""
+        return read_rows(self._connection, metadata.tables[table])
+
+
+@contextmanager
+def snapshot(storage: Storage) -> Iterator[Snapshot]:
+    """Open a view of one moment, without blocking other writers. Raises `DatabaseUnavailable`."""
     with translated(), storage.reading.connect() as connection:
         # In SQLite, the first read after a plain BEGIN fixes what the connection sees.
         begin = "BEGIN" if storage.is_sqlite else "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
@@ -51,12 +96,12 @@ def snapshot(storage: Storage) -> Iterator[Connection]:
             if not storage.is_sqlite:
                 # The archive is written between two reads, perhaps to a slow disk.
                 connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = '{LONG.idle_seconds}s'")
-            yield connection
+            yield Snapshot(connection)
         finally:
             connection.exec_driver_sql("ROLLBACK")
 
 
-def read_rows(connection: Connection, table: Table) -> Iterator[list[Any]]:
+def read_rows(connection: Connection, table: AnyTable) -> Iterator[list[ArchivedValue]]:
     """Yield the rows of a table as JSON values, in the order of its columns, page by page in order of its key."""
     binary = [isinstance(column.type, LargeBinary) for column in table.columns]
     is_large = any(isinstance(column.type, LargeBinary) and column.type.length is None for column in table.columns)
@@ -74,16 +119,19 @@ def read_rows(connection: Connection, table: Table) -> Iterator[list[Any]]:
         page = connection.execute(statement.where(tuple_(*key) > last)).all()
 
 
-def write_rows(connection: Connection, table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Insert rows from `read_rows`. Raises `StorageError` for rows that the table does not accept."""
+def write_rows(unit: UnitOfWork, name: str, columns: Sequence[str], rows: Iterable[Sequence[ArchivedValue]]) -> None:
+    """Insert rows from `Snapshot.rows`. Raises `StorageError` for an unknown table, and for rows that it refuses."""
+    table = next((table for table in kept_tables() if table.name == name), None)
+    if table is None:
+        raise StorageError(f"The archive has an unknown table: {name}.")
     kinds = {column.name: isinstance(column.type, LargeBinary) for column in table.columns}
     if not set(columns) <= set(kinds):
         raise StorageError(f"The archive has columns of {table.name} that this release does not know.")
     parents = _Parents(table)
     try:
         for batch in _batches(table, columns, rows):
-            connection.execute(insert(table), [parents.hold_back(row) for row in batch])
-        parents.give_back(connection)
+            unit.connection.execute(insert(table), [parents.hold_back(row) for row in batch])
+        parents.give_back(unit.connection)
     except (ValueError, TypeError, DatabaseError) as error:
         if isinstance(error, DatabaseError) and error.connection_invalidated:
             raise
@@ -91,9 +139,9 @@ def write_rows(connection: Connection, table: Table, columns: Sequence[str], row
 
 
 def as_nouns(
-    signed: SignedTable, noun: type[R], columns: Sequence[str], rows: Iterable[Sequence[Any]]
+    signed: SignedTable, noun: type[R], columns: Sequence[str], rows: Iterable[Sequence[ArchivedValue]]
 ) -> tuple[R, ...]:
-    """Rows that `read_rows` has read, as their noun. Raises `KeyError` if a column is missing."""
+    """Rows of an archive, as their noun. Raises `KeyError` if a column is missing."""
     make = signed.maker(noun, tuple(columns))
     return tuple(map(make, _decoded(signed.table, columns, rows)))
 
@@ -120,11 +168,6 @@ def changes_mark(connection: Connection) -> str | None:
     return str(event_id or "0" * _MARK_DIGITS)[-_MARK_DIGITS:]
 
 
-def events_placed(connection: Connection) -> int:
-    """Return the number of events in the audit's tree. It grows with every action and does not depend on a clock."""
-    return int(connection.execute(select(audit_head.c.size)).scalar_one_or_none() or 0)
-
-
 class Uncommitted(Storage):
     """A transaction that is not stored yet, read as if it were, so that a restore can be verified before its commit."""
 
@@ -145,13 +188,13 @@ class _Parents:
     parent.
     """
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: AnyTable) -> None:
         self._table = table
         self._key = next(iter(table.primary_key.columns))
         self._column = next((key.parent for key in table.foreign_keys if key.column.table is table), None)
-        self._held: list[dict[str, Any]] = []
+        self._held: list[dict[str, ColumnValue]] = []
 
-    def hold_back(self, row: dict[str, Any]) -> dict[str, Any]:
+    def hold_back(self, row: dict[str, ColumnValue]) -> dict[str, ColumnValue]:
         """Return the row without its parent."""
         if self._column is None or row[self._column.name] is None:
             return row
@@ -165,9 +208,11 @@ class _Parents:
             connection.execute(statement.values({self._column: bindparam("its_parent")}), self._held)
 
 
-def _batches(table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[list[dict[str, Any]]]:
+def _batches(
+    table: AnyTable, columns: Sequence[str], rows: Iterable[Sequence[ArchivedValue]]
+) -> Iterator[list[dict[str, ColumnValue]]]:
     """Yield rows in the database's form, in batches that limit memory."""
-    batch: list[dict[str, Any]] = []
+    batch: list[dict[str, ColumnValue]] = []
     size = 0
     for values in _decoded(table, columns, rows):
         batch.append(dict(zip(columns, values, strict=True)))
@@ -179,13 +224,15 @@ def _batches(table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]
         yield batch
 
 
-def _decoded(table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[list[Any]]:
+def _decoded(
+    table: AnyTable, columns: Sequence[str], rows: Iterable[Sequence[ArchivedValue]]
+) -> Iterator[list[ColumnValue]]:
     binary = [isinstance(table.columns[name].type, LargeBinary) for name in columns]
     for row in rows:
         yield [_from_json(value) if is_bytes else value for value, is_bytes in zip(row, binary, strict=True)]
 
 
-def _to_json(table: Table, value: bytes | None) -> str | None:
+def _to_json(table: AnyTable, value: bytes | None) -> str | None:
     if value is None:
         return None
     if not isinstance(value, bytes):
@@ -197,5 +244,9 @@ def _to_json(table: Table, value: bytes | None) -> str | None:
     return base64.b64encode(value).decode()
 
 
-def _from_json(value: str | None) -> bytes | None:
-    return None if value is None else base64.b64decode(value, validate=True)
+def _from_json(value: ArchivedValue) -> bytes | None:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise TypeError("Bytes are a base64 text.")
+    return base64.b64decode(value, validate=True)

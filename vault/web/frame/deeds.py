@@ -7,7 +7,7 @@ from typing import Any
 
 from vault.model.action import Action, words_of
 from vault.model.event import OK, UNCHANGED
-from vault.services.audit.trail import Seen
+from vault.storage import Seen
 
 _ACTORS = {"session": "a session", "token": "a token", "host": "the operator on the host", "vault": "the vault itself"}
 

@@ -67,12 +67,14 @@ def delete_account() -> Response:
 
 
 def _changed(unit: UnitOfWork, proof: NewPassword) -> NewSession | None:
-    user = services().people.accounts.change_password(unit, principal(), proof)
+    account = services().people.accounts.change_password(unit, principal(), proof)
     # A person may change the password because a cookie was stolen, so give this session a new secret too. With a second
     # factor, the session stays: it was confirmed with both factors a moment ago, and a password alone must not renew
     # it.
     return (
-        None if user.second_factor else services().people.sessions.replace(unit, principal(), user, visit("web").agent)
+        None
+        if account.second_factor
+        else services().people.sessions.replace(unit, principal(), account, visit("web").agent)
     )
 
 

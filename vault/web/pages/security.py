@@ -64,6 +64,9 @@ def _told(seen: Any) -> dict[str, Any]:
 
 
 def _sessions() -> list[dict[str, Any]]:
-    rows = services().people.sessions.list(principal())
-    rows.sort(key=lambda row: (row.id != principal().id, -row.seen_us))
-    return [{"row": row, "is_this": row.id == principal().id, "agent": agents.in_words(row.agent)} for row in rows]
+    found = services().people.sessions.list(principal())
+    found.sort(key=lambda session: (session.id != principal().id, -session.seen_us))
+    return [
+        {"facts": session, "is_this": session.id == principal().id, "agent": agents.in_words(session.agent)}
+        for session in found
+    ]

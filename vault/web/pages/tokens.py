@@ -34,7 +34,7 @@ def list_tokens() -> Response:
     """List my tokens, and the tokens that they made."""
     found = services().tokens.tokens.list(principal(), cursor.decode(request.args.get("after", "")), _PAGE + 1)
     shown, names = found[:_PAGE], _names()
-    last = (shown[-1].row.created_us, shown[-1].row.id) if len(found) > _PAGE else None
+    last = (shown[-1].created_us, shown[-1].id) if len(found) > _PAGE else None
     after = cursor.encode(last) if last else ""
     return render("tokens.html", tokens=[_shown(view, names) for view in shown], after=after)
 
@@ -54,9 +54,7 @@ def create_token() -> Response:
 
     def create(unit: UnitOfWork) -> TokenView | Before:
         wanted = form.request(environments)
-        return once(
-            unit, lambda unit: services().tokens.tokens.create(unit, principal(), wanted), lambda made: made.row.id
-        )
+        return once(unit, lambda unit: services().tokens.tokens.create(unit, principal(), wanted), lambda made: made.id)
 
     try:
         made = transaction(create)
@@ -78,7 +76,7 @@ def rotate_token(token_id: str) -> Response:
 
     def rotate(unit: UnitOfWork) -> TokenView | Before:
         tokens = services().tokens.tokens
-        return once(unit, lambda unit: tokens.rotate(unit, principal(), token_id, overlap), lambda made: made.row.id)
+        return once(unit, lambda unit: tokens.rotate(unit, principal(), token_id, overlap), lambda made: made.id)
 
     return _told(transaction(rotate), "token-rotated-before")
 
@@ -128,10 +126,9 @@ def _names() -> dict[str, str]:
 
 
 def _shown(view: TokenView, names: dict[str, str]) -> dict[str, Any]:
-    row, now = view.row, services().clock()
-    is_over = (row.expires_us is not None and row.expires_us <= now) or row.uses_left == 0
+    is_over = (view.expires_us is not None and view.expires_us <= services().clock()) or view.uses_left == 0
     grants = [{"where": _where(grant, names), "may": sorted(grant.permissions)} for grant in view.grants]
-    return {"row": row, "grants": grants, "networks": json.loads(row.networks), "is_over": is_over}
+    return {"facts": view, "grants": grants, "networks": view.networks, "is_over": is_over}
 
 
 def _where(grant: Grant, names: dict[str, str]) -> str:

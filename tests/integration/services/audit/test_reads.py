@@ -119,7 +119,7 @@ def test_an_event_says_who_when_and_from_where(vault: Services, ada: Principal, 
     token = add_token(vault, ada, grant("read", environment="prod"))
     values(vault, as_token(vault, token.secret), "prod")
     [event] = events(vault, action="values.read")
-    assert (event.actor, event.actor_id, event.user_id) == (f"token:{token.row.id}", ada.user_id, ada.user_id)
+    assert (event.actor, event.actor_id, event.user_id) == (f"token:{token.id}", ada.user_id, ada.user_id)
     assert (event.address, event.request_id, event.result) == (ADDRESS, "request", "ok")
 
 

@@ -30,12 +30,12 @@ def test_every_change_has_its_event(vault: Services, ada: Principal) -> None:
     write(vault, lambda unit: vault.environments.history.rollback(unit, ada, "prod", 1))
     write(vault, lambda unit: vault.environments.environments.change(unit, ada, "prod", {"name": "new"}))
     token = add_token(vault, ada, grant("read", path="*"))
-    write(vault, lambda unit: vault.tokens.tokens.rotate(unit, ada, token.row.id, 0))
-    write(vault, lambda unit: vault.tokens.tokens.revoke(unit, ada, token.row.id))
+    write(vault, lambda unit: vault.tokens.tokens.rotate(unit, ada, token.id, 0))
+    write(vault, lambda unit: vault.tokens.tokens.revoke(unit, ada, token.id))
     write(vault, lambda unit: vault.environments.environments.delete(unit, ada, row.id))
     write(vault, lambda unit: vault.environments.environments.undelete(unit, ada, row.id, None))
     session = log_in(vault, "ada")
-    write(vault, lambda unit: vault.people.sessions.revoke(unit, ada, session.row.id))
+    write(vault, lambda unit: vault.people.sessions.revoke(unit, ada, session.session.id))
     assert actions(vault)[before:] == [
         "environment.create",
         "revision.write",

@@ -238,14 +238,12 @@ def test_another_vault_s_checkpoint_is_refused(vault: Services) -> None:
 
 def test_a_revoked_token_that_was_put_back_is_named(vault: Services, ada: Principal) -> None:
     token = add_token(vault, ada, grant("read", environment="prod"))
-    before = next(row for row in copy_of(vault, "tokens")["tokens"] if row["id"] == token.row.id)
-    write(vault, lambda unit: vault.tokens.tokens.revoke(unit, ada, token.row.id))
+    before = next(row for row in copy_of(vault, "tokens")["tokens"] if row["id"] == token.id)
+    write(vault, lambda unit: vault.tokens.tokens.revoke(unit, ada, token.id))
     assert verify(vault).faults == []
     put_back_row(vault, "tokens", before)
-    assert as_token(vault, token.secret).id == token.row.id, "Nothing else finds it."
-    assert (
-        fault(vault) == f"The row {token.row.id} of tokens was put back to version 1; the newest that was written is 2."
-    )
+    assert as_token(vault, token.secret).id == token.id, "Nothing else finds it."
+    assert fault(vault) == f"The row {token.id} of tokens was put back to version 1; the newest that was written is 2."
 
 
 def test_a_disabled_user_that_was_put_back_is_named(vault: Services) -> None:
@@ -286,7 +284,7 @@ def test_a_row_of_which_no_event_tells_is_named(vault: Services) -> None:
 def test_each_verb_tells_of_every_row_that_it_writes(vault: Services, ada: Principal) -> None:
     """Use counts and times of last use excepted: a table has no row newer than its newest event says."""
     token = add_token(vault, ada, grant("read,history", environment="prod"))
-    write(vault, lambda unit: vault.tokens.tokens.rotate(unit, ada, token.row.id, 60))
+    write(vault, lambda unit: vault.tokens.tokens.rotate(unit, ada, token.id, 60))
     write(
         vault,
         lambda unit: vault.environments.environments.change(unit, ada, "prod", {"name": "live", "description": "d"}),

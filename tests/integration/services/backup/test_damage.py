@@ -193,11 +193,9 @@ def test_an_archive_that_somebody_made_for_the_recipient_is_refused(
     filled: Services, fresh_database: FreshDatabase, tmp_path: Path
 ) -> None:
     """Whoever knows a public key can seal for it: only the vault's stamp tells that an archive is the vault's."""
-    with snapshot(filled.storage) as connection:
-        rows = first_rows(connection)
-        assert rows is not None
+    with snapshot(filled.storage) as moment:
         head = Head(filled.instance.id, "0001", "0.1.0", 1)
-        lines = list(lines_of(connection, head, RowSigner(new_key()), Contents(head)))
+        lines = list(lines_of(moment, head, RowSigner(new_key()), Contents(head)))
     path = tmp_path / "forged.srb.age"
     path.write_bytes(b"".join(AgeSeal([X25519Recipient.from_text(PUBLIC)]).sealed(lines)))
     forged = Archive(path, Opener(identities=IDENTITIES))

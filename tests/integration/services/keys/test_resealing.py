@@ -169,7 +169,7 @@ def test_the_replaced_secret_of_a_token_does_not_become_its_secret_again(
     vault: Services, ada: Principal, clock: FakeClock
 ) -> None:
     token = add_token(vault, ada, grant("read", path="*"))
-    renewed = write(vault, lambda unit: vault.tokens.tokens.rotate(unit, ada, token.row.id, 60))
+    renewed = write(vault, lambda unit: vault.tokens.tokens.rotate(unit, ada, token.id, 60))
     vault.keys.reseal.run(HOST)
     as_token(vault, token.secret)
     vault.touches.flush()

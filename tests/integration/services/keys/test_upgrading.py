@@ -19,7 +19,7 @@ from vault.services import Services
 from vault.services.doctor import Sweep
 from vault.services.keys import upgrading
 from vault.services.keys.rewrapping import Pace
-from vault.services.people.sessions import hold
+from vault.services.people.proven import hold
 from vault.storage.database.schema import SCHEMA_NUMBER
 from vault.storage.rows.tokens import Tokens
 from vault.storage.signing.authority import SIGNED_TABLES

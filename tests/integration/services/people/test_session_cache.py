@@ -57,7 +57,7 @@ def reads(vault: Services, secret: str) -> int:
 
 
 def revoke(vault: Services, principal: Principal, session: NewSession) -> None:
-    write(vault, lambda unit: vault.people.sessions.revoke(unit, principal, session.row.id))
+    write(vault, lambda unit: vault.people.sessions.revoke(unit, principal, session.session.id))
 
 
 def test_the_second_use_asks_no_database(vault: Services, redis: redis_py.Redis) -> None:
@@ -69,7 +69,7 @@ def test_the_second_use_asks_no_database(vault: Services, redis: redis_py.Redis)
 def test_a_copy_tells_nothing_of_its_session(vault: Services, redis: redis_py.Redis) -> None:
     session, key = filled(vault, redis)
     text = key + entries(redis)[key]
-    for told in (session.row.id, session.secret, session.user.id, "ada"):
+    for told in (session.session.id, session.secret, session.user.id, "ada"):
         assert told.encode() not in text
     assert 0 < redis.ttl(key) <= 30
 
@@ -122,7 +122,7 @@ def test_a_tombstone_lies_over_the_copy_and_beats_a_late_fill(
     vault: Services, redis: redis_py.Redis, ada: Principal
 ) -> None:
     session, key = filled(vault, redis)
-    found = vault.people.sessions._hot.session(session.row.id)
+    found = vault.people.sessions._hot.session(session.session.id)
     assert found is not None
     revoke(vault, ada, session)
     # A reader that had asked the database before the revocation fills only now.
@@ -138,7 +138,7 @@ def test_what_fails_to_be_revoked_gets_no_tombstone(vault: Services, redis: redi
 
     def fail() -> None:
         with vault.storage.write() as unit:
-            vault.people.sessions.revoke(unit, ada, session.row.id)
+            vault.people.sessions.revoke(unit, ada, session.session.id)
             raise RuntimeError
 
     with pytest.raises(RuntimeError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.vaults import FakeClock, as_session, log_in, run_sql, write
+from tests.support.vaults import PASSWORD, FakeClock, as_session, log_in, run_sql, write
 from vault.errors import MacError, NotAuthenticated, NotFound
 from vault.model.principal import Principal, PrincipalKind
 from vault.services import Services
@@ -53,7 +53,7 @@ def test_last_seen_is_written_at_most_once_a_minute(vault: Services, clock: Fake
         clock.advance(seconds)
         as_session(vault, session.secret)
         vault.touches.flush()
-        assert tuple(run_sql(vault, read, id=session.row.id)[0]) == expected
+        assert tuple(run_sql(vault, read, id=session.session.id)[0]) == expected
     assert STEP_US == 60_000_000
 
 
@@ -61,7 +61,7 @@ def test_a_touch_does_not_wake_a_revoked_session(vault: Services, ada: Principal
     session = log_in(vault, "ada")
     clock.advance(120)
     as_session(vault, session.secret)
-    write(vault, lambda unit: vault.people.sessions.revoke(unit, ada, session.row.id))
+    write(vault, lambda unit: vault.people.sessions.revoke(unit, ada, session.session.id))
     vault.touches.flush()
     assert ended(vault, session.secret)
 
@@ -71,9 +71,9 @@ def test_a_tampered_session_does_not_hold_back_the_touches_of_others(vault: Serv
     clock.advance(120)
     for session in (first, second):
         as_session(vault, session.secret)
-    run_sql(vault, "UPDATE sessions SET idle_seconds = 999999 WHERE id = :id", id=first.row.id)
+    run_sql(vault, "UPDATE sessions SET idle_seconds = 999999 WHERE id = :id", id=first.session.id)
     vault.touches.flush()
-    [(seen_us,)] = run_sql(vault, "SELECT seen_us FROM sessions WHERE id = :id", id=second.row.id)
+    [(seen_us,)] = run_sql(vault, "SELECT seen_us FROM sessions WHERE id = :id", id=second.session.id)
     assert seen_us == clock()
     with pytest.raises(MacError):
         as_session(vault, first.secret)
@@ -86,23 +86,23 @@ def test_one_sees_ones_own_living_sessions_the_newest_first(vault: Services, ada
     for _ in range(3):
         made.append(log_in(vault, "ada"))
         clock.advance(1)
-    write(vault, lambda unit: vault.people.sessions.revoke(unit, ada, made[1].row.id))
-    assert [row.id for row in vault.people.sessions.list(ada)] == [made[2].row.id, made[0].row.id]
+    write(vault, lambda unit: vault.people.sessions.revoke(unit, ada, made[1].session.id))
+    assert [row.id for row in vault.people.sessions.list(ada)] == [made[2].session.id, made[0].session.id]
 
 
 def test_revoking_one_ends_that_one(vault: Services, ada: Principal) -> None:
     first, second = log_in(vault, "ada"), log_in(vault, "ada")
-    write(vault, lambda unit: vault.people.sessions.revoke(unit, ada, first.row.id))
+    write(vault, lambda unit: vault.people.sessions.revoke(unit, ada, first.session.id))
     assert ended(vault, first.secret)
     assert not ended(vault, second.secret)
     with pytest.raises(NotFound):
-        write(vault, lambda unit: vault.people.sessions.revoke(unit, ada, first.row.id))
+        write(vault, lambda unit: vault.people.sessions.revoke(unit, ada, first.session.id))
 
 
 def test_nobody_revokes_anothers(vault: Services, bob: Principal) -> None:
     session = log_in(vault, "ada")
     with pytest.raises(NotFound):
-        write(vault, lambda unit: vault.people.sessions.revoke(unit, bob, session.row.id))
+        write(vault, lambda unit: vault.people.sessions.revoke(unit, bob, session.session.id))
     assert not ended(vault, session.secret)
 
 
@@ -119,11 +119,10 @@ def test_a_step_up_replaces_the_session_and_is_recent(vault: Services, clock: Fa
     old = log_in(vault, "ada")
     clock.advance(600)
     principal = as_session(vault, old.secret)
-    fresh = write(
-        vault, lambda unit: vault.people.sessions.replace(unit, principal, vault.people.accounts.me(principal), "test")
-    )
+    account = vault.people.accounts.authenticate("ada", PASSWORD, "192.0.2.1")
+    fresh = write(vault, lambda unit: vault.people.sessions.replace(unit, principal, account, "test"))
     assert ended(vault, old.secret)
-    assert fresh.row.id != old.row.id
+    assert fresh.session.id != old.session.id
     as_session(vault, fresh.secret).require_recent_proof(clock())
 
 
@@ -139,7 +138,12 @@ def test_a_secret_with_another_secrets_id_is_refused(vault: Services) -> None:
     from vault.crypto import TokenKind, mint
 
     session = log_in(vault, "ada")
-    for forged in (mint(TokenKind.SESSION, session.row.id).text, mint(TokenKind.SESSION).text, "", session.secret[:-1]):
+    for forged in (
+        mint(TokenKind.SESSION, session.session.id).text,
+        mint(TokenKind.SESSION).text,
+        "",
+        session.secret[:-1],
+    ):
         assert ended(vault, forged)
 
 
@@ -152,6 +156,6 @@ def test_the_secret_is_not_stored(vault: Services) -> None:
 def test_a_session_inserted_by_sql_is_refused(vault: Services) -> None:
     session = log_in(vault, "ada")
     bobs = "(SELECT id FROM users WHERE name = 'bob')"
-    run_sql(vault, f"UPDATE sessions SET user_id = {bobs} WHERE id = :id", id=session.row.id)
+    run_sql(vault, f"UPDATE sessions SET user_id = {bobs} WHERE id = :id", id=session.session.id)
     with pytest.raises(MacError):
         as_session(vault, session.secret)

@@ -200,7 +200,7 @@ def test_uses_are_counted_exactly_under_fifty_threads(vault: Services, ada: Prin
     for thread in threads:
         thread.join()
     assert (admitted.count(True), admitted.count(False)) == (20, 30)
-    assert vault.tokens.tokens.get(ada, token.row.id).row.uses_left == 0
+    assert vault.tokens.tokens.get(ada, token.id).uses_left == 0
 
 
 def test_a_refused_use_is_not_counted(vault: Services, ada: Principal) -> None:
@@ -213,20 +213,20 @@ def test_a_refused_use_is_not_counted(vault: Services, ada: Principal) -> None:
 def test_last_used_is_noted_by_the_job(vault: Services, ada: Principal, clock: FakeClock) -> None:
     token = add_token(vault, ada, grant("read", path="*"))
     as_token(vault, token.secret)
-    assert vault.tokens.tokens.get(ada, token.row.id).row.last_used_us is None
+    assert vault.tokens.tokens.get(ada, token.id).last_used_us is None
     vault.touches.flush()
     first = clock()
-    assert vault.tokens.tokens.get(ada, token.row.id).row.last_used_us == first
+    assert vault.tokens.tokens.get(ada, token.id).last_used_us == first
     clock.advance(59)
     as_token(vault, token.secret)
     vault.touches.flush()
-    assert vault.tokens.tokens.get(ada, token.row.id).row.last_used_us == first
+    assert vault.tokens.tokens.get(ada, token.id).last_used_us == first
 
 
 def test_rotation_without_an_overlap_ends_the_old_secret(vault: Services, ada: Principal) -> None:
     old = add_token(vault, ada, grant("read", path="*"))
-    new = rotate(vault, ada, old.row.id, 0)
-    assert new.row.id == old.row.id
+    new = rotate(vault, ada, old.id, 0)
+    assert new.id == old.id
     assert not is_living(vault, old)
     assert is_living(vault, new)
 
@@ -235,7 +235,7 @@ def test_rotation_with_an_overlap_keeps_the_old_secret_that_long(
     vault: Services, ada: Principal, clock: FakeClock
 ) -> None:
     old = add_token(vault, ada, grant("read", path="*"))
-    new = rotate(vault, ada, old.row.id, 60)
+    new = rotate(vault, ada, old.id, 60)
     clock.advance(59)
     assert is_living(vault, old)
     clock.advance(1)
@@ -245,15 +245,15 @@ def test_rotation_with_an_overlap_keeps_the_old_secret_that_long(
 
 def test_a_second_rotation_ends_the_first_secret_at_once(vault: Services, ada: Principal) -> None:
     first = add_token(vault, ada, grant("read", path="*"))
-    second = rotate(vault, ada, first.row.id, 600)
-    third = rotate(vault, ada, first.row.id, 600)
+    second = rotate(vault, ada, first.id, 600)
+    third = rotate(vault, ada, first.id, 600)
     assert [is_living(vault, each) for each in (first, second, third)] == [False, True, True]
 
 
 def test_a_revoked_token_with_an_overlap_is_dead_with_both_secrets(vault: Services, ada: Principal) -> None:
     old = add_token(vault, ada, grant("read", path="*"))
-    new = rotate(vault, ada, old.row.id, 600)
-    revoke(vault, ada, old.row.id)
+    new = rotate(vault, ada, old.id, 600)
+    revoke(vault, ada, old.id)
     assert not is_living(vault, old)
     assert not is_living(vault, new)
 
@@ -262,7 +262,7 @@ def test_an_overlap_is_bounded(vault: Services, ada: Principal) -> None:
     token = add_token(vault, ada, grant("read", path="*"))
     for seconds in (-1, 86_401):
         with pytest.raises(InvalidInput):
-            rotate(vault, ada, token.row.id, seconds)
+            rotate(vault, ada, token.id, seconds)
 
 
 def test_revoking_a_parent_revokes_grandchildren_and_nobody_else(vault: Services, ada: Principal) -> None:
@@ -272,7 +272,7 @@ def test_revoking_a_parent_revokes_grandchildren_and_nobody_else(vault: Services
     grandchild = add_token(vault, as_token(vault, child.secret), everything)
     sibling = add_token(vault, as_token(vault, parent.secret), everything)
     other = add_token(vault, ada, everything)
-    revoke(vault, ada, child.row.id)
+    revoke(vault, ada, child.id)
     assert [is_living(vault, each) for each in (parent, child, grandchild, sibling, other)] == [
         True,
         False,
@@ -280,7 +280,7 @@ def test_revoking_a_parent_revokes_grandchildren_and_nobody_else(vault: Services
         True,
         True,
     ]
-    revoke(vault, ada, parent.row.id)
+    revoke(vault, ada, parent.id)
     assert [is_living(vault, each) for each in (parent, sibling, other)] == [False, False, True]
 
 
@@ -310,11 +310,11 @@ def test_a_child_lives_no_longer_than_its_parent(vault: Services, ada: Principal
     clock.advance(10.5)
     for wish in (None, 3600, 86_400_000):
         child = add_token(vault, who, grant("read", path="*"), ttl_seconds=wish)
-        assert child.row.expires_us is not None
-        assert parent.row.expires_us is not None
-        assert child.row.expires_us <= parent.row.expires_us
+        assert child.expires_us is not None
+        assert parent.expires_us is not None
+        assert child.expires_us <= parent.expires_us
     short = add_token(vault, who, grant("read", path="*"), ttl_seconds=5)
-    assert short.row.expires_us == clock() + 5_000_000
+    assert short.expires_us == clock() + 5_000_000
     clock.advance(49)
     with pytest.raises(NotAuthenticated):
         add_token(vault, who, grant("read", path="*"))
@@ -349,7 +349,7 @@ def test_a_token_whose_uses_are_counted_makes_no_others(vault: Services, ada: Pr
 def test_a_revoked_parent_makes_no_child_any_more(vault: Services, ada: Principal) -> None:
     parent = add_token(vault, ada, grant("read,delegate", path="*"))
     who = as_token(vault, parent.secret)
-    revoke(vault, ada, parent.row.id)
+    revoke(vault, ada, parent.id)
     with pytest.raises((NotAuthenticated, NotFound)):
         add_token(vault, who, grant("read", path="*"))
 
@@ -368,16 +368,16 @@ def test_a_token_sees_itself_and_its_children_a_page_at_a_time(
     last = with_token(vault, who, grant("read,delegate", path="*"))
     add_token(vault, last, grant("read", path="*"))
     first = vault.tokens.tokens.list(who, None, 3)
-    assert [view.row.id for view in first] == [parent.row.id, children[0].row.id, children[1].row.id]
-    rest = vault.tokens.tokens.list(who, (first[-1].row.created_us, first[-1].row.id), 3)
-    assert [view.row.id for view in rest] == [children[2].row.id, last.id]
+    assert [view.id for view in first] == [parent.id, children[0].id, children[1].id]
+    rest = vault.tokens.tokens.list(who, (first[-1].created_us, first[-1].id), 3)
+    assert [view.id for view in rest] == [children[2].id, last.id]
     for call in (
         vault.tokens.tokens.get,
         lambda who, id: revoke(vault, who, id),
         lambda who, id: rotate(vault, who, id, 0),
     ):
         with pytest.raises(NotFound):
-            call(who, stranger.row.id)
+            call(who, stranger.id)
 
 
 def test_nobody_sees_or_ends_anothers_token(vault: Services, ada: Principal, bob: Principal) -> None:
@@ -388,7 +388,7 @@ def test_nobody_sees_or_ends_anothers_token(vault: Services, ada: Principal, bob
         lambda who, id: rotate(vault, who, id, 0),
     ):
         with pytest.raises(NotFound):
-            call(bob, token.row.id)
+            call(bob, token.id)
     assert vault.tokens.tokens.list(bob, None, 50) == []
     assert is_living(vault, token)
 
@@ -398,7 +398,7 @@ def test_tokens_are_limited(vault: Services, ada: Principal) -> None:
         made = [add_token(limited, ada, grant("read", path="*")) for _ in range(2)]
         with pytest.raises(QuotaExceeded):
             add_token(limited, ada, grant("read", path="*"))
-        revoke(limited, ada, made[0].row.id)
+        revoke(limited, ada, made[0].id)
         add_token(limited, ada, grant("read", path="*"))
 
 

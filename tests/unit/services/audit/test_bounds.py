@@ -9,6 +9,7 @@ import uuid
 import pytest
 
 from vault.crypto import Key
+from vault.model.json_types import JsonObject
 from vault.services.audit.record import DETAILS_MOST, NAMES_MOST, bounded_details, clipped, digests, folded
 
 KEY = Key(str(uuid.UUID(int=1)), bytes(32))
@@ -43,7 +44,7 @@ def test_as_many_names_as_are_kept_are_not_folded() -> None:
         {"count": 3, "layers": [["0" * 36, 1]] * 5000},
     ],
 )
-def test_details_past_their_bound_say_so_and_keep_what_fits(details: dict[str, object]) -> None:
+def test_details_past_their_bound_say_so_and_keep_what_fits(details: JsonObject) -> None:
     text = bounded_details(details)
     assert len(text) <= DETAILS_MOST
     told = json.loads(text)

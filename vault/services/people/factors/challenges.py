@@ -15,16 +15,15 @@ import secrets
 import uuid
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
-from typing import Any
 
 from vault.crypto import Context, context, keyed_digest
 from vault.errors import BadSecondFactor, TooManyRequests
 from vault.model.environment import looks_like_id
 from vault.model.folding import fold_address
 from vault.services.clock import SECOND_US, Clock
-from vault.services.environments.documents import known_members, read_document
+from vault.services.environments.documents import Document, known_members, read_document
 from vault.services.own.instance import Instance
-from vault.storage import Record, UnitOfWork
+from vault.storage import ChallengeRow, UnitOfWork
 
 LIFE_SECONDS = 5 * 60
 ENROLMENT_LIFE_SECONDS = 10 * 60
@@ -57,7 +56,7 @@ class Challenge:
     id: str
     kinds: tuple[str, ...]
     expires_us: int
-    passkey: dict[str, Any] | None = None
+    passkey: Document | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +133,7 @@ class Challenges:
         if not unit.challenges.take(challenge_id, purpose, self._clock()):
             raise BadSecondFactor()
 
-    def _facts(self, purpose: Purpose, row: Record | None) -> Sealed:
+    def _facts(self, purpose: Purpose, row: ChallengeRow | None) -> Sealed:
         if row is None:
             raise BadSecondFactor()
         plain = self._instance.open_blob(self._place(purpose, row.id), row.user_key_id, row.blob)

@@ -8,10 +8,10 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from vault.errors import BadSecondFactor, Conflict, InvalidInput, NotFound
 from vault.model.action import Action
+from vault.model.json_types import Json
 from vault.model.names import check_label
 from vault.model.principal import Principal
 from vault.services import audit
@@ -24,7 +24,7 @@ from vault.services.people.factors.recovery import RecoveryCodes
 from vault.services.people.factors.totp import Totp
 from vault.services.people.finding import find_person, held_as_found
 from vault.services.people.sessions import Sessions
-from vault.storage import Credential, Storage, UnitOfWork, User
+from vault.storage import ColumnValues, Credential, Storage, UnitOfWork, User
 from vault.storage.retry import again
 
 FACTORS_MOST = 20
@@ -118,7 +118,7 @@ class Factors:
         return again(self._begin_passkey, principal)
 
     def confirm_passkey(
-        self, principal: Principal, enrolment_id: str, credential: Mapping[str, Any], name: str = ""
+        self, principal: Principal, enrolment_id: str, credential: Mapping[str, Json], name: str = ""
     ) -> Added:
         """Add the passkey that a browser has made. Raises `NotFound`, `InvalidInput`, `Conflict`."""
         principal.require_person()
@@ -134,7 +134,7 @@ class Factors:
             return PasskeyEnrolment(enrolment_id, expires_us, options)
 
     def _confirm_passkey(
-        self, principal: Principal, enrolment_id: str, credential: Mapping[str, Any], name: str
+        self, principal: Principal, enrolment_id: str, credential: Mapping[str, Json], name: str
     ) -> Added:
         with self._storage.write() as unit:
             user = _held(unit, principal)
@@ -237,10 +237,10 @@ class Factors:
         kind: Kind,
         row_id: str,
         name: str,
-        columns: Mapping[str, Any],
+        columns: ColumnValues,
     ) -> Added:
-        row = {"id": row_id, "user_id": user.id, "kind": str(kind), "label": name, "created_us": self._clock()}
-        unit.credentials.add(**row, **columns)
+        row = {"id": row_id, "user_id": user.id, "kind": str(kind), "label": name}
+        unit.credentials.add(**row, **columns, created_us=self._clock())
         codes: tuple[str, ...] = ()
         if not user.second_factor:
             unit.users.change(user, second_factor=True)

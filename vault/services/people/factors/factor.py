@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+
+from vault.services.environments.documents import Document
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class PasskeyEnrolment:
 
     id: str
     expires_us: int
-    options: dict[str, Any]
+    options: Document
 
 
 @dataclass(frozen=True, slots=True)

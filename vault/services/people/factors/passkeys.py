@@ -13,17 +13,21 @@ import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vault.crypto import keyed_digest
 from vault.errors import BadSecondFactor, Conflict, InvalidInput
+from vault.model.json_types import Json
 from vault.services.clock import Clock
-from vault.services.environments.documents import read_document
+from vault.services.environments.documents import Document, read_document
 from vault.services.own.credentials import opened, sealed
 from vault.services.own.instance import Instance
 from vault.services.people.factors.kinds import Kind
 from vault.settings import Settings
-from vault.storage import Credential, UnitOfWork, User
+from vault.storage import ColumnValues, Credential, UnitOfWork, User
+
+if TYPE_CHECKING:
+    from webauthn.helpers.structs import PublicKeyCredentialDescriptor
 
 if TYPE_CHECKING:
     from webauthn.authentication.verify_authentication_response import VerifiedAuthentication
@@ -57,7 +61,7 @@ class Passkeys:
 
     # -- Making one --
 
-    def creation_options(self, unit: UnitOfWork, user: User, random: bytes) -> dict[str, Any]:
+    def creation_options(self, unit: UnitOfWork, user: User, random: bytes) -> Document:
         """Return the JSON for `navigator.credentials.create`. Raises `Conflict` if browsers would refuse it."""
         from webauthn import generate_registration_options
         from webauthn.helpers import options_to_json
@@ -83,7 +87,7 @@ class Passkeys:
         )
         return _as_browsers_read(options_to_json(options))
 
-    def check_new(self, credential: Mapping[str, Any], random: bytes) -> NewPasskey:
+    def check_new(self, credential: Mapping[str, Json], random: bytes) -> NewPasskey:
         """Return the passkey that a browser has made. Raises `InvalidInput`."""
         from webauthn import verify_registration_response
         from webauthn.helpers import parse_registration_credential_json
@@ -106,7 +110,7 @@ class Passkeys:
             raise InvalidInput("The passkey's id is too long.", path="passkey")
         return NewPasskey(found.credential_id, found.credential_public_key, found.sign_count)
 
-    def columns(self, user_id: str, row_id: str, new: NewPasskey) -> dict[str, Any]:
+    def columns(self, user_id: str, row_id: str, new: NewPasskey) -> ColumnValues:
         """Return the sealed columns of a new row, with the digest to find it by."""
         plain = {"v": 1, "id": _text(new.credential_id), "public_key": _text(new.public_key)}
         columns = sealed(self._instance, Kind.PASSKEY, user_id, row_id, json.dumps(plain).encode())
@@ -118,7 +122,7 @@ class Passkeys:
 
     # -- Using one --
 
-    def request_options(self, unit: UnitOfWork, user_id: str, random: bytes, *, alone: bool) -> dict[str, Any]:
+    def request_options(self, unit: UnitOfWork, user_id: str, random: bytes, *, alone: bool) -> Document:
         """Return the JSON for `navigator.credentials.get`, without a list of credentials if the person is unknown."""
         from webauthn import generate_authentication_options
         from webauthn.helpers import options_to_json
@@ -133,7 +137,7 @@ class Passkeys:
         )
         return _as_browsers_read(options_to_json(options))
 
-    def said_owner(self, unit: UnitOfWork, assertion: Mapping[str, Any]) -> str | None:
+    def said_owner(self, unit: UnitOfWork, assertion: Mapping[str, Json]) -> str | None:
         """Return the owner of the passkey that an assertion names, or None. Nothing is verified: `use` does that."""
         row = self._row(unit, assertion)
         return str(row.user_id) if row else None
@@ -142,7 +146,7 @@ class Passkeys:
         self,
         unit: UnitOfWork,
         user: User,
-        assertion: Mapping[str, Any],
+        assertion: Mapping[str, Json],
         random: bytes,
         *,
         alone: bool,
@@ -165,7 +169,7 @@ class Passkeys:
         unit.credentials.change(row, counter=found.new_sign_count, used_us=self._clock(), lookup=lookup)
 
     def _verified(
-        self, assertion: Mapping[str, Any], random: bytes, public_key: bytes, counter: int, *, alone: bool
+        self, assertion: Mapping[str, Json], random: bytes, public_key: bytes, counter: int, *, alone: bool
     ) -> tuple[bytes | None, VerifiedAuthentication]:
         """The user's handle in the answer, which may lack it, and what the signature proves."""
         from webauthn import verify_authentication_response
@@ -199,15 +203,15 @@ class Passkeys:
         unit.credentials.change(row, lookup=lookup)
         return True
 
-    def _row(self, unit: UnitOfWork, assertion: Mapping[str, Any]) -> Credential | None:
+    def _row(self, unit: UnitOfWork, assertion: Mapping[str, Json]) -> Credential | None:
         try:
-            credential_id = _bytes(assertion["id"])
-        except (KeyError, ValueError, TypeError):
+            credential_id = _bytes(str(assertion["id"]))
+        except (KeyError, ValueError):
             return None
         row = unit.credentials.by_lookup(self._digests(credential_id))
         return row if row is not None and row.kind == Kind.PASSKEY else None
 
-    def _descriptors(self, unit: UnitOfWork, user_id: str) -> list[Any]:
+    def _descriptors(self, unit: UnitOfWork, user_id: str) -> list[PublicKeyCredentialDescriptor]:
         from webauthn.helpers.structs import PublicKeyCredentialDescriptor
 
         rows = unit.credentials.of_user(user_id, Kind.PASSKEY)
@@ -244,8 +248,8 @@ def _refuse_foreign_frame(client_data: bytes) -> None:
         raise ValueError("crossOrigin")
 
 
-def _as_browsers_read(options: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(options)
+def _as_browsers_read(options: str) -> Document:
+    found: Document = json.loads(options)
     return found
 
 

@@ -15,7 +15,7 @@ from vault.services.clock import SECOND_US, Clock
 from vault.services.own.credentials import opened, sealed
 from vault.services.own.instance import Instance
 from vault.services.people.factors.kinds import Kind
-from vault.storage import UnitOfWork, User
+from vault.storage import ColumnValues, UnitOfWork, User
 
 ISSUER = "Strongroom"
 STEPS_BESIDE = 1
@@ -53,7 +53,7 @@ class Totp:
             return None
         return step if step > after else None
 
-    def columns(self, user_id: str, credential_id: str, secret: str) -> dict[str, object]:
+    def columns(self, user_id: str, credential_id: str, secret: str) -> ColumnValues:
         """Return the sealed columns of a new row."""
         return sealed(self._instance, Kind.TOTP, user_id, credential_id, secret.encode())
 

@@ -1,0 +1,112 @@
+"""Reads the whole database for `doctor --database`: every MAC, every reference, and rows whatever their MACs are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import exists, select
+from sqlalchemy.sql import ColumnElement
+
+from vault.errors import MacError
+from vault.storage.rows.audit import AuditPruned
+from vault.storage.rows.keys import DataKey
+from vault.storage.rows.revisions import StoredRevision
+from vault.storage.signing.authority import REPOSITORIES, rows
+from vault.storage.signing.repository import R, Repository
+from vault.storage.tables import data_keys, environments, revisions, user_keys, users
+from vault.storage.unit_of_work import UnitOfWork
+
+_PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A signed row, and whether this vault wrote it. Parts of a key are split by "/"."""
+
+    table: str
+    key: str
+    is_ours: bool
+
+
+def check_rows(unit: UnitOfWork) -> Iterator[Checked]:
+    """Check the MAC of every signed row."""
+    for signed in [*(each.signed for each in REPOSITORIES), AuditPruned.signed]:
+        for row in rows(unit.connection, signed):
+            try:
+                unit.signer.check(signed, row)
+                is_ours = True
+            except MacError:
+                is_ours = False
+            yield Checked(signed.table.name, "/".join(map(str, row[: len(signed.key_names)])), is_ours)
+
+
+def broken_references(unit: UnitOfWork) -> Iterator[list[str]]:
+    """Yield the faults of each kind of reference, as sentences. An empty list means that all of a kind are whole."""
+    for kind in _reference_kinds():
+        statement = select(kind.id).where(*kind.broken)
+        yield [kind.sentence.format(id=found) for found in unit.connection.execute(statement).scalars()]
+    if unit.connection.dialect.name == "sqlite":
+        found = unit.connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+        yield [f"Row {row[1]} of {row[0]} refers to a row of {row[2]} that does not exist." for row in found]
+
+
+def every(repository: Repository[R]) -> Iterator[R]:
+    """Yield all rows of a table, in order of id, whatever their MACs are."""
+    key = repository.signed.table.c.id
+    after = ""
+    while True:
+        page = repository.unchecked(select(repository.signed.table).where(key > after).order_by(key).limit(_PAGE))
+        yield from page
+        if len(page) < _PAGE:
+            return
+        after = str(repository.id_of(page[-1]))
+
+
+def data_keys_of(unit: UnitOfWork, environment_id: str) -> list[DataKey]:
+    """Return the data keys of an environment, whatever their MACs are."""
+    return unit.data_keys.unchecked(select(data_keys).where(data_keys.c.environment_id == environment_id))
+
+
+def living_revisions_of(unit: UnitOfWork, environment_id: str) -> list[StoredRevision]:
+    """Return the revisions of an environment that were not destroyed, whatever their MACs are."""
+    living = (revisions.c.environment_id == environment_id) & ~revisions.c.destroyed
+    return unit.revisions.unchecked(select(revisions).where(living).order_by(revisions.c.number))
+
+
+@dataclass(frozen=True, slots=True)
+class _ReferenceKind:
+    """A rule about references: the sentence about a row that breaks it, and how to find these rows."""
+
+    sentence: str
+    id: ColumnElement[str]
+    broken: Sequence[ColumnElement[bool]]
+
+
+def _reference_kinds() -> list[_ReferenceKind]:
+    env, rev, key = environments.c, revisions.c, data_keys.c
+    is_current = (rev.id == env.current_revision_id) & (rev.environment_id == env.id)
+    has_key = exists().where(key.environment_id == env.id, key.state == "active", key.owner_id == env.owner_id)
+    of_user = exists().where(user_keys.c.owner_id == users.c.id, user_keys.c.state == "active")
+    of_globals = exists().where(env.owner_id == users.c.id, env.kind == "globals")
+    same_place = exists().where(key.id == rev.data_key_id, key.environment_id == rev.environment_id)
+    return [
+        _ReferenceKind(
+            "The current revision of environment {id} does not exist.",
+            env.id,
+            (env.current_revision_id.is_not(None), ~exists().where(is_current)),
+        ),
+        _ReferenceKind(
+            "Environment {id} has a revision with a higher number than its last one.",
+            env.id,
+            (exists().where(rev.environment_id == env.id, rev.number > env.last_number),),
+        ),
+        _ReferenceKind("Environment {id} has no active data key of its owner.", env.id, (~has_key,)),
+        _ReferenceKind("User {id} has no active user key.", users.c.id, (~of_user,)),
+        _ReferenceKind("User {id} has no globals.", users.c.id, (~of_globals,)),
+        _ReferenceKind(
+            "Revision {id} is sealed under a key of another environment.",
+            rev.id,
+            (rev.data_key_id.is_not(None), ~same_place),
+        ),
+    ]
