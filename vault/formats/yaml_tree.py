@@ -29,6 +29,7 @@ _MERGE_TAG = "tag:yaml.org,2002:merge"
 # libyaml needs a tenth of a second for a megabyte, PyYAML's own parser several seconds. Both read the same.
 _LOADER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 _RESOLVER = yaml.resolver.Resolver()
+_NODES = (yaml.ScalarEvent, yaml.CollectionStartEvent)
 
 
 def read_tree(text: str) -> Node:
@@ -70,7 +71,7 @@ def _node(event: yaml.Event, events: Iterator[yaml.Event], depth: int) -> Node:
         raise error_at(place, "aliases (*name) are not supported. Write the value itself")
     if depth > DEPTH_MOST:
         raise error_at(place, f"this is nested more than {DEPTH_MOST} deep")
-    assert isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent)
+    assert isinstance(event, _NODES)
     if event.tag is not None and event.tag not in (_TEXT_TAG, "!"):
         raise error_at(place, "tags (!name) are not supported. Remove the tag")
     if isinstance(event, yaml.ScalarEvent):

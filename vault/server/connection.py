@@ -10,7 +10,7 @@ import asyncio
 import secrets
 import socket
 import ssl
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Mapping, Set
 from typing import Protocol, TypedDict
 
 from gunicorn.asgi import protocol as gunicorn_protocol
@@ -21,7 +21,7 @@ from vault.errors import InvalidInput, TooLarge
 from vault.observe import metrics
 from vault.server.asgi import Scope
 from vault.server.door import Door
-from vault.server.http2 import HEADER_LIST_BYTES
+from vault.server.http2 import HEADER_LIST_BYTES, BoundedHttp2
 from vault.server.memory import MemoryBudget
 from vault.server.outlet import WIRE
 from vault.server.refusal import Refusal
@@ -88,7 +88,18 @@ class Connection(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc, no-any-u
     """One client's connection, from before its TLS handshake to its end. For HTTP/1 it is also the `Wire`."""
 
     is_shared = False
+
+    # gunicorn's own attributes.
+    worker: Host
+    transport: asyncio.Transport | None
+    reader: asyncio.StreamReader | None
+    _awaiting_request: bool
     _closed: bool
+    _finishing_calls: Mapping[object, object]
+    _h2_conn: BoundedHttp2
+    _h2_tasks: Set[asyncio.Task[None]]
+    _request_ready: asyncio.Event | None
+    _websocket: object | None
 
     def __init__(self, worker: Host) -> None:
         super().__init__(worker)
@@ -226,7 +237,7 @@ class Connection(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc, no-any-u
             connection = getattr(self, "_h2_conn", None)
             if connection is not None and not self._h2_tasks and not connection.streams:
                 self.worker.background(connection.close())
-        elif self._awaiting_request and not self._finishing_calls:
+        elif self._request_ready is not None and self._awaiting_request and not self._finishing_calls:
             self._close_transport()
             self._request_ready.set()
 
@@ -237,14 +248,14 @@ class Connection(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc, no-any-u
             super()._close_transport()
             return
         self._closed = True
-        self.worker.background(self._close_when_sent())
+        self.worker.background(self._close_when_sent(self.transport))
 
-    async def _close_when_sent(self) -> None:
+    async def _close_when_sent(self, transport: asyncio.Transport) -> None:
         end_seconds = self.worker.loop.time() + self.worker.settings.body_timeout_seconds
         # asyncio has no event for an empty buffer, so poll.
         while self.unsent_bytes() and self.worker.loop.time() < end_seconds:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
-        self.transport.close()
+        transport.close()
 
     def unsent_bytes(self) -> int:
         """Bytes that were written but that the kernel has not taken yet."""

@@ -14,6 +14,7 @@ import sys
 import time
 from asyncio import sslproto
 from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Protocol
 
 from gunicorn import sock as gunicorn_sock
 from gunicorn.arbiter import Arbiter
@@ -23,8 +24,12 @@ from vault.errors import StrongroomError, Unavailable
 from vault.observe import metrics
 from vault.server import allocator
 from vault.server.connection import Connection
+from vault.server.door import Door
 from vault.server.metrics import serve_metrics
 from vault.settings import Settings
+
+if TYPE_CHECKING:
+    from vault.server.run import Server
 
 # asyncio gives each TLS connection a zeroed read buffer of 256 KiB, which takes 500 MiB for 2,000 idle clients. One TLS
 # record is enough.
@@ -55,8 +60,27 @@ STOPS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT})
 """The signals with which the parent stops a worker."""
 
 
+class _Listener(Protocol):
+    """gunicorn's listening socket."""
+
+    sock: socket.socket
+
+    def close(self) -> None: ...
+
+
 class Worker(ASGIWorker):  # type: ignore[misc, no-any-unimported]  # gunicorn ships no types
-    """One process that serves. `self.app` is the `run.Server`, `self.asgi` its `Door`."""
+    """One process that serves."""
+
+    # gunicorn's own attributes.
+    age: int
+    alive: bool
+    app: Server
+    asgi: Door
+    log: logging.Logger
+    loop: asyncio.AbstractEventLoop
+    ppid: int
+    sockets: list[_Listener]
+    _quick_shutdown: bool
 
     def __init__(self, *arguments: object, **options: object) -> None:
         super().__init__(*arguments, **options)
@@ -149,7 +173,7 @@ class Worker(ASGIWorker):  # type: ignore[misc, no-any-unimported]  # gunicorn s
         self._peak_bytes = max(self._peak_bytes, held_bytes)
         if self._peak_bytes - held_bytes > _PEAK_BYTES and self.loop.time() > self._trimmed_seconds + _TRIM_SECONDS:
             self._peak_bytes, self._trimmed_seconds = held_bytes, self.loop.time()
-            self.loop.run_in_executor(None, allocator.trim)
+            _ = self.loop.run_in_executor(None, allocator.trim)
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

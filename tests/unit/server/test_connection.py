@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 from vault.server.connection import Connection
 
@@ -42,7 +42,7 @@ def connect(transport: Transport, timeout_seconds: float = 5.0) -> Connection:
     )  # fmt: skip
     connection = Connection(worker)  # a worker without a process
     connection._header_timer.cancel()
-    connection.transport = transport
+    connection.transport = cast(asyncio.Transport, transport)
     return connection
 
 
