@@ -9,6 +9,7 @@ from flask import current_app, g, request
 
 from vault.auth import Presented
 from vault.model.credential_headers import CREDENTIAL_HEADERS
+from vault.model.environ import REQUEST_ID
 from vault.model.principal import Principal
 from vault.services import Services
 from vault.services.people.logins import Visit
@@ -36,7 +37,7 @@ def address() -> str:
 
 def request_id() -> str:
     """Return the id that the front door gave to this request."""
-    return str(request.environ.get("strongroom.request_id", ""))
+    return str(request.environ.get(REQUEST_ID, ""))
 
 
 def visit(kind: Literal["api", "web"]) -> Visit:
@@ -52,7 +53,7 @@ def presented() -> Presented:
         {name: environ.get(key, "") for name, key in _ENVIRON_NAMES.items()},
         request.cookies if "HTTP_COOKIE" in environ else {},
         environ.get("REMOTE_ADDR", ""),
-        environ.get("strongroom.request_id", ""),
+        environ.get(REQUEST_ID, ""),
         environ["REQUEST_METHOD"],
     )
 

@@ -8,6 +8,7 @@ from vault.auth import METHODS, Method, authenticate, require_named_network
 from vault.errors import InvalidInput
 from vault.http.current import address, presented, principal, services
 from vault.http.marks import is_public
+from vault.model.environ import PERSON
 
 
 def needs_credential(app: Flask) -> bool:
@@ -21,7 +22,7 @@ def needs_credential(app: Flask) -> bool:
 def identify(methods: tuple[Method, ...] = METHODS) -> None:
     """Identify the caller, and keep the principal for the request. Raises `NotAuthenticated` and `VaultLocked`."""
     g.principal = authenticate(services(), presented(), methods)
-    request.environ["strongroom.person"] = g.principal.user_id
+    request.environ[PERSON] = g.principal.user_id
 
 
 def require_operator() -> None:

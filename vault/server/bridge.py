@@ -18,6 +18,7 @@ from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 import structlog
 
+from vault.model.environ import REQUEST_ID
 from vault.server.asgi import Scope
 from vault.server.callers import Callers, Slot
 from vault.server.fair_pool import FairPool, Job
@@ -41,6 +42,7 @@ def make_environ(scope: Scope, headers: Mapping[bytes, bytes], request_id: str) 
     raw_path: bytes = scope["raw_path"]
     query = scope["query_string"].decode("latin-1")
     raw = raw_path.decode("latin-1")
+    # `a%2Fb` and `a/b` are the same in PATH_INFO, but differ here.
     uri = f"{raw}?{query}" if query else raw
     host, port = scope["server"]
     environ: WSGIEnvironment = {
@@ -59,9 +61,7 @@ def make_environ(scope: Scope, headers: Mapping[bytes, bytes], request_id: str) 
         "wsgi.multithread": True,
         "wsgi.multiprocess": True,
         "wsgi.run_once": False,
-        # `a%2Fb` and `a/b` are the same in PATH_INFO, but differ here.
-        "strongroom.raw_path": raw,
-        "strongroom.request_id": request_id,
+        REQUEST_ID: request_id,
     }
     for name, value in headers.items():
         if name == b"content-type":
@@ -114,6 +114,30 @@ def _route(environ: WSGIEnvironment) -> str:
     return str(rule.rule) if rule is not None else "(unmatched)"
 
 
+class _Call:
+    """One call in a thread: what it runs with, and where its outcome goes. Make it in the event loop."""
+
+    __slots__ = ("_loop", "answer", "context", "environ", "slot")
+
+    def __init__(self, environ: WSGIEnvironment, slot: Slot) -> None:
+        self.environ = environ
+        self.slot = slot
+        self.context = contextvars.copy_context()
+        self._loop = asyncio.get_running_loop()
+        self.answer: asyncio.Future[Answer | Refusal] = self._loop.create_future()
+
+    def hand_over(self, outcome: Answer | Refusal | None) -> None:
+        """Give the outcome to the event loop, and release the slot there. Call it in any thread."""
+        # The loop is closed if the call took longer than the worker's graceful time.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._finish, outcome)
+
+    def _finish(self, outcome: Answer | Refusal | None) -> None:
+        self.slot.release()
+        if outcome is not None and not self.answer.done():
+            self.answer.set_result(outcome)
+
+
 class Lane:
     """A pool of threads, and the callers that use it."""
 
@@ -128,9 +152,8 @@ class Lane:
         Raises `Refusal` if the lane or the caller has too many calls in progress, or if the application failed.
         """
         slot.admit()
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Answer | Refusal] = loop.create_future()
-        job = functools.partial(self._work, contextvars.copy_context(), environ, answer, loop, slot)
+        call = _Call(environ, slot)
+        job = functools.partial(self._work, call)
         # A client that disconnects early still holds its slot while its thread works.
         slot.retain()
         try:
@@ -139,7 +162,7 @@ class Lane:
             slot.release()
             raise
         try:
-            outcome = await self._outcome(answer, slot, job)
+            outcome = await self._outcome(call, job)
         except BaseException:
             self._take_back(slot, job)
             raise
@@ -151,8 +174,8 @@ class Lane:
         """Start no more calls. Running calls may finish."""
         self._pool.stop()
 
-    async def _outcome(self, answer: asyncio.Future[Answer | Refusal], _slot: Slot, _job: Job) -> Answer | Refusal:
-        return await answer
+    async def _outcome(self, call: _Call, _job: Job) -> Answer | Refusal:
+        return await call.answer
 
     def _take_back(self, slot: Slot, job: Job) -> bool:
         """Withdraw a call that no thread has started. Returns False if one has."""
@@ -161,52 +184,27 @@ class Lane:
         slot.release()
         return True
 
-    def _work(
-        self,
-        context: contextvars.Context,
-        environ: WSGIEnvironment,
-        answer: asyncio.Future[Answer | Refusal],
-        loop: asyncio.AbstractEventLoop,
-        slot: Slot,
-    ) -> None:
+    def _work(self, call: _Call) -> None:
         outcome: Answer | Refusal | None = None
-        receipts = context.run(hold)
+        receipts = call.context.run(hold)
         # The future is cancelled if the client left while its request was in the queue.
-        if not answer.cancelled():
-            outcome = slot.refusal_if_full() or self._outcome_of(context, environ)
+        if not call.answer.cancelled():
+            outcome = call.slot.refusal_if_full() or self._outcome_of(call)
             if isinstance(outcome, Answer):
-                slot.charge(len(outcome.body))
+                call.slot.charge(len(outcome.body))
         # The thread is done. Send the answer only after the disk has the record of this read.
-        when_settled(
-            receipts, lambda is_stored: self._hand_over(answer, outcome if is_stored else unrecorded(), loop, slot)
-        )
+        when_settled(receipts, lambda is_stored: call.hand_over(outcome if is_stored else unrecorded()))
 
-    def _outcome_of(self, context: contextvars.Context, environ: WSGIEnvironment) -> Answer | Refusal:
+    def _outcome_of(self, call: _Call) -> Answer | Refusal:
         try:
-            return context.run(self._call, environ)
+            return call.context.run(self._collect, call.environ)
         except BaseException:
-            log.exception("application_failed", request_id=environ["strongroom.request_id"])
+            log.exception("application_failed", request_id=call.environ[REQUEST_ID])
             return failed()
 
-    def _hand_over(
-        self,
-        answer: asyncio.Future[Answer | Refusal],
-        outcome: Answer | Refusal | None,
-        loop: asyncio.AbstractEventLoop,
-        slot: Slot,
-    ) -> None:
-        # The loop is closed if the call took longer than the worker's graceful time.
-        with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(self._finish, answer, outcome, slot)
-
-    def _call(self, environ: WSGIEnvironment) -> Answer:
-        structlog.contextvars.bind_contextvars(request_id=environ["strongroom.request_id"])
+    def _collect(self, environ: WSGIEnvironment) -> Answer:
+        structlog.contextvars.bind_contextvars(request_id=environ[REQUEST_ID])
         return collect(self._app, environ)
-
-    def _finish(self, answer: asyncio.Future[Answer | Refusal], outcome: Answer | Refusal | None, slot: Slot) -> None:
-        slot.release()
-        if outcome is not None and not answer.done():
-            answer.set_result(outcome)
 
 
 class PasswordLane(Lane):
@@ -215,8 +213,8 @@ class PasswordLane(Lane):
     Each hash takes 64 MiB, so the number of threads limits the memory. Other calls wait at most two seconds for a turn.
     """
 
-    async def _outcome(self, answer: asyncio.Future[Answer | Refusal], slot: Slot, job: Job) -> Answer | Refusal:
-        done, _ = await asyncio.wait((answer,), timeout=_PASSWORD_WAIT_SECONDS)
-        if not done and self._take_back(slot, job):
+    async def _outcome(self, call: _Call, job: Job) -> Answer | Refusal:
+        done, _ = await asyncio.wait((call.answer,), timeout=_PASSWORD_WAIT_SECONDS)
+        if not done and self._take_back(call.slot, job):
             raise busy("login_waited")
-        return await answer
+        return await call.answer

@@ -19,6 +19,7 @@ import structlog
 
 from vault.model.budgets import BODY_MOST_BYTES, BodyLimit, TakesPassword
 from vault.model.digits import whole_number
+from vault.model.environ import FORWARDED_BY_STRANGER, PERSON
 from vault.model.networks import Network, is_within, parse_address
 from vault.observe import metrics
 from vault.server.asgi import ASGIApp, Receive, Scope, Send
@@ -200,7 +201,7 @@ class Door:
         environ = make_environ(scope, headers, call.request_id)
         environ["REMOTE_ADDR"] = address
         # Ignore the header. The operators' routes refuse such a request.
-        environ["strongroom.forwarded_by_stranger"] = forwarded and not trusted
+        environ[FORWARDED_BY_STRANGER] = forwarded and not trusted
         lane = self.logins if self._takes_password(scope["method"], environ["PATH_INFO"]) else self.calls
         digest = self._credentials.digest(headers)
         key = self._caller(scope, digest, address)
@@ -230,7 +231,7 @@ class Door:
         return self._credentials.caller(digest, address)
 
     def _learn(self, digest: bytes, environ: WSGIEnvironment, answer: Answer) -> None:
-        person = environ.get("strongroom.person")
+        person = environ.get(PERSON)
         if person:
             self._credentials.learn(digest, person)
         elif answer.status in _NOT_ACCEPTED:

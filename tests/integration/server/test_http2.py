@@ -95,7 +95,7 @@ def test_cookie_fields_are_joined_with_semicolons(client: Http2) -> None:
 def test_an_encoded_path_is_decoded_once_and_kept_raw(client: Http2) -> None:
     environ = client.ask("GET", "/echo/a%2Fb%2520?q=1").json()["environ"]
     assert environ["PATH_INFO"] == "/echo/a/b%20"
-    assert environ["strongroom.raw_path"] == "/echo/a%2Fb%2520"
+    assert environ["RAW_URI"] == "/echo/a%2Fb%2520?q=1"
 
 
 def test_what_a_stranger_says_about_others_is_dropped(client: Http2) -> None:
