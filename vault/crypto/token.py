@@ -39,6 +39,11 @@ class TokenKind(StrEnum):
     SESSION = "s"
     WRAPPING = "w"
 
+    @property
+    def prefix(self) -> str:
+        """The beginning of each token of this kind."""
+        return f"srm_{self.value}_"
+
 
 _KINDS = {kind.value: kind for kind in TokenKind}
 
@@ -74,7 +79,7 @@ def from_parts(kind: TokenKind, id: str, secret: str) -> str:
     """
     if not _ID.fullmatch(id) or not _SECRET.fullmatch(secret):
         raise NotAuthenticated()
-    body = f"srm_{kind.value}_{id}{secret}"
+    body = f"{kind.prefix}{id}{secret}"
     return body + _checksum(body)
 
 
