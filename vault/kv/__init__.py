@@ -10,6 +10,10 @@
 | wrapping.py | `sys/wrapping`                                                              |
 | system.py   | `sys/health`, `seal-status`, `leader`, `mounts`, `capabilities-self`        |
 
+These files have what the calls share: `guard.py` checks the credential, `address.py` and `bodies.py` read a request,
+`envelope.py` makes an answer, `wrapped.py` wraps it for one reader, `problems.py` answers errors. `policies.py` reads
+grants, `duration.py` reads durations.
+
 A path is an environment's name, and a version is a revision. Other Vault calls are answered with 404 or 405.
 """
 
@@ -17,7 +21,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from vault.kv import calls, data, logins, metadata, one, system, tokens, wrapping
+from vault.kv import data, guard, logins, metadata, one, system, tokens, wrapping
 
 _FILES = (data, metadata, one, tokens, logins, wrapping, system)
 
@@ -26,4 +30,4 @@ def register(app: Flask) -> None:
     """Register this face with `app`."""
     for file in _FILES:
         app.register_blueprint(file.blueprint)
-    calls.guard(app)
+    guard.guard(app)

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Callable, Collection, Mapping
 
 from flask import Response, request
 
 from vault.errors import InvalidInput
 from vault.http import known_etags, principal, quoted, services, transaction
-from vault.kv import calls, problems
-from vault.kv.calls import WRITES, body, envelope, mapping, named, nothing
+from vault.kv import guard, problems
+from vault.kv.address import WRITES, named
+from vault.kv.bodies import body, flag, mapping
+from vault.kv.envelope import envelope, moment, nothing
 from vault.model.digits import BIGINT_MOST, whole_number
+from vault.model.json_types import JsonObject
+from vault.model.principal import Principal
+from vault.model.strict_json import WrittenJson
 from vault.services.vaultkv.versions import Edit, Found, Version, Wanted, merged, replaced
+from vault.storage import UnitOfWork
 
-blueprint = calls.new_blueprint("data")
+blueprint = guard.new_blueprint("data")
 
 MERGE_PATCH = "application/merge-patch+json"
 VERSIONS_MOST = 1000
+
+_Act = Callable[[UnitOfWork, Principal, str, Collection[int]], None]
+_Values = Mapping[str, WrittenJson]
+_Shape = Callable[[_Values | None], _Values]
 
 
 @blueprint.route("/secret/data/<path:path>", methods=["GET"])
@@ -60,13 +69,27 @@ def patch(path: str) -> Response:
 @blueprint.route("/secret/data/<path:path>", methods=["DELETE"])
 def delete_current(path: str) -> Response:
     """Hide the current version."""
-    return _change("delete", path, None)
+    name = named(path)
+    transaction(lambda unit: services().vaultkv.versions.delete(unit, principal(), name, None))
+    return nothing()
 
 
-@blueprint.route("/secret/<any(delete, undelete, destroy):verb>/<path:path>", methods=WRITES)
-def change(verb: str, path: str) -> Response:
-    """Hide versions, restore them, or destroy their values for good."""
-    return _change(verb, path, _numbers())
+@blueprint.route("/secret/delete/<path:path>", methods=WRITES)
+def delete(path: str) -> Response:
+    """Hide versions."""
+    return _change(services().vaultkv.versions.delete, path, _numbers())
+
+
+@blueprint.route("/secret/undelete/<path:path>", methods=WRITES)
+def undelete(path: str) -> Response:
+    """Bring hidden versions back."""
+    return _change(services().vaultkv.versions.undelete, path, _numbers())
+
+
+@blueprint.route("/secret/destroy/<path:path>", methods=WRITES)
+def destroy(path: str) -> Response:
+    """Remove the values of versions for good."""
+    return _change(services().vaultkv.versions.destroy, path, _numbers())
 
 
 def _store(path: str, edit: Edit, cas: int | None, *, create: bool = True) -> Response:
@@ -77,13 +100,13 @@ def _store(path: str, edit: Edit, cas: int | None, *, create: bool = True) -> Re
     return envelope(_version(written))
 
 
-def _change(verb: str, path: str, numbers: Collection[int] | None) -> Response:
-    name, act = named(path), getattr(services().vaultkv.versions, verb)
+def _change(act: _Act, path: str, numbers: Collection[int]) -> Response:
+    name = named(path)
     transaction(lambda unit: act(unit, principal(), name, numbers))
     return nothing()
 
 
-def _answer(found: Found, shape: Any) -> Response:
+def _answer(found: Found, shape: _Shape) -> Response:
     if found.is_gone:
         # A plain 404 would mean that the version never existed. The whole envelope says what happened to it.
         response = envelope(shape(None), status=404)
@@ -100,17 +123,17 @@ def answer_etag(response: Response, found: Found) -> Response:
     return response
 
 
-def _version(version: Version) -> dict[str, Any]:
+def _version(version: Version) -> JsonObject:
     return {
         "version": version.number,
-        "created_time": calls.moment(version.created_us),
-        "deletion_time": calls.moment(version.deletion_us),
+        "created_time": moment(version.created_us),
+        "deletion_time": moment(version.deletion_us),
         "destroyed": version.destroyed,
         "custom_metadata": version.custom_metadata,
     }
 
 
-def _names(values: Any, depth: int) -> Any:
+def _names(values: object, depth: int) -> JsonObject | None:
     if not isinstance(values, dict) or not values:
         return None
     if depth == 1:
@@ -122,12 +145,12 @@ def _wanted() -> Wanted:
     if not request.args:
         return Wanted()
     version = request.args.get("version", "")
-    return Wanted(_number(version, "version") if version else 0, calls.flag(request.args.get("resolve", "")))
+    return Wanted(_number(version, "version") if version else 0, flag(request.args.get("resolve", "")))
 
 
-def _written(path: str) -> tuple[dict[str, Any], int | None]:
+def _written(path: str) -> tuple[_Values, int | None]:
     """Return the values and the check-and-set number of a write."""
-    calls.may_write(named(path))
+    guard.may_write(named(path))
     document = body()
     data = document.get("data")
     if not isinstance(data, dict):
@@ -145,7 +168,7 @@ def _numbers() -> list[int]:
     return [_number(item, "versions") for item in given]
 
 
-def _number(value: Any, path: str) -> int:
+def _number(value: object, path: str) -> int:
     """Return a number that a client may have sent as text. Raises `InvalidInput`."""
     if isinstance(value, str):
         value = whole_number(value, BIGINT_MOST)

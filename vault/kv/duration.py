@@ -7,7 +7,6 @@ from __future__ import annotations
 import math
 import re
 from decimal import Decimal
-from typing import Any
 
 from vault.errors import InvalidInput
 
@@ -23,7 +22,7 @@ SECONDS_MOST = 2**40
 """Larger than every limit here, and small enough for a database."""
 
 
-def seconds_of(value: Any, path: str) -> int:
+def seconds_of(value: object, path: str) -> int:
     """Return the seconds in a duration, rounded up. A negative duration is 0. Raises `InvalidInput`."""
     if isinstance(value, int) and not isinstance(value, bool):
         return max(0, min(value, SECONDS_MOST))

@@ -7,13 +7,15 @@ from flask import Response, g, request
 from vault.crypto import TokenKind, from_parts
 from vault.errors import InvalidInput, NotAuthenticated
 from vault.http import address, public, request_id, services, takes_password, transaction
-from vault.kv import calls
-from vault.kv.calls import WRITES, body, envelope, text
+from vault.kv import guard, wrapped
+from vault.kv.address import WRITES
+from vault.kv.bodies import body, text
+from vault.kv.envelope import envelope
 from vault.kv.tokens import auth_of_session, auth_of_token
 from vault.services.people.counting import counted
 from vault.services.tokens.tokens import TokenView
 
-blueprint = calls.new_blueprint("logins")
+blueprint = guard.new_blueprint("logins")
 
 
 @blueprint.route("/auth/userpass/login/<user>", methods=WRITES)
@@ -23,7 +25,7 @@ def userpass(user: str) -> Response:
     """Start an API session with a username and a password."""
     person = services().people.accounts.authenticate(user, text(body(), "password"), address())
     agent = request.headers.get("User-Agent", "")
-    calls.reserve_wrap(person.id, None)
+    wrapped.reserve(person.id, None)
     begun = transaction(
         lambda unit: services().people.sessions.begin(unit, person, "api", address(), agent, request_id())
     )
@@ -51,5 +53,5 @@ def approle() -> Response:
 def _log_in(role_id: str, secret_id: str) -> TokenView:
     secret = from_parts(TokenKind.SERVICE, role_id, secret_id)
     g.principal = services().tokens.holders.authenticate(secret, address(), request_id())
-    calls.reserve_wrap(g.principal.user_id, g.principal.id)
+    wrapped.reserve_for(g.principal)
     return transaction(lambda unit: services().tokens.tokens.log_in(unit, g.principal))

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import Response, request
 
 from vault.errors import InvalidInput, MethodNotAllowed, NotFound
 from vault.http import principal, services, transaction
-from vault.kv import calls, problems
-from vault.kv.calls import WRITES, body, envelope, mapping, named, nothing
+from vault.kv import guard, problems
+from vault.kv.address import WRITES, is_list, named
+from vault.kv.bodies import body, mapping
 from vault.kv.data import MERGE_PATCH
 from vault.kv.duration import seconds_of, text_of
+from vault.kv.envelope import envelope, moment, nothing
 from vault.model.digits import whole_number
 from vault.model.environment import Revision
+from vault.model.json_types import JsonObject
 from vault.services.environments.rules import MAX_VERSIONS_MOST
 from vault.services.vaultkv.metadata import Told
 
-blueprint = calls.new_blueprint("metadata")
+blueprint = guard.new_blueprint("metadata")
 
 
 @blueprint.route("/secret/metadata", methods=["LIST", "GET"], defaults={"path": ""})
 @blueprint.route("/secret/metadata/<path:path>", methods=["LIST", "GET"])
 def read(path: str) -> Response:
     """Return everything about an environment but its values, or list the names below a folder."""
-    if calls.is_list():
+    if is_list():
         return names(path)
     if not path:
         raise MethodNotAllowed()
@@ -62,7 +63,11 @@ def read_config() -> Response:
     """Return the rules that new paths start with."""
     found = services().vaultkv.metadata.defaults(principal())
     after = text_of(found.delete_version_after_seconds)
-    rules = {"max_versions": found.max_versions, "cas_required": found.cas_required, "delete_version_after": after}
+    rules: JsonObject = {
+        "max_versions": found.max_versions,
+        "cas_required": found.cas_required,
+        "delete_version_after": after,
+    }
     return envelope(rules)
 
 
@@ -84,13 +89,13 @@ def names(path: str) -> Response:
     return envelope({"keys": found})
 
 
-def _told(told: Told) -> dict[str, Any]:
+def _told(told: Told) -> JsonObject:
     return {
         "versions": {str(revision.number): _facts(revision) for revision in told.revisions},
         "current_version": told.last_number,
         "oldest_version": told.revisions[0].number if told.revisions else 0,
-        "created_time": calls.moment(told.created_us),
-        "updated_time": calls.moment(told.updated_us),
+        "created_time": moment(told.created_us),
+        "updated_time": moment(told.updated_us),
         "max_versions": told.max_versions,
         "cas_required": told.cas_required,
         "delete_version_after": text_of(told.delete_version_after_seconds),
@@ -98,20 +103,20 @@ def _told(told: Told) -> dict[str, Any]:
     }
 
 
-def _facts(revision: Revision) -> dict[str, Any]:
+def _facts(revision: Revision) -> JsonObject:
     return {
-        "created_time": calls.moment(revision.created_us),
-        "deletion_time": calls.moment(revision.deletion_us),
+        "created_time": moment(revision.created_us),
+        "deletion_time": moment(revision.deletion_us),
         "destroyed": revision.destroyed,
     }
 
 
-def _wishes() -> dict[str, Any]:
+def _wishes() -> dict[str, object]:
     """Return the changes in the body, by the names that services use. A field that is absent or null does not
     change.
     """
     document = body()
-    wishes: dict[str, Any] = {}
+    wishes: dict[str, object] = {}
     if document.get("max_versions") is not None:
         wishes["max_versions"] = _whole(document["max_versions"])
     if document.get("cas_required") is not None:
@@ -124,7 +129,7 @@ def _wishes() -> dict[str, Any]:
     return wishes
 
 
-def _whole(value: Any) -> int:
+def _whole(value: object) -> int:
     if isinstance(value, str):
         value = whole_number(value, MAX_VERSIONS_MOST)
     if isinstance(value, bool) or not isinstance(value, int):
@@ -132,8 +137,8 @@ def _whole(value: Any) -> int:
     return value
 
 
-def _switch(value: Any) -> bool:
-    switches = {True: True, False: False, "true": True, "false": False}
+def _switch(value: object) -> bool:
+    switches: dict[object, bool] = {True: True, False: False, "true": True, "false": False}
     if not isinstance(value, bool | str) or value not in switches:
         raise InvalidInput("This must be true or false.", path="cas_required")
     return switches[value]

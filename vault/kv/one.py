@@ -6,24 +6,26 @@ from flask import Response, request
 
 from vault.errors import InvalidInput, MethodNotAllowed, NotFound
 from vault.http import known_etags, principal, services, transaction
-from vault.kv import calls
-from vault.kv.calls import WRITES, body, envelope, named, nothing
+from vault.kv import guard
+from vault.kv.address import WRITES, is_list, named
+from vault.kv.bodies import body, flag
 from vault.kv.data import answer_etag
+from vault.kv.envelope import envelope, nothing
 from vault.kv.metadata import names
 from vault.services.vaultkv.versions import Wanted, replaced
 
-blueprint = calls.new_blueprint("one")
+blueprint = guard.new_blueprint("one")
 
 
 @blueprint.route("/kv", methods=["LIST", "GET"], defaults={"path": ""})
 @blueprint.route("/kv/<path:path>", methods=["LIST", "GET"])
 def read(path: str) -> Response:
     """Return the map, or list the names below a folder."""
-    if calls.is_list():
+    if is_list():
         return names(path)
     if not path:
         raise MethodNotAllowed()
-    wanted = Wanted(resolve=calls.flag(request.args.get("resolve", "")))
+    wanted = Wanted(resolve=flag(request.args.get("resolve", "")))
     found = services().vaultkv.versions.read(principal(), named(path), wanted, known_etags())
     if found.is_gone:
         raise NotFound()
@@ -35,7 +37,7 @@ def read(path: str) -> Response:
 def write(path: str) -> Response:
     """Replace the map with exactly these values."""
     name = named(path)
-    calls.may_write(name)
+    guard.may_write(name)
     values = body()
     if not values:
         raise InvalidInput("missing data fields")

@@ -8,10 +8,9 @@ The same texts are accepted when a token is created.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from vault.errors import InvalidInput
-from vault.kv.calls import texts
+from vault.kv.bodies import texts
 from vault.model.grant import Grant, Permission
 from vault.model.principal import Principal
 from vault.services.tokens.request import GRANTS_MAX, GrantRequest
@@ -31,7 +30,7 @@ def policies_of(grants: Iterable[Grant]) -> list[str]:
     return [_policy(grant) for grant in grants]
 
 
-def grants_of(policies: Any, principal: Principal) -> tuple[GrantRequest, ...]:
+def grants_of(policies: object, principal: Principal) -> tuple[GrantRequest, ...]:
     """Return the grants in some policies, or all grants that `principal` may delegate if there are none. Raises
     `InvalidInput`.
     """

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any
 
 from flask import Response, request
 
 from vault import __version__
 from vault.errors import InvalidInput, NotFound, NotGranted
 from vault.http import principal, public, services
-from vault.kv import calls
-from vault.kv.calls import WRITES, body, envelope, plain, texts
+from vault.kv import guard
+from vault.kv.address import WRITES
+from vault.kv.bodies import body, texts
+from vault.kv.envelope import envelope, plain
 from vault.model.digits import whole_number
 from vault.model.environment import check_environment_name
 from vault.model.grant import Permission
+from vault.model.json_types import JsonObject
 from vault.model.policy import allows
 from vault.services.vaultkv.metadata import EVERYWHERE
 
-blueprint = calls.new_blueprint("system")
+blueprint = guard.new_blueprint("system")
 
 _DAY_SECONDS = 86_400
 _PATHS_MOST = 100
@@ -38,7 +40,7 @@ def health() -> Response:
     """
     sealed = services().instance.locked
     standby = not sealed and not services().readiness.now().ready
-    facts = {
+    facts: JsonObject = {
         "initialized": True,
         "sealed": sealed,
         "standby": standby,
@@ -59,9 +61,14 @@ def health() -> Response:
 @public
 def seal_status() -> Response:
     """Report whether the vault is open, for `vault status`."""
-    shares = {"t": 1, "n": 1, "progress": 0, "nonce": ""}
-    facts = {"type": "shamir", "initialized": True, "sealed": services().instance.locked, "migration": False}
-    kind = {"recovery_seal": False, "storage_type": "strongroom", "build_date": ""}
+    shares: JsonObject = {"t": 1, "n": 1, "progress": 0, "nonce": ""}
+    facts: JsonObject = {
+        "type": "shamir",
+        "initialized": True,
+        "sealed": services().instance.locked,
+        "migration": False,
+    }
+    kind: JsonObject = {"recovery_seal": False, "storage_type": "strongroom", "build_date": ""}
     return plain({**facts, **shares, **kind, **_identity()})
 
 
@@ -117,7 +124,7 @@ def capabilities() -> Response:
     if not isinstance(paths, list) or not paths:
         raise InvalidInput("paths must be supplied")
     paths = texts(paths, "paths", items_most=_PATHS_MOST, characters_most=_PATH_CHARACTERS_MOST)
-    found: dict[str, Any] = {path: _capabilities(path) for path in paths}
+    found: JsonObject = {path: _capabilities(path) for path in paths}
     return envelope(found | {"capabilities": found[paths[0]]}, twice=True)
 
 
@@ -180,7 +187,7 @@ def _identity() -> dict[str, str]:
     return {"version": __version__, "cluster_name": "strongroom", "cluster_id": services().instance.id}
 
 
-def _mount(name: str) -> dict[str, Any]:
+def _mount(name: str) -> JsonObject:
     times = {"default_lease_ttl": 0, "max_lease_ttl": 0, "force_no_cache": False}
     plugin = {"plugin_version": "", "running_plugin_version": "", "running_sha256": "", "deprecation_status": ""}
     return {

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 from flask import Response
 
 from vault.errors import InvalidInput, NotFound, NotGranted
 from vault.http import principal, services, transaction
-from vault.kv import calls
-from vault.kv.calls import WRITES, body, credential, envelope, mapping, nothing, text
+from vault.kv import guard
+from vault.kv.address import WRITES
+from vault.kv.bodies import body, mapping, text
 from vault.kv.duration import seconds_of
+from vault.kv.envelope import envelope, moment, nothing
+from vault.kv.guard import credential
 from vault.kv.policies import EVERYTHING, grants_of, policies_of
+from vault.model.json_types import Json, JsonObject
 from vault.model.principal import PrincipalKind
+from vault.model.strict_json import WrittenJson
 from vault.services.clock import SECOND_US
 from vault.services.people.sessions import NewSession, SessionView
-from vault.services.tokens.request import TokenRequest
+from vault.services.tokens.request import DEFAULT_TTL_SECONDS, TokenRequest
 from vault.services.tokens.tokens import TokenView
 
-blueprint = calls.new_blueprint("tokens")
+blueprint = guard.new_blueprint("tokens")
 
 _NOT_OFFERED = ("id", "no_parent", "period", "entity_alias")
 _ACCESSORS_MOST = 10_000
@@ -77,7 +82,7 @@ def create() -> Response:
         renewable=document.get("renewable", True) is True,
         uses=_uses(document),
         max_ttl_seconds=_seconds(document, "explicit_max_ttl"),
-        **_ttl(document),
+        ttl_seconds=_ttl(document),
     )
     try:
         made = transaction(lambda unit: services().tokens.tokens.create(unit, principal(), request))
@@ -129,7 +134,7 @@ def revoke_accessor() -> Response:
     return _revoked(_of_accessor(text(body(), "accessor")))
 
 
-def auth_of_token(view: TokenView, secret: str | None = None) -> dict[str, Any]:
+def auth_of_token(view: TokenView, secret: str | None = None) -> JsonObject:
     """Return a token in the form of a login's answer."""
     return _auth(
         client_token=view.secret if secret is None else secret,
@@ -143,7 +148,7 @@ def auth_of_token(view: TokenView, secret: str | None = None) -> dict[str, Any]:
     )
 
 
-def auth_of_session(begun: NewSession) -> dict[str, Any]:
+def auth_of_session(begun: NewSession) -> JsonObject:
     """Return a session in the form of a login's answer. Each use extends it, so it is not renewable."""
     return _auth(
         client_token=begun.secret,
@@ -157,13 +162,13 @@ def auth_of_session(begun: NewSession) -> dict[str, Any]:
     )
 
 
-def _auth(*, policies: list[str], **facts: Any) -> dict[str, Any]:
-    always = {"entity_id": "", "token_type": "service", "mfa_requirement": None}
+def _auth(*, policies: list[str], **facts: Json) -> JsonObject:
+    always: JsonObject = {"entity_id": "", "token_type": "service", "mfa_requirement": None}
     return {**facts, "policies": policies, "token_policies": policies, **always}
 
 
 def _told(view: TokenView, secret: str) -> Response:
-    facts = {
+    facts: JsonObject = {
         "id": secret,
         "accessor": view.accessor,
         "policies": policies_of(view.grants),
@@ -179,8 +184,8 @@ def _told(view: TokenView, secret: str) -> Response:
     return envelope(facts | _times(view))
 
 
-def _facts_of_session(session: SessionView) -> dict[str, Any]:
-    facts = {
+def _facts_of_session(session: SessionView) -> JsonObject:
+    facts: JsonObject = {
         "id": credential(),
         "accessor": session.id,
         "policies": policies_of(EVERYTHING),
@@ -196,11 +201,11 @@ def _facts_of_session(session: SessionView) -> dict[str, Any]:
     return facts | _times(session)
 
 
-def _times(view: TokenView | SessionView) -> dict[str, Any]:
+def _times(view: TokenView | SessionView) -> JsonObject:
     return {
         "creation_time": view.created_us // SECOND_US,
-        "issue_time": calls.moment(view.created_us),
-        "expire_time": calls.moment(view.expires_us) if view.expires_us is not None else None,
+        "issue_time": moment(view.created_us),
+        "expire_time": moment(view.expires_us) if view.expires_us is not None else None,
         "ttl": _left_seconds(view.expires_us),
         "entity_id": "",
         "type": "service",
@@ -246,33 +251,33 @@ def _revoked(view: TokenView) -> Response:
     return nothing()
 
 
-def _seconds(document: dict[str, Any], name: str) -> int | None:
+def _seconds(document: Mapping[str, WrittenJson], name: str) -> int | None:
     """Return a duration from the body. Returns None if it is absent or zero: for Vault, zero means the default."""
     found = document.get(name)
     return None if found is None else seconds_of(found, name) or None
 
 
-def _ttl(document: dict[str, Any]) -> dict[str, Any]:
-    seconds = _seconds(document, "ttl") or _seconds(document, "lease")
-    return {} if seconds is None else {"ttl_seconds": seconds}
+def _ttl(document: Mapping[str, WrittenJson]) -> int:
+    return _seconds(document, "ttl") or _seconds(document, "lease") or DEFAULT_TTL_SECONDS
 
 
-def _name(document: dict[str, Any]) -> str:
+def _name(document: Mapping[str, WrittenJson]) -> str:
     name = document.get("display_name") or "token"
     if not isinstance(name, str):
         raise InvalidInput("This must be a string.", path="display_name")
     return name
 
 
-def _uses(document: dict[str, Any]) -> int | None:
+def _uses(document: Mapping[str, WrittenJson]) -> int | None:
     uses = document.get("num_uses") or None
     if uses is not None and (isinstance(uses, bool) or not isinstance(uses, int)):
         raise InvalidInput("This must be a whole number, 0 or more.", path="num_uses")
     return uses
 
 
-def _metadata(document: dict[str, Any]) -> dict[str, str]:
+def _metadata(document: Mapping[str, WrittenJson]) -> dict[str, str]:
     pairs = mapping(document, "meta")
-    if not all(isinstance(value, str) for value in pairs.values()):
+    texts = {name: value for name, value in pairs.items() if isinstance(value, str)}
+    if len(texts) < len(pairs):
         raise InvalidInput("This must be an object of strings.", path="meta")
-    return pairs
+    return texts

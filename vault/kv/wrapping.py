@@ -6,10 +6,15 @@ from flask import Response, g
 
 from vault.errors import InvalidInput
 from vault.http import address, public, request_id, services, transaction
-from vault.kv import calls, problems
-from vault.kv.calls import WRITES, body, credential, envelope
+from vault.kv import guard, problems
+from vault.kv.address import WRITES
+from vault.kv.bodies import body
+from vault.kv.envelope import envelope, moment
+from vault.kv.guard import credential
+from vault.kv.wrapped import wrap_info
+from vault.model.json_types import JsonObject
 
-blueprint = calls.new_blueprint("wrapping")
+blueprint = guard.new_blueprint("wrapping")
 
 DEFAULT_SECONDS = 300
 
@@ -40,7 +45,7 @@ def rewrap() -> Response:
     services().instance.require_unlocked()
     token = _wrapping_token()
     wrapped = transaction(lambda unit: services().vaultkv.wrapping.rewrap(unit, token, address(), request_id()))
-    return envelope(wrap_info=calls.wrap_info(wrapped))
+    return envelope(wrap_info=wrap_info(wrapped))
 
 
 @blueprint.route("/sys/wrapping/lookup", methods=WRITES)
@@ -49,8 +54,8 @@ def look_up() -> Response:
     """Describe a wrapped answer without fetching it: which call made it, and when."""
     services().instance.require_unlocked()
     wrapped = services().vaultkv.wrapping.look_up(_wrapping_token())
-    facts = {"creation_path": wrapped.path, "creation_ttl": wrapped.ttl_seconds}
-    return envelope({**facts, "creation_time": calls.moment(wrapped.created_us)})
+    facts: JsonObject = {"creation_path": wrapped.path, "creation_ttl": wrapped.ttl_seconds}
+    return envelope({**facts, "creation_time": moment(wrapped.created_us)})
 
 
 def _wrapping_token() -> str:

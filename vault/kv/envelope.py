@@ -1,0 +1,55 @@
+"""What an answer looks like: Vault's envelope around the data, with times as Vault writes them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+from flask import Response
+
+from vault import http
+from vault.http import request_id
+from vault.kv import problems
+from vault.model.json_types import JsonObject
+from vault.model.strict_json import WrittenJson, dumps
+
+
+def envelope(
+    data: Mapping[str, WrittenJson] | None = None,
+    *,
+    auth: JsonObject | None = None,
+    wrap_info: JsonObject | None = None,
+    warnings: Sequence[str] | None = None,
+    status: int = 200,
+    twice: bool = False,
+) -> Response:
+    """Return an answer in Vault's envelope. With `twice`, the data is also at the top level, beside the envelope's
+    fields.
+    """
+    document: dict[str, WrittenJson] = {
+        **(data if twice and data else {}),
+        "request_id": request_id(),
+        "lease_id": "",
+        "renewable": False,
+        "lease_duration": 0,
+        "data": data,
+        "wrap_info": wrap_info,
+        "warnings": list(warnings) if warnings else None,
+        "auth": auth,
+    }
+    return Response(dumps(document), status, content_type=problems.MEDIA_TYPE)
+
+
+def plain(document: JsonObject, status: int = 200) -> Response:
+    """Return an answer without the envelope."""
+    return Response(json.dumps(document), status, content_type=problems.MEDIA_TYPE)
+
+
+def nothing() -> Response:
+    """Return a 204."""
+    return Response(status=204, content_type=problems.MEDIA_TYPE)
+
+
+def moment(us: int | None) -> str:
+    """Return a time as RFC 3339 in UTC, or an empty text for None."""
+    return "" if us is None else http.moment(us)
