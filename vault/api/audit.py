@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+import uuid
 
-from vault.api.calls import page, page_limit, place_of
+from vault.api.paging import Items, Key, Paging
 from vault.api.parser import StrictBlueprint
 from vault.api.schemas.audit import AuditPage, AuditQuery, OwnAuditPage
 from vault.api.schemas.parts import Page
 from vault.http import principal, services
-from vault.services.audit.trail import Cursor
 from vault.storage import Search, Seen
 
 blueprint = StrictBlueprint("audit", __name__, description="Audit events: who did what, and when.")
@@ -18,39 +17,33 @@ blueprint = StrictBlueprint("audit", __name__, description="Audit events: who di
 @blueprint.route("/audit", methods=["GET"])
 @blueprint.arguments(Page, location="query")
 @blueprint.response(200, OwnAuditPage)
-def own_trail(query: dict[str, Any]) -> Any:
+def own_trail(page: Paging) -> tuple[Items, dict[str, str]]:
     """List the audit events about my account and what I own, newest first."""
-    found = services().audit.trail.own(principal(), _before(query), page_limit(query))
-    return _page(found, query)
+    found = services().audit.trail.own(principal(), page.time_and_id(), page.one_more)
+    return page.answer(found, _place)
 
 
 @blueprint.route("/operator/audit", methods=["GET"])
 @blueprint.arguments(AuditQuery, location="query")
 @blueprint.response(200, AuditPage)
-def search_audit(query: dict[str, Any]) -> Any:
+def search_audit(
+    page: Paging, user: str | None, actor: str | None, action: str | None, result: str | None,
+    environment_id: uuid.UUID | None, since: int | None, until: int | None, variable: str | None,
+) -> tuple[Items, dict[str, str]]:  # fmt: skip
     """List the audit events of all people, newest first. `variable` finds the events about one variable name."""
     trail = services().audit.trail
     search = Search(
-        user_id=trail.user_id(principal(), query["user"]) if query["user"] is not None else None,
-        actor=query["actor"],
-        action=query["action"],
-        result=query["result"],
-        environment_id=str(query["environment_id"]) if query["environment_id"] is not None else None,
-        since_us=query["since"],
-        until_us=query["until"],
+        user_id=trail.user_id(principal(), user) if user is not None else None,
+        actor=actor,
+        action=action,
+        result=result,
+        environment_id=str(environment_id) if environment_id is not None else None,
+        since_us=since,
+        until_us=until,
     )
-    found = trail.search(principal(), search, _before(query), page_limit(query), variable=query["variable"])
-    return _page(found, query)
+    found = trail.search(principal(), search, page.time_and_id(), page.one_more, variable=variable)
+    return page.answer(found, _place)
 
 
-def _before(query: dict[str, Any]) -> Cursor | None:
-    place = place_of(query, int, str)
-    return (place[0], place[1]) if place else None
-
-
-def _page(found: list[Seen], query: dict[str, Any]) -> Any:
-    answer, headers = page(found, query, lambda seen: [seen.event.at_us, seen.event.id])
-    return {
-        **answer,
-        "items": [{**seen.event._asdict(), "sequence": seen.sequence} for seen in answer["items"]],
-    }, headers
+def _place(seen: Seen) -> tuple[Key, ...]:
+    return (seen.event.at_us, seen.event.id)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import functools
-import json
 from collections.abc import Callable
-from typing import Any
-from urllib.parse import quote
+from typing import Concatenate, ParamSpec, TypeVar, cast
 
-from flask import Flask, Response, current_app, request
+from flask import Flask, Response, request
 
 from vault.errors import BadLogin, InvalidInput, NotFound, NotGranted, Unavailable
 from vault.http import (
@@ -25,14 +21,15 @@ from vault.http import (
     transaction,
     unquoted,
 )
-from vault.model.digits import BIGINT_MOST
 from vault.model.environment import normal
 from vault.model.grant import Permission
 from vault.model.policy import allows_anywhere
-from vault.model.strict_json import is_encodable
 from vault.services.environments.variables import Precondition
 from vault.services.idempotency import Call, Claim, KeptAnswer
 from vault.storage import UnitOfWork
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 PREFIX = "/api/v1"
 _KEPT_HEADERS = ("ETag", "Location", "X-Strongroom-Warnings")
@@ -75,11 +72,12 @@ def asked_first(*permissions: Permission, anywhere: bool = False) -> Callable[[V
 
     def decorate(view: View) -> View:
         @functools.wraps(view)
-        def run(*args: Any, **kwargs: Any) -> Any:
+        def run(*args: object, **kwargs: object) -> object:
             if is_large() and anywhere and not allows_anywhere(principal(), permissions):
                 raise NotGranted()
             if is_large() and not anywhere:
-                services().environments.environments.require(principal(), kwargs.get("env"), permissions)
+                env = (request.view_args or {}).get("env")
+                services().environments.environments.require(principal(), env, permissions)
             return view(*args, **kwargs)
 
         return run
@@ -87,40 +85,37 @@ def asked_first(*permissions: Permission, anywhere: bool = False) -> Callable[[V
     return decorate
 
 
-def writes(view: View) -> View:
-    """Run `view` in one transaction, and pass it the transaction as `unit`.
+def writes(view: Callable[Concatenate[UnitOfWork, P], object]) -> Callable[P, Response]:
+    """Run `view` in one transaction, and pass it the transaction as its first argument.
 
     The transaction is run again if another writer was faster. If the call has an Idempotency-Key, the answer is stored
     in the same transaction. A second call with this key gets the stored answer, with `Idempotency-Replayed: true`.
     """
 
     @functools.wraps(view)
-    def run(*args: Any, **kwargs: Any) -> Response:
-        return transaction(
-            lambda unit: _answer(unit, lambda: current_app.make_response(view(*args, unit=unit, **kwargs)))
-        )
+    def run(*args: P.args, **kwargs: P.kwargs) -> Response:
+        return transaction(lambda unit: _answer(unit, lambda: _response(view(unit, *args, **kwargs))))
 
     return run
 
 
-def proven(prove: Callable[[Any], Any]) -> Callable[[View], View]:
-    """Do the same as `writes` for a call that takes a password.
+def proven(prove: Callable[P, T]) -> Callable[[Callable[[UnitOfWork, T], object]], Callable[P, Response]]:
+    """Like `writes`, for a call that takes a password: `prove` checks the body's fields before the transaction, because
+    that takes long. The view gets what `prove` returns, and nothing else of the body.
 
-    Hashing a password is slow, so `prove` checks the body before the transaction starts. Its result is passed to the
-    view as `proof`. If an answer is stored for the call's Idempotency-Key, the password is not checked: this very call
-    may have replaced it.
+    A kept answer is given before the password is checked, because the call may have replaced that password.
     """
 
-    def decorate(view: View) -> View:
+    def decorate(view: Callable[[UnitOfWork, T], object]) -> Callable[P, Response]:
         @functools.wraps(view)
-        def run(body: Any) -> Response:
-            def answer(unit: UnitOfWork, proof: Any) -> Response:
-                return current_app.make_response(view(body, unit=unit, proof=proof))
+        def run(*args: P.args, **kwargs: P.kwargs) -> Response:
+            def answer(unit: UnitOfWork, proof: T) -> Response:
+                return _response(view(unit, proof))
 
             key = request.headers.get("Idempotency-Key")
             if key is not None:
-                return _proven_once(_call(key, has_password=True), lambda: prove(body), answer)
-            proof = prove(body)
+                return _proven_once(_call(key, has_password=True), lambda: prove(*args, **kwargs), answer)
+            proof = prove(*args, **kwargs)
             return transaction(lambda unit: answer(unit, proof))
 
         return run
@@ -128,23 +123,29 @@ def proven(prove: Callable[[Any], Any]) -> Callable[[View], View]:
     return decorate
 
 
-def _proven_once(call: Call, prove: Callable[[], Any], answer: Callable[[UnitOfWork, Any], Response]) -> Response:
-    is_kept, proof = _is_kept(call), None
-    try:
-        # Check the password first. Otherwise a stolen session could make the vault hash as often as it likes.
-        proof = None if is_kept else prove()
-    except BadLogin:
-        # The first try of this call may have changed the password a moment ago.
-        is_kept = _is_kept(call)
-        if not is_kept:
-            raise
+def _response(result: object) -> Response:
+    # The decorator below has made it of what the view returned.
+    return cast(Response, result)
+
+
+def _proven_once(call: Call, prove: Callable[[], T], answer: Callable[[UnitOfWork, T], Response]) -> Response:
+    proofs: list[T] = []
+    is_kept = _is_kept(call)
+    if not is_kept:
+        try:
+            # Check the password first. Otherwise a stolen session could make the vault hash as often as it likes.
+            proofs.append(prove())
+        except BadLogin:
+            # The first try of this call may have changed the password a moment ago.
+            if not _is_kept(call):
+                raise
     claims = services().idempotency.claims(principal(), call)
 
     def first(unit: UnitOfWork) -> Response:
-        if is_kept:
+        if not proofs:
             # The stored answer expired between the two looks. A password must not be hashed inside a transaction.
             raise Unavailable("The stored answer for this Idempotency-Key has just expired. Send the call again.")
-        return answer(unit, proof)
+        return answer(unit, proofs[0])
 
     return transaction(lambda unit: _once(unit, call, claims, lambda: first(unit)))
 
@@ -195,51 +196,3 @@ def precondition() -> Precondition:
     if none is not None and none.strip() != "*":
         raise InvalidInput("If-None-Match must be * in a write.", path="If-None-Match")
     return Precondition(unquoted(match) if match is not None else None, none is not None)
-
-
-def page_limit(arguments: dict[str, Any]) -> int:
-    """Return how many items to read: one more than were asked for, to see whether there is a next page."""
-    return int(arguments["limit"]) + 1
-
-
-def page(
-    items: list[Any], arguments: dict[str, Any], place: Callable[[Any], list[Any]]
-) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return one page of `items` and the `Link` header (RFC 8288). `items` has one item too many if there is a next
-    page.
-    """
-    limit = int(arguments["limit"])
-    if len(items) <= limit:
-        return {"items": items, "next": None}, {}
-    following = _cursor(place(items[limit - 1]))
-    pairs = [(name, value) for name, value in request.args.items(multi=True) if name != "cursor"]
-    query = "&".join(
-        f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in [*pairs, ("cursor", following)]
-    )
-    # A header must be ASCII, but the path is already decoded.
-    return {"items": items[:limit], "next": following}, {"Link": f'<{quote(request.path)}?{query}>; rel="next"'}
-
-
-def place_of(arguments: dict[str, Any], *kinds: type) -> list[Any] | None:
-    """Return the position in the cursor, as values of `kinds`. Returns None without a cursor. Raises `InvalidInput`."""
-    text = arguments.get("cursor")
-    if not text:
-        return None
-    try:
-        place = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-    except (binascii.Error, ValueError, RecursionError) as error:
-        raise InvalidInput("This cursor is not one of ours.", path="cursor") from error
-    if not isinstance(place, list) or [type(part) for part in place] != list(kinds) or not all(map(_can_be, place)):
-        raise InvalidInput("This cursor is not one of ours.", path="cursor")
-    return place
-
-
-def _can_be(part: Any) -> bool:
-    # Our cursors never contain NULs, surrogates or out-of-range integers. No database can compare these.
-    if isinstance(part, int):
-        return 0 <= part <= BIGINT_MOST
-    return "\0" not in part and is_encodable(part)
-
-
-def _cursor(place: list[Any]) -> str:
-    return base64.urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")

@@ -4,9 +4,10 @@ exist.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
-from vault.api.calls import asked_first, page, page_limit, place_of, writes
+from vault.api.calls import asked_first, writes
+from vault.api.paging import Items, Paging
 from vault.api.parser import StrictBlueprint
 from vault.api.schemas.environments import (
     ChangeEnvironmentBody,
@@ -19,9 +20,8 @@ from vault.api.schemas.environments import (
     UndeleteBody,
 )
 from vault.api.values import warning_headers
-from vault.api.variables import variable_of
 from vault.http import principal, services
-from vault.model.environment import Environment
+from vault.model.environment import Environment, Variable
 from vault.model.grant import Permission
 from vault.services.environments.environments import GLOBALS
 from vault.storage import UnitOfWork
@@ -32,15 +32,12 @@ blueprint = StrictBlueprint("environments", __name__, description="Environments:
 @blueprint.route("/environments", methods=["GET"])
 @blueprint.arguments(EnvironmentQuery, location="query")
 @blueprint.response(200, EnvironmentPage)
-def list_environments(query: dict[str, Any]) -> Any:
+def list_environments(page: Paging, name: str | None, deleted: bool) -> tuple[Items, dict[str, str]]:
     """List my environments, by name."""
-    after = place_of(query, str)
-    deleted, name = query["deleted"], query["name"]
     found = services().environments.environments.list(
-        principal(), name=name, deleted=deleted, after=after[0] if after else "", limit=page_limit(query)
+        principal(), name=name, deleted=deleted, after=page.key(str) or "", limit=page.one_more
     )
-    body, headers = page(found, query, lambda item: [item.id if deleted else item.name])
-    return body, headers
+    return page.answer(found, lambda item: [item.id if deleted else item.name])
 
 
 @blueprint.route("/environments", methods=["POST"])
@@ -48,17 +45,23 @@ def list_environments(query: dict[str, Any]) -> Any:
 @blueprint.arguments(CreateEnvironmentBody)
 @writes
 @blueprint.response(201, EnvironmentSchema)
-def create_environment(body: dict[str, Any], unit: UnitOfWork) -> Any:
+def create_environment(
+    unit: UnitOfWork,
+    name: str,
+    description: str,
+    max_versions: int,
+    bases: Sequence[str],
+    variables: list[Variable] | None,
+) -> tuple[Environment, dict[str, str]]:
     """Create an environment, with its first variables if they are given."""
     verbs = services()
-    facts = {"description": body["description"], "max_versions": body["max_versions"]}
-    row = verbs.environments.environments.create(unit, principal(), body["name"], **facts)
-    if body["bases"]:
-        row = verbs.environments.bases.give(unit, principal(), row, body["bases"])
-    if body["variables"] is not None:
-        row = verbs.environments.variables.fill(
-            unit, principal(), row, [variable_of(item) for item in body["variables"]]
-        )
+    row = verbs.environments.environments.create(
+        unit, principal(), name, description=description, max_versions=max_versions
+    )
+    if bases:
+        row = verbs.environments.bases.give(unit, principal(), row, bases)
+    if variables is not None:
+        row = verbs.environments.variables.fill(unit, principal(), row, variables)
     return verbs.environments.environments.view(unit, row), {"Location": f"/api/v1/environments/{row.id}"}
 
 
@@ -80,9 +83,9 @@ def get_globals() -> Environment:
 @blueprint.arguments(ChangeEnvironmentBody)
 @writes
 @blueprint.response(200, EnvironmentSchema)
-def change_environment(body: dict[str, Any], env: str, unit: UnitOfWork) -> Environment:
+def change_environment(unit: UnitOfWork, /, env: str, **wishes: object) -> Environment:
     """Change the name, the description, the bases or a rule of an environment."""
-    row = services().environments.bases.change(unit, principal(), env, body)
+    row = services().environments.bases.change(unit, principal(), env, wishes)
     return services().environments.environments.view(unit, row)
 
 
@@ -90,16 +93,16 @@ def change_environment(body: dict[str, Any], env: str, unit: UnitOfWork) -> Envi
 @blueprint.arguments(ChangeGlobalsBody)
 @writes
 @blueprint.response(200, EnvironmentSchema)
-def change_globals(body: dict[str, Any], unit: UnitOfWork) -> Environment:
+def change_globals(unit: UnitOfWork, /, **wishes: object) -> Environment:
     """Change the description or a rule of my globals."""
-    row = services().environments.environments.change(unit, principal(), GLOBALS, body)
+    row = services().environments.environments.change(unit, principal(), GLOBALS, wishes)
     return services().environments.environments.view(unit, row)
 
 
 @blueprint.route("/environments/<env>", methods=["DELETE"])
 @writes
 @blueprint.response(204)
-def delete_environment(env: str, unit: UnitOfWork) -> Any:
+def delete_environment(unit: UnitOfWork, env: str) -> tuple[None, dict[str, str]]:
     """Delete an environment. It can be restored for 30 days. X-Strongroom-Warnings says if others stand on it."""
     return None, warning_headers(services().environments.environments.delete(unit, principal(), env))
 
@@ -108,9 +111,9 @@ def delete_environment(env: str, unit: UnitOfWork) -> Any:
 @blueprint.arguments(UndeleteBody)
 @writes
 @blueprint.response(200, EnvironmentSchema)
-def undelete_environment(body: dict[str, Any], env: str, unit: UnitOfWork) -> Environment:
+def undelete_environment(unit: UnitOfWork, env: str, name: str | None) -> Environment:
     """Restore a deleted environment, by its id or name. A new name may be given."""
-    row = services().environments.environments.undelete(unit, principal(), env, body["name"])
+    row = services().environments.environments.undelete(unit, principal(), env, name)
     return services().environments.environments.view(unit, row)
 
 
@@ -118,7 +121,7 @@ def undelete_environment(body: dict[str, Any], env: str, unit: UnitOfWork) -> En
 @blueprint.arguments(CopyBody)
 @writes
 @blueprint.response(201, EnvironmentSchema)
-def copy_environment(body: dict[str, Any], env: str, unit: UnitOfWork) -> Any:
+def copy_environment(unit: UnitOfWork, env: str, name: str) -> tuple[Environment, dict[str, str]]:
     """Create an environment with the current variables and the bases of this one."""
-    row = services().environments.variables.copy(unit, principal(), env, body["name"])
+    row = services().environments.variables.copy(unit, principal(), env, name)
     return services().environments.environments.view(unit, row), {"Location": f"/api/v1/environments/{row.id}"}

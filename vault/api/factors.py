@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from vault.api.parser import StrictBlueprint
 from vault.api.schemas.factors import (
     AddedAnswer,
@@ -15,6 +13,7 @@ from vault.api.schemas.factors import (
     RecoveryCodesAnswer,
 )
 from vault.http import principal, services
+from vault.model.json_types import JsonObject
 from vault.services.people.factors import Added, FactorList, PasskeyEnrolment, TotpEnrolment
 
 blueprint = StrictBlueprint("factors", __name__, description="My second factors.")
@@ -37,9 +36,9 @@ def begin_totp() -> TotpEnrolment:
 @blueprint.route("/me/factors/totp/<enrolment_id>", methods=["POST"])
 @blueprint.arguments(ConfirmTotpBody)
 @blueprint.response(201, AddedAnswer)
-def confirm_totp(body: dict[str, Any], enrolment_id: str) -> Added:
+def confirm_totp(enrolment_id: str, code: str, name: str) -> Added:
     """Add the authenticator app, with a code that it shows."""
-    return services().people.factors.confirm_totp(principal(), enrolment_id, body["code"], body["name"])
+    return services().people.factors.confirm_totp(principal(), enrolment_id, code, name)
 
 
 @blueprint.route("/me/factors/passkeys", methods=["POST"])
@@ -52,14 +51,14 @@ def begin_passkey() -> PasskeyEnrolment:
 @blueprint.route("/me/factors/passkeys/<enrolment_id>", methods=["POST"])
 @blueprint.arguments(ConfirmPasskeyBody)
 @blueprint.response(201, AddedAnswer)
-def confirm_passkey(body: dict[str, Any], enrolment_id: str) -> Added:
+def confirm_passkey(enrolment_id: str, passkey: JsonObject, name: str) -> Added:
     """Add the passkey that the browser has made."""
-    return services().people.factors.confirm_passkey(principal(), enrolment_id, body["passkey"], body["name"])
+    return services().people.factors.confirm_passkey(principal(), enrolment_id, passkey, name)
 
 
 @blueprint.route("/me/factors/recovery-codes", methods=["POST"])
 @blueprint.response(201, RecoveryCodesAnswer)
-def new_recovery_codes() -> dict[str, Any]:
+def new_recovery_codes() -> dict[str, tuple[str, ...]]:
     """Make ten new recovery codes. The old ones stop working."""
     return {"recovery_codes": services().people.factors.new_recovery_codes(principal())}
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import Blueprint
 
 from vault.errors import NotReady, VaultLocked
 from vault.http import public, services
+from vault.model.json_types import JsonObject
 from vault.services.readiness import LOCKED, SENTENCES
 
 blueprint = Blueprint("health", __name__)
@@ -15,7 +14,7 @@ blueprint = Blueprint("health", __name__)
 
 @blueprint.get("/readyz")
 @public
-def ready() -> dict[str, Any]:
+def ready() -> JsonObject:
     """Report that this worker can read, record and write. Raises `VaultLocked`, or `NotReady` with the reasons."""
     health = services().readiness.now()
     if LOCKED in health.reasons:

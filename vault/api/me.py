@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from vault.api.calls import proven
 from vault.api.parser import StrictBlueprint
 from vault.api.schemas.people import ChangePasswordBody, ErasureAnswer, PasswordBody, UserSchema
@@ -24,8 +22,8 @@ def me() -> Person:
     return services().people.accounts.me(principal())
 
 
-def _new_password(body: dict[str, Any]) -> NewPassword:
-    return services().people.accounts.prepare_password(principal(), body["current_password"], body["new_password"])
+def _new_password(current_password: str, new_password: str) -> NewPassword:
+    return services().people.accounts.prepare_password(principal(), current_password, new_password)
 
 
 @blueprint.route("/me/password", methods=["PUT"])
@@ -33,13 +31,13 @@ def _new_password(body: dict[str, Any]) -> NewPassword:
 @blueprint.arguments(ChangePasswordBody)
 @proven(_new_password)
 @blueprint.response(204)
-def change_password(_body: dict[str, Any], unit: UnitOfWork, proof: NewPassword) -> None:
+def change_password(unit: UnitOfWork, proof: NewPassword) -> None:
     """Change my password. My other sessions end."""
     services().people.accounts.change_password(unit, principal(), proof)
 
 
-def _proven_account(body: dict[str, Any]) -> Proven:
-    return services().people.accounts.prove(principal(), body["password"])
+def _proven_account(password: str) -> Proven:
+    return services().people.accounts.prove(principal(), password)
 
 
 @blueprint.route("/me", methods=["DELETE"])
@@ -47,6 +45,6 @@ def _proven_account(body: dict[str, Any]) -> Proven:
 @blueprint.arguments(PasswordBody)
 @proven(_proven_account)
 @blueprint.response(200, ErasureAnswer)
-def delete_me(_body: dict[str, Any], unit: UnitOfWork, proof: Proven) -> ErasureReport:
+def delete_me(unit: UnitOfWork, proof: Proven) -> ErasureReport:
     """Delete my account and everything in it, for good. No answer is stored: the same call again gets a 401."""
     return services().people.erasure.own(unit, principal(), proof)

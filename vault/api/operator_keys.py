@@ -6,8 +6,6 @@ continues.
 
 from __future__ import annotations
 
-from typing import Any
-
 from marshmallow import Schema, fields
 
 from vault.api.parser import StrictBlueprint
@@ -110,37 +108,37 @@ def status() -> KeyStatus:
 @blueprint.route("/operator/keys/rotate", methods=["POST"])
 @blueprint.arguments(RotateMasterBody)
 @blueprint.response(200, KeysAnswer)
-def rotate(body: dict[str, Any]) -> KeyStatus:
+def rotate(provider: str | None, user: str | None, system: bool) -> KeyStatus:
     """Make a new key and activate it. Answers 503 if a worker cannot use it yet."""
     who, keys = principal(), services().keys
-    if sum(map(bool, body.values())) > 1:
+    if sum(map(bool, (provider, user, system))) > 1:
         raise InvalidInput("Give only one of provider, user and system.")
-    if body["user"] is not None:
-        keys.people.rotate(who, body["user"])
-    elif body["system"]:
+    if user is not None:
+        keys.people.rotate(who, user)
+    elif system:
         keys.system.rotate(who, wait_seconds=WAIT_SECONDS)
     else:
-        keys.master.rotate(who, body["provider"], wait_seconds=WAIT_SECONDS)
+        keys.master.rotate(who, provider, wait_seconds=WAIT_SECONDS)
     return keys.master.status(who)
 
 
 @blueprint.route("/operator/keys/rewrap", methods=["POST"])
 @blueprint.arguments(SliceBody)
 @blueprint.response(200, SliceAnswer)
-def rewrap(body: dict[str, Any]) -> dict[str, Any]:
+def rewrap(max_per_second: int | None) -> dict[str, object]:
     """Rewrap user keys under the active version for a few seconds. Repeat until nothing is left."""
     who, rewrapping = principal(), services().keys.rewrapping
-    done = rewrapping.run(who, Pace(body["max_per_second"], SLICE_SECONDS))
+    done = rewrapping.run(who, Pace(max_per_second, SLICE_SECONDS))
     return {"done": done.done, "left": rewrapping.left(who), "broken": done.broken}
 
 
 @blueprint.route("/operator/keys/reseal", methods=["POST"])
 @blueprint.arguments(SliceBody)
 @blueprint.response(200, ResealAnswer)
-def reseal(body: dict[str, Any]) -> dict[str, Any]:
+def reseal(max_per_second: int | None) -> dict[str, object]:
     """Reseal everything, for a few seconds. Repeat until it is finished. This ends every session, also the caller's."""
     who, resealing = principal(), services().keys.reseal
-    finished = resealing.run(who, Pace(body["max_per_second"], SLICE_SECONDS))
+    finished = resealing.run(who, Pace(max_per_second, SLICE_SECONDS))
     found = resealing.status(who)
     return {"finished": finished, "tokens_left": found.tokens_left, "refused_us": found.refused_us}
 
@@ -148,20 +146,20 @@ def reseal(body: dict[str, Any]) -> dict[str, Any]:
 @blueprint.route("/operator/keys/<int:version>/retire", methods=["POST"])
 @blueprint.arguments(RetireBody)
 @blueprint.response(200, KeysAnswer)
-def retire(body: dict[str, Any], version: int) -> KeyStatus:
+def retire(version: int, undo: bool) -> KeyStatus:
     """Retire a version that nothing uses, or enable it again."""
     who, master = principal(), services().keys.master
-    (master.restore if body["undo"] else master.retire)(who, version)
+    (master.restore if undo else master.retire)(who, version)
     return master.status(who)
 
 
 @blueprint.route("/operator/keys/<int:version>/destroy", methods=["POST"])
 @blueprint.arguments(DestroyBody)
 @blueprint.response(200, KeysAnswer)
-def destroy(body: dict[str, Any], version: int) -> KeyStatus:
+def destroy(version: int, now: bool, confirm: int | None) -> KeyStatus:
     """Destroy a version for good. Answers 409 while anything uses it, or before its waiting time has passed."""
     who, master = principal(), services().keys.master
-    if body["now"] and body["confirm"] != version:
+    if now and confirm != version:
         raise InvalidInput("To destroy a version at once, repeat its number in confirm.", path="confirm")
-    master.destroy(who, version, now=body["now"])
+    master.destroy(who, version, now=now)
     return master.status(who)

@@ -5,11 +5,10 @@ The path names a person by id or name. A name with a slash can only be reached b
 
 from __future__ import annotations
 
-from typing import Any
-
 from marshmallow import Schema, fields
 
-from vault.api.calls import page, page_limit, place_of, writes
+from vault.api.calls import writes
+from vault.api.paging import Items, Paging
 from vault.api.parser import StrictBlueprint
 from vault.api.schemas.bounded import Body, BoundedText
 from vault.api.schemas.parts import NAME_MOST, Page, Reference
@@ -51,13 +50,10 @@ class EraseBody(Body):
 @blueprint.route("/operator/users", methods=["GET"])
 @blueprint.arguments(AccountQuery, location="query")
 @blueprint.response(200, AccountPage)
-def list_accounts(query: dict[str, Any]) -> Any:
+def list_accounts(page: Paging, username: str | None) -> tuple[Items, dict[str, str]]:
     """List all accounts, by name."""
-    place = place_of(query, str)
-    found = services().people.accounts.page(
-        principal(), place[0] if place else "", page_limit(query), username=query["username"]
-    )
-    return page(list(found), query, lambda row: [row.name_folded])
+    found = services().people.accounts.page(principal(), page.key(str) or "", page.one_more, username=username)
+    return page.answer(found, lambda account: [account.name_folded])
 
 
 @blueprint.route("/operator/users/<user>", methods=["GET"])
@@ -70,7 +66,7 @@ def get_account(user: str) -> Person:
 @blueprint.route("/operator/users/<user>/disable", methods=["POST"])
 @writes
 @blueprint.response(200, AccountSchema)
-def disable_account(user: str, unit: UnitOfWork) -> Person:
+def disable_account(unit: UnitOfWork, user: str) -> Person:
     """Disable an account. Its sessions end and its tokens stop, but nothing is deleted. Answers 409 for the last
     operator.
     """
@@ -80,7 +76,7 @@ def disable_account(user: str, unit: UnitOfWork) -> Person:
 @blueprint.route("/operator/users/<user>/enable", methods=["POST"])
 @writes
 @blueprint.response(200, AccountSchema)
-def enable_account(user: str, unit: UnitOfWork) -> Person:
+def enable_account(unit: UnitOfWork, user: str) -> Person:
     """Enable an account again."""
     return services().people.accounts.set_state(unit, principal(), user, active=True)
 
@@ -89,17 +85,17 @@ def enable_account(user: str, unit: UnitOfWork) -> Person:
 @blueprint.arguments(RoleBody)
 @writes
 @blueprint.response(200, AccountSchema)
-def set_role(body: dict[str, Any], user: str, unit: UnitOfWork) -> Person:
+def set_role(unit: UnitOfWork, user: str, role: Role) -> Person:
     """Change an account's role. Its sessions end. Answers 409 if no operator would be left."""
-    return services().people.accounts.set_role(unit, principal(), user, body["role"])
+    return services().people.accounts.set_role(unit, principal(), user, role)
 
 
 @blueprint.route("/operator/users/<user>/erase", methods=["POST"])
 @blueprint.arguments(EraseBody)
 @writes
 @blueprint.response(200, ErasureAnswer)
-def erase_account(body: dict[str, Any], user: str, unit: UnitOfWork) -> ErasureReport:
+def erase_account(unit: UnitOfWork, user: str, confirm: str) -> ErasureReport:
     """Erase a person for good, with keys, environments, sessions and tokens. Answers 409 for the last operator and for
     oneself.
     """
-    return services().people.erasure.person(unit, principal(), user, body["confirm"])
+    return services().people.erasure.person(unit, principal(), user, confirm)

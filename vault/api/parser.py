@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from collections.abc import Callable, Sequence
+from typing import Literal, NoReturn, TypeVar
 
 import marshmallow as ma
 from flask import Request
 from flask_smorest import Blueprint
 from webargs.flaskparser import FlaskParser
 
+from vault.api.schemas.bounded import Body
 from vault.errors import InvalidInput
-from vault.http import budget
+from vault.http import View, budget
 from vault.model.strict_json import parse_json
+
+V = TypeVar("V", bound=View)
 
 
 class StrictParser(FlaskParser):
@@ -19,16 +23,16 @@ class StrictParser(FlaskParser):
 
     DEFAULT_UNKNOWN_BY_LOCATION = {"json": ma.RAISE, "query": ma.RAISE}  # noqa: RUF012 - webargs' own shape.
 
-    def load_json(self, req: Request, schema: ma.Schema) -> Any:
+    def load_json(self, req: Request, schema: ma.Schema) -> object:
         """Parse the body as JSON, whatever its Content-Type is. An empty body is an empty object."""
         body = req.get_data()
         if not body:
             return {}
         return parse_json(body, budget().json_items)
 
-    def handle_error(self, error: ma.ValidationError, req: Any, schema: Any, **_: Any) -> NoReturn:
+    def handle_error(self, error: ma.ValidationError, req: object, schema: object, **_: object) -> NoReturn:
         """Raise `InvalidInput` with the first fault and its path."""
-        messages = error.messages
+        messages: object = error.messages
         for location in ("json", "query"):
             if isinstance(messages, dict) and set(messages) == {location}:
                 messages = messages[location]
@@ -37,12 +41,35 @@ class StrictParser(FlaskParser):
 
 
 class StrictBlueprint(Blueprint):  # type: ignore[misc, no-any-unimported]  # flask-smorest ships no types
-    """flask-smorest's blueprint with our parser."""
+    """flask-smorest's blueprint with our parser, and with types for the decorators that views use."""
 
     ARGUMENTS_PARSER = StrictParser()
 
+    def route(self, rule: str, *, methods: Sequence[str]) -> Callable[[V], V]:
+        """Register the view for an address."""
+        decorate: Callable[[V], V] = super().route(rule, methods=methods)
+        return decorate
 
-def first_fault(messages: Any) -> tuple[str, str]:
+    def arguments(self, schema: type[Body], *, location: Literal["json", "query"] = "json") -> Callable[[V], V]:
+        """Give the view what `schema` loads: its noun as the first argument, or its fields as keyword arguments."""
+        as_kwargs = schema.noun is None
+        decorate: Callable[[V], V] = super().arguments(schema, location=location, as_kwargs=as_kwargs)
+        return decorate
+
+    def response(
+        self, status: int, schema: type[ma.Schema] | None = None, *, content_type: str | None = None
+    ) -> Callable[[V], V]:
+        """Answer with what `schema` dumps of the view's result. A view that returns a `Response` answers with that."""
+        decorate: Callable[[V], V] = super().response(status, schema, content_type=content_type)
+        return decorate
+
+    def doc(self, **facts: object) -> Callable[[V], V]:
+        """Add `facts` to the view's description."""
+        decorate: Callable[[V], V] = super().doc(**facts)
+        return decorate
+
+
+def first_fault(messages: object) -> tuple[str, str]:
     """Return the path and the sentence of the first fault in marshmallow's messages."""
     path: list[str | int] = []
     is_wrapped = False

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
 
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
@@ -13,6 +13,7 @@ from vault import errors
 from vault.api.schemas.sessions import ChallengeAnswer
 from vault.errors import StrongroomError
 from vault.http import note_failure, recorded, request_id, status_of, translated
+from vault.model.json_types import Json, JsonObject
 
 _CHALLENGE = ChallengeAnswer()
 
@@ -42,7 +43,7 @@ def problem(error: StrongroomError) -> Response:
     return response
 
 
-def _members(error: StrongroomError) -> dict[str, Any]:
+def _members(error: StrongroomError) -> Mapping[str, Json]:
     """Return the extra members of a problem (RFC 9457, section 3.2)."""
     if isinstance(error, errors.SecondFactorRequired) and error.challenge_id:
         challenge = {"id": error.challenge_id, "kinds": error.kinds, "expires_us": error.expires_us}
@@ -77,8 +78,8 @@ def _failure(error: BaseException) -> Response:
     return _respond(HTTPStatus.INTERNAL_SERVER_ERROR, errors.StrongroomError.code, errors.ServerError.sentence)
 
 
-def _respond(status: HTTPStatus, code: str, detail: str, **members: Any) -> Response:
-    body: dict[str, Any] = {
+def _respond(status: HTTPStatus, code: str, detail: str, **members: Json) -> Response:
+    body: JsonObject = {
         "type": f"urn:strongroom:problem:{code}",
         "title": status.phrase,
         "status": int(status),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,9 @@ from vault.api.calls import PREFIX
 from vault.http import public
 
 _TEMPLATES = Path(__file__).parent / "templates"
+Document = Mapping[str, Any]  # type: ignore[explicit-any]
+"""A part of the description. apispec makes it and OpenAPI fixes its shape, so we read it without checking each step."""
+
 _METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -75,10 +78,10 @@ class Reference:
         self._api = api
 
     @cached_property
-    def document(self) -> dict[str, Any]:
+    def document(self) -> Document:
         """Return the OpenAPI 3.1 document."""
-        document: dict[str, Any] = self._api.spec.to_dict()
-        return document | {"security": [{"bearer": []}]}
+        document: Document = self._api.spec.to_dict()
+        return {**document, "security": [{"bearer": []}]}
 
     @cached_property
     def groups(self) -> list[Group]:
@@ -92,14 +95,14 @@ class Reference:
                     groups[operation["tags"][0]].calls.append(self._operation(method, path, operation, shared))
         return list(groups.values())
 
-    def _operation(self, method: str, path: str, operation: Mapping[str, Any], shared: list[Any]) -> Operation:
+    def _operation(self, method: str, path: str, operation: Document, shared: Sequence[Document]) -> Operation:
         parameters = [
             Parameter(item["name"], item["in"], item.get("required", False), item.get("description", ""))
             for item in [*shared, *operation.get("parameters", [])]
         ]
         return Operation(method.upper(), path, operation.get("summary", ""), parameters, list(self._shapes(operation)))
 
-    def _shapes(self, operation: Mapping[str, Any]) -> Iterator[Shape]:
+    def _shapes(self, operation: Document) -> Iterator[Shape]:
         body = operation.get("requestBody")
         if body:
             yield Shape("Body", self._fields(body))
@@ -108,7 +111,7 @@ class Reference:
             if fields:
                 yield Shape(f"Answer {status}", fields)
 
-    def _fields(self, holder: Mapping[str, Any]) -> list[Field]:
+    def _fields(self, holder: Document) -> list[Field]:
         for media in holder.get("content", {}).values():
             schema = self._resolved(media.get("schema", {}))
             needed = schema.get("required", [])
@@ -118,7 +121,7 @@ class Reference:
             ]
         return []
 
-    def _type(self, schema: Mapping[str, Any]) -> str:
+    def _type(self, schema: Document) -> str:
         resolved = self._resolved(schema)
         if "enum" in resolved:
             return " | ".join(map(str, resolved["enum"]))
@@ -126,7 +129,7 @@ class Reference:
         text = " or ".join(kind) if isinstance(kind, list) else str(kind)
         return f"{text} of {self._type(resolved['items'])}" if "items" in resolved else text
 
-    def _resolved(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _resolved(self, schema: Document) -> Document:
         name = schema.get("$ref", "").rpartition("/")[2]
         return self.document["components"]["schemas"][name] if name else schema
 

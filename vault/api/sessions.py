@@ -7,9 +7,9 @@ If an account has a second factor, the answer is 401 `second_factor_required` wi
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
 
 from vault.api.calls import writes
+from vault.api.paging import Items
 from vault.api.parser import StrictBlueprint
 from vault.api.schemas.factors import ProofBody
 from vault.api.schemas.people import PasswordBody
@@ -30,9 +30,9 @@ blueprint = StrictBlueprint("sessions", __name__, description="Log in and out.")
 @blueprint.arguments(LoginBody)
 @blueprint.response(201, NewSessionAnswer)
 @blueprint.doc(security=[])
-def log_in(body: dict[str, Any]) -> NewSession:
+def log_in(username: str, password: str) -> NewSession:
     """Log in with a username and a password. If a second factor is needed, the answer is 401 with a challenge."""
-    return _session(services().people.logins.begin(body["username"], body["password"], visit("api")))
+    return _session(services().people.logins.begin(username, password, visit("api")))
 
 
 @blueprint.route("/sessions/challenges", methods=["POST"])
@@ -49,18 +49,18 @@ def sign_in() -> Challenge:
 @blueprint.arguments(ProofBody)
 @blueprint.response(201, NewSessionAnswer)
 @blueprint.doc(security=[])
-def complete_log_in(body: dict[str, Any], challenge_id: str) -> NewSession:
+def complete_log_in(proof: Proof, challenge_id: str) -> NewSession:
     """Complete a login with exactly one of: a code, a recovery code, a passkey's credential."""
-    return services().people.logins.complete(challenge_id, Proof(**body), visit("api"))
+    return services().people.logins.complete(challenge_id, proof, visit("api"))
 
 
 @blueprint.route("/sessions/step-up", methods=["POST"])
 @takes_password
 @blueprint.arguments(PasswordBody)
 @blueprint.response(201, NewSessionAnswer)
-def step_up(body: dict[str, Any]) -> NewSession:
+def step_up(password: str) -> NewSession:
     """Confirm my identity with my password. A new session replaces this one, or the answer is 401 with a challenge."""
-    return _session(services().people.logins.step_up(principal(), body["password"], visit("api")))
+    return _session(services().people.logins.step_up(principal(), password, visit("api")))
 
 
 @blueprint.route("/sessions/step-up/challenges", methods=["POST"])
@@ -73,14 +73,14 @@ def step_up_with_passkey() -> Challenge:
 @blueprint.route("/sessions/step-up/challenges/<challenge_id>", methods=["POST"])
 @blueprint.arguments(ProofBody)
 @blueprint.response(201, NewSessionAnswer)
-def complete_step_up(body: dict[str, Any], challenge_id: str) -> NewSession:
+def complete_step_up(proof: Proof, challenge_id: str) -> NewSession:
     """Complete a step-up like a login. Only the session that started it can do so."""
-    return services().people.logins.complete_step_up(principal(), challenge_id, Proof(**body), visit("api"))
+    return services().people.logins.complete_step_up(principal(), challenge_id, proof, visit("api"))
 
 
 @blueprint.route("/sessions", methods=["GET"])
 @blueprint.response(200, SessionPage)
-def list_sessions() -> dict[str, Any]:
+def list_sessions() -> Items:
     """List my sessions."""
     found = services().people.sessions.list(principal())
     items = [{**asdict(session), "current": session.id == principal().id} for session in found]
@@ -90,7 +90,7 @@ def list_sessions() -> dict[str, Any]:
 @blueprint.route("/sessions/<session_id>", methods=["DELETE"])
 @writes
 @blueprint.response(204)
-def revoke_session(session_id: str, unit: UnitOfWork) -> None:
+def revoke_session(unit: UnitOfWork, session_id: str) -> None:
     """End one of my sessions."""
     services().people.sessions.revoke(unit, principal(), session_id)
 

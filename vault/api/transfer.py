@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import Response
 
 from vault.api.calls import asked_first, precondition, writes
@@ -11,9 +9,9 @@ from vault.api.parser import StrictBlueprint
 from vault.api.schemas.transfer import ExportQuery, ImportAnswer, ImportBody
 from vault.api.values import text_response
 from vault.formats import ParsedFile
-from vault.http import both, principal, services
+from vault.http import environment_route, principal, services
 from vault.model.grant import Permission
-from vault.services.environments.files import format_named, parse_file
+from vault.services.environments.files import Imported, format_named, parse_file
 from vault.storage import UnitOfWork
 
 blueprint = StrictBlueprint("transfer", __name__, description="Import and export of files.")
@@ -23,27 +21,28 @@ blueprint = StrictBlueprint("transfer", __name__, description="Import and export
 @asked_first(Permission.UPDATE, Permission.CREATE, anywhere=True)
 @blueprint.arguments(ImportBody)
 @blueprint.response(200, ImportAnswer)
-def import_file(body: dict[str, Any]) -> Any:
+def import_file(environment: str | None, format: str, text: str, mode: str, dry_run: bool) -> Response:
     """Import a file into an environment (null: the globals) as one revision. A dry run only shows the plan."""
-    services().environments.environments.require(
-        principal(), body["environment"], (Permission.UPDATE, Permission.CREATE)
-    )
+    services().environments.environments.require(principal(), environment, (Permission.UPDATE, Permission.CREATE))
     # Parse before the transaction starts: other writers wait while one is open.
-    return _store(body, parse_file(body["format"], body["text"]))
+    return _store(environment, parse_file(format, text), replace_all=mode == "replace", dry_run=dry_run)
 
 
 @writes
-def _store(body: dict[str, Any], parsed: ParsedFile, unit: UnitOfWork) -> Any:
-    modes = {"replace_all": body["mode"] == "replace", "dry_run": body["dry_run"]}
-    where = (principal(), body["environment"], parsed, precondition())
-    return ImportAnswer().dump(services().environments.files.import_file(unit, *where, **modes))
+@blueprint.response(200, ImportAnswer)
+def _store(
+    unit: UnitOfWork, environment: str | None, parsed: ParsedFile, *, replace_all: bool, dry_run: bool
+) -> Imported:
+    return services().environments.files.import_file(
+        unit, principal(), environment, parsed, precondition(), replace_all=replace_all, dry_run=dry_run
+    )
 
 
-@both(blueprint, "/export", "GET")
+@environment_route(blueprint, "/export", "GET")
 @blueprint.arguments(ExportQuery, location="query")
 @blueprint.response(200, content_type="text/plain")
-def export_file(query: dict[str, Any], env: str | None = None) -> Response:
+def export_file(format: str, strict: bool, env: str | None = None) -> Response:
     """Export an environment's own variables as a file. References are not resolved."""
-    chosen = format_named(query["format"])
-    rendered = services().environments.files.export_text(principal(), env, query["format"], strict=query["strict"])
+    chosen = format_named(format)
+    rendered = services().environments.files.export_text(principal(), env, format, strict=strict)
     return text_response(rendered.text, rendered.warnings, chosen.media_type, {})

@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Mapping
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import cast
 
 from flask import Response, request
 
@@ -13,8 +14,9 @@ from vault.api.parser import StrictBlueprint
 from vault.api.schemas.variables import ValuesAnswer
 from vault.errors import InvalidInput
 from vault.formats import Source, refuse
-from vault.http import View, both, known_etags, principal, quoted, services
+from vault.http import View, environment_route, known_etags, principal, quoted, services
 from vault.model.environment import EnvironmentKind, Variable
+from vault.model.json_types import JsonObject
 from vault.services.environments.files import format_named
 from vault.services.environments.values import Answer, Question
 
@@ -25,18 +27,42 @@ _JSON = json.JSONEncoder(ensure_ascii=False).encode
 _SWITCHES = {"true": True, "1": True, "false": False, "0": False}
 _NAMES_MOST = 1000
 _WARNINGS_BYTES = 3 * 1024
-_PARAMETERS = [
-    {"name": "globals", "in": "query", "schema": {"type": "boolean", "default": True},
-     "description": "Whether to include the globals, below the environment."},
-    {"name": "resolve", "in": "query", "schema": {"type": "boolean", "default": True},
-     "description": "Whether to resolve {{references}}."},
-    {"name": "names", "in": "query", "schema": {"type": "string"},
-     "description": "Return only these names, separated by commas."},
-    {"name": "format", "in": "query", "schema": {"type": "string"},
-     "description": "Answer as text in this format. Warnings are then in the header X-Strongroom-Warnings."},
-    {"name": "strict", "in": "query", "schema": {"type": "boolean", "default": False},
-     "description": "With a format: refuse instead of giving a warning."},
-]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Parameter:
+    """One parameter of the query: how it is described, and how it is read."""
+
+    name: str
+    description: str
+    default: bool | None = None
+    """What a switch is when it is absent. None is for a text."""
+
+    def described(self) -> JsonObject:
+        """The parameter in OpenAPI."""
+        schema: JsonObject = (
+            {"type": "string"} if self.default is None else {"type": "boolean", "default": self.default}
+        )
+        return {"name": self.name, "in": "query", "schema": schema, "description": self.description}
+
+    def text_in(self, query: Mapping[str, str]) -> str:
+        """The text; an empty one if it is absent."""
+        return query.get(self.name, "")
+
+    def is_on(self, query: Mapping[str, str]) -> bool:
+        """Whether the switch is on. Raises `InvalidInput`."""
+        text = query.get(self.name, str(self.default)).lower()
+        if text not in _SWITCHES:
+            raise InvalidInput("This must be true or false.", path=self.name)
+        return _SWITCHES[text]
+
+
+_GLOBALS = _Parameter("globals", "Whether to include the globals, below the environment.", default=True)
+_RESOLVE = _Parameter("resolve", "Whether to resolve {{references}}.", default=True)
+_NAMES = _Parameter("names", "Return only these names, separated by commas.")
+_FORMAT = _Parameter("format", "Answer as text in this format. Warnings are then in the header X-Strongroom-Warnings.")
+_STRICT = _Parameter("strict", "With a format: refuse instead of giving a warning.", default=False)
+_PARAMETERS = (_GLOBALS, _RESOLVE, _NAMES, _FORMAT, _STRICT)
 
 
 def _bare(described: View) -> View:
@@ -44,21 +70,20 @@ def _bare(described: View) -> View:
 
     The decorators wrap the view to dump what it returns. This view returns a whole response.
     """
-    view: Any = inspect.unwrap(described)
+    view = inspect.unwrap(described)
     view._apidoc = described._apidoc  # type: ignore[attr-defined]  # flask-smorest's place for it.
     return cast(View, view)
 
 
-@both(blueprint, "/values", "GET")
+@environment_route(blueprint, "/values", "GET")
 @_bare
 @blueprint.response(200, ValuesAnswer)
-@blueprint.doc(parameters=_PARAMETERS)
+@blueprint.doc(parameters=[parameter.described() for parameter in _PARAMETERS])
 def read_values(env: str | None = None) -> Response:
     """Get an environment's values over its bases and the globals: no disabled variables, references resolved."""
     # Most calls have no query, and Werkzeug takes time to parse even an empty one.
     query = request.args if request.environ.get("QUERY_STRING") else _NO_QUERY
-    question = _question(query)
-    is_strict = _switch(query, "strict", "false")
+    question, is_strict = (_question(query), _STRICT.is_on(query)) if query else (Question(), False)
     # A strict call must not get a 304 for a text that had warnings.
     answer = services().environments.values.read(principal(), env, question, () if is_strict else known_etags())
     headers = {"ETag": quoted(answer.etag)}
@@ -108,21 +133,13 @@ def _source(env: str | None) -> Source:
 
 
 def _question(query: Mapping[str, str]) -> Question:
-    if not query:
-        return Question()
-    unknown = set(query) - {"globals", "resolve", "names", "format", "strict"}
+    unknown = set(query) - {parameter.name for parameter in _PARAMETERS}
     if unknown:
         raise InvalidInput("Unknown field.", path=min(unknown))
-    names = tuple(dict.fromkeys(query["names"].split(","))) if query.get("names") else None
-    if names is not None and len(names) > _NAMES_MOST:
+    names, format = _NAMES.text_in(query), _FORMAT.text_in(query)
+    chosen = tuple(dict.fromkeys(names.split(","))) if names else None
+    if chosen is not None and len(chosen) > _NAMES_MOST:
         raise InvalidInput(f"Ask for at most {_NAMES_MOST} names at once.", path="names")
-    if query.get("format"):
-        format_named(query["format"])
-    return Question(_switch(query, "globals"), _switch(query, "resolve"), names, query.get("format", ""))
-
-
-def _switch(query: Mapping[str, str], name: str, default: str = "true") -> bool:
-    text = query.get(name, default).lower()
-    if text not in _SWITCHES:
-        raise InvalidInput("This must be true or false.", path=name)
-    return _SWITCHES[text]
+    if format:
+        format_named(format)
+    return Question(_GLOBALS.is_on(query), _RESOLVE.is_on(query), chosen, format)

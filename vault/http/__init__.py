@@ -1,22 +1,22 @@
 """HTTP code that `api`, `kv` and `web` share. A face imports from here what every face needs.
 
-| file        | what it does                                                                         |
-|-------------|--------------------------------------------------------------------------------------|
-| current.py  | the current request: services, caller, address, request id, transaction              |
-| guard.py    | asks for a credential, and for what operators' requests need                         |
-| marks.py    | what is written on a view: it needs no credential; it hashes a password              |
-| routes.py   | the class of each route, which decides its budget; which requests hash a password    |
-| both.py     | one view at two addresses                                                            |
-| etags.py    | the ETags of a request and of an answer                                              |
-| moments.py  | a time in an answer                                                                  |
-| statuses.py | error → status                                                                       |
-| refusals.py | refusals go to the audit, failures to the log                                        |
+| file                  | what it does                                                                         |
+|-----------------------|--------------------------------------------------------------------------------------|
+| current.py            | the current request: services, caller, address, request id, transaction              |
+| guard.py              | asks for a credential, and for what operators' requests need                         |
+| marks.py              | what is written on a view: it needs no credential; it hashes a password              |
+| routes.py             | the class of each route, which decides its budget; which requests hash a password    |
+| environment_routes.py | one view for environments and for the globals                                        |
+| etags.py              | the ETags of a request and of an answer                                              |
+| moments.py            | a time in an answer                                                                  |
+| statuses.py           | error → status                                                                       |
+| refusals.py           | refusals go to the audit, failures to the log                                        |
 """
 
 from __future__ import annotations
 
-from vault.http.both import both
 from vault.http.current import address, presented, principal, request_id, services, transaction, visit
+from vault.http.environment_routes import environment_route
 from vault.http.etags import known_etags, quoted, unquoted
 from vault.http.guard import has_utf8_path, identify, needs_credential, require_ascii_query, require_operator
 from vault.http.marks import View, public, takes_password
@@ -29,9 +29,9 @@ __all__ = [
     "Routes",
     "View",
     "address",
-    "both",
     "budget",
     "classify",
+    "environment_route",
     "has_utf8_path",
     "identify",
     "is_large",

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-View = Callable[..., Any]
+View = Callable[..., Any]  # type: ignore[explicit-any]
+"""A view. It returns whatever its decorators, or Flask itself, make a response of."""
+
 Marked = TypeVar("Marked", bound=View)
 
 _PUBLIC = "_strongroom_public"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from flask import Blueprint, Flask, current_app, request
 from werkzeug.exceptions import HTTPException
@@ -35,8 +35,8 @@ class _Digits(IntegerConverter):
 
     regex = f"[0-9]{{1,{DIGITS_MOST}}}"
 
-    def __init__(self, url_map: Map, **options: Any) -> None:
-        super().__init__(url_map, **{"max": _NUMBER_MOST, **options})
+    def __init__(self, map: Map, max: int = _NUMBER_MOST) -> None:
+        super().__init__(map, max=max)
 
 
 class _PasswordViews(NamedTuple):

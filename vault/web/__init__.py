@@ -9,7 +9,7 @@
 | variable_form.py        | one variable as a form                                          |
 | environment_settings.py | rename, describe, copy, delete an environment                   |
 | history.py              | older revisions, and the differences between two                |
-| files.py                | import and export                                               |
+| transfer.py             | import and export                                               |
 | tokens.py               | service tokens: create, show once, rotate, revoke               |
 | security.py             | login methods, sessions, recent events                          |
 | account.py              | change the password; delete the account                         |
@@ -19,7 +19,8 @@
 | operator_audit.py       | for operators: the audit                                        |
 
 These are in `pages/`. `frame/` has what they share: `guard.py` checks the session, `csrf.py` and `headers.py` protect
-the browser, `request.py` renders, `problems.py` shows errors, `assets.py` serves style sheet, scripts and icon.
+the browser, `request.py` renders, `problems.py` shows errors, `notices.py` says what the last step did, `single_use.py`
+keeps a form from being applied twice, `assets.py` serves style sheet, scripts and icon.
 
 Every page works without a script, with forms and tables. The modules in `static/` make pages quicker to use.
 """
@@ -31,10 +32,10 @@ from flask import Flask
 from vault.web.frame import assets, filters, guard, uploads
 from vault.web.pages import (
     account,
+    environment_settings,
     environments,
     factors,
     fallback,
-    files,
     history,
     login,
     operator_audit,
@@ -43,14 +44,14 @@ from vault.web.pages import (
     prove,
     security,
     tokens,
+    transfer,
+    variable_form,
     variables,
 )
-from vault.web.pages import environment_settings as settings
-from vault.web.pages import variable_form as variable
 
 _FILES = (
-    login, prove, environments, variables, variable, settings, history, files, tokens, security, account, factors,
-    operator_keys, operator_people, operator_audit, fallback,
+    login, prove, environments, variables, variable_form, environment_settings, history, transfer, tokens, security,
+    account, factors, operator_keys, operator_people, operator_audit, fallback,
 )  # fmt: skip
 
 

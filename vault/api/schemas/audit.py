@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from marshmallow import Schema, fields
 
@@ -38,26 +37,26 @@ class AuditQuery(Page):
     )
 
 
-class Details(fields.Field[Any]):
+class Details(fields.Field[str]):
     """The JSON object that an event keeps as text."""
 
-    def _serialize(self, value: str | None, attr: str | None, obj: Any, **_: Any) -> Any:
+    def _serialize(self, value: str | None, attr: str | None, obj: object, **_: object) -> object:
         return json.loads(value) if value else {}
 
 
 class OwnAuditSchema(Schema):
     """An event about the caller. If somebody else acted, their address is hidden."""
 
-    id = fields.String()
-    at = Moment(attribute="at_us")
-    action = fields.String()
-    result = fields.String()
-    actor = fields.String()
-    environment_id = fields.String(allow_none=True)
-    revision = fields.Integer(allow_none=True)
-    address = fields.String()
-    request_id = fields.String()
-    details = Details()
+    id = fields.String(attribute="event.id")
+    at = Moment(attribute="event.at_us")
+    action = fields.String(attribute="event.action")
+    result = fields.String(attribute="event.result")
+    actor = fields.String(attribute="event.actor")
+    environment_id = fields.String(attribute="event.environment_id", allow_none=True)
+    revision = fields.Integer(attribute="event.revision", allow_none=True)
+    address = fields.String(attribute="event.address")
+    request_id = fields.String(attribute="event.request_id")
+    details = Details(attribute="event.details")
 
 
 class OwnAuditPage(Schema):
@@ -69,8 +68,8 @@ class AuditSchema(OwnAuditSchema):
     """An event as operators see it."""
 
     sequence = fields.Integer(allow_none=True)
-    user_id = fields.String(allow_none=True)
-    actor_id = fields.String(allow_none=True)
+    user_id = fields.String(attribute="event.user_id", allow_none=True)
+    actor_id = fields.String(attribute="event.actor_id", allow_none=True)
 
 
 class AuditPage(Schema):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Unpack
 
 from marshmallow import Schema, fields
 
-from vault.api.schemas.bounded import Body, BoundedList, BoundedText, WholeNumber
+from vault.api.schemas.bounded import Body, BoundedList, BoundedText, Options, WholeNumber
 from vault.api.schemas.parts import NAME_MOST, Moment, Page, Reference, Switch
 from vault.api.schemas.variables import VariableSchema
 from vault.model.bases import BASES_MOST
@@ -42,10 +42,10 @@ class EnvironmentQuery(Page):
     deleted = fields.Boolean(load_default=False)
 
 
-class BaseList(BoundedList):
+class BaseList(BoundedList[str]):
     """Environments by name or id, the lowest first."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, **options: Unpack[Options]) -> None:
         super().__init__(Reference(), most=BASES_MOST, **options)
 
 

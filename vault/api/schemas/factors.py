@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from marshmallow import Schema, fields
 
-from vault.api.schemas.bounded import Body, BoundedMap, BoundedText
+from vault.api.schemas.bounded import Body, BoundedMap, BoundedText, Noun
 from vault.api.schemas.parts import Moment
 from vault.api.schemas.sessions import OPTIONS
 from vault.services.people.factors.enrolment import NAME_MAX_CHARACTERS
+from vault.services.people.logins import Proof
 
 _CODE_MOST = 64
 _PASSKEY_NAMES_MOST = 32
@@ -16,6 +19,8 @@ _PASSKEY = {"description": "The browser's credential as JSON (WebAuthn Level 3, 
 
 class ProofBody(Body):
     """Exactly one of these proofs."""
+
+    noun: ClassVar[Noun | None] = Proof
 
     code = BoundedText(least=1, most=_CODE_MOST)
     recovery_code = BoundedText(least=1, most=_CODE_MOST)

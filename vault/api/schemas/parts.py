@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import datetime
 import unicodedata
-from typing import Any
+from typing import Unpack, cast
 
-from marshmallow import ValidationError, fields
+from marshmallow import ValidationError, fields, post_load
 
-from vault import http
-from vault.api.schemas.bounded import Body, BoundedText, WholeNumber
+from vault.api.paging import Paging
+from vault.api.schemas.bounded import Body, BoundedText, Options, WholeNumber
+from vault.http import moment
 from vault.model import strict_json
 from vault.model.environment import NAME_MAX_CHARACTERS, normal
+from vault.model.strict_json import WrittenJson
 
 PAGE_DEFAULT = 50
 PAGE_MOST = 200
@@ -26,29 +28,24 @@ _CURSOR_MOST = 4096
 _MOMENT_MOST = 64
 
 
-class Moment(fields.Field[Any]):
+class Moment(fields.String):
     """Microseconds since 1970, written as RFC 3339 in UTC: `2026-11-22T09:00:00Z`."""
 
-    def _serialize(self, value: int | None, attr: str | None, obj: Any, **_: Any) -> str | None:
-        return moment(value)
-
-
-def moment(us: int | None) -> str | None:
-    """Return a time as RFC 3339 in UTC. The fraction is left out if it is zero."""
-    return None if us is None else http.moment(us)
+    def _serialize(self, value: object, attr: str | None, obj: object, **_: object) -> str | None:
+        return moment(value) if isinstance(value, int) else None
 
 
 class Text(BoundedText):
     """A value. Text is written as it is, and any other JSON value (stored by a Vault client) as its JSON text."""
 
-    def _serialize(self, value: Any, attr: str | None, obj: Any, **_: Any) -> str:
-        return value if isinstance(value, str) else strict_json.dumps(value)
+    def _serialize(self, value: object, attr: str | None, obj: object, **_: object) -> str:
+        return value if isinstance(value, str) else strict_json.dumps(cast(WrittenJson, value))
 
 
 class Switch(fields.Boolean):
     """true or false. Python's bool would also accept 1 for True."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> bool:
+    def _deserialize(self, value: object, attr: str | None, data: object, **_: object) -> bool:
         if not isinstance(value, bool):
             raise self.make_error("invalid", input=value)
         return value
@@ -57,10 +54,10 @@ class Switch(fields.Boolean):
 class Reference(BoundedText):
     """A name or an id to look up, normalised as names are stored."""
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(most=NAME_MOST, **options)
+    def __init__(self, *, least: int = 0, **options: Unpack[Options]) -> None:
+        super().__init__(most=NAME_MOST, least=least, **options)
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> str:
+    def _deserialize(self, value: object, attr: str | None, data: object, **_: object) -> str:
         text = normal(super()._deserialize(value, attr, data), path=attr or "")
         one_line(text)
         return text
@@ -79,11 +76,19 @@ class Page(Body):
     )
     limit = WholeNumber(least=1, most=PAGE_MOST, load_default=PAGE_DEFAULT)
 
+    @post_load
+    def make(self, loaded: dict[str, object], **_: object) -> dict[str, object]:
+        """Put what every list takes into one `page`."""
+        cursor, limit = loaded.pop("cursor"), loaded.pop("limit")
+        assert isinstance(cursor, str | None)
+        assert isinstance(limit, int)
+        return {"page": Paging(cursor, limit), **loaded}
 
-class MomentText(fields.Field[Any]):
+
+class MomentText(fields.Field[int]):
     """An RFC 3339 time, read as microseconds since 1970."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> int:
+    def _deserialize(self, value: object, attr: str | None, data: object, **_: object) -> int:
         try:
             found = datetime.datetime.fromisoformat(str(value)[:_MOMENT_MOST])
         except ValueError as error:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from marshmallow import Schema, fields
+from collections.abc import Collection
+from typing import ClassVar
 
-from vault.api.schemas.bounded import Body, BoundedList, BoundedMap, BoundedText, WholeNumber
+from marshmallow import Schema, fields, post_dump
+
+from vault.api.schemas.bounded import Body, BoundedList, BoundedMap, BoundedText, Noun, WholeNumber
 from vault.api.schemas.parts import NAME_MOST as REFERENCE_MOST
-from vault.api.schemas.parts import Reference, Switch
+from vault.api.schemas.parts import Moment, Reference, Switch
 from vault.model.grant import Permission
 from vault.services.tokens.request import (
     DEFAULT_TTL_SECONDS,
@@ -19,14 +22,28 @@ from vault.services.tokens.request import (
     NETWORKS_MOST,
     TTL_MOST_SECONDS,
     USES_MOST,
+    GrantRequest,
+    TokenRequest,
 )
 from vault.services.tokens.tokens import OVERLAP_MAX_SECONDS
 
 _ID_MOST = 64
 
 
+def _grant(
+    permissions: Collection[Permission],
+    environment: str | None = None,
+    environment_id: str | None = None,
+    path: str | None = None,
+    globals: bool = False,
+) -> GrantRequest:
+    return GrantRequest(frozenset(permissions), environment, environment_id, path, globals)
+
+
 class GrantBody(Body):
     """Permissions on exactly one of: an environment (by name or id), a path prefix, the globals."""
+
+    noun: ClassVar[Noun | None] = _grant
 
     environment = Reference()
     environment_id = BoundedText(most=_ID_MOST)
@@ -35,15 +52,30 @@ class GrantBody(Body):
     permissions = BoundedList(fields.Enum(Permission, by_value=True), least=1, most=len(Permission), required=True)
 
 
+class Permissions(fields.List[str]):
+    """A set of permissions, in order."""
+
+    def _serialize(self, value: object, attr: str | None, obj: object, **_: object) -> list[str]:
+        assert isinstance(value, frozenset)
+        return sorted(value)
+
+
 class GrantSchema(Schema):
     environment_id = fields.String()
     path = fields.String()
     globals = fields.Boolean()
-    permissions = fields.List(fields.String())
+    permissions = Permissions(fields.String())
+
+    @post_dump
+    def leave_out(self, grant: dict[str, object], **_: object) -> dict[str, object]:
+        """Tell only which of the three places the grant is for."""
+        return {name: value for name, value in grant.items() if value}
 
 
 class TokenBody(Body):
     """The schema of a `TokenRequest`, which checks the texts."""
+
+    noun: ClassVar[Noun | None] = TokenRequest
 
     name = BoundedText(least=1, most=NAME_MOST, required=True)
     grants = BoundedList(fields.Nested(GrantBody), least=1, most=GRANTS_MAX, required=True)
@@ -68,14 +100,14 @@ class TokenSchema(Schema):
     name = fields.String()
     grants = fields.List(fields.Nested(GrantSchema))
     parent_id = fields.String(allow_none=True)
-    created_at = fields.String()
-    expires_at = fields.String(allow_none=True)
+    created_at = Moment(attribute="created_us")
+    expires_at = Moment(attribute="expires_us", allow_none=True)
     max_ttl_seconds = fields.Integer(allow_none=True)
     renewable = fields.Boolean()
     uses_left = fields.Integer(allow_none=True)
     networks = fields.List(fields.String())
     metadata = fields.Dict()
-    last_used_at = fields.String(allow_none=True)
+    last_used_at = Moment(attribute="last_used_us", allow_none=True)
 
 
 class TokenAnswer(TokenSchema):

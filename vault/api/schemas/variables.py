@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
+from typing import ClassVar
 
 from marshmallow import Schema, ValidationError, fields
 
-from vault.api.schemas.bounded import Body, BoundedList, BoundedMap, BoundedText
+from vault.api.schemas.bounded import Body, BoundedList, BoundedMap, BoundedText, Noun
 from vault.api.schemas.parts import NAME_MOST, Switch, Text
 from vault.errors import InvalidInput
 from vault.model.environment import (
     DESCRIPTION_MAX_CHARACTERS,
     ENVIRONMENT_MAX_BYTES,
     VARIABLES_MOST,
+    Variable,
     VariableType,
     check_variable_name,
 )
@@ -28,6 +30,8 @@ def _variable_name(text: str) -> None:
 class VariableSchema(Body):
     """A variable with all its attributes."""
 
+    noun: ClassVar[Noun | None] = Variable
+
     name = BoundedText(most=NAME_MOST, required=True, validate=[_variable_name])
     value = Text(most=ENVIRONMENT_MAX_BYTES, required=True)
     type = fields.Enum(VariableType, by_value=True, load_default=VariableType.DEFAULT)
@@ -38,6 +42,8 @@ class VariableSchema(Body):
 
 class VariableBody(Body):
     """A variable whose name is in the path."""
+
+    noun: ClassVar[Noun | None] = partial(Variable, "")
 
     value = BoundedText(most=ENVIRONMENT_MAX_BYTES, required=True)
     type = fields.Enum(VariableType, by_value=True, load_default=VariableType.DEFAULT)
@@ -60,15 +66,15 @@ _ATTRIBUTES = AttributesBody()
 """Made once: making a schema is slower than using it, and a merge may have thousands of variables."""
 
 
-class Merged(fields.Field[Any]):
+class Merged(fields.Field[dict[str, object]]):
     """A variable in a merge: text is its value, an object sets attributes, null removes it."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> dict[str, Any]:
+    def _deserialize(self, value: object, attr: str | None, data: object, **_: object) -> dict[str, object]:
         if isinstance(value, str):
             return {"value": value}
         if not isinstance(value, dict):
             raise ValidationError("A variable must be text, an object with attributes, or null to remove it.")
-        loaded: dict[str, Any] = _ATTRIBUTES.load(value)
+        loaded: dict[str, object] = _ATTRIBUTES.load(value)
         return loaded
 
 

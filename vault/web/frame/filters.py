@@ -7,7 +7,7 @@ import datetime
 from flask import Flask, g
 from markupsafe import Markup
 
-from vault.web.frame.once import once_field
+from vault.web.frame.single_use import once_field
 
 _START = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _FIELD = Markup('<input type="hidden" name="csrf_token" value="{}">')

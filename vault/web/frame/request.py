@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any, cast
+from typing import cast
 
 from flask import Response, current_app, g, make_response, redirect, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from vault.model.digits import whole_number
 from vault.model.principal import Principal, Role
-from vault.web.frame import assets, csrf, said
+from vault.web.frame import assets, csrf, notices
 
 FALLBACK = "web_fallback.nothing"
 """The view of unknown paths. It does not count as a page."""
@@ -18,7 +18,7 @@ _DEEPEST_PAGE = 8
 """No page's path has this many parts."""
 
 
-def render(template: str, status: int = 200, **told: Any) -> Response:
+def render(template: str, status: int = 200, /, **told: object) -> Response:
     """Render a page. The template also gets the caller, the CSRF token, and a sentence about the last step."""
     asking: Principal | None = g.get("principal")
     shared = {
@@ -26,7 +26,7 @@ def render(template: str, status: int = 200, **told: Any) -> Response:
         "is_operator": asking is not None and asking.role is Role.OPERATOR,
         "csrf_token": csrf.token(),
         "asset": assets.url,
-        "said": said.sentence(request.args.get("said", "")),
+        "said": notices.sentence(request.args.get("said", "")),
     }
     return make_response(render_template(template, **shared, **told), status)
 

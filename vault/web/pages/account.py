@@ -13,7 +13,7 @@ from vault.storage import UnitOfWork
 from vault.web.frame.blueprint import new_blueprint
 from vault.web.frame.problems import refused
 from vault.web.frame.request import field, render, see
-from vault.web.pages.proving import forgotten, with_session
+from vault.web.pages.login_steps import forgotten, with_session
 
 blueprint = new_blueprint("account", RouteClass.SESSION)
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any
 
 from vault.errors import NotFound
 from vault.http import principal, services
 from vault.model.action import Action
 from vault.model.environment import Environment
 from vault.services.environments.variables import Precondition
-from vault.web.frame.home import called, home_of
+from vault.web.frame.addresses import called, home_of
 
 
-def frame(environment: Environment, tab: str) -> dict[str, Any]:
+def frame(environment: Environment, tab: str) -> dict[str, object]:
     """Return what every page of one environment needs: the environment, its name, its URL, and the active tab."""
     return {"environment": environment, "called": called(environment), "home": home_of(environment), "tab": tab}
 
@@ -23,7 +22,7 @@ def read_before(etag: str) -> Precondition:
     return Precondition(match=etag) if etag else Precondition(none=True)
 
 
-def changed_since(env: str | None, revision: Any) -> dict[str, Any]:
+def changed_since(env: str | None, revision: object) -> dict[str, object]:
     """Return what others have saved since `revision`, by name, and the ETag for a save on top of it."""
     listing = services().environments.variables.list(principal(), env)
     now = listing.environment.revision or 0

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import Response, request
 
 from vault.errors import Conflict, InvalidInput
-from vault.http import both, principal, services, transaction
+from vault.http import environment_route, principal, services, transaction
 from vault.services.environments.environments import GLOBALS
 from vault.services.environments.rules import MAX_VERSIONS_MOST
 from vault.storage import UnitOfWork
+from vault.web.frame.addresses import home
 from vault.web.frame.blueprint import new_blueprint
-from vault.web.frame.home import home
 from vault.web.frame.problems import refused
 from vault.web.frame.request import field, number, render, see
 from vault.web.pages.environment_frame import frame
@@ -20,13 +18,13 @@ from vault.web.pages.environment_frame import frame
 blueprint = new_blueprint("settings")
 
 
-@both(blueprint, "/settings", "GET")
+@environment_route(blueprint, "/settings", "GET")
 def show_settings(env: str | None = GLOBALS) -> Response:
     """Show the settings."""
     return _page(env)
 
 
-@both(blueprint, "/settings", "POST")
+@environment_route(blueprint, "/settings", "POST")
 def change_settings(env: str | None = GLOBALS) -> Response:
     """Change all settings at once."""
     try:
@@ -57,7 +55,7 @@ def delete_environment(env: str) -> Response:
     return see(f"/environments?undo={env}", "deleted")
 
 
-def _wishes(*, named: bool) -> dict[str, Any]:
+def _wishes(*, named: bool) -> dict[str, object]:
     versions = number("max_versions", MAX_VERSIONS_MOST)
     if versions is None:
         raise InvalidInput(f"Write a number from 1 to {MAX_VERSIONS_MOST}.", path="max_versions")
@@ -72,7 +70,7 @@ def _wishes(*, named: bool) -> dict[str, Any]:
 def _page(env: str | None, error: InvalidInput | Conflict | None = None, wrong: str = "") -> Response:
     """Return the page with the settings as typed. `wrong` is the field for an error without a path."""
     environment = services().environments.environments.get(principal(), env)
-    typed: dict[str, Any] = {
+    typed: dict[str, object] = {
         "name": environment.name,
         "description": environment.description,
         "max_versions": environment.max_versions,

@@ -8,8 +8,8 @@ from vault.errors import Conflict, InvalidInput
 from vault.http import principal, services, transaction
 from vault.model.environment import Environment
 from vault.storage import UnitOfWork
+from vault.web.frame.addresses import home
 from vault.web.frame.blueprint import new_blueprint
-from vault.web.frame.home import home
 from vault.web.frame.problems import refused
 from vault.web.frame.request import field, render, see
 
@@ -49,7 +49,7 @@ def undelete_environment(env: str) -> Response:
         return _list(refused(error), clash=env, clash_error=error.message, clash_name=field("name"))
 
 
-def _list(status: int = 200, **told: str) -> Response:
+def _list(status: int = 200, /, **told: str) -> Response:
     looked_for = request.args.get("q", "").strip()
     living = [item for item in _all(deleted=False) if looked_for.casefold() in item.name.casefold()]
     deleted = sorted(_all(deleted=True), key=lambda item: item.deleted_us or 0, reverse=True)

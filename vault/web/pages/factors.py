@@ -11,10 +11,10 @@ from vault.http import principal, services, transaction
 from vault.model.budgets import RouteClass
 from vault.services.people.factors import Added, TotpEnrolment
 from vault.web.frame.blueprint import new_blueprint
-from vault.web.frame.once import Before, once
 from vault.web.frame.problems import refused
 from vault.web.frame.request import field, render, see
-from vault.web.pages.proving import passkey_sent
+from vault.web.frame.single_use import SentBefore, once
+from vault.web.pages.login_steps import passkey_sent
 
 blueprint = new_blueprint("factors", RouteClass.SESSION)
 
@@ -78,7 +78,7 @@ def remove_factor(factor_id: str) -> Response:
 def new_recovery_codes() -> Response:
     """Make ten new recovery codes. The old ones stop working. The new ones are shown only in this answer."""
     principal().require_recent_proof(services().clock())
-    if isinstance(transaction(lambda unit: once(unit, lambda _: None, lambda _: "codes")), Before):
+    if isinstance(transaction(lambda unit: once(unit, lambda _: None, lambda _: "codes")), SentBefore):
         # A reload must not replace codes that somebody has just written down.
         return see(_HOME, "codes-before")
     return _codes(services().people.factors.new_recovery_codes(principal()), "")

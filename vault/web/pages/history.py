@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import Response
 
 from vault.errors import InvalidInput
-from vault.http import both, principal, services
+from vault.http import environment_route, principal, services
 from vault.model.action import Action
 from vault.model.digits import BIGINT_MOST
 from vault.services.environments.environments import GLOBALS
@@ -20,7 +18,7 @@ blueprint = new_blueprint("history")
 _PAGE = 50
 
 
-@both(blueprint, "/history", "GET")
+@environment_route(blueprint, "/history", "GET")
 def show_history(env: str | None = GLOBALS) -> Response:
     """List the revisions, newest first."""
     environment = services().environments.environments.get(principal(), env)
@@ -32,13 +30,13 @@ def show_history(env: str | None = GLOBALS) -> Response:
     return render("history.html", **frame(environment, "history"), revisions=shown, more=more)
 
 
-@both(blueprint, "/diff", "GET")
+@environment_route(blueprint, "/diff", "GET")
 def show_diff(env: str | None = GLOBALS) -> Response:
     """Show the differences between two revisions, by name, without values."""
     return _diff(env, _number("from"), _number("to"), with_values=False)
 
 
-@both(blueprint, "/diff", "POST")
+@environment_route(blueprint, "/diff", "POST")
 def show_diff_with_values(env: str | None = GLOBALS) -> Response:
     """Show the differences with values. This was asked for explicitly."""
     return _diff(env, _number("from"), _number("to"), with_values=True)
@@ -49,7 +47,7 @@ def _diff(env: str | None, older: int, newer: int, *, with_values: bool) -> Resp
     environment = services().environments.environments.get(principal(), env)
     action = Action.REVISION_READ if with_values else Action.REVISION_COMPARE
     changes = services().environments.history.diff(principal(), env, newer, older, action=action)
-    about: dict[str, Any] = {"older": older, "newer": newer, "changes": changes, "with_values": with_values}
+    about: dict[str, object] = {"older": older, "newer": newer, "changes": changes, "with_values": with_values}
     return render("diff.html", **frame(environment, "history"), **about)
 
 

@@ -10,7 +10,7 @@ from vault.model.budgets import RouteClass
 from vault.web.frame.blueprint import new_blueprint
 from vault.web.frame.problems import refused
 from vault.web.frame.request import field, render, see
-from vault.web.pages.proving import (
+from vault.web.pages.login_steps import (
     NOT_LET_IN,
     Step,
     after_password,

@@ -10,7 +10,7 @@ from vault.errors import InvalidInput
 from vault.http import principal, services
 from vault.model.action import Action
 from vault.storage import Search
-from vault.web.frame import cursor, deeds
+from vault.web.frame import audit_events, cursor
 from vault.web.frame.operators import new_operator_blueprint
 from vault.web.frame.problems import refused
 from vault.web.frame.request import render
@@ -31,7 +31,7 @@ def search_audit() -> Response:
         return _page(asked, [], "", refused(error), {error.path: error.message})
     found = services().audit.trail.search(principal(), search, before, _PAGE + 1, variable=asked["variable"] or None)
     names = services().people.accounts.names(principal(), (seen.event.user_id for seen in found if seen.event.user_id))
-    shown = [deeds.for_operator(seen, names) for seen in found[:_PAGE]]
+    shown = [audit_events.for_operator(seen, names) for seen in found[:_PAGE]]
     last = found[_PAGE - 1].event if len(found) > _PAGE else None
     return _page(asked, shown, cursor.encode((last.at_us, last.id)) if last else "")
 

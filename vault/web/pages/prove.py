@@ -10,7 +10,16 @@ from vault.model.budgets import RouteClass
 from vault.web.frame.blueprint import new_blueprint
 from vault.web.frame.problems import refused
 from vault.web.frame.request import field, render
-from vault.web.pages.proving import NOT_LET_IN, Step, after_password, local, proof, proven, second_page, told_to_script
+from vault.web.pages.login_steps import (
+    NOT_LET_IN,
+    Step,
+    after_password,
+    local,
+    proof,
+    proven,
+    second_page,
+    told_to_script,
+)
 
 blueprint = new_blueprint("prove", RouteClass.SESSION)
 

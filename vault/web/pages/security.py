@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import Response, request
 
 from vault.http import principal, services, transaction
 from vault.model.action import Action
 from vault.model.budgets import RouteClass
-from vault.web.frame import agents, cursor, deeds
+from vault.storage import Seen
+from vault.web.frame import agents, audit_events, cursor
 from vault.web.frame.blueprint import new_blueprint
 from vault.web.frame.request import render, see
 
@@ -53,17 +52,17 @@ def end_other_sessions() -> Response:
     return see("/security", "sessions-ended")
 
 
-def _recent() -> list[dict[str, Any]]:
+def _recent() -> list[dict[str, object]]:
     """Return the last events, without views of this page."""
     found = services().audit.trail.own(principal(), None, _LOOKED_AT)
     return [_told(seen) for seen in found if seen.event.action not in _LOOKING][:_RECENT]
 
 
-def _told(seen: Any) -> dict[str, Any]:
-    return deeds.told(seen, principal().user_id, principal().label)
+def _told(seen: Seen) -> dict[str, object]:
+    return audit_events.for_person(seen, principal().user_id, principal().label)
 
 
-def _sessions() -> list[dict[str, Any]]:
+def _sessions() -> list[dict[str, object]]:
     found = services().people.sessions.list(principal())
     found.sort(key=lambda session: (session.id != principal().id, -session.seen_us))
     return [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from typing import Any
+from dataclasses import dataclass
 
 from flask import Response, request
 
@@ -17,9 +17,9 @@ from vault.services.tokens.tokens import TokenView
 from vault.storage import UnitOfWork
 from vault.web.frame import cursor
 from vault.web.frame.blueprint import new_blueprint
-from vault.web.frame.once import Before, once
 from vault.web.frame.problems import refused
 from vault.web.frame.request import field, render, see
+from vault.web.frame.single_use import SentBefore, once
 from vault.web.pages.token_form import KINDS, LIVES, TokenForm
 
 blueprint = new_blueprint("tokens", RouteClass.SESSION)
@@ -27,6 +27,23 @@ blueprint = new_blueprint("tokens", RouteClass.SESSION)
 _PAGE = 50
 _FIELDS = {"name": "name", "ttl": "ttl", "ttl_seconds": "ttl", "networks": "networks", "uses": "uses"}
 """The form's names for the fields of a `TokenRequest`."""
+
+
+@dataclass(frozen=True, slots=True)
+class _ShownGrant:
+    """What a grant is for, in words, and what it allows."""
+
+    where: str
+    may: list[Permission]
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A token as the pages show it."""
+
+    facts: TokenView
+    grants: list[_ShownGrant]
+    is_over: bool
 
 
 @blueprint.get("/tokens")
@@ -52,7 +69,7 @@ def create_token() -> Response:
     if field("do") == "row":
         return _form(form.with_row())
 
-    def create(unit: UnitOfWork) -> TokenView | Before:
+    def create(unit: UnitOfWork) -> TokenView | SentBefore:
         wanted = form.request(environments)
         return once(unit, lambda unit: services().tokens.tokens.create(unit, principal(), wanted), lambda made: made.id)
 
@@ -74,7 +91,7 @@ def rotate_token(token_id: str) -> Response:
     """Give a token a new secret. The old secret works until the overlap ends."""
     overlap = int(field("overlap")) if field("overlap") in ("3600", "86400") else 0
 
-    def rotate(unit: UnitOfWork) -> TokenView | Before:
+    def rotate(unit: UnitOfWork) -> TokenView | SentBefore:
         tokens = services().tokens.tokens
         return once(unit, lambda unit: tokens.rotate(unit, principal(), token_id, overlap), lambda made: made.id)
 
@@ -88,8 +105,8 @@ def revoke_token(token_id: str) -> Response:
     return see("/tokens", "token-revoked")
 
 
-def _told(made: TokenView | Before, word: str) -> Response:
-    if isinstance(made, Before):
+def _told(made: TokenView | SentBefore, word: str) -> Response:
+    if isinstance(made, SentBefore):
         return see(f"/tokens/{made.id}", word)
     shown = _shown(made, _names())
     return render(
@@ -125,10 +142,10 @@ def _names() -> dict[str, str]:
     return {environment.id: environment.name for environment in _environments()}
 
 
-def _shown(view: TokenView, names: dict[str, str]) -> dict[str, Any]:
+def _shown(view: TokenView, names: dict[str, str]) -> _Shown:
     is_over = (view.expires_us is not None and view.expires_us <= services().clock()) or view.uses_left == 0
-    grants = [{"where": _where(grant, names), "may": sorted(grant.permissions)} for grant in view.grants]
-    return {"facts": view, "grants": grants, "networks": view.networks, "is_over": is_over}
+    grants = [_ShownGrant(_where(grant, names), sorted(grant.permissions)) for grant in view.grants]
+    return _Shown(view, grants, is_over)
 
 
 def _where(grant: Grant, names: dict[str, str]) -> str:
@@ -139,10 +156,10 @@ def _where(grant: Grant, names: dict[str, str]) -> str:
     return "every environment" if grant.path == "*" else f"{grant.path} and all below"
 
 
-def _example(made: TokenView, shown: dict[str, Any]) -> dict[str, str]:
+def _example(made: TokenView, shown: _Shown) -> dict[str, str]:
     """Return what the example lines need: an environment of the token, by name and by id."""
-    for grant, told in zip(made.grants, shown["grants"], strict=True):
+    for grant, told in zip(made.grants, shown.grants, strict=True):
         if grant.environment_id is not None:
-            name = told["where"]
+            name = told.where
             return {"quoted": shlex.quote(name), "text": json.dumps(name), "example_id": grant.environment_id}
     return {"quoted": "NAME", "text": '"NAME"', "example_id": "NAME"}

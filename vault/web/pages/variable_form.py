@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import Response, request
 
 from vault.errors import Conflict, InvalidInput, NotFound, PreconditionFailed
-from vault.http import both, principal, services, transaction
+from vault.http import environment_route, principal, services, transaction
 from vault.model.digits import BIGINT_MOST
 from vault.model.environment import Environment, Outline, Variable, VariableType
 from vault.services.environments.editing import RowEdit, edited
 from vault.services.environments.environments import GLOBALS
 from vault.services.environments.variables import Listing, Written
 from vault.storage import UnitOfWork
+from vault.web.frame.addresses import home
 from vault.web.frame.blueprint import new_blueprint
-from vault.web.frame.home import home
 from vault.web.frame.problems import refused
 from vault.web.frame.request import field, number, render, see
 from vault.web.pages.environment_frame import changed_since, frame, read_before
-from vault.web.pages.rows import as_meant
+from vault.web.pages.row_edits import as_meant
 
 blueprint = new_blueprint("variable")
 
@@ -33,7 +31,7 @@ def show(env: str | None, name: str) -> Response:
     return _form(listing.environment, outline, was=name, **_read(listing))
 
 
-@both(blueprint, "/variable", "POST")
+@environment_route(blueprint, "/variable", "POST")
 def save_variable(env: str | None = GLOBALS) -> Response:
     """Save the form of one variable, or show its value and keep what was typed."""
     if "show" in request.form:
@@ -42,13 +40,13 @@ def save_variable(env: str | None = GLOBALS) -> Response:
         transaction(lambda unit: _saved(unit, env))
         return see(home(env), "saved")
     except (InvalidInput, Conflict) as error:
-        told: dict[str, Any] = {"error": error.message, "wrong": getattr(error, "path", "").rpartition(".")[2]}
+        told: dict[str, object] = {"error": error.message, "wrong": getattr(error, "path", "").rpartition(".")[2]}
         if isinstance(error, PreconditionFailed):
             told |= changed_since(env, number("revision", BIGINT_MOST))
         return _form(_environment(env), _typed(), refused(error), **_kept() | told)
 
 
-@both(blueprint, "/delete-variables", "POST")
+@environment_route(blueprint, "/delete-variables", "POST")
 def delete_variables(env: str | None = GLOBALS) -> Response:
     """Delete the selected variables, as one revision."""
     edits = [RowEdit(name, None) for name in request.form.getlist("pick")]
@@ -86,7 +84,7 @@ def _shown(env: str | None) -> Response:
     return _form(listing.environment, variable.outline, was=variable.name, **_read(listing) | shown)
 
 
-def _form(environment: Environment, outline: Outline, status: int = 200, **told: Any) -> Response:
+def _form(environment: Environment, outline: Outline, status: int = 200, /, **told: object) -> Response:
     return render("variable.html", status, **frame(environment, "variables"), outline=outline, **told)
 
 
@@ -94,7 +92,7 @@ def _environment(env: str | None) -> Environment:
     return services().environments.environments.get(principal(), env)
 
 
-def _read(listing: Listing) -> dict[str, Any]:
+def _read(listing: Listing) -> dict[str, object]:
     return {"etag": listing.etag, "revision": listing.environment.revision or 0, "value": "", "is_shown": False}
 
 
@@ -103,7 +101,7 @@ def _typed() -> Outline:
     return Outline(field("name"), kind, "enabled" in request.form, "literal" in request.form, field("description"))
 
 
-def _kept() -> dict[str, Any]:
+def _kept() -> dict[str, object]:
     return {
         "was": field("was"),
         "etag": field("etag"),

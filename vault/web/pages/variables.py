@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import Response, jsonify, request
 
 from vault.errors import InvalidInput, PreconditionFailed
-from vault.http import both, principal, services, transaction
+from vault.http import environment_route, principal, services, transaction
 from vault.model.digits import BIGINT_MOST
 from vault.services.environments.environments import GLOBALS
 from vault.services.environments.files import parse_file
 from vault.services.environments.values import Question
+from vault.web.frame.addresses import home
 from vault.web.frame.blueprint import new_blueprint
-from vault.web.frame.home import home
 from vault.web.frame.problems import refused
 from vault.web.frame.request import field, number, render, see, wants_json
-from vault.web.pages import rows
-from vault.web.pages import variable_form as variable
+from vault.web.pages import row_edits, variable_form
 from vault.web.pages.environment_frame import changed_since, frame, read_before
 
 blueprint = new_blueprint("variables")
@@ -26,25 +23,25 @@ UNDONE_BY_ROLLBACK = frozenset({"saved", "rolled-back", "imported"})
 """After these steps, a rollback by one revision undoes the step."""
 
 
-@both(blueprint, "", "GET")
+@environment_route(blueprint, "", "GET")
 def show_table(env: str | None = GLOBALS) -> Response:
     """List all variables without their values. If the URL has a name, show the form of that variable."""
     if "edit" in request.args:
-        return variable.show(env, request.args["edit"])
+        return variable_form.show(env, request.args["edit"])
     listing = services().environments.variables.list(principal(), env)
     looked_for = request.args.get("q", "").strip()
     found = [item for item in listing.outlines if looked_for.casefold() in item.name.casefold()]
     revision = listing.environment.revision or 0
     may_undo = request.args.get("said") in UNDONE_BY_ROLLBACK and revision > 0
-    about: dict[str, Any] = {"listing": listing, "outlines": found, "q": looked_for, "may_undo": may_undo}
+    about: dict[str, object] = {"listing": listing, "outlines": found, "q": looked_for, "may_undo": may_undo}
     return render("variables.html", **frame(listing.environment, "variables"), **about)
 
 
-@both(blueprint, "/save", "POST")
+@environment_route(blueprint, "/save", "POST")
 def save_rows(env: str | None = GLOBALS) -> Response:
     """Save all edits of the table as one revision. Only the table's script uses this; a form saves one variable."""
-    document = rows.sent()
-    edits, known = rows.edits_of(document), read_before(rows.text_of(document, "etag"))
+    document = row_edits.sent()
+    edits, known = row_edits.edits_of(document), read_before(row_edits.text_of(document, "etag"))
     try:
         written = transaction(lambda unit: services().environments.variables.edit(unit, principal(), env, edits, known))
     except PreconditionFailed as error:
@@ -52,10 +49,10 @@ def save_rows(env: str | None = GLOBALS) -> Response:
     return jsonify({"revision": written.revision, "etag": written.etag, "changed": written.changed})
 
 
-@both(blueprint, "/values", "POST")
+@environment_route(blueprint, "/values", "POST")
 def show_values(env: str | None = GLOBALS) -> Response:
     """Return one value or all values. Each request is recorded in the audit. For the table's script."""
-    name = rows.sent().get("name")
+    name = row_edits.sent().get("name")
     if isinstance(name, str):
         one, snapshot = services().environments.variables.read_one(principal(), env, name)
         values = {one.name: one.text}
@@ -65,7 +62,7 @@ def show_values(env: str | None = GLOBALS) -> Response:
     return jsonify({"values": values, "etag": snapshot.etag})
 
 
-@both(blueprint, "/references", "POST")
+@environment_route(blueprint, "/references", "POST")
 def show_references(env: str | None = GLOBALS) -> Response:
     """Show what the variables with references resolve to, and which references are broken."""
     values = services().environments.values.read(principal(), env, Question()).values
@@ -81,12 +78,12 @@ def show_references(env: str | None = GLOBALS) -> Response:
 @blueprint.post("/lines")
 def read_lines() -> Response:
     """Parse a block of dotenv lines into rows that are not saved yet. For the table's script."""
-    parsed = parse_file("dotenv", rows.text_of(rows.sent(), "text"))
+    parsed = parse_file("dotenv", row_edits.text_of(row_edits.sent(), "text"))
     found = [{"name": item.name, "value": item.text} for item in parsed.variables]
     return jsonify({"rows": found, "warnings": parsed.warnings})
 
 
-@both(blueprint, "/rollback", "POST")
+@environment_route(blueprint, "/rollback", "POST")
 def roll_back(env: str | None = GLOBALS) -> Response:
     """Write an older revision again as a new one. The form of an undo names the revision that it undoes."""
     wanted = number("revision", BIGINT_MOST)
@@ -98,7 +95,7 @@ def roll_back(env: str | None = GLOBALS) -> Response:
     return see(home(env), "rolled-back")
 
 
-def _conflict(env: str | None, error: PreconditionFailed, revision: Any) -> Response:
+def _conflict(env: str | None, error: PreconditionFailed, revision: object) -> Response:
     response = jsonify({"code": error.code, "message": error.message, **changed_since(env, revision)})
     response.status_code = refused(error)
     return response

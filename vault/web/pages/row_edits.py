@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from flask import request
 
@@ -23,7 +22,7 @@ _KINDS: Mapping[str, type] = {
 }
 
 
-def sent() -> dict[str, Any]:
+def sent() -> dict[str, object]:
     """Return the JSON object that a script has sent. Raises `InvalidInput`."""
     document = strict_json.parse_written(request.get_data(), budget().json_items)
     if not isinstance(document, dict):
@@ -31,7 +30,7 @@ def sent() -> dict[str, Any]:
     return document
 
 
-def text_of(document: Mapping[str, Any], name: str) -> str:
+def text_of(document: Mapping[str, object], name: str) -> str:
     """Return a string of the object. Raises `InvalidInput`."""
     text = document.get(name)
     if not isinstance(text, str):
@@ -39,7 +38,7 @@ def text_of(document: Mapping[str, Any], name: str) -> str:
     return text
 
 
-def edits_of(document: Mapping[str, Any]) -> list[RowEdit]:
+def edits_of(document: Mapping[str, object]) -> list[RowEdit]:
     """Return the edits that a script has sent, in order. Raises `InvalidInput` with a path that starts with the
     position.
     """
@@ -49,7 +48,7 @@ def edits_of(document: Mapping[str, Any]) -> list[RowEdit]:
     return [_edit(item, position) for position, item in enumerate(items)]
 
 
-def _edit(item: Any, position: int) -> RowEdit:
+def _edit(item: object, position: int) -> RowEdit:
     if not isinstance(item, dict) or set(item) != {"name", "attributes"}:
         raise InvalidInput("An edit has a name and attributes.", path=f"{position}.name")
     name, attributes = item["name"], item["attributes"]
@@ -60,9 +59,9 @@ def _edit(item: Any, position: int) -> RowEdit:
     return RowEdit(name, {key: _attribute(key, value, position) for key, value in attributes.items()})
 
 
-def _attribute(key: str, value: Any, position: int) -> Any:
+def _attribute(key: str, value: object, position: int) -> object:
     kind = _KINDS.get(key)
-    if kind is VariableType and value in tuple(VariableType):
+    if kind is VariableType and isinstance(value, str) and value in tuple(VariableType):
         return VariableType(value)
     if kind is None or not isinstance(value, kind):
         raise InvalidInput("This is not an attribute of a variable, or not a value for it.", path=f"{position}.{key}")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
-from typing import Any
 
 from flask import Response, jsonify
 
 from vault.errors import BadLogin, BadSecondFactor, InvalidInput, SecondFactorRequired, TooManyRequests
 from vault.http import budget
 from vault.model.credential_headers import SESSION_COOKIE
+from vault.model.json_types import JsonObject
 from vault.model.strict_json import parse_json
 from vault.services.people.factors import Challenge, Kind
 from vault.services.people.logins import Proof
@@ -68,7 +68,7 @@ def proof() -> Proof:
     return Proof(pages.field("code").strip(), pages.field("recovery_code").strip(), passkey)
 
 
-def passkey_sent() -> dict[str, Any]:
+def passkey_sent() -> JsonObject:
     """Return the browser's passkey credential. Raises `InvalidInput`."""
     found = parse_json(pages.field("passkey").encode(), budget().json_items)
     if not isinstance(found, dict):

@@ -7,7 +7,6 @@ import binascii
 import re
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
 from urllib.parse import quote
 
 from flask import Response, request
@@ -16,14 +15,14 @@ from vault.crypto import age
 from vault.errors import Conflict, FormatError, InvalidInput, NotFound, StrongroomError, Unavailable
 from vault.formats import FORMATS, Format, ParsedFile
 from vault.formats.files import ENCRYPTED_END, format_of, text_of
-from vault.http import both, principal, services, transaction
+from vault.http import environment_route, principal, services, transaction
 from vault.model.environment import Environment, EnvironmentKind, looks_like_id
 from vault.services.environments.environments import GLOBALS
 from vault.services.environments.files import Imported, format_named, parse_file
 from vault.services.environments.variables import NO_PRECONDITION, Precondition
 from vault.storage import UnitOfWork
+from vault.web.frame.addresses import called, home
 from vault.web.frame.blueprint import new_blueprint
-from vault.web.frame.home import called, home
 from vault.web.frame.problems import refused
 from vault.web.frame.request import field, render, see
 from vault.web.pages.environment_frame import frame, read_before
@@ -41,13 +40,13 @@ READABLE = tuple(name for name, item in FORMATS.items() if item.can_parse)
 _UNFIT = re.compile(r"[^\w.-]+")
 
 
-@both(blueprint, "/import", "GET")
+@environment_route(blueprint, "/import", "GET")
 def show_import(env: str | None = GLOBALS) -> Response:
     """Show the form for a file or a text."""
     return _import_form(env)
 
 
-@both(blueprint, "/import", "POST")
+@environment_route(blueprint, "/import", "POST")
 def import_file(env: str | None = GLOBALS) -> Response:
     """Show what an import would do, or apply it. The form of the plan sends the text again, because nothing is
     stored.
@@ -64,7 +63,7 @@ def import_file(env: str | None = GLOBALS) -> Response:
     except (InvalidInput, Conflict) as error:
         return _import_form(env, error, text if not _file_name() else "")
     packed = base64.b64encode(text.encode()).decode()
-    about: dict[str, Any] = {
+    about: dict[str, object] = {
         "imported": plan,
         "packed": packed,
         "format": chosen,
@@ -73,13 +72,13 @@ def import_file(env: str | None = GLOBALS) -> Response:
     return render("plan.html", **frame(listing.environment, "import"), **about, etag=listing.etag)
 
 
-@both(blueprint, "/export", "GET")
+@environment_route(blueprint, "/export", "GET")
 def show_export(env: str | None = GLOBALS) -> Response:
     """Show the export formats, with a warning."""
     return _export_form(env)
 
 
-@both(blueprint, "/export", "POST")
+@environment_route(blueprint, "/export", "POST")
 def export_file(env: str | None = GLOBALS) -> Response:
     """Send the file as a download, as plain text or encrypted to some keys."""
 
@@ -152,7 +151,7 @@ def _text() -> str:
 
 def _import_form(env: str | None, error: StrongroomError | None = None, text: str = "") -> Response:
     environment = services().environments.environments.get(principal(), env)
-    about: dict[str, Any] = {"formats": READABLE, "text": text, "format": field("format"), "mode": field("mode")}
+    about: dict[str, object] = {"formats": READABLE, "text": text, "format": field("format"), "mode": field("mode")}
     if error is None:
         return render("import.html", **frame(environment, "import"), **about)
     status = refused(error)
@@ -189,7 +188,11 @@ def _download(content: bytes, name: str, content_type: str) -> Response:
     return response
 
 
-def _export_form(env: str | None, status: int = 200, **told: Any) -> Response:
+def _export_form(env: str | None, status: int = 200, /, **told: object) -> Response:
     environment = services().environments.environments.get(principal(), env)
-    about: dict[str, Any] = {"formats": tuple(FORMATS), "format": field("format") or "dotenv", "hard_path": _HARD_PATH}
+    about: dict[str, object] = {
+        "formats": tuple(FORMATS),
+        "format": field("format") or "dotenv",
+        "hard_path": _HARD_PATH,
+    }
     return render("export.html", status, **frame(environment, "export"), **about, **told)

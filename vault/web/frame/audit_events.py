@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from vault.model.action import Action, words_of
 from vault.model.event import OK, UNCHANGED
@@ -12,20 +11,20 @@ from vault.storage import Seen
 _ACTORS = {"session": "a session", "token": "a token", "host": "the operator on the host", "vault": "the vault itself"}
 
 
-def told(seen: Seen, me: str, session: str) -> dict[str, Any]:
+def for_person(seen: Seen, me: str, session: str) -> dict[str, object]:
     """Return one event for the person who owns it. `session` is the label of the current session."""
     event = seen.event
     return _facts(seen) | {"who": _who(event.actor, event.actor_id == me, session)}
 
 
-def for_operator(seen: Seen, names: dict[str, str]) -> dict[str, Any]:
+def for_operator(seen: Seen, names: dict[str, str]) -> dict[str, object]:
     """Return one event for an operator. `names` maps user ids to names."""
     event = seen.event
     person = names.get(event.user_id or "", event.user_id or "–")
     return _facts(seen) | {"who": event.actor, "person": person, "sequence": seen.sequence, "action": event.action}
 
 
-def _facts(seen: Seen) -> dict[str, Any]:
+def _facts(seen: Seen) -> dict[str, object]:
     event = seen.event
     return {
         "at_us": event.at_us,

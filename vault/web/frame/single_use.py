@@ -28,7 +28,7 @@ _NAME_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Before:
+class SentBefore:
     """The form was sent before. It made the thing with this id."""
 
     id: str
@@ -39,15 +39,15 @@ def once_field() -> Markup:
     return Markup('<input type="hidden" name="{}" value="{}">').format(FIELD, secrets.token_urlsafe(_NAME_BYTES))
 
 
-def once(unit: UnitOfWork, make: Callable[[UnitOfWork], T], id_of: Callable[[T], str]) -> T | Before:
-    """Return the result of `make`, or `Before` if this form was sent before.
+def once(unit: UnitOfWork, make: Callable[[UnitOfWork], T], id_of: Callable[[T], str]) -> T | SentBefore:
+    """Return the result of `make`, or `SentBefore` if this form was sent before.
 
     Raises `IdempotencyMismatch` if the form was sent before with other content.
     """
     idempotency = services().idempotency
     claim = idempotency.claim(unit, principal(), Call("POST", request.path, field(FIELD), _filled_in()))
     if isinstance(claim, KeptAnswer):
-        return Before(claim.text)
+        return SentBefore(claim.text)
     made = make(unit)
     idempotency.keep(unit, principal(), claim, KeptAnswer(201, {}, id_of(made)))
     return made

@@ -9,7 +9,7 @@ from flask import Blueprint
 from vault.http.marks import View
 
 
-def both(blueprint: Blueprint, path: str, *methods: str) -> Callable[[View], View]:
+def environment_route(blueprint: Blueprint, path: str, *methods: str) -> Callable[[View], View]:
     """Return a decorator that registers a view for environments and for the globals."""
 
     def register(view: View) -> View:
