@@ -223,7 +223,7 @@ def test_what_cannot_be_saved_is_told_beside_its_field(tab: Tab, place: Place, a
     edited(tab).get_by_label("Name").fill("WHO")
     button(tab, "Save").click()
     name = edited(tab).get_by_label("Name")
-    expect(name).to_have_accessible_description("Another variable here has this name.")
+    expect(name).to_have_accessible_description("Another variable in this environment has this name.")
     expect(name).to_be_focused()
     tab.inspect("fault")
     assert "API_KEY" in stored(place, ada)

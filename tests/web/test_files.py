@@ -93,7 +93,7 @@ def test_files_of_windows_are_read(ada: Visitor, place: str, encoding: str) -> N
         ({}, "Choose a file, or paste its text into the field."),
         ({"text": "A='canary-9"}, "Line 1"),
         ({"text": "{", "format": "json"}, "Line 1, column 2: this is not JSON."),
-        ({"text": "A=1", "format": "shell"}, "There is no such format here"),
+        ({"text": "A=1", "format": "shell"}, "There is no such format"),
         ({"data": b"\xff\xff\xfe"}, "is not UTF-8 text"),
         ({"data": age.encrypt(b"A=1", [age.Passphrase("x", work_factor=1)])}, "is encrypted with age"),
         ({"packed": "%%%"}, "This form is damaged"),
@@ -224,7 +224,7 @@ def test_exports_with_a_passphrase_come_one_at_a_time_and_take_no_logins_place(
     [
         ({"sealed": "yes", "recipients": ""}, "Give at least one key"),
         ({"sealed": "yes", "recipients": "age1nonsense"}, "age1"),
-        ({"format": "nonsense"}, "There is no such format here"),
+        ({"format": "nonsense"}, "There is no such format"),
     ],
 )
 def test_an_export_that_cannot_be_is_told_beside_its_field(

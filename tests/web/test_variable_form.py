@@ -75,10 +75,10 @@ def test_a_forms_line_ends_are_not_taken_for_a_change(ada: Visitor, stored: str,
 @pytest.mark.parametrize(
     ("typed", "sentence"),
     [
-        ({"name": "B"}, "Another variable here has this name."),
+        ({"name": "B"}, "Another variable in this environment has this name."),
         ({"name": ""}, "A name has 1 to 256 characters."),
-        ({"description": "x" * 4097}, "A description has at most 4096 characters."),
-        ({"was": "GONE"}, "This variable is not there any more."),
+        ({"description": "x" * 4097}, "A description can have at most 4096 characters."),
+        ({"was": "GONE"}, "This variable no longer exists."),
     ],
 )
 def test_what_cannot_be_saved_is_told_beside_its_field(

@@ -117,7 +117,7 @@ def test_a_host_writes_for_a_recipient_what_it_cannot_read(run: Run, ada: Princi
     assert made.exit_code == 0, made.stderr
     assert made.stdout.strip().endswith(".srb.age")
     refused = run("backup", "verify", "latest", **recipient)
-    assert "is for age recipients: say where an identity is with --identity." in refused.stderr
+    assert "is for age recipients. Give the file of an identity with --identity." in refused.stderr
     identity = tmp_path / "key.txt"
     identity.write_text("AGE-SECRET-KEY-1P3H69H598NMCZNXJK4MHGPPU0PRLZRUUA7YUGHMJ9THNHY7CGUASUFEKCZ\n")
     for words in (["verify", "latest", "--keys"], ["restore", "latest"]):
@@ -145,8 +145,8 @@ def test_a_place_that_fails_is_the_exit_code_and_the_last_word(run: Run, ada: Pr
 @pytest.mark.parametrize(
     ("words", "changes", "told"),
     [
-        (["create"], {}, "backup.key: `strongroom backup key` makes one."),
-        (["create"], {"STRONGROOM_BACKUP_TO": ""}, "STRONGROOM_BACKUP_TO=dir:/path,s3://bucket/prefix"),
+        (["create"], {}, "backup.key. `strongroom backup key` makes one."),
+        (["create"], {"STRONGROOM_BACKUP_TO": ""}, "Set STRONGROOM_BACKUP_TO, for example to dir:/path"),
         (["create"], {"STRONGROOM_BACKUP_TO": "ftp://x"}, "dir:/an/absolute/path and s3://bucket/prefix"),
         (["create"], {"STRONGROOM_BACKUP_RECIPIENTS": "age1x"}, "This is no recipient"),
         (["create"], {"STRONGROOM_BACKUP_KEEP_DAYS": "31"}, "at most 30"),

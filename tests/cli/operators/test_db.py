@@ -137,7 +137,7 @@ def test_a_file_that_is_no_database_is_said_to_be_damaged(
     for words in (["db", "status"], ["db", "upgrade"], ["serve"]):
         told = CliRunner().invoke(root, words)
         assert told.exit_code == 1
-        assert "The database file is damaged, or is no SQLite database." in told.stderr
+        assert "The database file is damaged, or is not a SQLite database." in told.stderr
     assert place.read_bytes() == contents
 
 

@@ -215,7 +215,7 @@ def test_a_database_that_cannot_hold_every_text_is_refused(fresh_database: Calla
             connection.execute(
                 sa.text(f"CREATE DATABASE {name} ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
             )
-        with pytest.raises(StorageError, match="encoding is SQL_ASCII, and Strongroom needs UTF8"):
+        with pytest.raises(StorageError, match="encoding is SQL_ASCII, but Strongroom needs UTF8"):
             migrate(parse_url(url).set(database=name).render_as_string(hide_password=False))
     finally:
         with engine.connect() as connection:

@@ -57,7 +57,7 @@ def parse_url(url: str) -> URL:
         parsed = make_url(url)
     except sa.exc.ArgumentError as error:
         # The text may contain a password, so do not repeat it.
-        raise SettingsError("STRONGROOM_DATABASE_URL is no database address.") from error
+        raise SettingsError("STRONGROOM_DATABASE_URL is not a database address.") from error
     drivers = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
     kind = parsed.drivername.split("+")[0]
     if kind not in drivers:
@@ -131,7 +131,7 @@ def _require_utf8(connection: psycopg.Connection[TupleRow], _record: object) -> 
     encoding = connection.info.parameter_status("server_encoding")
     if encoding != "UTF8":
         raise StorageError(
-            f"The database's encoding is {encoding}, and Strongroom needs UTF8. Make the database with "
+            f"The database's encoding is {encoding}, but Strongroom needs UTF8. Create the database with "
             "`CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0`."
         )
 
@@ -159,8 +159,8 @@ def translated() -> Iterator[None]:
     except (sa.exc.TimeoutError, sa.exc.DBAPIError) as error:
         if getattr(getattr(error, "orig", None), "sqlite_errorname", "").startswith(_DAMAGED):
             raise StorageError(
-                "The database file is damaged, or is no SQLite database. Stop the servers, move it away together with "
-                "its -wal and -shm files, and restore a backup."
+                "The database file is damaged, or is not a SQLite database. Stop the servers, move it away together "
+                "with its -wal and -shm files, and restore a backup."
             ) from error
         if may_try_again(error):
             raise Stale() from error

@@ -1,1 +1,1 @@
-"""One file a noun: the statements over its tables."""
+"""The statements over the tables, one file for each kind of row."""

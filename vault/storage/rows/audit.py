@@ -1,4 +1,4 @@
-"""Rows of the audit: events, the tree's head, and the hashes of what was pruned."""
+"""Rows of the audit: events, the head of the tree, and the hashes of pruned events."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _IDS_AT_ONCE = 500
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """An event, its leaf's hash, and its place in the tree (None before it has one)."""
+    """An event, the hash of its leaf, and its position in the tree (None before it has one)."""
 
     event: Event
     leaf: bytes
@@ -100,7 +100,7 @@ class TreeHead:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """That an environment held a variable from one revision and time on, up to others (None: it holds it still)."""
+    """An environment had a variable from one revision and time on, up to others (None: it still has it)."""
 
     environment_id: str
     first_revision: int
@@ -111,7 +111,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What is about one variable: events with one of these digests, and reads of all that an environment held."""
+    """What concerns one variable: events with one of these digests, and reads of everything that an environment had."""
 
     digests: tuple[str, ...]
     held: tuple[Held, ...]
@@ -119,7 +119,7 @@ class About:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Which events are asked for; None asks nothing."""
+    """The events to find. A field that is None does not limit the search."""
 
     user_id: str | None = None
     actor: str | None = None
@@ -132,7 +132,7 @@ class Search:
 
 
 class AuditEvents:
-    """What was done. A row is written in the transaction of what it tells of, or by the drain of a spool."""
+    """Audit events. A row is written in the transaction of its action, or when a spool is drained."""
 
     def __init__(self, connection: Connection, signer: RowSigner) -> None:
         self._connection = connection
@@ -145,7 +145,7 @@ class AuditEvents:
             self._copy(rows)
             return
         if len(rows) > 1:
-            # The driver's own many-at-once: SQLAlchemy would take as long to prepare the rows as SQLite to store them.
+            # Use the driver directly: SQLAlchemy needs as long to prepare the rows as SQLite to store them.
             marks = ", ".join("?" * len(_ALL_NAMES))
             statement = f"INSERT INTO audit_events ({_NAME_LIST}) VALUES ({marks})"  # noqa: S608 - names of our own.
             self._connection.exec_driver_sql(statement, rows)
@@ -154,18 +154,18 @@ class AuditEvents:
             self._connection.execute(insert(audit_events), dict(zip(_ALL_NAMES, row, strict=True)))
 
     def place(self, events: Sequence[Placed]) -> None:
-        """Give places to events that are stored already."""
+        """Give positions to events that are already stored."""
         statement = update(audit_events).where(audit_events.c.id == bindparam("event"))
         changes = [_place_columns(placed, self._signer) for placed in events]
         if changes:
             self._connection.execute(statement, changes)
 
     def vouched(self, placed: Placed, mac_key_id: str, mac: bytes) -> bool | None:
-        """Whether the MAC is this vault's for this leaf in this place; None where its key is not known any more."""
+        """Report whether the MAC is this vault's for this leaf at this position, or None if its key is not known."""
         return self._signer.vouches(_stamped(placed), mac_key_id, mac)
 
     def known(self, ids: Sequence[str]) -> set[str]:
-        """Those of `ids` that are stored already."""
+        """Return those of `ids` that are already stored."""
         found: set[str] = set()
         for start in range(0, len(ids), _IDS_AT_ONCE):
             some = audit_events.c.id.in_(ids[start : start + _IDS_AT_ONCE])
@@ -173,11 +173,11 @@ class AuditEvents:
         return found
 
     def has_waiting(self) -> bool:
-        """Whether an event has no place in the tree yet."""
+        """Report whether an event has no position in the tree yet."""
         return self._connection.execute(select(audit_events.c.id).where(_WAITING).limit(1)).first() is not None
 
     def waiting(self, after: tuple[int, str] | None = None, limit: int = _BATCH) -> list[WaitingEvent]:
-        """Events without a place, the oldest first, with their MACs."""
+        """Return events without a position, with their MACs, oldest first."""
         order = (audit_events.c.at_us, audit_events.c.id)
         statement = select(*_COLUMNS, audit_events.c.mac_key_id, audit_events.c.mac).where(_WAITING)
         if after is not None:
@@ -204,16 +204,16 @@ class AuditEvents:
             cursor.execute(compiled, (place, until) if is_sqlite else {"first": place, "end": until})
             return list(map(StoredEvent._make, cursor.fetchall()))
 
-        # Pages between two places rather than one long cursor: no snapshot is held for minutes. A LIMIT would not do:
-        # where PostgreSQL has no statistics yet, it sorts all that is left for every page. While one page is looked
-        # at, it works on the next; SQLite would only take the time from this very process.
+        # Read pages between two positions instead of using one long cursor, which would hold a snapshot for minutes.
+        # Don't use LIMIT: without statistics, PostgreSQL sorts the whole rest for every page. PostgreSQL reads the next
+        # page while one is used; SQLite would do that in this process, so it would gain nothing.
         end = 2**63 - 1 if limit is None else first + limit
         place: int | None = first
         coming: Future[Sequence[StoredEvent]] | None = None
         with ThreadPoolExecutor(1) as ahead, closing(cursor):
             while place is not None and place < end:
                 rows, following = coming.result() if coming is not None else fetch(place), place + _BATCH
-                # Places that are far apart, because of a prune or a forgery, are not walked through one page at a time.
+                # After a prune or a forgery, positions may be far apart. Skip the gap instead of reading empty pages.
                 has_more = following < end
                 place = self._first_place(following, end) if has_more and not rows else following
                 coming = ahead.submit(fetch, following) if has_more and rows and not is_sqlite else None
@@ -221,7 +221,7 @@ class AuditEvents:
                     yield rows
 
     def _first_place(self, first: int, end: int) -> int | None:
-        """The lowest place from `first` on that an event has."""
+        """Return the lowest position from `first` on that an event has."""
         between = (audit_events.c.sequence >= first, audit_events.c.sequence < end)
         place: int | None = self._connection.execute(
             select(func.min(audit_events.c.sequence)).where(*between)
@@ -229,18 +229,18 @@ class AuditEvents:
         return place
 
     def time_of(self, place: int) -> int | None:
-        """When the first event at or after `place` happened; None if there is none."""
+        """Return when the first event at or after position `place` happened, or None."""
         behind = select(audit_events.c.at_us).where(audit_events.c.sequence >= place)
         found: int | None = self._connection.execute(behind.order_by(audit_events.c.sequence).limit(1)).scalar()
         return found
 
     def last_place(self) -> int | None:
-        """The highest place that an event has."""
+        """Return the highest position that an event has."""
         place: int | None = self._connection.execute(select(func.max(audit_events.c.sequence))).scalar_one()
         return place
 
     def page(self, search: Search, before: tuple[int, str] | None, limit: int) -> list[Seen]:
-        """The events that are asked for, the newest first, older than a place in that order."""
+        """Return the events that match, newest first, older than a position in that order."""
         order = (audit_events.c.at_us, audit_events.c.id)
         statement = select(*_COLUMNS, audit_events.c.sequence).where(*_conditions(search))
         if before is not None:
@@ -250,7 +250,7 @@ class AuditEvents:
         return [Seen(Event._make(row[:_WIDTH]), row[_WIDTH]) for row in rows]
 
     def writes_of(self, name_digests: tuple[str, ...]) -> list[Event]:
-        """The events that changed a variable with one of these digests, the oldest first, with what they did to it.
+        """Return the events that changed a variable with one of these digests, oldest first, with what they did to it.
 
         Events with too many variables to name each one are included, because they may have changed it.
         """
@@ -259,19 +259,19 @@ class AuditEvents:
         return [Event._make(row) for row in rows]
 
     def forget(self, user_id: str) -> int:
-        """Erase addresses and names from all events of a person; what they have committed to stays in the tree."""
+        """Erase addresses and names from all events of a person. Their commitments in the tree are kept."""
         theirs = or_(audit_events.c.user_id == user_id, audit_events.c.actor_id == user_id)
         erased = update(audit_events).where(theirs, audit_events.c.salt.is_not(None))
         return self._connection.execute(erased.values(salt=None, address="", names="")).rowcount
 
     def remove(self, first: int, end: int) -> None:
-        """Delete the events in these places: their hashes are kept in `audit_pruned`."""
+        """Delete the events in these positions. Their hashes are in `audit_pruned`."""
         self._connection.execute(
             delete(audit_events).where(audit_events.c.sequence >= first, audit_events.c.sequence < end)
         )
 
     def erasures(self) -> set[str]:
-        """The ids of the people whose erasure was recorded."""
+        """Return the ids of the people whose erasure was recorded."""
         statement = select(audit_events.c.user_id).where(audit_events.c.action == Action.USER_ERASE)
         return {user_id for user_id in self._connection.execute(statement).scalars() if user_id}
 
@@ -283,7 +283,7 @@ class AuditEvents:
 
 
 class AuditHead:
-    """The one row that says how far the tree has grown. Its note is signed, and vouches for the rest of it."""
+    """The one row that says how far the tree has grown. Its note is signed, and protects the other columns."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -299,11 +299,11 @@ class AuditHead:
         return None if row is None else TreeHead(*row)
 
     def move(self, size: int, edge: bytes, note: str) -> None:
-        """The tree has grown."""
+        """Store the new head after the tree has grown."""
         self._connection.execute(update(audit_head).values(size=size, edge=edge, note=note))
 
     def forwarded(self, place: int) -> None:
-        """Events before `place` have been forwarded."""
+        """Store that events before position `place` have been forwarded."""
         self._connection.execute(update(audit_head).where(audit_head.c.forwarded < place).values(forwarded=place))
 
 
@@ -316,13 +316,13 @@ class PrunedHashes(SignedRow):
 
 
 class AuditPruned(Repository[PrunedHashes]):
-    """The hashes of pruned leaves. Signed: or an event could be hidden by calling it pruned."""
+    """The hashes of pruned leaves. They are signed: otherwise an event could be hidden as a pruned one."""
 
     noun = PrunedHashes
     signed = SignedTable(audit_pruned)
 
     def list(self, first: int = 0) -> list[PrunedHashes]:
-        """All runs of hashes, by place."""
+        """Return all runs of hashes, by position."""
         return self.all(select(audit_pruned).where(audit_pruned.c.first >= first).order_by(audit_pruned.c.first))
 
 
@@ -354,12 +354,12 @@ def _conditions(search: Search) -> list[ColumnElement[bool]]:
 
 
 def _names(digests: tuple[str, ...]) -> ColumnElement[bool]:
-    """Events that name one of these variables, and events with too many variables to name each one."""
+    """Match events that name one of these variables, and events with too many variables to name each one."""
     return or_(audit_events.c.names.contains(FOLDED), *(audit_events.c.names.contains(digest) for digest in digests))
 
 
 def _read_whole(held: Held) -> ColumnElement[bool]:
-    """Reads that asked for no variable by name, of the environment itself or of one that it lies beneath."""
+    """Match reads without variable names, of the environment itself or of one above it."""
     whole = and_(audit_events.c.names == "", audit_events.c.blob_sha256.is_(None), audit_events.c.rows == "")
     own = and_(audit_events.c.environment_id == held.environment_id, audit_events.c.revision >= held.first_revision)
     beneath = and_(audit_events.c.details.contains(held.environment_id), audit_events.c.at_us >= held.since_us)

@@ -1,7 +1,7 @@
-"""Challenges: what somebody has proven so far, until they prove the rest of it or their time is over.
+"""Challenges: what a person has proven so far, until they prove the rest or it expires.
 
-They carry no MAC: what has authority in them is sealed (see `services/people/factors/challenges.py`). The number of
-attempts is not, as no counter of the throttle is.
+They have no MAC, because the facts in them are sealed (see `services/people/factors/challenges.py`). The number of
+attempts is not protected, like the counters of the throttle.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class ChallengeRow:
 
 
 class Challenges:
-    """The challenges of all people. Each is completed at most once: the statement that says so deletes it."""
+    """The challenges of all people. The statement that completes a challenge deletes it, so it works only once."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -40,24 +40,24 @@ class Challenges:
         self._connection.execute(insert(challenges), values)
 
     def attempt(self, challenge_id: str, purpose: str, now_us: int) -> ChallengeRow | None:
-        """Take one attempt off a living challenge, before anything is looked at; None where there is none left."""
+        """Count an attempt for an open challenge, before anything is checked. Returns None if no attempt is left."""
         wanted = _living(challenge_id, purpose, now_us) & (challenges.c.attempts_left > 0)
         fewer = update(challenges).where(wanted).values(attempts_left=challenges.c.attempts_left - 1)
         row = self._connection.execute(fewer.returning(challenges)).one_or_none()
         return None if row is None else ChallengeRow(*row)
 
     def find(self, challenge_id: str, purpose: str, now_us: int) -> ChallengeRow | None:
-        """A living challenge."""
+        """Return an open challenge, or None."""
         row = self._connection.execute(select(challenges).where(_living(challenge_id, purpose, now_us))).one_or_none()
         return None if row is None else ChallengeRow(*row)
 
     def take(self, challenge_id: str, purpose: str, now_us: int) -> bool:
-        """Use a challenge up: of any number who try at the same time one does."""
+        """Use up a challenge. If several calls do this at once, only one gets True."""
         used = delete(challenges).where(_living(challenge_id, purpose, now_us)).returning(challenges.c.id)
         return self._connection.execute(used).one_or_none() is not None
 
     def count_from(self, address: bytes, now_us: int) -> int:
-        """How many of an address are living."""
+        """Return how many challenges of an address are open."""
         living = (challenges.c.address == address) & (challenges.c.expires_us > now_us)
         return int(self._connection.execute(select(func.count()).where(living)).scalar_one())
 
@@ -68,14 +68,14 @@ class Challenges:
         self._connection.execute(delete(challenges).where(challenges.c.id.in_(beyond(most, newest_first))))
 
     def drop_of(self, user_id: str, purpose: str | None = None) -> None:
-        """Forget those of a person, all or of one purpose."""
+        """Delete a person's challenges, all or those with one purpose."""
         theirs = challenges.c.user_id == user_id
         if purpose is not None:
             theirs &= challenges.c.purpose == purpose
         self._connection.execute(delete(challenges).where(theirs))
 
     def purge(self, now_us: int) -> int:
-        """Forget those whose time is over."""
+        """Delete expired challenges, and return how many."""
         return self._connection.execute(delete(challenges).where(challenges.c.expires_us <= now_us)).rowcount
 
 

@@ -1,4 +1,4 @@
-"""Rows of environments (the globals are one of a user's)."""
+"""Rows of environments. The globals are one of them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class EnvironmentRow(SignedRow):
 
 
 class Environments(Repository[EnvironmentRow]):
-    """Named sets of variables, and what is known of them without opening one."""
+    """Environments, and what is known of them without opening one."""
 
     noun = EnvironmentRow
     signed = SignedTable(
@@ -51,28 +51,28 @@ class Environments(Repository[EnvironmentRow]):
     )
 
     def by_id(self, owner_id: str, environment_id: str) -> EnvironmentRow | None:
-        """The owner's environment with this id, deleted or not."""
+        """Return the owner's environment with this id, deleted or not."""
         return self.one(environments.c.id == environment_id, environments.c.owner_id == owner_id)
 
     def by_name(self, owner_id: str, name: str) -> EnvironmentRow | None:
-        """The owner's living environment of this name."""
+        """Return the owner's environment with this name, unless it is deleted."""
         return self.one(*self._named(owner_id, name), environments.c.deleted_us.is_(None))
 
     def latest_deleted(self, owner_id: str, name: str) -> EnvironmentRow | None:
-        """The owner's environment of this name that was deleted last."""
+        """Return the owner's environment with this name that was deleted last."""
         gone = environments.c.deleted_us.is_not(None)
         statement = select(environments).where(*self._named(owner_id, name), gone)
         found = self.all(statement.order_by(environments.c.deleted_us.desc()).limit(1))
         return found[0] if found else None
 
     def globals(self, owner_id: str) -> EnvironmentRow | None:
-        """The owner's globals."""
+        """Return the owner's globals."""
         return self.one(environments.c.owner_id == owner_id, environments.c.kind == "globals")
 
     def page(
         self, owner_id: str, *, deleted: bool = False, name: str | None = None, after: str = "", limit: int
     ) -> list[EnvironmentRow]:
-        """The owner's named environments in order of name (deleted ones: of id), after a place in that order."""
+        """Return the owner's environments by name (deleted ones by id), after a position in that order."""
         order = environments.c.id if deleted else environments.c.name
         gone = environments.c.deleted_us.is_not(None) if deleted else environments.c.deleted_us.is_(None)
         statement = select(environments).where(
@@ -85,14 +85,14 @@ class Environments(Repository[EnvironmentRow]):
         return self.all(statement.order_by(order).limit(limit))
 
     def below(self, owner_id: str, prefix: str) -> list[EnvironmentRow]:
-        """The owner's living environments whose names start with `prefix`, in order of name."""
+        """Return the owner's environments whose names start with `prefix`, by name."""
         statement = select(environments).where(
             environments.c.owner_id == owner_id,
             environments.c.kind == "environment",
             environments.c.deleted_us.is_(None),
             environments.c.name.startswith(prefix, autoescape=True),
         )
-        # SQLite's LIKE takes `a` for `A`, and PostgreSQL orders names by the locale.
+        # SQLite's LIKE ignores case, and PostgreSQL orders names by the locale.
         return sorted((row for row in self.all(statement) if row.name.startswith(prefix)), key=lambda row: row.name)
 
     def with_bases(self, owner_id: str) -> list[EnvironmentRow]:
@@ -109,14 +109,14 @@ class Environments(Repository[EnvironmentRow]):
         return {row.id: row.owner_id for row in rows if row.id in ids}
 
     def count(self, owner_id: str) -> int:
-        """How many environments of the owner's are stored, deleted ones that can be brought back included."""
+        """Return how many environments the owner has, including deleted ones that can be restored."""
         statement = select(func.count()).where(
             environments.c.owner_id == owner_id, environments.c.kind == "environment"
         )
         return self._connection.execute(statement).scalar_one()
 
     def bytes_stored(self, owner_id: str) -> int:
-        """The size of all sealed revisions of the owner's, in bytes."""
+        """Return the bytes of all sealed revisions of the owner."""
         statement = select(func.coalesce(func.sum(environments.c.bytes_stored), 0)).where(
             environments.c.owner_id == owner_id
         )

@@ -55,7 +55,7 @@ class MachineCredential(SignedRow):
 
 
 class MachineCredentials(Repository[MachineCredential]):
-    """What clients prove themselves with. `used_us` only tells when."""
+    """How clients authenticate. `used_us` is only information."""
 
     noun = MachineCredential
     signed = SignedTable(machine_credentials, uncovered=("used_us",))
@@ -75,7 +75,7 @@ class RefreshFamily(SignedRow):
 
 
 class RefreshFamilies(Repository[RefreshFamily]):
-    """Consents, each with the tokens that came of it."""
+    """Consents. Each has the refresh tokens that follow from it."""
 
     noun = RefreshFamily
     signed = SignedTable(refresh_families)
@@ -95,7 +95,7 @@ class RefreshToken(SignedRow):
 
 
 class RefreshTokens(Repository[RefreshToken]):
-    """The secrets themselves are never stored, only their keyed digests."""
+    """Refresh tokens. Only keyed digests of the secrets are stored."""
 
     noun = RefreshToken
     signed = SignedTable(refresh_tokens)
@@ -121,7 +121,7 @@ class AccessToken(SignedRow):
 
 
 class AccessTokens(Repository[AccessToken]):
-    """Short tokens of a client or a trust."""
+    """Short-lived tokens of a client or a trust."""
 
     noun = AccessToken
     signed = SignedTable(access_tokens)
@@ -151,7 +151,7 @@ class Trust(SignedRow):
 
 
 class Trusts(Repository[Trust]):
-    """Which outside identity gets which grants. `used_us` only tells when."""
+    """Which outside identity gets which grants. `used_us` is only information."""
 
     noun = Trust
     signed = SignedTable(trusts, uncovered=("used_us",))

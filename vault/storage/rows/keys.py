@@ -1,4 +1,4 @@
-"""Rows of keys at every level, of the vault's own secrets, and of the one row that says what is active."""
+"""Rows of keys at every level, of the vault's own secrets, and of the row that says what is active."""
 
 from __future__ import annotations
 
@@ -41,21 +41,21 @@ class MasterKeyVersion(SignedRow):
 
 
 class MasterKeys(Repository[MasterKeyVersion]):
-    """Versions of the master key: where each one lives, never the key."""
+    """Versions of the master key: where each one is stored, never the key."""
 
     noun = MasterKeyVersion
     signed = SignedTable(master_keys)
 
     def by_id(self, key_id: str) -> MasterKeyVersion | None:
-        """The version with this id."""
+        """Return the version with this id."""
         return self.one(master_keys.c.id == key_id)
 
     def by_version(self, version: int) -> MasterKeyVersion | None:
-        """The version of this number."""
+        """Return the version with this number."""
         return self.one(master_keys.c.version == version)
 
     def list(self) -> list[MasterKeyVersion]:
-        """All versions, the oldest first."""
+        """Return all versions, oldest first."""
         return self.all(select(master_keys).order_by(master_keys.c.version))
 
 
@@ -75,24 +75,26 @@ class UserKey(SignedRow):
 
 
 class UserKeys(Repository[UserKey]):
-    """User keys, wrapped by a master key; the one without an owner is the system key."""
+    """User keys, wrapped by a master key. The one without an owner is the system key."""
 
     noun = UserKey
     signed = SignedTable(user_keys)
 
     def by_id(self, key_id: str) -> UserKey | None:
-        """The key with this id."""
+        """Return the key with this id."""
         return self.one(user_keys.c.id == key_id)
 
     def active(self, owner_id: str) -> UserKey:
-        """The key that wraps this owner's new data keys. A user without one was not made by this vault."""
+        """Return the key that wraps this owner's new data keys. Raises `MacError` if there is none: this vault makes
+        one for each.
+        """
         found = self.one(user_keys.c.owner_id == owner_id, user_keys.c.state == "active")
         if found is None:
             raise MacError()
         return found
 
     def of_system(self) -> list[UserKey]:
-        """The system keys, active or not, the oldest first."""
+        """Return the system keys, active or not, oldest first."""
         return self.all(select(user_keys).where(user_keys.c.owner_id.is_(None)).order_by(user_keys.c.created_us))
 
 
@@ -121,7 +123,7 @@ class DataKeys(Repository[DataKey]):
         return self.one(data_keys.c.id == key_id)
 
     def active(self, environment_id: str) -> DataKey | None:
-        """The key that seals this environment's new revisions."""
+        """Return the key that seals this environment's new revisions."""
         return self.one(data_keys.c.environment_id == environment_id, data_keys.c.state == "active")
 
 
@@ -145,7 +147,7 @@ class SystemSecrets(Repository[SystemSecret]):
     signed = SignedTable(system_secrets)
 
     def list(self) -> list[SystemSecret]:
-        """All secrets, the oldest first."""
+        """Return all secrets, oldest first."""
         return self.all(select(system_secrets).order_by(system_secrets.c.created_us))
 
 
@@ -176,20 +178,20 @@ class DestroyedMaster(DestroyedKey):
 
 
 class DestroyedKeys(Repository[DestroyedKey]):
-    """Which keys are gone for good."""
+    """Keys that were destroyed."""
 
     noun = DestroyedKey
     signed = SignedTable(destroyed_keys)
 
     def masters(self) -> list[DestroyedMaster]:
-        """The versions of the master key among them, in the order in which they went."""
+        """Return the destroyed versions of the master key, in the order of their destruction."""
         masters = (
             select(destroyed_keys).where(destroyed_keys.c.kind == "master").order_by(destroyed_keys.c.destroyed_us)
         )
         return [self.checked_as(DestroyedMaster, row) for row in self._connection.execute(masters)]
 
     def erased(self) -> list[DestroyedKey]:
-        """The keys of people and environments that are gone for good."""
+        """Return the destroyed keys of people and environments."""
         return self.all(select(destroyed_keys).where(destroyed_keys.c.kind != "master"))
 
     def purged(self, environment_ids: set[str]) -> set[str]:
@@ -197,7 +199,7 @@ class DestroyedKeys(Repository[DestroyedKey]):
         return set(self._connection.execute(select(destroyed_keys.c.environment_id)).scalars()) & environment_ids
 
     def known(self, ids: set[str]) -> set[str]:
-        """Those of `ids` that are here."""
+        """Return those of `ids` that are destroyed."""
         return set(self._connection.execute(select(destroyed_keys.c.key_id)).scalars()) & ids
 
 
@@ -220,22 +222,22 @@ class VaultState(Repository[StateRow]):
     signed = SignedTable(vault_state)
 
     def get(self) -> StateRow:
-        """The row. Raises `MacError` when it is gone or was not written by this vault."""
+        """Return the row. Raises `MacError` if it is missing or was not written by this vault."""
         found = self.one(vault_state.c.id == 1)
         if found is None:
             raise MacError()
         return found
 
     def fence(self) -> StateRow:
-        """The row, held against a flip of the active version until this transaction ends."""
-        # Plain reads of PostgreSQL would let a reference to the old version commit after the flip.
+        """Return the row, and prevent a change of the active version until this transaction ends."""
+        # With a plain read, PostgreSQL would let a reference to the old version commit after the change.
         row = self._connection.execute(select(vault_state).with_for_update(read=True)).one_or_none()
         if row is None:
             raise MacError()
         return self.checked(row)
 
     def hold(self) -> StateRow:
-        """The row, held alone until this transaction ends: nobody writes under the fence meanwhile."""
+        """Return the row, locked until this transaction ends, so that nobody writes under the fence."""
         found = self.one(vault_state.c.id == 1, lock=True)
         if found is None:
             raise MacError()
@@ -244,7 +246,9 @@ class VaultState(Repository[StateRow]):
 
 @dataclass(frozen=True, slots=True)
 class FirstRows:
-    """What opens a vault, read before there is a key to check a row with: the MAC key is among the secrets."""
+    """The rows that open a vault. They are read before any key can check them, because the MAC key is among the
+    secrets.
+    """
 
     state: StateRow
     system_keys: tuple[UserKey, ...]
@@ -274,12 +278,12 @@ def _check_all(signer: RowSigner, signed: SignedTable, rows: Sequence[SignedRow]
 
 
 def first_rows(connection: Connection) -> FirstRows | None:
-    """The rows that open the vault; None where the database holds none."""
+    """Return the rows that open the vault, or None if the database has none."""
     states = _unchecked(connection, VaultState.signed, StateRow, select(vault_state))
     if not states:
         return None
     (state,) = states
-    # What refers is read before what it refers to: a key that comes in between is there, and none goes unnoticed.
+    # Read each table before the tables that it refers to, so that a key that is added in between is not missing.
     formats = stored_formats(connection)
     in_order = select(system_secrets).order_by(system_secrets.c.created_us)
     secrets = _unchecked(connection, SystemSecrets.signed, SystemSecret, in_order)
@@ -299,14 +303,14 @@ def _unchecked(connection: Connection, signed: SignedTable, noun: type[R], state
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """What every worker polls, read without a key: whether the vault is locked, and whether anything is new."""
+    """What every worker polls without a key: whether the vault is locked, and whether anything has changed."""
 
     locked: bool
     row_version: int
 
 
 def watched(connection: Connection) -> Watched | None:
-    """What every worker polls; None if the database holds no vault. It waits for no row lock."""
+    """Return what every worker polls, or None if the database has no vault. It waits for no row lock."""
     flag = select(lock_flag.c.locked).where(lock_flag.c.id == 1).scalar_subquery()
     row = connection.execute(select(flag, vault_state.c.row_version)).one_or_none()
     # A missing flag counts as locked.
@@ -314,12 +318,12 @@ def watched(connection: Connection) -> Watched | None:
 
 
 def set_locked(connection: Connection, locked: bool, now_us: int) -> None:
-    """Set the flag that every worker polls. It needs no key: a vault must lock while its provider is away."""
+    """Set the flag that every worker polls. It needs no key, because a vault must lock while its provider is away."""
     flag = {"locked": locked, "changed_us": now_us}
     statement = upsert(connection, lock_flag).values(id=1, **flag)
     connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=flag))
 
 
 def holds_vault(connection: Connection) -> bool:
-    """Whether the database holds a vault."""
+    """Report whether the database has a vault."""
     return connection.execute(select(vault_state.c.id)).first() is not None

@@ -29,20 +29,22 @@ _PROC_LOCKS = Path("/proc/locks")
 
 
 def read_flag(storage: Storage) -> Watched:
-    """The flag that every worker polls, including SQLite's file. Raises `StorageError` if there is no vault."""
+    """Return the flag that every worker polls, including SQLite's file. Raises `StorageError` if there is no vault."""
     try:
         with storage.read() as unit:
             found = watched(unit.connection)
     except (sa.exc.ProgrammingError, sa.exc.OperationalError) as error:
         # The table is missing.
-        raise StorageError("The database has no schema of this release: run `strongroom db upgrade` first.") from error
+        raise StorageError(
+            "The database does not have the schema of this release. Run `strongroom db upgrade` first."
+        ) from error
     if found is None:
-        raise StorageError("The database holds no vault.")
+        raise StorageError("The database has no vault.")
     return with_marker(storage.url, found)
 
 
 def with_marker(url: URL, found: Watched) -> Watched:
-    """`found`, or locked if the file exists."""
+    """Return `found`, or locked if the file exists."""
     marker = marker_of(url)
     return Watched(True, found.row_version) if marker is not None and os.path.lexists(marker) else found
 
@@ -60,7 +62,9 @@ def write_flag(storage: Storage, locked: bool, now_us: int) -> str:
             raise
         holder = _holder_sentence(marker.with_suffix(""))
         if not locked:
-            raise DatabaseUnavailable(f"The vault is still locked: its database takes no writes.{holder}") from error
+            raise DatabaseUnavailable(
+                f"The vault is still locked, because its database takes no writes.{holder}"
+            ) from error
         _make_marker(marker)
         return (
             f"The database takes no writes, so the file {marker} locks the vault. The audit has no record of "
@@ -72,7 +76,7 @@ def write_flag(storage: Storage, locked: bool, now_us: int) -> str:
 
 
 def marker_of(url: URL) -> Path | None:
-    """The file that locks a SQLite vault; None for PostgreSQL and for a database in memory."""
+    """Return the file that locks a SQLite vault, or None for PostgreSQL and for a database in memory."""
     if url.get_backend_name() != "sqlite" or not url.database:
         return None
     return Path(f"{url.database}.locked")
@@ -92,7 +96,7 @@ def _write_row(storage: Storage, locked: bool, now_us: int) -> None:
 
 @contextmanager
 def _hurried_sqlite(storage: Storage) -> Iterator[sa.Connection]:
-    """A connection without a transaction that waits at most half a second for other writers."""
+    """Return a connection without a transaction that waits at most half a second for other writers."""
     with translated(), storage.reading.connect() as connection:
         connection.exec_driver_sql(f"PRAGMA busy_timeout={_WAIT_MILLISECONDS}")
         try:
@@ -106,8 +110,8 @@ def _make_marker(marker: Path) -> None:
         descriptor = os.open(marker, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise DatabaseUnavailable(
-            f"The vault is NOT locked: neither its database nor {marker} can be written ({error.strerror}). Stop the "
-            "server instead."
+            f"The vault is NOT locked, because neither its database nor {marker} can be written ({error.strerror}). "
+            "Stop the server instead."
         ) from error
     try:
         os.fsync(descriptor)
@@ -116,7 +120,7 @@ def _make_marker(marker: Path) -> None:
 
 
 def _holder_sentence(database: Path) -> str:
-    """A sentence about the process that holds a SQLite database's write lock, if /proc shows it."""
+    """Return a sentence about the process that holds a SQLite database's write lock, if /proc shows it."""
     pid = _writer(database)
     if pid is None:
         return ""

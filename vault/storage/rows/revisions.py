@@ -1,4 +1,4 @@
-"""Rows of revisions: sealed, immutable, numbered without a gap."""
+"""Rows of revisions: sealed, immutable, numbered without gaps."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class StoredRevision(RevisionRow):
 
 
 class Revisions(Repository[StoredRevision]):
-    """The blob is left out of the MAC: it is sealed to this very row by its own context."""
+    """Revisions. The MAC does not cover the blob, because its own context binds it to the row."""
 
     noun = StoredRevision
     signed = SignedTable(
@@ -50,27 +50,27 @@ class Revisions(Repository[StoredRevision]):
     )
 
     def by_id(self, revision_id: str) -> StoredRevision | None:
-        """The revision with this id."""
+        """Return the revision with this id."""
         return self.one(revisions.c.id == revision_id)
 
     def by_number(self, environment_id: str, number: int) -> StoredRevision | None:
-        """One revision of an environment."""
+        """Return one revision of an environment."""
         return self.one(revisions.c.environment_id == environment_id, revisions.c.number == number)
 
     def page(self, environment_id: str, before: int | None, limit: int) -> list[StoredRevision]:
-        """An environment's revisions, the newest first, older than number `before`."""
+        """Return an environment's revisions, newest first, older than number `before`."""
         statement = select(revisions).where(revisions.c.environment_id == environment_id)
         if before is not None:
             statement = statement.where(revisions.c.number < before)
         return self.all(statement.order_by(revisions.c.number.desc()).limit(limit))
 
     def numbered(self, environment_id: str, numbers: Collection[int]) -> list[StoredRevision]:
-        """Those of an environment's revisions that have one of these numbers, in order."""
+        """Return an environment's revisions with these numbers, in order."""
         statement = select(revisions).where(revisions.c.environment_id == environment_id)
         return self.all(statement.where(revisions.c.number.in_(numbers)).order_by(revisions.c.number))
 
     def facts(self, environment_id: str) -> list[RevisionRow]:
-        """All of an environment's revisions, the oldest first, without their blobs."""
+        """Return all revisions of an environment without their blobs, oldest first."""
         statement = select(*self.signed.columns).where(revisions.c.environment_id == environment_id)
         rows = self._connection.execute(statement.order_by(revisions.c.number))
         return [self.checked_as(RevisionRow, row) for row in rows]
@@ -80,7 +80,7 @@ class Revisions(Repository[StoredRevision]):
         return {row.id: self.checked_as(RevisionRow, row) for row in self._with_ids(ids, self.signed.columns)}
 
     def drop_up_to(self, environment_id: str, number: int) -> int:
-        """Delete an environment's revisions up to `number`, and say how many bytes that has freed."""
+        """Delete an environment's revisions up to `number`, and return how many bytes this has freed."""
         old = (revisions.c.environment_id == environment_id) & (revisions.c.number <= number)
         freed = self._connection.execute(select(func.coalesce(func.sum(revisions.c.size), 0)).where(old)).scalar_one()
         self._connection.execute(delete(revisions).where(old))

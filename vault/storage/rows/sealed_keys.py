@@ -1,4 +1,4 @@
-"""Rows of what a person's devices have sealed for their end-to-end encrypted environments."""
+"""Rows that people's devices have sealed, for end-to-end encrypted environments."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ClientKeySet(SignedRow):
 
 
 class ClientKeySets(Repository[ClientKeySet]):
-    """The manifest of each person, and the generation of all that belongs to it."""
+    """The manifest of each person, and the generation of the set."""
 
     noun = ClientKeySet
     signed = SignedTable(client_key_sets)
@@ -43,7 +43,7 @@ class ClientKeySlot(SignedRow):
 
 
 class ClientKeySlots(Repository[ClientKeySlot]):
-    """The client key, once for each way in."""
+    """The client key, wrapped once for each way to unlock it."""
 
     noun = ClientKeySlot
     signed = SignedTable(client_key_slots)
@@ -85,7 +85,7 @@ class ContentKeyWrap(SignedRow):
 
 
 class ContentKeyWraps(Repository[ContentKeyWrap]):
-    """The keys of environments, for the owner and for each token."""
+    """The content keys of environments, wrapped for the owner and for each token."""
 
     noun = ContentKeyWrap
     signed = SignedTable(content_key_wraps)

@@ -35,25 +35,25 @@ class Session(SignedRow):
 
 
 class Sessions(Repository[Session]):
-    """Logged-in people. The secret itself is never stored, only its keyed digest."""
+    """Sessions. Only a keyed digest of the secret is stored."""
 
     noun = Session
     signed = SignedTable(sessions)
 
     def by_id(self, session_id: str, *, lock: bool = False) -> Session | None:
-        """The session with this public id."""
+        """Return the session with this id."""
         return self.one(sessions.c.id == session_id, lock=lock)
 
     def living(self, user_id: str, now_us: int) -> list[Session]:
-        """A user's sessions that are neither revoked nor past their absolute limit, the newest first."""
+        """Return a user's active sessions, newest first."""
         return self.all(_living(user_id, now_us).order_by(sessions.c.created_us.desc(), sessions.c.id))
 
     def hold_living(self, user_id: str, now_us: int) -> list[Session]:
-        """The same, held until the transaction ends; in order of id, as all who lock several do."""
+        """Lock and return a user's active sessions, by id. All code that locks several rows does it in this order."""
         return self.all(_living(user_id, now_us).order_by(sessions.c.id).with_for_update())
 
     def counts(self, user_id: str, now_us: int) -> tuple[int, int]:
-        """The numbers of a user's living sessions, and of ended ones that are still stored."""
+        """Return the numbers of a user's active sessions and of stored ended ones."""
         is_living = sessions.c.revoked_us.is_(None) & (sessions.c.expires_us > now_us)
         living = func.count().filter(is_living)
         row = self._connection.execute(select(living, func.count()).where(sessions.c.user_id == user_id)).one()
@@ -67,7 +67,7 @@ class Sessions(Repository[Session]):
         self._connection.execute(delete(sessions).where(sessions.c.id.in_(past)))
 
     def purge(self, before_us: int) -> int:
-        """Delete sessions that ended before `before_us`, and say how many."""
+        """Delete sessions that ended before `before_us`, and return how many."""
         ended = or_(sessions.c.expires_us < before_us, sessions.c.revoked_us < before_us)
         return self._connection.execute(delete(sessions).where(ended)).rowcount
 

@@ -51,25 +51,25 @@ class StoredToken(Token):
 
 
 class Tokens(Repository[StoredToken]):
-    """Service tokens. When one was last used carries no authority, and is left out of the MAC."""
+    """Service tokens. The MAC does not cover the time of the last use, because no right depends on it."""
 
     noun = StoredToken
     signed = SignedTable(tokens, uncovered=("last_used_us",), added={3: {"may_rotate": True, "certificate_pin": None}})
 
     def by_id(self, token_id: str, *, lock: bool = False) -> StoredToken | None:
-        """The token with this public id."""
+        """Return the token with this id."""
         return self.one(tokens.c.id == token_id, lock=lock)
 
     def by_accessor(self, user_id: str, accessor: str) -> StoredToken | None:
-        """The user's token with this accessor, which names it to those who may not have it."""
+        """Return the user's token with this accessor, which identifies it without its secret."""
         return self.one(tokens.c.accessor == accessor, tokens.c.user_id == user_id)
 
     def page(
         self, user_id: str, after: tuple[int, str] | None, limit: int, *, of_token: str | None = None
     ) -> list[StoredToken]:
-        """A user's tokens that are not revoked, the oldest first, after a place in that order.
+        """Return a user's tokens that are not revoked, oldest first, after a position in that order.
 
-        With `of_token` only that token and those that it has made.
+        With `of_token`, only that token and those that it made.
         """
         statement = select(tokens).where(tokens.c.user_id == user_id, tokens.c.revoked_us.is_(None))
         if of_token is not None:
@@ -79,53 +79,53 @@ class Tokens(Repository[StoredToken]):
         return self.all(statement.order_by(tokens.c.created_us, tokens.c.id).limit(limit))
 
     def living_of(self, user_id: str, now_us: int, limit: int, *, of_token: str | None = None) -> list[StoredToken]:
-        """A user's living tokens, the oldest first. With `of_token` only that token and those that it has made."""
+        """Return a user's active tokens, oldest first. With `of_token`, only that token and those that it made."""
         statement = select(tokens).where(tokens.c.user_id == user_id, _living(now_us))
         if of_token is not None:
             statement = statement.where(or_(tokens.c.id == of_token, tokens.c.parent_id == of_token))
         return self.all(statement.order_by(tokens.c.created_us, tokens.c.id).limit(limit))
 
     def topmost(self, token_id: str) -> str:
-        """The token that a person has made, above this one or this one itself."""
+        """Return the topmost token above this one, or this one: the token that a person has made."""
         above = select(tokens.c.id, tokens.c.parent_id).where(tokens.c.id == token_id).cte("above", recursive=True)
-        # UNION drops what was seen already, so that a circle that somebody has written has an end.
+        # UNION drops rows that were seen before, so this ends even if somebody has written a circle.
         above = above.union(select(tokens.c.id, tokens.c.parent_id).where(tokens.c.id == above.c.parent_id))
         found: str | None = self._connection.execute(select(above.c.id).where(above.c.parent_id.is_(None))).scalar()
         return token_id if found is None else found
 
     def children(self, token_ids: Sequence[str]) -> list[StoredToken]:
-        """The tokens that these tokens have made and that are not revoked."""
+        """Return the tokens that these tokens have made and that are not revoked."""
         return self.all(select(tokens).where(tokens.c.parent_id.in_(token_ids), tokens.c.revoked_us.is_(None)))
 
     def count(self, user_id: str, now_us: int) -> int:
-        """How many tokens of the user's are living."""
+        """Return how many tokens of the user are active."""
         return self.counts(user_id, now_us)[0]
 
     def counts(self, user_id: str, now_us: int) -> tuple[int, int]:
-        """How many tokens of the user's are living, and how many have ended and are still stored."""
+        """Return the numbers of a user's active tokens and of stored ended ones."""
         living = func.count().filter(_living(now_us))
         row = self._connection.execute(select(living, func.count()).where(tokens.c.user_id == user_id)).one()
         return int(row[0]), int(row[1] - row[0])
 
     def living(self, now_us: int) -> int:
-        """How many tokens of anybody's are living."""
+        """Return how many tokens of all users are active."""
         return self._connection.execute(select(func.count()).where(_living(now_us))).scalar_one()
 
     def touch(self, token_id: str, used_us: int) -> None:
-        """Note when a token was last used."""
+        """Store when a token was last used."""
         self._connection.execute(update(tokens).where(tokens.c.id == token_id).values(last_used_us=used_us))
 
     def purge(self, before_us: int) -> int:
-        """Delete tokens that expired, were revoked or were used up before `before_us`, and say how many."""
+        """Delete tokens that expired, were revoked or were used up before `before_us`, and return how many."""
         used_us = func.coalesce(tokens.c.last_used_us, tokens.c.created_us)
         used_up = (tokens.c.uses_left == 0) & (used_us < before_us)
         ended = (tokens.c.expires_us < before_us) | (tokens.c.revoked_us < before_us) | used_up
         return self._connection.execute(delete(tokens).where(ended)).rowcount
 
     def trim_ended(self, user_id: str, most: int, now_us: int) -> None:
-        """Delete a user's tokens that have ended, but for the `most` that were made last.
+        """Delete a user's ended tokens, except the `most` newest.
 
-        A token ends no later than the one that made it, so the database deletes nothing that still lives.
+        A token ends no later than the one that made it, so no active token is deleted.
         """
         newest_first = (tokens.c.created_us.desc(), tokens.c.id)
         ended = select(tokens.c.id).where(tokens.c.user_id == user_id, not_(_living(now_us)))
@@ -134,7 +134,9 @@ class Tokens(Repository[StoredToken]):
 
 
 def _living(now_us: int) -> ColumnElement[bool]:
-    """Neither revoked, nor expired, nor used up: as `vault.services.tokens.holders.is_living` has it."""
+    """Match tokens that are neither revoked, nor expired, nor used up, like
+    `vault.services.tokens.holders.is_living`.
+    """
     is_used_up = func.coalesce(tokens.c.uses_left, 1) <= 0
     expires_us = func.coalesce(tokens.c.expires_us, now_us + 1)
     return tokens.c.revoked_us.is_(None) & (expires_us > now_us) & not_(is_used_up)
@@ -159,5 +161,5 @@ class Grants(Repository[GrantRow]):
     signed = SignedTable(grants)
 
     def of_tokens(self, token_ids: Sequence[str]) -> list[GrantRow]:
-        """The grants of these tokens."""
+        """Return the grants of these tokens."""
         return self.all(select(grants).where(grants.c.token_id.in_(token_ids)).order_by(grants.c.id))

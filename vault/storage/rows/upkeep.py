@@ -1,5 +1,4 @@
-"""Rows without authority that keep the service going: changes, throttle counters, answers kept for a retry,
-workers and leases."""
+"""Unsigned rows that the running service needs: changes, throttle counters, stored answers, workers and leases."""
 
 from __future__ import annotations
 
@@ -17,7 +16,7 @@ from vault.storage.rows.trim import beyond
 from vault.storage.tables import changes, idempotency, leases, throttle, workers, wrapped_answers
 
 CHANGES_MOST = 10_000
-"""The most rows for each person, and a few more until the next trim."""
+"""The limit for each person. There can be a few more until the next trim."""
 _LOOK_EVERY = 256
 _TRIM_AT_ONCE = 5000
 RESERVED = 0
@@ -25,7 +24,7 @@ RESERVED = 0
 
 
 CLOCKS_DIFFER_US = 300 * 1_000_000
-"""As far as the clocks of two hosts may differ without anybody's fault, in microseconds."""
+"""How far the clocks of two hosts may differ in normal operation, in microseconds."""
 
 
 class _Plain:
@@ -34,12 +33,12 @@ class _Plain:
 
 
 class Changes(_Plain):
-    """The feed of what changed for a user; its numbers never skip."""
+    """The feed of a user's changes. Its numbers have no gaps."""
 
     def add(
         self, user_id: str, seq: int, kind: Action, environment_id: str | None, revision: int | None, at_us: int
     ) -> None:
-        """Note one change under the number that `Users.next_change` gave."""
+        """Store one change with the number from `Users.next_change`."""
         row = {"user_id": user_id, "seq": seq, "kind": str(kind), "at_us": at_us}
         self._connection.execute(insert(changes), {**row, "environment_id": environment_id, "revision": revision})
         if seq % _LOOK_EVERY == 0:
@@ -47,7 +46,7 @@ class Changes(_Plain):
             self._connection.execute(delete(changes).where(old))
 
     def purge(self, before_us: int) -> int:
-        """Forget changes older than `before_us`."""
+        """Delete changes older than `before_us`, and return how many."""
         return self._connection.execute(delete(changes).where(changes.c.at_us < before_us)).rowcount
 
 
@@ -66,9 +65,9 @@ class Throttle(_Plain):
     """Failure counters. A bucket is a keyed digest of what is counted."""
 
     def read(self, buckets: list[bytes]) -> dict[bytes, FailureCounter]:
-        """The counters of these buckets that exist."""
+        """Return the counters of these buckets that exist."""
         statement = select(throttle).where(throttle.c.bucket.in_(buckets)).order_by(throttle.c.bucket)
-        # Held until this attempt is counted, or many guesses at once would all see the same count.
+        # Lock them until this attempt is counted. Otherwise many guesses at once would all see the same count.
         found = self._connection.execute(statement.with_for_update())
         return {row.bucket: FailureCounter(*row) for row in found}
 
@@ -76,7 +75,7 @@ class Throttle(_Plain):
         """Count one failure. A counter whose window has passed starts again."""
         times = {"last_us": now_us, "ends_us": now_us + window_us}
         statement = upsert(self._connection, throttle).values(bucket=bucket, failures=1, window_us=now_us, **times)
-        # One that begins in the future was counted by a clock that was ahead.
+        # A counter that starts in the future was made while a clock was ahead.
         fresh = throttle.c.window_us.between(now_us - window_us + 1, now_us + CLOCKS_DIFFER_US)
         self._connection.execute(
             statement.on_conflict_do_update(
@@ -95,16 +94,16 @@ class Throttle(_Plain):
         self._connection.execute(delete(throttle).where(throttle.c.bucket.in_(past)))
 
     def take_back(self, bucket: bytes) -> None:
-        """Take one failure back that turned out to be none."""
+        """Take one failure back after a success."""
         counted = (throttle.c.bucket == bucket) & (throttle.c.failures > 0)
         self._connection.execute(update(throttle).where(counted).values(failures=throttle.c.failures - 1))
 
     def clear(self, bucket: bytes) -> None:
-        """Forget a counter, after a success."""
+        """Delete a counter after a success."""
         self._connection.execute(delete(throttle).where(throttle.c.bucket == bucket))
 
     def purge(self, now_us: int) -> int:
-        """Forget counters whose window has passed since they last moved."""
+        """Delete counters that have ended, and return how many."""
         return self._connection.execute(delete(throttle).where(throttle.c.ends_us < now_us)).rowcount
 
 
@@ -124,12 +123,12 @@ class KeptRow:
 
 
 class Idempotency(_Plain):
-    """Answers kept for a retry, each under a keyed digest of who asked what with which key."""
+    """Stored answers for retries, each under a keyed digest of the caller, the call and its key."""
 
     def claim(
         self, scope: bytes, fingerprint: bytes, user_id: str, holder: str | None, now_us: int, expires_us: int
     ) -> bool:
-        """Reserve `scope` for this transaction; False when an answer is there already.
+        """Reserve `scope` for this transaction. Returns False if there is already an answer.
 
         While another transaction holds the same scope, PostgreSQL makes this one wait for its end.
         """
@@ -139,11 +138,11 @@ class Idempotency(_Plain):
         row = {"scope": scope, "fingerprint": fingerprint, "user_id": user_id, "holder": holder}
         statement = upsert(self._connection, idempotency).values(**row, created_us=now_us, expires_us=expires_us)
         claimed = statement.on_conflict_do_nothing(index_elements=["scope"]).returning(idempotency.c.scope)
-        # SQLAlchemy tells no count of an INSERT's rows over psycopg: it says -1.
+        # With psycopg, SQLAlchemy reports -1 as the number of inserted rows.
         return self._connection.execute(claimed).one_or_none() is not None
 
     def find(self, scope: bytes) -> KeptRow | None:
-        """The answer kept under `scope`."""
+        """Return the answer under `scope`."""
         row = self._connection.execute(select(idempotency).where(idempotency.c.scope == scope)).one_or_none()
         return None if row is None else KeptRow(*row)
 
@@ -153,8 +152,10 @@ class Idempotency(_Plain):
         self._connection.execute(kept.values(blob=blob, user_key_id=user_key_id))
 
     def trim(self, user_id: str, most: int, most_bytes: int, *, holder: str | None = None) -> None:
-        """Delete a person's oldest answers past `most` answers or `most_bytes`. With `holder`, only those of one token
-        and of the tokens that it made."""
+        """Delete a person's oldest answers above `most` answers or `most_bytes`.
+
+        With `holder`, only those of one token and of the tokens that it made.
+        """
         theirs = idempotency.c.user_id == user_id
         if holder is not None:
             theirs &= idempotency.c.holder == holder
@@ -173,7 +174,7 @@ class Idempotency(_Plain):
         self._connection.execute(delete(idempotency).where(idempotency.c.scope.in_(past)))
 
     def purge(self, now_us: int) -> int:
-        """Forget answers that nobody may ask for any more."""
+        """Delete expired answers, and return how many."""
         return self._connection.execute(delete(idempotency).where(idempotency.c.expires_us <= now_us)).rowcount
 
 
@@ -191,7 +192,7 @@ class WrappedAnswer:
 
 
 class WrappedAnswers(_Plain):
-    """Answers that one reader may fetch once, each under a keyed digest of that reader's token."""
+    """Wrapped answers, which can be fetched once, each under a keyed digest of its wrapping token."""
 
     def add(self, **values: object) -> None:
         """Store one."""
@@ -224,18 +225,18 @@ class WrappedAnswers(_Plain):
         self._connection.execute(delete(wrapped_answers).where(ended))
 
     def find(self, scope: bytes, now_us: int) -> WrappedAnswer | None:
-        """The answer kept under `scope`, unless its time has passed."""
+        """Return the answer under `scope`, unless it has expired."""
         row = self._connection.execute(select(wrapped_answers).where(_waiting(scope, now_us))).one_or_none()
         return None if row is None else WrappedAnswer(*row)
 
     def take(self, scope: bytes, now_us: int) -> WrappedAnswer | None:
-        """Take the answer out: of any number who ask at the same time one gets it, and nobody ever after."""
+        """Delete and return the answer. If several calls do this at once, only one gets it."""
         taken = delete(wrapped_answers).where(_waiting(scope, now_us)).returning(wrapped_answers)
         row = self._connection.execute(taken).one_or_none()
         return None if row is None else WrappedAnswer(*row)
 
     def purge(self, now_us: int) -> int:
-        """Forget answers that were not fetched in time."""
+        """Delete answers that were not fetched in time, and return how many."""
         return self._connection.execute(delete(wrapped_answers).where(wrapped_answers.c.expires_us <= now_us)).rowcount
 
 
@@ -265,10 +266,10 @@ class WorkerRow:
 
 
 class Workers(_Plain):
-    """Which workers live, and what each of them has learned of the vault's keys."""
+    """The live workers, and what each has loaded of the vault's keys."""
 
     def living(self, now_us: int) -> list[WorkerRow]:
-        """Those whose lease has not lapsed."""
+        """Return workers whose lease has not expired."""
         living = select(workers).where(workers.c.lease_until_us > now_us)
         return [WorkerRow(*row) for row in self._connection.execute(living)]
 
@@ -289,25 +290,25 @@ class Workers(_Plain):
         self._connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=renewed))
 
     def leave(self, worker_id: str) -> None:
-        """Take a worker off the list when it ends in good order."""
+        """Delete a worker that ends normally."""
         self._connection.execute(delete(workers).where(workers.c.id == worker_id))
 
     def purge(self, before_us: int, after_us: int) -> int:
-        """Forget workers whose lease lapsed before `before_us`, or ends after `after_us`.
+        """Delete workers whose lease expired before `before_us`, or ends after `after_us`.
 
-        No worker takes so long a lease: its clock was ahead. One that lives takes another at its next beat.
+        No worker takes so long a lease, so its clock was ahead. If it is alive, its next beat adds it again.
         """
         past = (workers.c.lease_until_us < before_us) | (workers.c.lease_until_us > after_us)
         return self._connection.execute(delete(workers).where(past)).rowcount
 
 
 class Leases(_Plain):
-    """Who runs a job just now: at most one, and nobody for ever."""
+    """Leases: which process runs a job now. Only one can, and every lease expires."""
 
     def take(self, name: str, holder: str, now_us: int, length_us: int) -> bool:
-        """Take or renew the lease `name`; False while somebody else holds it.
+        """Take or renew the lease `name`. Returns False while another process holds it.
 
-        One that ends later than any can was taken by a clock that was ahead, and holds nobody up.
+        A lease that ends later than any can was taken while a clock was ahead. It is ignored.
         """
         row = {"holder": holder, "until_us": now_us + length_us}
         statement = upsert(self._connection, leases).values(name=name, **row)
@@ -320,11 +321,11 @@ class Leases(_Plain):
         return self._connection.execute(taken).one_or_none() is not None
 
     def until(self, name: str) -> int | None:
-        """What `put` has stored under `name`."""
+        """Return what `put` has stored under `name`."""
         return self._connection.execute(select(leases.c.until_us).where(leases.c.name == name)).scalar_one_or_none()
 
     def put(self, name: str, until_us: int) -> None:
-        """Store a number under `name`, which is no lease of a job."""
+        """Store a number under `name`. This is not a lease."""
         row = {"holder": "", "until_us": until_us}
         statement = upsert(self._connection, leases).values(name=name, **row)
         self._connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=row))

@@ -1,4 +1,4 @@
-"""Rows of users, their credentials, and the addresses that they have logged in from."""
+"""Rows of users, their credentials, and the addresses of their logins."""
 
 from __future__ import annotations
 
@@ -35,58 +35,58 @@ class User(SignedRow):
 
 
 class Users(Repository[User]):
-    """People. `change_seq` only counts, and is left out of the MAC: it moves with every write."""
+    """People. The MAC does not cover `change_seq`: it is only a counter, and it changes with every write."""
 
     noun = User
     signed = SignedTable(users, uncovered=("change_seq",), added={3: {"must_change_password": False}})
 
     def by_id(self, user_id: str, *, lock: bool = False) -> User | None:
-        """The user with this id."""
+        """Return the user with this id."""
         return self.one(users.c.id == user_id, lock=lock)
 
     def by_name(self, name_folded: str, *, lock: bool = False) -> User | None:
-        """The user with this folded name."""
+        """Return the user with this folded name."""
         if "\0" in name_folded:
-            # PostgreSQL refuses to look for it, and nobody is called so.
+            # PostgreSQL refuses to look up such a text, and no user has such a name.
             return None
         return self.one(users.c.name_folded == name_folded, lock=lock)
 
     def list(self) -> list[User]:
-        """All users by name."""
+        """Return all users by name."""
         return self.all(select(users).order_by(users.c.name_folded))
 
     def page(self, after: str, limit: int, name_folded: str | None = None) -> Sequence[User]:
-        """Users in order of their folded names, behind `after`; or the one of that name."""
+        """Return users after `after`, by their folded names, or only the one with `name_folded`."""
         statement = select(users).where(users.c.name_folded > after)
         if name_folded is not None:
             statement = statement.where(users.c.name_folded == name_folded)
         return self.all(statement.order_by(users.c.name_folded).limit(limit))
 
     def hold_operators(self) -> Sequence[User]:
-        """The active operators, held until the transaction ends; in order of id, as all who lock several do."""
+        """Lock and return the active operators, by id. All code that locks several rows does it in this order."""
         return self.all(select(users).where(*_OPERATING).order_by(users.c.id).with_for_update())
 
     def has_operator(self) -> bool:
-        """Whether there is an active operator."""
+        """Report whether there is an active operator."""
         return self._connection.execute(select(users.c.id).where(*_OPERATING).limit(1)).first() is not None
 
     def known(self, ids: set[str]) -> set[str]:
-        """Those of `ids` that are somebody's."""
+        """Return those of `ids` that belong to a user."""
         return set(self._connection.execute(select(users.c.id).where(users.c.id.in_(ids))).scalars())
 
     def count(self) -> int:
-        """How many users there are."""
+        """Return how many users there are."""
         return self._connection.execute(select(func.count()).select_from(users)).scalar_one()
 
     def change(self, record: User, **changes: ColumnValue) -> None:
-        """As for every row; under the fence, because no foreign key refuses a signature with a key that is gone."""
+        """Change a user under the fence: no foreign key would refuse a signature with a deleted key here."""
         VaultState(self._connection, self._signer, self._journal).fence()
         super().change(record, **changes)
 
     def next_change(self, user_id: str) -> int:
-        """Take the user's next change number, and with it the lock on all that is the user's.
+        """Return the user's next change number. This locks everything of the user.
 
-        Every unit of work that writes something of a user's starts here: one order of locks, no deadlock.
+        Every unit of work that writes something of a user starts here. With one order of locks, there is no deadlock.
         """
         statement = update(users).where(users.c.id == user_id).values(change_seq=users.c.change_seq + 1)
         number = self._connection.execute(statement.returning(users.c.change_seq)).scalar_one_or_none()
@@ -97,7 +97,7 @@ class Users(Repository[User]):
 
 @dataclass(frozen=True, slots=True)
 class Credential(SignedRow):
-    """A password, or a second factor; what proves it is in `blob`, sealed."""
+    """A password or a second factor. Its secret or public key is sealed in `blob`."""
 
     id: str
     user_id: str
@@ -112,22 +112,22 @@ class Credential(SignedRow):
 
 
 class Credentials(Repository[Credential]):
-    """What a person proves themselves with; the proof itself is a sealed blob."""
+    """Passwords and second factors, as sealed blobs."""
 
     noun = Credential
     signed = SignedTable(credentials, uncovered=("used_us",))
 
     def of_user(self, user_id: str, kind: str) -> list[Credential]:
-        """A user's credentials of one kind."""
+        """Return a user's credentials of one kind."""
         theirs = (credentials.c.user_id == user_id) & (credentials.c.kind == kind)
         return self.all(select(credentials).where(theirs).order_by(credentials.c.created_us, credentials.c.id))
 
     def by_lookup(self, digests: Sequence[bytes]) -> Credential | None:
-        """The credential that is found by one of these keyed digests of the same thing."""
+        """Return the credential with one of these keyed digests."""
         return self.one(credentials.c.lookup.in_(digests))
 
     def with_lookup(self, after: str, limit: int) -> list[Credential]:
-        """Credentials that are found by a digest, in order of id, behind `after`."""
+        """Return credentials with a digest, by id, after `after`."""
         found = credentials.c.lookup.is_not(None) & (credentials.c.id > after)
         return self.all(select(credentials).where(found).order_by(credentials.c.id).limit(limit))
 
@@ -137,13 +137,13 @@ KNOWN_ADDRESSES_MOST = 100
 
 
 class KnownAddresses:
-    """Where a user has logged in from: such an address is not slowed by what others do to the account."""
+    """Addresses from which a user has logged in. The throttle treats them better."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def note(self, user_id: str, address: bytes, now_us: int) -> None:
-        """Remember a success from `address` (a keyed digest)."""
+        """Store a successful login from `address` (a keyed digest)."""
         row = {"user_id": user_id, "address": address, "succeeded_us": now_us}
         self._connection.execute(
             upsert(self._connection, known_addresses)
@@ -156,7 +156,7 @@ class KnownAddresses:
         self._connection.execute(delete(known_addresses).where(theirs, known_addresses.c.address.in_(past)))
 
     def has(self, user_id: str, address: bytes, since_us: int) -> bool:
-        """Whether the user has logged in from `address` since `since_us`."""
+        """Report whether the user has logged in from `address` since `since_us`."""
         statement = select(known_addresses.c.succeeded_us).where(
             known_addresses.c.user_id == user_id,
             known_addresses.c.address == address,
@@ -165,7 +165,7 @@ class KnownAddresses:
         return self._connection.execute(statement).first() is not None
 
     def purge(self, before_us: int) -> int:
-        """Forget successes older than `before_us`."""
+        """Delete logins older than `before_us`, and return how many."""
         return self._connection.execute(
             delete(known_addresses).where(known_addresses.c.succeeded_us < before_us)
         ).rowcount

@@ -1,1 +1,1 @@
-"""How rows are signed when they are written and checked when they are read."""
+"""Signs rows when they are written, and checks them when they are read."""

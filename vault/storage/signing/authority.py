@@ -1,4 +1,4 @@
-"""All tables whose rows carry authority, in one list: for what has to look at every one of them."""
+"""The list of all tables with signed rows, for code that has to go through every one of them."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ REPOSITORIES: tuple[type[AnyRepository], ...] = (
     AccessTokens,
     Trusts,
 )
-"""In the order in which they are relied on."""
+"""In the order in which other tables depend on them."""
 
 _SIGNED: tuple[SignedTable, ...] = (*(each.signed for each in REPOSITORIES), AuditPruned.signed)
 
@@ -64,7 +64,7 @@ _AT_ONCE = 5000
 
 
 def standing(connection: Connection, signed: SignedTable) -> Iterator[tuple[str, int, str, bytes]]:
-    """Key (its parts split by "/"), version, MAC's key and MAC of every row that stands in a table."""
+    """Yield key (its parts joined by "/"), version, MAC key and MAC of every row in a table."""
     table = signed.table
     width = len(signed.key_names)
     for row in _pages(connection, signed, [table.c.row_version, table.c.mac_key_id, table.c.mac]):
@@ -73,12 +73,12 @@ def standing(connection: Connection, signed: SignedTable) -> Iterator[tuple[str,
 
 
 def rows(connection: Connection, signed: SignedTable) -> Iterator[RawRow]:
-    """Every row of a table, in the order that `RowSigner.check` takes them in."""
+    """Yield every row of a table, with its values in the order that `RowSigner.check` needs."""
     yield from _pages(connection, signed, signed.columns[len(signed.key_names) :])
 
 
 def _pages(connection: Connection, signed: SignedTable, columns: Sequence[AnyColumn]) -> Iterator[AnyRow]:
-    """All rows in order of their keys, page by page: no long transaction, and no table in memory."""
+    """Yield all rows by key, page by page, without a long transaction and without the whole table in memory."""
     key = [signed.table.c[name] for name in signed.key_names]
     statement = select(*key, *columns).order_by(*key).limit(_AT_ONCE)
     page = connection.execute(statement).all()

@@ -25,7 +25,7 @@ class FormatStatus:
 
     @property
     def sentence(self) -> str:
-        """The state, for an operator."""
+        """Return the state as a sentence for an operator."""
         name = f"Row format {self.number} of {self.table}"
         if self.waits_for:
             return f"{name} is not in use yet. Stop these older workers: {', '.join(self.waits_for)}."
@@ -37,13 +37,13 @@ class FormatStatus:
 
 
 def later_formats() -> Iterator[tuple[SignedTable, int]]:
-    """Every format after the first in this release's code, the oldest of each table first."""
+    """Yield every format after the first in this release's code, the oldest of each table first."""
     for signed in SIGNED_TABLES.values():
         yield from ((signed, number) for number in sorted(signed.own_formats - {FIRST_FORMAT}))
 
 
 def format_states(connection: Connection, now_us: int) -> list[FormatStatus]:
-    """The state of every later format. It needs no key and checks no MAC, so use it only for display."""
+    """Return the state of every later format. It needs no key and checks no MAC, so use it only for display."""
     stored = {row.id: row for row in stored_formats(connection)}
     living = Workers(connection).living(now_us)
     found = []

@@ -25,7 +25,7 @@ _OWN_TEXT_LENGTH = 36
 
 
 class Memo(Generic[K, V]):
-    """Values by key. When they take more than `limit_bytes`, the oldest are dropped.
+    """Values by key. If they need more than `limit_bytes`, the oldest are dropped.
 
     `held_bytes` counts each value as if it were not shared, so it is never too low. Thread-safe.
     """
@@ -41,17 +41,17 @@ class Memo(Generic[K, V]):
         return len(self._values)
 
     def get(self, key: K, default: V) -> V:
-        """The value for `key`, or `default`."""
+        """Return the value for `key`, or `default`."""
         return self._values.get(key, default)
 
     def put(self, key: K, value: V, size: int) -> None:
-        """Keep `value`. `size` is the bytes of the key and the value."""
+        """Store `value`. `size` is the bytes of the key and the value."""
         size += _ENTRY_BYTES
         if size > self._limit_bytes:
             return
         with self._lock:
             if key in self._values:
-                # Another thread was first.
+                # Another thread was faster.
                 return
             self.held_bytes += size
             self._values[key] = value
@@ -63,10 +63,10 @@ class Memo(Generic[K, V]):
 
 
 class RowSize:
-    """The bytes that a checked row of these columns takes, never too low.
+    """The bytes that a checked row with these columns needs, never too low.
 
-    Numbers, short texts and bytes of a declared length are counted as their column's most: measuring each value of a
-    row would take as long as its MAC. Only the others are measured.
+    Numbers, short texts and bytes of a declared length count as the maximum of their column. Measuring each value of a
+    row would take as long as its MAC, so only the other values are measured.
     """
 
     def __init__(self, columns: Iterable[AnyColumn]) -> None:
@@ -75,12 +75,12 @@ class RowSize:
         self._fixed = sys.getsizeof(tuple(most)) + sum(size for size in most if size is not None)
 
     def of(self, row: Sequence[object]) -> int:
-        """The bytes of the row's tuple and of its values."""
+        """Return the bytes of the row's tuple and its values."""
         return self._fixed + sum(map(sys.getsizeof, map(row.__getitem__, self._measured)))
 
 
 def _most_bytes(column: AnyColumn) -> int | None:
-    """The most bytes of a value of this column; None if it must be measured."""
+    """Return the largest size of a value in this column, or None if values must be measured."""
     kind = column.type
     if isinstance(kind, Integer | Boolean):
         return _INTEGER_BYTES

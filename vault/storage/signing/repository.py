@@ -1,4 +1,4 @@
-"""What all repositories share: rows that are signed as they are written and checked as they are read."""
+"""What all repositories share: rows are signed when they are written, and checked when they are read."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ R = TypeVar("R", bound=SignedRow)
 
 
 class Stale(Exception):
-    """Another writer changed the row first. The unit of work is to be run again from its start."""
+    """Another writer has changed the row. Run the unit of work again from its start."""
 
 
 class StillReferred(Exception):
@@ -35,9 +35,9 @@ class StillReferred(Exception):
 
 @dataclass(frozen=True, slots=True)
 class WrittenRow:
-    """What the audit keeps of a row that was written: enough to see later that an older state was put back.
+    """What the audit stores of a written row. This shows later if an older state was put back.
 
-    A row that was deleted leaves the version that would have come next, and no MAC. Parts of a key are split by "/".
+    A deleted row has the version that would have come next, and no MAC. Parts of a key are joined by "/".
     """
 
     table: str
@@ -47,7 +47,7 @@ class WrittenRow:
 
 
 class Repository(Generic[R]):
-    """A table of signed rows, seen through one connection. `R` is the noun of its rows."""
+    """A table of signed rows, over one connection. `R` is the class of its rows."""
 
     signed: ClassVar[SignedTable]
     noun: type[R]
@@ -58,11 +58,11 @@ class Repository(Generic[R]):
         self._journal = journal
 
     def add(self, **values: ColumnValue) -> None:
-        """Insert one row and sign it. Every column without a default must be given."""
+        """Insert and sign one row. Give every column that has no default."""
         self._insert(self._signed_row(values))
 
     def add_many(self, rows: Sequence[ColumnValues]) -> None:
-        """As `add`, in one step of the driver's."""
+        """Insert and sign many rows, in one call of the driver."""
         if rows:
             self._insert(*(self._signed_row(dict(values)) for values in rows))
 
@@ -84,13 +84,13 @@ class Repository(Generic[R]):
         try:
             self._connection.execute(insert(table), rows[0] if len(rows) == 1 else list(rows))
         except IntegrityError as error:
-            # Somebody else was first with the same name; run again, the unit of work will see it and say so.
+            # Another writer has added the same name. When the unit of work runs again, it finds the row and reports it.
             raise Stale(table.name) from error
         for row in rows:
             self._note(row)
 
     def change(self, record: R, **changes: ColumnValue) -> None:
-        """Change a row that was read before, and sign it again. Raises `Stale` when it has changed since.
+        """Change a row that was read before, and sign it again. Raises `Stale` if it has changed since.
 
         Raises `Conflict` if a value needs a column that a running worker of an older release cannot check.
         """
@@ -113,7 +113,7 @@ class Repository(Generic[R]):
         self._note_gone(values)
 
     def remove_many(self, rows: Sequence[AnyRow]) -> None:
-        """Delete rows that are held, of which key and version are enough; for tables whose key is one column."""
+        """Delete locked rows by key and version. For tables with one key column."""
         (name,) = self.signed.key_names
         keys = [row._mapping[name] for row in rows]
         self._connection.execute(delete(self.signed.table).where(self.signed.table.c[name].in_(keys)))
@@ -121,7 +121,7 @@ class Repository(Generic[R]):
             self._note_gone(row._asdict())
 
     def one(self, *conditions: ColumnElement[bool], lock: bool = False) -> R | None:
-        """The only row that meets `conditions`, or None. `lock` holds it until the transaction ends."""
+        """Return the only row that meets `conditions`, or None. `lock` locks it until the transaction ends."""
         statement = select(self.signed.table).where(*conditions)
         row = self._connection.execute(statement.with_for_update() if lock else statement).one_or_none()
         return None if row is None else self.checked(row)
@@ -132,15 +132,15 @@ class Repository(Generic[R]):
         return {str(self.id_of(row)): row for row in found}
 
     def all(self, statement: AnySelect) -> list[R]:
-        """All rows of a statement that selects whole rows of this table."""
+        """Return all rows of a statement that selects whole rows of this table."""
         return [self.checked(row) for row in self._connection.execute(statement)]
 
     def unchecked(self, statement: AnySelect) -> list[R]:
-        """As `all`, but no MAC is checked: for what reports forged rows."""
+        """Return all rows without checking a MAC, for code that reports forged rows."""
         return [self.signed.maker(self.noun, row._fields)(row) for row in self._connection.execute(statement)]
 
     def checked(self, row: AnyRow) -> R:
-        """The row as its noun. Raises `MacError` when this vault did not write it."""
+        """Return the row as an object of its class. Raises `MacError` if this vault did not write it."""
         return self.checked_as(self.noun, row)
 
     def checked_as(self, noun: type[N], row: AnyRow) -> N:
@@ -150,7 +150,7 @@ class Repository(Generic[R]):
 
     @classmethod
     def id_of(cls, row: SignedRow) -> str | int:
-        """The key of a row, for tables with one key column."""
+        """Return the key of a row, for tables with one key column."""
         (name,) = cls.signed.key_names
         found: str | int = row.values()[name]
         return found
@@ -176,11 +176,11 @@ class Repository(Generic[R]):
 
 
 AnyRepository: TypeAlias = Repository[Any]  # type: ignore[explicit-any]  # Each table has another noun.
-"""The repository of any table, for what does the same with each."""
+"""A repository for any table, for code that treats all tables alike."""
 
 
 def signed_values(connection: Connection, signer: RowSigner, signed: SignedTable, values: RowValues) -> RowValues:
-    """`RowSigner.sign`, but raises `Conflict` if a worker of an older release could not check the row."""
+    """Sign values. Raises `Conflict` if a worker of an older release could not check the row."""
     try:
         return signer.sign(signed, values)
     except FormatNotOpen as error:
@@ -188,7 +188,7 @@ def signed_values(connection: Connection, signer: RowSigner, signed: SignedTable
 
 
 def _not_open(connection: Connection, number: int) -> Conflict:
-    """The error that names the older workers that cannot check row format `number`."""
+    """Return the error that names the older workers that cannot check row format `number`."""
     names = [worker.described for worker in Workers(connection).older_than(number)]
     if not names:
         return Conflict("The upgrade to this release is not finished yet. Try again in a minute.")

@@ -1,7 +1,7 @@
 """The catalogue of row formats: the formats after the first that may be written, and their columns.
 
 A format in this catalogue is *open*. It is opened when every running worker knows it (`services/keys/upgrading.py`),
-and stays open. A process of an older release reads the columns of a newer format from here (`adopting.py`).
+and it stays open. A process of an older release reads the columns of a newer format from here (`adopting.py`).
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from vault.storage.tables import row_formats
 
 _FORMATS_MOST = 500
 _BYTES_MOST = 8 * 1024
-"""Far above what releases write: under 100 formats, and 300 bytes in one value. These rows are read before any key is
-open, so nothing else bounds what someone with access to the database makes every process load."""
+"""Releases write under 100 formats and under 300 bytes in one value. These rows are read before any key is available,
+so the limit must protect every process from somebody with access to the database.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class RowFormats(Repository[OpenFormat]):
     signed = SignedTable(row_formats, uncovered=("settled_us",))
 
     def list(self) -> list[OpenFormat]:
-        """All open formats, the oldest first."""
+        """Return all open formats, the oldest first."""
         found = stored_formats(self._connection)
         for row in found:
             self._signer.check(self.signed, self.signed.ordered(row.values()))
@@ -60,15 +61,15 @@ class RowFormats(Repository[OpenFormat]):
         )
 
     def settle(self, table: str, number: int, now_us: int | None) -> None:
-        """Store when no row of an older format was left; None if there may be some again."""
+        """Store when no row of an older format was left, or None if there may be some again."""
         one = (row_formats.c.table_name == table) & (row_formats.c.number == number)
         self._connection.execute(update(row_formats).where(one).values(settled_us=now_us))
 
 
 def stored_formats(connection: Connection) -> list[OpenFormat]:
-    """The catalogue as it is stored, the oldest format first, with no MAC checked.
+    """Return the stored catalogue, the oldest format first. No MAC is checked.
 
-    Raises `StorageError` if it is larger than any catalogue of a release. What is too large is not read.
+    Raises `StorageError` if it is larger than the catalogue of any release. It is not read then.
     """
     bounded = []
     for column in row_formats.columns:
@@ -84,7 +85,7 @@ def stored_formats(connection: Connection) -> list[OpenFormat]:
     if len(rows) > _FORMATS_MOST or is_too_large:
         raise StorageError(
             f"The catalogue of row formats has over {_FORMATS_MOST:,} rows, or a value of over {_BYTES_MOST:,} bytes. "
-            "No release writes that: someone with access to the database did. Restore a backup."
+            "No release writes that, so somebody with access to the database did. Restore a backup."
         )
     return [RowFormats.signed.maker(OpenFormat, row._fields)(row) for row in rows]
 
@@ -93,7 +94,7 @@ _REQUIRED = [column for column in row_formats.columns if not column.nullable]
 
 
 def numbers_of(rows: Iterable[OpenFormat]) -> dict[str, frozenset[int]]:
-    """The open format numbers of each table."""
+    """Return the open format numbers of each table."""
     found: dict[str, set[int]] = {}
     for row in rows:
         found.setdefault(row.table_name, set()).add(row.number)
@@ -101,28 +102,28 @@ def numbers_of(rows: Iterable[OpenFormat]) -> dict[str, frozenset[int]]:
 
 
 def unknown_to(tables: Mapping[str, SignedTable], rows: Sequence[OpenFormat]) -> list[str]:
-    """The ids of formats that this process cannot check, of the tables that it knows."""
+    """Return the ids of formats that this process cannot check, for the tables that it knows."""
     return [row.id for row in rows if row.table_name in tables and row.number not in tables[row.table_name].layouts]
 
 
 def check_adopted(tables: Mapping[str, SignedTable], rows: Iterable[OpenFormat]) -> None:
     """Raise `StorageError` unless the formats of this process have the columns that these checked rows name.
 
-    A process adopts formats before it has a key to check the catalogue, so it may have read a forged one then.
+    A process adopts formats before it has a key to check the catalogue, so it may have read a forged one.
     """
     for row in rows:
         signed = tables.get(row.table_name)
         if signed is not None and row.number in signed.layouts and signed.added_by(row.number) != added_by(row):
             raise StorageError(
-                f"Row format {row.id} has other columns in the database than in this process. Start the process again."
+                f"Row format {row.id} has other columns in the database than in this process. Restart the process."
             )
 
 
 def added_by(row: OpenFormat) -> dict[str, Before]:
-    """The columns that a format adds, with their earlier values. Raises `StorageError` for a damaged row."""
+    """Return the columns that a format adds, with their earlier values. Raises `StorageError` for a damaged row."""
     number: object = row.number
     try:
-        # An archive's rows come here too, also unproven.
+        # This is also called for the rows of an archive, before they are verified.
         added = json.loads(row.columns) if len(row.columns) <= _BYTES_MOST else None
     except (TypeError, ValueError, RecursionError):
         added = None
@@ -131,5 +132,5 @@ def added_by(row: OpenFormat) -> dict[str, Before]:
         or not isinstance(number, int)
         or not all(isinstance(value, Before) for value in added.values())
     ):
-        raise StorageError(f"The catalogue of row formats is damaged at {row.id}: restore a backup.")
+        raise StorageError(f"The catalogue of row formats is damaged at {row.id}. Restore a backup.")
     return added

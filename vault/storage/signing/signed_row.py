@@ -18,7 +18,7 @@ R = TypeVar("R", bound="SignedRow")
 
 @dataclass(frozen=True, slots=True)
 class SignedRow:
-    """A row whose MAC has been checked. Its columns are attributes. Many requests may share one."""
+    """A row whose MAC has been checked. Its columns are attributes. Many requests may share one object."""
 
     row_version: int
     row_format: int
@@ -29,13 +29,13 @@ class SignedRow:
     `SignedRow`, which may be of any table, has all of them here."""
 
     def values(self) -> RowValues:
-        """The value of each column that was read."""
+        """Return the value of each column that was read."""
         names, read = _columns_of(type(self))
         return {**dict(zip(names, read(self), strict=True)), **dict(self.others)}
 
 
 def row_maker(kind: type[R], names: Sequence[str], covered: Sequence[str]) -> Callable[[RawRow], R]:
-    """A function that makes a `kind` of a row with the columns `names`; `covered` are those that a MAC covers."""
+    """Return a function that makes a `kind` from a row with the columns `names`. `covered` are those under the MAC."""
     wanted, _ = _columns_of(kind)
     places = {name: place for place, name in enumerate(names)}
     pick = itemgetter(*(places[name] for name in wanted))
@@ -50,7 +50,7 @@ _COLUMNS: dict[type[SignedRow], _Columns] = {}
 
 
 def _columns_of(kind: type[SignedRow]) -> _Columns:
-    """The names of the columns of a noun, and a function that reads them all."""
+    """Return the names of the columns of a row class, and a function that reads them all."""
     found = _COLUMNS.get(kind)
     if found is None:
         names = tuple(each.name for each in fields(kind) if each.name != "others")

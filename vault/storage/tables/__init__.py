@@ -1,4 +1,4 @@
-"""The tables, all under one `metadata`: whoever imports one of them knows of every other."""
+"""All tables, under one `metadata`. Importing one of them imports all of them."""
 
 from vault.storage.tables.core import (
     credentials,

@@ -1,8 +1,8 @@
 """Tables of the vault, its people, their keys and environments.
 
-Ids are UUIDs as text, times are microseconds since 1970 (UTC): both read alike on SQLite and PostgreSQL, and the MACs
-cover the same bytes on both. Columns that carry authority are covered by `mac` (see `storage/signing/signed.py`).
-Secrets are only ever stored as sealed blobs. How to add a column: docs/contributing/adding-a-column.md.
+Ids are UUIDs as text, and times are microseconds since 1970 (UTC): both are the same on SQLite and PostgreSQL, so the
+MACs cover the same bytes. `mac` covers the columns that must not be forged (see `storage/signing/signed.py`). Secrets
+are only stored as sealed blobs. How to add a column: docs/contributing/adding-a-column.md.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ vault_state = Table(
     uuid_column("active_master_key_id", ForeignKey("master_keys.id", ondelete="RESTRICT"), nullable=False),
     uuid_column("active_system_key_id", ForeignKey("user_keys.id", ondelete="RESTRICT"), nullable=False),
     Column("created_us", BigInteger, nullable=False),
-    # What was made before this moment is sealed anew: a reseal is under way. None where none is.
+    # A reseal is running: everything made before this time is sealed again. NULL if there is none.
     Column("reseal_from_us", BigInteger, nullable=True),
     *signature_columns(proven=False),
     CheckConstraint("id = 1", name="one_row"),
@@ -86,7 +86,8 @@ master_keys = Table(
     Column("state", String(16), nullable=False),
     Column("created_us", BigInteger, nullable=False),
     Column("changed_us", BigInteger, nullable=False),
-    # What every worker unwraps to prove that it can use this version, and the SHA-256 of what comes out.
+    # The canary, which every worker unwraps to show that it can use this version, and the SHA-256 of the unwrapped
+    # bytes.
     Column("canary", LargeBinary, nullable=False),
     Column("canary_digest", LargeBinary(32), nullable=False),
     *signature_columns(proven=False),
@@ -101,12 +102,12 @@ users = Table(
     Column("name_folded", String(1024), nullable=False, unique=True),
     Column("role", String(16), nullable=False),
     Column("state", String(16), nullable=False),
-    # Whether the password alone is not enough. It stands here, under the MAC, and not only in the rows of the factors:
-    # whoever deletes those locks the account, and does not open it.
+    # Whether a password alone is not enough. It is here, under the MAC, and not only in the rows of the factors:
+    # deleting those must lock the account, not open it.
     Column("second_factor", Boolean, nullable=False),
     Column("created_us", BigInteger, nullable=False),
     Column("change_seq", BigInteger, nullable=False, server_default=text("0")),
-    # An operator has set the password: the person must change it before anything else.
+    # An operator has set the password, so the person must change it first.
     Column("must_change_password", Boolean, nullable=False, server_default=text("false")),
     *signature_columns(proven=False),
     CheckConstraint("role IN ('user','operator')", name="role"),
@@ -117,13 +118,13 @@ user_keys = Table(
     "user_keys",
     metadata,
     uuid_column("id", primary_key=True),
-    # A key without an owner is the system's.
+    # The key without an owner is the system key.
     uuid_column("owner_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=True),
     uuid_column("master_key_id", ForeignKey("master_keys.id", ondelete="RESTRICT"), nullable=False),
     Column("master_version", Integer, nullable=False),
     Column("state", String(16), nullable=False),
     Column("blob", LargeBinary, nullable=False),
-    # A digest under the key itself: a provider that gives a wrong key is found out before the key is used.
+    # A digest under the key itself. It detects a provider that returns a wrong key, before the key is used.
     Column("check_value", LargeBinary(16), nullable=False),
     Column("generation", BigInteger, nullable=False),
     Column("created_us", BigInteger, nullable=False),
@@ -154,16 +155,16 @@ system_secrets = Table(
     Index("ix_system_secrets_purpose", "purpose"),
 )
 
-# Keys that are gone for good, so that no older backup brings them back. A key that another one has replaced is not
-# here: what it sealed is still wanted, and an older backup may need it.
+# Keys that were destroyed, so that no older backup brings them back. A key that was only replaced is not here, because
+# data that it sealed may still be needed from an older backup.
 destroyed_keys = Table(
     "destroyed_keys",
     metadata,
     uuid_column("key_id", primary_key=True),
     # master, user or data.
     Column("kind", String(16), nullable=False),
-    # Whose key it was, and for a data key which environment's: an older backup may hold keys of theirs that had been
-    # replaced before the erasure. Ids are never used again, and have no row to refer to any more.
+    # The owner of the key and, for a data key, the environment. An older backup may have keys of theirs that were
+    # replaced before the erasure. Ids are never used again, and the rows that they named do not exist any more.
     uuid_column("owner_id", nullable=True),
     uuid_column("environment_id", nullable=True),
     Column("provider", String(32), nullable=True),
@@ -171,8 +172,8 @@ destroyed_keys = Table(
     Column("version", Integer, nullable=True),
     Column("created_us", BigInteger, nullable=True),
     Column("destroyed_us", BigInteger, nullable=False),
-    # When the provider said that the key is gone; until then it is asked again. Other keys than the master's go with
-    # their row, and nobody need be asked.
+    # When the provider confirmed that the key is gone. Until then it is asked again. Only for master keys: other keys
+    # are deleted with their row.
     Column("confirmed_us", BigInteger, nullable=True),
     *signature_columns(),
     CheckConstraint("kind IN ('master','user','data')", name="kind"),
@@ -185,7 +186,7 @@ credentials = Table(
     uuid_column("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
     Column("kind", String(16), nullable=False),
     Column("label", String(256), nullable=False),
-    # A keyed digest to find a passkey or an outside identity by; None for those that are looked up by user.
+    # A keyed digest to find a passkey or an outside identity. NULL for credentials that are found by user.
     Column("lookup", LargeBinary(32), nullable=True, unique=True),
     uuid_column("user_key_id", ForeignKey("user_keys.id", ondelete="RESTRICT"), nullable=False),
     Column("blob", LargeBinary, nullable=False),
@@ -243,7 +244,7 @@ tokens = Table(
     Column("metadata", Text, nullable=False),
     Column("revoked_us", BigInteger, nullable=True),
     Column("last_used_us", BigInteger, nullable=True),
-    # Whether the token may replace its own secret. A thief of a token that may can lock its service out.
+    # Whether the token may replace its own secret. Somebody who steals such a token can lock out its service.
     Column("may_rotate", Boolean, nullable=False, server_default=text("true")),
     # SHA-256 of the public key (SPKI) of the client certificate that must come with the token.
     Column("certificate_pin", LargeBinary(32), nullable=True),
@@ -273,7 +274,7 @@ environments = Table(
     Column("kind", String(16), nullable=False),
     Column("name", String(256), nullable=False),
     Column("sealing", String(8), nullable=False),
-    # No foreign key: revisions refer to environments, and a circle would tie both tables' writes together.
+    # No foreign key: revisions refer to environments, and two tables that refer to each other are hard to write.
     uuid_column("current_revision_id", nullable=True),
     Column("last_number", BigInteger, nullable=False),
     Column("bytes_stored", BigInteger, nullable=False),

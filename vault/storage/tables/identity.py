@@ -1,4 +1,4 @@
-"""Tables of OAuth 2.0 and of workload identity: who may ask, what was promised, and what was used."""
+"""Tables of OAuth 2.0 and of workload identity: clients, consents, trusts, and used tokens."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ oauth_clients = Table(
     "oauth_clients",
     metadata,
     uuid_column("id", primary_key=True),
-    # Nobody's where an operator has made it for all.
+    # NULL if an operator has made it for everybody.
     uuid_column("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=True),
     Column("name", String(256), nullable=False),
-    # JSON: exact addresses, the kinds of grants, and the widest scope.
+    # JSON: exact redirect addresses, the kinds of grants, and the widest scope.
     Column("redirect_uris", Text, nullable=False),
     Column("grant_types", Text, nullable=False),
     Column("scope", Text, nullable=False),
@@ -23,14 +23,14 @@ oauth_clients = Table(
     Index("ix_oauth_clients_user", "user_id"),
 )
 
-# What a service proves itself with: a secret, a public key, or a certificate.
+# How a client authenticates: with a secret, a public key, or a certificate.
 machine_credentials = Table(
     "machine_credentials",
     metadata,
     uuid_column("id", primary_key=True),
     uuid_column("client_id", ForeignKey("oauth_clients.id", ondelete="CASCADE"), nullable=False),
     Column("kind", String(16), nullable=False),
-    # Of a secret its keyed digest; of a certificate the SHA-256 of its public key.
+    # A keyed digest of a secret, or the SHA-256 of a certificate's public key.
     Column("digest", LargeBinary(32), nullable=True),
     Column("digest_key_id", String(36), nullable=True),
     Column("public_key", Text, nullable=True),
@@ -42,7 +42,7 @@ machine_credentials = Table(
     Index("ix_machine_credentials_client", "client_id"),
 )
 
-# A code that was given and waits to be redeemed: of an authorisation, or of a device.
+# Codes that are not redeemed yet, of an authorisation or of a device.
 oauth_codes = Table(
     "oauth_codes",
     metadata,
@@ -50,14 +50,14 @@ oauth_codes = Table(
     Column("digest", LargeBinary(32), primary_key=True),
     Column("kind", String(16), nullable=False),
     uuid_column("client_id", ForeignKey("oauth_clients.id", ondelete="CASCADE"), nullable=False),
-    # Nobody yet where a device waits for a person.
+    # NULL while a device waits for a person.
     uuid_column("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=True),
-    # A keyed digest of what the person types.
+    # A keyed digest of the code that the person types.
     Column("user_code", LargeBinary(32), nullable=True, unique=True),
-    # What was asked and allowed: sealed and bound to this row, so that nobody else can write it.
+    # What was asked and allowed. It is sealed and bound to this row, so it cannot be forged.
     Column("user_key_id", String(36), nullable=False),
     Column("blob", LargeBinary, nullable=False),
-    # The family that it gave; a code that comes twice ends it.
+    # The family that the code started. If the code is used again, the family ends.
     uuid_column("family_id", nullable=True),
     Column("attempts_left", Integer, nullable=False),
     Column("expires_us", BigInteger, nullable=False),
@@ -66,7 +66,7 @@ oauth_codes = Table(
     Index("ix_oauth_codes_expires", "expires_us"),
 )
 
-# All refresh tokens that follow one another from one consent.
+# All refresh tokens that follow from one consent.
 refresh_families = Table(
     "refresh_families",
     metadata,
@@ -91,7 +91,7 @@ refresh_tokens = Table(
     Column("digest", LargeBinary(32), nullable=False),
     Column("digest_key_id", String(36), nullable=False),
     Column("created_us", BigInteger, nullable=False),
-    # When it was exchanged, and for which one: a second time ends the family.
+    # When it was exchanged, and for which token. A second exchange ends the family.
     Column("used_us", BigInteger, nullable=True),
     Column("successor_id", String(12), nullable=True),
     *signature_columns(),
@@ -108,13 +108,13 @@ trusts = Table(
     Column("name", String(256), nullable=False),
     Column("issuer", Text, nullable=False),
     Column("audience", Text, nullable=False),
-    # JSON: conditions on claims, pasted keys and algorithms, and the grants of what it gives.
+    # JSON: conditions on claims, given keys and algorithms, and the grants.
     Column("conditions", Text, nullable=False),
     Column("keys", Text, nullable=False),
     Column("grants", Text, nullable=False),
     Column("networks", Text, nullable=False),
     Column("ttl_seconds", BigInteger, nullable=False),
-    # How many uses each of its tokens has, how old an outside token may be, and whether that counts once only.
+    # The number of uses of each token, the greatest age of an outside token, and whether it works only once.
     Column("uses", BigInteger, nullable=True),
     Column("max_age_seconds", BigInteger, nullable=False),
     Column("jti_once", Boolean, nullable=False),
@@ -125,7 +125,7 @@ trusts = Table(
     Index("ix_trusts_user", "user_id"),
 )
 
-# Outside tokens that count once only.
+# Outside tokens that work only once and have been used.
 used_jtis = Table(
     "used_jtis",
     metadata,
@@ -137,7 +137,7 @@ used_jtis = Table(
     Index("ix_used_jtis_expires", "expires_us"),
 )
 
-# Short tokens of a client or a trust. They take no person's row and write no change.
+# Short-lived tokens of a client or a trust. They lock no user's row and write no change.
 access_tokens = Table(
     "access_tokens",
     metadata,
@@ -151,7 +151,7 @@ access_tokens = Table(
     # JSON.
     Column("grants", Text, nullable=False),
     Column("networks", Text, nullable=False),
-    # SHA-256 of the public key of the client certificate that it is bound to.
+    # SHA-256 of the public key of the client certificate that must come with the token.
     Column("certificate_pin", LargeBinary(32), nullable=True),
     Column("created_us", BigInteger, nullable=False),
     Column("expires_us", BigInteger, nullable=False),

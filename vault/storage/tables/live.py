@@ -1,4 +1,4 @@
-"""Tables of the change feed and of reads that are kept in memory. None is signed: they give nobody a right."""
+"""Tables of the change feed and of reads that are kept in memory. None is signed, because none gives anybody rights."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, I
 
 from vault.storage.tables.parts import metadata, uuid_column
 
-# Which run of numbers the feed's cursors are of. After a restore or a promotion numbers repeat, so the epoch changes.
+# The epoch of the feed's numbers. After a restore or a promotion numbers repeat, so the epoch changes.
 feed = Table(
     "feed",
     metadata,
@@ -16,7 +16,7 @@ feed = Table(
     CheckConstraint("id = 1", name="one_row"),
 )
 
-# What opens one WebSocket of a page, once, within 30 seconds.
+# A ticket opens one WebSocket of a page, once, within 30 seconds.
 sync_tickets = Table(
     "sync_tickets",
     metadata,
@@ -30,7 +30,7 @@ sync_tickets = Table(
     Index("ix_sync_tickets_expires", "expires_us"),
 )
 
-# A number for each person that rises with every change of what a read of theirs depends on.
+# A number for each person. It rises with every change that can change the result of a read.
 read_marks = Table(
     "read_marks",
     metadata,

@@ -1,4 +1,4 @@
-"""Tables of what happens: changes, the audit, logins under way, answers that are kept, counters and workers."""
+"""Tables of activity: changes, the audit, open logins, stored answers, counters and workers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ changes = Table(
     uuid_column("environment_id", nullable=True),
     Column("revision", BigInteger, nullable=True),
     Column("at_us", BigInteger, nullable=False),
-    # Of a rename: whoever was granted a name must learn that the environment left it.
+    # The old name of a renamed environment, for readers whose grant covered that name.
     Column("old_name", String(256), nullable=True),
     Column("new_name", String(256), nullable=True),
     Index("ix_changes_at", "at_us"),
@@ -39,7 +39,7 @@ audit_events = Table(
     # The columns of `vault.model.event.Event`, in its order.
     uuid_column("id", primary_key=True),
     Column("at_us", BigInteger, nullable=False),
-    # Neither of these has a foreign key: the audit outlives the account.
+    # No foreign keys here: audit events remain after an erasure.
     uuid_column("user_id", nullable=True),
     uuid_column("actor_id", nullable=True),
     Column("actor", String(80), nullable=False),
@@ -50,15 +50,15 @@ audit_events = Table(
     Column("blob_sha256", LargeBinary(32), nullable=True),
     Column("request_id", String(36), nullable=False),
     Column("details", Text, nullable=False),
-    # Ids, versions and MACs of the rows of authority that the event wrote, as JSON.
+    # JSON: ids, versions and MACs of the signed rows that the event wrote.
     Column("rows", Text, nullable=False),
     Column("address", String(64), nullable=False),
     Column("names", Text, nullable=False),
     Column("salt", LargeBinary(16), nullable=True),
     Column("commitment", LargeBinary(32), nullable=False),
-    # Its place in the tree; nothing until it has one, at most about a second long.
+    # The position in the tree. NULL for about a second, until it has one.
     Column("sequence", BigInteger, nullable=True, unique=True),
-    # Over the leaf, and over its place once it has one: it tells which event was changed, where the root tells only
+    # The MAC covers the leaf, and the position once it is known. It shows which event was changed; the root only shows
     # that one was.
     Column("mac_key_id", String(36), nullable=False),
     Column("mac", LargeBinary(32), nullable=False),
@@ -81,9 +81,9 @@ audit_head = Table(
     Column("size", BigInteger, nullable=False),
     # The right edge of the tree: see `crypto/merkle.py`.
     Column("edge", LargeBinary, nullable=False),
-    # The newest checkpoint, signed: what vouches for the other columns.
+    # The newest checkpoint. Its signature protects the other columns.
     Column("note", Text, nullable=False),
-    # Up to where events have been forwarded.
+    # The position up to which events have been forwarded.
     Column("forwarded", BigInteger, nullable=False),
     CheckConstraint("id = 1", name="one_row"),
 )
@@ -91,7 +91,7 @@ audit_head = Table(
 audit_pruned = Table(
     "audit_pruned",
     metadata,
-    # The hashes of pruned leaves, one after the other, from place `first` on: the tree stays whole.
+    # The hashes of pruned leaves from position `first` on. The tree still needs them.
     Column("first", BigInteger, primary_key=True, autoincrement=False),
     Column("hashes", LargeBinary, nullable=False),
     *signature_columns(),
@@ -102,12 +102,12 @@ challenges = Table(
     metadata,
     uuid_column("id", primary_key=True),
     Column("purpose", String(16), nullable=False),
-    # Nobody, while somebody signs in with a passkey and has not said yet who they are.
+    # NULL for a login with a passkey alone, before the person is known.
     uuid_column("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=True),
-    # What was proven so far, and by whom: sealed and bound to this row, so that nobody else can write it.
+    # What was proven so far, and by whom. It is sealed and bound to this row, so it cannot be forged.
     Column("user_key_id", String(36), nullable=False),
     Column("blob", LargeBinary, nullable=False),
-    # A keyed digest of where it was asked for; None where a password or a session stands behind it.
+    # A keyed digest of the address. NULL after a password or for a session.
     Column("address", LargeBinary(32), nullable=True),
     Column("attempts_left", Integer, nullable=False),
     Column("expires_us", BigInteger, nullable=False),
@@ -121,7 +121,7 @@ idempotency = Table(
     metadata,
     # A keyed digest of principal, method, path and the caller's key.
     Column("scope", LargeBinary(32), primary_key=True),
-    # Whose answer it is: it goes with its person, and nobody may have any number of them.
+    # The owner of the answer. The row is deleted with the person, and the number of rows for a person is limited.
     uuid_column("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
     Column("fingerprint", LargeBinary(32), nullable=False),
     Column("blob", LargeBinary, nullable=True),
@@ -130,7 +130,7 @@ idempotency = Table(
     Column("expires_us", BigInteger, nullable=False),
     # The topmost token of the answer; NULL for a session. One token must not push out answers of the person's others.
     Column("holder", String(12), nullable=True),
-    # A keyed digest of all that the call asked of its caller; a replay must ask the same.
+    # A keyed digest of everything the call required of its caller. A replay must meet the same.
     Column("proof", LargeBinary(32), nullable=True),
     Index("ix_idempotency_user", "user_id", "created_us"),
     Index("ix_idempotency_holder", "user_id", "holder", "created_us"),
@@ -141,7 +141,7 @@ wrapped_answers = Table(
     "wrapped_answers",
     metadata,
     Column("scope", LargeBinary(32), primary_key=True),
-    # Whose answer it is: it goes with its person.
+    # The owner of the answer. The row is deleted with the person.
     uuid_column("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
     Column("user_key_id", String(36), nullable=False),
     Column("blob", LargeBinary, nullable=False),
@@ -157,12 +157,12 @@ wrapped_answers = Table(
 throttle = Table(
     "throttle",
     metadata,
-    # A keyed digest of what is counted: neither names nor addresses that failed lie here in the clear.
+    # A keyed digest of what is counted, so names and addresses of failed logins are not stored.
     Column("bucket", LargeBinary(32), primary_key=True),
     Column("failures", Integer, nullable=False),
     Column("window_us", BigInteger, nullable=False),
     Column("last_us", BigInteger, nullable=False),
-    # From when on it counts no more, whatever happens: its window after the last failure.
+    # When the counter ends in any case: one window after the last failure.
     Column("ends_us", BigInteger, nullable=False),
     Index("ix_throttle_ends", "ends_us"),
 )
@@ -181,8 +181,8 @@ workers = Table(
     uuid_column("id", primary_key=True),
     Column("host", String(256), nullable=False),
     Column("pid", Integer, nullable=False),
-    # The highest version of the master key that this worker has unwrapped a canary with, and the row version of
-    # `vault_state` up to which it has learned everything.
+    # The highest version of the master key whose canary this worker has unwrapped, and the row version of `vault_state`
+    # up to which it has loaded everything.
     Column("knows_version", Integer, nullable=False),
     Column("state_version", BigInteger, nullable=False),
     Column("started_us", BigInteger, nullable=False),

@@ -1,4 +1,4 @@
-"""Tables of environments that only their owner's device can read. Each blob is the device's, sealed once more by us.
+"""Tables of environments that only their owner's device can read. We seal each blob of the device once more.
 
 The slots, the wraps and the manifest of a person are one set with one generation, replaced as a whole.
 """
@@ -11,8 +11,11 @@ from vault.storage.tables.parts import metadata, signature_columns, uuid_column
 
 
 def _sealed_under() -> Column[str]:
-    """The user key of our own seal. Looked at when a transaction ends: an erasure deletes the key first and then, with
-    the person, these rows; a key alone cannot go while it seals something."""
+    """Return the column with the user key of our own seal.
+
+    The foreign key is checked at the end of a transaction: an erasure deletes first the key and then, with the person,
+    these rows. A key alone cannot be deleted while it seals something.
+    """
     return uuid_column("user_key_id", ForeignKey("user_keys.id", deferrable=True, initially="DEFERRED"), nullable=False)
 
 
@@ -30,7 +33,7 @@ client_key_sets = Table(
     Index("ix_client_key_sets_user_key", "user_key_id"),
 )
 
-# Each holds the client key under a passphrase, a recovery key or a passkey.
+# Each row has the client key, wrapped with a passphrase, a recovery key or a passkey.
 client_key_slots = Table(
     "client_key_slots",
     metadata,
@@ -46,7 +49,7 @@ client_key_slots = Table(
     Index("ix_client_key_slots_user_key", "user_key_id"),
 )
 
-# A token's own part of the manifest, sealed by the device under the unlock key, which is never sent.
+# A token's part of the manifest, sealed by the device with the unlock key, which is never sent to the server.
 unlock_keys = Table(
     "unlock_keys",
     metadata,
@@ -62,7 +65,7 @@ unlock_keys = Table(
     Index("ix_unlock_keys_user_key", "user_key_id"),
 )
 
-# An environment's content key, for the owner (no unlock key) or for a token's.
+# An environment's content key, wrapped for the owner (no unlock key) or for a token.
 content_key_wraps = Table(
     "content_key_wraps",
     metadata,

@@ -135,7 +135,7 @@ def write_rows(unit: UnitOfWork, name: str, columns: Sequence[str], rows: Iterab
     except (ValueError, TypeError, DatabaseError) as error:
         if isinstance(error, DatabaseError) and error.connection_invalidated:
             raise
-        raise StorageError(f"The archive has rows that the table {table.name} does not take.") from error
+        raise StorageError(f"The archive has rows that the table {table.name} does not accept.") from error
 
 
 def as_nouns(
@@ -238,7 +238,7 @@ def _to_json(table: AnyTable, value: bytes | None) -> str | None:
     if not isinstance(value, bytes):
         # SQLite accepts text in a column of bytes.
         raise StorageError(
-            f"A row of {table.name} holds what this vault did not write: `strongroom doctor --database` names it. "
+            f"A row of {table.name} has values that this vault did not write. Run `strongroom doctor --database`. "
             "No archive was made."
         )
     return base64.b64encode(value).decode()

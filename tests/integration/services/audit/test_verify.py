@@ -78,7 +78,7 @@ def test_an_event_that_was_moved_far_away_is_named_at_once(vault: Services, plac
     report = verify(vault)
     assert in_time(report.seconds, 10)
     assert any(f"Event {last} is missing." in fault for fault in report.faults)
-    assert any(f"Event {place} stands behind the head" in fault for fault in report.faults)
+    assert any(f"Event {place} is beyond the head" in fault for fault in report.faults)
 
 
 def test_a_whole_audit_verifies(vault: Services) -> None:
@@ -117,7 +117,7 @@ def test_an_edited_address_is_named(vault: Services) -> None:
 
 def test_an_address_that_was_taken_out_is_no_erasure(vault: Services) -> None:
     run_sql(vault, "UPDATE audit_events SET address = '', names = '', salt = NULL WHERE sequence = 20")
-    assert "nobody was erased" in fault(vault)
+    assert "no person was erased" in fault(vault)
 
 
 def test_a_deleted_event_is_named(vault: Services) -> None:
@@ -158,7 +158,7 @@ def test_an_inserted_event_is_named(vault: Services) -> None:
 def test_an_event_behind_the_head_is_named(vault: Services) -> None:
     forged = copy_of(vault, "audit_events")["audit_events"][0]
     put_back_row(vault, "audit_events", {**forged, "id": "00000000-0000-4000-8000-000000000000", "sequence": 999})
-    assert fault(vault).startswith("Event 999 stands behind the head")
+    assert fault(vault).startswith("Event 999 is beyond the head")
 
 
 def test_a_forged_event_gets_no_place_and_is_named(vault: Services) -> None:
@@ -270,7 +270,7 @@ def test_a_purged_environment_that_was_put_back_is_named(vault: Services, ada: P
     purge(vault)
     assert verify(vault).faults == []
     put_back(vault, before)
-    assert verify(vault).faults == [f"The row {environment.id} of environments was deleted, and has been put back."]
+    assert verify(vault).faults == [f"The row {environment.id} of environments was deleted, but has been put back."]
 
 
 def test_a_row_of_which_no_event_tells_is_named(vault: Services) -> None:
@@ -278,7 +278,7 @@ def test_a_row_of_which_no_event_tells_is_named(vault: Services) -> None:
         unit.users.add(
             id="u", name="eve", name_folded="eve", role="operator", state="active", second_factor=False, created_us=1
         )
-    assert fault(vault).startswith("The row u of users stands there, and no event tells of it")
+    assert fault(vault).startswith("The row u of users exists, but no event mentions it")
 
 
 def test_each_verb_tells_of_every_row_that_it_writes(vault: Services, ada: Principal) -> None:

@@ -106,7 +106,7 @@ def test_swapped_doubled_and_missing_chunks_are_named(filled: Services, refused:
 
 def test_what_is_no_archive_and_a_newer_one_are_told_apart(filled: Services, refused: Callable[[bytes], str]) -> None:
     data = newest(filled).read_bytes()
-    assert "is no archive of Strongroom" in refused(b"PK\x03\x04" + data[4:])
+    assert "is not an archive of Strongroom" in refused(b"PK\x03\x04" + data[4:])
     assert "newer release" in refused(data[:4] + b"\x02" + data[5:])
     assert "newer release" in refused(data[:5] + b"\x09" + data[6:])
 
@@ -114,8 +114,8 @@ def test_what_is_no_archive_and_a_newer_one_are_told_apart(filled: Services, ref
 def test_another_backup_key_is_named(filled: Services, refused: Callable[[bytes], str]) -> None:
     data = newest(filled).read_bytes()
     other = uuid.uuid4()
-    assert f"is sealed under the backup key {other}" in refused(data[:8] + other.bytes + data[24:])
-    assert "sealed under a backup key: say where" in _verify(newest(filled), Opener())
+    assert f"is sealed with the backup key {other}" in refused(data[:8] + other.bytes + data[24:])
+    assert "sealed with a backup key. Give" in _verify(newest(filled), Opener())
 
 
 def test_a_key_of_the_right_name_and_wrong_bits_opens_nothing(filled: Services) -> None:
@@ -167,10 +167,10 @@ def test_lines_that_somebody_has_rewritten_are_not_this_vault_s(
         return caught.value.message
 
     assert "has no end" in attempt(lambda lines: lines[:-1])
-    assert "behind its end" in attempt(lambda lines: [*lines, lines[5]])
-    assert "does not hold the rows" in attempt(lambda lines: [*lines[:-2], lines[-1]])
-    assert "no archive of Strongroom has" in attempt(lambda lines: [lines[0], b"nonsense", *lines[1:]])
-    assert "no archive of Strongroom has" in attempt(lambda lines: [lines[0], lines[2], *lines[1:]])
+    assert "after its end" in attempt(lambda lines: [*lines, lines[5]])
+    assert "does not have the number of rows" in attempt(lambda lines: [*lines[:-2], lines[-1]])
+    assert "not in the format of an archive" in attempt(lambda lines: [lines[0], b"nonsense", *lines[1:]])
+    assert "not in the format of an archive" in attempt(lambda lines: [lines[0], lines[2], *lines[1:]])
     assert "newer release" in attempt(
         lambda lines: [lines[0].replace(b'"strongroom_backup":1', b'"strongroom_backup":2'), *lines[1:]]
     )
@@ -184,9 +184,7 @@ def test_lines_that_somebody_has_rewritten_are_not_this_vault_s(
             assert attempt(renamed)
         assert attempt(lambda lines, table=table: [_with_objects(line, table, lines) for line in lines])  # type: ignore[misc]
     # Row for row genuine, and yet not what the vault has put together.
-    assert "somebody has put it together" in attempt(
-        lambda lines: [lines[0].replace(b'"release":"', b'"release":"9'), *lines[1:]]
-    )
+    assert "it is forged" in attempt(lambda lines: [lines[0].replace(b'"release":"', b'"release":"9'), *lines[1:]])
 
 
 def test_an_archive_that_somebody_made_for_the_recipient_is_refused(
@@ -202,7 +200,7 @@ def test_an_archive_that_somebody_made_for_the_recipient_is_refused(
     assert forged.verify().rows > 0
     url = fresh_database("sqlite", migrated=False)
 
-    with pytest.raises(BackupError, match="somebody has put it together"):
+    with pytest.raises(BackupError, match="it is forged"):
         restorer(replace(filled.settings, database_url=url)).restore(HOST, forged, [], nobody)
     assert not Path(url.removeprefix("sqlite:///")).exists()
 
@@ -261,7 +259,7 @@ def test_age_recipients_open_what_the_host_cannot(
         make(vault)
         path = newest(vault)
         assert path.name.endswith(".srb.age")
-        assert "say where an identity is" in _verify(path, Opener())
+        assert "Give the file of an identity" in _verify(path, Opener())
         broken = bytearray(path.read_bytes())
         broken[-70_000 % len(broken)] ^= 1
         (tmp_path / "broken.srb.age").write_bytes(broken)
@@ -287,7 +285,7 @@ def test_rows_of_sessions_are_in_no_archive(filled: Services, clock: FakeClock) 
 
 def test_a_database_that_somebody_has_put_text_into_says_so(filled: Services) -> None:
     run_sql(filled, "UPDATE revisions SET blob = 'text' WHERE number = 1")
-    with pytest.raises(StorageError, match="A row of revisions holds what this vault did not write"):
+    with pytest.raises(StorageError, match="A row of revisions has values that this vault did not write"):
         make(filled)
 
 

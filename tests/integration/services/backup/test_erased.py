@@ -125,7 +125,7 @@ def test_a_list_that_was_changed_stops_the_restore(
             assert first_rows(unit.connection) is None
         storage.close()
     done = restored(backed, fresh_database("sqlite"), clock=clock, without_list=True)
-    assert "No list of erased keys was heeded, as was asked for: people" in done.warnings[0]
+    assert "No list of erased keys was used, as requested: people" in done.warnings[0]
 
 
 def test_a_list_that_is_older_than_its_place_is_told(
@@ -265,7 +265,7 @@ def test_the_report_of_an_erasure_names_each_archive_and_its_time(
     assert [each.error for each in told] == ["", ""]
     assert sorted(each.place for each in exact.remains[:2]) == places
     assert all(each.until_us == until_us - 60 * 1_000_000 for each in exact.remains[:2])
-    assert all("The archive of" in each.sentence and "drops it again" in each.sentence for each in exact.remains[:2])
+    assert all("The archive of" in each.sentence and "erases it again" in each.sentence for each in exact.remains[:2])
     assert exact.remains[2:] == report.remains[2:]
 
 

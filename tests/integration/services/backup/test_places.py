@@ -52,7 +52,7 @@ def test_one_place_failing_does_not_stop_the_other(vault: Services) -> None:
     folder(vault, 0).rmdir()
     made = vault.backups.create(HOST, Kind.DAILY)
     assert [told.is_stored for told in made.places] == [False, True]
-    assert "make the directory (mode 0700), or mount what belongs there" in made.places[0].error
+    assert "Make the directory (mode 0700), or mount its disk" in made.places[0].error
     assert archive(vault, newest(vault, 1)).verify().rows == made.rows
 
 
@@ -85,7 +85,7 @@ def test_a_full_disk_where_the_archive_is_written_first_is_named(
         return opened(Path("/dev/full"), "wb") if mode == "xb" else opened(path, mode)
 
     monkeypatch.setattr(Path, "open", open_full)
-    with pytest.raises(BackupError, match=r"No space left on device\. TMPDIR names another"):
+    with pytest.raises(BackupError, match=r"No space left on device\. Set TMPDIR to another"):
         vault.backups.create(HOST, Kind.DAILY)
     monkeypatch.undo()
     assert names(folder(vault, 0)) == []

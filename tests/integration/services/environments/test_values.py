@@ -60,7 +60,7 @@ def test_some_names_are_asked_for(vault: Services, ada: Principal) -> None:
     assert values(vault, ada, "prod", names=("B", "A")) == {"B": "1{{X}}", "A": "1"}
     assert warnings(vault, ada, names=("B", "NO")) == (
         "In B: the reference {{X}} is unknown.",
-        "There is no variable NO here.",
+        "There is no variable NO in this environment.",
     )
 
 

@@ -167,7 +167,7 @@ def test_rows_that_are_put_back_afterwards_are_named(vault: Services, ada: Princ
     faults = vault.audit.verifier.verify().faults
     owned = [row["id"] for row in before["environments"] if row["owner_id"] == ada.user_id]
     for row in (f"The row {ada.user_id} of users", *(f"The row {found} of environments" for found in owned)):
-        assert f"{row} was deleted, and has been put back." in faults
+        assert f"{row} was deleted, but has been put back." in faults
 
 
 def wrapped_keys(vault: Services, user_id: str) -> list[bytes]:

@@ -51,11 +51,11 @@ def test_a_key_of_somebody_else_s_in_the_same_cloud_signs_nothing() -> None:
     cloud = OpaqueProvider()
     keyring = Keyring(INSTANCE, {"opaque": cloud})
     ours, theirs = version("opaque", cloud), version("opaque", cloud)
-    with pytest.raises(ErasedListError, match="not as this vault has signed it"):
+    with pytest.raises(ErasedListError, match="not the one that this vault has signed"):
         opened(signed(keyring, theirs), keyring, ours)
     # Nor does it when it is passed off as ours: the reference is taken from what is known, and not from the list.
     passed_off = MasterKey(ours.id, theirs.provider, theirs.ref)
-    with pytest.raises(ErasedListError, match="not as this vault has signed it"):
+    with pytest.raises(ErasedListError, match="not the one that this vault has signed"):
         opened(signed(keyring, passed_off), keyring, ours)
 
 
@@ -73,7 +73,7 @@ def test_another_vault_s_list_is_refused(tmp_path: Path) -> None:
     file = FileProvider.create(tmp_path / "keys" / "master.json", INSTANCE)
     keyring = Keyring(INSTANCE, {"file": file})
     master = version("file", file)
-    with pytest.raises(ErasedListError, match="another vault's"):
+    with pytest.raises(ErasedListError, match="another vault or a newer release"):
         opened(signed(keyring, master), keyring, master, instance=str(uuid.uuid4()))
 
 
