@@ -84,18 +84,18 @@ class Authority:
         """Return the fault of a row if there is still no event about it."""
         if (row.table, row.key) in self._told:
             return None
-        return f"{row} stands there, and no event tells of it: it was put back after its events were pruned."
+        return f"{row} exists, but no event mentions it. It was put back after its events were pruned."
 
 
 def _fault(row: Standing, told: _Told) -> str | None:
     if told.is_deleted and row.row_version < told.row_version:
-        return f"{row} was deleted, and has been put back."
+        return f"{row} was deleted, but has been put back."
     if row.row_version < told.row_version:
         return f"{row} was put back to version {row.row_version}; the newest that was written is {told.row_version}."
     # The same row, signed again with another key.
     is_same_key = row.row_version == told.row_version and row.mac_key_id == told.mac_key_id
     if is_same_key and bytes(row.mac).hex() not in told.macs:
-        return f"{row} is of version {row.row_version}, and not the one that was written as this version."
+        return f"{row} has version {row.row_version}, but is not the row that was written as this version."
     return None
 
 

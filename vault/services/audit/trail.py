@@ -90,11 +90,11 @@ class Trail:
         """
         self._require(principal)
         if before_us > self._clock() - PRUNE_LEAST_DAYS * DAY_US:
-            raise InvalidInput("Events of the last day stay.", path="before")
+            raise InvalidInput("Events of the last day cannot be pruned.", path="before")
         # Otherwise an event with a forged time would be pruned, and with it the proof of the change.
         faults = Verifier(self._storage, AuditTree(self._instance)).faults_of_events()
         if faults:
-            raise IntegrityError(f"Nothing was pruned: {faults[0]} `strongroom audit verify` tells all that is wrong.")
+            raise IntegrityError(f"Nothing was pruned: {faults[0]} Run `strongroom audit verify` to see all faults.")
         doomed = list(self._doomed(before_us))
         if doomed:
             with self._storage.write() as unit:

@@ -126,7 +126,7 @@ class Verifier:
         known = unit.audit_events.erasures()
         for people, event_id in erased.items():
             if known.isdisjoint(people):
-                report.faults.append(f"Address and names of event {event_id} are gone, and nobody was erased.")
+                report.faults.append(f"Address and names of event {event_id} are missing, but no person was erased.")
 
     def _compare(self, unit: UnitOfWork, size: int, authority: Authority, report: Report) -> None:
         """Compare the tables with everything that was noted, and with events that have no place yet."""
@@ -152,7 +152,7 @@ class Verifier:
                     if event.rows:
                         authority.note(event.rows)
                 else:
-                    faults.append(f"Event {event.id} has no place yet, and this vault did not write it so.")
+                    faults.append(f"Event {event.id} has no place yet, but this vault did not write it like this.")
             after = (page[-1].event.at_us, page[-1].event.id)
         return count
 
@@ -160,7 +160,7 @@ class Verifier:
         last = unit.audit_events.last_place()
         row = unit.audit_head.get()
         if row is not None and last is not None and last >= row.size:
-            report.faults.append(f"Event {last} stands behind the head of the tree, which has {row.size} events.")
+            report.faults.append(f"Event {last} is beyond the head of the tree, which has {row.size} events.")
 
 
 class _Walk:
@@ -286,15 +286,15 @@ def _named(row: StoredEvent) -> str:
 
 
 _REPLACED = (
-    "This checkpoint names this vault, and is not signed with a key that it still goes by. If it was made before a "
-    "reseal, that is so: the reseal has replaced the key, and whoever leaked it can sign anything. Where the file has "
-    "lain out of everybody's reach, compare it with --trust-file; then keep a new one: `strongroom audit checkpoint`."
+    "This checkpoint names this vault, but is not signed with a key that is still valid. If it was made before a "
+    "reseal, this is expected: the reseal has replaced the key, and a leaked key can sign anything. If nobody could "
+    "change the file, compare it with --trust-file. Then keep a new one: `strongroom audit checkpoint`."
 )
 _OTHER_HISTORY = (
-    "The first {size} events are not those that the checkpoint was made of, and each is this vault's own: an older "
+    "The first {size} events are not those of the checkpoint, although this vault wrote each of them: an older "
     "database was put in place and used since."
 )
 _CUT = (
-    "There are {here} events, and the checkpoint was made of {there}: the end of the trail was cut, or the whole "
+    "There are {here} events, but the checkpoint has {there}: the end of the trail was cut, or the whole "
     "database is an older one."
 )

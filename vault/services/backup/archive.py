@@ -95,7 +95,7 @@ class Contents:
         }
         states = _nouns(found, VaultState.signed, StateRow)
         if len(states) != 1:
-            raise BackupError("The archive does not hold the state of one vault.")
+            raise BackupError("The archive does not contain the state of exactly one vault.")
         return FirstRows(
             states[0],
             _nouns(found, UserKeys.signed, UserKey),
@@ -157,8 +157,8 @@ class Archive:
         said = (short_id(head.instance_id), head.generation, head.created_us)
         if named is not None and (named.vault, named.generation, named.created_us) != said:
             raise BackupError(
-                f"{self.name} is the archive of another moment, or of another vault, than its name says: somebody has "
-                "renamed it. Find out who, and restore the archive that you mean."
+                f"{self.name} is from another time or another vault than its name says, so it was "
+                "renamed. Find out who did it, and restore the right archive."
             )
         return contents
 
@@ -177,11 +177,11 @@ class Archive:
             try:
                 row = reader.line(line)
             except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-                raise BackupError(f"{self.name} has lines that no archive of Strongroom has.") from error
+                raise BackupError(f"{self.name} has lines that are not in the format of an archive.") from error
             if row is not None:
                 yield reader.table, row
         if not reader.is_ended:
-            raise BackupError(f"{self.name} has no end: it is not whole.")
+            raise BackupError(f"{self.name} has no end: it is incomplete.")
 
     def _lines(self, told: Told) -> Iterator[bytes]:
         size = self._size()
@@ -192,7 +192,7 @@ class Archive:
                 *whole, rest = (rest + piece).split(b"\n")
                 yield from whole
                 if len(rest) > _LINE_MOST:
-                    raise BackupError(f"{self.name} has a line that is longer than any of Strongroom's.")
+                    raise BackupError(f"{self.name} has a line that is too long for an archive.")
         if rest:
             raise BackupError(f"{self.name} ends in the middle of a line.")
 
@@ -230,7 +230,7 @@ class _Reader:
     def line(self, line: bytes) -> list[ArchivedValue] | None:
         """Return the row of a line; None if it has no row."""
         if self.is_ended:
-            raise BackupError(f"{self._name} goes on behind its end.")
+            raise BackupError(f"{self._name} continues after its end.")
         document = json.loads(line)
         if isinstance(document, dict) and "end" in document:
             self._end(document)
@@ -247,7 +247,9 @@ class _Reader:
     def _begin(self, document: Document) -> None:
         # An unknown member may change the meaning of the rest.
         if document.pop("strongroom_backup") != FORMAT or document.keys() - Head.__slots__:
-            raise BackupError(f"{self._name} is an archive of a newer release of Strongroom: restore it with that.")
+            raise BackupError(
+                f"{self._name} is an archive of a newer release of Strongroom. Restore it with that release."
+            )
         self._contents = Contents(Head(**document))
 
     def _next_table(self, table: Rows) -> None:
@@ -271,7 +273,7 @@ class _Reader:
 
     def _end(self, document: Document) -> None:
         if document["end"] != self.contents.counts:
-            raise BackupError(f"{self._name} does not hold the rows that its end speaks of.")
+            raise BackupError(f"{self._name} does not have the number of rows that its end states.")
         key_id, mac = document["stamp"]
         self.contents.digest, self.contents.stamp = self._digest.digest(), (key_id, bytes.fromhex(mac))
         self.is_ended = True

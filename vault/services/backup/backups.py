@@ -191,7 +191,7 @@ class Backups:
         with snapshot(self._storage) as moment:
             rows = moment.first_rows()
             if rows is None:
-                raise BackupError("The database holds no vault any more.")
+                raise BackupError("The database no longer contains a vault.")
             # Use the keys of this moment: a rotation may have replaced those that this process knows.
             signer = open_own_keys(rows, self._instance.keyring, None).signer
             # The audit grows between two backups, so the counter grows even while the newest place is unreachable.
@@ -204,7 +204,9 @@ class Backups:
         if isinstance(seal, KeySeal):
             read = Archive(folder / str(name), seal.opener).verify()
             if (read.digest, read.counts) != (contents.digest, contents.counts):
-                raise BackupError("The archive does not read as it was written: a disk or its memory is broken.")
+                raise BackupError(
+                    "The archive that was read differs from the one that was written: a disk or the memory is faulty."
+                )
         return name, contents
 
     def _store(self, place: Place, name: ArchiveName, path: Path, *, trust_clock: bool) -> Told:
@@ -222,7 +224,7 @@ class Backups:
         own, now = archives_in((file.name for file in place.stored()), made.vault), self._clock()
         if own and own[-1] != made:
             told.warnings.append(
-                f"{own[-1]} in {place.address} counts as newer than the archive that was just made. Somebody put it "
+                f"{own[-1]} in {place.address} counts as newer than the archive that was just made. Someone put it "
                 "there, or another host makes a backup at the same time. While it is there, `latest` means that one."
             )
         past = self._keeping.past(own, made, now, trust_clock=trust_clock)
@@ -291,7 +293,7 @@ def configured_places(settings: Settings) -> list[Place]:
     """Return the places in the settings. Raises `BackupError` if there are none."""
     places = places_at(settings.backup_to)
     if not places:
-        raise BackupError("No place is set: STRONGROOM_BACKUP_TO=dir:/path,s3://bucket/prefix names them.")
+        raise BackupError("No place is set. Set STRONGROOM_BACKUP_TO, for example to dir:/path,s3://bucket/prefix.")
     return places
 
 
@@ -308,7 +310,7 @@ def seal_of(settings: Settings) -> Seal:
     path = key_file(settings)
     if not path.exists() and not path.is_symlink():
         raise BackupError(
-            f"There is no backup key at {path}: `strongroom backup key` makes one. If there was one, put it back: the "
+            f"There is no backup key at {path}. `strongroom backup key` makes one. If there was one, put it back: the "
             "archives that it has sealed need it."
         )
     return KeySeal(backup_key.read(path))
@@ -354,5 +356,5 @@ def _write_file(path: Path, pieces: Iterator[bytes]) -> None:
     except OSError as error:
         raise BackupError(
             f"The archive cannot be written to {gettempdir()} before it is copied: {error.strerror}. "
-            "TMPDIR names another directory."
+            "Set TMPDIR to another directory."
         ) from error

@@ -34,7 +34,7 @@ class BucketPlace:
         self._bucket, prefix = parts.netloc, parts.path.strip("/")
         self._prefix = f"{prefix}/" if prefix else ""
         if not self._bucket:
-            raise BackupError(f"{address} names no bucket: write s3://bucket or s3://bucket/prefix.")
+            raise BackupError(f"{address} has no bucket. Write s3://bucket or s3://bucket/prefix.")
 
     def stored(self) -> list[Stored]:
         """Return all objects, in order of name, without those in deeper folders."""

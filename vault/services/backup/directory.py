@@ -82,9 +82,7 @@ class DirectoryPlace:
 
     def _unusable(self, error: OSError, how: str) -> BackupError:
         if isinstance(error, FileNotFoundError):
-            return BackupError(
-                f"{self.address} is not there: make the directory (mode 0700), or mount what belongs there."
-            )
+            return BackupError(f"{self.address} does not exist. Make the directory (mode 0700), or mount its disk.")
         return BackupError(f"{self.address} cannot be {how}: {error.strerror}.")
 
 

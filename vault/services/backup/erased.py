@@ -107,11 +107,13 @@ class ErasedList:
             text, mac = document["list"], bytes.fromhex(document["mac"])
             key = _unwrapped(document, keyring, known)
             if key is None or not hmac.compare_digest(_mac(key, text), mac):
-                raise ErasedListError(f"The list of erased keys in {where} is not as this vault has signed it.")
+                raise ErasedListError(f"The list of erased keys in {where} is not the one that this vault has signed.")
             body = json.loads(text)
             rows = [Erased(*row) for row in body["erased"]]
             if (body["format"], body["instance_id"]) != (FORMAT, instance_id):
-                raise ErasedListError(f"The list of erased keys in {where} is another vault's, or of a newer release.")
+                raise ErasedListError(
+                    f"The list of erased keys in {where} belongs to another vault or a newer release."
+                )
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ErasedListError(f"The list of erased keys in {where} is damaged.") from error
         return cls(body["made_us"], {row.key_id: row for row in rows}, body.get("generation", 0))
@@ -127,7 +129,7 @@ def fetched_list(place: Place, instance_id: str) -> bytes | None:
     try:
         with place.fetched(list_name(instance_id)) as path:
             if path.stat().st_size > _MOST_BYTES:
-                raise ErasedListError(f"The list of erased keys in {place.address} is larger than any of Strongroom's.")
+                raise ErasedListError(f"The list of erased keys in {place.address} is too large.")
             return path.read_bytes()
     except NotFound:
         return None

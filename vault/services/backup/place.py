@@ -23,7 +23,7 @@ class Stored:
 
 def too_many(address: str) -> BackupError:
     """The error for a place with more than `FILES_MOST` files."""
-    return BackupError(f"{address} holds more than {FILES_MOST:,} files. Use a place that holds only archives.")
+    return BackupError(f"{address} has more than {FILES_MOST:,} files. Use a place that holds only archives.")
 
 
 class Place(Protocol):

@@ -19,7 +19,7 @@ def place_at(address: str) -> Place:
         return BucketPlace(address)
     path = Path(address.removeprefix(DIRECTORY))
     if not path.is_absolute():
-        raise BackupError(f"{address} is no place for archives: write dir:/an/absolute/path or s3://bucket/prefix.")
+        raise BackupError(f"{address} is not a place for archives. Write dir:/an/absolute/path or s3://bucket/prefix.")
     return DirectoryPlace(path)
 
 

@@ -12,7 +12,7 @@ from vault.services.people.erasure import Remains
 from vault.settings import Settings
 from vault.storage import UnitOfWork
 
-_DROPPED = "A restore drops it again, by the list of erased keys beside the archive."
+_DROPPED = "A restore erases it again, by the list of erased keys beside the archive."
 _HOLDS = (
     "Anyone who has it, its backup key and the master key can read the erased data. It stays longer if backups pause "
     "or the clock is changed."

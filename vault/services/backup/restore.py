@@ -113,7 +113,7 @@ class Restorer:
         restored = Restored(contents, Proof())
         erased = ErasedList(0) if without_list else self._lists(places, contents, keyring, masters, restored)
         if without_list:
-            restored.warnings.append(f"No list of erased keys was heeded, as was asked for: {_ARE_BACK}")
+            restored.warnings.append(f"No list of erased keys was used, as requested: {_ARE_BACK}")
         storage = self._target(contents)
         try:
             with storage.write() as unit:
@@ -134,7 +134,7 @@ class Restorer:
         try:
             rows = contents.first_rows()
             if rows.state.instance_id != contents.head.instance_id:
-                raise BackupError(f"{archive.name} says that it is of another vault than it is.")
+                raise BackupError(f"{archive.name} states another vault than the one it contains.")
             keyring = self._keyring_of(contents.head.instance_id)
             own = open_own_keys(rows, keyring, None)
         except NewerRowFormat as error:
@@ -145,7 +145,7 @@ class Restorer:
             # Nothing is verified yet: anyone with the backup key may have written this.
             raise BackupError(f"{archive.name} has rows that no vault of this release has.") from error
         if not contents.is_stamped_by(own.signer):
-            raise BackupError(f"{archive.name} was not made by the vault that it holds: somebody has put it together.")
+            raise BackupError(f"{archive.name} was not made by the vault in it: it is forged.")
         return keyring, {row.id: master_key(row) for row in rows.masters}
 
     def _lists(
@@ -166,7 +166,7 @@ class Restorer:
             except ErasedListError:
                 raise
             except BackupError as error:
-                restored.warnings.append(f"The list of erased keys there could not be asked: {error.message}")
+                restored.warnings.append(f"The list of erased keys there could not be read: {error.message}")
                 continue
             if data is None:
                 continue
@@ -271,25 +271,25 @@ def _missing(head: Head, parts: list[str]) -> str:
 def _faulty(faults: list[str]) -> str:
     more = f" And {len(faults) - _FAULTS_NAMED} more." if len(faults) > _FAULTS_NAMED else ""
     return (
-        "The archive can be read, but something in it is broken or missing, so nothing was restored: "
-        f"{' '.join(faults[:_FAULTS_NAMED])}{more} With --despite-faults the rest is restored."
+        "The archive can be read, but parts of it are damaged or missing, so nothing was restored: "
+        f"{' '.join(faults[:_FAULTS_NAMED])}{more} Use --despite-faults to restore the rest."
     )
 
 
 _NOT_EMPTY = (
-    "The target is not empty, so nothing was written to it: move it away, or name another database in "
+    "The target is not empty, so nothing was written to it. Move it away, or set another database in "
     "STRONGROOM_DATABASE_URL."
 )
 _ARE_BACK = (
     "people and environments that were erased after the archive was made ARE BACK. Erase them again, or let "
-    "`strongroom backup drop-erased` do it where a place has a list."
+    "`strongroom backup drop-erased` do it if a place has a list."
 )
 _NO_LIST = f"There is no list of erased keys beside the archive: {_ARE_BACK}"
 _BAD_LIST = (
-    "Somebody may want erased people back: find a list that this vault has signed, at another place or in an older "
-    "copy, or restore with --without-erased-list."
+    "Somebody may have changed it to bring erased people back. Find a list that this vault has signed, in another "
+    "place or an older copy, or restore with --without-erased-list."
 )
 _OLD_LIST = (
-    "is older than the newest archive there: it was put back, or a backup was cut short. Who was erased in between is "
-    "back, unless the list of another place knows of it."
+    "is older than the newest archive there: it was put back, or a backup was interrupted. People who were erased in "
+    "between are back, unless the list of another place has them."
 )

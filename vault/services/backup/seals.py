@@ -87,7 +87,7 @@ class Opener:
             elif age.is_age(start):
                 yield from self._from_age(start, pieces, name)
             else:
-                raise BackupError(f"{name} is no archive of Strongroom, or its first bytes are damaged.")
+                raise BackupError(f"{name} is not an archive of Strongroom, or its first bytes are damaged.")
         except BlobError as error:
             raise _damaged(name, file) from error
 
@@ -97,17 +97,17 @@ class Opener:
         if (header[4], header[5], header[6:8]) != (_FORMAT, _COBBLESTONE_256, b"\0\0"):
             raise BackupError(f"{name} is an archive of a newer release of Strongroom, or its header is damaged.")
         if self._key is None:
-            raise BackupError(f"{name} is sealed under a backup key: say where its file is with --key.")
+            raise BackupError(f"{name} is sealed with a backup key. Give the key's file with --key.")
         if header[8:] != uuid.UUID(self._key.id).bytes:
             raise BackupError(
-                f"{name} is sealed under the backup key {uuid.UUID(bytes=header[8:])}, and the one that is given is "
+                f"{name} is sealed with the backup key {uuid.UUID(bytes=header[8:])}, but the given key is "
                 f"{self._key.id}."
             )
         return self._key
 
     def _from_age(self, start: bytes, pieces: Iterator[bytes], name: str) -> Iterator[bytes]:
         if not self._identities:
-            raise BackupError(f"{name} is for age recipients: say where an identity is with --identity.")
+            raise BackupError(f"{name} is for age recipients. Give the file of an identity with --identity.")
         try:
             yield from age.decrypt_stream(_after(start, pieces), self._identities)
         except FormatError as error:
@@ -121,4 +121,4 @@ def _after(first: bytes, others: Iterator[bytes]) -> Iterator[bytes]:
 
 def _damaged(name: str, file: BinaryIO) -> BackupError:
     place = max(0, file.tell() - _PIECE_BYTES)
-    return BackupError(f"{name} is damaged or cut off, at byte {place:,} or after it: nothing of it was used.")
+    return BackupError(f"{name} is damaged or cut off, at byte {place:,} or after it. Nothing of it was used.")

@@ -1,1 +1,1 @@
-"""Environments: what is in them, how it is sealed, and how it changes."""
+"""Environments: their variables, how these are sealed, and how they change."""

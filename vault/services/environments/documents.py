@@ -1,4 +1,4 @@
-"""Sealed JSON objects in the database or the cache, which another release may have written.
+"""Sealed JSON objects in the database or the cache. Another release may have written them.
 
 Unknown members are ignored. If an older release must not ignore a new member, the newer release gives the object a
 higher version, in the member `v` (1 if it is absent).
@@ -24,7 +24,7 @@ T = TypeVar("T", bound="DataclassInstance")
 
 
 def read_document(plaintext: bytes) -> Document:
-    """The JSON object in `plaintext`. Raises `NewerFormat` for a version that this release does not know."""
+    """Return the JSON object in `plaintext`. Raises `NewerFormat` for a version that this release does not know."""
     document: Document = json.loads(plaintext)
     if document.get("v", VERSION) != VERSION:
         raise NewerFormat()
@@ -32,5 +32,5 @@ def read_document(plaintext: bytes) -> Document:
 
 
 def known_members(kind: type[T], document: Document) -> T:
-    """A dataclass made from the members of `document` that are its fields."""
+    """Return a `kind` made from the members of `document` that are its fields."""
     return kind(**{field.name: document[field.name] for field in fields(kind) if field.name in document})

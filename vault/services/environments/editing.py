@@ -1,4 +1,4 @@
-"""What becomes of variables: changes by name, a person's edits row by row, and what may be stored at all."""
+"""Changes to variables, by name or row by row, and the checks of what may be stored."""
 
 from __future__ import annotations
 
@@ -17,15 +17,18 @@ Attributes: TypeAlias = Mapping[str, Any]  # type: ignore[explicit-any]  # Each 
 
 @dataclass(frozen=True, slots=True)
 class RowEdit:
-    """What became of one row of an editor: `name` is what it was (None for a new row), `attributes` are those that were
-    changed, the name among them where it was renamed (None for a row that was taken out)."""
+    """A person's edit of one row.
+
+    `name` is the name before the edit (None for a new row). `attributes` has the changed attributes, including a new
+    name (None for a row that was removed).
+    """
 
     name: str | None
     attributes: Attributes | None
 
 
 def merge(current: Iterable[Variable], changes: Mapping[str, Attributes | None]) -> tuple[Variable, ...]:
-    """`current` with `changes`: those that stay keep their place, new ones come last, None takes one out."""
+    """Return `current` with `changes`. Kept variables keep their position, new ones come last, and None removes one."""
     merged = {variable.name: variable for variable in current}
     for raw, attributes in changes.items():
         name = check_variable_name(raw, path=f"variables.{raw}")
@@ -40,7 +43,7 @@ def merge(current: Iterable[Variable], changes: Mapping[str, Attributes | None])
 
 
 def put(current: Iterable[Variable], variable: Variable) -> tuple[Variable, ...]:
-    """`current` with one variable replaced as a whole in its place, or added as the last."""
+    """Return `current` with one variable replaced at its position, or added at the end."""
     name = check_variable_name(variable.name, path=f"variables.{variable.name}")
     rows = {each.name: each for each in current}
     others = rows[name].others if name in rows else ()
@@ -49,16 +52,16 @@ def put(current: Iterable[Variable], variable: Variable) -> tuple[Variable, ...]
 
 
 def edited(current: Iterable[Variable], edits: Sequence[RowEdit]) -> tuple[Variable, ...]:
-    """`current` after a person's edits: what is renamed keeps its place, what is new comes last.
+    """Return `current` after a person's edits. A renamed variable keeps its position, and new ones come last.
 
-    Raises `InvalidInput`, whose path begins with the position of the edit.
+    Raises `InvalidInput` with a path that starts with the position of the edit.
     """
-    # New rows go by their position, which is no name.
+    # The key of a new row is its position, which cannot be a name.
     rows: dict[str | int, Variable] = {variable.name: variable for variable in current}
     for position, edit in enumerate(edits):
         key = position if edit.name is None else edit.name
         if edit.name is not None and key not in rows:
-            raise InvalidInput("This variable is not there any more.", path=f"{position}.name")
+            raise InvalidInput("This variable no longer exists.", path=f"{position}.name")
         if edit.attributes is None:
             del rows[key]
             continue
@@ -75,13 +78,13 @@ def _refuse_doubles(rows: Mapping[str | int, Variable], edits: Sequence[RowEdit]
     for position, edit in reversed(list(enumerate(edits))):
         variable = rows.get(position if edit.name is None else edit.name)
         if edit.attributes is not None and variable is not None and count[variable.name] > 1:
-            raise InvalidInput("Another variable here has this name.", path=f"{position}.name")
+            raise InvalidInput("Another variable in this environment has this name.", path=f"{position}.name")
 
 
 def typed(before: Sequence[Variable], after: tuple[Variable, ...]) -> tuple[Variable, ...]:
-    """`after`, where the JSON text of what was no text stays what it was.
+    """Return `after`, but keep the old value if only its JSON text was written back.
 
-    Our face shows the number 5 as the text 5. Whoever reads all variables and writes them back must not change it.
+    The API shows the number 5 as the text 5. Reading all variables and writing them back must not change it.
     """
     typed = {variable.name: variable for variable in before if not isinstance(variable.value, str)}
     if not typed:
@@ -95,7 +98,7 @@ def typed(before: Sequence[Variable], after: tuple[Variable, ...]) -> tuple[Vari
 
 
 def keeping_others(before: Iterable[Variable], after: Iterable[Variable]) -> tuple[Variable, ...]:
-    """`after`, with the members of a newer release that each variable had in `before`.
+    """Return `after`, with the members of a newer release that each variable had in `before`.
 
     A caller that replaces all variables can only send the members that this release shows.
     """
@@ -104,13 +107,16 @@ def keeping_others(before: Iterable[Variable], after: Iterable[Variable]) -> tup
 
 
 def checked(variable: Variable) -> Variable:
-    """The variable with its name in NFC. Raises `InvalidInput` for what cannot be stored."""
+    """Return the variable with its name in NFC. Raises `InvalidInput` if it cannot be stored."""
     name = check_variable_name(variable.name)
     for what, text in (("value", variable.value), ("description", variable.description)):
         if isinstance(text, str) and not is_encodable(text):
-            raise InvalidInput("Half a surrogate pair is not text.", path=f"variables.{name}.{what}")
+            raise InvalidInput(
+                "The value contains half of a surrogate pair, which is not valid text.", path=f"variables.{name}.{what}"
+            )
     if len(variable.description) > DESCRIPTION_MAX_CHARACTERS:
         raise InvalidInput(
-            f"A description has at most {DESCRIPTION_MAX_CHARACTERS} characters.", path=f"variables.{name}.description"
+            f"A description can have at most {DESCRIPTION_MAX_CHARACTERS} characters.",
+            path=f"variables.{name}.description",
         )
     return replace(variable, name=name, type=VariableType(variable.type))

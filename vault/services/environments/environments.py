@@ -1,4 +1,4 @@
-"""Environments as things: list, create, rename, copy, delete, restore. Their content: `variables.py`."""
+"""Environments: list, create, rename, copy, delete, restore. `variables.py` has their content."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ from vault.settings import Settings
 from vault.storage import Asked, ColumnValue, ColumnValues, EnvironmentRow, RevisionRow, Storage, UnitOfWork
 
 GLOBALS: None = None
-"""The reference that means a user's globals, where another names an environment."""
+"""The reference that means a user's globals."""
 
 _STEP_LEAST = 500
-"""The least environments that a list reads in one statement."""
+"""How many environments a list reads at least in one statement."""
 
 
 class Environments:
-    """Every user's environments. A reference is an environment's id, its name, or `GLOBALS`."""
+    """The environments of all users. A reference is an environment's id, its name, or `GLOBALS`."""
 
     def __init__(
         self,
@@ -66,9 +66,10 @@ class Environments:
     def find(
         self, unit: UnitOfWork, principal: Principal, reference: str | None, permission: Permission
     ) -> EnvironmentRow:
-        """The living environment that `reference` means, if `principal` holds `permission` on it.
+        """Return the environment that `reference` means, if `principal` has `permission` on it.
 
-        Raises `NotGranted` for what was not granted, whether it exists or not, and `NotFound` for what is not there.
+        Raises `NotGranted` without the permission, whether the environment exists or not, and otherwise `NotFound` if
+        it does not exist.
         """
         row = self._look_up(unit, principal, reference)
         ask(unit, principal, permission, target_of(row, reference))
@@ -77,7 +78,7 @@ class Environments:
         return row
 
     def require(self, principal: Principal, reference: str | None, permissions: Collection[Permission]) -> None:
-        """Raise `NotGranted` unless `principal` holds one of `permissions` on `reference`, whether it exists or not.
+        """Raise `NotGranted` unless `principal` has one of `permissions` on `reference`, whether it exists or not.
 
         For calls with a large body: this check comes before parsing it. The call itself checks again.
         """
@@ -91,11 +92,12 @@ class Environments:
     def list(
         self, principal: Principal, *, name: str | None = None, deleted: bool = False, after: str = "", limit: int
     ) -> list[Environment]:
-        """The environments that `principal` may list, in order of name (deleted ones: of id), after a place."""
+        """Return the environments that `principal` may list, by name (deleted ones by id), after a position."""
         name = canonical(name) if name is not None else None
         with self._storage.read() as unit:
             found: list[EnvironmentRow] = []
-            # Read many rows at once: a token that may list few of them must not need a statement for each row.
+            # Read many rows at once. Otherwise a token that may list only a few of them would need a statement for each
+            # row.
             step = max(limit, _STEP_LEAST)
             while len(found) < limit:
                 page = unit.environments.page(principal.user_id, deleted=deleted, name=name, after=after, limit=step)
@@ -108,14 +110,14 @@ class Environments:
         return views
 
     def get(self, principal: Principal, reference: str | None) -> Environment:
-        """One environment, without its values. Raises `NotFound`."""
+        """Return one environment, without its values. Raises `NotFound`."""
         with self._storage.read() as unit:
             view = self.view(unit, self.find(unit, principal, reference, Permission.LIST))
         self._reads.read(principal, Action.ENVIRONMENT_READ, view.id)
         return view
 
     def etag(self, environment: EnvironmentRow) -> str:
-        """The ETag of an environment's own variables: it depends on nothing else, and tells nothing of them."""
+        """Return the ETag of an environment's own variables. It reveals nothing about them."""
         parts = (environment.id, environment.current_revision_id or "", str(environment.state_generation))
         return keyed_digest(self._instance.secret("digest"), "variables etag", *parts)[:16].hex()
 
@@ -128,7 +130,7 @@ class Environments:
         description: str = "",
         max_versions: int = MAX_VERSIONS_DEFAULT,
     ) -> EnvironmentRow:
-        """Make an empty environment. Raises `NotGranted`, `NameTaken`, `QuotaExceeded`, `InvalidInput`."""
+        """Create an empty environment. Raises `NotGranted`, `NameTaken`, `QuotaExceeded`, `InvalidInput`."""
         name = check_environment_name(name)
         ask(unit, principal, Permission.CREATE, Target(EnvironmentKind.ENVIRONMENT, name))
         seq = unit.users.next_change(principal.user_id)
@@ -155,7 +157,7 @@ class Environments:
         description: str = "",
         max_versions: int = MAX_VERSIONS_DEFAULT,
     ) -> EnvironmentRow:
-        """Store an environment with its first data key. For services: permission was asked there."""
+        """Store an environment with its first data key. For services, which have checked the permission."""
         environment_id, now = str(uuid.uuid4()), self._clock()
         fresh = {"current_revision_id": None, "metadata_blob": None, "deleted_us": None}
         counters = {"last_number": 0, "bytes_stored": 0, "state_generation": 0, "metadata_generation": 0}
@@ -180,7 +182,7 @@ class Environments:
         return _existing(unit.environments.by_id(owner_id, environment_id))
 
     def change(self, unit: UnitOfWork, principal: Principal, reference: str | None, wishes: Wishes) -> EnvironmentRow:
-        """Change its name, description or rules. Raises `NotFound`, `NameTaken`, `InvalidInput`."""
+        """Change the name, the description or the rules. Raises `NotFound`, `NameTaken`, `InvalidInput`."""
         row = self.find(unit, principal, reference, Permission.UPDATE)
         _ask_rules(unit, principal, row, wishes)
         seq, now = unit.users.next_change(principal.user_id), self._clock()
@@ -209,7 +211,7 @@ class Environments:
         """Delete an environment; for 30 days it can be brought back. Return warnings. Raises `NotFound`."""
         row = self.find(unit, principal, reference, Permission.DELETE)
         if row.kind == EnvironmentKind.GLOBALS:
-            raise InvalidInput("The globals cannot be deleted; take their variables out instead.")
+            raise InvalidInput("The globals cannot be deleted. Delete their variables instead.")
         seq, now = unit.users.next_change(principal.user_id), self._clock()
         unit.environments.change(row, deleted_us=now, state_generation=row.state_generation + 1)
         unit.changes.add(principal.user_id, seq, Action.ENVIRONMENT_DELETE, row.id, None, now)
@@ -217,7 +219,7 @@ class Environments:
         return deletion_warnings(unit, row)
 
     def undelete(self, unit: UnitOfWork, principal: Principal, reference: str, new_name: str | None) -> EnvironmentRow:
-        """Bring a deleted environment back, by its id or (the one deleted last) by its name, perhaps under another."""
+        """Restore a deleted environment, by id or name (the last deleted one). A new name may be given."""
         row = self._look_up_deleted(unit, principal, reference)
         ask(unit, principal, Permission.UPDATE, target_of(row, reference))
         if row is None:
@@ -226,7 +228,7 @@ class Environments:
         name = row.name if new_name is None else check_environment_name(new_name)
         ask(unit, principal, Permission.CREATE, Target(EnvironmentKind.ENVIRONMENT, name))
         if unit.environments.by_name(principal.user_id, name) is not None:
-            raise NameTaken("Another environment has this name by now; bring this one back under a new name.")
+            raise NameTaken("Another environment has this name now. Give a new name to restore this one.")
         if name != row.name:
             self._ask_to_move(unit, principal, row)
         columns = {"deleted_us": None, "name": name, "state_generation": row.state_generation + 1}
@@ -236,11 +238,11 @@ class Environments:
         return _existing(unit.environments.by_id(row.owner_id, row.id))
 
     def view(self, unit: UnitOfWork, row: EnvironmentRow) -> Environment:
-        """What may be told of an environment to whoever may list it."""
+        """Return what a caller with `list` may see of an environment."""
         return self.views(unit, [row])[0]
 
     def views(self, unit: UnitOfWork, rows: Sequence[EnvironmentRow]) -> Sequence[Environment]:
-        """`view` of many environments, with the same number of statements as for one."""
+        """Return `view` of many environments, with as many statements as for one."""
         revisions = unit.revisions.facts_of(row.current_revision_id for row in rows if row.current_revision_id)
         metadata = self._sealer.open_metadata_of(unit, rows)
         return [
@@ -257,10 +259,11 @@ class Environments:
         variables: Sequence[Variable],
         before: Sequence[Variable] = (),
     ) -> EnvironmentRow:
-        """Store all variables as the next revision and make it current. For services: permission was asked there.
+        """Store all variables as the next revision, and make it current. For services, which have checked the
+        permission.
 
-        `before` are the variables that they replace. `seq` comes from `Users.next_change`, which holds all else of
-        the user's back until this is stored.
+        `before` are the replaced variables. `seq` comes from `Users.next_change`, which locks everything of the user
+        until this is stored.
         """
         number, revision_id, now = environment.last_number + 1, str(uuid.uuid4()), self._clock()
         blob = self._sealer.seal_revision(unit, environment, revision_id, number, variables)
@@ -309,7 +312,9 @@ class Environments:
         return unit.environments.latest_deleted(principal.user_id, canonical(reference))
 
     def telling(self, unit: UnitOfWork, row: EnvironmentRow, **told: object) -> ColumnValues:
-        """The columns of `row` with `told` in its sealed metadata. For services: permission was asked there."""
+        """Return the columns of `row` after adding `told` to its sealed metadata. For services, which have checked the
+        permission.
+        """
         generation = row.metadata_generation + 1
         metadata = self._sealer.open_metadata(unit, row) | told
         blob = self._sealer.seal_metadata(unit, row, generation, metadata)
@@ -319,24 +324,25 @@ class Environments:
         if unit.environments.by_name(principal.user_id, name) is not None:
             raise NameTaken("You have an environment of this name.")
         if unit.environments.count(principal.user_id) >= self._settings.quota_environments:
-            raise QuotaExceeded("You have as many environments as this vault allows (deleted ones count for 30 days).")
+            raise QuotaExceeded("You have reached the limit of environments. Deleted ones count for 30 days.")
 
     def _check_bytes(self, unit: UnitOfWork, owner_id: str, more: int) -> None:
         if unit.environments.bytes_stored(owner_id) + more > self._settings.quota_bytes:
             raise QuotaExceeded(
-                "Your environments and their history are as large as this vault allows. Lower max_versions of an "
-                "environment to let go of old revisions."
+                "Your environments and their history have reached the size limit. Lower max_versions of an "
+                "environment to delete old revisions."
             )
 
     @staticmethod
     def _ask_to_move(unit: UnitOfWork, principal: Principal, row: EnvironmentRow) -> None:
-        # A new name is a new place, where others may read: to move there is to read all, write it anew, and delete.
+        # Grants can depend on the name, so a rename may give others access: it needs the permissions to read, rewrite
+        # and delete.
         for permission in (Permission.READ, Permission.HISTORY, Permission.DELETE):
             ask(unit, principal, permission, target_of(row))
 
     def _checked_new_name(self, unit: UnitOfWork, principal: Principal, row: EnvironmentRow, name: str) -> str:
         if row.kind == EnvironmentKind.GLOBALS:
-            raise InvalidInput("The globals have no name of their own.", path="name")
+            raise InvalidInput("The globals cannot be renamed.", path="name")
         name = check_environment_name(name)
         self._ask_to_move(unit, principal, row)
         ask(unit, principal, Permission.CREATE, Target(EnvironmentKind.ENVIRONMENT, name))
@@ -346,7 +352,7 @@ class Environments:
 
 
 def _ask_rules(unit: UnitOfWork, principal: Principal, row: EnvironmentRow, wishes: Wishes) -> None:
-    """A rule that lets go of revisions is a deletion."""
+    """A rule that removes revisions needs the permission to delete."""
     fewer = wishes.get("max_versions", row.max_versions) < row.max_versions
     after = wishes.get("delete_version_after_seconds", row.delete_version_after_seconds)
     if fewer or after != row.delete_version_after_seconds:
@@ -354,13 +360,15 @@ def _ask_rules(unit: UnitOfWork, principal: Principal, row: EnvironmentRow, wish
 
 
 def ask(unit: UnitOfWork, principal: Principal, permission: Permission, target: Target) -> None:
-    """`require`, noted in the unit of work: a kept answer is given again only to whom all of it is granted still."""
+    """Require a permission and note it in the unit of work. A stored answer is only repeated if all of them are still
+    granted.
+    """
     require(principal, permission, target)
     unit.asked.append(Asked(str(permission), str(target.kind), target.name, target.id))
 
 
 def target_of(row: EnvironmentRow | None, reference: str | None = None) -> Target:
-    """What a permission is asked for: the row itself, or the name that was asked for where there is no row."""
+    """Return the target of a permission check: the row or, without a row, the requested name."""
     if row is None:
         return GLOBALS_TARGET if reference is None else Target(EnvironmentKind.ENVIRONMENT, canonical(reference))
     return Target(EnvironmentKind(row.kind), row.name, row.id)

@@ -1,4 +1,4 @@
-"""Files in and out: an import shows its plan and is applied as one revision; an export is the stored text."""
+"""Import and export of files. An import shows its plan and is applied as one revision. An export is the stored text."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from vault.services.environments.variables import NO_PRECONDITION, Precondition,
 from vault.storage import UnitOfWork
 
 FILE_MAX_CHARACTERS = 4 * ENVIRONMENT_MAX_BYTES
-"""No format here takes twice the room of what it holds; more is refused before anybody reads it."""
+"""No format needs twice the size of its content. A larger file is refused before it is parsed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What an import does, by name; values are never in it."""
+    """What an import does, by name. It never contains values."""
 
     added: tuple[str, ...]
     changed: tuple[str, ...]
@@ -35,7 +35,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """The plan, the current revision afterwards, and what the format's reader warned of."""
+    """The plan, the current revision after the import, and the warnings of the format's reader."""
 
     plan: Plan
     revision: int | None
@@ -61,11 +61,11 @@ class Transfer:
         replace_all: bool,
         dry_run: bool,
     ) -> Imported:
-        """Write what a file states into an environment (made where there is none) as one revision.
+        """Write what a file states into an environment, as one revision. Create the environment if it does not exist.
 
-        `replace_all` removes what the file does not name; otherwise it stays. Variables that exist keep whatever
-        the file does not state of them. Replacing and dry runs need `read`: their plan tells what is there; without
-        it, the plan of a merge is empty. Raises `InvalidInput` and what a write raises.
+        With `replace_all`, variables that the file does not name are removed. Existing variables keep attributes that
+        the file does not state. `replace_all` and `dry_run` need `read`, because their plan shows what exists; without
+        `read`, the plan of a merge is empty. Raises `InvalidInput`, and what a write raises.
         """
         self._make_room(unit, principal, reference)
         row = self._environments.find(unit, principal, reference, Permission.UPDATE)
@@ -79,9 +79,9 @@ class Transfer:
 
         written = self._variables.write(unit, principal, reference, edit, precondition)
         if dry_run:
-            # It ran for real up to here, so the plan is what would happen; nothing of it is kept.
+            # The write was real until here, so the plan is exact. Store nothing of it.
             unit.abandon()
-            # The plan tells which values are the same: reading is what remains of it.
+            # The plan shows which values are equal, so the audit records a read.
             self._reads.read(principal, Action.IMPORT_PLAN, row.id)
         plan = plan_of(before[0], merged(before[0], parsed, replace_all=replace_all))
         if not allows(principal, Permission.READ, target_of(row)):
@@ -91,8 +91,11 @@ class Transfer:
     def export_text(
         self, principal: Principal, reference: str | None, format_name: str, *, strict: bool = False
     ) -> Rendered:
-        """An environment's own variables as text, references as they were written; disabled ones only where the
-        format can say so. `strict` raises `FormatError` where there would be a warning."""
+        """Return an environment's own variables as text. References are not resolved.
+
+        Disabled variables are included if the format can mark them. With `strict`, raises `FormatError` instead of a
+        warning.
+        """
         snapshot = self._variables.read(principal, reference, action=Action.EXPORT)
         chosen, target = format_named(format_name), snapshot.target
         told = [variable for variable in snapshot.variables if variable.enabled or chosen.keeps_disabled]
@@ -113,24 +116,26 @@ class Transfer:
 
 
 def parse_file(format_name: str, text: str) -> ParsedFile:
-    """What a file states. Raises `FormatError`, `InvalidInput`, and `TooLarge` for more than any environment holds."""
+    """Return what a file states. Raises `FormatError`, `InvalidInput`, and `TooLarge` for more than an environment can
+    have.
+    """
     chosen = format_named(format_name, parse=True)
     if len(text) > FILE_MAX_CHARACTERS:
-        raise TooLarge("This file is larger than any that an environment can hold.", path="text")
+        raise TooLarge("This file is larger than an environment can be.", path="text")
     return chosen.parse(text)
 
 
 def format_named(name: str, *, parse: bool = False) -> Format:
-    """The format of this name. Raises `InvalidInput` where there is none, or none that can be read."""
+    """Return the format with this name. Raises `InvalidInput` if there is none, or if it cannot be read but must be."""
     found = FORMATS.get(name)
     if found is None or (parse and not found.can_parse):
         known = ", ".join(sorted(key for key, item in FORMATS.items() if item.can_parse or not parse))
-        raise InvalidInput(f"There is no such format here; there are {known}.", path="format")
+        raise InvalidInput(f"There is no such format. Use one of {known}.", path="format")
     return found
 
 
 def merged(current: Sequence[Variable], parsed: ParsedFile, *, replace_all: bool) -> tuple[Variable, ...]:
-    """What a file states over `current`. What it does not state of a variable that exists stays as it is."""
+    """Return `current` with what a file states. Attributes that it does not state are kept."""
     known = {variable.name: variable for variable in current}
     changes = {name: _changes(known.get(name), attributes) for name, attributes in parsed.stated.items()}
     after = merge(current, changes)
@@ -142,16 +147,16 @@ def merged(current: Sequence[Variable], parsed: ParsedFile, *, replace_all: bool
 
 def _changes(before: Variable | None, attributes: Attributes) -> Attributes:
     if before is None:
-        # A file may name a variable and keep its value to itself, as Postman does for what lies in another vault.
+        # A file may have a variable without its value, as Postman does for values in another vault.
         return {"value": "", **attributes}
     if attributes.get("value") == before.text:
-        # A file holds text: a number that a Vault client wrote must not become a string because it went out and in.
+        # Files contain only text. A number that a Vault client wrote must stay a number after an export and an import.
         return {**attributes, "value": before.value}
     return attributes
 
 
 def plan_of(before: Sequence[Variable], after: Sequence[Variable]) -> Plan:
-    """What leads from `before` to `after`, by name."""
+    """Return the changes from `before` to `after`, by name."""
     changes = compare(before, after)
     named = {
         kind: tuple(item.name for item in changes if item.kind == kind) for kind in ("added", "changed", "removed")

@@ -1,4 +1,4 @@
-"""Older revisions: list them, read one, compare two, go back to one (by writing it again)."""
+"""Older revisions: list, read and compare them, and roll back to one by writing it again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vault.storage import EnvironmentRow, RevisionRow, Storage, StoredRevision, 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """How one variable differs: `before` is None where it was added, `after` where it was removed."""
+    """The difference of one variable. `before` is None if it was added, `after` if it was removed."""
 
     name: str
     before: Variable | None
@@ -34,7 +34,7 @@ class Change:
 
 
 class History:
-    """The revisions of environments. Reading an older one needs `history`, going back to it `update` too."""
+    """The revisions of environments. Reading an older one needs `history`, and a rollback also needs `update`."""
 
     def __init__(
         self, storage: Storage, environments: Environments, variables: Variables, sealer: Sealer, reads: ReadLog
@@ -46,7 +46,7 @@ class History:
         self._sealer = sealer
 
     def revisions(self, principal: Principal, reference: str | None, before: int | None, limit: int) -> list[Revision]:
-        """The revisions, the newest first, older than number `before`; facts only."""
+        """Return revisions without values, newest first, older than number `before`."""
         with self._storage.read() as unit:
             row = self._environments.find(unit, principal, reference, Permission.HISTORY)
             found = [facts_of(revision) for revision in unit.revisions.page(row.id, before, limit)]
@@ -54,7 +54,7 @@ class History:
         return found
 
     def get(self, principal: Principal, reference: str | None, number: int) -> Revision:
-        """One revision with its variables. Raises `NotFound`, `RevisionDeleted`."""
+        """Return one revision with its variables. Raises `NotFound`, `RevisionDeleted`."""
         with self._storage.read() as unit:
             environment = self._environments.find(unit, principal, reference, Permission.HISTORY)
             revision = self._numbered(unit, environment, number)
@@ -72,9 +72,9 @@ class History:
         *,
         action: Action = Action.REVISION_READ,
     ) -> list[Change]:
-        """How revision `number` differs from revision `against` (0 is the empty one before the first).
+        """Return how revision `number` differs from revision `against` (0 is the empty one before the first).
 
-        The audit gets `action` for each of the two: `revision.compare` from who tells of no value.
+        The audit records `action` for both. It is `revision.compare` if no value is shown.
         """
         with self._storage.read() as unit:
             environment = self._environments.find(unit, principal, reference, Permission.HISTORY)
@@ -96,7 +96,7 @@ class History:
         environment = self._environments.find(unit, principal, reference, Permission.HISTORY)
 
         def old(_: tuple[Variable, ...]) -> tuple[Variable, ...]:
-            # Only under the user's lock: a revision that is destroyed in the meantime must stay so.
+            # Read it while the user's lock is held, so that a revision which is being destroyed is not restored.
             return (
                 self._sealer.open_stored(unit, environment, self._numbered(unit, environment, number)) if number else ()
             )
@@ -116,19 +116,19 @@ class History:
     def _ask_current(
         unit: UnitOfWork, principal: Principal, environment: EnvironmentRow, revision: RevisionRow
     ) -> None:
-        """`history` is for older revisions: the current one is for whoever may read."""
+        """`history` is for older revisions. The current one needs `read`."""
         if revision.id == environment.current_revision_id:
             ask(unit, principal, Permission.READ, target_of(environment))
 
     def _numbered(self, unit: UnitOfWork, environment: EnvironmentRow, number: int) -> StoredRevision:
         revision = unit.revisions.by_number(environment.id, number)
         if revision is None:
-            raise NotFound("There is no revision of this number (any more).")
+            raise NotFound("There is no revision with this number, or it was deleted.")
         return revision
 
 
 def compare(before: Sequence[Variable], after: Sequence[Variable]) -> list[Change]:
-    """What was added, removed and changed, in the order of `after`, then of `before`."""
+    """Return what was added, removed and changed, in the order of `after`, then of `before`."""
     old, new = {item.name: item for item in before}, {item.name: item for item in after}
     found = [Change(name, old.get(name), item) for name, item in new.items() if old.get(name) != item]
     return found + [Change(name, item, None) for name, item in old.items() if name not in new]

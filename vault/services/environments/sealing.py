@@ -1,8 +1,8 @@
-"""Variables ↔ sealed blobs: where the keys of one environment meet its rows.
+"""Seals and opens variables with the keys of their environment.
 
 A revision's plaintext is `{"v":1,"variables":[{name, value, type, enabled, literal, description}, …]}`, in order,
 padded, never compressed. In version 2 a variable may have more members. A release keeps the ones that it does not know,
-and writes version 2 only if there are any. Every verb that needs plaintext comes through `open` or `open_live`.
+and writes version 2 only if there are any. All plaintext is read through `open` or `open_live`.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Sealer:
         self._clock = clock
 
     def is_gone(self, revision: RevisionRow) -> bool:
-        """Whether a revision's values may no longer be read: destroyed, or past its time of deletion."""
+        """Report whether a revision's values may no longer be read: it is destroyed, or its deletion time has passed."""
         return revision.destroyed or (revision.deletion_us is not None and revision.deletion_us <= self._clock())
 
     def add_data_key(self, unit: UnitOfWork, owner_id: str, environment_id: str) -> None:
@@ -87,14 +87,14 @@ class Sealer:
         return seal(self._active_key(unit, environment), place, encode(variables), padded=True)
 
     def open(self, layer: Layer) -> tuple[Variable, ...]:
-        """The variables of a layer; none before the first write.
+        """Return the variables of a layer, or none before the first write.
 
-        Raises `ClientSealed`, `RevisionDeleted`, or `BlobError` when the rows do not belong together.
+        Raises `ClientSealed`, `RevisionDeleted`, or `BlobError` if the rows do not belong together.
         """
         return () if layer.revision is None else decode(self._open(layer, layer.revision))
 
     def open_live(self, layer: Layer) -> list[Live]:
-        """As `open`, but only what is enabled, in the form that `resolve_live` takes: it is faster."""
+        """Return the enabled variables in the form that `resolve_live` needs. This is faster than `open`."""
         return [] if layer.revision is None else decode_live(self._open(layer, layer.revision))
 
     def _open(self, layer: Layer, revision: RevisionRow) -> bytes:
@@ -115,7 +115,7 @@ class Sealer:
     def open_stored(
         self, unit: UnitOfWork, environment: EnvironmentRow, revision: StoredRevision
     ) -> tuple[Variable, ...]:
-        """`open` for rows that were read one by one."""
+        """Open a revision whose rows were read one by one."""
         return self.open(_stored_layer(unit, environment, revision))
 
     def require_opens(self, unit: UnitOfWork, environment: EnvironmentRow, revision: StoredRevision) -> None:
@@ -126,13 +126,13 @@ class Sealer:
     def seal_metadata(
         self, unit: UnitOfWork, environment: EnvironmentRow, generation: int, metadata: Document
     ) -> SealedBlob:
-        """Seal what an owner says of an environment (its description, custom metadata)."""
+        """Seal the metadata of an environment: its description and custom metadata."""
         place = context.metadata(self._instance.id, environment.id, generation)
         document = json.dumps(metadata, ensure_ascii=False).encode()
         return seal(self._active_key(unit, environment), place, document, padded=True)
 
     def open_metadata(self, unit: UnitOfWork, environment: EnvironmentRow) -> Document:
-        """What `seal_metadata` has sealed; empty where nothing was."""
+        """Return what `seal_metadata` has sealed, or an empty object."""
         if environment.metadata_blob is None:
             return {}
         data_key, user_key = _keys_of(unit, key_id_of(environment.metadata_blob))
@@ -148,7 +148,7 @@ class Sealer:
         return read_document(open_blob(key, place, blob))
 
     def open_metadata_of(self, unit: UnitOfWork, environments: Sequence[EnvironmentRow]) -> list[Document]:
-        """`open_metadata` of many environments, with the same number of statements as for one."""
+        """Return the metadata of many environments, with as many statements as for one."""
         key_ids = {row.id: key_id_of(row.metadata_blob) for row in environments if row.metadata_blob is not None}
         data_keys = unit.data_keys.named(key_ids.values())
         user_keys = unit.user_keys.named(key.user_key_id for key in data_keys.values())
@@ -164,7 +164,7 @@ class Sealer:
     def metadata_under(
         self, environment: EnvironmentRow, data_key: DataKey | None, user_key: UserKey | None
     ) -> Document | None:
-        """`open_metadata` where the keys are at hand already; None where the metadata is under another key."""
+        """Return the metadata with keys that were read before, or None if it is sealed under another key."""
         if environment.metadata_blob is None:
             return {}
         blob = as_sealed(environment.metadata_blob)
@@ -184,7 +184,7 @@ class Sealer:
         return self._data_key(environment, data_key, user_key)
 
     def _data_key(self, environment: EnvironmentRow, data_key: DataKey, user_key: UserKey) -> Key:
-        # Owner and environment are those that were asked for, never those of the key's own row.
+        # Use the owner and environment that were asked for, never those in the key's row.
         return self._instance.data_key(environment.owner_id, environment.id, data_key, user_key)
 
 
@@ -196,23 +196,23 @@ def _keys_of(unit: UnitOfWork, data_key_id: str | None) -> tuple[DataKey | None,
 def _stored_layer(unit: UnitOfWork, environment: EnvironmentRow, revision: StoredRevision) -> Layer:
     data_key, user_key = _keys_of(unit, revision.data_key_id)
     if user_key is None:
-        # Between one statement and the next, a rotation may have moved it to other keys.
+        # A rotation may have sealed it under another key between two statements, so read it again.
         revision = unit.revisions.by_id(revision.id) or revision
         data_key, user_key = _keys_of(unit, revision.data_key_id)
     return Layer(environment, revision, data_key, user_key, revision.blob)
 
 
 def encode(variables: Sequence[Variable]) -> bytes:
-    """A revision's plaintext, in the oldest version that can hold it.
+    """Return a revision's plaintext, in the oldest version that can carry it.
 
-    Raises `InvalidInput` on a name that stands twice, `TooLarge` above 1 MiB.
+    Raises `InvalidInput` for a repeated name, and `TooLarge` above 1 MiB.
     """
     if len(variables) > VARIABLES_MOST:
-        raise TooLarge(f"An environment holds at most {VARIABLES_MOST} variables.", path="variables")
+        raise TooLarge(f"An environment can have at most {VARIABLES_MOST} variables.", path="variables")
     seen: set[str] = set()
     for position, variable in enumerate(variables):
         if variable.name in seen:
-            raise InvalidInput("This name stands twice.", path=f"variables.{position}.name")
+            raise InvalidInput("This name is used twice.", path=f"variables.{position}.name")
         seen.add(variable.name)
     records: list[dict[str, WrittenJson]] = [
         {
@@ -230,12 +230,12 @@ def encode(variables: Sequence[Variable]) -> bytes:
     document: dict[str, WrittenJson] = {"v": version, "variables": records}
     plaintext = strict_json.dumps(document).encode()
     if len(plaintext) > ENVIRONMENT_MAX_BYTES:
-        raise TooLarge("An environment holds at most 1 MiB.", path="variables")
+        raise TooLarge("An environment can have at most 1 MiB.", path="variables")
     return plaintext
 
 
 def decode(plaintext: bytes) -> tuple[Variable, ...]:
-    """The inverse of `encode`. Raises `NewerFormat` for a version that this release does not know."""
+    """Parse what `encode` returns. Raises `NewerFormat` for a version that this release does not know."""
     return tuple(
         Variable(
             record["name"],
@@ -251,7 +251,7 @@ def decode(plaintext: bytes) -> tuple[Variable, ...]:
 
 
 def decode_live(plaintext: bytes) -> list[Live]:
-    """What `resolve_live` needs of the enabled variables in a revision's plaintext. Raises as `decode`."""
+    """Return what `resolve_live` needs of the enabled variables in a plaintext. Raises what `decode` raises."""
     return [(record["name"], record["value"], record["literal"]) for record in _records(plaintext) if record["enabled"]]
 
 
@@ -263,7 +263,7 @@ def _records(plaintext: bytes) -> list[_Record]:
 
 
 def _others(record: _Record) -> tuple[tuple[str, WrittenJson], ...]:
-    # Every record has all of `_MEMBERS`, so the length shows whether there are others.
+    # Every record has all of `_MEMBERS`, so its length shows whether there are others.
     if len(record) == len(_MEMBERS):
         return ()
     others = ((name, cast(WrittenJson, value)) for name, value in record.items() if name not in _MEMBERS)

@@ -28,15 +28,17 @@ from vault.storage import EnvironmentRow, HotReads, Layer, Layers, RevisionRow
 
 _COMPACT = json.JSONEncoder(separators=(",", ":")).encode
 
-LAYER_LEFT_OUT = "A layer beneath this environment is left out: it may not be read with this credential."
+LAYER_LEFT_OUT = "A layer beneath this environment is left out, because this credential may not read it."
 BASE_GONE = "An environment beneath this one is left out: it is deleted."
 TOO_LARGE = "The environments beneath this one hold more than 4 MiB in all. Remove a base, or large values from one."
-LAYER_EMPTY = "A layer beneath this environment is empty: its current revision is deleted or sealed by a device."
+LAYER_EMPTY = (
+    "A layer beneath this environment is left out, because its current revision is deleted or sealed by a device."
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked of an environment's values. `names` are those wanted, or None for all."""
+    """How to read an environment's values. `names` limits them; None means all."""
 
     globals: bool = True
     resolve: bool = True
@@ -48,7 +50,7 @@ class Question:
 class Answer:
     """The values, the number of the environment's own revision, and the ETag of the whole answer.
 
-    `values` is None where the caller has this very answer already.
+    `values` is None if the caller already has this answer.
     """
 
     values: Values | None
@@ -68,7 +70,7 @@ class ValuesReader:
     def read(
         self, principal: Principal, reference: str | None, question: Question, known_etags: Sequence[str] = ()
     ) -> Answer:
-        """The values of one environment, or of the globals alone.
+        """Return the values of one environment, or of the globals alone.
 
         Raises `NotGranted`, `NotFound`, `RevisionDeleted`, `ClientSealed`, `ResolutionTooLarge`.
         """
@@ -77,7 +79,7 @@ class ValuesReader:
         require(principal, Permission.READ, target_of(own.environment if own else None, reference))
         if own is None:
             raise NotFound()
-        # Availability comes before the ETag: a deletion whose time has come must not hide behind a 304.
+        # Check this before the ETag: a revision whose deletion time has come must not be answered with a 304.
         current = current_of(own)
         if current is not None and self._sealer.is_gone(current):
             raise RevisionDeleted()
@@ -105,7 +107,7 @@ class ValuesReader:
         """
         assert found.own is not None
         if found.globals is None:
-            # Everybody has globals: whoever took them out must not pass for somebody who has none.
+            # Every person has globals, so somebody has deleted this row.
             raise IntegrityError()
         beneath = [found.globals] if globals else []
         if found.own.environment.base_ids:
@@ -134,14 +136,14 @@ class ValuesReader:
     def record(
         self, principal: Principal, action: Action, layers: Sequence[Layer], result: str, names: Sequence[str] = ()
     ) -> None:
-        """Tell the audit that an answer is made of these layers, the environment's own last."""
+        """Record a read in the audit. The environment's own layer is the last one."""
         (environment, number), *beneath = [
             (layer.environment.id, layer.revision.number if layer.revision else None) for layer in reversed(layers)
         ]
         self._reads.read(principal, action, environment, number, result=result, names=names, layers=beneath)
 
     def _etag(self, layers: Sequence[Layer], question: Question, warnings: Sequence[str]) -> str:
-        """A keyed digest of all that the answer depends on; it tells nothing of the plaintext."""
+        """Return a keyed digest of everything that the answer depends on. It reveals nothing about the plaintext."""
         parts = [_identity(layer.environment) for layer in layers]
         asked = [question.resolve, question.names, question.format, *warnings]
         text = _COMPACT([parts, asked])
@@ -153,7 +155,7 @@ def _identity(environment: EnvironmentRow) -> list[str | int | None]:
 
 
 def current_of(layer: Layer) -> RevisionRow | None:
-    """Its current revision; None before the first write. Raises `IntegrityError` where somebody took it out."""
+    """Return the current revision, or None before the first write. Raises `IntegrityError` if its row was deleted."""
     if (layer.revision is None) != (layer.environment.current_revision_id is None):
         raise IntegrityError()
     return layer.revision
@@ -184,6 +186,6 @@ def _chosen(resolved: Values, names: tuple[str, ...] | None, warnings: list[str]
     if names is None:
         warned = ("",) * len(warnings) + resolved.warned
         return Values(resolved.values, (*warnings, *resolved.warnings), warned, resolved.referring)
-    missing = [f"There is no variable {name} here." for name in names if name not in resolved.values]
+    missing = [f"There is no variable {name} in this environment." for name in names if name not in resolved.values]
     chosen = {name: resolved.values[name] for name in names if name in resolved.values}
     return Values(chosen, (*warnings, *resolved.about(chosen), *missing))

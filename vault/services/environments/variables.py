@@ -1,4 +1,4 @@
-"""What is in an environment: read all variables, replace them, merge changes, one at a time; each write a revision."""
+"""The variables of an environment: read, replace, merge, and single changes. Each write makes one revision."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Edit = Callable[[tuple[Variable, ...]], tuple[Variable, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Precondition:
-    """What the caller read before: an ETag (`If-Match`), or that there is nothing to read (`If-None-Match: *`)."""
+    """What the caller has read before: an ETag (`If-Match`), or that there is no revision (`If-None-Match: *`)."""
 
     match: str | None = None
     none: bool = False
@@ -35,8 +35,7 @@ NO_PRECONDITION = Precondition()
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The current variables, the number of their revision (None before the first write), their ETag, and whose they
-    are."""
+    """The current variables, their revision (None before the first write), their ETag, and their environment."""
 
     variables: tuple[Variable, ...]
     revision: int | None
@@ -46,19 +45,20 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """An environment, its current variables without their values, and the ETag that a write of them names: none where
-    there is nothing to read."""
+    """An environment, its current variables without values, and their ETag. The ETag is empty if there is no
+    revision.
+    """
 
     environment: Environment
     outlines: tuple[Outline, ...]
     etag: str
     is_deleted: bool = False
-    """Whether there is a current revision that cannot be read any more."""
+    """Whether the current revision was deleted, so that it cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """Where a write has led: the current revision and its ETag. `changed` is False when there was nothing to do."""
+    """The result of a write: the current revision and its ETag. `changed` is False if nothing changed."""
 
     revision: int | None
     etag: str
@@ -85,7 +85,9 @@ class Variables:
         action: Action = Action.VARIABLES_READ,
         names: Iterable[str] = (),
     ) -> Snapshot:
-        """All current variables, in order. The audit gets `action`, `names`. Raises `NotFound`, `RevisionDeleted`."""
+        """Return all current variables in order. The audit gets `action` and `names`. Raises `NotFound`,
+        `RevisionDeleted`.
+        """
         with self._storage.read() as unit:
             row = self._environments.find(unit, principal, reference, Permission.READ)
             snapshot = self._snapshot(unit, row)
@@ -93,7 +95,7 @@ class Variables:
         return snapshot
 
     def list(self, principal: Principal, reference: str | None) -> Listing:
-        """All current variables without their values. Raises `NotFound`, `ClientSealed`."""
+        """Return all current variables without their values. Raises `NotFound`, `ClientSealed`."""
         with self._storage.read() as unit:
             row = self._environments.find(unit, principal, reference, Permission.READ)
             view, etag = self._environments.view(unit, row), self._environments.etag(row)
@@ -106,13 +108,13 @@ class Variables:
         return listing
 
     def read_one(self, principal: Principal, reference: str | None, name: str) -> tuple[Variable, Snapshot]:
-        """One variable and the snapshot that it is of. Raises `NotFound`."""
+        """Return one variable and the snapshot that it belongs to. Raises `NotFound`."""
         name = normal(name)
         snapshot = self.read(principal, reference, names=[name])
         for variable in snapshot.variables:
             if variable.name == name:
                 return variable, snapshot
-        raise NotFound("There is no variable of this name.")
+        raise NotFound("There is no variable with this name.")
 
     def replace(
         self,
@@ -138,9 +140,9 @@ class Variables:
         changes: Mapping[str, Attributes | None],
         precondition: Precondition = NO_PRECONDITION,
     ) -> Written:
-        """Merge changes, all in one revision: None removes, a mapping sets the attributes that it names.
+        """Merge changes, as one revision. None removes a variable, and a mapping sets the attributes that it names.
 
-        Raises `InvalidInput` for a new variable without a value, `PreconditionRequired` where `cas_required` is set.
+        Raises `InvalidInput` for a new variable without a value, and `PreconditionRequired` if `cas_required` is set.
         """
         row = self._for_update(unit, principal, reference, precondition)
         return self._write(unit, principal, row, precondition, lambda current: merge(current, changes))
@@ -153,9 +155,9 @@ class Variables:
         edits: Sequence[RowEdit],
         precondition: Precondition = NO_PRECONDITION,
     ) -> Written:
-        """Apply what a person did to the rows, all in one revision. Raises as `edited` and `patch` do.
+        """Apply a person's edits of rows, as one revision. Raises what `edited` and `patch` raise.
 
-        It needs `read` too: what it raises tells which names are there.
+        This needs `read` too, because the errors reveal which names exist.
         """
         self._environments.find(unit, principal, reference, Permission.READ)
         return self.write(unit, principal, reference, lambda current: edited(current, edits), precondition)
@@ -168,7 +170,7 @@ class Variables:
         variable: Variable,
         precondition: Precondition = NO_PRECONDITION,
     ) -> Written:
-        """Set one variable as a whole, keeping its place."""
+        """Set all attributes of one variable. It keeps its position."""
         return self.write(unit, principal, reference, lambda current: put(current, variable), precondition)
 
     def delete_one(
@@ -179,14 +181,14 @@ class Variables:
         name: str,
         precondition: Precondition = NO_PRECONDITION,
     ) -> Written:
-        """Take one variable out. Raises `NotFound` when it is not there."""
+        """Delete one variable. Raises `NotFound` if it does not exist."""
         row = self._for_update(unit, principal, reference, precondition)
         name = normal(name)
 
         def without(current: tuple[Variable, ...]) -> tuple[Variable, ...]:
             left = tuple(variable for variable in current if variable.name != name)
             if len(left) == len(current):
-                raise NotFound("There is no variable of this name.")
+                raise NotFound("There is no variable with this name.")
             return left
 
         return self._write(unit, principal, row, precondition, without)
@@ -194,7 +196,9 @@ class Variables:
     def fill(
         self, unit: UnitOfWork, principal: Principal, created: EnvironmentRow, variables: Sequence[Variable]
     ) -> EnvironmentRow:
-        """Write the first revision of an environment that this unit of work has created: creating allows it."""
+        """Write the first revision of an environment that this unit of work has created. The permission to create is
+        enough.
+        """
         seq = unit.users.next_change(principal.user_id)
         return self._environments.store(unit, principal, created, seq, tuple(map(checked, variables)))
 
@@ -217,7 +221,7 @@ class Variables:
         *,
         always: bool = False,
     ) -> Written:
-        """Apply `edit` to the current variables. `always` stores a revision even where nothing changes."""
+        """Apply `edit` to the current variables. With `always`, store a revision even if nothing changes."""
         row = self._for_update(unit, principal, reference, precondition)
         return self._write(unit, principal, row, precondition, edit, always=always)
 
@@ -226,7 +230,9 @@ class Variables:
     ) -> EnvironmentRow:
         row = self._environments.find(unit, principal, reference, Permission.UPDATE)
         if row.cas_required and precondition == NO_PRECONDITION:
-            raise PreconditionRequired("This environment takes no change that does not say what it replaces: If-Match.")
+            raise PreconditionRequired(
+                "A write to this environment must name the revision that it replaces. Send its ETag in If-Match."
+            )
         return row
 
     def _write(
@@ -241,18 +247,18 @@ class Variables:
     ) -> Written:
         """`edit` gets the current variables: none before the first write, and none after a deletion."""
         seq = unit.users.next_change(principal.user_id)
-        # Only now that the user's lock is held: the row that was found before may have moved on.
+        # Read the row again now that the user's lock is held, because it may have changed.
         environment = unit.environments.by_id(found.owner_id, found.id)
         if environment is None or environment.deleted_us is not None:
             raise NotFound()
-        # A rename while this write waited for its turn may have led out of what was granted.
+        # The environment may have been renamed in the meantime, so that the grant no longer covers it.
         require(principal, Permission.UPDATE, target_of(environment))
         current = self._readable(unit, environment)
         self._check(environment, current, precondition)
         before = self._sealer.open_stored(unit, environment, current) if current is not None else ()
         after = typed(before, edit(before))
         if current is not None and after == before and not always:
-            # Told all the same: whoever may not read could find a value out by writing guesses.
+            # Record this too. Otherwise a caller who may not read could find out a value by writing guesses.
             audit.record(
                 unit, principal, Action.REVISION_UNCHANGED, environment_id=environment.id, revision=current.number
             )
@@ -262,7 +268,7 @@ class Variables:
 
     def _check(self, environment: EnvironmentRow, current: RevisionRow | None, precondition: Precondition) -> None:
         if precondition.none and current is not None:
-            raise PreconditionFailed("There is a revision already: read it, and send its ETag in If-Match.")
+            raise PreconditionFailed("There is already a revision. Read it, and send its ETag in If-Match.")
         if precondition.match is None:
             return
         if current is None or precondition.match not in ("*", self._environments.etag(environment)):
@@ -277,7 +283,7 @@ class Variables:
             return None
         revision = unit.revisions.by_id(environment.current_revision_id)
         if revision is None:
-            # Nobody here deletes a current revision: whoever did must not pass for an empty environment.
+            # Nothing in this vault deletes a current revision, so do not treat this as an empty environment.
             raise IntegrityError()
         return revision
 

@@ -29,7 +29,7 @@ def create(storage: Storage, keyring: Keyring, provider: str, ref: str) -> None:
     own = {purpose: new_key() for purpose in SECRET_PURPOSES}
     with storage.write() as unit:
         if holds_vault(unit.connection):
-            raise StorageError("The database holds a vault already.")
+            raise StorageError("The database already contains a vault.")
         unit.use_signer(RowSigner(own["mac"]))
         place = {"id": master.id, "provider": provider, "ref": ref}
         born: ColumnValues = {"version": 1, "state": "active", "created_us": now, "changed_us": now}

@@ -106,7 +106,7 @@ class MasterRotation:
         with self._storage.read() as unit:
             row = _existing(unit.master_keys.by_version(version))
         if row.state != "disabled":
-            raise Conflict(f"Version {version} is {row.state}; only a disabled one can be brought back.")
+            raise Conflict(f"Version {version} is {row.state}. Only a disabled version can be enabled again.")
         # Enable it at the provider first: a version that the vault considers usable must be usable.
         self._instance.keyring.provider(row.provider).enable(row.ref)
         again(self._set_state, principal, version, "retiring", Action.KEYS_RESTORE)
@@ -149,7 +149,7 @@ class MasterRotation:
         if found is not None:
             if found.provider != name:
                 raise Conflict(
-                    f"Version {found.version} of the provider {found.provider} is pending: finish its rotation, or "
+                    f"Version {found.version} of the provider {found.provider} is pending. Finish its rotation, or "
                     "destroy it first."
                 )
             return str(found.id)
@@ -197,10 +197,12 @@ class MasterRotation:
             state = unit.state.hold()
             row = _existing(unit.master_keys.by_version(version))
             if row.state not in ("retiring", "disabled"):
-                raise Conflict(f"Version {version} is {row.state}: only one that another has replaced can be retired.")
+                raise Conflict(
+                    f"Version {version} is {row.state}. Only a version that another has replaced can be retired."
+                )
             left = references(unit).get(row.id, 0)
             if left:
-                raise Conflict(f"{left:,} keys are still wrapped by version {version}: run `strongroom keys rewrap`.")
+                raise Conflict(f"{left:,} keys are still wrapped by version {version}. Run `strongroom keys rewrap`.")
             if row.state == "retiring":
                 unit.master_keys.change(row, state="disabled", changed_us=self._clock())
                 unit.state.change(state)
@@ -231,7 +233,7 @@ class MasterRotation:
                 unit.state.change(state)
                 audit.record(unit, principal, Action.KEYS_DESTROY, details={"version": version})
         except StillReferred as error:
-            raise Conflict(f"Something still refers to version {version}; nothing was destroyed.") from error
+            raise Conflict(f"Version {version} is still in use, so it was not destroyed.") from error
 
     def _require_destroyed(self, unit: UnitOfWork, version: int) -> None:
         if not any(row.version == version for row in unit.destroyed_keys.masters()):
@@ -239,7 +241,7 @@ class MasterRotation:
 
     def _check_may_go(self, unit: UnitOfWork, row: MasterKeyVersion, at_once: bool) -> None:
         if row.state == "active":
-            raise Conflict(f"Version {row.version} is the active one: rotate first.")
+            raise Conflict(f"Version {row.version} is the active one. Rotate first.")
         left = references(unit).get(row.id, 0)
         if left:
             raise Conflict(f"{left:,} keys are still wrapped by version {row.version}: run `strongroom keys rewrap`.")
@@ -251,7 +253,7 @@ class MasterRotation:
         if seconds_left > 0:
             raise Conflict(
                 f"Version {row.version} may be destroyed in {seconds_left / 86_400:.1f} days: a backup may still need "
-                "it. With --now it goes at once."
+                "it. Use --now to destroy it at once."
             )
 
     def _destroyable_us(self, row: MasterKeyVersion) -> int:
@@ -280,6 +282,6 @@ def _require_new(rows: Sequence[MasterKeyVersion | DestroyedMaster], provider: s
     for row in rows:
         if (row.provider, row.ref) == (provider, ref):
             raise Conflict(
-                f"The key that {provider} gives for a new version is version {row.version} already. Where a setting "
-                "names the key (STRONGROOM_AWS_KMS_KEY_ID), name another one there, or none."
+                f"The key from {provider} for a new version is already version {row.version}. If a setting "
+                "names the key (STRONGROOM_AWS_KMS_KEY_ID), set it to another key, or unset it."
             )

@@ -166,7 +166,7 @@ class Resealing:
             # A host whose clock is ahead may have made an old key that looks new.
             now, newest = self._clock(), newest_us(unit)
             if newest > now + CLOCKS_APART_US:
-                raise Conflict("A key was made in the future: set the hosts' clocks right first.")
+                raise Conflict("A key has a time in the future. Correct the hosts' clocks first.")
             before_us = max(now, newest + 1)
             unit.state.change(state, reseal_from_us=before_us)
             audit.record(unit, principal, Action.KEYS_RESEAL_BEGIN)
@@ -305,7 +305,7 @@ class Resealing:
             self._instance.learn()
             self._waiting.for_all()
             return
-        raise Unavailable("Somebody goes on signing with an old key; look for a worker that hangs, then run it again.")
+        raise Unavailable("A process still signs with an old key. Look for a worker that hangs, then run this again.")
 
     def _sign_rows(self, principal: Principal, repository: type[AnyRepository], walk: Walk) -> None:
         after = None

@@ -46,7 +46,7 @@ class UserRotation:
         with self._storage.read() as unit:
             user = unit.users.by_name(fold_username(name))
         if user is None:
-            raise NotFound("There is no account of this name.")
+            raise NotFound("There is no account with this name.")
         self.rotate_user(principal, user.id)
 
     def rotate_user(self, principal: Principal, user_id: str, made_before_us: int | None = None) -> bool:

@@ -70,7 +70,7 @@ class Waiting:
 def _not_yet(behind: list[WorkerRow]) -> Unavailable:
     names = ", ".join(f"{row.host} (process {row.pid})" for row in behind)
     return Unavailable(
-        f"These workers cannot use the new key yet: {names}. Look into their logs for the key provider; then run the "
-        "same command again, which goes on from here.",
+        f"These workers cannot use the new key yet: {names}. Check their logs for the key provider, then run the "
+        "same command again. It continues from here.",
         retry_after_seconds=5,
     )

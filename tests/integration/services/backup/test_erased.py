@@ -101,7 +101,7 @@ def test_one_list_is_enough_and_a_place_that_is_gone_is_told(
     lists(backed)[1].parent.rename(lists(backed)[1].parent.with_name("away"))
     done = restored(backed, fresh_database("sqlite"), path, clock=clock)
     assert done.dropped.people == 0
-    assert "is not there" in done.warnings[0]
+    assert "does not exist" in done.warnings[0]
     assert "no list of erased keys" in done.warnings[1]
 
 

@@ -294,7 +294,7 @@ def test_a_bucket_out_of_reach_is_told(bucket: str, monkeypatch: pytest.MonkeyPa
 def test_places_are_written_in_two_ways() -> None:
     assert [place.address for place in places_at("dir:/a, s3://b/c/,")] == ["dir:/a", "s3://b/c"]
     for wrong in ("dir:relative", "s3://", "ftp://x"):
-        with pytest.raises(BackupError, match="write"):
+        with pytest.raises(BackupError, match="Write"):
             place_at(wrong)
 
 
