@@ -1,7 +1,7 @@
-"""`make audit`: the list of parts (SBOM), licences, known vulnerabilities, static analysis of the SDK and the command.
+"""`make audit`: SBOM, licences, known vulnerabilities, and static analysis of the SDK and the command.
 
-Everything that was found is printed, and written to build/audit. The exit code is 0 only if each of the four was
-checked and found nothing. Where no advisory source can be reached, OFFLINE=1 lets the other three decide.
+All findings are printed, and written to build/audit. The exit code is 0 only if each of the four checks ran and found
+nothing. With OFFLINE=1, missing vulnerability data is no failure.
 """
 
 from __future__ import annotations
@@ -21,18 +21,20 @@ LOCKS = ROOT / "deploy/requirements"
 OUT = ROOT / "build/audit"
 BIN = Path(sys.executable).parent
 SHIPPED = "providers"
-"""The widest lock of what is shipped: the server with every provider."""
+"""The largest lock of what is shipped: the server with every provider."""
 
 ALLOWED = frozenset(
     {"0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "BSL-1.0", "ISC", "MIT", "MIT-0", "MPL-2.0", "PSF-2.0"}
     | {"Python-2.0", "Unlicense", "CNRI-Python", "LGPL-3.0-only", "LGPL-3.0-or-later", "BSD", "ZPL-2.1"}
 )
-"""Licences that a part may have. LGPL: used as a library, unchanged, from its own package (psycopg)."""
+"""Licences that a shipped part may have. LGPL is for psycopg, which is used as an unchanged library in its own
+package.
+"""
 
 ALLOWED_FOR_TOOLS = frozenset({"GPL", "GPL-3.0-only", "GPL-3.0-or-later"})
-"""And those that a tool may have, which is run as a program of its own and is not shipped (hadolint)."""
+"""Licences that a tool may have as well. Tools run as programs of their own and are not shipped (hadolint)."""
 
-# What people wrote before PEP 639 had expressions.
+# Names from before PEP 639, which introduced licence expressions.
 _OLD_NAMES = (
     (r"apache", "Apache-2.0"),
     (r"mozilla|mpl", "MPL-2.0"),
@@ -48,14 +50,16 @@ _OLD_NAMES = (
 
 
 def locked(lock: str) -> dict[str, str]:
-    """The pinned packages of a lock, with their versions."""
+    """Return the pinned packages of a lock, with their versions."""
     return dict(
         re.findall(r"^([\w.-]+)==([^\s;\\]+)", (LOCKS / f"{lock}.txt").read_text(encoding="utf-8"), re.MULTILINE)
     )
 
 
 def licences_of(name: str) -> set[str]:
-    """The licences that an installed package says it has; of an `OR` every choice, of which one must do."""
+    """Return the licences that an installed package states. Of an `OR`, all choices are returned, and one must be
+    allowed.
+    """
     expression = " ".join(_told(name, "License-Expression"))
     if expression:
         return set(re.findall(r"[\w.+-]+", expression)) - {"AND", "OR", "WITH"}
@@ -70,17 +74,17 @@ def _told(name: str, field: str) -> list[str]:
 
 
 def _covered(text: str) -> set[str]:
-    """`LGPL` holds the letters of `GPL`, and is not it."""
+    """`LGPL` contains the letters of `GPL`, but is another licence."""
     return {"GPL"} if re.search(r"lgpl|lesser", text, re.IGNORECASE) else set()
 
 
 def is_allowed(expression: str, found: set[str], allowed: frozenset[str]) -> bool:
-    """Whether one choice of an `OR`, or every part of anything else, is on the list."""
+    """Report whether one choice of an `OR`, or every part of another expression, is on the list."""
     return bool(found & allowed) if " OR " in expression else bool(found) and found <= allowed
 
 
 def check_licences() -> bool:
-    """Every part of every lock that is installed here, against the list."""
+    """Check the licence of every installed part of every lock."""
     names = {name for lock in LOCKS.glob("*.txt") for name in locked(lock.stem)}
     shipped = locked(SHIPPED)
     rows, refused, absent = [], [], []
@@ -98,13 +102,13 @@ def check_licences() -> bool:
     for row in refused:
         say(f"  not on the list: {row}")
     if absent:
-        say(f"  not installed on this platform, so not looked at: {', '.join(absent)}")
+        say(f"  not installed on this platform, so not checked: {', '.join(absent)}")
     say(f"  {len(rows)} parts, {len(refused)} with a licence that is not on the list.")
     return not refused
 
 
 def make_sbom() -> bool:
-    """The list of what is shipped, as CycloneDX JSON."""
+    """Write the list of shipped parts as CycloneDX JSON."""
     out = OUT / "sbom.json"
     lock = LOCKS / f"{SHIPPED}.txt"
     done = run("cyclonedx-py", "requirements", "--output-reproducible", "--of", "JSON", "-o", str(out), str(lock))
@@ -117,7 +121,7 @@ def make_sbom() -> bool:
 
 
 def check_vulnerabilities() -> bool:
-    """What an advisory source knows of the versions that are shipped."""
+    """Check the shipped versions for known vulnerabilities."""
     out = OUT / "vulnerabilities.json"
     lock = str(LOCKS / f"{SHIPPED}.txt")
     words = ("--disable-pip", "--require-hashes", "--progress-spinner", "off", "--timeout", "10", "-f", "json")
@@ -125,12 +129,12 @@ def check_vulnerabilities() -> bool:
         out.unlink(missing_ok=True)
         run("pip-audit", "-r", lock, *words, "-s", source, "-o", str(out))
         parts = json.loads(out.read_text(encoding="utf-8"))["dependencies"] if out.exists() else []
-        # A source that does not know a part skips it, and pip-audit then calls the whole clean.
+        # An advisory source skips parts that it does not know, and pip-audit then reports no vulnerability.
         skipped = [item["name"] for item in parts if "skip_reason" in item]
         if parts and not skipped:
             return _tell_vulnerabilities(parts, source)
         say(f"  {source}: {f'it does not know {len(skipped)} of {len(parts)} parts' if parts else 'not reached'}.")
-    say("  NOT CHECKED: no source of advisories could be asked about every part from here.")
+    say("  NOT CHECKED: no advisory source could be asked about every part.")
     return os.environ.get("OFFLINE", "") == "1"
 
 
@@ -143,7 +147,7 @@ def _tell_vulnerabilities(parts: list[dict[str, Any]], source: str) -> bool:
 
 
 def analyse() -> bool:
-    """The rules of bandit, as ruff has them, over SDK and command, whatever ruff.toml leaves out."""
+    """Run ruff's rules of bandit over SDK and command, also those that ruff.toml ignores."""
     done = run("ruff", "check", "--isolated", "--select", "S", "--ignore", "S101", "vault/client", "vault/cli")
     say("  " + done.stdout.strip().replace("\n", "\n  "))
     return done.returncode == 0
@@ -168,7 +172,7 @@ STEPS: tuple[tuple[str, Callable[[], bool]], ...] = (
 
 
 def main() -> None:
-    """All four, and which of them failed."""
+    """Run all four checks, and report which failed."""
     OUT.mkdir(parents=True, exist_ok=True)
     failed = []
     for title, step in STEPS:

@@ -1,7 +1,7 @@
-"""`make demo`: the whole story in a minute, with the real server, in a directory that is thrown away.
+"""`make demo`: shows the main features in a minute, with a real server, in a temporary directory.
 
-A vault starts on its embedded default; a person keeps an environment and globals in it; a service fetches the
-values three ways; then the database is opened to see what lies there.
+A vault starts with its defaults. A person stores an environment and globals. A service fetches the values in three
+ways. Then the database is searched for the secret.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ with Client() as client:  # address, token and CA file come from the environment
 
 
 class Demo:
-    """One telling, in one temporary directory."""
+    """One demo, in one temporary directory."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -60,8 +60,8 @@ class Demo:
         }
 
     def tell(self) -> None:
-        """The story, in order."""
-        _title("The vault starts, on SQLite and a local keyring file; nothing else is needed")
+        """Run all steps in order."""
+        _title("The vault starts with SQLite and a local keyring file. It needs nothing else")
         with self._served():
             self._set_up()
             self._fetch(self._fill())
@@ -69,9 +69,9 @@ class Demo:
             _title("The vault stops")
 
     def _set_up(self) -> None:
-        _title("An operator makes an account for a person")
+        _title("An operator creates an account for a person")
         password = self._run("strongroom", "user", "add", PERSON, "--generate").strip()
-        _title("The person logs in, and keeps an environment and globals")
+        _title("The person logs in, and stores an environment and globals")
         self._run("strongroom", "login", PERSON, "--password", "-", given=password)
 
     def _fill(self) -> str:
@@ -86,31 +86,31 @@ class Demo:
 
     def _fetch(self, token: str) -> None:
         self._environment["STRONGROOM_TOKEN"] = token
-        _title("The service fetches, one: curl")
+        _title("The service fetches the values with curl")
         address = f"{self.url}/api/v1/environments/prod/values"
         if shutil.which("curl"):
             self._run("curl", "-sS", "--cacert", str(self.ca_file), "--oauth2-bearer", "$STRONGROOM_TOKEN", address)
         else:
-            print("  (curl is not installed here, so this way is left out)")
-        _title("The service fetches, two: the SDK")
+            print("  (curl is not installed, so this step is skipped)")
+        _title("The service fetches the values with the SDK")
         self._run(sys.executable, "-c", SDK)
-        _title("The service fetches, three: strongroom run, which adds the values to a program's environment")
+        _title("The service fetches the values with strongroom run, which adds them to a program's environment")
         program = 'echo "BUCKET is $BUCKET, and DATABASE_URL has ${#DATABASE_URL} characters"'
         self._run("strongroom", "run", "-e", "prod", "--", "sh", "-c", program)
 
     def _look_inside(self) -> None:
-        _title("What lies in the database")
+        _title("The database contains only sealed data")
         with contextlib.closing(sqlite3.connect(self.database)) as connection:
             number, blob = connection.execute("SELECT number, blob FROM revisions ORDER BY size DESC").fetchone()
         print(f"  revision {number}, {len(blob)} bytes: {blob[:48].hex(' ', 4)} …")
         folder = self.database.parent
         leaks = [path.name for path in folder.glob("strongroom.db*") if SECRET.encode() in path.read_bytes()]
         if leaks:
-            raise SystemExit(f"The secret lies in the clear in {leaks}: this is a fault of Strongroom's.")
-        print(f"  {SECRET!r} is nowhere in {', '.join(sorted(path.name for path in folder.glob('strongroom.db*')))}.")
+            raise SystemExit(f"The secret is in plain text in {leaks}. This is a bug in Strongroom.")
+        print(f"  {SECRET!r} is not in {', '.join(sorted(path.name for path in folder.glob('strongroom.db*')))}.")
 
     def _run(self, *command: str, given: str | None = None, hide: bool = False) -> str:
-        """Show a command, run it, show what it says, and return its standard output."""
+        """Show a command, run it, show its output, and return its standard output."""
         print(f"$ {_shown(command, given)}")
         arguments = [self._environment.get(part[1:], part) if part.startswith("$") else part for part in command]
         done = subprocess.run(arguments, env=self._environment, input=given, capture_output=True, text=True, timeout=60)
@@ -119,7 +119,7 @@ class Demo:
         if hide:
             print(f"  {done.stdout.strip()[:18]}…")
         if done.returncode != 0:
-            raise SystemExit(f"This command has failed with exit code {done.returncode}.")
+            raise SystemExit(f"This command failed with exit code {done.returncode}.")
         return done.stdout
 
     @contextlib.contextmanager
@@ -147,7 +147,7 @@ class Demo:
     def _is_ready(self) -> bool:
         with contextlib.suppress(OSError):
             context = ssl.create_default_context(cafile=self.ca_file)
-            # The address is our own, and the scheme https.
+            # The URL is our own, with the scheme https.
             with urllib.request.urlopen(f"{self.url}/readyz", context=context, timeout=5) as answer:  # noqa: S310
                 return bool(answer.status == 200)
         return False
@@ -176,10 +176,10 @@ def _free_port() -> int:
 
 
 def main() -> None:
-    """Tell the story, and leave nothing behind."""
+    """Run the demo, and remove its directory."""
     with tempfile.TemporaryDirectory(prefix="strongroom-demo-") as directory:
         Demo(Path(directory)).tell()
-    print("\nThat was all; its directory is gone. `make serve` keeps a vault of your own.")
+    print("\nThe demo has ended, and its directory is removed. `make serve` starts a vault of your own.")
 
 
 if __name__ == "__main__":

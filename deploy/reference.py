@@ -1,6 +1,7 @@
-"""`make reference`: write the pages of docs/ that are made from code. tests/test_reference.py fails where one is stale.
+"""`make reference`: writes the pages of docs/ that are made from code. tests/test_reference.py fails if one is out of
+date.
 
-A page is made whole, or between a line `<!-- made: NAME -->` and the next `<!-- end -->` in a page of prose.
+A page is made as a whole, or the part between a line `<!-- made: NAME -->` and the next `<!-- end -->`.
 """
 
 from __future__ import annotations
@@ -34,8 +35,10 @@ Arrows = Mapping[str, Iterable[str]]
 
 
 def arrows(below: str) -> Arrows:
-    """Which room below a package imports which other rooms. A module of the package itself is a room too; what
-    stands in the package's `__init__` belongs to a room with the package's own name."""
+    """Return which room below a package imports which other rooms.
+
+    A module in the package is a room too. The package's `__init__` belongs to a room with the package's name.
+    """
     graph = grimp.build_graph("vault")
     found: dict[str, set[str]] = defaultdict(set)
     for module in graph.modules:
@@ -53,7 +56,7 @@ def _room(module: str, below: str) -> str:
 
 
 def drawing(found: Arrows) -> str:
-    """The arrows as a Mermaid flowchart, one line for each room that imports others."""
+    """Return the arrows as a Mermaid flowchart, with one line for each room that imports others."""
     lines = [f"    {here} --> {' & '.join(there)}" for here, there in found.items()]
     return "\n".join(["```mermaid", "flowchart TD", *lines, "```"])
 
@@ -62,7 +65,7 @@ def drawing(found: Arrows) -> str:
 
 
 def command_page() -> str:
-    """Every command with its help."""
+    """Return the page with the help of every command."""
     parts = ["# The command", "", "Made from the code by `make reference`: the help of every command.", ""]
     names_of_help = root.context_settings["help_option_names"]
     for names, command in [((), root), *_commands((), root)]:
@@ -89,11 +92,11 @@ def _commands(names: tuple[str, ...], group: click.Group) -> Iterator[tuple[tupl
 
 
 def errors_table() -> str:
-    """Every error that the API answers with, and its status."""
+    """Return the table of all errors of the API, with their statuses."""
     rows = []
     for kind in _kinds(errors.StrongroomError):
         status = next((STATUSES[parent] for parent in kind.__mro__ if parent in STATUSES), None)
-        # A class that shares its parent's code is the same answer.
+        # A class with the same code as its parent gives the same answer.
         if status is not None and all(getattr(base, "code", "") != kind.code for base in kind.__bases__):
             rows.append((int(status), kind.code, kind.__name__, _sentence(kind)))
     lines = [f"| `{code}` | {status} | `{name}` | {sentence} |" for status, code, name, sentence in sorted(rows)]
@@ -113,7 +116,7 @@ def _sentence(kind: type[StrongroomError]) -> str:
 
 
 def api_table() -> str:
-    """Every call of our own API, from its description."""
+    """Return the table of all calls of the API."""
     lines = []
     for path, item in sorted(_description()["paths"].items()):
         for method, operation in item.items():
@@ -124,7 +127,7 @@ def api_table() -> str:
 
 
 def _description() -> dict[str, dict[str, dict[str, dict[str, object]]]]:
-    """The OpenAPI description, which needs no vault behind it."""
+    """Return the OpenAPI description. It needs no vault."""
     app = Flask("reference", static_folder=None)
     http.prepare(app)
     api.register(app)
@@ -137,7 +140,7 @@ def _description() -> dict[str, dict[str, dict[str, dict[str, object]]]]:
 
 
 def formats_table() -> str:
-    """Every file format, and what it can do."""
+    """Return the table of all file formats, and what each can do."""
     lines = ["| format | usual end of the name | read | written | keeps disabled variables |", "|---|---|---|---|---|"]
     for name, format_ in FORMATS.items():
         marks = [_yes(format_.can_parse), "yes", _yes(format_.keeps_disabled)]
@@ -152,7 +155,7 @@ def _yes(value: bool) -> str:
 PAGES: dict[str, Callable[[], str]] = {
     "reference/command.md": command_page,
 }
-"""Pages that are made whole."""
+"""Pages that are made as a whole."""
 
 PARTS: dict[tuple[str, str], Callable[[], str]] = {
     ("explanation/architecture.md", "rooms"): lambda: drawing(arrows("vault")),
@@ -165,7 +168,9 @@ PARTS: dict[tuple[str, str], Callable[[], str]] = {
 
 
 def with_part(text: str, name: str, made: str) -> str:
-    """A page's text with one part made anew. Raises `ValueError` for a page without the part's two marks."""
+    """Return a page's text with one part replaced. Raises `ValueError` if the page does not have the part's two
+    marks.
+    """
     pattern = rf"(<!-- made: {name} -->\n).*?(\n<!-- end -->)"
     replaced, count = re.subn(pattern, lambda found: f"{found[1]}{made}{found[2]}", text, flags=re.DOTALL)
     if count != 1:
@@ -174,7 +179,7 @@ def with_part(text: str, name: str, made: str) -> str:
 
 
 def made() -> dict[str, str]:
-    """Every page that is made, or holds a made part, as it should be."""
+    """Return every page that is made, or has a made part, with its right content."""
     found = {page: make() for page, make in PAGES.items()}
     for (page, name), make in PARTS.items():
         text = found.get(page) or (DOCS / page).read_text(encoding="utf-8")
@@ -183,7 +188,7 @@ def made() -> dict[str, str]:
 
 
 def main() -> None:
-    """Write what has changed, and name it."""
+    """Write the pages that have changed, and print their names."""
     for page, text in made().items():
         path = DOCS / page
         if not path.exists() or path.read_text(encoding="utf-8") != text:
