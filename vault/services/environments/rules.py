@@ -13,19 +13,21 @@ DELETE_AFTER_MOST_SECONDS = 10 * 366 * 86_400
 def checked_description(text: str) -> str:
     """The text itself. Raises `InvalidInput` for one that is too long."""
     if len(text) > DESCRIPTION_MAX_CHARACTERS:
-        raise InvalidInput(f"A description has at most {DESCRIPTION_MAX_CHARACTERS} characters.", path="description")
+        raise InvalidInput(
+            f"A description can have at most {DESCRIPTION_MAX_CHARACTERS} characters.", path="description"
+        )
     return text
 
 
 def checked_versions(number: int) -> int:
-    """The number itself. Raises `InvalidInput` for more versions than are kept, and for none."""
+    """Return the number. Raises `InvalidInput` if it is 0 or above the limit of versions."""
     if not 1 <= number <= MAX_VERSIONS_MOST:
-        raise InvalidInput(f"max_versions is from 1 to {MAX_VERSIONS_MOST}.", path="max_versions")
+        raise InvalidInput(f"max_versions must be from 1 to {MAX_VERSIONS_MOST}.", path="max_versions")
     return number
 
 
 def checked_seconds(number: int) -> int:
-    """The number itself. Raises `InvalidInput` for a time that is not from 0 to ten years."""
+    """Return the number. Raises `InvalidInput` for a time that is not from 0 to ten years."""
     if not 0 <= number <= DELETE_AFTER_MOST_SECONDS:
-        raise InvalidInput("This time is from 0 (never) to ten years.", path="delete_version_after_seconds")
+        raise InvalidInput("This time must be from 0 (never) to ten years.", path="delete_version_after_seconds")
     return number

@@ -119,7 +119,7 @@ class DataKeys(Repository[DataKey]):
     signed = SignedTable(data_keys)
 
     def by_id(self, key_id: str) -> DataKey | None:
-        """The key with this id."""
+        """Return the key with this id."""
         return self.one(data_keys.c.id == key_id)
 
     def active(self, environment_id: str) -> DataKey | None:

@@ -27,20 +27,20 @@ class _Options(TypedDict, total=False):
 
 
 def uuid_column(name: str, *items: SchemaItem, **options: Unpack[_Options]) -> Column[str]:
-    """A column that holds a UUID as text."""
+    """Return a column for a UUID as text."""
     return Column(name, String(36), *items, **options)
 
 
 def signature_columns(*, proven: bool = True) -> list[Column[object]]:
-    """What every row of authority carries: which key signed it, the MAC, and how often it has changed.
+    """Return the columns of every signed row: the key that signed it, the MAC, and how often it has changed.
 
-    The foreign key is the proof that nothing is signed with a key that goes. The rows that the MAC key itself hangs
-    on do without it (`proven=False`): they would refer in a circle, and are written under the fence.
+    The foreign key guarantees that no row is signed with a deleted key. The rows that the MAC key depends on have none
+    (`proven=False`), because the references would form a circle. They are written under the fence.
     """
     signed_by = [ForeignKey("system_secrets.id", ondelete="RESTRICT")] if proven else []
     return [
         Column("row_version", BigInteger, nullable=False),
-        # Which columns the MAC covers: see `storage/signing/signed.py`. Not under the MAC itself.
+        # `storage/signing/signed.py` says which columns the MAC covers. This one is not covered.
         Column("row_format", Integer, nullable=False, server_default=text("1")),
         Column("mac_key_id", String(36), *signed_by, nullable=False),
         Column("mac", LargeBinary(32), nullable=False),

@@ -147,7 +147,7 @@ class _Statement(Generic[P]):
                 parts.append(None)
                 continue
             signer.verify(signed, values)
-            # SQLite's driver has no booleans.
+            # SQLite's driver returns integers for booleans.
             values = signed.with_booleans(values)
             parts.append(signed.maker(noun, signed.order)(values))
         return cast(P, tuple(parts))
