@@ -51,7 +51,7 @@ class Sealer:
         self._clock = clock
 
     def is_gone(self, revision: RevisionRow) -> bool:
-        """Report whether a revision's values may no longer be read: it is destroyed, or its deletion time has passed."""
+        """Report whether a revision's values may not be read: it is destroyed, or its deletion time has passed."""
         return revision.destroyed or (revision.deletion_us is not None and revision.deletion_us <= self._clock())
 
     def add_data_key(self, unit: UnitOfWork, owner_id: str, environment_id: str) -> None:
