@@ -15,9 +15,9 @@ from vault.errors import KeyringError, StorageError
 from vault.jobs import Jobs
 from vault.keys import Keyring, Providers, keyring_file
 from vault.model.budgets import BodyLimit, TakesPassword
+from vault.model.clock import Clock, now_us
 from vault.services import Services
 from vault.services.backup import Restorer
-from vault.services.clock import Clock, now_us
 from vault.services.keys.founding import create
 from vault.services.own.instance import Instance
 from vault.settings import Settings
@@ -105,7 +105,7 @@ def open_vault(settings: Settings, clock: Clock = now_us, *, as_worker: bool = F
     Raises `StorageError` if there is no vault or its schema is another release's, `KeyringError` if the keyring is
     missing, unsafe or another vault's, and `DatabaseUnavailable`.
     """
-    storage = Storage(settings.database_url, pool_size=settings.threads + settings.login_threads + 2)
+    storage = Storage(settings.database_url, pool_size=settings.threads + settings.login_threads + 2, clock=clock)
     try:
         with storage.read() as unit:
             found = require_usable(unit.connection)
@@ -122,7 +122,7 @@ def open_vault(settings: Settings, clock: Clock = now_us, *, as_worker: bool = F
         storage.close()
         raise
     cache: SessionCache = RedisCache(settings.redis_url) if settings.redis_url else NoCache()
-    return wire(settings, storage, instance, cache, clock)
+    return wire(settings, storage, instance, cache)
 
 
 def stored_schema(settings: Settings) -> str:

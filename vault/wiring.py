@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from vault.model.clock import Clock
 from vault.services import AuditVerbs, EnvironmentVerbs, KeyVerbs, People, Services, TokenVerbs, VaultKV, audit
 from vault.services.audit import AuditTree, Forwarder, ReadLog, Trail, Verifier
 from vault.services.backup import Backups, KnownArchives
-from vault.services.clock import Clock, now_us
 from vault.services.environments.bases import Bases
 from vault.services.environments.environments import Environments
 from vault.services.environments.files import Transfer
@@ -40,10 +40,9 @@ from vault.settings import Settings
 from vault.storage import HotReads, SessionCache, Spool, Storage
 
 
-def wire(
-    settings: Settings, storage: Storage, instance: Instance, cache: SessionCache, clock: Clock = now_us
-) -> Services:
-    """Return all services of one vault, over one storage and one keyring."""
+def wire(settings: Settings, storage: Storage, instance: Instance, cache: SessionCache) -> Services:
+    """Return all services of one vault, over one storage and one keyring. They have the storage's clock."""
+    clock = storage.clock
     hot, sealer, touches = HotReads(storage), Sealer(instance, clock), Touches(storage)
     audit_verbs = _audit(settings, storage, instance, clock)
     reads = audit_verbs.reads

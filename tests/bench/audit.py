@@ -11,9 +11,9 @@ from tests.bench.stores import SIZES, Store
 from tests.bench.table import Line, at_least
 from vault import settings
 from vault.app import open_vault
+from vault.model.clock import now_us
 from vault.services import Services
 from vault.services.audit.record import Fact, event_id, salted
-from vault.services.clock import now_us
 
 _CLIENTS = (1, 8, 32)
 _EVENTS = 150_000
@@ -72,6 +72,6 @@ def _fill(vault: Services, count: int) -> None:
         "",
     ]
     for _ in range(0, count, _BATCH):
-        events = [salted([str(event_id()), now_us(), *facts], is_forgotten=False) for _ in range(_BATCH)]
+        events = [salted([str(event_id(now_us())), now_us(), *facts], is_forgotten=False) for _ in range(_BATCH)]
         with vault.storage.write() as unit:
             vault.audit.tree.append(unit, events)

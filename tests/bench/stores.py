@@ -14,10 +14,10 @@ from tests.support.vaults import PASSWORD, add_environment, add_person, add_toke
 from vault import settings
 from vault.app import open_vault, prepare_vault
 from vault.crypto import Key, context, new_key, seal
+from vault.model.clock import now_us
 from vault.model.environment import EnvironmentKind, Variable
 from vault.model.principal import Principal
 from vault.services import Services
-from vault.services.clock import now_us
 from vault.services.environments.sealing import encode
 from vault.storage import UnitOfWork
 from vault.storage.rows.environments import Environments

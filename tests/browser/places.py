@@ -25,11 +25,11 @@ from tests.support.vaults import HOST, PASSWORD, add_person, log_in, write
 from vault import settings
 from vault.app import open_vault, prepare_vault
 from vault.model.action import Action
+from vault.model.clock import SECOND_US
 from vault.model.principal import Principal, Role
 from vault.server import authority
 from vault.services import Services
 from vault.services.audit import record
-from vault.services.clock import SECOND_US
 from vault.storage import UnitOfWork
 
 _numbers = itertools.count(1)

@@ -20,6 +20,7 @@ from tests.support.passwords import each_password_is_hashed_once as each_passwor
 from tests.support.servers import Postgres
 from tests.support.vaults import FakeClock, add_person, make_vault
 from vault.app import open_vault
+from vault.model.clock import now_us
 from vault.model.principal import Principal
 from vault.services import Services
 from vault.settings import Settings
@@ -53,7 +54,10 @@ def clock() -> FakeClock:
 @pytest.fixture(params=KINDS)
 def vault(request: pytest.FixtureRequest, copied_vault: Copy, clock: FakeClock) -> Iterator[Services]:
     """A vault of the test's own; ada and bob are in it."""
-    made = open_vault(copied_vault(request.param), clock)
+    settings = copied_vault(request.param)
+    # The people of the copy may have been made a moment after the clock.
+    clock.us = max(clock.us, now_us())
+    made = open_vault(settings, clock)
     yield made
     made.storage.close()
 

@@ -18,8 +18,8 @@ from tests.support.servers import Postgres
 from tests.support.vaults import FakeClock
 from vault import settings
 from vault.app import build_app
+from vault.model.clock import SECOND_US
 from vault.services import Services
-from vault.services.clock import SECOND_US
 
 RELEASES = Path(__file__).parent
 KEPT = sorted(path.parent.name for path in RELEASES.glob("*/sqlite.json"))

@@ -23,8 +23,8 @@ from vault.cli.operators import host
 from vault.errors import BadLogin, BadSecondFactor
 from vault.jobs.drain import drain
 from vault.keys import backup as backup_key
+from vault.model.clock import SECOND_US
 from vault.services.backup import Archive, Opener, places_at
-from vault.services.clock import SECOND_US
 from vault.services.doctor import Sweep
 from vault.services.people.factors import Challenge
 from vault.services.people.logins import Proof, Visit

@@ -16,9 +16,9 @@ from typing import Any
 from tests.support.vaults import HOST
 from vault.app import open_vault, restorer
 from vault.keys import backup as backup_key
+from vault.model.clock import Clock, now_us
 from vault.services import Services
 from vault.services.backup import Archive, Kind, Made, Opener, Restored, key_file, places_at
-from vault.services.clock import Clock, now_us
 from vault.settings import Settings
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import insert
 
+from vault.model.clock import now_us
 from vault.services import Services
-from vault.services.clock import now_us
 from vault.services.own.keys import new_user_key_columns
 from vault.storage import UnitOfWork
 from vault.storage.rows.keys import UserKeys

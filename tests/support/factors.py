@@ -13,9 +13,9 @@ import pyotp
 
 from tests.support.authenticator import Authenticator
 from tests.support.vaults import ADDRESS, PASSWORD, as_session, log_in
+from vault.model.clock import SECOND_US
 from vault.model.principal import Principal
 from vault.services import Services
-from vault.services.clock import SECOND_US
 from vault.services.people.factors import Challenge
 from vault.services.people.logins import Proof, Visit
 

@@ -21,8 +21,8 @@ from vault.errors import StrongroomError
 from vault.jobs import Jobs
 from vault.jobs.runner import WORKER_LEASE_US
 from vault.keys import FileProvider, Keyring, Provider
+from vault.model.clock import Clock, now_us
 from vault.services import Services
-from vault.services.clock import Clock, now_us
 from vault.services.own.instance import Instance
 from vault.settings import Settings
 from vault.storage import NoCache, RowSigner, Storage, first_rows
@@ -72,7 +72,7 @@ def opened_with(
     settings: Settings, opaque: OpaqueProvider, clock: Clock = now_us, *, as_worker: bool = False
 ) -> Services:
     """A vault whose master keys may lie in its keyring file or in a device that fails on demand."""
-    storage = Storage(settings.database_url, pool_size=8)
+    storage = Storage(settings.database_url, pool_size=8, clock=clock)
     with storage.read() as unit:
         rows = first_rows(unit.connection)
     assert rows is not None
@@ -84,7 +84,7 @@ def opened_with(
     except StrongroomError:
         storage.close()
         raise
-    return wire(settings, storage, instance, NoCache(), clock)
+    return wire(settings, storage, instance, NoCache())
 
 
 def open_everything(vault: Services) -> int:

@@ -21,11 +21,11 @@ import sqlalchemy as sa
 from vault import settings
 from vault.app import open_vault, prepare_vault
 from vault.errors import DatabaseUnavailable
+from vault.model.clock import SECOND_US, Clock, now_us
 from vault.model.environment import Variable
 from vault.model.grant import Permission
 from vault.model.principal import Principal, PrincipalKind, Role, host_operator
 from vault.services import Services
-from vault.services.clock import SECOND_US, Clock, now_us
 from vault.services.environments.values import Question
 from vault.services.environments.variables import Precondition
 from vault.services.people.erasure import ErasureReport
@@ -42,12 +42,17 @@ T = TypeVar("T")
 
 
 class FakeClock:
-    """A time that stands still until it is told to move on."""
+    """A time that stands still until it is told to move on. With `tick_us` it moves with each look.
 
-    def __init__(self, start_us: int | None = None) -> None:
+    So events have an order: the trail is sorted by time.
+    """
+
+    def __init__(self, start_us: int | None = None, *, tick_us: int = 0) -> None:
         self.us = now_us() if start_us is None else start_us
+        self._tick_us = tick_us
 
     def __call__(self) -> int:
+        self.us += self._tick_us
         return self.us
 
     def advance(self, seconds: float) -> None:

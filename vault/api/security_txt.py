@@ -8,6 +8,7 @@ from flask import Blueprint, Response
 
 from vault.errors import NotFound
 from vault.http import public, services
+from vault.model.clock import as_datetime
 
 blueprint = Blueprint("security_txt", __name__)
 
@@ -22,6 +23,6 @@ def security_txt() -> Response:
     contact = services().settings.security_contact
     if not contact:
         raise NotFound()
-    today = datetime.datetime.now(datetime.UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    today = as_datetime(services().clock()).replace(hour=0, minute=0, second=0, microsecond=0)
     expires = (today + datetime.timedelta(days=_GOOD_FOR_DAYS)).strftime("%Y-%m-%dT%H:%M:%SZ")
     return Response(f"Contact: {contact}\nExpires: {expires}\n", content_type="text/plain; charset=utf-8")

@@ -14,7 +14,6 @@ import json
 import re
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 from vault import __version__
@@ -35,6 +34,7 @@ from vault.formats.base import (
 )
 from vault.model import strict_json
 from vault.model.budgets import FILE_ITEMS_MOST
+from vault.model.clock import as_datetime, now_us  # noqa: TID251 - a format has no clock, and no rule uses this date.
 from vault.model.environment import VARIABLES_MOST, EnvironmentKind, Variable, VariableType
 from vault.model.json_types import JsonObject
 from vault.model.printable import shown
@@ -85,7 +85,7 @@ class PostmanFormat:
             "name": "Globals" if is_globals else source.name,
             "values": values,
             "_postman_variable_scope": "globals" if is_globals else "environment",
-            "_postman_exported_at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "_postman_exported_at": as_datetime(now_us()).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "_postman_exported_using": f"Strongroom/{__version__}",
         }
         return Rendered(json.dumps(content, ensure_ascii=False, indent=2) + "\n", tuple(warnings))

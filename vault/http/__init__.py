@@ -8,7 +8,6 @@
 | routes.py             | the class of each route, which decides its budget; which requests hash a password    |
 | environment_routes.py | one view for environments and for the globals                                        |
 | etags.py              | the ETags of a request and of an answer                                              |
-| moments.py            | a time in an answer                                                                  |
 | statuses.py           | error → status                                                                       |
 | refusals.py           | refusals go to the audit, failures to the log                                        |
 """
@@ -20,7 +19,6 @@ from vault.http.environment_routes import environment_route
 from vault.http.etags import known_etags, quoted, unquoted
 from vault.http.guard import has_utf8_path, identify, needs_credential, require_ascii_query, require_operator
 from vault.http.marks import View, public, takes_password
-from vault.http.moments import moment
 from vault.http.refusals import note_failure, recorded, translated
 from vault.http.routes import Routes, budget, classify, is_large, prepare, register, routes_of
 from vault.http.statuses import status_of
@@ -36,7 +34,6 @@ __all__ = [
     "identify",
     "is_large",
     "known_etags",
-    "moment",
     "needs_credential",
     "note_failure",
     "prepare",

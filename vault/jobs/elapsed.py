@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 import structlog
 
+from vault.model.clock import HOUR_US
 from vault.services import Services
-from vault.services.clock import HOUR_US
 from vault.storage import UnitOfWork
 
 log = structlog.get_logger(__name__)

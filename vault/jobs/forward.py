@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from vault.model.clock import SECOND_US
 from vault.services import Services
-from vault.services.clock import SECOND_US
 
 LEASE = "forward"
 LEASE_US = 60 * SECOND_US

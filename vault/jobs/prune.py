@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from vault.model.clock import DAY_US
 from vault.model.principal import vault_itself
 from vault.services import Services
-from vault.services.clock import DAY_US
 
 
 def prune(services: Services) -> dict[str, int]:

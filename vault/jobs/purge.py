@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from vault.model.action import Action
+from vault.model.clock import DAY_US, SECOND_US
 from vault.model.principal import vault_itself
 from vault.services import Services, audit
-from vault.services.clock import DAY_US, SECOND_US
 from vault.services.people.throttle import REMEMBERED_US
 
 ENDED_KEPT_US = DAY_US

@@ -42,8 +42,8 @@ from vault.jobs.rewrap import rewrap
 from vault.jobs.rotate_by_age import rotate_by_age
 from vault.jobs.sequence import sequence
 from vault.jobs.upgrade import open_formats, sign_again
+from vault.model.clock import DAY_SECONDS, SECOND_US
 from vault.services import Services
-from vault.services.clock import SECOND_US
 
 log = structlog.get_logger(__name__)
 
@@ -54,7 +54,7 @@ PURGE_SECONDS = 600.0
 REWRAP_SECONDS = 60.0
 AGE_SECONDS = 600.0
 FORMATS_SECONDS = 5.0
-PRUNE_SECONDS = 86_400.0
+PRUNE_SECONDS = float(DAY_SECONDS)
 AUDIT_SECONDS = 1.0
 WORKER_LEASE_US = 20 * SECOND_US
 CHORE_LEASE_US = 300 * SECOND_US

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from vault.model.clock import SECOND_US
 from vault.services import Services
-from vault.services.clock import SECOND_US
 
 LEASE = "sequence"
 LEASE_US = 10 * SECOND_US

@@ -20,7 +20,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import ClassVar, Self
@@ -31,6 +30,7 @@ from vault.crypto.seal import decrypt, encrypt
 from vault.errors import BlobError, KeyProviderError, KeyringError
 from vault.keys import safefile
 from vault.keys.provider import Capabilities
+from vault.model.clock import as_datetime, now_us  # noqa: TID251 - only people read the dates in a keyring.
 from vault.model.json_types import Json
 from vault.settings import Settings
 
@@ -100,7 +100,7 @@ class KeyringFile(ABC):
     def create_version(self) -> str:
         """Create a random key of 256 bits. Its ref is a new UUID."""
         ref = str(uuid.uuid4())
-        created = datetime.now(UTC).isoformat(timespec="seconds")
+        created = as_datetime(now_us()).isoformat(timespec="seconds")
         with self._changing() as versions:
             versions[ref] = Version(ref, State.ENABLED, created, secrets.token_bytes(KEY_BYTES))
         return ref

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from flask import Response
 
-from vault import http
 from vault.http import request_id
 from vault.kv import problems
+from vault.model.clock import rfc3339
 from vault.model.json_types import JsonObject
 from vault.model.strict_json import WrittenJson, dumps
 
@@ -52,4 +52,4 @@ def nothing() -> Response:
 
 def moment(us: int | None) -> str:
     """Return a time as RFC 3339 in UTC, or an empty text for None."""
-    return "" if us is None else http.moment(us)
+    return "" if us is None else rfc3339(us)

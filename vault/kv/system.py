@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 
 from flask import Response, request
@@ -14,6 +13,7 @@ from vault.kv import guard
 from vault.kv.address import WRITES
 from vault.kv.bodies import body, texts
 from vault.kv.envelope import envelope, plain
+from vault.model.clock import SECOND_US
 from vault.model.digits import whole_number
 from vault.model.environment import check_environment_name
 from vault.model.grant import Permission
@@ -23,7 +23,6 @@ from vault.services.vaultkv.metadata import EVERYWHERE
 
 blueprint = guard.new_blueprint("system")
 
-_DAY_SECONDS = 86_400
 _PATHS_MOST = 100
 _PATH_CHARACTERS_MOST = 2048
 _CODE_LEAST, _CODE_MOST = 200, 599
@@ -47,7 +46,7 @@ def health() -> Response:
         "performance_standby": False,
         "replication_performance_mode": "disabled",
         "replication_dr_mode": "disabled",
-        "server_time_utc": int(time.time()),
+        "server_time_utc": services().clock() // SECOND_US,
         **_identity(),
     }
     if sealed:

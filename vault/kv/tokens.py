@@ -15,10 +15,10 @@ from vault.kv.duration import seconds_of
 from vault.kv.envelope import envelope, moment, nothing
 from vault.kv.guard import credential
 from vault.kv.policies import EVERYTHING, grants_of, policies_of
+from vault.model.clock import SECOND_US
 from vault.model.json_types import Json, JsonObject
 from vault.model.principal import PrincipalKind
 from vault.model.strict_json import WrittenJson
-from vault.services.clock import SECOND_US
 from vault.services.people.sessions import NewSession, SessionView
 from vault.services.tokens.request import DEFAULT_TTL_SECONDS, TokenRequest
 from vault.services.tokens.tokens import TokenView

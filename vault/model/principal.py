@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from vault.errors import Forbidden, StepUpRequired
+from vault.model.clock import SECOND_US
 from vault.model.grant import Grant
 
 STEP_UP_SECONDS = 300
@@ -86,7 +87,7 @@ class Principal:
         If the account has a second factor, a password alone is not enough.
         """
         self.require_person()
-        if now_us - self.authenticated_us > STEP_UP_SECONDS * 1_000_000:
+        if now_us - self.authenticated_us > STEP_UP_SECONDS * SECOND_US:
             raise StepUpRequired()
         if self.has_second_factor and not BEYOND_PASSWORD & set(self.factors):
             raise StepUpRequired()

@@ -32,6 +32,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from vault.errors import SettingsError
+from vault.model.clock import as_datetime, now_us
 
 _AUTHORITY_LIFE = datetime.timedelta(days=3650)
 _SERVER_LIFE = datetime.timedelta(days=397)  # what browsers accept from any authority
@@ -64,7 +65,7 @@ class _Pair(NamedTuple):
 
 def ensure(directory: Path, now: datetime.datetime | None = None) -> TlsFiles:
     """Return the files in `directory`. Creates or renews them if needed. Raises `SettingsError` if that fails."""
-    now = now or datetime.datetime.now(datetime.UTC)
+    now = now or as_datetime(now_us())
     try:
         with _locked(directory):
             authority = _authority(directory, now)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vault.model.clock import Clock
 from vault.services.audit import AuditTree, Forwarder, ReadLog, Trail, Verifier
 from vault.services.backup import Backups
-from vault.services.clock import Clock
 from vault.services.environments.bases import Bases
 from vault.services.environments.environments import Environments
 from vault.services.environments.files import Transfer

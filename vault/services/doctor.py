@@ -38,8 +38,7 @@ class Sweep:
     def __init__(self, storage: Storage, instance: Instance) -> None:
         self._storage = storage
         self._instance = instance
-        # Use time 0 so deleted-but-restorable revisions are checked as well.
-        self._sealer = Sealer(instance, lambda: 0)
+        self._sealer = Sealer(instance, storage.clock)
 
     def macs(self) -> Swept:
         """Check the MAC of every signed row."""

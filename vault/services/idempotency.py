@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from vault.crypto import SALT_BYTES, Context, PasswordParameters, context, slow_digest
 from vault.errors import BlobError, IdempotencyMismatch, InvalidInput, NotFound
 from vault.model.action import Action
+from vault.model.clock import DAY_US, Clock
 from vault.model.environment import EnvironmentKind
 from vault.model.grant import Permission, Target
 from vault.model.policy import require
 from vault.model.principal import Principal, PrincipalKind
 from vault.services import audit
-from vault.services.clock import DAY_US, Clock
 from vault.services.environments.documents import read_document
 from vault.services.environments.environments import target_of
 from vault.services.own.instance import Instance

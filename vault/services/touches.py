@@ -10,7 +10,7 @@ import threading
 from contextlib import suppress
 
 from vault.errors import MacError
-from vault.services.clock import SECOND_US
+from vault.model.clock import SECOND_US
 from vault.storage import ColumnValues, Stale, Storage
 
 STEP_US = 60 * SECOND_US

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from vault.errors import DatabaseUnavailable, OutcomeUnknown, VaultLocked
+from vault.model.clock import Clock, now_us  # noqa: TID251 - the default, for commands.
 from vault.storage.database.driver import DriverConnections
 from vault.storage.database.engine import (
     SQLITE_BUSY_SECONDS,
@@ -57,8 +58,9 @@ class Asked:
 class UnitOfWork:
     """All repositories over one connection. `after_commit` collects what must happen only after the commit."""
 
-    def __init__(self, connection: Connection, signer: RowSigner | None) -> None:
+    def __init__(self, connection: Connection, signer: RowSigner | None, clock: Clock) -> None:
         self.connection = connection
+        self.clock = clock
         self._signer = signer
         self.journal: list[WrittenRow] = []
         self.asked: list[Asked] = []
@@ -195,10 +197,16 @@ class UnitOfWork:
 
 
 class Storage:
-    """The database. Reads and transactions use different engines. It connects when it is used for the first time."""
+    """The database, and the clock of what is written to it.
 
-    def __init__(self, url: str, *, pool_size: int = 8, limits: SessionLimits = ORDINARY) -> None:
+    Reads and transactions have engines of their own. Nothing connects before the first use.
+    """
+
+    def __init__(
+        self, url: str, *, pool_size: int = 8, limits: SessionLimits = ORDINARY, clock: Clock = now_us
+    ) -> None:
         self.url = parse_url(url)
+        self.clock = clock
         self.reading = make_engine(self.url, pool_size=pool_size, autocommit=True, limits=limits)
         self.writing = make_engine(self.url, pool_size=pool_size, autocommit=False, limits=limits)
         renewal = Renewal()
@@ -219,7 +227,7 @@ class Storage:
     def read(self) -> Iterator[UnitOfWork]:
         """Return a view for reading: each statement sees what is committed. Raises `DatabaseUnavailable`."""
         with translated(), self.reading.connect() as connection:
-            yield UnitOfWork(connection, self.signer)
+            yield UnitOfWork(connection, self.signer, self.clock)
 
     def transaction(self, action: Callable[[UnitOfWork], T]) -> T:
         """Return the result of `action`, run in one transaction. Run it again from its start if other writers are
@@ -247,7 +255,7 @@ class Storage:
             with translated(), self.writing.connect() as connection:
                 self._file.require()
                 transaction = connection.begin()
-                unit = UnitOfWork(connection, self.signer)
+                unit = UnitOfWork(connection, self.signer, self.clock)
                 try:
                     yield unit
                 except BaseException:

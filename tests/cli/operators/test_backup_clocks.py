@@ -39,7 +39,7 @@ class WrongClock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> WrongClock:
     wrong = WrongClock()
-    monkeypatch.setattr("vault.services.clock.time.time_ns", wrong)
+    monkeypatch.setattr("vault.model.clock.time.time_ns", wrong)
     return wrong
 
 
@@ -132,7 +132,7 @@ def test_two_backups_of_one_moment_have_an_order(
     commands: Commands, vault: Services, monkeypatch: pytest.MonkeyPatch, clock: WrongClock
 ) -> None:
     stopped = clock()
-    monkeypatch.setattr("vault.services.clock.time.time_ns", lambda: stopped)
+    monkeypatch.setattr("vault.model.clock.time.time_ns", lambda: stopped)
     first = commands.create().stdout.strip()
     add_person(vault, "bob")
     second = commands.create().stdout.strip()

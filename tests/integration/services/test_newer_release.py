@@ -294,7 +294,7 @@ def _left_behind(vault: Services, ada: Principal, change: Callable[[Any], Any]) 
 
 
 def _reads(vault: Services) -> list[Any]:
-    return run_sql(vault, "SELECT details FROM audit_events WHERE action = 'values.read' ORDER BY id")
+    return run_sql(vault, "SELECT details FROM audit_events WHERE action = 'values.read' ORDER BY at_us")
 
 
 def _files(vault: Services) -> list[Path]:

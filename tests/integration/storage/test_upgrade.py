@@ -16,7 +16,7 @@ from alembic.script import ScriptDirectory
 
 from tests.conftest import KINDS, Kind
 from vault.errors import StorageError
-from vault.services.clock import SECOND_US, now_us
+from vault.model.clock import SECOND_US, now_us
 from vault.storage import migrate
 from vault.storage.database.engine import make_engine, parse_url
 from vault.storage.database.past_schema import alembic_config

@@ -10,8 +10,8 @@ from marshmallow import ValidationError, fields, post_load
 
 from vault.api.paging import Paging
 from vault.api.schemas.bounded import Body, BoundedText, Options, WholeNumber
-from vault.http import moment
 from vault.model import strict_json
+from vault.model.clock import from_datetime, rfc3339
 from vault.model.environment import NAME_MAX_CHARACTERS, normal
 from vault.model.strict_json import WrittenJson
 
@@ -32,7 +32,7 @@ class Moment(fields.String):
     """Microseconds since 1970, written as RFC 3339 in UTC: `2026-11-22T09:00:00Z`."""
 
     def _serialize(self, value: object, attr: str | None, obj: object, **_: object) -> str | None:
-        return moment(value) if isinstance(value, int) else None
+        return rfc3339(value) if isinstance(value, int) else None
 
 
 class Text(BoundedText):
@@ -95,4 +95,4 @@ class MomentText(fields.Field[int]):
             raise ValidationError("Write a time as 2026-11-22T09:00:00Z.") from error
         if found.tzinfo is None:
             raise ValidationError("Write a time with its zone, for example Z.")
-        return (found - datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)) // datetime.timedelta(microseconds=1)
+        return from_datetime(found)

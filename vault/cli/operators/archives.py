@@ -101,8 +101,8 @@ def places_of(found: Settings, addresses: Sequence[str]) -> list[Place]:
 
 def _latest(found: Settings, places: list[Place]) -> tuple[Place, str]:
     """Return the newest archive by its counter, from the first place that has it."""
+    from vault.model.clock import now_us
     from vault.services.backup import held_in, keeping
-    from vault.services.clock import now_us
 
     held, failed = held_in(places, keeping(found))
     warn([told.error for told in failed])

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, TypedDict, Unpack
 
@@ -18,6 +18,7 @@ from vault.cli.operators import host
 from vault.cli.options import format_option, pass_cli
 from vault.cli.render import print_rows
 from vault.cli.words import CliError, say
+from vault.model.clock import DAY_US, SECOND_US, from_datetime
 from vault.model.printable import shown
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ _COLUMNS = ("at", "action", "what", "result", "actor", "environment_id", "revisi
 _PAGE = 500
 _FOLLOW_SECONDS = 1.0
 _PROGRESS_SECONDS = 0.2
-_LATE_US = 10_000_000
+_LATE_US = 10 * SECOND_US
 """Events in a spool reach the database a second later, and may be older than events that are there already."""
 _BROKEN = 1
 
@@ -149,8 +150,7 @@ def export(output: Path | None, first: int) -> None:
 def prune(days: int) -> None:
     """Delete old events. Their hashes stay, and so does what rows of authority are compared with."""
     with _opened() as vault:
-        before = datetime.now(UTC) - timedelta(days=days)
-        count = vault.audit.trail.prune(host.operator(), int(before.timestamp() * 1_000_000))
+        count = vault.audit.trail.prune(host.operator(), vault.clock() - days * DAY_US)
     say(f"{count} events were pruned. The audit can still be verified.")
 
 
@@ -224,7 +224,7 @@ def _line(seen: Seen) -> str:
 
 
 def _microseconds(moment: datetime | None) -> int | None:
-    return int(moment.replace(tzinfo=UTC).timestamp() * 1_000_000) if moment is not None else None
+    return from_datetime(moment.replace(tzinfo=UTC)) if moment is not None else None
 
 
 def _progress() -> Callable[[int, int], None]:

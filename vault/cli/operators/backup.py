@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Unpack
 
 import click
@@ -15,6 +14,7 @@ from vault.cli.options import format_option, pass_cli
 from vault.cli.progress import progress_bar
 from vault.cli.render import print_rows
 from vault.cli.words import CliError, say, warn
+from vault.model.clock import MINUTE_US, as_datetime, now_us
 
 if TYPE_CHECKING:
     from vault.services.backup import Contents, Dropped, Held, Proof, Restored, Told
@@ -192,15 +192,15 @@ def _tell_dropped(dropped: Dropped) -> None:
 
 def _of_when(contents: Contents) -> str:
     head = contents.head
-    at = datetime.fromtimestamp(head.created_us // 1_000_000, UTC)
+    at = as_datetime(head.created_us)
     return (
-        f"It has the vault {head.instance_id} as it was at {at:%Y-%m-%d %H:%M:%S} UTC ({_ago(at)}), "
+        f"It has the vault {head.instance_id} as it was at {at:%Y-%m-%d %H:%M:%S} UTC ({_ago(head.created_us)}), "
         f"{contents.rows:,} rows, written by release {head.release}."
     )
 
 
-def _ago(at: datetime) -> str:
-    minutes = int((datetime.now(UTC) - at).total_seconds() // 60)
+def _ago(at_us: int) -> str:
+    minutes = (now_us() - at_us) // MINUTE_US
     if minutes < -_CLOCKS_DIFFER_MINUTES:
         return "in the future: a clock was wrong, or is wrong now"
     if minutes < 120:
@@ -210,11 +210,11 @@ def _ago(at: datetime) -> str:
 
 def _row(held: Held) -> dict[str, object]:
     return {
-        "created_at": datetime.fromtimestamp(held.name.created_us // 1_000_000, UTC),
+        "created_at": as_datetime(held.name.created_us),
         "kind": str(held.name.kind),
         "size": _size(held.size_bytes),
         "size_bytes": held.size_bytes,
-        "expires_at": datetime.fromtimestamp(held.until_us // 1_000_000, UTC),
+        "expires_at": as_datetime(held.until_us),
         "place": held.place,
         "vault": held.name.vault,
         "name": str(held.name),

@@ -36,7 +36,6 @@ def status(context: click.Context) -> None:
     exit code is 0 if this release can serve the database as it is.
     """
     from vault import __version__
-    from vault.services.clock import now_us
     from vault.storage import Storage, schema_status
     from vault.storage.database.schema import SCHEMA, inspect_database
     from vault.storage.signing.later_formats import format_states
@@ -49,8 +48,8 @@ def status(context: click.Context) -> None:
             found = schema_status(unit.connection)
             inspected = inspect_database(unit.connection, found)
             whole = found.is_usable and not inspected.faults
-            formats = format_states(unit.connection, now_us()) if whole else []
-            living = unit.workers.living(now_us()) if whole else []
+            formats = format_states(unit.connection, storage.clock()) if whole else []
+            living = unit.workers.living(storage.clock()) if whole else []
     finally:
         storage.close()
     click.echo("damaged" if inspected.faults else found.state)

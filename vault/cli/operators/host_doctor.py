@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from vault.cli.operators import host
 from vault.cli.people.doctor import Finding, Verdict
 from vault.errors import StrongroomError
 from vault.model.action import Action
+from vault.model.clock import as_datetime, now_us
 
 if TYPE_CHECKING:
     from vault.services.backup import Held
@@ -179,7 +179,6 @@ def _backup_dates(places: list[str], held: list[Held]) -> Finding:
     """Check whether the newest archive of each place, by its counter, is recent enough. `held` is newest first."""
     from vault.services.backup import ahead
     from vault.services.backup.keeping import LATE_US
-    from vault.services.clock import now_us
 
     now = now_us()
     newest = {each.place: each.name for each in reversed(held)}
@@ -209,7 +208,7 @@ def _certificate(found: Settings) -> Finding:
         certificate = x509.load_pem_x509_certificate(found.tls_cert.read_bytes())
     except (OSError, ValueError) as error:
         return Finding("certificate", "bad", f"{found.tls_cert} cannot be read as a certificate: {error}.")
-    left = certificate.not_valid_after_utc - datetime.datetime.now(datetime.UTC)
+    left = certificate.not_valid_after_utc - as_datetime(now_us())
     if left.total_seconds() <= 0:
         return Finding("certificate", "bad", f"{found.tls_cert} has expired. Replace it.")
     verdict: Verdict = "warning" if left.days < _CERTIFICATE_WARNING_DAYS else "ok"

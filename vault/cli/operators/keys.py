@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -15,6 +14,7 @@ from vault.cli.options import format_option, pass_cli
 from vault.cli.progress import progress_bar
 from vault.cli.render import print_data, print_rows
 from vault.cli.words import CliError, say
+from vault.model.clock import as_datetime, now_us
 
 if TYPE_CHECKING:
     from vault.services.keys.master import KeyStatus
@@ -130,7 +130,7 @@ def reseal(cli: Cli, max_per_second: int | None, yes: bool) -> None:
         after = vault.keys.reseal.status(host.operator())
     say("Everything is sealed and signed with new keys. The old keys are refused.")
     if after.tokens_left and after.refused_us is not None:
-        until = f"{datetime.fromtimestamp(after.refused_us / 1e6, UTC):%Y-%m-%d %H:%M}Z"
+        until = f"{as_datetime(after.refused_us):%Y-%m-%d %H:%M}Z"
         say(f"{after.tokens_left:,} service tokens have not been used since. They are refused from {until}.")
     say("Values that the old keys opened may be known to others. Tell people to change them.")
 
@@ -171,12 +171,12 @@ def _ask_twice(cli: Cli, version: int) -> None:
 
 
 def _rows(found: KeyStatus) -> Iterator[dict[str, object]]:
-    now = datetime.now(UTC)
+    now = as_datetime(now_us())
     for each in found.versions:
-        created = datetime.fromtimestamp(each.created_us / 1e6, UTC)
+        created = as_datetime(each.created_us)
         note = ""
         if each.destroyable_us is not None:
-            note = f"may be destroyed from {datetime.fromtimestamp(each.destroyable_us / 1e6, UTC):%Y-%m-%d %H:%M}Z"
+            note = f"may be destroyed from {as_datetime(each.destroyable_us):%Y-%m-%d %H:%M}Z"
         yield {
             "version": each.version,
             "provider": each.provider,

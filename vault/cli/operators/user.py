@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -16,6 +15,7 @@ from vault.cli.operators import host
 from vault.cli.options import format_option, pass_cli
 from vault.cli.render import print_rows
 from vault.cli.words import CliError, say, warn
+from vault.model.clock import as_datetime
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -203,12 +203,12 @@ def _with_times(report: ErasureReport) -> client.ErasureReport:
     from vault import client
 
     remains = tuple(
-        client.Remains(each.place, None if each.until_us is None else _time(each.until_us), each.sentence)
+        client.Remains(each.place, None if each.until_us is None else as_datetime(each.until_us), each.sentence)
         for each in report.remains
     )
     return client.ErasureReport(
         user_id=report.user_id,
-        erased_at=_time(report.erased_us),
+        erased_at=as_datetime(report.erased_us),
         environments=report.environments,
         revisions=report.revisions,
         user_keys=report.user_keys,
@@ -218,7 +218,3 @@ def _with_times(report: ErasureReport) -> client.ErasureReport:
         audit_events=report.audit_events,
         remains=remains,
     )
-
-
-def _time(moment_us: int) -> datetime:
-    return datetime.fromtimestamp(moment_us / 1e6, UTC)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import ssl
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal, cast
@@ -26,13 +25,14 @@ from vault.client.transport import (
     make_tls_context,
 )
 from vault.errors import SettingsError, TransportError
+from vault.model.clock import DAY_SECONDS, as_datetime, now_us
 
 Verdict = Literal["ok", "warning", "bad", "skipped"]
 
 # Renewals usually happen weeks before the end (30 days of 90 for ACME clients).
 _EXPIRY_WARNING_DAYS = 14
 # Half a year, the minimum of browsers' preload lists.
-_HSTS_MIN_SECONDS = 180 * 86400
+_HSTS_MIN_SECONDS = 180 * DAY_SECONDS
 # Wide enough for a slow answer, and far below the lifetime of any session or token.
 _CLOCK_MAX_SECONDS = 30
 
@@ -156,8 +156,9 @@ def _expiry(certificate: bytes) -> Finding:
 
     found = load_der_x509_certificate(certificate)
     begin, end = found.not_valid_before_utc, found.not_valid_after_utc
-    left_days = (end.timestamp() - time.time()) / 86400
-    if begin.timestamp() > time.time():
+    now = as_datetime(now_us())
+    left_days = (end - now).total_seconds() / DAY_SECONDS
+    if begin > now:
         return Finding(
             "expiry", "bad", f"The certificate begins on {begin:%Y-%m-%d}. Is the clock of this machine right?"
         )
@@ -222,10 +223,10 @@ def _clock(response: Response) -> Finding:
     from email.utils import parsedate_to_datetime
 
     try:
-        there = parsedate_to_datetime(response.headers["date"]).timestamp()
+        there = parsedate_to_datetime(response.headers["date"])
     except (KeyError, ValueError):
         return Finding("clock", "warning", "The server does not send its time, so the clocks were not compared.")
-    apart_seconds = abs(time.time() - there)
+    apart_seconds = abs((as_datetime(now_us()) - there).total_seconds())
     if apart_seconds <= _CLOCK_MAX_SECONDS:
         return Finding("clock", "ok", f"The clocks are within {max(1, round(apart_seconds))} s of each other.")
     return Finding(

@@ -13,13 +13,14 @@ from vault.cli.files import write_private
 from vault.cli.options import connection_options, format_option, pass_cli
 from vault.cli.render import as_row, print_data, print_rows
 from vault.cli.words import CliError, say
+from vault.model.clock import DAY_SECONDS, HOUR_SECONDS
 
 if TYPE_CHECKING:
     from vault.client import Grant, NewToken, Token
 
 PERMISSIONS = ("list", "read", "create", "update", "delete", "history", "delegate")
 
-_UNITS_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_UNITS_SECONDS = {"s": 1, "m": 60, "h": HOUR_SECONDS, "d": DAY_SECONDS}
 
 
 def _as_seconds(_context: click.Context, _parameter: click.Parameter, text: str | None) -> int | None:

@@ -13,15 +13,14 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import structlog
 
+from vault.model.clock import SECOND_US, Clock, rfc3339
 from vault.model.event import Event
 from vault.model.json_types import JsonObject
 from vault.observe import metrics
 from vault.services.audit.targets import Target
-from vault.services.clock import SECOND_US, Clock
 from vault.storage import Storage, StoredEvent
 
 log = structlog.get_logger(__name__)
@@ -161,11 +160,10 @@ def stuck(name: str, backlog: Backlog, now_us: int) -> str:
 
 def as_document(event: Event, sequence: int | None, *, commitments: bool = False) -> JsonObject:
     """Return an event for people and programs. With `commitments`, it has everything that its leaf is computed from."""
-    moment = datetime.fromtimestamp(event.at_us / SECOND_US, UTC)
     document: JsonObject = {
         "sequence": sequence,
         "id": event.id,
-        "at": moment.isoformat().replace("+00:00", "Z"),
+        "at": rfc3339(event.at_us),
         "action": event.action,
         "result": event.result,
         "actor": event.actor,

@@ -31,6 +31,7 @@ from vault.errors import (
     Unavailable,
 )
 from vault.model.action import Action
+from vault.model.clock import Clock
 from vault.model.event import OK, Event
 from vault.model.json_types import JsonObject
 from vault.model.principal import Principal
@@ -51,7 +52,6 @@ from vault.services.audit.record import (
 )
 from vault.services.audit.refusals import Gathered, Refusals
 from vault.services.audit.tree import AuditTree
-from vault.services.clock import Clock, now_us
 from vault.services.own.instance import Instance
 from vault.storage import Spool, SpoolFile, Storage, is_about_the_rows
 
@@ -88,6 +88,7 @@ class ReadLog:
         self._instance = instance
         self._tree = tree
         self._spool = spool
+        self._clock = clock
         self._refusals = Refusals(clock)
         self._recent: dict[bytes, list[Fact]] = {}
         self._kept_for_newer: set[Path] = set()
@@ -222,19 +223,19 @@ class ReadLog:
     ) -> None:
         person = principal.user_id or None
         label = clipped(principal.label, LABEL_MOST)
-        who = (now_us(), person, person, label, action, result, environment_id, revision, None)
+        who = (person, person, label, action, result, environment_id, revision, None)
         request_id = clipped(principal.request_id, REQUEST_ID_MOST)
-        self._append([*who, request_id, details, "", clipped(principal.address, ADDRESS_MOST), names])
+        self._append(self._clock(), [*who, request_id, details, "", clipped(principal.address, ADDRESS_MOST), names])
 
     def _keep_gathered(self, gathered: Gathered, request_id: str = "") -> None:
         details = bounded_details({"call": gathered.call, "count": gathered.count})
-        who = (gathered.at_us, None, None, "nobody", Action.REFUSED, gathered.code, None, None, None)
+        who = (None, None, "nobody", Action.REFUSED, gathered.code, None, None, None)
         request_id = clipped(request_id, REQUEST_ID_MOST)
-        self._append([*who, request_id, details, "", clipped(gathered.address, ADDRESS_MOST), ""])
+        self._append(gathered.at_us, [*who, request_id, details, "", clipped(gathered.address, ADDRESS_MOST), ""])
 
-    def _append(self, facts: list[Fact]) -> None:
-        """`facts` are an event's fields except its id, salt and commitment."""
-        record_id = event_id()
+    def _append(self, at_us: int, others: list[Fact]) -> None:
+        """`others` are an event's fields except its id, time, salt and commitment."""
+        record_id, facts = event_id(at_us), [at_us, *others]
         place = context.audit_record(self._instance.id, str(record_id))
         blob = self._instance.seal(place, compact(facts).encode())
         # Decrypting what was sealed here a second ago would cost as much as sealing it.

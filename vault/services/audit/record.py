@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import secrets
-import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias, cast
@@ -18,7 +17,6 @@ from vault.model.environment import Variable
 from vault.model.event import FOLDED, GONE, OK, Event, commit, leaf_data
 from vault.model.json_types import Json, JsonObject
 from vault.model.principal import Principal
-from vault.services.clock import now_us
 from vault.storage import Placed, StoredEvent, UnitOfWork
 
 _SALT_BYTES = 16
@@ -54,9 +52,10 @@ def record(
     """
     names_text = folded(names)
     address, salt = clipped(principal.address, ADDRESS_MOST), secrets.token_bytes(_SALT_BYTES)
+    now = unit.clock()
     event = Event(
-        id=str(event_id()),
-        at_us=now_us(),
+        id=str(event_id(now)),
+        at_us=now,
         user_id=user_id or principal.user_id or None,
         actor_id=principal.user_id or None,
         actor=clipped(principal.label, LABEL_MOST),
@@ -77,9 +76,9 @@ def record(
     unit.journal.clear()
 
 
-def event_id() -> uuid.UUID:
-    """Return a new id (UUIDv7, RFC 9562). Later ids sort later, so an index grows at its end."""
-    milliseconds = time.time_ns() // 1_000_000
+def event_id(at_us: int) -> uuid.UUID:
+    """Return a new id for an event of this time (UUIDv7, RFC 9562). Later ids sort later: an index grows at its end."""
+    milliseconds = at_us // 1000
     raw = bytearray(milliseconds.to_bytes(6, "big") + os.urandom(10))
     raw[6] = 0x70 | raw[6] & 0x0F
     raw[8] = 0x80 | raw[8] & 0x3F

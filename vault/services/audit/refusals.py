@@ -6,10 +6,9 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from vault.model.clock import MINUTE_US, Clock
 from vault.model.folding import fold_address
-from vault.services.clock import SECOND_US, Clock
 
-MINUTE_US = 60 * SECOND_US
 _MOST = 256
 """Different refusals that are counted separately; beyond that, only by call and code.
 

@@ -17,10 +17,11 @@ import termios
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
+
+from vault.model.clock import now_us, rfc3339  # noqa: TID251 - a receiver compares it with its own clock.
 
 log = structlog.get_logger(__name__)
 
@@ -167,7 +168,7 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
 
 def _message(line: str) -> bytes:
     """RFC 5424, section 6; the message is the event as JSON."""
-    moment = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    moment = rfc3339(now_us())
     head = f"<{_PRIORITY}>1 {moment} {socket.gethostname() or '-'} strongroom {os.getpid()} audit - "
     return (head + line).encode("utf-8", "backslashreplace")
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from vault.crypto.merkle import HASH_BYTES
 from vault.errors import IntegrityError, InvalidInput
 from vault.model.action import Action
+from vault.model.clock import DAY_US, Clock
 from vault.model.event import GONE, Event
 from vault.model.folding import fold_username
 from vault.model.principal import Principal, PrincipalKind
@@ -16,7 +17,6 @@ from vault.services.audit.reads import ReadLog
 from vault.services.audit.record import digests, hash_of, record
 from vault.services.audit.tree import AuditTree
 from vault.services.audit.verify import Verifier
-from vault.services.clock import DAY_US, Clock
 from vault.services.own.instance import Instance
 from vault.storage import About, Held, Search, Seen, Storage
 

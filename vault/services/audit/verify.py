@@ -13,16 +13,15 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from vault.crypto.checkpoint import Checkpoint, unproven_checkpoint
 from vault.crypto.merkle import HASH_BYTES, Frontier
 from vault.errors import IntegrityError, InvalidInput, MacError, SignatureError
+from vault.model.clock import as_datetime
 from vault.model.event import commit
 from vault.services.audit.authority import Authority
 from vault.services.audit.record import hash_of
 from vault.services.audit.tree import AuditTree
-from vault.services.clock import SECOND_US
 from vault.storage import Placed, Storage, StoredEvent, UnitOfWork
 
 _UNLIKE_OURS = (TypeError, ValueError, AttributeError)
@@ -281,7 +280,7 @@ def _note_all(rows: Sequence[StoredEvent], authority: Authority) -> None:
 
 
 def _named(row: StoredEvent) -> str:
-    moment = datetime.fromtimestamp(row.at_us / SECOND_US, UTC)
+    moment = as_datetime(row.at_us)
     return f"Event {row.sequence} ({row.id}, {row.action}, {moment:%Y-%m-%d %H:%M:%SZ})"
 
 

@@ -20,6 +20,7 @@ from vault.crypto.age import X25519Recipient
 from vault.errors import BackupError, ErasedListError, IntegrityError, StrongroomError, Unavailable
 from vault.keys import backup as backup_key
 from vault.model.action import Action
+from vault.model.clock import Clock
 from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.audit.tree import AuditTree
@@ -32,7 +33,6 @@ from vault.services.backup.place import Place
 from vault.services.backup.places import places_at
 from vault.services.backup.remains import of_archives
 from vault.services.backup.seals import AgeSeal, KeySeal, Seal
-from vault.services.clock import Clock
 from vault.services.own.instance import Instance
 from vault.services.own.keys import master_key, open_own_keys
 from vault.services.people.erasure import ErasureReport

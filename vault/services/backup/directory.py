@@ -5,20 +5,20 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
 from vault.errors import BackupError, NotFound
+from vault.model.clock import DAY_US, now_us  # noqa: TID251 - compared with the dates of files.
 from vault.services.backup.place import FILES_MOST, Stored, too_many
 
 DIRECTORY = "dir:"
 """The start of such an address."""
 
 _FILE_MODE = 0o600
-_ABANDONED_SECONDS = 86_400
+_ABANDONED_US = DAY_US
 """A copy that was not touched for a day is the rest of a crash."""
 
 
@@ -77,7 +77,7 @@ class DirectoryPlace:
     def _sweep(self) -> None:
         """Remove unfinished copies after a crash."""
         for partial in self._path.glob(".strongroom-*.partial"):
-            if time.time() - partial.stat().st_mtime > _ABANDONED_SECONDS:
+            if now_us() - partial.stat().st_mtime_ns // 1000 > _ABANDONED_US:
                 partial.unlink(missing_ok=True)
 
     def _unusable(self, error: OSError, how: str) -> BackupError:

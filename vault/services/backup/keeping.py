@@ -18,12 +18,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from vault.model.clock import DAY_US, HOUR_US, MINUTE_US
 from vault.services.backup.names import ArchiveName, Kind
-from vault.services.clock import DAY_US, HOUR_US, SECOND_US
 
 LATE_US = 26 * HOUR_US
 """A day, and two hours for a late backup. A longer gap may mean that the clock was changed."""
-_CLOCKS_DIFFER_US = 300 * SECOND_US
+_CLOCKS_DIFFER_US = 5 * MINUTE_US
 """A normal difference between the clocks of two hosts."""
 
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from vault.services.clock import SECOND_US
+from vault.model.clock import as_datetime, from_datetime
 
 _PATTERN = re.compile(
     r"strongroom-([0-9a-f]{12})(?:-g(\d{12,15}))?-(\d{8}T\d{6}\.\d{6}Z)-(daily|recent)-([0-9a-f]{12}|x)(\.srb|\.srb\.age)",
@@ -69,8 +69,7 @@ class ArchiveName:
             at = datetime.strptime(moment, _MOMENT).replace(tzinfo=UTC)
         except ValueError:
             return None
-        created_us = int(at.timestamp()) * SECOND_US + at.microsecond
-        return cls(vault, created_us, Kind(kind), mark, suffix, int(generation or 0))
+        return cls(vault, from_datetime(at), Kind(kind), mark, suffix, int(generation or 0))
 
     @property
     def order(self) -> tuple[int, int, str]:
@@ -78,9 +77,7 @@ class ArchiveName:
         return self.generation, self.created_us, str(self)
 
     def __str__(self) -> str:
-        moment = datetime.fromtimestamp(self.created_us // SECOND_US, UTC).replace(
-            microsecond=self.created_us % SECOND_US
-        )
+        moment = as_datetime(self.created_us)
         counter = f"-g{self.generation:012}" if self.generation else ""
         return f"strongroom-{self.vault}{counter}-{moment.strftime(_MOMENT)}-{self.kind}-{self.mark}{self.suffix}"
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 
+from vault.model.clock import DAY_US, HOUR_US, as_datetime
 from vault.services.backup.names import Held
 from vault.services.backup.places import places_at
-from vault.services.clock import DAY_US, HOUR_US, SECOND_US
 from vault.services.people.erasure import Remains
 from vault.settings import Settings
 from vault.storage import UnitOfWork
@@ -49,4 +48,4 @@ def of_archives(held: Iterable[Held], erased_us: int, now_us: int) -> tuple[Rema
 
 
 def _moment(at_us: int) -> str:
-    return f"{datetime.fromtimestamp(at_us // SECOND_US, UTC):%Y-%m-%d %H:%M:%SZ}"
+    return f"{as_datetime(at_us):%Y-%m-%d %H:%M:%SZ}"

@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from vault.errors import BackupError, ErasedListError, NewerRowFormat, StorageError
 from vault.keys import Keyring, MasterKey
 from vault.model.action import Action
+from vault.model.clock import Clock
 from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.audit.tree import AuditTree
@@ -25,7 +26,6 @@ from vault.services.backup.drop import Dropped, drop_erased
 from vault.services.backup.erased import ErasedList, fetched_list, merged
 from vault.services.backup.names import archives_in, short_id
 from vault.services.backup.place import Place
-from vault.services.clock import Clock
 from vault.services.doctor import Sweep
 from vault.services.own.instance import Instance
 from vault.services.own.keys import master_key, open_own_keys
@@ -81,7 +81,7 @@ class Restorer:
         with TemporaryDirectory(prefix="strongroom-backup-") as folder:
             url = f"sqlite:///{Path(folder, 'drill.db')}"
             migrate(url)
-            storage = Storage(url, pool_size=1)
+            storage = Storage(url, pool_size=1, clock=self._clock)
             try:
                 with storage.write() as unit:
                     proof = _Load(unit, storage, keyring, archive, contents).prove(told)
@@ -187,7 +187,7 @@ class Restorer:
 
     def _target(self, contents: Contents) -> Storage:
         """Return the target, with a schema and without rows. Raises `BackupError`."""
-        storage = Storage(self._url, pool_size=1, limits=LONG)
+        storage = Storage(self._url, pool_size=1, limits=LONG, clock=self._clock)
         try:
             if not is_missing(self._url):
                 with storage.read() as unit:

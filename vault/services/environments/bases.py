@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from vault.errors import InvalidInput, NotFound
 from vault.model import bases as model
 from vault.model.action import Action
+from vault.model.clock import Clock
 from vault.model.environment import EnvironmentKind, looks_like_id, normal
 from vault.model.grant import Permission
 from vault.model.principal import Principal
 from vault.services import audit
-from vault.services.clock import Clock
 from vault.services.environments.environments import Environments, ask, target_of
 from vault.services.environments.standing import stored_bases
 from vault.services.environments.wishes import Wishes

@@ -9,6 +9,7 @@ from vault.crypto import key_id_of, keyed_digest
 from vault.errors import InvalidInput, NameTaken, NotFound, NotGranted, QuotaExceeded
 from vault.model.action import Action
 from vault.model.bases import split
+from vault.model.clock import SECOND_US, Clock
 from vault.model.environment import (
     Environment,
     EnvironmentKind,
@@ -22,7 +23,6 @@ from vault.model.grant import GLOBALS_TARGET, Permission, Target
 from vault.model.policy import allows, require
 from vault.model.principal import Principal
 from vault.services import audit
-from vault.services.clock import Clock
 from vault.services.environments.documents import Document
 from vault.services.environments.rules import (
     MAX_VERSIONS_DEFAULT,
@@ -278,7 +278,7 @@ class Environments:
             size=len(blob),
             created_us=now,
             created_by=principal.label,
-            deletion_us=now + after * 1_000_000 if after else None,
+            deletion_us=now + after * SECOND_US if after else None,
             destroyed=False,
             generation=1,
         )

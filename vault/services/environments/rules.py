@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from vault.errors import InvalidInput
+from vault.model.clock import DAY_SECONDS
 from vault.model.environment import DESCRIPTION_MAX_CHARACTERS
 
 MAX_VERSIONS_DEFAULT = 100
 MAX_VERSIONS_MOST = 1000
-DELETE_AFTER_MOST_SECONDS = 10 * 366 * 86_400
+DELETE_AFTER_MOST_SECONDS = 10 * 366 * DAY_SECONDS
 
 
 def checked_description(text: str) -> str:

@@ -14,9 +14,9 @@ from typing import TypedDict, cast
 from vault.crypto import Key, SealedBlob, as_sealed, context, key_id_of, new_key, open_blob, seal
 from vault.errors import BlobError, ClientSealed, IntegrityError, InvalidInput, NewerFormat, RevisionDeleted, TooLarge
 from vault.model import strict_json
+from vault.model.clock import Clock
 from vault.model.environment import ENVIRONMENT_MAX_BYTES, VARIABLES_MOST, Live, Sealing, Variable, VariableType
 from vault.model.strict_json import WrittenJson
-from vault.services.clock import Clock
 from vault.services.environments.documents import Document, read_document
 from vault.services.own.instance import Instance
 from vault.storage import DataKey, EnvironmentRow, Layer, RevisionRow, StoredRevision, UnitOfWork, UserKey

@@ -12,7 +12,6 @@ from vault.model.principal import vault_itself
 from vault.services import audit
 from vault.services.audit.tree import PURPOSE as CHECKPOINT
 from vault.services.audit.tree import plant
-from vault.services.clock import now_us
 from vault.services.own.keys import SECRET_PURPOSES, make_canary, new_user_key_columns
 from vault.storage import ColumnValues, RowSigner, Storage, holds_vault, set_locked
 
@@ -22,7 +21,7 @@ def create(storage: Storage, keyring: Keyring, provider: str, ref: str) -> None:
 
     `ref` is a version that the provider has already made for it. Raises `StorageError` if there is a vault.
     """
-    now, system_id = now_us(), str(uuid.uuid4())
+    now, system_id = storage.clock(), str(uuid.uuid4())
     master = MasterKey(str(uuid.uuid4()), provider, ref)
     wrapped = new_user_key_columns(keyring, master, 1, None, system_id)
     system_key = keyring.user_key(master, None, system_id, wrapped["blob"], wrapped["check_value"])

@@ -15,7 +15,6 @@ from vault.errors import Unavailable
 from vault.model.action import Action
 from vault.model.principal import Principal
 from vault.services import audit
-from vault.services.clock import now_us
 from vault.storage import RowSigner, Storage
 from vault.storage.rows.lock_flag import read_flag, write_flag
 
@@ -58,7 +57,7 @@ def _set(storage: Storage, principal: Principal, *, locked: bool) -> LockChange:
     signer = storage.signer
     if read_flag(storage).locked == locked:
         return LockChange(changed=False)
-    warning = write_flag(storage, locked, now_us())
+    warning = write_flag(storage, locked, storage.clock())
     if warning or signer is None:
         return LockChange(changed=True, warning=warning)
     return LockChange(changed=True, warning=record(storage, signer, principal, locked=locked))

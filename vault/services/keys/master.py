@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from vault.errors import Conflict, NotFound
 from vault.keys import MasterKey
 from vault.model.action import Action
+from vault.model.clock import DAY_SECONDS, DAY_US, SECOND_US, Clock
 from vault.model.principal import Principal
 from vault.services import audit
-from vault.services.clock import DAY_US, Clock
 from vault.services.keys.workers import Waiting, WorkerStatus
 from vault.services.own.instance import Instance
 from vault.services.own.keys import make_canary
@@ -249,11 +249,11 @@ class MasterRotation:
             return
         if row.state != "disabled":
             raise Conflict(f"Version {row.version} is {row.state}: run `strongroom keys retire {row.version}` first.")
-        seconds_left = (self._destroyable_us(row) - self._clock()) // 1_000_000
+        seconds_left = (self._destroyable_us(row) - self._clock()) // SECOND_US
         if seconds_left > 0:
             raise Conflict(
-                f"Version {row.version} may be destroyed in {seconds_left / 86_400:.1f} days: a backup may still need "
-                "it. Use --now to destroy it at once."
+                f"Version {row.version} may be destroyed in {seconds_left / DAY_SECONDS:.1f} days: a backup may still "
+                "need it. Use --now to destroy it at once."
             )
 
     def _destroyable_us(self, row: MasterKeyVersion) -> int:

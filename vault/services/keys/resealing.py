@@ -25,10 +25,10 @@ from dataclasses import dataclass
 from vault.crypto import Key, as_sealed, context, open_blob, seal
 from vault.errors import Conflict, Unavailable
 from vault.model.action import Action
+from vault.model.clock import SECOND_US, Clock
 from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.audit.tree import AuditTree
-from vault.services.clock import SECOND_US, Clock
 from vault.services.keys.rewrapping import BATCH, FULL_SPEED, Pace, Progress, Walk, no_progress
 from vault.services.keys.secrets import SecretRotation
 from vault.services.keys.system import SystemRotation

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from vault.crypto import context, new_key
 from vault.model.action import Action
+from vault.model.clock import HOUR_US, Clock
 from vault.model.principal import Principal
 from vault.services import audit
-from vault.services.clock import SECOND_US, Clock
 from vault.services.keys.workers import Waiting
 from vault.services.own.instance import Instance
 from vault.services.own.keys import SECRET_PURPOSES
@@ -16,8 +16,6 @@ from vault.storage.retry import again
 
 LASTING = ("token", "digest")
 """Purposes whose old keys are needed for a while: for tokens that were not used yet, and for kept answers."""
-
-_HOUR_US = 3600 * SECOND_US
 
 
 class SecretRotation:
@@ -45,7 +43,7 @@ class SecretRotation:
 
     def refused_us(self, row: SystemSecret) -> int:
         """Return when a retired secret is refused."""
-        return int(row.changed_us) + self._settings.reseal_grace_hours * _HOUR_US
+        return int(row.changed_us) + self._settings.reseal_grace_hours * HOUR_US
 
     def drop(self, unit: UnitOfWork, purposes: tuple[str, ...]) -> int:
         """Delete retired secrets, in a transaction that locks the state. Returns how many. For other services.

@@ -11,9 +11,9 @@ from __future__ import annotations
 from vault.crypto import Context, context, open_blob, seal
 from vault.errors import IntegrityError
 from vault.model.action import Action
+from vault.model.clock import DAY_US, Clock
 from vault.model.principal import Principal
 from vault.services import audit
-from vault.services.clock import DAY_US, Clock
 from vault.services.keys.rewrapping import FULL_SPEED, Pace, Progress, Walk, no_progress
 from vault.services.keys.workers import Waiting
 from vault.services.own.credentials import place_of
@@ -86,7 +86,7 @@ class SystemRotation:
             state = unit.state.hold()
             if any(row.state == "pending" for row in unit.user_keys.of_system()):
                 return
-            self._instance.add_user_key(unit, None, self._clock(), state="pending")
+            self._instance.add_user_key(unit, None, state="pending")
             unit.state.change(state)
             audit.record(unit, principal, Action.KEYS_PREPARE_SYSTEM)
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from vault.errors import MacError
 from vault.model.action import Action
+from vault.model.clock import Clock
 from vault.model.principal import Principal
 from vault.services import audit
-from vault.services.clock import Clock
 from vault.services.keys.rewrapping import FULL_SPEED, Pace, Walk, no_progress
 from vault.services.own.instance import Instance
 from vault.storage import SCHEMA_NUMBER, Storage, UnitOfWork

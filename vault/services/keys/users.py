@@ -9,11 +9,11 @@ from __future__ import annotations
 from vault.crypto import as_sealed, key_id_of
 from vault.errors import BlobError, NotFound
 from vault.model.action import Action
+from vault.model.clock import DAY_US, Clock
 from vault.model.environment import Sealing
 from vault.model.folding import fold_username
 from vault.model.principal import Principal
 from vault.services import audit
-from vault.services.clock import DAY_US, Clock
 from vault.services.environments.sealing import Sealer
 from vault.services.own.instance import Instance
 from vault.storage import DataKey, EnvironmentRow, Storage, UnitOfWork, UserKey
@@ -99,7 +99,7 @@ class UserRotation:
             if made_before_us is not None and old.created_us >= made_before_us:
                 return False
             unit.user_keys.change(old, state="retired")
-            self._instance.add_user_key(unit, user_id, self._clock())
+            self._instance.add_user_key(unit, user_id)
             self._move_data_keys(unit, user_id, old, unit.user_keys.active(user_id))
             unit.user_keys.remove(old)
             audit.record(unit, principal, Action.KEYS_ROTATE_USER, user_id=user_id)

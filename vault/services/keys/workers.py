@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 
 from vault.errors import Unavailable
-from vault.services.clock import Clock
+from vault.model.clock import Clock
 from vault.services.own.instance import HOLDS_NOTHING
 from vault.storage import Stale, StateRow, Storage, UnitOfWork, WorkerRow
 

@@ -20,7 +20,6 @@ import uuid
 from vault.crypto import Context, Key, SealedBlob, as_sealed, keyed_digest, open_blob, seal
 from vault.errors import BlobError, IntegrityError, KeyProviderUnavailable, NewerRowFormat, StorageError, VaultLocked
 from vault.keys import Keyring, MasterKey
-from vault.services.clock import now_us
 from vault.services.own.keys import OwnKeys, check_canary, master_key, new_user_key_columns, open_own_keys
 from vault.storage import DataKey, Storage, UnitOfWork, UserKey, Watched, first_rows, watched
 from vault.storage.rows.lock_flag import with_marker
@@ -211,9 +210,7 @@ class Instance:
             raise BlobError()
         return master_key(row)
 
-    def add_user_key(
-        self, unit: UnitOfWork, owner_id: str | None, created_us: int | None = None, *, state: str = "active"
-    ) -> str:
+    def add_user_key(self, unit: UnitOfWork, owner_id: str | None, *, state: str = "active") -> str:
         """Make and store a user key (for None a system key). It takes the fence against a change of the active master
         key.
         """
@@ -228,7 +225,7 @@ class Instance:
             **new_user_key_columns(self.keyring, master_key(master), master.version, owner_id, key_id),
             state=state,
             generation=1,
-            created_us=created_us or now_us(),
+            created_us=unit.clock(),
         )
         return key_id
 

@@ -16,12 +16,12 @@ from vault.crypto import (
 )
 from vault.errors import BadLogin, InvalidInput, NameTaken, NotFound, SecondFactorRequired
 from vault.model.action import Action
+from vault.model.clock import Clock
 from vault.model.environment import EnvironmentKind, looks_like_id
 from vault.model.folding import fold_username
 from vault.model.person import Person
 from vault.model.principal import Principal, Role, vault_itself
 from vault.services import audit
-from vault.services.clock import Clock
 from vault.services.environments.environments import Environments
 from vault.services.own.credentials import PASSWORD, opened, sealed
 from vault.services.own.instance import Instance
@@ -123,7 +123,7 @@ class Accounts:
         user_id, now = str(uuid.uuid4()), self._clock()
         row: ColumnValues = {"id": user_id, "name": name, "name_folded": folded, "created_us": now}
         unit.users.add(**row, role=str(role), state="active", second_factor=False)
-        self._instance.add_user_key(unit, user_id, self._clock())
+        self._instance.add_user_key(unit, user_id)
         self._set_hash(unit, user_id, hash_password(password, self.parameters))
         self._environments.add_row(unit, user_id, EnvironmentKind.GLOBALS, "globals")
         audit.record(unit, principal, Action.USER_ADD, user_id=user_id)

@@ -15,10 +15,10 @@ from typing import Protocol
 from vault.errors import InvalidInput
 from vault.keys import JITTER
 from vault.model.action import Action
+from vault.model.clock import SECOND_US, Clock
 from vault.model.folding import fold_username
 from vault.model.principal import Principal
 from vault.services import audit
-from vault.services.clock import SECOND_US, Clock
 from vault.services.people.finding import find_person, held_as_found, keep_an_operator
 from vault.services.people.proven import Proven, hold
 from vault.services.people.sessions import Sessions

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, fields
 from vault.crypto import TokenKind, context, digest, key_id_of, keyed_digest, matches, mint, parse
 from vault.errors import BlobError, NewerFormat, NotAuthenticated, NotFound
 from vault.model.action import Action
+from vault.model.clock import SECOND_US, Clock
 from vault.model.person import Person
 from vault.model.principal import Principal, PrincipalKind, Role, vault_itself
 from vault.services import audit
-from vault.services.clock import SECOND_US, Clock
 from vault.services.environments.documents import known_members, read_document
 from vault.services.own.instance import Instance
 from vault.services.people.finding import person_of

@@ -23,8 +23,8 @@ from dataclasses import dataclass
 
 from vault.crypto import keyed_digest
 from vault.errors import TooManyRequests
+from vault.model.clock import DAY_US, SECOND_US, Clock
 from vault.model.folding import fold_address
-from vault.services.clock import DAY_US, SECOND_US, Clock
 from vault.services.own.instance import Instance
 from vault.storage import FailureCounter, UnitOfWork
 from vault.storage.rows.upkeep import CLOCKS_DIFFER_US

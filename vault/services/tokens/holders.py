@@ -8,10 +8,10 @@ import json
 
 from vault.crypto import TokenKind, digest, parse, same_digest
 from vault.errors import MacError, NotAuthenticated
+from vault.model.clock import Clock
 from vault.model.grant import Grant, Permission
 from vault.model.networks import Network, is_within
 from vault.model.principal import Principal, PrincipalKind, Role
-from vault.services.clock import Clock
 from vault.services.own.instance import Instance
 from vault.services.touches import Touches
 from vault.storage import GrantRow, HotReads, Storage, Token

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vault.errors import InvalidInput
+from vault.model.clock import DAY_SECONDS
 from vault.model.grant import Permission
 from vault.model.names import check_label
 
-DEFAULT_TTL_SECONDS = 90 * 86_400
+DEFAULT_TTL_SECONDS = 90 * DAY_SECONDS
 """By default, a forgotten token expires by itself. None means that a token never expires."""
 
-TTL_MOST_SECONDS = 10 * 366 * 86_400
+TTL_MOST_SECONDS = 10 * 366 * DAY_SECONDS
 """Ten years. A token that must live longer has to be one that never expires."""
 
 NAME_MOST = 256

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from vault.crypto import TokenKind, digest, mint, parse
 from vault.errors import InvalidInput, NotAuthenticated, NotFound, NotGranted, QuotaExceeded
 from vault.model.action import Action
+from vault.model.clock import DAY_SECONDS, HOUR_SECONDS, SECOND_US, Clock
 from vault.model.grant import Grant, Permission, make_grant
 from vault.model.principal import Principal, PrincipalKind
 from vault.services import audit
-from vault.services.clock import SECOND_US, Clock
 from vault.services.environments.environments import Environments
 from vault.services.own.instance import Instance
 from vault.services.tokens.holders import TokenHolders, grant_of, is_living
@@ -24,9 +24,9 @@ from vault.storage import ColumnValue, ColumnValues, Storage, StoredToken, UnitO
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-OVERLAP_MAX_SECONDS = 86_400
-LOGIN_TTL_SECONDS = 3600
-LOGIN_MAX_TTL_SECONDS = 86_400
+OVERLAP_MAX_SECONDS = DAY_SECONDS
+LOGIN_TTL_SECONDS = HOUR_SECONDS
+LOGIN_MAX_TTL_SECONDS = DAY_SECONDS
 ENDED_MOST = 200
 """How many ended tokens of a person are kept until the purge, to look them up."""
 LOGINS_MOST = 50

@@ -11,12 +11,12 @@ from dataclasses import asdict, dataclass
 
 from vault.errors import IntegrityError, InvalidInput, NameTaken, NotFound, NotGranted
 from vault.model.action import Action
+from vault.model.clock import Clock
 from vault.model.environment import EnvironmentKind, Revision
 from vault.model.grant import Permission, Target, path_covers
 from vault.model.policy import allows, require
 from vault.model.principal import Principal
 from vault.services import audit
-from vault.services.clock import Clock
 from vault.services.environments.documents import Document, known_members
 from vault.services.environments.environments import Environments, ask, target_of
 from vault.services.environments.history import facts_of

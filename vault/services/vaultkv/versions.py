@@ -22,6 +22,7 @@ from vault.errors import (
     RevisionDeleted,
 )
 from vault.model.action import Action
+from vault.model.clock import Clock
 from vault.model.environment import Variable, resolve_live
 from vault.model.event import OK, UNCHANGED
 from vault.model.grant import Permission
@@ -29,7 +30,6 @@ from vault.model.policy import require
 from vault.model.principal import Principal
 from vault.model.strict_json import WrittenJson
 from vault.services import audit
-from vault.services.clock import Clock
 from vault.services.environments.documents import Document
 from vault.services.environments.editing import checked
 from vault.services.environments.environments import Environments, ask, target_of

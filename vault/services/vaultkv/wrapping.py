@@ -17,15 +17,15 @@ from dataclasses import dataclass, field, replace
 from vault.crypto import Context, TokenKind, context, keyed_digest, mint, parse
 from vault.errors import InvalidInput, NotAuthenticated, QuotaExceeded, Unavailable
 from vault.model.action import Action
+from vault.model.clock import DAY_SECONDS, SECOND_US, Clock
 from vault.model.principal import Principal, PrincipalKind
 from vault.services import audit
-from vault.services.clock import SECOND_US, Clock
 from vault.services.environments.documents import Document, read_document
 from vault.services.own.instance import Instance
 from vault.settings import Settings
 from vault.storage import RESERVED, ColumnValues, Storage, UnitOfWork, WrappedAnswer
 
-TTL_MOST_SECONDS = 86_400
+TTL_MOST_SECONDS = DAY_SECONDS
 """A day, like answers that are stored for a retry."""
 ANSWER_MOST_BYTES = 1024 * 1024
 RESERVED_BYTES = 64 * 1024

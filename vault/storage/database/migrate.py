@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from alembic import command
 
 from vault.errors import DatabaseUnavailable, StorageError
+from vault.model.clock import now_us  # noqa: TID251 - a migration belongs to a command, and writes no date.
 from vault.model.printable import shown
 from vault.storage.database.engine import (
     LOCK_NOT_AVAILABLE,
@@ -111,7 +112,7 @@ def _refuse_old_workers(connection: sa.Connection) -> None:
     """Raise `StorageError`, which undoes the upgrade, while a worker runs that cannot use the new schema."""
     newest = sa.select(schema_readers.c.oldest_reader).where(schema_readers.c.revision == SCHEMA)
     oldest_reader = connection.execute(newest).scalar_one()
-    living = Workers(connection).living(time.time_ns() // 1000)
+    living = Workers(connection).living(now_us())
     old = sorted(worker.described for worker in living if worker.row_format < oldest_reader)
     if old:
         raise StorageError(

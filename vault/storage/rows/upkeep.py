@@ -9,6 +9,7 @@ from sqlalchemy.sql import ColumnElement
 
 from vault import __version__
 from vault.model.action import Action
+from vault.model.clock import MINUTE_US
 from vault.model.printable import shown
 from vault.storage.database.schema import SCHEMA_NUMBER
 from vault.storage.database.upsert import upsert
@@ -23,7 +24,7 @@ RESERVED = 0
 """The value of `wrapped_answers.created_us` for a reservation: its call has not ended yet."""
 
 
-CLOCKS_DIFFER_US = 300 * 1_000_000
+CLOCKS_DIFFER_US = 5 * MINUTE_US
 """How far the clocks of two hosts may differ in normal operation, in microseconds."""
 
 

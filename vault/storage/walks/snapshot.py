@@ -173,14 +173,14 @@ class Uncommitted(Storage):
 
     def __init__(self, storage: Storage, connection: Connection) -> None:
         self.url, self.reading, self.writing = storage.url, storage.reading, storage.writing
-        self.driver, self._turn = storage.driver, storage._turn
+        self.driver, self._turn, self.clock = storage.driver, storage._turn, storage.clock
         self.signer: RowSigner | None = None
         self._connection = connection
 
     @contextmanager
     def read(self) -> Iterator[UnitOfWork]:
         """Yield the uncommitted transaction."""
-        yield UnitOfWork(self._connection, self.signer)
+        yield UnitOfWork(self._connection, self.signer, self.clock)
 
 
 class _Parents:

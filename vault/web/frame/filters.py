@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import datetime
-
 from flask import Flask, g
 from markupsafe import Markup
 
+from vault.model.clock import as_datetime
 from vault.web.frame.single_use import once_field
 
-_START = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _FIELD = Markup('<input type="hidden" name="csrf_token" value="{}">')
 
 
@@ -27,7 +25,7 @@ def moment(us: int | None) -> Markup:
     """
     if us is None:
         return Markup("–")
-    time = _START + datetime.timedelta(microseconds=us)
+    time = as_datetime(us)
     machine, shown = time.strftime("%Y-%m-%dT%H:%M:%SZ"), time.strftime("%Y-%m-%d %H:%M UTC")
     return Markup('<time datetime="{}">{}</time>').format(machine, shown)
 

@@ -9,6 +9,7 @@ from flask import Response, request
 from vault.errors import InvalidInput
 from vault.http import principal, services
 from vault.model.action import Action
+from vault.model.clock import from_datetime
 from vault.storage import Search
 from vault.web.frame import audit_events, cursor
 from vault.web.frame.operators import new_operator_blueprint
@@ -61,4 +62,4 @@ def _time(text: str, path: str) -> int | None:
         moment = datetime.datetime.fromisoformat(text)
     except ValueError:
         raise InvalidInput("Write a time as 2026-11-22T09:00.", path=path) from None
-    return int(moment.replace(tzinfo=datetime.UTC).timestamp()) * 1_000_000
+    return from_datetime(moment.replace(microsecond=0, tzinfo=datetime.UTC))

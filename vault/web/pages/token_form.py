@@ -11,28 +11,27 @@ from dataclasses import dataclass
 from werkzeug.datastructures import MultiDict
 
 from vault.errors import InvalidInput
+from vault.model.clock import DAY_SECONDS, HOUR_SECONDS
 from vault.model.digits import whole_number
 from vault.model.environment import Environment, normal
 from vault.model.grant import Permission
-from vault.services.clock import DAY_US, SECOND_US
 from vault.services.tokens.request import GRANTS_MAX, GrantRequest, TokenRequest
 
-_DAY_SECONDS = DAY_US // SECOND_US
 _NUMBER_MOST = 2**63 - 1
 """The largest number that the form can read. The services have a smaller limit."""
 
 LIVES = {
-    "3600": "1 hour",
-    str(_DAY_SECONDS): "1 day",
-    str(7 * _DAY_SECONDS): "7 days",
-    str(30 * _DAY_SECONDS): "30 days",
-    str(90 * _DAY_SECONDS): "90 days",
-    str(365 * _DAY_SECONDS): "1 year",
+    str(HOUR_SECONDS): "1 hour",
+    str(DAY_SECONDS): "1 day",
+    str(7 * DAY_SECONDS): "7 days",
+    str(30 * DAY_SECONDS): "30 days",
+    str(90 * DAY_SECONDS): "90 days",
+    str(365 * DAY_SECONDS): "1 year",
     "": "never",
 }
 """The lifetimes to choose from: the form's value and its words."""
 
-USUAL_LIFE = str(90 * _DAY_SECONDS)
+USUAL_LIFE = str(90 * DAY_SECONDS)
 KINDS = {"environment": "Environment", "path": "Path and all below", "globals": "Globals"}
 
 

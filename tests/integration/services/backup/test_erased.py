@@ -25,12 +25,12 @@ from tests.support.vaults import (
 )
 from vault.errors import ErasedListError, Forbidden, NotFound
 from vault.model.action import Action
+from vault.model.clock import DAY_US
 from vault.model.principal import Principal
 from vault.services import Services, audit
 from vault.services.backup import Kind as Keep
 from vault.services.backup.directory import DirectoryPlace
 from vault.services.backup.erased import list_name
-from vault.services.clock import DAY_US
 from vault.storage import Storage, first_rows, schema_status
 
 

@@ -18,13 +18,13 @@ from tests.support.backups import archive, backed_up, make, newest, restored
 from tests.support.vaults import HOST, FakeClock, add_environment, make_vault, values
 from tests.support.vaults import add_person as add
 from vault.errors import BackupError, DatabaseUnavailable, KeyringError
+from vault.model.clock import DAY_US, HOUR_US
 from vault.services import Services
 from vault.services.backup import Kind, place_at, places_at
 from vault.services.backup.bucket import BucketPlace
 from vault.services.backup.erased import list_name
 from vault.services.backup.keeping import Keeping
 from vault.services.backup.names import ArchiveName, archives_in
-from vault.services.clock import DAY_US, HOUR_US
 
 ROOT_WRITES_ANYWHERE = "root writes where the mode forbids it, so the directory is replaced by a file"
 

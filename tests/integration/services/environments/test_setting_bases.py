@@ -229,12 +229,15 @@ def test_a_copy_stands_on_the_same_bases(vault: Services, ada: Principal) -> Non
         write(vault, lambda unit: vault.environments.variables.copy(unit, who, "prod", "new"))
 
 
-def test_the_audit_gets_the_change_and_the_layers_of_an_answer(vault: Services, ada: Principal) -> None:
+def test_the_audit_gets_the_change_and_the_layers_of_an_answer(
+    vault: Services, ada: Principal, clock: FakeClock
+) -> None:
     ids = build(vault, ada, "prod:a")
     add_environment(vault, ada, "b")
+    clock.advance(1)
     row = stand(vault, ada, "prod", "b", "a")
     stand(vault, ada, "prod", "b", "a")
-    rows = run_sql(vault, "SELECT details FROM audit_events WHERE action = 'environment.bases' ORDER BY id")
+    rows = run_sql(vault, "SELECT details FROM audit_events WHERE action = 'environment.bases' ORDER BY at_us")
     assert [json.loads(details) for (details,) in rows] == [
         {"bases": [ids["a"]], "before": []},
         {"bases": list(split(row.base_ids)), "before": [ids["a"]]},

@@ -35,10 +35,10 @@ from tests.support.vaults import (
 )
 from vault.crypto import key_id_of, parse
 from vault.errors import BadSecondFactor, Conflict, InvalidInput, MacError, NotAuthenticated, StrongroomError
+from vault.model.clock import now_us
 from vault.model.environment import Variable
 from vault.model.principal import Principal
 from vault.services import Services
-from vault.services.clock import now_us
 from vault.services.idempotency import Call, Claim, KeptAnswer
 from vault.services.keys.rewrapping import Pace
 from vault.services.own.keys import OwnKeys

@@ -47,6 +47,12 @@ NEW_PASSWORD = "velvet anchor sixteen plums"
 
 
 @pytest.fixture
+def clock() -> FakeClock:
+    """A clock that moves with each look, so that events have an order."""
+    return FakeClock(tick_us=1)
+
+
+@pytest.fixture
 def app(vault: Services, ada: Principal, clock: FakeClock) -> App:
     """Ada's authenticator app; a step after it was added, so that its code is a new one."""
     made = add_totp(vault, "ada")
@@ -63,7 +69,7 @@ def refused(vault: Services, challenge_id: str, proof: Proof, visit: Visit = WEB
 
 def events(vault: Services, user_id: str) -> list[str]:
     """What a person's trail tells, in order."""
-    found = run_sql(vault, "SELECT action FROM audit_events WHERE user_id = :user ORDER BY id", user=user_id)
+    found = run_sql(vault, "SELECT action FROM audit_events WHERE user_id = :user ORDER BY at_us", user=user_id)
     return [row.action for row in found]
 
 

@@ -27,6 +27,12 @@ from vault.services.people.logins import Proof
 
 
 @pytest.fixture
+def clock() -> FakeClock:
+    """A clock that moves with each look, so that events have an order."""
+    return FakeClock(tick_us=1)
+
+
+@pytest.fixture
 def device(vault: Services, ada: Principal) -> Authenticator:
     """Ada's passkey."""
     return add_passkey(vault, "ada")
@@ -94,7 +100,7 @@ def test_what_is_not_right_signs_nobody_in(
         sign_in(vault, device, **wrong)
     assert str(caught.value) == BadSecondFactor.sentence
     assert sessions_of(vault, ada) == before
-    (last,) = run_sql(vault, "SELECT user_id, action FROM audit_events ORDER BY id DESC LIMIT 1")
+    (last,) = run_sql(vault, "SELECT user_id, action FROM audit_events ORDER BY at_us DESC LIMIT 1")
     assert (last.user_id, last.action) == (ada.user_id, "factor.refused")
 
 

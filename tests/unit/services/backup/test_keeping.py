@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vault.model.clock import DAY_US, HOUR_US, SECOND_US
 from vault.services.backup.keeping import LATE_US, Keeping, ahead, doubts
 from vault.services.backup.names import ArchiveName, Kind, archives_in
-from vault.services.clock import DAY_US, HOUR_US, SECOND_US
 
 VAULT = "1f0c9a52b0e4"
 NOW_US = 1_795_000_000 * SECOND_US

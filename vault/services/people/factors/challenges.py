@@ -18,9 +18,9 @@ from enum import StrEnum
 
 from vault.crypto import Context, context, keyed_digest
 from vault.errors import BadSecondFactor, TooManyRequests
+from vault.model.clock import SECOND_US, Clock
 from vault.model.environment import looks_like_id
 from vault.model.folding import fold_address
-from vault.services.clock import SECOND_US, Clock
 from vault.services.environments.documents import Document, known_members, read_document
 from vault.services.own.instance import Instance
 from vault.storage import ChallengeRow, UnitOfWork

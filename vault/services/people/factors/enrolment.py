@@ -11,11 +11,11 @@ from dataclasses import replace
 
 from vault.errors import BadSecondFactor, Conflict, InvalidInput, NotFound
 from vault.model.action import Action
+from vault.model.clock import Clock
 from vault.model.json_types import Json
 from vault.model.names import check_label
 from vault.model.principal import Principal
 from vault.services import audit
-from vault.services.clock import Clock
 from vault.services.people.factors.challenges import Challenges, Purpose, Sealed
 from vault.services.people.factors.factor import Added, Factor, FactorList, PasskeyEnrolment, TotpEnrolment
 from vault.services.people.factors.kinds import Kind, factors_of

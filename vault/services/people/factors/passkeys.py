@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 
 from vault.crypto import keyed_digest
 from vault.errors import BadSecondFactor, Conflict, InvalidInput
+from vault.model.clock import Clock
 from vault.model.json_types import Json
-from vault.services.clock import Clock
 from vault.services.environments.documents import Document, read_document
 from vault.services.own.credentials import opened, sealed
 from vault.services.own.instance import Instance

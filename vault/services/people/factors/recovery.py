@@ -12,7 +12,7 @@ import uuid
 
 from vault.crypto import Key, keyed_digest, new_key
 from vault.errors import BadSecondFactor
-from vault.services.clock import Clock
+from vault.model.clock import Clock
 from vault.services.environments.documents import VERSION, read_document
 from vault.services.own.credentials import opened, sealed
 from vault.services.own.instance import Instance

@@ -11,7 +11,7 @@ import re
 import pyotp
 
 from vault.errors import BadSecondFactor
-from vault.services.clock import SECOND_US, Clock
+from vault.model.clock import SECOND_US, Clock
 from vault.services.own.credentials import opened, sealed
 from vault.services.own.instance import Instance
 from vault.services.people.factors.kinds import Kind
