@@ -20,6 +20,7 @@ import structlog
 
 from tests.support.groups import GroupScheduling, is_unit, start_order
 from tests.support.servers import Postgres, Redis, database_name
+from tests.support.statements import statements_are_compiled_once as statements_are_compiled_once
 from vault import observe
 
 Kind = Literal["sqlite", "postgresql"]

@@ -7,10 +7,11 @@ looked up among the rows whose MACs were checked before: the same values need no
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Generic, NamedTuple, TypeVar, cast
 
 from sqlalchemy import bindparam, select
+from sqlalchemy.engine import Dialect
 
 from vault.errors import VaultLocked
 from vault.storage.database.driver import Parameters
@@ -67,6 +68,8 @@ _LayerRows = tuple[EnvironmentRow, RevisionRow | None, DataKey | None, UserKey |
 _Part = tuple[SignedTable, type[SignedRow]]
 """A table, and the noun of its rows."""
 
+_Make = Callable[[], AnySelect | AnyCompound]
+
 
 class HotReads:
     """The statements, ready to run."""
@@ -74,10 +77,12 @@ class HotReads:
     def __init__(self, storage: Storage) -> None:
         token_parts = ((Tokens.signed, Token), (Users.signed, User), (Grants.signed, GrantRow))
         self._token: _Statement[tuple[Token, User, GrantRow | None]] = _Statement(
-            storage, _token_statement(), token_parts
+            storage, "token", token_parts, _token_statement
         )
         session_parts = ((Sessions.signed, Session), (Users.signed, User))
-        self._session: _Statement[tuple[Session, User]] = _Statement(storage, _session_statement(), session_parts)
+        self._session: _Statement[tuple[Session, User]] = _Statement(
+            storage, "session", session_parts, _session_statement
+        )
         self._by_name = _LayersReader(storage, "name")
         self._by_id = _LayersReader(storage, "id")
 
@@ -103,11 +108,9 @@ class HotReads:
 class _Statement(Generic[P]):
     """A compiled statement, and how its columns form signed rows. Columns after these are not signed."""
 
-    def __init__(self, storage: Storage, statement: AnySelect | AnyCompound, parts: Sequence[_Part]) -> None:
+    def __init__(self, storage: Storage, name: str, parts: tuple[_Part, ...], make: _Make) -> None:
         self._storage = storage
-        compiled = statement.compile(dialect=storage.reading.dialect)
-        self._sql = str(compiled)
-        self._positions = compiled.positiontup
+        self._sql, self._positions = _compiled(storage.reading.dialect, name, parts, make)
         self._parts = parts
         columns = [column for signed, _ in parts for column in signed.columns]
         self._width = len(columns)
@@ -151,6 +154,21 @@ class _Statement(Generic[P]):
             values = signed.with_booleans(values)
             parts.append(signed.maker(noun, signed.order)(values))
         return cast(P, tuple(parts))
+
+
+_texts: dict[tuple[str, str, tuple[_Part, ...]], tuple[str, list[str] | None]] = {}
+
+
+def _compiled(dialect: Dialect, name: str, parts: tuple[_Part, ...], make: _Make) -> tuple[str, list[str] | None]:
+    """Return a statement's text, and the names of its parameters if the driver takes them by position.
+
+    The text is kept for each kind of database: to compile it takes longer than all else that opens a vault.
+    """
+    key = (dialect.name, name, parts)
+    if key not in _texts:
+        compiled = make().compile(dialect=dialect)
+        _texts[key] = str(compiled), compiled.positiontup
+    return _texts[key]
 
 
 def _noun_size(signed: SignedTable, noun: type[SignedRow]) -> int:
@@ -225,4 +243,5 @@ def _layers_of(storage: Storage, key: str, *, with_bases: bool) -> _Statement[_L
         (DataKeys.signed, DataKey),
         (UserKeys.signed, UserKey),
     )
-    return _Statement(storage, layers_statement(key, with_bases=with_bases), parts)
+    name = f"layers by {key}, {'with' if with_bases else 'without'} bases"
+    return _Statement(storage, name, parts, lambda: layers_statement(key, with_bases=with_bases))
