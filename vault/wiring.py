@@ -10,6 +10,7 @@ from vault.services.environments.bases import Bases
 from vault.services.environments.environments import Environments
 from vault.services.environments.files import Transfer
 from vault.services.environments.history import History
+from vault.services.environments.making import Making
 from vault.services.environments.sealing import Sealer
 from vault.services.environments.values import ValuesReader
 from vault.services.environments.variables import Variables
@@ -126,6 +127,7 @@ def _environments(
     return EnvironmentVerbs(
         environments=environments,
         bases=bases,
+        making=Making(environments, bases, variables),
         variables=variables,
         values=ValuesReader(hot, instance, sealer, reads),
         history=History(storage, environments, variables, sealer, reads),

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, is_dataclass
+from itertools import chain
 from pathlib import Path
 from typing import get_args, get_type_hints
 
 import pytest
 
 import vault
+from vault.services import Services
+from vault.services.environments.environments import Environments
 from vault.services.people.sessions import NewSession
 from vault.services.tokens.tokens import TokenView
 from vault.storage import StoredEvent, StoredToken, User
 from vault.storage.signing.signed_row import SignedRow
 
 FACES = ("api", "kv", "web", "http", "auth", "jobs", "server", "cli")
+CALL = re.compile(r"\b(?:services\(\)|services|verbs|vault)\s*\.(\w+)\.(\w+)\.(\w+)\b")
+"""A call of a verb, or its name where it is handed on."""
 ROOT = Path(vault.__file__).parent
 ONLY_ROWS_HAVE = {"mac", "row_version"}
 JSON = {"Json": object, "WrittenJson": object}
@@ -60,6 +66,29 @@ def test_a_face_names_nothing_that_holds_a_row(face: str) -> None:
     named = {(path.name, kind) for path in files for kind in classes_named_in(path)}
     assert files
     assert {name: found for name, kind in named if (found := list(rows_in(kind)))} == {}
+
+
+def verbs_called_in(path: Path) -> Iterator[tuple[str, object]]:
+    """The verbs of the services that a file calls, by name."""
+    for group, service, verb in CALL.findall(path.read_text()):
+        kind = get_type_hints(Services).get(group)
+        kind = get_type_hints(kind).get(service) if kind is not None and is_dataclass(kind) else None
+        found = getattr(kind, verb, None)
+        yield from [(f"{group}.{service}.{verb}", found)] if callable(found) else []
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_no_verb_that_a_face_calls_returns_a_row(face: str) -> None:
+    called = {pair for path in (ROOT / face).rglob("*.py") for pair in verbs_called_in(path)}
+    returned = {name: parts_of(get_type_hints(verb, localns=JSON)["return"]) for name, verb in called}
+    assert {name: found for name, parts in returned.items() if (found := [*chain(*map(rows_in, parts))])} == {}
+    assert len(called) > 5 or face not in ("api", "kv", "web")
+
+
+def test_a_verb_that_returns_a_row_is_found() -> None:
+    assert "environments.making.create" in dict(verbs_called_in(ROOT / "api" / "environments.py"))
+    [part] = parts_of(get_type_hints(Environments.create)["return"])
+    assert list(rows_in(part)) == ["EnvironmentRow"]
 
 
 @dataclass(frozen=True)

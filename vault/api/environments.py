@@ -54,15 +54,16 @@ def create_environment(
     variables: list[Variable] | None,
 ) -> tuple[Environment, dict[str, str]]:
     """Create an environment, with its first variables if they are given."""
-    verbs = services()
-    row = verbs.environments.environments.create(
-        unit, principal(), name, description=description, max_versions=max_versions
+    made = services().environments.making.create(
+        unit,
+        principal(),
+        name,
+        description=description,
+        max_versions=max_versions,
+        bases=bases,
+        variables=variables,
     )
-    if bases:
-        row = verbs.environments.bases.give(unit, principal(), row, bases)
-    if variables is not None:
-        row = verbs.environments.variables.fill(unit, principal(), row, variables)
-    return verbs.environments.environments.view(unit, row), {"Location": f"/api/v1/environments/{row.id}"}
+    return made, {"Location": f"/api/v1/environments/{made.id}"}
 
 
 @blueprint.route("/environments/<env>", methods=["GET"])
@@ -85,8 +86,7 @@ def get_globals() -> Environment:
 @blueprint.response(200, EnvironmentSchema)
 def change_environment(unit: UnitOfWork, /, env: str, **wishes: object) -> Environment:
     """Change the name, the description, the bases or a rule of an environment."""
-    row = services().environments.bases.change(unit, principal(), env, wishes)
-    return services().environments.environments.view(unit, row)
+    return services().environments.making.change(unit, principal(), env, wishes)
 
 
 @blueprint.route("/globals", methods=["PATCH"])
@@ -95,8 +95,7 @@ def change_environment(unit: UnitOfWork, /, env: str, **wishes: object) -> Envir
 @blueprint.response(200, EnvironmentSchema)
 def change_globals(unit: UnitOfWork, /, **wishes: object) -> Environment:
     """Change the description or a rule of my globals."""
-    row = services().environments.environments.change(unit, principal(), GLOBALS, wishes)
-    return services().environments.environments.view(unit, row)
+    return services().environments.making.change(unit, principal(), GLOBALS, wishes)
 
 
 @blueprint.route("/environments/<env>", methods=["DELETE"])
@@ -113,8 +112,7 @@ def delete_environment(unit: UnitOfWork, env: str) -> tuple[None, dict[str, str]
 @blueprint.response(200, EnvironmentSchema)
 def undelete_environment(unit: UnitOfWork, env: str, name: str | None) -> Environment:
     """Restore a deleted environment, by its id or name. A new name may be given."""
-    row = services().environments.environments.undelete(unit, principal(), env, name)
-    return services().environments.environments.view(unit, row)
+    return services().environments.making.undelete(unit, principal(), env, name)
 
 
 @blueprint.route("/environments/<env>/copy", methods=["POST"])
@@ -123,5 +121,5 @@ def undelete_environment(unit: UnitOfWork, env: str, name: str | None) -> Enviro
 @blueprint.response(201, EnvironmentSchema)
 def copy_environment(unit: UnitOfWork, env: str, name: str) -> tuple[Environment, dict[str, str]]:
     """Create an environment with the current variables and the bases of this one."""
-    row = services().environments.variables.copy(unit, principal(), env, name)
-    return services().environments.environments.view(unit, row), {"Location": f"/api/v1/environments/{row.id}"}
+    made = services().environments.making.copy(unit, principal(), env, name)
+    return made, {"Location": f"/api/v1/environments/{made.id}"}

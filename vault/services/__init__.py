@@ -14,6 +14,7 @@ from vault.services.environments.bases import Bases
 from vault.services.environments.environments import Environments
 from vault.services.environments.files import Transfer
 from vault.services.environments.history import History
+from vault.services.environments.making import Making
 from vault.services.environments.values import ValuesReader
 from vault.services.environments.variables import Variables
 from vault.services.idempotency import Idempotency
@@ -58,6 +59,7 @@ class EnvironmentVerbs:
 
     environments: Environments
     bases: Bases
+    making: Making
     variables: Variables
     values: ValuesReader
     history: History

@@ -29,7 +29,7 @@ def change_settings(env: str | None = GLOBALS) -> Response:
     """Change all settings at once."""
     try:
         wishes = _wishes(named=env is not GLOBALS)
-        transaction(lambda unit: services().environments.environments.change(unit, principal(), env, wishes))
+        transaction(lambda unit: services().environments.making.change(unit, principal(), env, wishes))
         return see(f"{home(env)}/settings", "changed")
     except (InvalidInput, Conflict) as error:
         return _page(env, error, "name")
@@ -40,7 +40,7 @@ def copy_environment(env: str) -> Response:
     """Create another environment from its variables, and open that."""
 
     def copy(unit: UnitOfWork) -> str:
-        return str(services().environments.variables.copy(unit, principal(), env, field("copy")).id)
+        return str(services().environments.making.copy(unit, principal(), env, field("copy")).id)
 
     try:
         return see(home(transaction(copy)), "copied")

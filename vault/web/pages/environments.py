@@ -27,10 +27,8 @@ def create_environment() -> Response:
     """Create an empty environment, and open it."""
 
     def create(unit: UnitOfWork) -> str:
-        row = services().environments.environments.create(
-            unit, principal(), field("name"), description=field("description")
-        )
-        return str(row.id)
+        description = field("description")
+        return services().environments.making.create(unit, principal(), field("name"), description=description).id
 
     try:
         return see(home(transaction(create)), "created")
@@ -43,7 +41,7 @@ def undelete_environment(env: str) -> Response:
     """Restore a deleted environment, under another name if its own is taken."""
     name = field("name") or None
     try:
-        transaction(lambda unit: services().environments.environments.undelete(unit, principal(), env, name))
+        transaction(lambda unit: services().environments.making.undelete(unit, principal(), env, name))
         return see(home(env), "undeleted")
     except (InvalidInput, Conflict) as error:
         return _list(refused(error), clash=env, clash_error=error.message, clash_name=field("name"))
