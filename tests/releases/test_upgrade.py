@@ -27,8 +27,9 @@ from vault.model.clock import SECOND_US
 from vault.services.backup import Archive, Opener, places_at
 from vault.services.doctor import Sweep
 from vault.services.people.factors import Challenge
-from vault.services.people.logins import Proof, Visit
+from vault.services.people.logins import Proof
 from vault.services.people.sessions import NewSession
+from vault.services.people.visit import Visit
 from vault.storage.database.schema import SCHEMA
 
 VISIT = Visit("api", "127.0.0.1", "test", "request")

@@ -17,7 +17,8 @@ from vault.model.clock import SECOND_US
 from vault.model.principal import Principal
 from vault.services import Services
 from vault.services.people.factors import Challenge
-from vault.services.people.logins import Proof, Visit
+from vault.services.people.logins import Proof
+from vault.services.people.visit import Visit
 
 WEB = Visit("web", ADDRESS, "test", "request")
 API = Visit("api", ADDRESS, "test", "request")

@@ -30,6 +30,7 @@ from vault.services.environments.values import Question
 from vault.services.environments.variables import Precondition
 from vault.services.people.erasure import ErasureReport
 from vault.services.people.sessions import NewSession
+from vault.services.people.visit import Visit
 from vault.services.tokens.request import GrantRequest, TokenRequest
 from vault.services.tokens.tokens import TokenView
 from vault.storage import EnvironmentRow, UnitOfWork
@@ -111,7 +112,7 @@ def log_in(vault: Services, name: str, kind: str = "api", address: str = ADDRESS
     def begin(unit: UnitOfWork) -> NewSession:
         user = unit.users.by_name(name)
         assert user is not None
-        return vault.people.sessions.begin(unit, user, kind, address, "test", "request")
+        return vault.people.sessions.begin(unit, user, Visit(kind, address, "test", "request"))
 
     return write(vault, begin)
 

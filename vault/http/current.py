@@ -12,7 +12,7 @@ from vault.model.credential_headers import CREDENTIAL_HEADERS
 from vault.model.environ import REQUEST_ID
 from vault.model.principal import Principal
 from vault.services import Services
-from vault.services.people.logins import Visit
+from vault.services.people.visit import Visit
 from vault.storage import UnitOfWork
 
 T = TypeVar("T")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from flask import Response, g, request
+from flask import Response, g
 
 from vault.crypto import TokenKind, from_parts
 from vault.errors import InvalidInput, NotAuthenticated
-from vault.http import address, public, request_id, services, takes_password, transaction
+from vault.http import address, public, request_id, services, takes_password, transaction, visit
 from vault.kv import guard, wrapped
 from vault.kv.address import WRITES
 from vault.kv.bodies import body, text
@@ -24,11 +24,8 @@ blueprint = guard.new_blueprint("logins")
 def userpass(user: str) -> Response:
     """Start an API session with a username and a password."""
     person = services().people.accounts.authenticate(user, text(body(), "password"), address())
-    agent = request.headers.get("User-Agent", "")
     wrapped.reserve(person.id, None)
-    begun = transaction(
-        lambda unit: services().people.sessions.begin(unit, person, "api", address(), agent, request_id())
-    )
+    begun = transaction(lambda unit: services().people.sessions.begin(unit, person, visit("api")))
     g.principal = services().people.sessions.authenticate(begun.secret, "api", address(), request_id())
     return envelope(auth=auth_of_session(begun))
 

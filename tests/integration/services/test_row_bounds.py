@@ -76,7 +76,7 @@ def test_challenges_of_a_person_and_of_all_strangers_have_a_bound(
     challenges = vault.people.factors._challenges
     for number in range(12):
         facts = Sealed(kind="api", user_id=ada.user_id)
-        write(vault, partial(challenges.open, purpose=Purpose.LOGIN, facts=facts))
+        write(vault, partial(challenges.begin, purpose=Purpose.LOGIN, facts=facts))
         write(vault, _stranger(vault, number))
     assert count(vault, "challenges", "user_id IS NOT NULL") == 3
     assert count(vault, "challenges", "user_id IS NULL") == 5
@@ -85,7 +85,7 @@ def test_challenges_of_a_person_and_of_all_strangers_have_a_bound(
 def _stranger(vault: Services, number: int) -> Any:
     def open_one(unit: UnitOfWork) -> None:
         # Each from a network of its own, so that no bound for an address is in the way.
-        vault.people.factors._challenges.open(
+        vault.people.factors._challenges.begin(
             unit, Purpose.LOGIN, Sealed(kind="api"), address=f"2001:db8:{number:x}::1"
         )
 

@@ -34,18 +34,9 @@ from vault.services.people.factors.totp import Totp
 from vault.services.people.proven import hold
 from vault.services.people.sessions import NewSession, Sessions
 from vault.services.people.throttle import Attempt, Throttle
+from vault.services.people.visit import Visit
 from vault.storage import Storage, UnitOfWork, User
 from vault.storage.retry import again
-
-
-@dataclass(frozen=True, slots=True)
-class Visit:
-    """Where a login comes from: the face (`web` or `api`), the address, the program, and the request's id."""
-
-    kind: str
-    address: str
-    agent: str = ""
-    request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +94,7 @@ class Logins:
 
     def complete(self, challenge_id: str, proof: Proof, visit: Visit) -> NewSession:
         """Complete a challenge, and return the session. Raises `BadSecondFactor`, `TooManyRequests`."""
-        return self._complete(Purpose.LOGIN, challenge_id, proof, visit, None)
+        return self._complete(challenge_id, proof, visit, None)
 
     # -- Stepping up --
 
@@ -123,7 +114,7 @@ class Logins:
     def complete_step_up(self, principal: Principal, challenge_id: str, proof: Proof, visit: Visit) -> NewSession:
         """Complete a step-up, and return the new session. Raises what `complete` raises."""
         principal.require_person()
-        return self._complete(Purpose.STEP_UP, challenge_id, proof, visit, principal)
+        return self._complete(challenge_id, proof, visit, principal)
 
     # -- A challenge --
 
@@ -148,7 +139,7 @@ class Logins:
                 return self._session(unit, user, visit, principal, "password")
             kinds = offered(unit, user.id)
             if not kinds:
-                audit.record(unit, _door(visit), Action.FACTOR_MISSING, user_id=user.id)
+                audit.record(unit, _nobody_yet(visit), Action.FACTOR_MISSING, user_id=user.id)
                 return None
             facts = Sealed(
                 kind=visit.kind,
@@ -157,9 +148,8 @@ class Logins:
                 session_id=principal.id if principal else "",
                 has_password=True,
             )
-            purpose = Purpose.STEP_UP if principal else Purpose.LOGIN
-            challenge_id, expires_us = self._challenges.open(unit, purpose, facts)
-            audit.record(unit, _door(visit), Action.SESSION_CHALLENGE, user_id=user.id)
+            challenge_id, expires_us = self._challenges.begin(unit, _purpose(principal), facts)
+            audit.record(unit, _nobody_yet(visit), Action.SESSION_CHALLENGE, user_id=user.id)
             options = None
             if Kind.PASSKEY in kinds:
                 options = self._passkeys.request_options(unit, user.id, facts.random_bytes, alone=False)
@@ -176,16 +166,14 @@ class Logins:
     def _ask_for_passkey(self, purpose: Purpose, facts: Sealed, address: str) -> Challenge:
         with self._storage.write() as unit:
             options = self._passkeys.request_options(unit, facts.user_id, facts.random_bytes, alone=True)
-            challenge_id, expires_us = self._challenges.open(unit, purpose, facts, address=address)
+            challenge_id, expires_us = self._challenges.begin(unit, purpose, facts, address=address)
             return Challenge(challenge_id, (str(Kind.PASSKEY),), expires_us, options)
 
     # -- Its completion --
 
     @counted
-    def _complete(
-        self, purpose: Purpose, challenge_id: str, proof: Proof, visit: Visit, principal: Principal | None
-    ) -> NewSession:
-        kind = proof.kind()
+    def _complete(self, challenge_id: str, proof: Proof, visit: Visit, principal: Principal | None) -> NewSession:
+        purpose, kind = _purpose(principal), proof.kind()
         facts, attempt = again(self._admit, purpose, challenge_id, kind, visit, principal)
         claim = _Claim(purpose, challenge_id, facts, kind, proof, attempt)
         try:
@@ -220,7 +208,7 @@ class Logins:
             begun = self._session(unit, user, visit, principal, factors)
             if left is not None:
                 details = {"left": left}
-                audit.record(unit, _door(visit), Action.FACTOR_RECOVERY, user_id=user.id, details=details)
+                audit.record(unit, _nobody_yet(visit), Action.FACTOR_RECOVERY, user_id=user.id, details=details)
             return replace(begun, recovery_codes_left=left)
 
     def _holder(self, unit: UnitOfWork, claim: _Claim) -> User:
@@ -255,14 +243,14 @@ class Logins:
             # For an unknown person, the refusal is counted by address, like all refusals.
             if user_id is not None:
                 details = {"kind": str(claim.kind)}
-                audit.record(unit, _door(visit), Action.FACTOR_REFUSED, user_id=user_id, details=details)
+                audit.record(unit, _nobody_yet(visit), Action.FACTOR_REFUSED, user_id=user_id, details=details)
 
     def _session(
         self, unit: UnitOfWork, user: User, visit: Visit, principal: Principal | None, factors: str
     ) -> NewSession:
         if principal is not None:
-            return self._sessions.replace(unit, principal, user, visit.agent, factors)
-        return self._sessions.begin(unit, user, visit.kind, visit.address, visit.agent, visit.request_id, factors)
+            return self._sessions.replace(unit, principal, user, visit, factors)
+        return self._sessions.begin(unit, user, visit, factors)
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +265,11 @@ class _Claim:
     attempt: Attempt | None
 
 
-def _door(visit: Visit) -> Principal:
+def _purpose(principal: Principal | None) -> Purpose:
+    """Return what the challenge is for. Only a session can step up."""
+    return Purpose.LOGIN if principal is None else Purpose.STEP_UP
+
+
+def _nobody_yet(visit: Visit) -> Principal:
     """Return the principal for events before the person is known."""
     return replace(vault_itself("login"), address=visit.address, request_id=visit.request_id)

@@ -21,6 +21,7 @@ from vault.services.environments.documents import known_members, read_document
 from vault.services.own.instance import Instance
 from vault.services.people.finding import person_of
 from vault.services.people.proven import Proven, hold
+from vault.services.people.visit import Visit
 from vault.services.touches import Touches
 from vault.settings import Settings
 from vault.storage import HotReads, Session, SessionCache, Storage, UnitOfWork, User
@@ -115,24 +116,23 @@ class Sessions:
         self,
         unit: UnitOfWork,
         account: User | Proven,
-        kind: str,
-        address: str,
-        agent: str,
-        request_id: str,
+        visit: Visit,
         factors: str = "password",
     ) -> NewSession:
         """Start a session for a user who has just proven `factors`.
 
         Raises what `hold` raises.
         """
-        user = hold(unit, account)
+        return self._begin(unit, hold(unit, account), visit, factors)
+
+    def _begin(self, unit: UnitOfWork, user: User, visit: Visit, factors: str) -> NewSession:
         self._make_room(unit, user)
         minted = mint(TokenKind.SESSION)
         now, key = self._clock(), self._instance.secret("token")
         unit.sessions.add(
             id=minted.id,
             user_id=user.id,
-            kind=kind,
+            kind=visit.kind,
             digest=digest(key, minted.text),
             digest_key_id=key.id,
             authenticated_us=now,
@@ -141,15 +141,16 @@ class Sessions:
             seen_us=now,
             idle_seconds=self._settings.session_idle_seconds,
             expires_us=now + self._settings.session_absolute_seconds * SECOND_US,
-            address=address,
-            agent=agent[:AGENT_MAX_CHARACTERS],
+            address=visit.address,
+            agent=visit.agent[:AGENT_MAX_CHARACTERS],
             revoked_us=None,
         )
         row = unit.sessions.by_id(minted.id)
         if row is None:
             raise NotFound()
-        details = {"factors": factors, "kind": kind}
-        audit.record(unit, _principal(row, user, address, request_id), Action.SESSION_BEGIN, details=details)
+        details = {"factors": factors, "kind": visit.kind}
+        actor = _principal(row, user, visit.address, visit.request_id)
+        audit.record(unit, actor, Action.SESSION_BEGIN, details=details)
         return NewSession(_view(row), person_of(user), minted.text)
 
     def _make_room(self, unit: UnitOfWork, user: User) -> None:
@@ -168,13 +169,12 @@ class Sessions:
             unit.sessions.trim_ended(user.id, ENDED_MOST, now)
 
     def replace(
-        self, unit: UnitOfWork, principal: Principal, account: User | Proven, agent: str, factors: str = "password"
+        self, unit: UnitOfWork, principal: Principal, account: User | Proven, visit: Visit, factors: str = "password"
     ) -> NewSession:
         """Replace the caller's session by a new one. After a step-up, the old id no longer works."""
         user = hold(unit, account)
-        old = self._own(unit, principal, principal.id)
-        self._revoke(unit, [old])
-        return self.begin(unit, user, old.kind, principal.address, agent, principal.request_id, factors)
+        self._revoke(unit, [self._own(unit, principal, principal.id)])
+        return self._begin(unit, user, visit, factors)
 
     def authenticate(self, text: str, kind: str, address: str, request_id: str) -> Principal:
         """Return the principal of a session secret. Raises `NotAuthenticated`, the same for every cause."""

@@ -72,9 +72,7 @@ def _changed(unit: UnitOfWork, proof: NewPassword) -> NewSession | None:
     # factor, the session stays: it was confirmed with both factors a moment ago, and a password alone must not renew
     # it.
     return (
-        None
-        if account.second_factor
-        else services().people.sessions.replace(unit, principal(), account, visit("web").agent)
+        None if account.second_factor else services().people.sessions.replace(unit, principal(), account, visit("web"))
     )
 
 

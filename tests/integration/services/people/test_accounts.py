@@ -42,6 +42,7 @@ from vault.errors import (
 from vault.model.principal import Principal, Role
 from vault.services import Services
 from vault.services.people.throttle import ACCOUNT_FAILURES, PAIR_FAILURES
+from vault.services.people.visit import Visit
 from vault.storage import Credential, UnitOfWork
 
 OTHER_PASSWORD = "velvet anchor sixteen plums"
@@ -280,7 +281,7 @@ def test_no_session_begins_after_the_password_has_changed(vault: Services, ada: 
     user = vault.people.accounts.authenticate("ada", PASSWORD, ADDRESS)
     write(vault, lambda unit: vault.people.accounts.set_password(unit, HOST, "ada", OTHER_PASSWORD))
     with pytest.raises(BadLogin):
-        write(vault, lambda unit: vault.people.sessions.begin(unit, user, "api", ADDRESS, "test", "request"))
+        write(vault, lambda unit: vault.people.sessions.begin(unit, user, Visit("api", ADDRESS, "test", "request")))
 
 
 def test_a_new_password_ends_the_other_sessions(vault: Services, ada: Principal) -> None:

@@ -39,9 +39,10 @@ from vault.model.principal import Principal
 from vault.services import Services
 from vault.services.people.factors import Challenge
 from vault.services.people.factors.challenges import ATTEMPTS, FROM_ADDRESS_MOST, LIFE_SECONDS
-from vault.services.people.logins import Proof, Visit
+from vault.services.people.logins import Proof
 from vault.services.people.sessions import NewSession
 from vault.services.people.throttle import DAILY_FACTOR_FAILURES, PAIR_FAILURES, WINDOW_US
+from vault.services.people.visit import Visit
 
 NEW_PASSWORD = "velvet anchor sixteen plums"
 

@@ -8,6 +8,7 @@ from tests.support.vaults import PASSWORD, FakeClock, as_session, log_in, run_sq
 from vault.errors import MacError, NotAuthenticated, NotFound
 from vault.model.principal import Principal, PrincipalKind
 from vault.services import Services
+from vault.services.people.visit import Visit
 from vault.services.touches import STEP_US
 
 
@@ -120,7 +121,9 @@ def test_a_step_up_replaces_the_session_and_is_recent(vault: Services, clock: Fa
     clock.advance(600)
     principal = as_session(vault, old.secret)
     account = vault.people.accounts.authenticate("ada", PASSWORD, "192.0.2.1")
-    fresh = write(vault, lambda unit: vault.people.sessions.replace(unit, principal, account, "test"))
+    fresh = write(
+        vault, lambda unit: vault.people.sessions.replace(unit, principal, account, Visit("api", "192.0.2.1", "test"))
+    )
     assert ended(vault, old.secret)
     assert fresh.session.id != old.session.id
     as_session(vault, fresh.secret).require_recent_proof(clock())

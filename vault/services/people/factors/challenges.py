@@ -89,7 +89,7 @@ class Challenges:
         self._instance = instance
         self._clock = clock
 
-    def open(self, unit: UnitOfWork, purpose: Purpose, facts: Sealed, *, address: str = "") -> tuple[str, int]:
+    def begin(self, unit: UnitOfWork, purpose: Purpose, facts: Sealed, *, address: str = "") -> tuple[str, int]:
         """Store a challenge. Returns its id and when it expires. Give `address` if the person is unknown.
 
         Raises `TooManyRequests` if there are too many from this address.

@@ -88,7 +88,7 @@ class Factors:
         with self._storage.write() as unit:
             user = self._beginner(unit, principal, Purpose.TOTP)
             facts = Sealed(user_id=user.id, session_id=principal.id, secret=self._totp.new_secret())
-            enrolment_id, expires_us = self._challenges.open(unit, Purpose.TOTP, facts)
+            enrolment_id, expires_us = self._challenges.begin(unit, Purpose.TOTP, facts)
             return self._enrolment(user, enrolment_id, replace(facts, expires_us=expires_us))
 
     def _enrolment(self, user: User, enrolment_id: str, facts: Sealed) -> TotpEnrolment:
@@ -130,7 +130,7 @@ class Factors:
             user = self._beginner(unit, principal, Purpose.PASSKEY)
             facts = Sealed(user_id=user.id, session_id=principal.id)
             options = self._passkeys.creation_options(unit, user, facts.random_bytes)
-            enrolment_id, expires_us = self._challenges.open(unit, Purpose.PASSKEY, facts)
+            enrolment_id, expires_us = self._challenges.begin(unit, Purpose.PASSKEY, facts)
             return PasskeyEnrolment(enrolment_id, expires_us, options)
 
     def _confirm_passkey(

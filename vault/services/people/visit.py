@@ -1,0 +1,15 @@
+"""Where a login comes from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """Where a login comes from: the face (`web` or `api`), the address, the program, and the request's id."""
+
+    kind: str
+    address: str
+    agent: str = ""
+    request_id: str = ""
