@@ -23,7 +23,7 @@ def _line(name: str, folder: Path, make_url: Callable[[Path], str], count: int) 
     folder.mkdir(parents=True)
     vault = make_vault(folder, make_url(folder))
     try:
-        assert vault.instance.active_master.provider == "file", "It is the file provider that is measured."
+        assert vault.instance.own_keys.active_master.provider == "file", "It is the file provider that is measured."
         add_crowd(vault, count)
         vault.keys.master.rotate(HOST, wait_seconds=0)
         started, processor = time.perf_counter(), time.process_time()

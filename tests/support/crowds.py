@@ -9,7 +9,7 @@ from sqlalchemy import insert
 
 from vault.model.clock import now_us
 from vault.services import Services
-from vault.services.own.keys import new_user_key_columns
+from vault.services.own.keys import master_key, new_user_key_columns
 from vault.storage import UnitOfWork
 from vault.storage.rows.keys import UserKeys
 from vault.storage.rows.users import Users
@@ -36,7 +36,7 @@ def _add(vault: Services, unit: UnitOfWork, prefix: str, numbers: range) -> list
         person = {"id": user_id, "name": name, "name_folded": name, "role": "user", "state": "active"}
         people.append({**person, "second_factor": False})
         columns = new_user_key_columns(
-            vault.instance.keyring, vault.instance.active_master, master.version, user_id, str(uuid.uuid4())
+            vault.instance.keyring, master_key(master), master.version, user_id, str(uuid.uuid4())
         )
         keys.append({**columns, "state": "active", "generation": 1})
     for signed, rows in ((Users.signed, people), (UserKeys.signed, keys)):

@@ -159,9 +159,6 @@ class Idempotency:
     def _answered(self, unit: UnitOfWork, principal: Principal, claim: Claim, row: KeptRow) -> KeptAnswer:
         if row.fingerprint != claim.fingerprint:
             raise IdempotencyMismatch()
-        return self._open(unit, principal, claim, row)
-
-    def _open(self, unit: UnitOfWork, principal: Principal, claim: Claim, row: KeptRow) -> KeptAnswer:
         blob, key_id = row.blob, row.user_key_id
         if blob is None or key_id is None:
             raise BlobError()

@@ -207,7 +207,7 @@ class Readiness:
             return
         self._provider_asked = now
         try:
-            provider = self._instance.keyring.provider(self._instance.active_master.provider)
+            provider = self._instance.keyring.provider(self._instance.own_keys.active_master.provider)
             if not provider.capabilities().local:
                 provider.probe()
         except StrongroomError:

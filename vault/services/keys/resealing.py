@@ -22,7 +22,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from vault.crypto import Key, as_sealed, context, open_blob, seal
+from vault.crypto import Key, context, open_blob, seal
 from vault.errors import Conflict, Unavailable
 from vault.model.action import Action
 from vault.model.clock import SECOND_US, Clock
@@ -291,7 +291,7 @@ class Resealing:
             raise Stale("user_keys")
         owner_key = self._instance.user_key(row.owner_id, user_key)
         place = (row.owner_id, row.environment_id, row.id)
-        return self._instance.keyring.data_key(owner_key, *place, as_sealed(row.blob))
+        return self._instance.keyring.data_key(owner_key, *place, row.blob)
 
     def _finish(self, principal: Principal, walk: Walk) -> None:
         """Sign every row again, then refuse the old keys. Repeat if another process still signs with one."""

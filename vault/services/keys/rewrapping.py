@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from vault.crypto import as_sealed
 from vault.errors import BlobError
 from vault.model.action import Action
 from vault.model.principal import Principal
@@ -175,9 +174,7 @@ class Rewrapping:
 
     def _rewrapped(self, target: MasterKeyVersion, row: UserKey) -> ColumnValues:
         keyring = self._instance.keyring
-        unwrapped = keyring.unwrapped_user_key(
-            self._instance.master(row.master_key_id), row.owner_id, row.id, as_sealed(row.blob)
-        )
+        unwrapped = keyring.unwrapped_user_key(self._instance.master(row.master_key_id), row.owner_id, row.id, row.blob)
         # If the old provider returned a wrong key, it must not be wrapped again as if it were right.
         keyring.derived_user_key(row.owner_id, row.id, unwrapped, row.check_value)
         blob = keyring.wrap_user_key(master_key(target), row.owner_id, row.id, unwrapped)

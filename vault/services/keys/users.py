@@ -6,7 +6,7 @@ revisions. The old one is deleted with the last revision that it seals.
 
 from __future__ import annotations
 
-from vault.crypto import as_sealed, key_id_of
+from vault.crypto import key_id_of
 from vault.errors import BlobError, NotFound
 from vault.model.action import Action
 from vault.model.clock import DAY_US, Clock
@@ -111,7 +111,7 @@ class UserRotation:
         changes: list[Change[DataKey]] = []
         for row in data_keys_under(unit, old.id):
             place = (user_id, row.environment_id)
-            data_key = keyring.data_key(old_key, *place, row.id, as_sealed(row.blob))
+            data_key = keyring.data_key(old_key, *place, row.id, row.blob)
             blob = keyring.wrap_data_key(new_key, *place, data_key)
             changes.append((row, {"user_key_id": new.id, "blob": blob, "generation": row.generation + 1}))
         change_many(unit, DataKeys, changes)

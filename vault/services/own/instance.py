@@ -86,12 +86,12 @@ class Instance:
     def learn(self) -> None:
         """Load changed keys now, for example after a rotation in this process."""
         with self._storage.read() as unit:
-            if self._watched(unit).row_version != self._own.state.row_version:
+            if self._watched(unit).row_version != self.own_keys.state.row_version:
                 self._learn(unit)
 
     def prove(self) -> None:
         """Unwrap the canaries of the active and the next version, once each. Raises what the provider raises."""
-        for row in self._own.masters.values():
+        for row in self.own_keys.masters.values():
             if row.state in IN_USE and row.id not in self._proven:
                 check_canary(self.keyring, row)
                 self._proven.add(row.id)
@@ -127,31 +127,21 @@ class Instance:
             raise VaultLocked()
 
     @property
-    def own_keys(self) -> OwnKeys:
-        """The vault's own keys. Raises `VaultLocked`."""
-        return self._own
-
-    @property
-    def active_master(self) -> MasterKey:
-        """The version that wraps new user keys."""
-        return master_key(self._own.active_master)
-
-    @property
     def system_key_id(self) -> str:
         """The id of the system key that seals what belongs to the vault itself."""
-        return self._own.system_key.id
+        return self.own_keys.system_key.id
 
     def secret(self, purpose: str) -> Key:
         """Return the active secret for `purpose`."""
-        return self._own.active_secrets[purpose]
+        return self.own_keys.active_secrets[purpose]
 
     def secret_by_id(self, purpose: str, key_id: str) -> Key | None:
         """Return an active or retired secret, or None if there is none with this id."""
-        return self._own.secrets.get(purpose, {}).get(key_id)
+        return self.own_keys.secrets.get(purpose, {}).get(key_id)
 
     def secrets_of(self, purpose: str) -> tuple[Key, ...]:
         """Return all secrets for `purpose`, active and retired."""
-        return tuple(self._own.secrets.get(purpose, {}).values())
+        return tuple(self.own_keys.secrets.get(purpose, {}).values())
 
     def digests(self, purpose: str, *parts: bytes | str) -> list[bytes]:
         """Return the keyed digest under every key that may have made it: first the active one, then the retired
@@ -163,21 +153,21 @@ class Instance:
 
     def seal(self, place: Context, plaintext: bytes) -> SealedBlob:
         """Seal under the system key."""
-        return seal(self._own.system_key, place, plaintext)
+        return seal(self.own_keys.system_key, place, plaintext)
 
     def has_system_key(self, key_id: str) -> bool:
         """Report whether this process has the system key with this id."""
-        return key_id in self._own.system_keys
+        return key_id in self.own_keys.system_keys
 
     def open_blob(self, place: Context, key_id: str, blob: bytes, *, learns: bool = True) -> bytes:
         """Open what the system key with this id has sealed. Raises `BlobError`.
 
         With `learns`, a key that this process does not know is looked up in the database.
         """
-        key = self._own.system_keys.get(key_id)
+        key = self.own_keys.system_keys.get(key_id)
         if key is None and learns:
             self.learn()
-            key = self._own.system_keys.get(key_id)
+            key = self.own_keys.system_keys.get(key_id)
         if key is None:
             raise BlobError()
         return open_blob(key, place, blob)
@@ -187,7 +177,7 @@ class Instance:
         key.
         """
         master = self.master(row.master_key_id)
-        return self.keyring.user_key(master, owner_id, row.id, as_sealed(row.blob), row.check_value)
+        return self.keyring.user_key(master, owner_id, row.id, row.blob, row.check_value)
 
     def data_key(self, owner_id: str, environment_id: str, data_key: DataKey, user_key: UserKey) -> Key:
         """Return the data key of checked rows, unwrapped or from the cache. Raises `BlobError` if they do not belong
@@ -201,11 +191,11 @@ class Instance:
 
     def master(self, master_key_id: str) -> MasterKey:
         """Return a version of the master key. Raises `BlobError` if there is none with this id."""
-        row = self._own.masters.get(master_key_id)
+        row = self.own_keys.masters.get(master_key_id)
         if row is None:
             # The version is newer than the last look. A rotation does not wait for a worker whose lease has expired.
             self.learn()
-            row = self._own.masters.get(master_key_id)
+            row = self.own_keys.masters.get(master_key_id)
         if row is None:
             raise BlobError()
         return master_key(row)
@@ -215,7 +205,7 @@ class Instance:
         key.
         """
         fenced = unit.state.fence()
-        if fenced.row_version != self._own.state.row_version:
+        if fenced.row_version != self.own_keys.state.row_version:
             self._learn(unit)
         master = unit.master_keys.by_id(fenced.active_master_key_id)
         if master is None:
@@ -230,7 +220,8 @@ class Instance:
         return key_id
 
     @property
-    def _own(self) -> OwnKeys:
+    def own_keys(self) -> OwnKeys:
+        """The vault's own keys. Raises `VaultLocked`."""
         keys = self._keys
         if keys is None:
             raise VaultLocked()

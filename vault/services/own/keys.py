@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypedDict
 
-from vault.crypto import Key, SealedBlob, as_sealed, context, key_check_value, open_blob
+from vault.crypto import Key, SealedBlob, context, key_check_value, open_blob
 from vault.errors import BlobError, KeyProviderUnavailable, KeyringError, MacError, NewerRowFormat, StorageError
 from vault.keys import Keyring, MasterKey
 from vault.storage import FirstRows, MasterKeyVersion, RowSigner, StateRow
@@ -135,7 +135,7 @@ def _open_system_keys(
             raise MacError()
         try:
             opened[row.id] = known.get(row.id) or keyring.user_key(
-                master_key(master), None, row.id, as_sealed(row.blob), row.check_value
+                master_key(master), None, row.id, row.blob, row.check_value
             )
         except BlobError as error:
             raise KeyringError(
