@@ -27,7 +27,7 @@ from tests.support.vaults import (
     run_sql,
 )
 from vault.app import prepare_vault
-from vault.services.keys.rewrapping import Pace
+from vault.services.pace import Pace
 from vault.settings import Settings
 
 ACCOUNTS = 100_000

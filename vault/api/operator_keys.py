@@ -15,7 +15,7 @@ from vault.errors import InvalidInput
 from vault.http import principal, services
 from vault.model.digits import BIGINT_MOST
 from vault.services.keys.master import KeyStatus
-from vault.services.keys.rewrapping import Pace
+from vault.services.pace import Pace
 
 SLICE_SECONDS = 5.0
 WAIT_SECONDS = 10.0

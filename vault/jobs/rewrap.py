@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vault.model.principal import host_operator
 from vault.services import Services
-from vault.services.keys.rewrapping import Pace
+from vault.services.pace import Pace
 
 PRINCIPAL = host_operator("jobs")
 

@@ -17,7 +17,7 @@ from vault.services.environments.sealing import Sealer
 from vault.services.environments.standing import broken_bases
 from vault.services.own.credentials import opened
 from vault.services.own.instance import Instance
-from vault.storage import Credential, DataKey, EnvironmentRow, Storage, UnitOfWork
+from vault.storage import Credential, DataKey, EnvironmentRow, Readable, UnitOfWork
 from vault.storage.walks.sweep import broken_references, check_rows, data_keys_of, every, living_revisions_of
 
 P = ParamSpec("P")
@@ -35,7 +35,7 @@ class Swept:
 class Sweep:
     """Checks everything, and changes nothing."""
 
-    def __init__(self, storage: Storage, instance: Instance) -> None:
+    def __init__(self, storage: Readable, instance: Instance) -> None:
         self._storage = storage
         self._instance = instance
         self._sealer = Sealer(instance, storage.clock)

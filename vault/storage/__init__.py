@@ -43,6 +43,7 @@ from vault.storage.spool.receipts import hold, when_settled
 from vault.storage.spool.spool import Spool
 from vault.storage.spool.spool_file import SpoolFile
 from vault.storage.sql_types import ColumnValue, ColumnValues
+from vault.storage.uncommitted import Readable, Uncommitted
 from vault.storage.unit_of_work import Asked, Storage, UnitOfWork
 from vault.storage.walks.hot import HotReads, Layer, Layers
 
@@ -70,6 +71,7 @@ __all__ = [
     "NoCache",
     "Placed",
     "PrunedHashes",
+    "Readable",
     "RedisCache",
     "RevisionRow",
     "RowSigner",
@@ -88,6 +90,7 @@ __all__ = [
     "StoredToken",
     "SystemSecret",
     "Token",
+    "Uncommitted",
     "UnitOfWork",
     "User",
     "UserKey",

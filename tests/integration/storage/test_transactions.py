@@ -7,10 +7,10 @@ import threading
 import pytest
 
 from tests.support.vaults import add_environment, run_sql
-from vault.errors import DatabaseUnavailable, NameTaken
+from vault.errors import DatabaseUnavailable, NameTaken, VaultLocked
 from vault.model.principal import Principal
 from vault.services import Services
-from vault.storage import Stale
+from vault.storage import Stale, Uncommitted
 
 
 def test_a_unit_of_work_that_fails_stores_nothing_and_runs_nothing_after(vault: Services, ada: Principal) -> None:
@@ -110,3 +110,24 @@ def test_the_database_gone_and_back_is_survived_without_a_restart(
     server.start()
     assert vault.environments.variables.read(ada, "prod").revision == 1
     add_environment(vault, ada, "dev", A="1")
+
+
+def test_an_uncommitted_transaction_is_read_as_if_it_were_stored(vault: Services, ada: Principal) -> None:
+    with vault.storage.write() as unit:
+        row = vault.environments.environments.create(unit, ada, "prod")
+        view = Uncommitted(vault.storage.url, unit)
+        assert (view.is_sqlite, view.clock) == (vault.storage.is_sqlite, vault.storage.clock)
+        view.signer = vault.storage.signer
+        with view.read() as inside:
+            found = inside.environments.by_id(ada.user_id, row.id)
+        assert found is not None
+        unit.abandon()
+    with vault.storage.read() as outside:
+        assert outside.environments.by_id(ada.user_id, row.id) is None
+
+
+def test_an_uncommitted_transaction_has_no_signer_until_its_vault_is_opened(vault: Services, ada: Principal) -> None:
+    with vault.storage.write() as unit:
+        view = Uncommitted(vault.storage.url, unit)
+        with view.read() as inside, pytest.raises(VaultLocked):
+            inside.environments.by_id(ada.user_id, "x")

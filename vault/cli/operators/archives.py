@@ -105,7 +105,7 @@ def _latest(found: Settings, places: list[Place]) -> tuple[Place, str]:
     from vault.services.backup import held_in, keeping
 
     held, failed = held_in(places, keeping(found))
-    warn([told.error for told in failed])
+    warn([report.error for report in failed])
     if not held:
         raise CliError("There is no archive in any of these places.")
     if len({each.name.vault for each in held}) > 1:

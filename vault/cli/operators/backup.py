@@ -17,7 +17,7 @@ from vault.cli.words import CliError, say, warn
 from vault.model.clock import MINUTE_US, as_datetime, now_us
 
 if TYPE_CHECKING:
-    from vault.services.backup import Contents, Dropped, Held, Proof, Restored, Told
+    from vault.services.backup import Contents, Dropped, Held, PlaceReport, Proof, Restored
 
 _COLUMNS = ["created_at", "kind", "size", "expires_at", "place", "name"]
 _FAULTS_NAMED = 20
@@ -138,25 +138,25 @@ def restore(
 def drop_erased() -> None:
     """Erase again whom the places' lists know to be erased: after the database was restored by its own means."""
     with host.opened_vault() as vault:
-        dropped, told = vault.backups.drop_erased(host.operator())
+        dropped, reports = vault.backups.drop_erased(host.operator())
     _tell_dropped(dropped)
     if not dropped.people and not dropped.environments:
         say("Nothing that was erased is back.")
-    _tell_places(told)
+    _tell_places(reports)
 
 
-def _tell_places(places: Sequence[Told]) -> None:
+def _tell_places(reports: Sequence[PlaceReport]) -> None:
     """Print the result of each place. Raises `CliError` if one has failed."""
-    for told in places:
-        warn(told.warnings)
-        if told.is_stored:
-            gone = f" {len(told.deleted)} expired archives were deleted." if told.deleted else ""
-            say(f"{told.place}: stored.{gone}")
-    failed = [told for told in places if told.error]
-    for told in failed:
-        say(f"{told.place}: FAILED. {told.error}")
+    for report in reports:
+        warn(report.warnings)
+        if report.is_stored:
+            gone = f" {len(report.deleted)} expired archives were deleted." if report.deleted else ""
+            say(f"{report.place}: stored.{gone}")
+    failed = [report for report in reports if report.error]
+    for report in failed:
+        say(f"{report.place}: FAILED. {report.error}")
     if failed:
-        raise CliError(f"{len(failed)} of the places failed: {', '.join(told.place for told in failed)}.")
+        raise CliError(f"{len(failed)} of the places failed: {', '.join(report.place for report in failed)}.")
 
 
 def _tell_proof(proof: Proof) -> None:

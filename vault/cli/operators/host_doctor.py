@@ -171,7 +171,7 @@ def _backups(found: Settings) -> Finding:
     places = places_at(found.backup_to)
     held, failed = held_in(places, keeping(found), short_id(rows.state.instance_id) if rows else None)
     if failed:
-        return Finding("backups", "bad", " ".join(told.error for told in failed))
+        return Finding("backups", "bad", " ".join(report.error for report in failed))
     return _backup_dates([place.address for place in places], held)
 
 

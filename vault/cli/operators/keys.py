@@ -18,7 +18,7 @@ from vault.model.clock import as_datetime, now_us
 
 if TYPE_CHECKING:
     from vault.services.keys.master import KeyStatus
-    from vault.services.keys.rewrapping import Progress
+    from vault.services.pace import Progress
 
 _COLUMNS = ["version", "provider", "state", "age_days", "user_keys", "workers", "note"]
 
@@ -72,7 +72,7 @@ def rotate(provider: str | None, username: str | None, is_system: bool) -> None:
 @pace_option
 def rewrap(max_per_second: int | None) -> None:
     """Move every user key under the active version; it may be stopped and started again at any time."""
-    from vault.services.keys.rewrapping import Pace
+    from vault.services.pace import Pace
 
     with host.opened_vault() as vault, watched("Rewrapping") as progress:
         done = vault.keys.rewrapping.run(host.operator(), Pace(max_per_second), progress)
@@ -117,7 +117,7 @@ def reseal(cli: Cli, max_per_second: int | None, yes: bool) -> None:
     Rotate first, so that the new keys lie under a new version. Every session ends at once; a service token goes on
     when it is used within STRONGROOM_RESEAL_GRACE_HOURS, and is refused for good when it is not.
     """
-    from vault.services.keys.rewrapping import Pace
+    from vault.services.pace import Pace
 
     with host.opened_vault() as vault:
         before = vault.keys.reseal.status(host.operator())

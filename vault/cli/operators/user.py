@@ -142,12 +142,12 @@ def erase(cli: Cli, name: str, yes: bool) -> None:
             lambda unit: vault.people.erasure.person(unit, host.operator(), found.id, confirmed)
         )
         say(f"The account {found.name} is erased.")
-        report, told = vault.backups.after_erasure(host.operator(), report)
+        report, reports = vault.backups.after_erasure(host.operator(), report)
         print_erasure(cli, _with_times(report))
-        for place in told:
-            warn(place.warnings)
-            if place.error:
-                say(f"Warning: {place.place} does not know of it until the next backup: {place.error}")
+        for each in reports:
+            warn(each.warnings)
+            if each.error:
+                say(f"Warning: {each.place} does not know of it until the next backup: {each.error}")
         _warn_without_operator(vault)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from vault.crypto.checkpoint import Checkpoint, unproven_checkpoint
@@ -22,15 +22,13 @@ from vault.model.event import commit
 from vault.services.audit.authority import Authority
 from vault.services.audit.record import hash_of
 from vault.services.audit.tree import AuditTree
-from vault.storage import Placed, Storage, StoredEvent, UnitOfWork
+from vault.services.pace import Progress, no_progress
+from vault.storage import Placed, Readable, StoredEvent, UnitOfWork
 
 _UNLIKE_OURS = (TypeError, ValueError, AttributeError)
 """Errors from a SQLite column that contains a value of another type."""
 _NEAR = 1000
 """How many places around a bad event are tried for the one where it belongs."""
-
-Progress = Callable[[int, int], None]
-"""A function that is called with the number of events checked and the total."""
 
 
 @dataclass(slots=True)
@@ -49,14 +47,14 @@ class Report:
 class Verifier:
     """Verifies the trail of one vault."""
 
-    def __init__(self, storage: Storage, tree: AuditTree) -> None:
+    def __init__(self, storage: Readable, tree: AuditTree) -> None:
         self._storage = storage
         self._tree = tree
 
     def verify(
         self,
         exported: str | None = None,
-        progress: Progress = lambda _done, _all: None,
+        progress: Progress = no_progress,
         *,
         is_trusted: bool = False,
     ) -> Report:
@@ -77,7 +75,7 @@ class Verifier:
         """Return the faults of the events up to the head of the tree, in order, without checking other rows."""
         report = Report()
         with self._storage.read() as unit:
-            self._walk(unit, None, Authority(), report, lambda _done, _all: None)
+            self._walk(unit, None, Authority(), report, no_progress)
         return report.faults
 
     def _exported(self, note: str | None, is_trusted: bool) -> Checkpoint | None:

@@ -18,7 +18,7 @@
 """
 
 from vault.services.backup.archive import Archive, Contents
-from vault.services.backup.backups import Backups, Made, Told, held_in, keeping, key_file
+from vault.services.backup.backups import Backups, Made, PlaceReport, held_in, keeping, key_file
 from vault.services.backup.drop import Dropped
 from vault.services.backup.keeping import ahead
 from vault.services.backup.names import Held, Kind
@@ -39,10 +39,10 @@ __all__ = [
     "Made",
     "Opener",
     "Place",
+    "PlaceReport",
     "Proof",
     "Restored",
     "Restorer",
-    "Told",
     "ahead",
     "held_in",
     "keeping",

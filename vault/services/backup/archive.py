@@ -25,6 +25,7 @@ from vault.model.json_types import Json
 from vault.services.backup.names import ArchiveName, short_id
 from vault.services.backup.seals import Opener
 from vault.services.environments.documents import Document
+from vault.services.pace import Progress, no_progress
 from vault.storage import FirstRows, MasterKeyVersion, RowSigner, StateRow, SystemSecret, UserKey
 from vault.storage.database.other_schema import Part, as_here
 from vault.storage.rows.keys import MasterKeys, SystemSecrets, UserKeys, VaultState
@@ -41,13 +42,6 @@ _LINE_MOST = 64 * 1024 * 1024
 _OWN = ("vault_state", "master_keys", "user_keys", "system_secrets", "row_formats")
 """The tables with the rows that open the vault; of user keys, those without an owner."""
 _OWN_MOST = 10_000
-
-Told = Callable[[int, int], None]
-"""A function that is called with the number of bytes read and the total."""
-
-
-def _nobody(_done: int, _all: int) -> None:
-    """Does nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,14 +139,16 @@ class Archive:
         self._path = path
         self._opener = opener
 
-    def verify(self, told: Told = _nobody) -> Contents:
-        """Read the archive to its verified end. Raises `BackupError`, which says what is wrong and roughly where.
+    def verify(self, progress: Progress = no_progress) -> Contents:
+        """Read the archive to its verified end. `progress` counts bytes.
+
+        Raises `BackupError`, which says what is wrong and roughly where.
 
         Anyone who can write to a place could rename an older archive to look newer, so its content must match its name.
         Names
         that are not in Strongroom's form are not compared.
         """
-        contents = self.read(lambda _table, _rows: None, told)
+        contents = self.read(lambda _table, _rows: None, progress)
         named, head = ArchiveName.parse(self.name), contents.head
         said = (short_id(head.instance_id), head.generation, head.created_us)
         if named is not None and (named.vault, named.generation, named.created_us) != said:
@@ -162,18 +158,20 @@ class Archive:
             )
         return contents
 
-    def read(self, take: Callable[[Rows, Iterator[list[ArchivedValue]]], None], told: Told = _nobody) -> Contents:
+    def read(
+        self, take: Callable[[Rows, Iterator[list[ArchivedValue]]], None], progress: Progress = no_progress
+    ) -> Contents:
         """Pass each table with its rows to `take`. Returns what was read, once the end is verified.
 
         Raises what `verify` and `take` raise.
         """
         reader = _Reader(self.name)
-        for table, rows in groupby(self._rows(reader, told), key=lambda pair: pair[0]):
+        for table, rows in groupby(self._rows(reader, progress), key=lambda pair: pair[0]):
             take(table, (row for _, row in rows))
         return reader.contents
 
-    def _rows(self, reader: _Reader, told: Told) -> Iterator[tuple[Rows, list[ArchivedValue]]]:
-        for line in self._lines(told):
+    def _rows(self, reader: _Reader, progress: Progress) -> Iterator[tuple[Rows, list[ArchivedValue]]]:
+        for line in self._lines(progress):
             try:
                 row = reader.line(line)
             except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
@@ -183,12 +181,12 @@ class Archive:
         if not reader.is_ended:
             raise BackupError(f"{self.name} has no end: it is incomplete.")
 
-    def _lines(self, told: Told) -> Iterator[bytes]:
+    def _lines(self, progress: Progress) -> Iterator[bytes]:
         size = self._size()
         with self._path.open("rb") as file:
             rest = b""
             for piece in self._opener.opened(file, self.name):
-                told(file.tell(), size)
+                progress(file.tell(), size)
                 *whole, rest = (rest + piece).split(b"\n")
                 yield from whole
                 if len(rest) > _LINE_MOST:

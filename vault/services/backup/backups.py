@@ -9,9 +9,8 @@ If one place fails, the others still get theirs.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
 
@@ -43,7 +42,7 @@ from vault.storage.walks.snapshot import changes_mark, snapshot
 
 
 @dataclass(slots=True)
-class Told:
+class PlaceReport:
     """The result for one place: what was stored and deleted, or the error."""
 
     place: str
@@ -60,7 +59,7 @@ class Made:
     name: str
     size_bytes: int
     rows: int
-    places: list[Told]
+    places: list[PlaceReport]
     left_out: list[str] = field(default_factory=list)
     """Tables and columns of a newer release, which the archive does not have."""
 
@@ -92,50 +91,54 @@ class Backups:
 
         `trust_clock` deletes archives by their dates only, even if the gaps between them are long.
 
-        The error of a place is in its `Told`. Raises `BackupError` if there is no archive at all, and `KeyringError` if
-        the
-        backup key is missing or unsafe.
+        The error of a place is in its `PlaceReport`. Raises `BackupError` if there is no archive at all, and
+        `KeyringError` if the backup key is missing or unsafe.
         """
         principal.require_operator()
         places, seal = configured_places(self._settings), seal_of(self._settings)
         self._settle()
         listed = [self._listed(place) for place in places]
-        told: list[Told] = []
+        reports: list[PlaceReport] = []
         if only_if_changed:
-            places, told = self._behind(listed)
+            places, reports = self._behind(listed)
             if not places:
-                return Made("", 0, 0, told)
+                return Made("", 0, 0, reports)
         with TemporaryDirectory(prefix="strongroom-backup-") as folder:
             name, contents = self._write(Path(folder), seal, kind, _newest(listed))
             path = Path(folder, str(name))
-            told += [self._store(place, name, path, trust_clock=trust_clock) for place in places]
-            made = Made(str(name), path.stat().st_size, contents.rows, told, self._left_out())
+            reports += [self._store(place, name, path, trust_clock=trust_clock) for place in places]
+            made = Made(str(name), path.stat().st_size, contents.rows, reports, self._left_out())
         self._record(principal, made)
         return made
 
-    def tell_erased(self, principal: Principal) -> list[Told]:
+    def tell_erased(self, principal: Principal) -> list[PlaceReport]:
         """Store the list of erased keys in every place, as after an erasure."""
         principal.require_operator()
-        return [_told(place, self._put_list_alone) for place in places_at(self._settings.backup_to)]
+        return [self._put_list_alone(place) for place in places_at(self._settings.backup_to)]
 
-    def after_erasure(self, principal: Principal, report: ErasureReport) -> tuple[ErasureReport, list[Told]]:
+    def after_erasure(self, principal: Principal, report: ErasureReport) -> tuple[ErasureReport, list[PlaceReport]]:
         """Store the list after an erasure. Returns the report with every archive that has the person's data, and the
         results.
         """
-        told = self.tell_erased(principal)
+        reports = self.tell_erased(principal)
         held, failed = self.held(principal)
-        asked = {each.place for each in told} - {each.place for each in failed}
+        asked = {each.place for each in reports} - {each.place for each in failed}
         others = tuple(each for each in report.remains if each.place not in asked)
-        return replace(report, remains=(*of_archives(held, report.erased_us, self._clock()), *others)), told
+        return replace(report, remains=(*of_archives(held, report.erased_us, self._clock()), *others)), reports
 
-    def drop_erased(self, principal: Principal) -> tuple[Dropped, list[Told]]:
+    def drop_erased(self, principal: Principal) -> tuple[Dropped, list[PlaceReport]]:
         """Erase again everything in the places' lists, for a database that was restored by its own tools."""
         principal.require_operator()
-        lists, told = [], []
+        lists, reports = [], []
         for place in configured_places(self._settings):
-            found: list[ErasedList] = []
-            told.append(_told(place, partial(self._gather, found)))
-            lists += found
+            report = PlaceReport(place.address)
+            with _noting_error(report):
+                found = self._erased_in(place)
+                if found is None:
+                    report.warnings.append(f"There is no list of erased keys in {place.address}.")
+                else:
+                    lists.append(found)
+            reports.append(report)
         known = merged(lists)
 
         def drop(unit: UnitOfWork) -> Dropped:
@@ -143,9 +146,9 @@ class Backups:
             audit.record(unit, principal, Action.BACKUP_DROP, details=asdict(dropped))
             return dropped
 
-        return self._storage.transaction(drop), told
+        return self._storage.transaction(drop), reports
 
-    def held(self, principal: Principal) -> tuple[list[Held], list[Told]]:
+    def held(self, principal: Principal) -> tuple[list[Held], list[PlaceReport]]:
         """Return this vault's archives in every place, and the places that cannot be read."""
         principal.require_operator()
         places = places_at(self._settings.backup_to)
@@ -173,14 +176,14 @@ class Backups:
             return _Listed(place, [], error.message)
         return _Listed(place, archives_in(names, short_id(self._instance.id)))
 
-    def _behind(self, listed: list[_Listed]) -> tuple[list[Place], list[Told]]:
+    def _behind(self, listed: list[_Listed]) -> tuple[list[Place], list[PlaceReport]]:
         """Return the places that lack the newest change, and the errors of those that cannot be read."""
         with self._storage.read() as unit:
             mark = changes_mark(unit.connection)
-        told = [Told(each.place.address, each.error) for each in listed if each.error]
+        failed = [PlaceReport(each.place.address, each.error) for each in listed if each.error]
         asked = [each for each in listed if not each.error]
         behind = [each.place for each in asked if mark is None or not each.names or each.names[-1].mark != mark]
-        return behind, told
+        return behind, failed
 
     def _write(self, folder: Path, seal: Seal, kind: Kind, newest: int) -> tuple[ArchiveName, Contents]:
         """Write the archive of this moment into a folder, and read it to its end if this host can.
@@ -209,73 +212,83 @@ class Backups:
                 )
         return name, contents
 
-    def _store(self, place: Place, name: ArchiveName, path: Path, *, trust_clock: bool) -> Told:
-        def store(place: Place, told: Told) -> None:
+    def _store(self, place: Place, name: ArchiveName, path: Path, *, trust_clock: bool) -> PlaceReport:
+        report = PlaceReport(place.address)
+        with _noting_error(report):
             # Write the list first, so that no archive is ever beside a list that is older than itself.
-            self._put_list(place, told, name.generation)
+            report.warnings += self._put_list(place, name.generation)
             place.put(str(name), path)
-            told.is_stored = True
-            self._thin(place, name, told, trust_clock=trust_clock)
+            report.is_stored = True
+            expired, warnings = self._expired(place, name, trust_clock=trust_clock)
+            report.warnings += warnings
+            for each in expired:
+                place.delete(str(each))
+                report.deleted.append(str(each))
+        return report
 
-        return _told(place, store)
-
-    def _thin(self, place: Place, made: ArchiveName, told: Told, *, trust_clock: bool) -> None:
-        """Delete expired archives of this vault only."""
+    def _expired(self, place: Place, made: ArchiveName, *, trust_clock: bool) -> tuple[list[ArchiveName], list[str]]:
+        """Return the archives of this vault that are past their time, and warnings."""
         own, now = archives_in((file.name for file in place.stored()), made.vault), self._clock()
+        warnings = []
         if own and own[-1] != made:
-            told.warnings.append(
+            warnings.append(
                 f"{own[-1]} in {place.address} counts as newer than the archive that was just made. Someone put it "
                 "there, or another host makes a backup at the same time. While it is there, `latest` means that one."
             )
         past = self._keeping.past(own, made, now, trust_clock=trust_clock)
-        for name in past.deleted:
-            place.delete(str(name))
-            told.deleted.append(str(name))
-        told.warnings += doubts(place.address, own, made, past, now)
+        return past.deleted, warnings + doubts(place.address, own, made, past, now)
 
-    def _put_list_alone(self, place: Place, told: Told) -> None:
+    def _put_list_alone(self, place: Place) -> PlaceReport:
         """Write the list without an archive. It is newer than all archives in the place."""
-        listed = self._listed(place)
-        self._put_list(place, told, _newest([listed]))
+        report = PlaceReport(place.address)
+        with _noting_error(report):
+            report.warnings += self._put_list(place, _newest([self._listed(place)]))
+        return report
 
-    def _put_list(self, place: Place, told: Told, generation: int) -> None:
-        """Update the list of a place. Entries that the database does not know, as after a restore, stay."""
-        put = self._put_newest_list(place, told, generation)
+    def _put_list(self, place: Place, generation: int) -> list[str]:
+        """Update the list of a place. Returns warnings.
+
+        Entries that the database does not know, as after a restore, stay.
+        """
+        put, warnings = self._put_newest_list(place, generation)
         # An erasure may have happened meanwhile, and this older list may have replaced its list.
         while not self._known_erased().keys.keys() <= put.keys.keys():
-            put = self._put_newest_list(place, told, generation)
+            put, more = self._put_newest_list(place, generation)
+            warnings += more
+        return warnings
 
     def _known_erased(self) -> ErasedList:
         with self._storage.read() as unit:
             return ErasedList.of(unit, self._clock())
 
-    def _put_newest_list(self, place: Place, told: Told, generation: int) -> ErasedList:
+    def _put_newest_list(self, place: Place, generation: int) -> tuple[ErasedList, list[str]]:
         instance, own = self._instance, self._instance.own_keys
         known = self._known_erased()
         known.generation = generation
+        warnings = []
         data = fetched_list(place, instance.id)
         if data is not None:
             masters = {row.id: master_key(row) for row in own.masters.values()}
             try:
                 known.add(ErasedList.opened(data, instance.id, instance.keyring, masters, place.address))
             except ErasedListError as error:
-                told.warnings.append(f"{error.message} It was replaced: find out who writes there.")
+                warnings.append(f"{error.message} It was replaced: find out who writes there.")
         with TemporaryDirectory(prefix="strongroom-backup-") as folder:
             path = Path(folder, "list")
             _write_file(path, iter([known.signed(instance.id, instance.keyring, own)]))
             place.put(list_name(instance.id), path)
-        return known
+        return known, warnings
 
-    def _gather(self, found: list[ErasedList], place: Place, told: Told) -> None:
+    def _erased_in(self, place: Place) -> ErasedList | None:
+        """Return the list of erased keys in a place; None if there is none. Raises `ErasedListError`."""
         data = fetched_list(place, self._instance.id)
         if data is None:
-            told.warnings.append(f"There is no list of erased keys in {place.address}.")
-            return
+            return None
         masters = {row.id: master_key(row) for row in self._instance.own_keys.masters.values()}
-        found.append(ErasedList.opened(data, self._instance.id, self._instance.keyring, masters, place.address))
+        return ErasedList.opened(data, self._instance.id, self._instance.keyring, masters, place.address)
 
     def _record(self, principal: Principal, made: Made) -> None:
-        stored = [told.place for told in made.places if told.is_stored]
+        stored = [report.place for report in made.places if report.is_stored]
         try:
             with self._storage.write() as unit:
                 audit.record(unit, principal, Action.BACKUP_CREATE, details={"name": made.name, "places": stored})
@@ -316,17 +329,17 @@ def seal_of(settings: Settings) -> Seal:
     return KeySeal(backup_key.read(path))
 
 
-def held_in(places: list[Place], kept: Keeping, vault: str | None = None) -> tuple[list[Held], list[Told]]:
+def held_in(places: list[Place], kept: Keeping, vault: str | None = None) -> tuple[list[Held], list[PlaceReport]]:
     """Return the archives in some places, the newest first, of one vault or of all; and the places that cannot
     be read.
     """
     found: list[Held] = []
-    failed: list[Told] = []
+    failed: list[PlaceReport] = []
     for place in places:
         try:
             sizes = {file.name: file.size_bytes for file in place.stored()}
         except BackupError as error:
-            failed.append(Told(place.address, error.message))
+            failed.append(PlaceReport(place.address, error.message))
             continue
         found += [
             Held(name, place.address, sizes[str(name)], kept.until_us(name)) for name in archives_in(sizes, vault)
@@ -339,13 +352,13 @@ def _newest(listed: list[_Listed]) -> int:
     return max((name.generation for each in listed for name in each.names), default=0)
 
 
-def _told(place: Place, work: Callable[[Place, Told], None]) -> Told:
-    told = Told(place.address)
+@contextlib.contextmanager
+def _noting_error(report: PlaceReport) -> Iterator[None]:
+    """Put an error of the block into the report, so that other places are still tried."""
     try:
-        work(place, told)
+        yield
     except (StrongroomError, OSError) as error:
-        told.error = error.message if isinstance(error, StrongroomError) else f"{place.address}: {error.strerror}."
-    return told
+        report.error = error.message if isinstance(error, StrongroomError) else f"{report.place}: {error.strerror}."
 
 
 def _write_file(path: Path, pieces: Iterator[bytes]) -> None:

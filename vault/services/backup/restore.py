@@ -21,7 +21,7 @@ from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.audit.tree import AuditTree
 from vault.services.audit.verify import Verifier
-from vault.services.backup.archive import Archive, Contents, Head, Rows, Told
+from vault.services.backup.archive import Archive, Contents, Head, Rows
 from vault.services.backup.drop import Dropped, drop_erased
 from vault.services.backup.erased import ErasedList, fetched_list, merged
 from vault.services.backup.names import archives_in, short_id
@@ -29,10 +29,11 @@ from vault.services.backup.place import Place
 from vault.services.doctor import Sweep
 from vault.services.own.instance import Instance
 from vault.services.own.keys import master_key, open_own_keys
-from vault.storage import Storage, UnitOfWork, is_missing, migrate, schema_status, watched
+from vault.services.pace import Progress
+from vault.storage import Storage, Uncommitted, UnitOfWork, is_missing, migrate, schema_status, watched
 from vault.storage.database.other_schema import Part, as_here, left_out
 from vault.storage.database.session_limits import LONG
-from vault.storage.walks.snapshot import ArchivedValue, Uncommitted, has_rows, write_rows
+from vault.storage.walks.snapshot import ArchivedValue, has_rows, write_rows
 
 _FAULTS_NAMED = 20
 
@@ -49,16 +50,16 @@ class Proof:
     """A sentence that names what an older release did not save. It is no fault of what is in the archive."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Restored:
     """The result of a restore, and the present state of the vault."""
 
     contents: Contents
     proof: Proof
-    dropped: Dropped = field(default_factory=Dropped)
-    living_tokens: int = 0
-    is_locked: bool = False
-    warnings: list[str] = field(default_factory=list)
+    dropped: Dropped
+    living_tokens: int
+    is_locked: bool
+    warnings: list[str]
 
 
 class Restorer:
@@ -70,13 +71,13 @@ class Restorer:
         self._keyring_of = keyring_of
         self._clock = clock
 
-    def drill(self, principal: Principal, archive: Archive, told: Told) -> tuple[Contents, Proof]:
+    def drill(self, principal: Principal, archive: Archive, progress: Progress) -> tuple[Contents, Proof]:
         """Restore into a temporary database, open everything, and delete the database.
 
         Raises `BackupError` for an archive that is incomplete or another vault's, and what the keyring raises.
         """
         principal.require_operator()
-        contents = archive.verify(told)
+        contents = archive.verify(progress)
         keyring, _ = self._origin(archive, contents)
         with TemporaryDirectory(prefix="strongroom-backup-") as folder:
             url = f"sqlite:///{Path(folder, 'drill.db')}"
@@ -84,7 +85,7 @@ class Restorer:
             storage = Storage(url, pool_size=1, clock=self._clock)
             try:
                 with storage.write() as unit:
-                    proof = _Load(unit, storage, keyring, archive, contents).prove(told)
+                    proof = _Load(unit, storage, keyring, archive, contents).prove(progress)
                     unit.abandon()
             finally:
                 storage.close()
@@ -95,7 +96,7 @@ class Restorer:
         principal: Principal,
         archive: Archive,
         places: Sequence[Place],
-        told: Told,
+        progress: Progress,
         *,
         without_list: bool = False,
         despite_faults: bool = False,
@@ -108,26 +109,31 @@ class Restorer:
         `incomplete` continues with an archive that lacks what an older release did not know.
         """
         principal.require_operator()
-        contents = archive.verify(told)
+        contents = archive.verify(progress)
         keyring, masters = self._origin(archive, contents)
-        restored = Restored(contents, Proof())
-        erased = ErasedList(0) if without_list else self._lists(places, contents, keyring, masters, restored)
         if without_list:
-            restored.warnings.append(f"No list of erased keys was used, as requested: {_ARE_BACK}")
+            erased = ErasedList(0)
+            warnings = [f"No list of erased keys was used, as requested: {_ARE_BACK}"]
+        else:
+            erased, warnings = self._lists(places, contents, keyring, masters)
         storage = self._target(contents)
         try:
             with storage.write() as unit:
                 load = _Load(unit, storage, keyring, archive, contents)
                 if load.missing and not incomplete:
                     raise BackupError(f"{load.missing} With --incomplete the rest is restored.")
-                restored.dropped = drop_erased(unit, principal, erased)
-                self._note(unit, principal, archive, restored)
-                restored.proof = load.prove(told)
-                if restored.proof.faults and not despite_faults:
-                    raise BackupError(_faulty(restored.proof.faults))
+                dropped = drop_erased(unit, principal, erased)
+                # The audit says that the vault goes on from here.
+                details = {"archive": archive.name, "created_us": contents.head.created_us, **asdict(dropped)}
+                audit.record(unit, principal, Action.BACKUP_RESTORE, details=details)
+                proof = load.prove(progress)
+                if proof.faults and not despite_faults:
+                    raise BackupError(_faulty(proof.faults))
+                found = watched(unit.connection)
+                is_locked = found is not None and found.locked
+                return Restored(contents, proof, dropped, unit.tokens.living(self._clock()), is_locked, warnings)
         finally:
             storage.close()
-        return restored
 
     def _origin(self, archive: Archive, contents: Contents) -> tuple[Keyring, dict[str, MasterKey]]:
         """Return the keyring that opens the archive's vault, after checking that this vault made the archive."""
@@ -154,10 +160,13 @@ class Restorer:
         contents: Contents,
         keyring: Keyring,
         masters: Mapping[str, MasterKey],
-        restored: Restored,
-    ) -> ErasedList:
-        """Return the keys of all places' lists. Raises `ErasedListError` for one that this vault has not signed."""
+    ) -> tuple[ErasedList, list[str]]:
+        """Return the keys of all places' lists, and warnings.
+
+        Raises `ErasedListError` for a list that this vault has not signed.
+        """
         found: list[ErasedList] = []
+        warnings: list[str] = []
         head = contents.head
         for place in places:
             try:
@@ -166,7 +175,7 @@ class Restorer:
             except ErasedListError:
                 raise
             except BackupError as error:
-                restored.warnings.append(f"The list of erased keys there could not be read: {error.message}")
+                warnings.append(f"The list of erased keys there could not be read: {error.message}")
                 continue
             if data is None:
                 continue
@@ -179,11 +188,11 @@ class Restorer:
                 [(head.generation, head.created_us), *((name.generation, name.created_us) for name in archives)]
             )
             if one.is_older_than(*newest):
-                restored.warnings.append(f"The list of erased keys in {place.address} {_OLD_LIST}")
+                warnings.append(f"The list of erased keys in {place.address} {_OLD_LIST}")
             found.append(one)
         if not found:
-            restored.warnings.append(_NO_LIST)
-        return merged(found)
+            warnings.append(_NO_LIST)
+        return merged(found), warnings
 
     def _target(self, contents: Contents) -> Storage:
         """Return the target, with a schema and without rows. Raises `BackupError`."""
@@ -199,15 +208,6 @@ class Restorer:
             storage.close()
             raise
         return storage
-
-    def _note(self, unit: UnitOfWork, principal: Principal, archive: Archive, restored: Restored) -> None:
-        """Record in the audit that the vault continues from here, and read its present state."""
-        moment = {"archive": archive.name, "created_us": restored.contents.head.created_us}
-        details = {**moment, **asdict(restored.dropped)}
-        audit.record(unit, principal, Action.BACKUP_RESTORE, details=details)
-        restored.living_tokens = unit.tokens.living(self._clock())
-        found = watched(unit.connection)
-        restored.is_locked = found is not None and found.locked
 
 
 class _Load:
@@ -232,16 +232,16 @@ class _Load:
             raise _newer(archive, contents, error.message) from error
         if digest != contents.digest:
             raise BackupError(f"{archive.name} was changed while it was read.")
-        self._uncommitted = Uncommitted(storage, unit.connection)
+        self._uncommitted = Uncommitted(storage.url, unit)
         self._instance = Instance.open(self._uncommitted, keyring)
         assert self._uncommitted.signer is not None
         unit.use_signer(self._uncommitted.signer)
 
-    def prove(self, told: Told) -> Proof:
+    def prove(self, progress: Progress) -> Proof:
         """Check every row, reference and event, and open every blob."""
         sweep = Sweep(self._uncommitted, self._instance)
         macs, references, blobs = sweep.macs(), sweep.references(), sweep.blobs()
-        report = Verifier(self._uncommitted, AuditTree(self._instance)).verify(progress=told)
+        report = Verifier(self._uncommitted, AuditTree(self._instance)).verify(progress=progress)
         faults = [*macs.faults, *references.faults, *blobs.faults, *report.faults]
         return Proof(macs.count, blobs.count, report.size, faults, self.missing)
 

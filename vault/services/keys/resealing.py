@@ -29,12 +29,12 @@ from vault.model.clock import SECOND_US, Clock
 from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.audit.tree import AuditTree
-from vault.services.keys.rewrapping import BATCH, FULL_SPEED, Pace, Progress, Walk, no_progress
 from vault.services.keys.secrets import SecretRotation
 from vault.services.keys.system import SystemRotation
 from vault.services.keys.users import UserRotation
 from vault.services.keys.workers import Waiting
 from vault.services.own.instance import Instance
+from vault.services.pace import BATCH, FULL_SPEED, Pace, Progress, Walk, no_progress
 from vault.services.people.factors import Kind, Passkeys
 from vault.services.people.sessions import Sessions
 from vault.settings import Settings

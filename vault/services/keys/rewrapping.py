@@ -10,9 +10,8 @@ once share the work.
 
 from __future__ import annotations
 
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -22,6 +21,7 @@ from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.own.instance import Instance
 from vault.services.own.keys import master_key
+from vault.services.pace import FULL_SPEED, Pace, Progress, Walk, no_progress
 from vault.storage import ColumnValues, MasterKeyVersion, Stale, Storage, UserKey
 from vault.storage.retry import again, patiently
 from vault.storage.rows.keys import UserKeys
@@ -34,61 +34,6 @@ from vault.storage.walks.key_walk import (
     unchanged,
 )
 
-BATCH = 500
-"""Rows in one transaction: enough to share its fsync, few enough that SQLite's writers wait only milliseconds."""
-
-_BATCHES_A_SECOND = 5
-_STEP_MOST_SECONDS = 1.0
-"""How long a batch of `Pace.batch` takes at the slowest pace. Not every walk uses such small steps."""
-
-Progress = Callable[[int, int], None]
-"""A function that is called with the number done and the total."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """Speed and duration of a walk. `per_second` None is as fast as possible; `seconds` None is until the end."""
-
-    per_second: int | None = None
-    seconds: float | None = None
-
-    @property
-    def batch(self) -> int:
-        """The number of rows in one step. A slow pace uses small steps, not bursts."""
-        return BATCH if self.per_second is None else max(1, min(BATCH, self.per_second // _BATCHES_A_SECOND))
-
-
-FULL_SPEED = Pace()
-
-
-class Walk:
-    """Counts what is done, and waits if a pace is set."""
-
-    def __init__(self, pace: Pace, total: int, progress: Progress) -> None:
-        self.done = 0
-        self._pace = pace
-        self._total = total
-        self._progress = progress
-        self._started = time.monotonic()
-        progress(0, total)
-
-    def is_over(self) -> bool:
-        """Report whether the given time has passed."""
-        return self._pace.seconds is not None and time.monotonic() - self._started >= self._pace.seconds
-
-    def add(self, count: int) -> None:
-        """Add `count` to what is done, and wait."""
-        self.done += count
-        # Other writers may add work meanwhile.
-        self._total = max(self._total, self.done)
-        self._progress(self.done, self._total)
-        if self._pace.per_second is not None:
-            passed = time.monotonic() - self._started
-            ahead = self.done / self._pace.per_second - passed
-            # Do not wait long after the given time: a caller waits, on a thread that others need.
-            left = ahead if self._pace.seconds is None else self._pace.seconds - passed + _STEP_MOST_SECONDS
-            time.sleep(max(0.0, min(ahead, left)))
-
 
 @dataclass(frozen=True, slots=True)
 class Rewrapped:
@@ -96,10 +41,6 @@ class Rewrapped:
 
     done: int
     broken: tuple[str, ...]
-
-
-def no_progress(_done: int, _total: int) -> None:
-    """Does nothing."""
 
 
 class Rewrapping:

@@ -14,10 +14,10 @@ from vault.model.action import Action
 from vault.model.clock import DAY_US, Clock
 from vault.model.principal import Principal
 from vault.services import audit
-from vault.services.keys.rewrapping import FULL_SPEED, Pace, Progress, Walk, no_progress
 from vault.services.keys.workers import Waiting
 from vault.services.own.credentials import place_of
 from vault.services.own.instance import Instance
+from vault.services.pace import FULL_SPEED, Pace, Progress, Walk, no_progress
 from vault.storage import ColumnValues, Credential, StateRow, Storage, SystemSecret, UserKey
 from vault.storage.retry import again
 from vault.storage.rows.keys import SystemSecrets

@@ -14,8 +14,8 @@ from vault.model.action import Action
 from vault.model.clock import Clock
 from vault.model.principal import Principal
 from vault.services import audit
-from vault.services.keys.rewrapping import FULL_SPEED, Pace, Walk, no_progress
 from vault.services.own.instance import Instance
+from vault.services.pace import FULL_SPEED, Pace, Walk, no_progress
 from vault.storage import SCHEMA_NUMBER, Storage, UnitOfWork
 from vault.storage.database.schema import SCHEMA
 from vault.storage.retry import again

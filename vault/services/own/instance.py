@@ -21,7 +21,7 @@ from vault.crypto import Context, Key, SealedBlob, as_sealed, keyed_digest, open
 from vault.errors import BlobError, IntegrityError, KeyProviderUnavailable, NewerRowFormat, StorageError, VaultLocked
 from vault.keys import Keyring, MasterKey
 from vault.services.own.keys import OwnKeys, check_canary, master_key, new_user_key_columns, open_own_keys
-from vault.storage import DataKey, Storage, UnitOfWork, UserKey, Watched, first_rows, watched
+from vault.storage import DataKey, Readable, UnitOfWork, UserKey, Watched, first_rows, watched
 from vault.storage.rows.lock_flag import with_marker
 from vault.storage.signing.row_formats import RowFormats, numbers_of
 
@@ -35,7 +35,7 @@ HOLDS_NOTHING = 2**63 - 1
 class Instance:
     """A vault, open or locked. Jobs call `heed_lock`, `refresh` and `prove`; everything else only reads."""
 
-    def __init__(self, storage: Storage, keyring: Keyring) -> None:
+    def __init__(self, storage: Readable, keyring: Keyring) -> None:
         self.id = keyring.instance_id
         self.keyring = keyring
         self._storage = storage
@@ -46,7 +46,7 @@ class Instance:
         self._epoch = 0
 
     @classmethod
-    def open(cls, storage: Storage, keyring: Keyring) -> Instance:
+    def open(cls, storage: Readable, keyring: Keyring) -> Instance:
         """Open the vault in `storage`, and give `storage` the keys that check its rows. For commands on the host.
 
         A lock applies to workers, but not to the operator on the host, who may have to rotate keys. Raises
@@ -59,7 +59,7 @@ class Instance:
         return instance
 
     @classmethod
-    def follow(cls, storage: Storage, keyring: Keyring) -> Instance:
+    def follow(cls, storage: Readable, keyring: Keyring) -> Instance:
         """Do the same for a worker, which respects the lock. It also starts locked while the provider does not
         answer.
         """

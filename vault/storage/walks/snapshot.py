@@ -18,7 +18,7 @@ from vault.storage.database.engine import translated
 from vault.storage.database.schema import schema_revision
 from vault.storage.database.session_limits import LONG
 from vault.storage.rows.keys import FirstRows, first_rows
-from vault.storage.signing.signed import RowSigner, SignedTable
+from vault.storage.signing.signed import SignedTable
 from vault.storage.signing.signed_row import R
 from vault.storage.sql_types import AnyTable, ColumnValue
 from vault.storage.table_facts import TABLE_FACTS
@@ -166,21 +166,6 @@ def changes_mark(connection: Connection) -> str | None:
     newest = select(audit_events.c.id).where(audit_events.c.sequence.is_not(None), wrote)
     event_id = connection.execute(newest.order_by(audit_events.c.sequence.desc()).limit(1)).scalar_one_or_none()
     return str(event_id or "0" * _MARK_DIGITS)[-_MARK_DIGITS:]
-
-
-class Uncommitted(Storage):
-    """A transaction that is not stored yet, read as if it were, so that a restore can be verified before its commit."""
-
-    def __init__(self, storage: Storage, connection: Connection) -> None:
-        self.url, self.reading, self.writing = storage.url, storage.reading, storage.writing
-        self.driver, self._turn, self.clock = storage.driver, storage._turn, storage.clock
-        self.signer: RowSigner | None = None
-        self._connection = connection
-
-    @contextmanager
-    def read(self) -> Iterator[UnitOfWork]:
-        """Yield the uncommitted transaction."""
-        yield UnitOfWork(self._connection, self.signer, self.clock)
 
 
 class _Parents:

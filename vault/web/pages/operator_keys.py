@@ -9,7 +9,7 @@ from flask import Response
 
 from vault.http import principal, services
 from vault.services.keys.locking import lock
-from vault.services.keys.rewrapping import Pace
+from vault.services.pace import Pace
 from vault.web.frame.operators import new_operator_blueprint
 from vault.web.frame.request import render, see
 

@@ -86,6 +86,7 @@ def test_the_audit_goes_on_behind_the_moment_and_is_whole(
     url = fresh_database("sqlite")
     restored(backed, url, clock=clock)
     with opened_at(backed.settings, url, clock) as again:
+        clock.advance(1)
         patch(again, ada, "prod", A="2")
         with again.storage.write() as unit:
             again.audit.tree.sequence(unit)

@@ -40,8 +40,8 @@ from vault.model.environment import Variable
 from vault.model.principal import Principal
 from vault.services import Services
 from vault.services.idempotency import Call, Claim, KeptAnswer
-from vault.services.keys.rewrapping import Pace
 from vault.services.own.keys import OwnKeys
+from vault.services.pace import Pace
 from vault.services.people.logins import Proof
 from vault.storage import NoCache, RowSigner, UnitOfWork
 

@@ -16,7 +16,7 @@ from vault.errors import MacError
 from vault.jobs.rewrap import rewrap
 from vault.model.principal import Principal
 from vault.services import Services
-from vault.services.keys.rewrapping import Pace
+from vault.services.pace import Pace
 
 CROWD = 2000
 

@@ -18,7 +18,7 @@ from vault.model.principal import Principal
 from vault.services import Services
 from vault.services.doctor import Sweep
 from vault.services.keys import upgrading
-from vault.services.keys.rewrapping import Pace
+from vault.services.pace import Pace
 from vault.services.people.proven import hold
 from vault.storage.database.schema import SCHEMA_NUMBER
 from vault.storage.rows.tokens import Tokens

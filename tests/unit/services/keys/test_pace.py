@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from tests.support.patience import in_time
-from vault.services.keys.rewrapping import Pace, Walk, no_progress
+from vault.services.pace import Pace, Walk, no_progress
 
 
 def test_a_slow_pace_never_waits_far_beyond_the_time_that_was_given() -> None:
