@@ -80,6 +80,14 @@ def test_bases_that_cannot_be_change_nothing(ada: Caller, bases: Any, path: str)
     assert len(ada.ok("GET", "/environments")["items"]) == 2
 
 
+def test_a_long_list_is_refused_by_its_length(ada: Caller) -> None:
+    ada.make("prod")
+    for length in (9, 1000):
+        answer = ada("PATCH", "/environments/prod", {"bases": [{"not": "looked at"}] * length})
+        assert (answer.status, answer.json["path"]) == (422, "bases")
+        assert "At most 8 items" in answer.json["detail"]
+
+
 def test_an_environment_is_no_base_of_itself_by_name_or_id(ada: Caller) -> None:
     made = ada.make("prod")
     for reference in ("prod", made["id"]):

@@ -81,10 +81,12 @@ def test_values_on_bases_take_two_statements_from_the_second_read_on(vault: Serv
             assert len(values(vault, as_token(vault, token), reference)) == 7
         assert len(seen) == expected
     stand(vault, ada, "prod")
-    for _ in range(2):
+    for is_remembered in (True, False):
+        # The read after that finds out that there are none.
         with statements(vault) as seen:
             assert len(values(vault, as_token(vault, token), "prod")) == 2
         assert len(seen) == 2
+        assert any("RECURSIVE" in statement for statement in seen) == is_remembered
 
 
 def test_layers_are_read_by_index_among_a_thousand_environments(vault: Services, ada: Principal) -> None:
