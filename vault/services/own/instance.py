@@ -143,6 +143,10 @@ class Instance:
         """Return all secrets for `purpose`, active and retired."""
         return tuple(self.own_keys.secrets.get(purpose, {}).values())
 
+    def digest(self, purpose: str, *parts: bytes | str) -> bytes:
+        """Return a keyed digest under the active key."""
+        return keyed_digest(self.secret("digest"), purpose, *parts)
+
     def digests(self, purpose: str, *parts: bytes | str) -> list[bytes]:
         """Return the keyed digest under every key that may have made it: first the active one, then the retired
         ones.

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 
-from vault.crypto import TokenKind, context, digest, key_id_of, keyed_digest, matches, mint, parse
+from vault.crypto import TokenKind, context, digest, key_id_of, matches, mint, parse
 from vault.errors import BlobError, NewerFormat, NotAuthenticated, NotFound
 from vault.model.action import Action
 from vault.model.clock import SECOND_US, Clock
@@ -283,7 +283,7 @@ class Sessions:
         self._cache.fill(self._cache_key(session.id), self._instance.seal(place, json.dumps(copy).encode()))
 
     def _cache_key(self, session_id: str) -> str:
-        return "strongroom:" + keyed_digest(self._instance.secret("digest"), "session cache", session_id).hex()
+        return "strongroom:" + self._instance.digest("session cache", session_id).hex()
 
 
 def _view(row: Session) -> SessionView:

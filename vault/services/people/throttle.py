@@ -21,7 +21,6 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 
-from vault.crypto import keyed_digest
 from vault.errors import TooManyRequests
 from vault.model.clock import DAY_US, SECOND_US, Clock
 from vault.model.folding import fold_address
@@ -121,7 +120,7 @@ class Throttle:
         return attempt
 
     def _bucket(self, kind: str, *parts: str) -> bytes:
-        return keyed_digest(self._instance.secret("digest"), f"throttle {kind}", *parts)
+        return self._instance.digest(f"throttle {kind}", *parts)
 
 
 def _refusals(attempt: Attempt, counters: dict[bytes, FailureCounter], now: int, *, known: bool) -> list[int]:

@@ -11,7 +11,6 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from vault.crypto import keyed_digest
 from vault.errors import (
     IntegrityError,
     InvalidInput,
@@ -276,7 +275,7 @@ class Versions:
 
     def _etag(self, parts: Sequence[Sequence[str | int | None]], wanted: Wanted, warnings: Sequence[str]) -> str:
         text = json.dumps([parts, wanted.number, wanted.resolve, *warnings], separators=(",", ":"))
-        return keyed_digest(self._instance.secret("digest"), "version etag", text)[:16].hex()
+        return self._instance.digest("version etag", text)[:16].hex()
 
 
 def replaced(current: tuple[Variable, ...], values: Mapping[str, WrittenJson]) -> tuple[Variable, ...]:

@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from vault.crypto import Context, TokenKind, context, keyed_digest, mint, parse
+from vault.crypto import Context, TokenKind, context, mint, parse
 from vault.errors import InvalidInput, NotAuthenticated, QuotaExceeded, Unavailable
 from vault.model.action import Action
 from vault.model.clock import DAY_SECONDS, SECOND_US, Clock
@@ -188,7 +188,7 @@ class Wrapping:
         return read_document(self._instance.open_blob(self._place(scope), row.user_key_id, row.blob))
 
     def _scope(self, token: str) -> bytes:
-        return keyed_digest(self._instance.secret("digest"), "wrapping token", token)
+        return self._instance.digest("wrapping token", token)
 
     def _place(self, scope: bytes) -> Context:
         return context.stored_answer(self._instance.id, _PURPOSE, scope.hex())

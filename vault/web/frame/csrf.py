@@ -12,7 +12,6 @@ import secrets
 
 from flask import Response, g, request
 
-from vault.crypto import keyed_digest
 from vault.errors import Forbidden
 from vault.http import services
 
@@ -33,7 +32,7 @@ def prepare() -> None:
     if principal is None and not mark:
         g.new_login_mark = mark = secrets.token_urlsafe(_LOGIN_MARK_BYTES)
     purpose, subject = ("csrf", principal.id) if principal is not None else ("csrf login", mark)
-    g.csrf_token = keyed_digest(services().instance.secret("digest"), purpose, subject).hex()
+    g.csrf_token = services().instance.digest(purpose, subject).hex()
 
 
 def token() -> str:

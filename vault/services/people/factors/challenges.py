@@ -16,7 +16,7 @@ import uuid
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 
-from vault.crypto import Context, context, keyed_digest
+from vault.crypto import Context, context
 from vault.errors import BadSecondFactor, TooManyRequests
 from vault.model.clock import SECOND_US, Clock
 from vault.model.environment import looks_like_id
@@ -144,7 +144,7 @@ class Challenges:
         return facts
 
     def _origin(self, unit: UnitOfWork, address: str, now_us: int) -> bytes:
-        origin = keyed_digest(self._instance.secret("digest"), "challenge address", fold_address(address))
+        origin = self._instance.digest("challenge address", fold_address(address))
         if unit.challenges.count_from(origin, now_us) >= FROM_ADDRESS_MOST:
             raise TooManyRequests(
                 "Too many logins were started from this address. Wait a minute and try again.", retry_after_seconds=60

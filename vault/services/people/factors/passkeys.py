@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from vault.crypto import keyed_digest
 from vault.errors import BadSecondFactor, Conflict, InvalidInput
 from vault.model.clock import Clock
 from vault.model.json_types import Json
@@ -229,7 +228,7 @@ class Passkeys:
         )
 
     def _digest(self, credential_id: bytes) -> bytes:
-        return keyed_digest(self._instance.secret("digest"), _LOOKUP, credential_id)
+        return self._instance.digest(_LOOKUP, credential_id)
 
     def _digests(self, credential_id: bytes) -> list[bytes]:
         return self._instance.digests(_LOOKUP, credential_id)
