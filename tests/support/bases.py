@@ -45,7 +45,7 @@ def bases_of(vault: Services, who: Principal, name: str) -> tuple[str, ...]:
 
 
 def warnings(vault: Services, who: Principal, name: str, **question: Any) -> tuple[str, ...]:
-    found = vault.environments.values.read(who, name, Question(**question)).values
+    found = vault.environments.values.read(who, name, Question(**question)).resolved
     assert found is not None
     return found.warnings
 

@@ -179,7 +179,7 @@ def put(vault: Services, principal: Principal, reference: str | None, *variables
 
 def values(vault: Services, principal: Principal, reference: str | None, **question: Any) -> dict[str, str]:
     """The values that a service would get."""
-    found = vault.environments.values.read(principal, reference, Question(**question)).values
+    found = vault.environments.values.read(principal, reference, Question(**question)).resolved
     assert found is not None
     return found.values
 

@@ -87,11 +87,11 @@ def read_values(env: str | None = None) -> Response:
     # A strict call must not get a 304 for a text that had warnings.
     answer = services().environments.values.read(principal(), env, question, () if is_strict else known_etags())
     headers = {"ETag": quoted(answer.etag)}
-    if answer.values is None:
+    if answer.resolved is None:
         return Response(status=304, headers=headers)
     if question.format:
         return _as_text(answer, question.format, headers, _source(env), strict=is_strict)
-    body = {"values": answer.values.values, "warnings": answer.values.warnings, "revision": answer.revision}
+    body = {"values": answer.resolved.values, "warnings": answer.resolved.warnings, "revision": answer.revision}
     return Response(_JSON(body), headers=headers, mimetype="application/json")
 
 
@@ -119,10 +119,10 @@ def _bounded(warnings: tuple[str, ...]) -> str:
 
 
 def _as_text(answer: Answer, name: str, headers: dict[str, str], source: Source, *, strict: bool) -> Response:
-    assert answer.values is not None
+    assert answer.resolved is not None
     chosen = format_named(name)
-    rendered = chosen.render([Variable(name, value) for name, value in answer.values.values.items()], source)
-    warnings = answer.values.warnings + rendered.warnings
+    rendered = chosen.render([Variable(name, value) for name, value in answer.resolved.values.items()], source)
+    warnings = answer.resolved.warnings + rendered.warnings
     if strict:
         refuse(warnings)
     return text_response(rendered.text, warnings, chosen.media_type, headers)

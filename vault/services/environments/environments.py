@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Collection, Sequence
 
-from vault.crypto import key_id_of, keyed_digest
+from vault.crypto import key_id_of
 from vault.errors import InvalidInput, NameTaken, NotFound, NotGranted, QuotaExceeded
 from vault.model.action import Action
 from vault.model.bases import split
@@ -119,7 +119,7 @@ class Environments:
     def etag(self, environment: EnvironmentRow) -> str:
         """Return the ETag of an environment's own variables. It reveals nothing about them."""
         parts = (environment.id, environment.current_revision_id or "", str(environment.state_generation))
-        return keyed_digest(self._instance.secret("digest"), "variables etag", *parts)[:16].hex()
+        return self._instance.digest("variables etag", *parts)[:16].hex()
 
     def create(
         self,

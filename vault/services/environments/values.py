@@ -11,7 +11,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from vault.crypto import keyed_digest
 from vault.errors import IntegrityError, InvalidInput, NotFound, ResolutionTooLarge, RevisionDeleted
 from vault.model import bases as model
 from vault.model.action import Action
@@ -50,10 +49,10 @@ class Question:
 class Answer:
     """The values, the number of the environment's own revision, and the ETag of the whole answer.
 
-    `values` is None if the caller already has this answer.
+    `resolved` is None if the caller already has this answer.
     """
 
-    values: Values | None
+    resolved: Values | None
     revision: int | None
     etag: str
 
@@ -147,7 +146,7 @@ class ValuesReader:
         parts = [_identity(layer.environment) for layer in layers]
         asked = [question.resolve, question.names, question.format, *warnings]
         text = _COMPACT([parts, asked])
-        return keyed_digest(self._instance.secret("digest"), "values etag", text)[:16].hex()
+        return self._instance.digest("values etag", text)[:16].hex()
 
 
 def _identity(environment: EnvironmentRow) -> list[str | int | None]:

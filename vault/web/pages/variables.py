@@ -65,14 +65,15 @@ def show_values(env: str | None = GLOBALS) -> Response:
 @environment_route(blueprint, "/references", "POST")
 def show_references(env: str | None = GLOBALS) -> Response:
     """Show what the variables with references resolve to, and which references are broken."""
-    values = services().environments.values.read(principal(), env, Question()).values
-    assert values is not None
-    resolved = {name: values.values[name] for name in values.referring}
+    resolved = services().environments.values.read(principal(), env, Question()).resolved
+    assert resolved is not None
+    referring = {name: resolved.values[name] for name in resolved.referring}
     if wants_json():
-        told = [{"name": name, "text": text} for name, text in zip(values.warned, values.warnings, strict=True)]
-        return jsonify({"resolved": resolved, "warnings": told})
+        told = [{"name": name, "text": text} for name, text in zip(resolved.warned, resolved.warnings, strict=True)]
+        return jsonify({"resolved": referring, "warnings": told})
     environment = services().environments.environments.get(principal(), env)
-    return render("references.html", **frame(environment, "variables"), resolved=resolved, warnings=values.warnings)
+    found = {"resolved": referring, "warnings": resolved.warnings}
+    return render("references.html", **frame(environment, "variables"), **found)
 
 
 @blueprint.post("/lines")

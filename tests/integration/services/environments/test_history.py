@@ -153,9 +153,9 @@ def test_deleted_globals_are_an_empty_layer_with_a_warning(vault: Services, ada:
     before = vault.environments.values.read(ada, "prod", Question())
     clock.advance(60)
     after = vault.environments.values.read(ada, "prod", Question(), [before.etag])
-    assert after.values is not None
-    assert after.values.values == {"A": "1"}
-    assert after.values.warnings == (LAYER_EMPTY,)
+    assert after.resolved is not None
+    assert after.resolved.values == {"A": "1"}
+    assert after.resolved.warnings == (LAYER_EMPTY,)
     with pytest.raises(RevisionDeleted):
         values(vault, ada, None)
 

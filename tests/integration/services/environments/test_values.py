@@ -21,7 +21,7 @@ def answer(vault: Services, who: Principal, reference: str | None = "prod", **qu
 
 
 def warnings(vault: Services, who: Principal, **question: Any) -> tuple[str, ...]:
-    found = answer(vault, who, **question).values
+    found = answer(vault, who, **question).resolved
     assert found is not None
     return found.warnings
 
@@ -81,7 +81,7 @@ def test_the_same_question_has_the_same_etag_until_something_changes(vault: Serv
     first = answer(vault, ada).etag
     assert answer(vault, ada).etag == first == answer(vault, ada, row.id).etag
     known = vault.environments.values.read(ada, "prod", Question(), ["other", first])
-    assert (known.values, known.revision, known.etag) == (None, 1, first)
+    assert (known.resolved, known.revision, known.etag) == (None, 1, first)
 
 
 CHANGES: dict[str, Callable[[Services, Principal], object]] = {
