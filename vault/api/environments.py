@@ -21,9 +21,8 @@ from vault.api.schemas.environments import (
 )
 from vault.api.values import warning_headers
 from vault.http import principal, services
-from vault.model.environment import Environment, Variable
+from vault.model.environment import GLOBALS, Environment, Variable
 from vault.model.grant import Permission
-from vault.services.environments.environments import GLOBALS
 from vault.storage import UnitOfWork
 
 blueprint = StrictBlueprint("environments", __name__, description="Environments: named sets of variables.")

@@ -10,6 +10,7 @@ from vault.api.schemas.transfer import ExportQuery, ImportAnswer, ImportBody
 from vault.api.values import text_response
 from vault.formats import ParsedFile
 from vault.http import environment_route, principal, services
+from vault.model.environment import GLOBALS, EnvironmentRef
 from vault.model.grant import Permission
 from vault.services.environments.files import Imported, format_named, parse_file
 from vault.storage import UnitOfWork
@@ -21,7 +22,7 @@ blueprint = StrictBlueprint("transfer", __name__, description="Import and export
 @asked_first(Permission.UPDATE, Permission.CREATE, anywhere=True)
 @blueprint.arguments(ImportBody)
 @blueprint.response(200, ImportAnswer)
-def import_file(environment: str | None, format: str, text: str, mode: str, dry_run: bool) -> Response:
+def import_file(environment: EnvironmentRef, format: str, text: str, mode: str, dry_run: bool) -> Response:
     """Import a file into an environment (null: the globals) as one revision. A dry run only shows the plan."""
     services().environments.environments.require(principal(), environment, (Permission.UPDATE, Permission.CREATE))
     # Parse before the transaction starts: other writers wait while one is open.
@@ -31,7 +32,7 @@ def import_file(environment: str | None, format: str, text: str, mode: str, dry_
 @writes
 @blueprint.response(200, ImportAnswer)
 def _store(
-    unit: UnitOfWork, environment: str | None, parsed: ParsedFile, *, replace_all: bool, dry_run: bool
+    unit: UnitOfWork, environment: EnvironmentRef, parsed: ParsedFile, *, replace_all: bool, dry_run: bool
 ) -> Imported:
     return services().environments.files.import_file(
         unit, principal(), environment, parsed, precondition(), replace_all=replace_all, dry_run=dry_run
@@ -41,7 +42,7 @@ def _store(
 @environment_route(blueprint, "/export", "GET")
 @blueprint.arguments(ExportQuery, location="query")
 @blueprint.response(200, content_type="text/plain")
-def export_file(format: str, strict: bool, env: str | None = None) -> Response:
+def export_file(format: str, strict: bool, env: EnvironmentRef = GLOBALS) -> Response:
     """Export an environment's own variables as a file. References are not resolved."""
     chosen = format_named(format)
     rendered = services().environments.files.export_text(principal(), env, format, strict=strict)

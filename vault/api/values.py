@@ -15,7 +15,7 @@ from vault.api.schemas.variables import ValuesAnswer
 from vault.errors import InvalidInput
 from vault.formats import Source, refuse
 from vault.http import View, environment_route, known_etags, principal, quoted, services
-from vault.model.environment import EnvironmentKind, Variable
+from vault.model.environment import GLOBALS, EnvironmentKind, EnvironmentRef, Variable
 from vault.model.json_types import JsonObject
 from vault.services.environments.files import format_named
 from vault.services.environments.values import Answer, Question
@@ -79,7 +79,7 @@ def _bare(described: View) -> View:
 @_bare
 @blueprint.response(200, ValuesAnswer)
 @blueprint.doc(parameters=[parameter.described() for parameter in _PARAMETERS])
-def read_values(env: str | None = None) -> Response:
+def read_values(env: EnvironmentRef = GLOBALS) -> Response:
     """Get an environment's values over its bases and the globals: no disabled variables, references resolved."""
     # Most calls have no query, and Werkzeug takes time to parse even an empty one.
     query = request.args if request.environ.get("QUERY_STRING") else _NO_QUERY
@@ -128,8 +128,8 @@ def _as_text(answer: Answer, name: str, headers: dict[str, str], source: Source,
     return text_response(rendered.text, warnings, chosen.media_type, headers)
 
 
-def _source(env: str | None) -> Source:
-    return Source("globals", EnvironmentKind.GLOBALS) if env is None else Source(env)
+def _source(env: EnvironmentRef) -> Source:
+    return Source("globals", EnvironmentKind.GLOBALS) if env is GLOBALS else Source(env)
 
 
 def _question(query: Mapping[str, str]) -> Question:

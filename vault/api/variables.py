@@ -18,7 +18,7 @@ from vault.api.schemas.variables import (
     WrittenAnswer,
 )
 from vault.http import environment_route, known_etags, principal, quoted, services
-from vault.model.environment import Variable
+from vault.model.environment import GLOBALS, EnvironmentRef, Variable
 from vault.model.grant import Permission
 from vault.services.environments.variables import Snapshot, Written
 from vault.storage import UnitOfWork
@@ -31,7 +31,7 @@ Answer = tuple[Written, dict[str, str]]
 
 @environment_route(blueprint, "/variables", "GET")
 @blueprint.response(200, VariablesAnswer)
-def read_variables(env: str | None = None) -> Response | tuple[Snapshot, dict[str, str]]:
+def read_variables(env: EnvironmentRef = GLOBALS) -> Response | tuple[Snapshot, dict[str, str]]:
     """List all variables, in order, with the ETag that a replacing write must name."""
     snapshot = services().environments.variables.read(principal(), env)
     headers = {"ETag": quoted(snapshot.etag)}
@@ -45,7 +45,7 @@ def read_variables(env: str | None = None) -> Response | tuple[Snapshot, dict[st
 @blueprint.arguments(PutVariablesBody)
 @writes
 @blueprint.response(200, WrittenAnswer)
-def replace_variables(unit: UnitOfWork, variables: list[Variable], env: str | None = None) -> Answer:
+def replace_variables(unit: UnitOfWork, variables: list[Variable], env: EnvironmentRef = GLOBALS) -> Answer:
     """Replace all variables. Requires If-Match, or If-None-Match: * if there is no revision yet."""
     return _written(services().environments.variables.replace(unit, principal(), env, variables, precondition()))
 
@@ -56,7 +56,7 @@ def replace_variables(unit: UnitOfWork, variables: list[Variable], env: str | No
 @writes
 @blueprint.response(200, WrittenAnswer)
 def patch_variables(
-    unit: UnitOfWork, variables: dict[str, Mapping[str, object] | None], env: str | None = None
+    unit: UnitOfWork, variables: dict[str, Mapping[str, object] | None], env: EnvironmentRef = GLOBALS
 ) -> Answer:
     """Merge changes into the variables, as one revision. null removes a variable."""
     return _written(services().environments.variables.patch(unit, principal(), env, variables, precondition()))
@@ -64,7 +64,7 @@ def patch_variables(
 
 @environment_route(blueprint, "/variables/<name>", "GET")
 @blueprint.response(200, VariableAnswer)
-def read_variable(name: str, env: str | None = None) -> tuple[dict[str, object], dict[str, str]]:
+def read_variable(name: str, env: EnvironmentRef = GLOBALS) -> tuple[dict[str, object], dict[str, str]]:
     """Get one variable."""
     variable, snapshot = services().environments.variables.read_one(principal(), env, name)
     record = {attribute: getattr(variable, attribute) for attribute in Variable.__slots__}
@@ -76,7 +76,7 @@ def read_variable(name: str, env: str | None = None) -> tuple[dict[str, object],
 @blueprint.arguments(VariableBody)
 @writes
 @blueprint.response(200, WrittenAnswer)
-def put_variable(unit: UnitOfWork, variable: Variable, name: str, env: str | None = None) -> Answer:
+def put_variable(unit: UnitOfWork, variable: Variable, name: str, env: EnvironmentRef = GLOBALS) -> Answer:
     """Set all attributes of one variable."""
     named = replace(variable, name=name)
     return _written(services().environments.variables.put_one(unit, principal(), env, named, precondition()))
@@ -85,7 +85,7 @@ def put_variable(unit: UnitOfWork, variable: Variable, name: str, env: str | Non
 @environment_route(blueprint, "/variables/<name>", "DELETE")
 @writes
 @blueprint.response(200, WrittenAnswer)
-def delete_variable(unit: UnitOfWork, name: str, env: str | None = None) -> Answer:
+def delete_variable(unit: UnitOfWork, name: str, env: EnvironmentRef = GLOBALS) -> Answer:
     """Remove one variable."""
     return _written(services().environments.variables.delete_one(unit, principal(), env, name, precondition()))
 

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Container, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TypeAlias
 
 from vault.errors import InvalidInput, ResolutionTooLarge
 from vault.model import strict_json
@@ -37,6 +38,13 @@ _REFERENCE = re.compile(r"\{\{([^{}]*?)\}\}")
 _SHIELD = str.maketrans("{}", "\ud800\ud801")
 _UNSHIELD = str.maketrans("\ud800\ud801", "{}")
 _UUID_SHAPED = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+EnvironmentRef: TypeAlias = str | None
+"""What names an environment: its id, its name, or `GLOBALS`."""
+
+GLOBALS: None = None
+"""Names a user's globals, which have no name of their own."""
 
 
 class VariableType(StrEnum):

@@ -11,8 +11,10 @@ from vault.model.action import Action
 from vault.model.bases import split
 from vault.model.clock import SECOND_US, Clock
 from vault.model.environment import (
+    GLOBALS,
     Environment,
     EnvironmentKind,
+    EnvironmentRef,
     Sealing,
     Variable,
     canonical,
@@ -36,9 +38,6 @@ from vault.services.environments.wishes import Wishes
 from vault.services.own.instance import Instance
 from vault.settings import Settings
 from vault.storage import Asked, ColumnValue, ColumnValues, EnvironmentRow, RevisionRow, Storage, UnitOfWork
-
-GLOBALS: None = None
-"""The reference that means a user's globals."""
 
 _STEP_LEAST = 500
 """How many environments a list reads at least in one statement."""
@@ -64,7 +63,7 @@ class Environments:
         self._clock = clock
 
     def find(
-        self, unit: UnitOfWork, principal: Principal, reference: str | None, permission: Permission
+        self, unit: UnitOfWork, principal: Principal, reference: EnvironmentRef, permission: Permission
     ) -> EnvironmentRow:
         """Return the environment that `reference` means, if `principal` has `permission` on it.
 
@@ -77,7 +76,7 @@ class Environments:
             raise NotFound()
         return row
 
-    def require(self, principal: Principal, reference: str | None, permissions: Collection[Permission]) -> None:
+    def require(self, principal: Principal, reference: EnvironmentRef, permissions: Collection[Permission]) -> None:
         """Raise `NotGranted` unless `principal` has one of `permissions` on `reference`, whether it exists or not.
 
         For calls with a large body: this check comes before parsing it. The call itself checks again.
@@ -109,7 +108,7 @@ class Environments:
         self._reads.read(principal, Action.ENVIRONMENT_LIST)
         return views
 
-    def get(self, principal: Principal, reference: str | None) -> Environment:
+    def get(self, principal: Principal, reference: EnvironmentRef) -> Environment:
         """Return one environment, without its values. Raises `NotFound`."""
         with self._storage.read() as unit:
             view = self.view(unit, self.find(unit, principal, reference, Permission.LIST))
@@ -181,7 +180,9 @@ class Environments:
         unit.environments.change(row, **self.telling(unit, row, description=description))
         return _existing(unit.environments.by_id(owner_id, environment_id))
 
-    def change(self, unit: UnitOfWork, principal: Principal, reference: str | None, wishes: Wishes) -> EnvironmentRow:
+    def change(
+        self, unit: UnitOfWork, principal: Principal, reference: EnvironmentRef, wishes: Wishes
+    ) -> EnvironmentRow:
         """Change the name, the description or the rules. Raises `NotFound`, `NameTaken`, `InvalidInput`."""
         row = self.find(unit, principal, reference, Permission.UPDATE)
         _ask_rules(unit, principal, row, wishes)
@@ -299,8 +300,8 @@ class Environments:
         )
         return _existing(unit.environments.by_id(environment.owner_id, environment.id))
 
-    def _look_up(self, unit: UnitOfWork, principal: Principal, reference: str | None) -> EnvironmentRow | None:
-        if reference is None:
+    def _look_up(self, unit: UnitOfWork, principal: Principal, reference: EnvironmentRef) -> EnvironmentRow | None:
+        if reference is GLOBALS:
             return unit.environments.globals(principal.user_id)
         find = unit.environments.by_id if looks_like_id(reference) else unit.environments.by_name
         return find(principal.user_id, canonical(reference))
@@ -367,10 +368,10 @@ def ask(unit: UnitOfWork, principal: Principal, permission: Permission, target: 
     unit.asked.append(Asked(str(permission), str(target.kind), target.name, target.id))
 
 
-def target_of(row: EnvironmentRow | None, reference: str | None = None) -> Target:
+def target_of(row: EnvironmentRow | None, reference: EnvironmentRef = GLOBALS) -> Target:
     """Return the target of a permission check: the row or, without a row, the requested name."""
     if row is None:
-        return GLOBALS_TARGET if reference is None else Target(EnvironmentKind.ENVIRONMENT, canonical(reference))
+        return GLOBALS_TARGET if reference is GLOBALS else Target(EnvironmentKind.ENVIRONMENT, canonical(reference))
     return Target(EnvironmentKind(row.kind), row.name, row.id)
 
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from vault.errors import InvalidInput, NotFound, NotGranted, TooLarge
 from vault.formats import FORMATS, Format, ParsedFile, Rendered, Source, refuse
 from vault.model.action import Action
-from vault.model.environment import ENVIRONMENT_MAX_BYTES, Variable
+from vault.model.environment import ENVIRONMENT_MAX_BYTES, GLOBALS, EnvironmentRef, Variable
 from vault.model.grant import Permission
 from vault.model.policy import allows
 from vault.model.principal import Principal
 from vault.services.audit import ReadLog
 from vault.services.environments.editing import Attributes, merge
-from vault.services.environments.environments import GLOBALS, Environments, ask, target_of
+from vault.services.environments.environments import Environments, ask, target_of
 from vault.services.environments.history import compare
 from vault.services.environments.variables import NO_PRECONDITION, Precondition, Variables
 from vault.storage import UnitOfWork
@@ -54,7 +54,7 @@ class Transfer:
         self,
         unit: UnitOfWork,
         principal: Principal,
-        reference: str | None,
+        reference: EnvironmentRef,
         parsed: ParsedFile,
         precondition: Precondition = NO_PRECONDITION,
         *,
@@ -89,7 +89,7 @@ class Transfer:
         return Imported(plan, None if dry_run else written.revision, parsed.warnings)
 
     def export_text(
-        self, principal: Principal, reference: str | None, format_name: str, *, strict: bool = False
+        self, principal: Principal, reference: EnvironmentRef, format_name: str, *, strict: bool = False
     ) -> Rendered:
         """Return an environment's own variables as text. References are not resolved.
 
@@ -104,7 +104,7 @@ class Transfer:
             refuse(rendered.warnings)
         return rendered
 
-    def _make_room(self, unit: UnitOfWork, principal: Principal, reference: str | None) -> None:
+    def _make_room(self, unit: UnitOfWork, principal: Principal, reference: EnvironmentRef) -> None:
         if reference is GLOBALS:
             return
         try:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from vault.errors import NotFound
 from vault.model.action import Action
-from vault.model.environment import Revision, Variable
+from vault.model.environment import EnvironmentRef, Revision, Variable
 from vault.model.grant import Permission
 from vault.model.principal import Principal
 from vault.services.audit import ReadLog
@@ -45,7 +45,9 @@ class History:
         self._variables = variables
         self._sealer = sealer
 
-    def revisions(self, principal: Principal, reference: str | None, before: int | None, limit: int) -> list[Revision]:
+    def revisions(
+        self, principal: Principal, reference: EnvironmentRef, before: int | None, limit: int
+    ) -> list[Revision]:
         """Return revisions without values, newest first, older than number `before`."""
         with self._storage.read() as unit:
             row = self._environments.find(unit, principal, reference, Permission.HISTORY)
@@ -53,7 +55,7 @@ class History:
         self._reads.read(principal, Action.REVISION_LIST, row.id)
         return found
 
-    def get(self, principal: Principal, reference: str | None, number: int) -> Revision:
+    def get(self, principal: Principal, reference: EnvironmentRef, number: int) -> Revision:
         """Return one revision with its variables. Raises `NotFound`, `RevisionDeleted`."""
         with self._storage.read() as unit:
             environment = self._environments.find(unit, principal, reference, Permission.HISTORY)
@@ -66,7 +68,7 @@ class History:
     def diff(
         self,
         principal: Principal,
-        reference: str | None,
+        reference: EnvironmentRef,
         number: int,
         against: int,
         *,
@@ -88,7 +90,7 @@ class History:
         self,
         unit: UnitOfWork,
         principal: Principal,
-        reference: str | None,
+        reference: EnvironmentRef,
         number: int,
         precondition: Precondition = NO_PRECONDITION,
     ) -> Written:

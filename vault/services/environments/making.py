@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vault.model.environment import Environment, Variable
+from vault.model.environment import GLOBALS, Environment, EnvironmentRef, Variable
 from vault.model.principal import Principal
 from vault.services.environments.bases import Bases
 from vault.services.environments.environments import Environments
@@ -44,12 +44,12 @@ class Making:
             row = self._variables.fill(unit, principal, row, variables)
         return self._environments.view(unit, row)
 
-    def change(self, unit: UnitOfWork, principal: Principal, reference: str | None, wishes: Wishes) -> Environment:
+    def change(self, unit: UnitOfWork, principal: Principal, reference: EnvironmentRef, wishes: Wishes) -> Environment:
         """Change the name, the description, the bases or a rule. Raises as `Bases.change` does.
 
         Without a reference, it changes the globals, which have no bases.
         """
-        if reference is None:
+        if reference is GLOBALS:
             row = self._environments.change(unit, principal, None, wishes)
         else:
             row = self._bases.change(unit, principal, reference, wishes)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from vault.errors import IntegrityError, InvalidInput, NotFound, ResolutionTooLarge, RevisionDeleted
 from vault.model import bases as model
 from vault.model.action import Action
-from vault.model.environment import Sealing, Values, canonical, looks_like_id, resolve_live
+from vault.model.environment import GLOBALS, EnvironmentRef, Sealing, Values, canonical, looks_like_id, resolve_live
 from vault.model.event import OK, UNCHANGED
 from vault.model.grant import Permission
 from vault.model.policy import allows, require
@@ -67,7 +67,7 @@ class ValuesReader:
         self._sealer = sealer
 
     def read(
-        self, principal: Principal, reference: str | None, question: Question, known_etags: Sequence[str] = ()
+        self, principal: Principal, reference: EnvironmentRef, question: Question, known_etags: Sequence[str] = ()
     ) -> Answer:
         """Return the values of one environment, or of the globals alone.
 
@@ -83,7 +83,7 @@ class ValuesReader:
         if current is not None and self._sealer.is_gone(current):
             raise RevisionDeleted()
         warnings: list[str] = []
-        layers = [own] if reference is None else self.usable(principal, found, warnings, globals=question.globals)
+        layers = [own] if reference is GLOBALS else self.usable(principal, found, warnings, globals=question.globals)
         etag = self._etag(layers, question, warnings)
         number = current.number if current is not None else None
         if etag in known_etags:
@@ -93,11 +93,11 @@ class ValuesReader:
         self.record(principal, Action.VALUES_READ, layers, OK, question.names or ())
         return Answer(_chosen(resolved, question.names, warnings), number, etag)
 
-    def layers(self, principal: Principal, reference: str | None) -> Layers:
+    def layers(self, principal: Principal, reference: EnvironmentRef) -> Layers:
         """The environment itself, its bases and the globals beneath it; or the globals, with nothing beneath."""
         wanted = canonical(reference or "")
         found = self._hot.layers(principal.user_id, wanted, by_id=looks_like_id(wanted))
-        return Layers(found.globals, {}, None) if reference is None else found
+        return Layers(found.globals, {}, None) if reference is GLOBALS else found
 
     def usable(self, principal: Principal, found: Layers, warnings: list[str], *, globals: bool = True) -> list[Layer]:
         """The layers of an environment that may be read and can be, the lowest first and its own last.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from vault.errors import IntegrityError, NotFound, PreconditionFailed, PreconditionRequired, RevisionDeleted
 from vault.model.action import Action
-from vault.model.environment import Environment, Outline, Variable, normal
+from vault.model.environment import Environment, EnvironmentRef, Outline, Variable, normal
 from vault.model.grant import Permission, Target
 from vault.model.policy import require
 from vault.model.principal import Principal
@@ -80,7 +80,7 @@ class Variables:
     def read(
         self,
         principal: Principal,
-        reference: str | None,
+        reference: EnvironmentRef,
         *,
         action: Action = Action.VARIABLES_READ,
         names: Iterable[str] = (),
@@ -94,7 +94,7 @@ class Variables:
         self._reads.read(principal, action, row.id, snapshot.revision, names=names)
         return snapshot
 
-    def list(self, principal: Principal, reference: str | None) -> Listing:
+    def list(self, principal: Principal, reference: EnvironmentRef) -> Listing:
         """Return all current variables without their values. Raises `NotFound`, `ClientSealed`."""
         with self._storage.read() as unit:
             row = self._environments.find(unit, principal, reference, Permission.READ)
@@ -107,7 +107,7 @@ class Variables:
         self._reads.read(principal, Action.VARIABLES_LIST, row.id, view.revision)
         return listing
 
-    def read_one(self, principal: Principal, reference: str | None, name: str) -> tuple[Variable, Snapshot]:
+    def read_one(self, principal: Principal, reference: EnvironmentRef, name: str) -> tuple[Variable, Snapshot]:
         """Return one variable and the snapshot that it belongs to. Raises `NotFound`."""
         name = normal(name)
         snapshot = self.read(principal, reference, names=[name])
@@ -120,7 +120,7 @@ class Variables:
         self,
         unit: UnitOfWork,
         principal: Principal,
-        reference: str | None,
+        reference: EnvironmentRef,
         variables: Sequence[Variable],
         precondition: Precondition,
     ) -> Written:
@@ -136,7 +136,7 @@ class Variables:
         self,
         unit: UnitOfWork,
         principal: Principal,
-        reference: str | None,
+        reference: EnvironmentRef,
         changes: Mapping[str, Attributes | None],
         precondition: Precondition = NO_PRECONDITION,
     ) -> Written:
@@ -151,7 +151,7 @@ class Variables:
         self,
         unit: UnitOfWork,
         principal: Principal,
-        reference: str | None,
+        reference: EnvironmentRef,
         edits: Sequence[RowEdit],
         precondition: Precondition = NO_PRECONDITION,
     ) -> Written:
@@ -166,7 +166,7 @@ class Variables:
         self,
         unit: UnitOfWork,
         principal: Principal,
-        reference: str | None,
+        reference: EnvironmentRef,
         variable: Variable,
         precondition: Precondition = NO_PRECONDITION,
     ) -> Written:
@@ -177,7 +177,7 @@ class Variables:
         self,
         unit: UnitOfWork,
         principal: Principal,
-        reference: str | None,
+        reference: EnvironmentRef,
         name: str,
         precondition: Precondition = NO_PRECONDITION,
     ) -> Written:
@@ -215,7 +215,7 @@ class Variables:
         self,
         unit: UnitOfWork,
         principal: Principal,
-        reference: str | None,
+        reference: EnvironmentRef,
         edit: Edit,
         precondition: Precondition = NO_PRECONDITION,
         *,
@@ -226,7 +226,7 @@ class Variables:
         return self._write(unit, principal, row, precondition, edit, always=always)
 
     def _for_update(
-        self, unit: UnitOfWork, principal: Principal, reference: str | None, precondition: Precondition
+        self, unit: UnitOfWork, principal: Principal, reference: EnvironmentRef, precondition: Precondition
     ) -> EnvironmentRow:
         row = self._environments.find(unit, principal, reference, Permission.UPDATE)
         if row.cas_required and precondition == NO_PRECONDITION:

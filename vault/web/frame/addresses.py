@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from vault.model.environment import Environment, EnvironmentKind
+from vault.model.environment import GLOBALS, Environment, EnvironmentKind, EnvironmentRef
 
 
-def home(env: str | None) -> str:
+def home(env: EnvironmentRef) -> str:
     """Return the URL of an environment's pages, or of the globals' pages for None."""
-    return "/globals" if env is None else f"/environments/{env}"
+    return "/globals" if env is GLOBALS else f"/environments/{env}"
 
 
 def home_of(environment: Environment) -> str:

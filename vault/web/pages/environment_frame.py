@@ -7,7 +7,7 @@ import contextlib
 from vault.errors import NotFound
 from vault.http import principal, services
 from vault.model.action import Action
-from vault.model.environment import Environment
+from vault.model.environment import Environment, EnvironmentRef
 from vault.services.environments.variables import Precondition
 from vault.web.frame.addresses import called, home_of
 
@@ -22,7 +22,7 @@ def read_before(etag: str) -> Precondition:
     return Precondition(match=etag) if etag else Precondition(none=True)
 
 
-def changed_since(env: str | None, revision: object) -> dict[str, object]:
+def changed_since(env: EnvironmentRef, revision: object) -> dict[str, object]:
     """Return what others have saved since `revision`, by name, and the ETag for a save on top of it."""
     listing = services().environments.variables.list(principal(), env)
     now = listing.environment.revision or 0

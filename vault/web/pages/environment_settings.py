@@ -6,7 +6,7 @@ from flask import Response, request
 
 from vault.errors import Conflict, InvalidInput
 from vault.http import environment_route, principal, services, transaction
-from vault.services.environments.environments import GLOBALS
+from vault.model.environment import GLOBALS, EnvironmentRef
 from vault.services.environments.rules import MAX_VERSIONS_MOST
 from vault.storage import UnitOfWork
 from vault.web.frame.addresses import home
@@ -19,13 +19,13 @@ blueprint = new_blueprint("settings")
 
 
 @environment_route(blueprint, "/settings", "GET")
-def show_settings(env: str | None = GLOBALS) -> Response:
+def show_settings(env: EnvironmentRef = GLOBALS) -> Response:
     """Show the settings."""
     return _page(env)
 
 
 @environment_route(blueprint, "/settings", "POST")
-def change_settings(env: str | None = GLOBALS) -> Response:
+def change_settings(env: EnvironmentRef = GLOBALS) -> Response:
     """Change all settings at once."""
     try:
         wishes = _wishes(named=env is not GLOBALS)
@@ -67,7 +67,7 @@ def _wishes(*, named: bool) -> dict[str, object]:
     return {"name": field("name"), **wishes} if named else wishes
 
 
-def _page(env: str | None, error: InvalidInput | Conflict | None = None, wrong: str = "") -> Response:
+def _page(env: EnvironmentRef, error: InvalidInput | Conflict | None = None, wrong: str = "") -> Response:
     """Return the page with the settings as typed. `wrong` is the field for an error without a path."""
     environment = services().environments.environments.get(principal(), env)
     typed: dict[str, object] = {

@@ -8,7 +8,7 @@ from vault.errors import InvalidInput
 from vault.http import environment_route, principal, services
 from vault.model.action import Action
 from vault.model.digits import BIGINT_MOST
-from vault.services.environments.environments import GLOBALS
+from vault.model.environment import GLOBALS, EnvironmentRef
 from vault.web.frame.blueprint import new_blueprint
 from vault.web.frame.request import number, render
 from vault.web.pages.environment_frame import frame
@@ -19,7 +19,7 @@ _PAGE = 50
 
 
 @environment_route(blueprint, "/history", "GET")
-def show_history(env: str | None = GLOBALS) -> Response:
+def show_history(env: EnvironmentRef = GLOBALS) -> Response:
     """List the revisions, newest first."""
     environment = services().environments.environments.get(principal(), env)
     before = BIGINT_MOST if (asked := number("before", BIGINT_MOST)) is None else asked
@@ -31,18 +31,18 @@ def show_history(env: str | None = GLOBALS) -> Response:
 
 
 @environment_route(blueprint, "/diff", "GET")
-def show_diff(env: str | None = GLOBALS) -> Response:
+def show_diff(env: EnvironmentRef = GLOBALS) -> Response:
     """Show the differences between two revisions, by name, without values."""
     return _diff(env, _number("from"), _number("to"), with_values=False)
 
 
 @environment_route(blueprint, "/diff", "POST")
-def show_diff_with_values(env: str | None = GLOBALS) -> Response:
+def show_diff_with_values(env: EnvironmentRef = GLOBALS) -> Response:
     """Show the differences with values. This was asked for explicitly."""
     return _diff(env, _number("from"), _number("to"), with_values=True)
 
 
-def _diff(env: str | None, older: int, newer: int, *, with_values: bool) -> Response:
+def _diff(env: EnvironmentRef, older: int, newer: int, *, with_values: bool) -> Response:
     older, newer = sorted((older, newer))
     environment = services().environments.environments.get(principal(), env)
     action = Action.REVISION_READ if with_values else Action.REVISION_COMPARE

@@ -16,8 +16,7 @@ from vault.errors import Conflict, FormatError, InvalidInput, NotFound, Strongro
 from vault.formats import FORMATS, Format, ParsedFile
 from vault.formats.files import ENCRYPTED_END, format_of, text_of
 from vault.http import environment_route, principal, services, transaction
-from vault.model.environment import Environment, EnvironmentKind, looks_like_id
-from vault.services.environments.environments import GLOBALS
+from vault.model.environment import GLOBALS, Environment, EnvironmentKind, EnvironmentRef, looks_like_id
 from vault.services.environments.files import Imported, format_named, parse_file
 from vault.services.environments.variables import NO_PRECONDITION, Precondition
 from vault.storage import UnitOfWork
@@ -41,13 +40,13 @@ _UNFIT = re.compile(r"[^\w.-]+")
 
 
 @environment_route(blueprint, "/import", "GET")
-def show_import(env: str | None = GLOBALS) -> Response:
+def show_import(env: EnvironmentRef = GLOBALS) -> Response:
     """Show the form for a file or a text."""
     return _import_form(env)
 
 
 @environment_route(blueprint, "/import", "POST")
-def import_file(env: str | None = GLOBALS) -> Response:
+def import_file(env: EnvironmentRef = GLOBALS) -> Response:
     """Show what an import would do, or apply it. The form of the plan sends the text again, because nothing is
     stored.
     """
@@ -73,13 +72,13 @@ def import_file(env: str | None = GLOBALS) -> Response:
 
 
 @environment_route(blueprint, "/export", "GET")
-def show_export(env: str | None = GLOBALS) -> Response:
+def show_export(env: EnvironmentRef = GLOBALS) -> Response:
     """Show the export formats, with a warning."""
     return _export_form(env)
 
 
 @environment_route(blueprint, "/export", "POST")
-def export_file(env: str | None = GLOBALS) -> Response:
+def export_file(env: EnvironmentRef = GLOBALS) -> Response:
     """Send the file as a download, as plain text or encrypted to some keys."""
 
     def recipients() -> list[age.Recipient]:
@@ -115,13 +114,15 @@ def export_with_passphrase() -> Response:
         _ONE_AT_A_TIME.release()
 
 
-def _applied(env: str | None, parsed: ParsedFile) -> Response:
+def _applied(env: EnvironmentRef, parsed: ParsedFile) -> Response:
     known = read_before(field("etag"))
     transaction(lambda unit: _imported(unit, env, parsed, known, dry_run=False))
     return see(home(env), "imported")
 
 
-def _imported(unit: UnitOfWork, env: str | None, parsed: ParsedFile, known: Precondition, *, dry_run: bool) -> Imported:
+def _imported(
+    unit: UnitOfWork, env: EnvironmentRef, parsed: ParsedFile, known: Precondition, *, dry_run: bool
+) -> Imported:
     modes = {"replace_all": field("mode") == "replace", "dry_run": dry_run}
     return services().environments.files.import_file(unit, principal(), env, parsed, known, **modes)
 
@@ -149,7 +150,7 @@ def _text() -> str:
     return text_of(data)
 
 
-def _import_form(env: str | None, error: StrongroomError | None = None, text: str = "") -> Response:
+def _import_form(env: EnvironmentRef, error: StrongroomError | None = None, text: str = "") -> Response:
     environment = services().environments.environments.get(principal(), env)
     about: dict[str, object] = {"formats": READABLE, "text": text, "format": field("format"), "mode": field("mode")}
     if error is None:
@@ -158,7 +159,7 @@ def _import_form(env: str | None, error: StrongroomError | None = None, text: st
     return render("import.html", status, **frame(environment, "import"), **about, error=error.message)
 
 
-def _exported(env: str | None, readers: Callable[[], Sequence[age.Recipient]], wrong: str) -> Response:
+def _exported(env: EnvironmentRef, readers: Callable[[], Sequence[age.Recipient]], wrong: str) -> Response:
     try:
         chosen, sealed_for = format_named(field("format")), readers()
         rendered = services().environments.files.export_text(principal(), env, chosen.name)
@@ -188,7 +189,7 @@ def _download(content: bytes, name: str, content_type: str) -> Response:
     return response
 
 
-def _export_form(env: str | None, status: int = 200, /, **told: object) -> Response:
+def _export_form(env: EnvironmentRef, status: int = 200, /, **told: object) -> Response:
     environment = services().environments.environments.get(principal(), env)
     about: dict[str, object] = {
         "formats": tuple(FORMATS),

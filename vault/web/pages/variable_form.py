@@ -7,9 +7,8 @@ from flask import Response, request
 from vault.errors import Conflict, InvalidInput, NotFound, PreconditionFailed
 from vault.http import environment_route, principal, services, transaction
 from vault.model.digits import BIGINT_MOST
-from vault.model.environment import Environment, Outline, Variable, VariableType
+from vault.model.environment import GLOBALS, Environment, EnvironmentRef, Outline, Variable, VariableType
 from vault.services.environments.editing import RowEdit, edited
-from vault.services.environments.environments import GLOBALS
 from vault.services.environments.variables import Listing, Written
 from vault.storage import UnitOfWork
 from vault.web.frame.addresses import home
@@ -22,7 +21,7 @@ from vault.web.pages.row_edits import as_meant
 blueprint = new_blueprint("variable")
 
 
-def show(env: str | None, name: str) -> Response:
+def show(env: EnvironmentRef, name: str) -> Response:
     """Show the form of one variable, without its value."""
     listing = services().environments.variables.list(principal(), env)
     outline = next((item for item in listing.outlines if item.name == name), None)
@@ -32,7 +31,7 @@ def show(env: str | None, name: str) -> Response:
 
 
 @environment_route(blueprint, "/variable", "POST")
-def save_variable(env: str | None = GLOBALS) -> Response:
+def save_variable(env: EnvironmentRef = GLOBALS) -> Response:
     """Save the form of one variable, or show its value and keep what was typed."""
     if "show" in request.form:
         return _shown(env)
@@ -47,7 +46,7 @@ def save_variable(env: str | None = GLOBALS) -> Response:
 
 
 @environment_route(blueprint, "/delete-variables", "POST")
-def delete_variables(env: str | None = GLOBALS) -> Response:
+def delete_variables(env: EnvironmentRef = GLOBALS) -> Response:
     """Delete the selected variables, as one revision."""
     edits = [RowEdit(name, None) for name in request.form.getlist("pick")]
     if not edits:
@@ -57,7 +56,7 @@ def delete_variables(env: str | None = GLOBALS) -> Response:
     return see(home(env), "saved")
 
 
-def _saved(unit: UnitOfWork, env: str | None) -> Written:
+def _saved(unit: UnitOfWork, env: EnvironmentRef) -> Written:
     was, typed = field("was") or None, _typed()
     attributes = {name: getattr(typed, name) for name in Outline.__slots__}
 
@@ -71,7 +70,7 @@ def _saved(unit: UnitOfWork, env: str | None) -> Written:
     return services().environments.variables.write(unit, principal(), env, edit, read_before(field("etag")))
 
 
-def _shown(env: str | None) -> Response:
+def _shown(env: EnvironmentRef) -> Response:
     """Show the form again with the stored value. Other fields keep what was typed."""
     is_from_table = field("show") == "from table"
     variable, _ = services().environments.variables.read_one(
@@ -88,7 +87,7 @@ def _form(environment: Environment, outline: Outline, status: int = 200, /, **to
     return render("variable.html", status, **frame(environment, "variables"), outline=outline, **told)
 
 
-def _environment(env: str | None) -> Environment:
+def _environment(env: EnvironmentRef) -> Environment:
     return services().environments.environments.get(principal(), env)
 
 

@@ -7,7 +7,7 @@ from flask import Response, jsonify, request
 from vault.errors import InvalidInput, PreconditionFailed
 from vault.http import environment_route, principal, services, transaction
 from vault.model.digits import BIGINT_MOST
-from vault.services.environments.environments import GLOBALS
+from vault.model.environment import GLOBALS, EnvironmentRef
 from vault.services.environments.files import parse_file
 from vault.services.environments.values import Question
 from vault.web.frame.addresses import home
@@ -24,7 +24,7 @@ UNDONE_BY_ROLLBACK = frozenset({"saved", "rolled-back", "imported"})
 
 
 @environment_route(blueprint, "", "GET")
-def show_table(env: str | None = GLOBALS) -> Response:
+def show_table(env: EnvironmentRef = GLOBALS) -> Response:
     """List all variables without their values. If the URL has a name, show the form of that variable."""
     if "edit" in request.args:
         return variable_form.show(env, request.args["edit"])
@@ -38,7 +38,7 @@ def show_table(env: str | None = GLOBALS) -> Response:
 
 
 @environment_route(blueprint, "/save", "POST")
-def save_rows(env: str | None = GLOBALS) -> Response:
+def save_rows(env: EnvironmentRef = GLOBALS) -> Response:
     """Save all edits of the table as one revision. Only the table's script uses this; a form saves one variable."""
     document = row_edits.sent()
     edits, known = row_edits.edits_of(document), read_before(row_edits.text_of(document, "etag"))
@@ -50,7 +50,7 @@ def save_rows(env: str | None = GLOBALS) -> Response:
 
 
 @environment_route(blueprint, "/values", "POST")
-def show_values(env: str | None = GLOBALS) -> Response:
+def show_values(env: EnvironmentRef = GLOBALS) -> Response:
     """Return one value or all values. Each request is recorded in the audit. For the table's script."""
     name = row_edits.sent().get("name")
     if isinstance(name, str):
@@ -63,7 +63,7 @@ def show_values(env: str | None = GLOBALS) -> Response:
 
 
 @environment_route(blueprint, "/references", "POST")
-def show_references(env: str | None = GLOBALS) -> Response:
+def show_references(env: EnvironmentRef = GLOBALS) -> Response:
     """Show what the variables with references resolve to, and which references are broken."""
     resolved = services().environments.values.read(principal(), env, Question()).resolved
     assert resolved is not None
@@ -85,7 +85,7 @@ def read_lines() -> Response:
 
 
 @environment_route(blueprint, "/rollback", "POST")
-def roll_back(env: str | None = GLOBALS) -> Response:
+def roll_back(env: EnvironmentRef = GLOBALS) -> Response:
     """Write an older revision again as a new one. The form of an undo names the revision that it undoes."""
     wanted = number("revision", BIGINT_MOST)
     if wanted is None:
@@ -96,7 +96,7 @@ def roll_back(env: str | None = GLOBALS) -> Response:
     return see(home(env), "rolled-back")
 
 
-def _conflict(env: str | None, error: PreconditionFailed, revision: object) -> Response:
+def _conflict(env: EnvironmentRef, error: PreconditionFailed, revision: object) -> Response:
     response = jsonify({"code": error.code, "message": error.message, **changed_since(env, revision)})
     response.status_code = refused(error)
     return response
