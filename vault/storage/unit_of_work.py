@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -39,6 +39,7 @@ from vault.storage.signing.row_formats import RowFormats
 from vault.storage.signing.signed import RowSigner
 from vault.storage.walks.shredding import Shredding
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 _LOG_WAIT_MILLISECONDS = 500
@@ -217,6 +218,7 @@ class Storage:
         self._file = SameFile(self.url)
         # SQLite allows one writer. Its own wait polls and is not fair, so with 50 writers some would wait for ever.
         self._turn = threading.Lock() if self.url.get_backend_name() == "sqlite" else None
+        self._thread = threading.local()
 
     @property
     def is_sqlite(self) -> bool:
@@ -229,25 +231,39 @@ class Storage:
         with translated(), self.reading.connect() as connection:
             yield UnitOfWork(connection, self.signer, self.clock)
 
-    def transaction(self, action: Callable[[UnitOfWork], T]) -> T:
-        """Return the result of `action`, run in one transaction. Run it again from its start if other writers are
-        faster.
+    def transaction(self, action: Callable[Concatenate[UnitOfWork, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return the result of `action(unit, *args)`, run in one transaction.
 
-        Raises `Unavailable` after the last try, and what `write` raises.
+        Run it again from its start if other writers are faster. Raises `Unavailable` after the last try, and what
+        `write` raises.
         """
-        return again(self._once, action)
 
-    def _once(self, action: Callable[[UnitOfWork], T]) -> T:
-        with self.write() as unit:
-            return action(unit)
+        def once() -> T:
+            with self.write() as unit:
+                return action(unit, *args, **kwargs)
+
+        return again(once)
 
     @contextmanager
     def write(self) -> Iterator[UnitOfWork]:
         """Run one transaction. It is stored as a whole when the block ends, or not at all if the block raises.
 
-        Raises `DatabaseUnavailable` if nothing was stored, and `OutcomeUnknown` if the connection failed during the
-        commit.
+        A thread has one transaction at a time. Raises `DatabaseUnavailable` if nothing was stored, and
+        `OutcomeUnknown` if the connection failed during the commit.
         """
+        if getattr(self._thread, "writes", False):
+            raise RuntimeError("This thread has a transaction already. Pass its unit of work on.")
+        self._thread.writes = True
+        try:
+            with self._transaction() as unit:
+                yield unit
+        finally:
+            self._thread.writes = False
+        if not unit.abandoned:
+            unit.run_after_commit()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[UnitOfWork]:
         turn = self._turn
         if turn is not None:
             _take(turn)
@@ -268,7 +284,6 @@ class Storage:
         finally:
             if turn is not None:
                 turn.release()
-        unit.run_after_commit()
 
     def empty_log(self) -> None:
         """Move SQLite's log into the database file and empty it, so that it has no deleted data.

@@ -10,7 +10,7 @@ from tests.support.vaults import add_environment, run_sql
 from vault.errors import DatabaseUnavailable, NameTaken, VaultLocked
 from vault.model.principal import Principal
 from vault.services import Services
-from vault.storage import Stale, Uncommitted
+from vault.storage import Stale, Uncommitted, UnitOfWork
 
 
 def test_a_unit_of_work_that_fails_stores_nothing_and_runs_nothing_after(vault: Services, ada: Principal) -> None:
@@ -131,3 +131,34 @@ def test_an_uncommitted_transaction_has_no_signer_until_its_vault_is_opened(vaul
         view = Uncommitted(vault.storage.url, unit)
         with view.read() as inside, pytest.raises(VaultLocked):
             inside.environments.by_id(ada.user_id, "x")
+
+
+def test_a_thread_has_one_transaction_at_a_time(vault: Services, ada: Principal) -> None:
+    with vault.storage.write() as unit:
+        vault.environments.environments.create(unit, ada, "prod")
+        with pytest.raises(RuntimeError, match="a transaction already"), vault.storage.write():
+            raise AssertionError("It must not begin.")
+        with pytest.raises(RuntimeError, match="a transaction already"):
+            vault.storage.transaction(lambda unit: unit.users.count())
+        # Another vault's storage is another matter, and so is a view for reading.
+        with vault.storage.read() as view:
+            assert view.users.count() == 2
+    # The first was not disturbed, and the next may begin, also after one that failed.
+    assert [row.name for row in vault.environments.environments.list(ada, limit=10)] == ["prod"]
+    with pytest.raises(ValueError, match="no"), vault.storage.write():
+        raise ValueError("no")
+    assert vault.storage.transaction(lambda unit: unit.users.count()) == 2
+
+
+def test_what_runs_after_a_commit_may_open_a_transaction(vault: Services) -> None:
+    counts: list[int] = []
+    with vault.storage.write() as unit:
+        unit.after_commit(lambda: counts.append(vault.storage.transaction(lambda unit: unit.users.count())))
+    assert counts == [2]
+
+
+def test_a_transaction_passes_arguments_on(vault: Services) -> None:
+    def named(unit: UnitOfWork, name: str, *, lock: bool = False) -> bool:
+        return unit.users.by_name(name) is not None and lock
+
+    assert vault.storage.transaction(named, "ada", lock=True)

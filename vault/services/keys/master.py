@@ -92,12 +92,14 @@ class MasterRotation:
         principal.require_operator()
         pending = self._pending(principal, provider)
         self._waiting.for_all(wait_seconds)
-        return again(self._activate, principal, pending)
+        number = self._storage.transaction(self._activate, principal, pending)
+        self._instance.learn()
+        return number
 
     def retire(self, principal: Principal, version: int) -> None:
         """Disable a version that nothing refers to. The provider then refuses it. Raises `Conflict`."""
         principal.require_operator()
-        row = again(self._disable, principal, version)
+        row = self._storage.transaction(self._disable, principal, version)
         self._instance.keyring.provider(row.provider).disable(row.ref)
 
     def restore(self, principal: Principal, version: int) -> None:
@@ -109,7 +111,7 @@ class MasterRotation:
             raise Conflict(f"Version {version} is {row.state}. Only a disabled version can be enabled again.")
         # Enable it at the provider first: a version that the vault considers usable must be usable.
         self._instance.keyring.provider(row.provider).enable(row.ref)
-        again(self._set_state, principal, version, "retiring", Action.KEYS_RESTORE)
+        self._storage.transaction(self._set_state, principal, version, "retiring", Action.KEYS_RESTORE)
 
     def destroy(self, principal: Principal, version: int, *, now: bool = False) -> None:
         """Destroy a version for good, after proving that nothing refers to it. `now` skips the waiting time.
@@ -120,7 +122,10 @@ class MasterRotation:
         """
         principal.require_operator()
         self.finish_destroying(principal)
-        again(self._remove, principal, version, now)
+        try:
+            self._storage.transaction(self._remove, principal, version, now)
+        except StillReferred as error:
+            raise Conflict(f"Version {version} is still in use, so it was not destroyed.") from error
         self.finish_destroying(principal)
 
     def finish_destroying(self, principal: Principal) -> int:
@@ -175,65 +180,57 @@ class MasterRotation:
             audit.record(unit, principal, Action.KEYS_PREPARE, details={"version": version, "provider": provider})
         return key_id
 
-    def _activate(self, principal: Principal, pending_id: str) -> int:
-        with self._storage.write() as unit:
-            state = unit.state.hold()
-            pending = _existing(unit.master_keys.by_id(pending_id))
-            if pending.state != "pending":
-                # Another operator's call was faster and did the same.
-                return int(pending.version)
-            self._waiting.check(unit, state)
-            old = _existing(unit.master_keys.by_id(state.active_master_key_id))
-            now = self._clock()
-            unit.master_keys.change(old, state="retiring", changed_us=now)
-            unit.master_keys.change(pending, state="active", changed_us=now)
-            unit.state.change(state, active_master_key_id=pending.id)
-            audit.record(unit, principal, Action.KEYS_ROTATE, details={"version": pending.version})
-        self._instance.learn()
+    def _activate(self, unit: UnitOfWork, principal: Principal, pending_id: str) -> int:
+        state = unit.state.hold()
+        pending = _existing(unit.master_keys.by_id(pending_id))
+        if pending.state != "pending":
+            # Another operator's call was faster and did the same.
+            return int(pending.version)
+        self._waiting.check(unit, state)
+        old = _existing(unit.master_keys.by_id(state.active_master_key_id))
+        now = self._clock()
+        unit.master_keys.change(old, state="retiring", changed_us=now)
+        unit.master_keys.change(pending, state="active", changed_us=now)
+        unit.state.change(state, active_master_key_id=pending.id)
+        audit.record(unit, principal, Action.KEYS_ROTATE, details={"version": pending.version})
         return int(pending.version)
 
-    def _disable(self, principal: Principal, version: int) -> MasterKeyVersion:
-        with self._storage.write() as unit:
-            state = unit.state.hold()
-            row = _existing(unit.master_keys.by_version(version))
-            if row.state not in ("retiring", "disabled"):
-                raise Conflict(
-                    f"Version {version} is {row.state}. Only a version that another has replaced can be retired."
-                )
-            left = references(unit).get(row.id, 0)
-            if left:
-                raise Conflict(f"{left:,} keys are still wrapped by version {version}. Run `strongroom keys rewrap`.")
-            if row.state == "retiring":
-                unit.master_keys.change(row, state="disabled", changed_us=self._clock())
-                unit.state.change(state)
-                audit.record(unit, principal, Action.KEYS_RETIRE, details={"version": version})
-            return row
-
-    def _set_state(self, principal: Principal, version: int, state_name: str, action: Action) -> None:
-        with self._storage.write() as unit:
-            state = unit.state.hold()
-            row = _existing(unit.master_keys.by_version(version))
-            unit.master_keys.change(row, state=state_name, changed_us=self._clock())
+    def _disable(self, unit: UnitOfWork, principal: Principal, version: int) -> MasterKeyVersion:
+        state = unit.state.hold()
+        row = _existing(unit.master_keys.by_version(version))
+        if row.state not in ("retiring", "disabled"):
+            raise Conflict(
+                f"Version {version} is {row.state}. Only a version that another has replaced can be retired."
+            )
+        left = references(unit).get(row.id, 0)
+        if left:
+            raise Conflict(f"{left:,} keys are still wrapped by version {version}. Run `strongroom keys rewrap`.")
+        if row.state == "retiring":
+            unit.master_keys.change(row, state="disabled", changed_us=self._clock())
             unit.state.change(state)
-            audit.record(unit, principal, action, details={"version": version})
+            audit.record(unit, principal, Action.KEYS_RETIRE, details={"version": version})
+        return row
 
-    def _remove(self, principal: Principal, version: int, at_once: bool) -> None:
-        try:
-            with self._storage.write() as unit:
-                state = unit.state.hold()
-                row = unit.master_keys.by_version(version)
-                if row is None:
-                    self._require_destroyed(unit, version)
-                    return
-                self._check_may_go(unit, row, at_once)
-                unit.master_keys.remove(row)
-                place = {"key_id": row.id, "kind": "master", "provider": row.provider, "ref": row.ref}
-                times = {"created_us": row.created_us, "destroyed_us": self._clock(), "confirmed_us": None}
-                unit.destroyed_keys.add(**place, **times, version=version)
-                unit.state.change(state)
-                audit.record(unit, principal, Action.KEYS_DESTROY, details={"version": version})
-        except StillReferred as error:
-            raise Conflict(f"Version {version} is still in use, so it was not destroyed.") from error
+    def _set_state(self, unit: UnitOfWork, principal: Principal, version: int, state_name: str, action: Action) -> None:
+        state = unit.state.hold()
+        row = _existing(unit.master_keys.by_version(version))
+        unit.master_keys.change(row, state=state_name, changed_us=self._clock())
+        unit.state.change(state)
+        audit.record(unit, principal, action, details={"version": version})
+
+    def _remove(self, unit: UnitOfWork, principal: Principal, version: int, at_once: bool) -> None:
+        state = unit.state.hold()
+        row = unit.master_keys.by_version(version)
+        if row is None:
+            self._require_destroyed(unit, version)
+            return
+        self._check_may_go(unit, row, at_once)
+        unit.master_keys.remove(row)
+        place = {"key_id": row.id, "kind": "master", "provider": row.provider, "ref": row.ref}
+        times = {"created_us": row.created_us, "destroyed_us": self._clock(), "confirmed_us": None}
+        unit.destroyed_keys.add(**place, **times, version=version)
+        unit.state.change(state)
+        audit.record(unit, principal, Action.KEYS_DESTROY, details={"version": version})
 
     def _require_destroyed(self, unit: UnitOfWork, version: int) -> None:
         if not any(row.version == version for row in unit.destroyed_keys.masters()):

@@ -133,7 +133,7 @@ class Resealing:
         principal.require_operator()
         with self._storage.read() as unit:
             require_every_signed_table(unit.connection)
-        before_us = again(self._begin, principal)
+        before_us = self._storage.transaction(self._begin, principal)
         while self._clock() < before_us:
             # Otherwise new keys of this run would count as "before" too.
             time.sleep(_TICK_SECONDS)
@@ -158,19 +158,18 @@ class Resealing:
 
     # -- Its stages --
 
-    def _begin(self, principal: Principal) -> int:
-        with self._storage.write() as unit:
-            state = unit.state.hold()
-            if state.reseal_from_us is not None:
-                return int(state.reseal_from_us)
-            # A host whose clock is ahead may have made an old key that looks new.
-            now, newest = self._clock(), newest_us(unit)
-            if newest > now + CLOCKS_APART_US:
-                raise Conflict("A key has a time in the future. Correct the hosts' clocks first.")
-            before_us = max(now, newest + 1)
-            unit.state.change(state, reseal_from_us=before_us)
-            audit.record(unit, principal, Action.KEYS_RESEAL_BEGIN)
-            return before_us
+    def _begin(self, unit: UnitOfWork, principal: Principal) -> int:
+        state = unit.state.hold()
+        if state.reseal_from_us is not None:
+            return int(state.reseal_from_us)
+        # A host whose clock is ahead may have made an old key that looks new.
+        now, newest = self._clock(), newest_us(unit)
+        if newest > now + CLOCKS_APART_US:
+            raise Conflict("A key has a time in the future. Correct the hosts' clocks first.")
+        before_us = max(now, newest + 1)
+        unit.state.change(state, reseal_from_us=before_us)
+        audit.record(unit, principal, Action.KEYS_RESEAL_BEGIN)
+        return before_us
 
     def _is_system_key_of(self, before_us: int) -> bool:
         with self._storage.read() as unit:
@@ -187,44 +186,41 @@ class Resealing:
             if not people:
                 return
             for user_id in people:
-                again(self._end_sessions_of, user_id)
+                self._storage.transaction(self._end_sessions_of, user_id)
                 _go_on(walk)
 
-    def _end_sessions_of(self, user_id: str) -> None:
-        with self._storage.write() as unit:
-            self._sessions.revoke_all(unit, user_id)
+    def _end_sessions_of(self, unit: UnitOfWork, user_id: str) -> None:
+        self._sessions.revoke_all(unit, user_id)
 
     def _look_up_anew(self, principal: Principal, walk: Walk) -> None:
         after: str | None = ""
         while after is not None:
-            after = again(self._look_some_up_anew, principal, after)
+            after = self._storage.transaction(self._look_some_up_anew, principal, after)
             _go_on(walk)
 
-    def _look_some_up_anew(self, principal: Principal, after: str) -> str | None:
-        with self._storage.write() as unit:
-            rows = unit.credentials.with_lookup(after, BATCH)
-            done = sum(self._passkeys.look_up_anew(unit, row) for row in rows if row.kind == Kind.PASSKEY)
-            if done:
-                audit.record(unit, principal, Action.KEYS_RESEAL, details={"passkeys": done})
-            return rows[-1].id if rows else None
+    def _look_some_up_anew(self, unit: UnitOfWork, principal: Principal, after: str) -> str | None:
+        rows = unit.credentials.with_lookup(after, BATCH)
+        done = sum(self._passkeys.look_up_anew(unit, row) for row in rows if row.kind == Kind.PASSKEY)
+        if done:
+            audit.record(unit, principal, Action.KEYS_RESEAL, details={"passkeys": done})
+        return rows[-1].id if rows else None
 
     def _seal_answers(self, principal: Principal, walk: Walk) -> None:
         for purpose in ANSWERS:
-            while count := again(self._seal_some_answers, purpose):
+            while count := self._storage.transaction(self._seal_some_answers, purpose):
                 walk.add(count)
                 _go_on(walk)
 
-    def _seal_some_answers(self, purpose: str) -> int:
+    def _seal_some_answers(self, unit: UnitOfWork, purpose: str) -> int:
         own = self._instance.own_keys
-        with self._storage.write() as unit:
-            changes: list[tuple[SealedAnswer, ColumnValues]] = []
-            for row in answers_before(unit, purpose, own.system_key.id, BATCH):
-                scope = row.scope + row.fingerprint
-                place = context.stored_answer(self._instance.id, purpose, scope.hex())
-                blob = self._instance.seal(place, self._instance.open_blob(place, row.user_key_id, row.blob))
-                changes.append((row, {"blob": blob, "user_key_id": own.system_key.id}))
-            replace_answers(unit, purpose, changes)
-            return len(changes)
+        changes: list[tuple[SealedAnswer, ColumnValues]] = []
+        for row in answers_before(unit, purpose, own.system_key.id, BATCH):
+            scope = row.scope + row.fingerprint
+            place = context.stored_answer(self._instance.id, purpose, scope.hex())
+            blob = self._instance.seal(place, self._instance.open_blob(place, row.user_key_id, row.blob))
+            changes.append((row, {"blob": blob, "user_key_id": own.system_key.id}))
+        replace_answers(unit, purpose, changes)
+        return len(changes)
 
     def _seal_people(self, principal: Principal, before_us: int, walk: Walk) -> None:
         after = ""
@@ -314,19 +310,20 @@ class Resealing:
                 rows = signed_before(unit, repository, self._instance.secret("mac").id, after, BATCH)
             if not rows:
                 return
-            again(self._sign_some, principal, repository, rows)
+            self._storage.transaction(self._sign_some, principal, repository, rows)
             walk.add(len(rows))
             _go_on(walk)
             after = repository.id_of(rows[-1])
 
-    def _sign_some(self, principal: Principal, repository: type[AnyRepository], rows: list[SignedRow]) -> None:
-        with self._storage.write() as unit:
-            # Rows that were changed meanwhile are signed with the new key already, or found in the next round.
-            same = unchanged(unit, repository, rows)
-            left: list[Change[SignedRow]] = [(row, {}) for row in rows if repository.id_of(row) in same]
-            change_many(unit, repository, left)
-            if left:
-                audit.record(unit, principal, Action.KEYS_SIGN, details={repository.signed.table.name: len(left)})
+    def _sign_some(
+        self, unit: UnitOfWork, principal: Principal, repository: type[AnyRepository], rows: list[SignedRow]
+    ) -> None:
+        # Rows that were changed meanwhile are signed with the new key already, or found in the next round.
+        same = unchanged(unit, repository, rows)
+        left: list[Change[SignedRow]] = [(row, {}) for row in rows if repository.id_of(row) in same]
+        change_many(unit, repository, left)
+        if left:
+            audit.record(unit, principal, Action.KEYS_SIGN, details={repository.signed.table.name: len(left)})
 
     def _end(self, principal: Principal) -> None:
         with self._storage.write() as unit:

@@ -22,8 +22,8 @@ from vault.services import audit
 from vault.services.own.instance import Instance
 from vault.services.own.keys import master_key
 from vault.services.pace import FULL_SPEED, Pace, Progress, Walk, no_progress
-from vault.storage import ColumnValues, MasterKeyVersion, Stale, Storage, UserKey
-from vault.storage.retry import again, patiently
+from vault.storage import ColumnValues, MasterKeyVersion, Stale, Storage, UnitOfWork, UserKey
+from vault.storage.retry import patiently
 from vault.storage.rows.keys import UserKeys
 from vault.storage.walks.key_walk import (
     Change,
@@ -129,7 +129,7 @@ class Rewrapping:
             patiently(self._store_all, principal, target, changes)
             return len(changes)
         except Stale:
-            return again(self._store_those_unchanged, principal, target, changes)
+            return self._storage.transaction(self._store_those_unchanged, principal, target, changes)
 
     def _store_all(self, principal: Principal, target: MasterKeyVersion, changes: list[Change[UserKey]]) -> None:
         with self._storage.write() as unit:
@@ -140,18 +140,15 @@ class Rewrapping:
             audit.record(unit, principal, Action.KEYS_REWRAP, details={"version": target.version, "keys": len(changes)})
 
     def _store_those_unchanged(
-        self, principal: Principal, target: MasterKeyVersion, changes: list[Change[UserKey]]
+        self, unit: UnitOfWork, principal: Principal, target: MasterKeyVersion, changes: list[Change[UserKey]]
     ) -> int:
         """Store the unchanged rows. Others were changed by another walk or an erasure, so they are done or gone."""
-        with self._storage.write() as unit:
-            if unit.state.fence().active_master_key_id != target.id:
-                # Another rotation has happened. The rest counts as work for its version.
-                return 0
-            same = unchanged(unit, UserKeys, [row for row, _ in changes])
-            left = [change for change in changes if change[0].id in same]
-            change_many(unit, UserKeys, left)
-            if left:
-                audit.record(
-                    unit, principal, Action.KEYS_REWRAP, details={"version": target.version, "keys": len(left)}
-                )
-            return len(left)
+        if unit.state.fence().active_master_key_id != target.id:
+            # Another rotation has happened. The rest counts as work for its version.
+            return 0
+        same = unchanged(unit, UserKeys, [row for row, _ in changes])
+        left = [change for change in changes if change[0].id in same]
+        change_many(unit, UserKeys, left)
+        if left:
+            audit.record(unit, principal, Action.KEYS_REWRAP, details={"version": target.version, "keys": len(left)})
+        return len(left)

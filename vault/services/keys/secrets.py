@@ -12,7 +12,6 @@ from vault.services.own.instance import Instance
 from vault.services.own.keys import SECRET_PURPOSES
 from vault.settings import Settings
 from vault.storage import ColumnValues, Storage, SystemSecret, UnitOfWork
-from vault.storage.retry import again
 
 LASTING = ("token", "digest")
 """Purposes whose old keys are needed for a while: for tokens that were not used yet, and for kept answers."""
@@ -33,10 +32,10 @@ class SecretRotation:
     def rotate(self, principal: Principal, before_us: int) -> None:
         """Replace the secret of every purpose whose active one was made before a time. Raises `Unavailable`."""
         principal.require_operator()
-        if not again(self._prepare, principal, before_us):
+        if not self._storage.transaction(self._prepare, principal, before_us):
             return
         self._waiting.for_all()
-        again(self._activate, principal)
+        self._storage.transaction(self._activate, principal)
         self._instance.learn()
         # After this, no live worker signs with an old key.
         self._waiting.for_all()
@@ -58,22 +57,21 @@ class SecretRotation:
     def drop_overdue(self, principal: Principal) -> int:
         """Delete retired secrets for tokens and digests whose grace period is over. Returns how many."""
         principal.require_operator()
-        return again(self._drop_overdue, principal)
+        return self._storage.transaction(self._drop_overdue, principal)
 
-    def _prepare(self, principal: Principal, before_us: int) -> bool:
+    def _prepare(self, unit: UnitOfWork, principal: Principal, before_us: int) -> bool:
         """Make missing secrets. Returns whether any secret is pending now."""
-        with self._storage.write() as unit:
-            state = unit.state.hold()
-            rows = unit.system_secrets.list()
-            pending = {row.purpose for row in rows if row.state == "pending"}
-            old = {row.purpose for row in rows if row.state == "active" and row.created_us < before_us}
-            for purpose in SECRET_PURPOSES:
-                if purpose in old - pending:
-                    self._add(unit, purpose)
-            if old - pending:
-                unit.state.change(state)
-                audit.record(unit, principal, Action.KEYS_PREPARE_SECRETS)
-            return bool(old | pending)
+        state = unit.state.hold()
+        rows = unit.system_secrets.list()
+        pending = {row.purpose for row in rows if row.state == "pending"}
+        old = {row.purpose for row in rows if row.state == "active" and row.created_us < before_us}
+        for purpose in SECRET_PURPOSES:
+            if purpose in old - pending:
+                self._add(unit, purpose)
+        if old - pending:
+            unit.state.change(state)
+            audit.record(unit, principal, Action.KEYS_PREPARE_SECRETS)
+        return bool(old | pending)
 
     def _add(self, unit: UnitOfWork, purpose: str) -> None:
         key, now = new_key(), self._clock()
@@ -81,35 +79,33 @@ class SecretRotation:
         blob = self._instance.seal(context.system_secret(self._instance.id, purpose, key.id), key.secret)
         unit.system_secrets.add(**row, user_key_id=self._instance.system_key_id, blob=blob)
 
-    def _activate(self, principal: Principal) -> None:
-        with self._storage.write() as unit:
-            state = unit.state.hold()
-            rows = unit.system_secrets.list()
-            pending = [row for row in rows if row.state == "pending"]
-            if not pending:
-                # Another operator's call was faster and did the same.
-                return
-            self._waiting.check(unit, state)
-            purposes, now = {row.purpose for row in pending}, self._clock()
-            for row in rows:
-                if row.state == "active" and row.purpose in purposes:
-                    unit.system_secrets.change(row, state="retired", changed_us=now)
-            for row in pending:
-                unit.system_secrets.change(row, state="active", changed_us=now)
-            unit.state.change(state)
-            audit.record(unit, principal, Action.KEYS_ROTATE_SECRETS)
+    def _activate(self, unit: UnitOfWork, principal: Principal) -> None:
+        state = unit.state.hold()
+        rows = unit.system_secrets.list()
+        pending = [row for row in rows if row.state == "pending"]
+        if not pending:
+            # Another operator's call was faster and did the same.
+            return
+        self._waiting.check(unit, state)
+        purposes, now = {row.purpose for row in pending}, self._clock()
+        for row in rows:
+            if row.state == "active" and row.purpose in purposes:
+                unit.system_secrets.change(row, state="retired", changed_us=now)
+        for row in pending:
+            unit.system_secrets.change(row, state="active", changed_us=now)
+        unit.state.change(state)
+        audit.record(unit, principal, Action.KEYS_ROTATE_SECRETS)
 
-    def _drop_overdue(self, principal: Principal) -> int:
-        with self._storage.write() as unit:
-            state = unit.state.hold()
-            overdue = [
-                row
-                for row in unit.system_secrets.list()
-                if row.state == "retired" and row.purpose in LASTING and self.refused_us(row) <= self._clock()
-            ]
-            for row in overdue:
-                unit.system_secrets.remove(row)
-            if overdue:
-                unit.state.change(state)
-                audit.record(unit, principal, Action.KEYS_DROP, details={"secrets": len(overdue)})
+    def _drop_overdue(self, unit: UnitOfWork, principal: Principal) -> int:
+        state = unit.state.hold()
+        overdue = [
+            row
+            for row in unit.system_secrets.list()
+            if row.state == "retired" and row.purpose in LASTING and self.refused_us(row) <= self._clock()
+        ]
+        for row in overdue:
+            unit.system_secrets.remove(row)
+        if overdue:
+            unit.state.change(state)
+            audit.record(unit, principal, Action.KEYS_DROP, details={"secrets": len(overdue)})
         return len(overdue)

@@ -18,8 +18,7 @@ from vault.services.keys.workers import Waiting
 from vault.services.own.credentials import place_of
 from vault.services.own.instance import Instance
 from vault.services.pace import FULL_SPEED, Pace, Progress, Walk, no_progress
-from vault.storage import ColumnValues, Credential, StateRow, Storage, SystemSecret, UserKey
-from vault.storage.retry import again
+from vault.storage import ColumnValues, Credential, StateRow, Storage, SystemSecret, UnitOfWork, UserKey
 from vault.storage.rows.keys import SystemSecrets
 from vault.storage.rows.users import Credentials
 from vault.storage.walks.key_walk import Change, change_many, credentials_under, is_sealing
@@ -43,9 +42,9 @@ class SystemRotation:
     def rotate(self, principal: Principal, *, wait_seconds: float | None = None) -> None:
         """Make a new system key, or use the pending one of an earlier call. Raises `Unavailable` for a slow worker."""
         principal.require_operator()
-        again(self._prepare_key, principal)
+        self._storage.transaction(self._prepare_key, principal)
         self._waiting.for_all(wait_seconds)
-        again(self._activate_key, principal)
+        self._storage.transaction(self._activate_key, principal)
         self._instance.learn()
         # After this, no live worker seals with the old key.
         self._waiting.for_all(wait_seconds)
@@ -65,10 +64,10 @@ class SystemRotation:
         """Seal with the active system key what retired ones still seal, except answers, which end within a day."""
         principal.require_operator()
         self._instance.learn()
-        again(self._move_secrets, principal)
+        self._storage.transaction(self._move_secrets, principal)
         walk = Walk(pace, 0, progress)
         while not walk.is_over():
-            count = again(self._move_credentials, principal, pace.batch)
+            count = self._storage.transaction(self._move_credentials, principal, pace.batch)
             if not count:
                 break
             walk.add(count)
@@ -77,69 +76,64 @@ class SystemRotation:
     def drop_retired(self, principal: Principal) -> int:
         """Delete retired system keys that nothing needs. Returns how many."""
         principal.require_operator()
-        return again(self._drop_retired, principal)
+        return self._storage.transaction(self._drop_retired, principal)
 
     # -- Its steps --
 
-    def _prepare_key(self, principal: Principal) -> None:
-        with self._storage.write() as unit:
-            state = unit.state.hold()
-            if any(row.state == "pending" for row in unit.user_keys.of_system()):
-                return
-            self._instance.add_user_key(unit, None, state="pending")
-            unit.state.change(state)
-            audit.record(unit, principal, Action.KEYS_PREPARE_SYSTEM)
+    def _prepare_key(self, unit: UnitOfWork, principal: Principal) -> None:
+        state = unit.state.hold()
+        if any(row.state == "pending" for row in unit.user_keys.of_system()):
+            return
+        self._instance.add_user_key(unit, None, state="pending")
+        unit.state.change(state)
+        audit.record(unit, principal, Action.KEYS_PREPARE_SYSTEM)
 
-    def _activate_key(self, principal: Principal) -> None:
-        with self._storage.write() as unit:
-            state = unit.state.hold()
-            pending = next((row for row in unit.user_keys.of_system() if row.state == "pending"), None)
-            if pending is None:
-                # Another operator's call was faster and did the same.
-                return
-            self._waiting.check(unit, state)
-            old = _existing(unit.user_keys.by_id(state.active_system_key_id))
-            unit.user_keys.change(old, state="retired")
-            unit.user_keys.change(pending, state="active")
-            unit.state.change(state, active_system_key_id=pending.id)
-            audit.record(unit, principal, Action.KEYS_ROTATE_SYSTEM)
+    def _activate_key(self, unit: UnitOfWork, principal: Principal) -> None:
+        state = unit.state.hold()
+        pending = next((row for row in unit.user_keys.of_system() if row.state == "pending"), None)
+        if pending is None:
+            # Another operator's call was faster and did the same.
+            return
+        self._waiting.check(unit, state)
+        old = _existing(unit.user_keys.by_id(state.active_system_key_id))
+        unit.user_keys.change(old, state="retired")
+        unit.user_keys.change(pending, state="active")
+        unit.state.change(state, active_system_key_id=pending.id)
+        audit.record(unit, principal, Action.KEYS_ROTATE_SYSTEM)
 
-    def _move_secrets(self, principal: Principal) -> None:
-        with self._storage.write() as unit:
-            state = unit.state.hold()
-            changes: list[Change[SystemSecret]] = []
-            for row in unit.system_secrets.list():
-                if row.user_key_id != state.active_system_key_id:
-                    changes.append((row, self._sealed(state, row, self._secret_place(row))))
-            change_many(unit, SystemSecrets, changes)
-            if changes:
-                audit.record(unit, principal, Action.KEYS_RESEAL, details={"system_secrets": len(changes)})
+    def _move_secrets(self, unit: UnitOfWork, principal: Principal) -> None:
+        state = unit.state.hold()
+        changes: list[Change[SystemSecret]] = []
+        for row in unit.system_secrets.list():
+            if row.user_key_id != state.active_system_key_id:
+                changes.append((row, self._sealed(state, row, self._secret_place(row))))
+        change_many(unit, SystemSecrets, changes)
+        if changes:
+            audit.record(unit, principal, Action.KEYS_RESEAL, details={"system_secrets": len(changes)})
 
-    def _move_credentials(self, principal: Principal, limit: int) -> int:
-        with self._storage.write() as unit:
-            state = unit.state.fence()
-            retired = [row.id for row in unit.user_keys.of_system() if row.state == "retired"]
-            rows = credentials_under(unit, retired, limit) if retired else []
-            changes = [(row, self._sealed(state, row, self._credential_place(row))) for row in rows]
-            change_many(unit, Credentials, changes)
-            if changes:
-                audit.record(unit, principal, Action.KEYS_RESEAL, details={"credentials": len(changes)})
-            return len(changes)
+    def _move_credentials(self, unit: UnitOfWork, principal: Principal, limit: int) -> int:
+        state = unit.state.fence()
+        retired = [row.id for row in unit.user_keys.of_system() if row.state == "retired"]
+        rows = credentials_under(unit, retired, limit) if retired else []
+        changes = [(row, self._sealed(state, row, self._credential_place(row))) for row in rows]
+        change_many(unit, Credentials, changes)
+        if changes:
+            audit.record(unit, principal, Action.KEYS_RESEAL, details={"credentials": len(changes)})
+        return len(changes)
 
-    def _drop_retired(self, principal: Principal) -> int:
+    def _drop_retired(self, unit: UnitOfWork, principal: Principal) -> int:
+        state = unit.state.hold()
+        active = _existing(unit.user_keys.by_id(state.active_system_key_id))
+        if active.created_us > self._clock() - KEPT_US:
+            return 0
         dropped = 0
-        with self._storage.write() as unit:
-            state = unit.state.hold()
-            active = _existing(unit.user_keys.by_id(state.active_system_key_id))
-            if active.created_us > self._clock() - KEPT_US:
-                return 0
-            for row in unit.user_keys.of_system():
-                if row.state == "retired" and not is_sealing(unit, row.id):
-                    unit.user_keys.remove(row)
-                    dropped += 1
-            if dropped:
-                unit.state.change(state)
-                audit.record(unit, principal, Action.KEYS_DROP, details={"system_keys": dropped})
+        for row in unit.user_keys.of_system():
+            if row.state == "retired" and not is_sealing(unit, row.id):
+                unit.user_keys.remove(row)
+                dropped += 1
+        if dropped:
+            unit.state.change(state)
+            audit.record(unit, principal, Action.KEYS_DROP, details={"system_keys": dropped})
         return dropped
 
     def _sealed(self, state: StateRow, row: SystemSecret | Credential, place: Context) -> ColumnValues:

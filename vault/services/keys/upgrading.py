@@ -18,7 +18,6 @@ from vault.services.own.instance import Instance
 from vault.services.pace import FULL_SPEED, Pace, Walk, no_progress
 from vault.storage import SCHEMA_NUMBER, Storage, UnitOfWork
 from vault.storage.database.schema import SCHEMA
-from vault.storage.retry import again
 from vault.storage.signing.later_formats import FormatStatus, format_states, later_formats
 from vault.storage.signing.repository import AnyRepository
 from vault.storage.signing.signed import FIRST_FORMAT, SignedTable
@@ -61,7 +60,7 @@ class Upgrading:
     def open(self, principal: Principal) -> int:
         """Open every format that all running workers know. Returns how many."""
         principal.require_operator()
-        opened = again(self._open, principal)
+        opened = self._storage.transaction(self._open, principal)
         if opened:
             self._instance.learn()
         return opened
@@ -76,24 +75,23 @@ class Upgrading:
                 self._sign_table(principal, repository, number, pace, walk)
         return walk.done
 
-    def _open(self, principal: Principal) -> int:
-        with self._storage.write() as unit:
-            # Lock this row and change its version: all workers then read the formats again, as they do for keys.
-            state = unit.state.hold()
-            stored = {row.id for row in unit.row_formats.list()}
-            known = min((row.row_format for row in unit.workers.living(self._clock())), default=SCHEMA_NUMBER)
-            chosen = [
-                (signed, number)
-                for signed, number in later_formats()
-                if number <= known and f"{signed.table.name}.{number}" not in stored
-            ]
-            for signed, number in chosen:
-                unit.row_formats.open(signed.table.name, number, signed.added_by(number), self._clock())
-            if chosen:
-                unit.state.change(state)
-                formats = [f"{signed.table.name}.{number}" for signed, number in chosen]
-                audit.record(unit, principal, Action.SCHEMA_OPEN_FORMATS, details={"formats": formats})
-            return len(chosen)
+    def _open(self, unit: UnitOfWork, principal: Principal) -> int:
+        # Lock this row and change its version: all workers then read the formats again, as they do for keys.
+        state = unit.state.hold()
+        stored = {row.id for row in unit.row_formats.list()}
+        known = min((row.row_format for row in unit.workers.living(self._clock())), default=SCHEMA_NUMBER)
+        chosen = [
+            (signed, number)
+            for signed, number in later_formats()
+            if number <= known and f"{signed.table.name}.{number}" not in stored
+        ]
+        for signed, number in chosen:
+            unit.row_formats.open(signed.table.name, number, signed.added_by(number), self._clock())
+        if chosen:
+            unit.state.change(state)
+            formats = [f"{signed.table.name}.{number}" for signed, number in chosen]
+            audit.record(unit, principal, Action.SCHEMA_OPEN_FORMATS, details={"formats": formats})
+        return len(chosen)
 
     def _unsettled(self, signed: SignedTable) -> int | None:
         """Return the format that a table's rows should have; None if all have it, or if an older release still runs."""
@@ -126,7 +124,7 @@ class Upgrading:
                 rows = of_older_format(unit, repository, number, after, pace.batch)
             if not rows:
                 break
-            signed = again(self._sign_some, principal, repository, rows)
+            signed = self._storage.transaction(self._sign_some, principal, repository, rows)
             done += signed
             walk.add(signed)
             after = repository.id_of(rows[-1])
@@ -136,17 +134,18 @@ class Upgrading:
             # A pass over the whole table found nothing to do.
             self._settle(repository.signed, number, self._clock())
 
-    def _sign_some(self, principal: Principal, repository: type[AnyRepository], rows: list[SignedRow]) -> int:
-        with self._storage.write() as unit:
-            # Take the fence, so that no key is used here that a reseal is just removing.
-            unit.state.fence()
-            whole = [row for row in rows if _is_whole(unit, repository.signed, row)]
-            same = unchanged(unit, repository, whole)
-            left = [row for row in whole if repository.id_of(row) in same]
-            sign_many(unit, repository, left)
-            if left:
-                audit.record(unit, principal, Action.KEYS_SIGN, details={repository.signed.table.name: len(left)})
-            return len(left)
+    def _sign_some(
+        self, unit: UnitOfWork, principal: Principal, repository: type[AnyRepository], rows: list[SignedRow]
+    ) -> int:
+        # Take the fence, so that no key is used here that a reseal is just removing.
+        unit.state.fence()
+        whole = [row for row in rows if _is_whole(unit, repository.signed, row)]
+        same = unchanged(unit, repository, whole)
+        left = [row for row in whole if repository.id_of(row) in same]
+        sign_many(unit, repository, left)
+        if left:
+            audit.record(unit, principal, Action.KEYS_SIGN, details={repository.signed.table.name: len(left)})
+        return len(left)
 
     def _settle(self, signed: SignedTable, number: int, now_us: int | None) -> None:
         with self._storage.write() as unit:

@@ -17,7 +17,6 @@ from vault.services import audit
 from vault.services.environments.sealing import Sealer
 from vault.services.own.instance import Instance
 from vault.storage import DataKey, EnvironmentRow, Storage, UnitOfWork, UserKey
-from vault.storage.retry import again
 from vault.storage.rows.keys import DataKeys
 from vault.storage.walks.key_walk import (
     Change,
@@ -54,12 +53,12 @@ class UserRotation:
         exist.
         """
         principal.require_operator()
-        return again(self._rotate_user, principal, user_id, made_before_us)
+        return self._storage.transaction(self._rotate_user, principal, user_id, made_before_us)
 
     def rotate_environment(self, principal: Principal, data_key: DataKey) -> bool:
         """Replace the active data key of an environment. Returns False if it is no longer active."""
         principal.require_operator()
-        return again(self._rotate_environment, principal, data_key)
+        return self._storage.transaction(self._rotate_environment, principal, data_key)
 
     def rotate_by_age(self, principal: Principal, user_key_days: int, data_key_days: int) -> dict[str, int]:
         """Replace some keys that are older than these numbers of days (0 means never). Returns how many of each
@@ -90,20 +89,19 @@ class UserRotation:
                 audit.record(unit, principal, Action.KEYS_DROP, details={"data_keys": len(idle)})
         return len(idle)
 
-    def _rotate_user(self, principal: Principal, user_id: str, made_before_us: int | None) -> bool:
-        with self._storage.write() as unit:
-            # Locking the user's row locks everything that belongs to the user.
-            if unit.users.by_id(user_id, lock=True) is None:
-                return False
-            old = unit.user_keys.active(user_id)
-            if made_before_us is not None and old.created_us >= made_before_us:
-                return False
-            unit.user_keys.change(old, state="retired")
-            self._instance.add_user_key(unit, user_id)
-            self._move_data_keys(unit, user_id, old, unit.user_keys.active(user_id))
-            unit.user_keys.remove(old)
-            audit.record(unit, principal, Action.KEYS_ROTATE_USER, user_id=user_id)
-            return True
+    def _rotate_user(self, unit: UnitOfWork, principal: Principal, user_id: str, made_before_us: int | None) -> bool:
+        # Locking the user's row locks everything that belongs to the user.
+        if unit.users.by_id(user_id, lock=True) is None:
+            return False
+        old = unit.user_keys.active(user_id)
+        if made_before_us is not None and old.created_us >= made_before_us:
+            return False
+        unit.user_keys.change(old, state="retired")
+        self._instance.add_user_key(unit, user_id)
+        self._move_data_keys(unit, user_id, old, unit.user_keys.active(user_id))
+        unit.user_keys.remove(old)
+        audit.record(unit, principal, Action.KEYS_ROTATE_USER, user_id=user_id)
+        return True
 
     def _move_data_keys(self, unit: UnitOfWork, user_id: str, old: UserKey, new: UserKey) -> None:
         keyring = self._instance.keyring
@@ -116,21 +114,20 @@ class UserRotation:
             changes.append((row, {"user_key_id": new.id, "blob": blob, "generation": row.generation + 1}))
         change_many(unit, DataKeys, changes)
 
-    def _rotate_environment(self, principal: Principal, data_key: DataKey) -> bool:
-        with self._storage.write() as unit:
-            if unit.users.by_id(data_key.owner_id, lock=True) is None:
-                return False
-            environment = unit.environments.by_id(data_key.owner_id, data_key.environment_id)
-            active = unit.data_keys.active(data_key.environment_id)
-            if environment is None or active is None or active.id != data_key.id:
-                return False
-            unit.data_keys.change(active, state="retired")
-            self._sealer.add_data_key(unit, environment.owner_id, environment.id)
-            self.reseal_metadata(unit, environment)
-            audit.record(
-                unit, principal, Action.KEYS_ROTATE_DATA, user_id=environment.owner_id, environment_id=environment.id
-            )
-            return True
+    def _rotate_environment(self, unit: UnitOfWork, principal: Principal, data_key: DataKey) -> bool:
+        if unit.users.by_id(data_key.owner_id, lock=True) is None:
+            return False
+        environment = unit.environments.by_id(data_key.owner_id, data_key.environment_id)
+        active = unit.data_keys.active(data_key.environment_id)
+        if environment is None or active is None or active.id != data_key.id:
+            return False
+        unit.data_keys.change(active, state="retired")
+        self._sealer.add_data_key(unit, environment.owner_id, environment.id)
+        self.reseal_metadata(unit, environment)
+        audit.record(
+            unit, principal, Action.KEYS_ROTATE_DATA, user_id=environment.owner_id, environment_id=environment.id
+        )
+        return True
 
     def reseal_metadata(self, unit: UnitOfWork, environment: EnvironmentRow) -> None:
         """Seal an environment's metadata with its active data key."""

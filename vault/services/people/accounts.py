@@ -33,7 +33,6 @@ from vault.services.people.sessions import Sessions
 from vault.services.people.throttle import Attempt, Throttle
 from vault.settings import Settings
 from vault.storage import ColumnValues, Storage, UnitOfWork, User
-from vault.storage.retry import again
 
 USERNAME_MAX_CHARACTERS = 64
 
@@ -90,28 +89,26 @@ class Accounts:
         """
         self._instance.require_unlocked()
         folded = fold_username(username)
-        user, attempt, phc = again(self._admit, folded, address)
+        user, attempt, phc = self._storage.transaction(self._admit, folded, address)
         right = verify_password(phc or dummy_hash(self.parameters), password)
         if user is None or phc is None or not right or user.state != "active":
             raise BadLogin()
-        again(self._succeed, user, attempt, phc, password)
+        self._storage.transaction(self._succeed, user, attempt, phc, password)
         return user
 
-    def _admit(self, folded: str, address: str) -> tuple[User | None, Attempt, str | None]:
-        with self._storage.write() as unit:
-            user = unit.users.by_name(folded)
-            attempt = self._throttle.admit(unit, folded, address, user.id if user else None)
-            return user, attempt, self._stored_hash(unit, user)
+    def _admit(self, unit: UnitOfWork, folded: str, address: str) -> tuple[User | None, Attempt, str | None]:
+        user = unit.users.by_name(folded)
+        attempt = self._throttle.admit(unit, folded, address, user.id if user else None)
+        return user, attempt, self._stored_hash(unit, user)
 
-    def _succeed(self, user: User, attempt: Attempt, phc: str, password: str) -> None:
-        with self._storage.write() as unit:
-            # Otherwise a hash of the old password could overwrite a new one.
-            hold(unit, user)
-            # Don't trust this address until the second factor succeeds: trusted addresses bypass the throttle.
-            self._throttle.succeeded(unit, attempt, user.id, is_whole=not is_required(unit, user))
-            if needs_rehash(phc, self.parameters):
-                self._set_hash(unit, user.id, hash_password(password, self.parameters))
-                audit.record(unit, vault_itself("rehash"), Action.PASSWORD_REHASH, user_id=user.id)
+    def _succeed(self, unit: UnitOfWork, user: User, attempt: Attempt, phc: str, password: str) -> None:
+        # Otherwise a hash of the old password could overwrite a new one.
+        hold(unit, user)
+        # Don't trust this address until the second factor succeeds: trusted addresses bypass the throttle.
+        self._throttle.succeeded(unit, attempt, user.id, is_whole=not is_required(unit, user))
+        if needs_rehash(phc, self.parameters):
+            self._set_hash(unit, user.id, hash_password(password, self.parameters))
+            audit.record(unit, vault_itself("rehash"), Action.PASSWORD_REHASH, user_id=user.id)
 
     def add(self, unit: UnitOfWork, principal: Principal, name: str, password: str, role: Role = Role.USER) -> Person:
         """Create an account with its user key and its globals. For operators. Raises `NameTaken`, `InvalidInput`."""

@@ -36,7 +36,6 @@ from vault.services.people.sessions import NewSession, Sessions
 from vault.services.people.throttle import Attempt, Throttle
 from vault.services.people.visit import Visit
 from vault.storage import Storage, UnitOfWork, User
-from vault.storage.retry import again
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +89,7 @@ class Logins:
 
     def begin_passkey(self, visit: Visit) -> Challenge:
         """Return a challenge for a login with a passkey alone. Raises `TooManyRequests`."""
-        return again(self._ask_for_passkey, Purpose.LOGIN, Sealed(kind=visit.kind), visit.address)
+        return self._storage.transaction(self._ask_for_passkey, Purpose.LOGIN, Sealed(kind=visit.kind), visit.address)
 
     def complete(self, challenge_id: str, proof: Proof, visit: Visit) -> NewSession:
         """Complete a challenge, and return the session. Raises `BadSecondFactor`, `TooManyRequests`."""
@@ -109,7 +108,7 @@ class Logins:
     def begin_passkey_step_up(self, principal: Principal, visit: Visit) -> Challenge:
         """Return a challenge for a step-up with a passkey alone."""
         principal.require_person()
-        return again(self._ask_session_for_passkey, principal, visit)
+        return self._storage.transaction(self._ask_session_for_passkey, principal, visit)
 
     def complete_step_up(self, principal: Principal, challenge_id: str, proof: Proof, visit: Visit) -> NewSession:
         """Complete a step-up, and return the new session. Raises what `complete` raises."""
@@ -121,7 +120,7 @@ class Logins:
     @counted
     def _begin(self, username: str, password: str, visit: Visit, principal: Principal | None) -> NewSession | Challenge:
         user = self._accounts.prove_password(username, password, visit.address)
-        begun = again(self._begin_or_challenge, user, visit, principal)
+        begun = self._storage.transaction(self._begin_or_challenge, user, visit, principal)
         if begun is None:
             # Raise it here, after the transaction with the audit event is committed.
             raise SecondFactorRequired(
@@ -130,86 +129,87 @@ class Logins:
         return begun
 
     def _begin_or_challenge(
-        self, user: User, visit: Visit, principal: Principal | None
+        self, unit: UnitOfWork, user: User, visit: Visit, principal: Principal | None
     ) -> NewSession | Challenge | None:
         """Return a session, a challenge, or None if the account needs a second factor and has none."""
-        with self._storage.write() as unit:
-            hold(unit, user)
-            if not is_required(unit, user):
-                return self._session(unit, user, visit, principal, "password")
-            kinds = offered(unit, user.id)
-            if not kinds:
-                audit.record(unit, _nobody_yet(visit), Action.FACTOR_MISSING, user_id=user.id)
-                return None
-            facts = Sealed(
-                kind=visit.kind,
-                user_id=user.id,
-                user_version=user.row_version,
-                session_id=principal.id if principal else "",
-                has_password=True,
-            )
-            challenge_id, expires_us = self._challenges.begin(unit, _purpose(principal), facts)
-            audit.record(unit, _nobody_yet(visit), Action.SESSION_CHALLENGE, user_id=user.id)
-            options = None
-            if Kind.PASSKEY in kinds:
-                options = self._passkeys.request_options(unit, user.id, facts.random_bytes, alone=False)
-            return Challenge(challenge_id, kinds, expires_us, options)
+        hold(unit, user)
+        if not is_required(unit, user):
+            return self._session(unit, user, visit, principal, "password")
+        kinds = offered(unit, user.id)
+        if not kinds:
+            audit.record(unit, _nobody_yet(visit), Action.FACTOR_MISSING, user_id=user.id)
+            return None
+        facts = Sealed(
+            kind=visit.kind,
+            user_id=user.id,
+            user_version=user.row_version,
+            session_id=principal.id if principal else "",
+            has_password=True,
+        )
+        challenge_id, expires_us = self._challenges.begin(unit, _purpose(principal), facts)
+        audit.record(unit, _nobody_yet(visit), Action.SESSION_CHALLENGE, user_id=user.id)
+        options = None
+        if Kind.PASSKEY in kinds:
+            options = self._passkeys.request_options(unit, user.id, facts.random_bytes, alone=False)
+        return Challenge(challenge_id, kinds, expires_us, options)
 
-    def _ask_session_for_passkey(self, principal: Principal, visit: Visit) -> Challenge:
-        with self._storage.read() as unit:
-            user = unit.users.by_id(principal.user_id)
+    def _ask_session_for_passkey(self, unit: UnitOfWork, principal: Principal, visit: Visit) -> Challenge:
+        user = unit.users.by_id(principal.user_id)
         if user is None:
             raise NotFound()
         facts = Sealed(kind=visit.kind, user_id=user.id, user_version=user.row_version, session_id=principal.id)
-        return self._ask_for_passkey(Purpose.STEP_UP, facts, "")
+        return self._ask_for_passkey(unit, Purpose.STEP_UP, facts, "")
 
-    def _ask_for_passkey(self, purpose: Purpose, facts: Sealed, address: str) -> Challenge:
-        with self._storage.write() as unit:
-            options = self._passkeys.request_options(unit, facts.user_id, facts.random_bytes, alone=True)
-            challenge_id, expires_us = self._challenges.begin(unit, purpose, facts, address=address)
-            return Challenge(challenge_id, (str(Kind.PASSKEY),), expires_us, options)
+    def _ask_for_passkey(self, unit: UnitOfWork, purpose: Purpose, facts: Sealed, address: str) -> Challenge:
+        options = self._passkeys.request_options(unit, facts.user_id, facts.random_bytes, alone=True)
+        challenge_id, expires_us = self._challenges.begin(unit, purpose, facts, address=address)
+        return Challenge(challenge_id, (str(Kind.PASSKEY),), expires_us, options)
 
     # -- Its completion --
 
     @counted
     def _complete(self, challenge_id: str, proof: Proof, visit: Visit, principal: Principal | None) -> NewSession:
         purpose, kind = _purpose(principal), proof.kind()
-        facts, attempt = again(self._admit, purpose, challenge_id, kind, visit, principal)
+        facts, attempt = self._storage.transaction(self._admit, purpose, challenge_id, kind, visit, principal)
         claim = _Claim(purpose, challenge_id, facts, kind, proof, attempt)
         try:
-            return again(self._finish, claim, visit, principal)
+            return self._storage.transaction(self._finish, claim, visit, principal)
         except (BadLogin, BadSecondFactor) as error:
-            again(self._note_refusal, claim, visit)
+            self._storage.transaction(self._note_refusal, claim, visit)
             raise BadSecondFactor() from error
 
     def _admit(
-        self, purpose: Purpose, challenge_id: str, kind: Kind, visit: Visit, principal: Principal | None
+        self,
+        unit: UnitOfWork,
+        purpose: Purpose,
+        challenge_id: str,
+        kind: Kind,
+        visit: Visit,
+        principal: Principal | None,
     ) -> tuple[Sealed, Attempt | None]:
         """Count an attempt before it is checked, in a transaction of its own. Otherwise many at once would not be
         counted.
         """
-        with self._storage.write() as unit:
-            facts = self._challenges.attempt(unit, purpose, challenge_id)
-            expected = (visit.kind, principal.id if principal else "")
-            # Without a password, only a passkey is enough, because it is two factors in one.
-            if (facts.kind, facts.session_id) != expected or not (facts.has_password or kind is Kind.PASSKEY):
-                raise BadSecondFactor()
-            attempt = self._throttle.admit_factor(unit, facts.user_id, visit.address) if facts.user_id else None
-            return facts, attempt
+        facts = self._challenges.attempt(unit, purpose, challenge_id)
+        expected = (visit.kind, principal.id if principal else "")
+        # Without a password, only a passkey is enough, because it is two factors in one.
+        if (facts.kind, facts.session_id) != expected or not (facts.has_password or kind is Kind.PASSKEY):
+            raise BadSecondFactor()
+        attempt = self._throttle.admit_factor(unit, facts.user_id, visit.address) if facts.user_id else None
+        return facts, attempt
 
-    def _finish(self, claim: _Claim, visit: Visit, principal: Principal | None) -> NewSession:
-        with self._storage.write() as unit:
-            user = self._holder(unit, claim)
-            self._challenges.use_up(unit, claim.purpose, claim.challenge_id)
-            left = self._check(unit, user, claim)
-            if claim.attempt is not None:
-                self._throttle.succeeded(unit, claim.attempt, user.id)
-            factors = f"password {claim.kind}" if claim.facts.has_password else str(claim.kind)
-            begun = self._session(unit, user, visit, principal, factors)
-            if left is not None:
-                details = {"left": left}
-                audit.record(unit, _nobody_yet(visit), Action.FACTOR_RECOVERY, user_id=user.id, details=details)
-            return replace(begun, recovery_codes_left=left)
+    def _finish(self, unit: UnitOfWork, claim: _Claim, visit: Visit, principal: Principal | None) -> NewSession:
+        user = self._holder(unit, claim)
+        self._challenges.use_up(unit, claim.purpose, claim.challenge_id)
+        left = self._check(unit, user, claim)
+        if claim.attempt is not None:
+            self._throttle.succeeded(unit, claim.attempt, user.id)
+        factors = f"password {claim.kind}" if claim.facts.has_password else str(claim.kind)
+        begun = self._session(unit, user, visit, principal, factors)
+        if left is not None:
+            details = {"left": left}
+            audit.record(unit, _nobody_yet(visit), Action.FACTOR_RECOVERY, user_id=user.id, details=details)
+        return replace(begun, recovery_codes_left=left)
 
     def _holder(self, unit: UnitOfWork, claim: _Claim) -> User:
         """Lock and return the user who logs in. Raises `BadSecondFactor` if the account has changed since the challenge
@@ -237,13 +237,12 @@ class Logins:
             self._passkeys.use(unit, user, assertion, random, alone=alone, discovered=discovered)
         return None
 
-    def _note_refusal(self, claim: _Claim, visit: Visit) -> None:
-        with self._storage.write() as unit:
-            user_id = claim.facts.user_id or self._passkeys.said_owner(unit, claim.proof.passkey or {})
-            # For an unknown person, the refusal is counted by address, like all refusals.
-            if user_id is not None:
-                details = {"kind": str(claim.kind)}
-                audit.record(unit, _nobody_yet(visit), Action.FACTOR_REFUSED, user_id=user_id, details=details)
+    def _note_refusal(self, unit: UnitOfWork, claim: _Claim, visit: Visit) -> None:
+        user_id = claim.facts.user_id or self._passkeys.said_owner(unit, claim.proof.passkey or {})
+        # For an unknown person, the refusal is counted by address, like all refusals.
+        if user_id is not None:
+            details = {"kind": str(claim.kind)}
+            audit.record(unit, _nobody_yet(visit), Action.FACTOR_REFUSED, user_id=user_id, details=details)
 
     def _session(
         self, unit: UnitOfWork, user: User, visit: Visit, principal: Principal | None, factors: str

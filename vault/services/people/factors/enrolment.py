@@ -25,7 +25,6 @@ from vault.services.people.factors.totp import Totp
 from vault.services.people.finding import find_person, held_as_found
 from vault.services.people.sessions import Sessions
 from vault.storage import ColumnValues, Credential, Storage, UnitOfWork, User
-from vault.storage.retry import again
 
 FACTORS_MOST = 20
 NAME_MAX_CHARACTERS = 64
@@ -68,7 +67,7 @@ class Factors:
         factors.
         """
         principal.require_recent_proof(self._clock())
-        return again(self._begin_totp, principal)
+        return self._storage.transaction(self._begin_totp, principal)
 
     def pending_totp(self, principal: Principal, enrolment_id: str) -> TotpEnrolment:
         """Return the result of `begin_totp` again, while it is not confirmed. Raises `NotFound`."""
@@ -82,31 +81,29 @@ class Factors:
         """Add the app, if `code` shows that it has the secret. Raises `NotFound`, `InvalidInput`."""
         principal.require_person()
         name = _checked_name(name, Kind.TOTP)
-        return again(self._confirm_totp, principal, enrolment_id, code, name)
+        return self._storage.transaction(self._confirm_totp, principal, enrolment_id, code, name)
 
-    def _begin_totp(self, principal: Principal) -> TotpEnrolment:
-        with self._storage.write() as unit:
-            user = self._beginner(unit, principal, Purpose.TOTP)
-            facts = Sealed(user_id=user.id, session_id=principal.id, secret=self._totp.new_secret())
-            enrolment_id, expires_us = self._challenges.begin(unit, Purpose.TOTP, facts)
-            return self._enrolment(user, enrolment_id, replace(facts, expires_us=expires_us))
+    def _begin_totp(self, unit: UnitOfWork, principal: Principal) -> TotpEnrolment:
+        user = self._beginner(unit, principal, Purpose.TOTP)
+        facts = Sealed(user_id=user.id, session_id=principal.id, secret=self._totp.new_secret())
+        enrolment_id, expires_us = self._challenges.begin(unit, Purpose.TOTP, facts)
+        return self._enrolment(user, enrolment_id, replace(facts, expires_us=expires_us))
 
     def _enrolment(self, user: User, enrolment_id: str, facts: Sealed) -> TotpEnrolment:
         uri = self._totp.uri(facts.secret, user.name)
         return TotpEnrolment(enrolment_id, facts.expires_us, facts.secret, uri)
 
-    def _confirm_totp(self, principal: Principal, enrolment_id: str, code: str, name: str) -> Added:
-        with self._storage.write() as unit:
-            user = _held(unit, principal)
-            facts = self._pending(unit, principal, Purpose.TOTP, enrolment_id)
-            step = self._totp.step_of(facts.secret, code)
-            if step is None:
-                raise InvalidInput("This code is wrong. Check that the clock of your device is right.", path="code")
-            self._use_up(unit, Purpose.TOTP, enrolment_id)
-            row_id = str(uuid.uuid4())
-            # Store the code's step, so that the confirming code cannot log in as well.
-            columns = {**self._totp.columns(user.id, row_id, facts.secret), "counter": step}
-            return self._add(unit, principal, user, Kind.TOTP, row_id, name, columns)
+    def _confirm_totp(self, unit: UnitOfWork, principal: Principal, enrolment_id: str, code: str, name: str) -> Added:
+        user = _held(unit, principal)
+        facts = self._pending(unit, principal, Purpose.TOTP, enrolment_id)
+        step = self._totp.step_of(facts.secret, code)
+        if step is None:
+            raise InvalidInput("This code is wrong. Check that the clock of your device is right.", path="code")
+        self._use_up(unit, Purpose.TOTP, enrolment_id)
+        row_id = str(uuid.uuid4())
+        # Store the code's step, so that the confirming code cannot log in as well.
+        columns = {**self._totp.columns(user.id, row_id, facts.secret), "counter": step}
+        return self._add(unit, principal, user, Kind.TOTP, row_id, name, columns)
 
     # -- A passkey --
 
@@ -115,7 +112,7 @@ class Factors:
         factors.
         """
         principal.require_recent_proof(self._clock())
-        return again(self._begin_passkey, principal)
+        return self._storage.transaction(self._begin_passkey, principal)
 
     def confirm_passkey(
         self, principal: Principal, enrolment_id: str, credential: Mapping[str, Json], name: str = ""
@@ -123,30 +120,28 @@ class Factors:
         """Add the passkey that a browser has made. Raises `NotFound`, `InvalidInput`, `Conflict`."""
         principal.require_person()
         name = _checked_name(name, Kind.PASSKEY)
-        return again(self._confirm_passkey, principal, enrolment_id, credential, name)
+        return self._storage.transaction(self._confirm_passkey, principal, enrolment_id, credential, name)
 
-    def _begin_passkey(self, principal: Principal) -> PasskeyEnrolment:
-        with self._storage.write() as unit:
-            user = self._beginner(unit, principal, Purpose.PASSKEY)
-            facts = Sealed(user_id=user.id, session_id=principal.id)
-            options = self._passkeys.creation_options(unit, user, facts.random_bytes)
-            enrolment_id, expires_us = self._challenges.begin(unit, Purpose.PASSKEY, facts)
-            return PasskeyEnrolment(enrolment_id, expires_us, options)
+    def _begin_passkey(self, unit: UnitOfWork, principal: Principal) -> PasskeyEnrolment:
+        user = self._beginner(unit, principal, Purpose.PASSKEY)
+        facts = Sealed(user_id=user.id, session_id=principal.id)
+        options = self._passkeys.creation_options(unit, user, facts.random_bytes)
+        enrolment_id, expires_us = self._challenges.begin(unit, Purpose.PASSKEY, facts)
+        return PasskeyEnrolment(enrolment_id, expires_us, options)
 
     def _confirm_passkey(
-        self, principal: Principal, enrolment_id: str, credential: Mapping[str, Json], name: str
+        self, unit: UnitOfWork, principal: Principal, enrolment_id: str, credential: Mapping[str, Json], name: str
     ) -> Added:
-        with self._storage.write() as unit:
-            user = _held(unit, principal)
-            facts = self._pending(unit, principal, Purpose.PASSKEY, enrolment_id)
-            new = self._passkeys.check_new(credential, facts.random_bytes)
-            if self._passkeys.is_known(unit, new):
-                raise Conflict("This passkey is already registered.")
-            self._use_up(unit, Purpose.PASSKEY, enrolment_id)
-            row_id = str(uuid.uuid4())
-            return self._add(
-                unit, principal, user, Kind.PASSKEY, row_id, name, self._passkeys.columns(user.id, row_id, new)
-            )
+        user = _held(unit, principal)
+        facts = self._pending(unit, principal, Purpose.PASSKEY, enrolment_id)
+        new = self._passkeys.check_new(credential, facts.random_bytes)
+        if self._passkeys.is_known(unit, new):
+            raise Conflict("This passkey is already registered.")
+        self._use_up(unit, Purpose.PASSKEY, enrolment_id)
+        row_id = str(uuid.uuid4())
+        return self._add(
+            unit, principal, user, Kind.PASSKEY, row_id, name, self._passkeys.columns(user.id, row_id, new)
+        )
 
     # -- What there is --
 
@@ -155,12 +150,12 @@ class Factors:
         `NotFound`.
         """
         principal.require_recent_proof(self._clock())
-        again(self._remove, principal, factor_id)
+        self._storage.transaction(self._remove, principal, factor_id)
 
     def new_recovery_codes(self, principal: Principal) -> tuple[str, ...]:
         """Replace the recovery codes by ten new ones, and return them. Raises `StepUpRequired`, `Conflict`."""
         principal.require_recent_proof(self._clock())
-        return again(self._new_recovery_codes, principal)
+        return self._storage.transaction(self._new_recovery_codes, principal)
 
     def reset(self, unit: UnitOfWork, principal: Principal, reference: str) -> None:
         """Remove all factors of a person who has lost them, by name or id. For operators.
@@ -177,27 +172,25 @@ class Factors:
         self._sessions.revoke_all(unit, user.id)
         audit.record(unit, principal, Action.FACTOR_RESET, user_id=user.id)
 
-    def _remove(self, principal: Principal, factor_id: str) -> None:
-        with self._storage.write() as unit:
-            user = self._fresh(unit, principal)
-            rows = factors_of(unit, user.id)
-            row = next((row for row in rows if row.id == factor_id), None)
-            if row is None:
-                raise NotFound()
-            unit.credentials.remove(row)
-            if len(rows) == 1:
-                self._recovery.drop(unit, user.id)
-                unit.users.change(user, second_factor=False)
-            audit.record(unit, principal, Action.FACTOR_REMOVE, details={"kind": row.kind, "id": row.id})
+    def _remove(self, unit: UnitOfWork, principal: Principal, factor_id: str) -> None:
+        user = self._fresh(unit, principal)
+        rows = factors_of(unit, user.id)
+        row = next((row for row in rows if row.id == factor_id), None)
+        if row is None:
+            raise NotFound()
+        unit.credentials.remove(row)
+        if len(rows) == 1:
+            self._recovery.drop(unit, user.id)
+            unit.users.change(user, second_factor=False)
+        audit.record(unit, principal, Action.FACTOR_REMOVE, details={"kind": row.kind, "id": row.id})
 
-    def _new_recovery_codes(self, principal: Principal) -> tuple[str, ...]:
-        with self._storage.write() as unit:
-            user = self._fresh(unit, principal)
-            if not user.second_factor:
-                raise Conflict("Recovery codes replace a lost second factor. Add a second factor first.")
-            codes = self._recovery.renew(unit, user.id)
-            audit.record(unit, principal, Action.FACTOR_RECOVERY_CODES)
-            return codes
+    def _new_recovery_codes(self, unit: UnitOfWork, principal: Principal) -> tuple[str, ...]:
+        user = self._fresh(unit, principal)
+        if not user.second_factor:
+            raise Conflict("Recovery codes replace a lost second factor. Add a second factor first.")
+        codes = self._recovery.renew(unit, user.id)
+        audit.record(unit, principal, Action.FACTOR_RECOVERY_CODES)
+        return codes
 
     # -- Steps that they share --
 
