@@ -115,3 +115,9 @@ def test_repr_hides_the_secret(make: Any) -> None:
     token = make()
     assert token.text[18:61] not in repr(token)
     assert token.id in repr(token)
+
+
+@pytest.mark.parametrize("kind", TokenKind)
+def test_a_token_begins_with_the_prefix_of_its_kind(kind: TokenKind) -> None:
+    assert mint(kind).text.startswith(kind.prefix)
+    assert not any(mint(other).text.startswith(kind.prefix) for other in TokenKind if other is not kind)
