@@ -14,7 +14,7 @@ VAULT = ROOT / "vault"
 OTHERS_CALL = {
     # Flask, flask-smorest and marshmallow
     "Meta", "_deserialize", "_get_file_stream", "_register_error_handlers", "_serialize", "ensure_sync",
-    "handle_error", "load_json", "refuse_unknown",
+    "handle_error", "load_json",
     # gunicorn and h11
     "_send_error_response", "handle_exit_signal", "load_config",
     # click
@@ -35,16 +35,20 @@ BY_NAME = {
 """Names that are used in another way, or kept for a reason."""
 
 
+PLAIN = ("property", "cached_property", "staticmethod", "classmethod", "contextmanager", "abstractmethod", "override")
+"""Decorators that call nothing by themselves."""
+
+
 def definitions(tree: ast.Module) -> Iterator[tuple[str, int]]:
     """The functions, classes and constants of a module, and the methods of its classes.
 
-    What is decorated is used by its decorator. Fields are not looked at: rows and answers have some for others to read.
+    What another decorator takes is used by it. Fields are not looked at: rows and answers have some for others to read.
     """
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef):
             for each in node.body:
                 if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef):
-                    if not each.decorator_list or isinstance(node, ast.ClassDef):
+                    if all(ast.unparse(decorator) in PLAIN for decorator in each.decorator_list):
                         yield each.name, each.lineno
                 elif isinstance(each, ast.ClassDef):
                     yield each.name, each.lineno
