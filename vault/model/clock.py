@@ -19,6 +19,9 @@ MINUTE_US = 60 * SECOND_US
 HOUR_US = 60 * MINUTE_US
 DAY_US = 24 * HOUR_US
 
+CLOCKS_DIFFER_US = 5 * MINUTE_US
+"""How far the clocks of two hosts may differ in normal operation."""
+
 HOUR_SECONDS = 3600
 DAY_SECONDS = 24 * HOUR_SECONDS
 

@@ -17,6 +17,7 @@ from vault.storage.rows.audit import (
 )
 from vault.storage.rows.challenges import ChallengeRow
 from vault.storage.rows.environments import EnvironmentRow
+from vault.storage.rows.idempotency import KeptRow
 from vault.storage.rows.keys import (
     DataKey,
     DestroyedMaster,
@@ -33,9 +34,11 @@ from vault.storage.rows.keys import (
 )
 from vault.storage.rows.revisions import RevisionRow, StoredRevision
 from vault.storage.rows.sessions import Session
+from vault.storage.rows.throttle import FailureCounter
 from vault.storage.rows.tokens import GrantRow, StoredToken, Token
-from vault.storage.rows.upkeep import RESERVED, FailureCounter, KeptRow, WorkerRow, WrappedAnswer
 from vault.storage.rows.users import Credential, User
+from vault.storage.rows.workers import WorkerRow
+from vault.storage.rows.wrapped_answers import RESERVED, WrappedAnswer
 from vault.storage.session_cache import NoCache, RedisCache, SessionCache
 from vault.storage.signing.repository import Stale, StillReferred, WrittenRow
 from vault.storage.signing.signed import RowSigner

@@ -27,13 +27,19 @@ from vault.storage.database.renewal import Renewal
 from vault.storage.database.same_file import SameFile
 from vault.storage.database.session_limits import ORDINARY, SessionLimits
 from vault.storage.retry import again
-from vault.storage.rows import audit, keys, upkeep
+from vault.storage.rows import audit, keys
 from vault.storage.rows.challenges import Challenges
+from vault.storage.rows.changes import Changes
 from vault.storage.rows.environments import Environments
+from vault.storage.rows.idempotency import Idempotency
+from vault.storage.rows.leases import Leases
 from vault.storage.rows.revisions import Revisions
 from vault.storage.rows.sessions import Sessions
+from vault.storage.rows.throttle import Throttle
 from vault.storage.rows.tokens import Grants, Tokens
 from vault.storage.rows.users import Credentials, KnownAddresses, Users
+from vault.storage.rows.workers import Workers
+from vault.storage.rows.wrapped_answers import WrappedAnswers
 from vault.storage.signing.repository import WrittenRow
 from vault.storage.signing.row_formats import RowFormats
 from vault.storage.signing.signed import RowSigner
@@ -161,8 +167,8 @@ class UnitOfWork:
         return KnownAddresses(self.connection)
 
     @property
-    def changes(self) -> upkeep.Changes:
-        return upkeep.Changes(self.connection)
+    def changes(self) -> Changes:
+        return Changes(self.connection)
 
     @cached_property
     def audit_events(self) -> audit.AuditEvents:
@@ -177,24 +183,24 @@ class UnitOfWork:
         return audit.AuditPruned(self.connection, self.signer, self.journal)
 
     @property
-    def throttle(self) -> upkeep.Throttle:
-        return upkeep.Throttle(self.connection)
+    def throttle(self) -> Throttle:
+        return Throttle(self.connection)
 
     @property
-    def idempotency(self) -> upkeep.Idempotency:
-        return upkeep.Idempotency(self.connection)
+    def idempotency(self) -> Idempotency:
+        return Idempotency(self.connection)
 
     @property
-    def wrapped_answers(self) -> upkeep.WrappedAnswers:
-        return upkeep.WrappedAnswers(self.connection)
+    def wrapped_answers(self) -> WrappedAnswers:
+        return WrappedAnswers(self.connection)
 
     @property
-    def workers(self) -> upkeep.Workers:
-        return upkeep.Workers(self.connection)
+    def workers(self) -> Workers:
+        return Workers(self.connection)
 
     @property
-    def leases(self) -> upkeep.Leases:
-        return upkeep.Leases(self.connection)
+    def leases(self) -> Leases:
+        return Leases(self.connection)
 
 
 class Storage:

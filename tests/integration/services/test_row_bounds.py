@@ -123,8 +123,8 @@ def test_counters_of_failures_have_a_bound(vault: Services, clock: FakeClock, mo
 def test_changes_have_a_bound_for_each_person(
     vault: Services, ada: Principal, bob: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vault.storage.rows.upkeep.CHANGES_MOST", 5)
-    monkeypatch.setattr("vault.storage.rows.upkeep._LOOK_EVERY", 1)
+    monkeypatch.setattr("vault.storage.rows.changes.CHANGES_MOST", 5)
+    monkeypatch.setattr("vault.storage.rows.changes._LOOK_EVERY", 1)
     for who in (ada, bob):
         add_environment(vault, who, "prod", A="1")
     before = count(vault, "changes", "user_id = :id", id=bob.user_id)

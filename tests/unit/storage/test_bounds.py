@@ -14,7 +14,7 @@ from vault.services.tokens import request, tokens
 from vault.services.vaultkv import wrapping
 from vault.settings import Settings
 from vault.storage.bounds import ROW_BOUNDS
-from vault.storage.rows import upkeep, users
+from vault.storage.rows import changes, users
 from vault.storage.tables import metadata
 
 MIB = 1024 * 1024
@@ -32,7 +32,7 @@ def test_every_table_says_what_bounds_its_rows() -> None:
     [
         ("audit_events", [refusals._MOST]),
         ("challenges", [challenges.OF_PERSON_MOST, challenges.FROM_ADDRESS_MOST, challenges.OF_STRANGERS_MOST]),
-        ("changes", [upkeep.CHANGES_MOST]),
+        ("changes", [changes.CHANGES_MOST]),
         ("credentials", [enrolment.FACTORS_MOST]),
         ("grants", [request.GRANTS_MAX]),
         ("idempotency", [idempotency.KEPT_MOST, idempotency.KEPT_MOST_BYTES // MIB]),

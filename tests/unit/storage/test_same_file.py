@@ -9,7 +9,7 @@ import pytest
 
 from vault.errors import DatabaseUnavailable
 from vault.storage import Storage, is_missing, migrate
-from vault.storage.rows.upkeep import Leases
+from vault.storage.rows.leases import Leases
 
 
 def delete(place: Path) -> None:

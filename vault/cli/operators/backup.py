@@ -14,14 +14,13 @@ from vault.cli.options import format_option, pass_cli
 from vault.cli.progress import progress_bar
 from vault.cli.render import print_rows
 from vault.cli.words import CliError, say, warn
-from vault.model.clock import MINUTE_US, as_datetime, now_us
+from vault.model.clock import CLOCKS_DIFFER_US, MINUTE_US, as_datetime, now_us
 
 if TYPE_CHECKING:
     from vault.services.backup import Contents, Dropped, Held, PlaceReport, Proof, Restored
 
 _COLUMNS = ["created_at", "kind", "size", "expires_at", "place", "name"]
 _FAULTS_NAMED = 20
-_CLOCKS_DIFFER_MINUTES = 5
 
 
 @click.group()
@@ -201,7 +200,7 @@ def _of_when(contents: Contents) -> str:
 
 def _ago(at_us: int) -> str:
     minutes = (now_us() - at_us) // MINUTE_US
-    if minutes < -_CLOCKS_DIFFER_MINUTES:
+    if minutes < -(CLOCKS_DIFFER_US // MINUTE_US):
         return "in the future: a clock was wrong, or is wrong now"
     if minutes < 120:
         return f"{max(0, minutes)} minutes ago"

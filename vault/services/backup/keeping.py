@@ -18,13 +18,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from vault.model.clock import DAY_US, HOUR_US, MINUTE_US
+from vault.model.clock import CLOCKS_DIFFER_US, DAY_US, HOUR_US
 from vault.services.backup.names import ArchiveName, Kind
 
 LATE_US = 26 * HOUR_US
 """A day, and two hours for a late backup. A longer gap may mean that the clock was changed."""
-_CLOCKS_DIFFER_US = 5 * MINUTE_US
-"""A normal difference between the clocks of two hosts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +67,7 @@ class Keeping:
 
 def ahead(names: Iterable[ArchiveName], now_us: int) -> list[ArchiveName]:
     """Return the archives with a date in the future. The clock was wrong when they were made, or is wrong now."""
-    return [name for name in names if name.created_us > now_us + _CLOCKS_DIFFER_US]
+    return [name for name in names if name.created_us > now_us + CLOCKS_DIFFER_US]
 
 
 def doubts(place: str, names: Sequence[ArchiveName], made: ArchiveName, past: Past, now_us: int) -> list[str]:
@@ -97,7 +95,7 @@ def doubts(place: str, names: Sequence[ArchiveName], made: ArchiveName, past: Pa
 
 def _leaps(before: ArchiveName, after: ArchiveName) -> bool:
     """Report whether the clock seems to have changed between two archives: back, or forward by more than a day."""
-    return not -_CLOCKS_DIFFER_US <= after.created_us - before.created_us <= LATE_US
+    return not -CLOCKS_DIFFER_US <= after.created_us - before.created_us <= LATE_US
 
 
 def _ages(names: Sequence[ArchiveName], now_us: int) -> list[int]:

@@ -22,11 +22,10 @@ import secrets
 from dataclasses import dataclass
 
 from vault.errors import TooManyRequests
-from vault.model.clock import DAY_US, SECOND_US, Clock
+from vault.model.clock import CLOCKS_DIFFER_US, DAY_US, SECOND_US, Clock
 from vault.model.folding import fold_address
 from vault.services.own.instance import Instance
 from vault.storage import FailureCounter, UnitOfWork
-from vault.storage.rows.upkeep import CLOCKS_DIFFER_US
 
 WINDOW_US = 15 * 60 * SECOND_US
 PAIR_FAILURES = 10

@@ -24,7 +24,7 @@ from vault.storage.database.past_schema import alembic_config
 from vault.storage.database.same_file import unusable
 from vault.storage.database.schema import SCHEMA, newer_sentence, require_whole, schema_status
 from vault.storage.database.session_limits import UPGRADE
-from vault.storage.rows.upkeep import Workers
+from vault.storage.rows.workers import Workers
 from vault.storage.signing.repository import Stale
 from vault.storage.tables import schema_readers
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from vault.storage.rows.upkeep import Workers
+from vault.storage.rows.workers import Workers
 from vault.storage.signing.authority import SIGNED_TABLES
 from vault.storage.signing.row_formats import stored_formats
 from vault.storage.signing.signed import FIRST_FORMAT, SignedTable

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql import ColumnElement
 
 from vault.errors import Conflict
-from vault.storage.rows.upkeep import Workers
+from vault.storage.rows.workers import Workers
 from vault.storage.signing.signed import FormatNotOpen, RowSigner, SignedTable
 from vault.storage.signing.signed_row import SignedRow
 from vault.storage.sql_types import AnyElement, AnyRow, AnySelect, ColumnValue, ColumnValues, RowValues

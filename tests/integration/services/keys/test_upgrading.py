@@ -39,7 +39,7 @@ def next_release(monkeypatch: pytest.MonkeyPatch) -> None:
     signed = SignedTable(tokens, added={**before, NEXT: {"last_used_us": None}})
     monkeypatch.setattr(Tokens, "signed", signed)
     monkeypatch.setitem(SIGNED_TABLES, "tokens", signed)
-    for module in ("vault.storage.rows.upkeep", "vault.services.keys.upgrading"):
+    for module in ("vault.storage.rows.workers", "vault.services.keys.upgrading"):
         monkeypatch.setattr(f"{module}.SCHEMA_NUMBER", NEXT)
 
 
