@@ -134,7 +134,7 @@ class Idempotency:
             "status": answer.status,
             "headers": answer.headers,
             "text": answer.text,
-            "asked": [[asked.permission, asked.kind, asked.name, asked.id] for asked in unit.asked],
+            "asked": [_written(asked) for asked in unit.asked],
         }
         text = json.dumps(document).encode()
         if len(text) > ANSWER_MOST_BYTES:
@@ -164,7 +164,7 @@ class Idempotency:
             raise BlobError()
         document = read_document(self._instance.open_blob(self._place(claim), key_id, blob))
         for asked in document["asked"]:
-            _ask_again(unit, principal, Asked(*asked))
+            _ask_again(unit, principal, _read(*asked))
         # Record this, because the answer may contain a secret.
         audit.record(unit, principal, Action.ANSWER_REPLAY)
         return KeptAnswer(document["status"], document["headers"], document["text"])
@@ -180,11 +180,21 @@ def _holder(unit: UnitOfWork, principal: Principal) -> str | None:
     return unit.tokens.topmost(principal.id) if principal.kind is PrincipalKind.TOKEN else None
 
 
+def _written(asked: Asked) -> list[str | None]:
+    """Return a check in the form that is stored in a kept answer."""
+    return [asked.permission, asked.target.kind, asked.target.name, asked.target.id]
+
+
+def _read(permission: str, kind: str, name: str, environment_id: str | None) -> Asked:
+    """Do the reverse of `_written`."""
+    return Asked(Permission(permission), Target(EnvironmentKind(kind), name, environment_id))
+
+
 def _ask_again(unit: UnitOfWork, principal: Principal, asked: Asked) -> None:
-    target = Target(EnvironmentKind(asked.kind), asked.name, asked.id)
-    if asked.id is not None:
-        row = unit.environments.by_id(principal.user_id, asked.id)
+    target = asked.target
+    if target.id is not None:
+        row = unit.environments.by_id(principal.user_id, target.id)
         if row is None:
             raise NotFound()
         target = target_of(row)
-    require(principal, Permission(asked.permission), target)
+    require(principal, asked.permission, target)

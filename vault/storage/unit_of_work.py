@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from vault.errors import DatabaseUnavailable, OutcomeUnknown, VaultLocked
 from vault.model.clock import Clock, now_us  # noqa: TID251 - the default, for commands.
+from vault.model.grant import Permission, Target
 from vault.storage.database.driver import DriverConnections
 from vault.storage.database.engine import (
     SQLITE_BUSY_SECONDS,
@@ -56,10 +57,8 @@ _LOG_WAIT_MILLISECONDS = 500
 class Asked:
     """A permission that this unit of work has checked. It is checked again before a stored answer is repeated."""
 
-    permission: str
-    kind: str
-    name: str
-    id: str | None
+    permission: Permission
+    target: Target
 
 
 class UnitOfWork:

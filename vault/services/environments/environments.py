@@ -365,7 +365,7 @@ def ask(unit: UnitOfWork, principal: Principal, permission: Permission, target: 
     granted.
     """
     require(principal, permission, target)
-    unit.asked.append(Asked(str(permission), str(target.kind), target.name, target.id))
+    unit.asked.append(Asked(permission, target))
 
 
 def target_of(row: EnvironmentRow | None, reference: EnvironmentRef = GLOBALS) -> Target:

@@ -111,7 +111,7 @@ class MasterRotation:
             raise Conflict(f"Version {version} is {row.state}. Only a disabled version can be enabled again.")
         # Enable it at the provider first: a version that the vault considers usable must be usable.
         self._instance.keyring.provider(row.provider).enable(row.ref)
-        self._storage.transaction(self._set_state, principal, version, "retiring", Action.KEYS_RESTORE)
+        self._storage.transaction(self._enable, principal, version)
 
     def destroy(self, principal: Principal, version: int, *, now: bool = False) -> None:
         """Destroy a version for good, after proving that nothing refers to it. `now` skips the waiting time.
@@ -157,7 +157,7 @@ class MasterRotation:
                     f"Version {found.version} of the provider {found.provider} is pending. Finish its rotation, or "
                     "destroy it first."
                 )
-            return str(found.id)
+            return found.id
         first = name not in {row.provider for row in rows} | {row.provider for row in gone}
         ref = self._instance.keyring.create_version(name, first=first)
         return again(self._insert, principal, name, ref)
@@ -185,7 +185,7 @@ class MasterRotation:
         pending = _existing(unit.master_keys.by_id(pending_id))
         if pending.state != "pending":
             # Another operator's call was faster and did the same.
-            return int(pending.version)
+            return pending.version
         self._waiting.check(unit, state)
         old = _existing(unit.master_keys.by_id(state.active_master_key_id))
         now = self._clock()
@@ -193,7 +193,7 @@ class MasterRotation:
         unit.master_keys.change(pending, state="active", changed_us=now)
         unit.state.change(state, active_master_key_id=pending.id)
         audit.record(unit, principal, Action.KEYS_ROTATE, details={"version": pending.version})
-        return int(pending.version)
+        return pending.version
 
     def _disable(self, unit: UnitOfWork, principal: Principal, version: int) -> MasterKeyVersion:
         state = unit.state.hold()
@@ -202,21 +202,19 @@ class MasterRotation:
             raise Conflict(
                 f"Version {version} is {row.state}. Only a version that another has replaced can be retired."
             )
-        left = references(unit).get(row.id, 0)
-        if left:
-            raise Conflict(f"{left:,} keys are still wrapped by version {version}. Run `strongroom keys rewrap`.")
+        _require_unreferred(unit, row)
         if row.state == "retiring":
             unit.master_keys.change(row, state="disabled", changed_us=self._clock())
             unit.state.change(state)
             audit.record(unit, principal, Action.KEYS_RETIRE, details={"version": version})
         return row
 
-    def _set_state(self, unit: UnitOfWork, principal: Principal, version: int, state_name: str, action: Action) -> None:
+    def _enable(self, unit: UnitOfWork, principal: Principal, version: int) -> None:
         state = unit.state.hold()
         row = _existing(unit.master_keys.by_version(version))
-        unit.master_keys.change(row, state=state_name, changed_us=self._clock())
+        unit.master_keys.change(row, state="retiring", changed_us=self._clock())
         unit.state.change(state)
-        audit.record(unit, principal, action, details={"version": version})
+        audit.record(unit, principal, Action.KEYS_RESTORE, details={"version": version})
 
     def _remove(self, unit: UnitOfWork, principal: Principal, version: int, at_once: bool) -> None:
         state = unit.state.hold()
@@ -239,9 +237,7 @@ class MasterRotation:
     def _check_may_go(self, unit: UnitOfWork, row: MasterKeyVersion, at_once: bool) -> None:
         if row.state == "active":
             raise Conflict(f"Version {row.version} is the active one. Rotate first.")
-        left = references(unit).get(row.id, 0)
-        if left:
-            raise Conflict(f"{left:,} keys are still wrapped by version {row.version}: run `strongroom keys rewrap`.")
+        _require_unreferred(unit, row)
         if at_once or row.state == "pending":
             return
         if row.state != "disabled":
@@ -254,7 +250,7 @@ class MasterRotation:
             )
 
     def _destroyable_us(self, row: MasterKeyVersion) -> int:
-        return int(row.changed_us) + self._settings.key_destroy_wait_days * DAY_US
+        return row.changed_us + self._settings.key_destroy_wait_days * DAY_US
 
     def _version_status(
         self, row: MasterKeyVersion, user_keys: int, workers: tuple[WorkerStatus, ...]
@@ -269,6 +265,13 @@ def _existing(row: MasterKeyVersion | None) -> MasterKeyVersion:
     if row is None:
         raise NotFound("There is no such version of the master key.")
     return row
+
+
+def _require_unreferred(unit: UnitOfWork, row: MasterKeyVersion) -> None:
+    """Raise `Conflict` if the version wraps any key."""
+    left = references(unit).get(row.id, 0)
+    if left:
+        raise Conflict(f"{left:,} keys are still wrapped by version {row.version}. Run `strongroom keys rewrap`.")
 
 
 def _require_new(rows: Sequence[MasterKeyVersion | DestroyedMaster], provider: str, ref: str) -> None:

@@ -42,7 +42,7 @@ class SecretRotation:
 
     def refused_us(self, row: SystemSecret) -> int:
         """Return when a retired secret is refused."""
-        return int(row.changed_us) + self._settings.reseal_grace_hours * HOUR_US
+        return row.changed_us + self._settings.reseal_grace_hours * HOUR_US
 
     def drop(self, unit: UnitOfWork, purposes: tuple[str, ...]) -> int:
         """Delete retired secrets, in a transaction that locks the state. Returns how many. For other services.
