@@ -245,13 +245,13 @@ def test_a_key_that_is_a_version_already_is_no_new_version(tmp_path: Path, datab
     ref = next(iter(opaque._keys))
     opaque.create_version = lambda: ref  # type: ignore[method-assign] # The fault that is to be met.
     before = vault.keys.master.status(HOST)
-    with pytest.raises(Conflict, match="is version 2 already"):
+    with pytest.raises(Conflict, match="is already version 2"):
         vault.keys.master.rotate(HOST, wait_seconds=0)
     vault.keys.master.rotate(HOST, "file", wait_seconds=0)
     vault.keys.rewrapping.run(HOST)
     vault.keys.master.destroy(HOST, 2, now=True)
     # Nor does one that was destroyed come again.
-    with pytest.raises(Conflict, match="is version 2 already"):
+    with pytest.raises(Conflict, match="is already version 2"):
         vault.keys.master.rotate(HOST, "opaque", wait_seconds=0)
     assert len(before.versions) == 2
     assert [each.state for each in vault.keys.master.status(HOST).versions] == ["retiring", "destroyed", "active"]
