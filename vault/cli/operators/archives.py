@@ -102,9 +102,9 @@ def places_of(found: Settings, addresses: Sequence[str]) -> list[Place]:
 def _latest(found: Settings, places: list[Place]) -> tuple[Place, str]:
     """Return the newest archive by its counter, from the first place that has it."""
     from vault.model.clock import now_us
-    from vault.services.backup import held_in, keeping
+    from vault.services.backup import Keeping, held_in
 
-    held, failed = held_in(places, keeping(found))
+    held, failed = held_in(places, Keeping.of(found))
     warn([report.error for report in failed])
     if not held:
         raise CliError("There is no archive in any of these places.")

@@ -72,10 +72,10 @@ def create(if_changed: bool, trust_clock: bool) -> None:
 @pass_cli
 def list_archives(cli: Cli, addresses: Sequence[str]) -> None:
     """List the archives in every place, the newest first. It needs no keyring and no database."""
-    from vault.services.backup import held_in, keeping
+    from vault.services.backup import Keeping, held_in
 
     found = host.settings()
-    held, failed = held_in(places_of(found, addresses), keeping(found))
+    held, failed = held_in(places_of(found, addresses), Keeping.of(found))
     print_rows(cli, list(map(_row, held)), _COLUMNS)
     if not held and not failed:
         say("There is no archive in any of these places.")
@@ -125,11 +125,18 @@ def restore(
     from vault.app import restorer
 
     found = host.vault_settings()
-    options = {"without_list": without_erased_list, "despite_faults": despite_faults, "incomplete": incomplete}
     with found_archive(found, archive, **where) as (opened, places):
         say(f"Restoring {opened.name}. Nothing is stored before all of it is verified.")
         with progress_bar("Restoring") as progress:
-            restored = restorer(found).restore(host.operator(), opened, places, progress, **options)
+            restored = restorer(found).restore(
+                host.operator(),
+                opened,
+                places,
+                progress,
+                without_list=without_erased_list,
+                despite_faults=despite_faults,
+                incomplete=incomplete,
+            )
     _tell_restored(restored)
 
 

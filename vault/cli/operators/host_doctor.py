@@ -152,7 +152,7 @@ def _swept(check: str, sentence: str, faults: list[str]) -> Finding:
 
 
 def _backups(found: Settings) -> Finding:
-    from vault.services.backup import held_in, keeping, places_at
+    from vault.services.backup import Keeping, held_in, places_at
     from vault.services.backup.names import short_id
     from vault.storage import Storage, first_rows
 
@@ -169,7 +169,7 @@ def _backups(found: Settings) -> Finding:
     finally:
         storage.close()
     places = places_at(found.backup_to)
-    held, failed = held_in(places, keeping(found), short_id(rows.state.instance_id) if rows else None)
+    held, failed = held_in(places, Keeping.of(found), short_id(rows.state.instance_id) if rows else None)
     if failed:
         return Finding("backups", "bad", " ".join(report.error for report in failed))
     return _backup_dates([place.address for place in places], held)

@@ -74,7 +74,7 @@ def rewrap(max_per_second: int | None) -> None:
     """Move every user key under the active version; it may be stopped and started again at any time."""
     from vault.services.pace import Pace
 
-    with host.opened_vault() as vault, watched("Rewrapping") as progress:
+    with host.opened_vault() as vault, counted_progress("Rewrapping") as progress:
         done = vault.keys.rewrapping.run(host.operator(), Pace(max_per_second), progress)
     say(f"{done.done:,} keys were rewrapped.")
     if done.broken:
@@ -125,7 +125,7 @@ def reseal(cli: Cli, max_per_second: int | None, yes: bool) -> None:
             if not cli.can_ask():
                 raise CliError("A reseal ends every session. There is no terminal to confirm this: give --yes.")
             click.confirm("Every session will end, and everything will be sealed again. Begin", abort=True, err=True)
-        with watched("Resealing") as progress:
+        with counted_progress("Resealing") as progress:
             vault.keys.reseal.run(host.operator(), Pace(max_per_second), progress)
         after = vault.keys.reseal.status(host.operator())
     say("Everything is sealed and signed with new keys. The old keys are refused.")
@@ -145,19 +145,20 @@ def _rotate_beneath(username: str | None) -> None:
 
 
 @contextmanager
-def watched(what: str) -> Iterator[Progress]:
+def counted_progress(what: str) -> Iterator[Progress]:
     """A progress bar. After Ctrl-C, it prints how much is done."""
-    counted = [0]
+    count = 0
     try:
         with progress_bar(what) as report:
 
             def progress(done: int, total: int) -> None:
-                counted[0] = done
+                nonlocal count
+                count = done
                 report(done, total)
 
             yield progress
     except KeyboardInterrupt:
-        say(f"{counted[0]:,} are done. Run the same command again to do the rest.")
+        say(f"{count:,} are done. Run the same command again to do the rest.")
         raise
 
 

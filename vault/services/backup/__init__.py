@@ -18,9 +18,9 @@
 """
 
 from vault.services.backup.archive import Archive, Contents
-from vault.services.backup.backups import Backups, Made, PlaceReport, held_in, keeping, key_file
+from vault.services.backup.backups import Backups, Made, PlaceReport, held_in, key_file
 from vault.services.backup.drop import Dropped
-from vault.services.backup.keeping import ahead
+from vault.services.backup.keeping import Keeping, ahead
 from vault.services.backup.names import Held, Kind
 from vault.services.backup.place import Place
 from vault.services.backup.places import place_at, places_at
@@ -34,6 +34,7 @@ __all__ = [
     "Contents",
     "Dropped",
     "Held",
+    "Keeping",
     "Kind",
     "KnownArchives",
     "Made",
@@ -45,7 +46,6 @@ __all__ = [
     "Restorer",
     "ahead",
     "held_in",
-    "keeping",
     "key_file",
     "place_at",
     "places_at",

@@ -82,7 +82,7 @@ class Backups:
         self._instance = instance
         self._tree = tree
         self._clock = clock
-        self._keeping = keeping(settings)
+        self._keeping = Keeping.of(settings)
 
     def create(
         self, principal: Principal, kind: Kind, *, only_if_changed: bool = False, trust_clock: bool = False
@@ -204,7 +204,7 @@ class Backups:
             name = ArchiveName(short_id(head.instance_id), now, kind, mark, seal.suffix, generation)
             contents = Contents(head)
             _write_file(folder / str(name), seal.sealed(lines_of(moment, head, signer, contents)))
-        if isinstance(seal, KeySeal):
+        if seal.opener is not None:
             read = Archive(folder / str(name), seal.opener).verify()
             if (read.digest, read.counts) != (contents.digest, contents.counts):
                 raise BackupError(
@@ -295,11 +295,6 @@ class Backups:
         except Unavailable as error:
             # A backup is especially important if the database takes no writes.
             made.places[0].warnings.append(f"The backup is not in the audit: {error.message}")
-
-
-def keeping(settings: Settings) -> Keeping:
-    """Return how long the settings keep archives."""
-    return Keeping(settings.backup_keep_days, settings.backup_keep_recent_hours)
 
 
 def configured_places(settings: Settings) -> list[Place]:

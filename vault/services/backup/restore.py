@@ -170,7 +170,7 @@ class Restorer:
         head = contents.head
         for place in places:
             try:
-                data = fetched_list(place, contents.head.instance_id)
+                data = fetched_list(place, head.instance_id)
                 names = [file.name for file in place.stored()]
             except ErasedListError:
                 raise
@@ -180,10 +180,10 @@ class Restorer:
             if data is None:
                 continue
             try:
-                one = ErasedList.opened(data, contents.head.instance_id, keyring, masters, place.address)
+                one = ErasedList.opened(data, head.instance_id, keyring, masters, place.address)
             except ErasedListError as error:
                 raise ErasedListError(f"{error.message} {_BAD_LIST}") from error
-            archives = archives_in(names, short_id(contents.head.instance_id))
+            archives = archives_in(names, short_id(head.instance_id))
             newest = max(
                 [(head.generation, head.created_us), *((name.generation, name.created_us) for name in archives)]
             )

@@ -33,6 +33,8 @@ class Seal(Protocol):
 
     suffix: str
     """The end of such archives' names."""
+    opener: Opener | None
+    """What opens these archives again; None if this host cannot."""
 
     def sealed(self, plaintext: Iterable[bytes]) -> Iterator[bytes]:
         """Yield the archive in pieces."""
@@ -45,7 +47,7 @@ class KeySeal:
 
     def __init__(self, key: Key) -> None:
         self._key = key
-        self.opener = Opener(key)
+        self.opener: Opener | None = Opener(key)
 
     def sealed(self, plaintext: Iterable[bytes]) -> Iterator[bytes]:
         """Yield the header, and the stream that is bound to it."""
@@ -61,6 +63,7 @@ class AgeSeal:
 
     def __init__(self, recipients: Sequence[age.Recipient]) -> None:
         self._recipients = recipients
+        self.opener: Opener | None = None
 
     def sealed(self, plaintext: Iterable[bytes]) -> Iterator[bytes]:
         """Yield a binary age file."""
