@@ -103,3 +103,22 @@ def test_a_row_is_found_wherever_it_is_held() -> None:
     assert list(rows_in(StoredEvent)) == ["StoredEvent"]
     assert list(rows_in(_Told)) == ["StoredToken"]
     assert (list(rows_in(NewSession)), list(rows_in(TokenView))) == ([], [])
+
+
+def uses_of_connections(source: str) -> list[int]:
+    """The lines that do more with a unit's connection than to hand it to the storage."""
+    nodes = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute))
+    inner = ((node.lineno, node.value) for node in nodes)
+    return [line for line, value in inner if isinstance(value, ast.Attribute) and value.attr == "connection"]
+
+
+def test_no_room_above_storage_runs_a_statement() -> None:
+    files = [path for path in ROOT.rglob("*.py") if path.relative_to(ROOT).parts[0] != "storage"]
+    sources = {str(path.relative_to(ROOT)): path.read_text() for path in files}
+    assert sum("unit.connection" in source for source in sources.values()) > 5
+    assert {name: lines for name, source in sources.items() if (lines := uses_of_connections(source))} == {}
+
+
+def test_a_statement_on_a_connection_is_found() -> None:
+    assert uses_of_connections("with storage.read() as unit:\n    unit.connection.execute(select(users))\n") == [2]
+    assert uses_of_connections("first_rows(unit.connection)") == []

@@ -105,10 +105,12 @@ class ValuesReader:
         Each that is left out makes a warning, which names nothing.
         """
         assert found.own is not None
-        if found.globals is None:
-            # Every person has globals, so somebody has deleted this row.
-            raise IntegrityError()
-        beneath = [found.globals] if globals else []
+        beneath: list[Layer] = []
+        if globals:
+            if found.globals is None:
+                # Every person has globals, so somebody has deleted this row.
+                raise IntegrityError()
+            beneath.append(found.globals)
         if found.own.environment.base_ids:
             bases = _in_order(found.own, found.bases)
             _check_size(bases)
