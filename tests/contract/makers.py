@@ -19,7 +19,7 @@ from vault.keys import FileProvider, Provider
 from vault.keys.awskms import AwsKmsProvider
 from vault.keys.passphrase import PassphraseProvider
 from vault.keys.pkcs11 import Pkcs11Provider
-from vault.keys.transit import Place, TransitProvider
+from vault.keys.transit import TransitAddress, TransitProvider
 
 INSTANCE = str(uuid.uuid4())
 PASSPHRASE = "lantern gravel ninefold otter"
@@ -56,7 +56,7 @@ def _pkcs11(stack: ExitStack, folder: Path) -> Provider:
 
 def _transit(stack: ExitStack, folder: Path) -> Provider:
     server = stack.enter_context(transit_server(folder / "transit"))
-    return TransitProvider(Place(server.url, lambda: server.token, ca_file=server.ca_file))
+    return TransitProvider(TransitAddress(server.url, lambda: server.token, ca_file=server.ca_file))
 
 
 FACTORIES: dict[str, Callable[[ExitStack, Path], Provider]] = {

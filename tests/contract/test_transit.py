@@ -16,7 +16,7 @@ from tests.contract.transit_server import TOKEN, Answer, TransitKey, TransitServ
 from tests.support.tls_server import Certificate, make_certificate
 from vault.errors import BlobError, KeyProviderError, KeyProviderUnavailable
 from vault.keys import Guarded
-from vault.keys.transit import Place, TransitProvider
+from vault.keys.transit import TransitAddress, TransitProvider
 
 SECRET = bytes(range(32))
 PLACE = b"SRM1 a place"
@@ -40,7 +40,7 @@ def provider(server: TransitServer) -> TransitProvider:
 
 def over(server: TransitServer, **changes: Any) -> TransitProvider:
     given: dict[str, Any] = {"url": server.url, "token": lambda: TOKEN, "ca_file": server.ca_file, **changes}
-    return TransitProvider(Place(**given))
+    return TransitProvider(TransitAddress(**given))
 
 
 def bodies(server: TransitServer, kind: str) -> list[dict[str, Any]]:

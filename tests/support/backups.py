@@ -18,7 +18,7 @@ from vault.app import open_vault, restorer
 from vault.keys import backup as backup_key
 from vault.model.clock import Clock, now_us
 from vault.services import Services
-from vault.services.backup import Archive, Kind, Made, Opener, Restored, key_file, places_at
+from vault.services.backup import Archive, ArchiveKind, Made, Opener, Restored, key_file, places_at
 from vault.settings import Settings
 
 
@@ -43,7 +43,7 @@ def backed_up(vault: Services, tmp_path: Path, **changes: Any) -> Iterator[Servi
         opened.storage.close()
 
 
-def make(vault: Services, kind: Kind = Kind.DAILY, *, only_if_changed: bool = False) -> Made:
+def make(vault: Services, kind: ArchiveKind = ArchiveKind.DAILY, *, only_if_changed: bool = False) -> Made:
     """A backup into every place, all of which must take it."""
     made = vault.backups.create(HOST, kind, only_if_changed=only_if_changed)
     assert [told.error for told in made.places if told.error] == []

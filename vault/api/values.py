@@ -18,7 +18,7 @@ from vault.http import View, environment_route, known_etags, principal, quoted, 
 from vault.model.environment import GLOBALS, EnvironmentKind, EnvironmentRef, Variable
 from vault.model.json_types import JsonObject
 from vault.services.environments.files import format_named
-from vault.services.environments.values import Answer, Question
+from vault.services.environments.values import Question, ReadValues
 
 blueprint = StrictBlueprint("values", __name__, description="The values that a service uses.")
 
@@ -118,7 +118,7 @@ def _bounded(warnings: tuple[str, ...]) -> str:
     return json.dumps(told)
 
 
-def _as_text(answer: Answer, name: str, headers: dict[str, str], source: Source, *, strict: bool) -> Response:
+def _as_text(answer: ReadValues, name: str, headers: dict[str, str], source: Source, *, strict: bool) -> Response:
     assert answer.resolved is not None
     chosen = format_named(name)
     rendered = chosen.render([Variable(name, value) for name, value in answer.resolved.values.items()], source)

@@ -17,7 +17,7 @@ from vault.keys import safefile
 
 _PREFIX = "strongroom-backup-key-1"
 
-KIND = safefile.Kind("backup key", "STRONGROOM_BACKUP_KEY", "the backup key", "no archive under it can be opened")
+KIND = safefile.FileKind("backup key", "STRONGROOM_BACKUP_KEY", "the backup key", "no archive under it can be opened")
 
 
 def path_beside(keyring: Path) -> Path:

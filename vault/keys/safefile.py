@@ -25,7 +25,7 @@ _OPEN = os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class FileKind:
     """What kind of file it is, for error messages."""
 
     name: str
@@ -34,7 +34,7 @@ class Kind:
     lost: str
 
 
-KEYRING = Kind("keyring", "STRONGROOM_KEYRING", "the master key", "nothing in this vault can be opened")
+KEYRING = FileKind("keyring", "STRONGROOM_KEYRING", "the master key", "nothing in this vault can be opened")
 
 
 def fingerprint(path: Path) -> tuple[int, int, int, int]:
@@ -43,7 +43,7 @@ def fingerprint(path: Path) -> tuple[int, int, int, int]:
     return found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size
 
 
-def make_directory(path: Path, kind: Kind = KEYRING) -> None:
+def make_directory(path: Path, kind: FileKind = KEYRING) -> None:
     """Make the directory with mode 0700 if it is missing, and its missing parents. Raises `KeyringError`."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -54,7 +54,7 @@ def make_directory(path: Path, kind: Kind = KEYRING) -> None:
 
 
 @contextmanager
-def opened_directory(path: Path, kind: Kind = KEYRING) -> Iterator[int]:
+def opened_directory(path: Path, kind: FileKind = KEYRING) -> Iterator[int]:
     """Yield a descriptor of the directory, which only this user may write to. Raises `KeyringError`."""
     try:
         directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | _OPEN)
@@ -67,13 +67,13 @@ def opened_directory(path: Path, kind: Kind = KEYRING) -> Iterator[int]:
         os.close(directory)
 
 
-def read(path: Path, kind: Kind = KEYRING) -> bytes:
+def read(path: Path, kind: FileKind = KEYRING) -> bytes:
     """Return the whole file, after checking directory and file. Raises `KeyringError`."""
     with opened_directory(path.parent, kind) as directory:
         return _read_in(directory, path, kind)
 
 
-def write_new(path: Path, content: bytes, kind: Kind = KEYRING) -> None:
+def write_new(path: Path, content: bytes, kind: FileKind = KEYRING) -> None:
     """Create the file. Raises `FileExistsError` if the path exists, even as an empty file: it is never replaced."""
     with opened_directory(path.parent, kind) as directory:
         temporary = _write_temporary(directory, path.name, content)
@@ -111,7 +111,7 @@ def locked(path: Path) -> Iterator[None]:
             os.close(descriptor)
 
 
-def _read_in(directory: int, path: Path, kind: Kind) -> bytes:
+def _read_in(directory: int, path: Path, kind: FileKind) -> bytes:
     try:
         # Without O_NONBLOCK, a FIFO at this path would block forever.
         descriptor = os.open(path.name, os.O_RDONLY | os.O_NONBLOCK | _OPEN, dir_fd=directory)
@@ -130,7 +130,7 @@ def _read_in(directory: int, path: Path, kind: Kind) -> bytes:
         os.close(descriptor)
 
 
-def _check_owner_and_mode(path: Path, found: os.stat_result, what: str, mode: int, kind: Kind) -> None:
+def _check_owner_and_mode(path: Path, found: os.stat_result, what: str, mode: int, kind: FileKind) -> None:
     if found.st_uid != os.geteuid():
         raise KeyringError(
             f"The {kind.name} {what} {path} belongs to the user id {found.st_uid}, and this process runs "
@@ -143,7 +143,7 @@ def _check_owner_and_mode(path: Path, found: os.stat_result, what: str, mode: in
         )
 
 
-def _why_not(path: Path, error: OSError, what: str, kind: Kind) -> str:
+def _why_not(path: Path, error: OSError, what: str, kind: FileKind) -> str:
     if error.errno == errno.ENOENT:
         return (
             f"The {kind.name} {what} {path} is missing. Restore it from its backup, or set {kind.setting} to its path; "

@@ -54,7 +54,7 @@ _TOO_EARLY = {HTTPStatus.PRECONDITION_FAILED, HTTPStatus.TOO_MANY_REQUESTS}
 
 
 @dataclass(frozen=True)
-class Place:
+class TransitAddress:
     """Where Transit is. `token` returns the current token; it is called again after a refusal."""
 
     url: str
@@ -69,7 +69,7 @@ class TransitProvider:
 
     name = "transit"
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: TransitAddress) -> None:
         """Makes no call yet. Raises `KeyProviderError` if the place is not valid."""
         self._server = _Server(place)
         self._derived: set[str] = set()
@@ -85,7 +85,7 @@ class TransitProvider:
             return read_secret_file("STRONGROOM_TRANSIT_TOKEN_FILE", str(settings.transit_token_file))
 
         return cls(
-            Place(
+            TransitAddress(
                 url=needed(settings, "transit_url"),
                 token=token,
                 mount=settings.transit_mount,
@@ -213,7 +213,7 @@ _Idle = queue.LifoQueue[http.client.HTTPSConnection]
 class _Server:
     """JSON over HTTPS, on connections that stay open."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: TransitAddress) -> None:
         parts = urlsplit(place.url)
         if parts.scheme != "https" or not parts.hostname or parts.path.strip("/") or parts.query or parts.username:
             raise KeyProviderError(

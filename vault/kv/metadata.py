@@ -16,7 +16,7 @@ from vault.model.digits import whole_number
 from vault.model.environment import Revision
 from vault.model.json_types import JsonObject
 from vault.services.environments.rules import MAX_VERSIONS_MOST
-from vault.services.vaultkv.metadata import Told
+from vault.services.vaultkv.metadata import EnvironmentMetadata
 
 blueprint = guard.new_blueprint("metadata")
 
@@ -89,7 +89,7 @@ def names(path: str) -> Response:
     return envelope({"keys": found})
 
 
-def _told(told: Told) -> JsonObject:
+def _told(told: EnvironmentMetadata) -> JsonObject:
     return {
         "versions": {str(revision.number): _facts(revision) for revision in told.revisions},
         "current_version": told.last_number,

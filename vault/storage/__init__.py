@@ -7,12 +7,12 @@ from vault.storage.database.same_file import is_missing
 from vault.storage.database.schema import SCHEMA_NUMBER, require_usable, require_whole, schema_revision, schema_status
 from vault.storage.rows.audit import (
     About,
-    Held,
     Placed,
     PrunedHashes,
     Search,
     Seen,
     StoredEvent,
+    VariableSpan,
     WaitingEvent,
 )
 from vault.storage.rows.challenges import ChallengeRow
@@ -65,7 +65,6 @@ __all__ = [
     "FailureCounter",
     "FirstRows",
     "GrantRow",
-    "Held",
     "HotReads",
     "KeptRow",
     "Layer",
@@ -97,6 +96,7 @@ __all__ = [
     "UnitOfWork",
     "User",
     "UserKey",
+    "VariableSpan",
     "WaitingEvent",
     "Watched",
     "WorkerRow",

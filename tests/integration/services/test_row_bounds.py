@@ -25,7 +25,7 @@ from vault.model.folding import fold_address
 from vault.model.principal import Principal
 from vault.services import Services
 from vault.services.idempotency import Call, Claim, KeptAnswer
-from vault.services.people.factors.challenges import Purpose, Sealed
+from vault.services.people.factors.challenges import ChallengeFacts, Purpose
 from vault.storage import Search, UnitOfWork
 
 
@@ -75,7 +75,7 @@ def test_challenges_of_a_person_and_of_all_strangers_have_a_bound(
     monkeypatch.setattr("vault.services.people.factors.challenges._LOOK_EVERY", 1)
     challenges = vault.people.factors._challenges
     for number in range(12):
-        facts = Sealed(kind="api", user_id=ada.user_id)
+        facts = ChallengeFacts(kind="api", user_id=ada.user_id)
         write(vault, partial(challenges.begin, purpose=Purpose.LOGIN, facts=facts))
         write(vault, _stranger(vault, number))
     assert count(vault, "challenges", "user_id IS NOT NULL") == 3
@@ -86,7 +86,7 @@ def _stranger(vault: Services, number: int) -> Any:
     def open_one(unit: UnitOfWork) -> None:
         # Each from a network of its own, so that no bound for an address is in the way.
         vault.people.factors._challenges.begin(
-            unit, Purpose.LOGIN, Sealed(kind="api"), address=f"2001:db8:{number:x}::1"
+            unit, Purpose.LOGIN, ChallengeFacts(kind="api"), address=f"2001:db8:{number:x}::1"
         )
 
     return open_one

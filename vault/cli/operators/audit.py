@@ -23,7 +23,7 @@ from vault.model.printable import shown
 
 if TYPE_CHECKING:
     from vault.services import Services
-    from vault.services.audit.verify import Report
+    from vault.services.audit.verify import VerifyReport
     from vault.storage import Seen
 
 _COLUMNS = ("at", "action", "what", "result", "actor", "environment_id", "revision", "address")
@@ -243,7 +243,7 @@ def _progress() -> Callable[[int, int], None]:
     return tell
 
 
-def _tell(report: Report) -> None:
+def _tell(report: VerifyReport) -> None:
     for fault in report.faults:
         click.echo(shown(fault))
     rate = report.size / report.seconds if report.seconds else 0

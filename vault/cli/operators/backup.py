@@ -17,7 +17,7 @@ from vault.cli.words import CliError, say, warn
 from vault.model.clock import CLOCKS_DIFFER_US, MINUTE_US, as_datetime, now_us
 
 if TYPE_CHECKING:
-    from vault.services.backup import Contents, Dropped, Held, PlaceReport, Proof, Restored
+    from vault.services.backup import Contents, ContentsCheck, Dropped, PlaceReport, Restored, StoredArchive
 
 _COLUMNS = ["created_at", "kind", "size", "expires_at", "place", "name"]
 _FAULTS_NAMED = 20
@@ -47,9 +47,9 @@ def key() -> None:
 )
 def create(if_changed: bool, trust_clock: bool) -> None:
     """Put an archive of this moment into every place of STRONGROOM_BACKUP_TO, and delete what is past its time."""
-    from vault.services.backup import Kind
+    from vault.services.backup import ArchiveKind
 
-    kind = Kind.RECENT if if_changed else Kind.DAILY
+    kind = ArchiveKind.RECENT if if_changed else ArchiveKind.DAILY
     with host.opened_vault() as vault:
         made = vault.backups.create(host.operator(), kind, only_if_changed=if_changed, trust_clock=trust_clock)
     if made.name:
@@ -165,7 +165,7 @@ def _tell_places(reports: Sequence[PlaceReport]) -> None:
         raise CliError(f"{len(failed)} of the places failed: {', '.join(report.place for report in failed)}.")
 
 
-def _tell_proof(proof: Proof) -> None:
+def _tell_proof(proof: ContentsCheck) -> None:
     say(f"{proof.rows:,} rows and {proof.events:,} events were verified, {proof.blobs:,} blobs were opened.")
     for fault in proof.faults[:_FAULTS_NAMED]:
         say(f"Broken: {fault}")
@@ -214,7 +214,7 @@ def _ago(at_us: int) -> str:
     return f"{minutes // 60} hours ago" if minutes < 2 * 24 * 60 else f"{minutes // (24 * 60)} days ago"
 
 
-def _row(held: Held) -> dict[str, object]:
+def _row(held: StoredArchive) -> dict[str, object]:
     return {
         "created_at": as_datetime(held.name.created_us),
         "kind": str(held.name.kind),

@@ -12,7 +12,7 @@ from vault.model.action import Action
 from vault.model.clock import as_datetime, now_us
 
 if TYPE_CHECKING:
-    from vault.services.backup import Held
+    from vault.services.backup import StoredArchive
     from vault.settings import Settings
 
 _CERTIFICATE_WARNING_DAYS = 14
@@ -175,7 +175,7 @@ def _backups(found: Settings) -> Finding:
     return _backup_dates([place.address for place in places], held)
 
 
-def _backup_dates(places: list[str], held: list[Held]) -> Finding:
+def _backup_dates(places: list[str], held: list[StoredArchive]) -> Finding:
     """Check whether the newest archive of each place, by its counter, is recent enough. `held` is newest first."""
     from vault.services.backup import ahead
     from vault.services.backup.keeping import LATE_US

@@ -14,16 +14,16 @@ from vault.services.audit.record import changes, digests, forget, record
 from vault.services.audit.targets import target_of
 from vault.services.audit.trail import Trail
 from vault.services.audit.tree import AuditTree
-from vault.services.audit.verify import Report, Verifier
+from vault.services.audit.verify import Verifier, VerifyReport
 
 __all__ = [
     "STUCK_US",
     "AuditTree",
     "Forwarder",
     "ReadLog",
-    "Report",
     "Trail",
     "Verifier",
+    "VerifyReport",
     "changes",
     "digests",
     "forget",

@@ -18,7 +18,7 @@ from vault.services.audit.record import digests, hash_of, record
 from vault.services.audit.tree import AuditTree
 from vault.services.audit.verify import Verifier
 from vault.services.own.instance import Instance
-from vault.storage import About, Held, Search, Seen, Storage
+from vault.storage import About, Search, Seen, Storage, VariableSpan
 
 PRUNE_LEAST_DAYS = 1
 _RUN_MOST = 1024
@@ -133,7 +133,7 @@ class Trail:
         return About(wanted, tuple(_holdings(writes, wanted)))
 
 
-def _holdings(writes: Sequence[Event], wanted: tuple[str, ...]) -> Iterator[Held]:
+def _holdings(writes: Sequence[Event], wanted: tuple[str, ...]) -> Iterator[VariableSpan]:
     """Yield the time spans in which each environment had the variable, from the events that changed it."""
     since: dict[str, tuple[int, int]] = {}
     for write in writes:
@@ -145,9 +145,9 @@ def _holdings(writes: Sequence[Event], wanted: tuple[str, ...]) -> Iterator[Held
         if not is_gone:
             since.setdefault(where, (revision, write.at_us))
         elif (first := since.pop(where, None)) is not None:
-            yield Held(where, first[0], revision, first[1], write.at_us)
+            yield VariableSpan(where, first[0], revision, first[1], write.at_us)
     for where, (revision, at_us) in since.items():
-        yield Held(where, revision, None, at_us, None)
+        yield VariableSpan(where, revision, None, at_us, None)
 
 
 def _runs(doomed: Sequence[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:

@@ -32,7 +32,7 @@ _NEAR = 1000
 
 
 @dataclass(slots=True)
-class Report:
+class VerifyReport:
     """What was checked, and the faults in order."""
 
     size: int = 0
@@ -57,13 +57,13 @@ class Verifier:
         progress: Progress = no_progress,
         *,
         is_trusted: bool = False,
-    ) -> Report:
+    ) -> VerifyReport:
         """Check everything. `exported` is a checkpoint from elsewhere; `is_trusted` skips the check of its signature.
 
         Raises `InvalidInput` for a checkpoint that this vault has not signed with a key that is still valid.
         """
         started = time.perf_counter()
-        report, authority = Report(), Authority()
+        report, authority = VerifyReport(), Authority()
         kept = self._exported(exported, is_trusted)
         with self._storage.read() as unit:
             size = self._walk(unit, kept, authority, report, progress)
@@ -73,7 +73,7 @@ class Verifier:
 
     def faults_of_events(self) -> list[str]:
         """Return the faults of the events up to the head of the tree, in order, without checking other rows."""
-        report = Report()
+        report = VerifyReport()
         with self._storage.read() as unit:
             self._walk(unit, None, Authority(), report, no_progress)
         return report.faults
@@ -92,7 +92,7 @@ class Verifier:
             raise InvalidInput("This vault has not signed this checkpoint.", path="checkpoint") from error
 
     def _walk(
-        self, unit: UnitOfWork, kept: Checkpoint | None, authority: Authority, report: Report, progress: Progress
+        self, unit: UnitOfWork, kept: Checkpoint | None, authority: Authority, report: VerifyReport, progress: Progress
     ) -> int:
         """Hash every event up to the head, and compare the roots. Returns the size of the head."""
         try:
@@ -119,13 +119,15 @@ class Verifier:
         self._check_erased(unit, walk.erased, report)
         return edge.size
 
-    def _check_erased(self, unit: UnitOfWork, erased: dict[tuple[str | None, str | None], str], report: Report) -> None:
+    def _check_erased(
+        self, unit: UnitOfWork, erased: dict[tuple[str | None, str | None], str], report: VerifyReport
+    ) -> None:
         known = unit.audit_events.erasures()
         for people, event_id in erased.items():
             if known.isdisjoint(people):
                 report.faults.append(f"Address and names of event {event_id} are missing, but no person was erased.")
 
-    def _compare(self, unit: UnitOfWork, size: int, authority: Authority, report: Report) -> None:
+    def _compare(self, unit: UnitOfWork, size: int, authority: Authority, report: VerifyReport) -> None:
         """Compare the tables with everything that was noted, and with events that have no place yet."""
         report.waiting = self._note_newest(unit, size, authority, report.faults)
         self._check_behind_head(unit, report)
@@ -153,7 +155,7 @@ class Verifier:
             after = (page[-1].event.at_us, page[-1].event.id)
         return count
 
-    def _check_behind_head(self, unit: UnitOfWork, report: Report) -> None:
+    def _check_behind_head(self, unit: UnitOfWork, report: VerifyReport) -> None:
         last = unit.audit_events.last_place()
         row = unit.audit_head.get()
         if row is not None and last is not None and last >= row.size:
@@ -163,7 +165,9 @@ class Verifier:
 class _Walk:
     """One pass through the events, in order."""
 
-    def __init__(self, unit: UnitOfWork, authority: Authority, report: Report, marks: dict[int, Checkpoint]) -> None:
+    def __init__(
+        self, unit: UnitOfWork, authority: Authority, report: VerifyReport, marks: dict[int, Checkpoint]
+    ) -> None:
         self.frontier = Frontier()
         self.erased: dict[tuple[str | None, str | None], str] = {}
         """The people that events without a salt are about and by, with one such event each."""

@@ -21,29 +21,29 @@ from vault.services.backup.archive import Archive, Contents
 from vault.services.backup.backups import Backups, Made, PlaceReport, held_in, key_file
 from vault.services.backup.drop import Dropped
 from vault.services.backup.keeping import Keeping, ahead
-from vault.services.backup.names import Held, Kind
+from vault.services.backup.names import ArchiveKind, StoredArchive
 from vault.services.backup.place import Place
 from vault.services.backup.places import place_at, places_at
 from vault.services.backup.remains import KnownArchives
-from vault.services.backup.restore import Proof, Restored, Restorer
+from vault.services.backup.restore import ContentsCheck, Restored, Restorer
 from vault.services.backup.seals import Opener
 
 __all__ = [
     "Archive",
+    "ArchiveKind",
     "Backups",
     "Contents",
+    "ContentsCheck",
     "Dropped",
-    "Held",
     "Keeping",
-    "Kind",
     "KnownArchives",
     "Made",
     "Opener",
     "Place",
     "PlaceReport",
-    "Proof",
     "Restored",
     "Restorer",
+    "StoredArchive",
     "ahead",
     "held_in",
     "key_file",

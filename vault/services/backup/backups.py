@@ -27,7 +27,15 @@ from vault.services.backup.archive import Archive, Contents, Head, lines_of
 from vault.services.backup.drop import Dropped, drop_erased
 from vault.services.backup.erased import ErasedList, fetched_list, list_name, merged
 from vault.services.backup.keeping import Keeping, doubts
-from vault.services.backup.names import GENERATION_MOST, NO_MARK, ArchiveName, Held, Kind, archives_in, short_id
+from vault.services.backup.names import (
+    GENERATION_MOST,
+    NO_MARK,
+    ArchiveKind,
+    ArchiveName,
+    StoredArchive,
+    archives_in,
+    short_id,
+)
 from vault.services.backup.place import Place
 from vault.services.backup.places import places_at
 from vault.services.backup.remains import of_archives
@@ -85,7 +93,7 @@ class Backups:
         self._keeping = Keeping.of(settings)
 
     def create(
-        self, principal: Principal, kind: Kind, *, only_if_changed: bool = False, trust_clock: bool = False
+        self, principal: Principal, kind: ArchiveKind, *, only_if_changed: bool = False, trust_clock: bool = False
     ) -> Made:
         """Make an archive and store it in every place, or in none if all already have the newest change.
 
@@ -148,7 +156,7 @@ class Backups:
 
         return self._storage.transaction(drop), reports
 
-    def held(self, principal: Principal) -> tuple[list[Held], list[PlaceReport]]:
+    def held(self, principal: Principal) -> tuple[list[StoredArchive], list[PlaceReport]]:
         """Return this vault's archives in every place, and the places that cannot be read."""
         principal.require_operator()
         places = places_at(self._settings.backup_to)
@@ -185,7 +193,7 @@ class Backups:
         behind = [each.place for each in asked if mark is None or not each.names or each.names[-1].mark != mark]
         return behind, failed
 
-    def _write(self, folder: Path, seal: Seal, kind: Kind, newest: int) -> tuple[ArchiveName, Contents]:
+    def _write(self, folder: Path, seal: Seal, kind: ArchiveKind, newest: int) -> tuple[ArchiveName, Contents]:
         """Write the archive of this moment into a folder, and read it to its end if this host can.
 
         `newest` is the highest counter in any place.
@@ -324,11 +332,13 @@ def seal_of(settings: Settings) -> Seal:
     return KeySeal(backup_key.read(path))
 
 
-def held_in(places: list[Place], kept: Keeping, vault: str | None = None) -> tuple[list[Held], list[PlaceReport]]:
+def held_in(
+    places: list[Place], kept: Keeping, vault: str | None = None
+) -> tuple[list[StoredArchive], list[PlaceReport]]:
     """Return the archives in some places, the newest first, of one vault or of all; and the places that cannot
     be read.
     """
-    found: list[Held] = []
+    found: list[StoredArchive] = []
     failed: list[PlaceReport] = []
     for place in places:
         try:
@@ -337,7 +347,8 @@ def held_in(places: list[Place], kept: Keeping, vault: str | None = None) -> tup
             failed.append(PlaceReport(place.address, error.message))
             continue
         found += [
-            Held(name, place.address, sizes[str(name)], kept.until_us(name)) for name in archives_in(sizes, vault)
+            StoredArchive(name, place.address, sizes[str(name)], kept.until_us(name))
+            for name in archives_in(sizes, vault)
         ]
     return sorted(found, key=lambda held: held.name.order, reverse=True), failed
 

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from vault.model.clock import CLOCKS_DIFFER_US, DAY_US, HOUR_US
-from vault.services.backup.names import ArchiveName, Kind
+from vault.services.backup.names import ArchiveKind, ArchiveName
 from vault.settings import Settings
 
 LATE_US = 26 * HOUR_US
@@ -68,7 +68,7 @@ class Keeping:
         return past
 
     def _kept_us(self, name: ArchiveName) -> int:
-        return self.days * DAY_US if name.kind is Kind.DAILY else self.recent_hours * HOUR_US
+        return self.days * DAY_US if name.kind is ArchiveKind.DAILY else self.recent_hours * HOUR_US
 
 
 def ahead(names: Iterable[ArchiveName], now_us: int) -> list[ArchiveName]:

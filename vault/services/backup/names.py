@@ -40,7 +40,7 @@ KEY_SUFFIX = ".srb"
 AGE_SUFFIX = ".srb.age"
 
 
-class Kind(StrEnum):
+class ArchiveKind(StrEnum):
     """How long an archive is kept: for days, or for hours."""
 
     DAILY = "daily"
@@ -53,7 +53,7 @@ class ArchiveName:
 
     vault: str
     created_us: int
-    kind: Kind
+    kind: ArchiveKind
     mark: str
     suffix: str
     generation: int = 0
@@ -69,7 +69,7 @@ class ArchiveName:
             at = datetime.strptime(moment, _MOMENT).replace(tzinfo=UTC)
         except ValueError:
             return None
-        return cls(vault, from_datetime(at), Kind(kind), mark, suffix, int(generation or 0))
+        return cls(vault, from_datetime(at), ArchiveKind(kind), mark, suffix, int(generation or 0))
 
     @property
     def order(self) -> tuple[int, int, str]:
@@ -94,7 +94,7 @@ def archives_in(names: Iterable[str], vault: str | None = None) -> list[ArchiveN
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class StoredArchive:
     """An archive in a place, and when it expires."""
 
     name: ArchiveName

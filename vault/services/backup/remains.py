@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vault.model.clock import DAY_US, HOUR_US, as_datetime
-from vault.services.backup.names import Held
+from vault.services.backup.names import StoredArchive
 from vault.services.backup.places import places_at
 from vault.services.people.erasure import Remains
 from vault.settings import Settings
@@ -36,7 +36,7 @@ class KnownArchives:
         return tuple(Remains(place.address, until_us, sentence) for place in places_at(self._settings.backup_to))
 
 
-def of_archives(held: Iterable[Held], erased_us: int, now_us: int) -> tuple[Remains, ...]:
+def of_archives(held: Iterable[StoredArchive], erased_us: int, now_us: int) -> tuple[Remains, ...]:
     """Return one entry for each archive from before the erasure, or with a date in the future from a wrong clock."""
     return tuple(
         Remains(

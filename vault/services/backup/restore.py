@@ -39,7 +39,7 @@ _FAULTS_NAMED = 20
 
 
 @dataclass(slots=True)
-class Proof:
+class ContentsCheck:
     """The result of opening everything: how many rows, blobs and events were checked, and the faults."""
 
     rows: int = 0
@@ -55,7 +55,7 @@ class Restored:
     """The result of a restore, and the present state of the vault."""
 
     contents: Contents
-    proof: Proof
+    proof: ContentsCheck
     dropped: Dropped
     living_tokens: int
     is_locked: bool
@@ -71,7 +71,7 @@ class Restorer:
         self._keyring_of = keyring_of
         self._clock = clock
 
-    def drill(self, principal: Principal, archive: Archive, progress: Progress) -> tuple[Contents, Proof]:
+    def drill(self, principal: Principal, archive: Archive, progress: Progress) -> tuple[Contents, ContentsCheck]:
         """Restore into a temporary database, open everything, and delete the database.
 
         Raises `BackupError` for an archive that is incomplete or another vault's, and what the keyring raises.
@@ -237,13 +237,13 @@ class _Load:
         assert self._uncommitted.signer is not None
         unit.use_signer(self._uncommitted.signer)
 
-    def prove(self, progress: Progress) -> Proof:
+    def prove(self, progress: Progress) -> ContentsCheck:
         """Check every row, reference and event, and open every blob."""
         sweep = Sweep(self._uncommitted, self._instance)
         macs, references, blobs = sweep.macs(), sweep.references(), sweep.blobs()
         report = Verifier(self._uncommitted, AuditTree(self._instance)).verify(progress=progress)
         faults = [*macs.faults, *references.faults, *blobs.faults, *report.faults]
-        return Proof(macs.count, blobs.count, report.size, faults, self.missing)
+        return ContentsCheck(macs.count, blobs.count, report.size, faults, self.missing)
 
     def _take(self, rows: Rows, values: Iterator[list[ArchivedValue]]) -> None:
         for part in as_here(self._head.schema, Part(rows.table, rows.columns, values)):

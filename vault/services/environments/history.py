@@ -18,7 +18,7 @@ from vault.storage import EnvironmentRow, RevisionRow, Storage, StoredRevision, 
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class VariableChange:
     """The difference of one variable. `before` is None if it was added, `after` if it was removed."""
 
     name: str
@@ -73,7 +73,7 @@ class History:
         against: int,
         *,
         action: Action = Action.REVISION_READ,
-    ) -> list[Change]:
+    ) -> list[VariableChange]:
         """Return how revision `number` differs from revision `against` (0 is the empty one before the first).
 
         The audit records `action` for both. It is `revision.compare` if no value is shown.
@@ -129,11 +129,11 @@ class History:
         return revision
 
 
-def compare(before: Sequence[Variable], after: Sequence[Variable]) -> list[Change]:
+def compare(before: Sequence[Variable], after: Sequence[Variable]) -> list[VariableChange]:
     """Return what was added, removed and changed, in the order of `after`, then of `before`."""
     old, new = {item.name: item for item in before}, {item.name: item for item in after}
-    found = [Change(name, old.get(name), item) for name, item in new.items() if old.get(name) != item]
-    return found + [Change(name, item, None) for name, item in old.items() if name not in new]
+    found = [VariableChange(name, old.get(name), item) for name, item in new.items() if old.get(name) != item]
+    return found + [VariableChange(name, item, None) for name, item in old.items() if name not in new]
 
 
 def facts_of(row: RevisionRow, variables: tuple[Variable, ...] | None = None) -> Revision:

@@ -46,7 +46,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ReadValues:
     """The values, the number of the environment's own revision, and the ETag of the whole answer.
 
     `resolved` is None if the caller already has this answer.
@@ -68,7 +68,7 @@ class ValuesReader:
 
     def read(
         self, principal: Principal, reference: EnvironmentRef, question: Question, known_etags: Sequence[str] = ()
-    ) -> Answer:
+    ) -> ReadValues:
         """Return the values of one environment, or of the globals alone.
 
         Raises `NotGranted`, `NotFound`, `RevisionDeleted`, `ClientSealed`, `ResolutionTooLarge`.
@@ -88,10 +88,10 @@ class ValuesReader:
         number = current.number if current is not None else None
         if etag in known_etags:
             self.record(principal, Action.VALUES_READ, layers, UNCHANGED, question.names or ())
-            return Answer(None, number, etag)
+            return ReadValues(None, number, etag)
         resolved = resolve_live(map(self._sealer.open_live, layers), expand=question.resolve)
         self.record(principal, Action.VALUES_READ, layers, OK, question.names or ())
-        return Answer(_chosen(resolved, question.names, warnings), number, etag)
+        return ReadValues(_chosen(resolved, question.names, warnings), number, etag)
 
     def layers(self, principal: Principal, reference: EnvironmentRef) -> Layers:
         """The environment itself, its bases and the globals beneath it; or the globals, with nothing beneath."""

@@ -35,7 +35,7 @@ from vault.services.keys.users import UserRotation
 from vault.services.keys.workers import Waiting
 from vault.services.own.instance import Instance
 from vault.services.pace import BATCH, FULL_SPEED, Pace, Progress, Walk, no_progress
-from vault.services.people.factors import Kind, Passkeys
+from vault.services.people.factors import FactorKind, Passkeys
 from vault.services.people.sessions import Sessions
 from vault.settings import Settings
 from vault.storage import ColumnValue, ColumnValues, DataKey, Stale, StillReferred, Storage, StoredRevision, UnitOfWork
@@ -44,7 +44,7 @@ from vault.storage.retry import again
 from vault.storage.rows.revisions import Revisions
 from vault.storage.signing.repository import AnyRepository
 from vault.storage.signing.signed_row import SignedRow
-from vault.storage.walks.key_walk import Change, change_many, data_keys_before, unchanged, users_with_key_before
+from vault.storage.walks.key_walk import RowChange, change_many, data_keys_before, unchanged, users_with_key_before
 from vault.storage.walks.reseal_walk import (
     ANSWERS,
     SealedAnswer,
@@ -200,7 +200,7 @@ class Resealing:
 
     def _look_some_up_anew(self, unit: UnitOfWork, principal: Principal, after: str) -> str | None:
         rows = unit.credentials.with_lookup(after, BATCH)
-        done = sum(self._passkeys.look_up_anew(unit, row) for row in rows if row.kind == Kind.PASSKEY)
+        done = sum(self._passkeys.look_up_anew(unit, row) for row in rows if row.kind == FactorKind.PASSKEY)
         if done:
             audit.record(unit, principal, Action.KEYS_RESEAL, details={"passkeys": done})
         return rows[-1].id if rows else None
@@ -264,7 +264,7 @@ class Resealing:
             if not rows or new is None:
                 return 0
             keys = [self._data_key(unit, row) for row in (old, new)]
-        changes: list[Change[StoredRevision]] = []
+        changes: list[RowChange[StoredRevision]] = []
         for row in rows:
             columns: dict[str, ColumnValue] = {"data_key_id": new.id, "generation": row.generation + 1, "blob": None}
             if row.blob is not None:
@@ -320,7 +320,7 @@ class Resealing:
     ) -> None:
         # Rows that were changed meanwhile are signed with the new key already, or found in the next round.
         same = unchanged(unit, repository, rows)
-        left: list[Change[SignedRow]] = [(row, {}) for row in rows if repository.id_of(row) in same]
+        left: list[RowChange[SignedRow]] = [(row, {}) for row in rows if repository.id_of(row) in same]
         change_many(unit, repository, left)
         if left:
             audit.record(unit, principal, Action.KEYS_SIGN, details={repository.signed.table.name: len(left)})

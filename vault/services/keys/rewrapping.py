@@ -26,7 +26,7 @@ from vault.storage import ColumnValues, MasterKeyVersion, Stale, Storage, UnitOf
 from vault.storage.retry import patiently
 from vault.storage.rows.keys import UserKeys
 from vault.storage.walks.key_walk import (
-    Change,
+    RowChange,
     change_many,
     count_outdated,
     outdated_user_keys,
@@ -103,8 +103,10 @@ class Rewrapping:
             else:
                 wrapped, after = True, ""
 
-    def _rewrapped_all(self, target: MasterKeyVersion, batch: list[UserKey], broken: set[str]) -> list[Change[UserKey]]:
-        changes: list[Change[UserKey]] = []
+    def _rewrapped_all(
+        self, target: MasterKeyVersion, batch: list[UserKey], broken: set[str]
+    ) -> list[RowChange[UserKey]]:
+        changes: list[RowChange[UserKey]] = []
         for row in batch:
             try:
                 changes.append((row, self._rewrapped(target, row)))
@@ -122,7 +124,7 @@ class Rewrapping:
         moved: ColumnValues = {"master_key_id": target.id, "master_version": target.version}
         return {**moved, "blob": blob, "generation": row.generation + 1}
 
-    def _store(self, principal: Principal, target: MasterKeyVersion, changes: list[Change[UserKey]]) -> int:
+    def _store(self, principal: Principal, target: MasterKeyVersion, changes: list[RowChange[UserKey]]) -> int:
         if not changes:
             return 0
         try:
@@ -131,7 +133,7 @@ class Rewrapping:
         except Stale:
             return self._storage.transaction(self._store_those_unchanged, principal, target, changes)
 
-    def _store_all(self, principal: Principal, target: MasterKeyVersion, changes: list[Change[UserKey]]) -> None:
+    def _store_all(self, principal: Principal, target: MasterKeyVersion, changes: list[RowChange[UserKey]]) -> None:
         with self._storage.write() as unit:
             # Check under the fence: a version that is no longer active may be disabled at any moment.
             if unit.state.fence().active_master_key_id != target.id:
@@ -140,7 +142,7 @@ class Rewrapping:
             audit.record(unit, principal, Action.KEYS_REWRAP, details={"version": target.version, "keys": len(changes)})
 
     def _store_those_unchanged(
-        self, unit: UnitOfWork, principal: Principal, target: MasterKeyVersion, changes: list[Change[UserKey]]
+        self, unit: UnitOfWork, principal: Principal, target: MasterKeyVersion, changes: list[RowChange[UserKey]]
     ) -> int:
         """Store the unchanged rows. Others were changed by another walk or an erasure, so they are done or gone."""
         if unit.state.fence().active_master_key_id != target.id:

@@ -21,7 +21,7 @@ from vault.services.pace import FULL_SPEED, Pace, Progress, Walk, no_progress
 from vault.storage import ColumnValues, Credential, StateRow, Storage, SystemSecret, UnitOfWork, UserKey
 from vault.storage.rows.keys import SystemSecrets
 from vault.storage.rows.users import Credentials
-from vault.storage.walks.key_walk import Change, change_many, credentials_under, is_sealing
+from vault.storage.walks.key_walk import RowChange, change_many, credentials_under, is_sealing
 
 KEPT_US = 2 * DAY_US
 """How long a retired system key stays after its successor was made: kept and wrapped answers live for a day, and
@@ -103,7 +103,7 @@ class SystemRotation:
 
     def _move_secrets(self, unit: UnitOfWork, principal: Principal) -> None:
         state = unit.state.hold()
-        changes: list[Change[SystemSecret]] = []
+        changes: list[RowChange[SystemSecret]] = []
         for row in unit.system_secrets.list():
             if row.user_key_id != state.active_system_key_id:
                 changes.append((row, self._sealed(state, row, self._secret_place(row))))

@@ -19,7 +19,7 @@ from vault.services.own.instance import Instance
 from vault.storage import DataKey, EnvironmentRow, Storage, UnitOfWork, UserKey
 from vault.storage.rows.keys import DataKeys
 from vault.storage.walks.key_walk import (
-    Change,
+    RowChange,
     change_many,
     data_keys_before,
     data_keys_under,
@@ -106,7 +106,7 @@ class UserRotation:
     def _move_data_keys(self, unit: UnitOfWork, user_id: str, old: UserKey, new: UserKey) -> None:
         keyring = self._instance.keyring
         old_key, new_key = self._instance.user_key(user_id, old), self._instance.user_key(user_id, new)
-        changes: list[Change[DataKey]] = []
+        changes: list[RowChange[DataKey]] = []
         for row in data_keys_under(unit, old.id):
             place = (user_id, row.environment_id)
             data_key = keyring.data_key(old_key, *place, row.id, row.blob)

@@ -26,8 +26,8 @@ from vault.model.principal import Principal, vault_itself
 from vault.services import audit
 from vault.services.people.accounts import Accounts
 from vault.services.people.counting import counted
-from vault.services.people.factors.challenges import Challenge, Challenges, Purpose, Sealed
-from vault.services.people.factors.kinds import Kind, is_required, offered
+from vault.services.people.factors.challenges import Challenge, ChallengeFacts, Challenges, Purpose
+from vault.services.people.factors.kinds import FactorKind, is_required, offered
 from vault.services.people.factors.passkeys import Passkeys
 from vault.services.people.factors.recovery import RecoveryCodes
 from vault.services.people.factors.totp import Totp
@@ -46,9 +46,9 @@ class Proof:
     recovery_code: str = field(default="", repr=False)
     passkey: Mapping[str, Json] | None = field(default=None, repr=False)
 
-    def kind(self) -> Kind:
+    def kind(self) -> FactorKind:
         """Return which proof it is. Raises `InvalidInput` if there is none, or more than one."""
-        given = {Kind.TOTP: self.code, Kind.RECOVERY: self.recovery_code, Kind.PASSKEY: self.passkey}
+        given = {FactorKind.TOTP: self.code, FactorKind.RECOVERY: self.recovery_code, FactorKind.PASSKEY: self.passkey}
         kinds = [kind for kind, value in given.items() if value]
         if len(kinds) != 1:
             raise InvalidInput("Give exactly one of code, recovery_code and passkey.")
@@ -89,7 +89,9 @@ class Logins:
 
     def begin_passkey(self, visit: Visit) -> Challenge:
         """Return a challenge for a login with a passkey alone. Raises `TooManyRequests`."""
-        return self._storage.transaction(self._ask_for_passkey, Purpose.LOGIN, Sealed(kind=visit.kind), visit.address)
+        return self._storage.transaction(
+            self._ask_for_passkey, Purpose.LOGIN, ChallengeFacts(kind=visit.kind), visit.address
+        )
 
     def complete(self, challenge_id: str, proof: Proof, visit: Visit) -> NewSession:
         """Complete a challenge, and return the session. Raises `BadSecondFactor`, `TooManyRequests`."""
@@ -139,7 +141,7 @@ class Logins:
         if not kinds:
             audit.record(unit, _nobody_yet(visit), Action.FACTOR_MISSING, user_id=user.id)
             return None
-        facts = Sealed(
+        facts = ChallengeFacts(
             kind=visit.kind,
             user_id=user.id,
             user_version=user.row_version,
@@ -149,7 +151,7 @@ class Logins:
         challenge_id, expires_us = self._challenges.begin(unit, _purpose(principal), facts)
         audit.record(unit, _nobody_yet(visit), Action.SESSION_CHALLENGE, user_id=user.id)
         options = None
-        if Kind.PASSKEY in kinds:
+        if FactorKind.PASSKEY in kinds:
             options = self._passkeys.request_options(unit, user.id, facts.random_bytes, alone=False)
         return Challenge(challenge_id, kinds, expires_us, options)
 
@@ -157,13 +159,13 @@ class Logins:
         user = unit.users.by_id(principal.user_id)
         if user is None:
             raise NotFound()
-        facts = Sealed(kind=visit.kind, user_id=user.id, user_version=user.row_version, session_id=principal.id)
+        facts = ChallengeFacts(kind=visit.kind, user_id=user.id, user_version=user.row_version, session_id=principal.id)
         return self._ask_for_passkey(unit, Purpose.STEP_UP, facts, "")
 
-    def _ask_for_passkey(self, unit: UnitOfWork, purpose: Purpose, facts: Sealed, address: str) -> Challenge:
+    def _ask_for_passkey(self, unit: UnitOfWork, purpose: Purpose, facts: ChallengeFacts, address: str) -> Challenge:
         options = self._passkeys.request_options(unit, facts.user_id, facts.random_bytes, alone=True)
         challenge_id, expires_us = self._challenges.begin(unit, purpose, facts, address=address)
-        return Challenge(challenge_id, (str(Kind.PASSKEY),), expires_us, options)
+        return Challenge(challenge_id, (str(FactorKind.PASSKEY),), expires_us, options)
 
     # -- Its completion --
 
@@ -183,17 +185,17 @@ class Logins:
         unit: UnitOfWork,
         purpose: Purpose,
         challenge_id: str,
-        kind: Kind,
+        kind: FactorKind,
         visit: Visit,
         principal: Principal | None,
-    ) -> tuple[Sealed, Attempt | None]:
+    ) -> tuple[ChallengeFacts, Attempt | None]:
         """Count an attempt before it is checked, in a transaction of its own. Otherwise many at once would not be
         counted.
         """
         facts = self._challenges.attempt(unit, purpose, challenge_id)
         expected = (visit.kind, principal.id if principal else "")
         # Without a password, only a passkey is enough, because it is two factors in one.
-        if (facts.kind, facts.session_id) != expected or not (facts.has_password or kind is Kind.PASSKEY):
+        if (facts.kind, facts.session_id) != expected or not (facts.has_password or kind is FactorKind.PASSKEY):
             raise BadSecondFactor()
         attempt = self._throttle.admit_factor(unit, facts.user_id, visit.address) if facts.user_id else None
         return facts, attempt
@@ -227,9 +229,9 @@ class Logins:
 
     def _check(self, unit: UnitOfWork, user: User, claim: _Claim) -> int | None:
         """Check the proof. Returns how many recovery codes are left, if it was one."""
-        if claim.kind is Kind.TOTP:
+        if claim.kind is FactorKind.TOTP:
             self._totp.use(unit, user, claim.proof.code)
-        elif claim.kind is Kind.RECOVERY:
+        elif claim.kind is FactorKind.RECOVERY:
             return self._recovery.use(unit, user, claim.proof.recovery_code)
         else:
             alone, discovered = not claim.facts.has_password, not claim.facts.user_id
@@ -258,8 +260,8 @@ class _Claim:
 
     purpose: Purpose
     challenge_id: str
-    facts: Sealed
-    kind: Kind
+    facts: ChallengeFacts
+    kind: FactorKind
     proof: Proof
     attempt: Attempt | None
 

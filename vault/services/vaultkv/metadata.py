@@ -46,7 +46,7 @@ class Defaults:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class EnvironmentMetadata:
     """An environment without values: its rules, its revisions without variables, the oldest first, and its custom
     metadata. Times are microseconds since 1970.
 
@@ -89,7 +89,7 @@ class Metadata:
         shown = [row.name for row in rows if allows(principal, Permission.LIST, target_of(row))]
         return sorted({first + slash for first, slash, _ in (name[len(prefix) :].partition("/") for name in shown)})
 
-    def get(self, principal: Principal, name: str) -> Told:
+    def get(self, principal: Principal, name: str) -> EnvironmentMetadata:
         """Return everything except the values. Raises `NotFound`."""
         with self._storage.read() as unit:
             row = self._environments.find(unit, principal, name, Permission.LIST)
@@ -98,7 +98,7 @@ class Metadata:
                 revisions = [revision for revision in revisions if revision.id == row.current_revision_id]
             custom = self._sealer.open_metadata(unit, row).get("custom_metadata") or None
         self._reads.read(principal, Action.ENVIRONMENT_READ, row.id)
-        return Told(
+        return EnvironmentMetadata(
             last_number=row.last_number,
             created_us=row.created_us,
             updated_us=row.updated_us,

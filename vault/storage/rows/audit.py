@@ -99,7 +99,7 @@ class TreeHead:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class VariableSpan:
     """An environment had a variable from one revision and time on, up to others (None: it still has it)."""
 
     environment_id: str
@@ -114,7 +114,7 @@ class About:
     """What concerns one variable: events with one of these digests, and reads of everything that an environment had."""
 
     digests: tuple[str, ...]
-    held: tuple[Held, ...]
+    held: tuple[VariableSpan, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,7 +358,7 @@ def _names(digests: tuple[str, ...]) -> ColumnElement[bool]:
     return or_(audit_events.c.names.contains(FOLDED), *(audit_events.c.names.contains(digest) for digest in digests))
 
 
-def _read_whole(held: Held) -> ColumnElement[bool]:
+def _read_whole(held: VariableSpan) -> ColumnElement[bool]:
     """Match reads without variable names, of the environment itself or of one above it."""
     whole = and_(audit_events.c.names == "", audit_events.c.blob_sha256.is_(None), audit_events.c.rows == "")
     own = and_(audit_events.c.environment_id == held.environment_id, audit_events.c.revision >= held.first_revision)

@@ -38,11 +38,11 @@ from vault.storage.unit_of_work import UnitOfWork
 
 R = TypeVar("R", bound=SignedRow)
 
-Change = tuple[R, ColumnValues]
+RowChange = tuple[R, ColumnValues]
 """A row as it was read, and its new column values."""
 
 
-def change_many(unit: UnitOfWork, repository: type[AnyRepository], changes: Sequence[Change[R]]) -> None:
+def change_many(unit: UnitOfWork, repository: type[AnyRepository], changes: Sequence[RowChange[R]]) -> None:
     """Change rows that were read before, and sign them again. Raises `Stale` if one has changed since."""
     _write_many(unit, repository, changes, versions=1)
 
@@ -56,7 +56,7 @@ def sign_many(unit: UnitOfWork, repository: type[AnyRepository], records: Sequen
 
 
 def _write_many(
-    unit: UnitOfWork, repository: type[AnyRepository], changes: Sequence[Change[R]], *, versions: int
+    unit: UnitOfWork, repository: type[AnyRepository], changes: Sequence[RowChange[R]], *, versions: int
 ) -> None:
     if not changes:
         return

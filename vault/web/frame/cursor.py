@@ -6,17 +6,17 @@ import re
 
 from vault.errors import InvalidInput
 
-Place = tuple[int, str]
+Position = tuple[int, str]
 
 _WORD = re.compile(r"([0-9]{1,18})\.([0-9A-Za-z-]{1,64})", re.ASCII)
 
 
-def encode(place: Place) -> str:
+def encode(place: Position) -> str:
     """Return the word for a position."""
     return f"{place[0]}.{place[1]}"
 
 
-def decode(word: str) -> Place | None:
+def decode(word: str) -> Position | None:
     """Return the position of a word, or None for the start. Raises `InvalidInput`."""
     if not word:
         return None

@@ -13,7 +13,7 @@ from vault.http import budget
 from vault.model.credential_headers import SESSION_COOKIE
 from vault.model.json_types import JsonObject
 from vault.model.strict_json import parse_json
-from vault.services.people.factors import Challenge, Kind
+from vault.services.people.factors import Challenge, FactorKind
 from vault.services.people.logins import Proof
 from vault.services.people.sessions import NewSession
 from vault.web.frame import request as pages
@@ -43,7 +43,7 @@ class Step:
     @classmethod
     def sent(cls) -> Step:
         """Return the step in the form that was sent."""
-        kinds = tuple(str(kind) for kind in Kind if kind in pages.field("kinds").split())
+        kinds = tuple(str(kind) for kind in FactorKind if kind in pages.field("kinds").split())
         return cls(pages.field("challenge"), kinds, local(pages.field("next")), pages.field("options"))
 
 

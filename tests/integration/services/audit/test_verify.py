@@ -24,7 +24,7 @@ from vault.errors import InvalidInput
 from vault.jobs.purge import purge
 from vault.model.principal import Principal
 from vault.services import Services
-from vault.services.audit import Report
+from vault.services.audit import VerifyReport
 
 EVENTS = 40
 
@@ -51,7 +51,7 @@ def checkpoint(vault: Services) -> str:
         return vault.audit.tree.checkpoint(unit)
 
 
-def verify(vault: Services, note: str | None = None) -> Report:
+def verify(vault: Services, note: str | None = None) -> VerifyReport:
     return vault.audit.verifier.verify(note)
 
 

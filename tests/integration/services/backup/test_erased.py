@@ -28,7 +28,7 @@ from vault.model.action import Action
 from vault.model.clock import DAY_US
 from vault.model.principal import Principal
 from vault.services import Services, audit
-from vault.services.backup import Kind as Keep
+from vault.services.backup import ArchiveKind
 from vault.services.backup.directory import DirectoryPlace
 from vault.services.backup.erased import list_name
 from vault.storage import Storage, first_rows, schema_status
@@ -250,7 +250,7 @@ def test_a_person_does_not_tell_the_places(backed: Services, ada: Principal) -> 
         with pytest.raises(Forbidden):
             call(ada)
     with pytest.raises(Forbidden):
-        backed.backups.create(ada, Keep.DAILY)
+        backed.backups.create(ada, ArchiveKind.DAILY)
 
 
 def test_the_report_of_an_erasure_names_each_archive_and_its_time(

@@ -20,7 +20,7 @@ from tests.support.vaults import add_person as add
 from vault.errors import BackupError, DatabaseUnavailable, KeyringError
 from vault.model.clock import DAY_US, HOUR_US
 from vault.services import Services
-from vault.services.backup import Kind, place_at, places_at
+from vault.services.backup import ArchiveKind, place_at, places_at
 from vault.services.backup.bucket import BucketPlace
 from vault.services.backup.erased import list_name
 from vault.services.backup.keeping import Keeping
@@ -50,7 +50,7 @@ def names(path: Path) -> list[str]:
 
 def test_one_place_failing_does_not_stop_the_other(vault: Services) -> None:
     folder(vault, 0).rmdir()
-    made = vault.backups.create(HOST, Kind.DAILY)
+    made = vault.backups.create(HOST, ArchiveKind.DAILY)
     assert [told.is_stored for told in made.places] == [False, True]
     assert "Make the directory (mode 0700), or mount its disk" in made.places[0].error
     assert archive(vault, newest(vault, 1)).verify().rows == made.rows
@@ -59,7 +59,7 @@ def test_one_place_failing_does_not_stop_the_other(vault: Services) -> None:
 def test_a_place_that_takes_nothing_is_named(vault: Services) -> None:
     folder(vault, 0).rmdir()
     folder(vault, 0).write_text(ROOT_WRITES_ANYWHERE)
-    made = vault.backups.create(HOST, Kind.DAILY)
+    made = vault.backups.create(HOST, ArchiveKind.DAILY)
     assert "Not a directory" in made.places[0].error
     assert made.places[1].is_stored
 
@@ -70,7 +70,7 @@ def test_a_full_disk_leaves_no_half_archive_under_its_name(vault: Services, monk
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr("vault.services.backup.directory.shutil.copyfileobj", full)
-    made = vault.backups.create(HOST, Kind.DAILY)
+    made = vault.backups.create(HOST, ArchiveKind.DAILY)
     assert all("cannot be written to: No space left on device." in told.error for told in made.places)
     assert names(folder(vault, 0)) == names(folder(vault, 1)) == []
 
@@ -86,7 +86,7 @@ def test_a_full_disk_where_the_archive_is_written_first_is_named(
 
     monkeypatch.setattr(Path, "open", open_full)
     with pytest.raises(BackupError, match=r"No space left on device\. Set TMPDIR to another"):
-        vault.backups.create(HOST, Kind.DAILY)
+        vault.backups.create(HOST, ArchiveKind.DAILY)
     monkeypatch.undo()
     assert names(folder(vault, 0)) == []
 
@@ -99,7 +99,7 @@ def test_a_disk_that_fails_to_flush_stores_nothing(vault: Services, monkeypatch:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     monkeypatch.setattr("vault.services.backup.directory.os.fsync", broken)
-    made = vault.backups.create(HOST, Kind.DAILY)
+    made = vault.backups.create(HOST, ArchiveKind.DAILY)
     assert all("Input/output error" in told.error for told in made.places)
     assert names(folder(vault, 0)) == before
 
@@ -109,7 +109,7 @@ def test_a_name_comes_by_renaming_alone(vault: Services, monkeypatch: pytest.Mon
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     monkeypatch.setattr(Path, "replace", broken)
-    made = vault.backups.create(HOST, Kind.DAILY)
+    made = vault.backups.create(HOST, ArchiveKind.DAILY)
     assert all("Input/output error" in told.error for told in made.places)
     assert names(folder(vault, 0)) == names(folder(vault, 1)) == []
 
@@ -160,7 +160,7 @@ def test_what_is_past_its_time_goes_and_nothing_else(vault: Services, clock: Fak
     for name in others:
         (folder(vault, 0) / name).write_text("not ours")
     clock.advance(3600)
-    recent = make(vault, Kind.RECENT).name
+    recent = make(vault, ArchiveKind.RECENT).name
     clock.advance(86_400)
     second = make(vault).name
     assert set(names(folder(vault, 1))) == {first, second, list_name(vault.instance.id)}
@@ -183,7 +183,7 @@ def test_the_last_good_archive_stays_while_backups_fail(
 
     with monkeypatch.context() as patch:
         patch.setattr("vault.services.backup.directory.shutil.copyfileobj", full)
-        made = vault.backups.create(HOST, Kind.DAILY)
+        made = vault.backups.create(HOST, ArchiveKind.DAILY)
         assert all(told.error and not told.deleted for told in made.places)
     assert name in names(folder(vault, 0))
     # And one from the future, of a clock that was wrong, does not make the newest one old.
@@ -194,15 +194,15 @@ def test_the_last_good_archive_stays_while_backups_fail(
 
 
 def test_an_archive_that_took_longer_than_its_time_stays_until_there_is_another() -> None:
-    made = ArchiveName("1f0c9a52b0e4", 0, Kind.RECENT, "x", ".srb")
-    other = ArchiveName("1f0c9a52b0e4", 1, Kind.RECENT, "x", ".srb")
+    made = ArchiveName("1f0c9a52b0e4", 0, ArchiveKind.RECENT, "x", ".srb")
+    other = ArchiveName("1f0c9a52b0e4", 1, ArchiveKind.RECENT, "x", ".srb")
     assert Keeping(1, 1).past([made, other], made, 2 * HOUR_US).deleted == [other]
 
 
 def test_times_are_told_as_they_are_kept(vault: Services, clock: FakeClock) -> None:
     make(vault)
     clock.advance(1)
-    make(vault, Kind.RECENT)
+    make(vault, ArchiveKind.RECENT)
     (recent, *_), (*_, daily) = (vault.backups.held(HOST)[0] for _ in range(2))
     assert daily.until_us - daily.name.created_us == 14 * DAY_US
     assert recent.until_us - recent.name.created_us == 24 * HOUR_US
@@ -213,26 +213,26 @@ def test_times_are_told_as_they_are_kept(vault: Services, clock: FakeClock) -> N
 
 def test_an_archive_is_made_only_when_something_has_changed(vault: Services, clock: FakeClock) -> None:
     ada = add(vault, "ada")
-    assert make(vault, Kind.RECENT, only_if_changed=True).name
+    assert make(vault, ArchiveKind.RECENT, only_if_changed=True).name
     for _ in range(3):
         clock.advance(300)
-        made = make(vault, Kind.RECENT, only_if_changed=True)
+        made = make(vault, ArchiveKind.RECENT, only_if_changed=True)
         assert (made.name, made.places) == ("", [])
     add_environment(vault, ada, "prod", A="1")
-    assert make(vault, Kind.RECENT, only_if_changed=True).name
+    assert make(vault, ArchiveKind.RECENT, only_if_changed=True).name
     # Reads alone are not worth an archive; the daily one has them too.
     values(vault, ada, "prod")
     vault.audit.reads.drain()
-    assert make(vault, Kind.RECENT, only_if_changed=True).name == ""
+    assert make(vault, ArchiveKind.RECENT, only_if_changed=True).name == ""
 
 
 def test_a_place_that_was_away_gets_what_it_lacks(vault: Services) -> None:
     folder(vault, 1).rename(folder(vault, 1).with_name("away"))
-    vault.backups.create(HOST, Kind.RECENT, only_if_changed=True)
-    again = vault.backups.create(HOST, Kind.RECENT, only_if_changed=True)
+    vault.backups.create(HOST, ArchiveKind.RECENT, only_if_changed=True)
+    again = vault.backups.create(HOST, ArchiveKind.RECENT, only_if_changed=True)
     assert (again.name, [told.place for told in again.places]) == ("", [f"dir:{folder(vault, 1)}"])
     folder(vault, 1).with_name("away").rename(folder(vault, 1))
-    made = make(vault, Kind.RECENT, only_if_changed=True)
+    made = make(vault, ArchiveKind.RECENT, only_if_changed=True)
     assert [told.place for told in made.places] == [f"dir:{folder(vault, 1)}"]
 
 
@@ -264,7 +264,7 @@ def test_a_directory_and_a_bucket_at_once(
         client.put_object(Bucket="vault-backups", Key=f"here/it/is/deeper/{made.name}", Body=b"")
         client.put_object(Bucket="vault-backups", Key=f"other/{made.name}", Body=b"")
         clock.advance(15 * 86_400)
-        later = both.backups.create(HOST, Kind.DAILY, trust_clock=True)
+        later = both.backups.create(HOST, ArchiveKind.DAILY, trust_clock=True)
         assert [told.deleted for told in later.places] == [[made.name], [made.name]]
         assert made.name not in {file.name for file in place.stored()}
         keys = {item["Key"] for item in client.list_objects_v2(Bucket="vault-backups")["Contents"]}
@@ -275,7 +275,7 @@ def test_a_bucket_that_refuses_is_told_and_the_directory_has_its_archive(
     vault: Services, bucket: str, tmp_path: Path
 ) -> None:
     with backed_up(vault, tmp_path, backup_to=f"s3://not-there,dir:{tmp_path}/a") as both:
-        made = both.backups.create(HOST, Kind.DAILY)
+        made = both.backups.create(HOST, ArchiveKind.DAILY)
     assert "NoSuchBucket" in made.places[0].error
     assert made.places[1].is_stored
 

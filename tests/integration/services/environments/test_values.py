@@ -13,10 +13,10 @@ from vault.errors import InvalidInput, NotFound
 from vault.model.environment import Variable
 from vault.model.principal import Principal
 from vault.services import Services
-from vault.services.environments.values import LAYER_LEFT_OUT, Answer, Question
+from vault.services.environments.values import LAYER_LEFT_OUT, Question, ReadValues
 
 
-def answer(vault: Services, who: Principal, reference: str | None = "prod", **question: Any) -> Answer:
+def answer(vault: Services, who: Principal, reference: str | None = "prod", **question: Any) -> ReadValues:
     return vault.environments.values.read(who, reference, Question(**question))
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from vault.model.clock import DAY_US, HOUR_US, SECOND_US
 from vault.services.backup.keeping import LATE_US, Keeping, ahead, doubts
-from vault.services.backup.names import ArchiveName, Kind, archives_in
+from vault.services.backup.names import ArchiveKind, ArchiveName, archives_in
 
 VAULT = "1f0c9a52b0e4"
 NOW_US = 1_795_000_000 * SECOND_US
@@ -16,11 +16,11 @@ YEAR_US = 365 * DAY_US
 KEEPING = Keeping(days=3, recent_hours=24)
 
 
-def named(generation: int, created_us: int, kind: Kind = Kind.DAILY) -> ArchiveName:
+def named(generation: int, created_us: int, kind: ArchiveKind = ArchiveKind.DAILY) -> ArchiveName:
     return ArchiveName(VAULT, created_us, kind, "x", ".srb", generation)
 
 
-def made_at(*dates_us: int, kind: Kind = Kind.DAILY) -> list[ArchiveName]:
+def made_at(*dates_us: int, kind: ArchiveKind = ArchiveKind.DAILY) -> list[ArchiveName]:
     """Archives in the order in which they were made."""
     return [named(number, date, kind) for number, date in enumerate(dates_us, 1)]
 
@@ -55,7 +55,7 @@ def test_a_listing_in_order_of_name_ends_with_the_newest() -> None:
 
 
 def test_a_name_says_the_same_when_it_is_read_again() -> None:
-    for name in (named(0, NOW_US), named(4711, NOW_US + 1), named(10**15 - 1, NOW_US, Kind.RECENT)):
+    for name in (named(0, NOW_US), named(4711, NOW_US + 1), named(10**15 - 1, NOW_US, ArchiveKind.RECENT)):
         assert ArchiveName.parse(str(name)) == name
 
 
@@ -86,14 +86,14 @@ def test_nor_does_it_when_it_stays_ahead_or_is_right_again() -> None:
     minute = 60 * SECOND_US
     ahead_for_hours = [NOW_US + YEAR_US + number * 5 * minute for number in range(30)]
     right_again = [NOW_US + number * 5 * minute for number in range(30, 60)]
-    names = made_at(NOW_US - DAY_US, NOW_US - HOUR_US, *ahead_for_hours, *right_again, kind=Kind.RECENT)
+    names = made_at(NOW_US - DAY_US, NOW_US - HOUR_US, *ahead_for_hours, *right_again, kind=ArchiveKind.RECENT)
     for length in range(1, len(names) + 1):
         some = names[:length]
         assert all(name == names[0] for name in deleted(some, some[-1].created_us))
 
 
 def test_a_clock_back_a_day_and_right_again_deletes_nothing() -> None:
-    names = made_at(NOW_US - HOUR_US, NOW_US, NOW_US - DAY_US, NOW_US + 600 * SECOND_US, kind=Kind.RECENT)
+    names = made_at(NOW_US - HOUR_US, NOW_US, NOW_US - DAY_US, NOW_US + 600 * SECOND_US, kind=ArchiveKind.RECENT)
     assert deleted(names[:3], NOW_US - DAY_US) == []
     assert deleted(names, NOW_US + 600 * SECOND_US) == []
 
@@ -101,7 +101,7 @@ def test_a_clock_back_a_day_and_right_again_deletes_nothing() -> None:
 def test_one_made_while_the_clock_was_back_is_no_older_than_it_is() -> None:
     # Made 4.5 hours after the first, by a clock that was 30 hours back, and 21 hours before the last.
     names = made_at(
-        NOW_US, NOW_US - 25 * HOUR_US - HOUR_US // 2, NOW_US + 25 * HOUR_US + HOUR_US // 2, kind=Kind.RECENT
+        NOW_US, NOW_US - 25 * HOUR_US - HOUR_US // 2, NOW_US + 25 * HOUR_US + HOUR_US // 2, kind=ArchiveKind.RECENT
     )
     assert deleted(names, NOW_US + 25 * HOUR_US + HOUR_US // 2) == []
 
@@ -129,10 +129,12 @@ def test_nothing_goes_before_its_real_time_by_clocks_that_leap(made: list[tuple[
     real_us, names, real = NOW_US, [], {}
     for number, (gap, wrong_hours) in enumerate(made, 1):
         real_us += gap * SECOND_US
-        names.append(named(number, real_us + wrong_hours * HOUR_US, Kind.RECENT if number % 2 else Kind.DAILY))
+        names.append(
+            named(number, real_us + wrong_hours * HOUR_US, ArchiveKind.RECENT if number % 2 else ArchiveKind.DAILY)
+        )
         real[names[-1]] = real_us
         for name in deleted(names, names[-1].created_us):
-            assert real_us - real[name] >= (24 if name.kind is Kind.RECENT else 72) * HOUR_US
+            assert real_us - real[name] >= (24 if name.kind is ArchiveKind.RECENT else 72) * HOUR_US
 
 
 @pytest.mark.parametrize("start_us", [0, -40 * DAY_US, -DAY_US, YEAR_US])

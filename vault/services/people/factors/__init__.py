@@ -11,7 +11,7 @@
 from vault.services.people.factors.challenges import Challenge, Challenges
 from vault.services.people.factors.enrolment import Factors
 from vault.services.people.factors.factor import Added, Factor, FactorList, PasskeyEnrolment, TotpEnrolment
-from vault.services.people.factors.kinds import Kind
+from vault.services.people.factors.kinds import FactorKind
 from vault.services.people.factors.passkeys import Passkeys
 from vault.services.people.factors.recovery import RecoveryCodes
 from vault.services.people.factors.totp import Totp
@@ -21,9 +21,9 @@ __all__ = [
     "Challenge",
     "Challenges",
     "Factor",
+    "FactorKind",
     "FactorList",
     "Factors",
-    "Kind",
     "PasskeyEnrolment",
     "Passkeys",
     "RecoveryCodes",

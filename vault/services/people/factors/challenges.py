@@ -60,7 +60,7 @@ class Challenge:
 
 
 @dataclass(frozen=True, slots=True)
-class Sealed:
+class ChallengeFacts:
     """The sealed facts of a challenge.
 
     `user_version` is the version of the user's row when the password was checked; `kind` is web or api; `session_id` is
@@ -89,7 +89,7 @@ class Challenges:
         self._instance = instance
         self._clock = clock
 
-    def begin(self, unit: UnitOfWork, purpose: Purpose, facts: Sealed, *, address: str = "") -> tuple[str, int]:
+    def begin(self, unit: UnitOfWork, purpose: Purpose, facts: ChallengeFacts, *, address: str = "") -> tuple[str, int]:
         """Store a challenge. Returns its id and when it expires. Give `address` if the person is unknown.
 
         Raises `TooManyRequests` if there are too many from this address.
@@ -118,12 +118,12 @@ class Challenges:
         elif secrets.randbelow(_LOOK_EVERY) == 0:
             unit.challenges.trim(None, OF_STRANGERS_MOST)
 
-    def attempt(self, unit: UnitOfWork, purpose: Purpose, challenge_id: str) -> Sealed:
+    def attempt(self, unit: UnitOfWork, purpose: Purpose, challenge_id: str) -> ChallengeFacts:
         """Count an attempt and return the facts of a challenge. Raises `BadSecondFactor`."""
         _check_shape(challenge_id)
         return self._facts(purpose, unit.challenges.attempt(challenge_id, purpose, self._clock()))
 
-    def find(self, unit: UnitOfWork, purpose: Purpose, challenge_id: str) -> Sealed:
+    def find(self, unit: UnitOfWork, purpose: Purpose, challenge_id: str) -> ChallengeFacts:
         """Return the facts of a challenge. Raises `BadSecondFactor`."""
         _check_shape(challenge_id)
         return self._facts(purpose, unit.challenges.find(challenge_id, purpose, self._clock()))
@@ -133,11 +133,11 @@ class Challenges:
         if not unit.challenges.take(challenge_id, purpose, self._clock()):
             raise BadSecondFactor()
 
-    def _facts(self, purpose: Purpose, row: ChallengeRow | None) -> Sealed:
+    def _facts(self, purpose: Purpose, row: ChallengeRow | None) -> ChallengeFacts:
         if row is None:
             raise BadSecondFactor()
         plain = self._instance.open_blob(self._place(purpose, row.id), row.user_key_id, row.blob)
-        facts = known_members(Sealed, read_document(plain))
+        facts = known_members(ChallengeFacts, read_document(plain))
         # Check the sealed time too: the column is only for searching, and somebody with write access could change it.
         if facts.expires_us <= self._clock():
             raise BadSecondFactor()

@@ -16,9 +16,9 @@ from vault.model.json_types import Json
 from vault.model.names import check_label
 from vault.model.principal import Principal
 from vault.services import audit
-from vault.services.people.factors.challenges import Challenges, Purpose, Sealed
+from vault.services.people.factors.challenges import ChallengeFacts, Challenges, Purpose
 from vault.services.people.factors.factor import Added, Factor, FactorList, PasskeyEnrolment, TotpEnrolment
-from vault.services.people.factors.kinds import Kind, factors_of
+from vault.services.people.factors.kinds import FactorKind, factors_of
 from vault.services.people.factors.passkeys import Passkeys
 from vault.services.people.factors.recovery import RecoveryCodes
 from vault.services.people.factors.totp import Totp
@@ -28,7 +28,7 @@ from vault.storage import ColumnValues, Credential, Storage, UnitOfWork, User
 
 FACTORS_MOST = 20
 NAME_MAX_CHARACTERS = 64
-_DEFAULT_NAMES = {Kind.TOTP: "Authenticator app", Kind.PASSKEY: "Passkey"}
+_DEFAULT_NAMES = {FactorKind.TOTP: "Authenticator app", FactorKind.PASSKEY: "Passkey"}
 
 
 class Factors:
@@ -80,16 +80,16 @@ class Factors:
     def confirm_totp(self, principal: Principal, enrolment_id: str, code: str, name: str = "") -> Added:
         """Add the app, if `code` shows that it has the secret. Raises `NotFound`, `InvalidInput`."""
         principal.require_person()
-        name = _checked_name(name, Kind.TOTP)
+        name = _checked_name(name, FactorKind.TOTP)
         return self._storage.transaction(self._confirm_totp, principal, enrolment_id, code, name)
 
     def _begin_totp(self, unit: UnitOfWork, principal: Principal) -> TotpEnrolment:
         user = self._beginner(unit, principal, Purpose.TOTP)
-        facts = Sealed(user_id=user.id, session_id=principal.id, secret=self._totp.new_secret())
+        facts = ChallengeFacts(user_id=user.id, session_id=principal.id, secret=self._totp.new_secret())
         enrolment_id, expires_us = self._challenges.begin(unit, Purpose.TOTP, facts)
         return self._enrolment(user, enrolment_id, replace(facts, expires_us=expires_us))
 
-    def _enrolment(self, user: User, enrolment_id: str, facts: Sealed) -> TotpEnrolment:
+    def _enrolment(self, user: User, enrolment_id: str, facts: ChallengeFacts) -> TotpEnrolment:
         uri = self._totp.uri(facts.secret, user.name)
         return TotpEnrolment(enrolment_id, facts.expires_us, facts.secret, uri)
 
@@ -103,7 +103,7 @@ class Factors:
         row_id = str(uuid.uuid4())
         # Store the code's step, so that the confirming code cannot log in as well.
         columns = {**self._totp.columns(user.id, row_id, facts.secret), "counter": step}
-        return self._add(unit, principal, user, Kind.TOTP, row_id, name, columns)
+        return self._add(unit, principal, user, FactorKind.TOTP, row_id, name, columns)
 
     # -- A passkey --
 
@@ -119,12 +119,12 @@ class Factors:
     ) -> Added:
         """Add the passkey that a browser has made. Raises `NotFound`, `InvalidInput`, `Conflict`."""
         principal.require_person()
-        name = _checked_name(name, Kind.PASSKEY)
+        name = _checked_name(name, FactorKind.PASSKEY)
         return self._storage.transaction(self._confirm_passkey, principal, enrolment_id, credential, name)
 
     def _begin_passkey(self, unit: UnitOfWork, principal: Principal) -> PasskeyEnrolment:
         user = self._beginner(unit, principal, Purpose.PASSKEY)
-        facts = Sealed(user_id=user.id, session_id=principal.id)
+        facts = ChallengeFacts(user_id=user.id, session_id=principal.id)
         options = self._passkeys.creation_options(unit, user, facts.random_bytes)
         enrolment_id, expires_us = self._challenges.begin(unit, Purpose.PASSKEY, facts)
         return PasskeyEnrolment(enrolment_id, expires_us, options)
@@ -140,7 +140,7 @@ class Factors:
         self._use_up(unit, Purpose.PASSKEY, enrolment_id)
         row_id = str(uuid.uuid4())
         return self._add(
-            unit, principal, user, Kind.PASSKEY, row_id, name, self._passkeys.columns(user.id, row_id, new)
+            unit, principal, user, FactorKind.PASSKEY, row_id, name, self._passkeys.columns(user.id, row_id, new)
         )
 
     # -- What there is --
@@ -207,7 +207,7 @@ class Factors:
         replace(principal, has_second_factor=user.second_factor).require_recent_proof(self._clock())
         return user
 
-    def _pending(self, unit: UnitOfWork, principal: Principal, purpose: Purpose, enrolment_id: str) -> Sealed:
+    def _pending(self, unit: UnitOfWork, principal: Principal, purpose: Purpose, enrolment_id: str) -> ChallengeFacts:
         try:
             facts = self._challenges.find(unit, purpose, enrolment_id)
         except BadSecondFactor:
@@ -227,7 +227,7 @@ class Factors:
         unit: UnitOfWork,
         principal: Principal,
         user: User,
-        kind: Kind,
+        kind: FactorKind,
         row_id: str,
         name: str,
         columns: ColumnValues,
@@ -260,6 +260,6 @@ def _factor(row: Credential) -> Factor:
     return Factor(row.id, row.kind, row.label, row.created_us, row.used_us)
 
 
-def _checked_name(name: str, kind: Kind) -> str:
+def _checked_name(name: str, kind: FactorKind) -> str:
     name = name.strip()
     return check_label(name, NAME_MAX_CHARACTERS) if name else _DEFAULT_NAMES[kind]

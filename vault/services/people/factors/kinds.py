@@ -7,7 +7,7 @@ from enum import StrEnum
 from vault.storage import Credential, UnitOfWork, User
 
 
-class Kind(StrEnum):
+class FactorKind(StrEnum):
     """A factor's name in `credentials` rows and in a session's `factors`."""
 
     TOTP = "totp"
@@ -15,7 +15,7 @@ class Kind(StrEnum):
     RECOVERY = "recovery"
 
 
-SECOND_FACTORS = (Kind.TOTP, Kind.PASSKEY)
+SECOND_FACTORS = (FactorKind.TOTP, FactorKind.PASSKEY)
 """The kinds that a person adds and removes. Recovery codes are made with the first and removed with the last of
 them.
 """
@@ -38,5 +38,5 @@ def is_required(unit: UnitOfWork, user: User) -> bool:
 def offered(unit: UnitOfWork, user_id: str) -> tuple[str, ...]:
     """Return the kinds of which the person has a usable factor."""
     kinds = [str(kind) for kind in SECOND_FACTORS if unit.credentials.of_user(user_id, kind)]
-    codes = unit.credentials.of_user(user_id, Kind.RECOVERY)
-    return (*kinds, str(Kind.RECOVERY)) if any(row.counter for row in codes) else tuple(kinds)
+    codes = unit.credentials.of_user(user_id, FactorKind.RECOVERY)
+    return (*kinds, str(FactorKind.RECOVERY)) if any(row.counter for row in codes) else tuple(kinds)

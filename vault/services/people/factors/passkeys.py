@@ -21,7 +21,7 @@ from vault.model.json_types import Json
 from vault.services.environments.documents import Document, read_document
 from vault.services.own.credentials import opened, sealed
 from vault.services.own.instance import Instance
-from vault.services.people.factors.kinds import Kind
+from vault.services.people.factors.kinds import FactorKind
 from vault.settings import Settings
 from vault.storage import ColumnValues, Credential, UnitOfWork, User
 
@@ -112,7 +112,7 @@ class Passkeys:
     def columns(self, user_id: str, row_id: str, new: NewPasskey) -> ColumnValues:
         """Return the sealed columns of a new row, with the digest to find it by."""
         plain = {"v": 1, "id": _text(new.credential_id), "public_key": _text(new.public_key)}
-        columns = sealed(self._instance, Kind.PASSKEY, user_id, row_id, json.dumps(plain).encode())
+        columns = sealed(self._instance, FactorKind.PASSKEY, user_id, row_id, json.dumps(plain).encode())
         return {**columns, "lookup": self._digest(new.credential_id), "counter": new.counter}
 
     def is_known(self, unit: UnitOfWork, new: NewPasskey) -> bool:
@@ -159,7 +159,7 @@ class Passkeys:
         row = self._row(unit, assertion)
         if row is None or row.user_id != user.id:
             raise BadSecondFactor()
-        stored = read_document(opened(self._instance, Kind.PASSKEY, user.id, row))
+        stored = read_document(opened(self._instance, FactorKind.PASSKEY, user.id, row))
         handle, found = self._verified(assertion, random, _bytes(stored["public_key"]), row.counter, alone=alone)
         is_owner = handle == _handle(user.id) if handle or discovered else True
         if found.credential_id != _bytes(stored["id"]) or not is_owner:
@@ -195,7 +195,7 @@ class Passkeys:
 
     def look_up_anew(self, unit: UnitOfWork, row: Credential) -> bool:
         """Change a row's digest to the active key. Reports whether it was another. For a reseal."""
-        stored = read_document(opened(self._instance, Kind.PASSKEY, row.user_id, row))
+        stored = read_document(opened(self._instance, FactorKind.PASSKEY, row.user_id, row))
         lookup = self._digest(_bytes(stored["id"]))
         if lookup == row.lookup:
             return False
@@ -208,13 +208,13 @@ class Passkeys:
         except (KeyError, ValueError):
             return None
         row = unit.credentials.by_lookup(self._digests(credential_id))
-        return row if row is not None and row.kind == Kind.PASSKEY else None
+        return row if row is not None and row.kind == FactorKind.PASSKEY else None
 
     def _descriptors(self, unit: UnitOfWork, user_id: str) -> list[PublicKeyCredentialDescriptor]:
         from webauthn.helpers.structs import PublicKeyCredentialDescriptor
 
-        rows = unit.credentials.of_user(user_id, Kind.PASSKEY)
-        blobs = [read_document(opened(self._instance, Kind.PASSKEY, user_id, row)) for row in rows]
+        rows = unit.credentials.of_user(user_id, FactorKind.PASSKEY)
+        blobs = [read_document(opened(self._instance, FactorKind.PASSKEY, user_id, row)) for row in rows]
         return [PublicKeyCredentialDescriptor(id=_bytes(stored["id"])) for stored in blobs]
 
     def _rp_id(self) -> str:

@@ -16,7 +16,7 @@ from vault.model.clock import Clock
 from vault.services.environments.documents import VERSION, read_document
 from vault.services.own.credentials import opened, sealed
 from vault.services.own.instance import Instance
-from vault.services.people.factors.kinds import Kind
+from vault.services.people.factors.kinds import FactorKind
 from vault.storage import UnitOfWork, User
 
 CODES = 10
@@ -39,13 +39,13 @@ class RecoveryCodes:
         codes = tuple(_new_code() for _ in range(CODES))
         key = new_key()
         plain = _written(key, [_digest(key, user_id, code) for code in codes])
-        found = unit.credentials.of_user(user_id, Kind.RECOVERY)
+        found = unit.credentials.of_user(user_id, FactorKind.RECOVERY)
         credential_id = found[0].id if found else str(uuid.uuid4())
-        columns = sealed(self._instance, Kind.RECOVERY, user_id, credential_id, plain)
+        columns = sealed(self._instance, FactorKind.RECOVERY, user_id, credential_id, plain)
         if found:
             unit.credentials.change(found[0], counter=CODES, **columns)
         else:
-            row = {"id": credential_id, "user_id": user_id, "kind": str(Kind.RECOVERY), "label": ""}
+            row = {"id": credential_id, "user_id": user_id, "kind": str(FactorKind.RECOVERY), "label": ""}
             unit.credentials.add(**row, **columns, counter=CODES, created_us=self._clock())
         return codes
 
@@ -53,23 +53,23 @@ class RecoveryCodes:
         """Use a code, in a transaction that has locked the user. Returns how many are left. Raises
         `BadSecondFactor`.
         """
-        for row in unit.credentials.of_user(user.id, Kind.RECOVERY):
-            key, digests = _read(opened(self._instance, Kind.RECOVERY, user.id, row))
+        for row in unit.credentials.of_user(user.id, FactorKind.RECOVERY):
+            key, digests = _read(opened(self._instance, FactorKind.RECOVERY, user.id, row))
             wanted = _digest(key, user.id, code)
             left = [digest for digest in digests if not hmac.compare_digest(digest, wanted)]
             if len(left) < len(digests):
-                columns = sealed(self._instance, Kind.RECOVERY, user.id, row.id, _written(key, left))
+                columns = sealed(self._instance, FactorKind.RECOVERY, user.id, row.id, _written(key, left))
                 unit.credentials.change(row, counter=len(left), used_us=self._clock(), **columns)
                 return len(left)
         raise BadSecondFactor()
 
     def left(self, unit: UnitOfWork, user_id: str) -> int:
         """Return how many codes the person has left."""
-        return sum(row.counter for row in unit.credentials.of_user(user_id, Kind.RECOVERY))
+        return sum(row.counter for row in unit.credentials.of_user(user_id, FactorKind.RECOVERY))
 
     def drop(self, unit: UnitOfWork, user_id: str) -> None:
         """Delete the person's codes."""
-        for row in unit.credentials.of_user(user_id, Kind.RECOVERY):
+        for row in unit.credentials.of_user(user_id, FactorKind.RECOVERY):
             unit.credentials.remove(row)
 
 

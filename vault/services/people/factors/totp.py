@@ -14,7 +14,7 @@ from vault.errors import BadSecondFactor
 from vault.model.clock import SECOND_US, Clock
 from vault.services.own.credentials import opened, sealed
 from vault.services.own.instance import Instance
-from vault.services.people.factors.kinds import Kind
+from vault.services.people.factors.kinds import FactorKind
 from vault.storage import ColumnValues, UnitOfWork, User
 
 ISSUER = "Strongroom"
@@ -55,12 +55,12 @@ class Totp:
 
     def columns(self, user_id: str, credential_id: str, secret: str) -> ColumnValues:
         """Return the sealed columns of a new row."""
-        return sealed(self._instance, Kind.TOTP, user_id, credential_id, secret.encode())
+        return sealed(self._instance, FactorKind.TOTP, user_id, credential_id, secret.encode())
 
     def use(self, unit: UnitOfWork, user: User, code: str) -> None:
         """Use a code of one of the user's apps, in a transaction that has locked the user. Raises `BadSecondFactor`."""
-        for row in unit.credentials.of_user(user.id, Kind.TOTP):
-            secret = opened(self._instance, Kind.TOTP, user.id, row).decode()
+        for row in unit.credentials.of_user(user.id, FactorKind.TOTP):
+            secret = opened(self._instance, FactorKind.TOTP, user.id, row).decode()
             step = self.step_of(secret, code, row.counter)
             if step is not None:
                 # If several calls give the same code at once, only one can change the row.
