@@ -13,12 +13,12 @@ from flask import Response, request
 from vault.api.parser import StrictBlueprint
 from vault.api.schemas.variables import ValuesAnswer
 from vault.errors import InvalidInput
-from vault.formats import Source, refuse
+from vault.formats import Format, Source, refuse
 from vault.http import View, environment_route, known_etags, principal, quoted, services
-from vault.model.environment import GLOBALS, EnvironmentKind, EnvironmentRef, Variable
+from vault.model.environment import GLOBALS, EnvironmentKind, EnvironmentRef, Values, Variable
 from vault.model.json_types import JsonObject
 from vault.services.environments.files import format_named
-from vault.services.environments.values import Question, ReadValues
+from vault.services.environments.values import Question
 
 blueprint = StrictBlueprint("values", __name__, description="The values that a service uses.")
 
@@ -84,13 +84,14 @@ def read_values(env: EnvironmentRef = GLOBALS) -> Response:
     # Most calls have no query, and Werkzeug takes time to parse even an empty one.
     query = request.args if request.environ.get("QUERY_STRING") else _NO_QUERY
     question, is_strict = (_question(query), _STRICT.is_on(query)) if query else (Question(), False)
+    chosen = format_named(question.format) if question.format else None
     # A strict call must not get a 304 for a text that had warnings.
     answer = services().environments.values.read(principal(), env, question, () if is_strict else known_etags())
     headers = {"ETag": quoted(answer.etag)}
     if answer.resolved is None:
         return Response(status=304, headers=headers)
-    if question.format:
-        return _as_text(answer, question.format, headers, _source(env), strict=is_strict)
+    if chosen is not None:
+        return _as_text(answer.resolved, chosen, headers, _source(env), strict=is_strict)
     body = {"values": answer.resolved.values, "warnings": answer.resolved.warnings, "revision": answer.revision}
     return Response(_JSON(body), headers=headers, mimetype="application/json")
 
@@ -118,11 +119,9 @@ def _bounded(warnings: tuple[str, ...]) -> str:
     return json.dumps(told)
 
 
-def _as_text(answer: ReadValues, name: str, headers: dict[str, str], source: Source, *, strict: bool) -> Response:
-    assert answer.resolved is not None
-    chosen = format_named(name)
-    rendered = chosen.render([Variable(name, value) for name, value in answer.resolved.values.items()], source)
-    warnings = answer.resolved.warnings + rendered.warnings
+def _as_text(values: Values, chosen: Format, headers: dict[str, str], source: Source, *, strict: bool) -> Response:
+    rendered = chosen.render([Variable(name, value) for name, value in values.values.items()], source)
+    warnings = values.warnings + rendered.warnings
     if strict:
         refuse(warnings)
     return text_response(rendered.text, warnings, chosen.media_type, headers)
@@ -140,6 +139,4 @@ def _question(query: Mapping[str, str]) -> Question:
     chosen = tuple(dict.fromkeys(names.split(","))) if names else None
     if chosen is not None and len(chosen) > _NAMES_MOST:
         raise InvalidInput(f"Ask for at most {_NAMES_MOST} names at once.", path="names")
-    if format:
-        format_named(format)
     return Question(_GLOBALS.is_on(query), _RESOLVE.is_on(query), chosen, format)

@@ -147,7 +147,12 @@ class Revision:
 
     def is_readable(self, now_us: int) -> bool:
         """Report whether its values may still be read at `now_us`."""
-        return not self.destroyed and (self.deletion_us is None or self.deletion_us > now_us)
+        return is_readable(self.destroyed, self.deletion_us, now_us)
+
+
+def is_readable(destroyed: bool, deletion_us: int | None, now_us: int) -> bool:
+    """Report whether a revision's values may still be read: it is not destroyed, and not past its deletion time."""
+    return not destroyed and (deletion_us is None or deletion_us > now_us)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,19 @@ import json
 from collections.abc import Sequence
 from typing import TypedDict, cast
 
-from vault.crypto import Key, SealedBlob, as_sealed, context, key_id_of, new_key, open_blob, seal
+from vault.crypto import Key, SealedBlob, context, key_id_of, new_key, open_blob, seal
 from vault.errors import BlobError, ClientSealed, IntegrityError, InvalidInput, NewerFormat, RevisionDeleted, TooLarge
 from vault.model import strict_json
 from vault.model.clock import Clock
-from vault.model.environment import ENVIRONMENT_MAX_BYTES, VARIABLES_MOST, Live, Sealing, Variable, VariableType
+from vault.model.environment import (
+    ENVIRONMENT_MAX_BYTES,
+    VARIABLES_MOST,
+    Live,
+    Sealing,
+    Variable,
+    VariableType,
+    is_readable,
+)
 from vault.model.strict_json import WrittenJson
 from vault.services.environments.documents import Document, read_document
 from vault.services.own.instance import Instance
@@ -23,7 +31,6 @@ from vault.storage import DataKey, EnvironmentRow, Layer, RevisionRow, StoredRev
 
 _PLAIN, _WITH_OTHERS = 1, 2
 """The versions of a revision's plaintext: only the members in `_MEMBERS`, or more members."""
-_MEMBERS = frozenset({"name", "value", "type", "enabled", "literal", "description"})
 _TYPES = {str(kind): kind for kind in VariableType}
 
 
@@ -36,6 +43,9 @@ class _Record(TypedDict):
     enabled: bool
     literal: bool
     description: str
+
+
+_MEMBERS = frozenset(_Record.__annotations__)
 
 
 class _Document(TypedDict):
@@ -52,7 +62,7 @@ class Sealer:
 
     def is_gone(self, revision: RevisionRow) -> bool:
         """Report whether a revision's values may not be read: it is destroyed, or its deletion time has passed."""
-        return revision.destroyed or (revision.deletion_us is not None and revision.deletion_us <= self._clock())
+        return not is_readable(revision.destroyed, revision.deletion_us, self._clock())
 
     def add_data_key(self, unit: UnitOfWork, owner_id: str, environment_id: str) -> None:
         """Make and store the first data key of a new environment."""
@@ -142,10 +152,9 @@ class Sealer:
             data_key, user_key = _keys_of(unit, key_id_of(environment.metadata_blob or b""))
         if data_key is None or user_key is None or environment.metadata_blob is None:
             raise BlobError()
-        blob = as_sealed(environment.metadata_blob)
         place = context.metadata(self._instance.id, environment.id, environment.metadata_generation)
         key = self._data_key(environment, data_key, user_key)
-        return read_document(open_blob(key, place, blob))
+        return read_document(open_blob(key, place, environment.metadata_blob))
 
     def open_metadata_of(self, unit: UnitOfWork, environments: Sequence[EnvironmentRow]) -> list[Document]:
         """Return the metadata of many environments, with as many statements as for one."""
@@ -167,7 +176,7 @@ class Sealer:
         """Return the metadata with keys that were read before, or None if it is sealed under another key."""
         if environment.metadata_blob is None:
             return {}
-        blob = as_sealed(environment.metadata_blob)
+        blob = environment.metadata_blob
         if data_key is None or user_key is None or key_id_of(blob) != data_key.id:
             return None
         place = context.metadata(self._instance.id, environment.id, environment.metadata_generation)
