@@ -100,10 +100,11 @@ def writes(view: Callable[Concatenate[UnitOfWork, P], object]) -> Callable[P, Re
 
 
 def proven(prove: Callable[P, T]) -> Callable[[Callable[[UnitOfWork, T], object]], Callable[P, Response]]:
-    """Like `writes`, for a call that takes a password: `prove` checks the body's fields before the transaction, because
-    that takes long. The view gets what `prove` returns, and nothing else of the body.
+    """Do the same as `writes` for a call that takes a password.
 
-    A kept answer is given before the password is checked, because the call may have replaced that password.
+    Hashing a password is slow, so `prove` checks the body's fields before the transaction starts. The view gets its
+    result and nothing else of the body. If an answer is stored for the call's Idempotency-Key, the password is not
+    checked: this very call may have replaced it.
     """
 
     def decorate(view: Callable[[UnitOfWork, T], object]) -> Callable[P, Response]:
@@ -124,7 +125,7 @@ def proven(prove: Callable[P, T]) -> Callable[[Callable[[UnitOfWork, T], object]
 
 
 def _response(result: object) -> Response:
-    # The decorator below has made it of what the view returned.
+    # The decorator below has made it from the view's result.
     return cast(Response, result)
 
 

@@ -101,7 +101,7 @@ def change_globals(unit: UnitOfWork, /, **wishes: object) -> Environment:
 @writes
 @blueprint.response(204)
 def delete_environment(unit: UnitOfWork, env: str) -> tuple[None, dict[str, str]]:
-    """Delete an environment. It can be restored for 30 days. X-Strongroom-Warnings says if others stand on it."""
+    """Delete an environment. It can be restored for 30 days. X-Strongroom-Warnings says if it is a base of others."""
     return None, warning_headers(services().environments.environments.delete(unit, principal(), env))
 
 

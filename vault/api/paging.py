@@ -1,4 +1,4 @@
-"""Lists in pages: which page is asked for, and how the answer names the next one."""
+"""Lists in pages: the cursor in a request, and the link to the next page in an answer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ T = TypeVar("T")
 K = TypeVar("K", int, str)
 
 Key = int | str
-"""A part of a place: what a list is in order of."""
+"""A part of a position: what a list is sorted by."""
 
 
 class Items(TypedDict):
@@ -32,18 +32,18 @@ class Items(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Paging:
-    """Which page of a list is asked for: at most `limit` items, after the place that `cursor` stands for."""
+    """Which page of a list to return: at most `limit` items, after the position in `cursor`."""
 
     cursor: str | None
     limit: int
 
     @property
     def one_more(self) -> int:
-        """How many items to read: one more than were asked for, to see whether there is a next page."""
+        """Return how many items to read: one more than were asked for, to see whether there is a next page."""
         return self.limit + 1
 
     def key(self, kind: type[K]) -> K | None:
-        """The place in a list that is in order of one key. Raises `InvalidInput`."""
+        """Return the position in a list that is sorted by one key. Raises `InvalidInput`."""
         place = self._place(kind)
         if place is None:
             return None
@@ -52,7 +52,7 @@ class Paging:
         return key
 
     def time_and_id(self) -> tuple[int, str] | None:
-        """The place in a list that is in order of time, and of id at the same time. Raises `InvalidInput`."""
+        """Return the position in a list that is sorted by time and id. Raises `InvalidInput`."""
         place = self._place(int, str)
         if place is None:
             return None

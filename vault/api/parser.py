@@ -46,12 +46,12 @@ class StrictBlueprint(Blueprint):  # type: ignore[misc, no-any-unimported]  # fl
     ARGUMENTS_PARSER = StrictParser()
 
     def route(self, rule: str, *, methods: Sequence[str]) -> Callable[[V], V]:
-        """Register the view for an address."""
+        """Register the view for a path."""
         decorate: Callable[[V], V] = super().route(rule, methods=methods)
         return decorate
 
     def arguments(self, schema: type[Body], *, location: Literal["json", "query"] = "json") -> Callable[[V], V]:
-        """Give the view what `schema` loads: its noun as the first argument, or its fields as keyword arguments."""
+        """Pass the view what `schema` loads: its object as the first argument, or its fields as keyword arguments."""
         as_kwargs = schema.noun is None
         decorate: Callable[[V], V] = super().arguments(schema, location=location, as_kwargs=as_kwargs)
         return decorate
@@ -59,7 +59,7 @@ class StrictBlueprint(Blueprint):  # type: ignore[misc, no-any-unimported]  # fl
     def response(
         self, status: int, schema: type[ma.Schema] | None = None, *, content_type: str | None = None
     ) -> Callable[[V], V]:
-        """Answer with what `schema` dumps of the view's result. A view that returns a `Response` answers with that."""
+        """Dump the view's result with `schema`. A view that returns a `Response` is answered with that."""
         decorate: Callable[[V], V] = super().response(status, schema, content_type=content_type)
         return decorate
 

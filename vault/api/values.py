@@ -31,26 +31,26 @@ _WARNINGS_BYTES = 3 * 1024
 
 @dataclass(frozen=True, slots=True)
 class _Parameter:
-    """One parameter of the query: how it is described, and how it is read."""
+    """A query parameter: its description, and how it is read."""
 
     name: str
     description: str
     default: bool | None = None
-    """What a switch is when it is absent. None is for a text."""
+    """The value of an absent boolean. None is for texts."""
 
     def described(self) -> JsonObject:
-        """The parameter in OpenAPI."""
+        """Return the parameter's description in OpenAPI."""
         schema: JsonObject = (
             {"type": "string"} if self.default is None else {"type": "boolean", "default": self.default}
         )
         return {"name": self.name, "in": "query", "schema": schema, "description": self.description}
 
     def text_in(self, query: Mapping[str, str]) -> str:
-        """The text; an empty one if it is absent."""
+        """Return the text, or an empty one if it is absent."""
         return query.get(self.name, "")
 
     def is_on(self, query: Mapping[str, str]) -> bool:
-        """Whether the switch is on. Raises `InvalidInput`."""
+        """Return the boolean. Raises `InvalidInput`."""
         text = query.get(self.name, str(self.default)).lower()
         if text not in _SWITCHES:
             raise InvalidInput("This must be true or false.", path=self.name)
@@ -80,7 +80,9 @@ def _bare(described: View) -> View:
 @blueprint.response(200, ValuesAnswer)
 @blueprint.doc(parameters=[parameter.described() for parameter in _PARAMETERS])
 def read_values(env: EnvironmentRef = GLOBALS) -> Response:
-    """Get an environment's values over its bases and the globals: no disabled variables, references resolved."""
+    """Get the values of an environment over its bases and the globals, without disabled variables, with references
+    resolved.
+    """
     # Most calls have no query, and Werkzeug takes time to parse even an empty one.
     query = request.args if request.environ.get("QUERY_STRING") else _NO_QUERY
     question, is_strict = (_question(query), _STRICT.is_on(query)) if query else (Question(), False)
@@ -103,7 +105,7 @@ def text_response(text: str, warnings: tuple[str, ...], media_type: str, headers
 
 
 def warning_headers(warnings: tuple[str, ...]) -> dict[str, str]:
-    """The header with warnings, for an answer whose body has no place for them."""
+    """Return the header with warnings, for an answer whose body has no room for them."""
     return {"X-Strongroom-Warnings": _bounded(warnings)} if warnings else {}
 
 

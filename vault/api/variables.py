@@ -26,7 +26,7 @@ from vault.storage import UnitOfWork
 blueprint = StrictBlueprint("variables", __name__, description="Variables with all their attributes.")
 
 Answer = tuple[Written, dict[str, str]]
-"""Where a write has led, and the header with its ETag."""
+"""The result of a write, and the header with its ETag."""
 
 
 @environment_route(blueprint, "/variables", "GET")

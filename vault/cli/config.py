@@ -47,7 +47,7 @@ def load(flags: Mapping[str, str], environ: Mapping[str, str], folder: Path) -> 
     address = (given.get("url") or project.get("url") or own.get("url") or DEFAULT_URL).rstrip("/")
     is_the_projects = "url" in project and not _is_told(address, given, own)
     if _is_told(address, given, own) and not _is_told(address, project):
-        # The project's authority must not vouch for a server that the project did not name.
+        # The project's authority must not be used for a server that the project did not name.
         project.pop("ca_file", None)
     found = own | project | given | {"url": address}
     return CliSettings(**found, url_is_the_projects=is_the_projects)

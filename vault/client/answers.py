@@ -355,4 +355,4 @@ _READERS: dict[str, Callable[[Json], object]] = {
     "tuple[Remains, ...]": lambda data: tuple(Remains.from_json(item) for item in read_list(data)),
     "tuple[Variable, ...]": read_variables,
 }
-"""How a field of each type is read."""
+"""The function that reads a field of each type."""

@@ -1,4 +1,4 @@
-"""What calls of the SDK take by name: only what is given is sent."""
+"""Keyword arguments of the SDK's calls. Only what is given is sent."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class VariableAttributes(TypedDict, total=False):
 
 
 class VariableChange(VariableAttributes, total=False):
-    """What changes of a variable. A new one needs a value."""
+    """The changes to a variable. A new one needs a value."""
 
     value: str
 
@@ -32,7 +32,7 @@ class NewEnvironmentAttributes(TypedDict, total=False):
 
 
 class EnvironmentChange(NewEnvironmentAttributes, total=False):
-    """What changes of an environment."""
+    """The changes to an environment."""
 
     name: str
     cas_required: bool

@@ -33,7 +33,7 @@ _SAFE_METHODS = frozenset({"GET", "HEAD"})
 
 
 Body = Mapping[str, object] | None
-"""What is sent as JSON: an object, or nothing."""
+"""The JSON to send: an object, or nothing."""
 
 
 class Options(TypedDict, total=False):

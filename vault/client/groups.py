@@ -53,7 +53,9 @@ class Environments:
         return Environment.from_json(read_json(self._caller.send_to(environment, "POST", "/copy", {"name": name})))
 
     def delete(self, environment: str) -> tuple[str, ...]:
-        """Delete an environment. It can be undeleted within 30 days. Return warnings: who still stands on it."""
+        """Delete an environment. It can be undeleted within 30 days. Return warnings: the environments that have it as
+        a base.
+        """
         return read_warnings(self._caller.send_to(environment, "DELETE", ""))
 
     def undelete(self, environment: str, *, name: str | None = None) -> Environment:

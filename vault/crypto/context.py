@@ -39,7 +39,7 @@ class Context:
 # `revision` and `data_key` run for every layer of every read. A cache lookup is faster than encoding the ids.
 @lru_cache(maxsize=8192)
 def revision(instance_id: str, environment_id: str, revision_id: str, number: int) -> Context:
-    """One revision of an environment."""
+    """Return one revision of an environment."""
     return Context(BlobType.REVISION, _ids(instance_id, environment_id, revision_id) + _U64.pack(number))
 
 

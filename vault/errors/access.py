@@ -1,4 +1,4 @@
-"""Errors of a credential that is missing, not valid, or not enough."""
+"""Errors of a missing, invalid or insufficient credential."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors that pass: the caller is too fast, or the service cannot answer now."""
+"""Temporary errors: the caller is too fast, or the service cannot answer now."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors of what is stored, of keys and archives, and of the server as a caller sees it."""
+"""Errors of stored data, keys, archives, and of the server as a client sees it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors of a request that cannot be carried out as it is."""
+"""Errors of a request that cannot be carried out."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class QuotaExceeded(InvalidInput):
 
 
 class ResolutionTooLarge(InvalidInput):
-    """The references of an environment expand past the limit of 4 MiB, or its bases hold more."""
+    """The references of an environment expand past the limit of 4 MiB, or its bases are larger than that."""
 
     code = "resolution_too_large"
     sentence = "The references in this environment expand to more than 4 MiB."

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 View = Callable[..., Any]  # type: ignore[explicit-any]
-"""A view. It returns whatever its decorators, or Flask itself, make a response of."""
+"""A view. It returns anything that its decorators or Flask can turn into a response."""
 
 Marked = TypeVar("Marked", bound=View)
 

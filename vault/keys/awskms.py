@@ -79,7 +79,7 @@ class _KeyMetadata(TypedDict):
 
 
 class _KmsAnswer(TypedDict):
-    """The members of KMS's answers that are read here. Each operation gives only some of them."""
+    """The members of KMS's answers that are used here. Each operation returns only some of them."""
 
     KeyMetadata: _KeyMetadata
     KeyId: str

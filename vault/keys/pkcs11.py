@@ -70,7 +70,7 @@ Answer = TypeVar("Answer")
 
 
 class _EnabledKey(Protocol):
-    """A key of the token that may encrypt and decrypt. The library's own types say nothing of the arguments."""
+    """A key of the token that may encrypt and decrypt. The library's own types do not cover the arguments."""
 
     def encrypt(self, data: bytes, *, mechanism: Mechanism, mechanism_param: GCMParams) -> bytes:
         """Call C_Encrypt."""

@@ -19,7 +19,9 @@ from vault.settings import PREFIX, Settings
 
 
 class Choice(NamedTuple):
-    """Where a provider's class is, and which optional packages its file imports: only when it is chosen."""
+    """The module of a provider's class, and the optional packages that it needs. It is imported only if it is
+    chosen.
+    """
 
     place: str
     packages: tuple[str, ...] = ()
@@ -45,7 +47,7 @@ PROVIDERS: dict[str, Choice] = {
     "pkcs11": Choice("vault.keys.pkcs11:Pkcs11Provider", ("pkcs11",)),
     "transit": Choice("vault.keys.transit:TransitProvider"),
 }
-"""A fixed list, and no plug-ins that are found elsewhere: a process that holds keys loads no other code."""
+"""A fixed list without plug-ins: a process that has keys must not load other code."""
 
 
 class Providers(Mapping[str, Provider]):
@@ -80,10 +82,7 @@ class Providers(Mapping[str, Provider]):
         return len(PROVIDERS)
 
     def found(self, name: str) -> Provider:
-        """The provider, where no version of this vault has been in it before: its keyring file, if any, is made.
-
-        Raises `KeyringError` where there is a file: a keyring is never replaced.
-        """
+        """Return the provider, for its first version in this vault. If it has a keyring file, the file is created."""
         keyring = _keyring_class(name)
         return self[name] if keyring is None else self._make(name, lambda: keyring.create_from_settings)
 

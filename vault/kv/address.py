@@ -1,4 +1,4 @@
-"""Addresses under `/v1`: their methods, and the environment that a path means."""
+"""Paths under `/v1`: their methods, and the environment that a path means."""
 
 from __future__ import annotations
 

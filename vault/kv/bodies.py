@@ -1,4 +1,4 @@
-"""What a call brings: the JSON object in its body, and the fields in it."""
+"""The JSON object in a call's body, and its fields."""
 
 from __future__ import annotations
 

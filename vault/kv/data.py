@@ -82,13 +82,13 @@ def delete(path: str) -> Response:
 
 @blueprint.route("/secret/undelete/<path:path>", methods=WRITES)
 def undelete(path: str) -> Response:
-    """Bring hidden versions back."""
+    """Restore hidden versions."""
     return _change(services().vaultkv.versions.undelete, path, _numbers())
 
 
 @blueprint.route("/secret/destroy/<path:path>", methods=WRITES)
 def destroy(path: str) -> Response:
-    """Remove the values of versions for good."""
+    """Delete the values of versions for good."""
     return _change(services().vaultkv.versions.destroy, path, _numbers())
 
 

@@ -1,4 +1,4 @@
-"""What an answer looks like: Vault's envelope around the data, with times as Vault writes them."""
+"""The form of an answer: Vault's envelope around the data, with times as Vault writes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The guard of the Vault-compatible face: it asks for a credential, and refuses a path that has two readings."""
+"""The guard of the Vault face. It requires a credential, and refuses a path that can be read in two ways."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers that the caller wants wrapped (`X-Vault-Wrap-TTL`): the room for one, and the token that is sent instead.
+"""Answers that the caller wants wrapped (`X-Vault-Wrap-TTL`): the reservation, and the token that is sent instead.
 
 reserve (is there room?) ─► the call runs ─► wrap its answer, or release the room if it gave none
 """
@@ -65,7 +65,7 @@ def reserve_for(caller: Principal) -> None:
 
 
 def wrap_if_wanted(response: Response) -> Response:
-    """Wrap the answer if the caller wants that: then this answers with the wrapping token instead."""
+    """Wrap the answer if the caller wants that, and answer with the wrapping token instead."""
     holder = g.get("principal")
     if not g.get("wrap_seconds") or holder is None:
         return response

@@ -1,8 +1,8 @@
-"""Base environments: an environment may stand on others, and then has their variables beneath its own.
+"""Base environments: an environment can have others as its bases, and then also has their variables.
 
-The globals are the lowest layer. Above them come the bases in the order in which they are named, each above its own
-bases; the environment itself is on top. An upper layer wins, so a base that is named later wins over an earlier one,
-as with `envFrom` in Kubernetes and `--env-file`.
+The globals are the lowest layer. Above them come the bases in the order of the list, each above its own bases. The
+environment itself is on top. An upper layer overrides lower ones, so a later base overrides an earlier one, as with
+`envFrom` in Kubernetes and `--env-file`.
 
     prod:  bases [eu, database]          globals < common < eu < database < prod
     eu:    bases [common]
@@ -16,21 +16,21 @@ from collections.abc import Set as AbstractSet
 from vault.errors import InvalidInput
 
 BASES_MOST = 8
-"""In one list."""
+"""The limit of one list."""
 
 DEPTH_MOST = 4
-"""The bases in the longest chain beneath an environment: more are hard to follow."""
+"""The limit of bases in the longest chain beneath an environment. Longer chains are hard to follow."""
 
 BENEATH_MOST = 32
-"""The environments beneath one environment in all. A read opens each of them."""
+"""The limit of all environments beneath one environment. A read opens each of them."""
 
 BENEATH_MAX_BYTES = 4 * 1024 * 1024
-"""The sealed revisions beneath one environment in all. An answer has at most 4 MiB, so more could only be hidden by
-upper layers, and a read opens all of it.
+"""The limit of all sealed revisions beneath one environment. A read opens all of them, and an answer has at
+most 4 MiB.
 """
 
 BasesById = Mapping[str, Sequence[str]]
-"""The ids of the bases that an environment names, by its own id. Environments without bases may be absent."""
+"""The ids of an environment's bases, by its own id. Environments without bases may be absent."""
 
 _LOOP = "An environment cannot stand on itself, directly or through its bases."
 _DEEP = f"At most {DEPTH_MOST} bases can stand one beneath the other."
@@ -38,19 +38,20 @@ _MANY = f"At most {BENEATH_MOST} environments can stand beneath another, the bas
 
 
 def split(base_ids: str) -> tuple[str, ...]:
-    """The ids in a stored list."""
+    """Return the ids in a stored list."""
     return tuple(base_ids.split())
 
 
 def join(base_ids: Sequence[str]) -> str:
-    """The inverse of `split`."""
+    """Return the stored form of a list of ids."""
     return " ".join(base_ids)
 
 
 def beneath(environment_id: str, bases: BasesById) -> tuple[str, ...]:
-    """The ids of all environments beneath one, each once, the lowest first: every base is below all that name it.
+    """Return the ids of all environments beneath one, each once, lowest first: a base comes before all that have it as
+    a base.
 
-    Raises `InvalidInput` for a loop, and for more or deeper than the bounds allow.
+    Raises `InvalidInput` for a loop, and for more or deeper bases than the limits allow.
     """
     heights: dict[str, int] = {}
 
@@ -66,14 +67,14 @@ def beneath(environment_id: str, bases: BasesById) -> tuple[str, ...]:
             heights[each] = height
         return heights[each]
 
-    # `visit` follows each environment once, perhaps on a short path, so check the height again.
+    # `visit` follows each environment once, perhaps on a short path, so check the depth again.
     if visit(environment_id, ()) > DEPTH_MOST:
         raise InvalidInput(_DEEP, path="bases")
     return tuple(heights)[:-1]
 
 
 def standing_on(environment_id: str, bases: BasesById) -> AbstractSet[str]:
-    """The ids of all environments that have this one beneath them."""
+    """Return the ids of all environments that have this one beneath them."""
     found: set[str] = set()
     newest = {environment_id}
     while newest:

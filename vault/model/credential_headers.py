@@ -10,6 +10,6 @@ the smallest budget. A method that reads another header adds it here.
 """
 
 SESSION_COOKIE = "__Host-strongroom"
-"""The cookie of a browser session. The prefix makes the browser refuse it without Secure, from a subdomain, or for a
+"""The cookie of a browser session. With this prefix, browsers refuse it without Secure, from a subdomain, or for only a
 part of the site (RFC 6265bis).
 """

@@ -1,12 +1,12 @@
-"""`Event`: what was done, by whom, and the bytes that its leaf in the audit's tree is made of.
+"""`Event`: what was done and by whom, and the bytes of its leaf in the audit's tree.
 
     leaf       = "SRM1 audit event" ‖ field(id) ‖ field(at_us) ‖ … in the order of `Event`, up to `rows`
                  ‖ field(commitment)
     commitment = SHA-256(salt ‖ field(address) ‖ field(names))
     field(t)   = number of characters in decimal ‖ ":" ‖ t           (UTF-8; bytes as hexadecimal; nothing as "")
 
-What may have to be erased (the address, and the digests of variables' names) stands in the leaf only as a commitment:
-when the salt is gone, nobody can tell any more what was committed to, and the tree stays whole.
+The address and the digests of variable names may have to be erased, so the leaf has only a commitment to them. Without
+the salt, nobody can find out what was committed to, and the tree is still valid.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ UNCHANGED = "unchanged"
 """The result of a read whose answer the caller had already (a 304)."""
 
 GONE = "-"
-"""Stands before the digest of a variable that was removed."""
+"""The prefix of a removed variable's digest."""
 
 FOLDED = "+"
 """Marks an event with too many digests: `+<count>:<SHA-256 of all>` follows the first ones."""
@@ -61,14 +61,14 @@ class Event(NamedTuple):
 
 
 def commit(salt: bytes, address: str, names: str) -> bytes:
-    """What stands in the leaf for an address and names."""
+    """Return the commitment to an address and names."""
     return hashlib.sha256(salt + f"{len(address)}:{address}{len(names)}:{names}".encode()).digest()
 
 
 def leaf_data(event: Event) -> bytes:
-    """The bytes of the leaf of an `Event`, or of a row whose first columns are the same.
+    """Return the bytes of the leaf of an `Event`, or of a row that starts with the same columns.
 
-    Written out in one piece, because `audit verify` does this a hundred thousand times a second.
+    It is written out in one piece, because `audit verify` calls it a hundred thousand times a second.
     """
     (id_, at_us, user, person, actor, action, result, environment, number, digest, request, details, rows) = event[:13]
     at, user, person, environment = str(at_us), user or "", person or "", environment or ""

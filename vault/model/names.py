@@ -1,9 +1,4 @@
-"""What a name may hold that people give to their tokens and second factors.
-
-Names of environments and variables have their own rule (`vault.model.environment`): they are stored, looked up and
-written back by other programs, so a character that was once accepted must stay accepted. Usernames are stricter
-(`vault.services.people.accounts`).
-"""
+"""The rules for names that people give to their tokens and second factors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""People, as they are shown to themselves and to operators."""
+"""People, as they and operators see them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """An account. Times are microseconds since 1970.
-
-    `name_folded` gives the order of lists.
-    """
+    """An account. Times are microseconds since 1970. Lists are sorted by `name_folded`."""
 
     id: str
     name: str

@@ -1,6 +1,4 @@
-"""Permission checks. Each verb makes its checks before its work: on its first line, or once it knows which
-environment is meant.
-"""
+"""Permission checks. Each verb makes them before its work: on its first line, or when it knows the environment."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ STEP_UP_SECONDS = 300
 """How long a proof counts as recent: long enough for one task, short enough for an unattended desk."""
 
 BEYOND_PASSWORD = frozenset({"totp", "passkey", "recovery"})
-"""What a session may prove in addition to the password, or instead of it."""
+"""The factors that a session can prove in addition to the password, or instead of it."""
 
 
 class PrincipalKind(StrEnum):

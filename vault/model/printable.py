@@ -6,7 +6,7 @@ import unicodedata
 
 
 def shown(text: str) -> str:
-    """A text as it may stand in a sentence: what would break a line or steer a terminal is escaped."""
+    """Return a text that is safe in a message: characters that break a line or control a terminal are escaped."""
     if text.isprintable():
         return text
     safe = (

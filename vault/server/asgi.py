@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-# ASGI gives each member a type of its own, and each kind of scope and message its own members.
+# In ASGI each member has its own type, and each kind of scope and message its own members.
 Scope = MutableMapping[str, Any]  # type: ignore[explicit-any]  # as ASGI's own definition
 Message = MutableMapping[str, Any]  # type: ignore[explicit-any]  # as ASGI's own definition
 Receive = Callable[[], Awaitable[Message]]

@@ -115,7 +115,7 @@ def _route(environ: WSGIEnvironment) -> str:
 
 
 class _Call:
-    """One call in a thread: what it runs with, and where its outcome goes. Make it in the event loop."""
+    """One call in a thread: its arguments, and where its outcome goes. Create it in the event loop."""
 
     __slots__ = ("_loop", "answer", "context", "environ", "slot")
 
@@ -127,7 +127,7 @@ class _Call:
         self.answer: asyncio.Future[Answer | Refusal] = self._loop.create_future()
 
     def hand_over(self, outcome: Answer | Refusal | None) -> None:
-        """Give the outcome to the event loop, and release the slot there. Call it in any thread."""
+        """Pass the outcome to the event loop, and release the slot there. Can be called in any thread."""
         # The loop is closed if the call took longer than the worker's graceful time.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._finish, outcome)

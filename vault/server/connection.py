@@ -133,7 +133,7 @@ class Connection(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc, no-any-u
             self._forget()
 
     def _prove(self) -> None:
-        """The client has sent a full header."""
+        """Note that the client has sent a full header."""
         self._header_timer.cancel()
         self.worker.unproven.pop(self, None)
 

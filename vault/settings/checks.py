@@ -1,4 +1,4 @@
-"""What a value of a setting must be, beyond its type."""
+"""Checks of settings beyond their types."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`Settings`: every setting with its default, and what follows from several of them."""
+"""`Settings`: every setting with its default, and values that follow from several settings."""
 
 from __future__ import annotations
 

@@ -18,11 +18,11 @@ T = TypeVar("T")
 
 Validator = Callable[[str], object]
 Noun = Callable[..., object]  # type: ignore[explicit-any]
-"""What is made of the fields of a body. It takes them by their names, so each body has another signature."""
+"""Makes an object from the fields of a body. The fields are arguments, so each body has its own signature."""
 
 
 class Options(TypedDict, total=False):
-    """What every field may be given."""
+    """The options of every field."""
 
     required: bool
     allow_none: bool
@@ -34,11 +34,11 @@ class Body(Schema):
     """A body or a query. An unknown name is refused before any field is loaded."""
 
     noun: ClassVar[Noun | None] = None
-    """What is made of the loaded fields, for a view or as a part of another body. None leaves them as they are."""
+    """Makes an object from the loaded fields. None leaves them as they are."""
 
     @post_load
     def make(self, loaded: dict[str, object], **_: object) -> object:
-        """Make the noun."""
+        """Make the object."""
         noun = type(self).noun
         return loaded if noun is None else noun(**loaded)
 

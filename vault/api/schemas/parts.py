@@ -78,7 +78,7 @@ class Page(Body):
 
     @post_load
     def make(self, loaded: dict[str, object], **_: object) -> dict[str, object]:
-        """Put what every list takes into one `page`."""
+        """Put the fields of every list into one `page`."""
         cursor, limit = loaded.pop("cursor"), loaded.pop("limit")
         assert isinstance(cursor, str | None)
         assert isinstance(limit, int)

@@ -68,7 +68,7 @@ class GrantSchema(Schema):
 
     @post_dump
     def leave_out(self, grant: dict[str, object], **_: object) -> dict[str, object]:
-        """Tell only which of the three places the grant is for."""
+        """Leave out the two places that the grant is not for."""
         return {name: value for name, value in grant.items() if value}
 
 

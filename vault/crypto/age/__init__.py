@@ -30,19 +30,22 @@ from vault.errors import FormatError
 _FILE_KEY_BYTES = 16
 
 RECIPIENTS_MOST = STANZAS_MOST
-"""What is for more, nothing here would open again."""
+"""A file for more recipients could not be opened here."""
 
 _HEAD_BYTES = 64 * 1024
-"""Where the header of a stream has ended: a hundred recipients take a quarter of it."""
+"""The largest header of a stream. A hundred recipients need a quarter of it."""
 
 
 def encrypt(plaintext: bytes, recipients: Sequence[Recipient]) -> bytes:
-    """An armored age file that each of `recipients` can open; a passphrase stands alone. Raises `FormatError`."""
+    """Return an armored age file that each of `recipients` can open. A passphrase must be the only recipient.
+
+    Raises `FormatError`.
+    """
     return armor.enarmored(b"".join(encrypt_stream([plaintext], recipients)))
 
 
 def encrypt_stream(plaintext: Iterable[bytes], recipients: Sequence[Recipient]) -> Iterator[bytes]:
-    """A binary age file, piece by piece, for what is too large to hold in memory. Raises `FormatError`."""
+    """Yield a binary age file in pieces, for data that is too large for memory. Raises `FormatError`."""
     if not recipients:
         raise FormatError("An age file is for somebody: name a recipient or give a passphrase.")
     if len(recipients) > RECIPIENTS_MOST:
@@ -53,18 +56,18 @@ def encrypt_stream(plaintext: Iterable[bytes], recipients: Sequence[Recipient]) 
 
 
 def decrypt(data: bytes, identities: Sequence[Identity]) -> bytes:
-    """What an age file holds, armored or not.
+    """Return the content of an age file, armored or not.
 
-    Raises `FormatError`: it is no age file, it is for somebody else, it was changed, or it asks for more work than
-    2^20 steps of scrypt, which is refused before anything is computed. Nothing is released before all is proven.
+    Raises `FormatError` if it is not an age file, is for somebody else, was changed, or asks for more than 2^20 steps
+    of scrypt, which is refused before any work. Nothing is returned before everything is verified.
     """
     return b"".join(decrypt_stream([armor.dearmored(data) if armor.is_armored(data) else data], identities))
 
 
 def decrypt_stream(sealed: Iterable[bytes], identities: Sequence[Identity]) -> Iterator[bytes]:
-    """What a binary age file holds, each chunk once it is proven. Raises `FormatError` as `decrypt` does.
+    """Yield the content of a binary age file, each chunk after it was verified. Raises what `decrypt` raises.
 
-    That the end is there is known at the end only: whoever acts on a stream reads all of it first.
+    A missing end is only found at the end, so read the whole stream before you act on its content.
     """
     source = iter(sealed)
     start = b""
@@ -82,12 +85,12 @@ def decrypt_stream(sealed: Iterable[bytes], identities: Sequence[Identity]) -> I
 
 
 def is_age(data: bytes) -> bool:
-    """Whether these bytes begin as an age file does."""
+    """Report whether these bytes start like an age file."""
     return armor.is_armored(data) or data.startswith(header.MAGIC)
 
 
 def takes_passphrase(data: bytes) -> bool:
-    """Whether this age file opens with a passphrase. Raises `FormatError`."""
+    """Report whether this age file opens with a passphrase. Raises `FormatError`."""
     parsed = header.parse(armor.dearmored(data) if armor.is_armored(data) else data)
     return any(stanza.kind == Passphrase.kind for stanza in parsed.stanzas)
 

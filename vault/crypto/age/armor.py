@@ -14,20 +14,23 @@ _BLANKS = b" \t\r\n"
 
 
 def is_armored(data: bytes) -> bool:
-    """Whether these bytes begin as an armored file does; blanks may stand before it."""
+    """Report whether these bytes start like an armored file. Blanks before it are allowed."""
     return data.lstrip(_BLANKS).startswith(_BEGIN)
 
 
 def enarmored(data: bytes) -> bytes:
-    """`data` between the two lines."""
+    """Return `data` between the two lines."""
     text = base64.b64encode(data)
     lines = [text[start : start + _COLUMNS] for start in range(0, len(text), _COLUMNS)]
     return b"\n".join([_BEGIN, *lines, _END, b""])
 
 
 def dearmored(data: bytes) -> bytes:
-    """What stands between the two lines. Raises `FormatError` for what is not exactly as `enarmored` writes it,
-    line ends aside: two texts for one file would let a change go unseen."""
+    """Return the data between the two lines. Raises `FormatError` for anything that `enarmored` would write
+    differently.
+
+    Only line ends may differ. If two texts were valid for one file, a change could go unnoticed.
+    """
     lines = [line.removesuffix(b"\r") for line in data.strip(_BLANKS).split(b"\n")]
     body = lines[1:-1]
     is_framed = len(lines) > 1 and lines[0] == _BEGIN and lines[-1] == _END

@@ -8,7 +8,7 @@ _CHECKSUM_CHARACTERS = 6
 
 
 def decode(text: str) -> tuple[str, bytes] | None:
-    """The prefix in lower case and the bytes; None for anything that is not exactly Bech32."""
+    """Return the prefix in lower case and the bytes, or None for anything that is not exactly Bech32."""
     lowered = text.lower()
     prefix, separator, data = lowered.rpartition("1")
     is_written_well = text in (lowered, text.upper()) and all(33 <= ord(character) <= 126 for character in text)
@@ -33,7 +33,7 @@ def _checksum(prefix: str, words: list[int]) -> int:
 
 
 def _bytes_of(words: list[int]) -> bytes | None:
-    """Words of five bits as bytes; the bits that are left over are fewer than five, and zero."""
+    """Return words of five bits as bytes. Fewer than five bits may be left over, and they must be zero."""
     number = 0
     for word in words:
         number = number << 5 | word

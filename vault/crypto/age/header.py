@@ -33,14 +33,14 @@ _STANZA = re.compile(
 _MAC_LINE = re.compile(rb"--- ([A-Za-z0-9+/]{43})\n")
 _COLUMNS = 64
 STANZAS_MOST = 100
-"""Each costs a look with each identity; nobody hands an environment to more people than this."""
+"""Each stanza is tried with each identity, and few environments are given to more people than this."""
 
 _ALONE = "scrypt"
 
 
 @dataclass(frozen=True, slots=True)
 class Stanza:
-    """The file key as one recipient gets it: the kind of recipient, its arguments, and the wrapped key."""
+    """The file key for one recipient: the kind of recipient, its arguments, and the wrapped key."""
 
     kind: str
     arguments: tuple[str, ...]
@@ -48,17 +48,17 @@ class Stanza:
 
 
 class Recipient(Protocol):
-    """Whoever a file is for."""
+    """A person or key that a file is for."""
 
     def wrap(self, file_key: bytes) -> Stanza:
-        """The stanza that gives the file key to this recipient alone."""
+        """Return the stanza from which only this recipient can get the file key."""
 
 
 class Identity(Protocol):
-    """Whoever can open a file."""
+    """A key or passphrase that can open a file."""
 
     def unwrap(self, stanzas: Sequence[Stanza]) -> bytes | None:
-        """The file key, or None where no stanza is for this identity. Raises `FormatError` for a broken stanza."""
+        """Return the file key, or None if no stanza is for this identity. Raises `FormatError` for a broken stanza."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Header:
     payload: bytes = field(repr=False)
 
     def check_mac(self, file_key: bytes) -> None:
-        """Raise `FormatError` unless whoever knew the file key wrote this very header."""
+        """Raise `FormatError` unless this header was written with the file key."""
         try:
             _hmac(file_key, self.authenticated).verify(self.mac)
         except InvalidSignature:
@@ -79,14 +79,14 @@ class Header:
 
 
 def build(file_key: bytes, stanzas: Sequence[Stanza]) -> bytes:
-    """The header of a new file. Raises `FormatError` for a passphrase beside other recipients."""
+    """Return the header of a new file. Raises `FormatError` for a passphrase beside other recipients."""
     _check_alone(stanzas)
     text = _VERSION_LINE + b"".join(map(_encoded, stanzas)) + b"---"
     return text + b" " + encode64(_hmac(file_key, text).finalize()).encode() + b"\n"
 
 
 def parse(data: bytes) -> Header:
-    """The header at the start of an age file. Raises `FormatError`."""
+    """Parse the header at the start of an age file. Raises `FormatError`."""
     if not data.startswith(_VERSION_LINE):
         raise FormatError("This is no age file of version 1.")
     stanzas: list[Stanza] = []
@@ -104,17 +104,17 @@ def parse(data: bytes) -> Header:
 
 
 def hkdf(key: bytes, salt: bytes, info: bytes) -> bytes:
-    """32 bytes by HKDF-SHA256: how every key in an age file is derived."""
+    """Derive 32 bytes by HKDF-SHA256. All keys in an age file are derived like this."""
     return HKDF(SHA256(), 32, salt, info).derive(key)
 
 
 def encode64(data: bytes) -> str:
-    """Base64 without padding."""
+    """Return base64 without padding."""
     return base64.b64encode(data).decode().rstrip("=")
 
 
 def decode64(text: str) -> bytes:
-    """The inverse of `encode64`. Raises `FormatError` for any other spelling of the same bytes."""
+    """Decode what `encode64` returns. Raises `FormatError` for any other spelling of the same bytes."""
     try:
         data = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError):
@@ -125,7 +125,7 @@ def decode64(text: str) -> bytes:
 
 
 def bad_header() -> FormatError:
-    """The one error for whatever is wrong in a header."""
+    """Return the one error for all faults in a header."""
     return FormatError("The header of this age file is damaged.")
 
 
@@ -142,7 +142,8 @@ def _encoded(stanza: Stanza) -> bytes:
 
 def _check_alone(stanzas: Sequence[Stanza]) -> None:
     if len(stanzas) > 1 and any(stanza.kind == _ALONE for stanza in stanzas):
-        # Whoever knows the passphrase could have written the file; beside others, nobody could tell.
+        # Everybody who knows the passphrase could have written the file. Beside other recipients, that would not be
+        # visible.
         raise FormatError("The header of an age file has a passphrase alone, or recipients, and never both.")
 
 

@@ -1,4 +1,4 @@
-"""The passphrase recipient of age: scrypt (RFC 7914) with r = 8 and p = 1, and a work factor that the file names."""
+"""The passphrase recipient of age: scrypt (RFC 7914) with r = 8 and p = 1, and the work factor in the file."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from vault.crypto.age.header import Stanza, bad_header, decode64, encode64
 from vault.errors import FormatError
 
 WORK_FACTOR = 18
-"""What age writes: 256 MiB and about a second."""
+"""The work factor that age writes: 256 MiB and about a second."""
 
 WORK_FACTOR_MOST = 20
-"""1 GiB and some seconds. A file is somebody else's, and may ask for 2^30 steps: a terabyte."""
+"""1 GiB and a few seconds. A file may come from anybody, and could ask for 2^30 steps: a terabyte."""
 
 _SALT_LABEL = b"age-encryption.org/v1/scrypt"
 _SALT_BYTES = 16
@@ -30,7 +30,7 @@ _NONCE = bytes(12)
 
 @dataclass(frozen=True, slots=True)
 class Passphrase:
-    """A recipient and an identity in one: whoever knows the words."""
+    """A passphrase, as a recipient and as an identity."""
 
     kind: ClassVar[str] = "scrypt"
     text: str = field(repr=False)
@@ -45,13 +45,15 @@ class Passphrase:
             raise FormatError("This passphrase is not text: it holds half a surrogate pair.") from None
 
     def wrap(self, file_key: bytes) -> Stanza:
-        """The file key under a key that is derived with a salt of its own."""
+        """Wrap the file key with a key that is derived with its own salt."""
         salt = secrets.token_bytes(_SALT_BYTES)
         cipher = self._cipher(salt, self.work_factor)
         return Stanza(self.kind, (encode64(salt), str(self.work_factor)), cipher.encrypt(_NONCE, file_key, None))
 
     def unwrap(self, stanzas: Sequence[Stanza]) -> bytes | None:
-        """The file key, or None for another passphrase. The work factor is judged before anything is computed."""
+        """Return the file key, or None for a wrong passphrase. The work factor is checked before anything is
+        computed.
+        """
         for stanza in stanzas:
             if stanza.kind == self.kind:
                 salt, work_factor = _arguments(stanza)
@@ -73,7 +75,7 @@ def _arguments(stanza: Stanza) -> tuple[bytes, int]:
     if len(salt) != _SALT_BYTES or len(stanza.body) != _WRAPPED_BYTES:
         raise bad_header()
     digits = stanza.arguments[1]
-    # By its length first: a number of a million digits is not worth reading.
+    # Check the number's length first: parsing a million digits takes long.
     if len(digits) > len(str(WORK_FACTOR_MOST)) or int(digits) > WORK_FACTOR_MOST:
         raise FormatError(
             f"The header of this age file asks for more work than 2^{WORK_FACTOR_MOST} steps of scrypt; it is refused."

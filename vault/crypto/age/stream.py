@@ -1,4 +1,4 @@
-"""age's payload: STREAM, ChaCha20-Poly1305 in chunks of 64 KiB that are counted, the last of them marked."""
+"""age's payload: STREAM, that is ChaCha20-Poly1305 in numbered chunks of 64 KiB. The last one is marked."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TAG_BYTES = 16
 
 
 def seal(file_key: bytes, plaintext: Iterable[bytes]) -> Iterator[bytes]:
-    """A nonce and the chunks; there is one even for nothing."""
+    """Yield a nonce and the chunks. An empty plaintext has one chunk."""
     nonce = secrets.token_bytes(_NONCE_BYTES)
     yield nonce
     cipher = _cipher(file_key, nonce)
@@ -26,7 +26,7 @@ def seal(file_key: bytes, plaintext: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def open_sealed(file_key: bytes, sealed: Iterable[bytes]) -> Iterator[bytes]:
-    """The plaintext, each chunk once it is proven; whether the last one is missing is known at the end only.
+    """Yield the plaintext, each chunk after it was verified. A missing last chunk is only found at the end.
 
     Raises `FormatError`.
     """
@@ -45,7 +45,7 @@ def open_sealed(file_key: bytes, sealed: Iterable[bytes]) -> Iterator[bytes]:
         except InvalidTag:
             raise _damaged() from None
         if not opened and not is_first:
-            # An empty last chunk is a second spelling of the same text; only an empty text has one.
+            # Only an empty text has an empty last chunk. Otherwise a text could be written in two ways.
             raise _damaged()
         is_first = False
         yield opened
@@ -65,7 +65,7 @@ def _after(first: bytes, others: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _placed(pieces: Iterable[bytes], size: int) -> Iterator[tuple[bytes, bytes]]:
-    """Each chunk with its nonce: an 11-byte counter, and 1 for the last, which is known by what does not follow."""
+    """Yield each chunk with its nonce: an 11-byte counter, and 1 for the last chunk."""
     waiting, number = bytearray(), 0
     for piece in pieces:
         waiting += piece

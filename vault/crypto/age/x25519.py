@@ -1,4 +1,6 @@
-"""The X25519 recipient of age: a share of a key made for this file alone, and the file key under what both agree on."""
+"""The X25519 recipient of age: the share of a key for this file only, and the file key wrapped with the shared
+secret.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,7 @@ class X25519Recipient:
         return cls(found[1])
 
     def wrap(self, file_key: bytes) -> Stanza:
-        """The file key for the holder of the secret key."""
+        """Wrap the file key for the owner of the secret key."""
         ephemeral = X25519PrivateKey.generate()
         share = ephemeral.public_key().public_bytes_raw()
         cipher = _cipher(ephemeral, self.public, share, self.public)
@@ -53,14 +55,14 @@ class X25519Identity:
 
     @classmethod
     def from_text(cls, text: str) -> X25519Identity:
-        """Read `AGE-SECRET-KEY-1…`. Raises `FormatError`, which quotes nothing."""
+        """Read `AGE-SECRET-KEY-1…`. Raises `FormatError`, which does not quote the text."""
         found = bech32.decode(text)
         if found is None or found[0] != "age-secret-key-" or len(found[1]) != _KEY_BYTES:
             raise FormatError("This is no identity: AGE-SECRET-KEY-1 and 58 more characters are expected.")
         return cls(found[1])
 
     def unwrap(self, stanzas: Sequence[Stanza]) -> bytes | None:
-        """The file key from the first stanza that opens."""
+        """Return the file key from the first stanza that opens."""
         key = X25519PrivateKey.from_private_bytes(self.secret)
         public = key.public_key().public_bytes_raw()
         for stanza in stanzas:
@@ -79,7 +81,7 @@ class X25519Identity:
 
 
 def identities_from(text: str) -> tuple[X25519Identity, ...]:
-    """The identities in a file of `age-keygen`: one a line, and comments. Raises `FormatError`."""
+    """Return the identities in a file of `age-keygen`: one for each line, and comments. Raises `FormatError`."""
     lines = [line.strip() for line in text.splitlines()]
     found = tuple(X25519Identity.from_text(line) for line in lines if line and not line.startswith("#"))
     if not found:
@@ -91,6 +93,6 @@ def _cipher(key: X25519PrivateKey, peer: bytes, share: bytes, recipient: bytes) 
     try:
         shared = key.exchange(X25519PublicKey.from_public_bytes(peer))
     except ValueError:
-        # A point of low order: the secret would be all zeros, and everybody's.
+        # A point of low order would give a secret of zeros, which everybody knows.
         raise bad_header() from None
     return ChaCha20Poly1305(hkdf(shared, share + recipient, _INFO))

@@ -139,7 +139,7 @@ def _holdings(writes: Sequence[Event], wanted: tuple[str, ...]) -> Iterator[Vari
     for write in writes:
         where, revision = write.environment_id, write.revision
         if where is None or revision is None:
-            # The event was changed: each event that has a blob is about a revision.
+            # The event was changed: a genuine event with a blob names a revision.
             continue
         is_gone = any(GONE + digest in write.names.split() for digest in wanted)
         if not is_gone:

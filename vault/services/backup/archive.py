@@ -110,7 +110,7 @@ def _nouns(found: Mapping[str, Part], signed: SignedTable, noun: type[R]) -> tup
 
 
 def lines_of(snapshot: Snapshot, head: Head, signer: RowSigner, contents: Contents) -> Iterator[bytes]:
-    """Yield the lines of an archive from a snapshot. `contents` is filled meanwhile."""
+    """Yield the lines of an archive from a snapshot, and fill `contents`."""
     digest = hashlib.sha256()
     for document in _documents(snapshot, head, contents):
         line = _line(document)

@@ -34,7 +34,7 @@ GENERATION_MOST = 10**15 - 1
 """The highest counter that a name can have."""
 
 NO_MARK = "x"
-"""The mark of an archive that was made while an event waited for its place. It equals no other mark."""
+"""The mark of an archive that was made while an event had no position yet. It equals no other mark."""
 
 KEY_SUFFIX = ".srb"
 AGE_SUFFIX = ".srb.age"

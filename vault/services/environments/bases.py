@@ -1,7 +1,7 @@
-"""The bases of environments: who may set them, and what they may be.
+"""The bases of environments: who may set them, and their limits.
 
-With a new base comes all that stands beneath it, and setting it needs `read` on all of that. Otherwise a token could
-bring what it may not read into the values of an environment that others read.
+A new base brings all environments beneath it too, so setting it needs `read` on all of them. Otherwise a token could
+copy values that it may not read into an environment that others read.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from vault.storage import EnvironmentRow, UnitOfWork
 
 
 class Bases:
-    """Sets which environments stand beneath another."""
+    """Sets the bases of environments."""
 
     def __init__(self, environments: Environments, clock: Clock) -> None:
         self._environments = environments
         self._clock = clock
 
     def change(self, unit: UnitOfWork, principal: Principal, reference: str, wishes: Wishes) -> EnvironmentRow:
-        """`Environments.change`, with `bases` as one more wish. Raises as `set` does."""
+        """Change an environment, with `bases` as one more wish. Raises what `set` raises."""
         others = {name: wish for name, wish in wishes.items() if name != "bases"}
         if "bases" not in wishes:
             return self._environments.change(unit, principal, reference, others)
@@ -38,9 +38,9 @@ class Bases:
         return self._environments.change(unit, principal, row.id, others) if others else row
 
     def set(self, unit: UnitOfWork, principal: Principal, reference: str, bases: Sequence[str]) -> EnvironmentRow:
-        """Replace the bases of an environment by `bases`: names or ids, the lowest first.
+        """Replace the bases of an environment by `bases`: names or ids, lowest first.
 
-        Raises `NotGranted`, `NotFound`, `InvalidInput`, and `Conflict` while an older release runs.
+        Raises `NotGranted`, `NotFound`, `InvalidInput`, and `Conflict` while an older release is running.
         """
         row = self._environments.find(unit, principal, reference, Permission.UPDATE)
         return self.give(unit, principal, row, bases)
@@ -48,7 +48,7 @@ class Bases:
     def give(
         self, unit: UnitOfWork, principal: Principal, environment: EnvironmentRow, bases: Sequence[str]
     ) -> EnvironmentRow:
-        """As `set`, for an environment that this unit of work has created, or found with `update`."""
+        """Do the same as `set` for an environment that this unit of work has created, or found with `update`."""
         if environment.kind == EnvironmentKind.GLOBALS:
             raise InvalidInput("The globals have no bases: they stand beneath every environment.", path="bases")
         if len(bases) > model.BASES_MOST:
@@ -60,7 +60,7 @@ class Bases:
     def copy(
         self, unit: UnitOfWork, principal: Principal, source: EnvironmentRow, created: EnvironmentRow
     ) -> EnvironmentRow:
-        """Put a new environment on the bases of another. Raises `NotGranted`, as `set` does."""
+        """Give a new environment the bases of another. Raises `NotGranted`, as `set` does."""
         return self._store(unit, principal, created, model.split(source.base_ids))
 
     @staticmethod
@@ -68,7 +68,7 @@ class Bases:
         path = f"bases.{position}"
         reference = reference.lower() if looks_like_id(reference) else normal(reference, path=path)
         if reference in has:
-            # A base that stays needs no right. So a deleted or unreadable base does not block a change of the others.
+            # A base that is kept needs no permission, so a deleted or unreadable base does not block other changes.
             return reference
         find = unit.environments.by_id if looks_like_id(reference) else unit.environments.by_name
         row = find(principal.user_id, reference)
@@ -86,9 +86,9 @@ class Bases:
         before = model.split(row.base_ids)
         if tuple(ids) == before:
             return row
-        # This takes the user's lock, so no other transaction changes any bases of this person before this one ends.
+        # This takes the user's lock, so no other transaction can change bases of this person before this one ends.
         seq, now = unit.users.next_change(principal.user_id), self._clock()
-        # Fewer bases, or another order, break no limit and bring nothing in.
+        # Fewer bases, or another order, cannot break a limit or bring in other values.
         if not set(ids) <= set(before):
             self._check(unit, principal, row, ids)
         state = row.state_generation + 1

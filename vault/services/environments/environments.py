@@ -209,7 +209,7 @@ class Environments:
         return _existing(unit.environments.by_id(row.owner_id, row.id))
 
     def delete(self, unit: UnitOfWork, principal: Principal, reference: str) -> tuple[str, ...]:
-        """Delete an environment; for 30 days it can be brought back. Return warnings. Raises `NotFound`."""
+        """Delete an environment. It can be restored for 30 days. Returns warnings. Raises `NotFound`."""
         row = self.find(unit, principal, reference, Permission.DELETE)
         if row.kind == EnvironmentKind.GLOBALS:
             raise InvalidInput("The globals cannot be deleted. Delete their variables instead.")

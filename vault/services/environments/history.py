@@ -137,7 +137,7 @@ def compare(before: Sequence[Variable], after: Sequence[Variable]) -> list[Varia
 
 
 def facts_of(row: RevisionRow, variables: tuple[Variable, ...] | None = None) -> Revision:
-    """The revision of a row, with its variables if they were opened."""
+    """Return the revision in a row, with its variables if they were opened."""
     return Revision(
         row.id,
         row.environment_id,

@@ -1,4 +1,4 @@
-"""What an environment's description and its rules may be."""
+"""The rules for an environment's description, number of versions and times."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DELETE_AFTER_MOST_SECONDS = 10 * 366 * DAY_SECONDS
 
 
 def checked_description(text: str) -> str:
-    """The text itself. Raises `InvalidInput` for one that is too long."""
+    """Return the text. Raises `InvalidInput` if it is too long."""
     if len(text) > DESCRIPTION_MAX_CHARACTERS:
         raise InvalidInput(
             f"A description can have at most {DESCRIPTION_MAX_CHARACTERS} characters.", path="description"

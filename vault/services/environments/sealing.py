@@ -147,7 +147,7 @@ class Sealer:
             return {}
         data_key, user_key = _keys_of(unit, key_id_of(environment.metadata_blob))
         if user_key is None:
-            # As in `_stored_layer`.
+            # A rotation may have sealed it under another key between two statements, so read it again.
             environment = unit.environments.by_id(environment.owner_id, environment.id) or environment
             data_key, user_key = _keys_of(unit, key_id_of(environment.metadata_blob or b""))
         if data_key is None or user_key is None or environment.metadata_blob is None:

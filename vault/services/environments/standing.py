@@ -1,4 +1,4 @@
-"""Which of a person's environments stand on which, as their rows say."""
+"""The bases of all environments of a person, and the checks of stored bases."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from vault.storage import EnvironmentRow, UnitOfWork
 
 
 def stored_bases(unit: UnitOfWork, owner_id: str) -> dict[str, tuple[str, ...]]:
-    """The bases of all environments that have any, by id. Deleted environments are in it: they can come back."""
+    """Return the bases of all environments that have any, by id. Deleted environments are included, as they can be
+    restored.
+    """
     return {row.id: split(row.base_ids) for row in unit.environments.with_bases(owner_id)}
 
 
 def deletion_warnings(unit: UnitOfWork, environment: EnvironmentRow) -> tuple[str, ...]:
-    """What the person should know who deletes an environment. It names nothing: it may be told with any rights."""
+    """Return warnings for the person who deletes an environment. They contain no names, so they need no permission."""
     rows = unit.environments.with_bases(environment.owner_id)
     count = len(standing_on(environment.id, {row.id: split(row.base_ids) for row in rows if row.deleted_us is None}))
     if not count:
@@ -25,12 +27,12 @@ def deletion_warnings(unit: UnitOfWork, environment: EnvironmentRow) -> tuple[st
 
 
 def broken_bases(unit: UnitOfWork) -> Iterator[str]:
-    """A sentence for each list of bases, of any owner, that no caller can have set. MACs are not checked."""
+    """Yield a sentence for each list of bases, of any owner, that no caller can have set. MACs are not checked."""
     rows = unit.environments.all_with_bases()
     bases = {row.id: split(row.base_ids) for row in rows}
     named = {base for row in rows for base in bases[row.id][:BASES_MOST]}
     owners = unit.environments.owners(named)
-    # The id of a purged base stays in the lists: readers are warned until somebody removes it.
+    # The id of a purged base stays in the lists. Readers are warned until it is removed.
     purged = unit.destroyed_keys.purged(named - owners.keys())
     for row in rows:
         what = f"Environment {row.id}"

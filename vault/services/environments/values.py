@@ -1,8 +1,7 @@
-"""What a service uses: an environment over its bases and the globals, flat, resolved.
+"""The values that a service uses: an environment over its bases and the globals, flat and resolved. This is the hot
+path.
 
-The hot path has one statement, then the keys:
-
-layers (one statement) → permission → availability → ETag → open → resolve
+    layers (one statement) → permission → availability → ETag → open → resolve
 """
 
 from __future__ import annotations
@@ -94,15 +93,15 @@ class ValuesReader:
         return ReadValues(_chosen(resolved, question.names, warnings), number, etag)
 
     def layers(self, principal: Principal, reference: EnvironmentRef) -> Layers:
-        """The environment itself, its bases and the globals beneath it; or the globals, with nothing beneath."""
+        """Return the environment, its bases and the globals beneath it; or the globals, with nothing beneath."""
         wanted = canonical(reference or "")
         found = self._hot.layers(principal.user_id, wanted, by_id=looks_like_id(wanted))
         return Layers(found.globals, {}, None) if reference is GLOBALS else found
 
     def usable(self, principal: Principal, found: Layers, warnings: list[str], *, globals: bool = True) -> list[Layer]:
-        """The layers of an environment that may be read and can be, the lowest first and its own last.
+        """Return the layers that may be read and can be read, lowest first, with the environment's own as the last.
 
-        Each that is left out makes a warning, which names nothing.
+        Each layer that is left out gives a warning, which names nothing.
         """
         assert found.own is not None
         beneath: list[Layer] = []
@@ -163,21 +162,23 @@ def current_of(layer: Layer) -> RevisionRow | None:
 
 
 def _in_order(own: Layer, bases: Mapping[str, Layer]) -> list[Layer | None]:
-    """All that stands beneath an environment, the lowest first; None for what is deleted."""
+    """Return all layers beneath an environment, lowest first. None stands for a deleted one."""
     named = {layer.environment.id: model.split(layer.environment.base_ids) for layer in (own, *bases.values())}
     try:
         ids = model.beneath(own.environment.id, named)
     except InvalidInput as error:
-        # Nobody could set such bases: an old row was put back.
+        # No caller can set such bases, so an old row was put back.
         raise IntegrityError() from error
     if len(bases) > model.BENEATH_MOST:
-        # The statement stops one past the limit, and what it left out may be what links these to `own`.
+        # The statement reads one environment above the limit. The ones that it left out may be the link to `own`.
         raise IntegrityError()
     return [bases.get(each) for each in ids]
 
 
 def _check_size(bases: Sequence[Layer | None]) -> None:
-    """Refuse bases that are too large together, before one is opened. The statement returns no blob of them."""
+    """Refuse bases that are too large together, before any of them is opened. The statement returns no blobs
+    for them.
+    """
     revisions = [layer.revision for layer in bases if layer is not None and layer.revision is not None]
     if sum(revision.size for revision in revisions) > model.BENEATH_MAX_BYTES:
         raise ResolutionTooLarge(TOO_LARGE)

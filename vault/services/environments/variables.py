@@ -203,7 +203,7 @@ class Variables:
         return self._environments.store(unit, principal, created, seq, tuple(map(checked, variables)))
 
     def copy(self, unit: UnitOfWork, principal: Principal, reference: str, new_name: str) -> EnvironmentRow:
-        """Make a new environment with the current variables of another as its first revision, on the same bases."""
+        """Create an environment with the current variables of another as its first revision, on the same bases."""
         source = self._environments.find(unit, principal, reference, Permission.READ)
         created = self._environments.create(unit, principal, new_name, max_versions=source.max_versions)
         snapshot = self._snapshot(unit, source)

@@ -1,4 +1,4 @@
-"""What a caller wishes to change of an environment."""
+"""Changes to an environment that a caller asks for."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 Wishes: TypeAlias = Mapping[str, Any]  # type: ignore[explicit-any]  # Each wish has a type of its own.
-"""Changes by name: of the name, the description, the rules and the custom metadata. A service checks each value."""
+"""Changes to the name, the description, the rules and the custom metadata, by field. A service checks each value."""

@@ -83,7 +83,7 @@ def open_own_keys(rows: FirstRows, keyring: Keyring, before: OwnKeys | None) -> 
 
 
 class UserKeyColumns(TypedDict):
-    """The columns of a new user key that say which key it is, and that hold it."""
+    """The columns of a new user key: what identifies it, and its wrapped bytes."""
 
     id: str
     owner_id: str | None

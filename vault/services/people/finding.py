@@ -11,7 +11,7 @@ from vault.storage import Stale, UnitOfWork, User
 
 
 def person_of(user: User) -> Person:
-    """What may be shown of an account."""
+    """Return what an account's owner and operators may see."""
     return Person(
         id=user.id,
         name=user.name,

@@ -1,4 +1,4 @@
-"""Accounts whose person has just proven who they are."""
+"""Accounts whose person has just confirmed their identity."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from vault.storage import UnitOfWork, User
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """An account, as it was when its person gave the password. A call that needs this proof takes it back."""
+    """An account at the time when the password was checked. A call that needs this proof takes it as an argument."""
 
     id: str
     second_factor: bool
     version: int
-    """The version of the account that was looked at."""
+    """The version of the account that was checked."""
 
     @classmethod
     def of(cls, user: User) -> Proven:
-        """The proof for an account whose password was right."""
+        """Return the proof for an account after its password was correct."""
         return cls(user.id, user.second_factor, user.row_version)
 
     def look_up(self, unit: UnitOfWork) -> User:
-        """The account. Raises `BadLogin` if it has changed since the proof."""
+        """Return the account. Raises `BadLogin` if it has changed since the proof."""
         return _unchanged(unit.users.by_id(self.id), self.version)
 
 
 def hold(unit: UnitOfWork, account: User | Proven) -> User:
-    """The account, locked until the transaction ends, and with it everything that belongs to its person.
+    """Lock and return the account, and with it everything of its person, until the transaction ends.
 
-    Raises `BadLogin` if it has changed since it was looked at, because then the proof may be void.
+    Raises `BadLogin` if it has changed since it was read, because then the proof may no longer be valid.
     """
     version = account.version if isinstance(account, Proven) else account.row_version
     return _unchanged(unit.users.by_id(account.id, lock=True), version)

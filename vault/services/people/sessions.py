@@ -36,7 +36,7 @@ _PURPOSE = "session"
 
 @dataclass(frozen=True, slots=True)
 class CachedSession:
-    """What the cache keeps of a session: what it takes to authenticate its next call. The digest is hexadecimal."""
+    """The cached members of a session, as its next call needs them. The digest is hexadecimal."""
 
     id: str
     digest: str
@@ -52,7 +52,7 @@ class CachedSession:
 
 @dataclass(frozen=True, slots=True)
 class CachedUser:
-    """What the cache keeps of the user of a session."""
+    """The cached members of a session's user."""
 
     id: str
     name: str
@@ -67,7 +67,7 @@ _CACHED_OF_USER = tuple(each.name for each in fields(CachedUser))
 
 @dataclass(frozen=True, slots=True)
 class SessionView:
-    """A session, as its person sees it. `factors` are the proofs that it began with."""
+    """A session, as the person sees it. `factors` are the proofs of its login."""
 
     id: str
     kind: str

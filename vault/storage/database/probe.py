@@ -45,7 +45,7 @@ class StatementRefused(Exception):
 
 @contextmanager
 def _refusals_named() -> Iterator[None]:
-    """Raise `StatementRefused` for an error of the driver that says no more than that."""
+    """Raise `StatementRefused` for an error of the driver that no other class covers."""
     try:
         yield
     except sa.exc.DBAPIError as error:

@@ -39,9 +39,9 @@ class Placed:
 
 
 class StoredEvent(NamedTuple):
-    """A stored event that has a place: the columns of `Event`, then its place and its MAC.
+    """A stored event that has a position: the columns of `Event`, then its position and its MAC.
 
-    A tuple, because `audit verify` reads a hundred thousand of them in a second.
+    It is a tuple, because `audit verify` reads a hundred thousand of them in a second.
     """
 
     id: str
@@ -67,13 +67,13 @@ class StoredEvent(NamedTuple):
 
     @property
     def event(self) -> Event:
-        """The event alone."""
+        """Return only the event."""
         return Event._make(self[:_WIDTH])
 
 
 @dataclass(frozen=True, slots=True)
 class WaitingEvent:
-    """A stored event that has no place yet, with its MAC."""
+    """A stored event that has no position yet, with its MAC."""
 
     event: Event
     mac_key_id: str
@@ -90,7 +90,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class TreeHead:
-    """The size of the tree, its right edge, its signed note, and the place up to which events were forwarded."""
+    """The size of the tree, its right edge, its signed note, and the position up to which events were forwarded."""
 
     size: int
     edge: bytes
@@ -186,9 +186,9 @@ class AuditEvents:
         return [WaitingEvent(Event._make(row[:_WIDTH]), *row[_WIDTH:]) for row in rows]
 
     def in_order(self, first: int = 0, limit: int | None = None) -> Iterator[Sequence[StoredEvent]]:
-        """All events that have a place, in batches, by place from `first` on.
+        """Yield all events with a position, in batches, by position from `first` on.
 
-        The driver's own cursor, because SQLAlchemy's rows would take half the time that a verification has.
+        This uses the driver's cursor, because SQLAlchemy's rows would take half of a verification's time.
         """
         statement = (
             select(*_COLUMNS, audit_events.c.sequence, audit_events.c.mac_key_id, audit_events.c.mac)
@@ -293,7 +293,7 @@ class AuditHead:
         self._connection.execute(insert(audit_head).values(id=1, size=0, edge=edge, note=note, forwarded=0))
 
     def get(self, *, lock: bool = False) -> TreeHead | None:
-        """The head; `lock` lets nobody else add to the tree until the transaction ends."""
+        """Return the head. `lock` keeps others from adding to the tree until the transaction ends."""
         statement = select(audit_head.c.size, audit_head.c.edge, audit_head.c.note, audit_head.c.forwarded)
         row = self._connection.execute(statement.with_for_update() if lock else statement).one_or_none()
         return None if row is None else TreeHead(*row)
@@ -309,7 +309,7 @@ class AuditHead:
 
 @dataclass(frozen=True, slots=True)
 class PrunedHashes(SignedRow):
-    """The hashes of pruned leaves that follow each other."""
+    """The hashes of consecutive pruned leaves."""
 
     first: int
     hashes: bytes

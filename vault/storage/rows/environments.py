@@ -96,15 +96,15 @@ class Environments(Repository[EnvironmentRow]):
         return sorted((row for row in self.all(statement) if row.name.startswith(prefix)), key=lambda row: row.name)
 
     def with_bases(self, owner_id: str) -> list[EnvironmentRow]:
-        """The owner's environments that name bases, deleted ones included."""
+        """Return the owner's environments with bases, including deleted ones."""
         return self.all(select(environments).where(environments.c.owner_id == owner_id, environments.c.base_ids != ""))
 
     def all_with_bases(self) -> list[EnvironmentRow]:
-        """Everybody's environments that name bases, whatever their MACs."""
+        """Return all environments with bases, of every owner, whatever their MACs are."""
         return self.unchecked(select(environments).where(environments.c.base_ids != "").order_by(environments.c.id))
 
     def owners(self, ids: Set[str]) -> dict[str, str]:
-        """The owner of each environment among `ids` that is there, whatever its MAC."""
+        """Return the owner of each existing environment among `ids`, whatever its MAC is."""
         rows = self._connection.execute(select(environments.c.id, environments.c.owner_id))
         return {row.id: row.owner_id for row in rows if row.id in ids}
 

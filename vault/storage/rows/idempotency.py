@@ -13,7 +13,7 @@ from vault.storage.tables import idempotency
 
 @dataclass(frozen=True, slots=True)
 class KeptRow:
-    """An answer that is kept for a retry. It has no blob while its call runs."""
+    """A stored answer for retries. It has no blob while its call runs."""
 
     scope: bytes
     user_id: str

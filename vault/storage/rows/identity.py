@@ -40,7 +40,7 @@ class OauthClients(Repository[OauthClient]):
 
 @dataclass(frozen=True, slots=True)
 class MachineCredential(SignedRow):
-    """What a service proves itself with."""
+    """A client's credential."""
 
     id: str
     client_id: str
@@ -103,7 +103,7 @@ class RefreshTokens(Repository[RefreshToken]):
 
 @dataclass(frozen=True, slots=True)
 class AccessToken(SignedRow):
-    """A short token of a client or a trust."""
+    """A short-lived token of a client or a trust."""
 
     id: str
     user_id: str

@@ -61,7 +61,7 @@ class MasterKeys(Repository[MasterKeyVersion]):
 
 @dataclass(frozen=True, slots=True)
 class UserKey(SignedRow):
-    """The key of a person, or of the system if it has no owner; wrapped."""
+    """The wrapped key of a person, or of the system if it has no owner."""
 
     id: str
     owner_id: str | None
@@ -153,7 +153,7 @@ class SystemSecrets(Repository[SystemSecret]):
 
 @dataclass(frozen=True, slots=True)
 class DestroyedKey(SignedRow):
-    """A key that is gone for good."""
+    """A key that was destroyed."""
 
     key_id: str
     kind: str
@@ -169,7 +169,7 @@ class DestroyedKey(SignedRow):
 
 @dataclass(frozen=True, slots=True)
 class DestroyedMaster(DestroyedKey):
-    """A version of the master key that is gone. Its row has all of these."""
+    """A version of the master key that was destroyed. Its row has all of these columns."""
 
     provider: str
     ref: str
@@ -195,7 +195,7 @@ class DestroyedKeys(Repository[DestroyedKey]):
         return self.all(select(destroyed_keys).where(destroyed_keys.c.kind != "master"))
 
     def purged(self, environment_ids: set[str]) -> set[str]:
-        """The environments among these whose keys are gone for good."""
+        """Return those of these environments whose keys were destroyed."""
         return set(self._connection.execute(select(destroyed_keys.c.environment_id)).scalars()) & environment_ids
 
     def known(self, ids: set[str]) -> set[str]:

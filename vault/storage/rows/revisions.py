@@ -15,7 +15,7 @@ from vault.storage.tables import revisions
 
 @dataclass(frozen=True, slots=True)
 class RevisionRow(SignedRow):
-    """What is known of a revision without its blob."""
+    """A revision without its blob."""
 
     id: str
     environment_id: str
@@ -34,7 +34,7 @@ class RevisionRow(SignedRow):
 
 @dataclass(frozen=True, slots=True)
 class StoredRevision(RevisionRow):
-    """A revision and its sealed variables; None after they were destroyed."""
+    """A revision and its sealed variables, which are None after they were destroyed."""
 
     blob: bytes | None
 
@@ -76,7 +76,7 @@ class Revisions(Repository[StoredRevision]):
         return [self.checked_as(RevisionRow, row) for row in rows]
 
     def facts_of(self, ids: Iterable[str]) -> dict[str, RevisionRow]:
-        """The revisions with these ids, by id, without their blobs."""
+        """Return the revisions with these ids, by id, without their blobs."""
         return {row.id: self.checked_as(RevisionRow, row) for row in self._with_ids(ids, self.signed.columns)}
 
     def drop_up_to(self, environment_id: str, number: int) -> int:

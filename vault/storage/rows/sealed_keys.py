@@ -31,7 +31,7 @@ class ClientKeySets(Repository[ClientKeySet]):
 
 @dataclass(frozen=True, slots=True)
 class ClientKeySlot(SignedRow):
-    """The client key, for one way in."""
+    """The client key, wrapped for one way to unlock it."""
 
     id: str
     user_id: str

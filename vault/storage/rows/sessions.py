@@ -16,7 +16,7 @@ from vault.storage.tables import sessions
 
 @dataclass(frozen=True, slots=True)
 class Session(SignedRow):
-    """A login that is remembered."""
+    """A session."""
 
     id: str
     user_id: str

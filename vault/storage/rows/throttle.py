@@ -17,7 +17,7 @@ _TRIM_AT_ONCE = 5000
 
 @dataclass(frozen=True, slots=True)
 class FailureCounter:
-    """How often something failed, and when."""
+    """A counter of failures, and when they happened."""
 
     bucket: bytes
     failures: int

@@ -45,7 +45,7 @@ class Token(SignedRow):
 
 @dataclass(frozen=True, slots=True)
 class StoredToken(Token):
-    """A token, and when it was last used, which no MAC covers."""
+    """A token with the time of its last use, which no MAC covers."""
 
     last_used_us: int | None
 
@@ -144,7 +144,7 @@ def _living(now_us: int) -> ColumnElement[bool]:
 
 @dataclass(frozen=True, slots=True)
 class GrantRow(SignedRow):
-    """What a token may do, in one place."""
+    """One grant of a token."""
 
     id: str
     token_id: str

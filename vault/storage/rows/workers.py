@@ -16,7 +16,7 @@ from vault.storage.tables import workers
 
 @dataclass(frozen=True, slots=True)
 class WorkerRow:
-    """A worker that is running, or that ran a short time ago."""
+    """A worker that is running, or was a short time ago."""
 
     id: str
     host: str
@@ -30,7 +30,7 @@ class WorkerRow:
 
     @property
     def described(self) -> str:
-        """Where the worker runs, and its release. Release 0.1.0 did not write its number."""
+        """Return where the worker runs, and its release. Release 0.1.0 did not write its number."""
         return shown(f"{self.host} (process {self.pid}, release {self.release or '0.1.0'})")
 
 
@@ -43,7 +43,7 @@ class Workers(Plain):
         return [WorkerRow(*row) for row in self._connection.execute(living)]
 
     def older_than(self, row_format: int) -> list[WorkerRow]:
-        """The workers that do not know this row format, by host and process."""
+        """Return the workers that do not know this row format, by host and process."""
         older = select(workers).where(workers.c.row_format < row_format).order_by(workers.c.host, workers.c.pid)
         return [WorkerRow(*row) for row in self._connection.execute(older)]
 

@@ -16,7 +16,7 @@ RESERVED = 0
 
 @dataclass(frozen=True, slots=True)
 class WrappedAnswer:
-    """An answer that is kept for one reader."""
+    """A wrapped answer."""
 
     scope: bytes
     user_id: str

@@ -127,7 +127,7 @@ class Repository(Generic[R]):
         return None if row is None else self.checked(row)
 
     def named(self, ids: Iterable[str]) -> dict[str, R]:
-        """The rows with these ids, by id, for tables with one key column."""
+        """Return the rows with these ids, by id, for tables with one key column."""
         found = [self.checked(row) for row in self._with_ids(ids, self.signed.table.columns)]
         return {str(self.id_of(row)): row for row in found}
 
@@ -144,7 +144,7 @@ class Repository(Generic[R]):
         return self.checked_as(self.noun, row)
 
     def checked_as(self, noun: type[N], row: AnyRow) -> N:
-        """As `checked`, but with the columns of another noun: a row need not have all columns of its table."""
+        """Return a checked row as another class, which need not have all columns of the table."""
         self._signer.check(self.signed, self.signed.ordered(row._asdict()))
         return self.signed.maker(noun, row._fields)(row)
 

@@ -1,7 +1,7 @@
-"""What all nouns of signed rows share.
+"""The base class of signed rows.
 
-A noun is called as in the field: `User`, `Session`. It ends in `Row` where the model has the plain noun already. Where
-some reads leave a column out, the noun lacks it, and another one (such as `StoredToken`) has all columns.
+A class is named like its row: `User`, `Session`. Its name ends in `Row` if the model already has a class with the plain
+name. If some reads leave a column out, the class does not have it, and another one (such as `StoredToken`) has all.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ class SignedRow:
     mac_key_id: str
     mac: bytes
     others: tuple[tuple[str, ColumnValue], ...] = field(default=(), kw_only=True)
-    """The covered columns that the noun lacks, with their values: those that a newer release added. A plain
-    `SignedRow`, which may be of any table, has all of them here."""
+    """The covered columns that the class lacks, with their values: those that a newer release added. A plain
+    `SignedRow`, which can be a row of any table, has all columns here.
+    """
 
     def values(self) -> RowValues:
         """Return the value of each column that was read."""

@@ -1,4 +1,4 @@
-"""What tables are made of: the metadata that knows them all, and the columns that many of them have."""
+"""Parts of tables: the common metadata, and the columns that many tables have."""
 
 from __future__ import annotations
 

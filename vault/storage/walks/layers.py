@@ -1,8 +1,8 @@
-"""The statement that reads an environment with all that stands beneath it.
+"""The statement that reads an environment with all environments beneath it.
 
-named    the environment that was asked for
-bases    its bases and theirs, found step by step in `base_ids`
-globals  its owner's globals
+named     the environment that was asked for
+bases     its bases and theirs, found step by step in `base_ids`
+globals   its owner's globals
 """
 
 from __future__ import annotations
@@ -22,9 +22,11 @@ _ID_LENGTH = 36
 
 
 def layers_statement(key: str, *, with_bases: bool) -> AnyCompound:
-    """The living environment of `:owner` whose `key` is `:reference`, what stands beneath it, and the globals."""
+    """Return the statement for the environment of `:owner` whose `key` is `:reference`, all beneath it, and the
+    globals.
+    """
     is_asked = environments.c[key] == bindparam("reference")
-    # Arms rather than an OR: each uses an index, whatever the number of environments.
+    # Use a UNION rather than an OR, so that each part uses an index, whatever the number of environments.
     named = _layer(environments, revisions.c.blob).where(*_is_named(), is_asked)
     is_globals = environments.c.kind == literal_column("'globals'")
     globals_ = _layer(environments, revisions.c.blob).where(*_is_living(), is_globals)
@@ -32,7 +34,7 @@ def layers_statement(key: str, *, with_bases: bool) -> AnyCompound:
 
 
 def _bases(is_asked: ColumnElement[bool]) -> AnySelect:
-    """All that stands beneath the environment. If it is too large in all, its blobs are NULL."""
+    """Select all environments beneath the environment. If they are too large together, their blobs are NULL."""
     ids = _ids_beneath(is_asked).cte("ids")
     found = ids.join(environments, environments.c.id == ids.c.id)
     has_revision = revisions.c.id == environments.c.current_revision_id
@@ -42,8 +44,9 @@ def _bases(is_asked: ColumnElement[bool]) -> AnySelect:
 
 
 def _ids_beneath(is_asked: ColumnElement[bool]) -> AnySelect:
-    """The ids of living environments of `:owner`: at most one more than may stand beneath another, so that the reader
-    sees when there are too many."""
+    """Select the ids of `:owner`'s environments beneath one, at most one more than the limit, so that the reader sees
+    when there are too many.
+    """
     places = sa.union_all(*(select(_number(place).label("place")) for place in range(BASES_MOST))).cte("places")
     asked = (*_is_named(), environments.c.base_ids != literal_column("''"), is_asked)
     own = select(literal_column("''").label("id"), environments.c.base_ids, _number(0).label("depth"))
@@ -52,7 +55,7 @@ def _ids_beneath(is_asked: ColumnElement[bool]) -> AnySelect:
     # All ids have the same length, and a space between them.
     base_id = func.substr(beneath.c.base_ids, start + _number(1), _number(_ID_LENGTH))
     base = environments.alias()
-    # A join would be read by a scan of all environments (PostgreSQL).
+    # PostgreSQL would scan all environments for a join.
     its_bases = select(base.c.base_ids).where(*_is_named(base), base.c.id == base_id).scalar_subquery()
     further = select(base_id, its_bases, beneath.c.depth + _number(1)).where(
         func.length(beneath.c.base_ids) > start, beneath.c.depth < _number(DEPTH_MOST)
@@ -62,13 +65,13 @@ def _ids_beneath(is_asked: ColumnElement[bool]) -> AnySelect:
     # PostgreSQL expects few rows of a limit that it has to compute, and so looks them up by index. With a number, it
     # would read all environments.
     limit = select(func.count() * _number(BENEATH_MOST + 1)).select_from(environments).where(*asked).scalar_subquery()
-    # What is deleted, or another's, has no `base_ids` here.
+    # A deleted environment, or another owner's, has no `base_ids` here.
     ids = select(found.c.id).where(found.c.depth > _number(0), found.c.base_ids.is_not(None))
     return ids.distinct().limit(limit).offset(_number(0))
 
 
 def _layer(found: AnyFrom, blob: AnyElement) -> AnySelect:
-    """The environments in `found`, each with its current revision and the keys that open it."""
+    """Select the environments in `found`, each with its current revision and the keys that open it."""
     return (
         select(
             *Environments.signed.columns,
@@ -93,5 +96,5 @@ def _is_named(table: AnyFrom = environments) -> tuple[ColumnElement[bool], ...]:
 
 
 def _number(number: int) -> sa.ColumnClause[int]:
-    """A number as text: a parameter would have to be given with each read."""
+    """Return a number as SQL text. A parameter would have to be given with each read."""
     return literal_column(str(number))

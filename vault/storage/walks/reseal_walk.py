@@ -34,7 +34,7 @@ ANSWERS = {"idempotency": idempotency, "wrapping": wrapped_answers}
 
 
 class SealedAnswer(NamedTuple):
-    """An answer that is kept, and what its seal is bound to. Only those of `idempotency` have a fingerprint."""
+    """A stored answer, and what its seal is bound to. Only those of `idempotency` have a fingerprint."""
 
     scope: bytes
     fingerprint: bytes

@@ -141,7 +141,7 @@ def write_rows(unit: UnitOfWork, name: str, columns: Sequence[str], rows: Iterab
 def as_nouns(
     signed: SignedTable, noun: type[R], columns: Sequence[str], rows: Iterable[Sequence[ArchivedValue]]
 ) -> tuple[R, ...]:
-    """Rows of an archive, as their noun. Raises `KeyError` if a column is missing."""
+    """Return rows of an archive as objects of their class. Raises `KeyError` if a column is missing."""
     make = signed.maker(noun, tuple(columns))
     return tuple(map(make, _decoded(signed.table, columns, rows)))
 
@@ -155,9 +155,8 @@ def has_rows(connection: Connection) -> bool:
 def changes_mark(connection: Connection) -> str | None:
     """Return a text that differs after any change: the random end of the id of the newest event that wrote a row.
 
-    The newest event has the highest place. Events get their places in the order in which they are seen, so a slow
-    writer's
-    place is never below one that was read before. Returns None while an event waits for its place.
+    The newest event has the highest position. Events get positions in the order in which they are seen, so a slow
+    writer's position is never below one that was read before. Returns None while an event has no position.
     """
     wrote = audit_events.c.rows != ""
     waiting = select(1).where(audit_events.c.sequence.is_(None), wrote).limit(1)

@@ -42,7 +42,9 @@ def check_rows(unit: UnitOfWork) -> Iterator[Checked]:
 
 
 def broken_references(unit: UnitOfWork) -> Iterator[list[str]]:
-    """Yield the faults of each kind of reference, as sentences. An empty list means that all of a kind are whole."""
+    """Yield the faults of each kind of reference, as sentences. An empty list means that there is no fault of a
+    kind.
+    """
     for kind in _reference_kinds():
         statement = select(kind.id).where(*kind.broken)
         yield [kind.sentence.format(id=found) for found in unit.connection.execute(statement).scalars()]

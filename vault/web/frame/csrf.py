@@ -18,7 +18,7 @@ from vault.http import services
 FIELD = "csrf_token"
 HEADER = "X-CSRF-Token"
 UNCHECKED_METHODS = frozenset({"GET", "HEAD"})
-"""Methods that need no token. No page is asked for with another method that changes nothing."""
+"""Methods that need no token. Pages use no other method that changes nothing."""
 LOGIN_COOKIE = "__Host-strongroom-login"
 
 _LOGIN_MARK_BYTES = 32

@@ -31,7 +31,7 @@ _FIELDS = {"name": "name", "ttl": "ttl", "ttl_seconds": "ttl", "networks": "netw
 
 @dataclass(frozen=True, slots=True)
 class _ShownGrant:
-    """What a grant is for, in words, and what it allows."""
+    """A grant for display: its place in words, and its permissions."""
 
     where: str
     may: list[Permission]
@@ -39,7 +39,7 @@ class _ShownGrant:
 
 @dataclass(frozen=True, slots=True)
 class _Shown:
-    """A token as the pages show it."""
+    """A token for display."""
 
     facts: TokenView
     grants: list[_ShownGrant]

@@ -170,7 +170,7 @@ class Passkeys:
     def _verified(
         self, assertion: Mapping[str, Json], random: bytes, public_key: bytes, counter: int, *, alone: bool
     ) -> tuple[bytes | None, VerifiedAuthentication]:
-        """The user's handle in the answer, which may lack it, and what the signature proves."""
+        """Return the verified assertion and its user handle, which may be missing."""
         from webauthn import verify_authentication_response
         from webauthn.helpers import parse_authentication_credential_json
 
