@@ -12,10 +12,11 @@ from sqlalchemy import BigInteger, Column, MetaData, String, Table
 from vault.crypto import Key
 from vault.model.event import Event
 from vault.storage import ChallengeRow, FailureCounter, KeptRow, StoredEvent, WorkerRow, WrappedAnswer
+from vault.storage.database.schema import SCHEMA_NUMBER
 from vault.storage.rows.audit import TreeHead
 from vault.storage.rows.users import User, Users
 from vault.storage.signing.repository import AnyRepository
-from vault.storage.signing.signed import Before, RowSigner, SignedTable
+from vault.storage.signing.signed import FIRST_FORMAT, Before, RowSigner, SignedTable
 from vault.storage.sql_types import AnyTable
 from vault.storage.tables import audit_events, audit_head, challenges, idempotency, throttle, workers, wrapped_answers
 from vault.storage.tables.parts import signature_columns
@@ -29,6 +30,8 @@ PLAIN: list[tuple[AnyTable, type]] = [
     (workers, WorkerRow),
     (wrapped_answers, WrappedAnswer),
 ]
+LATER = {number: Users.signed.added_by(number) for number in sorted(Users.signed.own_formats - {FIRST_FORMAT})}
+NEXT = SCHEMA_NUMBER + 1
 NOUNS = {each.__name__: each for each in every_repository()}
 
 
@@ -79,9 +82,8 @@ def values_of_user() -> dict[str, object]:
         "state": "active",
         "second_factor": False,
         "created_us": 5,
-        "must_change_password": False,
     }
-    return values | {"row_version": 1, "row_format": 1, "mac_key_id": "k", "mac": bytes(32)}
+    return values | dict(Users.signed.before) | {"row_version": 1, "row_format": 1, "mac_key_id": "k", "mac": bytes(32)}
 
 
 def test_a_noun_gives_back_the_values_of_its_row() -> None:
@@ -105,10 +107,10 @@ class TestNewerColumns:
     def signed(self) -> SignedTable:
         own = [column._copy() for column in Users.signed.table.columns if column.name not in SIGNATURE]
         table = Table("users", MetaData(), *own, *signature_columns(proven=False))
-        signed = SignedTable(table, uncovered=("change_seq",), added={3: {"must_change_password": False}})
+        signed = SignedTable(table, uncovered=("change_seq",), added=LATER)
         table.append_column(Column("badge", String(36)))
         table.append_column(Column("limit_us", BigInteger, nullable=True))
-        signed.append(4, self.newer)
+        signed.append(NEXT, self.newer)
         return signed
 
     def test_they_stay_with_the_row(self) -> None:
@@ -120,12 +122,12 @@ class TestNewerColumns:
 
     def test_they_are_signed_again(self) -> None:
         signed = self.signed()
-        signer = RowSigner(Key(str(uuid.uuid4()), bytes(32)), open_formats={"users": (3, 4)})
-        row = signer.sign(signed, values_of_user() | self.newer | {"badge": "gold", "row_format": 4})
+        signer = RowSigner(Key(str(uuid.uuid4()), bytes(32)), open_formats={"users": (*LATER, NEXT)})
+        row = signer.sign(signed, values_of_user() | self.newer | {"badge": "gold", "row_format": NEXT})
         user = signed.maker(User, signed.order)(signed.ordered(row))
         again = signer.sign(signed, {**user.values(), "name": "Countess"})
         signer.check(signed, signed.ordered(again))
-        assert (again["row_format"], again["badge"]) == (4, "gold")
+        assert (again["row_format"], again["badge"]) == (NEXT, "gold")
 
     def test_a_maker_of_the_earlier_columns_is_not_used_again(self) -> None:
         signed = self.signed()
@@ -134,5 +136,5 @@ class TestNewerColumns:
         names, values = (*signed.order, "seat"), values_of_user() | self.newer | {"seat": "b"}
         row = [values[name] for name in names]
         assert "seat" not in dict(signed.maker(User, names)(row).others)
-        signed.append(5, {"seat": ""})
+        signed.append(NEXT + 1, {"seat": ""})
         assert dict(signed.maker(User, names)(row).others)["seat"] == "b"
