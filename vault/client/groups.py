@@ -40,7 +40,7 @@ class Environments:
 
     def update(self, environment: str, **attributes: Unpack[EnvironmentChange]) -> Environment:
         """Change an environment. `attributes` are `name`, `description`, `max_versions`, `cas_required`,
-        `delete_version_after_seconds` and `bases`: names or ids of environments, the lowest first.
+        `delete_version_after_seconds` and `bases`: names or ids of environments, lowest first.
         """
         return Environment.from_json(read_json(self._caller.send_to(environment, "PATCH", "", attributes)))
 

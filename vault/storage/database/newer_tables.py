@@ -19,7 +19,7 @@ _SIGNATURE = {"mac_key_id", "mac"}
 def unknown_parts(connection: Connection) -> list[str]:
     """The tables and columns that only a newer release knows, so that no archive of this release has them.
 
-    Empty ones too: the newer release that restores an archive cannot tell whether they were empty.
+    This includes empty ones: the newer release that restores an archive cannot tell whether they were empty.
     """
     if schema_status(connection).state != "accepted":
         # Then any other table or column belongs to the operator.

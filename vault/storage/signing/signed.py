@@ -47,7 +47,7 @@ class FormatNotOpen(Exception):
 
 
 class RowSigner:
-    """The MAC keys of this vault. One signs. All that are not destroyed check."""
+    """The MAC keys of this vault. One of them signs, and all that are not destroyed can check."""
 
     def __init__(
         self, active: Key, retired: Iterable[Key] = (), open_formats: Mapping[str, Iterable[int]] | None = None

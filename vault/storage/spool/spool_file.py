@@ -62,7 +62,7 @@ class SpoolFile:
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path = path
         self.end = HEADER_BYTES
-        """Behind the last record that is safely on the disk."""
+        """The position after the last record that is safely on the disk."""
         self.is_sound = True
         self.is_new = True
         """Whether nobody has tried to drain it."""

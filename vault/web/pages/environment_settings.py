@@ -37,7 +37,7 @@ def change_settings(env: EnvironmentRef = GLOBALS) -> Response:
 
 @blueprint.post("/environments/<env>/copy")
 def copy_environment(env: str) -> Response:
-    """Create another environment from its variables, and open that."""
+    """Create another environment from its variables, and open the new one."""
 
     def copy(unit: UnitOfWork) -> str:
         return str(services().environments.making.copy(unit, principal(), env, field("copy")).id)
