@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vault.errors import InvalidInput, NotFound
+from vault.errors import InvalidInput
 from vault.model import bases as model
 from vault.model.action import Action
 from vault.model.clock import Clock
@@ -87,18 +87,15 @@ class Bases:
         if tuple(ids) == before:
             return row
         # This takes the user's lock, so no other transaction can change bases of this person before this one ends.
-        seq, now = unit.users.next_change(principal.user_id), self._clock()
+        seq, now = unit.users.next_change(row.owner_id), self._clock()
         # Fewer bases, or another order, cannot break a limit or bring in other values.
         if not set(ids) <= set(before):
             self._check(unit, principal, row, ids)
         state = row.state_generation + 1
-        unit.environments.change(row, base_ids=model.join(ids), state_generation=state, updated_us=now)
-        unit.changes.add(principal.user_id, seq, Action.ENVIRONMENT_BASES, row.id, None, now)
+        changed = unit.environments.change(row, base_ids=model.join(ids), state_generation=state, updated_us=now)
+        unit.changes.add(row.owner_id, seq, Action.ENVIRONMENT_BASES, row.id, None, now)
         details = {"bases": [*ids], "before": [*before]}
         audit.record(unit, principal, Action.ENVIRONMENT_BASES, environment_id=row.id, details=details)
-        changed = unit.environments.by_id(row.owner_id, row.id)
-        if changed is None:
-            raise NotFound()
         return changed
 
     @staticmethod

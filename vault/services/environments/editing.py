@@ -44,10 +44,10 @@ def merge(current: Iterable[Variable], changes: Mapping[str, Attributes | None])
 
 def put(current: Iterable[Variable], variable: Variable) -> tuple[Variable, ...]:
     """Return `current` with one variable replaced at its position, or added at the end."""
-    name = check_variable_name(variable.name, path=f"variables.{variable.name}")
+    new = checked(variable, path=f"variables.{variable.name}")
     rows = {each.name: each for each in current}
-    others = rows[name].others if name in rows else ()
-    rows[name] = checked(replace(variable, name=name, others=others))
+    others = rows[new.name].others if new.name in rows else ()
+    rows[new.name] = replace(new, others=others)
     return tuple(rows.values())
 
 
@@ -106,9 +106,9 @@ def keeping_others(before: Iterable[Variable], after: Iterable[Variable]) -> tup
     return tuple(replace(variable, others=others.get(variable.name, ())) if others else variable for variable in after)
 
 
-def checked(variable: Variable) -> Variable:
-    """Return the variable with its name in NFC. Raises `InvalidInput` if it cannot be stored."""
-    name = check_variable_name(variable.name)
+def checked(variable: Variable, path: str = "name") -> Variable:
+    """Return the variable with its name in NFC. Raises `InvalidInput` if it cannot be stored; `path` is the name's."""
+    name = check_variable_name(variable.name, path=path)
     for what, text in (("value", variable.value), ("description", variable.description)):
         if isinstance(text, str) and not is_encodable(text):
             raise InvalidInput(

@@ -70,11 +70,18 @@ class Environments:
         Raises `NotGranted` without the permission, whether the environment exists or not, and otherwise `NotFound` if
         it does not exist.
         """
-        row = self._look_up(unit, principal, reference)
-        ask(unit, principal, permission, target_of(row, reference))
-        if row is None or row.deleted_us is not None:
+        row = self.look_up(unit, principal, reference, permission)
+        if row is None:
             raise NotFound()
         return row
+
+    def look_up(
+        self, unit: UnitOfWork, principal: Principal, reference: EnvironmentRef, permission: Permission
+    ) -> EnvironmentRow | None:
+        """As `find`, but return None if the environment does not exist."""
+        row = self._look_up(unit, principal, reference)
+        ask(unit, principal, permission, target_of(row, reference))
+        return None if row is None or row.deleted_us is not None else row
 
     def require(self, principal: Principal, reference: EnvironmentRef, permissions: Collection[Permission]) -> None:
         """Raise `NotGranted` unless `principal` has one of `permissions` on `reference`, whether it exists or not.
@@ -142,7 +149,7 @@ class Environments:
             description=checked_description(description),
             max_versions=checked_versions(max_versions),
         )
-        unit.changes.add(principal.user_id, seq, Action.ENVIRONMENT_CREATE, row.id, None, row.created_us)
+        unit.changes.add(row.owner_id, seq, Action.ENVIRONMENT_CREATE, row.id, None, row.created_us)
         audit.record(unit, principal, Action.ENVIRONMENT_CREATE, environment_id=row.id)
         return row
 
@@ -174,11 +181,10 @@ class Environments:
             **rules,
         )
         self._sealer.add_data_key(unit, owner_id, environment_id)
-        row = _existing(unit.environments.by_id(owner_id, environment_id))
-        if not description:
-            return row
-        unit.environments.change(row, **self.telling(unit, row, description=description))
-        return _existing(unit.environments.by_id(owner_id, environment_id))
+        row = unit.environments.by_id(owner_id, environment_id)
+        if row is None:
+            raise NotFound()
+        return unit.environments.change(row, **self.telling(unit, row, description=description)) if description else row
 
     def change(
         self, unit: UnitOfWork, principal: Principal, reference: EnvironmentRef, wishes: Wishes
@@ -186,7 +192,7 @@ class Environments:
         """Change the name, the description or the rules. Raises `NotFound`, `NameTaken`, `InvalidInput`."""
         row = self.find(unit, principal, reference, Permission.UPDATE)
         _ask_rules(unit, principal, row, wishes)
-        seq, now = unit.users.next_change(principal.user_id), self._clock()
+        seq, now = unit.users.next_change(row.owner_id), self._clock()
         columns: dict[str, ColumnValue] = {"updated_us": now, "state_generation": row.state_generation + 1}
         if "name" in wishes and wishes["name"] != row.name:
             columns["name"] = self._checked_new_name(unit, principal, row, wishes["name"])
@@ -203,19 +209,19 @@ class Environments:
         if told:
             columns |= self.telling(unit, row, **told)
         columns["bytes_stored"] = row.bytes_stored - unit.revisions.drop_up_to(row.id, row.last_number - keeps)
-        unit.environments.change(row, **columns)
-        unit.changes.add(principal.user_id, seq, Action.ENVIRONMENT_CHANGE, row.id, None, now)
+        changed = unit.environments.change(row, **columns)
+        unit.changes.add(row.owner_id, seq, Action.ENVIRONMENT_CHANGE, row.id, None, now)
         audit.record(unit, principal, Action.ENVIRONMENT_CHANGE, environment_id=row.id)
-        return _existing(unit.environments.by_id(row.owner_id, row.id))
+        return changed
 
     def delete(self, unit: UnitOfWork, principal: Principal, reference: str) -> tuple[str, ...]:
         """Delete an environment. It can be restored for 30 days. Returns warnings. Raises `NotFound`."""
         row = self.find(unit, principal, reference, Permission.DELETE)
         if row.kind == EnvironmentKind.GLOBALS:
             raise InvalidInput("The globals cannot be deleted. Delete their variables instead.")
-        seq, now = unit.users.next_change(principal.user_id), self._clock()
+        seq, now = unit.users.next_change(row.owner_id), self._clock()
         unit.environments.change(row, deleted_us=now, state_generation=row.state_generation + 1)
-        unit.changes.add(principal.user_id, seq, Action.ENVIRONMENT_DELETE, row.id, None, now)
+        unit.changes.add(row.owner_id, seq, Action.ENVIRONMENT_DELETE, row.id, None, now)
         audit.record(unit, principal, Action.ENVIRONMENT_DELETE, environment_id=row.id)
         return deletion_warnings(unit, row)
 
@@ -225,18 +231,18 @@ class Environments:
         ask(unit, principal, Permission.UPDATE, target_of(row, reference))
         if row is None:
             raise NotFound()
-        seq, now = unit.users.next_change(principal.user_id), self._clock()
+        seq, now = unit.users.next_change(row.owner_id), self._clock()
         name = row.name if new_name is None else check_environment_name(new_name)
         ask(unit, principal, Permission.CREATE, Target(EnvironmentKind.ENVIRONMENT, name))
-        if unit.environments.by_name(principal.user_id, name) is not None:
+        if unit.environments.by_name(row.owner_id, name) is not None:
             raise NameTaken("Another environment has this name now. Give a new name to restore this one.")
         if name != row.name:
             self._ask_to_move(unit, principal, row)
         columns = {"deleted_us": None, "name": name, "state_generation": row.state_generation + 1}
-        unit.environments.change(row, **columns, updated_us=now)
-        unit.changes.add(principal.user_id, seq, Action.ENVIRONMENT_UNDELETE, row.id, None, now)
+        restored = unit.environments.change(row, **columns, updated_us=now)
+        unit.changes.add(row.owner_id, seq, Action.ENVIRONMENT_UNDELETE, row.id, None, now)
         audit.record(unit, principal, Action.ENVIRONMENT_UNDELETE, environment_id=row.id)
-        return _existing(unit.environments.by_id(row.owner_id, row.id))
+        return restored
 
     def view(self, unit: UnitOfWork, row: EnvironmentRow) -> Environment:
         """Return what a caller with `list` may see of an environment."""
@@ -286,7 +292,7 @@ class Environments:
         freed = unit.revisions.drop_up_to(environment.id, number - environment.max_versions)
         state = {"last_number": number, "state_generation": environment.state_generation + 1, "updated_us": now}
         size = environment.bytes_stored + len(blob) - freed
-        unit.environments.change(environment, current_revision_id=revision_id, bytes_stored=size, **state)
+        stored = unit.environments.change(environment, current_revision_id=revision_id, bytes_stored=size, **state)
         unit.changes.add(environment.owner_id, seq, Action.REVISION_WRITE, environment.id, number, now)
         names = audit.changes(self._instance.secret("digest"), before, variables)
         audit.record(
@@ -298,7 +304,7 @@ class Environments:
             blob=blob,
             names=names,
         )
-        return _existing(unit.environments.by_id(environment.owner_id, environment.id))
+        return stored
 
     def _look_up(self, unit: UnitOfWork, principal: Principal, reference: EnvironmentRef) -> EnvironmentRow | None:
         if reference is GLOBALS:
@@ -375,12 +381,6 @@ def target_of(row: EnvironmentRow | None, reference: EnvironmentRef = GLOBALS) -
     return Target(EnvironmentKind(row.kind), row.name, row.id)
 
 
-def _existing(row: EnvironmentRow | None) -> EnvironmentRow:
-    if row is None:
-        raise NotFound()
-    return row
-
-
 def _view(row: EnvironmentRow, current: RevisionRow | None, metadata: Document) -> Environment:
     return Environment(
         id=row.id,
@@ -391,7 +391,7 @@ def _view(row: EnvironmentRow, current: RevisionRow | None, metadata: Document) 
         revision=current.number if current else None,
         description=metadata.get("description", ""),
         max_versions=row.max_versions,
-        cas_required=bool(row.cas_required),
+        cas_required=row.cas_required,
         delete_version_after_seconds=row.delete_version_after_seconds,
         created_us=row.created_us,
         updated_us=row.updated_us,

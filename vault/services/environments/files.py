@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vault.errors import InvalidInput, NotFound, NotGranted, TooLarge
+from vault.errors import InvalidInput, TooLarge
 from vault.formats import FORMATS, Format, ParsedFile, Rendered, Source, refuse
 from vault.model.action import Action
 from vault.model.environment import ENVIRONMENT_MAX_BYTES, GLOBALS, EnvironmentRef, Variable
@@ -17,7 +17,7 @@ from vault.services.environments.editing import Attributes, merge
 from vault.services.environments.environments import Environments, ask, target_of
 from vault.services.environments.history import compare
 from vault.services.environments.variables import NO_PRECONDITION, Precondition, Variables
-from vault.storage import UnitOfWork
+from vault.storage import EnvironmentRow, UnitOfWork
 
 FILE_MAX_CHARACTERS = 4 * ENVIRONMENT_MAX_BYTES
 """No format needs twice the size of its content. A larger file is refused before it is parsed."""
@@ -67,23 +67,18 @@ class Transfer:
         the file does not state. `replace_all` and `dry_run` need `read`, because their plan shows what exists; without
         `read`, the plan of a merge is empty. Raises `InvalidInput`, and what a write raises.
         """
-        self._make_room(unit, principal, reference)
-        row = self._environments.find(unit, principal, reference, Permission.UPDATE)
+        row = self._found_or_created(unit, principal, reference)
         if replace_all or dry_run:
             ask(unit, principal, Permission.READ, target_of(row))
-        before: list[tuple[Variable, ...]] = []
-
-        def edit(current: tuple[Variable, ...]) -> tuple[Variable, ...]:
-            before.append(current)
-            return merged(current, parsed, replace_all=replace_all)
-
-        written = self._variables.write(unit, principal, reference, edit, precondition)
+        written = self._variables.write_row(
+            unit, principal, row, lambda current: merged(current, parsed, replace_all=replace_all), precondition
+        )
         if dry_run:
             # The write was real until here, so the plan is exact. Store nothing of it.
             unit.abandon()
             # The plan shows which values are equal, so the audit records a read.
             self._reads.read(principal, Action.IMPORT_PLAN, row.id)
-        plan = plan_of(before[0], merged(before[0], parsed, replace_all=replace_all))
+        plan = plan_of(written.before, written.after)
         if not allows(principal, Permission.READ, target_of(row)):
             plan = Plan((), (), (), ())
         return Imported(plan, None if dry_run else written.revision, parsed.warnings)
@@ -104,15 +99,11 @@ class Transfer:
             refuse(rendered.warnings)
         return rendered
 
-    def _make_room(self, unit: UnitOfWork, principal: Principal, reference: EnvironmentRef) -> None:
+    def _found_or_created(self, unit: UnitOfWork, principal: Principal, reference: EnvironmentRef) -> EnvironmentRow:
         if reference is GLOBALS:
-            return
-        try:
-            self._environments.find(unit, principal, reference, Permission.UPDATE)
-        except NotGranted:
-            raise
-        except NotFound:
-            self._environments.create(unit, principal, reference)
+            return self._environments.find(unit, principal, reference, Permission.UPDATE)
+        found = self._environments.look_up(unit, principal, reference, Permission.UPDATE)
+        return found or self._environments.create(unit, principal, reference)
 
 
 def parse_file(format_name: str, text: str) -> ParsedFile:

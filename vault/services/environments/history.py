@@ -103,7 +103,7 @@ class History:
                 self._sealer.open_stored(unit, environment, self._numbered(unit, environment, number)) if number else ()
             )
 
-        return self._variables.write(unit, principal, reference, old, precondition, always=True)
+        return self._variables.write_row(unit, principal, environment, old, precondition, always=True)
 
     def _open(
         self, unit: UnitOfWork, principal: Principal, environment: EnvironmentRow, number: int
@@ -145,6 +145,6 @@ def facts_of(row: RevisionRow, variables: tuple[Variable, ...] | None = None) ->
         row.created_us,
         row.created_by,
         row.deletion_us,
-        bool(row.destroyed),
+        row.destroyed,
         variables,
     )

@@ -81,8 +81,9 @@ class ValuesReader:
         current = current_of(own)
         if current is not None and self._sealer.is_gone(current):
             raise RevisionDeleted()
-        warnings: list[str] = []
-        layers = [own] if reference is GLOBALS else self.usable(principal, found, warnings, globals=question.globals)
+        layers, warnings = (
+            ([own], ()) if reference is GLOBALS else self.usable(principal, found, globals=question.globals)
+        )
         etag = self._etag(layers, question, warnings)
         number = current.number if current is not None else None
         if etag in known_etags:
@@ -98,13 +99,17 @@ class ValuesReader:
         found = self._hot.layers(principal.user_id, wanted, by_id=looks_like_id(wanted))
         return Layers(found.globals, {}, None) if reference is GLOBALS else found
 
-    def usable(self, principal: Principal, found: Layers, warnings: list[str], *, globals: bool = True) -> list[Layer]:
-        """Return the layers that may be read and can be read, lowest first, with the environment's own as the last.
+    def usable(
+        self, principal: Principal, found: Layers, *, globals: bool = True
+    ) -> tuple[list[Layer], tuple[str, ...]]:
+        """Return the layers that may be read and can be read, lowest first, with the environment's own as the last, and
+        warnings.
 
         Each layer that is left out gives a warning, which names nothing.
         """
         assert found.own is not None
         beneath: list[Layer] = []
+        warnings: list[str] = []
         if globals:
             if found.globals is None:
                 # Every person has globals, so somebody has deleted this row.
@@ -116,22 +121,23 @@ class ValuesReader:
             if None in bases:
                 warnings.append(BASE_GONE)
             beneath += filter(None, bases)
-        layers = [layer for layer in beneath if self._is_usable(principal, layer, warnings)]
-        return [*layers, found.own]
+        layers: list[Layer] = []
+        for layer in beneath:
+            cause = self._cause_against(principal, layer)
+            if cause is None:
+                layers.append(layer)
+            elif cause not in warnings:
+                warnings.append(cause)
+        return [*layers, found.own], tuple(warnings)
 
-    def _is_usable(self, principal: Principal, layer: Layer, warnings: list[str]) -> bool:
+    def _cause_against(self, principal: Principal, layer: Layer) -> str | None:
+        """Return the warning if a layer must be left out."""
         if not allows(principal, Permission.READ, target_of(layer.environment)):
-            cause = LAYER_LEFT_OUT
-        else:
-            current = current_of(layer)
-            if current is None:
-                return True
-            if layer.environment.sealing == Sealing.SERVER and not self._sealer.is_gone(current):
-                return True
-            cause = LAYER_EMPTY
-        if cause not in warnings:
-            warnings.append(cause)
-        return False
+            return LAYER_LEFT_OUT
+        current = current_of(layer)
+        if current is None or (layer.environment.sealing == Sealing.SERVER and not self._sealer.is_gone(current)):
+            return None
+        return LAYER_EMPTY
 
     def record(
         self, principal: Principal, action: Action, layers: Sequence[Layer], result: str, names: Sequence[str] = ()
@@ -184,7 +190,7 @@ def _check_size(bases: Sequence[Layer | None]) -> None:
         raise ResolutionTooLarge(TOO_LARGE)
 
 
-def _chosen(resolved: Values, names: tuple[str, ...] | None, warnings: list[str]) -> Values:
+def _chosen(resolved: Values, names: tuple[str, ...] | None, warnings: Sequence[str]) -> Values:
     if names is None:
         warned = ("",) * len(warnings) + resolved.warned
         return Values(resolved.values, (*warnings, *resolved.warnings), warned, resolved.referring)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vault.errors import IntegrityError, NotFound, PreconditionFailed, PreconditionRequired, RevisionDeleted
 from vault.model.action import Action
@@ -15,7 +15,7 @@ from vault.services import audit
 from vault.services.audit import ReadLog
 from vault.services.environments.bases import Bases
 from vault.services.environments.editing import Attributes, RowEdit, checked, edited, keeping_others, merge, put, typed
-from vault.services.environments.environments import Environments, target_of
+from vault.services.environments.environments import Environments, ask, target_of
 from vault.services.environments.sealing import Sealer
 from vault.storage import EnvironmentRow, RevisionRow, Storage, StoredRevision, UnitOfWork
 
@@ -58,11 +58,16 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The result of a write: the current revision and its ETag. `changed` is False if nothing changed."""
+    """The result of a write: the current revision and its ETag. `changed` is False if nothing changed.
+
+    `before` and `after` are the variables before and after the write. They are for services, not for callers.
+    """
 
     revision: int | None
     etag: str
     changed: bool
+    before: tuple[Variable, ...] = field(repr=False)
+    after: tuple[Variable, ...] = field(repr=False)
 
 
 class Variables:
@@ -159,8 +164,8 @@ class Variables:
 
         This needs `read` too, because the errors reveal which names exist.
         """
-        self._environments.find(unit, principal, reference, Permission.READ)
-        return self.write(unit, principal, reference, lambda current: edited(current, edits), precondition)
+        row = self._environments.find(unit, principal, reference, Permission.READ)
+        return self.write_row(unit, principal, row, lambda current: edited(current, edits), precondition)
 
     def put_one(
         self,
@@ -199,7 +204,7 @@ class Variables:
         """Write the first revision of an environment that this unit of work has created. The permission to create is
         enough.
         """
-        seq = unit.users.next_change(principal.user_id)
+        seq = unit.users.next_change(created.owner_id)
         return self._environments.store(unit, principal, created, seq, tuple(map(checked, variables)))
 
     def copy(self, unit: UnitOfWork, principal: Principal, reference: str, new_name: str) -> EnvironmentRow:
@@ -225,14 +230,26 @@ class Variables:
         row = self._for_update(unit, principal, reference, precondition)
         return self._write(unit, principal, row, precondition, edit, always=always)
 
+    def write_row(
+        self,
+        unit: UnitOfWork,
+        principal: Principal,
+        row: EnvironmentRow,
+        edit: Edit,
+        precondition: Precondition = NO_PRECONDITION,
+        *,
+        always: bool = False,
+    ) -> Written:
+        """As `write`, for an environment that this unit of work has found already."""
+        ask(unit, principal, Permission.UPDATE, target_of(row))
+        _require_named(row, precondition)
+        return self._write(unit, principal, row, precondition, edit, always=always)
+
     def _for_update(
         self, unit: UnitOfWork, principal: Principal, reference: EnvironmentRef, precondition: Precondition
     ) -> EnvironmentRow:
         row = self._environments.find(unit, principal, reference, Permission.UPDATE)
-        if row.cas_required and precondition == NO_PRECONDITION:
-            raise PreconditionRequired(
-                "A write to this environment must name the revision that it replaces. Send its ETag in If-Match."
-            )
+        _require_named(row, precondition)
         return row
 
     def _write(
@@ -246,7 +263,7 @@ class Variables:
         always: bool = False,
     ) -> Written:
         """`edit` gets the current variables: none before the first write, and none after a deletion."""
-        seq = unit.users.next_change(principal.user_id)
+        seq = unit.users.next_change(found.owner_id)
         # Read the row again now that the user's lock is held, because it may have changed.
         environment = unit.environments.by_id(found.owner_id, found.id)
         if environment is None or environment.deleted_us is not None:
@@ -262,9 +279,9 @@ class Variables:
             audit.record(
                 unit, principal, Action.REVISION_UNCHANGED, environment_id=environment.id, revision=current.number
             )
-            return Written(current.number, self._environments.etag(environment), changed=False)
+            return Written(current.number, self._environments.etag(environment), False, before, after)
         environment = self._environments.store(unit, principal, environment, seq, after, before)
-        return Written(environment.last_number, self._environments.etag(environment), changed=True)
+        return Written(environment.last_number, self._environments.etag(environment), True, before, after)
 
     def _check(self, environment: EnvironmentRow, current: RevisionRow | None, precondition: Precondition) -> None:
         if precondition.none and current is not None:
@@ -294,3 +311,10 @@ class Variables:
             return Snapshot((), None, etag, target_of(environment))
         opened = self._sealer.open_stored(unit, environment, revision)
         return Snapshot(opened, revision.number, etag, target_of(environment))
+
+
+def _require_named(row: EnvironmentRow, precondition: Precondition) -> None:
+    if row.cas_required and precondition == NO_PRECONDITION:
+        raise PreconditionRequired(
+            "A write to this environment must name the revision that it replaces. Send its ETag in If-Match."
+        )

@@ -164,11 +164,11 @@ class Accounts:
         if not active:
             keep_an_operator(unit, principal, found, may_be_oneself=False)
         user = held_as_found(unit, found)
-        unit.users.change(user, state="active" if active else "disabled")
+        changed = unit.users.change(user, state="active" if active else "disabled")
         if not active:
             self._sessions.revoke_all(unit, user.id)
         audit.record(unit, principal, Action.USER_ENABLE if active else Action.USER_DISABLE, user_id=user.id)
-        return person_of(find_person(unit, user.id))
+        return person_of(changed)
 
     def set_role(self, unit: UnitOfWork, principal: Principal, reference: str, role: Role) -> Person:
         """Change the role of an account, by name or id. For operators.
@@ -180,10 +180,10 @@ class Accounts:
         if role is not Role.OPERATOR:
             keep_an_operator(unit, principal, found, may_be_oneself=False)
         user = held_as_found(unit, found)
-        unit.users.change(user, role=str(role))
+        changed = unit.users.change(user, role=str(role))
         self._sessions.revoke_all(unit, user.id)
         audit.record(unit, principal, Action.USER_ROLE, user_id=user.id, details={"role": str(role)})
-        return person_of(find_person(unit, user.id))
+        return person_of(changed)
 
     def has_operator(self, principal: Principal) -> bool:
         """Report whether there is an active operator. For operators: removing the last one gives a warning."""
@@ -233,10 +233,10 @@ class Accounts:
         """
         principal.require_person()
         user = hold(unit, new.account)
-        self._replace_hash(unit, user, new.phc)
+        changed = self._replace_hash(unit, user, new.phc)
         self._sessions.revoke_all(unit, user.id, but=principal.id)
         audit.record(unit, principal, Action.PASSWORD_CHANGE)
-        return Proven.of(_existing(unit.users.by_id(user.id)))
+        return Proven.of(changed)
 
     def me(self, principal: Principal) -> Person:
         """Return the caller's account."""
@@ -251,10 +251,10 @@ class Accounts:
             return None
         return opened(self._instance, PASSWORD, user.id, found[0]).decode()
 
-    def _replace_hash(self, unit: UnitOfWork, user: User, phc: str) -> None:
+    def _replace_hash(self, unit: UnitOfWork, user: User, phc: str) -> User:
         self._set_hash(unit, user.id, phc)
         # Give the user's row a new version, so that a login which has checked the old password fails in `hold`.
-        unit.users.change(user)
+        return unit.users.change(user)
 
     def _set_hash(self, unit: UnitOfWork, user_id: str, phc: str) -> None:
         found = unit.credentials.of_user(user_id, PASSWORD)

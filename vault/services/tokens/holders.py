@@ -103,7 +103,7 @@ class TokenHolders:
 
 def grant_of(row: GrantRow) -> Grant:
     """Return the grant in a row. Raises `MacError` for an unknown permission."""
-    return Grant(_permissions(row.permissions), row.environment_id, row.path, bool(row.globals))
+    return Grant(_permissions(row.permissions), row.environment_id, row.path, row.globals)
 
 
 def is_living(token: Token, now: int) -> bool:

@@ -144,9 +144,9 @@ class Tokens:
             raise InvalidInput("This token cannot be renewed.")
         if row.expires_us is not None:
             maker = unit.tokens.by_id(row.parent_id) if row.parent_id else None
-            unit.tokens.change(row, expires_us=_renewed(row, maker, seconds, now))
+            row = unit.tokens.change(row, expires_us=_renewed(row, maker, seconds, now))
             audit.record(unit, principal, Action.TOKEN_RENEW)
-        return self._view(unit, _existing(unit.tokens.by_id(row.id)))
+        return self._view(unit, row)
 
     def _make_room(self, unit: UnitOfWork, user_id: str, now: int) -> None:
         """Raise `QuotaExceeded` if the person has too many active tokens. Delete the oldest ended tokens."""
@@ -222,11 +222,12 @@ class Tokens:
         until = self._clock() + overlap_seconds * SECOND_US if overlap_seconds else None
         previous = (row.digest, row.digest_key_id) if overlap_seconds else (None, None)
         changed = self._secret_columns(minted.text) | {"previous_until_us": until}
-        unit.tokens.change(row, **changed | {"previous_digest": previous[0], "previous_digest_key_id": previous[1]})
+        changed |= {"previous_digest": previous[0], "previous_digest_key_id": previous[1]}
+        row = unit.tokens.change(row, **changed)
         if not overlap_seconds:
             self._revoke_below(unit, [row.id])
         audit.record(unit, principal, Action.TOKEN_ROTATE)
-        return replace(self._view(unit, _existing(unit.tokens.by_id(row.id))), secret=minted.text)
+        return replace(self._view(unit, row), secret=minted.text)
 
     def revoke(self, unit: UnitOfWork, principal: Principal, token_id: str) -> None:
         """Revoke a token and all tokens below it, at once. Raises `NotFound`."""

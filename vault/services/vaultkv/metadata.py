@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from vault.errors import IntegrityError, InvalidInput, NameTaken, NotFound, NotGranted
+from vault.errors import IntegrityError, InvalidInput, NameTaken, NotGranted
 from vault.model.action import Action
 from vault.model.clock import Clock
 from vault.model.environment import EnvironmentKind, Revision
@@ -155,9 +155,9 @@ class Metadata:
         ask(unit, principal, Permission.DELETE, target_of(row, name))
         if row is None:
             return
-        seq = unit.users.next_change(principal.user_id)
+        seq = unit.users.next_change(row.owner_id)
         unit.shredding.environment(row.id, self._clock())
-        unit.changes.add(principal.user_id, seq, Action.ENVIRONMENT_ERASE, row.id, None, self._clock())
+        unit.changes.add(row.owner_id, seq, Action.ENVIRONMENT_ERASE, row.id, None, self._clock())
         audit.record(unit, principal, Action.ENVIRONMENT_ERASE, environment_id=row.id)
 
     def delete(self, unit: UnitOfWork, principal: Principal, name: str) -> None:
@@ -174,11 +174,8 @@ class Metadata:
         rules = asdict(defaults)
         if all(getattr(row, column) == rule for column, rule in rules.items()):
             return row
-        unit.environments.change(row, **rules)
+        changed = unit.environments.change(row, **rules)
         audit.record(unit, principal, Action.ENVIRONMENT_CHANGE, environment_id=row.id)
-        changed = unit.environments.by_id(row.owner_id, row.id)
-        if changed is None:
-            raise NotFound()
         return changed
 
     def defaults(self, principal: Principal) -> Defaults:

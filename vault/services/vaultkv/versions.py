@@ -113,8 +113,7 @@ class Versions:
         if wanted.number not in (CURRENT, current.number):
             return self._older(principal, own.environment, wanted, known_etags)
         version = _version(current, self._custom(own))
-        warnings: list[str] = []
-        layers = self._values.usable(principal, found, warnings) if wanted.resolve else [own]
+        layers, warnings = self._values.usable(principal, found) if wanted.resolve else ([own], ())
         etag = self._etag([_identity(layer.environment) for layer in layers], wanted, warnings)
         # Check this before the ETag: a version whose deletion time has come must not be answered with a 304.
         if self._sealer.is_gone(current):
@@ -142,9 +141,9 @@ class Versions:
                 raise NotFound()
             _check_cas(0, cas, required=self._metadata.defaults_of(unit, principal).cas_required)
             row = self._created(unit, principal, name)
-        seq = unit.users.next_change(principal.user_id)
+        seq = unit.users.next_change(row.owner_id)
         environment = self._held(unit, row)
-        _check_cas(environment.last_number, cas, required=bool(environment.cas_required))
+        _check_cas(environment.last_number, cas, required=environment.cas_required)
         before = self._current_variables(unit, environment)
         if before is None and not create:
             raise RevisionDeleted()
@@ -193,7 +192,7 @@ class Versions:
         ask(unit, principal, permission, target_of(found, name))
         if found is None:
             return
-        seq = unit.users.next_change(principal.user_id)
+        seq = unit.users.next_change(found.owner_id)
         environment = self._held(unit, found)
         wanted = [environment.last_number] if numbers is None else numbers
         changes = [(row, decide(row)) for row in unit.revisions.numbered(environment.id, wanted)]
@@ -204,7 +203,7 @@ class Versions:
         freed = sum(row.size for row, columns in done if columns.get("size") == 0)
         for row, columns in done:
             unit.revisions.change(row, **columns)
-        unit.changes.add(principal.user_id, seq, action, environment.id, done[-1][0].number, now)
+        unit.changes.add(found.owner_id, seq, action, environment.id, done[-1][0].number, now)
         left = environment.bytes_stored - freed
         unit.environments.change(environment, bytes_stored=left, state_generation=state, updated_us=now)
         for row, _ in done:
@@ -337,4 +336,4 @@ def _identity(environment: EnvironmentRow) -> list[str | int | None]:
 
 
 def _version(row: RevisionRow, custom: dict[str, str] | None) -> Version:
-    return Version(row.number, row.created_us, row.deletion_us, bool(row.destroyed), custom)
+    return Version(row.number, row.created_us, row.deletion_us, row.destroyed, custom)

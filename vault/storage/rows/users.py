@@ -78,10 +78,10 @@ class Users(Repository[User]):
         """Return how many users there are."""
         return self._connection.execute(select(func.count()).select_from(users)).scalar_one()
 
-    def change(self, record: User, **changes: ColumnValue) -> None:
+    def change(self, record: User, **changes: ColumnValue) -> User:
         """Change a user under the fence: no foreign key would refuse a signature with a deleted key here."""
         VaultState(self._connection, self._signer, self._journal).fence()
-        super().change(record, **changes)
+        return super().change(record, **changes)
 
     def next_change(self, user_id: str) -> int:
         """Return the user's next change number. This locks everything of the user.

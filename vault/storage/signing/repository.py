@@ -89,8 +89,8 @@ class Repository(Generic[R]):
         for row in rows:
             self._note(row)
 
-    def change(self, record: R, **changes: ColumnValue) -> None:
-        """Change a row that was read before, and sign it again. Raises `Stale` if it has changed since.
+    def change(self, record: R, **changes: ColumnValue) -> R:
+        """Change a row that was read before, sign it again, and return it. Raises `Stale` if it has changed since.
 
         Raises `Conflict` if a value needs a column that a running worker of an older release cannot check.
         """
@@ -102,6 +102,7 @@ class Repository(Generic[R]):
         if self._connection.execute(statement.values(written)).rowcount != 1:
             raise Stale(table.name)
         self._note(signature)
+        return self.signed.maker(self.noun, tuple(signature))(tuple(signature.values()))
 
     def remove(self, record: R) -> None:
         """Delete a row that was read before. Raises `StillReferred` if a foreign key prevents it."""
@@ -162,14 +163,20 @@ class Repository(Generic[R]):
             some = self.signed.table.c[name].in_(wanted[start : start + _IDS_AT_ONCE])
             yield from self._connection.execute(select(*columns).where(some))
 
+    @classmethod
+    def written(cls, row: RowValues) -> WrittenRow:
+        """Return what the audit stores of a signed row of this table."""
+        return WrittenRow(cls.signed.table.name, cls._key_text(row), row["row_version"], row["mac"])
+
     def _note(self, row: RowValues) -> None:
-        self._journal.append(WrittenRow(self.signed.table.name, self._key_text(row), row["row_version"], row["mac"]))
+        self._journal.append(self.written(row))
 
     def _note_gone(self, row: RowValues) -> None:
         self._journal.append(WrittenRow(self.signed.table.name, self._key_text(row), row["row_version"] + 1, b""))
 
-    def _key_text(self, row: RowValues) -> str:
-        return "/".join(str(row[name]) for name in self.signed.key_names)
+    @classmethod
+    def _key_text(cls, row: RowValues) -> str:
+        return "/".join(str(row[name]) for name in cls.signed.key_names)
 
     def _key_is(self, values: RowValues) -> Iterable[ColumnElement[bool]]:
         return [self.signed.table.c[name] == values[name] for name in self.signed.key_names]

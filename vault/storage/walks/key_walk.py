@@ -19,7 +19,6 @@ from vault.storage.signing.repository import (
     SIGNATURE,
     AnyRepository,
     Stale,
-    WrittenRow,
     signed_values,
 )
 from vault.storage.signing.signed_row import SignedRow
@@ -72,8 +71,7 @@ def _write_many(
             {f"new_{name}": after[name] for name in names}
             | {f"old_{name}": before[name] for name in (*signed.key_names, "row_version")}
         )
-        key = "/".join(str(before[name]) for name in signed.key_names)
-        unit.journal.append(WrittenRow(table.name, key, after["row_version"], after["mac"]))
+        unit.journal.append(repository.written(after))
     if _update(unit, table, parameters) != len(parameters):
         raise Stale(table.name)
 

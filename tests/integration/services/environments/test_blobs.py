@@ -206,7 +206,7 @@ def test_keys_and_rows_moved_by_sql_open_nothing(stocked: Services, ada: Princip
     healthy(stocked, (bob, "dev"), of=(bob,))
 
 
-Forge = Callable[[UnitOfWork, Stored, Stored], None]
+Forge = Callable[[UnitOfWork, Stored, Stored], object]
 
 FORGERIES: dict[str, Forge] = {
     "a data key of another's": lambda unit, mine, theirs: unit.data_keys.change(mine[2], blob=theirs[2].blob),

@@ -32,7 +32,7 @@ def is_required(unit: UnitOfWork, user: User) -> bool:
     The user's row says so, even if rows of factors are missing. If an old user row was put back, the rows of factors
     say so.
     """
-    return bool(user.second_factor) or bool(factors_of(unit, user.id))
+    return user.second_factor or bool(factors_of(unit, user.id))
 
 
 def offered(unit: UnitOfWork, user_id: str) -> tuple[str, ...]:
