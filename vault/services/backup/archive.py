@@ -109,26 +109,33 @@ def _nouns(found: Mapping[str, Part], signed: SignedTable, noun: type[R]) -> tup
     return () if part is None else as_nouns(signed, noun, part.columns, part.rows)
 
 
-def lines_of(snapshot: Snapshot, head: Head, signer: RowSigner, contents: Contents) -> Iterator[bytes]:
-    """Yield the lines of an archive from a snapshot, and fill `contents`."""
-    digest = hashlib.sha256()
-    for document in _documents(snapshot, head, contents):
-        line = _line(document)
-        digest.update(line)
-        yield line
-    contents.digest = digest.digest()
-    contents.stamp = signer.stamp(_STAMPED + contents.digest)
-    yield _line({"end": contents.counts, "stamp": [contents.stamp[0], contents.stamp[1].hex()]})
+class Lines:
+    """The lines of an archive, from a snapshot. `contents` is complete after the last line."""
 
+    def __init__(self, snapshot: Snapshot, head: Head, signer: RowSigner) -> None:
+        self.contents = Contents(head)
+        self._snapshot = snapshot
+        self._signer = signer
 
-def _documents(snapshot: Snapshot, head: Head, contents: Contents) -> Iterator[Json]:
-    yield {"strongroom_backup": FORMAT, **asdict(head)}
-    for table in snapshot.tables():
-        yield {"table": table.name, "columns": table.columns}
-        contents.counts[table.name] = 0
-        for row in snapshot.rows(table.name):
-            contents.counts[table.name] += 1
-            yield row
+    def __iter__(self) -> Iterator[bytes]:
+        contents, digest = self.contents, hashlib.sha256()
+        for document in self._documents():
+            line = _line(document)
+            digest.update(line)
+            yield line
+        contents.digest = digest.digest()
+        contents.stamp = self._signer.stamp(_STAMPED + contents.digest)
+        yield _line({"end": contents.counts, "stamp": [contents.stamp[0], contents.stamp[1].hex()]})
+
+    def _documents(self) -> Iterator[Json]:
+        yield {"strongroom_backup": FORMAT, **asdict(self.contents.head)}
+        counts = self.contents.counts
+        for table in self._snapshot.tables():
+            yield {"table": table.name, "columns": table.columns}
+            counts[table.name] = 0
+            for row in self._snapshot.rows(table.name):
+                counts[table.name] += 1
+                yield row
 
 
 class Archive:

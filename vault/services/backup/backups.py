@@ -23,7 +23,7 @@ from vault.model.clock import Clock
 from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.audit.tree import AuditTree
-from vault.services.backup.archive import Archive, Contents, Head, lines_of
+from vault.services.backup.archive import Archive, Contents, Head, Lines
 from vault.services.backup.drop import Dropped, drop_erased
 from vault.services.backup.erased import ErasedList, fetched_list, list_name, merged
 from vault.services.backup.keeping import Keeping, doubts
@@ -41,7 +41,7 @@ from vault.services.backup.places import places_at
 from vault.services.backup.remains import of_archives
 from vault.services.backup.seals import AgeSeal, KeySeal, Seal
 from vault.services.own.instance import Instance
-from vault.services.own.keys import master_key, open_own_keys
+from vault.services.own.keys import open_own_keys
 from vault.services.people.erasure import ErasureReport
 from vault.settings import Settings
 from vault.storage import Storage, UnitOfWork
@@ -210,15 +210,15 @@ class Backups:
             head = Head(self._instance.id, moment.schema, __version__, now, generation)
             mark = moment.changes_mark or NO_MARK
             name = ArchiveName(short_id(head.instance_id), now, kind, mark, seal.suffix, generation)
-            contents = Contents(head)
-            _write_file(folder / str(name), seal.sealed(lines_of(moment, head, signer, contents)))
+            lines = Lines(moment, head, signer)
+            _write_file(folder / str(name), seal.sealed(lines))
         if seal.opener is not None:
             read = Archive(folder / str(name), seal.opener).verify()
-            if (read.digest, read.counts) != (contents.digest, contents.counts):
+            if (read.digest, read.counts) != (lines.contents.digest, lines.contents.counts):
                 raise BackupError(
                     "The archive that was read differs from the one that was written: a disk or the memory is faulty."
                 )
-        return name, contents
+        return name, lines.contents
 
     def _store(self, place: Place, name: ArchiveName, path: Path, *, trust_clock: bool) -> PlaceReport:
         report = PlaceReport(place.address)
@@ -276,9 +276,8 @@ class Backups:
         warnings = []
         data = fetched_list(place, instance.id)
         if data is not None:
-            masters = {row.id: master_key(row) for row in own.masters.values()}
             try:
-                known.add(ErasedList.opened(data, instance.id, instance.keyring, masters, place.address))
+                known.add(ErasedList.opened(data, instance.id, instance.keyring, own.master_keys, place.address))
             except ErasedListError as error:
                 warnings.append(f"{error.message} It was replaced: find out who writes there.")
         with TemporaryDirectory(prefix="strongroom-backup-") as folder:
@@ -292,8 +291,8 @@ class Backups:
         data = fetched_list(place, self._instance.id)
         if data is None:
             return None
-        masters = {row.id: master_key(row) for row in self._instance.own_keys.masters.values()}
-        return ErasedList.opened(data, self._instance.id, self._instance.keyring, masters, place.address)
+        instance = self._instance
+        return ErasedList.opened(data, instance.id, instance.keyring, instance.own_keys.master_keys, place.address)
 
     def _record(self, principal: Principal, made: Made) -> None:
         stored = [report.place for report in made.places if report.is_stored]

@@ -28,7 +28,7 @@ from vault.services.backup.names import archives_in, short_id
 from vault.services.backup.place import Place
 from vault.services.doctor import Sweep
 from vault.services.own.instance import Instance
-from vault.services.own.keys import master_key, open_own_keys
+from vault.services.own.keys import open_own_keys
 from vault.services.pace import Progress
 from vault.storage import Storage, Uncommitted, UnitOfWork, is_missing, migrate, schema_status, watched
 from vault.storage.database.other_schema import Part, as_here, left_out
@@ -152,7 +152,7 @@ class Restorer:
             raise BackupError(f"{archive.name} has rows that no vault of this release has.") from error
         if not contents.is_stamped_by(own.signer):
             raise BackupError(f"{archive.name} was not made by the vault in it: it is forged.")
-        return keyring, {row.id: master_key(row) for row in rows.masters}
+        return keyring, own.master_keys
 
     def _lists(
         self,
@@ -223,13 +223,10 @@ class _Load:
         self._head = contents.head
         try:
             self.missing = _missing(contents.head, left_out(contents.head.schema, contents.columns))
-        except StorageError as error:
-            raise _newer(archive, contents, error.message) from error
-        # The archive must still be the one that was verified before.
-        try:
             digest = archive.read(self._take).digest
         except StorageError as error:
             raise _newer(archive, contents, error.message) from error
+        # The archive must still be the one that was verified before.
         if digest != contents.digest:
             raise BackupError(f"{archive.name} was changed while it was read.")
         self._uncommitted = Uncommitted(storage.url, unit)

@@ -45,6 +45,11 @@ class OwnKeys:
         return self.masters[self.state.active_master_key_id]
 
     @property
+    def master_keys(self) -> dict[str, MasterKey]:
+        """The versions in the form that the keyring needs, by id."""
+        return {row.id: master_key(row) for row in self.masters.values()}
+
+    @property
     def system_key(self) -> Key:
         """The key that seals what belongs to the vault itself."""
         return self.system_keys[self.state.active_system_key_id]

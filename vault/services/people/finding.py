@@ -36,10 +36,14 @@ def find_person(unit: UnitOfWork, reference: str) -> User:
 
 def held_as_found(unit: UnitOfWork, user: User) -> User:
     """Lock and return the account. Raises `Stale` if it has changed since it was read."""
-    now = unit.users.by_id(user.id, lock=True)
-    if now is None or now.row_version != user.row_version:
-        raise Stale("users")
-    return now
+    return unchanged(unit.users.by_id(user.id, lock=True), user.row_version, Stale("users"))
+
+
+def unchanged(user: User | None, version: int, error: Exception) -> User:
+    """Return the account if it still has the version that was read. Raises `error` if not."""
+    if user is None or user.row_version != version:
+        raise error
+    return user
 
 
 def keep_an_operator(unit: UnitOfWork, principal: Principal, user: User, *, may_be_oneself: bool = True) -> None:

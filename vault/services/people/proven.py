@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vault.errors import BadLogin
+from vault.services.people.finding import unchanged
 from vault.storage import UnitOfWork, User
 
 
@@ -24,7 +25,7 @@ class Proven:
 
     def look_up(self, unit: UnitOfWork) -> User:
         """Return the account. Raises `BadLogin` if it has changed since the proof."""
-        return _unchanged(unit.users.by_id(self.id), self.version)
+        return unchanged(unit.users.by_id(self.id), self.version, BadLogin())
 
 
 def hold(unit: UnitOfWork, account: User | Proven) -> User:
@@ -33,10 +34,4 @@ def hold(unit: UnitOfWork, account: User | Proven) -> User:
     Raises `BadLogin` if it has changed since it was read, because then the proof may no longer be valid.
     """
     version = account.version if isinstance(account, Proven) else account.row_version
-    return _unchanged(unit.users.by_id(account.id, lock=True), version)
-
-
-def _unchanged(user: User | None, version: int) -> User:
-    if user is None or user.row_version != version:
-        raise BadLogin()
-    return user
+    return unchanged(unit.users.by_id(account.id, lock=True), version, BadLogin())

@@ -22,7 +22,7 @@ from vault.errors import BackupError, KeyringError, StorageError, StrongroomErro
 from vault.keys import backup as backup_key
 from vault.services import Services
 from vault.services.backup import Archive, Opener, key_file
-from vault.services.backup.archive import Contents, Head, lines_of
+from vault.services.backup.archive import Head, Lines
 from vault.services.backup.seals import AgeSeal, KeySeal
 from vault.storage import RowSigner, Storage, first_rows, schema_status
 from vault.storage.tables import metadata
@@ -193,7 +193,7 @@ def test_an_archive_that_somebody_made_for_the_recipient_is_refused(
     """Whoever knows a public key can seal for it: only the vault's stamp tells that an archive is the vault's."""
     with snapshot(filled.storage) as moment:
         head = Head(filled.instance.id, "0001", "0.1.0", 1)
-        lines = list(lines_of(moment, head, RowSigner(new_key()), Contents(head)))
+        lines = list(Lines(moment, head, RowSigner(new_key())))
     path = tmp_path / "forged.srb.age"
     path.write_bytes(b"".join(AgeSeal([X25519Recipient.from_text(PUBLIC)]).sealed(lines)))
     forged = Archive(path, Opener(identities=IDENTITIES))
