@@ -7,6 +7,9 @@ import click
 from vault.errors import StrongroomError
 from vault.model.printable import shown
 
+FAULTS_NAMED = 20
+"""How many faults a command names at most."""
+
 
 class CliError(StrongroomError):
     """An error on this side of the connection. The message says what to do."""

@@ -32,7 +32,7 @@ def principal() -> Principal:
 
 def address() -> str:
     """Return the caller's network address: the peer's, or the one that a trusted proxy reports."""
-    return request.remote_addr or ""
+    return str(request.environ.get("REMOTE_ADDR", ""))
 
 
 def request_id() -> str:

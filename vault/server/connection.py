@@ -51,10 +51,12 @@ class Host(Protocol):
     settings: Settings
     asgi: Door
     draining: bool
-    unproven: dict[Connection, None]
 
     def background(self, work: Coroutine[object, object, object]) -> None:
         """Run `work` as a background task."""
+
+    def prove(self, guest: Connection) -> None:
+        """Note that a connection has sent a full header."""
 
     def forget(self, guest: Connection) -> None:
         """Remove a connection that has ended."""
@@ -135,7 +137,7 @@ class Connection(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc, no-any-u
     def _prove(self) -> None:
         """Note that the client has sent a full header."""
         self._header_timer.cancel()
-        self.worker.unproven.pop(self, None)
+        self.worker.prove(self)
 
     def _on_headers_complete(self) -> bool:
         # Check here and not in the door: gunicorn closes the connection after an error of its parser.

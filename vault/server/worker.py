@@ -88,7 +88,7 @@ class Worker(ASGIWorker):  # type: ignore[misc, no-any-unimported]  # gunicorn s
         self.draining = False
         self.guests: dict[Connection, None] = {}
         # Connections that have not sent a full header yet, the oldest first.
-        self.unproven: dict[Connection, None] = {}
+        self._unproven: dict[Connection, None] = {}
         self._stopping = asyncio.Event()
         self._yielded = False
         self._context: ssl.SSLContext | None = None
@@ -208,7 +208,7 @@ class Worker(ASGIWorker):  # type: ignore[misc, no-any-unimported]  # gunicorn s
         client.setblocking(False)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
         guest = Connection(self)
-        self.guests[guest] = self.unproven[guest] = None
+        self.guests[guest] = self._unproven[guest] = None
         self.app.shares.tell(self.age, len(self.guests))
         guest.admit(client, self._context)
 
@@ -217,9 +217,13 @@ class Worker(ASGIWorker):  # type: ignore[misc, no-any-unimported]  # gunicorn s
         self._yielded = not self._yielded and len(self.guests) > self.app.shares.least()
         return self._yielded
 
+    def prove(self, guest: Connection) -> None:
+        """Note that a connection has sent a full header, so that it need not make room for others."""
+        self._unproven.pop(guest, None)
+
     def forget(self, guest: Connection) -> None:
         """Remove a connection that has ended."""
-        self.unproven.pop(guest, None)
+        self.prove(guest)
         self.guests.pop(guest, None)
         if not self.draining:
             self.app.shares.tell(self.age, len(self.guests))
@@ -230,7 +234,7 @@ class Worker(ASGIWorker):  # type: ignore[misc, no-any-unimported]  # gunicorn s
 
     def _make_room(self) -> bool:
         """Close the connection that has waited longest without sending its header, if there is one."""
-        oldest = next(iter(self.unproven), None)
+        oldest = next(iter(self._unproven), None)
         if oldest is None:
             return False
         oldest.give_up("connections")

@@ -37,7 +37,7 @@ def connect(transport: Transport, timeout_seconds: float = 5.0) -> Connection:
     )
     tasks: set[Any] = set()
     worker = SimpleNamespace(
-        loop=loop, settings=settings, cfg=SimpleNamespace(), log=None, asgi=None, guests={}, unproven={},
+        loop=loop, settings=settings, cfg=SimpleNamespace(), log=None, asgi=None, guests={}, prove=lambda _guest: None,
         background=lambda work: tasks.add(loop.create_task(work)),
     )  # fmt: skip
     connection = Connection(worker)  # a worker without a process

@@ -13,14 +13,13 @@ from vault.cli.operators.archives import Where, archive_options, found_archive, 
 from vault.cli.options import format_option, pass_cli
 from vault.cli.progress import progress_bar
 from vault.cli.render import print_rows
-from vault.cli.words import CliError, say, warn
+from vault.cli.words import FAULTS_NAMED, CliError, say, warn
 from vault.model.clock import CLOCKS_DIFFER_US, MINUTE_US, as_datetime, now_us
 
 if TYPE_CHECKING:
     from vault.services.backup import Contents, ContentsCheck, Dropped, PlaceReport, Restored, StoredArchive
 
 _COLUMNS = ["created_at", "kind", "size", "expires_at", "place", "name"]
-_FAULTS_NAMED = 20
 
 
 @click.group()
@@ -63,6 +62,7 @@ def create(if_changed: bool, trust_clock: bool) -> None:
             "Warning: the archive lacks tables and columns of a newer release, so it is only restored with "
             f"--incomplete: {parts}. Make the backup with that release."
         )
+    warn(made.warnings)
     _tell_places(made.places)
 
 
@@ -167,7 +167,7 @@ def _tell_places(reports: Sequence[PlaceReport]) -> None:
 
 def _tell_proof(proof: ContentsCheck) -> None:
     say(f"{proof.rows:,} rows and {proof.events:,} events were verified, {proof.blobs:,} blobs were opened.")
-    for fault in proof.faults[:_FAULTS_NAMED]:
+    for fault in proof.faults[:FAULTS_NAMED]:
         say(f"Broken: {fault}")
     if proof.missing:
         say(f"Incomplete: {proof.missing}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from vault.cli.operators import host
 from vault.cli.people.doctor import Finding, Verdict
+from vault.cli.words import FAULTS_NAMED
 from vault.errors import StrongroomError
 from vault.model.action import Action
 from vault.model.clock import as_datetime, now_us
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from vault.settings import Settings
 
 _CERTIFICATE_WARNING_DAYS = 14
-_FAULTS_NAMED = 20
 _LOGINS_LOOKED_AT = 200
 _PEOPLE_AT_LEAST = 3
 """So many people rarely share one machine."""
@@ -147,8 +147,8 @@ def _sweep(found: Settings) -> Iterator[Finding]:
 def _swept(check: str, sentence: str, faults: list[str]) -> Finding:
     if not faults:
         return Finding(check, "ok", sentence)
-    more = f" And {len(faults) - _FAULTS_NAMED} more." if len(faults) > _FAULTS_NAMED else ""
-    return Finding(check, "bad", " ".join(faults[:_FAULTS_NAMED]) + more)
+    more = f" And {len(faults) - FAULTS_NAMED} more." if len(faults) > FAULTS_NAMED else ""
+    return Finding(check, "bad", " ".join(faults[:FAULTS_NAMED]) + more)
 
 
 def _backups(found: Settings) -> Finding:

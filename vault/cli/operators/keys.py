@@ -13,7 +13,7 @@ from vault.cli.operators import host
 from vault.cli.options import format_option, pass_cli
 from vault.cli.progress import progress_bar
 from vault.cli.render import print_data, print_rows
-from vault.cli.words import CliError, say
+from vault.cli.words import FAULTS_NAMED, CliError, say
 from vault.model.clock import as_datetime, now_us
 
 if TYPE_CHECKING:
@@ -78,7 +78,9 @@ def rewrap(max_per_second: int | None) -> None:
         done = vault.keys.rewrapping.run(host.operator(), Pace(max_per_second), progress)
     say(f"{done.done:,} keys were rewrapped.")
     if done.broken:
-        raise CliError(f"{len(done.broken)} keys cannot be opened and were not moved: {', '.join(done.broken[:20])}.")
+        raise CliError(
+            f"{len(done.broken)} keys cannot be opened and were not moved: {', '.join(done.broken[:FAULTS_NAMED])}."
+        )
 
 
 @keys.command()

@@ -70,6 +70,8 @@ class Made:
     places: list[PlaceReport]
     left_out: list[str] = field(default_factory=list)
     """Tables and columns of a newer release, which the archive does not have."""
+    warnings: list[str] = field(default_factory=list)
+    """Warnings about no single place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,7 +303,7 @@ class Backups:
                 audit.record(unit, principal, Action.BACKUP_CREATE, details={"name": made.name, "places": stored})
         except Unavailable as error:
             # A backup is especially important if the database takes no writes.
-            made.places[0].warnings.append(f"The backup is not in the audit: {error.message}")
+            made.warnings.append(f"The backup is not in the audit: {error.message}")
 
 
 def configured_places(settings: Settings) -> list[Place]:
