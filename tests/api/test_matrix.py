@@ -33,6 +33,7 @@ PUBLIC = {
 PERMISSIONS = ["create", "delegate", "delete", "history", "list", "read", "update"]
 
 
+ADVICE = 'See "Route of the API" in docs/contributing/to-add.md.'
 OPERATORS = "/api/v1/operator/"
 ELSEWHERE = ("/v1/", "/v1", OPERATORS)
 """The Vault face has a walk of its own in `tests/kv/test_system.py`; operators' routes are walked below."""
@@ -200,7 +201,9 @@ def everything(person: Caller) -> Any:
 def test_every_route_has_a_case(vault: Vault) -> None:
     found = {(method, rule) for method, rule in routes(vault) if not rule.startswith(ELSEWHERE)}
     assert found >= PUBLIC
-    assert {(method, bare(rule)) for method, rule in found - PUBLIC} == set(ALL_CASES)
+    known = {(method, bare(rule)) for method, rule in found - PUBLIC}
+    assert not known - set(ALL_CASES), f"Add to `CASES` or `PUBLIC`: {sorted(known - set(ALL_CASES))}. {ADVICE}"
+    assert not set(ALL_CASES) - known, f"No route is registered for: {sorted(set(ALL_CASES) - known)}. {ADVICE}"
 
 
 def test_every_route_of_the_operators_refuses_nobody_and_everybody_else(vault: Vault, ada: Caller) -> None:

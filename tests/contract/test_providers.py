@@ -83,7 +83,8 @@ def new_master(provider: Provider) -> MasterKey:
 
 
 def test_every_provider_of_ours_is_in_this_suite() -> None:
-    assert set(PROVIDERS) <= set(FACTORIES)
+    missing = set(PROVIDERS) - set(FACTORIES)
+    assert not missing, f"Add to `FACTORIES` in tests/contract/makers.py: {missing}. See docs/contributing/to-add.md."
 
 
 @pytest.mark.parametrize("name", FACTORIES)

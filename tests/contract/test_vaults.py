@@ -102,7 +102,9 @@ def close(*vaults: Services) -> None:
 
 
 def test_every_provider_of_ours_is_in_this_suite() -> None:
-    assert set(SETTINGS) == set(PROVIDERS)
+    missing, unknown = set(PROVIDERS) - set(SETTINGS), set(SETTINGS) - set(PROVIDERS)
+    assert not missing, f"Add to `SETTINGS`: {missing}. See docs/contributing/to-add.md."
+    assert not unknown, f"Add to `PROVIDERS` in vault/keys/providers.py: {unknown}. See docs/contributing/to-add.md."
 
 
 def test_a_vault_on_it_is_made_opened_by_another_worker_and_read(

@@ -230,7 +230,9 @@ def test_released_migrations_never_change() -> None:
 
 
 def test_the_newest_migration_is_the_one_that_the_code_names() -> None:
-    assert [script.revision for script in scripts()] == [f"{number:04}" for number in range(1, int(SCHEMA) + 1)]
+    revisions = [script.revision for script in scripts()]
+    assert revisions == [f"{number:04}" for number in range(1, len(revisions) + 1)]
+    assert revisions[-1] == SCHEMA, f"Set SCHEMA in vault/storage/database/schema.py to {revisions[-1]}."
 
 
 def scripts() -> list[Any]:

@@ -29,7 +29,11 @@ def test_every_header_that_a_method_reads_is_declared() -> None:
     for method in (*METHODS, *VAULT_METHODS, *WEB_METHODS):
         # Without a credential no method asks the services.
         assert method(None, Presented(read, {}, "192.0.2.1", "r", "GET")) is None  # type: ignore[arg-type]
-    assert read.names == set(CREDENTIAL_HEADERS) - {"Cookie"}
+    differ = read.names ^ (set(CREDENTIAL_HEADERS) - {"Cookie"})
+    assert not differ, (
+        "CREDENTIAL_HEADERS in vault/model/credential_headers.py and what the methods in the tuples of "
+        f"vault/auth/__init__.py read differ: {differ}. See docs/contributing/to-add.md."
+    )
 
 
 def test_a_header_that_is_not_declared_cannot_be_read() -> None:

@@ -47,7 +47,8 @@ def test_a_noun_has_the_columns_of_its_table(repository: type[AnyRepository]) ->
     hints = get_type_hints(noun)
     names = {field.name for field in fields(noun)} - {"others"}
     # Columns outside the MAC may be left out: not everyone needs them.
-    assert {*signed.key_names, *signed.covered, *SIGNATURE} <= names
+    missing = {*signed.key_names, *signed.covered, *SIGNATURE} - names
+    assert not missing, f"Add to the class {noun.__module__}.{noun.__name__} a field for each of {missing}."
     assert {name: hints[name] for name in names} == {name: declared(signed.table.columns[name]) for name in names}
 
 
