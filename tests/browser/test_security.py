@@ -103,7 +103,7 @@ def test_an_authenticator_app_is_added_and_asked_for(place: Place, open_tab: Ope
     third.page.get_by_text("Use a recovery code").click()
     third.page.get_by_label("Recovery code").fill(codes[0].upper())
     third.page.keyboard.press("Enter")
-    expect(third.page.get_by_role("status")).to_contain_text("with a recovery code")
+    expect(third.page.get_by_role("status")).to_contain_text("a recovery code")
     expect(third.page.get_by_text("9 left")).to_be_visible()
 
 

@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -116,7 +118,7 @@ def test_nothing_outlives_a_test_run_that_was_interrupted(number: signal.Signals
     told = tmp_path / "told"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.conftest", "-p", "no:cacheprovider"]
     command += ["-c", str(ROOT / "setup.cfg"), "--rootdir", str(tmp_path), "--basetemp", str(tmp_path / "base")]
-    with (tmp_path / "output").open("wb") as output:
+    with (tmp_path / "output").open("wb") as output, _sigint_heeded():
         # A session of its own, so that SIGINT reaches its group, as Ctrl-C does.
         run = subprocess.Popen(
             [*command, "-n", workers, str(tmp_path / "test_waiting.py")],
@@ -131,9 +133,22 @@ def test_nothing_outlives_a_test_run_that_was_interrupted(number: signal.Signals
         run.send_signal(number)
     *pids, postgres_files, redis_files = told.read_text().splitlines()
     assert len(pids) > 5
-    # A server may take its whole graceful time to stop, when a worker of it was just booting.
+    # Up to 16 s on a quiet machine: execnet interrupts a worker again after 5 s, xdist kills it after 10 s, and the
+    # undertaker then waits for 5 s more.
     assert eventually(lambda: run.poll() is not None and not any(_lives(int(pid)) for pid in pids), 60)
     assert eventually(lambda: not Path(postgres_files).exists() and not Path(redis_files).exists())
+
+
+@contextmanager
+def _sigint_heeded() -> Iterator[None]:
+    """Start processes that heed SIGINT. A shell starts its background jobs with SIGINT ignored, and children inherit
+    that.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _lives(pid: int) -> bool:
