@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -116,6 +117,44 @@ def test_somebody_else_s_environment_is_answered_as_an_unknown_one(ada: Caller, 
     assert told(token, hidden["id"]) == told(token, UNKNOWN) == told(token, his["id"])
     assert told(token, "hidden") == told(token, "unknown")
     assert told(token, UNKNOWN)["status"] == 404
+
+
+def _make_loop(ada: Caller) -> None:
+    ada.ok("PATCH", "/environments/hidden", {"bases": ["prod"]})
+
+
+def _make_deep(ada: Caller) -> None:
+    beneath: list[str] = []
+    for name in ("deep-1", "deep-2", "deep-3"):
+        ada.ok("POST", "/environments", {"name": name, "bases": beneath})
+        beneath = [name]
+    ada.ok("PATCH", "/environments/hidden", {"bases": beneath})
+
+
+def _make_many(ada: Caller) -> None:
+    for each in range(8):
+        lower = [ada.make(f"many-{each}-{number}")["id"] for number in range(3 if each else 0)]
+        ada.ok("POST", "/environments", {"name": f"many-{each}", "bases": lower})
+    ada.ok("PATCH", "/environments/hidden", {"bases": [f"many-{each}" for each in range(8)]})
+
+
+@pytest.mark.parametrize("make", [_make_loop, _make_deep, _make_many])
+def test_a_limit_tells_a_token_nothing_of_what_it_may_not_read(ada: Caller, make: Callable[[Caller], None]) -> None:
+    for name in ("prod", "hidden", "open", "open/1", "open/2"):
+        ada.make(name)
+    ada.ok("PATCH", "/environments/open", {"bases": ["hidden"]})
+    token = ada.token(
+        {"path": "prod", "permissions": ["list", "read", "update"]}, {"path": "open", "permissions": ["read"]}
+    )
+    wish = {"bases": ["open", "open/1", "open/2"]}
+    before = token("PATCH", "/environments/prod", wish)
+    make(ada)
+    after = token("PATCH", "/environments/prod", wish)
+    assert (after.status, after.code, after.json["detail"]) == (before.status, before.code, before.json["detail"])
+    assert after.status == 404
+    # Its owner is told what is wrong.
+    assert ada("PATCH", "/environments/prod", wish).status == 422
+    assert ada.ok("GET", "/environments/prod")["bases"] == []
 
 
 def test_the_globals_take_no_bases(ada: Caller) -> None:

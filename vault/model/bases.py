@@ -73,6 +73,16 @@ def beneath(environment_id: str, bases: BasesById) -> tuple[str, ...]:
     return tuple(heights)[:-1]
 
 
+def reached(environment_id: str, bases: BasesById) -> AbstractSet[str]:
+    """Return the ids of all environments beneath one, in no order. It accepts loops, and has no limits."""
+    found: set[str] = set()
+    newest = {environment_id}
+    while newest:
+        newest = {base for each in newest for base in bases.get(each, ())} - found
+        found |= newest
+    return found
+
+
 def standing_on(environment_id: str, bases: BasesById) -> AbstractSet[str]:
     """Return the ids of all environments that have this one beneath them."""
     found: set[str] = set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vault.errors import InvalidInput
-from vault.model.bases import beneath, join, split, standing_on
+from vault.model.bases import beneath, join, reached, split, standing_on
 
 Graph = dict[str, list[str]]
 
@@ -92,3 +92,10 @@ def test_all_that_stand_on_one_are_found(text: str, above: str) -> None:
 def test_a_list_of_ids_is_stored_as_text() -> None:
     for ids in ((), ("x",), ("x", "y")):
         assert split(join(ids)) == ids
+
+
+def test_what_is_reached_is_told_whatever_the_bases_are() -> None:
+    assert reached("a", {}) == set()
+    assert reached("a", {"a": ["b", "c"], "b": ["c", "d"], "x": ["y"]}) == {"b", "c", "d"}
+    assert reached("a", {"a": ["b"], "b": ["a"]}) == {"a", "b"}
+    assert reached("0", {str(each): [str(each + 1)] for each in range(99)}) == set(map(str, range(1, 100)))

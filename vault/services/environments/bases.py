@@ -102,13 +102,13 @@ class Bases:
     def _check(unit: UnitOfWork, principal: Principal, row: EnvironmentRow, ids: Sequence[str]) -> None:
         old = stored_bases(unit, row.owner_id)
         new = {**old, row.id: ids}
-        beneath = model.beneath(row.id, new)
+        # Ask this before the limits are checked: their errors say something about what stands beneath a base.
+        for base in unit.environments.named(model.reached(row.id, new) - model.reached(row.id, old)).values():
+            ask(unit, principal, Permission.READ, target_of(base))
+        model.beneath(row.id, new)
         for each in model.standing_on(row.id, new):
             try:
                 model.beneath(each, new)
             except InvalidInput as error:
                 message = f"An environment that stands on this one would break a limit. {error}"
                 raise InvalidInput(message, path="bases") from error
-        added = set(beneath).difference(model.beneath(row.id, old))
-        for base in unit.environments.named(added).values():
-            ask(unit, principal, Permission.READ, target_of(base))
