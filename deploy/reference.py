@@ -174,7 +174,7 @@ def with_part(text: str, name: str, made: str) -> str:
     pattern = rf"(<!-- made: {name} -->\n).*?(\n<!-- end -->)"
     replaced, count = re.subn(pattern, lambda found: f"{found[1]}{made}{found[2]}", text, flags=re.DOTALL)
     if count != 1:
-        raise ValueError(f"The page needs the marks of the part {name!r} once; it has them {count} times.")
+        raise ValueError(f"The page must have the marks of the part {name!r} once. It has them {count} times.")
     return replaced
 
 

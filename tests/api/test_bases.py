@@ -95,7 +95,7 @@ def test_an_environment_is_no_base_of_itself_by_name_or_id(ada: Caller) -> None:
     for reference in ("prod", made["id"]):
         answer = ada("PATCH", "/environments/prod", {"bases": [reference]})
         assert (answer.status, answer.json["path"]) == (422, "bases")
-        assert "cannot stand on itself" in answer.json["detail"]
+        assert "cannot be its own base" in answer.json["detail"]
     # The name is not taken yet when a new environment names it.
     assert ada("POST", "/environments", {"name": "new", "bases": ["new"]}).status == 422
     assert ada("GET", "/environments/new").code == "not_found"

@@ -135,7 +135,7 @@ def test_many_changes_are_one_revision_and_one_undo(tab: Tab, place: Place, ada:
     expect(say(tab)).to_have_text("Saved as revision 2.")
     assert list(stored(place, ada)) == ["DATABASE_URL", "GREETING", "NEW"]
     button(tab, "Undo").click()
-    expect(tab.page.get_by_text("The older revision is restored")).to_be_visible()
+    expect(tab.page.get_by_text("The older revision was restored")).to_be_visible()
     assert stored(place, ada) == before
 
 

@@ -42,7 +42,7 @@ def test_the_history_compares_and_goes_back(tab: Tab, place: Place, ada: Person)
     expect(page.get_by_text("s3cret")).to_be_visible()
     tab.inspect("diff-shown")
     page.get_by_role("button", name="Go back to revision 1").click()
-    expect(page.get_by_text("The older revision is restored")).to_be_visible()
+    expect(page.get_by_text("The older revision was restored")).to_be_visible()
     tab.inspect("said")
     assert values(place.vault, ada.principal, "prod")["API_KEY"] == "s3cret"
     page.get_by_role("button", name="Undo").click()
@@ -63,7 +63,7 @@ def test_an_import_shows_its_plan_first(tab: Tab, place: Place, ada: Person) -> 
     tab.inspect("plan")
     assert values(place.vault, ada.principal, "prod")["API_KEY"] == "n3w"
     page.get_by_role("button", name="Apply").click()
-    expect(page.get_by_text("The file is imported.")).to_be_visible()
+    expect(page.get_by_text("The file was imported.")).to_be_visible()
     assert dict(values(place.vault, ada.principal, "prod")) == {"API_KEY": "3", "NEW": "4"}
 
 

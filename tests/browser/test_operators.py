@@ -29,7 +29,7 @@ def test_an_operator_rotates_the_master_key_and_locks_the_vault(own_place: Place
     expect(tab.page.get_by_role("status")).to_contain_text("A new version is active.")
     tab.inspect("operator-keys-rotated")
     tab.page.get_by_role("button", name="Rewrap for a few seconds").click()
-    expect(tab.page.get_by_role("status")).to_have_text("Every user key is under the active version.")
+    expect(tab.page.get_by_role("status")).to_have_text("The active version now wraps every user key.")
     tab.page.get_by_role("button", name="Retire version 1").click()
     expect(tab.page.get_by_role("row", name="Version 1")).to_contain_text("disabled")
     tab.page.get_by_role("button", name="Enable again version 1").click()
@@ -70,7 +70,7 @@ def test_an_operator_erases_a_person_whose_name_they_type(place: Place, open_tab
             tab.page.get_by_text("Erase…").click()
         tab.page.get_by_label("Type the username").fill(typed)
         tab.page.get_by_role("button", name=f"Erase {ada.username}").click()
-    expect(tab.page.get_by_role("heading", name=f"{ada.username} is erased")).to_be_visible()
+    expect(tab.page.get_by_role("heading", name=f"{ada.username} was erased")).to_be_visible()
     tab.inspect("operator-erased")
 
 
@@ -81,7 +81,7 @@ def test_an_operator_finds_what_a_person_did(place: Place, open_tab: OpenTab) ->
     tab.page.get_by_label("Person").fill(ada.username)
     tab.page.get_by_label("Action").fill("user.add")
     tab.page.get_by_role("button", name="Search").click()
-    expect(tab.page.get_by_role("row", name="Account made")).to_contain_text(ada.username)
+    expect(tab.page.get_by_role("row", name="Account created")).to_contain_text(ada.username)
     tab.inspect("operator-audit")
 
 

@@ -59,7 +59,7 @@ def test_a_password_is_changed_and_other_sessions_end(place: Place, open_tab: Op
     tab.page.get_by_label("The new one", exact=True).fill(NEW_PASSWORD)
     tab.page.get_by_label("The new one again").fill(NEW_PASSWORD)
     tab.page.get_by_role("button", name="Change it").click()
-    expect(tab.page.get_by_role("status")).to_contain_text("Your password is changed.")
+    expect(tab.page.get_by_role("status")).to_contain_text("Your password was changed.")
     elsewhere.go("/environments")
     expect(elsewhere.page.get_by_role("heading", name="Log in")).to_be_visible()
 
@@ -152,7 +152,7 @@ def test_an_account_is_deleted_by_who_types_its_name(place: Place, open_tab: Ope
         tab.page.get_by_label("Type your username").fill(name)
         tab.page.get_by_label("Your password").fill(ada.password)
         tab.page.get_by_role("button", name="Delete everything").click()
-    expect(tab.page.get_by_role("status")).to_have_text("Your account is deleted, with everything in it.")
+    expect(tab.page.get_by_role("status")).to_have_text("Your account was deleted, with everything in it.")
 
 
 def test_the_activity_tells_who_did_what(place: Place, open_tab: OpenTab) -> None:
@@ -162,5 +162,5 @@ def test_the_activity_tells_who_did_what(place: Place, open_tab: OpenTab) -> Non
     tab.page.get_by_label("Name", exact=True).fill("prod")
     tab.page.get_by_role("button", name="Create").click()
     tab.go("/security/activity")
-    expect(tab.page.get_by_role("row", name="Environment made")).to_contain_text("this session")
+    expect(tab.page.get_by_role("row", name="Environment created")).to_contain_text("this session")
     tab.inspect("activity")

@@ -53,7 +53,7 @@ def test_a_reload_of_the_answer_makes_no_second_token_and_shows_no_secret_again(
     tab.page.get_by_role("button", name="Create token").click()
     expect(tab.page.get_by_role("heading", name="The secret")).to_be_visible()
     tab.page.reload()
-    expect(tab.page.get_by_role("status")).to_contain_text("This form was sent before")
+    expect(tab.page.get_by_role("status")).to_contain_text("This form was already sent")
     assert not _SECRET.search(tab.page.content())
     assert len(place.vault.tokens.tokens.list(ada.principal, None, 10)) == 1
 
@@ -96,5 +96,5 @@ def test_a_token_gets_a_new_secret_and_is_revoked(place: Place, open_tab: OpenTa
     tab.page.get_by_role("link", name="backend").click()
     tab.page.get_by_text("Revoke…").click()
     tab.page.get_by_role("button", name="Revoke backend").click()
-    expect(tab.page.get_by_role("status")).to_have_text("The token is revoked, with all tokens that it made.")
+    expect(tab.page.get_by_role("status")).to_have_text("The token was revoked, with all tokens that it made.")
     expect(tab.page.get_by_text("There is no token here.")).to_be_visible()

@@ -1,4 +1,4 @@
-"""A passkey device in software: it makes credentials and signs as WebAuthn (level 3) says, or wrongly if asked.
+"""A passkey device in software. It creates credentials and signs as WebAuthn level 3 requires, or wrongly on request.
 
 device = Authenticator()
 credential = device.create(options, origin)      # what navigator.credentials.create gives, as JSON
@@ -27,7 +27,7 @@ _AAGUID = bytes(16)
 
 @dataclass
 class Authenticator:
-    """One device with one credential. `counter` 0 stays 0, as that of a passkey which is shared by many devices."""
+    """One device with one credential. A `counter` of 0 stays 0, as with passkeys that several devices share."""
 
     counter: int = 1
     id: bytes = field(default_factory=lambda: secrets.token_bytes(32))
@@ -35,7 +35,7 @@ class Authenticator:
     key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
 
     def create(self, options: Mapping[str, Any], origin: str = ORIGIN, **wrong: Any) -> dict[str, Any]:
-        """A new credential, with attestation "none". `wrong` overrides what stands in it."""
+        """Create a credential with attestation "none". `wrong` overrides its members."""
         self.user_handle = decoded(options["user"]["id"])
         data = self._data(wrong.get("rp_id", options["rp"]["id"]), _PRESENT | _VERIFIED | _ATTESTED)
         data += _AAGUID + len(self.id).to_bytes(2, "big") + self.id + self._public_key()
@@ -46,7 +46,7 @@ class Authenticator:
     def get(
         self, options: Mapping[str, Any], origin: str = ORIGIN, *, verified: bool = True, **wrong: Any
     ) -> dict[str, Any]:
-        """An answer to a challenge, signed. `verified`: the device knows who holds it."""
+        """Return a signed answer to a challenge. `verified` means that the device verified the person."""
         if self.counter:
             self.counter += 1
         data = self._data(wrong.get("rp_id", options["rpId"]), _PRESENT | (_VERIFIED if verified else 0))
@@ -61,7 +61,7 @@ class Authenticator:
         return self._credential({name: text for name, text in response.items() if text})
 
     def _credential(self, response: dict[str, str]) -> dict[str, Any]:
-        # As browsers have it: these members too, which the server has no use for.
+        # Browsers send these members too. The server does not use them.
         more = {"authenticatorAttachment": "platform", "clientExtensionResults": {}}
         return {"id": encoded(self.id), "rawId": encoded(self.id), "type": "public-key", "response": response, **more}
 
@@ -76,12 +76,12 @@ class Authenticator:
 
 
 def encoded(raw: bytes) -> str:
-    """base64url without padding."""
+    """Encode as base64url without padding."""
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
 def decoded(text: str) -> bytes:
-    """The inverse of `encoded`."""
+    """Decode what `encoded` returns."""
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 

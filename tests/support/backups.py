@@ -1,4 +1,4 @@
-"""Words for tests of backups: a vault with two places and a backup key, and what becomes of its archives.
+"""Helpers for tests of backups: a vault with two places and a backup key, and restores of its archives.
 
 with backed_up(vault, tmp_path) as vault:
     make(vault)
@@ -23,12 +23,12 @@ from vault.settings import Settings
 
 
 def nobody(_done: int, _all: int) -> None:
-    """Nobody watches."""
+    """Ignore progress."""
 
 
 @contextmanager
 def backed_up(vault: Services, tmp_path: Path, **changes: Any) -> Iterator[Services]:
-    """The vault with a backup key and two directories for its archives: `a` and `b`."""
+    """Return the vault with a backup key and two directories for its archives: `a` and `b`."""
     folders = [tmp_path / name for name in ("a", "b")]
     for folder in folders:
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -44,25 +44,25 @@ def backed_up(vault: Services, tmp_path: Path, **changes: Any) -> Iterator[Servi
 
 
 def make(vault: Services, kind: ArchiveKind = ArchiveKind.DAILY, *, only_if_changed: bool = False) -> Made:
-    """A backup into every place, all of which must take it."""
+    """Make a backup in every place. Fail if one place fails."""
     made = vault.backups.create(HOST, kind, only_if_changed=only_if_changed)
     assert [told.error for told in made.places if told.error] == []
     return made
 
 
 def newest(vault: Services, place: int = 0) -> Path:
-    """The file of the newest archive in a directory."""
+    """Return the file of the newest archive in a directory."""
     folder = Path(vault.settings.backup_to.split(",")[place].removeprefix("dir:"))
     return max(folder.glob("*.srb*"))
 
 
 def archive(vault: Services, path: Path | None = None) -> Archive:
-    """An archive, with the vault's own backup key to open it with."""
+    """Return an archive that opens with the vault's own backup key."""
     return Archive(path or newest(vault), Opener(backup_key.read(key_file(vault.settings))))
 
 
 def restored(vault: Services, url: str, path: Path | None = None, *, clock: Clock = now_us, **options: Any) -> Restored:
-    """Restore an archive (the newest of the first place) into a database; the places are asked for their lists."""
+    """Restore an archive (by default the newest in the first place) into a database, with the lists of erased keys."""
     settings = replace(vault.settings, database_url=url)
     places = places_at(settings.backup_to)
     return restorer(settings, clock).restore(HOST, archive(vault, path), places, nobody, **options)
@@ -70,7 +70,7 @@ def restored(vault: Services, url: str, path: Path | None = None, *, clock: Cloc
 
 @contextmanager
 def opened_at(settings: Settings, url: str, clock: Clock = now_us) -> Iterator[Services]:
-    """The vault in another database, with the same keyring."""
+    """Return the vault in another database, with the same keyring."""
     found = open_vault(replace(settings, database_url=url), clock)
     try:
         yield found

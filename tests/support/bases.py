@@ -1,4 +1,4 @@
-"""Base environments in tests: graphs of them from one line, and short words for what tests ask."""
+"""Helpers for tests of bases: they build graphs of environments from one line."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from vault.storage import EnvironmentRow
 
 
 def stand(vault: Services, who: Principal, environment: str, *bases: str) -> EnvironmentRow:
-    """Put an environment on bases."""
+    """Set the bases of an environment."""
     return write(vault, lambda unit: vault.environments.bases.set(unit, who, environment, bases))
 
 
 def build(vault: Services, who: Principal, graph: str) -> dict[str, str]:
-    """Environments from `prod:eu,common eu:common`, each with its name in NAME and in `IN_<name>`; their ids."""
+    """Create environments from `prod:eu,common eu:common` and return their ids. Each has its name in NAME and in
+    `IN_<name>`.
+    """
     named = {name: bases.split(",") for name, _, bases in (part.partition(":") for part in graph.split()) if bases}
     everything = dict.fromkeys([*named, *(base for bases in named.values() for base in bases)])
     ids = {}

@@ -1,4 +1,4 @@
-"""A crowd: many accounts with user keys, made in a few statements. Row by row, 100,000 would take the whole night."""
+"""Adds many accounts with user keys in a few statements. Adding 100,000 row by row would take hours."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BATCH = 2000
 
 
 def add_crowd(vault: Services, count: int, prefix: str = "crowd") -> list[str]:
-    """Add people with a user key each, and no more; their ids."""
+    """Add people with one user key each, and return their ids."""
     made: list[str] = []
     for start in range(0, count, _BATCH):
         with vault.storage.write() as unit:

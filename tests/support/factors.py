@@ -26,24 +26,24 @@ API = Visit("api", ADDRESS, "test", "request")
 
 @dataclass
 class App:
-    """An authenticator app with its account's secret, and the recovery codes that came with it."""
+    """An authenticator app with its account's secret, and the account's recovery codes."""
 
     id: str
     secret: str = field(repr=False)
     recovery_codes: tuple[str, ...] = field(default=(), repr=False)
 
     def code(self, vault: Services, *, steps: int = 0) -> str:
-        """What it shows, now or so many steps later."""
+        """Return the code that the app shows now, or `steps` later."""
         return pyotp.TOTP(self.secret).at(vault.clock() // SECOND_US, counter_offset=steps)
 
 
 def fresh(vault: Services, name: str, kind: str = "api") -> Principal:
-    """A session that has just begun, without its proofs."""
+    """Return a new session, without recent proofs."""
     return as_session(vault, log_in(vault, name, kind).secret, kind)
 
 
 def add_totp(vault: Services, name: str, by: Principal | None = None) -> App:
-    """An authenticator app for an account. Its present code is used up by that, as every code that was taken."""
+    """Add an authenticator app to an account. This uses up its current code, because each code is accepted once."""
     principal = by or fresh(vault, name)
     begun = vault.people.factors.begin_totp(principal)
     added = vault.people.factors.confirm_totp(
@@ -53,7 +53,7 @@ def add_totp(vault: Services, name: str, by: Principal | None = None) -> App:
 
 
 def add_passkey(vault: Services, name: str, by: Principal | None = None) -> Authenticator:
-    """A passkey for an account."""
+    """Add a passkey to an account."""
     principal, device = by or fresh(vault, name), Authenticator()
     begun = vault.people.factors.begin_passkey(principal)
     vault.people.factors.confirm_passkey(principal, begun.id, device.create(begun.options))
@@ -61,19 +61,19 @@ def add_passkey(vault: Services, name: str, by: Principal | None = None) -> Auth
 
 
 def asked(vault: Services, name: str, visit: Visit = WEB) -> Challenge:
-    """What a right password is answered with."""
+    """Return the answer to a correct password."""
     begun = vault.people.logins.begin(name, PASSWORD, visit)
     assert isinstance(begun, Challenge)
     return begun
 
 
 def with_code(vault: Services, name: str, app: App, visit: Visit = WEB) -> Principal:
-    """A session that was begun with password and code."""
+    """Log in with password and code, and return the session."""
     begun = vault.people.logins.complete(asked(vault, name, visit).id, Proof(code=app.code(vault)), visit)
     return as_session(vault, begun.secret, visit.kind)
 
 
 def sessions_of(vault: Services, principal: Principal) -> int:
-    """How many living sessions a person has."""
+    """Count a person's active sessions."""
     with vault.storage.read() as unit:
         return len(unit.sessions.living(principal.user_id, vault.clock()))

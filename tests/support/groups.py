@@ -1,4 +1,4 @@
-"""Which tests go to the same worker, and in which order.
+"""Decides which tests run in the same worker, and in which order.
 
 Tests of one file stay together: what a module or a package sets up (servers, vaults) is then made once, and not once in
 each worker. Some files share more: a browser, or servers that they stop and start.
@@ -35,32 +35,32 @@ _LONGEST = (
     "tests/api/test_operator_users.py",
     "tests/api/test_canary.py",
 )
-"""In this order. A group that is missing here only starts later than it should."""
+"""The order of groups. A group that is missing here only starts late."""
 
 
 def group_of(nodeid: str) -> str:
-    """The name of a test's group: its file where it shares nothing with other files."""
+    """Return the name of a test's group: its file, unless it shares something with other files."""
     file = nodeid.partition("::")[0]
     return next((group for path, group in _GROUPS.items() if file.startswith(path)), file)
 
 
 def is_unit(nodeid: str) -> bool:
-    """Whether a test is in a folder `unit`: it opens no socket."""
+    """Report whether a test is in a folder `unit`, so that it opens no socket."""
     return "/unit/" in nodeid.partition("::")[0]
 
 
 def start_order(nodeid: str) -> tuple[int, bool]:
-    """What tests are sorted by before they are handed out."""
+    """Return the key to sort tests by before they are handed out."""
     group = group_of(nodeid)
     place = _LONGEST.index(group) if group in _LONGEST else len(_LONGEST)
     return place, is_unit(nodeid)
 
 
 class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc, no-any-unimported]  # It has no types.
-    """One worker for each group. Groups start in the order of their first tests."""
+    """Gives each group to one worker. Groups start in the order of their first tests."""
 
     def __init__(self, config: pytest.Config, log: Any) -> None:
-        # xdist's own order goes by the number of tests, which says little about their time.
+        # xdist orders groups by the number of tests, which says little about their time.
         config.option.loadscopereorder = False
         super().__init__(config, log)
 

@@ -33,7 +33,7 @@ _CRASH_BEFORE = st.one_of(st.none(), st.integers(0, 12))
 
 
 class Crashed(BaseException):
-    """The process has ended here, as by SIGKILL: no handler runs that a dead process would not run."""
+    """Stands for the end of a process by SIGKILL: no handler runs that a dead process would not run."""
 
 
 class KeyMachine(RuleBasedStateMachine):
@@ -141,7 +141,7 @@ class KeyMachine(RuleBasedStateMachine):
         try:
             assert not restored(self.operator, url, self.archive).warnings
         except StrongroomError as error:
-            # An archive needs the versions of its time: who lets one go at once, lets go of older archives.
+            # An archive needs the versions of its time, so destroying one at once makes older archives unusable.
             if not self.has_let_go:
                 raise AssertionError(f"{type(error).__name__}: {error}") from error
             return
@@ -231,7 +231,7 @@ class KeyMachine(RuleBasedStateMachine):
             worker._jobs._beat()
 
     def _attempt(self, crash: int | None, action: Callable[[], Any]) -> None:
-        """Do it, with workers that learn as they go; at a crash, a new process takes its place."""
+        """Run it while workers learn of changes. After a crash, a new process replaces the old one."""
         try:
             with self._transactions(self.operator, crash):
                 action()
@@ -245,7 +245,7 @@ class KeyMachine(RuleBasedStateMachine):
 
     @contextmanager
     def _transactions(self, operator: Services, crash: int | None) -> Iterator[None]:
-        """Let the workers learn after each transaction of the operator's, and crash in front of one of them."""
+        """Let the workers learn after each transaction of the operator, and crash before one of them."""
         begin, left = operator.storage.write, crash
 
         @contextmanager
@@ -271,7 +271,7 @@ class KeyMachine(RuleBasedStateMachine):
 
 
 def _with_backups(settings: Settings) -> Settings:
-    """The settings with a place for archives and a key of its own."""
+    """Return the settings, with a place for archives and a backup key."""
     folder = settings.keyring.parent.parent / f"backups-{secrets.token_hex(4)}"
     place = folder / "place"
     place.mkdir(mode=0o700, parents=True)

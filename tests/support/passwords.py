@@ -1,4 +1,5 @@
-"""Argon2 costs most of what a test of the application costs, and nearly all people in tests have the same password.
+"""Computes each Argon2 hash once. Argon2 takes most of the time of application tests, and nearly all people in tests
+have the same password.
 
 A test that asks for `each_password_is_hashed_once` gets the true answer of Argon2 from memory where it was computed
 before. The checks of a hash's cost and of its salt (tests/unit/crypto/test_password.py) do not ask for it; neither do
@@ -58,7 +59,7 @@ def only_marked_views_hash_passwords(
 
 
 def _remembered_hash(secret: bytes, salt: bytes, **costs: Any) -> bytes:
-    # The salt of the first time stands in the hash, so that the hash fits its password whatever the salt.
+    # The hash contains the salt of its first computation, so it matches its password whatever salt is asked for.
     return _hash_of(secret, tuple(sorted(costs.items())))
 
 

@@ -1,4 +1,4 @@
-"""How long tests wait, and how late a thing may be: limits of a quiet machine that grow on a busy one.
+"""Time limits for tests. They are set for an idle machine, and grow on a busy one.
 
 Nothing is measured while a limit holds. Where it does not, the start of the command is timed, against its time on a
 quiet machine, and the limit is stretched by as much: a starved machine takes longer, a fault takes for ever.
@@ -13,33 +13,33 @@ import time
 from collections.abc import Callable
 
 QUIET_START_SECONDS = 0.1
-"""What `strongroom --version` takes on one idle core, from its start to its end, rounded up."""
+"""The seconds that `strongroom --version` takes on one idle core, rounded up."""
 
 MOST_TIMES = 60.0
-"""No limit is stretched further, so that every wait ends."""
+"""The largest factor, so that every wait ends."""
 
 HANG_SECONDS = 300.0
-"""For what must end, and whose time is of no account: only a program that hangs takes so long."""
+"""The limit for work that must end but may be slow. Only a program that hangs takes so long."""
 
 
 def slowness() -> float:
-    """How many times longer than on a quiet machine a thing takes just now; at least 1."""
+    """Return how many times slower than an idle machine this machine is now, at least 1."""
     started = time.monotonic()
     command = [sys.executable, "-m", "vault", "--version"]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=HANG_SECONDS)
     measured = (time.monotonic() - started) / QUIET_START_SECONDS
-    # The start says how it is now; the load says how it was in the last minute, when the limit ran out.
+    # The start shows the speed now. The load shows the speed of the last minute, when the limit ran out.
     load = os.getloadavg()[0] / (os.cpu_count() or 1)
     return min(max(1.0, measured, load), MOST_TIMES)
 
 
 def in_time(seconds: float, limit_seconds: float) -> bool:
-    """Whether what took `seconds` was done within the limit, stretched where this machine is busy."""
+    """Report whether `seconds` is within the limit, which is larger on a busy machine."""
     return seconds < limit_seconds or seconds < limit_seconds * slowness()
 
 
 def eventually(condition: Callable[[], bool], within_seconds: float = 10.0) -> bool:
-    """Whether `condition` becomes true within the limit, stretched where this machine is busy."""
+    """Report whether `condition` becomes true within the limit, which is larger on a busy machine."""
     started = time.monotonic()
     if _becomes(condition, started + within_seconds):
         return True

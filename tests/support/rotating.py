@@ -1,4 +1,4 @@
-"""Words for tests of rotation: workers that learn when they are told to, a second provider, everything opened."""
+"""Helpers for tests of rotation: workers that a test controls, a second provider, and a check that everything opens."""
 
 from __future__ import annotations
 
@@ -32,34 +32,34 @@ from vault.wiring import wire
 
 
 class Worker:
-    """A worker without threads: it learns, and tells that it lives, when the test says so."""
+    """A worker without threads. It learns and reports when the test says so."""
 
     def __init__(self, services: Services) -> None:
         self.services = services
         self._jobs = Jobs(services)
 
     def learn(self) -> None:
-        """One turn of its jobs; what the key provider does not do is told in the worker's row."""
+        """Run its jobs once. Errors of the key provider are written to the worker's row."""
         with suppress(StrongroomError):
             self._jobs._learn()
 
     def watch(self) -> None:
-        """Look at the lock."""
+        """Read the lock."""
         self._jobs._watch()
 
     def leave(self) -> None:
-        """End in good order."""
+        """Stop gracefully."""
         self._jobs.stop()
         self.services.storage.close()
 
     def die(self) -> None:
-        """End without a word."""
+        """Stop without removing the worker's row."""
         self.services.storage.close()
 
 
 @contextmanager
 def worker(vault: Services, clock: Clock = now_us) -> Iterator[Worker]:
-    """A second worker of a vault, which has told that it lives."""
+    """Return a second worker of a vault, which has written its row."""
     found = Worker(open_vault(vault.settings, clock, as_worker=True))
     found.learn()
     try:
@@ -71,7 +71,7 @@ def worker(vault: Services, clock: Clock = now_us) -> Iterator[Worker]:
 def opened_with(
     settings: Settings, opaque: OpaqueProvider, clock: Clock = now_us, *, as_worker: bool = False
 ) -> Services:
-    """A vault whose master keys may lie in its keyring file or in a device that fails on demand."""
+    """Return a vault with master keys in its keyring file or in a device that fails on demand."""
     storage = Storage(settings.database_url, pool_size=8, clock=clock)
     with storage.read() as unit:
         rows = first_rows(unit.connection)
@@ -88,7 +88,9 @@ def opened_with(
 
 
 def open_everything(vault: Services) -> int:
-    """Open every revision, description and password there is, after checking every row; how many. Raises otherwise."""
+    """Check every row, open every revision, description and password, and return how many were opened. Raises on any
+    fault.
+    """
     opened = 0
     with vault.storage.read() as unit:
         signer: RowSigner = unit.signer
@@ -117,7 +119,7 @@ LEASE_SECONDS = WORKER_LEASE_US / 1_000_000
 
 
 def start_command(vault: Services, *words: str) -> subprocess.Popen[bytes]:
-    """`strongroom …` on this vault, in a process of its own that a test may kill."""
+    """Run `strongroom …` on this vault, in a separate process that a test may kill."""
     env = {
         **{name: text for name, text in os.environ.items() if not name.startswith("STRONGROOM_")},
         "STRONGROOM_DATA_DIR": str(vault.settings.data_dir),
@@ -132,7 +134,7 @@ def start_command(vault: Services, *words: str) -> subprocess.Popen[bytes]:
 def kill_somewhere(
     vault: Services, words: Sequence[str], left: Callable[[], int], *, times: int, chance: random.Random
 ) -> int:
-    """Start a command and kill it by SIGKILL in its midst, `times` times; how often it was killed at work."""
+    """Start a command and kill it with SIGKILL `times` times. Return how often it was killed at work."""
     return sum(_is_killed_at_work(vault, words, left, chance) for _ in range(times))
 
 

@@ -37,11 +37,11 @@ class ServerError(Exception):
 
 
 class _Server(ABC):
-    """What both have in common: one child process, its directory, its port, its log."""
+    """The shared part of both servers: one child process with its directory, port and log."""
 
     stop_signal = signal.SIGTERM
     last_word = signal.SIGKILL
-    """What the undertaker sends."""
+    """The signal that the undertaker sends."""
 
     def __init__(self, name: str) -> None:
         # Not in pytest's temporary folder: its path is closed to the user that PostgreSQL runs as, and too long
@@ -62,13 +62,13 @@ class _Server(ABC):
 
     @property
     def running(self) -> bool:
-        """Whether the process lives (a hung one does)."""
+        """Report whether the process lives. A hung process does."""
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
         """Start it, on the same port and data as before, and wait until it answers."""
         assert not self.running, "It runs already."
-        # Whoever took the port while the server was down is seen here, and not as a test that fails strangely.
+        # Another process may have taken the port while the server was down. Fail here, not later in a test.
         _wait_until(lambda: is_free(self.port), f"port {self.port} is taken", STOP_SECONDS)
         with self._log_path.open("ab") as log:
             self._process = self._spawn(self._command(), log.fileno())
@@ -76,14 +76,14 @@ class _Server(ABC):
         _wait_until(self._answers, lambda: f"{self._command()[0]} did not start:\n{self._log()}", START_SECONDS)
 
     def ensure_running(self) -> None:
-        """Undo whatever the last test did to it."""
+        """Undo what the last test changed."""
         if self.running:
             self.resume()
         else:
             self.start()
 
     def stop(self) -> None:
-        """Stop it in good order; its data stay."""
+        """Stop it gracefully and keep its data."""
         self._end(self.stop_signal)
 
     def kill(self) -> None:
@@ -95,21 +95,21 @@ class _Server(ABC):
         self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let it go on after `hang`."""
+        """Resume it after `hang`."""
         self._signal(signal.SIGCONT)
 
     def close(self) -> None:
-        """Stop it for good and remove its files; may be called again."""
+        """Stop it for good and remove its files. It may be called again."""
         self.kill()
         self._undertaker.dismiss()
 
     @abstractmethod
     def _command(self) -> list[str]:
-        """What starts it."""
+        """Return the command that starts it."""
 
     @abstractmethod
     def _answers(self) -> bool:
-        """Whether it is ready."""
+        """Report whether it is ready."""
 
     @property
     def _log_path(self) -> Path:
@@ -134,7 +134,7 @@ class _Server(ABC):
         self._undertaker.release(process.pid)
 
     def _spawn(self, command: list[str], output: int) -> subprocess.Popen[bytes]:
-        # PostgreSQL refuses to run as root, and Redis has no need to.
+        # PostgreSQL refuses to run as root, and Redis does not need to.
         user = self._user
         return subprocess.Popen(
             command,
@@ -172,8 +172,8 @@ class Postgres(_Server):
             raise
 
     def kill(self) -> None:
-        """Stop it as a crash would: every backend dies in mid-work, and the next start recovers from the log."""
-        # SIGQUIT is PostgreSQL's own crash: SIGKILL would leave backends that finish what they were at.
+        """Stop it as a crash would: every backend dies at once, and the next start recovers from the log."""
+        # SIGQUIT makes PostgreSQL crash. SIGKILL would leave backends that finish their work.
         self._end(signal.SIGQUIT)
 
     def hang(self) -> None:
@@ -183,18 +183,18 @@ class Postgres(_Server):
             _send(pid, signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let it go on after `hang`."""
+        """Resume it after `hang`."""
         assert self._process is not None, "It has not been started."
         for pid in [*_children(self._process.pid), self._process.pid]:
             _send(pid, signal.SIGCONT)
 
     @staticmethod
     def program(name: str) -> str:
-        """The path of one of PostgreSQL's programs, as `psql` or `pg_dump`."""
+        """Return the path of one of PostgreSQL's programs, such as `psql` or `pg_dump`."""
         return str(_postgres_programs() / name)
 
     def url(self, database: str = "postgres", *, unix_socket: bool = False) -> str:
-        """The URL of a database, over loopback or over the Unix socket."""
+        """Return the URL of a database, over loopback or over the Unix socket."""
         if unix_socket:
             where = f"/{database}?host={quote(str(self.directory), safe='')}&port={self.port}"
         else:
@@ -202,7 +202,7 @@ class Postgres(_Server):
         return f"postgresql://{self.username}:{self.password}@{where}"
 
     def create_database(self, *, template: str | None = None) -> str:
-        """Make a database, empty or like `template` (a name), and return its URL."""
+        """Create a database, empty or as a copy of `template`, and return its URL."""
         name = f"t_{secrets.token_hex(8)}"
         query = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
         if template is not None:
@@ -214,7 +214,7 @@ class Postgres(_Server):
         return self.url(name)
 
     def drop_database(self, url: str) -> None:
-        """Remove a database; whoever is still connected is thrown out."""
+        """Remove a database, and close all connections to it."""
         query = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
         self.execute(query.format(sql.Identifier(database_name(url))))
 
@@ -280,20 +280,20 @@ class Redis(_Server):
 
     @property
     def url(self) -> str:
-        """Its URL, with the password."""
+        """Return its URL, with the password."""
         return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
 
     def flush(self) -> None:
-        """Forget everything."""
+        """Delete all keys."""
         with self.client() as client:
             client.flushall()
 
     def client(self) -> redis_py.Redis:
-        """A client for looking into it, or for tampering."""
+        """Return a client to read its keys or to tamper with them."""
         return redis_py.Redis.from_url(self.url, socket_timeout=5, socket_connect_timeout=5)
 
     def _write_configuration(self) -> None:
-        # A file, because the password would be seen by everybody on a command line.
+        # Use a file: a password on a command line is visible to every user.
         settings = {
             "bind": "127.0.0.1",
             "port": str(self.port),
@@ -324,7 +324,7 @@ class Redis(_Server):
 
 
 def database_name(url: str) -> str:
-    """The database's name in a URL that `Postgres.url` made."""
+    """Return the database's name in a URL from `Postgres.url`."""
     return url.split("?")[0].rpartition("/")[2]
 
 
@@ -346,7 +346,7 @@ def _send(pid: int, number: signal.Signals) -> None:
 
 
 def _unprivileged_user() -> pwd.struct_passwd | None:
-    """Whom servers run as when the tests run as root; nobody special otherwise."""
+    """Return the user for servers if the tests run as root, otherwise None."""
     if os.geteuid() != 0:
         return None
     for name in ("postgres", "nobody"):
@@ -356,7 +356,7 @@ def _unprivileged_user() -> pwd.struct_passwd | None:
 
 
 def _plain_environment() -> dict[str, str]:
-    """No PG… or STRONGROOM_… of the developer's changes what a server does."""
+    """Remove the developer's PG… and STRONGROOM_… variables, which would change the server."""
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
 
 
@@ -368,7 +368,7 @@ def _find(program: str) -> str:
 
 
 def _postgres_programs() -> Path:
-    """The folder of initdb and postgres: Debian's newest, which is not on PATH, or else PATH's."""
+    """Return the folder of initdb and postgres: Debian's newest, which is not on PATH, otherwise the one on PATH."""
     versions = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb")]
     if versions:
         return max(versions, key=lambda path: int(path.parent.name))

@@ -1,4 +1,4 @@
-"""A real server for tests: `strongroom serve` in a process of its own, on a free port of this machine."""
+"""A real server for tests: `strongroom serve` in a separate process, on a free port of this machine."""
 
 from __future__ import annotations
 
@@ -62,15 +62,15 @@ class RunningServer:
 
     @property
     def log(self) -> str:
-        """Everything that the server has said so far."""
+        """Return everything that the server has printed so far."""
         return self.log_path.read_text(encoding="utf-8", errors="replace")
 
     def context(self) -> ssl.SSLContext:
-        """A client's TLS context that trusts this server's local authority and nobody else."""
+        """Return a client's TLS context that trusts only this server's local authority."""
         return ssl.create_default_context(cafile=str(self.ca_file))
 
     def connect(self, timeout_seconds: float = 10.0) -> HTTPConnection:
-        """A new HTTP/1.1 client connection (not opened yet)."""
+        """Return a new HTTP/1.1 client connection, not opened yet."""
         if not self.tls:
             return HTTPConnection("127.0.0.1", self.port, timeout=timeout_seconds)
         return HTTPSConnection("localhost", self.port, timeout=timeout_seconds, context=self.context())

@@ -35,11 +35,11 @@ class Sink:
 
     @property
     def places(self) -> list[int]:
-        """The places of the events that have come."""
+        """Return the positions of the received events."""
         return [message["sequence"] for message in self.messages if "sequence" in message]
 
     def take(self, message: bytes) -> None:
-        """Note one message."""
+        """Store one message."""
         self.raw.append(message)
         self.messages.append(json.loads(message.decode().split(" audit - ", 1)[1]))
 
@@ -48,7 +48,7 @@ class Sink:
 
 
 class UdpSink(Sink):
-    """Each datagram is a message."""
+    """Receives each datagram as one message."""
 
     def __init__(self) -> None:
         listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -63,7 +63,9 @@ class UdpSink(Sink):
 
 
 class StreamSink(Sink):
-    """One connection after the other; with a certificate over TLS. It hangs up once, with what it has not looked at."""
+    """Accepts one connection at a time, with TLS if there is a certificate. It closes the first one before reading all
+    of it.
+    """
 
     def __init__(self, certificate: Path | None = None, *, port: int = 0, hang_up_after: int | None = None) -> None:
         super().__init__(socket.create_server(("127.0.0.1", port)))

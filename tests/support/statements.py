@@ -1,4 +1,4 @@
-"""All engines of a test run share their compiled statements.
+"""Lets all engines of a test run share their compiled statements.
 
 SQLAlchemy compiles a statement once for each engine. Tests open thousands of vaults, each with engines of its own, and
 spent half of their time compiling. Every statement is still sent to its own database.
@@ -16,7 +16,7 @@ _compiled: dict[tuple[Any, ...], Any] = {}
 
 
 class _Shared(MutableMapping[tuple[Any, ...], Any]):
-    """A cache of compiled statements, as an engine uses it. In its keys the dialect is the engine's own object."""
+    """A cache of compiled statements for an engine. Its keys use the engine's own dialect object."""
 
     def __getitem__(self, key: tuple[Any, ...]) -> Any:
         return _compiled[_common(key)]

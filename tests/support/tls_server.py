@@ -1,4 +1,4 @@
-"""A TLS server for tests: a throw-away authority, and scripts that say what each request gets."""
+"""A TLS server for tests, with a temporary authority and a script of answers."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def make_certificate(
 
 
 class Server:
-    """Accepts TLS connections and answers each request by the next of its scripts, then by the last for ever."""
+    """Accepts TLS connections and answers each request from the next of its scripts. The last one repeats."""
 
     def __init__(self, certificate: Certificate, *scripts: Callable[[ssl.SSLSocket], None]) -> None:
         self.connections = 0
@@ -79,7 +79,7 @@ class Server:
             except OSError:
                 return
             self.connections += 1
-            # One connection after the other: what waits in the listener's queue keeps.
+            # One connection at a time. The others wait in the listener's queue.
             with plain:
                 plain.settimeout(5)
                 try:

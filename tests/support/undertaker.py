@@ -1,4 +1,4 @@
-"""Nothing that a test run started outlives it, however the run ends.
+"""Makes sure that no process of a test run outlives it.
 
 A small process, the undertaker, watches over the processes of a run through a pipe: when the run dies without a word
 (`kill -9`, a timeout that ends the interpreter), the pipe closes, and it stops what is left with all its children.
@@ -15,7 +15,7 @@ from pathlib import Path
 
 _STOP_SECONDS = 10.0
 
-# A process is known by its number and the moment of its start: numbers are given again.
+# A process is identified by its number and start time, because numbers are used again.
 _PROGRAM = """
 import os, shutil, signal, sys, time
 
@@ -68,10 +68,10 @@ for directory in sys.argv[1:]:
 
 
 class Undertaker:
-    """Buries what a dead test run leaves: the processes it was told to watch, and one directory."""
+    """Cleans up after a dead test run: the processes that it watches, and one directory."""
 
     def __init__(self, directory: Path | None = None) -> None:
-        # A session of its own: Ctrl-C at the terminal must not end it before it has done its work.
+        # Use a new session: Ctrl-C at the terminal must not end it before its work is done.
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", _PROGRAM, *([] if directory is None else [str(directory)])],
             stdin=subprocess.PIPE,
@@ -80,11 +80,11 @@ class Undertaker:
         )
 
     def watch(self, pid: int, with_signal: signal.Signals) -> None:
-        """From now on, stop `pid` with that signal if this process dies; SIGKILL follows after five seconds."""
+        """Watch `pid`: if this process dies, stop it with that signal, and with SIGKILL after five seconds."""
         self._tell(f"watch {pid} {int(with_signal)}")
 
     def release(self, pid: int) -> None:
-        """`pid` has been stopped."""
+        """Stop watching `pid`, because it has been stopped."""
         self._tell(f"release {pid} 0")
 
     def dismiss(self) -> None:
@@ -100,7 +100,7 @@ class Undertaker:
 
 
 def watched(process: subprocess.Popen[bytes], with_signal: signal.Signals = signal.SIGKILL) -> subprocess.Popen[bytes]:
-    """The process, which from now on does not outlive this one."""
+    """Return the process, which from now on does not outlive this one."""
     _of_this_process().watch(process.pid, with_signal)
     return process
 

@@ -1,4 +1,4 @@
-"""A vault for tests, in this process: `make_vault`, and short words for what tests do in one.
+"""A vault for tests, in this process: `make_vault` and short helpers.
 
 vault = make_vault(tmp_path, database_url, clock=FakeClock())
 ada = add_person(vault, "ada")
@@ -43,7 +43,7 @@ T = TypeVar("T")
 
 
 class FakeClock:
-    """A time that stands still until it is told to move on. With `tick_us` it moves with each look.
+    """A clock that stands still until `advance`. With `tick_us` it advances at each reading.
 
     So events have an order: the trail is sorted by time.
     """
@@ -57,21 +57,21 @@ class FakeClock:
         return self.us
 
     def advance(self, seconds: float) -> None:
-        """Let time pass."""
+        """Advance the clock."""
         self.us += int(seconds * SECOND_US)
 
 
 def make_settings(tmp_path: Path, database_url: str, **changes: Any) -> settings.Settings:
-    """Settings with the keyring in a folder of its own, and Argon2 at the floor that this vault accepts."""
+    """Return settings with a keyring in its own folder, and the lowest Argon2 costs that the vault accepts."""
     floor = {"STRONGROOM_ARGON2_MEMORY_KIB": "19456", "STRONGROOM_ARGON2_PASSES": "2"}
-    # Two vaults in one test each get a keyring of their own.
+    # Two vaults in one test each get their own keyring.
     folder = tmp_path / f"keys-{secrets.token_hex(4)}"
     places = {"STRONGROOM_DATA_DIR": str(tmp_path / "data"), "STRONGROOM_KEYRING": str(folder / "master.json")}
     return replace(settings.load({**places, **floor, "STRONGROOM_DATABASE_URL": database_url}), **changes)
 
 
 def make_vault(tmp_path: Path, database_url: str, *, clock: Clock = now_us, **changes: Any) -> Services:
-    """A new vault in an empty database, opened. `changes` are settings, as `quota_environments=3`.
+    """Create and open a vault in an empty database. `changes` are settings, such as `quota_environments=3`.
 
     Whoever wants its connections closed calls `vault.storage.close()`.
     """
@@ -81,13 +81,13 @@ def make_vault(tmp_path: Path, database_url: str, *, clock: Clock = now_us, **ch
 
 
 def reopened(vault: Services, clock: Clock = now_us, **changes: Any) -> Services:
-    """The same vault as another worker sees it, perhaps with other settings: nothing cached, own connections."""
+    """Open the same vault as another worker: with its own connections and empty caches, perhaps with other settings."""
     return open_vault(replace(vault.settings, **changes), clock)
 
 
 @contextmanager
 def opened_again(vault: Services, clock: Clock = now_us, **changes: Any) -> Iterator[Services]:
-    """`reopened`, and closed when the block ends."""
+    """Do the same as `reopened`, and close the vault when the block ends."""
     again = reopened(vault, clock, **changes)
     try:
         yield again
@@ -96,18 +96,18 @@ def opened_again(vault: Services, clock: Clock = now_us, **changes: Any) -> Iter
 
 
 def write(vault: Services, action: Callable[[UnitOfWork], T]) -> T:
-    """Run `action` in one transaction, again from its start while others are faster, as the API does."""
+    """Run `action` in one transaction, and retry it on conflicts, as the API does."""
     return vault.storage.transaction(action)
 
 
 def add_person(vault: Services, name: str = "ada", role: Role = Role.USER) -> Principal:
-    """A person with `PASSWORD`, and the principal of a session of theirs."""
+    """Add a person with `PASSWORD`, and return the principal of a new session."""
     write(vault, lambda unit: vault.people.accounts.add(unit, HOST, name, PASSWORD, role))
     return as_session(vault, log_in(vault, name).secret)
 
 
 def log_in(vault: Services, name: str, kind: str = "api", address: str = ADDRESS) -> NewSession:
-    """A session for a person, without the password's hashing."""
+    """Return a new session of a person, without hashing a password."""
 
     def begin(unit: UnitOfWork) -> NewSession:
         user = unit.users.by_name(name)
@@ -118,41 +118,41 @@ def log_in(vault: Services, name: str, kind: str = "api", address: str = ADDRESS
 
 
 def as_session(vault: Services, secret: str, kind: str = "api", address: str = ADDRESS) -> Principal:
-    """Who holds this session secret."""
+    """Return the principal of this session secret."""
     return vault.people.sessions.authenticate(secret, kind, address, "request")
 
 
 def as_token(vault: Services, secret: str | None, address: str = ADDRESS) -> Principal:
-    """Who holds this token secret."""
+    """Return the principal of this token secret."""
     assert secret is not None
     return vault.tokens.holders.authenticate(secret, address, "request")
 
 
 def change_password(vault: Services, who: Principal, current: str, new: str) -> None:
-    """Change one's own password, as the API does."""
+    """Change the person's own password, as the API does."""
     proof = vault.people.accounts.prepare_password(who, current, new)
     write(vault, lambda unit: vault.people.accounts.change_password(unit, who, proof))
 
 
 def erase_oneself(vault: Services, who: Principal, password: str = PASSWORD) -> ErasureReport:
-    """Delete one's own account, as the API does."""
+    """Delete the person's own account, as the API does."""
     proof = vault.people.accounts.prove(who, password)
     return write(vault, lambda unit: vault.people.erasure.own(unit, who, proof))
 
 
 def grant(permissions: str, **scope: Any) -> GrantRequest:
-    """A grant that is asked for: `grant("list,read", environment="prod")`, `path=`, `globals=True`."""
+    """Return a requested grant: `grant("list,read", environment="prod")`, `path=`, `globals=True`."""
     return GrantRequest(frozenset(map(Permission, permissions.split(","))), **scope)
 
 
 def add_token(vault: Services, principal: Principal, *grants: GrantRequest, **wishes: Any) -> TokenView:
-    """A token with its secret."""
+    """Create a token, and return it with its secret."""
     request = TokenRequest(wishes.pop("name", "service"), grants, **wishes)
     return write(vault, lambda unit: vault.tokens.tokens.create(unit, principal, request))
 
 
 def add_environment(vault: Services, principal: Principal, environment: str, /, **variables: str) -> EnvironmentRow:
-    """A new environment, with a first revision where there are variables."""
+    """Create an environment. If there are variables, write its first revision."""
 
     def create(unit: UnitOfWork) -> EnvironmentRow:
         row = vault.environments.environments.create(unit, principal, environment)
@@ -163,13 +163,15 @@ def add_environment(vault: Services, principal: Principal, environment: str, /, 
 
 
 def patch(vault: Services, principal: Principal, reference: str | None, /, **changes: Any) -> int | None:
-    """Merge changes (a text is a value, None removes, a dict sets attributes); the revision's number."""
+    """Merge changes and return the revision's number. A text is a value, None removes a variable, a dict sets
+    attributes.
+    """
     merged = {name: {"value": change} if isinstance(change, str) else change for name, change in changes.items()}
     return write(vault, lambda unit: vault.environments.variables.patch(unit, principal, reference, merged)).revision
 
 
 def put(vault: Services, principal: Principal, reference: str | None, *variables: Variable) -> int | None:
-    """Replace all variables, whatever is there; the revision's number."""
+    """Replace all variables and return the revision's number."""
     readable = vault.environments.variables.read(principal, reference).revision is not None
     precondition = Precondition(match="*") if readable else Precondition(none=True)
     return write(
@@ -178,14 +180,14 @@ def put(vault: Services, principal: Principal, reference: str | None, *variables
 
 
 def values(vault: Services, principal: Principal, reference: str | None, **question: Any) -> dict[str, str]:
-    """The values that a service would get."""
+    """Return the values that a service would get."""
     found = vault.environments.values.read(principal, reference, Question(**question)).resolved
     assert found is not None
     return found.values
 
 
 def wrap(vault: Services, principal: Principal, answer: str, path: str, ttl_seconds: int) -> str:
-    """The wrapping token of an answer, as the Vault face wraps it."""
+    """Wrap an answer as the Vault face does, and return the wrapping token."""
     token_id = principal.id if principal.kind is PrincipalKind.TOKEN else None
 
     def both(unit: UnitOfWork) -> str:
@@ -196,13 +198,13 @@ def wrap(vault: Services, principal: Principal, answer: str, path: str, ttl_seco
 
 
 def reconnect(vault: Services) -> None:
-    """Let go of a connection to a database server that another test has restarted."""
+    """Close the connection to a database server that another test has restarted."""
     with suppress(DatabaseUnavailable), vault.storage.read() as unit:
         unit.connection.execute(sa.text("SELECT 1"))
 
 
 def run_sql(vault: Services, sql: str, **parameters: Any) -> list[Any]:
-    """What somebody does who can write to the database and holds no key. Rows, where there are any."""
+    """Run SQL as an attacker who can write to the database and has no key. Returns the rows, if any."""
     with vault.storage.writing.begin() as connection:
         result = connection.execute(sa.text(sql), parameters)
         return list(result) if result.returns_rows else []

@@ -16,7 +16,7 @@ def test_all_settings_are_changed_at_once(ada: Visitor, place: str) -> None:
     typed = {"name": "shop/prod", "description": "the real one", "max_versions": "7", "cas_required": "on"}
     assert ada.post(f"{place}/settings", typed).headers["Location"] == f"{place}/settings?said=changed"
     page = ada.get(f"{place}/settings?said=changed")
-    assert "The settings are saved." in words(page)
+    assert "The settings were saved." in words(page)
     for shown in ('value="shop/prod"', 'value="the real one"', 'value="7"', 'name="cas_required" checked'):
         assert shown in page.text, shown
 
@@ -59,7 +59,7 @@ def test_a_copy_is_a_new_environment(ada: Visitor, place: str) -> None:
     assert ada.stored(copied) == {"A": "1"}
     taken = ada.post(f"{place}/copy", {"copy": "staging"})
     assert taken.status_code == 409
-    assert "You have an environment of this name." in words(taken)
+    assert "You already have an environment with this name." in words(taken)
     assert 'value="staging"' in taken.text
 
 

@@ -86,7 +86,7 @@ def test_a_search_that_cannot_be_is_told(root: Visitor, query: str) -> None:
 
 def test_the_audit_is_searched_by_person_action_and_time(root: Visitor, ada: Visitor) -> None:
     found = words(root.get(f"/operator/audit?person={ada.username}&action=user.add"))
-    assert "Account made" in found
+    assert "Account created" in found
     assert "Nothing was found." in words(root.get(f"/operator/audit?person={ada.username}&until=2001-01-01T00:00"))
     assert "Nothing was found." in words(root.get("/operator/audit?person=nobody-here"))
 

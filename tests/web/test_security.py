@@ -312,8 +312,8 @@ def test_the_activity_goes_on_page_by_page(ada: Visitor, monkeypatch: pytest.Mon
 
 def test_nobody_sees_anothers_activity(vault: Vault, ada: Visitor) -> None:
     ada.post("/environments", {"name": "prod"})
-    assert "Environment made" in words(ada.get("/security"))
-    assert "Environment made" not in words(newcomer(vault, "bob").get("/security"))
+    assert "Environment created" in words(ada.get("/security"))
+    assert "Environment created" not in words(newcomer(vault, "bob").get("/security"))
 
 
 def test_a_vault_that_is_locked_says_so_on_a_page(vault: Vault, ada: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:

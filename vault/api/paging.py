@@ -80,9 +80,11 @@ class Paging:
         try:
             place = json.loads(base64.urlsafe_b64decode(self.cursor + "=" * (-len(self.cursor) % 4)))
         except (binascii.Error, ValueError, RecursionError) as error:
-            raise InvalidInput("This cursor is not one of ours.", path="cursor") from error
+            raise InvalidInput(
+                "This cursor is not valid. Send the `next` of the previous page.", path="cursor"
+            ) from error
         if not isinstance(place, list) or [type(part) for part in place] != list(kinds) or not all(map(_can_be, place)):
-            raise InvalidInput("This cursor is not one of ours.", path="cursor")
+            raise InvalidInput("This cursor is not valid. Send the `next` of the previous page.", path="cursor")
         return place
 
 

@@ -28,7 +28,7 @@ def connection_options(function: Callable[P, R]) -> Callable[P, R]:
         metavar="FILE",
         expose_value=False,
         callback=_remember,
-        help="The authorities to trust instead of the system's (PEM).",
+        help="A PEM file of authorities to trust instead of the system's.",
     )
     return url(ca_file(function))
 
@@ -40,7 +40,7 @@ def format_option(function: Callable[P, R]) -> Callable[P, R]:
         type=click.Choice(OUTPUT_FORMATS),
         expose_value=False,
         callback=_remember,
-        help="How data is printed.",
+        help="How to print data.",
     )
     return option(function)
 
@@ -53,7 +53,9 @@ def environment_option(function: Callable[P, R]) -> Callable[P, R]:
 
 def set_options(function: Callable[P, R]) -> Callable[P, R]:
     """`-e NAME` or `--globals`."""
-    use_globals = click.option("--globals", "use_globals", is_flag=True, help="The globals instead of an environment.")
+    use_globals = click.option(
+        "--globals", "use_globals", is_flag=True, help="Use the globals instead of an environment."
+    )
     return environment_option(use_globals(function))
 
 

@@ -11,7 +11,7 @@ from vault.model.json_types import Json
 
 def not_ours() -> TransportError:
     """Return the error for an answer that a Strongroom server would not give."""
-    return TransportError("The answer does not come from a Strongroom server. Is the address right?")
+    return TransportError("The answer is not from a Strongroom server. Is the address right?")
 
 
 def read_object(data: Json) -> Mapping[str, Json]:

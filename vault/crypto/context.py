@@ -44,48 +44,48 @@ def revision(instance_id: str, environment_id: str, revision_id: str, number: in
 
 
 def client_revision(instance_id: str, environment_id: str, revision_id: str, number: int) -> Context:
-    """One revision that a device of its owner sealed."""
+    """Return the context of one revision that a device of its owner sealed."""
     return Context(BlobType.CLIENT_REVISION, _ids(instance_id, environment_id, revision_id) + _U64.pack(number))
 
 
 @lru_cache(maxsize=8192)
 def data_key(instance_id: str, owner_id: str, environment_id: str, data_key_id: str) -> Context:
-    """A data key of an environment, wrapped by its owner's user key."""
+    """Return the context of a data key of an environment, wrapped by its owner's user key."""
     return Context(BlobType.DATA_KEY, _ids(instance_id, owner_id, environment_id, data_key_id))
 
 
 def user_key(instance_id: str, owner_id: str | None, user_key_id: str) -> Context:
-    """A user key, wrapped by the master key. Without an owner it is the system key."""
+    """Return the context of a user key, wrapped by the master key. Without an owner it is the system key."""
     return Context(BlobType.USER_KEY, _ids(instance_id, owner_id or SYSTEM_OWNER_ID, user_key_id))
 
 
 def system_secret(instance_id: str, purpose: str, row_id: str) -> Context:
-    """A secret of the vault itself, or a password. A password's row id is the user's id."""
+    """Return the context of a secret of the vault itself, or a password. A password's row id is the user's id."""
     return Context(BlobType.SYSTEM_SECRET, _ids(instance_id) + _texts(purpose, row_id))
 
 
 def client_slot(instance_id: str, user_id: str, environment_id: str, slot_id: str) -> Context:
-    """One slot that lets a person's device open the key of an environment."""
+    """Return the context of one slot that lets a person's device open the key of an environment."""
     return Context(BlobType.CLIENT_KEY_SLOT, _ids(instance_id, user_id, environment_id, slot_id))
 
 
 def metadata(instance_id: str, environment_id: str, generation: int) -> Context:
-    """An environment's description and custom metadata, sealed with its active data key."""
+    """Return the context of an environment's description and custom metadata, sealed with its active data key."""
     return Context(BlobType.METADATA, _ids(instance_id, environment_id) + _U64.pack(generation))
 
 
 def cache_entry(instance_id: str, purpose: str, subject: str) -> Context:
-    """A cache entry. Sealing it stops others who can write to the cache from forging one."""
+    """Return the context of a cache entry. Sealing it stops others who can write to the cache from forging one."""
     return Context(BlobType.CACHE_ENTRY, _ids(instance_id) + _texts(purpose, subject))
 
 
 def stored_answer(instance_id: str, purpose: str, row_id: str) -> Context:
-    """A stored answer, kept for a replay or wrapped for one reader."""
+    """Return the context of a stored answer, kept for a replay or wrapped for one reader."""
     return Context(BlobType.STORED_ANSWER, _ids(instance_id) + _texts(purpose, row_id))
 
 
 def audit_record(instance_id: str, event_id: str) -> Context:
-    """One audit event."""
+    """Return the context of one audit event."""
     return Context(BlobType.AUDIT_RECORD, _ids(instance_id, event_id))
 
 

@@ -42,7 +42,7 @@ class Frontier:
 
     @classmethod
     def unpack(cls, size: int, packed: bytes) -> Frontier:
-        """The inverse of `pack`. Raises `IntegrityError`."""
+        """Undo `pack`. Raises `IntegrityError`."""
         return cls(size, (packed[start : start + HASH_BYTES] for start in range(0, len(packed), HASH_BYTES)))
 
     def pack(self) -> bytes:

@@ -74,7 +74,7 @@ def hash_password(password: str, parameters: PasswordParameters) -> str:
             type=low_level.Type.ID,
         )
     except exceptions.HashingError as error:
-        raise Unavailable("The server has no memory for a password check just now.") from error
+        raise Unavailable("The server has no memory for a password check now. Try again later.") from error
     return phc.decode("ascii")
 
 
@@ -93,7 +93,7 @@ def slow_digest(data: bytes, salt: bytes, parameters: PasswordParameters) -> byt
     try:
         return low_level.hash_secret_raw(data, salt, hash_len=HASH_BYTES, type=low_level.Type.ID, **costs)
     except exceptions.HashingError as error:
-        raise Unavailable("The server has no memory for a password check just now.") from error
+        raise Unavailable("The server has no memory for a password check now. Try again later.") from error
 
 
 def verify_password(phc: str, password: str) -> bool:
@@ -110,7 +110,7 @@ def verify_password(phc: str, password: str) -> bool:
     except exceptions.VerifyMismatchError:
         return False
     except exceptions.VerificationError as error:
-        raise Unavailable("The server has no memory for a password check just now.") from error
+        raise Unavailable("The server has no memory for a password check now. Try again later.") from error
 
 
 def needs_rehash(phc: str, parameters: PasswordParameters) -> bool:

@@ -69,7 +69,7 @@ def encrypt(secret: bytes, associated_data: bytes, plaintext: bytes) -> bytes:
 
 
 def decrypt(secret: bytes, associated_data: bytes, ciphertext: bytes) -> bytes:
-    """The inverse of `encrypt`. Raises `BlobError`.
+    """Undo `encrypt`. Raises `BlobError`.
 
     `update` returns plaintext before `finalize` has authenticated all of it, so return nothing before `finalize`.
     """

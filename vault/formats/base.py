@@ -173,7 +173,7 @@ def writable(variables: Iterable[Variable], warnings: list[str], *, keeps_disabl
         if not variable.enabled and not keeps_disabled:
             warnings.append(left_out(variable, "it is disabled"))
         elif not is_encodable(variable.name + variable.text + variable.description):
-            warnings.append(left_out(variable, "its value contains half of a surrogate pair, which is not valid text"))
+            warnings.append(left_out(variable, "it contains half of a surrogate pair, which is not valid text"))
         else:
             yield variable
 

@@ -106,7 +106,7 @@ class AwsKmsProvider:
 
     @classmethod
     def from_settings(cls, settings: Settings, instance_id: str) -> Self:
-        """The provider that `STRONGROOM_AWS_KMS_…` describes; with none of these, as AWS's SDK is set up."""
+        """Return the provider that `STRONGROOM_AWS_KMS_…` describes; with none of these, as AWS's SDK is set up."""
         place = {"region": settings.aws_kms_region, "endpoint": settings.aws_kms_endpoint}
         return cls.connect(instance_id, **place, key_id=settings.aws_kms_key_id)
 
@@ -126,7 +126,7 @@ class AwsKmsProvider:
         return answer["CiphertextBlob"]
 
     def unwrap(self, ref: str, wrapped: bytes, context: bytes) -> bytes:
-        """The inverse of `wrap`. Raises `BlobError` for another version, another context or changed bytes."""
+        """Undo `wrap`. Raises `BlobError` for another version, another context or changed bytes."""
         if not 0 < len(wrapped) <= MAXIMUM_CIPHERTEXT_BYTES:
             raise BlobError()
         bound = self._encryption_context(context)

@@ -21,7 +21,7 @@ KIND = safefile.FileKind("backup key", "STRONGROOM_BACKUP_KEY", "the backup key"
 
 
 def path_beside(keyring: Path) -> Path:
-    """The path of the backup key if no setting names another."""
+    """Return the path of the backup key if no setting names another."""
     return keyring.parent / "backup.key"
 
 

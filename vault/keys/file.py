@@ -75,12 +75,12 @@ class KeyringFile(ABC):
 
     @abstractmethod
     def _decode(self, content: bytes) -> Versions:
-        """The inverse of `_encode`. Raises `KeyringError` if the file is damaged or belongs to another vault."""
+        """Undo `_encode`. Raises `KeyringError` if the file is damaged or belongs to another vault."""
 
     @classmethod
     @abstractmethod
     def place(cls, settings: Settings) -> Path:
-        """Where the keyring lies on this machine."""
+        """Return where the keyring lies on this machine."""
 
     @classmethod
     @abstractmethod
@@ -110,7 +110,7 @@ class KeyringFile(ABC):
         return encrypt(self._usable(ref).key, context, key)
 
     def unwrap(self, ref: str, wrapped: bytes, context: bytes) -> bytes:
-        """The inverse of `wrap`. Raises `BlobError` for another version, another context or changed bytes."""
+        """Undo `wrap`. Raises `BlobError` for another version, another context or changed bytes."""
         return decrypt(self._usable(ref).key, context, wrapped)
 
     def disable(self, ref: str) -> None:
@@ -149,7 +149,7 @@ class KeyringFile(ABC):
             versions[ref] = replace(version, state=state)
 
     def _versions(self) -> Versions:
-        """The versions, read again if the file's inode, times or size have changed."""
+        """Return the versions, read again if the file's inode, times or size have changed."""
         seen = self._seen
         try:
             now = safefile.fingerprint(self.path)
@@ -195,7 +195,7 @@ class FileProvider(KeyringFile):
 
     @classmethod
     def place(cls, settings: Settings) -> Path:
-        """Where the keyring lies on this machine."""
+        """Return where the keyring lies on this machine."""
         return settings.keyring
 
     @classmethod
@@ -258,7 +258,7 @@ def to_rows(versions: Versions) -> list[dict[str, str]]:
 
 
 def from_rows(rows: Iterable[Json], path: Path) -> Versions:
-    """The inverse of `to_rows`. Raises `KeyringError`."""
+    """Undo `to_rows`. Raises `KeyringError`."""
     try:
         versions = [_version(row) for row in rows]
     except (KeyError, TypeError, ValueError, binascii.Error, BlobError):

@@ -103,7 +103,7 @@ class Pkcs11Provider:
 
     @classmethod
     def from_settings(cls, settings: Settings, instance_id: str) -> Self:
-        """The provider that `STRONGROOM_PKCS11_…` describes. Raises `KeyProviderError`."""
+        """Return the provider that `STRONGROOM_PKCS11_…` describes. Raises `KeyProviderError`."""
         module = needed(settings, "pkcs11_module")
         return cls(module, needed(settings, "pkcs11_token"), needed(settings, "pkcs11_pin"), instance_id)
 
@@ -130,7 +130,7 @@ class Pkcs11Provider:
         return self._with_key(ref, lambda found: _encrypt(found, key, context))
 
     def unwrap(self, ref: str, wrapped: bytes, context: bytes) -> bytes:
-        """The inverse of `wrap`. Raises `BlobError` for another version, another context or changed bytes."""
+        """Undo `wrap`. Raises `BlobError` for another version, another context or changed bytes."""
 
         def decrypt(found: _EnabledKey) -> bytes:
             if len(wrapped) != WRAPPED_BYTES:

@@ -71,11 +71,11 @@ class ProviderClass(Protocol):
         """The name in `PROVIDERS`."""
 
     def from_settings(self, settings: Settings, instance_id: str) -> Provider:
-        """The provider of a vault; asks no network. Raises `KeyProviderError` where a setting is missing."""
+        """Return the provider of a vault, without network access. Raises `KeyProviderError` if a setting is missing."""
 
 
 def needed(settings: Settings, name: str) -> str:
-    """A setting that a provider cannot do without. Raises `KeyProviderError`."""
+    """Return a required setting of a provider. Raises `KeyProviderError`."""
     value = getattr(settings, name)
     if not value:
         raise KeyProviderError(f"The key provider {name.split('_')[0]} needs {PREFIX}{name.upper()}, which is not set.")

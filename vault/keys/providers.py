@@ -27,12 +27,12 @@ class Choice(NamedTuple):
     packages: tuple[str, ...] = ()
 
     def load(self) -> ProviderClass:
-        """The class. Raises `KeyProviderError` where an optional package is missing."""
+        """Import and return the class. Raises `KeyProviderError` if an optional package is missing."""
         module, _, name = self.place.partition(":")
         try:
             return cast(ProviderClass, getattr(importlib.import_module(module), name))
         except ModuleNotFoundError as error:
-            # Any other missing module is a fault of ours.
+            # Any other missing module is a bug.
             if (error.name or "").partition(".")[0] not in self.packages:
                 raise
             extra = module.rpartition(".")[2]
@@ -58,7 +58,7 @@ class Providers(Mapping[str, Provider]):
     """
 
     def __init__(self, settings: Settings, instance_id: str) -> None:
-        """Makes none yet. Raises `SettingsError` for a `STRONGROOM_KEY_PROVIDER` that there is not."""
+        """Create no provider yet. Raises `SettingsError` if `STRONGROOM_KEY_PROVIDER` is unknown."""
         _choice(settings.key_provider)
         self._settings = settings
         self._instance_id = instance_id
@@ -66,7 +66,7 @@ class Providers(Mapping[str, Provider]):
         self._lock = threading.Lock()
 
     def __getitem__(self, name: str) -> Provider:
-        """The provider. Raises `KeyError` on a name that none has, `KeyProviderError` where it cannot be used."""
+        """Return the provider. Raises `KeyError` for an unknown name, `KeyProviderError` if it cannot be used."""
         choice = PROVIDERS[name]
         found = self._made.get(name)
         return found if found is not None else self._make(name, lambda: choice.load().from_settings)
@@ -111,7 +111,7 @@ class Providers(Mapping[str, Provider]):
 
 
 def keyring_file(settings: Settings, name: str) -> Path | None:
-    """The file that a provider keeps on this machine, if it keeps one."""
+    """Return the file that a provider keeps on this machine, if it keeps one."""
     keyring = _keyring_class(name)
     return None if keyring is None else keyring.place(settings)
 

@@ -76,7 +76,7 @@ class TransitProvider:
 
     @classmethod
     def from_settings(cls, settings: Settings, instance_id: str) -> Self:
-        """The provider that `STRONGROOM_TRANSIT_…` describes. Raises `KeyProviderError`."""
+        """Return the provider that `STRONGROOM_TRANSIT_…` describes. Raises `KeyProviderError`."""
         del instance_id  # The names of Transit's keys are random.
 
         def token() -> str:
@@ -115,7 +115,7 @@ class TransitProvider:
         return _bytes(ciphertext.removeprefix(_PREFIX))
 
     def unwrap(self, ref: str, wrapped: bytes, context: bytes) -> bytes:
-        """The inverse of `wrap`. Raises `BlobError` for another version, another context or changed bytes."""
+        """Undo `wrap`. Raises `BlobError` for another version, another context or changed bytes."""
         if not 0 < len(wrapped) <= MAXIMUM_WRAPPED_BYTES:
             raise BlobError()
         wanted = {"ciphertext": _PREFIX + _text(wrapped), "context": _text(context)}

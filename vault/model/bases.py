@@ -32,9 +32,9 @@ most 4 MiB.
 BasesById = Mapping[str, Sequence[str]]
 """The ids of an environment's bases, by its own id. Environments without bases may be absent."""
 
-_LOOP = "An environment cannot stand on itself, directly or through its bases."
-_DEEP = f"At most {DEPTH_MOST} bases can stand one beneath the other."
-_MANY = f"At most {BENEATH_MOST} environments can stand beneath another, the bases of its bases included."
+_LOOP = "An environment cannot be its own base, directly or through its bases."
+_DEEP = f"A chain of bases can have at most {DEPTH_MOST} environments."
+_MANY = f"An environment can have at most {BENEATH_MOST} environments beneath it, including the bases of its bases."
 
 
 def split(base_ids: str) -> tuple[str, ...]:

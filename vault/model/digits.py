@@ -10,7 +10,7 @@ BIGINT_MOST = 2**63 - 1
 
 
 def whole_number(text: str, most: int) -> int | None:
-    """The number in `text`, if it is from 0 to `most`; otherwise None."""
+    """Return the number in `text`, if it is from 0 to `most`; otherwise None."""
     if not text.isascii() or not text.isdigit() or len(text) > len(str(most)):
         return None
     number = int(text)

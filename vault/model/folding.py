@@ -9,7 +9,7 @@ from vault.model.networks import parse_address
 
 
 def fold_username(name: str) -> str:
-    """The one form of a name: variants in case, in outer space and in NFKC are the same name."""
+    """Return the one form of a name: variants in case, in outer space and in NFKC are the same name."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold()).strip()
 
 

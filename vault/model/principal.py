@@ -94,10 +94,10 @@ class Principal:
 
 
 def vault_itself(job: str) -> Principal:
-    """The vault itself, for work that no person requested: a job that purges, or the founding."""
+    """Return the vault itself, for work that no person requested: a job that purges, or the founding."""
     return Principal(PrincipalKind.VAULT, job, user_id="", username=job, role=Role.OPERATOR)
 
 
 def host_operator(name: str) -> Principal:
-    """The operator with a shell on the host. It needs no second proof, because it can read the keyring."""
+    """Return the operator with a shell on the host. It needs no second proof, because it can read the keyring."""
     return Principal(PrincipalKind.HOST, name, user_id="", username=name, role=Role.OPERATOR)

@@ -55,7 +55,7 @@ def parse_written(body: bytes, items_most: int) -> WrittenJson:
 
 
 def loads(text: str) -> WrittenJson:
-    """The inverse of `dumps`."""
+    """Undo `dumps`."""
     return _TRUSTED(text)
 
 

@@ -76,14 +76,14 @@ class Memory:
         self._own: WeakValueDictionary[str, MemoryBudget] = WeakValueDictionary()
 
     def own(self, key: str) -> MemoryBudget:
-        """The budget of the caller `key`."""
+        """Return the budget of the caller `key`."""
         budget = self._own.get(key)
         if budget is None:
             budget = self._own[key] = MemoryBudget(self._bytes_per_caller)
         return budget
 
     def common(self, key: str) -> tuple[MemoryBudget, ...]:
-        """The budget that the caller `key` shares with others."""
+        """Return the budget that the caller `key` shares with others."""
         if key.startswith(_PROBE):
             return (self._probes,)
         return (self._worker,) if key.startswith(_PERSON) else (self._worker, self._strangers)
@@ -100,7 +100,7 @@ class Group:
         self._for_first_calls = for_first_calls
 
     def is_full_for(self, caller: Caller) -> bool:
-        """Whether the group has no room for one more call of this caller."""
+        """Report whether the group has no room for one more call of this caller."""
         return self.in_flight >= self._most + (0 if caller.in_flight else self._for_first_calls)
 
 
@@ -146,7 +146,7 @@ class Callers:
         return self._persons.in_flight + self._strangers.in_flight + self._probes.in_flight
 
     def slot(self, key: str, connection_budget: MemoryBudget) -> Slot:
-        """A slot for one call of the caller `key`. It counts as a call in progress after `Slot.admit`."""
+        """Return a slot for one call of the caller `key`. It counts as a call in progress after `Slot.admit`."""
         caller = self._callers.get(key)
         if caller is None:
             if len(self._callers) >= _CALLERS_MOST:
@@ -249,7 +249,7 @@ class Slot:
         self._is_admitted = True
 
     def refusal_if_full(self) -> Refusal | None:
-        """A refusal when too many earlier answers still wait to be sent; otherwise None."""
+        """Return a refusal when too many earlier answers still wait to be sent; otherwise None."""
         if any(budget.is_full for budget in self._own):
             return too_many("caller_bytes")
         return busy("answers_full") if any(budget.is_full for budget in self._common) else None
@@ -277,7 +277,7 @@ class Credentials:
         self._people: dict[bytes, str] = {}
 
     def digest(self, headers: Mapping[bytes, bytes]) -> bytes:
-        """The digest of the credentials in these headers; empty if there are none."""
+        """Return the digest of the credentials in these headers; empty if there are none."""
         # Other cookies change while the session stays the same.
         parts = [_session(headers.get(b"cookie", b"")), *(headers.get(name, b"") for name in _HEADERS)]
         if not any(parts):
@@ -285,7 +285,7 @@ class Credentials:
         return blake2b(b"\0".join(parts), key=self._key, digest_size=16).digest()
 
     def caller(self, digest: bytes, address: str) -> str:
-        """The caller's key, for a call with this credential from `address`."""
+        """Return the caller's key, for a call with this credential from `address`."""
         return self._people.get(digest) or network_of(address)
 
     def learn(self, digest: bytes, person: str) -> None:
@@ -312,11 +312,11 @@ def _session(cookies: bytes) -> bytes:
 
 
 def probe_of(address: str) -> str:
-    """The caller's key, for a probe of the server's health from `address`."""
+    """Return the caller's key, for a probe of the server's health from `address`."""
     return f"{_PROBE}{network_of(address)}"
 
 
 @functools.lru_cache(maxsize=4096)
 def network_of(address: str) -> str:
-    """The network of an address: an IPv4 address itself, or the first 64 bits of an IPv6 address."""
+    """Return the network of an address: an IPv4 address itself, or the first 64 bits of an IPv6 address."""
     return "address:unknown" if parse_address(address) is None else f"address:{fold_address(address)}"

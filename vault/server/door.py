@@ -69,7 +69,7 @@ _POLICY_VIOLATION = 1008
 
 
 def any_body(_method: str, _path_info: str, _headers: Mapping[bytes, bytes]) -> int:
-    """The body limit of an application without route classes."""
+    """Return the body limit of an application without route classes."""
     return BODY_MOST_BYTES
 
 

@@ -21,7 +21,7 @@ class MemoryBudget:
         return self.held_bytes >= self.limit_bytes
 
     def has_room(self, size: int) -> bool:
-        """Whether `size` more bytes stay within the limit."""
+        """Report whether `size` more bytes stay within the limit."""
         return self.held_bytes + size <= self.limit_bytes
 
     def charge(self, size: int) -> None:

@@ -214,7 +214,9 @@ def serve(settings: Settings, *, factory: str = FACTORY) -> NoReturn:
 
 
 def ca_file(settings: Settings) -> Path | None:
-    """The path of the local authority's certificate for clients; None if the operator has configured a certificate."""
+    """Return the path of the local authority's certificate for clients; None if the operator has configured a
+    certificate.
+    """
     if settings.plain_http or settings.tls_cert is not None:
         return None
     return settings.data_dir / "tls" / "ca.pem"

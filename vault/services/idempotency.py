@@ -41,7 +41,7 @@ KEY_MAX_CHARACTERS = 255
 _PURPOSE = "idempotency"
 _LARGE_BYTES = 64 * 1024
 _LOOK_BELOW = 4
-"""Of 256, so once in 64 times."""
+"""The limits are checked if a random byte is below this: once in 64 calls."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,7 +112,7 @@ class Readiness:
         self._provider_away_since: float | None = None
 
     def now(self) -> Health:
-        """The last result. The caller runs a check only if the job did not run one in time."""
+        """Return the last result. The caller runs a check only if the job did not run one in time."""
         if self._is_overdue():
             self.check()
         _, found = self._seen or (0.0, ())

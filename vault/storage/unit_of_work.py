@@ -50,7 +50,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _LOG_WAIT_MILLISECONDS = 500
-"""How long writers wait for this at most."""
+"""The longest time that emptying the log waits for readers. Writers wait meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)

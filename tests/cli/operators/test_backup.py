@@ -148,7 +148,7 @@ def test_a_place_that_fails_is_the_exit_code_and_the_last_word(run: Run, ada: Pr
         (["create"], {}, "backup.key. `strongroom backup key` makes one."),
         (["create"], {"STRONGROOM_BACKUP_TO": ""}, "Set STRONGROOM_BACKUP_TO, for example to dir:/path"),
         (["create"], {"STRONGROOM_BACKUP_TO": "ftp://x"}, "dir:/an/absolute/path and s3://bucket/prefix"),
-        (["create"], {"STRONGROOM_BACKUP_RECIPIENTS": "age1x"}, "This is no recipient"),
+        (["create"], {"STRONGROOM_BACKUP_RECIPIENTS": "age1x"}, "This is not a recipient"),
         (["create"], {"STRONGROOM_BACKUP_KEEP_DAYS": "31"}, "at most 30"),
         (["list"], {"STRONGROOM_BACKUP_TO": ""}, "No place for archives is given"),
         (["verify", "latest"], {}, "There is no archive in any of these places."),
@@ -310,4 +310,4 @@ def test_an_erasure_tells_the_places_and_names_the_archives(run: Run, ada: Princ
     done = run("backup", "restore", name, **fresh)
     assert "Erased again: 1 people" in done.stderr
     assert "no such account" in run("user", "disable", "ada", **fresh).stderr
-    assert run("backup", "drop-erased", **fresh).stderr == "Nothing that was erased is back.\n"
+    assert run("backup", "drop-erased", **fresh).stderr == "The database has nothing from the lists of erased keys.\n"

@@ -110,7 +110,7 @@ def test_a_backup_made_a_year_ahead_deletes_nothing_and_is_not_the_latest_afterw
     clock.seconds = YEAR
     made = commands.create()
     assert "were deleted" not in made.stderr
-    assert "the clock was set, or no backup was made" in made.stderr
+    assert "the clock was changed, or no backup was made" in made.stderr
     future = made.stdout.strip()
     assert commands.archives() == [*before, future]
     clock.seconds = 60
@@ -149,7 +149,7 @@ def test_with_the_clock_back_a_day_the_archive_made_last_is_the_latest(
     add_person(vault, "bob")
     made = commands.create()
     second = made.stdout.strip()
-    assert "the clock was set" in made.stderr
+    assert "the clock was changed" in made.stderr
     name, told = commands.latest()
     assert name == second
     assert f"{first} has a later date" in told

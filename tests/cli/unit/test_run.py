@@ -117,7 +117,7 @@ def test_only_some_are_asked_for(home: Path) -> None:
 def test_one_that_is_missing_stops_the_run(home: Path) -> None:
     found = run("-e", "prod", "--only", "A", "--", "echo", "ran", home=home, values={})
     assert (found.returncode, found.stdout) == (1, "")
-    assert "There is no value of A here." in found.stderr
+    assert "There is no value for A here." in found.stderr
 
 
 def test_the_globals_can_be_left_out(home: Path) -> None:

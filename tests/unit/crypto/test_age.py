@@ -22,11 +22,11 @@ VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "age.json").read_t
 
 # How each kind of failure is told here. A bad armor may not be recognised as armor at all.
 SENTENCES = {
-    "no match": "is not for that identity",
+    "no match": "is not for this identity",
     "HMAC failure": "was changed after it was written",
-    "header failure": "header of|no age file of version 1",
+    "header failure": "header of|not an age file of version 1",
     "payload failure": "payload of this age file",
-    "armor failure": "armor of this age file|no age file of version 1",
+    "armor failure": "armor of this age file|not an age file of version 1",
 }
 
 # Made by age-keygen for this test alone.
@@ -96,7 +96,7 @@ def test_what_a_passphrase_closes_it_opens(plaintext: bytes, words: str) -> None
     sealed = age.encrypt(plaintext, [Passphrase(words, LIGHT)])
     assert age.takes_passphrase(sealed)
     assert age.decrypt(sealed, [Passphrase(words)]) == plaintext
-    with pytest.raises(FormatError, match="the passphrase is another one"):
+    with pytest.raises(FormatError, match="the passphrase is wrong"):
         age.decrypt(sealed, [Passphrase(words + "x")])
 
 
@@ -115,7 +115,7 @@ def test_too_much_work_is_refused_before_anything_is_computed(
         raise AssertionError("scrypt was called")
 
     monkeypatch.setattr("vault.crypto.age.passphrase.Scrypt", compute)
-    with pytest.raises(FormatError, match=r"more work than 2\^20"):
+    with pytest.raises(FormatError, match=r"more than 2\^20"):
         age.decrypt(sealed.replace(b" 10\n", f" {work_factor}\n".encode(), 1), [Passphrase("words")])
 
 
@@ -130,9 +130,9 @@ def test_every_flipped_byte_is_noticed() -> None:
 
 
 def test_a_passphrase_stands_alone() -> None:
-    with pytest.raises(FormatError, match="never both"):
+    with pytest.raises(FormatError, match="not both"):
         age.encrypt(b"x", [Passphrase("words", LIGHT), X25519Recipient.from_text(PUBLIC)])
-    with pytest.raises(FormatError, match="for somebody"):
+    with pytest.raises(FormatError, match="needs a recipient"):
         age.encrypt(b"x", [])
 
 
@@ -163,7 +163,7 @@ MISTYPED = PUBLIC[:9] + "q" + PUBLIC[10:]
     "text", ["", "age1", PUBLIC[:-1], PUBLIC + "q", MISTYPED, PUBLIC.title(), SECRET, "age1pq1x", "ä"]
 )
 def test_what_is_no_recipient_is_refused(text: str) -> None:
-    with pytest.raises(FormatError, match="no recipient"):
+    with pytest.raises(FormatError, match="not a recipient"):
         X25519Recipient.from_text(text)
 
 

@@ -72,7 +72,7 @@ class Page(Body):
     """The query fields of every list."""
 
     cursor = BoundedText(
-        most=_CURSOR_MOST, load_default=None, metadata={"description": "The `next` of the page before."}
+        most=_CURSOR_MOST, load_default=None, metadata={"description": "The `next` of the previous page."}
     )
     limit = WholeNumber(least=1, most=PAGE_MOST, load_default=PAGE_DEFAULT)
 

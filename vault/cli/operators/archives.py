@@ -34,9 +34,7 @@ class Where(TypedDict):
 def archive_options(function: Callable[P, R]) -> Callable[P, R]:
     """Add `ARCHIVE` and the options for its place and its key."""
     for decorate in (
-        click.option(
-            "-i", "--identity", metavar="FILE", help="The age identity, where archives are for age recipients."
-        ),
+        click.option("-i", "--identity", metavar="FILE", help="The age identity, if archives are for age recipients."),
         click.option(
             "--key",
             "key_path",
@@ -48,7 +46,7 @@ def archive_options(function: Callable[P, R]) -> Callable[P, R]:
             "addresses",
             metavar="PLACE",
             multiple=True,
-            help="Look here (dir:/path, s3://bucket/prefix) and not in STRONGROOM_BACKUP_TO.",
+            help="Look here (dir:/path, s3://bucket/prefix) instead of STRONGROOM_BACKUP_TO.",
         ),
         click.argument("archive", metavar="ARCHIVE|latest"),
     ):

@@ -48,12 +48,12 @@ class _Asked(TypedDict):
 
 @click.group()
 def audit() -> None:
-    """Read the audit, and prove that it is whole."""
+    """Search, verify, export and prune the audit."""
 
 
 @audit.command()
-@click.option("-n", "--lines", type=click.IntRange(0, _PAGE), default=20, help="How many events to begin with.")
-@click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until Ctrl-C.")
+@click.option("-n", "--lines", type=click.IntRange(0, _PAGE), default=20, help="How many events to print at first.")
+@click.option("-f", "--follow", is_flag=True, help="Keep printing new events until Ctrl-C.")
 @format_option
 @pass_cli
 def tail(cli: Cli, lines: int, follow: bool) -> None:
@@ -76,15 +76,15 @@ def tail(cli: Cli, lines: int, follow: bool) -> None:
 
 
 @audit.command()
-@click.option("--user", metavar="NAME", help="Whose trail, by name or id.")
-@click.option("--actor", metavar="KIND:ID", help="Who acted, as token:3kTMd9….")
-@click.option("--action", help="What was done, as values.read or refused.")
-@click.option("--result", help="ok, unchanged, or why it was refused.")
-@click.option("--environment", "environment_id", metavar="ID", help="With which environment.")
-@click.option("--variable", metavar="NAME", help="What changed this variable, asked for it, or read all that held it.")
-@click.option("--since", type=click.DateTime(), help="From this time (UTC) on.")
-@click.option("--until", type=click.DateTime(), help="Before this time (UTC).")
-@click.option("-n", "--lines", type=click.IntRange(1), default=_PAGE, help="How many at most.")
+@click.option("--user", metavar="NAME", help="Only events of this person, by name or id.")
+@click.option("--actor", metavar="KIND:ID", help="Only events of this actor, such as token:3kTMd9….")
+@click.option("--action", help="Only this action, such as values.read or refused.")
+@click.option("--result", help="Only this result: ok, unchanged, or the reason of a refusal.")
+@click.option("--environment", "environment_id", metavar="ID", help="Only events of this environment.")
+@click.option("--variable", metavar="NAME", help="Only events that changed or read this variable.")
+@click.option("--since", type=click.DateTime(), help="Only events at or after this time (UTC).")
+@click.option("--until", type=click.DateTime(), help="Only events before this time (UTC).")
+@click.option("-n", "--lines", type=click.IntRange(1), default=_PAGE, help="The most events to print.")
 @format_option
 @pass_cli
 def search(cli: Cli, /, lines: int, user: str | None, variable: str | None, **asked: Unpack[_Asked]) -> None:
@@ -109,10 +109,12 @@ def search(cli: Cli, /, lines: int, user: str | None, variable: str | None, **as
 @click.option(
     "--checkpoint",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A checkpoint that was kept elsewhere (`strongroom audit checkpoint`).",
+    help="A checkpoint from `strongroom audit checkpoint` that you kept elsewhere.",
 )
 @click.option(
-    "--trust-file", is_flag=True, help="Take the checkpoint for what it says: its key was replaced by a reseal since."
+    "--trust-file",
+    is_flag=True,
+    help="Trust the checkpoint without its signature, because a reseal has replaced its key.",
 )
 def verify(checkpoint: Path | None, trust_file: bool) -> None:
     """Prove that no event was changed, moved, added or removed, and that no old row was put back.
@@ -130,8 +132,20 @@ def verify(checkpoint: Path | None, trust_file: bool) -> None:
 
 
 @audit.command()
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="A file; else standard output.")
-@click.option("--from", "first", type=click.IntRange(0), default=0, metavar="PLACE", help="From this place on.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write to this file instead of standard output.",
+)
+@click.option(
+    "--from",
+    "first",
+    type=click.IntRange(0),
+    default=0,
+    metavar="PLACE",
+    help="The position in the audit to start from.",
+)
 def export(output: Path | None, first: int) -> None:
     """Write all events as JSON Lines, in order, and the signed checkpoint as the last line."""
     with _opened() as vault, _written(output) as file:
@@ -146,7 +160,14 @@ def export(output: Path | None, first: int) -> None:
 
 
 @audit.command()
-@click.option("--older-than", "days", type=click.IntRange(1), required=True, metavar="DAYS", help="Their age.")
+@click.option(
+    "--older-than",
+    "days",
+    type=click.IntRange(1),
+    required=True,
+    metavar="DAYS",
+    help="Prune events older than this many days.",
+)
 def prune(days: int) -> None:
     """Delete old events. Their hashes stay, and so does what rows of authority are compared with."""
     with _opened() as vault:
@@ -155,10 +176,15 @@ def prune(days: int) -> None:
 
 
 @audit.command()
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="A file; else standard output.")
-@click.option("--key", is_flag=True, help="Print the public key that checkpoints are checked with.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write to this file instead of standard output.",
+)
+@click.option("--key", is_flag=True, help="Print the public key that verifies checkpoints.")
 def checkpoint(output: Path | None, key: bool) -> None:
-    """Write the newest signed checkpoint. Keep it where whoever breaks in here cannot reach."""
+    """Write the newest signed checkpoint. Keep it where an attacker of this host cannot change it."""
     with _opened() as vault:
         if key:
             click.echo(vault.audit.tree.verifier_key)
@@ -228,7 +254,7 @@ def _microseconds(moment: datetime | None) -> int | None:
 
 
 def _progress() -> Callable[[int, int], None]:
-    """A counter on stderr, if it is a terminal."""
+    """Return a function that shows progress on stderr, if stderr is a terminal."""
     started = told = time.monotonic()
 
     def tell(done: int, total: int) -> None:

@@ -40,7 +40,9 @@ def key() -> None:
 
 
 @backup.command()
-@click.option("--if-changed", is_flag=True, help="Only where the newest archive lacks something; kept for hours.")
+@click.option(
+    "--if-changed", is_flag=True, help="Make one only if data changed since the newest archive. It is kept for hours."
+)
 @click.option(
     "--trust-clock", is_flag=True, help="Delete archives by their dates only, even after long gaps between backups."
 )
@@ -67,7 +69,7 @@ def create(if_changed: bool, trust_clock: bool) -> None:
 
 
 @backup.command("list")
-@click.option("--from", "addresses", metavar="PLACE", multiple=True, help="Look here, and not in STRONGROOM_BACKUP_TO.")
+@click.option("--from", "addresses", metavar="PLACE", multiple=True, help="Look here instead of STRONGROOM_BACKUP_TO.")
 @format_option
 @pass_cli
 def list_archives(cli: Cli, addresses: Sequence[str]) -> None:
@@ -84,7 +86,7 @@ def list_archives(cli: Cli, addresses: Sequence[str]) -> None:
 
 @backup.command()
 @archive_options
-@click.option("--keys", "opens", is_flag=True, help="Restore it into a throw-away database, and open every blob.")
+@click.option("--keys", "opens", is_flag=True, help="Restore it into a temporary database, and open every blob.")
 def verify(archive: str, opens: bool, **where: Unpack[Where]) -> None:
     """Read an archive to its end, and prove that it is whole; with --keys, that this keyring opens all of it."""
     from vault.app import restorer
@@ -111,9 +113,11 @@ def verify(archive: str, opens: bool, **where: Unpack[Where]) -> None:
 
 @backup.command()
 @archive_options
-@click.option("--without-erased-list", is_flag=True, help="Heed no list of erased keys: erased people come back.")
-@click.option("--despite-faults", is_flag=True, help="Restore also what was broken when the archive was made.")
-@click.option("--incomplete", is_flag=True, help="Restore an archive that lacks what an older release did not save.")
+@click.option(
+    "--without-erased-list", is_flag=True, help="Ignore the lists of erased keys. This brings erased people back."
+)
+@click.option("--despite-faults", is_flag=True, help="Also restore rows that were broken when the archive was made.")
+@click.option("--incomplete", is_flag=True, help="Restore an archive of an older release that did not save all parts.")
 def restore(
     archive: str, without_erased_list: bool, despite_faults: bool, incomplete: bool, **where: Unpack[Where]
 ) -> None:
@@ -142,12 +146,12 @@ def restore(
 
 @backup.command("drop-erased")
 def drop_erased() -> None:
-    """Erase again whom the places' lists know to be erased: after the database was restored by its own means."""
+    """Erase again everything in the lists of erased keys, after a restore with the database's own tools."""
     with host.opened_vault() as vault:
         dropped, reports = vault.backups.drop_erased(host.operator())
     _tell_dropped(dropped)
     if not dropped.people and not dropped.environments:
-        say("Nothing that was erased is back.")
+        say("The database has nothing from the lists of erased keys.")
     _tell_places(reports)
 
 

@@ -70,7 +70,7 @@ def status(context: click.Context) -> None:
 
 
 def _advice(found: SchemaStatus, *, has_faults: bool) -> str:
-    """What to do about the schema. Empty where nothing is to be said."""
+    """Return what to do about the schema. Empty if there is nothing to do."""
     from vault.storage.database.schema import ADVICE, newer_sentence
 
     if has_faults:
@@ -83,7 +83,7 @@ def _advice(found: SchemaStatus, *, has_faults: bool) -> str:
 
 
 def _schema(database_url: str) -> SchemaStatus:
-    """The status of the database's schema. Raises `StorageError` if the schema differs from its migrations."""
+    """Return the status of the database's schema. Raises `StorageError` if the schema differs from its migrations."""
     from vault.storage import Storage, require_whole, schema_status
 
     storage = Storage(database_url, pool_size=1)

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 _COLUMNS = ["version", "provider", "state", "age_days", "user_keys", "workers", "note"]
 
 pace_option = click.option(
-    "--max-per-second", type=click.IntRange(1), metavar="N", help="Go no faster, to leave room for everything else."
+    "--max-per-second",
+    type=click.IntRange(1),
+    metavar="N",
+    help="The most keys per second, so that other work is not delayed.",
 )
 
 
@@ -49,9 +52,11 @@ def status(cli: Cli) -> None:
 
 
 @keys.command()
-@click.option("--provider", metavar="NAME", help="Make the new version with this provider, and move there.")
-@click.option("--user", "username", metavar="NAME", help="A new key for this person, instead of the master key.")
-@click.option("--system", "is_system", is_flag=True, help="A new system key, instead of the master key.")
+@click.option(
+    "--provider", metavar="NAME", help="Make the new version with this provider, and use that provider from now on."
+)
+@click.option("--user", "username", metavar="NAME", help="Rotate this person's key instead of the master key.")
+@click.option("--system", "is_system", is_flag=True, help="Rotate the system key instead of the master key.")
 def rotate(provider: str | None, username: str | None, is_system: bool) -> None:
     """Make a new key the active one: the master key's, a person's, or the vault's own."""
     if sum(map(bool, (provider, username, is_system))) > 1:
@@ -85,7 +90,7 @@ def rewrap(max_per_second: int | None) -> None:
 
 @keys.command()
 @click.argument("version", type=click.IntRange(1))
-@click.option("--undo", is_flag=True, help="Enable a retired version again, as a backup may need.")
+@click.option("--undo", is_flag=True, help="Enable a retired version again. A restore of an old backup may need it.")
 def retire(version: int, undo: bool) -> None:
     """Disable a version that nothing refers to any more; its provider refuses it from then on."""
     with host.opened_vault() as vault:
@@ -98,7 +103,7 @@ def retire(version: int, undo: bool) -> None:
 
 @keys.command()
 @click.argument("version", type=click.IntRange(1))
-@click.option("--now", "at_once", is_flag=True, help="Leave the waiting time (STRONGROOM_KEY_DESTROY_WAIT_DAYS) out.")
+@click.option("--now", "at_once", is_flag=True, help="Skip the waiting time (STRONGROOM_KEY_DESTROY_WAIT_DAYS).")
 @pass_cli
 def destroy(cli: Cli, version: int, at_once: bool) -> None:
     """Destroy a version for good; refused while anything refers to it. Backups that need it are lost with it."""
@@ -111,7 +116,7 @@ def destroy(cli: Cli, version: int, at_once: bool) -> None:
 
 @keys.command()
 @pace_option
-@click.option("--yes", is_flag=True, help="Do not ask whether to begin.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @pass_cli
 def reseal(cli: Cli, max_per_second: int | None, yes: bool) -> None:
     """Seal everything under new keys, the vault's own too: the answer to a leaked master key.
@@ -148,7 +153,7 @@ def _rotate_beneath(username: str | None) -> None:
 
 @contextmanager
 def counted_progress(what: str) -> Iterator[Progress]:
-    """A progress bar. After Ctrl-C, it prints how much is done."""
+    """Show a progress bar. After Ctrl-C, print how much is done."""
     count = 0
     try:
         with progress_bar(what) as report:

@@ -33,7 +33,7 @@ password_option = click.option(
     metavar="-|@FILE",
     help="Read the password from standard input (-) or from a file; by default it is asked for.",
 )
-generate_option = click.option("--generate", is_flag=True, help="Make up a password and print it.")
+generate_option = click.option("--generate", is_flag=True, help="Generate a password and print it.")
 
 
 @click.group()
@@ -43,7 +43,7 @@ def user() -> None:
 
 @user.command()
 @click.argument("name")
-@click.option("--operator", "is_operator", is_flag=True, help="The account may do operators' work.")
+@click.option("--operator", "is_operator", is_flag=True, help="Give the account the role operator.")
 @password_option
 @generate_option
 @pass_cli
@@ -127,7 +127,7 @@ def role(name: str, role: str) -> None:
 
 @user.command()
 @click.argument("name")
-@click.option("--yes", is_flag=True, help="Do not ask for the name once more.")
+@click.option("--yes", is_flag=True, help="Do not ask for the name again.")
 @format_option
 @pass_cli
 def erase(cli: Cli, name: str, yes: bool) -> None:
@@ -141,7 +141,7 @@ def erase(cli: Cli, name: str, yes: bool) -> None:
         report = vault.storage.transaction(
             lambda unit: vault.people.erasure.person(unit, host.operator(), found.id, confirmed)
         )
-        say(f"The account {found.name} is erased.")
+        say(f"The account {found.name} was erased.")
         report, reports = vault.backups.after_erasure(host.operator(), report)
         print_erasure(cli, _with_times(report))
         for each in reports:
@@ -152,9 +152,14 @@ def erase(cli: Cli, name: str, yes: bool) -> None:
 
 
 @user.command()
-@click.option("--seconds", type=click.FloatRange(0.05, 5), default=_CALIBRATION_SECONDS, help="What a login may take.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0.05, 5),
+    default=_CALIBRATION_SECONDS,
+    help="The longest time for one password check.",
+)
 def calibrate(seconds: float) -> None:
-    """Find the Argon2id cost that takes about so long on this machine, and print its settings."""
+    """Find the Argon2id cost that takes about that long on this machine, and print its settings."""
     from vault.crypto import PasswordParameters, hash_password
 
     memory_kib, passes = host.settings().argon2_memory_kib, 2

@@ -31,7 +31,7 @@ def show(cli: Cli) -> None:
 
 @account.command()
 @click.option("--current", metavar=_SECRET, help="Read the current password from stdin or a file.")
-@click.option("--new", metavar=_SECRET, help="Read the new one from stdin or a file.")
+@click.option("--new", metavar=_SECRET, help="Read the new password from stdin or a file.")
 @connection_options
 @pass_cli
 def password(cli: Cli, current: str | None, new: str | None) -> None:

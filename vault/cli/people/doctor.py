@@ -51,13 +51,13 @@ class Finding:
 
 
 @click.command()
-@click.option("--server", metavar="URL", help="The server's address (by default the one of the settings).")
+@click.option("--server", metavar="URL", help="The server's address (by default from the settings).")
 @click.option("--database", is_flag=True, help="Operators, on the host: check the vault's database and keys instead.")
 @format_option
 @connection_options
 @pass_cli
 def doctor(cli: Cli, server: str | None, database: bool) -> None:
-    """Check the way to a server: certificate, protocol, HSTS, health and clock. Exits 1 where something is bad.
+    """Check the connection to a server: certificate, protocol, HSTS, health and clock. Exits 1 where something is bad.
 
     No credential is sent.
     """

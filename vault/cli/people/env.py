@@ -21,7 +21,7 @@ _base_option = click.option(
     "bases",
     metavar="NAME",
     multiple=True,
-    help="An environment beneath it, by name or id. Repeat it for more: a later one wins over an earlier one.",
+    help="A base, by name or id. Repeat it for more; a later base overrides an earlier one.",
 )
 _description_option = click.option("--description", default=None, help="What it is for.")
 
@@ -32,7 +32,7 @@ def env() -> None:
 
 
 @env.command("list")
-@click.option("--deleted", is_flag=True, help="Those whose deletion can still be undone.")
+@click.option("--deleted", is_flag=True, help="List deleted environments that can be undeleted.")
 @format_option
 @connection_options
 @pass_cli
@@ -127,7 +127,7 @@ def delete(cli: Cli, environment: str) -> None:
 
 @env.command()
 @click.argument("environment")
-@click.option("--name", default=None, help="Bring it back under another name, where its own is taken by now.")
+@click.option("--name", default=None, help="Undelete it under another name, if its own name is taken.")
 @connection_options
 @pass_cli
 def undelete(cli: Cli, environment: str, name: str | None) -> None:
@@ -136,7 +136,7 @@ def undelete(cli: Cli, environment: str, name: str | None) -> None:
 
 
 def _print(cli: Cli, found: Sequence[Environment], columns: Sequence[str], *, among: Sequence[Environment]) -> None:
-    """Print environments. A table names those bases that are `among` the environments that the caller may list."""
+    """Print environments. A table shows the name of a base if the base is in `among`."""
     names = {environment.id: environment.name for environment in among}
     rows = [as_row(environment) for environment in found]
     if cli.settings.format == "table":

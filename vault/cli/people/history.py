@@ -19,7 +19,15 @@ _ATTRIBUTES = ("value", "type", "enabled", "literal", "description")
 
 @click.command()
 @set_options
-@click.option("-n", "--number", "count", type=click.IntRange(1), default=20, show_default=True, help="How many.")
+@click.option(
+    "-n",
+    "--number",
+    "count",
+    type=click.IntRange(1),
+    default=20,
+    show_default=True,
+    help="The number of revisions to print.",
+)
 @format_option
 @connection_options
 @pass_cli
@@ -41,7 +49,7 @@ def _state(destroyed: bool, has_deletion: bool) -> str:
 @click.command()
 @click.argument("revision", type=click.IntRange(1), required=False)
 @set_options
-@click.option("--against", type=click.IntRange(0), help="The revision to compare with (by default the one before).")
+@click.option("--against", type=click.IntRange(0), help="The revision to compare with (by default the previous one).")
 @show_option
 @format_option
 @connection_options

@@ -32,7 +32,7 @@ _CREDENTIALS = (b"STRONGROOM_TOKEN", b"STRONGROOM_TOKEN_FILE", b"STRONGROOM_PASS
 @environment_option
 @click.option("--only", metavar="A,B", help="Only these variables.")
 @click.option("--no-globals", is_flag=True, help="Leave the globals out.")
-@click.option("--keep-token", is_flag=True, help="Leave STRONGROOM_TOKEN in the program's environment.")
+@click.option("--keep-token", is_flag=True, help="Pass STRONGROOM_TOKEN to the program.")
 @click.argument("command", metavar="-- COMMAND [ARGUMENT]...", nargs=-1, required=True, type=click.UNPROCESSED)
 @connection_options
 @pass_cli
@@ -49,7 +49,7 @@ def run(
     warn(values.warnings)
     missing = [name for name in wanted or () if name not in values]
     if missing:
-        raise CliError(f"There is no value of {', '.join(missing)} here.")
+        raise CliError(f"There is no value for {', '.join(missing)} here.")
     cli.client.close()
     _replace_process(command, merged_environment(os.environb, values, keep_token=keep_token))
 

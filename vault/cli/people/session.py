@@ -26,7 +26,9 @@ _CODE = re.compile(r"[0-9]{3} ?[0-9]{3}")
 @click.command()
 @click.argument("username", required=False)
 @click.option("--password", metavar="-|@FILE", help="Read the password from stdin or a file instead of asking.")
-@click.option("--code", metavar="-|@FILE", help="Read the code of the second factor, or a recovery code, likewise.")
+@click.option(
+    "--code", metavar="-|@FILE", help="Read the second factor's code or a recovery code from stdin or a file."
+)
 @connection_options
 @pass_cli
 def login(cli: Cli, username: str | None, password: str | None, code: str | None) -> None:
@@ -54,7 +56,7 @@ def login(cli: Cli, username: str | None, password: str | None, code: str | None
 
 
 @click.command()
-@click.option("--all", "ends_all", is_flag=True, help="End all of your sessions, those elsewhere too.")
+@click.option("--all", "ends_all", is_flag=True, help="End all of your sessions, also those on other machines.")
 @connection_options
 @pass_cli
 def logout(cli: Cli, ends_all: bool) -> None:

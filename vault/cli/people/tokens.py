@@ -34,7 +34,11 @@ def _as_seconds(_context: click.Context, _parameter: click.Parameter, text: str 
 
 
 output_option = click.option(
-    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the secret here, mode 0600."
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the secret to this file, with mode 0600.",
 )
 
 
@@ -57,14 +61,22 @@ def token() -> None:
 @click.option("-e", "--env", "environments", metavar="NAME", multiple=True, help="Grant this environment.")
 @click.option("--path", "paths", metavar="PATH", multiple=True, help="Grant this path and all below it (* for all).")
 @click.option("--globals", "use_globals", is_flag=True, help="Grant the globals.")
-@click.option("--allow", "permissions", type=click.Choice(PERMISSIONS), multiple=True, help="By default: read.")
-@click.option("--ttl", metavar="TIME", callback=_as_seconds, help="How long it lives, as 30d.")
-@click.option("--max-ttl", metavar="TIME", callback=_as_seconds, help="How long renewing can keep it alive.")
-@click.option("--renewable", is_flag=True, default=None, help="Whether it can be renewed.")
-@click.option("--uses", type=click.IntRange(1), help="How many calls it is good for.")
-@click.option("--network", "networks", metavar="CIDR", multiple=True, help="Only from here, as 10.0.0.0/8.")
+@click.option(
+    "--allow", "permissions", type=click.Choice(PERMISSIONS), multiple=True, help="The permissions; by default read."
+)
+@click.option("--ttl", metavar="TIME", callback=_as_seconds, help="Its lifetime, such as 30d.")
+@click.option("--max-ttl", metavar="TIME", callback=_as_seconds, help="Its longest lifetime with renewals.")
+@click.option("--renewable", is_flag=True, default=None, help="Allow or forbid renewal.")
+@click.option("--uses", type=click.IntRange(1), help="The number of calls that it allows.")
+@click.option(
+    "--network",
+    "networks",
+    metavar="CIDR",
+    multiple=True,
+    help="Allow calls only from this network, such as 10.0.0.0/8.",
+)
 @output_option
-@click.option("--force", is_flag=True, help="Replace FILE where it exists.")
+@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 @format_option
 @connection_options
 @pass_cli
@@ -81,7 +93,7 @@ def create(
     force: bool,
     **limits: Unpack[_Limits],
 ) -> None:
-    """Create a token NAME, and print its secret, which is told this once."""
+    """Create a token NAME, and print its secret, which is shown only once."""
     grants = _grants(environments, paths, use_globals, permissions or ("read",))
     if not grants:
         raise click.UsageError("A token needs a grant. Use -e NAME, --path PATH or --globals.")
@@ -138,15 +150,19 @@ def _describe(grant: Grant, names: dict[str, str]) -> str:
 @token.command()
 @click.argument("token_name", metavar="ID|NAME")
 @click.option(
-    "--overlap", metavar="TIME", callback=_as_seconds, default="0", help="How long the old secret works on, as 1h."
+    "--overlap",
+    metavar="TIME",
+    callback=_as_seconds,
+    default="0",
+    help="How long the old secret still works, such as 1h.",
 )
 @output_option
-@click.option("--force", is_flag=True, help="Replace FILE where it exists.")
+@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 @format_option
 @connection_options
 @pass_cli
 def rotate(cli: Cli, token_name: str, overlap: int, output: Path | None, force: bool) -> None:
-    """Give a token a new secret, and print it; it is told this once."""
+    """Give a token a new secret, and print it. It is shown only once."""
     _refuse_existing(output, force)
     made = cli.client.tokens.rotate(_find(cli, token_name).id, overlap_seconds=overlap)
     _hand_over(cli, made, output, force)
@@ -165,7 +181,7 @@ def revoke(cli: Cli, token_names: tuple[str, ...]) -> None:
 
 
 def _find(cli: Cli, wanted: str) -> Token:
-    """Return the token with that id, or else the only one with that name."""
+    """Return the token with that id, otherwise the only one with that name."""
     tokens = cli.client.tokens.list()
     found = [item for item in tokens if item.id == wanted] or [item for item in tokens if item.name == wanted]
     if not found:

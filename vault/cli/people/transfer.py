@@ -25,14 +25,23 @@ _FILE_MOST_BYTES = 16 * 2**20
 
 @click.command("export")
 @set_options
-@click.option("--format", "file_format", type=click.Choice(FORMAT_NAMES), help="By default told by FILE, else dotenv.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write here, mode 0600.")
-@click.option("--force", is_flag=True, help="Replace FILE where it exists.")
-@click.option("--resolve", is_flag=True, help="As services get them: globals beneath, references resolved.")
-@click.option("--strict", is_flag=True, help="Refuse where there would be a warning.")
-@click.option("-r", "--recipient", "recipients", multiple=True, metavar="age1…", help="Encrypt for this key (age).")
-@click.option("--passphrase", "asks_passphrase", is_flag=True, help="Encrypt with a passphrase (age), which it asks.")
-@click.option("--passphrase-file", metavar="FILE|-", help="Encrypt with the passphrase in FILE.")
+@click.option(
+    "--format",
+    "file_format",
+    type=click.Choice(FORMAT_NAMES),
+    help="The format; by default from FILE's name, otherwise dotenv.",
+)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write to this file, with mode 0600."
+)
+@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
+@click.option(
+    "--resolve", is_flag=True, help="Export what a service gets, with globals and bases merged and references resolved."
+)
+@click.option("--strict", is_flag=True, help="Fail instead of printing a warning.")
+@click.option("-r", "--recipient", "recipients", multiple=True, metavar="age1…", help="Encrypt for this age recipient.")
+@click.option("--passphrase", "asks_passphrase", is_flag=True, help="Encrypt with age; asks for a passphrase.")
+@click.option("--passphrase-file", metavar="FILE|-", help="Encrypt with age and the passphrase in FILE.")
 @connection_options
 @pass_cli
 def export_variables(
@@ -72,10 +81,15 @@ def export_variables(
 @click.command("import")
 @click.argument("file", metavar="FILE|-")
 @set_options
-@click.option("--format", "file_format", type=click.Choice(IMPORTABLE), help="By default told by FILE, else dotenv.")
-@click.option("--replace", is_flag=True, help="Remove the variables that FILE does not hold.")
-@click.option("--dry-run", is_flag=True, help="Only tell what would be done.")
-@click.option("-i", "--identity", metavar="FILE|-", help="The key that opens an age file, as age-keygen writes it.")
+@click.option(
+    "--format",
+    "file_format",
+    type=click.Choice(IMPORTABLE),
+    help="The format; by default from FILE's name, otherwise dotenv.",
+)
+@click.option("--replace", is_flag=True, help="Remove the variables that are not in FILE.")
+@click.option("--dry-run", is_flag=True, help="Only show what would change.")
+@click.option("-i", "--identity", metavar="FILE|-", help="The file with the age identity, as age-keygen writes it.")
 @click.option("--passphrase-file", metavar="FILE|-", help="The passphrase of an age file; by default it is asked for.")
 @connection_options
 @pass_cli

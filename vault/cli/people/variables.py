@@ -30,9 +30,9 @@ class _Given(TypedDict):
 @click.command("set")
 @click.argument("assignments", metavar="NAME[=-|=@FILE|=VALUE]...", nargs=-1, required=True)
 @set_options
-@click.option("--type", type=click.Choice(["default", "secret"]), help="How pages show it.")
-@click.option("--enabled/--disabled", default=None, help="Whether services get it.")
-@click.option("--literal/--no-literal", default=None, help="Whether {{references}} in it are left alone.")
+@click.option("--type", type=click.Choice(["default", "secret"]), help="How pages show the value.")
+@click.option("--enabled/--disabled", default=None, help="Whether services get the variable.")
+@click.option("--literal/--no-literal", default=None, help="Whether {{references}} in the value are left as they are.")
 @click.option("--description", default=None, help="What it is for.")
 @connection_options
 @pass_cli
@@ -64,7 +64,9 @@ def set_variables(
 @click.command("get")
 @click.argument("name", required=False)
 @set_options
-@click.option("--resolve", is_flag=True, help="As a service gets it: globals beneath, references resolved.")
+@click.option(
+    "--resolve", is_flag=True, help="Print what a service gets, with globals and bases merged and references resolved."
+)
 @show_option
 @format_option
 @connection_options
@@ -101,7 +103,7 @@ def _print_one(cli: Cli, name: str, environment: str | None, use_globals: bool, 
         values = chosen.values([name])
         warn(values.warnings)
         if name not in values:
-            raise CliError(f"There is no value of {name} here.")
+            raise CliError(f"There is no value for {name} here.")
         row: JsonObject = {"name": name, "value": values[name]}
     else:
         row = variable_as_json(chosen.variable(name))

@@ -1,4 +1,4 @@
-"""age files (https://age-encryption.org/v1): how somebody hands an environment to somebody else by another way.
+"""age files (https://age-encryption.org/v1): for sending an environment to another person.
 
     file ─ armor? ─ header ─ nonce ─ chunks
                       │                └ ChaCha20-Poly1305 of 64 KiB each        stream.py
@@ -47,9 +47,9 @@ def encrypt(plaintext: bytes, recipients: Sequence[Recipient]) -> bytes:
 def encrypt_stream(plaintext: Iterable[bytes], recipients: Sequence[Recipient]) -> Iterator[bytes]:
     """Yield a binary age file in pieces, for data that is too large for memory. Raises `FormatError`."""
     if not recipients:
-        raise FormatError("An age file is for somebody: name a recipient or give a passphrase.")
+        raise FormatError("An age file needs a recipient or a passphrase.")
     if len(recipients) > RECIPIENTS_MOST:
-        raise FormatError(f"An age file is for at most {RECIPIENTS_MOST} recipients.")
+        raise FormatError(f"An age file can have at most {RECIPIENTS_MOST} recipients.")
     file_key = secrets.token_bytes(_FILE_KEY_BYTES)
     yield header.build(file_key, [recipient.wrap(file_key) for recipient in recipients])
     yield from stream.seal(file_key, plaintext)
@@ -81,7 +81,7 @@ def decrypt_stream(sealed: Iterable[bytes], identities: Sequence[Identity]) -> I
         if file_key is not None:
             parsed.check_mac(file_key)
             return stream.open_sealed(file_key, chain([parsed.payload], source))
-    raise FormatError("This age file is not for that identity, or the passphrase is another one.")
+    raise FormatError("This age file is not for this identity, or the passphrase is wrong.")
 
 
 def is_age(data: bytes) -> bool:

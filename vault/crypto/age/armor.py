@@ -51,4 +51,4 @@ def dearmored(data: bytes) -> bytes:
 
 
 def _bad() -> FormatError:
-    return FormatError("The armor of this age file is damaged: take it over whole, from its first dash to its last.")
+    return FormatError("The armor of this age file is damaged. Copy all of it, from its first dash to its last.")

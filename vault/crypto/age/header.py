@@ -5,8 +5,8 @@
     <wrapped file key>
     --- <HMAC-SHA256 of all above, up to and with the three dashes>
 
-Base64 without padding, 64 columns; a body's last line is shorter than that, if need be empty. Every byte of the
-grammar is insisted on, so that what is judged here is what others would read.
+Base64 without padding, 64 columns; the last line of a body is shorter, and may be empty. Every byte of the grammar
+is checked, so that every age program reads the same header.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def build(file_key: bytes, stanzas: Sequence[Stanza]) -> bytes:
 def parse(data: bytes) -> Header:
     """Parse the header at the start of an age file. Raises `FormatError`."""
     if not data.startswith(_VERSION_LINE):
-        raise FormatError("This is no age file of version 1.")
+        raise FormatError("This is not an age file of version 1.")
     stanzas: list[Stanza] = []
     position = len(_VERSION_LINE)
     while found := _STANZA.match(data, position):

@@ -42,7 +42,7 @@ class Passphrase:
         try:
             self.text.encode()
         except UnicodeEncodeError:
-            raise FormatError("This passphrase is not text: it holds half a surrogate pair.") from None
+            raise FormatError("This passphrase contains half of a surrogate pair, which is not valid text.") from None
 
     def wrap(self, file_key: bytes) -> Stanza:
         """Wrap the file key with a key that is derived with its own salt."""
@@ -78,6 +78,6 @@ def _arguments(stanza: Stanza) -> tuple[bytes, int]:
     # Check the number's length first: parsing a million digits takes long.
     if len(digits) > len(str(WORK_FACTOR_MOST)) or int(digits) > WORK_FACTOR_MOST:
         raise FormatError(
-            f"The header of this age file asks for more work than 2^{WORK_FACTOR_MOST} steps of scrypt; it is refused."
+            f"The header of this age file asks for more than 2^{WORK_FACTOR_MOST} steps of scrypt, so it is refused."
         )
     return salt, int(digits)

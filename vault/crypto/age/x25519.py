@@ -35,7 +35,7 @@ class X25519Recipient:
         found = bech32.decode(text)
         if found is None or found[0] != "age" or len(found[1]) != _KEY_BYTES:
             raise FormatError(
-                "This is no recipient: age1 and 58 more characters are expected, as age-keygen prints them."
+                "This is not a recipient. It must be age1 and 58 more characters, as age-keygen prints it."
             )
         return cls(found[1])
 
@@ -58,7 +58,7 @@ class X25519Identity:
         """Read `AGE-SECRET-KEY-1…`. Raises `FormatError`, which does not quote the text."""
         found = bech32.decode(text)
         if found is None or found[0] != "age-secret-key-" or len(found[1]) != _KEY_BYTES:
-            raise FormatError("This is no identity: AGE-SECRET-KEY-1 and 58 more characters are expected.")
+            raise FormatError("This is not an identity. It must be AGE-SECRET-KEY-1 and 58 more characters.")
         return cls(found[1])
 
     def unwrap(self, stanzas: Sequence[Stanza]) -> bytes | None:
@@ -85,7 +85,7 @@ def identities_from(text: str) -> tuple[X25519Identity, ...]:
     lines = [line.strip() for line in text.splitlines()]
     found = tuple(X25519Identity.from_text(line) for line in lines if line and not line.startswith("#"))
     if not found:
-        raise FormatError("There is no identity in this file: a line AGE-SECRET-KEY-1… is expected.")
+        raise FormatError("There is no identity in this file. It needs a line AGE-SECRET-KEY-1…")
     return found
 
 

@@ -47,7 +47,7 @@ class Backlog:
     oldest_us: int
 
     def seconds(self, now_us: int) -> float:
-        """The age of the oldest event."""
+        """Return the age of the oldest event."""
         return max(0.0, (now_us - self.oldest_us) / SECOND_US)
 
 
@@ -68,7 +68,7 @@ class Forwarder:
         self._backlog: Backlog | None = None
 
     def look(self) -> Backlog | None:
-        """The backlog, which also goes to the metrics. None if there is none, or no target."""
+        """Return the backlog, which also goes to the metrics. None if there is none, or no target."""
         if self._target is None:
             return None
         now = self._clock()

@@ -84,9 +84,9 @@ class AuditTree:
         self._grow(unit, frontier)
 
     def sequence(self, unit: UnitOfWork) -> int:
-        """Give places to the events that were stored with changes. Returns how many.
+        """Give tree positions to the events that were stored with changes. Returns how many.
 
-        An event that this vault did not write gets no place. It stays and is logged.
+        An event that this vault did not write gets no position. It stays and is logged.
         """
         _, frontier = self.head(unit, lock=True)
         count, after = 0, None

@@ -82,8 +82,8 @@ def doubts(place: str, names: Sequence[ArchiveName], made: ArchiveName, past: Pa
     before = [name for name in names if name.order < made.order]
     if before and _leaps(before[-1], made):
         found.append(
-            f"The previous archive in {place} is {before[-1]}. Since then the clock was set, or no backup was "
-            "made, so that time does not count towards the age of archives."
+            f"The previous archive in {place} is {before[-1]}. Since then the clock was changed, or no "
+            "backup was made for long. That time does not count towards the age of archives."
         )
     if future := ahead([name for name in names if name not in past.deleted], now_us):
         found.append(
@@ -105,8 +105,9 @@ def _leaps(before: ArchiveName, after: ArchiveName) -> bool:
 
 
 def _ages(names: Sequence[ArchiveName], now_us: int) -> list[int]:
-    """The age of each archive: the sum of the gaps that count. It is never more than the real age, unless the clock was
-    set forward by less than `LATE_US`."""
+    """Return the age of each archive: the sum of the gaps that count. It is never more than the real age, unless the
+    clock was set forward by less than `LATE_US`.
+    """
     if not names:
         return []
     latest, is_steady, total, reached = names[0].created_us, True, 0, [0]

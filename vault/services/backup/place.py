@@ -22,7 +22,7 @@ class Stored:
 
 
 def too_many(address: str) -> BackupError:
-    """The error for a place with more than `FILES_MOST` files."""
+    """Return the error for a place with more than `FILES_MOST` files."""
     return BackupError(f"{address} has more than {FILES_MOST:,} files. Use a place that holds only archives.")
 
 

@@ -50,7 +50,7 @@ class Bases:
     ) -> EnvironmentRow:
         """Do the same as `set` for an environment that this unit of work has created, or found with `update`."""
         if environment.kind == EnvironmentKind.GLOBALS:
-            raise InvalidInput("The globals have no bases: they stand beneath every environment.", path="bases")
+            raise InvalidInput("The globals cannot have bases: they are beneath every environment.", path="bases")
         if len(bases) > model.BASES_MOST:
             raise InvalidInput(f"An environment has at most {model.BASES_MOST} bases.", path="bases")
         has = model.split(environment.base_ids)
@@ -76,7 +76,7 @@ class Bases:
         if row is None or row.deleted_us is not None:
             raise InvalidInput("There is no such environment.", path=path)
         if row.kind == EnvironmentKind.GLOBALS:
-            raise InvalidInput("The globals cannot be a base: they stand beneath every environment.", path=path)
+            raise InvalidInput("The globals cannot be a base: they are beneath every environment.", path=path)
         return str(row.id)
 
     def _store(self, unit: UnitOfWork, principal: Principal, row: EnvironmentRow, ids: Sequence[str]) -> EnvironmentRow:
@@ -110,5 +110,5 @@ class Bases:
             try:
                 model.beneath(each, new)
             except InvalidInput as error:
-                message = f"An environment that stands on this one would break a limit. {error}"
+                message = f"An environment that has this one as a base would break a limit. {error}"
                 raise InvalidInput(message, path="bases") from error

@@ -329,7 +329,7 @@ class Environments:
 
     def _check_room(self, unit: UnitOfWork, principal: Principal, name: str) -> None:
         if unit.environments.by_name(principal.user_id, name) is not None:
-            raise NameTaken("You have an environment of this name.")
+            raise NameTaken("You already have an environment with this name.")
         if unit.environments.count(principal.user_id) >= self._settings.quota_environments:
             raise QuotaExceeded("You have reached the limit of environments. Deleted ones count for 30 days.")
 
@@ -354,7 +354,7 @@ class Environments:
         self._ask_to_move(unit, principal, row)
         ask(unit, principal, Permission.CREATE, Target(EnvironmentKind.ENVIRONMENT, name))
         if unit.environments.by_name(principal.user_id, name) is not None:
-            raise NameTaken("You have an environment of this name.")
+            raise NameTaken("You already have an environment with this name.")
         return name
 
 

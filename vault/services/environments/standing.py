@@ -22,8 +22,8 @@ def deletion_warnings(unit: UnitOfWork, environment: EnvironmentRow) -> tuple[st
     count = len(standing_on(environment.id, {row.id: split(row.base_ids) for row in rows if row.deleted_us is None}))
     if not count:
         return ()
-    who, their = ("1 environment stands", "Its") if count == 1 else (f"{count} environments stand", "Their")
-    return (f"{who} on this one. {their} values lack what came from it until it is undeleted.",)
+    who, their = ("1 environment has", "Its") if count == 1 else (f"{count} environments have", "Their")
+    return (f"{who} this one as a base. {their} values lack what came from it until it is undeleted.",)
 
 
 def broken_bases(unit: UnitOfWork) -> Iterator[str]:

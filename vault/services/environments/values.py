@@ -28,7 +28,7 @@ _COMPACT = json.JSONEncoder(separators=(",", ":")).encode
 
 LAYER_LEFT_OUT = "A layer beneath this environment is left out, because this credential may not read it."
 BASE_GONE = "An environment beneath this one is left out: it is deleted."
-TOO_LARGE = "The environments beneath this one hold more than 4 MiB in all. Remove a base, or large values from one."
+TOO_LARGE = "The environments beneath this one are larger than 4 MiB together. Remove a base, or large values from one."
 LAYER_EMPTY = (
     "A layer beneath this environment is left out, because its current revision is deleted or sealed by a device."
 )

@@ -156,7 +156,7 @@ class Resealing:
             return False
         return True
 
-    # -- Its stages --
+    # -- The stages of a reseal --
 
     def _begin(self, unit: UnitOfWork, principal: Principal) -> int:
         state = unit.state.hold()

@@ -104,7 +104,7 @@ class ColumnType(NamedTuple):
 
     @classmethod
     def of(cls, declared: str, dialect: sa.Dialect) -> ColumnType:
-        """The type with the declaration `declared`."""
+        """Return the type with the declaration `declared`."""
         found = _TYPE.fullmatch(declared.strip().lower())
         if found is None:
             return cls(declared, None)
@@ -113,7 +113,7 @@ class ColumnType(NamedTuple):
         return cls(_KINDS.get(name, name), None if dialect.name == "sqlite" else size)
 
     def holds(self, wanted: ColumnType) -> bool:
-        """Whether every value of the type `wanted` fits."""
+        """Report whether every value of the type `wanted` fits."""
         fits = self.size is None or (wanted.size is not None and wanted.size <= self.size)
         return self.kind == wanted.kind and fits
 
@@ -185,7 +185,7 @@ def read_schema(connection: Connection) -> LiveSchema:
 
 
 def _is_a_value(default: str) -> bool:
-    """Whether a default of SQLite is certainly not NULL. An expression may be NULL, or fail."""
+    """Report whether a default of SQLite is certainly not NULL. An expression may be NULL, or fail."""
     return default.upper() != "NULL" and _SQLITE_CONSTANT.fullmatch(default) is not None
 
 

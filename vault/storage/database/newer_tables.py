@@ -17,7 +17,7 @@ _SIGNATURE = {"mac_key_id", "mac"}
 
 
 def unknown_parts(connection: Connection) -> list[str]:
-    """The tables and columns that only a newer release knows, so that no archive of this release has them.
+    """Return the tables and columns that only a newer release knows, so that no archive of this release has them.
 
     This includes empty ones: the newer release that restores an archive cannot tell whether they were empty.
     """
@@ -39,7 +39,7 @@ def _unknown_tables(live: Mapping[str, object]) -> list[str]:
 
 
 def _signed_tables(connection: Connection) -> list[str]:
-    """The tables with signed rows that only a newer release knows."""
+    """Return the tables with signed rows that only a newer release knows."""
     if schema_status(connection).state != "accepted":
         return []
     live = read_schema(connection).columns

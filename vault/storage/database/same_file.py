@@ -21,7 +21,7 @@ _GONE = (
 
 
 def is_missing(url: str) -> bool:
-    """Whether this is a SQLite database whose file does not exist. To open it would make an empty file.
+    """Report whether this is a SQLite database whose file does not exist. To open it would make an empty file.
 
     Raises `DatabaseUnavailable` if it cannot be known, as for a folder that this process may not enter.
     """
@@ -38,7 +38,7 @@ def is_missing(url: str) -> bool:
 
 
 def unusable(path: str | Path, error: OSError) -> DatabaseUnavailable:
-    """The error for a database file that this process cannot reach or make."""
+    """Return the error for a database file that this process cannot reach or make."""
     return DatabaseUnavailable(
         f"The database file {shown(str(path))} cannot be used: {error.strerror}. Check STRONGROOM_DATABASE_URL and the "
         "rights of the folders above the file."

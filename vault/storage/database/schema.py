@@ -41,7 +41,7 @@ def schema_revision(connection: Connection) -> str:
 
 
 def is_older(revision: str) -> bool:
-    """Whether `revision` is the number of a migration before this release's newest. It may be any text."""
+    """Report whether `revision` is the number of a migration before this release's newest. It may be any text."""
     is_number = len(revision) <= _REVISION_MOST and revision.isascii() and revision.isdecimal()
     return is_number and int(revision) < SCHEMA_NUMBER
 
@@ -109,7 +109,7 @@ def newer_sentence(revision: str) -> str:
 
 
 def _plain(revision: str) -> str:
-    """The text as it may stand in a sentence. What is cut matches no release."""
+    """Return the text as it may stand in a sentence. What is cut matches no release."""
     return shown(revision if len(revision) <= _REVISION_MOST else f"{revision[:_REVISION_MOST]}…")
 
 

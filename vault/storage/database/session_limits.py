@@ -68,7 +68,7 @@ CLIENT_SIDE: dict[str, int] = {
 
 
 def application_name() -> str:
-    """The name of this process in `pg_stat_activity`. An operator can see which host holds a lock."""
+    """Return the name of this process in `pg_stat_activity`. An operator can see which host holds a lock."""
     return f"strongroom {os.getpid()} {socket.gethostname()}"[:_APPLICATION_NAME_MOST_BYTES]
 
 

@@ -35,7 +35,7 @@ class WrappedAnswers(Plain):
         self._connection.execute(insert(wrapped_answers), values)
 
     def room(self, user_id: str, reserved_bytes: int) -> dict[str | None, tuple[int, int]]:
-        """The number and bytes of answers for each of a person's topmost tokens (None: for sessions).
+        """Return the number and bytes of answers for each of a person's topmost tokens (None: for sessions).
 
         A reservation counts as `reserved_bytes`.
         """

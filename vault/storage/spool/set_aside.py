@@ -40,14 +40,14 @@ class SetAside:
             log.error("audit_set_aside_full", folder=str(self._folder), bytes=self._size)
 
     def size(self) -> int:
-        """The bytes in the folder, as of the last minute."""
+        """Return the bytes in the folder, as of the last minute."""
         now = time.monotonic()
         if self._measured is None or now - self._measured > _MEASURED_SECONDS:
             self._size, self._measured = _size_of(self._folder), now
         return self._size
 
     def is_full(self) -> bool:
-        """Whether no more reads may be recorded until somebody moves files away."""
+        """Report whether no more reads may be recorded until somebody moves files away."""
         return self.size() > self._most_bytes
 
 

@@ -138,7 +138,7 @@ class Spool:
         return sum(file.end for file in (self._current, *self._closed) if file is not None)
 
     def set_aside_bytes(self) -> int:
-        """The size of the files that were set aside, by any worker of this host."""
+        """Return the size of the files that were set aside, by any worker of this host."""
         return self._kept.size()
 
     def close(self) -> None:

@@ -162,7 +162,7 @@ _texts: dict[tuple[str, str, tuple[_Part, ...]], tuple[str, list[str] | None]] =
 def _compiled(dialect: Dialect, name: str, parts: tuple[_Part, ...], make: _Make) -> tuple[str, list[str] | None]:
     """Return a statement's text, and the names of its parameters if the driver takes them by position.
 
-    The text is kept for each kind of database: to compile it takes longer than all else that opens a vault.
+    The text is kept for each kind of database: compiling it takes longer than the rest of opening a vault.
     """
     key = (dialect.name, name, parts)
     if key not in _texts:
@@ -172,7 +172,7 @@ def _compiled(dialect: Dialect, name: str, parts: tuple[_Part, ...], make: _Make
 
 
 def _noun_size(signed: SignedTable, noun: type[SignedRow]) -> int:
-    """The bytes of one row's noun. Its values are counted with the row."""
+    """Return the bytes of one row's noun. Its values are counted with the row."""
     return sys.getsizeof(signed.maker(noun, signed.order)((None,) * len(signed.order)))
 
 

@@ -55,7 +55,7 @@ def repositories() -> tuple[type[AnyRepository], ...]:
 
 
 def every_repository() -> tuple[type[AnyRepository], ...]:
-    """The repositories of all tables with signed rows, including the audit's."""
+    """Return the repositories of all tables with signed rows, including the audit's."""
     return (*REPOSITORIES, AuditPruned)
 
 

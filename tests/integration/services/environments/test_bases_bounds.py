@@ -103,7 +103,7 @@ def test_bases_that_are_too_large_are_refused_before_one_is_fetched(vault: Servi
     build(vault, ada, "prod:a,b,c,d c:e")
     for name in "abce":
         fill(vault, ada, name, MEBIBYTE - 500)
-    with pytest.raises(ResolutionTooLarge, match=r"more than 4 MiB in all\. Remove a base"):
+    with pytest.raises(ResolutionTooLarge, match=r"larger than 4 MiB together\. Remove a base"):
         values(vault, ada, "prod")
     found = layers(vault, ada, "prod")
     sizes = [layer.revision.size for layer in found.bases.values() if layer.revision is not None]
@@ -137,7 +137,7 @@ def test_doctor_names_bases_that_cannot_be(vault: Services, ada: Principal, bob:
     assert faults(unknown) == [f"Environment {ids['x']} has a base that never existed: {unknown}."]
     assert faults(f"{ids['a']} {his}") == [f"Environment {ids['x']} has a base of another owner: {his}."]
     (fault,) = faults(ids["x"])
-    assert fault.startswith(f"Environment {ids['x']} has bases that cannot be. An environment cannot stand on itself")
+    assert fault.startswith(f"Environment {ids['x']} has bases that cannot be. An environment cannot be its own base")
     assert faults(" ".join("abcdefghi")) == [f"Environment {ids['x']} has more than 8 bases."]
 
 

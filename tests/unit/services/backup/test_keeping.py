@@ -167,8 +167,8 @@ def said(names: list[ArchiveName], now_us: int) -> str:
 
 def test_what_is_strange_is_said_and_nothing_else() -> None:
     assert said(made_at(NOW_US, NOW_US + DAY_US), NOW_US + DAY_US) == ""
-    assert "the clock was set, or no backup was made" in said(made_at(NOW_US, NOW_US + YEAR_US), NOW_US + YEAR_US)
-    assert "the clock was set, or no backup was made" in said(made_at(NOW_US, NOW_US - DAY_US), NOW_US - DAY_US)
+    assert "the clock was changed, or no backup was made" in said(made_at(NOW_US, NOW_US + YEAR_US), NOW_US + YEAR_US)
+    assert "the clock was changed, or no backup was made" in said(made_at(NOW_US, NOW_US - DAY_US), NOW_US - DAY_US)
     assert "dated in the future" in said(made_at(NOW_US + YEAR_US, NOW_US), NOW_US)
     assert "--trust-clock" in said(made_at(NOW_US, NOW_US + 9 * DAY_US), NOW_US + 9 * DAY_US)
 
