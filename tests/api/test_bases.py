@@ -172,7 +172,7 @@ def test_a_deletion_warns_in_a_header_and_in_its_repeated_answer(ada: Caller) ->
     first = ada("DELETE", "/environments/common", Idempotency_Key="once")
     (warning,) = json.loads(first.headers["x-strongroom-warnings"])
     assert (first.status, first.body) == (204, b"")
-    assert warning.startswith("2 environments stand on this one.")
+    assert warning.startswith("2 environments have this one as a base.")
     again = ada("DELETE", "/environments/common", Idempotency_Key="once")
     assert again.headers["idempotency-replayed"] == "true"
     assert again.headers["x-strongroom-warnings"] == first.headers["x-strongroom-warnings"]

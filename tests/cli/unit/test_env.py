@@ -143,6 +143,6 @@ def test_a_change_that_says_nothing_or_two_things_asks_no_server(
 
 
 def test_a_deletion_passes_on_what_the_server_warns_of(strongroom: Strongroom, server: FakeTransport) -> None:
-    warned = answer(None, 204, X_Strongroom_Warnings='["2 environments stand on this one."]')
+    warned = answer(None, 204, X_Strongroom_Warnings='["2 environments have this one as a base."]')
     server.on("DELETE", "/environments/prod", warned)
-    assert "Warning: 2 environments stand on this one." in strongroom("env", "delete", "prod").stderr
+    assert "Warning: 2 environments have this one as a base." in strongroom("env", "delete", "prod").stderr

@@ -87,9 +87,9 @@ def test_an_older_server_tells_no_bases(client: Client, server: FakeTransport) -
 
 
 def test_a_deletion_returns_its_warnings(client: Client, server: FakeTransport) -> None:
-    warned = answer(None, 204, X_Strongroom_Warnings='["2 environments stand on this one."]')
+    warned = answer(None, 204, X_Strongroom_Warnings='["2 environments have this one as a base."]')
     server.on("DELETE", "/environments/prod", warned)
-    assert client.environments.delete("prod") == ("2 environments stand on this one.",)
+    assert client.environments.delete("prod") == ("2 environments have this one as a base.",)
     server.on("DELETE", "/environments/prod", Response(204))
     assert client.environments.delete("prod") == ()
 

@@ -169,7 +169,7 @@ def test_what_is_no_recipient_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "# only a comment", PUBLIC, SECRET[:-1], SECRET + "\nx"])
 def test_what_is_no_identity_is_refused_and_not_quoted(text: str) -> None:
-    with pytest.raises(FormatError, match="no identity") as caught:
+    with pytest.raises(FormatError, match="not an identity") as caught:
         age.identities_from(text)
     assert SECRET[20:40] not in str(caught.value)
 

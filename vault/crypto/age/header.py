@@ -144,7 +144,7 @@ def _check_alone(stanzas: Sequence[Stanza]) -> None:
     if len(stanzas) > 1 and any(stanza.kind == _ALONE for stanza in stanzas):
         # Everybody who knows the passphrase could have written the file. Beside other recipients, that would not be
         # visible.
-        raise FormatError("The header of an age file has a passphrase alone, or recipients, and never both.")
+        raise FormatError("An age file has one passphrase or some recipients, not both.")
 
 
 def _hmac(file_key: bytes, text: bytes) -> HMAC:

@@ -121,7 +121,7 @@ def _globals(vault: Services, ada: Principal, bob: Principal) -> str:
         (_unknown_id, "no such environment"),
         (_of_bob, "no such environment"),
         (_deleted, "no such environment"),
-        (_globals, "stand beneath every environment"),
+        (_globals, "are beneath every environment"),
     ],
 )
 def test_a_base_is_a_living_environment_of_the_same_owner(
@@ -182,7 +182,7 @@ def test_thirty_two_beneath_and_no_more(vault: Services, ada: Principal) -> None
     wide = " ".join(f"m{n}:{','.join(f'm{n}-{k}' for k in range(8))}" for n in range(4))
     build(vault, ada, f"prod:m0,m1,m2 {wide}")
     assert len(values(vault, ada, "prod")) == 1 + 1 + 27
-    with pytest.raises(InvalidInput, match="At most 32"):
+    with pytest.raises(InvalidInput, match="at most 32"):
         stand(vault, ada, "prod", "m0", "m1", "m2", "m3")
     stand(vault, ada, "prod", "m0", "m1", "m2", *(f"m3-{k}" for k in range(5)))
     assert len(values(vault, ada, "prod")) == 1 + 1 + 32
@@ -256,7 +256,7 @@ def test_deleting_a_base_tells_how_many_stand_on_it(vault: Services, ada: Princi
     build(vault, bob, "prod:low")
     delete(vault, ada, "gone")
     (several,) = deletion(vault, ada, "low")
-    assert several.startswith("3 environments stand on this one. Their values")
+    assert several.startswith("3 environments have this one as a base. Their values")
     assert deletion(vault, ada, "prod") == ()
     delete(vault, ada, "other")
     (one,) = deletion(vault, ada, "mid")
