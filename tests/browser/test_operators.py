@@ -70,7 +70,7 @@ def test_an_operator_erases_a_person_whose_name_they_type(place: Place, open_tab
             tab.page.get_by_text("Erase…").click()
         tab.page.get_by_label("Type the username").fill(typed)
         tab.page.get_by_role("button", name=f"Erase {ada.username}").click()
-    expect(tab.page.get_by_role("heading", name=f"{ada.username} was erased")).to_be_visible()
+    expect(tab.page.get_by_role("heading", name=f"{ada.username} is erased")).to_be_visible()
     tab.inspect("operator-erased")
 
 

@@ -27,7 +27,7 @@ def test_an_erasure_asks_for_the_name_once_more(run: Run, ada: Principal) -> Non
     assert "ada" in run("user", "list").stdout
     done = run("user", "erase", "ADA", answers="ada\n")
     assert done.exit_code == 0
-    assert "The account ada is erased." in done.stderr
+    assert "The account ada was erased." in done.stderr
     assert "Remains in backups, until an unknown time" in done.stderr
     assert [line.split() for line in done.stdout.splitlines()[1:4]] == [
         ["environments", "1"], ["revisions", "1"], ["user", "keys", "1"],

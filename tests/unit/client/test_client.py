@@ -97,7 +97,7 @@ def test_a_deletion_returns_its_warnings(client: Client, server: FakeTransport) 
 @pytest.mark.parametrize("header", ["{", "5", "null"])
 def test_warnings_that_cannot_be_read_are_not_ours(header: str, client: Client, server: FakeTransport) -> None:
     server.on("DELETE", "/environments/prod", answer(None, 204, X_Strongroom_Warnings=header))
-    with pytest.raises(TransportError, match="does not come from a Strongroom server"):
+    with pytest.raises(TransportError, match="is not from a Strongroom server"):
         client.environments.delete("prod")
 
 

@@ -189,7 +189,7 @@ def test_an_answer_with_a_value_of_another_type_is_refused(
         "/environments/prod/values": lambda: client.values("prod"),
         "/environments/prod/variables/A": lambda: client.environment("prod").variable("A"),
     }
-    with pytest.raises(TransportError, match="does not come from a Strongroom server"):
+    with pytest.raises(TransportError, match="is not from a Strongroom server"):
         reads[path]()
 
 

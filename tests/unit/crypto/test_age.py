@@ -24,7 +24,7 @@ VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "age.json").read_t
 SENTENCES = {
     "no match": "is not for this identity",
     "HMAC failure": "was changed after it was written",
-    "header failure": "header of|not an age file of version 1",
+    "header failure": "header of|not an age file of version 1|one passphrase or some recipients",
     "payload failure": "payload of this age file",
     "armor failure": "armor of this age file|not an age file of version 1",
 }
@@ -169,7 +169,7 @@ def test_what_is_no_recipient_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "# only a comment", PUBLIC, SECRET[:-1], SECRET + "\nx"])
 def test_what_is_no_identity_is_refused_and_not_quoted(text: str) -> None:
-    with pytest.raises(FormatError, match="not an identity") as caught:
+    with pytest.raises(FormatError, match=r"not an identity|no identity in this file") as caught:
         age.identities_from(text)
     assert SECRET[20:40] not in str(caught.value)
 
