@@ -14,7 +14,7 @@ import sys
 import time
 from asyncio import sslproto
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from gunicorn import sock as gunicorn_sock
 from gunicorn.arbiter import Arbiter
@@ -26,10 +26,8 @@ from vault.server import allocator
 from vault.server.connection import Connection
 from vault.server.door import Door
 from vault.server.metrics import serve_metrics
+from vault.server.shares import Shares
 from vault.settings import Settings
-
-if TYPE_CHECKING:
-    from vault.server.run import Server
 
 # asyncio gives each TLS connection a zeroed read buffer of 256 KiB, which takes 500 MiB for 2,000 idle clients. One TLS
 # record is enough.
@@ -68,13 +66,27 @@ class _Listener(Protocol):
     def close(self) -> None: ...
 
 
+class _Application(Protocol):
+    """What a worker uses of the server's application (`Server` in `run.py`)."""
+
+    settings: Settings
+    shares: Shares
+    metrics_socket: socket.socket | None
+
+    def start_application(self) -> None: ...
+
+    def stop_application(self) -> None: ...
+
+    def is_stopping(self) -> bool: ...
+
+
 class Worker(ASGIWorker):  # type: ignore[misc, no-any-unimported]  # gunicorn ships no types
     """One process that serves."""
 
     # gunicorn's own attributes.
     age: int
     alive: bool
-    app: Server
+    app: _Application
     asgi: Door
     log: logging.Logger
     loop: asyncio.AbstractEventLoop
