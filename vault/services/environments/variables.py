@@ -240,7 +240,7 @@ class Variables:
         *,
         always: bool = False,
     ) -> Written:
-        """As `write`, for an environment that this unit of work has found already."""
+        """Do the same as `write` for an environment that this unit of work has found."""
         ask(unit, principal, Permission.UPDATE, target_of(row))
         _require_named(row, precondition)
         return self._write(unit, principal, row, precondition, edit, always=always)
