@@ -11,6 +11,7 @@ from vault.services.environments.environments import Environments
 from vault.services.environments.files import Transfer
 from vault.services.environments.history import History
 from vault.services.environments.making import Making
+from vault.services.environments.revision_writer import RevisionWriter
 from vault.services.environments.sealing import Sealer
 from vault.services.environments.values import ValuesReader
 from vault.services.environments.variables import Variables
@@ -47,7 +48,8 @@ def wire(settings: Settings, storage: Storage, instance: Instance, cache: Sessio
     hot, sealer, touches = HotReads(storage), Sealer(instance, clock), Touches(storage)
     audit_verbs = _audit(settings, storage, instance, clock)
     reads = audit_verbs.reads
-    environments = _environments(settings, storage, hot, instance, sealer, reads, clock)
+    revisions = RevisionWriter(settings, instance, sealer, clock)
+    environments = _environments(settings, storage, hot, instance, revisions, sealer, reads, clock)
     own = environments.environments
     sessions = Sessions(settings, storage, hot, instance, cache, touches, clock)
     passkeys = Passkeys(settings, instance, clock)
@@ -63,7 +65,7 @@ def wire(settings: Settings, storage: Storage, instance: Instance, cache: Sessio
         backups=Backups(settings, storage, instance, audit_verbs.tree, clock),
         vaultkv=VaultKV(
             metadata=metadata,
-            versions=Versions(storage, instance, own, metadata, environments.values, sealer, reads, clock),
+            versions=Versions(storage, instance, revisions, metadata, environments.values, sealer, reads, clock),
             wrapping=Wrapping(settings, storage, instance, clock),
         ),
         settings=settings,
@@ -117,13 +119,14 @@ def _environments(
     storage: Storage,
     hot: HotReads,
     instance: Instance,
+    revisions: RevisionWriter,
     sealer: Sealer,
     reads: ReadLog,
     clock: Clock,
 ) -> EnvironmentVerbs:
     environments = Environments(settings, storage, instance, sealer, reads, clock)
     bases = Bases(environments, clock)
-    variables = Variables(storage, environments, bases, sealer, reads)
+    variables = Variables(storage, environments, bases, revisions, sealer, reads)
     return EnvironmentVerbs(
         environments=environments,
         bases=bases,

@@ -21,7 +21,7 @@ from vault.model.policy import require
 from vault.model.principal import Principal, PrincipalKind
 from vault.services import audit
 from vault.services.environments.documents import read_document
-from vault.services.environments.environments import target_of
+from vault.services.environments.permissions import target_of
 from vault.services.own.instance import Instance
 from vault.storage import Asked, KeptRow, UnitOfWork
 

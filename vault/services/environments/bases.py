@@ -16,7 +16,8 @@ from vault.model.environment import EnvironmentKind, looks_like_id, normal
 from vault.model.grant import Permission
 from vault.model.principal import Principal
 from vault.services import audit
-from vault.services.environments.environments import Environments, ask, target_of
+from vault.services.environments.environments import Environments
+from vault.services.environments.permissions import ask, target_of
 from vault.services.environments.standing import stored_bases
 from vault.services.environments.wishes import Wishes
 from vault.storage import EnvironmentRow, UnitOfWork

@@ -5,27 +5,26 @@ from __future__ import annotations
 import uuid
 from collections.abc import Collection, Sequence
 
-from vault.crypto import key_id_of
 from vault.errors import InvalidInput, NameTaken, NotFound, NotGranted, QuotaExceeded
 from vault.model.action import Action
 from vault.model.bases import split
-from vault.model.clock import SECOND_US, Clock
+from vault.model.clock import Clock
 from vault.model.environment import (
     GLOBALS,
     Environment,
     EnvironmentKind,
     EnvironmentRef,
     Sealing,
-    Variable,
     canonical,
     check_environment_name,
     looks_like_id,
 )
-from vault.model.grant import GLOBALS_TARGET, Permission, Target
-from vault.model.policy import allows, require
+from vault.model.grant import Permission, Target
+from vault.model.policy import allows
 from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.environments.documents import Document
+from vault.services.environments.permissions import ask, ask_rules, ask_to_move, target_of
 from vault.services.environments.rules import (
     MAX_VERSIONS_DEFAULT,
     checked_description,
@@ -37,7 +36,7 @@ from vault.services.environments.standing import deletion_warnings
 from vault.services.environments.wishes import Wishes
 from vault.services.own.instance import Instance
 from vault.settings import Settings
-from vault.storage import Asked, ColumnValue, ColumnValues, EnvironmentRow, RevisionRow, Storage, UnitOfWork
+from vault.storage import ColumnValue, ColumnValues, EnvironmentRow, RevisionRow, Storage, UnitOfWork
 
 _STEP_LEAST = 500
 """How many environments a list reads at least in one statement."""
@@ -191,7 +190,7 @@ class Environments:
     ) -> EnvironmentRow:
         """Change the name, the description or the rules. Raises `NotFound`, `NameTaken`, `InvalidInput`."""
         row = self.find(unit, principal, reference, Permission.UPDATE)
-        _ask_rules(unit, principal, row, wishes)
+        ask_rules(unit, principal, row, wishes)
         seq, now = unit.users.next_change(row.owner_id), self._clock()
         columns: dict[str, ColumnValue] = {"updated_us": now, "state_generation": row.state_generation + 1}
         if "name" in wishes and wishes["name"] != row.name:
@@ -237,7 +236,7 @@ class Environments:
         if unit.environments.by_name(row.owner_id, name) is not None:
             raise NameTaken("Another environment has this name now. Give a new name to restore this one.")
         if name != row.name:
-            self._ask_to_move(unit, principal, row)
+            ask_to_move(unit, principal, row)
         columns = {"deleted_us": None, "name": name, "state_generation": row.state_generation + 1}
         restored = unit.environments.change(row, **columns, updated_us=now)
         unit.changes.add(row.owner_id, seq, Action.ENVIRONMENT_UNDELETE, row.id, None, now)
@@ -256,55 +255,6 @@ class Environments:
             _view(row, revisions.get(row.current_revision_id or ""), told)
             for row, told in zip(rows, metadata, strict=True)
         ]
-
-    def store(
-        self,
-        unit: UnitOfWork,
-        principal: Principal,
-        environment: EnvironmentRow,
-        seq: int,
-        variables: Sequence[Variable],
-        before: Sequence[Variable] = (),
-    ) -> EnvironmentRow:
-        """Store all variables as the next revision, and make it current. For services, which have checked the
-        permission.
-
-        `before` are the replaced variables. `seq` comes from `Users.next_change`, which locks everything of the user
-        until this is stored.
-        """
-        number, revision_id, now = environment.last_number + 1, str(uuid.uuid4()), self._clock()
-        blob = self._sealer.seal_revision(unit, environment, revision_id, number, variables)
-        self._check_bytes(unit, environment.owner_id, len(blob))
-        after = environment.delete_version_after_seconds
-        unit.revisions.add(
-            id=revision_id,
-            environment_id=environment.id,
-            number=number,
-            data_key_id=key_id_of(blob),
-            blob=blob,
-            size=len(blob),
-            created_us=now,
-            created_by=principal.label,
-            deletion_us=now + after * SECOND_US if after else None,
-            destroyed=False,
-            generation=1,
-        )
-        freed = unit.revisions.drop_up_to(environment.id, number - environment.max_versions)
-        state = {"last_number": number, "state_generation": environment.state_generation + 1, "updated_us": now}
-        size = environment.bytes_stored + len(blob) - freed
-        stored = unit.environments.change(environment, current_revision_id=revision_id, bytes_stored=size, **state)
-        unit.changes.add(environment.owner_id, seq, Action.REVISION_WRITE, environment.id, number, now)
-        names = audit.changes(self._instance.secret("digest"), before, variables)
-        audit.record(
-            unit,
-            principal,
-            Action.REVISION_WRITE,
-            environment_id=environment.id,
-            revision=number,
-            blob=blob,
-            names=names,
-        )
-        return stored
 
     def _look_up(self, unit: UnitOfWork, principal: Principal, reference: EnvironmentRef) -> EnvironmentRow | None:
         if reference is GLOBALS:
@@ -333,52 +283,15 @@ class Environments:
         if unit.environments.count(principal.user_id) >= self._settings.quota_environments:
             raise QuotaExceeded("You have reached the limit of environments. Deleted ones count for 30 days.")
 
-    def _check_bytes(self, unit: UnitOfWork, owner_id: str, more: int) -> None:
-        if unit.environments.bytes_stored(owner_id) + more > self._settings.quota_bytes:
-            raise QuotaExceeded(
-                "Your environments and their history have reached the size limit. Lower max_versions of an "
-                "environment to delete old revisions."
-            )
-
-    @staticmethod
-    def _ask_to_move(unit: UnitOfWork, principal: Principal, row: EnvironmentRow) -> None:
-        # Grants can depend on the name, so a rename may give others access: it needs the permissions to read, rewrite
-        # and delete.
-        for permission in (Permission.READ, Permission.HISTORY, Permission.DELETE):
-            ask(unit, principal, permission, target_of(row))
-
     def _checked_new_name(self, unit: UnitOfWork, principal: Principal, row: EnvironmentRow, name: str) -> str:
         if row.kind == EnvironmentKind.GLOBALS:
             raise InvalidInput("The globals cannot be renamed.", path="name")
         name = check_environment_name(name)
-        self._ask_to_move(unit, principal, row)
+        ask_to_move(unit, principal, row)
         ask(unit, principal, Permission.CREATE, Target(EnvironmentKind.ENVIRONMENT, name))
         if unit.environments.by_name(principal.user_id, name) is not None:
             raise NameTaken("You already have an environment with this name.")
         return name
-
-
-def _ask_rules(unit: UnitOfWork, principal: Principal, row: EnvironmentRow, wishes: Wishes) -> None:
-    """A rule that removes revisions needs the permission to delete."""
-    fewer = wishes.get("max_versions", row.max_versions) < row.max_versions
-    after = wishes.get("delete_version_after_seconds", row.delete_version_after_seconds)
-    if fewer or after != row.delete_version_after_seconds:
-        ask(unit, principal, Permission.DELETE, target_of(row))
-
-
-def ask(unit: UnitOfWork, principal: Principal, permission: Permission, target: Target) -> None:
-    """Require a permission and note it in the unit of work. A stored answer is only repeated if all of them are still
-    granted.
-    """
-    require(principal, permission, target)
-    unit.asked.append(Asked(permission, target))
-
-
-def target_of(row: EnvironmentRow | None, reference: EnvironmentRef = GLOBALS) -> Target:
-    """Return the target of a permission check: the row or, without a row, the requested name."""
-    if row is None:
-        return GLOBALS_TARGET if reference is GLOBALS else Target(EnvironmentKind.ENVIRONMENT, canonical(reference))
-    return Target(EnvironmentKind(row.kind), row.name, row.id)
 
 
 def _view(row: EnvironmentRow, current: RevisionRow | None, metadata: Document) -> Environment:

@@ -14,8 +14,9 @@ from vault.model.policy import allows
 from vault.model.principal import Principal
 from vault.services.audit import ReadLog
 from vault.services.environments.editing import Attributes, merge
-from vault.services.environments.environments import Environments, ask, target_of
+from vault.services.environments.environments import Environments
 from vault.services.environments.history import compare
+from vault.services.environments.permissions import ask, target_of
 from vault.services.environments.variables import NO_PRECONDITION, Precondition, Variables
 from vault.storage import EnvironmentRow, UnitOfWork
 

@@ -11,7 +11,8 @@ from vault.model.environment import EnvironmentRef, Revision, Variable
 from vault.model.grant import Permission
 from vault.model.principal import Principal
 from vault.services.audit import ReadLog
-from vault.services.environments.environments import Environments, ask, target_of
+from vault.services.environments.environments import Environments
+from vault.services.environments.permissions import ask, target_of
 from vault.services.environments.sealing import Sealer
 from vault.services.environments.variables import NO_PRECONDITION, Precondition, Variables, Written
 from vault.storage import EnvironmentRow, RevisionRow, Storage, StoredRevision, UnitOfWork

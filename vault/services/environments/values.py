@@ -19,7 +19,7 @@ from vault.model.grant import Permission
 from vault.model.policy import allows, require
 from vault.model.principal import Principal
 from vault.services.audit import ReadLog
-from vault.services.environments.environments import target_of
+from vault.services.environments.permissions import target_of
 from vault.services.environments.sealing import Sealer
 from vault.services.own.instance import Instance
 from vault.storage import EnvironmentRow, HotReads, Layer, Layers, RevisionRow

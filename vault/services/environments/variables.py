@@ -15,7 +15,9 @@ from vault.services import audit
 from vault.services.audit import ReadLog
 from vault.services.environments.bases import Bases
 from vault.services.environments.editing import Attributes, RowEdit, checked, edited, keeping_others, merge, put, typed
-from vault.services.environments.environments import Environments, ask, target_of
+from vault.services.environments.environments import Environments
+from vault.services.environments.permissions import ask, target_of
+from vault.services.environments.revision_writer import RevisionWriter
 from vault.services.environments.sealing import Sealer
 from vault.storage import EnvironmentRow, RevisionRow, Storage, StoredRevision, UnitOfWork
 
@@ -74,11 +76,18 @@ class Variables:
     """The current variables of environments."""
 
     def __init__(
-        self, storage: Storage, environments: Environments, bases: Bases, sealer: Sealer, reads: ReadLog
+        self,
+        storage: Storage,
+        environments: Environments,
+        bases: Bases,
+        revisions: RevisionWriter,
+        sealer: Sealer,
+        reads: ReadLog,
     ) -> None:
         self._storage = storage
         self._environments = environments
         self._bases = bases
+        self._revisions = revisions
         self._sealer = sealer
         self._reads = reads
 
@@ -205,7 +214,7 @@ class Variables:
         enough.
         """
         seq = unit.users.next_change(created.owner_id)
-        return self._environments.store(unit, principal, created, seq, tuple(map(checked, variables)))
+        return self._revisions.write(unit, principal, created, seq, tuple(map(checked, variables)))
 
     def copy(self, unit: UnitOfWork, principal: Principal, reference: str, new_name: str) -> EnvironmentRow:
         """Create an environment with the current variables of another as its first revision, on the same bases."""
@@ -280,7 +289,7 @@ class Variables:
                 unit, principal, Action.REVISION_UNCHANGED, environment_id=environment.id, revision=current.number
             )
             return Written(current.number, self._environments.etag(environment), False, before, after)
-        environment = self._environments.store(unit, principal, environment, seq, after, before)
+        environment = self._revisions.write(unit, principal, environment, seq, after, before)
         return Written(environment.last_number, self._environments.etag(environment), True, before, after)
 
     def _check(self, environment: EnvironmentRow, current: RevisionRow | None, precondition: Precondition) -> None:

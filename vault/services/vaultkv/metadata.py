@@ -18,8 +18,9 @@ from vault.model.policy import allows, require
 from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.environments.documents import Document, known_members
-from vault.services.environments.environments import Environments, ask, target_of
+from vault.services.environments.environments import Environments
 from vault.services.environments.history import facts_of
+from vault.services.environments.permissions import ask, target_of
 from vault.services.environments.rules import MAX_VERSIONS_DEFAULT, checked_seconds, checked_versions
 from vault.services.environments.sealing import Sealer
 from vault.services.environments.wishes import Wishes

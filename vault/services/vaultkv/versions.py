@@ -31,7 +31,8 @@ from vault.model.strict_json import WrittenJson
 from vault.services import audit
 from vault.services.environments.documents import Document
 from vault.services.environments.editing import checked
-from vault.services.environments.environments import Environments, ask, target_of
+from vault.services.environments.permissions import ask, target_of
+from vault.services.environments.revision_writer import RevisionWriter
 from vault.services.environments.sealing import Sealer
 from vault.services.environments.values import ValuesReader, current_of
 from vault.services.own.instance import Instance
@@ -81,7 +82,7 @@ class Versions:
         self,
         storage: Storage,
         instance: Instance,
-        environments: Environments,
+        revisions: RevisionWriter,
         metadata: Metadata,
         values: ValuesReader,
         sealer: Sealer,
@@ -91,7 +92,7 @@ class Versions:
         self._reads = reads
         self._storage = storage
         self._instance = instance
-        self._environments = environments
+        self._revisions = revisions
         self._metadata = metadata
         self._values = values
         self._sealer = sealer
@@ -147,7 +148,7 @@ class Versions:
         before = self._current_variables(unit, environment)
         if before is None and not create:
             raise RevisionDeleted()
-        stored = self._environments.store(unit, principal, environment, seq, edit(before or ()), before or ())
+        stored = self._revisions.write(unit, principal, environment, seq, edit(before or ()), before or ())
         written = unit.revisions.by_id(stored.current_revision_id or "")
         if written is None:
             raise IntegrityError()

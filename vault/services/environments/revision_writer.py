@@ -1,0 +1,99 @@
+"""Stores the next revision of an environment."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+
+from vault.crypto import key_id_of
+from vault.errors import QuotaExceeded
+from vault.model.action import Action
+from vault.model.clock import SECOND_US, Clock
+from vault.model.environment import Variable
+from vault.model.principal import Principal
+from vault.services import audit
+from vault.services.environments.sealing import Sealer
+from vault.services.own.instance import Instance
+from vault.settings import Settings
+from vault.storage import EnvironmentRow, UnitOfWork
+
+
+class RevisionWriter:
+    """Writes revisions. For services, which have checked the permission."""
+
+    def __init__(self, settings: Settings, instance: Instance, sealer: Sealer, clock: Clock) -> None:
+        self._settings = settings
+        self._instance = instance
+        self._sealer = sealer
+        self._clock = clock
+
+    def write(
+        self,
+        unit: UnitOfWork,
+        principal: Principal,
+        environment: EnvironmentRow,
+        seq: int,
+        variables: Sequence[Variable],
+        before: Sequence[Variable] = (),
+    ) -> EnvironmentRow:
+        """Store all variables as the next revision, and make it current. Raises `QuotaExceeded`.
+
+        `before` are the replaced variables. `seq` comes from `Users.next_change`, which locks everything of the user
+        until this is stored.
+        """
+        number, revision_id, now = environment.last_number + 1, str(uuid.uuid4()), self._clock()
+        blob = self._sealer.seal_revision(unit, environment, revision_id, number, variables)
+        self._check_bytes(unit, environment.owner_id, len(blob))
+        _add_row(unit, principal, environment, revision_id, number, blob, now)
+        freed = unit.revisions.drop_up_to(environment.id, number - environment.max_versions)
+        stored = unit.environments.change(
+            environment,
+            current_revision_id=revision_id,
+            last_number=number,
+            bytes_stored=environment.bytes_stored + len(blob) - freed,
+            state_generation=environment.state_generation + 1,
+            updated_us=now,
+        )
+        unit.changes.add(environment.owner_id, seq, Action.REVISION_WRITE, environment.id, number, now)
+        audit.record(
+            unit,
+            principal,
+            Action.REVISION_WRITE,
+            environment_id=environment.id,
+            revision=number,
+            blob=blob,
+            names=audit.changes(self._instance.secret("digest"), before, variables),
+        )
+        return stored
+
+    def _check_bytes(self, unit: UnitOfWork, owner_id: str, more: int) -> None:
+        if unit.environments.bytes_stored(owner_id) + more > self._settings.quota_bytes:
+            raise QuotaExceeded(
+                "Your environments and their history have reached the size limit. Lower max_versions of an "
+                "environment to delete old revisions."
+            )
+
+
+def _add_row(
+    unit: UnitOfWork,
+    principal: Principal,
+    environment: EnvironmentRow,
+    revision_id: str,
+    number: int,
+    blob: bytes,
+    now_us: int,
+) -> None:
+    after = environment.delete_version_after_seconds
+    unit.revisions.add(
+        id=revision_id,
+        environment_id=environment.id,
+        number=number,
+        data_key_id=key_id_of(blob),
+        blob=blob,
+        size=len(blob),
+        created_us=now_us,
+        created_by=principal.label,
+        deletion_us=now_us + after * SECOND_US if after else None,
+        destroyed=False,
+        generation=1,
+    )
