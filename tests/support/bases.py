@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Unpack
 
 from tests.support.vaults import add_environment, write
 from vault.model.principal import Principal
 from vault.services import Services
 from vault.services.environments.values import Question
+from vault.services.environments.wishes import Wishes
 from vault.storage import EnvironmentRow
 
 
@@ -34,8 +35,8 @@ def delete(vault: Services, who: Principal, name: str) -> None:
     write(vault, lambda unit: vault.environments.environments.delete(unit, who, name))
 
 
-def change(vault: Services, who: Principal, name: str, **wishes: Any) -> None:
-    write(vault, lambda unit: vault.environments.environments.change(unit, who, name, wishes))
+def change(vault: Services, who: Principal, reference: str, /, **wishes: Unpack[Wishes]) -> None:
+    write(vault, lambda unit: vault.environments.environments.change(unit, who, reference, wishes))
 
 
 def undelete(vault: Services, who: Principal, reference: str, new_name: str | None = None) -> None:

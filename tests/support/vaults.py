@@ -166,7 +166,9 @@ def patch(vault: Services, principal: Principal, reference: str | None, /, **cha
     """Merge changes and return the revision's number. A text is a value, None removes a variable, a dict sets
     attributes.
     """
-    merged = {name: {"value": change} if isinstance(change, str) else change for name, change in changes.items()}
+    merged: dict[str, Any] = {
+        name: {"value": change} if isinstance(change, str) else change for name, change in changes.items()
+    }
     return write(vault, lambda unit: vault.environments.variables.patch(unit, principal, reference, merged)).revision
 
 

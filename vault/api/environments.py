@@ -5,6 +5,7 @@ exist.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Unpack
 
 from vault.api.calls import asked_first, writes
 from vault.api.paging import Items, Paging
@@ -23,6 +24,7 @@ from vault.api.values import warning_headers
 from vault.http import principal, services
 from vault.model.environment import GLOBALS, Environment, Variable
 from vault.model.grant import Permission
+from vault.services.environments.wishes import Wishes
 from vault.storage import UnitOfWork
 
 blueprint = StrictBlueprint("environments", __name__, description="Environments: named sets of variables.")
@@ -83,7 +85,7 @@ def get_globals() -> Environment:
 @blueprint.arguments(ChangeEnvironmentBody)
 @writes
 @blueprint.response(200, EnvironmentSchema)
-def change_environment(unit: UnitOfWork, /, env: str, **wishes: object) -> Environment:
+def change_environment(unit: UnitOfWork, /, env: str, **wishes: Unpack[Wishes]) -> Environment:
     """Change the name, the description, the bases or a rule of an environment."""
     return services().environments.making.change(unit, principal(), env, wishes)
 
@@ -92,7 +94,7 @@ def change_environment(unit: UnitOfWork, /, env: str, **wishes: object) -> Envir
 @blueprint.arguments(ChangeGlobalsBody)
 @writes
 @blueprint.response(200, EnvironmentSchema)
-def change_globals(unit: UnitOfWork, /, **wishes: object) -> Environment:
+def change_globals(unit: UnitOfWork, /, **wishes: Unpack[Wishes]) -> Environment:
     """Change the description or a rule of my globals."""
     return services().environments.making.change(unit, principal(), GLOBALS, wishes)
 

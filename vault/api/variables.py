@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from flask import Response
@@ -20,6 +19,7 @@ from vault.api.schemas.variables import (
 from vault.http import environment_route, known_etags, principal, quoted, services
 from vault.model.environment import GLOBALS, EnvironmentRef, Variable
 from vault.model.grant import Permission
+from vault.services.environments.editing import Attributes
 from vault.services.environments.variables import Snapshot, Written
 from vault.storage import UnitOfWork
 
@@ -55,9 +55,7 @@ def replace_variables(unit: UnitOfWork, variables: list[Variable], env: Environm
 @blueprint.arguments(PatchVariablesBody)
 @writes
 @blueprint.response(200, WrittenAnswer)
-def patch_variables(
-    unit: UnitOfWork, variables: dict[str, Mapping[str, object] | None], env: EnvironmentRef = GLOBALS
-) -> Answer:
+def patch_variables(unit: UnitOfWork, variables: dict[str, Attributes | None], env: EnvironmentRef = GLOBALS) -> Answer:
     """Merge changes into the variables, as one revision. null removes a variable."""
     return _written(services().environments.variables.patch(unit, principal(), env, variables, precondition()))
 

@@ -16,6 +16,7 @@ from vault.model.digits import whole_number
 from vault.model.environment import Revision
 from vault.model.json_types import JsonObject
 from vault.services.environments.rules import MAX_VERSIONS_MOST
+from vault.services.environments.wishes import Wishes
 from vault.services.vaultkv.metadata import EnvironmentMetadata
 
 blueprint = guard.new_blueprint("metadata")
@@ -111,12 +112,12 @@ def _facts(revision: Revision) -> JsonObject:
     }
 
 
-def _wishes() -> dict[str, object]:
+def _wishes() -> Wishes:
     """Return the changes in the body, by the names that services use. A field that is absent or null does not
     change.
     """
     document = body()
-    wishes: dict[str, object] = {}
+    wishes: Wishes = {}
     if document.get("max_versions") is not None:
         wishes["max_versions"] = _whole(document["max_versions"])
     if document.get("cas_required") is not None:

@@ -21,6 +21,7 @@ from vault.model.principal import Principal
 from vault.services import Services
 from vault.services.environments.editing import RowEdit
 from vault.services.environments.files import Imported, parse_file
+from vault.services.environments.wishes import Wishes
 from vault.services.tokens.request import GrantRequest, TokenRequest
 from vault.services.tokens.tokens import LOGINS_MOST
 
@@ -114,7 +115,7 @@ def test_history_alone_reads_older_revisions_and_never_the_current_one(vault: Se
 
 
 @pytest.mark.parametrize("wish", [{"max_versions": 1}, {"delete_version_after_seconds": 1}])
-def test_a_rule_that_lets_go_of_revisions_needs_delete(vault: Services, ada: Principal, wish: dict[str, int]) -> None:
+def test_a_rule_that_lets_go_of_revisions_needs_delete(vault: Services, ada: Principal, wish: Wishes) -> None:
     add_environment(vault, ada, "prod", A="1")
     patch(vault, ada, "prod", A="2")
     writer = token(vault, ada, grant("update", path="prod"))

@@ -32,10 +32,11 @@ class Bases:
 
     def change(self, unit: UnitOfWork, principal: Principal, reference: str, wishes: Wishes) -> EnvironmentRow:
         """Change an environment, with `bases` as one more wish. Raises what `set` raises."""
-        others = {name: wish for name, wish in wishes.items() if name != "bases"}
         if "bases" not in wishes:
-            return self._environments.change(unit, principal, reference, others)
+            return self._environments.change(unit, principal, reference, wishes)
         row = self.set(unit, principal, reference, wishes["bases"])
+        others = wishes.copy()
+        del others["bases"]
         return self._environments.change(unit, principal, row.id, others) if others else row
 
     def set(self, unit: UnitOfWork, principal: Principal, reference: str, bases: Sequence[str]) -> EnvironmentRow:

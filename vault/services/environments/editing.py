@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import TypedDict
 
 from vault.errors import InvalidInput
 from vault.model.environment import DESCRIPTION_MAX_CHARACTERS, Variable, VariableType, check_variable_name
-from vault.model.strict_json import is_encodable
+from vault.model.strict_json import WrittenJson, is_encodable
 
-Attributes: TypeAlias = Mapping[str, Any]  # type: ignore[explicit-any]  # Each attribute has a type of its own.
-"""Attributes of a variable, by name."""
+
+class Attributes(TypedDict, total=False):
+    """Attributes of a variable, by name."""
+
+    name: str
+    value: WrittenJson
+    type: VariableType
+    enabled: bool
+    literal: bool
+    description: str
 
 
 @dataclass(frozen=True, slots=True)

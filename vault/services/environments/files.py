@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from vault.errors import InvalidInput, TooLarge
 from vault.formats import FORMATS, Format, ParsedFile, Rendered, Source, refuse
+from vault.formats.base import Stated
 from vault.model.action import Action
 from vault.model.environment import ENVIRONMENT_MAX_BYTES, GLOBALS, EnvironmentRef, Variable
 from vault.model.grant import Permission
@@ -129,7 +131,7 @@ def format_named(name: str, *, parse: bool = False) -> Format:
 def merged(current: Sequence[Variable], parsed: ParsedFile, *, replace_all: bool) -> tuple[Variable, ...]:
     """Return `current` with what a file states. Attributes that it does not state are kept."""
     known = {variable.name: variable for variable in current}
-    changes = {name: _changes(known.get(name), attributes) for name, attributes in parsed.stated.items()}
+    changes = {name: _changes(known.get(name), stated) for name, stated in parsed.stated.items()}
     after = merge(current, changes)
     if not replace_all:
         return after
@@ -137,7 +139,8 @@ def merged(current: Sequence[Variable], parsed: ParsedFile, *, replace_all: bool
     return tuple(by_name[name] for name in changes)
 
 
-def _changes(before: Variable | None, attributes: Attributes) -> Attributes:
+def _changes(before: Variable | None, stated: Stated) -> Attributes:
+    attributes = cast(Attributes, stated)
     if before is None:
         # A file may have a variable without its value, as Postman does for values in another vault.
         return {"value": "", **attributes}

@@ -23,7 +23,7 @@ from vault.services.environments.history import facts_of
 from vault.services.environments.permissions import ask, target_of
 from vault.services.environments.rules import MAX_VERSIONS_DEFAULT, checked_seconds, checked_versions
 from vault.services.environments.sealing import Sealer
-from vault.services.environments.wishes import Wishes
+from vault.services.environments.wishes import Wishes, rules_of
 from vault.storage import EnvironmentRow, Stale, Storage, UnitOfWork
 
 CUSTOM_PAIRS_MOST = 64
@@ -133,7 +133,7 @@ class Metadata:
             raise Stale("environments") from error
         custom = wishes.get("custom_metadata")
         told = self._environments.telling(unit, made, custom_metadata=custom) if custom else {}
-        rules = {name: wish for name, wish in wishes.items() if name != "custom_metadata"}
+        rules = rules_of(wishes)
         if told or rules:
             unit.environments.change(made, **rules, **told)
             audit.record(unit, principal, Action.ENVIRONMENT_CHANGE, environment_id=made.id)
@@ -143,7 +143,7 @@ class Metadata:
         `NotFound`.
         """
         row = self._environments.find(unit, principal, name, Permission.UPDATE)
-        wishes = dict(wishes)
+        wishes = wishes.copy()
         if "custom_metadata" in wishes:
             before = self._sealer.open_metadata(unit, row).get("custom_metadata") or {}
             pairs = {**before, **(wishes["custom_metadata"] or {})}
@@ -196,7 +196,7 @@ class Metadata:
         row = self._globals(unit, principal)
         # Keep members that a newer release has added.
         before = self._stored_defaults(unit, row) | asdict(self.defaults_of(unit, principal))
-        rules = before | self._checked(unit, principal, wishes)
+        rules: Document = {**before, **self._checked(unit, principal, wishes)}
         # A rule that removes revisions needs the permission to delete, as for a single environment.
         after = "delete_version_after_seconds"
         if rules["max_versions"] < before["max_versions"] or rules[after] != before[after]:
@@ -213,8 +213,8 @@ class Metadata:
             raise IntegrityError()
         return row
 
-    def _checked(self, unit: UnitOfWork, principal: Principal, wishes: Wishes) -> Document:
-        found = dict(wishes)
+    def _checked(self, unit: UnitOfWork, principal: Principal, wishes: Wishes) -> Wishes:
+        found = wishes.copy()
         if found.get("max_versions") == 0:
             found["max_versions"] = self.defaults_of(unit, principal).max_versions
         if "max_versions" in found:

@@ -8,6 +8,7 @@ from vault.errors import Conflict, InvalidInput
 from vault.http import environment_route, principal, services, transaction
 from vault.model.environment import GLOBALS, EnvironmentRef
 from vault.services.environments.rules import MAX_VERSIONS_MOST
+from vault.services.environments.wishes import Wishes
 from vault.storage import UnitOfWork
 from vault.web.frame.addresses import home
 from vault.web.frame.blueprint import new_blueprint
@@ -55,16 +56,18 @@ def delete_environment(env: str) -> Response:
     return see(f"/environments?undo={env}", "deleted")
 
 
-def _wishes(*, named: bool) -> dict[str, object]:
+def _wishes(*, named: bool) -> Wishes:
     versions = number("max_versions", MAX_VERSIONS_MOST)
     if versions is None:
         raise InvalidInput(f"Write a number from 1 to {MAX_VERSIONS_MOST}.", path="max_versions")
-    wishes = {
+    wishes: Wishes = {
         "description": field("description"),
         "max_versions": versions,
         "cas_required": "cas_required" in request.form,
     }
-    return {"name": field("name"), **wishes} if named else wishes
+    if named:
+        wishes["name"] = field("name")
+    return wishes
 
 
 def _page(env: EnvironmentRef, error: InvalidInput | Conflict | None = None, wrong: str = "") -> Response:

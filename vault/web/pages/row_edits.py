@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 from flask import request
 
@@ -10,7 +11,7 @@ from vault.errors import InvalidInput
 from vault.http import budget
 from vault.model import strict_json
 from vault.model.environment import VARIABLES_MOST, VariableType
-from vault.services.environments.editing import RowEdit
+from vault.services.environments.editing import Attributes, RowEdit
 
 _KINDS: Mapping[str, type] = {
     "name": str,
@@ -56,7 +57,8 @@ def _edit(item: object, position: int) -> RowEdit:
         raise InvalidInput("An edit has a name and attributes.", path=f"{position}.name")
     if attributes is None:
         return RowEdit(name, None)
-    return RowEdit(name, {key: _attribute(key, value, position) for key, value in attributes.items()})
+    checked = {key: _attribute(key, value, position) for key, value in attributes.items()}
+    return RowEdit(name, cast(Attributes, checked))
 
 
 def _attribute(key: str, value: object, position: int) -> object:

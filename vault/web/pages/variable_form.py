@@ -8,7 +8,7 @@ from vault.errors import Conflict, InvalidInput, NotFound, PreconditionFailed
 from vault.http import environment_route, principal, services, transaction
 from vault.model.digits import BIGINT_MOST
 from vault.model.environment import GLOBALS, Environment, EnvironmentRef, Outline, Variable, VariableType
-from vault.services.environments.editing import RowEdit, edited
+from vault.services.environments.editing import Attributes, RowEdit, edited
 from vault.services.environments.variables import Listing, Written
 from vault.storage import UnitOfWork
 from vault.web.frame.addresses import home
@@ -58,7 +58,13 @@ def delete_variables(env: EnvironmentRef = GLOBALS) -> Response:
 
 def _saved(unit: UnitOfWork, env: EnvironmentRef) -> Written:
     was, typed = field("was") or None, _typed()
-    attributes = {name: getattr(typed, name) for name in Outline.__slots__}
+    attributes: Attributes = {
+        "name": typed.name,
+        "type": typed.type,
+        "enabled": typed.enabled,
+        "literal": typed.literal,
+        "description": typed.description,
+    }
 
     def edit(current: tuple[Variable, ...]) -> tuple[Variable, ...]:
         before = next((variable.text for variable in current if variable.name == was), "")

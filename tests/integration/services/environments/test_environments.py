@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Unpack
 
 import pytest
 
@@ -11,13 +11,14 @@ from vault.errors import InvalidInput, NameTaken, NotFound, QuotaExceeded, Revis
 from vault.model.environment import Environment, Variable
 from vault.model.principal import Principal
 from vault.services import Services
+from vault.services.environments.wishes import Wishes
 
 
 def names(vault: Services, who: Principal, **wishes: Any) -> list[str]:
     return [found.name for found in vault.environments.environments.list(who, limit=wishes.pop("limit", 50), **wishes)]
 
 
-def change(vault: Services, who: Principal, reference: str | None, **wishes: Any) -> Environment:
+def change(vault: Services, who: Principal, reference: str | None, **wishes: Unpack[Wishes]) -> Environment:
     def run(unit: Any) -> Environment:
         return vault.environments.environments.view(
             unit, vault.environments.environments.change(unit, who, reference, wishes)

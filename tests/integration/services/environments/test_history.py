@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Unpack
 
 import pytest
 
@@ -24,6 +24,7 @@ from vault.model.principal import Principal
 from vault.services import Services
 from vault.services.environments.values import LAYER_EMPTY, Question
 from vault.services.environments.variables import Precondition
+from vault.services.environments.wishes import Wishes
 
 
 def numbers(vault: Services, who: Principal, reference: str | None = "prod") -> list[int]:
@@ -34,7 +35,7 @@ def rollback(vault: Services, who: Principal, number: int) -> int | None:
     return write(vault, lambda unit: vault.environments.history.rollback(unit, who, "prod", number)).revision
 
 
-def rules(vault: Services, who: Principal, **wishes: Any) -> None:
+def rules(vault: Services, who: Principal, **wishes: Unpack[Wishes]) -> None:
     write(vault, lambda unit: vault.environments.environments.change(unit, who, "prod", wishes))
 
 
