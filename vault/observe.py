@@ -221,7 +221,7 @@ class Metrics:
             "strongroom_audit_forward_failures", "Failed attempts to forward audit events.", registry=self.registry
         )
         self.forward_cut = Counter(
-            "strongroom_audit_forward_cut", "Too large audit events, which were forwarded shortened.",
+            "strongroom_audit_forward_cut", "Audit events that were too large and were forwarded in a shorter form.",
             registry=self.registry,
         )  # fmt: skip
         self.spool_set_aside = Counter(

@@ -1,9 +1,10 @@
-"""`make bench`: measure everything once, on SQLite and on PostgreSQL, and print one table.
+"""`make bench`: measures everything once, on SQLite and on PostgreSQL, and prints one table.
 
-`make bench BENCH="reads audit"` measures these alone; the words are in `GROUPS`.
+`make bench BENCH="reads audit"` measures only these groups. `GROUPS` has all their names.
 
-Real servers over TLS on this machine's loopback address; nothing is kept. Rates are of client and server together on
-this machine's processors; the microseconds in brackets are the workers' own processor time for a request.
+The servers are real and use TLS on the loopback address. All their files are removed afterwards. Client and server
+share this machine's processors, so the rates include the client's work. The microseconds in brackets are the workers'
+own processor time for one request.
 """
 
 from __future__ import annotations
@@ -34,16 +35,16 @@ GROUPS = (
 
 
 def main() -> None:
-    """Measure, and print."""
+    """Measure the chosen groups, and print the table."""
     started = time.monotonic()
     wanted = _wanted(os.environ.get("BENCH", "").split())
-    # Whoever ends it early, also by `timeout`, must not find its servers still there.
+    # If the run is ended early, for example by `timeout`, exit normally, so that its servers are stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     if wanted <= set(_ALONE):
         show([line for group in _ALONE if group in wanted for line in _ALONE[group]()])
         return
     with ExitStack() as stack:
-        # Before everything else: they are forked.
+        # Start the clients first, because they are forked and this process has no threads yet.
         clients = Clients(_CLIENTS)
         stack.callback(clients.close)
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="strongroom-bench-")))
@@ -54,13 +55,14 @@ def main() -> None:
     for group in wanted & set(_ALONE):
         lines += _ALONE[group]()
     show(sorted(lines, key=lambda line: _order(line, lines)))
-    print(f"Measured in {time.monotonic() - started:.0f} s, with {cases.READERS} readers at once where none are named.")
+    seconds = time.monotonic() - started
+    print(f"Measured in {seconds:.0f} s, with {cases.READERS} readers at once unless a line says otherwise.")
 
 
 def _wanted(words: Sequence[str]) -> frozenset[str]:
     unknown = sorted(set(words) - set(GROUPS))
     if unknown:
-        sys.exit(f"BENCH knows no {', '.join(unknown)}; there are {', '.join(GROUPS)}.")
+        sys.exit(f"BENCH has unknown groups: {', '.join(unknown)}. Use {', '.join(GROUPS)}.")
     return frozenset(words or GROUPS)
 
 
@@ -108,10 +110,10 @@ _GROUPS_OF_ONE: dict[str, Callable[[Measured], list[Line]]] = {
     "logins": cases.logins,
     "starts": cases.run_true,
 }
-"""What one running server is enough for."""
+"""The groups that need only one running server."""
 
 _ALONE: dict[str, Callable[[], list[Line]]] = {"intake": intake.bodies, "memory": memory.kept}
-"""What needs none of the stores."""
+"""The groups that need none of the stores."""
 
 
 def _sqlite_url(folder: Path) -> str:
@@ -119,12 +121,12 @@ def _sqlite_url(folder: Path) -> str:
 
 
 def _order(line: Line, lines: list[Line]) -> int:
-    """Lines of one case stand together, in the order in which the cases came."""
+    """Return a key that keeps the lines of one case together, in the order in which the cases were measured."""
     return [other.case for other in lines].index(line.case)
 
 
 def _say(what: str) -> None:
-    # To whoever waits at a terminal; the table alone goes to a file.
+    # Show progress only at a terminal. A file gets only the table.
     if sys.stderr.isatty():
         print(f"{time.strftime('%X')} {what}", file=sys.stderr, flush=True)
 

@@ -1,4 +1,4 @@
-"""The audit: what it costs reads, and how fast it is verified."""
+"""Measures how much the audit slows reads, and how fast it is verified."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _KEPT_OF_READS = 0.85
 
 
 def cost(recorded: Measured) -> list[Line]:
-    """Reads that are recorded, against the same reads on a second server over the same vault that records none."""
+    """Compare recorded reads with the same reads on a second server over the same vault, which records none."""
     text, lines = recorded.values(SIZES[0]), []
     with ExitStack() as stack:
         silent = Measured(
@@ -40,14 +40,14 @@ def cost(recorded: Measured) -> list[Line]:
 
 
 def verification(name: str, store: Store) -> list[Line]:
-    """`audit verify` over many events."""
+    """Measure `audit verify` over many events."""
     vault = open_vault(settings.load(store.env))
     try:
         _fill(vault, _EVENTS)
         report = vault.audit.verifier.verify()
     finally:
         vault.storage.close()
-    # The store's other people were put in by SQL, and no event tells of them.
+    # SQL added the store's other people, so no event mentions them.
     assert not any(fault.startswith("Event") for fault in report.faults), report.faults
     rate = report.size / report.seconds
     figures = f"{rate:,.0f} events a second, {report.size:,} in all"

@@ -1,4 +1,4 @@
-"""The measurements. What is compared takes turns in short phases: the machine is never as quiet as one hopes."""
+"""The measurements. Compared cases take turns in short phases, so that other load on the machine slows all of them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ UNAUDITED_FACTORY = "tests.bench.factory:create_unaudited_app"
 
 
 class Measured:
-    """A running server, and what one phase of load on it took."""
+    """A running server, and the measurement of one phase of load on it."""
 
     def __init__(
         self,
@@ -60,15 +60,15 @@ class Measured:
             (answers / f"{size}.json").write_bytes(clients.fetch(self.address, self.values(size)))
 
     def values(self, size: int) -> bytes:
-        """The request for the values of the environment with `size` variables."""
+        """Return the request for the values of the environment with `size` variables."""
         return request("GET", f"/api/v1/environments/of-{size}/values", token=self.store.token)
 
     def constant(self, size: int) -> bytes:
-        """The request for the same bytes from the bare route."""
+        """Return the request for the same bytes from the constant route."""
         return request("GET", f"/constant/{size}", token=self.store.token)
 
     def phase(self, text: bytes, clients: int = READERS) -> tuple[Count, float]:
-        """Load for a moment: what was answered, and the processor time of the workers for each answer in µs."""
+        """Send requests for a moment. Return the count of answers, and the workers' µs of processor time for each."""
         before = self._worker_seconds()
         count = self.clients.ask(self.address, [text], _PHASE_SECONDS, clients=clients)
         return count, (self._worker_seconds() - before) / count.requests * 1e6
@@ -85,7 +85,7 @@ def _processor_seconds(pid: str) -> float:
 
 
 def in_turn(phases: Sequence[Callable[[], tuple[Count, float]]]) -> list[list[tuple[float, float]]]:
-    """The rate and the processor time of each phase, in rounds; one round before is not counted."""
+    """Run the phases in turn, in rounds. Return the rate and processor time of each, without the first round."""
     rounds = []
     for _ in range(_ROUNDS + 1):
         found = [phase() for phase in phases]
@@ -98,7 +98,7 @@ def median_of(rounds: list[list[tuple[float, float]]], phase: int, what: int) ->
 
 
 def rate_ratio(rounds: list[list[tuple[float, float]]], phase: int, base: int) -> float:
-    # Round by round, so that a disturbance of one round counts once and not in both sums.
+    # Compare within each round, so that a disturbance affects only the ratio of its round.
     return statistics.median(found[phase][0] / found[base][0] for found in rounds)
 
 
@@ -106,7 +106,7 @@ def rate_ratio(rounds: list[list[tuple[float, float]]], phase: int, base: int) -
 
 
 def values_and_constant(server: Measured) -> list[Line]:
-    """`values` with a token, against a route that answers the same bytes."""
+    """Compare `values` with a token and a route that answers the same bytes."""
     lines = []
     for size in SIZES:
         values, constant = server.values(size), server.constant(size)
@@ -124,7 +124,7 @@ def values_and_constant(server: Measured) -> list[Line]:
 
 
 def vaults_face(server: Measured) -> list[Line]:
-    """An environment as a Vault client reads it, against the same read through our own face."""
+    """Compare the read of an environment by a Vault client with the same read through the API."""
     lines = []
     for size in (SIZES[0], SIZES[-1]):
         theirs = request("GET", f"/v1/secret/data/of-{size}", token=server.store.token)
@@ -140,7 +140,7 @@ def vaults_face(server: Measured) -> list[Line]:
 
 
 def stored_environments(servers: Sequence[Measured]) -> list[Line]:
-    """The same read beside few and many stored environments, against the fewest."""
+    """Compare the same read in vaults with few and with many environments."""
     rounds = in_turn([lambda server=server: server.phase(server.values(SIZES[0])) for server in servers])  # type: ignore[misc]
     base = median_of(rounds, 0, 0)
     lines = []
@@ -153,21 +153,21 @@ def stored_environments(servers: Sequence[Measured]) -> list[Line]:
 
 
 def another_and_never(server: Measured) -> list[Line]:
-    """The time of the refusal of another person's environment, against that of an id that nobody has."""
+    """Compare the time to refuse another person's environment with the time to refuse an id that never existed."""
     paths = [f"/api/v1/environments/{name}/values" for name in (server.store.others_id, uuid.uuid4())]
     asked = [request("GET", path, token=server.store.token) for path in paths]
-    # Each stands before the other as often as behind it.
+    # Each of the two comes first as often as second.
     first, second, third, fourth = server.clients.time(server.address, [*asked, *reversed(asked)], _PAIRS // 2)
     another, never = statistics.median(first + fourth), statistics.median(second + third)
     figures = f"median {another * 1e6:.0f} µs against {never * 1e6:.0f} µs, {_PAIRS:,} of each in turn"
-    return [within("another's id against one that never was", server.name, figures, another / never, 0.05)]
+    return [within("another person's id against one that never existed", server.name, figures, another / never, 0.05)]
 
 
 # -- Writes and logins --
 
 
 def writes(server: Measured) -> list[Line]:
-    """PATCH of one variable, one new revision each."""
+    """Measure PATCH calls of one variable. Each makes a new revision."""
     lines = []
     for clients in (1, 8):
         bodies = [{"variables": {f"N{number % clients}": str(number)}} for number in range(200 * clients)]
@@ -182,7 +182,7 @@ def _json(method: str, path: str, body: object, server: Measured) -> bytes:
 
 
 def imports(server: Measured) -> list[Line]:
-    """A Postman file of 5,000 variables into an environment that is not there yet, and over it again."""
+    """Measure imports of a Postman file of 5,000 variables into a new environment, and into the same one again."""
     values = [{"key": f"VARIABLE_{number:04}", "value": "x" * 20, "enabled": True} for number in range(_IMPORTED)]
     body = {"format": "postman", "text": json.dumps({"values": values})}
     targets = [f"imported-{number}" for number in range(_IMPORTS)]
@@ -194,7 +194,7 @@ def imports(server: Measured) -> list[Line]:
 
 
 def logins(server: Measured) -> list[Line]:
-    """Logins, one after the other, with the default parameters of Argon2id."""
+    """Measure logins, one after the other, with the default parameters of Argon2id."""
     body = {"username": server.store.user, "password": server.store.password}
     text = request("POST", "/api/v1/sessions", body=json.dumps(body).encode())
     times = server.clients.time(server.address, [text], _LOGINS)[0]
@@ -205,7 +205,7 @@ def logins(server: Measured) -> list[Line]:
 
 
 def run_true(server: Measured) -> list[Line]:
-    """`strongroom run -- true`, against a Python that becomes `true` and does nothing else."""
+    """Compare `strongroom run -- true` with a bare Python that only executes `true`."""
     env = {
         **os.environ,
         "STRONGROOM_URL": server.server.url,
@@ -218,7 +218,7 @@ def run_true(server: Measured) -> list[Line]:
     times = [(_seconds(run, env), _seconds(bare, env)) for _ in range(_RUNS)]
     whole, python = (statistics.median(column) for column in zip(*times, strict=True))
     own = whole - python
-    figures = f"{whole * 1e3:.0f} ms, of these {python * 1e3:.0f} ms a bare Python: {own * 1e3:.0f} ms of its own"
+    figures = f"{whole * 1e3:.0f} ms, of these {own * 1e3:.0f} ms for Strongroom and the rest for a bare Python"
     return [at_most_seconds("strongroom run -- true", server.name, figures, own, 0.2)]
 
 
@@ -233,7 +233,7 @@ def _seconds_of(action: Callable[[], object]) -> float:
 
 
 def start(name: str, store: Store, directory: Path) -> list[Line]:
-    """From the start of `strongroom serve` over a vault that exists to the first 200 of `/livez`."""
+    """Measure the time from the start of `strongroom serve`, over an existing vault, to the first 200 of `/livez`."""
     times = []
     for _ in range(_STARTS):
         with RunningServer(directory, store.env) as server:

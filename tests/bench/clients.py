@@ -1,6 +1,6 @@
-"""The load: processes that ask over one kept-alive TLS connection each, as fast as they are answered.
+"""Clients that make load: processes that each send requests over one TLS connection, the next one after each answer.
 
-The connections are sockets and nothing more: a client library would take more of the two processors than the server.
+The connections are plain sockets, because a client library would need more processor time than the server.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How many requests were answered in how long, by all clients together."""
+    """The number of answered requests, and the time they took, for all clients together."""
 
     requests: int
     seconds: float
 
     @property
     def per_second(self) -> float:
-        """The rate."""
+        """Return the answers per second."""
         return self.requests / self.seconds
 
 
 class Clients:
-    """Client processes, started once: before the first thread of this process, because they are forked."""
+    """Client processes. Start them before the first thread of this process, because they are forked."""
 
     def __init__(self, number: int) -> None:
         fork = multiprocessing.get_context("fork")
@@ -56,23 +56,26 @@ class Clients:
             self._processes.append(process)
 
     def ask(self, address: Address, requests: Sequence[bytes], seconds: float, *, clients: int) -> Count:
-        """Let `clients` of them ask for `seconds`. Raises `RuntimeError` unless every answer was a success.
+        """Let `clients` of them send requests for `seconds`. Raises `RuntimeError` unless every answer is a success.
 
-        With one request all send the same; with several each client sends every `clients`-th of them, in turn.
+        One request is sent by all clients. If there are several, each client sends its own part of them, in turn.
         """
         shares = [requests if len(requests) == 1 else requests[number::clients] for number in range(clients)]
         counts = self._tell([("ask", address, share, seconds) for share in shares])
-        # Each has its own end: rates add up, where counts over the longest time would leave some of it out.
+        # Add the rates, because clients end at different times: the sum of counts over the longest time would be too
+        # low.
         rate = sum(requests / taken for requests, taken in counts)
         return Count(sum(requests for requests, _ in counts), sum(requests for requests, _ in counts) / rate)
 
     def time(self, address: Address, requests: Sequence[bytes], rounds: int) -> list[list[float]]:
-        """The seconds that one client waits for each of `requests`, `rounds` times in turn. Any status will do."""
+        """Return how many seconds one client waits for each of `requests`, `rounds` times in turn. Any status is
+        accepted.
+        """
         times: list[list[float]] = self._tell([("time", address, requests, rounds)])[0]
         return times
 
     def fetch(self, address: Address, request: bytes) -> bytes:
-        """The body of one answer."""
+        """Return the body of one answer."""
         body: bytes = self._tell([("fetch", address, request)])[0]
         return body
 
@@ -95,7 +98,7 @@ class Clients:
 
 
 def request(method: str, path: str, *, token: str = "", body: bytes = b"") -> bytes:
-    """One request of HTTP/1.1, ready to be sent again and again."""
+    """Return the bytes of one HTTP/1.1 request, which can be sent many times."""
     lines = [f"{method} {path} HTTP/1.1", "Host: localhost", "Accept: application/json"]
     if token:
         lines.append(f"Authorization: Bearer {token}")
@@ -117,7 +120,7 @@ def _obey(orders: Connection) -> None:
 
 
 class _Line:
-    """One client's connection, and what it may be told to do with it."""
+    """One client's connection, and the orders that the client can carry out over it."""
 
     def __init__(self) -> None:
         self._address: Address | None = None

@@ -1,4 +1,4 @@
-"""The application of `strongroom serve` with one more route: what a bare Flask view costs behind the same door."""
+"""The application of `strongroom serve` with one more route: the cost of a bare Flask view behind the front door."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from vault.app import takes_password
 from vault.settings import Settings
 
 ANSWERS_VARIABLE = "BENCH_ANSWERS"
-"""Names the directory of the answers that the constant route gives, `<variables>.json` each."""
+"""The environment variable with the directory of the constant route's answers. Each file is `<variables>.json`."""
 
 __all__ = ["create_app", "create_unaudited_app", "takes_password"]
 
 
 def create_app(settings: Settings) -> Flask:
-    """The whole application, and `/constant/<n>`: the bytes that `…/values` gives for `n` variables."""
+    """Return the application with the route `/constant/<n>`, which answers as `…/values` does for `n` variables."""
     app = real.create_app(settings)
 
     @app.get("/constant/<int:variables>")
@@ -30,7 +30,7 @@ def create_app(settings: Settings) -> Flask:
 
 
 def create_unaudited_app(settings: Settings) -> Flask:
-    """The same, but no read is recorded: shows what waiting for the disk costs, which no real server leaves out."""
+    """Return the same application without records of reads, to show what waiting for the disk costs."""
     app = create_app(settings)
     app.extensions["strongroom"].services.environments.values._reads = _Nobody()
     return app

@@ -1,4 +1,4 @@
-"""What JSON costs to count and to take apart: the worst kinds of the largest bodies, in this process."""
+"""Measures how long it takes to count and to parse the largest JSON bodies of the worst kinds, in this process."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ BODIES = {
     "too many numbers": _list_of([b"1"] * (_ROOM // 2)),
     "lists of one": _list_of([b"[0]"] * (_ITEMS // 2 - 2)),
     "objects of one": _list_of([b'{"":0}'] * (_ITEMS // 2 - 2)),
-    "objects of one, each name another": _list_of([b'{"%x":%d}' % (n, 1000 + n) for n in range(_ITEMS // 2 - 2)]),
+    "objects of one, all names different": _list_of([b'{"%x":%d}' % (n, 1000 + n) for n in range(_ITEMS // 2 - 2)]),
     "numbers": _list_of([b"%d" % (1000 + n) for n in range(_ITEMS - 2)]),
     "numbers as written": _list_of([b"1.%d0" % n for n in range(_ITEMS - 2)]),
     "texts": _list_of([b'"%x"' % n for n in range(_ITEMS - 2)]),
@@ -46,7 +46,7 @@ BODIES = {
 
 
 def bodies() -> list[Line]:
-    """A line for each body: its size, and what counting and taking it apart cost."""
+    """Return a line for each body: its size, and the time to count and to parse it."""
     return [_line(name, body) for name, body in BODIES.items()]
 
 
@@ -80,5 +80,5 @@ def _tried(call: Callable[[], object]) -> None:
     try:
         call()
     except InvalidInput:
-        # Some of the bodies are refused: what that costs is measured.
+        # Some of the bodies are refused. Measure the time of that too.
         return

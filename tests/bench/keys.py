@@ -1,4 +1,4 @@
-"""Rewraps per second with the file provider, nothing else going on, and how that grows with the number of accounts."""
+"""Measures rewraps per second with the file provider and without other load, for growing numbers of accounts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TARGET_A_SECOND = 5_000
 
 
 def rewraps(name: str, directory: Path, make_url: Callable[[Path], str]) -> list[Line]:
-    """One line for each number of accounts; the target is PostgreSQL's."""
+    """Return one line for each number of accounts. The target applies to PostgreSQL."""
     return [_line(name, directory / f"keys-{count}", make_url, count) for count in ACCOUNTS]
 
 
@@ -23,7 +23,7 @@ def _line(name: str, folder: Path, make_url: Callable[[Path], str], count: int) 
     folder.mkdir(parents=True)
     vault = make_vault(folder, make_url(folder))
     try:
-        assert vault.instance.own_keys.active_master.provider == "file", "It is the file provider that is measured."
+        assert vault.instance.own_keys.active_master.provider == "file", "This measures only the file provider."
         add_crowd(vault, count)
         vault.keys.master.rotate(HOST, wait_seconds=0)
         started, processor = time.perf_counter(), time.process_time()

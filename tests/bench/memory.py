@@ -1,4 +1,4 @@
-"""What a worker keeps of its memory after a burst of large calls, with the allocator's settings and without them."""
+"""Measures how much memory a worker keeps after a burst of large calls, with and without the allocator's settings."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _PEOPLE = 6
 _CLIENTS = 60
 _BURST_SECONDS = 15.0
 _IDLE_SECONDS = 26.0
-"""The worker trims its heaps once in ten seconds."""
+"""The wait for a trim. The worker trims its heaps once in ten seconds."""
 _ENVIRONMENT = "/api/v1/environments/big"
 _LARGE = [{"name": f"V{number}", "value": "x" * 100_000} for number in range(10)]
-# Too many variables, which is found only after all of them are taken apart.
+# Too many variables. The server finds this only after it has parsed all of them.
 _REFUSED = json.dumps({"variables": [{"name": f"N{n}", "value": "y" * 30} for n in range(20_000)]}).encode()
 _WITHOUT = """
 from vault.server import allocator
@@ -34,7 +34,7 @@ allocator.give_memory_back = allocator.trim = lambda: None
 
 
 def kept() -> list[Line]:
-    """A line for a worker as it is, and one for a worker whose allocator has glibc's own settings."""
+    """Return a line for an unchanged worker, and one for a worker whose allocator has glibc's own settings."""
     return [_line("as it is", ""), _line("glibc's own settings", _WITHOUT)]
 
 
@@ -55,7 +55,7 @@ def _line(name: str, patch: str) -> Line:
 
 
 def _person(server: RunningServer, name: str) -> str:
-    """The secret of a new person's session, who has an environment of 1 MB."""
+    """Add a person with an environment of 1 MB, and return the secret of their session."""
     words = [sys.executable, "-m", "vault", "user", "add", name, "--password", "-"]
     subprocess.run(words, env=server.env, input=PASSWORD + "\n", text=True, check=True, capture_output=True)
     login = json.dumps({"username": name, "password": PASSWORD}).encode()
@@ -67,7 +67,7 @@ def _person(server: RunningServer, name: str) -> str:
 
 
 def _burst(server: RunningServer, secrets: list[str], worker: int) -> Iterator[int]:
-    """The worker's memory, looked at again and again while clients read and write large bodies."""
+    """Yield the worker's memory again and again while clients read and write large bodies."""
     end = time.monotonic() + _BURST_SECONDS
 
     def work(number: int) -> None:

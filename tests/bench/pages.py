@@ -1,4 +1,4 @@
-"""How soon a page shows something, in a real browser on this machine."""
+"""Measures how soon a page shows something, in a real browser on this machine."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FIRST_PAINT = """
 
 
 def first_paint(server: Measured) -> list[Line]:
-    """From the click to the first words of the page of an environment, in a browser that was there before."""
+    """Measure from the click to the first words of an environment's page, in a browser with its files in the cache."""
     secret, environment_id = _prepared(server)
     origin = server.server.url
     with chromium(Authority(server.server.data_dir / "tls").key_hash) as browser:
@@ -46,7 +46,7 @@ def _paint(page: Page, url: str) -> float:
 
 
 def _prepared(server: Measured) -> tuple[str, str]:
-    """A session for the pages, and the environment that is shown."""
+    """Return a session for the pages, and the environment to show."""
     vault = open_vault(settings.load(server.store.env))
     try:
         person = as_session(vault, log_in(vault, server.store.user).secret)

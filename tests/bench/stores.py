@@ -1,4 +1,4 @@
-"""The vaults that are measured: one person with environments of several sizes, and any number of others' beside."""
+"""The vaults that are measured: one person with environments of several sizes, and other people's environments."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from vault.storage.rows.revisions import Revisions
 from vault.storage.signing.signed import SignedTable
 
 SIZES = (20, 50, 500)
-"""Variables in the environments that are read."""
+"""The numbers of variables in the environments that are read."""
 
 PERSON = "ada"
 _ENVIRONMENTS_A_PERSON = 1000
 _BATCH = 2000
 _ONE_BY_ONE_MOST = 100
-"""Up to here everything is made as a person makes it, with its events in the audit; more would take minutes."""
+"""Up to this number, environments are made by normal calls, with events in the audit. More would take minutes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """A prepared vault: its settings as environment variables, and what a client must know of it."""
+    """A prepared vault: its settings as environment variables, and what a client needs to know."""
 
     env: dict[str, str]
     environments: int
@@ -49,7 +49,7 @@ class Store:
 
 
 def prepare(directory: Path, database_url: str, *, environments: int = 10) -> Store:
-    """Make a vault that holds about `environments` environments in all, with MACs and seals as the real ones have."""
+    """Make a vault with about `environments` environments in all, with MACs and seals like real ones."""
     env = {
         "STRONGROOM_DATA_DIR": str(directory / "data"),
         "STRONGROOM_KEYRING": str(directory / "keys" / "master.json"),
@@ -94,7 +94,7 @@ def _add_reader(vault: Services) -> Principal:
 
 def _variables(count: int) -> Iterator[tuple[str, str]]:
     for number in range(count):
-        # One in five refers to another, as in life.
+        # One value in five refers to others, as in real environments.
         host = "{{REGION}}.{{DOMAIN}}" if number % 5 == 0 else f"host-{number}.example.org"
         yield f"SERVICE_{number:03}_URL", f"postgresql://app:p4ss-{number:06}@{host}:5432/service"
 
@@ -128,7 +128,7 @@ def _fill_person(vault: Services, unit: UnitOfWork, owner_id: str, count: int) -
 
 
 def _environment(vault: Services, owner_id: str, user_key: Key, name: str) -> tuple[dict[str, Any], ...]:
-    """The rows of one environment: itself, its data key, its revision."""
+    """Return the rows of one environment: its own row, its data key and its revision."""
     now, environment_id, revision_id, data_key = now_us(), str(uuid.uuid4()), str(uuid.uuid4()), new_key()
     wrapped = vault.instance.keyring.wrap_data_key(user_key, owner_id, environment_id, data_key)
     place = context.revision(vault.instance.id, environment_id, revision_id, 1)

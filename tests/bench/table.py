@@ -1,4 +1,4 @@
-"""What was measured, and how it is printed."""
+"""The results of the measurements, and the table that shows them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _WIDTH = 170
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One measurement: what it is compared with is in `figures` too, never only in the ratio."""
+    """One measurement. `figures` has both compared numbers, not only their ratio."""
 
     case: str
     database: str
@@ -23,22 +23,22 @@ class Line:
 
 
 def at_least(case: str, database: str, figures: str, ratio: float, limit: float) -> Line:
-    """A line whose ratio shall not be smaller."""
+    """Return a line whose ratio should not be less than `limit`."""
     return Line(case, database, figures, ratio, f"≥ {limit:g}", ratio >= limit)
 
 
 def within(case: str, database: str, figures: str, ratio: float, part: float) -> Line:
-    """A line whose ratio shall be 1, give or take `part`."""
+    """Return a line whose ratio should differ from 1 by at most `part`."""
     return Line(case, database, figures, ratio, f"1 ± {part:g}", abs(ratio - 1) <= part)
 
 
 def at_most_seconds(case: str, database: str, figures: str, seconds: float, limit: float) -> Line:
-    """A line whose time shall not be longer."""
+    """Return a line whose time should not be longer than the limit."""
     return Line(case, database, figures, None, f"≤ {limit:g} s", seconds <= limit)
 
 
 def show(lines: list[Line]) -> None:
-    """Print all of it."""
+    """Print all lines as a table."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("case", "database", "figures"):
         table.add_column(name, overflow="fold")
@@ -47,7 +47,7 @@ def show(lines: list[Line]) -> None:
     for line in lines:
         ratio = f"{line.ratio:.3f}" if line.ratio is not None else ""
         table.add_row(line.case, line.database, line.figures, ratio, line.target, _WORDS[line.met])
-    # Wide enough for a line each, also where the output is a file.
+    # The width leaves each measurement on one line, even if the output is a file.
     Console(width=_WIDTH).print(table)
 
 

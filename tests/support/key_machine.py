@@ -1,7 +1,7 @@
-"""A state machine over everything that may happen to keys, with crashes between any two transactions.
+"""A state machine of everything that can happen to keys, with crashes between any two transactions.
 
-What is checked after each step: all that was acknowledged opens, for both workers, and nothing shredded does. A restore
-goes back to what was acknowledged when its archive was made, less what was shredded since, and on from there.
+After each step it checks that both workers can open all acknowledged data and no shredded data. After a restore, the
+expected data is what was acknowledged when the archive was made, without what was shredded since.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ _CRASH_BEFORE = st.one_of(st.none(), st.integers(0, 12))
 
 
 class Crashed(BaseException):
-    """Stands for the end of a process by SIGKILL: no handler runs that a dead process would not run."""
+    """Simulates a process that SIGKILL ends. It is a BaseException, so that handlers which a dead process would not run
+    do not run.
+    """
 
 
 class KeyMachine(RuleBasedStateMachine):
@@ -60,7 +62,7 @@ class KeyMachine(RuleBasedStateMachine):
         self._all_learn()
         self.join()
 
-    # -- What people do, at one worker or the other --
+    # -- What people do, through either worker --
 
     @precondition(lambda self: not self.is_locked and len(self.stored) < 3)
     @rule()
@@ -231,7 +233,7 @@ class KeyMachine(RuleBasedStateMachine):
             worker._jobs._beat()
 
     def _attempt(self, crash: int | None, action: Callable[[], Any]) -> None:
-        """Run it while workers learn of changes. After a crash, a new process replaces the old one."""
+        """Run `action` while workers learn of changes. After a crash, a new process replaces the old one."""
         try:
             with self._transactions(self.operator, crash):
                 action()

@@ -1,12 +1,12 @@
 """Computes each Argon2 hash once. Argon2 takes most of the time of application tests, and nearly all people in tests
 have the same password.
 
-A test that asks for `each_password_is_hashed_once` gets the true answer of Argon2 from memory where it was computed
-before. The checks of a hash's cost and of its salt (tests/unit/crypto/test_password.py) do not ask for it; neither do
-servers in processes of their own.
+A test that asks for `each_password_is_hashed_once` gets the real result of Argon2 from memory if it was computed
+before. The tests of a hash's cost and salt (tests/unit/crypto/test_password.py) do not ask for it, and servers in
+separate processes do not have it.
 
 `only_marked_views_hash_passwords` fails every test in which a view without the mark `takes_password` hashes a password:
-the front door would run it beside the reads.
+the front door would run it in the pool of the reads.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def only_marked_views_hash_passwords(
 
 
 def _remembered_hash(secret: bytes, salt: bytes, **costs: Any) -> bytes:
-    # The hash contains the salt of its first computation, so it matches its password whatever salt is asked for.
+    # The hash contains the salt of its first computation, so it matches its password, whichever salt was requested.
     return _hash_of(secret, tuple(sorted(costs.items())))
 
 

@@ -1,7 +1,8 @@
 """Time limits for tests. They are set for an idle machine, and grow on a busy one.
 
-Nothing is measured while a limit holds. Where it does not, the start of the command is timed, against its time on a
-quiet machine, and the limit is stretched by as much: a starved machine takes longer, a fault takes for ever.
+Nothing is measured if the work ends within its limit. If it does not, the start of the command is timed and compared
+with its time on an idle machine, and the limit is multiplied by the ratio. So work on a busy machine gets more time,
+and work that hangs still fails.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Real PostgreSQL and Redis processes for the tests: loopback only, free ports, nothing left behind.
 
-An undertaker watches over each server: when the test run dies, it stops the server and removes its files.
+An undertaker (`undertaker.py`) watches each server: if the test run dies, it stops the server and removes its files.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _FIRST_WITH_STRATEGY = 15
 
 
 class ServerError(Exception):
-    """A server did not start, or its programs are not installed; the message holds what it printed."""
+    """A server did not start, or its programs are not installed; the message has the program's output."""
 
 
 class _Server(ABC):
@@ -41,7 +41,7 @@ class _Server(ABC):
 
     stop_signal = signal.SIGTERM
     last_word = signal.SIGKILL
-    """The signal that the undertaker sends."""
+    """The signal that the undertaker sends if the test run dies."""
 
     def __init__(self, name: str) -> None:
         # Not in pytest's temporary folder: its path is closed to the user that PostgreSQL runs as, and too long
@@ -67,7 +67,7 @@ class _Server(ABC):
 
     def start(self) -> None:
         """Start it, on the same port and data as before, and wait until it answers."""
-        assert not self.running, "It runs already."
+        assert not self.running, "The server is already running."
         # Another process may have taken the port while the server was down. Fail here, not later in a test.
         _wait_until(lambda: is_free(self.port), f"port {self.port} is taken", STOP_SECONDS)
         with self._log_path.open("ab") as log:
@@ -356,7 +356,7 @@ def _unprivileged_user() -> pwd.struct_passwd | None:
 
 
 def _plain_environment() -> dict[str, str]:
-    """Remove the developer's PG… and STRONGROOM_… variables, which would change the server."""
+    """Return the environment without the developer's PG… and STRONGROOM_… variables, which would change the server."""
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
 
 

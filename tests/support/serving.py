@@ -25,10 +25,10 @@ _PROGRAM = "import sys; from vault import server, settings; server.serve(setting
 class RunningServer:
     """A server that runs from construction until `stop`, or the end of the `with` block.
 
-    `env` adds to the environment (as `{"STRONGROOM_WORKERS": "1"}`); the data directory, keyring and address are made
-    up unless it names them. Without `factory` it is the real application, `python -m vault serve`; with one
-    (`"tests.integration.server.toy:create_app"`) the same server around another Flask app. Raises `AssertionError`
-    with the server's log when it does not get ready.
+    `env` adds to the environment, for example `{"STRONGROOM_WORKERS": "1"}`. The data directory, keyring and address
+    are chosen here unless `env` has them. Without `factory`, the real application is served by `python -m vault serve`.
+    With one, such as `"tests.integration.server.toy:create_app"`, the same server serves another Flask app. Raises
+    `AssertionError` with the server's log if the server does not become ready.
     """
 
     def __init__(self, directory: Path, env: Mapping[str, str] | None = None, *, factory: str | None = None) -> None:
@@ -101,7 +101,7 @@ class RunningServer:
 
     def _await_ready(self) -> None:
         if not eventually(self._answers, _START_SECONDS):
-            raise AssertionError(f"The server did not get ready:\n{self.log}")
+            raise AssertionError(f"The server did not become ready:\n{self.log}")
 
     def _answers(self) -> bool:
         if self.process.poll() is not None:

@@ -1,7 +1,8 @@
 """Makes sure that no process of a test run outlives it.
 
-A small process, the undertaker, watches over the processes of a run through a pipe: when the run dies without a word
-(`kill -9`, a timeout that ends the interpreter), the pipe closes, and it stops what is left with all its children.
+A small process, the undertaker, watches the processes of a run through a pipe. If the run dies without cleaning up
+(`kill -9`, or a timeout that ends the interpreter), the pipe closes, and the undertaker stops the processes that are
+left with all their children.
 """
 
 from __future__ import annotations

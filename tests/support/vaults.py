@@ -43,9 +43,9 @@ T = TypeVar("T")
 
 
 class FakeClock:
-    """A clock that stands still until `advance`. With `tick_us` it advances at each reading.
+    """A clock that stands still until `advance`. With `tick_us`, it also advances at each reading.
 
-    So events have an order: the trail is sorted by time.
+    A tick gives events different times, so that the trail, which is sorted by time, has one order.
     """
 
     def __init__(self, start_us: int | None = None, *, tick_us: int = 0) -> None:
@@ -64,7 +64,7 @@ class FakeClock:
 def make_settings(tmp_path: Path, database_url: str, **changes: Any) -> settings.Settings:
     """Return settings with a keyring in its own folder, and the lowest Argon2 costs that the vault accepts."""
     floor = {"STRONGROOM_ARGON2_MEMORY_KIB": "19456", "STRONGROOM_ARGON2_PASSES": "2"}
-    # Two vaults in one test each get their own keyring.
+    # Use a new folder, so that two vaults in one test have separate keyrings.
     folder = tmp_path / f"keys-{secrets.token_hex(4)}"
     places = {"STRONGROOM_DATA_DIR": str(tmp_path / "data"), "STRONGROOM_KEYRING": str(folder / "master.json")}
     return replace(settings.load({**places, **floor, "STRONGROOM_DATABASE_URL": database_url}), **changes)
@@ -73,7 +73,7 @@ def make_settings(tmp_path: Path, database_url: str, **changes: Any) -> settings
 def make_vault(tmp_path: Path, database_url: str, *, clock: Clock = now_us, **changes: Any) -> Services:
     """Create and open a vault in an empty database. `changes` are settings, such as `quota_environments=3`.
 
-    Whoever wants its connections closed calls `vault.storage.close()`.
+    A test that needs its connections closed calls `vault.storage.close()`.
     """
     chosen = make_settings(tmp_path, database_url, **changes)
     prepare_vault(chosen)

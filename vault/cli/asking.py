@@ -35,5 +35,5 @@ def read_new_secret(cli: Cli, given: str | None, what: str, how: str = HOW) -> s
     """Like `read_secret`, but a person at a terminal types it twice, because the input is hidden."""
     secret = read_secret(cli, given, what, how)
     if given is None and _ask(cli, f"{what}, again") != secret:
-        raise CliError("The two entries differ.")
+        raise CliError("The two entries differ. Run the command again.")
     return secret

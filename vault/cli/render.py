@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 _WIDE_COLUMNS = 10_000
-"""In a pipe, nothing is cut or wrapped."""
+"""The width of a table in a pipe, so wide that nothing is cut or wrapped."""
 
 
 def print_rows(cli: Cli, rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> None:

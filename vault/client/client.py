@@ -80,10 +80,8 @@ class Client:
         """Return the flat `{name: value}` of an environment and the globals below it, with references resolved.
 
         `names` selects some of them. `resolve=False` leaves `{{references}}` as written. `globals=False` omits the
-        globals.
-        The last answers are cached in memory, and returned again while the server confirms that they are unchanged.
-        Raises
-        `NotFound` if the environment does not exist or the caller has no right to it.
+        globals. The last answers are cached in memory, and returned again while the server confirms that they are
+        unchanged. Raises `NotFound` if the environment does not exist or the caller has no right to it.
         """
         return self.environment(environment).values(names, resolve=resolve, globals=globals)
 

@@ -53,8 +53,8 @@ class Environments:
         return Environment.from_json(read_json(self._caller.send_to(environment, "POST", "/copy", {"name": name})))
 
     def delete(self, environment: str) -> tuple[str, ...]:
-        """Delete an environment. It can be undeleted within 30 days. Return warnings: the environments that have it as
-        a base.
+        """Delete an environment. It can be undeleted within 30 days. Returns warnings, for example if it is a base of
+        others.
         """
         return read_warnings(self._caller.send_to(environment, "DELETE", ""))
 

@@ -25,7 +25,7 @@ CONNECT_TIMEOUT_SECONDS = 5.0
 READ_TIMEOUT_SECONDS = 30.0
 
 ANSWER_MAX_BYTES = 64 * 1024 * 1024
-"""Far more than the largest correct answer: 4 MiB of values, where JSON may escape each byte to six."""
+"""The largest answer that is read, far more than any correct one: 4 MiB of values, each byte escaped to six in JSON."""
 
 _IDLE_SECONDS = 4.0
 """The server closes a connection after 5 s without a request. One second is left for the network."""
@@ -184,7 +184,7 @@ class HttpsTransport:
 
 
 class _Connection:
-    """A connection, the process that opened it, and the time since it is idle."""
+    """A connection, the process that opened it, and the time when it became idle."""
 
     def __init__(self, http_connection: http.client.HTTPConnection) -> None:
         self.http = http_connection

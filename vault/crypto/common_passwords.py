@@ -43,7 +43,7 @@ WALK_CHARACTERS = 4
 DISTINCT_CHARACTERS = 5
 UNIT_CHARACTERS = 8
 DIGITS_ONLY_CHARACTERS = 20
-"""Fewer digits than this, and nothing else, are a telephone number, a date or a card number."""
+"""A password of fewer digits than this, without other characters, is a telephone number, a date or a card number."""
 
 LETTERS_LEFT = 4
 MARKS_LEFT = 8

@@ -51,7 +51,7 @@ def new_key(id: str | None = None) -> Key:
 
 
 def pads(secret: bytes) -> tuple[Hash, Hash]:
-    """SHA-256 after the first block, for the key XOR ipad and the key XOR opad. Keys have at most 64 bytes."""
+    """Return SHA-256 after one block, the key XOR ipad or the key XOR opad. Keys have at most 64 bytes."""
     block = secret.ljust(_BLOCK_BYTES, b"\x00")
     if len(block) != _BLOCK_BYTES:
         raise ValueError("This key is longer than 64 bytes. RFC 2104 would hash it first, which is not implemented.")

@@ -87,7 +87,7 @@ def _value(value: Value) -> bytes:
         return _TAGGED_INTEGER.pack(_INTEGER, value)
     if isinstance(value, bytes):
         return _TAGGED_LENGTH.pack(_BYTES, len(value)) + value
-    raise TypeError(f"A MAC covers NULL, integers, text and bytes, and no {type(value).__name__}.")
+    raise TypeError(f"A MAC covers only NULL, integers, text and bytes, not {type(value).__name__}.")
 
 
 def _text(text: str) -> bytes:

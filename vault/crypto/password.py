@@ -144,7 +144,7 @@ def dummy_hash(parameters: PasswordParameters) -> str:
 
 
 def _encode(password: str) -> bytes:
-    """NFC makes the same keys give the same bytes on every system. The result is UTF-8."""
+    """Return the password in NFC as UTF-8, so that the same typing gives the same bytes on every system."""
     # Normalising takes time, so check the raw length first. NFC shortens a text to no less than a third.
     if not password:
         raise InvalidInput("A password must not be empty.", path="password")

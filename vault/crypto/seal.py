@@ -63,7 +63,7 @@ def open_blob(key: Key, context: Context, blob: bytes) -> bytes:
 
 
 def encrypt(secret: bytes, associated_data: bytes, plaintext: bytes) -> bytes:
-    """Cobblestone-256 without a header: for `seal`, and for the wraps of a local key provider."""
+    """Encrypt with Cobblestone-256 without a header, for `seal` and for the wraps of a local key provider."""
     encryptor = Cobblestone256Encryptor(secret, associated_data)
     return encryptor.update(plaintext) + encryptor.finalize()
 

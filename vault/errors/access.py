@@ -25,8 +25,7 @@ class SecondFactorRequired(NotAuthenticated):
     """The password was right, and the account has a second factor. `challenge_id` continues the login.
 
     `kinds` are the accepted factors ("totp", "passkey", "recovery"), until `expires_us`. `passkey` is what a browser
-    needs
-    to ask for one. Without a `challenge_id`, the login cannot be continued.
+    needs to ask for one. Without a `challenge_id`, the login cannot be continued.
     """
 
     code = "second_factor_required"

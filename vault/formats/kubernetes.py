@@ -46,7 +46,7 @@ class KubernetesFormat:
 
     def parse(self, text: str) -> ParsedFile:
         """Parse one Secret, in YAML or JSON. Raises `FormatError`, also for values that are not text."""
-        # Imported here because most commands never read YAML.
+        # Import here, because most commands never read YAML.
         from vault.formats.yaml_tree import read_tree
 
         root = read_tree(text.removeprefix(BYTE_ORDER_MARK))

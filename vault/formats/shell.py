@@ -53,5 +53,5 @@ def _obstacle(variable: Variable) -> str:
 
 
 def _quote(value: str) -> str:
-    """In single quotes, only the quote itself has a meaning (POSIX, Shell Command Language 2.2.2)."""
+    """Put a value in single quotes, where only the quote has a meaning (POSIX, Shell Command Language 2.2.2)."""
     return "'" + value.replace("'", "'\"'\"'") + "'"

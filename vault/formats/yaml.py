@@ -35,7 +35,7 @@ class YamlFormat:
 
     def parse(self, text: str) -> ParsedFile:
         """Parse one flat mapping. Raises `FormatError` for anything else, and for a repeated name."""
-        # Imported here because most commands never read YAML.
+        # Import here, because most commands never read YAML.
         from vault.formats.yaml_tree import read_tree
 
         root = read_tree(text.removeprefix(BYTE_ORDER_MARK))

@@ -102,5 +102,5 @@ def _resolved(text: str) -> object:
 
 
 def _place(event: yaml.Event) -> str:
-    assert event.start_mark is not None, "A parser's events have their place."
+    assert event.start_mark is not None, "A parser's event always has a position."
     return f"line {event.start_mark.line + 1}"

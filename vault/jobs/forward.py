@@ -7,7 +7,7 @@ from vault.services import Services
 
 LEASE = "forward"
 LEASE_US = 60 * SECOND_US
-"""Longer than one batch takes."""
+"""The length of the lease: longer than one batch takes."""
 
 
 def forward(services: Services, worker_id: str) -> None:

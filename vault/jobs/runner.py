@@ -84,8 +84,7 @@ class Jobs:
         self._ends = threading.Event()
         now = time.monotonic()
         # Use separate threads: a provider that hangs must not delay the check of the lock, and a long job must not
-        # delay the
-        # renewal of its lease.
+        # delay the renewal of its lease.
         self._threads = [
             self._thread("watch", _Job("watch", WATCH_SECONDS, self._watch)),
             self._thread("ready", _Job("ready", WATCH_SECONDS, services.readiness.turn)),

@@ -106,7 +106,7 @@ class AwsKmsProvider:
 
     @classmethod
     def from_settings(cls, settings: Settings, instance_id: str) -> Self:
-        """Return the provider that `STRONGROOM_AWS_KMS_…` describes; with none of these, as AWS's SDK is set up."""
+        """Return the provider that `STRONGROOM_AWS_KMS_…` describes. Without these, it uses the setup of AWS's SDK."""
         place = {"region": settings.aws_kms_region, "endpoint": settings.aws_kms_endpoint}
         return cls.connect(instance_id, **place, key_id=settings.aws_kms_key_id)
 

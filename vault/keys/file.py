@@ -29,7 +29,7 @@ from vault.crypto.key import KEY_BYTES
 from vault.crypto.seal import decrypt, encrypt
 from vault.errors import BlobError, KeyProviderError, KeyringError
 from vault.keys import safefile
-from vault.keys.provider import Capabilities
+from vault.keys.provider import ENABLE_IT, Capabilities
 from vault.model.clock import as_datetime, now_us  # noqa: TID251 - only people read the dates in a keyring.
 from vault.model.json_types import Json
 from vault.settings import Settings
@@ -95,7 +95,7 @@ class KeyringFile(ABC):
     @classmethod
     @abstractmethod
     def require_set_up(cls, settings: Settings) -> None:
-        """Raise `KeyringError` where a setting is missing that `create_from_settings` needs. Makes no file."""
+        """Raise `KeyringError` if a setting is missing that `create_from_settings` needs. Creates no file."""
 
     def create_version(self) -> str:
         """Create a random key of 256 bits. Its ref is a new UUID."""
@@ -138,7 +138,8 @@ class KeyringFile(ABC):
     def _usable(self, ref: str) -> Version:
         version = _known(self._versions(), ref, self.path)
         if version.state is not State.ENABLED:
-            raise KeyProviderError(f"The master key version {ref} is {version.state}.")
+            advice = f" {ENABLE_IT}" if version.state is State.DISABLED else ""
+            raise KeyProviderError(f"The master key version {ref} is {version.state}.{advice}")
         return version
 
     def _set_state(self, ref: str, state: State) -> None:
@@ -210,7 +211,7 @@ class FileProvider(KeyringFile):
 
     @classmethod
     def require_set_up(cls, settings: Settings) -> None:
-        """It needs nothing but a place, and every vault has one."""
+        """Do nothing: this provider needs only a path, and the settings always have one."""
 
     def _encode(self, versions: Versions) -> bytes:
         return _dump(self.instance_id, versions)
@@ -273,6 +274,14 @@ def damaged(path: Path) -> KeyringError:
     )
 
 
+def unknown_format(path: Path, number: object) -> KeyringError:
+    """Return the error for a keyring in a format that this release does not know."""
+    return KeyringError(
+        f"The keyring {path} has the format {number!r}, which this release does not know. Run "
+        "the release that wrote it."
+    )
+
+
 def _known(versions: Versions, ref: str, path: Path) -> Version:
     if ref not in versions:
         raise KeyProviderError(f"The keyring {path} does not have the master key version {ref}. Is it an old copy?")
@@ -292,7 +301,7 @@ def _header(content: bytes, path: Path) -> tuple[str, list[Json]]:
     except (KeyError, TypeError, ValueError, RecursionError):
         raise damaged(path) from None
     if format_ != FORMAT:
-        raise KeyringError(f"The keyring {path} has the format {format_!r}, which this release does not know.")
+        raise unknown_format(path, format_)
     if not isinstance(instance, str) or not isinstance(rows, list):
         raise damaged(path)
     return instance, rows
@@ -300,16 +309,16 @@ def _header(content: bytes, path: Path) -> tuple[str, list[Json]]:
 
 def _version(row: Json) -> Version:
     if not isinstance(row, Mapping):
-        raise TypeError("A version is an object.")
+        raise TypeError("A version must be an object.")
     ref, state = _text(row["ref"]), State(_text(row["state"]))
     uuid_bytes(ref)
     key = base64.b64decode(_text(row["key"]), validate=True)
     if len(key) != (0 if state is State.DESTROYED else KEY_BYTES):
-        raise ValueError("A version has no key of 256 bits.")
+        raise ValueError("A version must have a key of 256 bits.")
     return Version(ref, state, _text(row["created"]), key)
 
 
 def _text(value: Json) -> str:
     if not isinstance(value, str):
-        raise TypeError("A member of a version is a text.")
+        raise TypeError("A member of a version must be a string.")
     return value

@@ -32,7 +32,7 @@ class Limits:
     """Limits for a provider that is not on this machine."""
 
     budget_seconds: float = 3.0
-    """For one call with all its retries. No request waits longer for its key."""
+    """The limit for one call with all its retries. No request waits longer for its key."""
 
     retries: int = 2
     backoff_seconds: float = 0.1
@@ -69,7 +69,7 @@ class Guarded:
         return self._provider.name
 
     def create_version(self) -> str:
-        """Never retried: the first attempt may have made a key although its answer was lost."""
+        """Call the provider's `create_version`, without retries: a lost first attempt may have made a key."""
         return self._call(self._provider.create_version, retries=0)
 
     def wrap(self, ref: str, key: bytes, context: bytes) -> bytes:

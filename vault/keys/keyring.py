@@ -69,7 +69,7 @@ class Keyring:
             return self._providers[name]
         except KeyError:
             raise KeyProviderError(
-                f"A master key is in the provider {name!r}, but this server has no settings for it."
+                f"A master key is in the provider {name!r}, but this server has no settings for it. Add them."
             ) from None
 
     def create_version(self, name: str, *, first: bool) -> str:

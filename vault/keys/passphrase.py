@@ -25,7 +25,16 @@ from vault.crypto.password import SALT_BYTES, PasswordParameters, check_new_pass
 from vault.crypto.seal import decrypt, encrypt
 from vault.errors import BlobError, InvalidInput, KeyProviderUnavailable, KeyringError
 from vault.keys import safefile
-from vault.keys.file import KeyringFile, Versions, check_instance, damaged, from_rows, to_rows, write_new
+from vault.keys.file import (
+    KeyringFile,
+    Versions,
+    check_instance,
+    damaged,
+    from_rows,
+    to_rows,
+    unknown_format,
+    write_new,
+)
 from vault.settings import Settings
 
 FORMAT = 1
@@ -96,7 +105,9 @@ class PassphraseProvider(KeyringFile):
 
     @classmethod
     def place(cls, settings: Settings) -> Path:
-        """Beside the `file` provider's keyring, under another name: a vault can move from one to the other."""
+        """Return a path beside the `file` provider's keyring, under another name, so that a vault can move from one to
+        the other.
+        """
         return settings.keyring.with_name(f"{settings.keyring.stem}.passphrase{settings.keyring.suffix}")
 
     @classmethod
@@ -143,7 +154,9 @@ def _given(settings: Settings) -> str:
 
 
 def _normalised(passphrase: str) -> bytes:
-    """NFC makes the same keys give the same bytes on every system. The result is UTF-8. Raises `KeyringError`."""
+    """Return the passphrase in NFC as UTF-8, so that the same typing gives the same bytes on every system. Raises
+    `KeyringError`.
+    """
     # Normalising takes time that grows with the square of the length, so check the raw length first.
     if len(passphrase) > 4 * MAXIMUM_PASSPHRASE_BYTES:
         raise KeyringError(f"A passphrase has between 1 and {MAXIMUM_PASSPHRASE_BYTES} bytes.")
@@ -185,8 +198,10 @@ def _parse(content: bytes, path: Path, instance_id: str) -> tuple[_Lock, bytes]:
     except (KeyError, TypeError, ValueError, binascii.Error, RecursionError):
         raise damaged(path) from None
     if format_ != FORMAT:
-        raise KeyringError(f"The keyring {path} has the format {format_!r}, which this release does not know.")
+        raise unknown_format(path, format_)
     if not usable or len(salt) != SALT_BYTES:
-        raise KeyringError(f"The keyring {path} asks for Argon2id parameters that this release does not accept.")
+        raise KeyringError(
+            f"The keyring {path} has Argon2id parameters that this release does not accept. Restore it from its backup."
+        )
     check_instance(path, instance, instance_id)
     return _Lock(parameters, salt), sealed

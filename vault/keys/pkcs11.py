@@ -46,7 +46,7 @@ from pkcs11.types import DecryptMixin, EncryptMixin, Key
 
 from vault.crypto.key import KEY_BYTES
 from vault.errors import BlobError, KeyProviderError, KeyProviderUnavailable
-from vault.keys.provider import Capabilities, needed
+from vault.keys.provider import ENABLE_IT, Capabilities, needed
 from vault.settings import Settings
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ class Pkcs11Provider:
         self._with_session(lambda session: _allow(self._found(session, ref), False))
 
     def enable(self, ref: str) -> None:
-        """Set them again."""
+        """Set both attributes again."""
         self._with_session(lambda session: _allow(self._found(session, ref), True))
 
     def destroy(self, ref: str) -> None:
@@ -173,7 +173,9 @@ class Pkcs11Provider:
             found = self._found(session, ref)
             # The library decides by the key's attributes which of these mixins it has.
             if not (isinstance(found, EncryptMixin) and isinstance(found, DecryptMixin)):
-                raise KeyProviderError(f"The master key version {ref} is disabled in the token {self._token}.")
+                raise KeyProviderError(
+                    f"The master key version {ref} is disabled in the token {self._token}. {ENABLE_IT}"
+                )
             return act(cast(_EnabledKey, found))
 
         return self._with_session(find_and_act)
@@ -182,9 +184,12 @@ class Pkcs11Provider:
         try:
             return _find(session, ref)
         except NoSuchKey:
-            # A token that was removed also answers that it has no such key.
+            # A removed token gives the same error, so check whether the token is there. If not, this raises.
             self._find_token(_module(self._path))
-            raise KeyProviderError(f"The token {self._token} has no master key version {ref}.") from None
+            raise KeyProviderError(
+                f"The token {self._token} has no master key version {ref}. "
+                "Does STRONGROOM_PKCS11_TOKEN name the right token?"
+            ) from None
 
     def _with_session(self, act: Callable[[pkcs11.Session], Answer]) -> Answer:
         """Call `act` with the open session. After any error the session is dropped, and the next call opens another."""

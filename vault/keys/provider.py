@@ -15,6 +15,9 @@ from typing import Protocol
 from vault.errors import KeyProviderError
 from vault.settings import PREFIX, Settings
 
+ENABLE_IT = "Enable it with `strongroom keys retire --undo`."
+"""What to do about a disabled version."""
+
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
@@ -64,7 +67,7 @@ class Provider(Protocol):
 
 
 class ProviderClass(Protocol):
-    """What a provider's class has besides, so that `PROVIDERS` needs only its place."""
+    """The class of a provider: it makes providers from the settings, so `PROVIDERS` only has to name its module."""
 
     @property
     def name(self) -> str:

@@ -1,6 +1,7 @@
-"""Every provider by its name, and those that a vault uses, each made when it is first asked for.
+"""The list of all providers, and the providers of one vault. Each is made when it is first used.
 
-To add one: a file with its class (`Provider` and `from_settings`, or a `KeyringFile`), and a line in `PROVIDERS`.
+To add a provider: write a file with its class (`Provider` and `from_settings`, or a `KeyringFile`), and add a line to
+`PROVIDERS`.
 """
 
 from __future__ import annotations
@@ -19,9 +20,7 @@ from vault.settings import PREFIX, Settings
 
 
 class Choice(NamedTuple):
-    """The module of a provider's class, and the optional packages that it needs. It is imported only if it is
-    chosen.
-    """
+    """Where a provider's class is, and the optional packages that it needs. Only a chosen provider is imported."""
 
     place: str
     packages: tuple[str, ...] = ()
@@ -51,10 +50,11 @@ PROVIDERS: dict[str, Choice] = {
 
 
 class Providers(Mapping[str, Provider]):
-    """The providers of one vault in one process, guarded; each is made at its first use. Make it after the fork.
+    """The providers of one vault in one process, each within `Guarded` and made at its first use. Make this after the
+    fork.
 
-    A vault on its way from one provider to another uses both, and most vaults use one: what is not used need not
-    be set up. One that cannot be made is tried again at the next call.
+    Most vaults use one provider. A vault that moves from one to another uses both. Unused providers need no settings.
+    If a provider cannot be made, the next call tries again.
     """
 
     def __init__(self, settings: Settings, instance_id: str) -> None:
@@ -72,7 +72,7 @@ class Providers(Mapping[str, Provider]):
         return found if found is not None else self._make(name, lambda: choice.load().from_settings)
 
     def __contains__(self, name: object) -> bool:
-        # Mapping's own would make the provider, which needs its keyring file.
+        # Mapping's own `__contains__` would make the provider, which needs its keyring file.
         return name in PROVIDERS
 
     def __iter__(self) -> Iterator[str]:
@@ -89,14 +89,14 @@ class Providers(Mapping[str, Provider]):
     def begin(self, name: str) -> None:
         """Make the keyring file of a provider that has had no version of this vault, if it needs one.
 
-        A file that is there is left: an earlier attempt has made it and got no further.
+        An existing file is left unchanged: an earlier attempt made it and then failed.
         """
         place = keyring_file(self._settings, name)
         if place is not None and not place.exists():
             self.found(name)
 
     def require_set_up(self, name: str) -> None:
-        """Raise `KeyProviderError` where a setting is missing that a new vault needs. Makes no file."""
+        """Raise `KeyProviderError` if a setting is missing that a new vault needs. Creates no file."""
         keyring = _keyring_class(name)
         if keyring is None:
             self.found(name)

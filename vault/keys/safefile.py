@@ -38,7 +38,7 @@ KEYRING = FileKind("keyring", "STRONGROOM_KEYRING", "the master key", "nothing i
 
 
 def fingerprint(path: Path) -> tuple[int, int, int, int]:
-    """Values that change when a file is replaced or rewritten, or its mode changes. Raises `OSError`."""
+    """Return values that change when the file is replaced or rewritten, or its mode changes. Raises `OSError`."""
     found = os.stat(path, follow_symlinks=False)  # noqa: PTH116 - a quarter of the time, and asked at each unwrap.
     return found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size
 

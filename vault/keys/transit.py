@@ -34,12 +34,12 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from vault.errors import BlobError, KeyProviderError, KeyProviderUnavailable
-from vault.keys.provider import Capabilities, needed
+from vault.keys.provider import ENABLE_IT, Capabilities, needed
 from vault.model.json_types import Json, JsonObject
 from vault.settings import Settings, read_secret_file
 
 TIMEOUT_SECONDS = 2.0
-"""For connecting, and for each read. It is less than the guard's budget of 3 s."""
+"""The limit for connecting, and for each read. It is less than the guard's budget of 3 s."""
 
 MAXIMUM_ANSWER_BYTES = 64 * 1024
 MAXIMUM_WRAPPED_BYTES = 4096
@@ -50,7 +50,7 @@ _PREFIX = "vault:v1:"
 _REF = re.compile(r"strongroom-[0-9a-f-]{36}", re.ASCII)
 _MOUNT = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*", re.ASCII)
 _TOO_EARLY = {HTTPStatus.PRECONDITION_FAILED, HTTPStatus.TOO_MANY_REQUESTS}
-"""A replica that lags behind, a rate limit or a standby. A retry may help."""
+"""Statuses of a replica that lags behind, of a rate limit and of a standby. A retry may help."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class TransitProvider:
     name = "transit"
 
     def __init__(self, place: TransitAddress) -> None:
-        """Makes no call yet. Raises `KeyProviderError` if the place is not valid."""
+        """Make no call yet. Raises `KeyProviderError` if `place` is not valid."""
         self._server = _Server(place)
         self._derived: set[str] = set()
 
@@ -108,7 +108,7 @@ class TransitProvider:
         try:
             answer = self._server.ask("POST", f"encrypt/{ref}", wanted)
         except _Refused:
-            raise self._why(ref) or KeyProviderError(f"Transit refuses to encrypt under {ref}.") from None
+            raise self._why(ref) or _unexplained("encrypt under", ref) from None
         ciphertext = str(answer.get("ciphertext"))
         if not ciphertext.startswith(_PREFIX):
             raise KeyProviderError("Transit encrypted with a key version other than the first.")
@@ -149,7 +149,7 @@ class TransitProvider:
         except _Refused:
             # Another process may have deleted it first.
             if self._read(ref) is not None:
-                raise KeyProviderError(f"Transit refuses to delete {ref}.") from None
+                raise _unexplained("delete", ref) from None
 
     def probe(self) -> None:
         """Look the token up, which checks that the server is unsealed and accepts our token."""
@@ -172,7 +172,7 @@ class TransitProvider:
             self._derived.discard(ref)
             return _unknown(ref)
         if found.get("min_decryption_version", 1) != 1:
-            return KeyProviderError(f"The Transit key {ref} is disabled.")
+            return KeyProviderError(f"The Transit key {ref} is disabled. {ENABLE_IT}")
         return None
 
     def _known(self, ref: str) -> JsonObject:
@@ -191,7 +191,7 @@ class TransitProvider:
         try:
             self._server.ask("POST", f"keys/{ref}/config", wanted)
         except _Refused:
-            raise self._why(ref) or KeyProviderError(f"Transit refuses to configure {ref}.") from None
+            raise self._why(ref) or _unexplained("configure", ref) from None
 
 
 class _Refused(KeyProviderError):
@@ -329,7 +329,7 @@ def _check(status: int) -> None:
     if status == HTTPStatus.BAD_REQUEST:
         raise _Refused()
     if status == HTTPStatus.FORBIDDEN:
-        raise KeyProviderError("Transit denies it (403): the token has expired, or its policy does not allow this.")
+        raise KeyProviderError("Transit denies the call (403). Renew the token, or allow the call in its policy.")
     raise KeyProviderError(
         f"Transit answered {status}: STRONGROOM_TRANSIT_URL must be the address of an active server."
     )
@@ -353,7 +353,13 @@ def _checked(ref: str) -> str:
 
 
 def _unknown(ref: str) -> KeyProviderError:
-    return KeyProviderError(f"Transit has no master key version {ref}.")
+    return KeyProviderError(
+        f"Transit has no master key version {ref}. Check STRONGROOM_TRANSIT_MOUNT and STRONGROOM_TRANSIT_NAMESPACE."
+    )
+
+
+def _unexplained(action: str, ref: str) -> KeyProviderError:
+    return KeyProviderError(f"Transit refuses to {action} {ref}. Its log may say why.")
 
 
 def _text(raw: bytes) -> str:

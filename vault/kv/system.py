@@ -74,7 +74,7 @@ def seal_status() -> Response:
 @blueprint.route("/sys/init", methods=["GET"])
 @public
 def initialised() -> Response:
-    """Report that the vault is initialised. A vault that answers always is."""
+    """Report that the vault is initialised. A vault that answers is always initialised."""
     return plain({"initialized": True})
 
 

@@ -2,7 +2,7 @@
 
 A name is stored in events and is part of their leaves, so it never changes; its words may. To add an action, add a
 member here and record it. `tests/unit/model/test_action.py` fails for a member that nothing records, and mypy refuses
-to record a name that is no member.
+to record a name that is not a member.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ class Action(StrEnum):
     """What was done. The value is the name that is stored."""
 
     words: str
-    """The same for people, as a short clause without a full stop."""
+    """What was done in words for people: a short clause without a full stop."""
 
     def __new__(cls, name: str, words: str) -> Self:
         member = str.__new__(cls, name)
@@ -119,7 +119,5 @@ _WORDS: dict[str, str] = {action: action.words for action in Action}
 
 
 def words_of(action: str) -> str:
-    """Return the words for a stored action: its own name where a newer release has recorded it and this one has no
-    words.
-    """
+    """Return the words for a stored action, or its name if it is a newer release's and this one has no words for it."""
     return _WORDS.get(action, action)

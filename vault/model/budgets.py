@@ -44,7 +44,7 @@ _LARGE_BYTES = 1536 * KIB
 """A whole environment (1 MiB) with the escapes and names that JSON adds."""
 
 _LARGE_ITEMS = 150_000
-"""Replacing 10,000 rows by 10,000 new ones on the page of variables sends 120,000 items."""
+"""Replacing 10,000 rows with 10,000 new ones on the page of variables sends 120,000 items."""
 
 _TABLE_FIELDS = 10_100
 """The largest form is the page of variables: one field for each selected variable, and a few more."""

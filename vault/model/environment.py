@@ -185,8 +185,7 @@ def check_environment_name(name: str, *, path: str = "name") -> str:
     """Return `name` in NFC, or raise `InvalidInput`.
 
     A name has 1 to 256 characters, no control characters, and no empty, `.` or `..` segment between slashes. It must
-    not
-    look like a UUID, because ids and names share one address.
+    not look like a UUID, because ids and names share one address.
     """
     name = _check_name(name, path)
     segments = name.split("/")

@@ -46,9 +46,9 @@ class Event(NamedTuple):
     blob_sha256: bytes | None
     request_id: str
     details: str
-    """What else there is to say, as a JSON object; or nothing."""
+    """More facts about it, as a JSON object; or empty."""
     rows: str
-    """The rows of authority that it wrote, as JSON: `[key id, [table, id, row_version, mac], …]`; or nothing."""
+    """The signed rows that it wrote, as JSON: `[key id, [table, id, row_version, mac], …]`; or empty."""
     address: str
     names: str
     """Keyed digests of the names of its variables, in hexadecimal, separated by spaces.

@@ -14,7 +14,7 @@ def fold_username(name: str) -> str:
 
 
 def fold_address(address: str) -> str:
-    """An IPv4 address as it is, and the /64 network of an IPv6 address: one network has one owner."""
+    """Return an IPv4 address unchanged, or an IPv6 address's /64 network, because such a network has one owner."""
     parsed = parse_address(address)
     if isinstance(parsed, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((parsed, 64), strict=False))

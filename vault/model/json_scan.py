@@ -23,8 +23,7 @@ def check(body: bytes, items_most: int) -> None:
     """Raise `TooLarge` if `body` has more than `items_most` items, and `BadJson` if it nests too deep.
 
     An item is a comma or an opening bracket outside of strings, so there are never fewer items than values. In text
-    that
-    is not JSON, the count may be wrong after the first error, where a parser stops anyway.
+    that is not JSON, the count may be wrong after the first error, where a parser stops anyway.
     """
     # Fast path: count everything, also inside strings. Nearly all bodies are within the limits even so.
     openings = body.count(b"[") + body.count(b"{")

@@ -73,7 +73,7 @@ def _with_numbers(document: WrittenJson) -> str:
 
     def place(item: object) -> str:
         if not isinstance(item, Number):
-            raise TypeError(f"{type(item).__name__} is no JSON.")
+            raise TypeError(f"{type(item).__name__} has no form in JSON.")
         numbers.append(item.text)
         return f"\ud800{len(numbers) - 1}"
 

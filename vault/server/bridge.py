@@ -108,8 +108,7 @@ def collect(app: WSGIApplication, environ: WSGIEnvironment) -> Answer:
 
 def _route(environ: WSGIEnvironment) -> str:
     # Flask keeps its request in the environ while its context lasts. The rule is the pattern that matched, so it
-    # contains
-    # nothing from the caller.
+    # contains nothing from the caller.
     rule = getattr(environ.get("werkzeug.request"), "url_rule", None)
     return str(rule.rule) if rule is not None else "(unmatched)"
 

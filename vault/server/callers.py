@@ -177,7 +177,7 @@ class Callers:
         group.in_flight += 1
 
     def _most_for(self, caller: Caller) -> int:
-        """How many places of the lane may be taken before this caller's next call."""
+        """Return how many places of the lane may be taken before this caller's next call."""
         most = self.limits.in_flight
         reserve = most // _RESERVED_SHARE
         if caller.in_flight:

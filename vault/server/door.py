@@ -2,7 +2,7 @@
 
 connection → worker's protocol → Door ─┬─ /livez, refusals      answered here
                                        ├─ slot of the caller  → intake (whole body) → bridge (lane of threads) → Flask
-                                       └─ websocket → `websocket_app`, where there is one
+                                       └─ websocket → `websocket_app`, if there is one
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def any_body(_method: str, _path_info: str, _headers: Mapping[bytes, bytes]) -> 
 
 
 def no_password(_method: str, _path_info: str) -> bool:
-    """For an application that hashes no passwords."""
+    """Report that no request hashes a password, for an application without passwords."""
     return False
 
 
@@ -304,7 +304,10 @@ def _announced_bytes(headers: Mapping[bytes, bytes]) -> int:
 
 
 def joined(fields: Headers) -> dict[bytes, bytes]:
-    """Header fields by name, repeated ones joined: `Cookie` with `; ` (RFC 9113, 8.2.3), others with `, `."""
+    """Return the header fields by name, with repeated ones joined.
+
+    `Cookie` fields are joined with `; ` (RFC 9113, 8.2.3), others with `, `.
+    """
     headers: dict[bytes, bytes] = {}
     for name, value in fields:
         if name in headers:

@@ -17,7 +17,7 @@ HEADER_LIST_BYTES = 32 * 1024
 """The most bytes in all fields of one header, over HTTP/1 and HTTP/2."""
 
 _CUTS_MOST = 8
-"""After this many unread answers on one connection, the connection is closed too."""
+"""The number of unread answers after which their connection is closed too."""
 
 _BYTES_PER_FRAME = 1024
 _FRAMES_PER_REQUEST = 8

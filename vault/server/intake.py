@@ -21,9 +21,8 @@ class Intake:
         `announced_bytes` is the Content-Length. If it is too large, nothing of the body is kept.
 
         Raises `Refusal` if the body is too large or too slow or the caller has too many calls, and `ClientGone`. A
-        refused
-        body is still read to its end within the deadline: a client that gets an answer in the middle of its body often
-        does not see it, and may hang over HTTP/2.
+        refused body is still read to its end within the deadline: a client that gets an answer in the middle of its
+        body often does not see it, and may hang over HTTP/2.
         """
         upload = _Upload(slot, limit_bytes)
         if announced_bytes > limit_bytes:

@@ -154,8 +154,7 @@ class _Parent(Arbiter):  # type: ignore[misc, no-any-unimported]  # gunicorn shi
         """Start a worker with stop signals blocked until it can handle them (`Worker.run`).
 
         The worker inherits the parent's handlers. A stop that reached these was lost, and the parent waited for the
-        whole
-        graceful time.
+        whole graceful time.
         """
         signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
         try:

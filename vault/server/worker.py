@@ -137,8 +137,7 @@ class Worker(ASGIWorker):  # type: ignore[misc, no-any-unimported]  # gunicorn s
     def run(self) -> None:
         """Serve until a stop signal. Then stop the application's own threads, and the process."""
         # Stop signals have been blocked since the fork. Only the event loop handles them. A worker that cannot start
-        # closes its
-        # sockets before it ends, and Python would print a traceback for a signal that it cannot write there.
+        # closes its sockets before it ends, and Python would print a traceback for a signal that it cannot write there.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
         try:
             super().run()

@@ -23,7 +23,7 @@ def no_progress(_done: int, _total: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Speed and duration of a walk. `per_second` None is as fast as possible; `seconds` None is until the end."""
+    """Speed and duration of a walk. Without `per_second` it runs at full speed, without `seconds` to its end."""
 
     per_second: int | None = None
     seconds: float | None = None

@@ -38,7 +38,7 @@ log = structlog.get_logger(__name__)
 
 EVERY_SECONDS = 5.0
 _AGAIN_SECONDS = 1.0
-"""Between two checks while something is wrong, so that a host that works again is used soon."""
+"""The pause between two checks while something is wrong. It is short, so that a host that works again is used soon."""
 OVERDUE_SECONDS = 12.0
 """An older result is not used: the check hangs, perhaps behind a locked row."""
 _SCHEMA_SECONDS = 600.0

@@ -16,7 +16,9 @@ log = structlog.get_logger(__name__)
 
 CACHE_SECONDS = 30
 TOMBSTONE_SECONDS = 120
-"""Longer than a request may take (15 s for its body, 60 s for its work) plus the life of a late fill (30 s)."""
+"""How long a tombstone lasts: longer than a request may take (15 s for its body, 60 s for its work) plus the life of a
+late fill (30 s).
+"""
 
 _TIMEOUT_SECONDS = 0.25
 _REST_SECONDS = 2.0

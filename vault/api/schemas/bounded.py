@@ -38,7 +38,7 @@ class Body(Schema):
 
     @post_load
     def make(self, loaded: dict[str, object], **_: object) -> object:
-        """Make the object."""
+        """Return the object that `noun` makes of the loaded fields, or the fields if there is no `noun`."""
         noun = type(self).noun
         return loaded if noun is None else noun(**loaded)
 

@@ -63,7 +63,7 @@ class AttributesBody(Body):
 
 
 _ATTRIBUTES = AttributesBody()
-"""Made once: making a schema is slower than using it, and a merge may have thousands of variables."""
+"""Make this once: making a schema is slower than using it, and a merge may have thousands of variables."""
 
 
 class Merged(fields.Field[dict[str, object]]):

@@ -114,7 +114,7 @@ def search(cli: Cli, /, lines: int, user: str | None, variable: str | None, **as
 @click.option(
     "--trust-file",
     is_flag=True,
-    help="Trust the checkpoint without its signature, because a reseal has replaced its key.",
+    help="Accept a checkpoint from before a reseal by its content alone. Use this only if nobody could change it.",
 )
 def verify(checkpoint: Path | None, trust_file: bool) -> None:
     """Prove that no event was changed, moved, added or removed, and that no old row was put back.
@@ -169,7 +169,7 @@ def export(output: Path | None, first: int) -> None:
     help="Prune events older than this many days.",
 )
 def prune(days: int) -> None:
-    """Delete old events. Their hashes stay, and so does what rows of authority are compared with."""
+    """Delete old events. Their hashes stay, and so does the newest event about each signed row."""
     with _opened() as vault:
         count = vault.audit.trail.prune(host.operator(), vault.clock() - days * DAY_US)
     say(f"{count} events were pruned. The audit can still be verified.")

@@ -41,7 +41,9 @@ def key() -> None:
 
 @backup.command()
 @click.option(
-    "--if-changed", is_flag=True, help="Make one only if data changed since the newest archive. It is kept for hours."
+    "--if-changed",
+    is_flag=True,
+    help="Make an archive only if data changed since the newest one, and keep it for hours, not days.",
 )
 @click.option(
     "--trust-clock", is_flag=True, help="Delete archives by their dates only, even after long gaps between backups."

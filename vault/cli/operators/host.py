@@ -106,7 +106,7 @@ def prepare(found: Settings) -> str:
 
 
 def _record_upgrade(found: Settings, before: str) -> None:
-    """Record it in the audit, which needs the vault's keys. Print a warning if they are not available."""
+    """Record the upgrade in the audit, which needs the vault's keys. Print a warning if they are not available."""
     from vault.app import open_vault
     from vault.errors import StrongroomError
 
@@ -126,7 +126,7 @@ def is_beside_data(found: Settings) -> bool:
 
 
 def beside_data(found: Settings) -> str:
-    """Return what is wrong with that, and what to do."""
+    """Return what is wrong with a keyring in the data directory, and what to do."""
     return (
         f"The keyring {found.keyring} is in the data directory. Move it, and set STRONGROOM_KEYRING, so that a "
         "copy of the data does not include the key."

@@ -26,7 +26,7 @@ pace_option = click.option(
     "--max-per-second",
     type=click.IntRange(1),
     metavar="N",
-    help="The most keys per second, so that other work is not delayed.",
+    help="Process at most N keys or rows per second, so that other work is not delayed.",
 )
 
 
@@ -111,7 +111,7 @@ def destroy(cli: Cli, version: int, at_once: bool) -> None:
         _ask_twice(cli, version)
     with host.opened_vault() as vault:
         vault.keys.master.destroy(host.operator(), version, now=at_once)
-    say(f"Version {version} is destroyed.")
+    say(f"Version {version} was destroyed.")
 
 
 @keys.command()

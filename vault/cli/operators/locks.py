@@ -55,7 +55,7 @@ def _change(*, locked: bool) -> LockChange:
 
 
 def _record(*, locked: bool) -> None:
-    """Record it in the audit, which needs the vault's keys. Print a warning if they are not available."""
+    """Record the change in the audit, which needs the vault's keys. Print a warning if they are not available."""
     from vault.app import open_vault
     from vault.services.keys import locking
 

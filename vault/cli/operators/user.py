@@ -147,7 +147,7 @@ def erase(cli: Cli, name: str, yes: bool) -> None:
         for each in reports:
             warn(each.warnings)
             if each.error:
-                say(f"Warning: {each.place} does not know of it until the next backup: {each.error}")
+                say(f"Warning: {each.place} gets its new list of erased keys only at the next backup: {each.error}")
         _warn_without_operator(vault)
 
 
@@ -186,7 +186,7 @@ def _typed_again(cli: Cli, name: str) -> str:
 
 
 def _warn_without_operator(vault: Services) -> None:
-    """Without an operator, only a shell on this host can rotate keys and manage accounts."""
+    """Warn if no active operator is left: then only a shell on this host can rotate keys and manage accounts."""
     if not vault.people.accounts.has_operator(host.operator()):
         say("Warning: there is now no active operator. `strongroom user role NAME operator` makes one.")
 

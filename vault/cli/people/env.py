@@ -90,7 +90,7 @@ def change(cli: Cli, environment: str, description: str | None, bases: tuple[str
     if not attributes:
         raise CliError("Say what to change: give --description, --base or --no-bases.")
     cli.client.environments.update(environment, **attributes)
-    say(f"{environment} is changed.")
+    say(f"{environment} was changed.")
 
 
 @env.command()
@@ -122,7 +122,7 @@ def copy(cli: Cli, environment: str, name: str) -> None:
 def delete(cli: Cli, environment: str) -> None:
     """Delete an environment. Within 30 days, undelete brings it back."""
     warn(cli.client.environments.delete(environment))
-    say(f"{environment} is deleted. Within 30 days, 'strongroom env undelete {environment}' brings it back.")
+    say(f"{environment} was deleted. Within 30 days, 'strongroom env undelete {environment}' brings it back.")
 
 
 @env.command()

@@ -5,11 +5,11 @@
                       └ stanzas: the file key, wrapped once for each recipient   x25519.py, passphrase.py
                         and an HMAC over all of it, under the file key           header.py
 
-The primitives are those of `cryptography`; the format is the C2SP's, whose test vectors are run over every line here.
-It is written out because pyrage 1.4, the one library for Python, takes no work factor for a passphrase: it picks one by
-the clock. The same call on the same machine wrote 18, 19 and 20, and 20 is already 1 GiB; a faster machine writes 21,
-which the cap here would refuse. Its cap on reading moves with the clock as well. Only the recipients with a key could
-have come from it, and the header, its MAC and the chunks would still be needed for the passphrase.
+The primitives come from `cryptography`. The C2SP defines the format, and its test vectors test all of this code. We do
+not use pyrage 1.4, the only library for Python, because a caller cannot set the work factor of a passphrase: pyrage
+chooses it by measuring time. The same call on the same machine wrote 18, 19 and 20 (20 needs 1 GiB), and a faster
+machine writes 21, which this package refuses. Its limit on reading depends on the measured time too. pyrage could only
+replace the X25519 recipients: the passphrase would still need the header, its MAC and the chunks.
 
     text = encrypt(b"A=1\\n", [X25519Recipient.from_text("age1…")])
     decrypt(text, [Passphrase("…")])

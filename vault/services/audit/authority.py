@@ -92,7 +92,7 @@ def _fault(row: Standing, told: _Told) -> str | None:
         return f"{row} was deleted, but has been put back."
     if row.row_version < told.row_version:
         return f"{row} was put back to version {row.row_version}; the newest that was written is {told.row_version}."
-    # The same row, signed again with another key.
+    # A reseal signs the same row again with another key.
     is_same_key = row.row_version == told.row_version and row.mac_key_id == told.mac_key_id
     if is_same_key and bytes(row.mac).hex() not in told.macs:
         return f"{row} has version {row.row_version}, but is not the row that was written as this version."

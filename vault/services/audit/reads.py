@@ -159,7 +159,7 @@ class ReadLog:
             try:
                 count += self._drain(file, self._spool.drained)
             except OSError as error:
-                # This file may fail for long. The others must not wait for it.
+                # This file may fail for a long time. The others must not wait for it.
                 failed = failed or error
         if failed is not None:
             raise failed

@@ -10,7 +10,7 @@ from vault.model.clock import MINUTE_US, Clock
 from vault.model.folding import fold_address
 
 _MOST = 256
-"""Different refusals that are counted separately; beyond that, only by call and code.
+"""The most refusals that are counted separately. Further ones are counted only by call and code.
 
 So a flood from many addresses makes at most about 500 events a minute in each worker."""
 

@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 CONNECT_SECONDS = 5.0
 SEND_SECONDS = 10.0
-"""For a whole batch, including its TCP acknowledgement."""
+"""The limit for a whole batch, including its TCP acknowledgement."""
 STREAM_MOST_BYTES = 256 * 1024
 """RFC 5425, section 4.3.1, asks receivers to take at least 2 KiB, better 8 KiB. Common receivers take much more."""
 LAST_MOST_BYTES = 4 * 1024 * 1024
@@ -63,7 +63,7 @@ class Datagrams:
             return False
         # If even the shortest form is too large, skip the event: it must not stop the later ones.
         if not any(_fits(connection, form) for form in self._shorten(line)):
-            log.error("audit_event_left_out", reason="Even its id is too large for a datagram.")
+            log.error("audit_event_left_out", reason="Even the shortest form of the event is too large for a datagram.")
         return True
 
     def _connected(self) -> socket.socket:

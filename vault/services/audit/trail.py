@@ -60,7 +60,7 @@ class Trail:
         return found
 
     def look(self, principal: Principal, search: Search, limit: int) -> list[Seen]:
-        """Repeat `search` to follow the trail. The first search was recorded, and that is enough."""
+        """Do the same as `search`, to follow the trail. This is not recorded, because the first search was."""
         self._require(principal)
         with self._storage.read() as unit:
             return unit.audit_events.page(search, None, limit)
@@ -85,8 +85,7 @@ class Trail:
         """Delete events from before `before_us`, and keep the hashes of their leaves. Returns how many. For operators.
 
         Needed events stay: the newest about each signed row, deletions, and erasures. Raises `InvalidInput` for a time
-        within
-        the last day, and `IntegrityError` if an event was changed.
+        within the last day, and `IntegrityError` if an event was changed.
         """
         self._require(principal)
         if before_us > self._clock() - PRUNE_LEAST_DAYS * DAY_US:

@@ -151,7 +151,7 @@ class Verifier:
                     if event.rows:
                         authority.note(event.rows)
                 else:
-                    faults.append(f"Event {event.id} has no place yet, but this vault did not write it like this.")
+                    faults.append(f"Event {event.id} has no place yet, and this vault did not write it in this form.")
             after = (page[-1].event.at_us, page[-1].event.id)
         return count
 
@@ -170,7 +170,7 @@ class _Walk:
     ) -> None:
         self.frontier = Frontier()
         self.erased: dict[tuple[str | None, str | None], str] = {}
-        """The people that events without a salt are about and by, with one such event each."""
+        """The owner and actor of each event without a salt, with the id of one such event."""
         self.is_broken = False
         self.has_wrong_root = False
         self.wrong_size = 0

@@ -38,7 +38,7 @@ FORMAT = 1
 
 _STAMPED = b"SRM1 backup archive"
 _LINE_MOST = 64 * 1024 * 1024
-"""Far more than the longest row, so that a forged archive for a recipient cannot fill the memory."""
+"""The longest line that is accepted: far longer than any row. It stops a forged archive from filling the memory."""
 _OWN = ("vault_state", "master_keys", "user_keys", "system_secrets", "row_formats")
 """The tables with the rows that open the vault; of user keys, those without an owner."""
 _OWN_MOST = 10_000

@@ -19,7 +19,7 @@ DIRECTORY = "dir:"
 
 _FILE_MODE = 0o600
 _ABANDONED_US = DAY_US
-"""A copy that was not touched for a day is the rest of a crash."""
+"""A copy that has not changed for a day was left by a crash."""
 
 
 class DirectoryPlace:

@@ -107,7 +107,7 @@ class ErasedList:
             text, mac = document["list"], bytes.fromhex(document["mac"])
             key = _unwrapped(document, keyring, known)
             if key is None or not hmac.compare_digest(_mac(key, text), mac):
-                raise ErasedListError(f"The list of erased keys in {where} is not the one that this vault has signed.")
+                raise ErasedListError(f"The list of erased keys in {where} was not signed by this vault.")
             body = json.loads(text)
             rows = [Erased(*row) for row in body["erased"]]
             if (body["format"], body["instance_id"]) != (FORMAT, instance_id):

@@ -83,7 +83,7 @@ def doubts(place: str, names: Sequence[ArchiveName], made: ArchiveName, past: Pa
     if before and _leaps(before[-1], made):
         found.append(
             f"The previous archive in {place} is {before[-1]}. Since then the clock was changed, or no "
-            "backup was made for long. That time does not count towards the age of archives."
+            "backup was made for a long time. That time does not count towards the age of archives."
         )
     if future := ahead([name for name in names if name not in past.deleted], now_us):
         found.append(

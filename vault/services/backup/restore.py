@@ -47,7 +47,7 @@ class ContentsCheck:
     events: int = 0
     faults: list[str] = field(default_factory=list)
     missing: str = ""
-    """A sentence that names what an older release did not save. It is no fault of what is in the archive."""
+    """A sentence that names what an older release did not save. This is not a fault in the archive's content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +254,7 @@ def _newer(archive: Archive, contents: Contents, why: str) -> BackupError:
 
 
 def _missing(head: Head, parts: list[str]) -> str:
-    """What to say of an archive that lacks `parts`, because its release did not know them; empty if it has all."""
+    """Return a sentence about an archive without `parts`, which its release did not know; empty if it has all."""
     if not parts:
         return ""
     named = ", ".join(parts[:_FAULTS_NAMED])

@@ -40,7 +40,7 @@ class Bases:
         return self._environments.change(unit, principal, row.id, others) if others else row
 
     def set(self, unit: UnitOfWork, principal: Principal, reference: str, bases: Sequence[str]) -> EnvironmentRow:
-        """Replace the bases of an environment by `bases`: names or ids, lowest first.
+        """Replace the bases of an environment with `bases`: names or ids, lowest first.
 
         Raises `NotGranted`, `NotFound`, `InvalidInput`, and `Conflict` while an older release is running.
         """

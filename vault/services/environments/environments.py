@@ -77,7 +77,7 @@ class Environments:
     def look_up(
         self, unit: UnitOfWork, principal: Principal, reference: EnvironmentRef, permission: Permission
     ) -> EnvironmentRow | None:
-        """As `find`, but return None if the environment does not exist."""
+        """Do the same as `find`, but return None if the environment does not exist."""
         row = self._look_up(unit, principal, reference)
         ask(unit, principal, permission, target_of(row, reference))
         return None if row is None or row.deleted_us is not None else row

@@ -119,7 +119,7 @@ class History:
     def _ask_current(
         unit: UnitOfWork, principal: Principal, environment: EnvironmentRow, revision: RevisionRow
     ) -> None:
-        """`history` is for older revisions. The current one needs `read`."""
+        """Require `history` for an older revision, and `read` for the current one."""
         if revision.id == environment.current_revision_id:
             ask(unit, principal, Permission.READ, target_of(environment))
 

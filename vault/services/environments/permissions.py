@@ -19,7 +19,7 @@ def ask(unit: UnitOfWork, principal: Principal, permission: Permission, target: 
 
 
 def ask_rules(unit: UnitOfWork, principal: Principal, row: EnvironmentRow, wishes: Wishes) -> None:
-    """A rule that removes revisions needs the permission to delete."""
+    """Require the permission to delete for a rule that removes revisions."""
     fewer = wishes.get("max_versions", row.max_versions) < row.max_versions
     after = wishes.get("delete_version_after_seconds", row.delete_version_after_seconds)
     if fewer or after != row.delete_version_after_seconds:

@@ -86,8 +86,7 @@ class MasterRotation:
         """Make a new version, with another provider if one is given, and make it active. Returns its number.
 
         A version that an earlier call left pending is used. Raises `Unavailable` if a live worker does not learn it in
-        time;
-        call it again to continue.
+        time; call it again to continue.
         """
         principal.require_operator()
         pending = self._pending(principal, provider)
@@ -117,8 +116,7 @@ class MasterRotation:
         """Destroy a version for good, after proving that nothing refers to it. `now` skips the waiting time.
 
         Raises `Conflict` while it is in use or before its time. The next call, for any version, completes what a crash
-        left
-        unfinished.
+        left unfinished.
         """
         principal.require_operator()
         self.finish_destroying(principal)

@@ -1,20 +1,22 @@
 """Reseal, for use after a leak: replaces every key below the master key, seals every blob and signs every row again.
 
-| stage    | what is replaced                                   | it is not done while                       |
-|----------|----------------------------------------------------|--------------------------------------------|
-| system   | the system key                                     | the active one is of before                |
-| secrets  | the keys for MACs, tokens, digests and checkpoints | the active ones are of before              |
-| sessions | all end                                            | a living one's digest is of before         |
-| passkeys | the digests that they are found by                 | made by a retired key                      |
-| answers  | kept and wrapped answers                           | under a retired system key                 |
-| people   | every user key                                     | the active one is of before                |
-| data     | every data key, then every revision                | active, or seals something, and of before  |
-| rows     | every MAC                                          | made by a retired key                      |
-| end      | the old MAC and checkpoint keys are refused        | they have rows                             |
+| stage    | what is replaced                                   | the stage has work left while                    |
+|----------|----------------------------------------------------|--------------------------------------------------|
+| system   | the system key                                     | the active one is old                            |
+| secrets  | the keys for MACs, tokens, digests and checkpoints | an active one is old                             |
+| sessions | nothing: all sessions end                          | the digest of an active session is old           |
+| passkeys | the digests that passkeys are found by             | a retired key made one                           |
+| answers  | the seals of stored and wrapped answers            | a retired system key sealed one                  |
+| people   | every user key                                     | an active one is old                             |
+| data     | every data key, then the seal of every revision    | an old data key is active or seals something     |
+| rows     | every MAC                                          | a retired key made one                           |
+| end      | nothing: the old MAC and checkpoint keys are       | a row is still signed with one                   |
+|          | refused from now on                                |                                                  |
 
-"Before" means before the start of the reseal, the only stored progress, in the state's row. So the reseal continues
-after any crash, and two at once share the work. Digests of tokens need the tokens' text: each is replaced at
-the token's next use. A token that is not used within the grace period is refused for good.
+"Old" means made before the start of the reseal. The start is the only stored progress; it is in the state's row. So
+the reseal continues after any crash, and two runs at once share the work. A digest of a token can only be made from
+the token's text, so it is replaced at the token's next use. A token that is not used within the grace period is
+refused for good.
 """
 
 from __future__ import annotations
@@ -63,7 +65,7 @@ from vault.storage.walks.reseal_walk import (
 )
 
 REVISIONS_AT_ONCE = 16
-"""Each may have a megabyte, and all of a batch are in memory."""
+"""The number of revisions in a batch. Each may have a megabyte, and all of a batch are in memory."""
 
 CLOCKS_APART_US = 60 * SECOND_US
 
@@ -124,7 +126,8 @@ class Resealing:
         return ResealStatus(began_us, left, refused)
 
     def run(self, principal: Principal, pace: Pace = FULL_SPEED, progress: Progress = no_progress) -> bool:
-        """Seal everything with new keys, or continue to. Returns False if the time of `pace` ended before the work.
+        """Seal everything with new keys, or continue an earlier run. Returns False if the time of `pace` ended before
+        the work.
 
         Raises `Conflict`, and changes nothing, if a newer release has signed rows that this one cannot sign again.
         Raises
@@ -135,7 +138,7 @@ class Resealing:
             require_every_signed_table(unit.connection)
         before_us = self._storage.transaction(self._begin, principal)
         while self._clock() < before_us:
-            # Otherwise new keys of this run would count as "before" too.
+            # Wait one tick. Otherwise new keys of this run could count as made before its start.
             time.sleep(_TICK_SECONDS)
         self._instance.learn()
         if self._is_system_key_of(before_us):
@@ -328,13 +331,13 @@ class Resealing:
     def _end(self, principal: Principal) -> None:
         with self._storage.write() as unit:
             # Events that wait for their places, and the tree's head, must not depend on an old key. So add an event,
-            # because adding one
-            # signs the head again.
+            # because adding one signs the head again.
             audit.record(unit, principal, Action.KEYS_REFUSE)
             AuditTree(self._instance).sequence(unit)
         with self._storage.write() as unit:
             state = unit.state.hold()
-            # Where no foreign key proves it, this does: every writer takes the fence.
+            # For tables without a foreign key to keys, count here. No row can be added meanwhile, because every writer
+            # takes the fence.
             if count_signed_before(unit, self._instance.secret("mac").id, proven=False):
                 raise Stale("mac")
             self._secrets.drop(unit, ("mac", "checkpoint"))

@@ -25,8 +25,7 @@ from vault.storage.walks.key_walk import RowChange, change_many, credentials_und
 
 KEPT_US = 2 * DAY_US
 """How long a retired system key stays after its successor was made: kept and wrapped answers live for a day, and
-records in
-a host's audit spool may come a little late.
+records in a host's audit spool may come a little late.
 """
 
 
@@ -40,7 +39,7 @@ class SystemRotation:
         self._clock = clock
 
     def rotate(self, principal: Principal, *, wait_seconds: float | None = None) -> None:
-        """Make a new system key, or use the pending one of an earlier call. Raises `Unavailable` for a slow worker."""
+        """Make a new system key, or use a pending one. Raises `Unavailable` if a worker does not learn it in time."""
         principal.require_operator()
         self._storage.transaction(self._prepare_key, principal)
         self._waiting.for_all(wait_seconds)
@@ -61,7 +60,7 @@ class SystemRotation:
         return 1
 
     def move(self, principal: Principal, pace: Pace = FULL_SPEED, progress: Progress = no_progress) -> int:
-        """Seal with the active system key what retired ones still seal, except answers, which end within a day."""
+        """Seal everything of retired system keys with the active one, except answers, which end within a day."""
         principal.require_operator()
         self._instance.learn()
         self._storage.transaction(self._move_secrets, principal)

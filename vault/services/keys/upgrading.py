@@ -35,7 +35,7 @@ class Upgrading:
         self._clock = clock
 
     def has_closed(self) -> bool:
-        """Report whether this process knows a format of this release as not open. Reads no database."""
+        """Report whether, as far as this process knows, a format of this release is not open yet. Reads no database."""
         signer = self._storage.signer
         return signer is not None and any(
             number not in signer.open_formats.get(signed.table.name, ()) for signed, number in later_formats()

@@ -15,7 +15,9 @@ from vault.services.own.instance import HOLDS_NOTHING
 from vault.storage import Stale, StateRow, Storage, UnitOfWork, WorkerRow
 
 WAIT_SECONDS = 30.0
-"""Longer than a worker's lease. A worker that has not answered by then is alive and cannot use the new key."""
+"""The longest wait for workers: longer than a lease. A worker that has not answered by then is alive and cannot use the
+new key.
+"""
 
 _POLL_SECONDS = 0.1
 

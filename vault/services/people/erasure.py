@@ -50,7 +50,7 @@ class Archives(Protocol):
 
 
 class UnknownArchives:
-    """For a vault that makes no backups itself."""
+    """The answer of a vault that makes no backups itself."""
 
     def remains(self, unit: UnitOfWork, erased_us: int) -> tuple[Remains, ...]:
         """Return one place, because no backup is known."""

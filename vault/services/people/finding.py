@@ -1,4 +1,4 @@
-"""Finds a person. Also the rule that a vault always has an operator."""
+"""Finds a person, and keeps the rule that a vault always has an operator."""
 
 from __future__ import annotations
 

@@ -171,7 +171,7 @@ class Sessions:
     def replace(
         self, unit: UnitOfWork, principal: Principal, account: User | Proven, visit: Visit, factors: str = "password"
     ) -> NewSession:
-        """Replace the caller's session by a new one. After a step-up, the old id no longer works."""
+        """Replace the caller's session with a new one. After a step-up, the old id no longer works."""
         user = hold(unit, account)
         self._revoke(unit, [self._own(unit, principal, principal.id)])
         return self._begin(unit, user, visit, factors)

@@ -52,7 +52,7 @@ class Attempt:
     address: bytes
     overall: bytes
     daily: bytes | None = None
-    """For a second factor: all failures of the account within a day."""
+    """The counter of an account's failed second factors within a day. None for a password."""
 
     @property
     def buckets(self) -> list[bytes]:

@@ -26,12 +26,12 @@ from vault.settings import Settings
 from vault.storage import RESERVED, ColumnValues, Storage, UnitOfWork, WrappedAnswer
 
 TTL_MOST_SECONDS = DAY_SECONDS
-"""A day, like answers that are stored for a retry."""
+"""One day, like answers that are stored for a retry."""
 ANSWER_MOST_BYTES = 1024 * 1024
 RESERVED_BYTES = 64 * 1024
 """How much to reserve for the answer of a change, before it runs. Such answers are short."""
 RESERVED_SECONDS = 300
-"""After this time the call has ended, or its worker has died."""
+"""How long a reservation lasts. After this time the call has ended, or its worker has died."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +43,10 @@ class Share:
 
 
 OF_ONE_TOKEN = Share(100, 4 * 1024 * 1024)
-"""For one token and all tokens that it made."""
+"""The share of one token and all tokens that it made."""
 OF_ALL_TOKENS = Share(800, 32 * 1024 * 1024)
 OF_SESSIONS = Share(200, 8 * 1024 * 1024)
-"""For each person's sessions. The person's tokens cannot use up this share."""
+"""The share of each person's sessions. The person's tokens cannot use it up."""
 
 _PURPOSE = "wrapping"
 _SPENT = "The wrapping token is not valid, has been used, or has expired."

@@ -21,8 +21,7 @@ def adopt(connection: Connection) -> list[str]:
     """Add the formats that this release does not know. Returns their ids.
 
     No key is open yet, so nothing is verified here: `open_own_keys` later checks the MACs of the catalogue, and that
-    the
-    columns added here are in it. Raises `StorageError` for a format that does not extend a known one.
+    the columns added here are in it. Raises `StorageError` for a format that does not extend a known one.
     """
     return [row.id for row in stored_formats(connection) if _adopted(connection, row)]
 

@@ -33,8 +33,7 @@ class DriverConnections:
         self._engine = engine
         self._renewal = renewal
         self._is_postgresql = engine.dialect.name == "postgresql"
-        # The most recently used last. Appending to a list and popping its end are
-        # atomic.
+        # The most recently used connection is the last. Appending to a list and popping its end are atomic.
         self._idle: list[_Idle] = []
 
     def fetch(self, sql: str, parameters: Parameters) -> list[RawRow]:
@@ -48,8 +47,7 @@ class DriverConnections:
             if not isinstance(error, DatabaseUnavailable) and getattr(error, "sqlstate", None) not in _PLAN_IS_GONE:
                 raise
             # A connection that died since its last use fails at once, and so do others of its age. The database may be
-            # back already,
-            # and repeating a read changes nothing.
+            # back already, and repeating a read changes nothing.
             self.close()
             return self._fetch(self._open(), sql, parameters)
 
@@ -106,11 +104,10 @@ class DriverConnections:
 
 
 def _is_direct(connection: DriverConnection) -> bool:
-    """Report whether there is no pooler in between.
+    """Report whether the connection goes to the server itself, and not to a pooler.
 
-    PgBouncer in transaction mode changes the server process of a connection, and the new one may know another statement
-    by
-    the same name. The process id that PgBouncer reports belongs to no server process.
+    PgBouncer in transaction mode may give a connection another server process, which may know another statement by the
+    same name. The process id that PgBouncer reports belongs to no server process.
     """
     process: int = connection.execute("SELECT pg_backend_pid()").fetchone()[0]
     return bool(process == connection.info.backend_pid)

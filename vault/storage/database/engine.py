@@ -139,8 +139,7 @@ def _require_utf8(connection: psycopg.Connection[TupleRow], _record: object) -> 
 def _prepare_postgresql(connection: psycopg.Connection[TupleRow], record: ConnectionPoolEntry) -> None:
     def note(diagnostic: psycopg.errors.Diagnostic) -> None:
         # If the wait for the standby is cancelled, PostgreSQL reports success with only this warning. The row is lost
-        # after a
-        # failover.
+        # after a failover.
         if diagnostic.sqlstate == "01000" and "synchronous replication" in (diagnostic.message_primary or ""):
             record.info["unsafe_commit"] = True
 

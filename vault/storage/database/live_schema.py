@@ -10,8 +10,8 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-# SQLite compares names without regard to case, and keeps them as they were written. The statements fold them.
-# A virtual table has no root page. To ask for its columns fails if this process lacks its module.
+# SQLite compares names without regard to case, and keeps them as they were written. The statements fold them. A virtual
+# table has no root page. Asking for its columns fails if this process lacks its module.
 _SQLITE_COLUMNS = """
 SELECT lower(m.name), lower(c.name), c.type, c."notnull" OR c.pk > 0, c.pk > 0, c.dflt_value, c.hidden > 0
 FROM sqlite_master m JOIN pragma_table_xinfo(m.name) c

@@ -50,8 +50,7 @@ def left_out(schema: str, columns: Mapping[str, Sequence[str]]) -> list[str]:
     """Return the tables and columns of `schema` that an archive with these columns lacks.
 
     A release older than its database makes such an archive. An archive with a newer schema must have everything that
-    this
-    release knows.
+    this release knows.
     """
     tables = tables_at(schema).tables if is_older(schema) else metadata.tables
     kept = [table for name, table in sorted(tables.items()) if name not in LEFT_OUT]

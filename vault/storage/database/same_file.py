@@ -21,7 +21,7 @@ _GONE = (
 
 
 def is_missing(url: str) -> bool:
-    """Report whether this is a SQLite database whose file does not exist. To open it would make an empty file.
+    """Report whether this is a SQLite database whose file does not exist. Opening it would create an empty file.
 
     Raises `DatabaseUnavailable` if it cannot be known, as for a folder that this process may not enter.
     """

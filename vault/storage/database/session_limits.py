@@ -29,20 +29,21 @@ class SessionLimits:
     """How long a session may block others, in seconds."""
 
     idle_seconds: int
-    """Between two statements of a transaction."""
+    """The longest time between two statements of a transaction."""
     lock_seconds: int
-    """Waiting for a lock. Longer than the `idle_seconds` of ordinary sessions: a statement that waits behind a frozen
-    session gets the lock when the server ends that session."""
+    """The longest wait for a lock. It is longer than the `idle_seconds` of ordinary sessions: a statement that waits
+    behind a frozen session gets the lock when the server ends that session.
+    """
 
 
 ORDINARY = SessionLimits(idle_seconds=10, lock_seconds=15)
-"""For requests, jobs and commands."""
+"""The limits of requests, jobs and commands."""
 
 LONG = SessionLimits(idle_seconds=600, lock_seconds=15)
-"""For backups and restores, which read and write archives between two statements."""
+"""The limits of backups and restores, which read and write archives between two statements."""
 
 UPGRADE = SessionLimits(idle_seconds=600, lock_seconds=600)
-"""For migrations. A second host that starts at the same time waits for the first."""
+"""The limits of migrations. A second host that starts at the same time waits for the first."""
 
 _KEEPALIVE_IDLE_SECONDS = 5
 _KEEPALIVE_INTERVAL_SECONDS = 2

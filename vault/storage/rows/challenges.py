@@ -36,7 +36,7 @@ class Challenges:
         self._connection = connection
 
     def add(self, **values: object) -> None:
-        """Store one."""
+        """Store a challenge."""
         self._connection.execute(insert(challenges), values)
 
     def attempt(self, challenge_id: str, purpose: str, now_us: int) -> ChallengeRow | None:

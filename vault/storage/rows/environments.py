@@ -16,7 +16,7 @@ from vault.storage.tables import environments
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentRow(SignedRow):
-    """An environment, or the globals of a person. `last_read_us` is not read."""
+    """An environment, or the globals of a person. It has no `last_read_us`, because nothing reads that column."""
 
     id: str
     owner_id: str

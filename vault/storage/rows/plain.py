@@ -1,4 +1,4 @@
-"""The base of repositories whose rows carry no authority, and so no MAC."""
+"""The base of repositories whose rows decide no rights, so that they need no MAC."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class WrappedAnswers(Plain):
     """Wrapped answers, which can be fetched once, each under a keyed digest of its wrapping token."""
 
     def add(self, **values: object) -> None:
-        """Store one."""
+        """Store an answer, or a reservation for one."""
         self._connection.execute(insert(wrapped_answers), values)
 
     def room(self, user_id: str, reserved_bytes: int) -> dict[str | None, tuple[int, int]]:

@@ -53,7 +53,7 @@ REPOSITORIES: tuple[type[AnyRepository], ...] = (
     AccessTokens,
     Trusts,
 )
-"""In the order in which other tables depend on them."""
+"""The repositories of signed rows, in the order in which other tables depend on them."""
 
 _SIGNED: tuple[SignedTable, ...] = (*(each.signed for each in REPOSITORIES), AuditPruned.signed)
 

@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 
 FOLDER = "set-aside"
 _LEAST_BYTES = 4096
-"""What a file counts for at least, so that the number of files is bounded too."""
+"""A smaller file counts as this size, so that the number of files is limited too."""
 _MEASURED_SECONDS = 60.0
 """All workers of the host share the folder, so each measures it again after this time."""
 

@@ -29,7 +29,7 @@ from vault.storage.spool.spool_file import BLOB_MOST_BYTES, HEADER_BYTES, RECORD
 log = structlog.get_logger(__name__)
 
 _ROOM_BYTES = 64 << 10
-"""Room for about two hundred reads. A worker with less is not ready."""
+"""The room that a worker needs to be ready: enough for about two hundred reads."""
 _CLOSED_MOST = 2
 """While the database is down, two files wait for it and a third grows. More files would not help."""
 

@@ -43,9 +43,8 @@ _LIKELY = re.compile(rb"\x00\x00(?:\x00[^\x00]|[^\x00].).{20}", re.DOTALL)
 _PAGE_BYTES = 64 << 10
 _WORK_MOST = 6 << 30
 """The cost limit for all searches through one file, about five seconds. A restarted file with 8 MiB of old records
-costs up
-to 3.5 GiB: each old record looks like two, one of them about 60 KiB long. A file that needs more was made to waste
-time.
+costs up to 3.5 GiB: each old record looks like two, one of them about 60 KiB long. A file that needs more was made to
+waste time.
 """
 _WORK_OF_BYTE = 32
 _WORK_OF_TRY = 8192
@@ -65,7 +64,7 @@ class SpoolFile:
         """The position after the last record that is safely on the disk."""
         self.is_sound = True
         self.is_new = True
-        """Whether nobody has tried to drain it."""
+        """Whether no worker has tried to drain the file yet."""
         self.is_known = True
         """Whether the file has this format, or is empty. Any other file is a newer release's."""
         self._descriptor = descriptor

@@ -30,7 +30,7 @@ from vault.storage.unit_of_work import Storage
 from vault.storage.walks.layers import layers_statement
 
 P = TypeVar("P", bound=tuple[object, ...])
-"""The nouns of a statement's rows; None where an outer join may find nothing."""
+"""The nouns of a statement's rows. A part is None if its outer join found no row."""
 
 _MEMO_BYTES = 8 * 1024 * 1024
 """Memory for checked rows, for each of the six statements: about 2,500 rows. A hit saves 7 of 8 µs."""

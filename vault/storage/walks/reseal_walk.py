@@ -43,9 +43,8 @@ class SealedAnswer(NamedTuple):
 
 
 ENDED = (challenges, oauth_codes, sync_tickets, access_tokens, refresh_families)
-"""Rows that a reseal deletes at once: logins in progress, and promises to callers that may have seen a key. Refresh
-tokens
-are deleted with their families. Sessions end with an entry in the audit.
+"""Tables that a reseal empties at once: logins in progress, and codes and tokens that may be known after a leak.
+Refresh tokens are deleted with their families. Sessions end with an entry in the audit.
 """
 
 

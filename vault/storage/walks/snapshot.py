@@ -232,5 +232,5 @@ def _from_json(value: ArchivedValue) -> bytes | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        raise TypeError("Bytes are a base64 text.")
+        raise TypeError("Bytes must be base64 text.")
     return base64.b64decode(value, validate=True)

@@ -11,7 +11,7 @@ def home(env: EnvironmentRef) -> str:
 
 
 def home_of(environment: Environment) -> str:
-    """Return the same for an environment. It uses the id, whatever the request's URL used."""
+    """Return the URL of an environment's pages with its id, even if the request's URL used its name."""
     return home(None if environment.kind is EnvironmentKind.GLOBALS else environment.id)
 
 

@@ -13,7 +13,7 @@ from werkzeug.formparser import FormDataParser
 from vault.http import budget
 
 _FORM_MOST_BYTES = 2 * 1024 * 1024
-"""More than the front door lets through. The front door is what limits a form."""
+"""More bytes than the front door accepts, so the front door's limit applies to every form."""
 _PARTS_MOST = 1000
 """Only an import sends a multipart form, with a few parts."""
 

@@ -104,7 +104,7 @@ def export_with_passphrase() -> Response:
 
     environment = field("environment")
     if environment and not looks_like_id(environment):
-        # The form has the environment's id, and a database cannot look up every text.
+        # The id comes from the form, and a database cannot look up every text, for example one with a NUL.
         raise NotFound()
     if not _ONE_AT_A_TIME.acquire(blocking=False):
         raise Unavailable("Another file is being encrypted. Go back and try again in a moment.")

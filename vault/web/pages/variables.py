@@ -20,7 +20,7 @@ from vault.web.pages.environment_frame import changed_since, frame, read_before
 blueprint = new_blueprint("variables")
 
 UNDONE_BY_ROLLBACK = frozenset({"saved", "rolled-back", "imported"})
-"""After these steps, a rollback by one revision undoes the step."""
+"""The steps that a rollback by one revision can undo."""
 
 
 @environment_route(blueprint, "", "GET")

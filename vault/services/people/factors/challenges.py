@@ -27,10 +27,10 @@ from vault.storage import ChallengeRow, UnitOfWork
 
 LIFE_SECONDS = 5 * 60
 ENROLMENT_LIFE_SECONDS = 10 * 60
-"""This is long enough to install an authenticator app."""
+"""Long enough to install an authenticator app."""
 ATTEMPTS = 5
 FROM_ADDRESS_MOST = 200
-"""Open logins without any credential from one address. Many people may share an address."""
+"""The limit of open logins from one address for people who are not known yet. Many people may share an address."""
 OF_PERSON_MOST = 20
 OF_STRANGERS_MOST = 10_000
 """The limit for all addresses together: about 10 MB."""

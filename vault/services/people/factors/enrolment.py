@@ -153,7 +153,7 @@ class Factors:
         self._storage.transaction(self._remove, principal, factor_id)
 
     def new_recovery_codes(self, principal: Principal) -> tuple[str, ...]:
-        """Replace the recovery codes by ten new ones, and return them. Raises `StepUpRequired`, `Conflict`."""
+        """Replace the recovery codes with ten new ones, and return them. Raises `StepUpRequired`, `Conflict`."""
         principal.require_recent_proof(self._clock())
         return self._storage.transaction(self._new_recovery_codes, principal)
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 RP_NAME = "Strongroom"
 TIMEOUT_MILLISECONDS = 5 * 60 * 1000
 CREDENTIAL_ID_MAX_BYTES = 1023
-"""WebAuthn, section 7.1, step 25."""
+"""The limit of WebAuthn, section 7.1, step 25."""
 
 _LOOKUP = "passkey"
 

@@ -35,7 +35,7 @@ class RecoveryCodes:
         self._clock = clock
 
     def renew(self, unit: UnitOfWork, user_id: str) -> tuple[str, ...]:
-        """Replace the person's codes by ten new ones, and return them. They cannot be read again."""
+        """Replace the person's codes with ten new ones, and return them. They cannot be read again."""
         codes = tuple(_new_code() for _ in range(CODES))
         key = new_key()
         plain = _written(key, [_digest(key, user_id, code) for code in codes])
