@@ -12,8 +12,9 @@ from tests.bench.table import Line, at_least
 from vault import settings
 from vault.app import open_vault
 from vault.model.clock import now_us
+from vault.model.event import SpooledEvent
 from vault.services import Services
-from vault.services.audit.record import Fact, event_id, salted
+from vault.services.audit.record import event_id, salted
 
 _CLIENTS = (1, 8, 32)
 _EVENTS = 150_000
@@ -56,22 +57,25 @@ def verification(name: str, store: Store) -> list[Line]:
 
 def _fill(vault: Services, count: int) -> None:
     place, request = str(uuid.uuid4()), str(uuid.uuid4())
-    facts: list[Fact] = [
-        place,
-        place,
-        "token:aaaaaaaaaaaa",
-        "values.read",
-        "ok",
-        place,
-        1,
-        None,
-        request,
-        "",
-        "",
-        "192.0.2.1",
-        "",
-    ]
+    read = SpooledEvent(
+        at_us=now_us(),
+        user_id=place,
+        actor_id=place,
+        actor="token:aaaaaaaaaaaa",
+        action="values.read",
+        result="ok",
+        environment_id=place,
+        revision=1,
+        blob_sha256=None,
+        request_id=request,
+        details="",
+        rows="",
+        address="192.0.2.1",
+        names="",
+    )
     for _ in range(0, count, _BATCH):
-        events = [salted([str(event_id(now_us())), now_us(), *facts], is_forgotten=False) for _ in range(_BATCH)]
+        events = [
+            salted(str(event_id(now_us())), read._replace(at_us=now_us()), is_forgotten=False) for _ in range(_BATCH)
+        ]
         with vault.storage.write() as unit:
             vault.audit.tree.append(unit, events)

@@ -60,6 +60,30 @@ class Event(NamedTuple):
     commitment: bytes
 
 
+class SpooledEvent(NamedTuple):
+    """An event in the spool: all fields of `Event` in its order, but its id, salt and commitment.
+
+    A record of the spool is this tuple as a JSON list, so the order never changes.
+    """
+
+    at_us: int
+    user_id: str | None
+    actor_id: str | None
+    actor: str
+    action: str
+    result: str
+    environment_id: str | None
+    revision: int | None
+    blob_sha256: None
+    """A read writes no blob."""
+
+    request_id: str
+    details: str
+    rows: str
+    address: str
+    names: str
+
+
 def commit(salt: bytes, address: str, names: str) -> bytes:
     """Return the commitment to an address and names."""
     return hashlib.sha256(salt + f"{len(address)}:{address}{len(names)}:{names}".encode()).digest()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vault.model.event import Event, commit, leaf_data
+from vault.model.event import Event, SpooledEvent, commit, leaf_data
 
 SALT = bytes(16)
 EVENT = Event(
@@ -49,3 +49,8 @@ def test_texts_never_run_into_each_other(one: tuple[str, str, str], other: tuple
 @given(st.tuples(st.text(max_size=3), st.text(max_size=3)), st.tuples(st.text(max_size=3), st.text(max_size=3)))
 def test_commitments_neither(one: tuple[str, str], other: tuple[str, str]) -> None:
     assert (commit(SALT, *one) == commit(SALT, *other)) == (one == other)
+
+
+def test_a_spooled_event_has_the_fields_of_an_event_in_their_order() -> None:
+    # Records of the spool and the leaves of the tree depend on this order.
+    assert ("id", *SpooledEvent._fields, "salt", "commitment") == Event._fields

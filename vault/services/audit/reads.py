@@ -32,7 +32,7 @@ from vault.errors import (
 )
 from vault.model.action import Action
 from vault.model.clock import Clock
-from vault.model.event import OK, Event
+from vault.model.event import OK, SpooledEvent
 from vault.model.json_types import JsonObject
 from vault.model.principal import Principal
 from vault.observe import metrics
@@ -41,7 +41,6 @@ from vault.services.audit.record import (
     CALL_MOST,
     LABEL_MOST,
     REQUEST_ID_MOST,
-    Fact,
     bounded_details,
     clipped,
     compact,
@@ -61,12 +60,9 @@ _RECENT_MOST = 50_000
 """Recent reads of this process, which need not be decrypted to be drained: about 30 MB at most."""
 _BATCH = 2000
 _LAYERS_MOST = 32
-_FACTS = len(Event._fields) - 3
-"""Facts in a record: all fields of an event except its id, salt and commitment."""
-_DETAILS = Event._fields.index("details") - 1
 
-_Read = tuple[bytes, list[Fact]]
-"""The id of a record and its facts."""
+_Record = tuple[bytes, SpooledEvent]
+"""The id of a record and its event."""
 
 
 @dataclass(slots=True)
@@ -90,7 +86,7 @@ class ReadLog:
         self._spool = spool
         self._clock = clock
         self._refusals = Refusals(clock)
-        self._recent: dict[bytes, list[Fact]] = {}
+        self._recent: dict[bytes, SpooledEvent] = {}
         self._kept_for_newer: set[Path] = set()
 
     def read(
@@ -222,25 +218,50 @@ class ReadLog:
         names: str,
     ) -> None:
         person = principal.user_id or None
-        label = clipped(principal.label, LABEL_MOST)
-        who = (person, person, label, action, result, environment_id, revision, None)
-        request_id = clipped(principal.request_id, REQUEST_ID_MOST)
-        self._append(self._clock(), [*who, request_id, details, "", clipped(principal.address, ADDRESS_MOST), names])
+        event = SpooledEvent(
+            at_us=self._clock(),
+            user_id=person,
+            actor_id=person,
+            actor=clipped(principal.label, LABEL_MOST),
+            action=action,
+            result=result,
+            environment_id=environment_id,
+            revision=revision,
+            blob_sha256=None,
+            request_id=clipped(principal.request_id, REQUEST_ID_MOST),
+            details=details,
+            rows="",
+            address=clipped(principal.address, ADDRESS_MOST),
+            names=names,
+        )
+        self._append(event)
 
     def _keep_gathered(self, gathered: Gathered, request_id: str = "") -> None:
-        details = bounded_details({"call": gathered.call, "count": gathered.count})
-        who = (None, None, "nobody", Action.REFUSED, gathered.code, None, None, None)
-        request_id = clipped(request_id, REQUEST_ID_MOST)
-        self._append(gathered.at_us, [*who, request_id, details, "", clipped(gathered.address, ADDRESS_MOST), ""])
+        event = SpooledEvent(
+            at_us=gathered.at_us,
+            user_id=None,
+            actor_id=None,
+            actor="nobody",
+            action=Action.REFUSED,
+            result=gathered.code,
+            environment_id=None,
+            revision=None,
+            blob_sha256=None,
+            request_id=clipped(request_id, REQUEST_ID_MOST),
+            details=bounded_details({"call": gathered.call, "count": gathered.count}),
+            rows="",
+            address=clipped(gathered.address, ADDRESS_MOST),
+            names="",
+        )
+        self._append(event)
 
-    def _append(self, at_us: int, others: list[Fact]) -> None:
-        """`others` are an event's fields except its id, time, salt and commitment."""
-        record_id, facts = event_id(at_us), [at_us, *others]
+    def _append(self, event: SpooledEvent) -> None:
+        record_id = event_id(event.at_us)
         place = context.audit_record(self._instance.id, str(record_id))
-        blob = self._instance.seal(place, compact(facts).encode())
+        blob = self._instance.seal(place, compact(event).encode())
         # Decrypting what was sealed here a second ago would cost as much as sealing it.
         if len(self._recent) < _RECENT_MOST:
-            self._recent[record_id.bytes] = facts
+            self._recent[record_id.bytes] = event
         try:
             receipt = self._spool.append(record_id.bytes, blob)
         except BaseException:
@@ -262,7 +283,7 @@ class ReadLog:
             remove(file)
         return drained.stored
 
-    def _store_what_can_be(self, batch: Sequence[_Read], drained: _Drained) -> None:
+    def _store_what_can_be(self, batch: Sequence[_Record], drained: _Drained) -> None:
         """Store a batch, except records that the database can never accept."""
         try:
             self._store(batch, is_retry=drained.is_retry)
@@ -278,12 +299,12 @@ class ReadLog:
         else:
             drained.stored += len(batch)
 
-    def _batches(self, file: SpoolFile, drained: _Drained) -> Iterator[list[_Read]]:
-        batch: list[_Read] = []
+    def _batches(self, file: SpoolFile, drained: _Drained) -> Iterator[list[_Record]]:
+        batch: list[_Record] = []
         is_newer = False
         for record_id, blob in file.records():
             try:
-                facts = self._recent.get(record_id) or self._open(record_id, blob, drained)
+                event = self._recent.get(record_id) or self._open(record_id, blob, drained)
             except NewerFormat:
                 is_newer = True
                 continue
@@ -291,7 +312,7 @@ class ReadLog:
                 metrics().integrity_errors.labels(kind="spool").inc()
                 drained.refused[type(error).__name__] += 1
                 continue
-            batch.append((record_id, facts))
+            batch.append((record_id, event))
             if len(batch) == _BATCH:
                 yield batch
                 batch = []
@@ -300,43 +321,44 @@ class ReadLog:
         if is_newer:
             raise NewerFormat()
 
-    def _open(self, record_id: bytes, blob: bytes, drained: _Drained) -> list[Fact]:
+    def _open(self, record_id: bytes, blob: bytes, drained: _Drained) -> SpooledEvent:
         sealed, place = as_sealed(blob), context.audit_record(self._instance.id, str(uuid.UUID(bytes=record_id)))
         key_id = key_id_of(sealed)
         if not self._instance.has_system_key(key_id) and not drained.has_learnt:
             # Once is enough, because the file is older than this, and forged records must not cause a query each.
             drained.has_learnt = True
             self._instance.learn()
-        facts = _known_facts(json.loads(self._instance.open_blob(place, key_id, sealed, learns=False)))
-        if not all(fact is None or isinstance(fact, str | int) for fact in facts):
-            raise TypeError("A fact of an event must be a string, a number or null.")
-        return facts
+        event = _known_fields(json.loads(self._instance.open_blob(place, key_id, sealed, learns=False)))
+        if not all(each is None or isinstance(each, str | int) for each in event):
+            raise TypeError("A field of an event must be a string, a number or null.")
+        return event
 
-    def _store(self, batch: Sequence[_Read], *, is_retry: bool) -> None:
-        facts = {str(uuid.UUID(bytes=record_id)): read for record_id, read in batch}
+    def _store(self, batch: Sequence[_Record], *, is_retry: bool) -> None:
+        spooled = {str(uuid.UUID(bytes=record_id)): event for record_id, event in batch}
         with self._storage.write() as unit:
             # A worker may have crashed after storing these events. Skip those that are already in the database.
-            for known in unit.audit_events.known(list(facts)) if is_retry else ():
-                del facts[known]
-            people = {str(read[1]) for read in facts.values() if read[1] is not None}
+            for known in unit.audit_events.known(list(spooled)) if is_retry else ():
+                del spooled[known]
+            people = {event.user_id for event in spooled.values() if event.user_id is not None}
             gone = people - unit.users.known(people)
-            events = [salted([event_id, *read], is_forgotten=read[1] in gone) for event_id, read in facts.items()]
+            events = [salted(key, event, is_forgotten=event.user_id in gone) for key, event in spooled.items()]
             if events:
                 self._tree.append(unit, events)
 
 
-def _known_facts(document: object) -> list[Fact]:
-    """Return the facts of a record. Extra facts of a newer release go into the event's details.
+def _known_fields(document: object) -> SpooledEvent:
+    """Return the event of a record. Extra fields of a newer release go into its details.
 
     Raises `NewerFormat` for a record of another form.
     """
-    if not isinstance(document, list) or len(document) < _FACTS:
+    known = len(SpooledEvent._fields)
+    if not isinstance(document, list) or len(document) < known:
         raise NewerFormat()
-    facts, more = document[:_FACTS], document[_FACTS:]
-    if more:
-        details = json.loads(facts[_DETAILS]) if facts[_DETAILS] else {}
-        facts[_DETAILS] = bounded_details({**details, "more": more})
-    return facts
+    event, more = SpooledEvent._make(document[:known]), document[known:]
+    if not more:
+        return event
+    details = json.loads(event.details) if event.details else {}
+    return event._replace(details=bounded_details({**details, "more": more}))
 
 
 def _code(error: StrongroomError) -> str | None:

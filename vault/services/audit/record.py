@@ -8,25 +8,25 @@ import os
 import secrets
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeAlias, cast
+from typing import cast
 
 from vault.crypto import Key, keyed_digest
 from vault.crypto.merkle import leaf_hash
 from vault.model.action import Action
 from vault.model.environment import Variable
-from vault.model.event import FOLDED, GONE, OK, Event, commit, leaf_data
+from vault.model.event import FOLDED, GONE, OK, Event, SpooledEvent, commit, leaf_data
 from vault.model.json_types import Json, JsonObject
 from vault.model.principal import Principal
 from vault.storage import Placed, StoredEvent, UnitOfWork
+
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
+"""Made once: `json.dumps` with separators makes one for each call, and each audited read needs two."""
 
 _SALT_BYTES = 16
 _NAME_DIGEST_BYTES = 12
 """Long enough that two names of a vault never share a digest by chance, and short, because an event may have
 hundreds.
 """
-
-Fact: TypeAlias = str | int | None
-"""A field of an event that the spool keeps. None of these is bytes."""
 
 NAMES_MOST = 256
 LABEL_MOST, ADDRESS_MOST, REQUEST_ID_MOST, CALL_MOST = 80, 64, 36, 128
@@ -99,11 +99,10 @@ def hash_of(event: Event | StoredEvent) -> bytes:
     return leaf_hash(leaf_data(cast(Event, event)))
 
 
-def salted(read: Sequence[Fact], *, is_forgotten: bool) -> Event:
-    """Return the event of a spooled read with a fresh salt. If `is_forgotten`, address and names are removed."""
-    address, names = str(read[-2]), str(read[-1])
+def salted(event_id: str, spooled: SpooledEvent, *, is_forgotten: bool) -> Event:
+    """Return a spooled event with its id and a fresh salt. If `is_forgotten`, address and names are removed."""
     salt = secrets.token_bytes(_SALT_BYTES)
-    event = Event._make([*read, salt, commit(salt, address, names)])
+    event = Event(event_id, *spooled, salt=salt, commitment=commit(salt, spooled.address, spooled.names))
     return event._replace(address="", names="", salt=None) if is_forgotten else event
 
 
@@ -151,7 +150,7 @@ def bounded_details(details: Mapping[str, Json]) -> str:
 
 def compact(document: Json) -> str:
     """Return JSON without spaces."""
-    return json.dumps(document, separators=(",", ":"))
+    return _ENCODER.encode(document)
 
 
 def _journal(unit: UnitOfWork) -> str:
