@@ -108,6 +108,8 @@ def test_a_token_works_in_its_networks_only(ada: Caller, prod: str) -> None:
     elsewhere = ada.token({"environment_id": prod, "permissions": READ}, networks=["10.0.0.0/8", "2001:db8::/32"])
     assert elsewhere("GET", f"/environments/{prod}/values").status == 401
     here = ada.token({"environment_id": prod, "permissions": READ}, networks=["10.0.0.0/8", "127.0.0.1"])
+    mapped = ada.token({"environment_id": prod, "permissions": READ}, networks=["::ffff:127.0.0.0/104"])
+    assert mapped("GET", f"/environments/{prod}/values").status == 200
     assert here("GET", f"/environments/{prod}/values").status == 200
 
 

@@ -13,6 +13,7 @@ from vault.errors import InvalidInput, NotAuthenticated, NotFound, NotGranted, Q
 from vault.model.action import Action
 from vault.model.clock import DAY_SECONDS, HOUR_SECONDS, SECOND_US, Clock
 from vault.model.grant import Grant, Permission, make_grant
+from vault.model.networks import Network, as_ipv4
 from vault.model.principal import Principal, PrincipalKind
 from vault.services import audit
 from vault.services.environments.environments import Environments
@@ -21,8 +22,6 @@ from vault.services.tokens.holders import TokenHolders, grant_of, is_living
 from vault.services.tokens.request import DEFAULT_TTL_SECONDS, GrantRequest, TokenRequest
 from vault.settings import Settings
 from vault.storage import ColumnValue, ColumnValues, Storage, StoredToken, UnitOfWork
-
-_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 OVERLAP_MAX_SECONDS = DAY_SECONDS
 LOGIN_TTL_SECONDS = HOUR_SECONDS
@@ -333,11 +332,11 @@ def _existing(row: StoredToken | None) -> StoredToken:
 def _networks_within(inner: Sequence[str], outer: Sequence[str]) -> bool:
     if not outer:
         return True
-    wide = [ipaddress.ip_network(network) for network in outer]
-    return all(any(_is_subnet(ipaddress.ip_network(network), other) for other in wide) for network in inner)
+    narrow, wide = ([as_ipv4(ipaddress.ip_network(network)) for network in each] for each in (inner, outer))
+    return all(any(_is_subnet(network, other) for other in wide) for network in narrow)
 
 
-def _is_subnet(inner: _Network, outer: _Network) -> bool:
+def _is_subnet(inner: Network, outer: Network) -> bool:
     if isinstance(inner, ipaddress.IPv4Network):
         return isinstance(outer, ipaddress.IPv4Network) and inner.subnet_of(outer)
     return isinstance(outer, ipaddress.IPv6Network) and inner.subnet_of(outer)
