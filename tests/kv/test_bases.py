@@ -45,9 +45,20 @@ def test_a_base_that_was_not_granted_resolves_nothing_and_is_not_named(ada: Call
     assert "common" not in answer.body.decode()
 
 
-@pytest.mark.parametrize("path", ["secret/metadata/common", "kv/common"])
-def test_a_base_that_a_vault_client_deleted_is_left_out(path: str, kv: Kv) -> None:
+@pytest.mark.parametrize(
+    ("path", "lack"),
+    [
+        ("secret/metadata/common", "Its values lack what came from it."),
+        ("kv/common", "Its values lack what came from it until it is undeleted."),
+    ],
+)
+def test_a_base_that_a_vault_client_deleted_is_left_out(path: str, lack: str, kv: Kv) -> None:
+    answer = kv("DELETE", path)
+    assert (answer.status, answer.json["data"]) == (200, None)
+    assert answer.json["warnings"] == [f"1 environment has this one as a base. {lack}"]
+    # A second deletion has nothing to warn of, and neither has one of an environment that is no base.
     assert kv("DELETE", path).status == 204
+    assert kv("DELETE", path.replace("common", "no-base")).status == 204
     answer = kv("GET", "secret/data/prod?resolve=true")
     assert answer.data["data"] == {"URL": "https://{{HOST}}", "REF": "{{ONLY}}"}
     assert BASE_GONE in answer.json["warnings"]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.api.conftest import Vault
+from tests.support.bases import stand
+from tests.support.vaults import HOST, add_environment, as_session, log_in
 from tests.web.conftest import Visitor, words
 
 
@@ -71,6 +74,25 @@ def test_a_deletion_is_undone_on_the_next_page(ada: Visitor, place: str) -> None
     assert ada.get(place).status_code == 404
     assert ada.post(f"{place}/undelete").headers["Location"] == f"{place}?said=undeleted"
     assert ada.stored(place) == {"A": "1"}
+
+
+def test_a_deletion_says_that_others_have_the_environment_as_a_base(ada: Visitor, vault: Vault, place: str) -> None:
+    vault.services.keys.upgrading.open(HOST)
+    who = as_session(vault.services, log_in(vault.services, ada.username).secret)
+    add_environment(vault.services, who, "shop", URL="{{A}}")
+    stand(vault.services, who, "shop", "prod")
+    said = words(ada.get(ada.post(f"{place}/delete").headers["Location"]))
+    assert "Other environments have it as a base, and their values lack what came from it until you restore it." in said
+    ada.post(f"{place}/undelete")
+    # A base of a base is one too, and an environment that is no base is deleted without this sentence.
+    add_environment(vault.services, who, "top")
+    stand(vault.services, who, "top", "shop")
+    shop = vault.services.environments.environments.get(who, "shop").id
+    said = words(ada.get(ada.post(f"/environments/{shop}/delete").headers["Location"]))
+    assert "Other environments have it as a base" in said
+    said = words(ada.get(ada.post(f"{place}/delete").headers["Location"]))
+    assert "You can restore it" in said
+    assert "as a base" not in said
 
 
 def test_an_undo_whose_name_is_taken_asks_for_another(ada: Visitor, place: str) -> None:

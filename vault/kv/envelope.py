@@ -50,6 +50,11 @@ def nothing() -> Response:
     return Response(status=204, content_type=problems.MEDIA_TYPE)
 
 
+def done(warnings: Sequence[str]) -> Response:
+    """Return the answer of a change that has no data: a 204, or the envelope if there are warnings."""
+    return envelope(warnings=warnings) if warnings else nothing()
+
+
 def moment(us: int | None) -> str:
     """Return a time as RFC 3339 in UTC, or an empty text for None."""
     return "" if us is None else rfc3339(us)

@@ -11,7 +11,7 @@ from vault.kv.address import WRITES, is_list, named
 from vault.kv.bodies import body, mapping
 from vault.kv.data import MERGE_PATCH
 from vault.kv.duration import seconds_of, text_of
-from vault.kv.envelope import envelope, moment, nothing
+from vault.kv.envelope import done, envelope, moment, nothing
 from vault.model.digits import whole_number
 from vault.model.environment import Revision
 from vault.model.json_types import JsonObject
@@ -55,8 +55,7 @@ def patch(path: str) -> Response:
 def erase(path: str) -> Response:
     """Delete an environment for good, with all its versions."""
     name = named(path)
-    transaction(lambda unit: services().vaultkv.metadata.erase(unit, principal(), name))
-    return nothing()
+    return done(transaction(lambda unit: services().vaultkv.metadata.erase(unit, principal(), name)))
 
 
 @blueprint.route("/secret/config", methods=["GET"])

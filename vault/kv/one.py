@@ -10,7 +10,7 @@ from vault.kv import guard
 from vault.kv.address import WRITES, is_list, named
 from vault.kv.bodies import body, flag
 from vault.kv.data import answer_etag
-from vault.kv.envelope import envelope, nothing
+from vault.kv.envelope import done, envelope, nothing
 from vault.kv.metadata import names
 from vault.services.vaultkv.versions import Wanted, replaced
 
@@ -53,5 +53,4 @@ def write(path: str) -> Response:
 def delete(path: str) -> Response:
     """Delete the environment. The API and the pages can restore it for a time."""
     name = named(path)
-    transaction(lambda unit: services().vaultkv.metadata.delete(unit, principal(), name))
-    return nothing()
+    return done(transaction(lambda unit: services().vaultkv.metadata.delete(unit, principal(), name)))

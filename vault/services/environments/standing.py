@@ -16,14 +16,15 @@ def stored_bases(unit: UnitOfWork, owner_id: str) -> dict[str, tuple[str, ...]]:
     return {row.id: split(row.base_ids) for row in unit.environments.with_bases(owner_id)}
 
 
-def deletion_warnings(unit: UnitOfWork, environment: EnvironmentRow) -> tuple[str, ...]:
+def deletion_warnings(unit: UnitOfWork, environment: EnvironmentRow, *, for_good: bool = False) -> tuple[str, ...]:
     """Return warnings for the person who deletes an environment. They contain no names, so they need no permission."""
     rows = unit.environments.with_bases(environment.owner_id)
     count = len(standing_on(environment.id, {row.id: split(row.base_ids) for row in rows if row.deleted_us is None}))
     if not count:
         return ()
     who, their = ("1 environment has", "Its") if count == 1 else (f"{count} environments have", "Their")
-    return (f"{who} this one as a base. {their} values lack what came from it until it is undeleted.",)
+    until = "" if for_good else " until it is undeleted"
+    return (f"{who} this one as a base. {their} values lack what came from it{until}.",)
 
 
 def broken_bases(unit: UnitOfWork) -> Iterator[str]:

@@ -23,6 +23,7 @@ from vault.services.environments.history import facts_of
 from vault.services.environments.permissions import ask, target_of
 from vault.services.environments.rules import MAX_VERSIONS_DEFAULT, checked_seconds, checked_versions
 from vault.services.environments.sealing import Sealer
+from vault.services.environments.standing import deletion_warnings
 from vault.services.environments.wishes import Wishes, rules_of
 from vault.storage import EnvironmentRow, Stale, Storage, UnitOfWork
 
@@ -150,23 +151,26 @@ class Metadata:
             wishes["custom_metadata"] = {key: value for key, value in pairs.items() if value is not None}
         self._environments.change(unit, principal, row.id, self._checked(unit, principal, wishes))
 
-    def erase(self, unit: UnitOfWork, principal: Principal, name: str) -> None:
-        """Delete an environment for good, with its keys and history. If it does not exist, nothing happens."""
+    def erase(self, unit: UnitOfWork, principal: Principal, name: str) -> tuple[str, ...]:
+        """Delete an environment for good, with its keys and history. Returns warnings. If it does not exist, nothing
+        happens.
+        """
         row = unit.environments.by_name(principal.user_id, name)
         ask(unit, principal, Permission.DELETE, target_of(row, name))
         if row is None:
-            return
+            return ()
         seq = unit.users.next_change(row.owner_id)
+        warnings = deletion_warnings(unit, row, for_good=True)
         unit.shredding.environment(row.id, self._clock())
         unit.changes.add(row.owner_id, seq, Action.ENVIRONMENT_ERASE, row.id, None, self._clock())
         audit.record(unit, principal, Action.ENVIRONMENT_ERASE, environment_id=row.id)
+        return warnings
 
-    def delete(self, unit: UnitOfWork, principal: Principal, name: str) -> None:
-        """Delete an environment so that it can be restored. If it does not exist, nothing happens."""
+    def delete(self, unit: UnitOfWork, principal: Principal, name: str) -> tuple[str, ...]:
+        """Delete an environment so that it can be restored. Returns warnings. If it does not exist, nothing happens."""
         row = unit.environments.by_name(principal.user_id, name)
         ask(unit, principal, Permission.DELETE, target_of(row, name))
-        if row is not None:
-            self._environments.delete(unit, principal, row.id)
+        return () if row is None else self._environments.delete(unit, principal, row.id)
 
     def create(self, unit: UnitOfWork, principal: Principal, name: str) -> EnvironmentRow:
         """Create an environment without any version, with the defaults. Raises `NameTaken`, `QuotaExceeded`."""

@@ -12,6 +12,8 @@ _SENTENCES = {
     "rolled-back": "The older revision was restored as a new revision.",
     "copied": "The copy was created.",
     "deleted": "The environment was deleted. You can restore it until it is purged.",
+    "deleted-base": "The environment was deleted. You can restore it until it is purged. "
+    "Other environments have it as a base, and their values lack what came from it until you restore it.",
     "undeleted": "The environment was restored.",
     "token-made-before": "This form was already sent. The token exists, and its secret was shown then. "
     "Rotate the token if you did not see it.",

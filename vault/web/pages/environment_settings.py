@@ -52,8 +52,8 @@ def copy_environment(env: str) -> Response:
 @blueprint.post("/environments/<env>/delete")
 def delete_environment(env: str) -> Response:
     """Delete the environment. The list of environments offers to restore it."""
-    transaction(lambda unit: services().environments.environments.delete(unit, principal(), env))
-    return see(f"/environments?undo={env}", "deleted")
+    warnings = transaction(lambda unit: services().environments.environments.delete(unit, principal(), env))
+    return see(f"/environments?undo={env}", "deleted-base" if warnings else "deleted")
 
 
 def _wishes(*, named: bool) -> Wishes:
