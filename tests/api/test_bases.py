@@ -10,7 +10,7 @@ import pytest
 
 from tests.api.conftest import Caller, Vault
 from tests.support.vaults import HOST
-from vault.services.environments.values import BASE_GONE
+from vault.services.environments.values import BASE_GONE, LAYER_LEFT_OUT
 
 UNKNOWN = "0b8c6c38-6bd0-4a4e-9d7e-0d4f6f3d8c11"
 
@@ -178,3 +178,34 @@ def test_a_deletion_warns_in_a_header_and_in_its_repeated_answer(ada: Caller) ->
     assert again.headers["x-strongroom-warnings"] == first.headers["x-strongroom-warnings"]
     assert "x-strongroom-warnings" not in ada("DELETE", "/environments/prod").headers
     assert ada.ok("GET", "/environments/stage/values")["warnings"] == [BASE_GONE]
+
+
+def test_a_base_that_a_token_may_not_read_does_not_count_towards_its_limit(ada: Caller) -> None:
+    names = [f"large-{number}" for number in range(5)]
+    for name in names:
+        ada.make(name, **{name.upper().replace("-", "_"): "x" * 900_000})
+    ada.make("small", SMALL="1")
+    ada.make("prod", A="{{SMALL}}")
+    ada.ok("PATCH", "/environments/prod", {"bases": ["small", *names]})
+    own = {"path": "prod", "permissions": ["read"]}
+    # Its owner, and whoever may read all of them, are told.
+    every = ada.token(own, *({"path": name, "permissions": ["read"]} for name in names))
+    for caller in (ada, every):
+        for address in ("/api/v1/environments/prod/values", "/v1/secret/data/prod?resolve=true"):
+            answer = caller.at("GET", address)
+            assert (answer.status, b"larger than 4 MiB" in answer.body) in ((422, True), (400, True)), answer.body[:200]
+    # A token without rights on them reads as if there was nothing in them.
+    few = ada.token(own, {"path": "small", "permissions": ["read"]}, {"path": names[0], "permissions": ["read"]})
+    found = few.ok("GET", "/environments/prod/values")
+    assert found["values"] == {"A": "1", "SMALL": "1", "LARGE_0": "x" * 900_000}
+    assert found["warnings"] == [LAYER_LEFT_OUT]
+    none = ada.token(own)
+    before = none("GET", "/environments/prod/values")
+    assert before.json["values"] == {"A": "{{SMALL}}"}
+    read = none.at("GET", "/v1/secret/data/prod?resolve=true").json
+    assert read["data"]["data"] == {"A": "{{SMALL}}"}
+    # Nor do they learn when the large ones become small.
+    ada.ok("PATCH", "/environments/large-4/variables", {"variables": {"LARGE_4": "y"}})
+    after = none("GET", "/environments/prod/values")
+    assert (after.json, after.etag) == (before.json, before.etag)
+    assert none("GET", "/environments/prod/values", If_None_Match=before.etag).status == 304

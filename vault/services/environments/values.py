@@ -116,8 +116,7 @@ class ValuesReader:
                 raise IntegrityError()
             beneath.append(found.globals)
         if found.own.environment.base_ids:
-            bases = _in_order(found.own, found.bases)
-            _check_size(bases)
+            bases = self._with_blobs(principal, _in_order(found.own, found.bases))
             if None in bases:
                 warnings.append(BASE_GONE)
             beneath += filter(None, bases)
@@ -129,6 +128,26 @@ class ValuesReader:
             elif cause not in warnings:
                 warnings.append(cause)
         return [*layers, found.own], tuple(warnings)
+
+    def _with_blobs(self, principal: Principal, bases: Sequence[Layer | None]) -> Sequence[Layer | None]:
+        """Return `bases`, with the blobs that the statement left out because all bases are too large together.
+
+        Only the bases that are used count for this caller, so what the others contain changes nothing for it. Raises
+        `ResolutionTooLarge`.
+        """
+        used = [each for each in bases if each is not None and self._cause_against(principal, each) is None]
+        _check_size(used)
+        missing = {each.environment.id for each in used if each.revision is not None and each.blob is None}
+        if not missing:
+            return bases
+        again = self._hot.some(principal.user_id, missing)
+        read = [
+            again.get(each.environment.id) if each is not None and each.environment.id in missing else each
+            for each in bases
+        ]
+        # Somebody may have written to a base since the first statement.
+        _check_size([each for each in read if each is not None and each.environment.id in missing])
+        return read
 
     def _cause_against(self, principal: Principal, layer: Layer) -> str | None:
         """Return the warning if a layer must be left out."""
@@ -181,11 +200,9 @@ def _in_order(own: Layer, bases: Mapping[str, Layer]) -> list[Layer | None]:
     return [bases.get(each) for each in ids]
 
 
-def _check_size(bases: Sequence[Layer | None]) -> None:
-    """Refuse bases that are too large together, before any of them is opened. The statement returns no blobs
-    for them.
-    """
-    revisions = [layer.revision for layer in bases if layer is not None and layer.revision is not None]
+def _check_size(bases: Sequence[Layer]) -> None:
+    """Refuse bases that are too large together, before any of them is opened."""
+    revisions = [layer.revision for layer in bases if layer.revision is not None]
     if sum(revision.size for revision in revisions) > model.BENEATH_MAX_BYTES:
         raise ResolutionTooLarge(TOO_LARGE)
 

@@ -33,8 +33,17 @@ def layers_statement(key: str, *, with_bases: bool) -> AnyCompound:
     return sa.union_all(named, _bases(is_asked), globals_) if with_bases else sa.union_all(named, globals_)
 
 
+def some_layers_statement() -> AnySelect:
+    """Return the statement for the environments of `:owner` whose ids are in the text `:ids`."""
+    is_chosen = bindparam("ids", type_=sa.Text()).contains(environments.c.id)
+    # Whoever writes to the database could put a large blob beside a small size, which the MAC covers.
+    blob = sa.case((func.length(revisions.c.blob) <= revisions.c.size, revisions.c.blob))
+    return _layer(environments, blob).where(*_is_named(), is_chosen)
+
+
 def _bases(is_asked: ColumnElement[bool]) -> AnySelect:
-    """Select all environments beneath the environment. If they are too large together, their blobs are NULL."""
+    """Select all environments beneath the environment. If they are too large together, their blobs are NULL:
+    `some_layers_statement` reads those that the caller may read."""
     ids = _ids_beneath(is_asked).cte("ids")
     found = ids.join(environments, environments.c.id == ids.c.id)
     has_revision = revisions.c.id == environments.c.current_revision_id
