@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,8 @@ PAGES = sorted(DOCS.rglob("*.md"))
 AT_THE_TOP = sorted(ROOT.glob("*.md")) + sorted((ROOT / ".github").rglob("*.md"))
 # A code block or a code span shows text; it holds no links and no headings.
 _CODE = re.compile(r"^(`{3,}|~{3,}).*?^\1|`[^`\n]*`", re.DOTALL | re.MULTILINE)
+LEADS_TO = ("vault/auth", "vault/crypto", "vault/server", "vault/services/environments")
+"""Rooms that are built, and that planned parts will use."""
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)[^)]*\)")
 
 
@@ -73,6 +76,20 @@ def test_a_page_links_only_to_pages_that_the_site_has(page: Path) -> None:
 def test_the_navigation_names_every_page_once() -> None:
     settings = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
     assert sorted(_navigated(settings["nav"])) == sorted(str(page.relative_to(DOCS)) for page in PAGES)
+
+
+def test_a_planned_room_has_its_place_on_the_page_of_architecture() -> None:
+    """A new engineer looks there first. When a room is built, its row must go."""
+    settings = configparser.ConfigParser()
+    settings.read(ROOT / "setup.cfg", encoding="utf-8")
+    layers = set(re.findall(r"\w+", settings["importlinter:contract:layers"]["layers"]))
+    built = {path.stem for path in (ROOT / "vault").iterdir()}
+    page = (DOCS / "explanation" / "architecture.md").read_text(encoding="utf-8")
+    _, _, after = page.partition("\n## Where planned parts go\n")
+    named = re.findall(r"`(vault(?:/\w+)+)/`", after.partition("\n## ")[0])
+    assert layers - built == {name.removeprefix("vault/") for name in named if name.count("/") == 1} - built
+    done = [name for name in named if (ROOT / name).exists() and name not in LEADS_TO]
+    assert not done, f"These are built, so take their rows out of the page of architecture: {done}"
 
 
 def test_a_broken_link_is_found(tmp_path: Path) -> None:
