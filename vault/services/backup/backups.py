@@ -116,10 +116,11 @@ class Backups:
         with TemporaryDirectory(prefix="strongroom-backup-") as folder:
             name, contents = self._write(Path(folder), seal, kind, _newest(listed))
             path = Path(folder, str(name))
+            size_bytes = path.stat().st_size
             reports += [self._store(place, name, path, trust_clock=trust_clock) for place in places]
-            made = Made(str(name), path.stat().st_size, contents.rows, reports, self._left_out())
-        self._record(principal, made)
-        return made
+        left_out = self._left_out()
+        warnings = self._record(principal, name, reports)
+        return Made(str(name), size_bytes, contents.rows, reports, left_out, warnings)
 
     def tell_erased(self, principal: Principal) -> list[PlaceReport]:
         """Store the list of erased keys in every place, as after an erasure."""
@@ -296,14 +297,16 @@ class Backups:
         instance = self._instance
         return ErasedList.opened(data, instance.id, instance.keyring, instance.own_keys.master_keys, place.address)
 
-    def _record(self, principal: Principal, made: Made) -> None:
-        stored = [report.place for report in made.places if report.is_stored]
+    def _record(self, principal: Principal, name: ArchiveName, reports: list[PlaceReport]) -> list[str]:
+        """Record the backup in the audit. Returns a warning if the database takes no writes."""
+        stored = [report.place for report in reports if report.is_stored]
         try:
             with self._storage.write() as unit:
-                audit.record(unit, principal, Action.BACKUP_CREATE, details={"name": made.name, "places": stored})
+                audit.record(unit, principal, Action.BACKUP_CREATE, details={"name": str(name), "places": stored})
         except Unavailable as error:
             # A backup is especially important if the database takes no writes.
-            made.warnings.append(f"The backup is not in the audit: {error.message}")
+            return [f"The backup is not in the audit: {error.message}"]
+        return []
 
 
 def configured_places(settings: Settings) -> list[Place]:
@@ -375,6 +378,6 @@ def _write_file(path: Path, pieces: Iterator[bytes]) -> None:
                 file.write(piece)
     except OSError as error:
         raise BackupError(
-            f"The archive cannot be written to {gettempdir()} before it is copied: {error.strerror}. "
+            f"The file {path.name} cannot be written to {gettempdir()} before it is copied: {error.strerror}. "
             "Set TMPDIR to another directory."
         ) from error
