@@ -12,10 +12,10 @@ look alike, or one name breaks a line of a terminal or a log. `str.isprintable` 
 """
 
 
-def check_label(name: str, most: int, *, path: str = "name") -> str:
-    """Return `name`, or raise `InvalidInput`: 1 to `most` characters, not only spaces, all visible, in one line."""
+def check_label(name: str, most: int) -> str:
+    """Return `name`: 1 to `most` characters, not only spaces, all visible, in one line. Raises `InvalidInput`."""
     if not 1 <= len(name) <= most or not name.strip():
-        raise InvalidInput(f"A name has 1 to {most} characters, and not only spaces.", path=path)
+        raise InvalidInput(f"A name has 1 to {most} characters, and not only spaces.", path="name")
     if any(unicodedata.category(character) in _REFUSED for character in name):
-        raise InvalidInput("A name has no line breaks, no control characters and no invisible ones.", path=path)
+        raise InvalidInput("A name has no line breaks, no control characters and no invisible ones.", path="name")
     return name

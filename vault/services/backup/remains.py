@@ -9,7 +9,6 @@ from vault.services.backup.names import StoredArchive
 from vault.services.backup.places import places_at
 from vault.services.people.erasure import Remains
 from vault.settings import Settings
-from vault.storage import UnitOfWork
 
 _DROPPED = "A restore erases it again, by the list of erased keys beside the archive."
 _HOLDS = (
@@ -26,7 +25,7 @@ class KnownArchives:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
-    def remains(self, unit: UnitOfWork, erased_us: int) -> tuple[Remains, ...]:
+    def remains(self, erased_us: int) -> tuple[Remains, ...]:
         """Return one entry for each place: the latest time at which its last archive with the erased data may be
         deleted.
         """

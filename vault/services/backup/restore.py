@@ -116,7 +116,7 @@ class Restorer:
             warnings = [f"No list of erased keys was used, as requested: {_ARE_BACK}"]
         else:
             erased, warnings = self._lists(places, contents, keyring, masters)
-        storage = self._target(contents)
+        storage = self._target()
         try:
             with storage.write() as unit:
                 load = _Load(unit, storage, keyring, archive, contents)
@@ -194,7 +194,7 @@ class Restorer:
             warnings.append(_NO_LIST)
         return merged(found), warnings
 
-    def _target(self, contents: Contents) -> Storage:
+    def _target(self) -> Storage:
         """Return the target, with a schema and without rows. Raises `BackupError`."""
         storage = Storage(self._url, pool_size=1, limits=LONG, clock=self._clock)
         try:

@@ -130,8 +130,7 @@ class Resealing:
         the work.
 
         Raises `Conflict`, and changes nothing, if a newer release has signed rows that this one cannot sign again.
-        Raises
-        `Unavailable` if a live worker does not learn a new key in time; call it again to continue.
+        Raises `Unavailable` if a live worker does not learn a new key in time; call it again to continue.
         """
         principal.require_operator()
         with self._storage.read() as unit:
@@ -189,11 +188,8 @@ class Resealing:
             if not people:
                 return
             for user_id in people:
-                self._storage.transaction(self._end_sessions_of, user_id)
+                self._storage.transaction(self._sessions.revoke_all, user_id)
                 _go_on(walk)
-
-    def _end_sessions_of(self, unit: UnitOfWork, user_id: str) -> None:
-        self._sessions.revoke_all(unit, user_id)
 
     def _look_up_anew(self, principal: Principal, walk: Walk) -> None:
         after: str | None = ""

@@ -45,14 +45,14 @@ class Remains:
 class Archives(Protocol):
     """Knows which backups of this vault exist."""
 
-    def remains(self, unit: UnitOfWork, erased_us: int) -> tuple[Remains, ...]:
+    def remains(self, erased_us: int) -> tuple[Remains, ...]:
         """Return the backups that contain what is erased now."""
 
 
 class UnknownArchives:
     """The answer of a vault that makes no backups itself."""
 
-    def remains(self, unit: UnitOfWork, erased_us: int) -> tuple[Remains, ...]:
+    def remains(self, erased_us: int) -> tuple[Remains, ...]:
         """Return one place, because no backup is known."""
         told = "Older copies of the database still contain the data. A person needs the master key too to read it."
         return (Remains("backups", None, told),)
@@ -130,7 +130,7 @@ class Erasure:
             sessions=sessions,
             tokens=tokens,
             audit_events=forgotten,
-            remains=(*self._archives.remains(unit, now), *self._near(now)),
+            remains=(*self._archives.remains(now), *self._near(now)),
         )
 
     def _near(self, now_us: int) -> tuple[Remains, ...]:

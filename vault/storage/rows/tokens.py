@@ -78,7 +78,7 @@ class Tokens(Repository[StoredToken]):
             statement = statement.where(tuple_(tokens.c.created_us, tokens.c.id) > tuple_(*after))
         return self.all(statement.order_by(tokens.c.created_us, tokens.c.id).limit(limit))
 
-    def living_of(self, user_id: str, now_us: int, limit: int, *, of_token: str | None = None) -> list[StoredToken]:
+    def living_of(self, user_id: str, now_us: int, limit: int, *, of_token: str | None) -> list[StoredToken]:
         """Return a user's active tokens, oldest first. With `of_token`, only that token and those that it made."""
         statement = select(tokens).where(tokens.c.user_id == user_id, _living(now_us))
         if of_token is not None:

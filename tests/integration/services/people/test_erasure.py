@@ -371,7 +371,7 @@ def test_the_host_may_take_the_last_operator_away(vault: Services, operator: Pri
 
 def test_whoever_knows_of_backups_tells_of_them_in_the_report(vault: Services, ada: Principal) -> None:
     class Known(UnknownArchives):
-        def remains(self, unit: UnitOfWork, erased_us: int) -> tuple[Remains, ...]:
+        def remains(self, erased_us: int) -> tuple[Remains, ...]:
             return (Remains("backups", erased_us + 1, "The last archive ends then."),)
 
     vault.people.erasure._archives = Known()
