@@ -95,7 +95,7 @@ def test_a_reseal_ends_every_session_and_tokens_go_on(vault: Vault, root: Caller
 def test_a_worker_that_does_not_know_the_version_yet_is_told_of(
     vault: Vault, root: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vault.api.operator_keys.WAIT_SECONDS", 0.1)
+    monkeypatch.setattr("vault.api.operator_keys.REQUEST_WAIT_SECONDS", 0.1)
     with worker(vault.services) as other:
         answer = root("POST", "/operator/keys/rotate", {})
         assert (answer.status, answer.headers["retry-after"]) == (503, "5")

@@ -15,11 +15,8 @@ from vault.errors import InvalidInput
 from vault.http import principal, services
 from vault.model.digits import BIGINT_MOST
 from vault.services.keys.master import KeyStatus
-from vault.services.pace import Pace
-
-SLICE_SECONDS = 5.0
-WAIT_SECONDS = 10.0
-"""How long a call waits for the workers. After that it answers 503, and the next call continues."""
+from vault.services.keys.workers import REQUEST_WAIT_SECONDS
+from vault.services.pace import REQUEST_SECONDS, Pace
 
 _RATE_MOST = 1_000_000
 
@@ -116,9 +113,9 @@ def rotate(provider: str | None, user: str | None, system: bool) -> KeyStatus:
     if user is not None:
         keys.people.rotate(who, user)
     elif system:
-        keys.system.rotate(who, wait_seconds=WAIT_SECONDS)
+        keys.system.rotate(who, wait_seconds=REQUEST_WAIT_SECONDS)
     else:
-        keys.master.rotate(who, provider, wait_seconds=WAIT_SECONDS)
+        keys.master.rotate(who, provider, wait_seconds=REQUEST_WAIT_SECONDS)
     return keys.master.status(who)
 
 
@@ -128,7 +125,7 @@ def rotate(provider: str | None, user: str | None, system: bool) -> KeyStatus:
 def rewrap(max_per_second: int | None) -> dict[str, object]:
     """Rewrap user keys under the active version for a few seconds. Repeat until nothing is left."""
     who, rewrapping = principal(), services().keys.rewrapping
-    done = rewrapping.run(who, Pace(max_per_second, SLICE_SECONDS))
+    done = rewrapping.run(who, Pace(max_per_second, REQUEST_SECONDS))
     return {"done": done.done, "left": rewrapping.left(who), "broken": done.broken}
 
 
@@ -138,7 +135,7 @@ def rewrap(max_per_second: int | None) -> dict[str, object]:
 def reseal(max_per_second: int | None) -> dict[str, object]:
     """Reseal everything, for a few seconds. Repeat until it is finished. This ends every session, also the caller's."""
     who, resealing = principal(), services().keys.reseal
-    finished = resealing.run(who, Pace(max_per_second, SLICE_SECONDS))
+    finished = resealing.run(who, Pace(max_per_second, REQUEST_SECONDS))
     found = resealing.status(who)
     return {"finished": finished, "tokens_left": found.tokens_left, "refused_us": found.refused_us}
 

@@ -20,7 +20,7 @@ def write_private(path: Path, text: str, *, replace: bool) -> None:
     try:
         descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except FileExistsError as error:
-        raise CliError(f"The file {path} already exists. Use --force to replace it.") from error
+        raise already_exists(path) from error
     except OSError as error:
         raise CliError(f"The file {path} cannot be written: {error.strerror}.") from error
     try:
@@ -33,6 +33,11 @@ def write_private(path: Path, text: str, *, replace: bool) -> None:
     except OSError as error:
         target.unlink(missing_ok=True)
         raise CliError(f"The file {path} cannot be written: {error.strerror}.") from error
+
+
+def already_exists(path: Path) -> CliError:
+    """Return the error for a file that would be replaced."""
+    return CliError(f"The file {path} already exists. Use --force to replace it.")
 
 
 def read_text(place: str) -> str:

@@ -35,6 +35,9 @@ _PHC = re.compile(
     r"\$argon2id\$v=(\d{1,3})\$m=(\d{1,7}),t=(\d{1,2}),p=(\d{1,2})\$([A-Za-z0-9+/]{22,86})\$([A-Za-z0-9+/]{43,86})",
     re.ASCII,
 )
+_NO_MEMORY = "The server has no memory for a password check now. Try again later."
+_TOO_LONG = f"A password has at most {MAXIMUM_BYTES} bytes."
+
 _USERNAME_WORTH_SEEKING_CHARACTERS = 4
 
 
@@ -74,7 +77,7 @@ def hash_password(password: str, parameters: PasswordParameters) -> str:
             type=low_level.Type.ID,
         )
     except exceptions.HashingError as error:
-        raise Unavailable("The server has no memory for a password check now. Try again later.") from error
+        raise Unavailable(_NO_MEMORY) from error
     return phc.decode("ascii")
 
 
@@ -93,7 +96,7 @@ def slow_digest(data: bytes, salt: bytes, parameters: PasswordParameters) -> byt
     try:
         return low_level.hash_secret_raw(data, salt, hash_len=HASH_BYTES, type=low_level.Type.ID, **costs)
     except exceptions.HashingError as error:
-        raise Unavailable("The server has no memory for a password check now. Try again later.") from error
+        raise Unavailable(_NO_MEMORY) from error
 
 
 def verify_password(phc: str, password: str) -> bool:
@@ -110,7 +113,7 @@ def verify_password(phc: str, password: str) -> bool:
     except exceptions.VerifyMismatchError:
         return False
     except exceptions.VerificationError as error:
-        raise Unavailable("The server has no memory for a password check now. Try again later.") from error
+        raise Unavailable(_NO_MEMORY) from error
 
 
 def needs_rehash(phc: str, parameters: PasswordParameters) -> bool:
@@ -149,7 +152,7 @@ def _encode(password: str) -> bytes:
     if not password:
         raise InvalidInput("A password must not be empty.", path="password")
     if len(password) > 4 * MAXIMUM_BYTES:
-        raise InvalidInput(f"A password has at most {MAXIMUM_BYTES} bytes.", path="password")
+        raise InvalidInput(_TOO_LONG, path="password")
     try:
         raw = unicodedata.normalize("NFC", password).encode("utf-8")
     except UnicodeEncodeError:
@@ -157,7 +160,7 @@ def _encode(password: str) -> bytes:
             "The password contains half of a surrogate pair, which is not valid text.", path="password"
         ) from None
     if len(raw) > MAXIMUM_BYTES:
-        raise InvalidInput(f"A password has at most {MAXIMUM_BYTES} bytes.", path="password")
+        raise InvalidInput(_TOO_LONG, path="password")
     return raw
 
 

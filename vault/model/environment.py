@@ -22,6 +22,9 @@ work in every answer.
 """
 
 NAME_MAX_CHARACTERS = 256
+NAME_MAX_DECOMPOSED = 4 * NAME_MAX_CHARACTERS
+"""A character decomposes into at most four, so a valid name never has more characters before it is composed."""
+
 DESCRIPTION_MAX_CHARACTERS = 4096
 
 RESOLVED_MAX_BYTES = 4 * 1024 * 1024
@@ -208,8 +211,7 @@ def normal(name: str, *, path: str = "name") -> str:
 
     The time to normalise grows with the square of a run of combining characters.
     """
-    # A character decomposes into at most four, so a valid name has at most four times as many before it is composed.
-    if len(name) > 4 * NAME_MAX_CHARACTERS:
+    if len(name) > NAME_MAX_DECOMPOSED:
         raise InvalidInput(f"A name has 1 to {NAME_MAX_CHARACTERS} characters.", path=path)
     return unicodedata.normalize("NFC", name)
 

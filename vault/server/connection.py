@@ -17,7 +17,7 @@ from gunicorn.asgi import protocol as gunicorn_protocol
 from gunicorn.asgi.parser import LimitRequestHeaders, ParseError
 from gunicorn.http2.errors import HTTP2ErrorCode
 
-from vault.errors import InvalidInput, TooLarge
+from vault.errors import InvalidInput, ServerError, TooLarge
 from vault.observe import metrics
 from vault.server.asgi import Scope
 from vault.server.door import Door
@@ -186,8 +186,8 @@ class Connection(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc, no-any-u
         # gunicorn's own text may quote the request, which can contain a token.
         if self._closed:
             return
-        code = TooLarge.code if status in (414, 431) else InvalidInput.code if status < 500 else "internal"
-        sentence = _SENTENCES.get(status, "The server failed to answer.")
+        code = TooLarge.code if status in (414, 431) else InvalidInput.code if status < 500 else ServerError.code
+        sentence = _SENTENCES.get(status, ServerError.sentence)
         request_id = secrets.token_hex(12)
         answer = Refusal(status, code, sentence, cause="malformed").answer(request_id)
         metrics().refusals.labels("malformed").inc()

@@ -6,7 +6,7 @@ import json
 from http import HTTPStatus
 from typing import NamedTuple
 
-from vault.errors import AuditUnavailable, Forbidden, InvalidInput, TooLarge, TooManyRequests, Unavailable
+from vault.errors import AuditUnavailable, Forbidden, InvalidInput, ServerError, TooLarge, TooManyRequests, Unavailable
 
 _VAULT_PREFIX = b"/v1/"
 
@@ -121,7 +121,7 @@ def failed() -> Refusal:
     """500: not even the application's own error handler answered."""
     return Refusal(
         HTTPStatus.INTERNAL_SERVER_ERROR,
-        "internal",
-        "The server failed to answer.",
+        ServerError.code,
+        ServerError.sentence,
         cause="application_failed",
     )

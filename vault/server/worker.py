@@ -146,8 +146,7 @@ class Worker(ASGIWorker):  # type: ignore[misc, no-any-unimported]  # gunicorn s
             self.app.stop_application()
         logging.shutdown()
         # An orderly end of the interpreter takes 0.4 s with all imported modules, and waits for every thread that is
-        # still in a
-        # call.
+        # still in a call.
         os._exit(0)
 
     def _cleanup(self) -> None:

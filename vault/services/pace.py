@@ -9,6 +9,9 @@ from dataclasses import dataclass
 BATCH = 500
 """Rows in one transaction: enough to share its fsync, few enough that SQLite's writers wait only milliseconds."""
 
+REQUEST_SECONDS = 5.0
+"""How long a request works at long work. The next request continues."""
+
 _BATCHES_A_SECOND = 5
 _STEP_MOST_SECONDS = 1.0
 """How long a batch of `Pace.batch` takes at the slowest pace. Not every walk uses such small steps."""

@@ -23,6 +23,7 @@ from vault.storage.database.engine import (
     make_engine,
     parse_url,
     translated,
+    waiting_at_most,
 )
 from vault.storage.database.renewal import Renewal
 from vault.storage.database.same_file import SameFile
@@ -297,12 +298,13 @@ class Storage:
         """
         if not self.is_sqlite:
             return
-        with suppress(DatabaseUnavailable), translated(), self.reading.connect() as connection:
-            connection.exec_driver_sql(f"PRAGMA busy_timeout={_LOG_WAIT_MILLISECONDS}")
-            try:
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
-            finally:
-                connection.exec_driver_sql(f"PRAGMA busy_timeout={int(SQLITE_BUSY_SECONDS * 1000)}")
+        with (
+            suppress(DatabaseUnavailable),
+            translated(),
+            self.reading.connect() as connection,
+            waiting_at_most(connection, _LOG_WAIT_MILLISECONDS),
+        ):
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
 
     def close(self) -> None:
         """Close all connections."""

@@ -12,14 +12,14 @@ from vault.api.paging import Paging
 from vault.api.schemas.bounded import Body, BoundedText, Options, WholeNumber
 from vault.model import strict_json
 from vault.model.clock import from_datetime, rfc3339
-from vault.model.environment import NAME_MAX_CHARACTERS, normal
+from vault.model.environment import NAME_MAX_DECOMPOSED, normal
 from vault.model.strict_json import WrittenJson
 
 PAGE_DEFAULT = 50
 PAGE_MOST = 200
 
-NAME_MOST = 4 * NAME_MAX_CHARACTERS
-"""Normalising shortens a name to no less than a quarter, so a longer name can never be valid."""
+NAME_MOST = NAME_MAX_DECOMPOSED
+"""Names are bounded before they are normalised."""
 
 PASSWORD_MOST = 4096
 """A password of 1,024 bytes never has more characters than this before it is normalised."""

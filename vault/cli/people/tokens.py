@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 import click
 
 from vault.cli.context import Cli
-from vault.cli.files import write_private
+from vault.cli.files import already_exists, write_private
 from vault.cli.options import connection_options, format_option, pass_cli
 from vault.cli.render import as_row, print_data, print_rows
 from vault.cli.words import CliError, say
@@ -194,7 +194,7 @@ def _find(cli: Cli, wanted: str) -> Token:
 def _refuse_existing(output: Path | None, force: bool) -> None:
     """Check before the secret is made: afterwards there would be no place for it."""
     if output is not None and not force and output.exists():
-        raise CliError(f"The file {output} already exists. Use --force to replace it.")
+        raise already_exists(output)
 
 
 def _hand_over(cli: Cli, made: NewToken, output: Path | None, force: bool) -> None:

@@ -89,7 +89,7 @@ class Verifier:
                 if is_trusted:
                     return found
                 raise InvalidInput(_REPLACED, path="checkpoint") from error
-            raise InvalidInput("This vault has not signed this checkpoint.", path="checkpoint") from error
+            raise InvalidInput(SignatureError.sentence, path="checkpoint") from error
 
     def _walk(
         self, unit: UnitOfWork, kept: Checkpoint | None, authority: Authority, report: VerifyReport, progress: Progress

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from typing import TypedDict
 
 from vault.errors import InvalidInput
-from vault.model.environment import DESCRIPTION_MAX_CHARACTERS, Variable, VariableType, check_variable_name
+from vault.model.environment import Variable, VariableType, check_variable_name
 from vault.model.strict_json import WrittenJson, is_encodable
+from vault.services.environments.rules import checked_description
 
 
 class Attributes(TypedDict, total=False):
@@ -122,9 +123,5 @@ def checked(variable: Variable, path: str = "name") -> Variable:
             raise InvalidInput(
                 "The value contains half of a surrogate pair, which is not valid text.", path=f"variables.{name}.{what}"
             )
-    if len(variable.description) > DESCRIPTION_MAX_CHARACTERS:
-        raise InvalidInput(
-            f"A description can have at most {DESCRIPTION_MAX_CHARACTERS} characters.",
-            path=f"variables.{name}.description",
-        )
+    checked_description(variable.description, path=f"variables.{name}.description")
     return replace(variable, name=name, type=VariableType(variable.type))

@@ -1,4 +1,4 @@
-"""The rules for an environment's description, number of versions and times."""
+"""The rules for descriptions, and for an environment's number of versions and times."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ MAX_VERSIONS_MOST = 1000
 DELETE_AFTER_MOST_SECONDS = 10 * 366 * DAY_SECONDS
 
 
-def checked_description(text: str) -> str:
-    """Return the text. Raises `InvalidInput` if it is too long."""
+def checked_description(text: str, *, path: str = "description") -> str:
+    """Return the text of an environment or a variable. Raises `InvalidInput` if it is too long."""
     if len(text) > DESCRIPTION_MAX_CHARACTERS:
-        raise InvalidInput(
-            f"A description can have at most {DESCRIPTION_MAX_CHARACTERS} characters.", path="description"
-        )
+        raise InvalidInput(f"A description can have at most {DESCRIPTION_MAX_CHARACTERS} characters.", path=path)
     return text
 
 

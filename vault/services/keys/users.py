@@ -7,15 +7,15 @@ revisions. The old one is deleted with the last revision that it seals.
 from __future__ import annotations
 
 from vault.crypto import key_id_of
-from vault.errors import BlobError, NotFound
+from vault.errors import BlobError
 from vault.model.action import Action
 from vault.model.clock import DAY_US, Clock
 from vault.model.environment import Sealing
-from vault.model.folding import fold_username
 from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.environments.sealing import Sealer
 from vault.services.own.instance import Instance
+from vault.services.people.finding import find_person
 from vault.storage import DataKey, EnvironmentRow, Storage, UnitOfWork, UserKey
 from vault.storage.rows.keys import DataKeys
 from vault.storage.walks.key_walk import (
@@ -43,9 +43,7 @@ class UserRotation:
         """Make a new user key for the person of this name. Raises `NotFound`."""
         principal.require_operator()
         with self._storage.read() as unit:
-            user = unit.users.by_name(fold_username(name))
-        if user is None:
-            raise NotFound("There is no account with this name.")
+            user = find_person(unit, name)
         self.rotate_user(principal, user.id)
 
     def rotate_user(self, principal: Principal, user_id: str, made_before_us: int | None = None) -> bool:

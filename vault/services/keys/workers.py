@@ -19,6 +19,9 @@ WAIT_SECONDS = 30.0
 new key.
 """
 
+REQUEST_WAIT_SECONDS = 10.0
+"""How long a request waits for the workers. After that it answers 503, and the next one continues."""
+
 _POLL_SECONDS = 0.1
 
 

@@ -168,6 +168,16 @@ def translated() -> Iterator[None]:
         raise
 
 
+@contextmanager
+def waiting_at_most(connection: sa.Connection, milliseconds: int) -> Iterator[None]:
+    """Let a connection to SQLite wait this long for other writers, instead of `SQLITE_BUSY_SECONDS`."""
+    connection.exec_driver_sql(f"PRAGMA busy_timeout={milliseconds}")
+    try:
+        yield
+    finally:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={int(SQLITE_BUSY_SECONDS * 1000)}")
+
+
 def unavailable(error: BaseException) -> DatabaseUnavailable:
     """Return the error for callers, for a driver error that `is_unavailable`."""
     return DatabaseUnavailable(_REFUSED.get(sqlstate_of(error) or "", ""))

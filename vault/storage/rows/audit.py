@@ -14,7 +14,7 @@ from sqlalchemy.sql import ColumnElement
 
 from vault.model.action import Action
 from vault.model.event import FOLDED, Event
-from vault.storage.signing.repository import Repository
+from vault.storage.signing.repository import IDS_AT_ONCE, Repository
 from vault.storage.signing.signed import RowSigner, SignedTable
 from vault.storage.signing.signed_row import SignedRow
 from vault.storage.sql_types import ColumnValue, RawRow
@@ -26,7 +26,6 @@ _ALL_NAMES = (*Event._fields, "sequence", "mac_key_id", "mac")
 _NAME_LIST = ", ".join(_ALL_NAMES)
 _PLACE = struct.Struct(">Q")
 _BATCH = 5000
-_IDS_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +166,8 @@ class AuditEvents:
     def known(self, ids: Sequence[str]) -> set[str]:
         """Return those of `ids` that are already stored."""
         found: set[str] = set()
-        for start in range(0, len(ids), _IDS_AT_ONCE):
-            some = audit_events.c.id.in_(ids[start : start + _IDS_AT_ONCE])
+        for start in range(0, len(ids), IDS_AT_ONCE):
+            some = audit_events.c.id.in_(ids[start : start + IDS_AT_ONCE])
             found.update(self._connection.execute(select(audit_events.c.id).where(some)).scalars())
         return found
 

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
 from vault.errors import DatabaseUnavailable, StorageError
-from vault.storage.database.engine import SQLITE_BUSY_SECONDS, translated
+from vault.storage.database.engine import translated, waiting_at_most
 from vault.storage.rows.keys import Watched, set_locked, watched
 from vault.storage.unit_of_work import Storage
 
@@ -97,12 +97,8 @@ def _write_row(storage: Storage, locked: bool, now_us: int) -> None:
 @contextmanager
 def _hurried_sqlite(storage: Storage) -> Iterator[sa.Connection]:
     """Return a connection without a transaction that waits at most half a second for other writers."""
-    with translated(), storage.reading.connect() as connection:
-        connection.exec_driver_sql(f"PRAGMA busy_timeout={_WAIT_MILLISECONDS}")
-        try:
-            yield connection
-        finally:
-            connection.exec_driver_sql(f"PRAGMA busy_timeout={int(SQLITE_BUSY_SECONDS * 1000)}")
+    with translated(), storage.reading.connect() as connection, waiting_at_most(connection, _WAIT_MILLISECONDS):
+        yield connection
 
 
 def _make_marker(marker: Path) -> None:

@@ -19,7 +19,8 @@ from vault.storage.sql_types import AnyElement, AnyRow, AnySelect, ColumnValue, 
 SIGNATURE = ("row_version", "row_format", "mac_key_id", "mac")
 """The columns that every change of a signed row writes."""
 
-_IDS_AT_ONCE = 500
+IDS_AT_ONCE = 500
+"""The number of ids in one statement. Every database accepts more."""
 
 N = TypeVar("N", bound=SignedRow)
 R = TypeVar("R", bound=SignedRow)
@@ -159,8 +160,8 @@ class Repository(Generic[R]):
     def _with_ids(self, ids: Iterable[str], columns: Iterable[AnyElement]) -> Iterator[AnyRow]:
         (name,) = self.signed.key_names
         wanted = list(dict.fromkeys(ids))
-        for start in range(0, len(wanted), _IDS_AT_ONCE):
-            some = self.signed.table.c[name].in_(wanted[start : start + _IDS_AT_ONCE])
+        for start in range(0, len(wanted), IDS_AT_ONCE):
+            some = self.signed.table.c[name].in_(wanted[start : start + IDS_AT_ONCE])
             yield from self._connection.execute(select(*columns).where(some))
 
     @classmethod

@@ -13,13 +13,10 @@ from sqlalchemy.sql import ColumnElement
 
 from vault.storage.rows.environments import Environments
 from vault.storage.rows.keys import DestroyedKeys
-from vault.storage.signing.repository import WrittenRow
+from vault.storage.signing.repository import IDS_AT_ONCE, WrittenRow
 from vault.storage.signing.signed import RowSigner
 from vault.storage.sql_types import AnyRow, ColumnValue
 from vault.storage.tables import data_keys, environments, revisions, user_keys
-
-_AT_ONCE = 500
-"""The number of ids in one statement. Every database accepts more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +64,12 @@ class Shredding:
 
     def _shred(self, which: ColumnElement[bool], now_us: int, limit: int | None = None) -> Shredded:
         # Lock them before deleting anything. Otherwise someone could undelete an environment between two statements.
-        # Their MACs
-        # do not matter: a forged row may be deleted too.
+        # Their MACs do not matter: a forged row may be deleted too.
         held = select(environments.c.id, environments.c.kind, environments.c.row_version).where(which)
         rows = self._connection.execute(held.order_by(environments.c.id).limit(limit).with_for_update()).all()
         done = Shredded()
-        for start in range(0, len(rows), _AT_ONCE):
-            done += self._shred_some(rows[start : start + _AT_ONCE], now_us)
+        for start in range(0, len(rows), IDS_AT_ONCE):
+            done += self._shred_some(rows[start : start + IDS_AT_ONCE], now_us)
         return done
 
     def _shred_some(self, rows: Sequence[AnyRow], now_us: int) -> Shredded:

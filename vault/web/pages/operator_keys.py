@@ -9,15 +9,12 @@ from flask import Response
 
 from vault.http import principal, services
 from vault.services.keys.locking import lock
-from vault.services.pace import Pace
+from vault.services.keys.workers import REQUEST_WAIT_SECONDS
+from vault.services.pace import REQUEST_SECONDS, Pace
 from vault.web.frame.operators import new_operator_blueprint
 from vault.web.frame.request import render, see
 
 blueprint = new_operator_blueprint("keys")
-
-_SLICE_SECONDS = 5.0
-_WAIT_SECONDS = 10.0
-"""How long a form waits for the workers. After that it answers 503, and sending it again continues."""
 
 
 @blueprint.get("/operator")
@@ -39,7 +36,7 @@ def rotate() -> Response:
     """Make a new version of the master key and activate it. If an earlier try left one waiting, continue with
     that one.
     """
-    services().keys.master.rotate(principal(), wait_seconds=_WAIT_SECONDS)
+    services().keys.master.rotate(principal(), wait_seconds=REQUEST_WAIT_SECONDS)
     return see("/operator/keys", "key-rotated")
 
 
@@ -47,7 +44,7 @@ def rotate() -> Response:
 def rewrap() -> Response:
     """Rewrap user keys under the active version for a few seconds. Sending the form again continues."""
     rewrapping = services().keys.rewrapping
-    done = rewrapping.run(principal(), Pace(None, _SLICE_SECONDS))
+    done = rewrapping.run(principal(), Pace(None, REQUEST_SECONDS))
     if done.broken:
         return see("/operator/keys", "key-broken")
     return see("/operator/keys", "key-rewrapping" if rewrapping.left(principal()) else "key-rewrapped")

@@ -12,13 +12,10 @@ from werkzeug.datastructures import MultiDict
 
 from vault.errors import InvalidInput
 from vault.model.clock import DAY_SECONDS, HOUR_SECONDS
-from vault.model.digits import whole_number
+from vault.model.digits import BIGINT_MOST, whole_number
 from vault.model.environment import Environment, normal
 from vault.model.grant import Permission
 from vault.services.tokens.request import GRANTS_MAX, GrantRequest, TokenRequest
-
-_NUMBER_MOST = 2**63 - 1
-"""The largest number that the form can read. The services have a smaller limit."""
 
 LIVES = {
     str(HOUR_SECONDS): "1 hour",
@@ -109,7 +106,8 @@ def _grant(row: Row, ids: dict[str, str], where: str) -> GrantRequest:
 def _uses(text: str) -> int | None:
     if not text.strip():
         return None
-    uses = whole_number(text.strip(), _NUMBER_MOST)
+    # The services have a smaller limit.
+    uses = whole_number(text.strip(), BIGINT_MOST)
     if uses is None:
         raise InvalidInput("Write a number, or leave this empty.", path="uses")
     return uses
