@@ -45,6 +45,9 @@ HEADINGS = {
 FOR_TESTS_ONLY = {"vault.storage.bounds"}
 """It states the bounds of the tables, and a test compares them with the code."""
 
+TRUSTS_ANY_CLOCK = {"rewrap", "open_formats", "sign_again"}
+"""Chores that delete nothing and make no key by age. They only wrap and sign again what is there."""
+
 _PLACE = re.compile(r"(vault(?:\.\w+)+)(?::\w+)?")
 
 
@@ -163,6 +166,17 @@ def test_the_table_of_jobs_has_a_row_for_each_job() -> None:
     }
     rows = _rows(runner)
     assert rows == names, f"The table at the top of vault/jobs/runner.py and its jobs differ: {sorted(rows ^ names)}"
+
+
+def test_a_chore_waits_after_a_jump_of_the_clock_or_is_named() -> None:
+    calls = (node for node in ast.walk(_runner()) if isinstance(node, ast.Call))
+    chores = [call.args[1] for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr == "_chore"]
+    bare = {ast.unparse(run) for run in chores if not ast.unparse(run).startswith("explained(")}
+    assert len(chores) > len(TRUSTS_ANY_CLOCK)
+    differ = sorted(bare ^ TRUSTS_ANY_CLOCK)
+    assert not differ, (
+        f"Wrap in `explained`, or name in TRUSTS_ANY_CLOCK with the reason: {differ}. {_advice('vault.jobs.x')}"
+    )
 
 
 @pytest.mark.parametrize("page", sorted(CONTRIBUTING.glob("*.md")), ids=lambda page: page.stem)

@@ -9,6 +9,7 @@ from vault.auth import METHODS, VAULT_METHODS, WEB_METHODS, Presented
 from vault.http import Routes, presented
 from vault.model.budgets import BUDGETS, RouteClass
 from vault.model.credential_headers import CREDENTIAL_HEADERS
+from vault.observe import mask_secrets
 from vault.server.callers import Credentials
 
 
@@ -53,6 +54,12 @@ def test_a_declared_header_is_presented_and_counts_as_a_credential(name: str) ->
     assert found.cookies.get("__Host-strongroom", "") == ("srm_s_x" if name == "Cookie" else "")
     sent = {name.lower().encode(): b"__Host-strongroom=srm_s_x"}
     assert Credentials().digest(sent) != b""
+
+
+@pytest.mark.parametrize("name", CREDENTIAL_HEADERS)
+def test_no_log_shows_a_declared_header(name: str) -> None:
+    shown = mask_secrets(None, "", {name: "canary", "headers": {name.lower(): "canary"}})
+    assert "canary" not in str(shown), f"Add {name} to MASKED_NAMES in vault/observe.py."
 
 
 def test_without_a_declared_header_a_request_has_the_smallest_budget(monkeypatch: pytest.MonkeyPatch) -> None:
