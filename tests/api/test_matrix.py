@@ -363,9 +363,16 @@ def test_a_token_without_grants_on_it_finds_nothing_of_its_owners(vault: Vault, 
         if case.person_only or (rule == "/tokens" and method == "GET") or rule == "/environments":
             continue
         answer = call(service, method, case, world)
-        assert answer.status in (404, 422), (method, rule, answer)
+        assert answer.status in (404, 422), (
+            f"{method} {rule} answers {answer.status} to a token without a grant there. Ask for the permission on the "
+            f"verb's first line, or refuse tokens with `principal.require_person()` and set `person_only=True` in the "
+            f"route's case. {ADVICE} {answer}"
+        )
         if (method, rule) in ROUTES_WITH_IDS:
-            assert meaning(answer) == meaning(call(service, method, case, none)), (method, rule)
+            assert meaning(answer) == meaning(call(service, method, case, none)), (
+                f"{method} {rule} tells a token without a grant whether the thing exists. Raise `NotGranted` before "
+                f"it is looked for. {ADVICE}"
+            )
     assert service.ok("GET", "/environments")["items"] == []
     assert service("POST", "/environments", {"name": "anywhere"}).code == "not_found"
     assert everything(ada) == before

@@ -87,7 +87,10 @@ def test_every_name_is_used() -> None:
     found = unused(trees, templates)
     excused = {*OTHERS_CALL, *BY_NAME}
     dead = [each for each in found if each.partition(" ")[2] not in excused]
-    assert not dead, f"Nothing uses these: {dead}. Delete them, or name them in `BY_NAME` with the reason."
+    assert not dead, (
+        f"Nothing uses these: {dead}. A new kind of thing must be registered: see docs/contributing/to-add.md, for "
+        "example `PROVIDERS` for a key provider. Delete other names, or name them in `BY_NAME` with the reason."
+    )
 
 
 def test_what_only_an_import_names_is_found() -> None:

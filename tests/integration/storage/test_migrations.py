@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 
 from tests.integration.storage.test_upgrade import at_revision, transaction
@@ -21,6 +22,7 @@ from vault.app import open_vault
 from vault.errors import StorageError
 from vault.storage import Storage, migrate, schema_status
 from vault.storage.database.past_schema import alembic_config
+from vault.storage.database.schema import SCHEMA
 from vault.storage.tables import metadata
 
 KINDS = ("sqlite", "postgresql")
@@ -155,6 +157,35 @@ def test_a_newer_schema_with_consent_is_used_and_left_as_it_is(
         assert schema_status(connection).state == "accepted"
         migrate(database_url)
         assert schema_status(connection).state == "accepted"
+    storage.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "statement"),
+    [
+        ("sqlite", "DELETE FROM schema_readers WHERE revision = :revision"),
+        ("sqlite", "UPDATE schema_readers SET revision = '0099' WHERE revision = :revision"),
+        ("sqlite", "UPDATE schema_readers SET oldest_reader = 'two' WHERE revision = :revision"),
+        ("sqlite", "DELETE FROM schema_readers WHERE revision <= :revision"),
+        ("postgresql", "DELETE FROM schema_readers WHERE revision = :revision"),
+    ],
+)
+def test_a_migration_without_its_oldest_reader_is_named_and_undone(
+    fresh_database: Any, monkeypatch: pytest.MonkeyPatch, kind: str, statement: str
+) -> None:
+    upgrade = command.upgrade
+
+    def forget(config: Config, revision: str) -> None:
+        upgrade(config, revision)
+        config.attributes["connection"].execute(sa.text(statement), {"revision": SCHEMA})
+
+    monkeypatch.setattr(command, "upgrade", forget)
+    url = fresh_database(kind, migrated=False)
+    with pytest.raises(StorageError, match=f"The migration {SCHEMA} stores no row .*adding-a-column.md"):
+        migrate(url)
+    storage = Storage(url)
+    with storage.reading.connect() as connection:
+        assert schema_status(connection).state == "empty"
     storage.close()
 
 

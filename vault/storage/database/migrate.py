@@ -111,7 +111,14 @@ def _run_migrations(connection: sa.Connection) -> None:
 def _refuse_old_workers(connection: sa.Connection) -> None:
     """Raise `StorageError`, which undoes the upgrade, while a worker runs that cannot use the new schema."""
     newest = sa.select(schema_readers.c.oldest_reader).where(schema_readers.c.revision == SCHEMA)
-    oldest_reader = connection.execute(newest).scalar_one()
+    oldest_reader = connection.execute(newest).scalar_one_or_none()
+    # SQLite allows text in a column of numbers.
+    if not isinstance(oldest_reader, int):
+        raise StorageError(
+            f"The migration {SCHEMA} stores no row with its number and its oldest reader in the table schema_readers, "
+            "so nothing was changed. The row says which releases can use the new schema. Add it at the end of the "
+            "migration, as step 1 of docs/contributing/adding-a-column.md says."
+        )
     living = Workers(connection).living(now_us())
     old = sorted(worker.described for worker in living if worker.row_format < oldest_reader)
     if old:
