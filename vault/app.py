@@ -55,7 +55,7 @@ class Room:
     def stop(self) -> None:
         """Stop the jobs, and close all connections."""
         self._jobs.stop()
-        self.services.storage.close()
+        self.services.close()
 
 
 class _Application(Flask):

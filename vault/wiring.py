@@ -70,6 +70,7 @@ def wire(settings: Settings, storage: Storage, instance: Instance, cache: Sessio
         ),
         settings=settings,
         storage=storage,
+        cache=cache,
         instance=instance,
         idempotency=Idempotency(instance, people.accounts.parameters, clock),
         readiness=Readiness(settings, storage, instance, reads, cache, audit_verbs.forwarder),

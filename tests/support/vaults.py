@@ -92,7 +92,7 @@ def opened_again(vault: Services, clock: Clock = now_us, **changes: Any) -> Iter
     try:
         yield again
     finally:
-        again.storage.close()
+        again.close()
 
 
 def write(vault: Services, action: Callable[[UnitOfWork], T]) -> T:

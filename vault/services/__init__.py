@@ -39,7 +39,7 @@ from vault.services.vaultkv.metadata import Metadata
 from vault.services.vaultkv.versions import Versions
 from vault.services.vaultkv.wrapping import Wrapping
 from vault.settings import Settings
-from vault.storage import Storage
+from vault.storage import SessionCache, Storage
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +121,14 @@ class Services:
 
     settings: Settings
     storage: Storage
+    cache: SessionCache
     instance: Instance
     idempotency: Idempotency
     readiness: Readiness
     touches: Touches
     clock: Clock
+
+    def close(self) -> None:
+        """Close all connections, to the database and to Redis."""
+        self.storage.close()
+        self.cache.close()

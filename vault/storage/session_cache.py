@@ -41,6 +41,9 @@ class SessionCache(Protocol):
     def bury(self, keys: Sequence[str]) -> None:
         """Put a tombstone over each of the copies."""
 
+    def close(self) -> None:
+        """Close all connections."""
+
 
 class NoCache:
     """The default: every session is read from the database."""
@@ -54,6 +57,9 @@ class NoCache:
         """Do nothing."""
 
     def bury(self, keys: Sequence[str]) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
         """Do nothing."""
 
 
@@ -116,6 +122,10 @@ class RedisCache:
                 pipeline.execute()
         except self._errors as error:
             self._fail(error)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._redis.close()
 
     def _fail(self, error: Exception) -> None:
         self._rests_until = time.monotonic() + _REST_SECONDS

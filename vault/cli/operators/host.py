@@ -60,7 +60,7 @@ def opened_vault() -> Iterator[Services]:
     try:
         yield services
     finally:
-        services.storage.close()
+        services.close()
 
 
 def refuse_absent(found: Settings) -> None:
@@ -115,7 +115,7 @@ def _record_upgrade(found: Settings, before: str) -> None:
         try:
             services.keys.upgrading.record(operator(), before)
         finally:
-            services.storage.close()
+            services.close()
     except StrongroomError as error:
         say(f"Warning: the upgrade is not in the audit, because the vault cannot be opened here: {error.message}")
 

@@ -79,7 +79,7 @@ def _vault(found: Settings) -> Finding:
         with services.storage.read() as unit:
             people = unit.users.count()
     finally:
-        services.storage.close()
+        services.close()
     if services.instance.locked:
         return Finding("vault", "warning", "The keyring opens the vault. An operator has locked it.")
     return Finding("vault", "ok", f"The keyring opens the vault. Accounts: {people}.")
@@ -95,7 +95,7 @@ def _logins(found: Settings) -> Finding:
         with services.storage.read() as unit:
             found_logins = unit.audit_events.page(Search(action=Action.SESSION_BEGIN), None, _LOGINS_LOOKED_AT)
     finally:
-        services.storage.close()
+        services.close()
     told = [seen.event for seen in found_logins if seen.event.address]
     addresses, people = {event.address for event in told}, {event.user_id for event in told}
     if len(addresses) != 1 or len(people) < _PEOPLE_AT_LEAST or found.trusted_proxies:
@@ -120,7 +120,7 @@ def _forwarding(found: Settings) -> Finding:
     try:
         backlog, now_us = services.audit.forwarder.look(), services.clock()
     finally:
-        services.storage.close()
+        services.close()
     if backlog is None or now_us - backlog.oldest_us < STUCK_US:
         return Finding("forwarding", "ok", f"Audit events are forwarded to {found.audit_forward}.")
     advice = "Look for audit_forward_failed in the server's log. No event is lost: they stay in the database."
@@ -141,7 +141,7 @@ def _sweep(found: Settings) -> Iterator[Finding]:
         report = services.audit.verifier.verify()
         yield _swept("audit", f"{report.size:,} events and {report.rows:,} rows match the tree.", report.faults)
     finally:
-        services.storage.close()
+        services.close()
 
 
 def _swept(check: str, sentence: str, faults: list[str]) -> Finding:

@@ -67,4 +67,4 @@ def _make_ready(found: Settings) -> None:
     vault = open_vault(found, as_worker=True)
     if vault.instance.locked:
         say("The vault is locked, by an operator ('strongroom unlock') or until its key provider answers.")
-    vault.storage.close()
+    vault.close()

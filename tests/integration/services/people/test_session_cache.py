@@ -12,7 +12,7 @@ import pytest
 import redis as redis_py
 
 from tests.integration.storage.spy import statements
-from tests.support.patience import in_time
+from tests.support.patience import eventually, in_time
 from tests.support.servers import Redis
 from tests.support.vaults import FakeClock, as_session, log_in, write
 from vault.app import open_vault
@@ -27,7 +27,7 @@ def vault(copied_vault: Callable[[Any], Any], redis_url: str, clock: FakeClock) 
     """On SQLite alone: what is looked at here is Redis."""
     made = open_vault(replace(copied_vault("sqlite"), redis_url=redis_url), clock)
     yield made
-    made.storage.close()
+    made.close()
 
 
 @pytest.fixture
@@ -153,6 +153,17 @@ def test_many_sessions_are_buried_at_once(vault: Services, redis: redis_py.Redis
     made = [filled(vault, redis) for _ in range(10)]
     write(vault, lambda unit: vault.people.sessions.revoke_own(unit, ada))
     assert {entries(redis)[key] for _, key in made} == {b"revoked"}
+
+
+def test_a_closed_vault_leaves_no_connection_to_redis(
+    copied_vault: Callable[[Any], Any], redis_url: str, redis: redis_py.Redis, clock: FakeClock
+) -> None:
+    before = len(redis.client_list())
+    made = open_vault(replace(copied_vault("sqlite"), redis_url=redis_url), clock)
+    as_session(made, log_in(made, "ada").secret)
+    assert len(redis.client_list()) > before
+    made.close()
+    assert eventually(lambda: len(redis.client_list()) == before, 10)
 
 
 def timed(call: Callable[[], object]) -> float:
