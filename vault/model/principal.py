@@ -60,6 +60,9 @@ class Principal:
     by_replaced_secret: bool = False
     """Whether a rotation has replaced the presented secret. It still works for a while, but cannot make anything."""
 
+    newest_change: int | None = None
+    """The number of the user's newest change when the credential was read, or None if it was read from a cache."""
+
     @property
     def label(self) -> str:
         """The principal's name in revisions and in the audit, such as `session:3kTMd9…`."""

@@ -48,7 +48,7 @@ from vault.storage.spool.spool_file import SpoolFile
 from vault.storage.sql_types import ColumnValue, ColumnValues
 from vault.storage.uncommitted import Readable, Uncommitted
 from vault.storage.unit_of_work import Asked, Storage, UnitOfWork
-from vault.storage.walks.hot import HotReads, Layer, Layers
+from vault.storage.walks.hot import FoundSession, HotReads, Layer, Layers
 
 __all__ = [
     "RESERVED",
@@ -64,6 +64,7 @@ __all__ = [
     "EnvironmentRow",
     "FailureCounter",
     "FirstRows",
+    "FoundSession",
     "GrantRow",
     "HotReads",
     "KeptRow",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import get_args, get_type_hints
 
+import pytest
 import sqlalchemy as sa
 
 from tests.integration.storage.spy import statements
@@ -20,11 +21,15 @@ from tests.support.vaults import (
     values,
     write,
 )
+from vault.crypto import Key
+from vault.errors import MacError
 from vault.model.environment import Variable
 from vault.model.principal import Principal
 from vault.services import Services
 from vault.services.environments.values import Question
-from vault.storage import EnvironmentRow, UnitOfWork
+from vault.storage import EnvironmentRow, HotReads, UnitOfWork
+from vault.storage.signing.signed import RowSigner, SignedTable
+from vault.storage.sql_types import RawRow
 
 
 def stock(vault: Services, owner: Principal, template: EnvironmentRow, count: int) -> None:
@@ -105,13 +110,13 @@ def test_each_value_has_the_type_that_its_noun_declares(vault: Services, ada: Pr
     as_token(vault, token.secret)
     found = hot.token(token.id)
     session = hot.session(as_session(vault, log_in(vault, "ada").secret).id)
-    own, _, globals_ = hot.layers(ada.user_id, "prod", by_id=False)
+    own, _, globals_ = hot.layers(ada.user_id, "prod", None, by_id=False)
     assert found is not None
     assert session is not None
     assert own is not None
     assert globals_ is not None
     layers = (noun for layer in (own, globals_) for noun in layer[:4] if noun is not None)
-    nouns = [*found[:2], *found[2], *session, *layers]
+    nouns = [found.token, found.user, *found.grants, session.session, session.user, *layers]
     assert {type(noun).__name__ for noun in nouns} == {
         "Token", "User", "GrantRow", "Session", "EnvironmentRow", "RevisionRow", "DataKey", "UserKey"
     }  # fmt: skip
@@ -119,3 +124,28 @@ def test_each_value_has_the_type_that_its_noun_declares(vault: Services, ada: Pr
         for name, hint in get_type_hints(type(noun)).items():
             value = getattr(noun, name)
             assert name == "others" or type(value) in (get_args(hint) or (hint,)), f"{type(noun).__name__}.{name}"
+
+
+def test_a_row_that_the_old_keys_vouched_for_is_checked_again_by_the_new_ones(
+    vault: Services, ada: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another thread replaces the keys while this one checks a row, and uses them before this one is done."""
+    token = add_token(vault, ada, grant("read", path="*"))
+    hot, old, without_it = HotReads(vault.storage), vault.storage.signer, RowSigner(Key(str(uuid.uuid4()), bytes(32)))
+    assert old is not None
+    verify = RowSigner.verify
+
+    def then_replaced(self: RowSigner, signed: SignedTable, row: RawRow) -> None:
+        verify(self, signed, row)
+        if self is old and vault.storage.signer is old:
+            vault.storage.signer = without_it
+            with pytest.raises(MacError):
+                hot.token(token.id)
+
+    monkeypatch.setattr(RowSigner, "verify", then_replaced)
+    assert hot.token(token.id) is not None
+    for _ in range(2):
+        with pytest.raises(MacError):
+            hot.token(token.id)
+    vault.storage.signer = old
+    assert hot.token(token.id) is not None

@@ -96,7 +96,8 @@ class ValuesReader:
     def layers(self, principal: Principal, reference: EnvironmentRef) -> Layers:
         """Return the environment, its bases and the globals beneath it; or the globals, with nothing beneath."""
         wanted = canonical(reference or "")
-        found = self._hot.layers(principal.user_id, wanted, by_id=looks_like_id(wanted))
+        by_id = looks_like_id(wanted)
+        found = self._hot.layers(principal.user_id, wanted, principal.newest_change, by_id=by_id)
         return Layers(found.globals, {}, None) if reference is GLOBALS else found
 
     def usable(

@@ -24,7 +24,7 @@ from vault.services.people.proven import Proven, hold
 from vault.services.people.visit import Visit
 from vault.services.touches import Touches
 from vault.settings import Settings
-from vault.storage import HotReads, Session, SessionCache, Storage, UnitOfWork, User
+from vault.storage import FoundSession, HotReads, Session, SessionCache, Storage, UnitOfWork, User
 
 CACHE_LIFE_US = 30 * SECOND_US
 AGENT_MAX_CHARACTERS = 256
@@ -182,7 +182,7 @@ class Sessions:
         if parsed.kind is not TokenKind.SESSION:
             raise NotAuthenticated()
         found = self._cached(parsed.id) or self._stored(parsed.id)
-        session, user = found or (None, None)
+        session, user, newest_change = found or (None, None, None)
         if not self._is_secret(text, session) or session is None or user is None:
             raise NotAuthenticated()
         now = self._clock()
@@ -192,7 +192,7 @@ class Sessions:
         if user.state != "active":
             raise NotAuthenticated()
         self._touches.session(session.id, session.seen_us, now)
-        return _principal(session, user, address, request_id)
+        return _principal(session, user, address, request_id, newest_change)
 
     def list(self, principal: Principal) -> list[SessionView]:
         """Return the caller's active sessions."""
@@ -248,13 +248,14 @@ class Sessions:
         stored = session.digest if session else None
         return matches(key, text, bytes.fromhex(stored) if isinstance(stored, str) else stored)
 
-    def _stored(self, session_id: str) -> tuple[Session, User] | None:
+    def _stored(self, session_id: str) -> FoundSession | None:
         found = self._hot.session(session_id)
-        if found is not None and found[0].revoked_us is None:
-            self._fill(*found)
+        if found is not None and found.session.revoked_us is None:
+            self._fill(found.session, found.user)
         return found
 
-    def _cached(self, session_id: str) -> tuple[CachedSession, CachedUser] | None:
+    def _cached(self, session_id: str) -> tuple[CachedSession, CachedUser, None] | None:
+        """Return the copy. It has no number of the newest change, which would be too old."""
         blob = self._cache.get(self._cache_key(session_id))
         if blob is None:
             return None
@@ -273,7 +274,7 @@ class Sessions:
         if not (copy["session"].keys() >= set(_CACHED_OF_SESSION) and copy["user"].keys() >= set(_CACHED_OF_USER)):
             # An older release wrote it, without all the members that are needed here.
             return None
-        return known_members(CachedSession, copy["session"]), known_members(CachedUser, copy["user"])
+        return known_members(CachedSession, copy["session"]), known_members(CachedUser, copy["user"]), None
 
     def _fill(self, session: Session, user: User) -> None:
         facts = {name: getattr(session, name) for name in _CACHED_OF_SESSION} | {"digest": session.digest.hex()}
@@ -300,7 +301,13 @@ def _view(row: Session) -> SessionView:
     )
 
 
-def _principal(session: Session | CachedSession, user: User | CachedUser, address: str, request_id: str) -> Principal:
+def _principal(
+    session: Session | CachedSession,
+    user: User | CachedUser,
+    address: str,
+    request_id: str,
+    newest_change: int | None = None,
+) -> Principal:
     return Principal(
         PrincipalKind.SESSION,
         session.id,
@@ -312,4 +319,5 @@ def _principal(session: Session | CachedSession, user: User | CachedUser, addres
         has_second_factor=user.second_factor,
         address=address,
         request_id=request_id,
+        newest_change=newest_change,
     )

@@ -38,7 +38,7 @@ class TokenHolders:
         if parsed.kind is not TokenKind.SERVICE:
             raise NotAuthenticated()
         found = self._hot.token(parsed.id)
-        token, user, grants, last_used_us = found or (None, None, [], None)
+        token, user, grants, last_used_us, newest_change = found or (None, None, [], None, None)
         is_current, was_replaced = self._match(text, token)
         if not (is_current or was_replaced) or token is None or user is None:
             raise NotAuthenticated()
@@ -60,6 +60,7 @@ class TokenHolders:
             request_id=request_id,
             header_writes=_writes_by_header(token),
             by_replaced_secret=not is_current,
+            newest_change=newest_change,
         )
 
     def is_secret(self, text: str, token: Token | None) -> bool:

@@ -72,23 +72,6 @@ def test_references_go_through_three_layers_both_ways(vault: Services, ada: Prin
     assert values(vault, ada, "common")["URL"] == "https://none.example"
 
 
-def test_values_on_bases_take_two_statements_from_the_second_read_on(vault: Services, ada: Principal) -> None:
-    ids = build(vault, ada, "prod:a,b a:c,d b:c c:low")
-    token = add_token(vault, ada, grant("read", path="*"), grant("read", globals=True)).secret
-    for reference, expected in (("prod", 3), ("prod", 2), (ids["prod"], 3), (ids["prod"], 2)):
-        # The first read of a reference finds out that there are bases.
-        with statements(vault) as seen:
-            assert len(values(vault, as_token(vault, token), reference)) == 7
-        assert len(seen) == expected
-    stand(vault, ada, "prod")
-    for is_remembered in (True, False):
-        # The read after that finds out that there are none.
-        with statements(vault) as seen:
-            assert len(values(vault, as_token(vault, token), "prod")) == 2
-        assert len(seen) == 2
-        assert any("RECURSIVE" in statement for statement in seen) == is_remembered
-
-
 def test_layers_are_read_by_index_among_a_thousand_environments(vault: Services, ada: Principal) -> None:
     build(vault, ada, "prod:a,b a:c,d")
     stock(vault, ada, add_environment(vault, ada, "template"), 1000)

@@ -37,7 +37,7 @@ def row_of(vault: Services, name: str) -> dict[str, Any]:
 
 def layers(vault: Services, who: Principal, name: str) -> Layers:
     """What the statement returns, to a process that has read nothing before."""
-    return HotReads(vault.storage).layers(who.user_id, name, by_id=False)
+    return HotReads(vault.storage).layers(who.user_id, name, None, by_id=False)
 
 
 @pytest.mark.parametrize("chain", ["ab", "abc", "abcde", "abcdefg"])

@@ -12,9 +12,10 @@ import pytest
 import redis as redis_py
 
 from tests.integration.storage.spy import statements
+from tests.support.bases import stand
 from tests.support.patience import eventually, in_time
 from tests.support.servers import Redis
-from tests.support.vaults import FakeClock, as_session, log_in, write
+from tests.support.vaults import HOST, FakeClock, add_environment, as_session, log_in, values, write
 from vault.app import open_vault
 from vault.errors import NotAuthenticated
 from vault.model.principal import Principal
@@ -64,6 +65,27 @@ def test_the_second_use_asks_no_database(vault: Services, redis: redis_py.Redis)
     session = log_in(vault, "ada")
     assert reads(vault, session.secret) == 1
     assert reads(vault, session.secret) == 0
+
+
+def test_with_a_copy_the_values_take_two_statements_at_most(vault: Services, redis: redis_py.Redis) -> None:
+    """The copy has no number of the newest change, so the worker may not know that bases were set."""
+    vault.keys.upgrading.open(HOST)
+    session, _ = filled(vault, redis)
+    ada = as_session(vault, session.secret)
+    add_environment(vault, ada, "common", A="common", B="common")
+    add_environment(vault, ada, "prod", A="prod")
+    alone, both = {"A": "prod"}, {"A": "prod", "B": "common"}
+
+    def read() -> tuple[int, dict[str, str]]:
+        with statements(vault) as seen:
+            found = values(vault, as_session(vault, session.secret), "prod")
+        return len(seen), dict(found)
+
+    assert [read(), read()] == [(1, alone), (1, alone)]
+    stand(vault, ada, "prod", "common")
+    assert [read(), read(), read()] == [(2, both), (1, both), (1, both)]
+    stand(vault, ada, "prod")
+    assert [read(), read()] == [(1, alone), (1, alone)]
 
 
 def test_a_copy_tells_nothing_of_its_session(vault: Services, redis: redis_py.Redis) -> None:
@@ -128,7 +150,7 @@ def test_a_tombstone_lies_over_the_copy_and_beats_a_late_fill(
     assert found is not None
     revoke(vault, ada, session)
     # A reader that had asked the database before the revocation fills only now.
-    vault.people.sessions._fill(*found)
+    vault.people.sessions._fill(found.session, found.user)
     assert entries(redis)[key] == b"revoked"
     assert redis.ttl(key) > 60
     with pytest.raises(NotAuthenticated):
