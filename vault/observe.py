@@ -254,7 +254,7 @@ class Metrics:
         if _DIRECTORY_VARIABLE not in os.environ:
             return generate_latest(self.registry)
         registry = CollectorRegistry()
-        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # prometheus-client annotates only a part.
         return generate_latest(registry)
 
 
@@ -269,4 +269,4 @@ def forget_process(pid: int) -> None:
     if _DIRECTORY_VARIABLE in os.environ:
         from prometheus_client.multiprocess import mark_process_dead
 
-        mark_process_dead(pid)  # type: ignore[no-untyped-call]
+        mark_process_dead(pid)  # type: ignore[no-untyped-call]  # prometheus-client annotates only a part.
