@@ -59,7 +59,8 @@ def _check_address() -> None:
         if isinstance(text, str) and "\0" in text:
             raise InvalidInput("A name must not contain control characters.", path=name)
     if "env" in named:
-        # Names are stored in NFC. File managers and keyboards often send NFD.
+        # Names are stored in NFC. File managers and keyboards often send NFD. The services do the same for all faces;
+        # here, the error names this part of the path and comes before a large body is parsed.
         named["env"] = normal(named["env"], path="env")
 
 

@@ -31,6 +31,7 @@ class SecondFactorRequired(NotAuthenticated):
     code = "second_factor_required"
     sentence = "This account needs a second factor."
 
+    # It has fields of its own instead of a challenge: errors know no class of the services, and the SDK makes it too.
     def __init__(
         self,
         message: str | None = None,

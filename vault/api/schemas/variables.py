@@ -40,6 +40,8 @@ class VariableSchema(Body):
     description = BoundedText(most=DESCRIPTION_MAX_CHARACTERS, load_default="")
 
 
+# The next two classes repeat the attributes on purpose: a common parent would put its fields first, which changes their
+# order in openapi.json and in answers. Besides, a merge has no defaults, and a `value` is bounded in two ways.
 class VariableBody(Body):
     """A variable whose name is in the path."""
 

@@ -232,6 +232,7 @@ class _Load:
         self._uncommitted = Uncommitted(storage.url, unit)
         self._instance = Instance.open(self._uncommitted, keyring)
         assert self._uncommitted.signer is not None
+        # `Uncommitted` checks what was restored. What this transaction writes itself, as the event, is signed alike.
         unit.use_signer(self._uncommitted.signer)
 
     def prove(self, progress: Progress) -> ContentsCheck:

@@ -30,9 +30,9 @@ def create(storage: Storage, keyring: Keyring, provider: str, ref: str) -> None:
         if holds_vault(unit.connection):
             raise StorageError("The database already contains a vault.")
         unit.use_signer(RowSigner(own["mac"]))
-        place = {"id": master.id, "provider": provider, "ref": ref}
+        reference = {"id": master.id, "provider": provider, "ref": ref}
         born: ColumnValues = {"version": 1, "state": "active", "created_us": now, "changed_us": now}
-        unit.master_keys.add(**place, **born, **make_canary(keyring, master))
+        unit.master_keys.add(**reference, **born, **make_canary(keyring, master))
         unit.user_keys.add(**wrapped, state="active", generation=1, created_us=now)
         for purpose, key in own.items():
             blob = seal(system_key, context.system_secret(keyring.instance_id, purpose, key.id), key.secret)

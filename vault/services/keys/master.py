@@ -222,9 +222,9 @@ class MasterRotation:
             return
         self._check_may_go(unit, row, at_once)
         unit.master_keys.remove(row)
-        place = {"key_id": row.id, "kind": "master", "provider": row.provider, "ref": row.ref}
+        reference = {"key_id": row.id, "kind": "master", "provider": row.provider, "ref": row.ref}
         times = {"created_us": row.created_us, "destroyed_us": self._clock(), "confirmed_us": None}
-        unit.destroyed_keys.add(**place, **times, version=version)
+        unit.destroyed_keys.add(**reference, **times, version=version)
         unit.state.change(state)
         audit.record(unit, principal, Action.KEYS_DESTROY, details={"version": version})
 

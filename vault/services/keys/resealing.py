@@ -285,8 +285,8 @@ class Resealing:
         if user_key is None:
             raise Stale("user_keys")
         owner_key = self._instance.user_key(row.owner_id, user_key)
-        place = (row.owner_id, row.environment_id, row.id)
-        return self._instance.keyring.data_key(owner_key, *place, row.blob)
+        ids = (row.owner_id, row.environment_id, row.id)
+        return self._instance.keyring.data_key(owner_key, *ids, row.blob)
 
     def _finish(self, principal: Principal, walk: Walk) -> None:
         """Sign every row again, then refuse the old keys. Repeat if another process still signs with one."""

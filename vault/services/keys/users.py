@@ -106,9 +106,9 @@ class UserRotation:
         old_key, new_key = self._instance.user_key(user_id, old), self._instance.user_key(user_id, new)
         changes: list[RowChange[DataKey]] = []
         for row in data_keys_under(unit, old.id):
-            place = (user_id, row.environment_id)
-            data_key = keyring.data_key(old_key, *place, row.id, row.blob)
-            blob = keyring.wrap_data_key(new_key, *place, data_key)
+            ids = (user_id, row.environment_id)
+            data_key = keyring.data_key(old_key, *ids, row.id, row.blob)
+            blob = keyring.wrap_data_key(new_key, *ids, data_key)
             changes.append((row, {"user_key_id": new.id, "blob": blob, "generation": row.generation + 1}))
         change_many(unit, DataKeys, changes)
 

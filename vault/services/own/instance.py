@@ -189,9 +189,9 @@ class Instance:
 
         A cached data key needs no user key, so a read of a cached environment does not call the key provider.
         """
-        place = (owner_id, environment_id, data_key.id, as_sealed(data_key.blob))
-        cached = self.keyring.cached_data_key(*place)
-        return cached or self.keyring.data_key(self.user_key(owner_id, user_key), *place)
+        wrapped = (owner_id, environment_id, data_key.id, as_sealed(data_key.blob))
+        cached = self.keyring.cached_data_key(*wrapped)
+        return cached or self.keyring.data_key(self.user_key(owner_id, user_key), *wrapped)
 
     def master(self, master_key_id: str) -> MasterKey:
         """Return a version of the master key. Raises `BlobError` if there is none with this id."""

@@ -123,6 +123,7 @@ class Sessions:
 
         Raises what `hold` raises.
         """
+        # A login with a second factor holds the account already. The faces call this with a proof alone.
         return self._begin(unit, hold(unit, account), visit, factors)
 
     def _begin(self, unit: UnitOfWork, user: User, visit: Visit, factors: str) -> NewSession:

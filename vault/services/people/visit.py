@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """Where a login comes from: the face (`web` or `api`), the address, the program, and the request's id."""
+    """Where a login comes from: the face (`web` or `api`), the address, the program, and the request's id.
+
+    The face is called `kind`, as in the sealed challenge, in the column of the session, and in the API.
+    """
 
     kind: str
     address: str

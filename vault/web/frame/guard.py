@@ -35,6 +35,8 @@ def _admit(app: Flask) -> Response | None:
     try:
         identify(WEB_METHODS)
     except NotAuthenticated:
+        # Strangers on public pages come here too. A look at the cookie first would be a second rule of who is logged
+        # in.
         if needs_credential(app):
             return to_login()
     csrf.prepare()
