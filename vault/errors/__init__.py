@@ -19,7 +19,7 @@ StrongroomError
 │   └── RevisionDeleted         the revision is deleted or destroyed
 ├── MethodNotAllowed            the address exists, but only for other methods
 ├── Conflict                    the state does not allow it
-│   ├── NameTaken               another living environment or user has this name
+│   ├── NameTaken               another environment or user has this name
 │   ├── PreconditionFailed      If-Match names a revision that is no longer current
 │   ├── PreconditionRequired    this write must say which revision it replaces
 │   ├── IdempotencyMismatch     the Idempotency-Key was used for a different request
@@ -42,7 +42,7 @@ StrongroomError
 │   └── KeyringError            the keyring file is missing, belongs to another vault, or is unsafe
 ├── StorageError                the database cannot be used in its present state (schema, contents)
 ├── BackupError                 an archive, or a place for archives, cannot be used
-│   └── ErasedListError         a list of erased keys is not the one that this vault has signed
+│   └── ErasedListError         a list of erased keys was not signed by this vault
 ├── TransportError              the SDK could not reach the server, or did not understand it
 └── ServerError                 the server failed; its request id is in the message
 """

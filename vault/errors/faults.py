@@ -55,7 +55,7 @@ class BackupError(StrongroomError):
 
 
 class ErasedListError(BackupError):
-    """The list of erased keys beside the archives is not the one that this vault has signed."""
+    """The list of erased keys beside the archives was not signed by this vault."""
 
     code = "bad_erased_list"
 

@@ -81,7 +81,7 @@ class Conflict(StrongroomError):
 
 
 class NameTaken(Conflict):
-    """Another living environment or user has this name."""
+    """Another environment or user has this name. Deleted ones do not count."""
 
     code = "name_taken"
     sentence = "This name is taken."

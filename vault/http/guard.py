@@ -37,8 +37,8 @@ def require_operator() -> None:
 
 
 def has_utf8_path() -> bool:
-    """Report whether the path is UTF-8. Werkzeug replaces all wrong bytes by one character, so two paths could look the
-    same.
+    """Report whether the path is UTF-8. Werkzeug replaces all wrong bytes with one character, so two paths could look
+    the same.
     """
     path: str = request.environ["PATH_INFO"]
     if path.isascii():

@@ -14,7 +14,7 @@ def drain(services: Services) -> None:
         try:
             services.audit.reads.drain()
         except OSError:
-            # A file cannot be moved. The others must not wait for it.
+            # One file could not be moved. The files of other workers must not wait for it.
             services.audit.reads.drain_left_behind()
             raise
         services.audit.reads.drain_left_behind()

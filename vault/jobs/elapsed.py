@@ -1,9 +1,9 @@
 """Delays jobs that delete by age after the clock jumps, so that one wrong clock destroys nothing.
 
-Otherwise a machine that starts with a wrong clock would empty all bins and delete tokens that have not expired.
-Each run notes the time. If more than a day has passed since the last run, either the vault did not run or the clock
-was set. Then these jobs wait until the vault has run for six more hours in total. By then an operator has been warned,
-or the clock is right again.
+Otherwise a machine that starts with a wrong clock would purge all deleted environments, and tokens that have not
+expired. Each run notes the time. If more than a day has passed since the last run, either the vault did not run or the
+clock was set. Then these jobs wait until the vault has run for six more hours in total. By then an operator has been
+warned, or the clock is right again.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ CHANGES_KEPT_US = 90 * DAY_US
 LAPSED_KEPT_US = 600 * SECOND_US
 
 _SHRED_AT_ONCE = 200
-"""Environments in one transaction and one event. Each may have thousands of revisions, and other writers wait."""
+"""The most environments in one transaction and event. Each may have thousands of revisions, and other writers wait."""
 
 
 def purge(services: Services) -> dict[str, int]:

@@ -9,7 +9,7 @@ from vault.services.pace import Pace
 PRINCIPAL = host_operator("jobs")
 
 LEISURE = Pace(per_second=500, seconds=30.0)
-"""Slow enough not to disturb requests. `strongroom keys rewrap` does it at once."""
+"""The pace of this job: slow enough not to disturb requests. `strongroom keys rewrap` works at full speed."""
 
 
 def rewrap(services: Services) -> dict[str, int]:

@@ -156,7 +156,7 @@ class Jobs:
             instance.prove()
         finally:
             if instance.knows != self._told:
-                # The rotation of a key waits for this.
+                # Report this at once, because the rotation of a key waits for it.
                 self._beat()
 
     def _beat(self) -> None:
@@ -194,7 +194,7 @@ def _guarded(name: str, run: Callable[[], None]) -> None:
     try:
         run()
     except VaultLocked:
-        # This is intended and already known.
+        # The vault is locked on purpose, so this is no failure.
         return
     except StrongroomError as error:
         log.warning("job_failed", job=name, error=type(error).__name__)

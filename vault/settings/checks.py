@@ -148,6 +148,6 @@ def _check_number(name: str, value: object) -> None:
     least = 0 if name in _MAY_BE_ZERO else 1
     if type(value) is int and value < least:
         raise SettingsError(f"{PREFIX}{name.upper()} must be at least {least}.")
-    # Written so that nan fails it too.
+    # This form of the comparison also refuses nan.
     if type(value) is float and not 0 < value < math.inf:
         raise SettingsError(f"{PREFIX}{name.upper()} must be more than 0.")

@@ -132,7 +132,7 @@ def delete(cli: Cli, environment: str) -> None:
 @pass_cli
 def undelete(cli: Cli, environment: str, name: str | None) -> None:
     """Bring back a deleted environment, by id, or by name the one deleted last."""
-    say(f"{cli.client.environments.undelete(environment, name=name).name} is back.")
+    say(f"{cli.client.environments.undelete(environment, name=name).name} was undeleted.")
 
 
 def _print(cli: Cli, found: Sequence[Environment], columns: Sequence[str], *, among: Sequence[Environment]) -> None:

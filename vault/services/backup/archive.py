@@ -43,6 +43,8 @@ _OWN = ("vault_state", "master_keys", "user_keys", "system_secrets", "row_format
 """The tables with the rows that open the vault; of user keys, those without an owner."""
 _OWN_MOST = 10_000
 
+_USE_ANOTHER = "Use another archive."
+
 
 @dataclass(frozen=True, slots=True)
 class Head:
@@ -182,11 +184,13 @@ class Archive:
             try:
                 row = reader.line(line)
             except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-                raise BackupError(f"{self.name} has lines that are not in the format of an archive.") from error
+                raise BackupError(
+                    f"{self.name} has lines that are not in the format of an archive. {_USE_ANOTHER}"
+                ) from error
             if row is not None:
                 yield reader.table, row
         if not reader.is_ended:
-            raise BackupError(f"{self.name} has no end: it is incomplete.")
+            raise BackupError(f"{self.name} has no end: it is incomplete. {_USE_ANOTHER}")
 
     def _lines(self, progress: Progress) -> Iterator[bytes]:
         size = self._size()
@@ -197,9 +201,9 @@ class Archive:
                 *whole, rest = (rest + piece).split(b"\n")
                 yield from whole
                 if len(rest) > _LINE_MOST:
-                    raise BackupError(f"{self.name} has a line that is too long for an archive.")
+                    raise BackupError(f"{self.name} has a line that is too long for an archive. {_USE_ANOTHER}")
         if rest:
-            raise BackupError(f"{self.name} ends in the middle of a line.")
+            raise BackupError(f"{self.name} ends in the middle of a line. {_USE_ANOTHER}")
 
     def _size(self) -> int:
         try:
@@ -235,7 +239,7 @@ class _Reader:
     def line(self, line: bytes) -> list[ArchivedValue] | None:
         """Return the row of a line; None if it has no row."""
         if self.is_ended:
-            raise BackupError(f"{self._name} continues after its end.")
+            raise BackupError(f"{self._name} continues after its end. {_USE_ANOTHER}")
         document = json.loads(line)
         if isinstance(document, dict) and "end" in document:
             self._end(document)
@@ -259,7 +263,7 @@ class _Reader:
 
     def _next_table(self, table: Rows) -> None:
         if table.table in self.contents.counts:
-            raise BackupError(f"{self._name} has the table {table.table} twice.")
+            raise BackupError(f"{self._name} has the table {table.table} twice. {_USE_ANOTHER}")
         self.contents.counts[table.table] = 0
         self.contents.columns[table.table] = table.columns
         self._table = table
@@ -278,7 +282,7 @@ class _Reader:
 
     def _end(self, document: Document) -> None:
         if document["end"] != self.contents.counts:
-            raise BackupError(f"{self._name} does not have the number of rows that its end states.")
+            raise BackupError(f"{self._name} does not have the number of rows that its end states. {_USE_ANOTHER}")
         key_id, mac = document["stamp"]
         self.contents.digest, self.contents.stamp = self._digest.digest(), (key_id, bytes.fromhex(mac))
         self.is_ended = True

@@ -245,7 +245,7 @@ class Accounts:
             return person_of(_existing(unit.users.by_id(principal.user_id)))
 
     def _stored_hash(self, unit: UnitOfWork, user: User | None) -> str | None:
-        # Run the same statement for a user who does not exist. Otherwise the time would tell.
+        # Run the same statement for a user who does not exist. Otherwise the response time would show this.
         found = unit.credentials.of_user(user.id if user else "", PASSWORD)
         if user is None or not found:
             return None

@@ -104,7 +104,7 @@ class Throttle:
     def _admit(self, unit: UnitOfWork, attempt: Attempt, user_id: str | None) -> Attempt:
         counters = unit.throttle.read(attempt.buckets)
         now = self._clock()
-        # Run the same statement for a user who does not exist. Otherwise the time would tell.
+        # Run the same statement for a user who does not exist. Otherwise the response time would show this.
         known = unit.known_addresses.has(user_id or "", attempt.address, now - REMEMBERED_US)
         wait_us = max(_refusals(attempt, counters, now, known=known))
         if wait_us > 0:

@@ -73,7 +73,7 @@ class TokenHolders:
         key = self._instance.secret_by_id("token", key_id) or self._instance.secret("token")
         given = digest(key, text)
         is_current = same_digest(given, token.digest if token else None)
-        # Always make the second comparison. Otherwise the time would tell whether the token was rotated.
+        # Always make the second comparison. Otherwise the response time would show whether the token was rotated.
         is_rotated = token is not None and (token.previous_until_us or 0) > self._clock()
         old = token if is_rotated else None
         old_key = self._instance.secret_by_id("token", old.previous_digest_key_id or "") if old else None

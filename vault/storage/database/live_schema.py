@@ -190,7 +190,7 @@ def _is_a_value(default: str) -> bool:
 
 
 def _checks(sql: str) -> Iterator[tuple[str, str]]:
-    """The CHECKs in SQLite's text of a table. The same words in quotes or in a comment are not one."""
+    """Yield kind and name of each CHECK in SQLite's text of a table. Skip quoted text and comments."""
     tokens = [token for token in _SQLITE_TOKEN.findall(sql) if not token.startswith(("--", "/*"))]
     for place, token in enumerate(tokens):
         if token.upper() == "CHECK" and tokens[place + 1 : place + 2] == ["("]:
