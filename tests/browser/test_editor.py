@@ -154,7 +154,7 @@ def test_a_block_is_pasted_into_the_empty_row(tab: Tab, place: Place, ada: Perso
     blank(tab).get_by_label("Name").focus()
     tab.page.evaluate("(text) => navigator.clipboard.writeText(text)", BLOCK)
     tab.page.keyboard.press("Control+V")
-    expect(say(tab)).to_have_text("2 rows are read; nothing is saved yet.")
+    expect(say(tab)).to_have_text("2 rows were read. Nothing is saved yet.")
     assert stored(place, ada)["API_KEY"] == "s3cret"
     tab.page.keyboard.press("Control+S")
     expect(say(tab)).to_have_text("Saved as revision 2.")
@@ -175,7 +175,7 @@ def test_a_block_too_long_for_the_table_is_for_the_import(tab: Tab) -> None:
     block = "".join(f"NAME_{number}=1\n" for number in range(501))
     tab.page.evaluate("(text) => navigator.clipboard.writeText(text)", block)
     tab.page.keyboard.press("Control+V")
-    expect(say(tab)).to_contain_text("Import takes them")
+    expect(say(tab)).to_contain_text("Use Import")
 
 
 def test_what_others_saved_meanwhile_is_told_and_nothing_typed_is_lost(tab: Tab, place: Place, ada: Person) -> None:
@@ -201,7 +201,7 @@ def test_theirs_can_be_taken_instead(tab: Tab, place: Place, ada: Person) -> Non
     edited(tab).get_by_label("Value").fill("mine")
     patch(place.vault, ada.principal, "prod", LATE="1")
     button(tab, "Save").click()
-    button(tab, "Load theirs, drop mine").click()
+    button(tab, "Load theirs, discard mine").click()
     expect(row(tab, "LATE")).to_be_visible()
     assert stored(place, ada)["API_KEY"] == "s3cret"
 
@@ -280,14 +280,14 @@ def test_a_copied_value_leaves_the_clipboard_after_half_a_minute(tab: Tab) -> No
     tab.page.clock.install()
     tab.page.reload()
     button(tab, "Copy API_KEY").click()
-    expect(say(tab)).to_contain_text("API_KEY is copied")
+    expect(say(tab)).to_contain_text("API_KEY was copied")
     read = "() => navigator.clipboard.readText()"
     assert tab.page.evaluate(read) == "s3cret"
     assert "s3cret" not in tab.page.content()
     tab.page.clock.run_for(29_000)
     assert tab.page.evaluate(read) == "s3cret"
     tab.page.clock.run_for(2_000)
-    expect(say(tab)).to_have_text("The clipboard is cleared.")
+    expect(say(tab)).to_have_text("The clipboard was cleared.")
     assert tab.page.evaluate(read) == ""
 
 

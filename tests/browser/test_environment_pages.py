@@ -74,8 +74,8 @@ def test_exports_are_downloads(tab: Tab) -> None:
     with page.expect_download() as plain:
         page.get_by_role("button", name="Download as plain text").click()
     assert plain.value.suggested_filename == "prod.env"
-    page.get_by_label("Passphrase").fill("lantern gravel ninefold")
-    page.get_by_label("The same again").fill("lantern gravel ninefold")
+    page.get_by_label("Passphrase", exact=True).fill("lantern gravel ninefold")
+    page.get_by_label("Repeat the passphrase").fill("lantern gravel ninefold")
     with page.expect_download() as sealed:
         page.get_by_role("button", name="Download with a passphrase").click()
     assert sealed.value.suggested_filename == "prod.env.age"
@@ -128,7 +128,7 @@ def test_the_main_journey_needs_no_script(open_tab: OpenTab, small_place: Place)
     expect(page.get_by_text("Saved.")).to_be_visible()
     page.get_by_text("Paste a block", exact=True).click()
     page.get_by_label("Lines of NAME=value").fill("A=1\nB=2\n")
-    page.get_by_role("button", name="Look at it first").click()
+    page.get_by_role("button", name="Preview").click()
     page.get_by_role("button", name="Apply").click()
     assert dict(values(small_place.vault, ada.principal, "prod")) == {"API_KEY": "s3cret", "A": "1", "B": "2"}
     assert "s3cret" not in page.content()

@@ -1,4 +1,4 @@
-// Copying a secret. The clipboard forgets it after half a minute, or when this page has the focus next.
+// Copies a secret, and clears the clipboard after 30 seconds, or when this page next has the focus.
 
 const KEPT_MS = 30_000;
 
@@ -6,7 +6,7 @@ let timer = 0;
 let isOurs = false;
 let cleared = () => {};
 
-// `text` may be a promise: browsers want the click and the copying to be one. `whenCleared` is called once it is gone.
+// `text` may be a promise, because browsers allow copying only during the click. `whenCleared` is called after clearing.
 export async function copy(text, whenCleared = () => {}) {
   const blob = Promise.resolve(text).then((found) => new Blob([found], { type: "text/plain" }));
   await navigator.clipboard.write([new ClipboardItem({ "text/plain": blob })]);
@@ -23,10 +23,10 @@ async function clear() {
     isOurs = false;
     cleared();
   } catch {
-    // Only a page that has the focus may write.
+    // Only a page with the focus may write to the clipboard.
     addEventListener("focus", clear, { once: true });
   }
 }
 
-// What is copied by hand after that is not ours to clear.
+// The person has copied something else. Do not clear that.
 document.addEventListener("copy", () => { isOurs = false; });

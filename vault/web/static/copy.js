@@ -4,7 +4,7 @@ import { copy } from "./clipboard.js";
 
 const TOLD_FOR_MS = 2_000;
 
-// Writes to the clipboard, and says so on the button.
+// Copies the text, and shows this on the button.
 export async function toClipboard(text, button) {
   const before = [...button.childNodes];
   await copy(text);

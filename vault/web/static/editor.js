@@ -21,7 +21,7 @@ const allRows = () => [...table.tBodies].flatMap((body) => [...body.rows]);
 const changed = () => allRows().map((tr) => Row.of(tr)).filter((row) => touched.has(row) && row.isChanged);
 const byName = () => new Map(allRows().map((tr) => Row.of(tr)).filter((row) => !row.isGone).map((row) => [row.now.name, row]));
 
-// -- What is told --
+// -- Messages --
 
 function say(sentence) {
   at("say").textContent = sentence;
@@ -98,11 +98,11 @@ function reveal(row, field) {
 function copyValue(row) {
   return trying(async () => {
     const value = valueOf(row);
-    await copy(value, () => say("The clipboard is cleared.")).catch(async (error) => {
+    await copy(value, () => say("The clipboard was cleared.")).catch(async (error) => {
       await value;
       throw new Refusal({ message: `The browser does not allow copying here (${error.name}).` });
     });
-    say(`${row.now.name} is copied. The clipboard is cleared in 30 seconds.`);
+    say(`${row.now.name} was copied. The clipboard will be cleared in 30 seconds.`);
   });
 }
 
@@ -152,26 +152,26 @@ table.addEventListener("keydown", (event) => {
   }
 });
 
-// A block of lines, pasted into a row that is empty yet.
+// Take a block of lines that is pasted into an empty row.
 table.addEventListener("paste", (event) => {
   const text = event.clipboardData.getData("text/plain");
   const row = event.target.dataset.is && Row.of(event.target.closest("tr"));
   const isBlock = text.includes("=") && (text.trim().includes("\n") || event.target.dataset.is === "name");
   if (!row || row.was || row.isChanged || !isBlock) return;
   event.preventDefault();
-  // Each row more makes the browser look through all of them.
+  // Adding a row takes longer the more rows there are.
   if (text.trim().split("\n").length > PASTED_MOST) {
-    return say(`More than ${PASTED_MOST} lines are too many for the table. Import takes them, and shows what would change.`);
+    return say(`More than ${PASTED_MOST} lines are too many for the table. Use Import, which shows what would change.`);
   }
   trying(async () => {
     const read = await ask("/lines", { text });
     take(read.rows);
     blank().open("name");
-    say([`${read.rows.length} rows are read; nothing is saved yet.`, ...read.warnings].join(" "));
+    say([`${read.rows.length} rows were read. Nothing is saved yet.`, ...read.warnings].join(" "));
   });
 });
 
-// A pasted line changes the row that has its name, and else makes a new one.
+// A pasted line changes the row with its name, or makes a new row.
 function take(lines) {
   const known = byName();
   const added = [];
@@ -208,7 +208,7 @@ async function save() {
 
 function saved(rows, told) {
   touched.clear();
-  // Others' changes are not on this page yet; and so many of one's own are drawn sooner by the server.
+  // Reload the page if others' changes are missing here, or if there are so many changes that the server draws them faster.
   if (isStale || rows.length > REDRAWN_MOST) return location.assign(`${home}?said=saved`);
   const undoing = at("undo-saved").querySelector("form").elements;
   undoing.revision.value = revision;
@@ -234,21 +234,21 @@ function refused(rows, told) {
   if (!row) return say(told.message);
   row.open(field);
   if (!row.fault(field, told.message)) return say(`${row.now.name}: ${told.message}`);
-  say("Nothing is saved yet: one row cannot be saved as it is.");
+  say("Nothing was saved: correct the marked row first.");
 }
 
 function conflict(told) {
   const isSettings = told.revision === revision && !isStale;
   ({ etag, revision } = told);
   isStale = true;
-  // Its settings have changed, and none of its variables: once more, on top of these.
+  // Only the settings have changed, and no variable, so save again on top of them.
   if (isSettings) return void queueMicrotask(save);
   at("load-theirs").hidden = false;
   const mine = new Set(changed().map((row) => row.was?.name ?? row.now.name));
   const theirs = told.changes.slice(0, 10).map((change) => `${change.name} was ${change.kind}${mine.has(change.name) ? " (by you too)" : ""}`);
   if (told.changes.length > 10) theirs.push(`${told.changes.length - 10} more`);
   const what = theirs.length ? `: ${theirs.join(", ")}` : "";
-  say(`Somebody has saved revision ${revision} in the meantime${what}. What you typed is still here: save again to put it on top.`);
+  say(`Somebody has saved revision ${revision} in the meantime${what}. What you typed is still here: save again to apply it on top.`);
 }
 
 // -- The whole table --
@@ -258,7 +258,7 @@ at("discard").addEventListener("click", () => {
   for (const row of [...touched]) row.was ? row.undo() : row.tr.remove();
   touched.clear();
   blank();
-  say("Everything is as it was saved.");
+  say("Your changes were discarded.");
 });
 at("load-theirs").addEventListener("click", () => { touched.clear(); location.assign(home); });
 

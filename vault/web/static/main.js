@@ -1,4 +1,4 @@
-// What every page runs: times in the reader's own clock, and no page from before a log-out.
+// Runs on every page: shows times in the reader's time zone, and reloads a page that the browser kept from before.
 
 for (const time of document.querySelectorAll("time[datetime]")) {
   const moment = new Date(time.dateTime);
@@ -6,7 +6,7 @@ for (const time of document.querySelectorAll("time[datetime]")) {
   time.textContent = moment.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
 }
 
-// A browser may keep a page whole and show it again without asking: the session may have ended since.
+// A browser may show a kept page again without asking the server, but the session may have ended since.
 addEventListener("pageshow", (event) => {
   if (event.persisted) location.reload();
 });

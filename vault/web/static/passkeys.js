@@ -1,4 +1,4 @@
-// Forms that need a passkey: the browser is asked for one, and its answer is sent as a field of the form.
+// Forms that need a passkey: the script asks the browser for one, and sends its answer as a field of the form.
 //
 //   <form data-passkey="get" data-begin="where a challenge comes from" hidden>   challenge, passkey, [role=alert]
 //   <form data-passkey="get" hidden>                                             options holds the challenge already
@@ -57,7 +57,7 @@ async function complete(form) {
 }
 
 function sentence(error) {
-  if (error.name === "InvalidStateError") return "This device has a passkey for this account already.";
+  if (error.name === "InvalidStateError") return "This device already has a passkey for this account.";
   if (error.name === "NotAllowedError") return "Nothing came of it: it was cancelled, or it took too long.";
   return error.message;
 }

@@ -1,11 +1,11 @@
-// One row of the table: what the server has, what is typed over it, and how both are drawn.
+// One row of the table: the stored variable, the changes that were typed, and how both are drawn.
 
 const BLANK = { name: "", value: "", type: "default", enabled: true, literal: false, description: "" };
 const known = new WeakMap();
 const clone = (id) => document.getElementById(id).content.cloneNode(true);
 const part = (id) => clone(id).firstElementChild;
 
-// Rows get their buttons when they come into view: five thousand rows would have ten thousand of them.
+// Rows get their buttons when they come into view, because five thousand rows would have ten thousand buttons.
 const seen = new IntersectionObserver((entries) => {
   for (const entry of entries) if (entry.isIntersecting) dress(entry.target);
 }, { rootMargin: "300px" });
@@ -25,10 +25,10 @@ export class Row {
     return known.get(tr) ?? new Row(tr, was(tr));
   }
 
-  // A row that nobody has saved yet.
+  // Make a row that is not saved yet.
   static fresh(given = {}) {
     const row = new Row(part("light"), null, { ...BLANK, ...given });
-    // A form looks for its first submit button whenever it gets another one.
+    // Not a submit button: a form searches for its first submit button whenever one is added.
     row.tr.querySelector(".dots").type = "button";
     row.draw();
     return row;
@@ -51,14 +51,14 @@ export class Row {
     return this.now.value !== undefined;
   }
 
-  // What the server is told: only what has changed.
+  // The edit to send to the server: only what has changed.
   get edit() {
     if (this.isGone) return { name: this.was.name, attributes: null };
     const keys = this.was ? this.changes : Object.keys(BLANK);
     return { name: this.was?.name ?? null, attributes: Object.fromEntries(keys.map((key) => [key, this.now[key]])) };
   }
 
-  // The stored value has been asked for; what is typed over it stays.
+  // Show the stored value. A value that was typed over it stays.
   show(value) {
     if (!this.was) return;
     this.was.value = value;
@@ -94,7 +94,7 @@ export class Row {
     this.draw();
   }
 
-  // The server has it as it is now.
+  // Note that the server has stored the row as it is now.
   settle() {
     this.was = { ...this.now };
     this.isEditing = false;
@@ -128,7 +128,7 @@ export class Row {
     return true;
   }
 
-  // Cells are kept where they can be: in a form of five thousand buttons, to take one out costs a walk through all.
+  // Keep the cells if possible: in a form of five thousand buttons, removing one takes a walk through all of them.
   draw() {
     const kind = this.isEditing ? "edit" : "light";
     if (this.kind !== kind) this.tr.replaceChildren(...part(kind).children);
@@ -155,7 +155,7 @@ export class Row {
       if (input.type === "checkbox") input.checked = value;
       else input.value = value ?? "";
     }
-    if (!this.isShown) this.field("value").placeholder = "Hidden. Left empty, it stays.";
+    if (!this.isShown) this.field("value").placeholder = "Hidden. Leave it empty to keep it.";
     this.tr.querySelector("[data-do=reveal]").hidden = this.isShown || !this.was;
     this.tr.querySelector("[data-do=delete]").hidden = !this.was;
   }
@@ -190,7 +190,7 @@ export class Row {
   }
 }
 
-// What a row that the server has drawn says of itself.
+// Read the variable from a row that the server has drawn.
 function was(tr) {
   const text = (selector) => tr.querySelector(selector).textContent;
   const use = text(".use");
@@ -198,8 +198,8 @@ function was(tr) {
   return { name: text(".name a"), type: text(".type") || "default", ...flags, description: text(".about") };
 }
 
-// The value that is meant: an untouched one is what the server has, line ends and all, although a field knows only one
-// kind; and what was never shown is only replaced by something.
+// Return the value that the person means. An unchanged field means the stored value with its own line ends, which a field
+// cannot keep. An empty field for a value that was never shown means no change.
 function meant(input, before) {
   const typed = input.value;
   if (!before) return typed;

@@ -1,4 +1,4 @@
-// How a script asks the server: with the page's own token, in JSON, and with errors that carry a sentence.
+// Calls the server from a script: in JSON, with the page's CSRF token. An error has a sentence for people.
 
 export class Refusal extends Error {
   constructor(told) {
@@ -11,10 +11,10 @@ let token = document.querySelector("input[name=csrf_token]").value;
 
 export async function ask(path, body) {
   let answer = await send(path, body);
-  // Whoever had to log in again, in another tab, must not lose what was typed here.
+  // A person may have logged in again in another tab. Use the new token, so that nothing typed here is lost.
   if (answer.status === 403 && await renew()) answer = await send(path, body);
   const told = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Refusal({ message: "The server could not do that. Try again.", ...told });
+  if (!answer.ok) throw new Refusal({ message: "The server could not do this. Try again.", ...told });
   return told;
 }
 
@@ -23,12 +23,12 @@ async function send(path, body) {
   try {
     return await fetch(path, { method: "POST", headers, body: JSON.stringify(body), redirect: "error" });
   } catch {
-    throw new Refusal({ message: "The server does not answer. Nothing you typed is lost: try again." });
+    throw new Refusal({ message: "The server does not answer. Nothing that you typed is lost. Try again." });
   }
 }
 
-// The token of the session that this browser has now; whether it is another one. Of the same person: what stands on this
-// page must not get into the account of whoever else has logged in since.
+// Take the token of the browser's present session, and return whether it is a new one. It must be the same person's:
+// what was typed on this page must not get into another account.
 async function renew() {
   const page = await fetch(location.pathname).then((answer) => answer.text(), () => "");
   const found = /name="csrf_token" value="([0-9a-f]+)"/.exec(page)?.[1];
