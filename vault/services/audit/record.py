@@ -7,7 +7,7 @@ import json
 import os
 import secrets
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import cast
 
 from vault.crypto import Key, keyed_digest
@@ -93,10 +93,13 @@ def forget(unit: UnitOfWork, user_id: str) -> int:
     return unit.audit_events.forget(user_id)
 
 
+# A stored event begins with the fields of an event, and a conversion would take as long as the hash.
+_leaf_data = cast("Callable[[Event | StoredEvent], bytes]", leaf_data)
+
+
 def hash_of(event: Event | StoredEvent) -> bytes:
     """Return the hash of an event's leaf."""
-    # A stored event begins with the fields of an event, and a conversion would take as long as the hash.
-    return leaf_hash(leaf_data(cast(Event, event)))
+    return leaf_hash(_leaf_data(event))
 
 
 def salted(event_id: str, spooled: SpooledEvent, *, is_forgotten: bool) -> Event:

@@ -203,8 +203,8 @@ class _Walk:
         elif commit(salt, row.address, row.names) != row.commitment:
             self._report.faults.append(f"{_named(row)}: its address or its names were changed.")
         self.frontier.add(hash_of(row))
-        if row.rows:
-            self._authority.note(row.rows)
+        if rows := row.rows:
+            self._authority.note(rows)
 
     def end(self, size: int) -> None:
         """Finish: there must be `size` events."""

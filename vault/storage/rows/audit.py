@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, cast
 
 from sqlalchemy import Connection, and_, bindparam, delete, func, insert, or_, select, tuple_, update
 from sqlalchemy.sql import ColumnElement
@@ -201,7 +202,7 @@ class AuditEvents:
         def fetch(place: int) -> Sequence[StoredEvent]:
             until = min(place + _BATCH, end)
             cursor.execute(compiled, (place, until) if is_sqlite else {"first": place, "end": until})
-            return list(map(StoredEvent._make, cursor.fetchall()))
+            return list(map(_stored, cursor.fetchall()))
 
         # Read pages between two positions instead of using one long cursor, which would hold a snapshot for minutes.
         # Don't use LIMIT: without statistics, PostgreSQL sorts the whole rest for every page. PostgreSQL reads the next
@@ -326,6 +327,9 @@ class AuditPruned(Repository[PrunedHashes]):
 
 
 _WAITING = audit_events.c.sequence.is_(None)
+
+_stored = cast("Callable[[RawRow], StoredEvent]", partial(tuple.__new__, StoredEvent))
+"""Makes an event from a row of its columns. `StoredEvent._make` would take nearly twice as long."""
 
 
 def _stamped(placed: Placed) -> bytes:
