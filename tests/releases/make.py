@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tarfile
 import time
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -72,7 +73,7 @@ class _Keeper:
             role = ["--operator"] if name == "ada" else []
             self._command("user", "add", name, *role, "--password", "-", given=password + "\n")
         with self._serve() as server:
-            story = Story(Caller(server))
+            story = Story(Caller(server), partial(self._persons_command, server))
             self._command("keys", "rotate")
             tell(story)
             for words in (("user", "disable", "carol"), ("user", "erase", "dave", "--yes"), ("backup", "key")):
@@ -107,6 +108,12 @@ class _Keeper:
 
     def _serve(self) -> RunningServer:
         return self._release.serve(self._folder, self._env)
+
+    def _persons_command(self, server: RunningServer, secret: str, *arguments: str) -> str:
+        where = {"STRONGROOM_URL": server.url, "STRONGROOM_CA_FILE": str(server.ca_file), "STRONGROOM_TOKEN": secret}
+        # A person's own files: none.
+        files = {"XDG_CONFIG_HOME": str(self._folder), "XDG_STATE_HOME": str(self._folder)}
+        return self._release.command(where | files, *arguments)
 
     def _command(self, *arguments: str, given: str | None = None) -> None:
         self._release.command(self._env, *arguments, given=given)

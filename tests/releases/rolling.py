@@ -113,6 +113,15 @@ class Load:
             # Each environment has one writer, so its revisions have the numbers from 1 on.
             assert self.revisions[name] == list(range(1, len(self.revisions[name]) + 1))
 
+    def read_layers(self, name: str, values: dict[str, str]) -> None:
+        """Read an environment that stands on another one, from now on: each answer has these values."""
+
+        def read(name: str, number: int) -> None:
+            found = self.fleet.caller(self.secret).ok("GET", f"/environments/{name}/values")["values"]
+            assert found == values, found
+
+        self._run(read, name)
+
     def _run(self, step: Callable[[str, int], None], name: str) -> None:
         def run() -> None:
             for number in itertools.count():

@@ -7,12 +7,14 @@ Everything goes through a release's command and its API, so that any release can
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import pyotp
 
-from tests.releases.running import Caller
+from tests.releases.running import Answer, Caller
+from tests.support.patience import eventually
 
 Facts = dict[str, Any]
 
@@ -25,6 +27,7 @@ PASSWORDS = {
 NEW_PASSWORD = "fake marble drizzle forty lynx"
 ALL = ["list", "read", "create", "update", "delete", "history", "delegate"]
 DAY_SECONDS = 86_400
+_OPENS_SECONDS = 60.0
 
 
 @dataclass
@@ -32,6 +35,8 @@ class Story:
     """Who tells it, and what is to be remembered."""
 
     anyone: Caller
+    command: Callable[..., str]
+    """A person's command: the credential first, then what stands behind `strongroom`."""
     secrets: dict[str, str] = field(default_factory=dict)
     """Credentials by name: of people's sessions and of tokens."""
     facts: Facts = field(default_factory=dict)
@@ -60,6 +65,8 @@ def tell(story: Story) -> None:
     _prod(story)
     _others(story)
     story.facts["tokens"] = _tokens(story)
+    if "bases" in story.as_("ada").ok("GET", "/environments/prod"):
+        story.facts["bases"] = _bases(story)
     story.facts["idempotency"] = _idempotency(story)
     story.facts["wrapped"] = _wrapped(story)
     story.facts["people"]["ada"] = _ada(story)
@@ -87,6 +94,14 @@ def reads(story: Story) -> list[Facts]:
     found: list[Facts] = [{"as": "everything", "path": path} for path in paths]
     found += [{"as": "reader", "path": f"/environments/{name}/values"} for name in ("prod", "copy-of-prod")]
     found += [{"as": "bob", "path": "/environments/home/values"}, {"as": "reader", "path": "/globals/values"}]
+    if "bases" in story.facts:
+        names = ("common", "eu", "shop-eu", "copy-of-shop-eu")
+        found += [
+            {"as": "everything", "path": f"/environments/{name}{end}"} for name in names for end in ("", "/values")
+        ]
+        found += [{"as": "everything", "path": f"/environments/shop-eu/{end}"} for end in ("variables", "revisions")]
+        found += [{"as": "everything", "path": "/v1/secret/data/shop-eu"}]
+        found += [{"as": "some layers", "path": f"/environments/{name}/values"} for name in names]
     for read in found:
         answer = story.as_(read["as"])("GET", read["path"])
         # What is refused is refused by every release, if in other words.
@@ -176,6 +191,39 @@ def _tokens(story: Story) -> Facts:
     refused = {name for name in facts if facts[name]["status"] == 401}
     assert refused == {"elsewhere", "expired", "revoked", "child of revoked"}, facts
     return facts
+
+
+def _bases(story: Story) -> Facts:
+    """Three layers above the globals, set by the API and by the command; a deleted base; a token for some layers."""
+    ada, path = story.as_("ada"), "/environments/shop-eu/values"
+
+    def make(name: str, **variables: str) -> str:
+        given = [{"name": key, "value": value} for key, value in variables.items()]
+        return str(ada.ok("POST", "/environments", {"name": name, "variables": given})["id"])
+
+    def put() -> Answer:
+        return ada("PATCH", "/environments/eu", {"bases": ["common"]})
+
+    common = make("common", LOG="common", URL="https://{{HOST}}.example")
+    eu, gone = make("eu", LOG="eu", ZONE="eu"), make("gone", FROM_GONE="gone", HOST="gone")
+    # The release opens its row formats some seconds after its start.
+    assert eventually(lambda: put().status != 409, _OPENS_SECONDS), put()
+    assert put().json["bases"] == [common]
+    story.command(story.secrets["ada"], "env", "create", "shop-eu", "--base", "eu")
+    story.command(story.secrets["ada"], "env", "set", "shop-eu", "--base", "eu", "--base", "gone")
+    ada.ok("PUT", "/environments/shop-eu/variables/HOST", {"value": "shop"})
+    ada.ok("POST", "/environments/shop-eu/copy", {"name": "copy-of-shop-eu"})
+    assert "x-strongroom-warnings" in ada("DELETE", "/environments/gone").headers
+    some = [{"environment": name, "permissions": ["read"]} for name in ("common", "shop-eu")]
+    story.token("some layers", some, ttl_seconds=None)
+    story.facts["tokens"]["some layers"] = {"secret": story.secrets["some layers"], "path": path, "status": 200}
+    layers = {"URL": "https://shop.example", "HOST": "shop"}
+    everything = {**layers, "LOG": "eu", "ZONE": "eu", "REGION": "eu-west-1", "NUMBER": "of globals"}
+    values = {"everything": everything, "some layers": {**layers, "LOG": "common"}}
+    for name, expected in values.items():
+        assert story.as_(name).ok("GET", path)["values"] == expected, name
+    lists = {"common": [], "eu": [common], "shop-eu": [eu, gone], "copy-of-shop-eu": [eu, gone]}
+    return {"lists": lists, "gone": gone, "values": values, "from_gone": {"FROM_GONE": "gone"}}
 
 
 def _idempotency(story: Story) -> Facts:

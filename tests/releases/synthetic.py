@@ -53,12 +53,6 @@ def next_release(folder: Path) -> Release:
     return Release.compiled(folder)
 
 
-def copied_package(folder: Path) -> Release:
-    """This checkout's own package on another path, as a wheel of it would be."""
-    _copy_package(folder)
-    return Release.compiled(folder)
-
-
 def _copy_package(folder: Path) -> None:
     shutil.copytree(CHECKOUT / "vault", folder / "vault", ignore=shutil.ignore_patterns("__pycache__"))
 

@@ -1,4 +1,4 @@
-"""The bridge and the release after it serve one database side by side, forward, back and forward again, under load."""
+"""Two releases serve one database side by side, forward, back and forward again, under load."""
 
 from __future__ import annotations
 
@@ -7,21 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import KINDS, FreshDatabase, Kind
+from tests.conftest import FreshDatabase, Kind
+from tests.releases.kept import KEPT
 from tests.releases.running import Release
-from tests.releases.synthetic import VERSION, copied_package, next_release
+from tests.releases.synthetic import VERSION, next_release
 from tests.releases.there_and_back import Journey
 
-BRIDGE = "0.1.1"
-"""The oldest release that serves beside a newer one."""
-
-
-@pytest.fixture(scope="session")
-def bridge(tmp_path_factory: pytest.TempPathFactory) -> Release:
-    """The bridge's wheel; until it is kept, this checkout on a path of its own."""
-    folder = tmp_path_factory.mktemp("bridge")
-    wheels = list(Path(__file__).parent.joinpath(BRIDGE).glob("*.whl"))
-    return Release.unpacked(wheels[0], folder) if wheels else copied_package(folder)
+BRIDGES = KEPT[KEPT.index("0.1.1") :]
+"""The releases that can serve beside a newer one, oldest first."""
+PAIRS: list[tuple[str, Kind]] = [(BRIDGES[0], "sqlite"), (BRIDGES[-1], "postgresql")]
+"""A journey takes a minute, so only two are made here. tests/soak/test_rolling.py makes those of all releases."""
 
 
 @pytest.fixture(scope="session")
@@ -29,12 +24,16 @@ def newer(tmp_path_factory: pytest.TempPathFactory) -> Release:
     return next_release(tmp_path_factory.mktemp("newer"))
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=PAIRS, ids="-".join)
 def journey(
-    request: pytest.FixtureRequest, tmp_path: Path, fresh_database: FreshDatabase, bridge: Release, newer: Release
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    fresh_database: FreshDatabase,
+    unpacked_releases: dict[str, Release],
+    newer: Release,
 ) -> Iterator[Journey]:
-    kind: Kind = request.param
-    with Journey(tmp_path, fresh_database(kind, migrated=False), bridge, newer) as made:
+    bridge, kind = request.param
+    with Journey(tmp_path, fresh_database(kind, migrated=False), unpacked_releases[bridge], newer) as made:
         yield made
 
 

@@ -17,13 +17,15 @@ from typing import Self
 import sqlalchemy as sa
 
 from tests.releases.rolling import Fleet, Load
-from tests.releases.running import Release
-from tests.releases.story import PASSWORDS
+from tests.releases.running import Answer, Caller, Release
+from tests.releases.story import PASSWORDS, Facts
 from tests.releases.synthetic import COLUMN, FORMAT
 from tests.support.patience import eventually
 from tests.support.serving import RunningServer
 from vault.storage.database.engine import parse_url
 
+_OWN = {"OWN": "of the environment"}
+_WITH_BASE = {"BELOW": "of its base", **_OWN}
 _KEPT = "kept by the next release"
 _OPENS_SECONDS = 60.0
 _SET = f"""
@@ -49,6 +51,8 @@ class Journey:
         self._fleet = Fleet(folder, {"STRONGROOM_DATABASE_URL": url})
         self._servers: list[RunningServer] = []
         self._load = Load(self._fleet)
+        self._bridge_knows_bases = False
+        self._has_base = False
 
     def __enter__(self) -> Self:
         try:
@@ -69,6 +73,11 @@ class Journey:
         )
         self._servers = [self._fleet.start(bridge) for _ in range(2)]
         self._load.start(self._token())
+        self._make_environment("below", BELOW="of its base")
+        self._bridge_knows_bases = "bases" in self._make_environment("above", **_OWN)
+        if self._bridge_knows_bases:
+            self._set_base()
+            self._load.read_layers("above", _WITH_BASE)
 
     def _end(self) -> None:
         self._load.stop()
@@ -81,12 +90,14 @@ class Journey:
     def go_forward(self) -> None:
         """From the bridge to the next release, one server after the other."""
         self._servers = [self._fleet.replace(server, self._newer) for server in self._servers]
+        assert self._values_above() == [_WITH_BASE if self._has_base else _OWN] * 2
 
     def go_back(self) -> None:
         """To the bridge again, which goes on writing to the row with the new column's value."""
         self._servers = [self._fleet.replace(server, self._bridge) for server in self._servers]
         before = len(self._load.revisions["load-0"])
         self._wait(lambda: len(self._load.revisions["load-0"]) > before + 3, "the bridge to write")
+        assert self._values_above() == [_WITH_BASE if self._bridge_knows_bases else _OWN] * 2
 
     def keep_a_value_in_the_new_column(self) -> None:
         """With the last server of the bridge gone, the row format opens; then a row gets a value in the new column."""
@@ -94,6 +105,9 @@ class Journey:
         self._wait(lambda: bool(self._query(opened, id=FORMAT)), "the row format to open")
         path = {"PYTHONPATH": str(self._newer.code), "PYTHONSAFEPATH": "1"}
         subprocess.run([sys.executable, "-c", _SET], env={**os.environ, **self._fleet.env, **path}, check=True)
+        if not self._bridge_knows_bases:
+            self._set_base()
+        assert self._values_above() == [_WITH_BASE] * 2
 
     def rotate(self) -> None:
         """A new master key, and everything moved under it, while all this goes on."""
@@ -105,12 +119,35 @@ class Journey:
         self._load.stop()
         self._load.check()
         assert self._load.reads > len(self._servers)
+        assert self._values_above() == [_WITH_BASE] * 2
         assert self._query(sa.text(f"SELECT {COLUMN} FROM environments WHERE name = 'load-0'")) == [(_KEPT,)]
         assert self._fleet.lines_with("MacError", "Traceback", "request_failed", "job_failed") == []
         for server in self._servers:
             self._fleet.stop(server)
         self._newer.command(self._fleet.env, "audit", "verify")
         self._newer.command(self._fleet.env, "doctor", "--database")
+
+    def _make_environment(self, name: str, **variables: str) -> Facts:
+        given = [{"name": key, "value": value} for key, value in variables.items()]
+        made: Facts = self._fleet.caller(self._load.secret).ok(
+            "POST", "/environments", {"name": name, "variables": given}
+        )
+        return made
+
+    def _set_base(self) -> None:
+        """Put one environment beneath another, once the release that serves has opened its row formats."""
+
+        def put() -> Answer:
+            return self._fleet.caller(self._load.secret)("PATCH", "/environments/above", {"bases": ["below"]})
+
+        self._wait(lambda: put().status != 409, "the row format of bases to open")
+        assert put().status == 200, put()
+        self._has_base = True
+
+    def _values_above(self) -> list[dict[str, str]]:
+        """What each server answers for the environment that stands on the other one."""
+        callers = [Caller(server, self._load.secret) for server in self._servers]
+        return [caller.ok("GET", "/environments/above/values")["values"] for caller in callers]
 
     def _token(self) -> str:
         caller = self._fleet.caller()

@@ -14,5 +14,5 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture
 def soak_seconds(request: pytest.FixtureRequest) -> float:
-    """How long one test shall go on. All together stay below ten minutes by default."""
+    """How long one test goes on, without its beginning and its end."""
     return float(request.config.getoption("--soak-seconds"))
