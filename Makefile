@@ -88,8 +88,8 @@ $(AUDIT_STAMP): $(LOCKS)/audit.txt | $(STAMP)
 audit: $(AUDIT_STAMP) ## list the parts, their licences and known vulnerabilities; analyse SDK and command (OFFLINE=1)
 	OFFLINE="$(OFFLINE)" $(BIN)/python -m deploy.audit
 
-bench: $(STAMP) ## measure, side by side in one run (BENCH="reads audit": these alone)
-	BENCH="$(BENCH)" $(BIN)/python -m tests.bench
+bench: $(STAMP) ## measure, in one run (BENCH="reads audit": these alone; AGAINST=COMMIT: compare with it)
+	BENCH="$(BENCH)" AGAINST="$(AGAINST)" $(BIN)/python -m tests.bench
 
 soak: $(STAMP) ## hours under load and failures
 	$(BIN)/pytest tests/soak

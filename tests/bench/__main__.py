@@ -1,6 +1,7 @@
 """`make bench`: measures everything once, on SQLite and on PostgreSQL, and prints one table.
 
-`make bench BENCH="reads audit"` measures only these groups. `GROUPS` has all their names.
+`make bench BENCH="reads audit"` measures only these groups. `GROUPS` has all their names. `make bench AGAINST=COMMIT`
+compares this tree with a commit: see `against.py`.
 
 The servers are real and use TLS on the loopback address. All their files are removed afterwards. Client and server
 share this machine's processors, so the rates include the client's work. The microseconds in brackets are the workers'
@@ -18,11 +19,12 @@ from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.bench import audit, cases, intake, keys, memory, pages
+from tests.bench import against, audit, cases, intake, keys, memory, pages
 from tests.bench.cases import Measured
 from tests.bench.clients import Clients
 from tests.bench.stores import Store, prepare
 from tests.bench.table import Line, show
+from tests.bench.terminal import chosen, say
 from tests.support.servers import Postgres
 
 _STORED = (10, 1_000, 100_000)
@@ -37,9 +39,14 @@ GROUPS = (
 def main() -> None:
     """Measure the chosen groups, and print the table."""
     started = time.monotonic()
-    wanted = _wanted(os.environ.get("BENCH", "").split())
+    words, commit = os.environ.get("BENCH", "").split(), os.environ.get("AGAINST", "")
     # If the run is ended early, for example by `timeout`, exit normally, so that its servers are stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    if commit:
+        against.run(commit, words)
+        print(f"Measured in {time.monotonic() - started:.0f} s.")
+        return
+    wanted = frozenset(chosen(words, GROUPS, "BENCH"))
     if wanted <= set(_ALONE):
         show([line for group in _ALONE if group in wanted for line in _ALONE[group]()])
         return
@@ -59,13 +66,6 @@ def main() -> None:
     print(f"Measured in {seconds:.0f} s, with {cases.READERS} readers at once unless a line says otherwise.")
 
 
-def _wanted(words: Sequence[str]) -> frozenset[str]:
-    unknown = sorted(set(words) - set(GROUPS))
-    if unknown:
-        sys.exit(f"BENCH has unknown groups: {', '.join(unknown)}. Use {', '.join(GROUPS)}.")
-    return frozenset(words or GROUPS)
-
-
 def _measure(
     name: str, directory: Path, make_url: Callable[[Path], str], clients: Clients, wanted: Set[str]
 ) -> Iterator[Line]:
@@ -74,19 +74,19 @@ def _measure(
         first = Measured(name, *stores[0], clients, stack)
         for group, measure in _GROUPS_OF_ONE.items():
             if group in wanted:
-                _say(f"{name}: {group}")
+                say(f"{name}: {group}")
                 yield from measure(first)
         if "stored" in wanted:
-            _say(f"{name}: stored")
+            say(f"{name}: stored")
             yield from cases.stored_environments([first, *(Measured(name, *one, clients, stack) for one in stores[1:])])
     if "starts" in wanted:
-        _say(f"{name}: starts")
+        say(f"{name}: starts")
         yield from cases.start(name, *stores[0])
     if "rewraps" in wanted:
-        _say(f"{name}: rewraps")
+        say(f"{name}: rewraps")
         yield from keys.rewraps(name, directory, make_url)
     if "verify" in wanted:
-        _say(f"{name}: verify")
+        say(f"{name}: verify")
         yield from audit.verification(name, stores[0][0])
 
 
@@ -96,7 +96,7 @@ def _stores(
     for number in counts:
         folder = directory / str(number)
         folder.mkdir(parents=True)
-        _say(f"{name}: a vault with {number:,} environments")
+        say(f"{name}: a vault with {number:,} environments")
         yield prepare(folder, make_url(folder), environments=number), folder
 
 
@@ -123,12 +123,6 @@ def _sqlite_url(folder: Path) -> str:
 def _order(line: Line, lines: list[Line]) -> int:
     """Return a key that keeps the lines of one case together, in the order in which the cases were measured."""
     return [other.case for other in lines].index(line.case)
-
-
-def _say(what: str) -> None:
-    # Show progress only at a terminal. A file gets only the table.
-    if sys.stderr.isatty():
-        print(f"{time.strftime('%X')} {what}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

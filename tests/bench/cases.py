@@ -20,6 +20,7 @@ from tests.bench.table import Line, at_least, at_most_seconds, within
 from tests.support.serving import RunningServer
 
 READERS = 4
+WRITERS = (1, 8)
 _ROUNDS = 5
 _PHASE_SECONDS = 0.4
 _WRITE_SECONDS = 2.0
@@ -30,7 +31,6 @@ _LOGINS = 10
 _STARTS = 3
 _RUNS = 6
 
-_TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 FACTORY = "tests.bench.factory:create_app"
 UNAUDITED_FACTORY = "tests.bench.factory:create_unaudited_app"
 
@@ -67,21 +67,41 @@ class Measured:
         """Return the request for the same bytes from the constant route."""
         return request("GET", f"/constant/{size}", token=self.store.token)
 
+    def through_vaults_face(self, size: int) -> bytes:
+        """The request for the environment with `size` variables, as a Vault client sends it."""
+        return request("GET", f"/v1/secret/data/of-{size}", token=self.store.token)
+
+    def login(self) -> bytes:
+        """The request for a new session."""
+        body = {"username": self.store.user, "password": self.store.password}
+        return request("POST", "/api/v1/sessions", body=json.dumps(body).encode())
+
+    def writes(self, clients: int) -> list[bytes]:
+        """Requests that change one variable each; every client has its own variable."""
+        bodies = [{"variables": {f"N{number % clients}": str(number)}} for number in range(200 * clients)]
+        return [_json("PATCH", "/api/v1/environments/written/variables", body, self) for body in bodies]
+
     def phase(self, text: bytes, clients: int = READERS) -> tuple[Count, float]:
         """Send requests for a moment. Return the count of answers, and the workers' µs of processor time for each."""
-        before = self._worker_seconds()
-        count = self.clients.ask(self.address, [text], _PHASE_SECONDS, clients=clients)
-        return count, (self._worker_seconds() - before) / count.requests * 1e6
+        count, processor = self.load([text], _PHASE_SECONDS, clients)
+        return count, processor / count.requests * 1e6
 
-    def _worker_seconds(self) -> float:
+    def load(self, texts: Sequence[bytes], seconds: float, clients: int) -> tuple[Count, float]:
+        """Send requests for `seconds`. Returns how many were answered, and the processor time of all workers in s."""
+        before = self.worker_seconds()
+        count = self.clients.ask(self.address, texts, seconds, clients=clients)
+        return count, self.worker_seconds() - before
+
+    def worker_seconds(self) -> float:
+        """Return the processor time that the workers have used since they started."""
         parent = self.server.process.pid
         workers = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-        return sum(_processor_seconds(pid) for pid in workers)
+        return sum(time.clock_gettime(_processor_clock(int(pid))) for pid in workers)
 
 
-def _processor_seconds(pid: str) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS_A_SECOND
+def _processor_clock(pid: int) -> int:
+    # As clock_getcpuclockid(3) makes it. It counts nanoseconds; /proc/<pid>/stat counts hundredths of a second.
+    return ~pid << 3 | 2
 
 
 def in_turn(phases: Sequence[Callable[[], tuple[Count, float]]]) -> list[list[tuple[float, float]]]:
@@ -127,7 +147,7 @@ def vaults_face(server: Measured) -> list[Line]:
     """Compare the read of an environment by a Vault client with the same read through the API."""
     lines = []
     for size in (SIZES[0], SIZES[-1]):
-        theirs = request("GET", f"/v1/secret/data/of-{size}", token=server.store.token)
+        theirs = server.through_vaults_face(size)
         path = f"/api/v1/environments/of-{size}/values?globals=false&resolve=false"
         ours = request("GET", path, token=server.store.token)
         rounds = in_turn([lambda text=theirs: server.phase(text), lambda text=ours: server.phase(text)])  # type: ignore[misc]
@@ -169,10 +189,8 @@ def another_and_never(server: Measured) -> list[Line]:
 def writes(server: Measured) -> list[Line]:
     """Measure PATCH calls of one variable. Each makes a new revision."""
     lines = []
-    for clients in (1, 8):
-        bodies = [{"variables": {f"N{number % clients}": str(number)}} for number in range(200 * clients)]
-        texts = [_json("PATCH", "/api/v1/environments/written/variables", body, server) for body in bodies]
-        count = server.clients.ask(server.address, texts, _WRITE_SECONDS, clients=clients)
+    for clients in WRITERS:
+        count, _ = server.load(server.writes(clients), _WRITE_SECONDS, clients)
         lines.append(Line(f"writes, {clients} at once", server.name, f"{count.per_second:,.0f}/s"))
     return lines
 
@@ -195,9 +213,7 @@ def imports(server: Measured) -> list[Line]:
 
 def logins(server: Measured) -> list[Line]:
     """Measure logins, one after the other, with the default parameters of Argon2id."""
-    body = {"username": server.store.user, "password": server.store.password}
-    text = request("POST", "/api/v1/sessions", body=json.dumps(body).encode())
-    times = server.clients.time(server.address, [text], _LOGINS)[0]
+    times = server.clients.time(server.address, [server.login()], _LOGINS)[0]
     return [Line("login", server.name, f"median {statistics.median(times) * 1e3:.0f} ms")]
 
 
@@ -206,6 +222,17 @@ def logins(server: Measured) -> list[Line]:
 
 def run_true(server: Measured) -> list[Line]:
     """Compare `strongroom run -- true` with a bare Python that only executes `true`."""
+    run, env = true_command(server)
+    bare = [sys.executable, "-c", "import os; os.execvp('true', ['true'])"]
+    times = [(_seconds(run, env), _seconds(bare, env)) for _ in range(_RUNS)]
+    whole, python = (statistics.median(column) for column in zip(*times, strict=True))
+    own = whole - python
+    figures = f"{whole * 1e3:.0f} ms, of these {own * 1e3:.0f} ms for Strongroom and the rest for a bare Python"
+    return [at_most_seconds("strongroom run -- true", server.name, figures, own, 0.2)]
+
+
+def true_command(server: Measured) -> tuple[list[str], dict[str, str]]:
+    """Return `strongroom run -- true` with the values of the smallest environment, and its environment variables."""
     env = {
         **os.environ,
         "STRONGROOM_URL": server.server.url,
@@ -213,13 +240,7 @@ def run_true(server: Measured) -> list[Line]:
         "STRONGROOM_TOKEN": server.store.token,
         "PYTHONPATH": server.server.env["PYTHONPATH"],
     }
-    run = [sys.executable, "-m", "vault", "run", "-e", f"of-{SIZES[0]}", "--", "true"]
-    bare = [sys.executable, "-c", "import os; os.execvp('true', ['true'])"]
-    times = [(_seconds(run, env), _seconds(bare, env)) for _ in range(_RUNS)]
-    whole, python = (statistics.median(column) for column in zip(*times, strict=True))
-    own = whole - python
-    figures = f"{whole * 1e3:.0f} ms, of these {own * 1e3:.0f} ms for Strongroom and the rest for a bare Python"
-    return [at_most_seconds("strongroom run -- true", server.name, figures, own, 0.2)]
+    return [sys.executable, "-m", "vault", "run", "-e", f"of-{SIZES[0]}", "--", "true"], env
 
 
 def _seconds(command: list[str], env: dict[str, str]) -> float:

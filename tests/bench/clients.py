@@ -5,7 +5,9 @@ The connections are plain sockets, because a client library would need more proc
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
+import signal
 import socket
 import ssl
 import time
@@ -49,7 +51,7 @@ class Clients:
         self._processes = []
         for _ in range(number):
             ours, theirs = fork.Pipe()
-            process = fork.Process(target=_obey, args=(theirs,), daemon=True)
+            process = fork.Process(target=_obey, args=(theirs, [*self._pipes, ours]), daemon=True)
             process.start()
             theirs.close()
             self._pipes.append(ours)
@@ -107,7 +109,17 @@ def request(method: str, path: str, *, token: str = "", body: bytes = b"") -> by
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-def _obey(orders: Connection) -> None:
+def _obey(orders: Connection, inherited: Sequence[Connection]) -> None:
+    # Close the parent's ends: `orders` must end when the parent dies.
+    for pipe in inherited:
+        pipe.close()
+    # Ctrl-C reaches every process at a terminal, and the parent ends its clients itself.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with contextlib.suppress(EOFError):
+        _answer_all(orders)
+
+
+def _answer_all(orders: Connection) -> None:
     line = _Line()
     work: dict[str, Callable[..., Any]] = {"ask": line.ask, "time": line.time, "fetch": line.fetch}
     while (order := orders.recv()) is not None:

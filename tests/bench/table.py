@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
 from rich.table import Table
 
 _WIDTH = 170
+
+Row = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +42,22 @@ def at_most_seconds(case: str, database: str, figures: str, seconds: float, limi
 
 def show(lines: list[Line]) -> None:
     """Print all lines as a table."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("case", "database", "figures"):
-        table.add_column(name, overflow="fold")
-    for name in ("ratio", "target", "met"):
-        table.add_column(name, justify="right", no_wrap=True)
+    rows = []
     for line in lines:
         ratio = f"{line.ratio:.3f}" if line.ratio is not None else ""
-        table.add_row(line.case, line.database, line.figures, ratio, line.target, _WORDS[line.met])
+        rows.append((line.case, line.database, line.figures, ratio, line.target, _WORDS[line.met]))
+    print_table(("case", "database", "figures"), ("ratio", "target", "met"), rows)
+
+
+def print_table(names: Sequence[str], numbers: Sequence[str], rows: Sequence[Row]) -> None:
+    """Print a table with columns of text, and columns of numbers to the right of them."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in names:
+        table.add_column(name, overflow="fold")
+    for name in numbers:
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
     # The width leaves each measurement on one line, even if the output is a file.
     Console(width=_WIDTH).print(table)
 
