@@ -24,7 +24,8 @@ from tests.browser.tabs import Tab, Watch
 from tests.support.servers import Postgres, Redis
 from tests.support.vaults import reconnect
 
-_TIMEOUT_MS = 10_000
+# It ends what hangs: Playwright's limit cannot grow on a busy machine.
+_TIMEOUT_MS = 60_000
 # Without motion, so that no test meets a colour on its way to another.
 _OPTIONS: dict[str, Any] = {
     "viewport": {"width": 1440, "height": 800},
