@@ -121,7 +121,8 @@ class Forwarder:
             if head is None or head.forwarded >= head.size:
                 return 0
             first, end = head.forwarded, min(head.size, head.forwarded + _BATCH * _BATCHES_MOST)
-            for rows in unit.audit_events.in_order(first, end - first):
+            for page in unit.audit_events.in_order(first, end - first):
+                rows = list(page)
                 for start in range(0, len(rows), _BATCH):
                     some = rows[start : start + _BATCH]
                     metrics().forward_cut.inc(target.send([json_line(row) for row in some]))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from vault.crypto.checkpoint import Checkpoint, unproven_checkpoint
@@ -180,7 +180,7 @@ class _Walk:
         self._marks = marks
         self._pruned = self._runs(0)
 
-    def events(self, rows: Sequence[StoredEvent]) -> None:
+    def events(self, rows: Iterable[StoredEvent]) -> None:
         """Add rows of events, in the order of their places."""
         frontier, marks = self.frontier, self._marks
         for row in rows:
@@ -275,7 +275,7 @@ def _misplaced(unit: UnitOfWork, row: StoredEvent, size: int) -> str:
     return f"{name} is not as it was written, or was never written here."
 
 
-def _note_all(rows: Sequence[StoredEvent], authority: Authority) -> None:
+def _note_all(rows: Iterable[StoredEvent], authority: Authority) -> None:
     for row in rows:
         if row.rows:
             authority.note(row.rows)
