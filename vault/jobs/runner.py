@@ -185,8 +185,12 @@ class Jobs:
         return run_under_lease
 
     def _leave(self) -> None:
+        has_ended = not any(thread.is_alive() for thread in self._threads)
         with self._services.storage.write() as unit:
             unit.workers.leave(self._worker_id)
+            # A job that is still running keeps its lease until the lease expires.
+            if has_ended:
+                unit.leases.give_back_all(self._worker_id)
 
 
 def _guarded(name: str, run: Callable[[], None]) -> None:

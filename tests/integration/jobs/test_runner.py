@@ -66,6 +66,33 @@ def test_a_chore_is_done_by_one_worker_at_a_time(vault: Services, clock: FakeClo
         assert done == ["done"] * 2
 
 
+def test_a_worker_that_ends_gives_its_leases_back_and_no_other_s(vault: Services, clock: FakeClock) -> None:
+    jobs = Jobs(vault)
+    for name in ("purge", "formats"):
+        jobs._chore(name, lambda _: {})()
+    assert take(vault, "other", "sign")
+    assert not take(vault, "next", "formats")
+    jobs.stop()
+    assert [take(vault, "next", name) for name in ("purge", "formats", "sign")] == [True, True, False]
+
+
+def test_a_job_that_runs_on_after_the_end_of_its_worker_keeps_its_lease(
+    vault: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = Jobs(vault)
+    jobs._chore("purge", lambda _: {})()
+    ends = threading.Event()
+    goes_on = threading.Thread(target=ends.wait, args=(60,))
+    monkeypatch.setattr(goes_on, "join", lambda **_: None)
+    jobs._threads.append(goes_on)
+    goes_on.start()
+    try:
+        jobs.stop()
+        assert not take(vault, "next")
+    finally:
+        ends.set()
+
+
 def test_a_worker_is_listed_while_it_lives_and_writes_what_it_gathered_as_it_goes(
     vault: Services, ada: Principal
 ) -> None:

@@ -41,3 +41,7 @@ class Leases(Plain):
     def give_back(self, name: str) -> None:
         """Delete the lease `name`."""
         self._connection.execute(delete(leases).where(leases.c.name == name))
+
+    def give_back_all(self, holder: str) -> None:
+        """Delete all leases of `holder`, which ends."""
+        self._connection.execute(delete(leases).where(leases.c.holder == holder))
