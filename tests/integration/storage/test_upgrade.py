@@ -25,6 +25,7 @@ from vault.storage.database.schema import SCHEMA
 FROZEN = {
     "0001": "40cb48c8fba85bf1f0e71637595c07418d2c4869a5bd9eda198c0bfb94e9fec8",
     "0002": "a909810966f5121cae4c71217550829976a2fd1ebae30176aea8f450af488bc3",
+    "0003": "70f57260a2b6d1c3cdb368c3bc1aed6aba2506d801dd9b3a5c666136c5f184ab",
 }
 """SHA-256 of the files of released migrations: databases have run them, so they never change."""
 
