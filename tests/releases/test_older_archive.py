@@ -1,4 +1,4 @@
-"""An archive that 0.1.1 made of a database with a newer schema: it lacks what 0.1.1 does not know, and is refused."""
+"""0.1.1 and archives of a newer schema: one that it made lacks what it does not know, and one of 0.2.0 it refuses."""
 
 from __future__ import annotations
 
@@ -40,3 +40,17 @@ def test_an_archive_by_a_release_older_than_the_schema_is_refused_and_restored_i
         restore(HOST, archive, places, nobody, despite_faults=True)
     done = restore(HOST, archive, places, nobody, incomplete=True)
     assert (done.proof.faults, done.proof.missing) == ([], proof.missing)
+
+
+def test_an_archive_of_0_2_0_is_refused_by_0_1_1_which_stores_nothing(
+    tmp_path: Path, unpacked_releases: dict[str, Release]
+) -> None:
+    kept = Kept.unpacked("0.2.0", "sqlite", tmp_path / "kept", str)
+    empty = kept.env | {"STRONGROOM_DATABASE_URL": f"sqlite:///{tmp_path / 'restored.db'}"}
+    for words in (["restore"], ["restore", "--despite-faults"], ["verify", "--keys"]):
+        done = unpacked_releases["0.1.1"].run(empty, "backup", *words, str(kept.archive))
+        assert done.returncode == 1, (words, done.stdout, done.stderr)
+        assert "was made by release 0.2.0, with the schema 0003." in done.stderr
+        assert "Restore it with that release or a newer one." in done.stderr
+    done = unpacked_releases["0.2.0"].run(empty, "backup", "restore", str(kept.archive))
+    assert done.returncode == 0, (done.stdout, done.stderr)

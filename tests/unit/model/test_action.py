@@ -12,7 +12,7 @@ import pytest
 from vault.model.action import Action, words_of
 
 ROOT = Path(__file__).parents[3]
-BRIDGE = ROOT / "tests" / "releases" / "0.1.1" / "strongroom-0.1.1-py3-none-any.whl"
+RELEASES = ROOT / "tests" / "releases"
 
 NAME_MOST = 64
 """The width of the column."""
@@ -47,10 +47,18 @@ def test_a_member_is_called_as_its_stored_name(action: Action) -> None:
     assert len(action) <= NAME_MOST
 
 
-def test_every_name_that_an_older_release_stored_is_known() -> None:
-    with zipfile.ZipFile(BRIDGE) as wheel:
-        stored = set(re.findall(r'^    "([a-z._]+)": "', wheel.read("vault/web/deeds.py").decode(), re.MULTILINE))
+@pytest.mark.parametrize(
+    ("release", "file", "pattern"),
+    [
+        ("0.1.1", "vault/web/deeds.py", r'^    "([a-z._]+)": "'),
+        ("0.2.0", "vault/model/action.py", r'^    [A-Z_]+ = "([a-z._]+)", "'),
+    ],
+)
+def test_every_name_that_an_older_release_stored_is_known(release: str, file: str, pattern: str) -> None:
+    with zipfile.ZipFile(RELEASES / release / f"strongroom-{release}-py3-none-any.whl") as wheel:
+        stored = set(re.findall(pattern, wheel.read(file).decode(), re.MULTILINE))
     assert "values.read" in stored
+    assert len(stored) > 70
     assert stored - NEVER_RECORDED <= set(Action)
 
 
