@@ -1,3 +1,3 @@
 """Strongroom: an encrypted vault for environment variables."""
 
-__version__ = "0.2.0"
+__version__ = "0.3.0.dev0"
