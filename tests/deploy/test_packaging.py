@@ -6,7 +6,6 @@ Linters read these files in `make lint`; here are the facts that no linter knows
 from __future__ import annotations
 
 import configparser
-import contextlib
 import dataclasses
 import http.client
 import http.server
@@ -17,7 +16,6 @@ import shutil
 import socket
 import ssl
 import struct
-import subprocess
 import sys
 import threading
 import time
@@ -25,19 +23,17 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-import psycopg
 import pytest
-import redis as redis_py
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.support.patience import HANG_SECONDS, eventually, in_time
+from tests.support.patience import HANG_SECONDS, in_time
 from tests.support.ports import free_port
-from tests.support.servers import Postgres
+from tests.support.programs import run, started
 from tests.support.serving import RunningServer
-from tests.support.undertaker import watched
 from vault import __version__, settings
 from vault.observe import Metrics
 
@@ -45,18 +41,6 @@ ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 LOCKS = DEPLOY / "requirements"
 TOY = "tests.integration.server.toy:create_app"
-
-
-def run(*command: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
-    """Run a program to its end and hand back what it said."""
-    return subprocess.run(
-        [str(word) for word in command],
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        timeout=HANG_SECONDS,
-        **options,
-    )
 
 
 # -- The distribution ------------------------------------------------------------------------------------------
@@ -314,31 +298,8 @@ def proxy(upstream: int, secrets_directory: Path, tmp_path_factory: pytest.TempP
     assert program is not None, "haproxy is not installed; `make test` installs it on Debian and Ubuntu."
     checked = run(program, "-c", "-dW", "-f", path)
     assert checked.returncode == 0, checked.stderr
-    with _started([program, "-db", "-f", str(path)], port, path.parent):
+    with started([program, "-db", "-f", str(path)], port, path.parent):
         yield port
-
-
-@contextlib.contextmanager
-def _started(command: list[str], port: int, folder: Path) -> Iterator[None]:
-    """A program that runs and listens on `port`; its output goes to a file in `folder` and into a failure's message."""
-    output = folder / "output.log"
-    with output.open("wb") as log:
-        process = watched(subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log))
-    try:
-        assert eventually(lambda: _listens(port) or process.poll() is not None), output.read_text()
-        assert process.poll() is None, output.read_text()
-        yield
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _listens(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return False
-    return True
 
 
 def _headers_seen(port: int, secrets_directory: Path, sent: dict[str, str]) -> dict[str, str]:
@@ -414,60 +375,46 @@ def test_each_container_is_locked_down_and_has_a_health_check(name: str) -> None
 def test_only_the_proxy_s_network_has_a_way_out() -> None:
     outward = {name for name, network in COMPOSE["networks"].items() if not network.get("internal")}
     assert outward == {"front"}
-    assert [name for name, service in SERVICES.items() if "front" in service["networks"]] == ["proxy"]
+    assert [name for name, service in SERVICES.items() if "front" in service.get("networks", ())] == ["proxy"]
+    # It is where the vault is, and listens there.
+    assert [name for name, service in SERVICES.items() if "networks" not in service] == ["metrics"]
+    assert SERVICES["metrics"]["network_mode"] == "service:strongroom"
+
+
+def _settings_of_compose(secrets_directory: Path) -> dict[str, str]:
+    environ = SERVICES["strongroom"]["environment"]
+    key = secrets_directory / "strongroom_client.key"
+    return {
+        name: value.replace("/tmp/client.key", str(key)).replace("/run/secrets", str(secrets_directory))
+        for name, value in environ.items()
+    }
 
 
 def test_compose_s_settings_are_known_and_name_the_proxy(secrets_directory: Path) -> None:
-    environ = {
-        name: value.replace("/run/secrets", str(secrets_directory))
-        for name, value in SERVICES["strongroom"]["environment"].items()
-    }
-    loaded = settings.load(environ)
+    loaded = settings.load(_settings_of_compose(secrets_directory))
     assert not loaded.embedded
-    assert loaded.redis_url.startswith("redis://:")
+    assert loaded.redis_url.startswith("rediss://")
+    assert loaded.metrics_bind.startswith("127.0.0.1:")
     proxy_address = SERVICES["proxy"]["networks"]["middle"]["ipv4_address"]
     assert [str(network) for network in loaded.trusted_proxies] == [f"{proxy_address}/32"]
 
 
 def test_every_secret_of_compose_is_a_file_that_make_secrets_makes(secrets_directory: Path) -> None:
     files = {Path(secret["file"]).name for secret in COMPOSE["secrets"].values()}
-    assert files <= {path.name for path in secrets_directory.iterdir()}
-    assert {name for service in SERVICES.values() for name in service["secrets"]} == set(COMPOSE["secrets"])
-    passwords = [path.read_text() for path in secrets_directory.glob("*_password")]
-    assert len(set(passwords)) == 3
+    made = {path.name for path in secrets_directory.iterdir()}
+    assert files <= made
+    assert {name for service in SERVICES.values() for name in service.get("secrets", ())} == set(COMPOSE["secrets"])
+    # What is left is for Prometheus.
+    assert made - files == {"prometheus.pem", "prometheus.key"}
 
 
-def test_compose_s_redis_wants_its_password_and_never_evicts(secrets_directory: Path, tmp_path: Path) -> None:
-    port = free_port()
-    words = [word.replace("/run/secrets", str(secrets_directory)) for word in SERVICES["redis"]["command"]]
-    with _started([*words, "--port", str(port), "--bind", "127.0.0.1"], port, tmp_path):
-        password = (secrets_directory / "redis_password").read_text().strip()
-        at_once = redis_py.retry.Retry(redis_py.backoff.NoBackoff(), 0)
-        with redis_py.Redis("127.0.0.1", port, password=password, retry=at_once) as client:
-            assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
-            assert client.config_get("save") == {"save": ""}
-        with redis_py.Redis("127.0.0.1", port, retry=at_once) as stranger, pytest.raises(redis_py.AuthenticationError):
-            stranger.ping()
-
-
-def test_compose_s_database_role_owns_its_database_and_is_no_superuser(
-    postgres: Postgres, secrets_directory: Path, tmp_path: Path
-) -> None:
-    postgres.ensure_running()
-    script = tmp_path / "init.sh"
-    text = (DEPLOY / "scripts/init-postgres.sh").read_text().replace("/run/secrets", str(secrets_directory))
-    # This cluster's superuser has the name that the role has in compose.
-    script.write_text(text.replace("strongroom LOGIN", "app LOGIN").replace("OWNER strongroom", "OWNER app"))
-    connection = {"PGHOST": "127.0.0.1", "PGPORT": str(postgres.port), "PGPASSWORD": postgres.password}
-    made = run("sh", script, env={**os.environ, **connection, "POSTGRES_USER": postgres.username})
-    assert made.returncode == 0, made.stderr
-    password = (secrets_directory / "postgres_password").read_text().strip()
-    url = f"postgresql://app:{password}@127.0.0.1:{postgres.port}/strongroom"
-    with psycopg.connect(url) as session:
-        session.execute("CREATE TABLE mine (n int)")
-        found = session.execute("SELECT rolsuper, rolcreatedb, rolcreaterole FROM pg_roles WHERE rolname = 'app'")
-        assert found.fetchone() == (False, False, False)
-    postgres.drop_database(url)
+def test_compose_has_no_password(secrets_directory: Path) -> None:
+    made = {path.name for path in secrets_directory.iterdir()}
+    assert all(name.endswith((".pem", ".key")) for name in made)
+    loaded = settings.load(_settings_of_compose(secrets_directory))
+    assert urlsplit(loaded.database_url).password is None
+    assert urlsplit(loaded.redis_url).password is None
+    assert "PASSWORD" not in "".join(SERVICES["postgres"]["environment"])
 
 
 # -- systemd ---------------------------------------------------------------------------------------------------
