@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -73,3 +74,30 @@ def test_an_import_that_cannot_be_read_stores_nothing(ada: Caller, wish: dict[st
     answer = ada("POST", "/import", body)
     assert (answer.status, answer.code) == (422, code)
     assert ada.ok("GET", "/environments")["items"] == []
+
+
+ONE = {"id": "1", "name": "one", "values": [{"key": "A", "value": "new"}]}
+TWO = {"id": "2", "name": "two", "values": [{"key": "A", "value": "newer"}]}
+
+
+@pytest.mark.parametrize("mode", ["merge", "replace"])
+@pytest.mark.parametrize(
+    ("format_name", "text"),
+    [
+        ("postman", json.dumps({"environments": [{**ONE, "values": []}], "globals": []})),
+        ("postman", json.dumps({"environments": [ONE, TWO], "globals": []})),
+        ("dotenv", "# nothing\n"),
+        ("json", "{}"),
+    ],
+)
+def test_a_file_that_gives_nothing_removes_nothing(ada: Caller, mode: str, format_name: str, text: str) -> None:
+    ada.make("prod", A="1", B="2")
+    answer = ada("POST", "/import", {"environment": "prod", "format": format_name, "text": text, "mode": mode})
+    assert (answer.status, answer.code) == (422, "bad_format")
+    assert ada.ok("GET", "/environments/prod/values")["values"] == {"A": "1", "B": "2"}
+
+
+def test_one_environment_of_a_dump_is_picked(ada: Caller) -> None:
+    dump = json.dumps({"environments": [ONE, TWO], "globals": []})
+    assert send(ada, format="postman", text=dump, pick="two")["plan"]["added"] == ["A"]
+    assert ada.ok("GET", "/environments/prod/values")["values"] == {"A": "newer"}

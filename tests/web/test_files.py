@@ -33,7 +33,7 @@ def chosen(data: bytes, name: str = "prod.env") -> dict[str, Any]:
 
 def plan_of(answer: Any) -> dict[str, str]:
     """The fields of the form that applies a plan."""
-    return dict(re.findall(r'<input type="hidden" name="(packed|format|mode|etag)" value="([^"]*)"', answer.text))
+    return dict(re.findall(r'<input type="hidden" name="(packed|format|mode|pick|etag)" value="([^"]*)"', answer.text))
 
 
 def test_a_plan_is_shown_before_anything_is_written(ada: Visitor, place: str) -> None:
@@ -53,6 +53,19 @@ def test_replacing_removes_what_the_file_does_not_name(ada: Visitor, place: str)
     assert "2 removed A B" in words(answer)
     ada.post(f"{place}/import", plan_of(answer) | {"apply": "yes"})
     assert ada.stored(place) == {"C": "3"}
+
+
+def test_one_environment_of_a_dump_is_picked_and_a_dump_of_none_removes_nothing(ada: Visitor, place: str) -> None:
+    sets = [{"name": name, "values": [{"key": "A", "value": name}]} for name in ("one", "two")]
+    dump = {"text": json.dumps({"environments": sets, "globals": []}), "format": "postman", "mode": "replace"}
+    refused = ada.post(f"{place}/import", dump)
+    assert (refused.status_code, "2 environments: one, two." in words(refused)) == (422, True)
+    answer = ada.post(f"{place}/import", dump | {"pick": "two"})
+    ada.post(f"{place}/import", plan_of(answer) | {"apply": "yes"})
+    assert ada.stored(place) == {"A": "two"}
+    nothing = ada.post(f"{place}/import", {"text": "{}", "format": "json", "mode": "replace"})
+    assert (nothing.status_code, "this file has no variables" in words(nothing)) == (422, True)
+    assert ada.stored(place) == {"A": "two"}
 
 
 def test_a_plan_is_not_applied_over_what_was_saved_since(ada: Visitor, place: str) -> None:

@@ -97,13 +97,17 @@ class Client:
         *,
         mode: Literal["merge", "replace"] = "merge",
         dry_run: bool = False,
+        pick: str = "",
     ) -> ImportPlan:
         """Import the text of a file into `environment`, or into the globals if it is None. A missing environment is
         created.
 
-        `replace` removes variables that the file does not have. `dry_run` only returns the plan.
+        `replace` removes variables that the file does not have. `dry_run` only returns the plan. `pick` is the name or
+        id of one environment in a file that has several.
         """
         body = {"environment": environment, "format": format, "text": text, "mode": mode, "dry_run": dry_run}
+        if pick:
+            body["pick"] = pick
         return ImportPlan.from_json(self._caller.send_json("POST", "/import", body))
 
     def login(self, username: str, password: str) -> NewSession:

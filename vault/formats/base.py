@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol, TypedDict
+from typing import Protocol, TypedDict, runtime_checkable
 
 from vault.errors import BadJson, FormatError, InvalidInput, TooLarge
 from vault.model.environment import VARIABLES_MOST, EnvironmentKind, Variable, VariableType, check_variable_name
@@ -97,6 +97,16 @@ class Format(Protocol):
 
     def render(self, variables: Sequence[Variable], source: Source = ...) -> Rendered:
         """Write `variables` in order. `warnings` names what could not be written."""
+
+
+@runtime_checkable
+class Picking(Protocol):
+    """A format whose files can hold several environments, of which an import takes one."""
+
+    def parse_one(self, text: str, pick: str) -> ParsedFile:
+        """Parse the environment with the name or id `pick`. If `pick` is empty, there must be only one. Raises
+        `FormatError`, which names the environments of the file.
+        """
 
 
 class Collector:

@@ -1,4 +1,5 @@
-"""Postman's files of environments and globals, as the app and newman export them, and as Postman's API wraps them.
+"""Postman's files of environments and globals, as the app and newman export them, and as Postman's API wraps them. The
+app's dump of all data is read too; an import takes one of its environments, or its globals.
 
     {"id": …, "name": "prod", "values": [{"key": "K", "value": "v", "type": "secret", "enabled": true}],
      "_postman_variable_scope": "environment", "_postman_exported_at": …, "_postman_exported_using": …}
@@ -32,6 +33,7 @@ from vault.formats.base import (
     too_many,
     writable,
 )
+from vault.formats.parts import Part, one_of
 from vault.model import strict_json
 from vault.model.budgets import FILE_ITEMS_MOST
 from vault.model.clock import as_datetime, now_us  # noqa: TID251 - a format has no clock, and no rule uses this date.
@@ -66,8 +68,15 @@ class PostmanFormat:
         If a name is repeated, the last enabled entry is used, as in Postman. Raises `FormatError` with the entry's
         number.
         """
+        return self.parse_one(text, "")
+
+    def parse_one(self, text: str, pick: str) -> ParsedFile:
+        """Parse one environment of a dump, or the only one of another file. The globals of a dump have the name
+        `Globals`.
+        """
         collector = Collector()
-        for entry in _effective(_entries(text.removeprefix(BYTE_ORDER_MARK), collector.warnings), collector.warnings):
+        entries = one_of(_sets(_load(text.removeprefix(BYTE_ORDER_MARK))), pick)
+        for entry in _effective(_entries(entries, collector.warnings), collector.warnings):
             collector.state(entry.name, entry.stated, entry.place)
         return collector.finish()
 
@@ -133,8 +142,7 @@ def _effective(entries: Iterable[_Entry], warnings: list[str]) -> Iterable[_Entr
     return chosen.values()
 
 
-def _entries(text: str, warnings: list[str]) -> Iterator[_Entry]:
-    entries = _list_of(_load(text))
+def _entries(entries: Sequence[WrittenJson], warnings: list[str]) -> Iterator[_Entry]:
     if len(entries) > _ENTRIES_MOST:
         raise too_many()
     for number, raw in enumerate(entries, 1):
@@ -149,6 +157,24 @@ def _entries(text: str, warnings: list[str]) -> Iterator[_Entry]:
             yield _Entry(checked_name(name, place), _stated(raw, name, place, warnings), place)
         else:
             raise error_at(place, "its key must be a text")
+
+
+def _sets(content: WrittenJson) -> list[Part[Sequence[WrittenJson]]]:
+    """Return the environments of the file. Only a dump can have none or several."""
+    dumped = content.get("environments") if isinstance(content, dict) and "values" not in content else None
+    if not isinstance(content, dict) or not isinstance(dumped, list):
+        name, id_ = (_word(content, "name"), _word(content, "id")) if isinstance(content, dict) else ("", "")
+        return [Part(name, id_, _list_of(content))]
+    found = [Part(_word(each, "name"), _word(each, "id"), _list_of(each)) for each in dumped]
+    shared = content.get("globals")
+    if shared:
+        found.append(Part("Globals", "", _list_of(shared)))
+    return found
+
+
+def _word(content: WrittenJson, key: str) -> str:
+    found = content.get(key) if isinstance(content, dict) else None
+    return found if isinstance(found, str) else ""
 
 
 def _list_of(content: WrittenJson) -> Sequence[WrittenJson]:

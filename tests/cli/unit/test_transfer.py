@@ -88,6 +88,13 @@ def test_an_import_sends_the_text_as_it_is(strongroom: Strongroom, server: FakeT
     assert "revision 4" in result.stderr
 
 
+def test_an_import_picks_one_environment_of_the_file(strongroom: Strongroom, server: FakeTransport) -> None:
+    server.on("POST", "/import", answer(PLAN))
+    Path("x.postman_environment.json").write_text("{}")
+    strongroom("import", "-e", "prod", "x.postman_environment.json", "--pick", "two")
+    assert (server.sent["format"], server.sent["pick"]) == ("postman", "two")
+
+
 def test_an_import_from_stdin_into_the_globals(strongroom: Strongroom, server: FakeTransport) -> None:
     server.on("POST", "/import", answer({**PLAN, "revision": None}))
     result = strongroom("--format", "json", "import", "--globals", "--format", "json", "--dry-run", "-", stdin="{}")

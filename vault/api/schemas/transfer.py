@@ -7,6 +7,7 @@ from marshmallow import Schema, fields, validate
 from vault.api.schemas.bounded import Body, BoundedText
 from vault.api.schemas.parts import Reference, Switch
 from vault.model.budgets import BODY_MOST_BYTES
+from vault.model.environment import NAME_MAX_CHARACTERS
 
 _WORD_MOST = 64
 
@@ -17,6 +18,11 @@ class ImportBody(Body):
     text = BoundedText(most=BODY_MOST_BYTES, required=True)
     mode = BoundedText(most=_WORD_MOST, load_default="merge", validate=[validate.OneOf(["merge", "replace"])])
     dry_run = Switch(load_default=False)
+    pick = BoundedText(
+        most=NAME_MAX_CHARACTERS,
+        load_default="",
+        metadata={"description": "The name or id of one environment, if the file has several."},
+    )
 
 
 class PlanSchema(Schema):

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from vault.errors import InvalidInput, TooLarge
-from vault.formats import FORMATS, Format, ParsedFile, Rendered, Source, refuse
+from vault.errors import FormatError, InvalidInput, TooLarge
+from vault.formats import FORMATS, Format, ParsedFile, Picking, Rendered, Source, refuse
 from vault.formats.base import Stated
 from vault.model.action import Action
 from vault.model.environment import ENVIRONMENT_MAX_BYTES, GLOBALS, EnvironmentRef, Variable
@@ -109,14 +109,23 @@ class Transfer:
         return found or self._environments.create(unit, principal, reference)
 
 
-def parse_file(format_name: str, text: str) -> ParsedFile:
-    """Return what a file states. Raises `FormatError`, `InvalidInput`, and `TooLarge` for more than an environment can
-    have.
+def parse_file(format_name: str, text: str, pick: str = "") -> ParsedFile:
+    """Return what a file states. `pick` names one of several environments in it.
+
+    Raises `FormatError`, also for a file without variables: with `replace_all`, it would remove all that is stored.
+    Raises `InvalidInput`, and `TooLarge` for more than an environment can have.
     """
     chosen = format_named(format_name, parse=True)
     if len(text) > FILE_MAX_CHARACTERS:
         raise TooLarge("This file is larger than an environment can be.", path="text")
-    return chosen.parse(text)
+    if pick and not isinstance(chosen, Picking):
+        raise InvalidInput(f"A file of the format {format_name} has only one environment.", path="pick")
+    parsed = chosen.parse_one(text, pick) if isinstance(chosen, Picking) else chosen.parse(text)
+    if not parsed.stated:
+        raise FormatError(
+            f"As {format_name}, this file has no variables, so nothing was changed. It may have another format."
+        )
+    return parsed
 
 
 def format_named(name: str, *, parse: bool = False) -> Format:

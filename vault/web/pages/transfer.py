@@ -55,7 +55,7 @@ def import_file(env: EnvironmentRef = GLOBALS) -> Response:
     try:
         text = _text()
         chosen = field("format") or format_of(_file_name()) or "dotenv"
-        parsed = parse_file(chosen, text)
+        parsed = parse_file(chosen, text, field("pick"))
         if "apply" in request.form:
             return _applied(env, parsed)
         plan = transaction(lambda unit: _imported(unit, env, parsed, NO_PRECONDITION, dry_run=True))
@@ -67,6 +67,7 @@ def import_file(env: EnvironmentRef = GLOBALS) -> Response:
         "packed": packed,
         "format": chosen,
         "mode": field("mode"),
+        "pick": field("pick"),
     }
     return render("plan.html", **frame(listing.environment, "import"), **about, etag=listing.etag)
 
@@ -152,7 +153,13 @@ def _text() -> str:
 
 def _import_form(env: EnvironmentRef, error: StrongroomError | None = None, text: str = "") -> Response:
     environment = services().environments.environments.get(principal(), env)
-    about: dict[str, object] = {"formats": READABLE, "text": text, "format": field("format"), "mode": field("mode")}
+    about: dict[str, object] = {
+        "formats": READABLE,
+        "text": text,
+        "format": field("format"),
+        "mode": field("mode"),
+        "pick": field("pick"),
+    }
     if error is None:
         return render("import.html", **frame(environment, "import"), **about)
     status = refused(error)
