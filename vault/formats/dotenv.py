@@ -1,41 +1,48 @@
-"""dotenv (`.env`): `NAME=value` lines, as python-dotenv reads them without interpolation.
+r"""dotenv (`.env`): `NAME=value` lines, as python-dotenv reads them without interpolation.
 
 We have our own parser because python-dotenv 1.2 takes quadratic time for a line of spaces: a line of 1 MiB would keep a
-server busy for half an hour. A property test checks that both parsers agree. A value is written in the simplest of
-three forms that can carry it:
+server busy for half an hour. A property test checks that both parsers agree. Backticks are read as Node's dotenv does.
+A value is written in the first of four forms that can carry it, which is the one that most readers agree on:
 
-    NAME=plain               letters, digits and a few signs
-    NAME='with $ and "'      no quote, backslash or carriage return: literal in every dotenv reader that we know
-    NAME="it's \r\n"         everything else, with escapes
+    NAME=plain             letters, digits and a few signs
+    NAME='C:\new $ "'      no single quote, no carriage return, no two backslashes, no backslash at the end
+    NAME=a\\b              backslashes, and otherwise only what has no meaning to a shell
+    NAME="it's \r"         everything else, with escapes
 
 A raw carriage return is never written, because a file that is opened in text mode turns it into a line feed.
 
-Between double quotes, some readers expand `$NAME`, and a shell or Ruby's dotenv runs `$(command)`. If a value has such
-a sign and also needs escapes, no form protects it. It is written, with a warning.
+A value that some reader reads otherwise is written with a warning that names the reader: see `dotenv_readers.py`.
+Values after which a reader may have lost its place come last, so that no others suffer.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from vault.formats.base import BYTE_ORDER_MARK, UNNAMED, Collector, ParsedFile, Rendered, Source, error_at, lines
+from vault.formats.base import (
+    BYTE_ORDER_MARK,
+    UNNAMED,
+    Collector,
+    ParsedFile,
+    Rendered,
+    Source,
+    error_at,
+    lines,
+    writable,
+)
+from vault.formats.dotenv_readers import READERS, Form, lost, others
 from vault.model.environment import Variable
 from vault.model.printable import shown
-from vault.model.strict_json import is_encodable
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,-]*")
-# Escape the backslash first, because the other escapes start with one.
-_ESCAPES = (("\\", "\\\\"), ('"', '\\"'), ("\r", "\\r"), ("\n", "\\n"))
-_NEEDS_ESCAPES = re.compile(r"['\\\r]")
-_EXPANDED = re.compile(r"[$`]")
-
-_EXPOSED = (
-    "contains $ or ` and also a quote, a backslash or a carriage return. A shell that reads the file may run a part of "
-    "it, and readers that expand variables may change it. Export as shell, or read the file without interpolation."
-)
+_NOT_SINGLE = re.compile(r"['\r]|\\\\|\\\Z")
+_BARE = re.compile(r"[A-Za-z0-9_./:@%+,=\\-]+")
+# Escape the backslash first, because the other escapes start with one. Shells read no \n, so a line feed stays one.
+_ESCAPES = (("\\", "\\\\"), ('"', '\\"'), ("\r", "\\r"))
+_RUN_BY_SHELLS = re.compile(r"[$`]")
 
 _BLANK = re.compile(r"\s*")
 _LINE_END = re.compile(r"\r\n|\n|\r")
@@ -55,6 +62,7 @@ _STATEMENT = re.compile(
                 (?<=[^\S\r\n])(?=\#)
                 | '(?P<single>(?:\\.|[^'\\])*+)'
                 | "(?P<double>(?:\\.|[^"\\])*+)"
+                | `(?P<literal>(?:\\`|[^`])*+)`(?=[^\S\r\n]*+(?:[\#\r\n]|\Z))
                 | (?!['"])(?P<bare>[^\r\n]*+)
             )
         )?+
@@ -93,18 +101,28 @@ class DotenvFormat:
 
     def render(self, variables: Sequence[Variable], source: Source = UNNAMED) -> Rendered:
         """Write one line for each variable, or more if a value has line feeds. Unfit names are left out with a
-        warning.
+        warning. A value that some reader reads otherwise has a warning too.
         """
-        rendered = lines(variables, obstacle, lambda variable: f"{variable.name}={_quote(variable.text)}\n")
-        exposed = [f"{shown(variable.name)} {_EXPOSED}" for variable in variables if _is_exposed(variable)]
-        return replace(rendered, warnings=(*rendered.warnings, *exposed))
+        ordered = sorted(variables, key=lambda variable: bool(lost(variable.text, _form(variable.text))))
+        rendered = lines(ordered, obstacle, lambda variable: f"{variable.name}={_written(variable.text)}\n")
+        return replace(rendered, warnings=(*rendered.warnings, *_misread(ordered)))
 
 
-def _is_exposed(variable: Variable) -> bool:
-    """Report whether a value is written between double quotes with a sign that some readers expand."""
-    text = variable.text
-    is_written = variable.enabled and is_encodable(variable.name + text) and not obstacle(variable)
-    return is_written and bool(_NEEDS_ESCAPES.search(text) and _EXPANDED.search(text))
+def _misread(variables: Iterable[Variable]) -> Iterator[str]:
+    """Yield a warning for each variable that is written but that some readers read otherwise."""
+    have_lost: set[str] = set()
+    for variable in writable(variables, []):
+        if obstacle(variable):
+            continue
+        text, form = variable.text, _form(variable.text)
+        readers = others(variable.name, text, form) | have_lost
+        have_lost |= lost(text, form)
+        if readers:
+            named = ", ".join(reader.name for reader in READERS if reader.name in readers)
+            runs = form is Form.DOUBLE and _RUN_BY_SHELLS.search(text)
+            yield f"{shown(variable.name)} is read otherwise, or refused with the whole file, by {named}." + (
+                " A shell that reads the file may run a part of it." if runs else ""
+            )
 
 
 def obstacle(variable: Variable) -> str:
@@ -133,16 +151,30 @@ def _value(statement: re.Match[str]) -> str:
         return _SINGLE_ESCAPE.sub(r"\1", statement["single"])
     if statement["double"] is not None:
         return _DOUBLE_ESCAPE.sub(lambda escape: _ESCAPED.get(escape[1], escape[1]), statement["double"])
+    if statement["literal"] is not None:
+        return statement["literal"]
     bare = statement["bare"] or ""
     comment = _COMMENT_AFTER_BARE.search(bare)
     return bare[: comment.start()].rstrip() if comment else bare.rstrip()
 
 
-def _quote(value: str) -> str:
+def _form(value: str) -> Form:
     if _PLAIN.fullmatch(value):
+        return Form.PLAIN
+    if not _NOT_SINGLE.search(value):
+        return Form.SINGLE
+    return Form.BARE if _BARE.fullmatch(value) else Form.DOUBLE
+
+
+def _written(value: str) -> str:
+    form = _form(value)
+    if form is Form.PLAIN:
         return value
-    if not _NEEDS_ESCAPES.search(value):
+    if form is Form.SINGLE:
         return f"'{value}'"
+    if form is Form.BARE:
+        # A shell would join the next line to a backslash at the end.
+        return f"{value} #" if value.endswith("\\") else value
     for character, escape in _ESCAPES:
         value = value.replace(character, escape)
     return f'"{value}"'

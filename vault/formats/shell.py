@@ -16,7 +16,7 @@ from vault.model.environment import Variable
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 # Found by exporting each name that bash 5 and dash know, and reading it back in a child process.
-_KEPT_BY_SHELLS = frozenset(
+KEPT_BY_SHELLS = frozenset(
     """_ BASHOPTS BASHPID BASH_ALIASES BASH_ARGC BASH_ARGV BASH_CMDS BASH_COMMAND BASH_COMPAT BASH_LINENO BASH_SOURCE
     BASH_SUBSHELL BASH_VERSINFO BASH_XTRACEFD DIRSTACK EPOCHREALTIME EPOCHSECONDS EUID FUNCNAME GROUPS HISTCMD LINENO
     OPTIND PPID RANDOM SECONDS SHELLOPTS SHLVL SRANDOM UID""".split()
@@ -45,7 +45,7 @@ class ShellFormat:
 def _obstacle(variable: Variable) -> str:
     if not _NAME.fullmatch(variable.name):
         return "a shell cannot carry this name"
-    if variable.name in _KEPT_BY_SHELLS:
+    if variable.name in KEPT_BY_SHELLS:
         return "shells use this name themselves"
     if "\0" in variable.text:
         return "its value contains a NUL character, which no shell variable can contain"

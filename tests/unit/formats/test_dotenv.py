@@ -48,6 +48,12 @@ def write(value: str) -> str:
         (r"A=C:\new", {"A": r"C:\new"}),
         ("'A'=1", {"A": "1"}),
         ("A=a=b==", {"A": "a=b=="}),
+        ('A=`say "it\'s"`', {"A": 'say "it\'s"'}),
+        ("A=`one\ntwo` # note\nB=2", {"A": "one\ntwo", "B": "2"}),
+        (r"A=`a\`b\n`", {"A": r"a\`b\n"}),
+        ("A=``\nB=2", {"A": "", "B": "2"}),
+        ("A=`x\nB=2", {"A": "`x", "B": "2"}),
+        ("A=`x` y\nB=2", {"A": "`x` y", "B": "2"}),
     ],
 )
 def test_reads(text: str, values: dict[str, str]) -> None:
@@ -93,22 +99,50 @@ def test_names_are_equal_after_composition() -> None:
         ("$HOME `x`", "A='$HOME `x`'\n"),
         ("one\ntwo", "A='one\ntwo'\n"),
         ("it's", 'A="it\'s"\n'),
-        ("a\r\nb", 'A="a\\r\\nb"\n'),
-        ("C:\\new", 'A="C:\\\\new"\n'),
+        ("a\r\nb", 'A="a\\r\nb"\n'),
+        ("C:\\new", "A='C:\\new'\n"),
+        ("C:\\new\\", "A=C:\\new\\ #\n"),
+        ("\\\\server\\share", "A=\\\\server\\share\n"),
+        ("it's\\new", 'A="it\'s\\\\new"\n'),
+        ("a b\\", 'A="a b\\\\"\n'),
     ],
 )
 def test_writes_the_plainest_form_that_carries_the_value(value: str, line: str) -> None:
     assert write(value) == line
 
 
-@pytest.mark.parametrize("value", ["'$(id)'", "\\$(id)", "it's `id`", "$A\r"])
+@pytest.mark.parametrize("value", ["'$(id)'", "$(id)\\", "it's `id`", "$A\r"])
 def test_what_no_quotes_can_keep_from_a_shell_is_warned_of(value: str) -> None:
     """Somebody who may write one variable could else have commands run wherever such a file is read by a shell."""
     (warning,) = FORMATS["dotenv"].render([Variable("A", value)]).warnings
     assert "may run a part of" in warning
     assert value not in warning
-    for kept in ("$(id)", "`id`\n$A", "it's", "C:\\new"):
+    for kept in ("$(id)", "`id`\n$(A)", "it's", "C:\\new"):
         assert FORMATS["dotenv"].render([Variable("A", kept)]).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "readers"),
+    [
+        ("A", "a\\\\b", "shells"),
+        ("A", "$B", "dotenv-expand"),
+        ("A", "${B}", "dotenv-expand, python-dotenv"),
+        ("A", "encrypted:x", "dotenvx"),
+        ("A", "it's\r", "shells, node --env-file"),
+        ("A", 'it\'s "x" y', "Node's dotenv, node --env-file, dotenvx, dotenv-expand"),
+        ("UID", "1", "shells"),
+        ("A.B", "1", "shells"),
+        ("A-B", "1", "shells, godotenv"),
+    ],
+)
+def test_what_some_reader_reads_otherwise_is_warned_of(name: str, value: str, readers: str) -> None:
+    warnings = DOTENV.render([Variable(name, value)]).warnings
+    assert warnings == (f"{name} is read otherwise, or refused with the whole file, by {readers}.",)
+
+
+def test_values_after_which_a_reader_may_be_lost_come_last() -> None:
+    names = [line[0] for line in DOTENV.render([Variable("A", "it's \\"), Variable("B", "1")]).text.splitlines()]
+    assert names == ["B", "A"]
 
 
 @pytest.mark.parametrize("text", ["A=x" + " " * 1_000_000 + "y", "A='" + "\\'" * 500_000, "A=1\n" * 100_000])
