@@ -16,7 +16,7 @@ from tests.conftest import KINDS, Kind
 from tests.support.passwords import each_password_is_hashed_once as each_password_is_hashed_once
 from tests.support.passwords import only_marked_views_hash_passwords as only_marked_views_hash_passwords
 from tests.support.servers import Postgres
-from tests.support.vaults import PASSWORD, log_in, make_vault, reconnect
+from tests.support.vaults import PASSWORD, know_password, log_in, make_vault, reconnect
 from vault.app import build_app
 from vault.client import Request, Response, WsgiTransport
 from vault.model.principal import host_operator
@@ -111,6 +111,7 @@ class Vault:
         username = f"{name}-{next(_numbers)}"
         with self.services.storage.write() as unit:
             user = self.services.people.accounts.add(unit, host_operator("test"), username, PASSWORD)
+        know_password(self.services, username)
         session = log_in(self.services, username, address="127.0.0.1")
         return Caller(self.app, session.secret, user.id, username, session.session.id)
 

@@ -19,6 +19,7 @@ CALLS: tuple[tuple[str, str, object], ...] = (
     ("GET", "/operator/users/{user}", None),
     ("POST", "/operator/users/{user}/disable", None),
     ("POST", "/operator/users/{user}/enable", None),
+    ("DELETE", "/operator/users/{user}/sessions", None),
     ("PUT", "/operator/users/{user}/role", {"role": "operator"}),
     ("POST", "/operator/users/{user}/erase", {"confirm": "{name}"}),
 )

@@ -218,3 +218,11 @@ def test_the_authorities_of_a_receiver_are_read_before_anything_is_served(tmp_pa
     assert "syslog+tls" in refusal(
         STRONGROOM_AUDIT_FORWARD="syslog:logs", STRONGROOM_AUDIT_FORWARD_CA_FILE=str(tmp_path)
     )
+
+
+def test_a_second_factor_is_demanded_of_nobody_operators_or_all() -> None:
+    assert load(HOME).require_second_factor == "none"
+    for given in ("none", "operators", "all"):
+        assert load({**HOME, "STRONGROOM_REQUIRE_SECOND_FACTOR": given}).require_second_factor == given
+    for given in ("", "yes", "Operators", "operator"):
+        assert "none, operators or all" in refusal(STRONGROOM_REQUIRE_SECOND_FACTOR=given)

@@ -12,7 +12,7 @@ from vault.api.schemas.factors import (
     NewTotpAnswer,
     RecoveryCodesAnswer,
 )
-from vault.http import principal, services
+from vault.http import answers_duty, principal, services
 from vault.model.json_types import JsonObject
 from vault.services.people.factors import Added, FactorList, PasskeyEnrolment, TotpEnrolment
 
@@ -20,6 +20,7 @@ blueprint = StrictBlueprint("factors", __name__, description="My second factors.
 
 
 @blueprint.route("/me/factors", methods=["GET"])
+@answers_duty
 @blueprint.response(200, FactorsAnswer)
 def list_factors() -> FactorList:
     """List my second factors, and how many recovery codes are left."""
@@ -27,6 +28,7 @@ def list_factors() -> FactorList:
 
 
 @blueprint.route("/me/factors/totp", methods=["POST"])
+@answers_duty
 @blueprint.response(201, NewTotpAnswer)
 def begin_totp() -> TotpEnrolment:
     """Start to add an authenticator app."""
@@ -34,6 +36,7 @@ def begin_totp() -> TotpEnrolment:
 
 
 @blueprint.route("/me/factors/totp/<enrolment_id>", methods=["POST"])
+@answers_duty
 @blueprint.arguments(ConfirmTotpBody)
 @blueprint.response(201, AddedAnswer)
 def confirm_totp(enrolment_id: str, code: str, name: str) -> Added:
@@ -42,6 +45,7 @@ def confirm_totp(enrolment_id: str, code: str, name: str) -> Added:
 
 
 @blueprint.route("/me/factors/passkeys", methods=["POST"])
+@answers_duty
 @blueprint.response(201, NewPasskeyAnswer)
 def begin_passkey() -> PasskeyEnrolment:
     """Start to add a passkey."""
@@ -49,6 +53,7 @@ def begin_passkey() -> PasskeyEnrolment:
 
 
 @blueprint.route("/me/factors/passkeys/<enrolment_id>", methods=["POST"])
+@answers_duty
 @blueprint.arguments(ConfirmPasskeyBody)
 @blueprint.response(201, AddedAnswer)
 def confirm_passkey(enrolment_id: str, passkey: JsonObject, name: str) -> Added:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from vault.api.calls import proven
 from vault.api.parser import StrictBlueprint
 from vault.api.schemas.people import ChangePasswordBody, ErasureAnswer, PasswordBody, UserSchema
-from vault.http import principal, services, takes_password
+from vault.http import answers_duty, principal, services, takes_password
 from vault.model.person import Person
 from vault.services.people.accounts import NewPassword
 from vault.services.people.erasure import ErasureReport
@@ -16,6 +16,7 @@ blueprint = StrictBlueprint("me", __name__, description="My account.")
 
 
 @blueprint.route("/me", methods=["GET"])
+@answers_duty
 @blueprint.response(200, UserSchema)
 def me() -> Person:
     """Get my account."""
@@ -27,6 +28,7 @@ def _new_password(current_password: str, new_password: str) -> NewPassword:
 
 
 @blueprint.route("/me/password", methods=["PUT"])
+@answers_duty
 @takes_password
 @blueprint.arguments(ChangePasswordBody)
 @proven(_new_password)

@@ -37,6 +37,10 @@ class AccountQuery(Page):
     username = Reference(load_default=None, metadata={"description": "Only the account with this name."})
 
 
+class EndedSchema(Schema):
+    sessions = fields.Integer(metadata={"description": "How many sessions were active."})
+
+
 class RoleBody(Body):
     role = fields.Enum(Role, by_value=True, required=True)
 
@@ -79,6 +83,14 @@ def disable_account(unit: UnitOfWork, user: str) -> Person:
 def enable_account(unit: UnitOfWork, user: str) -> Person:
     """Enable an account again."""
     return services().people.accounts.set_state(unit, principal(), user, active=True)
+
+
+@blueprint.route("/operator/users/<user>/sessions", methods=["DELETE"])
+@writes
+@blueprint.response(200, EndedSchema)
+def end_sessions(unit: UnitOfWork, user: str) -> dict[str, int]:
+    """End all sessions of an account. Its tokens keep working."""
+    return {"sessions": services().people.accounts.end_sessions(unit, principal(), user)}
 
 
 @blueprint.route("/operator/users/<user>/role", methods=["PUT"])

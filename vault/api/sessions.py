@@ -15,7 +15,7 @@ from vault.api.schemas.factors import ProofBody
 from vault.api.schemas.people import PasswordBody
 from vault.api.schemas.sessions import ChallengeAnswer, LoginBody, NewSessionAnswer, SessionPage
 from vault.errors import SecondFactorRequired
-from vault.http import principal, public, services, takes_password, visit
+from vault.http import answers_duty, principal, public, services, takes_password, visit
 from vault.services.people.factors import Challenge
 from vault.services.people.logins import Proof
 from vault.services.people.sessions import NewSession
@@ -55,6 +55,7 @@ def complete_log_in(proof: Proof, challenge_id: str) -> NewSession:
 
 
 @blueprint.route("/sessions/step-up", methods=["POST"])
+@answers_duty
 @takes_password
 @blueprint.arguments(PasswordBody)
 @blueprint.response(201, NewSessionAnswer)
@@ -64,6 +65,7 @@ def step_up(password: str) -> NewSession:
 
 
 @blueprint.route("/sessions/step-up/challenges", methods=["POST"])
+@answers_duty
 @blueprint.response(201, ChallengeAnswer)
 def step_up_with_passkey() -> Challenge:
     """Start a step-up with a passkey alone."""
@@ -71,6 +73,7 @@ def step_up_with_passkey() -> Challenge:
 
 
 @blueprint.route("/sessions/step-up/challenges/<challenge_id>", methods=["POST"])
+@answers_duty
 @blueprint.arguments(ProofBody)
 @blueprint.response(201, NewSessionAnswer)
 def complete_step_up(proof: Proof, challenge_id: str) -> NewSession:
@@ -79,6 +82,7 @@ def complete_step_up(proof: Proof, challenge_id: str) -> NewSession:
 
 
 @blueprint.route("/sessions", methods=["GET"])
+@answers_duty
 @blueprint.response(200, SessionPage)
 def list_sessions() -> Items:
     """List my sessions."""
@@ -88,6 +92,7 @@ def list_sessions() -> Items:
 
 
 @blueprint.route("/sessions/<session_id>", methods=["DELETE"])
+@answers_duty
 @writes
 @blueprint.response(204)
 def revoke_session(unit: UnitOfWork, session_id: str) -> None:
@@ -96,6 +101,7 @@ def revoke_session(unit: UnitOfWork, session_id: str) -> None:
 
 
 @blueprint.route("/sessions", methods=["DELETE"])
+@answers_duty
 @writes
 @blueprint.response(204)
 def revoke_sessions(unit: UnitOfWork) -> None:

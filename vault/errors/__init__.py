@@ -13,6 +13,8 @@ StrongroomError
 │   ├── SecondFactorRequired    the password was right, but a second factor is needed
 │   └── BadSecondFactor         a second factor was refused (all causes look the same)
 ├── Forbidden                   the credential is valid, but its kind may not make this call
+│   ├── PasswordChangeRequired  an operator must change a password that somebody else has set
+│   ├── FactorSetupRequired     the vault demands a second factor, and the account has none
 │   └── StepUpRequired          a recent login is needed first
 ├── NotFound                    it does not exist, or the caller has no right to it
 │   ├── NotGranted              reported as NotFound by our API, as "permission denied" by /v1
@@ -52,8 +54,10 @@ from __future__ import annotations
 from vault.errors.access import (
     BadLogin,
     BadSecondFactor,
+    FactorSetupRequired,
     Forbidden,
     NotAuthenticated,
+    PasswordChangeRequired,
     SecondFactorRequired,
     StepUpRequired,
 )
@@ -113,6 +117,7 @@ __all__ = [
     "Conflict",
     "DatabaseUnavailable",
     "ErasedListError",
+    "FactorSetupRequired",
     "Forbidden",
     "FormatError",
     "IdempotencyMismatch",
@@ -131,6 +136,7 @@ __all__ = [
     "NotGranted",
     "NotReady",
     "OutcomeUnknown",
+    "PasswordChangeRequired",
     "PreconditionFailed",
     "PreconditionRequired",
     "QuotaExceeded",

@@ -64,6 +64,22 @@ class Forbidden(StrongroomError):
     sentence = "This credential may not make this call."
 
 
+class PasswordChangeRequired(Forbidden):
+    """Somebody else has set the password of this operator, who must change it before any other call."""
+
+    code = "password_change_required"
+    sentence = (
+        "Somebody else has set your password. Change it first, on the page Security or with PUT /api/v1/me/password."
+    )
+
+
+class FactorSetupRequired(Forbidden):
+    """This vault demands a second factor, and the account has none. It must be added before any other call."""
+
+    code = "factor_setup_required"
+    sentence = "This vault demands a second factor. Add one first, on the page Security or with /api/v1/me/factors."
+
+
 class StepUpRequired(Forbidden):
     """The session is valid, but this call needs a more recent proof of identity, with all factors."""
 

@@ -4,7 +4,7 @@
 |-----------------------|--------------------------------------------------------------------------------------|
 | current.py            | the current request: services, caller, address, request id, transaction              |
 | guard.py              | asks for a credential, and for what operators' requests need                         |
-| marks.py              | what is written on a view: it needs no credential; it hashes a password              |
+| marks.py              | what is written on a view: no credential; a password to hash; open before a duty is done |
 | routes.py             | the class of each route, which decides its budget; which requests hash a password    |
 | environment_routes.py | one view for environments and for the globals                                        |
 | etags.py              | the ETags of a request and of an answer                                              |
@@ -18,7 +18,7 @@ from vault.http.current import address, presented, principal, request_id, servic
 from vault.http.environment_routes import environment_route
 from vault.http.etags import known_etags, quoted, unquoted
 from vault.http.guard import has_utf8_path, identify, needs_credential, require_ascii_query, require_operator
-from vault.http.marks import View, public, takes_password
+from vault.http.marks import View, answers_duty, public, takes_password
 from vault.http.refusals import note_failure, recorded, translated
 from vault.http.routes import Routes, budget, classify, is_large, prepare, register, routes_of
 from vault.http.statuses import status_of
@@ -27,6 +27,7 @@ __all__ = [
     "Routes",
     "View",
     "address",
+    "answers_duty",
     "budget",
     "classify",
     "environment_route",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from flask import Flask, g, request
+from flask import Flask, current_app, g, request
 
 from vault.auth import METHODS, Method, authenticate, require_named_network
 from vault.errors import InvalidInput
 from vault.http.current import address, presented, principal, services
-from vault.http.marks import is_public
+from vault.http.marks import View, is_duty_view, is_public
 from vault.model.environ import PERSON
 
 
@@ -19,10 +19,20 @@ def needs_credential(app: Flask) -> bool:
     return not is_public(app.view_functions.get(request.endpoint or "")) or request.method == "OPTIONS"
 
 
+def _view() -> View | None:
+    return current_app.view_functions.get(request.endpoint or "")
+
+
 def identify(methods: tuple[Method, ...] = METHODS) -> None:
-    """Identify the caller, and keep the principal for the request. Raises `NotAuthenticated` and `VaultLocked`."""
+    """Identify the caller, and keep the principal for the request.
+
+    Raises `NotAuthenticated`, `VaultLocked`, and what `require_no_duty` raises. Every view is closed to a person with a
+    duty, unless it is marked.
+    """
     g.principal = authenticate(services(), presented(), methods)
     request.environ[PERSON] = g.principal.user_id
+    if g.principal.duties and needs_credential(current_app) and not is_duty_view(_view()):
+        g.principal.require_no_duty()
 
 
 def require_operator() -> None:

@@ -11,6 +11,7 @@ View = Callable[..., Any]  # type: ignore[explicit-any]
 Marked = TypeVar("Marked", bound=View)
 
 _PUBLIC = "_strongroom_public"
+_DUTY = "_strongroom_answers_duty"
 _PASSWORD = "_strongroom_takes_password"  # noqa: S105 - the name of a mark.
 
 
@@ -23,6 +24,17 @@ def public(view: Marked) -> Marked:
 def is_public(view: View | None) -> bool:
     """Report whether a view is marked as public."""
     return bool(getattr(view, _PUBLIC, False))
+
+
+def answers_duty(view: Marked) -> Marked:
+    """Mark a view that a person with a duty may call: it does the duty, leads to it, or ends the session."""
+    setattr(view, _DUTY, True)
+    return view
+
+
+def is_duty_view(view: View | None) -> bool:
+    """Report whether a view is marked as one for a person with a duty."""
+    return bool(getattr(view, _DUTY, False))
 
 
 def takes_password(view: Marked) -> Marked:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from flask import Response
 
 from vault.errors import InvalidInput, NotFound, NotGranted
-from vault.http import principal, services, transaction
+from vault.http import answers_duty, principal, services, transaction
 from vault.kv import guard
 from vault.kv.address import WRITES
 from vault.kv.bodies import body, mapping, text
@@ -114,6 +114,7 @@ def renew_accessor() -> Response:
 
 
 @blueprint.route("/auth/token/revoke-self", methods=WRITES)
+@answers_duty
 def revoke_self() -> Response:
     """Revoke the credential of this call."""
     service = services().tokens.tokens if principal().kind is PrincipalKind.TOKEN else services().people.sessions

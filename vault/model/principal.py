@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from vault.errors import Forbidden, StepUpRequired
+from vault.errors import FactorSetupRequired, Forbidden, PasswordChangeRequired, StepUpRequired
 from vault.model.clock import SECOND_US
 from vault.model.grant import Grant
 
@@ -30,6 +30,13 @@ class Role(StrEnum):
 
     USER = "user"
     OPERATOR = "operator"
+
+
+class Duty(StrEnum):
+    """What a person must do before any other call."""
+
+    PASSWORD = "password"  # noqa: S105 - a kind, not a credential.
+    SECOND_FACTOR = "second_factor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +67,9 @@ class Principal:
     by_replaced_secret: bool = False
     """Whether a rotation has replaced the presented secret. It still works for a while, but cannot make anything."""
 
+    duties: tuple[Duty, ...] = ()
+    """What the person must do first. Until then, only the calls that do it are answered."""
+
     newest_change: int | None = None
     """The number of the user's newest change when the credential was read, or None if it was read from a cache."""
 
@@ -78,9 +88,17 @@ class Principal:
         if self.kind is PrincipalKind.TOKEN:
             raise Forbidden("This call needs a person's session, not a service token.")
 
+    def require_no_duty(self) -> None:
+        """Raise `PasswordChangeRequired` or `FactorSetupRequired` if the person must do something else first."""
+        if Duty.PASSWORD in self.duties:
+            raise PasswordChangeRequired()
+        if Duty.SECOND_FACTOR in self.duties:
+            raise FactorSetupRequired()
+
     def require_operator(self) -> None:
-        """Raise `Forbidden` unless this is an operator's session, and not a service token."""
+        """Raise `Forbidden` unless this is an operator's session, without a duty, and not a service token."""
         self.require_person()
+        self.require_no_duty()
         if self.role is not Role.OPERATOR:
             raise Forbidden("This call is for operators.")
 

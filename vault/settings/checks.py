@@ -21,6 +21,9 @@ FORWARD_TARGET = re.compile(
 )
 """Targets for forwarded audit events. The empty value forwards nothing."""
 
+SECOND_FACTOR_OF = ("none", "operators", "all")
+"""Of whom a second factor is demanded."""
+
 LISTENER = re.compile(r"(\[[\w:.%]+\]|[\w.-]*):\d{1,5}")
 """A listening address, as `127.0.0.1:8443`, `[::1]:8443` or, for every address, `:8443`."""
 
@@ -56,6 +59,8 @@ def check(settings: Settings) -> None:
     _check_addresses(settings)
     _check_public_url(settings.public_url)
     _check_argon2(settings)
+    if settings.require_second_factor not in SECOND_FACTOR_OF:
+        raise SettingsError("STRONGROOM_REQUIRE_SECOND_FACTOR must be none, operators or all.")
     _check_key_provider(settings)
     _check_telling(settings)
     _check_backup(settings)

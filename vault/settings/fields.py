@@ -50,6 +50,7 @@ class Settings:
     buffered_bytes: int = 64 * 1024 * 1024
     session_idle_seconds: int = 30 * 60
     session_absolute_seconds: int = 12 * 3600
+    require_second_factor: str = "none"
     argon2_memory_kib: int = 64 * 1024
     argon2_passes: int = 3
     argon2_lanes: int = 1

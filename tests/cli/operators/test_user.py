@@ -7,8 +7,9 @@ import json
 import pytest
 
 from tests.cli.operators.conftest import Run
-from tests.support.vaults import add_environment, add_person, add_token, grant, log_in, opened_again
-from vault.model.principal import Principal, Role
+from tests.support.vaults import add_environment, add_person, add_token, as_session, grant, log_in, opened_again
+from vault.errors import NotAuthenticated, PasswordChangeRequired
+from vault.model.principal import Duty, Principal, Role
 from vault.services import Services
 
 
@@ -88,3 +89,25 @@ def test_the_doctor_says_nothing_where_a_proxy_is_named(
         add_person(vault, name)
     monkeypatch.setenv("STRONGROOM_TRUSTED_PROXIES", "192.0.2.10")
     assert logins(run)[0] == "ok"
+
+
+def test_an_operator_of_a_new_vault_must_change_the_password_that_was_given(run: Run, vault: Services) -> None:
+    for name, option in (("root", "--operator"), ("ada", "--generate")):
+        source = () if option == "--generate" else ("--generate",)
+        assert run("user", "add", name, option, *source).exit_code == 0
+    run("user", "role", "ada", "operator")
+    with opened_again(vault) as other:
+        for name in ("root", "ada"):
+            who = as_session(other, log_in(other, name).secret)
+            assert who.duties == (Duty.PASSWORD,)
+            with pytest.raises(PasswordChangeRequired):
+                who.require_operator()
+
+
+def test_sessions_are_ended_by_name(run: Run, vault: Services, ada: Principal) -> None:
+    secret = log_in(vault, "ada").secret
+    assert "2 active sessions of ada have ended." in run("user", "end-sessions", "ada").stderr
+    with opened_again(vault) as other, pytest.raises(NotAuthenticated):
+        as_session(other, secret)
+    assert "0 active sessions" in run("user", "end-sessions", "ada").stderr
+    assert run("user", "end-sessions", "nobody").exit_code == 1

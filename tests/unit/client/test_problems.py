@@ -28,6 +28,8 @@ def raised(client: Client, server: FakeTransport, response: Response) -> errors.
         ("bad_login", errors.BadLogin),
         ("second_factor_required", errors.SecondFactorRequired),
         ("forbidden", errors.Forbidden),
+        ("password_change_required", errors.PasswordChangeRequired),
+        ("factor_setup_required", errors.FactorSetupRequired),
         ("step_up_required", errors.StepUpRequired),
         ("not_found", errors.NotFound),
         ("revision_deleted", errors.RevisionDeleted),

@@ -45,6 +45,8 @@ def test_every_error_has_a_status_or_is_meant_to_be_a_bare_500() -> None:
         (errors.NotAuthenticated, 401, 401, 403),
         (errors.BadLogin, 401, 401, 400),
         (errors.SecondFactorRequired, 401, 401, 400),
+        (errors.PasswordChangeRequired, 403, 403, 403),
+        (errors.FactorSetupRequired, 403, 403, 403),
         (errors.StepUpRequired, 403, 403, 403),
         (errors.NotFound, 404, 404, 404),
         (errors.NotGranted, 404, 404, 403),

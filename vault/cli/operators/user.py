@@ -48,12 +48,12 @@ def user() -> None:
 @generate_option
 @pass_cli
 def add(cli: Cli, name: str, is_operator: bool, password_source: str | None, generate: bool) -> None:
-    """Make an account."""
+    """Make an account. An operator must change this password before any other call."""
     from vault.model.principal import Role
 
     password = _password(cli, password_source, generate=generate)
     role = Role.OPERATOR if is_operator else Role.USER
-    _change(lambda vault, unit: vault.people.accounts.add(unit, host.operator(), name, password, role))
+    _set_password(lambda vault, unit: vault.people.accounts.add(unit, host.operator(), name, password, role))
     say(f"The account {name} was created.")
     if generate:
         click.echo(password)
@@ -90,15 +90,24 @@ def enable(name: str) -> None:
     say(f"The account {name} is enabled.")
 
 
+@user.command("end-sessions")
+@click.argument("name")
+def end_sessions(name: str) -> None:
+    """End all sessions of an account; its tokens keep working."""
+    with host.opened_vault() as vault:
+        ended = vault.storage.transaction(lambda unit: vault.people.accounts.end_sessions(unit, host.operator(), name))
+    say(f"{ended} active sessions of {name} have ended.")
+
+
 @user.command()
 @click.argument("name")
 @password_option
 @generate_option
 @pass_cli
 def passwd(cli: Cli, name: str, password_source: str | None, generate: bool) -> None:
-    """Give an account a new password, and end its sessions."""
+    """Give an account a new password, and end its sessions. An operator must change it before any other call."""
     password = _password(cli, password_source, generate=generate)
-    _change(lambda vault, unit: vault.people.accounts.set_password(unit, host.operator(), name, password))
+    _set_password(lambda vault, unit: vault.people.accounts.set_password(unit, host.operator(), name, password))
     say(f"The account {name} has a new password.")
     if generate:
         click.echo(password)
@@ -200,6 +209,15 @@ def _password(cli: Cli, source: str | None, *, generate: bool) -> str:
 
 def _change(work: Callable[[Services, UnitOfWork], object]) -> None:
     with host.opened_vault() as vault:
+        vault.storage.transaction(lambda unit: work(vault, unit))
+
+
+def _set_password(work: Callable[[Services, UnitOfWork], object]) -> None:
+    with host.opened_vault() as vault:
+        if vault.keys.upgrading.has_closed():
+            # That a password must be changed can only be stored in the newest row format. A new vault has it closed
+            # until its first worker starts.
+            vault.keys.upgrading.open(host.operator())
         vault.storage.transaction(lambda unit: work(vault, unit))
 
 

@@ -111,7 +111,10 @@ class Accounts:
             audit.record(unit, vault_itself("rehash"), Action.PASSWORD_REHASH, user_id=user.id)
 
     def add(self, unit: UnitOfWork, principal: Principal, name: str, password: str, role: Role = Role.USER) -> Person:
-        """Create an account with its user key and its globals. For operators. Raises `NameTaken`, `InvalidInput`."""
+        """Create an account with its user key and its globals. For operators. Raises `NameTaken`, `InvalidInput`.
+
+        Somebody else knows this password. An operator must change it before any other call.
+        """
         principal.require_operator()
         name, folded = _checked_name(name)
         check_new_password(password, name)
@@ -119,7 +122,8 @@ class Accounts:
             raise NameTaken("There is already an account with this name.")
         user_id, now = str(uuid.uuid4()), self._clock()
         row: ColumnValues = {"id": user_id, "name": name, "name_folded": folded, "created_us": now}
-        unit.users.add(**row, role=str(role), state="active", second_factor=False)
+        must_change = unit.users.can_demand_change()
+        unit.users.add(**row, role=str(role), state="active", second_factor=False, must_change_password=must_change)
         self._instance.add_user_key(unit, user_id)
         self._set_hash(unit, user_id, hash_password(password, self.parameters))
         self._environments.add_row(unit, user_id, EnvironmentKind.GLOBALS, "globals")
@@ -185,6 +189,14 @@ class Accounts:
         audit.record(unit, principal, Action.USER_ROLE, user_id=user.id, details={"role": str(role)})
         return person_of(changed)
 
+    def end_sessions(self, unit: UnitOfWork, principal: Principal, reference: str) -> int:
+        """End all sessions of an account, by name or id, and return how many. For operators. Raises `NotFound`."""
+        principal.require_operator()
+        user = held_as_found(unit, find_person(unit, reference))
+        ended = self._sessions.revoke_all(unit, user.id)
+        audit.record(unit, principal, Action.SESSION_REVOKE_ALL, user_id=user.id, details={"sessions": ended})
+        return ended
+
     def has_operator(self, principal: Principal) -> bool:
         """Report whether there is an active operator. For operators: removing the last one gives a warning."""
         principal.require_operator()
@@ -192,11 +204,12 @@ class Accounts:
             return unit.users.has_operator()
 
     def set_password(self, unit: UnitOfWork, principal: Principal, reference: str, password: str) -> None:
-        """Give an account a new password. For operators. All its sessions end."""
+        """Give an account a new password. For operators. All its sessions end, and an operator must change it."""
         principal.require_operator()
         user = held_as_found(unit, find_person(unit, reference))
         check_new_password(password, user.name)
-        self._replace_hash(unit, user, hash_password(password, self.parameters))
+        phc = hash_password(password, self.parameters)
+        self._replace_hash(unit, user, phc, must_change=unit.users.can_demand_change())
         self._sessions.revoke_all(unit, user.id)
         audit.record(unit, principal, Action.USER_PASSWORD, user_id=user.id)
 
@@ -223,7 +236,7 @@ class Accounts:
         Raises `InvalidInput` for a password that is not allowed, and what `prove` raises.
         """
         principal.require_person()
-        account = self.prove(principal, current, lambda: check_new_password(new, principal.username))
+        account = self.prove(principal, current, lambda: _check_change(current, new, principal.username))
         return NewPassword(account, hash_password(new, self.parameters))
 
     def change_password(self, unit: UnitOfWork, principal: Principal, new: NewPassword) -> Proven:
@@ -233,7 +246,8 @@ class Accounts:
         """
         principal.require_person()
         user = hold(unit, new.account)
-        changed = self._replace_hash(unit, user, new.phc)
+        changed = self._replace_hash(unit, user, new.phc, must_change=False)
+        self._sessions.forget_copy(unit, principal)
         self._sessions.revoke_all(unit, user.id, but=principal.id)
         audit.record(unit, principal, Action.PASSWORD_CHANGE)
         return Proven.of(changed)
@@ -251,10 +265,10 @@ class Accounts:
             return None
         return opened(self._instance, PASSWORD, user.id, found[0]).decode()
 
-    def _replace_hash(self, unit: UnitOfWork, user: User, phc: str) -> User:
+    def _replace_hash(self, unit: UnitOfWork, user: User, phc: str, *, must_change: bool) -> User:
         self._set_hash(unit, user.id, phc)
-        # Give the user's row a new version, so that a login which has checked the old password fails in `hold`.
-        return unit.users.change(user)
+        # This gives the user's row a new version, so that a login which has checked the old password fails in `hold`.
+        return unit.users.change(user, must_change_password=must_change)
 
     def _set_hash(self, unit: UnitOfWork, user_id: str, phc: str) -> None:
         found = unit.credentials.of_user(user_id, PASSWORD)
@@ -265,6 +279,12 @@ class Accounts:
             return
         row: ColumnValues = {"id": credential_id, "user_id": user_id, "kind": PASSWORD, "label": "", "counter": 0}
         unit.credentials.add(**row, **columns, created_us=self._clock())
+
+
+def _check_change(current: str, new: str, username: str) -> None:
+    check_new_password(new, username)
+    if new == current:
+        raise InvalidInput("The new password must differ from the current one.", path="password")
 
 
 def _checked_name(name: str) -> tuple[str, str]:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 
 from vault.crypto import TokenKind, context, digest, key_id_of, matches, mint, parse
 from vault.errors import BlobError, NewerFormat, NotAuthenticated, NotFound
 from vault.model.action import Action
 from vault.model.clock import SECOND_US, Clock
 from vault.model.person import Person
-from vault.model.principal import Principal, PrincipalKind, Role, vault_itself
+from vault.model.principal import Duty, Principal, PrincipalKind, Role, vault_itself
 from vault.services import audit
 from vault.services.environments.documents import known_members, read_document
 from vault.services.own.instance import Instance
@@ -59,6 +59,7 @@ class CachedUser:
     role: str
     state: str
     second_factor: bool
+    must_change_password: bool
 
 
 _CACHED_OF_SESSION = tuple(each.name for each in fields(CachedSession))
@@ -193,7 +194,8 @@ class Sessions:
         if user.state != "active":
             raise NotAuthenticated()
         self._touches.session(session.id, session.seen_us, now)
-        return _principal(session, user, address, request_id, newest_change)
+        known = _principal(session, user, address, request_id, newest_change)
+        return replace(known, duties=duties) if (duties := self._duties(user)) else known
 
     def list(self, principal: Principal) -> list[SessionView]:
         """Return the caller's active sessions."""
@@ -228,6 +230,19 @@ class Sessions:
         rows = [row for row in unit.sessions.hold_living(user_id, self._clock()) if row.id != but]
         self._revoke(unit, rows)
         return len(rows)
+
+    def forget_copy(self, unit: UnitOfWork, principal: Principal) -> None:
+        """Drop the copy of the caller's session: it has an older state of the account, such as a duty that is done."""
+        unit.after_commit(lambda: self._cache.bury([self._cache_key(principal.id)]))
+
+    def _duties(self, user: User | CachedUser) -> tuple[Duty, ...]:
+        is_operator, demanded = user.role == Role.OPERATOR, self._settings.require_second_factor
+        is_demanded = demanded == "all" or (demanded == "operators" and is_operator)
+        duties = (
+            (Duty.PASSWORD, is_operator and user.must_change_password),
+            (Duty.SECOND_FACTOR, is_demanded and not user.second_factor),
+        )
+        return tuple(duty for duty, is_due in duties if is_due)
 
     def _own(self, unit: UnitOfWork, principal: Principal, session_id: str) -> Session:
         row = unit.sessions.by_id(session_id, lock=True)

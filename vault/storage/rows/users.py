@@ -17,6 +17,9 @@ from vault.storage.signing.signed_row import SignedRow
 from vault.storage.sql_types import ColumnValue
 from vault.storage.tables import credentials, known_addresses, users
 
+_DEMANDS_CHANGE = 3
+"""The row format of `must_change_password`."""
+
 _OPERATING = (users.c.role == "operator", users.c.state == "active")
 
 
@@ -39,6 +42,10 @@ class Users(Repository[User]):
 
     noun = User
     signed = SignedTable(users, uncovered=("change_seq",), added={3: {"must_change_password": False}})
+
+    def can_demand_change(self) -> bool:
+        """Report whether `must_change_password` can be stored. It cannot while a worker of an older release runs."""
+        return self._signer.writes(self.signed) >= _DEMANDS_CHANGE
 
     def by_id(self, user_id: str, *, lock: bool = False) -> User | None:
         """Return the user with this id."""

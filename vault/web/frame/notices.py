@@ -23,6 +23,8 @@ _SENTENCES = {
     "session-ended": "The session has ended.",
     "sessions-ended": "Your other sessions have ended.",
     "password-changed": "Your password was changed. Your other sessions have ended.",
+    "password-due": "Somebody else has set your password. Choose a new one to go on.",
+    "factor-due": "This vault demands a second factor. Add one below to go on.",
     "account-gone": "Your account was deleted, with everything in it.",
     "codes-before": "This form was already sent, and the new codes were shown then. "
     "If you did not see them, make new ones.",

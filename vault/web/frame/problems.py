@@ -59,11 +59,20 @@ def _answer(error: Exception) -> Response:
         error = errors.NotFound()
     if isinstance(error, errors.StepUpRequired) and not pages.wants_json():
         return pages.see(f"/prove?next={quote(pages.here(), safe='/')}")
+    if isinstance(error, errors.PasswordChangeRequired | errors.FactorSetupRequired) and not pages.wants_json():
+        return _to_duty(error)
     response = _page(status_of(error), error.code, error.message, getattr(error, "path", ""))
     seconds = getattr(error, "retry_after_seconds", None)
     if seconds is not None:
         response.headers["Retry-After"] = str(seconds)
     return response
+
+
+def _to_duty(error: StrongroomError) -> Response:
+    """Lead to the page where the person does what must be done first."""
+    if isinstance(error, errors.PasswordChangeRequired):
+        return pages.see("/security/password", "password-due")
+    return pages.see("/security", "factor-due")
 
 
 def _page(status: int, code: str, sentence: str, path: str = "") -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Response
 
 from vault.errors import BadLogin, Conflict, InvalidInput, StrongroomError, TooManyRequests
-from vault.http import principal, services, takes_password, transaction, visit
+from vault.http import answers_duty, principal, services, takes_password, transaction, visit
 from vault.model.budgets import RouteClass
 from vault.services.people.accounts import NewPassword
 from vault.services.people.sessions import NewSession
@@ -19,6 +19,7 @@ blueprint = new_blueprint("account", RouteClass.SESSION)
 
 
 @blueprint.get("/security/password")
+@answers_duty
 def show_password() -> Response:
     """Show the form for a new password."""
     _require_both_factors()
@@ -26,6 +27,7 @@ def show_password() -> Response:
 
 
 @blueprint.post("/security/password")
+@answers_duty
 @takes_password
 def change_password() -> Response:
     """Change my password. My other sessions end, and this one continues with a new secret."""

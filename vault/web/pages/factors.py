@@ -7,7 +7,7 @@ from flask import Response, jsonify
 from markupsafe import Markup
 
 from vault.errors import InvalidInput, NotFound
-from vault.http import principal, services, transaction
+from vault.http import answers_duty, principal, services, transaction
 from vault.model.budgets import RouteClass
 from vault.services.people.factors import Added, TotpEnrolment
 from vault.web.frame.blueprint import new_blueprint
@@ -22,18 +22,21 @@ _HOME = "/security"
 
 
 @blueprint.post("/security/totp")
+@answers_duty
 def begin_totp() -> Response:
     """Start to add an authenticator app."""
     return see(f"/security/totp/{services().people.factors.begin_totp(principal()).id}")
 
 
 @blueprint.get("/security/totp/<enrolment_id>")
+@answers_duty
 def show_totp(enrolment_id: str) -> Response:
     """Show the QR code until the app's first code is given."""
     return _totp_page(services().people.factors.pending_totp(principal(), enrolment_id))
 
 
 @blueprint.post("/security/totp/<enrolment_id>")
+@answers_duty
 def confirm_totp(enrolment_id: str) -> Response:
     """Add the authenticator app, with a code that it shows."""
     factors = services().people.factors
@@ -50,6 +53,7 @@ def confirm_totp(enrolment_id: str) -> Response:
 
 
 @blueprint.post("/security/passkeys/begin")
+@answers_duty
 def begin_passkey() -> Response:
     """Return what the browser needs to make a passkey, for our script."""
     enrolment = services().people.factors.begin_passkey(principal())
@@ -57,6 +61,7 @@ def begin_passkey() -> Response:
 
 
 @blueprint.post("/security/passkeys")
+@answers_duty
 def confirm_passkey() -> Response:
     """Add the passkey that the browser has made."""
     factors, credential = services().people.factors, passkey_sent()

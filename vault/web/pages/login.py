@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Response, g, request
 
 from vault.errors import BadSecondFactor, InvalidInput
-from vault.http import principal, public, services, takes_password, transaction, visit
+from vault.http import answers_duty, principal, public, services, takes_password, transaction, visit
 from vault.model.budgets import RouteClass
 from vault.web.frame.blueprint import new_blueprint
 from vault.web.frame.problems import refused
@@ -69,6 +69,7 @@ def log_in_second() -> Response:
 
 
 @blueprint.post("/logout")
+@answers_duty
 def log_out() -> Response:
     """End this session on the server, and clear the site's data in the browser."""
     transaction(lambda unit: services().people.sessions.revoke(unit, principal(), principal().id))

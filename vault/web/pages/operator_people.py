@@ -54,6 +54,12 @@ def set_role(user_id: str) -> Response:
     return _change(user_id, lambda unit: services().people.accounts.set_role(unit, principal(), user_id, role))
 
 
+@blueprint.post("/operator/people/<user_id>/end-sessions")
+def end_sessions(user_id: str) -> Response:
+    """End all sessions of a person."""
+    return _change(user_id, lambda unit: services().people.accounts.end_sessions(unit, principal(), user_id))
+
+
 @blueprint.post("/operator/people/<user_id>/reset-factors")
 def reset_factors(user_id: str) -> Response:
     """Remove all second factors of a person who has lost them. The account's sessions end."""

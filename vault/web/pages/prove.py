@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Response, request
 
 from vault.errors import BadSecondFactor, InvalidInput
-from vault.http import principal, services, takes_password, visit
+from vault.http import answers_duty, principal, services, takes_password, visit
 from vault.model.budgets import RouteClass
 from vault.web.frame.blueprint import new_blueprint
 from vault.web.frame.problems import refused
@@ -27,12 +27,14 @@ PATH = "/prove"
 
 
 @blueprint.get(PATH)
+@answers_duty
 def show_prove() -> Response:
     """Ask for the password again."""
     return _page(local(request.args.get("next", "")))
 
 
 @blueprint.post(PATH)
+@answers_duty
 @takes_password
 def prove() -> Response:
     """Check the password. A new session replaces this one."""
@@ -45,12 +47,14 @@ def prove() -> Response:
 
 
 @blueprint.post("/prove/passkey")
+@answers_duty
 def begin_passkey() -> Response:
     """Ask the browser for a passkey, which replaces the password and second factor. For our script."""
     return told_to_script(services().people.logins.begin_passkey_step_up(principal(), visit("web")))
 
 
 @blueprint.post("/prove/second")
+@answers_duty
 def prove_second() -> Response:
     """Complete the step-up with a second factor."""
     step = Step.sent()

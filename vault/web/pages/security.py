@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Response, request
 
-from vault.http import principal, services, transaction
+from vault.http import answers_duty, principal, services, transaction
 from vault.model.action import Action
 from vault.model.budgets import RouteClass
 from vault.storage import Seen
@@ -21,6 +21,7 @@ _PAGE = 50
 
 
 @blueprint.get("/security")
+@answers_duty
 def overview() -> Response:
     """Show the password, second factors, sessions, and the last events."""
     return render(
@@ -39,6 +40,7 @@ def activity() -> Response:
 
 
 @blueprint.post("/security/sessions/<session_id>/end")
+@answers_duty
 def end_session(session_id: str) -> Response:
     """End one of my sessions."""
     transaction(lambda unit: services().people.sessions.revoke(unit, principal(), session_id))
@@ -46,6 +48,7 @@ def end_session(session_id: str) -> Response:
 
 
 @blueprint.post("/security/sessions/end-others")
+@answers_duty
 def end_other_sessions() -> Response:
     """End all my sessions except this one."""
     transaction(lambda unit: services().people.sessions.revoke_others(unit, principal()))

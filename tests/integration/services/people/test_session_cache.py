@@ -15,10 +15,20 @@ from tests.integration.storage.spy import statements
 from tests.support.bases import stand
 from tests.support.patience import eventually, in_time
 from tests.support.servers import Redis
-from tests.support.vaults import HOST, FakeClock, add_environment, as_session, log_in, values, write
+from tests.support.vaults import (
+    HOST,
+    PASSWORD,
+    FakeClock,
+    add_environment,
+    as_session,
+    change_password,
+    log_in,
+    values,
+    write,
+)
 from vault.app import open_vault
 from vault.errors import NotAuthenticated
-from vault.model.principal import Principal
+from vault.model.principal import Duty, Principal, Role
 from vault.services import Services
 from vault.services.people.sessions import NewSession
 
@@ -238,3 +248,14 @@ def test_redis_is_used_again_after_it_came_back(vault: Services, redis_server: R
     vault.people.sessions._cache._rests_until = 0.0  # type: ignore[attr-defined] # The protocol does not tell of it.
     as_session(vault, session.secret)
     assert reads(vault, session.secret) == 0
+
+
+def test_a_duty_that_is_done_is_not_asked_for_from_an_old_copy(vault: Services, redis: redis_py.Redis) -> None:
+    accounts = vault.people.accounts
+    vault.keys.upgrading.open(HOST)
+    write(vault, lambda unit: accounts.add(unit, HOST, "root", PASSWORD, Role.OPERATOR))
+    session, _ = filled(vault, redis, "root")
+    root = as_session(vault, session.secret)
+    assert (root.newest_change, root.duties) == (None, (Duty.PASSWORD,))
+    change_password(vault, root, PASSWORD, "velvet anchor sixteen plums")
+    assert as_session(vault, session.secret).duties == ()

@@ -242,6 +242,7 @@ class Factors:
             self._sessions.revoke_all(unit, user.id, but=principal.id)
             # The same is true for challenges: a thief of this session's cookie must not add a factor with one.
             unit.challenges.drop_of(user.id)
+            self._sessions.forget_copy(unit, principal)
         audit.record(unit, principal, Action.FACTOR_ADD, details={"kind": str(kind), "id": row_id})
         return Added(Factor(row_id, str(kind), name, self._clock(), None), codes)
 
