@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.support.vaults import (
@@ -15,15 +17,18 @@ from tests.support.vaults import (
     values,
     write,
 )
-from vault.errors import Forbidden, NotAuthenticated, NotFound, NotGranted, PreconditionRequired
+from vault.errors import Forbidden, InvalidInput, NotAuthenticated, NotFound, NotGranted, PreconditionRequired
 from vault.formats import ParsedFile
+from vault.model.environment import Variable
 from vault.model.principal import Principal
 from vault.services import Services
-from vault.services.environments.editing import RowEdit
+from vault.services.environments.editing import Attributes, RowEdit
 from vault.services.environments.files import Imported, parse_file
+from vault.services.environments.variables import Written
 from vault.services.environments.wishes import Wishes
 from vault.services.tokens.request import GrantRequest, TokenRequest
 from vault.services.tokens.tokens import LOGINS_MOST
+from vault.storage import UnitOfWork
 
 
 def token(vault: Services, owner: Principal, *grants: GrantRequest) -> Principal:
@@ -96,6 +101,64 @@ def test_the_plan_of_a_merge_is_empty_without_read(vault: Services, ada: Princip
     plan = import_file(vault, writer, parse_file("dotenv", "PASSWORD=hunter2\nNEW=1\n")).plan
     assert (plan.added, plan.changed, plan.removed, plan.unchanged) == ((), (), (), ())
     assert values(vault, ada, "prod") == {"PASSWORD": "hunter2", "NEW": "1"}
+
+
+def _answers(vault: Services, act: Callable[[UnitOfWork], Written]) -> tuple[bool, int | None]:
+    written = write(vault, act)
+    return written.changed, written.revision
+
+
+@pytest.mark.parametrize("guess", [{"A": "1"}, {"A": "2"}, {"NEW": "1"}, {"A": None}, {"NEW": None}])
+def test_a_writer_that_may_not_read_cannot_test_a_guess(
+    vault: Services, ada: Principal, guess: dict[str, str | None]
+) -> None:
+    add_environment(vault, ada, "prod", A="1", B="2")
+    writer = token(vault, ada, grant("list,update", path="prod"))
+    changes: dict[str, Attributes | None] = {
+        name: None if value is None else {"value": value} for name, value in guess.items()
+    }
+    patched = _answers(vault, lambda unit: vault.environments.variables.patch(unit, writer, "prod", changes))
+    assert patched == (True, 2)
+
+
+@pytest.mark.parametrize("variable", [Variable("A", "1"), Variable("A", "2"), Variable("NEW", "1")])
+def test_a_whole_variable_that_is_put_tells_nothing(vault: Services, ada: Principal, variable: Variable) -> None:
+    add_environment(vault, ada, "prod", A="1")
+    writer = token(vault, ada, grant("update", path="prod"))
+    put = _answers(vault, lambda unit: vault.environments.variables.put_one(unit, writer, "prod", variable))
+    assert put == (True, 2)
+
+
+@pytest.mark.parametrize("name", ["A", "NEVER", "a"])
+def test_a_deletion_tells_nothing_to_a_writer_that_may_not_read(vault: Services, ada: Principal, name: str) -> None:
+    add_environment(vault, ada, "prod", A="1")
+    writer = token(vault, ada, grant("update", path="prod"))
+    done = _answers(vault, lambda unit: vault.environments.variables.delete_one(unit, writer, "prod", name))
+    assert done == (True, 2)
+
+
+@pytest.mark.parametrize("name", ["A", "NEVER"])
+@pytest.mark.parametrize("attributes", [{"enabled": False}, {"description": "d"}, {}])
+def test_a_change_without_a_value_is_refused_to_a_writer_that_may_not_read(
+    vault: Services, ada: Principal, name: str, attributes: Attributes
+) -> None:
+    add_environment(vault, ada, "prod", A="1")
+    writer = token(vault, ada, grant("list,update,history,delete", path="prod"))
+    with pytest.raises(InvalidInput, match="Send the value too") as refused:
+        write(vault, lambda unit: vault.environments.variables.patch(unit, writer, "prod", {name: attributes}))
+    assert refused.value.path == f"variables.{name}.value"
+
+
+def test_a_writer_that_may_read_still_learns_that_nothing_changed(vault: Services, ada: Principal) -> None:
+    add_environment(vault, ada, "prod", A="1")
+    writer = token(vault, ada, grant("update,read", path="prod"))
+    same: dict[str, Attributes | None] = {"A": {"value": "1"}}
+    assert _answers(vault, lambda unit: vault.environments.variables.patch(unit, writer, "prod", same)) == (
+        False,
+        1,
+    )
+    with pytest.raises(NotFound):
+        write(vault, lambda unit: vault.environments.variables.delete_one(unit, writer, "prod", "NEVER"))
 
 
 def test_history_alone_reads_older_revisions_and_never_the_current_one(vault: Services, ada: Principal) -> None:

@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from vault.errors import IntegrityError, NotFound, PreconditionFailed, PreconditionRequired, RevisionDeleted
+from vault.errors import (
+    IntegrityError,
+    InvalidInput,
+    NotFound,
+    PreconditionFailed,
+    PreconditionRequired,
+    RevisionDeleted,
+)
 from vault.model.action import Action
 from vault.model.environment import Environment, EnvironmentRef, Outline, Variable, normal
 from vault.model.grant import Permission, Target
-from vault.model.policy import require
+from vault.model.policy import allows, require
 from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.audit import ReadLog
@@ -156,9 +163,12 @@ class Variables:
     ) -> Written:
         """Merge changes, as one revision. None removes a variable, and a mapping sets the attributes that it names.
 
-        Raises `InvalidInput` for a new variable without a value, and `PreconditionRequired` if `cas_required` is set.
+        Raises `InvalidInput` for a new variable without a value (without the permission `read`, for any variable, so
+        that the answer does not tell which names exist), and `PreconditionRequired` if `cas_required` is set.
         """
         row = self._for_update(unit, principal, reference, precondition)
+        if not allows(principal, Permission.READ, target_of(row)):
+            _require_values(changes)
         return self._write(unit, principal, row, precondition, lambda current: merge(current, changes))
 
     def edit(
@@ -195,13 +205,13 @@ class Variables:
         name: str,
         precondition: Precondition = NO_PRECONDITION,
     ) -> Written:
-        """Delete one variable. Raises `NotFound` if it does not exist."""
+        """Delete one variable. Raises `NotFound` if it does not exist and the caller may read that."""
         row = self._for_update(unit, principal, reference, precondition)
-        name = normal(name)
+        name, may_read = normal(name), allows(principal, Permission.READ, target_of(row))
 
         def without(current: tuple[Variable, ...]) -> tuple[Variable, ...]:
             left = tuple(variable for variable in current if variable.name != name)
-            if len(left) == len(current):
+            if len(left) == len(current) and may_read:
                 raise NotFound("There is no variable with this name.")
             return left
 
@@ -283,8 +293,9 @@ class Variables:
         self._check(environment, current, precondition)
         before = self._sealer.open_stored(unit, environment, current) if current is not None else ()
         after = typed(before, edit(before))
-        if current is not None and after == before and not always:
-            # Record this too. Otherwise a caller who may not read could find out a value by writing guesses.
+        # A caller that may not read must not learn whether it guessed a value, so its write is always stored.
+        may_know = not always and allows(principal, Permission.READ, target_of(environment))
+        if current is not None and after == before and may_know:
             audit.record(
                 unit, principal, Action.REVISION_UNCHANGED, environment_id=environment.id, revision=current.number
             )
@@ -320,6 +331,13 @@ class Variables:
             return Snapshot((), None, etag, target_of(environment))
         opened = self._sealer.open_stored(unit, environment, revision)
         return Snapshot(opened, revision.number, etag, target_of(environment))
+
+
+def _require_values(changes: Mapping[str, Attributes | None]) -> None:
+    for name, attributes in changes.items():
+        if attributes is not None and "value" not in attributes:
+            told = "Send the value too: without the permission read, a variable can only be set as a whole."
+            raise InvalidInput(told, path=f"variables.{name}.value")
 
 
 def _require_named(row: EnvironmentRow, precondition: Precondition) -> None:
