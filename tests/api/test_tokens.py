@@ -151,7 +151,9 @@ def test_a_token_gives_on_no_more_than_it_may(ada: Caller, prod: str) -> None:
         assert parent("POST", "/tokens", {"name": "wide", "grants": [wish]}).code == "not_found"
     plain = ada.token({"environment_id": prod, "permissions": ["read"]})
     wish = {"environment_id": prod, "permissions": ["read"]}
-    assert plain("POST", "/tokens", {"name": "t", "grants": [wish]}).code == "not_found"
+    refused = plain("POST", "/tokens", {"name": "t", "grants": [wish]})
+    assert (refused.status, refused.code) == (403, "forbidden")
+    assert "delegate" in refused.json["detail"]
 
 
 def test_a_token_cannot_see_or_end_its_siblings(ada: Caller, prod: str) -> None:

@@ -109,9 +109,9 @@ def service(ada: Caller) -> Kv:
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    """The time of `timed`."""
-    return FakeClock()
+def clock(request: pytest.FixtureRequest) -> FakeClock:
+    """The time of `timed`. A test may give it a tick in microseconds, as a parameter."""
+    return FakeClock(tick_us=getattr(request, "param", 0))
 
 
 @pytest.fixture

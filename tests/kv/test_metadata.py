@@ -76,10 +76,48 @@ def test_metadata_that_cannot_be_is_refused_and_stores_nothing(kv: Kv, body: dic
     assert kv("GET", "secret/metadata/prod").status == 404
 
 
-def test_zero_max_versions_means_the_default(kv: Kv) -> None:
-    kv("POST", "secret/metadata/prod", {"max_versions": 5})
+@pytest.mark.parametrize("zero", [0, "0"])
+def test_zero_max_versions_means_the_default_and_reads_back(ada: Caller, kv: Kv, zero: object) -> None:
+    kv("POST", "secret/config", {"max_versions": 7})
+    for name in ("new", "old"):
+        if name == "old":
+            kv("POST", "secret/metadata/old", {"max_versions": 5})
+        kv("POST", f"secret/metadata/{name}", {"max_versions": zero})
+        assert _metadata(kv, name)["max_versions"] == 0
+        assert ada.ok("GET", f"/environments/{name}")["max_versions"] == 7
+        kv("POST", f"secret/metadata/{name}", {"custom_metadata": {"a": "b"}})
+        assert _metadata(kv, name)["max_versions"] == 0
+    for number in range(9):
+        kv.put("new", {"N": number})
+    assert len(_metadata(kv, "new")["versions"]) == 7
+
+
+@pytest.mark.parametrize("number", [7, 8])
+def test_another_number_of_versions_takes_the_place_of_zero(ada: Caller, kv: Kv, number: int) -> None:
+    kv("POST", "secret/config", {"max_versions": 7})
     kv("POST", "secret/metadata/prod", {"max_versions": 0})
+    kv("POST", "secret/metadata/prod", {"max_versions": number})
+    assert _metadata(kv)["max_versions"] == number
+    kv("PATCH", "secret/metadata/prod", {"max_versions": 0}, **MERGE)
+    ada.ok("PATCH", "/environments/prod", {"max_versions": 9})
+    assert _metadata(kv)["max_versions"] == 9
+
+
+def test_zero_in_the_config_is_the_default_of_the_server(kv: Kv) -> None:
+    kv("POST", "secret/config", {"max_versions": 7})
+    kv("POST", "secret/config", {"max_versions": 0})
+    assert kv("GET", "secret/config").data["max_versions"] == 0
+    kv.put("prod", {})
     assert _metadata(kv)["max_versions"] == 100
+    kv("POST", "secret/config", {"max_versions": 100})
+    assert kv("GET", "secret/config").data["max_versions"] == 100
+
+
+@pytest.mark.parametrize("pairs", [{"a": 1}, {"a": None}, {"a": ["b"]}, {"a": "b" * 513}, {"": "b"}])
+def test_a_refusal_of_metadata_names_the_field_once(kv: Kv, pairs: dict[str, Any]) -> None:
+    told = kv("POST", "secret/metadata/prod", {"custom_metadata": pairs}).errors[0]
+    assert told.startswith("custom_metadata: ")
+    assert told.count("custom_metadata") == 1
 
 
 def test_what_a_write_of_metadata_does_not_name_stays(kv: Kv) -> None:
@@ -178,7 +216,11 @@ def test_a_token_without_history_sees_the_current_version_alone(ada: Caller, kv:
     token = kv_of(ada.token({"path": "prod", "permissions": ["list", "read"]}))
     assert list(_metadata(token)["versions"]) == ["2"]
     assert token("GET", "secret/data/prod?version=2").status == 200
-    assert token("GET", "secret/data/prod?version=1").errors == ["permission denied"]
+    can = token("POST", "sys/capabilities-self", {"paths": ["secret/data/prod"]}).data["capabilities"]
+    assert can == ["read"]
+    denied = ["permission denied: An older version needs the permission history."]
+    for path in ("secret/data/prod?version=1", "secret/subkeys/prod?version=1", "secret/data/prod?version=99"):
+        assert token("GET", path).errors == denied
 
 
 # -- Config --

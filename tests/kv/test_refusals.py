@@ -113,7 +113,7 @@ def test_creating_takes_create_alone(ada: Caller, kv: Kv) -> None:
 
 _SPELLINGS = [
         "../other", "team/../other", "team/./a", "./other", "team//a", "/other", "team/", "%2e%2e/other",
-        "team/%2E%2E/a", "team%2f..%2fother", "team%2Fa", "..%5cother", "team/..", "a%00b", "a%0ab", "a%2e",
+        "team/%2E%2E/a", "team%2f..%2fother", "%2fother", "team%2F", "team%2f%2fa", "team/..", "a%00b", "a%0ab",
         "%ed%a0%80", "%ff", "0" * 8 + "-0000-4000-8000-" + "0" * 12, "x" * 257,
 ]  # fmt: skip
 

@@ -132,7 +132,8 @@ def test_another_persons_token_is_denied(service: Kv, bob: Caller, call: str) ->
     accessor = service("GET", "auth/token/lookup-self").data["accessor"]
     theirs = kv_of(bob)
     assert theirs("POST", f"auth/token/{call}", {"token": service.token}).errors == ["permission denied"]
-    assert theirs("POST", f"auth/token/{call}-accessor", {"accessor": accessor}).errors == ["permission denied"]
+    by_accessor = theirs("POST", f"auth/token/{call}-accessor", {"accessor": accessor})
+    assert (by_accessor.status, by_accessor.errors) == (400, ["invalid accessor"])
     assert theirs("POST", f"auth/token/{call}", {"token": "junk"}).errors == ["permission denied"]
     assert service("GET", "auth/token/lookup-self").status == 200
 
@@ -199,8 +200,11 @@ def test_a_child_never_gets_more_than_its_maker(ada: Caller, policy: str) -> Non
 
 def test_a_token_without_delegate_makes_none(ada: Caller) -> None:
     maker = kv_of(ada.token({"path": "*", "permissions": ["read"]}))
-    assert maker("POST", "auth/token/create", {}).status == 400
-    assert maker("POST", "auth/token/create", {"policies": ["path:*:read"]}).errors == ["permission denied"]
+    lacking = "permission denied: This token cannot make tokens: none of its grants has the permission delegate."
+    bodies: list[dict[str, object]] = [{}, {"policies": []}, {"policies": ["path:*:read"]}, {"ttl": "1h"}]
+    for body in bodies:
+        answer = maker("POST", "auth/token/create", body)
+        assert (answer.status, answer.errors) == (403, [lacking])
 
 
 @pytest.mark.parametrize(
@@ -214,6 +218,57 @@ def test_a_token_without_delegate_makes_none(ada: Caller) -> None:
 )  # fmt: skip
 def test_what_is_not_offered_is_refused_and_not_ignored(service: Kv, body: dict[str, Any]) -> None:
     assert service("POST", "auth/token/create", body).status == 400
+
+
+@pytest.mark.parametrize("policies", [None, [], "", [""]])
+def test_a_child_without_policies_has_all_that_its_maker_may_give(ada: Caller, policies: object) -> None:
+    # Spring's `opsForToken().create()` sends an empty list.
+    grants = ({"path": "team", "permissions": ["read", "delegate"]}, {"path": "other", "permissions": ["read"]})
+    maker = kv_of(ada.token(*grants))
+    made = maker("POST", "auth/token/create", {"policies": policies})
+    assert made.auth["policies"] == ["path:team:delegate,read"]
+
+
+@pytest.mark.parametrize("policies", [["default"], "default", ["default", ""], ["default", "default"]])
+def test_the_policy_default_alone_gives_nothing(service: Kv, policies: object) -> None:
+    answer = service("POST", "auth/token/create", {"policies": policies})
+    assert (answer.status, "allows nothing" in answer.errors[0]) == (400, True)
+
+
+@pytest.mark.parametrize("policies", [{}, 0, False, {"a": "b"}])
+def test_policies_that_are_no_list_are_refused(service: Kv, policies: object) -> None:
+    assert service("POST", "auth/token/create", {"policies": policies}).status == 400
+
+
+@pytest.mark.parametrize("zero", ["0s", "0", 0, "", "0h0m0s", "0ms", "-0", None])
+@pytest.mark.parametrize("name", ["period", "ttl", "explicit_max_ttl", "lease"])
+def test_a_zero_duration_is_not_given(kv: Kv, name: str, zero: object) -> None:
+    # The `bao` command always sends all of them.
+    made = kv("POST", "auth/token/create", {name: zero}).auth
+    found = kv.as_(made["client_token"])("GET", "auth/token/lookup-self").data
+    assert (found["creation_ttl"], found["explicit_max_ttl"]) == (90 * 86_400, 0)
+
+
+@pytest.mark.parametrize("zero", ["0s", "0", 0, "", None])
+def test_a_renewal_by_zero_is_one_by_the_ttl(timed: Vault, clock: FakeClock, zero: object) -> None:
+    token = kv_of(timed.person("ada").token({"path": "*", "permissions": ["read"]}, ttl_seconds=100, renewable=True))
+    clock.advance(50)
+    assert token("POST", "auth/token/renew-self", {"increment": zero}).auth["lease_duration"] == 100
+
+
+@pytest.mark.parametrize("period", ["1h", 1, "1ns", "24h0m0s"])
+def test_a_period_is_not_offered(service: Kv, period: object) -> None:
+    answer = service("POST", "auth/token/create", {"period": period})
+    assert (answer.status, answer.errors) == (400, ["period: Periodic tokens are not supported."])
+
+
+@pytest.mark.parametrize("clock", [250], indirect=True)
+@pytest.mark.parametrize("seconds", [1, 60, 300, 86_400])
+def test_a_lease_lasts_as_long_as_asked(timed: Vault, seconds: int) -> None:
+    maker = kv_of(timed.person("ada").token({"path": "*", "permissions": ALL}, ttl_seconds=1_000_000))
+    made = maker("POST", "auth/token/create", {"ttl": seconds}).auth
+    assert made["lease_duration"] == seconds
+    assert maker.as_(made["client_token"])("GET", "auth/token/lookup-self").data["ttl"] == seconds
 
 
 def test_a_counted_child_ends_with_its_last_use(service: Kv) -> None:
@@ -236,3 +291,32 @@ def test_accessors_name_what_one_may_see(service: Kv, bob: Caller) -> None:
     assert service("GET", "auth/token/accessors?list=true").status == 200
     assert service("POST", "auth/token/lookup-accessor", {"accessor": made["accessor"]}).data["id"] == ""
     assert kv_of(bob)("LIST", "auth/token/accessors").errors == []
+
+
+@pytest.mark.parametrize("call", ["lookup-accessor", "renew-accessor", "revoke-accessor"])
+def test_an_accessor_of_no_active_token_is_invalid(timed: Vault, clock: FakeClock, call: str) -> None:
+    maker = kv_of(timed.person("ada").token({"path": "*", "permissions": ALL}, ttl_seconds=1000, renewable=True))
+    revoked = maker("POST", "auth/token/create", {"ttl": "500s"}).auth
+    maker("POST", "auth/token/revoke", {"token": revoked["client_token"]})
+    ended = maker("POST", "auth/token/create", {"ttl": "5s"}).auth
+    clock.advance(6)
+    for accessor in ("00000000-0000-0000-0000-000000000000", "junk", revoked["accessor"], ended["accessor"]):
+        answer = maker("POST", f"auth/token/{call}", {"accessor": accessor})
+        assert (answer.status, answer.errors) == (400, ["invalid accessor"])
+
+
+@pytest.mark.parametrize("body", [b"null", b" null\n", b"", b"\n", b"  "])
+def test_null_is_an_empty_body(service: Kv, body: bytes) -> None:
+    # Go clients send it for a call without fields.
+    assert service("PUT", "auth/token/renew-self", body).status == 200
+    assert service("POST", "auth/token/create", body).status == 200
+    assert service("POST", "secret/data/prod", body).errors == ["no data provided"]
+    assert service("PUT", "kv/prod", body).errors == ["missing data fields"]
+    assert service("PUT", "secret/metadata/prod", body).status == 204
+    assert service("PUT", "auth/token/lookup", body).errors == ["missing token"]
+    assert service("PUT", "auth/token/revoke-self", body).status == 204
+
+
+@pytest.mark.parametrize("body", [b"[]", b"0", b"false", b'""', b'"null"', b"nul"])
+def test_any_other_value_is_no_body(service: Kv, body: bytes) -> None:
+    assert service("POST", "auth/token/create", body).status == 400

@@ -40,6 +40,21 @@ def test_the_wrapping_token_is_credential_enough(kv: Kv, vault: Vault) -> None:
     assert holder("POST", "sys/wrapping/unwrap").data["data"] == {"A": "1"}
 
 
+@pytest.mark.parametrize("body", [b"null", b"", b" ", b"{}"])
+def test_unwrapping_by_its_own_token_takes_an_empty_body(kv: Kv, vault: Vault, body: bytes) -> None:
+    # `bao unwrap` sends null.
+    kv.put("prod", {"A": "1"})
+    holder = Kv(vault.app, _wrapped(kv)["token"])
+    assert holder("PUT", "sys/wrapping/lookup", body).data["creation_path"] == "secret/data/prod"
+    assert holder("PUT", "sys/wrapping/unwrap", body).data["data"] == {"A": "1"}
+
+
+@pytest.mark.parametrize("ttl", ["0", "0s", "", "0h0m0s"])
+def test_a_wrapping_time_of_zero_is_not_given(kv: Kv, ttl: str) -> None:
+    kv.put("prod", {"A": "1"})
+    assert kv("GET", "secret/data/prod", X_Vault_Wrap_TTL=ttl).data["data"] == {"A": "1"}
+
+
 def test_a_stale_token_beside_it_does_not_matter(kv: Kv) -> None:
     kv.put("prod", {"A": "1"})
     token = _wrapped(kv)["token"]

@@ -1,15 +1,46 @@
-"""Paths under `/v1`: their methods, and the environment that a path means."""
+"""Paths under `/v1`: their methods, which paths are refused, and the environment that a path means."""
 
 from __future__ import annotations
 
+import re
+
 from flask import request
 
+from vault.errors import InvalidInput
+from vault.http import has_utf8_path
 from vault.kv.bodies import flag
 from vault.model.environment import check_environment_name
 
 PREFIX = "/v1"
 WRITES = ("POST", "PUT")
 LISTS = ("LIST",)
+
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+
+
+def require_path() -> None:
+    """Raise `InvalidInput` for a path that can name nothing. It is the same answer for every call, whether a route
+    matches the path or not.
+    """
+    if not has_utf8_path():
+        raise InvalidInput("The path must be UTF-8.")
+    below = request.path.removeprefix(PREFIX).removeprefix("/")
+    if below and any(part in ("", ".", "..") for part in below.removesuffix("/").split("/")):
+        raise InvalidInput("A path must not have an empty, '.' or '..' part between its slashes.")
+    if _CONTROL.search(below):
+        raise InvalidInput("A path must not contain control characters.")
+
+
+def require_one_spelling() -> None:
+    """Raise `InvalidInput` if the part of the path before the environment's name is percent-encoded.
+
+    A proxy's rules see that part as it was sent. The name itself may be encoded: it is decoded once, and then checked.
+    """
+    raw: str = request.environ.get("RAW_URI", "").partition("?")[0]
+    rule = request.url_rule
+    if "%" in raw and rule is not None and not raw.startswith(rule.rule.partition("<")[0]):
+        raise InvalidInput("Only an environment's name may be percent-encoded, and not the address before it.")
 
 
 def named(path: str) -> str:

@@ -16,11 +16,15 @@ _YES = frozenset({"1", "t", "true"})
 
 
 def body() -> dict[str, WrittenJson]:
-    """Return the JSON object in the body, whatever its Content-Type is. An empty body is an empty object."""
+    """Return the JSON object in the body, whatever its Content-Type is. No body, white space and null are an empty
+    object: Go clients write a call without fields as null.
+    """
     data = request.get_data()
-    if not data:
+    if not data.strip():
         return {}
     document = parse_written(data, budget().json_items)
+    if document is None:
+        return {}
     if not isinstance(document, dict):
         raise InvalidInput("The body must be a JSON object.")
     return document

@@ -8,10 +8,12 @@ from collections.abc import Mapping, Sequence
 from flask import Response
 
 from vault.http import request_id
-from vault.kv import problems
 from vault.model.clock import rfc3339
 from vault.model.json_types import JsonObject
 from vault.model.strict_json import WrittenJson, dumps
+
+MEDIA_TYPE = "application/json"
+"""No charset here: with one, hvac does not find the errors."""
 
 
 def envelope(
@@ -37,17 +39,17 @@ def envelope(
         "warnings": list(warnings) if warnings else None,
         "auth": auth,
     }
-    return Response(dumps(document), status, content_type=problems.MEDIA_TYPE)
+    return Response(dumps(document), status, content_type=MEDIA_TYPE)
 
 
 def plain(document: JsonObject, status: int = 200) -> Response:
     """Return an answer without the envelope."""
-    return Response(json.dumps(document), status, content_type=problems.MEDIA_TYPE)
+    return Response(json.dumps(document), status, content_type=MEDIA_TYPE)
 
 
 def nothing() -> Response:
     """Return a 204."""
-    return Response(status=204, content_type=problems.MEDIA_TYPE)
+    return Response(status=204, content_type=MEDIA_TYPE)
 
 
 def done(warnings: Sequence[str]) -> Response:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from flask import Blueprint, Flask, Response, g, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, NotFound
 
 from vault.auth import SAFE_METHODS, VAULT_METHODS
-from vault.errors import InvalidInput
 from vault.http import (
     classify,
-    has_utf8_path,
     identify,
     is_large,
     needs_credential,
@@ -19,11 +17,15 @@ from vault.http import (
     services,
 )
 from vault.kv import problems, wrapped
-from vault.kv.address import PREFIX
+from vault.kv.address import PREFIX, is_list, require_one_spelling, require_path
 from vault.model.budgets import RouteClass
 from vault.model.grant import Permission
 
-_TWO_READINGS = ("%2f", "%5c", "%2e", "%00")
+_VERSIONED = PREFIX + "/secret/"
+_COMMANDS = {"POST": "put", "PUT": "put", "PATCH": "patch", "DELETE": "delete"}
+"""The command of `vault kv` for each method. All others read."""
+_CALLS = frozenset({"data", "subkeys", "delete", "undelete", "destroy"})
+"""Calls of KV version 2 that need a path below them."""
 
 
 def new_blueprint(name: str) -> Blueprint:
@@ -53,19 +55,24 @@ def _admit(app: Flask) -> None:
     environ = request.environ
     if needs_credential(app):
         identify(VAULT_METHODS)
+    require_path()
     if isinstance(request.routing_exception, HTTPException):
-        raise request.routing_exception
-    raw_path = environ.get("RAW_URI", "").partition("?")[0]
-    if "%" in raw_path and any(part in raw_path.lower() for part in _TWO_READINGS):
-        raise InvalidInput("Slashes and dots in a path must not be percent-encoded.")
-    if not has_utf8_path():
-        raise InvalidInput("The path must be UTF-8.")
+        raise _unmatched(request.routing_exception)
+    require_one_spelling()
     require_ascii_query()
     if wrapped.WRAP_FIELD in environ:
         g.wrap_seconds = wrapped.wrap_seconds()
         # Reserve before the call runs: a call that changes something must not fail afterwards for lack of room.
         if "principal" in g and environ["REQUEST_METHOD"] not in SAFE_METHODS:
             wrapped.reserve_for(principal())
+
+
+def _unmatched(error: HTTPException) -> Exception:
+    """Return the error for a path without a route. A path of KV version 1 under `secret/` has one of its own."""
+    below = request.path.removeprefix(_VERSIONED).rstrip("/")
+    if not isinstance(error, NotFound) or not request.path.startswith(_VERSIONED) or not below or below in _CALLS:
+        return error
+    return problems.NotVersioned("list" if is_list() else _COMMANDS.get(request.method, "get"))
 
 
 def credential() -> str:

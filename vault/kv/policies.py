@@ -31,18 +31,28 @@ def policies_of(grants: Iterable[Grant]) -> list[str]:
 
 
 def grants_of(policies: object, principal: Principal) -> tuple[GrantRequest, ...]:
-    """Return the grants in some policies, or all grants that `principal` may delegate if there are none. Raises
-    `InvalidInput`.
+    """Return the grants in some policies, or all grants that `principal` may delegate if none is given, as in Vault.
+    Raises `InvalidInput`.
     """
-    if policies is None:
-        held = EVERYTHING if principal.grants is None else principal.grants
-        own = [grant for grant in held if Permission.DELEGATE in grant.permissions]
-        return tuple(GrantRequest(g.permissions, None, g.environment_id, g.path, g.globals) for g in own)
     if isinstance(policies, str):
         policies = [policies]
     # "default" may come on top of the largest number of grants that a token can have.
-    given = texts(policies, "policies", items_most=GRANTS_MAX + 1, characters_most=_POLICY_CHARACTERS_MOST)
-    return tuple(_grant(policy) for policy in given if policy != DEFAULT)
+    given = texts(
+        [] if policies is None else policies,
+        "policies",
+        items_most=GRANTS_MAX + 1,
+        characters_most=_POLICY_CHARACTERS_MOST,
+    )
+    named = [policy for policy in given if policy]
+    if not named:
+        held = EVERYTHING if principal.grants is None else principal.grants
+        own = [grant for grant in held if Permission.DELEGATE in grant.permissions]
+        return tuple(GrantRequest(g.permissions, None, g.environment_id, g.path, g.globals) for g in own)
+    found = tuple(_grant(policy) for policy in named if policy != DEFAULT)
+    if not found:
+        # A caller that asks for this policy alone asks for nothing, so it must not get the maker's grants.
+        raise InvalidInput(f'The policy "{DEFAULT}" allows nothing here. Name what the token may do.', path="policies")
+    return found
 
 
 def _policy(grant: Grant) -> str:

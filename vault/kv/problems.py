@@ -14,11 +14,9 @@ from flask import Blueprint, Response
 from werkzeug.exceptions import HTTPException
 
 from vault import errors
-from vault.errors import InvalidInput, StrongroomError
+from vault.errors import InvalidInput, NotFound, StrongroomError
 from vault.http import note_failure, recorded, status_of, translated
-
-MEDIA_TYPE = "application/json"
-"""No charset here: with one, hvac does not find the errors."""
+from vault.kv.envelope import MEDIA_TYPE, envelope
 
 DENIED = "permission denied"
 
@@ -27,6 +25,17 @@ class WrongMediaType(InvalidInput):
     """A PATCH whose body does not say that it is a merge patch."""
 
     sentence = "A PATCH needs Content-Type: application/merge-patch+json."
+
+
+class NotVersioned(NotFound):
+    """A path under `secret/` that is written as for KV version 1. `command` is what the `vault` command offers."""
+
+    def __init__(self, command: str) -> None:
+        super().__init__()
+        self.warning = (
+            "Invalid path for a versioned K/V secrets engine. See the API docs for the appropriate API endpoints to "
+            f"use. If using the Vault CLI, use 'vault kv {command}' for this operation."
+        )
 
 
 _STATUSES: Mapping[HTTPStatus, HTTPStatus] = {
@@ -53,7 +62,6 @@ _SENTENCES: tuple[tuple[type[StrongroomError], str], ...] = (
         "this account has a second factor, and this login cannot ask for it: use a service token or AppRole",
     ),
     (errors.NotAuthenticated, DENIED),
-    (errors.NotGranted, DENIED),
     (errors.PreconditionRequired, "check-and-set parameter required for this call"),
     (errors.PreconditionFailed, "check-and-set parameter did not match the current version"),
     (errors.VaultLocked, "Vault is sealed"),
@@ -77,11 +85,12 @@ def told(error: Exception) -> Response:
     status = _status_of(error)
     if status is HTTPStatus.INTERNAL_SERVER_ERROR:
         return _failure(error)
+    if isinstance(error, NotVersioned):
+        # Clients such as Ansible's look for this warning. They read it only if there is no list of errors.
+        return envelope(warnings=[error.warning], status=status)
     if status is HTTPStatus.NOT_FOUND:
         return refusal(status)
-    sentence = next((text for kind, text in _SENTENCES if isinstance(error, kind)), "")
-    path = getattr(error, "path", "")
-    response = refusal(status, sentence or (f"{path}: {error.message}" if path else error.message))
+    response = refusal(status, _sentence(error))
     seconds = getattr(error, "retry_after_seconds", None)
     if seconds is not None:
         response.headers["Retry-After"] = str(seconds)
@@ -91,6 +100,15 @@ def told(error: Exception) -> Response:
 def refusal(status: int, *sentences: str) -> Response:
     """Return an answer that contains only errors."""
     return Response(json.dumps({"errors": list(sentences)}), int(status), content_type=MEDIA_TYPE)
+
+
+def _sentence(error: StrongroomError) -> str:
+    if isinstance(error, errors.NotGranted | errors.Forbidden):
+        # Clients look for these two words. What is lacking is said behind them, where the caller may know it.
+        return DENIED if error.message == type(error).sentence else f"{DENIED}: {error.message}"
+    sentence = next((text for kind, text in _SENTENCES if isinstance(error, kind)), "")
+    path = getattr(error, "path", "")
+    return sentence or (f"{path}: {error.message}" if path else error.message)
 
 
 def _status_of(error: StrongroomError) -> HTTPStatus:

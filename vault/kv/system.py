@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flask import Response, request
+from flask import Response, current_app, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import MapAdapter
 
 from vault import __version__
 from vault.errors import InvalidInput, NotFound, NotGranted
 from vault.http import principal, public, services
 from vault.kv import guard
-from vault.kv.address import WRITES
+from vault.kv.address import PREFIX, WRITES
 from vault.kv.bodies import body, texts
 from vault.kv.envelope import envelope, plain
 from vault.model.clock import SECOND_US
@@ -18,7 +20,7 @@ from vault.model.digits import whole_number
 from vault.model.environment import check_environment_name
 from vault.model.grant import Permission
 from vault.model.json_types import JsonObject
-from vault.model.policy import allows
+from vault.model.policy import allows, allows_anywhere
 from vault.services.vaultkv.metadata import EVERYWHERE
 
 blueprint = guard.new_blueprint("system")
@@ -159,31 +161,59 @@ _ALLOW: Mapping[str, _Words] = {
 """Vault's capabilities for each permission, by the part of the path before the environment's name."""
 
 _CONFIG: _Words = {Permission.LIST: ("read",), Permission.UPDATE: ("update",)}
-_OWN = ("auth/token/lookup-self", "auth/token/renew-self", "auth/token/revoke-self", "sys/capabilities-self")
+_VERBS = {"GET": "read", "POST": "update", "LIST": "list"}
+"""The capability that a method needs, for calls that every token may make."""
 
 
 def _capabilities(path: str) -> list[str]:
-    if path in _OWN:
-        return ["read", "update"]
     if path == "secret/config":
         held = frozenset(permission for permission in Permission if allows(principal(), permission, EVERYWHERE))
-        return _words(_CONFIG, held)
-    for prefix, words in _ALLOW.items():
-        if path.startswith(prefix + "/"):
-            try:
-                name = check_environment_name(path.removeprefix(prefix + "/").removesuffix("/"))
-            except InvalidInput:
-                return ["deny"]
-            return _words(words, services().vaultkv.metadata.permissions(principal(), name))
-    return ["deny"]
+        found = _words(_CONFIG, held)
+    elif path == "auth/token/create":
+        found = {"update"} if allows_anywhere(principal(), (Permission.DELEGATE,)) else set()
+    else:
+        mount = next((prefix for prefix in _ALLOW if path == prefix or path.startswith(prefix + "/")), None)
+        found = _of_call(path) if mount is None else _of_name(_ALLOW[mount], path.removeprefix(mount)[1:])
+    return sorted(found) or ["deny"]
 
 
-def _words(allowed: _Words, held: frozenset[Permission]) -> list[str]:
-    return sorted({word for permission in held for word in allowed.get(permission, ())}) or ["deny"]
+def _of_name(words: _Words, path: str) -> set[str]:
+    """Return what this token may do with an environment, and with the names below a folder. "" is the topmost one."""
+    metadata, name = services().vaultkv.metadata, path.removesuffix("/")
+    try:
+        found = _words(words, metadata.permissions(principal(), check_environment_name(name))) if path else set()
+    except InvalidInput:
+        return set()
+    if "list" in words.get(Permission.LIST, ()) and metadata.may_list_below(principal(), name):
+        found.add("list")
+    return found
+
+
+def _of_call(path: str) -> set[str]:
+    """Return what every token may do at the address of a call. A path without a route allows nothing."""
+    routes = current_app.url_map.bind("")
+    return {word for method, word in _VERBS.items() if _has_route(routes, f"{PREFIX}/{path}", method)}
+
+
+def _has_route(routes: MapAdapter, path: str, method: str) -> bool:
+    try:
+        routes.match(path, method)
+    except HTTPException:
+        return False
+    return True
+
+
+def _words(allowed: _Words, held: frozenset[Permission]) -> set[str]:
+    return {word for permission in held for word in allowed.get(permission, ())}
 
 
 def _identity() -> dict[str, str]:
-    return {"version": __version__, "cluster_name": "strongroom", "cluster_id": services().instance.id}
+    # Go clients expect a semantic version, and panic on Python's form of an unreleased one, 0.2.0.dev0.
+    return {
+        "version": __version__.replace(".dev", "-dev."),
+        "cluster_name": "strongroom",
+        "cluster_id": services().instance.id,
+    }
 
 
 def _mount(name: str) -> JsonObject:

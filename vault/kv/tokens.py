@@ -25,7 +25,7 @@ from vault.services.tokens.tokens import TokenView
 
 blueprint = guard.new_blueprint("tokens")
 
-_NOT_OFFERED = ("id", "no_parent", "period", "entity_alias")
+_NOT_OFFERED = ("id", "no_parent", "entity_alias")
 _ACCESSORS_MOST = 10_000
 _NAMES = {
     "name": "display_name", "grants": "policies", "ttl_seconds": "ttl", "max_ttl_seconds": "explicit_max_ttl",
@@ -73,6 +73,8 @@ def create() -> Response:
     for name in _NOT_OFFERED:
         if document.get(name):
             raise InvalidInput("This is not supported.", path=name)
+    if _seconds(document, "period") is not None:
+        raise InvalidInput("Periodic tokens are not supported.", path="period")
     if document.get("type") not in (None, "", "service", "default"):
         raise InvalidInput("Only service tokens are supported.", path="type")
     request = TokenRequest(
@@ -214,8 +216,8 @@ def _times(view: TokenView | SessionView) -> JsonObject:
 
 
 def _left_seconds(expires_us: int | None) -> int:
-    """Return how long it is valid. As in Vault, 0 means for ever."""
-    return 0 if expires_us is None else max(1, (expires_us - services().clock()) // SECOND_US)
+    """Return how long it is valid, rounded up: a token for 300 seconds says 300. As in Vault, 0 means for ever."""
+    return 0 if expires_us is None else max(1, -((services().clock() - expires_us) // SECOND_US))
 
 
 def _own_session() -> SessionView:
@@ -238,7 +240,8 @@ def _of_accessor(accessor: str) -> TokenView:
     try:
         return services().tokens.tokens.of_accessor(principal(), accessor)
     except NotFound:
-        raise NotGranted() from None
+        # Answer the same for an accessor that never was, an ended token and another person's.
+        raise InvalidInput("invalid accessor") from None
 
 
 def _renewed(token_id: str, secret: str) -> Response:

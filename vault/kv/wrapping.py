@@ -6,10 +6,10 @@ from flask import Response, g
 
 from vault.errors import InvalidInput
 from vault.http import address, public, request_id, services, transaction
-from vault.kv import guard, problems
+from vault.kv import guard
 from vault.kv.address import WRITES
 from vault.kv.bodies import body
-from vault.kv.envelope import envelope, moment
+from vault.kv.envelope import MEDIA_TYPE, envelope, moment
 from vault.kv.guard import credential
 from vault.kv.wrapped import wrap_info
 from vault.model.json_types import JsonObject
@@ -35,7 +35,7 @@ def unwrap() -> Response:
     services().instance.require_unlocked()
     token = _wrapping_token()
     answer = transaction(lambda unit: services().vaultkv.wrapping.unwrap(unit, token, address(), request_id()))
-    return Response(answer, content_type=problems.MEDIA_TYPE)
+    return Response(answer, content_type=MEDIA_TYPE)
 
 
 @blueprint.route("/sys/wrapping/rewrap", methods=WRITES)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +27,29 @@ def test_a_minted_token_parses_to_its_kind_and_id(kind: TokenKind) -> None:
     assert (parsed.kind, parsed.id, parsed.text) == (kind, minted.id, minted.text)
     assert re.fullmatch(rf"srm_{kind}_{minted.id}{minted.secret}[0-9A-Za-z]{{6}}", minted.text)
     assert (len(minted.id), len(minted.secret)) == (12, 43)
+
+
+def _rule_for_scanners() -> re.Pattern[str]:
+    text = (Path(__file__).parents[3] / "deploy/examples/gitleaks.toml").read_text(encoding="utf-8")
+    [rule] = tomllib.loads(text)["rules"]
+    assert set(rule["keywords"]) == {kind.prefix for kind in TokenKind}
+    page = (Path(__file__).parents[3] / "docs/how-to/find-leaked-tokens.md").read_text(encoding="utf-8")
+    assert rule["regex"] in page
+    return re.compile(rule["regex"])
+
+
+@pytest.mark.parametrize("kind", TokenKind)
+@pytest.mark.parametrize("around", ["{}", "TOKEN={}", '"{}"', "a {} b", "https://x/{}?y", "'{}',"])
+def test_a_scanner_of_secrets_finds_a_token(kind: TokenKind, around: str) -> None:
+    text = mint(kind).text
+    assert _rule_for_scanners().findall(around.format(text)) == [text]
+
+
+@pytest.mark.parametrize(
+    "text", ["srm_t_", "srm_t_\u2026", TEXT[:-1], TEXT + "0", "x" + TEXT, TEXT.replace("_t_", "_x_")]
+)
+def test_a_scanner_of_secrets_leaves_alone_what_is_none(text: str) -> None:
+    assert _rule_for_scanners().search(text) is None
 
 
 def test_minted_tokens_differ_in_id_and_secret() -> None:

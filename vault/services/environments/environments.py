@@ -33,7 +33,7 @@ from vault.services.environments.rules import (
 )
 from vault.services.environments.sealing import Sealer
 from vault.services.environments.standing import deletion_warnings
-from vault.services.environments.wishes import Wishes
+from vault.services.environments.wishes import Wishes, sealed_of
 from vault.services.own.instance import Instance
 from vault.settings import Settings
 from vault.storage import ColumnValue, ColumnValues, EnvironmentRow, RevisionRow, Storage, UnitOfWork
@@ -202,7 +202,7 @@ class Environments:
             columns["cas_required"] = wishes["cas_required"]
         if "delete_version_after_seconds" in wishes:
             columns["delete_version_after_seconds"] = checked_seconds(wishes["delete_version_after_seconds"])
-        told: Document = {name: wishes[name] for name in ("custom_metadata",) if name in wishes}
+        told: Document = {**sealed_of(wishes)}
         if "description" in wishes:
             told["description"] = checked_description(wishes["description"])
         if told:

@@ -21,8 +21,14 @@ class Wishes(RuleWishes, total=False):
     description: str
     bases: Sequence[str]
     custom_metadata: Mapping[str, object] | None
+    default_max_versions: int | None
 
 
 def rules_of(wishes: Wishes) -> RuleWishes:
     """Return the changes to rules among `wishes`."""
     return cast(RuleWishes, {name: wish for name, wish in wishes.items() if name in RuleWishes.__optional_keys__})
+
+
+def sealed_of(wishes: Wishes) -> Mapping[str, object]:
+    """Return the changes to sealed metadata that only Vault clients make."""
+    return {name: wish for name, wish in wishes.items() if name in ("custom_metadata", "default_max_versions")}

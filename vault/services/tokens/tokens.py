@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from vault.crypto import TokenKind, digest, mint, parse
-from vault.errors import InvalidInput, NotAuthenticated, NotFound, NotGranted, QuotaExceeded
+from vault.errors import Forbidden, InvalidInput, NotAuthenticated, NotFound, NotGranted, QuotaExceeded
 from vault.model.action import Action
 from vault.model.clock import DAY_SECONDS, HOUR_SECONDS, SECOND_US, Clock
 from vault.model.grant import Grant, Permission, make_grant
 from vault.model.networks import Network, as_ipv4
+from vault.model.policy import allows_anywhere
 from vault.model.principal import Principal, PrincipalKind
 from vault.services import audit
 from vault.services.environments.environments import Environments
@@ -77,9 +78,11 @@ class Tokens:
     def create(self, unit: UnitOfWork, principal: Principal, request: TokenRequest) -> TokenView:
         """Create a token. A token that a token makes never has more rights or a longer life than its maker.
 
-        Raises `NotGranted`, `NotFound` if an environment does not exist, `QuotaExceeded`, `InvalidInput`.
+        Raises `Forbidden`, `NotGranted`, `NotFound` if an environment does not exist, `QuotaExceeded`, `InvalidInput`.
         """
         principal.require_current_secret()
+        if not allows_anywhere(principal, (Permission.DELEGATE,)):
+            raise Forbidden("This token cannot make tokens: none of its grants has the permission delegate.")
         request.check()
         grants = tuple(
             self._granted(unit, principal, wish, f"grants.{position}") for position, wish in enumerate(request.grants)
@@ -115,10 +118,12 @@ class Tokens:
             self._revoke_below(unit, [row.id])
 
     def of_accessor(self, principal: Principal, accessor: str) -> TokenView:
-        """Return the token with this accessor. Raises `NotFound`, also for another person's token."""
+        """Return the active token with this accessor. Raises `NotFound`, also for another person's token."""
         with self._storage.read() as unit:
             row = unit.tokens.by_accessor(principal.user_id, accessor)
-            return self._view(unit, self._visible(unit, principal, row.id if row is not None else ""))
+            if row is None or not is_living(row, self._clock()):
+                raise NotFound()
+            return self._view(unit, self._visible(unit, principal, row.id))
 
     def of_secret(self, principal: Principal, text: str) -> TokenView:
         """Return the active token with this secret. Raises `NotFound`, also for another person's token."""

@@ -7,7 +7,7 @@ Custom metadata is sealed with the environment, and the defaults with the global
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from vault.errors import IntegrityError, InvalidInput, NameTaken, NotGranted
 from vault.model.action import Action
@@ -24,7 +24,7 @@ from vault.services.environments.permissions import ask, target_of
 from vault.services.environments.rules import MAX_VERSIONS_DEFAULT, checked_seconds, checked_versions
 from vault.services.environments.sealing import Sealer
 from vault.services.environments.standing import deletion_warnings
-from vault.services.environments.wishes import Wishes, rules_of
+from vault.services.environments.wishes import Wishes, rules_of, sealed_of
 from vault.storage import EnvironmentRow, Stale, Storage, UnitOfWork
 
 CUSTOM_PAIRS_MOST = 64
@@ -36,11 +36,18 @@ EVERYWHERE = Target(EnvironmentKind.ENVIRONMENT, "*")
 """Stands for all environments. Only a grant on the path `*` covers it."""
 
 _DEFAULTS = "kv_defaults"
+_ASKED_DEFAULT = "default_max_versions"
+"""The member with the number of versions that was set because a client asked for 0, the default. While that number is
+in force, it reads back as 0.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """The rules that a new environment starts with, if a Vault client creates it."""
+    """The rules that a new environment starts with, if a Vault client creates it.
+
+    To show them, `max_versions` is 0 if a client has set it to 0, as for `EnvironmentMetadata`.
+    """
 
     max_versions: int = MAX_VERSIONS_DEFAULT
     cas_required: bool = False
@@ -83,7 +90,7 @@ class Metadata:
         Contains only what the caller may list. Raises `NotGranted` if no grant could cover anything there.
         """
         prefix = f"{folder}/" if folder else ""
-        if not _may_list_below(principal, folder):
+        if not self.may_list_below(principal, folder):
             raise NotGranted()
         with self._storage.read() as unit:
             rows = unit.environments.below(principal.user_id, prefix)
@@ -98,17 +105,17 @@ class Metadata:
             revisions = unit.revisions.facts(row.id)
             if not allows(principal, Permission.HISTORY, target_of(row)):
                 revisions = [revision for revision in revisions if revision.id == row.current_revision_id]
-            custom = self._sealer.open_metadata(unit, row).get("custom_metadata") or None
+            metadata = self._sealer.open_metadata(unit, row)
         self._reads.read(principal, Action.ENVIRONMENT_READ, row.id)
         return EnvironmentMetadata(
             last_number=row.last_number,
             created_us=row.created_us,
             updated_us=row.updated_us,
-            max_versions=row.max_versions,
+            max_versions=_shown_versions(row.max_versions, metadata),
             cas_required=row.cas_required,
             delete_version_after_seconds=row.delete_version_after_seconds,
             revisions=tuple(map(facts_of, revisions)),
-            custom_metadata=custom,
+            custom_metadata=metadata.get("custom_metadata") or None,
         )
 
     def permissions(self, principal: Principal, name: str) -> frozenset[Permission]:
@@ -124,7 +131,7 @@ class Metadata:
         """
         row = unit.environments.by_name(principal.user_id, name)
         ask(unit, principal, Permission.UPDATE if row else Permission.CREATE, target_of(row, name))
-        wishes = self._checked(unit, principal, wishes)
+        wishes = self._checked(unit, principal, row, wishes)
         if row is not None:
             self._environments.change(unit, principal, row.id, wishes)
             return
@@ -132,8 +139,8 @@ class Metadata:
             made = self.create(unit, principal, name)
         except NameTaken as error:
             raise Stale("environments") from error
-        custom = wishes.get("custom_metadata")
-        told = self._environments.telling(unit, made, custom_metadata=custom) if custom else {}
+        stated = {member: wish for member, wish in sealed_of(wishes).items() if wish}
+        told = self._environments.telling(unit, made, **stated) if stated else {}
         rules = rules_of(wishes)
         if told or rules:
             unit.environments.change(made, **rules, **told)
@@ -149,7 +156,7 @@ class Metadata:
             before = self._sealer.open_metadata(unit, row).get("custom_metadata") or {}
             pairs = {**before, **(wishes["custom_metadata"] or {})}
             wishes["custom_metadata"] = {key: value for key, value in pairs.items() if value is not None}
-        self._environments.change(unit, principal, row.id, self._checked(unit, principal, wishes))
+        self._environments.change(unit, principal, row.id, self._checked(unit, principal, row, wishes))
 
     def erase(self, unit: UnitOfWork, principal: Principal, name: str) -> tuple[str, ...]:
         """Delete an environment for good, with its keys and history. Returns warnings. If it does not exist, nothing
@@ -187,7 +194,11 @@ class Metadata:
         """Return the defaults for new environments. Raises `NotGranted` unless the caller may list all environments."""
         require(principal, Permission.LIST, EVERYWHERE)
         with self._storage.read() as unit:
-            return self.defaults_of(unit, principal)
+            found, stored = (
+                self.defaults_of(unit, principal),
+                self._stored_defaults(unit, self._globals(unit, principal)),
+            )
+        return replace(found, max_versions=_shown_versions(found.max_versions, stored))
 
     def defaults_of(self, unit: UnitOfWork, principal: Principal) -> Defaults:
         """Return the defaults for new environments. For services, which have checked the permission."""
@@ -200,7 +211,8 @@ class Metadata:
         row = self._globals(unit, principal)
         # Keep members that a newer release has added.
         before = self._stored_defaults(unit, row) | asdict(self.defaults_of(unit, principal))
-        rules: Document = {**before, **self._checked(unit, principal, wishes)}
+        wishes = _checked(wishes, MAX_VERSIONS_DEFAULT, before)
+        rules: Document = {**before, **rules_of(wishes), **sealed_of(wishes)}
         # A rule that removes revisions needs the permission to delete, as for a single environment.
         after = "delete_version_after_seconds"
         if rules["max_versions"] < before["max_versions"] or rules[after] != before[after]:
@@ -217,44 +229,56 @@ class Metadata:
             raise IntegrityError()
         return row
 
-    def _checked(self, unit: UnitOfWork, principal: Principal, wishes: Wishes) -> Wishes:
-        found = wishes.copy()
-        if found.get("max_versions") == 0:
-            found["max_versions"] = self.defaults_of(unit, principal).max_versions
-        if "max_versions" in found:
-            checked_versions(found["max_versions"])
-        if "delete_version_after_seconds" in found:
-            checked_seconds(found["delete_version_after_seconds"])
-        if "custom_metadata" in found:
-            found["custom_metadata"] = _checked_custom(found["custom_metadata"] or {})
-        return found
-
-
-def _may_list_below(principal: Principal, folder: str) -> bool:
-    if principal.grants is None or not folder:
-        # All grants lie below the root. A token without any `list` must not see even that.
-        return principal.grants is None or any(Permission.LIST in grant.permissions for grant in principal.grants)
-    return any(
-        Permission.LIST in grant.permissions
-        and (
-            grant.environment_id is not None
-            or (grant.path is not None and (path_covers(grant.path, folder) or path_covers(folder, grant.path)))
+    def may_list_below(self, principal: Principal, folder: str) -> bool:
+        """Report whether a grant could cover anything below `folder` (empty for all)."""
+        if principal.grants is None or not folder:
+            # All grants lie below the root. A token without any `list` must not see even that.
+            return principal.grants is None or any(Permission.LIST in grant.permissions for grant in principal.grants)
+        return any(
+            Permission.LIST in grant.permissions
+            and (
+                grant.environment_id is not None
+                or (grant.path is not None and (path_covers(grant.path, folder) or path_covers(folder, grant.path)))
+            )
+            for grant in principal.grants
         )
-        for grant in principal.grants
-    )
+
+    def _checked(self, unit: UnitOfWork, principal: Principal, row: EnvironmentRow | None, wishes: Wishes) -> Wishes:
+        if "max_versions" not in wishes:
+            return _checked(wishes, MAX_VERSIONS_DEFAULT, {})
+        before = self._sealer.open_metadata(unit, row) if row is not None else {}
+        return _checked(wishes, self.defaults_of(unit, principal).max_versions, before)
+
+
+def _checked(wishes: Wishes, default_versions: int, before: Document) -> Wishes:
+    found = wishes.copy()
+    if found.get("max_versions") == 0:
+        found["max_versions"] = found["default_max_versions"] = default_versions
+    elif "max_versions" in found and before.get(_ASKED_DEFAULT) is not None:
+        found["default_max_versions"] = None
+    if "max_versions" in found:
+        checked_versions(found["max_versions"])
+    if "delete_version_after_seconds" in found:
+        checked_seconds(found["delete_version_after_seconds"])
+    if "custom_metadata" in found:
+        found["custom_metadata"] = _checked_custom(found["custom_metadata"] or {})
+    return found
+
+
+def _shown_versions(number: int, stored: Document) -> int:
+    return 0 if stored.get(_ASKED_DEFAULT) == number else number
 
 
 def _checked_custom(pairs: Mapping[str, object]) -> dict[str, str]:
     if len(pairs) > CUSTOM_PAIRS_MOST:
-        raise InvalidInput(f"custom_metadata can have at most {CUSTOM_PAIRS_MOST} pairs.", path="custom_metadata")
+        raise InvalidInput(f"There can be at most {CUSTOM_PAIRS_MOST} pairs.", path="custom_metadata")
     found: dict[str, str] = {}
     for key, value in pairs.items():
         if not isinstance(value, str):
-            raise InvalidInput("custom_metadata must be an object of strings.", path="custom_metadata")
+            raise InvalidInput("This must be an object of strings.", path="custom_metadata")
         if not 1 <= len(key.encode()) <= CUSTOM_KEY_MOST_BYTES or len(value.encode()) > CUSTOM_VALUE_MOST_BYTES:
             raise InvalidInput(
-                f"A key of custom_metadata must have 1 to {CUSTOM_KEY_MOST_BYTES} bytes, and its value at most "
-                f"{CUSTOM_VALUE_MOST_BYTES}.",
+                f"A key must have 1 to {CUSTOM_KEY_MOST_BYTES} bytes, and its value at most {CUSTOM_VALUE_MOST_BYTES}.",
                 path="custom_metadata",
             )
         found[key] = value

@@ -74,7 +74,8 @@ def test_each_verb_needs_its_own_permission_and_no_other(vault: Services, ada: P
     add_environment(vault, ada, "prod", A="1")
     for needed, verb in NEEDED.items():
         others = ",".join(permission for permission in Permission if permission != needed)
-        with pytest.raises(NotGranted):
+        # Without `delegate`, a token is told what it lacks: that tells nothing about an environment.
+        with pytest.raises(Forbidden if needed == "delegate" else NotGranted):
             verb(vault, with_token(vault, ada, grant(others, path="prod")))
     for needed, verb in reversed(NEEDED.items()):
         # Deleting stands last but for delegating: what it took away is not asked for again.
@@ -446,7 +447,7 @@ def test_a_child_never_reaches_wider_than_its_parent(vault: Services, ada: Princ
     parent = with_token(vault, ada, *held)
     try:
         child = with_token(vault, parent, *wished)
-    except NotFound:
+    except (NotFound, Forbidden):
         return
     targets = [GLOBALS_TARGET, Target(EnvironmentKind.ENVIRONMENT, "a", id), Target(EnvironmentKind.ENVIRONMENT, "a")]
     targets += [Target(EnvironmentKind.ENVIRONMENT, name, "x") for name in ("a", "b", "a/a", "a/b/a", "ab", "zz")]
