@@ -33,6 +33,7 @@ _MAY_BE_ZERO = frozenset(
     {
         "threads_per_caller",
         "audit_keep_days",
+        "revision_keep_days",
         "key_cache_seconds",
         "key_destroy_wait_days",
         "reseal_grace_hours",

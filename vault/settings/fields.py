@@ -80,6 +80,7 @@ class Settings:
     quota_sessions: int = 100
     quota_bytes: int = 256 * 1024 * 1024
     purge_after_days: int = 30
+    revision_keep_days: int = 7
     spool_bytes: int = 256 * 1024 * 1024
     audit_forward: str = ""
     audit_forward_ca_file: Path | None = None
@@ -89,6 +90,7 @@ class Settings:
     backup_recipients: str = ""
     backup_keep_days: int = 14
     backup_keep_recent_hours: int = 24
+    backup_place_seconds: int = 60
     security_contact: str = ""
     log_level: str = "info"
     log_format: str = "json"

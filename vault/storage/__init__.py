@@ -32,7 +32,7 @@ from vault.storage.rows.keys import (
     set_locked,
     watched,
 )
-from vault.storage.rows.revisions import RevisionRow, StoredRevision
+from vault.storage.rows.revisions import OldRevision, RevisionRow, StoredRevision
 from vault.storage.rows.sessions import Session
 from vault.storage.rows.throttle import FailureCounter
 from vault.storage.rows.tokens import GrantRow, StoredToken, Token
@@ -72,6 +72,7 @@ __all__ = [
     "Layers",
     "MasterKeyVersion",
     "NoCache",
+    "OldRevision",
     "Placed",
     "PrunedHashes",
     "Readable",

@@ -40,8 +40,10 @@ ROW_BOUNDS: dict[str, Bound] = {
     "leases": Bound("vault", "1 for each job", "never"),
     "lock_flag": Bound("vault", "1", "never"),
     "master_keys": Bound("operator", "1 for each version", "when it is destroyed"),
-    "revisions": Bound("person", "max_versions (1,000 at most) for each environment, QUOTA_BYTES for each person",
-                       "when there are more than max_versions, or with their environment"),
+    "revisions": Bound("person", "max_versions (1,000 at most) for each environment, and 1,000 more of other "
+                       "authors; QUOTA_BYTES for each person",
+                       "when there are more than max_versions and, of other authors, after REVISION_KEEP_DAYS; or with "
+                       "their environment"),
     "row_formats": Bound("vault", "1 for each format of a signed table", "never"),
     "schema_readers": Bound("vault", "1 for each migration", "never"),
     "sessions": Bound("person", "QUOTA_SESSIONS active ones and 200 ended ones for each person",

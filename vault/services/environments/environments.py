@@ -195,9 +195,8 @@ class Environments:
         columns: dict[str, ColumnValue] = {"updated_us": now, "state_generation": row.state_generation + 1}
         if "name" in wishes and wishes["name"] != row.name:
             columns["name"] = self._checked_new_name(unit, principal, row, wishes["name"])
-        keeps = row.max_versions
         if "max_versions" in wishes:
-            columns["max_versions"] = keeps = checked_versions(wishes["max_versions"])
+            columns |= self._keeping(unit, row, checked_versions(wishes["max_versions"]))
         if "cas_required" in wishes:
             columns["cas_required"] = wishes["cas_required"]
         if "delete_version_after_seconds" in wishes:
@@ -207,7 +206,6 @@ class Environments:
             told["description"] = checked_description(wishes["description"])
         if told:
             columns |= self.telling(unit, row, **told)
-        columns["bytes_stored"] = row.bytes_stored - unit.revisions.drop_up_to(row.id, row.last_number - keeps)
         changed = unit.environments.change(row, **columns)
         unit.changes.add(row.owner_id, seq, Action.ENVIRONMENT_CHANGE, row.id, None, now)
         audit.record(unit, principal, Action.ENVIRONMENT_CHANGE, environment_id=row.id)
@@ -276,6 +274,14 @@ class Environments:
         metadata = self._sealer.open_metadata(unit, row) | told
         blob = self._sealer.seal_metadata(unit, row, generation, metadata)
         return {"metadata_blob": blob, "metadata_generation": generation}
+
+    @staticmethod
+    def _keeping(unit: UnitOfWork, row: EnvironmentRow, number: int) -> ColumnValues:
+        """Return the columns for another `max_versions`. A lower number deletes revisions, whoever wrote them."""
+        if number >= row.max_versions:
+            return {"max_versions": number}
+        freed = unit.revisions.drop_up_to(row.id, row.last_number - number)
+        return {"max_versions": number, "bytes_stored": row.bytes_stored - freed}
 
     def _check_room(self, unit: UnitOfWork, principal: Principal, name: str) -> None:
         if unit.environments.by_name(principal.user_id, name) is not None:

@@ -8,10 +8,14 @@ from collections.abc import Sequence
 from vault.crypto import key_id_of
 from vault.errors import QuotaExceeded
 from vault.model.action import Action
-from vault.model.clock import SECOND_US, Clock
+from vault.model.clock import DAY_US, SECOND_US, Clock
 from vault.model.environment import Variable
+from vault.model.grant import Permission
+from vault.model.policy import allows
 from vault.model.principal import Principal
 from vault.services import audit
+from vault.services.environments.dropping import beyond_most, to_drop
+from vault.services.environments.permissions import ask, target_of
 from vault.services.environments.sealing import Sealer
 from vault.services.own.instance import Instance
 from vault.settings import Settings
@@ -45,7 +49,7 @@ class RevisionWriter:
         blob = self._sealer.seal_revision(unit, environment, revision_id, number, variables)
         self._check_bytes(unit, environment.owner_id, len(blob))
         _add_row(unit, principal, environment, revision_id, number, blob, now)
-        freed = unit.revisions.drop_up_to(environment.id, number - environment.max_versions)
+        freed = self._drop_old(unit, principal, environment, number)
         stored = unit.environments.change(
             environment,
             current_revision_id=revision_id,
@@ -65,6 +69,29 @@ class RevisionWriter:
             names=audit.changes(self._instance.secret("digest"), before, variables),
         )
         return stored
+
+    def _drop_old(self, unit: UnitOfWork, principal: Principal, environment: EnvironmentRow, number: int) -> int:
+        """Delete what the revision `number` pushes out of the history. Returns how many bytes this has freed.
+
+        Raises `QuotaExceeded` if too many revisions of others are kept, and `principal` may not delete them.
+        """
+        last_old = number - environment.max_versions
+        old = unit.revisions.old(environment.id, last_old) if last_old > 0 else []
+        if not old:
+            return 0
+        kept_after = self._clock() - self._settings.revision_keep_days * DAY_US
+        newer = unit.revisions.labels_after(environment.id, last_old)
+        dropped = to_drop(old, newer, principal.label, environment.max_versions, kept_after)
+        gone = {each.id for each in dropped}
+        surplus = beyond_most([each for each in old if each.id not in gone])
+        if surplus:
+            if not allows(principal, Permission.DELETE, target_of(environment)):
+                raise QuotaExceeded(
+                    "The history of this environment is full of revisions that others wrote, and you may not delete "
+                    "them. Someone with the permission to delete must write to it, or lower its max_versions."
+                )
+            ask(unit, principal, Permission.DELETE, target_of(environment))
+        return unit.revisions.drop([*dropped, *surplus])
 
     def _check_bytes(self, unit: UnitOfWork, owner_id: str, more: int) -> None:
         if unit.environments.bytes_stored(owner_id) + more > self._settings.quota_bytes:

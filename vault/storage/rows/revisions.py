@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import delete, func, select
@@ -37,6 +37,17 @@ class StoredRevision(RevisionRow):
     """A revision and its sealed variables, which are None after they were destroyed."""
 
     blob: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class OldRevision:
+    """What decides whether a write deletes an old revision. Its MAC is not checked, as its content is not used."""
+
+    id: str
+    number: int
+    created_us: int
+    created_by: str
+    size: int
 
 
 class Revisions(Repository[StoredRevision]):
@@ -78,6 +89,24 @@ class Revisions(Repository[StoredRevision]):
     def facts_of(self, ids: Iterable[str]) -> dict[str, RevisionRow]:
         """Return the revisions with these ids, by id, without their blobs."""
         return {row.id: self.checked_as(RevisionRow, row) for row in self._with_ids(ids, self.signed.columns)}
+
+    def old(self, environment_id: str, number: int) -> list[OldRevision]:
+        """Return an environment's revisions up to `number`, the oldest first."""
+        columns = [revisions.c[name] for name in ("id", "number", "created_us", "created_by", "size")]
+        statement = select(*columns).where(revisions.c.environment_id == environment_id, revisions.c.number <= number)
+        return [OldRevision(*row) for row in self._connection.execute(statement.order_by(revisions.c.number))]
+
+    def labels_after(self, environment_id: str, number: int) -> dict[str, int]:
+        """Return the labels of those who wrote an environment's revisions after `number`, and how many each wrote."""
+        after = (revisions.c.environment_id == environment_id) & (revisions.c.number > number)
+        statement = select(revisions.c.created_by, func.count()).where(after).group_by(revisions.c.created_by)
+        return dict(self._connection.execute(statement).all())
+
+    def drop(self, old: Sequence[OldRevision]) -> int:
+        """Delete these revisions, and return how many bytes this has freed."""
+        if old:
+            self._connection.execute(delete(revisions).where(revisions.c.id.in_([each.id for each in old])))
+        return sum(each.size for each in old)
 
     def drop_up_to(self, environment_id: str, number: int) -> int:
         """Delete an environment's revisions up to `number`, and return how many bytes this has freed."""
