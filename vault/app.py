@@ -193,7 +193,9 @@ def _require_no_keyring(settings: Settings) -> None:
 
 def restorer(settings: Settings, clock: Clock = now_us) -> Restorer:
     """Return what restores archives into the database in the settings, which has no vault yet."""
-    return Restorer(settings.database_url, lambda instance_id: _keyring(settings, instance_id), clock)
+    return Restorer(
+        settings.database_url, lambda instance_id: _keyring(settings, instance_id), clock, settings.backup_place_seconds
+    )
 
 
 def _keyring(settings: Settings, instance_id: str) -> Keyring:

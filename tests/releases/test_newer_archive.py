@@ -13,12 +13,12 @@ import pytest
 from tests.releases.kept import Asker, Kept
 from tests.releases.running import Release
 from tests.releases.synthetic import COLUMN, NUMBER, VERSION, next_release
-from tests.support.backups import nobody
 from tests.support.vaults import HOST
 from vault.app import open_vault, restorer
 from vault.errors import BackupError
 from vault.keys import backup as backup_key
 from vault.services.backup import Archive, Opener, places_at
+from vault.services.pace import no_phases
 
 _OPEN_AND_SET = f"""
 from vault import settings
@@ -60,7 +60,7 @@ def test_a_newer_archive_is_restored_until_it_holds_what_is_not_known(
 ) -> None:
     found = replace(kept.settings, database_url=f"sqlite:///{tmp_path / 'restored.db'}")
     before = _archive(kept, newer, tmp_path / "before")
-    done = restorer(found, kept.clock).restore(HOST, before, places_at(found.backup_to), nobody)
+    done = restorer(found, kept.clock).restore(HOST, before, places_at(found.backup_to), no_phases)
     assert (done.contents.head.schema, done.proof.faults) == (f"{NUMBER:04}", [])
     again = open_vault(found, kept.clock)
     try:
@@ -73,5 +73,5 @@ def test_a_newer_archive_is_restored_until_it_holds_what_is_not_known(
     after = _archive(kept, newer, tmp_path / "after")
     for attempt in (restorer(found).drill, lambda *words: restorer(found).restore(words[0], words[1], [], words[2])):
         with pytest.raises(BackupError, match=rf"made by release {VERSION}.*Restore it with that release") as caught:
-            attempt(HOST, after, nobody)
+            attempt(HOST, after, no_phases)
         assert "does not know" in caught.value.message

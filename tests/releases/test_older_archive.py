@@ -9,12 +9,12 @@ import pytest
 
 from tests.releases.kept import Kept
 from tests.releases.running import Release
-from tests.support.backups import nobody
 from tests.support.vaults import HOST
 from vault.app import restorer
 from vault.errors import BackupError
 from vault.keys import backup as backup_key
 from vault.services.backup import Archive, Opener, places_at
+from vault.services.pace import no_phases
 
 
 def test_an_archive_by_a_release_older_than_the_schema_is_refused_and_restored_if_asked_for(
@@ -30,15 +30,15 @@ def test_an_archive_by_a_release_older_than_the_schema_is_refused_and_restored_i
     found = replace(kept.settings, database_url=f"sqlite:///{tmp_path / 'restored.db'}")
     restore, places = restorer(found, kept.clock).restore, places_at(found.backup_to)
     with pytest.raises(BackupError, match=r"Release 0\.1\.1 made this archive .* schema 0003") as caught:
-        restore(HOST, archive, places, nobody)
+        restore(HOST, archive, places, no_phases)
     # The kept tables that 0003 made come first.
     assert "did not save what it does not know: client_key_sets, client_key_slots," in caught.value.message
     assert "--incomplete" in caught.value.message
-    _, proof = restorer(found).drill(HOST, archive, nobody)
+    _, proof = restorer(found).drill(HOST, archive, no_phases)
     assert proof.faults == []
     with pytest.raises(BackupError, match="--incomplete"):
-        restore(HOST, archive, places, nobody, despite_faults=True)
-    done = restore(HOST, archive, places, nobody, incomplete=True)
+        restore(HOST, archive, places, no_phases, despite_faults=True)
+    done = restore(HOST, archive, places, no_phases, incomplete=True)
     assert (done.proof.faults, done.proof.missing) == ([], proof.missing)
 
 

@@ -14,7 +14,6 @@ from tests.conftest import KINDS, FreshDatabase, Kind
 from tests.releases.conftest import Upgraded
 from tests.releases.kept import Asker, Kept
 from tests.releases.running import Release
-from tests.support.backups import nobody
 from tests.support.vaults import HOST, run_sql
 from vault.app import open_vault, restorer
 from vault.cli import root
@@ -27,6 +26,7 @@ from vault.model.clock import SECOND_US
 from vault.services import Services
 from vault.services.backup import Archive, Opener, places_at
 from vault.services.doctor import Sweep
+from vault.services.pace import no_phases
 from vault.services.people.factors import Challenge
 from vault.services.people.logins import Proof
 from vault.services.people.sessions import NewSession
@@ -187,7 +187,7 @@ def test_an_archive_is_restored_into_either_database(
 ) -> None:
     kept = upgraded.kept
     found = replace(kept.settings, database_url=fresh_database(kind, migrated=False))
-    done = restorer(found, upgraded.clock).restore(HOST, _archive(kept), places_at(found.backup_to), nobody)
+    done = restorer(found, upgraded.clock).restore(HOST, _archive(kept), places_at(found.backup_to), no_phases)
     assert (done.proof.faults, done.warnings, done.is_locked) == ([], [], False)
     again = open_vault(found, upgraded.clock)
     try:
@@ -226,7 +226,7 @@ def _set_bases(vault: Services, ask: Asker, kept: Kept) -> None:
 
 
 def test_an_archive_opens_in_a_drill(upgraded: Upgraded) -> None:
-    contents, proof = restorer(upgraded.kept.settings).drill(HOST, _archive(upgraded.kept), nobody)
+    contents, proof = restorer(upgraded.kept.settings).drill(HOST, _archive(upgraded.kept), no_phases)
     assert (contents.head.release, contents.head.schema) == (upgraded.kept.release, upgraded.kept.facts["schema"])
     assert (proof.faults, proof.rows > 50, proof.blobs > 20) == ([], True, True)
 

@@ -19,11 +19,8 @@ from vault.keys import backup as backup_key
 from vault.model.clock import Clock, now_us
 from vault.services import Services
 from vault.services.backup import Archive, ArchiveKind, Made, Opener, Restored, key_file, places_at
+from vault.services.pace import no_phases
 from vault.settings import Settings
-
-
-def nobody(_done: int, _all: int) -> None:
-    """Ignore progress."""
 
 
 @contextmanager
@@ -65,7 +62,7 @@ def restored(vault: Services, url: str, path: Path | None = None, *, clock: Cloc
     """Restore an archive (by default the newest in the first place) into a database, with the lists of erased keys."""
     settings = replace(vault.settings, database_url=url)
     places = places_at(settings.backup_to)
-    return restorer(settings, clock).restore(HOST, archive(vault, path), places, nobody, **options)
+    return restorer(settings, clock).restore(HOST, archive(vault, path), places, no_phases, **options)
 
 
 @contextmanager

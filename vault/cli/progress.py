@@ -3,16 +3,48 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
+from vault.cli.words import say
+
 if TYPE_CHECKING:
-    from vault.services.pace import Progress
+    from vault.services.pace import Phases, Progress
 
 
 def _nothing(_done: int, _total: int) -> None:
     """Does nothing, without a terminal."""
+
+
+@contextmanager
+def phase_bars() -> Iterator[Phases]:
+    """Yield a function that starts a part of the work, and draws it as `progress_bar` does. Each part that ends is
+    printed with its rate, also without a terminal.
+    """
+    with ExitStack() as open_part:
+
+        def start(what: str) -> Progress:
+            open_part.close()
+            return open_part.enter_context(_part(what))
+
+        yield start
+
+
+@contextmanager
+def _part(what: str) -> Iterator[Progress]:
+    count, started = 0, time.monotonic()
+    with progress_bar(what) as report:
+
+        def progress(done: int, total: int) -> None:
+            nonlocal count
+            count = done
+            report(done, total)
+
+        yield progress
+    seconds = time.monotonic() - started
+    say(f"{what}: {count:,} in {seconds:.1f} s, {count / max(seconds, 0.001):,.0f} a second.")
 
 
 @contextmanager

@@ -17,8 +17,20 @@ from vault.services.environments.sealing import Sealer
 from vault.services.environments.standing import broken_bases
 from vault.services.own.credentials import opened
 from vault.services.own.instance import Instance
-from vault.storage import Credential, DataKey, EnvironmentRow, Readable, UnitOfWork
-from vault.storage.walks.sweep import broken_references, check_rows, data_keys_of, every, living_revisions_of
+from vault.services.pace import BATCH, Progress, no_progress
+from vault.storage import Credential, DataKey, EnvironmentRow, Layer, Readable, UnitOfWork
+from vault.storage.walks.sweep import (
+    broken_references,
+    check_rows,
+    data_keys_of,
+    data_keys_of_all,
+    every,
+    how_many,
+    how_many_signed,
+    living_revisions_of,
+    living_revisions_of_all,
+    pages,
+)
 
 P = ParamSpec("P")
 
@@ -40,12 +52,15 @@ class Sweep:
         self._instance = instance
         self._sealer = Sealer(instance, storage.clock)
 
-    def macs(self) -> Swept:
+    def macs(self, progress: Progress = no_progress) -> Swept:
         """Check the MAC of every signed row."""
         swept = Swept("signed rows have this vault's MAC")
         with self._storage.read() as unit:
+            total = how_many_signed(unit)
             for row in check_rows(unit):
                 swept.count += 1
+                if swept.count % BATCH == 0 or swept.count == total:
+                    progress(swept.count, total)
                 if not row.is_ours:
                     swept.faults.append(f"The row {row.key} of {row.table} was not written by this vault.")
         return swept
@@ -61,8 +76,8 @@ class Sweep:
             swept.faults += broken_bases(unit)
         return swept
 
-    def blobs(self) -> Swept:
-        """Unwrap every key, and open everything that is sealed."""
+    def blobs(self, progress: Progress = no_progress) -> Swept:
+        """Unwrap every key, and open everything that is sealed. `progress` counts environments."""
         swept = Swept("blobs open")
         with self._storage.read() as unit:
             for row in every(unit.user_keys):
@@ -70,10 +85,45 @@ class Sweep:
             for credential in every(unit.credentials):
                 what = f"The {credential.kind} of user {credential.user_id}"
                 self._try(swept, what, self._open_credential, credential)
-            for environment in every(unit.environments):
+            done, total = 0, how_many(unit, unit.environments)
+            for page in pages(unit.environments):
+                self._environments(unit, swept, page)
+                done += len(page)
+                progress(done, total)
+        return swept
+
+    def _environments(self, unit: UnitOfWork, swept: Swept, page: list[EnvironmentRow]) -> None:
+        """Open everything of these environments: together, or one by one if something does not open."""
+        try:
+            swept.count += self._opened_together(unit, page)
+        except KeyProviderUnavailable:
+            raise
+        except Exception:
+            for environment in page:
                 what = f"A row that belongs to environment {environment.id}"
                 self._try(swept, what, self._environment, unit, swept, environment)
-        return swept
+
+    def _opened_together(self, unit: UnitOfWork, page: list[EnvironmentRow]) -> int:
+        """Do the same as `_environment` for many, with few statements. Returns how many things were opened.
+
+        Raises an error if anything does not open.
+        """
+        named = {environment.id: environment for environment in page}
+        keys = data_keys_of_all(unit, named)
+        user_keys = unit.user_keys.named(key.user_key_id for key in keys)
+        data_keys = unit.data_keys.named(key.id for key in keys)
+        # Each environment counts once for its rows, and once for its description.
+        count = len(page) + len(self._sealer.open_metadata_of(unit, page)) + len(keys)
+        for key in keys:
+            owner = named[key.environment_id]
+            self._instance.data_key(owner.owner_id, owner.id, key, user_keys[key.user_key_id])
+        sealed_here = [environment.id for environment in page if environment.sealing == Sealing.SERVER]
+        for row in living_revisions_of_all(unit, sealed_here):
+            data_key = data_keys[row.data_key_id or ""]
+            layer = Layer(named[row.environment_id], row, data_key, user_keys[data_key.user_key_id], row.blob)
+            self._sealer.require_layer_opens(layer, row)
+            count += 1
+        return count
 
     def _environment(self, unit: UnitOfWork, swept: Swept, environment: EnvironmentRow) -> None:
         name = f"environment {environment.id}"

@@ -20,8 +20,17 @@ Progress = Callable[[int, int], None]
 """A function that is called with the number done and the total."""
 
 
+Phases = Callable[[str], Progress]
+"""A function that starts a part of long work. It takes the part's name."""
+
+
 def no_progress(_done: int, _total: int) -> None:
     """Does nothing."""
+
+
+def no_phases(_what: str) -> Progress:
+    """Return `no_progress` for every part."""
+    return no_progress
 
 
 @dataclass(frozen=True, slots=True)

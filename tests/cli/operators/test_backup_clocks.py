@@ -12,7 +12,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.conftest import FreshDatabase
-from tests.support.backups import nobody
 from tests.support.vaults import HOST, add_person, make_vault
 from vault.cli import root
 from vault.keys import backup as backup_key
@@ -20,6 +19,7 @@ from vault.services import Services
 from vault.services.backup import Archive, Opener, key_file
 from vault.services.backup.directory import DirectoryPlace
 from vault.services.backup.names import GENERATION_MOST, ArchiveName, archives_in
+from vault.services.pace import no_phases
 
 DAY = 24 * 3600
 YEAR = 365 * DAY
@@ -258,7 +258,7 @@ def test_a_list_of_erased_keys_is_older_by_its_counter_and_not_by_a_clock(
     def warnings() -> list[str]:
         settings = replace(vault.settings, database_url=fresh_database("sqlite"))
         archive = Archive(commands.places[0] / commands.archives()[0], opener)
-        return restorer(settings).restore(HOST, archive, places_at(addresses), nobody).warnings
+        return restorer(settings).restore(HOST, archive, places_at(addresses), no_phases).warnings
 
     # The first archive is dated later than the list, and the list was made after it all the same.
     assert warnings() == []

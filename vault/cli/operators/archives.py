@@ -69,7 +69,7 @@ def found_archive(
         yield Archive(path, opener), [beside, *(place for place in others if place.address != beside.address)]
         return
     places = places_of(found, addresses)
-    place, name = _latest(found, places) if archive == _LATEST else _holder(places, archive)
+    place, name = _latest(found, places) if archive == _LATEST else _holder(found, places, archive)
     with place.fetched(name) as local:
         yield Archive(local, opener), places
 
@@ -102,7 +102,7 @@ def _latest(found: Settings, places: list[Place]) -> tuple[Place, str]:
     from vault.model.clock import now_us
     from vault.services.backup import Keeping, held_in
 
-    held, failed = held_in(places, Keeping.of(found))
+    held, failed = held_in(places, Keeping.of(found), found.backup_place_seconds)
     warn([report.error for report in failed])
     if not held:
         raise CliError("There is no archive in any of these places.")
@@ -129,13 +129,11 @@ def _doubt_dates(newest: ArchiveName, names: list[ArchiveName], now_us: int) -> 
         warn([f"{future[0]} has a later date than {newest}, which is the newest by its counter: a clock was wrong."])
 
 
-def _holder(places: list[Place], name: str) -> tuple[Place, str]:
-    from vault.errors import BackupError
+def _holder(found: Settings, places: list[Place], name: str) -> tuple[Place, str]:
+    from vault.services.backup import places_with
 
-    for place in places:
-        try:
-            if any(file.name == name for file in place.stored()):
-                return place, name
-        except BackupError as error:
-            warn([error.message])
+    having, failed = places_with(places, name, found.backup_place_seconds)
+    warn([report.error for report in failed])
+    if having:
+        return having[0], name
     raise CliError(f"There is no archive {name} in any of these places. Run `strongroom backup list`.")

@@ -11,7 +11,7 @@ from vault.cli.context import Cli
 from vault.cli.operators import host
 from vault.cli.operators.archives import Where, archive_options, found_archive, places_of
 from vault.cli.options import format_option, pass_cli
-from vault.cli.progress import progress_bar
+from vault.cli.progress import phase_bars
 from vault.cli.render import print_rows
 from vault.cli.words import FAULTS_NAMED, CliError, say, warn
 from vault.model.clock import CLOCKS_DIFFER_US, MINUTE_US, as_datetime, now_us
@@ -79,7 +79,7 @@ def list_archives(cli: Cli, addresses: Sequence[str]) -> None:
     from vault.services.backup import Keeping, held_in
 
     found = host.settings()
-    held, failed = held_in(places_of(found, addresses), Keeping.of(found))
+    held, failed = held_in(places_of(found, addresses), Keeping.of(found), found.backup_place_seconds)
     print_rows(cli, list(map(_row, held)), _COLUMNS)
     if not held and not failed:
         say("There is no archive in any of these places.")
@@ -94,11 +94,11 @@ def verify(archive: str, opens: bool, **where: Unpack[Where]) -> None:
     from vault.app import restorer
 
     found = host.vault_settings() if opens else host.settings()
-    with found_archive(found, archive, **where) as (opened, _), progress_bar("Reading") as progress:
+    with found_archive(found, archive, **where) as (opened, _), phase_bars() as phases:
         if opens:
-            contents, proof = restorer(found).drill(host.operator(), opened, progress)
+            contents, proof = restorer(found).drill(host.operator(), opened, phases)
         else:
-            contents, proof = opened.verify(progress), None
+            contents, proof = opened.verify(phases("Reading bytes")), None
     say(f"{opened.name} is whole.")
     say(_of_when(contents))
     if proof is None:
@@ -133,12 +133,12 @@ def restore(
     found = host.vault_settings()
     with found_archive(found, archive, **where) as (opened, places):
         say(f"Restoring {opened.name}. Nothing is stored before all of it is verified.")
-        with progress_bar("Restoring") as progress:
+        with phase_bars() as phases:
             restored = restorer(found).restore(
                 host.operator(),
                 opened,
                 places,
-                progress,
+                phases,
                 without_list=without_erased_list,
                 despite_faults=despite_faults,
                 incomplete=incomplete,
@@ -172,7 +172,9 @@ def _tell_places(reports: Sequence[PlaceReport]) -> None:
 
 
 def _tell_proof(proof: ContentsCheck) -> None:
-    say(f"{proof.rows:,} rows and {proof.events:,} events were verified, {proof.blobs:,} blobs were opened.")
+    say(f"- {proof.rows:,} signed rows were checked. Rows of the audit and of counters are not signed like this.")
+    say(f"- {proof.events:,} audit events were verified: whether one was changed, moved or removed.")
+    say(f"- {proof.blobs:,} blobs were opened: keys, passwords, descriptions and revisions of each environment.")
     for fault in proof.faults[:FAULTS_NAMED]:
         say(f"Broken: {fault}")
     if proof.missing:

@@ -169,7 +169,8 @@ def _backups(found: Settings) -> Finding:
     finally:
         storage.close()
     places = places_at(found.backup_to)
-    held, failed = held_in(places, Keeping.of(found), short_id(rows.state.instance_id) if rows else None)
+    vault = short_id(rows.state.instance_id) if rows else None
+    held, failed = held_in(places, Keeping.of(found), found.backup_place_seconds, vault)
     if failed:
         return Finding("backups", "bad", " ".join(report.error for report in failed))
     return _backup_dates([place.address for place in places], held)

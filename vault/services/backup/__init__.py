@@ -18,8 +18,10 @@
 """
 
 from vault.services.backup.archive import Archive, Contents
-from vault.services.backup.backups import Backups, Made, PlaceReport, held_in, key_file
+from vault.services.backup.backups import Backups, Made, key_file
 from vault.services.backup.drop import Dropped
+from vault.services.backup.each_place import PlaceReport
+from vault.services.backup.held import held_in, places_with
 from vault.services.backup.keeping import Keeping, ahead
 from vault.services.backup.names import ArchiveKind, StoredArchive
 from vault.services.backup.place import Place
@@ -49,4 +51,5 @@ __all__ = [
     "key_file",
     "place_at",
     "places_at",
+    "places_with",
 ]

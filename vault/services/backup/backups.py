@@ -3,7 +3,7 @@
     snapshot ─sealed─► archive in a temporary directory, read once to its end
                           └► each place: list of erased keys ─► archive ─► expired archives are deleted
 
-If one place fails, the others still get theirs.
+All places are written at once. If one fails or hangs, the others still get theirs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory, gettempdir
 
 from vault import __version__
 from vault.crypto.age import X25519Recipient
-from vault.errors import BackupError, ErasedListError, IntegrityError, StrongroomError, Unavailable
+from vault.errors import BackupError, ErasedListError, IntegrityError, Unavailable
 from vault.keys import backup as backup_key
 from vault.model.action import Action
 from vault.model.clock import Clock
@@ -25,7 +25,9 @@ from vault.services import audit
 from vault.services.audit.tree import AuditTree
 from vault.services.backup.archive import Archive, Contents, Head, Lines
 from vault.services.backup.drop import Dropped, drop_erased
+from vault.services.backup.each_place import PlaceReport, at_each, hangs, noting_error, reports_of, seconds_for
 from vault.services.backup.erased import ErasedList, fetched_list, list_name, merged
+from vault.services.backup.held import held_in
 from vault.services.backup.keeping import Keeping, doubts
 from vault.services.backup.names import (
     GENERATION_MOST,
@@ -47,17 +49,6 @@ from vault.settings import Settings
 from vault.storage import Storage, UnitOfWork
 from vault.storage.database.newer_tables import unknown_parts
 from vault.storage.walks.snapshot import changes_mark, snapshot
-
-
-@dataclass(slots=True)
-class PlaceReport:
-    """The result for one place: what was stored and deleted, or the error."""
-
-    place: str
-    error: str = ""
-    warnings: list[str] = field(default_factory=list)
-    deleted: list[str] = field(default_factory=list)
-    is_stored: bool = False
 
 
 @dataclass(slots=True)
@@ -107,7 +98,7 @@ class Backups:
         principal.require_operator()
         places, seal = configured_places(self._settings), seal_of(self._settings)
         self._settle()
-        listed = [self._listed(place) for place in places]
+        listed = self._all_listed(places)
         reports: list[PlaceReport] = []
         if only_if_changed:
             places, reports = self._behind(listed)
@@ -117,7 +108,11 @@ class Backups:
             name, contents = self._write(Path(folder), seal, kind, _newest(listed))
             path = Path(folder, str(name))
             size_bytes = path.stat().st_size
-            reports += [self._store(place, name, path, trust_clock=trust_clock) for place in places]
+            reports += reports_of(
+                places,
+                lambda place: self._store(place, name, path, trust_clock=trust_clock),
+                seconds_for(size_bytes, self._settings.backup_place_seconds),
+            )
         left_out = self._left_out()
         warnings = self._record(principal, name, reports)
         return Made(str(name), size_bytes, contents.rows, reports, left_out, warnings)
@@ -125,7 +120,8 @@ class Backups:
     def tell_erased(self, principal: Principal) -> list[PlaceReport]:
         """Store the list of erased keys in every place, as after an erasure."""
         principal.require_operator()
-        return [self._put_list_alone(place) for place in places_at(self._settings.backup_to)]
+        places = places_at(self._settings.backup_to)
+        return reports_of(places, self._put_list_alone, self._settings.backup_place_seconds)
 
     def after_erasure(self, principal: Principal, report: ErasureReport) -> tuple[ErasureReport, list[PlaceReport]]:
         """Store the list after an erasure. Returns the report with every archive that has the person's data, and the
@@ -140,17 +136,21 @@ class Backups:
     def drop_erased(self, principal: Principal) -> tuple[Dropped, list[PlaceReport]]:
         """Erase again everything in the places' lists, for a database that was restored by its own tools."""
         principal.require_operator()
-        lists, reports = [], []
-        for place in configured_places(self._settings):
+        lists: list[ErasedList] = []
+
+        def look(place: Place) -> PlaceReport:
             report = PlaceReport(place.address)
-            with _noting_error(report):
+            with noting_error(report):
                 found = self._erased_in(place)
                 if found is None:
                     report.warnings.append(f"There is no list of erased keys in {place.address}.")
                 else:
                     lists.append(found)
-            reports.append(report)
-        known = merged(lists)
+            return report
+
+        places = configured_places(self._settings)
+        reports = reports_of(places, look, self._settings.backup_place_seconds)
+        known = merged(lists[:])
 
         def drop(unit: UnitOfWork) -> Dropped:
             dropped = drop_erased(unit, principal, known)
@@ -163,7 +163,7 @@ class Backups:
         """Return this vault's archives in every place, and the places that cannot be read."""
         principal.require_operator()
         places = places_at(self._settings.backup_to)
-        return held_in(places, self._keeping, short_id(self._instance.id))
+        return held_in(places, self._keeping, self._settings.backup_place_seconds, short_id(self._instance.id))
 
     # -- Its steps --
 
@@ -179,6 +179,11 @@ class Backups:
             if has_waiting:
                 with self._storage.write() as unit:
                     self._tree.sequence(unit)
+
+    def _all_listed(self, places: list[Place]) -> list[_Listed]:
+        seconds = self._settings.backup_place_seconds
+        found = at_each(places, self._listed, seconds)
+        return [each or _Listed(place, [], hangs(place, seconds)) for place, each in zip(places, found, strict=True)]
 
     def _listed(self, place: Place) -> _Listed:
         try:
@@ -225,7 +230,7 @@ class Backups:
 
     def _store(self, place: Place, name: ArchiveName, path: Path, *, trust_clock: bool) -> PlaceReport:
         report = PlaceReport(place.address)
-        with _noting_error(report):
+        with noting_error(report):
             # Write the list first, so that no archive is ever beside a list that is older than itself.
             report.warnings += self._put_list(place, name.generation)
             place.put(str(name), path)
@@ -252,7 +257,7 @@ class Backups:
     def _put_list_alone(self, place: Place) -> PlaceReport:
         """Write the list without an archive. It is newer than all archives in the place."""
         report = PlaceReport(place.address)
-        with _noting_error(report):
+        with noting_error(report):
             report.warnings += self._put_list(place, _newest([self._listed(place)]))
         return report
 
@@ -336,39 +341,9 @@ def seal_of(settings: Settings) -> Seal:
     return KeySeal(backup_key.read(path))
 
 
-def held_in(
-    places: list[Place], kept: Keeping, vault: str | None = None
-) -> tuple[list[StoredArchive], list[PlaceReport]]:
-    """Return the archives in some places, the newest first, of one vault or of all; and the places that cannot
-    be read.
-    """
-    found: list[StoredArchive] = []
-    failed: list[PlaceReport] = []
-    for place in places:
-        try:
-            sizes = {file.name: file.size_bytes for file in place.stored()}
-        except BackupError as error:
-            failed.append(PlaceReport(place.address, error.message))
-            continue
-        found += [
-            StoredArchive(name, place.address, sizes[str(name)], kept.until_us(name))
-            for name in archives_in(sizes, vault)
-        ]
-    return sorted(found, key=lambda held: held.name.order, reverse=True), failed
-
-
 def _newest(listed: list[_Listed]) -> int:
     """Return the highest counter in some places."""
     return max((name.generation for each in listed for name in each.names), default=0)
-
-
-@contextlib.contextmanager
-def _noting_error(report: PlaceReport) -> Iterator[None]:
-    """Put an error of the block into the report, so that other places are still tried."""
-    try:
-        yield
-    except (StrongroomError, OSError) as error:
-        report.error = error.message if isinstance(error, StrongroomError) else f"{report.place}: {error.strerror}."
 
 
 def _write_file(path: Path, pieces: Iterator[bytes]) -> None:

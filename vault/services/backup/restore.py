@@ -23,19 +23,23 @@ from vault.services.audit.tree import AuditTree
 from vault.services.audit.verify import Verifier
 from vault.services.backup.archive import Archive, Contents, Head, Rows
 from vault.services.backup.drop import Dropped, drop_erased
+from vault.services.backup.each_place import at_each, hangs
 from vault.services.backup.erased import ErasedList, fetched_list, merged
 from vault.services.backup.names import archives_in, short_id
 from vault.services.backup.place import Place
 from vault.services.doctor import Sweep
 from vault.services.own.instance import Instance
 from vault.services.own.keys import open_own_keys
-from vault.services.pace import Progress
+from vault.services.pace import BATCH, Phases, Progress
 from vault.storage import Storage, Uncommitted, UnitOfWork, is_missing, migrate, schema_status, watched
 from vault.storage.database.other_schema import Part, as_here, left_out
 from vault.storage.database.session_limits import LONG
 from vault.storage.walks.snapshot import ArchivedValue, has_rows, write_rows
 
 _FAULTS_NAMED = 20
+
+_READING, _LOADING = "Reading bytes", "Loading rows"
+_CHECKING, _OPENING, _VERIFYING = "Checking signed rows", "Opening environments", "Verifying audit events"
 
 
 @dataclass(slots=True)
@@ -65,19 +69,23 @@ class Restored:
 class Restorer:
     """Verifies archives, and restores them into the database at `url`."""
 
-    def __init__(self, url: str, keyring_of: Callable[[str], Keyring], clock: Clock) -> None:
-        """`keyring_of` opens the keyring of the vault with an id, and raises its error for another vault's keyring."""
+    def __init__(self, url: str, keyring_of: Callable[[str], Keyring], clock: Clock, place_seconds: int) -> None:
+        """`keyring_of` opens the keyring of the vault with an id, and raises its error for another vault's keyring.
+
+        `place_seconds` is how long a place may take to answer.
+        """
         self._url = url
+        self._place_seconds = place_seconds
         self._keyring_of = keyring_of
         self._clock = clock
 
-    def drill(self, principal: Principal, archive: Archive, progress: Progress) -> tuple[Contents, ContentsCheck]:
+    def drill(self, principal: Principal, archive: Archive, phases: Phases) -> tuple[Contents, ContentsCheck]:
         """Restore into a temporary database, open everything, and delete the database.
 
         Raises `BackupError` for an archive that is incomplete or another vault's, and what the keyring raises.
         """
         principal.require_operator()
-        contents = archive.verify(progress)
+        contents = archive.verify(phases(_READING))
         keyring, _ = self._origin(archive, contents)
         with TemporaryDirectory(prefix="strongroom-backup-") as folder:
             url = f"sqlite:///{Path(folder, 'drill.db')}"
@@ -85,7 +93,7 @@ class Restorer:
             storage = Storage(url, pool_size=1, clock=self._clock)
             try:
                 with storage.write() as unit:
-                    proof = _Load(unit, storage, keyring, archive, contents).prove(progress)
+                    proof = _Load(unit, storage, keyring, archive, contents, phases(_LOADING)).prove(phases)
                     unit.abandon()
             finally:
                 storage.close()
@@ -96,7 +104,7 @@ class Restorer:
         principal: Principal,
         archive: Archive,
         places: Sequence[Place],
-        progress: Progress,
+        phases: Phases,
         *,
         without_list: bool = False,
         despite_faults: bool = False,
@@ -109,7 +117,7 @@ class Restorer:
         `incomplete` continues with an archive that lacks what an older release did not know.
         """
         principal.require_operator()
-        contents = archive.verify(progress)
+        contents = archive.verify(phases(_READING))
         keyring, masters = self._origin(archive, contents)
         if without_list:
             erased = ErasedList(0)
@@ -119,14 +127,14 @@ class Restorer:
         storage = self._target()
         try:
             with storage.write() as unit:
-                load = _Load(unit, storage, keyring, archive, contents)
+                load = _Load(unit, storage, keyring, archive, contents, phases(_LOADING))
                 if load.missing and not incomplete:
                     raise BackupError(f"{load.missing} With --incomplete the rest is restored.")
                 dropped = drop_erased(unit, principal, erased)
                 # The audit says that the vault goes on from here.
                 details = {"archive": archive.name, "created_us": contents.head.created_us, **asdict(dropped)}
                 audit.record(unit, principal, Action.BACKUP_RESTORE, details=details)
-                proof = load.prove(progress)
+                proof = load.prove(phases)
                 if proof.faults and not despite_faults:
                     raise BackupError(_faulty(proof.faults))
                 found = watched(unit.connection)
@@ -168,15 +176,21 @@ class Restorer:
         found: list[ErasedList] = []
         warnings: list[str] = []
         head = contents.head
-        for place in places:
+
+        def look(place: Place) -> tuple[bytes | None, list[str]] | BackupError:
             try:
-                data = fetched_list(place, head.instance_id)
-                names = [file.name for file in place.stored()]
-            except ErasedListError:
-                raise
+                return fetched_list(place, head.instance_id), [file.name for file in place.stored()]
             except BackupError as error:
-                warnings.append(f"The list of erased keys there could not be read: {error.message}")
+                return error
+
+        for place, read in zip(places, at_each(places, look, self._place_seconds), strict=True):
+            if isinstance(read, ErasedListError):
+                raise read
+            if read is None or isinstance(read, BackupError):
+                why = hangs(place, self._place_seconds) if read is None else read.message
+                warnings.append(f"The list of erased keys there could not be read: {why}")
                 continue
+            data, names = read
             if data is None:
                 continue
             try:
@@ -214,13 +228,20 @@ class _Load:
     """An archive's rows in a transaction that is not stored yet."""
 
     def __init__(
-        self, unit: UnitOfWork, storage: Storage, keyring: Keyring, archive: Archive, contents: Contents
+        self,
+        unit: UnitOfWork,
+        storage: Storage,
+        keyring: Keyring,
+        archive: Archive,
+        contents: Contents,
+        progress: Progress,
     ) -> None:
-        """Write the rows, and open their vault."""
+        """Write the rows, and open their vault. `progress` counts rows."""
         if has_rows(unit.connection):
             raise BackupError(_NOT_EMPTY)
         self._unit = unit
         self._head = contents.head
+        self._progress, self._written, self._total = progress, 0, contents.rows
         try:
             self.missing = _missing(contents.head, left_out(contents.head.schema, contents.columns))
             digest = archive.read(self._take).digest
@@ -235,17 +256,25 @@ class _Load:
         # `Uncommitted` checks what was restored. What this transaction writes itself, as the event, is signed alike.
         unit.use_signer(self._uncommitted.signer)
 
-    def prove(self, progress: Progress) -> ContentsCheck:
+    def prove(self, phases: Phases) -> ContentsCheck:
         """Check every row, reference and event, and open every blob."""
         sweep = Sweep(self._uncommitted, self._instance)
-        macs, references, blobs = sweep.macs(), sweep.references(), sweep.blobs()
-        report = Verifier(self._uncommitted, AuditTree(self._instance)).verify(progress=progress)
+        macs, references = sweep.macs(phases(_CHECKING)), sweep.references()
+        blobs = sweep.blobs(phases(_OPENING))
+        report = Verifier(self._uncommitted, AuditTree(self._instance)).verify(progress=phases(_VERIFYING))
         faults = [*macs.faults, *references.faults, *blobs.faults, *report.faults]
         return ContentsCheck(macs.count, blobs.count, report.size, faults, self.missing)
 
     def _take(self, rows: Rows, values: Iterator[list[ArchivedValue]]) -> None:
-        for part in as_here(self._head.schema, Part(rows.table, rows.columns, values)):
+        for part in as_here(self._head.schema, Part(rows.table, rows.columns, self._counted(values))):
             write_rows(self._unit, part.table, part.columns, part.rows)
+
+    def _counted(self, values: Iterator[list[ArchivedValue]]) -> Iterator[list[ArchivedValue]]:
+        for row in values:
+            yield row
+            self._written += 1
+            if self._written % BATCH == 0 or self._written == self._total:
+                self._progress(self._written, self._total)
 
 
 def _newer(archive: Archive, contents: Contents, why: str) -> BackupError:

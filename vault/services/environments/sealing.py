@@ -130,7 +130,10 @@ class Sealer:
 
     def require_opens(self, unit: UnitOfWork, environment: EnvironmentRow, revision: StoredRevision) -> None:
         """Open a revision, even a deleted one, and drop its values. Raises the errors of `open_stored`."""
-        layer = _stored_layer(unit, environment, revision)
+        self.require_layer_opens(_stored_layer(unit, environment, revision), revision)
+
+    def require_layer_opens(self, layer: Layer, revision: RevisionRow) -> None:
+        """Do the same for a revision whose keys were read before."""
         decode(self._opened(layer, revision))
 
     def seal_metadata(

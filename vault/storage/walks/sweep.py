@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import exists, select
+from sqlalchemy import exists, func, select, tuple_
 from sqlalchemy.sql import ColumnElement
 
 from vault.errors import MacError
-from vault.storage.rows.audit import AuditPruned
 from vault.storage.rows.keys import DataKey
 from vault.storage.rows.revisions import StoredRevision
-from vault.storage.signing.authority import REPOSITORIES, rows
+from vault.storage.signing.authority import SIGNED_TABLES, rows
 from vault.storage.signing.repository import R, Repository
 from vault.storage.tables import data_keys, environments, revisions, user_keys, users
 from vault.storage.unit_of_work import UnitOfWork
 
 _PAGE = 500
+_LARGE_PAGE = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Checked:
 
 def check_rows(unit: UnitOfWork) -> Iterator[Checked]:
     """Check the MAC of every signed row."""
-    for signed in [*(each.signed for each in REPOSITORIES), AuditPruned.signed]:
+    for signed in SIGNED_TABLES.values():
         for row in rows(unit.connection, signed):
             try:
                 unit.signer.check(signed, row)
@@ -55,14 +55,50 @@ def broken_references(unit: UnitOfWork) -> Iterator[list[str]]:
 
 def every(repository: Repository[R]) -> Iterator[R]:
     """Yield all rows of a table, in order of id, whatever their MACs are."""
+    for page in pages(repository):
+        yield from page
+
+
+def pages(repository: Repository[R]) -> Iterator[list[R]]:
+    """Yield all rows of a table in pages, in order of id, whatever their MACs are."""
     key = repository.signed.table.c.id
     after = ""
     while True:
         page = repository.unchecked(select(repository.signed.table).where(key > after).order_by(key).limit(_PAGE))
-        yield from page
+        yield page
         if len(page) < _PAGE:
             return
         after = str(repository.id_of(page[-1]))
+
+
+def how_many_signed(unit: UnitOfWork) -> int:
+    """Return the number of signed rows."""
+    counts = [select(func.count()).select_from(signed.table) for signed in SIGNED_TABLES.values()]
+    return sum(int(unit.connection.execute(count).scalar_one()) for count in counts)
+
+
+def how_many(unit: UnitOfWork, repository: Repository[R]) -> int:
+    """Return the number of rows in a table."""
+    return int(unit.connection.execute(select(func.count()).select_from(repository.signed.table)).scalar_one())
+
+
+def data_keys_of_all(unit: UnitOfWork, environment_ids: Iterable[str]) -> list[DataKey]:
+    """Return the data keys of these environments, a page of them at most, whatever their MACs are."""
+    return unit.data_keys.unchecked(select(data_keys).where(data_keys.c.environment_id.in_(list(environment_ids))))
+
+
+def living_revisions_of_all(unit: UnitOfWork, environment_ids: Iterable[str]) -> Iterator[StoredRevision]:
+    """Yield the revisions of these environments that were not destroyed, whatever their MACs are. Few are in memory at
+    once, because each may have 1 MiB.
+    """
+    key = (revisions.c.environment_id, revisions.c.number)
+    living = revisions.c.environment_id.in_(list(environment_ids)) & ~revisions.c.destroyed
+    statement = select(revisions).where(living).order_by(*key).limit(_LARGE_PAGE)
+    page = unit.revisions.unchecked(statement)
+    while page:
+        yield from page
+        after = (page[-1].environment_id, page[-1].number)
+        page = unit.revisions.unchecked(statement.where(tuple_(*key) > after)) if len(page) == _LARGE_PAGE else []
 
 
 def data_keys_of(unit: UnitOfWork, environment_id: str) -> list[DataKey]:

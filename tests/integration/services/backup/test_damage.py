@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.conftest import FreshDatabase
-from tests.support.backups import archive, backed_up, make, newest, nobody, restored
+from tests.support.backups import archive, backed_up, make, newest, restored
 from tests.support.vaults import HOST, FakeClock, add_environment, add_person, as_session, log_in, make_vault, run_sql
 from vault.app import restorer
 from vault.crypto import new_key
@@ -24,6 +24,7 @@ from vault.services import Services
 from vault.services.backup import Archive, Opener, key_file
 from vault.services.backup.archive import Head, Lines
 from vault.services.backup.seals import AgeSeal, KeySeal
+from vault.services.pace import no_phases
 from vault.storage import RowSigner, Storage, first_rows, schema_status
 from vault.storage.tables import metadata
 from vault.storage.walks.snapshot import LEFT_OUT, snapshot
@@ -201,7 +202,7 @@ def test_an_archive_that_somebody_made_for_the_recipient_is_refused(
     url = fresh_database("sqlite", migrated=False)
 
     with pytest.raises(BackupError, match="it is forged"):
-        restorer(replace(filled.settings, database_url=url)).restore(HOST, forged, [], nobody)
+        restorer(replace(filled.settings, database_url=url)).restore(HOST, forged, [], no_phases)
     assert not Path(url.removeprefix("sqlite:///")).exists()
 
 
@@ -213,7 +214,7 @@ def test_another_vault_s_keyring_is_named(filled: Services, tmp_path: Path, fres
         stranger = replace(vault.settings, database_url=url, keyring=other.settings.keyring)
 
         with pytest.raises(KeyringError, match="belongs to another vault"):
-            restorer(stranger).restore(HOST, archive(vault), [], nobody)
+            restorer(stranger).restore(HOST, archive(vault), [], no_phases)
     assert not Path(url.removeprefix("sqlite:///")).exists()
 
 
@@ -266,7 +267,7 @@ def test_age_recipients_open_what_the_host_cannot(
         assert "age file is damaged" in _verify(tmp_path / "broken.srb.age", Opener(identities=IDENTITIES))
         url = fresh_database("sqlite")
         opened = Archive(path, Opener(identities=IDENTITIES))
-        done = restorer(replace(vault.settings, database_url=url)).restore(HOST, opened, [], nobody)
+        done = restorer(replace(vault.settings, database_url=url)).restore(HOST, opened, [], no_phases)
         assert done.proof.faults == []
 
 
