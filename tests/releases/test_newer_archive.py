@@ -13,12 +13,12 @@ import pytest
 from tests.releases.kept import Asker, Kept
 from tests.releases.running import Release
 from tests.releases.synthetic import COLUMN, NUMBER, VERSION, next_release
+from tests.support.backups import no_phases
 from tests.support.vaults import HOST
 from vault.app import open_vault, restorer
 from vault.errors import BackupError
 from vault.keys import backup as backup_key
 from vault.services.backup import Archive, Opener, places_at
-from vault.services.pace import no_phases
 
 _OPEN_AND_SET = f"""
 from vault import settings

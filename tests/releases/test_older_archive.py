@@ -9,12 +9,12 @@ import pytest
 
 from tests.releases.kept import Kept
 from tests.releases.running import Release
+from tests.support.backups import no_phases
 from tests.support.vaults import HOST
 from vault.app import restorer
 from vault.errors import BackupError
 from vault.keys import backup as backup_key
 from vault.services.backup import Archive, Opener, places_at
-from vault.services.pace import no_phases
 
 
 def test_an_archive_by_a_release_older_than_the_schema_is_refused_and_restored_if_asked_for(

@@ -14,6 +14,7 @@ from tests.conftest import KINDS, FreshDatabase, Kind
 from tests.releases.conftest import Upgraded
 from tests.releases.kept import Asker, Kept
 from tests.releases.running import Release
+from tests.support.backups import no_phases
 from tests.support.vaults import HOST, run_sql
 from vault.app import open_vault, restorer
 from vault.cli import root
@@ -26,7 +27,6 @@ from vault.model.clock import SECOND_US
 from vault.services import Services
 from vault.services.backup import Archive, Opener, places_at
 from vault.services.doctor import Sweep
-from vault.services.pace import no_phases
 from vault.services.people.factors import Challenge
 from vault.services.people.logins import Proof
 from vault.services.people.sessions import NewSession

@@ -148,7 +148,7 @@ def test_memory_does_not_grow_with_requests(tmp_path: Path, soak_seconds: float)
         assert grown_mib < 30
 
 
-def test_a_session_revoked_while_redis_hung_lives_thirty_seconds_at_most(tmp_path: Path) -> None:
+def test_a_session_revoked_while_redis_hung_lives_five_seconds_at_most(tmp_path: Path) -> None:
     with running_stack(tmp_path) as stack:
         assert stack.redis is not None
         person, other = stack.log_in(), stack.log_in()
@@ -157,7 +157,7 @@ def test_a_session_revoked_while_redis_hung_lives_thirty_seconds_at_most(tmp_pat
         person.ok("DELETE", f"/sessions/{victim}")
         stack.redis.resume()
         # Its copy in Redis may still be believed, and no longer than this.
-        time.sleep(31)
+        time.sleep(5.5)
         assert {stack.caller(other.secret)("GET", "/me").status for _ in range(8)} == {401}
 
 

@@ -28,11 +28,6 @@ def no_progress(_done: int, _total: int) -> None:
     """Does nothing."""
 
 
-def no_phases(_what: str) -> Progress:
-    """Return `no_progress` for every part."""
-    return no_progress
-
-
 @dataclass(frozen=True, slots=True)
 class Pace:
     """Speed and duration of a walk. Without `per_second` it runs at full speed, without `seconds` to its end."""

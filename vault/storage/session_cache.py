@@ -14,10 +14,12 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
-CACHE_SECONDS = 30
+CACHE_SECONDS = 5
+"""How long a copy is used. A session that is revoked while Redis hangs, is full or is cut off lives this long."""
+
 TOMBSTONE_SECONDS = 120
 """How long a tombstone lasts: longer than a request may take (15 s for its body, 60 s for its work) plus the life of a
-late fill (30 s).
+late fill.
 """
 
 _TIMEOUT_SECONDS = 0.25
@@ -64,7 +66,7 @@ class NoCache:
 
 
 class RedisCache:
-    """Sealed copies in Redis for 30 seconds. Write access to Redis is not enough to make a session or to keep one
+    """Sealed copies in Redis for five seconds. Write access to Redis is not enough to make a session or to keep one
     alive.
     """
 

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.conftest import FreshDatabase
+from tests.support.backups import no_phases
 from tests.support.vaults import HOST, add_person, make_vault
 from vault.cli import root
 from vault.keys import backup as backup_key
@@ -19,7 +20,6 @@ from vault.services import Services
 from vault.services.backup import Archive, Opener, key_file
 from vault.services.backup.directory import DirectoryPlace
 from vault.services.backup.names import GENERATION_MOST, ArchiveName, archives_in
-from vault.services.pace import no_phases
 
 DAY = 24 * 3600
 YEAR = 365 * DAY

@@ -25,8 +25,9 @@ from vault.services.people.visit import Visit
 from vault.services.touches import Touches
 from vault.settings import Settings
 from vault.storage import FoundSession, HotReads, Session, SessionCache, Storage, UnitOfWork, User
+from vault.storage.session_cache import CACHE_SECONDS
 
-CACHE_LIFE_US = 30 * SECOND_US
+CACHE_LIFE_US = CACHE_SECONDS * SECOND_US
 AGENT_MAX_CHARACTERS = 256
 ENDED_MOST = 200
 """How many ended sessions of a person are kept until the purge, to look them up."""
@@ -265,9 +266,10 @@ class Sessions:
         return matches(key, text, bytes.fromhex(stored) if isinstance(stored, str) else stored)
 
     def _stored(self, session_id: str) -> FoundSession | None:
+        asked_us = self._clock()
         found = self._hot.session(session_id)
         if found is not None and found.session.revoked_us is None:
-            self._fill(found.session, found.user)
+            self._fill(found.session, found.user, asked_us)
         return found
 
     def _cached(self, session_id: str) -> tuple[CachedSession, CachedUser, None] | None:
@@ -292,10 +294,11 @@ class Sessions:
             return None
         return known_members(CachedSession, copy["session"]), known_members(CachedUser, copy["user"]), None
 
-    def _fill(self, session: Session, user: User) -> None:
+    def _fill(self, session: Session, user: User, asked_us: int) -> None:
+        """Store a copy of what the database was asked for at `asked_us`. It is as old as that, however slow this is."""
         facts = {name: getattr(session, name) for name in _CACHED_OF_SESSION} | {"digest": session.digest.hex()}
         person = {name: getattr(user, name) for name in _CACHED_OF_USER}
-        copy = {"filled_us": self._clock(), "session": facts, "user": person}
+        copy = {"filled_us": asked_us, "session": facts, "user": person}
         place = context.cache_entry(self._instance.id, _PURPOSE, session.id)
         self._cache.fill(self._cache_key(session.id), self._instance.seal(place, json.dumps(copy).encode()))
 

@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.conftest import FreshDatabase
-from tests.support.backups import archive, backed_up, make, newest, restored
+from tests.support.backups import archive, backed_up, make, newest, no_phases, restored
 from tests.support.vaults import HOST, FakeClock, add_environment, add_person, as_session, log_in, make_vault, run_sql
 from vault.app import restorer
 from vault.crypto import new_key
@@ -24,7 +24,6 @@ from vault.services import Services
 from vault.services.backup import Archive, Opener, key_file
 from vault.services.backup.archive import Head, Lines
 from vault.services.backup.seals import AgeSeal, KeySeal
-from vault.services.pace import no_phases
 from vault.storage import RowSigner, Storage, first_rows, schema_status
 from vault.storage.tables import metadata
 from vault.storage.walks.snapshot import LEFT_OUT, snapshot

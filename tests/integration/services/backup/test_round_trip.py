@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.conftest import KINDS, FreshDatabase, Kind
-from tests.support.backups import archive, backed_up, make, opened_at, restored
+from tests.support.backups import archive, backed_up, make, no_phases, opened_at, restored
 from tests.support.patience import eventually
 from tests.support.rotating import open_everything
 from tests.support.vaults import (
@@ -31,7 +31,6 @@ from vault.errors import DatabaseUnavailable, NotAuthenticated
 from vault.model.principal import Principal
 from vault.services import Services
 from vault.services.keys.locking import lock
-from vault.services.pace import no_phases
 from vault.storage import Stale
 from vault.storage.tables import metadata
 from vault.storage.walks.snapshot import LEFT_OUT, kept_tables
