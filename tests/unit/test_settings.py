@@ -60,6 +60,35 @@ def test_a_name_that_no_setting_has_is_refused() -> None:
     assert "STRONGROOM_WORKRES" in refusal(STRONGROOM_WORKRES="2")
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("WORKRES", "WORKERS"),
+        ("DATABASE_URI", "DATABASE_URL"),
+        ("ENV", "ENVIRONMENT"),
+        ("token_file", "TOKEN_FILE"),
+        ("TLS_CERTIFICATE", "TLS_CERT"),
+    ],
+)
+def test_the_name_that_may_be_meant_is_said(name: str, meant: str) -> None:
+    assert refusal(**{f"STRONGROOM_{name}": "x"}).endswith(f"Did you mean STRONGROOM_{meant}?")
+
+
+@pytest.mark.parametrize("name", ["URL_FILE", "ENVIRONMENT_FILE", "CA_FILE_FILE", "PROFILE", "", "_", "QQQQ"])
+def test_a_name_that_nothing_reads_is_refused(name: str) -> None:
+    assert f"STRONGROOM_{name} is not a setting" in refusal(**{f"STRONGROOM_{name}": "x"})
+
+
+def test_names_of_kubernetes_are_left_alone() -> None:
+    link = "tcp://10.0.0.1:8443"
+    names = ["PORT", "PORT_8443_TCP", "METRICS_PORT", "METRICS_PORT_9464_UDP"]
+    load({**HOME, **{f"STRONGROOM_{name}": link for name in names}})
+    names = ["SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTPS", "PORT_8443_TCP_ADDR", "METRICS_SERVICE_PORT"]
+    load({**HOME, **dict.fromkeys((f"STRONGROOM_{name}" for name in names), "8443")})
+    assert "STRONGROOM_PORT is not a setting" in refusal(STRONGROOM_PORT="8443")
+    assert "STRONGROOM_METRICS_PORT is not a setting" in refusal(STRONGROOM_METRICS_PORT="9464")
+
+
 def test_names_of_the_command_are_left_alone() -> None:
     load({**HOME, "STRONGROOM_TOKEN": "srm_t_x", "STRONGROOM_URL": "https://x", "STRONGROOM_PASSWORD_FILE": "/x"})
 
@@ -113,12 +142,40 @@ def test_plain_http_needs_the_proxys_addresses() -> None:
     assert "STRONGROOM_TRUSTED_PROXIES" in refusal(STRONGROOM_PLAIN_HTTP="1")
 
 
-def test_a_secret_is_read_from_its_file_less_one_newline(tmp_path: Path) -> None:
+@pytest.mark.parametrize("around", ["{}", "{}\n", "\ufeff{}\r\n", " {}\t\n\n", "\n\ufeff {} \ufeff"])
+def test_a_secret_is_read_from_its_file_without_what_is_around(around: str, tmp_path: Path) -> None:
     path = tmp_path / "url"
-    path.write_text("postgresql://ada:pass@db/strongroom\n\n")
+    path.write_text(around.format("postgresql://ada:pass@db/strongroom"), encoding="utf-8")
     settings = load({**HOME, "STRONGROOM_DATABASE_URL_FILE": str(path)})
-    assert settings.database_url == "postgresql://ada:pass@db/strongroom\n"
+    assert settings.database_url == "postgresql://ada:pass@db/strongroom"
     assert not settings.embedded
+
+
+def test_a_passphrase_keeps_what_vaults_were_founded_with(tmp_path: Path) -> None:
+    (tmp_path / "passphrase").write_text("\ufeff two words \r\n\n", encoding="utf-8")
+    kept = "\ufeff two words \r\n"
+    assert load({**HOME, "STRONGROOM_PASSPHRASE_FILE": str(tmp_path / "passphrase")}).passphrase == kept
+    assert load({**HOME, "CREDENTIALS_DIRECTORY": str(tmp_path)}).passphrase == kept
+
+
+@pytest.mark.parametrize("content", ["", "\n", " \r\n\t", "\ufeff\n"])
+@pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL", "PASSPHRASE", "PKCS11_PIN"])
+def test_a_secrets_file_that_is_empty_is_refused(name: str, content: str, tmp_path: Path) -> None:
+    # An empty DATABASE_URL_FILE would found a second vault in a SQLite file.
+    (tmp_path / "empty").write_text(content, encoding="utf-8")
+    told = refusal(**{f"STRONGROOM_{name}_FILE": str(tmp_path / "empty")})
+    assert told == f"The file {tmp_path / 'empty'}, which STRONGROOM_{name}_FILE names, is empty."
+    assert f"STRONGROOM_{name}_FILE" in refusal(**{f"STRONGROOM_{name}_FILE": content})
+
+
+def test_a_credential_of_systemd_that_is_empty_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "passphrase").write_text("\n")
+    assert "is empty" in refusal(CREDENTIALS_DIRECTORY=str(tmp_path))
+
+
+@pytest.mark.parametrize("text", [",", " ", " , ,"])
+def test_backups_for_no_recipient_are_refused(text: str) -> None:
+    assert "names no recipient" in refusal(STRONGROOM_BACKUP_RECIPIENTS=text)
 
 
 def test_a_secret_given_twice_is_refused(tmp_path: Path) -> None:

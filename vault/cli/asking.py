@@ -7,6 +7,7 @@ import click
 from vault.cli.context import Cli
 from vault.cli.files import read_text
 from vault.cli.words import CliError, say
+from vault.sources import secret_in, without_line_ends
 
 HOW = "give it as - (stdin) or @FILE"
 
@@ -25,10 +26,20 @@ def read_secret(cli: Cli, given: str | None, what: str, how: str = HOW) -> str:
     return given
 
 
+def read_password(cli: Cli, given: str | None, what: str) -> str:
+    """Return a password, as `read_secret` does, without line ends around. Raises `SettingsError` if it is empty."""
+    return secret_in(read_secret(cli, given, what), _sentence_start(what), without_line_ends)
+
+
+def read_code(cli: Cli, given: str | None, what: str) -> str:
+    """Return a code, as `read_secret` does, without white space around. Raises `SettingsError` if it is empty."""
+    return secret_in(read_secret(cli, given, what), _sentence_start(what))
+
+
 def _ask(cli: Cli, what: str, how: str = HOW) -> str:
     if not cli.can_ask():
         raise CliError(f"There is no terminal to ask for {what}. Instead, {how}.")
-    return str(click.prompt(what[0].upper() + what[1:], hide_input=True, err=True, default="", show_default=False))
+    return str(click.prompt(_sentence_start(what), hide_input=True, err=True, default="", show_default=False))
 
 
 def read_new_secret(cli: Cli, given: str | None, what: str, how: str = HOW) -> str:
@@ -37,3 +48,12 @@ def read_new_secret(cli: Cli, given: str | None, what: str, how: str = HOW) -> s
     if given is None and _ask(cli, f"{what}, again") != secret:
         raise CliError("The two entries differ. Run the command again.")
     return secret
+
+
+def read_new_password(cli: Cli, given: str | None, what: str) -> str:
+    """Like `read_new_secret`, without line ends around. Raises `SettingsError` if it is empty."""
+    return secret_in(read_new_secret(cli, given, what), _sentence_start(what), without_line_ends)
+
+
+def _sentence_start(what: str) -> str:
+    return what[0].upper() + what[1:]

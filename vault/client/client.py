@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
@@ -13,8 +12,8 @@ from vault.client.caller import Caller, segment
 from vault.client.groups import Environments, Sessions, Tokens
 from vault.client.sets import VariableSet
 from vault.client.transport import READ_TIMEOUT_SECONDS, HttpsTransport, Transport
-from vault.errors import SettingsError
 from vault.model.json_types import Json, JsonObject
+from vault.sources import secret_from
 
 DEFAULT_URL = "https://localhost:8443"
 
@@ -174,15 +173,7 @@ def _proof(code: str, recovery_code: str, passkey: Mapping[str, Json] | None) ->
 
 
 def token_from(environ: Mapping[str, str]) -> str:
-    """Return the token from the environment variables, or "". Raises `SettingsError` if it is ambiguous or
-    unreadable.
+    """Return the token from the environment variables, or "". Raises `SettingsError` if it is ambiguous, unreadable or
+    empty.
     """
-    token, path = environ.get("STRONGROOM_TOKEN", ""), environ.get("STRONGROOM_TOKEN_FILE", "")
-    if token and path:
-        raise SettingsError("STRONGROOM_TOKEN and STRONGROOM_TOKEN_FILE are both set. Remove one.")
-    if not path:
-        return token
-    try:
-        return Path(path).read_text(encoding="utf-8").removesuffix("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"STRONGROOM_TOKEN_FILE names {path}, which cannot be read.") from error
+    return secret_from(environ, "STRONGROOM_TOKEN") or ""

@@ -33,10 +33,11 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
-from vault.errors import BlobError, KeyProviderError, KeyProviderUnavailable
+from vault.errors import BlobError, KeyProviderError, KeyProviderUnavailable, SettingsError
 from vault.keys.provider import ENABLE_IT, Capabilities, needed
 from vault.model.json_types import Json, JsonObject
-from vault.settings import Settings, read_secret_file
+from vault.settings import Settings
+from vault.sources import secret_in_file
 
 TIMEOUT_SECONDS = 2.0
 """The limit for connecting, and for each read. It is less than the guard's budget of 3 s."""
@@ -82,7 +83,11 @@ class TransitProvider:
         def token() -> str:
             if settings.transit_token_file is None:
                 return needed(settings, "transit_token")
-            return read_secret_file("STRONGROOM_TRANSIT_TOKEN_FILE", str(settings.transit_token_file))
+            try:
+                return secret_in_file("STRONGROOM_TRANSIT_TOKEN_FILE", str(settings.transit_token_file))
+            except SettingsError as error:
+                # It is read again while the vault runs, and an agent may be writing it.
+                raise KeyProviderError(error.message) from error
 
         return cls(
             TransitAddress(

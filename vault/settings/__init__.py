@@ -1,13 +1,14 @@
 """Reads the settings from environment variables into one frozen `Settings`. Every name starts with `STRONGROOM_`.
 
-A secret setting may also be given as `NAME_FILE`: the path of a file that contains the value. One trailing newline
-is removed. Giving both is an error, because it is unclear which one is meant.
+A secret setting may also be given as `NAME_FILE`: the path of a file that contains the value. `vault/sources.py`
+says what is removed around it. Giving both is an error, because it is unclear which one is meant.
 """
 
 from __future__ import annotations
 
 from vault.settings.checks import check
 from vault.settings.fields import PREFIX, SECRET_SETTINGS, Network, Settings
-from vault.settings.loading import load, read_secret_file
+from vault.settings.loading import load
+from vault.settings.names import refuse_unknown
 
-__all__ = ["PREFIX", "SECRET_SETTINGS", "Network", "Settings", "check", "load", "read_secret_file"]
+__all__ = ["PREFIX", "SECRET_SETTINGS", "Network", "Settings", "check", "load", "refuse_unknown"]

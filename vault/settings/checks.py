@@ -138,6 +138,10 @@ def _check_backup(settings: Settings) -> None:
     places = [place.strip() for place in settings.backup_to.split(",") if place.strip()]
     if not all(map(BACKUP_PLACE.fullmatch, places)):
         raise SettingsError("STRONGROOM_BACKUP_TO must be a list of dir:/an/absolute/path and s3://bucket/prefix.")
+    if settings.backup_recipients and not settings.backup_recipients.strip(", "):
+        raise SettingsError(
+            "STRONGROOM_BACKUP_RECIPIENTS is set, but names no recipient. Without it, the backup key is used."
+        )
     if settings.backup_keep_days > BACKUP_KEEP_MOST_DAYS:
         raise SettingsError(
             f"STRONGROOM_BACKUP_KEEP_DAYS must be at most {BACKUP_KEEP_MOST_DAYS}. Old archives contain erased data "

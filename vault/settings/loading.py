@@ -12,6 +12,8 @@ from typing import Any
 from vault.errors import SettingsError
 from vault.settings.checks import check
 from vault.settings.fields import PREFIX, SECRET_SETTINGS, Settings
+from vault.settings.names import SERVER_NAMES, refuse_unknown
+from vault.sources import Cleaning, secret_in_file, without_one_line_end, without_space_around
 
 BOOLEANS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
 
@@ -39,40 +41,25 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     return settings
 
 
-CLIENT_NAMES = frozenset(
-    {
-        "URL",
-        "TOKEN",
-        "CA_FILE",
-        "ENVIRONMENT",
-        "PROFILE",
-        "CONFIG",
-        "PASSWORD",
-        "USERNAME",
-        "NO_KEYCHAIN",
-    }
-)
-"""Names of the command and the SDK. The server ignores them."""
-
-
 def _gather(environ: Mapping[str, str]) -> dict[str, str]:
-    known = {item.name for item in fields(Settings)}
+    refuse_unknown(environ)
     given: dict[str, str] = {}
     for variable, text in environ.items():
-        if not variable.startswith(PREFIX):
-            continue
         short = variable.removeprefix(PREFIX)
-        if short in CLIENT_NAMES or short.removesuffix("_FILE") in CLIENT_NAMES:
+        if not variable.startswith(PREFIX) or short not in SERVER_NAMES:
             continue
         name = short.lower()
         if name.removesuffix("_file") in SECRET_SETTINGS and name.endswith("_file"):
-            name, text = name.removesuffix("_file"), read_secret_file(variable, text)
-        if name not in known:
-            raise SettingsError(f"{variable} is not a setting of Strongroom. Check the spelling.")
+            name = name.removesuffix("_file")
+            text = secret_in_file(variable, text, _cleaning(name))
         if name in given:
             raise SettingsError(f"{PREFIX}{name.upper()} and its _FILE form are both set. Remove one.")
         given[name] = text
     return given
+
+
+def _cleaning(name: str) -> Cleaning:
+    return without_one_line_end if name == "passphrase" else without_space_around
 
 
 def _add_credential(given: dict[str, str], environ: Mapping[str, str]) -> None:
@@ -83,15 +70,7 @@ def _add_credential(given: dict[str, str], environ: Mapping[str, str]) -> None:
         return
     if "passphrase" in given:
         raise SettingsError("STRONGROOM_PASSPHRASE and the credential named passphrase are both set. Remove one.")
-    given["passphrase"] = read_secret_file("CREDENTIALS_DIRECTORY", str(credential))
-
-
-def read_secret_file(variable: str, path: str) -> str:
-    """Return the content of the file that `variable` names, without one trailing newline. Raises `SettingsError`."""
-    try:
-        return Path(path).read_text(encoding="utf-8").removesuffix("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{variable} names the file {path}, which cannot be read: {error}") from error
+    given["passphrase"] = secret_in_file("CREDENTIALS_DIRECTORY", str(credential), without_one_line_end)
 
 
 def _convert(name: str, kind: str, text: str) -> object:

@@ -251,13 +251,30 @@ def test_the_token_comes_from_the_environment(
         Client(transport=server)
 
 
+@pytest.mark.parametrize("name", ["STRONGROOM_TOKEN", "STRONGROOM_TOKEN_FILE"])
+@pytest.mark.parametrize("content", ["", " \n", "\ufeff\r\n"])
+def test_a_token_that_was_named_and_is_empty_is_an_error(
+    name: str, content: str, server: FakeTransport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "token"
+    path.write_text(content, encoding="utf-8")
+    monkeypatch.setenv(name, str(path) if name.endswith("_FILE") else content)
+    with pytest.raises(SettingsError, match=f"{name}.* is empty"):
+        Client(transport=server)
+
+
 @pytest.mark.parametrize(
     ("url", "sentence"),
     [
         ("http://vault.test", "unencrypted"),
         ("http://localhost:8080", "plain_http=True"),
         ("ftp://vault.test", "must look like"),
-        ("vault.test:8443", "must look like"),
+        ("vault.test:8443", "Use https://vault.test:8443"),
+        ("localhost:9501", "Use https://localhost:9501"),
+        ("vault.test", "Use https://vault.test"),
+        ("[::1]:8443", r"Use https://\[::1\]:8443"),
+        ("vault.test/strongroom", "Use https://vault.test/strongroom"),
+        ("ada:canary-5c1@vault.test", "must look like"),
         ("https://", "must look like"),
         ("https://user:canary-5c1@vault.test", "must not contain a user"),
         ("https://vault.test/?token=canary-5c1", "must not contain"),

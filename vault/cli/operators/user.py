@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vault.cli.asking import read_new_secret
+from vault.cli.asking import read_new_password
 from vault.cli.context import Cli
 from vault.cli.erasure import print_erasure
 from vault.cli.operators import host
@@ -204,7 +204,7 @@ def _password(cli: Cli, source: str | None, *, generate: bool) -> str:
     if generate:
         # 20 random bytes cannot be guessed, and are short enough to type once.
         return secrets.token_urlsafe(20)
-    return read_new_secret(cli, source, "the new password")
+    return read_new_password(cli, source, "the new password")
 
 
 def _change(work: Callable[[Services, UnitOfWork], object]) -> None:

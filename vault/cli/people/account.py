@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from vault.cli.asking import read_new_secret, read_secret
+from vault.cli.asking import read_new_password, read_password
 from vault.cli.context import Cli
 from vault.cli.erasure import print_erasure
 from vault.cli.options import connection_options, format_option, pass_cli
@@ -36,8 +36,8 @@ def show(cli: Cli) -> None:
 @pass_cli
 def password(cli: Cli, current: str | None, new: str | None) -> None:
     """Change your password; your other sessions end."""
-    given = read_secret(cli, current, "the current password")
-    cli.client.change_password(given, read_new_secret(cli, new, "the new password"))
+    given = read_password(cli, current, "the current password")
+    cli.client.change_password(given, read_new_password(cli, new, "the new password"))
     say("Your password was changed. Your other sessions have ended.")
 
 
@@ -56,7 +56,7 @@ def delete(cli: Cli, password: str | None, yes: bool) -> None:
     name = client.me().username
     if not yes:
         _confirm(cli, name)
-    report = client.delete_me(read_secret(cli, password, "the password"))
+    report = client.delete_me(read_password(cli, password, "the password"))
     keychain.forget(cli.settings.url)
     say(f"The account {name} was deleted.")
     print_erasure(cli, report)
