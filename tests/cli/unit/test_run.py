@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.unit.conftest import Strongroom
+from tests.unit.client.fake_transport import FakeTransport
 from vault.cli.people.run import merged_environment
 from vault.cli.words import CliError
 
@@ -54,6 +56,77 @@ def test_values_are_added_to_the_environment(home: Path) -> None:
 
 def test_a_value_wins_over_the_inherited_one(home: Path) -> None:
     assert shown(home=home, A="inherited")["A"] == "canary-5c1"
+
+
+STEERING = {"LD_PRELOAD": "/evil.so", "NODE_OPTIONS": "-r /evil.js", "BASH_FUNC_ls%%": "() { evil; }", "PATH": "/evil"}
+
+
+def test_names_that_make_programs_load_code_are_left_out(home: Path) -> None:
+    values = {"A": "1", **STEERING}
+    found = run("-e", "prod", "--", *SHOW, home=home, values=values, NODE_OPTIONS="--mine")
+    environment = json.loads(found.stdout)
+    assert (environment["A"], environment["PATH"], environment["NODE_OPTIONS"]) == ("1", "/usr/bin:/bin", "--mine")
+    assert not {"LD_PRELOAD", "BASH_FUNC_ls%%"} & set(environment)
+    assert all(f"{name} is left out" in found.stderr for name in STEERING)
+    assert "evil" not in found.stderr
+
+
+@pytest.mark.parametrize(
+    "options", [["--allow-name", "NODE_OPTIONS,PATH"], ["--allow-name=NODE_OPTIONS", "--allow-name=PATH"]]
+)
+def test_they_can_be_allowed_by_name(options: list[str], home: Path) -> None:
+    found = run("-e", "prod", *options, "--", *SHOW, home=home, values=STEERING)
+    environment = json.loads(found.stdout)
+    assert (environment["PATH"], environment["NODE_OPTIONS"]) == ("/evil", "-r /evil.js")
+    assert "LD_PRELOAD" not in environment
+    assert "PATH is left out" not in found.stderr
+
+
+def test_to_ask_for_one_is_not_to_allow_it(home: Path) -> None:
+    found = run("-e", "prod", "--only", "A", "--", *SHOW, home=home, values={"A": "1", "PYTHONSTARTUP": "/evil.py"})
+    assert "PYTHONSTARTUP" not in json.loads(found.stdout)
+
+
+PORTS = {"PORT": "3000", "HOST": "stored"}
+
+
+@pytest.mark.parametrize(
+    ("option", "port", "host"),
+    [
+        (["--preserve-env", "--"], "4000", "mine"),
+        (["--preserve-env"], "4000", "mine"),
+        (["--preserve-env=PORT"], "4000", "stored"),
+        (["--preserve-env=HOST,OTHER"], "3000", "mine"),
+    ],
+)
+def test_the_callers_variables_can_win(option: list[str], port: str, host: str, home: Path) -> None:
+    # Without `--`, the word after `--preserve-env` is the program and not its value.
+    found = run("-e", "prod", *option, *SHOW, home=home, values=PORTS, PORT="4000", HOST="mine")
+    environment = json.loads(found.stdout)
+    assert (environment["PORT"], environment["HOST"]) == (port, host)
+
+
+def test_what_the_caller_does_not_set_is_stored(home: Path) -> None:
+    found = run("--preserve-env", "-e", "prod", "--", *SHOW, home=home, values=PORTS, PORT="4000")
+    environment = json.loads(found.stdout)
+    assert (environment["PORT"], environment["HOST"]) == ("4000", "stored")
+
+
+def test_the_programs_own_preserve_env_is_its_own(home: Path) -> None:
+    found = run("-e", "prod", "printf", "%s|", "--preserve-env", home=home)
+    assert found.stdout == "--preserve-env|"
+
+
+def test_our_own_credentials_are_not_preserved(home: Path) -> None:
+    assert "STRONGROOM_TOKEN" not in shown("--preserve-env", home=home)
+
+
+@pytest.mark.parametrize("only", ["", ",", ",,"])
+def test_a_choice_of_nothing_is_an_error(only: str, strongroom: Strongroom, server: FakeTransport) -> None:
+    result = strongroom("run", "-e", "prod", "--only", only, "--", "echo", "ran")
+    assert result.exit_code == 1
+    assert "--only names no variable" in result.stderr
+    assert server.requests == []
 
 
 def test_our_own_credentials_do_not_reach_the_program(home: Path) -> None:
@@ -144,15 +217,15 @@ def test_nothing_is_written(home: Path) -> None:
 
 
 def test_a_name_that_no_environment_holds_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
-    assert merged_environment({}, {"A=B": "1", "C": "2"}, keep_token=False) == {b"C": b"2"}
+    assert merged_environment({}, {"A=B": "1", "C": "2"}) == {b"C": b"2"}
     assert "A=B is left out" in capsys.readouterr().err
 
 
 def test_a_credential_among_the_values_is_theirs_to_have() -> None:
-    merged = merged_environment({b"STRONGROOM_TOKEN": b"mine"}, {"STRONGROOM_TOKEN": "stored"}, keep_token=False)
+    merged = merged_environment({b"STRONGROOM_TOKEN": b"mine"}, {"STRONGROOM_TOKEN": "stored"})
     assert merged == {b"STRONGROOM_TOKEN": b"stored"}
 
 
 def test_nul_is_refused() -> None:
     with pytest.raises(CliError, match="NUL"):
-        merged_environment({}, {"A": "\0"}, keep_token=False)
+        merged_environment({}, {"A": "\0"})

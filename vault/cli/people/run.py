@@ -5,65 +5,115 @@ The values go from the server's answer directly into the program's environment. 
 
 from __future__ import annotations
 
-import errno
 import os
-import shutil
-import signal
-import sys
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import click
 
 from vault.cli.context import Cli
 from vault.cli.options import connection_options, environment_option, pass_cli
-from vault.cli.words import CliError, say, warn
+from vault.cli.people.programs import replace_process
+from vault.cli.words import CliError, warn
+from vault.model.steering import steers_loading
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-# The exit codes of a shell (POSIX, Shell Command Language 2.8.2).
-EXIT_NOT_EXECUTABLE = 126
-EXIT_NOT_FOUND = 127
+    from collections.abc import Collection, Mapping
 
 _CREDENTIALS = (b"STRONGROOM_TOKEN", b"STRONGROOM_TOKEN_FILE", b"STRONGROOM_PASSWORD", b"STRONGROOM_PASSWORD_FILE")
 
+_PRESERVE, _ALL = "--preserve-env", "*"
 
-@click.command(context_settings={"allow_interspersed_args": False})
+
+class _Run(click.Command):
+    """A command whose `--preserve-env` takes a value only with `=`, as sudo's does.
+
+    Otherwise `run --preserve-env ./program` would take the program's name for a list of variables.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments. Options after the program's name are the program's."""
+        with_value = {name for each in self.params if isinstance(each, click.Option) for name in _takes_next(each)}
+        rest, found = list(args), []
+        while rest and rest[0] != "--" and len(rest[0]) > 1 and rest[0].startswith("-"):
+            word = rest.pop(0)
+            found.append(f"{_PRESERVE}={_ALL}" if word == _PRESERVE else word)
+            if word in with_value and rest:
+                found.append(rest.pop(0))
+        return super().parse_args(ctx, found + rest)
+
+
+def _takes_next(option: click.Option) -> list[str]:
+    return [] if option.is_flag else [name for name in option.opts if name != _PRESERVE]
+
+
+@click.command(cls=_Run, context_settings={"allow_interspersed_args": False})
 @environment_option
 @click.option("--only", metavar="A,B", help="Only these variables.")
 @click.option("--no-globals", is_flag=True, help="Leave the globals out.")
+@click.option(
+    _PRESERVE, metavar="[=A,B]", help="Where this shell sets a variable too, keep the shell's (all, or A and B)."
+)
+@click.option(
+    "--allow-name", metavar="A,B", multiple=True, help="Pass these on, though they can make programs load code."
+)
 @click.option("--keep-token", is_flag=True, help="Pass STRONGROOM_TOKEN to the program.")
 @click.argument("command", metavar="-- COMMAND [ARGUMENT]...", nargs=-1, required=True, type=click.UNPROCESSED)
 @connection_options
 @pass_cli
 def run(
-    cli: Cli, environment: str | None, only: str | None, no_globals: bool, keep_token: bool, command: tuple[str, ...]
+    cli: Cli,
+    environment: str | None,
+    only: str | None,
+    no_globals: bool,
+    preserve_env: str | None,
+    allow_name: tuple[str, ...],
+    keep_token: bool,
+    command: tuple[str, ...],
 ) -> None:
     """Run COMMAND with the values of an environment added to its own.
 
     It takes this process's place, so signals reach it and its exit code is ours: 126 where it cannot be executed,
-    127 where it is not found.
+    127 where it is not found. A script without a first line `#!` is run by /bin/sh.
+
+    Names that can make a program load code, such as LD_PRELOAD, NODE_OPTIONS and PATH, are left out with a warning:
+    everybody who may write the environment could run code here.
     """
-    wanted = None if only is None else [name for name in only.split(",") if name]
+    wanted = None if only is None else _names(only)
+    if wanted is not None and not wanted:
+        raise CliError("--only names no variable.")
     values = cli.client.values(cli.environment_name(environment), wanted, globals=not no_globals)
     warn(values.warnings)
     missing = [name for name in wanted or () if name not in values]
     if missing:
         raise CliError(f"There is no value for {', '.join(missing)} here.")
     cli.client.close()
-    _replace_process(command, merged_environment(os.environb, values, keep_token=keep_token))
+    inherited = os.environb
+    preserved = frozenset(inherited) if preserve_env == _ALL else _encoded(_names(preserve_env or ""))
+    allowed = frozenset(name for names in allow_name for name in _names(names))
+    merged = merged_environment(inherited, values, preserved=preserved, allowed=allowed, keep_token=keep_token)
+    replace_process(command, merged)
 
 
 def merged_environment(
-    inherited: Mapping[bytes, bytes], values: Mapping[str, str], *, keep_token: bool
+    inherited: Mapping[bytes, bytes],
+    values: Mapping[str, str],
+    *,
+    preserved: Collection[bytes] = (),
+    allowed: Collection[str] = (),
+    keep_token: bool = False,
 ) -> dict[bytes, bytes]:
     """Return the inherited environment without our own credentials, and with `values` added.
 
-    Raises `CliError` for a value that no environment can contain. A name that none can contain is left out with a
-    warning.
+    An inherited variable whose name is in `preserved` wins over the value. A name that steers what programs load is
+    left out with a warning, unless it is in `allowed`; so is a name that no environment can contain. Raises `CliError`
+    for a value that none can contain.
     """
     merged = {name: value for name, value in inherited.items() if keep_token or name not in _CREDENTIALS}
+    kept = merged.keys() & set(preserved)
     for name, value in values.items():
+        # Use bytes, because the locale's encoding may not have every character.
+        if name.encode() in kept:
+            continue
         if "\0" in value:
             raise CliError(
                 f"The value of {name} contains a NUL character, which no environment can contain. "
@@ -71,36 +121,21 @@ def merged_environment(
             )
         if "=" in name:
             warn([f"{name} is left out: a name in an environment must not contain '='."])
-            continue
-        # Use bytes, because the locale's encoding may not have every character.
-        merged[name.encode()] = value.encode()
+        elif steers_loading(name) and name not in allowed:
+            warn(
+                [
+                    f"{name} is left out, because it can make a program load code. If everybody who may write this "
+                    f"environment may run code here, use: --allow-name {name}"
+                ]
+            )
+        else:
+            merged[name.encode()] = value.encode()
     return merged
 
 
-def _replace_process(command: tuple[str, ...], environment: dict[bytes, bytes]) -> NoReturn:
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # Python ignores these two signals, and a new program inherits that.
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
-    program = command[0]
-    try:
-        # Use the caller's PATH: a PATH from the vault must not choose the program.
-        path = program if "/" in program else shutil.which(program)
-        if path is None:
-            raise FileNotFoundError
-        os.execve(path, command, environment)  # noqa: S606 - running a program without a shell is the purpose.
-    except (FileNotFoundError, NotADirectoryError):
-        say(f"strongroom: The program {program} was not found.")
-        raise click.exceptions.Exit(EXIT_NOT_FOUND) from None
-    except (OSError, ValueError) as error:
-        say(f"strongroom: The program {program} cannot be executed: {_reason(error)}.")
-        raise click.exceptions.Exit(EXIT_NOT_EXECUTABLE) from None
+def _names(text: str) -> list[str]:
+    return [name for name in text.split(",") if name]
 
 
-def _reason(error: OSError | ValueError) -> str:
-    if not isinstance(error, OSError):
-        return "its name or an argument contains a NUL character"
-    if error.errno == errno.E2BIG:
-        return "the values are larger than this system allows (on Linux, 128 KiB each)"
-    return error.strerror or type(error).__name__
+def _encoded(names: list[str]) -> frozenset[bytes]:
+    return frozenset(map(os.fsencode, names))
