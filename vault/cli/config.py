@@ -3,25 +3,39 @@
 The project file is `.strongroom.toml` in the current folder or a folder above it. It must not contain a token, because
 projects are committed. It also cannot redirect a token, although everyone who edits the project can edit it: stored
 tokens belong to the address of the server that gave them, and a token or password in the environment is never sent to
-an address that only the project file names. A file that belongs to another user is refused.
+an address that only the project file names. Its `ca_file` is not used for a token either: people/authority.py says when
+it counts. `strongroom trust project` lifts these rules for one version of the file. A file that belongs to another user
+is refused.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from vault.cli.files import read_settings_file
+from vault.client.address import Address
 from vault.client.client import DEFAULT_URL
 from vault.errors import SettingsError
+from vault.settings import refuse_unknown
 
 PROJECT_FILE = ".strongroom.toml"
 
 _PROJECT_KEYS = frozenset({"url", "environment", "ca_file"})
 _USER_KEYS = _PROJECT_KEYS | {"format"}
-_TRUSTED_OWNERS = frozenset({os.geteuid(), 0})
+_MOST_BYTES = 64 * 1024
 _ENVIRONMENT = {"url": "STRONGROOM_URL", "environment": "STRONGROOM_ENVIRONMENT", "ca_file": "STRONGROOM_CA_FILE"}
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """The project file: its path, its content, and the path of the CA file that it names."""
+
+    path: Path
+    content: bytes
+    url: str
+    ca_file: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,27 +44,65 @@ class CliSettings:
 
     url: str = DEFAULT_URL
     ca_file: str | None = None
+    """The user's own choice: never the project's."""
     environment: str = ""
     format: str = "table"
+    project: Project | None = None
+    project_names_url: bool = False
+    """Whether the address is the project file's, or is the default one and the project file names no other."""
     url_is_the_projects: bool = False
     """Whether only the project file names this address. Then no credential from the environment is sent to it."""
+
+    def at(self, url: str, source: str) -> CliSettings:
+        """Return the settings for a server that the user names. Raises `SettingsError`, which names the source."""
+        _check_url(url, source)
+        if url == self.url:
+            return self
+        return replace(self, url=url, project_names_url=False, url_is_the_projects=False)
 
 
 def load(flags: Mapping[str, str], environ: Mapping[str, str], folder: Path) -> CliSettings:
     """Read the settings for a command that runs in `folder`. Raises `SettingsError`, which names the unusable file."""
+    refuse_unknown(environ)
     user_file = user_config(environ)
-    own = _read(user_file, _USER_KEYS) if user_file.is_file() else {}
-    project_file = find_project_file(folder)
-    project = _read(project_file, _PROJECT_KEYS) if project_file is not None else {}
+    own = _parse(user_file, _content(user_file), _USER_KEYS) if user_file.is_file() else {}
+    project = _read_project(folder)
     given = {key: environ[name] for key, name in _ENVIRONMENT.items() if environ.get(name)}
     given |= {key: flags[key] for key in ("url", "ca_file", "format") if key in flags}
-    address = (given.get("url") or project.get("url") or own.get("url") or DEFAULT_URL).rstrip("/")
-    is_the_projects = "url" in project and not _is_told(address, given, own)
-    if _is_told(address, given, own) and not _is_told(address, project):
-        # The project's authority must not be used for a server that the project did not name.
-        project.pop("ca_file", None)
-    found = own | project | given | {"url": address}
-    return CliSettings(**found, url_is_the_projects=is_the_projects)
+    theirs = {} if project is None else _parse(project.path, project.content, _PROJECT_KEYS)
+    # The project's authority is no setting of the user's.
+    theirs.pop("ca_file", None)
+    address = (given.get("url") or theirs.get("url") or own.get("url") or DEFAULT_URL).rstrip("/")
+    _check_url(address, _source_of_url(flags, environ, project if "url" in theirs else None, user_file))
+    is_told = _is_told(address, given, own)
+    found = own | theirs | given | {"url": address}
+    return CliSettings(
+        **found,
+        project=project,
+        project_names_url=_is_told(address, theirs) or not (is_told or "url" in theirs),
+        url_is_the_projects="url" in theirs and not is_told,
+    )
+
+
+def _source_of_url(flags: Mapping[str, str], environ: Mapping[str, str], project: Project | None, own: Path) -> str:
+    if flags.get("url"):
+        return "--url"
+    if environ.get("STRONGROOM_URL"):
+        return "STRONGROOM_URL"
+    return f"The url in the file {own if project is None else project.path}"
+
+
+def _check_url(address: str, source: str) -> None:
+    """Raise `SettingsError` that names the source of the address, before a credential is looked for."""
+    if address.lower().startswith("http://"):
+        raise SettingsError(
+            f"{source} starts with http://, but the command uses only https://, so that nobody on the way reads the "
+            "values. Use the server's address with https://."
+        )
+    try:
+        Address.parse(address, plain_http=False)
+    except SettingsError as error:
+        raise SettingsError(f"{source} cannot be used. {error.message}") from error
 
 
 def _is_told(address: str, *sources: Mapping[str, str]) -> bool:
@@ -80,20 +132,28 @@ def find_project_file(folder: Path) -> Path | None:
     return None
 
 
-def _read(path: Path, known: frozenset[str]) -> dict[str, str]:
+def _read_project(folder: Path) -> Project | None:
+    path = find_project_file(folder)
+    if path is None:
+        return None
+    content = _content(path)
+    found = _parse(path, content, _PROJECT_KEYS)
+    return Project(path, content, found.get("url", "").rstrip("/"), found.get("ca_file"))
+
+
+def _content(path: Path) -> bytes:
+    return read_settings_file(path, at_most=_MOST_BYTES)
+
+
+def _parse(path: Path, content: bytes, known: frozenset[str]) -> dict[str, str]:
     # Import here, because most calls find no file.
     import tomllib
 
     try:
-        owner = path.stat().st_uid
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        data = tomllib.loads(content.decode())
+    except ValueError as error:
         # A TOML error is a ValueError and names a line. It quotes at most one character.
         raise SettingsError(f"The file {path} cannot be read: {error}.") from error
-    if owner not in _TRUSTED_OWNERS:
-        raise SettingsError(
-            f"The file {path} belongs to another user, who could redirect your secrets. Change its owner."
-        )
     if "token" in data:
         raise SettingsError(
             f"The file {path} contains a token. Project files must not contain tokens. "

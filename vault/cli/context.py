@@ -16,7 +16,7 @@ from vault.errors import NotAuthenticated, SettingsError
 
 if TYPE_CHECKING:
     from vault.cli.config import CliSettings
-    from vault.client import Client, Transport
+    from vault.client import Authority, Client, Transport
     from vault.client.sets import VariableSet
 
 
@@ -38,33 +38,38 @@ class Cli:
     @cached_property
     def client(self) -> Client:
         """A client with the credential of this run. Raises `NotAuthenticated` if there is none."""
-        from vault.cli.people import keychain
+        from vault.cli.people import authority, keychain
         from vault.client.client import token_from
 
         token = token_from(os.environ)
         if token:
             self.refuse_project_address("STRONGROOM_TOKEN")
-        token = token or keychain.load(self.settings.url)
+            return self.make_client(token, authority.choose(self.settings, credential_from_environment=True))
+        token = keychain.load(self.settings.url)
         if not token:
             raise NotAuthenticated(f"There is no credential for {self.settings.url}.")
-        return self.make_client(token)
+        return self.make_client(token, authority.choose(self.settings))
 
     def refuse_project_address(self, credential: str) -> None:
-        """Raise `SettingsError` if only the project file names the address.
+        """Raise `SettingsError` if only the project file names the address, and this version of it is not trusted.
 
         Otherwise anyone who can edit the project could make the command send them a credential from the environment.
         """
-        if self.settings.url_is_the_projects:
+        from vault.cli.people.authority import is_trusted
+
+        project = self.settings.project
+        if self.settings.url_is_the_projects and project is not None and not is_trusted(project):
             raise SettingsError(
                 f"{credential} is not sent to {self.settings.url}, because only the project's .strongroom.toml names "
-                "this address. If it is right, set STRONGROOM_URL to it, or give --url."
+                "this address. If it is right, set STRONGROOM_URL to it, give --url, or use: strongroom trust project"
             )
 
-    def make_client(self, token: str) -> Client:
-        """Return a client for the server in the settings."""
-        from vault.client import Client
+    def make_client(self, token: str, authorities: Authority | None) -> Client:
+        """Return a client for the server in the settings. It trusts `authorities`, or the system's for None."""
+        from vault.client import Client, HttpsTransport
 
-        return Client(self.settings.url, token, self.settings.ca_file, transport=self.transport)
+        url = self.settings.url
+        return Client(url, token, transport=self.transport or HttpsTransport(url, ca_file=authorities))
 
     def environment_name(self, environment: str | None) -> str:
         """Return the environment that the flag or the settings name. Raises `CliError` if there is none."""

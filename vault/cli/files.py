@@ -1,13 +1,17 @@
-"""Reads and writes files with secrets: mode 0600, and no overwriting by accident."""
+"""Reads and writes files that must be safe: secrets with mode 0600, and settings that no other user wrote."""
 
 from __future__ import annotations
 
 import os
 import secrets
+import stat
 import sys
 from pathlib import Path
 
 from vault.cli.words import CliError
+from vault.errors import SettingsError
+
+_TRUSTED_OWNERS = frozenset({os.geteuid(), 0})
 
 
 def write_private(path: Path, text: str, *, replace: bool) -> None:
@@ -61,6 +65,31 @@ def read_bytes(place: str, *, at_most: int | None = None) -> bytes:
         raise CliError(f"The file {_shown(place)} cannot be read: {error.strerror}.") from error
     if at_most is not None and len(data) > at_most:
         raise CliError(f"{_shown(place)} is larger than {at_most // 2**20} MiB, which no server accepts.")
+    return data
+
+
+def read_settings_file(path: Path, *, at_most: int) -> bytes:
+    """Return the content of a file of settings. Raises `SettingsError` if it cannot be read, is too large, or belongs
+    to another user than this one and root.
+
+    Owner and content come from one descriptor: the name may stand for another file a moment later.
+    """
+    try:
+        # O_NONBLOCK, because opening a pipe would wait for a writer.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as file:
+            facts = os.fstat(file.fileno())
+            data = file.read(at_most + 1) if stat.S_ISREG(facts.st_mode) else None
+    except OSError as error:
+        raise SettingsError(f"The file {path} cannot be read: {error.strerror}.") from error
+    if data is None:
+        raise SettingsError(f"The file {path} cannot be read: it is not a regular file.")
+    if facts.st_uid not in _TRUSTED_OWNERS:
+        raise SettingsError(
+            f"The file {path} belongs to another user, who could redirect your secrets. Change its owner."
+        )
+    if len(data) > at_most:
+        raise SettingsError(f"The file {path} is larger than {at_most // 1024} KiB.")
     return data
 
 

@@ -43,6 +43,7 @@ COMMANDS = {
     "rollback": ("vault.cli.people.history:rollback", "Restore an older revision as a new one."),
     "run": ("vault.cli.people.run:run", "Run a program with the values in its environment."),
     "token": ("vault.cli.people.tokens:token", "Create, list, rotate and revoke service tokens."),
+    "trust": ("vault.cli.people.trust:trust", "Trust the settings of a project."),
     "account": ("vault.cli.people.account:account", "Show or delete your own account, or change its password."),
     "doctor": ("vault.cli.people.doctor:doctor", "Check the connection to a server, and say what to do."),
     "serve": ("vault.cli.operators.serve:serve", "Operators: serve the vault."),

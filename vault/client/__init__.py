@@ -26,9 +26,10 @@ from vault.client.answers import (
     Variables,
 )
 from vault.client.client import Client
-from vault.client.transport import HttpsTransport, Request, Response, Transport, WsgiTransport
+from vault.client.transport import Authority, HttpsTransport, Request, Response, Transport, WsgiTransport
 
 __all__ = [
+    "Authority",
     "Change",
     "Client",
     "Environment",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import io
 import os
+import re
 import select
 import socket
 import ssl
@@ -14,8 +15,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
+from vault.client.address import Address
 from vault.errors import SettingsError, TransportError
 
 if TYPE_CHECKING:
@@ -31,7 +33,14 @@ _IDLE_SECONDS = 4.0
 """The server closes a connection after 5 s without a request. One second is left for the network."""
 
 _IDLE_CONNECTIONS = 8
-_LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """Authorities to trust instead of the system's: their certificates in PEM, and the file that had them."""
+
+    pem: str = field(repr=False)
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +83,16 @@ class ConnectionLost(TransportError):
 class HttpsTransport:
     """HTTP/1.1 over TLS, always verified, on connections that are reused.
 
-    `ca_file` is the PEM file of the authorities to trust instead of the system's. `plain_http` allows an `http://`
-    address, on this machine only. Redirects are never followed. Raises `SettingsError` for an unusable address or CA
-    file.
+    `ca_file` is the PEM file of the authorities to trust instead of the system's, or its content as an `Authority`.
+    `plain_http` allows an `http://` address, on this machine only. Redirects are never followed. Raises `SettingsError`
+    for an unusable address or CA file.
     """
 
     def __init__(
         self,
         url: str,
         *,
-        ca_file: str | os.PathLike[str] | None = None,
+        ca_file: str | os.PathLike[str] | Authority | None = None,
         connect_timeout_seconds: float = CONNECT_TIMEOUT_SECONDS,
         read_timeout_seconds: float = READ_TIMEOUT_SECONDS,
         plain_http: bool = False,
@@ -203,69 +212,37 @@ class _Connection:
         return not poll.poll(0)
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
-    """A parsed server address. `prefix` is the path under which a proxy may serve it."""
-
-    is_tls: bool
-    host: str
-    port: int
-    prefix: str
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{'https' if self.is_tls else 'http'}://{host}:{self.port}{self.prefix}"
-
-    @property
-    def is_loopback(self) -> bool:
-        """Whether it is this machine."""
-        return self.host in _LOOPBACK_HOSTS
-
-    @classmethod
-    def parse(cls, url: str, plain_http: bool) -> Address:
-        """Parse `url`. Raises `SettingsError`. An `http://` address must be loopback and needs `plain_http`."""
-        try:
-            parts = urlsplit(url)
-            host, port = parts.hostname, parts.port
-        except ValueError as error:
-            raise SettingsError(f"The server's address cannot be read: {error}.") from error
-        if not all("!" <= character <= "~" for character in url):
-            raise SettingsError("The server's address contains a space or a character that no address has.")
-        if parts.scheme not in ("https", "http") or not host:
-            raise SettingsError("The server's address must look like https://vault.example:8443.")
-        if parts.username is not None or parts.query or parts.fragment:
-            raise SettingsError("The server's address must not contain a user, a password, '?' or '#'.")
-        if parts.scheme == "http":
-            _check_plain(host, plain_http)
-        is_tls = parts.scheme == "https"
-        return cls(is_tls, host, port or (443 if is_tls else 80), parts.path.rstrip("/"))
-
-
-def _check_plain(host: str, plain_http: bool) -> None:
-    if host not in _LOOPBACK_HOSTS:
-        raise SettingsError(
-            "The server's address starts with http://, so values would be sent unencrypted. Use https://."
-        )
-    if not plain_http:
-        raise SettingsError(
-            "The server's address starts with http://. For a server on this machine, plain_http=True allows it."
-        )
-
-
-def make_tls_context(ca_file: str | os.PathLike[str] | None) -> ssl.SSLContext:
+def make_tls_context(ca_file: str | os.PathLike[str] | Authority | None) -> ssl.SSLContext:
     """Return a context that verifies chain and name, with TLS 1.2 or newer. Raises `SettingsError` for a bad CA
     file.
     """
+    name = ca_file.source if isinstance(ca_file, Authority) else ca_file
     try:
-        context = ssl.create_default_context(cafile=os.fspath(ca_file) if ca_file else None)
+        if isinstance(ca_file, Authority):
+            context = ssl.create_default_context(cadata=_certificates(ca_file.pem))
+        else:
+            context = ssl.create_default_context(cafile=os.fspath(ca_file) if ca_file else None)
     except ssl.SSLError as error:
-        raise SettingsError(f"The CA file {ca_file} has no certificate in PEM form.") from error
+        raise SettingsError(f"The CA file {name} has no certificate in PEM form.") from error
     except OSError as error:
-        raise SettingsError(f"The CA file {ca_file} cannot be read: {error.strerror}.") from error
+        raise SettingsError(f"The CA file {name} cannot be read: {error.strerror}.") from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     # The server also speaks HTTP/2, at more than twice the cost of HTTP/1.1 for these calls.
     context.set_alpn_protocols(["http/1.1"])
     return context
+
+
+_CERTIFICATE = re.compile(r"-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----[^-]*-----END [A-Z0-9 ]+-----")
+
+
+def _certificates(pem: str) -> str:
+    """Return only the certificates: `ssl` refuses a text with other letters than ASCII, and no text at all would mean
+    the system's authorities. Raises `SSLError` if there are none.
+    """
+    found = "\n".join(_CERTIFICATE.findall(pem))
+    if not found:
+        raise ssl.SSLError("no certificate")
+    return found
 
 
 # OpenSSL's X509_V_ERR_* numbers, from x509_vfy.h.

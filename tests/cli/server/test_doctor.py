@@ -111,7 +111,7 @@ def test_a_server_that_does_not_tell_its_time(look: Examine) -> None:
 )
 def test_hsts_of_a_public_name(header: str, verdict: str) -> None:
     from vault.cli.people.doctor import _hsts
-    from vault.client.transport import Address
+    from vault.client.address import Address
 
     address = Address.parse("https://vault.test", plain_http=False)
     assert _hsts(address, Response(200, {"strict-transport-security": header})).verdict == verdict

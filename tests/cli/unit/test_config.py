@@ -40,12 +40,22 @@ def test_the_first_that_has_a_setting_gives_it(project: Path, user_file: Path, m
     assert settings(url="https://flag.test").url == "https://flag.test"
     assert (settings().environment, settings().format) == ("dev", "yaml")
     monkeypatch.setenv("STRONGROOM_ENVIRONMENT", "prod")
-    assert settings(format="json") == CliSettings("https://environment.test", None, "prod", "json")
+    found = settings(format="json")
+    assert (found.url, found.ca_file, found.environment, found.format) == (
+        "https://environment.test",
+        None,
+        "prod",
+        "json",
+    )
 
 
-def test_a_ca_file_is_found_beside_its_file(project: Path) -> None:
+def test_a_ca_file_is_found_beside_its_file(project: Path, user_file: Path) -> None:
     project.write_text('ca_file = "ca.pem"\n')
-    assert settings().ca_file == str(project.parent / "ca.pem")
+    user_file.write_text('ca_file = "own.pem"\n')
+    found = settings()
+    assert found.ca_file == str(user_file.parent / "own.pem")
+    assert found.project is not None
+    assert found.project.ca_file == str(project.parent / "ca.pem")
 
 
 def test_the_nearest_project_file_holds(project: Path) -> None:
@@ -85,11 +95,93 @@ def test_a_token_in_the_users_file_is_refused_too(user_file: Path) -> None:
         settings()
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"), [("ENV", "ENVIRONMENT"), ("URI", "URL"), ("TOKENFILE", "TOKEN_FILE"), ("CAFILE", "CA_FILE")]
+)
+def test_an_unknown_variable_is_refused_with_the_one_that_may_be_meant(
+    name: str, meant: str, strongroom: Strongroom, server: FakeTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"STRONGROOM_{name}", "prod")
+    result = strongroom("env", "list")
+    assert result.exit_code == 1
+    assert f"STRONGROOM_{name} is not a setting of Strongroom. Did you mean STRONGROOM_{meant}?" in result.stderr
+    assert server.requests == []
+
+
+def test_a_setting_of_the_server_does_not_disturb(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STRONGROOM_DATABASE_URL", "postgresql://h/x")
+    monkeypatch.setenv("STRONGROOM_PKCS11_PIN_FILE", "/x")
+    monkeypatch.setenv("STRONGROOM_PORT", "tcp://10.0.0.1:8443")
+    assert settings().url == "https://localhost:8443"
+
+
+@pytest.mark.parametrize("source", ["--url", "STRONGROOM_URL", "project", "config"])
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("localhost:9501", "Use https://localhost:9501."),
+        ("vault.test", "Use https://vault.test."),
+        ("http://localhost:8080", "the command uses only https://"),
+        ("HTTP://vault.test", "the command uses only https://"),
+        ("https://vault.test:port", "cannot be read"),
+        ("https://ada:canary-5c1@vault.test", "must not contain a user"),
+        ("http://ada:canary-5c1@vault.test", "the command uses only https://"),
+    ],
+)
+def test_an_address_that_cannot_be_used_is_named_with_its_source(
+    url: str,
+    sentence: str,
+    source: str,
+    strongroom: Strongroom,
+    project: Path,
+    user_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if source == "STRONGROOM_URL":
+        monkeypatch.setenv("STRONGROOM_URL", url)
+    if source == "project":
+        project.write_text(f'url = "{url}"\n')
+    if source == "config":
+        user_file.write_text(f'url = "{url}"\n')
+    result = strongroom("env", "list", *(["--url", url] if source == "--url" else []))
+    places = {"project": f"The url in the file {project}", "config": f"The url in the file {user_file}"}
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"strongroom: {places.get(source, source)} ")
+    assert sentence in result.stderr
+    assert "plain_http" not in result.stderr
+    assert "canary" not in result.stderr
+
+
 def test_another_persons_project_file_is_refused(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     project.write_text('url = "https://evil.test"\n')
     owner = project.stat().st_uid
-    monkeypatch.setattr("vault.cli.config._TRUSTED_OWNERS", frozenset({owner + 1}))
+    monkeypatch.setattr("vault.cli.files._TRUSTED_OWNERS", frozenset({owner + 1}))
     with pytest.raises(SettingsError, match="belongs to another user"):
+        settings()
+
+
+def test_owner_and_content_of_a_settings_file_are_the_same_files(
+    project: Path, user_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Somebody with write access to the folder puts their own file in place after the first one was opened.
+    project.write_text('url = "https://project.test"\n')
+    opened = os.open
+
+    def opens_then_replaces(path: str | Path, *arguments: int) -> int:
+        descriptor = opened(path, *arguments)
+        if Path(path) == project:
+            project.unlink()
+            project.write_text('url = "https://evil.test"\n')
+        return descriptor
+
+    monkeypatch.setattr("vault.cli.files.os.open", opens_then_replaces)
+    assert settings().url == "https://project.test"
+
+
+@pytest.mark.parametrize("size", [64 * 1024 + 1, 10_000_000])
+def test_a_settings_file_without_end_is_refused(size: int, project: Path) -> None:
+    project.write_bytes(b"#" * size)
+    with pytest.raises(SettingsError, match="larger than 64 KiB"):
         settings()
 
 
@@ -126,31 +218,3 @@ def test_an_address_that_somebody_else_names_too_gets_the_token(
         user_file.write_text('url = "https://vault.test"\n')
     found = settings(url="https://vault.test") if teller == "flag" else settings()
     assert not found.url_is_the_projects
-
-
-def test_an_authority_of_the_projects_vouches_for_its_own_address_only(
-    project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    project.write_text('url = "https://project.test"\nca_file = "evil.pem"\n')
-    assert settings().ca_file == str(project.parent / "evil.pem")
-    monkeypatch.setenv("STRONGROOM_URL", "https://vault.test")
-    assert settings().ca_file is None
-
-
-def test_an_authority_of_the_projects_does_not_vouch_for_the_server_of_the_user_file(
-    project: Path, user_file: Path
-) -> None:
-    user_file.write_text('url = "https://vault.test"\n')
-    project.write_text('ca_file = "evil.pem"\n')
-    assert settings().ca_file is None
-
-
-def test_the_user_file_s_own_authority_stays_for_its_server(project: Path, user_file: Path) -> None:
-    user_file.write_text('url = "https://vault.test"\nca_file = "own.pem"\n')
-    project.write_text('environment = "dev"\nca_file = "evil.pem"\n')
-    assert settings().ca_file == str(user_file.parent / "own.pem")
-
-
-def test_an_authority_of_the_projects_does_not_vouch_for_the_server_of_a_flag(project: Path) -> None:
-    project.write_text('ca_file = "evil.pem"\n')
-    assert settings(url="https://vault.test").ca_file is None

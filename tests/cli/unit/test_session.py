@@ -116,6 +116,49 @@ def test_a_stored_session_is_used_and_the_environment_goes_before_it(
     assert server.sent_headers["Authorization"] == "Bearer srm_t_environment"
 
 
+@pytest.mark.parametrize("content", ["", "\n", "\ufeff \r\n"])
+@pytest.mark.parametrize("name", ["STRONGROOM_TOKEN", "STRONGROOM_TOKEN_FILE"])
+def test_an_empty_token_is_not_replaced_by_the_stored_session(
+    name: str, content: str, anonymous: Strongroom, server: FakeTransport, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keychain.save(URL, "srm_s_stored")
+    (home / "token").write_text(content, encoding="utf-8")
+    monkeypatch.setenv(name, str(home / "token") if name.endswith("_FILE") else content)
+    result = anonymous("env", "list")
+    assert result.exit_code == 1
+    assert f"{name}" in result.stderr
+    assert "is empty" in result.stderr
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("content", ["", "\r\n", "\ufeff\n", "  "])
+@pytest.mark.parametrize("way", ["variable", "file of the variable", "file", "prompt"])
+def test_an_empty_password_is_not_sent(
+    way: str, content: str, anonymous: Strongroom, server: FakeTransport, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "password").write_text(content, encoding="utf-8")
+    if way == "variable":
+        monkeypatch.setenv("STRONGROOM_PASSWORD", content)
+    if way == "file of the variable":
+        monkeypatch.setenv("STRONGROOM_PASSWORD_FILE", str(home / "password"))
+    arguments = ["--password", f"@{home}/password"] if way == "file" else []
+    result = anonymous("login", "ada", *arguments, answers="\n")
+    assert result.exit_code == 1
+    assert "is empty" in result.stderr
+    assert server.requests == []
+
+
+def test_a_password_file_of_windows_is_read(
+    anonymous: Strongroom, accepting: FakeTransport, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "password").write_bytes("\ufeff correct horse \r\n\r\n".encode())
+    assert anonymous("login", "ada", "--password", f"@{home}/password").exit_code == 0
+    assert accepting.sent["password"] == " correct horse "
+    monkeypatch.setenv("STRONGROOM_PASSWORD_FILE", str(home / "password"))
+    assert anonymous("login", "ada").exit_code == 0
+    assert accepting.sent["password"] == " correct horse "
+
+
 def test_a_project_file_that_points_elsewhere_finds_no_token(anonymous: Strongroom, server: FakeTransport) -> None:
     keychain.save(URL, "srm_s_stored")
     Path(".strongroom.toml").write_text('url = "https://evil.test"\n')
@@ -184,3 +227,10 @@ def test_an_account_with_a_passkey_alone_is_sent_to_a_browser(anonymous: Strongr
     result = anonymous("login", "ada", answers="correct horse\n")
     assert result.exit_code == 1
     assert "Log in with a browser" in result.stderr
+
+
+def test_an_empty_code_is_not_sent(anonymous: Strongroom, asking: FakeTransport, home: Path) -> None:
+    (home / "code").write_text("\n")
+    result = anonymous("login", "ada", "--code", f"@{home}/code", answers="correct horse\n")
+    assert (result.exit_code, len(asking.requests)) == (1, 1)
+    assert "The code of the second factor is empty" in result.stderr

@@ -13,10 +13,12 @@ import click
 
 from vault.cli.context import Cli
 from vault.cli.options import connection_options, format_option, pass_cli
+from vault.cli.people.authority import choose
 from vault.cli.render import as_row, print_rows
+from vault.client.address import Address
 from vault.client.transport import (
     CONNECT_TIMEOUT_SECONDS,
-    Address,
+    Authority,
     HttpsTransport,
     Request,
     Response,
@@ -68,13 +70,13 @@ def doctor(cli: Cli, server: str | None, database: bool) -> None:
         findings = list(host_doctor())
     else:
         url = (server or cli.settings.url).rstrip("/")
-        findings = list(examine(url, cli.settings.ca_file))
+        findings = list(examine(url, choose(cli.settings.at(url, "--server"))))
     print_rows(cli, [as_row(finding) for finding in findings], ("check", "verdict", "sentence"))
     if any(finding.verdict == "bad" for finding in findings):
         raise click.exceptions.Exit(1)
 
 
-def examine(url: str, ca_file: str | None) -> Iterator[Finding]:
+def examine(url: str, ca_file: str | Authority | None) -> Iterator[Finding]:
     """Yield every check of a server, in the order in which a connection is made."""
     address = Address.parse(url, plain_http=False)
     try:
@@ -119,7 +121,7 @@ def _protocol(version: str) -> Finding:
     return Finding("protocol", "bad", f"{version} is not secure. Configure TLS 1.2 or newer where TLS is terminated.")
 
 
-def _chain(address: Address, ca_file: str | None) -> Finding:
+def _chain(address: Address, ca_file: str | Authority | None) -> Finding:
     try:
         context = make_tls_context(ca_file)
     except SettingsError as error:
@@ -133,7 +135,8 @@ def _chain(address: Address, ca_file: str | None) -> Finding:
             return Finding("chain", "bad", sentence)
     except OSError as error:
         return Finding("chain", "bad", str(explain_connect(error, address)))
-    return Finding("chain", "ok", f"The certificate is signed by an authority of {ca_file or 'this system'}.")
+    source = ca_file.source if isinstance(ca_file, Authority) else ca_file
+    return Finding("chain", "ok", f"The certificate is signed by an authority of {source or 'this system'}.")
 
 
 def _name(address: Address, certificate: bytes) -> Finding:
@@ -171,7 +174,7 @@ def _expiry(certificate: bytes) -> Finding:
     )
 
 
-def _ask(url: str, ca_file: str | None, address: Address) -> Iterator[Finding]:
+def _ask(url: str, ca_file: str | Authority | None, address: Address) -> Iterator[Finding]:
     transport = HttpsTransport(url, ca_file=ca_file)
     try:
         live = transport.send(Request("GET", "/livez"))

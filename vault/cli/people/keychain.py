@@ -6,17 +6,13 @@ skips the keychain, which may open a prompt on a machine where nobody sees it.
 
 from __future__ import annotations
 
-import json
 import os
-import stat
 from contextlib import suppress
-from pathlib import Path
 
-from vault.cli.config import xdg_folder
-from vault.cli.files import write_private
-from vault.errors import SettingsError
+from vault.cli.state import read_state, state_path, write_state
 
 _SERVICE = "strongroom"
+_FILE = "tokens.json"
 
 
 def load(url: str) -> str:
@@ -29,8 +25,8 @@ def save(url: str, token: str) -> str:
     if _keep_in_keychain(url, token):
         _forget_in_file(url)
         return "the keychain"
-    _write_file({**_read_file(), url: token})
-    return str(_path())
+    write_state(_FILE, {**_read_file(), url: token})
+    return str(state_path(_FILE))
 
 
 def forget(url: str) -> None:
@@ -71,38 +67,11 @@ def _keep_in_keychain(url: str, token: str) -> bool:
     return False
 
 
-def _path() -> Path:
-    return xdg_folder(os.environ, "XDG_STATE_HOME", ".local/state") / "tokens.json"
-
-
 def _read_file() -> dict[str, str]:
-    path = _path()
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise SettingsError(f"The token file {path} cannot be opened: {error.strerror}.") from error
-    with os.fdopen(descriptor, encoding="utf-8") as file:
-        facts = os.fstat(file.fileno())
-        if facts.st_uid != os.geteuid() or stat.S_IMODE(facts.st_mode) & 0o077:
-            raise SettingsError(
-                f"The token file {path} can be read by others. Delete it, log in again, and revoke the old session."
-            )
-        try:
-            data = json.load(file)
-        except ValueError as error:
-            raise SettingsError(f"The token file {path} is damaged. Delete it and log in again.") from error
-    return data if isinstance(data, dict) else {}
-
-
-def _write_file(tokens: dict[str, str]) -> None:
-    path = _path()
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_private(path, json.dumps(tokens, indent=1), replace=True)
+    return read_state(_FILE, "token file", "Delete it, log in again, and revoke the old session.")
 
 
 def _forget_in_file(url: str) -> None:
     tokens = _read_file()
     if tokens.pop(url, None) is not None:
-        _write_file(tokens)
+        write_state(_FILE, tokens)

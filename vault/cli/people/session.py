@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vault.cli.asking import read_secret
+from vault.cli.asking import read_code, read_password
 from vault.cli.context import Cli
-from vault.cli.files import read_text
 from vault.cli.options import connection_options, pass_cli
-from vault.cli.people import keychain
+from vault.cli.people import authority, keychain
 from vault.cli.words import CliError, say
-from vault.errors import BadSecondFactor, NotAuthenticated, SecondFactorRequired, SettingsError
+from vault.errors import BadSecondFactor, NotAuthenticated, SecondFactorRequired
+from vault.sources import secret_from, without_line_ends
 
 if TYPE_CHECKING:
     from vault.client import Client, NewSession
@@ -42,15 +42,20 @@ def login(cli: Cli, username: str | None, password: str | None, code: str | None
     # Print the address before asking for the password: a project file may have chosen it.
     say(f"Logging in to {cli.settings.url}.")
     username = username or os.environ.get("STRONGROOM_USERNAME") or _ask_name(cli)
-    secret = _password_from_environment() if password is None else None
+    secret = secret_from(os.environ, "STRONGROOM_PASSWORD", without_line_ends) if password is None else None
     if secret is not None:
         cli.refuse_project_address("STRONGROOM_PASSWORD")
-    client = cli.make_client("")
-    secret = read_secret(cli, password, "the password") if secret is None else secret
+    authorities = authority.choose(cli.settings, credential_from_environment=secret is not None)
+    project = cli.settings.project
+    if authorities is not None and project is not None and authorities.source == project.ca_file:
+        say(f"The project decides which authority vouches for it: {authorities.source}.")
+    client = cli.make_client("", authorities)
+    secret = read_password(cli, password, "the password") if secret is None else secret
     try:
         session = client.login(username, secret)
     except SecondFactorRequired as required:
         session = _with_second_factor(cli, client, required, code)
+    authority.keep(cli.settings.url, authorities)
     place = keychain.save(cli.settings.url, session.secret)
     say(f"Logged in as {session.user.username}. The session's token is in {place}.")
 
@@ -65,9 +70,9 @@ def logout(cli: Cli, ends_all: bool) -> None:
     if not token:
         say(f"There is no session for {cli.settings.url}.")
         return
-    # Forget it first, so that no token stays here if the server fails.
+    client = cli.make_client(token, authority.choose(cli.settings))
+    # Forget it before the call, so that no token stays here if the server fails.
     keychain.forget(cli.settings.url)
-    client = cli.make_client(token)
     try:
         if ends_all:
             client.sessions.revoke_all()
@@ -89,7 +94,7 @@ def _with_second_factor(cli: Cli, client: Client, required: SecondFactorRequired
         )
     tries = 1
     while True:
-        code = read_secret(cli, given, "the code of the second factor").strip()
+        code = read_code(cli, given, "the code of the second factor")
         try:
             session = _complete(client, required.challenge_id, code)
         except BadSecondFactor:
@@ -113,10 +118,3 @@ def _ask_name(cli: Cli) -> str:
     if not cli.can_ask():
         raise CliError("There is no terminal to ask for the name. Use: strongroom login NAME --password -")
     return str(click.prompt("Username", err=True))
-
-
-def _password_from_environment() -> str | None:
-    password, path = os.environ.get("STRONGROOM_PASSWORD"), os.environ.get("STRONGROOM_PASSWORD_FILE")
-    if password and path:
-        raise SettingsError("STRONGROOM_PASSWORD and STRONGROOM_PASSWORD_FILE are both set. Remove one.")
-    return read_text(path).removesuffix("\n") if path else password or None
