@@ -230,3 +230,17 @@ def test_etags_tell_nothing_of_the_plaintext(vault: Vault, ada: Caller, bob: Cal
     for who in (ada, bob):
         who.make("prod", A="1")
     assert ada("GET", "/environments/prod/variables").etag != bob("GET", "/environments/prod/variables").etag
+
+
+@pytest.mark.parametrize("name", ["API\u200bKEY", "\ufeffA", "A\u202eB"])
+def test_no_face_takes_a_name_with_an_invisible_character(ada: Caller, name: str) -> None:
+    ada.make("prod", A="1")
+    refused = [
+        ada("PATCH", "/environments/prod/variables", {"variables": {name: "1"}}),
+        ada("PUT", "/environments/prod/variables", {"variables": [{"name": name, "value": "1"}]}, If_Match="*"),
+        ada("POST", "/environments", {"name": name}),
+        ada("POST", "/environments", {"name": "x", "variables": [{"name": name, "value": "1"}]}),
+        ada("PATCH", "/environments/prod", {"name": name}),
+    ]
+    assert [(answer.status, answer.code) for answer in refused] == [(422, "invalid_input")] * len(refused)
+    assert ada.ok("GET", "/environments/prod/values")["values"] == {"A": "1"}

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol, TypedDict, runtime_checkable
 
 from vault.errors import BadJson, FormatError, InvalidInput, TooLarge
+from vault.formats.doubts import doubts
 from vault.model.environment import VARIABLES_MOST, EnvironmentKind, Variable, VariableType, check_variable_name
+from vault.model.names import check_visible
 from vault.model.printable import shown
 from vault.model.strict_json import is_encodable
 
@@ -143,6 +145,12 @@ class Collector:
             )
         self._places[name] = place
         self._stated[name] = attributes
+        self.warnings.extend(doubts(name, attributes.get("value", "")))
+
+    def state_null(self, name: str, place: str) -> None:
+        """Add a name without a value: null states nothing, so a stored value does not change."""
+        self.warnings.append(no_value(name))
+        self.state(name, {"enabled": True}, place)
 
     def add_once(self, name: str, value: str, place: str) -> None:
         """Do the same as `add`, but refuse a repeated name."""
@@ -164,15 +172,20 @@ def too_many() -> TooLarge:
     return TooLarge(f"An environment can have at most {VARIABLES_MOST} variables.", path="text")
 
 
+def no_value(name: str) -> str:
+    """Return the warning for a name without a value."""
+    return f"{shown(name)} has no value in this file. A stored value does not change."
+
+
 def error_at(place: str, sentence: str) -> FormatError:
     """Return an error that starts with the place, for example `Line 3: this is not NAME=value.`"""
     return FormatError(f"{place[0].upper()}{place[1:]}: {sentence}.")
 
 
 def checked_name(name: str, place: str) -> str:
-    """Return `name` in NFC. Raises `FormatError` with the place."""
+    """Return `name` in NFC. Raises `FormatError` with the place, also for a name with an invisible character."""
     try:
-        return check_variable_name(name)
+        return check_visible(check_variable_name(name))
     except InvalidInput as error:
         raise error_at(place, error.message.removesuffix(".")) from error
 

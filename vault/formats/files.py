@@ -13,6 +13,15 @@ ENCRYPTED_END = ".age"
 _BY_END = {end: name for name, format_ in FORMATS.items() for end in format_.ends}
 """Suffixes and their formats. The longest suffix that matches a name counts."""
 
+_NOT_TEXT = {
+    b"PK\x03\x04": "a ZIP archive, as 1Password exports it (.1pux)",
+    b"\x1f\x8b": "compressed with gzip",
+    b"\x03\xd9\xa2\x9a": "a database of KeePass",
+    b"SQLite format 3\0": "a SQLite database",
+    b"\0GITCRYPT": "encrypted by git-crypt",
+}
+"""How files start that are not text but that people have."""
+
 
 def format_of(file_name: str) -> str | None:
     """Return the format that a file name means, or None."""
@@ -25,6 +34,9 @@ def format_of(file_name: str) -> str | None:
 
 def text_of(data: bytes) -> str:
     """Return the text of a file in UTF-8 or UTF-16. Raises `FormatError`."""
+    for start, what in _NOT_TEXT.items():
+        if data.startswith(start):
+            raise FormatError(f"This file is {what}. Export the variables as dotenv or JSON, and import that file.")
     encoding = _encoding_of(data)
     try:
         return data.decode(encoding)

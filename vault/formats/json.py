@@ -1,7 +1,8 @@
 """JSON: one object, `{"NAME": "value"}`.
 
-A string is taken as it is. Any other value is kept as its JSON text, digit for digit (`1.10` stays `1.10`), with a
-warning. A repeated name is refused, because JSON does not say what it means.
+A string is taken as it is. Null states no value. Any other value is kept as its JSON text, digit for digit (`1.10` is
+`1.10`), with a warning. A repeated name is refused, because JSON does not say what it means. Answers and exports of
+other stores are known too: see `wrappers.py`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import NoReturn
 
 from vault.errors import BadJson, FormatError, TooLarge
 from vault.formats.base import BYTE_ORDER_MARK, UNNAMED, Collector, ParsedFile, Rendered, Source, json_refusal, writable
+from vault.formats.wrappers import unwrapped
 from vault.model import json_scan
 from vault.model.budgets import FILE_ITEMS_MOST
 from vault.model.environment import Variable
@@ -36,7 +38,17 @@ class JsonFormat:
         """Parse one object. Raises `FormatError` for anything else, and for a repeated name."""
         collector = Collector()
         _check_size(text)
-        for name, value, written, line in _members(text.removeprefix(BYTE_ORDER_MARK)):
+        text = text.removeprefix(BYTE_ORDER_MARK)
+        wrapped = unwrapped(text)
+        if wrapped is not None:
+            collector.warnings.append(f"This is {wrapped.what}. Its variables are taken.")
+            for number, (key, content) in enumerate(wrapped.variables, 1):
+                collector.add_once(key, content, f"entry {number}")
+            return collector.finish()
+        for name, value, written, line in _members(text):
+            if value is None:
+                collector.state_null(name, f"line {line}")
+                continue
             if not isinstance(value, str):
                 collector.warnings.append(f"{shown(name)} is not a string. Its JSON text is used as the value.")
             collector.add_once(name, value if isinstance(value, str) else written, f"line {line}")

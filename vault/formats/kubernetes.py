@@ -53,15 +53,18 @@ class KubernetesFormat:
         if not isinstance(root, Mapping) or _text_of(root.get("kind")) != "Secret":
             raise error_at(root.place, "this must be a Kubernetes Secret (kind: Secret)")
         collector = Collector()
-        found: dict[str, tuple[str, str]] = {}
+        found: dict[str, tuple[str | None, str]] = {}
         for name, value in _members(root, "data"):
-            found[name.text] = _decoded(name, value), name.place
+            found[name.text] = None if value.is_null else _decoded(name, value), name.place
         for name, value in _members(root, "stringData"):
-            if not value.is_text:
+            if not value.is_text and not value.is_null:
                 collector.warnings.append(f"{shown(name.text)} is not a string. Its text is used as it is written.")
-            found[name.text] = value.text, name.place
+            found[name.text] = None if value.is_null else value.text, name.place
         for key, (content, place) in found.items():
-            collector.add_once(key, content, place)
+            if content is None:
+                collector.state_null(key, place)
+            else:
+                collector.add_once(key, content, place)
         return collector.finish()
 
     def render(self, variables: Sequence[Variable], source: Source = UNNAMED) -> Rendered:

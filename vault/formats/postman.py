@@ -30,6 +30,7 @@ from vault.formats.base import (
     checked_name,
     error_at,
     json_refusal,
+    no_value,
     too_many,
     writable,
 )
@@ -198,7 +199,7 @@ def _stated(raw: Mapping[str, WrittenJson], name: str, place: str, warnings: lis
         if not isinstance(value, str):
             warnings.append(f"{shown(name)} is not a string. Its JSON text is used as the value.")
     else:
-        warnings.append(f"{shown(name)} has no value in this file. A stored value does not change.")
+        warnings.append(no_value(name))
     kind = VariableType.SECRET if raw.get("secret") is True else _STATED_TYPES.get(str(raw.get("type")))
     if kind is not None:
         stated["type"] = kind
@@ -215,12 +216,12 @@ def _stated(raw: Mapping[str, WrittenJson], name: str, place: str, warnings: lis
 
 def _flag(raw: Mapping[str, WrittenJson], place: str) -> bool | None:
     """Report whether the entry is enabled, or None if the file does not say. Either flag can disable it."""
-    for word in ("enabled", "disabled"):
-        if not isinstance(raw.get(word, True), bool):
+    # Null is as good as not there.
+    flags = {word: raw[word] for word in ("enabled", "disabled") if raw.get(word) is not None}
+    for word, flag in flags.items():
+        if not isinstance(flag, bool):
             raise error_at(place, f"{word} must be true or false")
-    if "enabled" not in raw and "disabled" not in raw:
-        return None
-    return bool(raw.get("enabled", True)) and not raw.get("disabled", False)
+    return bool(flags.get("enabled", True)) and not flags.get("disabled", False) if flags else None
 
 
 def _load(text: str) -> WrittenJson:

@@ -18,6 +18,11 @@ class Scalar:
     is_text: bool
     place: str
 
+    @property
+    def is_null(self) -> bool:
+        """Report whether YAML readers take it for null."""
+        return not self.is_text and self.text.lower() in ("", "~", "null")
+
 
 @dataclass(frozen=True, slots=True)
 class Mapping:

@@ -47,6 +47,9 @@ class YamlFormat:
                 raise error_at(
                     node.place, "this must be a text, not a mapping or a list. For a Secret, use the format kubernetes"
                 )
+            if node.is_null:
+                collector.state_null(name.text, name.place)
+                continue
             if not node.is_text:
                 collector.warnings.append(f"{shown(name.text)} is not a string. Its text is used as it is written.")
             collector.add_once(name.text, node.text, name.place)

@@ -1,4 +1,4 @@
-"""The rules for names that people give to their tokens and second factors."""
+"""The rules for names that people give: which characters may be in them, and how long a label is."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import unicodedata
 
 from vault.errors import InvalidInput
 
-_REFUSED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-"""Control and format characters, half a surrogate pair, line and paragraph separators. With one of these, two names
+_INVISIBLE = frozenset({"Cf", "Zl", "Zp"})
+"""Format characters, also those that change the direction of text, and line and paragraph separators."""
+
+_REFUSED = _INVISIBLE | {"Cc", "Cs"}
+"""Also control characters and half a surrogate pair. With one of these, two names
 look alike, or one name breaks a line of a terminal or a log. `str.isprintable` would refuse new emoji on an old Python.
 """
 
@@ -19,3 +22,16 @@ def check_label(name: str, most: int) -> str:
     if any(unicodedata.category(character) in _REFUSED for character in name):
         raise InvalidInput("A name has no line breaks, no control characters and no invisible ones.", path="name")
     return name
+
+
+def check_visible(name: str, *, path: str = "name") -> str:
+    """Return `name`. Raises `InvalidInput` if it contains an invisible character: a program would not find it."""
+    for character in name:
+        if unicodedata.category(character) in _INVISIBLE:
+            raise InvalidInput(f"A name must not contain the invisible character {code_of(character)}.", path=path)
+    return name
+
+
+def code_of(character: str) -> str:
+    """Return the code of a character as Unicode writes it, for example U+200B."""
+    return f"U+{ord(character):04X}"

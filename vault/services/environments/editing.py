@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypedDict
 
 from vault.errors import InvalidInput
 from vault.model.environment import Variable, VariableType, check_variable_name
+from vault.model.names import check_visible
 from vault.model.strict_json import WrittenJson, is_encodable
 from vault.services.environments.rules import checked_description
 
@@ -39,6 +40,7 @@ class RowEdit:
 def merge(current: Iterable[Variable], changes: Mapping[str, Attributes | None]) -> tuple[Variable, ...]:
     """Return `current` with `changes`. Kept variables keep their position, new ones come last, and None removes one."""
     merged = {variable.name: variable for variable in current}
+    known = frozenset(merged)
     for raw, attributes in changes.items():
         name = check_variable_name(raw, path=f"variables.{raw}")
         if attributes is None:
@@ -47,14 +49,14 @@ def merge(current: Iterable[Variable], changes: Mapping[str, Attributes | None])
         before = merged.get(name)
         if before is None and "value" not in attributes:
             raise InvalidInput("A new variable needs a value.", path=f"variables.{raw}.value")
-        merged[name] = checked(replace(before or Variable(name, ""), **attributes))
+        merged[name] = checked(replace(before or Variable(name, ""), **attributes), known)
     return tuple(merged.values())
 
 
 def put(current: Iterable[Variable], variable: Variable) -> tuple[Variable, ...]:
     """Return `current` with one variable replaced at its position, or added at the end."""
-    new = checked(variable, path=f"variables.{variable.name}")
     rows = {each.name: each for each in current}
+    new = checked(variable, rows, path=f"variables.{variable.name}")
     others = rows[new.name].others if new.name in rows else ()
     rows[new.name] = replace(new, others=others)
     return tuple(rows.values())
@@ -67,6 +69,7 @@ def edited(current: Iterable[Variable], edits: Sequence[RowEdit]) -> tuple[Varia
     """
     # The key of a new row is its position, which cannot be a name.
     rows: dict[str | int, Variable] = {variable.name: variable for variable in current}
+    known = frozenset(name for name in rows if isinstance(name, str))
     for position, edit in enumerate(edits):
         key = position if edit.name is None else edit.name
         if edit.name is not None and key not in rows:
@@ -75,7 +78,7 @@ def edited(current: Iterable[Variable], edits: Sequence[RowEdit]) -> tuple[Varia
             del rows[key]
             continue
         try:
-            rows[key] = checked(replace(rows.get(key, Variable("", "")), **edit.attributes))
+            rows[key] = checked(replace(rows.get(key, Variable("", "")), **edit.attributes), known)
         except InvalidInput as error:
             raise InvalidInput(error.message, path=f"{position}.{error.path.rpartition('.')[2]}") from error
     _refuse_doubles(rows, edits)
@@ -106,18 +109,25 @@ def typed(before: Sequence[Variable], after: tuple[Variable, ...]) -> tuple[Vari
     )
 
 
-def keeping_others(before: Iterable[Variable], after: Iterable[Variable]) -> tuple[Variable, ...]:
-    """Return `after`, with the members of a newer release that each variable had in `before`.
+def replaced(before: Sequence[Variable], after: Iterable[Variable]) -> tuple[Variable, ...]:
+    """Return `after`, checked, with the members of a newer release that each variable had in `before`.
 
     A caller that replaces all variables can only send the members that this release shows.
     """
+    known = frozenset(variable.name for variable in before)
+    after = [checked(variable, known) for variable in after]
     others = {variable.name: variable.others for variable in before if variable.others}
     return tuple(replace(variable, others=others.get(variable.name, ())) if others else variable for variable in after)
 
 
-def checked(variable: Variable, path: str = "name") -> Variable:
-    """Return the variable with its name in NFC. Raises `InvalidInput` if it cannot be stored; `path` is the name's."""
+def checked(variable: Variable, known: Container[str], path: str = "name") -> Variable:
+    """Return the variable with its name in NFC. Raises `InvalidInput` if it cannot be stored; `path` is the name's.
+
+    `known` has the names that are stored already. Only they may contain invisible characters: older releases took them.
+    """
     name = check_variable_name(variable.name, path=path)
+    if name not in known:
+        check_visible(name, path=path)
     for what, text in (("value", variable.value), ("description", variable.description)):
         if isinstance(text, str) and not is_encodable(text):
             raise InvalidInput(

@@ -20,6 +20,7 @@ from vault.model.environment import (
     looks_like_id,
 )
 from vault.model.grant import Permission, Target
+from vault.model.names import check_visible
 from vault.model.policy import allows
 from vault.model.principal import Principal
 from vault.services import audit
@@ -136,7 +137,7 @@ class Environments:
         max_versions: int = MAX_VERSIONS_DEFAULT,
     ) -> EnvironmentRow:
         """Create an empty environment. Raises `NotGranted`, `NameTaken`, `QuotaExceeded`, `InvalidInput`."""
-        name = check_environment_name(name)
+        name = check_visible(check_environment_name(name))
         ask(unit, principal, Permission.CREATE, Target(EnvironmentKind.ENVIRONMENT, name))
         seq = unit.users.next_change(principal.user_id)
         self._check_room(unit, principal, name)
@@ -229,7 +230,7 @@ class Environments:
         if row is None:
             raise NotFound()
         seq, now = unit.users.next_change(row.owner_id), self._clock()
-        name = row.name if new_name is None else check_environment_name(new_name)
+        name = row.name if new_name is None else check_visible(check_environment_name(new_name))
         ask(unit, principal, Permission.CREATE, Target(EnvironmentKind.ENVIRONMENT, name))
         if unit.environments.by_name(row.owner_id, name) is not None:
             raise NameTaken("Another environment has this name now. Give a new name to restore this one.")
@@ -292,7 +293,7 @@ class Environments:
     def _checked_new_name(self, unit: UnitOfWork, principal: Principal, row: EnvironmentRow, name: str) -> str:
         if row.kind == EnvironmentKind.GLOBALS:
             raise InvalidInput("The globals cannot be renamed.", path="name")
-        name = check_environment_name(name)
+        name = check_visible(check_environment_name(name))
         ask_to_move(unit, principal, row)
         ask(unit, principal, Permission.CREATE, Target(EnvironmentKind.ENVIRONMENT, name))
         if unit.environments.by_name(principal.user_id, name) is not None:

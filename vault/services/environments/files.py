@@ -9,6 +9,7 @@ from typing import cast
 from vault.errors import FormatError, InvalidInput, TooLarge
 from vault.formats import FORMATS, Format, ParsedFile, Picking, Rendered, Source, refuse
 from vault.formats.base import Stated
+from vault.formats.doubts import sealed_by
 from vault.model.action import Action
 from vault.model.environment import ENVIRONMENT_MAX_BYTES, GLOBALS, EnvironmentRef, Variable
 from vault.model.grant import Permission
@@ -118,6 +119,9 @@ def parse_file(format_name: str, text: str, pick: str = "") -> ParsedFile:
     chosen = format_named(format_name, parse=True)
     if len(text) > FILE_MAX_CHARACTERS:
         raise TooLarge("This file is larger than an environment can be.", path="text")
+    sealed = sealed_by(text)
+    if sealed:
+        raise FormatError(sealed.format("this file"))
     if pick and not isinstance(chosen, Picking):
         raise InvalidInput(f"A file of the format {format_name} has only one environment.", path="pick")
     parsed = chosen.parse_one(text, pick) if isinstance(chosen, Picking) else chosen.parse(text)

@@ -21,7 +21,7 @@ from vault.model.principal import Principal
 from vault.services import audit
 from vault.services.audit import ReadLog
 from vault.services.environments.bases import Bases
-from vault.services.environments.editing import Attributes, RowEdit, checked, edited, keeping_others, merge, put, typed
+from vault.services.environments.editing import Attributes, RowEdit, edited, merge, put, replaced, typed
 from vault.services.environments.environments import Environments
 from vault.services.environments.permissions import ask, target_of
 from vault.services.environments.revision_writer import RevisionWriter
@@ -149,9 +149,7 @@ class Variables:
         row = self._environments.find(unit, principal, reference, Permission.UPDATE)
         if precondition == NO_PRECONDITION:
             raise PreconditionRequired()
-        return self._write(
-            unit, principal, row, precondition, lambda current: keeping_others(current, map(checked, variables))
-        )
+        return self._write(unit, principal, row, precondition, lambda current: replaced(current, variables))
 
     def patch(
         self,
@@ -218,13 +216,18 @@ class Variables:
         return self._write(unit, principal, row, precondition, without)
 
     def fill(
-        self, unit: UnitOfWork, principal: Principal, created: EnvironmentRow, variables: Sequence[Variable]
+        self,
+        unit: UnitOfWork,
+        principal: Principal,
+        created: EnvironmentRow,
+        variables: Sequence[Variable],
+        known: Sequence[Variable] = (),
     ) -> EnvironmentRow:
         """Write the first revision of an environment that this unit of work has created. The permission to create is
-        enough.
+        enough. `known` are variables that are stored elsewhere already.
         """
         seq = unit.users.next_change(created.owner_id)
-        return self._revisions.write(unit, principal, created, seq, tuple(map(checked, variables)))
+        return self._revisions.write(unit, principal, created, seq, replaced(known, variables))
 
     def copy(self, unit: UnitOfWork, principal: Principal, reference: str, new_name: str) -> EnvironmentRow:
         """Create an environment with the current variables of another as its first revision, on the same bases."""
@@ -233,7 +236,7 @@ class Variables:
         snapshot = self._snapshot(unit, source)
         audit.record(unit, principal, Action.ENVIRONMENT_COPY, environment_id=source.id, revision=snapshot.revision)
         created = self._bases.copy(unit, principal, source, created)
-        return self.fill(unit, principal, created, snapshot.variables)
+        return self.fill(unit, principal, created, snapshot.variables, snapshot.variables)
 
     def write(
         self,

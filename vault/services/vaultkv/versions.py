@@ -288,7 +288,8 @@ def replaced(current: tuple[Variable, ...], values: Mapping[str, WrittenJson]) -
     enabled.
     """
     old = {variable.name: variable for variable in current}
-    new = {variable.name: variable for variable in (checked(Variable(name, value)) for name, value in values.items())}
+    written = (checked(Variable(name, value), old) for name, value in values.items())
+    new = {variable.name: variable for variable in written}
     if len(new) != len(values):
         raise InvalidInput("Two of these names are the same after Unicode normalisation.", path="data")
     kept = [

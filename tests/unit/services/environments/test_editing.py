@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from vault.errors import InvalidInput
 from vault.model.environment import Variable, VariableType
-from vault.services.environments.editing import RowEdit, checked, edited, merge, put
+from vault.services.environments.editing import RowEdit, checked, edited, merge, put, replaced
 from vault.services.environments.history import compare
 
 CURRENT = (
@@ -77,7 +78,25 @@ def test_two_forms_of_one_name_are_one_variable() -> None:
 )
 def test_these_cannot_be_stored(variable: Variable) -> None:
     with pytest.raises(InvalidInput):
-        checked(variable)
+        checked(variable, ())
+
+
+@pytest.mark.parametrize("name", ["A\u200bB", "\ufeffA", "A\u202eB"])
+def test_a_new_name_has_no_invisible_character_but_a_stored_one_may_stay(name: str) -> None:
+    stored = Variable(name, "1")
+    writes: list[Callable[[tuple[Variable, ...]], tuple[Variable, ...]]] = [
+        lambda current: merge(current, {name: {"value": "2"}}),
+        lambda current: put(current, Variable(name, "2")),
+        lambda current: replaced(current, [Variable(name, "2")]),
+    ]
+    for write in writes:
+        with pytest.raises(InvalidInput, match="A name must not contain the invisible character U"):
+            write(())
+        assert write((stored,)) == (Variable(name, "2"),)
+    with pytest.raises(InvalidInput, match="invisible"):
+        edited((Variable("A", "1"),), [RowEdit("A", {"name": name})])
+    assert edited((stored,), [RowEdit(name, {"name": "A"})]) == (Variable("A", "1"),)
+    assert merge((stored,), {name: None}) == ()
 
 
 NAMES = st.sampled_from("ABCDE")

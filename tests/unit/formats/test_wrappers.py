@@ -1,0 +1,87 @@
+"""Answers and exports of other stores, and null, which states no value."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from vault.errors import FormatError
+from vault.formats import FORMATS
+
+DATA = {"A": "1", "PORT": 5}
+ENTRY = {"id": "x", "A": "no"}
+
+
+@pytest.mark.parametrize(
+    ("content", "values"),
+    [
+        (
+            {"request_id": "r", "lease_id": "", "data": {"data": DATA, "metadata": {"version": 3}}},
+            {"A": "1", "PORT": "5"},
+        ),
+        ({"request_id": "r", "lease_id": "", "data": DATA, "auth": None}, {"A": "1", "PORT": "5"}),
+        ({"A": {"computed": "1", "note": ""}, "B": {"computed": "2", "note": ""}}, {"A": "1", "B": "2"}),
+        ({"secrets": {"A": {"raw": "x", "computed": "1"}}, "success": True}, {"A": "1"}),
+        ([{"key": "A", "value": "1", "type": "shared"}, {"key": "B", "value": "2"}], {"A": "1", "B": "2"}),
+        ({"secrets": [{"secretKey": "A", "secretValue": "1"}], "imports": []}, {"A": "1"}),
+        ({"projects": [], "secrets": [{"key": "A", "value": "1", "id": "x"}]}, {"A": "1"}),
+        ({"id": "x", "category": "LOGIN", "fields": [{"label": "A", "value": "1"}, {"label": "notes"}]}, {"A": "1"}),
+    ],
+)
+def test_what_other_stores_write_is_known(content: Any, values: dict[str, str]) -> None:
+    parsed = FORMATS["json"].parse("\ufeff" + json.dumps(content))
+    assert {variable.name: variable.text for variable in parsed.variables} == values
+    assert parsed.warnings[0].startswith("This is ")
+    assert parsed.warnings[0].endswith("Its variables are taken.")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ({"apiVersion": "v1", "kind": "Secret", "data": {}}, "Choose the format kubernetes."),
+        ({"apiVersion": "bitnami.com/v1alpha1", "kind": "SealedSecret", "spec": {}}, "only its cluster can open"),
+        ({"id": "x", "name": "prod", "values": []}, "Choose the format postman."),
+        ({"encrypted": False, "folders": [], "items": [{"login": {"password": "canary"}}]}, "Bitwarden vault"),
+        ({"encrypted": True, "data": "canary"}, "Bitwarden vault"),
+        ({"A": "ENC[AES256_GCM,canary]", "sops": {"version": "3"}}, "SOPS has encrypted this file."),
+        ({"request_id": "r", "data": {"data": None, "metadata": {"deletion_time": "x"}}}, "the version was deleted"),
+    ],
+)
+def test_what_has_no_variables_for_us_is_named_in_the_refusal(content: Any, told: str) -> None:
+    with pytest.raises(FormatError) as caught:
+        FORMATS["json"].parse(json.dumps(content))
+    assert told in caught.value.message
+    assert "canary" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "content", [{"data": "x"}, {"secrets": "x"}, {"A": {"b": "c"}}, {"id": "x", "fields": "y"}, ENTRY]
+)
+def test_an_object_of_ones_own_is_read_as_before(content: dict[str, Any]) -> None:
+    assert [variable.name for variable in FORMATS["json"].parse(json.dumps(content)).variables] == list(content)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("json", '{"A": null}'),
+        ("yaml", "A: null"),
+        ("yaml", "A:"),
+        ("yaml", "A: ~"),
+        ("kubernetes", "kind: Secret\ndata: {A: null}"),
+        ("kubernetes", "kind: Secret\ndata:\n  A:\n"),
+        ("kubernetes", "kind: Secret\nstringData: {A: ~}"),
+    ],
+)
+def test_null_states_no_value(name: str, text: str) -> None:
+    parsed = FORMATS[name].parse(text)
+    assert "value" not in parsed.stated["A"]
+    assert parsed.warnings == ("A has no value in this file. A stored value does not change.",)
+
+
+@pytest.mark.parametrize("flags", [{"enabled": None}, {"disabled": None}, {"enabled": None, "disabled": None}])
+def test_a_flag_of_null_is_not_stated(flags: dict[str, None]) -> None:
+    parsed = FORMATS["postman"].parse(json.dumps([{"key": "A", "value": "1", **flags}]))
+    assert parsed.stated["A"] == {"value": "1"}

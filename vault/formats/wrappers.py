@@ -1,0 +1,117 @@
+"""JSON that other stores answer or export, with variables somewhere inside.
+
+What is known is taken. What is known to hold no variables, or to be another format, is refused with what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from vault.errors import FormatError, InvalidInput
+from vault.model import strict_json
+from vault.model.budgets import FILE_ITEMS_MOST
+from vault.model.strict_json import WrittenJson
+
+Pairs = list[tuple[str, str]]
+Reader = Callable[[Mapping[str, WrittenJson]], "Wrapped | None"]
+
+
+@dataclass(frozen=True, slots=True)
+class Wrapped:
+    """The variables of a known answer or export. `what` tells a person what it is."""
+
+    what: str
+    variables: Pairs = field(repr=False)
+
+
+def unwrapped(text: str) -> Wrapped | None:
+    """Return the variables of a known answer or export, or None for anything else. Raises `FormatError`."""
+    try:
+        content = strict_json.parse_written(text.encode(errors="surrogatepass"), FILE_ITEMS_MOST)
+    except InvalidInput:
+        # The reader of plain objects says what is wrong, and where.
+        return None
+    if isinstance(content, Mapping):
+        _refuse_others(content)
+        return _first(content, _vault, _doppler, _doppler_api, _secrets, _one_password)
+    return _listed(content) if isinstance(content, Sequence) and not isinstance(content, str) else None
+
+
+def _first(content: Mapping[str, WrittenJson], *readers: Reader) -> Wrapped | None:
+    return next((found for read in readers if (found := read(content)) is not None), None)
+
+
+def _refuse_others(content: Mapping[str, WrittenJson]) -> None:
+    if content.get("kind") == "Secret" and "apiVersion" in content:
+        raise FormatError("This is a Kubernetes Secret. Choose the format kubernetes.")
+    if content.get("kind") == "SealedSecret":
+        raise FormatError("This is a SealedSecret of Kubernetes, which only its cluster can open.")
+    if isinstance(content.get("values"), Sequence) and ("_postman_variable_scope" in content or "id" in content):
+        raise FormatError("This is an environment of Postman. Choose the format postman.")
+    if isinstance(content.get("encrypted"), bool) and ("items" in content or "data" in content):
+        raise FormatError(
+            "This is an export of a Bitwarden vault. It has logins, not variables. Write the ones that you need to a "
+            "dotenv file, or export a project of Bitwarden Secrets Manager."
+        )
+    if isinstance(content.get("sops"), Mapping):
+        raise FormatError("SOPS has encrypted this file. Decrypt it with sops first.")
+
+
+def _vault(content: Mapping[str, WrittenJson]) -> Wrapped | None:
+    data = content.get("data")
+    if "request_id" not in content or not isinstance(data, Mapping):
+        return None
+    inner = data.get("data")
+    if isinstance(data.get("metadata"), Mapping):
+        if not isinstance(inner, Mapping):
+            raise FormatError("This answer of Vault has no data: the version was deleted.")
+        data = inner
+    return Wrapped("an answer of Vault", [(name, _text(value)) for name, value in data.items()])
+
+
+def _doppler(content: Mapping[str, WrittenJson]) -> Wrapped | None:
+    pairs = []
+    for name, entry in content.items():
+        value = entry.get("computed", entry.get("raw")) if isinstance(entry, Mapping) else None
+        if not isinstance(entry, Mapping) or "computed" not in entry:
+            return None
+        if isinstance(value, str):
+            pairs.append((name, value))
+    return Wrapped("a list of secrets from Doppler", pairs) if content else None
+
+
+def _doppler_api(content: Mapping[str, WrittenJson]) -> Wrapped | None:
+    secrets = content.get("secrets")
+    return _doppler(secrets) if isinstance(secrets, Mapping) else None
+
+
+def _secrets(content: Mapping[str, WrittenJson]) -> Wrapped | None:
+    """Infisical's API and the export of Bitwarden Secrets Manager have the list under this name."""
+    secrets = content.get("secrets")
+    return _listed(secrets) if isinstance(secrets, Sequence) and not isinstance(secrets, str) else None
+
+
+def _one_password(content: Mapping[str, WrittenJson]) -> Wrapped | None:
+    fields = content.get("fields")
+    if "category" not in content or not isinstance(fields, Sequence) or isinstance(fields, str):
+        return None
+    return Wrapped("an item of 1Password", list(_pairs(fields, "label", "value")))
+
+
+def _listed(content: Sequence[WrittenJson]) -> Wrapped | None:
+    """`infisical export` and `bws secret list` write lists of keys and values."""
+    for key, value in (("key", "value"), ("secretKey", "secretValue"), ("name", "value")):
+        if content and all(isinstance(entry, Mapping) and key in entry and value in entry for entry in content):
+            return Wrapped("a list of secrets, as Infisical and Bitwarden write it", list(_pairs(content, key, value)))
+    return None
+
+
+def _pairs(entries: Sequence[WrittenJson], key: str, value: str) -> Iterator[tuple[str, str]]:
+    for entry in entries:
+        if isinstance(entry, Mapping) and entry.get(value) is not None:
+            yield _text(entry.get(key)), _text(entry[value])
+
+
+def _text(value: WrittenJson) -> str:
+    return value if isinstance(value, str) else strict_json.dumps(value)
