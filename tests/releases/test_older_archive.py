@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,11 +48,12 @@ def test_an_archive_of_0_2_0_is_refused_by_0_1_1_which_stores_nothing(
     tmp_path: Path, unpacked_releases: dict[str, Release]
 ) -> None:
     kept = Kept.unpacked("0.2.0", "sqlite", tmp_path / "kept", str)
-    empty = kept.env | {"STRONGROOM_DATABASE_URL": f"sqlite:///{tmp_path / 'restored.db'}"}
-    for words in (["restore"], ["restore", "--despite-faults"], ["verify", "--keys"]):
-        done = unpacked_releases["0.1.1"].run(empty, "backup", *words, str(kept.archive))
-        assert done.returncode == 1, (words, done.stdout, done.stderr)
+    database = tmp_path / "restored.db"
+    empty = kept.env | {"STRONGROOM_DATABASE_URL": f"sqlite:///{database}"}
+    for options in ([], ["--despite-faults"]):
+        done = unpacked_releases["0.1.1"].run(empty, "backup", "restore", *options, str(kept.archive))
+        assert done.returncode == 1, (options, done.stdout, done.stderr)
         assert "was made by release 0.2.0, with the schema 0003." in done.stderr
         assert "Restore it with that release or a newer one." in done.stderr
-    done = unpacked_releases["0.2.0"].run(empty, "backup", "restore", str(kept.archive))
-    assert done.returncode == 0, (done.stdout, done.stderr)
+        with contextlib.closing(sqlite3.connect(database)) as stored:
+            assert stored.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall() == []
