@@ -172,6 +172,18 @@ def test_a_recovery_code_logs_in_once_and_the_others_are_counted(vault: Vault, a
     assert third.post("/login/second", fields | {"recovery_code": codes[3]}).status_code == 401
 
 
+def test_a_recovery_code_in_the_field_of_the_app_is_told_where_to_go(vault: Vault, ada: Visitor) -> None:
+    _, codes = with_app(ada)
+    other, fields = challenged(vault, ada)
+    # More often than a challenge has attempts: none is counted.
+    for code in [codes[3], codes[3].upper(), "12345a", "１２３４５６", codes[3], "-"]:
+        answer = other.post("/login/second", fields | {"code": code})
+        assert (answer.status_code, "field for recovery codes" in words(answer)) == (422, True)
+        assert _CHALLENGE.search(answer.text), "The same challenge is tried again."
+    answer = other.post("/login/second", fields | {"recovery_code": codes[3]})
+    assert answer.headers["Location"] == "/security?said=recovery-used"
+
+
 def test_new_codes_are_told_once_and_a_reload_makes_no_others(vault: Vault, ada: Visitor) -> None:
     secret, old = with_app(ada)
     other, fields = challenged(vault, ada)

@@ -52,6 +52,13 @@ class Proof:
         kinds = [kind for kind, value in given.items() if value]
         if len(kinds) != 1:
             raise InvalidInput("Give exactly one of code, recovery_code and passkey.")
+        # Refused before it is counted as an attempt: it is a slip, and its shape says nothing about the account.
+        if self.code.strip("0123456789 "):
+            raise InvalidInput(
+                "The code of an authenticator app has digits only. A recovery code goes into the field for recovery "
+                "codes (recovery_code).",
+                path="code",
+            )
         return kinds[0]
 
 
