@@ -169,6 +169,12 @@ def test_postgresql_lets_the_vault_in_by_its_certificate(made: Path, database: P
     assert _asked(_address(made, database), query) == [(True, "strongroom")]
 
 
+def test_postgresql_is_healthy_by_its_own_check(database: Postgres) -> None:
+    program, *words = SERVICES["postgres"]["healthcheck"]["test"][1:]
+    for port, code in ((database.port, 0), (free_port(), 2)):
+        assert run(Postgres.program(program), *words, "-p", str(port)).returncode == code
+
+
 def test_the_role_owns_its_database_and_is_no_superuser(made: Path, database: Postgres) -> None:
     address = _address(made, database)
     facts = "SELECT rolsuper, rolcreatedb, rolcreaterole FROM pg_roles WHERE rolname = current_user"
