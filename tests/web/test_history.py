@@ -44,7 +44,7 @@ def test_a_diff_names_what_differs_and_hides_the_values(ada: Visitor, place: str
 
 def test_the_values_of_a_diff_are_shown_on_asking(ada: Visitor, place: str) -> None:
     ada.get(f"{place}/diff?from=1&to=3")
-    page = ada.post(f"{place}/diff?from=1&to=3")
+    page = ada.post(f"{place}/diff", {"from": "1", "to": "3"})
     assert "canary-1" in page.text
     assert "canary-2" in page.text
 
@@ -66,3 +66,16 @@ def test_going_back_from_the_history_needs_no_etag(ada: Visitor, place: str) -> 
     ada.get(f"{place}/history")
     assert ada.post(f"{place}/rollback", {"revision": "1"}).status_code == 303
     assert ada.stored(place) == {"A": "canary-1", "B": "2"}
+
+
+def test_the_address_of_a_form_overrules_nothing_in_it(ada: Visitor, place: str) -> None:
+    """The number of a form is the form's, in each of the pages' forms that has one."""
+    ada.get(f"{place}/diff?from=1&to=3")
+    assert "From revision 1 to 3" in words(ada.post(f"{place}/diff?from=2&to=2", {"from": "1", "to": "3"}))
+    assert ada.post(f"{place}/diff?from=1&to=3").status_code == 422
+    assert ada.post(f"{place}/rollback?revision=1").status_code == 422
+    ada.get(f"{place}/settings")
+    ada.post(f"{place}/settings?max_versions=7", {"max_versions": "9", "name": "prod"})
+    page = ada.get(f"{place}/settings").text
+    assert 'value="9"' in page
+    assert 'value="7"' not in page

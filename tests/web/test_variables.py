@@ -251,7 +251,7 @@ def test_another_persons_environment_is_not_found_at_any_address(ada: Visitor, b
         "/copy": {"copy": "mine"},
         "/delete": {},
         "/undelete": {},
-        "/diff?from=0&to=1": {},
+        "/diff": {"from": "0", "to": "1"},
         "/import": {"text": "A=1", "apply": "yes"},
         "/export": {"format": "dotenv"},
     }
@@ -271,7 +271,7 @@ def test_no_text_of_a_person_becomes_markup(ada: Visitor) -> None:
     answers = [ada.get(place + path) for path in paths]
     answers.append(ada.client.get(place, query_string={"edit": HOSTILE}, base_url=ORIGIN))
     answers.append(ada.post(f"{place}/variable", {"name": HOSTILE, "show": "from table"}))
-    answers.append(ada.post(f"{place}/diff?from=0&to=2"))
+    answers.append(ada.post(f"{place}/diff", {"from": "0", "to": "2"}))
     answers.append(ada.post(f"{place}/references"))
     answers.append(ada.post(f"{place}/import", {"text": f"'{HOSTILE}'=1\nA=2\n"}))
     answers.append(ada.post(f"{place}/import", {"text": f"{HOSTILE} '"}))

@@ -60,8 +60,12 @@ def field(name: str) -> str:
 
 
 def number(name: str, most: int) -> int | None:
-    """Return a number of the form or the query, from 0 to `most`. Returns None if it is absent or not such a number."""
-    return whole_number(request.values.get(name, ""), most)
+    """Return a number from 0 to `most`: of the form if one was sent, otherwise of the query. Returns None if it is
+    absent or not such a number.
+    """
+    # Never of both: the address of a form could then overrule what a person sees in it.
+    sent = request.form if request.method == "POST" else request.args
+    return whole_number(sent.get(name, ""), most)
 
 
 def wants_json() -> bool:
