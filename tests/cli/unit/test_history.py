@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.cli.unit.conftest import Strongroom
-from tests.unit.client.fake_transport import FakeTransport, answer, page, variable
+from tests.unit.client.fake_transport import TOKEN, FakeTransport, answer, page, problem, variable
 
 REVISION = {
     "id": "r3",
@@ -30,7 +30,26 @@ def changed(server: FakeTransport) -> FakeTransport:
 def test_history_lists_revisions(strongroom: Strongroom, server: FakeTransport) -> None:
     server.on("GET", "/globals/revisions?limit=20", page(REVISION))
     line = strongroom("history", "--globals").stdout.splitlines()[1]
-    assert line.split() == ["3", "2026-11-22", "09:00:00Z", "session:s1", "kept"]
+    assert line.split() == ["3", "2026-11-22", "09:00:00Z", "the", "owner", "kept"]
+
+
+def test_history_names_tokens(strongroom: Strongroom, server: FakeTransport) -> None:
+    by_tokens = [{**REVISION, "number": number, "created_by": f"token:t{number}"} for number in (2, 1)]
+    server.on("GET", "/environments/prod/revisions?limit=20", page(REVISION, *by_tokens))
+    server.on("GET", "/tokens?limit=200", page({**TOKEN, "id": "t2", "name": "deploy"}))
+    lines = strongroom("history", "-e", "prod").stdout.splitlines()
+    assert ["the owner" in lines[1], "token deploy (t2)" in lines[2], "token t1 " in lines[3]] == [True] * 3
+
+
+def test_history_shows_ids_where_tokens_cannot_be_listed(strongroom: Strongroom, server: FakeTransport) -> None:
+    server.on("GET", "/environments/prod/revisions?limit=20", page({**REVISION, "created_by": "token:t1"}))
+    server.on("GET", "/tokens?limit=200", problem(403, "forbidden", "This call needs a person's session."))
+    assert "token t1 " in strongroom("history", "-e", "prod").stdout
+
+
+def test_history_for_programs_keeps_the_labels(strongroom: Strongroom, server: FakeTransport) -> None:
+    server.on("GET", "/globals/revisions?limit=20", page({**REVISION, "created_by": "token:t1"}))
+    assert '"created_by": "token:t1"' in strongroom("history", "--globals", "--format", "json").stdout
 
 
 def test_a_diff_of_the_newest_hides_the_values(strongroom: Strongroom, changed: FakeTransport) -> None:

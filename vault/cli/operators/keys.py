@@ -81,7 +81,11 @@ def rewrap(max_per_second: int | None) -> None:
 
     with host.opened_vault() as vault, counted_progress("Rewrapping") as progress:
         done = vault.keys.rewrapping.run(host.operator(), Pace(max_per_second), progress)
-    say(f"{done.done:,} keys were rewrapped.")
+        found = vault.keys.master.status(host.operator())
+    active = next(each for each in found.versions if each.state == "active")
+    older = sum(each.user_keys for each in found.versions) - active.user_keys
+    say(f"This command rewrapped {done.done:,} keys. Workers may have rewrapped others at the same time.")
+    say(f"{active.user_keys:,} keys are under version {active.version}, which is active, {older:,} under older ones.")
     if done.broken:
         raise CliError(
             f"{len(done.broken)} keys cannot be opened and were not moved: {', '.join(done.broken[:FAULTS_NAMED])}."

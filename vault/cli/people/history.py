@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -10,6 +11,7 @@ from vault.cli.context import Cli
 from vault.cli.options import connection_options, format_option, pass_cli, set_options, show_option
 from vault.cli.render import as_row, print_rows
 from vault.cli.words import CliError, say
+from vault.errors import StrongroomError
 
 if TYPE_CHECKING:
     from vault.client import Change
@@ -39,7 +41,29 @@ def history(cli: Cli, environment: str | None, use_globals: bool, count: int) ->
         | {"revision": revision.number, "state": _state(revision.destroyed, revision.deletion_at is not None)}
         for revision in found
     ]
+    if cli.settings.format == "table":
+        names = _names_of_tokens(cli, [revision.created_by for revision in found])
+        rows = [{**row, "created_by": _author(str(row["created_by"]), names)} for row in rows]
     print_rows(cli, rows, ("revision", "created_at", "created_by", "state"))
+
+
+def _author(label: str, names: Mapping[str, str]) -> str:
+    """Return who wrote a revision. Only the owner and the owner's tokens can write one."""
+    kind, _, token_id = label.partition(":")
+    if kind != "token":
+        return "the owner" if kind == "session" else label
+    return f"token {names[token_id]} ({token_id})" if token_id in names else f"token {token_id}"
+
+
+def _names_of_tokens(cli: Cli, labels: Sequence[str]) -> dict[str, str]:
+    """Return the names of the tokens in these labels, by id, as far as the caller may see them."""
+    if not any(label.startswith("token:") for label in labels):
+        return {}
+    try:
+        return {token.id: token.name for token in cli.client.tokens.list()}
+    except StrongroomError:
+        # A token may not list tokens. The ids are enough then.
+        return {}
 
 
 def _state(destroyed: bool, has_deletion: bool) -> str:
