@@ -36,6 +36,7 @@ def test_an_operator_rotates_the_master_key_and_locks_the_vault(own_place: Place
     expect(tab.page.get_by_role("row", name="Version 1")).to_contain_text("retiring")
     tab.page.get_by_role("link", name="Lock").click()
     tab.inspect("operator-lock")
+    tab.page.get_by_label("Type lock").fill("lock")
     tab.page.get_by_role("button", name="Lock it now").click()
     expect(tab.page.get_by_role("alert")).to_contain_text("The vault is locked.")
     tab.inspect("operator-locked")

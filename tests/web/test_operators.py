@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import cast
 
 import pytest
@@ -68,9 +69,38 @@ def test_nobody_changes_their_own_account(vault: Vault, root: Visitor) -> None:
 
 def test_a_role_is_one_that_there_is_and_a_person_too(vault: Vault, root: Visitor, ada: Visitor) -> None:
     assert root.post(f"/operator/people/{user_id(vault, ada)}/role", {"role": "root"}).status_code == 422
-    assert root.post("/operator/people/nobody/role", {"role": "operator"}).status_code == 404
-    assert root.post(f"/operator/people/{user_id(vault, ada)}/role", {"role": "operator"}).status_code == 303
+    named = {"role": "operator", "confirm": ada.username.upper()}
+    assert root.post("/operator/people/nobody/role", named).status_code == 404
+    assert root.post(f"/operator/people/{user_id(vault, ada)}/role", named).status_code == 303
     assert ada.get("/environments").status_code == 303
+
+
+@pytest.mark.parametrize("typed", [{}, {"confirm": ""}, {"confirm": "root"}, {"confirm": "adam"}])
+def test_an_operator_is_made_by_typing_the_name(
+    vault: Vault, root: Visitor, ada: Visitor, typed: dict[str, str]
+) -> None:
+    answer = root.post(f"/operator/people/{user_id(vault, ada)}/role", {"role": "operator", **typed})
+    assert answer.status_code == 422
+    assert "type the username again" in words(answer)
+    assert f"Type {ada.username} to confirm" in words(answer)
+    assert ada.get("/environments").status_code == 200
+
+
+@pytest.mark.parametrize("typed", [{}, {"confirm": ""}, {"confirm": "yes"}, {"confirm": "unlock"}])
+def test_the_vault_is_locked_by_typing_a_word(root: Visitor, ada: Visitor, typed: dict[str, str]) -> None:
+    answer = root.post("/operator/lock", typed)
+    assert answer.status_code == 422
+    assert "type lock" in words(answer)
+    assert ada.get("/environments").status_code == 200
+
+
+def test_events_have_their_times_in_utc_as_the_form_has(root: Visitor) -> None:
+    page = root.get("/operator/audit").get_data(as_text=True)
+    shown = re.findall(r'<time datetime="([^"]+)" data-utc>([^<]+)</time>', page)
+    assert shown
+    assert [machine.replace("T", " ") for machine, _ in shown] == [f"{text}Z" for _, text in shown]
+    assert [text for _, text in shown] == sorted((text for _, text in shown), reverse=True)
+    assert "sorted by their time" in page
 
 
 def test_a_key_in_use_is_not_retired(root: Visitor) -> None:

@@ -14,6 +14,7 @@ _FIELD = Markup('<input type="hidden" name="csrf_token" value="{}">')
 def register(app: Flask) -> None:
     """Add the filters and functions to `app`'s templates."""
     app.add_template_filter(moment)
+    app.add_template_filter(exact)
     app.add_template_filter(author)
     app.add_template_global(csrf_field)
     app.add_template_global(once_field)
@@ -28,6 +29,12 @@ def moment(us: int | None) -> Markup:
     time = as_datetime(us)
     machine, shown = time.strftime("%Y-%m-%dT%H:%M:%SZ"), time.strftime("%Y-%m-%d %H:%M UTC")
     return Markup('<time datetime="{}">{}</time>').format(machine, shown)
+
+
+def exact(us: int) -> Markup:
+    """Return a time in UTC with its milliseconds, which no script changes."""
+    text = as_datetime(us).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+    return Markup('<time datetime="{}" data-utc>{}</time>').format(text.replace(" ", "T") + "Z", text)
 
 
 def author(label: str) -> str:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from flask import Response
 
+from vault.errors import InvalidInput
 from vault.http import principal, services
 from vault.services.keys.locking import lock
 from vault.services.keys.workers import REQUEST_WAIT_SECONDS
 from vault.services.pace import REQUEST_SECONDS, Pace
 from vault.web.frame.operators import new_operator_blueprint
-from vault.web.frame.request import render, see
+from vault.web.frame.problems import refused
+from vault.web.frame.request import field, render, see
 
 blueprint = new_operator_blueprint("keys")
 
@@ -67,11 +69,15 @@ def restore(version: int) -> Response:
 @blueprint.get("/operator/lock")
 def show_lock() -> Response:
     """Show what locking does."""
-    return render("operator_lock.html", is_locked=False, tab="lock")
+    return render("operator_lock.html", is_locked=False, faults={}, tab="lock")
 
 
 @blueprint.post("/operator/lock")
 def lock_vault() -> Response:
-    """Lock the vault. After this answer, every worker answers that the vault is locked."""
+    """Lock the vault, after a word was typed. After this answer, every worker answers that the vault is locked."""
+    if field("confirm").strip().lower() != "lock":
+        error = InvalidInput("To lock the vault, type lock.", path="confirm")
+        faults = {error.path: error.message}
+        return render("operator_lock.html", refused(error), is_locked=False, faults=faults, tab="lock")
     change = lock(services().storage, principal())
     return render("operator_lock.html", is_locked=True, warning=change.warning, tab="lock")

@@ -8,6 +8,7 @@ from flask import Response, request
 
 from vault.errors import Conflict, InvalidInput
 from vault.http import principal, services, transaction
+from vault.model.folding import fold_username
 from vault.model.principal import Role
 from vault.storage import UnitOfWork
 from vault.web.frame.operators import new_operator_blueprint
@@ -46,11 +47,15 @@ def set_state(user_id: str) -> Response:
 
 @blueprint.post("/operator/people/<user_id>/role")
 def set_role(user_id: str) -> Response:
-    """Change an account's role. Its sessions end."""
+    """Change an account's role. Its sessions end. To make an operator, the name must be typed again."""
     try:
         role = Role(field("role"))
     except ValueError:
         raise InvalidInput("The role must be user or operator.", path="role") from None
+    name = services().people.accounts.get(principal(), user_id).name
+    if role is Role.OPERATOR and fold_username(field("confirm")) != fold_username(name):
+        error = InvalidInput("To make an operator, type the username again.", path="operator")
+        return _person(user_id, refused(error), {"operator": error.message})
     return _change(user_id, lambda unit: services().people.accounts.set_role(unit, principal(), user_id, role))
 
 
