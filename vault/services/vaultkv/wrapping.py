@@ -49,7 +49,8 @@ OF_SESSIONS = Share(200, 8 * 1024 * 1024)
 """The share of each person's sessions. The person's tokens cannot use it up."""
 
 _PURPOSE = "wrapping"
-_SPENT = "The wrapping token is not valid, has been used, or has expired."
+_SPENT = "wrapping token is not valid or does not exist"
+"""Vault's words: clients look for them. It may have been used, or has expired."""
 
 
 @dataclass(frozen=True, slots=True)
