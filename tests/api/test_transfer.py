@@ -101,3 +101,17 @@ def test_one_environment_of_a_dump_is_picked(ada: Caller) -> None:
     dump = json.dumps({"environments": [ONE, TWO], "globals": []})
     assert send(ada, format="postman", text=dump, pick="two")["plan"]["added"] == ["A"]
     assert ada.ok("GET", "/environments/prod/values")["values"] == {"A": "newer"}
+
+
+@pytest.mark.parametrize("value", ["{{REGION}}", "shop-{{REGION}}", "{{a b}}!"])
+def test_text_that_becomes_a_reference_is_told_and_can_stay_text(ada: Caller, value: str) -> None:
+    told = "A contains a {{reference}}, which is resolved. To keep it as text, import it as literal."
+    for dry_run in (True, False):
+        assert send(ada, text=f"A='{value}'", dry_run=dry_run)["warnings"] == [told]
+    assert send(ada, text=f"A='{value}'")["warnings"] == []
+    answer = ada("GET", "/environments/prod/export?format=json")
+    assert "A contains a {{reference}}, which is written as it is." in answer.headers["x-strongroom-warnings"]
+    assert "x-strongroom-warnings" not in ada("GET", "/environments/prod/export?format=postman").headers
+    assert send(ada, "other", text=f"A='{value}'", literal=True)["warnings"] == []
+    assert ada.ok("GET", "/environments/other/variables/A")["literal"] is True
+    assert ada.ok("GET", "/environments/other/values")["values"] == {"A": value}

@@ -33,7 +33,9 @@ def chosen(data: bytes, name: str = "prod.env") -> dict[str, Any]:
 
 def plan_of(answer: Any) -> dict[str, str]:
     """The fields of the form that applies a plan."""
-    return dict(re.findall(r'<input type="hidden" name="(packed|format|mode|pick|etag)" value="([^"]*)"', answer.text))
+    return dict(
+        re.findall(r'<input type="hidden" name="(packed|format|mode|pick|literal|etag)" value="([^"]*)"', answer.text)
+    )
 
 
 def test_a_plan_is_shown_before_anything_is_written(ada: Visitor, place: str) -> None:

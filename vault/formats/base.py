@@ -37,6 +37,7 @@ class Stated(TypedDict, total=False):
     value: str
     type: VariableType
     enabled: bool
+    literal: bool
     description: str
 
 

@@ -44,6 +44,8 @@ _BARE = re.compile(r"[A-Za-z0-9_./:@%+,=\\-]+")
 _ESCAPES = (("\\", "\\\\"), ('"', '\\"'), ("\r", "\\r"))
 _RUN_BY_SHELLS = re.compile(r"[$`]")
 
+_VARIABLE = re.compile(r"\$\{?[A-Za-z_]")
+
 _BLANK = re.compile(r"\s*")
 _LINE_END = re.compile(r"\r\n|\n|\r")
 
@@ -96,7 +98,12 @@ class DotenvFormat:
                 continue
             if statement["assignment"] is None:
                 raise error_at(f"line {line}", "this name has no '=' and no value")
-            collector.add(name, _value(statement), f"line {line}")
+            value = _value(statement)
+            collector.add(name, value, f"line {line}")
+            if statement["single"] is None and statement["literal"] is None and _VARIABLE.search(value):
+                collector.warnings.append(
+                    f"{shown(name)} contains $ and a name. Some programs put a variable there; it is stored as it is."
+                )
         return collector.finish()
 
     def render(self, variables: Sequence[Variable], source: Source = UNNAMED) -> Rendered:

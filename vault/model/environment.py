@@ -236,6 +236,11 @@ def canonical(reference: str) -> str:
     return reference.lower() if looks_like_id(reference) else normal(reference)
 
 
+def has_reference(text: str) -> bool:
+    """Report whether a text contains a reference, if its variable is not literal."""
+    return "{{" in text and _REFERENCE.search(text) is not None
+
+
 def resolve(layers: Iterable[Iterable[Variable]], *, expand: bool = True) -> Values:
     """Flatten layers, the lowest first, into `{name: text}` and expand `{{NAME}}` as Postman does.
 

@@ -88,6 +88,21 @@ def test_an_import_sends_the_text_as_it_is(strongroom: Strongroom, server: FakeT
     assert "revision 4" in result.stderr
 
 
+@pytest.mark.parametrize("file", ["x.txt", "prod.properties", "x.toml.age", "prod.conf"])
+def test_an_export_to_an_unknown_ending_is_refused(strongroom: Strongroom, exporting: FakeTransport, file: str) -> None:
+    result = strongroom("export", "-e", "prod", "-o", file)
+    assert (result.exit_code, Path(file).exists()) == (1, False)
+    assert f"The end of {file} names no format. Give one with --format: dotenv, json" in result.stderr
+    assert strongroom("export", "-e", "prod", "-o", file, "--format", "json").exit_code == 0
+
+
+def test_an_import_keeps_references_as_text(strongroom: Strongroom, server: FakeTransport) -> None:
+    server.on("POST", "/import", answer(PLAN))
+    Path("x.env").write_text("A={{B}}")
+    strongroom("import", "-e", "prod", "x.env", "--literal")
+    assert server.sent["literal"] is True
+
+
 def test_an_import_picks_one_environment_of_the_file(strongroom: Strongroom, server: FakeTransport) -> None:
     server.on("POST", "/import", answer(PLAN))
     Path("x.postman_environment.json").write_text("{}")

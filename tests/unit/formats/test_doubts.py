@@ -91,3 +91,14 @@ def test_a_file_that_is_no_text_is_named(data: bytes, told: str) -> None:
     with pytest.raises(FormatError) as caught:
         text_of(data)
     assert told in caught.value.message
+
+
+@pytest.mark.parametrize("line", ["A=postgres://${HOST}:5432", 'A="$HOST"', "A=x$HOST", 'A="${HOST:-x}"'])
+def test_a_variable_inside_a_value_is_told(line: str) -> None:
+    told = "A contains $ and a name. Some programs put a variable there; it is stored as it is."
+    assert FORMATS["dotenv"].parse(line).warnings == (told,)
+
+
+@pytest.mark.parametrize("line", ["A='${HOST}'", "A=`$HOST`", "A=5$", 'A="$5"', "A=$(id)"])
+def test_a_dollar_that_no_reader_takes_for_a_name_is_not_told(line: str) -> None:
+    assert FORMATS["dotenv"].parse(line).warnings == ()

@@ -18,6 +18,7 @@ class ImportBody(Body):
     text = BoundedText(most=BODY_MOST_BYTES, required=True)
     mode = BoundedText(most=_WORD_MOST, load_default="merge", validate=[validate.OneOf(["merge", "replace"])])
     dry_run = Switch(load_default=False)
+    literal = Switch(load_default=False)
     pick = BoundedText(
         most=NAME_MAX_CHARACTERS,
         load_default="",

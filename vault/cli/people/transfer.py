@@ -14,7 +14,7 @@ from vault.cli.render import print_data
 from vault.cli.words import CliError, say, warn
 from vault.errors import FormatError, TooLarge
 from vault.formats import FORMATS
-from vault.formats.files import format_of
+from vault.formats.files import ENCRYPTED_END, format_of
 
 FORMAT_NAMES = tuple(FORMATS)
 IMPORTABLE = tuple(name for name, format_ in FORMATS.items() if format_.can_parse)
@@ -68,6 +68,8 @@ def export_variables(
     # Check before fetching anything, so that a wrong key or two different passphrases cost nothing.
     readers = recipients_from(cli, recipients, passphrase_file, asks=asks_passphrase)
     name = file_format or _format_of(output) or "dotenv"
+    if not file_format and output and Path(output.name.removesuffix(ENCRYPTED_END)).suffix and not _format_of(output):
+        raise CliError(f"The end of {output.name} names no format. Give one with --format: {', '.join(FORMAT_NAMES)}.")
     rendered = chosen.render(name, strict=strict) if resolve else chosen.export(name, strict=strict)
     warn(rendered.warnings)
     text = sealed(rendered.text, readers) if readers else rendered.text
@@ -90,6 +92,7 @@ def export_variables(
 @click.option("--replace", is_flag=True, help="Remove the variables that are not in FILE.")
 @click.option("--dry-run", is_flag=True, help="Only show what would change.")
 @click.option("--pick", metavar="NAME", default="", help="Take this environment of a FILE that has several.")
+@click.option("--literal", is_flag=True, help="Keep values with {{references}} as text.")
 @click.option("-i", "--identity", metavar="FILE|-", help="The file with the age identity, as age-keygen writes it.")
 @click.option("--passphrase-file", metavar="FILE|-", help="The passphrase of an age file; by default it is asked for.")
 @connection_options
@@ -103,6 +106,7 @@ def import_variables(
     replace: bool,
     dry_run: bool,
     pick: str,
+    literal: bool,
     identity: str | None,
     passphrase_file: str | None,
 ) -> None:
@@ -114,7 +118,7 @@ def import_variables(
     text = _text_of(cli, file, identity, passphrase_file)
     mode: Literal["replace", "merge"] = "replace" if replace else "merge"
     try:
-        plan = cli.client.import_text(name, chosen_format, text, mode=mode, dry_run=dry_run, pick=pick)
+        plan = cli.client.import_text(name, chosen_format, text, mode=mode, dry_run=dry_run, pick=pick, literal=literal)
     except TooLarge:
         # The server's message is about a request body, but this person has a file.
         say(f"Nothing of {file} was stored. It is too large: an environment can have 1 MiB.")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import cast
 
 from vault.errors import FormatError, InvalidInput, TooLarge
@@ -11,10 +11,11 @@ from vault.formats import FORMATS, Format, ParsedFile, Picking, Rendered, Source
 from vault.formats.base import Stated
 from vault.formats.doubts import sealed_by
 from vault.model.action import Action
-from vault.model.environment import ENVIRONMENT_MAX_BYTES, GLOBALS, EnvironmentRef, Variable
+from vault.model.environment import ENVIRONMENT_MAX_BYTES, GLOBALS, EnvironmentRef, Variable, has_reference
 from vault.model.grant import Permission
 from vault.model.policy import allows
 from vault.model.principal import Principal
+from vault.model.printable import shown
 from vault.services.audit import ReadLog
 from vault.services.environments.editing import Attributes, merge
 from vault.services.environments.environments import Environments
@@ -82,10 +83,11 @@ class Transfer:
             unit.abandon()
             # The plan shows which values are equal, so the audit records a read.
             self._reads.read(principal, Action.IMPORT_PLAN, row.id)
-        plan = plan_of(written.before, written.after)
+        plan, before = plan_of(written.before, written.after), written.before
         if not allows(principal, Permission.READ, target_of(row)):
-            plan = Plan((), (), (), ())
-        return Imported(plan, None if dry_run else written.revision, parsed.warnings)
+            plan, before = Plan((), (), (), ()), ()
+        warnings = (*parsed.warnings, *_new_references(parsed, before))
+        return Imported(plan, None if dry_run else written.revision, warnings)
 
     def export_text(
         self, principal: Principal, reference: EnvironmentRef, format_name: str, *, strict: bool = False
@@ -101,7 +103,12 @@ class Transfer:
         rendered = chosen.render(told, Source(target.name, target.kind, target.id or ""))
         if strict:
             refuse(rendered.warnings)
-        return rendered
+        # Postman resolves the same references.
+        return (
+            rendered
+            if isinstance(chosen, Picking)
+            else replace(rendered, warnings=(*rendered.warnings, *_written_references(told)))
+        )
 
     def _found_or_created(self, unit: UnitOfWork, principal: Principal, reference: EnvironmentRef) -> EnvironmentRow:
         if reference is GLOBALS:
@@ -110,8 +117,9 @@ class Transfer:
         return found or self._environments.create(unit, principal, reference)
 
 
-def parse_file(format_name: str, text: str, pick: str = "") -> ParsedFile:
-    """Return what a file states. `pick` names one of several environments in it.
+def parse_file(format_name: str, text: str, pick: str = "", *, literal: bool = False) -> ParsedFile:
+    """Return what a file states. `pick` names one of several environments in it. With `literal`, values that look like
+    references stay text.
 
     Raises `FormatError`, also for a file without variables: with `replace_all`, it would remove all that is stored.
     Raises `InvalidInput`, and `TooLarge` for more than an environment can have.
@@ -129,7 +137,33 @@ def parse_file(format_name: str, text: str, pick: str = "") -> ParsedFile:
         raise FormatError(
             f"As {format_name}, this file has no variables, so nothing was changed. It may have another format."
         )
-    return parsed
+    return _literal(parsed) if literal else parsed
+
+
+def _literal(parsed: ParsedFile) -> ParsedFile:
+    stated: dict[str, Stated] = {
+        name: {**attributes, "literal": True} if has_reference(attributes.get("value", "")) else attributes
+        for name, attributes in parsed.stated.items()
+    }
+    return ParsedFile(stated, parsed.warnings)
+
+
+def _new_references(parsed: ParsedFile, before: Sequence[Variable]) -> Iterator[str]:
+    """Yield a warning for each value that an import makes a reference. `before` has what the caller may know."""
+    known = {variable.name: variable for variable in before}
+    for name, stated in parsed.stated.items():
+        value, old = stated.get("value", ""), known.get(name)
+        is_literal = stated.get("literal", old is not None and old.literal)
+        if has_reference(value) and not is_literal and (old is None or old.text != value):
+            what = f"{shown(name)} contains a {{{{reference}}}}, which is resolved."
+            yield f"{what} To keep it as text, import it as literal."
+
+
+def _written_references(variables: Sequence[Variable]) -> Iterator[str]:
+    """Yield a warning for each reference that an export writes as it is."""
+    for variable in variables:
+        if not variable.literal and has_reference(variable.text):
+            yield f"{shown(variable.name)} contains a {{{{reference}}}}, which is written as it is."
 
 
 def format_named(name: str, *, parse: bool = False) -> Format:

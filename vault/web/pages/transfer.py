@@ -55,7 +55,7 @@ def import_file(env: EnvironmentRef = GLOBALS) -> Response:
     try:
         text = _text()
         chosen = field("format") or format_of(_file_name()) or "dotenv"
-        parsed = parse_file(chosen, text, field("pick"))
+        parsed = parse_file(chosen, text, field("pick"), literal=bool(field("literal")))
         if "apply" in request.form:
             return _applied(env, parsed)
         plan = transaction(lambda unit: _imported(unit, env, parsed, NO_PRECONDITION, dry_run=True))
@@ -68,6 +68,7 @@ def import_file(env: EnvironmentRef = GLOBALS) -> Response:
         "format": chosen,
         "mode": field("mode"),
         "pick": field("pick"),
+        "literal": field("literal"),
     }
     return render("plan.html", **frame(listing.environment, "import"), **about, etag=listing.etag)
 
@@ -159,6 +160,7 @@ def _import_form(env: EnvironmentRef, error: StrongroomError | None = None, text
         "format": field("format"),
         "mode": field("mode"),
         "pick": field("pick"),
+        "literal": field("literal"),
     }
     if error is None:
         return render("import.html", **frame(environment, "import"), **about)
