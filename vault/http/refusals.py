@@ -49,6 +49,8 @@ def translated(error: HTTPException) -> Exception:
 
 def note_failure(error: BaseException) -> None:
     """Log and count an error that is answered with a bare 500. The caller learns nothing about it."""
+    hint = {}
     if isinstance(error, errors.IntegrityError):
         metrics().integrity_errors.labels(kind=type(error).__name__).inc()
-    log.error("request_failed", error=type(error).__name__, exc_info=error, request_id=request_id())
+        hint = {"hint": "Stored data are not what this vault stored. `strongroom doctor --database` names them."}
+    log.error("request_failed", error=type(error).__name__, exc_info=error, request_id=request_id(), **hint)
