@@ -187,7 +187,7 @@ def test_the_role_owns_its_database_and_is_no_superuser(made: Path, database: Po
     ("old", "new"),
     [
         ("sslmode=verify-full", "sslmode=disable"),
-        ("strongroom_client.pem", "nothing.pem"),
+        ("sslcert=", "fallback_application_name="),
         ("strongroom@", "postgres@"),
         ("@postgres:", "@redis:"),
         ("internal_ca.pem", "metrics_ca.pem"),

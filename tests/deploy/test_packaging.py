@@ -450,9 +450,16 @@ def test_the_server_tells_systemd_from_its_main_process_when_it_is_ready(tmp_pat
             assert struct.unpack("3i", credentials[0][2])[0] == server.process.pid
 
 
-def test_the_unit_s_settings_are_known(tmp_path: Path) -> None:
-    for name in re.findall(r"^LoadCredential=(\S+?):", UNIT, re.MULTILINE):
-        (tmp_path / name).write_text("postgresql://db/strongroom\n")
+def test_the_unit_s_settings_are_known(tmp_path: Path, secrets_directory: Path) -> None:
+    credentials = {
+        "database_url": "postgresql://db/strongroom\n",
+        "redis_url": "redis://cache/0\n",
+        "tls.pem": (secrets_directory / "strongroom_tls.pem").read_text(),
+        "tls.key": (secrets_directory / "strongroom_tls.key").read_text(),
+    }
+    assert set(re.findall(r"^LoadCredential=(\S+?):", UNIT, re.MULTILINE)) == set(credentials)
+    for name, content in credentials.items():
+        (tmp_path / name).write_text(content)
     environ = dict(re.findall(r"^Environment=(STRONGROOM_\w+)=(.*)$", UNIT, re.MULTILINE))
     loaded = settings.load({name: value.replace("%d", str(tmp_path)) for name, value in environ.items()})
     directories = {str(loaded.data_dir), str(loaded.keyring.parent)}
