@@ -64,12 +64,12 @@ def vault(request: pytest.FixtureRequest, copied_vault: Copy, clock: FakeClock) 
 
 @pytest.fixture
 def ada(vault: Services, request: pytest.FixtureRequest) -> Principal:
-    return _people(vault, request)["ada"]
+    return replace(_people(vault, request)["ada"], asked=set())
 
 
 @pytest.fixture
 def bob(vault: Services, request: pytest.FixtureRequest) -> Principal:
-    return _people(vault, request)["bob"]
+    return replace(_people(vault, request)["bob"], asked=set())
 
 
 @pytest.fixture

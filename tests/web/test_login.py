@@ -88,3 +88,29 @@ def test_a_session_revoked_elsewhere_is_gone_at_the_next_click(vault: Vault) -> 
     elsewhere.post("/logout")
     assert ada.get("/environments").status_code == 200
     assert elsewhere.get("/environments").status_code == 303
+
+
+def test_a_second_login_in_the_same_browser_ends_the_first_session(vault: Vault, ada: Visitor, bob: Visitor) -> None:
+    def alive(secret: str) -> bool:
+        other = Visitor(vault.app.test_client())
+        other.client.set_cookie(COOKIE, secret, domain="localhost", secure=True)
+        return other.get("/environments").status_code == 200
+
+    def cookie() -> str:
+        found = ada.client.get_cookie(COOKIE, domain="localhost")
+        assert found
+        return found.value
+
+    first = cookie()
+    ada.get("/environments")
+    fields = {"username": ada.username, "password": "lantern gravel ninefold otter"}
+    assert ada.post("/login", {**fields, "password": "wrong"}).status_code == 401
+    assert alive(first)
+    assert ada.post("/login", fields).status_code == 303
+    second = cookie()
+    assert [alive(first), alive(second)] == [False, True]
+    # It is the browser's first session that ends, also if somebody else logs in there.
+    ada.get("/environments")
+    assert ada.post("/login", {**fields, "username": bob.username}).status_code == 303
+    assert [alive(second), alive(cookie())] == [False, True]
+    assert bob.get("/environments").status_code == 200

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import unquote
 
 import pytest
 
 from tests.api.conftest import Vault
+from tests.support.vaults import PASSWORD
 from tests.web.conftest import ORIGIN, Visitor, newcomer, words
 
 _SECRET = re.compile(r"srm_t_[0-9A-Za-z]{61}")
@@ -164,3 +166,28 @@ def test_a_number_of_uses_is_a_few_ascii_digits(ada: Visitor, uses: str) -> None
     assert answer.status_code == 422
     sentence = "A token's uses must be 1 to 1,000,000,000" if uses == "1" * 12 else "Write a number"
     assert sentence in words(answer)
+
+
+def test_a_grave_token_waits_for_a_proof_and_its_form_is_kept(ada: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vault.model.principal.STEP_UP_SECONDS", -1)
+    fields: dict[str, object] = {
+        "name": "shop & co",
+        "on-0": "path",
+        "where-0": "*",
+        "may-0": ["read", "list"],
+        "ttl": "",
+        "uses": "7",
+    }
+    fields |= {"once": "first"}
+    ada.get("/tokens/new")
+    answer = ada.post("/tokens", fields)
+    wanted = answer.headers["Location"].removeprefix("/prove?next=")
+    assert answer.status_code == 303
+    monkeypatch.undo()
+    ada.get(answer.headers["Location"])
+    proven = ada.post("/prove", {"password": PASSWORD, "next": unquote(wanted)})
+    page = ada.get(proven.headers["Location"])
+    for part in ('value="shop &amp; co"', 'value="*"', 'value="7"', '<option value="" selected>never'):
+        assert part in page.text, part
+    assert page.text.count(" checked") == 2
+    assert ada.post("/tokens", fields | {"once": "second"}).status_code == 201

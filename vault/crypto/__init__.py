@@ -26,6 +26,7 @@ from vault.crypto.password import (
     dummy_hash,
     hash_password,
     needs_rehash,
+    parameters_of,
     slow_digest,
     verify_password,
 )
@@ -73,6 +74,7 @@ __all__ = [
     "needs_rehash",
     "new_key",
     "open_blob",
+    "parameters_of",
     "parse",
     "parse_header",
     "same_digest",

@@ -107,7 +107,7 @@ def verify_password(phc: str, password: str) -> bool:
     """
     from argon2 import exceptions, low_level
 
-    _parameters_of(phc)
+    parameters_of(phc)
     try:
         return low_level.verify_secret(phc.encode("ascii"), _encode(password), low_level.Type.ID)
     except exceptions.VerifyMismatchError:
@@ -118,7 +118,7 @@ def verify_password(phc: str, password: str) -> bool:
 
 def needs_rehash(phc: str, parameters: PasswordParameters) -> bool:
     """Report whether a PHC string has parameters other than these. Raises `BlobError` as `verify_password` does."""
-    return _parameters_of(phc) != parameters
+    return parameters_of(phc) != parameters
 
 
 def check_new_password(password: str, username: str) -> None:
@@ -168,7 +168,8 @@ def _fold(text: str) -> str:
     return unicodedata.normalize("NFKC", text).casefold()
 
 
-def _parameters_of(phc: str) -> PasswordParameters:
+def parameters_of(phc: str) -> PasswordParameters:
+    """Return the cost that a PHC string states. Raises `BlobError` for a foreign one."""
     match = _PHC.fullmatch(phc)
     if match is None or int(match[1]) != ARGON2_VERSION:
         raise BlobError()

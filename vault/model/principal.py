@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from vault.errors import FactorSetupRequired, Forbidden, PasswordChangeRequired, StepUpRequired
@@ -70,6 +71,9 @@ class Principal:
     duties: tuple[Duty, ...] = ()
     """What the person must do first. Until then, only the calls that do it are answered."""
 
+    asked: set[str] = field(default_factory=set, compare=False, repr=False)
+    """The checks that were asked of this caller. They are asked again before a stored answer is repeated."""
+
     newest_change: int | None = None
     """The number of the user's newest change when the credential was read, or None if it was read from a cache."""
 
@@ -80,11 +84,13 @@ class Principal:
 
     def require_current_secret(self) -> None:
         """Raise `Forbidden` for a replaced secret, so that its thief cannot keep access by making new tokens."""
+        self.asked.add("current_secret")
         if self.by_replaced_secret:
             raise Forbidden("This secret was replaced by a rotation. Use the new one to make, renew or rotate tokens.")
 
     def require_person(self) -> None:
         """Raise `Forbidden` unless this is a person's session. Tokens must not change accounts and sessions."""
+        self.asked.add("person")
         if self.kind is PrincipalKind.TOKEN:
             raise Forbidden("This call needs a person's session, not a service token.")
 
@@ -97,6 +103,7 @@ class Principal:
 
     def require_operator(self) -> None:
         """Raise `Forbidden` unless this is an operator's session, without a duty, and not a service token."""
+        self.asked.add("operator")
         self.require_person()
         self.require_no_duty()
         if self.role is not Role.OPERATOR:
@@ -107,11 +114,27 @@ class Principal:
 
         If the account has a second factor, a password alone is not enough.
         """
+        self.asked.add("recent_proof")
         self.require_person()
         if now_us - self.authenticated_us > STEP_UP_SECONDS * SECOND_US:
             raise StepUpRequired()
         if self.has_second_factor and not BEYOND_PASSWORD & set(self.factors):
             raise StepUpRequired()
+
+    def ask_again(self, checks: Iterable[str], now_us: int) -> None:
+        """Make the checks of an earlier call again. Raises `Forbidden` also for a check that this release does not
+        know.
+        """
+        known: dict[str, Callable[[], None]] = {
+            "current_secret": self.require_current_secret,
+            "person": self.require_person,
+            "operator": self.require_operator,
+            "recent_proof": lambda: self.require_recent_proof(now_us),
+        }
+        for name in checks:
+            if name not in known:
+                raise Forbidden()
+            known[name]()
 
 
 def vault_itself(job: str) -> Principal:

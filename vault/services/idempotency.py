@@ -135,6 +135,7 @@ class Idempotency:
             "headers": answer.headers,
             "text": answer.text,
             "asked": [_written(asked) for asked in unit.asked],
+            "asked_of_caller": sorted(principal.asked),
         }
         text = json.dumps(document).encode()
         if len(text) > ANSWER_MOST_BYTES:
@@ -163,6 +164,8 @@ class Idempotency:
         if blob is None or key_id is None:
             raise BlobError()
         document = read_document(self._instance.open_blob(self._place(claim), key_id, blob))
+        # An older release stored no checks of the caller.
+        principal.ask_again(document.get("asked_of_caller", ()), self._clock())
         for asked in document["asked"]:
             _ask_again(unit, principal, _read(*asked))
         # Record this, because the answer may contain a secret.

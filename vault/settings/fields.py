@@ -77,6 +77,7 @@ class Settings:
     transit_ca_file: Path | None = None
     quota_environments: int = 1000
     quota_tokens: int = 1000
+    token_step_up_days: int = 90
     quota_sessions: int = 100
     quota_bytes: int = 256 * 1024 * 1024
     purge_after_days: int = 30

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from tests.cli.unit.conftest import Strongroom
-from tests.unit.client.fake_transport import ENVIRONMENT, TOKEN, FakeTransport, answer, page
+from tests.unit.client.fake_transport import ENVIRONMENT, NEW_SESSION, TOKEN, FakeTransport, answer, page, problem
+from vault.cli.people import keychain
 from vault.client import Response
 
+URL = "https://localhost:8443"
 LIST = "/tokens?limit=200"
 
 
@@ -105,3 +107,28 @@ def test_two_tokens_of_one_name_are_not_guessed_between(strongroom: Strongroom, 
 def test_of_several_none_is_revoked_when_one_is_not_there(strongroom: Strongroom, making: FakeTransport) -> None:
     assert strongroom("token", "revoke", "web", "typo").exit_code == 1
     assert making.calls == [f"GET {LIST}", f"GET {LIST}"]
+
+
+@pytest.mark.parametrize("call", [("create", "web", "--path", "*"), ("rotate", "web")], ids=lambda call: call[0])
+def test_a_proof_is_asked_for_and_the_call_is_sent_again(
+    anonymous: Strongroom, server: FakeTransport, call: tuple[str, ...]
+) -> None:
+    keychain.save(URL, "srm_s_old")
+    refusal = problem(403, "step_up_required", "Confirm it.")
+    made = answer({**TOKEN, "secret": "srm_t_new"}, 201)
+    for path in ("/tokens", "/tokens/aaaabbbbcccc/rotate"):
+        server.on("POST", path, refusal, made)
+    server.on("GET", LIST, page(TOKEN)).on("POST", "/sessions/step-up", answer(NEW_SESSION, 201))
+    result = anonymous("token", *call, answers="correct horse\n")
+    assert (result.exit_code, result.stdout) == (0, "srm_t_new\n"), result.output
+    assert "Confirm it." in result.stderr
+    assert server.sent_headers["Authorization"] == "Bearer srm_s_secret"
+    assert keychain.load(URL) == "srm_s_secret"
+
+
+def test_without_a_terminal_no_proof_is_asked_for(anonymous: Strongroom, server: FakeTransport) -> None:
+    keychain.save(URL, "srm_s_old")
+    server.on("POST", "/tokens", problem(403, "step_up_required", "Confirm it."))
+    result = anonymous("token", "create", "web", "--path", "*")
+    assert (result.exit_code, keychain.load(URL)) == (2, "srm_s_old")
+    assert "Confirm it." in result.stderr

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import pytest
 
 from tests.support.vaults import FakeClock, add_environment, add_token, as_token, grant, patch, run_sql, values, write
 from vault.crypto import PasswordParameters, slow_digest
-from vault.errors import BlobError, IdempotencyMismatch, InvalidInput, NotFound, NotGranted
+from vault.errors import BlobError, Forbidden, IdempotencyMismatch, InvalidInput, NotFound, NotGranted, StepUpRequired
 from vault.model.principal import Principal
 from vault.services import Services
 from vault.services.idempotency import Call, KeptAnswer
+from vault.services.tokens.request import TokenRequest
 from vault.storage import UnitOfWork
 
 CALL = Call("PATCH", "/api/v1/environments/prod/variables", "key-1", b'{"A":"2"}')
@@ -223,3 +225,64 @@ def test_a_fingerprint_of_a_password_costs_as_much_to_guess_as_its_hash(
     # Two people with one password, or one person twice, do not show that it is one.
     vault.idempotency.claims(ada, Call(call.method, call.path, "other", call.body, has_password=True))
     assert len(set(hashed)) == 2
+
+
+def rotate(vault: Services, who: Principal, token_id: str, overlap: int) -> str:
+    """Rotate a token with a key, as the API does; the secret in the answer."""
+    call = Call("POST", f"/api/v1/tokens/{token_id}/rotate", "key", b"{}")
+
+    def work(unit: UnitOfWork) -> str:
+        claim = vault.idempotency.claim(unit, who, call)
+        if isinstance(claim, KeptAnswer):
+            return claim.text
+        secret = vault.tokens.tokens.rotate(unit, who, token_id, overlap).secret or ""
+        vault.idempotency.keep(unit, who, claim, KeptAnswer(200, {}, secret))
+        return secret
+
+    return write(vault, work)
+
+
+def test_a_replaced_secret_gets_no_stored_answer_of_the_rotation(vault: Services, ada: Principal) -> None:
+    token = add_token(vault, ada, grant("read", path="*"))
+    new = rotate(vault, as_token(vault, token.secret), token.id, 600)
+    with pytest.raises(Forbidden, match="replaced by a rotation"):
+        rotate(vault, as_token(vault, token.secret), token.id, 600)
+    assert rotate(vault, as_token(vault, new), token.id, 600) == new
+
+
+def test_a_replaced_secret_gets_no_stored_answer_of_a_new_token(vault: Services, ada: Principal) -> None:
+    token = add_token(vault, ada, grant("read,delegate", path="*"))
+    call = Call("POST", "/api/v1/tokens", "key", b"{}")
+
+    def work(unit: UnitOfWork) -> str:
+        who = as_token(vault, token.secret)
+        claim = vault.idempotency.claim(unit, who, call)
+        if isinstance(claim, KeptAnswer):
+            return claim.text
+        request = TokenRequest("child", [grant("read", path="*")])
+        secret = vault.tokens.tokens.create(unit, who, request).secret or ""
+        vault.idempotency.keep(unit, who, claim, KeptAnswer(201, {}, secret))
+        return secret
+
+    made = write(vault, work)
+    assert write(vault, work) == made
+    write(vault, lambda unit: vault.tokens.tokens.rotate(unit, ada, token.id, 600))
+    with pytest.raises(Forbidden, match="replaced by a rotation"):
+        write(vault, work)
+
+
+def test_a_stored_answer_needs_the_same_fresh_proof(vault: Services, ada: Principal, clock: FakeClock) -> None:
+    token = add_token(vault, ada, grant("read", path="*"))
+    new = rotate(vault, ada, token.id, 600)
+    assert rotate(vault, replace(ada, asked=set()), token.id, 600) == new
+    clock.advance(301)
+    with pytest.raises(StepUpRequired):
+        rotate(vault, ada, token.id, 600)
+
+
+def test_a_check_that_this_release_does_not_know_is_refused(ada: Principal) -> None:
+    ada.ask_again(("person", "recent_proof"), ada.authenticated_us)
+    with pytest.raises(Forbidden):
+        ada.ask_again(("person", "a check of later"), ada.authenticated_us)
+    with pytest.raises(Forbidden):
+        ada.ask_again(("operator",), ada.authenticated_us)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import click
 
@@ -17,7 +17,15 @@ from vault.errors import BadSecondFactor, NotAuthenticated, SecondFactorRequired
 from vault.sources import secret_from, without_line_ends
 
 if TYPE_CHECKING:
-    from vault.client import Client, NewSession
+    from vault.client import NewSession
+
+
+class _Complete(Protocol):
+    """Completes a challenge: of a login, or of a new proof of identity."""
+
+    def __call__(self, challenge_id: str, *, code: str = "", recovery_code: str = "") -> NewSession:
+        """Return the new session."""
+
 
 _TRIES = 3
 _CODE = re.compile(r"[0-9]{3} ?[0-9]{3}")
@@ -54,7 +62,7 @@ def login(cli: Cli, username: str | None, password: str | None, code: str | None
     try:
         session = client.login(username, secret)
     except SecondFactorRequired as required:
-        session = _with_second_factor(cli, client, required, code)
+        session = with_second_factor(cli, client.complete_login, required, code)
     authority.keep(cli.settings.url, authorities)
     place = keychain.save(cli.settings.url, session.secret)
     say(f"Logged in as {session.user.username}. The session's token is in {place}.")
@@ -84,7 +92,7 @@ def logout(cli: Cli, ends_all: bool) -> None:
         say("Logged out everywhere." if ends_all else "Logged out.")
 
 
-def _with_second_factor(cli: Cli, client: Client, required: SecondFactorRequired, given: str | None) -> NewSession:
+def with_second_factor(cli: Cli, complete: _Complete, required: SecondFactorRequired, given: str | None) -> NewSession:
     """Return the session after the account's second factor. A person may mistype a code and try again."""
     if not required.challenge_id:
         raise required
@@ -96,7 +104,7 @@ def _with_second_factor(cli: Cli, client: Client, required: SecondFactorRequired
     while True:
         code = read_code(cli, given, "the code of the second factor")
         try:
-            session = _complete(client, required.challenge_id, code)
+            session = _complete(complete, required.challenge_id, code)
         except BadSecondFactor:
             if given is not None or tries == _TRIES:
                 raise
@@ -108,10 +116,10 @@ def _with_second_factor(cli: Cli, client: Client, required: SecondFactorRequired
             return session
 
 
-def _complete(client: Client, challenge_id: str, code: str) -> NewSession:
+def _complete(complete: _Complete, challenge_id: str, code: str) -> NewSession:
     if _CODE.fullmatch(code):
-        return client.complete_login(challenge_id, code=code)
-    return client.complete_login(challenge_id, recovery_code=code)
+        return complete(challenge_id, code=code)
+    return complete(challenge_id, recovery_code=code)
 
 
 def _ask_name(cli: Cli) -> str:

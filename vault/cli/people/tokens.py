@@ -11,6 +11,7 @@ import click
 from vault.cli.context import Cli
 from vault.cli.files import already_exists, write_private
 from vault.cli.options import connection_options, format_option, pass_cli
+from vault.cli.people.proving import with_proof
 from vault.cli.render import as_row, print_data, print_rows
 from vault.cli.words import CliError, say
 from vault.model.clock import DAY_SECONDS, HOUR_SECONDS
@@ -98,14 +99,17 @@ def create(
     if not grants:
         raise click.UsageError("A token needs a grant. Use -e NAME, --path PATH or --globals.")
     _refuse_existing(output, force)
-    made = cli.client.tokens.create(
-        name,
-        grants,
-        ttl_seconds=limits["ttl"],
-        max_ttl_seconds=limits["max_ttl"],
-        renewable=limits["renewable"],
-        uses=limits["uses"],
-        networks=networks or None,
+    made = with_proof(
+        cli,
+        lambda: cli.client.tokens.create(
+            name,
+            grants,
+            ttl_seconds=limits["ttl"],
+            max_ttl_seconds=limits["max_ttl"],
+            renewable=limits["renewable"],
+            uses=limits["uses"],
+            networks=networks or None,
+        ),
     )
     _hand_over(cli, made, output, force)
 
@@ -164,7 +168,8 @@ def _describe(grant: Grant, names: dict[str, str]) -> str:
 def rotate(cli: Cli, token_name: str, overlap: int, output: Path | None, force: bool) -> None:
     """Give a token a new secret, and print it. It is shown only once."""
     _refuse_existing(output, force)
-    made = cli.client.tokens.rotate(_find(cli, token_name).id, overlap_seconds=overlap)
+    found = _find(cli, token_name)
+    made = with_proof(cli, lambda: cli.client.tokens.rotate(found.id, overlap_seconds=overlap))
     _hand_over(cli, made, output, force)
 
 

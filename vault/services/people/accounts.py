@@ -12,9 +12,10 @@ from vault.crypto import (
     dummy_hash,
     hash_password,
     needs_rehash,
+    parameters_of,
     verify_password,
 )
-from vault.errors import BadLogin, InvalidInput, NameTaken, NotFound, SecondFactorRequired
+from vault.errors import BadLogin, IntegrityError, InvalidInput, NameTaken, NotFound, SecondFactorRequired
 from vault.model.action import Action
 from vault.model.clock import Clock
 from vault.model.environment import EnvironmentKind, looks_like_id
@@ -89,17 +90,34 @@ class Accounts:
         """
         self._instance.require_unlocked()
         folded = fold_username(username)
-        user, attempt, phc = self._storage.transaction(self._admit, folded, address)
-        right = verify_password(phc or dummy_hash(self.parameters), password)
+        user, attempt, phc, cost = self._storage.transaction(self._admit, folded, address)
+        right = verify_password(phc or dummy_hash(cost), password)
         if user is None or phc is None or not right or user.state != "active":
             raise BadLogin()
         self._storage.transaction(self._succeed, user, attempt, phc, password)
         return user
 
-    def _admit(self, unit: UnitOfWork, folded: str, address: str) -> tuple[User | None, Attempt, str | None]:
+    def _admit(
+        self, unit: UnitOfWork, folded: str, address: str
+    ) -> tuple[User | None, Attempt, str | None, PasswordParameters]:
         user = unit.users.by_name(folded)
         attempt = self._throttle.admit(unit, folded, address, user.id if user else None)
-        return user, attempt, self._stored_hash(unit, user)
+        phc = self._stored_hash(unit, user)
+        return user, attempt, phc, self.parameters if phc else self._cost_of_somebody(unit, folded)
+
+    def _cost_of_somebody(self, unit: UnitOfWork, folded: str) -> PasswordParameters:
+        """Return the cost of a stored hash, for a name that has none: always the same hash for the same name.
+
+        After the costs are changed, stored hashes keep their old cost until their owner logs in. With the new cost for
+        each unknown name, the time of an answer would tell which names are unknown.
+        """
+        start = self._instance.digest("unknown name", folded).hex()
+        try:
+            row = unit.credentials.some(PASSWORD, start)
+            phc = opened(self._instance, PASSWORD, row.user_id, row).decode() if row else None
+            return parameters_of(phc) if phc else self.parameters
+        except IntegrityError:
+            return self.parameters
 
     def _succeed(self, unit: UnitOfWork, user: User, attempt: Attempt, phc: str, password: str) -> None:
         # Otherwise a hash of the old password could overwrite a new one.
@@ -259,8 +277,7 @@ class Accounts:
             return person_of(_existing(unit.users.by_id(principal.user_id)))
 
     def _stored_hash(self, unit: UnitOfWork, user: User | None) -> str | None:
-        # Run the same statement for a user who does not exist. Otherwise the response time would show this.
-        found = unit.credentials.of_user(user.id if user else "", PASSWORD)
+        found = unit.credentials.of_user(user.id, PASSWORD) if user else []
         if user is None or not found:
             return None
         return opened(self._instance, PASSWORD, user.id, found[0]).decode()

@@ -19,6 +19,7 @@ from vault.model.principal import Principal, PrincipalKind
 from vault.services import audit
 from vault.services.environments.environments import Environments
 from vault.services.own.instance import Instance
+from vault.services.tokens.grave import require_proof
 from vault.services.tokens.holders import TokenHolders, grant_of, is_living
 from vault.services.tokens.request import DEFAULT_TTL_SECONDS, GrantRequest, TokenRequest
 from vault.settings import Settings
@@ -78,7 +79,8 @@ class Tokens:
     def create(self, unit: UnitOfWork, principal: Principal, request: TokenRequest) -> TokenView:
         """Create a token. A token that a token makes never has more rights or a longer life than its maker.
 
-        Raises `Forbidden`, `NotGranted`, `NotFound` if an environment does not exist, `QuotaExceeded`, `InvalidInput`.
+        Raises `Forbidden`, `NotGranted`, `NotFound` if an environment does not exist, `QuotaExceeded`, `InvalidInput`,
+        `StepUpRequired`.
         """
         principal.require_current_secret()
         if not allows_anywhere(principal, (Permission.DELEGATE,)):
@@ -87,6 +89,7 @@ class Tokens:
         grants = tuple(
             self._granted(unit, principal, wish, f"grants.{position}") for position, wish in enumerate(request.grants)
         )
+        require_proof(principal, request, grants, self._settings.token_step_up_days, self._clock())
         return self._add(unit, principal, request, grants)
 
     def log_in(self, unit: UnitOfWork, principal: Principal) -> TokenView:
@@ -215,9 +218,11 @@ class Tokens:
         """Give a token a new secret. The old one works for `overlap_seconds`.
 
         Without an overlap, the tokens that it made end too, as is needed after a leak. Raises `NotFound`, `Forbidden`,
-        `InvalidInput`.
+        `StepUpRequired`, `InvalidInput`.
         """
         principal.require_current_secret()
+        if principal.kind is PrincipalKind.SESSION:
+            principal.require_recent_proof(self._clock())
         row = self._visible(unit, principal, token_id)
         if not 0 <= overlap_seconds <= OVERLAP_MAX_SECONDS:
             raise InvalidInput("The overlap must be from 0 seconds to one day.", path="overlap_seconds")

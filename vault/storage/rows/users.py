@@ -129,6 +129,12 @@ class Credentials(Repository[Credential]):
         theirs = (credentials.c.user_id == user_id) & (credentials.c.kind == kind)
         return self.all(select(credentials).where(theirs).order_by(credentials.c.created_us, credentials.c.id))
 
+    def some(self, kind: str, start: str) -> Credential | None:
+        """Return the first credential of this kind whose id is `start` or after it, or else the first of all."""
+        ordered = select(credentials).where(credentials.c.kind == kind).order_by(credentials.c.id).limit(1)
+        found = self.all(ordered.where(credentials.c.id >= start)) or self.all(ordered)
+        return found[0] if found else None
+
     def by_lookup(self, digests: Sequence[bytes]) -> Credential | None:
         """Return the credential with one of these keyed digests."""
         return self.one(credentials.c.lookup.in_(digests))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from flask import Response, g, request
 
-from vault.errors import BadSecondFactor, InvalidInput
+from vault.errors import BadSecondFactor, InvalidInput, NotFound
 from vault.http import answers_duty, principal, public, services, takes_password, transaction, visit
 from vault.model.budgets import RouteClass
+from vault.services.people.sessions import NewSession
 from vault.web.frame.blueprint import new_blueprint
 from vault.web.frame.problems import refused
 from vault.web.frame.request import field, render, see
@@ -41,12 +44,14 @@ def show_login() -> Response:
 @public
 @takes_password
 def log_in() -> Response:
-    """Log in with a username and a password."""
+    """Log in with a username and a password. The session that this browser had ends."""
     wanted, username = local(field("next")), field("username")
     try:
         begun = services().people.logins.begin(username, field("password"), visit("web"))
     except NOT_LET_IN as error:
         return render("login.html", refused(error), wanted=wanted, username=username, error=error.message)
+    if isinstance(begun, NewSession):
+        _end_first()
     return after_password(begun, wanted, PATH)
 
 
@@ -63,9 +68,11 @@ def log_in_second() -> Response:
     """Complete a login with a second factor."""
     step = Step.sent()
     try:
-        return proven(services().people.logins.complete(step.challenge, proof(), visit("web")), step.wanted)
+        begun = services().people.logins.complete(step.challenge, proof(), visit("web"))
     except (BadSecondFactor, InvalidInput) as error:
         return second_page(step, PATH, error)
+    _end_first()
+    return proven(begun, step.wanted)
 
 
 @blueprint.post("/logout")
@@ -74,3 +81,11 @@ def log_out() -> Response:
     """End this session on the server, and clear the site's data in the browser."""
     transaction(lambda unit: services().people.sessions.revoke(unit, principal(), principal().id))
     return forgotten(see("/login", "logged-out"))
+
+
+def _end_first() -> None:
+    """End the session whose cookie the new one replaces. Otherwise nobody could end it from this browser any more."""
+    first = g.get("principal")
+    if first is not None:
+        with suppress(NotFound):
+            transaction(lambda unit: services().people.sessions.revoke(unit, first, first.id))

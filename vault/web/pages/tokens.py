@@ -5,26 +5,29 @@ from __future__ import annotations
 import json
 import shlex
 from dataclasses import dataclass
+from urllib.parse import quote, urlencode
 
 from flask import Response, request
 
-from vault.errors import Conflict, InvalidInput
+from vault.errors import Conflict, InvalidInput, StepUpRequired
 from vault.http import principal, services, transaction
 from vault.model.budgets import RouteClass
 from vault.model.environment import Environment
 from vault.model.grant import Grant, Permission
 from vault.services.tokens.tokens import TokenView
 from vault.storage import UnitOfWork
-from vault.web.frame import cursor
+from vault.web.frame import csrf, cursor
 from vault.web.frame.blueprint import new_blueprint
 from vault.web.frame.problems import refused
 from vault.web.frame.request import field, render, see
-from vault.web.frame.single_use import SentBefore, once
+from vault.web.frame.single_use import FIELD, SentBefore, once
 from vault.web.pages.token_form import KINDS, LIVES, TokenForm
 
 blueprint = new_blueprint("tokens", RouteClass.SESSION)
 
 _PAGE = 50
+_URL_MOST = 2000
+"""A longer form is not filled in again after a proof of identity. It is quoted once more, and a URL has a limit."""
 _FIELDS = {"name": "name", "ttl": "ttl", "ttl_seconds": "ttl", "networks": "networks", "uses": "uses"}
 """The form's names for the fields of a `TokenRequest`."""
 
@@ -58,8 +61,8 @@ def list_tokens() -> Response:
 
 @blueprint.get("/tokens/new")
 def new_token() -> Response:
-    """Show the form for a new token."""
-    return _form(TokenForm())
+    """Show the form for a new token. After a proof of identity, it is filled in as it was."""
+    return _form(TokenForm.sent(request.args) if "on-0" in request.args else TokenForm())
 
 
 @blueprint.post("/tokens")
@@ -75,6 +78,9 @@ def create_token() -> Response:
 
     try:
         made = transaction(create)
+    except StepUpRequired as error:
+        refused(error)
+        return see(f"/prove?next={quote(_filled_in(), safe='/')}")
     except (InvalidInput, Conflict) as error:
         return _form(form, refused(error), {_place(error): error.message})
     return _told(made, "token-made-before")
@@ -103,6 +109,13 @@ def revoke_token(token_id: str) -> Response:
     """Revoke a token, and all tokens that it made."""
     transaction(lambda unit: services().tokens.tokens.revoke(unit, principal(), token_id))
     return see("/tokens", "token-revoked")
+
+
+def _filled_in() -> str:
+    """Return the URL of the form as it is filled in. It has no secret."""
+    fields = [(name, value) for name, value in request.form.items(multi=True) if name not in (csrf.FIELD, FIELD)]
+    path = f"/tokens/new?{urlencode(fields)}"
+    return path if len(path) <= _URL_MOST else "/tokens/new"
 
 
 def _told(made: TokenView | SentBefore, word: str) -> Response:

@@ -27,7 +27,7 @@ from tests.support.vaults import (
     run_sql,
     write,
 )
-from vault.crypto import context, hash_password
+from vault.crypto import PasswordParameters, context, hash_password, parameters_of, verify_password
 from vault.errors import (
     BadLogin,
     BlobError,
@@ -393,3 +393,45 @@ def test_an_erased_person_leaves_no_key_and_no_environment(vault: Services, ada:
 def test_another_worker_sees_the_same_accounts(vault: Services, ada: Principal) -> None:
     with opened_again(vault) as other:
         assert other.people.accounts.authenticate("ada", PASSWORD, ADDRESS).id == ada.user_id
+
+
+def test_an_unknown_name_costs_what_a_stored_hash_costs(
+    vault: Services, ada: Principal, bob: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the costs were raised, and until everybody has logged in, both costs are stored."""
+    old = vault.people.accounts.parameters
+    raised = PasswordParameters(old.memory_kib, old.passes + 1, old.lanes)
+    seen: list[PasswordParameters] = []
+
+    def spied(phc: str, password: str) -> bool:
+        seen.append(parameters_of(phc))
+        return verify_password(phc, password)
+
+    def costs(other: Services, *names: str) -> list[int]:
+        seen.clear()
+        for name in names:
+            with suppress(BadLogin):
+                other.people.accounts.authenticate(name, "wrong password!", ADDRESS)
+        return [cost.passes for cost in seen]
+
+    monkeypatch.setattr("vault.services.people.accounts.verify_password", spied)
+    names = [f"nobody-{number}" for number in range(6)]
+    with opened_again(vault, argon2_passes=raised.passes) as other:
+        assert costs(other, "ada", *names) == [old.passes] * 7
+        for name in ("ada", "bob"):
+            other.people.accounts.authenticate(name, PASSWORD, ADDRESS)
+        assert costs(other, "ada", *names) == [raised.passes] * 7
+
+
+def test_an_unknown_name_has_always_the_same_cost(vault: Services, ada: Principal, bob: Principal) -> None:
+    accounts = vault.people.accounts
+    raised = PasswordParameters(accounts.parameters.memory_kib, accounts.parameters.passes + 1, 1)
+    accounts.parameters = raised
+    accounts.authenticate("ada", PASSWORD, ADDRESS)
+    with vault.storage.read() as unit:
+        found = {
+            name: {accounts._cost_of_somebody(unit, name).passes for _ in range(3)}
+            for name in (f"nobody-{number}" for number in range(40))
+        }
+    assert all(len(costs) == 1 for costs in found.values())
+    assert set.union(*found.values()) == {raised.passes, raised.passes - 1}
