@@ -148,3 +148,10 @@ def test_unset_of_several_is_all_or_nothing(strongroom: Strongroom, held: FakeTr
     assert result.exit_code == 1
     assert "TYPO" in result.stderr
     assert held.calls == [f"GET {VARIABLES}"]
+
+
+@pytest.mark.parametrize("name", ["bad name", "1BAD", "a.b", "Ä"])
+def test_set_warns_of_a_name_that_shells_cannot_read(strongroom: Strongroom, held: FakeTransport, name: str) -> None:
+    told = f"Warning: {name} is stored, but shells cannot read this name, and most exports leave it out."
+    assert told in strongroom("set", "-e", "prod", name, answers="x\n").stderr
+    assert "shells" not in strongroom("set", "-e", "prod", "GOOD_1", answers="x\n").stderr

@@ -10,6 +10,7 @@ import click
 
 from vault.cli.asking import read_secret
 from vault.cli.context import Cli
+from vault.cli.odd_names import warn_of_odd
 from vault.cli.options import connection_options, format_option, pass_cli, set_options, show_option
 from vault.cli.render import print_data, print_rows
 from vault.cli.words import CliError, say, warn
@@ -58,7 +59,9 @@ def set_variables(
         name, sign, value = assignment.partition("=")
         secret = read_secret(cli, value if sign else None, f"the value of {name}")
         changes[name] = {"value": secret, **attributes}
-    say(f"Set {', '.join(changes)}: revision {chosen.patch(changes)}.")
+    revision = chosen.patch(changes)
+    say(f"Set {', '.join(changes)}: revision {revision}.")
+    warn_of_odd(changes)
 
 
 @click.command("get")
