@@ -69,7 +69,7 @@ class Keyring:
             return self._providers[name]
         except KeyError:
             raise KeyProviderError(
-                f"A master key is in the provider {name!r}, but this server has no settings for it. Add them."
+                f"This server has no settings for the key provider {name!r}. Add them, or check the name."
             ) from None
 
     def create_version(self, name: str, *, first: bool) -> str:

@@ -107,8 +107,17 @@ def test_a_vault_can_be_locked_while_nothing_opens_it(run: Run, vault: Services)
         assert vault.instance.heed_lock(unit)
 
 
-def test_an_unknown_provider_is_a_sentence(run: Run) -> None:
-    result = run("keys", "rotate", "--provider", "nonsense")
+@pytest.mark.parametrize("name", ["nonsense", "File", "aws-kms"])
+def test_an_unknown_provider_is_refused_before_anybody_waits(run: Run, name: str) -> None:
+    result = run("keys", "rotate", "--provider", name)
     assert result.exit_code == 1
-    assert "'nonsense', but this server has no settings for it" in result.stderr
+    assert f"no settings for the key provider '{name}'" in result.stderr
+    assert "Waiting" not in result.stderr
     assert HOST.username not in result.stderr
+
+
+def test_a_provider_without_its_settings_is_refused_before_anybody_waits(run: Run) -> None:
+    result = run("keys", "rotate", "--provider", "pkcs11")
+    assert result.exit_code == 1
+    assert "STRONGROOM_PKCS11_MODULE, which is not set" in result.stderr
+    assert "Waiting" not in result.stderr

@@ -65,6 +65,9 @@ def rotate(provider: str | None, username: str | None, is_system: bool) -> None:
         _rotate_beneath(username)
         return
     with host.opened_vault() as vault:
+        if provider:
+            # Refuse an unknown provider, or one without settings, before anybody is told to wait.
+            vault.instance.keyring.provider(provider)
         say("Waiting until every worker can use the new version.")
         version = vault.keys.master.rotate(host.operator(), provider)
         left = vault.keys.rewrapping.left(host.operator())
