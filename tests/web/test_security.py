@@ -15,7 +15,7 @@ from vault.errors import VaultLocked
 
 COOKIE = "__Host-strongroom"
 NEW_PASSWORD = "harbour velvet thirty moss"
-_CODE = re.compile(r"\b[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{4}\b")
+_CODE = re.compile(r"\b[0-9a-z]{4}(?:-[0-9a-z]{4}){5}\b")
 _CHALLENGE = re.compile(r'name="challenge" value="([0-9a-f-]{36})"')
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 
 import pytest
@@ -325,3 +326,21 @@ def test_logins_are_counted_by_their_outcome(vault: Services, ada: Principal) ->
     assert [counted(outcome) for outcome in outcomes] == [
         count + added for count, added in zip(before, (1, 1, 2), strict=True)
     ]
+
+
+def test_a_recovery_code_has_112_bits_or_more(vault: Services, ada: Principal) -> None:
+    for code in add_totp(vault, "ada").recovery_codes:
+        characters = code.replace("-", "")
+        assert re.fullmatch("[0-9a-hjkmnp-tv-z]+", characters)
+        assert 5 * len(characters) >= 112
+
+
+def test_codes_of_before_still_work(vault: Services, ada: Principal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They had three groups, for 60 bits."""
+    monkeypatch.setattr("vault.services.people.factors.recovery._GROUPS", 3)
+    old = add_totp(vault, "ada").recovery_codes
+    monkeypatch.undo()
+    assert {len(code) for code in old} == {14}
+    assert [recover(vault, code) for code in old[:2]] == [9, 8]
+    with pytest.raises(BadSecondFactor):
+        recover(vault, old[0])

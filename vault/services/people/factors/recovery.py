@@ -22,8 +22,8 @@ from vault.storage import UnitOfWork, User
 CODES = 10
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 """Crockford's base32, which has no letters that look alike."""
-_GROUPS, _GROUP_CHARACTERS = 3, 4
-"""60 bits: too many to guess where attempts are counted, and few enough to copy by hand."""
+_GROUPS, _GROUP_CHARACTERS = 6, 4
+"""120 bits: too many to guess, even for somebody with the database and its keys. Older codes of 60 bits still work."""
 _LOOKALIKES = str.maketrans({"i": "1", "l": "1", "o": "0", "-": "", " ": ""})
 
 
