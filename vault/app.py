@@ -28,6 +28,7 @@ from vault.storage import (
     Stale,
     Storage,
     adopt,
+    explained,
     first_rows,
     is_missing,
     migrate,
@@ -107,7 +108,7 @@ def open_vault(settings: Settings, clock: Clock = now_us, *, as_worker: bool = F
     """
     storage = Storage(settings.database_url, pool_size=settings.threads + settings.login_threads + 2, clock=clock)
     try:
-        with storage.read() as unit:
+        with explained(), storage.read() as unit:
             found = require_usable(unit.connection)
             if as_worker:
                 require_whole(unit.connection, found)
@@ -131,7 +132,7 @@ def stored_schema(settings: Settings) -> str:
         return ""
     storage = Storage(settings.database_url, pool_size=1)
     try:
-        with storage.read() as unit:
+        with explained(), storage.read() as unit:
             return schema_revision(unit.connection)
     finally:
         storage.close()

@@ -271,7 +271,7 @@ def test_the_authorities_of_a_receiver_are_read_before_anything_is_served(tmp_pa
     (tmp_path / "no.pem").write_text("no certificate")
     for path in (tmp_path / "absent.pem", tmp_path / "no.pem", tmp_path):
         told = refusal(STRONGROOM_AUDIT_FORWARD="syslog+tls:logs", STRONGROOM_AUDIT_FORWARD_CA_FILE=str(path))
-        assert told.startswith(f"STRONGROOM_AUDIT_FORWARD_CA_FILE names {path}, ")
+        assert told.startswith(f"STRONGROOM_AUDIT_FORWARD_CA_FILE names {str(path)!r}, ")
     assert "syslog+tls" in refusal(
         STRONGROOM_AUDIT_FORWARD="syslog:logs", STRONGROOM_AUDIT_FORWARD_CA_FILE=str(tmp_path)
     )

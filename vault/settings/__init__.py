@@ -6,9 +6,21 @@ says what is removed around it. Giving both is an error, because it is unclear w
 
 from __future__ import annotations
 
+from vault.settings.addresses import check_database
 from vault.settings.checks import check
 from vault.settings.fields import PREFIX, SECRET_SETTINGS, Network, Settings
+from vault.settings.files import check_certificate
 from vault.settings.loading import load
 from vault.settings.names import refuse_unknown
 
-__all__ = ["PREFIX", "SECRET_SETTINGS", "Network", "Settings", "check", "load", "refuse_unknown"]
+__all__ = [
+    "PREFIX",
+    "SECRET_SETTINGS",
+    "Network",
+    "Settings",
+    "check",
+    "check_certificate",
+    "check_database",
+    "load",
+    "refuse_unknown",
+]

@@ -2,55 +2,53 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import fields
 from pathlib import Path
 
 from vault.errors import SettingsError
+from vault.settings.addresses import check_database, check_host, check_https, check_listener, check_redis
 from vault.settings.fields import PREFIX, Settings
+from vault.settings.files import check_files
+from vault.settings.numbers import check_numbers
 
-SPOOL_LEAST_BYTES = 1024 * 1024
-BACKUP_KEEP_MOST_DAYS = 30
-"""No backup keeps erased data longer than this: older archives with key tables are deleted."""
-
-BACKUP_PLACE = re.compile(r"dir:/.*|s3://[^/,]+(/[^,]*)?")
+BACKUP_PLACE = re.compile(r"dir:/.*|s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^,]*)?")
 
 FORWARD_TARGET = re.compile(
     r"|stdout|file:/.+|syslog|syslog(\+tcp|\+tls)?:(?P<host>\[[0-9a-fA-F:.]+\]|[\w.-]+)(:(?P<port>\d{1,5}))?"
 )
 """Targets for forwarded audit events. The empty value forwards nothing."""
 
-SECOND_FACTOR_OF = ("none", "operators", "all")
-"""Of whom a second factor is demanded."""
+ORIGIN = re.compile(r"https://(?P<host>[a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(:(?P<port>[1-9]\d{0,4}))?")
 
-LISTENER = re.compile(r"(\[[\w:.%]+\]|[\w.-]*):\d{1,5}")
-"""A listening address, as `127.0.0.1:8443`, `[::1]:8443` or, for every address, `:8443`."""
+_PARTS = r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*/?"
+_TEXTS = {
+    "aws_kms_key_id": (r"[A-Za-z0-9:/_.-]{1,2048}", "the id, the alias or the ARN of a KMS key"),
+    "aws_kms_region": (r"[a-z]{2,}(-[a-z0-9]+)+", "a region such as eu-central-1"),
+    "pkcs11_token": (r".{1,32}", "the label of a token, of at most 32 characters"),
+    "transit_mount": (_PARTS, "the path of a mount, such as transit"),
+    "transit_namespace": (_PARTS, "the path of a namespace, such as team/one"),
+    "transit_token": (r"[\x21-\x7e]+", "a token, without spaces and line breaks"),
+    "backup_recipients": (
+        r"[\s,]*|\s*age1[ac-hj-np-z02-9]{58}\s*(,\s*(age1[ac-hj-np-z02-9]{58}\s*)?)*",
+        "a list of age1…",
+    ),
+    "security_contact": (r"(mailto:|https://|tel:)[\x21-\x7e]+", "one line, such as mailto:security@example.org"),
+    "require_second_factor": (r"none|operators|all", "none, operators or all"),
+    "log_format": (r"json|console", "json or console"),
+    "log_level": (r"debug|info|warning|error", "debug, info, warning or error"),
+}
+"""Settings that are texts: the form of each, and the words for it."""
 
-ORIGIN = re.compile(r"https://([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(:[1-9]\d{0,4})?")
-
-_MAY_BE_ZERO = frozenset(
-    {
-        "threads_per_caller",
-        "audit_keep_days",
-        "revision_keep_days",
-        "key_cache_seconds",
-        "key_destroy_wait_days",
-        "reseal_grace_hours",
-        "rotate_user_keys_days",
-        "rotate_data_keys_days",
-        "rotate_system_key_days",
-        "quota_environments",
-        "quota_tokens",
-        "quota_bytes",
-    }
-)
+_NEVER_EMPTY = frozenset({"transit_mount", "require_second_factor", "log_format", "log_level"})
+_ANY_TEXT = frozenset({"passphrase", "pkcs11_pin"})
+"""Secrets that people choose: every character but NUL may be in them."""
 
 
 def check(settings: Settings) -> None:
-    """Raise `SettingsError` if a value cannot be used."""
-    for each in fields(settings):
-        _check_number(each.name, getattr(settings, each.name))
+    """Raise `SettingsError` if a value cannot be used, or if a file that is named cannot. Creates nothing."""
+    check_numbers(settings)
+    _check_texts(settings)
     if (settings.tls_cert is None) != (settings.tls_key is None):
         raise SettingsError("Set both STRONGROOM_TLS_CERT and STRONGROOM_TLS_KEY. One of them is missing.")
     if settings.plain_http and not settings.trusted_proxies:
@@ -59,50 +57,48 @@ def check(settings: Settings) -> None:
         )
     _check_addresses(settings)
     _check_public_url(settings.public_url)
-    _check_argon2(settings)
-    if settings.require_second_factor not in SECOND_FACTOR_OF:
-        raise SettingsError("STRONGROOM_REQUIRE_SECOND_FACTOR must be none, operators or all.")
+    _check_forward(settings.audit_forward, settings.audit_forward_ca_file)
     _check_key_provider(settings)
-    _check_telling(settings)
     _check_backup(settings)
+    check_files(settings)
+
+
+def _check_texts(settings: Settings) -> None:
+    for each in fields(settings):
+        value = getattr(settings, each.name)
+        if not isinstance(value, str):
+            continue
+        variable = PREFIX + each.name.upper()
+        if "\0" in value or (each.name not in _ANY_TEXT and re.search(r"[\x00-\x1f\x7f]", value)):
+            raise SettingsError(f"{variable} contains a line break or another control character.")
+        if each.name in _TEXTS and (value or each.name in _NEVER_EMPTY):
+            form, words = _TEXTS[each.name]
+            if not re.fullmatch(form, value):
+                raise SettingsError(f"{variable} must be {words}.")
 
 
 def _check_addresses(settings: Settings) -> None:
-    # gunicorn accepts a name without a port, and would listen on 8000.
-    for name, bind in (("BIND", settings.bind), ("METRICS_BIND", settings.metrics_bind)):
-        if (bind or name == "BIND") and (not LISTENER.fullmatch(bind) or int(bind.rpartition(":")[2]) > 65535):
-            raise SettingsError(f"{PREFIX}{name} is {bind!r}. It must be a host and a port, such as 127.0.0.1:8443.")
+    check_database(settings.database_url)
+    if settings.redis_url:
+        check_redis(settings.redis_url)
+    check_listener(f"{PREFIX}BIND", settings.bind)
+    if settings.metrics_bind:
+        check_listener(f"{PREFIX}METRICS_BIND", settings.metrics_bind)
+    for name in ("transit_url", "aws_kms_endpoint"):
+        if address := getattr(settings, name):
+            check_https(PREFIX + name.upper(), address)
 
 
 def _check_public_url(url: str) -> None:
+    if not url:
+        return
     # This must be exactly the origin that browsers send, because passkeys compare it letter by letter.
-    if url and (not ORIGIN.fullmatch(url) or url.endswith(":443")):
+    found = ORIGIN.fullmatch(url)
+    if found is None or url.endswith(":443") or int(found["port"] or 1) > 65535:
         raise SettingsError(
             "STRONGROOM_PUBLIC_URL must be https://host or https://host:port, in lower case, without :443 or a path."
         )
-
-
-def _check_argon2(settings: Settings) -> None:
-    # The minimum is OWASP's second recommendation for Argon2id (19 MiB, t=2, p=1), 2026.
-    if settings.argon2_memory_kib < 19 * 1024 or settings.argon2_passes < 2 or settings.argon2_lanes < 1:
-        raise SettingsError("Argon2id needs at least 19 MiB, two passes and one lane. Less is too weak.")
-    if settings.argon2_memory_kib > 1024 * 1024 or settings.argon2_passes > 16 or settings.argon2_lanes > 16:
-        raise SettingsError(
-            "Argon2id may use at most 1 GiB, 16 passes and 16 lanes. With more, a few logins would stop the server."
-        )
-
-
-def _check_telling(settings: Settings) -> None:
-    """Check the security contact, the audit and the logs."""
-    if "\n" in settings.security_contact or "\r" in settings.security_contact:
-        raise SettingsError("STRONGROOM_SECURITY_CONTACT must be one line, such as mailto:security@example.org.")
-    if settings.spool_bytes < SPOOL_LEAST_BYTES:
-        raise SettingsError(f"STRONGROOM_SPOOL_BYTES must be at least {SPOOL_LEAST_BYTES}.")
-    _check_forward(settings.audit_forward, settings.audit_forward_ca_file)
-    if settings.log_format not in ("json", "console"):
-        raise SettingsError("STRONGROOM_LOG_FORMAT must be json or console.")
-    if settings.log_level not in ("debug", "info", "warning", "error"):
-        raise SettingsError("STRONGROOM_LOG_LEVEL must be debug, info, warning or error.")
+    check_host(f"{PREFIX}PUBLIC_URL", found["host"])
 
 
 def _check_forward(target: str, ca_file: Path | None) -> None:
@@ -114,24 +110,12 @@ def _check_forward(target: str, ca_file: Path | None) -> None:
         )
     if found["port"] is not None and not 1 <= int(found["port"]) <= 65535:
         raise SettingsError("STRONGROOM_AUDIT_FORWARD has a bad port: use a number from 1 to 65535.")
-    try:
-        (found["host"] or "").encode("idna")
-    except UnicodeError as error:
-        raise SettingsError(f"STRONGROOM_AUDIT_FORWARD has a bad host name: {found['host']}.") from error
-    if ca_file is None:
-        return
-    if not target.startswith("syslog+tls:"):
+    if found["host"] is not None:
+        check_host(f"{PREFIX}AUDIT_FORWARD", found["host"])
+    if ca_file is not None and not target.startswith("syslog+tls:"):
         raise SettingsError(
             "STRONGROOM_AUDIT_FORWARD_CA_FILE works only with STRONGROOM_AUDIT_FORWARD=syslog+tls:host:port."
         )
-    import ssl
-
-    try:
-        ssl.create_default_context(cafile=str(ca_file))
-    except OSError as error:
-        raise SettingsError(
-            f"STRONGROOM_AUDIT_FORWARD_CA_FILE names {ca_file}, but no certificates can be read from it: {error}"
-        ) from error
 
 
 def _check_backup(settings: Settings) -> None:
@@ -142,22 +126,8 @@ def _check_backup(settings: Settings) -> None:
         raise SettingsError(
             "STRONGROOM_BACKUP_RECIPIENTS is set, but names no recipient. Without it, the backup key is used."
         )
-    if settings.backup_keep_days > BACKUP_KEEP_MOST_DAYS:
-        raise SettingsError(
-            f"STRONGROOM_BACKUP_KEEP_DAYS must be at most {BACKUP_KEEP_MOST_DAYS}. Old archives contain erased data "
-            "until they are deleted."
-        )
 
 
 def _check_key_provider(settings: Settings) -> None:
     if settings.transit_token and settings.transit_token_file:
         raise SettingsError("STRONGROOM_TRANSIT_TOKEN and its _FILE form are both set. Remove one.")
-
-
-def _check_number(name: str, value: object) -> None:
-    least = 0 if name in _MAY_BE_ZERO else 1
-    if type(value) is int and value < least:
-        raise SettingsError(f"{PREFIX}{name.upper()} must be at least {least}.")
-    # This form of the comparison also refuses nan.
-    if type(value) is float and not 0 < value < math.inf:
-        raise SettingsError(f"{PREFIX}{name.upper()} must be more than 0.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from collections.abc import Mapping
 from dataclasses import fields
@@ -10,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from vault.errors import SettingsError
+from vault.settings.addresses import networks_of, shown
 from vault.settings.checks import check
 from vault.settings.fields import PREFIX, SECRET_SETTINGS, Settings
 from vault.settings.names import SERVER_NAMES, refuse_unknown
+from vault.settings.numbers import number_of
 from vault.sources import Cleaning, secret_in_file, without_one_line_end, without_space_around
 
 BOOLEANS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
@@ -27,10 +28,10 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     environ = os.environ if environ is None else environ
     given = _gather(environ)
     _add_credential(given, environ)
-    data_dir = Path(given.pop("data_dir", "") or _default_data_dir(environ)).absolute()
+    data_dir = _path(f"{PREFIX}DATA_DIR", given.pop("data_dir", "") or _default_data_dir(environ))
     values: dict[str, Any] = {  # type: ignore[explicit-any]  # `_convert` gives each field its own type
         "data_dir": data_dir,
-        "keyring": Path(given.pop("keyring", "") or _default_keyring(environ)).absolute(),
+        "keyring": _path(f"{PREFIX}KEYRING", given.pop("keyring", "") or _default_keyring(environ)),
         "database_url": given.pop("database_url", "") or f"sqlite:///{data_dir / 'strongroom.db'}",
     }
     types = {item.name: str(item.type) for item in fields(Settings)}
@@ -75,28 +76,31 @@ def _add_credential(given: dict[str, str], environ: Mapping[str, str]) -> None:
 
 def _convert(name: str, kind: str, text: str) -> object:
     variable = PREFIX + name.upper()
-    try:
-        if kind == "int":
-            return int(text)
-        if kind == "float":
-            return float(text)
-        if kind == "bool":
-            return BOOLEANS[text.lower()]
-        if kind.startswith("Path"):
-            return Path(text).absolute() if text else None
-        if kind.startswith("tuple"):
-            return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
-    except (KeyError, ValueError) as error:
-        raise SettingsError(f"{variable} is {text!r}, which is not a valid {kind.split('[')[0].lower()}.") from error
+    if kind in ("int", "float"):
+        return number_of(name, kind, text)
+    if kind == "bool":
+        if text.strip().lower() not in BOOLEANS:
+            raise SettingsError(f"{variable} is {shown(text)}. It must be 1 or 0 (or true, false, yes, no).")
+        return BOOLEANS[text.strip().lower()]
+    if kind.startswith("Path"):
+        return _path(variable, text) if text else None
+    if kind.startswith("tuple"):
+        return networks_of(variable, text)
     return text
 
 
-def _default_data_dir(environ: Mapping[str, str]) -> Path:
+def _path(variable: str, text: str) -> Path:
+    if text.startswith("~"):
+        raise SettingsError(f"{variable} is {shown(text)}. Write the whole path: only a shell knows what ~ is.")
+    return Path(text).absolute()
+
+
+def _default_data_dir(environ: Mapping[str, str]) -> str:
     base = environ.get("XDG_DATA_HOME") or Path(environ.get("HOME", "/root"), ".local/share")
-    return Path(base, "strongroom")
+    return str(Path(base, "strongroom"))
 
 
-def _default_keyring(environ: Mapping[str, str]) -> Path:
+def _default_keyring(environ: Mapping[str, str]) -> str:
     # Not below the data directory: a copy of one must not include the other.
     base = environ.get("XDG_CONFIG_HOME") or Path(environ.get("HOME", "/root"), ".config")
-    return Path(base, "strongroom", "keyring", "master.json")
+    return str(Path(base, "strongroom", "keyring", "master.json"))

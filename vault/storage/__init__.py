@@ -5,6 +5,7 @@ from vault.storage.database.migrate import migrate
 from vault.storage.database.refused import is_about_the_rows
 from vault.storage.database.same_file import is_missing
 from vault.storage.database.schema import SCHEMA_NUMBER, require_usable, require_whole, schema_revision, schema_status
+from vault.storage.database.unreached import explained
 from vault.storage.rows.audit import (
     About,
     Placed,
@@ -105,6 +106,7 @@ __all__ = [
     "WrappedAnswer",
     "WrittenRow",
     "adopt",
+    "explained",
     "first_rows",
     "hold",
     "holds_vault",

@@ -115,8 +115,8 @@ def test_no_two_keep_the_same_file_on_this_machine(tmp_path: Path) -> None:
     [
         ("passphrase", {}, "STRONGROOM_PASSPHRASE_FILE"),
         ("pkcs11", {}, "STRONGROOM_PKCS11_MODULE"),
-        ("pkcs11", {"PKCS11_MODULE": "/m.so"}, "STRONGROOM_PKCS11_TOKEN"),
-        ("pkcs11", {"PKCS11_MODULE": "/m.so", "PKCS11_TOKEN": "t"}, "STRONGROOM_PKCS11_PIN"),
+        ("pkcs11", {"PKCS11_MODULE": __file__}, "STRONGROOM_PKCS11_TOKEN"),
+        ("pkcs11", {"PKCS11_MODULE": __file__, "PKCS11_TOKEN": "t"}, "STRONGROOM_PKCS11_PIN"),
         ("transit", {}, "STRONGROOM_TRANSIT_URL"),
         ("transit", {"TRANSIT_URL": "https://transit.example"}, "STRONGROOM_TRANSIT_TOKEN"),
         ("transit", {"TRANSIT_URL": "https://h", "TRANSIT_TOKEN_FILE": "/nowhere"}, "STRONGROOM_TRANSIT_TOKEN_FILE"),

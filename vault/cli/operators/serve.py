@@ -11,6 +11,7 @@ import click
 
 from vault.cli.operators import host
 from vault.cli.words import say
+from vault.errors import SettingsError
 
 if TYPE_CHECKING:
     from vault.settings import Settings
@@ -27,11 +28,16 @@ def serve(bind: str | None, workers: int | None) -> None:
     """
     from vault.server import ca_file
     from vault.server import serve as run
-    from vault.settings import check
+    from vault.settings import check, check_certificate
 
     found = host.vault_settings()
     found = replace(found, bind=found.bind if bind is None else bind, workers=workers or found.workers)
     check(found)
+    # All of this comes before the vault is made.
+    check_certificate(found)
+    _require_own_address("STRONGROOM_BIND", found.bind)
+    if found.metrics_bind:
+        _require_own_address("STRONGROOM_METRICS_BIND", found.metrics_bind)
     _make_ready(found)
     host.warn_of_neighbours(found)
     if is_taken(found.bind):
@@ -56,6 +62,21 @@ def is_taken(bind: str) -> bool:
         except OSError as error:
             return error.errno == errno.EADDRINUSE
     return False
+
+
+def _require_own_address(variable: str, bind: str) -> None:
+    """Raise `SettingsError` if this machine cannot listen at the address, for a reason other than that it is in use."""
+    name, _, port = bind.rpartition(":")
+    name = name.strip("[]")
+    with socket.socket(socket.AF_INET6 if ":" in name else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((name, int(port)))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise SettingsError(
+                    f"{variable} is {bind}, where this machine cannot listen: {error.strerror}."
+                ) from error
 
 
 def _make_ready(found: Settings) -> None:

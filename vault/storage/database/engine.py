@@ -12,7 +12,8 @@ from sqlalchemy import event
 from sqlalchemy.engine import URL, Engine, make_url
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
-from vault.errors import DatabaseUnavailable, SettingsError, StorageError
+from vault.errors import DatabaseUnavailable, StorageError
+from vault.settings import check_database
 from vault.storage.database.session_limits import CLIENT_SIDE, ORDINARY, SessionLimits, application_name, limit_session
 from vault.storage.signing.repository import Stale
 
@@ -53,18 +54,10 @@ _CONNECTION_IS_OVER = frozenset({"25006", "25P03", "25P04", "57P01", "57P02", "5
 
 def parse_url(url: str) -> URL:
     """Return the database's address, with the driver that Strongroom uses. Raises `SettingsError`."""
-    try:
-        parsed = make_url(url)
-    except sa.exc.ArgumentError as error:
-        # The text may contain a password, so do not repeat it.
-        raise SettingsError("STRONGROOM_DATABASE_URL is not a database address.") from error
+    check_database(url)
+    parsed = make_url(url)
     drivers = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
     kind = parsed.drivername.split("+")[0]
-    if kind not in drivers:
-        raise SettingsError("STRONGROOM_DATABASE_URL must start with sqlite:/// or postgresql://.")
-    if kind == "sqlite" and (parsed.query.get("uri") or (parsed.database or "").lower().startswith("file:")):
-        # Strongroom looks at the file itself, and would look at another than SQLite opens.
-        raise SettingsError("STRONGROOM_DATABASE_URL names a SQLite file by its path, as in sqlite:////srv/vault.db.")
     return parsed.set(drivername=drivers[kind])
 
 
