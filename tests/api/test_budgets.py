@@ -22,7 +22,8 @@ PUBLIC_BYTES = BUDGETS[RouteClass.PUBLIC].body_bytes
 CREDENTIAL = {b"authorization": b"Bearer x"}
 
 PUBLIC_ROUTES = {
-    "GET /.well-known/security.txt", "GET /api/v1/openapi.json", "GET /api/v1/reference", "GET /login", "GET /readyz",
+    "GET /.well-known/change-password", "GET /.well-known/security.txt", "GET /api/v1/openapi.json",
+    "GET /api/v1/reference", "GET /login", "GET /readyz",
     "GET /static/<build>/<name>", "GET /v1/sys/health", "GET /v1/sys/init", "GET /v1/sys/leader",
     "GET /v1/sys/seal-status", "POST /api/v1/sessions", "POST /api/v1/sessions/challenges",
     "POST /api/v1/sessions/challenges/<challenge_id>", "POST /login", "POST /login/passkey", "POST /login/second",

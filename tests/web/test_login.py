@@ -34,6 +34,16 @@ def test_a_login_never_leads_to_another_site(ada: Visitor, wanted: str) -> None:
     ] == "/"  # fmt: skip
 
 
+def test_a_password_manager_finds_the_form_for_a_new_password(visitor: Visitor, ada: Visitor) -> None:
+    for anybody in (visitor, ada):
+        answer = anybody.get("/.well-known/change-password")
+        assert (answer.status_code, answer.headers["Location"]) == (303, "/security/password")
+    assert ada.get("/security/password").status_code == 200
+    # A manager asks for this too, to learn whether every address answers 200.
+    nowhere = visitor.get("/.well-known/resource-that-should-not-exist-whose-status-code-should-not-be-200")
+    assert nowhere.status_code == 404
+
+
 def test_a_wrong_password_is_told_beside_the_field_and_keeps_the_name(visitor: Visitor, ada: Visitor) -> None:
     visitor.get("/login")
     answer = visitor.post("/login", {"username": ada.username, "password": "wrong"})

@@ -35,6 +35,9 @@ _PHC = re.compile(
     r"\$argon2id\$v=(\d{1,3})\$m=(\d{1,7}),t=(\d{1,2}),p=(\d{1,2})\$([A-Za-z0-9+/]{22,86})\$([A-Za-z0-9+/]{43,86})",
     re.ASCII,
 )
+_SPACES = re.compile(r"[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
+"""All characters of Unicode's category Zs but U+0020."""
+
 _NO_MEMORY = "The server has no memory for a password check now. Try again later."
 _TOO_LONG = f"A password has at most {MAXIMUM_BYTES} bytes."
 
@@ -108,12 +111,15 @@ def verify_password(phc: str, password: str) -> bool:
     from argon2 import exceptions, low_level
 
     parameters_of(phc)
-    try:
-        return low_level.verify_secret(phc.encode("ascii"), _encode(password), low_level.Type.ID)
-    except exceptions.VerifyMismatchError:
-        return False
-    except exceptions.VerificationError as error:
-        raise Unavailable(_NO_MEMORY) from error
+    # Releases before 0.3.0 hashed the spaces as they were typed.
+    for raw in dict.fromkeys((_encode(password), _normalised(password))):
+        try:
+            return low_level.verify_secret(phc.encode("ascii"), raw, low_level.Type.ID)
+        except exceptions.VerifyMismatchError:
+            continue
+        except exceptions.VerificationError as error:
+            raise Unavailable(_NO_MEMORY) from error
+    return False
 
 
 def needs_rehash(phc: str, parameters: PasswordParameters) -> bool:
@@ -147,7 +153,15 @@ def dummy_hash(parameters: PasswordParameters) -> str:
 
 
 def _encode(password: str) -> bytes:
-    """Return the password in NFC as UTF-8, so that the same typing gives the same bytes on every system."""
+    """Return the password as UTF-8 in the form of RFC 8265, section 4.2.2: every space is U+0020, then NFC.
+
+    So the same typing gives the same bytes on every system. A Mac's keyboard makes a no-break space with Option.
+    """
+    return _normalised(_SPACES.sub(" ", password))
+
+
+def _normalised(password: str) -> bytes:
+    """Return the password in NFC as UTF-8."""
     # Normalising takes time, so check the raw length first. NFC shortens a text to no less than a third.
     if not password:
         raise InvalidInput("A password must not be empty.", path="password")

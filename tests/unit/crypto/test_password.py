@@ -37,6 +37,25 @@ def phc(kind: str = "argon2id", version: str = "v=19", cost: str = "m=19456,t=2,
     return f"${kind}${version}${cost}${salt}${HASH}"
 
 
+@pytest.mark.parametrize("space", ["\u00a0", "\u2003", "\u202f", "\u3000", "\u1680"])
+def test_every_space_is_the_space_of_the_keyboard(space: str) -> None:
+    typed = PASSWORD.replace(" ", space)
+    assert verify_password(PHC, typed)
+    assert verify_password(hash_password(typed, FLOOR), PASSWORD)
+    # What is not a space of its own width stays what it is.
+    assert not verify_password(PHC, PASSWORD.replace(" ", "\u200b"))
+
+
+@pytest.mark.parametrize("space", ["\u00a0", "\u2009", "\u205f"])
+def test_a_hash_that_an_older_release_made_of_other_spaces_stays_valid(space: str) -> None:
+    typed = PASSWORD.replace(" ", space)
+    old = low_level.hash_secret(
+        typed.encode(), b"x" * 16, time_cost=2, memory_cost=19456, parallelism=1, hash_len=32, type=low_level.Type.ID
+    ).decode()
+    assert verify_password(old, typed)
+    assert not verify_password(old, typed + "x")
+
+
 def test_the_right_password_is_told_from_a_wrong_one() -> None:
     assert verify_password(PHC, PASSWORD)
     assert not verify_password(PHC, PASSWORD + " ")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Response
 
 from vault.errors import BadLogin, Conflict, InvalidInput, StrongroomError, TooManyRequests
-from vault.http import answers_duty, principal, services, takes_password, transaction, visit
+from vault.http import answers_duty, principal, public, services, takes_password, transaction, visit
 from vault.model.budgets import RouteClass
 from vault.services.people.accounts import NewPassword
 from vault.services.people.sessions import NewSession
@@ -16,6 +16,13 @@ from vault.web.frame.request import field, render, see
 from vault.web.pages.login_steps import forgotten, with_session
 
 blueprint = new_blueprint("account", RouteClass.SESSION)
+
+
+@blueprint.get("/.well-known/change-password")
+@public
+def find_password() -> Response:
+    """Redirect password managers to the form for a new password (W3C, "A Well-Known URL for Changing Passwords")."""
+    return see("/security/password")
 
 
 @blueprint.get("/security/password")
