@@ -8,7 +8,6 @@ connection → worker's protocol → Door ─┬─ /livez, refusals      answer
 from __future__ import annotations
 
 import asyncio
-import functools
 import re
 import secrets
 import time
@@ -20,12 +19,12 @@ import structlog
 from vault.model.budgets import BODY_MOST_BYTES, BodyLimit, TakesPassword
 from vault.model.digits import whole_number
 from vault.model.environ import FORWARDED_BY_STRANGER, PERSON
-from vault.model.networks import Network, is_within, parse_address
 from vault.observe import metrics
 from vault.server.asgi import ASGIApp, Receive, Scope, Send
 from vault.server.bridge import Lane, PasswordLane, give_body, make_environ
 from vault.server.callers import Callers, Credentials, Limits, Memory, Slot, probe_of
-from vault.server.head import check_head
+from vault.server.forwarded import UNKNOWN_CLIENT, client_address, is_proxy
+from vault.server.head import check_head, check_path
 from vault.server.intake import Intake
 from vault.server.memory import MemoryBudget
 from vault.server.outlet import UNLIMITED_WIRE, WIRE, Outlet, Wire
@@ -78,6 +77,9 @@ def no_password(_method: str, _path_info: str) -> bool:
     return False
 
 
+_SILENT_PROXIES_MOST = 64
+"""So many proxies that state no client are logged, each once."""
+
 _PROBES = (b"/livez", b"/readyz")
 _NOT_ACCEPTED = (401, 403)
 
@@ -121,6 +123,7 @@ class Door:
         self._body_limit = body_limit
         self._websocket_app = websocket_app
         self._sockets: set[Send] = set()
+        self._silent_proxies: set[str] = set()
         self._added = list(SECURITY_HEADERS)
         if settings.tls_cert is not None or settings.plain_http:
             # Without HSTS for the local authority: it would apply to every port of localhost.
@@ -181,6 +184,7 @@ class Door:
             raise bad_request("A request needs exactly one valid Host.", cause="no_host")
         if not raw_path.startswith(b"/"):
             raise bad_request("The request target must be a path.")
+        check_path(raw_path)
         check_head(scope["query_string"], call.headers)
         if _is_probe(scope):
             if self.draining and raw_path == b"/readyz":
@@ -195,7 +199,7 @@ class Door:
         headers = call.headers
         trusted = self._from_proxy(scope)
         peer = _peer(scope)
-        address = _client_address(peer, headers, self._settings.trusted_proxies) if trusted else peer
+        address = self._address(scope, headers) if trusted else peer
         header_bytes = sum(map(len, headers)) + sum(map(len, headers.values())) + len(scope["raw_path"])
         forwarded = drop_claims(headers)
         environ = make_environ(scope, headers, call.request_id)
@@ -223,6 +227,25 @@ class Door:
             return b""
         limit_bytes = self._body_limit(scope["method"], path_info, headers)
         return await self.intake.read(receive, slot, limit_bytes, _announced_bytes(headers))
+
+    def _address(self, scope: Scope, headers: Mapping[bytes, bytes]) -> str:
+        """Return the address of the client of a named proxy."""
+        address = client_address(headers, self._settings.trusted_proxies)
+        if address != UNKNOWN_CLIENT:
+            return address
+        peer = _peer(scope)
+        if _is_probe(scope):
+            # A proxy's own health checks state no client.
+            return peer
+        if peer not in self._silent_proxies and len(self._silent_proxies) < _SILENT_PROXIES_MOST:
+            self._silent_proxies.add(peer)
+            log.warning(
+                "client_address_unknown",
+                proxy=peer,
+                hint="The proxy must set X-Forwarded-For to the address of its client. Until then, its clients are in "
+                "no network: they cannot call as operators or with tokens that are bound to networks.",
+            )
+        return address
 
     def _caller(self, scope: Scope, digest: bytes, address: str) -> str:
         # Count probes separately, so that a flood through a load balancer does not make its probes fail.
@@ -330,21 +353,3 @@ def drop_claims(headers: dict[bytes, bytes]) -> bool:
         elif name in _NEVER_FROM_CLIENTS or name.startswith(_CERTIFICATE_PREFIXES):
             del headers[name]
     return forwarded
-
-
-@functools.lru_cache(maxsize=4096)
-def is_proxy(address: str, networks: tuple[Network, ...]) -> bool:
-    """Report whether `address` belongs to a proxy in the settings."""
-    return is_within(address, networks)
-
-
-def _client_address(peer: str, headers: dict[bytes, bytes], networks: tuple[Network, ...]) -> str:
-    # Read from the right: each proxy appends the address it saw. Ignore everything left of the first unknown address.
-    for part in reversed(headers.get(b"x-forwarded-for", b"").split(b",")):
-        address = part.strip().decode("latin-1")
-        if parse_address(address) is None:
-            return peer
-        peer = address
-        if not is_proxy(address, networks):
-            return peer
-    return peer

@@ -1,11 +1,17 @@
-"""Limits on query fields and cookies. A parser makes an object for each one, so they are counted first."""
+"""Limits on query fields and cookies, which are counted before a parser makes objects, and paths with one spelling."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from urllib.parse import unquote_to_bytes
 
 from vault.model.budgets import COOKIES_MOST, QUERY_FIELDS_MOST
-from vault.server.refusal import bad_request
+from vault.server.refusal import bad_request, no_such_path
+
+_FIXED_PARTS = {b"api": 3, b"v1": 2}
+"""How many parts of a path hold no name, by its first part: `/api/v1/operator`, `/v1/sys`. For pages it is one."""
+
+_DOTS = (b".", b"..")
 
 
 def check_head(query_string: bytes, headers: Mapping[bytes, bytes]) -> None:
@@ -14,3 +20,16 @@ def check_head(query_string: bytes, headers: Mapping[bytes, bytes]) -> None:
         raise bad_request(f"The query is too long. Send at most {QUERY_FIELDS_MOST} fields.", cause="query_fields")
     if headers.get(b"cookie", b"").count(b";") >= COOKIES_MOST:
         raise bad_request(f"The Cookie header is too long. Send at most {COOKIES_MOST} cookies.", cause="cookies")
+
+
+def check_path(raw_path: bytes) -> None:
+    """Raise `Refusal` for a path that a proxy's rule may read as another path than the application does.
+
+    Those are paths that begin with two slashes, that encode a part that is no name, or that have a dot segment. In
+    names under /v1, the face itself answers dot segments, with a reason.
+    """
+    first, *_ = parts = raw_path[1:].split(b"/")
+    fixed = parts[: _FIXED_PARTS.get(first, 1)]
+    has_dots = any(part in _DOTS for part in (fixed if first == b"v1" else unquote_to_bytes(raw_path).split(b"/")))
+    if raw_path.startswith(b"//") or has_dots or any(b"%" in part for part in fixed):
+        raise no_such_path()

@@ -6,7 +6,16 @@ import json
 from http import HTTPStatus
 from typing import NamedTuple
 
-from vault.errors import AuditUnavailable, Forbidden, InvalidInput, ServerError, TooLarge, TooManyRequests, Unavailable
+from vault.errors import (
+    AuditUnavailable,
+    Forbidden,
+    InvalidInput,
+    NotFound,
+    ServerError,
+    TooLarge,
+    TooManyRequests,
+    Unavailable,
+)
 
 _VAULT_PREFIX = b"/v1/"
 
@@ -64,6 +73,12 @@ class Refusal(Exception):
 def bad_request(detail: str, cause: str = "bad_request") -> Refusal:
     """400: the request is malformed or ambiguous."""
     return Refusal(HTTPStatus.BAD_REQUEST, InvalidInput.code, detail, cause=cause)
+
+
+def no_such_path() -> Refusal:
+    """404: the path has a spelling that no route has."""
+    detail = "There is nothing at this path. A path starts with one slash, and has no '.' and '..' as parts."
+    return Refusal(HTTPStatus.NOT_FOUND, NotFound.code, detail, cause="path")
 
 
 def too_large(limit_bytes: int) -> Refusal:

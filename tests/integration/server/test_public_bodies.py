@@ -16,7 +16,7 @@ from vault.model.budgets import BUDGETS, RouteClass
 MOST = BUDGETS[RouteClass.PUBLIC].body_bytes
 JUNK = b"Authorization: Bearer srm_t_junk\r\nX-Vault-Token: junk\r\n"
 PUBLIC = [
-    "/v1/sys/wrapping/unwrap", "//v1/sys/wrapping/unwrap", "/v1/sys/wrapping/unwr%61p", "/v1/auth/userpass/login/x",
+    "/v1/sys/wrapping/unwrap", "/v1/sys/wrapping/unwr%61p", "/v1/auth/userpass/login/x",
     "/api/v1/sessions", "/api/v1/sessions/challenges/x", "/login", "/nothing", "/api/v1/nothing",
 ]  # fmt: skip
 

@@ -11,7 +11,9 @@ from typing import Any
 from wsgiref.types import WSGIEnvironment
 
 import pytest
+import structlog
 
+from vault.model.networks import is_within
 from vault.server.asgi import ASGIApp, Message, Receive, Scope
 from vault.server.door import Door, drop_claims, joined
 from vault.server.refusal import Answer, Headers
@@ -179,7 +181,14 @@ PROXIES = (ipaddress.ip_network("10.0.0.0/8"),)
         ("10.0.0.1", b"203.0.113.9", "203.0.113.9"),
         ("10.0.0.1", b"198.51.100.1, 203.0.113.9, 10.0.0.2", "203.0.113.9"),
         ("10.0.0.1", b"10.0.0.3, 10.0.0.2", "10.0.0.3"),
-        ("10.0.0.1", b"203.0.113.9, nonsense", "10.0.0.1"),
+        ("10.0.0.1", b"203.0.113.9, nonsense", "unknown"),
+        ("10.0.0.1", b"", "unknown"),
+        ("10.0.0.1", b"nonsense, 10.0.0.2", "unknown"),
+        ("10.0.0.1", b"203.0.113.9:4711", "203.0.113.9"),
+        ("10.0.0.1", b"203.0.113.9:4711, 10.0.0.2:80", "203.0.113.9"),
+        ("10.0.0.1", b"[2001:db8::9]:4711", "2001:db8::9"),
+        ("10.0.0.1", b"[2001:db8::9], [::ffff:10.0.0.2]:1", "2001:db8::9"),
+        ("10.0.0.1", b"2001:db8::9", "2001:db8::9"),
         ("10.0.0.1", b"nonsense, 203.0.113.9", "203.0.113.9"),
         ("203.0.113.1", b"198.51.100.1", "203.0.113.1"),
         # As a socket for both families reports an IPv4 peer.
@@ -195,6 +204,73 @@ def test_the_client_is_the_last_whom_a_trusted_proxy_heard(peer: str, forwarded:
     assert environ["REMOTE_ADDR"] == address
     assert "HTTP_X_FORWARDED_FOR" not in environ
     assert environ["strongroom.forwarded_by_stranger"] is (peer == "203.0.113.1")
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        None, b"unknown", b"_hidden", b"localhost", b"203.0.113.9:", b"203.0.113.9:x", b"203.0.113.9:123456", b"[::1",
+        b"[203.0.113.9]:80", b"::1]:80", b"203.0.113", b"203.0.113.9 10.0.0.1", b"for=203.0.113.9", b"203.0.113.9,",
+        b'"203.0.113.9"', b"10.0.0.2, ", b"\xff",
+    ],
+)  # fmt: skip
+def test_a_client_whom_the_proxy_does_not_state_is_in_no_network(stated: bytes | None) -> None:
+    application = Application()
+    fields = [(b"host", b"h"), *([] if stated is None else [(b"x-forwarded-for", stated)])]
+    everywhere = (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0"))
+    door = Door(application, settings(trusted_proxies=PROXIES))
+    # The request is still answered: what is public stays public.
+    assert ask(door, scope(headers=fields, client="10.0.0.1"))[0] == 200
+    (environ,) = application.asked
+    assert not is_within(environ["REMOTE_ADDR"], everywhere)
+
+
+def test_a_proxy_that_states_no_client_is_logged_once_but_not_for_its_health_checks() -> None:
+    application = Application()
+    door = Door(application, settings(trusted_proxies=PROXIES))
+
+    async def send(_message: Message) -> None:
+        pass
+
+    async def serve() -> None:
+        for path, peer in [("/readyz", "10.0.0.1"), ("/x", "10.0.0.1"), ("/y", "10.0.0.1"), ("/x", "10.0.0.2")]:
+            await door(scope(path, client=peer), nothing_more, send)
+        door.stop()
+
+    with structlog.testing.capture_logs() as lines:
+        asyncio.run(serve())
+    assert [line["proxy"] for line in lines if line["event"] == "client_address_unknown"] == ["10.0.0.1", "10.0.0.2"]
+    assert application.asked[0]["REMOTE_ADDR"] == "10.0.0.1"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "//api/v1/operator/users", "///", "//v1/sys/health", "/%2Fapi/v1/operator/users", "/api%2Fv1%2Foperator/users",
+        "/%61pi/v1/operator/users", "/api/v1/%6fperator/users", "/api/%761/operator/users", "/./api/v1/operator/users",
+        "/x/../api/v1/operator/users", "/x/%2e%2e/api/v1/operator/users", "/api/v1/me/..%2Foperator/users",
+        "/api/v1/./operator/users", "/%6fperator/people", "/environments/../operator/people", "/v1/../api/v1/me",
+        "/v1/%73ys/health", "/api/v1/x/.%2E",
+    ],
+)  # fmt: skip
+def test_a_path_that_a_proxys_rule_may_read_otherwise_is_not_found(path: str) -> None:
+    application = Application()
+    status, headers, body = ask(Door(application, settings()), scope(path))
+    assert (status, application.asked) == (404, [])
+    assert headers["content-type"] in ("application/problem+json", "application/json")
+    assert b"slash" in body
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/", "/x", "/api/v1/environments/team%2Fapp", "/api/v1/environments/a%20b/values", "/v1/secret/data/team%2Fapp",
+        "/v1/secret/data/a/../b", "/v1/secret/data//a", "/environments/a%2eb", "/.well-known/security.txt",
+        "/environments/...", "/static/x/a.css", "/api/v1/operator/users/",
+    ],
+)  # fmt: skip
+def test_every_other_path_goes_to_the_application(path: str) -> None:
+    assert ask(Door(Application(), settings()), scope(path))[0] == 200
 
 
 def test_only_proxies_and_probes_may_use_plain_http() -> None:
