@@ -51,6 +51,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "quota_sessions": (1, 1_000_000_000),
     "quota_bytes": (0, _MOST_BYTES),
     "purge_after_days": (1, _DAYS),
+    "token_step_up_days": (1, _DAYS),
     "spool_bytes": (_MEBIBYTE, _MOST_BYTES),
     "audit_keep_days": (0, _DAYS),
     "revision_keep_days": (0, _DAYS),
