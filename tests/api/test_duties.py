@@ -152,3 +152,12 @@ def test_the_operators_page_ends_all_sessions_of_a_person(vault: Vault) -> None:
     assert visitor.post(f"/operator/people/{ada.id}/end-sessions").status_code == 303
     assert ada("GET", "/me").status == 401
     assert visitor.post(f"/operator/people/{root.id}/end-sessions").status_code == 409
+
+
+@pytest.mark.parametrize("space", ["\u00a0", "\u2003", "\u3000"])
+def test_the_same_password_in_another_spelling_is_no_new_one(vault: Vault, space: str) -> None:
+    root = operator(vault)
+    for current, new in ((PASSWORD, PASSWORD.replace(" ", space)), (PASSWORD.replace(" ", space), PASSWORD)):
+        same = root("PUT", "/me/password", {"current_password": current, "new_password": new})
+        assert (same.status, "must differ" in same.json.get("detail", "")) == (422, True)
+    assert root("GET", "/operator/users").code == "password_change_required"

@@ -65,7 +65,9 @@ def load(flags: Mapping[str, str], environ: Mapping[str, str], folder: Path) -> 
     """Read the settings for a command that runs in `folder`. Raises `SettingsError`, which names the unusable file."""
     refuse_unknown(environ)
     user_file = user_config(environ)
-    own = _parse(user_file, _content(user_file), _USER_KEYS) if user_file.is_file() else {}
+    # A file that was named and is not there must not be taken for none: it may name the server and its authority.
+    is_there = bool(environ.get("STRONGROOM_CONFIG")) or user_file.is_file()
+    own = _parse(user_file, _content(user_file), _USER_KEYS) if is_there else {}
     project = _read_project(folder)
     given = {key: environ[name] for key, name in _ENVIRONMENT.items() if environ.get(name)}
     given |= {key: flags[key] for key in ("url", "ca_file", "format") if key in flags}
@@ -154,6 +156,8 @@ def _parse(path: Path, content: bytes, known: frozenset[str]) -> dict[str, str]:
     except ValueError as error:
         # A TOML error is a ValueError and names a line. It quotes at most one character.
         raise SettingsError(f"The file {path} cannot be read: {error}.") from error
+    except RecursionError:
+        raise SettingsError(f"The file {path} cannot be read: its values are nested too deeply.") from None
     if "token" in data:
         raise SettingsError(
             f"The file {path} contains a token. Project files must not contain tokens. "

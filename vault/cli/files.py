@@ -79,12 +79,14 @@ def read_settings_file(path: Path, *, at_most: int) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         with os.fdopen(descriptor, "rb") as file:
             facts = os.fstat(file.fileno())
+            # In a folder that all may write to, another user's link could stand for a file of this user's.
+            owners = {facts.st_uid, os.lstat(path).st_uid}
             data = file.read(at_most + 1) if stat.S_ISREG(facts.st_mode) else None
     except OSError as error:
         raise SettingsError(f"The file {path} cannot be read: {error.strerror}.") from error
     if data is None:
         raise SettingsError(f"The file {path} cannot be read: it is not a regular file.")
-    if facts.st_uid not in _TRUSTED_OWNERS:
+    if not owners <= _TRUSTED_OWNERS:
         raise SettingsError(
             f"The file {path} belongs to another user, who could redirect your secrets. Change its owner."
         )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from vault.errors import SettingsError
@@ -26,6 +28,15 @@ class Address:
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{'https' if self.is_tls else 'http'}://{host}:{self.port}{self.prefix}"
+
+    @property
+    def origin(self) -> str:
+        """The server itself, in one spelling: an authority vouches for it, whatever the path is."""
+        # A name may end with the dot of the root.
+        host = self.host.rstrip(".")
+        with suppress(ValueError):
+            host = str(ipaddress.ip_address(host))
+        return str(replace(self, host=host, prefix=""))
 
     @property
     def is_loopback(self) -> bool:

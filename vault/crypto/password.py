@@ -122,6 +122,11 @@ def verify_password(phc: str, password: str) -> bool:
     return False
 
 
+def is_same_password(one: str, other: str) -> bool:
+    """Report whether two texts are the same password. Raises `InvalidInput` for text that could never be one."""
+    return _encode(one) == _encode(other)
+
+
 def needs_rehash(phc: str, parameters: PasswordParameters) -> bool:
     """Report whether a PHC string has parameters other than these. Raises `BlobError` as `verify_password` does."""
     return parameters_of(phc) != parameters

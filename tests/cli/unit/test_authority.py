@@ -190,3 +190,57 @@ def test_the_kept_authorities_are_the_owners_file(home: Path) -> None:
     path.chmod(0o644)
     with pytest.raises(SettingsError, match="can be read by others"):
         chosen()
+
+
+@pytest.mark.parametrize(
+    ("stored", "named"),
+    [
+        ("https://vault.test", "https://vault.test:443"),
+        ("https://vault.test", "https://VAULT.Test"),
+        ("https://vault.test", "https://vault.test."),
+        ("https://vault.test:443", "HTTPS://vault.test"),
+        ("https://vault.test/strongroom", "https://vault.test/other"),
+        ("https://vault.test", "https://vault.test/./"),
+        ("https://vault.test:8443", "https://vault.test:08443"),
+        ("https://[::1]:8443", "https://[0:0::1]:8443"),
+    ],
+)
+def test_another_spelling_of_an_address_is_the_same_server(stored: str, named: str, project: Path) -> None:
+    project.write_text(f'ca_file = "ca.pem"\nurl = "{named}"\n')
+    keychain.save(stored, "srm_s_stored")
+    assert chosen() is None
+    keychain.forget(stored)
+    authority.keep(stored, None)
+    assert chosen() is None
+
+
+@pytest.mark.parametrize("other", ["https://other.test", "https://vault.test:8443"])
+def test_another_server_is_another_one(other: str, project: Path) -> None:
+    project.write_text(f'ca_file = "ca.pem"\nurl = "{other}"\n')
+    keychain.save("https://vault.test", "srm_s_stored")
+    authority.keep("https://vault.test", None)
+    assert chosen() == PROJECTS
+
+
+def test_a_trusted_ca_file_is_read_once(anonymous: Strongroom, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    authority.keep(URL, None)
+    anonymous("trust", "project")
+    contents = iter([PROJECTS, "an impostor's"])
+
+    def read(_path: Path, *, at_most: int) -> bytes:
+        return next(contents).encode()[:at_most]
+
+    monkeypatch.setattr(authority, "read_settings_file", read)
+    assert chosen() == PROJECTS
+
+
+@pytest.mark.parametrize("name", [".strongroom.toml", "ca.pem"])
+def test_a_link_of_another_user_is_refused(name: str, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, lstat = project.with_name(name), os.lstat
+    path.rename(path.with_suffix(".real"))
+    path.symlink_to(path.with_suffix(".real"))
+    facts = os.stat_result((stat.S_IFLNK | 0o777, 1, 1, 1, os.geteuid() + 1, 1, 1, 1, 1, 1))
+    monkeypatch.setattr("vault.cli.files.os.lstat", lambda given: facts if Path(given) == path else lstat(given))
+    with pytest.raises(SettingsError, match="belongs to another user"):
+        chosen()
+    monkeypatch.undo()

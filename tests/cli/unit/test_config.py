@@ -218,3 +218,23 @@ def test_an_address_that_somebody_else_names_too_gets_the_token(
         user_file.write_text('url = "https://vault.test"\n')
     found = settings(url="https://vault.test") if teller == "flag" else settings()
     assert not found.url_is_the_projects
+
+
+@pytest.mark.parametrize("text", ["url = " + "[" * 30_000, "url = " + "{a=" * 20_000])
+def test_values_that_are_nested_too_deeply_are_refused(text: str, project: Path) -> None:
+    project.write_text(text)
+    with pytest.raises(SettingsError, match="cannot be read"):
+        settings()
+
+
+@pytest.mark.parametrize("kind", ["absent", "folder", "pipe"])
+def test_a_file_that_was_named_and_cannot_be_read_is_not_taken_for_none(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if kind == "folder":
+        (tmp_path / kind).mkdir()
+    if kind == "pipe":
+        os.mkfifo(tmp_path / kind)
+    monkeypatch.setenv("STRONGROOM_CONFIG", str(tmp_path / kind))
+    with pytest.raises(SettingsError, match=f"{kind} cannot be read"):
+        settings()

@@ -229,3 +229,15 @@ def test_a_credential_among_the_values_is_theirs_to_have() -> None:
 def test_nul_is_refused() -> None:
     with pytest.raises(CliError, match="NUL"):
         merged_environment({}, {"A": "\0"})
+
+
+@pytest.mark.parametrize("name", ["STRONGROOM_URL", "STRONGROOM_CA_FILE", "STRONGROOM_CONFIG"])
+def test_no_value_leads_the_token_that_is_passed_on_to_another_server(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inherited = {b"STRONGROOM_TOKEN": b"srm_t_x", b"STRONGROOM_URL": b"https://vault.test"}
+    merged = merged_environment(inherited, {name: "https://evil.test", "A": "1"}, keep_token=True)
+    assert merged == inherited | {b"A": b"1"}
+    assert f"{name} is left out" in capsys.readouterr().err
+    # Without a token, it is a setting of the program.
+    assert merged_environment({}, {name: "https://b.test"}) == {name.encode(): b"https://b.test"}

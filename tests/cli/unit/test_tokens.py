@@ -132,3 +132,15 @@ def test_without_a_terminal_no_proof_is_asked_for(anonymous: Strongroom, server:
     result = anonymous("token", "create", "web", "--path", "*")
     assert (result.exit_code, keychain.load(URL)) == (2, "srm_s_old")
     assert "Confirm it." in result.stderr
+
+
+def test_a_proof_of_the_environments_session_replaces_no_stored_one(
+    anonymous: Strongroom, server: FakeTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keychain.save(URL, "srm_s_stored")
+    monkeypatch.setenv("STRONGROOM_TOKEN", "srm_s_other")
+    server.on("POST", "/tokens", problem(403, "step_up_required", "Confirm it."), answer({**TOKEN, "secret": "s"}, 201))
+    server.on("POST", "/sessions/step-up", answer(NEW_SESSION, 201))
+    result = anonymous("token", "create", "web", "--path", "*", answers="correct horse\n")
+    assert (result.exit_code, keychain.load(URL)) == (0, "srm_s_stored"), result.output
+    assert "The session in STRONGROOM_TOKEN has ended" in result.stderr

@@ -3,11 +3,12 @@
     1. the user's own: --ca-file, STRONGROOM_CA_FILE, ca_file in the user's config
     2. the project file's ca_file, if `strongroom trust project` was given for this version of it
     3. those that a login at this address was verified with: they are kept beside its token
-    4. the project file's ca_file, if nothing is stored for this address, for a password that a person types
+    4. the project file's ca_file, if nothing is stored for this server, for a password that a person types
     5. the system's
 
 Without rule 3, a project that somebody else edits could make an impostor of the server look right, and the command
-would send it the stored token. A kept authority stays after a logout, because the next login would send a password.
+would send it the stored token. An authority vouches for host and port: another spelling of the address, or another path
+on the server, is the same server. A kept authority stays after a logout, because the next login would send a password.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from vault.cli.people import keychain
 from vault.cli.state import read_state, write_state
 from vault.cli.words import say
 from vault.client import Authority
+from vault.client.address import Address
 from vault.errors import SettingsError
 
 _AUTHORITIES = "authorities.json"
@@ -38,8 +40,10 @@ def choose(settings: CliSettings, *, credential_from_environment: bool = False) 
         return _read_own(settings.ca_file)
     project = settings.project
     offered = project if project is not None and project.ca_file is not None else None
-    if offered is not None and offered.url in ("", settings.url) and is_trusted(offered):
-        return _read_projects(offered)
+    if offered is not None and offered.url in ("", settings.url):
+        trusted = _trusted(offered)
+        if trusted is not None:
+            return trusted
     kept = _kept(settings.url)
     if offered is None or not settings.project_names_url:
         return kept
@@ -55,12 +59,13 @@ def choose(settings: CliSettings, *, credential_from_environment: bool = False) 
 
 def keep(url: str, authority: Authority | None) -> None:
     """Remember which authorities the login at `url` was verified with."""
-    write_state(_AUTHORITIES, {**_read(_AUTHORITIES), url: "" if authority is None else authority.pem})
+    write_state(_AUTHORITIES, {**_read(_AUTHORITIES), _origin(url): "" if authority is None else authority.pem})
 
 
 def trust(project: Project) -> None:
     """Trust this version of the project file, and of the CA file that it names."""
-    write_state(_TRUSTED, {**_read(_TRUSTED), str(project.path): _digest(project)})
+    digest = _digest(project, _offered(project))
+    write_state(_TRUSTED, {**_read(_TRUSTED), str(project.path): digest})
 
 
 def forget_trust(project: Project) -> bool:
@@ -75,23 +80,50 @@ def forget_trust(project: Project) -> bool:
 def is_trusted(project: Project) -> bool:
     """Report whether the project file, and the CA file that it names, are as they were when they were trusted."""
     known = _read(_TRUSTED).get(str(project.path))
-    return known is not None and known == _digest(project)
+    return known is not None and known == _digest(project, _offered(project))
 
 
-def _digest(project: Project) -> str:
-    authority = "" if project.ca_file is None else _read_projects(project).pem
+def _trusted(project: Project) -> Authority | None:
+    """Return the project's authority if it is trusted. The CA file is read once: it may be another a moment later."""
+    known = _read(_TRUSTED).get(str(project.path))
+    if known is None:
+        return None
+    offered = _offered(project)
+    return offered if known == _digest(project, offered) else None
+
+
+def _digest(project: Project, offered: Authority | None) -> str:
+    authority = "" if offered is None else offered.pem
     parts = (project.content, authority.encode())
     return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
 
 
+def _offered(project: Project) -> Authority | None:
+    return None if project.ca_file is None else _read_projects(project)
+
+
 def _kept(url: str) -> Authority | None:
-    pem = _read(_AUTHORITIES).get(url)
+    pem = _read(_AUTHORITIES).get(_origin(url))
     return Authority(pem, f"the last login at {url}") if pem else None
 
 
 def _is_known(url: str) -> bool:
-    """Report whether a token is stored for this address, or was. Logins of 0.2.0 and before kept no authority."""
-    return url in _read(_AUTHORITIES) or bool(keychain.load(url))
+    """Report whether a token is stored for this server, or was. Logins of 0.2.0 and before kept no authority."""
+    origin = _origin(url)
+    spellings = {url, origin, origin.removesuffix(":443")}
+    return (
+        origin in _read(_AUTHORITIES)
+        or any(_origin(each) == origin for each in keychain.addresses_in_file())
+        or any(map(keychain.load, sorted(spellings)))
+    )
+
+
+def _origin(url: str) -> str:
+    try:
+        return Address.parse(url, plain_http=True).origin
+    except SettingsError:
+        # Somebody has edited a file of ours. This is no address of a server.
+        return url
 
 
 def _read(name: str) -> dict[str, str]:

@@ -20,6 +20,11 @@ def load(url: str) -> str:
     return _read_file().get(url) or _ask_keychain(url)
 
 
+def addresses_in_file() -> list[str]:
+    """Return the addresses whose tokens are in the file. A keychain cannot tell which it has."""
+    return list(_read_file())
+
+
 def save(url: str, token: str) -> str:
     """Store `token` for the server at `url`. Returns a description of the place."""
     if _keep_in_keychain(url, token):

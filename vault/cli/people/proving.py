@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -10,6 +11,7 @@ from vault.cli.context import Cli
 from vault.cli.people import keychain
 from vault.cli.people.session import with_second_factor
 from vault.cli.words import say
+from vault.client.client import token_from
 from vault.errors import SecondFactorRequired, StepUpRequired
 
 T = TypeVar("T")
@@ -26,7 +28,8 @@ def with_proof(cli: Cli, call: Callable[[], T]) -> T:
         if not cli.can_ask():
             raise
         say(refusal.message)
-    client, is_stored = cli.client, bool(keychain.load(cli.settings.url))
+    client = cli.client
+    is_stored = not token_from(os.environ) and bool(keychain.load(cli.settings.url))
     try:
         session = client.step_up(read_password(cli, None, "the password"))
     except SecondFactorRequired as required:
@@ -34,4 +37,6 @@ def with_proof(cli: Cli, call: Callable[[], T]) -> T:
     if is_stored:
         # The old session has ended.
         keychain.save(cli.settings.url, session.secret)
+    else:
+        say("The session in STRONGROOM_TOKEN has ended, and a new one was used for this call alone.")
     return call()

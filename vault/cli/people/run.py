@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 _CREDENTIALS = (b"STRONGROOM_TOKEN", b"STRONGROOM_TOKEN_FILE", b"STRONGROOM_PASSWORD", b"STRONGROOM_PASSWORD_FILE")
 
+_GUIDES = ("STRONGROOM_URL", "STRONGROOM_CA_FILE", "STRONGROOM_CONFIG")
+"""These say where a token is sent, and to whom it is shown."""
+
 _PRESERVE, _ALL = "--preserve-env", "*"
 
 
@@ -121,6 +124,8 @@ def merged_environment(
             )
         if "=" in name:
             warn([f"{name} is left out: a name in an environment must not contain '='."])
+        elif keep_token and name in _GUIDES:
+            warn([f"{name} is left out, because it could lead the token of --keep-token to another server."])
         elif steers_loading(name) and name not in allowed:
             warn(
                 [

@@ -11,6 +11,7 @@ from vault.crypto import (
     check_new_password,
     dummy_hash,
     hash_password,
+    is_same_password,
     needs_rehash,
     parameters_of,
     verify_password,
@@ -300,7 +301,7 @@ class Accounts:
 
 def _check_change(current: str, new: str, username: str) -> None:
     check_new_password(new, username)
-    if new == current:
+    if is_same_password(new, current):
         raise InvalidInput("The new password must differ from the current one.", path="password")
 
 
