@@ -63,13 +63,13 @@ def vault(request: pytest.FixtureRequest, copied_vault: Copy, clock: FakeClock) 
 
 
 @pytest.fixture
-def ada(vault: Services, request: pytest.FixtureRequest) -> Principal:
-    return replace(_people(vault, request)["ada"], asked=set())
+def ada(vault: Services, clock: FakeClock, request: pytest.FixtureRequest) -> Principal:
+    return _just_logged_in("ada", vault, clock, request)
 
 
 @pytest.fixture
-def bob(vault: Services, request: pytest.FixtureRequest) -> Principal:
-    return replace(_people(vault, request)["bob"], asked=set())
+def bob(vault: Services, clock: FakeClock, request: pytest.FixtureRequest) -> Principal:
+    return _just_logged_in("bob", vault, clock, request)
 
 
 @pytest.fixture
@@ -125,10 +125,11 @@ def _keep_rows(url: str) -> sql.Composed:
     return sql.SQL("; ").join(steps)
 
 
-def _people(vault: Services, request: pytest.FixtureRequest) -> dict[str, Principal]:
+def _just_logged_in(name: str, vault: Services, clock: FakeClock, request: pytest.FixtureRequest) -> Principal:
+    """Return a person of the template. They logged in when the template was made, which may be minutes ago."""
     kind = "sqlite" if vault.storage.is_sqlite else "postgresql"
     template: Template = request.getfixturevalue(f"_{kind}_vault")
-    return template.people
+    return replace(template.people[name], authenticated_us=clock.us, asked=set())
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,10 @@ from tests.web.conftest import ORIGIN, SAME_ORIGIN, Visitor, newcomer
 from vault.web.frame.csrf import LOGIN_COOKIE
 from vault.web.frame.headers import POLICY
 
-PUBLIC = {("GET", "/login"), ("POST", "/login"), ("POST", "/login/second"), ("POST", "/login/passkey")}
+PUBLIC = {
+    ("GET", "/login"), ("POST", "/login"), ("POST", "/login/second"), ("POST", "/login/passkey"),
+    ("GET", "/.well-known/change-password"),
+}  # fmt: skip
 """All pages that may be asked for without a session."""
 
 

@@ -68,6 +68,9 @@ _SENTENCES: tuple[tuple[type[StrongroomError], str], ...] = (
 )
 """Sentences that clients look for. All other errors use our own."""
 
+_BARE = (errors.NotGranted, errors.Forbidden)
+"""Refusals whose own sentence says no more than "permission denied"."""
+
 
 def register(blueprint: Blueprint) -> None:
     """Answer every error of the blueprint's views in this form."""
@@ -103,9 +106,11 @@ def refusal(status: int, *sentences: str) -> Response:
 
 
 def _sentence(error: StrongroomError) -> str:
-    if isinstance(error, errors.NotGranted | errors.Forbidden):
-        # Clients look for these two words. What is lacking is said behind them, where the caller may know it.
-        return DENIED if error.message == type(error).sentence else f"{DENIED}: {error.message}"
+    if isinstance(error, _BARE):
+        # Clients look for these two words. What is lacking is said behind them, where the caller may know it: in a
+        # message of its own, or in the sentence of a narrower error.
+        says_nothing = type(error) in _BARE and error.message == type(error).sentence
+        return DENIED if says_nothing else f"{DENIED}: {error.message}"
     sentence = next((text for kind, text in _SENTENCES if isinstance(error, kind)), "")
     path = getattr(error, "path", "")
     return sentence or (f"{path}: {error.message}" if path else error.message)

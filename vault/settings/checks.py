@@ -31,7 +31,7 @@ _TEXTS = {
     "transit_token": (r"[\x21-\x7e]+", "a token, without spaces and line breaks"),
     "backup_recipients": (
         r"[\s,]*|\s*age1[ac-hj-np-z02-9]{58}\s*(,\s*(age1[ac-hj-np-z02-9]{58}\s*)?)*",
-        "a list of age1…",
+        "a list of age recipients (age1…), separated by commas",
     ),
     "security_contact": (r"(mailto:|https://|tel:)[\x21-\x7e]+", "one line, such as mailto:security@example.org"),
     "require_second_factor": (r"none|operators|all", "none, operators or all"),

@@ -216,7 +216,10 @@ def test_digits_of_other_scripts_are_no_code(vault: Services, ada: Principal, cl
     app = add_totp(vault, "ada")
     clock.advance(30)
     wide = "".join(chr(ord(digit) - ord("0") + 0xFF10) for digit in app.code(vault))
-    for code in (wide, app.code(vault) + "\n", "0" + app.code(vault), app.code(vault)[:5]):
+    for code in (wide, app.code(vault) + "\n"):
+        with pytest.raises(InvalidInput, match="digits only"):
+            vault.people.logins.complete(asked(vault, "ada").id, Proof(code=code), WEB)
+    for code in ("0" + app.code(vault), app.code(vault)[:5]):
         with pytest.raises(BadSecondFactor):
             vault.people.logins.complete(asked(vault, "ada").id, Proof(code=code), WEB)
 
