@@ -115,3 +115,15 @@ def test_text_that_becomes_a_reference_is_told_and_can_stay_text(ada: Caller, va
     assert send(ada, "other", text=f"A='{value}'", literal=True)["warnings"] == []
     assert ada.ok("GET", "/environments/other/variables/A")["literal"] is True
     assert ada.ok("GET", "/environments/other/values")["values"] == {"A": value}
+
+
+@pytest.mark.parametrize("written", ["${HOST}", '"$HOST"', "${HOST:-x}"])
+def test_an_import_can_expand_variables_and_says_so(ada: Caller, written: str) -> None:
+    text = f"HOST=db\nURL={written}\n"
+    for dry_run in (True, False):
+        told = send(ada, text=text, dry_run=dry_run, expand=True)["warnings"]
+        assert told == ["In URL, values are stored in place of HOST."]
+    assert ada.ok("GET", "/environments/prod/values")["values"] == {"HOST": "db", "URL": "db"}
+    assert "import it with expand" in send(ada, "other", text=text)["warnings"][0]
+    refused = ada("POST", "/import", {"environment": "x", "format": "json", "text": '{"A":"$B"}', "expand": True})
+    assert (refused.status, refused.code) == (422, "invalid_input")

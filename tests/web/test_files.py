@@ -34,7 +34,9 @@ def chosen(data: bytes, name: str = "prod.env") -> dict[str, Any]:
 def plan_of(answer: Any) -> dict[str, str]:
     """The fields of the form that applies a plan."""
     return dict(
-        re.findall(r'<input type="hidden" name="(packed|format|mode|pick|literal|etag)" value="([^"]*)"', answer.text)
+        re.findall(
+            r'<input type="hidden" name="(packed|format|mode|pick|literal|expand|etag)" value="([^"]*)"', answer.text
+        )
     )
 
 
@@ -68,6 +70,15 @@ def test_one_environment_of_a_dump_is_picked_and_a_dump_of_none_removes_nothing(
     nothing = ada.post(f"{place}/import", {"text": "{}", "format": "json", "mode": "replace"})
     assert (nothing.status_code, "this file has no variables" in words(nothing)) == (422, True)
     assert ada.stored(place) == {"A": "two"}
+
+
+def test_variables_of_a_dotenv_file_are_expanded_if_that_is_chosen(ada: Visitor, place: str) -> None:
+    text = {"text": "HOST=db\nURL=x://${HOST}", "mode": "replace"}
+    assert "To put the values there, import it with expand." in words(ada.post(f"{place}/import", text))
+    answer = ada.post(f"{place}/import", text | {"expand": "yes"})
+    assert "In URL, values are stored in place of HOST." in words(answer)
+    ada.post(f"{place}/import", plan_of(answer) | {"apply": "yes"})
+    assert ada.stored(place) == {"HOST": "db", "URL": "x://db"}
 
 
 def test_a_plan_is_not_applied_over_what_was_saved_since(ada: Visitor, place: str) -> None:

@@ -23,12 +23,19 @@ blueprint = StrictBlueprint("transfer", __name__, description="Import and export
 @blueprint.arguments(ImportBody)
 @blueprint.response(200, ImportAnswer)
 def import_file(
-    environment: EnvironmentRef, format: str, text: str, mode: str, dry_run: bool, pick: str, literal: bool
+    environment: EnvironmentRef,
+    format: str,
+    text: str,
+    mode: str,
+    dry_run: bool,
+    pick: str,
+    literal: bool,
+    expand: bool,
 ) -> Response:
     """Import a file into an environment (null: the globals) as one revision. A dry run only shows the plan."""
     services().environments.environments.require(principal(), environment, (Permission.UPDATE, Permission.CREATE))
     # Parse before the transaction starts: other writers wait while one is open.
-    parsed = parse_file(format, text, pick, literal=literal)
+    parsed = parse_file(format, text, pick, literal=literal, expand=expand)
     return _store(environment, parsed, replace_all=mode == "replace", dry_run=dry_run)
 
 

@@ -98,18 +98,22 @@ class Client:
         dry_run: bool = False,
         pick: str = "",
         literal: bool = False,
+        expand: bool = False,
     ) -> ImportPlan:
         """Import the text of a file into `environment`, or into the globals if it is None. A missing environment is
         created.
 
         `replace` removes variables that the file does not have. `dry_run` only returns the plan. `pick` is the name or
         id of one environment in a file that has several. `literal` keeps values that look like references as text.
+        With `expand`, `$NAME` in a dotenv file stands for the value of NAME above it.
         """
         body = {"environment": environment, "format": format, "text": text, "mode": mode, "dry_run": dry_run}
         if pick:
             body["pick"] = pick
         if literal:
             body["literal"] = literal
+        if expand:
+            body["expand"] = expand
         return ImportPlan.from_json(self._caller.send_json("POST", "/import", body))
 
     def login(self, username: str, password: str) -> NewSession:

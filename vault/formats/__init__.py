@@ -9,7 +9,7 @@ out, and a warning names it; nothing is changed silently. To add a format, write
 
 from __future__ import annotations
 
-from vault.formats.base import UNNAMED, Format, ParsedFile, Picking, Rendered, Source, refuse
+from vault.formats.base import UNNAMED, Expanding, Format, ParsedFile, Picking, Rendered, Source, refuse
 from vault.formats.docker import DockerFormat
 from vault.formats.dotenv import DotenvFormat
 from vault.formats.json import JsonFormat
@@ -35,4 +35,4 @@ _ALL: tuple[Format, ...] = (
 
 FORMATS: dict[str, Format] = {format_.name: format_ for format_ in _ALL}
 
-__all__ = ["FORMATS", "UNNAMED", "Format", "ParsedFile", "Picking", "Rendered", "Source", "refuse"]
+__all__ = ["FORMATS", "UNNAMED", "Expanding", "Format", "ParsedFile", "Picking", "Rendered", "Source", "refuse"]

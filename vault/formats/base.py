@@ -112,6 +112,14 @@ class Picking(Protocol):
         """
 
 
+@runtime_checkable
+class Expanding(Protocol):
+    """A format whose readers put the values of variables into other values."""
+
+    def parse_expanded(self, text: str) -> ParsedFile:
+        """Parse `text` with its variables expanded, with a warning for each value. Raises what `parse` raises."""
+
+
 class Collector:
     """Collects variables while a text is parsed. If a name is repeated, the last one is used, with a warning.
 

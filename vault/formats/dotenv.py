@@ -32,6 +32,7 @@ from vault.formats.base import (
     lines,
     writable,
 )
+from vault.formats.dotenv_expansion import Expansion
 from vault.formats.dotenv_readers import READERS, Form, lost, others
 from vault.model.environment import Variable
 from vault.model.printable import shown
@@ -76,7 +77,19 @@ _STATEMENT = re.compile(
 _COMMENT_AFTER_BARE = re.compile(r"\s#")
 _SINGLE_ESCAPE = re.compile(r"\\([\\'])")
 _DOUBLE_ESCAPE = re.compile(r"\\([\\'\"abfnrtv])")
-_ESCAPED = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+_ESCAPED = {
+    "a": "\a",
+    "b": "\b",
+    "f": "\f",
+    "n": "\n",
+    "r": "\r",
+    "t": "\t",
+    "v": "\v",
+    "\\": "\\",
+    "'": "'",
+    '"': '"',
+    "$": "$",
+}
 
 
 class DotenvFormat:
@@ -91,20 +104,11 @@ class DotenvFormat:
 
     def parse(self, text: str) -> ParsedFile:
         """Parse `text` as python-dotenv does with `interpolate=False`, but refuse what it would skip."""
-        collector = Collector()
-        for statement, line in _statements(text.removeprefix(BYTE_ORDER_MARK)):
-            name = statement["quoted_name"] or statement["name"]
-            if name is None:
-                continue
-            if statement["assignment"] is None:
-                raise error_at(f"line {line}", "this name has no '=' and no value")
-            value = _value(statement)
-            collector.add(name, value, f"line {line}")
-            if statement["single"] is None and statement["literal"] is None and _VARIABLE.search(value):
-                collector.warnings.append(
-                    f"{shown(name)} contains $ and a name. Some programs put a variable there; it is stored as it is."
-                )
-        return collector.finish()
+        return _parsed(text, None)
+
+    def parse_expanded(self, text: str) -> ParsedFile:
+        """Do the same, and expand the variables inside of values: see `dotenv_expansion.py`."""
+        return _parsed(text, Expansion())
 
     def render(self, variables: Sequence[Variable], source: Source = UNNAMED) -> Rendered:
         """Write one line for each variable, or more if a value has line feeds. Unfit names are left out with a
@@ -113,6 +117,26 @@ class DotenvFormat:
         ordered = sorted(variables, key=lambda variable: bool(lost(variable.text, _form(variable.text))))
         rendered = lines(ordered, obstacle, lambda variable: f"{variable.name}={_written(variable.text)}\n")
         return replace(rendered, warnings=(*rendered.warnings, *_misread(ordered)))
+
+
+def _parsed(text: str, expansion: Expansion | None) -> ParsedFile:
+    collector = Collector()
+    for statement, line in _statements(text.removeprefix(BYTE_ORDER_MARK)):
+        name = statement["quoted_name"] or statement["name"]
+        if name is None:
+            continue
+        if statement["assignment"] is None:
+            raise error_at(f"line {line}", "this name has no '=' and no value")
+        value = _value(statement, expansion)
+        collector.add(name, value, f"line {line}")
+        if expansion is not None:
+            collector.warnings.extend(expansion.learn(name, value))
+        elif statement["single"] is None and statement["literal"] is None and _VARIABLE.search(value):
+            collector.warnings.append(
+                f"{shown(name)} contains $ and a name. Some programs put a variable there; it is stored as it is. "
+                "To put the values there, import it with expand."
+            )
+    return collector.finish()
 
 
 def _misread(variables: Iterable[Variable]) -> Iterator[str]:
@@ -153,16 +177,29 @@ def _statements(text: str) -> Iterator[tuple[re.Match[str], int]]:
         position, line = statement.end(), line + len(_LINE_END.findall(statement[0]))
 
 
-def _value(statement: re.Match[str]) -> str:
+def _value(statement: re.Match[str], expansion: Expansion | None) -> str:
     if statement["single"] is not None:
         return _SINGLE_ESCAPE.sub(r"\1", statement["single"])
     if statement["double"] is not None:
-        return _DOUBLE_ESCAPE.sub(lambda escape: _ESCAPED.get(escape[1], escape[1]), statement["double"])
+        written = statement["double"]
+        if expansion is not None:
+            return expansion.expand(written, _unescaped_in_quotes)
+        return _DOUBLE_ESCAPE.sub(lambda escape: _unescaped_in_quotes(escape[1]), written)
     if statement["literal"] is not None:
         return statement["literal"]
     bare = statement["bare"] or ""
     comment = _COMMENT_AFTER_BARE.search(bare)
-    return bare[: comment.start()].rstrip() if comment else bare.rstrip()
+    bare = (bare[: comment.start()] if comment else bare).rstrip()
+    return bare if expansion is None else expansion.expand(bare, _unescaped_bare)
+
+
+def _unescaped_in_quotes(character: str) -> str:
+    """Return what a backslash and a character stand for between double quotes."""
+    return _ESCAPED.get(character, f"\\{character}")
+
+
+def _unescaped_bare(character: str) -> str:
+    return character if character == "$" else f"\\{character}"
 
 
 def _form(value: str) -> Form:

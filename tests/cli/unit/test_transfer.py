@@ -103,6 +103,15 @@ def test_an_import_keeps_references_as_text(strongroom: Strongroom, server: Fake
     assert server.sent["literal"] is True
 
 
+def test_an_import_expands_variables(strongroom: Strongroom, server: FakeTransport) -> None:
+    server.on("POST", "/import", answer(PLAN))
+    Path("x.env").write_text("A=1\nB=$A")
+    strongroom("import", "-e", "prod", "x.env")
+    assert "expand" not in server.sent
+    strongroom("import", "-e", "prod", "x.env", "--expand")
+    assert server.sent["expand"] is True
+
+
 def test_an_import_warns_of_a_new_name_that_shells_cannot_read(strongroom: Strongroom, server: FakeTransport) -> None:
     server.on(
         "POST",

@@ -19,6 +19,7 @@ class ImportBody(Body):
     mode = BoundedText(most=_WORD_MOST, load_default="merge", validate=[validate.OneOf(["merge", "replace"])])
     dry_run = Switch(load_default=False)
     literal = Switch(load_default=False)
+    expand = Switch(load_default=False)
     pick = BoundedText(
         most=NAME_MAX_CHARACTERS,
         load_default="",

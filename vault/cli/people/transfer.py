@@ -94,6 +94,7 @@ def export_variables(
 @click.option("--dry-run", is_flag=True, help="Only show what would change.")
 @click.option("--pick", metavar="NAME", default="", help="Take this environment of a FILE that has several.")
 @click.option("--literal", is_flag=True, help="Keep values with {{references}} as text.")
+@click.option("--expand", is_flag=True, help="Put values for $NAME and ${NAME} in a dotenv FILE.")
 @click.option("-i", "--identity", metavar="FILE|-", help="The file with the age identity, as age-keygen writes it.")
 @click.option("--passphrase-file", metavar="FILE|-", help="The passphrase of an age file; by default it is asked for.")
 @connection_options
@@ -108,6 +109,7 @@ def import_variables(
     dry_run: bool,
     pick: str,
     literal: bool,
+    expand: bool,
     identity: str | None,
     passphrase_file: str | None,
 ) -> None:
@@ -119,7 +121,9 @@ def import_variables(
     text = _text_of(cli, file, identity, passphrase_file)
     mode: Literal["replace", "merge"] = "replace" if replace else "merge"
     try:
-        plan = cli.client.import_text(name, chosen_format, text, mode=mode, dry_run=dry_run, pick=pick, literal=literal)
+        plan = cli.client.import_text(
+            name, chosen_format, text, mode=mode, dry_run=dry_run, pick=pick, literal=literal, expand=expand
+        )
     except TooLarge:
         # The server's message is about a request body, but this person has a file.
         say(f"Nothing of {file} was stored. It is too large: an environment can have 1 MiB.")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from vault.errors import FormatError, InvalidInput, TooLarge
-from vault.formats import FORMATS, Format, ParsedFile, Picking, Rendered, Source, refuse
+from vault.formats import FORMATS, Expanding, Format, ParsedFile, Picking, Rendered, Source, refuse
 from vault.formats.base import Stated
 from vault.formats.doubts import sealed_by
 from vault.model.action import Action
@@ -117,9 +117,11 @@ class Transfer:
         return found or self._environments.create(unit, principal, reference)
 
 
-def parse_file(format_name: str, text: str, pick: str = "", *, literal: bool = False) -> ParsedFile:
+def parse_file(
+    format_name: str, text: str, pick: str = "", *, literal: bool = False, expand: bool = False
+) -> ParsedFile:
     """Return what a file states. `pick` names one of several environments in it. With `literal`, values that look like
-    references stay text.
+    references stay text. With `expand`, `$NAME` in a dotenv file stands for the value of NAME above it.
 
     Raises `FormatError`, also for a file without variables: with `replace_all`, it would remove all that is stored.
     Raises `InvalidInput`, and `TooLarge` for more than an environment can have.
@@ -132,7 +134,12 @@ def parse_file(format_name: str, text: str, pick: str = "", *, literal: bool = F
         raise FormatError(sealed.format("this file"))
     if pick and not isinstance(chosen, Picking):
         raise InvalidInput(f"A file of the format {format_name} has only one environment.", path="pick")
-    parsed = chosen.parse_one(text, pick) if isinstance(chosen, Picking) else chosen.parse(text)
+    if expand and not isinstance(chosen, Expanding):
+        raise InvalidInput(f"A file of the format {format_name} has no variables to expand.", path="expand")
+    if isinstance(chosen, Picking):
+        parsed = chosen.parse_one(text, pick)
+    else:
+        parsed = chosen.parse_expanded(text) if expand and isinstance(chosen, Expanding) else chosen.parse(text)
     if not parsed.stated:
         raise FormatError(
             f"As {format_name}, this file has no variables, so nothing was changed. It may have another format."

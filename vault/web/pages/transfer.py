@@ -55,7 +55,7 @@ def import_file(env: EnvironmentRef = GLOBALS) -> Response:
     try:
         text = _text()
         chosen = field("format") or format_of(_file_name()) or "dotenv"
-        parsed = parse_file(chosen, text, field("pick"), literal=bool(field("literal")))
+        parsed = parse_file(chosen, text, field("pick"), literal=bool(field("literal")), expand=bool(field("expand")))
         if "apply" in request.form:
             return _applied(env, parsed)
         plan = transaction(lambda unit: _imported(unit, env, parsed, NO_PRECONDITION, dry_run=True))
@@ -69,6 +69,7 @@ def import_file(env: EnvironmentRef = GLOBALS) -> Response:
         "mode": field("mode"),
         "pick": field("pick"),
         "literal": field("literal"),
+        "expand": field("expand"),
     }
     return render("plan.html", **frame(listing.environment, "import"), **about, etag=listing.etag)
 
@@ -161,6 +162,7 @@ def _import_form(env: EnvironmentRef, error: StrongroomError | None = None, text
         "mode": field("mode"),
         "pick": field("pick"),
         "literal": field("literal"),
+        "expand": field("expand"),
     }
     if error is None:
         return render("import.html", **frame(environment, "import"), **about)
