@@ -232,7 +232,7 @@ def test_etags_tell_nothing_of_the_plaintext(vault: Vault, ada: Caller, bob: Cal
     assert ada("GET", "/environments/prod/variables").etag != bob("GET", "/environments/prod/variables").etag
 
 
-@pytest.mark.parametrize("name", ["API\u200bKEY", "\ufeffA", "A\u202eB"])
+@pytest.mark.parametrize("name", ["API\u200bKEY", "\ufeffA", "A\u202eB", "A\u3164"])
 def test_no_face_takes_a_name_with_an_invisible_character(ada: Caller, name: str) -> None:
     ada.make("prod", A="1")
     refused = [

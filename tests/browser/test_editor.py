@@ -13,6 +13,7 @@ from tests.browser.places import Person, Place
 from tests.browser.tabs import Tab
 from tests.support.vaults import add_environment, patch
 from vault.model.environment import Variable
+from vault.model.printable import visible
 
 BLOCK = "# what the shop needs\nexport SHOP_URL='https://shop.example'\nAPI_KEY=\"new\\nkey\"\n"
 CLIPBOARD = ["clipboard-read", "clipboard-write"]
@@ -401,3 +402,24 @@ def test_five_thousand_variables_show_within_a_second(open_tab: OpenTab, place: 
     tab.page.keyboard.press("Control+S")
     expect(say(tab)).to_have_text("Saved as revision 2.")
     assert sent[0]["edits"] == [{"name": "SERVICE_2500_URL", "attributes": {"value": "new"}}]
+
+
+@pytest.mark.parametrize("name", ["API\u200bKEY", "A\u202eB"])
+def test_a_name_with_an_invisible_character_is_shown_and_kept(
+    place: Place, ada: Person, tab: Tab, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as older:
+        older.setattr("vault.services.environments.editing.check_visible", lambda name, **_: name)
+        environment = add_environment(place.vault, ada.principal, "old", **{name: f"value {name}"})
+    tab.go(f"/environments/{environment.id}")
+    button(tab, "Show all values").click()
+    escaped = visible(name)
+    expect(row(tab, escaped).locator("code")).to_have_text(f"value {escaped}")
+    row(tab, escaped).get_by_role("link").click()
+    expect(edited(tab).get_by_label("Name")).to_have_value(name)
+    edited(tab).get_by_label("Description").fill("told")
+    edited(tab).get_by_label("Description").press("Enter")
+    expect(say(tab)).to_contain_text("Saved as revision 2.")
+    expect(row(tab, escaped)).to_be_visible()
+    (kept,) = place.vault.environments.variables.read(ada.principal, "old").variables
+    assert (kept.name, kept.value, kept.description) == (name, f"value {name}", "told")

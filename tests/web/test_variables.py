@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -12,6 +13,7 @@ from tests.web.conftest import ORIGIN, Visitor, etag_of, words
 from vault.jobs.drain import drain
 from vault.model.event import Event
 from vault.model.principal import host_operator
+from vault.model.printable import visible
 from vault.storage import Search
 
 HOSTILE = '"><script>alert(1)</script>{{"xy"*3}}'
@@ -290,3 +292,38 @@ def test_an_ordinary_page_is_light(ada: Visitor) -> None:
     assert len(answers) == 7
     sizes = [answer.content_length or 0 for answer in answers]
     assert len(page.data) + sum(sizes) <= 60_000
+
+
+EXACT = re.compile(r'(?:value|data-text)="[^"]*"|<textarea.*?</textarea>', re.DOTALL)
+
+
+@pytest.mark.parametrize("name", ["API\u200bKEY", "A\u202eB", "A\u3164"])
+def test_every_page_shows_invisible_characters_and_forms_keep_them(
+    ada: Visitor, place: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as older:
+        older.setattr("vault.services.environments.editing.check_visible", lambda name, **_: name)
+        row = {"name": name, "value": f"{{{{A}}}}{name}", "description": name}
+        assert save(ada, place, (None, row)).status_code == 200
+    table = ada.get(place)
+    revision = table.text.partition('data-revision="')[2].partition('"')[0]
+    etag = {"etag": etag_of(table)}
+    pages = [
+        table,
+        ada.get(f"{place}?edit={quote(name)}"),
+        ada.post(f"{place}/references"),
+        ada.post(f"{place}/diff", {"from": "1", "to": revision}),
+        ada.post(f"{place}/import", {"text": "A=1", "mode": "replace"}),
+        ada.post(f"{place}/export", {"format": "shell"}),
+        ada.post(f"{place}/variable", etag | {"name": name, "show": "from table"}),
+    ]
+    for page in pages:
+        assert page.status_code == 200
+        assert visible(name) in page.text
+        assert name not in EXACT.sub("", page.text)
+    assert f'name="was" value="{name}"' in pages[-1].text
+    assert f'data-text="{name}"' in table.text
+    # What the form of the page has is what it sends back.
+    form = etag | {"was": name, "name": name, "value": "", "description": name, "enabled": "on"}
+    assert ada.post(f"{place}/variable", form).headers["Location"] == f"{place}?said=saved"
+    assert ada.stored(place)[name] == f"{{{{A}}}}{name}"

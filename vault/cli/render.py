@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vault.cli.context import Cli
+from vault.model.printable import shown, visible
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -33,14 +34,23 @@ def print_data(cli: Cli, data: object) -> None:
     if cli.settings.format == "yaml":
         import yaml
 
-        click.echo(yaml.safe_dump(_plain(data), sort_keys=False, allow_unicode=True), nl=False)
+        text = yaml.safe_dump(_plain(data), sort_keys=False, allow_unicode=True)
+        if visible(text) != text:
+            text = yaml.safe_dump(_plain(data), sort_keys=False)
+        click.echo(text, nl=False)
     else:
-        click.echo(json.dumps(_plain(data), ensure_ascii=False, indent=2))
+        click.echo(_json(_plain(data)))
 
 
 def as_row(answer: DataclassInstance) -> dict[str, object]:
     """Return the fields of an answer of the SDK."""
     return {item.name: getattr(answer, item.name) for item in dataclasses.fields(answer)}
+
+
+def _json(data: object) -> str:
+    """Return JSON text. If it has invisible characters, all that is not ASCII is escaped: the data are the same."""
+    text = json.dumps(data, ensure_ascii=False, indent=2)
+    return text if visible(text) == text else json.dumps(data, indent=2)
 
 
 def _plain(value: object) -> object:
@@ -73,8 +83,6 @@ def _print_table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -
 
 
 def _cell(value: object) -> str:
-    from vault.model.printable import shown
-
     if value is None or value == "":
         return "-"
     if isinstance(value, bool):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from vault.model.names import code_of
-from vault.model.printable import shown
+from vault.model.printable import is_invisible, shown
 
 _SEALED = (
     (re.compile(r"ENC\[AES256_GCM,"), "SOPS has encrypted", "Decrypt the file with sops first"),
@@ -33,5 +33,5 @@ def doubts(name: str, value: str) -> Iterator[str]:
     if sealed:
         yield sealed.format(f"the value of {shown(name)}, which is used as it is written")
     for sign in dict.fromkeys(value[:1] + value[-1:]):
-        if not sign.isprintable() and sign not in _ENDS_VISIBLY:
+        if (is_invisible(sign) or not sign.isprintable()) and sign not in _ENDS_VISIBLY:
             yield f"The value of {shown(name)} begins or ends with the invisible character {code_of(sign)}."

@@ -5,13 +5,11 @@ from __future__ import annotations
 import unicodedata
 
 from vault.errors import InvalidInput
+from vault.model.printable import is_invisible
 
-_INVISIBLE = frozenset({"Cf", "Zl", "Zp"})
-"""Format characters, also those that change the direction of text, and line and paragraph separators."""
-
-_REFUSED = _INVISIBLE | {"Cc", "Cs"}
-"""Also control characters and half a surrogate pair. With one of these, two names
-look alike, or one name breaks a line of a terminal or a log. `str.isprintable` would refuse new emoji on an old Python.
+_REFUSED = frozenset({"Cc", "Cs"})
+"""Control characters and half a surrogate pair. With one of these, or an invisible character, two names look alike, or
+one name breaks a line of a terminal or a log. `str.isprintable` would refuse new emoji on an old Python.
 """
 
 
@@ -19,7 +17,7 @@ def check_label(name: str, most: int) -> str:
     """Return `name`: 1 to `most` characters, not only spaces, all visible, in one line. Raises `InvalidInput`."""
     if not 1 <= len(name) <= most or not name.strip():
         raise InvalidInput(f"A name has 1 to {most} characters, and not only spaces.", path="name")
-    if any(unicodedata.category(character) in _REFUSED for character in name):
+    if any(is_invisible(character) or unicodedata.category(character) in _REFUSED for character in name):
         raise InvalidInput("A name has no line breaks, no control characters and no invisible ones.", path="name")
     return name
 
@@ -27,7 +25,7 @@ def check_label(name: str, most: int) -> str:
 def check_visible(name: str, *, path: str = "name") -> str:
     """Return `name`. Raises `InvalidInput` if it contains an invisible character: a program would not find it."""
     for character in name:
-        if unicodedata.category(character) in _INVISIBLE:
+        if is_invisible(character):
             raise InvalidInput(f"A name must not contain the invisible character {code_of(character)}.", path=path)
     return name
 

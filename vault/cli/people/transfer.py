@@ -16,6 +16,7 @@ from vault.cli.words import CliError, say, warn
 from vault.errors import FormatError, TooLarge
 from vault.formats import FORMATS
 from vault.formats.files import ENCRYPTED_END, format_of
+from vault.model.printable import shown
 
 FORMAT_NAMES = tuple(FORMATS)
 IMPORTABLE = tuple(name for name, format_ in FORMATS.items() if format_.can_parse)
@@ -135,7 +136,7 @@ def import_variables(
     if cli.settings.format == "table":
         for word, names in lists.items():
             for variable in names:
-                click.echo(f"{word}\t{variable}")
+                click.echo(f"{word}\t{shown(variable)}")
     else:
         print_data(cli, {**lists, "revision": plan.revision})
     where = name or "globals"

@@ -6,6 +6,7 @@ from flask import Flask, g
 from markupsafe import Markup
 
 from vault.model.clock import as_datetime
+from vault.model.printable import visible
 from vault.web.frame.single_use import once_field
 
 _FIELD = Markup('<input type="hidden" name="csrf_token" value="{}">')
@@ -13,11 +14,21 @@ _FIELD = Markup('<input type="hidden" name="csrf_token" value="{}">')
 
 def register(app: Flask) -> None:
     """Add the filters and functions to `app`'s templates."""
+    app.jinja_env.finalize = seen
+    app.add_template_filter(visible)
     app.add_template_filter(moment)
     app.add_template_filter(exact)
     app.add_template_filter(author)
     app.add_template_global(csrf_field)
     app.add_template_global(once_field)
+
+
+def seen(value: object) -> object:
+    """Return what a page shows for an expression of a template: a text has its invisible characters escaped.
+
+    What a form sends back must stay as it is. There, a template writes `| e`, which makes it markup.
+    """
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def moment(us: int | None) -> Markup:

@@ -1,7 +1,7 @@
 // The table of one environment, edited in place and saved as one revision.
 
 import { copy } from "./clipboard.js";
-import { Row, watch } from "./row.js";
+import { Row, visible, watch } from "./row.js";
 import { Refusal, ask } from "./wire.js";
 
 const at = (id) => document.getElementById(id);
@@ -24,7 +24,7 @@ const byName = () => new Map(allRows().map((tr) => Row.of(tr)).filter((row) => !
 // -- Messages --
 
 function say(sentence) {
-  at("say").textContent = sentence;
+  at("say").textContent = visible(sentence);
   tell();
 }
 

@@ -1,9 +1,17 @@
 // One row of the table: the stored variable, the changes that were typed, and how both are drawn.
 
 const BLANK = { name: "", value: "", type: "default", enabled: true, literal: false, description: "" };
+const INVISIBLE = /[\p{Cf}\p{Zl}\p{Zp}\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\uffa0]/gu;
 const known = new WeakMap();
 const clone = (id) => document.getElementById(id).content.cloneNode(true);
 const part = (id) => clone(id).firstElementChild;
+
+// Show invisible characters as escapes, as the server does in its pages (vault/model/printable.py).
+export const visible = (text) => text.replace(INVISIBLE, (character) => {
+  const code = character.codePointAt(0);
+  const [sign, digits] = code < 0x100 ? ["x", 2] : code < 0x10000 ? ["u", 4] : ["U", 8];
+  return `\\${sign}${code.toString(16).padStart(digits, "0")}`;
+});
 
 // Rows get their buttons when they come into view, because five thousand rows would have ten thousand buttons.
 const seen = new IntersectionObserver((entries) => {
@@ -120,7 +128,7 @@ export class Row {
     const note = input?.parentElement.querySelector(".fault");
     if (!note) return false;
     note.id ||= crypto.randomUUID();
-    note.textContent = sentence;
+    note.textContent = visible(sentence);
     note.hidden = !sentence;
     input.toggleAttribute("aria-invalid", false);
     if (sentence) input.setAttribute("aria-invalid", "true");
@@ -164,15 +172,15 @@ export class Row {
     const { name, value, type, enabled, literal, description } = this.now;
     const find = (selector) => this.tr.querySelector(selector);
     const link = find("a");
-    link.textContent = name || "(no name)";
+    link.textContent = visible(name) || "(no name)";
     link.href = `?edit=${encodeURIComponent(name)}`;
     const pick = find("input");
     pick.value = name;
-    pick.ariaLabel = `Choose ${name}`;
+    pick.ariaLabel = `Choose ${visible(name)}`;
     pick.hidden = !this.was || this.isGone;
     const dots = find(".dots");
     dots.value = name;
-    dots.ariaLabel = `Show ${name}`;
+    dots.ariaLabel = `Show ${visible(name)}`;
     dots.hidden = value !== undefined;
     while (dots.nextSibling) dots.nextSibling.remove();
     if (value !== undefined) dots.after(element("code", "shown", value));
@@ -180,7 +188,7 @@ export class Row {
     dress(this.tr);
     find(".type").textContent = type === "default" ? "" : type;
     find(".use").textContent = [enabled ? "" : "off", literal ? "literal" : ""].filter(Boolean).join(", ");
-    find(".about").textContent = description;
+    find(".about").textContent = visible(description);
     if (this.isGone || !this.was) find("[data-do=copy]").remove();
     if (this.isGone) {
       const undo = find("[data-do=delete]");
@@ -190,12 +198,13 @@ export class Row {
   }
 }
 
-// Read the variable from a row that the server has drawn.
+// Read the variable from a row that the server has drawn. The text of a cell may have escapes.
 function was(tr) {
   const text = (selector) => tr.querySelector(selector).textContent;
   const use = text(".use");
   const flags = { enabled: !use.startsWith("off"), literal: use.endsWith("literal") };
-  return { name: text(".name a"), type: text(".type") || "default", ...flags, description: text(".about") };
+  const description = tr.querySelector(".about").dataset.text ?? text(".about");
+  return { name: tr.querySelector(".pick input").value, type: text(".type") || "default", ...flags, description };
 }
 
 // Return the value that the person means. An unchanged field means the stored value with its own line ends, which a field
@@ -214,6 +223,6 @@ function meant(input, before) {
 function element(kind, className, text) {
   const made = document.createElement(kind);
   made.className = className;
-  made.textContent = text;
+  made.textContent = visible(text);
   return made;
 }

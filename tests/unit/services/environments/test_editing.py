@@ -81,7 +81,7 @@ def test_these_cannot_be_stored(variable: Variable) -> None:
         checked(variable, ())
 
 
-@pytest.mark.parametrize("name", ["A\u200bB", "\ufeffA", "A\u202eB"])
+@pytest.mark.parametrize("name", ["A\u200bB", "\ufeffA", "A\u202eB", "A\u3164"])
 def test_a_new_name_has_no_invisible_character_but_a_stored_one_may_stay(name: str) -> None:
     stored = Variable(name, "1")
     writes: list[Callable[[tuple[Variable, ...]], tuple[Variable, ...]]] = [
