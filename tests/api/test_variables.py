@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from urllib.parse import quote
 
@@ -244,3 +245,36 @@ def test_no_face_takes_a_name_with_an_invisible_character(ada: Caller, name: str
     ]
     assert [(answer.status, answer.code) for answer in refused] == [(422, "invalid_input")] * len(refused)
     assert ada.ok("GET", "/environments/prod/values")["values"] == {"A": "1"}
+
+
+@pytest.mark.parametrize("name", ["1BAD", "bad name", "my-key", "UID"])
+def test_a_new_name_that_shells_do_not_take_is_told_at_every_write(ada: Caller, name: str) -> None:
+    one = [{"name": "A", "value": "1"}, {"name": name, "value": "1"}]
+    ada.make("prod", A="1")
+    ada.make("other", A="1")
+    ada.make("third", A="1")
+    text = json.dumps({name: "1"})
+    answers = [
+        ada("PATCH", "/environments/prod/variables", {"variables": {name: "1"}}),
+        ada("PUT", "/environments/other/variables", {"variables": one}, If_Match="*"),
+        ada("PUT", f"/environments/third/variables/{quote(name)}", {"value": "1"}),
+        ada("POST", "/environments", {"name": "fourth", "variables": one}),
+    ]
+    told = [json.loads(answer.headers["x-strongroom-warnings"]) for answer in answers]
+    for dry_run in (True, False):
+        body = {"environment": "fifth", "format": "json", "text": text, "dry_run": dry_run}
+        told.append(ada.ok("POST", "/import", body)["warnings"])
+    assert told == [told[0]] * 6
+    assert told[0][0].startswith(f"{name} is a name that shells")
+    assert "leave it out" in told[0][0]
+    again = ada("PATCH", "/environments/prod/variables", {"variables": {name: "2"}})
+    assert "x-strongroom-warnings" not in again.headers
+
+
+def test_a_token_that_may_not_read_does_not_learn_which_odd_names_are_new(ada: Caller) -> None:
+    ada.make("prod", A="1")
+    ada("PATCH", "/environments/prod/variables", {"variables": {"my-key": "1"}})
+    blind = ada.token({"path": "prod", "permissions": ["update"]})
+    for name in ("my-key", "1BAD"):
+        answer = blind("PATCH", "/environments/prod/variables", {"variables": {name: "1"}})
+        assert (answer.status, "x-strongroom-warnings" in answer.headers) == (200, False)

@@ -423,3 +423,9 @@ def test_a_name_with_an_invisible_character_is_shown_and_kept(
     expect(row(tab, escaped)).to_be_visible()
     (kept,) = place.vault.environments.variables.read(ada.principal, "old").variables
     assert (kept.name, kept.value, kept.description) == (name, f"value {name}", "told")
+
+
+def test_a_new_name_that_shells_do_not_take_is_told(tab: Tab) -> None:
+    blank(tab).get_by_label("Name").fill("my-key")
+    button(tab, "Save").click()
+    expect(say(tab)).to_contain_text("my-key is a name that shells and godotenv do not take.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 from urllib.parse import quote
@@ -327,3 +328,18 @@ def test_every_page_shows_invisible_characters_and_forms_keep_them(
     form = etag | {"was": name, "name": name, "value": "", "description": name, "enabled": "on"}
     assert ada.post(f"{place}/variable", form).headers["Location"] == f"{place}?said=saved"
     assert ada.stored(place)[name] == f"{{{{A}}}}{name}"
+
+
+@pytest.mark.parametrize("name", ["1BAD", "my-key", "bad name"])
+def test_a_new_name_that_shells_do_not_take_is_told(ada: Visitor, place: str, name: str) -> None:
+    (told,) = save(ada, place, (None, {"name": name, "value": "1"})).json["warnings"]
+    assert told.startswith(f"{name} is a name that shells")
+    assert save(ada, place, (name, {"value": "2"})).json["warnings"] == []
+    new = {"name": f"{name}2", "value": "1", "enabled": "on", "etag": etag_of(ada.get(place))}
+    answer = ada.post(f"{place}/variable", new)
+    assert answer.headers["Location"] == f"{place}?said=saved-odd"
+    page = ada.get(answer.headers["Location"])
+    assert "Shells and some exports leave out the new name." in words(page)
+    assert "Undo" in words(page)
+    plan = ada.post(f"{place}/import", {"text": json.dumps({f"{name}3": "1"}), "format": "json"})
+    assert f"{name}3 is a name that shells" in words(plan)

@@ -21,6 +21,7 @@ from vault.api.schemas.environments import (
     UndeleteBody,
 )
 from vault.api.values import warning_headers
+from vault.formats.odd_names import odd_names
 from vault.http import principal, services
 from vault.model.environment import GLOBALS, Environment, Variable
 from vault.model.grant import Permission
@@ -54,7 +55,9 @@ def create_environment(
     bases: Sequence[str],
     variables: list[Variable] | None,
 ) -> tuple[Environment, dict[str, str]]:
-    """Create an environment, with its first variables if they are given."""
+    """Create an environment, with its first variables if they are given. X-Strongroom-Warnings names those of their
+    names that shells or some formats do not take.
+    """
     made = services().environments.making.create(
         unit,
         principal(),
@@ -64,7 +67,8 @@ def create_environment(
         bases=bases,
         variables=variables,
     )
-    return made, {"Location": f"/api/v1/environments/{made.id}"}
+    told = warning_headers(odd_names(variable.name for variable in variables or ()))
+    return made, {"Location": f"/api/v1/environments/{made.id}", **told}
 
 
 @blueprint.route("/environments/<env>", methods=["GET"])

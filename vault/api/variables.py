@@ -16,6 +16,7 @@ from vault.api.schemas.variables import (
     VariablesAnswer,
     WrittenAnswer,
 )
+from vault.api.values import warning_headers
 from vault.http import environment_route, known_etags, principal, quoted, services
 from vault.model.environment import GLOBALS, EnvironmentRef, Variable
 from vault.model.grant import Permission
@@ -26,7 +27,7 @@ from vault.storage import UnitOfWork
 blueprint = StrictBlueprint("variables", __name__, description="Variables with all their attributes.")
 
 Answer = tuple[Written, dict[str, str]]
-"""The result of a write, and the header with its ETag."""
+"""The result of a write, and the headers with its ETag and warnings."""
 
 
 @environment_route(blueprint, "/variables", "GET")
@@ -46,7 +47,9 @@ def read_variables(env: EnvironmentRef = GLOBALS) -> Response | tuple[Snapshot, 
 @writes
 @blueprint.response(200, WrittenAnswer)
 def replace_variables(unit: UnitOfWork, variables: list[Variable], env: EnvironmentRef = GLOBALS) -> Answer:
-    """Replace all variables. Requires If-Match, or If-None-Match: * if there is no revision yet."""
+    """Replace all variables. Requires If-Match, or If-None-Match: * if there is no revision yet.
+    X-Strongroom-Warnings names new names that shells or some formats do not take.
+    """
     return _written(services().environments.variables.replace(unit, principal(), env, variables, precondition()))
 
 
@@ -56,7 +59,9 @@ def replace_variables(unit: UnitOfWork, variables: list[Variable], env: Environm
 @writes
 @blueprint.response(200, WrittenAnswer)
 def patch_variables(unit: UnitOfWork, variables: dict[str, Attributes | None], env: EnvironmentRef = GLOBALS) -> Answer:
-    """Merge changes into the variables, as one revision. null removes a variable."""
+    """Merge changes into the variables, as one revision. null removes a variable. X-Strongroom-Warnings names new
+    names that shells or some formats do not take.
+    """
     return _written(services().environments.variables.patch(unit, principal(), env, variables, precondition()))
 
 
@@ -75,7 +80,9 @@ def read_variable(name: str, env: EnvironmentRef = GLOBALS) -> tuple[dict[str, o
 @writes
 @blueprint.response(200, WrittenAnswer)
 def put_variable(unit: UnitOfWork, variable: Variable, name: str, env: EnvironmentRef = GLOBALS) -> Answer:
-    """Set all attributes of one variable."""
+    """Set all attributes of one variable. X-Strongroom-Warnings tells of a new name that shells or some formats do not
+    take.
+    """
     named = replace(variable, name=name)
     return _written(services().environments.variables.put_one(unit, principal(), env, named, precondition()))
 
@@ -89,4 +96,4 @@ def delete_variable(unit: UnitOfWork, name: str, env: EnvironmentRef = GLOBALS) 
 
 
 def _written(written: Written) -> Answer:
-    return written, {"ETag": quoted(written.etag)}
+    return written, {"ETag": quoted(written.etag), **warning_headers(written.warnings)}

@@ -270,6 +270,20 @@ class ImportPlan(_Answer):
         return cls(**lists, revision=read_number_or_none(read_member(data, "revision")), warnings=warnings)
 
 
+class RevisionNumber(int):
+    """The number of the revision that a write has made. `warnings` are about new names that shells or some formats do
+    not take.
+    """
+
+    warnings: tuple[str, ...]
+
+    def __new__(cls, number: int, warnings: Sequence[str] = ()) -> Self:
+        """Return the number with its warnings."""
+        made = super().__new__(cls, number)
+        made.warnings = tuple(warnings)
+        return made
+
+
 class Values(Mapping[str, str]):
     """The values for a service: an immutable `{name: value}`.
 

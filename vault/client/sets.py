@@ -9,6 +9,7 @@ from urllib.parse import quote
 from vault.client.answers import (
     Change,
     Revision,
+    RevisionNumber,
     Values,
     Variables,
     read_variable,
@@ -75,19 +76,19 @@ class VariableSet:
                 return variable
         raise NotFound(f"There is no variable {name} here.")
 
-    def set(self, name: str, value: str, **attributes: Unpack[VariableAttributes]) -> int:
+    def set(self, name: str, value: str, **attributes: Unpack[VariableAttributes]) -> RevisionNumber:
         """Set one value, and those of `type`, `enabled`, `literal` and `description` that are given."""
         change: VariableChange = {"value": value, **attributes}
         return self.patch({name: change})
 
-    def unset(self, name: str) -> int:
+    def unset(self, name: str) -> RevisionNumber:
         """Remove one variable. Raises `NotFound`."""
         if _fits_address(name):
             return _revision(self._send("DELETE", f"/variables/{segment(name)}"))
         self.variable(name)
         return self.patch({name: None})
 
-    def patch(self, changes: Mapping[str, str | VariableChange | None], *, etag: str | None = None) -> int:
+    def patch(self, changes: Mapping[str, str | VariableChange | None], *, etag: str | None = None) -> RevisionNumber:
         """Change several variables in one revision: text or attributes set one, None removes one.
 
         With `etag`, raises `PreconditionFailed` if the set was changed in the meantime.
@@ -95,7 +96,7 @@ class VariableSet:
         headers = {"If-Match": etag} if etag else {}
         return _revision(self._send("PATCH", "/variables", {"variables": dict(changes)}, headers=headers))
 
-    def replace(self, variables: Iterable[Variable], *, etag: str = "") -> int:
+    def replace(self, variables: Iterable[Variable], *, etag: str = "") -> RevisionNumber:
         """Replace all variables of the state with this `etag`, or of a set without a revision if there is none.
 
         Raises `PreconditionFailed` if that is not the current state.
@@ -125,7 +126,7 @@ class VariableSet:
         data = read_json(self._send("GET", f"/revisions/{number}/diff", query=query))
         return [Change.from_json(item) for item in read_list(read_member(data, "changes"))]
 
-    def rollback(self, number: int) -> int:
+    def rollback(self, number: int) -> RevisionNumber:
         """Make a new revision with the variables of `number`."""
         return _revision(self._send("POST", "/rollback", {"revision": number}))
 
@@ -157,8 +158,8 @@ def _fits_address(name: str) -> bool:
     return name not in ("", ".", "..") and "/" not in name
 
 
-def _revision(response: Response) -> int:
-    return read_number(read_member(read_json(response), "revision"))
+def _revision(response: Response) -> RevisionNumber:
+    return RevisionNumber(read_number(read_member(read_json(response), "revision")), read_warnings(response))
 
 
 def _read_rendered(response: Response) -> Rendered:

@@ -112,24 +112,6 @@ def test_an_import_expands_variables(strongroom: Strongroom, server: FakeTranspo
     assert server.sent["expand"] is True
 
 
-def test_an_import_warns_of_a_new_name_that_shells_cannot_read(strongroom: Strongroom, server: FakeTransport) -> None:
-    server.on(
-        "POST",
-        "/import",
-        answer(
-            {
-                "plan": {"added": ["A", "1BAD"], "changed": [], "removed": [], "unchanged": []},
-                "revision": 4,
-                "warnings": [],
-            }
-        ),
-    )
-    Path("x.json").write_text("{}")
-    told = "Warning: 1BAD is stored, but shells cannot read this name"
-    assert told in strongroom("import", "-e", "prod", "x.json").stderr
-    assert told not in strongroom("import", "-e", "prod", "x.json", "--dry-run").stderr
-
-
 def test_an_import_picks_one_environment_of_the_file(strongroom: Strongroom, server: FakeTransport) -> None:
     server.on("POST", "/import", answer(PLAN))
     Path("x.postman_environment.json").write_text("{}")

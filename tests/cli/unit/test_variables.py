@@ -150,8 +150,8 @@ def test_unset_of_several_is_all_or_nothing(strongroom: Strongroom, held: FakeTr
     assert held.calls == [f"GET {VARIABLES}"]
 
 
-@pytest.mark.parametrize("name", ["bad name", "1BAD", "a.b", "Ä"])
-def test_set_warns_of_a_name_that_shells_cannot_read(strongroom: Strongroom, held: FakeTransport, name: str) -> None:
-    told = f"Warning: {name} is stored, but shells cannot read this name, and most exports leave it out."
-    assert told in strongroom("set", "-e", "prod", name, answers="x\n").stderr
-    assert "shells" not in strongroom("set", "-e", "prod", "GOOD_1", answers="x\n").stderr
+@pytest.mark.parametrize("warnings", ["[]", '["1BAD is a name that shells do not take."]', '["one", "two"]'])
+def test_set_prints_the_warnings_of_the_server(strongroom: Strongroom, held: FakeTransport, warnings: str) -> None:
+    held.on("PATCH", VARIABLES, answer({"revision": 4}, x_strongroom_warnings=warnings))
+    told = strongroom("set", "-e", "prod", "1BAD", answers="x\n").stderr.splitlines()
+    assert [line for line in told if "Warning" in line] == [f"Warning: {each}" for each in json.loads(warnings)]

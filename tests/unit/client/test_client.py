@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -326,3 +327,15 @@ def test_an_older_server_that_tells_no_factors_is_understood(client: Client, ser
     server.on("POST", "/sessions", answer(older, 201))
     session = client.login("ada", "x")
     assert (session.factors, session.recovery_codes_left) == (("password",), None)
+
+
+@pytest.mark.parametrize("warnings", [(), ("1BAD is a name that shells do not take.",), ("one", "ü")])
+def test_the_number_of_a_write_has_its_warnings(
+    client: Client, server: FakeTransport, warnings: tuple[str, ...]
+) -> None:
+    header = {"x_strongroom_warnings": json.dumps(warnings)} if warnings else {}
+    for method in ("PATCH", "PUT"):
+        server.on(method, "/environments/prod/variables", answer({"revision": 4}, 200, **header))
+    prod = client.environment("prod")
+    for number in (prod.patch({"1BAD": "x"}), prod.set("1BAD", "x"), prod.replace([Variable("1BAD", "x")])):
+        assert (number, number.warnings, f"{number}", json.dumps(number)) == (4, warnings, "4", "4")

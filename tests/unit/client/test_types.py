@@ -34,6 +34,7 @@ from vault.client import (
     NewToken,
     Remains,
     Revision,
+    RevisionNumber,
     Session,
     Token,
     User,
@@ -93,11 +94,11 @@ def test_each_write_returns_the_number_of_its_revision(client: Client, server: F
     server.on("POST", "/environments/prod/rollback", answer({"revision": 4}))
     chosen = client.environment("prod")
     numbers = [
-        assert_type(chosen.set("A", "1", type="secret", enabled=True, literal=False, description="d"), int),
-        assert_type(chosen.patch({"A": "1", "B": {"value": "2", "type": "default"}, "C": None}), int),
-        assert_type(chosen.replace([Variable("A", "1")]), int),
-        assert_type(chosen.unset("A"), int),
-        assert_type(chosen.rollback(3), int),
+        assert_type(chosen.set("A", "1", type="secret", enabled=True, literal=False, description="d"), RevisionNumber),
+        assert_type(chosen.patch({"A": "1", "B": {"value": "2", "type": "default"}, "C": None}), RevisionNumber),
+        assert_type(chosen.replace([Variable("A", "1")]), RevisionNumber),
+        assert_type(chosen.unset("A"), RevisionNumber),
+        assert_type(chosen.rollback(3), RevisionNumber),
     ]
     assert all(isinstance(number, int) for number in numbers)
 

@@ -9,7 +9,6 @@ import click
 
 from vault.cli.context import Cli
 from vault.cli.files import read_bytes, write_private
-from vault.cli.odd_names import warn_of_odd
 from vault.cli.options import connection_options, pass_cli, set_options
 from vault.cli.render import print_data
 from vault.cli.words import CliError, say, warn
@@ -130,8 +129,6 @@ def import_variables(
         say(f"Nothing of {file} was stored. It is too large: an environment can have 1 MiB.")
         raise
     warn(plan.warnings)
-    if not dry_run:
-        warn_of_odd(plan.added)
     lists = {"added": plan.added, "changed": plan.changed, "removed": plan.removed, "unchanged": plan.unchanged}
     if cli.settings.format == "table":
         for word, names in lists.items():

@@ -10,7 +10,6 @@ import click
 
 from vault.cli.asking import read_secret
 from vault.cli.context import Cli
-from vault.cli.odd_names import warn_of_odd
 from vault.cli.options import connection_options, format_option, pass_cli, set_options, show_option
 from vault.cli.render import print_data, print_rows
 from vault.cli.words import CliError, say, warn
@@ -61,7 +60,7 @@ def set_variables(
         changes[name] = {"value": secret, **attributes}
     revision = chosen.patch(changes)
     say(f"Set {', '.join(changes)}: revision {revision}.")
-    warn_of_odd(changes)
+    warn(revision.warnings)
 
 
 @click.command("get")

@@ -86,7 +86,7 @@ class Transfer:
         plan, before = plan_of(written.before, written.after), written.before
         if not allows(principal, Permission.READ, target_of(row)):
             plan, before = Plan((), (), (), ()), ()
-        warnings = (*parsed.warnings, *_new_references(parsed, before))
+        warnings = (*parsed.warnings, *written.warnings, *_new_references(parsed, before))
         return Imported(plan, None if dry_run else written.revision, warnings)
 
     def export_text(

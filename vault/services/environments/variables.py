@@ -13,6 +13,7 @@ from vault.errors import (
     PreconditionRequired,
     RevisionDeleted,
 )
+from vault.formats.odd_names import odd_names
 from vault.model.action import Action
 from vault.model.environment import Environment, EnvironmentRef, Outline, Variable, normal
 from vault.model.grant import Permission, Target
@@ -77,6 +78,13 @@ class Written:
     changed: bool
     before: tuple[Variable, ...] = field(repr=False)
     after: tuple[Variable, ...] = field(repr=False)
+    new_names: tuple[str, ...] = ()
+    """The names that this write has added. Empty if the caller may not know which existed before."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """A warning for each new name that shells or some formats do not take."""
+        return odd_names(self.new_names)
 
 
 class Variables:
@@ -297,14 +305,16 @@ class Variables:
         before = self._sealer.open_stored(unit, environment, current) if current is not None else ()
         after = typed(before, edit(before))
         # A caller that may not read must not learn whether it guessed a value, so its write is always stored.
-        may_know = not always and allows(principal, Permission.READ, target_of(environment))
-        if current is not None and after == before and may_know:
+        may_know = allows(principal, Permission.READ, target_of(environment))
+        if current is not None and after == before and may_know and not always:
             audit.record(
                 unit, principal, Action.REVISION_UNCHANGED, environment_id=environment.id, revision=current.number
             )
             return Written(current.number, self._environments.etag(environment), False, before, after)
         environment = self._revisions.write(unit, principal, environment, seq, after, before)
-        return Written(environment.last_number, self._environments.etag(environment), True, before, after)
+        known = {variable.name for variable in before}
+        added = tuple(variable.name for variable in after if variable.name not in known) if may_know else ()
+        return Written(environment.last_number, self._environments.etag(environment), True, before, after, added)
 
     def _check(self, environment: EnvironmentRow, current: RevisionRow | None, precondition: Precondition) -> None:
         if precondition.none and current is not None:

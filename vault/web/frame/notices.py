@@ -6,6 +6,8 @@ _SENTENCES = {
     "logged-out": "You are logged out.",
     "created": "The environment was created.",
     "saved": "Saved.",
+    "saved-odd": "Saved. Shells and some exports leave out the new name. They take letters, digits and _, without a "
+    "digit at the start, but no name that shells use themselves.",
     "none-chosen": "Nothing was selected, so nothing was deleted.",
     "changed": "The settings were saved.",
     "imported": "The file was imported.",

@@ -36,8 +36,8 @@ def save_variable(env: EnvironmentRef = GLOBALS) -> Response:
     if "show" in request.form:
         return _shown(env)
     try:
-        transaction(lambda unit: _saved(unit, env))
-        return see(home(env), "saved")
+        written = transaction(lambda unit: _saved(unit, env))
+        return see(home(env), "saved-odd" if written.warnings else "saved")
     except (InvalidInput, Conflict) as error:
         told: dict[str, object] = {"error": error.message, "wrong": getattr(error, "path", "").rpartition(".")[2]}
         if isinstance(error, PreconditionFailed):

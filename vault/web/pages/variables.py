@@ -19,7 +19,7 @@ from vault.web.pages.environment_frame import changed_since, frame, read_before
 
 blueprint = new_blueprint("variables")
 
-UNDONE_BY_ROLLBACK = frozenset({"saved", "rolled-back", "imported"})
+UNDONE_BY_ROLLBACK = frozenset({"saved", "saved-odd", "rolled-back", "imported"})
 """The steps that a rollback by one revision can undo."""
 
 
@@ -46,7 +46,8 @@ def save_rows(env: EnvironmentRef = GLOBALS) -> Response:
         written = transaction(lambda unit: services().environments.variables.edit(unit, principal(), env, edits, known))
     except PreconditionFailed as error:
         return _conflict(env, error, document.get("revision"))
-    return jsonify({"revision": written.revision, "etag": written.etag, "changed": written.changed})
+    told = {"revision": written.revision, "etag": written.etag, "changed": written.changed}
+    return jsonify({**told, "warnings": written.warnings})
 
 
 @environment_route(blueprint, "/values", "POST")

@@ -209,7 +209,7 @@ async function save() {
 function saved(rows, told) {
   touched.clear();
   // Reload the page if others' changes are missing here, or if there are so many changes that the server draws them faster.
-  if (isStale || rows.length > REDRAWN_MOST) return location.assign(`${home}?said=saved`);
+  if (isStale || rows.length > REDRAWN_MOST) return location.assign(`${home}?said=${told.warnings.length ? "saved-odd" : "saved"}`);
   const undoing = at("undo-saved").querySelector("form").elements;
   undoing.revision.value = revision;
   undoing.etag.value = etag = told.etag;
@@ -219,7 +219,7 @@ function saved(rows, told) {
   at("nothing")?.remove();
   at("references").parentElement.hidden = false;
   at("state").textContent = `Revision ${revision} · ${at("rows").rows.length} variables · changed just now`;
-  say(`Saved as revision ${revision}.`);
+  say([`Saved as revision ${revision}.`, ...told.warnings].join(" "));
 }
 
 function settle(row) {

@@ -1,0 +1,40 @@
+"""Names that an environment can store, but that shells or some formats do not take."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from vault.formats import FORMATS, Format
+from vault.formats.base import left_out
+from vault.formats.dotenv_readers import READERS
+from vault.formats.shell import KEPT_BY_SHELLS
+from vault.model.environment import Variable
+from vault.model.printable import shown
+
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_TOLD_MOST = 20
+
+
+def odd_names(names: Iterable[str]) -> tuple[str, ...]:
+    """Return a warning for each name that some programs or exports leave out, after some only their number."""
+    odd = [name for name in names if not _PLAIN.fullmatch(name) or name in KEPT_BY_SHELLS]
+    more = len(odd) - _TOLD_MOST
+    told = tuple(map(_sentence, odd[:_TOLD_MOST]))
+    return (*told, f"There are {more} more such names.") if more > 0 else told
+
+
+def _sentence(name: str) -> str:
+    programs = [reader.name for reader in READERS if not reader.names.match(name)]
+    # The formats themselves are asked, so this cannot differ from what an export does.
+    formats = [format_.name for format_ in FORMATS.values() if _leaves_out(format_, Variable(name, "x"))]
+    return f"{shown(name)} is a name that {_listed(programs)} do not take. Exports as {_listed(formats)} leave it out."
+
+
+def _leaves_out(format_: Format, variable: Variable) -> bool:
+    start = left_out(variable, "").rstrip(". ")
+    return any(warning.startswith(start) for warning in format_.render((variable,)).warnings)
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
