@@ -12,6 +12,7 @@ from tests.cli.unit.conftest import Strongroom
 from tests.unit.client.fake_transport import NEW_SESSION, FakeTransport, answer, page
 from vault.cli.config import load
 from vault.cli.people import authority, keychain
+from vault.client import Authority
 from vault.errors import SettingsError
 
 URL = "https://localhost:8443"
@@ -212,6 +213,8 @@ def test_another_spelling_of_an_address_is_the_same_server(stored: str, named: s
     keychain.forget(stored)
     authority.keep(stored, None)
     assert chosen() is None
+    authority.keep(stored, Authority(OWN, "own.pem"))
+    assert chosen() == OWN
 
 
 @pytest.mark.parametrize("other", ["https://other.test", "https://vault.test:8443"])
