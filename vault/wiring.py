@@ -26,6 +26,7 @@ from vault.services.keys.users import UserRotation
 from vault.services.keys.workers import Waiting
 from vault.services.own.instance import Instance
 from vault.services.people.accounts import Accounts
+from vault.services.people.ending import Ending
 from vault.services.people.erasure import Erasure, UnknownArchives
 from vault.services.people.factors import Challenges, Factors, Passkeys, RecoveryCodes, Totp
 from vault.services.people.logins import Logins
@@ -96,6 +97,7 @@ def _people(
         accounts=accounts,
         logins=Logins(storage, accounts, sessions, throttle, *proofs),
         sessions=sessions,
+        ending=Ending(storage, accounts, sessions, reads, clock),
         factors=Factors(storage, sessions, *proofs, clock),
         erasure=Erasure(settings, storage, sessions, _archives(settings), clock),
     )

@@ -162,8 +162,10 @@ def fly(flight: Flight) -> None:
         call("GET", "/me", secret=presented)
     call("GET", "/me", Authorization=f"Basic {base64.b64encode(f'ada:{PASSWORD}'.encode()).decode()}")
     call("GET", f"/environments/{env}", secret=ada, Cookie=f"session={VALUE}", may_tell=True)
-    call("PUT", "/me/password", {"current_password": PASSWORD, "new_password": NEW_PASSWORD}, secret=ada)
-    _with_second_factor(flight, ada)
+    changed = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
+    renewed = call("PUT", "/me/password", changed, secret=ada, may_tell=True)["session"]["secret"]
+    flight.secrets.add(renewed)
+    _with_second_factor(flight, renewed)
 
 
 def _with_second_factor(flight: Flight, ada: str) -> None:

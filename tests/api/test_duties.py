@@ -66,8 +66,8 @@ def test_the_new_password_ends_the_duty_and_is_another_one(vault: Vault) -> None
     same = root("PUT", "/me/password", {"current_password": PASSWORD, "new_password": PASSWORD})
     assert (same.status, "must differ" in same.json["detail"]) == (422, True)
     assert root("GET", "/operator/users").code == "password_change_required"
-    assert root("PUT", "/me/password", {"current_password": PASSWORD, "new_password": NEW}).status == 204
-    assert root("GET", "/operator/users").status == 200
+    changed = root.ok("PUT", "/me/password", {"current_password": PASSWORD, "new_password": NEW})
+    assert vault.anyone(changed["session"]["secret"])("GET", "/operator/users").status == 200
 
 
 def test_somebody_who_becomes_an_operator_has_the_duty_too(vault: Vault) -> None:
@@ -135,10 +135,16 @@ def test_an_operator_ends_all_sessions_of_a_person(vault: Vault) -> None:
     others = [again(vault, ada), again(vault, ada)]
     made = ada.make("prod", A="1")
     token = ada.token({"environment_id": made["id"], "permissions": ["read"]})
-    assert root.ok("DELETE", f"/operator/users/{ada.username}/sessions") == {"sessions": 3}
+    ended = root.ok("DELETE", f"/operator/users/{ada.username}/sessions")
+    assert (ended["sessions"], ended["tokens_ended"]) == (3, False)
+    # The names of tokens are the person's own.
+    (told,) = ended["tokens"]
+    assert (told["id"], told["session_id"], "name" in told) == (token.id, ada.session_id, False)
     assert [who("GET", "/me").status for who in (ada, *others, bob, root)] == [401, 401, 401, 200, 200]
     assert token("GET", f"/environments/{made['id']}/values").status == 200
-    assert root.ok("DELETE", f"/operator/users/{ada.id}/sessions") == {"sessions": 0}
+    ended = root.ok("DELETE", f"/operator/users/{ada.id}/sessions?end_tokens=true")
+    assert (ended["sessions"], ended["tokens"], ended["tokens_ended"]) == (0, [told], True)
+    assert token("GET", f"/environments/{made['id']}/values").status == 401
     assert root("DELETE", "/operator/users/nobody/sessions").status == 404
     assert bob("DELETE", f"/operator/users/{root.id}/sessions").code == "forbidden"
 
@@ -148,9 +154,13 @@ def test_the_operators_page_ends_all_sessions_of_a_person(vault: Vault) -> None:
     know_password(vault.services, "root")
     visitor = Visitor(vault.app.test_client(), "root")
     visitor.log_in()
-    assert "End all sessions" in visitor.get(f"/operator/people/{ada.id}").text
+    token = ada.token({"path": "*", "permissions": ["read"]})
+    assert "End all sessions and the tokens" in visitor.get(f"/operator/people/{ada.id}").text
     assert visitor.post(f"/operator/people/{ada.id}/end-sessions").status_code == 303
     assert ada("GET", "/me").status == 401
+    assert token("GET", "/tokens").status == 200
+    visitor.post(f"/operator/people/{ada.id}/end-sessions", {"tokens": "end"})
+    assert token("GET", "/tokens").status == 401
     assert visitor.post(f"/operator/people/{root.id}/end-sessions").status_code == 409
 
 

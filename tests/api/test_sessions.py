@@ -82,7 +82,7 @@ def test_one_session_is_revoked_and_the_others_stay(vault: Vault, ada: Caller) -
 
 def test_all_sessions_are_revoked_this_one_too(vault: Vault, ada: Caller) -> None:
     other = log_in(vault.services, ada.username)
-    assert ada("DELETE", "/sessions").status == 204
+    assert ada.ok("DELETE", "/sessions") == {"sessions": 2, "tokens": [], "tokens_ended": False}
     assert {ada("GET", "/me").status, vault.anyone(other.secret)("GET", "/me").status} == {401}
 
 
@@ -94,9 +94,12 @@ def test_a_browsers_session_is_refused_here(vault: Vault, ada: Caller) -> None:
 def test_a_new_password_ends_the_other_sessions(vault: Vault, ada: Caller) -> None:
     other = log_in(vault.services, ada.username)
     body = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
-    assert ada("PUT", "/me/password", body).status == 204
-    assert ada("GET", "/me").status == 200
-    assert vault.anyone(other.secret)("GET", "/me").status == 401
+    changed = ada.ok("PUT", "/me/password", body)
+    assert (changed["tokens"], changed["tokens_ended"]) == ([], False)
+    renewed = vault.anyone(changed["session"]["secret"])
+    assert renewed.ok("GET", "/me")["id"] == changed["session"]["user"]["id"] == ada.id
+    # A copy of the secret that made this call is as dead as the other sessions.
+    assert {who("GET", "/me").status for who in (ada, vault.anyone(other.secret))} == {401}
     assert login(vault, ada.username, PASSWORD)[0] == 401
     assert login(vault, ada.username, NEW_PASSWORD)[0] == 201
 
@@ -116,6 +119,33 @@ def test_a_password_that_cannot_be_changed_stays(
     answer = ada("PUT", "/me/password", {"current_password": current, "new_password": new})
     assert (answer.status, answer.code) == (status, code)
     assert login(vault, ada.username, PASSWORD)[0] == 201
+
+
+@pytest.mark.parametrize("end_tokens", [False, True])
+@pytest.mark.parametrize("by", ["sessions", "password"])
+def test_the_tokens_that_sessions_made_are_told_and_end_if_it_is_wished(
+    vault: Vault, ada: Caller, by: str, end_tokens: bool
+) -> None:
+    made = ada.make("prod", A="1")
+    thief = vault.anyone(log_in(vault.services, ada.username, address="127.0.0.1").secret)
+    token = thief.token({"environment": "prod", "permissions": ["read"]})
+    if by == "sessions":
+        answer = ada.ok("DELETE", "/sessions" + ("?end_tokens=true" if end_tokens else ""))
+    else:
+        body = {"current_password": PASSWORD, "new_password": NEW_PASSWORD, "end_tokens": end_tokens}
+        answer = ada.ok("PUT", "/me/password", body)
+    (told,) = answer["tokens"]
+    assert (told["id"], told["name"], answer["tokens_ended"]) == (token.id, "t", end_tokens)
+    assert set(told) == {"id", "name", "session_id", "created_at", "expires_at", "last_used_at"}
+    assert token("GET", f"/environments/{made['id']}/values").status == (401 if end_tokens else 200)
+
+
+@pytest.mark.parametrize(("query", "body"), [("?end_tokens=x", 1), ("?tokens=true", "true"), ("?end_tokens=", None)])
+def test_a_wish_for_tokens_that_is_none_ends_nothing(vault: Vault, ada: Caller, query: str, body: object) -> None:
+    assert ada("DELETE", "/sessions" + query).status == 422
+    wish = {"current_password": PASSWORD, "new_password": NEW_PASSWORD, "end_tokens": body}
+    assert ada("PUT", "/me/password", wish).status == 422
+    assert ada("GET", "/me").status == 200
 
 
 def test_a_deleted_account_is_gone_with_all_that_was_in_it(vault: Vault, ada: Caller) -> None:

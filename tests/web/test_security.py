@@ -9,7 +9,7 @@ import pyotp
 import pytest
 
 from tests.api.conftest import Vault
-from tests.support.vaults import PASSWORD
+from tests.support.vaults import PASSWORD, add_token, as_session, grant
 from tests.web.conftest import ORIGIN, Visitor, newcomer, words
 from vault.errors import VaultLocked
 
@@ -74,6 +74,68 @@ def test_all_other_sessions_end_and_this_one_stays(vault: Vault, ada: Visitor) -
     assert ada.post("/security/sessions/end-others").status_code == 303
     assert phone.get("/security").status_code == 303
     assert ada.get("/security").status_code == 200
+
+
+def a_token(vault: Vault, visitor: Visitor, name: str) -> str:
+    """The id of a token that this browser's session makes."""
+    cookie = visitor.client.get_cookie(COOKIE, domain="localhost")
+    assert cookie
+    who = as_session(vault.services, cookie.value, "web", "127.0.0.1")
+    return add_token(vault.services, who, grant("read", path="*"), name=name).id
+
+
+def left(vault: Vault, *token_ids: str) -> list[str]:
+    """Which of these tokens are still active."""
+    with vault.services.storage.read() as unit:
+        rows = [unit.tokens.by_id(token_id) for token_id in token_ids]
+    return [row.name for row in rows if row is not None and row.revoked_us is None]
+
+
+def test_the_tokens_of_the_other_sessions_are_offered_for_ending(vault: Vault, ada: Visitor) -> None:
+    thief = Visitor(vault.app.test_client(), ada.username)
+    thief.log_in()
+    mine, stolen = a_token(vault, ada, "<b>mine"), a_token(vault, thief, "<b>backup")
+    ada.get("/security")
+    answer = ada.post("/security/sessions/end-others")
+    assert answer.headers["Location"] == "/security/made-tokens?said=sessions-ended"
+    page = ada.get(answer.headers["Location"])
+    assert "Your other sessions have ended." in words(page)
+    assert all(text in words(page) for text in ("<b>mine", "<b>backup", "this session"))
+    assert "<b>" not in page.text
+    assert re.findall(r'value="(\w+)" checked', page.text) == [stolen]
+    assert left(vault, mine, stolen) == ["<b>mine", "<b>backup"]
+    answer = ada.post("/security/made-tokens/end", {"token": [stolen]})
+    assert answer.headers["Location"] == "/security?said=tokens-ended"
+    assert left(vault, mine, stolen) == ["<b>mine"]
+    assert ada.post("/security/made-tokens/end").headers["Location"] == "/security?said=no-tokens-ended"
+
+
+def test_a_new_password_offers_the_tokens_of_all_sessions(vault: Vault, ada: Visitor) -> None:
+    made = a_token(vault, ada, "backup")
+    fields = {"current": PASSWORD, "new": NEW_PASSWORD, "again": NEW_PASSWORD}
+    answer = ada.post("/security/password", fields)
+    assert answer.headers["Location"] == "/security/made-tokens?said=password-changed"
+    # The page and its form belong to the new session.
+    assert f'value="{made}" checked' in ada.get(answer.headers["Location"]).text
+    ada.post("/security/made-tokens/end", {"token": [made]})
+    assert left(vault, made) == []
+    assert "made no token that still works" in words(ada.get("/security/made-tokens"))
+
+
+def test_nobody_ends_anothers_token_there(vault: Vault, ada: Visitor, bob: Visitor) -> None:
+    made = a_token(vault, ada, "backup")
+    bob.get("/security/made-tokens")
+    assert bob.post("/security/made-tokens/end", {"token": [made]}).status_code == 303
+    assert left(vault, made) == ["backup"]
+    ada.token = "0" * 64
+    assert ada.post("/security/made-tokens/end", {"token": [made]}).status_code == 403
+    assert left(vault, made) == ["backup"]
+
+
+def test_without_tokens_the_page_of_security_comes_next(vault: Vault, ada: Visitor) -> None:
+    a_token(vault, ada, "of this session")
+    ada.get("/security")
+    assert ada.post("/security/sessions/end-others").headers["Location"] == "/security?said=sessions-ended"
 
 
 def test_nobody_ends_anothers_session(vault: Vault, ada: Visitor, bob: Visitor) -> None:

@@ -8,7 +8,7 @@ from typing import Concatenate, ParamSpec, TypeVar, cast
 
 from flask import Flask, Response, request
 
-from vault.errors import BadLogin, InvalidInput, NotFound, NotGranted, Unavailable
+from vault.errors import BadLogin, InvalidInput, NotAuthenticated, NotFound, NotGranted, Unavailable
 from vault.http import (
     View,
     has_utf8_path,
@@ -133,6 +133,8 @@ def _response(result: object) -> Response:
 def _proven_once(call: Call, prove: Callable[[], T], answer: Callable[[UnitOfWork, T], Response]) -> Response:
     proofs: list[T] = []
     is_kept = _is_kept(call)
+    if not is_kept and principal().has_ended:
+        raise NotAuthenticated()
     if not is_kept:
         try:
             # Check the password first. Otherwise a stolen session could make the vault hash as often as it likes.

@@ -11,11 +11,13 @@ from vault.api.calls import writes
 from vault.api.paging import Items, Paging
 from vault.api.parser import StrictBlueprint
 from vault.api.schemas.bounded import Body, BoundedText
+from vault.api.schemas.ending import EndedOfPersonAnswer, EndTokensQuery
 from vault.api.schemas.parts import NAME_MOST, Page, Reference
 from vault.api.schemas.people import ErasureAnswer, UserSchema
 from vault.http import principal, services
 from vault.model.person import Person
 from vault.model.principal import Role
+from vault.services.people.ending import Ended
 from vault.services.people.erasure import ErasureReport
 from vault.storage import UnitOfWork
 
@@ -35,10 +37,6 @@ class AccountPage(Schema):
 
 class AccountQuery(Page):
     username = Reference(load_default=None, metadata={"description": "Only the account with this name."})
-
-
-class EndedSchema(Schema):
-    sessions = fields.Integer(metadata={"description": "How many sessions were active."})
 
 
 class RoleBody(Body):
@@ -86,11 +84,14 @@ def enable_account(unit: UnitOfWork, user: str) -> Person:
 
 
 @blueprint.route("/operator/users/<user>/sessions", methods=["DELETE"])
+@blueprint.arguments(EndTokensQuery, location="query")
 @writes
-@blueprint.response(200, EndedSchema)
-def end_sessions(unit: UnitOfWork, user: str) -> dict[str, int]:
-    """End all sessions of an account. Its tokens keep working."""
-    return {"sessions": services().people.accounts.end_sessions(unit, principal(), user)}
+@blueprint.response(200, EndedOfPersonAnswer)
+def end_sessions(unit: UnitOfWork, user: str, end_tokens: bool) -> Ended:
+    """End all sessions of an account. The answer says which tokens they made. They keep working unless `end_tokens` is
+    true.
+    """
+    return services().people.ending.of_person(unit, principal(), user, end_tokens=end_tokens)
 
 
 @blueprint.route("/operator/users/<user>/role", methods=["PUT"])

@@ -11,11 +11,13 @@ from dataclasses import asdict
 from vault.api.calls import writes
 from vault.api.paging import Items
 from vault.api.parser import StrictBlueprint
+from vault.api.schemas.ending import EndedAnswer, EndTokensQuery
 from vault.api.schemas.factors import ProofBody
 from vault.api.schemas.people import PasswordBody
 from vault.api.schemas.sessions import ChallengeAnswer, LoginBody, NewSessionAnswer, SessionPage
 from vault.errors import SecondFactorRequired
 from vault.http import answers_duty, principal, public, services, takes_password, visit
+from vault.services.people.ending import Ended
 from vault.services.people.factors import Challenge
 from vault.services.people.logins import Proof
 from vault.services.people.sessions import NewSession
@@ -102,11 +104,14 @@ def revoke_session(unit: UnitOfWork, session_id: str) -> None:
 
 @blueprint.route("/sessions", methods=["DELETE"])
 @answers_duty
+@blueprint.arguments(EndTokensQuery, location="query")
 @writes
-@blueprint.response(204)
-def revoke_sessions(unit: UnitOfWork) -> None:
-    """End all my sessions, also this one."""
-    services().people.sessions.revoke_own(unit, principal())
+@blueprint.response(200, EndedAnswer)
+def revoke_sessions(unit: UnitOfWork, end_tokens: bool) -> Ended:
+    """End all my sessions, also this one. The answer says which tokens they made. They keep working unless `end_tokens`
+    is true.
+    """
+    return services().people.ending.own(unit, principal(), end_tokens=end_tokens)
 
 
 def _session(begun: NewSession | Challenge) -> NewSession:

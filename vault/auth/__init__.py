@@ -14,7 +14,7 @@ from vault.auth.cookie import web_session
 from vault.auth.networks import require_named_network
 from vault.auth.presented import SAFE_METHODS, Presented
 from vault.auth.service_token import service_token
-from vault.auth.session import api_session
+from vault.auth.session import api_session, ended_session
 from vault.auth.vault_token import vault_token
 from vault.errors import NotAuthenticated
 from vault.model.principal import Principal
@@ -49,5 +49,6 @@ __all__ = [
     "Method",
     "Presented",
     "authenticate",
+    "ended_session",
     "require_named_network",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vault.auth.presented import Presented
 from vault.crypto import TokenKind
+from vault.errors import NotAuthenticated
 from vault.model.principal import Principal
 from vault.services import Services
 
@@ -20,3 +21,10 @@ def session_of(services: Services, presented: Presented, text: str) -> Principal
     if not text.startswith(_PREFIX):
         return None
     return services.people.sessions.authenticate(text, "api", presented.address, presented.request_id)
+
+
+def ended_session(services: Services, presented: Presented) -> Principal:
+    """Return the principal of a session that was replaced a moment ago. Raises `NotAuthenticated`."""
+    if not presented.bearer.startswith(_PREFIX):
+        raise NotAuthenticated()
+    return services.people.sessions.authenticate_ended(presented.bearer, "api", presented.address, presented.request_id)

@@ -11,35 +11,41 @@ from __future__ import annotations
 
 from vault.client.answers import (
     Change,
+    EndedSessions,
     Environment,
     ErasureReport,
     Grant,
     ImportPlan,
+    MadeToken,
     NewSession,
     NewToken,
+    PasswordChange,
     Remains,
     Revision,
     RevisionNumber,
     Session,
     Token,
     User,
-    Values,
     Variables,
 )
 from vault.client.client import Client
 from vault.client.transport import Authority, HttpsTransport, Request, Response, Transport, WsgiTransport
+from vault.client.values import Values
 
 __all__ = [
     "Authority",
     "Change",
     "Client",
+    "EndedSessions",
     "Environment",
     "ErasureReport",
     "Grant",
     "HttpsTransport",
     "ImportPlan",
+    "MadeToken",
     "NewSession",
     "NewToken",
+    "PasswordChange",
     "Remains",
     "Request",
     "Response",

@@ -5,7 +5,7 @@ Fields that a newer server adds are ignored. Fields that an older server does no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from datetime import datetime
 from typing import ClassVar, Self, overload
@@ -94,6 +94,36 @@ class NewSession(_Answer):
     factors: tuple[str, ...] = ("password",)
     recovery_codes_left: int | None = None
     """How many recovery codes are left, if the login used one."""
+
+
+@dataclass(frozen=True, slots=True)
+class MadeToken(_Answer):
+    """An active token that a session has made. A token outlives its session."""
+
+    id: str
+    name: str
+    session_id: str
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class EndedSessions(_Answer):
+    """How many sessions were ended, and the tokens that they made. An older server tells nothing of this."""
+
+    sessions: int | None = None
+    tokens: tuple[MadeToken, ...] = ()
+    tokens_ended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordChange(_Answer):
+    """A changed password. `session` replaces the one that made the call; None if that one continues."""
+
+    session: NewSession | None = None
+    tokens: tuple[MadeToken, ...] = ()
+    tokens_ended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,46 +314,6 @@ class RevisionNumber(int):
         return made
 
 
-class Values(Mapping[str, str]):
-    """The values for a service: an immutable `{name: value}`.
-
-    `warnings` are about references that did not resolve. `revision` is the environment's. `repr` hides the values.
-    """
-
-    __slots__ = ("_values", "revision", "warnings")
-
-    def __init__(self, values: Mapping[str, str], *, warnings: Sequence[str] = (), revision: int | None = None) -> None:
-        self._values = dict(values)
-        self.warnings = tuple(warnings)
-        self.revision = revision
-
-    @classmethod
-    def from_json(cls, data: Json) -> Values:
-        """Read the answer of a `values` call."""
-        return cls(
-            read_text_map(read_member(data, "values")),
-            warnings=read_texts(read_member(data, "warnings")),
-            revision=read_number_or_none(read_member(data, "revision")),
-        )
-
-    def only(self, names: Sequence[str]) -> Values:
-        """Return the same values, with only these names."""
-        kept = {name: self._values[name] for name in names if name in self._values}
-        return Values(kept, warnings=self.warnings, revision=self.revision)
-
-    def __getitem__(self, name: str) -> str:
-        return self._values[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def __repr__(self) -> str:
-        return f"Values(names={list(self._values)!r}, revision={self.revision!r})"
-
-
 def read_variable(data: Json) -> Variable:
     """Read one variable from its JSON. Raises `TransportError` if it is not one."""
     try:
@@ -363,9 +353,11 @@ _READERS: dict[str, Callable[[Json], object]] = {
     "bool": read_flag,
     "datetime": read_time,
     "User": User.from_json,
+    "NewSession": NewSession.from_json,
     "Mapping[str, str]": read_text_map,
     "tuple[str, ...]": read_texts,
     "tuple[Grant, ...]": lambda data: tuple(Grant.from_json(item) for item in read_list(data)),
+    "tuple[MadeToken, ...]": lambda data: tuple(MadeToken.from_json(item) for item in read_list(data)),
     "tuple[Remains, ...]": lambda data: tuple(Remains.from_json(item) for item in read_list(data)),
     "tuple[Variable, ...]": read_variables,
 }

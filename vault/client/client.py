@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Literal, Self
 
-from vault.client.answers import ErasureReport, ImportPlan, NewSession, User, Values
-from vault.client.caller import Caller, segment
+from vault.client.answers import ErasureReport, ImportPlan, NewSession, PasswordChange, User
+from vault.client.caller import Caller, read_json, segment
 from vault.client.groups import Environments, Sessions, Tokens
 from vault.client.sets import VariableSet
 from vault.client.transport import READ_TIMEOUT_SECONDS, HttpsTransport, Transport
+from vault.client.values import Values
 from vault.model.json_types import Json, JsonObject
 from vault.sources import secret_from
 
@@ -156,10 +157,17 @@ class Client:
         """Return the person of this session."""
         return User.from_json(self._caller.send_json("GET", "/me"))
 
-    def change_password(self, current_password: str, new_password: str) -> None:
-        """Change the password. All other sessions end."""
-        body = {"current_password": current_password, "new_password": new_password}
-        self._caller.send("PUT", "/me/password", body)
+    def change_password(self, current_password: str, new_password: str, *, end_tokens: bool = False) -> PasswordChange:
+        """Change the password. All other sessions end, and a new session replaces this one and is used from now on.
+
+        Returns the tokens that the sessions made; `end_tokens` ends these too.
+        """
+        body: JsonObject = {"current_password": current_password, "new_password": new_password}
+        response = self._caller.send("PUT", "/me/password", body | ({"end_tokens": True} if end_tokens else {}))
+        changed = PasswordChange.from_json(read_json(response)) if response.body else PasswordChange()
+        if changed.session is not None:
+            self._caller.use_token(changed.session.secret)
+        return changed
 
     def delete_me(self, password: str) -> ErasureReport:
         """Delete the account and shred all its data. This cannot be undone. Not retried after it was sent.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Unpack
 
-from vault.client.answers import Environment, Grant, NewToken, Session, Token, variable_as_json
+from vault.client.answers import EndedSessions, Environment, Grant, NewToken, Session, Token, variable_as_json
 from vault.client.attributes import EnvironmentChange, NewEnvironmentAttributes
 from vault.client.caller import Caller, read_json, read_warnings, segment
 from vault.errors import NotFound
@@ -138,6 +138,7 @@ class Sessions:
         """End one session."""
         self._caller.send("DELETE", f"/sessions/{segment(session_id)}")
 
-    def revoke_all(self) -> None:
-        """End all sessions, this one too."""
-        self._caller.send("DELETE", "/sessions")
+    def revoke_all(self, *, end_tokens: bool = False) -> EndedSessions:
+        """End all sessions, this one too. Returns the tokens that they made; `end_tokens` ends these too."""
+        response = self._caller.send("DELETE", "/sessions", query={"end_tokens": "true"} if end_tokens else None)
+        return EndedSessions.from_json(read_json(response)) if response.body else EndedSessions()

@@ -10,7 +10,6 @@ from vault.client.answers import (
     Change,
     Revision,
     RevisionNumber,
-    Values,
     Variables,
     read_variable,
     read_variables,
@@ -27,6 +26,7 @@ from vault.client.reading import (
     read_object,
 )
 from vault.client.transport import Response
+from vault.client.values import Values
 from vault.errors import NotFound
 from vault.model.environment import Variable
 

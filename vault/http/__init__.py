@@ -18,7 +18,7 @@ from vault.http.current import address, presented, principal, request_id, servic
 from vault.http.environment_routes import environment_route
 from vault.http.etags import known_etags, quoted, unquoted
 from vault.http.guard import has_utf8_path, identify, needs_credential, require_ascii_query, require_operator
-from vault.http.marks import View, answers_duty, public, takes_password
+from vault.http.marks import View, answers_duty, answers_ended, public, takes_password
 from vault.http.refusals import note_failure, recorded, translated
 from vault.http.routes import Routes, budget, classify, is_large, prepare, register, routes_of
 from vault.http.statuses import status_of
@@ -28,6 +28,7 @@ __all__ = [
     "View",
     "address",
     "answers_duty",
+    "answers_ended",
     "budget",
     "classify",
     "environment_route",

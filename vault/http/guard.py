@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from flask import Flask, current_app, g, request
 
-from vault.auth import METHODS, Method, authenticate, require_named_network
-from vault.errors import InvalidInput
+from vault.auth import METHODS, Method, authenticate, ended_session, require_named_network
+from vault.errors import InvalidInput, NotAuthenticated
 from vault.http.current import address, presented, principal, services
-from vault.http.marks import View, is_duty_view, is_public
+from vault.http.marks import View, is_duty_view, is_ended_view, is_public
 from vault.model.environ import PERSON
+from vault.model.principal import Principal
 
 
 def needs_credential(app: Flask) -> bool:
@@ -29,10 +30,19 @@ def identify(methods: tuple[Method, ...] = METHODS) -> None:
     Raises `NotAuthenticated`, `VaultLocked`, and what `require_no_duty` raises. Every view is closed to a person with a
     duty, unless it is marked.
     """
-    g.principal = authenticate(services(), presented(), methods)
+    g.principal = _caller(methods)
     request.environ[PERSON] = g.principal.user_id
     if g.principal.duties and needs_credential(current_app) and not is_duty_view(_view()):
         g.principal.require_no_duty()
+
+
+def _caller(methods: tuple[Method, ...]) -> Principal:
+    try:
+        return authenticate(services(), presented(), methods)
+    except NotAuthenticated:
+        if "Idempotency-Key" not in request.headers or not is_ended_view(_view()):
+            raise
+        return ended_session(services(), presented())
 
 
 def require_operator() -> None:

@@ -12,6 +12,7 @@ Marked = TypeVar("Marked", bound=View)
 
 _PUBLIC = "_strongroom_public"
 _DUTY = "_strongroom_answers_duty"
+_ENDED = "_strongroom_answers_ended"
 _PASSWORD = "_strongroom_takes_password"  # noqa: S105 - the name of a mark.
 
 
@@ -35,6 +36,20 @@ def answers_duty(view: Marked) -> Marked:
 def is_duty_view(view: View | None) -> bool:
     """Report whether a view is marked as one for a person with a duty."""
     return bool(getattr(view, _DUTY, False))
+
+
+def answers_ended(view: Marked) -> Marked:
+    """Mark a view that replaces the session of its caller: a retry, with an Idempotency-Key, comes with the old secret.
+
+    Such a caller gets the stored answer and nothing else.
+    """
+    setattr(view, _ENDED, True)
+    return view
+
+
+def is_ended_view(view: View | None) -> bool:
+    """Report whether a view is marked as one that replaces its caller's session."""
+    return bool(getattr(view, _ENDED, False))
 
 
 def takes_password(view: Marked) -> Marked:

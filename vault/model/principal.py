@@ -68,6 +68,9 @@ class Principal:
     by_replaced_secret: bool = False
     """Whether a rotation has replaced the presented secret. It still works for a while, but cannot make anything."""
 
+    has_ended: bool = False
+    """Whether the session was replaced a moment ago. It only gets an answer that is stored for a retry."""
+
     duties: tuple[Duty, ...] = ()
     """What the person must do first. Until then, only the calls that do it are answered."""
 

@@ -27,6 +27,7 @@ from vault.services.keys.upgrading import Upgrading
 from vault.services.keys.users import UserRotation
 from vault.services.own.instance import Instance
 from vault.services.people.accounts import Accounts
+from vault.services.people.ending import Ending
 from vault.services.people.erasure import Erasure
 from vault.services.people.factors import Factors
 from vault.services.people.logins import Logins
@@ -49,6 +50,7 @@ class People:
     accounts: Accounts
     logins: Logins
     sessions: Sessions
+    ending: Ending
     factors: Factors
     erasure: Erasure
 

@@ -7,7 +7,16 @@ import json
 import pytest
 
 from tests.cli.operators.conftest import Run
-from tests.support.vaults import add_environment, add_person, add_token, as_session, grant, log_in, opened_again
+from tests.support.vaults import (
+    add_environment,
+    add_person,
+    add_token,
+    as_session,
+    as_token,
+    grant,
+    log_in,
+    opened_again,
+)
 from vault.errors import NotAuthenticated, PasswordChangeRequired
 from vault.model.principal import Duty, Principal, Role
 from vault.services import Services
@@ -111,3 +120,18 @@ def test_sessions_are_ended_by_name(run: Run, vault: Services, ada: Principal) -
         as_session(other, secret)
     assert "0 active sessions" in run("user", "end-sessions", "ada").stderr
     assert run("user", "end-sessions", "nobody").exit_code == 1
+
+
+def test_the_tokens_of_the_sessions_are_named_and_end_if_it_is_wished(
+    run: Run, vault: Services, ada: Principal
+) -> None:
+    token = add_token(vault, ada, grant("read", path="*"))
+    told = run("user", "end-sessions", "ada").stderr
+    assert (token.id in told, "still work" in told, "--tokens" in told) == (True, True, True)
+    with opened_again(vault) as other:
+        as_token(other, token.secret)
+    told = run("user", "end-sessions", "ada", "--tokens").stderr
+    assert (token.id in told, "have ended:" in told) == (True, True)
+    with opened_again(vault) as other, pytest.raises(NotAuthenticated):
+        as_token(other, token.secret)
+    assert "end-sessions --tokens" in run("user", "passwd", "ada", "--generate").stderr

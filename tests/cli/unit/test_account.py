@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.cli.unit.conftest import Strongroom
-from tests.unit.client.fake_transport import USER, FakeTransport, answer
+from tests.unit.client.fake_transport import MADE_TOKEN, NEW_SESSION, USER, FakeTransport, answer
 from vault.cli.people import keychain
 from vault.client import Response
 
@@ -37,6 +37,32 @@ def test_a_password_is_changed_once(strongroom: Strongroom, accepting: FakeTrans
     assert accepting.sent == {"current_password": "old canary", "new_password": "new canary"}
     assert "canary" not in done.output
     assert strongroom("account", "password", answers="old\nnew\nother\n").exit_code == 1
+
+
+def test_a_changed_password_keeps_the_new_session_and_tells_the_tokens(
+    strongroom: Strongroom, server: FakeTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = {"session": {**NEW_SESSION, "secret": "srm_s_fresh"}, "tokens": [MADE_TOKEN], "tokens_ended": False}
+    server.on("PUT", "/me/password", answer(told))
+    keychain.save(URL, "srm_s_secret")
+    done = strongroom("account", "password", answers="old\nnew\nnew\n")
+    assert (done.exit_code, "STRONGROOM_TOKEN has ended" in done.stderr) == (0, True)
+    assert keychain.load(URL) == "srm_s_secret"
+    monkeypatch.delenv("STRONGROOM_TOKEN")
+    done = strongroom("account", "password", answers="old\nnew\nnew\n")
+    assert (done.exit_code, keychain.load(URL)) == (0, "srm_s_fresh"), done.output
+    assert "strongroom token revoke tk1" in done.stderr
+    assert "srm_s_fresh" not in done.output
+    server.on("PUT", "/me/password", answer({**told, "tokens_ended": True}))
+    done = strongroom("account", "password", "--tokens", answers="old\nnew\nnew\n")
+    assert server.sent["end_tokens"] is True
+    assert ("have ended:" in done.stderr, "token revoke" in done.stderr) == (True, False)
+
+
+def test_an_older_server_ends_no_tokens_and_this_is_said(strongroom: Strongroom, server: FakeTransport) -> None:
+    server.on("PUT", "/me/password", Response(204))
+    done = strongroom("account", "password", "--tokens", answers="old\nnew\nnew\n")
+    assert (done.exit_code, "cannot end the tokens" in done.stderr) == (0, True)
 
 
 def test_an_account_is_deleted_after_its_name_was_typed(strongroom: Strongroom, accepting: FakeTransport) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.unit.conftest import Strongroom
-from tests.unit.client.fake_transport import NEW_SESSION, SESSION, FakeTransport, answer, page, problem
+from tests.unit.client.fake_transport import MADE_TOKEN, NEW_SESSION, SESSION, FakeTransport, answer, page, problem
 from vault.cli.people import keychain
 from vault.client import Response
 
@@ -90,6 +90,30 @@ def test_a_logout_everywhere(anonymous: Strongroom, accepting: FakeTransport) ->
     keychain.save(URL, "srm_s_secret")
     assert anonymous("logout", "--all").exit_code == 0
     assert accepting.calls == ["DELETE /sessions"]
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_a_logout_everywhere_tells_the_tokens(anonymous: Strongroom, server: FakeTransport, ends: bool) -> None:
+    keychain.save(URL, "srm_s_secret")
+    told = {"sessions": 2, "tokens": [{**MADE_TOKEN, "name": "a\x1b[31mb"}], "tokens_ended": ends}
+    server.on("DELETE", "/sessions?end_tokens=true" if ends else "/sessions", answer(told))
+    done = anonymous("logout", "--all", *(["--tokens"] if ends else []))
+    assert (done.exit_code, keychain.load(URL)) == (0, "")
+    assert ("tk1" in done.stderr, "\x1b" in done.stderr) == (True, False)
+    assert ("have ended:" in done.stderr) == ends
+    assert ("log in and end it: strongroom token revoke tk1" in done.stderr) == (not ends)
+
+
+def test_tokens_end_only_with_all_sessions_and_only_if_the_server_did_it(
+    anonymous: Strongroom, server: FakeTransport
+) -> None:
+    keychain.save(URL, "srm_s_secret")
+    refused = anonymous("logout", "--tokens")
+    assert (refused.exit_code, "--tokens needs --all." in refused.stderr) == (1, True)
+    assert keychain.load(URL) == "srm_s_secret"
+    server.on("DELETE", "/sessions?end_tokens=true", problem(401, "not_authenticated"))
+    done = anonymous("logout", "--all", "--tokens")
+    assert (done.exit_code, "The tokens were not ended" in done.stderr) == (1, True)
 
 
 def test_a_session_that_has_ended_is_forgotten(anonymous: Strongroom, server: FakeTransport) -> None:

@@ -59,6 +59,12 @@ SESSION = {
 }
 
 
+MADE_TOKEN = {
+    "id": "tk1", "name": "backup", "session_id": "s2", "created_at": "2026-11-22T09:00:00Z",
+    "expires_at": None, "last_used_at": None,
+}  # fmt: skip
+
+
 def variable(name: str, value: str, **attributes: Any) -> dict[str, Any]:
     """A variable as the server shows it."""
     shown = {"name": name, "value": value, "type": "default", "enabled": True, "literal": False, "description": ""}

@@ -10,9 +10,11 @@ import pytest
 
 from tests.unit.client.fake_transport import (
     ENVIRONMENT,
+    MADE_TOKEN,
     NEW_SESSION,
     SESSION,
     TOKEN,
+    USER,
     FakeTransport,
     answer,
     page,
@@ -224,6 +226,35 @@ def test_a_step_up_moves_to_the_fresh_session(client: Client, server: FakeTransp
     client.step_up("correct horse")
     client.change_password("correct horse", "battery staple")
     assert server.sent_headers["Authorization"] == "Bearer srm_s_fresh"
+
+
+def test_a_new_password_moves_to_the_new_session(client: Client, server: FakeTransport) -> None:
+    told = {"session": {**NEW_SESSION, "secret": "srm_s_fresh"}, "tokens": [MADE_TOKEN], "tokens_ended": True}
+    server.on("PUT", "/me/password", answer(told)).on("GET", "/me", answer(USER))
+    changed = client.change_password("old", "new", end_tokens=True)
+    assert server.sent["end_tokens"] is True
+    assert ([token.name for token in changed.tokens], changed.tokens_ended) == (["backup"], True)
+    assert "srm_s_fresh" not in repr(changed)
+    client.me()
+    assert server.sent_headers["Authorization"] == "Bearer srm_s_fresh"
+
+
+def test_a_session_that_continues_is_kept(client: Client, server: FakeTransport) -> None:
+    server.on("PUT", "/me/password", answer({"session": None, "tokens": [], "tokens_ended": False}))
+    before = client.change_password("old", "new")
+    assert (before.session, before.tokens, "end_tokens" in server.sent) == (None, (), False)
+    used = server.sent_headers["Authorization"]
+    client.change_password("new", "newer")
+    assert server.sent_headers["Authorization"] == used
+
+
+def test_all_sessions_end_and_tell_their_tokens(client: Client, server: FakeTransport) -> None:
+    told = {"sessions": 2, "tokens": [MADE_TOKEN], "tokens_ended": True}
+    server.on("DELETE", "/sessions?end_tokens=true", answer(told)).on("DELETE", "/sessions", Response(204))
+    ended = client.sessions.revoke_all(end_tokens=True)
+    assert (ended.sessions, ended.tokens[0].id, ended.tokens_ended) == (2, "tk1", True)
+    # An older server answers with nothing.
+    assert client.sessions.revoke_all().sessions is None
 
 
 def test_a_client_closes_its_connections(server: FakeTransport) -> None:

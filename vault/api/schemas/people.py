@@ -1,4 +1,4 @@
-"""Schemas of accounts, of password changes, and of erasures."""
+"""Schemas of accounts and of erasures."""
 
 from __future__ import annotations
 
@@ -10,11 +10,6 @@ from vault.api.schemas.parts import PASSWORD_MOST, Moment
 
 class PasswordBody(Body):
     password = BoundedText(most=PASSWORD_MOST, required=True)
-
-
-class ChangePasswordBody(Body):
-    current_password = BoundedText(most=PASSWORD_MOST, required=True)
-    new_password = BoundedText(most=PASSWORD_MOST, required=True)
 
 
 class UserSchema(Schema):

@@ -92,11 +92,20 @@ def enable(name: str) -> None:
 
 @user.command("end-sessions")
 @click.argument("name")
-def end_sessions(name: str) -> None:
-    """End all sessions of an account; its tokens keep working."""
+@click.option("--tokens", "end_tokens", is_flag=True, help="End the tokens that its sessions have made, too.")
+def end_sessions(name: str, end_tokens: bool) -> None:
+    """End all sessions of an account, and say which tokens they made. These keep working without --tokens."""
     with host.opened_vault() as vault:
-        ended = vault.storage.transaction(lambda unit: vault.people.accounts.end_sessions(unit, host.operator(), name))
-    say(f"{ended} active sessions of {name} have ended.")
+        ended = vault.storage.transaction(
+            lambda unit: vault.people.ending.of_person(unit, host.operator(), name, end_tokens=end_tokens)
+        )
+    say(f"{ended.sessions} active sessions of {name} have ended.")
+    if ended.tokens:
+        say(f"Its sessions of the last day made these tokens, which {'have ended' if end_tokens else 'still work'}:")
+        for token in ended.tokens:
+            say(f"  {token.id}")
+    if ended.tokens and not end_tokens:
+        say("To end them too, give this command again with --tokens.")
 
 
 @user.command()
@@ -108,7 +117,7 @@ def passwd(cli: Cli, name: str, password_source: str | None, generate: bool) -> 
     """Give an account a new password, and end its sessions. An operator must change it before any other call."""
     password = _password(cli, password_source, generate=generate)
     _set_password(lambda vault, unit: vault.people.accounts.set_password(unit, host.operator(), name, password))
-    say(f"The account {name} has a new password.")
+    say(f"The account {name} has a new password. Its tokens still work: see strongroom user end-sessions --tokens.")
     if generate:
         click.echo(password)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from vault.cli.asking import read_new_password, read_password
@@ -9,8 +11,10 @@ from vault.cli.context import Cli
 from vault.cli.erasure import print_erasure
 from vault.cli.options import connection_options, format_option, pass_cli
 from vault.cli.people import keychain
+from vault.cli.people.made_tokens import end_tokens_option, say_tokens
 from vault.cli.render import as_row, print_rows
 from vault.cli.words import CliError, say
+from vault.client.client import token_from
 
 _SECRET = "-|@FILE"  # noqa: S105 - how a secret is given, not one.
 
@@ -32,13 +36,25 @@ def show(cli: Cli) -> None:
 @account.command()
 @click.option("--current", metavar=_SECRET, help="Read the current password from stdin or a file.")
 @click.option("--new", metavar=_SECRET, help="Read the new password from stdin or a file.")
+@end_tokens_option
 @connection_options
 @pass_cli
-def password(cli: Cli, current: str | None, new: str | None) -> None:
-    """Change your password; your other sessions end."""
+def password(cli: Cli, current: str | None, new: str | None, end_tokens: bool) -> None:
+    """Change your password; your other sessions end.
+
+    It also says which tokens your sessions of the last day have made, and how to end them.
+    """
     given = read_password(cli, current, "the current password")
-    cli.client.change_password(given, read_new_password(cli, new, "the new password"))
+    is_stored = not token_from(os.environ) and bool(keychain.load(cli.settings.url))
+    chosen = read_new_password(cli, new, "the new password")
+    changed = cli.client.change_password(given, chosen, end_tokens=end_tokens)
+    if is_stored and changed.session is not None:
+        # The old session has ended.
+        keychain.save(cli.settings.url, changed.session.secret)
+    elif changed.session is not None:
+        say("The session in STRONGROOM_TOKEN has ended with the change. Log in again.")
     say("Your password was changed. Your other sessions have ended.")
+    say_tokens(changed.tokens, ended=changed.tokens_ended, wanted=end_tokens, then="If you do not know one, end it:")
 
 
 @account.command()

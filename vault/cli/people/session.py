@@ -12,6 +12,7 @@ from vault.cli.asking import read_code, read_password
 from vault.cli.context import Cli
 from vault.cli.options import connection_options, pass_cli
 from vault.cli.people import authority, keychain
+from vault.cli.people.made_tokens import end_tokens_option, say_tokens
 from vault.cli.words import CliError, say
 from vault.errors import BadSecondFactor, NotAuthenticated, SecondFactorRequired
 from vault.sources import secret_from, without_line_ends
@@ -70,10 +71,16 @@ def login(cli: Cli, username: str | None, password: str | None, code: str | None
 
 @click.command()
 @click.option("--all", "ends_all", is_flag=True, help="End all of your sessions, also those on other machines.")
+@end_tokens_option
 @connection_options
 @pass_cli
-def logout(cli: Cli, ends_all: bool) -> None:
-    """End the session there, and forget its token here."""
+def logout(cli: Cli, ends_all: bool, end_tokens: bool) -> None:
+    """End the session there, and forget its token here.
+
+    With --all it also says which tokens your sessions of the last day have made. With --tokens these end too.
+    """
+    if end_tokens and not ends_all:
+        raise click.UsageError("--tokens needs --all.")
     token = keychain.load(cli.settings.url)
     if not token:
         say(f"There is no session for {cli.settings.url}.")
@@ -82,14 +89,19 @@ def logout(cli: Cli, ends_all: bool) -> None:
     # Forget it before the call, so that no token stays here if the server fails.
     keychain.forget(cli.settings.url)
     try:
-        if ends_all:
-            client.sessions.revoke_all()
-        else:
+        if not ends_all:
             client.logout()
+            say("Logged out.")
+            return
+        ended = client.sessions.revoke_all(end_tokens=end_tokens)
     except NotAuthenticated:
         say("The session had already ended. Its token was removed.")
+        if end_tokens:
+            raise CliError("The tokens were not ended. Log in, and give the command again.") from None
     else:
-        say("Logged out everywhere." if ends_all else "Logged out.")
+        say("Logged out everywhere.")
+        then = "If you do not know one, log in and end it:"
+        say_tokens(ended.tokens, ended=ended.tokens_ended, wanted=end_tokens, then=then)
 
 
 def with_second_factor(cli: Cli, complete: _Complete, required: SecondFactorRequired, given: str | None) -> NewSession:

@@ -208,14 +208,6 @@ class Accounts:
         audit.record(unit, principal, Action.USER_ROLE, user_id=user.id, details={"role": str(role)})
         return person_of(changed)
 
-    def end_sessions(self, unit: UnitOfWork, principal: Principal, reference: str) -> int:
-        """End all sessions of an account, by name or id, and return how many. For operators. Raises `NotFound`."""
-        principal.require_operator()
-        user = held_as_found(unit, find_person(unit, reference))
-        ended = self._sessions.revoke_all(unit, user.id)
-        audit.record(unit, principal, Action.SESSION_REVOKE_ALL, user_id=user.id, details={"sessions": ended})
-        return ended
-
     def has_operator(self, principal: Principal) -> bool:
         """Report whether there is an active operator. For operators: removing the last one gives a warning."""
         principal.require_operator()

@@ -31,6 +31,9 @@ CACHE_LIFE_US = CACHE_SECONDS * SECOND_US
 AGENT_MAX_CHARACTERS = 256
 ENDED_MOST = 200
 """How many ended sessions of a person are kept until the purge, to look them up."""
+RETRY_US = 600 * SECOND_US
+"""How long the secret of a replaced session still gets the stored answer of the call that replaced it."""
+
 _TOLD_MOST = 10
 _PURPOSE = "session"
 
@@ -198,6 +201,22 @@ class Sessions:
         known = _principal(session, user, address, request_id, newest_change)
         return replace(known, duties=duties) if (duties := self._duties(user)) else known
 
+    def authenticate_ended(self, text: str, kind: str, address: str, request_id: str) -> Principal:
+        """Return the principal of a session that ended within the last ten minutes: for the retry of a call that has
+        replaced it. Raises `NotAuthenticated`, the same for every cause.
+        """
+        parsed = parse(text)
+        found = self._hot.session(parsed.id) if parsed.kind is TokenKind.SESSION else None
+        if not self._is_secret(text, found.session if found else None) or found is None or found.session.kind != kind:
+            raise NotAuthenticated()
+        ended_us = found.session.revoked_us
+        # A call with a second factor replaces no session.
+        if ended_us is None or self._clock() - ended_us > RETRY_US or found.user.second_factor:
+            raise NotAuthenticated()
+        if found.user.state != "active":
+            raise NotAuthenticated()
+        return replace(_principal(found.session, found.user, address, request_id), has_ended=True)
+
     def list(self, principal: Principal) -> list[SessionView]:
         """Return the caller's active sessions."""
         principal.require_person()
@@ -211,18 +230,6 @@ class Sessions:
         principal.require_person()
         self._revoke(unit, [self._own(unit, principal, session_id)])
         audit.record(unit, principal, Action.SESSION_REVOKE)
-
-    def revoke_own(self, unit: UnitOfWork, principal: Principal) -> None:
-        """End all of the caller's sessions, also the current one."""
-        principal.require_person()
-        self.revoke_all(unit, principal.user_id)
-        audit.record(unit, principal, Action.SESSION_REVOKE_ALL)
-
-    def revoke_others(self, unit: UnitOfWork, principal: Principal) -> None:
-        """End all of the caller's sessions except the current one."""
-        principal.require_person()
-        self.revoke_all(unit, principal.user_id, but=principal.id)
-        audit.record(unit, principal, Action.SESSION_REVOKE_ALL)
 
     def revoke_all(self, unit: UnitOfWork, user_id: str, *, but: str | None = None) -> int:
         """End a user's sessions, except one. Returns how many. For other services, which have checked the

@@ -19,6 +19,7 @@ from vault.model.principal import Principal, PrincipalKind
 from vault.services import audit
 from vault.services.environments.environments import Environments
 from vault.services.own.instance import Instance
+from vault.services.tokens.ending import end_below, end_token
 from vault.services.tokens.grave import require_proof
 from vault.services.tokens.holders import TokenHolders, grant_of, is_living
 from vault.services.tokens.request import DEFAULT_TTL_SECONDS, GrantRequest, TokenRequest
@@ -118,7 +119,7 @@ class Tokens:
         for row in sorted(living, key=lambda row: (row.created_us, row.id))[: max(0, len(living) + 1 - LOGINS_MOST)]:
             unit.tokens.change(row, revoked_us=self._clock())
             # The search for what a token has made follows active tokens, so none may be left below this one.
-            self._revoke_below(unit, [row.id])
+            end_below(unit, [row.id], self._clock())
 
     def of_accessor(self, principal: Principal, accessor: str) -> TokenView:
         """Return the active token with this accessor. Raises `NotFound`, also for another person's token."""
@@ -234,25 +235,13 @@ class Tokens:
         changed |= {"previous_digest": previous[0], "previous_digest_key_id": previous[1]}
         row = unit.tokens.change(row, **changed)
         if not overlap_seconds:
-            self._revoke_below(unit, [row.id])
+            end_below(unit, [row.id], self._clock())
         audit.record(unit, principal, Action.TOKEN_ROTATE)
         return replace(self._view(unit, row), secret=minted.text)
 
     def revoke(self, unit: UnitOfWork, principal: Principal, token_id: str) -> None:
         """Revoke a token and all tokens below it, at once. Raises `NotFound`."""
-        row = self._visible(unit, principal, token_id)
-        seq, now = unit.users.next_change(row.user_id), self._clock()
-        unit.tokens.change(row, revoked_us=now)
-        self._revoke_below(unit, [row.id])
-        unit.changes.add(row.user_id, seq, Action.TOKEN_REVOKE, None, None, now)
-        audit.record(unit, principal, Action.TOKEN_REVOKE)
-
-    def _revoke_below(self, unit: UnitOfWork, token_ids: Sequence[str]) -> None:
-        now, generation = self._clock(), unit.tokens.children(token_ids)
-        while generation:
-            for token in generation:
-                unit.tokens.change(token, revoked_us=now)
-            generation = unit.tokens.children([token.id for token in generation])
+        end_token(unit, principal, self._visible(unit, principal, token_id), self._clock())
 
     def _granted(self, unit: UnitOfWork, principal: Principal, wish: GrantRequest, where: str) -> Grant:
         environment_id = wish.environment_id

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, func, not_, or_, select, tuple_, update
+from sqlalchemy import delete, func, literal, not_, or_, select, tuple_, update
 from sqlalchemy.sql import ColumnElement
 
 from vault.storage.rows.trim import beyond
 from vault.storage.signing.repository import Repository
 from vault.storage.signing.signed import SignedTable
 from vault.storage.signing.signed_row import SignedRow
-from vault.storage.tables import grants, tokens
+from vault.storage.tables import grants, sessions, tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,12 @@ class Tokens(Repository[StoredToken]):
         if of_token is not None:
             statement = statement.where(or_(tokens.c.id == of_token, tokens.c.parent_id == of_token))
         return self.all(statement.order_by(tokens.c.created_us, tokens.c.id).limit(limit))
+
+    def living_of_sessions(self, user_id: str, now_us: int) -> list[StoredToken]:
+        """Return a user's active tokens that the user's stored sessions have made, oldest first."""
+        labels = select(literal("session:") + sessions.c.id).where(sessions.c.user_id == user_id)
+        made = select(tokens).where(tokens.c.user_id == user_id, _living(now_us), tokens.c.created_by.in_(labels))
+        return self.all(made.order_by(tokens.c.created_us, tokens.c.id))
 
     def topmost(self, token_id: str) -> str:
         """Return the topmost token above this one, or this one: the token that a person has made."""

@@ -24,6 +24,8 @@ _SENTENCES = {
     "token-revoked": "The token was revoked, with all tokens that it made.",
     "session-ended": "The session has ended.",
     "sessions-ended": "Your other sessions have ended.",
+    "tokens-ended": "The tokens have ended, with all tokens that they made.",
+    "no-tokens-ended": "No token was selected, so none has ended.",
     "password-changed": "Your password was changed. Your other sessions have ended.",
     "password-due": "Somebody else has set your password. Choose a new one to go on.",
     "factor-due": "This vault demands a second factor. Add one below to go on.",

@@ -7,9 +7,6 @@ from flask import Response
 from vault.errors import BadLogin, Conflict, InvalidInput, StrongroomError, TooManyRequests
 from vault.http import answers_duty, principal, public, services, takes_password, transaction, visit
 from vault.model.budgets import RouteClass
-from vault.services.people.accounts import NewPassword
-from vault.services.people.sessions import NewSession
-from vault.storage import UnitOfWork
 from vault.web.frame.blueprint import new_blueprint
 from vault.web.frame.problems import refused
 from vault.web.frame.request import field, render, see
@@ -42,13 +39,15 @@ def change_password() -> Response:
         return _password_page(422, {"again": "The two passwords are different."})
     try:
         proof = services().people.accounts.prepare_password(principal(), field("current"), field("new"))
-        begun = transaction(lambda unit: _changed(unit, proof))
+        changed = transaction(
+            lambda unit: services().people.ending.change_password(unit, principal(), proof, visit("web"))
+        )
     except (InvalidInput, BadLogin, TooManyRequests) as error:
         return _password_page(
             refused(error), {"new" if isinstance(error, InvalidInput) else "current": _sentence(error)}
         )
-    response = see("/security", "password-changed")
-    return response if begun is None else with_session(response, begun)
+    response = see("/security/made-tokens" if changed.tokens else "/security", "password-changed")
+    return response if changed.session is None else with_session(response, changed.session)
 
 
 @blueprint.get("/security/delete")
@@ -73,16 +72,6 @@ def delete_account() -> Response:
         # The last operator's account cannot be deleted.
         return _delete_page(refused(error), {"username": _sentence(error)})
     return forgotten(see("/login", "account-gone"))
-
-
-def _changed(unit: UnitOfWork, proof: NewPassword) -> NewSession | None:
-    account = services().people.accounts.change_password(unit, principal(), proof)
-    # A person may change the password because a cookie was stolen, so give this session a new secret too. With a second
-    # factor, the session stays: it was confirmed with both factors a moment ago, and a password alone must not renew
-    # it.
-    return (
-        None if account.second_factor else services().people.sessions.replace(unit, principal(), account, visit("web"))
-    )
 
 
 def _require_both_factors() -> None:

@@ -61,8 +61,9 @@ def set_role(user_id: str) -> Response:
 
 @blueprint.post("/operator/people/<user_id>/end-sessions")
 def end_sessions(user_id: str) -> Response:
-    """End all sessions of a person."""
-    return _change(user_id, lambda unit: services().people.accounts.end_sessions(unit, principal(), user_id))
+    """End all sessions of a person and, if it was selected, the tokens that they made."""
+    ending, end_tokens = services().people.ending, field("tokens") == "end"
+    return _change(user_id, lambda unit: ending.of_person(unit, principal(), user_id, end_tokens=end_tokens))
 
 
 @blueprint.post("/operator/people/<user_id>/reset-factors")

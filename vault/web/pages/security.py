@@ -51,8 +51,25 @@ def end_session(session_id: str) -> Response:
 @answers_duty
 def end_other_sessions() -> Response:
     """End all my sessions except this one."""
-    transaction(lambda unit: services().people.sessions.revoke_others(unit, principal()))
-    return see("/security", "sessions-ended")
+    ended = transaction(lambda unit: services().people.ending.others(unit, principal()))
+    made_elsewhere = any(token.session_id != principal().id for token in ended.tokens)
+    return see("/security/made-tokens" if made_elsewhere else "/security", "sessions-ended")
+
+
+@blueprint.get("/security/made-tokens")
+@answers_duty
+def made_tokens() -> Response:
+    """List the tokens that my sessions made, so that I can end them: they outlive the sessions."""
+    return render("made_tokens.html", tokens=services().people.ending.made(principal()))
+
+
+@blueprint.post("/security/made-tokens/end")
+@answers_duty
+def end_made_tokens() -> Response:
+    """End the tokens that were selected, with all tokens that they made."""
+    chosen = set(request.form.getlist("token"))
+    transaction(lambda unit: services().people.ending.end_made(unit, principal(), chosen))
+    return see("/security", "tokens-ended" if chosen else "no-tokens-ended")
 
 
 def _recent() -> list[dict[str, object]]:

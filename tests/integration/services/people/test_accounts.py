@@ -428,10 +428,13 @@ def test_an_unknown_name_has_always_the_same_cost(vault: Services, ada: Principa
     raised = PasswordParameters(accounts.parameters.memory_kib, accounts.parameters.passes + 1, 1)
     accounts.parameters = raised
     accounts.authenticate("ada", PASSWORD, ADDRESS)
+    seen: set[int] = set()
     with vault.storage.read() as unit:
-        found = {
-            name: {accounts._cost_of_somebody(unit, name).passes for _ in range(3)}
-            for name in (f"nobody-{number}" for number in range(40))
-        }
-    assert all(len(costs) == 1 for costs in found.values())
-    assert set.union(*found.values()) == {raised.passes, raised.passes - 1}
+        # The two people's rows may lie close together. Then only a few names lead to one of them.
+        for number in range(5_000):
+            costs = {accounts._cost_of_somebody(unit, f"nobody-{number}").passes for _ in range(3)}
+            assert len(costs) == 1
+            seen |= costs
+            if number >= 40 and len(seen) == 2:
+                break
+    assert seen == {raised.passes, raised.passes - 1}

@@ -183,7 +183,7 @@ def test_what_fails_to_be_revoked_gets_no_tombstone(vault: Services, redis: redi
 
 def test_many_sessions_are_buried_at_once(vault: Services, redis: redis_py.Redis, ada: Principal) -> None:
     made = [filled(vault, redis) for _ in range(10)]
-    write(vault, lambda unit: vault.people.sessions.revoke_own(unit, ada))
+    write(vault, lambda unit: vault.people.ending.own(unit, ada))
     assert {entries(redis)[key] for _, key in made} == {b"revoked"}
 
 
@@ -218,7 +218,7 @@ def test_without_redis_the_database_answers_and_nobody_waits_a_second(
         with pytest.raises(NotAuthenticated):
             as_session(vault, sessions[0].secret)
         # All of a person's sessions together are waited for once.
-        assert in_time(timed(lambda: write(vault, lambda unit: vault.people.sessions.revoke_own(unit, ada))), 1)
+        assert in_time(timed(lambda: write(vault, lambda unit: vault.people.ending.own(unit, ada))), 1)
         for session in sessions:
             with pytest.raises(NotAuthenticated):
                 as_session(vault, session.secret)

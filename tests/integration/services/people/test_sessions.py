@@ -110,7 +110,7 @@ def test_nobody_revokes_anothers(vault: Services, bob: Principal) -> None:
 def test_revoking_all_ends_this_one_too_and_nobody_elses(vault: Services) -> None:
     mine, other, bobs = log_in(vault, "ada"), log_in(vault, "ada"), log_in(vault, "bob")
     principal = as_session(vault, mine.secret)
-    write(vault, lambda unit: vault.people.sessions.revoke_own(unit, principal))
+    write(vault, lambda unit: vault.people.ending.own(unit, principal))
     assert ended(vault, mine.secret)
     assert ended(vault, other.secret)
     assert not ended(vault, bobs.secret)
