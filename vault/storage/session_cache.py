@@ -1,11 +1,13 @@
 """Redis has short-lived copies of sessions. It is only a cache: the database has the truth.
 
-Nothing here waits longer than a quarter of a second. After a failure Redis is not used for two seconds, so a dead one
-costs almost nothing. Only tombstones are always tried.
+Nothing here waits longer than a quarter of a second for a connection or for an answer, even if the answer comes in
+small pieces. After a failure Redis is not used for two seconds, so a dead one costs almost nothing. Only tombstones are
+always tried.
 """
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Sequence
 from typing import Protocol
@@ -47,6 +49,53 @@ class SessionCache(Protocol):
         """Close all connections."""
 
 
+class _Prompt:
+    """A socket whose answers must be complete in time.
+
+    The timeout of a plain socket begins again with each byte. A server that sends one now and then would never be given
+    up.
+    """
+
+    def __init__(self, connected: socket.socket) -> None:
+        self._socket = connected
+        self._ends = time.monotonic() + _TIMEOUT_SECONDS
+
+    def sendall(self, data: bytes) -> None:
+        """Send a command. Its answer must be complete a quarter of a second later."""
+        self._socket.settimeout(_TIMEOUT_SECONDS)
+        self._socket.sendall(data)
+        self._ends = time.monotonic() + _TIMEOUT_SECONDS
+
+    def recv(self, size: int) -> bytes:
+        """Receive a part of the answer. Raises `TimeoutError`."""
+        self._hurry()
+        return self._socket.recv(size)
+
+    def recv_into(self, buffer: bytearray) -> int:
+        """Do the same, for hiredis."""
+        self._hurry()
+        return self._socket.recv_into(buffer)
+
+    def _hurry(self) -> None:
+        # A timeout of 0 only looks at what is there.
+        if self._socket.gettimeout() == 0:
+            return
+        left = self._ends - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._socket.settimeout(left)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._socket, name)
+
+
+class _PromptConnection:
+    """Goes before a class of connections of redis-py."""
+
+    def _connect(self) -> _Prompt:
+        return _Prompt(super()._connect())  # type: ignore[misc] # The next class has it.
+
+
 class NoCache:
     """The default: every session is read from the database."""
 
@@ -85,6 +134,8 @@ class RedisCache:
             retry=Retry(NoBackoff(), 0),
             health_check_interval=0,
         )
+        pool = self._redis.connection_pool
+        pool.connection_class = type("Connection", (_PromptConnection, pool.connection_class), {})
         self._rests_until = 0.0
 
     @property

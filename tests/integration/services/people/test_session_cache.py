@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -13,7 +17,7 @@ import redis as redis_py
 
 from tests.integration.storage.spy import statements
 from tests.support.bases import stand
-from tests.support.patience import eventually, in_time
+from tests.support.patience import HANG_SECONDS, eventually, in_time
 from tests.support.servers import Redis
 from tests.support.vaults import (
     HOST,
@@ -31,6 +35,7 @@ from vault.errors import NotAuthenticated
 from vault.model.principal import Duty, Principal, Role
 from vault.services import Services
 from vault.services.people.sessions import NewSession
+from vault.storage.session_cache import RedisCache
 
 
 @pytest.fixture
@@ -224,6 +229,65 @@ def test_without_redis_the_database_answers_and_nobody_waits_a_second(
                 as_session(vault, session.secret)
     finally:
         redis_server.ensure_running()
+
+
+class Dripping:
+    """A Redis that answers one command in small pieces, without an end, and all others at once."""
+
+    def __init__(self, command: bytes) -> None:
+        self._command = command
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0?protocol=2"
+        self.ended = threading.Event()
+        self.was_given_up = False
+        self._thread = threading.Thread(target=self._serve)
+
+    def __enter__(self) -> Dripping:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            connected, _ = self._listener.accept()
+            with connected:
+                while self._command not in (received := connected.recv(65536)):
+                    connected.sendall(b"+OK\r\n" * len(re.findall(rb"^\*\d", received, re.MULTILINE)))
+                connected.sendall(b"$1000\r\n")
+                try:
+                    for _ in range(200):
+                        time.sleep(0.1)
+                        connected.sendall(b"x")
+                except OSError:
+                    self.was_given_up = True
+        self.ended.set()
+
+
+@pytest.mark.parametrize(
+    ("command", "call"),
+    [
+        (b"GET", lambda cache: cache.get("key")),
+        (b"SET", lambda cache: cache.fill("key", b"copy")),
+        (b"revoked", lambda cache: cache.bury(["key", "other"])),
+        (b"CLIENT", lambda cache: cache.get("key")),
+    ],
+    ids=["get", "fill", "bury", "connect"],
+)
+def test_an_answer_that_comes_in_small_pieces_is_not_waited_for(
+    command: bytes, call: Callable[[RedisCache], object]
+) -> None:
+    with Dripping(command) as server:
+        cache = RedisCache(server.url)
+        assert call(cache) is None
+        assert cache.rests
+        cache.close()
+        # The server would go on for 20 seconds.
+        assert server.ended.wait(HANG_SECONDS)
+        assert server.was_given_up
 
 
 def used_again(vault: Services, session: NewSession) -> bool:
