@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes the secrets that deploy/compose.yaml reads, in deploy/secrets: an inner authority, certificates, their keys.
-# Usage: make-secrets.sh [HOSTNAME [DIRECTORY]]. Nothing that exists is touched; run again, it adds what is missing.
+# Usage: make-secrets.sh [HOSTNAME [DIRECTORY]]. A real proxy.pem is never touched, and nothing else while internal_ca.pem
+# exists: it is made last, so without it the other files are from a run that was cut off, and are made again.
 set -eu
 umask 077
 
@@ -12,6 +13,8 @@ cd "$directory"
 # Compose mounts each file with the mode and owner that it has here, and each container has a user of its own. So
 # the files are readable, and the directory around them is closed: on this host nobody else comes as far as a file.
 chmod 700 .
+
+pairs="strongroom_tls postgres_tls redis_tls strongroom_client prometheus"
 
 keep() { # NAME, with the content on standard input
     if [ -e "$1" ]; then
@@ -52,7 +55,12 @@ if [ ! -e internal_ca.pem ]; then
     certificate proxy proxy internal serverAuth "DNS:$hostname"
     certificate prometheus prometheus metrics_readers clientAuth
 
-    for name in strongroom_tls postgres_tls redis_tls strongroom_client prometheus; do
+    rm -f metrics.pem metrics_ca.pem
+    if openssl x509 -in proxy.pem -noout -issuer 2>/dev/null | grep -q "Strongroom inner authority"; then
+        rm -f proxy.pem
+    fi
+    for name in $pairs; do
+        rm -f $name.key $name.pem
         keep $name.key <"$work/$name.key"
         keep $name.pem <"$work/$name.pem"
     done
@@ -61,5 +69,15 @@ if [ ! -e internal_ca.pem ]; then
     cat "$work/proxy.pem" "$work/proxy.key" | keep proxy.pem
     keep metrics_ca.pem <"$work/metrics_readers.pem"
     keep internal_ca.pem <"$work/internal.pem"
+fi
+
+missing=
+for name in $(printf '%s.key %s.pem ' $(for pair in $pairs; do echo "$pair" "$pair"; done)) metrics.pem metrics_ca.pem proxy.pem; do
+    [ -e "$name" ] || missing="$missing $name"
+done
+if [ -n "$missing" ]; then
+    echo "These are missing in $(pwd):$missing. The authority's key is gone, so they cannot be added, as after an upgrade." >&2
+    echo "Remove everything there but a real proxy.pem, and run this again." >&2
+    exit 1
 fi
 echo "The secrets are in $(pwd). Callers trust internal_ca.pem until proxy.pem holds a certificate that they know."

@@ -256,6 +256,41 @@ def test_secrets_are_closed_to_others_and_stay_as_they_are_on_a_second_run(secre
     assert {path.name: path.read_text() for path in secrets_directory.iterdir()} == before
 
 
+@pytest.mark.parametrize(
+    "left",
+    [["strongroom_tls.key"], ["redis_tls.key", "redis_tls.pem", "proxy.pem"], ["metrics.pem", "prometheus.key"], []],
+    ids=lambda left: ",".join(left) or "nothing",
+)
+def test_secrets_of_a_run_that_was_cut_off_are_made_again(
+    secrets_directory: Path, tmp_path: Path, left: list[str]
+) -> None:
+    """The files that were left belong to an authority whose key is gone."""
+    for name in left:
+        shutil.copy(secrets_directory / name, tmp_path / name)
+    assert run(DEPLOY / "scripts/make-secrets.sh", "localhost", tmp_path).returncode == 0
+    for name in ("strongroom_tls", "postgres_tls", "redis_tls", "strongroom_client", "proxy", "metrics"):
+        verified = run("openssl", "verify", "-CAfile", tmp_path / "internal_ca.pem", tmp_path / f"{name}.pem")
+        assert verified.returncode == 0, verified.stderr
+        key = tmp_path / (f"{name}.pem" if name in ("proxy", "metrics") else f"{name}.key")
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(tmp_path / f"{name}.pem", key)
+
+
+def test_a_real_certificate_of_the_proxy_stays(tmp_path: Path) -> None:
+    (tmp_path / "proxy.pem").write_text("bought elsewhere")
+    assert run(DEPLOY / "scripts/make-secrets.sh", "localhost", tmp_path).returncode == 0
+    assert (tmp_path / "proxy.pem").read_text() == "bought elsewhere"
+
+
+@pytest.mark.parametrize("gone", ["redis_tls.pem", "strongroom_client.key", "metrics.pem", "metrics_ca.pem", "proxy.pem"])
+def test_secrets_that_cannot_be_added_are_named(secrets_directory: Path, tmp_path: Path, gone: str) -> None:
+    """As after an upgrade from a release whose compose file needed fewer."""
+    made = shutil.copytree(secrets_directory, tmp_path / "secrets")
+    (made / gone).unlink()
+    found = run(DEPLOY / "scripts/make-secrets.sh", "localhost", made)
+    assert (found.returncode, found.stdout) == (1, "")
+    assert f": {gone}. The authority's key is gone" in found.stderr
+
+
 class _Echo(http.server.BaseHTTPRequestHandler):
     """Answers with the headers that arrived."""
 
