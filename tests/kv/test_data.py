@@ -188,6 +188,26 @@ def test_a_patch_merges_and_null_removes(kv: Kv) -> None:
     assert kv.get("prod") == {"B": {"y": {"z": 2, "w": 4}}, "C": "3", "D": 5}
 
 
+@pytest.mark.parametrize(
+    ("stored", "sent"),
+    [("API_KEY", "API_\u212aEY"), ("caf\u00e9", "cafe\u0301"), ("\u00c5", "\u212b"), ("A;", "A\u037e")],
+)
+def test_a_patch_means_a_name_in_any_spelling(kv: Kv, ada: Caller, stored: str, sent: str) -> None:
+    """An error for a name that is there, and none for another, told a writer that may not read which names exist."""
+    kv.put("prod", {stored: "1"})
+    writer = kv_of(ada.token({"path": "prod", "permissions": ["update"]}))
+    assert writer("PATCH", "secret/data/prod", {"data": {sent: "2"}}, **MERGE).status == 200
+    assert kv.get("prod") == {stored: "2"}
+    assert writer("PATCH", "secret/data/prod", {"data": {sent: None}}, **MERGE).status == 200
+    assert kv.get("prod") == {}
+
+
+def test_a_patch_with_two_spellings_of_a_name_is_refused(kv: Kv) -> None:
+    kv.put("prod", {"A": "1"})
+    answer = kv("PATCH", "secret/data/prod", {"data": {"K": "1", "\u212a": "2"}}, **MERGE)
+    assert (answer.status, "the same after Unicode normalisation" in answer.errors[0]) == (400, True)
+
+
 def test_a_patch_of_another_type_is_415(kv: Kv) -> None:
     kv.put("prod", {"A": "1"})
     assert kv("PATCH", "secret/data/prod", {"data": {}}, Content_Type="application/json").status == 415

@@ -249,6 +249,14 @@ def test_a_zero_duration_is_not_given(kv: Kv, name: str, zero: object) -> None:
     assert (found["creation_ttl"], found["explicit_max_ttl"]) == (90 * 86_400, 0)
 
 
+@pytest.mark.parametrize("negative", ["-1s", "-5m", -1, "-1ns"])
+@pytest.mark.parametrize("name", ["period", "ttl", "explicit_max_ttl", "lease"])
+def test_a_negative_duration_does_not_become_for_ever(kv: Kv, name: str, negative: object) -> None:
+    # A script that counts the seconds to a deadline gets one when the deadline has passed.
+    answer = kv("POST", "auth/token/create", {name: negative})
+    assert (answer.status, answer.errors) == (400, [f"{name}: A duration must not be negative."])
+
+
 @pytest.mark.parametrize("zero", ["0s", "0", 0, "", None])
 def test_a_renewal_by_zero_is_one_by_the_ttl(timed: Vault, clock: FakeClock, zero: object) -> None:
     token = kv_of(timed.person("ada").token({"path": "*", "permissions": ["read"]}, ttl_seconds=100, renewable=True))

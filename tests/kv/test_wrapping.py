@@ -67,7 +67,7 @@ def test_a_time_is_a_number_or_a_duration(kv: Kv, ttl: str) -> None:
     assert _wrapped(kv, ttl=ttl)["ttl"] == 60
 
 
-@pytest.mark.parametrize("ttl", ["soon", "25h", "86401", "-1x"])
+@pytest.mark.parametrize("ttl", ["soon", "25h", "86401", "-1x", "-1", "-60s", "-1ns"])
 def test_a_time_that_cannot_be_is_refused_before_anything_is_done(kv: Kv, ttl: str) -> None:
     answer = kv("POST", "secret/data/prod", {"data": {"A": "1"}}, X_Vault_Wrap_TTL=ttl)
     assert answer.status == 400

@@ -22,21 +22,28 @@ SECONDS_MOST = 2**40
 """Larger than every limit here, and small enough for a database."""
 
 
-def seconds_of(value: object, path: str) -> int:
-    """Return the seconds in a duration, rounded up. A negative duration is 0. Raises `InvalidInput`."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return max(0, min(value, SECONDS_MOST))
+def seconds_of(value: object, path: str, *, may_be_negative: bool = False) -> int:
+    """Return the seconds in a duration, rounded up. A negative duration is 0 if it may be negative.
+
+    Raises `InvalidInput`. A negative duration is refused by default, as in Vault: 0 often means "for ever", and a
+    deadline that has passed must not become that.
+    """
+    seconds = value if isinstance(value, int) and not isinstance(value, bool) else _seconds_in(value, path)
+    if seconds < 0 and not may_be_negative:
+        raise InvalidInput("A duration must not be negative.", path=path)
+    return max(0, min(seconds, SECONDS_MOST))
+
+
+def _seconds_in(value: object, path: str) -> int:
     text = value if isinstance(value, str) else ""
     if text == "" and value == "":
         return 0
     if len(text) > _CHARACTERS_MOST or not _WHOLE.fullmatch(text):
         raise InvalidInput("Write a duration as a number of seconds, or as text like 1h30m.", path=path)
-    if text.startswith("-"):
-        return 0
     parts = _PART.findall(text)
     # Round up, because 0 often means "never": less than a second must not become 0.
-    seconds = math.ceil(sum(Decimal(count) * _UNITS[unit] for count, unit in parts)) if parts else int(text)
-    return min(seconds, SECONDS_MOST)
+    seconds = math.ceil(sum(Decimal(count) * _UNITS[unit] for count, unit in parts)) if parts else abs(int(text))
+    return -seconds if text.startswith("-") else seconds
 
 
 def text_of(seconds: int) -> str:

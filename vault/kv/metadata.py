@@ -122,7 +122,8 @@ def _wishes() -> Wishes:
     if document.get("cas_required") is not None:
         wishes["cas_required"] = _switch(document["cas_required"])
     if document.get("delete_version_after") is not None:
-        after = seconds_of(document["delete_version_after"], "delete_version_after")
+        # For Vault, a negative time means that versions are not deleted.
+        after = seconds_of(document["delete_version_after"], "delete_version_after", may_be_negative=True)
         wishes["delete_version_after_seconds"] = after
     if "custom_metadata" in document:
         wishes["custom_metadata"] = mapping(document, "custom_metadata")

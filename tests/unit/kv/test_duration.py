@@ -13,8 +13,8 @@ from vault.kv.duration import SECONDS_MOST, seconds_of, text_of
 @pytest.mark.parametrize(
     ("written", "seconds"),
     [
-        (0, 0), (90, 90), (-1, 0), (10**30, SECONDS_MOST), ("", 0), ("0", 0), ("90", 90), ("+90", 90), ("-90", 0),
-        ("90s", 90), ("1h30m", 5400), ("1h0m0s", 3600), ("2d", 172_800), ("-1h", 0), ("1.5h", 5400), (".5m", 30),
+        (0, 0), (90, 90), (10**30, SECONDS_MOST), ("", 0), ("0", 0), ("90", 90), ("+90", 90), ("-0", 0),
+        ("90s", 90), ("1h30m", 5400), ("1h0m0s", 3600), ("2d", 172_800), ("-0h0m0s", 0), ("1.5h", 5400), (".5m", 30),
         ("1.s", 1), ("99999999999999h", SECONDS_MOST),
         # Spring Vault's, and what Go prints for parts of a second.
         ("3600s0ns", 3600), ("1s500000000ns", 2), ("500ms", 1), ("1ns", 1), ("1500µs", 1), ("1500μs", 1), ("2us", 1),
@@ -22,6 +22,13 @@ from vault.kv.duration import SECONDS_MOST, seconds_of, text_of
 )  # fmt: skip
 def test_reads(written: Any, seconds: int) -> None:
     assert seconds_of(written, "ttl") == seconds
+
+
+@pytest.mark.parametrize("written", [-1, -(10**30), "-1", "-1h", "-1ns", "-0h0m0.5s", "-.5m"])
+def test_a_negative_duration_is_refused_unless_it_may_be(written: Any) -> None:
+    with pytest.raises(InvalidInput, match="A duration must not be negative"):
+        seconds_of(written, "ttl")
+    assert seconds_of(written, "ttl", may_be_negative=True) == 0
 
 
 @pytest.mark.parametrize(

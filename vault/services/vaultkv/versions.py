@@ -23,7 +23,7 @@ from vault.errors import (
 )
 from vault.model.action import Action
 from vault.model.clock import Clock
-from vault.model.environment import Variable, resolve_live
+from vault.model.environment import Variable, normal, resolve_live
 from vault.model.event import OK, UNCHANGED
 from vault.model.grant import Permission
 from vault.model.policy import allows, require
@@ -291,7 +291,7 @@ def replaced(current: tuple[Variable, ...], values: Mapping[str, WrittenJson]) -
     written = (checked(Variable(name, value), old) for name, value in values.items())
     new = {variable.name: variable for variable in written}
     if len(new) != len(values):
-        raise InvalidInput("Two of these names are the same after Unicode normalisation.", path="data")
+        raise _same_names()
     kept = [
         replace(variable, value=new[name].value, enabled=True) if name in new else variable
         for name, variable in old.items()
@@ -300,9 +300,19 @@ def replaced(current: tuple[Variable, ...], values: Mapping[str, WrittenJson]) -
     return (*kept, *(variable for name, variable in new.items() if name not in old))
 
 
+def _same_names() -> InvalidInput:
+    return InvalidInput("Two of these names are the same after Unicode normalisation.", path="data")
+
+
 def merged(current: tuple[Variable, ...], patch: Mapping[str, WrittenJson]) -> tuple[Variable, ...]:
-    """Return `current` after a JSON merge patch (RFC 7396) on what a Vault client sees of it."""
-    return replaced(current, _merged_objects(_shown(current), patch))
+    """Return `current` after a JSON merge patch (RFC 7396) on what a Vault client sees of it.
+
+    The names are normalised first. Otherwise an error would tell a writer that may not read which names exist.
+    """
+    named = {normal(name): value for name, value in patch.items()}
+    if len(named) != len(patch):
+        raise _same_names()
+    return replaced(current, _merged_objects(_shown(current), named))
 
 
 def merge_patch(target: WrittenJson, patch: WrittenJson) -> WrittenJson:
