@@ -43,7 +43,10 @@ class JsonFormat:
         if wrapped is not None:
             collector.warnings.append(f"This is {wrapped.what}. Its variables are taken.")
             for number, (key, content) in enumerate(wrapped.variables, 1):
-                collector.add_once(key, content, f"entry {number}")
+                if content is None:
+                    collector.state_null(key, f"entry {number}")
+                else:
+                    collector.add_once(key, content, f"entry {number}")
             return collector.finish()
         for name, value, written, line in _members(text):
             if value is None:

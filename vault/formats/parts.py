@@ -10,6 +10,8 @@ from vault.errors import FormatError
 from vault.model.printable import shown
 
 _TOLD_MOST = 20
+_TOLD_CHARACTERS_MOST = 64
+"""A file can have names of megabytes, but a message must stay short."""
 
 Content = TypeVar("Content")
 
@@ -34,14 +36,18 @@ def one_of(parts: Sequence[Part[Content]], pick: str) -> Content:
     if len(fitting) == 1:
         return fitting[0].content
     if not pick:
-        raise FormatError(f"This file has {len(parts)} environments: {_told(parts)}. Pick one of them by its name.")
+        raise FormatError(f"This file has {len(parts)} environments: {_names(parts)}. Pick one of them by its name.")
     if fitting:
-        ids = ", ".join(shown(part.id) for part in fitting)
+        ids = _told([part.id for part in fitting], "one without an id")
         raise FormatError(f"This file has {len(fitting)} environments with this name. Pick one by its id: {ids}.")
-    raise FormatError(f"This file has no environment with this name. It has {_told(parts)}.")
+    raise FormatError(f"This file has no environment with this name. It has {_names(parts)}.")
 
 
-def _told(parts: Sequence[Part[Content]]) -> str:
-    names = [shown(part.name) or "one without a name" for part in parts[:_TOLD_MOST]]
-    more = len(parts) - len(names)
-    return ", ".join(names) + (f" and {more} more" if more else "")
+def _names(parts: Sequence[Part[Content]]) -> str:
+    return _told([part.name for part in parts], "one without a name")
+
+
+def _told(texts: Sequence[str], unnamed: str) -> str:
+    told = [shown(text[:_TOLD_CHARACTERS_MOST]) or unnamed for text in texts[:_TOLD_MOST]]
+    more = len(texts) - len(told)
+    return ", ".join(told) + (f" and {more} more" if more else "")

@@ -13,7 +13,9 @@ from vault.model import strict_json
 from vault.model.budgets import FILE_ITEMS_MOST
 from vault.model.strict_json import WrittenJson
 
-Pairs = list[tuple[str, str]]
+Pairs = list[tuple[str, str | None]]
+"""Names and values. None is a null: the file does not state the value."""
+
 Reader = Callable[[Mapping[str, WrittenJson]], "Wrapped | None"]
 
 
@@ -71,13 +73,11 @@ def _vault(content: Mapping[str, WrittenJson]) -> Wrapped | None:
 
 
 def _doppler(content: Mapping[str, WrittenJson]) -> Wrapped | None:
-    pairs = []
+    pairs: Pairs = []
     for name, entry in content.items():
-        value = entry.get("computed", entry.get("raw")) if isinstance(entry, Mapping) else None
         if not isinstance(entry, Mapping) or "computed" not in entry:
             return None
-        if isinstance(value, str):
-            pairs.append((name, value))
+        pairs.append((name, _text(entry["computed"])))
     return Wrapped("a list of secrets from Doppler", pairs) if content else None
 
 
@@ -96,7 +96,9 @@ def _one_password(content: Mapping[str, WrittenJson]) -> Wrapped | None:
     fields = content.get("fields")
     if "category" not in content or not isinstance(fields, Sequence) or isinstance(fields, str):
         return None
-    return Wrapped("an item of 1Password", list(_pairs(fields, "label", "value")))
+    # A field that was left empty has no value.
+    filled = [entry for entry in fields if isinstance(entry, Mapping) and entry.get("value") is not None]
+    return Wrapped("an item of 1Password", list(_pairs(filled, "label", "value")))
 
 
 def _listed(content: Sequence[WrittenJson]) -> Wrapped | None:
@@ -107,11 +109,14 @@ def _listed(content: Sequence[WrittenJson]) -> Wrapped | None:
     return None
 
 
-def _pairs(entries: Sequence[WrittenJson], key: str, value: str) -> Iterator[tuple[str, str]]:
-    for entry in entries:
-        if isinstance(entry, Mapping) and entry.get(value) is not None:
-            yield _text(entry.get(key)), _text(entry[value])
+def _pairs(entries: Sequence[WrittenJson], key: str, value: str) -> Iterator[tuple[str, str | None]]:
+    for number, entry in enumerate(entries, 1):
+        if isinstance(entry, Mapping):
+            name = entry.get(key)
+            if not isinstance(name, str):
+                raise FormatError(f"Entry {number}: its {key} must be a text.")
+            yield name, _text(entry[value])
 
 
-def _text(value: WrittenJson) -> str:
-    return value if isinstance(value, str) else strict_json.dumps(value)
+def _text(value: WrittenJson) -> str | None:
+    return value if value is None or isinstance(value, str) else strict_json.dumps(value)

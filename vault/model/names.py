@@ -12,6 +12,9 @@ _REFUSED = frozenset({"Cc", "Cs"})
 one name breaks a line of a terminal or a log. `str.isprintable` would refuse new emoji on an old Python.
 """
 
+_SELECTORS = frozenset(map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
+"""They choose the form of the character before them. Emoji and CJK signs need them, but no Latin letter does."""
+
 
 def check_label(name: str, most: int) -> str:
     """Return `name`: 1 to `most` characters, not only spaces, all visible, in one line. Raises `InvalidInput`."""
@@ -24,8 +27,10 @@ def check_label(name: str, most: int) -> str:
 
 def check_visible(name: str, *, path: str = "name") -> str:
     """Return `name`. Raises `InvalidInput` if it contains an invisible character: a program would not find it."""
-    for character in name:
-        if is_invisible(character):
+    for before, character in zip(" " + name, name, strict=False):
+        # A digit can be a keycap, which has a selector.
+        is_lost = character in _SELECTORS and before.isascii() and not before.isdigit()
+        if is_lost or is_invisible(character):
             raise InvalidInput(f"A name must not contain the invisible character {code_of(character)}.", path=path)
     return name
 

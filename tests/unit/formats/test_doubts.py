@@ -60,7 +60,14 @@ def test_a_file_that_a_tool_has_encrypted_is_refused(text: str, told: str, name:
 
 @pytest.mark.parametrize(
     ("value", "code"),
-    [("x\u200b", "U+200B"), ("\ufeffx", "U+FEFF"), ("x\u202e", "U+202E"), ("\u00a0x", "U+00A0"), ("x\u2028", "U+2028")],
+    [
+        ("x\u200b", "U+200B"),
+        ("\ufeffx", "U+FEFF"),
+        ("x\u202e", "U+202E"),
+        ("\u00a0x", "U+00A0"),
+        ("x\u2028", "U+2028"),
+        ("x\u3164", "U+3164"),
+    ],
 )
 def test_an_invisible_character_at_the_end_of_a_value_is_warned_of(value: str, code: str) -> None:
     parsed = FORMATS["dotenv"].parse(f"A='{value}'")

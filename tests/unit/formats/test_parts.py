@@ -59,6 +59,22 @@ def test_a_dump_without_a_choice_is_refused_with_the_names(content: Any, pick: s
 
 
 @pytest.mark.parametrize(
+    ("one", "pick"),
+    [
+        ({"name": "x" * 100_000}, ""),
+        ({"name": "\U000e0001" * 10_000}, "other"),
+        ({"name": "prod", "id": "y" * 100_000}, "prod"),
+        ({"name": "prod"}, "prod"),
+    ],
+)
+def test_a_refusal_is_short_whatever_the_names_are(one: dict[str, str], pick: str) -> None:
+    dump = {"environments": [{"values": []}, *[{**one, "values": []}] * 30]}
+    with pytest.raises(FormatError) as caught:
+        read(dump, pick)
+    assert len(caught.value.message) < 20 * 64 * len("\\U000e0001") + 200
+
+
+@pytest.mark.parametrize(
     ("format_name", "text"),
     [
         ("postman", '{"environments":[{"name":"prod","values":[]}],"globals":[]}'),

@@ -81,6 +81,30 @@ def test_null_states_no_value(name: str, text: str) -> None:
     assert parsed.warnings == ("A has no value in this file. A stored value does not change.",)
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"request_id": "r", "data": {"data": {"A": None, "B": "1"}, "metadata": {"version": 3}}},
+        {"request_id": "r", "data": {"A": None, "B": "1"}},
+        {"A": {"computed": None, "note": ""}, "B": {"computed": "1"}},
+        {"secrets": {"A": {"raw": None, "computed": None}, "B": {"computed": "1"}}},
+        [{"key": "A", "value": None}, {"key": "B", "value": "1"}],
+        {"secrets": [{"secretKey": "A", "secretValue": None}, {"secretKey": "B", "secretValue": "1"}]},
+    ],
+)
+def test_null_in_a_list_of_another_store_states_no_value(content: Any) -> None:
+    """Left out, an import that replaces everything would remove what is stored."""
+    parsed = FORMATS["json"].parse(json.dumps(content))
+    assert parsed.stated == {"A": {"enabled": True}, "B": {"value": "1", "enabled": True}}
+    assert parsed.warnings[1:] == ("A has no value in this file. A stored value does not change.",)
+
+
+@pytest.mark.parametrize("key", [None, 5, ["A"], {}])
+def test_a_key_that_is_no_text_is_refused(key: object) -> None:
+    with pytest.raises(FormatError, match="Entry 2: its key must be a text"):
+        FORMATS["json"].parse(json.dumps([{"key": "A", "value": "1"}, {"key": key, "value": "canary"}]))
+
+
 @pytest.mark.parametrize("flags", [{"enabled": None}, {"disabled": None}, {"enabled": None, "disabled": None}])
 def test_a_flag_of_null_is_not_stated(flags: dict[str, None]) -> None:
     parsed = FORMATS["postman"].parse(json.dumps([{"key": "A", "value": "1", **flags}]))

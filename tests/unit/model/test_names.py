@@ -12,6 +12,7 @@ from vault.model.environment import (
     check_variable_name,
     looks_like_id,
 )
+from vault.model.names import check_visible
 
 UUID = "3f0e1c9a-0000-4000-8000-00000000abcd"
 
@@ -39,6 +40,26 @@ def test_no_name_has_a_control_character_or_half_a_pair(bad: str) -> None:
     for check in (check_environment_name, check_variable_name):
         with pytest.raises(InvalidInput):
             check(f"a{bad}b")
+
+
+@pytest.mark.parametrize(
+    "code", ["200B", "202E", "2028", "034F", "115F", "1160", "17B4", "180B", "3164", "FFA0"]
+)
+def test_no_new_name_has_what_is_not_seen(code: str) -> None:
+    for name in (f"KEY{chr(int(code, 16))}", f"K{chr(int(code, 16))}EY", f"{chr(int(code, 16))}KEY"):
+        with pytest.raises(InvalidInput, match=f"must not contain the invisible character U.{code}"):
+            check_visible(name)
+
+
+@pytest.mark.parametrize("name", ["KEY\ufe0f", "KEY_\ufe00", "\ufe0fKEY", "K\U000e0100EY", "prod \ufe0e"])
+def test_a_selector_that_selects_nothing_is_not_seen(name: str) -> None:
+    with pytest.raises(InvalidInput, match="invisible character"):
+        check_visible(name)
+
+
+@pytest.mark.parametrize("name", ["\u26a0\ufe0f prod", "1\ufe0f\u20e3", "\u845b\U000e0100", "e\u0301", "a b", "\u00fc"])
+def test_emoji_and_accents_are_seen(name: str) -> None:
+    assert check_visible(name) == name
 
 
 def test_no_name_is_longer_than_it_may_be() -> None:
