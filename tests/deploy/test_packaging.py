@@ -281,7 +281,9 @@ def test_a_real_certificate_of_the_proxy_stays(tmp_path: Path) -> None:
     assert (tmp_path / "proxy.pem").read_text() == "bought elsewhere"
 
 
-@pytest.mark.parametrize("gone", ["redis_tls.pem", "strongroom_client.key", "metrics.pem", "metrics_ca.pem", "proxy.pem"])
+@pytest.mark.parametrize(
+    "gone", ["redis_tls.pem", "strongroom_client.key", "metrics.pem", "metrics_ca.pem", "proxy.pem"]
+)
 def test_secrets_that_cannot_be_added_are_named(secrets_directory: Path, tmp_path: Path, gone: str) -> None:
     """As after an upgrade from a release whose compose file needed fewer."""
     made = shutil.copytree(secrets_directory, tmp_path / "secrets")
