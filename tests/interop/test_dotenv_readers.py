@@ -12,6 +12,7 @@ import pytest
 
 from tests.interop.dotenv_readers import OUR_WORD, Found, read_by_all
 from vault.formats import FORMATS, Rendered
+from vault.formats.dotenv_readers import READERS
 from vault.model.environment import Variable
 
 DOTENV = FORMATS["dotenv"]
@@ -77,6 +78,28 @@ def check_values(values: Sequence[str], folder: Path) -> None:
 
 def test_each_reader_reads_what_is_written_or_is_named(tmp_path: Path) -> None:
     check_values(generated(160), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["__proto__", "constructor", "hasOwnProperty", "isPrototypeOf", "propertyIsEnumerable", "toLocaleString",
+     "__defineGetter__", "__defineSetter__", "__lookupGetter__", "__lookupSetter__", "prototype", "length",
+     "toString", "valueOf", "__proto__x", "ToString", "arguments", "name"],
+)  # fmt: skip
+def test_a_name_that_every_object_of_javascript_has_is_read_or_the_reader_named(name: str, tmp_path: Path) -> None:
+    written = [(variables, DOTENV.render(variables)) for variables in ([Variable(name, "x"), Variable("A", "y")],)]
+    found = read_by_all([rendered.text for _, rendered in written], tmp_path)
+    check(found, written)
+    rendered = written[0][1]
+    wrong = {OUR_WORD.get(reader, reader) for reader, [read] in found.items() if read is None or read.get(name) != "x"}
+    assert {word for word in wrong | {"dotenvx", "dotenv-expand"} if word in " ".join(rendered.warnings)} == wrong
+
+
+@pytest.mark.parametrize("value", ["\0", "a\0b", "it's \0", "C:\\\0"])
+def test_a_nul_is_told_for_every_reader(value: str) -> None:
+    """Parsers keep it, but `node --env-file` cuts the value there, and python-dotenv's load_dotenv fails."""
+    (warning,) = DOTENV.render([Variable("A", value)]).warnings
+    assert all(reader.name in warning for reader in READERS)
 
 
 def test_node_itself_reads_as_its_parser_does(tmp_path: Path) -> None:

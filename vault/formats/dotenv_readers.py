@@ -30,6 +30,8 @@ class Form(Enum):
 
 
 _NOTHING = re.compile(r"(?!)")
+_NUL = re.compile(r"\0")
+"""No variable of a process can have one. Programs cut the value there, or refuse the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ class Reader:
 
     def reads(self, name: str, value: str, form: Form) -> bool:
         """Report whether the program reads this value under this name."""
-        found = self.always.search(value) or self.misread.get(form, _NOTHING).search(value)
+        found = _NUL.search(value) or self.always.search(value) or self.misread.get(form, _NOTHING).search(value)
         return not found and self.names.match(name) is not None
 
 
@@ -55,19 +57,37 @@ class Reader:
 _NODE_DOUBLE = re.compile(r'[\\"]')
 _NODE_LOST = re.compile(r'"|\\\Z')
 
+# An object of JavaScript is not given this name. Two readers also take what each object has for values, and fail.
+_NODE_NAMES = re.compile(r"(?!__proto__\Z)")
+_EXPANDED_NAMES = re.compile(
+    r"(?!(?:__proto__|constructor|hasOwnProperty|isPrototypeOf|propertyIsEnumerable|toLocaleString|toString|valueOf"
+    r"|__(?:define|lookup)[GS]etter__)\Z)"
+)
+
 READERS = (
     Reader(
         "shells",
         {Form.BARE: re.compile(r"\\"), Form.DOUBLE: re.compile(r"[$`\r]")},
-        always=re.compile(r"\0"),
         names=re.compile(rf"(?!(?:{'|'.join(sorted(KEPT_BY_SHELLS))})\Z)[A-Za-z_][A-Za-z0-9_]*\Z"),
         lost=re.compile(r"[$`]"),
     ),
-    Reader("Node's dotenv", {Form.DOUBLE: _NODE_DOUBLE}, lost=_NODE_LOST),
-    Reader("node --env-file", {Form.DOUBLE: re.compile(r'[\\"\r]')}, lost=_NODE_LOST),
-    Reader("dotenvx", {Form.DOUBLE: re.compile(r'[\\"$`]')}, always=re.compile(r"\Aencrypted:"), lost=_NODE_LOST),
+    Reader("Node's dotenv", {Form.DOUBLE: _NODE_DOUBLE}, names=_NODE_NAMES, lost=_NODE_LOST),
+    Reader("node --env-file", {Form.DOUBLE: re.compile(r'[\\"\r]')}, names=_NODE_NAMES, lost=_NODE_LOST),
+    Reader(
+        "dotenvx",
+        {Form.DOUBLE: re.compile(r'[\\"$`]')},
+        always=re.compile(r"\Aencrypted:"),
+        names=_EXPANDED_NAMES,
+        lost=_NODE_LOST,
+    ),
     # It gets what dotenv has read, so it does not know of quotes.
-    Reader("dotenv-expand", {Form.DOUBLE: _NODE_DOUBLE}, always=re.compile(r"\$[\w.{]|\\\$"), lost=_NODE_LOST),
+    Reader(
+        "dotenv-expand",
+        {Form.DOUBLE: _NODE_DOUBLE},
+        always=re.compile(r"\$[\w.{]|\\\$"),
+        names=_EXPANDED_NAMES,
+        lost=_NODE_LOST,
+    ),
     # It expands ${NAME} also between single quotes.
     Reader("python-dotenv", {}, always=re.compile(r"\$\{")),
     # It trims all quotes from the end of a value, and refuses a file with a dash in a name.
