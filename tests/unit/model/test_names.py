@@ -42,9 +42,7 @@ def test_no_name_has_a_control_character_or_half_a_pair(bad: str) -> None:
             check(f"a{bad}b")
 
 
-@pytest.mark.parametrize(
-    "code", ["200B", "202E", "2028", "034F", "115F", "1160", "17B4", "180B", "3164", "FFA0"]
-)
+@pytest.mark.parametrize("code", ["200B", "202E", "2028", "034F", "115F", "1160", "17B4", "180B", "3164", "FFA0"])
 def test_no_new_name_has_what_is_not_seen(code: str) -> None:
     for name in (f"KEY{chr(int(code, 16))}", f"K{chr(int(code, 16))}EY", f"{chr(int(code, 16))}KEY"):
         with pytest.raises(InvalidInput, match=f"must not contain the invisible character U.{code}"):
