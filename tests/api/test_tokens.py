@@ -12,7 +12,7 @@ READ = ["list", "read"]
 ALL = ["create", "delegate", "delete", "history", "list", "read", "update"]
 FIELDS = {
     "id", "accessor", "name", "grants", "parent_id", "created_at", "expires_at", "max_ttl_seconds", "renewable",
-    "uses_left", "networks", "metadata", "last_used_at",
+    "may_rotate", "uses_left", "networks", "metadata", "last_used_at",
 }  # fmt: skip
 
 
@@ -185,7 +185,8 @@ GOOD_GRANT = {"globals": True, "permissions": ["read"]}
         ({"grants": [GOOD_GRANT | {"extra": 1}]}, "grants.0.extra"), ({"grants": [GOOD_GRANT] * 65}, "grants"),
         ({"ttl_seconds": 0}, "ttl_seconds"), ({"ttl_seconds": 10**12}, "ttl_seconds"),
         ({"ttl_seconds": "60"}, "ttl_seconds"), ({"ttl_seconds": 1.5}, "ttl_seconds"), ({"uses": 0}, "uses"),
-        ({"uses": 10**10}, "uses"), ({"renewable": "yes"}, "renewable"), ({"networks": ["10.0.0.1/8"]}, "networks.0"),
+        ({"uses": 10**10}, "uses"), ({"renewable": "yes"}, "renewable"),
+        ({"may_rotate": 1}, "may_rotate"), ({"networks": ["10.0.0.1/8"]}, "networks.0"),
         ({"networks": ["all"]}, "networks.0"), ({"metadata": {"a": 5}}, "metadata.a"),
         ({"metadata": {"value": 5}}, "metadata.value"), ({"metadata": {"a": "x" * 513}}, "metadata.a"),
         ({"secret": "srm_t_mine"}, "secret"),

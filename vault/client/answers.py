@@ -210,6 +210,8 @@ class Token(_Answer):
     networks: tuple[str, ...]
     metadata: Mapping[str, str]
     last_used_at: datetime | None
+    may_rotate: bool = True
+    """Whether it may give itself a new secret. At an older server, every token may."""
 
 
 @dataclass(frozen=True, slots=True)

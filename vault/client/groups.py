@@ -100,6 +100,7 @@ class Tokens:
         uses: int | None = None,
         networks: Iterable[str] | None = None,
         metadata: Mapping[str, str] | None = None,
+        may_rotate: bool | None = None,
     ) -> NewToken:
         """Create a token. Its secret is only in this answer. The server chooses values for arguments that are None."""
         body: JsonObject = {
@@ -109,6 +110,7 @@ class Tokens:
             "uses": uses,
             "networks": None if networks is None else [*networks],
             "metadata": None if metadata is None else dict(metadata),
+            "may_rotate": may_rotate,
         }
         given = {field: value for field, value in body.items() if value is not None}
         given |= {"name": name, "grants": [grant.as_json() for grant in grants]}

@@ -33,7 +33,18 @@ def test_the_secret_alone_is_data(strongroom: Strongroom, making: FakeTransport)
 
 def test_grants_and_limits_are_passed_on(strongroom: Strongroom, making: FakeTransport) -> None:
     grants = ("-e", "a", "-e", "b", "--path", "team", "--globals", "--allow", "read", "--allow", "list")
-    limits = ("--ttl", "30d", "--max-ttl", "90", "--renewable", "--uses", "5", "--network", "10.0.0.0/8")
+    limits = (
+        "--ttl",
+        "30d",
+        "--max-ttl",
+        "90",
+        "--renewable",
+        "--may-rotate",
+        "--uses",
+        "5",
+        "--network",
+        "10.0.0.0/8",
+    )
     assert strongroom("token", "create", "web", *grants, *limits).exit_code == 0
     allowed = {"permissions": ["read", "list"]}
     places: list[dict[str, object]] = [{"environment": "a"}, {"environment": "b"}, {"path": "team"}, {"globals": True}]
@@ -43,6 +54,7 @@ def test_grants_and_limits_are_passed_on(strongroom: Strongroom, making: FakeTra
         "ttl_seconds": 30 * 86400,
         "max_ttl_seconds": 90,
         "renewable": True,
+        "may_rotate": True,
         "uses": 5,
         "networks": ["10.0.0.0/8"],
     }

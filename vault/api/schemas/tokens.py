@@ -82,6 +82,7 @@ class TokenBody(Body):
     ttl_seconds = WholeNumber(least=1, most=TTL_MOST_SECONDS, load_default=DEFAULT_TTL_SECONDS, allow_none=True)
     max_ttl_seconds = WholeNumber(least=1, most=TTL_MOST_SECONDS, load_default=None, allow_none=True)
     renewable = Switch(load_default=False)
+    may_rotate = Switch(load_default=False, metadata={"description": "Whether the token may give itself a new secret."})
     uses = WholeNumber(least=1, most=USES_MOST, load_default=None, allow_none=True)
     networks = BoundedList(BoundedText(most=NETWORK_MOST), most=NETWORKS_MOST, load_default=list)
     metadata = BoundedMap(
@@ -104,6 +105,7 @@ class TokenSchema(Schema):
     expires_at = Moment(attribute="expires_us", allow_none=True)
     max_ttl_seconds = fields.Integer(allow_none=True)
     renewable = fields.Boolean()
+    may_rotate = fields.Boolean()
     uses_left = fields.Integer(allow_none=True)
     networks = fields.List(fields.String())
     metadata = fields.Dict()

@@ -50,6 +50,7 @@ class _Limits(TypedDict):
     max_ttl: int | None
     renewable: bool | None
     uses: int | None
+    may_rotate: bool | None
 
 
 @click.group()
@@ -68,6 +69,7 @@ def token() -> None:
 @click.option("--ttl", metavar="TIME", callback=_as_seconds, help="Its lifetime, such as 30d.")
 @click.option("--max-ttl", metavar="TIME", callback=_as_seconds, help="Its longest lifetime with renewals.")
 @click.option("--renewable", is_flag=True, default=None, help="Allow or forbid renewal.")
+@click.option("--may-rotate", is_flag=True, default=None, help="Let it give itself a new secret.")
 @click.option("--uses", type=click.IntRange(1), help="The number of calls that it allows.")
 @click.option(
     "--network",
@@ -109,6 +111,7 @@ def create(
             renewable=limits["renewable"],
             uses=limits["uses"],
             networks=networks or None,
+            may_rotate=limits["may_rotate"],
         ),
     )
     _hand_over(cli, made, output, force)

@@ -48,6 +48,8 @@ class TokenRequest:
     uses: int | None = None
     networks: Sequence[str] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
+    may_rotate: bool = False
+    """Whether the token may give itself a new secret. A thief of its secret could lock its service out with that."""
 
     def check(self) -> None:
         """Raise `InvalidInput` if a token like this is not allowed. Its path starts with the name of a field of this

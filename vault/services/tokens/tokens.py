@@ -49,6 +49,7 @@ class TokenView:
     expires_us: int | None
     renewable: bool
     uses_left: int | None
+    may_rotate: bool
     networks: tuple[str, ...]
     metadata: Mapping[str, str]
     last_used_us: int | None
@@ -180,6 +181,7 @@ class Tokens:
             uses_left=request.uses,
             revoked_us=None,
             last_used_us=None,
+            may_rotate=request.may_rotate or not unit.tokens.can_forbid_rotation(),
             **self._secret_columns(minted.text),
             **_asked_columns(request),
         )
@@ -218,13 +220,17 @@ class Tokens:
     def rotate(self, unit: UnitOfWork, principal: Principal, token_id: str, overlap_seconds: int) -> TokenView:
         """Give a token a new secret. The old one works for `overlap_seconds`.
 
-        Without an overlap, the tokens that it made end too, as is needed after a leak. Raises `NotFound`, `Forbidden`,
-        `StepUpRequired`, `InvalidInput`.
+        Without an overlap, the tokens that it made end too, as is needed after a leak. Raises `NotFound`, `Forbidden`
+        (also for a token that may not rotate itself), `StepUpRequired`, `InvalidInput`.
         """
         principal.require_current_secret()
         if principal.kind is PrincipalKind.SESSION:
             principal.require_recent_proof(self._clock())
         row = self._visible(unit, principal, token_id)
+        if principal.id == row.id and not row.may_rotate:
+            raise Forbidden(
+                "This token may not rotate itself. Its maker can rotate it, or make a token with may_rotate."
+            )
         if not 0 <= overlap_seconds <= OVERLAP_MAX_SECONDS:
             raise InvalidInput("The overlap must be from 0 seconds to one day.", path="overlap_seconds")
         unit.users.next_change(row.user_id)
@@ -315,6 +321,7 @@ def _view(row: StoredToken, grants: tuple[Grant, ...]) -> TokenView:
         expires_us=row.expires_us,
         renewable=row.renewable,
         uses_left=row.uses_left,
+        may_rotate=row.may_rotate,
         networks=tuple(json.loads(row.networks)),
         metadata=json.loads(row.metadata),
         last_used_us=row.last_used_us,

@@ -14,6 +14,9 @@ from vault.storage.signing.signed import SignedTable
 from vault.storage.signing.signed_row import SignedRow
 from vault.storage.tables import grants, sessions, tokens
 
+_FORBIDS_ROTATION = 3
+"""The row format that has `may_rotate`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Token(SignedRow):
@@ -55,6 +58,10 @@ class Tokens(Repository[StoredToken]):
 
     noun = StoredToken
     signed = SignedTable(tokens, uncovered=("last_used_us",), added={3: {"may_rotate": True, "certificate_pin": None}})
+
+    def can_forbid_rotation(self) -> bool:
+        """Report whether `may_rotate` can be stored. It cannot while a worker of an older release runs."""
+        return self._signer.writes(self.signed) >= _FORBIDS_ROTATION
 
     def by_id(self, token_id: str, *, lock: bool = False) -> StoredToken | None:
         """Return the token with this id."""

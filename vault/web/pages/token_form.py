@@ -6,7 +6,7 @@ A row of the form is one grant: `on-0` is its kind, `where-0` the place, and eac
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from werkzeug.datastructures import MultiDict
 
@@ -50,6 +50,7 @@ class TokenForm:
     ttl: str = USUAL_LIFE
     networks: str = ""
     uses: str = ""
+    may_rotate: str = ""
 
     @classmethod
     def sent(cls, form: MultiDict[str, str]) -> TokenForm:
@@ -59,13 +60,13 @@ class TokenForm:
             Row(form.get(f"on-{number}", ""), form.get(f"where-{number}", ""), frozenset(form.getlist(f"may-{number}")))
             for number in range(count)
         )
-        plain = {field: form.get(field, "") for field in ("name", "ttl", "networks", "uses")}
+        plain = {field: form.get(field, "") for field in ("name", "ttl", "networks", "uses", "may_rotate")}
         return cls(rows=rows or (Row(),), **plain)
 
     def with_row(self) -> TokenForm:
         """Return the form with one more empty row."""
         rows = (*self.rows, Row()) if len(self.rows) < GRANTS_MAX else self.rows
-        return TokenForm(self.name, rows, self.ttl, self.networks, self.uses)
+        return replace(self, rows=rows)
 
     def request(self, environments: Iterable[Environment]) -> TokenRequest:
         """Return the request to the services. Raises `InvalidInput`; its path is a field, or `grants.` and the row's
@@ -80,6 +81,7 @@ class TokenForm:
             ttl_seconds=int(self.ttl) if self.ttl else None,
             uses=_uses(self.uses),
             networks=self.networks.replace(",", " ").split(),
+            may_rotate=self.may_rotate == "yes",
         )
 
 
