@@ -131,10 +131,10 @@ def test_a_program_over_the_installed_sdk_is_checked_by_its_types(wheel: zipfile
     told = run(sys.executable, "-m", "mypy", *options, "--python-executable", python, "program.py", cwd=tmp_path)
     lines = re.findall(r"^program.py:(\d+): (?:note: Revealed type is \"(.*)\"|error: .*\[(.*)\])$", told.stdout, re.M)
     assert [(int(line), kind or code) for line, kind, code in lines] == [
-        (5, "vault.client.answers.Values"),
+        (5, "vault.client.values.Values"),
         (6, "str"),
         (7, "vault.model.environment.Variable"),
-        (8, "int"),
+        (8, "vault.client.answers.RevisionNumber"),
         (9, "list[vault.client.answers.Environment]"),
         (10, "str"),
         (11, "call-arg"),

@@ -96,8 +96,8 @@ class RevisionWriter:
     def _check_bytes(self, unit: UnitOfWork, owner_id: str, more: int) -> None:
         if unit.environments.bytes_stored(owner_id) + more > self._settings.quota_bytes:
             raise QuotaExceeded(
-                "Your environments and their history have reached the size limit. Lower max_versions of an "
-                "environment to delete old revisions."
+                "Your environments and their history have reached the size limit. Destroy versions that nobody needs "
+                "(`vault kv destroy`), or lower max_versions of an environment, which deletes its oldest revisions."
             )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -158,3 +159,18 @@ def test_what_is_kept_for_others_is_bounded(vault: Services, ada: Principal, mon
     # With `delete` the oldest of the tokens goes first, and the person's own goes last.
     patch(vault, token(vault, ada, "update,delete"), "prod", A="room")
     assert numbers(vault, ada) == [1, 3, 4, 5]
+
+
+def test_a_full_quota_is_emptied_without_the_owners_revisions(vault: Services, ada: Principal) -> None:
+    """A lower `max_versions` would delete the owner's, which are the oldest."""
+    add_environment(vault, ada, "prod", A="mine")
+    writer = vault.environments.variables._revisions
+    writer._settings = replace(writer._settings, quota_bytes=10_000)
+    with pytest.raises(QuotaExceeded, match=r"Destroy versions that nobody needs \(`vault kv destroy`\), or lower"):
+        flood(vault, token(vault, ada), 90)
+    full = numbers(vault, ada)
+    write(vault, lambda unit: vault.vaultkv.versions.destroy(unit, ada, "prod", full[1:-1]))
+    patch(vault, ada, "prod", A="again")
+    found = vault.environments.history.get(ada, "prod", 1).variables
+    assert found is not None
+    assert found[0].value == "mine"
