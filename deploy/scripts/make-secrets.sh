@@ -60,9 +60,9 @@ if [ ! -e internal_ca.pem ]; then
         rm -f proxy.pem
     fi
     for name in $pairs; do
-        rm -f $name.key $name.pem
-        keep $name.key <"$work/$name.key"
-        keep $name.pem <"$work/$name.pem"
+        rm -f "$name.key" "$name.pem"
+        keep "$name.key" <"$work/$name.key"
+        keep "$name.pem" <"$work/$name.pem"
     done
     cat "$work/strongroom_tls.pem" "$work/strongroom_tls.key" | keep metrics.pem
     # A stand-in until the real certificate (chain, then key, in one file) takes its place.
@@ -72,8 +72,15 @@ if [ ! -e internal_ca.pem ]; then
 fi
 
 missing=
-for name in $(printf '%s.key %s.pem ' $(for pair in $pairs; do echo "$pair" "$pair"; done)) metrics.pem metrics_ca.pem proxy.pem; do
-    [ -e "$name" ] || missing="$missing $name"
+expect() { # FILE
+    [ -e "$1" ] || missing="$missing $1"
+}
+for name in $pairs; do
+    expect "$name.key"
+    expect "$name.pem"
+done
+for name in metrics.pem metrics_ca.pem proxy.pem; do
+    expect "$name"
 done
 if [ -n "$missing" ]; then
     echo "These are missing in $(pwd):$missing. The authority's key is gone, so they cannot be added, as after an upgrade." >&2
