@@ -109,7 +109,7 @@ def add_person(vault: Services, name: str = "ada", role: Role = Role.USER) -> Pr
 
 
 def know_password(vault: Services, name: str) -> None:
-    """Let the operator with this name be one who has chosen their own password."""
+    """Let the person with this name be one who has chosen their own password, as operators must."""
 
     def change(unit: UnitOfWork) -> None:
         user = unit.users.by_name(name)

@@ -18,7 +18,7 @@ from tests.api.conftest import undo_what_other_tests_did as undo_what_other_test
 from tests.conftest import KINDS
 from tests.support.passwords import each_password_is_hashed_once as each_password_is_hashed_once
 from tests.support.passwords import only_marked_views_hash_passwords as only_marked_views_hash_passwords
-from tests.support.vaults import PASSWORD, add_person
+from tests.support.vaults import PASSWORD, add_person, know_password
 
 ORIGIN = "https://localhost:8443"
 SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
@@ -128,6 +128,7 @@ def newcomer(vault: Vault, name: str) -> Visitor:
     """A new person, logged in through the page; the name gets a number, because all tests share the vault."""
     username = f"{name}-{next(_numbers)}"
     add_person(vault.services, username)
+    know_password(vault.services, username)
     visitor = Visitor(vault.app.test_client(), username)
     assert visitor.log_in().status_code == 303
     return visitor
