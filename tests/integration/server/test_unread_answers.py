@@ -96,7 +96,8 @@ def test_a_window_that_opens_byte_by_byte_does_not_buy_more_time(connect: Connec
     client.raw.socket.settimeout(10.0)
     started = time.monotonic()
     is_reset = False
-    while not is_reset and time.monotonic() - started < 9.0:
+    # At this pace the answer would take hours, so the limit only ends what hangs.
+    while not is_reset and time.monotonic() - started < 60.0:
         is_reset = any(isinstance(event, h2.events.StreamReset) for event in client.events())
         if not is_reset:
             client.h2.increment_flow_control_window(1, stream)
