@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 USUAL_PORT = 8443
-START_SECONDS = 30.0
+START_SECONDS = 120.0
 PERSON, SECRET = "ada", "postgres://shop:s3cr3t@db.internal/shop"
 STRONGROOM = Path(sys.executable).with_name("strongroom")
 
@@ -53,7 +53,6 @@ class Demo:
             "STRONGROOM_URL": self.url,
             "STRONGROOM_CA_FILE": str(self.ca_file),
             "STRONGROOM_NO_KEYCHAIN": "1",
-            "STRONGROOM_CONFIG": str(directory / "config.toml"),
             "XDG_CONFIG_HOME": str(directory / "config"),
             "XDG_STATE_HOME": str(directory / "state"),
             "PATH": f"{STRONGROOM.parent}{os.pathsep}{kept.get('PATH', os.defpath)}",

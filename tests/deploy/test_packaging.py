@@ -533,6 +533,14 @@ def test_make_alone_lists_what_the_readme_promises() -> None:
         assert f"make {target} " in listed
 
 
+def test_the_demo_does_the_main_job(tmp_path: Path) -> None:
+    env = {**os.environ, "HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
+    told = run(sys.executable, DEPLOY / "demo.py", env=env)
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert "BUCKET is shop-eu-west-1" in told.stdout
+    assert list(tmp_path.glob("strongroom-demo-*")) == []
+
+
 def test_a_machine_without_a_fit_python_is_told_so(tmp_path: Path) -> None:
     old = tmp_path / "python3"
     old.write_text("#!/bin/sh\nexit 1\n")
