@@ -18,6 +18,18 @@ def _nothing(_done: int, _total: int) -> None:
     """Does nothing, without a terminal."""
 
 
+class Counted:
+    """Passes progress on to `report`, and keeps how much is done."""
+
+    def __init__(self) -> None:
+        self.done = 0
+        self.report: Progress = _nothing
+
+    def __call__(self, done: int, total: int) -> None:
+        self.done = done
+        self.report(done, total)
+
+
 @contextmanager
 def phase_bars() -> Iterator[Phases]:
     """Yield a function that starts a part of the work, and draws it as `progress_bar` does. Each part that ends is
@@ -34,17 +46,11 @@ def phase_bars() -> Iterator[Phases]:
 
 @contextmanager
 def _part(what: str) -> Iterator[Progress]:
-    count, started = 0, time.monotonic()
-    with progress_bar(what) as report:
-
-        def progress(done: int, total: int) -> None:
-            nonlocal count
-            count = done
-            report(done, total)
-
-        yield progress
+    counted, started = Counted(), time.monotonic()
+    with progress_bar(what) as counted.report:
+        yield counted
     seconds = time.monotonic() - started
-    say(f"{what}: {count:,} in {seconds:.1f} s, {count / max(seconds, 0.001):,.0f} a second.")
+    say(f"{what}: {counted.done:,} in {seconds:.1f} s, {counted.done / max(seconds, 0.001):,.0f} a second.")
 
 
 @contextmanager

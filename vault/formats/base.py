@@ -93,6 +93,10 @@ class Format(Protocol):
     def keeps_disabled(self) -> bool:
         """Whether a disabled variable can be written as disabled. Other formats leave it out with a warning."""
 
+    @property
+    def reads_references(self) -> bool:
+        """Whether the programs that read this format resolve `{{references}}` as we do. Otherwise an export warns."""
+
     def parse(self, text: str) -> ParsedFile:
         """Parse `text`. Raises `TooLarge` if it has more variables than an environment can have, and `FormatError`,
         which names the line but never quotes a value.

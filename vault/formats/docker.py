@@ -27,6 +27,7 @@ class DockerFormat:
     ends = (suffix,)
     can_parse = True
     keeps_disabled = False
+    reads_references = False
 
     def parse(self, text: str) -> ParsedFile:
         """Parse `text` as docker does. Refuse a name without a value: docker would take the value from its own

@@ -101,6 +101,7 @@ class DotenvFormat:
     ends = (suffix,)
     can_parse = True
     keeps_disabled = False
+    reads_references = False
 
     def parse(self, text: str) -> ParsedFile:
         """Parse `text` as python-dotenv does with `interpolate=False`, but refuse what it would skip."""

@@ -33,6 +33,7 @@ class JsonFormat:
     ends = (suffix,)
     can_parse = True
     keeps_disabled = False
+    reads_references = False
 
     def parse(self, text: str) -> ParsedFile:
         """Parse one object. Raises `FormatError` for anything else, and for a repeated name."""

@@ -43,6 +43,7 @@ class KubernetesFormat:
     ends = (suffix, ".secret.yml")
     can_parse = True
     keeps_disabled = False
+    reads_references = False
 
     def parse(self, text: str) -> ParsedFile:
         """Parse one Secret, in YAML or JSON. Raises `FormatError`, also for values that are not text."""

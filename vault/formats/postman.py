@@ -56,6 +56,7 @@ class PostmanFormat:
     media_type = "application/json"
     can_parse = True
     keeps_disabled = True
+    reads_references = True
 
     def __init__(self, name: str, *, is_for_newman: bool = False) -> None:
         self.name = name

@@ -32,6 +32,7 @@ class ShellFormat:
     ends = (suffix,)
     can_parse = False
     keeps_disabled = False
+    reads_references = False
 
     def parse(self, text: str) -> ParsedFile:
         """Raise `FormatError`: reading a shell script would mean running it."""

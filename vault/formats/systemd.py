@@ -47,6 +47,7 @@ class SystemdFormat:
 
     can_parse = True
     keeps_disabled = False
+    reads_references = False
 
     def parse(self, text: str) -> ParsedFile:
         """Parse `text` as systemd does, but refuse what it would skip."""

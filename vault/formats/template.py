@@ -23,6 +23,7 @@ class TemplateFormat:
     ends = (suffix,)
     can_parse = False
     keeps_disabled = False
+    reads_references = False
 
     def parse(self, text: str) -> ParsedFile:
         """Raise `FormatError`: a template has no values."""

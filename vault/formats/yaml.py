@@ -32,6 +32,7 @@ class YamlFormat:
     ends = (suffix, ".yml")
     can_parse = True
     keeps_disabled = False
+    reads_references = False
 
     def parse(self, text: str) -> ParsedFile:
         """Parse one flat mapping. Raises `FormatError` for anything else, and for a repeated name."""

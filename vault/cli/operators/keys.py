@@ -11,7 +11,7 @@ import click
 from vault.cli.context import Cli
 from vault.cli.operators import host
 from vault.cli.options import format_option, pass_cli
-from vault.cli.progress import progress_bar
+from vault.cli.progress import Counted, progress_bar
 from vault.cli.render import print_data, print_rows
 from vault.cli.words import FAULTS_NAMED, CliError, say
 from vault.model.clock import as_datetime, now_us
@@ -161,18 +161,12 @@ def _rotate_beneath(username: str | None) -> None:
 @contextmanager
 def counted_progress(what: str) -> Iterator[Progress]:
     """Show a progress bar. After Ctrl-C, print how much is done."""
-    count = 0
+    counted = Counted()
     try:
-        with progress_bar(what) as report:
-
-            def progress(done: int, total: int) -> None:
-                nonlocal count
-                count = done
-                report(done, total)
-
-            yield progress
+        with progress_bar(what) as counted.report:
+            yield counted
     except KeyboardInterrupt:
-        say(f"{count:,} are done. Run the same command again to do the rest.")
+        say(f"{counted.done:,} are done. Run the same command again to do the rest.")
         raise
 
 

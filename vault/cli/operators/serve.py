@@ -53,19 +53,19 @@ def serve(bind: str | None, workers: int | None) -> None:
 
 def is_taken(bind: str) -> bool:
     """Report whether a program already listens at `host:port`."""
-    name, _, port = bind.rpartition(":")
-    name = name.strip("[]")
-    with socket.socket(socket.AF_INET6 if ":" in name else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((name, int(port)))
-        except OSError as error:
-            return error.errno == errno.EADDRINUSE
-    return False
+    error = _refusal_of(bind)
+    return error is not None and error.errno == errno.EADDRINUSE
 
 
 def _require_own_address(variable: str, bind: str) -> None:
     """Raise `SettingsError` if this machine cannot listen at the address, for a reason other than that it is in use."""
+    error = _refusal_of(bind)
+    if error is not None and error.errno != errno.EADDRINUSE:
+        raise SettingsError(f"{variable} is {bind}, where this machine cannot listen: {error.strerror}.") from error
+
+
+def _refusal_of(bind: str) -> OSError | None:
+    """Return why this process cannot listen at `host:port`, or None if it can."""
     name, _, port = bind.rpartition(":")
     name = name.strip("[]")
     with socket.socket(socket.AF_INET6 if ":" in name else socket.AF_INET) as probe:
@@ -73,10 +73,8 @@ def _require_own_address(variable: str, bind: str) -> None:
         try:
             probe.bind((name, int(port)))
         except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise SettingsError(
-                    f"{variable} is {bind}, where this machine cannot listen: {error.strerror}."
-                ) from error
+            return error
+    return None
 
 
 def _make_ready(found: Settings) -> None:

@@ -103,12 +103,9 @@ class Transfer:
         rendered = chosen.render(told, Source(target.name, target.kind, target.id or ""))
         if strict:
             refuse(rendered.warnings)
-        # Postman resolves the same references.
-        return (
-            rendered
-            if isinstance(chosen, Picking)
-            else replace(rendered, warnings=(*rendered.warnings, *_written_references(told)))
-        )
+        if chosen.reads_references:
+            return rendered
+        return replace(rendered, warnings=(*rendered.warnings, *_written_references(told)))
 
     def _found_or_created(self, unit: UnitOfWork, principal: Principal, reference: EnvironmentRef) -> EnvironmentRow:
         if reference is GLOBALS:
