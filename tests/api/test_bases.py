@@ -152,7 +152,7 @@ def test_a_limit_tells_a_token_nothing_of_what_it_may_not_read(ada: Caller, make
     after = token("PATCH", "/environments/prod", wish)
     assert (after.status, after.code, after.json["detail"]) == (before.status, before.code, before.json["detail"])
     assert after.status == 404
-    # Its owner is told what is wrong.
+    # The answer tells its owner what is wrong.
     assert ada("PATCH", "/environments/prod", wish).status == 422
     assert ada.ok("GET", "/environments/prod")["bases"] == []
 
@@ -188,7 +188,7 @@ def test_a_base_that_a_token_may_not_read_does_not_count_towards_its_limit(ada: 
     ada.make("prod", A="{{SMALL}}")
     ada.ok("PATCH", "/environments/prod", {"bases": ["small", *names]})
     own = {"path": "prod", "permissions": ["read"]}
-    # Its owner, and whoever may read all of them, are told.
+    # The answer says so to its owner, and to callers that may read all of them.
     every = ada.token(own, *({"path": name, "permissions": ["read"]} for name in names))
     for caller in (ada, every):
         for address in ("/api/v1/environments/prod/values", "/v1/secret/data/prod?resolve=true"):

@@ -24,7 +24,7 @@ from vault.model.environment import Variable, VariableType
 WITH_VALUES = sorted(READERS.keys() & FORMATS)
 ADVICE = 'See "File format" in docs/contributing/to-add.md.'
 DOUBTS = ["invisible character", "contains $ and a name"]
-"""What is told of a value that is read as it was written."""
+"""A warning about a value that is read as it was written."""
 
 READABLE = [name for name in WITH_VALUES if FORMATS[name].can_parse]
 FULL_RECORDS = ["postman", "postman-newman"]

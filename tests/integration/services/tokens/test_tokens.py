@@ -74,7 +74,7 @@ def test_each_verb_needs_its_own_permission_and_no_other(vault: Services, ada: P
     add_environment(vault, ada, "prod", A="1")
     for needed, verb in NEEDED.items():
         others = ",".join(permission for permission in Permission if permission != needed)
-        # Without `delegate`, a token is told what it lacks: that tells nothing about an environment.
+        # The answer to a token without `delegate` names what it lacks. It says nothing about an environment.
         with pytest.raises(Forbidden if needed == "delegate" else NotGranted):
             verb(vault, with_token(vault, ada, grant(others, path="prod")))
     for needed, verb in reversed(NEEDED.items()):
