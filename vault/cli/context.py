@@ -58,7 +58,7 @@ class Cli:
         from vault.cli.people.authority import is_trusted
 
         project = self.settings.project
-        if self.settings.url_is_the_projects and project is not None and not is_trusted(project):
+        if self.settings.url_is_the_projects and project is not None and not is_trusted(project, self.settings.url):
             raise SettingsError(
                 f"{credential} is not sent to {self.settings.url}, because only the project's .strongroom.toml names "
                 "this address. If it is right, set STRONGROOM_URL to it, give --url, or use: strongroom trust project"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
 import secrets
+import shlex
 import stat
 import sys
 from pathlib import Path
@@ -69,8 +72,8 @@ def read_bytes(place: str, *, at_most: int | None = None) -> bytes:
 
 
 def read_settings_file(path: Path, *, at_most: int) -> bytes:
-    """Return the content of a file of settings. Raises `SettingsError` if it cannot be read, is too large, or belongs
-    to another user than this one and root.
+    """Return the content of a file of settings. Raises `SettingsError` if it cannot be read, is too large, belongs to
+    another user than this one and root, or if others may write it or put another file in its place.
 
     Owner and content come from one descriptor: the name may stand for another file a moment later.
     """
@@ -90,9 +93,44 @@ def read_settings_file(path: Path, *, at_most: int) -> bytes:
         raise SettingsError(
             f"The file {path} belongs to another user, who could redirect your secrets. Change its owner."
         )
+    if _others_may_write(facts):
+        raise SettingsError(
+            f"Others may write the file {path}, and could redirect your secrets. "
+            f"Use: chmod go-w {shlex.quote(str(path))}"
+        )
+    _check_folders(path)
     if len(data) > at_most:
         raise SettingsError(f"The file {path} is larger than {at_most // 1024} KiB.")
     return data
+
+
+def _check_folders(path: Path) -> None:
+    """Raise `SettingsError` if others may write the folder of a file of settings, or that of the file behind a link."""
+    for folder in dict.fromkeys((path.parent.absolute(), Path(os.path.realpath(path)).parent)):
+        if _others_may_write(folder.stat()):
+            raise SettingsError(
+                f"Others may write the folder {folder}, and could replace {path.name} in it, which could redirect your "
+                f"secrets. Use: chmod go-w {shlex.quote(str(folder))}"
+            )
+
+
+def _others_may_write(facts: os.stat_result) -> bool:
+    """Report whether others than the owner may write a file, or replace the files in a folder."""
+    if stat.S_ISDIR(facts.st_mode) and facts.st_mode & stat.S_ISVTX:
+        # In a folder such as /tmp, only the owner of a file can replace it.
+        return False
+    if facts.st_mode & stat.S_IWOTH:
+        return True
+    return bool(facts.st_mode & stat.S_IWGRP) and not _is_own_group(facts.st_gid)
+
+
+def _is_own_group(group_id: int) -> bool:
+    """Report whether nobody else is in a group. Many systems give each user such a group, and let it write."""
+    try:
+        group, user = grp.getgrgid(group_id), pwd.getpwuid(os.geteuid())
+    except KeyError:
+        return False
+    return group.gr_name == user.pw_name and set(group.gr_mem) <= {user.pw_name}
 
 
 def _shown(place: str) -> str:

@@ -39,6 +39,11 @@ class Address:
         return str(replace(self, host=host, prefix=""))
 
     @property
+    def canonical(self) -> str:
+        """The address in one spelling, as people write it: without the port of HTTPS, and with its path."""
+        return self.origin.removesuffix(":443") + self.prefix
+
+    @property
     def is_loopback(self) -> bool:
         """Whether it is this machine."""
         return self.host in _LOOPBACK_HOSTS

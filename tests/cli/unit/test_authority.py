@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -247,3 +248,58 @@ def test_a_link_of_another_user_is_refused(name: str, project: Path, monkeypatch
     with pytest.raises(SettingsError, match="belongs to another user"):
         chosen()
     monkeypatch.undo()
+
+
+@pytest.mark.parametrize("other", ["https://vault.test", "https://localhost:9443", "https://localhost"])
+def test_a_trusted_project_without_an_address_counts_for_the_server_of_that_moment(
+    other: str, anonymous: Strongroom, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert f"as it is now, for {URL}." in anonymous("trust", "project").stderr
+    assert chosen(from_environment=True) == PROJECTS
+    assert chosen(url="https://LOCALHOST:8443", from_environment=True) == PROJECTS
+    assert (chosen(url=other), chosen(url=other, from_environment=True)) == (None, None)
+    assert anonymous("--url", other, "trust", "project").exit_code == 0
+    assert chosen(url=other, from_environment=True) == PROJECTS
+
+
+@pytest.mark.parametrize("name", [".strongroom.toml", "ca.pem", "."])
+@pytest.mark.parametrize("mode", [0o002, 0o020, 0o022])
+def test_what_others_may_write_is_refused(name: str, mode: int, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vault.cli.files._is_own_group", lambda _group: False)
+    path = project.parent / name
+    path.chmod(path.stat().st_mode | mode)
+    with pytest.raises(SettingsError, match=r"Others may write the (file|folder) .* Use: chmod go-w"):
+        chosen()
+    path.chmod(path.stat().st_mode & ~0o022)
+    assert chosen() == PROJECTS
+
+
+def test_a_link_into_a_folder_that_others_may_write_is_refused(project: Path, tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    project.rename(shared / "settings")
+    project.symlink_to(shared / "settings")
+    assert load({}, os.environ, Path.cwd()).project is not None
+    shared.chmod(0o777)
+    with pytest.raises(SettingsError, match="Others may write the folder"):
+        chosen()
+    # In a sticky folder, nobody can replace another's file.
+    shared.chmod(0o1777)
+    assert load({}, os.environ, Path.cwd()).project is not None
+
+
+@pytest.mark.parametrize(
+    ("group", "members", "is_own"),
+    [("ada", [], True), ("ada", ["ada"], True), ("ada", ["ada", "bob"], False), ("staff", [], False)],
+)
+def test_a_group_of_the_users_own_may_write(
+    group: str, members: list[str], is_own: bool, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vault.cli.files.pwd.getpwuid", lambda _id: SimpleNamespace(pw_name="ada"))
+    monkeypatch.setattr("vault.cli.files.grp.getgrgid", lambda _id: SimpleNamespace(gr_name=group, gr_mem=members))
+    project.chmod(0o664)
+    if is_own:
+        assert chosen() == PROJECTS
+    else:
+        with pytest.raises(SettingsError, match="Others may write"):
+            chosen()

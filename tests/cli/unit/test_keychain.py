@@ -118,3 +118,42 @@ def test_a_damaged_file_says_what_to_do(token_file: Path) -> None:
     token_file.write_text("{")
     with pytest.raises(SettingsError, match="log in again"):
         keychain.load(URL)
+
+
+SPELLINGS = ["https://VAULT.test", "https://vault.test:443", "https://vault.test.", "https://vault.test.:443"]
+
+
+@pytest.mark.parametrize("spelled", SPELLINGS)
+def test_another_spelling_of_the_address_has_the_same_token(spelled: str, backend: Backend) -> None:
+    for works in (True, False):
+        backend.works = works
+        keychain.save(spelled, "srm_s_x")
+        assert keychain.load(URL) == "srm_s_x"
+        keychain.save(URL, "srm_s_y")
+        assert keychain.load(spelled) == "srm_s_y"
+        keychain.forget(spelled)
+        assert keychain.load(URL) == ""
+        assert backend.held == {}
+
+
+@pytest.mark.parametrize("spelled", SPELLINGS[1:])
+def test_a_keychain_of_an_older_release_is_found_by_the_usual_spellings(spelled: str, backend: Backend) -> None:
+    backend.held["strongroom", spelled] = "srm_s_old"
+    assert keychain.load(URL) == "srm_s_old"
+    keychain.save(URL, "srm_s_new")
+    assert backend.held == {("strongroom", URL): "srm_s_new"}
+
+
+@pytest.mark.parametrize("other", ["https://vault.test:8443", "https://vault.test/b", "https://vault.test.evil"])
+def test_another_address_has_another_token(other: str, backend: Backend) -> None:
+    keychain.save("https://vault.test/a", "srm_s_a")
+    assert keychain.load(other) == ""
+    keychain.save(other, "srm_s_b")
+    assert keychain.load("https://vault.test/a") == "srm_s_a"
+
+
+@pytest.mark.parametrize("named", ["https://vault.test/a/b", "https://vault.test:443/a", "https://vault.test./a/"])
+def test_a_token_of_a_path_above_says_that_the_server_is_known(named: str, backend: Backend) -> None:
+    backend.held["strongroom", "https://vault.test/a"] = "srm_s_a"
+    assert keychain.has_any_of(named)
+    assert not keychain.has_any_of("https://other.test/a")

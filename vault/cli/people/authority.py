@@ -1,7 +1,7 @@
 """Which authorities vouch for the server: the first of these that is there.
 
     1. the user's own: --ca-file, STRONGROOM_CA_FILE, ca_file in the user's config
-    2. the project file's ca_file, if `strongroom trust project` was given for this version of it
+    2. the project file's ca_file, if `strongroom trust project` was given for this version of it, and for this server
     3. those that a login at this address was verified with: they are kept beside its token
     4. the project file's ca_file, if nothing is stored for this server, for a password that a person types
     5. the system's
@@ -41,7 +41,7 @@ def choose(settings: CliSettings, *, credential_from_environment: bool = False) 
     project = settings.project
     offered = project if project is not None and project.ca_file is not None else None
     if offered is not None and offered.url in ("", settings.url):
-        trusted = _trusted(offered)
+        trusted = _trusted(offered, settings.url)
         if trusted is not None:
             return trusted
     kept = _kept(settings.url)
@@ -62,9 +62,9 @@ def keep(url: str, authority: Authority | None) -> None:
     write_state(_AUTHORITIES, {**_read(_AUTHORITIES), _origin(url): "" if authority is None else authority.pem})
 
 
-def trust(project: Project) -> None:
-    """Trust this version of the project file, and of the CA file that it names."""
-    digest = _digest(project, _offered(project))
+def trust(project: Project, url: str) -> None:
+    """Trust this version of the project file and of the CA file that it names, for the server at `url`."""
+    digest = _digest(project, _offered(project), url)
     write_state(_TRUSTED, {**_read(_TRUSTED), str(project.path): digest})
 
 
@@ -77,24 +77,26 @@ def forget_trust(project: Project) -> bool:
     return True
 
 
-def is_trusted(project: Project) -> bool:
-    """Report whether the project file, and the CA file that it names, are as they were when they were trusted."""
+def is_trusted(project: Project, url: str) -> bool:
+    """Report whether the project file, and the CA file that it names, are as they were when they were trusted for the
+    server at `url`.
+    """
     known = _read(_TRUSTED).get(str(project.path))
-    return known is not None and known == _digest(project, _offered(project))
+    return known is not None and known == _digest(project, _offered(project), url)
 
 
-def _trusted(project: Project) -> Authority | None:
+def _trusted(project: Project, url: str) -> Authority | None:
     """Return the project's authority if it is trusted. The CA file is read once: it may be another a moment later."""
     known = _read(_TRUSTED).get(str(project.path))
     if known is None:
         return None
     offered = _offered(project)
-    return offered if known == _digest(project, offered) else None
+    return offered if known == _digest(project, offered, url) else None
 
 
-def _digest(project: Project, offered: Authority | None) -> str:
+def _digest(project: Project, offered: Authority | None, url: str) -> str:
     authority = "" if offered is None else offered.pem
-    parts = (project.content, authority.encode())
+    parts = (project.content, authority.encode(), _origin(url).encode())
     return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
 
 
@@ -109,21 +111,11 @@ def _kept(url: str) -> Authority | None:
 
 def _is_known(url: str) -> bool:
     """Report whether a token is stored for this server, or was. Logins of 0.2.0 and before kept no authority."""
-    origin = _origin(url)
-    spellings = {url, origin, origin.removesuffix(":443")}
-    return (
-        origin in _read(_AUTHORITIES)
-        or any(_origin(each) == origin for each in keychain.addresses_in_file())
-        or any(map(keychain.load, sorted(spellings)))
-    )
+    return _origin(url) in _read(_AUTHORITIES) or keychain.has_any_of(url)
 
 
 def _origin(url: str) -> str:
-    try:
-        return Address.parse(url, plain_http=True).origin
-    except SettingsError:
-        # Somebody has edited a file of ours. This is no address of a server.
-        return url
+    return Address.parse(url, plain_http=True).origin
 
 
 def _read(name: str) -> dict[str, str]:

@@ -25,7 +25,8 @@ def project(cli: Cli, remove: bool) -> None:
     """Trust the project file of this folder, as it is now.
 
     Then your tokens and passwords may be sent to the url in it, and its ca_file decides which server is the right one.
-    A change of the project file or of the CA file ends the trust.
+    Without a url in it, this counts only for the server that the other settings name now. A change of the project file
+    or of the CA file ends the trust.
     """
     found = cli.settings.project
     if found is None:
@@ -34,7 +35,8 @@ def project(cli: Cli, remove: bool) -> None:
         ended = authority.forget_trust(found)
         say(f"{found.path} is {'no longer' if ended else 'not'} trusted.")
         return
-    authority.trust(found)
-    say(f"{found.path} is trusted as it is now.")
+    url = found.url or cli.settings.url
+    authority.trust(found, url)
+    say(f"{found.path} is trusted as it is now, for {url}.")
     say(f"  url: {found.url or 'none'}")
     say(f"  ca_file: {found.ca_file or 'none'}")
