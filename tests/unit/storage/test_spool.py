@@ -6,8 +6,10 @@ import contextlib
 import contextvars
 import errno
 import os
+import secrets
 import threading
 import uuid
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +17,11 @@ import pytest
 
 from vault.crypto import SealedBlob
 from vault.errors import AuditUnavailable
+from vault.model.event import GONE, SpooledEvent
+from vault.observe import metrics
+from vault.services.audit.record import DETAILS_MOST, LABEL_MOST, NAMES_MOST, bounded_details, compact, folded
 from vault.storage import Spool, SpoolFile, hold, when_settled
+from vault.storage.spool.spool_file import BLOB_MOST_BYTES, HEADER_BYTES, RECORD, RecordTooLarge
 
 MOST = 1 << 24
 
@@ -324,14 +330,74 @@ def test_a_damaged_length_hides_nothing_behind_it(
     assert left_behind(tmp_path) == [ids[0], *ids[2:]]
 
 
-def test_a_record_that_is_too_large_is_refused_and_hides_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [0, BLOB_MOST_BYTES + 1, (1 << 20) + 1])
+def test_a_record_that_is_too_large_is_refused_and_hides_nothing(tmp_path: Path, size: int) -> None:
     spool = Spool(tmp_path, MOST)
     before = append(spool)
     with pytest.raises(AuditUnavailable, match="too large"):
-        spool.append(uuid.uuid4().bytes, SealedBlob(bytes((1 << 20) + 1)))
+        spool.append(uuid.uuid4().bytes, SealedBlob(bytes(size)))
     after = append(spool, 2)
     assert held(spool) == [*before, *after]
     spool.close()
+
+
+@pytest.mark.parametrize("size", [0, BLOB_MOST_BYTES + 1, (1 << 20) + 1])
+def test_a_file_writes_nothing_of_a_batch_with_a_record_that_is_too_large(tmp_path: Path, size: int) -> None:
+    file = SpoolFile.create(tmp_path)
+    ids = [uuid.uuid4().bytes for _ in range(4)]
+    file.write([(ids[0], blob())])
+    content = file.path.read_bytes()
+    with pytest.raises(RecordTooLarge):
+        file.write([(ids[1], blob()), (ids[2], SealedBlob(bytes(size)))])
+    assert (file.path.read_bytes(), file.is_sound) == (content, True)
+    file.write([(ids[3], SealedBlob(bytes(BLOB_MOST_BYTES)))])
+    assert [record_id for record_id, _ in file.records()] == [ids[0], ids[3]]
+    file.close()
+
+
+def _too_large_inside(file: Path) -> None:
+    """Put a whole record of more than a mebibyte between the first record and the others."""
+    content = file.read_bytes()
+    stop = HEADER_BYTES + RECORD.size + len(blob())
+    seed, record_id, large = zlib.crc32(content[8:HEADER_BYTES]), uuid.uuid4().bytes, os.urandom((1 << 20) + 1)
+    head = RECORD.pack(len(large), zlib.crc32(large, zlib.crc32(record_id, seed)), record_id)
+    file.write_bytes(content[:stop] + head + large + content[stop:])
+
+
+@pytest.mark.parametrize("kind", ["own", "left behind", "set aside"])
+def test_a_record_over_a_mebibyte_is_skipped_counted_and_logged(
+    tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spool, counter = Spool(tmp_path, MOST), metrics().integrity_errors.labels(kind="spool")
+    ids, before = append(spool, 3), counter._value.get()
+    (path,) = tmp_path.glob("*.spool")
+    if kind == "set aside":
+        (own,) = spool.take()
+        spool.set_aside(own, {"BlobError": 1})
+        (tmp_path / "set-aside" / path.name).rename(path)
+    elif kind == "left behind":
+        spool.close()
+    _too_large_inside(path)
+    if kind == "own":
+        (own,) = spool.take()
+        # The worker knows where its last record ends.
+        own.end += RECORD.size + (1 << 20) + 1
+        assert [record_id for record_id, _ in own.records()] == ids
+    else:
+        assert left_behind(tmp_path) == ids
+    assert counter._value.get() - before == 1
+    assert "audit_spool_damaged" in capsys.readouterr().err
+    spool.close()
+
+
+def test_the_largest_event_fits_into_a_record() -> None:
+    texts = dict.fromkeys(SpooledEvent._fields, "\U0001f511" * LABEL_MOST) | {
+        "details": bounded_details({"x": '"' * (DETAILS_MOST // 2 - 5)}),
+        "names": folded(GONE + secrets.token_hex(12) for _ in range(2 * NAMES_MOST)),
+    }
+    event = SpooledEvent(**texts)  # type: ignore[arg-type] # Texts are longer than the numbers.
+    assert len(event.details) > DETAILS_MOST - 8
+    assert len(compact(event)) < BLOB_MOST_BYTES // 2
 
 
 def test_a_file_that_is_set_aside_keeps_all_its_records_and_is_drained_again_when_moved_back(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from vault.errors import AuditUnavailable
 from vault.observe import metrics
 from vault.storage.spool.receipts import Batch, is_held
 from vault.storage.spool.set_aside import FOLDER, SetAside
-from vault.storage.spool.spool_file import BLOB_MOST_BYTES, HEADER_BYTES, RECORD, SUFFIX, SpoolFile
+from vault.storage.spool.spool_file import HEADER_BYTES, RECORD, SUFFIX, RecordTooLarge, SpoolFile, require_length
 
 log = structlog.get_logger(__name__)
 
@@ -54,11 +54,13 @@ class Spool:
 
         Raises `AuditUnavailable`.
         """
-        if len(blob) > BLOB_MOST_BYTES:
-            log.error("audit_record_too_large", bytes=len(blob))
+        try:
+            require_length(blob)
+        except RecordTooLarge as error:
+            log.error("audit_record_too_large", bytes=len(blob))  # noqa: TRY400 - its own text is enough.
             raise AuditUnavailable(
                 "The audit record of this read is too large, so the read is refused. Read fewer values at once."
-            )
+            ) from error
         with self._gathering:
             batch = self._batch
             batch.records.append((record_id, blob))

@@ -32,7 +32,12 @@ _MAGIC = b"SRMSPL1\n"
 _EPOCH_BYTES = 8
 HEADER_BYTES = len(_MAGIC) + _EPOCH_BYTES
 RECORD = struct.Struct(">II16s")
-BLOB_MOST_BYTES = 1 << 20
+BLOB_MOST_BYTES = (64 << 10) - 1
+"""The longest blob that is written. An event has at most 20 KiB. A longer record behind a damaged one would never be
+found, because the search judges a record by its length field.
+"""
+_READ_MOST_BYTES = 1 << 20
+"""The longest blob that is read: earlier releases wrote longer ones."""
 _STEP_BYTES = 1 << 20
 """A file grows in steps of a mebibyte of zeros, for about three thousand reads."""
 _KEPT_BYTES = 8 * _STEP_BYTES
@@ -49,6 +54,10 @@ waste time.
 _WORK_OF_BYTE = 32
 _WORK_OF_TRY = 8192
 """The cost of searching one byte, and of trying a possible start of a record. Hashing one byte costs 1."""
+
+
+class RecordTooLarge(OSError):
+    """A record that could not be read again, so it is not written."""
 
 
 class _TooDamaged(Exception):
@@ -126,9 +135,13 @@ class SpoolFile:
         self._seed, self.end, self.is_new = zlib.crc32(epoch), HEADER_BYTES, True
 
     def write(self, records: list[tuple[bytes, SealedBlob]]) -> None:
-        """Append records. They are on the disk when this returns. Raises `OSError`."""
+        """Append records. They are on the disk when this returns. Raises `OSError`.
+
+        If the length of one is not allowed, nothing is written, and it raises `RecordTooLarge`.
+        """
         parts: list[bytes] = []
         for record_id, blob in records:
+            require_length(blob)
             parts += (RECORD.pack(len(blob), zlib.crc32(blob, zlib.crc32(record_id, self._seed)), record_id), blob)
         data = b"".join(parts)
         try:
@@ -236,7 +249,7 @@ class SpoolFile:
         """Return the id, blob and end of the record at `start`; None if there is no whole record."""
         length, checksum, record_id = RECORD.unpack(_read_at(file, start, RECORD.size))
         stop = start + RECORD.size + length
-        if not 0 < length <= BLOB_MOST_BYTES or stop > end:
+        if not 0 < length <= _READ_MOST_BYTES or stop > end:
             return None
         blob = file.read(length)
         is_whole = zlib.crc32(blob, zlib.crc32(record_id, self._seed)) == checksum
@@ -261,6 +274,12 @@ class SpoolFile:
         self._work += work
         if self._work > _WORK_MOST:
             raise _TooDamaged
+
+
+def require_length(blob: bytes) -> None:
+    """Raise `RecordTooLarge` unless a record with this blob can be read again."""
+    if not 0 < len(blob) <= BLOB_MOST_BYTES:
+        raise RecordTooLarge(errno.EMSGSIZE, f"A record has {len(blob)} bytes. It may have 1 to {BLOB_MOST_BYTES}.")
 
 
 def _read_at(file: BinaryIO, start: int, size: int) -> bytes:
