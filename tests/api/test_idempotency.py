@@ -180,12 +180,6 @@ def test_a_dry_run_is_not_kept(ada: Caller, prod: str) -> None:
     assert (first.json, first.status) == (second.json, 200)
 
 
-def test_a_login_takes_no_key(vault: Vault, ada: Caller) -> None:
-    body = {"username": ada.username, "password": PASSWORD}
-    secrets = [vault.anyone()("POST", "/sessions", body, Idempotency_Key="k").json["secret"] for _ in range(2)]
-    assert secrets[0] != secrets[1]
-
-
 def test_the_same_call_eight_times_at_once_happens_once(ada: Caller, prod: str) -> None:
     answers: list[Answer] = []
     start = threading.Barrier(8)

@@ -50,6 +50,15 @@ def states(answer: dict[str, list[dict[str, object]]]) -> dict[object, object]:
     return {each["version"]: each["state"] for each in answer["versions"]}
 
 
+@pytest.mark.parametrize(("method", "path", "body"), CALLS[1:])
+def test_a_call_whose_answer_is_not_stored_refuses_a_retry_key(root: Caller, method: str, path: str, body: Any) -> None:
+    before = root.ok("GET", "/operator/keys")
+    answer = root(method, path, body, Idempotency_Key="k")
+    assert (answer.status, answer.code) == (400, "idempotency_unsupported")
+    assert "without an Idempotency-Key" in answer.json["detail"]
+    assert root.ok("GET", "/operator/keys") == before
+
+
 def test_a_key_s_whole_life(vault: Vault, root: Caller, ada: Caller) -> None:
     ada.make("prod", A="1")
     assert states(root.ok("GET", "/operator/keys")) == {1: "active"}

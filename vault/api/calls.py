@@ -14,8 +14,10 @@ from vault.http import (
     has_utf8_path,
     identify,
     is_large,
+    keeps_answer,
     needs_credential,
     principal,
+    refuse_unkept_key,
     require_ascii_query,
     services,
     transaction,
@@ -40,7 +42,10 @@ def guard(app: Flask) -> None:
 
     @app.before_request
     def require_credential() -> None:
-        if request.path.startswith(PREFIX + "/") and needs_credential(app):
+        if not request.path.startswith(PREFIX + "/"):
+            return
+        refuse_unkept_key()
+        if needs_credential(app):
             identify()
             _check_address()
 
@@ -93,6 +98,7 @@ def writes(view: Callable[Concatenate[UnitOfWork, P], object]) -> Callable[P, Re
     in the same transaction. A second call with this key gets the stored answer, with `Idempotency-Replayed: true`.
     """
 
+    @keeps_answer
     @functools.wraps(view)
     def run(*args: P.args, **kwargs: P.kwargs) -> Response:
         return transaction(lambda unit: _answer(unit, lambda: _response(view(unit, *args, **kwargs))))
@@ -109,6 +115,7 @@ def proven(prove: Callable[P, T]) -> Callable[[Callable[[UnitOfWork, T], object]
     """
 
     def decorate(view: Callable[[UnitOfWork, T], object]) -> Callable[P, Response]:
+        @keeps_answer
         @functools.wraps(view)
         def run(*args: P.args, **kwargs: P.kwargs) -> Response:
             def answer(unit: UnitOfWork, proof: T) -> Response:

@@ -9,7 +9,7 @@ from vault.api.parser import StrictBlueprint
 from vault.api.schemas.transfer import ExportQuery, ImportAnswer, ImportBody
 from vault.api.values import text_response
 from vault.formats import ParsedFile
-from vault.http import environment_route, principal, services
+from vault.http import environment_route, keeps_answer, principal, services
 from vault.model.environment import GLOBALS, EnvironmentRef
 from vault.model.grant import Permission
 from vault.services.environments.files import Imported, format_named, parse_file
@@ -19,6 +19,7 @@ blueprint = StrictBlueprint("transfer", __name__, description="Import and export
 
 
 @blueprint.route("/import", methods=["POST"])
+@keeps_answer
 @asked_first(Permission.UPDATE, Permission.CREATE, anywhere=True)
 @blueprint.arguments(ImportBody)
 @blueprint.response(200, ImportAnswer)

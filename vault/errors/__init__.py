@@ -4,6 +4,7 @@ StrongroomError
 ├── SettingsError               a setting is missing or unusable
 ├── InvalidInput                the request cannot be accepted; `path` says where
 │   ├── BadJson                 the body is not JSON, or not acceptable JSON
+│   ├── IdempotencyUnsupported  the call has an Idempotency-Key, but its answers are not stored
 │   ├── FormatError             a file's text cannot be read or written in its format
 │   ├── QuotaExceeded           the caller has reached a limit that the operator has set
 │   ├── ResolutionTooLarge      references expand past their limit
@@ -92,6 +93,7 @@ from vault.errors.requests import (
     Conflict,
     FormatError,
     IdempotencyMismatch,
+    IdempotencyUnsupported,
     InvalidInput,
     MethodNotAllowed,
     NameTaken,
@@ -121,6 +123,7 @@ __all__ = [
     "Forbidden",
     "FormatError",
     "IdempotencyMismatch",
+    "IdempotencyUnsupported",
     "IntegrityError",
     "InvalidInput",
     "KeyProviderError",

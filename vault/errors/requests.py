@@ -23,6 +23,16 @@ class BadJson(InvalidInput):
     sentence = "The request body is not valid JSON."
 
 
+class IdempotencyUnsupported(InvalidInput):
+    """The call has an Idempotency-Key, but its answers are not stored: a retry would carry it out again."""
+
+    code = "idempotency_unsupported"
+    sentence = (
+        "The answers of this call are not stored, so a retry would carry it out again. Send it without an "
+        "Idempotency-Key."
+    )
+
+
 class FormatError(InvalidInput):
     """A file's text cannot be read, or a value cannot be written, in its format."""
 

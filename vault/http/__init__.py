@@ -4,7 +4,7 @@
 |-----------------------|--------------------------------------------------------------------------------------|
 | current.py            | the current request: services, caller, address, request id, transaction              |
 | guard.py              | asks for a credential, and for what operators' requests need                         |
-| marks.py              | what is written on a view: no credential; a password to hash; open before a duty is done |
+| marks.py              | what is written on a view: no credential; a password to hash; its answer is stored   |
 | routes.py             | the class of each route, which decides its budget; which requests hash a password    |
 | environment_routes.py | one view for environments and for the globals                                        |
 | etags.py              | the ETags of a request and of an answer                                              |
@@ -17,8 +17,15 @@ from __future__ import annotations
 from vault.http.current import address, presented, principal, request_id, services, transaction, visit
 from vault.http.environment_routes import environment_route
 from vault.http.etags import known_etags, quoted, unquoted
-from vault.http.guard import has_utf8_path, identify, needs_credential, require_ascii_query, require_operator
-from vault.http.marks import View, answers_duty, answers_ended, public, takes_password
+from vault.http.guard import (
+    has_utf8_path,
+    identify,
+    needs_credential,
+    refuse_unkept_key,
+    require_ascii_query,
+    require_operator,
+)
+from vault.http.marks import View, answers_duty, answers_ended, keeps_answer, public, takes_password
 from vault.http.refusals import note_failure, recorded, translated
 from vault.http.routes import Routes, budget, classify, is_large, prepare, register, routes_of
 from vault.http.statuses import status_of
@@ -35,6 +42,7 @@ __all__ = [
     "has_utf8_path",
     "identify",
     "is_large",
+    "keeps_answer",
     "known_etags",
     "needs_credential",
     "note_failure",
@@ -44,6 +52,7 @@ __all__ = [
     "public",
     "quoted",
     "recorded",
+    "refuse_unkept_key",
     "register",
     "request_id",
     "require_ascii_query",

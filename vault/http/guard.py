@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from flask import Flask, current_app, g, request
 
-from vault.auth import METHODS, Method, authenticate, ended_session, require_named_network
-from vault.errors import InvalidInput, NotAuthenticated
+from vault.auth import METHODS, SAFE_METHODS, Method, authenticate, ended_session, require_named_network
+from vault.errors import IdempotencyUnsupported, InvalidInput, NotAuthenticated
 from vault.http.current import address, presented, principal, services
-from vault.http.marks import View, is_duty_view, is_ended_view, is_public
+from vault.http.marks import View, is_duty_view, is_ended_view, is_kept_view, is_public
 from vault.model.environ import PERSON
 from vault.model.principal import Principal
 
@@ -54,6 +54,17 @@ def require_operator() -> None:
     require_named_network(request.environ, address(), services().settings.operator_networks)
     who.require_operator()
     who.require_recent_proof(services().clock())
+
+
+def refuse_unkept_key() -> None:
+    """Raise `IdempotencyUnsupported` if the call may change something, has an Idempotency-Key, and its answer is not
+    stored. If the key were ignored, a client would take a retry for safe.
+    """
+    if "Idempotency-Key" not in request.headers or request.method in SAFE_METHODS:
+        return
+    view = _view()
+    if view is not None and not is_kept_view(view):
+        raise IdempotencyUnsupported()
 
 
 def has_utf8_path() -> bool:

@@ -13,6 +13,7 @@ Marked = TypeVar("Marked", bound=View)
 _PUBLIC = "_strongroom_public"
 _DUTY = "_strongroom_answers_duty"
 _ENDED = "_strongroom_answers_ended"
+_KEEPS = "_strongroom_keeps_answer"
 _PASSWORD = "_strongroom_takes_password"  # noqa: S105 - the name of a mark.
 
 
@@ -50,6 +51,17 @@ def answers_ended(view: Marked) -> Marked:
 def is_ended_view(view: View | None) -> bool:
     """Report whether a view is marked as one that replaces its caller's session."""
     return bool(getattr(view, _ENDED, False))
+
+
+def keeps_answer(view: Marked) -> Marked:
+    """Mark a view whose answer is stored for a retry with the same Idempotency-Key."""
+    setattr(view, _KEEPS, True)
+    return view
+
+
+def is_kept_view(view: View | None) -> bool:
+    """Report whether a view is marked as one whose answer is stored."""
+    return bool(getattr(view, _KEEPS, False))
 
 
 def takes_password(view: Marked) -> Marked:

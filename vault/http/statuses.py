@@ -13,6 +13,7 @@ from vault.errors import StrongroomError
 
 STATUSES: Mapping[type[StrongroomError], HTTPStatus] = {
     errors.BadJson: HTTPStatus.BAD_REQUEST,
+    errors.IdempotencyUnsupported: HTTPStatus.BAD_REQUEST,
     errors.NotAuthenticated: HTTPStatus.UNAUTHORIZED,
     errors.Forbidden: HTTPStatus.FORBIDDEN,
     errors.NotFound: HTTPStatus.NOT_FOUND,

@@ -13,6 +13,7 @@ from vault.http import (
     needs_credential,
     presented,
     principal,
+    refuse_unkept_key,
     require_ascii_query,
     services,
 )
@@ -53,6 +54,7 @@ def guard(app: Flask) -> None:
 
 def _admit(app: Flask) -> None:
     environ = request.environ
+    refuse_unkept_key()
     if needs_credential(app):
         identify(VAULT_METHODS)
     require_path()

@@ -328,7 +328,7 @@ def _readiness(vault: Services, **changes: object) -> Readiness:
     from vault.storage import NoCache
 
     given = {
-        "storage": vault.storage, "instance": vault.instance, "reads": vault.audit.reads, "cache": NoCache(),
-        "forwarder": vault.audit.forwarder, "key_cache_seconds": vault.settings.key_cache_seconds,
+        "settings": vault.settings, "storage": vault.storage, "instance": vault.instance, "reads": vault.audit.reads,
+        "cache": NoCache(), "forwarder": vault.audit.forwarder,
     }  # fmt: skip
     return Readiness(**{**given, **changes})  # type: ignore[arg-type]

@@ -10,6 +10,7 @@ from vault.services import audit
 from vault.services.keys.workers import Waiting
 from vault.services.own.instance import Instance
 from vault.services.own.keys import SECRET_PURPOSES
+from vault.settings import Settings
 from vault.storage import ColumnValues, Storage, SystemSecret, UnitOfWork
 
 LASTING = ("token", "digest")
@@ -20,10 +21,9 @@ class SecretRotation:
     """The vault's own secrets. For operators."""
 
     def __init__(
-        self, storage: Storage, instance: Instance, waiting: Waiting, clock: Clock, *, grace_hours: int
+        self, settings: Settings, storage: Storage, instance: Instance, waiting: Waiting, clock: Clock
     ) -> None:
-        """`grace_hours` is how long a retired secret for tokens or digests still works."""
-        self._grace_hours = grace_hours
+        self._settings = settings
         self._storage = storage
         self._instance = instance
         self._waiting = waiting
@@ -42,7 +42,7 @@ class SecretRotation:
 
     def refused_us(self, row: SystemSecret) -> int:
         """Return when a retired secret is refused."""
-        return row.changed_us + self._grace_hours * HOUR_US
+        return row.changed_us + self._settings.reseal_grace_hours * HOUR_US
 
     def drop(self, unit: UnitOfWork, purposes: tuple[str, ...]) -> int:
         """Delete retired secrets, in a transaction that locks the state. Returns how many. For other services.

@@ -8,7 +8,7 @@ from flask import Flask, Response, request
 
 from vault.auth import WEB_METHODS
 from vault.errors import InvalidInput, NotAuthenticated, NotFound
-from vault.http import identify, needs_credential
+from vault.http import identify, needs_credential, refuse_unkept_key
 from vault.web.frame import csrf, problems
 from vault.web.frame import request as pages
 
@@ -32,6 +32,7 @@ def register(app: Flask) -> None:
 
 
 def _admit(app: Flask) -> Response | None:
+    refuse_unkept_key()
     try:
         identify(WEB_METHODS)
     except NotAuthenticated:

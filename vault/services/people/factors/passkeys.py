@@ -22,6 +22,7 @@ from vault.services.environments.documents import Document, read_document
 from vault.services.own.credentials import opened, sealed
 from vault.services.own.instance import Instance
 from vault.services.people.factors.kinds import FactorKind
+from vault.settings import Settings
 from vault.storage import ColumnValues, Credential, UnitOfWork, User
 
 if TYPE_CHECKING:
@@ -50,10 +51,8 @@ class NewPasskey:
 class Passkeys:
     """Passkeys of all people."""
 
-    def __init__(self, instance: Instance, clock: Clock, *, origin: str, host: str) -> None:
-        """`origin` is the address of this vault for browsers, and `host` is the host name in it."""
-        self._origin = origin
-        self._host = host
+    def __init__(self, settings: Settings, instance: Instance, clock: Clock) -> None:
+        self._settings = settings
         self._instance = instance
         self._clock = clock
 
@@ -99,7 +98,7 @@ class Passkeys:
                 credential=parsed,
                 expected_challenge=random,
                 expected_rp_id=self._rp_id(),
-                expected_origin=self._origin,
+                expected_origin=self._settings.origin,
             )
         except Conflict:
             raise
@@ -182,7 +181,7 @@ class Passkeys:
                 credential=parsed,
                 expected_challenge=random,
                 expected_rp_id=self._rp_id(),
-                expected_origin=self._origin,
+                expected_origin=self._settings.origin,
                 credential_public_key=public_key,
                 credential_current_sign_count=counter,
                 require_user_verification=alone,
@@ -219,10 +218,11 @@ class Passkeys:
         return [PublicKeyCredentialDescriptor(id=_bytes(stored["id"])) for stored in blobs]
 
     def _rp_id(self) -> str:
+        host = self._settings.public_host
         try:
-            ipaddress.ip_address(self._host)
+            ipaddress.ip_address(host)
         except ValueError:
-            return self._host
+            return host
         raise Conflict(
             "Passkeys need a host name, but STRONGROOM_PUBLIC_URL has an IP address. Ask the vault's operator."
         )
