@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from vault.crypto import PasswordParameters
+from vault.keys import backup as backup_key
 from vault.model.clock import Clock
 from vault.services import AuditVerbs, EnvironmentVerbs, KeyVerbs, People, Services, TokenVerbs, VaultKV, audit
 from vault.services.audit import AuditTree, Forwarder, ReadLog, Trail, Verifier
-from vault.services.backup import Backups, KnownArchives
+from vault.services.backup import BackupPlan, Backups, Keeping, KnownArchives
 from vault.services.environments.bases import Bases
 from vault.services.environments.environments import Environments
 from vault.services.environments.files import Transfer
@@ -30,6 +32,7 @@ from vault.services.people.ending import Ending
 from vault.services.people.erasure import Erasure, UnknownArchives
 from vault.services.people.factors import Challenges, Factors, Passkeys, RecoveryCodes, Totp
 from vault.services.people.logins import Logins
+from vault.services.people.session_rules import SessionRules
 from vault.services.people.sessions import Sessions
 from vault.services.people.throttle import Throttle
 from vault.services.readiness import Readiness
@@ -49,32 +52,38 @@ def wire(settings: Settings, storage: Storage, instance: Instance, cache: Sessio
     hot, sealer, touches = HotReads(storage), Sealer(instance, clock), Touches(storage)
     audit_verbs = _audit(settings, storage, instance, clock)
     reads = audit_verbs.reads
-    revisions = RevisionWriter(settings, instance, sealer, clock)
+    revisions = RevisionWriter(
+        instance, sealer, clock, quota_bytes=settings.quota_bytes, keep_days=settings.revision_keep_days
+    )
     environments = _environments(settings, storage, hot, instance, revisions, sealer, reads, clock)
     own = environments.environments
-    sessions = Sessions(settings, storage, hot, instance, cache, touches, clock)
-    passkeys = Passkeys(settings, instance, clock)
+    sessions = Sessions(storage, hot, instance, cache, touches, clock, _session_rules(settings))
+    passkeys = Passkeys(instance, clock, origin=settings.origin, host=settings.public_host)
     people = _people(settings, storage, instance, sessions, passkeys, own, reads, clock)
     holders = TokenHolders(storage, hot, instance, touches, clock)
+    tokens = Tokens(
+        storage, holders, instance, own, reads, clock,
+        quota=settings.quota_tokens, step_up_days=settings.token_step_up_days,
+    )  # fmt: skip
     metadata = Metadata(storage, own, sealer, reads, clock)
     return Services(
         people=people,
         environments=environments,
-        tokens=TokenVerbs(Tokens(settings, storage, holders, instance, own, reads, clock), holders),
+        tokens=TokenVerbs(tokens, holders),
         keys=_keys(settings, storage, instance, sealer, sessions, passkeys, clock),
         audit=audit_verbs,
-        backups=Backups(settings, storage, instance, audit_verbs.tree, clock),
+        backups=Backups(backup_plan(settings), storage, instance, audit_verbs.tree, clock),
         vaultkv=VaultKV(
             metadata=metadata,
             versions=Versions(storage, instance, revisions, metadata, environments.values, sealer, reads, clock),
-            wrapping=Wrapping(settings, storage, instance, clock),
+            wrapping=Wrapping(storage, instance, clock, quota_bytes=settings.quota_bytes),
         ),
         settings=settings,
         storage=storage,
         cache=cache,
         instance=instance,
         idempotency=Idempotency(instance, people.accounts.parameters, clock),
-        readiness=Readiness(settings, storage, instance, reads, cache, audit_verbs.forwarder),
+        readiness=Readiness(storage, instance, reads, cache, audit_verbs.forwarder, settings.key_cache_seconds),
         touches=touches,
         clock=clock,
     )
@@ -91,7 +100,8 @@ def _people(
     clock: Clock,
 ) -> People:
     throttle = Throttle(instance, clock)
-    accounts = Accounts(settings, storage, instance, throttle, sessions, own, reads, clock)
+    parameters = PasswordParameters(settings.argon2_memory_kib, settings.argon2_passes, settings.argon2_lanes)
+    accounts = Accounts(storage, instance, throttle, sessions, own, reads, clock, parameters)
     proofs = (Challenges(instance, clock), Totp(instance, clock), passkeys, RecoveryCodes(instance, clock))
     return People(
         accounts=accounts,
@@ -99,7 +109,7 @@ def _people(
         sessions=sessions,
         ending=Ending(storage, accounts, sessions, reads, clock),
         factors=Factors(storage, sessions, *proofs, clock),
-        erasure=Erasure(settings, storage, sessions, _archives(settings), clock),
+        erasure=Erasure(storage, sessions, _archives(settings), clock, key_cache_seconds=settings.key_cache_seconds),
     )
 
 
@@ -127,7 +137,7 @@ def _environments(
     reads: ReadLog,
     clock: Clock,
 ) -> EnvironmentVerbs:
-    environments = Environments(settings, storage, instance, sealer, reads, clock)
+    environments = Environments(storage, instance, sealer, reads, clock, quota=settings.quota_environments)
     bases = Bases(environments, clock)
     variables = Variables(storage, environments, bases, revisions, sealer, reads)
     return EnvironmentVerbs(
@@ -153,17 +163,37 @@ def _keys(
     waiting = Waiting(storage, clock)
     people = UserRotation(storage, instance, sealer, clock)
     system = SystemRotation(storage, instance, waiting, clock)
-    secrets = SecretRotation(settings, storage, instance, waiting, clock)
+    secrets = SecretRotation(storage, instance, waiting, clock, grace_hours=settings.reseal_grace_hours)
     return KeyVerbs(
-        master=MasterRotation(settings, storage, instance, waiting, clock),
+        master=MasterRotation(storage, instance, waiting, clock, destroy_wait_days=settings.key_destroy_wait_days),
         rewrapping=Rewrapping(storage, instance),
         people=people,
         system=system,
         secrets=secrets,
-        reseal=Resealing(settings, storage, instance, sessions, passkeys, people, system, secrets, waiting, clock),
+        reseal=Resealing(storage, instance, sessions, passkeys, people, system, secrets, waiting, clock),
         upgrading=Upgrading(storage, instance, clock),
     )
 
 
 def _archives(settings: Settings) -> KnownArchives | UnknownArchives:
-    return KnownArchives(settings) if settings.backup_to else UnknownArchives()
+    return KnownArchives(backup_plan(settings)) if settings.backup_to else UnknownArchives()
+
+
+def _session_rules(settings: Settings) -> SessionRules:
+    return SessionRules(
+        settings.session_idle_seconds,
+        settings.session_absolute_seconds,
+        settings.quota_sessions,
+        settings.require_second_factor,
+    )
+
+
+def backup_plan(settings: Settings) -> BackupPlan:
+    """Return what the settings say about backups."""
+    return BackupPlan(
+        settings.backup_to,
+        settings.backup_place_seconds,
+        settings.backup_recipients,
+        settings.backup_key or backup_key.path_beside(settings.keyring),
+        Keeping(settings.backup_keep_days, settings.backup_keep_recent_hours),
+    )

@@ -30,8 +30,8 @@ def vault(tmp_path: Path) -> Iterator[Vault]:
 
 def demand(vault: Vault, of: str) -> None:
     """Have the vault demand a second factor."""
-    chosen = replace(vault.services.settings, require_second_factor=of)
-    object.__setattr__(vault.services.people.sessions, "_settings", chosen)
+    sessions = vault.services.people.sessions
+    sessions._rules = replace(sessions._rules, second_factor_of=of)
 
 
 def operator(vault: Vault, name: str = "root") -> Caller:

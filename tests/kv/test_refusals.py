@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -172,11 +171,8 @@ def test_a_forged_row_is_a_bare_500(ada: Caller, kv: Kv, vault: Vault) -> None:
 
 def test_a_full_quota_is_told_and_nothing_is_stored(ada: Caller, kv: Kv, vault: Vault) -> None:
     kv.put("prod", {"A": "1"})
-    settings = vault.services.settings
-    object.__setattr__(vault.services.environments.environments, "_settings", replace(settings, quota_environments=1))
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vault.services.environments.environments, "_quota", 1)
         answer = kv.put("another", {"A": "1"})
-    finally:
-        object.__setattr__(vault.services.environments.environments, "_settings", settings)
     assert (answer.status, len(answer.errors)) == (400, 1)
     assert kv("LIST", "secret/metadata").data["keys"] == ["prod"]

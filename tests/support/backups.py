@@ -18,9 +18,10 @@ from vault.app import open_vault, restorer
 from vault.keys import backup as backup_key
 from vault.model.clock import Clock, now_us
 from vault.services import Services
-from vault.services.backup import Archive, ArchiveKind, Made, Opener, Restored, key_file, places_at
+from vault.services.backup import Archive, ArchiveKind, Made, Opener, Restored, places_at
 from vault.services.pace import Progress, no_progress
 from vault.settings import Settings
+from vault.wiring import backup_plan
 
 
 def no_phases(_what: str) -> Progress:
@@ -60,7 +61,7 @@ def newest(vault: Services, place: int = 0) -> Path:
 
 def archive(vault: Services, path: Path | None = None) -> Archive:
     """Return an archive that opens with the vault's own backup key."""
-    return Archive(path or newest(vault), Opener(backup_key.read(key_file(vault.settings))))
+    return Archive(path or newest(vault), Opener(backup_key.read(backup_plan(vault.settings).key_file)))
 
 
 def restored(vault: Services, url: str, path: Path | None = None, *, clock: Clock = now_us, **options: Any) -> Restored:

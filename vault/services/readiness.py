@@ -19,7 +19,6 @@ from vault.observe import metrics
 from vault.services.audit.forward import Forwarder
 from vault.services.audit.reads import ReadLog
 from vault.services.own.instance import Instance
-from vault.settings import Settings
 from vault.storage import SessionCache, Storage
 from vault.storage.database.probe import (
     FULL,
@@ -87,15 +86,15 @@ class Readiness:
 
     def __init__(
         self,
-        settings: Settings,
         storage: Storage,
         instance: Instance,
         reads: ReadLog,
         cache: SessionCache,
         forwarder: Forwarder,
+        key_cache_seconds: int,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._key_cache_seconds = settings.key_cache_seconds
+        self._key_cache_seconds = key_cache_seconds
         self._storage = storage
         self._instance = instance
         self._reads = reads

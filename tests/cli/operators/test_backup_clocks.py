@@ -17,9 +17,10 @@ from tests.support.vaults import HOST, add_person, make_vault
 from vault.cli import root
 from vault.keys import backup as backup_key
 from vault.services import Services
-from vault.services.backup import Archive, Opener, key_file
+from vault.services.backup import Archive, Opener
 from vault.services.backup.directory import DirectoryPlace
 from vault.services.backup.names import GENERATION_MOST, ArchiveName, archives_in
+from vault.wiring import backup_plan
 
 DAY = 24 * 3600
 YEAR = 365 * DAY
@@ -252,7 +253,7 @@ def test_a_list_of_erased_keys_is_older_by_its_counter_and_not_by_a_clock(
     commands.create()
     lists = [next(place.glob("*-erased.json")) for place in commands.places]
     old = lists[0].read_bytes()
-    opener = Opener(backup_key.read(key_file(vault.settings)))
+    opener = Opener(backup_key.read(backup_plan(vault.settings).key_file))
     addresses = ",".join(f"dir:{place}" for place in commands.places)
 
     def warnings() -> list[str]:

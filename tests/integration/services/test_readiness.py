@@ -328,7 +328,7 @@ def _readiness(vault: Services, **changes: object) -> Readiness:
     from vault.storage import NoCache
 
     given = {
-        "settings": vault.settings, "storage": vault.storage, "instance": vault.instance, "reads": vault.audit.reads,
-        "cache": NoCache(), "forwarder": vault.audit.forwarder,
+        "storage": vault.storage, "instance": vault.instance, "reads": vault.audit.reads, "cache": NoCache(),
+        "forwarder": vault.audit.forwarder, "key_cache_seconds": vault.settings.key_cache_seconds,
     }  # fmt: skip
     return Readiness(**{**given, **changes})  # type: ignore[arg-type]

@@ -78,9 +78,10 @@ def _opener(found: Settings, key_path: Path | None, identity: str | None) -> Ope
     """Return an opener with the backup key, if there is one, and the given identities."""
     from vault.crypto.age import identities_from
     from vault.keys import backup as backup_key
-    from vault.services.backup import Opener, key_file
+    from vault.services.backup import Opener
+    from vault.wiring import backup_plan
 
-    path = key_path or key_file(found)
+    path = key_path or backup_plan(found).key_file
     # If no file is named, the key may be missing: archives can be for age recipients only.
     is_named = key_path is not None or (found.backup_key is not None and not identity)
     known = backup_key.read(path) if is_named or path.exists() else None
@@ -100,9 +101,10 @@ def places_of(found: Settings, addresses: Sequence[str]) -> list[Place]:
 def _latest(found: Settings, places: list[Place]) -> tuple[Place, str]:
     """Return the newest archive by its counter, from the first place that has it."""
     from vault.model.clock import now_us
-    from vault.services.backup import Keeping, held_in
+    from vault.services.backup import held_in
+    from vault.wiring import backup_plan
 
-    held, failed = held_in(places, Keeping.of(found), found.backup_place_seconds)
+    held, failed = held_in(places, backup_plan(found).keeping, found.backup_place_seconds)
     warn([report.error for report in failed])
     if not held:
         raise CliError("There is no archive in any of these places.")

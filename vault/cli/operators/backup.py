@@ -31,9 +31,9 @@ def backup() -> None:
 def key() -> None:
     """Make the backup key, which seals and opens archives. It opens nothing else, and is never replaced."""
     from vault.keys import backup as backup_key
-    from vault.services.backup import key_file
+    from vault.wiring import backup_plan
 
-    path = key_file(host.settings())
+    path = backup_plan(host.settings()).key_file
     made = backup_key.make(path)
     say(f"The backup key {made.id} is in {path}.")
     say("Keep a copy away from this machine and from the archives. Without it, no archive can be opened.")
@@ -76,10 +76,12 @@ def create(if_changed: bool, trust_clock: bool) -> None:
 @pass_cli
 def list_archives(cli: Cli, addresses: Sequence[str]) -> None:
     """List the archives in every place, the newest first. It needs no keyring and no database."""
-    from vault.services.backup import Keeping, held_in
+    from vault.services.backup import held_in
+    from vault.wiring import backup_plan
 
     found = host.settings()
-    held, failed = held_in(places_of(found, addresses), Keeping.of(found), found.backup_place_seconds)
+    plan = backup_plan(found)
+    held, failed = held_in(places_of(found, addresses), plan.keeping, plan.place_seconds)
     print_rows(cli, list(map(_row, held)), _COLUMNS)
     if not held and not failed:
         say("There is no archive in any of these places.")

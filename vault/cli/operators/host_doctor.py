@@ -152,9 +152,10 @@ def _swept(check: str, sentence: str, faults: list[str]) -> Finding:
 
 
 def _backups(found: Settings) -> Finding:
-    from vault.services.backup import Keeping, held_in, places_at
+    from vault.services.backup import held_in
     from vault.services.backup.names import short_id
     from vault.storage import Storage, first_rows
+    from vault.wiring import backup_plan
 
     if not found.backup_to:
         return Finding(
@@ -168,9 +169,10 @@ def _backups(found: Settings) -> Finding:
             rows = first_rows(unit.connection)
     finally:
         storage.close()
-    places = places_at(found.backup_to)
+    plan = backup_plan(found)
+    places = plan.places()
     vault = short_id(rows.state.instance_id) if rows else None
-    held, failed = held_in(places, Keeping.of(found), found.backup_place_seconds, vault)
+    held, failed = held_in(places, plan.keeping, plan.place_seconds, vault)
     if failed:
         return Finding("backups", "bad", " ".join(report.error for report in failed))
     return _backup_dates([place.address for place in places], held)

@@ -11,6 +11,7 @@
 | keeping.py  | how long archives are kept, and how far their dates can be trusted   |
 | place.py    | the interface of places; directory.py and bucket.py (S3) have it     |
 | places.py   | the place of an address                                              |
+| plan.py     | what the operator has set: places, seal, how long archives are kept  |
 | erased.py   | the signed list of erased keys in every place                        |
 | drop.py     | erases again what such a list contains                               |
 | remains.py  | which data of an erased person remains in archives, for the report   |
@@ -18,7 +19,7 @@
 """
 
 from vault.services.backup.archive import Archive, Contents
-from vault.services.backup.backups import Backups, Made, key_file
+from vault.services.backup.backups import Backups, Made
 from vault.services.backup.drop import Dropped
 from vault.services.backup.each_place import PlaceReport
 from vault.services.backup.held import held_in, places_with
@@ -26,6 +27,7 @@ from vault.services.backup.keeping import Keeping, ahead
 from vault.services.backup.names import ArchiveKind, StoredArchive
 from vault.services.backup.place import Place
 from vault.services.backup.places import place_at, places_at
+from vault.services.backup.plan import BackupPlan
 from vault.services.backup.remains import KnownArchives
 from vault.services.backup.restore import ContentsCheck, Restored, Restorer
 from vault.services.backup.seals import Opener
@@ -33,6 +35,7 @@ from vault.services.backup.seals import Opener
 __all__ = [
     "Archive",
     "ArchiveKind",
+    "BackupPlan",
     "Backups",
     "Contents",
     "ContentsCheck",
@@ -48,7 +51,6 @@ __all__ = [
     "StoredArchive",
     "ahead",
     "held_in",
-    "key_file",
     "place_at",
     "places_at",
     "places_with",

@@ -15,9 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
 
 from vault import __version__
-from vault.crypto.age import X25519Recipient
 from vault.errors import BackupError, ErasedListError, IntegrityError, Unavailable
-from vault.keys import backup as backup_key
 from vault.model.action import Action
 from vault.model.clock import Clock
 from vault.model.principal import Principal
@@ -28,7 +26,7 @@ from vault.services.backup.drop import Dropped, drop_erased
 from vault.services.backup.each_place import PlaceReport, at_each, hangs, noting_error, reports_of, seconds_for
 from vault.services.backup.erased import ErasedList, fetched_list, list_name, merged
 from vault.services.backup.held import held_in
-from vault.services.backup.keeping import Keeping, doubts
+from vault.services.backup.keeping import doubts
 from vault.services.backup.names import (
     GENERATION_MOST,
     NO_MARK,
@@ -39,13 +37,12 @@ from vault.services.backup.names import (
     short_id,
 )
 from vault.services.backup.place import Place
-from vault.services.backup.places import places_at
+from vault.services.backup.plan import BackupPlan
 from vault.services.backup.remains import of_archives
-from vault.services.backup.seals import AgeSeal, KeySeal, Seal
+from vault.services.backup.seals import Seal
 from vault.services.own.instance import Instance
 from vault.services.own.keys import open_own_keys
 from vault.services.people.erasure import ErasureReport
-from vault.settings import Settings
 from vault.storage import Storage, UnitOfWork
 from vault.storage.database.newer_tables import unknown_parts
 from vault.storage.walks.snapshot import changes_mark, snapshot
@@ -77,13 +74,12 @@ class _Listed:
 class Backups:
     """The backups of one vault."""
 
-    def __init__(self, settings: Settings, storage: Storage, instance: Instance, tree: AuditTree, clock: Clock) -> None:
-        self._settings = settings
+    def __init__(self, plan: BackupPlan, storage: Storage, instance: Instance, tree: AuditTree, clock: Clock) -> None:
+        self._plan = plan
         self._storage = storage
         self._instance = instance
         self._tree = tree
         self._clock = clock
-        self._keeping = Keeping.of(settings)
 
     def create(
         self, principal: Principal, kind: ArchiveKind, *, only_if_changed: bool = False, trust_clock: bool = False
@@ -96,7 +92,7 @@ class Backups:
         `KeyringError` if the backup key is missing or unsafe.
         """
         principal.require_operator()
-        places, seal = configured_places(self._settings), seal_of(self._settings)
+        places, seal = self._plan.required_places(), self._plan.seal()
         self._settle()
         listed = self._all_listed(places)
         reports: list[PlaceReport] = []
@@ -111,7 +107,7 @@ class Backups:
             reports += reports_of(
                 places,
                 lambda place: self._store(place, name, path, trust_clock=trust_clock),
-                seconds_for(size_bytes, self._settings.backup_place_seconds),
+                seconds_for(size_bytes, self._plan.place_seconds),
             )
         left_out = self._left_out()
         warnings = self._record(principal, name, reports)
@@ -120,8 +116,8 @@ class Backups:
     def tell_erased(self, principal: Principal) -> list[PlaceReport]:
         """Store the list of erased keys in every place, as after an erasure."""
         principal.require_operator()
-        places = places_at(self._settings.backup_to)
-        return reports_of(places, self._put_list_alone, self._settings.backup_place_seconds)
+        places = self._plan.places()
+        return reports_of(places, self._put_list_alone, self._plan.place_seconds)
 
     def after_erasure(self, principal: Principal, report: ErasureReport) -> tuple[ErasureReport, list[PlaceReport]]:
         """Store the list after an erasure. Returns the report with every archive that has the person's data, and the
@@ -148,8 +144,8 @@ class Backups:
                     lists.append(found)
             return report
 
-        places = configured_places(self._settings)
-        reports = reports_of(places, look, self._settings.backup_place_seconds)
+        places = self._plan.required_places()
+        reports = reports_of(places, look, self._plan.place_seconds)
         known = merged(lists[:])
 
         def drop(unit: UnitOfWork) -> Dropped:
@@ -162,8 +158,8 @@ class Backups:
     def held(self, principal: Principal) -> tuple[list[StoredArchive], list[PlaceReport]]:
         """Return this vault's archives in every place, and the places that cannot be read."""
         principal.require_operator()
-        places = places_at(self._settings.backup_to)
-        return held_in(places, self._keeping, self._settings.backup_place_seconds, short_id(self._instance.id))
+        places = self._plan.places()
+        return held_in(places, self._plan.keeping, self._plan.place_seconds, short_id(self._instance.id))
 
     # -- Its steps --
 
@@ -181,7 +177,7 @@ class Backups:
                     self._tree.sequence(unit)
 
     def _all_listed(self, places: list[Place]) -> list[_Listed]:
-        seconds = self._settings.backup_place_seconds
+        seconds = self._plan.place_seconds
         found = at_each(places, self._listed, seconds)
         return [each or _Listed(place, [], hangs(place, seconds)) for place, each in zip(places, found, strict=True)]
 
@@ -251,7 +247,7 @@ class Backups:
                 f"{own[-1]} in {place.address} counts as newer than the archive that was just made. Someone put it "
                 "there, or another host makes a backup at the same time. While it is there, `latest` means that one."
             )
-        past = self._keeping.past(own, made, now, trust_clock=trust_clock)
+        past = self._plan.keeping.past(own, made, now, trust_clock=trust_clock)
         return past.deleted, warnings + doubts(place.address, own, made, past, now)
 
     def _put_list_alone(self, place: Place) -> PlaceReport:
@@ -312,33 +308,6 @@ class Backups:
             # A backup is especially important if the database takes no writes.
             return [f"The backup is not in the audit: {error.message}"]
         return []
-
-
-def configured_places(settings: Settings) -> list[Place]:
-    """Return the places in the settings. Raises `BackupError` if there are none."""
-    places = places_at(settings.backup_to)
-    if not places:
-        raise BackupError("No place is set. Set STRONGROOM_BACKUP_TO, for example to dir:/path,s3://bucket/prefix.")
-    return places
-
-
-def key_file(settings: Settings) -> Path:
-    """Return the path of the backup key."""
-    return settings.backup_key or backup_key.path_beside(settings.keyring)
-
-
-def seal_of(settings: Settings) -> Seal:
-    """Return the seal for archives in the settings. Raises `BackupError`, `FormatError`, `KeyringError`."""
-    recipients = [text.strip() for text in settings.backup_recipients.split(",") if text.strip()]
-    if recipients:
-        return AgeSeal([X25519Recipient.from_text(text) for text in recipients])
-    path = key_file(settings)
-    if not path.exists() and not path.is_symlink():
-        raise BackupError(
-            f"There is no backup key at {path}. `strongroom backup key` makes one. If there was one, put it back: the "
-            "archives that it has sealed need it."
-        )
-    return KeySeal(backup_key.read(path))
 
 
 def _newest(listed: list[_Listed]) -> int:

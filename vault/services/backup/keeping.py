@@ -20,7 +20,6 @@ from dataclasses import dataclass
 
 from vault.model.clock import CLOCKS_DIFFER_US, DAY_US, HOUR_US
 from vault.services.backup.names import ArchiveKind, ArchiveName
-from vault.settings import Settings
 
 LATE_US = 26 * HOUR_US
 """A day, and two hours for a late backup. A longer gap may mean that the clock was changed."""
@@ -40,11 +39,6 @@ class Keeping:
 
     days: int
     recent_hours: int
-
-    @classmethod
-    def of(cls, settings: Settings) -> Keeping:
-        """Return how long the settings keep archives."""
-        return cls(settings.backup_keep_days, settings.backup_keep_recent_hours)
 
     def until_us(self, name: ArchiveName) -> int:
         """Return when an archive expires, if every clock is right."""

@@ -6,9 +6,8 @@ from collections.abc import Iterable
 
 from vault.model.clock import DAY_US, HOUR_US, as_datetime
 from vault.services.backup.names import StoredArchive
-from vault.services.backup.places import places_at
+from vault.services.backup.plan import BackupPlan
 from vault.services.people.erasure import Remains
-from vault.settings import Settings
 
 _DROPPED = "A restore erases it again, by the list of erased keys beside the archive."
 _HOLDS = (
@@ -18,21 +17,21 @@ _HOLDS = (
 
 
 class KnownArchives:
-    """Reports from the settings alone, without asking the places: an erasure's transaction must not wait for a
+    """Reports from the plan alone, without asking the places: an erasure's transaction must not wait for a
     network.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, plan: BackupPlan) -> None:
+        self._plan = plan
 
     def remains(self, erased_us: int) -> tuple[Remains, ...]:
         """Return one entry for each place: the latest time at which its last archive with the erased data may be
         deleted.
         """
-        days, hours = self._settings.backup_keep_days, self._settings.backup_keep_recent_hours
-        until_us = erased_us + max(days * DAY_US, hours * HOUR_US)
+        keeping = self._plan.keeping
+        until_us = erased_us + max(keeping.days * DAY_US, keeping.recent_hours * HOUR_US)
         sentence = f"Archives from before this moment hold it. {_HOLDS} {_DROPPED}"
-        return tuple(Remains(place.address, until_us, sentence) for place in places_at(self._settings.backup_to))
+        return tuple(Remains(place.address, until_us, sentence) for place in self._plan.places())
 
 
 def of_archives(held: Iterable[StoredArchive], erased_us: int, now_us: int) -> tuple[Remains, ...]:

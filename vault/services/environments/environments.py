@@ -36,7 +36,6 @@ from vault.services.environments.sealing import Sealer
 from vault.services.environments.standing import deletion_warnings
 from vault.services.environments.wishes import Wishes, sealed_of
 from vault.services.own.instance import Instance
-from vault.settings import Settings
 from vault.storage import ColumnValue, ColumnValues, EnvironmentRow, RevisionRow, Storage, UnitOfWork
 
 _STEP_LEAST = 500
@@ -48,14 +47,16 @@ class Environments:
 
     def __init__(
         self,
-        settings: Settings,
         storage: Storage,
         instance: Instance,
         sealer: Sealer,
         reads: audit.ReadLog,
         clock: Clock,
+        *,
+        quota: int,
     ) -> None:
-        self._settings = settings
+        """`quota` is how many environments a person may have."""
+        self._quota = quota
         self._reads = reads
         self._storage = storage
         self._instance = instance
@@ -287,7 +288,7 @@ class Environments:
     def _check_room(self, unit: UnitOfWork, principal: Principal, name: str) -> None:
         if unit.environments.by_name(principal.user_id, name) is not None:
             raise NameTaken("You already have an environment with this name.")
-        if unit.environments.count(principal.user_id) >= self._settings.quota_environments:
+        if unit.environments.count(principal.user_id) >= self._quota:
             raise QuotaExceeded("You have reached the limit of environments. Deleted ones count for 30 days.")
 
     def _checked_new_name(self, unit: UnitOfWork, principal: Principal, row: EnvironmentRow, name: str) -> str:

@@ -18,15 +18,16 @@ from vault.services.environments.dropping import beyond_most, to_drop
 from vault.services.environments.permissions import ask, target_of
 from vault.services.environments.sealing import Sealer
 from vault.services.own.instance import Instance
-from vault.settings import Settings
 from vault.storage import EnvironmentRow, UnitOfWork
 
 
 class RevisionWriter:
     """Writes revisions. For services, which have checked the permission."""
 
-    def __init__(self, settings: Settings, instance: Instance, sealer: Sealer, clock: Clock) -> None:
-        self._settings = settings
+    def __init__(self, instance: Instance, sealer: Sealer, clock: Clock, *, quota_bytes: int, keep_days: int) -> None:
+        """`quota_bytes` limits all environments of a person. `keep_days` is how long others' revisions are kept."""
+        self._quota_bytes = quota_bytes
+        self._keep_days = keep_days
         self._instance = instance
         self._sealer = sealer
         self._clock = clock
@@ -79,7 +80,7 @@ class RevisionWriter:
         old = unit.revisions.old(environment.id, last_old) if last_old > 0 else []
         if not old:
             return 0
-        kept_after = self._clock() - self._settings.revision_keep_days * DAY_US
+        kept_after = self._clock() - self._keep_days * DAY_US
         newer = unit.revisions.labels_after(environment.id, last_old)
         dropped = to_drop(old, newer, principal.label, environment.max_versions, kept_after)
         gone = {each.id for each in dropped}
@@ -94,7 +95,7 @@ class RevisionWriter:
         return unit.revisions.drop([*dropped, *surplus])
 
     def _check_bytes(self, unit: UnitOfWork, owner_id: str, more: int) -> None:
-        if unit.environments.bytes_stored(owner_id) + more > self._settings.quota_bytes:
+        if unit.environments.bytes_stored(owner_id) + more > self._quota_bytes:
             raise QuotaExceeded(
                 "Your environments and their history have reached the size limit. Destroy versions that nobody needs "
                 "(`vault kv destroy`), or lower max_versions of an environment, which deletes its oldest revisions."

@@ -22,7 +22,6 @@ from vault.services import audit
 from vault.services.keys.workers import Waiting, WorkerStatus
 from vault.services.own.instance import Instance
 from vault.services.own.keys import make_canary
-from vault.settings import Settings
 from vault.storage import ColumnValues, DestroyedMaster, MasterKeyVersion, StillReferred, Storage, UnitOfWork
 from vault.storage.retry import again
 from vault.storage.walks.key_walk import references
@@ -57,9 +56,10 @@ class MasterRotation:
     """The versions of the master key. For operators."""
 
     def __init__(
-        self, settings: Settings, storage: Storage, instance: Instance, waiting: Waiting, clock: Clock
+        self, storage: Storage, instance: Instance, waiting: Waiting, clock: Clock, *, destroy_wait_days: int
     ) -> None:
-        self._settings = settings
+        """`destroy_wait_days` lie between disabling a version and destroying it."""
+        self._destroy_wait_days = destroy_wait_days
         self._storage = storage
         self._instance = instance
         self._waiting = waiting
@@ -248,7 +248,7 @@ class MasterRotation:
             )
 
     def _destroyable_us(self, row: MasterKeyVersion) -> int:
-        return row.changed_us + self._settings.key_destroy_wait_days * DAY_US
+        return row.changed_us + self._destroy_wait_days * DAY_US
 
     def _version_status(
         self, row: MasterKeyVersion, user_keys: int, workers: tuple[WorkerStatus, ...]

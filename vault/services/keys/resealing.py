@@ -39,7 +39,6 @@ from vault.services.own.instance import Instance
 from vault.services.pace import BATCH, FULL_SPEED, Pace, Progress, Walk, no_progress
 from vault.services.people.factors import FactorKind, Passkeys
 from vault.services.people.sessions import Sessions
-from vault.settings import Settings
 from vault.storage import ColumnValue, ColumnValues, DataKey, Stale, StillReferred, Storage, StoredRevision, UnitOfWork
 from vault.storage.database.newer_tables import require_every_signed_table
 from vault.storage.retry import again
@@ -91,7 +90,6 @@ class Resealing:
 
     def __init__(
         self,
-        settings: Settings,
         storage: Storage,
         instance: Instance,
         sessions: Sessions,
@@ -102,7 +100,6 @@ class Resealing:
         waiting: Waiting,
         clock: Clock,
     ) -> None:
-        self._settings = settings
         self._storage = storage
         self._instance = instance
         self._sessions = sessions

@@ -10,7 +10,6 @@ from vault.services import audit
 from vault.services.keys.workers import Waiting
 from vault.services.own.instance import Instance
 from vault.services.own.keys import SECRET_PURPOSES
-from vault.settings import Settings
 from vault.storage import ColumnValues, Storage, SystemSecret, UnitOfWork
 
 LASTING = ("token", "digest")
@@ -21,9 +20,10 @@ class SecretRotation:
     """The vault's own secrets. For operators."""
 
     def __init__(
-        self, settings: Settings, storage: Storage, instance: Instance, waiting: Waiting, clock: Clock
+        self, storage: Storage, instance: Instance, waiting: Waiting, clock: Clock, *, grace_hours: int
     ) -> None:
-        self._settings = settings
+        """`grace_hours` is how long a retired secret for tokens or digests still works."""
+        self._grace_hours = grace_hours
         self._storage = storage
         self._instance = instance
         self._waiting = waiting
@@ -42,7 +42,7 @@ class SecretRotation:
 
     def refused_us(self, row: SystemSecret) -> int:
         """Return when a retired secret is refused."""
-        return row.changed_us + self._settings.reseal_grace_hours * HOUR_US
+        return row.changed_us + self._grace_hours * HOUR_US
 
     def drop(self, unit: UnitOfWork, purposes: tuple[str, ...]) -> int:
         """Delete retired secrets, in a transaction that locks the state. Returns how many. For other services.

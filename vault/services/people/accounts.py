@@ -33,7 +33,6 @@ from vault.services.people.finding import find_person, held_as_found, keep_an_op
 from vault.services.people.proven import Proven, hold
 from vault.services.people.sessions import Sessions
 from vault.services.people.throttle import Attempt, Throttle
-from vault.settings import Settings
 from vault.storage import ColumnValues, Storage, UnitOfWork, User
 
 USERNAME_MAX_CHARACTERS = 64
@@ -52,7 +51,6 @@ class Accounts:
 
     def __init__(
         self,
-        settings: Settings,
         storage: Storage,
         instance: Instance,
         throttle: Throttle,
@@ -60,6 +58,7 @@ class Accounts:
         environments: Environments,
         reads: audit.ReadLog,
         clock: Clock,
+        parameters: PasswordParameters,
     ) -> None:
         self._storage = storage
         self._instance = instance
@@ -68,7 +67,7 @@ class Accounts:
         self._environments = environments
         self._reads = reads
         self._clock = clock
-        self.parameters = PasswordParameters(settings.argon2_memory_kib, settings.argon2_passes, settings.argon2_lanes)
+        self.parameters = parameters
 
     @counted
     def authenticate(self, username: str, password: str, address: str) -> Proven:

@@ -22,7 +22,6 @@ from vault.services import audit
 from vault.services.people.finding import find_person, held_as_found, keep_an_operator
 from vault.services.people.proven import Proven, hold
 from vault.services.people.sessions import Sessions
-from vault.settings import Settings
 from vault.storage import Storage, UnitOfWork, User
 
 LOG_EMPTIED_US = 900 * SECOND_US
@@ -78,9 +77,9 @@ class Erasure:
     """Erases people."""
 
     def __init__(
-        self, settings: Settings, storage: Storage, sessions: Sessions, archives: Archives, clock: Clock
+        self, storage: Storage, sessions: Sessions, archives: Archives, clock: Clock, *, key_cache_seconds: int
     ) -> None:
-        self._settings = settings
+        self._key_cache_seconds = key_cache_seconds
         self._storage = storage
         self._sessions = sessions
         self._archives = archives
@@ -135,7 +134,7 @@ class Erasure:
 
     def _near(self, now_us: int) -> tuple[Remains, ...]:
         """Return what remains for a while on the vault's own machines."""
-        cached_us = int(self._settings.key_cache_seconds * (1 + JITTER)) * SECOND_US
+        cached_us = int(self._key_cache_seconds * (1 + JITTER)) * SECOND_US
         database = Remains("database", now_us + LOG_EMPTIED_US, _SQLITE_LOG)
         if not self._storage.is_sqlite:
             database = Remains("database", None, _POSTGRESQL)

@@ -21,9 +21,9 @@ from vault.services.environments.documents import known_members, read_document
 from vault.services.own.instance import Instance
 from vault.services.people.finding import person_of
 from vault.services.people.proven import Proven, hold
+from vault.services.people.session_rules import SessionRules
 from vault.services.people.visit import Visit
 from vault.services.touches import Touches
-from vault.settings import Settings
 from vault.storage import FoundSession, HotReads, Session, SessionCache, Storage, UnitOfWork, User
 from vault.storage.session_cache import CACHE_SECONDS
 
@@ -101,15 +101,15 @@ class Sessions:
 
     def __init__(
         self,
-        settings: Settings,
         storage: Storage,
         hot: HotReads,
         instance: Instance,
         cache: SessionCache,
         touches: Touches,
         clock: Clock,
+        rules: SessionRules,
     ) -> None:
-        self._settings = settings
+        self._rules = rules
         self._storage = storage
         self._hot = hot
         self._instance = instance
@@ -145,8 +145,8 @@ class Sessions:
             factors=factors,
             created_us=now,
             seen_us=now,
-            idle_seconds=self._settings.session_idle_seconds,
-            expires_us=now + self._settings.session_absolute_seconds * SECOND_US,
+            idle_seconds=self._rules.idle_seconds,
+            expires_us=now + self._rules.absolute_seconds * SECOND_US,
             address=visit.address,
             agent=visit.agent[:AGENT_MAX_CHARACTERS],
             revoked_us=None,
@@ -165,9 +165,9 @@ class Sessions:
         """
         now = self._clock()
         living, ended = unit.sessions.counts(user.id, now)
-        if living >= self._settings.quota_sessions:
+        if living >= self._rules.quota:
             rows = sorted(unit.sessions.hold_living(user.id, now), key=lambda row: (row.seen_us, row.id))
-            over = rows[: living - self._settings.quota_sessions + 1]
+            over = rows[: living - self._rules.quota + 1]
             self._revoke(unit, over)
             details = {"because": "limit", "sessions": [row.id for row in over[:_TOLD_MOST]]}
             audit.record(unit, vault_itself("login"), Action.SESSION_REVOKE, user_id=user.id, details=details)
@@ -244,7 +244,7 @@ class Sessions:
         unit.after_commit(lambda: self._cache.bury([self._cache_key(principal.id)]))
 
     def _duties(self, user: User | CachedUser) -> tuple[Duty, ...]:
-        is_operator, demanded = user.role == Role.OPERATOR, self._settings.require_second_factor
+        is_operator, demanded = user.role == Role.OPERATOR, self._rules.second_factor_of
         is_demanded = demanded == "all" or (demanded == "operators" and is_operator)
         duties = (
             (Duty.PASSWORD, is_operator and user.must_change_password),

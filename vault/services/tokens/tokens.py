@@ -23,7 +23,6 @@ from vault.services.tokens.ending import end_below, end_token
 from vault.services.tokens.grave import require_proof
 from vault.services.tokens.holders import TokenHolders, grant_of, is_living
 from vault.services.tokens.request import DEFAULT_TTL_SECONDS, GrantRequest, TokenRequest
-from vault.settings import Settings
 from vault.storage import ColumnValue, ColumnValues, Storage, StoredToken, UnitOfWork
 
 OVERLAP_MAX_SECONDS = DAY_SECONDS
@@ -62,15 +61,21 @@ class Tokens:
 
     def __init__(
         self,
-        settings: Settings,
         storage: Storage,
         holders: TokenHolders,
         instance: Instance,
         environments: Environments,
         reads: audit.ReadLog,
         clock: Clock,
+        *,
+        quota: int,
+        step_up_days: int,
     ) -> None:
-        self._settings = settings
+        """`quota` is how many active tokens a person may have. A token that lives longer than `step_up_days` needs a
+        recent proof.
+        """
+        self._quota = quota
+        self._step_up_days = step_up_days
         self._reads = reads
         self._storage = storage
         self._holders = holders
@@ -91,7 +96,7 @@ class Tokens:
         grants = tuple(
             self._granted(unit, principal, wish, f"grants.{position}") for position, wish in enumerate(request.grants)
         )
-        require_proof(principal, request, grants, self._settings.token_step_up_days, self._clock())
+        require_proof(principal, request, grants, self._step_up_days, self._clock())
         return self._add(unit, principal, request, grants)
 
     def log_in(self, unit: UnitOfWork, principal: Principal) -> TokenView:
@@ -160,7 +165,7 @@ class Tokens:
     def _make_room(self, unit: UnitOfWork, user_id: str, now: int) -> None:
         """Raise `QuotaExceeded` if the person has too many active tokens. Delete the oldest ended tokens."""
         living, ended = unit.tokens.counts(user_id, now)
-        if living >= self._settings.quota_tokens:
+        if living >= self._quota:
             raise QuotaExceeded("You have reached the limit of tokens. Revoke one first.")
         if ended > ENDED_MOST:
             unit.tokens.trim_ended(user_id, ENDED_MOST, now)

@@ -22,7 +22,6 @@ from vault.model.principal import Principal, PrincipalKind
 from vault.services import audit
 from vault.services.environments.documents import Document, read_document
 from vault.services.own.instance import Instance
-from vault.settings import Settings
 from vault.storage import RESERVED, ColumnValues, Storage, UnitOfWork, WrappedAnswer
 
 TTL_MOST_SECONDS = DAY_SECONDS
@@ -67,8 +66,9 @@ class Wrapped:
 class Wrapping:
     """The wrapped answers of all people."""
 
-    def __init__(self, settings: Settings, storage: Storage, instance: Instance, clock: Clock) -> None:
-        self._settings = settings
+    def __init__(self, storage: Storage, instance: Instance, clock: Clock, *, quota_bytes: int) -> None:
+        """`quota_bytes` limits all environments of a person, and so also their wrapped answers."""
+        self._quota_bytes = quota_bytes
         self._storage = storage
         self._instance = instance
         self._clock = clock
@@ -124,7 +124,7 @@ class Wrapping:
             ]
         for share, rooms, whose in shares:
             count, size = sum(room[0] for room in rooms) + more, sum(room[1] for room in rooms) + more_bytes
-            if count > share.count or size > min(share.bytes, self._settings.quota_bytes):
+            if count > share.count or size > min(share.bytes, self._quota_bytes):
                 raise QuotaExceeded(
                     f"There are too many wrapped answers of {whose} that are not unwrapped yet. The limit is "
                     f"{share.count}, or {share.bytes // 1024} KiB. Unwrap some, or wait until they expire."

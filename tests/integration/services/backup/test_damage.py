@@ -21,12 +21,13 @@ from vault.crypto.age import X25519Recipient, identities_from
 from vault.errors import BackupError, KeyringError, StorageError, StrongroomError
 from vault.keys import backup as backup_key
 from vault.services import Services
-from vault.services.backup import Archive, Opener, key_file
+from vault.services.backup import Archive, Opener
 from vault.services.backup.archive import Head, Lines
 from vault.services.backup.seals import AgeSeal, KeySeal
 from vault.storage import RowSigner, Storage, first_rows, schema_status
 from vault.storage.tables import metadata
 from vault.storage.walks.snapshot import LEFT_OUT, snapshot
+from vault.wiring import backup_plan
 
 CHUNK = 16 * 1024 + 16
 HEADER = 24 + 56
@@ -136,7 +137,7 @@ def _verify(path: Path, opener: Opener) -> str:
 def rewritten(vault: Services, change: Callable[[list[bytes]], list[bytes]]) -> bytes:
     """The archive with other lines, sealed by somebody who holds the backup key."""
 
-    key = backup_key.read(key_file(vault.settings))
+    key = backup_key.read(backup_plan(vault.settings).key_file)
     with newest(vault).open("rb") as file:
         lines = b"".join(Opener(key).opened(file, "archive")).split(b"\n")[:-1]
     return b"".join(KeySeal(key).sealed([b"".join(line + b"\n" for line in change(lines))]))
@@ -277,7 +278,7 @@ def test_rows_of_sessions_are_in_no_archive(filled: Services, clock: FakeClock) 
     make(filled)
 
     with newest(filled).open("rb") as file:
-        text = b"".join(Opener(backup_key.read(key_file(filled.settings))).opened(file, "archive"))
+        text = b"".join(Opener(backup_key.read(backup_plan(filled.settings).key_file)).opened(file, "archive"))
     assert person.id.encode() in text
     assert b'{"table":"users"' in text
     assert all(f'{{"table":"{name}"'.encode() not in text for name in LEFT_OUT)

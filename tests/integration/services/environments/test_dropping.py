@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -165,7 +164,7 @@ def test_a_full_quota_is_emptied_without_the_owners_revisions(vault: Services, a
     """A lower `max_versions` would delete the owner's, which are the oldest."""
     add_environment(vault, ada, "prod", A="mine")
     writer = vault.environments.variables._revisions
-    writer._settings = replace(writer._settings, quota_bytes=10_000)
+    writer._quota_bytes = 10_000
     with pytest.raises(QuotaExceeded, match=r"Destroy versions that nobody needs \(`vault kv destroy`\), or lower"):
         flood(vault, token(vault, ada), 90)
     full = numbers(vault, ada)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from tests.support.authenticator import Authenticator, decoded, encoded
 from tests.support.factors import API, WEB, add_passkey, add_totp, asked, fresh, sessions_of
 from tests.support.vaults import HOST, FakeClock, add_token, as_session, as_token, grant, run_sql, write
+from vault.app import open_vault
 from vault.crypto import context
 from vault.errors import (
     BadSecondFactor,
@@ -267,11 +270,11 @@ def test_an_enrolment_is_its_sessions_once_and_for_ten_minutes(
 
 
 def test_a_vault_that_has_no_name_makes_no_passkeys(vault: Services, ada: Principal) -> None:
-    object.__setattr__(vault.settings, "public_url", "https://192.0.2.1:8443")
-    with pytest.raises(Conflict, match="STRONGROOM_PUBLIC_URL"):
-        vault.people.factors.begin_passkey(fresh(vault, "ada"))
-    with pytest.raises(Conflict):
-        vault.people.logins.begin_passkey(WEB)
+    with closing(open_vault(replace(vault.settings, public_url="https://192.0.2.1:8443"))) as nameless:
+        with pytest.raises(Conflict, match="STRONGROOM_PUBLIC_URL"):
+            nameless.people.factors.begin_passkey(fresh(nameless, "ada"))
+        with pytest.raises(Conflict):
+            nameless.people.logins.begin_passkey(WEB)
 
 
 # -- In the database --

@@ -22,7 +22,6 @@ from vault.services.environments.documents import Document, read_document
 from vault.services.own.credentials import opened, sealed
 from vault.services.own.instance import Instance
 from vault.services.people.factors.kinds import FactorKind
-from vault.settings import Settings
 from vault.storage import ColumnValues, Credential, UnitOfWork, User
 
 if TYPE_CHECKING:
@@ -51,8 +50,10 @@ class NewPasskey:
 class Passkeys:
     """Passkeys of all people."""
 
-    def __init__(self, settings: Settings, instance: Instance, clock: Clock) -> None:
-        self._settings = settings
+    def __init__(self, instance: Instance, clock: Clock, *, origin: str, host: str) -> None:
+        """`origin` is the address of this vault for browsers, and `host` is the host name in it."""
+        self._origin = origin
+        self._host = host
         self._instance = instance
         self._clock = clock
 
@@ -98,7 +99,7 @@ class Passkeys:
                 credential=parsed,
                 expected_challenge=random,
                 expected_rp_id=self._rp_id(),
-                expected_origin=self._settings.origin,
+                expected_origin=self._origin,
             )
         except Conflict:
             raise
@@ -181,7 +182,7 @@ class Passkeys:
                 credential=parsed,
                 expected_challenge=random,
                 expected_rp_id=self._rp_id(),
-                expected_origin=self._settings.origin,
+                expected_origin=self._origin,
                 credential_public_key=public_key,
                 credential_current_sign_count=counter,
                 require_user_verification=alone,
@@ -218,11 +219,10 @@ class Passkeys:
         return [PublicKeyCredentialDescriptor(id=_bytes(stored["id"])) for stored in blobs]
 
     def _rp_id(self) -> str:
-        host = self._settings.public_host
         try:
-            ipaddress.ip_address(host)
+            ipaddress.ip_address(self._host)
         except ValueError:
-            return host
+            return self._host
         raise Conflict(
             "Passkeys need a host name, but STRONGROOM_PUBLIC_URL has an IP address. Ask the vault's operator."
         )
