@@ -127,3 +127,40 @@ def test_an_import_can_expand_variables_and_says_so(ada: Caller, written: str) -
     assert "import it with expand" in send(ada, "other", text=text)["warnings"][0]
     refused = ada("POST", "/import", {"environment": "x", "format": "json", "text": '{"A":"$B"}', "expand": True})
     assert (refused.status, refused.code) == (422, "invalid_input")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        [{"label": "A", "value": "new"}, {"label": "B"}],
+        [{"label": "A", "value": "new"}, {"label": "B", "value": None}, {"label": "notes"}, {"id": "x"}],
+        [{"label": "B"}, {"label": "A", "value": "new"}, {"label": "B"}, {"label": "x\u200b"}, {"label": ""}],
+    ],
+)
+def test_a_field_without_a_value_removes_no_variable(ada: Caller, fields: list[dict[str, Any]]) -> None:
+    ada.make("prod", A="1", B="2", C="3")
+    text = json.dumps({"id": "x", "category": "LOGIN", "fields": fields})
+    told = ["This is an item of 1Password. Its variables are taken."]
+    for dry_run in (True, False):
+        answer = send(ada, format="json", text=text, mode="replace", dry_run=dry_run)
+        assert answer["warnings"] == [*told, "B has no value in this file. A stored value does not change."]
+        assert answer["plan"] == {"added": [], "changed": ["A"], "removed": ["C"], "unchanged": ["B"]}
+    assert ada.ok("GET", "/environments/prod/values")["values"] == {"A": "new", "B": "2"}
+    # A merge removes nothing, so it says nothing either.
+    assert send(ada, format="json", text=text)["warnings"] == told
+    assert ada.ok("GET", "/environments/prod/values")["values"] == {"A": "new", "B": "2"}
+
+
+@pytest.mark.parametrize("environments", [{"name": "prod"}, {}, "prod"])
+def test_a_dump_whose_environments_are_no_array_is_refused(ada: Caller, environments: Any) -> None:
+    ada.make("prod", A="1", B="2")
+    text = json.dumps({"environments": environments, "globals": [{"key": "G", "value": "1"}]})
+    answer = ada("POST", "/import", {"environment": "prod", "format": "postman", "text": text, "mode": "replace"})
+    assert (answer.status, answer.code) == (422, "bad_format")
+    assert ada.ok("GET", "/environments/prod/values")["values"] == {"A": "1", "B": "2"}
+
+
+def test_an_import_tells_of_a_new_environment_with_letters_that_look_alike(ada: Caller) -> None:
+    told = "pr\u043ed mixes letters of different scripts, which can look alike: Latin (U+0070), Cyrillic (U+043E)."
+    assert send(ada, "pr\u043ed")["warnings"] == [told]
+    assert send(ada, "pr\u043ed")["warnings"] == []

@@ -233,7 +233,7 @@ def test_etags_tell_nothing_of_the_plaintext(vault: Vault, ada: Caller, bob: Cal
     assert ada("GET", "/environments/prod/variables").etag != bob("GET", "/environments/prod/variables").etag
 
 
-@pytest.mark.parametrize("name", ["API\u200bKEY", "\ufeffA", "A\u202eB", "A\u3164"])
+@pytest.mark.parametrize("name", ["API\u200bKEY", "\ufeffA", "A\u202eB", "A\u3164", "A\u2800B", "API\u00a0KEY"])
 def test_no_face_takes_a_name_with_an_invisible_character(ada: Caller, name: str) -> None:
     ada.make("prod", A="1")
     refused = [
@@ -278,3 +278,16 @@ def test_a_token_that_may_not_read_does_not_learn_which_odd_names_are_new(ada: C
     for name in ("my-key", "1BAD"):
         answer = blind("PATCH", "/environments/prod/variables", {"variables": {name: "1"}})
         assert (answer.status, "x-strongroom-warnings" in answer.headers) == (200, False)
+
+
+@pytest.mark.parametrize("name", ["pr\u043ed", "\u0391PI", "\uff21PI"])
+def test_a_new_name_of_an_environment_with_letters_that_look_alike_is_told(ada: Caller, name: str) -> None:
+    ada.make("prod", A="1")
+    answers = [
+        ada("POST", "/environments", {"name": name}),
+        ada("POST", "/environments/prod/copy", {"name": f"{name}-2"}),
+        ada("PATCH", "/environments/prod", {"name": f"{name}-3"}),
+    ]
+    assert all("can look alike" in answer.headers["x-strongroom-warnings"] for answer in answers)
+    plain = ada("PATCH", f"/environments/{quote(name)}", {"description": "d"})
+    assert (plain.status, plain.headers.get("x-strongroom-warnings")) == (200, None)

@@ -25,6 +25,7 @@ from vault.formats.odd_names import odd_names
 from vault.http import principal, services
 from vault.model.environment import GLOBALS, Environment, Variable
 from vault.model.grant import Permission
+from vault.model.names import mixed_scripts
 from vault.services.environments.wishes import Wishes
 from vault.storage import UnitOfWork
 
@@ -55,8 +56,8 @@ def create_environment(
     bases: Sequence[str],
     variables: list[Variable] | None,
 ) -> tuple[Environment, dict[str, str]]:
-    """Create an environment, with its first variables if they are given. X-Strongroom-Warnings names those of their
-    names that shells or some formats do not take.
+    """Create an environment, with its first variables if they are given. X-Strongroom-Warnings tells of names that
+    shells or some formats do not take, and of an environment's name with letters that can look alike.
     """
     made = services().environments.making.create(
         unit,
@@ -67,7 +68,8 @@ def create_environment(
         bases=bases,
         variables=variables,
     )
-    told = warning_headers(odd_names(variable.name for variable in variables or ()))
+    odd = odd_names(variable.name for variable in variables or ())
+    told = warning_headers((*mixed_scripts(made.name), *odd))
     return made, {"Location": f"/api/v1/environments/{made.id}", **told}
 
 
@@ -89,9 +91,12 @@ def get_globals() -> Environment:
 @blueprint.arguments(ChangeEnvironmentBody)
 @writes
 @blueprint.response(200, EnvironmentSchema)
-def change_environment(unit: UnitOfWork, /, env: str, **wishes: Unpack[Wishes]) -> Environment:
-    """Change the name, the description, the bases or a rule of an environment."""
-    return services().environments.making.change(unit, principal(), env, wishes)
+def change_environment(unit: UnitOfWork, /, env: str, **wishes: Unpack[Wishes]) -> tuple[Environment, dict[str, str]]:
+    """Change the name, the description, the bases or a rule of an environment. X-Strongroom-Warnings tells of a new
+    name with letters that can look alike.
+    """
+    changed = services().environments.making.change(unit, principal(), env, wishes)
+    return changed, warning_headers(mixed_scripts(wishes.get("name", "")))
 
 
 @blueprint.route("/globals", methods=["PATCH"])
@@ -125,6 +130,9 @@ def undelete_environment(unit: UnitOfWork, env: str, name: str | None) -> Enviro
 @writes
 @blueprint.response(201, EnvironmentSchema)
 def copy_environment(unit: UnitOfWork, env: str, name: str) -> tuple[Environment, dict[str, str]]:
-    """Create an environment with the current variables and the bases of this one."""
+    """Create an environment with the current variables and the bases of this one. X-Strongroom-Warnings tells of a
+    name with letters that can look alike.
+    """
     made = services().environments.making.copy(unit, principal(), env, name)
-    return made, {"Location": f"/api/v1/environments/{made.id}"}
+    told = warning_headers(mixed_scripts(made.name))
+    return made, {"Location": f"/api/v1/environments/{made.id}", **told}

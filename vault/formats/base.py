@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypedDict, runtime_checkable
 
@@ -46,11 +47,13 @@ class ParsedFile:
     """The variables of a text, in its order, with a warning for everything that the author may not have intended.
 
     `stated` has for each name only the attributes of `Variable` that the file gave. A merge into existing variables
-    keeps their other attributes.
+    keeps their other attributes. `unstated` are names without a value in a file that has such entries for things that
+    were never filled in. They make no variable and remove none.
     """
 
     stated: Mapping[str, Stated] = field(repr=False)
     warnings: tuple[str, ...] = ()
+    unstated: tuple[str, ...] = ()
 
     @property
     def variables(self) -> tuple[Variable, ...]:
@@ -133,6 +136,7 @@ class Collector:
     def __init__(self) -> None:
         self._places: dict[str, str] = {}
         self._stated: dict[str, Stated] = {}
+        self._unstated: list[str] = []
         self._count = 0
         self.warnings: list[str] = []
 
@@ -165,6 +169,12 @@ class Collector:
         self.warnings.append(no_value(name))
         self.state(name, {"enabled": True}, place)
 
+    def leave_unstated(self, name: str) -> None:
+        """Add a name that makes no variable, but whose stored variable must not be removed."""
+        # Names that cannot be stored match none.
+        with suppress(InvalidInput):
+            self._unstated.append(check_variable_name(name))
+
     def add_once(self, name: str, value: str, place: str) -> None:
         """Do the same as `add`, but refuse a repeated name."""
         known = self._places.get(checked_name(name, place))
@@ -174,7 +184,8 @@ class Collector:
 
     def finish(self) -> ParsedFile:
         """Return what was collected, in the order of first appearance."""
-        return ParsedFile(self._stated, tuple(self.warnings))
+        unstated = tuple(name for name in dict.fromkeys(self._unstated) if name not in self._stated)
+        return ParsedFile(self._stated, tuple(self.warnings), unstated)
 
 
 def too_many() -> TooLarge:

@@ -48,6 +48,8 @@ class JsonFormat:
                     collector.state_null(key, f"entry {number}")
                 else:
                     collector.add_once(key, content, f"entry {number}")
+            for key in wrapped.unstated:
+                collector.leave_unstated(key)
             return collector.finish()
         for name, value, written, line in _members(text):
             if value is None:

@@ -10,7 +10,9 @@ from vault.formats.base import left_out
 from vault.formats.dotenv_readers import READERS
 from vault.formats.shell import KEPT_BY_SHELLS
 from vault.model.environment import Variable
+from vault.model.names import mixed_scripts
 from vault.model.printable import shown
+from vault.model.steering import steers_loading
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TOLD_MOST = 20
@@ -28,7 +30,15 @@ def _sentence(name: str) -> str:
     programs = [reader.name for reader in READERS if not reader.names.match(name)]
     # The formats themselves are asked, so this cannot differ from what an export does.
     formats = [format_.name for format_ in FORMATS.values() if _leaves_out(format_, Variable(name, "x"))]
-    return f"{shown(name)} is a name that {_listed(programs)} do not take. Exports as {_listed(formats)} leave it out."
+    # See `merged_environment` in vault/cli/people/run.py.
+    run = "leaves it out" if "=" in name or steers_loading(name) else "passes it on"
+    return " ".join(
+        (
+            f"{shown(name)} is a name that {_listed(programs)} do not take. `strongroom run` {run}.",
+            f"Exports as {_listed(formats)} leave it out.",
+            *mixed_scripts(name),
+        )
+    )
 
 
 def _leaves_out(format_: Format, variable: Variable) -> bool:

@@ -162,16 +162,26 @@ def _entries(entries: Sequence[WrittenJson], warnings: list[str]) -> Iterator[_E
 
 
 def _sets(content: WrittenJson) -> list[Part[Sequence[WrittenJson]]]:
-    """Return the environments of the file. Only a dump can have none or several."""
-    dumped = content.get("environments") if isinstance(content, dict) and "values" not in content else None
-    if not isinstance(content, dict) or not isinstance(dumped, list):
-        name, id_ = (_word(content, "name"), _word(content, "id")) if isinstance(content, dict) else ("", "")
-        return [Part(name, id_, _list_of(content))]
-    found = [Part(_word(each, "name"), _word(each, "id"), _list_of(each)) for each in dumped]
-    shared = content.get("globals")
+    """Return the environments of the file, wherever it has any, so that none is left out without a word. Only a dump
+    can have none.
+    """
+    if not isinstance(content, dict):
+        return [_part(content)]
+    dumped = content.get("environments")
+    if dumped is not None and not isinstance(dumped, list):
+        raise FormatError("The environments of this file are not an array, as Postman writes them.")
+    ones = [content] if "values" in content else []
+    ones += [content["environment"]] if content.get("environment") is not None else []
+    found = [_part(each) for each in (*ones, *(dumped or ()))]
+    shared = _list_of(content["globals"]) if content.get("globals") else ()
     if shared:
-        found.append(Part("Globals", "", _list_of(shared)))
-    return found
+        found.append(Part("Globals", "", shared))
+    is_dump = dumped is not None or "globals" in content
+    return found if found or is_dump else [_part(content)]
+
+
+def _part(content: WrittenJson) -> Part[Sequence[WrittenJson]]:
+    return Part(_word(content, "name"), _word(content, "id"), _list_of(content))
 
 
 def _word(content: WrittenJson, key: str) -> str:
@@ -181,8 +191,6 @@ def _word(content: WrittenJson, key: str) -> str:
 
 def _list_of(content: WrittenJson) -> Sequence[WrittenJson]:
     """Return the array of variables, wherever this file has it."""
-    if isinstance(content, dict) and "values" not in content:
-        content = next((content[word] for word in ("environment", "globals") if word in content), content)
     values = content.get("values") if isinstance(content, dict) else content
     if isinstance(values, list):
         return values

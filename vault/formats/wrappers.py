@@ -21,10 +21,13 @@ Reader = Callable[[Mapping[str, WrittenJson]], "Wrapped | None"]
 
 @dataclass(frozen=True, slots=True)
 class Wrapped:
-    """The variables of a known answer or export. `what` tells a person what it is."""
+    """The variables of a known answer or export. `what` tells a person what it is. `unstated` are the names of fields
+    that were never filled in.
+    """
 
     what: str
     variables: Pairs = field(repr=False)
+    unstated: tuple[str, ...] = ()
 
 
 def unwrapped(text: str) -> Wrapped | None:
@@ -96,15 +99,19 @@ def _one_password(content: Mapping[str, WrittenJson]) -> Wrapped | None:
     fields = content.get("fields")
     if "category" not in content or not isinstance(fields, Sequence) or isinstance(fields, str):
         return None
-    # A field that was left empty has no value.
-    filled = [entry for entry in fields if isinstance(entry, Mapping) and entry.get("value") is not None]
-    return Wrapped("an item of 1Password", list(_pairs(filled, "label", "value")))
+    # A field that was left empty has no value. Every item has some, as its template has them.
+    entries = [entry for entry in fields if isinstance(entry, Mapping)]
+    filled = [entry for entry in entries if entry.get("value") is not None]
+    empty = [entry.get("label") for entry in entries if entry.get("value") is None]
+    unstated = tuple(label for label in empty if isinstance(label, str))
+    return Wrapped("an item of 1Password", list(_pairs(filled, "label", "value")), unstated)
 
 
 def _listed(content: Sequence[WrittenJson]) -> Wrapped | None:
     """`infisical export` and `bws secret list` write lists of keys and values."""
     for key, value in (("key", "value"), ("secretKey", "secretValue"), ("name", "value")):
-        if content and all(isinstance(entry, Mapping) and key in entry and value in entry for entry in content):
+        entries = [entry for entry in content if isinstance(entry, Mapping) and key in entry]
+        if len(entries) == len(content) and any(value in entry for entry in entries):
             return Wrapped("a list of secrets, as Infisical and Bitwarden write it", list(_pairs(content, key, value)))
     return None
 
@@ -115,7 +122,7 @@ def _pairs(entries: Sequence[WrittenJson], key: str, value: str) -> Iterator[tup
             name = entry.get(key)
             if not isinstance(name, str):
                 raise FormatError(f"Entry {number}: its {key} must be a text.")
-            yield name, _text(entry[value])
+            yield name, _text(entry.get(value))
 
 
 def _text(value: WrittenJson) -> str | None:

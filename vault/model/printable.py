@@ -13,9 +13,18 @@ _IGNORED = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u31
 """
 
 
+_BLANK = frozenset("\u2800\U0001d159")
+"""Symbols that are drawn as blank space: the Braille pattern without dots, and the null notehead."""
+
+
 def is_invisible(character: str) -> bool:
     """Report whether a character is drawn as nothing, or changes how others are drawn."""
-    return unicodedata.category(character) in _INVISIBLE or character in _IGNORED
+    return unicodedata.category(character) in _INVISIBLE or character in _IGNORED or character in _BLANK
+
+
+def is_odd_space(character: str) -> bool:
+    """Report whether a character is drawn as a space, but is another one."""
+    return unicodedata.category(character) == "Zs" and character != " "
 
 
 def visible(text: str) -> str:

@@ -146,3 +146,17 @@ def test_a_deletion_passes_on_what_the_server_warns_of(strongroom: Strongroom, s
     warned = answer(None, 204, X_Strongroom_Warnings='["2 environments have this one as a base."]')
     server.on("DELETE", "/environments/prod", warned)
     assert "Warning: 2 environments have this one as a base." in strongroom("env", "delete", "prod").stderr
+
+
+@pytest.mark.parametrize("arguments", [("create",), ("copy", "prod"), ("rename", "prod")])
+def test_a_name_with_letters_that_look_alike_is_told(
+    arguments: tuple[str, ...], strongroom: Strongroom, server: FakeTransport
+) -> None:
+    for method, path in (
+        ("POST", "/environments"),
+        ("POST", "/environments/prod/copy"),
+        ("PATCH", "/environments/prod"),
+    ):
+        server.on(method, path, answer(ENVIRONMENT))
+    assert "Warning: pr\u043ed mixes letters of different scripts" in strongroom("env", *arguments, "pr\u043ed").stderr
+    assert "Warning" not in strongroom("env", *arguments, "\u043f\u0440\u043e\u0434").stderr

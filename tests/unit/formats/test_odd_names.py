@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from vault.cli.people.run import merged_environment
 from vault.formats import FORMATS
 from vault.formats.odd_names import odd_names
 from vault.formats.shell import KEPT_BY_SHELLS
@@ -50,3 +51,17 @@ def test_the_warnings_are_bounded() -> None:
     told = odd_names(f"{number}" for number in range(10_000))
     assert len(told) == 21
     assert told[-1] == "There are 9980 more such names."
+
+
+@pytest.mark.parametrize(
+    "name", ["bad name", "1BAD", "A=B", "my-key", "\u0410PI_KEY", "BASH_FUNC_ls%%", "npm_config_git-x"]
+)
+def test_what_the_warning_says_of_run_is_what_run_does(name: str) -> None:
+    (told,) = odd_names([name])
+    does = "passes it on" if name.encode() in merged_environment({}, {name: "1"}) else "leaves it out"
+    assert f"`strongroom run` {does}." in told
+
+
+def test_letters_that_look_alike_are_told() -> None:
+    (told,) = odd_names(["\u0410PI_KEY"])
+    assert told.endswith("can look alike: Cyrillic (U+0410), Latin (U+0050).")

@@ -31,6 +31,11 @@ def read(content: Any, pick: str = "") -> dict[str, str]:
         ({"environments": [], "globals": SHARED}, "", "3"),
         ({"environments": [PROD, {**TEST, "name": "prod"}]}, "id-2", "2"),
         (PROD, "prod", "1"),
+        ({"environments": None, "globals": SHARED}, "", "3"),
+        ({"environments": [PROD], "globals": {"values": []}}, "", "1"),
+        ({"environment": PROD, "globals": SHARED}, "prod", "1"),
+        ({"environment": PROD, "globals": SHARED}, "Globals", "3"),
+        ({**PROD, "environments": [TEST]}, "test", "2"),
     ],
 )
 def test_one_environment_of_a_dump_is_taken(content: Any, pick: str, value: str) -> None:
@@ -50,6 +55,16 @@ def test_one_environment_of_a_dump_is_taken(content: Any, pick: str, value: str)
         (PROD, "test", "no environment with this name. It has prod."),
         (SHARED, "test", "It has one without a name."),
         ({"environments": [5]}, "", "it has no array of values"),
+        ({"environments": PROD, "globals": SHARED}, "", "The environments of this file are not an array"),
+        (
+            {"environments": {"id-1": PROD, "id-2": TEST}, "globals": []},
+            "",
+            "The environments of this file are not an array",
+        ),
+        ({"environments": "prod", "globals": SHARED}, "Globals", "The environments of this file are not an array"),
+        ({"environment": PROD, "globals": SHARED}, "", "This file has 2 environments: prod, Globals."),
+        ({**PROD, "environments": [TEST]}, "", "This file has 2 environments: prod, test."),
+        ({**PROD, "globals": SHARED}, "", "This file has 2 environments: prod, Globals."),
     ],
 )
 def test_a_dump_without_a_choice_is_refused_with_the_names(content: Any, pick: str, told: str) -> None:

@@ -27,6 +27,7 @@ ENTRY = {"id": "x", "A": "no"}
         ([{"key": "A", "value": "1", "type": "shared"}, {"key": "B", "value": "2"}], {"A": "1", "B": "2"}),
         ({"secrets": [{"secretKey": "A", "secretValue": "1"}], "imports": []}, {"A": "1"}),
         ({"projects": [], "secrets": [{"key": "A", "value": "1", "id": "x"}]}, {"A": "1"}),
+        ({"secrets": [{"key": "A", "value": "1"}, {"key": "B", "id": "x"}]}, {"A": "1", "B": ""}),
         ({"id": "x", "category": "LOGIN", "fields": [{"label": "A", "value": "1"}, {"label": "notes"}]}, {"A": "1"}),
     ],
 )

@@ -12,7 +12,8 @@ from vault.model.environment import (
     check_variable_name,
     looks_like_id,
 )
-from vault.model.names import check_visible
+from vault.model.names import check_visible, mixed_scripts
+from vault.model.printable import shown
 
 UUID = "3f0e1c9a-0000-4000-8000-00000000abcd"
 
@@ -87,3 +88,47 @@ def test_a_reference_is_found_in_any_form_of_it() -> None:
     assert canonical("Cafe\u0301") == "Caf\u00e9"
     assert looks_like_id(UUID.upper())
     assert not looks_like_id(UUID + "\n")
+
+
+@pytest.mark.parametrize("name", ["A\u2800B", "\u2800", "A\U0001d159"])
+def test_a_symbol_that_is_drawn_as_nothing_is_refused_in_a_name(name: str) -> None:
+    with pytest.raises(InvalidInput, match="the invisible character U"):
+        check_visible(name)
+    assert shown(name).isascii()
+
+
+@pytest.mark.parametrize("space", ["\u00a0", "\u2003", "\u202f", "\u3000"])
+def test_another_space_than_the_usual_one_is_refused_in_a_name(space: str) -> None:
+    with pytest.raises(InvalidInput, match="looks like a space and is another character"):
+        check_visible(f"API{space}KEY")
+    assert check_visible("API KEY") == "API KEY"
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("\u0410PI_KEY", "Cyrillic (U+0410), Latin (U+0050)"),
+        ("pr\u043ed", "Latin (U+0070), Cyrillic (U+043E)"),
+        ("\u0392ETA", "Greek (U+0392), Latin (U+0045)"),
+        ("\uff21PI", "Fullwidth (U+FF21), Latin (U+0050)"),
+        ("\U0001d400B", "Mathematical (U+1D400), Latin (U+0042)"),
+        ("\u13a0B", "Cherokee (U+13A0), Latin (U+0042)"),
+        ("\u30ab\u1100", "Katakana (U+30AB), Hangul (U+1100)"),
+    ],
+)
+def test_a_name_with_letters_of_two_scripts_is_told(name: str, told: str) -> None:
+    (warning,) = mixed_scripts(name)
+    assert warning.endswith(f"mixes letters of different scripts, which can look alike: {told}.")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["API_KEY", "caf\u00e9", "\u041a\u041b\u042e\u0427_1", "\u6771\u4eac\u30ab\u306eA", "A\uac00\u6771", "\U0001f511A"],
+)
+def test_a_name_that_languages_have_is_not_told(name: str) -> None:
+    assert mixed_scripts(name) == ()
+
+
+def test_the_scripts_that_are_told_are_few() -> None:
+    (warning,) = mixed_scripts("".join(map(chr, range(0x400, 0x5000))))
+    assert len(warning.partition("alike: ")[2]) < 200

@@ -11,6 +11,7 @@ from vault.cli.context import Cli
 from vault.cli.options import connection_options, format_option, pass_cli
 from vault.cli.render import as_row, print_rows
 from vault.cli.words import CliError, say, warn
+from vault.model.names import mixed_scripts
 
 if TYPE_CHECKING:
     from vault.client import Environment
@@ -71,6 +72,7 @@ def create(cli: Cli, name: str, description: str | None, bases: tuple[str, ...])
     if bases:
         attributes["bases"] = bases
     print_rows(cli, [as_row(cli.client.environments.create(name, **attributes))], ("name", "id"))
+    warn(mixed_scripts(name))
 
 
 @env.command("set")
@@ -102,6 +104,7 @@ def rename(cli: Cli, environment: str, name: str) -> None:
     """Give ENVIRONMENT the new NAME; its id stays."""
     cli.client.environments.rename(environment, name)
     say(f"{environment} is now {name}.")
+    warn(mixed_scripts(name))
 
 
 @env.command()
@@ -113,6 +116,7 @@ def rename(cli: Cli, environment: str, name: str) -> None:
 def copy(cli: Cli, environment: str, name: str) -> None:
     """Make a new environment NAME with the current variables and the bases of ENVIRONMENT."""
     print_rows(cli, [as_row(cli.client.environments.copy(environment, name))], ("name", "id"))
+    warn(mixed_scripts(name))
 
 
 @env.command()

@@ -8,11 +8,12 @@ from typing import cast
 
 from vault.errors import FormatError, InvalidInput, TooLarge
 from vault.formats import FORMATS, Expanding, Format, ParsedFile, Picking, Rendered, Source, refuse
-from vault.formats.base import Stated
+from vault.formats.base import Stated, no_value
 from vault.formats.doubts import sealed_by
 from vault.model.action import Action
 from vault.model.environment import ENVIRONMENT_MAX_BYTES, GLOBALS, EnvironmentRef, Variable, has_reference
 from vault.model.grant import Permission
+from vault.model.names import mixed_scripts
 from vault.model.policy import allows
 from vault.model.principal import Principal
 from vault.model.printable import shown
@@ -86,7 +87,10 @@ class Transfer:
         plan, before = plan_of(written.before, written.after), written.before
         if not allows(principal, Permission.READ, target_of(row)):
             plan, before = Plan((), (), (), ()), ()
-        warnings = (*parsed.warnings, *written.warnings, *_new_references(parsed, before))
+        kept = _kept_unstated(parsed, before) if replace_all else ()
+        # Only an environment without a revision can be new.
+        new = mixed_scripts(row.name) if row.current_revision_id is None else ()
+        warnings = (*new, *parsed.warnings, *kept, *written.warnings, *_new_references(parsed, before))
         return Imported(plan, None if dry_run else written.revision, warnings)
 
     def export_text(
@@ -149,7 +153,13 @@ def _literal(parsed: ParsedFile) -> ParsedFile:
         name: {**attributes, "literal": True} if has_reference(attributes.get("value", "")) else attributes
         for name, attributes in parsed.stated.items()
     }
-    return ParsedFile(stated, parsed.warnings)
+    return replace(parsed, stated=stated)
+
+
+def _kept_unstated(parsed: ParsedFile, before: Sequence[Variable]) -> Iterator[str]:
+    """Yield a warning for each stored variable that the file names without a value."""
+    stored = {variable.name for variable in before}
+    yield from (no_value(name) for name in parsed.unstated if name in stored)
 
 
 def _new_references(parsed: ParsedFile, before: Sequence[Variable]) -> Iterator[str]:
@@ -180,14 +190,18 @@ def format_named(name: str, *, parse: bool = False) -> Format:
 
 
 def merged(current: Sequence[Variable], parsed: ParsedFile, *, replace_all: bool) -> tuple[Variable, ...]:
-    """Return `current` with what a file states. Attributes that it does not state are kept."""
+    """Return `current` with what a file states. Attributes that it does not state are kept.
+
+    With `replace_all`, only variables that the file names are kept.
+    """
     known = {variable.name: variable for variable in current}
     changes = {name: _changes(known.get(name), stated) for name, stated in parsed.stated.items()}
     after = merge(current, changes)
     if not replace_all:
         return after
     by_name = {variable.name: variable for variable in after}
-    return tuple(by_name[name] for name in changes)
+    kept = (name for name in parsed.unstated if name in by_name and name not in changes)
+    return tuple(by_name[name] for name in (*changes, *kept))
 
 
 def _changes(before: Variable | None, stated: Stated) -> Attributes:
