@@ -13,6 +13,7 @@ from vault.keys import Providers
 from vault.settings import Settings, check_certificate, load
 from vault.settings.addresses import DATABASE_OPTIONS, REDIS_OPTIONS, REDIS_TLS_OPTIONS, check_database, check_redis
 from vault.settings.numbers import BOUNDS
+from vault.storage.database.engine import parse_url
 
 SECRET = "hunter2"
 KINDS = {item.name: str(item.type) for item in dataclasses.fields(Settings)}
@@ -22,6 +23,11 @@ WORDS = ["", "xml", "JSON", " json", "json ", "loud", "1", "yes", "info,debug", 
 DATABASES = [
     "postgresql://ada:hunter2@h/d?sslmod=x", "postgresql://ada:hunter2@h/d?sslmode=on",
     "postgresql://ada:hunter2@h:x/d", "postgresql://ada:hunter2@h:99999/d", "postgresql://ada:hunter2@one:1,two:2/d",
+    "postgresql://ada:hunter2@one,two/d?target_session_attrs=any", "postgresql://ada:hunter2@/d?host=one&host=two",
+    "postgresql://ada:hunter2@one:x,two:2/d?target_session_attrs=primary", "postgresql://ada:hunter2@,/d",
+    "postgresql://ada:hunter2@/d?host=one:1&host=two:2&port=3&target_session_attrs=primary",
+    "postgresql://ada:hunter2@/d?host=one,two&port=1,2,3&target_session_attrs=primary",
+    "postgresql://ada:hunter2@one/d?target_session_attrs=read-only",
     "postgresql://ada:hun@hunter2@h/d", "mysql://ada:hunter2@h/d", "ada:hunter2@h/d", "host=h password=hunter2",
     "postgresql://ada:hunter2@h/d?sslrootcert=/nowhere", "postgresql://ada:hunter2@h/d?sslmode=", "sqlite://",
     "postgresql://ada:hunter2@h/d\n", "postgresql://ada:hunter2@[::1/d", "postgresql://ada:hunter2@1.2.3.999/d",
@@ -189,13 +195,30 @@ def test_a_misspelt_name_is_told_the_name_that_was_meant() -> None:
     [
         "postgresql://ada:p%40ss@h.example:5432/d?sslmode=verify-full&sslrootcert=system",
         "postgres://ada@/d?host=one.example:5432&host=two.example:5433&target_session_attrs=read-write",
-        "postgresql://ada@/d?host=one,two&port=5432,5433", "postgresql:///d?host=%2Frun%2Fpostgresql&port=5433",
+        "postgresql://ada@/d?host=one,two&port=5432,5433&target_session_attrs=primary", "postgresql:///d?host=%2Frun%2Fpostgresql&port=5433",
         "postgresql+psycopg://ada@[fd00::1]:5432/d", "postgresql://ada:a b@10.0.0.1/d", "sqlite:////srv/my data/v.db",
-        "postgresql://h", "sqlite:///here.db",
+        "postgresql://h", "sqlite:///here.db", "postgresql://ada:p@one:1,two:2/d?target_session_attrs=read-write",
+        "postgres://one,two.example:5433?target_session_attrs=primary&sslmode=require",
     ],
 )  # fmt: skip
 def test_an_address_of_a_database_is_taken(url: str) -> None:
     check_database(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "hosts", "ports"),
+    [
+        ("postgresql://ada:p@one:1,two:2/d?target_session_attrs=primary", "one,two", "1,2"),
+        ("postgresql://one,two:2/d?target_session_attrs=primary", "one,two", ",2"),
+        ("postgresql://ada:a,b@one,two/d?target_session_attrs=primary", "one,two", ","),
+        ("postgresql://ada:a,b@one:5/d", "one", 5),
+    ],
+)
+def test_several_hosts_reach_the_driver_as_the_operator_wrote_them(url: str, hosts: str, ports: object) -> None:
+    parsed = parse_url(url)
+    _, given = parsed.get_dialect()().create_connect_args(parsed)
+    assert (given["host"], given.get("port")) == (hosts, ports)
+    assert given["dbname"] == "d"
 
 
 def test_libpq_knows_every_option_that_an_address_may_have() -> None:

@@ -24,10 +24,18 @@ _DATABASE = re.compile(
 )
 """The parts of a database's address, as SQLAlchemy divides it."""
 
+_SEVERAL_HOSTS = re.compile(
+    r"(?P<start>postgres(?:ql)?(?:\+\w+)?://(?:[^:/]*(?::[^@]*)?@)?)(?P<hosts>[^/?@\[\],]*(?:,[^/?@\[\],]*)+)"
+    r"(?:/(?P<database>[^?]*))?(?:\?(?P<query>.*))?"
+)
+"""An address as libpq writes it, with several hosts before the database."""
+
+PRIMARY_ONLY = ("read-write", "primary")
+"""Values of `target_session_attrs` that connect to a server only if it takes writes."""
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _ONE_OF = {
     "sslmode": SSL_MODES,
-    "target_session_attrs": ("any", "read-write", "read-only", "primary", "standby", "prefer-standby"),
+    "target_session_attrs": ("any", *PRIMARY_ONLY),
     "channel_binding": ("disable", "prefer", "require"),
     "gssencmode": ("disable", "prefer", "require"),
     "load_balance_hosts": ("disable", "random"),
@@ -61,9 +69,20 @@ _SHOWN_MOST = 250
 _ONLY_NUMBERS = re.compile(r"[0-9.]+")
 
 
+def hosts_as_options(url: str) -> str:
+    """Return `url` with its hosts as options, if it names several before the database, because SQLAlchemy takes them
+    only there.
+    """
+    found = _SEVERAL_HOSTS.fullmatch(url)
+    if found is None:
+        return url
+    options = [f"host={host}" for host in found["hosts"].split(",")]
+    return f"{found['start']}/{found['database'] or ''}?{'&'.join([*options, found['query'] or '']).rstrip('&')}"
+
+
 def check_database(url: str, variable: str = f"{PREFIX}DATABASE_URL") -> None:
     """Raise `SettingsError` unless `url` is the address of a SQLite file or of a PostgreSQL database."""
-    found = _DATABASE.fullmatch(url)
+    found = _DATABASE.fullmatch(hosts_as_options(url))
     if found is None or found["kind"] != "sqlite":
         _require_plain(variable, url)
     if found is None:
@@ -87,11 +106,6 @@ def _check_sqlite(variable: str, found: re.Match[str]) -> None:
 def _check_postgresql(variable: str, found: re.Match[str]) -> None:
     options = _options(variable, found["query"] or "", DATABASE_OPTIONS)
     host, port = found["v6"] or found["host"] or "", found["port"]
-    if "," in host or "," in (port or ""):
-        raise SettingsError(
-            f"{variable} names several hosts in the wrong place. Write postgresql://user@/name?host=one:5432&"
-            "host=two:5432&target_session_attrs=read-write."
-        )
     if "@" in host:
         raise SettingsError(f"{variable} has a password or a user with an @. Write it as %40.")
     if found["v6"] or host:
@@ -101,6 +115,23 @@ def _check_postgresql(variable: str, found: re.Match[str]) -> None:
     for name, values in options.items():
         for value in values:
             _check_database_option(variable, name, value)
+    _check_several_hosts(variable, options)
+
+
+def _check_several_hosts(variable: str, options: Mapping[str, list[str]]) -> None:
+    """Refuse what SQLAlchemy cannot take apart, and hosts of which the first that answers would do."""
+    hosts, ports = ([each for one in options.get(name, ()) for each in one.split(",")] for name in ("host", "port"))
+    has_own_ports = len(options.get("host", ())) > 1 or any(":" in host for host in hosts)
+    if ports and (has_own_ports or len(ports) not in (1, len(hosts))):
+        raise SettingsError(
+            f"{variable} has a port for some of its hosts only, or more than once. Write postgresql://user@one:5432,"
+            "two:5432/name?target_session_attrs=read-write."
+        )
+    if len(hosts) > 1 and options.get("target_session_attrs", [""])[-1] not in PRIMARY_ONLY:
+        raise SettingsError(
+            f"{variable} names several hosts, and a standby among them would refuse every write. Add "
+            "target_session_attrs=read-write."
+        )
 
 
 def _check_database_option(variable: str, name: str, value: str) -> None:

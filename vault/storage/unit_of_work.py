@@ -216,10 +216,10 @@ class Storage:
         self.clock = clock
         self.reading = make_engine(self.url, pool_size=pool_size, autocommit=True, limits=limits)
         self.writing = make_engine(self.url, pool_size=pool_size, autocommit=False, limits=limits)
-        renewal = Renewal()
-        renewal.watch(self.reading)
-        renewal.watch(self.writing)
-        self.driver = DriverConnections(self.reading, renewal)
+        self._renewal = Renewal()
+        self._renewal.watch(self.reading)
+        self._renewal.watch(self.writing)
+        self.driver = DriverConnections(self.reading, self._renewal)
         self.signer: RowSigner | None = None
         self._file = SameFile(self.url)
         # SQLite allows one writer. Its own wait polls and is not fair, so with 50 writers some would wait for ever.
@@ -287,6 +287,7 @@ class Storage:
                     transaction.rollback()
                     return
                 _commit(connection, transaction)
+                self._renewal.wrote(connection)
         finally:
             if turn is not None:
                 turn.release()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import socket
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -186,6 +188,67 @@ def test_after_a_demotion_no_pool_keeps_a_connection(
     write(storage, "mine")
     assert not before & _pids(storage)
     assert said(storage) == "mine"
+
+
+def _demoted(url: str, during: Callable[[], None]) -> None:
+    """Do something while the address leads to a server that takes no writes."""
+    database = psycopg.sql.Identifier(database_name(url))
+    with psycopg.connect(url, autocommit=True) as administrator:
+        administrator.execute(
+            psycopg.sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = on").format(database)
+        )
+        during()
+        administrator.execute("SET default_transaction_read_only = off")
+        administrator.execute(psycopg.sql.SQL("ALTER DATABASE {} RESET ALL").format(database))
+
+
+def _readers(storage: Storage) -> set[int]:
+    """The server's processes behind a connection of each kind that only reads."""
+    ask = "SELECT pg_backend_pid()"
+    pids = {int(storage.driver.fetch(ask, ())[0][0])}
+    with storage.read() as unit:
+        pids.add(unit.connection.exec_driver_sql(ask).scalar_one())
+    return pids
+
+
+@pytest.mark.parametrize("before", ["nothing", "a refused write", "a lost connection"])
+def test_nobody_goes_on_reading_from_a_standby_that_was_left_behind(
+    url: str, open_storage: Callable[[SessionLimits], Storage], before: str
+) -> None:
+    storage = open_storage(ORDINARY)
+    left_behind: set[int] = set()
+
+    def meanwhile() -> None:
+        if before == "a refused write":
+            with pytest.raises(DatabaseUnavailable, match="takes no writes"):
+                write(storage, "refused")
+        if before == "a lost connection":
+            # No error of the server tells of it.
+            [(_, idle)] = storage.driver._idle
+            with socket.socket(fileno=os.dup(idle.fileno())) as lost:
+                lost.shutdown(socket.SHUT_RDWR)
+        # These connections know no error. Only their server is the wrong one.
+        left_behind.update(_readers(storage))
+
+    if before == "a lost connection":
+        # From here on the primary is known, and only the loss of a connection makes it doubtful.
+        write(storage, "earlier")
+        _readers(storage)
+    _demoted(url, meanwhile)
+    write(storage, "mine")
+    assert not left_behind & _readers(storage)
+
+
+def test_writes_keep_their_connections_while_nothing_is_wrong(
+    open_storage: Callable[[SessionLimits], Storage],
+) -> None:
+    storage = open_storage(ORDINARY)
+    for _ in range(2):
+        write(storage, "mine")
+    before = _pids(storage)
+    for _ in range(5):
+        write(storage, "mine")
+    assert _pids(storage) == before
 
 
 @pytest.mark.parametrize("noticed_by", ["read", "write", "driver"])

@@ -83,6 +83,7 @@ class DriverConnections:
             if ends_connections(error):
                 self._renewal.renew()
             if isinstance(error, Exception) and is_unavailable(error):
+                self._renewal.doubt()
                 raise unavailable(error) from error
             raise
         self._idle.append(taken)

@@ -13,7 +13,7 @@ from sqlalchemy.engine import URL, Engine, make_url
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from vault.errors import DatabaseUnavailable, StorageError
-from vault.settings import check_database
+from vault.settings import check_database, hosts_as_options
 from vault.storage.database.session_limits import CLIENT_SIDE, ORDINARY, SessionLimits, application_name, limit_session
 from vault.storage.signing.repository import Stale
 
@@ -55,7 +55,7 @@ _CONNECTION_IS_OVER = frozenset({"25006", "25P03", "25P04", "57P01", "57P02", "5
 def parse_url(url: str) -> URL:
     """Return the database's address, with the driver that Strongroom uses. Raises `SettingsError`."""
     check_database(url)
-    parsed = make_url(url)
+    parsed = make_url(hosts_as_options(url))
     drivers = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
     kind = parsed.drivername.split("+")[0]
     return parsed.set(drivername=drivers[kind])

@@ -3,6 +3,9 @@
 A demoted primary keeps its connections open and refuses every write. A server that ends one session has usually ended
 the others too. After such an error, each older connection is closed at its next checkout and a new one is opened, which
 may reach another server.
+
+A connection that was opened after such an error may have reached a standby, which answers reads with old rows for ever.
+So the first write that is stored afterwards replaces all connections once more.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ class Renewal:
         self.generation = 0
         self._clock = clock
         self._renewed_at = float("-inf")
+        self._in_doubt = True
         self._mutex = threading.Lock()
 
     def watch(self, engine: Engine) -> None:
@@ -40,9 +44,25 @@ class Renewal:
     def renew(self) -> None:
         """Start a new generation, at most once a second."""
         with self._mutex:
+            self._in_doubt = True
             now = self._clock()
             if now - self._renewed_at >= _EVERY_SECONDS:
                 self.generation, self._renewed_at = self.generation + 1, now
+
+    def doubt(self) -> None:
+        """Note that a connection was lost. The next one may reach a server that takes no writes."""
+        self._in_doubt = True
+
+    def wrote(self, connection: sa.Connection) -> None:
+        """Note that this connection has stored a write, so its server is the primary."""
+        if self._in_doubt:
+            self._settle(connection.info["generation"])
+
+    def _settle(self, generation: int) -> None:
+        with self._mutex:
+            # An older connection may have written before the error that caused the doubt.
+            if generation == self.generation:
+                self.generation, self._in_doubt = self.generation + 1, False
 
     def _mark(self, _connection: object, record: ConnectionPoolEntry) -> None:
         record.info["generation"] = self.generation
