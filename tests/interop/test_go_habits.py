@@ -2,66 +2,41 @@
 
 from __future__ import annotations
 
-import http.client
 import json
-import ssl
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
+from tests.interop.by_hand import ByHand
 from tests.interop.conftest import Place
 
 
-class Go:
-    """One connection that sends just what it is told to, and follows nothing."""
-
-    def __init__(self, place: Place) -> None:
-        self._token = place.token
-        host = place.url.removeprefix("https://")
-        self.connection = http.client.HTTPSConnection(
-            host, context=ssl.create_default_context(cafile=str(place.ca_file)), timeout=10
-        )
-
-    def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
-        self.connection.putrequest(method, f"/v1/{path}")
-        data = b"" if body is None else json.dumps(body).encode()
-        for name, value in {"X-Vault-Token": self._token, "X-Vault-Request": "true", **headers}.items():
-            self.connection.putheader(name.replace("_", "-"), value)
-        if data:
-            self.connection.putheader("Content-Length", str(len(data)))
-        self.connection.endheaders(data or None)
-        answer = self.connection.getresponse()
-        text = answer.read()
-        return answer.status, json.loads(text) if text else None
-
-
 @pytest.fixture
-def go(vault_server: Place) -> Iterator[Go]:
-    made = Go(vault_server)
+def go(vault_server: Place) -> Iterator[ByHand]:
+    made = ByHand(vault_server, X_Vault_Token=vault_server.token, X_Vault_Request="true")
     yield made
     made.connection.close()
 
 
-def test_a_put_without_a_content_type_writes(go: Go) -> None:
+def test_a_put_without_a_content_type_writes(go: ByHand) -> None:
     assert go("PUT", "secret/data/go/put", {"data": {"A": "1"}})[0] == 200
     assert go("GET", "secret/data/go/put")[1]["data"]["data"] == {"A": "1"}
 
 
-def test_list_is_a_verb_with_or_without_a_slash(go: Go) -> None:
+def test_list_is_a_verb_with_or_without_a_slash(go: ByHand) -> None:
     go("PUT", "secret/data/go-list/a", {"data": {}})
     for path in ("secret/metadata/go-list", "secret/metadata/go-list/"):
         for method, query in (("LIST", ""), ("GET", "?list=true"), ("GET", "?list=1")):
             assert go(method, path + query)[1]["data"]["keys"] == ["a"]
 
 
-def test_nothing_redirects(go: Go) -> None:
+def test_nothing_redirects(go: ByHand) -> None:
     for path in ("secret/metadata", "secret/metadata/", "sys/mounts/", "sys/health/", "auth/token/lookup-self/"):
         assert go("GET", f"{path}?list=true")[0] < 300
     assert go("GET", "secret/data//x")[0] in (400, 404)
 
 
-def test_external_secrets_pushes_metadata_before_data(go: Go) -> None:
+def test_external_secrets_pushes_metadata_before_data(go: ByHand) -> None:
     managed = {"custom_metadata": {"managed-by": "external-secrets"}}
     assert go("GET", "secret/metadata/go-push") == (404, {"errors": []})
     assert go("PUT", "secret/metadata/go-push", managed)[0] == 204
@@ -71,29 +46,29 @@ def test_external_secrets_pushes_metadata_before_data(go: Go) -> None:
     assert go("DELETE", "secret/metadata/go-push")[0] == 204
 
 
-def test_delete_sends_texts_for_versions(go: Go) -> None:
+def test_delete_sends_texts_for_versions(go: ByHand) -> None:
     go("PUT", "secret/data/go-delete", {"data": {"A": "1"}})
     assert go("PUT", "secret/delete/go-delete", {"versions": ["1"]})[0] == 204
     status, body = go("GET", "secret/data/go-delete")
     assert (status, body["data"]["data"]) == (404, None)
 
 
-def test_the_vault_command_asks_for_the_mount_first(go: Go) -> None:
+def test_the_vault_command_asks_for_the_mount_first(go: ByHand) -> None:
     status, body = go("GET", "sys/internal/ui/mounts/secret/go/put")
     assert (status, body["data"]["path"], body["data"]["options"]) == (200, "secret/", {"version": "2"})
 
 
-def test_namespaces_are_taken_and_ignored(go: Go) -> None:
+def test_namespaces_are_taken_and_ignored(go: ByHand) -> None:
     assert go("GET", "auth/token/lookup-self", X_Vault_Namespace="team/a")[0] == 200
 
 
-def test_a_body_that_is_too_large_is_told_in_vaults_form(go: Go) -> None:
+def test_a_body_that_is_too_large_is_told_in_vaults_form(go: ByHand) -> None:
     status, body = go("PUT", "secret/data/go-large", {"data": {"A": "x" * (2 << 20)}})
     assert status == 413
     assert list(body) == ["errors"]
 
 
-def test_traversal_over_the_wire_reaches_nothing(go: Go) -> None:
+def test_traversal_over_the_wire_reaches_nothing(go: ByHand) -> None:
     go("PUT", "secret/data/go-other", {"data": {"A": "canary"}})
     for path in ("x/../go-other", "%2e%2e/go-other", "x%2f..%2fgo-other", "x/%2e%2e/go-other", "./go-other"):
         status, body = go("GET", f"secret/data/{path}")
