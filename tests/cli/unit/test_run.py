@@ -121,11 +121,14 @@ def test_our_own_credentials_are_not_preserved(home: Path) -> None:
     assert "STRONGROOM_TOKEN" not in shown("--preserve-env", home=home)
 
 
-@pytest.mark.parametrize("only", ["", ",", ",,"])
-def test_a_choice_of_nothing_is_an_error(only: str, strongroom: Strongroom, server: FakeTransport) -> None:
-    result = strongroom("run", "-e", "prod", "--only", only, "--", "echo", "ran")
+@pytest.mark.parametrize("names", ["", ",", ",,"])
+@pytest.mark.parametrize("option", ["--only", "--preserve-env", "--allow-name"])
+def test_a_choice_of_nothing_is_an_error(
+    option: str, names: str, strongroom: Strongroom, server: FakeTransport
+) -> None:
+    result = strongroom("run", "-e", "prod", f"{option}={names}", "--", "echo", "ran")
     assert result.exit_code == 1
-    assert "--only names no variable" in result.stderr
+    assert f"{option} names no variable" in result.stderr
     assert server.requests == []
 
 

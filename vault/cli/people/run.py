@@ -81,9 +81,9 @@ def run(
     Names that can make a program load code, such as LD_PRELOAD, NODE_OPTIONS and PATH, are left out with a warning:
     everybody who may write the environment could run code here.
     """
-    wanted = None if only is None else _names(only)
-    if wanted is not None and not wanted:
-        raise CliError("--only names no variable.")
+    wanted = None if only is None else _names("--only", only)
+    allowed = frozenset(name for names in allow_name for name in _names("--allow-name", names))
+    kept = frozenset[str]() if preserve_env is None else frozenset(_names(_PRESERVE, preserve_env))
     values = cli.client.values(cli.environment_name(environment), wanted, globals=not no_globals)
     warn(values.warnings)
     missing = [name for name in wanted or () if name not in values]
@@ -91,8 +91,7 @@ def run(
         raise CliError(f"There is no value for {', '.join(missing)} here.")
     cli.client.close()
     inherited = os.environb
-    preserved = frozenset(inherited) if preserve_env == _ALL else _encoded(_names(preserve_env or ""))
-    allowed = frozenset(name for names in allow_name for name in _names(names))
+    preserved = frozenset(inherited) if preserve_env == _ALL else frozenset(name.encode() for name in kept)
     merged = merged_environment(inherited, values, preserved=preserved, allowed=allowed, keep_token=keep_token)
     replace_process(command, merged)
 
@@ -138,9 +137,11 @@ def merged_environment(
     return merged
 
 
-def _names(text: str) -> list[str]:
-    return [name for name in text.split(",") if name]
-
-
-def _encoded(names: list[str]) -> frozenset[bytes]:
-    return frozenset(map(os.fsencode, names))
+def _names(option: str, text: str) -> list[str]:
+    """Return the names in an option's value. Raises `CliError` if there are none: a variable of the caller's shell may
+    have been empty.
+    """
+    names = [name for name in text.split(",") if name]
+    if not names:
+        raise CliError(f"{option} names no variable.")
+    return names
