@@ -86,6 +86,8 @@ TWO = {"id": "2", "name": "two", "values": [{"key": "A", "value": "newer"}]}
     [
         ("postman", json.dumps({"environments": [{**ONE, "values": []}], "globals": []})),
         ("postman", json.dumps({"environments": [ONE, TWO], "globals": []})),
+        ("json", json.dumps({"environments": [ONE, TWO], "globals": []})),
+        ("json", json.dumps({"name": "one", "values": []})),
         ("dotenv", "# nothing\n"),
         ("json", "{}"),
     ],

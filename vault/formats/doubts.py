@@ -18,6 +18,7 @@ _SEALED = (
     (re.compile(r"-----BEGIN PGP MESSAGE-----"), "PGP has encrypted", "Decrypt it with gpg first"),
     (re.compile(r"op://"), "1Password holds", "Resolve the references with `op inject` first"),
 )
+SOPS = "SOPS has encrypted this file. Decrypt it with sops first."
 _ENDS_VISIBLY = " \t\r\n"
 
 

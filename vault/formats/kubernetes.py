@@ -23,7 +23,7 @@ from vault.formats.base import (
     left_out,
     writable,
 )
-from vault.formats.tree import Mapping, Node, Scalar
+from vault.formats.tree import Mapping, Node, Scalar, refuse_sops
 from vault.model.environment import Variable
 from vault.model.printable import shown
 
@@ -53,6 +53,7 @@ class KubernetesFormat:
         root = read_tree(text.removeprefix(BYTE_ORDER_MARK))
         if not isinstance(root, Mapping) or _text_of(root.get("kind")) != "Secret":
             raise error_at(root.place, "this must be a Kubernetes Secret (kind: Secret)")
+        refuse_sops(root)
         collector = Collector()
         found: dict[str, tuple[str | None, str]] = {}
         for name, value in _members(root, "data"):

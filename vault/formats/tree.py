@@ -7,7 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from vault.errors import FormatError
 from vault.formats.base import error_at
+from vault.formats.doubts import SOPS
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +49,9 @@ class Sequence:
 
 
 Node: TypeAlias = Scalar | Mapping | Sequence
+
+
+def refuse_sops(root: Mapping) -> None:
+    """Raise `FormatError` for a file that SOPS has encrypted: it adds a mapping with this name."""
+    if isinstance(root.get("sops"), Mapping):
+        raise FormatError(SOPS)

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeGuard
 
 from vault.errors import FormatError, InvalidInput
+from vault.formats.doubts import SOPS
 from vault.model import strict_json
 from vault.model.budgets import FILE_ITEMS_MOST
 from vault.model.strict_json import WrittenJson
@@ -39,7 +41,7 @@ def unwrapped(text: str) -> Wrapped | None:
         return None
     if isinstance(content, Mapping):
         _refuse_others(content)
-        return _first(content, _vault, _doppler, _doppler_api, _secrets, _one_password)
+        return _first(content, _vault, _doppler, _doppler_api, _secrets, _one_password, _secrets_manager)
     return _listed(content) if isinstance(content, Sequence) and not isinstance(content, str) else None
 
 
@@ -52,7 +54,9 @@ def _refuse_others(content: Mapping[str, WrittenJson]) -> None:
         raise FormatError("This is a Kubernetes Secret. Choose the format kubernetes.")
     if content.get("kind") == "SealedSecret":
         raise FormatError("This is a SealedSecret of Kubernetes, which only its cluster can open.")
-    if isinstance(content.get("values"), Sequence) and ("_postman_variable_scope" in content or "id" in content):
+    if _is_postmans_dump(content):
+        raise FormatError("This is a dump of all data from Postman. Choose the format postman.")
+    if _is_postmans_set(content) or _is_postmans_set(content.get("environment")):
         raise FormatError("This is an environment of Postman. Choose the format postman.")
     if isinstance(content.get("encrypted"), bool) and ("items" in content or "data" in content):
         raise FormatError(
@@ -60,7 +64,35 @@ def _refuse_others(content: Mapping[str, WrittenJson]) -> None:
             "dotenv file, or export a project of Bitwarden Secrets Manager."
         )
     if isinstance(content.get("sops"), Mapping):
-        raise FormatError("SOPS has encrypted this file. Decrypt it with sops first.")
+        raise FormatError(SOPS)
+
+
+def _is_postmans_dump(content: Mapping[str, WrittenJson]) -> bool:
+    """Report whether only Postman writes this. As plain JSON it would give the variables `environments` and `globals`,
+    and an import that replaces everything would remove what is stored.
+    """
+    found = content.get("environments")
+    if isinstance(found, Mapping):
+        found = list(found.values())
+    if not _is_list(found):
+        return False
+    is_whole = any(_is_list(content.get(word)) for word in ("globals", "collections"))
+    return is_whole or any(_is_postmans_set(each) for each in found)
+
+
+def _is_postmans_set(content: WrittenJson) -> bool:
+    """Report whether this is one environment, or the globals, as Postman writes them."""
+    if not isinstance(content, Mapping):
+        return False
+    values = content.get("values")
+    if not _is_list(values):
+        return False
+    is_named = any(word in content for word in ("_postman_variable_scope", "id", "name"))
+    return is_named or any(isinstance(entry, Mapping) and "key" in entry for entry in values)
+
+
+def _is_list(content: WrittenJson) -> TypeGuard[Sequence[WrittenJson]]:
+    return isinstance(content, Sequence) and not isinstance(content, str)
 
 
 def _vault(content: Mapping[str, WrittenJson]) -> Wrapped | None:
@@ -105,6 +137,20 @@ def _one_password(content: Mapping[str, WrittenJson]) -> Wrapped | None:
     empty = [entry.get("label") for entry in entries if entry.get("value") is None]
     unstated = tuple(label for label in empty if isinstance(label, str))
     return Wrapped("an item of 1Password", list(_pairs(filled, "label", "value")), unstated)
+
+
+def _secrets_manager(content: Mapping[str, WrittenJson]) -> Wrapped | None:
+    """`aws secretsmanager get-secret-value` has the variables as the text of a JSON object."""
+    secret = content.get("SecretString")
+    if "ARN" not in content or not isinstance(secret, str):
+        return None
+    try:
+        inner = strict_json.parse_written(secret.encode(errors="surrogatepass"), FILE_ITEMS_MOST)
+    except InvalidInput:
+        inner = None
+    if not isinstance(inner, Mapping):
+        raise FormatError("This answer of AWS Secrets Manager has one text, and no variables.")
+    return Wrapped("an answer of AWS Secrets Manager", [(name, _text(value)) for name, value in inner.items()])
 
 
 def _listed(content: Sequence[WrittenJson]) -> Wrapped | None:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 
 from vault.formats.base import BYTE_ORDER_MARK, UNNAMED, Collector, ParsedFile, Rendered, Source, error_at, writable
-from vault.formats.tree import Mapping, Scalar
+from vault.formats.tree import Mapping, Scalar, refuse_sops
 from vault.model.environment import Variable
 from vault.model.printable import shown
 
@@ -42,6 +42,7 @@ class YamlFormat:
         root = read_tree(text.removeprefix(BYTE_ORDER_MARK))
         if not isinstance(root, Mapping):
             raise error_at(root.place, "this must be a mapping of names to values")
+        refuse_sops(root)
         collector = Collector()
         for name, node in root.items:
             if not isinstance(node, Scalar):

@@ -59,6 +59,27 @@ def test_a_file_that_a_tool_has_encrypted_is_refused(text: str, told: str, name:
 
 
 @pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("json", '{"A": "ENC[AES256_GCM,data:x]", "sops": {"version": "3.9"}}'),
+        ("yaml", "A: ENC[AES256_GCM,data:x]\nsops:\n  version: 3.9\n"),
+        ("yaml", "sops: {mac: x}\nA: 1\n"),
+        ("yaml", "db:\n  A: ENC[AES256_GCM,data:x]\nsops:\n  age: []\n"),
+        ("kubernetes", "kind: Secret\ndata:\n  A: ENC[AES256_GCM,data:x]\nsops:\n  version: 3.9\n"),
+    ],
+)
+def test_a_file_that_sops_has_encrypted_is_refused_in_every_format_it_writes(name: str, text: str) -> None:
+    with pytest.raises(FormatError) as caught:
+        parse_file(name, text)
+    assert caught.value.message == "SOPS has encrypted this file. Decrypt it with sops first."
+
+
+@pytest.mark.parametrize("text", ["sops: x", "sops: ~\nA: b", "SOPS: x"])
+def test_a_variable_called_sops_is_a_variable(text: str) -> None:
+    assert parse_file("yaml", text).stated
+
+
+@pytest.mark.parametrize(
     ("value", "code"),
     [
         ("x\u200b", "U+200B"),

@@ -12,6 +12,14 @@ from vault.formats import FORMATS
 
 DATA = {"A": "1", "PORT": 5}
 ENTRY = {"id": "x", "A": "no"}
+ALIKE = [
+    {"environments": ["prod", "test"]},
+    {"environments": "prod", "globals": "x"},
+    {"values": [1, 2]},
+    {"SecretString": "x"},
+    {"environment": "prod"},
+]
+"""Objects with words of other stores that are not theirs."""
 
 
 @pytest.mark.parametrize(
@@ -29,6 +37,7 @@ ENTRY = {"id": "x", "A": "no"}
         ({"projects": [], "secrets": [{"key": "A", "value": "1", "id": "x"}]}, {"A": "1"}),
         ({"secrets": [{"key": "A", "value": "1"}, {"key": "B", "id": "x"}]}, {"A": "1", "B": ""}),
         ({"id": "x", "category": "LOGIN", "fields": [{"label": "A", "value": "1"}, {"label": "notes"}]}, {"A": "1"}),
+        ({"ARN": "arn:aws:x", "Name": "shop", "SecretString": '{"A": "1", "PORT": 5}'}, {"A": "1", "PORT": "5"}),
     ],
 )
 def test_what_other_stores_write_is_known(content: Any, values: dict[str, str]) -> None:
@@ -44,6 +53,14 @@ def test_what_other_stores_write_is_known(content: Any, values: dict[str, str]) 
         ({"apiVersion": "v1", "kind": "Secret", "data": {}}, "Choose the format kubernetes."),
         ({"apiVersion": "bitnami.com/v1alpha1", "kind": "SealedSecret", "spec": {}}, "only its cluster can open"),
         ({"id": "x", "name": "prod", "values": []}, "Choose the format postman."),
+        ({"name": "prod", "values": []}, "Choose the format postman."),
+        ({"values": [{"key": "A", "value": "canary"}]}, "Choose the format postman."),
+        ({"environment": {"id": "x", "values": []}}, "Choose the format postman."),
+        ({"environments": [{"name": "prod", "values": []}], "globals": []}, "a dump of all data from Postman"),
+        ({"version": 1, "collections": [], "environments": [], "globals": []}, "a dump of all data from Postman"),
+        ({"environments": [{"values": [{"key": "A", "value": "canary"}]}]}, "a dump of all data from Postman"),
+        ({"environments": {"x": {"name": "prod", "values": []}}}, "a dump of all data from Postman"),
+        ({"ARN": "arn:aws:x", "Name": "shop", "SecretString": "canary"}, "has one text, and no variables"),
         ({"encrypted": False, "folders": [], "items": [{"login": {"password": "canary"}}]}, "Bitwarden vault"),
         ({"encrypted": True, "data": "canary"}, "Bitwarden vault"),
         ({"A": "ENC[AES256_GCM,canary]", "sops": {"version": "3"}}, "SOPS has encrypted this file."),
@@ -58,7 +75,7 @@ def test_what_has_no_variables_for_us_is_named_in_the_refusal(content: Any, told
 
 
 @pytest.mark.parametrize(
-    "content", [{"data": "x"}, {"secrets": "x"}, {"A": {"b": "c"}}, {"id": "x", "fields": "y"}, ENTRY]
+    "content", [{"data": "x"}, {"secrets": "x"}, {"A": {"b": "c"}}, {"id": "x", "fields": "y"}, ENTRY, *ALIKE]
 )
 def test_an_object_of_ones_own_is_read_as_before(content: dict[str, Any]) -> None:
     assert [variable.name for variable in FORMATS["json"].parse(json.dumps(content)).variables] == list(content)
