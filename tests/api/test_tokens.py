@@ -33,7 +33,7 @@ def test_a_token_is_told_with_its_secret_once(ada: Caller, prod: str) -> None:
     answer = ada("POST", "/tokens", body)
     assert (answer.status, set(answer.json)) == (201, FIELDS | {"secret"})
     assert answer.headers["location"] == f"/api/v1/tokens/{answer.json['id']}"
-    assert answer.json["grants"] == [{"environment_id": prod, "permissions": READ}]
+    assert answer.json["grants"] == [{"environment_id": prod, "environment_name": "team/prod", "permissions": READ}]
     assert answer.json["metadata"] == {"team": "a"}
     shown = ada.ok("GET", f"/tokens/{answer.json['id']}")
     assert shown == {name: answer.json[name] for name in FIELDS}
@@ -204,3 +204,23 @@ def test_an_overlap_is_at_most_a_day(ada: Caller, overlap: object) -> None:
     answer = ada("POST", f"/tokens/{service.id}/rotate", {"overlap_seconds": overlap})
     assert (answer.status, answer.json["path"]) == (422, "overlap_seconds")
     assert service("GET", "/globals/values").status == 200
+
+
+@pytest.mark.parametrize("permission", ALL)
+def test_a_token_learns_the_name_of_what_it_may_read_or_list(ada: Caller, prod: str, permission: str) -> None:
+    service = ada.token({"environment_id": prod, "permissions": [permission]})
+    told = {"environment_name": "team/prod"} if permission in READ else {}
+    (shown,) = service.ok("GET", "/tokens")["items"]
+    assert shown["grants"] == [{"environment_id": prod, "permissions": [permission], **told}]
+    assert service.ok("GET", f"/tokens/{shown['id']}") == shown
+
+
+def test_the_name_is_the_present_one_and_a_deleted_environment_has_none(ada: Caller, prod: str) -> None:
+    service = ada.token({"environment_id": prod, "permissions": ["read"]}, {"path": "x", "permissions": ["read"]})
+    ada.ok("PATCH", f"/environments/{prod}", {"name": "live"})
+    for who in (ada, service):
+        by_id = [grant for grant in who.ok("GET", "/tokens")["items"][0]["grants"] if "environment_id" in grant]
+        assert by_id == [{"environment_id": prod, "environment_name": "live", "permissions": ["read"]}]
+    ada.ok("DELETE", f"/environments/{prod}")
+    grants = ada.ok("GET", "/tokens")["items"][0]["grants"]
+    assert all("environment_name" not in grant for grant in grants)

@@ -32,7 +32,7 @@ from vault.services.people.erasure import ErasureReport
 from vault.services.people.sessions import NewSession
 from vault.services.people.visit import Visit
 from vault.services.tokens.request import GrantRequest, TokenRequest
-from vault.services.tokens.tokens import TokenView
+from vault.services.tokens.views import TokenView
 from vault.storage import EnvironmentRow, UnitOfWork
 
 PASSWORD = "lantern gravel ninefold otter"

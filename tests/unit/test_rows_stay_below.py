@@ -17,7 +17,7 @@ import vault
 from vault.services import Services
 from vault.services.environments.environments import Environments
 from vault.services.people.sessions import NewSession
-from vault.services.tokens.tokens import TokenView
+from vault.services.tokens.views import TokenView
 from vault.storage import StoredEvent, StoredToken, User
 from vault.storage.signing.signed_row import SignedRow
 

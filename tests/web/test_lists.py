@@ -151,7 +151,7 @@ def test_grants_are_given_to_their_tokens_in_one_pass(tmp_path: Path, monkeypatc
         made.append(row)
         return grant_of(row)
 
-    monkeypatch.setattr("vault.services.tokens.tokens.grant_of", seen)
+    monkeypatch.setattr("vault.services.tokens.views.grant_of", seen)
     items = ada.ok("GET", "/tokens?limit=200")["items"]
     assert [len(item["grants"]) for item in items] == [number % 3 + 1 for number in range(30)]
     assert len(made) == 60

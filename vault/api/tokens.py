@@ -9,7 +9,7 @@ from vault.api.schemas.parts import Page
 from vault.api.schemas.tokens import RotateBody, TokenAnswer, TokenBody, TokenPage, TokenSchema
 from vault.http import principal, services
 from vault.services.tokens.request import TokenRequest
-from vault.services.tokens.tokens import TokenView
+from vault.services.tokens.views import TokenView
 from vault.storage import UnitOfWork
 
 blueprint = StrictBlueprint("tokens", __name__, description="Service tokens: credentials for programs, with grants.")

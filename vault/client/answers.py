@@ -163,8 +163,9 @@ class Environment(_Answer):
 @dataclass(frozen=True, slots=True)
 class Grant:
     """The rights of a token: `permissions` on exactly one of an environment (its name or id), an `environment_id`, a
-    `path`
-    (it and everything below it; `*` is every environment) and the globals.
+    `path` (it and everything below it; `*` is every environment) and the globals.
+
+    `environment_name` is only in answers: the name for an `environment_id`, if the caller may know it.
     """
 
     permissions: tuple[str, ...]
@@ -172,17 +173,20 @@ class Grant:
     environment_id: str | None = None
     path: str | None = None
     globals: bool = False
+    environment_name: str | None = None
 
     @classmethod
     def from_json(cls, data: Json) -> Grant:
         """Read a grant from the server's JSON."""
         found = read_object(data)
-        environment_id, path = found.get("environment_id"), found.get("path")
+        environment_id, path, name = found.get("environment_id"), found.get("path"), found.get("environment_name")
         return cls(
             read_texts(read_member(found, "permissions")),
             environment_id=None if environment_id is None else read_text(environment_id),
             path=None if path is None else read_text(path),
             globals=bool(found.get("globals", False)),
+            # Servers up to 0.2.0 do not name it.
+            environment_name=None if name is None else read_text(name),
         )
 
     def as_json(self) -> JsonObject:

@@ -13,7 +13,7 @@ from vault.kv.bodies import body, text
 from vault.kv.envelope import envelope
 from vault.kv.tokens import auth_of_session, auth_of_token
 from vault.services.people.counting import counted
-from vault.services.tokens.tokens import TokenView
+from vault.services.tokens.views import TokenView
 
 blueprint = guard.new_blueprint("logins")
 

@@ -21,7 +21,7 @@ from vault.model.principal import PrincipalKind
 from vault.model.strict_json import WrittenJson
 from vault.services.people.sessions import NewSession, SessionView
 from vault.services.tokens.request import DEFAULT_TTL_SECONDS, TokenRequest
-from vault.services.tokens.tokens import TokenView
+from vault.services.tokens.views import TokenView
 
 blueprint = guard.new_blueprint("tokens")
 

@@ -10,7 +10,18 @@ import pytest
 from click.testing import Result
 
 from tests.cli.operators.conftest import Run
-from tests.support.vaults import add_environment, add_person, patch, run_sql, values, write
+from tests.support.vaults import (
+    add_environment,
+    add_person,
+    add_token,
+    as_token,
+    erase_oneself,
+    grant,
+    patch,
+    run_sql,
+    values,
+    write,
+)
 from vault.model.action import Action
 from vault.model.principal import Principal
 from vault.services import Services
@@ -43,6 +54,41 @@ def test_tail_and_search(run: Run, ada: Principal) -> None:
     found = rows(run("audit", "search", "--variable", "B", "--format", "json"))
     assert [row["action"] for row in found] == ["values.read", "revision.write"]
     assert rows(run("audit", "search", "--since", "2999-01-01", "--format", "json")) == []
+
+
+def test_a_table_has_names_and_data_have_ids(run: Run, vault: Services, ada: Principal) -> None:
+    made = add_token(vault, ada, grant("read", environment="prod"))
+    values(vault, as_token(vault, made.secret), "prod")
+    patch(vault, ada, None, G="1")
+    vault.audit.reads.drain()
+    for arguments in (("tail",), ("search", "--user", "ada")):
+        lines = run("audit", *arguments).stdout.splitlines()
+        words = [set(line.split()) for line in lines if "values.read" in line or "revision.write" in line]
+        assert [{"ada", "globals"} <= each for each in words].count(True) == 1
+        assert [{"ada", "prod"} <= each for each in words].count(True) == 2
+        assert [{"token", made.name, f"({made.id})", "prod"} <= each for each in words].count(True) == 1
+        assert not any("session:" in line for line in lines)
+    actors = {row["actor"] for row in rows(run("audit", "search", "--user", "ada", "--format", "json"))}
+    assert {f"token:{made.id}", ada.label} <= actors
+
+
+def test_what_is_gone_keeps_its_id(run: Run, vault: Services, ada: Principal) -> None:
+    made = add_token(vault, ada, grant("read", environment="prod"))
+    (read,) = rows(run("audit", "search", "--action", "values.read", "--format", "json"))
+    values(vault, as_token(vault, made.secret), "prod")
+    vault.audit.reads.drain()
+    erase_oneself(vault, ada)
+    text = run("audit", "search").stdout
+    assert all(each in text for each in (f"token {made.id} ", ada.label, str(read["environment_id"])))
+    assert made.name not in text.split()
+
+
+def test_a_forged_row_gives_no_name_and_hides_no_event(run: Run, vault: Services, ada: Principal) -> None:
+    run_sql(vault, "UPDATE users SET name = 'eve' WHERE name = 'ada'")
+    text = run("audit", "tail").stdout
+    assert "eve" not in text
+    assert ada.label in text
+    assert "prod" in text
 
 
 @pytest.mark.parametrize("name", ["base.add", "refused.twice", "values"])

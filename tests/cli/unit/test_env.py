@@ -8,8 +8,9 @@ import pytest
 import yaml
 
 from tests.cli.unit.conftest import Strongroom
-from tests.unit.client.fake_transport import ENVIRONMENT, FakeTransport, answer, page
+from tests.unit.client.fake_transport import ENVIRONMENT, TOKEN, FakeTransport, answer, page, problem
 from vault.client import Response
+from vault.crypto import TokenKind, mint
 
 LIST = "/environments?limit=200"
 
@@ -160,3 +161,56 @@ def test_a_name_with_letters_that_look_alike_is_told(
         server.on(method, path, answer(ENVIRONMENT))
     assert "Warning: pr\u043ed mixes letters of different scripts" in strongroom("env", *arguments, "pr\u043ed").stderr
     assert "Warning" not in strongroom("env", *arguments, "\u043f\u0440\u043e\u0434").stderr
+
+
+OWN = "aaaabbbbcccc"
+READS = {"environment_id": HIDDEN, "permissions": ["read"]}
+
+
+@pytest.mark.parametrize(
+    ("grants", "told"),
+    [
+        ([{**READS, "environment_name": "prod"}], "prod (read)"),
+        ([READS], f"{HIDDEN} (read)"),
+        (
+            [{"path": "team/a", "permissions": ["read", "update"]}, {"path": "b", "permissions": ["list"]}],
+            "team/a (read update)",
+        ),
+        (
+            [{"path": "*", "permissions": ["read"]}, {"globals": True, "permissions": ["read"]}],
+            "* (read), globals (read)",
+        ),
+        ([{"path": "*", "permissions": ["list", "read"]}], ""),
+    ],
+)
+def test_a_token_is_told_what_it_may_use_and_not_list(
+    grants: list[dict[str, object]],
+    told: str,
+    anonymous: Strongroom,
+    server: FakeTransport,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("STRONGROOM_TOKEN", mint(TokenKind.SERVICE, OWN).text)
+    server.on("GET", LIST, page()).on("GET", f"/tokens/{OWN}", answer({**TOKEN, "grants": grants}))
+    result = anonymous("env", "list", "--format", "json")
+    assert json.loads(result.stdout) == []
+    assert result.stderr == (f"This token may use, but not list: {told}. Name one with -e.\n" if told else "")
+
+
+def test_a_persons_list_is_one_call(
+    anonymous: Strongroom, server: FakeTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STRONGROOM_TOKEN", mint(TokenKind.SESSION).text)
+    server.on("GET", LIST, page())
+    assert anonymous("env", "list").stderr == ""
+    assert len(server.calls) == 1
+
+
+def test_a_list_that_was_the_tokens_last_use_is_printed(
+    anonymous: Strongroom, server: FakeTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STRONGROOM_TOKEN", mint(TokenKind.SERVICE, OWN).text)
+    server.on("GET", LIST, page(ENVIRONMENT)).on("GET", f"/tokens/{OWN}", problem(401, "not_authenticated", "No."))
+    result = anonymous("env", "list")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "prod" in result.stdout

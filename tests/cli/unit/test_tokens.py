@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.unit.conftest import Strongroom
-from tests.unit.client.fake_transport import ENVIRONMENT, NEW_SESSION, TOKEN, FakeTransport, answer, page, problem
+from tests.unit.client.fake_transport import NEW_SESSION, TOKEN, FakeTransport, answer, page, problem
 from vault.cli.people import keychain
 from vault.client import Response
 
@@ -90,14 +90,14 @@ def test_all_of_it_as_json(strongroom: Strongroom, making: FakeTransport) -> Non
 
 
 def test_a_list_shows_what_each_is_good_for(strongroom: Strongroom, making: FakeTransport) -> None:
-    making.on("GET", "/environments?limit=200", page(ENVIRONMENT))
+    named = [{**grant, "environment_name": "prod"} for grant in TOKEN["grants"]]
+    making.on("GET", LIST, page({**TOKEN, "grants": named}))
     stdout = strongroom("token", "list").stdout
     assert "aaaabbbbcccc" in stdout
     assert "prod (read)" in stdout
 
 
 def test_an_environment_that_is_gone_keeps_its_id_there(strongroom: Strongroom, making: FakeTransport) -> None:
-    making.on("GET", "/environments?limit=200", page())
     assert f"{TOKEN['grants'][0]['environment_id']} (read)" in strongroom("token", "list").stdout
 
 

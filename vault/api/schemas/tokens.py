@@ -62,13 +62,14 @@ class Permissions(fields.List[str]):
 
 class GrantSchema(Schema):
     environment_id = fields.String()
+    environment_name = fields.String(metadata={"description": "The name, if the caller may list or read it."})
     path = fields.String()
     globals = fields.Boolean()
     permissions = Permissions(fields.String())
 
     @post_dump
     def leave_out(self, grant: dict[str, object], **_: object) -> dict[str, object]:
-        """Leave out the two places that the grant is not for."""
+        """Leave out the places that the grant is not for."""
         return {name: value for name, value in grant.items() if value}
 
 
@@ -99,7 +100,7 @@ class TokenSchema(Schema):
     id = fields.String()
     accessor = fields.String()
     name = fields.String()
-    grants = fields.List(fields.Nested(GrantSchema))
+    grants = fields.List(fields.Nested(GrantSchema), attribute="named_grants")
     parent_id = fields.String(allow_none=True)
     created_at = Moment(attribute="created_us")
     expires_at = Moment(attribute="expires_us", allow_none=True)

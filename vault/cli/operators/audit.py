@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, TypedDict, Unpack
 
 import click
 
+from vault.cli.actors import actor_named
 from vault.cli.context import Cli
 from vault.cli.operators import host
 from vault.cli.options import format_option, pass_cli
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from vault.services.audit.verify import VerifyReport
     from vault.storage import Seen
 
-_COLUMNS = ("at", "action", "what", "result", "actor", "environment_id", "revision", "address")
+_COLUMNS = ("at", "action", "what", "result", "actor", "environment", "revision", "address")
 _PAGE = 500
 _FOLLOW_SECONDS = 1.0
 _PROGRESS_SECONDS = 0.2
@@ -62,14 +63,14 @@ def tail(cli: Cli, lines: int, follow: bool) -> None:
 
     with _opened() as vault:
         found = vault.audit.trail.search(host.operator(), Search(), None, lines) if lines else []
-        _print(cli, list(reversed(found)))
+        _print(cli, vault, list(reversed(found)))
         seen = {item.event.id for item in found}
         since_us = found[0].event.at_us if found else vault.clock()
         while follow:
             time.sleep(_FOLLOW_SECONDS)
             fresh = vault.audit.trail.look(host.operator(), Search(since_us=since_us), _PAGE)
             new = [item for item in reversed(fresh) if item.event.id not in seen]
-            _print_lines(new)
+            _print_lines(vault, new)
             seen.update(item.event.id for item in new)
             if new:
                 since_us = new[-1].event.at_us - _LATE_US
@@ -102,7 +103,7 @@ def search(cli: Cli, /, lines: int, user: str | None, variable: str | None, **as
             since_us=_microseconds(asked["since"]),
             until_us=_microseconds(asked["until"]),
         )
-        _print(cli, vault.audit.trail.search(host.operator(), wanted, None, lines, variable=variable))
+        _print(cli, vault, vault.audit.trail.search(host.operator(), wanted, None, lines, variable=variable))
 
 
 @audit.command()
@@ -226,14 +227,26 @@ def _written(path: Path | None) -> Iterator[IO[str]]:
         raise CliError(f"{path} already exists and is not overwritten. Choose another name.") from error
 
 
-def _print(cli: Cli, found: Sequence[Seen]) -> None:
-    print_rows(cli, [_document(seen) for seen in found], _COLUMNS)
+def _print(cli: Cli, vault: Services, found: Sequence[Seen]) -> None:
+    documents = _in_words(vault, found) if cli.settings.format == "table" else map(_document, found)
+    print_rows(cli, list(documents), _COLUMNS)
 
 
-def _print_lines(found: Sequence[Seen]) -> None:
-    for seen in found:
-        document = _document(seen)
+def _print_lines(vault: Services, found: Sequence[Seen]) -> None:
+    for document in _in_words(vault, found):
         click.echo("  ".join(shown(str(document[name])) for name in _COLUMNS if document[name] not in (None, "")))
+
+
+def _in_words(vault: Services, found: Sequence[Seen]) -> Iterator[dict[str, object]]:
+    """Yield events for people: with names in place of ids."""
+    names = vault.audit.trail.names(host.operator(), found)
+    for seen in found:
+        event = seen.event
+        place = event.environment_id or ""
+        yield _document(seen) | {
+            "actor": actor_named(event.actor, names.people.get(event.actor_id or "", ""), names.tokens),
+            "environment": names.environments.get(place, place),
+        }
 
 
 def _document(seen: Seen) -> dict[str, object]:

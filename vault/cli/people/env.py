@@ -9,6 +9,7 @@ import click
 
 from vault.cli.context import Cli
 from vault.cli.options import connection_options, format_option, pass_cli
+from vault.cli.people.grants import not_listed
 from vault.cli.render import as_row, print_rows
 from vault.cli.words import CliError, say, warn
 from vault.model.names import mixed_scripts
@@ -38,13 +39,16 @@ def env() -> None:
 @connection_options
 @pass_cli
 def list_environments(cli: Cli, deleted: bool) -> None:
-    """List the environments that you may see."""
+    """List the environments that you may list. Of a service token, stderr names what else it may use."""
     found = cli.client.environments.list(deleted=deleted)
     if deleted:
         print_rows(cli, [as_row(environment) for environment in found], ("name", "id", "deleted_at"))
         return
     bases = ("bases",) if any(environment.bases for environment in found) else ()
     _print(cli, found, ("name", "revision", *bases, "updated_at", "description"), among=found)
+    hidden = not_listed(cli)
+    if hidden:
+        say(hidden)
 
 
 @env.command()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
+from vault.cli.actors import actor_named
 from vault.cli.context import Cli
 from vault.cli.options import connection_options, format_option, pass_cli, set_options, show_option
 from vault.cli.render import as_row, print_rows
@@ -43,16 +44,9 @@ def history(cli: Cli, environment: str | None, use_globals: bool, count: int) ->
     ]
     if cli.settings.format == "table":
         names = _names_of_tokens(cli, [revision.created_by for revision in found])
-        rows = [{**row, "created_by": _author(str(row["created_by"]), names)} for row in rows]
+        # Only the owner and the owner's tokens can write a revision.
+        rows = [{**row, "created_by": actor_named(str(row["created_by"]), "the owner", names)} for row in rows]
     print_rows(cli, rows, ("revision", "created_at", "created_by", "state"))
-
-
-def _author(label: str, names: Mapping[str, str]) -> str:
-    """Return who wrote a revision. Only the owner and the owner's tokens can write one."""
-    kind, _, token_id = label.partition(":")
-    if kind != "token":
-        return "the owner" if kind == "session" else label
-    return f"token {names[token_id]} ({token_id})" if token_id in names else f"token {token_id}"
 
 
 def _names_of_tokens(cli: Cli, labels: Sequence[str]) -> dict[str, str]:

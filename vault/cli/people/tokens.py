@@ -11,6 +11,7 @@ import click
 from vault.cli.context import Cli
 from vault.cli.files import already_exists, write_private
 from vault.cli.options import connection_options, format_option, pass_cli
+from vault.cli.people.grants import described
 from vault.cli.people.proving import with_proof
 from vault.cli.render import as_row, print_data, print_rows
 from vault.cli.words import CliError, say
@@ -136,22 +137,8 @@ def list_tokens(cli: Cli) -> None:
     tokens = cli.client.tokens.list()
     rows = [as_row(item) for item in tokens]
     if cli.settings.format == "table":
-        names = _environment_names(cli, tokens)
-        rows = [as_row(item) | {"grants": [_describe(grant, names) for grant in item.grants]} for item in tokens]
+        rows = [as_row(item) | {"grants": list(map(described, item.grants))} for item in tokens]
     print_rows(cli, rows, ("id", "name", "grants", "expires_at", "uses_left", "last_used_at"))
-
-
-def _environment_names(cli: Cli, tokens: list[Token]) -> dict[str, str]:
-    """Return the names of the environments in the grants. A deleted one keeps its id."""
-    if not any(grant.environment_id for item in tokens for grant in item.grants):
-        return {}
-    return {environment.id: environment.name for environment in cli.client.environments.list()}
-
-
-def _describe(grant: Grant, names: dict[str, str]) -> str:
-    environment = names.get(grant.environment_id or "", grant.environment_id)
-    place = "globals" if grant.globals else grant.path or environment or "?"
-    return f"{place} ({' '.join(grant.permissions)})"
 
 
 @token.command()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 from vault.crypto.merkle import HASH_BYTES
-from vault.errors import IntegrityError, InvalidInput
+from vault.errors import IntegrityError, InvalidInput, MacError
 from vault.model.action import Action
 from vault.model.clock import DAY_US, Clock
 from vault.model.event import GONE, Event
@@ -25,6 +26,15 @@ _RUN_MOST = 1024
 """The number of hashes in one row of pruned events: 32 KiB."""
 
 Cursor = tuple[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names of people, tokens and environments, by id."""
+
+    people: Mapping[str, str]
+    tokens: Mapping[str, str]
+    environments: Mapping[str, str]
 
 
 class Trail:
@@ -71,6 +81,20 @@ class Trail:
         with self._storage.read() as unit:
             user = unit.users.by_name(fold_username(reference))
         return user.id if user is not None else reference
+
+    def names(self, principal: Principal, found: Sequence[Seen]) -> Names:
+        """Return the names of what events are about, as far as it exists. Of a forged row, there is none. For
+        operators.
+        """
+        self._require(principal)
+        events = [seen.event for seen in found]
+        tokens = [event.actor.removeprefix("token:") for event in events if event.actor.startswith("token:")]
+        with self._storage.read() as unit:
+            return Names(
+                _named(unit.users, (event.actor_id for event in events)),
+                _named(unit.tokens, tokens),
+                _named(unit.environments, (event.environment_id for event in events)),
+            )
 
     def export(self, principal: Principal, first: int = 0) -> Iterator[Seen]:
         """Yield all events that have a place, in order, starting at place `first`. For operators."""
@@ -130,6 +154,23 @@ class Trail:
         with self._storage.read() as unit:
             writes = unit.audit_events.writes_of(wanted)
         return About(wanted, tuple(_holdings(writes, wanted)))
+
+
+class _HasName(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+class _Rows(Protocol):
+    def named(self, ids: Iterable[str]) -> Mapping[str, _HasName]: ...
+
+
+def _named(rows: _Rows, ids: Iterable[str | None]) -> dict[str, str]:
+    try:
+        return {id_: row.name for id_, row in rows.named(filter(None, ids)).items()}
+    except MacError:
+        # `audit verify` names the forged row. A search must still work then.
+        return {}
 
 
 def _holdings(writes: Sequence[Event], wanted: tuple[str, ...]) -> Iterator[VariableSpan]:

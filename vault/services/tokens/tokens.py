@@ -5,8 +5,8 @@ from __future__ import annotations
 import ipaddress
 import json
 import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 from vault.crypto import TokenKind, digest, mint, parse
 from vault.errors import Forbidden, InvalidInput, NotAuthenticated, NotFound, NotGranted, QuotaExceeded
@@ -21,8 +21,9 @@ from vault.services.environments.environments import Environments
 from vault.services.own.instance import Instance
 from vault.services.tokens.ending import end_below, end_token
 from vault.services.tokens.grave import require_proof
-from vault.services.tokens.holders import TokenHolders, grant_of, is_living
+from vault.services.tokens.holders import TokenHolders, is_living
 from vault.services.tokens.request import DEFAULT_TTL_SECONDS, GrantRequest, TokenRequest
+from vault.services.tokens.views import TokenView, view_of, views_of
 from vault.storage import ColumnValue, ColumnValues, Storage, StoredToken, UnitOfWork
 
 OVERLAP_MAX_SECONDS = DAY_SECONDS
@@ -32,28 +33,6 @@ ENDED_MOST = 200
 """How many ended tokens of a person are kept until the purge, to look them up."""
 LOGINS_MOST = 50
 """How many children one token has from logins. For another login, the oldest one ends."""
-
-
-@dataclass(frozen=True, slots=True)
-class TokenView:
-    """A token as it is shown, with its secret if it was just made. Times are microseconds since 1970."""
-
-    id: str
-    accessor: str
-    parent_id: str | None
-    name: str
-    created_us: int
-    ttl_seconds: int | None
-    max_ttl_seconds: int | None
-    expires_us: int | None
-    renewable: bool
-    uses_left: int | None
-    may_rotate: bool
-    networks: tuple[str, ...]
-    metadata: Mapping[str, str]
-    last_used_us: int | None
-    grants: tuple[Grant, ...]
-    secret: str | None = field(default=None, repr=False)
 
 
 class Tokens:
@@ -133,7 +112,7 @@ class Tokens:
             row = unit.tokens.by_accessor(principal.user_id, accessor)
             if row is None or not is_living(row, self._clock()):
                 raise NotFound()
-            return self._view(unit, self._visible(unit, principal, row.id))
+            return view_of(unit, principal, self._visible(unit, principal, row.id))
 
     def of_secret(self, principal: Principal, text: str) -> TokenView:
         """Return the active token with this secret. Raises `NotFound`, also for another person's token."""
@@ -142,7 +121,7 @@ class Tokens:
             row = unit.tokens.by_id(token_id)
             if not self._holders.is_secret(text, row) or row is None or not is_living(row, self._clock()):
                 raise NotFound()
-            return self._view(unit, self._visible(unit, principal, token_id))
+            return view_of(unit, principal, self._visible(unit, principal, token_id))
 
     def renew(self, unit: UnitOfWork, principal: Principal, token_id: str, seconds: int | None) -> TokenView:
         """Let a token live for `seconds` from now (None: its ttl), but not beyond its maximum ttl and its maker's life.
@@ -160,7 +139,7 @@ class Tokens:
             maker = unit.tokens.by_id(row.parent_id) if row.parent_id else None
             row = unit.tokens.change(row, expires_us=_renewed(row, maker, seconds, now))
             audit.record(unit, principal, Action.TOKEN_RENEW)
-        return self._view(unit, row)
+        return view_of(unit, principal, row)
 
     def _make_room(self, unit: UnitOfWork, user_id: str, now: int) -> None:
         """Raise `QuotaExceeded` if the person has too many active tokens. Delete the oldest ended tokens."""
@@ -193,19 +172,16 @@ class Tokens:
         self._add_grants(unit, minted.id, grants)
         unit.changes.add(principal.user_id, seq, Action.TOKEN_CREATE, None, None, now)
         audit.record(unit, principal, Action.TOKEN_CREATE)
-        return replace(self._view(unit, _existing(unit.tokens.by_id(minted.id))), secret=minted.text)
+        return replace(view_of(unit, principal, _existing(unit.tokens.by_id(minted.id))), secret=minted.text)
 
     def list(self, principal: Principal, after: tuple[int, str] | None, limit: int) -> list[TokenView]:
         """Return a person's tokens, oldest first. A token gets itself and the tokens that it made."""
         with self._storage.read() as unit:
             made_by = principal.id if principal.kind is PrincipalKind.TOKEN else None
             rows = unit.tokens.page(principal.user_id, after, limit, of_token=made_by)
-            stored = unit.grants.of_tokens([row.id for row in rows])
+            views = views_of(unit, principal, rows)
         self._reads.read(principal, Action.TOKEN_LIST)
-        grants: dict[str, list[Grant]] = {row.id: [] for row in rows}
-        for grant in stored:
-            grants[grant.token_id].append(grant_of(grant))
-        return [_view(row, tuple(grants[row.id])) for row in rows]
+        return views
 
     def accessors(self, principal: Principal, limit: int) -> Sequence[str]:
         """Return the accessors of a person's active tokens. A token gets its own and those of the tokens that
@@ -220,7 +196,7 @@ class Tokens:
     def get(self, principal: Principal, token_id: str) -> TokenView:
         """Return one token. Raises `NotFound`, also for another person's token."""
         with self._storage.read() as unit:
-            return self._view(unit, self._visible(unit, principal, token_id))
+            return view_of(unit, principal, self._visible(unit, principal, token_id))
 
     def rotate(self, unit: UnitOfWork, principal: Principal, token_id: str, overlap_seconds: int) -> TokenView:
         """Give a token a new secret. The old one works for `overlap_seconds`.
@@ -248,7 +224,7 @@ class Tokens:
         if not overlap_seconds:
             end_below(unit, [row.id], self._clock())
         audit.record(unit, principal, Action.TOKEN_ROTATE)
-        return replace(self._view(unit, row), secret=minted.text)
+        return replace(view_of(unit, principal, row), secret=minted.text)
 
     def revoke(self, unit: UnitOfWork, principal: Principal, token_id: str) -> None:
         """Revoke a token and all tokens below it, at once. Raises `NotFound`."""
@@ -300,9 +276,6 @@ class Tokens:
             raise NotFound()
         return row
 
-    def _view(self, unit: UnitOfWork, row: StoredToken) -> TokenView:
-        return _view(row, tuple(map(grant_of, unit.grants.of_tokens([row.id]))))
-
     def _add_grants(self, unit: UnitOfWork, token_id: str, grants: Sequence[Grant]) -> None:
         for grant in grants:
             scope = {"environment_id": grant.environment_id, "path": grant.path, "globals": grant.globals}
@@ -312,26 +285,6 @@ class Tokens:
     def _secret_columns(self, text: str) -> dict[str, ColumnValue]:
         key = self._instance.secret("token")
         return {"digest": digest(key, text), "digest_key_id": key.id}
-
-
-def _view(row: StoredToken, grants: tuple[Grant, ...]) -> TokenView:
-    return TokenView(
-        id=row.id,
-        accessor=row.accessor,
-        parent_id=row.parent_id,
-        name=row.name,
-        created_us=row.created_us,
-        ttl_seconds=row.ttl_seconds,
-        max_ttl_seconds=row.max_ttl_seconds,
-        expires_us=row.expires_us,
-        renewable=row.renewable,
-        uses_left=row.uses_left,
-        may_rotate=row.may_rotate,
-        networks=tuple(json.loads(row.networks)),
-        metadata=json.loads(row.metadata),
-        last_used_us=row.last_used_us,
-        grants=grants,
-    )
 
 
 def _existing(row: StoredToken | None) -> StoredToken:

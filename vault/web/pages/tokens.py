@@ -13,8 +13,8 @@ from vault.errors import Conflict, InvalidInput, StepUpRequired
 from vault.http import principal, services, transaction
 from vault.model.budgets import RouteClass
 from vault.model.environment import Environment
-from vault.model.grant import Grant, Permission
-from vault.services.tokens.tokens import TokenView
+from vault.model.grant import Permission
+from vault.services.tokens.views import NamedGrant, TokenView
 from vault.storage import UnitOfWork
 from vault.web.frame import csrf, cursor
 from vault.web.frame.blueprint import new_blueprint
@@ -53,10 +53,10 @@ class _Shown:
 def list_tokens() -> Response:
     """List my tokens, and the tokens that they made."""
     found = services().tokens.tokens.list(principal(), cursor.decode(request.args.get("after", "")), _PAGE + 1)
-    shown, names = found[:_PAGE], _names()
+    shown = found[:_PAGE]
     last = (shown[-1].created_us, shown[-1].id) if len(found) > _PAGE else None
     after = cursor.encode(last) if last else ""
-    return render("tokens.html", tokens=[_shown(view, names) for view in shown], after=after)
+    return render("tokens.html", tokens=[_shown(view) for view in shown], after=after)
 
 
 @blueprint.get("/tokens/new")
@@ -89,7 +89,7 @@ def create_token() -> Response:
 @blueprint.get("/tokens/<token_id>")
 def show_token(token_id: str) -> Response:
     """Show one token."""
-    return render("token.html", token=_shown(services().tokens.tokens.get(principal(), token_id), _names()))
+    return render("token.html", token=_shown(services().tokens.tokens.get(principal(), token_id)))
 
 
 @blueprint.post("/tokens/<token_id>/rotate")
@@ -121,7 +121,7 @@ def _filled_in() -> str:
 def _told(made: TokenView | SentBefore, word: str) -> Response:
     if isinstance(made, SentBefore):
         return see(f"/tokens/{made.id}", word)
-    shown = _shown(made, _names())
+    shown = _shown(made)
     return render(
         "token_made.html",
         201,
@@ -151,21 +151,17 @@ def _environments() -> list[Environment]:
     return services().environments.environments.list(principal(), deleted=False, limit=limit)
 
 
-def _names() -> dict[str, str]:
-    return {environment.id: environment.name for environment in _environments()}
-
-
-def _shown(view: TokenView, names: dict[str, str]) -> _Shown:
+def _shown(view: TokenView) -> _Shown:
     is_over = (view.expires_us is not None and view.expires_us <= services().clock()) or view.uses_left == 0
-    grants = [_ShownGrant(_where(grant, names), sorted(grant.permissions)) for grant in view.grants]
+    grants = [_ShownGrant(_where(grant), sorted(grant.permissions)) for grant in view.named_grants]
     return _Shown(view, grants, is_over)
 
 
-def _where(grant: Grant, names: dict[str, str]) -> str:
+def _where(grant: NamedGrant) -> str:
     if grant.globals:
         return "globals"
     if grant.environment_id is not None:
-        return names.get(grant.environment_id, "a deleted environment")
+        return grant.environment_name or "a deleted environment"
     return "every environment" if grant.path == "*" else f"{grant.path} and all below"
 
 

@@ -26,7 +26,7 @@ from vault.model.principal import Principal, Role
 from vault.services import Services
 from vault.services.people.ending import Changed, Ended
 from vault.services.people.visit import Visit
-from vault.services.tokens.tokens import TokenView
+from vault.services.tokens.views import TokenView
 from vault.storage import UnitOfWork
 
 NEW_PASSWORD = "velvet anchor sixteen plums"

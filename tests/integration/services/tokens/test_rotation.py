@@ -8,7 +8,7 @@ from tests.support.vaults import HOST, add_environment, add_token, as_token, gra
 from vault.errors import Forbidden, NotFound
 from vault.model.principal import Principal
 from vault.services import Services
-from vault.services.tokens.tokens import TokenView
+from vault.services.tokens.views import TokenView
 
 READ, WIDE = "list,read", "read,update,delegate"
 

@@ -36,7 +36,8 @@ from vault.model.grant import GLOBALS_TARGET, Permission, Target
 from vault.model.policy import allows
 from vault.model.principal import Principal, Role
 from vault.services import Services
-from vault.services.tokens.tokens import LOGINS_MOST, TokenView
+from vault.services.tokens.tokens import LOGINS_MOST
+from vault.services.tokens.views import TokenView
 
 
 def with_token(vault: Services, owner: Principal, *grants: Any, **wishes: Any) -> Principal:
