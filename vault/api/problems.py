@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException
 from vault import errors
 from vault.api.schemas.sessions import ChallengeAnswer
 from vault.errors import StrongroomError
-from vault.http import note_failure, recorded, request_id, status_of, translated
+from vault.http import note_failure, recorded, request_id, set_retry_after, status_of, translated
 from vault.model.json_types import Json, JsonObject
 
 _CHALLENGE = ChallengeAnswer()
@@ -34,10 +34,7 @@ def problem(error: StrongroomError) -> Response:
     if isinstance(error, errors.NotGranted):
         # Do not tell whether it exists: answer as if it never did.
         error = errors.NotFound()
-    response = _respond(status, error.code, error.message, **_members(error))
-    seconds = getattr(error, "retry_after_seconds", None)
-    if seconds is not None:
-        response.headers["Retry-After"] = str(seconds)
+    response = set_retry_after(_respond(status, error.code, error.message, **_members(error)), error)
     if status is HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = "Bearer"
     return response
@@ -50,8 +47,7 @@ def _members(error: StrongroomError) -> Mapping[str, Json]:
         return {"challenge": _CHALLENGE.dump({**challenge, "passkey": error.passkey})}
     if isinstance(error, errors.NotReady):
         return {"reasons": error.reasons}
-    path = getattr(error, "path", "")
-    return {"path": path} if path else {}
+    return {"path": error.path} if error.path else {}
 
 
 def _http(error: HTTPException) -> Response:

@@ -128,8 +128,7 @@ def _tell(sentence: str, code: int) -> int:
 
 
 def _sentence(error: StrongroomError) -> str:
-    where = getattr(error, "path", "")
-    sentence = f"{error.message} (at {where})" if where else error.message
+    sentence = f"{error.message} (at {error.path})" if error.path else error.message
     if isinstance(error, NotAuthenticated) and not isinstance(error, BadLogin | BadSecondFactor):
         sentence += " Log in with 'strongroom login', or set STRONGROOM_TOKEN."
     if isinstance(error, NotFound) and error.message == NotFound.sentence:

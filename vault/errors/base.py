@@ -15,6 +15,10 @@ class StrongroomError(Exception):
     """Method and path of the failed call. The SDK sets it."""
     request_id: str = ""
     """The id by which the server's operator can find this call in the logs. The SDK sets it."""
+    path: str = ""
+    """The path of the field with the error, such as `variables.3.name`; empty if there is none."""
+    retry_after_seconds: int = 0
+    """When a new attempt makes sense; 0 if waiting alone does not help."""
 
     def __init__(self, message: str | None = None) -> None:
         super().__init__(message or self.sentence)

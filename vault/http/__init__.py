@@ -10,6 +10,7 @@
 | etags.py              | the ETags of a request and of an answer                                              |
 | statuses.py           | error → status                                                                       |
 | refusals.py           | refusals go to the audit, failures to the log                                        |
+| retrying.py           | `Retry-After`                                                                        |
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from vault.http.guard import (
 )
 from vault.http.marks import View, answers_duty, answers_ended, keeps_answer, public, takes_password
 from vault.http.refusals import note_failure, recorded, translated
+from vault.http.retrying import set_retry_after
 from vault.http.routes import Routes, budget, classify, is_large, prepare, register, routes_of
 from vault.http.statuses import status_of
 
@@ -59,6 +61,7 @@ __all__ = [
     "require_operator",
     "routes_of",
     "services",
+    "set_retry_after",
     "status_of",
     "takes_password",
     "transaction",

@@ -15,7 +15,7 @@ from werkzeug.exceptions import HTTPException
 
 from vault import errors
 from vault.errors import InvalidInput, NotFound, StrongroomError
-from vault.http import note_failure, recorded, status_of, translated
+from vault.http import note_failure, recorded, set_retry_after, status_of, translated
 from vault.kv.envelope import MEDIA_TYPE, envelope
 
 DENIED = "permission denied"
@@ -93,11 +93,7 @@ def told(error: Exception) -> Response:
         return envelope(warnings=[error.warning], status=status)
     if status is HTTPStatus.NOT_FOUND:
         return refusal(status)
-    response = refusal(status, _sentence(error))
-    seconds = getattr(error, "retry_after_seconds", None)
-    if seconds is not None:
-        response.headers["Retry-After"] = str(seconds)
-    return response
+    return set_retry_after(refusal(status, _sentence(error)), error)
 
 
 def refusal(status: int, *sentences: str) -> Response:
@@ -112,8 +108,7 @@ def _sentence(error: StrongroomError) -> str:
         says_nothing = type(error) in _BARE and error.message == type(error).sentence
         return DENIED if says_nothing else f"{DENIED}: {error.message}"
     sentence = next((text for kind, text in _SENTENCES if isinstance(error, kind)), "")
-    path = getattr(error, "path", "")
-    return sentence or (f"{path}: {error.message}" if path else error.message)
+    return sentence or (f"{error.path}: {error.message}" if error.path else error.message)
 
 
 def _status_of(error: StrongroomError) -> HTTPStatus:

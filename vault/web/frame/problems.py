@@ -61,11 +61,7 @@ def _answer(error: Exception) -> Response:
         return pages.see(f"/prove?next={quote(pages.here(), safe='/')}")
     if isinstance(error, errors.PasswordChangeRequired | errors.FactorSetupRequired) and not pages.wants_json():
         return _to_duty(error)
-    response = _page(status_of(error), error.code, error.message, getattr(error, "path", ""))
-    seconds = getattr(error, "retry_after_seconds", None)
-    if seconds is not None:
-        response.headers["Retry-After"] = str(seconds)
-    return response
+    return http.set_retry_after(_page(status_of(error), error.code, error.message, error.path), error)
 
 
 def _to_duty(error: StrongroomError) -> Response:

@@ -83,7 +83,7 @@ def _page(env: EnvironmentRef, error: InvalidInput | Conflict | None = None, wro
     shown = frame(environment, "settings") | {"days": services().settings.purge_after_days, "typed": typed}
     if error is None:
         return render("settings.html", **shown)
-    path = getattr(error, "path", "") if wrong != "copy" else ""
+    path = error.path if wrong != "copy" else ""
     typed |= {name: field(name) for name in typed if name in request.form}
     typed["cas_required"] = "cas_required" in request.form if wrong != "copy" else environment.cas_required
     told = {"error": error.message, "wrong": path or wrong}

@@ -140,7 +140,7 @@ def _form(form: TokenForm, status: int = 200, faults: dict[str, str] | None = No
 
 def _place(error: InvalidInput | Conflict) -> str:
     """Return the field or the row of grants with the error, or `form` for the whole form."""
-    name, *rest = getattr(error, "path", "").split(".")
+    name, *rest = error.path.split(".")
     if name == "grants" and rest:
         return f"grants.{rest[0]}"
     return _FIELDS.get(name, "form")

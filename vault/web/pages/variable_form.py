@@ -39,7 +39,7 @@ def save_variable(env: EnvironmentRef = GLOBALS) -> Response:
         written = transaction(lambda unit: _saved(unit, env))
         return see(home(env), "saved-odd" if written.warnings else "saved")
     except (InvalidInput, Conflict) as error:
-        told: dict[str, object] = {"error": error.message, "wrong": getattr(error, "path", "").rpartition(".")[2]}
+        told: dict[str, object] = {"error": error.message, "wrong": error.path.rpartition(".")[2]}
         if isinstance(error, PreconditionFailed):
             told |= changed_since(env, number("revision", BIGINT_MOST))
         return _form(_environment(env), _typed(), refused(error), **_kept() | told)
