@@ -38,6 +38,7 @@ from vault.keys.provider import ENABLE_IT, Capabilities, needed
 from vault.model.json_types import Json, JsonObject
 from vault.settings import Settings
 from vault.sources import secret_in_file
+from vault.tls import verifying_context
 
 TIMEOUT_SECONDS = 2.0
 """The limit for connecting, and for each read. It is less than the guard's budget of 3 s."""
@@ -342,8 +343,8 @@ def _check(status: int) -> None:
 
 def _tls_context(ca_file: Path | None) -> ssl.SSLContext:
     try:
-        return ssl.create_default_context(cafile=ca_file)
-    except (OSError, ssl.SSLError) as error:
+        return verifying_context(ca_file)
+    except OSError as error:
         raise KeyProviderError(f"STRONGROOM_TRANSIT_CA_FILE, {ca_file}, cannot be used: {error}.") from error
 
 

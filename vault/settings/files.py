@@ -8,6 +8,7 @@ from pathlib import Path
 from vault.errors import SettingsError
 from vault.settings.addresses import require_readable, shown
 from vault.settings.fields import PREFIX, Settings
+from vault.tls import verifying_context
 
 
 def check_files(settings: Settings) -> None:
@@ -59,7 +60,7 @@ def check_certificate(settings: Settings) -> None:
 
 def _require_authorities(variable: str, path: Path) -> None:
     try:
-        ssl.create_default_context(cafile=str(path))
+        verifying_context(path)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it has no certificate in PEM form"
         raise SettingsError(

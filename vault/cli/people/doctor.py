@@ -28,6 +28,7 @@ from vault.client.transport import (
 )
 from vault.errors import SettingsError, TransportError
 from vault.model.clock import DAY_SECONDS, as_datetime, now_us
+from vault.tls import verifying_context
 
 Verdict = Literal["ok", "warning", "bad", "skipped"]
 
@@ -141,7 +142,7 @@ def _chain(address: Address, ca_file: str | Authority | None) -> Finding:
 
 def _name(address: Address, certificate: bytes) -> Finding:
     """Check only the name: the certificate is trusted as its own authority, so that only its name can be wrong."""
-    context = ssl.create_default_context(cadata=certificate)
+    context = verifying_context(authorities=certificate)
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     try:
         _look(address, context)

@@ -17,7 +17,6 @@ import termios
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from pathlib import Path
 
 import structlog
 
@@ -157,13 +156,6 @@ def _place(address: tuple[str, int] | None) -> tuple[int, str | tuple[str | int 
         return socket.AF_UNIX, _SOCKET
     family, _, _, _, place = socket.getaddrinfo(*address, type=socket.SOCK_DGRAM)[0]
     return family, place
-
-
-def tls_context(ca_file: Path | None) -> ssl.SSLContext:
-    """Return a context that verifies the server by `ca_file` or the system's authorities. Raises `OSError` for a bad
-    file.
-    """
-    return ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
 
 
 def _message(line: str) -> bytes:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from vault.services.audit.syslog import Datagrams, Shorten, Stream, tls_context
+from vault.services.audit.syslog import Datagrams, Shorten, Stream
+from vault.tls import verifying_context
 
 _PORTS = {"syslog": 514, "syslog+tcp": 514, "syslog+tls": 6514}
 """The default ports: UDP (RFC 5426), TLS (RFC 5425). TCP has no port of its own; receivers use 514."""
@@ -73,4 +74,4 @@ def target_of(setting: str, ca_file: Path | None, shorten: Shorten) -> Target | 
     host, port = parts.hostname or "", parts.port or _PORTS[kind]
     if kind == "syslog":
         return Datagrams((host, port), shorten)
-    return Stream(host, port, partial(tls_context, ca_file) if kind == "syslog+tls" else None, shorten)
+    return Stream(host, port, partial(verifying_context, ca_file) if kind == "syslog+tls" else None, shorten)
