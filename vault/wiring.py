@@ -35,6 +35,7 @@ from vault.services.people.logins import Logins
 from vault.services.people.session_rules import SessionRules
 from vault.services.people.sessions import Sessions
 from vault.services.people.throttle import Throttle
+from vault.services.purging import Purging
 from vault.services.readiness import Readiness
 from vault.services.tokens.holders import TokenHolders
 from vault.services.tokens.tokens import Tokens
@@ -85,6 +86,7 @@ def wire(settings: Settings, storage: Storage, instance: Instance, cache: Sessio
         idempotency=Idempotency(instance, people.accounts.parameters, clock),
         readiness=Readiness(storage, instance, reads, cache, audit_verbs.forwarder, settings.key_cache_seconds),
         touches=touches,
+        purging=Purging(storage, clock, bin_days=settings.purge_after_days),
         clock=clock,
     )
 

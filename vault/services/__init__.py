@@ -32,6 +32,7 @@ from vault.services.people.erasure import Erasure
 from vault.services.people.factors import Factors
 from vault.services.people.logins import Logins
 from vault.services.people.sessions import Sessions
+from vault.services.purging import Purging
 from vault.services.readiness import Readiness
 from vault.services.tokens.holders import TokenHolders
 from vault.services.tokens.tokens import Tokens
@@ -128,6 +129,7 @@ class Services:
     idempotency: Idempotency
     readiness: Readiness
     touches: Touches
+    purging: Purging
     clock: Clock
 
     def close(self) -> None:

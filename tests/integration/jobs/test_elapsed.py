@@ -7,9 +7,10 @@ import pytest
 from tests.support.vaults import FakeClock, add_environment, add_token, as_token, grant, run_sql, write
 from vault.errors import TooManyRequests
 from vault.jobs.elapsed import WAIT_US, explained
-from vault.jobs.purge import LAPSED_KEPT_US, purge
+from vault.jobs.purge import purge
 from vault.model.principal import Principal
 from vault.services import Services
+from vault.services.purging import LAPSED_KEPT_US
 
 HOUR, DAY, YEAR = 3600, 24 * 3600, 365 * 24 * 3600
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.vaults import (
+    HOST,
     FakeClock,
     add_environment,
     add_token,
@@ -17,7 +18,7 @@ from tests.support.vaults import (
     values,
     write,
 )
-from vault.errors import NotFound
+from vault.errors import Forbidden, NotFound
 from vault.jobs.purge import purge
 from vault.model.principal import Principal
 from vault.services import Services
@@ -123,6 +124,16 @@ def test_kept_answers_counters_changes_and_workers_go_in_their_time(
     clock.advance(90 * DAY)
     purge(vault)
     assert [count(vault, table) > 0 for table in tables] == [False, False, False]
+
+
+def test_only_an_operator_and_the_vault_itself_purge(vault: Services, ada: Principal, clock: FakeClock) -> None:
+    add_environment(vault, ada, "prod", A="1")
+    delete(vault, ada, "prod")
+    clock.advance(31 * DAY)
+    with pytest.raises(Forbidden):
+        vault.purging.run(ada)
+    assert count(vault, "revisions") == 1
+    assert vault.purging.run(HOST)["environments"] == 1
 
 
 def test_purging_twice_takes_nothing_more(vault: Services, ada: Principal, clock: FakeClock) -> None:

@@ -52,7 +52,7 @@ def test_every_key_of_a_person_is_recorded(vault: Services, ada: Principal, bob:
 def test_a_purge_records_the_keys_of_what_it_takes_in_several_steps(
     vault: Services, ada: Principal, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vault.jobs.purge._SHRED_AT_ONCE", 2)
+    monkeypatch.setattr("vault.services.purging._SHRED_AT_ONCE", 2)
     monkeypatch.setattr("vault.storage.walks.shredding.IDS_AT_ONCE", 1)
     rows = [add_environment(vault, ada, f"env-{number}", A="1") for number in range(5)]
     for row in rows:
