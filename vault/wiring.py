@@ -19,6 +19,9 @@ from vault.services.environments.values import ValuesReader
 from vault.services.environments.variables import Variables
 from vault.services.idempotency import Idempotency
 from vault.services.keys.master import MasterRotation
+from vault.services.keys.reseal_content import ResealContent
+from vault.services.keys.reseal_logins import ResealLogins
+from vault.services.keys.reseal_rows import ResealRows
 from vault.services.keys.resealing import Resealing
 from vault.services.keys.rewrapping import Rewrapping
 from vault.services.keys.secrets import SecretRotation
@@ -166,13 +169,18 @@ def _keys(
     people = UserRotation(storage, instance, sealer, clock)
     system = SystemRotation(storage, instance, waiting, clock)
     secrets = SecretRotation(storage, instance, waiting, clock, grace_hours=settings.reseal_grace_hours)
+    stages = (
+        ResealLogins(storage, instance, sessions, passkeys, clock),
+        ResealContent(storage, instance, people),
+        ResealRows(storage, instance, secrets, waiting),
+    )
     return KeyVerbs(
         master=MasterRotation(storage, instance, waiting, clock, destroy_wait_days=settings.key_destroy_wait_days),
         rewrapping=Rewrapping(storage, instance),
         people=people,
         system=system,
         secrets=secrets,
-        reseal=Resealing(storage, instance, sessions, passkeys, people, system, secrets, waiting, clock),
+        reseal=Resealing(storage, instance, system, secrets, stages, clock),
         upgrading=Upgrading(storage, instance, clock),
     )
 

@@ -44,6 +44,10 @@ class Pace:
 FULL_SPEED = Pace()
 
 
+class OutOfTime(Exception):
+    """The given time has passed. The next run continues."""
+
+
 class Walk:
     """Counts what is done, and waits if a pace is set."""
 
@@ -58,6 +62,11 @@ class Walk:
     def is_over(self) -> bool:
         """Report whether the given time has passed."""
         return self._pace.seconds is not None and time.monotonic() - self._started >= self._pace.seconds
+
+    def go_on(self) -> None:
+        """Raise `OutOfTime` if the given time has passed."""
+        if self.is_over():
+            raise OutOfTime()
 
     def add(self, count: int) -> None:
         """Add `count` to what is done, and wait."""
