@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.bench import against, audit, cases, intake, keys, memory, pages
+from tests.bench import against, audit, cases, intake, keys, memory, pages, restores
 from tests.bench.cases import Measured
 from tests.bench.clients import Clients
 from tests.bench.stores import Store, prepare
@@ -31,8 +31,8 @@ _STORED = (10, 1_000, 100_000)
 _CLIENTS = 32
 
 GROUPS = (
-    "reads", "audit", "stored", "refusals", "writes", "imports", "pages", "logins", "starts", "rewraps", "verify",
-    "intake", "memory",
+    "reads", "audit", "stored", "refusals", "writes", "imports", "pages", "logins", "starts", "rewraps",
+    "restores", "verify", "intake", "memory",
 )  # fmt: skip
 
 
@@ -85,6 +85,9 @@ def _measure(
     if "rewraps" in wanted:
         say(f"{name}: rewraps")
         yield from keys.rewraps(name, directory, make_url)
+    if "restores" in wanted:
+        say(f"{name}: restores")
+        yield from restores.restores(name, directory, make_url)
     if "verify" in wanted:
         say(f"{name}: verify")
         yield from audit.verification(name, stores[0][0])

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import Table, insert
 
@@ -24,6 +24,9 @@ from vault.storage.rows.environments import Environments
 from vault.storage.rows.keys import DataKeys
 from vault.storage.rows.revisions import Revisions
 from vault.storage.signing.signed import SignedTable
+
+Row: TypeAlias = dict[str, Any]
+"""The values of a row of any table, by column."""
 
 SIZES = (20, 50, 500)
 """The numbers of variables in the environments that are read."""
@@ -126,18 +129,21 @@ def _fill(vault: Services, unit: UnitOfWork, count: int) -> None:
 def _fill_person(vault: Services, unit: UnitOfWork, owner_id: str, count: int) -> None:
     row = unit.user_keys.active(owner_id)
     user_key = vault.instance.user_key(owner_id, row)
-    made = [_environment(vault, owner_id, user_key, f"env-{number}") for number in range(count)]
+    variables = [Variable("NAME", "value")]
+    made = [environment_rows(vault, owner_id, user_key, f"env-{number}", variables) for number in range(count)]
     tables = (Environments.signed, DataKeys.signed, Revisions.signed)
     for signed, rows in zip(tables, zip(*made, strict=True), strict=True):
-        _insert(unit, signed, list(rows))
+        insert_signed(unit, signed, list(rows))
 
 
-def _environment(vault: Services, owner_id: str, user_key: Key, name: str) -> tuple[dict[str, Any], ...]:
+def environment_rows(
+    vault: Services, owner_id: str, user_key: Key, name: str, variables: list[Variable]
+) -> tuple[Row, ...]:
     """Return the rows of one environment: its own row, its data key and its revision."""
     now, environment_id, revision_id, data_key = _now_us(), str(uuid.uuid4()), str(uuid.uuid4()), new_key()
     wrapped = vault.instance.keyring.wrap_data_key(user_key, owner_id, environment_id, data_key)
     place = context.revision(vault.instance.id, environment_id, revision_id, 1)
-    blob = seal(data_key, place, encode([Variable("NAME", "value")]), padded=True)
+    blob = seal(data_key, place, encode(variables), padded=True)
     environment = {
         "id": environment_id, "owner_id": owner_id, "kind": "environment", "name": name, "sealing": "server",
         "current_revision_id": revision_id, "last_number": 1, "bytes_stored": len(blob), "state_generation": 1,
@@ -155,9 +161,11 @@ def _environment(vault: Services, owner_id: str, user_key: Key, name: str) -> tu
     return environment, key, revision
 
 
-def _insert(unit: UnitOfWork, signed: SignedTable, rows: list[dict[str, Any]]) -> None:
+def insert_signed(unit: UnitOfWork, signed: SignedTable, rows: list[Row]) -> list[Row]:
+    """Sign and insert rows, in few statements. Returns them as they were written."""
     table: Table = signed.table
     blank = dict.fromkeys(column.name for column in table.columns) | signed.before
     whole = [unit.signer.sign(signed, {**blank, **row, "row_version": 1}) for row in rows]
     for start in range(0, len(whole), _BATCH):
         unit.connection.execute(insert(table), whole[start : start + _BATCH])
+    return whole

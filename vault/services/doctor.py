@@ -111,7 +111,7 @@ class Sweep:
         named = {environment.id: environment for environment in page}
         keys = data_keys_of_all(unit, named)
         user_keys = unit.user_keys.named(key.user_key_id for key in keys)
-        data_keys = unit.data_keys.named(key.id for key in keys)
+        data_keys = {key.id: key for key in keys}
         # Each environment counts once for its rows, and once for its description.
         count = len(page) + len(self._sealer.open_metadata_of(unit, page)) + len(keys)
         for key in keys:

@@ -10,11 +10,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from sqlalchemy import Connection, LargeBinary, bindparam, insert, select, tuple_, update
+from sqlalchemy import Connection, LargeBinary, bindparam, select, tuple_, update
 from sqlalchemy.exc import DatabaseError
 
 from vault.errors import StorageError
-from vault.storage.database.engine import translated
+from vault.storage.database.bulk import insert_many, learn_statistics
+from vault.storage.database.engine import is_unavailable, translated
 from vault.storage.database.schema import schema_revision
 from vault.storage.database.session_limits import LONG
 from vault.storage.rows.keys import FirstRows, first_rows
@@ -31,8 +32,9 @@ _SMALL_ROWS = 1000
 _LARGE_ROWS = 32
 """The number of rows read at once: a revision may have 1 MiB, and neither database returns a table in pieces."""
 _MARK_DIGITS = 12
-_WRITTEN_ROWS = 500
+_WRITTEN_ROWS = 2000
 _WRITTEN_BYTES = 4 * 1024 * 1024
+"""How much is written at once. PostgreSQL checks the references of a batch at its end, which must not take long."""
 
 
 ArchivedValue = str | int | bool | None
@@ -130,12 +132,13 @@ def write_rows(unit: UnitOfWork, name: str, columns: Sequence[str], rows: Iterab
     parents = _Parents(table)
     try:
         for batch in _batches(table, columns, rows):
-            unit.connection.execute(insert(table), [parents.hold_back(row) for row in batch])
+            insert_many(unit.connection, table, [parents.hold_back(row) for row in batch])
         parents.give_back(unit.connection)
     except (ValueError, TypeError, DatabaseError) as error:
-        if isinstance(error, DatabaseError) and error.connection_invalidated:
+        if is_unavailable(error):
             raise
         raise StorageError(f"The archive has rows that the table {table.name} does not accept.") from error
+    learn_statistics(unit.connection, table)
 
 
 def as_nouns(

@@ -17,7 +17,8 @@ from vault.storage.tables import data_keys, environments, revisions, user_keys, 
 from vault.storage.unit_of_work import UnitOfWork
 
 _PAGE = 500
-_LARGE_PAGE = 32
+_LARGE_PAGE = 5000
+_PART_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,22 +84,38 @@ def how_many(unit: UnitOfWork, repository: Repository[R]) -> int:
 
 
 def data_keys_of_all(unit: UnitOfWork, environment_ids: Iterable[str]) -> list[DataKey]:
-    """Return the data keys of these environments, a page of them at most, whatever their MACs are."""
-    return unit.data_keys.unchecked(select(data_keys).where(data_keys.c.environment_id.in_(list(environment_ids))))
+    """Return the data keys of these environments, a page of them at most. Raises `MacError`."""
+    return unit.data_keys.all(select(data_keys).where(data_keys.c.environment_id.in_(list(environment_ids))))
 
 
 def living_revisions_of_all(unit: UnitOfWork, environment_ids: Iterable[str]) -> Iterator[StoredRevision]:
-    """Yield the revisions of these environments that were not destroyed, whatever their MACs are. Few are in memory at
-    once, because each may have 1 MiB.
+    """Yield the revisions of these environments that were not destroyed, whatever their MACs are. Few bytes are in
+    memory at once, because each may have 1 MiB.
     """
     key = (revisions.c.environment_id, revisions.c.number)
     living = revisions.c.environment_id.in_(list(environment_ids)) & ~revisions.c.destroyed
-    statement = select(revisions).where(living).order_by(*key).limit(_LARGE_PAGE)
-    page = unit.revisions.unchecked(statement)
+    # The size in the row itself is not checked yet.
+    sizes = select(*key, revisions.c.id, func.length(revisions.c.blob)).where(living).order_by(*key).limit(_LARGE_PAGE)
+    page = unit.connection.execute(sizes).all()
     while page:
-        yield from page
-        after = (page[-1].environment_id, page[-1].number)
-        page = unit.revisions.unchecked(statement.where(tuple_(*key) > after)) if len(page) == _LARGE_PAGE else []
+        for ids in _small_parts((row[2], row[3] or 0) for row in page):
+            yield from unit.revisions.unchecked(select(revisions).where(revisions.c.id.in_(ids)).order_by(*key))
+        after = tuple(page[-1][:2])
+        page = unit.connection.execute(sizes.where(tuple_(*key) > after)).all() if len(page) == _LARGE_PAGE else []
+
+
+def _small_parts(sizes: Iterable[tuple[str, int]]) -> Iterator[list[str]]:
+    """Yield ids in parts that are small in number, and small in bytes if they have more than one id."""
+    part: list[str] = []
+    held = 0
+    for each, size in sizes:
+        if part and (len(part) == _PAGE or held + size > _PART_BYTES):
+            yield part
+            part, held = [], 0
+        part.append(each)
+        held += size
+    if part:
+        yield part
 
 
 def data_keys_of(unit: UnitOfWork, environment_id: str) -> list[DataKey]:
