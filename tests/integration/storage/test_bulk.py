@@ -104,9 +104,14 @@ def test_postgresql_knows_at_once_how_many_rows_there_are(fresh_database: FreshD
 
 def test_a_full_disk_is_not_the_fault_of_the_rows(fresh_database: FreshDatabase) -> None:
     storage = Storage(fresh_database("sqlite"), pool_size=1)
-    with pytest.raises(DatabaseUnavailable), storage.write() as unit:
-        pages = unit.connection.exec_driver_sql("PRAGMA page_count").scalar_one()
-        unit.connection.exec_driver_sql(f"PRAGMA max_page_count = {pages + 2}")
-        write_rows(unit, "users", COLUMNS, [archived(number) for number in range(3000)])
+
+    def fill_the_disk() -> None:
+        with storage.write() as unit:
+            pages = unit.connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+            unit.connection.exec_driver_sql(f"PRAGMA max_page_count = {pages + 2}")
+            write_rows(unit, "users", COLUMNS, [archived(number) for number in range(3000)])
+
+    with pytest.raises(DatabaseUnavailable):
+        fill_the_disk()
     assert stored(storage) == []
     storage.close()
