@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vault.cli.context import Cli
-from vault.model.printable import shown, visible
+from vault.model.printable import shown
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -35,7 +35,7 @@ def print_data(cli: Cli, data: object) -> None:
         import yaml
 
         text = yaml.safe_dump(_plain(data), sort_keys=False, allow_unicode=True)
-        if visible(text) != text:
+        if not _is_plain(text):
             text = yaml.safe_dump(_plain(data), sort_keys=False)
         click.echo(text, nl=False)
     else:
@@ -48,9 +48,16 @@ def as_row(answer: DataclassInstance) -> dict[str, object]:
 
 
 def _json(data: object) -> str:
-    """Return JSON text. If it has invisible characters, all that is not ASCII is escaped: the data are the same."""
+    """Return JSON text. If it has characters that must not be printed, all that is not ASCII is escaped: the data are
+    the same.
+    """
     text = json.dumps(data, ensure_ascii=False, indent=2)
-    return text if visible(text) == text else json.dumps(data, indent=2)
+    return text if _is_plain(text) else json.dumps(data, indent=2)
+
+
+def _is_plain(text: str) -> bool:
+    """Report whether a text of many lines has no invisible characters, and none that control a terminal."""
+    return all(line == shown(line) for line in text.split("\n"))
 
 
 def _plain(value: object) -> object:

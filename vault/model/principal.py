@@ -77,6 +77,9 @@ class Principal:
     asked: set[str] = field(default_factory=set, compare=False, repr=False)
     """The checks that were asked of this caller. They are asked again before a stored answer is repeated."""
 
+    secret_digests: tuple[bytes, ...] = field(default=(), compare=False, repr=False)
+    """Digests of a token's secret, if it is the current one. A new secret has another digest."""
+
     newest_change: int | None = None
     """The number of the user's newest change when the credential was read, or None if it was read from a cache."""
 

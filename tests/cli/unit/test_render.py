@@ -10,9 +10,9 @@ import yaml
 
 from tests.cli.unit.conftest import Strongroom
 from tests.unit.client.fake_transport import FakeTransport, answer, variable
-from vault.model.printable import visible
+from vault.model.printable import shown
 
-HIDDEN = ("API\u200bKEY", "A\u202eB", "A\u3164")
+HIDDEN = ("API\u200bKEY", "A\u202eB", "A\u3164", "A\x9b31mB", "A\x9d0;B\x9c", "A\x7fB", "A\x85B")
 
 
 @pytest.fixture(params=HIDDEN)
@@ -35,7 +35,7 @@ def test_tables_and_messages_show_escapes(strongroom: Strongroom, name: str, cal
     Path("x.env").write_text("A=1")
     result = strongroom(*call, "-e", "prod")
     assert result.exit_code == 0, result.output
-    assert visible(name) in result.stdout
+    assert shown(name) in result.stdout
     assert name not in result.output
 
 

@@ -60,6 +60,7 @@ class TokenHolders:
             request_id=request_id,
             header_writes=_writes_by_header(token),
             by_replaced_secret=not is_current,
+            secret_digests=self._digests(text, token) if is_current else (),
             newest_change=newest_change,
         )
 
@@ -80,6 +81,11 @@ class TokenHolders:
         given_then = given if old_key is None or old_key is key else digest(old_key, text)
         was_replaced = same_digest(given_then, old.previous_digest if old else None)
         return is_current, was_replaced
+
+    def _digests(self, text: str, token: Token) -> tuple[bytes, ...]:
+        """Return the stored digest of the current secret, and the one that `_renew_digest` stores in its place."""
+        key = self._instance.secret("token")
+        return (token.digest,) if token.digest_key_id == key.id else (token.digest, digest(key, text))
 
     def _renew_digest(self, text: str, token: Token) -> None:
         """Store the digest under the new key, after a reseal. This needs the secret, so it can only be done when a

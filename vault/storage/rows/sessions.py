@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import delete, func, or_, select
+from sqlalchemy import delete, func, literal, not_, or_, select
 
 from vault.storage.rows.trim import beyond
 from vault.storage.signing.repository import Repository
 from vault.storage.signing.signed import SignedTable
 from vault.storage.signing.signed_row import SignedRow
 from vault.storage.sql_types import AnySelect
-from vault.storage.tables import sessions
+from vault.storage.tables import sessions, tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +60,15 @@ class Sessions(Repository[Session]):
         return int(row[0]), int(row[1] - row[0])
 
     def trim_ended(self, user_id: str, most: int, now_us: int) -> None:
-        """Delete a user's ended sessions, except the `most` newest."""
+        """Delete a user's ended sessions, except the `most` newest.
+
+        Those that have made a token that is not revoked stay too. Otherwise many short logins would hide which tokens a
+        stolen session has made.
+        """
         is_over = sessions.c.revoked_us.is_not(None) | (sessions.c.expires_us <= now_us)
-        ended = select(sessions.c.id).where(sessions.c.user_id == user_id, is_over)
+        made = select(tokens.c.created_by).where(tokens.c.user_id == user_id, tokens.c.revoked_us.is_(None))
+        has_made = (literal("session:") + sessions.c.id).in_(made)
+        ended = select(sessions.c.id).where(sessions.c.user_id == user_id, is_over, not_(has_made))
         past = beyond(most, ended.order_by(sessions.c.created_us.desc(), sessions.c.id))
         self._connection.execute(delete(sessions).where(sessions.c.id.in_(past)))
 

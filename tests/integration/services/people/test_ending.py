@@ -230,3 +230,25 @@ def _change(vault: Services, who: Principal, column: str, value: str | bool) -> 
         unit.users.change(user, **{column: value})
 
     write(vault, change)
+
+
+@pytest.mark.parametrize("end", ENDINGS)
+def test_many_short_logins_hide_no_token(
+    vault: Services, ada: Principal, clock: FakeClock, end: End, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vault.services.people.sessions.ENDED_MOST", 3)
+    thief, idle = another(vault), another(vault)
+    made = add_token(vault, thief, grant("read,delegate", path="*"), ttl_seconds=None)
+    revoked = add_token(vault, idle, grant("read", path="*"))
+    write(vault, lambda unit: vault.tokens.tokens.revoke(unit, idle, revoked.id))
+    logged_out(vault, thief)
+    logged_out(vault, idle)
+    for _ in range(6):
+        clock.advance(1)
+        logged_out(vault, another(vault))
+    # The oldest ended sessions are deleted, but not the one whose token still works.
+    stored = {row[0] for row in run_sql(vault, "SELECT id FROM sessions WHERE revoked_us IS NOT NULL")}
+    assert (thief.id in stored, idle.id in stored) == (True, False)
+    told = end(vault, another(vault), True)
+    assert [token.id for token in told.tokens] == [made.id]
+    assert not works(vault, made)

@@ -15,8 +15,10 @@ from tests.support.vaults import (
     FakeClock,
     add_environment,
     add_token,
+    as_session,
     as_token,
     grant,
+    log_in,
     opened_again,
     patch,
     run_sql,
@@ -419,6 +421,7 @@ def test_too_many_grants_are_refused_before_any_is_looked_up(vault: Services, ad
 
 def test_a_token_is_no_operator_although_its_owner_is(vault: Services, ada: Principal) -> None:
     write(vault, lambda unit: vault.people.accounts.set_role(unit, HOST, "ada", Role.OPERATOR))
+    ada = as_session(vault, log_in(vault, "ada").secret)
     with pytest.raises(Forbidden):
         vault.people.accounts.list(with_token(vault, ada, grant("read", path="*")))
 
