@@ -44,14 +44,19 @@ class BucketPlace:
 
     def put(self, name: str, source: Path) -> None:
         """Upload a file. S3 joins the parts of a large one at the end."""
-        self._asked(lambda: self._client.upload_file(str(source), self._bucket, self._prefix + name))
+        self._asked(
+            lambda: self._client.upload_file(str(source), self._bucket, self._prefix + name, Config=_in_this_thread())
+        )
 
     @contextmanager
     def fetched(self, name: str) -> Iterator[Path]:
         """Yield a copy in a temporary directory."""
         with TemporaryDirectory(prefix="strongroom-backup-") as folder:
             path = Path(folder, name)
-            self._asked(lambda: self._client.download_file(self._bucket, self._prefix + name, str(path)), name)
+            key = self._prefix + name
+            self._asked(
+                lambda: self._client.download_file(self._bucket, key, str(path), Config=_in_this_thread()), name
+            )
             yield path
 
     def delete(self, name: str) -> None:
@@ -92,3 +97,12 @@ class BucketPlace:
 
     def _unusable(self, error: Exception) -> BackupError:
         return BackupError(f"{self.address} cannot be used: {error}")
+
+
+def _in_this_thread() -> Any:  # type: ignore[explicit-any]  # boto3 ships no types.
+    """Return the settings of a transfer without threads of its own. Python waits for those when the process ends, so a
+    bucket that hangs would keep the command alive for minutes after its time limit.
+    """
+    from boto3.s3.transfer import TransferConfig
+
+    return TransferConfig(use_threads=False)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,9 +15,10 @@ from tests.support.backups import backed_up, make, newest, restored
 from tests.support.vaults import HOST, FakeClock, add_environment, add_person, make_vault
 from vault.services import Services
 from vault.services.backup import ArchiveKind
+from vault.services.backup.bucket import BucketPlace
 from vault.services.backup.directory import DirectoryPlace
 from vault.services.backup.each_place import MIB, at_each, seconds_for
-from vault.services.backup.place import Stored
+from vault.services.backup.place import Place, Stored
 
 MOST_SECONDS = 60
 
@@ -110,6 +113,55 @@ def test_places_are_written_at_once(vault: Services, monkeypatch: pytest.MonkeyP
 
 def newest_folder(vault: Services) -> Path:
     return Path(vault.settings.backup_to.split(",")[0].removeprefix("dir:")).parent
+
+
+@pytest.fixture
+def silent_bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """An S3 endpoint that takes requests and never answers. The event is set when it has got one."""
+    listener, asked, taken = socket.create_server(("127.0.0.1", 0)), threading.Event(), list[socket.socket]()
+
+    def take() -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                taken.append(connection)
+                if connection.recv(1):
+                    asked.set()
+
+    threading.Thread(target=take, daemon=True).start()
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{listener.getsockname()[1]}")
+    yield asked
+    for each in (listener, *taken):
+        with suppress(OSError):
+            each.shutdown(socket.SHUT_RDWR)
+        each.close()
+
+
+@pytest.mark.parametrize("method", ["put", "fetched", "stored"])
+def test_a_bucket_that_never_answers_keeps_no_process_alive(
+    method: str, silent_bucket: threading.Event, tmp_path: Path
+) -> None:
+    """When a process ends, Python waits for the threads of every executor, also for those of boto3's."""
+    (tmp_path / "file").write_bytes(b"x")
+    before = set(threading.enumerate())
+
+    def work(place: Place) -> None:
+        if method == "put":
+            place.put("file", tmp_path / "file")
+        elif method == "stored":
+            place.stored()
+        else:
+            with place.fetched("file"):
+                pass
+
+    assert at_each([BucketPlace("s3://bucket/here")], work, 0.1) == [None]
+    assert silent_bucket.wait(MOST_SECONDS)
+    new = [each.name for each in set(threading.enumerate()) - before]
+    assert "backup-place" in new
+    assert not [name for name in new if name.startswith("ThreadPoolExecutor")]
 
 
 def test_a_larger_archive_has_more_time() -> None:
