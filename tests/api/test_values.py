@@ -27,7 +27,8 @@ def test_values_are_flat_layered_and_resolved(ada: Caller, prod: dict[str, Any])
 
 
 def test_the_globals_have_values_of_their_own(ada: Caller, prod: dict[str, Any]) -> None:
-    assert ada.ok("GET", "/globals/values") == {"values": {"G": "g", "A": "beneath"}, "warnings": [], "revision": 1}
+    told = {"warnings": [], "globals_warnings": [], "revision": 1}
+    assert ada.ok("GET", "/globals/values") == {"values": {"G": "g", "A": "beneath"}} | told
 
 
 @pytest.mark.parametrize(
@@ -143,3 +144,16 @@ def test_a_revision_past_its_time_is_told_as_deleted(ada: Caller) -> None:
     assert ada.ok("GET", "/environments/short")["revision"] == 1
     assert ada.ok("PUT", "/environments/short/variables/B", {"value": "2"}) == {"revision": 2}
     assert ada.ok("GET", "/environments/short/values")["values"] == {"B": "2"}
+
+
+def test_warnings_that_are_only_about_globals_are_among_all_and_named(ada: Caller, prod: dict[str, Any]) -> None:
+    ada.ok("PATCH", "/globals/variables", {"variables": {"URL": "https://{{HOST}}"}})
+    found = ada.ok("GET", "/environments/prod/values")
+    told = "In URL: the reference {{HOST}} is unknown."
+    assert sorted(found["warnings"]) == ["In C: the reference {{nothing}} is unknown.", told]
+    assert found["globals_warnings"] == [told]
+    # A text has the braces in it, so its header has them all, and a strict one is refused.
+    assert told in ada("GET", "/environments/prod/values?format=json&names=URL").headers["x-strongroom-warnings"]
+    assert told in ada("GET", "/environments/prod/values?format=json").headers["x-strongroom-warnings"]
+    assert ada("GET", "/environments/prod/values?format=json&names=URL&strict=true").code == "bad_format"
+    assert ada.ok("GET", "/environments/prod/values?names=URL")["globals_warnings"] == []

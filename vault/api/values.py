@@ -94,7 +94,12 @@ def read_values(env: EnvironmentRef = GLOBALS) -> Response:
         return Response(status=304, headers=headers)
     if chosen is not None:
         return _as_text(answer.resolved, chosen, headers, _source(env), strict=is_strict)
-    body = {"values": answer.resolved.values, "warnings": answer.resolved.warnings, "revision": answer.revision}
+    body = {
+        "values": answer.resolved.values,
+        "warnings": answer.resolved.warnings,
+        "globals_warnings": answer.resolved.beneath,
+        "revision": answer.revision,
+    }
     return Response(_JSON(body), headers=headers, mimetype="application/json")
 
 

@@ -170,6 +170,8 @@ class Values:
     """The variable that each of the first warnings is about."""
     referring: tuple[str, ...] = field(default=(), compare=False)
     """Variables that may contain a reference. All others have their stored text."""
+    beneath: tuple[str, ...] = ()
+    """Those of the warnings that are only about globals. What the environment itself uses is not among them."""
 
     def about(self, names: Container[str]) -> tuple[str, ...]:
         """Return the warnings about one of `names`."""

@@ -23,7 +23,8 @@ from tests.unit.client.fake_transport import FakeTransport, answer
 values = json.loads({values!r})
 server = FakeTransport()
 for query in ("", "?globals=false", "?names=A"):
-    found = answer({{"values": values, "warnings": ["In A: something."], "revision": 1}})
+    told = ["In A: something.", "In G: something."]
+    found = answer({{"values": values, "warnings": told, "globals_warnings": told[1:], "revision": 1}})
     server.on("GET", "/environments/prod/values" + query, found)
 root.main({arguments!r}, obj=Cli(transport=server))
 """

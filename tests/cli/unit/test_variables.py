@@ -155,3 +155,10 @@ def test_set_prints_the_warnings_of_the_server(strongroom: Strongroom, held: Fak
     held.on("PATCH", VARIABLES, answer({"revision": 4}, x_strongroom_warnings=warnings))
     told = strongroom("set", "-e", "prod", "1BAD", answers="x\n").stderr.splitlines()
     assert [line for line in told if "Warning" in line] == [f"Warning: {each}" for each in json.loads(warnings)]
+
+
+def test_a_read_of_all_values_tells_of_globals_too(strongroom: Strongroom, server: FakeTransport) -> None:
+    told = ["In A: something.", "In G: something."]
+    found = {"values": {"A": "1"}, "warnings": told, "globals_warnings": told[1:], "revision": 1}
+    server.on("GET", "/environments/prod/values", answer(found))
+    assert strongroom("get", "-e", "prod", "--resolve").stderr == "".join(f"Warning: {each}\n" for each in told)

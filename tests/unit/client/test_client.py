@@ -370,3 +370,14 @@ def test_the_number_of_a_write_has_its_warnings(
     prod = client.environment("prod")
     for number in (prod.patch({"1BAD": "x"}), prod.set("1BAD", "x"), prod.replace([Variable("1BAD", "x")])):
         assert (number, number.warnings, f"{number}", json.dumps(number)) == (4, warnings, "4", "4")
+
+
+def test_warnings_about_globals_are_among_all(client: Client, server: FakeTransport) -> None:
+    told = {"values": {"A,B": "1"}, "warnings": ["a", "g"], "revision": 1}
+    server.on("GET", "/environments/prod/values", answer({**told, "globals_warnings": ["g"]}))
+    server.on("GET", "/environments/old/values", answer(told))
+    found, older = client.values("prod"), client.values("old")
+    assert (found.warnings, found.globals_warnings) == (("a", "g"), ("g",))
+    assert (older.warnings, older.globals_warnings) == (("a", "g"), ())
+    # A name with a comma is chosen on this side.
+    assert client.values("prod", ["A,B"]).globals_warnings == ()

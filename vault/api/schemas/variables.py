@@ -107,4 +107,8 @@ class WrittenAnswer(Schema):
 class ValuesAnswer(Schema):
     values = fields.Dict(fields.String(), fields.String())
     warnings = fields.List(fields.String())
+    globals_warnings = fields.List(
+        fields.String(),
+        metadata={"description": "Those of the warnings that are only about globals."},
+    )
     revision = fields.Integer(allow_none=True)

@@ -80,12 +80,15 @@ def run(
 
     Names that can make a program load code, such as LD_PRELOAD, NODE_OPTIONS and PATH, are left out with a warning:
     everybody who may write the environment could run code here.
+
+    A reference of a global that is not resolved is told only where a value of the environment uses it, or --only names
+    it. 'strongroom get --resolve' tells of all.
     """
     wanted = None if only is None else _names("--only", only)
     allowed = frozenset(name for names in allow_name for name in _names("--allow-name", names))
     kept = frozenset[str]() if preserve_env is None else frozenset(_names(_PRESERVE, preserve_env))
     values = cli.client.values(cli.environment_name(environment), wanted, globals=not no_globals)
-    warn(values.warnings)
+    warn([warning for warning in values.warnings if warning not in values.globals_warnings])
     missing = [name for name in wanted or () if name not in values]
     if missing:
         raise CliError(f"There is no value for {', '.join(missing)} here.")

@@ -7,13 +7,23 @@ path.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from vault.errors import IntegrityError, InvalidInput, NotFound, ResolutionTooLarge, RevisionDeleted
 from vault.model import bases as model
 from vault.model.action import Action
-from vault.model.environment import GLOBALS, EnvironmentRef, Sealing, Values, canonical, looks_like_id, resolve_live
+from vault.model.environment import (
+    GLOBALS,
+    EnvironmentKind,
+    EnvironmentRef,
+    Live,
+    Sealing,
+    Values,
+    canonical,
+    looks_like_id,
+    resolve_live,
+)
 from vault.model.event import OK, UNCHANGED
 from vault.model.grant import Permission
 from vault.model.policy import allows, require
@@ -89,7 +99,10 @@ class ValuesReader:
         if etag in known_etags:
             self.record(principal, Action.VALUES_READ, layers, UNCHANGED, question.names or ())
             return ReadValues(None, number, etag)
-        resolved = resolve_live(map(self._sealer.open_live, layers), expand=question.resolve)
+        opened = [self._sealer.open_live(layer) for layer in layers]
+        resolved = resolve_live(opened, expand=question.resolve)
+        if resolved.warned and len(layers) > 1 and layers[0].environment.kind == EnvironmentKind.GLOBALS:
+            resolved = replace(resolved, beneath=_only_about_globals(resolved, opened[1:]))
         self.record(principal, Action.VALUES_READ, layers, OK, question.names or ())
         return ReadValues(_chosen(resolved, question.names, warnings), number, etag)
 
@@ -176,6 +189,15 @@ class ValuesReader:
         return self._instance.digest("values etag", text)[:16].hex()
 
 
+def _only_about_globals(resolved: Values, above: Iterable[Iterable[Live]]) -> tuple[str, ...]:
+    """Return the warnings about variables that no layer above the globals has. A variable above that uses such a global
+    has a warning of its own.
+    """
+    names = {name for layer in above for name, _value, _is_literal in layer}
+    told = zip(resolved.warned, resolved.warnings, strict=True)
+    return tuple(warning for name, warning in told if name not in names)
+
+
 def _identity(environment: EnvironmentRow) -> list[str | int | None]:
     return [environment.id, environment.current_revision_id, environment.state_generation]
 
@@ -211,7 +233,7 @@ def _check_size(bases: Sequence[Layer]) -> None:
 def _chosen(resolved: Values, names: tuple[str, ...] | None, warnings: Sequence[str]) -> Values:
     if names is None:
         warned = ("",) * len(warnings) + resolved.warned
-        return Values(resolved.values, (*warnings, *resolved.warnings), warned, resolved.referring)
+        return replace(resolved, warnings=(*warnings, *resolved.warnings), warned=warned)
     missing = [f"There is no variable {name} in this environment." for name in names if name not in resolved.values]
     chosen = {name: resolved.values[name] for name in names if name in resolved.values}
     return Values(chosen, (*warnings, *resolved.about(chosen), *missing))

@@ -28,7 +28,7 @@ from vault.model.bases import split
 from vault.model.environment import Variable
 from vault.model.principal import Principal
 from vault.services import Services
-from vault.services.environments.values import BASE_GONE, LAYER_EMPTY, LAYER_LEFT_OUT
+from vault.services.environments.values import BASE_GONE, LAYER_EMPTY, LAYER_LEFT_OUT, Question
 
 
 @pytest.fixture(autouse=True)
@@ -203,3 +203,13 @@ def test_exports_and_variables_hold_what_is_the_environments_own(vault: Services
     text = vault.environments.files.export_text(ada, "prod", "json").text
     assert set(json.loads(text)) == {"NAME", "IN_prod"}
     assert [item.name for item in vault.environments.variables.read(ada, "prod").variables] == ["NAME", "IN_prod"]
+
+
+def test_a_warning_about_a_base_is_not_one_about_globals(vault: Services, ada: Principal) -> None:
+    build(vault, ada, "prod:common")
+    patch(vault, ada, None, G="{{X}}", BOTH="{{X}}")
+    patch(vault, ada, "common", B="{{X}}", BOTH="{{X}}")
+    found = vault.environments.values.read(ada, "prod", Question()).resolved
+    assert found is not None
+    assert found.beneath == ("In G: the reference {{X}} is unknown.",)
+    assert len(found.warnings) == 3

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.vaults import add_environment, add_token, as_token, grant, patch, put, values, write
 from vault.errors import InvalidInput, NotFound
-from vault.model.environment import Variable
+from vault.model.environment import GLOBALS, Variable
 from vault.model.principal import Principal
 from vault.services import Services
 from vault.services.environments.values import LAYER_LEFT_OUT, Question, ReadValues
@@ -165,3 +165,30 @@ def test_a_json_value_of_another_client_is_its_text(vault: Services, ada: Princi
     assert found["N"] == "null"
     assert json.loads(found["L"]) == {"é": True}
     assert found["S"] == f"[{found['L']}]"
+
+
+UNKNOWN = "In {}: the reference {{{{X}}}} is unknown."
+
+
+def beneath(vault: Services, who: Principal, reference: str | None = "prod", **question: Any) -> tuple[str, ...]:
+    found = vault.environments.values.read(who, reference, Question(**question)).resolved
+    assert found is not None
+    assert set(found.beneath) <= set(found.warnings)
+    return found.beneath
+
+
+def test_warnings_that_are_only_about_globals_are_told_apart(vault: Services, ada: Principal) -> None:
+    patch(vault, ada, None, G="{{X}}", H="{{G}}", SHADOWED="{{X}}")
+    add_environment(vault, ada, "prod", USES="a {{H}}", SHADOWED="{{X}}", A="1")
+    assert set(warnings(vault, ada)) == set(map(UNKNOWN.format, ("G", "H", "SHADOWED", "USES")))
+    assert beneath(vault, ada) == (UNKNOWN.format("G"), UNKNOWN.format("H"))
+
+
+def test_nothing_is_beneath_what_was_asked_for(vault: Services, ada: Principal) -> None:
+    patch(vault, ada, None, G="{{X}}")
+    add_environment(vault, ada, "prod", A="1")
+    assert (warnings(vault, ada, names=("G", "A")), beneath(vault, ada, names=("G",))) == ((UNKNOWN.format("G"),), ())
+    found = vault.environments.values.read(ada, GLOBALS, Question()).resolved
+    assert found is not None
+    assert (found.warnings, found.beneath) == ((UNKNOWN.format("G"),), ())
+    assert (warnings(vault, ada, globals=False), beneath(vault, ada, globals=False)) == ((), ())
