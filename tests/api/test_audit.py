@@ -102,7 +102,12 @@ def test_an_operator_gives_the_password_first(vault: Vault, root: Caller, monkey
 def test_an_operator_s_call_from_elsewhere_is_refused(vault: Vault, root: Caller) -> None:
     client = vault.app.test_client()
     headers = {"Authorization": f"Bearer {root.secret}"}
-    for environ in ({"REMOTE_ADDR": "192.0.2.9"}, {"strongroom.forwarded_by_stranger": True}, {"REMOTE_ADDR": ""}):
+    for environ in (
+        {"REMOTE_ADDR": "192.0.2.9"},
+        {"strongroom.forwarded_by_stranger": True},
+        {"strongroom.forwarded_by_proxy": True},
+        {"REMOTE_ADDR": ""},
+    ):
         answer = client.get("/api/v1/operator/audit", headers=headers, environ_overrides=environ)
         assert (answer.status_code, answer.get_json()["code"]) == (403, "forbidden")
     assert client.get("/api/v1/operator/audit", headers=headers).status_code == 200

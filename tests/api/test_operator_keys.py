@@ -123,7 +123,12 @@ def test_nobody_else_comes_in(
         assert caller(method, path, body).code == "forbidden"
     client = vault.app.test_client()
     headers = {"Authorization": f"Bearer {root.secret}"}
-    for environ in ({"REMOTE_ADDR": "192.0.2.9"}, {"strongroom.forwarded_by_stranger": True}, {"REMOTE_ADDR": ""}):
+    for environ in (
+        {"REMOTE_ADDR": "192.0.2.9"},
+        {"strongroom.forwarded_by_stranger": True},
+        {"strongroom.forwarded_by_proxy": True},
+        {"REMOTE_ADDR": ""},
+    ):
         answer = client.open(f"/api/v1{path}", method=method, json=body, headers=headers, environ_overrides=environ)
         assert (answer.status_code, answer.get_json()["code"]) == (403, "forbidden")
     monkeypatch.setattr("vault.model.principal.STEP_UP_SECONDS", -1)

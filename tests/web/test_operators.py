@@ -40,7 +40,13 @@ def test_an_ordinary_person_is_refused(ada: Visitor, path: str) -> None:
 
 @pytest.mark.parametrize("path", PAGES)
 @pytest.mark.parametrize(
-    "environ", [{"REMOTE_ADDR": "192.0.2.9"}, {"strongroom.forwarded_by_stranger": True}, {"REMOTE_ADDR": ""}]
+    "environ",
+    [
+        {"REMOTE_ADDR": "192.0.2.9"},
+        {"strongroom.forwarded_by_stranger": True},
+        {"strongroom.forwarded_by_proxy": True},
+        {"REMOTE_ADDR": ""},
+    ],
 )
 def test_an_operator_is_refused_from_elsewhere(root: Visitor, path: str, environ: dict[str, object]) -> None:
     assert root.client.get(path, base_url=ORIGIN, environ_overrides=environ).status_code == 403

@@ -8,5 +8,8 @@ REQUEST_ID = "strongroom.request_id"
 FORWARDED_BY_STRANGER = "strongroom.forwarded_by_stranger"
 """Whether the request has a forwarding header from a sender that is not a trusted proxy."""
 
+FORWARDED_BY_PROXY = "strongroom.forwarded_by_proxy"
+"""Whether a trusted proxy has stated the address of the client."""
+
 PERSON = "strongroom.person"
 """The id of the person to whom the credential belongs. The application sets it, and the front door reads it."""

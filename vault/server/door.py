@@ -18,7 +18,7 @@ import structlog
 
 from vault.model.budgets import BODY_MOST_BYTES, BodyLimit, TakesPassword
 from vault.model.digits import whole_number
-from vault.model.environ import FORWARDED_BY_STRANGER, PERSON
+from vault.model.environ import FORWARDED_BY_PROXY, FORWARDED_BY_STRANGER, PERSON
 from vault.observe import metrics
 from vault.server.asgi import ASGIApp, Receive, Scope, Send
 from vault.server.bridge import Lane, PasswordLane, give_body, make_environ
@@ -206,6 +206,7 @@ class Door:
         environ["REMOTE_ADDR"] = address
         # Ignore the header. The operators' routes refuse such a request.
         environ[FORWARDED_BY_STRANGER] = forwarded and not trusted
+        environ[FORWARDED_BY_PROXY] = trusted
         lane = self.logins if self._takes_password(scope["method"], environ["PATH_INFO"]) else self.calls
         digest = self._credentials.digest(headers)
         key = self._caller(scope, digest, address)

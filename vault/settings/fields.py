@@ -60,7 +60,8 @@ class Settings:
     rotate_user_keys_days: int = 0
     rotate_data_keys_days: int = 0
     rotate_system_key_days: int = 0
-    operator_networks: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
+    operator_networks: tuple[Network, ...] = ()
+    """None: operators call from this machine, and not through a proxy."""
     key_provider: str = "file"
     passphrase: str = field(default="", repr=False)
     aws_kms_key_id: str = ""

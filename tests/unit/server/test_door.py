@@ -13,6 +13,8 @@ from wsgiref.types import WSGIEnvironment
 import pytest
 import structlog
 
+from vault.auth import require_named_network
+from vault.errors import Forbidden
 from vault.model.networks import is_within
 from vault.server.asgi import ASGIApp, Message, Receive, Scope
 from vault.server.door import Door, drop_claims, joined
@@ -204,6 +206,18 @@ def test_the_client_is_the_last_whom_a_trusted_proxy_heard(peer: str, forwarded:
     assert environ["REMOTE_ADDR"] == address
     assert "HTTP_X_FORWARDED_FOR" not in environ
     assert environ["strongroom.forwarded_by_stranger"] is (peer == "203.0.113.1")
+    assert environ["strongroom.forwarded_by_proxy"] is (peer != "203.0.113.1")
+
+
+@pytest.mark.parametrize("stated", [b"127.0.0.1", b"::1", b"127.0.0.1:4711", b"[::ffff:127.0.0.1]:1", b"10.0.0.1"])
+def test_a_proxy_on_this_machine_does_not_put_its_clients_on_it(stated: bytes) -> None:
+    application = Application()
+    fields = [(b"host", b"h"), (b"x-forwarded-for", stated)]
+    on_this_machine = (ipaddress.ip_network("127.0.0.1/32"),)
+    ask(Door(application, settings(trusted_proxies=on_this_machine)), scope(headers=fields, client="127.0.0.1"))
+    (environ,) = application.asked
+    with pytest.raises(Forbidden):
+        require_named_network(environ, environ["REMOTE_ADDR"], ())
 
 
 @pytest.mark.parametrize(
