@@ -7,7 +7,7 @@ from vault.keys import backup as backup_key
 from vault.model.clock import Clock
 from vault.services import AuditVerbs, EnvironmentVerbs, KeyVerbs, People, Services, TokenVerbs, VaultKV, audit
 from vault.services.audit import AuditTree, Forwarder, ReadLog, Trail, Verifier
-from vault.services.backup import BackupPlan, Backups, Keeping, KnownArchives
+from vault.services.backup import BackupPlan, Backups, Keeping, KnownArchives, recipients_of
 from vault.services.environments.bases import Bases
 from vault.services.environments.environments import Environments
 from vault.services.environments.files import Transfer
@@ -203,7 +203,7 @@ def backup_plan(settings: Settings) -> BackupPlan:
     return BackupPlan(
         settings.backup_to,
         settings.backup_place_seconds,
-        settings.backup_recipients,
+        recipients_of(settings.backup_recipients),
         settings.backup_key or backup_key.path_beside(settings.keyring),
         Keeping(settings.backup_keep_days, settings.backup_keep_recent_hours),
     )

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from vault.cli.operators import host
-from vault.cli.people.doctor import Finding, Verdict
+from vault.cli.operators.certificate import look_at
+from vault.cli.people.doctor import Finding
 from vault.cli.words import FAULTS_NAMED
 from vault.errors import StrongroomError
 from vault.model.action import Action
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from vault.services.backup import StoredArchive
     from vault.settings import Settings
 
-_CERTIFICATE_WARNING_DAYS = 14
 _LOGINS_LOOKED_AT = 200
 _PEOPLE_AT_LEAST = 3
 """So many people rarely share one machine."""
@@ -201,18 +201,11 @@ def _backup_dates(places: list[str], held: list[StoredArchive]) -> Finding:
 
 
 def _certificate(found: Settings) -> Finding:
-    from cryptography import x509
-
     if found.plain_http:
         return Finding("certificate", "skipped", "A proxy terminates TLS.")
     if found.tls_cert is None:
         return Finding("certificate", "ok", "The local authority creates one for localhost when the server starts.")
     try:
-        certificate = x509.load_pem_x509_certificate(found.tls_cert.read_bytes())
+        return look_at(found.tls_cert, found.tls_key, as_datetime(now_us()))
     except (OSError, ValueError) as error:
-        return Finding("certificate", "bad", f"{found.tls_cert} cannot be read as a certificate: {error}.")
-    left = certificate.not_valid_after_utc - as_datetime(now_us())
-    if left.total_seconds() <= 0:
-        return Finding("certificate", "bad", f"{found.tls_cert} has expired. Replace it.")
-    verdict: Verdict = "warning" if left.days < _CERTIFICATE_WARNING_DAYS else "ok"
-    return Finding("certificate", verdict, f"{found.tls_cert} is valid for {left.days} more days.")
+        return Finding("certificate", "bad", f"{found.tls_cert} and its key cannot be read: {error}.")

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 import click
 
 from vault.cli.operators import host
+from vault.cli.operators.certificate import look_at
 from vault.cli.words import say
 from vault.errors import SettingsError
+from vault.model.clock import as_datetime, now_us
 
 if TYPE_CHECKING:
     from vault.settings import Settings
@@ -28,6 +30,7 @@ def serve(bind: str | None, workers: int | None) -> None:
     """
     from vault.server import ca_file
     from vault.server import serve as run
+    from vault.services.backup import recipients_of
     from vault.settings import check, check_certificate
 
     found = host.vault_settings()
@@ -35,11 +38,13 @@ def serve(bind: str | None, workers: int | None) -> None:
     check(found)
     # All of this comes before the vault is made.
     check_certificate(found)
+    recipients_of(found.backup_recipients)
     _require_own_address("STRONGROOM_BIND", found.bind)
     if found.metrics_bind:
         _require_own_address("STRONGROOM_METRICS_BIND", found.metrics_bind)
     _make_ready(found)
     host.warn_of_neighbours(found)
+    _warn_of_certificate(found)
     if is_taken(found.bind):
         # Continue: workers of a crashed server may use the port for a moment, and gunicorn tries for 5 s.
         say(f"{found.bind} is in use by another program. Trying for 5 seconds. For another port: --bind HOST:PORT.")
@@ -49,6 +54,14 @@ def serve(bind: str | None, workers: int | None) -> None:
     if certificate is not None:
         say(f"The certificate of its authority, for clients, is {certificate}")
     run(found)
+
+
+def _warn_of_certificate(found: Settings) -> None:
+    if found.tls_cert is None or found.plain_http:
+        return
+    finding = look_at(found.tls_cert, found.tls_key, as_datetime(now_us()))
+    if finding.verdict != "ok":
+        say(f"Warning: {finding.sentence}")
 
 
 def is_taken(bind: str) -> bool:

@@ -27,7 +27,7 @@ from vault.services.backup.keeping import Keeping, ahead
 from vault.services.backup.names import ArchiveKind, StoredArchive
 from vault.services.backup.place import Place
 from vault.services.backup.places import place_at, places_at
-from vault.services.backup.plan import BackupPlan
+from vault.services.backup.plan import BackupPlan, recipients_of
 from vault.services.backup.remains import KnownArchives
 from vault.services.backup.restore import ContentsCheck, Restored, Restorer
 from vault.services.backup.seals import Opener
@@ -54,4 +54,5 @@ __all__ = [
     "place_at",
     "places_at",
     "places_with",
+    "recipients_of",
 ]
