@@ -1,7 +1,8 @@
-"""Secrets that somebody named: in a variable, or in a file. One rule for all of them.
+"""What somebody named: in a variable, a file, an option or an argument. One rule for server, command and SDK.
 
-A source that was named and is empty is an error. Otherwise a secret that got lost on its way, such as a CI secret that
-a job may not see, would make the program act with the next credential that it finds: the person's own session.
+A source that was named and is empty is an error. Otherwise a setting that got lost on its way would make the program
+use the next one that it finds: the person's own session for a CI secret that a job may not see, or a new SQLite file
+for a DATABASE_URL that a compose file passes on with `${DATABASE_URL:-}`.
 """
 
 from __future__ import annotations
@@ -37,19 +38,30 @@ def without_one_line_end(text: str) -> str:
     return text.removesuffix("\n")
 
 
+def filled(text: str, source: str) -> str:
+    """Return `text`. Raises `SettingsError` if there is nothing but white space. `source` begins the sentence."""
+    if not without_space_around(text):
+        raise SettingsError(f"{source} is empty.")
+    return text
+
+
+def variable_of(environ: Mapping[str, str], variable: str) -> str | None:
+    """Return the text of a variable, or None if it is not set. Raises `SettingsError` if it is set and empty."""
+    text = environ.get(variable)
+    if text is not None and not without_space_around(text):
+        raise SettingsError(f"{variable} is set, but is empty. Give it a value, or unset it.")
+    return text
+
+
 def secret_in(text: str, source: str, clean: Cleaning = without_space_around) -> str:
     """Return the secret in `text`. Raises `SettingsError` if there is nothing but white space. `source` begins the
     sentence.
     """
-    if not without_space_around(text):
-        raise SettingsError(f"{source} is empty.")
-    return clean(text)
+    return clean(filled(text, source))
 
 
 def secret_in_file(variable: str, path: str, clean: Cleaning = without_space_around) -> str:
     """Return the secret in the file that `variable` names. Raises `SettingsError` if it cannot be read or is empty."""
-    if not path.strip():
-        raise SettingsError(f"{variable} is set, but names no file. Name one, or unset it.")
     try:
         with Path(path).open("rb") as file:
             data = file.read(_MOST_BYTES + 1)
@@ -69,9 +81,9 @@ def secret_from(environ: Mapping[str, str], variable: str, clean: Cleaning = wit
 
     Raises `SettingsError` if both are set, and for a source that is empty or unreadable.
     """
-    text, path = environ.get(variable), environ.get(f"{variable}_FILE")
+    text, path = variable_of(environ, variable), variable_of(environ, f"{variable}_FILE")
     if text is not None and path is not None:
         raise SettingsError(f"{variable} and {variable}_FILE are both set. Remove one.")
     if path is not None:
         return secret_in_file(f"{variable}_FILE", path, clean)
-    return None if text is None else secret_in(text, f"{variable} is set, but", clean)
+    return None if text is None else clean(text)

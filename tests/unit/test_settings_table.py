@@ -10,6 +10,7 @@ import pytest
 
 from vault.errors import SettingsError
 from vault.keys import Providers
+from vault.services.backup import recipients_of
 from vault.settings import Settings, check_certificate, load
 from vault.settings.addresses import DATABASE_OPTIONS, REDIS_OPTIONS, REDIS_TLS_OPTIONS, check_database, check_redis
 from vault.settings.numbers import BOUNDS
@@ -17,6 +18,7 @@ from vault.storage.database.engine import parse_url
 
 SECRET = "hunter2"
 KINDS = {item.name: str(item.type) for item in dataclasses.fields(Settings)}
+RECIPIENT = "age1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pa"
 CONTROL = ["a\nb", "a\rb", "a\tb", "a\0b", "a\x1bb", "a\x7fb", "\n", "a\n", "\x01", "a\x0bb"]
 WORDS = ["", "xml", "JSON", " json", "json ", "loud", "1", "yes", "info,debug", "-"]
 
@@ -67,7 +69,8 @@ TEXTS: dict[str, list[str]] = {
     ],
     "backup_recipients": [
         "age1", "x", "AGE1" + "q" * 58, "age1" + "b" * 58, "age1" + "q" * 57, "age1" + "q" * 59, "ssh-ed25519 AAAA",
-        "age1" + "q" * 58 + ";x", "AGE-SECRET-KEY-1", ",",
+        "age1" + "q" * 58 + ";x", "AGE-SECRET-KEY-1", ",", "age1" + "q" * 58, f"{RECIPIENT}x", RECIPIENT[:-1],
+        f"{RECIPIENT},{RECIPIENT[:-1]}q", f"{RECIPIENT} {RECIPIENT}",
     ],
     "security_contact": [
         "x@y", "mailto:", "http://h", "mailto:a b", "h", "tel:", "https://", "a\nb", "mailto:a\r", "-",
@@ -145,6 +148,7 @@ def start(given: Mapping[str, str]) -> None:
     """Do what `serve` does before it makes anything."""
     settings = load(given)
     check_certificate(settings)
+    recipients_of(settings.backup_recipients)
     Providers(settings, "an id")
 
 
@@ -173,6 +177,16 @@ def test_a_secrets_file_that_is_wrong_is_named(home: Path, name: str) -> None:
     for path in ("absent", "folder", "latin", "loop", "broken", "file/below", "x" * 300, "", "~/x", "folder/absent"):
         with pytest.raises(SettingsError, match=f"STRONGROOM_{name.upper()}_FILE"):
             load({"HOME": str(home), f"STRONGROOM_{name.upper()}_FILE": str(home / path) if path else str(home)})
+
+
+def test_a_recipient_with_any_one_wrong_character_is_refused() -> None:
+    assert len(recipients_of(f" {RECIPIENT} , {RECIPIENT},")) == 2
+    for place, right in enumerate(RECIPIENT):
+        for wrong_one in {"q", "z", "2", "b", "1", "Q"} - {right}:
+            text = RECIPIENT[:place] + wrong_one + RECIPIENT[place + 1 :]
+            with pytest.raises(SettingsError, match="STRONGROOM_BACKUP_RECIPIENTS") as caught:
+                recipients_of(text)
+            assert text not in str(caught.value)
 
 
 def test_every_number_has_bounds_and_its_default_lies_within_them() -> None:

@@ -6,7 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from vault.cli import config
+from vault.client import Client
 from vault.errors import SettingsError
+from vault.settings import load
+from vault.settings.names import _KNOWN
 from vault.sources import (
     secret_from,
     secret_in,
@@ -34,18 +38,81 @@ def test_what_is_empty_is_refused(text: str, tmp_path: Path) -> None:
 
 def test_a_name_of_no_file_is_refused() -> None:
     for path in ("", " "):
-        with pytest.raises(SettingsError, match="X_FILE is set, but names no file"):
+        with pytest.raises(SettingsError, match="X_FILE is set, but is empty"):
             secret_from({"X_FILE": path}, "X")
+
+
+@pytest.mark.parametrize("name", sorted(_KNOWN))
+def test_a_variable_that_is_set_and_empty_is_refused_by_server_and_command(name: str, tmp_path: Path) -> None:
+    variable = f"STRONGROOM_{name}"
+    told = f"{variable} is set, but is empty. Give it a value, or unset it."
+    for text in BLANK:
+        environ = {"HOME": str(tmp_path), variable: text}
+        with pytest.raises(SettingsError) as caught:
+            load(environ)
+        assert str(caught.value) == told
+        with pytest.raises(SettingsError) as caught:
+            config.load({"url": "https://x"}, environ, tmp_path)
+        assert str(caught.value) == told
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_all_variables_are_among_those() -> None:
+    assert {"TOKEN_FILE", "NO_KEYCHAIN", "DATABASE_URL_FILE", "OPERATOR_NETWORKS", "TLS_KEY", "WORKERS"} < _KNOWN
+
+
+@pytest.mark.parametrize("text", BLANK)
+@pytest.mark.parametrize(
+    "variable", ["STRONGROOM_URL", "STRONGROOM_CA_FILE", "STRONGROOM_TOKEN", "STRONGROOM_TOKEN_FILE"]
+)
+def test_the_sdk_refuses_a_variable_that_it_reads_and_that_is_empty(
+    variable: str, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, text)
+    with pytest.raises(SettingsError, match=f"{variable} is set, but is empty"):
+        Client()
+
+
+@pytest.mark.parametrize("text", BLANK)
+def test_the_sdk_refuses_an_argument_that_is_empty(text: str) -> None:
+    with pytest.raises(SettingsError, match=r"^url is empty\.$"):
+        Client(text, "srm_t_x")
+    with pytest.raises(SettingsError, match=r"^ca_file is empty\.$"):
+        Client("https://x", "srm_t_x", text)
+
+
+def test_the_sdk_reads_no_variable_where_an_argument_is_given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for variable in ("STRONGROOM_URL", "STRONGROOM_TOKEN", "STRONGROOM_CA_FILE"):
+        monkeypatch.setenv(variable, "")
+    with pytest.raises(SettingsError, match="STRONGROOM_CA_FILE is set, but is empty"):
+        Client("https://x", "srm_t_x")
+    assert Client("http://127.0.0.1:1", "", "/unread.pem", plain_http=True).url == "http://127.0.0.1:1"
+
+
+@pytest.mark.parametrize("text", BLANK)
+@pytest.mark.parametrize("option", ["url", "ca_file"])
+def test_an_option_that_is_empty_is_refused(option: str, text: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=f"^--{option.replace('_', '-')} is empty"):
+        config.load({option: text}, {"HOME": str(tmp_path)}, tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", " "])
+@pytest.mark.parametrize("key", ["url", "environment", "ca_file"])
+@pytest.mark.parametrize("name", [".strongroom.toml", ".config/strongroom/config.toml"])
+def test_a_key_of_a_settings_file_that_is_empty_is_refused(name: str, key: str, text: str, tmp_path: Path) -> None:
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_text(f'{key} = "{text}"\n')
+    with pytest.raises(SettingsError, match=f"In the file {tmp_path / name}, {key} is empty"):
+        config.load({}, {"HOME": str(tmp_path)}, tmp_path)
 
 
 def test_what_nobody_named_is_none() -> None:
     assert secret_from({"Y": "y", "Y_FILE": "/y"}, "X") is None
 
 
-@pytest.mark.parametrize("text", ["", "x"])
-def test_two_sources_are_refused(text: str) -> None:
+def test_two_sources_are_refused() -> None:
     with pytest.raises(SettingsError, match="X and X_FILE are both set"):
-        secret_from({"X": text, "X_FILE": "/x"}, "X")
+        secret_from({"X": "x", "X_FILE": "/x"}, "X")
 
 
 @pytest.mark.parametrize("text", ["\ufeff srm_t_x\r\n", "srm_t_x\u00a0", "\n\n srm_t_x", " \ufeff\tsrm_t_x \ufeff\n"])

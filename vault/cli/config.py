@@ -18,7 +18,8 @@ from vault.cli.files import read_settings_file
 from vault.client.address import Address
 from vault.client.client import DEFAULT_URL
 from vault.errors import SettingsError
-from vault.settings import refuse_unknown
+from vault.settings import check_variables
+from vault.sources import filled
 
 PROJECT_FILE = ".strongroom.toml"
 
@@ -26,6 +27,7 @@ _PROJECT_KEYS = frozenset({"url", "environment", "ca_file"})
 _USER_KEYS = _PROJECT_KEYS | {"format"}
 _MOST_BYTES = 64 * 1024
 _ENVIRONMENT = {"url": "STRONGROOM_URL", "environment": "STRONGROOM_ENVIRONMENT", "ca_file": "STRONGROOM_CA_FILE"}
+_OPTIONS = {"url": "--url", "ca_file": "--ca-file", "format": "--format"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +65,14 @@ class CliSettings:
 
 def load(flags: Mapping[str, str], environ: Mapping[str, str], folder: Path) -> CliSettings:
     """Read the settings for a command that runs in `folder`. Raises `SettingsError`, which names the unusable file."""
-    refuse_unknown(environ)
+    check_variables(environ)
     user_file = user_config(environ)
     # A file that was named and is not there must not be taken for none: it may name the server and its authority.
-    is_there = bool(environ.get("STRONGROOM_CONFIG")) or user_file.is_file()
+    is_there = "STRONGROOM_CONFIG" in environ or user_file.is_file()
     own = _parse(user_file, _content(user_file), _USER_KEYS) if is_there else {}
     project = _read_project(folder)
-    given = {key: environ[name] for key, name in _ENVIRONMENT.items() if environ.get(name)}
-    given |= {key: flags[key] for key in ("url", "ca_file", "format") if key in flags}
+    given = {key: environ[name] for key, name in _ENVIRONMENT.items() if name in environ}
+    given |= {key: filled(flags[key], option) for key, option in _OPTIONS.items() if key in flags}
     theirs = {} if project is None else _parse(project.path, project.content, _PROJECT_KEYS)
     # The project's authority is no setting of the user's.
     theirs.pop("ca_file", None)
@@ -87,9 +89,9 @@ def load(flags: Mapping[str, str], environ: Mapping[str, str], folder: Path) -> 
 
 
 def _source_of_url(flags: Mapping[str, str], environ: Mapping[str, str], project: Project | None, own: Path) -> str:
-    if flags.get("url"):
+    if "url" in flags:
         return "--url"
-    if environ.get("STRONGROOM_URL"):
+    if "STRONGROOM_URL" in environ:
         return "STRONGROOM_URL"
     return f"The url in the file {own if project is None else project.path}"
 
@@ -113,7 +115,7 @@ def _is_told(address: str, *sources: Mapping[str, str]) -> bool:
 
 def user_config(environ: Mapping[str, str]) -> Path:
     """Return the path of the user's own file: `STRONGROOM_CONFIG`, or `strongroom/config.toml` in the XDG folder."""
-    if environ.get("STRONGROOM_CONFIG"):
+    if "STRONGROOM_CONFIG" in environ:
         return Path(environ["STRONGROOM_CONFIG"])
     return xdg_folder(environ, "XDG_CONFIG_HOME", ".config") / "config.toml"
 
@@ -169,7 +171,7 @@ def _parse(path: Path, content: bytes, known: frozenset[str]) -> dict[str, str]:
             raise SettingsError(f"The file {path} has the unknown key '{key}'. Known keys: {', '.join(sorted(known))}.")
         if not isinstance(value, str):
             raise SettingsError(f"In the file {path}, {key} must be a text in quotes.")
-        found[key] = value
+        found[key] = filled(value, f"In the file {path}, {key}")
     if found.get("format", "table") not in ("table", "json", "yaml"):
         raise SettingsError(f"In the file {path}, format must be table, json or yaml.")
     if "ca_file" in found:

@@ -13,6 +13,7 @@ import click
 
 from vault.cli.words import CliError
 from vault.errors import NotAuthenticated, SettingsError
+from vault.sources import filled
 
 if TYPE_CHECKING:
     from vault.cli.config import CliSettings
@@ -73,18 +74,18 @@ class Cli:
 
     def environment_name(self, environment: str | None) -> str:
         """Return the environment that the flag or the settings name. Raises `CliError` if there is none."""
-        name = environment or self.settings.environment
+        name = self.settings.environment if environment is None else filled(environment, "-e")
         if not name:
             raise CliError("No environment is given. Use -e NAME.")
         return name
 
     def chosen_name(self, environment: str | None, use_globals: bool) -> str | None:
         """Return the environment's name, or None for the globals. Raises `UsageError` for both at once."""
-        if use_globals and environment:
+        if use_globals and environment is not None:
             raise click.UsageError("-e and --globals cannot be used together.")
         if use_globals:
             return None
-        if not (environment or self.settings.environment):
+        if environment is None and not self.settings.environment:
             raise CliError("No environment is given. Use -e NAME or --globals.")
         return self.environment_name(environment)
 

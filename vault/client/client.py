@@ -14,7 +14,7 @@ from vault.client.sets import VariableSet
 from vault.client.transport import READ_TIMEOUT_SECONDS, HttpsTransport, Transport
 from vault.client.values import Values
 from vault.model.json_types import Json, JsonObject
-from vault.sources import secret_from
+from vault.sources import filled, secret_from, variable_of
 
 DEFAULT_URL = "https://localhost:8443"
 
@@ -24,7 +24,8 @@ class Client:
 
     `url`, `token` and `ca_file` default to `STRONGROOM_URL`, `STRONGROOM_TOKEN` (or the file that
     `STRONGROOM_TOKEN_FILE` names) and `STRONGROOM_CA_FILE`. `timeout_seconds` is the time limit for one answer.
-    `plain_http` allows an `http://` address on this machine. `transport` replaces HTTPS.
+    `plain_http` allows an `http://` address on this machine. `transport` replaces HTTPS. An empty `token` means no
+    credential. Raises `SettingsError` for an address or a CA file that is named and empty.
 
     `environments`, `tokens`, `sessions` and `globals` group the calls. `environment("prod")` is one set of variables.
     Raises the classes of `vault.errors`; each has `request` and `request_id`.
@@ -40,10 +41,10 @@ class Client:
         plain_http: bool = False,
         transport: Transport | None = None,
     ) -> None:
-        self.url = url or os.environ.get("STRONGROOM_URL") or DEFAULT_URL
+        self.url = _named(url, "url", "STRONGROOM_URL") or DEFAULT_URL
         self._transport = transport or HttpsTransport(
             self.url,
-            ca_file=ca_file or os.environ.get("STRONGROOM_CA_FILE"),
+            ca_file=_named(None if ca_file is None else os.fspath(ca_file), "ca_file", "STRONGROOM_CA_FILE"),
             read_timeout_seconds=timeout_seconds,
             plain_http=plain_http,
         )
@@ -180,6 +181,11 @@ class Client:
         session = NewSession.from_json(self._caller.send_json("POST", path, body, is_login=True))
         self._caller.use_token(session.secret)
         return session
+
+
+def _named(argument: str | None, name: str, variable: str) -> str | None:
+    """Return the argument, or what the variable has. Raises `SettingsError` for the one that counts if it is empty."""
+    return variable_of(os.environ, variable) if argument is None else filled(argument, name)
 
 
 def _proof(code: str, recovery_code: str, passkey: Mapping[str, Json] | None) -> JsonObject:

@@ -11,7 +11,7 @@ from vault.settings.checks import check
 from vault.settings.fields import PREFIX, SECRET_SETTINGS, Network, Settings
 from vault.settings.files import check_certificate
 from vault.settings.loading import load
-from vault.settings.names import refuse_unknown
+from vault.settings.names import check_variables
 
 __all__ = [
     "PREFIX",
@@ -21,7 +21,7 @@ __all__ = [
     "check",
     "check_certificate",
     "check_database",
+    "check_variables",
     "hosts_as_options",
     "load",
-    "refuse_unknown",
 ]

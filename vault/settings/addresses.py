@@ -213,7 +213,15 @@ def check_listener(variable: str, text: str) -> None:
 
 def networks_of(variable: str, text: str) -> tuple[Network, ...]:
     """Return the networks in a list that is split by commas. Raises `SettingsError`."""
-    return tuple(_network(variable, part.strip()) for part in text.split(",") if part.strip())
+    return tuple(_network(variable, part) for part in listed(variable, text))
+
+
+def listed(variable: str, text: str) -> list[str]:
+    """Return the parts of a list that is split by commas. Raises `SettingsError` if there are none."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not parts:
+        raise SettingsError(f"{variable} is {shown(text)}, which names nothing. Give it a value, or unset it.")
+    return parts
 
 
 def _network(variable: str, text: str) -> Network:

@@ -7,7 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from vault.errors import SettingsError
-from vault.settings.addresses import check_database, check_host, check_https, check_listener, check_redis
+from vault.settings.addresses import check_database, check_host, check_https, check_listener, check_redis, listed
 from vault.settings.fields import PREFIX, Settings
 from vault.settings.files import check_files
 from vault.settings.numbers import check_numbers
@@ -29,10 +29,6 @@ _TEXTS = {
     "transit_mount": (_PARTS, "the path of a mount, such as transit"),
     "transit_namespace": (_PARTS, "the path of a namespace, such as team/one"),
     "transit_token": (r"[\x21-\x7e]+", "a token, without spaces and line breaks"),
-    "backup_recipients": (
-        r"[\s,]*|\s*age1[ac-hj-np-z02-9]{58}\s*(,\s*(age1[ac-hj-np-z02-9]{58}\s*)?)*",
-        "a list of age recipients (age1…), separated by commas",
-    ),
     "security_contact": (r"(mailto:|https://|tel:)[\x21-\x7e]+", "one line, such as mailto:security@example.org"),
     "require_second_factor": (r"none|operators|all", "none, operators or all"),
     "log_format": (r"json|console", "json or console"),
@@ -40,7 +36,6 @@ _TEXTS = {
 }
 """Settings that are texts: the form of each, and the words for it."""
 
-_NEVER_EMPTY = frozenset({"transit_mount", "require_second_factor", "log_format", "log_level"})
 _ANY_TEXT = frozenset({"passphrase", "pkcs11_pin"})
 """Secrets that people choose: every character but NUL may be in them."""
 
@@ -71,7 +66,7 @@ def _check_texts(settings: Settings) -> None:
         variable = PREFIX + each.name.upper()
         if "\0" in value or (each.name not in _ANY_TEXT and re.search(r"[\x00-\x1f\x7f]", value)):
             raise SettingsError(f"{variable} contains a line break or another control character.")
-        if each.name in _TEXTS and (value or each.name in _NEVER_EMPTY):
+        if each.name in _TEXTS and value:
             form, words = _TEXTS[each.name]
             if not re.fullmatch(form, value):
                 raise SettingsError(f"{variable} must be {words}.")
@@ -119,13 +114,10 @@ def _check_forward(target: str, ca_file: Path | None) -> None:
 
 
 def _check_backup(settings: Settings) -> None:
-    places = [place.strip() for place in settings.backup_to.split(",") if place.strip()]
-    if not all(map(BACKUP_PLACE.fullmatch, places)):
+    if settings.backup_to and not all(map(BACKUP_PLACE.fullmatch, listed(f"{PREFIX}BACKUP_TO", settings.backup_to))):
         raise SettingsError("STRONGROOM_BACKUP_TO must be a list of dir:/an/absolute/path and s3://bucket/prefix.")
-    if settings.backup_recipients and not settings.backup_recipients.strip(", "):
-        raise SettingsError(
-            "STRONGROOM_BACKUP_RECIPIENTS is set, but names no recipient. Without it, the backup key is used."
-        )
+    if settings.backup_recipients:
+        listed(f"{PREFIX}BACKUP_RECIPIENTS", settings.backup_recipients)
 
 
 def _check_key_provider(settings: Settings) -> None:

@@ -12,11 +12,11 @@ from vault.errors import SettingsError
 from vault.settings.addresses import networks_of, shown
 from vault.settings.checks import check
 from vault.settings.fields import PREFIX, SECRET_SETTINGS, Settings
-from vault.settings.names import SERVER_NAMES, refuse_unknown
+from vault.settings.names import SERVER_NAMES, check_variables
 from vault.settings.numbers import number_of
 from vault.sources import Cleaning, secret_in_file, without_one_line_end, without_space_around
 
-BOOLEANS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
+BOOLEANS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:
@@ -43,7 +43,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
 
 
 def _gather(environ: Mapping[str, str]) -> dict[str, str]:
-    refuse_unknown(environ)
+    check_variables(environ)
     given: dict[str, str] = {}
     for variable, text in environ.items():
         short = variable.removeprefix(PREFIX)
@@ -83,7 +83,7 @@ def _convert(name: str, kind: str, text: str) -> object:
             raise SettingsError(f"{variable} is {shown(text)}. It must be 1 or 0 (or true, false, yes, no).")
         return BOOLEANS[text.strip().lower()]
     if kind.startswith("Path"):
-        return _path(variable, text) if text else None
+        return _path(variable, text)
     if kind.startswith("tuple"):
         return networks_of(variable, text)
     return text

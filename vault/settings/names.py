@@ -1,4 +1,4 @@
-"""The names that start with `STRONGROOM_`: a name that nothing reads is refused, with the one that may be meant."""
+"""The variables that start with `STRONGROOM_`. A name that nothing reads is refused, and so is an empty value."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import fields
 
 from vault.errors import SettingsError
 from vault.settings.fields import PREFIX, SECRET_SETTINGS, Settings
+from vault.sources import variable_of
 
 _CLIENT_NAMES = frozenset(
     "URL TOKEN TOKEN_FILE CA_FILE ENVIRONMENT CONFIG USERNAME PASSWORD PASSWORD_FILE NO_KEYCHAIN".split()
@@ -26,12 +27,17 @@ _KUBERNETES_LINK = re.compile(r"(\w+_)?PORT(_\d+_(TCP|UDP|SCTP))?")
 """What Kubernetes sets in every pod beside a Service whose name starts with `strongroom`."""
 
 
-def refuse_unknown(environ: Mapping[str, str]) -> None:
-    """Raise `SettingsError` for a name that nothing reads: a misspelt setting must not be ignored."""
+def check_variables(environ: Mapping[str, str]) -> None:
+    """Raise `SettingsError` for a name that nothing reads, because a misspelt setting must not be ignored, and for a
+    variable that is set and empty. A variable that only the command reads is checked for the server too, and the other
+    way round.
+    """
     for variable, text in environ.items():
         short = variable.removeprefix(PREFIX)
         if variable.startswith(PREFIX) and short not in _KNOWN and not _is_of_kubernetes(short, text):
             raise SettingsError(f"{variable} is not a setting of Strongroom. {_advice(short)}")
+        if variable.startswith(PREFIX):
+            variable_of(environ, variable)
 
 
 def _is_of_kubernetes(short: str, text: str) -> bool:

@@ -48,7 +48,7 @@ class Shell:
 
     def __init__(self, server: RunningServer, home: Path) -> None:
         self._home = home
-        self._environment = {
+        self._environment: dict[str, str | None] = {
             "PATH": "/usr/bin:/bin",
             "HOME": str(home),
             "PYTHONPATH": str(Path(__file__).parents[3]),
@@ -57,11 +57,11 @@ class Shell:
             "STRONGROOM_CA_FILE": str(server.ca_file),
         }
 
-    def __call__(self, *arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    def __call__(self, *arguments: str, stdin: str = "", **environment: str | None) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "vault", *arguments],
             input=stdin,
-            env=self._environment | environment,
+            env={name: text for name, text in (self._environment | environment).items() if text is not None},
             capture_output=True,
             text=True,
             cwd=self._home,
@@ -144,7 +144,7 @@ def test_the_doctor_finds_a_new_server_well(shell: Shell) -> None:
 
 
 def test_a_server_whose_authority_is_unknown_gets_no_password(server: RunningServer, tmp_path: Path) -> None:
-    found = Shell(server, tmp_path)("login", "ada", "--password", "-", stdin=PASSWORD, STRONGROOM_CA_FILE="")
+    found = Shell(server, tmp_path)("login", "ada", "--password", "-", stdin=PASSWORD, STRONGROOM_CA_FILE=None)
     assert found.returncode == 1
     assert "Give the CA file" in found.stderr
 

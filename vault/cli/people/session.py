@@ -15,7 +15,7 @@ from vault.cli.people import authority, keychain
 from vault.cli.people.made_tokens import end_tokens_option, say_tokens
 from vault.cli.words import CliError, say
 from vault.errors import BadSecondFactor, NotAuthenticated, SecondFactorRequired
-from vault.sources import secret_from, without_line_ends
+from vault.sources import filled, secret_from, without_line_ends
 
 if TYPE_CHECKING:
     from vault.client import NewSession
@@ -50,7 +50,9 @@ def login(cli: Cli, username: str | None, password: str | None, code: str | None
         raise CliError("Standard input can have the password or the code, not both. Give one of them as @FILE.")
     # Print the address before asking for the password: a project file may have chosen it.
     say(f"Logging in to {cli.settings.url}.")
-    username = username or os.environ.get("STRONGROOM_USERNAME") or _ask_name(cli)
+    if username is None:
+        username = os.environ.get("STRONGROOM_USERNAME") or _ask_name(cli)
+    filled(username, "The name")
     secret = secret_from(os.environ, "STRONGROOM_PASSWORD", without_line_ends) if password is None else None
     if secret is not None:
         cli.refuse_project_address("STRONGROOM_PASSWORD")
