@@ -208,12 +208,12 @@ class Pkcs11Provider:
 
     def _logged_in(self, module: _Module) -> pkcs11.Session:
         held = self._held
-        if held is not None and held.module is module and held.generation == module.generation:
+        if held is not None and held.module is module and held.restarts == module.restarts:
             return held.session
         if self._refused:
             raise KeyProviderError(self._refused)
         session = self._log_in(self._find_token_anew(module))
-        self._held = _Held(session, module, module.generation)
+        self._held = _Held(session, module, module.restarts)
         return session
 
     def _log_in(self, token: pkcs11.Token) -> pkcs11.Session:
@@ -267,13 +267,13 @@ class _Module:
 
     library: lib
     used: bool = False
-    generation: int = 0
+    restarts: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def restart(self) -> None:
         """Initialise the module again if it was used. It then looks for tokens again and forgets every session."""
         if self.used:
-            self.generation += 1
+            self.restarts += 1
             with suppress(PKCS11Error):
                 self.library.finalize()
             self.library.initialize()
@@ -282,11 +282,11 @@ class _Module:
 
 @dataclass(frozen=True)
 class _Held:
-    """An open session, and the generation of the module that it belongs to."""
+    """An open session, and how often its module had restarted before."""
 
     session: pkcs11.Session
     module: _Module
-    generation: int
+    restarts: int
 
 
 _modules: dict[str, _Module] = {}

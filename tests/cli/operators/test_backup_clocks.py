@@ -19,7 +19,7 @@ from vault.keys import backup as backup_key
 from vault.services import Services
 from vault.services.backup import Archive, Opener
 from vault.services.backup.directory import DirectoryPlace
-from vault.services.backup.names import GENERATION_MOST, ArchiveName, archives_in
+from vault.services.backup.names import COUNTER_MOST, ArchiveName, archives_in
 from vault.wiring import backup_plan
 
 DAY = 24 * 3600
@@ -218,7 +218,7 @@ def test_an_archive_under_the_counter_of_a_newer_one_is_refused(commands: Comman
     name = commands.create().stdout.strip()
     found = ArchiveName.parse(name)
     assert found is not None
-    forged = commands.places[0] / name.replace(f"g{found.generation:012}", f"g{found.generation + 1:012}")
+    forged = commands.places[0] / name.replace(f"g{found.counter:012}", f"g{found.counter + 1:012}")
     (commands.places[0] / name).rename(forged)
     refused = commands("backup", "verify", "latest")
     assert refused.exit_code != 0
@@ -230,7 +230,7 @@ def test_a_counter_that_none_can_follow_is_named_and_keeps_no_place_from_its_bac
     commands: Commands, moment: str
 ) -> None:
     vault_id = commands.create().stdout.split("-")[1]
-    forged = f"strongroom-{vault_id}-g{GENERATION_MOST}-{moment}-daily-x.srb"
+    forged = f"strongroom-{vault_id}-g{COUNTER_MOST}-{moment}-daily-x.srb"
     (commands.places[0] / forged).write_bytes(b"")
     for _ in range(2):
         made = commands.create()

@@ -121,7 +121,7 @@ def _doubt_dates(newest: ArchiveName, names: list[ArchiveName], now_us: int) -> 
     from vault.services.backup import ahead
 
     if future := ahead([newest], now_us):
-        if not newest.generation:
+        if not newest.counter:
             raise CliError(
                 f"{newest} is dated in the future, and archives of release 0.1.0 have no counter to compare. "
                 "Run `strongroom backup list` and give the name of one."

@@ -48,7 +48,9 @@ _USE_ANOTHER = "Use another archive."
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The head of an archive. Times are microseconds since 1970. Release 0.1.0 wrote no generation."""
+    """The head of an archive. Times are microseconds since 1970. `generation` is the counter in
+    the name, as archives store it; release 0.1.0 wrote none.
+    """
 
     instance_id: str
     schema: str
@@ -160,7 +162,7 @@ class Archive:
         contents = self.read(lambda _table, _rows: None, progress)
         named, head = ArchiveName.parse(self.name), contents.head
         said = (short_id(head.instance_id), head.generation, head.created_us)
-        if named is not None and (named.vault, named.generation, named.created_us) != said:
+        if named is not None and (named.vault, named.counter, named.created_us) != said:
             raise BackupError(
                 f"{self.name} is from another time or another vault than its name says, so it was "
                 "renamed. Find out who did it, and restore the right archive."

@@ -28,7 +28,7 @@ from vault.services.backup.erased import ErasedList, fetched_list, list_name, me
 from vault.services.backup.held import held_in
 from vault.services.backup.keeping import doubts
 from vault.services.backup.names import (
-    GENERATION_MOST,
+    COUNTER_MOST,
     NO_MARK,
     ArchiveKind,
     ArchiveName,
@@ -203,18 +203,18 @@ class Backups:
         `newest` is the highest counter in any place.
         """
         now = self._clock()
-        with snapshot(self._storage) as moment:
-            rows = moment.first_rows()
+        with snapshot(self._storage) as taken:
+            rows = taken.first_rows()
             if rows is None:
                 raise BackupError("The database no longer contains a vault.")
             # Use the keys of this moment: a rotation may have replaced those that this process knows.
             signer = open_own_keys(rows, self._instance.keyring, None).signer
             # The audit grows between two backups, so the counter grows even while the newest place is unreachable.
-            generation = min(1 + max(newest, moment.events_placed), GENERATION_MOST)
-            head = Head(self._instance.id, moment.schema, __version__, now, generation)
-            mark = moment.changes_mark or NO_MARK
-            name = ArchiveName(short_id(head.instance_id), now, kind, mark, seal.suffix, generation)
-            lines = Lines(moment, head, signer)
+            counter = min(1 + max(newest, taken.events_placed), COUNTER_MOST)
+            head = Head(self._instance.id, taken.schema, __version__, now, counter)
+            mark = taken.changes_mark or NO_MARK
+            name = ArchiveName(short_id(head.instance_id), now, kind, mark, seal.suffix, counter)
+            lines = Lines(taken, head, signer)
             _write_file(folder / str(name), seal.sealed(lines))
         if seal.opener is not None:
             read = Archive(folder / str(name), seal.opener).verify()
@@ -228,7 +228,7 @@ class Backups:
         report = PlaceReport(place.address)
         with noting_error(report):
             # Write the list first, so that no archive is ever beside a list that is older than itself.
-            report.warnings += self._put_list(place, name.generation)
+            report.warnings += self._put_list(place, name.counter)
             place.put(str(name), path)
             report.is_stored = True
             expired, warnings = self._expired(place, name, trust_clock=trust_clock)
@@ -257,15 +257,15 @@ class Backups:
             report.warnings += self._put_list(place, _newest([self._listed(place)]))
         return report
 
-    def _put_list(self, place: Place, generation: int) -> list[str]:
+    def _put_list(self, place: Place, counter: int) -> list[str]:
         """Update the list of a place. Returns warnings.
 
         Entries that the database does not know, as after a restore, stay.
         """
-        put, warnings = self._put_newest_list(place, generation)
+        put, warnings = self._put_newest_list(place, counter)
         # An erasure may have happened meanwhile, and this older list may have replaced its list.
         while not self._known_erased().keys.keys() <= put.keys.keys():
-            put, more = self._put_newest_list(place, generation)
+            put, more = self._put_newest_list(place, counter)
             warnings += more
         return warnings
 
@@ -273,10 +273,10 @@ class Backups:
         with self._storage.read() as unit:
             return ErasedList.of(unit, self._clock())
 
-    def _put_newest_list(self, place: Place, generation: int) -> tuple[ErasedList, list[str]]:
+    def _put_newest_list(self, place: Place, counter: int) -> tuple[ErasedList, list[str]]:
         instance, own = self._instance, self._instance.own_keys
         known = self._known_erased()
-        known.generation = generation
+        known.counter = counter
         warnings = []
         data = fetched_list(place, instance.id)
         if data is not None:
@@ -312,7 +312,7 @@ class Backups:
 
 def _newest(listed: list[_Listed]) -> int:
     """Return the highest counter in some places."""
-    return max((name.generation for each in listed for name in each.names), default=0)
+    return max((name.counter for each in listed for name in each.names), default=0)
 
 
 def _write_file(path: Path, pieces: Iterator[bytes]) -> None:

@@ -48,12 +48,12 @@ class Erased(NamedTuple):
 class ErasedList:
     """Destroyed keys by their ids, at a time in microseconds since 1970.
 
-    `generation` is the counter of the newest archive that is older than the list. Release 0.1.0 wrote none.
+    `counter` is that of the newest archive that is older than the list. Release 0.1.0 wrote none.
     """
 
     made_us: int
     keys: dict[str, Erased] = field(default_factory=dict)
-    generation: int = 0
+    counter: int = 0
 
     @classmethod
     def of(cls, unit: UnitOfWork, now_us: int) -> ErasedList:
@@ -65,10 +65,10 @@ class ErasedList:
         """Add the keys of another list. Keys are never removed."""
         self.keys = other.keys | self.keys
 
-    def is_older_than(self, generation: int, created_us: int) -> bool:
+    def is_older_than(self, counter: int, created_us: int) -> bool:
         """Report whether an archive is newer than this list. Times are compared only if neither has a counter."""
-        if self.generation or generation:
-            return self.generation < generation
+        if self.counter or counter:
+            return self.counter < counter
         return self.made_us < created_us
 
     @property
@@ -86,7 +86,7 @@ class ErasedList:
     def signed(self, instance_id: str, keyring: Keyring, own: OwnKeys) -> bytes:
         """Return the signed list for a place. Raises what the key provider raises."""
         rows = sorted(self.keys.values(), key=lambda row: (row.destroyed_us, row.key_id))
-        head = {"format": FORMAT, "instance_id": instance_id, "made_us": self.made_us, "generation": self.generation}
+        head = {"format": FORMAT, "instance_id": instance_id, "made_us": self.made_us, "generation": self.counter}
         text = json.dumps({**head, "erased": [list(row) for row in rows]}, separators=(",", ":"))
         key_id, unwrapped = str(uuid.uuid4()), keyring.new_unwrapped_user_key()
         key = keyring.derived_user_key(None, key_id, unwrapped)

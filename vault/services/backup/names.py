@@ -30,7 +30,7 @@ _PATTERN = re.compile(
 )
 _MOMENT = "%Y%m%dT%H%M%S.%fZ"
 
-GENERATION_MOST = 10**15 - 1
+COUNTER_MOST = 10**15 - 1
 """The highest counter that a name can have."""
 
 NO_MARK = "x"
@@ -49,14 +49,14 @@ class ArchiveKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ArchiveName:
-    """The parts of an archive's name. The time is microseconds since 1970. Generation 0 means no counter."""
+    """The parts of an archive's name. The time is microseconds since 1970. Counter 0 means that the name has none."""
 
     vault: str
     created_us: int
     kind: ArchiveKind
     mark: str
     suffix: str
-    generation: int = 0
+    counter: int = 0
 
     @classmethod
     def parse(cls, text: str) -> ArchiveName | None:
@@ -64,22 +64,22 @@ class ArchiveName:
         found = _PATTERN.fullmatch(text)
         if found is None:
             return None
-        vault, generation, moment, kind, mark, suffix = found.groups()
+        vault, counter, moment, kind, mark, suffix = found.groups()
         try:
             at = datetime.strptime(moment, _MOMENT).replace(tzinfo=UTC)
         except ValueError:
             return None
-        return cls(vault, from_datetime(at), ArchiveKind(kind), mark, suffix, int(generation or 0))
+        return cls(vault, from_datetime(at), ArchiveKind(kind), mark, suffix, int(counter or 0))
 
     @property
     def order(self) -> tuple[int, int, str]:
         """The key that sorts archives of one vault, the oldest first."""
-        return self.generation, self.created_us, str(self)
+        return self.counter, self.created_us, str(self)
 
     def __str__(self) -> str:
         moment = as_datetime(self.created_us)
-        counter = f"-g{self.generation:012}" if self.generation else ""
-        return f"strongroom-{self.vault}{counter}-{moment.strftime(_MOMENT)}-{self.kind}-{self.mark}{self.suffix}"
+        counted = f"-g{self.counter:012}" if self.counter else ""
+        return f"strongroom-{self.vault}{counted}-{moment.strftime(_MOMENT)}-{self.kind}-{self.mark}{self.suffix}"
 
 
 def short_id(instance_id: str) -> str:

@@ -198,9 +198,7 @@ class Restorer:
             except ErasedListError as error:
                 raise ErasedListError(f"{error.message} {_BAD_LIST}") from error
             archives = archives_in(names, short_id(head.instance_id))
-            newest = max(
-                [(head.generation, head.created_us), *((name.generation, name.created_us) for name in archives)]
-            )
+            newest = max([(head.generation, head.created_us), *((name.counter, name.created_us) for name in archives)])
             if one.is_older_than(*newest):
                 warnings.append(f"The list of erased keys in {place.address} {_OLD_LIST}")
             found.append(one)

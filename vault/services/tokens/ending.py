@@ -34,11 +34,11 @@ def end_token(unit: UnitOfWork, principal: Principal, row: StoredToken, now: int
 
 def end_below(unit: UnitOfWork, token_ids: Sequence[str], now: int) -> None:
     """End all tokens that these tokens made, and all that those made."""
-    generation = unit.tokens.children(token_ids)
-    while generation:
-        for token in generation:
+    level = unit.tokens.children(token_ids)
+    while level:
+        for token in level:
             unit.tokens.change(token, revoked_us=now)
-        generation = unit.tokens.children([token.id for token in generation])
+        level = unit.tokens.children([token.id for token in level])
 
 
 def made_by_sessions(

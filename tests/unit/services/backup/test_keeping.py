@@ -16,8 +16,8 @@ YEAR_US = 365 * DAY_US
 KEEPING = Keeping(days=3, recent_hours=24)
 
 
-def named(generation: int, created_us: int, kind: ArchiveKind = ArchiveKind.DAILY) -> ArchiveName:
-    return ArchiveName(VAULT, created_us, kind, "x", ".srb", generation)
+def named(counter: int, created_us: int, kind: ArchiveKind = ArchiveKind.DAILY) -> ArchiveName:
+    return ArchiveName(VAULT, created_us, kind, "x", ".srb", counter)
 
 
 def made_at(*dates_us: int, kind: ArchiveKind = ArchiveKind.DAILY) -> list[ArchiveName]:
@@ -138,10 +138,10 @@ def test_nothing_goes_before_its_real_time_by_clocks_that_leap(made: list[tuple[
 
 
 @pytest.mark.parametrize("start_us", [0, -40 * DAY_US, -DAY_US, YEAR_US])
-@pytest.mark.parametrize("generation", [100, 0])
-def test_names_that_somebody_has_put_there_make_no_archive_go_before_its_date(start_us: int, generation: int) -> None:
+@pytest.mark.parametrize("counter", [100, 0])
+def test_names_that_somebody_has_put_there_make_no_archive_go_before_its_date(start_us: int, counter: int) -> None:
     good = [named(number, NOW_US - (60 - number) * HOUR_US) for number in range(1, 60)]
-    put = [named(generation + number, NOW_US + start_us + number * 25 * HOUR_US) for number in range(30)]
+    put = [named(counter + number, NOW_US + start_us + number * 25 * HOUR_US) for number in range(30)]
     made = named(1000, NOW_US)
     names = archives_in(map(str, [*good, *put, made]))
     past = KEEPING.past(names, made, NOW_US)
