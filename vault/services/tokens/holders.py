@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import ipaddress
-import json
 
 from vault.crypto import TokenKind, digest, parse, same_digest
 from vault.errors import MacError, NotAuthenticated
@@ -129,15 +128,15 @@ def _permissions(text: str) -> frozenset[Permission]:
 
 
 def _is_at_home(token: Token, address: str) -> bool:
-    networks = _networks(token.networks)
+    networks = _networks(token.network_list)
     return not networks or is_within(address, networks)
 
 
 @functools.lru_cache(maxsize=1024)
-def _networks(text: str) -> tuple[Network, ...]:
-    return tuple(map(ipaddress.ip_network, json.loads(text)))
+def _networks(texts: tuple[str, ...]) -> tuple[Network, ...]:
+    return tuple(map(ipaddress.ip_network, texts))
 
 
 def _writes_by_header(token: Token) -> bool:
     # Search the text first: this runs for each request, and nearly no token has this name.
-    return HEADER_WRITES in token.metadata and json.loads(token.metadata).get(HEADER_WRITES) == "true"
+    return HEADER_WRITES in token.metadata and token.metadata_map.get(HEADER_WRITES) == "true"

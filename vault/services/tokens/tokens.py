@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import json
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,6 +25,7 @@ from vault.services.tokens.holders import TokenHolders, is_living
 from vault.services.tokens.request import DEFAULT_TTL_SECONDS, GrantRequest, TokenRequest
 from vault.services.tokens.views import TokenView, view_of, views_of
 from vault.storage import ColumnValue, ColumnValues, Storage, StoredToken, UnitOfWork
+from vault.storage.rows.tokens import texts_of
 
 OVERLAP_MAX_SECONDS = DAY_SECONDS
 LOGIN_TTL_SECONDS = HOUR_SECONDS
@@ -94,7 +94,7 @@ class Tokens:
             ttl_seconds=LOGIN_TTL_SECONDS,
             max_ttl_seconds=LOGIN_MAX_TTL_SECONDS,
             renewable=True,
-            metadata=json.loads(parent.metadata),
+            metadata=parent.metadata_map,
         )
         return self._add(unit, principal, request, principal.grants or ())
 
@@ -260,16 +260,16 @@ class Tokens:
             raise NotAuthenticated()
         if parent.uses_left is not None:
             raise InvalidInput("A token with a limited number of uses cannot create tokens.")
-        if not _networks_within(request.networks, json.loads(parent.networks)):
+        if not _networks_within(request.networks, parent.network_list):
             raise InvalidInput("A token's networks must lie within its maker's networks.", path="networks")
         if parent.expires_us is None:
-            return replace(request, networks=request.networks or json.loads(parent.networks))
+            return replace(request, networks=request.networks or parent.network_list)
         left = (parent.expires_us - now) // SECOND_US
         if left < 1:
             raise NotAuthenticated()
         wishes = (request.ttl_seconds, request.max_ttl_seconds)
         ttl, most = (min(left, wish) if wish is not None else left for wish in wishes)
-        networks = request.networks or json.loads(parent.networks)
+        networks = request.networks or parent.network_list
         return replace(request, ttl_seconds=ttl, max_ttl_seconds=most, networks=networks)
 
     def _visible(self, unit: UnitOfWork, principal: Principal, token_id: str) -> StoredToken:
@@ -341,6 +341,5 @@ def _asked_columns(request: TokenRequest) -> ColumnValues:
         "ttl_seconds": request.ttl_seconds,
         "max_ttl_seconds": request.max_ttl_seconds,
         "renewable": request.renewable,
-        "networks": json.dumps(list(request.networks)),
-        "metadata": json.dumps(dict(request.metadata), sort_keys=True),
+        **texts_of(request.networks, request.metadata),
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -102,8 +101,8 @@ def _view(row: StoredToken, grants: tuple[Grant, ...], names: Mapping[str, str])
         renewable=row.renewable,
         uses_left=row.uses_left,
         may_rotate=row.may_rotate,
-        networks=tuple(json.loads(row.networks)),
-        metadata=json.loads(row.metadata),
+        networks=row.network_list,
+        metadata=row.metadata_map,
         last_used_us=row.last_used_us,
         grants=grants,
         names=names,

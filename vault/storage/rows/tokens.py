@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import delete, func, literal, not_, or_, select, tuple_, update
@@ -12,6 +14,7 @@ from vault.storage.rows.trim import beyond
 from vault.storage.signing.repository import Repository
 from vault.storage.signing.signed import SignedTable
 from vault.storage.signing.signed_row import SignedRow
+from vault.storage.sql_types import ColumnValues
 from vault.storage.tables import grants, sessions, tokens
 
 _FORBIDS_ROTATION = 3
@@ -45,12 +48,34 @@ class Token(SignedRow):
     may_rotate: bool
     certificate_pin: bytes | None
 
+    @property
+    def network_list(self) -> tuple[str, ...]:
+        """The networks from which the token may be used; none means all."""
+        return _list_in(self.networks)
+
+    @property
+    def metadata_map(self) -> dict[str, str]:
+        """What its maker has noted about the token, by name."""
+        found: dict[str, str] = json.loads(self.metadata)
+        return found
+
 
 @dataclass(frozen=True, slots=True)
 class StoredToken(Token):
     """A token with the time of its last use, which no MAC covers."""
 
     last_used_us: int | None
+
+
+def texts_of(networks: Sequence[str], metadata: Mapping[str, str]) -> ColumnValues:
+    """Return the columns from which `Token.network_list` and `Token.metadata_map` read these."""
+    return {"networks": json.dumps(list(networks)), "metadata": json.dumps(dict(metadata), sort_keys=True)}
+
+
+# Each request of a token reads its networks.
+@functools.lru_cache(maxsize=1024)
+def _list_in(text: str) -> tuple[str, ...]:
+    return tuple(json.loads(text))
 
 
 class Tokens(Repository[StoredToken]):
