@@ -18,7 +18,7 @@ Values after which a reader may have lost its place come last, so that no others
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from vault.formats.base import (
@@ -115,9 +115,10 @@ class DotenvFormat:
         """Write one line for each variable, or more if a value has line feeds. Unfit names are left out with a
         warning. A value that some reader reads otherwise has a warning too.
         """
-        ordered = sorted(variables, key=lambda variable: bool(lost(variable.text, _form(variable.text))))
-        rendered = lines(ordered, obstacle, lambda variable: f"{variable.name}={_written(variable.text)}\n")
-        return replace(rendered, warnings=(*rendered.warnings, *_misread(ordered)))
+        forms = {variable.text: _form(variable.text) for variable in variables}
+        ordered = sorted(variables, key=lambda variable: bool(lost(variable.text, forms[variable.text])))
+        rendered = lines(ordered, obstacle, lambda each: f"{each.name}={_written(each.text, forms[each.text])}\n")
+        return replace(rendered, warnings=(*rendered.warnings, *_misread(ordered, forms)))
 
 
 def _parsed(text: str, expansion: Expansion | None) -> ParsedFile:
@@ -140,13 +141,13 @@ def _parsed(text: str, expansion: Expansion | None) -> ParsedFile:
     return collector.finish()
 
 
-def _misread(variables: Iterable[Variable]) -> Iterator[str]:
+def _misread(variables: Iterable[Variable], forms: Mapping[str, Form]) -> Iterator[str]:
     """Yield a warning for each variable that is written but that some readers read otherwise."""
     have_lost: set[str] = set()
     for variable in writable(variables, []):
         if obstacle(variable):
             continue
-        text, form = variable.text, _form(variable.text)
+        text, form = variable.text, forms[variable.text]
         readers = others(variable.name, text, form) | have_lost
         have_lost |= lost(text, form)
         if readers:
@@ -211,8 +212,7 @@ def _form(value: str) -> Form:
     return Form.BARE if _BARE.fullmatch(value) else Form.DOUBLE
 
 
-def _written(value: str) -> str:
-    form = _form(value)
+def _written(value: str, form: Form) -> str:
     if form is Form.PLAIN:
         return value
     if form is Form.SINGLE:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from tests.support.patience import in_time
 from vault.errors import FormatError, TooLarge
-from vault.formats import FORMATS
+from vault.formats import FORMATS, dotenv
+from vault.formats.dotenv_readers import Form
 from vault.model.environment import Variable
 
 DOTENV = FORMATS["dotenv"]
@@ -171,3 +172,17 @@ def test_agrees_with_python_dotenv(text: str) -> None:
     else:
         with pytest.raises(FormatError):
             read(text)
+
+
+@pytest.mark.parametrize("values", [["plain"], ["it's", "a b", "\\\\", "$x"], ["twice", "twice"]])
+def test_the_form_of_each_value_is_found_once(values: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    find = dotenv._form
+
+    def noted(value: str) -> Form:
+        asked.append(value)
+        return find(value)
+
+    monkeypatch.setattr(dotenv, "_form", noted)
+    DOTENV.render([Variable(f"A_{number}", value) for number, value in enumerate(values)])
+    assert asked == values
