@@ -34,6 +34,7 @@ from vault.services.people.accounts import Accounts
 from vault.services.people.ending import Ending
 from vault.services.people.erasure import Erasure, UnknownArchives
 from vault.services.people.factors import Challenges, Factors, Passkeys, RecoveryCodes, Totp
+from vault.services.people.form_tokens import FormTokens
 from vault.services.people.logins import Logins
 from vault.services.people.session_rules import SessionRules
 from vault.services.people.sessions import Sessions
@@ -115,6 +116,7 @@ def _people(
         ending=Ending(storage, accounts, sessions, reads, clock),
         factors=Factors(storage, sessions, *proofs, clock),
         erasure=Erasure(storage, sessions, _archives(settings), clock, key_cache_seconds=settings.key_cache_seconds),
+        form_tokens=FormTokens(instance),
     )
 
 

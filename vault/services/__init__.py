@@ -30,6 +30,7 @@ from vault.services.people.accounts import Accounts
 from vault.services.people.ending import Ending
 from vault.services.people.erasure import Erasure
 from vault.services.people.factors import Factors
+from vault.services.people.form_tokens import FormTokens
 from vault.services.people.logins import Logins
 from vault.services.people.sessions import Sessions
 from vault.services.purging import Purging
@@ -54,6 +55,7 @@ class People:
     ending: Ending
     factors: Factors
     erasure: Erasure
+    form_tokens: FormTokens
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,8 +31,8 @@ def prepare() -> None:
     g.new_login_mark = ""
     if principal is None and not mark:
         g.new_login_mark = mark = secrets.token_urlsafe(_LOGIN_MARK_BYTES)
-    purpose, subject = ("csrf", principal.id) if principal is not None else ("csrf login", mark)
-    g.csrf_token = services().instance.digest(purpose, subject).hex()
+    tokens = services().people.form_tokens
+    g.csrf_token = tokens.of_login(mark) if principal is None else tokens.of_session(principal)
 
 
 def token() -> str:
