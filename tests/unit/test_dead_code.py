@@ -1,4 +1,4 @@
-"""Every name of the package is used by the package: code that only tests call is not kept."""
+"""Every name and every parameter of the package is used by the package: code that only tests call is not kept."""
 
 from __future__ import annotations
 
@@ -99,3 +99,99 @@ def test_what_only_an_import_names_is_found() -> None:
         Path("b.py"): ast.parse("from a import FIVE, one, two\nprint(two())\n"),
     }
     assert unused(trees, "<p>{{ three.six }}</p>") == ["a.py:1 one", "a.py:3 Three", "a.py:5 FIVE", "a.py:4 four"]
+
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def parameters(function: Function) -> list[str]:
+    """The names of a function's parameters. One that begins with `_` says itself that it is not used."""
+    given = function.args
+    starred = [each for each in (given.vararg, given.kwarg) if each is not None]
+    names = [each.arg for each in (*given.posonlyargs, *given.args, *given.kwonlyargs, *starred)]
+    return [name for name in names if name not in ("self", "cls") and not name.startswith("_")]
+
+
+def does_nothing(function: Function) -> bool:
+    """Whether a function has no body of its own: it states a signature, or refuses every call."""
+    rest = [each for each in function.body if not (isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant))]
+    return all(isinstance(each, ast.Pass | ast.Raise) for each in rest)
+
+
+def functions(tree: ast.Module) -> Iterator[tuple[ast.ClassDef | None, Function]]:
+    """Every function of a module, also nested ones, with its class if it is a method."""
+    owners = {each: node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for each in node.body}
+    for node in ast.walk(tree):
+        if isinstance(node, Function):
+            yield owners.get(node), node
+
+
+def stated(trees: dict[Path, ast.Module]) -> set[tuple[str, str]]:
+    """What a protocol of the package states, as method and parameter: each class that fits it must take them."""
+    return {
+        (function.name, name)
+        for tree in trees.values()
+        for owner, function in functions(tree)
+        if owner is not None and any(ast.unparse(base).partition("[")[0] in ("Protocol", "ABC") for base in owner.bases)
+        for name in parameters(function)
+    }
+
+
+def is_decided_by_others(owner: ast.ClassDef | None, function: Function, own: set[str]) -> bool:
+    """Whether a library decides the parameters: of a method that replaces its own, and of what its decorator takes.
+
+    The language decides those of a method with two underscores around its name. `own` are the names of this package.
+    """
+    bases = {ast.unparse(base).partition("[")[0] for base in owner.bases} if owner is not None else set()
+    is_special = function.name.startswith("__") and function.name != "__init__"
+    is_decorated = not all(ast.unparse(decorator) in PLAIN for decorator in function.decorator_list)
+    return bool(bases - own - {"Generic"}) or is_special or is_decorated or function.name in OTHERS_CALL
+
+
+def unused_parameters(trees: dict[Path, ast.Module]) -> list[str]:
+    """The parameters that their function does not read and that nobody else asks for, as `path:line function name`."""
+    excused, own = stated(trees), {name for tree in trees.values() for name, _ in definitions(tree)}
+    found = []
+    for path, tree in trees.items():
+        for owner, function in functions(tree):
+            if does_nothing(function) or is_decided_by_others(owner, function, own):
+                continue
+            read = {node.id for each in function.body for node in ast.walk(each) if isinstance(node, ast.Name)}
+            found += [
+                f"{path}:{function.lineno} {function.name} {name}"
+                for name in parameters(function)
+                if name not in read and (owner is None or (function.name, name) not in excused)
+            ]
+    return found
+
+
+def test_every_parameter_is_used() -> None:
+    files = [path for path in sorted(VAULT.rglob("*.py")) if "versions" not in path.parts]
+    trees = {path.relative_to(ROOT): ast.parse(path.read_text(encoding="utf-8")) for path in files}
+    found = unused_parameters(trees)
+    assert not found, f"Nothing reads these: {found}. Remove them. If a library passes one, begin it with `_`."
+
+
+def test_only_a_parameter_that_nobody_else_asks_for_is_found() -> None:
+    source = """
+class Face(Protocol):
+    def send(self, text): ...
+class Own:
+    def __init__(self, a, b): self.a = a
+    def send(self, text): return 1
+    def other(self, text): return 1
+    def refuses(self, text): raise NotImplementedError
+    def __exit__(self, kind): return None
+class Heir(Own):
+    def late(self, *rest, **more): return more
+class Foreign(click.Group):
+    def get_command(self, ctx): return 1
+@app.route("/")
+def page(path): return 1
+def outer(one, _two):
+    def inner(three): return one
+    return inner
+"""
+    assert unused_parameters({Path("a.py"): ast.parse(source)}) == [
+        "a.py:5 __init__ b", "a.py:7 other text", "a.py:11 late rest", "a.py:17 inner three",
+    ]  # fmt: skip
