@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from tests.bench.clients import Address, Clients, Count, request
@@ -130,7 +131,7 @@ def values_and_constant(server: Measured) -> list[Line]:
     lines = []
     for size in SIZES:
         values, constant = server.values(size), server.constant(size)
-        rounds = in_turn([lambda text=values: server.phase(text), lambda text=constant: server.phase(text)])  # type: ignore[misc]
+        rounds = in_turn([partial(server.phase, values), partial(server.phase, constant)])
         figures = " against ".join(
             f"{median_of(rounds, phase, 0):,.0f}/s ({median_of(rounds, phase, 1):.0f} µs)" for phase in (0, 1)
         )
@@ -150,7 +151,7 @@ def vaults_face(server: Measured) -> list[Line]:
         theirs = server.through_vaults_face(size)
         path = f"/api/v1/environments/of-{size}/values?globals=false&resolve=false"
         ours = request("GET", path, token=server.store.token)
-        rounds = in_turn([lambda text=theirs: server.phase(text), lambda text=ours: server.phase(text)])  # type: ignore[misc]
+        rounds = in_turn([partial(server.phase, theirs), partial(server.phase, ours)])
         figures = " against ".join(
             f"{median_of(rounds, phase, 0):,.0f}/s ({median_of(rounds, phase, 1):.0f} µs)" for phase in (0, 1)
         )
@@ -161,7 +162,7 @@ def vaults_face(server: Measured) -> list[Line]:
 
 def stored_environments(servers: Sequence[Measured]) -> list[Line]:
     """Compare the same read in vaults with few and with many environments."""
-    rounds = in_turn([lambda server=server: server.phase(server.values(SIZES[0])) for server in servers])  # type: ignore[misc]
+    rounds = in_turn([partial(server.phase, server.values(SIZES[0])) for server in servers])
     base = median_of(rounds, 0, 0)
     lines = []
     for number, server in enumerate(servers[1:], start=1):
@@ -205,7 +206,7 @@ def imports(server: Measured) -> list[Line]:
     body = {"format": "postman", "text": json.dumps({"values": values})}
     targets = [f"imported-{number}" for number in range(_IMPORTS)]
     texts = [_json("POST", "/api/v1/import", {"environment": name, **body}, server) for name in targets]
-    times = [_seconds_of(lambda text=text: server.clients.fetch(server.address, text)) for text in (*texts, *texts)]  # type: ignore[misc]
+    times = [_seconds_of(partial(server.clients.fetch, server.address, text)) for text in (*texts, *texts)]
     figures = f"median {statistics.median(times):.2f} s of {len(times)}, longest {max(times):.2f} s"
     case = f"import of {_IMPORTED:,} variables"
     return [at_most_seconds(case, server.name, figures, statistics.median(times), 1.0)]

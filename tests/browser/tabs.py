@@ -123,7 +123,7 @@ class Tab:
         for width in WIDTHS:
             self.page.set_viewport_size({"width": width, "height": 800})
             for theme in THEMES:
-                self.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+                self.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]  # Playwright takes only literal texts
                 found += [f"{theme}, {width} px: {text}" for text in self._looked_at(_RULES[theme])]
                 self._picture(f"{name}-{theme}-{width}")
         assert not found, "\n".join(found)

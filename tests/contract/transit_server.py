@@ -96,7 +96,7 @@ class TransitServer:
         if match is None:
             raise Answer(404, {"errors": []})
         kind, name, action = match[1], match[2], (match[3] or "").strip("/")
-        return getattr(self, f"_{method.lower()}_{action or kind}")(name, body)  # type: ignore[no-any-return]
+        return getattr(self, f"_{method.lower()}_{action or kind}")(name, body)  # type: ignore[no-any-return]  # each method returns an answer
 
     def _post_keys(self, name: str, body: dict[str, Any]) -> Answer:
         self.keys.setdefault(name, TransitKey(derived=body.get("derived", False)))

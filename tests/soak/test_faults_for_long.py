@@ -138,7 +138,7 @@ def test_memory_does_not_grow_with_requests(tmp_path: Path, soak_seconds: float)
         def resident_mib() -> float:
             return sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in stack.workers()) / 256
 
-        with Load([*read, write], 0.0) as load:  # type: ignore[list-item]
+        with Load([*read, write], 0.0) as load:  # type: ignore[list-item]  # calls with several types of answers
             time.sleep(soak_seconds / 4)
             warm_mib, warm_answers = resident_mib(), len(load.replies)
             time.sleep(soak_seconds * 3 / 4)

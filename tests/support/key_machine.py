@@ -261,11 +261,11 @@ class KeyMachine(RuleBasedStateMachine):
             for worker in self.workers:
                 worker.learn()
 
-        operator.storage.write = write  # type: ignore[method-assign]
+        operator.storage.write = write  # type: ignore[method-assign]  # every write goes through the crash
         try:
             yield
         finally:
-            operator.storage.write = begin  # type: ignore[method-assign]
+            operator.storage.write = begin  # type: ignore[method-assign]  # every write goes through the crash
 
     def _start_operator_again(self) -> None:
         self.operator.storage.close()

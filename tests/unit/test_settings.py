@@ -205,7 +205,7 @@ def test_settings_cannot_be_changed_but_copied() -> None:
     settings = load(HOME)
     assert replace(settings, workers=7).workers == 7
     with pytest.raises(dataclasses.FrozenInstanceError):
-        settings.workers = 7  # type: ignore[misc]
+        settings.workers = 7  # type: ignore[misc]  # what it must refuse
     assert isinstance(settings, Settings)
     assert settings.workers == 2
 

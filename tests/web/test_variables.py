@@ -158,8 +158,8 @@ def test_each_value_that_is_asked_for_is_in_the_audit(vault: Vault, ada: Visitor
     place = ada.make("prod", A="1", B="2")
     before = len(events(vault, place))
     ada.get(place)
-    assert ada.ask(f"{place}/values", {"name": "A"}).json["values"] == {"A": "1"}  # type: ignore[index]
-    assert ada.ask(f"{place}/values", {}).json["values"] == {"A": "1", "B": "2"}  # type: ignore[index]
+    assert ada.ask(f"{place}/values", {"name": "A"}).json["values"] == {"A": "1"}  # type: ignore[index]  # it answers JSON
+    assert ada.ask(f"{place}/values", {}).json["values"] == {"A": "1", "B": "2"}  # type: ignore[index]  # it answers JSON
     ada.ask(f"{place}/references", {})
     found = sorted((event.action, bool(event.names)) for event in events(vault, place)[: -before or None])
     assert found == [

@@ -17,7 +17,7 @@ from vault.api.calls import PREFIX
 from vault.http import public
 
 _TEMPLATES = Path(__file__).parent / "templates"
-Document = Mapping[str, Any]  # type: ignore[explicit-any]
+Document = Mapping[str, Any]  # type: ignore[explicit-any]  # apispec's own documents
 """A part of the description. apispec makes it and OpenAPI fixes its shape, so we read it without checking each step."""
 
 _METHODS = ("get", "post", "put", "patch", "delete")

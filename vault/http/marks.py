@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-View = Callable[..., Any]  # type: ignore[explicit-any]
+View = Callable[..., Any]  # type: ignore[explicit-any]  # Flask takes views of any signature
 """A view. It returns anything that its decorators or Flask can turn into a response."""
 
 Marked = TypeVar("Marked", bound=View)

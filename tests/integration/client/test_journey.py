@@ -88,7 +88,7 @@ FAILURES: list[tuple[type[errors.StrongroomError], Callable[[Client], Any]]] = [
     (errors.NotFound, lambda client: client.tokens.get("0" * 12)),
     (errors.NameTaken, lambda client: client.environments.create("prod")),
     (errors.InvalidInput, lambda client: client.environments.create("a//b")),
-    (errors.InvalidInput, lambda client: client.environment("prod").patch({"A": {"type": "odd"}})),  # type: ignore[dict-item]
+    (errors.InvalidInput, lambda client: client.environment("prod").patch({"A": {"type": "odd"}})),  # type: ignore[dict-item]  # what the server must refuse
     (errors.TooLarge, lambda client: client.environment("prod").set("A", "x" * (1024 * 1024))),
     (errors.PreconditionFailed, lambda client: client.environment("prod").replace([], etag='"stale"')),
     (errors.PreconditionFailed, lambda client: client.environment("prod").replace([])),

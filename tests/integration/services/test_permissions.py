@@ -209,7 +209,7 @@ def test_a_rollback_opens_the_old_revision_under_the_lock(vault: Services, ada: 
         find = vault.environments.environments.find
 
         def find_then_destroy(*arguments: object) -> object:
-            row = find(*arguments)  # type: ignore[arg-type]
+            row = find(*arguments)  # type: ignore[arg-type]  # handed on as they came
             # What another transaction does between the look-up and the lock.
             patched.setattr(vault.environments.history, "_numbered", destroyed_meanwhile_at_open)
             return row

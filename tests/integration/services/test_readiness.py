@@ -43,7 +43,7 @@ def open_vault(tmp_path: Path, fresh_database: FreshDatabase) -> Iterator[Open]:
     opened: list[Services] = []
 
     def make(kind: str, **changes: object) -> Services:
-        opened.append(make_vault(tmp_path, fresh_database(kind), **changes))  # type: ignore[arg-type]
+        opened.append(make_vault(tmp_path, fresh_database(kind), **changes))  # type: ignore[arg-type]  # settings of several types
         return opened[-1]
 
     yield make
@@ -331,4 +331,4 @@ def _readiness(vault: Services, **changes: object) -> Readiness:
         "storage": vault.storage, "instance": vault.instance, "reads": vault.audit.reads, "cache": NoCache(),
         "forwarder": vault.audit.forwarder, "key_cache_seconds": vault.settings.key_cache_seconds,
     }  # fmt: skip
-    return Readiness(**{**given, **changes})  # type: ignore[arg-type]
+    return Readiness(**{**given, **changes})  # type: ignore[arg-type]  # collaborators of several types

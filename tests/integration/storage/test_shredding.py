@@ -56,7 +56,7 @@ def test_a_purge_records_the_keys_of_what_it_takes_in_several_steps(
     monkeypatch.setattr("vault.storage.walks.shredding.IDS_AT_ONCE", 1)
     rows = [add_environment(vault, ada, f"env-{number}", A="1") for number in range(5)]
     for row in rows:
-        write(vault, lambda unit, row=row: vault.environments.environments.delete(unit, ada, row.id))  # type: ignore[misc]
+        write(vault, lambda unit, row=row: vault.environments.environments.delete(unit, ada, row.id))  # type: ignore[misc]  # mypy infers no lambda with a default
     clock.advance(31 * DAY)
     assert purge(vault)["environments"] == 5
     assert {row.environment_id for row in recorded(vault)} == {row.id for row in rows}

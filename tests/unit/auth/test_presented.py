@@ -29,7 +29,7 @@ def test_every_header_that_a_method_reads_is_declared() -> None:
     read = _Read()
     for method in (*METHODS, *VAULT_METHODS, *WEB_METHODS):
         # Without a credential no method asks the services.
-        assert method(None, Presented(read, {}, "192.0.2.1", "r", "GET")) is None  # type: ignore[arg-type]
+        assert method(None, Presented(read, {}, "192.0.2.1", "r", "GET")) is None  # type: ignore[arg-type]  # without a credential, no method asks the services
     differ = read.names ^ (set(CREDENTIAL_HEADERS) - {"Cookie"})
     assert not differ, (
         "CREDENTIAL_HEADERS in vault/model/credential_headers.py and what the methods in the tuples of "

@@ -68,7 +68,7 @@ def test_a_changed_note_is_refused(change: object) -> None:
     key = new_key()
     note = sign_checkpoint(key, Checkpoint(ORIGIN, 1234, ROOT))
     with pytest.raises(SignatureError):
-        open_checkpoint(change(note), ORIGIN, [key])  # type: ignore[operator]
+        open_checkpoint(change(note), ORIGIN, [key])  # type: ignore[operator]  # pytest hands over each change as an object
 
 
 def test_another_vault_s_note_is_refused() -> None:

@@ -109,7 +109,7 @@ def defaults_that_differ(signed: SignedTable) -> list[str]:
     found = []
     for name, before in signed.before.items():
         default = signed.table.c[name].server_default
-        text = None if default is None else str(default.arg.text).strip("'")  # type: ignore[attr-defined]
+        text = None if default is None else str(default.arg.text).strip("'")  # type: ignore[attr-defined]  # every default of ours is a text clause
         if text != (None if before is None else str(before).lower()):
             found.append(f"{signed.table.name}.{name}: `added` says {before!r}, the server default is {text!r}.")
     return found

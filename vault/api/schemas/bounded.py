@@ -17,7 +17,7 @@ from vault.model.digits import BIGINT_MOST, whole_number
 T = TypeVar("T")
 
 Validator = Callable[[str], object]
-Noun = Callable[..., object]  # type: ignore[explicit-any]
+Noun = Callable[..., object]  # type: ignore[explicit-any]  # each body has its own signature
 """Makes an object from the fields of a body. The fields are arguments, so each body has its own signature."""
 
 

@@ -294,7 +294,7 @@ def test_each_verb_tells_of_every_row_that_it_writes(vault: Services, ada: Princ
     write(vault, lambda unit: vault.environments.environments.delete(unit, ada, "copied"))
     write(vault, lambda unit: vault.environments.environments.undelete(unit, ada, "copied", None))
     change_password(vault, ada, "lantern gravel ninefold otter", "another gravel lantern otter")
-    write(vault, lambda unit: vault.people.accounts.set_role(unit, HOST, "ada", "operator"))  # type: ignore[arg-type]
+    write(vault, lambda unit: vault.people.accounts.set_role(unit, HOST, "ada", "operator"))  # type: ignore[arg-type]  # a StrEnum of this text
     settle(vault)
     assert verify(vault).faults == []
     assert _newer_than_told(vault) == []

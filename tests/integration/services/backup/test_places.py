@@ -66,7 +66,7 @@ def test_a_place_that_takes_nothing_is_named(vault: Services) -> None:
 
 def test_a_full_disk_leaves_no_half_archive_under_its_name(vault: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(source: object, target: object) -> None:
-        target.write(b"half of it")  # type: ignore[attr-defined]
+        target.write(b"half of it")  # type: ignore[attr-defined]  # the file that `shutil.copyfileobj` writes to
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr("vault.services.backup.directory.shutil.copyfileobj", full)

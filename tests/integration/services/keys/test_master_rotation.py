@@ -319,7 +319,7 @@ def test_a_wrong_key_from_the_provider_is_never_used_to_write(tmp_path: Path, da
     vault.keys.master.rotate(HOST, "file", wait_seconds=0)
     with pytest.raises(KeyProviderUnavailable, match="wrong key"):
         vault.keys.rewrapping.run(HOST)
-    opaque.unwrap = right  # type: ignore[method-assign]
+    opaque.unwrap = right  # type: ignore[method-assign]  # the device works again
     vault.keys.rewrapping.run(HOST)
     add_environment(vault, ada, "prod", A="1")
     assert open_everything(vault) == 1

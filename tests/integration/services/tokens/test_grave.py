@@ -60,12 +60,12 @@ def test_a_rotation_by_a_session_needs_a_proof_and_by_a_token_none(
 ) -> None:
     token = add_token(vault, ada, grant("read,delegate", path="*"))
     for overlap in (0, 60):
-        write(vault, lambda unit, overlap=overlap: vault.tokens.tokens.rotate(unit, ada, token.id, overlap))  # type: ignore[misc]
+        write(vault, lambda unit, overlap=overlap: vault.tokens.tokens.rotate(unit, ada, token.id, overlap))  # type: ignore[misc]  # mypy infers no lambda with a default
     token = add_token(vault, ada, grant("read,delegate", path="*"))
     clock.advance(301)
     for overlap in (0, 60):
         with pytest.raises(StepUpRequired):
-            write(vault, lambda unit, overlap=overlap: vault.tokens.tokens.rotate(unit, ada, token.id, overlap))  # type: ignore[misc]
+            write(vault, lambda unit, overlap=overlap: vault.tokens.tokens.rotate(unit, ada, token.id, overlap))  # type: ignore[misc]  # mypy infers no lambda with a default
     itself = as_token(vault, token.secret)
     add_token(vault, itself, grant("read,delegate", path="*"))
     write(vault, lambda unit: vault.tokens.tokens.rotate(unit, itself, token.id, 0))
