@@ -88,7 +88,7 @@ class Wrapping:
         made = Wrapped(str(uuid.uuid4()), path, now, ttl_seconds, mint(TokenKind.WRAPPING).text)
         reserved = {"created_us": RESERVED, "expires_us": now + RESERVED_SECONDS * SECOND_US, "token_id": topmost}
         scope = self._scope(made.token)
-        unit.wrapped_answers.add(scope=scope, user_id=user_id, **self._sealed(scope, made, ""), **reserved)
+        unit.wrapped_answers.add(scope=scope, user_id=user_id, **self._sealed(scope, user_id, made, ""), **reserved)
         return made
 
     def fill(self, unit: UnitOfWork, principal: Principal, reserved: Wrapped, answer: str) -> Wrapped:
@@ -102,7 +102,7 @@ class Wrapping:
             self._check_room(unit, principal.user_id, topmost, size - RESERVED_BYTES, more=0)
         made = replace(reserved, created_us=self._clock())
         times = {"created_us": made.created_us, "expires_us": made.created_us + made.ttl_seconds * SECOND_US}
-        if not unit.wrapped_answers.fill(scope, **self._sealed(scope, made, answer), **times):
+        if not unit.wrapped_answers.fill(scope, **self._sealed(scope, principal.user_id, made, answer), **times):
             raise Unavailable("The reservation for this answer has expired, because the call took too long.")
         audit.record(unit, principal, Action.WRAPPING_WRAP)
         return made
@@ -130,8 +130,9 @@ class Wrapping:
                     f"{share.count}, or {share.bytes // 1024} KiB. Unwrap some, or wait until they expire."
                 )
 
-    def _sealed(self, scope: bytes, made: Wrapped, answer: str) -> ColumnValues:
+    def _sealed(self, scope: bytes, user_id: str, made: Wrapped, answer: str) -> ColumnValues:
         document = {
+            "user_id": user_id,
             "answer": answer,
             "accessor": made.accessor,
             "path": made.path,
@@ -158,7 +159,8 @@ class Wrapping:
         times = {"created_us": made.created_us, "expires_us": made.created_us + made.ttl_seconds * SECOND_US}
         scope, whose = self._scope(made.token), {"user_id": row.user_id, "token_id": row.token_id}
         # The new answer replaces the old one, so it needs no more room.
-        unit.wrapped_answers.add(scope=scope, **self._sealed(scope, made, document["answer"]), **whose, **times)
+        sealed = self._sealed(scope, row.user_id, made, document["answer"])
+        unit.wrapped_answers.add(scope=scope, **sealed, **whose, **times)
         audit.record(unit, _reader(row, token, address, request_id), Action.WRAPPING_WRAP)
         return made
 
@@ -186,7 +188,13 @@ class Wrapping:
         return row
 
     def _open(self, scope: bytes, row: WrappedAnswer) -> Document:
-        return read_document(self._instance.open_blob(self._place(scope), row.user_key_id, row.blob))
+        document = read_document(self._instance.open_blob(self._place(scope), row.user_key_id, row.blob))
+        # Check the sealed owner and time too: somebody with write access could change the columns. Releases up to 0.2.0
+        # did not seal the owner.
+        is_owner = document.get("user_id", row.user_id) == row.user_id
+        if not is_owner or document["created"] + document["ttl"] * SECOND_US <= self._clock():
+            raise InvalidInput(_SPENT)
+        return document
 
     def _scope(self, token: str) -> bytes:
         return self._instance.digest("wrapping token", token)
