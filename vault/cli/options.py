@@ -15,7 +15,17 @@ R = TypeVar("R")
 OUTPUT_FORMATS = ("table", "json", "yaml")
 
 
+def not_empty(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Refuse an option that is given and empty. A variable of the caller's shell may have been empty: with
+    `import -e "$NAME" --replace`, the command would act on the environment that the settings name.
+    """
+    if value is not None and not value.strip():
+        raise click.BadParameter("It is empty. Give a value, or leave the option out.", context, parameter)
+    return value
+
+
 def _remember(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    not_empty(context, parameter, value)
     if value is not None and parameter.name:
         context.ensure_object(Cli).flags[parameter.name] = value
 
@@ -47,7 +57,9 @@ def format_option(function: Callable[P, R]) -> Callable[P, R]:
 
 def environment_option(function: Callable[P, R]) -> Callable[P, R]:
     """`-e NAME` only."""
-    option = click.option("-e", "--env", "environment", metavar="NAME", help="The environment, by name or id.")
+    option = click.option(
+        "-e", "--env", "environment", metavar="NAME", callback=not_empty, help="The environment, by name or id."
+    )
     return option(function)
 
 

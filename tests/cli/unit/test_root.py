@@ -57,6 +57,33 @@ def test_a_wrong_call_is_1(arguments: tuple[str, ...], strongroom: Strongroom) -
     assert "Error: " in result.stderr
 
 
+@pytest.mark.parametrize("empty", ["", " "])
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ("-e", ("get",)),
+        ("-e", ("import", "--replace", "x.env")),
+        ("--env", ("run", "true")),
+        ("--url", ("get",)),
+        ("--ca-file", ("env", "list")),
+        ("--user", ("keys", "rotate")),
+        ("--provider", ("keys", "rotate")),
+    ],
+)
+def test_an_option_that_is_given_and_empty_is_1(
+    option: str, words: tuple[str, ...], empty: str, strongroom: Strongroom, server: FakeTransport
+) -> None:
+    """Without it, the command would do the same with what the settings name."""
+    Path("x.env").write_text("A=1\n")
+    Path(".strongroom.toml").write_text('environment = "prod"\n')
+    place = 2 if words[0] in ("keys", "env") else 1
+    result = strongroom(*words[:place], option, empty, *words[place:])
+    assert result.exit_code == 1
+    assert option in result.stderr
+    assert "It is empty. Give a value, or leave the option out." in result.stderr
+    assert server.requests == []
+
+
 def test_a_server_out_of_reach_is_1(
     strongroom: Strongroom, server: FakeTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:

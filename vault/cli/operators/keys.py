@@ -10,7 +10,7 @@ import click
 
 from vault.cli.context import Cli
 from vault.cli.operators import host
-from vault.cli.options import format_option, pass_cli
+from vault.cli.options import format_option, not_empty, pass_cli
 from vault.cli.progress import Counted, progress_bar
 from vault.cli.render import print_data, print_rows
 from vault.cli.words import FAULTS_NAMED, CliError, say
@@ -53,9 +53,18 @@ def status(cli: Cli) -> None:
 
 @keys.command()
 @click.option(
-    "--provider", metavar="NAME", help="Make the new version with this provider, and use that provider from now on."
+    "--provider",
+    metavar="NAME",
+    callback=not_empty,
+    help="Make the new version with this provider, and use that provider from now on.",
 )
-@click.option("--user", "username", metavar="NAME", help="Rotate this person's key instead of the master key.")
+@click.option(
+    "--user",
+    "username",
+    metavar="NAME",
+    callback=not_empty,
+    help="Rotate this person's key instead of the master key.",
+)
 @click.option("--system", "is_system", is_flag=True, help="Rotate the system key instead of the master key.")
 def rotate(provider: str | None, username: str | None, is_system: bool) -> None:
     """Make a new key the active one: the master key's, a person's, or the vault's own."""
