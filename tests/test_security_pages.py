@@ -116,6 +116,12 @@ def test_the_controls_have_the_numbers_of_the_code(tmp_path: Path) -> None:
         ("one address at any account", throttle.ADDRESS_FAILURES, "the same"),
         ("all accounts from anywhere", throttle.OVERALL_FAILURES, f"every {throttle.OVERALL_SECONDS} seconds"),
         ("second factors of one account, in a day", throttle.DAILY_FACTOR_FAILURES, "refused until the day"),
+        (
+            "what vouches for the person, in 15 minutes",
+            throttle.VOUCHED_FAILURES,
+            f"up to {throttle.VOUCHED_SLOWEST_SECONDS} seconds",
+        ),
+        ("what has failed as often vouches no more", throttle.VOUCHED_MOST, "until the 15 minutes"),
         ("second factors for one challenge", challenges.ATTEMPTS, "the challenge ends"),
     ):
         row = next(line for line in page.splitlines() if line.startswith(f"| {what} |"))

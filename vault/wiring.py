@@ -31,6 +31,7 @@ from vault.services.keys.users import UserRotation
 from vault.services.keys.workers import Waiting
 from vault.services.own.instance import Instance
 from vault.services.people.accounts import Accounts
+from vault.services.people.devices import Devices
 from vault.services.people.ending import Ending
 from vault.services.people.erasure import Erasure, UnknownArchives
 from vault.services.people.factors import Challenges, Factors, Passkeys, RecoveryCodes, Totp
@@ -62,9 +63,10 @@ def wire(settings: Settings, storage: Storage, instance: Instance, cache: Sessio
     )
     environments = _environments(settings, storage, hot, instance, revisions, sealer, reads, clock)
     own = environments.environments
-    sessions = Sessions(storage, hot, instance, cache, touches, clock, _session_rules(settings))
+    devices = Devices(instance, clock)
+    sessions = Sessions(storage, hot, instance, cache, touches, devices, clock, _session_rules(settings))
     passkeys = Passkeys(instance, clock, origin=settings.origin, host=settings.public_host)
-    people = _people(settings, storage, instance, sessions, passkeys, own, reads, clock)
+    people = _people(settings, storage, instance, sessions, devices, passkeys, own, reads, clock)
     holders = TokenHolders(storage, hot, instance, touches, clock)
     tokens = Tokens(
         storage, holders, instance, own, reads, clock,
@@ -100,6 +102,7 @@ def _people(
     storage: Storage,
     instance: Instance,
     sessions: Sessions,
+    devices: Devices,
     passkeys: Passkeys,
     own: Environments,
     reads: ReadLog,
@@ -107,11 +110,11 @@ def _people(
 ) -> People:
     throttle = Throttle(instance, clock)
     parameters = PasswordParameters(settings.argon2_memory_kib, settings.argon2_passes, settings.argon2_lanes)
-    accounts = Accounts(storage, instance, throttle, sessions, own, reads, clock, parameters)
+    accounts = Accounts(storage, instance, throttle, devices, sessions, own, reads, clock, parameters)
     proofs = (Challenges(instance, clock), Totp(instance, clock), passkeys, RecoveryCodes(instance, clock))
     return People(
         accounts=accounts,
-        logins=Logins(storage, accounts, sessions, throttle, *proofs),
+        logins=Logins(storage, accounts, sessions, throttle, devices, *proofs),
         sessions=sessions,
         ending=Ending(storage, accounts, sessions, reads, clock),
         factors=Factors(storage, sessions, *proofs, clock),

@@ -8,6 +8,8 @@ from tests.api.conftest import Vault
 from tests.web.conftest import Visitor, newcomer, words
 
 COOKIE = "__Host-strongroom"
+DEVICE_COOKIE = "__Host-strongroom-device"
+PASSWORD = "lantern gravel ninefold otter"
 
 
 def test_a_login_leads_to_the_page_that_was_asked_for(vault: Vault, ada: Visitor) -> None:
@@ -15,7 +17,7 @@ def test_a_login_leads_to_the_page_that_was_asked_for(vault: Vault, ada: Visitor
     answer = stranger.get("/environments?q=prod")
     assert answer.headers["Location"] == "/login?next=/environments%3Fq%3Dprod"
     stranger.get(answer.headers["Location"])
-    fields = {"username": ada.username, "password": "lantern gravel ninefold otter", "next": "/environments?q=prod"}
+    fields = {"username": ada.username, "password": PASSWORD, "next": "/environments?q=prod"}
     assert stranger.post("/login", fields).headers["Location"] == "/environments?q=prod"
 
 
@@ -27,7 +29,7 @@ def test_a_login_leads_to_the_page_that_was_asked_for(vault: Vault, ada: Visitor
 def test_a_login_never_leads_to_another_site(ada: Visitor, wanted: str) -> None:
     ada.client.delete_cookie(COOKIE, domain="localhost")
     ada.get("/login")
-    fields = {"username": ada.username, "password": "lantern gravel ninefold otter", "next": wanted}
+    fields = {"username": ada.username, "password": PASSWORD, "next": wanted}
     assert ada.post("/login", fields).headers["Location"] == "/"
     assert ada.client.get("/login", query_string={"next": wanted}, base_url="https://localhost:8443").headers[
         "Location"
@@ -81,6 +83,38 @@ def test_the_cookie_is_the_strictest_that_there_is(ada: Visitor) -> None:
     assert (cookie.secure, cookie.http_only, cookie.same_site, cookie.path) == (True, True, "Strict", "/")
 
 
+def test_the_cookie_of_the_browser_is_as_strict_lasts_a_month_and_outlives_the_session(ada: Visitor) -> None:
+    cookie = ada.client.get_cookie(DEVICE_COOKIE, domain="localhost")
+    assert cookie
+    assert (cookie.secure, cookie.http_only, cookie.same_site, cookie.path) == (True, True, "Strict", "/")
+    assert cookie.max_age == 30 * 86_400
+    ada.post("/logout")
+    kept = ada.client.get_cookie(DEVICE_COOKIE, domain="localhost")
+    assert kept
+    assert kept.value == cookie.value
+
+
+def test_a_stranger_at_the_same_address_does_not_lock_out_the_persons_browser(vault: Vault, ada: Visitor) -> None:
+    ada.post("/logout")
+    stranger = Visitor(vault.app.test_client(), ada.username)
+    stranger.get("/login")
+    fields = {"username": ada.username, "password": "wrong"}
+    assert [stranger.post("/login", fields).status_code for _ in range(11)] == [401] * 10 + [429]
+    # Another browser of hers, and the API, have no cookie, and are refused.
+    assert Visitor(vault.app.test_client(), ada.username).log_in().status_code == 429
+    assert ada.log_in().status_code == 303
+    # The API takes no cookie.
+    answer = ada.client.post("/api/v1/sessions", json={"username": ada.username, "password": PASSWORD})
+    assert answer.status_code == 429
+
+
+def test_a_login_that_is_not_whole_leaves_no_cookie(vault: Vault, ada: Visitor) -> None:
+    stranger = Visitor(vault.app.test_client(), ada.username)
+    stranger.get("/login")
+    stranger.post("/login", {"username": ada.username, "password": "wrong"})
+    assert stranger.client.get_cookie(DEVICE_COOKIE, domain="localhost") is None
+
+
 def test_logging_out_ends_the_session_on_the_server(vault: Vault, ada: Visitor) -> None:
     kept = ada.client.get_cookie(COOKIE, domain="localhost")
     answer = ada.post("/logout")
@@ -113,7 +147,7 @@ def test_a_second_login_in_the_same_browser_ends_the_first_session(vault: Vault,
 
     first = cookie()
     ada.get("/environments")
-    fields = {"username": ada.username, "password": "lantern gravel ninefold otter"}
+    fields = {"username": ada.username, "password": PASSWORD}
     assert ada.post("/login", {**fields, "password": "wrong"}).status_code == 401
     assert alive(first)
     assert ada.post("/login", fields).status_code == 303

@@ -8,7 +8,7 @@ from typing import Literal, TypeVar, cast
 from flask import current_app, g, request
 
 from vault.auth import Presented
-from vault.model.credential_headers import CREDENTIAL_HEADERS
+from vault.model.credential_headers import CREDENTIAL_HEADERS, DEVICE_COOKIE
 from vault.model.environ import REQUEST_ID
 from vault.model.principal import Principal
 from vault.services import Services
@@ -42,7 +42,9 @@ def request_id() -> str:
 
 def visit(kind: Literal["api", "web"]) -> Visit:
     """Return where a login comes from. `kind` is the kind of session that it starts."""
-    return Visit(kind, address(), request.headers.get("User-Agent", ""), request_id())
+    # The API takes no cookies.
+    device = request.cookies.get(DEVICE_COOKIE, "") if kind == "web" else ""
+    return Visit(kind, address(), request.headers.get("User-Agent", ""), request_id(), device)
 
 
 def presented() -> Presented:

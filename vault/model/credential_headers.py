@@ -13,3 +13,8 @@ SESSION_COOKIE = "__Host-strongroom"
 """The cookie of a browser session. With this prefix, browsers refuse it without Secure, from a subdomain, or for only a
 part of the site (RFC 6265bis).
 """
+
+DEVICE_COOKIE = "__Host-strongroom-device"
+"""The cookie of a browser in which a person has logged in. It opens nothing. It only keeps strangers at the same
+address from locking the person out.
+"""

@@ -28,6 +28,7 @@ from vault.services.environments.environments import Environments
 from vault.services.own.credentials import PASSWORD, opened, sealed
 from vault.services.own.instance import Instance
 from vault.services.people.counting import counted
+from vault.services.people.devices import Devices
 from vault.services.people.factors.kinds import is_required
 from vault.services.people.finding import find_person, held_as_found, keep_an_operator, person_of
 from vault.services.people.proven import Proven, hold
@@ -55,6 +56,7 @@ class Accounts:
         storage: Storage,
         instance: Instance,
         throttle: Throttle,
+        devices: Devices,
         sessions: Sessions,
         environments: Environments,
         reads: audit.ReadLog,
@@ -64,6 +66,7 @@ class Accounts:
         self._storage = storage
         self._instance = instance
         self._throttle = throttle
+        self._devices = devices
         self._sessions = sessions
         self._environments = environments
         self._reads = reads
@@ -83,26 +86,30 @@ class Accounts:
                 raise SecondFactorRequired()
         return Proven.of(user)
 
-    def prove_password(self, username: str, password: str, address: str) -> User:
+    def prove_password(
+        self, username: str, password: str, address: str, *, device: str = "", session_id: str = ""
+    ) -> User:
         """Return the user with this name and password. A second factor may still be needed.
 
-        The throttle runs before anything is hashed. Unknown and disabled users cost the same hash and get the same
-        answer. Raises `BadLogin`, `TooManyRequests`, `VaultLocked`.
+        The browser's cookie `device`, or the session that asks, may vouch for the person (see `devices.py`). The
+        throttle runs before anything is hashed. Unknown and disabled users cost the same hash and get the same answer.
+        Raises `BadLogin`, `TooManyRequests`, `VaultLocked`.
         """
         self._instance.require_unlocked()
         folded = fold_username(username)
-        user, attempt, phc, cost = self._storage.transaction(self._admit, folded, address)
+        user, attempt, phc, cost = self._storage.transaction(self._admit, folded, address, device, session_id)
         right = verify_password(phc or dummy_hash(cost), password)
         if user is None or phc is None or not right or user.state != "active":
             raise BadLogin()
-        self._storage.transaction(self._succeed, user, attempt, phc, password)
+        self._storage.transaction(self._succeed, user, attempt, address, phc, password)
         return user
 
     def _admit(
-        self, unit: UnitOfWork, folded: str, address: str
+        self, unit: UnitOfWork, folded: str, address: str, device: str, session_id: str
     ) -> tuple[User | None, Attempt, str | None, PasswordParameters]:
         user = unit.users.by_name(folded)
-        attempt = self._throttle.admit(unit, folded, address, user.id if user else None)
+        voucher = self._devices.voucher(user.id, user.row_version, device, session_id) if user else ""
+        attempt = self._throttle.admit(unit, folded, address, user.id if user else None, voucher)
         phc = self._stored_hash(unit, user)
         return user, attempt, phc, self.parameters if phc else self._cost_of_somebody(unit, folded)
 
@@ -120,11 +127,11 @@ class Accounts:
         except IntegrityError:
             return self.parameters
 
-    def _succeed(self, unit: UnitOfWork, user: User, attempt: Attempt, phc: str, password: str) -> None:
+    def _succeed(self, unit: UnitOfWork, user: User, attempt: Attempt, address: str, phc: str, password: str) -> None:
         # Otherwise a hash of the old password could overwrite a new one.
         hold(unit, user)
         # Don't trust this address until the second factor succeeds: trusted addresses bypass the throttle.
-        self._throttle.succeeded(unit, attempt, user.id, is_whole=not is_required(unit, user))
+        self._throttle.succeeded(unit, attempt, user.id, address, is_whole=not is_required(unit, user))
         if needs_rehash(phc, self.parameters):
             self._set_hash(unit, user.id, hash_password(password, self.parameters))
             audit.record(unit, vault_itself("rehash"), Action.PASSWORD_REHASH, user_id=user.id)
@@ -239,7 +246,7 @@ class Accounts:
         check()
         if principal.has_second_factor:
             principal.require_recent_proof(self._clock())
-        user = self.prove_password(principal.username, password, principal.address)
+        user = self.prove_password(principal.username, password, principal.address, session_id=principal.id)
         if user.second_factor:
             # The session may come from a cache that does not know of the second factor yet.
             replace(principal, has_second_factor=True).require_recent_proof(self._clock())
@@ -263,8 +270,8 @@ class Accounts:
         user = hold(unit, new.account)
         require_still(unit, principal)
         changed = self._replace_hash(unit, user, new.phc, must_change=False)
-        self._sessions.forget_copy(unit, principal)
         self._sessions.revoke_all(unit, user.id, but=principal.id)
+        self._sessions.forget_copies(unit, user.id)
         audit.record(unit, principal, Action.PASSWORD_CHANGE)
         return Proven.of(changed)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from vault.errors import NotFound
 from vault.model.action import Action
 from vault.model.clock import Clock
 from vault.model.principal import Principal
@@ -101,7 +102,11 @@ class Ending:
 
     def _all(self, unit: UnitOfWork, principal: Principal, user_id: str, but: str | None, end_tokens: bool) -> Ended:
         # Lock the account before its sessions, as a login does.
-        unit.users.by_id(user_id, lock=True)
+        user = unit.users.by_id(user_id, lock=True)
+        if user is None:
+            raise NotFound()
+        # A new version of the account makes the cookies of its browsers void, and logins that have begun.
+        unit.users.change(user)
         ended = self._sessions.revoke_all(unit, user_id, but=but)
         audit.record(unit, principal, Action.SESSION_REVOKE_ALL, user_id=user_id, details={"sessions": ended})
         made = made_by_sessions(unit, principal, user_id, self._clock(), end=end_tokens)

@@ -26,6 +26,7 @@ from vault.model.principal import Principal, vault_itself
 from vault.services import audit
 from vault.services.people.accounts import Accounts
 from vault.services.people.counting import counted
+from vault.services.people.devices import Devices
 from vault.services.people.factors.challenges import Challenge, ChallengeFacts, Challenges, Purpose
 from vault.services.people.factors.kinds import FactorKind, is_required, offered
 from vault.services.people.factors.passkeys import Passkeys
@@ -71,6 +72,7 @@ class Logins:
         accounts: Accounts,
         sessions: Sessions,
         throttle: Throttle,
+        devices: Devices,
         challenges: Challenges,
         totp: Totp,
         passkeys: Passkeys,
@@ -80,6 +82,7 @@ class Logins:
         self._accounts = accounts
         self._sessions = sessions
         self._throttle = throttle
+        self._devices = devices
         self._challenges = challenges
         self._totp = totp
         self._passkeys = passkeys
@@ -128,7 +131,10 @@ class Logins:
 
     @counted
     def _begin(self, username: str, password: str, visit: Visit, principal: Principal | None) -> NewSession | Challenge:
-        user = self._accounts.prove_password(username, password, visit.address)
+        session_id = principal.id if principal else ""
+        user = self._accounts.prove_password(
+            username, password, visit.address, device=visit.device, session_id=session_id
+        )
         begun = self._storage.transaction(self._begin_or_challenge, user, visit, principal)
         if begun is None:
             # Raise it here, after the transaction with the audit event is committed.
@@ -204,15 +210,20 @@ class Logins:
         # Without a password, only a passkey is enough, because it is two factors in one.
         if (facts.kind, facts.session_id) != expected or not (facts.has_password or kind is FactorKind.PASSKEY):
             raise BadSecondFactor()
-        attempt = self._throttle.admit_factor(unit, facts.user_id, visit.address) if facts.user_id else None
-        return facts, attempt
+        # Nobody guesses a passkey, so the failures of others must not refuse it.
+        if kind is FactorKind.PASSKEY:
+            return facts, None
+        voucher = self._devices.voucher(facts.user_id, facts.user_version, visit.device, facts.session_id)
+        return facts, self._throttle.admit_factor(unit, facts.user_id, visit.address, voucher)
 
     def _finish(self, unit: UnitOfWork, claim: _Claim, visit: Visit, principal: Principal | None) -> NewSession:
         user = self._holder(unit, claim)
         self._challenges.use_up(unit, claim.purpose, claim.challenge_id)
         left = self._check(unit, user, claim)
-        if claim.attempt is not None:
-            self._throttle.succeeded(unit, claim.attempt, user.id)
+        if claim.attempt is None:
+            self._throttle.remember(unit, user.id, visit.address)
+        else:
+            self._throttle.succeeded(unit, claim.attempt, user.id, visit.address)
         factors = f"password {claim.kind}" if claim.facts.has_password else str(claim.kind)
         begun = self._session(unit, user, visit, principal, factors)
         if left is not None:
@@ -271,6 +282,7 @@ class _Claim:
     kind: FactorKind
     proof: Proof
     attempt: Attempt | None
+    """None for a passkey."""
 
 
 def _purpose(principal: Principal | None) -> Purpose:

@@ -19,6 +19,7 @@ from vault.model.principal import Duty, Principal, PrincipalKind, Role, vault_it
 from vault.services import audit
 from vault.services.environments.documents import known_members, read_document
 from vault.services.own.instance import Instance
+from vault.services.people.devices import Devices
 from vault.services.people.finding import person_of
 from vault.services.people.proven import Proven, hold
 from vault.services.people.session_rules import SessionRules
@@ -94,6 +95,8 @@ class NewSession:
     secret: str = field(repr=False)
     recovery_codes_left: int | None = None
     """How many recovery codes are left, after a login with one. The person must be told."""
+    device: str = field(default="", repr=False)
+    """The cookie by which this browser vouches for the person at the next login. Empty for an API session."""
 
 
 class Sessions:
@@ -106,6 +109,7 @@ class Sessions:
         instance: Instance,
         cache: SessionCache,
         touches: Touches,
+        devices: Devices,
         clock: Clock,
         rules: SessionRules,
     ) -> None:
@@ -115,6 +119,7 @@ class Sessions:
         self._instance = instance
         self._cache = cache
         self._touches = touches
+        self._devices = devices
         self._clock = clock
 
     def begin(
@@ -157,7 +162,8 @@ class Sessions:
         details = {"factors": factors, "kind": visit.kind}
         actor = _principal(row, user, visit.address, visit.request_id)
         audit.record(unit, actor, Action.SESSION_BEGIN, details=details)
-        return NewSession(_view(row), person_of(user), minted.text)
+        device = self._devices.issue(user) if visit.kind == "web" else ""
+        return NewSession(_view(row), person_of(user), minted.text, device=device)
 
     def _make_room(self, unit: UnitOfWork, user: User) -> None:
         """End the person's least recently used session if there are too many, and delete the oldest ended sessions. The
@@ -239,9 +245,12 @@ class Sessions:
         self._revoke(unit, rows)
         return len(rows)
 
-    def forget_copy(self, unit: UnitOfWork, principal: Principal) -> None:
-        """Drop the copy of the caller's session: it has an older state of the account, such as a duty that is done."""
-        unit.after_commit(lambda: self._cache.bury([self._cache_key(principal.id)]))
+    def forget_copies(self, unit: UnitOfWork, user_id: str) -> None:
+        """Drop the copies of a user's sessions: they have an older state of the account, and other duties. For other
+        services, which have checked the permission.
+        """
+        keys = [self._cache_key(row.id) for row in unit.sessions.living(user_id, self._clock())]
+        unit.after_commit(lambda: self._cache.bury(keys))
 
     def _duties(self, user: User | CachedUser) -> tuple[Duty, ...]:
         is_operator, demanded = user.role == Role.OPERATOR, self._rules.second_factor_of

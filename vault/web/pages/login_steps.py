@@ -10,9 +10,11 @@ from flask import Response, jsonify
 
 from vault.errors import BadLogin, BadSecondFactor, InvalidInput, SecondFactorRequired, TooManyRequests
 from vault.http import budget
-from vault.model.credential_headers import SESSION_COOKIE
+from vault.model.clock import SECOND_US
+from vault.model.credential_headers import DEVICE_COOKIE, SESSION_COOKIE
 from vault.model.json_types import JsonObject
 from vault.model.strict_json import parse_json
+from vault.services.people.devices import DEVICE_LIFE_US
 from vault.services.people.factors import Challenge, FactorKind
 from vault.services.people.logins import Proof
 from vault.services.people.sessions import NewSession
@@ -88,14 +90,18 @@ def proven(session: NewSession, wanted: str) -> Response:
 
 
 def with_session(response: Response, session: NewSession) -> Response:
-    """Return the answer with the cookie of a new session."""
+    """Return the answer with the cookies of a new session and of this browser."""
     # A session cookie ends with the browser. The server decides how long the session is valid.
     response.set_cookie(SESSION_COOKIE, session.secret, secure=True, httponly=True, samesite="Strict")
+    life_seconds = DEVICE_LIFE_US // SECOND_US
+    response.set_cookie(
+        DEVICE_COOKIE, session.device, max_age=life_seconds, secure=True, httponly=True, samesite="Strict"
+    )
     return response
 
 
 def forgotten(response: Response) -> Response:
-    """Make the browser delete everything that it stored for the site."""
+    """Make the browser delete what it stored for the site, except the cookie that vouches for the person."""
     response.delete_cookie(SESSION_COOKIE, secure=True, httponly=True, samesite="Strict")
     # Leave out "cookies": it would also delete the cookies of other sites on this host, at any port.
     response.headers["Clear-Site-Data"] = '"cache", "storage"'

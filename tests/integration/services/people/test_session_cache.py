@@ -17,6 +17,7 @@ import redis as redis_py
 
 from tests.integration.storage.spy import statements
 from tests.support.bases import stand
+from tests.support.factors import API, add_totp, with_code
 from tests.support.patience import HANG_SECONDS, eventually, in_time
 from tests.support.servers import Redis
 from tests.support.vaults import (
@@ -365,3 +366,18 @@ def test_a_duty_that_is_done_is_not_asked_for_from_an_old_copy(vault: Services, 
     assert (root.newest_change, root.duties) == (None, (Duty.PASSWORD,))
     change_password(vault, root, PASSWORD, "velvet anchor sixteen plums")
     assert as_session(vault, session.secret).duties == ()
+
+
+def test_a_duty_that_begins_is_asked_for_at_once(
+    copied_vault: Callable[[Any], Any], redis_url: str, redis: redis_py.Redis, clock: FakeClock
+) -> None:
+    settings = replace(copied_vault("sqlite"), redis_url=redis_url, require_second_factor="all")
+    with contextlib.closing(open_vault(settings, clock)) as vault:
+        app = add_totp(vault, "ada")
+        clock.advance(30)
+        principal = with_code(vault, "ada", app, API)
+        session, _ = filled(vault, redis)
+        assert as_session(vault, session.secret).duties == ()
+        vault.people.factors.remove(principal, app.id)
+        assert as_session(vault, session.secret).duties == (Duty.SECOND_FACTOR,)
+        assert not as_session(vault, session.secret).has_second_factor

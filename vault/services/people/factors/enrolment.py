@@ -184,6 +184,7 @@ class Factors:
         if len(rows) == 1:
             self._recovery.drop(unit, user.id)
             unit.users.change(user, second_factor=False)
+            self._sessions.forget_copies(unit, user.id)
         audit.record(unit, principal, Action.FACTOR_REMOVE, details={"kind": row.kind, "id": row.id})
 
     def _new_recovery_codes(self, unit: UnitOfWork, principal: Principal) -> tuple[str, ...]:
@@ -244,7 +245,7 @@ class Factors:
             self._sessions.revoke_all(unit, user.id, but=principal.id)
             # The same is true for challenges: a thief of this session's cookie must not add a factor with one.
             unit.challenges.drop_of(user.id)
-            self._sessions.forget_copy(unit, principal)
+            self._sessions.forget_copies(unit, user.id)
         audit.record(unit, principal, Action.FACTOR_ADD, details={"kind": str(kind), "id": row_id})
         return Added(Factor(row_id, str(kind), name, self._clock(), None), codes)
 
