@@ -20,7 +20,7 @@ RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels 
 FROM ${PYTHON_IMAGE}
 LABEL org.opencontainers.image.title="Strongroom" \
       org.opencontainers.image.description="An encrypted vault for environment variables" \
-      org.opencontainers.image.licenses="Apache-2.0"
+      org.opencontainers.image.licenses="Apache-2.0 AND BSD-3-Clause AND MIT"
 # The numbers are fixed, so that volumes keep their owner from one image to the next. The two directories are two
 # volumes: whoever copies the data must not get the keys with them.
 RUN groupadd --gid 10001 strongroom \

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from vault.crypto.common_passwords import DISTINCT_CHARACTERS, WORDS
+from vault.crypto.known_passwords import known_passwords
 from vault.crypto.password import MAXIMUM_BYTES, MINIMUM_CHARACTERS
 from vault.services.people import throttle
 from vault.services.people.factors import challenges
@@ -137,6 +138,10 @@ def test_the_controls_have_the_numbers_of_the_code(tmp_path: Path) -> None:
         assert told in row
     assert f"{MINIMUM_CHARACTERS} characters at least, {MAXIMUM_BYTES:,} bytes at most" in page
     assert f"fewer than {DISTINCT_CHARACTERS} different characters" in page
+    long_ones, words = known_passwords()
+    for where in (page, _read("asvs.md"), (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")):
+        assert f"{len(long_ones):,}" in where
+        assert f"{len(words):,}" in where
 
 
 def test_the_words_that_the_controls_name_are_refused() -> None:

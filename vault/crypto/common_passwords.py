@@ -1,13 +1,17 @@
 """Finds passwords of twelve or more characters that are easy to guess: common words, keyboard walks, sequences,
-repeats.
+repeats, and well-known ones.
 
 Lists of leaked passwords hold mostly short ones. The long ones among them follow a few rules, and this module has the
-rules: it removes the known pieces and checks whether enough is left.
+rules: it removes the known pieces and checks whether enough is left. What follows no rule is in the list of
+`known_passwords.py`.
 """
 
 from __future__ import annotations
 
 import re
+
+from vault.crypto.keyboard_walks import is_walk
+from vault.crypto.known_passwords import LEET, is_known
 
 WORDS = (
     "abcd", "access", "account", "admin", "administrator", "alpha", "amazon", "andrea", "angel", "apple", "april",
@@ -35,13 +39,13 @@ _WALKS = (
     "qazwsxedcrfvtgbyhnujmikolp", "1q2w3e4r5t6y7u8i9o0p", "q1w2e3r4t5y6u7i8o9p0", "a1b2c3d4e5f6g7h8i9",
 )  # fmt: skip
 
-_LEET = str.maketrans({"@": "a", "4": "a", "3": "e", "1": "i", "!": "i", "0": "o", "$": "s", "5": "s", "7": "t"})
-
 WALK_CHARACTERS = 4
 """Four neighbouring keys are a keyboard walk. Three appear in many real words."""
 
 DISTINCT_CHARACTERS = 5
-UNIT_CHARACTERS = 8
+UNIT_CHARACTERS = 11
+"""A password that is repeated must be one by itself, so a shorter text than the shortest password is a unit."""
+
 DIGITS_ONLY_CHARACTERS = 20
 """A password of fewer digits than this, without other characters, is a telephone number, a date or a card number."""
 
@@ -56,14 +60,16 @@ def is_guessable(folded: str) -> bool:
         return True
     if folded.isdigit() and len(folded) < DIGITS_ONLY_CHARACTERS:
         return True
+    if is_walk(folded) or is_known(folded):
+        return True
     # Remove walks first: reading their digits as letters would hide them.
     without_walks = _WALK_PATTERN.sub(" ", folded)
     walked = without_walks != folded
-    return any(_is_decorated(text, walked) for text in (without_walks, without_walks.translate(_LEET)))
+    return any(_is_decorated(text, walked) for text in (without_walks, without_walks.translate(LEET)))
 
 
 def _repeats(text: str) -> bool:
-    """Report whether the text repeats one unit of up to eight characters. The last repeat may be cut."""
+    """Report whether the text repeats one unit of up to eleven characters. The last repeat may be cut."""
     return any(
         (text[:size] * (len(text) // size + 1)).startswith(text)
         for size in range(1, min(UNIT_CHARACTERS, len(text) // 2) + 1)
