@@ -287,7 +287,9 @@ class Storage:
                     transaction.rollback()
                     return
                 _commit(connection, transaction)
-                self._renewal.wrote(connection)
+                if not self.is_sqlite:
+                    # A file has no standby. A new connection would make an empty file in place of one that was moved.
+                    self._renewal.wrote(connection)
         finally:
             if turn is not None:
                 turn.release()
