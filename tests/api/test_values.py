@@ -157,3 +157,17 @@ def test_warnings_that_are_only_about_globals_are_among_all_and_named(ada: Calle
     assert told in ada("GET", "/environments/prod/values?format=json").headers["x-strongroom-warnings"]
     assert ada("GET", "/environments/prod/values?format=json&names=URL&strict=true").code == "bad_format"
     assert ada.ok("GET", "/environments/prod/values?names=URL")["globals_warnings"] == []
+
+
+@pytest.mark.parametrize("format_name", ["postman", "postman-newman"])
+def test_a_literal_text_that_postman_will_resolve_is_told(ada: Caller, format_name: str) -> None:
+    ada.make("prod", A="1", USES="{{L}}", OPEN="{{nothing}}", PLAIN="x")
+    ada.ok("PUT", "/environments/prod/variables/L", {"value": "{{A}}", "literal": True})
+    told = json.loads(ada("GET", f"/environments/prod/values?format={format_name}").headers["x-strongroom-warnings"])
+    looks = "The value of {} is text that looks like a reference. Postman will resolve it."
+    assert sorted(told) == sorted(
+        ["In OPEN: the reference {{nothing}} is unknown.", looks.format("L"), looks.format("USES")]
+    )
+    # As it is written, only the literal one is text.
+    asked = f"/environments/prod/values?format={format_name}&resolve=false"
+    assert "x-strongroom-warnings" not in ada("GET", asked).headers

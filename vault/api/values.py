@@ -93,7 +93,7 @@ def read_values(env: EnvironmentRef = GLOBALS) -> Response:
     if answer.resolved is None:
         return Response(status=304, headers=headers)
     if chosen is not None:
-        return _as_text(answer.resolved, chosen, headers, _source(env), strict=is_strict)
+        return _as_text(answer.resolved, question, chosen, headers, _source(env), strict=is_strict)
     body = {
         "values": answer.resolved.values,
         "warnings": answer.resolved.warnings,
@@ -126,8 +126,15 @@ def _bounded(warnings: tuple[str, ...]) -> str:
     return json.dumps(told)
 
 
-def _as_text(values: Values, chosen: Format, headers: dict[str, str], source: Source, *, strict: bool) -> Response:
-    rendered = chosen.render([Variable(name, value) for name, value in values.values.items()], source)
+def _as_text(
+    values: Values, question: Question, chosen: Format, headers: dict[str, str], source: Source, *, strict: bool
+) -> Response:
+    # A reader that resolves references would change the text of a literal variable. What has a warning needs no other.
+    kept = [
+        Variable(name, value, literal=question.resolve and name not in values.warned)
+        for name, value in values.values.items()
+    ]
+    rendered = chosen.render(kept, source)
     warnings = values.warnings + rendered.warnings
     if strict:
         refuse(warnings)

@@ -16,6 +16,10 @@ _SEALED = (
     (re.compile(r"\{cipher\}"), "Spring Cloud Config has encrypted", "Decrypt it there first"),
     (re.compile(r"-----BEGIN AGE ENCRYPTED FILE-----"), "age has encrypted", "Decrypt it with age first"),
     (re.compile(r"-----BEGIN PGP MESSAGE-----"), "PGP has encrypted", "Decrypt it with gpg first"),
+    (re.compile(r"ENC\[(PKCS7|GPG|GKMS|KMS),"), "hiera-eyaml has encrypted", "Decrypt the file with eyaml first"),
+    (re.compile(r"EJ\[1:"), "ejson has encrypted", "Decrypt the file with ejson first"),
+    (re.compile(r"ref\+[a-z0-9]+://"), "Another store holds", "Resolve the references with `vals eval` first"),
+    (re.compile(r"(>>)?vault:[\w./-]+#"), "Vault holds", "Resolve the references of bank-vaults first"),
     (re.compile(r"op://"), "1Password holds", "Resolve the references with `op inject` first"),
 )
 SOPS = "SOPS has encrypted this file. Decrypt it with sops first."

@@ -88,7 +88,9 @@ class PostmanFormat:
         values = []
         for variable in writable(variables, warnings, keeps_disabled=True):
             if variable.literal and _REFERENCE.search(variable.text):
-                warnings.append(f"{shown(variable.name)} is literal. Postman will resolve the references in its value.")
+                warnings.append(
+                    f"The value of {shown(variable.name)} is text that looks like a reference. Postman will resolve it."
+                )
             values.append(self._value(variable))
         is_globals = source.kind == EnvironmentKind.GLOBALS
         content = {

@@ -41,7 +41,7 @@ def unwrapped(text: str) -> Wrapped | None:
         return None
     if isinstance(content, Mapping):
         _refuse_others(content)
-        return _first(content, _vault, _doppler, _doppler_api, _secrets, _one_password, _secrets_manager)
+        return _first(content, _vault, _doppler, _doppler_api, _secrets, _one_password, _secrets_manager, _terraform)
     return _listed(content) if isinstance(content, Sequence) and not isinstance(content, str) else None
 
 
@@ -63,8 +63,26 @@ def _refuse_others(content: Mapping[str, WrittenJson]) -> None:
             "This is an export of a Bitwarden vault. It has logins, not variables. Write the ones that you need to a "
             "dotenv file, or export a project of Bitwarden Secrets Manager."
         )
+    if any(_is_parameter(each) for each in (content.get("Parameter"), *_items(content.get("Parameters")))):
+        raise FormatError(
+            "This is an answer of AWS Systems Manager. The names of its parameters are paths. Write the ones that you "
+            "need to a dotenv file."
+        )
+    if any(isinstance(each, Mapping) and "key" in each and "target" in each for each in _items(content.get("envs"))):
+        raise FormatError(
+            "This is an answer of Vercel, which may have encrypted the values. Use `vercel env pull`, and import the "
+            "file that it writes."
+        )
     if isinstance(content.get("sops"), Mapping):
         raise FormatError(SOPS)
+
+
+def _items(content: WrittenJson) -> Sequence[WrittenJson]:
+    return content if isinstance(content, Sequence) and not isinstance(content, str) else ()
+
+
+def _is_parameter(content: WrittenJson) -> bool:
+    return isinstance(content, Mapping) and content.keys() >= {"Name", "Type", "Value"}
 
 
 def _is_postmans_dump(content: Mapping[str, WrittenJson]) -> bool:
@@ -151,6 +169,16 @@ def _secrets_manager(content: Mapping[str, WrittenJson]) -> Wrapped | None:
     if not isinstance(inner, Mapping):
         raise FormatError("This answer of AWS Secrets Manager has one text, and no variables.")
     return Wrapped("an answer of AWS Secrets Manager", [(name, _text(value)) for name, value in inner.items()])
+
+
+def _terraform(content: Mapping[str, WrittenJson]) -> Wrapped | None:
+    """`terraform output -json` writes an object of these three for each output."""
+    pairs: Pairs = []
+    for name, entry in content.items():
+        if not isinstance(entry, Mapping) or not entry.keys() >= {"sensitive", "type", "value"}:
+            return None
+        pairs.append((name, _text(entry["value"])))
+    return Wrapped("an output of Terraform", pairs) if content else None
 
 
 def _listed(content: Sequence[WrittenJson]) -> Wrapped | None:

@@ -147,4 +147,4 @@ def test_for_newman_a_disabled_variable_says_it_both_ways() -> None:
 
 def test_a_literal_value_that_postman_would_resolve_is_named() -> None:
     rendered = POSTMAN.render([Variable("A", "{{B}}", literal=True), Variable("C", "{{B}}"), Variable("D", "x")])
-    assert rendered.warnings == ("A is literal. Postman will resolve the references in its value.",)
+    assert rendered.warnings == ("The value of A is text that looks like a reference. Postman will resolve it.",)

@@ -12,6 +12,12 @@ from vault.formats import FORMATS
 
 DATA = {"A": "1", "PORT": 5}
 ENTRY = {"id": "x", "A": "no"}
+OWN: list[dict[str, Any]] = [
+    {"Parameters": "x", "envs": "y"},
+    {"Parameters": [5], "envs": ["a"]},
+    {"A": {"sensitive": True, "type": "string", "value": "1"}, "B": {"value": "2"}},
+]
+"""Objects that only look like answers of AWS, Vercel and Terraform."""
 ALIKE = [
     {"environments": ["prod", "test"]},
     {"environments": "prod", "globals": "x"},
@@ -36,6 +42,13 @@ ALIKE = [
         ({"secrets": [{"secretKey": "A", "secretValue": "1"}], "imports": []}, {"A": "1"}),
         ({"projects": [], "secrets": [{"key": "A", "value": "1", "id": "x"}]}, {"A": "1"}),
         ({"secrets": [{"key": "A", "value": "1"}, {"key": "B", "id": "x"}]}, {"A": "1", "B": ""}),
+        (
+            {
+                "A": {"sensitive": True, "type": "string", "value": "1"},
+                "PORT": {"sensitive": False, "type": "number", "value": 5},
+            },
+            {"A": "1", "PORT": "5"},
+        ),
         ({"id": "x", "category": "LOGIN", "fields": [{"label": "A", "value": "1"}, {"label": "notes"}]}, {"A": "1"}),
         ({"ARN": "arn:aws:x", "Name": "shop", "SecretString": '{"A": "1", "PORT": 5}'}, {"A": "1", "PORT": "5"}),
     ],
@@ -64,6 +77,12 @@ def test_what_other_stores_write_is_known(content: Any, values: dict[str, str]) 
         ({"encrypted": False, "folders": [], "items": [{"login": {"password": "canary"}}]}, "Bitwarden vault"),
         ({"encrypted": True, "data": "canary"}, "Bitwarden vault"),
         ({"A": "ENC[AES256_GCM,canary]", "sops": {"version": "3"}}, "SOPS has encrypted this file."),
+        ({"Parameters": [{"Name": "/p/A", "Type": "String", "Value": "canary"}]}, "an answer of AWS Systems Manager"),
+        (
+            {"Parameter": {"Name": "/p/A", "Type": "SecureString", "Value": "canary"}},
+            "an answer of AWS Systems Manager",
+        ),
+        ({"envs": [{"key": "A", "value": "canary", "target": ["production"]}]}, "Use `vercel env pull`"),
         ({"request_id": "r", "data": {"data": None, "metadata": {"deletion_time": "x"}}}, "the version was deleted"),
     ],
 )
@@ -75,7 +94,7 @@ def test_what_has_no_variables_for_us_is_named_in_the_refusal(content: Any, told
 
 
 @pytest.mark.parametrize(
-    "content", [{"data": "x"}, {"secrets": "x"}, {"A": {"b": "c"}}, {"id": "x", "fields": "y"}, ENTRY, *ALIKE]
+    "content", [{"data": "x"}, {"secrets": "x"}, {"A": {"b": "c"}}, {"id": "x", "fields": "y"}, ENTRY, *ALIKE, *OWN]
 )
 def test_an_object_of_ones_own_is_read_as_before(content: dict[str, Any]) -> None:
     assert [variable.name for variable in FORMATS["json"].parse(json.dumps(content)).variables] == list(content)
