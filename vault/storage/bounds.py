@@ -46,7 +46,8 @@ ROW_BOUNDS: dict[str, Bound] = {
                        "their environment"),
     "row_formats": Bound("vault", "1 for each format of a signed table", "never"),
     "schema_readers": Bound("vault", "1 for each migration", "never"),
-    "sessions": Bound("person", "QUOTA_SESSIONS active ones and 200 ended ones for each person",
+    "sessions": Bound("person", "QUOTA_SESSIONS active ones and 200 ended ones for each person, and those whose tokens "
+                      "still work",
                       "a day after their end"),
     "system_secrets": Bound("operator", "1 for each purpose, and 1 for each rotation of it", "after rotation"),
     "throttle": Bound("stranger", "100,000 in all, trimmed every 256 attempts; 5 for each attempt",

@@ -98,7 +98,7 @@ class Logins:
         return self._begin(username, password, visit, None)
 
     def begin_passkey(self, visit: Visit) -> Challenge:
-        """Return a challenge for a login with a passkey alone. Raises `TooManyRequests`."""
+        """Return a challenge for a login with a passkey alone."""
         return self._storage.transaction(
             self._ask_for_passkey, Purpose.LOGIN, ChallengeFacts(kind=visit.kind), visit.address
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.sql import ColumnElement
 
 from vault.storage.rows.trim import beyond
@@ -56,15 +56,16 @@ class Challenges:
         used = delete(challenges).where(_living(challenge_id, purpose, now_us)).returning(challenges.c.id)
         return self._connection.execute(used).one_or_none() is not None
 
-    def count_from(self, address: bytes, now_us: int) -> int:
-        """Return how many challenges of an address are open."""
-        living = (challenges.c.address == address) & (challenges.c.expires_us > now_us)
-        return int(self._connection.execute(select(func.count()).where(living)).scalar_one())
-
     def trim(self, user_id: str | None, most: int) -> None:
         """Keep the `most` challenges that end last, of a person or of strangers (None). Delete the others."""
-        theirs = challenges.c.user_id.is_(None) if user_id is None else challenges.c.user_id == user_id
-        newest_first = select(challenges.c.id).where(theirs).order_by(challenges.c.expires_us.desc(), challenges.c.id)
+        self._trim(challenges.c.user_id.is_(None) if user_id is None else challenges.c.user_id == user_id, most)
+
+    def trim_from(self, address: bytes, most: int) -> None:
+        """Keep the `most` challenges of an address that end last. Delete the others."""
+        self._trim(challenges.c.address == address, most)
+
+    def _trim(self, which: ColumnElement[bool], most: int) -> None:
+        newest_first = select(challenges.c.id).where(which).order_by(challenges.c.expires_us.desc(), challenges.c.id)
         self._connection.execute(delete(challenges).where(challenges.c.id.in_(beyond(most, newest_first))))
 
     def drop_of(self, user_id: str, purpose: str | None = None) -> None:

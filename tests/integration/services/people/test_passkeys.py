@@ -25,8 +25,9 @@ from vault.errors import (
 )
 from vault.model.principal import Principal
 from vault.services import Services
-from vault.services.people.factors.challenges import ENROLMENT_LIFE_SECONDS
+from vault.services.people.factors.challenges import ENROLMENT_LIFE_SECONDS, FROM_ADDRESS_MOST
 from vault.services.people.logins import Proof
+from vault.services.people.visit import Visit
 
 
 @pytest.fixture
@@ -328,3 +329,19 @@ def test_a_system_secrets_place_is_not_a_challenges(vault: Services) -> None:
         for purpose in ("challenge login", "challenge step-up", "totp", "passkey", "recovery", "password")
     }
     assert len(places) == 6
+
+
+@pytest.mark.parametrize("address", ["192.0.2.10", "unknown"])
+def test_a_stranger_at_the_same_address_refuses_no_passkey(
+    vault: Services, ada: Principal, device: Authenticator, clock: FakeClock, address: str
+) -> None:
+    visit = Visit("web", address)
+    for _ in range(FROM_ADDRESS_MOST):
+        vault.people.logins.begin_passkey(visit)
+    clock.advance(1)
+    challenge = vault.people.logins.begin_passkey(visit)
+    clock.advance(1)
+    vault.people.logins.begin_passkey(visit)
+    assert challenge.passkey is not None
+    begun = vault.people.logins.complete(challenge.id, Proof(passkey=device.get(challenge.passkey)), visit)
+    assert begun.user.id == ada.user_id

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 
 from vault.crypto import Context, context
-from vault.errors import BadSecondFactor, TooManyRequests
+from vault.errors import BadSecondFactor
 from vault.model.clock import SECOND_US, Clock
 from vault.model.environment import looks_like_id
 from vault.model.folding import fold_address
@@ -30,7 +30,9 @@ ENROLMENT_LIFE_SECONDS = 10 * 60
 """Long enough to install an authenticator app."""
 ATTEMPTS = 5
 FROM_ADDRESS_MOST = 200
-"""The limit of open logins from one address for people who are not known yet. Many people may share an address."""
+"""The limit of open logins from one address for people who are not known yet. Many people may share an address, so a
+stranger among them must not be able to refuse the others.
+"""
 OF_PERSON_MOST = 20
 OF_STRANGERS_MOST = 10_000
 """The limit for all addresses together: about 10 MB."""
@@ -90,13 +92,10 @@ class Challenges:
         self._clock = clock
 
     def begin(self, unit: UnitOfWork, purpose: Purpose, facts: ChallengeFacts, *, address: str = "") -> tuple[str, int]:
-        """Store a challenge. Returns its id and when it expires. Give `address` if the person is unknown.
-
-        Raises `TooManyRequests` if there are too many from this address.
-        """
+        """Store a challenge. Returns its id and when it expires. Give `address` if the person is unknown."""
         challenge_id, now = str(uuid.uuid4()), self._clock()
         life = LIFE_SECONDS if purpose in (Purpose.LOGIN, Purpose.STEP_UP) else ENROLMENT_LIFE_SECONDS
-        origin = self._origin(unit, address, now) if address else None
+        origin = self._instance.digest("challenge address", fold_address(address)) if address else None
         facts = replace(facts, expires_us=now + life * SECOND_US)
         unit.challenges.add(
             id=challenge_id,
@@ -108,11 +107,13 @@ class Challenges:
             attempts_left=ATTEMPTS,
             expires_us=facts.expires_us,
         )
-        self._trim(unit, facts.user_id)
+        self._trim(unit, facts.user_id, origin)
         return challenge_id, facts.expires_us
 
-    def _trim(self, unit: UnitOfWork, user_id: str) -> None:
+    def _trim(self, unit: UnitOfWork, user_id: str, origin: bytes | None) -> None:
         """Keep the newest challenges. A flood of unfinished logins makes them expire sooner, but refuses none."""
+        if origin is not None:
+            unit.challenges.trim_from(origin, FROM_ADDRESS_MOST)
         if user_id:
             unit.challenges.trim(user_id, OF_PERSON_MOST)
         elif secrets.randbelow(_LOOK_EVERY) == 0:
@@ -142,14 +143,6 @@ class Challenges:
         if facts.expires_us <= self._clock():
             raise BadSecondFactor()
         return facts
-
-    def _origin(self, unit: UnitOfWork, address: str, now_us: int) -> bytes:
-        origin = self._instance.digest("challenge address", fold_address(address))
-        if unit.challenges.count_from(origin, now_us) >= FROM_ADDRESS_MOST:
-            raise TooManyRequests(
-                "Too many logins were started from this address. Wait a minute and try again.", retry_after_seconds=60
-            )
-        return origin
 
     def _place(self, purpose: Purpose, challenge_id: str) -> Context:
         return context.system_secret(self._instance.id, f"challenge {purpose}", challenge_id)
