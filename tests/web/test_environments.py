@@ -63,3 +63,18 @@ def test_no_page_shows_what_python_prints_of_an_object(vault: Vault, ada: Visito
     bad = re.compile(r" at 0x[0-9a-f]+|built-in|None\b")
     assert [page for page, answer in shown.items() if bad.search(answer.text)] == []
     assert sum(answer.status_code == 200 for answer in shown.values()) > 12
+
+
+@pytest.mark.parametrize("name", ["pr\u043ed", "\u0391PI", "\uff21PI"])
+def test_a_name_with_letters_that_look_alike_is_told(ada: Visitor, name: str) -> None:
+    place = ada.make("prod")
+    answers = [
+        ada.post("/environments", {"name": name}),
+        ada.post(f"{place}/copy", {"copy": f"{name}-2"}),
+        ada.post(f"{place}/settings", {"name": f"{name}-3", "description": "", "max_versions": "10"}),
+    ]
+    for answer in answers:
+        assert answer.status_code == 303, answer.text
+        assert "letters of different scripts, which can look alike" in words(ada.get(answer.headers["Location"]))
+    plain = ada.post("/environments", {"name": "\u043f\u0440\u043e\u0434"})
+    assert plain.headers["Location"].endswith("?said=created")

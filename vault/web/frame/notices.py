@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from vault.model.names import mixed_scripts
+
+_ALIKE = "Its name mixes letters of different scripts, which can look alike: another name can look the same."
+
 _SENTENCES = {
     "logged-out": "You are logged out.",
     "created": "The environment was created.",
+    "created-alike": f"The environment was created. {_ALIKE}",
     "saved": "Saved.",
     "saved-odd": "Saved. Shells and some exports leave out the new name. They take letters, digits and _, without a "
     "digit at the start, but no name that shells use themselves.",
     "none-chosen": "Nothing was selected, so nothing was deleted.",
     "changed": "The settings were saved.",
+    "changed-alike": f"The settings were saved. {_ALIKE}",
     "imported": "The file was imported.",
     "rolled-back": "The older revision was restored as a new revision.",
     "copied": "The copy was created.",
+    "copied-alike": f"The copy was created. {_ALIKE}",
     "deleted": "The environment was deleted. You can restore it until it is purged.",
     "deleted-base": "The environment was deleted. You can restore it until it is purged. "
     "Other environments have it as a base, and their values lack what came from it until you restore it.",
@@ -45,6 +52,13 @@ _SENTENCES = {
     "key-restored": "The version was enabled again.",
     "person-changed": "The account was changed.",
 }
+
+
+def of_name(word: str, name: str) -> str:
+    """Return the word for what was done with an environment. Its sentence warns of a name with letters that can look
+    alike.
+    """
+    return f"{word}-alike" if mixed_scripts(name) else word
 
 
 def sentence(word: str) -> str:

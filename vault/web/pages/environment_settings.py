@@ -10,6 +10,7 @@ from vault.model.environment import GLOBALS, EnvironmentRef
 from vault.services.environments.rules import MAX_VERSIONS_MOST
 from vault.services.environments.wishes import Wishes
 from vault.storage import UnitOfWork
+from vault.web.frame import notices
 from vault.web.frame.addresses import home
 from vault.web.frame.blueprint import new_blueprint
 from vault.web.frame.problems import refused
@@ -31,7 +32,7 @@ def change_settings(env: EnvironmentRef = GLOBALS) -> Response:
     try:
         wishes = _wishes(named=env is not GLOBALS)
         transaction(lambda unit: services().environments.making.change(unit, principal(), env, wishes))
-        return see(f"{home(env)}/settings", "changed")
+        return see(f"{home(env)}/settings", notices.of_name("changed", field("name")))
     except (InvalidInput, Conflict) as error:
         return _page(env, error, "name")
 
@@ -44,7 +45,7 @@ def copy_environment(env: str) -> Response:
         return str(services().environments.making.copy(unit, principal(), env, field("copy")).id)
 
     try:
-        return see(home(transaction(copy)), "copied")
+        return see(home(transaction(copy)), notices.of_name("copied", field("copy")))
     except (InvalidInput, Conflict) as error:
         return _page(env, error, "copy")
 

@@ -8,6 +8,7 @@ from vault.errors import Conflict, InvalidInput
 from vault.http import principal, services, transaction
 from vault.model.environment import Environment
 from vault.storage import UnitOfWork
+from vault.web.frame import notices
 from vault.web.frame.addresses import home
 from vault.web.frame.blueprint import new_blueprint
 from vault.web.frame.problems import refused
@@ -31,7 +32,7 @@ def create_environment() -> Response:
         return services().environments.making.create(unit, principal(), field("name"), description=description).id
 
     try:
-        return see(home(transaction(create)), "created")
+        return see(home(transaction(create)), notices.of_name("created", field("name")))
     except (InvalidInput, Conflict) as error:
         return _list(refused(error), error=error.message, name=field("name"), description=field("description"))
 
