@@ -11,6 +11,7 @@ import pytest
 
 from tests.conftest import KINDS, FreshDatabase, Kind
 from tests.support.backups import backed_up, make, newest, opened_at, restored
+from tests.support.factors import fresh
 from tests.support.rotating import open_everything
 from tests.support.vaults import (
     HOST,
@@ -144,7 +145,7 @@ def test_a_list_that_is_older_than_its_place_is_told(
 
 
 def test_a_list_from_after_a_reseal_and_a_rotation_counts_for_an_archive_from_before(
-    backed: Services, ada: Principal, fresh_database: FreshDatabase
+    backed: Services, fresh_database: FreshDatabase
 ) -> None:
     path = newest(backed)
     # A reseal waits for time to pass.
@@ -152,7 +153,8 @@ def test_a_list_from_after_a_reseal_and_a_rotation_counts_for_an_archive_from_be
         vault.keys.master.rotate(HOST, wait_seconds=0)
         vault.keys.rewrapping.run(HOST)
         vault.keys.reseal.run(HOST)
-        erase(vault, ada)
+        # The reseal has ended every session.
+        erase(vault, fresh(vault, "ada"))
         with vault.storage.read() as unit:
             known = {row.key_id for row in unit.destroyed_keys.erased()}
     url = fresh_database("sqlite")
