@@ -14,7 +14,7 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from types import TracebackType
 
-from tests.support.patience import eventually
+from tests.support.patience import HANG_SECONDS, eventually
 from tests.support.ports import free_port
 from tests.support.undertaker import watched
 
@@ -69,7 +69,7 @@ class RunningServer:
         """Return a client's TLS context that trusts only this server's local authority."""
         return ssl.create_default_context(cafile=str(self.ca_file))
 
-    def connect(self, timeout_seconds: float = 10.0) -> HTTPConnection:
+    def connect(self, timeout_seconds: float = HANG_SECONDS) -> HTTPConnection:
         """Return a new HTTP/1.1 client connection, not opened yet."""
         if not self.tls:
             return HTTPConnection("127.0.0.1", self.port, timeout=timeout_seconds)

@@ -26,6 +26,9 @@ class Http2:
         self.h2.initiate_connection()
         self.flush()
 
+    def close(self) -> None:
+        self.raw.close()
+
     def flush(self) -> None:
         self.raw.send(self.h2.data_to_send())
 

@@ -18,6 +18,7 @@ import urllib.request
 import warnings
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from http.client import HTTPException
 from pathlib import Path
 from typing import NamedTuple
@@ -162,9 +163,13 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Stop:
     # All calls may meet in one worker, and one caller without a credential has half of its places.
     limits |= {"STRONGROOM_THREADS": "10", "STRONGROOM_THREADS_PER_CALLER": "10"}
     limits |= {"STRONGROOM_MAX_REQUESTS_IN_FLIGHT": "60"}
-    with RunningServer(tmp_path_factory.mktemp("stopped"), TWO_WORKERS | limits, factory=TOY) as server:
+    with (
+        RunningServer(tmp_path_factory.mktemp("stopped"), TWO_WORKERS | limits, factory=TOY) as server,
+        closing(Raw(server)) as idle,
+        closing(Http2(server)) as idle_2,
+        closing(Http2(server)) as busy_2,
+    ):
         workers = pids(server)
-        idle, idle_2, busy_2 = Raw(server), Http2(server), Http2(server)
         idle.send(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert (idle.reply().status, idle_2.ask("GET", "/livez").status) == (200, 200)
         with ThreadPoolExecutor(6) as pool:
@@ -180,8 +185,6 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Stop:
             in_flight = [reply.result().status for reply in replies]
         exit_code = server.stop(signal.SIGTERM, 40 * times)
         seconds = time.monotonic() - started
-        for raw in (idle, idle_2.raw, busy_2.raw):
-            raw.close()
         told = all((server.data_dir / f"stopped-{pid}").exists() for pid in workers)
         return Stop(in_flight, streamed, readiness, liveness.status, fresh.status, exit_code, seconds, told, times)
 

@@ -21,6 +21,7 @@ from vault.storage import migrate
 from vault.storage.database.engine import make_engine, parse_url
 from vault.storage.database.past_schema import alembic_config
 from vault.storage.database.schema import SCHEMA
+from vault.storage.database.session_limits import UPGRADE
 
 FROZEN = {
     "0001": "40cb48c8fba85bf1f0e71637595c07418d2c4869a5bd9eda198c0bfb94e9fec8",
@@ -52,7 +53,7 @@ SELF = ("tokens", "parent_id")
 @contextmanager
 def transaction(url: str) -> Iterator[sa.Connection]:
     """A transaction over a connection that is closed again."""
-    engine = make_engine(parse_url(url), pool_size=1, autocommit=False)
+    engine = make_engine(parse_url(url), pool_size=1, autocommit=False, limits=UPGRADE)
     try:
         with engine.begin() as connection:
             yield connection

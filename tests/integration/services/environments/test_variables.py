@@ -8,8 +8,9 @@ from typing import Any, Protocol
 
 import pytest
 
+from tests.support.patience import slowness
 from tests.support.vaults import add_environment, patch, put, run_sql, values, write
-from vault.errors import InvalidInput, NotFound, PreconditionFailed, PreconditionRequired, TooLarge
+from vault.errors import DatabaseUnavailable, InvalidInput, NotFound, PreconditionFailed, PreconditionRequired, TooLarge
 from vault.model.environment import ENVIRONMENT_MAX_BYTES, Variable, VariableType
 from vault.model.principal import Principal
 from vault.services import Services
@@ -156,12 +157,15 @@ def test_what_is_no_text_is_refused(vault: Services, ada: Principal) -> None:
 def test_fifty_writers_at_once_lose_nothing_and_leave_no_gap(vault: Services, ada: Principal) -> None:
     row = add_environment(vault, ada, "prod", A="1")
     failed: list[Exception] = []
+    refused: list[int] = []
     start = threading.Barrier(50)
 
     def work(number: int) -> None:
         start.wait()
         try:
             patch(vault, ada, "prod", **{f"W{number}": str(number)})
+        except DatabaseUnavailable:
+            refused.append(number)
         except Exception as error:
             failed.append(error)
 
@@ -171,6 +175,10 @@ def test_fifty_writers_at_once_lose_nothing_and_leave_no_gap(vault: Services, ad
     for thread in threads:
         thread.join()
     assert failed == []
+    # On a busy machine a writer may wait too long for a connection. Nothing is stored then, so it can write again.
+    assert not refused or slowness() > 2
+    for number in refused:
+        patch(vault, ada, "prod", **{f"W{number}": str(number)})
     assert values(vault, ada, "prod") == {"A": "1", **{f"W{number}": str(number) for number in range(50)}}
     found = run_sql(vault, "SELECT number FROM revisions WHERE environment_id = :id ORDER BY number", id=row.id)
     assert [number for (number,) in found] == list(range(1, 52))
