@@ -110,11 +110,11 @@ def open_place(folder: Path, trust: Authority, database_url: str, redis_url: str
         "STRONGROOM_DATA_DIR": str(folder / "data"),
         "STRONGROOM_KEYRING": str(folder / "keys" / "master.json"),
         "STRONGROOM_DATABASE_URL": database_url,
-        "STRONGROOM_REDIS_URL": redis_url,
         "STRONGROOM_BIND": bind,
         "STRONGROOM_WORKERS": "1",
         "STRONGROOM_ARGON2_MEMORY_KIB": "19456",
         "STRONGROOM_ARGON2_PASSES": "2",
+        **({"STRONGROOM_REDIS_URL": redis_url} if redis_url else {}),
     }
     (folder / "data").mkdir(parents=True)
     shutil.copytree(trust.folder, folder / "data" / "tls")

@@ -160,7 +160,7 @@ def running_stack(
             "STRONGROOM_DATA_DIR": str(folder / "data"),
             "STRONGROOM_KEYRING": str(folder / "keys" / "master.json"),
             "STRONGROOM_DATABASE_URL": url,
-            "STRONGROOM_REDIS_URL": cache.url if cache else "",
+            **({"STRONGROOM_REDIS_URL": cache.url} if cache else {}),
             "STRONGROOM_WORKERS": "2",
             **QUICK_HASHES,
             **more,
