@@ -21,6 +21,7 @@ import structlog
 from tests.support.groups import GroupScheduling, is_unit, start_order
 from tests.support.servers import Postgres, Redis, database_name
 from tests.support.statements import statements_are_compiled_once as statements_are_compiled_once
+from tests.support.undertaker import of_this_process
 from vault import observe
 
 Kind = Literal["sqlite", "postgresql"]
@@ -78,6 +79,12 @@ def _logs_as_in_the_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     observe.configure(level="debug", stream=cast(TextIO, _Stderr()))
     yield
     structlog.reset_defaults()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _nothing_outlives_this_run() -> None:
+    """The undertaker must be there before the first process starts."""
+    of_this_process()
 
 
 @pytest.fixture(autouse=True)

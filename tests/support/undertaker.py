@@ -3,17 +3,26 @@
 A small process, the undertaker, watches the processes of a run through a pipe. If the run dies without cleaning up
 (`kill -9`, or a timeout that ends the interpreter), the pipe closes, and the undertaker stops the processes that are
 left with all their children.
+
+An interrupt can come after a process has started and before it is watched. So every process of a run also inherits a
+mark in its environment, and the undertaker of the run stops whatever has it.
 """
 
 from __future__ import annotations
 
 import atexit
+import os
+import secrets
 import signal
 import subprocess
 import sys
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
+Text = TypeVar("Text", str, bytes)
+
+_MARK = "UNDERTAKER_MARK"
 _STOP_SECONDS = 10.0
 
 # A process is identified by its number and start time, because numbers are used again.
@@ -46,6 +55,14 @@ def family(pid):
         pass
     return found
 
+def marked(mark):
+    for name in os.listdir("/proc"):
+        try:
+            if name.isdigit() and mark in open(f"/proc/{name}/environ", "rb").read().split(b"\\0"):
+                yield int(name)
+        except OSError:
+            pass
+
 living = {}
 for line in sys.stdin:
     order, pid, number = line.split()
@@ -53,6 +70,10 @@ for line in sys.stdin:
         living[int(pid)] = int(number), born(int(pid))
     else:
         living.pop(int(pid), None)
+
+if sys.argv[1]:
+    for pid in marked(sys.argv[1].encode()):
+        living.setdefault(pid, (int(signal.SIGTERM), born(pid)))
 left = [one for pid, (_, birth) in living.items() if born(pid) == birth for one in family(pid)]
 for pid, birth in left:
     send(pid, signal.SIGCONT, birth)
@@ -63,21 +84,23 @@ while time.monotonic() < deadline and any([send(pid, 0, birth) for pid, birth in
     time.sleep(0.02)
 for pid, birth in left:
     send(pid, signal.SIGKILL, birth)
-for directory in sys.argv[1:]:
+for directory in sys.argv[2:]:
     shutil.rmtree(directory, ignore_errors=True)
 """
 
 
 class Undertaker:
-    """Cleans up after a dead test run: the processes that it watches, and one directory."""
+    """Cleans up after a dead test run: the processes that it watches, those with a mark, and one directory."""
 
-    def __init__(self, directory: Path | None = None) -> None:
+    def __init__(self, directory: Path | None = None, *, mark: str = "") -> None:
         # Use a new session: Ctrl-C at the terminal must not end it before its work is done.
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _PROGRAM, *([] if directory is None else [str(directory)])],
+            [sys.executable, "-I", "-S", "-c", _PROGRAM, mark, *([] if directory is None else [str(directory)])],
             stdin=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            # Undertakers have no mark: one must not stop another.
+            env={name: text for name, text in os.environ.items() if name != _MARK},
         )
 
     def watch(self, pid: int, with_signal: signal.Signals) -> None:
@@ -100,14 +123,16 @@ class Undertaker:
         self._process.stdin.flush()
 
 
-def watched(process: subprocess.Popen[bytes], with_signal: signal.Signals = signal.SIGKILL) -> subprocess.Popen[bytes]:
+def watched(process: subprocess.Popen[Text], with_signal: signal.Signals = signal.SIGKILL) -> subprocess.Popen[Text]:
     """Return the process, which from now on does not outlive this one."""
-    _of_this_process().watch(process.pid, with_signal)
+    of_this_process().watch(process.pid, with_signal)
     return process
 
 
 @cache
-def _of_this_process() -> Undertaker:
-    made = Undertaker()
+def of_this_process() -> Undertaker:
+    """Return the undertaker of this run. From its first call on, every process that is started has the run's mark."""
+    os.environ[_MARK] = f"{os.getpid()}-{secrets.token_hex(8)}"
+    made = Undertaker(mark=f"{_MARK}={os.environ[_MARK]}")
     atexit.register(made.dismiss)
     return made

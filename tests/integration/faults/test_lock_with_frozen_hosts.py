@@ -18,6 +18,7 @@ from tests.integration.faults.conftest import QUICK_HASHES, add_people
 from tests.support.patience import eventually
 from tests.support.servers import Postgres
 from tests.support.serving import RunningServer
+from tests.support.undertaker import watched
 from tests.support.vaults import HOST, make_vault
 from vault import settings
 from vault.services.keys.locking import lock, unlock
@@ -51,9 +52,8 @@ with storage.write() as unit:
 @contextlib.contextmanager
 def frozen_host(environ: dict[str, str], *statements: str) -> Iterator[subprocess.Popen[bytes]]:
     """A process of ours, stopped in the middle of a transaction that has run these statements."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", FREEZE, *statements], env=os.environ | environ, stdout=subprocess.PIPE
-    )
+    command = [sys.executable, "-c", FREEZE, *statements]
+    process = watched(subprocess.Popen(command, env=os.environ | environ, stdout=subprocess.PIPE))
     assert process.stdout is not None
     try:
         assert process.stdout.read(4) == b"held"

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from tests.conftest import KINDS, Kind
 from tests.releases.running import CHECKOUT, Release
 from tests.releases.synthetic import COLUMN, NUMBER, next_release
+from tests.support.undertaker import watched
 from vault.storage.database.engine import parse_url
 
 BEGIN = """
@@ -87,7 +88,7 @@ class Place:
 
     def start(self, package: Path, code: str) -> subprocess.Popen[str]:
         """Start a process that runs code in the release of `package`; its input and output are pipes."""
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-P", "-c", BEGIN + code],
             env={**os.environ, **self.environment, "PYTHONPATH": str(package)},
             stdin=subprocess.PIPE,
@@ -95,6 +96,7 @@ class Place:
             stderr=subprocess.PIPE,
             text=True,
         )
+        return watched(process)
 
     def _run(self, package: Path, code: str) -> str:
         process = self.start(package, code)

@@ -24,7 +24,7 @@ from tests.support.undertaker import watched
 ROOT = Path(__file__).parents[3]
 
 WAITING = """
-import os, time
+import os, subprocess, time
 from pathlib import Path
 from tests.support.rotating import start_command
 from tests.support.servers import Postgres, Redis
@@ -35,6 +35,8 @@ def family(pid):
     return [pid, *(one for child in children for one in family(int(child)))]
 
 def test_waits(postgres, redis_server, fresh_database, tmp_path):
+    # As a process that is interrupted before it is watched.
+    subprocess.Popen(["sleep", "600"])
     with RunningServer(tmp_path):
         told = Path(os.environ["INTERRUPTED"])
         lines = [*map(str, family(os.getpid())), str(postgres.directory), str(redis_server.directory)]

@@ -28,6 +28,7 @@ from typing import Any, ClassVar
 from tests.interop.bao.forms import Json, form_of
 from tests.interop.bao.script import SCRIPT, Command
 from tests.support.ports import free_port
+from tests.support.undertaker import watched
 
 RECORDED = Path(__file__).with_name("recorded.json")
 _HEADERS = ("X-Vault-Token", "X-Vault-Request", "X-Vault-Wrap-TTL", "X-Vault-Namespace", "Content-Type")
@@ -99,12 +100,9 @@ class _Bao:
         """Run the program's own server, in memory. Yields its address and its root token."""
         port, root = free_port(), secrets.token_hex(8)
         words = ["server", "-dev", f"-dev-root-token-id={root}", f"-dev-listen-address=127.0.0.1:{port}"]
-        process = subprocess.Popen(
-            [self.program, *words, "-dev-no-store-token"],
-            env=self._env,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        command = [self.program, *words, "-dev-no-store-token"]
+        nowhere = subprocess.DEVNULL
+        process = watched(subprocess.Popen(command, env=self._env, stdout=nowhere, stderr=nowhere))
         try:
             address = f"http://127.0.0.1:{port}"
             for _ in range(120):
