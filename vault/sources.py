@@ -38,9 +38,14 @@ def without_one_line_end(text: str) -> str:
     return text.removesuffix("\n")
 
 
+def is_blank(text: str) -> bool:
+    """Report whether there is nothing but white space and byte order marks: what was named is empty."""
+    return not without_space_around(text)
+
+
 def filled(text: str, source: str) -> str:
-    """Return `text`. Raises `SettingsError` if there is nothing but white space. `source` begins the sentence."""
-    if not without_space_around(text):
+    """Return `text`. Raises `SettingsError` if it is blank. `source` begins the sentence."""
+    if is_blank(text):
         raise SettingsError(f"{source} is empty.")
     return text
 
@@ -48,7 +53,7 @@ def filled(text: str, source: str) -> str:
 def variable_of(environ: Mapping[str, str], variable: str) -> str | None:
     """Return the text of a variable, or None if it is not set. Raises `SettingsError` if it is set and empty."""
     text = environ.get(variable)
-    if text is not None and not without_space_around(text):
+    if text is not None and is_blank(text):
         raise SettingsError(f"{variable} is set, but is empty. Give it a value, or unset it.")
     return text
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from vault.cli import config
+from vault.cli import config, root
 from vault.client import Client
 from vault.errors import SettingsError
 from vault.settings import load
@@ -90,10 +91,10 @@ def test_the_sdk_reads_no_variable_where_an_argument_is_given(monkeypatch: pytes
 
 
 @pytest.mark.parametrize("text", BLANK)
-@pytest.mark.parametrize("option", ["url", "ca_file"])
-def test_an_option_that_is_empty_is_refused(option: str, text: str, tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=f"^--{option.replace('_', '-')} is empty"):
-        config.load({option: text}, {"HOME": str(tmp_path)}, tmp_path)
+@pytest.mark.parametrize("option", ["--url", "--ca-file"])
+def test_an_option_that_is_empty_is_refused(option: str, text: str) -> None:
+    told = CliRunner().invoke(root, [option, text, "env", "list"])
+    assert (told.exit_code, f"Invalid value for '{option}': It is empty." in told.stderr) == (1, True), told.stderr
 
 
 @pytest.mark.parametrize("text", ["", " "])

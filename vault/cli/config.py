@@ -27,7 +27,6 @@ _PROJECT_KEYS = frozenset({"url", "environment", "ca_file"})
 _USER_KEYS = _PROJECT_KEYS | {"format"}
 _MOST_BYTES = 64 * 1024
 _ENVIRONMENT = {"url": "STRONGROOM_URL", "environment": "STRONGROOM_ENVIRONMENT", "ca_file": "STRONGROOM_CA_FILE"}
-_OPTIONS = {"url": "--url", "ca_file": "--ca-file", "format": "--format"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +71,7 @@ def load(flags: Mapping[str, str], environ: Mapping[str, str], folder: Path) -> 
     own = _parse(user_file, _content(user_file), _USER_KEYS) if is_there else {}
     project = _read_project(folder)
     given = {key: environ[name] for key, name in _ENVIRONMENT.items() if name in environ}
-    given |= {key: filled(flags[key], option) for key, option in _OPTIONS.items() if key in flags}
+    given |= {key: flags[key] for key in ("url", "ca_file", "format") if key in flags}
     theirs = {} if project is None else _parse(project.path, project.content, _PROJECT_KEYS)
     # The project's authority is no setting of the user's.
     theirs.pop("ca_file", None)

@@ -13,7 +13,6 @@ import click
 
 from vault.cli.words import CliError
 from vault.errors import NotAuthenticated, SettingsError
-from vault.sources import filled
 
 if TYPE_CHECKING:
     from vault.cli.config import CliSettings
@@ -74,7 +73,7 @@ class Cli:
 
     def environment_name(self, environment: str | None) -> str:
         """Return the environment that the flag or the settings name. Raises `CliError` if there is none."""
-        name = self.settings.environment if environment is None else filled(environment, "-e")
+        name = environment or self.settings.environment
         if not name:
             raise CliError("No environment is given. Use -e NAME.")
         return name

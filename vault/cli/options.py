@@ -8,6 +8,7 @@ from typing import ParamSpec, TypeVar
 import click
 
 from vault.cli.context import Cli
+from vault.sources import is_blank
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -19,7 +20,7 @@ def not_empty(context: click.Context, parameter: click.Parameter, value: str | N
     """Refuse an option that is given and empty. A variable of the caller's shell may have been empty: with
     `import -e "$NAME" --replace`, the command would act on the environment that the settings name.
     """
-    if value is not None and not value.strip():
+    if value is not None and is_blank(value):
         raise click.BadParameter("It is empty. Give a value, or leave the option out.", context, parameter)
     return value
 
