@@ -1,8 +1,9 @@
 """Redis has short-lived copies of sessions. It is only a cache: the database has the truth.
 
 Nothing here waits longer than a quarter of a second for a connection or for an answer, even if the answer comes in
-small pieces. After a failure Redis is not used for two seconds, so a dead one costs almost nothing. Only tombstones are
-always tried.
+small pieces, or reads more than 64 KiB of an answer. After a failure Redis is not used for two seconds, so a dead one
+costs almost nothing. Only tombstones are always tried. An answer that is not in Redis's protocol, or is not bytes, is a
+failure too: somebody else may answer in place of Redis.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ late fill.
 """
 
 _TIMEOUT_SECONDS = 0.25
+_ANSWER_MOST_BYTES = 64 * 1024
+"""The longest answer: far longer than a copy of a session, and than the answers to a person's tombstones."""
 _REST_SECONDS = 2.0
 _TOMBSTONE = b"revoked"
 
@@ -50,7 +53,7 @@ class SessionCache(Protocol):
 
 
 class _Prompt:
-    """A socket whose answers must be complete in time.
+    """A socket whose answers must be complete in time, and short.
 
     The timeout of a plain socket begins again with each byte. A server that sends one now and then would never be given
     up.
@@ -59,22 +62,33 @@ class _Prompt:
     def __init__(self, connected: socket.socket) -> None:
         self._socket = connected
         self._ends = time.monotonic() + _TIMEOUT_SECONDS
+        self._bytes_left = _ANSWER_MOST_BYTES
 
     def sendall(self, data: bytes) -> None:
         """Send a command. Its answer must be complete a quarter of a second later."""
         self._socket.settimeout(_TIMEOUT_SECONDS)
         self._socket.sendall(data)
         self._ends = time.monotonic() + _TIMEOUT_SECONDS
+        self._bytes_left = _ANSWER_MOST_BYTES
 
     def recv(self, size: int) -> bytes:
-        """Receive a part of the answer. Raises `TimeoutError`."""
+        """Receive a part of the answer. Raises `TimeoutError`, and `OSError` for an answer that is too long."""
         self._hurry()
-        return self._socket.recv(size)
+        data = self._socket.recv(size)
+        self._count(len(data))
+        return data
 
     def recv_into(self, buffer: bytearray) -> int:
         """Do the same, for hiredis."""
         self._hurry()
-        return self._socket.recv_into(buffer)
+        size = self._socket.recv_into(buffer)
+        self._count(size)
+        return size
+
+    def _count(self, size: int) -> None:
+        self._bytes_left -= size
+        if self._bytes_left < 0:
+            raise OSError("The answer is too long.")
 
     def _hurry(self) -> None:
         # A timeout of 0 only looks at what is there.
@@ -123,9 +137,9 @@ class RedisCache:
         # Importing redis takes 38 ms, and the default does not need it.
         import redis
         from redis.backoff import NoBackoff
+        from redis.maint_notifications import MaintNotificationsConfig
         from redis.retry import Retry
 
-        self._errors = (redis.RedisError, OSError)
         # redis-py's default retries wait for seconds on a refused port.
         self._redis = redis.Redis.from_url(
             url,
@@ -133,6 +147,8 @@ class RedisCache:
             socket_connect_timeout=_TIMEOUT_SECONDS,
             retry=Retry(NoBackoff(), 0),
             health_check_interval=0,
+            # With them, a message of the server moves the client, with its password, to any other host.
+            maint_notifications_config=MaintNotificationsConfig(enabled=False),
         )
         pool = self._redis.connection_pool
         pool.connection_class = type("Connection", (_PromptConnection, pool.connection_class), {})
@@ -148,10 +164,14 @@ class RedisCache:
         if time.monotonic() < self._rests_until:
             return None
         try:
-            return self._redis.get(key)  # type: ignore[return-value] # The stubs allow for the async client too.
-        except self._errors as error:
+            found = self._redis.get(key)
+        except Exception as error:
             self._fail(error)
             return None
+        if found is None or isinstance(found, bytes):
+            return found
+        self._fail(TypeError())
+        return None
 
     def fill(self, key: str, blob: bytes) -> None:
         """Store a sealed copy, unless there is a copy or a tombstone."""
@@ -159,7 +179,7 @@ class RedisCache:
             return
         try:
             self._redis.set(key, blob, ex=CACHE_SECONDS, nx=True)
-        except self._errors as error:
+        except Exception as error:
             self._fail(error)
 
     def bury(self, keys: Sequence[str]) -> None:
@@ -173,7 +193,7 @@ class RedisCache:
                 for key in keys:
                     pipeline.set(key, _TOMBSTONE, ex=TOMBSTONE_SECONDS)
                 pipeline.execute()
-        except self._errors as error:
+        except Exception as error:
             self._fail(error)
 
     def close(self) -> None:
@@ -181,5 +201,6 @@ class RedisCache:
         self._redis.close()
 
     def _fail(self, error: Exception) -> None:
+        # redis-py's parser raises many errors: a number of 5,000 digits is a ValueError, deep lists a RecursionError.
         self._rests_until = time.monotonic() + _REST_SECONDS
         log.warning("redis_unavailable", error=type(error).__name__)

@@ -18,7 +18,10 @@ from vault.services.environments.dropping import beyond_most, to_drop
 from vault.services.environments.permissions import ask, target_of
 from vault.services.environments.sealing import Sealer
 from vault.services.own.instance import Instance
-from vault.storage import EnvironmentRow, UnitOfWork
+from vault.storage import EnvironmentRow, OldRevision, UnitOfWork
+
+RESERVED_PART = 8
+"""One part in so many of an owner's quota of bytes is for callers that may delete in the environment."""
 
 
 class RevisionWriter:
@@ -48,9 +51,10 @@ class RevisionWriter:
         """
         number, revision_id, now = environment.last_number + 1, str(uuid.uuid4()), self._clock()
         blob = self._sealer.seal_revision(unit, environment, revision_id, number, variables)
-        self._check_bytes(unit, environment.owner_id, len(blob))
+        surplus = self._surplus(unit, principal, environment, number)
+        self._check_bytes(unit, principal, environment, len(blob), sum(each.size for each in surplus))
         _add_row(unit, principal, environment, revision_id, number, blob, now)
-        freed = self._drop_old(unit, principal, environment, number)
+        freed = unit.revisions.drop(surplus)
         stored = unit.environments.change(
             environment,
             current_revision_id=revision_id,
@@ -71,17 +75,20 @@ class RevisionWriter:
         )
         return stored
 
-    def _drop_old(self, unit: UnitOfWork, principal: Principal, environment: EnvironmentRow, number: int) -> int:
-        """Delete what the revision `number` pushes out of the history. Returns how many bytes this has freed.
+    def _surplus(
+        self, unit: UnitOfWork, principal: Principal, environment: EnvironmentRow, number: int
+    ) -> list[OldRevision]:
+        """Return what the revision `number` pushes out of the history.
 
         Raises `QuotaExceeded` if too many revisions of others are kept, and `principal` may not delete them.
         """
         last_old = number - environment.max_versions
         old = unit.revisions.old(environment.id, last_old) if last_old > 0 else []
         if not old:
-            return 0
+            return []
         kept_after = self._clock() - self._keep_days * DAY_US
         newer = unit.revisions.labels_after(environment.id, last_old)
+        newer[principal.label] = newer.get(principal.label, 0) + 1
         dropped = to_drop(old, newer, principal.label, environment.max_versions, kept_after)
         gone = {each.id for each in dropped}
         surplus = beyond_most([each for each in old if each.id not in gone])
@@ -92,13 +99,30 @@ class RevisionWriter:
                     "them. Someone with the permission to delete must write to it, or lower its max_versions."
                 )
             ask(unit, principal, Permission.DELETE, target_of(environment))
-        return unit.revisions.drop([*dropped, *surplus])
+        return [*dropped, *surplus]
 
-    def _check_bytes(self, unit: UnitOfWork, owner_id: str, more: int) -> None:
-        if unit.environments.bytes_stored(owner_id) + more > self._quota_bytes:
+    def _check_bytes(
+        self, unit: UnitOfWork, principal: Principal, environment: EnvironmentRow, more: int, freed: int
+    ) -> None:
+        """Raise `QuotaExceeded` if the owner would have too many bytes. A write that needs no room is always allowed.
+
+        Who may not delete cannot use the whole quota, so that the owner can still write, and delete.
+        """
+        growth = more - freed
+        if growth <= 0:
+            return
+        stored = unit.environments.bytes_stored(environment.owner_id) + growth
+        if stored > self._quota_bytes:
             raise QuotaExceeded(
                 "Your environments and their history have reached the size limit. Destroy versions that nobody needs "
                 "(`vault kv destroy`), or lower max_versions of an environment, which deletes its oldest revisions."
+            )
+        if stored > self._quota_bytes - self._quota_bytes // RESERVED_PART and not allows(
+            principal, Permission.DELETE, target_of(environment)
+        ):
+            raise QuotaExceeded(
+                "The environments of this owner and their history are near the size limit, and the rest is for those "
+                "who may delete. The owner must destroy versions that nobody needs."
             )
 
 

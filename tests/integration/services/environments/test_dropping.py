@@ -163,13 +163,78 @@ def test_what_is_kept_for_others_is_bounded(vault: Services, ada: Principal, mon
 def test_a_full_quota_is_emptied_without_the_owners_revisions(vault: Services, ada: Principal) -> None:
     """A lower `max_versions` would delete the owner's, which are the oldest."""
     add_environment(vault, ada, "prod", A="mine")
-    writer = vault.environments.variables._revisions
-    writer._quota_bytes = 10_000
+    limit(vault, 10_000)
     with pytest.raises(QuotaExceeded, match=r"Destroy versions that nobody needs \(`vault kv destroy`\), or lower"):
-        flood(vault, token(vault, ada), 90)
+        flood(vault, ada, 90)
     full = numbers(vault, ada)
     write(vault, lambda unit: vault.vaultkv.versions.destroy(unit, ada, "prod", full[1:-1]))
     patch(vault, ada, "prod", A="again")
     found = vault.environments.history.get(ada, "prod", 1).variables
     assert found is not None
     assert found[0].value == "mine"
+
+
+def limit(vault: Services, quota_bytes: int) -> None:
+    vault.environments.variables._revisions._quota_bytes = quota_bytes
+
+
+def stored_bytes(vault: Services, who: Principal) -> int:
+    with vault.storage.read() as unit:
+        return unit.environments.bytes_stored(who.user_id)
+
+
+@pytest.mark.parametrize("permissions", ["update", "read,update", "read,update,history"])
+def test_who_may_not_delete_leaves_room_for_the_owner_in_every_environment(
+    vault: Services, ada: Principal, permissions: str
+) -> None:
+    add_environment(vault, ada, "prod", A="mine")
+    add_environment(vault, ada, "other", B="mine")
+    limit(vault, 16_000)
+    writer = token(vault, ada, permissions)
+    with pytest.raises(QuotaExceeded, match="near the size limit, and the rest is for those who may delete"):
+        flood(vault, writer, 90)
+    assert 12_000 < stored_bytes(vault, ada) <= 14_000
+    for number in range(2):
+        patch(vault, ada, "prod", A=f"again {number}")
+        patch(vault, ada, "other", B=f"again {number}")
+    with pytest.raises(QuotaExceeded, match="have reached the size limit"):
+        flood(vault, token(vault, ada, "update,delete"), 90)
+
+
+def test_a_vault_client_without_delete_leaves_room_too(vault: Services, ada: Principal) -> None:
+    add_environment(vault, ada, "prod", A="mine")
+    limit(vault, 16_000)
+    writer = token(vault, ada)
+
+    def flood_it() -> None:
+        for number in range(90):
+            kv_write(vault, writer, str(number))
+
+    with pytest.raises(QuotaExceeded, match="those who may delete"):
+        flood_it()
+    kv_write(vault, ada, "again")
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_a_write_that_frees_as_much_as_it_adds_needs_no_room(vault: Services, ada: Principal, size: int) -> None:
+    add_environment(vault, ada, "prod", A="x" * 3000)
+    rules(vault, ada, {"max_versions": size})
+    for number in range(size - 1):
+        patch(vault, ada, "prod", A=f"{number}" * 3000)
+    # Nothing more fits.
+    limit(vault, stored_bytes(vault, ada))
+    for number in range(size + 1):
+        patch(vault, ada, "prod", A=f"{number}" * 2999)
+    with pytest.raises(QuotaExceeded):
+        patch(vault, ada, "prod", A="y" * 9000)
+    assert len(numbers(vault, ada)) == size
+    assert stored_bytes(vault, ada) <= vault.environments.variables._revisions._quota_bytes
+
+
+def test_a_smaller_quota_of_today_refuses_no_write_that_shrinks(vault: Services, ada: Principal) -> None:
+    add_environment(vault, ada, "prod", A="x" * 9000)
+    rules(vault, ada, {"max_versions": 1})
+    limit(vault, 1000)
+    patch(vault, ada, "prod", A="small")
+    assert len(numbers(vault, ada)) == 1
+    assert stored_bytes(vault, ada) < 1000

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -381,3 +382,124 @@ def test_a_duty_that_begins_is_asked_for_at_once(
         vault.people.factors.remove(principal, app.id)
         assert as_session(vault, session.secret).duties == (Duty.SECOND_FACTOR,)
         assert not as_session(vault, session.secret).has_second_factor
+
+
+class Answering:
+    """Somebody who answers in place of Redis: each command with the same bytes, and the handshake as Redis does."""
+
+    def __init__(self, command: bytes, answer: bytes) -> None:
+        self._command, self._answer = command, answer
+        self.sent = self.connections = 0
+        self.received = b""
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0?protocol=2"
+        self._thread = threading.Thread(target=self._serve)
+
+    def __enter__(self) -> Answering:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connected, _ = self._listener.accept()
+                self.connections += 1
+                with contextlib.suppress(OSError), connected:
+                    self._answer_all(connected)
+
+    def _answer_all(self, connected: socket.socket) -> None:
+        while received := connected.recv(65536):
+            self.received += received
+            if b"HELLO" in received:
+                connected.sendall(b"%1\r\n$5\r\nproto\r\n:3\r\n")
+            elif self._command in received:
+                self.sent = 0
+                for start in range(0, len(self._answer), 65536):
+                    self.sent += connected.send(self._answer[start : start + 65536])
+            else:
+                connected.sendall(b"+OK\r\n" * len(re.findall(rb"^\*\d", received, re.MULTILINE)))
+
+
+HOSTILE = {
+    "a huge value": b"$50000000\r\n" + b"x" * 50_000_000 + b"\r\n",
+    "a value without an end": b"$9999999999\r\n" + b"x" * 5_000_000,
+    "a line without an end": b"+" + b"x" * 5_000_000,
+    "a list": b"*2\r\n$1\r\na\r\n$1\r\nb\r\n",
+    "a number": b":7\r\n",
+    "a number of 5,000 digits": b":" + b"9" * 5000 + b"\r\n",
+    "lists in lists": b"*1\r\n" * 5000,
+    "a list of a billion": b"*1000000000\r\n" + b":1\r\n" * 1000,
+    "no length": b"$x\r\n",
+    "a negative length": b"$-7\r\nabcdefgh\r\n",
+    "no protocol": b"HTTP/1.1 400 Bad Request\r\n\r\n",
+    "nothing": b"\r\n",
+    "an error": b"-MOVED 1 203.0.113.7:6379\r\n",
+    "text that is none": b"-ERR \xff\xfe\r\n",
+}
+
+
+@pytest.mark.parametrize("command", [b"GET", b"SET"])
+@pytest.mark.parametrize("answer", HOSTILE.values(), ids=HOSTILE.keys())
+def test_whatever_answers_in_place_of_redis_is_a_miss(answer: bytes, command: bytes) -> None:
+    with Answering(command, answer) as server, contextlib.closing(RedisCache(server.url)) as cache:
+        if command == b"GET":
+            assert cache.get("strongroom:k") is None
+        else:
+            cache.fill("strongroom:k", b"blob")
+            cache.bury(["strongroom:k", "strongroom:l"])
+        assert cache.rests or answer in (HOSTILE["a list"], HOSTILE["a number"])
+        # What the kernel holds between the two is all that may be sent beyond the limit.
+        assert server.sent < 20_000_000
+
+
+def test_the_server_cannot_move_the_client_to_another_host() -> None:
+    moving = b">4\r\n$6\r\nMOVING\r\n:1\r\n:1\r\n$15\r\n203.0.113.7:6379\r\n"
+    with Answering(b"GET", moving.replace(b"$15", b"$16") + b"$1\r\nx\r\n") as server:
+        cache = RedisCache(server.url.replace("protocol=2", "protocol=3"))
+        assert [cache.get("strongroom:k") for _ in range(3)] == [b"x"] * 3
+        assert server.connections == 1
+        assert b"MAINT_NOTIFICATIONS" not in server.received
+        cache.close()
+
+
+ACL = "on >{password} resetkeys ~strongroom:* resetchannels -@all +get +set +select +hello +auth"
+"""The user of the runbook."""
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_the_user_of_the_runbook_may_do_what_the_vault_does_and_no_more(
+    redis_server: Redis, redis: redis_py.Redis, protocol: int
+) -> None:
+    runbook = (Path(__file__).parents[4] / "deploy" / "RUNBOOK.md").read_text(encoding="utf-8")
+    assert ACL.replace("{password}", "PASSWORD") in runbook
+    redis.flushall()
+    rules = ACL.format(password="secret").split()
+    redis.execute_command("ACL", "SETUSER", "vault", "reset", *rules)  # type: ignore[no-untyped-call] # Stubs.
+    url = redis_server.url.replace(f":{redis_server.password}@", "vault:secret@") + f"?protocol={protocol}"
+    try:
+        cache = RedisCache(url)
+        cache.fill("strongroom:k", b"blob")
+        assert (cache.get("strongroom:k"), cache.rests) == (b"blob", False)
+        cache.bury(["strongroom:k"])
+        assert (cache.get("strongroom:k"), cache.rests) == (b"revoked", False)
+        cache.get("another:k")
+        assert cache.rests
+        cache.close()
+        with redis_py.Redis.from_url(url) as client:
+            for command in (
+                "FLUSHALL",
+                "KEYS *",
+                "CONFIG GET *",
+                "ACL LIST",
+                "EVAL 1 0",
+                "DEL strongroom:k",
+            ):
+                with pytest.raises(redis_py.exceptions.NoPermissionError):
+                    client.execute_command(*command.split())
+    finally:
+        redis.acl_deluser("vault")
