@@ -15,12 +15,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from pathlib import Path
+from typing import BinaryIO
 
-from vault.errors import BackupError
+from vault.errors import BackupError, InvalidInput, TooLarge
+from vault.model import json_scan
 from vault.model.json_types import Json
 from vault.services.backup.names import ArchiveName, short_id
 from vault.services.backup.seals import Opener
@@ -37,11 +40,17 @@ from vault.storage.walks.snapshot import ArchivedValue, Snapshot, as_nouns
 FORMAT = 1
 
 _STAMPED = b"SRM1 backup archive"
-_LINE_MOST = 64 * 1024 * 1024
-"""The longest line that is accepted: far longer than any row. It stops a forged archive from filling the memory."""
+_LINE_MOST = 16 * 1024 * 1024
+"""The longest line that is accepted: three times the longest row, a kept answer of 4 MiB. For this and the next bounds:
+anyone who knows a recipient's public key can forge an archive, and it must not fill the memory.
+"""
+_ITEMS_MOST = 1000
+"""JSON items in a line: more than a table has columns, or a database tables."""
+_TABLES_MOST = 200
 _OWN = ("vault_state", "master_keys", "user_keys", "system_secrets", "row_formats")
 """The tables with the rows that open the vault; of user keys, those without an owner."""
 _OWN_MOST = 10_000
+_OWN_MOST_BYTES = 64 * 1024 * 1024
 
 _USE_ANOTHER = "Use another archive."
 
@@ -185,7 +194,7 @@ class Archive:
         for line in self._lines(progress):
             try:
                 row = reader.line(line)
-            except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            except (ValueError, TypeError, KeyError, AttributeError, RecursionError, InvalidInput, TooLarge) as error:
                 raise BackupError(
                     f"{self.name} has lines that are not in the format of an archive. {_USE_ANOTHER}"
                 ) from error
@@ -195,23 +204,37 @@ class Archive:
             raise BackupError(f"{self.name} has no end: it is incomplete. {_USE_ANOTHER}")
 
     def _lines(self, progress: Progress) -> Iterator[bytes]:
-        size = self._size()
-        with self._path.open("rb") as file:
-            rest = b""
-            for piece in self._opener.opened(file, self.name):
-                progress(file.tell(), size)
-                *whole, rest = (rest + piece).split(b"\n")
-                yield from whole
-                if len(rest) > _LINE_MOST:
-                    raise BackupError(f"{self.name} has a line that is too long for an archive. {_USE_ANOTHER}")
-        if rest:
+        try:
+            size = self._size()
+            with self._path.open("rb") as file:
+                yield from self._split(file, size, progress)
+        except OSError as error:
+            raise BackupError(f"{self._path} cannot be read: {error.strerror}.") from error
+
+    def _split(self, file: BinaryIO, size: int, progress: Progress) -> Iterator[bytes]:
+        # A list, because joining a long line again at each piece takes time quadratic in its length.
+        begun: list[bytes] = []
+        begun_bytes = 0
+        for piece in self._opener.opened(file, self.name):
+            progress(file.tell(), size)
+            first, *others = piece.split(b"\n")
+            begun.append(first)
+            begun_bytes += len(first)
+            if begun_bytes > _LINE_MOST:
+                raise BackupError(f"{self.name} has a line that is too long for an archive. {_USE_ANOTHER}")
+            if others:
+                yield b"".join(begun)
+                yield from others[:-1]
+                begun, begun_bytes = [others[-1]], len(others[-1])
+        if begun_bytes:
             raise BackupError(f"{self.name} ends in the middle of a line. {_USE_ANOTHER}")
 
     def _size(self) -> int:
-        try:
-            return self._path.stat().st_size
-        except OSError as error:
-            raise BackupError(f"{self._path} cannot be read: {error.strerror}.") from error
+        found = self._path.stat()
+        # Opening a pipe would wait for a writer, and a device has no end.
+        if not stat.S_ISREG(found.st_mode):
+            raise BackupError(f"{self._path} is not a regular file. Copy the archive to one.")
+        return found.st_size
 
 
 class _Reader:
@@ -223,6 +246,7 @@ class _Reader:
         self._digest = hashlib.sha256()
         self._contents: Contents | None = None
         self._table: Rows | None = None
+        self._own_bytes = 0
 
     @property
     def contents(self) -> Contents:
@@ -242,13 +266,14 @@ class _Reader:
         """Return the row of a line; None if it has no row."""
         if self.is_ended:
             raise BackupError(f"{self._name} continues after its end. {_USE_ANOTHER}")
+        json_scan.check(line, _ITEMS_MOST)
         document = json.loads(line)
         if isinstance(document, dict) and "end" in document:
             self._end(document)
             return None
         self._digest.update(line + b"\n")
         if isinstance(document, list):
-            return self._row(document)
+            return self._row(document, len(line))
         if self._contents is None:
             self._begin(document)
         else:
@@ -266,18 +291,21 @@ class _Reader:
     def _next_table(self, table: Rows) -> None:
         if table.table in self.contents.counts:
             raise BackupError(f"{self._name} has the table {table.table} twice. {_USE_ANOTHER}")
+        if len(self.contents.counts) >= _TABLES_MOST:
+            raise ValueError("No database has so many tables.")
         self.contents.counts[table.table] = 0
         self.contents.columns[table.table] = table.columns
         self._table = table
 
-    def _row(self, row: list[ArchivedValue]) -> list[ArchivedValue]:
+    def _row(self, row: list[ArchivedValue], size_bytes: int) -> list[ArchivedValue]:
         table = self.table
         if len(row) != len(table.columns):
             raise ValueError("A row does not fit its table.")
         self.contents.counts[table.table] += 1
         if table.table in _OWN and (table.table != "user_keys" or row[table.columns.index("owner_id")] is None):
             own = self.contents.own.setdefault(table, [])
-            if len(own) >= _OWN_MOST:
+            self._own_bytes += size_bytes
+            if len(own) >= _OWN_MOST or self._own_bytes > _OWN_MOST_BYTES:
                 raise ValueError("No vault has so many keys of its own.")
             own.append(row)
         return row

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from typing import Any, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
@@ -48,10 +49,21 @@ class BucketPlace:
             lambda: self._client.upload_file(str(source), self._bucket, self._prefix + name, Config=_in_this_thread())
         )
 
+    def size_bytes(self, name: str) -> int:
+        """Return the size of an object."""
+        found = self._asked(lambda: self._client.head_object(Bucket=self._bucket, Key=self._prefix + name), name)
+        return int(found["ContentLength"])
+
     @contextmanager
     def fetched(self, name: str) -> Iterator[Path]:
-        """Yield a copy in a temporary directory."""
+        """Yield a copy in a temporary directory. Raises `BackupError` if it does not fit there."""
         with TemporaryDirectory(prefix="strongroom-backup-") as folder:
+            size, free = self.size_bytes(name), shutil.disk_usage(folder).free
+            if size > free:
+                raise BackupError(
+                    f"{name} in {self.address} has {size:,} bytes, and {gettempdir()} has room for {free:,}. Set "
+                    "TMPDIR to a directory with more room."
+                )
             path = Path(folder, name)
             key = self._prefix + name
             self._asked(

@@ -59,6 +59,14 @@ class DirectoryPlace:
         except OSError as error:
             raise self._unusable(error, "written to") from error
 
+    def size_bytes(self, name: str) -> int:
+        """Return the size of a file."""
+        with self.fetched(name) as path:
+            try:
+                return path.stat().st_size
+            except OSError as error:
+                raise self._unusable(error, "read") from error
+
     @contextmanager
     def fetched(self, name: str) -> Iterator[Path]:
         """Yield the file itself."""

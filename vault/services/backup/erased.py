@@ -127,10 +127,10 @@ def list_name(instance_id: str) -> str:
 def fetched_list(place: Place, instance_id: str) -> bytes | None:
     """Return the bytes of the list in a place; None if there is none. Raises `BackupError`."""
     try:
-        with place.fetched(list_name(instance_id)) as path:
-            if path.stat().st_size > _MOST_BYTES:
-                raise ErasedListError(f"The list of erased keys in {place.address} is too large.")
-            return path.read_bytes()
+        if place.size_bytes(list_name(instance_id)) > _MOST_BYTES:
+            raise ErasedListError(f"The list of erased keys in {place.address} is too large.")
+        with place.fetched(list_name(instance_id)) as path, path.open("rb") as file:
+            return file.read(_MOST_BYTES)
     except NotFound:
         return None
     except OSError as error:

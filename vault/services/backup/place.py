@@ -38,6 +38,9 @@ class Place(Protocol):
     def put(self, name: str, source: Path) -> None:
         """Store a copy under `name`, completely or not at all."""
 
+    def size_bytes(self, name: str) -> int:
+        """Return the size of a file. Raises `NotFound`."""
+
     def fetched(self, name: str) -> AbstractContextManager[Path]:
         """Yield a local file with the content, while the block lasts. Raises `NotFound`."""
 

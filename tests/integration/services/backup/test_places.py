@@ -17,12 +17,12 @@ from tests.conftest import FreshDatabase
 from tests.support.backups import archive, backed_up, make, newest, restored
 from tests.support.vaults import HOST, FakeClock, add_environment, make_vault, values
 from tests.support.vaults import add_person as add
-from vault.errors import BackupError, DatabaseUnavailable, KeyringError
+from vault.errors import BackupError, DatabaseUnavailable, ErasedListError, KeyringError
 from vault.model.clock import DAY_US, HOUR_US
 from vault.services import Services
-from vault.services.backup import ArchiveKind, place_at, places_at
+from vault.services.backup import ArchiveKind, erased, place_at, places_at
 from vault.services.backup.bucket import BucketPlace
-from vault.services.backup.erased import list_name
+from vault.services.backup.erased import fetched_list, list_name
 from vault.services.backup.keeping import Keeping
 from vault.services.backup.names import ArchiveName, archives_in
 
@@ -278,6 +278,33 @@ def test_a_bucket_that_refuses_is_told_and_the_directory_has_its_archive(
         made = both.backups.create(HOST, ArchiveKind.DAILY)
     assert "NoSuchBucket" in made.places[0].error
     assert made.places[1].is_stored
+
+
+def test_an_object_that_does_not_fit_on_this_disk_is_not_fetched(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, path = place_at(bucket), tmp_path / "x"
+    path.write_bytes(b"x" * 5000)
+    place.put("strongroom-x", path)
+    assert place.size_bytes("strongroom-x") == 5000
+    usage = shutil.disk_usage(tmp_path)._replace(free=4999)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    told = r"has 5,000 bytes, and .* has room for 4,999\. Set TMPDIR"
+    with pytest.raises(BackupError, match=told), place.fetched("strongroom-x"):
+        pass
+
+
+def test_a_list_that_is_too_large_is_refused_before_it_is_fetched(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, instance_id = tmp_path / "x", "0b8c6c38-6bd0-4a4e-9d7e-0d4f6f3d8c11"
+    path.write_bytes(b"x" * 5000)
+    monkeypatch.setattr(erased, "_MOST_BYTES", 4999)
+    monkeypatch.setattr(BucketPlace, "fetched", None)
+    for place in (place_at(bucket), place_at(f"dir:{tmp_path}")):
+        place.put(list_name(instance_id), path)
+        with pytest.raises(ErasedListError, match="is too large"):
+            fetched_list(place, instance_id)
 
 
 def test_a_bucket_out_of_reach_is_told(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
