@@ -17,6 +17,7 @@ CALLS = [
 ]  # fmt: skip
 
 _PART = "A path must not have an empty, '.' or '..' part between its slashes."
+_HIDDEN = "A path must not have '.' or '..' before a ';' or beside a backslash."
 _CONTROL = "A path must not contain control characters."
 
 
@@ -25,6 +26,8 @@ _CONTROL = "A path must not contain control characters."
     [
         ("/app", _PART), ("team//app", _PART), ("team/app//", _PART), ("./app", _PART), ("team/../app", _PART),
         ("%2fapp", _PART), ("team%2F%2Fapp", _PART), ("%2e%2e/app", _PART), ("team%2f..%2Fapp", _PART),
+        ("..;/app", _HIDDEN), ("team/..;x=1/app", _HIDDEN), ("%2e%2e%3b/app", _HIDDEN), ("team/.;", _HIDDEN),
+        ("team/..%5Capp", _HIDDEN), ("team%5C..", _HIDDEN), ("team%5c..%5capp", _HIDDEN), ("..%5c..;a/b", _HIDDEN),
         ("a%0ab", _CONTROL), ("a%0d%0ab", _CONTROL), ("a%00", _CONTROL), ("%09", _CONTROL), ("a%7f", _CONTROL),
         ("a%c2%85b", _CONTROL), ("%ff", "The path must be UTF-8."), ("a/%ed%a0%80", "The path must be UTF-8."),
     ],
@@ -45,6 +48,7 @@ def test_no_reason_is_given_without_a_token(kv: Kv) -> None:
     [
         ("team%2Fapp", "team/app"), ("team%2fapp%2Fdb", "team/app/db"), ("team/a%2Fb", "team/a/b"),
         ("a%20b", "a b"), ("100%25", "100%"), ("a%252Fb", "a%2Fb"), ("v1%2E2", "v1.2"), ("a%5Cb", "a\\b"),
+        ("a%3Bb", "a;b"), ("..a", "..a"), ("a..%3Bb", "a..;b"),
         ("%74eam", "team"), ("caf%C3%A9", "caf\u00e9"), ("a%3Fb", "a?b"), ("a%23b", "a#b"), ("a+b", "a+b"),
     ],
 )  # fmt: skip

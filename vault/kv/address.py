@@ -17,6 +17,7 @@ LISTS = ("LIST",)
 
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+_SLASHES = re.compile(r"[/\\]")
 
 
 def require_path() -> None:
@@ -28,6 +29,9 @@ def require_path() -> None:
     below = request.path.removeprefix(PREFIX).removeprefix("/")
     if below and any(part in ("", ".", "..") for part in below.removesuffix("/").split("/")):
         raise InvalidInput("A path must not have an empty, '.' or '..' part between its slashes.")
+    # Some proxies drop a `;` and what follows it from a part, and read a backslash as a slash.
+    if any(part.partition(";")[0] in (".", "..") for part in _SLASHES.split(below)):
+        raise InvalidInput("A path must not have '.' or '..' before a ';' or beside a backslash.")
     if _CONTROL.search(below):
         raise InvalidInput("A path must not contain control characters.")
 

@@ -51,6 +51,35 @@ def test_a_malformed_request_is_answered_400_and_its_connection_closed(dial: Dia
 
 
 @pytest.mark.parametrize(
+    ("target", "status", "code"),
+    [
+        (b"/%zz", 400, "invalid_input"),
+        (b"/api/v1/environments/100%", 400, "invalid_input"),
+        (b"/api/v1/environments?name=%2", 400, "invalid_input"),
+        (b"/echo/a\\b", 400, "invalid_input"),
+        (b"/echo/..\\b", 400, "invalid_input"),
+        (b"/echo/..;/b", 404, "not_found"),
+        (b"/echo/%2e%2e%3bx/b", 404, "not_found"),
+        (b"/echo/..%5cb", 404, "not_found"),
+    ],
+)
+def test_a_path_with_two_readings_is_refused_with_a_reason(dial: Dial, target: bytes, status: int, code: str) -> None:
+    raw = dial()
+    raw.send(b"GET " + target + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    reply = raw.reply()
+    assert (reply.status, reply.json()["code"]) == (status, code)
+
+
+@pytest.mark.parametrize("target", [b"/v1/secret/data/%zz", b"/v1/secret/data/a\\b", b"/v1/secret/data/a?list=%"])
+def test_a_vault_client_gets_the_reason_as_vault_tells_it(dial: Dial, target: bytes) -> None:
+    raw = dial()
+    raw.send(b"GET " + target + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    reply = raw.reply()
+    assert reply.status == 400
+    assert reply.json()["errors"][0].startswith("The ")
+
+
+@pytest.mark.parametrize(
     ("data", "status"),
     [
         (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", 414),
