@@ -7,6 +7,7 @@ LOCKS := deploy/requirements
 STAMP := $(VENV)/.installed
 DOCS_STAMP := $(VENV)/.docs-installed
 AUDIT_STAMP := $(VENV)/.audit-installed
+SOAK_STAMP := $(VENV)/.soak-installed
 SITE := build/docs
 NODE_CLIENTS := tests/interop/node
 NODE_STAMP := $(NODE_CLIENTS)/node_modules/.package-lock.json
@@ -91,7 +92,11 @@ audit: $(AUDIT_STAMP) ## list the parts, their licences and known vulnerabilitie
 bench: $(STAMP) ## measure, in one run (BENCH="reads audit": these alone; AGAINST=COMMIT: compare with it)
 	BENCH="$(BENCH)" AGAINST="$(AGAINST)" $(BIN)/python -m tests.bench
 
-soak: $(STAMP) ## hours under load and failures
+$(SOAK_STAMP): $(LOCKS)/soak.txt | $(STAMP)
+	$(BIN)/python -m pip install --quiet --require-hashes -r $(LOCKS)/soak.txt
+	@touch $@
+
+soak: $(SOAK_STAMP) servers ## hours under load and failures, and fuzzers
 	$(BIN)/pytest tests/soak
 
 # The locks name no index: whoever installs from them says where from, and the hashes say what. Python 3.11 resolves
@@ -110,6 +115,7 @@ lock: $(STAMP) ## solve the dependencies anew (UPGRADE=--upgrade takes newer ver
 	$(LOCK) -c $(LOCKS)/dev.txt -o $(LOCKS)/base.txt pyproject.toml
 	$(LOCK) -c $(LOCKS)/dev.txt --extra docs -o $(LOCKS)/docs.txt pyproject.toml
 	$(LOCK) -c $(LOCKS)/dev.txt --extra audit -o $(LOCKS)/audit.txt pyproject.toml
+	$(LOCK) -c $(LOCKS)/dev.txt --extra soak -o $(LOCKS)/soak.txt pyproject.toml
 	$(LOCK) -c $(LOCKS)/dev.txt --only-build-deps --build-deps-for wheel -o $(LOCKS)/build.txt pyproject.toml
 
 clean: ## remove what was built; data directories stay

@@ -13,6 +13,7 @@ import pytest
 from flask import Flask
 
 from tests.conftest import KINDS, Kind
+from tests.support.described import description_of
 from tests.support.passwords import each_password_is_hashed_once as each_password_is_hashed_once
 from tests.support.passwords import only_marked_views_hash_passwords as only_marked_views_hash_passwords
 from tests.support.servers import Postgres
@@ -73,7 +74,12 @@ class Caller:
             sent.setdefault("Authorization", f"Bearer {self.secret}")
         data = raw if body is None else json.dumps(body).encode()
         found: Response = WsgiTransport(self.app).send(Request(method, path, sent, data))
-        return Answer(found.status, found.headers, found.body)
+        answer = Answer(found.status, found.headers, found.body)
+        if path.startswith(PREFIX + "/"):
+            body = answer.json if answer.body and "json" in answer.headers.get("content-type", "") else None
+            faults = description_of(self.app).faults(method, path, answer.status, answer.headers, body)
+            assert faults == [], (method, path)
+        return answer
 
     def ok(self, method: str, path: str, body: Any = None, **headers: Any) -> Any:
         """The JSON of a call that must succeed; None where there is none."""

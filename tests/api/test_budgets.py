@@ -26,7 +26,7 @@ PUBLIC_ROUTES = {
     "GET /api/v1/reference", "GET /login", "GET /readyz",
     "GET /static/<build>/<name>", "GET /v1/sys/health", "GET /v1/sys/init", "GET /v1/sys/leader",
     "GET /v1/sys/seal-status", "POST /api/v1/sessions", "POST /api/v1/sessions/challenges",
-    "POST /api/v1/sessions/challenges/<challenge_id>", "POST /login", "POST /login/passkey", "POST /login/second",
+    "POST /api/v1/sessions/challenges/<id:challenge_id>", "POST /login", "POST /login/passkey", "POST /login/second",
     "POST /v1/auth/approle/login", "POST /v1/auth/userpass/login/<user>", "POST /v1/sys/wrapping/lookup",
     "POST /v1/sys/wrapping/rewrap", "POST /v1/sys/wrapping/unwrap", "PUT /v1/auth/approle/login",
     "PUT /v1/auth/userpass/login/<user>", "PUT /v1/sys/wrapping/lookup", "PUT /v1/sys/wrapping/rewrap",

@@ -22,7 +22,7 @@ from vault.http.marks import is_password_view
 PUBLIC = {
     ("POST", "/api/v1/sessions"),
     ("POST", "/api/v1/sessions/challenges"),
-    ("POST", "/api/v1/sessions/challenges/<challenge_id>"),
+    ("POST", "/api/v1/sessions/challenges/<id:challenge_id>"),
     ("GET", "/api/v1/openapi.json"),
     ("GET", "/api/v1/reference"),
     ("GET", "/readyz"),

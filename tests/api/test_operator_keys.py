@@ -138,3 +138,11 @@ def test_nobody_else_comes_in(
 
 def states_of(vault: Vault) -> dict[int, str]:
     return {each.version: each.state for each in vault.services.keys.master.status(HOST).versions}
+
+
+@pytest.mark.parametrize("provider", ["nope", "transit", "awskms", "File", "0" * 32])
+def test_a_provider_that_this_server_cannot_use_is_refused_and_named(root: Caller, provider: str) -> None:
+    answer = root("POST", "/operator/keys/rotate", {"provider": provider})
+    assert (answer.status, answer.json["path"]) == (422, "provider")
+    assert provider in answer.json["detail"] or "STRONGROOM_" in answer.json["detail"]
+    assert [each["version"] for each in root.ok("GET", "/operator/keys")["versions"]] == [1]

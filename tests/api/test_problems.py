@@ -139,13 +139,19 @@ def test_dots_are_a_name_like_any_other_and_not_a_way_up(ada: Caller, dots: str)
         ("GET", "/environments/a%00b", "env"), ("GET", "/environments/%00/values", "env"),
         ("DELETE", "/environments/a%00b", "env"), ("POST", "/environments/a%00b/undelete", "env"),
         ("PUT", "/globals/variables/a%00b", "name"), ("GET", "/globals/variables/a%00b", "name"),
-        ("GET", "/tokens/a%00b", "token_id"), ("DELETE", "/tokens/a%00b", "token_id"),
-        ("DELETE", "/sessions/a%00b", "session_id"), ("GET", "/environments?name=a%00b", "name"),
+        ("GET", "/environments?name=a%00b", "name"),
     ],
 )  # fmt: skip
 def test_a_nul_in_an_address_is_refused(ada: Caller, method: str, path: str, argument: str) -> None:
     answer = ada(method, path, {"value": "x"} if method == "PUT" else None)
     assert (answer.status, answer.code, answer.json["path"]) == (422, "invalid_input", argument)
+
+
+@pytest.mark.parametrize("id", ["a%00b", "a%0ab", "x", "%EF%BC%91" * 12, "0B8C6C38-6BD0-4A4E-9D7E-0D4F6F3D8C11"])
+@pytest.mark.parametrize(("method", "path"), [("GET", "/tokens"), ("DELETE", "/tokens"), ("DELETE", "/sessions")])
+def test_an_id_that_no_id_looks_like_is_not_found(ada: Caller, method: str, path: str, id: str) -> None:
+    answer = ada(method, f"{path}/{id}")
+    assert (answer.status, answer.code) == (404, "not_found")
 
 
 @pytest.mark.parametrize("body", [{"username": "a\0b", "password": "x"}, {"username": "\ud800", "password": "x"}])

@@ -169,6 +169,7 @@ def _required(*extras: str) -> list[Requirement]:
         ("dev", ("server", "awskms", "pkcs11", "s3", "dev")),
         ("docs", ("docs",)),
         ("audit", ("audit",)),
+        ("soak", ("soak",)),
     ],
 )
 def test_a_lock_meets_every_requirement_of_setup_cfg(lock: str, extras: tuple[str, ...]) -> None:
@@ -182,7 +183,7 @@ def test_every_lock_says_what_the_widest_one_says(lock: str) -> None:
     assert _locked(lock).items() <= _locked("dev").items()
 
 
-@pytest.mark.parametrize("lock", ["docs", "audit"])
+@pytest.mark.parametrize("lock", ["docs", "audit", "soak"])
 def test_the_lock_of_a_tool_changes_no_version_that_everything_else_has(lock: str) -> None:
     widest = _locked("dev")
     assert {name: version for name, version in _locked(lock).items() if widest.get(name, version) != version} == {}

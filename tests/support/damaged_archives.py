@@ -11,7 +11,7 @@ import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tests.releases.kept import KEPT, Kept
 from tests.support.backups import no_phases
@@ -100,9 +100,9 @@ def inside(subject: Subject, lines: Lines, chance: random.Random) -> Iterator[Ca
 
 def _another_value(line: bytes, chance: random.Random) -> bytes:
     document = json.loads(line)
-    others = [None, "", "x", -1, 2**70, 1.5, [], {}, True, "\ud800"]
+    others: list[Any] = [None, "", "x", -1, 2**70, 1.5, [], {}, True, "\ud800"]
     keys: Sequence[int | str] = list(document) if isinstance(document, dict) else range(len(document))
-    document[chance.choice(keys)] = chance.choice(others)  # type: ignore[index]
+    document[chance.choice(keys)] = chance.choice(others)
     return json.dumps(document).encode() + b"\n"
 
 
@@ -160,12 +160,14 @@ class Trial:
 
 def kept_archives(folder: Path) -> Iterator[Subject]:
     """The archive of each release, and the lines of the last one for an age recipient."""
+    found = []
     for release in KEPT:
         kept = Kept.unpacked(release, "sqlite", folder / release, str)
         key = backup_key.read(kept.folder / "keys" / "backup.txt")
         data = kept.archive.read_bytes()
-        last = Subject(release, data, Opener(key), KeySeal(key), kept.settings, kept.clock, ".srb")
-        yield last
+        found.append(Subject(release, data, Opener(key), KeySeal(key), kept.settings, kept.clock, ".srb"))
+    yield from found
+    last = found[-1]
     seal, identity = AgeSeal([X25519Recipient.from_text(PUBLIC)]), X25519Identity.from_text(SECRET)
     whole = b"".join(last.lines(folder))
     yield replace(

@@ -15,8 +15,8 @@ VAULT = ROOT / "vault"
 
 OTHERS_CALL = {
     # Flask, flask-smorest and marshmallow
-    "Meta", "_deserialize", "_get_file_stream", "_register_error_handlers", "_serialize", "ensure_sync",
-    "handle_error", "load_json",
+    "Meta", "_deserialize", "_get_file_stream", "_register_error_handlers", "_register_responses", "_serialize",
+    "ensure_sync", "handle_error", "load_json",
     # gunicorn and h11
     "_send_error_response", "handle_exit_signal", "load_config",
     # click

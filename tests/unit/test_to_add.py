@@ -23,6 +23,7 @@ from flask import Blueprint, Flask
 from vault import api, auth, jobs, kv, web
 from vault.auth import METHODS, VAULT_METHODS, WEB_METHODS, Presented
 from vault.cli.root import COMMANDS, load
+from vault.http import prepare
 from vault.jobs import runner
 from vault.model.principal import Principal
 from vault.services import Services
@@ -102,6 +103,7 @@ def test_every_method_of_authentication_is_in_a_tuple() -> None:
 @pytest.mark.parametrize(("room", "table"), [(api, "RESOURCES"), (kv, "_FILES"), (web, "_FILES")])
 def test_every_blueprint_is_registered(room: ModuleType, table: str) -> None:
     app = Flask("routes")
+    prepare(app)
     room.register(app)
     files = room.pages if room is web else room
     registered = list(app.blueprints.values())

@@ -5,7 +5,6 @@ answers.
 from __future__ import annotations
 
 from flask import Flask
-from flask_smorest import Api
 
 from vault import __version__
 from vault.api import (
@@ -28,7 +27,7 @@ from vault.api import (
     values,
     variables,
 )
-from vault.api.schemas.problems import ProblemSchema
+from vault.api.description import StrongroomApi, describe
 from vault.http import classify
 from vault.model.budgets import RouteClass
 
@@ -48,16 +47,6 @@ RESOURCES = {
 }
 
 
-class StrongroomApi(Api):  # type: ignore[misc, no-any-unimported]  # flask-smorest ships no types
-    """flask-smorest's Api, without its own error handlers."""
-
-    ERROR_SCHEMA = ProblemSchema
-    DEFAULT_ERROR_RESPONSE_CONTENT_TYPE = "application/problem+json"
-
-    def _register_error_handlers(self) -> None:
-        """Do nothing: `problems.register` handles every error."""
-
-
 def register(app: Flask) -> None:
     """Register the API, its description and its error handlers with `app`."""
     app.config |= {
@@ -67,7 +56,7 @@ def register(app: Flask) -> None:
         "OPENAPI_URL_PREFIX": None,
     }
     api = StrongroomApi(app)
-    api.spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer"})
+    describe(api)
     for resource, route_class in RESOURCES.items():
         classify(resource.blueprint, route_class)
         api.register_blueprint(resource.blueprint, url_prefix=calls.PREFIX)

@@ -8,6 +8,7 @@ from typing import Concatenate, ParamSpec, TypeVar, cast
 
 from flask import Flask, Response, request
 
+from vault.api.description import WARNINGS, asked, takes
 from vault.errors import BadLogin, InvalidInput, NotAuthenticated, NotFound, NotGranted, Unavailable
 from vault.http import (
     View,
@@ -34,7 +35,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 PREFIX = "/api/v1"
-_KEPT_HEADERS = ("ETag", "Location", "X-Strongroom-Warnings")
+_KEPT_HEADERS = ("ETag", "Location", WARNINGS)
 
 
 def guard(app: Flask) -> None:
@@ -103,7 +104,7 @@ def writes(view: Callable[Concatenate[UnitOfWork, P], object]) -> Callable[P, Re
     def run(*args: P.args, **kwargs: P.kwargs) -> Response:
         return transaction(lambda unit: _answer(unit, lambda: _response(view(unit, *args, **kwargs))))
 
-    return run
+    return takes("Idempotency-Key")(run)
 
 
 def proven(prove: Callable[P, T]) -> Callable[[Callable[[UnitOfWork, T], object]], Callable[P, Response]]:
@@ -121,13 +122,13 @@ def proven(prove: Callable[P, T]) -> Callable[[Callable[[UnitOfWork, T], object]
             def answer(unit: UnitOfWork, proof: T) -> Response:
                 return _response(view(unit, proof))
 
-            key = request.headers.get("Idempotency-Key")
+            key = asked("Idempotency-Key")
             if key is not None:
                 return _proven_once(_call(key, has_password=True), lambda: prove(*args, **kwargs), answer)
             proof = prove(*args, **kwargs)
             return transaction(lambda unit: answer(unit, proof))
 
-        return run
+        return takes("Idempotency-Key")(run)
 
     return decorate
 
@@ -167,7 +168,7 @@ def _is_kept(call: Call) -> bool:
 
 
 def _answer(unit: UnitOfWork, view: Callable[[], Response]) -> Response:
-    key = request.headers.get("Idempotency-Key")
+    key = asked("Idempotency-Key")
     return view() if key is None else _once(unit, _call(key), None, view)
 
 
@@ -203,7 +204,7 @@ def precondition() -> Precondition:
 
     Raises `InvalidInput` for any other If-None-Match.
     """
-    match, none = request.headers.get("If-Match"), request.headers.get("If-None-Match")
+    match, none = asked("If-Match"), asked("If-None-Match")
     if none is not None and none.strip() != "*":
         raise InvalidInput("If-None-Match must be * in a write.", path="If-None-Match")
     return Precondition(unquoted(match) if match is not None else None, none is not None)

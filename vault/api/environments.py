@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Unpack
 
 from vault.api.calls import asked_first, writes
+from vault.api.description import WARNINGS
 from vault.api.paging import Items, Paging
 from vault.api.parser import StrictBlueprint
 from vault.api.schemas.environments import (
@@ -47,7 +48,7 @@ def list_environments(page: Paging, name: str | None, deleted: bool) -> tuple[It
 @asked_first(Permission.CREATE, anywhere=True)
 @blueprint.arguments(CreateEnvironmentBody)
 @writes
-@blueprint.response(201, EnvironmentSchema)
+@blueprint.response(201, EnvironmentSchema, headers=("Location", WARNINGS))
 def create_environment(
     unit: UnitOfWork,
     name: str,
@@ -90,7 +91,7 @@ def get_globals() -> Environment:
 @blueprint.route("/environments/<env>", methods=["PATCH"])
 @blueprint.arguments(ChangeEnvironmentBody)
 @writes
-@blueprint.response(200, EnvironmentSchema)
+@blueprint.response(200, EnvironmentSchema, headers=(WARNINGS,))
 def change_environment(unit: UnitOfWork, /, env: str, **wishes: Unpack[Wishes]) -> tuple[Environment, dict[str, str]]:
     """Change the name, the description, the bases or a rule of an environment. X-Strongroom-Warnings tells of a new
     name with letters that can look alike.
@@ -110,7 +111,7 @@ def change_globals(unit: UnitOfWork, /, **wishes: Unpack[Wishes]) -> Environment
 
 @blueprint.route("/environments/<env>", methods=["DELETE"])
 @writes
-@blueprint.response(204)
+@blueprint.response(204, headers=(WARNINGS,))
 def delete_environment(unit: UnitOfWork, env: str) -> tuple[None, dict[str, str]]:
     """Delete an environment. It can be restored for 30 days. X-Strongroom-Warnings says if it is a base of others."""
     return None, warning_headers(services().environments.environments.delete(unit, principal(), env))
@@ -128,7 +129,7 @@ def undelete_environment(unit: UnitOfWork, env: str, name: str | None) -> Enviro
 @blueprint.route("/environments/<env>/copy", methods=["POST"])
 @blueprint.arguments(CopyBody)
 @writes
-@blueprint.response(201, EnvironmentSchema)
+@blueprint.response(201, EnvironmentSchema, headers=("Location", WARNINGS))
 def copy_environment(unit: UnitOfWork, env: str, name: str) -> tuple[Environment, dict[str, str]]:
     """Create an environment with the current variables and the bases of this one. X-Strongroom-Warnings tells of a
     name with letters that can look alike.

@@ -35,7 +35,7 @@ def begin_totp() -> TotpEnrolment:
     return services().people.factors.begin_totp(principal())
 
 
-@blueprint.route("/me/factors/totp/<enrolment_id>", methods=["POST"])
+@blueprint.route("/me/factors/totp/<id:enrolment_id>", methods=["POST"])
 @answers_duty
 @blueprint.arguments(ConfirmTotpBody)
 @blueprint.response(201, AddedAnswer)
@@ -52,7 +52,7 @@ def begin_passkey() -> PasskeyEnrolment:
     return services().people.factors.begin_passkey(principal())
 
 
-@blueprint.route("/me/factors/passkeys/<enrolment_id>", methods=["POST"])
+@blueprint.route("/me/factors/passkeys/<id:enrolment_id>", methods=["POST"])
 @answers_duty
 @blueprint.arguments(ConfirmPasskeyBody)
 @blueprint.response(201, AddedAnswer)
@@ -68,7 +68,7 @@ def new_recovery_codes() -> dict[str, tuple[str, ...]]:
     return {"recovery_codes": services().people.factors.new_recovery_codes(principal())}
 
 
-@blueprint.route("/me/factors/<factor_id>", methods=["DELETE"])
+@blueprint.route("/me/factors/<id:factor_id>", methods=["DELETE"])
 @blueprint.response(204)
 def remove_factor(factor_id: str) -> None:
     """Remove a second factor. After the last one is removed, the password alone logs in again."""

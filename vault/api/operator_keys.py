@@ -31,7 +31,7 @@ class VersionSchema(Schema):
     state = fields.String()
     created_at = Moment(attribute="created_us")
     changed_at = Moment(attribute="changed_us")
-    destroyable_at = Moment(attribute="destroyable_us")
+    destroyable_at = Moment(attribute="destroyable_us", allow_none=True)
     user_keys = fields.Integer()
     workers = fields.Integer()
 
@@ -79,7 +79,7 @@ class ResealAnswer(Schema):
 
     finished = fields.Boolean()
     tokens_left = fields.Integer()
-    tokens_refused_at = Moment(attribute="refused_us")
+    tokens_refused_at = Moment(attribute="refused_us", allow_none=True)
 
 
 class RetireBody(Body):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal, NoReturn, TypeVar
 
 import marshmallow as ma
@@ -10,7 +10,9 @@ from flask import Request
 from flask_smorest import Blueprint
 from webargs.flaskparser import FlaskParser
 
+from vault.api.description import ANSWER_HEADERS, Facts
 from vault.api.schemas.bounded import Body
+from vault.api.schemas.parts import Page
 from vault.errors import InvalidInput
 from vault.http import View, budget
 from vault.model.strict_json import parse_json
@@ -45,6 +47,10 @@ class StrictBlueprint(Blueprint):  # type: ignore[misc, no-any-unimported]  # fl
 
     ARGUMENTS_PARSER = StrictParser()
 
+    def __init__(self, name: str, import_name: str, *, description: str = "") -> None:
+        super().__init__(name, import_name, description=description)
+        self._prepare_doc_cbks.append(_add_headers)
+
     def route(self, rule: str, *, methods: Sequence[str]) -> Callable[[V], V]:
         """Register the view for a path."""
         decorate: Callable[[V], V] = super().route(rule, methods=methods)
@@ -53,20 +59,54 @@ class StrictBlueprint(Blueprint):  # type: ignore[misc, no-any-unimported]  # fl
     def arguments(self, schema: type[Body], *, location: Literal["json", "query"] = "json") -> Callable[[V], V]:
         """Pass the view what `schema` loads: its object as the first argument, or its fields as keyword arguments."""
         as_kwargs = schema.noun is None
-        decorate: Callable[[V], V] = super().arguments(schema, location=location, as_kwargs=as_kwargs)
+        # An empty body is an empty object, so it is only refused where a field is required.
+        is_required = any(field.required for field in schema().load_fields.values())
+        decorate: Callable[[V], V] = super().arguments(
+            schema, location=location, as_kwargs=as_kwargs, required=is_required
+        )
         return decorate
 
     def response(
-        self, status: int, schema: type[ma.Schema] | None = None, *, content_type: str | None = None
+        self,
+        status: int,
+        schema: type[ma.Schema] | Mapping[str, object] | None = None,
+        *,
+        content_type: str | None = None,
+        headers: Sequence[str] = (),
     ) -> Callable[[V], V]:
-        """Dump the view's result with `schema`. A view that returns a `Response` is answered with that."""
-        decorate: Callable[[V], V] = super().response(status, schema, content_type=content_type)
+        """Dump the view's result with `schema`. A view that returns a `Response` is answered with that.
+
+        `headers` are those that the answer may have besides the ones of every answer.
+        """
+        described = {name: dict(ANSWER_HEADERS[name]) for name in headers} or None
+        decorate: Callable[[V], V] = super().response(status, schema, content_type=content_type, headers=described)
         return decorate
 
     def doc(self, **facts: object) -> Callable[[V], V]:
         """Add `facts` to the view's description."""
         decorate: Callable[[V], V] = super().doc(**facts)
         return decorate
+
+
+def _add_headers(doc: Facts, doc_info: Facts, **_: object) -> Facts:
+    """Add what `takes` has written on a view, and the headers of answers that follow from it, to an operation."""
+    parameters = [*doc.get("parameters", []), *doc_info.get("takes", [])]
+    added = {name: ANSWER_HEADERS[name] for name in _header_names(doc_info)}
+    responses = {
+        status: {**answer, "headers": answer.get("headers", {}) | added}
+        if added and status in range(200, 300)
+        else answer
+        for status, answer in doc["responses"].items()
+    }
+    return {**doc, "responses": responses} | ({"parameters": parameters} if parameters else {})
+
+
+def _header_names(doc_info: Facts) -> Iterator[str]:
+    """Yield the headers that answers have because of what a view takes."""
+    if any(parameter["name"] == "Idempotency-Key" for parameter in doc_info.get("takes", [])):
+        yield "Idempotency-Replayed"
+    if any(issubclass(parameter["schema"], Page) for parameter in doc_info.get("arguments", {}).get("parameters", [])):
+        yield "Link"
 
 
 def first_fault(messages: object) -> tuple[str, str]:

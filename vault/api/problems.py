@@ -10,6 +10,7 @@ from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
 from vault import errors
+from vault.api.description import PROBLEM
 from vault.api.schemas.sessions import ChallengeAnswer
 from vault.errors import StrongroomError
 from vault.http import note_failure, recorded, request_id, set_retry_after, status_of, translated
@@ -84,4 +85,4 @@ def _respond(status: HTTPStatus, code: str, detail: str, **members: Json) -> Res
         **members,
         "request_id": request_id(),
     }
-    return Response(json.dumps(body), status, mimetype="application/problem+json")
+    return Response(json.dumps(body), status, mimetype=PROBLEM)

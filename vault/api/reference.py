@@ -114,6 +114,8 @@ class Reference:
     def _fields(self, holder: Document) -> list[Field]:
         for media in holder.get("content", {}).values():
             schema = self._resolved(media.get("schema", {}))
+            # The first form is the one that is answered unless the caller asks for another.
+            schema = self._resolved(schema["anyOf"][0]) if "anyOf" in schema else schema
             needed = schema.get("required", [])
             return [
                 Field(name, self._type(inner), name in needed, self._resolved(inner).get("description", ""))
@@ -125,6 +127,8 @@ class Reference:
         resolved = self._resolved(schema)
         if "enum" in resolved:
             return " | ".join(map(str, resolved["enum"]))
+        if "anyOf" in resolved:
+            return " or ".join(map(self._type, resolved["anyOf"]))
         kind = resolved.get("type", "any")
         text = " or ".join(kind) if isinstance(kind, list) else str(kind)
         return f"{text} of {self._type(resolved['items'])}" if "items" in resolved else text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vault.api.calls import precondition, writes
+from vault.api.description import PRECONDITIONS, takes
 from vault.api.paging import Items, Paging
 from vault.api.parser import StrictBlueprint
 from vault.api.schemas.parts import Page
@@ -47,8 +48,9 @@ def diff_revisions(number: int, against: int | None, env: EnvironmentRef = GLOBA
 
 @environment_route(blueprint, "/rollback", "POST")
 @blueprint.arguments(RollbackBody)
+@takes(*PRECONDITIONS)
 @writes
-@blueprint.response(200, WrittenAnswer)
+@blueprint.response(200, WrittenAnswer, headers=("ETag",))
 def roll_back(unit: UnitOfWork, revision: int, env: EnvironmentRef = GLOBALS) -> tuple[Written, dict[str, str]]:
     """Write an older revision again, as a new revision."""
     written = services().environments.history.rollback(unit, principal(), env, revision, precondition())

@@ -46,7 +46,7 @@ def sign_in() -> Challenge:
     return services().people.logins.begin_passkey(visit("api"))
 
 
-@blueprint.route("/sessions/challenges/<challenge_id>", methods=["POST"])
+@blueprint.route("/sessions/challenges/<id:challenge_id>", methods=["POST"])
 @public
 @blueprint.arguments(ProofBody)
 @blueprint.response(201, NewSessionAnswer)
@@ -74,7 +74,7 @@ def step_up_with_passkey() -> Challenge:
     return services().people.logins.begin_passkey_step_up(principal(), visit("api"))
 
 
-@blueprint.route("/sessions/step-up/challenges/<challenge_id>", methods=["POST"])
+@blueprint.route("/sessions/step-up/challenges/<id:challenge_id>", methods=["POST"])
 @answers_duty
 @blueprint.arguments(ProofBody)
 @blueprint.response(201, NewSessionAnswer)
@@ -93,7 +93,7 @@ def list_sessions() -> Items:
     return {"items": items, "next": None}
 
 
-@blueprint.route("/sessions/<session_id>", methods=["DELETE"])
+@blueprint.route("/sessions/<id:session_id>", methods=["DELETE"])
 @answers_duty
 @writes
 @blueprint.response(204)

@@ -27,21 +27,21 @@ def list_tokens(page: Paging) -> tuple[Items, dict[str, str]]:
 @blueprint.route("/tokens", methods=["POST"])
 @blueprint.arguments(TokenBody)
 @writes
-@blueprint.response(201, TokenAnswer)
+@blueprint.response(201, TokenAnswer, headers=("Location",))
 def create_token(unit: UnitOfWork, wanted: TokenRequest) -> tuple[TokenView, dict[str, str]]:
     """Create a token. Its secret is shown only in this answer."""
     view = services().tokens.tokens.create(unit, principal(), wanted)
     return view, {"Location": f"/api/v1/tokens/{view.id}"}
 
 
-@blueprint.route("/tokens/<token_id>", methods=["GET"])
+@blueprint.route("/tokens/<id:token_id>", methods=["GET"])
 @blueprint.response(200, TokenSchema)
 def get_token(token_id: str) -> TokenView:
     """Get one token."""
     return services().tokens.tokens.get(principal(), token_id)
 
 
-@blueprint.route("/tokens/<token_id>/rotate", methods=["POST"])
+@blueprint.route("/tokens/<id:token_id>/rotate", methods=["POST"])
 @blueprint.arguments(RotateBody)
 @writes
 @blueprint.response(200, TokenAnswer)
@@ -50,7 +50,7 @@ def rotate_token(unit: UnitOfWork, token_id: str, overlap_seconds: int) -> Token
     return services().tokens.tokens.rotate(unit, principal(), token_id, overlap_seconds)
 
 
-@blueprint.route("/tokens/<token_id>", methods=["DELETE"])
+@blueprint.route("/tokens/<id:token_id>", methods=["DELETE"])
 @writes
 @blueprint.response(204)
 def revoke_token(unit: UnitOfWork, token_id: str) -> None:

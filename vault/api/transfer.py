@@ -5,9 +5,10 @@ from __future__ import annotations
 from flask import Response
 
 from vault.api.calls import asked_first, precondition, writes
+from vault.api.description import PRECONDITIONS, takes
 from vault.api.parser import StrictBlueprint
 from vault.api.schemas.transfer import ExportQuery, ImportAnswer, ImportBody
-from vault.api.values import text_response
+from vault.api.values import file_answers, text_response
 from vault.formats import ParsedFile
 from vault.http import environment_route, keeps_answer, principal, services
 from vault.model.environment import GLOBALS, EnvironmentRef
@@ -21,6 +22,7 @@ blueprint = StrictBlueprint("transfer", __name__, description="Import and export
 @blueprint.route("/import", methods=["POST"])
 @keeps_answer
 @asked_first(Permission.UPDATE, Permission.CREATE, anywhere=True)
+@takes("Idempotency-Key", *PRECONDITIONS)
 @blueprint.arguments(ImportBody)
 @blueprint.response(200, ImportAnswer)
 def import_file(
@@ -52,7 +54,7 @@ def _store(
 
 @environment_route(blueprint, "/export", "GET")
 @blueprint.arguments(ExportQuery, location="query")
-@blueprint.response(200, content_type="text/plain")
+@file_answers(blueprint, {"type": "object"})
 def export_file(format: str, strict: bool, env: EnvironmentRef = GLOBALS) -> Response:
     """Export an environment's own variables as a file. References are not resolved."""
     chosen = format_named(format)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import TypeVar, cast
 
 from flask import Response, request
 
+from vault.api.description import NOT_MODIFIED, WARNINGS, takes
 from vault.api.parser import StrictBlueprint
 from vault.api.schemas.variables import ValuesAnswer
 from vault.errors import InvalidInput
-from vault.formats import Format, Source, refuse
+from vault.formats import FORMATS, Format, Source, refuse
 from vault.http import View, environment_route, known_etags, principal, quoted, services
 from vault.model.environment import GLOBALS, EnvironmentKind, EnvironmentRef, Values, Variable
 from vault.model.json_types import JsonObject
@@ -21,6 +22,8 @@ from vault.services.environments.files import format_named
 from vault.services.environments.values import Question
 
 blueprint = StrictBlueprint("values", __name__, description="The values that a service uses.")
+
+V = TypeVar("V", bound=View)
 
 _NO_QUERY: Mapping[str, str] = {}
 _JSON = json.JSONEncoder(ensure_ascii=False).encode
@@ -37,12 +40,13 @@ class _Parameter:
     description: str
     default: bool | None = None
     """The value of an absent boolean. None is for texts."""
+    texts: tuple[str, ...] = ()
+    """The texts that are allowed. None of them is named if all are."""
 
     def described(self) -> JsonObject:
         """Return the parameter's description in OpenAPI."""
-        schema: JsonObject = (
-            {"type": "string"} if self.default is None else {"type": "boolean", "default": self.default}
-        )
+        text: JsonObject = {"type": "string", "enum": list(self.texts)} if self.texts else {"type": "string"}
+        schema: JsonObject = text if self.default is None else {"type": "boolean", "default": self.default}
         return {"name": self.name, "in": "query", "schema": schema, "description": self.description}
 
     def text_in(self, query: Mapping[str, str]) -> str:
@@ -60,9 +64,25 @@ class _Parameter:
 _GLOBALS = _Parameter("globals", "Whether to include the globals, below the environment.", default=True)
 _RESOLVE = _Parameter("resolve", "Whether to resolve {{references}}.", default=True)
 _NAMES = _Parameter("names", "Return only these names, separated by commas.")
-_FORMAT = _Parameter("format", "Answer as text in this format. Warnings are then in the header X-Strongroom-Warnings.")
+_FORMAT = _Parameter(
+    "format",
+    "Answer as text in this format. Warnings are then in the header X-Strongroom-Warnings.",
+    texts=("", *FORMATS),
+)
 _STRICT = _Parameter("strict", "With a format: refuse instead of giving a warning.", default=False)
 _PARAMETERS = (_GLOBALS, _RESOLVE, _NAMES, _FORMAT, _STRICT)
+
+
+def file_answers(blueprint: StrictBlueprint, json: Mapping[str, object], *headers: str) -> Callable[[V], V]:
+    """Describe answers in every format of files. `json` is the schema of those that are JSON."""
+
+    def decorate(view: V) -> V:
+        for media_type in sorted({each.media_type for each in FORMATS.values()}):
+            schema = json if media_type == "application/json" else {"type": "string"}
+            view = blueprint.response(200, schema, content_type=media_type, headers=(*headers, WARNINGS))(view)
+        return view
+
+    return decorate
 
 
 def _bare(described: View) -> View:
@@ -77,8 +97,9 @@ def _bare(described: View) -> View:
 
 @environment_route(blueprint, "/values", "GET")
 @_bare
-@blueprint.response(200, ValuesAnswer)
-@blueprint.doc(parameters=[parameter.described() for parameter in _PARAMETERS])
+@takes("If-None-Match", parameters=[parameter.described() for parameter in _PARAMETERS])
+@file_answers(blueprint, {"anyOf": [ValuesAnswer, {"type": "object"}]}, "ETag")
+@blueprint.doc(responses={"304": NOT_MODIFIED})
 def read_values(env: EnvironmentRef = GLOBALS) -> Response:
     """Get the values of an environment over its bases and the globals, without disabled variables, with references
     resolved.
@@ -111,7 +132,7 @@ def text_response(text: str, warnings: tuple[str, ...], media_type: str, headers
 
 def warning_headers(warnings: tuple[str, ...]) -> dict[str, str]:
     """Return the header with warnings, for an answer whose body has no room for them."""
-    return {"X-Strongroom-Warnings": _bounded(warnings)} if warnings else {}
+    return {WARNINGS: _bounded(warnings)} if warnings else {}
 
 
 def _bounded(warnings: tuple[str, ...]) -> str:

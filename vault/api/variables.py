@@ -7,6 +7,7 @@ from dataclasses import replace
 from flask import Response
 
 from vault.api.calls import asked_first, precondition, writes
+from vault.api.description import NOT_MODIFIED, PRECONDITIONS, WARNINGS, takes
 from vault.api.parser import StrictBlueprint
 from vault.api.schemas.variables import (
     PatchVariablesBody,
@@ -31,7 +32,9 @@ Answer = tuple[Written, dict[str, str]]
 
 
 @environment_route(blueprint, "/variables", "GET")
-@blueprint.response(200, VariablesAnswer)
+@takes("If-None-Match")
+@blueprint.response(200, VariablesAnswer, headers=("ETag",))
+@blueprint.doc(responses={"304": NOT_MODIFIED})
 def read_variables(env: EnvironmentRef = GLOBALS) -> Response | tuple[Snapshot, dict[str, str]]:
     """List all variables, in order, with the ETag that a replacing write must name."""
     snapshot = services().environments.variables.read(principal(), env)
@@ -44,8 +47,9 @@ def read_variables(env: EnvironmentRef = GLOBALS) -> Response | tuple[Snapshot, 
 @environment_route(blueprint, "/variables", "PUT")
 @asked_first(Permission.UPDATE)
 @blueprint.arguments(PutVariablesBody)
+@takes(*PRECONDITIONS)
 @writes
-@blueprint.response(200, WrittenAnswer)
+@blueprint.response(200, WrittenAnswer, headers=("ETag", WARNINGS))
 def replace_variables(unit: UnitOfWork, variables: list[Variable], env: EnvironmentRef = GLOBALS) -> Answer:
     """Replace all variables. Requires If-Match, or If-None-Match: * if there is no revision yet.
     X-Strongroom-Warnings names new names that shells or some formats do not take.
@@ -56,8 +60,9 @@ def replace_variables(unit: UnitOfWork, variables: list[Variable], env: Environm
 @environment_route(blueprint, "/variables", "PATCH")
 @asked_first(Permission.UPDATE)
 @blueprint.arguments(PatchVariablesBody)
+@takes(*PRECONDITIONS)
 @writes
-@blueprint.response(200, WrittenAnswer)
+@blueprint.response(200, WrittenAnswer, headers=("ETag", WARNINGS))
 def patch_variables(unit: UnitOfWork, variables: dict[str, Attributes | None], env: EnvironmentRef = GLOBALS) -> Answer:
     """Merge changes into the variables, as one revision. null removes a variable. X-Strongroom-Warnings names new
     names that shells or some formats do not take.
@@ -66,7 +71,7 @@ def patch_variables(unit: UnitOfWork, variables: dict[str, Attributes | None], e
 
 
 @environment_route(blueprint, "/variables/<name>", "GET")
-@blueprint.response(200, VariableAnswer)
+@blueprint.response(200, VariableAnswer, headers=("ETag",))
 def read_variable(name: str, env: EnvironmentRef = GLOBALS) -> tuple[dict[str, object], dict[str, str]]:
     """Get one variable."""
     variable, snapshot = services().environments.variables.read_one(principal(), env, name)
@@ -77,8 +82,9 @@ def read_variable(name: str, env: EnvironmentRef = GLOBALS) -> tuple[dict[str, o
 @environment_route(blueprint, "/variables/<name>", "PUT")
 @asked_first(Permission.UPDATE)
 @blueprint.arguments(VariableBody)
+@takes(*PRECONDITIONS)
 @writes
-@blueprint.response(200, WrittenAnswer)
+@blueprint.response(200, WrittenAnswer, headers=("ETag", WARNINGS))
 def put_variable(unit: UnitOfWork, variable: Variable, name: str, env: EnvironmentRef = GLOBALS) -> Answer:
     """Set all attributes of one variable. X-Strongroom-Warnings tells of a new name that shells or some formats do not
     take.
@@ -88,8 +94,9 @@ def put_variable(unit: UnitOfWork, variable: Variable, name: str, env: Environme
 
 
 @environment_route(blueprint, "/variables/<name>", "DELETE")
+@takes(*PRECONDITIONS)
 @writes
-@blueprint.response(200, WrittenAnswer)
+@blueprint.response(200, WrittenAnswer, headers=("ETag", WARNINGS))
 def delete_variable(unit: UnitOfWork, name: str, env: EnvironmentRef = GLOBALS) -> Answer:
     """Remove one variable."""
     return _written(services().environments.variables.delete_one(unit, principal(), env, name, precondition()))

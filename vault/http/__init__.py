@@ -29,10 +29,11 @@ from vault.http.guard import (
 from vault.http.marks import View, answers_duty, answers_ended, keeps_answer, public, takes_password
 from vault.http.refusals import note_failure, recorded, translated
 from vault.http.retrying import set_retry_after
-from vault.http.routes import Routes, budget, classify, is_large, prepare, register, routes_of
+from vault.http.routes import ID_PATTERN, Routes, budget, classify, is_large, prepare, register, routes_of
 from vault.http.statuses import status_of
 
 __all__ = [
+    "ID_PATTERN",
     "Routes",
     "View",
     "address",

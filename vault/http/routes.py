@@ -12,7 +12,7 @@ from typing import NamedTuple, cast
 
 from flask import Blueprint, Flask, current_app, request
 from werkzeug.exceptions import HTTPException
-from werkzeug.routing import IntegerConverter, Map
+from werkzeug.routing import BaseConverter, IntegerConverter, Map
 
 from vault.auth import SAFE_METHODS
 from vault.http.marks import is_password_view, is_public
@@ -25,6 +25,8 @@ _CLASS = "_strongroom_route_class"
 _CREDENTIALS = tuple(name.lower().encode() for name in CREDENTIAL_HEADERS)
 _NUMBER_MOST = 2**31 - 1
 DIGITS_MOST = len(str(BIGINT_MOST))
+ID_PATTERN = "(?:[0-9A-Za-z]{12}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
+"""An id of a session or a token, or a UUID."""
 
 
 class _Digits(IntegerConverter):
@@ -37,6 +39,16 @@ class _Digits(IntegerConverter):
 
     def __init__(self, map: Map, max: int = _NUMBER_MOST) -> None:
         super().__init__(map, max=max)
+
+
+class _Id(BaseConverter):
+    """An id in a path.
+
+    Without a shape of its own, `/sessions/<session_id>` would also be the path `/sessions/challenges`, whose `Allow`
+    would then name a method that it does not have.
+    """
+
+    regex = ID_PATTERN
 
 
 class _PasswordViews(NamedTuple):
@@ -91,8 +103,8 @@ class Routes:
 
 
 def prepare(app: Flask) -> None:
-    """Install the number converter. Call this before any route is registered."""
-    app.url_map.converters["int"] = _Digits
+    """Install the converters of numbers and ids. Call this before any route is registered."""
+    app.url_map.converters |= {"int": _Digits, "id": _Id}
 
 
 def register(app: Flask) -> Routes:

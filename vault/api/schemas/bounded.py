@@ -27,7 +27,7 @@ class Options(TypedDict, total=False):
     required: bool
     allow_none: bool
     load_default: object
-    metadata: Mapping[str, str]
+    metadata: Mapping[str, object]
 
 
 class Body(Schema):
@@ -101,7 +101,9 @@ class BoundedMap(fields.Dict):
         most: int,
         **options: Unpack[Options],
     ) -> None:
-        super().__init__(keys, values, validate=_length(0, most), **options)
+        # OpenAPI's name for the bound of an object. apispec would call marshmallow's Length `maxLength`.
+        options["metadata"] = {**options.get("metadata", {}), "maxProperties": most}
+        super().__init__(keys, values, **options)
         self.most = most
 
     def _deserialize(

@@ -6,6 +6,7 @@ from marshmallow import Schema, fields, validate
 
 from vault.api.schemas.bounded import Body, BoundedText
 from vault.api.schemas.parts import Reference, Switch
+from vault.formats import FORMATS
 from vault.model.budgets import BODY_MOST_BYTES
 from vault.model.environment import NAME_MAX_CHARACTERS
 
@@ -14,7 +15,11 @@ _WORD_MOST = 64
 
 class ImportBody(Body):
     environment = Reference(required=True, allow_none=True)
-    format = BoundedText(most=_WORD_MOST, required=True)
+    format = BoundedText(
+        most=_WORD_MOST,
+        required=True,
+        metadata={"enum": [name for name, each in FORMATS.items() if each.can_parse]},
+    )
     text = BoundedText(most=BODY_MOST_BYTES, required=True)
     mode = BoundedText(most=_WORD_MOST, load_default="merge", validate=[validate.OneOf(["merge", "replace"])])
     dry_run = Switch(load_default=False)
@@ -41,7 +46,7 @@ class ImportAnswer(Schema):
 
 
 class ExportQuery(Body):
-    format = BoundedText(most=_WORD_MOST, load_default="dotenv")
+    format = BoundedText(most=_WORD_MOST, load_default="dotenv", metadata={"enum": list(FORMATS)})
     strict = fields.Boolean(
         load_default=False, metadata={"description": "Refuse if the format cannot carry everything."}
     )

@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vault.errors import Conflict, NotFound
+from vault.errors import Conflict, InvalidInput, KeyProviderError, KeyringError, NotFound
 from vault.keys import MasterKey
 from vault.model.action import Action
 from vault.model.clock import DAY_SECONDS, DAY_US, SECOND_US, Clock
@@ -85,8 +85,8 @@ class MasterRotation:
     def rotate(self, principal: Principal, provider: str | None = None, *, wait_seconds: float | None = None) -> int:
         """Make a new version, with another provider if one is given, and make it active. Returns its number.
 
-        A version that an earlier call left pending is used. Raises `Unavailable` if a live worker does not learn it in
-        time; call it again to continue.
+        A version that an earlier call left pending is used. Raises `InvalidInput` for a provider that does not work
+        here, and `Unavailable` if a live worker does not learn the version in time; call it again to continue.
         """
         principal.require_operator()
         pending = self._pending(principal, provider)
@@ -157,7 +157,15 @@ class MasterRotation:
                 )
             return found.id
         first = name not in {row.provider for row in rows} | {row.provider for row in gone}
-        ref = self._instance.keyring.create_version(name, first=first)
+        try:
+            ref = self._instance.keyring.create_version(name, first=first)
+        except KeyringError:
+            raise
+        except KeyProviderError as error:
+            if provider is None:
+                raise
+            # The caller chose a provider that this server does not know, has no settings for, or may not use.
+            raise InvalidInput(error.message, path="provider") from error
         return again(self._insert, principal, name, ref)
 
     def _insert(self, principal: Principal, provider: str, ref: str) -> str:
