@@ -11,7 +11,7 @@ import pytest
 
 from tests.api.conftest import PREFIX, Caller
 
-NAMES = ["Z", "a", "a b", "b\u00a0", "e\u00e9", "x&y=z", "\u4e2d", "\U0001f600"]
+NAMES = ["Z", "a", "a b", "b\u00e0", "e\u00e9", "x&y=z", "\u4e2d", "\U0001f600"]
 
 
 def walk(ada: Caller, path: str) -> list[Any]:
