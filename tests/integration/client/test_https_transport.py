@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.patience import HANG_SECONDS
 from tests.support.tls_server import HOUR, NOW, Certificate, Server, make_certificate, say, say_and_hang_up
 from vault.client import HttpsTransport, Request, Response
 from vault.client.transport import ConnectionLost, Unreachable
@@ -45,8 +46,14 @@ def start(certificate: Certificate) -> Iterator[Start]:
 def connect(certificate: Certificate) -> Iterator[Callable[..., HttpsTransport]]:
     transports: list[HttpsTransport] = []
 
-    def make(port: int, *, host: str = "localhost", ca_file: Path | None = certificate.ca_file) -> HttpsTransport:
-        transport = HttpsTransport(f"https://{host}:{port}", ca_file=ca_file, read_timeout_seconds=0.3)
+    def make(
+        port: int,
+        *,
+        host: str = "localhost",
+        ca_file: Path | None = certificate.ca_file,
+        read_timeout_seconds: float = HANG_SECONDS,
+    ) -> HttpsTransport:
+        transport = HttpsTransport(f"https://{host}:{port}", ca_file=ca_file, read_timeout_seconds=read_timeout_seconds)
         transports.append(transport)
         return transport
 
@@ -126,7 +133,7 @@ def test_what_is_not_http_is_told(start: Start, connect: Connect) -> None:
 def test_a_server_that_does_not_answer_is_left(start: Start, connect: Connect) -> None:
     server = start(lambda _connection: None)
     with pytest.raises(ConnectionLost, match=r"within 0\.3 s"):
-        connect(server.port).send(GET)
+        connect(server.port, read_timeout_seconds=0.3).send(GET)
 
 
 def test_a_chunked_answer_is_whole(start: Start, connect: Connect) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import socket
 import time
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.integration.server.conftest import SHORT_LIMITS, Reply, request
-from tests.support.patience import HANG_SECONDS, eventually
+from tests.support.patience import HANG_SECONDS, eventually, slowness
 from tests.support.ports import free_port
 from tests.support.serving import RunningServer
 
@@ -40,18 +41,21 @@ def ask(server: RunningServer, path: str, person: str, **fields: str) -> Reply:
 
 def test_slow_calls_of_one_person_leave_threads_for_another(server: RunningServer) -> None:
     with ThreadPoolExecutor(4) as pool:
-        slow = [pool.submit(ask, server, "/slow/2.5", "ada") for _ in range(4)]
-        time.sleep(0.3)
+        times = slowness()
+        slow = [pool.submit(ask, server, f"/slow/{2.5 * times:.1f}", "ada") for _ in range(4)]
+        time.sleep(0.3 * times)
         assert [ask(server, "/pid", "bob").status for _ in range(3)] == [200] * 3
         assert not any(call.done() for call in slow)
         assert [call.result().status for call in slow] == [200] * 4
 
 
-@pytest.mark.parametrize(("path", "kind"), [("/v1/slow/1", "vault"), ("/slow/1", "problem"), ("/slow/1", "page")])
+@pytest.mark.parametrize(("path", "kind"), [("/v1/slow/", "vault"), ("/slow/", "problem"), ("/slow/", "page")])
 def test_a_caller_with_too_much_under_way_is_told_so_in_its_own_way(
     server: RunningServer, path: str, kind: str
 ) -> None:
     accept = {"Accept": "text/html"} if kind == "page" else {}
+    # The last of them must come before the first is answered.
+    path += str(math.ceil(slowness()))
     with ThreadPoolExecutor(20) as pool:
         replies = list(pool.map(lambda _: ask(server, path, "ada", **accept), range(20)))
     refused = [reply for reply in replies if reply.status == 429]
@@ -69,8 +73,9 @@ def test_a_caller_with_too_much_under_way_is_told_so_in_its_own_way(
 
 def test_a_credential_that_is_not_accepted_counts_for_its_address_and_not_for_the_person(server: RunningServer) -> None:
     with ThreadPoolExecutor(8) as pool:
-        strangers = [pool.submit(request, server, "GET", "/slow/0.6") for _ in range(8)]
-        time.sleep(0.3)
+        times = slowness()
+        strangers = [pool.submit(request, server, "GET", f"/slow/{0.6 * times:.1f}") for _ in range(8)]
+        time.sleep(0.3 * times)
         assert ask(server, "/pid", "ada").status == 200
         assert request(server, "GET", "/pid").status == 429
         # A probe of the same address is answered all the same.

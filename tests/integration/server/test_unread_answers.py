@@ -12,7 +12,7 @@ import pytest
 from tests.integration.server.conftest import SHORT_LIMITS, TOY, Dial, Raw, get, request
 from tests.integration.server.http2_client import Http2
 from tests.integration.server.test_limits import memory_mib
-from tests.support.patience import eventually
+from tests.support.patience import HANG_SECONDS, eventually
 from tests.support.serving import RunningServer
 
 MIB = 1024 * 1024
@@ -82,7 +82,7 @@ def test_answers_in_closed_windows_stay_within_the_callers_memory_and_others_are
 def test_a_stream_that_is_not_read_is_reset_in_time_and_its_connection_goes_on(connect: Connect) -> None:
     client = connect()
     client.send(client.start("GET", BIG), b"")
-    found, resets = statuses(client, 1, 8.0)
+    found, resets = statuses(client, 1, HANG_SECONDS)
     assert (found, resets) == ([200], 1)
     client.h2.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 65535})
     client.flush()
@@ -93,11 +93,11 @@ def test_a_window_that_opens_byte_by_byte_does_not_buy_more_time(connect: Connec
     client = connect(window=1)
     stream = client.start("GET", BIG)
     client.send(stream, b"")
-    client.raw.socket.settimeout(10.0)
+    client.raw.socket.settimeout(HANG_SECONDS)
     started = time.monotonic()
     is_reset = False
     # At this pace the answer would take hours, so the limit only ends what hangs.
-    while not is_reset and time.monotonic() - started < 60.0:
+    while not is_reset and time.monotonic() - started < HANG_SECONDS:
         is_reset = any(isinstance(event, h2.events.StreamReset) for event in client.events())
         if not is_reset:
             client.h2.increment_flow_control_window(1, stream)
@@ -110,7 +110,7 @@ def test_a_client_whose_answers_are_cut_again_and_again_loses_its_connection(con
     client = connect()
     for _ in range(12):
         client.send(client.start("GET", "/repeat/x/1000"), b"")
-    client.raw.socket.settimeout(10.0)
+    client.raw.socket.settimeout(HANG_SECONDS)
     with pytest.raises(ConnectionError):
         client.listen()
 

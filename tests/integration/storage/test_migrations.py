@@ -17,6 +17,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 
 from tests.integration.storage.test_upgrade import at_revision, transaction
+from tests.support.patience import HANG_SECONDS
 from tests.support.vaults import make_settings, make_vault
 from vault.app import open_vault
 from vault.errors import StorageError
@@ -217,7 +218,7 @@ def test_an_upgrade_beside_a_long_transaction_waits_and_does_not_hang(
         thread.start()
         thread.join(0.5)
         assert thread.is_alive()
-    thread.join(30)
+    thread.join(HANG_SECONDS)
     assert not thread.is_alive()
     with transaction(url) as connection:
         assert schema_status(connection).state == "current"

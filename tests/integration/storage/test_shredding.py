@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from tests.support.patience import HANG_SECONDS
 from tests.support.vaults import HOST, FakeClock, add_environment, opened_again, patch, run_sql, values, write
 from vault.errors import IntegrityError, NotFound
 from vault.jobs.purge import purge
@@ -99,7 +100,7 @@ def test_what_is_shredded_and_undeleted_at_once_is_whole_or_gone(
     monkeypatch.setattr(Shredding, "_shred_some", slowly)
 
     def undelete() -> None:
-        start.wait(5)
+        start.wait(HANG_SECONDS)
         try:
             write(vault, lambda unit: vault.environments.environments.undelete(unit, ada, row.id, None))
             outcome.append("undeleted")
@@ -110,7 +111,7 @@ def test_what_is_shredded_and_undeleted_at_once_is_whole_or_gone(
     thread.start()
     with vault.storage.write() as unit:
         unit.shredding.deleted_before(clock() - 30 * DAY * 1_000_000, clock(), 10)
-    thread.join(10)
+    thread.join(HANG_SECONDS)
     assert outcome == ["gone"]
     assert run_sql(vault, "SELECT id FROM environments WHERE id = :id", id=row.id) == []
 

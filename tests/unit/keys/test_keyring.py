@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.contract.opaque_provider import OpaqueProvider
+from tests.support.patience import HANG_SECONDS
 from vault.crypto import BlobType, Key, Suite, as_sealed, new_key, parse_header
 from vault.errors import BlobError, KeyProviderUnavailable
 from vault.keys import Keyring, MasterKey
@@ -158,12 +159,12 @@ def test_a_key_whose_loading_a_purge_overtook_is_not_kept(vault: Vault) -> None:
 
     def hold() -> None:
         begun.set()
-        purged.wait(5)
+        purged.wait(HANG_SECONDS)
 
     vault.provider.before = hold
     with ThreadPoolExecutor(1) as pool:
         loading = pool.submit(vault.user_key)
-        assert begun.wait(5)
+        assert begun.wait(HANG_SECONDS)
         vault.keyring.purge()
         purged.set()
         assert loading.result().id == USER_KEY

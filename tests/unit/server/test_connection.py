@@ -6,6 +6,7 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any, cast
 
+from tests.support.patience import HANG_SECONDS
 from vault.server.connection import Connection
 
 
@@ -30,7 +31,13 @@ class Transport:
         self.closed = True
 
 
-def connect(transport: Transport, timeout_seconds: float = 5.0) -> Connection:
+async def closed(transport: Transport) -> None:
+    async with asyncio.timeout(HANG_SECONDS):
+        while not transport.closed:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+def connect(transport: Transport, timeout_seconds: float = HANG_SECONDS) -> Connection:
     loop = asyncio.get_running_loop()
     settings = SimpleNamespace(
         header_timeout_seconds=60, body_timeout_seconds=timeout_seconds, buffered_bytes_per_caller=1
@@ -64,8 +71,7 @@ def test_a_connection_closes_only_when_all_is_sent_also_below_tls() -> None:
         await asyncio.sleep(0.12)
         assert not transport.closed
         below.unsent_bytes = 0
-        await asyncio.sleep(0.12)
-        assert transport.closed
+        await closed(transport)
 
     asyncio.run(close())
 
@@ -75,7 +81,6 @@ def test_a_connection_that_nobody_reads_closes_in_the_end() -> None:
         transport = Transport()
         transport.unsent_bytes = 1000
         connect(transport, timeout_seconds=0.05)._close_transport()
-        await asyncio.sleep(0.2)
-        assert transport.closed
+        await closed(transport)
 
     asyncio.run(close())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import threading
 
+from tests.support.patience import HANG_SECONDS
 from vault.storage import hold, when_settled
 from vault.storage.spool.receipts import Batch, is_held
 
@@ -47,7 +48,7 @@ def test_a_thread_waits_until_its_batch_is_settled() -> None:
     thread.join(0.05)
     assert thread.is_alive()
     batch.settle(is_stored=False)
-    thread.join(5)
+    thread.join(HANG_SECONDS)
     assert heard == [False]
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.patience import HANG_SECONDS
 from vault.crypto import SealedBlob
 from vault.errors import AuditUnavailable
 from vault.model.event import GONE, SpooledEvent
@@ -210,13 +211,13 @@ def test_those_who_wait_together_are_written_together(tmp_path: Path, monkeypatc
     def slow(descriptor: int, data: bytes, offset: int) -> int:
         writes.append(offset)
         arrived.set()
-        leave.wait(5)
+        leave.wait(HANG_SECONDS)
         return real(descriptor, data, offset)
 
     monkeypatch.setattr(os, "pwrite", slow)
     threads = [threading.Thread(target=append, args=(spool,)) for _ in range(5)]
     threads[0].start()
-    arrived.wait(5)
+    arrived.wait(HANG_SECONDS)
     for thread in threads[1:]:
         thread.start()
     while len(spool._batch.records) < 4:
@@ -239,7 +240,7 @@ def test_whoever_holds_a_receipt_goes_on_and_hears_how_it_went(
 
     def slow(descriptor: int, data: bytes, offset: int) -> int:
         arrived.set()
-        leave.wait(5)
+        leave.wait(HANG_SECONDS)
         if is_broken:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         return real(descriptor, data, offset)
@@ -252,7 +253,7 @@ def test_whoever_holds_a_receipt_goes_on_and_hears_how_it_went(
 
     threads = [threading.Thread(target=attempt) for _ in range(2)]
     threads[0].start()
-    arrived.wait(5)
+    arrived.wait(HANG_SECONDS)
     threads[1].start()
     while len(spool._batch.records) < 1:
         pass

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.integration.conftest import Copy
+from tests.support.patience import HANG_SECONDS, eventually
 from tests.support.ports import free_port
 from tests.support.sinks import Sink, StreamSink, UdpSink
 from tests.support.tls_server import make_certificate
@@ -65,11 +66,7 @@ def forwarded(vault: Services) -> int:
 
 def came(sink: Sink, places: list[int]) -> bool:
     """Whether all of these events come, in order."""
-    for _ in range(200):
-        if sorted(set(sink.places)) == places:
-            return True
-        time.sleep(0.02)
-    return False
+    return eventually(lambda: sorted(set(sink.places)) == places)
 
 
 def grow(vault: Services, place: int, column: str, text: str) -> None:
@@ -171,7 +168,7 @@ def test_a_receiver_that_goes_away_with_what_it_has_not_read_gets_it_again(vault
         opened_again(vault, vault.clock, audit_forward=f"syslog+tcp:127.0.0.1:{sink.port}") as sending,
     ):
         forward(sending, WORKER)
-        assert sink.hung_up.wait(10)
+        assert sink.hung_up.wait(HANG_SECONDS)
         time.sleep(0.1)  # Its farewell arrives.
         values(vault, eve, "prod")
         count = placed(vault)

@@ -119,7 +119,7 @@ def test_a_server_that_stops_in_good_order_leaves_nothing_in_its_spool(place: Pl
     with RunningServer(place.folder, place.environ) as server:
         reader = threading.Thread(target=place.read, args=(server, answered))
         reader.start()
-        time.sleep(0.3)
+        assert eventually(lambda: bool(answered))
         server.stop(signal.SIGTERM)
         reader.join()
     assert answered

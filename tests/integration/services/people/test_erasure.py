@@ -15,6 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.integration.services.tampering import copy_of, put_back
+from tests.support.patience import HANG_SECONDS
 from tests.support.vaults import (
     HOST,
     PASSWORD,
@@ -286,9 +287,9 @@ def test_a_key_that_comes_while_somebody_is_erased_goes_too(
     with opened_again(vault) as other:
         thread = threading.Thread(target=lambda: done.append(other.keys.people.rotate_user(HOST, ada.user_id)))
         thread.start()
-        held.wait(5)
+        held.wait(HANG_SECONDS)
         erase(vault, HOST, "ada")
-        thread.join(10)
+        thread.join(HANG_SECONDS)
     assert len(done) == 1
     assert run_sql(vault, "SELECT 1 FROM user_keys WHERE owner_id = :id", id=ada.user_id) == []
     assert vault.audit.verifier.verify().faults == []
@@ -348,7 +349,7 @@ def test_two_operators_cannot_take_each_other_away_at_the_same_time(vault: Servi
 
     def demote(who: Principal, other: str) -> None:
         with opened_again(vault) as worker:
-            start.wait(5)
+            start.wait(HANG_SECONDS)
             try:
                 write(worker, lambda unit: worker.people.accounts.set_role(unit, who, other, Role.USER))
                 outcomes.append("done")
@@ -359,7 +360,7 @@ def test_two_operators_cannot_take_each_other_away_at_the_same_time(vault: Servi
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(HANG_SECONDS)
     assert sorted(outcomes) == ["done", "refused"]
     assert vault.people.accounts.has_operator(HOST)
 
