@@ -21,6 +21,7 @@ from tests.support.vaults import (
     HOST,
     FakeClock,
     add_environment,
+    add_person,
     add_token,
     as_token,
     erase_oneself,
@@ -496,10 +497,11 @@ def test_one_s_own_trail_is_one_s_own(vault: Services, ada: Principal, bob: Prin
 
 
 def test_one_s_own_trail_shows_what_operators_did_and_not_from_where(vault: Services, ada: Principal) -> None:
-    operator = Principal(ada.kind, "x", "00000000-0000-4000-8000-000000000001", "o", Role.OPERATOR, address="192.0.2.9")
+    operator = add_person(vault, "olga", Role.OPERATOR)
+    assert operator.address
     write(vault, lambda unit: vault.people.accounts.set_role(unit, operator, "ada", Role.USER))
     event = next(seen.event for seen in vault.audit.trail.own(ada, None, 100) if seen.event.action == "user.role")
-    assert (event.actor, event.address) == ("session:x", "")
+    assert (event.actor, event.address) == (operator.label, "")
 
 
 def test_tokens_and_people_without_the_role_or_a_recent_password_do_not_search(
