@@ -48,8 +48,8 @@ def test_the_api_is_as_its_description_says(tmp_path: Path, soak_seconds: float,
 
 def is_meant(fault: Mapping[str, Any]) -> bool:
     """Whether a fault is how the API is meant to be, with the reason."""
-    # Who has no valid credential does not learn which methods a path has: 401, where the fuzzer expects 405. It sends no
-    # credential to the calls of a login.
+    # Who has no valid credential does not learn which methods a path has: 401, where the fuzzer expects 405. It
+    # sends no credential to the calls of a login.
     is_login = all(call.partition(" ")[2].startswith("/api/v1/sessions") for call in fault.get("operations", ["?"]))
     return bool(fault["type"] == "UnsupportedMethodResponse" and is_login)
 
