@@ -1,4 +1,4 @@
-"""Inserts very many rows, for a restore. PostgreSQL takes them with COPY, in a fifth of the time of INSERT."""
+"""Inserts very many rows, for a restore. PostgreSQL takes them with COPY, in less than half the time of INSERT."""
 
 from __future__ import annotations
 
