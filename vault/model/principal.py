@@ -40,6 +40,17 @@ class Duty(StrEnum):
     SECOND_FACTOR = "second_factor"
 
 
+def label_of(kind: PrincipalKind, id_: str) -> str:
+    """Return the name of a principal in revisions and in the audit, such as `session:3kTMd9…`."""
+    return f"{kind}:{id_}"
+
+
+def kind_and_id(label: str) -> tuple[str, str]:
+    """Return the kind and the id in a label. A newer release may know more kinds."""
+    kind, _, id_ = label.partition(":")
+    return kind, id_
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
     """Who makes a call. A session has all rights of its user (`grants is None`), a token has its grants.
@@ -86,7 +97,7 @@ class Principal:
     @property
     def label(self) -> str:
         """The principal's name in revisions and in the audit, such as `session:3kTMd9…`."""
-        return f"{self.kind}:{self.id}"
+        return label_of(self.kind, self.id)
 
     def require_current_secret(self) -> None:
         """Raise `Forbidden` for a replaced secret, so that its thief cannot keep access by making new tokens."""

@@ -13,6 +13,7 @@ from vault.cli.options import connection_options, format_option, pass_cli, set_o
 from vault.cli.render import as_row, print_rows
 from vault.cli.words import CliError, say
 from vault.errors import StrongroomError
+from vault.model.principal import PrincipalKind, kind_and_id
 
 if TYPE_CHECKING:
     from vault.client import Change
@@ -51,7 +52,7 @@ def history(cli: Cli, environment: str | None, use_globals: bool, count: int) ->
 
 def _names_of_tokens(cli: Cli, labels: Sequence[str]) -> dict[str, str]:
     """Return the names of the tokens in these labels, by id, as far as the caller may see them."""
-    if not any(label.startswith("token:") for label in labels):
+    if not any(kind_and_id(label)[0] == PrincipalKind.TOKEN for label in labels):
         return {}
     try:
         return {token.id: token.name for token in cli.client.tokens.list()}

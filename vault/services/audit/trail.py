@@ -12,7 +12,7 @@ from vault.model.action import Action
 from vault.model.clock import DAY_US, Clock
 from vault.model.event import GONE, Event
 from vault.model.folding import fold_username
-from vault.model.principal import Principal, PrincipalKind
+from vault.model.principal import Principal, PrincipalKind, kind_and_id
 from vault.services.audit.authority import Authority, standing_keys
 from vault.services.audit.reads import ReadLog
 from vault.services.audit.record import digests, hash_of, record
@@ -88,7 +88,8 @@ class Trail:
         """
         self._require(principal)
         events = [seen.event for seen in found]
-        tokens = [event.actor.removeprefix("token:") for event in events if event.actor.startswith("token:")]
+        actors = [kind_and_id(event.actor) for event in events]
+        tokens = [id_ for kind, id_ in actors if kind == PrincipalKind.TOKEN]
         with self._storage.read() as unit:
             return Names(
                 _named(unit.users, (event.actor_id for event in events)),

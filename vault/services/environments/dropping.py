@@ -9,19 +9,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from vault.model.principal import PrincipalKind
+from vault.model.principal import PrincipalKind, kind_and_id
 from vault.storage import OldRevision
 
 KEPT_MOST = 1000
 """How many revisions beyond `max_versions` an environment keeps."""
 
-_PERSON = str(PrincipalKind.SESSION)
-
 
 def author_of(label: str) -> str:
     """Return the author in a principal's label. All sessions are the same person, each token is its own author."""
-    kind, _, _ = label.partition(":")
-    return kind if kind == _PERSON else label
+    kind, _ = kind_and_id(label)
+    return kind if kind == PrincipalKind.SESSION else label
 
 
 def to_drop(
@@ -47,4 +45,4 @@ def to_drop(
 def beyond_most(kept: Sequence[OldRevision]) -> list[OldRevision]:
     """Return what is above `KEPT_MOST` of the kept revisions: those of tokens first, the oldest first."""
     surplus = max(0, len(kept) - KEPT_MOST)
-    return sorted(kept, key=lambda each: (author_of(each.created_by) == _PERSON, each.number))[:surplus]
+    return sorted(kept, key=lambda each: (author_of(each.created_by) == PrincipalKind.SESSION, each.number))[:surplus]

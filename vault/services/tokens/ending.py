@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from vault.model.action import Action
-from vault.model.principal import Principal, PrincipalKind
+from vault.model.principal import Principal, kind_and_id
 from vault.services import audit
 from vault.storage import StoredToken, UnitOfWork
 
@@ -63,5 +63,5 @@ def end_made(unit: UnitOfWork, principal: Principal, user_id: str, now: int, tok
 
 
 def _made(row: StoredToken) -> MadeToken:
-    session_id = row.created_by.removeprefix(f"{PrincipalKind.SESSION}:")
+    _, session_id = kind_and_id(row.created_by)
     return MadeToken(row.id, row.name, session_id, row.created_us, row.expires_us, row.last_used_us)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import delete, func, literal, not_, or_, select
+from sqlalchemy import ColumnElement, delete, func, literal, not_, or_, select
 
+from vault.model.principal import PrincipalKind, label_of
 from vault.storage.rows.trim import beyond
 from vault.storage.signing.repository import Repository
 from vault.storage.signing.signed import SignedTable
 from vault.storage.signing.signed_row import SignedRow
 from vault.storage.sql_types import AnySelect
 from vault.storage.tables import sessions, tokens
+
+LABEL = literal(label_of(PrincipalKind.SESSION, "")) + sessions.c.id
+"""The label of a session, as rows have it that the session has made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +58,7 @@ class Sessions(Repository[Session]):
 
     def counts(self, user_id: str, now_us: int) -> tuple[int, int]:
         """Return the numbers of a user's active sessions and of stored ended ones."""
-        is_living = sessions.c.revoked_us.is_(None) & (sessions.c.expires_us > now_us)
-        living = func.count().filter(is_living)
+        living = func.count().filter(_is_living(now_us))
         row = self._connection.execute(select(living, func.count()).where(sessions.c.user_id == user_id)).one()
         return int(row[0]), int(row[1] - row[0])
 
@@ -65,10 +68,9 @@ class Sessions(Repository[Session]):
         Those that have made a token that is not revoked stay too. Otherwise many short logins would hide which tokens a
         stolen session has made.
         """
-        is_over = sessions.c.revoked_us.is_not(None) | (sessions.c.expires_us <= now_us)
         made = select(tokens.c.created_by).where(tokens.c.user_id == user_id, tokens.c.revoked_us.is_(None))
-        has_made = (literal("session:") + sessions.c.id).in_(made)
-        ended = select(sessions.c.id).where(sessions.c.user_id == user_id, is_over, not_(has_made))
+        is_needed = _is_living(now_us) | LABEL.in_(made)
+        ended = select(sessions.c.id).where(sessions.c.user_id == user_id, not_(is_needed))
         past = beyond(most, ended.order_by(sessions.c.created_us.desc(), sessions.c.id))
         self._connection.execute(delete(sessions).where(sessions.c.id.in_(past)))
 
@@ -79,6 +81,8 @@ class Sessions(Repository[Session]):
 
 
 def _living(user_id: str, now_us: int) -> AnySelect:
-    return select(sessions).where(
-        sessions.c.user_id == user_id, sessions.c.revoked_us.is_(None), sessions.c.expires_us > now_us
-    )
+    return select(sessions).where(sessions.c.user_id == user_id, _is_living(now_us))
+
+
+def _is_living(now_us: int) -> ColumnElement[bool]:
+    return sessions.c.revoked_us.is_(None) & (sessions.c.expires_us > now_us)

@@ -7,9 +7,10 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, func, literal, not_, or_, select, tuple_, update
+from sqlalchemy import delete, func, not_, or_, select, tuple_, update
 from sqlalchemy.sql import ColumnElement
 
+from vault.storage.rows.sessions import LABEL
 from vault.storage.rows.trim import beyond
 from vault.storage.signing.repository import Repository
 from vault.storage.signing.signed import SignedTable
@@ -119,7 +120,7 @@ class Tokens(Repository[StoredToken]):
 
     def living_of_sessions(self, user_id: str, now_us: int) -> list[StoredToken]:
         """Return a user's active tokens that the user's stored sessions have made, oldest first."""
-        labels = select(literal("session:") + sessions.c.id).where(sessions.c.user_id == user_id)
+        labels = select(LABEL).where(sessions.c.user_id == user_id)
         made = select(tokens).where(tokens.c.user_id == user_id, _living(now_us), tokens.c.created_by.in_(labels))
         return self.all(made.order_by(tokens.c.created_us, tokens.c.id))
 

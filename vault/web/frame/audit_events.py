@@ -6,6 +6,7 @@ import json
 
 from vault.model.action import Action, words_of
 from vault.model.event import OK, UNCHANGED
+from vault.model.principal import PrincipalKind, kind_and_id
 from vault.storage import Seen
 
 _ACTORS = {"session": "a session", "token": "a token", "host": "the operator on the host", "vault": "the vault itself"}
@@ -39,7 +40,7 @@ def _facts(seen: Seen) -> dict[str, object]:
 def _who(actor: str, is_own: bool, session: str) -> str:
     if session and actor == session:
         return "this session"
-    kind, _, name = actor.partition(":")
-    if kind == "token":
-        return f"token {name}"
-    return _ACTORS.get(kind, actor) if is_own or kind != "session" else "somebody else"
+    kind, id_ = kind_and_id(actor)
+    if kind == PrincipalKind.TOKEN:
+        return f"token {id_}"
+    return _ACTORS.get(kind, actor) if is_own or kind != PrincipalKind.SESSION else "somebody else"

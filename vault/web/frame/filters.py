@@ -6,6 +6,7 @@ from flask import Flask, g
 from markupsafe import Markup
 
 from vault.model.clock import as_datetime
+from vault.model.principal import PrincipalKind, kind_and_id
 from vault.model.printable import visible
 from vault.web.frame.single_use import once_field
 
@@ -50,8 +51,8 @@ def exact(us: int) -> Markup:
 
 def author(label: str) -> str:
     """Return who made a revision, from its label. Only the owner and the owner's tokens can make one."""
-    kind, _, token_id = label.partition(":")
-    return f"token {token_id}" if kind == "token" else "you"
+    kind, id_ = kind_and_id(label)
+    return f"token {id_}" if kind == PrincipalKind.TOKEN else "you"
 
 
 def csrf_field() -> Markup:
