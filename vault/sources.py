@@ -50,6 +50,11 @@ def filled(text: str, source: str) -> str:
     return text
 
 
+def parts_of(text: str) -> list[str]:
+    """Return the parts of a list that is split by commas, without the space around them and without empty ones."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
 def variable_of(environ: Mapping[str, str], variable: str) -> str | None:
     """Return the text of a variable, or None if it is not set. Raises `SettingsError` if it is set and empty."""
     text = environ.get(variable)

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from vault.crypto.password import LANES_RANGE, MEMORY_RANGE_KIB, PASSES_RANGE
 from vault.errors import SettingsError
 from vault.keys import Providers
 from vault.services.backup import recipients_of
-from vault.settings import Settings, check_certificate, load
-from vault.settings.addresses import DATABASE_OPTIONS, REDIS_OPTIONS, REDIS_TLS_OPTIONS, check_database, check_redis
+from vault.settings import Settings, check_certificate, load, socket_address
+from vault.settings.addresses import (
+    DATABASE_OPTIONS,
+    REDIS_OPTIONS,
+    REDIS_TLS_OPTIONS,
+    check_database,
+    check_listener,
+    check_redis,
+)
 from vault.settings.numbers import BOUNDS
 from vault.storage.database.engine import parse_url
 
@@ -196,6 +205,25 @@ def test_every_number_has_bounds_and_its_default_lies_within_them() -> None:
         least, most = BOUNDS[name]
         assert isinstance(default, int | float)
         assert least <= default <= most, name
+
+
+def test_the_bounds_of_argon2_are_those_that_a_stored_hash_may_have() -> None:
+    ranges = {"argon2_memory_kib": MEMORY_RANGE_KIB, "argon2_passes": PASSES_RANGE, "argon2_lanes": LANES_RANGE}
+    assert {name: BOUNDS[name] for name in ranges} == ranges
+
+
+@pytest.mark.parametrize(
+    ("bind", "address"),
+    [
+        ("127.0.0.1:8443", (socket.AF_INET, "127.0.0.1", 8443)),
+        (":8443", (socket.AF_INET, "", 8443)),
+        ("[::1]:8443", (socket.AF_INET6, "::1", 8443)),
+        ("vault.example:1", (socket.AF_INET, "vault.example", 1)),
+    ],
+)
+def test_a_listener_has_a_family_a_host_and_a_port(bind: str, address: tuple[socket.AddressFamily, str, int]) -> None:
+    check_listener("STRONGROOM_BIND", bind)
+    assert socket_address(bind) == address
 
 
 def test_a_misspelt_name_is_told_the_name_that_was_meant() -> None:

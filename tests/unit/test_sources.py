@@ -13,6 +13,7 @@ from vault.errors import SettingsError
 from vault.settings import load
 from vault.settings.names import _KNOWN
 from vault.sources import (
+    parts_of,
     secret_from,
     secret_in,
     secret_in_file,
@@ -109,6 +110,13 @@ def test_a_key_of_a_settings_file_that_is_empty_is_refused(name: str, key: str, 
 
 def test_what_nobody_named_is_none() -> None:
     assert secret_from({"Y": "y", "Y_FILE": "/y"}, "X") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"), [("a,b", ["a", "b"]), (" a , ,b,", ["a", "b"]), ("", []), (" , ", []), ("a b", ["a b"])]
+)
+def test_a_list_is_split_by_commas(text: str, parts: list[str]) -> None:
+    assert parts_of(text) == parts
 
 
 def test_two_sources_are_refused() -> None:

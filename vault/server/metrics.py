@@ -12,6 +12,7 @@ import socket
 from collections.abc import AsyncIterator
 
 from vault.observe import metrics
+from vault.settings import socket_address
 
 _CONNECTION_SECONDS = 5.0
 """How long a connection may last, with its request and its answer."""
@@ -38,10 +39,8 @@ async def serve_metrics(listener: socket.socket | None) -> AsyncIterator[None]:
 
 def open_listener(bind: str) -> socket.socket:
     """Return the listening socket for `host:port`. Raises `OSError` if the address is in use."""
-    host, _, port = bind.rpartition(":")
-    host = host.strip("[]")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, int(port)), family=family)
+    family, host, port = socket_address(bind)
+    return socket.create_server((host, port), family=family)
 
 
 class _Scrapes:

@@ -6,7 +6,7 @@ says what is removed around it. Giving both is an error, because it is unclear w
 
 from __future__ import annotations
 
-from vault.settings.addresses import check_database, hosts_as_options
+from vault.settings.addresses import check_database, hosts_as_options, socket_address
 from vault.settings.checks import check
 from vault.settings.fields import PREFIX, SECRET_SETTINGS, Network, Settings
 from vault.settings.files import check_certificate
@@ -24,4 +24,5 @@ __all__ = [
     "check_variables",
     "hosts_as_options",
     "load",
+    "socket_address",
 ]

@@ -9,12 +9,14 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import re
+import socket
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from vault.errors import SettingsError
 from vault.settings.fields import PREFIX, Network
+from vault.sources import parts_of
 
 _DATABASE = re.compile(
     r"(?P<kind>\w+)(\+\w+)?://"
@@ -211,6 +213,13 @@ def check_listener(variable: str, text: str) -> None:
         _check_host(variable, host.partition("%")[0], is_ipv6=bool(found["v6"]))
 
 
+def socket_address(bind: str) -> tuple[socket.AddressFamily, str, int]:
+    """Return the family, the host and the port of an address that `check_listener` accepts."""
+    host, _, port = bind.rpartition(":")
+    host = host.strip("[]")
+    return socket.AF_INET6 if ":" in host else socket.AF_INET, host, int(port)
+
+
 def networks_of(variable: str, text: str) -> tuple[Network, ...]:
     """Return the networks in a list that is split by commas. Raises `SettingsError`."""
     return tuple(_network(variable, part) for part in listed(variable, text))
@@ -218,7 +227,7 @@ def networks_of(variable: str, text: str) -> tuple[Network, ...]:
 
 def listed(variable: str, text: str) -> list[str]:
     """Return the parts of a list that is split by commas. Raises `SettingsError` if there are none."""
-    parts = [part.strip() for part in text.split(",") if part.strip()]
+    parts = parts_of(text)
     if not parts:
         raise SettingsError(f"{variable} is {shown(text)}, which names nothing. Give it a value, or unset it.")
     return parts

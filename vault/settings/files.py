@@ -8,6 +8,7 @@ from pathlib import Path
 from vault.errors import SettingsError
 from vault.settings.addresses import require_readable, shown
 from vault.settings.fields import PREFIX, Settings
+from vault.sources import parts_of
 from vault.tls import verifying_context
 
 
@@ -26,9 +27,9 @@ def check_files(settings: Settings) -> None:
         if path is not None:
             _require_authorities(PREFIX + name.upper(), path)
     _check_forward_file(settings.audit_forward)
-    for place in settings.backup_to.split(","):
-        if place.strip().startswith("dir:"):
-            _require_folder_or_nothing(f"{PREFIX}BACKUP_TO", Path(place.strip().removeprefix("dir:")))
+    for place in parts_of(settings.backup_to):
+        if place.startswith("dir:"):
+            _require_folder_or_nothing(f"{PREFIX}BACKUP_TO", Path(place.removeprefix("dir:")))
 
 
 def check_certificate(settings: Settings) -> None:

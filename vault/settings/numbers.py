@@ -35,8 +35,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "buffered_bytes": (1, _MOST_BYTES),
     "session_idle_seconds": (1, _YEARS_OF_SECONDS),
     "session_absolute_seconds": (1, _YEARS_OF_SECONDS),
-    # OWASP's second recommendation for Argon2id (19 MiB, t=2, p=1), 2026; with more than the most, a few logins would
-    # stop the server.
+    # The ranges of vault/crypto/password.py, which must not know the settings. A test compares them.
     "argon2_memory_kib": (19 * 1024, 1024 * 1024),
     "argon2_passes": (2, 16),
     "argon2_lanes": (1, 16),

@@ -79,12 +79,13 @@ def _require_own_address(variable: str, bind: str) -> None:
 
 def _refusal_of(bind: str) -> OSError | None:
     """Return why this process cannot listen at `host:port`, or None if it can."""
-    name, _, port = bind.rpartition(":")
-    name = name.strip("[]")
-    with socket.socket(socket.AF_INET6 if ":" in name else socket.AF_INET) as probe:
+    from vault.settings import socket_address
+
+    family, host, port = socket_address(bind)
+    with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((name, int(port)))
+            probe.bind((host, port))
         except OSError as error:
             return error
     return None

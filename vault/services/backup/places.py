@@ -7,6 +7,7 @@ from pathlib import Path
 from vault.errors import BackupError
 from vault.services.backup.directory import DIRECTORY, DirectoryPlace
 from vault.services.backup.place import Place
+from vault.sources import parts_of
 
 BUCKET = "s3://"
 
@@ -25,4 +26,4 @@ def place_at(address: str) -> Place:
 
 def places_at(addresses: str) -> list[Place]:
     """Return the places in a setting, which are separated by commas."""
-    return [place_at(address.strip()) for address in addresses.split(",") if address.strip()]
+    return list(map(place_at, parts_of(addresses)))

@@ -13,6 +13,7 @@ from vault.services.backup.keeping import Keeping
 from vault.services.backup.place import Place
 from vault.services.backup.places import places_at
 from vault.services.backup.seals import AgeSeal, KeySeal, Seal
+from vault.sources import parts_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +53,8 @@ class BackupPlan:
 
 def recipients_of(text: str) -> tuple[X25519Recipient, ...]:
     """Return the recipients in a list that is split by commas. Raises `SettingsError`."""
-    parts = [part.strip() for part in text.split(",") if part.strip()]
     try:
-        return tuple(map(X25519Recipient.from_text, parts))
+        return tuple(map(X25519Recipient.from_text, parts_of(text)))
     except FormatError:
         # Do not repeat it: somebody may have given the secret key.
         raise SettingsError(
