@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from vault.formats.shell import KEPT_BY_SHELLS
+from vault.formats.shell import TAKEN_BY_SHELLS
 
 
 class Form(Enum):
@@ -68,7 +68,7 @@ READERS = (
     Reader(
         "shells",
         {Form.BARE: re.compile(r"\\"), Form.DOUBLE: re.compile(r"[$`\r]")},
-        names=re.compile(rf"(?!(?:{'|'.join(sorted(KEPT_BY_SHELLS))})\Z)[A-Za-z_][A-Za-z0-9_]*\Z"),
+        names=TAKEN_BY_SHELLS,
         lost=re.compile(r"[$`]"),
     ),
     Reader("Node's dotenv", {Form.DOUBLE: _NODE_DOUBLE}, names=_NODE_NAMES, lost=_NODE_LOST),

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 
 from vault.formats import FORMATS, Format
 from vault.formats.base import left_out
 from vault.formats.dotenv_readers import READERS
-from vault.formats.shell import KEPT_BY_SHELLS
+from vault.formats.shell import TAKEN_BY_SHELLS
 from vault.model.environment import Variable
 from vault.model.names import mixed_scripts
 from vault.model.printable import shown
 from vault.model.steering import steers_loading
 
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TOLD_MOST = 20
 
 
 def odd_names(names: Iterable[str]) -> tuple[str, ...]:
     """Return a warning for each name that some programs or exports leave out, after some only their number."""
-    odd = [name for name in names if not _PLAIN.fullmatch(name) or name in KEPT_BY_SHELLS]
+    odd = [name for name in names if not TAKEN_BY_SHELLS.match(name)]
     more = len(odd) - _TOLD_MOST
     told = tuple(map(_sentence, odd[:_TOLD_MOST]))
     return (*told, f"There are {more} more such names.") if more > 0 else told

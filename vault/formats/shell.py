@@ -22,6 +22,9 @@ KEPT_BY_SHELLS = frozenset(
     OPTIND PPID RANDOM SECONDS SHELLOPTS SHLVL SRANDOM UID""".split()
 )
 
+TAKEN_BY_SHELLS = re.compile(rf"(?!(?:{'|'.join(sorted(KEPT_BY_SHELLS))})\Z){_NAME.pattern}\Z")
+"""Matches a name that every shell takes: whole, and not one that shells use themselves."""
+
 
 class ShellFormat:
     """`export` lines; see the top of this file."""

@@ -42,7 +42,7 @@ def unwrapped(text: str) -> Wrapped | None:
     if isinstance(content, Mapping):
         _refuse_others(content)
         return _first(content, _vault, _doppler, _doppler_api, _secrets, _one_password, _secrets_manager, _terraform)
-    return _listed(content) if isinstance(content, Sequence) and not isinstance(content, str) else None
+    return _listed(content) if _is_list(content) else None
 
 
 def _first(content: Mapping[str, WrittenJson], *readers: Reader) -> Wrapped | None:
@@ -78,7 +78,7 @@ def _refuse_others(content: Mapping[str, WrittenJson]) -> None:
 
 
 def _items(content: WrittenJson) -> Sequence[WrittenJson]:
-    return content if isinstance(content, Sequence) and not isinstance(content, str) else ()
+    return content if _is_list(content) else ()
 
 
 def _is_parameter(content: WrittenJson) -> bool:
@@ -142,12 +142,12 @@ def _doppler_api(content: Mapping[str, WrittenJson]) -> Wrapped | None:
 def _secrets(content: Mapping[str, WrittenJson]) -> Wrapped | None:
     """Infisical's API and the export of Bitwarden Secrets Manager have the list under this name."""
     secrets = content.get("secrets")
-    return _listed(secrets) if isinstance(secrets, Sequence) and not isinstance(secrets, str) else None
+    return _listed(secrets) if _is_list(secrets) else None
 
 
 def _one_password(content: Mapping[str, WrittenJson]) -> Wrapped | None:
     fields = content.get("fields")
-    if "category" not in content or not isinstance(fields, Sequence) or isinstance(fields, str):
+    if "category" not in content or not _is_list(fields):
         return None
     # A field that was left empty has no value. Every item has some, as its template has them.
     entries = [entry for entry in fields if isinstance(entry, Mapping)]
