@@ -20,9 +20,9 @@ from vault.services.environments.environments import Environments
 from vault.services.own.instance import Instance
 from vault.services.still import require_still
 from vault.services.tokens.ending import end_below, end_token
-from vault.services.tokens.grave import require_proof
 from vault.services.tokens.holders import TokenHolders, is_living
 from vault.services.tokens.request import DEFAULT_TTL_SECONDS, GrantRequest, TokenRequest
+from vault.services.tokens.step_up import require_proof
 from vault.services.tokens.views import TokenView, view_of, views_of
 from vault.storage import ColumnValue, ColumnValues, Storage, StoredToken, UnitOfWork
 from vault.storage.rows.tokens import texts_of

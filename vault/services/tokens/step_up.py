@@ -24,7 +24,7 @@ def require_proof(principal: Principal, request: TokenRequest, grants: Sequence[
     """
     if principal.kind is not PrincipalKind.SESSION:
         return
-    if _ends_within(request, days * DAY_SECONDS) and not any(map(_is_grave, grants)):
+    if _ends_within(request, days * DAY_SECONDS) and not any(map(_is_powerful, grants)):
         return
     try:
         principal.require_recent_proof(now_us)
@@ -41,6 +41,6 @@ def _ends_within(request: TokenRequest, seconds: int) -> bool:
     return any(limit is not None and limit <= seconds for limit in limits)
 
 
-def _is_grave(grant: Grant) -> bool:
+def _is_powerful(grant: Grant) -> bool:
     writes_globals = grant.globals and bool(_WRITES & grant.permissions)
     return Permission.DELEGATE in grant.permissions or grant.path == _EVERYWHERE or writes_globals
