@@ -34,7 +34,7 @@ from vault.services.people.finding import find_person, held_as_found, keep_an_op
 from vault.services.people.proven import Proven, hold
 from vault.services.people.sessions import Sessions
 from vault.services.people.throttle import Attempt, Throttle
-from vault.services.still import require_still
+from vault.services.still_valid import require_still_valid
 from vault.storage import ColumnValues, Storage, UnitOfWork, User
 
 USERNAME_MAX_CHARACTERS = 64
@@ -142,7 +142,7 @@ class Accounts:
         Somebody else knows this password. An operator must change it before any other call.
         """
         principal.require_operator()
-        require_still(unit, principal)
+        require_still_valid(unit, principal)
         name, folded = _checked_name(name)
         check_new_password(password, name)
         if unit.users.by_name(folded) is not None:
@@ -195,7 +195,7 @@ class Accounts:
         if not active:
             keep_an_operator(unit, principal, found, may_be_oneself=False)
         user = held_as_found(unit, found)
-        require_still(unit, principal)
+        require_still_valid(unit, principal)
         changed = unit.users.change(user, state="active" if active else "disabled")
         if not active:
             self._sessions.revoke_all(unit, user.id)
@@ -212,7 +212,7 @@ class Accounts:
         if role is not Role.OPERATOR:
             keep_an_operator(unit, principal, found, may_be_oneself=False)
         user = held_as_found(unit, found)
-        require_still(unit, principal)
+        require_still_valid(unit, principal)
         changed = unit.users.change(user, role=str(role))
         self._sessions.revoke_all(unit, user.id)
         audit.record(unit, principal, Action.USER_ROLE, user_id=user.id, details={"role": str(role)})
@@ -228,7 +228,7 @@ class Accounts:
         """Give an account a new password. For operators. All its sessions end, and an operator must change it."""
         principal.require_operator()
         user = held_as_found(unit, find_person(unit, reference))
-        require_still(unit, principal)
+        require_still_valid(unit, principal)
         check_new_password(password, user.name)
         phc = hash_password(password, self.parameters)
         self._replace_hash(unit, user, phc, must_change=unit.users.can_demand_change())
@@ -268,7 +268,7 @@ class Accounts:
         """
         principal.require_person()
         user = hold(unit, new.account)
-        require_still(unit, principal)
+        require_still_valid(unit, principal)
         changed = self._replace_hash(unit, user, new.phc, must_change=False)
         self._sessions.revoke_all(unit, user.id, but=principal.id)
         self._sessions.forget_copies(unit, user.id)

@@ -18,7 +18,7 @@ from vault.services.people.accounts import Accounts, NewPassword
 from vault.services.people.finding import find_person, held_as_found
 from vault.services.people.sessions import NewSession, Sessions
 from vault.services.people.visit import Visit
-from vault.services.still import require_still
+from vault.services.still_valid import require_still_valid
 from vault.services.tokens.ending import MadeToken, end_made, made_by_sessions
 from vault.storage import Storage, UnitOfWork
 
@@ -67,7 +67,7 @@ class Ending:
         """End all sessions of an account, by name or id. For operators. Raises `NotFound`."""
         principal.require_operator()
         user = held_as_found(unit, find_person(unit, reference))
-        require_still(unit, principal)
+        require_still_valid(unit, principal)
         return self._all(unit, principal, user.id, None, end_tokens)
 
     def change_password(

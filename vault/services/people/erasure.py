@@ -22,7 +22,7 @@ from vault.services import audit
 from vault.services.people.finding import find_person, held_as_found, keep_an_operator
 from vault.services.people.proven import Proven, hold
 from vault.services.people.sessions import Sessions
-from vault.services.still import require_still
+from vault.services.still_valid import require_still_valid
 from vault.storage import Storage, UnitOfWork, User
 
 LOG_EMPTIED_US = 900 * SECOND_US
@@ -110,7 +110,7 @@ class Erasure:
         return self._erase(unit, principal, held_as_found(unit, user))
 
     def _erase(self, unit: UnitOfWork, principal: Principal, user: User) -> ErasureReport:
-        require_still(unit, principal)
+        require_still_valid(unit, principal)
         now = self._clock()
         tokens = unit.tokens.count(user.id, now)
         sessions = self._sessions.revoke_all(unit, user.id)

@@ -18,7 +18,7 @@ from vault.model.principal import Principal, PrincipalKind
 from vault.services import audit
 from vault.services.environments.environments import Environments
 from vault.services.own.instance import Instance
-from vault.services.still import require_still
+from vault.services.still_valid import require_still_valid
 from vault.services.tokens.ending import end_below, end_token
 from vault.services.tokens.holders import TokenHolders, is_living
 from vault.services.tokens.request import DEFAULT_TTL_SECONDS, GrantRequest, TokenRequest
@@ -131,7 +131,7 @@ class Tokens:
         """
         principal.require_current_secret()
         unit.users.next_change(principal.user_id)
-        require_still(unit, principal)
+        require_still_valid(unit, principal)
         row, now = self._visible(unit, principal, token_id), self._clock()
         if not is_living(row, now):
             raise NotFound()
@@ -153,7 +153,7 @@ class Tokens:
 
     def _add(self, unit: UnitOfWork, principal: Principal, request: TokenRequest, grants: Sequence[Grant]) -> TokenView:
         seq, now = unit.users.next_change(principal.user_id), self._clock()
-        require_still(unit, principal)
+        require_still_valid(unit, principal)
         self._make_room(unit, principal.user_id, now)
         minted = mint(TokenKind.SERVICE)
         request = self._within_parent(unit, principal, request, now)
@@ -218,7 +218,7 @@ class Tokens:
         if not 0 <= overlap_seconds <= OVERLAP_MAX_SECONDS:
             raise InvalidInput("The overlap must be from 0 seconds to one day.", path="overlap_seconds")
         unit.users.next_change(row.user_id)
-        require_still(unit, principal)
+        require_still_valid(unit, principal)
         minted = mint(TokenKind.SERVICE, row.id)
         until = self._clock() + overlap_seconds * SECOND_US if overlap_seconds else None
         previous = (row.digest, row.digest_key_id) if overlap_seconds else (None, None)

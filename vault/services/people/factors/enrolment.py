@@ -24,7 +24,7 @@ from vault.services.people.factors.recovery import RecoveryCodes
 from vault.services.people.factors.totp import Totp
 from vault.services.people.finding import find_person, held_as_found
 from vault.services.people.sessions import Sessions
-from vault.services.still import require_still
+from vault.services.still_valid import require_still_valid
 from vault.storage import ColumnValues, Credential, Storage, UnitOfWork, User
 
 FACTORS_MOST = 20
@@ -165,7 +165,7 @@ class Factors:
         """
         principal.require_operator()
         user = held_as_found(unit, find_person(unit, reference))
-        require_still(unit, principal)
+        require_still_valid(unit, principal)
         for row in factors_of(unit, user.id):
             unit.credentials.remove(row)
         self._recovery.drop(unit, user.id)
@@ -252,7 +252,7 @@ class Factors:
 
 def _held(unit: UnitOfWork, principal: Principal) -> User:
     user = _existing(unit.users.by_id(principal.user_id, lock=True))
-    require_still(unit, principal)
+    require_still_valid(unit, principal)
     return user
 
 

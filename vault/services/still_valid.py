@@ -14,7 +14,7 @@ from vault.model.principal import Principal, PrincipalKind
 from vault.storage import UnitOfWork
 
 
-def require_still(unit: UnitOfWork, principal: Principal) -> None:
+def require_still_valid(unit: UnitOfWork, principal: Principal) -> None:
     """Raise `NotAuthenticated` if the caller's session has ended since it was authenticated, or the token has ended or
     has a new secret.
     """
