@@ -122,7 +122,7 @@ def test_the_controls_have_the_numbers_of_the_code(tmp_path: Path) -> None:
             throttle.VOUCHED_FAILURES,
             f"up to {throttle.VOUCHED_SLOWEST_SECONDS} seconds",
         ),
-        ("what has failed as often vouches no more", throttle.VOUCHED_MOST, "until the 15 minutes"),
+        ("what vouches, before it is ignored", throttle.VOUCHED_MOST, "until the 15 minutes"),
         ("second factors for one challenge", challenges.ATTEMPTS, "the challenge ends"),
     ):
         row = next(line for line in page.splitlines() if line.startswith(f"| {what} |"))

@@ -126,7 +126,7 @@ def test_an_import_can_expand_variables_and_says_so(ada: Caller, written: str) -
         told = send(ada, text=text, dry_run=dry_run, expand=True)["warnings"]
         assert told == ["In URL, values are stored in place of HOST."]
     assert ada.ok("GET", "/environments/prod/values")["values"] == {"HOST": "db", "URL": "db"}
-    assert "import it with expand" in send(ada, "other", text=text)["warnings"][0]
+    assert "import with expand" in send(ada, "other", text=text)["warnings"][0]
     refused = ada("POST", "/import", {"environment": "x", "format": "json", "text": '{"A":"$B"}', "expand": True})
     assert (refused.status, refused.code) == (422, "invalid_input")
 
@@ -142,7 +142,7 @@ def test_an_import_can_expand_variables_and_says_so(ada: Caller, written: str) -
 def test_a_field_without_a_value_removes_no_variable(ada: Caller, fields: list[dict[str, Any]]) -> None:
     ada.make("prod", A="1", B="2", C="3")
     text = json.dumps({"id": "x", "category": "LOGIN", "fields": fields})
-    told = ["This is an item of 1Password. Its variables are taken."]
+    told = ["This is an item of 1Password. Its variables are imported."]
     for dry_run in (True, False):
         answer = send(ada, format="json", text=text, mode="replace", dry_run=dry_run)
         assert answer["warnings"] == [*told, "B has no value in this file. A stored value does not change."]

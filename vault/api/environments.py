@@ -57,7 +57,7 @@ def create_environment(
     bases: Sequence[str],
     variables: list[Variable] | None,
 ) -> tuple[Environment, dict[str, str]]:
-    """Create an environment, with its first variables if they are given. X-Strongroom-Warnings tells of names that
+    """Create an environment, with its first variables if they are given. X-Strongroom-Warnings warns of names that
     shells or some formats do not take, and of an environment's name with letters that can look alike.
     """
     made = services().environments.making.create(
@@ -93,7 +93,7 @@ def get_globals() -> Environment:
 @writes
 @blueprint.response(200, EnvironmentSchema, headers=(WARNINGS,))
 def change_environment(unit: UnitOfWork, /, env: str, **wishes: Unpack[Wishes]) -> tuple[Environment, dict[str, str]]:
-    """Change the name, the description, the bases or a rule of an environment. X-Strongroom-Warnings tells of a new
+    """Change the name, the description, the bases or a rule of an environment. X-Strongroom-Warnings warns of a new
     name with letters that can look alike.
     """
     changed = services().environments.making.change(unit, principal(), env, wishes)
@@ -131,7 +131,7 @@ def undelete_environment(unit: UnitOfWork, env: str, name: str | None) -> Enviro
 @writes
 @blueprint.response(201, EnvironmentSchema, headers=("Location", WARNINGS))
 def copy_environment(unit: UnitOfWork, env: str, name: str) -> tuple[Environment, dict[str, str]]:
-    """Create an environment with the current variables and the bases of this one. X-Strongroom-Warnings tells of a
+    """Create an environment with the current variables and the bases of this one. X-Strongroom-Warnings warns of a
     name with letters that can look alike.
     """
     made = services().environments.making.copy(unit, principal(), env, name)

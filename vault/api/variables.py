@@ -52,7 +52,7 @@ def read_variables(env: EnvironmentRef = GLOBALS) -> Response | tuple[Snapshot, 
 @blueprint.response(200, WrittenAnswer, headers=("ETag", WARNINGS))
 def replace_variables(unit: UnitOfWork, variables: list[Variable], env: EnvironmentRef = GLOBALS) -> Answer:
     """Replace all variables. Requires If-Match, or If-None-Match: * if there is no revision yet.
-    X-Strongroom-Warnings names new names that shells or some formats do not take.
+    X-Strongroom-Warnings lists new names that shells or some formats do not take.
     """
     return _written(services().environments.variables.replace(unit, principal(), env, variables, precondition()))
 
@@ -86,7 +86,7 @@ def read_variable(name: str, env: EnvironmentRef = GLOBALS) -> tuple[dict[str, o
 @writes
 @blueprint.response(200, WrittenAnswer, headers=("ETag", WARNINGS))
 def put_variable(unit: UnitOfWork, variable: Variable, name: str, env: EnvironmentRef = GLOBALS) -> Answer:
-    """Set all attributes of one variable. X-Strongroom-Warnings tells of a new name that shells or some formats do not
+    """Set all attributes of one variable. X-Strongroom-Warnings warns of a new name that shells or some formats do not
     take.
     """
     named = replace(variable, name=name)

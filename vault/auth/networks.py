@@ -22,7 +22,7 @@ def require_named_network(environ: Mapping[str, object], address: str, networks:
         raise Forbidden("This call came through a proxy that is not among STRONGROOM_TRUSTED_PROXIES.")
     if not networks and environ.get(FORWARDED_BY_PROXY):
         raise Forbidden(
-            "This call came through a proxy. Then operators can only call from networks that are named in "
+            "This call came through a proxy. Through a proxy, operators can only call from networks that are named in "
             "STRONGROOM_OPERATOR_NETWORKS."
         )
     if not is_within(address, networks or _THIS_MACHINE):

@@ -73,7 +73,7 @@ def read_bytes(place: str, *, at_most: int | None = None) -> bytes:
 
 def read_settings_file(path: Path, *, at_most: int) -> bytes:
     """Return the content of a file of settings. Raises `SettingsError` if it cannot be read, is too large, belongs to
-    another user than this one and root, or if others may write it or put another file in its place.
+    another user than this one and root, or if others can write to it or put another file in its place.
 
     Owner and content come from one descriptor: the name may stand for another file a moment later.
     """
@@ -95,7 +95,7 @@ def read_settings_file(path: Path, *, at_most: int) -> bytes:
         )
     if _others_may_write(facts):
         raise SettingsError(
-            f"Others may write the file {path}, and could redirect your secrets. "
+            f"Other users can write to the file {path}, and could redirect your secrets. "
             f"Use: chmod go-w {shlex.quote(str(path))}"
         )
     _check_folders(path)
@@ -105,12 +105,12 @@ def read_settings_file(path: Path, *, at_most: int) -> bytes:
 
 
 def _check_folders(path: Path) -> None:
-    """Raise `SettingsError` if others may write the folder of a file of settings, or that of the file behind a link."""
+    """Raise `SettingsError` if others can write to the folder of a settings file, or of the file behind a link."""
     for folder in dict.fromkeys((path.parent.absolute(), Path(os.path.realpath(path)).parent)):
         if _others_may_write(folder.stat()):
             raise SettingsError(
-                f"Others may write the folder {folder}, and could replace {path.name} in it, which could redirect your "
-                f"secrets. Use: chmod go-w {shlex.quote(str(folder))}"
+                f"Other users can write to the folder {folder}. They could replace {path.name} in it, and so "
+                f"redirect your secrets. Use: chmod go-w {shlex.quote(str(folder))}"
             )
 
 

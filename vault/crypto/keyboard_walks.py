@@ -9,7 +9,7 @@ _LEFT_EDGES = (0.0, 1.5, 1.75, 2.25)
 """How far each row is moved to the right on a keyboard, in keys."""
 
 _STEPS_LEAST = 3
-"""A walk may jump, but each part of it has so many keys. Two neighbouring keys appear in every text."""
+"""A walk may jump, but each part of it has at least this many keys: ordinary texts have two neighbouring keys."""
 
 
 def is_walk(folded: str) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 LEET = str.maketrans({"@": "a", "4": "a", "3": "e", "1": "i", "!": "i", "0": "o", "$": "s", "5": "s", "7": "t"})
 
 MARKS_FEW = 8
-"""With so many different digits and marks around it, a well-known password is not the one that is well known."""
+"""With this many different digits and marks around it, a well-known password is no longer well known."""
 
 WORD_LEAST = 3
 LONG_CHARACTERS = 12

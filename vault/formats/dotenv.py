@@ -11,7 +11,7 @@ A value is written in the first of four forms that can carry it, which is the on
 
 A raw carriage return is never written, because a file that is opened in text mode turns it into a line feed.
 
-A value that some reader reads otherwise is written with a warning that names the reader: see `dotenv_readers.py`.
+A value that some reader reads differently is written with a warning that names the reader: see `dotenv_readers.py`.
 Values after which a reader may have lost its place come last, so that no others suffer.
 """
 
@@ -113,7 +113,7 @@ class DotenvFormat:
 
     def render(self, variables: Sequence[Variable], source: Source = UNNAMED) -> Rendered:
         """Write one line for each variable, or more if a value has line feeds. Unfit names are left out with a
-        warning. A value that some reader reads otherwise has a warning too.
+        warning. A value that some reader reads differently has a warning too.
         """
         forms = {variable.text: _form(variable.text) for variable in variables}
         ordered = sorted(variables, key=lambda variable: bool(lost(variable.text, forms[variable.text])))
@@ -135,14 +135,14 @@ def _parsed(text: str, expansion: Expansion | None) -> ParsedFile:
             collector.warnings.extend(expansion.learn(name, value))
         elif statement["single"] is None and statement["literal"] is None and _VARIABLE.search(value):
             collector.warnings.append(
-                f"{shown(name)} contains $ and a name. Some programs put a variable there; it is stored as it is. "
-                "To put the values there, import it with expand."
+                f"{shown(name)} contains $ and a name. Some programs replace them with a variable. Here they "
+                "stay as they are. To replace them with values, import with expand."
             )
     return collector.finish()
 
 
 def _misread(variables: Iterable[Variable], forms: Mapping[str, Form]) -> Iterator[str]:
-    """Yield a warning for each variable that is written but that some readers read otherwise."""
+    """Yield a warning for each variable that is written but that some readers read differently."""
     have_lost: set[str] = set()
     for variable in writable(variables, []):
         if obstacle(variable):
@@ -153,7 +153,7 @@ def _misread(variables: Iterable[Variable], forms: Mapping[str, Form]) -> Iterat
         if readers:
             named = ", ".join(reader.name for reader in READERS if reader.name in readers)
             runs = form is Form.DOUBLE and _RUN_BY_SHELLS.search(text)
-            yield f"{shown(variable.name)} is read otherwise, or refused with the whole file, by {named}." + (
+            yield f"{shown(variable.name)} is read differently, or refused with the whole file, by {named}." + (
                 " A shell that reads the file may run a part of it." if runs else ""
             )
 

@@ -1,4 +1,4 @@
-"""The programs that read dotenv files, and the values that each reads otherwise than they are meant.
+"""The programs that read dotenv files, and the values that each reads differently from what they mean.
 
 There is no standard. For each form in which a value can be written, a reader has a pattern of values that it reads
 otherwise. The patterns may find too much, but never too little: tests/interop/test_dotenv_readers.py writes generated
@@ -36,7 +36,7 @@ _NUL = re.compile(r"\0")
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """One program. `always` finds values that it reads otherwise in any form, `misread` those of one form."""
+    """One program. `always` finds values that it reads differently in any form, `misread` those of one form."""
 
     name: str
     misread: Mapping[Form, re.Pattern[str]]
@@ -102,7 +102,7 @@ READERS = (
 
 
 def others(name: str, value: str, form: Form) -> set[str]:
-    """Return the names of the readers that read a value otherwise."""
+    """Return the names of the readers that read a value differently."""
     return {reader.name for reader in READERS if not reader.reads(name, value, form)}
 
 

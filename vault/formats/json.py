@@ -42,7 +42,7 @@ class JsonFormat:
         text = text.removeprefix(BYTE_ORDER_MARK)
         wrapped = unwrapped(text)
         if wrapped is not None:
-            collector.warnings.append(f"This is {wrapped.what}. Its variables are taken.")
+            collector.warnings.append(f"This is {wrapped.what}. Its variables are imported.")
             for number, (key, content) in enumerate(wrapped.variables, 1):
                 if content is None:
                     collector.state_null(key, f"entry {number}")

@@ -17,7 +17,7 @@ _TOLD_MOST = 20
 
 
 def odd_names(names: Iterable[str]) -> tuple[str, ...]:
-    """Return a warning for each name that some programs or exports leave out, after some only their number."""
+    """Return a warning for each name that some programs or exports leave out, and their number after the first ones."""
     odd = [name for name in names if not TAKEN_BY_SHELLS.match(name)]
     more = len(odd) - _TOLD_MOST
     told = tuple(map(_sentence, odd[:_TOLD_MOST]))

@@ -1,10 +1,10 @@
 """Names of environment variables that make a program load or run code: one list for the whole code base.
 
-Who may write an environment should not get a shell wherever somebody calls `strongroom run`. The names are those that
-sudo removes (`initial_badenv_table` in plugins/sudoers/env.c) and that glibc ignores in privileged programs
-(sysdeps/generic/unsecvars.h), so far as they lead to code, and those that the manuals of the runtimes, shells and tools
-below give for options, start-up files, search paths of code, and helper programs. Names that choose whom a program
-trusts or where it connects (`SSL_CERT_FILE`, `HTTPS_PROXY`) are settings of the program, and not on the list.
+A person or token that may write an environment should not get a shell wherever somebody calls `strongroom run`. The
+names are those that sudo removes (`initial_badenv_table` in plugins/sudoers/env.c) and that glibc ignores in privileged
+programs (sysdeps/generic/unsecvars.h), so far as they lead to code, and those that the manuals of the runtimes, shells
+and tools below give for options, start-up files, search paths of code, and helper programs. Names that choose whom a
+program trusts or where it connects (`SSL_CERT_FILE`, `HTTPS_PROXY`) are settings of the program, and not on the list.
 
 A name of a folder or a file of settings is on the list if a program runs what it finds there: git and bash read
 start-up files from HOME, fish from XDG_CONFIG_HOME and XDG_DATA_DIRS, kubectl runs the `exec` of its KUBECONFIG, and

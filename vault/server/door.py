@@ -78,7 +78,7 @@ def no_password(_method: str, _path_info: str) -> bool:
 
 
 _SILENT_PROXIES_MOST = 64
-"""So many proxies that state no client are logged, each once."""
+"""At most this many proxies that state no client are logged, each once."""
 
 _PROBES = (b"/livez", b"/readyz")
 _NOT_ACCEPTED = (401, 403)

@@ -102,7 +102,7 @@ def _check_sqlite(variable: str, found: re.Match[str]) -> None:
     path = found["database"] or ""
     # Strongroom looks at the file itself, and would look at another than SQLite opens.
     if found["query"] or path.lower().startswith("file:") or found["host"] or path in ("", ":memory:"):
-        raise SettingsError(f"{variable} names a SQLite file by its path, as in sqlite:////srv/vault.db.")
+        raise SettingsError(f"{variable} must name a SQLite file by its path, as in sqlite:////srv/vault.db.")
 
 
 def _check_postgresql(variable: str, found: re.Match[str]) -> None:
@@ -121,7 +121,7 @@ def _check_postgresql(variable: str, found: re.Match[str]) -> None:
 
 
 def _check_several_hosts(variable: str, options: Mapping[str, list[str]]) -> None:
-    """Refuse what SQLAlchemy cannot take apart, and hosts of which the first that answers would do."""
+    """Refuse hosts and ports that SQLAlchemy cannot parse, and several hosts without a demand for the primary."""
     hosts, ports = ([each for one in options.get(name, ()) for each in one.split(",")] for name in ("host", "port"))
     has_own_ports = len(options.get("host", ())) > 1 or any(":" in host for host in hosts)
     if ports and (has_own_ports or len(ports) not in (1, len(hosts))):
@@ -247,7 +247,7 @@ def _network(variable: str, text: str) -> Network:
         ) from None
     raise SettingsError(
         f"{variable} has {shown(text)}, whose address has bits outside of its network. Write {meant} for the network, "
-        f"or {text.partition('/')[0]} for the one address."
+        f"or {text.partition('/')[0]} for the single address."
     )
 
 
@@ -275,8 +275,8 @@ def _split(variable: str, url: str) -> SplitResult:
     except ValueError:
         # The error's text repeats a part of the address.
         raise SettingsError(
-            f"{variable} cannot be read as an address. Its port is a number up to 65535, an IPv6 address stands in "
-            "brackets, and characters such as / ? # @ in a password are written as %2F %3F %23 %40."
+            f"{variable} cannot be read as an address. Its port must be a number up to 65535, an IPv6 address must be "
+            "in brackets, and characters such as / ? # @ in a password must be written as %2F %3F %23 %40."
         ) from None
     if port == 0 or "#" in url:
         raise SettingsError(f"{variable} has port 0 or a '#'. Write a '#' in a password as %23.")

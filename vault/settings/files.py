@@ -47,7 +47,7 @@ def check_certificate(settings: Settings) -> None:
     if b"PRIVATE KEY-----" not in text:
         raise SettingsError(f"{PREFIX}TLS_KEY names {shown(str(key))}, which has no private key in PEM form.")
     if b"ENCRYPTED" in text:
-        raise SettingsError(f"{PREFIX}TLS_KEY names {shown(str(key))}, which is encrypted. Give a key without one.")
+        raise SettingsError(f"{PREFIX}TLS_KEY names {shown(str(key))}, which has a passphrase. Give a key without one.")
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=lambda: "")
     except (ssl.SSLError, OSError, ValueError) as error:

@@ -98,7 +98,7 @@ def test_an_address_for_which_nothing_is_stored_takes_the_projects(project: Path
 def test_the_first_login_keeps_it(anonymous: Strongroom, server: FakeTransport, project: Path) -> None:
     server.on("POST", "/sessions", answer(NEW_SESSION, 201))
     result = anonymous("login", "ada", answers="correct horse\n")
-    assert f"decides which authority vouches for it: {project.with_name('ca.pem')}" in result.stderr
+    assert f"decides which server is trusted: {project.with_name('ca.pem')}" in result.stderr
     assert chosen() == PROJECTS
     project.with_name("ca.pem").write_text("an impostor's")
     assert chosen() == PROJECTS
@@ -268,7 +268,7 @@ def test_what_others_may_write_is_refused(name: str, mode: int, project: Path, m
     monkeypatch.setattr("vault.cli.files._is_own_group", lambda _group: False)
     path = project.parent / name
     path.chmod(path.stat().st_mode | mode)
-    with pytest.raises(SettingsError, match=r"Others may write the (file|folder) .* Use: chmod go-w"):
+    with pytest.raises(SettingsError, match=r"Other users can write to the (file|folder) .* Use: chmod go-w"):
         chosen()
     path.chmod(path.stat().st_mode & ~0o022)
     assert chosen() == PROJECTS
@@ -281,7 +281,7 @@ def test_a_link_into_a_folder_that_others_may_write_is_refused(project: Path, tm
     project.symlink_to(shared / "settings")
     assert load({}, os.environ, Path.cwd()).project is not None
     shared.chmod(0o777)
-    with pytest.raises(SettingsError, match="Others may write the folder"):
+    with pytest.raises(SettingsError, match="Other users can write to the folder"):
         chosen()
     # In a sticky folder, nobody can replace another's file.
     shared.chmod(0o1777)
@@ -301,5 +301,5 @@ def test_a_group_of_the_users_own_may_write(
     if is_own:
         assert chosen() == PROJECTS
     else:
-        with pytest.raises(SettingsError, match="Others may write"):
+        with pytest.raises(SettingsError, match="Other users can write"):
             chosen()

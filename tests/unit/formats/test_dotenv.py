@@ -138,7 +138,7 @@ def test_what_no_quotes_can_keep_from_a_shell_is_warned_of(value: str) -> None:
 )
 def test_what_some_reader_reads_otherwise_is_warned_of(name: str, value: str, readers: str) -> None:
     warnings = DOTENV.render([Variable(name, value)]).warnings
-    assert warnings == (f"{name} is read otherwise, or refused with the whole file, by {readers}.",)
+    assert warnings == (f"{name} is read differently, or refused with the whole file, by {readers}.",)
 
 
 def test_values_after_which_a_reader_may_be_lost_come_last() -> None:

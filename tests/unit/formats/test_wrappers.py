@@ -57,7 +57,7 @@ def test_what_other_stores_write_is_known(content: Any, values: dict[str, str]) 
     parsed = FORMATS["json"].parse("\ufeff" + json.dumps(content))
     assert {variable.name: variable.text for variable in parsed.variables} == values
     assert parsed.warnings[0].startswith("This is ")
-    assert parsed.warnings[0].endswith("Its variables are taken.")
+    assert parsed.warnings[0].endswith("Its variables are imported.")
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def test_the_driver_is_the_one_that_ships(url: str) -> None:
     "url", ["sqlite:///file:/srv/v.db?uri=true", "sqlite:///file:v.db?mode=memory&uri=true", "sqlite:////v.db?uri=true"]
 )
 def test_a_sqlite_file_is_named_by_its_path(url: str) -> None:
-    with pytest.raises(SettingsError, match="names a SQLite file by its path, as in sqlite:////srv"):
+    with pytest.raises(SettingsError, match="must name a SQLite file by its path, as in sqlite:////srv"):
         parse_url(url)
 
 

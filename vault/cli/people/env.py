@@ -39,7 +39,7 @@ def env() -> None:
 @connection_options
 @pass_cli
 def list_environments(cli: Cli, deleted: bool) -> None:
-    """List the environments that you may list. Of a service token, stderr names what else it may use."""
+    """List the environments that you may list. For a service token, stderr names what else it may use."""
     found = cli.client.environments.list(deleted=deleted)
     if deleted:
         print_rows(cli, [as_row(environment) for environment in found], ("name", "id", "deleted_at"))

@@ -81,8 +81,8 @@ def run(
     Names that can make a program load code, such as LD_PRELOAD, NODE_OPTIONS and PATH, are left out with a warning:
     everybody who may write the environment could run code here.
 
-    A reference of a global that is not resolved is told only where a value of the environment uses it, or --only names
-    it. 'strongroom get --resolve' tells of all.
+    An unresolved reference in a global has a warning only if a value of the environment uses that global, or --only
+    names it. 'strongroom get --resolve' warns of all.
     """
     wanted = None if only is None else _names("--only", only)
     allowed = frozenset(name for names in allow_name for name in _names("--allow-name", names))

@@ -59,7 +59,7 @@ def login(cli: Cli, username: str | None, password: str | None, code: str | None
     authorities = authority.choose(cli.settings, credential_from_environment=secret is not None)
     project = cli.settings.project
     if authorities is not None and project is not None and authorities.source == project.ca_file:
-        say(f"The project decides which authority vouches for it: {authorities.source}.")
+        say(f"The project's ca_file decides which server is trusted: {authorities.source}.")
     client = cli.make_client("", authorities)
     secret = read_password(cli, password, "the password") if secret is None else secret
     try:

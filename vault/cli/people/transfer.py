@@ -94,7 +94,7 @@ def export_variables(
 @click.option("--dry-run", is_flag=True, help="Only show what would change.")
 @click.option("--pick", metavar="NAME", default="", help="Take this environment of a FILE that has several.")
 @click.option("--literal", is_flag=True, help="Keep values with {{references}} as text.")
-@click.option("--expand", is_flag=True, help="Put values for $NAME and ${NAME} in a dotenv FILE.")
+@click.option("--expand", is_flag=True, help="Replace $NAME and ${NAME} in a dotenv FILE.")
 @click.option("-i", "--identity", metavar="FILE|-", help="The file with the age identity, as age-keygen writes it.")
 @click.option("--passphrase-file", metavar="FILE|-", help="The passphrase of an age file; by default it is asked for.")
 @connection_options

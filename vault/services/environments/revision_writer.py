@@ -106,7 +106,7 @@ class RevisionWriter:
     ) -> None:
         """Raise `QuotaExceeded` if the owner would have too many bytes. A write that needs no room is always allowed.
 
-        Who may not delete cannot use the whole quota, so that the owner can still write, and delete.
+        A caller that may not delete cannot use the whole quota, so that the owner can still write, and delete.
         """
         growth = more - freed
         if growth <= 0:

@@ -58,7 +58,7 @@ class MasterRotation:
     def __init__(
         self, storage: Storage, instance: Instance, waiting: Waiting, clock: Clock, *, destroy_wait_days: int
     ) -> None:
-        """`destroy_wait_days` lie between disabling a version and destroying it."""
+        """`destroy_wait_days` must pass after a version is disabled, before it can be destroyed."""
         self._destroy_wait_days = destroy_wait_days
         self._storage = storage
         self._instance = instance

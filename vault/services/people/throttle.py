@@ -196,7 +196,7 @@ def _refusals(attempt: Attempt, counters: dict[bytes, FailureCounter], now: int)
 
 
 def _is_used_up(attempt: Attempt, counters: dict[bytes, FailureCounter], now: int) -> bool:
-    """Report whether what vouches has failed too often. It may be stolen, so it counts no more for a while."""
+    """Report whether what vouches has failed too often. It may be stolen, so it is ignored for a while."""
     near, daily = _counter(attempt.near, counters, WINDOW_US, now), _counter(attempt.daily, counters, DAY_US, now)
     return bool(near and near.failures >= VOUCHED_MOST) or bool(daily and daily.failures >= DAILY_FACTOR_FAILURES)
 
