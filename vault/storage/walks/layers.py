@@ -36,7 +36,7 @@ def layers_statement(key: str, *, with_bases: bool) -> AnyCompound:
 def some_layers_statement() -> AnySelect:
     """Return the statement for the environments of `:owner` whose ids are in the text `:ids`."""
     is_chosen = bindparam("ids", type_=sa.Text()).contains(environments.c.id)
-    # Whoever writes to the database could put a large blob beside a small size, which the MAC covers.
+    # Somebody who writes to the database could put a large blob beside a small size, which the MAC covers.
     blob = sa.case((func.length(revisions.c.blob) <= revisions.c.size, revisions.c.blob))
     return _layer(environments, blob).where(*_is_named(), is_chosen)
 
