@@ -17,11 +17,13 @@ from vault.cli import root
 from vault.cli.people.doctor import Finding, examine
 from vault.client import Response
 
+OK = '{"status":"ok"}'
+
 
 def healthy(status: str = "200 OK", *, late: timedelta = timedelta(0), **headers: str) -> bytes:
     named = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
     date = format_datetime(datetime.now(UTC) + late, usegmt=True)
-    return f"HTTP/1.1 {status}\r\nDate: {date}\r\n{named}Content-Length: 0\r\n\r\n".encode()
+    return f"HTTP/1.1 {status}\r\nDate: {date}\r\n{named}Content-Length: 15\r\n\r\n{OK}".encode()
 
 
 Examine = Callable[..., dict[str, Finding]]
@@ -97,7 +99,37 @@ def test_clocks_that_differ(minutes: int, look: Examine) -> None:
 
 
 def test_a_server_that_does_not_tell_its_time(look: Examine) -> None:
-    assert look(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")["clock"].verdict == "warning"
+    assert look(f"HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n{OK}".encode())["clock"].verdict == "warning"
+
+
+def other(status: str, body: str) -> bytes:
+    return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["", "<!doctype html><title>Welcome</title>", "[1]", "1", '"status"', "{}", '{"status":200}', "[" * 100_000],
+    ids=lambda body: body[:20],
+)
+def test_a_server_that_is_not_strongroom(body: str, look: Examine) -> None:
+    found = look(other("200 OK", body))
+    assert (found["alive"].verdict, found["ready"].verdict) == ("bad", "skipped")
+    assert "is not from a Strongroom server. Is the address right?" in found["alive"].sentence
+    assert not {"HSTS", "clock"} & set(found)
+
+
+def test_a_page_where_the_server_should_say_that_it_is_ready(look: Examine) -> None:
+    found = look(healthy(), other("200 OK", "<html>"))
+    assert (found["alive"].verdict, found["ready"].verdict) == ("ok", "bad")
+    assert "is not from a Strongroom server" in found["ready"].sentence
+
+
+def test_another_answer_than_200_that_is_not_from_strongroom(look: Examine) -> None:
+    missing = look(other("404 Not Found", "<html>"))["alive"]
+    assert (missing.verdict, "is not from a Strongroom server" in missing.sentence) == ("bad", True)
+    # A proxy answers like this for a Strongroom server that does not run, and that server itself refuses with a reason.
+    for answered in (other("502 Bad Gateway", "<html>"), other("429 Too Many Requests", '{"detail":"Too many."}')):
+        assert "is not from a Strongroom server" not in look(answered)["alive"].sentence
 
 
 @pytest.mark.parametrize(

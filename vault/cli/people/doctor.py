@@ -16,6 +16,7 @@ from vault.cli.options import connection_options, format_option, pass_cli
 from vault.cli.people.authority import choose
 from vault.cli.render import as_row, print_rows
 from vault.client.address import Address
+from vault.client.reading import not_ours
 from vault.client.transport import (
     CONNECT_TIMEOUT_SECONDS,
     Authority,
@@ -179,11 +180,15 @@ def _ask(url: str, ca_file: str | Authority | None, address: Address) -> Iterato
     transport = HttpsTransport(url, ca_file=ca_file)
     try:
         live = transport.send(Request("GET", "/livez"))
-        yield _health("alive", live, "The process runs.", "Look at its log, and at the proxy in front of it.")
+        alive = _health("alive", live, "The process runs.", "Look at its log, and at the proxy in front of it.")
+        yield alive
+        if live.status == 200 and alive.verdict == "bad":
+            yield Finding("ready", "skipped", "The remaining checks are skipped, because they are about Strongroom.")
+            return
         yield _hsts(address, live)
         yield _clock(live)
         ready = transport.send(Request("GET", "/readyz"))
-        advice = _said(ready) or "Look at its log. The database or the key provider may be unreachable."
+        advice = _member(ready, "detail") or "Look at its log. The database or the key provider may be unreachable."
         yield _health("ready", ready, "It serves requests.", advice)
     except TransportError as error:
         yield Finding("health", "bad", error.message)
@@ -193,17 +198,20 @@ def _ask(url: str, ca_file: str | Authority | None, address: Address) -> Iterato
 
 def _health(check: str, response: Response, good: str, advice: str) -> Finding:
     if response.status == 200:
-        return Finding(check, "ok", good)
+        # Any web server may answer 200, for example a proxy with its start page.
+        return Finding(check, "ok", good) if _member(response, "status") else Finding(check, "bad", not_ours().message)
+    if response.status < 500 and not _member(response, "detail"):
+        advice = f"{not_ours().message} {advice}"
     return Finding(check, "bad", f"The server answers {response.status}. {advice}")
 
 
-def _said(response: Response) -> str:
-    """Return the error that the server reports, or an empty string."""
+def _member(response: Response, name: str) -> str:
+    """Return a text in the server's JSON, or an empty string."""
     try:
-        detail = json.loads(response.body)["detail"]
-    except (ValueError, KeyError, TypeError):
+        found = json.loads(response.body)[name]
+    except (ValueError, LookupError, TypeError, RecursionError):
         return ""
-    return str(detail)
+    return found if isinstance(found, str) else ""
 
 
 def _hsts(address: Address, response: Response) -> Finding:
