@@ -86,6 +86,16 @@ def unproven_checkpoint(note: str, origin: str) -> Checkpoint:
     return _parse(text + "\n", origin)
 
 
+def is_checkpoint(note: str) -> bool:
+    """Report whether a note has the form of a signed checkpoint, of this or of another vault."""
+    text, separator, signatures = note.partition("\n\n")
+    try:
+        _parse(text + "\n", text.partition("\n")[0])
+    except SignatureError:
+        return False
+    return bool(separator) and any(line.startswith(_SIGNATURE_START) for line in signatures.splitlines())
+
+
 def verifier_key(origin: str, key: Key) -> str:
     """Return the public key in the form that tools for signed notes read: `name+hash+base64`."""
     public = Ed25519PrivateKey.from_private_bytes(key.secret).public_key().public_bytes_raw()

@@ -124,9 +124,24 @@ def test_verify_names_the_fault_and_exits_1(run: Run, ada: Principal, vault: Ser
 
 
 def test_a_file_that_is_no_checkpoint_is_refused(run: Run, ada: Principal, tmp_path: Path) -> None:
-    (tmp_path / "note").write_text("strongroom\n1\nAAAA\n\n— strongroom AAAA\n")
+    trail, token, short, binary = (tmp_path / name for name in ("trail.jsonl", "token", "short", "binary"))
+    assert run("audit", "export", "-o", str(trail)).exit_code == 0
+    token.write_text("strongroom_st_abc\n")
+    short.write_text("strongroom\n1\nAAAA\n\n— strongroom AAAA\n")
+    for file in (trail, token, short):
+        refused = run("audit", "verify", "--checkpoint", str(file))
+        told = "This file is not a checkpoint, so nothing was compared with it. `strongroom audit checkpoint -o FILE`"
+        assert (refused.exit_code, told in refused.stderr, "(at" in refused.stderr) == (1, True, False)
+    binary.write_bytes(b"\xff\xfe")
+    refused = run("audit", "verify", "--checkpoint", str(binary))
+    assert (refused.exit_code, "is not UTF-8 text" in refused.stderr) == (1, True)
+
+
+def test_a_checkpoint_of_another_vault_is_refused(run: Run, ada: Principal, tmp_path: Path) -> None:
+    (tmp_path / "note").write_text(f"strongroom/other\n1\n{'A' * 43}=\n\n— strongroom/other AAAA\n")
     refused = run("audit", "verify", "--checkpoint", str(tmp_path / "note"))
-    assert (refused.exit_code, "This vault has not signed this checkpoint" in refused.stderr) == (1, True)
+    assert (refused.exit_code, "This vault has not signed this checkpoint." in refused.stderr) == (1, True)
+    assert "is not a checkpoint" not in refused.stderr
 
 
 def test_export_is_json_lines_from_which_the_root_follows(run: Run, ada: Principal, tmp_path: Path) -> None:

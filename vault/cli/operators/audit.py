@@ -15,6 +15,7 @@ import click
 
 from vault.cli.actors import actor_named
 from vault.cli.context import Cli
+from vault.cli.files import read_text
 from vault.cli.operators import host
 from vault.cli.options import format_option, pass_cli
 from vault.cli.render import print_rows
@@ -122,7 +123,7 @@ def verify(checkpoint: Path | None, trust_file: bool) -> None:
 
     Without a checkpoint from elsewhere, a whole database that was put back to an older state is not seen.
     """
-    note = checkpoint.read_text(encoding="utf-8") if checkpoint is not None else None
+    note = read_text(str(checkpoint)) if checkpoint is not None else None
     with _opened() as vault:
         report = vault.audit.verifier.verify(note, _progress(), is_trusted=trust_file)
     _tell(report)

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from vault.crypto.checkpoint import Checkpoint, unproven_checkpoint
+from vault.crypto.checkpoint import Checkpoint, is_checkpoint, unproven_checkpoint
 from vault.crypto.merkle import HASH_BYTES, Frontier
 from vault.errors import IntegrityError, InvalidInput, MacError, SignatureError
 from vault.model.clock import as_datetime
@@ -60,7 +60,8 @@ class Verifier:
     ) -> VerifyReport:
         """Check everything. `exported` is a checkpoint from elsewhere; `is_trusted` skips the check of its signature.
 
-        Raises `InvalidInput` for a checkpoint that this vault has not signed with a key that is still valid.
+        Raises `InvalidInput` for a text that is not a checkpoint, and for a checkpoint that this vault has not signed
+        with a key that is still valid.
         """
         started = time.perf_counter()
         report, authority = VerifyReport(), Authority()
@@ -84,12 +85,14 @@ class Verifier:
         try:
             return self._tree.open(note)
         except SignatureError as error:
+            if not is_checkpoint(note):
+                raise InvalidInput(_NOT_ONE) from error
             with contextlib.suppress(SignatureError):
                 found = unproven_checkpoint(note, self._tree.origin)
                 if is_trusted:
                     return found
-                raise InvalidInput(_REPLACED, path="checkpoint") from error
-            raise InvalidInput(SignatureError.sentence, path="checkpoint") from error
+                raise InvalidInput(_REPLACED) from error
+            raise InvalidInput(SignatureError.sentence) from error
 
     def _walk(
         self, unit: UnitOfWork, kept: Checkpoint | None, authority: Authority, report: VerifyReport, progress: Progress
@@ -286,6 +289,9 @@ def _named(row: StoredEvent) -> str:
     return f"Event {row.sequence} ({row.id}, {row.action}, {moment:%Y-%m-%d %H:%M:%SZ})"
 
 
+_NOT_ONE = (
+    "This file is not a checkpoint, so nothing was compared with it. `strongroom audit checkpoint -o FILE` writes one."
+)
 _REPLACED = (
     "This checkpoint names this vault, but is not signed with a key that is still valid. If it was made before a "
     "reseal, this is expected: the reseal has replaced the key, and a leaked key can sign anything. If nobody could "

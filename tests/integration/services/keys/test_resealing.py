@@ -403,6 +403,8 @@ def test_a_checkpoint_of_before_a_reseal_says_what_to_do(vault: Services, ada: P
     assert "not as it was written" in vault.audit.verifier.verify(other_root, is_trusted=True).faults[0]
     longer = kept.replace(f"\n{size}\n", f"\n{int(size) + 10_000}\n")
     assert "the end of the trail was cut" in vault.audit.verifier.verify(longer, is_trusted=True).faults[0]
-    for other in ("", "no checkpoint", kept.replace(vault.instance.id, bob.user_id), kept.partition("\n\n")[0]):
-        with pytest.raises(InvalidInput, match="This vault has not signed this checkpoint"):
+    with pytest.raises(InvalidInput, match="This vault has not signed this checkpoint"):
+        vault.audit.verifier.verify(kept.replace(vault.instance.id, bob.user_id), is_trusted=True)
+    for other in ("", "no checkpoint", kept.partition("\n\n")[0]):
+        with pytest.raises(InvalidInput, match="This file is not a checkpoint"):
             vault.audit.verifier.verify(other, is_trusted=True)
