@@ -245,14 +245,22 @@ _NOT_YET_VALID, _EXPIRED = 9, 10
 _NAME_MISMATCHES = frozenset({62, 64})
 
 
+_NO_HANDSHAKE = "It may be starting or full, or this port is not for HTTPS. Is the port right?"
+
+
 def explain_connect(error: Exception, address: Address) -> TransportError:
     """Return why a connection failed, and what to do. The class says whether a retry may help."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return TransportError(explain_certificate(error.verify_code, error.verify_message, str(address), address.host))
     if isinstance(error, ssl.SSLEOFError):
-        return Unreachable(f"{address} closed the connection during the TLS handshake; it may be starting, or full.")
+        return Unreachable(f"{address} closed the connection during the TLS handshake. {_NO_HANDSHAKE}")
     if isinstance(error, ssl.SSLError):
         return TransportError(f"{address} does not speak TLS as expected ({error.reason}). Is the port right?")
+    # Python's only sign that the connection was made before the time was over.
+    if isinstance(error, TimeoutError) and "handshake" in str(error):
+        return Unreachable(
+            f"{address} accepted the connection, but did not finish the TLS handshake in time. {_NO_HANDSHAKE}"
+        )
     if isinstance(error, TimeoutError):
         return Unreachable(
             f"{address} did not accept a connection in time. Is the address right? Does a firewall block it?"

@@ -51,9 +51,10 @@ def connect(certificate: Certificate) -> Iterator[Callable[..., HttpsTransport]]
         *,
         host: str = "localhost",
         ca_file: Path | None = certificate.ca_file,
-        read_timeout_seconds: float = HANG_SECONDS,
+        **timeouts: float,
     ) -> HttpsTransport:
-        transport = HttpsTransport(f"https://{host}:{port}", ca_file=ca_file, read_timeout_seconds=read_timeout_seconds)
+        timeouts.setdefault("read_timeout_seconds", HANG_SECONDS)
+        transport = HttpsTransport(f"https://{host}:{port}", ca_file=ca_file, **timeouts)
         transports.append(transport)
         return transport
 
@@ -199,3 +200,39 @@ def test_a_port_that_speaks_plain_http(connect: Connect) -> None:
 def test_a_host_that_has_no_address() -> None:
     with pytest.raises(TransportError, match="no-such-host"):
         HttpsTransport("https://no-such-host.invalid").send(GET)
+
+
+def test_a_port_that_accepts_and_stays_silent(connect: Connect) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        transport = connect(listener.getsockname()[1], connect_timeout_seconds=0.3)
+        with pytest.raises(Unreachable, match="accepted the connection, but did not finish the TLS handshake in time"):
+            transport.send(GET)
+
+
+def test_a_port_that_does_not_accept(connect: Connect) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0), backlog=0) as listener,
+        socket.socket() as first,
+        socket.socket() as next,
+    ):
+        port = listener.getsockname()[1]
+        first.connect(("127.0.0.1", port))
+        next.setblocking(False)
+        next.connect_ex(("127.0.0.1", port))
+        with pytest.raises(Unreachable, match="did not accept a connection in time"):
+            connect(port, connect_timeout_seconds=0.3).send(GET)
+
+
+def test_a_port_that_accepts_and_hangs_up(connect: Connect) -> None:
+    def answer(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            # All of the hello is read, so that the end is not a reset.
+            connection.recv(65536)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=answer, args=(listener,))
+        thread.start()
+        with pytest.raises(Unreachable, match=r"during the TLS handshake\. It may be starting or full, or this port"):
+            connect(listener.getsockname()[1]).send(GET)
+        thread.join()
