@@ -71,6 +71,15 @@ def test_the_last_operator_goes_with_a_warning(run: Run, vault: Services, call: 
     assert "Warning: there is now no active operator." in done.stderr
 
 
+@pytest.mark.parametrize(
+    "call", [("disable", "bob"), ("role", "bob", "user"), ("erase", "bob", "--yes")], ids=lambda call: call[0]
+)
+def test_no_warning_where_there_was_no_operator_before(run: Run, vault: Services, call: tuple[str, ...]) -> None:
+    add_person(vault, "bob")
+    done = run("user", *call)
+    assert (done.exit_code, "no active operator" in done.stderr) == (0, False)
+
+
 def logins(run: Run) -> tuple[str, str]:
     """What the doctor says of where logins come from."""
     found = json.loads(run("doctor", "--database", "--format", "json").stdout)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -18,7 +19,7 @@ from vault.cli.words import CliError, say, warn
 from vault.model.clock import as_datetime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from vault import client
     from vault.services import Services
@@ -74,12 +75,11 @@ def list_users(cli: Cli) -> None:
 @click.argument("name")
 def disable(name: str) -> None:
     """Disable an account and end its sessions; its tokens stop too, and nothing is lost."""
-    with host.opened_vault() as vault:
+    with host.opened_vault() as vault, _last_operator_told(vault):
         vault.storage.transaction(
             lambda unit: vault.people.accounts.set_state(unit, host.operator(), name, active=False)
         )
         say(f"The account {name} is disabled.")
-        _warn_without_operator(vault)
 
 
 @user.command()
@@ -137,10 +137,9 @@ def role(name: str, role: str) -> None:
     """Say what an account may do, and end its sessions."""
     from vault.model.principal import Role
 
-    with host.opened_vault() as vault:
+    with host.opened_vault() as vault, _last_operator_told(vault):
         vault.storage.transaction(lambda unit: vault.people.accounts.set_role(unit, host.operator(), name, Role(role)))
         say(f"The account {name} has the role {role}.")
-        _warn_without_operator(vault)
 
 
 @user.command()
@@ -153,7 +152,7 @@ def erase(cli: Cli, name: str, yes: bool) -> None:
 
     The report says in numbers what went, and where copies remain until when.
     """
-    with host.opened_vault() as vault:
+    with host.opened_vault() as vault, _last_operator_told(vault):
         found = vault.people.accounts.get(host.operator(), name)
         confirmed = found.name if yes else _typed_again(cli, found.name)
         report = vault.storage.transaction(
@@ -166,7 +165,6 @@ def erase(cli: Cli, name: str, yes: bool) -> None:
             warn(each.warnings)
             if each.error:
                 say(f"Warning: {each.place} gets its new list of erased keys only at the next backup: {each.error}")
-        _warn_without_operator(vault)
 
 
 @user.command()
@@ -203,9 +201,14 @@ def _typed_again(cli: Cli, name: str) -> str:
     return typed
 
 
-def _warn_without_operator(vault: Services) -> None:
-    """Warn if no active operator is left: then only a shell on this host can rotate keys and manage accounts."""
-    if not vault.people.accounts.has_operator(host.operator()):
+@contextmanager
+def _last_operator_told(vault: Services) -> Iterator[None]:
+    """Warn if the block takes the last active operator away: then only a shell on this host can rotate keys and manage
+    accounts.
+    """
+    had_one = vault.people.accounts.has_operator(host.operator())
+    yield
+    if had_one and not vault.people.accounts.has_operator(host.operator()):
         say("Warning: there is now no active operator. `strongroom user role NAME operator` makes one.")
 
 
