@@ -78,6 +78,7 @@ def test_a_code_completes_it_once(vault: Vault, protected: Protected) -> None:
     assert vault.anyone(answer.json["secret"]).ok("GET", "/me")["username"] == protected.caller.username
     again, anew = protected.complete({"code": code}, challenge_id), protected.complete({"code": code})
     assert (again.status, again.code) == (401, "bad_second_factor")
+    assert "a code works only once" in again.json["detail"]
     assert meaning(again) == meaning(anew)
     assert b"srm_" not in again.body
 

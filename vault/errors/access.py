@@ -54,7 +54,10 @@ class BadSecondFactor(NotAuthenticated):
     """
 
     code = "bad_second_factor"
-    sentence = "The second factor was not accepted. Try again. After a few attempts or minutes, start the login again."
+    sentence = (
+        "The second factor was not accepted. Try again; a code works only once, so wait for a new one. "
+        "After a few attempts or minutes, start the login again."
+    )
 
 
 class Forbidden(StrongroomError):
