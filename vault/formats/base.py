@@ -100,6 +100,10 @@ class Format(Protocol):
     def reads_references(self) -> bool:
         """Whether the programs that read this format resolve `{{references}}` as we do. Otherwise an export warns."""
 
+    @property
+    def writes_values(self) -> bool:
+        """Whether the rendered text has the values. A template has only the names."""
+
     def parse(self, text: str) -> ParsedFile:
         """Parse `text`. Raises `TooLarge` if it has more variables than an environment can have, and `FormatError`,
         which names the line but never quotes a value.

@@ -28,6 +28,7 @@ class DockerFormat:
     can_parse = True
     keeps_disabled = False
     reads_references = False
+    writes_values = True
 
     def parse(self, text: str) -> ParsedFile:
         """Parse `text` as docker does. Refuse a name without a value: docker would take the value from its own

@@ -102,6 +102,7 @@ class DotenvFormat:
     can_parse = True
     keeps_disabled = False
     reads_references = False
+    writes_values = True
 
     def parse(self, text: str) -> ParsedFile:
         """Parse `text` as python-dotenv does with `interpolate=False`, but refuse what it would skip."""

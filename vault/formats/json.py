@@ -34,6 +34,7 @@ class JsonFormat:
     can_parse = True
     keeps_disabled = False
     reads_references = False
+    writes_values = True
 
     def parse(self, text: str) -> ParsedFile:
         """Parse one object. Raises `FormatError` for anything else, and for a repeated name."""

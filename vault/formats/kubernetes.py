@@ -44,6 +44,7 @@ class KubernetesFormat:
     can_parse = True
     keeps_disabled = False
     reads_references = False
+    writes_values = True
 
     def parse(self, text: str) -> ParsedFile:
         """Parse one Secret, in YAML or JSON. Raises `FormatError`, also for values that are not text."""

@@ -57,6 +57,7 @@ class PostmanFormat:
     can_parse = True
     keeps_disabled = True
     reads_references = True
+    writes_values = True
 
     def __init__(self, name: str, *, is_for_newman: bool = False) -> None:
         self.name = name

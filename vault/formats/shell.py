@@ -36,6 +36,7 @@ class ShellFormat:
     can_parse = False
     keeps_disabled = False
     reads_references = False
+    writes_values = True
 
     def parse(self, text: str) -> ParsedFile:
         """Raise `FormatError`: reading a shell script would mean running it."""

@@ -48,6 +48,7 @@ class SystemdFormat:
     can_parse = True
     keeps_disabled = False
     reads_references = False
+    writes_values = True
 
     def parse(self, text: str) -> ParsedFile:
         """Parse `text` as systemd does, but refuse what it would skip."""

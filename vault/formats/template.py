@@ -24,6 +24,7 @@ class TemplateFormat:
     can_parse = False
     keeps_disabled = False
     reads_references = False
+    writes_values = False
 
     def parse(self, text: str) -> ParsedFile:
         """Raise `FormatError`: a template has no values."""

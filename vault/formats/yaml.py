@@ -33,6 +33,7 @@ class YamlFormat:
     can_parse = True
     keeps_disabled = False
     reads_references = False
+    writes_values = True
 
     def parse(self, text: str) -> ParsedFile:
         """Parse one flat mapping. Raises `FormatError` for anything else, and for a repeated name."""

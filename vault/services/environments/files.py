@@ -107,7 +107,7 @@ class Transfer:
         rendered = chosen.render(told, Source(target.name, target.kind, target.id or ""))
         if strict:
             refuse(rendered.warnings)
-        if chosen.reads_references:
+        if chosen.reads_references or not chosen.writes_values:
             return rendered
         return replace(rendered, warnings=(*rendered.warnings, *_written_references(told)))
 
