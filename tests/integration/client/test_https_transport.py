@@ -51,10 +51,15 @@ def connect(certificate: Certificate) -> Iterator[Callable[..., HttpsTransport]]
         *,
         host: str = "localhost",
         ca_file: Path | None = certificate.ca_file,
-        **timeouts: float,
+        read_timeout_seconds: float = HANG_SECONDS,
+        connect_timeout_seconds: float = HANG_SECONDS,
     ) -> HttpsTransport:
-        timeouts.setdefault("read_timeout_seconds", HANG_SECONDS)
-        transport = HttpsTransport(f"https://{host}:{port}", ca_file=ca_file, **timeouts)
+        transport = HttpsTransport(
+            f"https://{host}:{port}",
+            ca_file=ca_file,
+            connect_timeout_seconds=connect_timeout_seconds,
+            read_timeout_seconds=read_timeout_seconds,
+        )
         transports.append(transport)
         return transport
 
