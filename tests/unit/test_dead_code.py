@@ -32,6 +32,7 @@ BY_NAME = {
     "WsgiTransport",  # the SDK's: it runs a client against an application without a socket
     "ROW_BOUNDS",  # a declaration that a test compares with the tables
     "JsonObject",  # a type for all rooms
+    "readable",  # asked by `io.BufferedReader`
     "host_doctor", "serve",  # imported under another name by a command
 }  # fmt: skip
 """Names that are used in another way, or kept for a reason."""

@@ -13,8 +13,9 @@ from typing import TypedDict, TypeVar, Unpack, cast
 from urllib.parse import quote, urlencode
 
 from vault import __version__
+from vault.client.paging import follow
 from vault.client.problems import error_from, retry_after_seconds
-from vault.client.reading import not_ours, read_list, read_member, read_object, read_text, read_texts
+from vault.client.reading import not_ours, read_member, read_object, read_text, read_texts
 from vault.client.transport import ConnectionLost, Request, Response, Transport, Unreachable
 from vault.errors import InvalidInput, NotFound, SettingsError, StrongroomError, TransportError
 from vault.model.json_types import Json
@@ -27,7 +28,7 @@ RETRY_BUDGET_SECONDS = 15.0
 """The limit for all pauses of one call together. Beyond it, the calling program should decide."""
 
 CACHED_ANSWERS = 64
-_PAGE_SIZE = 200
+PAGE_SIZE = 200
 _RETRIED_STATUS = frozenset({429, 502, 503, 504})
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 
@@ -148,14 +149,9 @@ class Caller:
         return answer
 
     def pages(self, path: str, query: Mapping[str, str] | None = None) -> Iterator[Json]:
-        """Yield the items of a list, page after page."""
-        asked = {**(query or {}), "limit": str(_PAGE_SIZE)}
-        while True:
-            page = read_object(self.send_json("GET", path, query=asked))
-            yield from read_list(read_member(page, "items"))
-            if not page.get("next"):
-                return
-            asked["cursor"] = str(page["next"])
+        """Yield the items of a list, page after page. Raises what `follow` raises."""
+        asked = {**(query or {}), "limit": str(PAGE_SIZE)}
+        return follow(lambda page: self.send_json("GET", path, query=page), asked)
 
     def _build(self, method: str, path: str, body: Body, headers: Mapping[str, str], is_login: bool) -> Request:
         sent = {

@@ -23,7 +23,8 @@ class Client:
     """A connection to a Strongroom server with one credential. Thread-safe.
 
     `url`, `token` and `ca_file` default to `STRONGROOM_URL`, `STRONGROOM_TOKEN` (or the file that
-    `STRONGROOM_TOKEN_FILE` names) and `STRONGROOM_CA_FILE`. `timeout_seconds` is the time limit for one answer.
+    `STRONGROOM_TOKEN_FILE` names) and `STRONGROOM_CA_FILE`. `timeout_seconds` is how long the server may be
+    silent. A whole answer may take ten times as long.
     `plain_http` allows an `http://` address on this machine. `transport` replaces HTTPS. An empty `token` means no
     credential. Raises `SettingsError` for an address or a CA file that is named and empty.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Unpack
 from urllib.parse import quote
 
@@ -16,14 +17,14 @@ from vault.client.answers import (
     variable_as_json,
 )
 from vault.client.attributes import VariableAttributes, VariableChange
-from vault.client.caller import Body, Caller, Options, read_json, read_warnings, segment
+from vault.client.caller import PAGE_SIZE, Body, Caller, Options, read_json, read_warnings, segment
+from vault.client.paging import follow
 from vault.client.reading import (
     not_ours,
     read_list,
     read_member,
     read_number,
     read_number_or_none,
-    read_object,
 )
 from vault.client.transport import Response
 from vault.client.values import Values
@@ -107,14 +108,9 @@ class VariableSet:
 
     def revisions(self, *, at_most: int | None = None) -> list[Revision]:
         """Return the history, newest first, without values."""
-        found = []
-        query: dict[str, str] = {"limit": str(min(at_most or 200, 200))}
-        while True:
-            page = read_object(read_json(self._send("GET", "/revisions", query=query)))
-            found += [Revision.from_json(item) for item in read_list(read_member(page, "items"))]
-            if not page.get("next") or (at_most is not None and len(found) >= at_most):
-                return found[:at_most]
-            query["cursor"] = str(page["next"])
+        query = {"limit": str(min(at_most or PAGE_SIZE, PAGE_SIZE))}
+        items = follow(lambda page: read_json(self._send("GET", "/revisions", query=page)), query)
+        return [Revision.from_json(item) for item in islice(items, at_most)]
 
     def revision(self, number: int) -> Revision:
         """Return one revision with its variables."""

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote
 
 from vault.client.address import Address
+from vault.client.bounded_socket import BoundedSocket
 from vault.errors import SettingsError, TransportError
 from vault.tls import verifying_context
 
@@ -85,8 +86,8 @@ class HttpsTransport:
     """HTTP/1.1 over TLS, always verified, on connections that are reused.
 
     `ca_file` is the PEM file of the authorities to trust instead of the system's, or its content as an `Authority`.
-    `plain_http` allows an `http://` address, on this machine only. Redirects are never followed. Raises `SettingsError`
-    for an unusable address or CA file.
+    `plain_http` allows an `http://` address, on this machine only. Redirects are never followed. A whole exchange may
+    take ten times `read_timeout_seconds`. Raises `SettingsError` for an unusable address or CA file.
     """
 
     def __init__(
@@ -112,7 +113,7 @@ class HttpsTransport:
         """Return the server's answer. Raises `Unreachable`, `ConnectionLost`, or a bare `TransportError`."""
         connection = self._take() or self._connect()
         try:
-            response = self._exchange(connection.http, request)
+            response = self._exchange(connection, request)
         except BaseException:
             # After any error, even Ctrl-C, close the connection: the next request must not get a late answer.
             connection.http.close()
@@ -140,13 +141,17 @@ class HttpsTransport:
         except (OSError, UnicodeError) as error:
             http_connection.close()
             raise explain_connect(error, self._address) from error
-        http_connection.sock.settimeout(self._read_timeout_seconds)
-        return _Connection(http_connection)
+        bounds = BoundedSocket(http_connection.sock, str(self._address), self._read_timeout_seconds)
+        http_connection.sock = bounds
+        return _Connection(http_connection, bounds)
 
-    def _exchange(self, connection: http.client.HTTPConnection, request: Request) -> Response:
+    def _exchange(self, connection: _Connection, request: Request) -> Response:
+        target = self._address.prefix + request.path
         try:
-            connection.request(request.method, self._address.prefix + request.path, request.body, dict(request.headers))
-            answer = connection.getresponse()
+            connection.bounds.begin_exchange()
+            connection.http.request(request.method, target, request.body, dict(request.headers))
+            answer = connection.http.getresponse()
+            connection.bounds.end_head()
             # Without a length, an answer that was cut short looks complete.
             if answer.length is None and not answer.chunked:
                 raise TransportError(f"{self._address} does not send the length of its answer.")
@@ -194,10 +199,11 @@ class HttpsTransport:
 
 
 class _Connection:
-    """A connection, the process that opened it, and the time when it became idle."""
+    """A connection, its bounds, the process that opened it, and the time when it became idle."""
 
-    def __init__(self, http_connection: http.client.HTTPConnection) -> None:
+    def __init__(self, http_connection: http.client.HTTPConnection, bounds: BoundedSocket) -> None:
         self.http = http_connection
+        self.bounds = bounds
         self.idle_since = time.monotonic()
         self._process_id = os.getpid()
 

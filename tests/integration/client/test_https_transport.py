@@ -7,6 +7,7 @@ import os
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -140,6 +141,109 @@ def test_a_server_that_does_not_answer_is_left(start: Start, connect: Connect) -
     server = start(lambda _connection: None)
     with pytest.raises(ConnectionLost, match=r"within 0\.3 s"):
         connect(server.port, read_timeout_seconds=0.3).send(GET)
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 200\r\n\r\n"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def trickle(first: bytes, slow: bytes, last: bytes) -> Callable[[ssl.SSLSocket], None]:
+    """Say `first`, then one byte of `slow` after the other for four seconds in all, then `last`."""
+
+    def act(connection: ssl.SSLSocket) -> None:
+        connection.sendall(first)
+        for byte in slow:
+            time.sleep(4 / len(slow))
+            connection.sendall(bytes([byte]))
+        connection.sendall(last)
+
+    return act
+
+
+@pytest.mark.parametrize(
+    ("first", "slow", "last"),
+    [
+        (b"", HEAD[:-2], b"\r\n" + b"x" * 200),
+        (HEAD, b"x" * 200, b""),
+        (CHUNKED, b"1\r\nx\r\n" * 20, b"0\r\n\r\n"),
+        (CHUNKED + b"0\r\n", b"A: b\r\n" * 20, b"\r\n"),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 4, OK),
+    ],
+    ids=["head", "body", "chunks", "trailers", "interim answers"],
+)
+def test_a_server_that_sends_byte_by_byte_is_left(
+    first: bytes, slow: bytes, last: bytes, start: Start, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vault.client.bounded_socket.EXCHANGE_READ_TIMES", 1)
+    server = start(trickle(first, slow, last))
+    with pytest.raises(TransportError, match=r"did not finish its answer within 0\.5 s") as caught:
+        connect(server.port, read_timeout_seconds=0.5).send(GET)
+    # A lost connection is tried again, and each try would take as long.
+    assert not isinstance(caught.value, ConnectionLost)
+
+
+def test_a_server_that_reads_slowly_is_left(start: Start, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = bytes(16 * 1024 * 1024)
+
+    def read_slowly(connection: ssl.SSLSocket) -> None:
+        taken = 0
+        while taken < len(body):
+            data = connection.recv(16384)
+            if not data:
+                return
+            taken += len(data)
+            time.sleep(0.004)
+        connection.sendall(OK)
+
+    monkeypatch.setattr("vault.client.bounded_socket.EXCHANGE_READ_TIMES", 1)
+    server = start(read_slowly)
+    with pytest.raises(TransportError, match=r"did not finish its answer within 0\.5 s"):
+        connect(server.port, read_timeout_seconds=0.5).send(Request("PUT", "/api/v1/me", {}, body))
+
+
+def test_each_exchange_has_the_whole_time(start: Start, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("vault.client.bounded_socket.EXCHANGE_READ_TIMES", 5 / HANG_SECONDS)
+    server = start(say(OK))
+    transport = connect(server.port)
+    for _ in range(3):
+        assert transport.send(GET).body == b"{}"
+        clock[0] += 3
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"HTTP/1.1 100 Continue\r\n\r\n" * 20_000 + OK,
+        b"HTTP/1.1 100 Continue\r\nX: "
+        + b"x" * 60_000
+        + b"\r\nY: "
+        + b"y" * 60_000
+        + b"\r\nZ: "
+        + b"z" * 30_000
+        + b"\r\n\r\n"
+        + OK,
+        b"HTTP/1.1 200 OK\r\n" + (b"X: " + b"x" * 50_000 + b"\r\n") * 6 + b"Content-Length: 2\r\n\r\n{}",
+    ],
+    ids=["interim answers", "an interim answer's head", "the head"],
+)
+def test_a_head_that_is_too_long_is_refused(data: bytes, start: Start, connect: Connect) -> None:
+    server = start(say(data))
+    with pytest.raises(TransportError, match="bytes before the body"):
+        connect(server.port).send(GET)
+
+
+def test_a_few_interim_answers_are_skipped(start: Start, connect: Connect) -> None:
+    server = start(say(b"HTTP/1.1 100 Continue\r\n\r\n" * 3 + OK))
+    assert connect(server.port).send(GET).body == b"{}"
+
+
+def test_the_longest_header_is_read(start: Start, connect: Connect) -> None:
+    long = b"X: " + b"x" * 65_000
+    server = start(say(b"HTTP/1.1 200 OK\r\n" + long + b"\r\nContent-Length: 2\r\n\r\n{}"))
+    assert connect(server.port).send(GET).body == b"{}"
 
 
 def test_a_chunked_answer_is_whole(start: Start, connect: Connect) -> None:

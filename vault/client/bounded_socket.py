@@ -1,0 +1,123 @@
+"""A socket that bounds one exchange: the time of each read and of the whole, and the bytes before the body.
+
+A time-out of a socket starts again with every byte, and `http.client` skips any number of `100 Continue`. So a hostile
+or broken server could keep a caller for ever.
+"""
+
+from __future__ import annotations
+
+import io
+import socket
+import time
+from typing import TYPE_CHECKING
+
+from vault.errors import TransportError
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer, WriteableBuffer
+
+EXCHANGE_READ_TIMES = 10
+"""A whole exchange may take ten times the limit of one read: with 30 s, the largest answer at 220 KB/s."""
+
+HEAD_MAX_BYTES = 128 * 1024
+"""The header of warnings has at most 64 KiB, the longest line that `http.client` reads. The rest is far smaller."""
+
+_SEND_BYTES = 64 * 1024
+
+
+class BoundedSocket:
+    """What `http.client` uses of a connected socket, with bounds. `address` is for errors.
+
+    Each send and read raises `TimeoutError` after `read_timeout_seconds`, and `TransportError` at the end of the
+    exchange's time or if the answer's head is too long.
+    """
+
+    def __init__(self, connected: socket.socket, address: str, read_timeout_seconds: float) -> None:
+        self._socket = connected
+        self._address = address
+        self._read_timeout_seconds = read_timeout_seconds
+        self._limit_seconds = read_timeout_seconds * EXCHANGE_READ_TIMES
+        self._ends = 0.0
+        self._head_bytes_left: int | None = None
+
+    def begin_exchange(self) -> None:
+        """Start the time of one request and its answer."""
+        self._ends = time.monotonic() + self._limit_seconds
+        self._head_bytes_left = HEAD_MAX_BYTES
+
+    def end_head(self) -> None:
+        """Stop counting bytes: the body has a limit of its own."""
+        self._head_bytes_left = None
+
+    def sendall(self, data: ReadableBuffer) -> None:
+        """Send all bytes. A server that takes them slowly does not get more time."""
+        rest = memoryview(data)
+        while rest:
+            self._limit_next_step()
+            try:
+                sent = self._socket.send(rest[:_SEND_BYTES])
+            except TimeoutError:
+                self._require_time()
+                raise
+            rest = rest[sent:]
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        """Return a reader of the answer."""
+        if mode != "rb":
+            raise ValueError("A bounded socket is only read as bytes.")
+        return io.BufferedReader(_Reader(self, self._socket.makefile("rb", buffering=0)))
+
+    def read_into(self, raw: io.RawIOBase, buffer: WriteableBuffer) -> int | None:
+        """Read from `raw`, the socket's own reader, within the bounds."""
+        if self._head_bytes_left is not None and self._head_bytes_left <= 0:
+            raise TransportError(
+                f"{self._address} sent more than {HEAD_MAX_BYTES} bytes before the body of its answer. "
+                "A Strongroom server never does."
+            )
+        self._limit_next_step()
+        try:
+            count = raw.readinto(buffer)
+        except TimeoutError:
+            self._require_time()
+            raise
+        if self._head_bytes_left is not None:
+            self._head_bytes_left -= count or 0
+        return count
+
+    def fileno(self) -> int:
+        """Return the descriptor, for `poll`."""
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        """Close the socket. A reader that is still open keeps it until it is closed too."""
+        self._socket.close()
+
+    def _limit_next_step(self) -> None:
+        self._require_time()
+        self._socket.settimeout(min(self._read_timeout_seconds, max(self._ends - time.monotonic(), 0.001)))
+
+    def _require_time(self) -> None:
+        # Not `ConnectionLost`: a retry would wait as long again.
+        if time.monotonic() >= self._ends:
+            raise TransportError(
+                f"{self._address} did not finish its answer within {self._limit_seconds:g} s. "
+                "It may have done what was asked."
+            )
+
+
+class _Reader(io.RawIOBase):
+    """Reads from a socket's own reader, within the bounds of the socket."""
+
+    def __init__(self, bounds: BoundedSocket, raw: io.RawIOBase) -> None:
+        self._bounds = bounds
+        self._raw = raw
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int | None:
+        return self._bounds.read_into(self._raw, buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
