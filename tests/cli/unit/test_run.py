@@ -59,7 +59,13 @@ def test_a_value_wins_over_the_inherited_one(home: Path) -> None:
     assert shown(home=home, A="inherited")["A"] == "canary-5c1"
 
 
-STEERING = {"LD_PRELOAD": "/evil.so", "NODE_OPTIONS": "-r /evil.js", "BASH_FUNC_ls%%": "() { evil; }", "PATH": "/evil"}
+STEERING = {
+    "SSLKEYLOGFILE": "/evil",
+    "LD_PRELOAD": "/evil.so",
+    "NODE_OPTIONS": "-r /evil.js",
+    "BASH_FUNC_ls%%": "() { evil; }",
+    "PATH": "/evil",
+}
 
 
 def test_names_that_make_programs_load_code_are_left_out(home: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vault.model.steering import steers_loading
+from vault.model.steering import danger_of, steers_loading
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,11 @@ from vault.model.steering import steers_loading
     "GIT_DIR GIT_COMMON_DIR ANSIBLE_SSH_ARGS FZF_DEFAULT_COMMAND "
     "HOME XDG_CONFIG_HOME XDG_CONFIG_DIRS XDG_DATA_DIRS XDG_CACHE_HOME ZDOTDIR KUBECONFIG AWS_CONFIG_FILE GNUPGHOME "
     "AWS_SHARED_CREDENTIALS_FILE DOCKER_CONFIG JAVA_OPTS CATALINA_OPTS SHOP_OPTS ES_JAVA_OPTS JAVA_HOME CC CXX LD "
-    "CFLAGS LDFLAGS TF_CLI_ARGS_init".split(),
+    "CFLAGS LDFLAGS TF_CLI_ARGS_init "
+    "CURL_HOME SYSTEM_WGETRC VIM VIMRUNTIME SCREENRC CATALINA_HOME CATALINA_BASE CATALINA_OUT_CMD MYSQL_HOME "
+    "PIP_CONFIG_FILE NODE_COMPILE_CACHE PGSYSCONFDIR KRB5_CONFIG ODBCSYSINI GOCACHE GOCACHEPROG npm_config_cache "
+    "DBUS_SESSION_BUS_ADDRESS HADOOP_CONF_DIR VIRTUAL_ENV ANSIBLE_INVENTORY BUNDLE_PATH MAGICK_CONFIGURE_PATH "
+    "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER RSYNC_CONNECT_PROG __EGL_VENDOR_LIBRARY_DIRS".split(),
 )
 def test_a_name_that_steers(name: str) -> None:
     assert steers_loading(name)
@@ -31,7 +35,23 @@ def test_a_name_that_steers(name: str) -> None:
     "RUBY_ENV GITHUB_TOKEN GIT_AUTHOR_NAME HTTPS_PROXY SSL_CERT_FILE npm_config_registry MY_PATH MY_HOME OPTS home "
     "XDG_RUNTIME_DIR XDG_SESSION_TYPE KUBERNETES_SERVICE_HOST AWS_PROFILE AWS_ACCESS_KEY_ID CCACHE CC_TEST ARN "
     "ENVIRONMENT path Env NODE_OPTIONS_EXTRA LESSON PSQL_URL ANSIBLE_HOST_KEY_CHECKING "
-    "CARGO_REGISTRY_TOKEN npm_config_authToken AWS_REGION GITHUB_PAGER_DUTY STRONGROOM_URL".split(),
+    "CARGO_REGISTRY_TOKEN npm_config_authToken AWS_REGION GITHUB_PAGER_DUTY STRONGROOM_URL "
+    "MYSQL_HOST MYSQL_PASSWORD CATALINA_PORT CURL_CA_BUNDLE PGSERVICE PGPASSWORD KRB5CCNAME SPARK_MASTER_URL "
+    "PIP_INDEX_URL GOOGLE_APPLICATION_CREDENTIALS GOPRIVATE GOPROXY PYTHON_ENV ODBC_DSN LOGGING_LEVEL "
+    "VIRTUAL_HOST".split(),
 )
 def test_a_name_that_is_a_setting(name: str) -> None:
     assert not steers_loading(name)
+    assert danger_of(name) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "danger"),
+    [
+        ("SSLKEYLOGFILE", "write the keys of its TLS connections to a file"),
+        ("LD_PRELOAD", "load code"),
+        ("CURL_HOME", "load code"),
+    ],
+)
+def test_a_danger_is_named(name: str, danger: str) -> None:
+    assert danger_of(name) == danger

@@ -14,7 +14,7 @@ from vault.cli.context import Cli
 from vault.cli.options import connection_options, environment_option, pass_cli
 from vault.cli.people.programs import replace_process
 from vault.cli.words import CliError, warn
-from vault.model.steering import steers_loading
+from vault.model.steering import danger_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -109,9 +109,9 @@ def merged_environment(
 ) -> dict[bytes, bytes]:
     """Return the inherited environment without our own credentials, and with `values` added.
 
-    An inherited variable whose name is in `preserved` wins over the value. A name that steers what programs load is
-    left out with a warning, unless it is in `allowed`; so is a name that no environment can contain. Raises `CliError`
-    for a value that none can contain.
+    An inherited variable whose name is in `preserved` wins over the value. A name that is a danger to programs is left
+    out with a warning, unless it is in `allowed`; so is a name that no environment can contain. Raises `CliError` for
+    a value that none can contain.
     """
     merged = {name: value for name, value in inherited.items() if keep_token or name not in _CREDENTIALS}
     kept = merged.keys() & set(preserved)
@@ -128,10 +128,10 @@ def merged_environment(
             warn([f"{name} is left out: a name in an environment must not contain '='."])
         elif keep_token and name in _GUIDES:
             warn([f"{name} is left out, because it could lead the token of --keep-token to another server."])
-        elif steers_loading(name) and name not in allowed:
+        elif (danger := danger_of(name)) and name not in allowed:
             warn(
                 [
-                    f"{name} is left out, because it can make a program load code. If everybody who may write this "
+                    f"{name} is left out, because it can make a program {danger}. If everybody who may write this "
                     f"environment may run code here, use: --allow-name {name}"
                 ]
             )
