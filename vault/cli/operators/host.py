@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import sys
 from collections.abc import Iterator
@@ -82,11 +81,11 @@ def embedded_database(found: Settings) -> Path | None:
 
 
 def operator() -> Principal:
-    """Return the operator with a shell on this host, under the name of their account."""
+    """Return the operator with a shell on this host, under the name that the system gives them."""
+    from vault.cli.operators.account import account_name
     from vault.model.principal import host_operator
 
-    # After `sudo`, the audit must name the person and not root.
-    return host_operator(os.environ.get("SUDO_USER") or getpass.getuser())
+    return host_operator(account_name())
 
 
 def prepare(found: Settings) -> str:
