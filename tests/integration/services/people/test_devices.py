@@ -18,7 +18,9 @@ from tests.support.vaults import (
     run_sql,
     write,
 )
+from vault.crypto import Key, keyed_digest
 from vault.errors import BadLogin, BadSecondFactor, TooManyRequests
+from vault.model.clock import SECOND_US
 from vault.model.principal import Principal, Role
 from vault.services import Services
 from vault.services.people.devices import DEVICE_LIFE_US
@@ -313,6 +315,47 @@ def test_a_session_vouches_for_its_second_factor_and_has_few_guesses(
     required = vault.people.logins.step_up(principal, PASSWORD, WEB)
     assert isinstance(required, Challenge)
     vault.people.logins.complete_step_up(principal, required.id, Proof(code=app.code(vault)), WEB)
+
+
+# -- A key that has leaked --
+
+
+def forged(vault: Services, leaked: Key, person_id: str, device_id: str) -> str:
+    """A cookie that somebody makes with a key and a copy of the database."""
+    with vault.storage.read() as unit:
+        user = unit.users.by_id(person_id)
+    assert user is not None
+    parts = (device_id, str(vault.clock() // SECOND_US))
+    digest = keyed_digest(leaked, "device cookie", user.id, str(user.row_version), *parts)
+    return f"{'.'.join(parts)}.{digest.hex()}"
+
+
+def test_the_thief_of_a_key_makes_no_cookies_after_a_reseal(vault: Services, ada: Principal, clock: FakeClock) -> None:
+    leaked = vault.instance.secret("digest")
+    clock.advance(1)
+    stranger_guesses(vault)
+    assert vouches(vault, forged(vault, leaked, ada.user_id, "A" * 22))
+    assert vault.keys.reseal.run(HOST)
+    # The old key still finds wrapped answers for a while.
+    assert leaked.id in [key.id for key in vault.instance.secrets_of("digest")]
+    stranger_guesses(vault)
+    assert not vouches(vault, forged(vault, leaked, ada.user_id, "A" * 22))
+    begun = log_in(vault, "ada", "web", "198.51.100.7")
+    assert vouches(vault, begun.device)
+
+
+def test_many_forged_cookies_give_no_second_factor_to_guess(
+    vault: Services, ada: Principal, app: App, clock: FakeClock
+) -> None:
+    leaked = vault.instance.secret("digest")
+    assert vault.keys.reseal.run(HOST)
+    for _ in range(PAIR_FAILURES):
+        factor_guess(vault, ada.user_id, ADDRESS)
+    for letter in "ABC":
+        visit = browser(forged(vault, leaked, ada.user_id, letter * 22))
+        required = asked(vault, "ada", visit)
+        with pytest.raises(TooManyRequests):
+            vault.people.logins.complete(required.id, Proof(code="000000"), visit)
 
 
 # -- Addresses that are none --
