@@ -10,7 +10,7 @@ import pytest
 
 from tests.api.conftest import Caller, Vault
 from tests.support.vaults import HOST
-from vault.services.environments.values import BASE_GONE, LAYER_LEFT_OUT
+from vault.services.environments.values import BASE_GONE, GLOBALS_LEFT_OUT, LAYER_LEFT_OUT
 
 UNKNOWN = "0b8c6c38-6bd0-4a4e-9d7e-0d4f6f3d8c11"
 
@@ -198,7 +198,7 @@ def test_a_base_that_a_token_may_not_read_does_not_count_towards_its_limit(ada: 
     few = ada.token(own, {"path": "small", "permissions": ["read"]}, {"path": names[0], "permissions": ["read"]})
     found = few.ok("GET", "/environments/prod/values")
     assert found["values"] == {"A": "1", "SMALL": "1", "LARGE_0": "x" * 900_000}
-    assert found["warnings"] == [LAYER_LEFT_OUT]
+    assert found["warnings"] == [GLOBALS_LEFT_OUT, LAYER_LEFT_OUT]
     none = ada.token(own)
     before = none("GET", "/environments/prod/values")
     assert before.json["values"] == {"A": "{{SMALL}}"}

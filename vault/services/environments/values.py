@@ -36,11 +36,16 @@ from vault.storage import EnvironmentRow, HotReads, Layer, Layers, RevisionRow
 
 _COMPACT = json.JSONEncoder(separators=(",", ":")).encode
 
-LAYER_LEFT_OUT = "A layer beneath this environment is left out, because this credential may not read it."
+LAYER_LEFT_OUT = "An environment beneath this one is left out, because this credential may not read it."
+GLOBALS_LEFT_OUT = (
+    "The globals are left out, because this credential may not read them. "
+    "`strongroom token create --globals` makes a token that may."
+)
 BASE_GONE = "An environment beneath this one is left out: it is deleted."
 TOO_LARGE = "The environments beneath this one are larger than 4 MiB together. Remove a base, or large values from one."
 LAYER_EMPTY = (
-    "A layer beneath this environment is left out, because its current revision is deleted or sealed by a device."
+    "An environment beneath this one, or the globals, is left out, because its current revision is deleted or sealed "
+    "by a device."
 )
 
 
@@ -166,7 +171,7 @@ class ValuesReader:
     def _cause_against(self, principal: Principal, layer: Layer) -> str | None:
         """Return the warning if a layer must be left out."""
         if not allows(principal, Permission.READ, target_of(layer.environment)):
-            return LAYER_LEFT_OUT
+            return GLOBALS_LEFT_OUT if layer.environment.kind == EnvironmentKind.GLOBALS else LAYER_LEFT_OUT
         current = current_of(layer)
         if current is None or (layer.environment.sealing == Sealing.SERVER and not self._sealer.is_gone(current)):
             return None
@@ -233,7 +238,14 @@ def _check_size(bases: Sequence[Layer]) -> None:
 def _chosen(resolved: Values, names: tuple[str, ...] | None, warnings: Sequence[str]) -> Values:
     if names is None:
         warned = ("",) * len(warnings) + resolved.warned
-        return replace(resolved, warnings=(*warnings, *resolved.warnings), warned=warned)
+        beneath = resolved.beneath if resolved.warnings else _unused(warnings)
+        return replace(resolved, warnings=(*warnings, *resolved.warnings), warned=warned, beneath=beneath)
     missing = [f"There is no variable {name} in this environment." for name in names if name not in resolved.values]
     chosen = {name: resolved.values[name] for name in names if name in resolved.values}
-    return Values(chosen, (*warnings, *resolved.about(chosen), *missing))
+    told = (*resolved.about(chosen), *missing)
+    return Values(chosen, (*warnings, *told), beneath=() if told else _unused(warnings))
+
+
+def _unused(warnings: Sequence[str]) -> tuple[str, ...]:
+    """Return the warning that the globals are left out, for an answer in which no reference needs them."""
+    return tuple(warning for warning in warnings if warning == GLOBALS_LEFT_OUT)

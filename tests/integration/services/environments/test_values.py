@@ -13,7 +13,7 @@ from vault.errors import InvalidInput, NotFound
 from vault.model.environment import GLOBALS, Variable
 from vault.model.principal import Principal
 from vault.services import Services
-from vault.services.environments.values import LAYER_LEFT_OUT, Question, ReadValues
+from vault.services.environments.values import GLOBALS_LEFT_OUT, Question, ReadValues
 
 
 def answer(vault: Services, who: Principal, reference: str | None = "prod", **question: Any) -> ReadValues:
@@ -71,8 +71,8 @@ def test_globals_without_a_grant_are_left_out_with_a_warning_that_names_nothing(
     add_environment(vault, ada, "prod", A="{{SECRET_NAME}}")
     who = as_token(vault, add_token(vault, ada, grant("read", environment="prod")).secret)
     assert values(vault, who, "prod") == {"A": "{{SECRET_NAME}}"}
-    assert warnings(vault, who)[0] == LAYER_LEFT_OUT
-    assert "GLOBAL" not in LAYER_LEFT_OUT.upper()
+    assert warnings(vault, who)[0] == GLOBALS_LEFT_OUT
+    assert "SECRET" not in GLOBALS_LEFT_OUT.upper()
     assert warnings(vault, who, globals=False) == ("In A: the reference {{SECRET_NAME}} is unknown.",)
 
 
@@ -192,3 +192,18 @@ def test_nothing_is_beneath_what_was_asked_for(vault: Services, ada: Principal) 
     assert found is not None
     assert (found.warnings, found.beneath) == ((UNKNOWN.format("G"),), ())
     assert (warnings(vault, ada, globals=False), beneath(vault, ada, globals=False)) == ((), ())
+
+
+def test_globals_that_are_left_out_are_told_as_unused_where_nothing_refers_to_them(
+    vault: Services, ada: Principal
+) -> None:
+    patch(vault, ada, None, G="g")
+    add_environment(vault, ada, "plain", A="1", B="{{A}}")
+    add_environment(vault, ada, "prod", A="1", B="{{G}}")
+    who = as_token(vault, add_token(vault, ada, grant("read", path="*")).secret)
+    assert beneath(vault, who, "plain") == (GLOBALS_LEFT_OUT,)
+    assert beneath(vault, who, "plain", names=("A",)) == (GLOBALS_LEFT_OUT,)
+    # Something may need them here: a reference, or a name that was asked for.
+    assert (warnings(vault, who)[0], beneath(vault, who)) == (GLOBALS_LEFT_OUT, ())
+    assert beneath(vault, who, names=("A",)) == (GLOBALS_LEFT_OUT,)
+    assert beneath(vault, who, names=("B",)) == beneath(vault, who, "plain", names=("G",)) == ()
