@@ -287,3 +287,20 @@ def test_a_locked_vault_answers_nobody(vault: Vault, ada: Caller, monkeypatch: p
         vault.anyone()("POST", "/sessions", {"username": ada.username, "password": "x"}),
     ):
         assert (answer.status, answer.code, "retry-after" in answer.headers) == (503, "vault_locked", True)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/environments/prod/values?format=dotenv&format=json", "format"),
+        ("/environments/prod/values?globals=true&resolve=true&globals=true", "globals"),
+        ("/environments/prod/export?format=json&format=", "format"),
+        ("/environments?limit=1&limit=2", "limit"),
+        ("/tokens?cursor=&cursor=", "cursor"),
+    ],
+)
+def test_a_parameter_that_is_given_twice_is_refused_by_its_name(ada: Caller, path: str, name: str) -> None:
+    ada.make("prod", A="1")
+    answer = ada("GET", path)
+    assert (answer.status, answer.code, answer.json["path"]) == (422, "invalid_input", name)
+    assert "only once" in answer.json["detail"]

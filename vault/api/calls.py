@@ -60,6 +60,7 @@ def _check_address() -> None:
     if not has_utf8_path():
         raise NotFound()
     require_ascii_query()
+    _require_one_each()
     named = request.view_args or {}
     for name, text in named.items():
         if isinstance(text, str) and "\0" in text:
@@ -68,6 +69,15 @@ def _check_address() -> None:
         # Names are stored in NFC. File managers and keyboards often send NFD. The services do the same for all faces;
         # here, the error names this part of the path and comes before a large body is parsed.
         named["env"] = normal(named["env"], path="env")
+
+
+def _require_one_each() -> None:
+    """Refuse a query that gives a parameter twice: a proxy in between may read the other one."""
+    # Werkzeug takes time to parse even an empty query.
+    if request.environ.get("QUERY_STRING"):
+        for name, given in request.args.lists():
+            if len(given) > 1:
+                raise InvalidInput("Give this parameter only once.", path=name)
 
 
 def asked_first(*permissions: Permission, anywhere: bool = False) -> Callable[[View], View]:
