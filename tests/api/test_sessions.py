@@ -118,6 +118,7 @@ def test_a_password_that_cannot_be_changed_stays(
 ) -> None:
     answer = ada("PUT", "/me/password", {"current_password": current, "new_password": new})
     assert (answer.status, answer.code) == (status, code)
+    assert (answer.json["detail"] == "This is not your password.") == (current == "wrong")
     assert login(vault, ada.username, PASSWORD)[0] == 201
 
 
@@ -151,7 +152,8 @@ def test_a_wish_for_tokens_that_is_none_ends_nothing(vault: Vault, ada: Caller, 
 def test_a_deleted_account_is_gone_with_all_that_was_in_it(vault: Vault, ada: Caller) -> None:
     made = ada.make("prod", A="1")
     service = ada.token({"environment": "prod", "permissions": ["read"]})
-    assert ada("DELETE", "/me", {"password": "wrong"}).code == "bad_login"
+    refused = ada("DELETE", "/me", {"password": "wrong"})
+    assert (refused.code, refused.json["detail"]) == ("bad_login", "This is not your password.")
     told = ada.ok("DELETE", "/me", {"password": PASSWORD})
     assert [told[name] for name in ("environments", "revisions", "user_keys", "data_keys", "tokens")] == [1, 1, 1, 2, 1]
     assert [place["place"] for place in told["remains"]] == ["backups", "database", "memory", "audit"]

@@ -246,7 +246,11 @@ class Accounts:
         check()
         if principal.has_second_factor:
             principal.require_recent_proof(self._clock())
-        user = self.prove_password(principal.username, password, principal.address, session_id=principal.id)
+        try:
+            user = self.prove_password(principal.username, password, principal.address, session_id=principal.id)
+        except BadLogin as error:
+            # The caller gave no username.
+            raise BadLogin("This is not your password.") from error
         if user.second_factor:
             # The session may come from a cache that does not know of the second factor yet.
             replace(principal, has_second_factor=True).require_recent_proof(self._clock())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Response
 
-from vault.errors import BadLogin, Conflict, InvalidInput, StrongroomError, TooManyRequests
+from vault.errors import BadLogin, Conflict, InvalidInput, TooManyRequests
 from vault.http import answers_duty, principal, public, services, takes_password, transaction, visit
 from vault.model.budgets import RouteClass
 from vault.web.frame.blueprint import new_blueprint
@@ -43,9 +43,7 @@ def change_password() -> Response:
             lambda unit: services().people.ending.change_password(unit, principal(), proof, visit("web"))
         )
     except (InvalidInput, BadLogin, TooManyRequests) as error:
-        return _password_page(
-            refused(error), {"new" if isinstance(error, InvalidInput) else "current": _sentence(error)}
-        )
+        return _password_page(refused(error), {"new" if isinstance(error, InvalidInput) else "current": error.message})
     response = see("/security/made-tokens" if changed.tokens else "/security", "password-changed")
     return response if changed.session is None else with_session(response, changed.session)
 
@@ -67,10 +65,10 @@ def delete_account() -> Response:
         proof = services().people.accounts.prove(principal(), field("password"))
         services().storage.transaction(lambda unit: services().people.erasure.own(unit, principal(), proof))
     except (BadLogin, TooManyRequests) as error:
-        return _delete_page(refused(error), {"password": _sentence(error)})
+        return _delete_page(refused(error), {"password": error.message})
     except Conflict as error:
         # The last operator's account cannot be deleted.
-        return _delete_page(refused(error), {"username": _sentence(error)})
+        return _delete_page(refused(error), {"username": error.message})
     return forgotten(see("/login", "account-gone"))
 
 
@@ -78,10 +76,6 @@ def _require_both_factors() -> None:
     """Ask for the proof that the service will need, before the form is filled in."""
     if principal().has_second_factor:
         principal().require_recent_proof(services().clock())
-
-
-def _sentence(error: StrongroomError) -> str:
-    return "This is not your password." if isinstance(error, BadLogin) else error.message
 
 
 def _password_page(status: int = 200, faults: dict[str, str] | None = None) -> Response:
