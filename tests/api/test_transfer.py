@@ -107,7 +107,7 @@ def test_one_environment_of_a_dump_is_picked(ada: Caller) -> None:
 
 @pytest.mark.parametrize("value", ["{{REGION}}", "shop-{{REGION}}", "{{a b}}!"])
 def test_text_that_becomes_a_reference_is_told_and_can_stay_text(ada: Caller, value: str) -> None:
-    told = "A contains a {{reference}}, which is resolved. To keep it as text, import it as literal."
+    told = "A contains a {{reference}}, which is resolved. To keep it as text, import with literal (--literal)."
     for dry_run in (True, False):
         assert send(ada, text=f"A='{value}'", dry_run=dry_run)["warnings"] == [told]
     assert send(ada, text=f"A='{value}'")["warnings"] == []
@@ -126,7 +126,7 @@ def test_an_import_can_expand_variables_and_says_so(ada: Caller, written: str) -
     text = f"HOST=db\nURL={written}\n"
     for dry_run in (True, False):
         told = send(ada, text=text, dry_run=dry_run, expand=True)["warnings"]
-        assert told == ["In URL, values are stored in place of HOST."]
+        assert told == ["In URL, $HOST is replaced by its value."]
     assert ada.ok("GET", "/environments/prod/values")["values"] == {"HOST": "db", "URL": "db"}
     assert "import with expand" in send(ada, "other", text=text)["warnings"][0]
     refused = ada("POST", "/import", {"environment": "x", "format": "json", "text": '{"A":"$B"}', "expand": True})

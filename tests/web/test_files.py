@@ -74,9 +74,9 @@ def test_one_environment_of_a_dump_is_picked_and_a_dump_of_none_removes_nothing(
 
 def test_variables_of_a_dotenv_file_are_expanded_if_that_is_chosen(ada: Visitor, place: str) -> None:
     text = {"text": "HOST=db\nURL=x://${HOST}", "mode": "replace"}
-    assert "To replace them with values, import with expand." in words(ada.post(f"{place}/import", text))
+    assert "To replace them with values, import with expand (--expand)." in words(ada.post(f"{place}/import", text))
     answer = ada.post(f"{place}/import", text | {"expand": "yes"})
-    assert "In URL, values are stored in place of HOST." in words(answer)
+    assert "In URL, $HOST is replaced by its value." in words(answer)
     ada.post(f"{place}/import", plan_of(answer) | {"apply": "yes"})
     assert ada.stored(place) == {"HOST": "db", "URL": "x://db"}
 

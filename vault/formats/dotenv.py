@@ -137,7 +137,7 @@ def _parsed(text: str, expansion: Expansion | None) -> ParsedFile:
         elif statement["single"] is None and statement["literal"] is None and _VARIABLE.search(value):
             collector.warnings.append(
                 f"{shown(name)} contains $ and a name. Some programs replace them with a variable. Here they "
-                "stay as they are. To replace them with values, import with expand."
+                "stay as they are. To replace them with values, import with expand (--expand)."
             )
     return collector.finish()
 

@@ -46,7 +46,8 @@ class Expansion:
     def learn(self, name: str, value: str) -> Iterator[str]:
         """Note the value of a name. Yield what was done in this value, as warnings."""
         if self._put:
-            yield f"In {shown(name)}, values are stored in place of {', '.join(self._put)}."
+            replaced = "is replaced by its value" if len(self._put) == 1 else "are replaced by their values"
+            yield f"In {shown(name)}, {', '.join(f'${put}' for put in self._put)} {replaced}."
         if self._has_kept:
             yield f"{shown(name)} contains $ and a name that has no value before it in the file. It is stored as it is."
         self._known[name] = value

@@ -40,7 +40,8 @@ def test_a_name_stands_for_the_value_above_it(written: str, meant: str) -> None:
     value, warnings = expanded(f"A={written}")
     assert value == meant
     (told,) = warnings
-    assert told.startswith("In A, values are stored in place of ")
+    assert told.startswith("In A, $")
+    assert told.endswith((" is replaced by its value.", " are replaced by their values."))
 
 
 @pytest.mark.parametrize(
@@ -70,7 +71,7 @@ def test_a_name_without_a_value_stays_and_is_told(written: str) -> None:
 def test_the_last_value_above_counts() -> None:
     parsed = parse_file("dotenv", "B=1\nA=$B\nB=2\nC=$B${A}\n", expand=True)
     assert {name: stated["value"] for name, stated in parsed.stated.items()} == {"A": "1", "B": "2", "C": "21"}
-    assert "In C, values are stored in place of B, A." in parsed.warnings
+    assert "In C, $B, $A are replaced by their values." in parsed.warnings
 
 
 def test_a_shell_agrees(tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ def test_a_file_that_is_no_text_is_named(data: bytes, told: str) -> None:
 @pytest.mark.parametrize("line", ["A=postgres://${HOST}:5432", 'A="$HOST"', "A=x$HOST", 'A="${HOST:-x}"'])
 def test_a_variable_inside_a_value_is_told(line: str) -> None:
     told = "A contains $ and a name. Some programs replace them with a variable. Here they stay as they are. "
-    told += "To replace them with values, import with expand."
+    told += "To replace them with values, import with expand (--expand)."
     assert FORMATS["dotenv"].parse(line).warnings == (told,)
 
 

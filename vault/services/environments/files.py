@@ -170,7 +170,7 @@ def _new_references(parsed: ParsedFile, before: Sequence[Variable]) -> Iterator[
         is_literal = stated.get("literal", old is not None and old.literal)
         if has_reference(value) and not is_literal and (old is None or old.text != value):
             what = f"{shown(name)} contains a {{{{reference}}}}, which is resolved."
-            yield f"{what} To keep it as text, import it as literal."
+            yield f"{what} To keep it as text, import with literal (--literal)."
 
 
 def _written_references(variables: Sequence[Variable]) -> Iterator[str]:
