@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import click
 
 from vault.cli.context import Cli
@@ -42,17 +44,29 @@ def _ask(cli: Cli, what: str, how: str = HOW) -> str:
     return str(click.prompt(_sentence_start(what), hide_input=True, err=True, default="", show_default=False))
 
 
-def read_new_secret(cli: Cli, given: str | None, what: str, how: str = HOW) -> str:
-    """Like `read_secret`, but a person at a terminal types it twice, because the input is hidden."""
+def read_new_secret(
+    cli: Cli, given: str | None, what: str, how: str = HOW, check: Callable[[str], None] = lambda _secret: None
+) -> str:
+    """Like `read_secret`, but a person at a terminal types it twice, because the input is hidden.
+
+    `check` raises for a secret that may not be used, before it is typed again.
+    """
     secret = read_secret(cli, given, what, how)
+    check(secret)
     if given is None and _ask(cli, f"{what}, again") != secret:
         raise CliError("The two entries differ. Run the command again.")
     return secret
 
 
-def read_new_password(cli: Cli, given: str | None, what: str) -> str:
+def read_new_password(
+    cli: Cli, given: str | None, what: str, check: Callable[[str], None] = lambda _password: None
+) -> str:
     """Like `read_new_secret`, without line ends around. Raises `SettingsError` if it is empty."""
-    return secret_in(read_new_secret(cli, given, what), _sentence_start(what), without_line_ends)
+
+    def stripped(secret: str) -> str:
+        return secret_in(secret, _sentence_start(what), without_line_ends)
+
+    return stripped(read_new_secret(cli, given, what, check=lambda secret: check(stripped(secret))))
 
 
 def _sentence_start(what: str) -> str:

@@ -128,7 +128,9 @@ def _tell(sentence: str, code: int) -> int:
 
 
 def _sentence(error: StrongroomError) -> str:
-    sentence = f"{error.message} (at {error.path})" if error.path else error.message
+    # A sentence about a password says so itself, and a prompt has no field.
+    has_place = error.path and not error.path.endswith("password")
+    sentence = f"{error.message} (at {error.path})" if has_place else error.message
     if isinstance(error, NotAuthenticated) and not isinstance(error, BadLogin | BadSecondFactor):
         sentence += " Log in with 'strongroom login', or set STRONGROOM_TOKEN."
     if isinstance(error, NotFound) and error.message == NotFound.sentence:

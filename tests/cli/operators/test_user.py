@@ -80,6 +80,18 @@ def test_no_warning_where_there_was_no_operator_before(run: Run, vault: Services
     assert (done.exit_code, "no active operator" in done.stderr) == (0, False)
 
 
+@pytest.mark.parametrize("call", [("add", "cleo"), ("passwd", "bob")], ids=lambda call: call[0])
+@pytest.mark.parametrize(("typed", "told"), [("password1234", "easy to guess"), ("short", "at least"), ("", "empty")])
+def test_a_password_that_is_refused_is_not_asked_for_twice(
+    run: Run, vault: Services, call: tuple[str, str], typed: str, told: str
+) -> None:
+    add_person(vault, "bob")
+    done = run("user", *call, answers=f"{typed}\n{typed}\n")
+    assert (done.exit_code, told in done.stderr) == (1, True)
+    assert "again" not in done.stderr
+    assert "(at" not in done.stderr
+
+
 def logins(run: Run) -> tuple[str, str]:
     """What the doctor says of where logins come from."""
     found = json.loads(run("doctor", "--database", "--format", "json").stdout)

@@ -52,7 +52,7 @@ def add(cli: Cli, name: str, is_operator: bool, password_source: str | None, gen
     """Make an account. An operator must change this password before any other call."""
     from vault.model.principal import Role
 
-    password = _password(cli, password_source, generate=generate)
+    password = _password(cli, password_source, name, generate=generate)
     role = Role.OPERATOR if is_operator else Role.USER
     _set_password(lambda vault, unit: vault.people.accounts.add(unit, host.operator(), name, password, role))
     say(f"The account {name} was created.")
@@ -115,7 +115,7 @@ def end_sessions(name: str, end_tokens: bool) -> None:
 @pass_cli
 def passwd(cli: Cli, name: str, password_source: str | None, generate: bool) -> None:
     """Give an account a new password, and end its sessions. An operator must change it before any other call."""
-    password = _password(cli, password_source, generate=generate)
+    password = _password(cli, password_source, name, generate=generate)
     _set_password(lambda vault, unit: vault.people.accounts.set_password(unit, host.operator(), name, password))
     say(f"The account {name} has a new password. Its tokens still work: see strongroom user end-sessions --tokens.")
     if generate:
@@ -212,11 +212,13 @@ def _last_operator_told(vault: Services) -> Iterator[None]:
         say("Warning: there is now no active operator. `strongroom user role NAME operator` makes one.")
 
 
-def _password(cli: Cli, source: str | None, *, generate: bool) -> str:
+def _password(cli: Cli, source: str | None, name: str, *, generate: bool) -> str:
+    from vault.crypto import check_new_password
+
     if generate:
         # 20 random bytes cannot be guessed, and are short enough to type once.
         return secrets.token_urlsafe(20)
-    return read_new_password(cli, source, "the new password")
+    return read_new_password(cli, source, "the new password", lambda given: check_new_password(given, name))
 
 
 def _change(work: Callable[[Services, UnitOfWork], object]) -> None:
