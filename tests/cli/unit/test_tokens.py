@@ -110,10 +110,12 @@ def test_a_token_is_found_by_id_or_name(wanted: str, strongroom: Strongroom, mak
 
 
 def test_two_tokens_of_one_name_are_not_guessed_between(strongroom: Strongroom, server: FakeTransport) -> None:
-    server.on("GET", LIST, page(TOKEN, {**TOKEN, "id": "ddddeeeeffff"}))
+    child = {**TOKEN, "id": "ddddeeeeffff", "parent_id": "aaaabbbbcccc", "created_at": "2026-11-23T08:05:00Z"}
+    server.on("GET", LIST, page({**TOKEN, "created_at": "2026-11-22T09:00:00Z"}, child))
     result = strongroom("token", "revoke", "web")
     assert result.exit_code == 1
-    assert "aaaabbbbcccc, ddddeeeeffff" in result.stderr
+    told = "aaaabbbbcccc (made 2026-11-22 09:00); ddddeeeeffff (made 2026-11-23 08:05, a child of aaaabbbbcccc)."
+    assert told in result.stderr
 
 
 def test_of_several_none_is_revoked_when_one_is_not_there(strongroom: Strongroom, making: FakeTransport) -> None:

@@ -182,8 +182,14 @@ def _find(cli: Cli, wanted: str) -> Token:
     if not found:
         raise CliError(f"There is no token {wanted}.")
     if len(found) > 1:
-        raise CliError(f"There are {len(found)} tokens named {wanted}. Give the id: {', '.join(i.id for i in found)}.")
+        raise CliError(f"There are {len(found)} tokens named {wanted}. Give the id: {'; '.join(map(_origin, found))}.")
     return found[0]
+
+
+def _origin(found: Token) -> str:
+    """Return the id of a token, when it was made, and of which other token it is a child."""
+    child = f", a child of {found.parent_id}" if found.parent_id else ""
+    return f"{found.id} (made {found.created_at:%Y-%m-%d %H:%M}{child})"
 
 
 def _refuse_existing(output: Path | None, force: bool) -> None:
