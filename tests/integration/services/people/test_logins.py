@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -22,6 +24,7 @@ from tests.support.vaults import (
     run_sql,
     write,
 )
+from vault.crypto import Key, context, seal
 from vault.errors import (
     BadLogin,
     BadSecondFactor,
@@ -35,10 +38,11 @@ from vault.errors import (
     TooManyRequests,
 )
 from vault.jobs.purge import purge
+from vault.model.clock import SECOND_US
 from vault.model.principal import Principal
 from vault.services import Services
 from vault.services.people.factors import Challenge
-from vault.services.people.factors.challenges import ATTEMPTS, FROM_ADDRESS_MOST, LIFE_SECONDS
+from vault.services.people.factors.challenges import ATTEMPTS, FROM_ADDRESS_MOST, LIFE_SECONDS, ChallengeFacts
 from vault.services.people.logins import Proof
 from vault.services.people.sessions import NewSession
 from vault.services.people.throttle import DAILY_FACTOR_FAILURES, PAIR_FAILURES, WINDOW_US
@@ -436,3 +440,45 @@ def test_no_repr_tells_a_code(vault: Services, app: App) -> None:
     proof = Proof(code="123456", recovery_code="abcd-efgh-jkmn", passkey={"id": "canary"})
     assert repr(proof) == "Proof()"
     assert app.secret not in repr(vault.people.factors.begin_totp(with_code(vault, "ada", app)))
+
+
+# -- A key that has leaked --
+
+
+def forge(vault: Services, leaked: Key, purpose: str, facts: ChallengeFacts) -> str:
+    """Store a challenge as somebody with an old system key and write access to the database can. Returns its id."""
+    challenge_id, expires_us = str(uuid.uuid4()), vault.clock() + LIFE_SECONDS * SECOND_US
+    place = context.system_secret(vault.instance.id, f"challenge {purpose}", challenge_id)
+    blob = seal(leaked, place, json.dumps(asdict(replace(facts, expires_us=expires_us))).encode())
+    write(
+        vault,
+        lambda unit: unit.challenges.add(
+            id=challenge_id,
+            purpose=purpose,
+            user_id=facts.user_id,
+            user_key_id=leaked.id,
+            blob=blob,
+            address=None,
+            attempts_left=ATTEMPTS,
+            expires_us=expires_us,
+        ),
+    )
+    return challenge_id
+
+
+def test_the_thief_of_a_system_key_forges_no_password_after_a_reseal(vault: Services, ada: Principal, app: App) -> None:
+    leaked = vault.instance.own_keys.system_key
+    with vault.storage.read() as unit:
+        before = unit.users.by_id(ada.user_id)
+    assert before is not None
+    facts = ChallengeFacts("web", ada.user_id, before.row_version, has_password=True)
+    # The secret of the app was under the same key, so the thief has it too.
+    vault.people.logins.complete(forge(vault, leaked, "login", facts), Proof(code=app.code(vault)), WEB)
+    assert vault.keys.reseal.run(HOST)
+    assert vault.instance.has_system_key(leaked.id)
+    with vault.storage.read() as unit:
+        after = unit.users.by_id(ada.user_id)
+    assert after is not None
+    facts = replace(facts, user_version=after.row_version)
+    refused(vault, forge(vault, leaked, "login", facts), Proof(recovery_code=app.recovery_codes[0]))
+    vault.people.logins.complete(asked(vault, "ada").id, Proof(recovery_code=app.recovery_codes[0]), WEB)

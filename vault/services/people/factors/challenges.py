@@ -138,6 +138,9 @@ class Challenges:
         if row is None:
             raise BadSecondFactor()
         plain = self._instance.open_blob(self._place(purpose, row.id), row.user_key_id, row.blob)
+        if row.user_key_id != self._instance.system_key_id:
+            # A retired key may have leaked, and its thief could forge that somebody has given the password.
+            raise BadSecondFactor()
         facts = known_members(ChallengeFacts, read_document(plain))
         # Check the sealed time too: the column is only for searching, and somebody with write access could change it.
         if facts.expires_us <= self._clock():
