@@ -18,6 +18,7 @@ import pytest
 
 from tests.api.crashing import CRASH
 from tests.api.test_matrix import ALL_CASES, PERMISSIONS, Case, World
+from tests.support.patience import HANG_SECONDS
 from tests.support.ports import free_port
 from tests.support.serving import RunningServer
 from tests.support.vaults import HOST
@@ -296,7 +297,7 @@ def flight(tmp_path_factory: pytest.TempPathFactory) -> Flight:
     with RunningServer(folder, places, factory="tests.api.crashing:create_app") as server:
         found = Flight(server, port)
         fly(found)
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=HANG_SECONDS) as answer:
             found.metrics = answer.read().decode()
         # Before the stop: what lies in the write-ahead log must be sealed too.
         files = [path for path in sorted(server.data_dir.rglob("*")) if path.is_file()]

@@ -260,7 +260,7 @@ def test_more_variables_than_can_be_stored_are_refused_as_soon_as_they_are_count
     started = time.process_time()
     with pytest.raises(TooLarge):
         FORMATS[name].parse(crowd)
-    assert time.process_time() - started < 5
+    assert in_time(time.process_time() - started, 5)
 
 
 def test_a_strict_export_refuses_and_names_what_it_would_warn_of() -> None:

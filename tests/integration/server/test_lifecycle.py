@@ -78,7 +78,7 @@ def all_started(server: RunningServer) -> set[int]:
 
 
 def scrape(port: int) -> str:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=HANG_SECONDS) as answer:
         text: str = answer.read().decode()
         return text
 

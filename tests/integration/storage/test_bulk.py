@@ -92,6 +92,18 @@ def test_a_row_that_postgresql_refuses_is_told_and_nothing_is_stored(
     storage.close()
 
 
+@pytest.mark.parametrize("bad", [{"created_us": 2**63}, {"second_factor": "perhaps"}, {"mac": "no base64"}], ids=str)
+def test_a_row_that_the_driver_refuses_is_told_and_nothing_is_stored(storage: Storage, bad: dict[str, Any]) -> None:
+    with pytest.raises(StorageError, match="the table users does not accept"), storage.write() as unit:
+        write_rows(unit, "users", COLUMNS, [archived(0), archived(1, **bad)])
+    assert stored(storage) == []
+
+
+def test_rows_without_a_column_that_they_need_are_told(storage: Storage) -> None:
+    with pytest.raises(StorageError, match="the table tokens does not accept"), storage.write() as unit:
+        write_rows(unit, "tokens", ("id",), [["a"]])
+
+
 def test_postgresql_knows_at_once_how_many_rows_there_are(fresh_database: FreshDatabase) -> None:
     """Without that, each statement of a restore's checks would read whole tables."""
     storage = Storage(fresh_database("postgresql"), pool_size=1)

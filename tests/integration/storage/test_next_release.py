@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from tests.conftest import KINDS, Kind
 from tests.releases.running import CHECKOUT, Release
 from tests.releases.synthetic import COLUMN, NUMBER, next_release
+from tests.support.patience import HANG_SECONDS
 from tests.support.undertaker import watched
 from vault.storage.database.engine import parse_url
 
@@ -55,7 +56,6 @@ def faults(vault):
     return sweep.macs().faults + sweep.references().faults + sweep.blobs().faults + vault.audit.verifier.verify().faults
 
 """
-_SECONDS = 60
 OPEN = "vault = open_vault(found)\n"
 
 
@@ -100,7 +100,7 @@ class Place:
 
     def _run(self, package: Path, code: str) -> str:
         process = self.start(package, code)
-        output, errors = process.communicate(timeout=_SECONDS)
+        output, errors = process.communicate(timeout=HANG_SECONDS)
         assert process.returncode == 0, errors
         return output.strip()
 
@@ -179,7 +179,7 @@ for call in (lambda: row(vault), jobs._learn):
         # Its lease has lapsed: it is taken for dead.
         place.sql("DELETE FROM workers")
         place.there(OPEN + f"vault.keys.upgrading.open(HOST); change(vault, {COLUMN}='kept')")
-        output, errors = process.communicate("\n", timeout=60)
+        output, errors = process.communicate("\n", timeout=HANG_SECONDS)
     # Between them stands what the log says.
     told = [line for line in output.splitlines() if " " not in line]
     assert told == ["NewerRowFormat", "ended", "NewerRowFormat"], errors

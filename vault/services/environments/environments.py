@@ -289,7 +289,9 @@ class Environments:
         if unit.environments.by_name(principal.user_id, name) is not None:
             raise NameTaken("You already have an environment with this name.")
         if unit.environments.count(principal.user_id) >= self._quota:
-            raise QuotaExceeded("You have reached the limit of environments. Deleted ones count for 30 days.")
+            raise QuotaExceeded(
+                "You have reached the limit of environments. Deleted ones count until they are purged or erased."
+            )
 
     def _checked_new_name(self, unit: UnitOfWork, principal: Principal, row: EnvironmentRow, name: str) -> str:
         if row.kind == EnvironmentKind.GLOBALS:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from sqlalchemy import Connection, LargeBinary, bindparam, select, tuple_, update
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import StatementError
 
 from vault.errors import StorageError
 from vault.storage.database.bulk import insert_many, learn_statistics
@@ -134,7 +134,7 @@ def write_rows(unit: UnitOfWork, name: str, columns: Sequence[str], rows: Iterab
         for batch in _batches(table, columns, rows):
             insert_many(unit.connection, table, [parents.hold_back(row) for row in batch])
         parents.give_back(unit.connection)
-    except (ValueError, TypeError, DatabaseError) as error:
+    except (LookupError, OverflowError, ValueError, TypeError, StatementError) as error:
         if is_unavailable(error):
             raise
         raise StorageError(f"The archive has rows that the table {table.name} does not accept.") from error

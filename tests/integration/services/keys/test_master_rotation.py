@@ -25,7 +25,15 @@ from tests.support.vaults import (
     write,
 )
 from vault.app import open_vault
-from vault.errors import Conflict, Forbidden, KeyProviderError, KeyProviderUnavailable, NotFound, Unavailable
+from vault.errors import (
+    Conflict,
+    Forbidden,
+    InvalidInput,
+    KeyProviderError,
+    KeyProviderUnavailable,
+    NotFound,
+    Unavailable,
+)
 from vault.model.principal import Principal
 from vault.services import Services
 
@@ -267,7 +275,7 @@ def test_moving_to_a_passphrase_makes_its_file(tmp_path: Path, fresh_database: F
     vault.keys.rewrapping.run(HOST)
     with opened_again(vault) as again:
         assert values(again, ada, "prod") == {"A": "1"}
-    with pytest.raises(KeyProviderError, match="'nonsense'"):
+    with pytest.raises(InvalidInput, match="'nonsense'"):
         vault.keys.master.rotate(HOST, "nonsense", wait_seconds=0)
     vault.storage.close()
 

@@ -12,6 +12,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from tests.support.factors import API, WEB, App, add_passkey, add_totp, asked, fresh, sessions_of, with_code
+from tests.support.patience import HANG_SECONDS
 from tests.support.vaults import (
     ADDRESS,
     HOST,
@@ -241,7 +242,7 @@ def at_once(count: int, action: Callable[[int], object]) -> list[object]:
     start = threading.Barrier(count)
 
     def run(number: int) -> object:
-        start.wait(30)
+        start.wait(HANG_SECONDS)
         try:
             return action(number)
         except StrongroomError as error:
