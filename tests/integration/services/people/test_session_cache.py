@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
-import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -19,6 +16,7 @@ import redis as redis_py
 from tests.integration.storage.spy import statements
 from tests.support.bases import stand
 from tests.support.factors import API, add_totp, with_code
+from tests.support.fake_redis import Answering, Dripping
 from tests.support.patience import HANG_SECONDS, eventually, in_time
 from tests.support.servers import Redis
 from tests.support.vaults import (
@@ -233,42 +231,6 @@ def test_without_redis_the_database_answers_and_nobody_waits_a_second(
         redis_server.ensure_running()
 
 
-class Dripping:
-    """A Redis that answers one command in small pieces, without an end, and all others at once."""
-
-    def __init__(self, command: bytes) -> None:
-        self._command = command
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0?protocol=2"
-        self.ended = threading.Event()
-        self.was_given_up = False
-        self._thread = threading.Thread(target=self._serve)
-
-    def __enter__(self) -> Dripping:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._thread.join()
-
-    def _serve(self) -> None:
-        with contextlib.suppress(OSError):
-            connected, _ = self._listener.accept()
-            with connected:
-                while self._command not in (received := connected.recv(65536)):
-                    connected.sendall(b"+OK\r\n" * len(re.findall(rb"^\*\d", received, re.MULTILINE)))
-                connected.sendall(b"$1000\r\n")
-                try:
-                    for _ in range(200):
-                        time.sleep(0.1)
-                        connected.sendall(b"x")
-                except OSError:
-                    self.was_given_up = True
-        self.ended.set()
-
-
 @pytest.mark.parametrize(
     ("command", "call"),
     [
@@ -382,47 +344,6 @@ def test_a_duty_that_begins_is_asked_for_at_once(
         vault.people.factors.remove(principal, app.id)
         assert as_session(vault, session.secret).duties == (Duty.SECOND_FACTOR,)
         assert not as_session(vault, session.secret).has_second_factor
-
-
-class Answering:
-    """Somebody who answers in place of Redis: each command with the same bytes, and the handshake as Redis does."""
-
-    def __init__(self, command: bytes, answer: bytes) -> None:
-        self._command, self._answer = command, answer
-        self.sent = self.connections = 0
-        self.received = b""
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0?protocol=2"
-        self._thread = threading.Thread(target=self._serve)
-
-    def __enter__(self) -> Answering:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._thread.join()
-
-    def _serve(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                connected, _ = self._listener.accept()
-                self.connections += 1
-                with contextlib.suppress(OSError), connected:
-                    self._answer_all(connected)
-
-    def _answer_all(self, connected: socket.socket) -> None:
-        while received := connected.recv(65536):
-            self.received += received
-            if b"HELLO" in received:
-                connected.sendall(b"%1\r\n$5\r\nproto\r\n:3\r\n")
-            elif self._command in received:
-                self.sent = 0
-                for start in range(0, len(self._answer), 65536):
-                    self.sent += connected.send(self._answer[start : start + 65536])
-            else:
-                connected.sendall(b"+OK\r\n" * len(re.findall(rb"^\*\d", received, re.MULTILINE)))
 
 
 HOSTILE = {
