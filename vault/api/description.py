@@ -27,8 +27,8 @@ from vault.model.json_types import Json, JsonObject
 from vault.services.idempotency import KEY_MAX_CHARACTERS
 
 V = TypeVar("V", bound=View)
-Facts = Mapping[str, Any]  # type: ignore[explicit-any]
-"""What flask-smorest's decorators know of a view. It fixes the shape, so we read it without checking each step."""
+Facts = Mapping[str, Any]  # type: ignore[explicit-any]  # flask-smorest fixes the shape.
+"""What flask-smorest's decorators know of a view."""
 
 PROBLEM = "application/problem+json"
 WARNINGS = "X-Strongroom-Warnings"
@@ -115,7 +115,7 @@ def current_converters(api: StrongroomApi) -> Mapping[str, type]:
 def _merged(converter: object, field: fields.Field[object], **_: object) -> dict[str, object]:
     if not isinstance(field, Merged):
         return {}
-    attributes = converter.resolve_nested_schema(AttributesBody())  # type: ignore[attr-defined]
+    attributes = converter.resolve_nested_schema(AttributesBody())  # type: ignore[attr-defined]  # apispec has no types.
     return {"anyOf": [{"type": "string", "maxLength": ENVIRONMENT_MAX_BYTES}, attributes, {"type": "null"}]}
 
 
@@ -124,9 +124,10 @@ def takes(*names: str, parameters: Sequence[JsonObject] = ()) -> Callable[[V], V
 
     def decorate(view: V) -> V:
         headers: list[JsonObject] = [{"name": name, "in": "header", **REQUEST_HEADERS[name]} for name in names]
-        # flask-smorest's place for what decorators know of a view. A view may share it with the one that it wraps.
+        # A view may share this place with the one that it wraps.
         known = getattr(view, "_apidoc", {})
-        view._apidoc = {**known, "takes": [*taken(view), *headers, *parameters]}  # type: ignore[attr-defined]
+        facts = {**known, "takes": [*taken(view), *headers, *parameters]}
+        view._apidoc = facts  # type: ignore[attr-defined]  # flask-smorest's place for what decorators know.
         return view
 
     return decorate
