@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 import time
@@ -129,11 +130,14 @@ def lines_run(name: str, variable: Variable) -> int:
         return trace
 
     before = sys.gettrace()
+    # A collection of garbage runs finalizers of other tests, and their lines would count.
+    gc.disable()
     sys.settrace(trace)
     try:
         FORMATS[name].render([variable])
     finally:
         sys.settrace(before)
+        gc.enable()
     return count
 
 
