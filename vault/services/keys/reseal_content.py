@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
 from vault.crypto import Key, context, open_blob, seal
 from vault.model.action import Action
 from vault.model.principal import Principal
@@ -24,6 +27,8 @@ from vault.storage.walks.reseal_walk import (
 
 REVISIONS_AT_ONCE = 16
 """The number of revisions in a batch. Each may have a megabyte, and all of a batch are in memory."""
+
+T = TypeVar("T")
 
 
 class ResealContent:
@@ -58,31 +63,30 @@ class ResealContent:
         return len(changes)
 
     def _seal_people(self, principal: Principal, before_us: int, walk: Walk) -> None:
-        after = ""
-        while True:
-            with self._storage.read() as unit:
-                people = users_with_key_before(unit, before_us, after, BATCH)
-            if not people:
-                return
-            for user_id in people:
-                walk.add(self._people.rotate_user(principal, user_id, before_us))
-                walk.go_on()
-            after = people[-1]
+        for user_id in self._each(users_with_key_before, before_us, str):
+            walk.add(self._people.rotate_user(principal, user_id, before_us))
+            walk.go_on()
 
     def _seal_data(self, principal: Principal, before_us: int, walk: Walk) -> None:
         for fetch, work in ((data_keys_before, self._new_data_key), (retired_data_keys, self._move_revisions)):
-            after = ""
-            while True:
-                with self._storage.read() as unit:
-                    keys = fetch(unit, before_us, after, BATCH)
-                if not keys:
-                    break
-                for row in keys:
-                    work(principal, row, walk)
-                    walk.go_on()
-                after = keys[-1].id
+            for row in self._each(fetch, before_us, _id):
+                work(principal, row, walk)
+                walk.go_on()
         while self._people.drop_idle(principal):
             walk.go_on()
+
+    def _each(
+        self, fetch: Callable[[UnitOfWork, int, str, int], Sequence[T]], before_us: int, id_of: Callable[[T], str]
+    ) -> Iterator[T]:
+        """Yield everything that `fetch` finds, page by page. No view is open while the caller works."""
+        after = ""
+        while True:
+            with self._storage.read() as unit:
+                page = fetch(unit, before_us, after, BATCH)
+            if not page:
+                return
+            yield from page
+            after = id_of(page[-1])
 
     def _new_data_key(self, principal: Principal, row: DataKey, walk: Walk) -> None:
         walk.add(self._people.rotate_environment(principal, row))
@@ -123,3 +127,7 @@ class ResealContent:
         owner_key = self._instance.user_key(row.owner_id, user_key)
         ids = (row.owner_id, row.environment_id, row.id)
         return self._instance.keyring.data_key(owner_key, *ids, row.blob)
+
+
+def _id(row: DataKey) -> str:
+    return row.id
