@@ -11,7 +11,7 @@ from tests.interop.conftest import Place
 
 
 class ByHand:
-    """One connection that sends just what it is told to, and follows no redirect.
+    """One connection that sends exactly the given headers and body, and follows no redirect.
 
     `headers` go with every call; names take `_` for `-`.
     """

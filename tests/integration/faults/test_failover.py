@@ -58,7 +58,7 @@ def _read(callers: list[Caller]) -> set[str]:
 
 
 def takes_no_writes(stack: Stack, secret: str) -> None:
-    """Reads go on, writes are told to come back, and every worker says that it is not ready and why."""
+    """Reads go on. Writes get 503 with a time to try again. Every worker says that it is not ready, and why."""
     caller = stack.caller(secret)
     assert eventually(lambda: caller("GET", "/globals/values").status == 200, BACK_SECONDS)
     reply = caller("PATCH", "/globals/variables", {"variables": {"A": "lost"}})
