@@ -180,45 +180,6 @@ def test_a_block_too_long_for_the_table_is_for_the_import(tab: Tab) -> None:
     expect(say(tab)).to_contain_text("Use Import")
 
 
-def test_what_others_saved_meanwhile_is_told_and_nothing_typed_is_lost(tab: Tab, place: Place, ada: Person) -> None:
-    tab.expects_status(409)
-    row(tab, "API_KEY").get_by_role("link").click()
-    edited(tab).get_by_label("Value").fill("mine")
-    patch(place.vault, ada.principal, "prod", API_KEY="theirs", LATE="1", WHO=None)
-    button(tab, "Save").click()
-    expect(say(tab)).to_contain_text("API_KEY was changed (by you too), LATE was added, WHO was removed")
-    expect(edited(tab).get_by_label("Value")).to_have_value("mine")
-    tab.inspect("conflict")
-    assert stored(place, ada)["API_KEY"] == "theirs"
-    button(tab, "Save").click()
-    expect(row(tab, "LATE")).to_be_visible()
-    assert stored(place, ada) == {
-        "DATABASE_URL": "postgresql://db.example", "API_KEY": "mine", "GREETING": "hello {{WHO}}", "LATE": "1"
-    }  # fmt: skip
-
-
-def test_theirs_can_be_taken_instead(tab: Tab, place: Place, ada: Person) -> None:
-    tab.expects_status(409)
-    row(tab, "API_KEY").get_by_role("link").click()
-    edited(tab).get_by_label("Value").fill("mine")
-    patch(place.vault, ada.principal, "prod", LATE="1")
-    button(tab, "Save").click()
-    button(tab, "Load theirs, discard mine").click()
-    expect(row(tab, "LATE")).to_be_visible()
-    assert stored(place, ada)["API_KEY"] == "s3cret"
-
-
-def test_a_change_of_the_settings_alone_is_no_conflict(tab: Tab, place: Place, ada: Person) -> None:
-    tab.expects_status(409)
-    row(tab, "API_KEY").get_by_role("link").click()
-    edited(tab).get_by_label("Value").fill("mine")
-    change = place.vault.environments.environments.change
-    place.vault.storage.transaction(lambda unit: change(unit, ada.principal, "prod", {"description": "new"}))
-    button(tab, "Save").click()
-    expect(tab.page.get_by_text("Saved.")).to_be_visible()
-    assert stored(place, ada)["API_KEY"] == "mine"
-
-
 def test_what_cannot_be_saved_is_told_beside_its_field(tab: Tab, place: Place, ada: Person) -> None:
     tab.expects_status(422)
     row(tab, "API_KEY").get_by_role("link").click()

@@ -102,7 +102,7 @@ def test_the_first_save_of_two_wins(ada: Visitor) -> None:
     answer = ada.ask(f"{place}/save", sent)
     assert answer.status_code == 409
     assert answer.json
-    assert answer.json["changes"] == [{"name": "A", "kind": "added"}]
+    assert [(change["name"], change["kind"]) for change in answer.json["changes"]] == [("A", "added")]
 
 
 def test_a_conflict_with_what_is_pruned_by_now_is_told_too(ada: Visitor) -> None:
@@ -111,7 +111,8 @@ def test_a_conflict_with_what_is_pruned_by_now_is_told_too(ada: Visitor) -> None
     ada.post(f"{place}/settings", {"name": "prod", "max_versions": "1"})
     save(ada, place, ("A", {"value": "2"}))
     answer = save(ada, place, ("A", {"value": "mine"}), etag=etag)
-    assert (answer.status_code, answer.json["revision"], answer.json["changes"]) == (409, 2, [])
+    assert (answer.status_code, answer.json["revision"], answer.json["is_whole"]) == (409, 2, True)
+    assert [(change["name"], change["kind"]) for change in answer.json["changes"]] == [("A", "listed")]
 
 
 @pytest.mark.parametrize(
@@ -244,7 +245,7 @@ def test_another_persons_environment_is_not_found_at_any_address(ada: Visitor, b
     for path in ("", "?edit=A", "/settings", "/history", "/diff?from=0&to=1", "/import", "/export"):
         assert bob.get(place + path).status_code == 404, path
     edits = [{"name": "A", "attributes": None}]
-    for path, body in (("/save", {"etag": "", "edits": edits}), ("/values", {}), ("/references", {})):
+    for path, body in (("/save", {"etag": "", "edits": edits}), ("/values", {}), ("/references", {}), ("/news", {})):
         assert bob.ask(place + path, body).status_code == 404, path
     forms: dict[str, dict[str, str]] = {
         "/variable": {"name": "A", "value": "1"},
@@ -290,7 +291,7 @@ def test_an_ordinary_page_is_light(ada: Visitor) -> None:
     loaded = [part.partition('"')[0] for part in page.text.split('"/static/')[1:]]
     gzip = {"Accept-Encoding": "gzip"}
     answers = [ada.client.get(f"/static/{name}", base_url=ORIGIN, headers=gzip) for name in set(loaded)]
-    assert len(answers) == 7
+    assert len(answers) == 9
     sizes = [answer.content_length or 0 for answer in answers]
     assert len(page.data) + sum(sizes) <= 60_000
 

@@ -14,8 +14,11 @@ from vault.services.audit import ReadLog
 from vault.services.environments.environments import Environments
 from vault.services.environments.permissions import ask, target_of
 from vault.services.environments.sealing import Sealer
-from vault.services.environments.variables import NO_PRECONDITION, Precondition, Variables, Written
+from vault.services.environments.variables import NO_PRECONDITION, Listing, Precondition, Variables, Written
 from vault.storage import EnvironmentRow, RevisionRow, Storage, StoredRevision, UnitOfWork
+
+_NEWER_MOST = 20
+"""The most revisions whose authors are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,17 @@ class VariableChange:
         if self.before is None:
             return "added"
         return "removed" if self.after is None else "changed"
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What was written after a revision that the caller has read."""
+
+    listing: Listing
+    changes: tuple[VariableChange, ...] | None
+    """The differences from the caller's revision, or None if that revision cannot be read any more."""
+    newer: tuple[Revision, ...]
+    """The newer revisions without their variables, newest first. At most 20."""
 
 
 class History:
@@ -87,6 +101,22 @@ class History:
             self._reads.read(principal, action, environment.id, read)
         return compare(before, after)
 
+    def news(self, principal: Principal, reference: EnvironmentRef, number: int) -> News:
+        """Return what was written after revision `number` (0 is the empty one), for a caller who has that revision."""
+        with self._storage.read() as unit:
+            row = self._environments.find(unit, principal, reference, Permission.READ)
+            ask(unit, principal, Permission.HISTORY, target_of(row))
+            listing = self._variables.listing(unit, row)
+            now = listing.environment.revision or 0
+            newer = tuple(facts_of(revision) for revision in unit.revisions.newer(row.id, number, _NEWER_MOST))
+            changes = self._changes(unit, principal, row, listing, number)
+        if now == number or changes is None:
+            self._reads.read(principal, Action.VARIABLES_LIST, row.id, now or None)
+        else:
+            for read in {number, now} - {0}:
+                self._reads.read(principal, Action.REVISION_COMPARE, row.id, read)
+        return News(listing, changes, newer)
+
     def rollback(
         self,
         unit: UnitOfWork,
@@ -105,6 +135,19 @@ class History:
             )
 
         return self._variables.write_row(unit, principal, environment, old, precondition, always=True)
+
+    def _changes(
+        self, unit: UnitOfWork, principal: Principal, row: EnvironmentRow, listing: Listing, number: int
+    ) -> tuple[VariableChange, ...] | None:
+        now = listing.environment.revision or 0
+        if number == now:
+            return () if not listing.is_deleted else None
+        try:
+            before = self._open(unit, principal, row, number)
+        except NotFound:
+            return None
+        after = () if listing.is_deleted else self._open(unit, principal, row, now)
+        return tuple(compare(before, after))
 
     def _open(
         self, unit: UnitOfWork, principal: Principal, environment: EnvironmentRow, number: int

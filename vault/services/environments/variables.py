@@ -127,14 +127,18 @@ class Variables:
         """Return all current variables without their values. Raises `NotFound`, `ClientSealed`."""
         with self._storage.read() as unit:
             row = self._environments.find(unit, principal, reference, Permission.READ)
-            view, etag = self._environments.view(unit, row), self._environments.etag(row)
-            try:
-                outlines = tuple(variable.outline for variable in self._snapshot(unit, row).variables)
-                listing = Listing(view, outlines, etag if view.revision else "")
-            except RevisionDeleted:
-                listing = Listing(view, (), "", is_deleted=True)
-        self._reads.read(principal, Action.VARIABLES_LIST, row.id, view.revision)
+            listing = self.listing(unit, row)
+        self._reads.read(principal, Action.VARIABLES_LIST, row.id, listing.environment.revision)
         return listing
+
+    def listing(self, unit: UnitOfWork, row: EnvironmentRow) -> Listing:
+        """Return the listing of an environment. For other services, which have checked the permission."""
+        view, etag = self._environments.view(unit, row), self._environments.etag(row)
+        try:
+            outlines = tuple(variable.outline for variable in self._snapshot(unit, row).variables)
+        except RevisionDeleted:
+            return Listing(view, (), "", is_deleted=True)
+        return Listing(view, outlines, etag if view.revision else "")
 
     def read_one(self, principal: Principal, reference: EnvironmentRef, name: str) -> tuple[Variable, Snapshot]:
         """Return one variable and the snapshot that it belongs to. Raises `NotFound`."""

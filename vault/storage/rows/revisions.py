@@ -86,6 +86,12 @@ class Revisions(Repository[StoredRevision]):
         rows = self._connection.execute(statement.order_by(revisions.c.number))
         return [self.checked_as(RevisionRow, row) for row in rows]
 
+    def newer(self, environment_id: str, number: int, limit: int) -> list[RevisionRow]:
+        """Return an environment's revisions after `number` without their blobs, newest first."""
+        after = (revisions.c.environment_id == environment_id) & (revisions.c.number > number)
+        statement = select(*self.signed.columns).where(after).order_by(revisions.c.number.desc()).limit(limit)
+        return [self.checked_as(RevisionRow, row) for row in self._connection.execute(statement)]
+
     def facts_of(self, ids: Iterable[str]) -> dict[str, RevisionRow]:
         """Return the revisions with these ids, by id, without their blobs."""
         return {row.id: self.checked_as(RevisionRow, row) for row in self._with_ids(ids, self.signed.columns)}

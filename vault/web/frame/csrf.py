@@ -12,6 +12,7 @@ import secrets
 
 from flask import Response, g, request
 
+from vault.auth.origin import is_same_origin
 from vault.errors import Forbidden
 from vault.http import services
 
@@ -43,7 +44,7 @@ def token() -> str:
 def check() -> None:
     """Raise `Forbidden` unless the call comes from a page of this origin and contains the token."""
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
-    same = site == "same-origin" if site is not None else origin == services().settings.origin
+    same = is_same_origin(site, origin, services().settings.origin)
     given = request.headers.get(HEADER) or request.form.get(FIELD, "")
     if not same or not hmac.compare_digest(given.encode(), token().encode()):
         raise Forbidden(

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-
-from vault.errors import NotFound
 from vault.http import principal, services
-from vault.model.action import Action
 from vault.model.environment import Environment, EnvironmentRef
 from vault.services.environments.variables import Precondition
 from vault.web.frame.addresses import called, home_of
@@ -22,16 +18,9 @@ def read_before(etag: str) -> Precondition:
     return Precondition(match=etag) if etag else Precondition(none=True)
 
 
-def changed_since(env: EnvironmentRef, revision: object) -> dict[str, object]:
+def changed_since(env: EnvironmentRef, revision: int) -> dict[str, object]:
     """Return what others have saved since `revision`, by name, and the ETag for a save on top of it."""
-    listing = services().environments.variables.list(principal(), env)
-    now = listing.environment.revision or 0
-    changes: list[dict[str, str]] = []
+    news = services().environments.history.news(principal(), env, revision)
+    listing = news.listing
     # If the older revision has been pruned, report only that there is a newer one.
-    with contextlib.suppress(NotFound):
-        if isinstance(revision, int) and 0 <= revision < now:
-            found = services().environments.history.diff(
-                principal(), env, now, revision, action=Action.REVISION_COMPARE
-            )
-            changes = [{"name": change.name, "kind": change.kind} for change in found]
-    return {"etag": listing.etag, "revision": now, "changes": changes}
+    return {"etag": listing.etag, "revision": listing.environment.revision or 0, "changes": news.changes or ()}

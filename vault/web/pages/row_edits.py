@@ -10,6 +10,7 @@ from flask import request
 from vault.errors import InvalidInput
 from vault.http import budget
 from vault.model import strict_json
+from vault.model.digits import BIGINT_MOST
 from vault.model.environment import VARIABLES_MOST, VariableType
 from vault.services.environments.editing import Attributes, RowEdit
 
@@ -37,6 +38,14 @@ def text_of(document: Mapping[str, object], name: str) -> str:
     if not isinstance(text, str):
         raise InvalidInput("This must be a string.", path=name)
     return text
+
+
+def revision_of(document: Mapping[str, object]) -> int:
+    """Return the number of the revision that the page shows, 0 if there is none yet. Raises `InvalidInput`."""
+    number = document.get("revision", 0)
+    if type(number) is not int or not 0 <= number <= BIGINT_MOST:
+        raise InvalidInput("This must be the number of a revision.", path="revision")
+    return number
 
 
 def edits_of(document: Mapping[str, object]) -> list[RowEdit]:

@@ -41,7 +41,7 @@ def save_variable(env: EnvironmentRef = GLOBALS) -> Response:
     except (InvalidInput, Conflict) as error:
         told: dict[str, object] = {"error": error.message, "wrong": error.path.rpartition(".")[2]}
         if isinstance(error, PreconditionFailed):
-            told |= changed_since(env, number("revision", BIGINT_MOST))
+            told |= changed_since(env, number("revision", BIGINT_MOST) or 0)
         return _form(_environment(env), _typed(), refused(error), **_kept() | told)
 
 

@@ -1,4 +1,4 @@
-"""One environment as a table, and the calls of its script: values, references, pasted lines, saving."""
+"""One environment as a table, and the calls of its script: news, values, references, pasted lines, saving."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from vault.web.frame.addresses import home
 from vault.web.frame.blueprint import new_blueprint
 from vault.web.frame.problems import refused
 from vault.web.frame.request import field, number, render, see, wants_json
-from vault.web.pages import row_edits, variable_form
-from vault.web.pages.environment_frame import changed_since, frame, read_before
+from vault.web.pages import news, row_edits, variable_form
+from vault.web.pages.environment_frame import frame, read_before
 
 blueprint = new_blueprint("variables")
 
@@ -45,9 +45,15 @@ def save_rows(env: EnvironmentRef = GLOBALS) -> Response:
     try:
         written = transaction(lambda unit: services().environments.variables.edit(unit, principal(), env, edits, known))
     except PreconditionFailed as error:
-        return _conflict(env, error, document.get("revision"))
+        return _conflict(env, error, row_edits.revision_of(document))
     told = {"revision": written.revision, "etag": written.etag, "changed": written.changed}
     return jsonify({**told, "warnings": written.warnings})
+
+
+@environment_route(blueprint, "/news", "POST")
+def show_news(env: EnvironmentRef = GLOBALS) -> Response:
+    """Return what was changed since the revision that the page shows, without values. For the table's script."""
+    return jsonify(news.since(env, row_edits.revision_of(row_edits.sent())))
 
 
 @environment_route(blueprint, "/values", "POST")
@@ -97,7 +103,7 @@ def roll_back(env: EnvironmentRef = GLOBALS) -> Response:
     return see(home(env), "rolled-back")
 
 
-def _conflict(env: EnvironmentRef, error: PreconditionFailed, revision: object) -> Response:
-    response = jsonify({"code": error.code, "message": error.message, **changed_since(env, revision)})
+def _conflict(env: EnvironmentRef, error: PreconditionFailed, revision: int) -> Response:
+    response = jsonify({"code": error.code, "message": error.message, **news.since(env, revision)})
     response.status_code = refused(error)
     return response

@@ -1,6 +1,7 @@
 // The table of one environment, edited in place and saved as one revision.
 
 import { copy } from "./clipboard.js";
+import { Merging } from "./merging.js";
 import { Row, visible, watch } from "./row.js";
 import { Refusal, ask } from "./wire.js";
 
@@ -11,11 +12,14 @@ const search = at("q");
 const { home } = form.dataset;
 const touched = new Set();
 const REDRAWN_MOST = 100;
+const RETRIES_MOST = 3;
+const GONE = "The environment was deleted elsewhere, so nothing was saved. What you typed stays on this page: restore the environment in another tab, then save again.";
 const PASTED_MOST = 500;
 let { etag } = form.dataset;
 let revision = Number(form.dataset.revision);
-let isStale = false;
 let isBusy = false;
+// What others had changed before the save that goes on by itself.
+let beneath = "";
 
 const allRows = () => [...table.tBodies].flatMap((body) => [...body.rows]);
 const changed = () => allRows().map((tr) => Row.of(tr)).filter((row) => touched.has(row) && row.isChanged);
@@ -33,6 +37,7 @@ function tell() {
   at("count").textContent = count ? `${count} unsaved change${count === 1 ? "" : "s"}.` : "";
   at("save").hidden = at("discard").hidden = !count;
   if (count) at("undo-saved").hidden = true;
+  at("all-mine").hidden = at("all-theirs").hidden = merging.asked.size < 2;
   at("unsaved").hidden = !count && !at("say").textContent;
   document.title = document.title.replace(/^• /, "");
   if (count) document.title = `• ${document.title}`;
@@ -64,6 +69,8 @@ function blank() {
 }
 
 function undo(row) {
+  // Without the change that was typed here, there is nothing to choose.
+  if (row.question) return merging.decide(row, "theirs");
   touched.delete(row);
   if (row.was) {
     row.undo();
@@ -111,7 +118,16 @@ const actions = {
   copy: copyValue,
   delete: (row) => { remove(row); row.tr.querySelector("[data-do]").focus(); },
   undo,
+  mine: (row) => merging.decide(row, "mine"),
+  theirs: (row) => merging.decide(row, "theirs"),
+  both: (row) => trying(async () => row.showBoth(await valueElsewhere(row))),
 };
+
+async function valueElsewhere({ question }) {
+  const { name } = question.theirs;
+  const { values } = await ask(`${home}/values`, { name });
+  return values[name];
+}
 
 table.addEventListener("click", (event) => {
   const tr = event.target.closest("tbody tr");
@@ -189,9 +205,10 @@ function take(lines) {
 
 // -- Saving --
 
-async function save() {
+async function save(retries = RETRIES_MOST) {
   const rows = changed();
   if (isBusy || !rows.length) return;
+  if (merging.asked.size) return merging.demand();
   isBusy = at("save").disabled = true;
   const focused = rows.find((row) => row.tr.contains(document.activeElement));
   try {
@@ -200,7 +217,7 @@ async function save() {
     focused?.tr.querySelector("a")?.focus();
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
-    refused(rows, error.told);
+    refused(rows, error.told, retries);
   } finally {
     isBusy = at("save").disabled = false;
   }
@@ -209,26 +226,26 @@ async function save() {
 function saved(rows, told) {
   touched.clear();
   // Reload the page if others' changes are missing here, or if there are so many changes that the server draws them faster.
-  if (isStale || rows.length > REDRAWN_MOST) return location.assign(`${home}?said=${told.warnings.length ? "saved-odd" : "saved"}`);
+  if (merging.isStale || rows.length > REDRAWN_MOST) return location.assign(`${home}?said=${told.warnings.length ? "saved-odd" : "saved"}`);
   const undoing = at("undo-saved").querySelector("form").elements;
   undoing.revision.value = revision;
   undoing.etag.value = etag = told.etag;
   revision = told.revision;
   for (const row of rows) row.isGone ? row.tr.remove() : settle(row);
   at("undo-saved").hidden = !told.changed;
-  at("nothing")?.remove();
-  at("references").parentElement.hidden = false;
-  at("state").textContent = `Revision ${revision} · ${at("rows").rows.length} variables · changed just now`;
-  say([`Saved as revision ${revision}.`, ...told.warnings].join(" "));
+  merging.count("changed just now");
+  say([`Saved as revision ${revision}.`, beneath, ...told.warnings].filter(Boolean).join(" "));
+  beneath = "";
 }
 
 function settle(row) {
-  if (!row.was) at("rows").append(row.tr);
+  if (row.tr.parentElement === at("new-rows")) at("rows").append(row.tr);
   row.settle();
 }
 
-function refused(rows, told) {
-  if (told.code === "precondition_failed") return conflict(told);
+function refused(rows, told, retries) {
+  if (told.code === "precondition_failed") return conflict(told, retries);
+  if (told.code === "not_found") return say(GONE);
   const [, position, field] = /^(\d+)\.(\w+)/.exec(told.path ?? "") ?? [];
   const row = rows[position];
   if (!row) return say(told.message);
@@ -237,30 +254,34 @@ function refused(rows, told) {
   say("Nothing was saved: correct the marked row first.");
 }
 
-function conflict(told) {
-  const isSettings = told.revision === revision && !isStale;
-  ({ etag, revision } = told);
-  isStale = true;
-  // Only the settings have changed, and no variable, so save again on top of them.
-  if (isSettings) return void queueMicrotask(save);
-  at("load-theirs").hidden = false;
-  const mine = new Set(changed().map((row) => row.was?.name ?? row.now.name));
-  const theirs = told.changes.slice(0, 10).map((change) => `${change.name} was ${change.kind}${mine.has(change.name) ? " (by you too)" : ""}`);
-  if (told.changes.length > 10) theirs.push(`${told.changes.length - 10} more`);
-  const what = theirs.length ? `: ${theirs.join(", ")}` : "";
-  say(`Somebody has saved revision ${revision} in the meantime${what}. What you typed is still here: save again to apply it on top.`);
+// Others have saved before. Take their changes over, and save again on top of them unless the person has to choose.
+function conflict(told, retries) {
+  const what = merging.take(told);
+  if (merging.asked.size || merging.isStale || !retries) return;
+  beneath = what;
+  queueMicrotask(() => save(retries - 1));
 }
+
+const merging = new Merging({
+  home, say, tell, blank, touched,
+  get revision() { return revision; },
+  learn: (news) => { ({ etag, revision } = news); },
+  isListed: (name) => name.toLowerCase().includes(search.defaultValue.trim().toLowerCase()),
+  filter: () => { if (!search.defaultValue && search.value) find(); },
+});
 
 // -- The whole table --
 
-at("save").addEventListener("click", save);
+at("save").addEventListener("click", () => save());
 at("discard").addEventListener("click", () => {
+  merging.decideAll("theirs");
   for (const row of [...touched]) row.was ? row.undo() : row.tr.remove();
   touched.clear();
   blank();
   say("Your changes were discarded.");
 });
-at("load-theirs").addEventListener("click", () => { touched.clear(); location.assign(home); });
+at("all-mine").addEventListener("click", () => merging.decideAll("mine"));
+at("all-theirs").addEventListener("click", () => merging.decideAll("theirs"));
 
 at("show-all").addEventListener("click", (event) => trying(async () => {
   const button = event.currentTarget;
@@ -311,14 +332,15 @@ at("delete-chosen")?.addEventListener("click", (event) => {
 });
 offerDeletion();
 
+function find() {
+  const wanted = search.value.trim().toLowerCase();
+  for (const tr of at("rows").rows) {
+    const name = tr.querySelector(".name a")?.textContent.toLowerCase();
+    tr.hidden = Boolean(wanted && name !== undefined && !name.includes(wanted));
+  }
+}
+
 if (!search.defaultValue) {
-  const find = () => {
-    const wanted = search.value.trim().toLowerCase();
-    for (const tr of at("rows").rows) {
-      const name = tr.querySelector(".name a")?.textContent.toLowerCase();
-      tr.hidden = Boolean(wanted && name !== undefined && !name.includes(wanted));
-    }
-  };
   search.addEventListener("input", find);
   search.form.addEventListener("submit", (event) => { event.preventDefault(); find(); });
 }

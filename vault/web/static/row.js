@@ -1,4 +1,6 @@
-// One row of the table: the stored variable, the changes that were typed, and how both are drawn.
+// One row of the table: the stored variable, the changes that were typed, what was changed elsewhere, and how all is drawn.
+
+import { decided, outlineOf, questionOf, taken } from "./merge.js";
 
 const BLANK = { name: "", value: "", type: "default", enabled: true, literal: false, description: "" };
 const INVISIBLE = /[\p{Cf}\p{Zl}\p{Zp}\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\uffa0]/gu;
@@ -42,8 +44,17 @@ export class Row {
     return row;
   }
 
+  // Make a row for a variable that was added elsewhere.
+  static added(stored) {
+    const row = new Row(part("light"), { ...stored });
+    row.elsewhere = "added elsewhere";
+    row.draw();
+    return row;
+  }
+
   constructor(tr, before, now = { ...before }) {
     Object.assign(this, { tr, was: before, now, kind: "light", isGone: false, isEditing: false, notes: [] });
+    Object.assign(this, { elsewhere: "", question: null });
     known.set(tr, this);
   }
 
@@ -53,6 +64,11 @@ export class Row {
 
   get isChanged() {
     return this.isGone || this.changes.length > 0;
+  }
+
+  // Whether somebody works in this row, so that it must not vanish.
+  get isHeld() {
+    return this.isEditing || this.tr.contains(document.activeElement);
   }
 
   get isShown() {
@@ -107,7 +123,56 @@ export class Row {
     this.was = { ...this.now };
     this.isEditing = false;
     this.notes = [];
+    this.elsewhere = "";
     this.draw();
+  }
+
+  // Take over a change that was made elsewhere. Nobody has touched the row here.
+  take(change) {
+    Object.assign(this, taken(this, change), { notes: [] });
+    if (change.kind !== "unknown") this.elsewhere = "changed elsewhere";
+    this.draw();
+  }
+
+  // Ask which to keep: the row as it is here, or as it is elsewhere. What is typed stays until the answer.
+  ask(question) {
+    const before = this.question?.fields ?? [];
+    this.question = { ...question, fields: [...new Set([...before, ...question.fields])] };
+    const told = (this.asking ??= part("question")).querySelector("p");
+    told.textContent = visible(questionOf(this.question));
+    this.asking.ariaLabel = visible(`${this.now.name}: changed here and elsewhere`);
+    this.asking.querySelector("[data-do=both]").hidden = !question.theirs;
+    this.asking.querySelector("dl").hidden = true;
+    this.draw();
+  }
+
+  // Show both sides below the question. `value` is the stored one.
+  showBoth(value) {
+    const [mine, theirs] = this.asking.querySelectorAll("dd");
+    const sides = [[mine, this.now, this.isGone ? "deleted" : this.now.value], [theirs, this.question.theirs, value]];
+    for (const [cell, side, text] of sides) {
+      const code = element("code", "shown", text ?? "the stored value");
+      cell.replaceChildren(code, ...[outlineOf(side)].filter(Boolean).map((words) => element("p", "small", words)));
+    }
+    this.asking.querySelector("dl").hidden = false;
+  }
+
+  // End the question. Returns whether the row is still there.
+  decide(choice) {
+    const result = decided(choice, this);
+    this.unask();
+    if (!result) return false;
+    Object.assign(this, result);
+    if (choice === "theirs") this.isEditing = false;
+    this.draw();
+    return true;
+  }
+
+  unask() {
+    this.question = null;
+    this.asking.remove();
+    this.asking = null;
+    this.mark();
   }
 
   field(name) {
@@ -142,28 +207,33 @@ export class Row {
     if (this.kind !== kind) this.tr.replaceChildren(...part(kind).children);
     this.kind = kind;
     this.isEditing ? this.#fillInputs() : this.#fillText();
+    // Moving an element takes the focus away from its buttons.
+    const cell = this.tr.querySelector(".value");
+    if (this.question && !cell.contains(this.asking)) cell.append(this.asking);
     this.mark();
   }
 
   mark() {
     this.tr.className = "";
     const marks = { editing: this.isEditing, off: !this.now.enabled, gone: this.isGone, changed: this.isChanged };
+    Object.assign(marks, { asked: Boolean(this.question), elsewhere: Boolean(this.elsewhere) && !this.isChanged });
     for (const [word, is] of Object.entries(marks)) this.tr.classList.toggle(word, is);
     this.tr.querySelector(".state")?.remove();
     const undo = this.tr.querySelector("[data-do=undo]");
     if (undo) undo.hidden = !this.was && !this.isChanged;
-    if (!this.isChanged) return;
-    const state = element("span", "state tag", this.isGone ? "deleted" : this.was ? "changed" : "new");
-    this.tr.querySelector(".name").append(state);
+    const own = this.isGone ? "deleted" : this.was ? "changed" : "new";
+    const word = this.question ? "changed twice" : this.isChanged ? own : this.elsewhere;
+    if (word) this.tr.querySelector(".name").append(element("span", "state tag", word));
   }
 
   #fillInputs() {
     for (const input of this.tr.querySelectorAll("[data-is]")) {
       const value = this.now[input.dataset.is];
       if (input.type === "checkbox") input.checked = value;
-      else input.value = value ?? "";
+      // Setting the same text again would move the caret.
+      else if (input.value !== (value ?? "")) input.value = value ?? "";
     }
-    if (!this.isShown) this.field("value").placeholder = "Hidden. Leave it empty to keep it.";
+    this.field("value").placeholder = this.isShown || !this.was ? "Value" : "Hidden. Leave it empty to keep it.";
     this.tr.querySelector("[data-do=reveal]").hidden = this.isShown || !this.was;
     this.tr.querySelector("[data-do=delete]").hidden = !this.was;
   }
@@ -182,16 +252,25 @@ export class Row {
     dots.value = name;
     dots.ariaLabel = `Show ${visible(name)}`;
     dots.hidden = value !== undefined;
-    while (dots.nextSibling) dots.nextSibling.remove();
-    if (value !== undefined) dots.after(element("code", "shown", value));
-    for (const note of this.notes) find(".value").append(element("p", note.kind, note.text));
-    dress(this.tr);
+    for (const drawn of find(".value").querySelectorAll(":scope > :not(.dots, .question)")) drawn.remove();
+    const drawn = value === undefined ? [] : [element("code", "shown", value)];
+    dots.after(...drawn, ...this.notes.map((note) => element("p", note.kind, note.text)));
+    this.#dress();
     find(".type").textContent = type === "default" ? "" : type;
     find(".use").textContent = [enabled ? "" : "off", literal ? "literal" : ""].filter(Boolean).join(", ");
     find(".about").textContent = visible(description);
-    if (this.isGone || !this.was) find("[data-do=copy]").remove();
+  }
+
+  // Keep the buttons if they are right, because one of them may have the focus.
+  #dress() {
+    const wanted = JSON.stringify([this.now.name, this.isGone, !this.was]);
+    const cell = this.tr.querySelector(".do");
+    if (cell.dataset.for === wanted) return;
+    dress(this.tr);
+    cell.dataset.for = wanted;
+    if (this.isGone || !this.was) cell.querySelector("[data-do=copy]").remove();
     if (this.isGone) {
-      const undo = find("[data-do=delete]");
+      const undo = cell.querySelector("[data-do=delete]");
       undo.dataset.do = "undo";
       undo.firstChild.textContent = "Undo";
     }
