@@ -5,7 +5,17 @@ from __future__ import annotations
 from vault.crypto import PasswordParameters
 from vault.keys import backup as backup_key
 from vault.model.clock import Clock
-from vault.services import AuditVerbs, EnvironmentVerbs, KeyVerbs, People, Services, TokenVerbs, VaultKV, audit
+from vault.services import (
+    AuditVerbs,
+    EnvironmentVerbs,
+    KeyVerbs,
+    People,
+    Services,
+    Sync,
+    TokenVerbs,
+    VaultKV,
+    audit,
+)
 from vault.services.audit import AuditTree, Forwarder, ReadLog, Trail, Verifier
 from vault.services.backup import BackupPlan, Backups, Keeping, KnownArchives, recipients_of
 from vault.services.environments.bases import Bases
@@ -42,6 +52,8 @@ from vault.services.people.sessions import Sessions
 from vault.services.people.throttle import Throttle
 from vault.services.purging import Purging
 from vault.services.readiness import Readiness
+from vault.services.sync.cursor import Cursors
+from vault.services.sync.epochs import Epochs
 from vault.services.tokens.holders import TokenHolders
 from vault.services.tokens.tokens import Tokens
 from vault.services.touches import Touches
@@ -92,7 +104,8 @@ def wire(settings: Settings, storage: Storage, instance: Instance, cache: Sessio
         idempotency=Idempotency(instance, people.accounts.parameters, clock),
         readiness=Readiness(storage, instance, reads, cache, audit_verbs.forwarder, settings.key_cache_seconds),
         touches=touches,
-        purging=Purging(storage, clock, bin_days=settings.purge_after_days),
+        purging=Purging(storage, clock, bin_days=settings.purge_after_days, changes_days=settings.changes_keep_days),
+        sync=_sync(settings, storage, instance, clock),
         clock=clock,
     )
 
@@ -187,6 +200,13 @@ def _keys(
         secrets=secrets,
         reseal=Resealing(storage, instance, system, secrets, stages, clock),
         upgrading=Upgrading(storage, instance, clock),
+    )
+
+
+def _sync(settings: Settings, storage: Storage, instance: Instance, clock: Clock) -> Sync:
+    return Sync(
+        epochs=Epochs(storage, clock),
+        cursors=Cursors(instance, clock, keep_days=settings.changes_keep_days),
     )
 
 

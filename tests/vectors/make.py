@@ -35,6 +35,7 @@ PLACES: list[tuple[str, int, list[Any], bytes]] = [
     ("cache_entry", 8, [INSTANCE, "session", "3kTMd9Äb"], reference.tail(INSTANCE, texts=("session", "3kTMd9Äb"))),
     ("stored_answer", 9, [INSTANCE, "idempotency", ""], reference.tail(INSTANCE, texts=("idempotency", ""))),
     ("audit_record", 10, [INSTANCE, ROW], reference.tail(INSTANCE, ROW)),
+    ("cursor", 11, [INSTANCE, OWNER], reference.tail(INSTANCE, OWNER)),
 ]
 
 

@@ -89,6 +89,11 @@ def audit_record(instance_id: str, event_id: str) -> Context:
     return Context(BlobType.AUDIT_RECORD, _ids(instance_id, event_id))
 
 
+def cursor(instance_id: str, user_id: str) -> Context:
+    """Return the context of a person's place in the feed of changes."""
+    return Context(BlobType.CURSOR, _ids(instance_id, user_id))
+
+
 def _ids(*ids: str) -> bytes:
     return b"".join(map(uuid_bytes, ids))
 

@@ -55,6 +55,7 @@ class BlobType(IntEnum):
     CACHE_ENTRY = 8
     STORED_ANSWER = 9
     AUDIT_RECORD = 10
+    CURSOR = 11
 
 
 # A dict lookup takes a third of the time of calling the enum, and every request reads headers.

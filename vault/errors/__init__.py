@@ -20,6 +20,7 @@ StrongroomError
 ├── NotFound                    it does not exist, or the caller has no right to it
 │   ├── NotGranted              reported as NotFound by our API, as "permission denied" by /v1
 │   └── RevisionDeleted         the revision is deleted or destroyed
+├── CursorExpired               the place in the feed is gone: read the present state, and begin anew
 ├── MethodNotAllowed            the address exists, but only for other methods
 ├── Conflict                    the state does not allow it
 │   ├── NameTaken               another environment or user has this name
@@ -91,6 +92,7 @@ from vault.errors.requests import (
     BadJson,
     ClientSealed,
     Conflict,
+    CursorExpired,
     FormatError,
     IdempotencyMismatch,
     IdempotencyUnsupported,
@@ -117,6 +119,7 @@ __all__ = [
     "BlobError",
     "ClientSealed",
     "Conflict",
+    "CursorExpired",
     "DatabaseUnavailable",
     "ErasedListError",
     "FactorSetupRequired",

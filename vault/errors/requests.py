@@ -83,6 +83,15 @@ class MethodNotAllowed(StrongroomError):
     sentence = "This address does not support that method."
 
 
+class CursorExpired(StrongroomError):
+    """A cursor of the feed is too old, or was not made for this person by this vault in its present state. Every cause
+    looks the same.
+    """
+
+    code = "cursor_expired"
+    sentence = "This cursor can no longer be used. Read the present state, and follow from there without a cursor."
+
+
 class Conflict(StrongroomError):
     """The state of the object does not allow the call."""
 

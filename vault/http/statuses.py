@@ -19,6 +19,7 @@ STATUSES: Mapping[type[StrongroomError], HTTPStatus] = {
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.MethodNotAllowed: HTTPStatus.METHOD_NOT_ALLOWED,
     errors.Conflict: HTTPStatus.CONFLICT,
+    errors.CursorExpired: HTTPStatus.GONE,
     errors.PreconditionFailed: HTTPStatus.PRECONDITION_FAILED,
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,

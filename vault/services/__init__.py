@@ -35,6 +35,8 @@ from vault.services.people.logins import Logins
 from vault.services.people.sessions import Sessions
 from vault.services.purging import Purging
 from vault.services.readiness import Readiness
+from vault.services.sync.cursor import Cursors
+from vault.services.sync.epochs import Epochs
 from vault.services.tokens.holders import TokenHolders
 from vault.services.tokens.tokens import Tokens
 from vault.services.touches import Touches
@@ -104,6 +106,14 @@ class AuditVerbs:
 
 
 @dataclass(frozen=True, slots=True)
+class Sync:
+    """The feed of changes."""
+
+    epochs: Epochs
+    cursors: Cursors
+
+
+@dataclass(frozen=True, slots=True)
 class VaultKV:
     """What only the Vault face needs."""
 
@@ -123,6 +133,7 @@ class Services:
     audit: AuditVerbs
     backups: Backups
     vaultkv: VaultKV
+    sync: Sync
 
     settings: Settings
     storage: Storage

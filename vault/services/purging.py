@@ -11,7 +11,8 @@ from vault.storage import Storage, UnitOfWork
 
 ENDED_KEPT_US = DAY_US
 """Ended sessions and tokens stay for a day, so that people can still see what they were."""
-CHANGES_KEPT_US = 90 * DAY_US
+CHANGES_KEPT_LONGER_US = DAY_US
+"""Changes stay a day longer than cursors are accepted, so that none is deleted between the check and the read."""
 LAPSED_KEPT_US = 600 * SECOND_US
 
 _SHRED_AT_ONCE = 200
@@ -21,11 +22,12 @@ _SHRED_AT_ONCE = 200
 class Purging:
     """Deletes what is past its time. For operators and the vault itself."""
 
-    def __init__(self, storage: Storage, clock: Clock, *, bin_days: int) -> None:
-        """`bin_days` is how long a deleted environment stays in the bin."""
+    def __init__(self, storage: Storage, clock: Clock, *, bin_days: int, changes_days: int) -> None:
+        """`bin_days` is how long a deleted environment stays in the bin, `changes_days` how old a cursor may be."""
         self._storage = storage
         self._clock = clock
         self._bin_days = bin_days
+        self._changes_kept_us = changes_days * DAY_US + CHANGES_KEPT_LONGER_US
 
     def run(self, principal: Principal) -> dict[str, int]:
         """Delete everything that is past its time, each kind in its own transaction. Returns how many of each kind."""
@@ -35,7 +37,7 @@ class Purging:
         while some := self._storage.transaction(self._shred_some, principal, now - self._bin_days * DAY_US):
             done["environments"] += some
         done |= self._storage.transaction(_drop_ended, now - ENDED_KEPT_US)
-        done |= self._storage.transaction(_drop_expired, now)
+        done |= self._storage.transaction(_drop_expired, now, now - self._changes_kept_us)
         self._storage.empty_log()
         return done
 
@@ -51,13 +53,13 @@ def _drop_ended(unit: UnitOfWork, before_us: int) -> dict[str, int]:
     return {"sessions": unit.sessions.purge(before_us), "tokens": unit.tokens.purge(before_us)}
 
 
-def _drop_expired(unit: UnitOfWork, now: int) -> dict[str, int]:
+def _drop_expired(unit: UnitOfWork, now: int, changes_before_us: int) -> dict[str, int]:
     return {
         "kept_answers": unit.idempotency.purge(now),
         "wrapped_answers": unit.wrapped_answers.purge(now),
         "challenges": unit.challenges.purge(now),
         "throttle": unit.throttle.purge(now),
         "addresses": unit.known_addresses.purge(now - REMEMBERED_US),
-        "changes": unit.changes.purge(now - CHANGES_KEPT_US),
+        "changes": unit.changes.purge(changes_before_us),
         "workers": unit.workers.purge(now - LAPSED_KEPT_US, now + LAPSED_KEPT_US),
     }

@@ -83,6 +83,7 @@ class Settings:
     quota_bytes: int = 256 * 1024 * 1024
     purge_after_days: int = 30
     revision_keep_days: int = 7
+    changes_keep_days: int = 30
     spool_bytes: int = 256 * 1024 * 1024
     audit_forward: str = ""
     audit_forward_ca_file: Path | None = None

@@ -54,6 +54,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "spool_bytes": (_MEBIBYTE, _MOST_BYTES),
     "audit_keep_days": (0, _DAYS),
     "revision_keep_days": (0, _DAYS),
+    "changes_keep_days": (1, _DAYS),
     "backup_keep_days": (1, BACKUP_KEEP_MOST_DAYS),
     "backup_keep_recent_hours": (1, 24 * _DAYS),
 }

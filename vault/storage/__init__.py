@@ -17,7 +17,9 @@ from vault.storage.rows.audit import (
     WaitingEvent,
 )
 from vault.storage.rows.challenges import ChallengeRow
+from vault.storage.rows.changes import ChangeRow, is_kept
 from vault.storage.rows.environments import EnvironmentRow
+from vault.storage.rows.feed import FeedEpoch
 from vault.storage.rows.idempotency import KeptRow
 from vault.storage.rows.keys import (
     DataKey,
@@ -41,7 +43,7 @@ from vault.storage.rows.users import Credential, User
 from vault.storage.rows.workers import WorkerRow
 from vault.storage.rows.wrapped_answers import RESERVED, WrappedAnswer
 from vault.storage.session_cache import NoCache, RedisCache, SessionCache
-from vault.storage.signing.repository import Stale, StillReferred, WrittenRow
+from vault.storage.signing.repository import Stale, StillReferred
 from vault.storage.signing.signed import RowSigner
 from vault.storage.spool.receipts import hold, when_settled
 from vault.storage.spool.spool import Spool
@@ -57,6 +59,7 @@ __all__ = [
     "About",
     "Asked",
     "ChallengeRow",
+    "ChangeRow",
     "ColumnValue",
     "ColumnValues",
     "Credential",
@@ -64,6 +67,7 @@ __all__ = [
     "DestroyedMaster",
     "EnvironmentRow",
     "FailureCounter",
+    "FeedEpoch",
     "FirstRows",
     "FoundSession",
     "GrantRow",
@@ -104,13 +108,13 @@ __all__ = [
     "Watched",
     "WorkerRow",
     "WrappedAnswer",
-    "WrittenRow",
     "adopt",
     "explained",
     "first_rows",
     "hold",
     "holds_vault",
     "is_about_the_rows",
+    "is_kept",
     "is_missing",
     "migrate",
     "require_usable",

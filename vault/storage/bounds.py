@@ -24,7 +24,7 @@ ROW_BOUNDS: dict[str, Bound] = {
     "challenges": Bound("stranger", "20 for each person; before the person is known, 200 for each address and 10,000 "
                         "in all",
                         "when used, after 5 or 10 minutes, or when a newer one needs the room"),
-    "changes": Bound("person", "10,000 for each person, trimmed every 256 changes", "after 90 days"),
+    "changes": Bound("person", "10,000 for each person, trimmed every 256 changes", "a day after CHANGES_KEEP_DAYS"),
     "credentials": Bound("person", "1 password and 20 second factors for each person", "with their factor or person"),
     "data_keys": Bound("person", "1 for each environment, and old ones that still seal a revision", "after rotation"),
     "destroyed_keys": Bound("person", "1 for each key that was destroyed, so QUOTA_ENVIRONMENTS in PURGE_AFTER_DAYS "

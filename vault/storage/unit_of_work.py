@@ -33,8 +33,10 @@ from vault.storage.rows import audit, keys
 from vault.storage.rows.challenges import Challenges
 from vault.storage.rows.changes import Changes
 from vault.storage.rows.environments import Environments
+from vault.storage.rows.feed import Feed
 from vault.storage.rows.idempotency import Idempotency
 from vault.storage.rows.leases import Leases
+from vault.storage.rows.marks import Marks
 from vault.storage.rows.revisions import Revisions
 from vault.storage.rows.sessions import Sessions
 from vault.storage.rows.throttle import Throttle
@@ -42,7 +44,7 @@ from vault.storage.rows.tokens import Grants, Tokens
 from vault.storage.rows.users import Credentials, KnownAddresses, Users
 from vault.storage.rows.workers import Workers
 from vault.storage.rows.wrapped_answers import WrappedAnswers
-from vault.storage.signing.repository import WrittenRow
+from vault.storage.signing.journal import Journal
 from vault.storage.signing.row_formats import RowFormats
 from vault.storage.signing.signed import RowSigner
 from vault.storage.walks.shredding import Shredding
@@ -69,7 +71,7 @@ class UnitOfWork:
         self.connection = connection
         self.clock = clock
         self._signer = signer
-        self.journal: list[WrittenRow] = []
+        self.journal = Journal()
         self.asked: list[Asked] = []
         self.abandoned = False
         self._after: list[Callable[[], None]] = []
@@ -169,6 +171,14 @@ class UnitOfWork:
     @property
     def changes(self) -> Changes:
         return Changes(self.connection)
+
+    @property
+    def marks(self) -> Marks:
+        return Marks(self.connection)
+
+    @property
+    def feed(self) -> Feed:
+        return Feed(self.connection)
 
     @cached_property
     def audit_events(self) -> audit.AuditEvents:
@@ -286,6 +296,7 @@ class Storage:
                 if unit.abandoned:
                     transaction.rollback()
                     return
+                unit.marks.rise(unit.journal)
                 _commit(connection, transaction)
                 if not self.is_sqlite:
                     # A file has no standby. A new connection would make an empty file in place of one that was moved.

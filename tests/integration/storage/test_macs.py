@@ -24,6 +24,7 @@ from vault.errors import IntegrityError, MacError, NotAuthenticated
 from vault.model.principal import Principal
 from vault.services import Services
 from vault.storage import Stale, UnitOfWork
+from vault.storage.signing.journal import Journal
 from vault.storage.signing.repository import AnyRepository, Repository
 from vault.storage.tables import metadata
 
@@ -101,7 +102,7 @@ def forgeries(column: sa.Column[Any], value: Any) -> list[Any]:
 def repository(vault: Services, name: str, connection: sa.Connection) -> AnyRepository:
     kind = next(found for found in Repository.__subclasses__() if found.signed.table.name == name)
     assert vault.storage.signer is not None
-    return kind(connection, vault.storage.signer, [])
+    return kind(connection, vault.storage.signer, Journal())
 
 
 def test_no_covered_column_of_any_row_can_be_changed_by_sql(stocked: Services) -> None:

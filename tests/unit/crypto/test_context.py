@@ -21,6 +21,7 @@ PLACES = [
     context.cache_entry(INSTANCE, "session", ROW),
     context.stored_answer(INSTANCE, "idempotency", ROW),
     context.audit_record(INSTANCE, ROW),
+    context.cursor(INSTANCE, OWNER),
 ]
 
 

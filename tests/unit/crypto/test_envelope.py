@@ -41,8 +41,8 @@ def test_too_short_is_refused(blob: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("offset", "byte"),
-    [(0, 0x73), (3, 0), (3, 2), (4, 0), (4, 3), (5, 0), (5, 11), (6, 0x80), (7, 0x02), (7, 0x03)],
-    ids=["magic", "format 0", "format 2", "suite 0", "suite 3", "type 0", "type 11", "flag 15", "flag 1", "flags 0, 1"],
+    [(0, 0x73), (3, 0), (3, 2), (4, 0), (4, 3), (5, 0), (5, 12), (6, 0x80), (7, 0x02), (7, 0x03)],
+    ids=["magic", "format 0", "format 2", "suite 0", "suite 3", "type 0", "type 12", "flag 15", "flag 1", "flags 0, 1"],
 )
 def test_attack_5_unknown_magic_format_suite_type_and_flag_are_refused(offset: int, byte: int) -> None:
     with pytest.raises(BlobError):

@@ -73,7 +73,7 @@ def record(
         commitment=commit(salt, address, names_text),
     )
     unit.audit_events.add([Placed(event, hash_of(event), None)])
-    unit.journal.clear()
+    unit.journal.rows.clear()
 
 
 def event_id(at_us: int) -> uuid.UUID:
@@ -157,7 +157,7 @@ def compact(document: Json) -> str:
 
 
 def _journal(unit: UnitOfWork) -> str:
-    if not unit.journal:
+    if not unit.journal.rows:
         return ""
-    rows: list[Json] = [[row.table, row.id, row.row_version, row.mac.hex()] for row in unit.journal]
+    rows: list[Json] = [[row.table, row.id, row.row_version, row.mac.hex()] for row in unit.journal.rows]
     return compact([unit.signer.key_id, *rows])

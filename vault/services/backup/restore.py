@@ -251,6 +251,9 @@ class _Load:
         self._uncommitted = Uncommitted(storage.url, unit)
         self._instance = Instance.open(self._uncommitted, keyring)
         assert self._uncommitted.signer is not None
+        # Change numbers repeat after a restore: no cursor may be used any more.
+        unit.feed.begin(unit.clock())
+        unit.marks.fill()
         # `Uncommitted` checks what was restored. What this transaction writes itself, as the event, is signed alike.
         unit.use_signer(self._uncommitted.signer)
 

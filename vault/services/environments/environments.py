@@ -150,7 +150,7 @@ class Environments:
             description=checked_description(description),
             max_versions=checked_versions(max_versions),
         )
-        unit.changes.add(row.owner_id, seq, Action.ENVIRONMENT_CREATE, row.id, None, row.created_us)
+        unit.changes.add(row.owner_id, seq, Action.ENVIRONMENT_CREATE, row.id, None, row.created_us, new_name=row.name)
         audit.record(unit, principal, Action.ENVIRONMENT_CREATE, environment_id=row.id)
         return row
 
@@ -209,7 +209,8 @@ class Environments:
         if told:
             columns |= self.telling(unit, row, **told)
         changed = unit.environments.change(row, **columns)
-        unit.changes.add(row.owner_id, seq, Action.ENVIRONMENT_CHANGE, row.id, None, now)
+        names = {"old_name": row.name, "new_name": changed.name} if changed.name != row.name else {}
+        unit.changes.add(row.owner_id, seq, Action.ENVIRONMENT_CHANGE, row.id, None, now, **names)
         audit.record(unit, principal, Action.ENVIRONMENT_CHANGE, environment_id=row.id)
         return changed
 
@@ -220,7 +221,7 @@ class Environments:
             raise InvalidInput("The globals cannot be deleted. Delete their variables instead.")
         seq, now = unit.users.next_change(row.owner_id), self._clock()
         unit.environments.change(row, deleted_us=now, state_generation=row.state_generation + 1)
-        unit.changes.add(row.owner_id, seq, Action.ENVIRONMENT_DELETE, row.id, None, now)
+        unit.changes.add(row.owner_id, seq, Action.ENVIRONMENT_DELETE, row.id, None, now, old_name=row.name)
         audit.record(unit, principal, Action.ENVIRONMENT_DELETE, environment_id=row.id)
         return deletion_warnings(unit, row)
 
@@ -239,7 +240,8 @@ class Environments:
             ask_to_move(unit, principal, row)
         columns = {"deleted_us": None, "name": name, "state_generation": row.state_generation + 1}
         restored = unit.environments.change(row, **columns, updated_us=now)
-        unit.changes.add(row.owner_id, seq, Action.ENVIRONMENT_UNDELETE, row.id, None, now)
+        names = {"old_name": row.name if row.name != name else None, "new_name": name}
+        unit.changes.add(row.owner_id, seq, Action.ENVIRONMENT_UNDELETE, row.id, None, now, **names)
         audit.record(unit, principal, Action.ENVIRONMENT_UNDELETE, environment_id=row.id)
         return restored
 

@@ -41,5 +41,6 @@ def create(storage: Storage, keyring: Keyring, provider: str, ref: str) -> None:
         active = {"active_master_key_id": master.id, "active_system_key_id": system_id}
         plant(unit, keyring.instance_id, own[CHECKPOINT])
         set_locked(unit.connection, False, now)
+        unit.feed.begin(now)
         unit.state.add(id=1, instance_id=keyring.instance_id, created_us=now, reseal_from_us=None, **active)
         audit.record(unit, vault_itself("founding"), Action.VAULT_CREATE)

@@ -169,7 +169,8 @@ class Metadata:
         seq = unit.users.next_change(row.owner_id)
         warnings = deletion_warnings(unit, row, for_good=True)
         unit.shredding.environment(row.id, self._clock())
-        unit.changes.add(row.owner_id, seq, Action.ENVIRONMENT_ERASE, row.id, None, self._clock())
+        now = self._clock()
+        unit.changes.add(row.owner_id, seq, Action.ENVIRONMENT_ERASE, row.id, None, now, old_name=row.name)
         audit.record(unit, principal, Action.ENVIRONMENT_ERASE, environment_id=row.id)
         return warnings
 

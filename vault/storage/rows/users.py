@@ -99,6 +99,7 @@ class Users(Repository[User]):
         number = self._connection.execute(statement.returning(users.c.change_seq)).scalar_one_or_none()
         if number is None:
             raise NotFound()
+        self._journal.count(user_id)
         return int(number)
 
 

@@ -47,6 +47,11 @@ class Workers(Plain):
         older = select(workers).where(workers.c.row_format < row_format).order_by(workers.c.host, workers.c.pid)
         return [WorkerRow(*row) for row in self._connection.execute(older)]
 
+    def has_other_release(self, now_us: int) -> bool:
+        """Report whether a worker of another release runs. Release 0.2.0 and older raise no read marks."""
+        other = (workers.c.lease_until_us > now_us) & (workers.c.release != __version__)
+        return self._connection.execute(select(workers.c.id).where(other).limit(1)).first() is not None
+
     def beat(
         self, worker_id: str, host: str, pid: int, knows_version: int, state_version: int, now_us: int, lease_us: int
     ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 from sqlalchemy import Connection, delete, insert, select, update
@@ -12,6 +11,7 @@ from sqlalchemy.sql import ColumnElement
 
 from vault.errors import Conflict
 from vault.storage.rows.workers import Workers
+from vault.storage.signing.journal import Journal, WrittenRow
 from vault.storage.signing.signed import FormatNotOpen, RowSigner, SignedTable
 from vault.storage.signing.signed_row import SignedRow
 from vault.storage.sql_types import AnyElement, AnyRow, AnySelect, ColumnValue, ColumnValues, RowValues
@@ -34,26 +34,13 @@ class StillReferred(Exception):
     """Other rows refer to the row, so it cannot be deleted."""
 
 
-@dataclass(frozen=True, slots=True)
-class WrittenRow:
-    """What the audit stores of a written row. This shows later if an older state was put back.
-
-    A deleted row has the version that would have come next, and no MAC. Parts of a key are joined by "/".
-    """
-
-    table: str
-    id: str
-    row_version: int
-    mac: bytes
-
-
 class Repository(Generic[R]):
     """A table of signed rows, over one connection. `R` is the class of its rows."""
 
     signed: ClassVar[SignedTable]
     noun: type[R]
 
-    def __init__(self, connection: Connection, signer: RowSigner, journal: list[WrittenRow]) -> None:
+    def __init__(self, connection: Connection, signer: RowSigner, journal: Journal) -> None:
         self._connection = connection
         self._signer = signer
         self._journal = journal
@@ -88,7 +75,7 @@ class Repository(Generic[R]):
             # Another writer has added the same name. When the unit of work runs again, it finds the row and reports it.
             raise Stale(table.name) from error
         for row in rows:
-            self._note(row)
+            self.note(self._journal, row)
 
     def change(self, record: R, **changes: ColumnValue) -> R:
         """Change a row that was read before, sign it again, and return it. Raises `Stale` if it has changed since.
@@ -102,7 +89,7 @@ class Repository(Generic[R]):
         statement = update(table).where(*self._key_is(before), table.c.row_version == record.row_version)
         if self._connection.execute(statement.values(written)).rowcount != 1:
             raise Stale(table.name)
-        self._note(signature)
+        self.note(self._journal, signature)
         return self.signed.maker(self.noun, tuple(signature))(tuple(signature.values()))
 
     def remove(self, record: R) -> None:
@@ -115,7 +102,7 @@ class Repository(Generic[R]):
         self._note_gone(values)
 
     def remove_many(self, rows: Sequence[AnyRow]) -> None:
-        """Delete locked rows by key and version. For tables with one key column."""
+        """Delete locked rows, of which the key, the version and the owner are known. For tables with one key column."""
         (name,) = self.signed.key_names
         keys = [row._mapping[name] for row in rows]
         self._connection.execute(delete(self.signed.table).where(self.signed.table.c[name].in_(keys)))
@@ -165,15 +152,14 @@ class Repository(Generic[R]):
             yield from self._connection.execute(select(*columns).where(some))
 
     @classmethod
-    def written(cls, row: RowValues) -> WrittenRow:
-        """Return what the audit stores of a signed row of this table."""
-        return WrittenRow(cls.signed.table.name, cls._key_text(row), row["row_version"], row["mac"])
-
-    def _note(self, row: RowValues) -> None:
-        self._journal.append(self.written(row))
+    def note(cls, journal: Journal, row: RowValues) -> None:
+        """Note that a signed row of this table was written."""
+        table = cls.signed.table
+        journal.note(table, WrittenRow(table.name, cls._key_text(row), row["row_version"], row["mac"]), row)
 
     def _note_gone(self, row: RowValues) -> None:
-        self._journal.append(WrittenRow(self.signed.table.name, self._key_text(row), row["row_version"] + 1, b""))
+        table = self.signed.table
+        self._journal.note(table, WrittenRow(table.name, self._key_text(row), row["row_version"] + 1, b""), row)
 
     @classmethod
     def _key_text(cls, row: RowValues) -> str:

@@ -71,7 +71,7 @@ def _write_many(
             {f"new_{name}": after[name] for name in names}
             | {f"old_{name}": before[name] for name in (*signed.key_names, "row_version")}
         )
-        unit.journal.append(repository.written(after))
+        repository.note(unit.journal, after)
     if _update(unit, table, parameters) != len(parameters):
         raise Stale(table.name)
 

@@ -13,7 +13,8 @@ from sqlalchemy.sql import ColumnElement
 
 from vault.storage.rows.environments import Environments
 from vault.storage.rows.keys import DestroyedKeys
-from vault.storage.signing.repository import IDS_AT_ONCE, WrittenRow
+from vault.storage.signing.journal import Journal
+from vault.storage.signing.repository import IDS_AT_ONCE
 from vault.storage.signing.signed import RowSigner
 from vault.storage.sql_types import AnyRow, ColumnValue
 from vault.storage.tables import data_keys, environments, revisions, user_keys
@@ -40,7 +41,7 @@ class Shredded:
 class Shredding:
     """Deletes keys for good. The caller checks permission and records the action."""
 
-    def __init__(self, connection: Connection, signer: RowSigner, journal: list[WrittenRow]) -> None:
+    def __init__(self, connection: Connection, signer: RowSigner, journal: Journal) -> None:
         self._connection = connection
         self._environments = Environments(connection, signer, journal)
         self._destroyed = DestroyedKeys(connection, signer, journal)
@@ -65,7 +66,8 @@ class Shredding:
     def _shred(self, which: ColumnElement[bool], now_us: int, limit: int | None = None) -> Shredded:
         # Lock them before deleting anything. Otherwise someone could undelete an environment between two statements.
         # Their MACs do not matter: a forged row may be deleted too.
-        held = select(environments.c.id, environments.c.kind, environments.c.row_version).where(which)
+        columns = (environments.c.id, environments.c.owner_id, environments.c.kind, environments.c.row_version)
+        held = select(*columns).where(which)
         rows = self._connection.execute(held.order_by(environments.c.id).limit(limit).with_for_update()).all()
         done = Shredded()
         for start in range(0, len(rows), IDS_AT_ONCE):

@@ -1,0 +1,1 @@
+"""The feed of changes: places in it, who may follow it, and what each follower is told."""
