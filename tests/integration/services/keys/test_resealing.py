@@ -263,6 +263,8 @@ def test_every_worker_goes_on_reading_and_writing_while_it_runs(
         open_everything(again)
 
 
+# On the other database, and more often: tests/soak/test_rotation.py.
+@pytest.mark.parametrize("vault", ["postgresql"], indirect=True)
 def test_killed_at_random_moments_it_resumes_and_loses_nothing(vault: Services, ada: Principal, bob: Principal) -> None:
     with opened_again(vault) as real:
         # By the clock that the killed processes have, too.

@@ -38,6 +38,8 @@ def generations(vault: Services) -> dict[int, int]:
     return {row[0]: row[1] for row in rows}
 
 
+# On the other database, and more often: tests/soak/test_rotation.py.
+@pytest.mark.parametrize("vault", ["sqlite"], indirect=True)
 def test_killed_at_random_moments_it_resumes_and_does_nothing_twice(crowded: Services, ada: Principal) -> None:
     words = ("keys", "rewrap", "--max-per-second", "1500")
     killed = kill_somewhere(crowded, words, lambda: left(crowded), times=3, chance=random.Random(7))
