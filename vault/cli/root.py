@@ -42,6 +42,7 @@ COMMANDS = {
     "diff": ("vault.cli.people.history:diff", "Show what a revision changed."),
     "rollback": ("vault.cli.people.history:rollback", "Restore an older revision as a new one."),
     "run": ("vault.cli.people.run:run", "Run a program with the values in its environment."),
+    "watch": ("vault.cli.people.watch:watch", "Print a line for each change as it comes."),
     "token": ("vault.cli.people.tokens:token", "Create, list, rotate and revoke service tokens."),
     "trust": ("vault.cli.people.trust:trust", "Trust the settings of a project."),
     "account": ("vault.cli.people.account:account", "Show or delete your own account, or change its password."),

@@ -29,16 +29,20 @@ from vault.client.answers import (
     Variables,
 )
 from vault.client.client import Client
+from vault.client.feed import FeedChange
 from vault.client.transport import Authority, HttpsTransport, Request, Response, Transport, WsgiTransport
 from vault.client.values import Values
+from vault.client.watching import Changes, Watch
 
 __all__ = [
     "Authority",
     "Change",
+    "Changes",
     "Client",
     "EndedSessions",
     "Environment",
     "ErasureReport",
+    "FeedChange",
     "Grant",
     "HttpsTransport",
     "ImportPlan",
@@ -57,5 +61,6 @@ __all__ = [
     "User",
     "Values",
     "Variables",
+    "Watch",
     "WsgiTransport",
 ]

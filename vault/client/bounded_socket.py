@@ -7,8 +7,11 @@ or broken server could keep a caller for ever.
 from __future__ import annotations
 
 import io
+import select
 import socket
+import ssl
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from vault.errors import TransportError
@@ -39,6 +42,7 @@ class BoundedSocket:
         self._limit_seconds = read_timeout_seconds * EXCHANGE_READ_TIMES
         self._ends = 0.0
         self._head_bytes_left: int | None = None
+        self._takes_no_more = False
 
     def begin_exchange(self) -> None:
         """Start the time of one request and its answer."""
@@ -69,6 +73,8 @@ class BoundedSocket:
 
     def read_into(self, raw: io.RawIOBase, buffer: WriteableBuffer) -> int | None:
         """Read from `raw`, the socket's own reader, within the bounds."""
+        if self._takes_no_more:
+            return None
         if self._head_bytes_left is not None and self._head_bytes_left <= 0:
             raise TransportError(
                 f"{self._address} sent more than {HEAD_MAX_BYTES} bytes before the body of its answer. "
@@ -83,6 +89,33 @@ class BoundedSocket:
         if self._head_bytes_left is not None:
             self._head_bytes_left -= count or 0
         return count
+
+    def take_buffered(self, reader: io.BufferedReader) -> bytes:
+        """Return the bytes that `reader` has read from this socket and nobody has taken. Reads no more."""
+        self._takes_no_more = True
+        try:
+            return reader.read1() or b""
+        finally:
+            self._takes_no_more = False
+
+    def has_bytes(self, seconds: float) -> bool:
+        """Wait until there is something to read, or the end, for at most `seconds`. Report whether there is."""
+        if isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
+            return True
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        return bool(poll.poll(max(seconds, 0.0) * 1000))
+
+    def read_piece(self, reader: io.BufferedReader, most_bytes: int) -> bytes:
+        """Read the next piece of a stream, which has a time of its own."""
+        self._ends = time.monotonic() + self._limit_seconds
+        return reader.read1(most_bytes)
+
+    def shut_down(self) -> None:
+        """End a wait or a read in another thread. The socket is still to be closed."""
+        # The method of `SSLSocket` would take TLS away from under a read.
+        with suppress(OSError):
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
     def fileno(self) -> int:
         """Return the descriptor, for `poll`."""

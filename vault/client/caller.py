@@ -83,7 +83,7 @@ class Caller:
         """Make one call and return its answer, whose status is a success or 304. Raises the error for any other
         status.
         """
-        request = self._build(method, BASE + path + _query(query), body, headers or {}, is_login)
+        request = self._build(method, BASE + path + _query(query), body, headers or {}, is_login=is_login)
         pauses = _Pauses()
         while True:
             try:
@@ -153,7 +153,11 @@ class Caller:
         asked = {**(query or {}), "limit": str(PAGE_SIZE)}
         return follow(lambda page: self.send_json("GET", path, query=page), asked)
 
-    def _build(self, method: str, path: str, body: Body, headers: Mapping[str, str], is_login: bool) -> Request:
+    def make_get(self, path: str, headers: Mapping[str, str]) -> Request:
+        """Return a GET with the credential, for a call that is not made by `send`."""
+        return self._build("GET", BASE + path, None, headers, is_login=False)
+
+    def _build(self, method: str, path: str, body: Body, headers: Mapping[str, str], *, is_login: bool) -> Request:
         sent = {
             "Accept": "application/json, application/problem+json, */*",
             "User-Agent": f"strongroom-python/{__version__}",

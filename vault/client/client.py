@@ -10,9 +10,11 @@ from typing import Literal, Self
 from vault.client.answers import ErasureReport, ImportPlan, NewSession, PasswordChange, User
 from vault.client.caller import Caller, read_json, segment
 from vault.client.groups import Environments, Sessions, Tokens
+from vault.client.pace import OnInterruption
 from vault.client.sets import VariableSet
 from vault.client.transport import READ_TIMEOUT_SECONDS, HttpsTransport, Transport
 from vault.client.values import Values
+from vault.client.watching import JITTER_SECONDS, Changes, Watch
 from vault.model.json_types import Json, JsonObject
 from vault.sources import filled, secret_from, variable_of
 
@@ -86,6 +88,47 @@ class Client:
         unchanged. Raises `NotFound` if the environment does not exist or the caller has no right to it.
         """
         return self.environment(environment).values(names, resolve=resolve, globals=globals)
+
+    def watch(
+        self,
+        environment: str,
+        names: Iterable[str] | None = None,
+        *,
+        resolve: bool = True,
+        globals: bool = True,
+        jitter_seconds: float = JITTER_SECONDS,
+        on_interruption: OnInterruption | None = None,
+    ) -> Watch:
+        """Return the `values` of now, then each different state: `for values in client.watch("prod")`.
+
+        Each change is read after a random part of `jitter_seconds`, so that many followers do not ask at the same
+        moment. `on_interruption` is called in the reading thread with the error when a second attempt in a row has
+        failed, and with None when the feed is back.
+        """
+        wanted = None if names is None else list(names)
+        chosen = self.environment(environment)
+        return Watch(
+            self._caller,
+            environment,
+            lambda: chosen.values(wanted, resolve=resolve, globals=globals),
+            jitter_seconds,
+            on_interruption,
+        )
+
+    def changes(
+        self,
+        environments: Iterable[str] | None = None,
+        *,
+        after: str = "",
+        on_interruption: OnInterruption | None = None,
+    ) -> Changes:
+        """Return the changes of `environments`, by name or id, or of all that the caller may read, as they come.
+
+        They come without values. `after` is the cursor of the last change that was seen; without it, the iteration
+        begins now.
+        """
+        wanted = None if environments is None else list(environments)
+        return Changes(self._caller, wanted, after, on_interruption)
 
     def environment(self, name: str) -> VariableSet:
         """Return the set of variables of the environment with that name or id. Makes no call yet."""

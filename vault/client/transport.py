@@ -12,7 +12,8 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote
@@ -24,6 +25,8 @@ from vault.tls import verifying_context
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication, WSGIEnvironment
+
+    from vault.client.streaming import Stream
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 READ_TIMEOUT_SECONDS = 30.0
@@ -128,7 +131,7 @@ class HttpsTransport:
         for connection in idle:
             connection.http.close()
 
-    def _connect(self) -> _Connection:
+    def _connect(self, wait_seconds: float = 0.0) -> _Connection:
         host, port = self._address.host, self._address.port
         if self._tls is None:
             http_connection = http.client.HTTPConnection(host, port, timeout=self._connect_timeout_seconds)
@@ -141,40 +144,70 @@ class HttpsTransport:
         except (OSError, UnicodeError) as error:
             http_connection.close()
             raise explain_connect(error, self._address) from error
-        bounds = BoundedSocket(http_connection.sock, str(self._address), self._read_timeout_seconds)
+        bounds = BoundedSocket(http_connection.sock, str(self._address), self._read_timeout_seconds + wait_seconds)
         http_connection.sock = bounds
         return _Connection(http_connection, bounds)
 
-    def _exchange(self, connection: _Connection, request: Request) -> Response:
-        target = self._address.prefix + request.path
+    def stream(self, request: Request, wait_seconds: float = 0.0) -> Stream:
+        """Return the server's answer when its head has come, on a connection of its own. Raises what `send` raises.
+
+        The head may come `wait_seconds` later than that of other answers.
+        """
+        from vault.client.streaming import HttpsStream
+
+        connection = self._connect(wait_seconds)
         try:
+            return HttpsStream(self._begin(connection, request), connection.bounds, str(self._address))
+        except BaseException:
+            connection.http.close()
+            raise
+
+    def _begin(self, connection: _Connection, request: Request) -> http.client.HTTPResponse:
+        """Send a request, and return its answer, whose body is not read yet."""
+        with self._explained():
             connection.bounds.begin_exchange()
-            connection.http.request(request.method, target, request.body, dict(request.headers))
+            connection.http.request(
+                request.method, self._address.prefix + request.path, request.body, dict(request.headers)
+            )
             answer = connection.http.getresponse()
             connection.bounds.end_head()
-            # Without a length, an answer that was cut short looks complete.
-            if answer.length is None and not answer.chunked:
-                raise TransportError(f"{self._address} does not send the length of its answer.")
+            return answer
+
+    def _exchange(self, connection: _Connection, request: Request) -> Response:
+        answer = self._begin(connection, request)
+        # Without a length, an answer that was cut short looks complete.
+        if answer.length is None and not answer.chunked:
+            raise TransportError(f"{self._address} does not send the length of its answer.")
+        with self._explained():
             body = answer.read(ANSWER_MAX_BYTES + 1)
-        except TimeoutError as error:
-            raise ConnectionLost(
-                f"{self._address} did not answer within {self._read_timeout_seconds:g} s; "
-                "it may be overloaded, or a firewall or proxy drops the connection."
-            ) from error
-        except (OSError, http.client.RemoteDisconnected, http.client.IncompleteRead) as error:
-            raise ConnectionLost(f"{self._address} closed the connection before its answer was complete.") from error
-        except http.client.HTTPException as error:
-            raise TransportError(
-                f"{self._address} does not answer like an HTTP server. Is the address right?"
-            ) from error
         if len(body) > ANSWER_MAX_BYTES:
             raise TransportError(
                 f"{self._address} sent more than {ANSWER_MAX_BYTES} bytes. A Strongroom server never does."
             )
         # `read` with a limit does not report a body that is shorter than announced.
         if answer.length:
-            raise ConnectionLost(f"{self._address} closed the connection before its answer was complete.")
+            raise self._broken_off()
         return Response(answer.status, {name.lower(): value for name, value in answer.getheaders()}, body)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Raise `ConnectionLost` or `TransportError` for what a connection may raise."""
+        try:
+            yield
+        except TimeoutError as error:
+            raise ConnectionLost(
+                f"{self._address} did not answer within {self._read_timeout_seconds:g} s; "
+                "it may be overloaded, or a firewall or proxy drops the connection."
+            ) from error
+        except (OSError, http.client.RemoteDisconnected, http.client.IncompleteRead) as error:
+            raise self._broken_off() from error
+        except http.client.HTTPException as error:
+            raise TransportError(
+                f"{self._address} does not answer like an HTTP server. Is the address right?"
+            ) from error
+
+    def _broken_off(self) -> ConnectionLost:
+        return ConnectionLost(f"{self._address} closed the connection before its answer was complete.")
 
     def _take(self) -> _Connection | None:
         while True:
