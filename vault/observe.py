@@ -186,6 +186,10 @@ class Metrics:
             "strongroom_connections", "Open connections, measured each second.",
             registry=self.registry, multiprocess_mode="livesum",
         )  # fmt: skip
+        self.streams = Gauge(
+            "strongroom_streams", "Open WebSockets, event streams and long polls, measured each second.",
+            registry=self.registry, multiprocess_mode="livesum",
+        )  # fmt: skip
         self._add_audit()
         self._add_readiness()
         self._seen: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}

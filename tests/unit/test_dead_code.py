@@ -18,7 +18,7 @@ OTHERS_CALL = {
     "Meta", "_deserialize", "_get_file_stream", "_register_error_handlers", "_register_responses", "_serialize",
     "ensure_sync", "handle_error", "load_json",
     # gunicorn and h11
-    "_send_error_response", "handle_exit_signal", "load_config",
+    "_handle_websocket", "_send_error_response", "feed_eof", "handle_exit_signal", "load_config",
     # click
     "format_commands", "get_command", "list_commands",
 }  # fmt: skip

@@ -13,16 +13,17 @@ import functools
 import io
 import sys
 from collections.abc import Callable, Mapping
+from typing import Generic
 from urllib.parse import unquote_to_bytes
 from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 import structlog
 
+from vault.asgi import Scope, T
 from vault.model.environ import REQUEST_ID
-from vault.server.asgi import Scope
 from vault.server.callers import Callers, Slot
 from vault.server.fair_pool import FairPool, Job
-from vault.server.refusal import Answer, Refusal, busy, failed, unrecorded
+from vault.server.refusal import Answer, busy, failed, unrecorded
 from vault.storage import hold, when_settled
 
 log = structlog.get_logger(__name__)
@@ -113,28 +114,40 @@ def _route(environ: WSGIEnvironment) -> str:
     return str(rule.rule) if rule is not None else "(unmatched)"
 
 
-class _Call:
-    """One call in a thread: its arguments, and where its outcome goes. Create it in the event loop."""
+class _Call(Generic[T]):
+    """One call in a thread: its job, and where its outcome goes. Create it in the event loop."""
 
-    __slots__ = ("_loop", "answer", "context", "environ", "slot")
+    __slots__ = ("_loop", "answer", "context", "job", "result", "slot")
 
-    def __init__(self, environ: WSGIEnvironment, slot: Slot) -> None:
-        self.environ = environ
+    def __init__(self, job: Callable[[], T], slot: Slot) -> None:
+        self.job = job
         self.slot = slot
         self.context = contextvars.copy_context()
         self._loop = asyncio.get_running_loop()
-        self.answer: asyncio.Future[Answer | Refusal] = self._loop.create_future()
+        self.answer: asyncio.Future[T] = self._loop.create_future()
 
-    def hand_over(self, outcome: Answer | Refusal | None) -> None:
-        """Pass the outcome to the event loop, and release the slot there. Can be called in any thread."""
+    def run(self) -> BaseException | None:
+        """Do the job in this thread. Returns the error that it raised."""
+        try:
+            self.result = self.context.run(self.job)
+        except BaseException as error:
+            return error
+        return None
+
+    def hand_over(self, error: BaseException | None) -> None:
+        """Pass the result or the error to the event loop, and release the slot there. Can be called in any thread."""
         # The loop is closed if the call took longer than the worker's graceful time.
         with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._finish, outcome)
+            self._loop.call_soon_threadsafe(self._finish, error)
 
-    def _finish(self, outcome: Answer | Refusal | None) -> None:
+    def _finish(self, error: BaseException | None) -> None:
         self.slot.release()
-        if outcome is not None and not self.answer.done():
-            self.answer.set_result(outcome)
+        if self.answer.done():
+            return
+        if error is not None:
+            self.answer.set_exception(error)
+        else:
+            self.answer.set_result(self.result)
 
 
 class Lane:
@@ -151,29 +164,34 @@ class Lane:
         Raises `Refusal` if the lane or the caller has too many calls in progress, or if the application failed.
         """
         slot.admit()
-        call = _Call(environ, slot)
-        job = functools.partial(self._work, call)
+        return await self.work(functools.partial(self._answer, environ, slot), slot)
+
+    async def work(self, job: Callable[[], T], slot: Slot) -> T:
+        """Return what `job` returns, after a thread has run it in its caller's turn. `slot` is admitted already.
+
+        Raises what `job` raises, and `Refusal` if too many answers wait or a record of the job could not be stored.
+        """
+        call = _Call(job, slot)
+        work = functools.partial(self._work, call)
         # A client that disconnects early still holds its slot while its thread works.
         slot.retain()
         try:
-            self._pool.submit(slot.caller.key, job)
+            self._pool.submit(slot.caller.key, work)
         except BaseException:
             slot.release()
             raise
         try:
-            outcome = await self._outcome(call, job)
-        except BaseException:
-            self._take_back(slot, job)
+            return await self._outcome(call, work)
+        except asyncio.CancelledError:
+            call.answer.cancel()
+            self._take_back(slot, work)
             raise
-        if isinstance(outcome, Refusal):
-            raise outcome
-        return outcome
 
     def stop(self) -> None:
         """Start no more calls. Running calls may finish."""
         self._pool.stop()
 
-    async def _outcome(self, call: _Call, _job: Job) -> Answer | Refusal:
+    async def _outcome(self, call: _Call[T], _job: Job) -> T:
         return await call.answer
 
     def _take_back(self, slot: Slot, job: Job) -> bool:
@@ -183,27 +201,26 @@ class Lane:
         slot.release()
         return True
 
-    def _work(self, call: _Call) -> None:
-        outcome: Answer | Refusal | None = None
+    def _work(self, call: _Call[T]) -> None:
+        error: BaseException | None = None
         receipts = call.context.run(hold)
         # The future is cancelled if the client left while its request was in the queue.
         if not call.answer.cancelled():
-            outcome = call.slot.refusal_if_full() or self._outcome_of(call)
-            if isinstance(outcome, Answer):
-                call.slot.charge(len(outcome.body))
+            error = call.slot.refusal_if_full() or call.run()
         # The thread is done. Send the answer only after the disk has the record of this read.
-        when_settled(receipts, lambda is_stored: call.hand_over(outcome if is_stored else unrecorded()))
+        when_settled(receipts, lambda is_stored: call.hand_over(error if is_stored else unrecorded()))
 
-    def _outcome_of(self, call: _Call) -> Answer | Refusal:
-        try:
-            return call.context.run(self._collect, call.environ)
-        except BaseException:
-            log.exception("application_failed", request_id=call.environ[REQUEST_ID])
-            return failed()
-
-    def _collect(self, environ: WSGIEnvironment) -> Answer:
+    def _answer(self, environ: WSGIEnvironment, slot: Slot) -> Answer:
         structlog.contextvars.bind_contextvars(request_id=environ[REQUEST_ID])
-        return collect(self._app, environ)
+        try:
+            answer = collect(self._app, environ)
+        except BaseException:
+            log.exception("application_failed", request_id=environ[REQUEST_ID])
+        else:
+            slot.charge(len(answer.body))
+            return answer
+        # Outside of the handler, so that the refusal does not keep the application's error.
+        raise failed()
 
 
 class PasswordLane(Lane):
@@ -212,7 +229,7 @@ class PasswordLane(Lane):
     Each hash takes 64 MiB, so the number of threads limits the memory. Other calls wait at most two seconds for a turn.
     """
 
-    async def _outcome(self, call: _Call, job: Job) -> Answer | Refusal:
+    async def _outcome(self, call: _Call[T], job: Job) -> T:
         done, _ = await asyncio.wait((call.answer,), timeout=_PASSWORD_WAIT_SECONDS)
         if not done and self._take_back(call.slot, job):
             raise busy("login_waited")

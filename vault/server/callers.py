@@ -22,11 +22,12 @@ from hashlib import blake2b
 from typing import NamedTuple
 from weakref import WeakValueDictionary
 
+from vault.asgi import Refusal
 from vault.model.credential_headers import CREDENTIAL_HEADERS, SESSION_COOKIE
 from vault.model.folding import fold_address
 from vault.model.networks import parse_address
 from vault.server.memory import MemoryBudget
-from vault.server.refusal import Refusal, busy, too_many
+from vault.server.refusal import busy, too_many
 
 _CALLERS_MOST = 10_000
 """Callers kept in memory, about 400 bytes each. Past this number the oldest idle caller is dropped."""
@@ -295,7 +296,7 @@ class Credentials:
             return
         if len(self._people) >= _CREDENTIALS_MOST:
             del self._people[next(iter(self._people))]
-        self._people[digest] = f"{_PERSON}{person}"
+        self._people[digest] = person_key(person)
 
     def forget(self, digest: bytes) -> None:
         """Note that the application refused this credential: calls with it must not use up the person's share."""
@@ -309,6 +310,11 @@ def _session(cookies: bytes) -> bytes:
         if name.strip() == _COOKIE:
             return value.strip()
     return b""
+
+
+def person_key(person: str) -> str:
+    """Return the caller's key of a person who is known by id."""
+    return f"{_PERSON}{person}"
 
 
 def probe_of(address: str) -> str:

@@ -10,21 +10,22 @@ import asyncio
 import secrets
 import socket
 import ssl
-from collections.abc import Coroutine, Iterable, Mapping, Set
+from collections.abc import Coroutine, Mapping, Set
 from typing import Protocol, TypedDict
 
 from gunicorn.asgi import protocol as gunicorn_protocol
 from gunicorn.asgi.parser import LimitRequestHeaders, ParseError
 from gunicorn.http2.errors import HTTP2ErrorCode
 
+from vault.asgi import Headers, Refusal, Scope
 from vault.errors import InvalidInput, ServerError, TooLarge
 from vault.observe import metrics
-from vault.server.asgi import Scope
 from vault.server.door import Door
 from vault.server.http2 import HEADER_LIST_BYTES, BoundedHttp2
 from vault.server.memory import MemoryBudget
 from vault.server.outlet import WIRE
-from vault.server.refusal import Refusal
+from vault.server.refusal import answer_of
+from vault.server.websocket import Socket
 from vault.settings import Settings
 
 # Do not reveal the server's name and version.
@@ -38,7 +39,6 @@ _UNREAD_BYTES = 64 * 1024
 _SENTENCES = {
     400: "The request is malformed.",
     414: "The request line is too long.",
-    426: "This server speaks version 13 of the WebSocket protocol.",
     431: "The request's header is too large.",
     501: "The request's transfer coding is not supported.",
 }
@@ -60,6 +60,14 @@ class Host(Protocol):
 
     def forget(self, guest: Connection) -> None:
         """Remove a connection that has ended."""
+
+
+class _Parser(Protocol):
+    """What a connection needs from gunicorn's parser of HTTP/1."""
+
+    headers: list[tuple[bytes, bytes]]
+
+    def remaining(self) -> bytes: ...
 
 
 class _Http2Request(Protocol):
@@ -96,12 +104,13 @@ class Connection(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc, no-any-u
     transport: asyncio.Transport | None
     reader: asyncio.StreamReader | None
     _awaiting_request: bool
+    _callback_parser: _Parser
     _closed: bool
     _finishing_calls: Mapping[object, object]
     _h2_conn: BoundedHttp2
     _h2_tasks: Set[asyncio.Task[None]]
     _request_ready: asyncio.Event | None
-    _websocket: object | None
+    _websocket: Socket | None
 
     def __init__(self, worker: Host) -> None:
         super().__init__(worker)
@@ -171,6 +180,19 @@ class Connection(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc, no-any-u
         scope[WIRE] = _Stream(self, request.stream.stream_id)
         return scope
 
+    async def _handle_websocket(self, request: object, *addresses: object) -> None:
+        # gunicorn's own protocol has no limit on frames, reads in a task of its own, and forgets what the client has
+        # sent behind its handshake.
+        scope: Scope = self._build_websocket_scope(request, *addresses)
+        scope[WIRE] = self
+        key = next((value for name, value in scope["headers"] if name == b"sec-websocket-key"), b"")
+        self._websocket = Socket(self, key, self.worker.loop)
+        self._websocket.feed_data(self._callback_parser.remaining())
+        # They are kept for the connection's next request, and this one has none.
+        del self._callback_parser
+        self._current_request = self._body_receiver = None
+        await self._websocket.run(self.app, scope)
+
     def data_received(self, data: bytes) -> None:
         """Note that the client is active, and process the data."""
         self.last_active_seconds = self.worker.loop.time()
@@ -182,25 +204,45 @@ class Connection(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc, no-any-u
         # While draining, announce the close, so that no client sends its next request into a closing connection.
         return bool(self.worker.draining or super()._will_close(request, response_requires_close))
 
-    def _send_error_response(self, status: int, _message: str, extra_headers: Iterable[tuple[str, str]] = ()) -> None:
+    def _send_error_response(self, status: int, _message: str, _extra: object = ()) -> None:
         # gunicorn's own text may quote the request, which can contain a token.
         if self._closed:
             return
         code = TooLarge.code if status in (414, 431) else InvalidInput.code if status < 500 else ServerError.code
         sentence = _SENTENCES.get(status, ServerError.sentence)
         request_id = secrets.token_hex(12)
-        answer = Refusal(status, code, sentence, cause="malformed").answer(request_id)
+        answer = answer_of(Refusal(status, code, sentence, cause="malformed"), request_id)
         metrics().refusals.labels("malformed").inc()
         metrics().record_request("OTHER", answer.route, status, 0.0)
-        fields = [*self.worker.asgi.complete(answer, request_id), (b"connection", b"close")]
-        fields += [(name.encode(), value.encode()) for name, value in extra_headers]
-        lines = b"".join(name + b": " + value + b"\r\n" for name, value in fields)
+        self.write_answer(status, self.worker.asgi.reception.complete(answer, request_id), answer.body)
+
+    def write_answer(self, status: int, headers: Headers, body: bytes) -> None:
+        """Write a whole answer, after which the connection ends."""
+        lines = b"".join(name + b": " + value + b"\r\n" for name, value in [*headers, (b"connection", b"close")])
         phrase = gunicorn_protocol._REASON_PHRASES.get(status, "Error").encode()
-        self._safe_write(b"HTTP/1.1 %d %s\r\n%s\r\n%s" % (status, phrase, lines, answer.body))
+        self.write(b"HTTP/1.1 %d %s\r\n%s\r\n%s" % (status, phrase, lines, body))
+
+    def write(self, data: bytes) -> None:
+        """Write bytes, if the connection still takes any."""
+        self._safe_write(data)
+
+    def set_reading(self, *, wanted: bool) -> None:
+        """Start or stop reading from the client."""
+        if wanted:
+            self._resume_reading()
+        else:
+            self._pause_reading()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing that is sent now can arrive."""
+        return self._closed or self.transport is None or self.transport.is_closing()
 
     async def cut(self) -> None:
         """Close the connection. HTTP/1 has no other way to tell the client that its answer is incomplete."""
         if self.transport is not None:
+            # Otherwise gunicorn would log that the answer is incomplete.
+            self._closed = True
             self.transport.abort()
 
     async def cut_stream(self, stream_id: int) -> None:
@@ -242,6 +284,10 @@ class Connection(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc, no-any-u
         elif self._request_ready is not None and self._awaiting_request and not self._finishing_calls:
             self._close_transport()
             self._request_ready.set()
+
+    def hang_up(self) -> None:
+        """Close the connection once everything is sent."""
+        self._close_transport()
 
     def _close_transport(self) -> None:
         # asyncio closes a TLS connection after one second, even with unsent data: a slow client would get half of its
@@ -301,6 +347,10 @@ class _Stream:
         self._connection = connection
         self._stream_id = stream_id
         self.budget = connection.budget
+
+    @property
+    def is_closed(self) -> bool:
+        return self._connection.is_closed
 
     def unsent_bytes(self) -> int:
         return self._connection.unsent_bytes()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from vault.server.asgi import Receive
+from vault.asgi import ClientGone, Receive, Refusal
 from vault.server.callers import Slot
-from vault.server.refusal import ClientGone, Refusal, too_large, too_slow
+from vault.server.refusal import too_large, too_slow
 
 
 class Intake:

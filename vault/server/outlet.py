@@ -6,15 +6,15 @@ import asyncio
 import sys
 from typing import Protocol
 
-from vault.server.asgi import Send
+from vault.asgi import Headers, Send
 from vault.server.memory import MemoryBudget
-from vault.server.refusal import Answer, Headers
+from vault.server.refusal import Answer
 
 WIRE = "strongroom.wire"
 """The key of the connection's `Wire` in the ASGI scope."""
 
-_SLICE_BYTES = 64 * 1024
-_LOOK_SECONDS = 0.02
+SLICE_BYTES = 64 * 1024
+LOOK_SECONDS = 0.02
 _UNCHARGED_SECONDS = 1.0
 
 
@@ -28,6 +28,10 @@ class Wire(Protocol):
     is_shared: bool
     """Whether other answers may be sent on the same connection at the same time."""
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing that is sent now can arrive."""
+
     def unsent_bytes(self) -> int:
         """Bytes that were written but that the kernel has not taken yet."""
 
@@ -40,6 +44,7 @@ class _UnlimitedWire:
 
     budget = MemoryBudget(sys.maxsize)
     is_shared = False
+    is_closed = False
 
     def unsent_bytes(self) -> int:
         return 0
@@ -60,7 +65,7 @@ class Outlet:
 
     def __init__(self, patience_seconds: float, least_bytes_per_second: int) -> None:
         self._patience_seconds = patience_seconds
-        self._slice_seconds = patience_seconds + _SLICE_BYTES / least_bytes_per_second
+        self._slice_seconds = patience_seconds + SLICE_BYTES / least_bytes_per_second
         self._least_bytes_per_second = least_bytes_per_second
 
     async def send(self, send: Send, answer: Answer, headers: Headers, wire: Wire, *, is_charged: bool = True) -> bool:
@@ -87,10 +92,10 @@ class Outlet:
     async def _write(self, send: Send, body: bytes, limit: asyncio.Timeout) -> None:
         end_seconds = self._end(len(body))
         # A large answer in one piece would fill asyncio's TLS buffer.
-        for start in range(0, len(body) - _SLICE_BYTES, _SLICE_BYTES):
-            await send({"type": "http.response.body", "body": body[start : start + _SLICE_BYTES], "more_body": True})
+        for start in range(0, len(body) - SLICE_BYTES, SLICE_BYTES):
+            await send({"type": "http.response.body", "body": body[start : start + SLICE_BYTES], "more_body": True})
             self._extend(limit, end_seconds)
-        rest = body if len(body) <= _SLICE_BYTES else body[-(len(body) % _SLICE_BYTES or _SLICE_BYTES) :]
+        rest = body if len(body) <= SLICE_BYTES else body[-(len(body) % SLICE_BYTES or SLICE_BYTES) :]
         await send({"type": "http.response.body", "body": rest})
 
     async def _flush(self, wire: Wire, limit: asyncio.Timeout) -> None:
@@ -102,7 +107,7 @@ class Outlet:
             if left_bytes < unsent_bytes:
                 unsent_bytes = left_bytes
                 self._extend(limit, end_seconds)
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(LOOK_SECONDS)
 
     def _end(self, size: int) -> float:
         seconds = self._patience_seconds + size / self._least_bytes_per_second

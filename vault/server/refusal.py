@@ -6,6 +6,7 @@ import json
 from http import HTTPStatus
 from typing import NamedTuple
 
+from vault.asgi import Headers, Refusal
 from vault.errors import (
     AuditUnavailable,
     Forbidden,
@@ -19,8 +20,6 @@ from vault.errors import (
 
 _VAULT_PREFIX = b"/v1/"
 
-Headers = list[tuple[bytes, bytes]]
-
 
 class Answer(NamedTuple):
     """One whole answer. `route` is the pattern that matched, for logs and metrics. It is never the path itself."""
@@ -31,43 +30,32 @@ class Answer(NamedTuple):
     route: str
 
 
-class ClientGone(Exception):
-    """The client left before its request was complete, so there is no answer to send."""
+def answer_of(refusal: Refusal, request_id: str, raw_path: bytes = b"", accept: bytes = b"") -> Answer:
+    """Return a refusal as a problem document (RFC 9457), as Vault's `errors` under /v1, or as text for browsers."""
+    if raw_path.startswith(_VAULT_PREFIX):
+        return _finished(refusal, b"application/json", json.dumps({"errors": [refusal.detail]}))
+    if b"text/html" in accept:
+        return _finished(refusal, b"text/plain; charset=utf-8", refusal.detail)
+    problem: dict[str, str | int] = {
+        "type": f"urn:strongroom:problem:{refusal.code}",
+        "title": HTTPStatus(refusal.status).phrase,
+        "status": refusal.status,
+        "detail": refusal.detail,
+        "code": refusal.code,
+        "request_id": request_id,
+    }
+    if refusal.path:
+        problem["path"] = refusal.path
+    return _finished(refusal, b"application/problem+json", json.dumps(problem))
 
 
-class Refusal(Exception):
-    """The door turns a request away. `cause` names it in the metrics."""
-
-    def __init__(self, status: int, code: str, detail: str, *, cause: str, retry_after_seconds: int = 0) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.code = code
-        self.detail = detail
-        self.cause = cause
-        self.retry_after_seconds = retry_after_seconds
-
-    def answer(self, request_id: str, raw_path: bytes = b"", accept: bytes = b"") -> Answer:
-        """Return the refusal as a problem document (RFC 9457), as Vault's `errors` under /v1, or as plain text for
-        browsers.
-        """
-        if raw_path.startswith(_VAULT_PREFIX):
-            return self._finished([(b"content-type", b"application/json")], json.dumps({"errors": [self.detail]}))
-        if b"text/html" in accept:
-            return self._finished([(b"content-type", b"text/plain; charset=utf-8")], self.detail)
-        problem = {
-            "type": f"urn:strongroom:problem:{self.code}",
-            "title": HTTPStatus(self.status).phrase,
-            "status": self.status,
-            "detail": self.detail,
-            "code": self.code,
-            "request_id": request_id,
-        }
-        return self._finished([(b"content-type", b"application/problem+json")], json.dumps(problem))
-
-    def _finished(self, headers: Headers, text: str) -> Answer:
-        if self.retry_after_seconds:
-            headers.append((b"retry-after", str(self.retry_after_seconds).encode()))
-        return Answer(self.status, headers, text.encode(), "(refused)")
+def _finished(refusal: Refusal, content_type: bytes, text: str) -> Answer:
+    headers = [(b"content-type", content_type), *refusal.headers]
+    if refusal.status == HTTPStatus.UNAUTHORIZED and not any(name == b"www-authenticate" for name, _ in headers):
+        headers.append((b"www-authenticate", b"Bearer"))
+    if refusal.retry_after_seconds:
+        headers.append((b"retry-after", str(refusal.retry_after_seconds).encode()))
+    return Answer(refusal.status, headers, text.encode(), "(refused)")
 
 
 def bad_request(detail: str, cause: str = "bad_request") -> Refusal:
@@ -79,6 +67,12 @@ def no_such_path() -> Refusal:
     """404: the path has a spelling that no route has."""
     detail = "There is nothing at this path. A path starts with one slash, and has no '.' and '..' as parts."
     return Refusal(HTTPStatus.NOT_FOUND, NotFound.code, detail, cause="path")
+
+
+def no_websocket() -> Refusal:
+    """404: no WebSocket is served at this path."""
+    detail = "There is no WebSocket at this path."
+    return Refusal(HTTPStatus.NOT_FOUND, NotFound.code, detail, cause="websocket_path")
 
 
 def too_large(limit_bytes: int) -> Refusal:

@@ -23,10 +23,10 @@ from gunicorn.errors import HaltServer
 from gunicorn.glogging import Logger
 
 from vault import observe
+from vault.asgi import ASGIApp, Claims
 from vault.model.budgets import BodyLimit, TakesPassword
 from vault.server import allocator, authority, hardening
-from vault.server.asgi import ASGIApp
-from vault.server.door import Door, any_body, no_password
+from vault.server.door import Door, any_body, no_password, nothing_live
 from vault.server.http2 import HEADER_LIST_BYTES
 from vault.server.metrics import open_listener
 from vault.server.shares import Shares
@@ -41,9 +41,9 @@ log = structlog.get_logger(__name__)
 FACTORY = "vault.app:create_app"
 """`module:function`: makes the Flask app from the settings.
 
-The module may have three more functions of the app: `takes_password` returns a function that reports which requests
-hash a password, `body_limit` one that returns how long a body may be, and `websocket_app` the ASGI application for
-WebSockets.
+The module may have four more functions of the app: `takes_password` returns a function that reports which requests
+hash a password, `body_limit` one that returns how long a body may be, `live_app` the ASGI application for calls that
+stay open, and `claims` a function that tells which calls those are.
 """
 
 _HEAVY = ("flask", "flask_smorest", "marshmallow", "sqlalchemy", "psycopg", "redis", "argon2", "prometheus_client")
@@ -109,7 +109,8 @@ class Server(BaseApplication):  # type: ignore[misc, no-any-unimported]  # gunic
         module = importlib.import_module(module_name)
         app: WSGIApplication = getattr(module, name)(self.settings)
         self._room = getattr(app, "extensions", {}).get("strongroom")
-        make_websocket_app: Callable[[object], ASGIApp] | None = getattr(module, "websocket_app", None)
+        make_live_app: Callable[[object], ASGIApp] | None = getattr(module, "live_app", None)
+        make_claims: Callable[[object], Claims] | None = getattr(module, "claims", None)
         make_takes_password: Callable[[object], TakesPassword] | None = getattr(module, "takes_password", None)
         make_body_limit: Callable[[object], BodyLimit] | None = getattr(module, "body_limit", None)
         return Door(
@@ -117,7 +118,8 @@ class Server(BaseApplication):  # type: ignore[misc, no-any-unimported]  # gunic
             self.settings,
             takes_password=make_takes_password(app) if make_takes_password else no_password,
             body_limit=make_body_limit(app) if make_body_limit else any_body,
-            websocket_app=make_websocket_app(app) if make_websocket_app else None,
+            live_app=make_live_app(app) if make_live_app else None,
+            claims=make_claims(app) if make_claims else nothing_live,
         )
 
     def start_application(self) -> None:

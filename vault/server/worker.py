@@ -51,6 +51,11 @@ _TRIM_SECONDS = 10.0
 _SEND_BUFFER_BYTES = 128 * 1024
 """The kernel's send buffer for each client. Linux doubles this value; its default grows to 4 MiB."""
 
+_UNACKNOWLEDGED_MILLISECONDS = 60_000
+"""If a client acknowledges nothing for this long, the kernel ends its connection. By default it tries for a quarter of
+an hour, and an event stream to a client that has vanished would stay open.
+"""
+
 _YIELD_SECONDS = 0.002
 """How long a worker leaves a new connection to workers that have fewer. A free worker takes it at once."""
 
@@ -175,6 +180,7 @@ class Worker(ASGIWorker):  # type: ignore[misc, no-any-unimported]  # gunicorn s
         self.notify()
         metrics().in_flight.set(self.asgi.in_flight)
         metrics().connections.set(len(self.guests))
+        metrics().streams.set(self.asgi.live.count)
         self._trim_after_a_peak()
 
     def _trim_after_a_peak(self) -> None:
@@ -217,6 +223,7 @@ class Worker(ASGIWorker):  # type: ignore[misc, no-any-unimported]  # gunicorn s
             return
         client.setblocking(False)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNACKNOWLEDGED_MILLISECONDS)
         guest = Connection(self)
         self.guests[guest] = self._unproven[guest] = None
         self.app.shares.tell(self.age, len(self.guests))
@@ -261,8 +268,8 @@ class Worker(ASGIWorker):  # type: ignore[misc, no-any-unimported]  # gunicorn s
     # -- Stopping --
 
     async def _drain(self) -> None:
-        """Fail `/readyz`, refuse new connections, close idle ones and WebSockets, finish requests, all before the
-        deadline.
+        """Fail `/readyz`, refuse new connections, end the calls that stay open, close idle connections and finish
+        requests, all before the deadline.
         """
         # Leave a second for the application's own end before the parent kills the worker.
         end_seconds = self.loop.time() + max(1.0, self.cfg.graceful_timeout - 1.0)
@@ -275,7 +282,7 @@ class Worker(ASGIWorker):  # type: ignore[misc, no-any-unimported]  # gunicorn s
         for listener in self.sockets:
             self.loop.remove_reader(listener.sock)
             listener.close()
-        self.background(self.asgi.close_websockets())
+        self.background(self.asgi.live.end())
         await self._see_off(end_seconds)
 
     async def _keep_going(self, seconds: float) -> None:

@@ -38,6 +38,9 @@ class Settings:
     plain_http: bool = False
     trusted_proxies: tuple[Network, ...] = ()
     max_connections: int = 2000
+    max_streams: int = 1000
+    max_streams_per_person: int = 500
+    max_streams_per_credential: int = 250
     max_requests_in_flight: int = 128
     max_requests_in_flight_per_caller: int = 32
     threads_per_caller: int = 0

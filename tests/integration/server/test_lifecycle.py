@@ -217,7 +217,7 @@ def test_the_application_is_told_to_stop(stopped: Stop) -> None:
 
 
 def test_a_websocket_is_told_to_come_back_when_the_server_stops(tmp_path: Path) -> None:
-    with RunningServer(tmp_path, SHORT_LIMITS, factory="tests.integration.server.toy_sockets:create_app") as server:
+    with RunningServer(tmp_path, SHORT_LIMITS, factory="tests.integration.server.toy_live:create_app") as server:
         raw = Raw(server)
         raw.send(HANDSHAKE)
         assert raw.reply().status == 101
@@ -225,6 +225,7 @@ def test_a_websocket_is_told_to_come_back_when_the_server_stops(tmp_path: Path) 
         opcode, _length, *payload = raw.socket.recv(100)
         assert opcode == 0x88
         assert int.from_bytes(bytes(payload[:2])) == 1012
+        assert re.fullmatch(rb"reconnect in \d+ seconds", bytes(payload[2:]))
         # The client's own goodbye: a masked close frame without a code.
         raw.send(b"\x88\x80\0\0\0\0")
         assert server.stop(signal.SIGTERM) == 0

@@ -99,7 +99,8 @@ def test_the_application_is_started_in_each_worker(server: RunningServer) -> Non
 def test_a_websocket_is_refused_where_nothing_serves_it(dial: Dial) -> None:
     raw = dial()
     raw.send(HANDSHAKE)
-    assert raw.reply().status == 403
+    reply = raw.reply()
+    assert (reply.status, reply.json()["code"]) == (404, "not_found")
     assert raw.is_closed()
 
 

@@ -15,8 +15,9 @@ import pytest
 
 from tests.support.patience import HANG_SECONDS
 from tests.unit.server.lanes import call, make_lane
+from vault.asgi import Refusal
 from vault.server.bridge import Lane, PasswordLane, collect, give_body, make_environ
-from vault.server.refusal import Answer, Refusal
+from vault.server.refusal import Answer
 from vault.storage.spool.receipts import Batch, is_held
 
 ENVIRON: WSGIEnvironment = {"strongroom.request_id": "r"}

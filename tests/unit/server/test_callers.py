@@ -8,6 +8,7 @@ import pytest
 from werkzeug.sansio.http import parse_cookie
 
 from tests.unit.server.lanes import MUCH
+from vault.asgi import Refusal
 from vault.model.credential_headers import CREDENTIAL_HEADERS
 from vault.server.callers import (
     PROBES_MOST,
@@ -21,7 +22,6 @@ from vault.server.callers import (
     probe_of,
 )
 from vault.server.memory import MemoryBudget
-from vault.server.refusal import Refusal
 
 
 class Clock:

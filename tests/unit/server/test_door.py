@@ -13,12 +13,13 @@ from wsgiref.types import WSGIEnvironment
 import pytest
 import structlog
 
+from vault.asgi import Headers, Message, Receive, Scope
 from vault.auth import require_named_network
 from vault.errors import Forbidden
 from vault.model.networks import is_within
-from vault.server.asgi import ASGIApp, Message, Receive, Scope
-from vault.server.door import Door, drop_claims, joined
-from vault.server.refusal import Answer, Headers
+from vault.server.door import Door
+from vault.server.reception import drop_claims, joined
+from vault.server.refusal import Answer
 from vault.settings import Settings
 
 
@@ -149,7 +150,7 @@ def test_the_memory_for_hashing_is_divided_among_the_workers() -> None:
 
 def test_headers_of_the_application_stand_and_ours_are_added() -> None:
     answer = Answer(200, [(b"content-security-policy", b"script-src 'self'")], b"abc", "/x")
-    headers = Door(Application(), settings()).complete(answer, "r")
+    headers = Door(Application(), settings()).reception.complete(answer, "r")
     assert headers.count((b"content-security-policy", b"script-src 'self'")) == 1
     assert len([1 for name, _ in headers if name == b"content-security-policy"]) == 1
     assert (b"content-length", b"3") in headers
@@ -158,7 +159,7 @@ def test_headers_of_the_application_stand_and_ours_are_added() -> None:
 
 def test_an_answer_that_has_no_body_is_given_no_length() -> None:
     for status in (204, 304):
-        headers = Door(Application(), settings()).complete(Answer(status, [], b"", "/x"), "r")
+        headers = Door(Application(), settings()).reception.complete(Answer(status, [], b"", "/x"), "r")
         assert b"content-length" not in dict(headers)
 
 
@@ -309,39 +310,3 @@ def test_claims_are_dropped_and_ordinary_headers_stay() -> None:
     assert drop_claims(headers) is True
     assert set(headers) == {b"x-strongroom", b"prefer", b"sec-fetch-site"}
     assert drop_claims({b"x-client-cert": b"v"}) is False
-
-
-def websocket(door: Door, client: str = "192.0.2.7") -> list[Message]:
-    sent: list[Message] = []
-
-    async def send(message: Message) -> None:
-        sent.append(message)
-
-    asyncio.run(_serve_and_stop(door, scope(client=client, type="websocket"), send))
-    return sent
-
-
-async def _serve_and_stop(door: Door, asked: Scope, send: Any) -> None:
-    await door(asked, nothing_more, send)
-    door.stop()
-
-
-def accepting() -> ASGIApp:
-    async def accept(_scope: Scope, _receive: Receive, send: Any) -> None:
-        await send({"type": "websocket.accept"})
-
-    return accept
-
-
-def test_a_websocket_is_closed_where_nothing_serves_it_or_the_door_drains() -> None:
-    refused = [{"type": "websocket.close", "code": 1008}]
-    assert websocket(Door(Application(), settings())) == refused
-    draining = Door(Application(), settings(), websocket_app=accepting())
-    draining.draining = True
-    assert websocket(draining) == refused
-    behind = settings(plain_http=True, trusted_proxies=PROXIES)
-    assert websocket(Door(Application(), behind, websocket_app=accepting())) == refused
-
-
-def test_a_websocket_is_handed_to_what_serves_it() -> None:
-    assert websocket(Door(Application(), settings(), websocket_app=accepting())) == [{"type": "websocket.accept"}]

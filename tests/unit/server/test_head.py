@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from vault.asgi import Refusal
 from vault.model.budgets import COOKIES_MOST, QUERY_FIELDS_MOST
 from vault.server.head import check_head, check_path
-from vault.server.refusal import Refusal
 
 
 def test_as_many_as_are_taken_are_taken() -> None:

@@ -9,11 +9,10 @@ import pytest
 
 from tests.support.patience import HANG_SECONDS
 from tests.unit.server.lanes import MUCH, callers
-from vault.server.asgi import Message, Receive
+from vault.asgi import ClientGone, Message, Receive, Refusal
 from vault.server.callers import Slot
 from vault.server.intake import Intake
 from vault.server.memory import MemoryBudget
-from vault.server.refusal import ClientGone, Refusal
 
 
 def sender(pieces: Iterable[bytes | None], *, stall: bool = False) -> Receive:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from gunicorn.http2.async_connection import CONTROL_FRAME_RATE_LIMIT, RST_STREAM_RATE_LIMIT
 
-from vault.server import callers, connection, http2, metrics, outlet, worker
+from vault.server import callers, connection, frames, http2, metrics, outlet, stream_outlet, websocket, worker
 from vault.settings import Settings
 from vault.storage.signing import signed
 from vault.storage.walks import hot
@@ -29,7 +29,7 @@ KIB, MIB = 1024, 1024 * 1024
         f"`BUFFERED_BYTES`: {CHOSEN.buffered_bytes // MIB} MiB",
         f"`BODY_TIMEOUT_SECONDS` ({CHOSEN.body_timeout_seconds:g})",
         f"`LEAST_BYTES_PER_SECOND` ({CHOSEN.least_bytes_per_second:,})",
-        f"Each {outlet._SLICE_BYTES // KIB} KiB of an answer",
+        f"Each {outlet.SLICE_BYTES // KIB} KiB of an answer",
         f"at most {2 * worker._SEND_BUFFER_BYTES // KIB} KiB for each client",
         f"`MAX_CONNECTIONS`: {CHOSEN.max_connections:,};",
         f"`HEADER_TIMEOUT_SECONDS`: {CHOSEN.header_timeout_seconds:g} |",
@@ -37,6 +37,15 @@ KIB, MIB = 1024, 1024 * 1024
         f"connection's calls | {connection._UNREAD_BYTES // KIB} KiB |",
         f"resets by the client | {RST_STREAM_RATE_LIMIT} in ten seconds",
         f"beyond {http2._FRAMES_PER_REQUEST} a request and 2 a sent KiB | {CONTROL_FRAME_RATE_LIMIT:,} in ten seconds",
+        f"`MAX_STREAMS`: {CHOSEN.max_streams:,};",
+        f"`MAX_STREAMS_PER_PERSON`: {CHOSEN.max_streams_per_person};",
+        f"`MAX_STREAMS_PER_CREDENTIAL`: {CHOSEN.max_streams_per_credential} |",
+        f"fragments | {frames.MESSAGE_BYTES // KIB} KiB;",
+        f"{websocket._FRAMES_AT_ONCE} at once, {websocket._FRAMES_PER_SECOND:g} each second;",
+        f"server's ping each {websocket.PING_SECONDS:g} seconds | {websocket.SILENT_SECONDS:g} seconds |",
+        f"a close frame | {websocket._GOODBYE_SECONDS:g} seconds |",
+        f"reads slowly | {stream_outlet.AHEAD_BYTES // KIB} KiB, and one message |",
+        f"nothing that was sent | {worker._UNACKNOWLEDGED_MILLISECONDS // 1000} seconds |",
         f"metrics listener | {metrics._CONNECTIONS_MOST} at once",
         f"checked | {signed._MEMO_BYTES // MIB} MiB, and {hot._MEMO_BYTES // MIB} MiB for each",
     ],

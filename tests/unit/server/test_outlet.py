@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from vault.server.asgi import Message
+from vault.asgi import Message
 from vault.server.memory import MemoryBudget
 from vault.server.outlet import Outlet
 from vault.server.refusal import Answer
@@ -18,6 +18,7 @@ class Slow:
     """A connection that takes some seconds for each message, and has something unsent at the end."""
 
     budget = MemoryBudget(1)
+    is_closed = False
 
     def __init__(self, seconds: float = 0.0, *, unsent: int = 0, sends: int = 0, is_shared: bool = False) -> None:
         self.is_shared = is_shared
