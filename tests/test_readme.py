@@ -25,6 +25,7 @@ RUN = (
     "README.md",
     "docs/tutorial/first-steps.md",
     "docs/how-to/use-the-command.md",
+    "docs/how-to/run-without-the-vault.md",
     "docs/how-to/use-the-sdk.md",
     "docs/how-to/use-the-api.md",
     "docs/how-to/share-variables.md",

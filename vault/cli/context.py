@@ -38,17 +38,30 @@ class Cli:
     @cached_property
     def client(self) -> Client:
         """A client with the credential of this run. Raises `NotAuthenticated` if there is none."""
-        from vault.cli.people import authority, keychain
+        from vault.cli.people import authority
+
+        token, is_given = self._credential
+        return self.make_client(token, authority.choose(self.settings, credential_from_environment=is_given))
+
+    @property
+    def token(self) -> str:
+        """The credential of this run. Raises `NotAuthenticated` if there is none."""
+        return self._credential[0]
+
+    @cached_property
+    def _credential(self) -> tuple[str, bool]:
+        """The credential, and whether it is from the environment."""
+        from vault.cli.people import keychain
         from vault.client.client import token_from
 
         token = token_from(os.environ)
         if token:
             self.refuse_project_address("STRONGROOM_TOKEN")
-            return self.make_client(token, authority.choose(self.settings, credential_from_environment=True))
+            return token, True
         token = keychain.load(self.settings.url)
         if not token:
             raise NotAuthenticated(f"There is no credential for {self.settings.url}.")
-        return self.make_client(token, authority.choose(self.settings))
+        return token, False
 
     def refuse_project_address(self, credential: str) -> None:
         """Raise `SettingsError` if only the project file names the address, and this version of it is not trusted.

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 import click
 
 from vault.cli.context import Cli
+from vault.model.clock import DAY_SECONDS, HOUR_SECONDS
 from vault.sources import is_blank
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 OUTPUT_FORMATS = ("table", "json", "yaml")
+
+_UNITS_SECONDS = {"s": 1, "m": 60, "h": HOUR_SECONDS, "d": DAY_SECONDS}
 
 
 def not_empty(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
@@ -23,6 +27,16 @@ def not_empty(context: click.Context, parameter: click.Parameter, value: str | N
     if value is not None and is_blank(value):
         raise click.BadParameter("It is empty. Give a value, or leave the option out.", context, parameter)
     return value
+
+
+def as_seconds(_context: click.Context, _parameter: click.Parameter, text: str | None) -> int | None:
+    """Parse `90`, `30m`, `12h` or `30d` into seconds."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"([0-9]{1,9})([smhd]?)", text)
+    if match is None:
+        raise click.BadParameter(f"{text!r} is not a duration. Write for example 90, 30m, 12h or 30d.")
+    return int(match[1]) * _UNITS_SECONDS[match[2] or "s"]
 
 
 def _remember(context: click.Context, parameter: click.Parameter, value: str | None) -> None:

@@ -25,21 +25,37 @@ def read_state(name: str, kind: str, advice: str) -> dict[str, str]:
     `SettingsError`.
     """
     path = state_path(name)
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except FileNotFoundError:
+    content = read_private(path, kind, advice)
+    if content is None:
         return {}
+    try:
+        data = json.loads(content)
+    except ValueError as error:
+        raise SettingsError(f"The {kind} {path} is damaged. Delete it and log in again.") from error
+    return data if isinstance(data, dict) else {}
+
+
+def read_private(path: Path, kind: str, advice: str) -> bytes | None:
+    """Return the content of a file that only this user can read, or None if it does not exist. Raises `SettingsError`
+    for a link, and for a file of another user or that others can read.
+    """
+    try:
+        # O_NONBLOCK, because opening a pipe would wait for a writer.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return None
     except OSError as error:
         raise SettingsError(f"The {kind} {path} cannot be opened: {error.strerror}.") from error
-    with os.fdopen(descriptor, encoding="utf-8") as file:
-        facts = os.fstat(file.fileno())
+    try:
+        facts = os.fstat(descriptor)
         if facts.st_uid != os.geteuid() or stat.S_IMODE(facts.st_mode) & 0o077:
             raise SettingsError(f"The {kind} {path} can be read by others. {advice}")
-        try:
-            data = json.load(file)
-        except ValueError as error:
-            raise SettingsError(f"The {kind} {path} is damaged. Delete it and log in again.") from error
-    return data if isinstance(data, dict) else {}
+        if not stat.S_ISREG(facts.st_mode):
+            raise SettingsError(f"The {kind} {path} is not a regular file. {advice}")
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read()
+    finally:
+        os.close(descriptor)
 
 
 def write_state(name: str, data: Mapping[str, str]) -> None:

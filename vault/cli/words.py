@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import click
 
 from vault.errors import StrongroomError
@@ -21,6 +23,12 @@ def say(sentence: str) -> None:
     """Print a message on stderr, so that stdout has only data."""
     # A name from a database or a server may contain characters that control a terminal.
     click.echo("\n".join(map(shown, sentence.split("\n"))), err=True)
+
+
+def tell(sentence: str) -> None:
+    """Print a message as `say` does, from a process that must go on if nobody reads its stderr any more."""
+    with suppress(OSError):
+        say(sentence)
 
 
 def warn(sentences: tuple[str, ...] | list[str]) -> None:

@@ -28,7 +28,7 @@ def _sentence(name: str) -> str:
     programs = [reader.name for reader in READERS if not reader.names.match(name)]
     # The formats themselves are asked, so this cannot differ from what an export does.
     formats = [format_.name for format_ in FORMATS.values() if _leaves_out(format_, Variable(name, "x"))]
-    # See `merged_environment` in vault/cli/people/run.py.
+    # See `merged_environment` in vault/cli/people/merging.py.
     run = "leaves it out" if "=" in name or steers_loading(name) else "passes it on"
     return " ".join(
         (

@@ -11,7 +11,7 @@ import pytest
 
 from tests.cli.unit.conftest import Strongroom
 from tests.unit.client.fake_transport import FakeTransport
-from vault.cli.people.run import merged_environment
+from vault.cli.people.merging import merged_environment
 from vault.cli.words import CliError
 
 CHILD = """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vault.cli.people.run import merged_environment
+from vault.cli.people.merging import merged_environment
 from vault.formats import FORMATS
 from vault.formats.odd_names import odd_names
 from vault.formats.shell import KEPT_BY_SHELLS

@@ -10,7 +10,7 @@ tried.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
 from vault.cli.state import read_state, state_path, write_state
@@ -19,6 +19,10 @@ from vault.errors import SettingsError
 
 _SERVICE = "strongroom"
 _FILE = "tokens.json"
+
+_KEYS_FILE = "offline-keys.json"
+_KEY = "offline key of "
+"""The keychain has a token under the address itself, and the key of the values kept for it behind these words."""
 
 
 def load(url: str) -> str:
@@ -54,6 +58,32 @@ def forget(url: str) -> None:
     """Remove the token for `url`, in any spelling, from all places."""
     _forget_in_file(_canonical(url))
     _forget_in_keychain(_spellings(url))
+
+
+def load_key(url: str) -> str:
+    """Return the key of the values that are kept for the server at `url`, or ""."""
+    name = _canonical(url)
+    return _ask_keychain(_KEY + name) or _read_keys().get(name, "")
+
+
+def save_key(url: str, key: str) -> None:
+    """Store the key of the values that are kept for the server at `url`."""
+    name = _canonical(url)
+    if not _keep_in_keychain(_KEY + name, key):
+        write_state(_KEYS_FILE, {**_read_keys(), name: key})
+
+
+def forget_key(url: str) -> None:
+    """Remove that key from all places. Nobody can open the kept values afterwards."""
+    name = _canonical(url)
+    _forget_in_keychain([_KEY + name])
+    known = _read_keys()
+    if name in known:
+        write_state(_KEYS_FILE, {each: key for each, key in known.items() if each != name})
+
+
+def _read_keys() -> Mapping[str, str]:
+    return read_state(_KEYS_FILE, "key file", "Delete it. Values that were kept for --offline-for are then lost.")
 
 
 def _without(name: str) -> dict[str, str]:

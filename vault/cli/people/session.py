@@ -11,7 +11,7 @@ import click
 from vault.cli.asking import read_code, read_password
 from vault.cli.context import Cli
 from vault.cli.options import connection_options, pass_cli
-from vault.cli.people import authority, keychain
+from vault.cli.people import authority, keychain, offline
 from vault.cli.people.made_tokens import end_tokens_option, say_tokens
 from vault.cli.words import CliError, say
 from vault.errors import BadSecondFactor, NotAuthenticated, SecondFactorRequired
@@ -77,12 +77,13 @@ def login(cli: Cli, username: str | None, password: str | None, code: str | None
 @connection_options
 @pass_cli
 def logout(cli: Cli, ends_all: bool, end_tokens: bool) -> None:
-    """End the session there, and forget its token here.
+    """End the session there, and forget its token here, with the values that 'run --offline-for' kept.
 
     With --all it also says which tokens your sessions of the last day have made. With --tokens these end too.
     """
     if end_tokens and not ends_all:
         raise click.UsageError("--tokens needs --all.")
+    offline.forget_all(cli.settings.url)
     token = keychain.load(cli.settings.url)
     if not token:
         say(f"There is no session for {cli.settings.url}.")

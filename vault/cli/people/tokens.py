@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
@@ -10,30 +9,16 @@ import click
 
 from vault.cli.context import Cli
 from vault.cli.files import already_exists, write_private
-from vault.cli.options import connection_options, format_option, pass_cli
+from vault.cli.options import as_seconds, connection_options, format_option, pass_cli
 from vault.cli.people.grants import described
 from vault.cli.people.proving import with_proof
 from vault.cli.render import as_row, print_data, print_rows
 from vault.cli.words import CliError, say
-from vault.model.clock import DAY_SECONDS, HOUR_SECONDS
 
 if TYPE_CHECKING:
     from vault.client import Grant, NewToken, Token
 
 PERMISSIONS = ("list", "read", "create", "update", "delete", "history", "delegate")
-
-_UNITS_SECONDS = {"s": 1, "m": 60, "h": HOUR_SECONDS, "d": DAY_SECONDS}
-
-
-def _as_seconds(_context: click.Context, _parameter: click.Parameter, text: str | None) -> int | None:
-    """Parse `90`, `30m`, `12h` or `30d` into seconds."""
-    if text is None:
-        return None
-    match = re.fullmatch(r"([0-9]{1,9})([smhd]?)", text)
-    if match is None:
-        raise click.BadParameter(f"{text!r} is not a duration. Write for example 90, 30m, 12h or 30d.")
-    return int(match[1]) * _UNITS_SECONDS[match[2] or "s"]
-
 
 output_option = click.option(
     "-o",
@@ -67,8 +52,8 @@ def token() -> None:
 @click.option(
     "--allow", "permissions", type=click.Choice(PERMISSIONS), multiple=True, help="The permissions; by default read."
 )
-@click.option("--ttl", metavar="TIME", callback=_as_seconds, help="Its lifetime, such as 30d.")
-@click.option("--max-ttl", metavar="TIME", callback=_as_seconds, help="Its longest lifetime with renewals.")
+@click.option("--ttl", metavar="TIME", callback=as_seconds, help="Its lifetime, such as 30d.")
+@click.option("--max-ttl", metavar="TIME", callback=as_seconds, help="Its longest lifetime with renewals.")
 @click.option("--renewable", is_flag=True, default=None, help="Allow or forbid renewal.")
 @click.option("--may-rotate", is_flag=True, default=None, help="Let it give itself a new secret.")
 @click.option("--uses", type=click.IntRange(1), help="The number of calls that it allows.")
@@ -146,7 +131,7 @@ def list_tokens(cli: Cli) -> None:
 @click.option(
     "--overlap",
     metavar="TIME",
-    callback=_as_seconds,
+    callback=as_seconds,
     default="0",
     help="How long the old secret still works, such as 1h.",
 )
