@@ -54,6 +54,8 @@ from vault.services.purging import Purging
 from vault.services.readiness import Readiness
 from vault.services.sync.cursor import Cursors
 from vault.services.sync.epochs import Epochs
+from vault.services.sync.feed import Feed
+from vault.services.sync.judging import Judge
 from vault.services.tokens.holders import TokenHolders
 from vault.services.tokens.tokens import Tokens
 from vault.services.touches import Touches
@@ -105,7 +107,7 @@ def wire(settings: Settings, storage: Storage, instance: Instance, cache: Sessio
         readiness=Readiness(storage, instance, reads, cache, audit_verbs.forwarder, settings.key_cache_seconds),
         touches=touches,
         purging=Purging(storage, clock, bin_days=settings.purge_after_days, changes_days=settings.changes_keep_days),
-        sync=_sync(settings, storage, instance, clock),
+        sync=_sync(settings, storage, instance, Judge(instance, sessions, holders), reads, clock),
         clock=clock,
     )
 
@@ -203,11 +205,10 @@ def _keys(
     )
 
 
-def _sync(settings: Settings, storage: Storage, instance: Instance, clock: Clock) -> Sync:
-    return Sync(
-        epochs=Epochs(storage, clock),
-        cursors=Cursors(instance, clock, keep_days=settings.changes_keep_days),
-    )
+def _sync(settings: Settings, storage: Storage, instance: Instance, judge: Judge, reads: ReadLog, clock: Clock) -> Sync:
+    epochs = Epochs(storage, clock)
+    cursors = Cursors(instance, clock, keep_days=settings.changes_keep_days)
+    return Sync(epochs=epochs, cursors=cursors, judge=judge, feed=Feed(storage, epochs, cursors, reads))
 
 
 def _archives(settings: Settings) -> KnownArchives | UnknownArchives:

@@ -29,8 +29,8 @@ BY_NAME = {
     *(choice.place.rpartition(":")[2] for choice in PROVIDERS.values()),  # loaded by their place
     "client_revision", "client_slot",  # numbers of the stored format that a device of the owner will use
     "used_jtis",  # part of the schema; nothing writes it yet
-    "after", "has_other_release", "newest", "numbers",  # what the live feed reads; its other parts are being built
-    "cursors", "epochs", "present", "seal", "open",
+    "has_other_release", "numbers",  # what the live feed reads; its other parts are being built
+    "cursors", "epochs", "subscribe", "snapshot", "page", "cursor", "admit", "again", "WEB_STREAM_METHODS",
     "WsgiTransport",  # the SDK's: it runs a client against an application without a socket
     "ROW_BOUNDS",  # a declaration that a test compares with the tables
     "JsonObject",  # a type for all rooms

@@ -21,7 +21,7 @@ import pytest
 from flask import Blueprint, Flask
 
 from vault import api, auth, jobs, kv, web
-from vault.auth import METHODS, VAULT_METHODS, WEB_METHODS, Presented
+from vault.auth import METHODS, VAULT_METHODS, WEB_METHODS, WEB_STREAM_METHODS, Presented
 from vault.cli.root import COMMANDS, load
 from vault.http import prepare
 from vault.jobs import runner
@@ -89,7 +89,7 @@ def test_every_module_is_used() -> None:
 
 def test_every_method_of_authentication_is_in_a_tuple() -> None:
     shape = {"services": Services, "presented": Presented, "return": Principal | None}
-    known = {*METHODS, *VAULT_METHODS, *WEB_METHODS}
+    known = {*METHODS, *VAULT_METHODS, *WEB_METHODS, *WEB_STREAM_METHODS}
     unknown = [
         f"No tuple in vault/auth/__init__.py has {item.__module__}.{name}. {_advice(item.__module__)}"
         for module in _modules(auth)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from vault.auth.apikey import api_key
 from vault.auth.basic import basic
-from vault.auth.cookie import web_session
+from vault.auth.cookie import web_session, web_stream
 from vault.auth.networks import require_named_network
 from vault.auth.presented import SAFE_METHODS, Presented
 from vault.auth.service_token import service_token
@@ -30,6 +30,9 @@ VAULT_METHODS: tuple[Method, ...] = (vault_token,)
 WEB_METHODS: tuple[Method, ...] = (web_session,)
 """The pages accept only their cookie."""
 
+WEB_STREAM_METHODS: tuple[Method, ...] = (web_stream,)
+"""The methods of the pages' streams."""
+
 
 def authenticate(services: Services, presented: Presented, methods: tuple[Method, ...] = METHODS) -> Principal:
     """Return the principal of a request. Raises `NotAuthenticated` (the same for every cause) and `VaultLocked`."""
@@ -46,6 +49,7 @@ __all__ = [
     "SAFE_METHODS",
     "VAULT_METHODS",
     "WEB_METHODS",
+    "WEB_STREAM_METHODS",
     "Method",
     "Presented",
     "authenticate",

@@ -31,6 +31,7 @@ class Action(StrEnum):
     BACKUP_CREATE = "backup.create", "Backup created"
     BACKUP_DROP = "backup.drop", "Erased data erased again after a restore"
     BACKUP_RESTORE = "backup.restore", "Vault restored from a backup"
+    CHANGES_FOLLOW = "changes.follow", "Changes followed"
     DEFAULTS_CHANGE = "defaults.change", "Defaults of new environments changed"
     ENVIRONMENT_BASES = "environment.bases", "Bases of an environment changed"
     ENVIRONMENT_CHANGE = "environment.change", "Environment changed"

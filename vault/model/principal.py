@@ -91,6 +91,11 @@ class Principal:
     secret_digests: tuple[bytes, ...] = field(default=(), compare=False, repr=False)
     """Digests of a token's secret, if it is the current one. A new secret has another digest."""
 
+    presented_digests: tuple[bytes, ...] = field(default=(), compare=False, repr=False)
+    """Digests of the presented secret, under each key that the stored digest may have. A stream keeps them, because it
+    is judged again.
+    """
+
     newest_change: int | None = None
     """The number of the user's newest change when the credential was read, or None if it was read from a cache."""
 

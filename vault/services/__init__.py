@@ -37,6 +37,8 @@ from vault.services.purging import Purging
 from vault.services.readiness import Readiness
 from vault.services.sync.cursor import Cursors
 from vault.services.sync.epochs import Epochs
+from vault.services.sync.feed import Feed
+from vault.services.sync.judging import Judge
 from vault.services.tokens.holders import TokenHolders
 from vault.services.tokens.tokens import Tokens
 from vault.services.touches import Touches
@@ -111,6 +113,8 @@ class Sync:
 
     epochs: Epochs
     cursors: Cursors
+    judge: Judge
+    feed: Feed
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ from vault.storage.spool.spool_file import SpoolFile
 from vault.storage.sql_types import ColumnValue, ColumnValues
 from vault.storage.uncommitted import Readable, Uncommitted
 from vault.storage.unit_of_work import Asked, Storage, UnitOfWork
-from vault.storage.walks.hot import FoundSession, HotReads, Layer, Layers
+from vault.storage.walks.hot import FoundSession, FoundToken, HotReads, Layer, Layers
 
 __all__ = [
     "RESERVED",
@@ -70,6 +70,7 @@ __all__ = [
     "FeedEpoch",
     "FirstRows",
     "FoundSession",
+    "FoundToken",
     "GrantRow",
     "HotReads",
     "KeptRow",

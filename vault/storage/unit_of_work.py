@@ -25,6 +25,7 @@ from vault.storage.database.engine import (
     translated,
     waiting_at_most,
 )
+from vault.storage.database.moment import one_moment
 from vault.storage.database.renewal import Renewal
 from vault.storage.database.same_file import SameFile
 from vault.storage.database.session_limits import ORDINARY, SessionLimits
@@ -246,6 +247,12 @@ class Storage:
         """Return a view for reading: each statement sees what is committed. Raises `DatabaseUnavailable`."""
         with translated(), self.reading.connect() as connection:
             yield UnitOfWork(connection, self.signer, self.clock)
+
+    @contextmanager
+    def at_one_moment(self) -> Iterator[UnitOfWork]:
+        """Return a view for reading in which all statements see the same state. Raises `DatabaseUnavailable`."""
+        with self.read() as unit, one_moment(unit.connection):
+            yield unit
 
     def transaction(self, action: Callable[Concatenate[UnitOfWork, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Return the result of `action(unit, *args)`, run in one transaction.

@@ -95,7 +95,7 @@ class Bases:
             self._check(unit, principal, row, ids)
         state = row.state_generation + 1
         changed = unit.environments.change(row, base_ids=model.join(ids), state_generation=state, updated_us=now)
-        unit.changes.add(row.owner_id, seq, Action.ENVIRONMENT_BASES, row.id, None, now)
+        unit.changes.add(row.owner_id, seq, Action.ENVIRONMENT_BASES, row.id, None, now, old_bases=before)
         details = {"bases": [*ids], "before": [*before]}
         audit.record(unit, principal, Action.ENVIRONMENT_BASES, environment_id=row.id, details=details)
         return changed

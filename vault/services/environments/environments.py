@@ -221,7 +221,8 @@ class Environments:
             raise InvalidInput("The globals cannot be deleted. Delete their variables instead.")
         seq, now = unit.users.next_change(row.owner_id), self._clock()
         unit.environments.change(row, deleted_us=now, state_generation=row.state_generation + 1)
-        unit.changes.add(row.owner_id, seq, Action.ENVIRONMENT_DELETE, row.id, None, now, old_name=row.name)
+        was, delete = split(row.base_ids), Action.ENVIRONMENT_DELETE
+        unit.changes.add(row.owner_id, seq, delete, row.id, None, now, old_name=row.name, old_bases=was)
         audit.record(unit, principal, Action.ENVIRONMENT_DELETE, environment_id=row.id)
         return deletion_warnings(unit, row)
 

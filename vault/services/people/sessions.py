@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
 
-from vault.crypto import TokenKind, context, digest, key_id_of, matches, mint, parse
+from vault.crypto import TokenKind, context, digest, key_id_of, matches, mint, parse, same_digest
 from vault.errors import BlobError, NewerFormat, NotAuthenticated, NotFound
 from vault.model.action import Action
 from vault.model.clock import SECOND_US, Clock
@@ -188,8 +188,11 @@ class Sessions:
         self._revoke(unit, [self._own(unit, principal, principal.id)])
         return self._begin(unit, user, visit, factors)
 
-    def authenticate(self, text: str, kind: str, address: str, request_id: str) -> Principal:
-        """Return the principal of a session secret. Raises `NotAuthenticated`, the same for every cause."""
+    def authenticate(self, text: str, kind: str, address: str, request_id: str, *, is_use: bool = True) -> Principal:
+        """Return the principal of a session secret. Raises `NotAuthenticated`, the same for every cause.
+
+        A call that is no use of the session does not put off its idle end.
+        """
         parsed = parse(text)
         if parsed.kind is not TokenKind.SESSION:
             raise NotAuthenticated()
@@ -198,12 +201,36 @@ class Sessions:
         if not self._is_secret(text, session) or session is None or user is None:
             raise NotAuthenticated()
         now = self._clock()
-        idle = now - session.seen_us > session.idle_seconds * SECOND_US
-        if session.kind != kind or idle or session.expires_us <= now or session.revoked_us is not None:
+        if session.kind != kind:
             raise NotAuthenticated()
-        if user.state != "active":
+        _require_usable(session, user, now)
+        if is_use:
+            self._touches.session(session.id, session.seen_us, now)
+        return self._known(session, user, address, request_id, newest_change)
+
+    def again(self, before: Principal) -> tuple[Principal, Session]:
+        """Return the principal of a session that was authenticated before, as the database has it now, and the session.
+
+        It is a use of a session of the API, but not of a web session. Raises `NotAuthenticated` for every cause.
+        """
+        found = self._hot.session(before.id)
+        if found is None or not any(same_digest(each, found.session.digest) for each in before.presented_digests):
             raise NotAuthenticated()
-        self._touches.session(session.id, session.seen_us, now)
+        session, user, newest_change = found
+        now = self._clock()
+        _require_usable(session, user, now)
+        if session.kind == "api":
+            self._touches.session(session.id, session.seen_us, now)
+        return self._known(session, user, before.address, before.request_id, newest_change), session
+
+    def _known(
+        self,
+        session: Session | CachedSession,
+        user: User | CachedUser,
+        address: str,
+        request_id: str,
+        newest_change: int | None,
+    ) -> Principal:
         known = _principal(session, user, address, request_id, newest_change)
         return replace(known, duties=duties) if (duties := self._duties(user)) else known
 
@@ -278,8 +305,7 @@ class Sessions:
     def _is_secret(self, text: str, session: Session | CachedSession | None) -> bool:
         key_id = session.digest_key_id if session else ""
         key = self._instance.secret_by_id("token", key_id) or self._instance.secret("token")
-        stored = session.digest if session else None
-        return matches(key, text, bytes.fromhex(stored) if isinstance(stored, str) else stored)
+        return matches(key, text, _digest_of(session) if session else None)
 
     def _stored(self, session_id: str) -> FoundSession | None:
         asked_us = self._clock()
@@ -322,6 +348,17 @@ class Sessions:
         return "strongroom:" + self._instance.digest("session cache", session_id).hex()
 
 
+def _digest_of(session: Session | CachedSession) -> bytes:
+    return bytes.fromhex(session.digest) if isinstance(session.digest, str) else session.digest
+
+
+def _require_usable(session: Session | CachedSession, user: User | CachedUser, now: int) -> None:
+    """Raise `NotAuthenticated` for a session that has ended, or was idle for too long, and for a disabled account."""
+    idle = now - session.seen_us > session.idle_seconds * SECOND_US
+    if idle or session.expires_us <= now or session.revoked_us is not None or user.state != "active":
+        raise NotAuthenticated()
+
+
 def _view(row: Session) -> SessionView:
     return SessionView(
         id=row.id,
@@ -354,5 +391,6 @@ def _principal(
         has_second_factor=user.second_factor,
         address=address,
         request_id=request_id,
+        presented_digests=(_digest_of(session),),
         newest_change=newest_change,
     )

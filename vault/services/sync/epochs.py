@@ -18,11 +18,15 @@ class Epochs:
         """Return the present epoch. Begin the first one if there is none. Not for use inside a transaction."""
         found = unit.feed.epoch()
         if found is None:
-            self._storage.transaction(self._begin)
+            self.begin()
             found = unit.feed.epoch()
         if found is None:
             raise DatabaseUnavailable()
         return found
+
+    def begin(self) -> None:
+        """Begin the first epoch, unless there is one."""
+        self._storage.transaction(self._begin)
 
     def _begin(self, unit: UnitOfWork) -> None:
         unit.feed.begin_first(self._clock())

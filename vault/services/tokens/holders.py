@@ -6,14 +6,14 @@ import functools
 import ipaddress
 
 from vault.crypto import TokenKind, digest, parse, same_digest
-from vault.errors import MacError, NotAuthenticated
+from vault.errors import Forbidden, MacError, NotAuthenticated
 from vault.model.clock import Clock
 from vault.model.grant import Grant, Permission
 from vault.model.networks import Network, is_within
 from vault.model.principal import Principal, PrincipalKind, Role
 from vault.services.own.instance import Instance
 from vault.services.touches import Touches
-from vault.storage import GrantRow, HotReads, Storage, Token
+from vault.storage import FoundToken, GrantRow, HotReads, Storage, Token
 
 HEADER_WRITES = "header_writes"
 """The metadata name that lets a token write as a Basic or API-key credential, if its value is `true`."""
@@ -37,31 +37,44 @@ class TokenHolders:
         if parsed.kind is not TokenKind.SERVICE:
             raise NotAuthenticated()
         found = self._hot.token(parsed.id)
-        token, user, grants, last_used_us, newest_change = found or (None, None, [], None, None)
+        token = found.token if found else None
         is_current, was_replaced = self._match(text, token)
-        if not (is_current or was_replaced) or token is None or user is None:
+        if not (is_current or was_replaced) or found is None or token is None:
             raise NotAuthenticated()
         now = self._clock()
-        if not is_living(token, now) or user.state != "active" or not _is_at_home(token, address):
-            raise NotAuthenticated()
+        self._require_usable(found, address, now)
         if token.uses_left is not None:
             self._spend(token.id)
-        self._touches.token(token.id, last_used_us, now)
+        self._touches.token(token.id, found.last_used_us, now)
         self._renew_digest(text, token)
-        return Principal(
-            PrincipalKind.TOKEN,
-            token.id,
-            token.user_id,
-            user.name,
-            Role.USER,
-            tuple(map(grant_of, grants)),
-            address=address,
-            request_id=request_id,
-            header_writes=_writes_by_header(token),
-            by_replaced_secret=not is_current,
-            secret_digests=self._digests(text, token) if is_current else (),
-            newest_change=newest_change,
-        )
+        digests = self._digests(text, token) if is_current else (token.previous_digest or b"",)
+        return _principal(found, address, request_id, digests, is_current=is_current)
+
+    def again(self, before: Principal) -> tuple[Principal, Token]:
+        """Return the principal of a token that was authenticated before, as it is now, and the token.
+
+        This counts no use, so it raises `Forbidden` for a token whose uses are counted. Raises `NotAuthenticated` for
+        every other cause.
+        """
+        found = self._hot.token(before.id)
+        if found is None:
+            raise NotAuthenticated()
+        token, now = found.token, self._clock()
+        presented = before.presented_digests
+        is_current = any(same_digest(each, token.digest) for each in presented)
+        is_rotated = (token.previous_until_us or 0) > now
+        was_replaced = is_rotated and any(same_digest(each, token.previous_digest) for each in presented)
+        if not (is_current or was_replaced):
+            raise NotAuthenticated()
+        if token.uses_left is not None:
+            raise Forbidden("A token whose uses are counted cannot follow changes.")
+        self._require_usable(found, before.address, now)
+        return _principal(found, before.address, before.request_id, presented, is_current=is_current), token
+
+    @staticmethod
+    def _require_usable(found: FoundToken, address: str, now: int) -> None:
+        if not is_living(found.token, now) or found.user.state != "active" or not _is_at_home(found.token, address):
+            raise NotAuthenticated()
 
     def is_secret(self, text: str, token: Token | None) -> bool:
         """Report whether this is the token's secret, or an old one that still works after a rotation."""
@@ -105,6 +118,26 @@ class TokenHolders:
             if row is None or row.uses_left is None or not is_living(row, self._clock()):
                 raise NotAuthenticated()
             unit.tokens.change(row, uses_left=row.uses_left - 1)
+
+
+def _principal(
+    found: FoundToken, address: str, request_id: str, digests: tuple[bytes, ...], *, is_current: bool
+) -> Principal:
+    return Principal(
+        PrincipalKind.TOKEN,
+        found.token.id,
+        found.token.user_id,
+        found.user.name,
+        Role.USER,
+        tuple(map(grant_of, found.grants)),
+        address=address,
+        request_id=request_id,
+        header_writes=_writes_by_header(found.token),
+        by_replaced_secret=not is_current,
+        secret_digests=digests if is_current else (),
+        presented_digests=digests,
+        newest_change=found.newest_change,
+    )
 
 
 def grant_of(row: GrantRow) -> Grant:

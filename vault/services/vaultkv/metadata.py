@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 
 from vault.errors import IntegrityError, InvalidInput, NameTaken, NotGranted
 from vault.model.action import Action
+from vault.model.bases import split
 from vault.model.clock import Clock
 from vault.model.environment import EnvironmentKind, Revision
 from vault.model.grant import Permission, Target, path_covers
@@ -169,8 +170,9 @@ class Metadata:
         seq = unit.users.next_change(row.owner_id)
         warnings = deletion_warnings(unit, row, for_good=True)
         unit.shredding.environment(row.id, self._clock())
-        now = self._clock()
-        unit.changes.add(row.owner_id, seq, Action.ENVIRONMENT_ERASE, row.id, None, now, old_name=row.name)
+        now, bases = self._clock(), split(row.base_ids)
+        erase = Action.ENVIRONMENT_ERASE
+        unit.changes.add(row.owner_id, seq, erase, row.id, None, now, old_name=row.name, old_bases=bases)
         audit.record(unit, principal, Action.ENVIRONMENT_ERASE, environment_id=row.id)
         return warnings
 

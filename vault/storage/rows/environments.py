@@ -58,6 +58,26 @@ class Environments(Repository[EnvironmentRow]):
         """Return the owner's environment with this name, unless it is deleted."""
         return self.one(*self._named(owner_id, name), environments.c.deleted_us.is_(None))
 
+    def some(self, owner_id: str, references: Set[str]) -> list[EnvironmentRow]:
+        """Return the owner's environments with one of these names or ids that are not deleted."""
+        is_asked = environments.c.name.in_(references) | environments.c.id.in_(references)
+        living = environments.c.deleted_us.is_(None), environments.c.kind == "environment"
+        return self.all(select(environments).where(environments.c.owner_id == owner_id, *living, is_asked))
+
+    def with_layers(self, owner_id: str, ids: Set[str]) -> list[EnvironmentRow]:
+        """Return the owner's environments with these ids, those with bases, all their bases, and the globals.
+
+        Deleted ones are included.
+        """
+        is_wanted = (environments.c.kind == "globals") | (environments.c.base_ids != "") | environments.c.id.in_(ids)
+        rows = self.all(select(environments).where(environments.c.owner_id == owner_id, is_wanted))
+        missing = {base for row in rows for base in row.base_ids.split()} - {row.id for row in rows}
+        return [*rows, *(row for row in self.named(missing).values() if row.owner_id == owner_id)]
+
+    def of_owner(self, owner_id: str) -> list[EnvironmentRow]:
+        """Return all environments of the owner, also the globals and those that are deleted."""
+        return self.all(select(environments).where(environments.c.owner_id == owner_id))
+
     def latest_deleted(self, owner_id: str, name: str) -> EnvironmentRow | None:
         """Return the owner's environment with this name that was deleted last."""
         gone = environments.c.deleted_us.is_not(None)

@@ -27,7 +27,8 @@ changes = Table(
     uuid_column("environment_id", nullable=True),
     Column("revision", BigInteger, nullable=True),
     Column("at_us", BigInteger, nullable=False),
-    # The old name of a renamed environment, for readers whose grant covered that name.
+    # The old name of a renamed environment, for readers whose grant covered that name. Where it gets no new name,
+    # `new_name` may have its former bases: see `ChangeRow`.
     Column("old_name", String(256), nullable=True),
     Column("new_name", String(256), nullable=True),
     Index("ix_changes_at", "at_us"),

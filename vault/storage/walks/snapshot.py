@@ -16,6 +16,7 @@ from sqlalchemy.exc import StatementError
 from vault.errors import StorageError
 from vault.storage.database.bulk import insert_many, learn_statistics
 from vault.storage.database.engine import is_unavailable, translated
+from vault.storage.database.moment import one_moment
 from vault.storage.database.schema import schema_revision
 from vault.storage.database.session_limits import LONG
 from vault.storage.rows.keys import FirstRows, first_rows
@@ -90,17 +91,11 @@ class Snapshot:
 @contextmanager
 def snapshot(storage: Storage) -> Iterator[Snapshot]:
     """Open a view of one moment, without blocking other writers. Raises `DatabaseUnavailable`."""
-    with translated(), storage.reading.connect() as connection:
-        # In SQLite, the first read after a plain BEGIN fixes what the connection sees.
-        begin = "BEGIN" if storage.is_sqlite else "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-        connection.exec_driver_sql(begin)
-        try:
-            if not storage.is_sqlite:
-                # The archive is written between two reads, perhaps to a slow disk.
-                connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = '{LONG.idle_seconds}s'")
-            yield Snapshot(connection)
-        finally:
-            connection.exec_driver_sql("ROLLBACK")
+    with translated(), storage.reading.connect() as connection, one_moment(connection):
+        if not storage.is_sqlite:
+            # The archive is written between two reads, perhaps to a slow disk.
+            connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = '{LONG.idle_seconds}s'")
+        yield Snapshot(connection)
 
 
 def read_rows(connection: Connection, table: AnyTable) -> Iterator[list[ArchivedValue]]:

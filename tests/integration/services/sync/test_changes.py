@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.vaults import FakeClock, add_environment, add_token, grant, patch, run_sql, write
+from tests.support.bases import stand
+from tests.support.vaults import HOST, FakeClock, add_environment, add_token, grant, patch, run_sql, write
+from vault.errors import IntegrityError
 from vault.jobs.purge import purge
 from vault.model.clock import DAY_SECONDS
 from vault.model.principal import Principal
@@ -25,7 +27,7 @@ def newest(vault: Services, person: Principal) -> int:
 
 
 def told(change: ChangeRow) -> tuple[str, str | None, str | None]:
-    return change.kind, change.old_name, change.new_name
+    return change.kind, change.old_name, change.new_name or None
 
 
 def test_changes_come_in_order_after_a_number_and_a_page_at_a_time(
@@ -74,6 +76,25 @@ def test_a_rename_a_deletion_and_an_erasure_say_the_old_name(vault: Services, ad
         ("environment.undelete", "live", "again"),
         ("environment.erase", "again", None),
     ]
+
+
+def test_a_change_of_bases_a_deletion_and_an_erasure_say_the_former_bases(vault: Services, ada: Principal) -> None:
+    vault.keys.upgrading.open(HOST)
+    ids = [add_environment(vault, ada, f"base-{number}").id for number in range(8)]
+    prod = add_environment(vault, ada, "prod")
+    since = newest(vault, ada)
+    stand(vault, ada, "prod", *ids)
+    stand(vault, ada, "prod", *ids[:0:-1])
+    write(vault, lambda unit: vault.environments.environments.delete(unit, ada, "prod"))
+    write(vault, lambda unit: vault.environments.environments.undelete(unit, ada, prod.id, None))
+    write(vault, lambda unit: vault.vaultkv.metadata.erase(unit, ada, "prod"))
+    found = after(vault, ada, since)
+    last = tuple(ids[:0:-1])
+    assert [change.old_bases for change in found] == [(), tuple(ids), last, None, last]
+    assert [change.old_name for change in found] == [None, None, "prod", None, "prod"]
+    run_sql(vault, "UPDATE changes SET new_name = 'no ids' WHERE old_name = 'prod'")
+    with pytest.raises(IntegrityError):
+        _ = after(vault, ada, since)[-1].old_bases
 
 
 @pytest.mark.parametrize(

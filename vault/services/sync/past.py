@@ -1,0 +1,181 @@
+"""What a person's environments were before and after each change, found by undoing the changes from the newest.
+
+A change is told to those who could see its environment then, under the name that it had. So the stored changes have
+what an environment was before: its name and its bases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from vault.errors import InvalidInput
+from vault.model import bases as model
+from vault.model.environment import EnvironmentKind
+from vault.model.grant import Target
+from vault.services.sync.message import ChangeKind, kind_of
+from vault.storage import ChangeRow, EnvironmentRow
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What an environment was at one moment. A deleted one is not living."""
+
+    target: Target
+    bases: tuple[str, ...]
+    is_living: bool
+
+    @property
+    def id(self) -> str:
+        """The environment's id."""
+        return self.target.id or ""
+
+    @property
+    def name(self) -> str | None:
+        """The environment's name. The globals have none."""
+        return None if self.is_globals else self.target.name
+
+    @property
+    def is_globals(self) -> bool:
+        """Whether these are the globals."""
+        return self.target.kind is EnvironmentKind.GLOBALS
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One change, with the environment before and after it. None: there was no such environment, or nobody knows."""
+
+    seq: int
+    at_us: int
+    kind: ChangeKind
+    environment_id: str
+    before: State | None
+    after: State | None
+
+    @property
+    def is_structural(self) -> bool:
+        """Whether a name, a base or a deletion has changed."""
+        return self.before != self.after
+
+
+class Past:
+    """The environments of a person after each of some steps. A version is the number of steps that were taken."""
+
+    def __init__(self, now: Mapping[str, State], changes: Sequence[ChangeRow]) -> None:
+        """`now` are the environments after all `changes`, which are in ascending order."""
+        self.now = now
+        self.steps = _steps(now, changes)
+        self._versions: dict[str, list[tuple[int, State | None]]] = {}
+        # The structure is the same until the next structural step, so what stands beneath what is kept by this number.
+        self._structures = [0]
+        for version, step in enumerate(self.steps, 1):
+            self._versions.setdefault(step.environment_id, [(0, step.before)]).append((version, step.after))
+            self._structures.append(self._structures[-1] + step.is_structural)
+        self._beneath: dict[tuple[str, int], tuple[str, ...]] = {}
+
+    def version_after(self, seq: int) -> int:
+        """Return the version after all steps up to the number `seq`."""
+        return sum(step.seq <= seq for step in self.steps)
+
+    def at(self, environment_id: str, version: int) -> State | None:
+        """Return an environment as it was."""
+        versions = self._versions.get(environment_id)
+        if versions is None:
+            return self.now.get(environment_id)
+        return next(state for since, state in reversed(versions) if since <= version)
+
+    def named(self, name: str, version: int) -> State | None:
+        """Return the environment that had this name."""
+        for environment_id in self._ids_by_name.get(name, ()):
+            state = self.at(environment_id, version)
+            if state is not None and state.is_living and state.name == name:
+                return state
+        return None
+
+    def globals(self) -> State | None:
+        """Return the globals. They are never renamed or deleted."""
+        return next((state for state in self.now.values() if state.is_globals), None)
+
+    def beneath(self, environment_id: str, version: int) -> tuple[str, ...]:
+        """Return the ids of all environments beneath one, the lowest first, as for its values. Some may be deleted."""
+        key = (environment_id, self._structures[version])
+        if key not in self._beneath:
+            self._beneath[key] = self._find_beneath(environment_id, version)
+        return self._beneath[key]
+
+    def _find_beneath(self, environment_id: str, version: int) -> tuple[str, ...]:
+        bases: dict[str, tuple[str, ...]] = {}
+        waiting = [environment_id]
+        while waiting:
+            each = waiting.pop()
+            state = self.at(each, version)
+            bases[each] = state.bases if state is not None and state.is_living else ()
+            waiting += [base for base in bases[each] if base not in bases]
+        try:
+            return model.beneath(environment_id, bases)
+        except InvalidInput:
+            # A worker of an older release stored no former bases, so what was undone may be what never was.
+            return tuple(sorted(model.reached(environment_id, bases) - {environment_id}))
+
+    @cached_property
+    def _ids_by_name(self) -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {}
+        states = [*self.now.values(), *(state for step in self.steps for state in (step.before, step.after))]
+        for state in states:
+            if state is not None and state.name is not None:
+                found.setdefault(state.name, set()).add(state.id)
+        return found
+
+
+def states_of(rows: Iterable[EnvironmentRow]) -> dict[str, State]:
+    """Return what these environments are now, by id."""
+    return {
+        row.id: State(
+            Target(EnvironmentKind(row.kind), row.name, row.id), model.split(row.base_ids), row.deleted_us is None
+        )
+        for row in rows
+    }
+
+
+def _steps(now: Mapping[str, State], changes: Sequence[ChangeRow]) -> list[Step]:
+    found: list[Step] = []
+    states: dict[str, State | None] = dict(now)
+    for change in reversed(changes):
+        if change.environment_id is None:
+            # This is the change of a token.
+            continue
+        kind, after = kind_of(change), states.get(change.environment_id)
+        before = _undone(change, kind, after)
+        found.append(Step(change.seq, change.at_us, kind, change.environment_id, before, after))
+        states[change.environment_id] = before
+    found.reverse()
+    return found
+
+
+def _undone(change: ChangeRow, kind: ChangeKind, after: State | None) -> State | None:
+    """Return what an environment was before a change."""
+    if kind is ChangeKind.CREATE:
+        return None
+    if after is None or kind is ChangeKind.ERASE:
+        # The row is gone. Of what was deleted before, nobody has sight.
+        is_end = kind in (ChangeKind.DELETE, ChangeKind.ERASE) and change.old_name is not None
+        return _from_end(change) if is_end else None
+    if kind is ChangeKind.DELETE:
+        return replace(after, is_living=True)
+    if kind is ChangeKind.UNDELETE:
+        return replace(after, target=_renamed(after, change.old_name), is_living=False)
+    if kind is ChangeKind.RENAME:
+        return replace(after, target=_renamed(after, change.old_name))
+    if kind is ChangeKind.BASES and (bases := change.old_bases) is not None:
+        return replace(after, bases=bases)
+    return after
+
+
+def _from_end(change: ChangeRow) -> State:
+    target = Target(EnvironmentKind.ENVIRONMENT, change.old_name or "", change.environment_id)
+    return State(target, change.old_bases or (), is_living=True)
+
+
+def _renamed(state: State, name: str | None) -> Target:
+    return state.target if name is None else replace(state.target, name=name)
