@@ -54,8 +54,10 @@ from vault.services.purging import Purging
 from vault.services.readiness import Readiness
 from vault.services.sync.cursor import Cursors
 from vault.services.sync.epochs import Epochs
+from vault.services.sync.expiring import Expiring
 from vault.services.sync.feed import Feed
 from vault.services.sync.judging import Judge
+from vault.services.sync.tickets import Tickets
 from vault.services.tokens.holders import TokenHolders
 from vault.services.tokens.tokens import Tokens
 from vault.services.touches import Touches
@@ -208,7 +210,14 @@ def _keys(
 def _sync(settings: Settings, storage: Storage, instance: Instance, judge: Judge, reads: ReadLog, clock: Clock) -> Sync:
     epochs = Epochs(storage, clock)
     cursors = Cursors(instance, clock, keep_days=settings.changes_keep_days)
-    return Sync(epochs=epochs, cursors=cursors, judge=judge, feed=Feed(storage, epochs, cursors, reads))
+    return Sync(
+        epochs=epochs,
+        cursors=cursors,
+        judge=judge,
+        feed=Feed(storage, epochs, cursors, reads),
+        tickets=Tickets(storage, instance, clock),
+        expiring=Expiring(storage, clock),
+    )
 
 
 def _archives(settings: Settings) -> KnownArchives | UnknownArchives:

@@ -26,7 +26,7 @@ SECRET_CHARACTERS = 43
 CHECKSUM_CHARACTERS = 6
 """Six characters hold a CRC-32, since 62**6 is more than 2**32."""
 
-_SHAPE = re.compile(r"srm_([tsw])_([0-9A-Za-z]{12})[0-9A-Za-z]{49}", re.ASCII)
+_SHAPE = re.compile(r"srm_([tswk])_([0-9A-Za-z]{12})[0-9A-Za-z]{49}", re.ASCII)
 _ID = re.compile(r"[0-9A-Za-z]{12}", re.ASCII)
 _SECRET = re.compile(r"[0-9A-Za-z]{43}", re.ASCII)
 _NO_DIGEST = bytes(32)
@@ -38,6 +38,7 @@ class TokenKind(StrEnum):
     SERVICE = "t"
     SESSION = "s"
     WRAPPING = "w"
+    TICKET = "k"
 
     @property
     def prefix(self) -> str:

@@ -16,6 +16,7 @@
 | sequence | 1 s     | one worker, under a lease: gives events their places in the audit's tree   |
 | ready  | 5 s       | each worker: checks whether it can read, record and write                  |
 | tell   | 1 s       | each worker: sets the metrics from what `ready` has found                  |
+| expire | 10 s      | one worker, under a lease: tells of revisions whose deletion time has passed |
 | forward | 1 s      | one worker, under a lease: sends events to the target in the settings      |
 """
 
@@ -35,6 +36,7 @@ import structlog
 from vault.errors import DatabaseUnavailable, NewerRowFormat, StrongroomError, VaultLocked
 from vault.jobs.drain import drain
 from vault.jobs.elapsed import explained
+from vault.jobs.expire import expire
 from vault.jobs.forward import forward
 from vault.jobs.prune import prune
 from vault.jobs.purge import purge
@@ -56,6 +58,7 @@ AGE_SECONDS = 600.0
 FORMATS_SECONDS = 5.0
 PRUNE_SECONDS = float(DAY_SECONDS)
 AUDIT_SECONDS = 1.0
+EXPIRE_SECONDS = 10.0
 WORKER_LEASE_US = 20 * SECOND_US
 CHORE_LEASE_US = 300 * SECOND_US
 
@@ -105,6 +108,8 @@ class Jobs:
                 _Job("drain", AUDIT_SECONDS, lambda: drain(services)),
                 _Job("sequence", AUDIT_SECONDS, lambda: sequence(services, self._worker_id)),
             ),
+            # In a thread of its own: a long purge must not delay what followers are told.
+            self._thread("expire", _Job("expire", EXPIRE_SECONDS, lambda: expire(services, self._worker_id))),
             self._thread("forward", _Job("forward", AUDIT_SECONDS, lambda: forward(services, self._worker_id))),
         ]
 

@@ -79,6 +79,7 @@ class Action(StrEnum):
     REVISION_COMPARE = "revision.compare", "Revisions compared, without their values"
     REVISION_DELETE = "revision.delete", "Revision deleted"
     REVISION_DESTROY = "revision.destroy", "Revision destroyed"
+    REVISION_EXPIRE = "revision.expire", "Deletion time of a revision passed"
     REVISION_LIST = "revision.list", "History listed"
     REVISION_READ = "revision.read", "Revision read"
     REVISION_UNCHANGED = "revision.unchanged", "Saved without a change"

@@ -37,8 +37,10 @@ from vault.services.purging import Purging
 from vault.services.readiness import Readiness
 from vault.services.sync.cursor import Cursors
 from vault.services.sync.epochs import Epochs
+from vault.services.sync.expiring import Expiring
 from vault.services.sync.feed import Feed
 from vault.services.sync.judging import Judge
+from vault.services.sync.tickets import Tickets
 from vault.services.tokens.holders import TokenHolders
 from vault.services.tokens.tokens import Tokens
 from vault.services.touches import Touches
@@ -115,6 +117,8 @@ class Sync:
     cursors: Cursors
     judge: Judge
     feed: Feed
+    tickets: Tickets
+    expiring: Expiring
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,7 @@ def _drop_expired(unit: UnitOfWork, now: int, changes_before_us: int) -> dict[st
     return {
         "kept_answers": unit.idempotency.purge(now),
         "wrapped_answers": unit.wrapped_answers.purge(now),
+        "tickets": unit.tickets.purge(now),
         "challenges": unit.challenges.purge(now),
         "throttle": unit.throttle.purge(now),
         "addresses": unit.known_addresses.purge(now - REMEMBERED_US),

@@ -73,7 +73,7 @@ ROW_BOUNDS: dict[str, Bound] = {
     "read_marks": Bound("person", "1 for each person", "with their person"),
     "refresh_families": Bound("person", "0: nothing writes them yet", "after their end"),
     "refresh_tokens": Bound("person", "0: nothing writes them yet", "with their family"),
-    "sync_tickets": Bound("person", "0: nothing writes them yet", "when used, and after 30 seconds"),
+    "sync_tickets": Bound("person", "20 for each person", "when used, and after 30 seconds"),
     "trusts": Bound("person", "0: nothing writes them yet", "with their person"),
     "unlock_keys": Bound("person", "1 for each token; nothing writes them yet", "with their token or set"),
     "used_jtis": Bound("stranger", "0: nothing writes them yet", "when the outside token expires"),

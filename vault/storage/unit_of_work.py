@@ -41,6 +41,7 @@ from vault.storage.rows.marks import Marks
 from vault.storage.rows.revisions import Revisions
 from vault.storage.rows.sessions import Sessions
 from vault.storage.rows.throttle import Throttle
+from vault.storage.rows.tickets import Tickets
 from vault.storage.rows.tokens import Grants, Tokens
 from vault.storage.rows.users import Credentials, KnownAddresses, Users
 from vault.storage.rows.workers import Workers
@@ -184,6 +185,10 @@ class UnitOfWork:
     @cached_property
     def audit_events(self) -> audit.AuditEvents:
         return audit.AuditEvents(self.connection, self.signer)
+
+    @property
+    def tickets(self) -> Tickets:
+        return Tickets(self.connection)
 
     @property
     def audit_head(self) -> audit.AuditHead:

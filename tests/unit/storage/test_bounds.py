@@ -10,6 +10,7 @@ from vault.services import idempotency
 from vault.services.audit import refusals
 from vault.services.people import sessions, throttle
 from vault.services.people.factors import challenges, enrolment
+from vault.services.sync import tickets
 from vault.services.tokens import request, tokens
 from vault.services.vaultkv import wrapping
 from vault.settings import Settings
@@ -38,6 +39,7 @@ def test_every_table_says_what_bounds_its_rows() -> None:
         ("idempotency", [idempotency.KEPT_MOST, idempotency.KEPT_MOST_BYTES // MIB]),
         ("known_addresses", [users.KNOWN_ADDRESSES_MOST]),
         ("sessions", [sessions.ENDED_MOST]),
+        ("sync_tickets", [tickets.WAITING_MOST]),
         ("throttle", [throttle.COUNTERS_MOST]),
         ("tokens", [tokens.ENDED_MOST]),
         (

@@ -1,8 +1,8 @@
-"""The epoch of the feed. A new vault and a restore begin one; after an upgrade, the first who finds none does."""
+"""The epoch of the feed. A new vault and a restore begin one. After an upgrade, the first worker does."""
 
 from __future__ import annotations
 
-from vault.errors import DatabaseUnavailable
+from vault.errors import Unavailable
 from vault.model.clock import Clock
 from vault.storage import FeedEpoch, Storage, UnitOfWork
 
@@ -15,17 +15,17 @@ class Epochs:
         self._clock = clock
 
     def present(self, unit: UnitOfWork) -> FeedEpoch:
-        """Return the present epoch. Begin the first one if there is none. Not for use inside a transaction."""
+        """Return the present epoch. Raises `Unavailable` in the first seconds after an upgrade."""
         found = unit.feed.epoch()
         if found is None:
-            self.begin()
-            found = unit.feed.epoch()
-        if found is None:
-            raise DatabaseUnavailable()
+            raise Unavailable("The feed of changes begins in a moment. Try again.")
         return found
 
-    def begin(self) -> None:
-        """Begin the first epoch, unless there is one."""
+    def begin_first(self) -> None:
+        """Begin the first epoch of an upgraded vault, unless there is one."""
+        with self._storage.read() as unit:
+            if unit.feed.epoch() is not None:
+                return
         self._storage.transaction(self._begin)
 
     def _begin(self, unit: UnitOfWork) -> None:

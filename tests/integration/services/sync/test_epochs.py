@@ -5,9 +5,12 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import FreshDatabase
 from tests.support.backups import backed_up, make, opened_at, restored
 from tests.support.vaults import FakeClock, opened_again, run_sql
+from vault.errors import Unavailable
 from vault.model.principal import Principal
 from vault.services import Services
 from vault.storage import FeedEpoch
@@ -49,8 +52,11 @@ def test_the_first_who_finds_none_begins_one_and_all_others_take_it(vault: Servi
 
     def begin() -> None:
         meet.wait()
+        vault.sync.epochs.begin_first()
         found.append(present(vault))
 
+    with pytest.raises(Unavailable):
+        present(vault)
     threads = [threading.Thread(target=begin) for _ in range(4)]
     for thread in threads:
         thread.start()
