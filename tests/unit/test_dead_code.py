@@ -30,7 +30,7 @@ BY_NAME = {
     "client_revision", "client_slot",  # numbers of the stored format that a device of the owner will use
     "used_jtis",  # part of the schema; nothing writes it yet
     "has_other_release", "numbers",  # what the live feed reads; its other parts are being built
-    "subscribe", "snapshot", "page", "cursor", "admit", "again", "redeem", "tickets", "issue", "WEB_STREAM_METHODS",
+    "subscribe", "snapshot", "page", "cursor", "admit", "again", "redeem", "tickets",
     "WsgiTransport",  # the SDK's: it runs a client against an application without a socket
     "ROW_BOUNDS",  # a declaration that a test compares with the tables
     "JsonObject",  # a type for all rooms

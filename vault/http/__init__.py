@@ -26,7 +26,16 @@ from vault.http.guard import (
     require_ascii_query,
     require_operator,
 )
-from vault.http.marks import View, answers_duty, answers_ended, keeps_answer, public, takes_password
+from vault.http.marks import (
+    View,
+    answers_duty,
+    answers_ended,
+    is_unattended_view,
+    keeps_answer,
+    public,
+    takes_password,
+    unattended,
+)
 from vault.http.refusals import note_failure, recorded, translated
 from vault.http.retrying import set_retry_after
 from vault.http.routes import ID_PATTERN, Routes, budget, classify, is_large, prepare, register, routes_of
@@ -45,6 +54,7 @@ __all__ = [
     "has_utf8_path",
     "identify",
     "is_large",
+    "is_unattended_view",
     "keeps_answer",
     "known_etags",
     "needs_credential",
@@ -67,6 +77,7 @@ __all__ = [
     "takes_password",
     "transaction",
     "translated",
+    "unattended",
     "unquoted",
     "visit",
 ]

@@ -14,6 +14,7 @@ _PUBLIC = "_strongroom_public"
 _DUTY = "_strongroom_answers_duty"
 _ENDED = "_strongroom_answers_ended"
 _KEEPS = "_strongroom_keeps_answer"
+_UNATTENDED = "_strongroom_unattended"
 _PASSWORD = "_strongroom_takes_password"  # noqa: S105 - the name of a mark.
 
 
@@ -62,6 +63,17 @@ def keeps_answer(view: Marked) -> Marked:
 def is_kept_view(view: View | None) -> bool:
     """Report whether a view is marked as one whose answer is stored."""
     return bool(getattr(view, _KEEPS, False))
+
+
+def unattended(view: Marked) -> Marked:
+    """Mark a view that a page calls by itself. The call must not keep the session of an absent person alive."""
+    setattr(view, _UNATTENDED, True)
+    return view
+
+
+def is_unattended_view(view: View | None) -> bool:
+    """Report whether a view is marked as one that a page calls by itself."""
+    return bool(getattr(view, _UNATTENDED, False))
 
 
 def takes_password(view: Marked) -> Marked:

@@ -10,6 +10,7 @@
 | environment_settings.py | rename, describe, copy, delete an environment                   |
 | history.py              | older revisions, and the differences between two                |
 | transfer.py             | import and export                                               |
+| tickets.py              | tickets by which a page's script opens a WebSocket              |
 | tokens.py               | service tokens: create, show once, rotate, revoke               |
 | security.py             | login methods, sessions, recent events                          |
 | account.py              | change the password; delete the account                         |
@@ -43,6 +44,7 @@ from vault.web.pages import (
     operator_people,
     prove,
     security,
+    tickets,
     tokens,
     transfer,
     variable_form,
@@ -50,8 +52,8 @@ from vault.web.pages import (
 )
 
 _FILES = (
-    login, prove, environments, variables, variable_form, environment_settings, history, transfer, tokens, security,
-    account, factors, operator_keys, operator_people, operator_audit, fallback,
+    login, prove, environments, variables, variable_form, environment_settings, history, transfer, tickets,
+    tokens, security, account, factors, operator_keys, operator_people, operator_audit, fallback,
 )  # fmt: skip
 
 

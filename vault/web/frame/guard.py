@@ -6,9 +6,9 @@ from urllib.parse import quote
 
 from flask import Flask, Response, request
 
-from vault.auth import WEB_METHODS
+from vault.auth import WEB_METHODS, WEB_STREAM_METHODS
 from vault.errors import InvalidInput, NotAuthenticated, NotFound
-from vault.http import identify, needs_credential, refuse_unkept_key
+from vault.http import identify, is_unattended_view, needs_credential, refuse_unkept_key
 from vault.web.frame import csrf, problems
 from vault.web.frame import request as pages
 
@@ -33,8 +33,9 @@ def register(app: Flask) -> None:
 
 def _admit(app: Flask) -> Response | None:
     refuse_unkept_key()
+    is_unattended = is_unattended_view(app.view_functions.get(request.endpoint or ""))
     try:
-        identify(WEB_METHODS)
+        identify(WEB_STREAM_METHODS if is_unattended else WEB_METHODS)
     except NotAuthenticated:
         # Strangers on public pages come here too. A look at the cookie first would be a second rule of who is logged
         # in.

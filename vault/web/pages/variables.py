@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Response, jsonify, request
 
 from vault.errors import InvalidInput, PreconditionFailed
-from vault.http import environment_route, principal, services, transaction
+from vault.http import environment_route, principal, services, transaction, unattended
 from vault.model.digits import BIGINT_MOST
 from vault.model.environment import GLOBALS, EnvironmentRef
 from vault.services.environments.files import parse_file
@@ -51,6 +51,7 @@ def save_rows(env: EnvironmentRef = GLOBALS) -> Response:
 
 
 @environment_route(blueprint, "/news", "POST")
+@unattended
 def show_news(env: EnvironmentRef = GLOBALS) -> Response:
     """Return what was changed since the revision that the page shows, without values. For the table's script."""
     return jsonify(news.since(env, row_edits.revision_of(row_edits.sent())))
