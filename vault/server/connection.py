@@ -33,6 +33,8 @@ gunicorn_protocol._CACHED_SERVER_HEADER = b""
 
 _TLS_SHUTDOWN_SECONDS = 1.0
 
+_SMALL_BUFFER_BYTES = 2 * 1024
+
 _UNREAD_BYTES = 64 * 1024
 """Bytes of pipelined requests that are read ahead; after that the client must wait."""
 
@@ -187,6 +189,7 @@ class Connection(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc, no-any-u
         scope[WIRE] = self
         key = next((value for name, value in scope["headers"] if name == b"sec-websocket-key"), b"")
         self._websocket = Socket(self, key, self.worker.loop)
+        _shrink_buffer(self.transport)
         self._websocket.feed_data(self._callback_parser.remaining())
         # They are kept for the connection's next request, and this one has none.
         del self._callback_parser
@@ -362,3 +365,12 @@ class _Stream:
 def _is_latin_1(text: str) -> bool:
     # Latin-1 characters are at most U+00FF. `isascii` is faster and decides nearly all cases.
     return text.isascii() or max(text) <= "\xff"
+
+
+def _shrink_buffer(transport: asyncio.Transport | None) -> None:
+    # Each TLS connection keeps a buffer for what it reads. A WebSocket's messages are short, and there may be many.
+    protocol = getattr(transport, "_ssl_protocol", None)
+    if protocol is not None:
+        protocol.max_size = _SMALL_BUFFER_BYTES
+        protocol._ssl_buffer = bytearray(_SMALL_BUFFER_BYTES)
+        protocol._ssl_buffer_view = memoryview(protocol._ssl_buffer)
