@@ -45,15 +45,24 @@ class Reply(NamedTuple):
 
 
 class Raw:
-    """A TLS connection whose every byte the test decides."""
+    """A connection whose every byte the test decides, over TLS if the server speaks it. `port` is that of a proxy."""
 
     def __init__(
-        self, server: RunningServer, *, alpn: str = "http/1.1", timeout_seconds: float = 60.0, source: str = "127.0.0.1"
+        self,
+        server: RunningServer,
+        *,
+        alpn: str = "http/1.1",
+        timeout_seconds: float = 60.0,
+        source: str = "127.0.0.1",
+        port: int = 0,
     ) -> None:
-        context = server.context()
-        context.set_alpn_protocols([alpn])
-        tcp = socket.create_connection(("127.0.0.1", server.port), timeout_seconds, (source, 0))
-        self.socket = context.wrap_socket(tcp, server_hostname="localhost")
+        self.socket = socket.create_connection(("127.0.0.1", port or server.port), timeout_seconds, (source, 0))
+        self.protocol: str | None = None
+        if server.tls:
+            context = server.context()
+            context.set_alpn_protocols([alpn])
+            secured = context.wrap_socket(self.socket, server_hostname="localhost")
+            self.socket, self.protocol = secured, secured.selected_alpn_protocol()
 
     def send(self, data: bytes) -> None:
         self.socket.sendall(data)

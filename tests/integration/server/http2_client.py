@@ -17,7 +17,7 @@ class Http2:
 
     def __init__(self, server: RunningServer, *, source: str = "127.0.0.1") -> None:
         self.raw = Raw(server, alpn="h2", source=source)
-        assert self.raw.socket.selected_alpn_protocol() == "h2"
+        assert self.raw.protocol == "h2"
         # What a test sends on purpose would be refused by a client that validates it.
         config = h2.config.H2Configuration(
             client_side=True, header_encoding=None, validate_outbound_headers=False, normalize_outbound_headers=False

@@ -47,8 +47,8 @@ def masked(opcode: int, payload: bytes, *, first: int = 0x80) -> bytes:
 class SocketClient:
     """One WebSocket, opened and accepted."""
 
-    def __init__(self, server: RunningServer, path: str = "/sync", *, behind: bytes = b"") -> None:
-        self.raw = Raw(server)
+    def __init__(self, server: RunningServer, path: str = "/sync", *, behind: bytes = b"", port: int = 0) -> None:
+        self.raw = Raw(server, port=port)
         self.raw.send(handshake(path) + behind)
         self._received = b""
         while b"\r\n\r\n" not in self._received:

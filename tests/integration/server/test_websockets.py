@@ -32,8 +32,8 @@ def connect(live: RunningServer) -> Iterator[Open]:
     """Opens sockets, closed after the test."""
     with contextlib.ExitStack() as stack:
 
-        def make(path: str = "/sync", **options: bytes) -> SocketClient:
-            client = SocketClient(live, path, **options)
+        def make(path: str = "/sync", behind: bytes = b"") -> SocketClient:
+            client = SocketClient(live, path, behind=behind)
             stack.callback(client.close)
             return client
 

@@ -19,6 +19,9 @@ __all__ = ["claims", "create_app", "live_app", "takes_password"]
 websocket.PING_SECONDS = float(os.environ.get("TOY_PING_SECONDS", websocket.PING_SECONDS))
 websocket.SILENT_SECONDS = float(os.environ.get("TOY_SILENT_SECONDS", websocket.SILENT_SECONDS))
 
+OPEN: set[str] = set()
+"""The ids of the calls that are open."""
+
 Serve = Callable[[LiveCall, Receive, Send], Awaitable[None]]
 
 
@@ -37,7 +40,12 @@ def claims(_app: Flask) -> Claims:
 
 
 async def _serve(scope: Scope, receive: Receive, send: Send) -> None:
-    await SERVED[scope["path"]](scope[LIVE_CALL], receive, send)
+    call: LiveCall = scope[LIVE_CALL]
+    OPEN.add(call.request_id)
+    try:
+        await SERVED[scope["path"]](call, receive, send)
+    finally:
+        OPEN.discard(call.request_id)
 
 
 async def _echo(_call: LiveCall, receive: Receive, send: Send) -> None:
@@ -49,6 +57,15 @@ async def _echo(_call: LiveCall, receive: Receive, send: Send) -> None:
             await send({"type": "websocket.close", "code": 1003})
         else:
             await send({"type": "websocket.send", "text": message["text"]})
+
+
+async def _mirror(call: LiveCall, receive: Receive, send: Send) -> None:
+    """Send every message back as it is, for a suite of conformance tests."""
+    call.prove("ada")
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (message := await receive())["type"] == "websocket.receive":
+        await send({**message, "type": "websocket.send"})
 
 
 async def _proven(call: LiveCall, receive: Receive, send: Send) -> None:
@@ -110,6 +127,24 @@ async def _refuse(_call: LiveCall, _receive: Receive, _send: Send) -> None:
     raise Refusal(401, "not_authenticated", "Who are you?", cause="toy")
 
 
+async def _says_goodbye(_call: LiveCall, receive: Receive, send: Send) -> None:
+    """Send two messages, and return."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    for text in ("one", "two"):
+        await send({"type": "websocket.send", "text": text})
+
+
+async def _count_open(_call: LiveCall, _receive: Receive, send: Send) -> None:
+    """Tell how many calls are open, this one included."""
+    await _answer(send, {"open": len(OPEN)})
+
+
+async def _undecided(_call: LiveCall, _receive: Receive, _send: Send) -> None:
+    """Never answer the handshake."""
+    await asyncio.sleep(3600.0)
+
+
 async def _crash(_call: LiveCall, _receive: Receive, _send: Send) -> None:
     raise ValueError("canary-in-a-message")
 
@@ -132,6 +167,7 @@ async def _say_nothing(_call: LiveCall, _receive: Receive, _send: Send) -> None:
 
 SERVED: dict[str, Serve] = {
     "/sync": _echo,
+    "/mirror": _mirror,
     "/proven": _proven,
     "/burst": _burst,
     "/stream": _stream,
@@ -139,6 +175,9 @@ SERVED: dict[str, Serve] = {
     "/wait": _wait,
     "/who": _who,
     "/refuse": _refuse,
+    "/says-goodbye": _says_goodbye,
+    "/open-calls": _count_open,
+    "/undecided": _undecided,
     "/crash-live": _crash,
     "/crash-later": _crash_later,
     "/cut-short": _cut_short,

@@ -1,0 +1,239 @@
+"""WebSocket clients that flood, do not read, or have vanished: each loses its socket, and the others are served."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.server.conftest import SHORT_LIMITS, Raw, get
+from tests.integration.server.socket_client import CLOSE, PING, PONG, TEXT, SocketClient, handshake, masked
+from tests.integration.server.test_limits import memory_mib
+from tests.integration.server.test_websockets import LIMITS, LIVE
+from tests.support.patience import HANG_SECONDS, eventually
+from tests.support.serving import RunningServer
+from tests.support.undertaker import watched
+
+STRANGER = "127.0.0.66"
+SILENT_SECONDS = 1.0
+
+_VANISHING = """
+import sys
+from pathlib import Path
+from tests.integration.server.socket_client import SocketClient
+
+class Server:
+    tls = True
+    port = int(sys.argv[1])
+    def context(self):
+        import ssl
+        return ssl.create_default_context(cafile=sys.argv[2])
+
+client = SocketClient(Server())
+print(client.accepted.headers["x-request-id"], flush=True)
+while True:
+    opcode, payload = client.next()
+    if opcode == 9:
+        client.send(10, payload)
+        print("pong", flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A server with the live toy."""
+    with RunningServer(tmp_path_factory.mktemp("misuse"), LIMITS, factory=LIVE) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def brief(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """The same, with a ping each fifth of a second."""
+    times = {"TOY_PING_SECONDS": "0.2", "TOY_SILENT_SECONDS": str(SILENT_SECONDS)}
+    with RunningServer(tmp_path_factory.mktemp("brief"), LIMITS | times, factory=LIVE) as running:
+        yield running
+
+
+# -- Floods --
+
+
+def arrived(client: SocketClient) -> list[int]:
+    """The opcodes of all frames until the close frame, whose code comes last."""
+    found: list[int] = []
+    while True:
+        frame = client.next()
+        if frame.opcode == CLOSE:
+            return [*found, frame.code]
+        found.append(frame.opcode)
+
+
+FLOODS = {
+    "pings": masked(PING, b"x" * 125),
+    "pongs": masked(PONG, b"x" * 125),
+    "short texts": masked(TEXT, b"x"),
+    "empty texts": masked(TEXT, b""),
+    "empty fragments": masked(0, b"", first=0),
+}
+
+
+@pytest.mark.parametrize("kind", FLOODS)
+def test_a_flood_of_frames_closes_its_socket_and_holds_little(live: RunningServer, kind: str) -> None:
+    pid = get(live, "/pid").json()["pid"]
+    other = SocketClient(live)
+    before = memory_mib(pid)
+    clients = [SocketClient(live) for _ in range(10)]
+    for client in clients:
+        if kind == "empty fragments":
+            client.send(TEXT, b"", first=0)
+        with contextlib.suppress(OSError):
+            client.raw.send(FLOODS[kind] * 20_000)
+    held = memory_mib(pid) - before
+    for client in clients:
+        found = arrived(client)
+        assert found[-1] == 1008
+        # The answers to what was allowed, and none to the rest.
+        assert len(found) <= 62
+        client.close()
+    assert other.echo("still here") == "still here"
+    other.close()
+    assert held < 20
+
+
+def test_a_client_at_the_allowed_pace_is_not_closed(live: RunningServer) -> None:
+    client = SocketClient(live)
+    for number in range(60):
+        assert client.echo(str(number)) == str(number)
+        time.sleep(0.02)
+    client.close()
+
+
+def test_a_client_that_does_not_read_its_messages_holds_little_and_is_cut_off(live: RunningServer) -> None:
+    pid = get(live, "/pid").json()["pid"]
+    before = memory_mib(pid)
+    slow = []
+    for _ in range(20):
+        raw = Raw(live, source=STRANGER)
+        raw.send(handshake("/burst"))
+        slow.append(raw)
+    other = SocketClient(live)
+    assert all(other.echo("x") == "x" for _ in range(5))
+    # 64 MiB each, were it not bounded.
+    assert memory_mib(pid) - before < 40
+    assert eventually(lambda: live.log.count('"route": "/burst"') >= 20, HANG_SECONDS)
+    assert other.echo("x") == "x"
+    other.close()
+    for raw in slow:
+        raw.close()
+    assert '"level": "error"' not in live.log
+
+
+def test_more_bytes_than_may_wait_before_the_handshake_is_answered_are_left_with_the_client(
+    live: RunningServer,
+) -> None:
+    pid = get(live, "/pid").json()["pid"]
+    before = memory_mib(pid)
+    raws = [Raw(live, source=STRANGER) for _ in range(10)]
+    for raw in raws:
+        raw.send(handshake("/undecided"))
+        raw.socket.settimeout(0.5)
+        with contextlib.suppress(TimeoutError, OSError):
+            raw.socket.sendall(masked(TEXT, b"x" * 4000) * 4000)
+    held = memory_mib(pid) - before
+    for raw in raws:
+        raw.close()
+    # 16 MB each, were it not bounded.
+    assert held < 20
+
+
+# -- Half-open connections --
+
+
+def test_a_client_that_answers_pings_stays(brief: RunningServer) -> None:
+    client = SocketClient(brief)
+    end = time.monotonic() + 2.5 * SILENT_SECONDS
+    while time.monotonic() < end:
+        frame = client.next()
+        assert frame == (PING, b"")
+        client.send(PONG, frame.payload)
+    assert client.echo("still here") == "still here"
+    client.close()
+
+
+def test_a_client_of_whom_any_byte_arrives_stays(brief: RunningServer) -> None:
+    client = SocketClient(brief)
+    sent = masked(TEXT, b"slowly, but it lives")
+    for byte in sent:
+        client.raw.send(bytes((byte,)))
+        time.sleep(2.5 * SILENT_SECONDS / len(sent))
+    while (frame := client.next()).opcode == PING:
+        pass
+    assert frame == (TEXT, b"slowly, but it lives")
+    client.close()
+
+
+def test_a_client_that_says_nothing_is_cut_off(brief: RunningServer) -> None:
+    client = SocketClient(brief)
+    with pytest.raises(ConnectionError):
+        client.code()
+    client.close()
+
+
+def test_a_client_that_was_stopped_is_cut_off(brief: RunningServer) -> None:
+    command = [sys.executable, "-c", _VANISHING, str(brief.port), str(brief.ca_file)]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
+    process = watched(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True))
+    try:
+        assert process.stdout is not None
+        request_id = process.stdout.readline().strip()
+        assert process.stdout.readline() == "pong\n"
+        process.send_signal(signal.SIGSTOP)
+        assert eventually(lambda: request_id in brief.log, HANG_SECONDS)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+# -- Limits --
+
+
+def test_sockets_whose_caller_is_not_proven_are_calls_in_progress(tmp_path: Path) -> None:
+    limits = SHORT_LIMITS | {"STRONGROOM_MAX_REQUESTS_IN_FLIGHT_PER_CALLER": "3"}
+    with RunningServer(tmp_path, limits, factory=LIVE) as server, contextlib.ExitStack() as stack:
+        pending = [SocketClient(server, "/sync") for _ in range(3)]
+        raw = Raw(server)
+        raw.send(handshake("/sync"))
+        reply = raw.reply()
+        assert (reply.status, reply.json()["code"], reply.headers["retry-after"]) == (429, "too_many_requests", "1")
+        raw.close()
+        for client in pending:
+            client.close()
+        assert eventually(lambda: get(server, "/open").status == 200)
+        for _ in range(10):
+            stack.callback(SocketClient(server, "/proven").close)
+        assert get(server, "/open").status == 200
+
+
+def test_sockets_are_connections_and_a_new_one_does_not_push_them_out(tmp_path: Path) -> None:
+    with RunningServer(tmp_path, SHORT_LIMITS | {"STRONGROOM_MAX_CONNECTIONS": "10"}, factory=LIVE) as server:
+        clients = [SocketClient(server, "/proven") for _ in range(10)]
+        with pytest.raises(OSError):
+            get(server, "/open")
+        assert [client.echo("x") for client in clients] == ["x"] * 10
+        clients.pop().close()
+        assert eventually(lambda: _is_served(server))
+        for client in clients:
+            client.close()
+
+
+def _is_served(server: RunningServer) -> bool:
+    try:
+        return get(server, "/open").status == 200
+    except OSError:
+        return False
