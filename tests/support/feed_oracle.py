@@ -18,7 +18,7 @@ from vault.errors import NotFound, NotGranted, RevisionDeleted, StrongroomError
 from vault.model.environment import GLOBALS, EnvironmentRef
 from vault.model.principal import Principal
 from vault.services import Services
-from vault.services.environments.values import Question
+from vault.services.environments.values import LAYER_EMPTY, Question
 from vault.services.sync.feed import Page, Snapshot, Subscription
 from vault.services.sync.message import Message, MessageType
 
@@ -58,6 +58,7 @@ class World:
     def __init__(self, vault: Services, ada: Principal, seed: int) -> None:
         self.vault = vault
         self.ada = ada
+        self.seed = seed
         self.random = random.Random(seed)
         self.done: list[str] = []
         self.ids = [add_environment(vault, ada, name, A="1").id for name in NAMES[:3]]
@@ -117,13 +118,18 @@ class World:
         try:
             found = self.vault.environments.values.read(who, reference, Question())
         except RevisionDeleted:
-            # A change of a layer is told, although it changes nothing.
-            return RevisionDeleted.__name__, str(self.random.random())
+            return RevisionDeleted.__name__, self._unknown()
         except (NotFound, NotGranted):
             # An environment that cannot be seen, or does not exist, looks the same to a follower.
             return NotFound.__name__, ""
         assert found.resolved is not None
-        return str(found.resolved.values), found.etag
+        return str(found.resolved.values), self._unknown() if LAYER_EMPTY in found.resolved.warnings else found.etag
+
+    def _unknown(self) -> str:
+        """Return an ETag that differs from all others: a layer without a readable revision changes no values, but its
+        changes are told.
+        """
+        return str(self.random.random())
 
     def _credentials(self) -> list[tuple[str, Principal]]:
         def token(*paths: str, also_globals: bool = False, ids: Sequence[str] = ()) -> Principal:
@@ -213,11 +219,22 @@ class World:
         return "make a token"
 
 
+def watch(world: World, steps: int) -> None:
+    """Change things at random. After each step, compare what is told of it, and what is replayed from some moment."""
+    for step in range(steps):
+        world.step()
+        for since in {step, world.random.randint(0, step)}:
+            snapshot = world.snapshot(since)
+            for watcher in world.watchers:
+                for subscription in watcher.subscriptions:
+                    check(world, watcher, subscription, snapshot, since)
+
+
 def check(world: World, watcher: Watcher, subscription: Subscription, snapshot: Snapshot, since: int) -> None:
     """Compare what a subscription is told since a moment with what its credential could read since then."""
     moments = watcher.moments[since:]
     page = world.vault.sync.feed.page(snapshot, watcher.who, subscription, moments[0].seq)
-    context = (watcher.name, subscription.references, world.done, since, page.messages)
+    context = (world.seed, watcher.name, subscription.references, world.done, since, page.messages)
     assert not page.more
     assert page.seq == moments[-1].seq, context
     numbers = [message.seq for message in page.messages]
@@ -276,14 +293,10 @@ def _check_affected(
 
 def _check_pages(world: World, watcher: Watcher, subscription: Subscription, snapshot: Snapshot, whole: Page) -> None:
     """Small pages tell the same as a large one."""
-    since, found = subscription.seq, list[Message]()
-    since = min(since, snapshot.seq) if not whole.messages else whole.messages[0].seq - 1
-    while True:
+    since, found, more = snapshot.since_seq, list[Message](), True
+    while more:
         page = world.vault.sync.feed.page(snapshot, watcher.who, subscription, since, 2)
-        found += page.messages
-        since = page.seq
-        if not page.more:
-            break
+        since, found, more = page.seq, [*found, *page.messages], page.more
     assert found == list(whole.messages)
 
 

@@ -59,9 +59,10 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What has changed for a person since a number, up to the number `seq`."""
+    """What has changed for a person since the number `since_seq`, up to the number `seq`."""
 
     epoch: FeedEpoch
+    since_seq: int
     seq: int
     past: Past
     revisions: Mapping[str, int]
@@ -136,7 +137,7 @@ class Feed:
             told = {row.current_revision_id for row in rows if row.id in changed or row.base_ids}
             facts = unit.revisions.facts_of(filter(None, told))
         numbers = {each.environment_id: each.number for each in facts.values()}
-        return Snapshot(epoch, newest, Past(states_of(rows), changes), numbers)
+        return Snapshot(epoch, since_seq, newest, Past(states_of(rows), changes), numbers)
 
     @staticmethod
     def page(
@@ -146,9 +147,9 @@ class Feed:
         since_seq: int,
         limit: int = PAGE_MOST,
     ) -> Page:
-        """Return what a follower is told after a number. `principal` was judged after the snapshot was read, or at the
-        same time.
-        """
+        """Return what a follower is told after a number. Judge `principal` after the snapshot was read."""
+        if since_seq < snapshot.since_seq:
+            raise ValueError("The snapshot begins after this number.")
         past = snapshot.past
         start = past.version_after(since_seq)
         teller = _teller(snapshot, principal, subscription, start)

@@ -60,7 +60,7 @@ _KINDS: dict[str, ChangeKind] = {
     Action.REVISION_DELETE: ChangeKind.WRITE,
     Action.REVISION_UNDELETE: ChangeKind.WRITE,
     Action.REVISION_DESTROY: ChangeKind.WRITE,
-    "revision.expire": ChangeKind.EXPIRE,
+    Action.REVISION_EXPIRE: ChangeKind.EXPIRE,
 }
 
 

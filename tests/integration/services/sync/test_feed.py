@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from tests.integration.storage.spy import statements
@@ -9,6 +11,7 @@ from tests.support.bases import build, change, delete, stand, undelete
 from tests.support.feed import delete_versions, erase, follow, in_words, page_of, subscribed
 from tests.support.vaults import (
     HOST,
+    FakeClock,
     add_environment,
     add_token,
     as_token,
@@ -17,7 +20,7 @@ from tests.support.vaults import (
     run_sql,
 )
 from vault.errors import CursorExpired, InvalidInput, NotFound, NotGranted
-from vault.model.principal import Principal
+from vault.model.principal import Principal, vault_itself
 from vault.services import Services
 from vault.services.sync.message import Message
 from vault.services.tokens.request import GrantRequest
@@ -280,6 +283,17 @@ def test_pages_come_in_order_and_say_whether_there_is_more(vault: Services, ada:
     assert since == snapshot.seq
 
 
+def test_a_page_from_before_its_snapshot_is_refused(vault: Services, ada: Principal) -> None:
+    told = subscribed(vault, ada)
+    patch(vault, ada, None, A="1")
+    snapshot = vault.sync.feed.snapshot(ada.user_id, told.seq + 1)
+    with pytest.raises(ValueError, match="begins after"):
+        vault.sync.feed.page(snapshot, ada, told, told.seq)
+    # Whoever has subscribed after it was read is told nothing of it.
+    later = vault.sync.feed.page(snapshot, ada, told, snapshot.seq + 5)
+    assert (later.messages, later.seq, later.more) == ((), snapshot.seq + 5, False)
+
+
 def test_a_page_does_not_say_that_others_have_changed(vault: Services, ada: Principal) -> None:
     token = reader(vault, ada, "mine")
     add_environment(vault, ada, "other")
@@ -390,6 +404,54 @@ def test_the_snapshot_sees_one_moment(vault: Services, ada: Principal, monkeypat
     assert [in_words(each) for each in first.messages] == ["write prod@1"]
     assert [in_words(each) for each in page_of(vault, ada, told, first.seq).messages] == ["rename live@1"]
     assert prod.id == first.messages[0].environment_id
+
+
+def test_nobody_skips_what_many_write_at_once(vault: Services, ada: Principal) -> None:
+    names = [f"env-{number}" for number in range(4)]
+    for name in names:
+        add_environment(vault, ada, name)
+    told = subscribed(vault, ada)
+
+    def write_ten(name: str) -> None:
+        for number in range(10):
+            patch(vault, ada, name, A=str(number))
+
+    since, seen = told.seq, list[Message]()
+    with ThreadPoolExecutor(len(names)) as pool:
+        writers = [pool.submit(write_ten, name) for name in names]
+        is_over = False
+        while not is_over:
+            # Look once more after the last write.
+            is_over = all(writer.done() for writer in writers)
+            page = page_of(vault, ada, told, since)
+            since, seen = page.seq, [*seen, *page.messages]
+        for writer in writers:
+            writer.result()
+    numbers = [message.seq for message in seen]
+    assert numbers == [message.seq for message in page_of(vault, ada, told).messages]
+    assert len(numbers) == 10 * len(names)
+    last = {message.name: message.revision for message in seen}
+    assert last == dict.fromkeys(names, 10)
+
+
+def test_a_deletion_time_that_passes_is_told(vault: Services, ada: Principal, clock: FakeClock) -> None:
+    build(vault, ada, "prod:eu")
+    vault.sync.expiring.run(vault_itself("test"))
+    change(vault, ada, "eu", delete_version_after_seconds=60)
+    patch(vault, ada, "eu", A="1")
+    told, away = follow(vault, reader(vault, ada, "prod", "eu"), "prod"), follow(vault, reader(vault, ada, "prod"))
+    clock.advance(120)
+    assert vault.sync.expiring.run(vault_itself("test")) == 1
+    assert (told.again, away.again) == (["expire eu@2 -> prod"], [])
+
+
+def test_a_subscription_to_many_costs_few_statements(vault: Services, ada: Principal) -> None:
+    names = [add_environment(vault, ada, f"env-{number}").name for number in range(60)]
+    references = [*names, *(f"new-{number}" for number in range(39)), None]
+    with statements(vault) as seen:
+        vault.sync.feed.subscribe(ada, references, None)
+    # The environments, the globals, the epoch, and the number of the newest change.
+    assert len(seen) == 4
 
 
 def test_what_an_older_release_changed_is_told_as_far_as_it_was_stored(vault: Services, ada: Principal) -> None:

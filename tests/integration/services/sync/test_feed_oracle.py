@@ -4,29 +4,22 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.feed_oracle import World, check
+from tests.support.feed_oracle import World, watch
 from tests.support.vaults import HOST
 from vault.model.principal import Principal
 from vault.services import Services
 from vault.services.audit import ReadLog
 
-STEPS = 30
+STEPS = 20
 
 
 @pytest.mark.parametrize("seed", range(2))
 def test_the_feed_tells_what_could_be_read(
     vault: Services, ada: Principal, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
-    """After each step as it happens, and replayed from earlier moments."""
     vault.keys.upgrading.open(HOST)
     # Thousands of reads are noted here. Their audit is not what is tested.
     monkeypatch.setattr(ReadLog, "read", lambda *_arguments, **_options: None)
     world = World(vault, ada, seed)
-    for step in range(STEPS):
-        world.step()
-        for since in {step, world.random.randint(0, step)}:
-            snapshot = world.snapshot(since)
-            for watcher in world.watchers:
-                for subscription in watcher.subscriptions:
-                    check(world, watcher, subscription, snapshot, since)
+    watch(world, STEPS)
     assert len(world.done) > STEPS / 2

@@ -38,6 +38,7 @@ from vault.model.clock import SECOND_US
 from vault.model.credential_headers import SESSION_COOKIE
 from vault.model.principal import Principal, Role
 from vault.services import Services
+from vault.services.keys.locking import lock
 from vault.services.people.visit import Visit
 from vault.services.sync.judging import Follower
 from vault.services.tokens.views import TokenView
@@ -310,7 +311,9 @@ def test_a_person_with_a_duty_is_refused(
 
 def test_a_locked_vault_refuses_everybody(vault: Services, ada: Principal) -> None:
     follower = follow(vault, as_token(vault, token_of(vault, ada).secret))
-    vault.instance._purge()
+    lock(vault.storage, HOST)
+    with vault.storage.read() as unit:
+        assert vault.instance.heed_lock(unit)
     assert refused(vault, follower) is VaultLocked
 
 
@@ -342,10 +345,11 @@ def test_followers_with_one_key_are_judged_alike(vault: Services, ada: Principal
 
 
 def test_a_forged_digest_does_not_follow(vault: Services, ada: Principal) -> None:
-    principal = as_token(vault, token_of(vault, ada).secret)
-    for digests in ((), (b"",), (b"\0" * 32,)):
-        with pytest.raises(NotAuthenticated):
-            follow(vault, replace(principal, presented_digests=digests))
+    token, session = as_token(vault, token_of(vault, ada).secret), as_session(vault, log_in(vault, "ada").secret)
+    for principal in (token, session):
+        for digests in ((), (b"",), (b"\0" * 32,)):
+            with pytest.raises(NotAuthenticated):
+                follow(vault, replace(principal, presented_digests=digests))
 
 
 def test_a_token_of_another_environment_is_nothing_to_a_follower(vault: Services, ada: Principal) -> None:
