@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.unit.conftest import Strongroom
+from tests.support.patience import eventually
+from tests.support.watched import DIARY, PATIENT, WatchedRun
 from tests.unit.client.fake_transport import FakeTransport, problem
 from vault import errors
 from vault.cli.people import keychain
@@ -327,3 +329,23 @@ def test_a_program_starts_from_the_copy_only_if_that_was_asked_for(home: Path) -
     found = run_once(home, "--offline-for=24h")
     assert (found.returncode, found.stdout) == (0, "1\n")
     assert "They are less than a minute old" in found.stderr
+
+
+def test_a_watched_program_starts_from_the_copy_and_follows_when_the_vault_is_back(home: Path) -> None:
+    with WatchedRun(home, DIARY + "note('ran')", "--offline-for=24h") as before:
+        assert before.ended() == 0
+    with WatchedRun(home, PATIENT, "--offline-for=24h", first={"error": "Unreachable"}) as run:
+        run.until("start 1")
+        assert "WARNING: The program gets the values of " in run.said
+        run.tell({"error": "Unreachable"})
+        run.until_said("Changes are not followed at the moment")
+        run.tell({"A": "2"})
+        run.until("start 2")
+        # The new values are in the copy, and a revoked token ends its life. The program goes on.
+        run.tell({"error": "NotAuthenticated"})
+        run.until_said("Changes are not followed any more: A valid credential is needed.")
+        assert eventually(lambda: not list(home.rglob("*.sealed")))
+        assert run.process.poll() is None
+    with WatchedRun(home, PATIENT, "--offline-for=24h", first={"error": "Unreachable"}) as after:
+        assert after.ended() == 1
+        assert "No values are kept" in after.said

@@ -17,7 +17,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,11 +39,13 @@ from vault.errors import (
     Unavailable,
     VaultLocked,
 )
-from vault.model.clock import MINUTE_US, SECOND_US, Clock, now_us, rfc3339
+from vault.model.clock import HOUR_SECONDS, MINUTE_US, SECOND_US, Clock, now_us, rfc3339
 
 if TYPE_CHECKING:
     from vault.client import Values
     from vault.crypto import Context, Key
+
+RENEW_SECONDS = HOUR_SECONDS
 
 _FOLDER = "offline"
 _PURPOSE = "values kept by the command"
@@ -154,6 +156,20 @@ class Copy:
     def forget(self) -> None:
         """Delete the copy."""
         _delete(self.path)
+
+    def renew(self, read: Callable[[], Values]) -> None:
+        """Keep the present values every hour, until the vault refuses them.
+
+        The feed is silent while nothing changes, and the copy must not grow old meanwhile.
+        """
+        while True:
+            time.sleep(RENEW_SECONDS)
+            try:
+                self.keep(read())
+            except StrongroomError as error:
+                self.note(error)
+                if isinstance(error, NotAuthenticated | Forbidden):
+                    return
 
     def _check_time(self, kept: _Kept, now: int) -> None:
         if now < kept.used_us - _CLOCK_STEPS_US:

@@ -1,4 +1,4 @@
-"""Replaces this process by a program, as `env` does, and says why where that fails."""
+"""Executes a program in place of this process, as `env` does, or beside it, and says why if that fails."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 import click
 
-from vault.cli.words import say
+from vault.cli.words import CliError, say
+
+T = TypeVar("T")
+
+Arguments = tuple[str, ...]
 
 # The exit codes of a shell (POSIX, Shell Command Language 2.8.2).
 EXIT_NOT_EXECUTABLE = 126
@@ -26,45 +30,88 @@ _HEAD_BYTES = 256
 
 _LARGEST_NAMED = 3
 
+_PYTHON_IGNORES = (signal.SIGPIPE, signal.SIGXFSZ)
+"""Python ignores these two signals, and a new program inherits that."""
+
+
+class NotStarted(CliError):
+    """A program cannot be executed. `exit_code` is 126 or 127, as in a shell."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
 
 def replace_process(command: tuple[str, ...], environment: Mapping[bytes, bytes]) -> NoReturn:
     """Run `command` in place of this process. Exits with 126 or 127 and a sentence if that fails."""
     sys.stdout.flush()
     sys.stderr.flush()
-    # Python ignores these two signals, and a new program inherits that.
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    for number in _PYTHON_IGNORES:
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        _execute(command, environment, _replace)
+    except NotStarted as error:
+        say(f"strongroom: {error.message}")
+        raise click.exceptions.Exit(error.exit_code) from None
+
+
+def start_process(
+    command: tuple[str, ...],
+    environment: Mapping[bytes, bytes],
+    *,
+    mask: Collection[int],
+    file_actions: Sequence[tuple[int, ...] | tuple[int, int, str, int, int]] = (),
+) -> int:
+    """Start `command` in a process group of its own, with that signal mask, and return its id. Raises `NotStarted`.
+
+    It is no fork, because another thread of this process may have any lock at this moment.
+    """
+
+    def spawn(path: str, arguments: Arguments, values: Mapping[bytes, bytes]) -> int:
+        return os.posix_spawn(
+            path,
+            arguments,
+            values,
+            setpgroup=0,
+            setsigmask=mask,
+            setsigdef=_PYTHON_IGNORES,
+            file_actions=file_actions,
+        )
+
+    return _execute(command, environment, spawn)
+
+
+def _replace(path: str, arguments: Arguments, environment: Mapping[bytes, bytes]) -> NoReturn:
+    os.execve(path, arguments, environment)  # noqa: S606 - running a program without a shell is the purpose.
+
+
+def _execute(
+    command: tuple[str, ...],
+    environment: Mapping[bytes, bytes],
+    execute: Callable[[str, Arguments, Mapping[bytes, bytes]], T],
+) -> T:
     program = command[0]
     # Use the caller's PATH: a PATH from the vault must not choose the program.
     path = program if "/" in program else shutil.which(program)
     if path is None:
-        _leave(f"The program {program} was not found.", EXIT_NOT_FOUND)
+        raise NotStarted(f"The program {program} was not found.", EXIT_NOT_FOUND)
     try:
-        _execute(path, command, environment)
+        try:
+            return execute(path, command, environment)
+        except OSError as error:
+            # A script without `#!` is for the shell: POSIX asks this of execvp, which `env` uses.
+            if error.errno != errno.ENOEXEC or b"\0" in _head(path).partition(b"\n")[0]:
+                raise
+            script = path if "/" in path else f"./{path}"
+            return execute(_SHELL, (_SHELL, script, *command[1:]), environment)
     except (FileNotFoundError, NotADirectoryError):
-        _leave(_why_not_found(program, path), EXIT_NOT_FOUND)
+        raise NotStarted(_why_not_found(program, path), EXIT_NOT_FOUND) from None
     except OSError as error:
         why = _too_large(command, environment) if error.errno == errno.E2BIG else _why_refused(path, error)
-        _leave(f"The program {program} cannot be executed: {why}.", EXIT_NOT_EXECUTABLE)
+        raise NotStarted(f"The program {program} cannot be executed: {why}.", EXIT_NOT_EXECUTABLE) from None
     except ValueError:
         why = "its name or an argument contains a NUL character"
-        _leave(f"The program {program} cannot be executed: {why}.", EXIT_NOT_EXECUTABLE)
-
-
-def _execute(path: str, command: tuple[str, ...], environment: Mapping[bytes, bytes]) -> NoReturn:
-    try:
-        os.execve(path, command, environment)  # noqa: S606 - running a program without a shell is the purpose.
-    except OSError as error:
-        # A script without `#!` is for the shell: POSIX asks this of execvp, which `env` uses.
-        if error.errno != errno.ENOEXEC or b"\0" in _head(path).partition(b"\n")[0]:
-            raise
-        script = path if "/" in path else f"./{path}"
-        os.execve(_SHELL, [_SHELL, script, *command[1:]], environment)  # noqa: S606 - as above.
-
-
-def _leave(sentence: str, code: int) -> NoReturn:
-    say(f"strongroom: {sentence}")
-    raise click.exceptions.Exit(code) from None
+        raise NotStarted(f"The program {program} cannot be executed: {why}.", EXIT_NOT_EXECUTABLE) from None
 
 
 def _why_not_found(program: str, path: str) -> str:

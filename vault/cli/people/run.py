@@ -1,4 +1,4 @@
-"""`strongroom run`: replaces this process by a program with the values in its environment.
+"""`strongroom run`: replaces this process by a program with the values in its environment, or watches over one.
 
 The values go from the server's answer directly into the program's environment. They are written to a file only with
 `--offline-for`, and sealed.
@@ -7,6 +7,7 @@ The values go from the server's answer directly into the program's environment. 
 from __future__ import annotations
 
 import os
+from typing import Unpack
 
 import click
 
@@ -14,6 +15,7 @@ from vault.cli.context import Cli
 from vault.cli.options import as_seconds, connection_options, environment_option, pass_cli
 from vault.cli.people.merging import Merging
 from vault.cli.people.programs import replace_process
+from vault.cli.people.run_watch import WatchOptions, plan_from, run_watched, watch_options
 from vault.cli.people.source import OFFLINE_MOST_SECONDS, Source
 from vault.cli.words import CliError
 
@@ -60,6 +62,7 @@ def _as_offline_time(context: click.Context, parameter: click.Parameter, text: s
     "--allow-name", metavar="A,B", multiple=True, help="Pass these on, though they can make programs load code."
 )
 @click.option("--keep-token", is_flag=True, help="Pass STRONGROOM_TOKEN to the program.")
+@watch_options
 @click.option(
     "--offline-for",
     metavar="TIME",
@@ -79,11 +82,15 @@ def run(
     keep_token: bool,
     offline_for: int | None,
     command: tuple[str, ...],
+    **watching: Unpack[WatchOptions],
 ) -> None:
     """Run COMMAND with the values of an environment added to its own.
 
     It takes this process's place, so signals reach it and its exit code is ours: 126 where it cannot be executed,
     127 where it is not found. A script without a first line `#!` is run by /bin/sh.
+
+    With --watch this process stays, passes signals on, and ends as COMMAND ends. When the values change, COMMAND gets
+    SIGTERM and is started again with the new ones.
 
     Names that can make a program load code, such as LD_PRELOAD, NODE_OPTIONS and PATH, are left out with a warning:
     everybody who may write the environment could run code here.
@@ -91,6 +98,7 @@ def run(
     An unresolved reference in a global has a warning only if a value of the environment uses that global, or --only
     names it. 'strongroom get --resolve' warns of all.
     """
+    plan = plan_from(command, watching)
     wanted = None if only is None else tuple(_names("--only", only))
     allowed = frozenset(name for names in allow_name for name in _names("--allow-name", names))
     kept = frozenset[str]() if preserve_env is None else frozenset(_names(_PRESERVE, preserve_env))
@@ -99,6 +107,8 @@ def run(
     source = Source(cli, cli.environment_name(environment), wanted, not no_globals, offline_for)
     merging = Merging(inherited, wanted or (), preserved, allowed, keep_token)
     merged = merging.environment_of(source.values())
+    if plan is not None:
+        run_watched(plan, source, merging, merged)
     cli.client.close()
     replace_process(command, merged)
 

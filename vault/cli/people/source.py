@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -13,6 +16,7 @@ from vault.model.clock import DAY_SECONDS
 if TYPE_CHECKING:
     from vault.cli.people.offline import Copy
     from vault.client import Values
+    from vault.client.pace import OnInterruption
 
 OFFLINE_MOST_SECONDS = 30 * DAY_SECONDS
 """Older values may be wrong, and their credential may have ended long ago."""
@@ -36,9 +40,29 @@ class Source:
             if self._copy is None:
                 raise
             return self._copy.instead_of(error)
+        self.keep(values)
+        return values
+
+    def watch(self, on_interruption: OnInterruption) -> AbstractContextManager[Iterable[Values]]:
+        """Follow the values from now on."""
+        return self.cli.client.watch(
+            self.environment, self.names, globals=self.globals, on_interruption=on_interruption
+        )
+
+    def keep(self, values: Values) -> None:
+        """Keep new values, if there is a copy."""
         if self._copy is not None:
             self._copy.keep(values)
-        return values
+
+    def keep_up(self) -> None:
+        """Keep the values again every hour from now on, if there is a copy."""
+        if self._copy is not None:
+            threading.Thread(target=self._copy.renew, args=[self._read], daemon=True).start()
+
+    def refused(self) -> None:
+        """Delete the copy: the vault refuses the credential."""
+        if self._copy is not None:
+            self._copy.forget()
 
     def _read(self) -> Values:
         return self.cli.client.values(self.environment, self.names, globals=self.globals)
