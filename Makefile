@@ -109,7 +109,7 @@ PROVIDERS = --extra awskms --extra pkcs11 --extra s3
 
 lock: $(STAMP) ## solve the dependencies anew (UPGRADE=--upgrade takes newer versions)
 	@$(BIN)/python -c 'import sys; sys.exit("make lock needs Python 3.11." if sys.version_info[:2] != (3, 11) else 0)'
-	$(LOCK) --all-build-deps --extra server $(PROVIDERS) --extra dev -o $(LOCKS)/dev.txt pyproject.toml
+	$(LOCK) --all-build-deps --extra server --extra async $(PROVIDERS) --extra dev -o $(LOCKS)/dev.txt pyproject.toml
 	$(LOCK) -c $(LOCKS)/dev.txt --extra server -o $(LOCKS)/server.txt pyproject.toml
 	$(LOCK) -c $(LOCKS)/dev.txt --extra server $(PROVIDERS) -o $(LOCKS)/providers.txt pyproject.toml
 	$(LOCK) -c $(LOCKS)/dev.txt -o $(LOCKS)/base.txt pyproject.toml

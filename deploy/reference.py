@@ -1,11 +1,12 @@
-"""`make reference`: writes the pages of docs/ that are made from code. tests/test_reference.py fails if one is out of
-date.
+"""`make reference`: writes the pages of docs/ that are made from code, and the synchronous half of the SDK.
+tests/test_reference.py fails if one is out of date.
 
 A page is made as a whole, or the part between a line `<!-- made: NAME -->` and the next `<!-- end -->`.
 """
 
 from __future__ import annotations
 
+import inspect
 import re
 import sys
 from collections import defaultdict
@@ -17,8 +18,12 @@ import click
 import grimp
 from flask import Flask, Response
 
+from deploy import synchronous
 from vault import api, errors, http
 from vault.cli import root
+from vault.client import Client
+from vault.client.groups import Environments, Sessions, Tokens
+from vault.client.sets import VariableSet
 from vault.formats import FORMATS
 from vault.http.statuses import STATUSES
 
@@ -152,6 +157,37 @@ def _yes(value: bool) -> str:
     return "yes" if value else "no"
 
 
+SDK = (
+    ("client", Client),
+    ("client.environments", Environments),
+    ("client.tokens", Tokens),
+    ("client.sessions", Sessions),
+    ('client.environment("prod")` and `client.globals', VariableSet),
+)
+
+
+def sdk_calls() -> str:
+    """Return the calls of the SDK, group by group."""
+    parts = []
+    for title, group in SDK:
+        parts += [f"## `{title}`", "", "| call | what it does |", "|---|---|"]
+        for name, call in vars(group).items():
+            if inspect.isfunction(call) and not name.startswith("_"):
+                parts.append(f"| `{name}({_arguments(call)})` | {_first_paragraph(call)} |")
+        parts.append("")
+    return "\n".join(parts).rstrip()
+
+
+def _arguments(call: Callable[..., object]) -> str:
+    signature = inspect.signature(call)
+    shown = [item.replace(annotation=item.empty) for name, item in signature.parameters.items() if name != "self"]
+    return str(signature.replace(parameters=shown, return_annotation=signature.empty))[1:-1]
+
+
+def _first_paragraph(call: Callable[..., object]) -> str:
+    return " ".join((inspect.getdoc(call) or "").partition("\n\n")[0].split()).replace("|", "\\|")
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "reference/command.md": command_page,
 }
@@ -163,6 +199,7 @@ PARTS: dict[tuple[str, str], Callable[[], str]] = {
     ("reference/api.md", "calls"): api_table,
     ("reference/errors.md", "codes"): errors_table,
     ("reference/formats.md", "formats"): formats_table,
+    ("reference/sdk.md", "calls"): sdk_calls,
 }
 """Parts that are made, by page and name."""
 
@@ -188,7 +225,9 @@ def made() -> dict[str, str]:
 
 
 def main() -> None:
-    """Write the pages that have changed, and print their names."""
+    """Write the modules and pages that have changed, and print their names."""
+    for module in synchronous.MODULES:
+        synchronous.write(module)
     for page, text in made().items():
         path = DOCS / page
         if not path.exists() or path.read_text(encoding="utf-8") != text:

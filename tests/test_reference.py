@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy import reference
+from deploy import reference, synchronous
 
 ROOT = Path(__file__).parent.parent
 ARCHITECTURE = (ROOT / "docs/explanation/architecture.md").read_text(encoding="utf-8")
@@ -29,6 +29,12 @@ def made() -> dict[str, str]:
 def test_a_page_that_is_made_is_not_stale(made: dict[str, str], page: str) -> None:
     stored = (ROOT / "docs" / page).read_text(encoding="utf-8")
     assert stored == made[page], f"docs/{page} is stale. Run `make reference`, and commit what it writes."
+
+
+@pytest.mark.parametrize("module", synchronous.MODULES)
+def test_the_synchronous_half_of_the_sdk_is_not_stale(module: str) -> None:
+    stored = (ROOT / "vault" / "client" / f"{module}.py").read_text(encoding="utf-8")
+    assert stored == synchronous.made(module), f"vault/client/{module}.py is stale. Run `make reference`."
 
 
 def _drawn(name: str) -> set[tuple[str, str]]:

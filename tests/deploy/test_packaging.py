@@ -166,7 +166,7 @@ def _required(*extras: str) -> list[Requirement]:
         ("base", ()),
         ("server", ("server",)),
         ("providers", ("server", "awskms", "pkcs11", "s3")),
-        ("dev", ("server", "awskms", "pkcs11", "s3", "dev")),
+        ("dev", ("server", "async", "awskms", "pkcs11", "s3", "dev")),
         ("docs", ("docs",)),
         ("audit", ("audit",)),
         ("soak", ("soak",)),

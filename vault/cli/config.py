@@ -16,7 +16,7 @@ from pathlib import Path
 
 from vault.cli.files import read_settings_file
 from vault.client.address import Address
-from vault.client.client import DEFAULT_URL
+from vault.client.defaults import DEFAULT_URL
 from vault.errors import SettingsError
 from vault.settings import check_variables
 from vault.sources import filled

@@ -52,7 +52,7 @@ class Cli:
     def _credential(self) -> tuple[str, bool]:
         """The credential, and whether it is from the environment."""
         from vault.cli.people import keychain
-        from vault.client.client import token_from
+        from vault.client.defaults import token_from
 
         token = token_from(os.environ)
         if token:

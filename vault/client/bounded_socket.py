@@ -28,6 +28,18 @@ HEAD_MAX_BYTES = 128 * 1024
 _SEND_BYTES = 64 * 1024
 
 
+def not_finished(address: str, seconds: float) -> TransportError:
+    """Return the error for an exchange that takes too long. It may have had its effect."""
+    return TransportError(f"{address} did not finish its answer within {seconds:g} s. It may have done what was asked.")
+
+
+def head_too_long(address: str, limit_bytes: int) -> TransportError:
+    """Return the error for an answer whose body does not begin."""
+    return TransportError(
+        f"{address} sent more than {limit_bytes} bytes before the body of its answer. A Strongroom server never does."
+    )
+
+
 class BoundedSocket:
     """What `http.client` uses of a connected socket, with bounds. `address` is for errors.
 
@@ -76,10 +88,7 @@ class BoundedSocket:
         if self._takes_no_more:
             return None
         if self._head_bytes_left is not None and self._head_bytes_left <= 0:
-            raise TransportError(
-                f"{self._address} sent more than {HEAD_MAX_BYTES} bytes before the body of its answer. "
-                "A Strongroom server never does."
-            )
+            raise head_too_long(self._address, HEAD_MAX_BYTES)
         self._limit_next_step()
         try:
             count = raw.readinto(buffer)
@@ -132,10 +141,7 @@ class BoundedSocket:
     def _require_time(self) -> None:
         # Not `ConnectionLost`: a retry would wait as long again.
         if time.monotonic() >= self._ends:
-            raise TransportError(
-                f"{self._address} did not finish its answer within {self._limit_seconds:g} s. "
-                "It may have done what was asked."
-            )
+            raise not_finished(self._address, self._limit_seconds)
 
 
 class _Reader(io.RawIOBase):

@@ -1,48 +1,32 @@
+# Made from aio/caller.py by `make reference`. Change that file.
+
 """Makes one call: adds the credential, retries if that is safe, and turns an error answer into an exception."""
 
 from __future__ import annotations
 
 import json
-import random
 import secrets
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
-from typing import TypedDict, TypeVar, Unpack, cast
-from urllib.parse import quote, urlencode
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar, Unpack, cast
 
 from vault import __version__
-from vault.client.paging import follow
+from vault.client.calls import BASE, PAGE_SIZE, Body, Options, query_text, read_json, segment
+from vault.client.pace import Pauses
+from vault.client.paging import follow, take
 from vault.client.problems import error_from, retry_after_seconds
-from vault.client.reading import not_ours, read_member, read_object, read_text, read_texts
+from vault.client.reading import not_ours, read_member, read_object, read_text
 from vault.client.transport import ConnectionLost, Request, Response, Transport, Unreachable
-from vault.errors import InvalidInput, NotFound, SettingsError, StrongroomError, TransportError
+from vault.errors import NotFound, SettingsError, TransportError
 from vault.model.json_types import Json
 
 T = TypeVar("T")
 
-BASE = "/api/v1"
-ATTEMPTS = 4
-RETRY_BUDGET_SECONDS = 15.0
-"""The limit for all pauses of one call together. Beyond it, the calling program should decide."""
-
 CACHED_ANSWERS = 64
-PAGE_SIZE = 200
 _RETRIED_STATUS = frozenset({429, 502, 503, 504})
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
-
-
-Body = Mapping[str, object] | None
-"""The JSON to send: an object, or nothing."""
-
-
-class Options(TypedDict, total=False):
-    """The arguments of `Caller.send` besides method, path and body."""
-
-    query: Mapping[str, str] | None
-    headers: Mapping[str, str] | None
-    is_login: bool
 
 
 class Caller:
@@ -83,8 +67,8 @@ class Caller:
         """Make one call and return its answer, whose status is a success or 304. Raises the error for any other
         status.
         """
-        request = self._build(method, BASE + path + _query(query), body, headers or {}, is_login=is_login)
-        pauses = _Pauses()
+        request = self._build(method, BASE + path + query_text(query), body, headers or {}, is_login=is_login)
+        pauses = Pauses()
         while True:
             try:
                 response = self.transport.send(request)
@@ -92,14 +76,14 @@ class Caller:
                 error.request = (request.method, request.path)
                 if not _may_repeat(error, is_login):
                     raise
-                pauses.take_or_raise(error)
+                time.sleep(pauses.next_or_raise(error))
                 continue
             if 200 <= response.status < 300 or response.status == 304:
                 return response
             refusal = error_from(request, response)
             if is_login or response.status not in _RETRIED_STATUS:
                 raise refusal
-            pauses.take_or_raise(refusal, retry_after_seconds(response))
+            time.sleep(pauses.next_or_raise(refusal, retry_after_seconds(response)))
 
     def send_json(self, method: str, path: str, body: Body = None, **options: Unpack[Options]) -> Json:
         """Like `send`, but return the JSON of the answer."""
@@ -124,7 +108,7 @@ class Caller:
 
     def find_id(self, name: str) -> str:
         """Return the id of the environment `name`: a name with `/` cannot be part of an address."""
-        for item in self.pages("/environments", {"name": name}):
+        for item in self.items("/environments", {"name": name}):
             if read_object(item).get("name") == name:
                 self._ids[name] = read_text(read_member(item, "id"))
                 return self._ids[name]
@@ -148,10 +132,12 @@ class Caller:
         self._keep(key, response.headers.get("etag"), answer, token)
         return answer
 
-    def pages(self, path: str, query: Mapping[str, str] | None = None) -> Iterator[Json]:
-        """Yield the items of a list, page after page. Raises what `follow` raises."""
-        asked = {**(query or {}), "limit": str(PAGE_SIZE)}
-        return follow(lambda page: self.send_json("GET", path, query=page), asked)
+    def items(self, path: str, query: Mapping[str, str] | None = None, at_most: int | None = None) -> list[Json]:
+        """Return the items of a list, page after page. Raises what `follow` raises."""
+        return take(self._pages(path, query or {}), at_most)
+
+    def _pages(self, path: str, query: Mapping[str, str]) -> Iterator[Sequence[Json]]:
+        return follow(lambda page: self.send_json("GET", path, query=page), {**query, "limit": str(PAGE_SIZE)})
 
     def make_get(self, path: str, headers: Mapping[str, str]) -> Request:
         """Return a GET with the credential, for a call that is not made by `send`."""
@@ -184,56 +170,5 @@ class Caller:
                 self._cache.popitem(last=False)
 
 
-class _Pauses:
-    """The pauses of one call: each longer than the last, with jitter, within one limit for all."""
-
-    def __init__(self) -> None:
-        self._tries = 1
-        self._left_seconds = RETRY_BUDGET_SECONDS
-
-    def take_or_raise(self, error: StrongroomError, retry_after: int | None = None) -> None:
-        """Pause before the next try. Raise `error` if the call has no tries or no time left."""
-        # Full jitter, so that a thousand services that lost one server do not retry at the same moment.
-        pause_seconds = random.uniform(0.05, 0.2 * 2**self._tries)  # noqa: S311 - spreads load, guards nothing.
-        if retry_after is not None:
-            pause_seconds += retry_after
-        if self._tries >= ATTEMPTS or pause_seconds > self._left_seconds:
-            raise error
-        self._tries += 1
-        self._left_seconds -= pause_seconds
-        time.sleep(pause_seconds)
-
-
 def _may_repeat(error: TransportError, is_login: bool) -> bool:
     return isinstance(error, Unreachable) or (isinstance(error, ConnectionLost) and not is_login)
-
-
-def read_json(response: Response) -> Json:
-    """Return the JSON of an answer. Raises `TransportError` if it is not JSON."""
-    try:
-        found: Json = json.loads(response.body)
-    except (ValueError, RecursionError) as error:
-        raise not_ours() from error
-    return found
-
-
-def read_warnings(response: Response) -> tuple[str, ...]:
-    """Return the warnings in the header of an answer without JSON. Raises `TransportError` if they cannot be read."""
-    try:
-        return read_texts(json.loads(response.headers.get("x-strongroom-warnings", "[]")))
-    except (ValueError, RecursionError) as error:
-        raise not_ours() from error
-
-
-def segment(name: str) -> str:
-    """Return `name` as one segment of an address. Raises `InvalidInput` for a name that no address can contain."""
-    if name in ("", ".", "..") or "/" in name:
-        raise InvalidInput("This name cannot be part of an address.", path="name")
-    try:
-        return quote(name, safe="")
-    except UnicodeEncodeError as error:
-        raise InvalidInput("A name must not contain half a surrogate pair.", path="name") from error
-
-
-def _query(query: Mapping[str, str] | None) -> str:
-    return "?" + urlencode(query, quote_via=quote) if query else ""

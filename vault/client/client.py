@@ -1,3 +1,5 @@
+# Made from aio/client.py by `make reference`. Change that file.
+
 """`Client`: the entry point of the SDK."""
 
 from __future__ import annotations
@@ -8,7 +10,10 @@ from types import TracebackType
 from typing import Literal, Self
 
 from vault.client.answers import ErasureReport, ImportPlan, NewSession, PasswordChange, User
-from vault.client.caller import Caller, read_json, segment
+from vault.client.caller import Caller
+from vault.client.calls import proof_of, read_json, segment
+from vault.client.defaults import DEFAULT_URL, named, token_from
+from vault.client.feed import subscription
 from vault.client.groups import Environments, Sessions, Tokens
 from vault.client.pace import OnInterruption
 from vault.client.sets import VariableSet
@@ -16,9 +21,6 @@ from vault.client.transport import READ_TIMEOUT_SECONDS, HttpsTransport, Transpo
 from vault.client.values import Values
 from vault.client.watching import JITTER_SECONDS, Changes, Watch
 from vault.model.json_types import Json, JsonObject
-from vault.sources import filled, secret_from, variable_of
-
-DEFAULT_URL = "https://localhost:8443"
 
 
 class Client:
@@ -44,10 +46,10 @@ class Client:
         plain_http: bool = False,
         transport: Transport | None = None,
     ) -> None:
-        self.url = _named(url, "url", "STRONGROOM_URL") or DEFAULT_URL
+        self.url = named(url, "url", "STRONGROOM_URL") or DEFAULT_URL
         self._transport = transport or HttpsTransport(
             self.url,
-            ca_file=_named(None if ca_file is None else os.fspath(ca_file), "ca_file", "STRONGROOM_CA_FILE"),
+            ca_file=named(None if ca_file is None else os.fspath(ca_file), "ca_file", "STRONGROOM_CA_FILE"),
             read_timeout_seconds=timeout_seconds,
             plain_http=plain_http,
         )
@@ -117,18 +119,19 @@ class Client:
 
     def changes(
         self,
-        environments: Iterable[str] | None = None,
+        environments: Iterable[str] = (),
         *,
+        globals: bool = False,
         after: str = "",
         on_interruption: OnInterruption | None = None,
     ) -> Changes:
-        """Return the changes of `environments`, by name or id, or of all that the caller may read, as they come.
+        """Return the changes of `environments`, by name or id, and of the `globals`, as they come. If neither is given,
+        of all that the caller may read.
 
         They come without values. `after` is the cursor of the last change that was seen; without it, the iteration
         begins now.
         """
-        wanted = None if environments is None else list(environments)
-        return Changes(self._caller, wanted, after, on_interruption)
+        return Changes(self._caller, subscription(environments, globals=globals), after, on_interruption)
 
     def environment(self, name: str) -> VariableSet:
         """Return the set of variables of the environment with that name or id. Makes no call yet."""
@@ -174,7 +177,7 @@ class Client:
         self, challenge_id: str, *, code: str = "", recovery_code: str = "", passkey: Mapping[str, Json] | None = None
     ) -> NewSession:
         """Continue a login that needs a second factor. Give one factor. Raises `BadSecondFactor`."""
-        proof = _proof(code, recovery_code, passkey)
+        proof = proof_of(code, recovery_code, passkey)
         return self._adopt(f"/sessions/challenges/{segment(challenge_id)}", proof)
 
     def step_up(self, password: str) -> NewSession:
@@ -188,7 +191,7 @@ class Client:
         self, challenge_id: str, *, code: str = "", recovery_code: str = "", passkey: Mapping[str, Json] | None = None
     ) -> NewSession:
         """Continue a step-up, as `complete_login` does for a login."""
-        proof = _proof(code, recovery_code, passkey)
+        proof = proof_of(code, recovery_code, passkey)
         return self._adopt(f"/sessions/step-up/challenges/{segment(challenge_id)}", proof)
 
     def logout(self) -> None:
@@ -225,20 +228,3 @@ class Client:
         session = NewSession.from_json(self._caller.send_json("POST", path, body, is_login=True))
         self._caller.use_token(session.secret)
         return session
-
-
-def _named(argument: str | None, name: str, variable: str) -> str | None:
-    """Return the argument, or what the variable has. Raises `SettingsError` for the one that counts if it is empty."""
-    return variable_of(os.environ, variable) if argument is None else filled(argument, name)
-
-
-def _proof(code: str, recovery_code: str, passkey: Mapping[str, Json] | None) -> JsonObject:
-    given: JsonObject = {"code": code, "recovery_code": recovery_code, "passkey": passkey}
-    return {name: value for name, value in given.items() if value}
-
-
-def token_from(environ: Mapping[str, str]) -> str:
-    """Return the token from the environment variables, or "". Raises `SettingsError` if it is ambiguous, unreadable or
-    empty.
-    """
-    return secret_from(environ, "STRONGROOM_TOKEN") or ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from vault.client.events import EventReader
@@ -113,6 +113,16 @@ def _read_change(data: Mapping[str, Json], kind: str) -> FeedChange:
 
 def _read_name(data: Json) -> str | None:
     return None if data is None else read_text(data)
+
+
+Subscription = Sequence[tuple[str, str]]
+"""What to follow, as the fields of a query."""
+
+
+def subscription(environments: Iterable[str], *, globals: bool) -> Subscription:
+    """Return the subscription to some environments, by name or id, and to the globals, or to all for neither."""
+    wanted = [("environment", name) for name in environments] + [("globals", "true")] * globals
+    return wanted or [("all", "true")]
 
 
 class StreamReader:

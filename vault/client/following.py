@@ -1,3 +1,5 @@
+# Made from aio/following.py by `make reference`. Change that file.
+
 """Follows the feed of changes: by a stream or by long polls, over one connection after the other."""
 
 from __future__ import annotations
@@ -8,8 +10,9 @@ from collections.abc import Sequence
 from urllib.parse import quote, urlencode
 
 from vault.client.caller import Caller
-from vault.client.feed import PING_SECONDS, End, FeedChange, Hello, Message, PageReader, StreamReader
-from vault.client.pace import Backoff, Course, Interruptions, Latch, is_temporary
+from vault.client.feed import PING_SECONDS, End, FeedChange, Hello, Message, PageReader, StreamReader, Subscription
+from vault.client.latch import Latch
+from vault.client.pace import Backoff, Course, Interruptions, is_temporary
 from vault.client.problems import error_from
 from vault.client.reading import not_ours
 from vault.client.streaming import Stream, StreamingTransport, open_stream
@@ -59,7 +62,7 @@ class _Attempt:
 
 
 class Follower:
-    """The changes of some environments, given by name or id, or of all for None, after a cursor or from now on.
+    """What the feed tells of a subscription, after a cursor or from now on.
 
     Connects again by itself, and resumes at its cursor. With `must_begin`, it does so only after it was connected once.
     One thread reads; `close` may be called by any.
@@ -68,7 +71,7 @@ class Follower:
     def __init__(
         self,
         caller: Caller,
-        environments: Sequence[str] | None,
+        wanted: Subscription,
         after: str,
         interruptions: Interruptions,
         latch: Latch,
@@ -76,7 +79,7 @@ class Follower:
         must_begin: bool,
     ) -> None:
         self._caller = caller
-        self._wanted = [("all", "true")] if environments is None else [("environment", name) for name in environments]
+        self._wanted = wanted
         self._cursor = after
         self._interruptions = interruptions
         self._latch = latch

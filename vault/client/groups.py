@@ -1,3 +1,5 @@
+# Made from aio/groups.py by `make reference`. Change that file.
+
 """Calls for whole environments, tokens and sessions."""
 
 from __future__ import annotations
@@ -7,7 +9,8 @@ from typing import Unpack
 
 from vault.client.answers import EndedSessions, Environment, Grant, NewToken, Session, Token, variable_as_json
 from vault.client.attributes import EnvironmentChange, NewEnvironmentAttributes
-from vault.client.caller import Caller, read_json, read_warnings, segment
+from vault.client.caller import Caller
+from vault.client.calls import read_json, read_warnings, segment
 from vault.errors import NotFound
 from vault.model.environment import Variable
 from vault.model.json_types import JsonObject
@@ -24,7 +27,7 @@ class Environments:
         query = {} if name is None else {"name": name}
         if deleted:
             query["deleted"] = "true"
-        return [Environment.from_json(item) for item in self._caller.pages("/environments", query)]
+        return [Environment.from_json(item) for item in self._caller.items("/environments", query)]
 
     def get(self, environment: str) -> Environment:
         """Return one environment. Raises `NotFound`, also if the caller has no right to it."""
@@ -83,7 +86,7 @@ class Tokens:
 
     def list(self) -> list[Token]:
         """Return all tokens that the caller may see, without their secrets."""
-        return [Token.from_json(item) for item in self._caller.pages("/tokens")]
+        return [Token.from_json(item) for item in self._caller.items("/tokens")]
 
     def get(self, token_id: str) -> Token:
         """Return one token. Raises `NotFound`."""
@@ -134,7 +137,7 @@ class Sessions:
 
     def list(self) -> list[Session]:
         """Return all sessions; `current` marks this one."""
-        return [Session.from_json(item) for item in self._caller.pages("/sessions")]
+        return [Session.from_json(item) for item in self._caller.items("/sessions")]
 
     def revoke(self, session_id: str) -> None:
         """End one session."""

@@ -1,14 +1,16 @@
-"""When a follower of the feed tries again, by which way, and what it tells of an interruption."""
+"""When a call or a follower of the feed tries again, by which way, and what it tells of an interruption."""
 
 from __future__ import annotations
 
 import random
-import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 
 from vault.errors import ServerError, StrongroomError, TooManyRequests, TransportError, Unavailable
+
+ATTEMPTS = 4
+RETRY_BUDGET_SECONDS = 15.0
+"""The limit for all pauses of one call together. Beyond it, the calling program should decide."""
 
 FIRST_PAUSE_SECONDS = 1.0
 PAUSE_MAX_SECONDS = 60.0
@@ -24,6 +26,26 @@ OnInterruption = Callable[[StrongroomError | None], None]
 def is_temporary(error: StrongroomError) -> bool:
     """Report whether a follower tries again after this error."""
     return isinstance(error, TransportError | TooManyRequests | Unavailable | ServerError)
+
+
+class Pauses:
+    """The pauses of one call: each longer than the last, with jitter, within one limit for all."""
+
+    def __init__(self) -> None:
+        self._tries = 1
+        self._left_seconds = RETRY_BUDGET_SECONDS
+
+    def next_or_raise(self, error: StrongroomError, retry_after: int | None = None) -> float:
+        """Return the pause before the next try. Raise `error` if the call has no tries or no time left."""
+        # Full jitter, so that a thousand services that lost one server do not retry at the same moment.
+        pause_seconds = random.uniform(0.05, 0.2 * 2**self._tries)  # noqa: S311 - spreads load, guards nothing.
+        if retry_after is not None:
+            pause_seconds += retry_after
+        if self._tries >= ATTEMPTS or pause_seconds > self._left_seconds:
+            raise error
+        self._tries += 1
+        self._left_seconds -= pause_seconds
+        return pause_seconds
 
 
 class Backoff:
@@ -87,25 +109,3 @@ class Interruptions:
         was_told, self._failures = self._failures >= 2, 0
         if was_told and self._tell is not None:
             self._tell(None)
-
-
-class Latch:
-    """A flag that is set once, by any thread or a signal handler, and ends a pause."""
-
-    # Not `threading.Event`: a handler that interrupts its `wait` in the same thread could not set it.
-    def __init__(self) -> None:
-        self.is_set = False
-        self._lock = threading.Lock()
-        self._lock.acquire()
-
-    def set(self) -> None:
-        """Set the flag."""
-        if not self.is_set:
-            self.is_set = True
-            with suppress(RuntimeError):
-                self._lock.release()
-
-    def wait(self, seconds: float) -> None:
-        """Return after `seconds`, or at once if the flag is set."""
-        if self._lock.acquire(timeout=seconds):
-            self._lock.release()

@@ -1,8 +1,10 @@
+# Made from aio/paging.py by `make reference`. Change that file.
+
 """Lists that come in pages: follows them to their end, and refuses a list that has none."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from vault.client.reading import read_list, read_member, read_object, read_text
 from vault.errors import TransportError
@@ -12,8 +14,8 @@ PAGES_MAX = 10_000
 """Two million items in pages of 200. A person has at most some thousands of anything that is listed."""
 
 
-def follow(ask: Callable[[Mapping[str, str]], Json], query: Mapping[str, str]) -> Iterator[Json]:
-    """Yield the items of a list. `ask` returns the page for a query.
+def follow(ask: Callable[[Mapping[str, str]], Json], query: Mapping[str, str]) -> Iterator[Sequence[Json]]:
+    """Yield the pages of a list. `ask` returns the page for a query.
 
     Raises `TransportError` if a page leads back to an earlier one, and for more than `PAGES_MAX` pages.
     """
@@ -21,7 +23,7 @@ def follow(ask: Callable[[Mapping[str, str]], Json], query: Mapping[str, str]) -
     seen: set[str] = set()
     for _ in range(PAGES_MAX):
         page = read_object(ask(asked))
-        yield from read_list(read_member(page, "items"))
+        yield read_list(read_member(page, "items"))
         if not page.get("next"):
             return
         cursor = read_text(page["next"])
@@ -30,3 +32,14 @@ def follow(ask: Callable[[Mapping[str, str]], Json], query: Mapping[str, str]) -
         seen.add(cursor)
         asked["cursor"] = cursor
     raise TransportError(f"The server's list has more than {PAGES_MAX} pages. A Strongroom server's never has.")
+
+
+def take(pages: Iterator[Sequence[Json]], at_most: int | None) -> list[Json]:
+    """Return the items of a list, or its first ones. Asks for no page that is not needed."""
+    found: list[Json] = []
+    if at_most != 0:
+        for page in pages:
+            found += page
+            if at_most is not None and len(found) >= at_most:
+                break
+    return found[:at_most]

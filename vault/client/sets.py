@@ -1,11 +1,11 @@
+# Made from aio/sets.py by `make reference`. Change that file.
+
 """The values, variables and history of an environment or of the globals."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from itertools import islice
 from typing import TYPE_CHECKING, Unpack
-from urllib.parse import quote
 
 from vault.client.answers import (
     Change,
@@ -17,19 +17,29 @@ from vault.client.answers import (
     variable_as_json,
 )
 from vault.client.attributes import VariableAttributes, VariableChange
-from vault.client.caller import PAGE_SIZE, Body, Caller, Options, read_json, read_warnings, segment
-from vault.client.paging import follow
+from vault.client.caller import Caller
+from vault.client.calls import (
+    PAGE_SIZE,
+    Body,
+    Options,
+    fit_query,
+    fits_address,
+    read_json,
+    read_rendered,
+    read_revision,
+    segment,
+)
+from vault.client.paging import follow, take
 from vault.client.reading import (
-    not_ours,
     read_list,
     read_member,
-    read_number,
     read_number_or_none,
 )
 from vault.client.transport import Response
 from vault.client.values import Values
 from vault.errors import NotFound
 from vault.model.environment import Variable
+from vault.model.json_types import Json
 
 if TYPE_CHECKING:
     from vault.formats import Rendered
@@ -56,7 +66,7 @@ class VariableSet:
         if not globals:
             query["globals"] = "false"
         wanted = None if names is None else list(names)
-        if wanted is not None and _fit_query(wanted):
+        if wanted is not None and fit_query(wanted):
             query["names"] = ",".join(wanted)
         found = self._caller.read_cached(self._environment, "/values", Values.from_json, query)
         return found if wanted is None or "names" in query else found.only(wanted)
@@ -70,7 +80,7 @@ class VariableSet:
 
     def variable(self, name: str) -> Variable:
         """Return one variable. Raises `NotFound`."""
-        if _fits_address(name):
+        if fits_address(name):
             return read_variable(read_json(self._send("GET", f"/variables/{segment(name)}")))
         for variable in self.variables():
             if variable.name == name:
@@ -84,8 +94,8 @@ class VariableSet:
 
     def unset(self, name: str) -> RevisionNumber:
         """Remove one variable. Raises `NotFound`."""
-        if _fits_address(name):
-            return _revision(self._send("DELETE", f"/variables/{segment(name)}"))
+        if fits_address(name):
+            return read_revision(self._send("DELETE", f"/variables/{segment(name)}"))
         self.variable(name)
         return self.patch({name: None})
 
@@ -95,7 +105,7 @@ class VariableSet:
         With `etag`, raises `PreconditionFailed` if the set was changed in the meantime.
         """
         headers = {"If-Match": etag} if etag else {}
-        return _revision(self._send("PATCH", "/variables", {"variables": dict(changes)}, headers=headers))
+        return read_revision(self._send("PATCH", "/variables", {"variables": dict(changes)}, headers=headers))
 
     def replace(self, variables: Iterable[Variable], *, etag: str = "") -> RevisionNumber:
         """Replace all variables of the state with this `etag`, or of a set without a revision if there is none.
@@ -104,13 +114,13 @@ class VariableSet:
         """
         headers = {"If-Match": etag} if etag else {"If-None-Match": "*"}
         body = {"variables": [variable_as_json(variable) for variable in variables]}
-        return _revision(self._send("PUT", "/variables", body, headers=headers))
+        return read_revision(self._send("PUT", "/variables", body, headers=headers))
 
     def revisions(self, *, at_most: int | None = None) -> list[Revision]:
         """Return the history, newest first, without values."""
         query = {"limit": str(min(at_most or PAGE_SIZE, PAGE_SIZE))}
-        items = follow(lambda page: read_json(self._send("GET", "/revisions", query=page)), query)
-        return [Revision.from_json(item) for item in islice(items, at_most)]
+        pages = follow(lambda page: self._send_json("GET", "/revisions", query=page), query)
+        return [Revision.from_json(item) for item in take(pages, at_most)]
 
     def revision(self, number: int) -> Revision:
         """Return one revision with its variables."""
@@ -124,7 +134,7 @@ class VariableSet:
 
     def rollback(self, number: int) -> RevisionNumber:
         """Make a new revision with the variables of `number`."""
-        return _revision(self._send("POST", "/rollback", {"revision": number}))
+        return read_revision(self._send("POST", "/rollback", {"revision": number}))
 
     def export(self, format: str, *, strict: bool = False) -> Rendered:
         """Return the set's own variables as text, with references as written.
@@ -132,36 +142,15 @@ class VariableSet:
         Variables that the format cannot express are left out with a warning. `strict` raises `FormatError` instead.
         """
         query = {"format": format} | ({"strict": "true"} if strict else {})
-        return _read_rendered(self._send("GET", "/export", query=query))
+        return read_rendered(self._send("GET", "/export", query=query))
 
     def render(self, format: str, *, resolve: bool = True, globals: bool = True, strict: bool = False) -> Rendered:
         """Return the `values` as text. `strict` works as in `export`, and also refuses unresolved references."""
         query = {"format": format, "resolve": str(resolve).lower(), "globals": str(globals).lower()}
-        return _read_rendered(self._send("GET", "/values", query=query | ({"strict": "true"} if strict else {})))
+        return read_rendered(self._send("GET", "/values", query=query | ({"strict": "true"} if strict else {})))
+
+    def _send_json(self, method: str, suffix: str, **options: Unpack[Options]) -> Json:
+        return read_json(self._send(method, suffix, **options))
 
     def _send(self, method: str, suffix: str, body: Body = None, **options: Unpack[Options]) -> Response:
         return self._caller.send_to(self._environment, method, suffix, body, **options)
-
-
-def _fit_query(names: list[str]) -> bool:
-    """Report whether `?names=A,B` can select these. Otherwise all are fetched and filtered here."""
-    # Servers and proxies limit the first line of a request, often to 4 KiB.
-    is_short = sum(len(quote(name)) + 3 for name in names) < _NAMES_MAX_CHARACTERS
-    return bool(names) and is_short and not any("," in name or not name for name in names)
-
-
-def _fits_address(name: str) -> bool:
-    return name not in ("", ".", "..") and "/" not in name
-
-
-def _revision(response: Response) -> RevisionNumber:
-    return RevisionNumber(read_number(read_member(read_json(response), "revision")), read_warnings(response))
-
-
-def _read_rendered(response: Response) -> Rendered:
-    from vault.formats import Rendered
-
-    try:
-        return Rendered(response.body.decode(), read_warnings(response))
-    except ValueError as error:
-        raise not_ours() from error

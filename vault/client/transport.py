@@ -1,22 +1,19 @@
-"""Transports: HTTPS on the standard library, and calls to an app without a socket."""
+"""The transport: HTTPS on the standard library."""
 
 from __future__ import annotations
 
 import http.client
-import io
 import os
 import re
 import select
 import socket
 import ssl
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import unquote
 
 from vault.client.address import Address
 from vault.client.bounded_socket import BoundedSocket
@@ -24,8 +21,6 @@ from vault.errors import SettingsError, TransportError
 from vault.tls import verifying_context
 
 if TYPE_CHECKING:
-    from wsgiref.types import WSGIApplication, WSGIEnvironment
-
     from vault.client.streaming import Stream
 
 CONNECT_TIMEOUT_SECONDS = 5.0
@@ -34,10 +29,10 @@ READ_TIMEOUT_SECONDS = 30.0
 ANSWER_MAX_BYTES = 64 * 1024 * 1024
 """The largest answer that is read, far more than any correct one: 4 MiB of values, each byte escaped to six in JSON."""
 
-_IDLE_SECONDS = 4.0
+IDLE_SECONDS = 4.0
 """The server closes a connection after 5 s without a request. One second is left for the network."""
 
-_IDLE_CONNECTIONS = 8
+IDLE_CONNECTIONS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,16 +172,14 @@ class HttpsTransport:
         answer = self._begin(connection, request)
         # Without a length, an answer that was cut short looks complete.
         if answer.length is None and not answer.chunked:
-            raise TransportError(f"{self._address} does not send the length of its answer.")
+            raise no_length(self._address)
         with self._explained():
             body = answer.read(ANSWER_MAX_BYTES + 1)
         if len(body) > ANSWER_MAX_BYTES:
-            raise TransportError(
-                f"{self._address} sent more than {ANSWER_MAX_BYTES} bytes. A Strongroom server never does."
-            )
+            raise too_long(self._address)
         # `read` with a limit does not report a body that is shorter than announced.
         if answer.length:
-            raise self._broken_off()
+            raise broken_off(self._address)
         return Response(answer.status, {name.lower(): value for name, value in answer.getheaders()}, body)
 
     @contextmanager
@@ -195,19 +188,11 @@ class HttpsTransport:
         try:
             yield
         except TimeoutError as error:
-            raise ConnectionLost(
-                f"{self._address} did not answer within {self._read_timeout_seconds:g} s; "
-                "it may be overloaded, or a firewall or proxy drops the connection."
-            ) from error
+            raise no_answer(self._address, self._read_timeout_seconds) from error
         except (OSError, http.client.RemoteDisconnected, http.client.IncompleteRead) as error:
-            raise self._broken_off() from error
+            raise broken_off(self._address) from error
         except http.client.HTTPException as error:
-            raise TransportError(
-                f"{self._address} does not answer like an HTTP server. Is the address right?"
-            ) from error
-
-    def _broken_off(self) -> ConnectionLost:
-        return ConnectionLost(f"{self._address} closed the connection before its answer was complete.")
+            raise not_http(self._address) from error
 
     def _take(self) -> _Connection | None:
         while True:
@@ -225,7 +210,7 @@ class HttpsTransport:
             return
         connection.idle_since = time.monotonic()
         with self._lock:
-            if len(self._idle) < _IDLE_CONNECTIONS:
+            if len(self._idle) < IDLE_CONNECTIONS:
                 self._idle.append(connection)
                 return
         connection.http.close()
@@ -245,7 +230,7 @@ class _Connection:
 
         If an idle connection has bytes to read, the server closed it, or it has an answer without a request.
         """
-        if self._process_id != os.getpid() or time.monotonic() - self.idle_since > _IDLE_SECONDS:
+        if self._process_id != os.getpid() or time.monotonic() - self.idle_since > IDLE_SECONDS:
             return False
         poll = select.poll()
         poll.register(self.http.sock, select.POLLIN)
@@ -285,6 +270,34 @@ _NAME_MISMATCHES = frozenset({62, 64})
 
 
 _NO_HANDSHAKE = "It may be starting or full, or this port is not for HTTPS. Is the port right?"
+
+
+def no_answer(address: Address, seconds: float) -> ConnectionLost:
+    """Return the error for an answer that does not come."""
+    return ConnectionLost(
+        f"{address} did not answer within {seconds:g} s; "
+        "it may be overloaded, or a firewall or proxy drops the connection."
+    )
+
+
+def broken_off(address: Address) -> ConnectionLost:
+    """Return the error for an answer without its end."""
+    return ConnectionLost(f"{address} closed the connection before its answer was complete.")
+
+
+def not_http(address: Address) -> TransportError:
+    """Return the error for an answer that is not HTTP."""
+    return TransportError(f"{address} does not answer like an HTTP server. Is the address right?")
+
+
+def no_length(address: Address) -> TransportError:
+    """Return the error for an answer whose end cannot be told from a cut."""
+    return TransportError(f"{address} does not send the length of its answer.")
+
+
+def too_long(address: Address) -> TransportError:
+    """Return the error for an answer over `ANSWER_MAX_BYTES`."""
+    return TransportError(f"{address} sent more than {ANSWER_MAX_BYTES} bytes. A Strongroom server never does.")
 
 
 def explain_connect(error: Exception, address: Address) -> TransportError:
@@ -329,64 +342,3 @@ def explain_certificate(verify_code: int, verify_message: str, url: str, host: s
         f"The certificate of {url} is not trusted ({verify_message}). "
         "Give the CA file of its authority: ca_file, --ca-file or STRONGROOM_CA_FILE."
     )
-
-
-class WsgiTransport:
-    """Calls a WSGI app in this process without a socket, for tests of an app and of programs that use this SDK."""
-
-    def __init__(self, app: WSGIApplication, *, remote_address: str = "127.0.0.1") -> None:
-        self._app = app
-        self._remote_address = remote_address
-
-    def send(self, request: Request) -> Response:
-        """Return the app's whole answer."""
-        started: list[tuple[str, list[tuple[str, str]]]] = []
-
-        def start_response(
-            status: str, headers: list[tuple[str, str]], _exc_info: object = None
-        ) -> Callable[[bytes], object]:
-            started.append((status, headers))
-            return lambda _data: None
-
-        chunks = self._app(self._environ(request), start_response)
-        try:
-            body = b"".join(chunks)
-        finally:
-            close = getattr(chunks, "close", None)
-            if close is not None:
-                close()
-        status, headers = started[-1]
-        return Response(int(status.split()[0]), {name.lower(): value for name, value in headers}, body)
-
-    def close(self) -> None:
-        """Does nothing."""
-
-    def _environ(self, request: Request) -> WSGIEnvironment:
-        path, _, query = request.path.partition("?")
-        body = request.body or b""
-        environ: WSGIEnvironment = {
-            "REQUEST_METHOD": request.method,
-            "SCRIPT_NAME": "",
-            # PEP 3333: the decoded path, each byte as one Latin-1 character.
-            "PATH_INFO": unquote(path, "latin-1"),
-            "QUERY_STRING": query,
-            # As on our server: it distinguishes an encoded slash from a real one.
-            "RAW_URI": request.path,
-            "SERVER_NAME": "localhost",
-            "SERVER_PORT": "443",
-            "SERVER_PROTOCOL": "HTTP/1.1",
-            "REMOTE_ADDR": self._remote_address,
-            "HTTP_HOST": "localhost",
-            "CONTENT_LENGTH": str(len(body)),
-            "wsgi.version": (1, 0),
-            "wsgi.url_scheme": "https",
-            "wsgi.input": io.BytesIO(body),
-            "wsgi.errors": sys.stderr,
-            "wsgi.multithread": True,
-            "wsgi.multiprocess": False,
-            "wsgi.run_once": False,
-        }
-        for name, value in request.headers.items():
-            key = name.upper().replace("-", "_")
-            environ["CONTENT_TYPE" if key == "CONTENT_TYPE" else f"HTTP_{key}"] = value
-        return environ

@@ -1,16 +1,19 @@
+# Made from aio/watching.py by `make reference`. Change that file.
+
 """What a program sees of the feed: the different values of an environment, or the changes themselves."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 from vault.client.caller import Caller
-from vault.client.feed import FeedChange
+from vault.client.feed import FeedChange, Subscription, subscription
 from vault.client.following import Follower
-from vault.client.pace import Backoff, Interruptions, Latch, OnInterruption, is_temporary
+from vault.client.latch import Latch
+from vault.client.pace import Backoff, Interruptions, OnInterruption, is_temporary
 from vault.client.values import Values
 from vault.errors import NotFound, StrongroomError
 
@@ -40,7 +43,8 @@ class Watch:
         self._interruptions = Interruptions(on_interruption)
         self._backoff = Backoff()
         self._latch = Latch()
-        self._follower = Follower(caller, [environment], "", self._interruptions, self._latch, must_begin=False)
+        wanted = subscription([environment], globals=False)
+        self._follower = Follower(caller, wanted, "", self._interruptions, self._latch, must_begin=False)
         self._last: dict[str, str] | None = None
 
     def __enter__(self) -> Self:
@@ -108,18 +112,18 @@ class Watch:
 
 
 class Changes:
-    """The changes of some environments, or of all, as the feed tells them. An iterator and a context manager.
+    """The changes that the feed tells of a subscription. An iterator and a context manager.
 
     Once it has begun, it connects again by itself for as long as the trouble is temporary. A refusal of the vault is
     raised.
     """
 
     def __init__(
-        self, caller: Caller, environments: Sequence[str] | None, after: str, on_interruption: OnInterruption | None
+        self, caller: Caller, wanted: Subscription, after: str, on_interruption: OnInterruption | None
     ) -> None:
         self._latch = Latch()
         interruptions = Interruptions(on_interruption)
-        self._follower = Follower(caller, environments, after, interruptions, self._latch, must_begin=True)
+        self._follower = Follower(caller, wanted, after, interruptions, self._latch, must_begin=True)
         self._is_begun = bool(after)
         self._found: list[FeedChange] = []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
 import ssl
@@ -9,12 +10,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from tests.support.patience import HANG_SECONDS
 from tests.support.tls_server import Certificate, Server, make_certificate, say, say_and_hang_up
-from vault.client import Client, HttpsTransport, Request
+from tests.unit.client.in_loop import InLoop
+from vault.client import AsyncClient, Client, HttpsTransport, HttpxTransport, Request
 from vault.client.streaming import Stream
 from vault.client.transport import ConnectionLost, Unreachable
 from vault.errors import TransportError
@@ -26,6 +29,7 @@ HELLO = b'data: {"type":"hello","cursor":"c0","ping_seconds":25}\n\n'
 
 Script = Callable[[ssl.SSLSocket], None]
 Start = Callable[..., Server]
+Connect = Callable[..., HttpsTransport]
 
 
 @pytest.fixture
@@ -46,10 +50,33 @@ def start(certificate: Certificate) -> Iterator[Start]:
         server.close()
 
 
-def transport(certificate: Certificate, server: Server, read_timeout_seconds: float = HANG_SECONDS) -> HttpsTransport:
-    return HttpsTransport(
-        f"https://localhost:{server.port}", ca_file=certificate.ca_file, read_timeout_seconds=read_timeout_seconds
-    )
+@pytest.fixture(params=[HttpsTransport, HttpxTransport])
+def connect(request: pytest.FixtureRequest, certificate: Certificate) -> Iterator[Connect]:
+    """Both transports, one after the other: the asynchronous one looks like the other here."""
+    loop = asyncio.new_event_loop()
+    transports: list[HttpsTransport] = []
+
+    def make(
+        server: Server, read_timeout_seconds: float = HANG_SECONDS, connect_timeout_seconds: float = HANG_SECONDS
+    ) -> HttpsTransport:
+        made = request.param(
+            f"https://localhost:{server.port}",
+            ca_file=certificate.ca_file,
+            read_timeout_seconds=read_timeout_seconds,
+            connect_timeout_seconds=connect_timeout_seconds,
+        )
+        found = made if isinstance(made, HttpsTransport) else cast("HttpsTransport", InLoop(loop, made))
+        transports.append(found)
+        return found
+
+    yield make
+    for transport in transports:
+        transport.close()
+    loop.close()
+
+
+def synchronous(certificate: Certificate, server: Server) -> HttpsTransport:
+    return HttpsTransport(f"https://localhost:{server.port}", ca_file=certificate.ca_file)
 
 
 def chunk(data: bytes) -> bytes:
@@ -87,15 +114,15 @@ def read_all(stream: Stream) -> bytes:
     ],
     ids=["at once", "chunks in pieces", "a length", "until the end", "HTTP/1.0"],
 )
-def test_a_body_is_read_as_it_comes(pieces: list[bytes], start: Start, certificate: Certificate) -> None:
-    stream = transport(certificate, start(in_steps(*pieces))).stream(GET)
+def test_a_body_is_read_as_it_comes(pieces: list[bytes], start: Start, connect: Connect) -> None:
+    stream = connect(start(in_steps(*pieces))).stream(GET)
     assert (stream.status, stream.headers["content-type"]) == (200, "text/event-stream")
     assert read_all(stream) == b"abc"
 
 
-def test_a_piece_is_returned_before_the_next_one_comes(start: Start, certificate: Certificate) -> None:
+def test_a_piece_is_returned_before_the_next_one_comes(start: Start, connect: Connect) -> None:
     server = start(say(CHUNKED + chunk(b"first")))
-    stream = transport(certificate, server).stream(GET)
+    stream = connect(server).stream(GET)
     assert stream.read(HANG_SECONDS) == b"first"
     assert stream.read(0.01) == b""
     assert stream.read(0.01) == b""
@@ -105,46 +132,51 @@ def test_a_piece_is_returned_before_the_next_one_comes(start: Start, certificate
 @pytest.mark.parametrize(
     "data", [CHUNKED + chunk(b"abc"), CHUNKED + b"5\r\na", EVENTS + b"Content-Length: 4\r\n\r\nabc"]
 )
-def test_a_body_that_breaks_off_is_lost(data: bytes, start: Start, certificate: Certificate) -> None:
-    stream = transport(certificate, start(say_and_hang_up(data))).stream(GET)
+def test_a_body_that_breaks_off_is_lost(data: bytes, start: Start, connect: Connect) -> None:
+    stream = connect(start(say_and_hang_up(data))).stream(GET)
     with pytest.raises(ConnectionLost):
         read_all(stream)
     stream.close()
 
 
-def test_a_stream_may_last_longer_than_an_exchange(start: Start, certificate: Certificate) -> None:
-    """A whole exchange has ten times the limit of one read."""
-    server = start(in_steps(CHUNKED, *[chunk(b"x")] * 40, b"0\r\n\r\n"))
-    stream = transport(certificate, server, read_timeout_seconds=0.05).stream(GET, wait_seconds=0)
-    assert read_all(stream) == b"x" * 40
+def test_a_stream_may_be_silent_for_longer_than_an_exchange_may_take(
+    start: Start, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def act(connection: ssl.SSLSocket) -> None:
+        connection.sendall(CHUNKED + chunk(b"a"))
+        time.sleep(1.3)
+        connection.sendall(chunk(b"b") + b"0\r\n\r\n")
+
+    monkeypatch.setattr("vault.client.bounded_socket.EXCHANGE_READ_TIMES", 1)
+    assert read_all(connect(start(act), read_timeout_seconds=1.0).stream(GET)) == b"ab"
 
 
-def test_a_server_whose_head_does_not_come_is_left(start: Start, certificate: Certificate) -> None:
-    chosen = transport(certificate, start(lambda _: None), read_timeout_seconds=0.1)
+def test_a_server_whose_head_does_not_come_is_left(start: Start, connect: Connect) -> None:
+    chosen = connect(start(lambda _: None), read_timeout_seconds=0.1, connect_timeout_seconds=2.0)
     with pytest.raises(ConnectionLost, match="did not answer"):
         chosen.stream(GET)
 
 
-def test_the_head_of_a_long_poll_may_come_later(start: Start, certificate: Certificate) -> None:
+def test_the_head_of_a_long_poll_may_come_later(start: Start, connect: Connect) -> None:
     def late(connection: ssl.SSLSocket) -> None:
         time.sleep(0.3)
         connection.sendall(EVENTS + b"Content-Length: 2\r\n\r\n{}")
 
-    chosen = transport(certificate, start(late), read_timeout_seconds=0.1)
+    chosen = connect(start(late), read_timeout_seconds=0.1)
     assert read_all(chosen.stream(GET, wait_seconds=HANG_SECONDS)) == b"{}"
 
 
-def test_a_server_that_is_away_is_unreachable(certificate: Certificate) -> None:
+def test_a_server_that_is_away_is_unreachable(connect: Connect, certificate: Certificate) -> None:
     server = Server(certificate, say(b""))
     server.close()
     with pytest.raises(Unreachable):
-        transport(certificate, server).stream(GET)
+        connect(server).stream(GET)
 
 
-def test_a_head_without_end_is_refused(start: Start, certificate: Certificate) -> None:
+def test_a_head_without_end_is_refused(start: Start, connect: Connect) -> None:
     server = start(say(b"HTTP/1.1 200 OK\r\n" + b"X: " + b"x" * 60_000 + b"\r\n" + b"X: y\r\n" * 30_000))
     with pytest.raises(TransportError):
-        transport(certificate, server).stream(GET)
+        connect(server).stream(GET)
 
 
 @pytest.mark.parametrize("by", ["a thread", "a signal"])
@@ -157,7 +189,7 @@ def test_a_wait_for_a_change_is_ended(by: str, start: Start, certificate: Certif
         ended.wait(HANG_SECONDS)
 
     feed = start(stream)
-    client = Client("https://vault.test", "srm_t_x", transport=transport(certificate, feed))
+    client = Client("https://vault.test", "srm_t_x", transport=synchronous(certificate, feed))
     changes = client.changes(["prod"])
 
     def close() -> None:
@@ -184,7 +216,28 @@ def test_a_watch_that_is_dropped_closes_its_connection(start: Start, certificate
     """The tests make an error of a socket that nobody closed."""
     changed = b'data: {"type":"change","cursor":"c1","kind":"write","environment":{"id":"e","name":"prod"}}\n\n'
     server = start(say(CHUNKED + chunk(HELLO + changed)))
-    client = Client("https://vault.test", "srm_t_x", transport=transport(certificate, server))
+    client = Client("https://vault.test", "srm_t_x", transport=synchronous(certificate, server))
     for change in client.changes(["prod"]):
         assert change.environment_name == "prod"
         break
+
+
+def test_a_task_that_is_cancelled_or_closed_leaves_nothing_behind(start: Start, certificate: Certificate) -> None:
+    server = start(say(CHUNKED + chunk(HELLO)))
+
+    async def follow() -> None:
+        url = f"https://localhost:{server.port}"
+        transport = HttpxTransport(url, ca_file=certificate.ca_file)
+        async with AsyncClient(url, "srm_t_x", transport=transport) as client:
+            async with client.changes(["prod"]) as changes:
+                reader = asyncio.create_task(anext(changes))
+                await asyncio.sleep(0.1)
+                await changes.close()
+                with pytest.raises(StopAsyncIteration):
+                    await reader
+            changes = client.changes(["prod"])
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(anext(changes), 0.1)
+        assert [task for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []
+
+    asyncio.run(follow(), debug=True)

@@ -1,10 +1,13 @@
-"""A client that talks to a fake, and pauses that take no time."""
+"""Clients that talk to a fake, and pauses that take no time."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import pytest
 
 from tests.unit.client.fake_transport import FakeTransport
+from tests.unit.client.in_loop import in_loop
 from vault.client import Client
 
 
@@ -21,8 +24,15 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return taken
 
 
-@pytest.fixture
-def client(server: FakeTransport, pauses: list[float], monkeypatch: pytest.MonkeyPatch) -> Client:
+@pytest.fixture(params=["synchronous", "asynchronous"])
+def client(
+    request: pytest.FixtureRequest, server: FakeTransport, pauses: list[float], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Client]:
+    """Both clients, one after the other: the asynchronous one looks like the other here."""
     for name in ("STRONGROOM_URL", "STRONGROOM_TOKEN", "STRONGROOM_TOKEN_FILE", "STRONGROOM_CA_FILE"):
         monkeypatch.delenv(name, raising=False)
-    return Client("https://vault.test", "srm_t_canary", transport=server)
+    if request.param == "synchronous":
+        yield Client("https://vault.test", "srm_t_canary", transport=server)
+        return
+    with in_loop(server, monkeypatch, pauses) as found:
+        yield found

@@ -11,7 +11,8 @@ import pytest
 
 from tests.unit.client.fake_transport import FakeTransport
 from vault.client import Request, Response
-from vault.client.pace import Latch
+from vault.client.aio.latch import AsyncLatch
+from vault.client.latch import Latch
 from vault.client.streaming import WholeStream
 
 Step = bytes | float | Exception | Callable[[], object]
@@ -24,13 +25,17 @@ class FakeClock:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1000.0
         self.pauses: list[float] = []
-        for module in ("following", "pace"):
+        for module in ("following", "pace", "aio.following"):
             monkeypatch.setattr(f"vault.client.{module}.time", SimpleNamespace(monotonic=lambda: self.now))
         monkeypatch.setattr(Latch, "wait", lambda _, seconds: self.pause(seconds))
+        monkeypatch.setattr(AsyncLatch, "wait", lambda _, seconds: self.pause_task(seconds))
 
     def pause(self, seconds: float) -> None:
         self.pauses.append(seconds)
         self.now += seconds
+
+    async def pause_task(self, seconds: float) -> None:
+        self.pause(seconds)
 
 
 class FakeStream:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.unit.client.fake_feed import FakeClock, FakeFeed, FakeStream, Step, change_of, changed, event, hello
 from tests.unit.client.fake_transport import FakeTransport, answer, problem
+from tests.unit.client.in_loop import in_loop
 from vault.client import Client, Response, Watch
 from vault.client.feed import PageReader
 from vault.client.following import POLL_SECONDS
-from vault.client.pace import Latch
+from vault.client.latch import Latch
 from vault.client.transport import ConnectionLost, Unreachable
 from vault.errors import (
     Forbidden,
@@ -30,7 +32,6 @@ LOST = ConnectionLost("cut")
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     monkeypatch.setattr("vault.client.pace.random.uniform", lambda _least, most: most)
-    monkeypatch.setattr("vault.client.watching.random.uniform", lambda _least, most: most)
     return FakeClock(monkeypatch)
 
 
@@ -39,10 +40,15 @@ def feed(clock: FakeClock) -> FakeFeed:
     return FakeFeed(clock)
 
 
-@pytest.fixture
-def client(feed: FakeFeed, monkeypatch: pytest.MonkeyPatch) -> Client:
+@pytest.fixture(params=["synchronous", "asynchronous"])
+def client(request: pytest.FixtureRequest, feed: FakeFeed, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
+    """Both clients, one after the other: the asynchronous one looks like the other here."""
     monkeypatch.setattr("vault.client.caller.time.sleep", lambda _seconds: None)
-    return Client("https://vault.test", "srm_t_canary", transport=feed)
+    if request.param == "synchronous":
+        yield Client("https://vault.test", "srm_t_canary", transport=feed)
+        return
+    with in_loop(feed, monkeypatch, []) as found:
+        yield found
 
 
 def values(**found: str) -> Response:
@@ -82,6 +88,16 @@ def test_a_name_with_slashes_is_one_reference(client: Client, feed: FakeFeed) ->
     feed.on_stream([hello(), changes.close])
     assert list(changes) == []
     assert feed.asked[0].path == "/api/v1/changes?environment=shop%2Fprod&environment=a%26b"
+
+
+def test_the_globals_are_followed_beside_environments_and_alone(client: Client, feed: FakeFeed) -> None:
+    both, alone = client.changes(["prod"], globals=True), client.changes(globals=True)
+    feed.on_stream([hello(), both.close], [hello(), alone.close])
+    assert [*both, *alone] == []
+    assert [request.path.partition("?")[2] for request in feed.asked] == [
+        "environment=prod&globals=true",
+        "globals=true",
+    ]
 
 
 def test_many_changes_within_the_jitter_are_read_once(client: Client, feed: FakeFeed, clock: FakeClock) -> None:

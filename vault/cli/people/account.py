@@ -14,7 +14,7 @@ from vault.cli.people import keychain
 from vault.cli.people.made_tokens import end_tokens_option, say_tokens
 from vault.cli.render import as_row, print_rows
 from vault.cli.words import CliError, say
-from vault.client.client import token_from
+from vault.client.defaults import token_from
 
 _SECRET = "-|@FILE"  # noqa: S105 - how a secret is given, not one.
 

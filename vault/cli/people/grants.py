@@ -22,7 +22,7 @@ def not_listed(cli: Cli) -> str:
     """Return what the token of this run may use and not list, as a sentence. Empty if it may list everything, and for a
     person's session.
     """
-    from vault.client.client import token_from
+    from vault.client.defaults import token_from
     from vault.crypto.token import TokenKind, parse
 
     try:

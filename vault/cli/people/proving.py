@@ -11,7 +11,7 @@ from vault.cli.context import Cli
 from vault.cli.people import keychain
 from vault.cli.people.session import with_second_factor
 from vault.cli.words import say
-from vault.client.client import token_from
+from vault.client.defaults import token_from
 from vault.errors import SecondFactorRequired, StepUpRequired
 
 T = TypeVar("T")

@@ -51,7 +51,7 @@ def watch(cli: Cli, environment: str | None, everything: bool, as_json: bool) ->
     """
     if everything and environment is not None:
         raise click.UsageError("-e and --all cannot be used together.")
-    wanted = None if everything else [cli.environment_name(environment)]
+    wanted = [] if everything else [cli.environment_name(environment)]
     with cli.client.changes(wanted, on_interruption=_tell_interruption) as changes:
         _end_with_reader(changes)
         for change in changes:
