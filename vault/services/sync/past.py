@@ -14,6 +14,7 @@ from vault.errors import InvalidInput
 from vault.model import bases as model
 from vault.model.environment import EnvironmentKind
 from vault.model.grant import Target
+from vault.services.environments.permissions import target_of
 from vault.services.sync.message import ChangeKind, kind_of
 from vault.storage import ChangeRow, EnvironmentRow
 
@@ -130,12 +131,7 @@ class Past:
 
 def states_of(rows: Iterable[EnvironmentRow]) -> dict[str, State]:
     """Return what these environments are now, by id."""
-    return {
-        row.id: State(
-            Target(EnvironmentKind(row.kind), row.name, row.id), model.split(row.base_ids), row.deleted_us is None
-        )
-        for row in rows
-    }
+    return {row.id: State(target_of(row), model.split(row.base_ids), row.deleted_us is None) for row in rows}
 
 
 def _steps(now: Mapping[str, State], changes: Sequence[ChangeRow]) -> list[Step]:
