@@ -306,7 +306,11 @@ class Connection(gunicorn_protocol.ASGIProtocol):  # type: ignore[misc, no-any-u
         # asyncio has no event for an empty buffer, so poll.
         while self.unsent_bytes() and self.worker.loop.time() < end_seconds:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
-        transport.close()
+        # Over plain HTTP, asyncio would wait for the rest without a limit.
+        if self.unsent_bytes():
+            transport.abort()
+        else:
+            transport.close()
 
     def unsent_bytes(self) -> int:
         """Bytes that were written but that the kernel has not taken yet."""

@@ -200,6 +200,16 @@ def test_a_client_that_was_stopped_is_cut_off(brief: RunningServer) -> None:
         process.communicate()
 
 
+def test_the_kernel_ends_a_connection_that_acknowledges_nothing(tmp_path: Path) -> None:
+    # The server itself would wait for the client for minutes.
+    limits = LIMITS | {"STRONGROOM_BODY_TIMEOUT_SECONDS": "600", "TOY_UNACKNOWLEDGED_MILLISECONDS": "500"}
+    with RunningServer(tmp_path, limits, factory=LIVE) as server:
+        raw = Raw(server)
+        raw.send(b"GET /endless HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert eventually(lambda: '"route": "/endless"' in server.log, HANG_SECONDS)
+        raw.close()
+
+
 # -- Limits --
 
 

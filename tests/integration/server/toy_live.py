@@ -12,10 +12,13 @@ from flask import Flask
 
 from tests.integration.server.toy import create_app, takes_password
 from vault.asgi import DRAIN, LIVE_CALL, ASGIApp, Claims, LiveCall, Receive, Refusal, Scope, Send
-from vault.server import websocket
+from vault.server import websocket, worker
 
 __all__ = ["claims", "create_app", "live_app", "takes_password"]
 
+worker._UNACKNOWLEDGED_MILLISECONDS = int(
+    os.environ.get("TOY_UNACKNOWLEDGED_MILLISECONDS", worker._UNACKNOWLEDGED_MILLISECONDS)
+)
 websocket.PING_SECONDS = float(os.environ.get("TOY_PING_SECONDS", websocket.PING_SECONDS))
 websocket.SILENT_SECONDS = float(os.environ.get("TOY_SILENT_SECONDS", websocket.SILENT_SECONDS))
 

@@ -15,7 +15,7 @@ class Transport:
 
     def __init__(self, below: Transport | None = None) -> None:
         self.unsent_bytes = 0
-        self.closed = False
+        self.closed = self.aborted = False
         self._ssl_protocol = SimpleNamespace(_transport=below)
 
     def get_write_buffer_size(self) -> int:
@@ -29,6 +29,9 @@ class Transport:
 
     def close(self) -> None:
         self.closed = True
+
+    def abort(self) -> None:
+        self.closed = self.aborted = True
 
 
 async def closed(transport: Transport) -> None:
@@ -82,5 +85,7 @@ def test_a_connection_that_nobody_reads_closes_in_the_end() -> None:
         transport.unsent_bytes = 1000
         connect(transport, timeout_seconds=0.05)._close_transport()
         await closed(transport)
+        # Otherwise asyncio keeps a plain connection until its client has read everything.
+        assert transport.aborted
 
     asyncio.run(close())
