@@ -10,7 +10,8 @@ from typing import ParamSpec, TypeVar
 
 from flask import Flask
 
-from vault import api, http, kv, web
+from vault import api, http, kv, sync, web
+from vault.asgi import ASGIApp, Claims
 from vault.errors import KeyringError, StorageError
 from vault.jobs import Jobs
 from vault.keys import Keyring, Providers, keyring_file
@@ -36,6 +37,7 @@ from vault.storage import (
     require_whole,
     schema_revision,
 )
+from vault.sync import Live
 from vault.wiring import wire
 
 P = ParamSpec("P")
@@ -43,18 +45,21 @@ R = TypeVar("R")
 
 
 class Room:
-    """What a Flask app needs of its vault: the services, and the jobs that run beside the requests."""
+    """What a Flask app needs of its vault: the services, the live feed, and the jobs that run beside the requests."""
 
     def __init__(self, services: Services) -> None:
         self.services = services
+        self.live = Live(services)
         self._jobs = Jobs(services)
 
     def start(self) -> None:
-        """Start the jobs. Call this in the worker, after the fork."""
+        """Start the jobs and the live feed. Call this in the worker, after the fork."""
         self._jobs.start()
+        self.live.start()
 
     def stop(self) -> None:
-        """Stop the jobs, and close all connections."""
+        """Stop the live feed and the jobs, and close all connections."""
+        self.live.stop()
         self._jobs.stop()
         self.services.close()
 
@@ -98,6 +103,17 @@ def takes_password(app: Flask) -> TakesPassword:
     own.
     """
     return http.routes_of(app).takes_password
+
+
+def live_app(app: Flask) -> ASGIApp:
+    """Return the application of calls that stay open, for the front door."""
+    room: Room = app.extensions["strongroom"]
+    return room.live
+
+
+def claims(_app: Flask) -> Claims:
+    """Return the function that tells the front door which calls stay open."""
+    return sync.claims
 
 
 def open_vault(settings: Settings, clock: Clock = now_us, *, as_worker: bool = False) -> Services:

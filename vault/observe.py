@@ -192,6 +192,7 @@ class Metrics:
         )  # fmt: skip
         self._add_audit()
         self._add_readiness()
+        self._add_feed()
         self._seen: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def _add_readiness(self) -> None:
@@ -235,6 +236,34 @@ class Metrics:
         )
         self.spool_set_aside_bytes = Gauge(
             "strongroom_audit_spool_set_aside_bytes", "The size of the files with such records on this host.",
+            registry=self.registry, multiprocess_mode="livemax",
+        )  # fmt: skip
+
+    def _add_feed(self) -> None:
+        from prometheus_client import Counter, Gauge, Histogram
+
+        self.followers = Gauge(
+            "strongroom_followers", "Clients that follow changes, by kind of stream.",
+            ("kind",), registry=self.registry, multiprocess_mode="livesum",
+        )  # fmt: skip
+        self.feed_told = Counter(
+            "strongroom_feed_told", "Messages about changes that were sent to followers, by kind of stream.",
+            ("kind",), registry=self.registry,
+        )  # fmt: skip
+        self.streams_ended = Counter(
+            "strongroom_streams_ended", "Streams that have ended, by kind and by the code of their end.",
+            ("kind", "code"), registry=self.registry,
+        )  # fmt: skip
+        self.feed_turns = Histogram(
+            "strongroom_feed_turn_seconds", "Seconds of one look for changes, with the telling of them.",
+            registry=self.registry, buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5),
+        )  # fmt: skip
+        self.feed_failures = Counter(
+            "strongroom_feed_failures", "Failures of the live feed other than a database that is away.",
+            registry=self.registry,
+        )  # fmt: skip
+        self.feed_silent = Gauge(
+            "strongroom_feed_silent_seconds", "Seconds since a worker with followers last looked for changes.",
             registry=self.registry, multiprocess_mode="livemax",
         )  # fmt: skip
 

@@ -57,6 +57,7 @@ from vault.services.sync.epochs import Epochs
 from vault.services.sync.expiring import Expiring
 from vault.services.sync.feed import Feed
 from vault.services.sync.judging import Judge
+from vault.services.sync.pulse import Pulse
 from vault.services.sync.tickets import Tickets
 from vault.services.tokens.holders import TokenHolders
 from vault.services.tokens.tokens import Tokens
@@ -89,6 +90,7 @@ def wire(settings: Settings, storage: Storage, instance: Instance, cache: Sessio
         quota=settings.quota_tokens, step_up_days=settings.token_step_up_days,
     )  # fmt: skip
     metadata = Metadata(storage, own, sealer, reads, clock)
+    sync = _sync(settings, storage, instance, Judge(instance, sessions, holders), reads, clock)
     return Services(
         people=people,
         environments=environments,
@@ -106,10 +108,12 @@ def wire(settings: Settings, storage: Storage, instance: Instance, cache: Sessio
         cache=cache,
         instance=instance,
         idempotency=Idempotency(instance, people.accounts.parameters, clock),
-        readiness=Readiness(storage, instance, reads, cache, audit_verbs.forwarder, settings.key_cache_seconds),
+        readiness=Readiness(
+            storage, instance, reads, cache, audit_verbs.forwarder, settings.key_cache_seconds, sync.pulse
+        ),
         touches=touches,
         purging=Purging(storage, clock, bin_days=settings.purge_after_days, changes_days=settings.changes_keep_days),
-        sync=_sync(settings, storage, instance, Judge(instance, sessions, holders), reads, clock),
+        sync=sync,
         clock=clock,
     )
 
@@ -217,6 +221,7 @@ def _sync(settings: Settings, storage: Storage, instance: Instance, judge: Judge
         feed=Feed(storage, epochs, cursors, reads),
         tickets=Tickets(storage, instance, clock),
         expiring=Expiring(storage, clock),
+        pulse=Pulse(),
     )
 
 

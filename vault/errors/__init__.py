@@ -30,6 +30,7 @@ StrongroomError
 │   ├── NewerFormat             a newer release stored it, in a format that this one does not know
 │   └── ClientSealed            a device of the owner has sealed the values
 ├── TooManyRequests             slow down; `retry_after_seconds`
+│   └── TooManyStreams          too many streams follow changes already
 ├── Unavailable                 not now; `retry_after_seconds`
 │   ├── DatabaseUnavailable     the database does not answer or takes no writes
 │   ├── KeyProviderUnavailable  the master key's provider does not answer
@@ -71,6 +72,7 @@ from vault.errors.availability import (
     NotReady,
     OutcomeUnknown,
     TooManyRequests,
+    TooManyStreams,
     Unavailable,
     VaultLocked,
 )
@@ -157,6 +159,7 @@ __all__ = [
     "StrongroomError",
     "TooLarge",
     "TooManyRequests",
+    "TooManyStreams",
     "TransportError",
     "Unavailable",
     "VaultLocked",

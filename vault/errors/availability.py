@@ -16,6 +16,13 @@ class TooManyRequests(StrongroomError):
         self.retry_after_seconds = retry_after_seconds
 
 
+class TooManyStreams(TooManyRequests):
+    """The caller, or this worker, follows as much as it may already."""
+
+    code = "too_many_streams"
+    sentence = "There are too many streams already. Close one, or try again later."
+
+
 class Unavailable(StrongroomError):
     """The service cannot answer now. `retry_after_seconds` says when to try again."""
 

@@ -14,7 +14,21 @@ SESSION_COOKIE = "__Host-strongroom"
 part of the site (RFC 6265bis).
 """
 
+_COOKIE = SESSION_COOKIE.encode()
+
 DEVICE_COOKIE = "__Host-strongroom-device"
 """The cookie of a browser in which a person has logged in. It opens nothing. It only keeps strangers at the same
 address from locking the person out.
 """
+
+
+def session_cookie(cookies: bytes) -> bytes:
+    """Return the session's secret in a `Cookie` header, or nothing.
+
+    It is the first cookie of this name, without surrounding spaces, as Werkzeug takes it.
+    """
+    for field in cookies.split(b";"):
+        name, _, value = field.partition(b"=")
+        if name.strip() == _COOKIE:
+            return value.strip()
+    return b""

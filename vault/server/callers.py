@@ -23,7 +23,7 @@ from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 from vault.asgi import Refusal
-from vault.model.credential_headers import CREDENTIAL_HEADERS, SESSION_COOKIE
+from vault.model.credential_headers import CREDENTIAL_HEADERS, session_cookie
 from vault.model.folding import fold_address
 from vault.model.networks import parse_address
 from vault.server.memory import MemoryBudget
@@ -43,7 +43,6 @@ _RESERVED_SHARE = 8
 Otherwise four persons with many calls could block all others.
 """
 
-_COOKIE = SESSION_COOKIE.encode()
 _HEADERS = tuple(name.lower().encode() for name in CREDENTIAL_HEADERS if name != "Cookie")
 
 _PERSON = "person:"
@@ -280,7 +279,7 @@ class Credentials:
     def digest(self, headers: Mapping[bytes, bytes]) -> bytes:
         """Return the digest of the credentials in these headers; empty if there are none."""
         # Other cookies change while the session stays the same.
-        parts = [_session(headers.get(b"cookie", b"")), *(headers.get(name, b"") for name in _HEADERS)]
+        parts = [session_cookie(headers.get(b"cookie", b"")), *(headers.get(name, b"") for name in _HEADERS)]
         if not any(parts):
             return b""
         return blake2b(b"\0".join(parts), key=self._key, digest_size=16).digest()
@@ -301,15 +300,6 @@ class Credentials:
     def forget(self, digest: bytes) -> None:
         """Note that the application refused this credential: calls with it must not use up the person's share."""
         self._people.pop(digest, None)
-
-
-def _session(cookies: bytes) -> bytes:
-    # Take the first cookie of this name, without surrounding spaces, as Werkzeug does.
-    for field in cookies.split(b";"):
-        name, _, value = field.partition(b"=")
-        if name.strip() == _COOKIE:
-            return value.strip()
-    return b""
 
 
 def person_key(person: str) -> str:

@@ -40,6 +40,7 @@ from vault.services.sync.epochs import Epochs
 from vault.services.sync.expiring import Expiring
 from vault.services.sync.feed import Feed
 from vault.services.sync.judging import Judge
+from vault.services.sync.pulse import Pulse
 from vault.services.sync.tickets import Tickets
 from vault.services.tokens.holders import TokenHolders
 from vault.services.tokens.tokens import Tokens
@@ -119,6 +120,7 @@ class Sync:
     feed: Feed
     tickets: Tickets
     expiring: Expiring
+    pulse: Pulse
 
 
 @dataclass(frozen=True, slots=True)

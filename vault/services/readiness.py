@@ -19,6 +19,7 @@ from vault.observe import metrics
 from vault.services.audit.forward import Forwarder
 from vault.services.audit.reads import ReadLog
 from vault.services.own.instance import Instance
+from vault.services.sync.pulse import Pulse
 from vault.storage import SessionCache, Storage
 from vault.storage.database.probe import (
     FULL,
@@ -46,6 +47,7 @@ _NO_SESSION = "readiness"
 
 LOCKED, KEYS, SPOOL, OVERDUE, FAILED = "locked", "keys_unavailable", "spool_full", "check_overdue", "check_failed"
 REDIS_AWAY, KEYS_AWAY, FORWARD = "redis_away", "key_provider_away", "audit_forward_stuck"
+FEED = "feed_stuck"
 
 SENTENCES = {
     LOCKED: "The vault is locked.",
@@ -61,11 +63,12 @@ SENTENCES = {
     REDIS_AWAY: "Redis does not answer. Sessions are read from the database.",
     KEYS_AWAY: "The master key's provider does not answer. Cached keys are used until they expire.",
     FORWARD: "Audit events are not forwarded. The log says why. No event is lost.",
+    FEED: "Changes are not told to those who follow them. They get all of them when they connect again.",
 }
 """Every reason, as a sentence that reveals nothing to strangers."""
 
 NOT_READY = (LOCKED, KEYS, UNREACHABLE, READ_ONLY, HELD, FULL, SCHEMA, SPOOL, OVERDUE, FAILED)
-DEGRADED = (REDIS_AWAY, KEYS_AWAY, FORWARD)
+DEGRADED = (REDIS_AWAY, KEYS_AWAY, FORWARD, FEED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,7 @@ class Readiness:
         cache: SessionCache,
         forwarder: Forwarder,
         key_cache_seconds: int,
+        pulse: Pulse,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._key_cache_seconds = key_cache_seconds
@@ -100,6 +104,7 @@ class Readiness:
         self._reads = reads
         self._cache = cache
         self._forwarder = forwarder
+        self._pulse = pulse
         self._clock = clock
         self._holder = str(uuid.uuid4())
         self._checking = threading.Lock()
@@ -152,6 +157,7 @@ class Readiness:
             metrics().not_ready.labels(reason).set(reason in health.reasons)
         for reason in DEGRADED:
             metrics().degraded.labels(reason).set(reason in health.degraded)
+        metrics().feed_silent.set(self._pulse.silent_seconds)
 
     # -- Checks --
 
@@ -223,7 +229,12 @@ class Readiness:
 
     def _degraded(self) -> tuple[str, ...]:
         away = 0 < self._away_seconds() <= self._key_cache_seconds
-        so = {REDIS_AWAY: self._redis_away, KEYS_AWAY: away, FORWARD: self._forwarder.trouble() is not None}
+        so = {
+            REDIS_AWAY: self._redis_away,
+            KEYS_AWAY: away,
+            FORWARD: self._forwarder.trouble() is not None,
+            FEED: self._pulse.is_late,
+        }
         return tuple(reason for reason, is_so in so.items() if is_so)
 
     def _away_seconds(self) -> float:

@@ -47,15 +47,17 @@ def masked(opcode: int, payload: bytes, *, first: int = 0x80) -> bytes:
 class SocketClient:
     """One WebSocket, opened and accepted."""
 
-    def __init__(self, server: RunningServer, path: str = "/sync", *, behind: bytes = b"", port: int = 0) -> None:
+    def __init__(
+        self, server: RunningServer, path: str = "/sync", *lines: str, behind: bytes = b"", port: int = 0
+    ) -> None:
         self.raw = Raw(server, port=port)
-        self.raw.send(handshake(path) + behind)
+        self.raw.send(handshake(path, *lines) + behind)
         self._received = b""
         while b"\r\n\r\n" not in self._received:
             self._received += self._some()
         head, _, self._received = self._received.partition(b"\r\n\r\n")
-        status_line, *lines = head.decode().split("\r\n")
-        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+        status_line, *fields = head.decode().split("\r\n")
+        headers = {name.lower(): value for name, _, value in (field.partition(": ") for field in fields)}
         self.accepted = Reply(int(status_line.split()[1]), headers, b"")
         assert self.accepted.status == 101
 

@@ -24,6 +24,7 @@ from vault.services import Services
 from vault.services.audit.forward import Forwarder
 from vault.services.keys.locking import lock, unlock
 from vault.services.readiness import OVERDUE_SECONDS, SENTENCES, Readiness
+from vault.services.sync.pulse import LATE_SECONDS, Pulse
 
 Open = Callable[..., Services]
 
@@ -300,6 +301,23 @@ def test_what_a_worker_does_without_is_told_and_it_stays_ready(
     )
 
 
+def test_a_feed_that_tells_nothing_any_more_is_told(open_vault: Open) -> None:
+    vault = open_vault("sqlite")
+    seen(vault)
+    clock = [100.0]
+    pulse = Pulse(lambda: clock[0])
+    readiness = _readiness(vault, pulse=pulse)
+    pulse.begin()
+    clock[0] += LATE_SECONDS
+    assert readiness.now().degraded == ()
+    clock[0] += 1
+    assert (readiness.now().reasons, readiness.now().degraded) == ((), ("feed_stuck",))
+    readiness.publish()
+    assert f"strongroom_feed_silent_seconds {LATE_SECONDS + 1}" in metrics().scrape().decode()
+    pulse.beat()
+    assert readiness.now().degraded == ()
+
+
 def test_the_reasons_are_metrics_from_the_start(open_vault: Open) -> None:
     vault = open_vault("sqlite", spool_bytes=1 << 10)
     vault.readiness.publish()
@@ -330,5 +348,6 @@ def _readiness(vault: Services, **changes: object) -> Readiness:
     given = {
         "storage": vault.storage, "instance": vault.instance, "reads": vault.audit.reads, "cache": NoCache(),
         "forwarder": vault.audit.forwarder, "key_cache_seconds": vault.settings.key_cache_seconds,
+        "pulse": vault.sync.pulse,
     }  # fmt: skip
     return Readiness(**{**given, **changes})  # type: ignore[arg-type]  # collaborators of several types
