@@ -89,11 +89,11 @@ class KeyMachine(RuleBasedStateMachine):
             self.stored[person][name] = {"A": str(self.count)}
 
     @precondition(lambda self: not self.is_locked and len(self.stored) > 1)
-    @rule(choice=st.integers(0, 9))
-    def erase(self, choice: int) -> None:
-        person = self._person(choice)
+    @rule(at=st.integers(0, 1), choice=st.integers(0, 9))
+    def erase(self, at: int, choice: int) -> None:
+        person, worker = self._person(choice), self._worker(at)
         # A reseal may have ended the session that the person had.
-        erase_oneself(self.operator, as_session(self.operator, log_in(self.operator, person.username).secret))
+        erase_oneself(worker, as_session(worker, log_in(worker, person.username).secret))
         assert not any(told.error for told in self.operator.backups.tell_erased(HOST))
         del self.stored[person]
         self.erased.append(person)
@@ -165,6 +165,8 @@ class KeyMachine(RuleBasedStateMachine):
     def lock_or_unlock(self, locks: bool) -> None:
         (lock if locks else unlock)(self.operator.storage, HOST)
         self.is_locked = locks
+        # Each command is a process of its own, which finds out for itself.
+        self._start_operator_again()
         self._all_learn()
 
     @rule(at=st.integers(0, 1))
