@@ -247,6 +247,14 @@ def test_a_socket_is_logged_once_when_it_ends_and_nothing_of_its_query_is(live: 
     assert "hunter2" not in live.log
 
 
+@pytest.mark.parametrize("path", ["/crash-live", "/refuse", "/open"])
+def test_nothing_of_a_refused_handshake_is_logged(live: RunningServer, path: str) -> None:
+    lines = ("Authorization: Bearer srm_t_hunter2", "Cookie: __Host-session=hunter2", "Origin: https://hunter2.example")
+    reply = refused(live, handshake(f"{path}?ticket=hunter2", *lines))
+    assert logged(live, reply)
+    assert "hunter2" not in live.log
+
+
 def test_there_are_no_sockets_over_http2(live: RunningServer) -> None:
     client = Http2(live)
     assert client.ask("GET", "/who").status == 200
